@@ -1,0 +1,2 @@
+//! What is typed (being laid).
+fn main() {}

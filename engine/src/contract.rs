@@ -1,0 +1,234 @@
+//! The contract every engine keeps: run a command durably, and read what is kept.
+//!
+//! One test suite holds all engines to it. Commands go through [`Engine::run`] and [`Engine::run_batch`]; an answer
+//! means the change is on disk. Reads show what is committed, never what is about to be. `now` comes from the caller:
+//! no engine looks at a clock.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tollkeeper_ledger::{
+    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, MemberId, Micros, OperationId, Platform,
+    PriceVersion, Profile, Refund, Refusal, Status, Submission, Timestamp, UsageKey, Used, WorkerId,
+    WorkspaceId,
+};
+
+use crate::Error;
+
+/// A future that an engine hands out.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What became of a command that the engine could run: the ledger's yes or no.
+pub type Ran = Result<Answer, Refusal>;
+
+/// The ledger's "yes", on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether this is the first answer again, to a request that was repeated under its key.
+    pub replayed: bool,
+    /// What was answered.
+    pub told: Told,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A workspace as it is now described.
+    Workspace(Box<Profile>),
+    /// A charge, and the balance after the entry that answered (for an unchanged charge: the present one).
+    Charge(Box<Charge>, Balance),
+    /// A grant as it was when it was answered, and the balance after it.
+    Grant(Box<GrantRecord>, Balance),
+    /// A version of the price book.
+    Prices(PriceVersion),
+    /// Limits, alerts, keys, claw-backs: nothing to tell beyond "done".
+    Done,
+}
+
+/// A grant with what was said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRecord {
+    /// The lot and what remains of it.
+    pub grant: Grant,
+    /// Why, for people.
+    pub reason: Option<Box<str>>,
+    /// The payment, or the subscription and its period.
+    pub origin: Option<Box<str>>,
+    /// What was paid for it, in cents.
+    pub paid_cents: i64,
+    /// When it came.
+    pub created_at: Timestamp,
+}
+
+/// A charge with all that happened to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargeRecord {
+    /// The charge.
+    pub charge: Charge,
+    /// From which grants it drew at birth.
+    pub draws: Vec<(GrantId, Micros)>,
+    /// What went back, oldest first.
+    pub refunds: Vec<RefundRecord>,
+    /// The present balance of its workspace.
+    pub balance: Balance,
+}
+
+/// One refund of a charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundRecord {
+    /// When.
+    pub at: Timestamp,
+    /// What and why.
+    pub refund: Refund,
+}
+
+/// A balance and the instant it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BalanceAt {
+    /// What the workspace has, or had.
+    pub balance: Balance,
+    /// The time of the last entry that it includes.
+    pub last_entry_at: Timestamp,
+}
+
+/// An entry and its place in the hash chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryRecord {
+    /// The line of the journal.
+    pub entry: Entry,
+    /// Its hash, which the next entry carries.
+    pub hash: Hash,
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// At most so many rows.
+    pub limit: usize,
+    /// Where the page before ended, as [`Listing::next`] said; from the newest when `None`.
+    pub cursor: Option<String>,
+}
+
+/// A page of a list, newest first. It may hold fewer rows than asked while `next` still says where to go on: a filter
+/// that finds little looks through a bounded number of entries at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Which charges are wanted; all conditions hold at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChargeFilter {
+    /// Only this operation.
+    pub operation: Option<OperationId>,
+    /// Only this worker.
+    pub worker: Option<WorkerId>,
+    /// Only this member.
+    pub member: Option<MemberId>,
+    /// Only in this state now.
+    pub status: Option<Status>,
+    /// Only with this reference.
+    pub reference: Option<Box<str>>,
+    /// Opened at or after.
+    pub from: Option<Timestamp>,
+    /// Opened before.
+    pub to: Option<Timestamp>,
+}
+
+/// What an engine says of itself, for metrics and readiness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Entries in the journal.
+    pub entries: u64,
+    /// Database transactions committed since the start.
+    pub commits: u64,
+    /// Commands run since the start.
+    pub commands: u64,
+    /// Requests waiting in the queue.
+    pub queued: u64,
+    /// Workspaces held in memory.
+    pub accounts_in_memory: u64,
+    /// Charges that await an outcome.
+    pub pending_charges: u64,
+    /// Entries that a start after a kill would replay.
+    pub tail_entries: u64,
+    /// Whether the store takes writes at present.
+    pub writable: bool,
+}
+
+/// Runs commands durably and reads what is kept.
+pub trait Engine: Send + Sync + 'static {
+    /// Runs one command; waits for room in the queue.
+    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>>;
+
+    /// Runs one command, or says at once that there is no room ([`Error::is_overloaded`]).
+    fn run_or_shed(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>>;
+
+    /// Runs commands in order, each decided alone, all in as few commits as possible; one answer each, in order.
+    fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>>;
+
+    /// What is said of a workspace.
+    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>>;
+
+    /// All workspaces, newest first.
+    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>>;
+
+    /// What a workspace has, or had at an instant; `None` if there is no such workspace.
+    fn balance<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        at: Option<Timestamp>,
+    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>>;
+
+    /// A charge of a workspace.
+    fn charge<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        charge: ChargeId,
+    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>>;
+
+    /// The charges of a workspace, newest first; `None` if there is no such workspace.
+    fn charges<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        filter: ChargeFilter,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>>;
+
+    /// The grants of a workspace, newest first; `None` if there is no such workspace.
+    fn grants<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>>;
+
+    /// The journal of a workspace, newest first; `None` if there is no such workspace.
+    fn entries<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>>;
+
+    /// The usage of a workspace by hour, from the first hour to before the last (whole hours since 1970).
+    fn usage<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        hours: (i64, i64),
+    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>>;
+
+    /// The price book and the platform keys, as last committed; cheap enough to ask with every request.
+    fn platform(&self) -> Arc<Platform>;
+
+    /// Pending charges whose deadline has passed, at most so many: each is to be sent a `TimeOut`.
+    fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>>;
+
+    /// What the engine says of itself.
+    fn figures(&self) -> Figures;
+
+    /// Finishes what was accepted and leaves everything in order. Later calls are refused as unavailable.
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+}

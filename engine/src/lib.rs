@@ -1,0 +1,24 @@
+//! What is kept: commands run durably, each decided by `tollkeeper_ledger::decide`.
+//!
+//! [`Engine`] is the contract; [`Embedded`] keeps it in a directory of its own with SQLite. An answer means that what it
+//! says is on disk. Nothing here decides credit, and nothing here knows HTTP.
+//!
+//! ```text
+//! contract   the trait every engine keeps, and the shapes of its answers
+//! error      "not now", as opposed to the ledger's "no"
+//! embedded   the default engine
+//! calendar   where a day and a month begin in a time zone
+//! ```
+
+mod calendar;
+mod contract;
+pub mod embedded;
+mod error;
+
+pub use calendar::{known_timezone, windows};
+pub use contract::{
+    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Figures, GrantRecord,
+    Listing, Page, Ran, RefundRecord, Told,
+};
+pub use embedded::{Embedded, Options};
+pub use error::Error;

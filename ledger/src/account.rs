@@ -1,0 +1,276 @@
+//! The account: a workspace's credit pool, and what each entry does to it.
+//!
+//! [`Account::record`] applies what was decided and gives the entry that says so; [`Account::replay`] applies an entry
+//! that was written before and compares. Both go through the one `apply`, so that what is rebuilt from the journal is
+//! what was there. Every application ends in the assertions of `invariants`, in release builds too: a bug stops before
+//! the commit, and no credit moves. Nothing here refuses: that was `decide`.
+
+use std::fmt;
+
+use crate::{
+    Actor, Alerts, Body, ClawBack, ClawBacks, Draw, Entry, Grants, Hash, IdempotencyKey, LedgerAccount,
+    Limits, Micros, Threshold, Timestamp, WorkspaceId, invariants,
+};
+
+/// What is said of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name in every URL.
+    pub id: WorkspaceId,
+    /// Its display name.
+    pub name: Box<str>,
+    /// An IANA time zone.
+    pub timezone: Box<str>,
+    /// A JSON object of the platform's own.
+    pub metadata: Option<Box<str>>,
+    /// Whether charges are refused.
+    pub suspended: bool,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}
+
+/// What a workspace has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// Can be spent; never negative (i04).
+    pub available: Micros,
+    /// Deducted for charges that await an outcome.
+    pub pending: Micros,
+    /// Owed after a lost payment.
+    pub debt: Micros,
+}
+
+/// What has moved since the beginning; i10 ties them to the balance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Came in by grants.
+    pub granted: Micros,
+    /// Deducted by charges.
+    pub charged: Micros,
+    /// Went back from charges.
+    pub refunded: Micros,
+    /// Taken back from grants, less what was restored.
+    pub clawed_back: Micros,
+}
+
+/// The end of the hash chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// The number of the last entry; 0 before the first.
+    pub n: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+/// A workspace's credit pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// What is said of it.
+    pub profile: Box<Profile>,
+    /// The end of its journal.
+    pub chain: Chain,
+    /// What it has.
+    pub balance: Balance,
+    /// What has moved.
+    pub totals: Totals,
+    /// Its lots of credit.
+    pub grants: Grants,
+    /// Its spending limits.
+    pub limits: Limits,
+    /// Its low-balance thresholds.
+    pub alerts: Alerts,
+    /// Its lost payments.
+    pub claw_backs: ClawBacks,
+}
+
+/// A stored entry that does not follow from the ones before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// What disagrees.
+    pub what: &'static str,
+    /// What the journal says.
+    pub stored: String,
+    /// What follows from the entries before.
+    pub computed: String,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the journal says {}, but {} follows", self.what, self.stored, self.computed)
+    }
+}
+
+impl std::error::Error for Disagreement {}
+
+impl Account {
+    /// A pool before its first entry.
+    #[must_use]
+    pub fn new(id: WorkspaceId) -> Account {
+        let profile = Profile {
+            id,
+            name: "".into(),
+            timezone: "UTC".into(),
+            metadata: None,
+            suspended: false,
+            created_at: Timestamp::ZERO,
+        };
+        Account {
+            profile: Box::new(profile),
+            chain: Chain::default(),
+            balance: Balance::default(),
+            totals: Totals::default(),
+            grants: Grants::default(),
+            limits: Limits::default(),
+            alerts: Alerts::default(),
+            claw_backs: ClawBacks::default(),
+        }
+    }
+
+    /// Whether it was opened.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.chain.n > 0
+    }
+
+    /// Applies what was decided and gives the entry that records it, linked to the one before. The caller writes it,
+    /// hashes its bytes, and hands the hash to [`Account::link`] before the next.
+    pub fn record(&mut self, body: Body, key: Option<IdempotencyKey>, actor: Actor, now: Timestamp) -> Entry {
+        // A clock that jumps backwards must not make history run backwards.
+        let at = now.max(self.chain.at);
+        let n = self.chain.n + 1;
+        let before = (self.balance, self.totals);
+        self.apply(&body, n, at);
+        invariants::after_entry(self, &body, before);
+        invariants::payment_once(&body, key.as_ref());
+        let previous = self.chain.hash;
+        self.chain.n = n;
+        self.chain.at = at;
+        Entry { n, at, actor, key, balance: self.balance, previous, body }
+    }
+
+    /// Makes the hash of the entry just recorded the end of the chain.
+    pub fn link(&mut self, hash: Hash) {
+        self.chain.hash = hash;
+    }
+
+    /// Applies an entry that was written before, and compares all that follows from the ones before it.
+    ///
+    /// # Errors
+    /// [`Disagreement`] if its number, link, time or balance is not what follows; the account is then of no more use.
+    pub fn replay(&mut self, entry: &Entry, hash: Hash) -> Result<(), Disagreement> {
+        differs("number", entry.n, self.chain.n + 1)?;
+        if entry.previous != self.chain.hash {
+            let (stored, computed) = (hex(&entry.previous), hex(&self.chain.hash));
+            return Err(Disagreement { what: "hash of the entry before", stored, computed });
+        }
+        if entry.at < self.chain.at {
+            differs("time", entry.at.millis(), self.chain.at.millis())?;
+        }
+        self.apply(&entry.body, entry.n, entry.at);
+        differs("available", entry.balance.available, self.balance.available)?;
+        differs("pending", entry.balance.pending, self.balance.pending)?;
+        differs("debt", entry.balance.debt, self.balance.debt)?;
+        self.chain = Chain { n: entry.n, at: entry.at, hash };
+        Ok(())
+    }
+
+    fn apply(&mut self, body: &Body, n: u64, at: Timestamp) {
+        if let Some(legs) = body.legs() {
+            self.shift(legs.from, Micros::ZERO - legs.amount);
+            self.shift(legs.to, legs.amount);
+        }
+        match body {
+            Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => {
+                self.profile = profile.clone();
+            }
+            Body::Granted { grant, .. } => {
+                assert!(grant.n == n, "a grant is numbered by its entry");
+                self.grants.insert(grant.clone());
+                self.totals.granted += grant.amount;
+            }
+            Body::GrantVoided { takes, .. } => self.take_back(takes),
+            Body::ClawedBack { dispute, amount, takes, .. } => {
+                self.take_back(takes);
+                let taken: Micros = takes.iter().map(|take| take.amount).sum();
+                let owed = *amount - taken;
+                let (dispute, taken) = (dispute.clone(), takes.clone());
+                self.claw_backs.open(ClawBack { dispute, taken, owed });
+            }
+            Body::DebtRepaid { take } => {
+                self.take_back(std::slice::from_ref(take));
+                self.claw_backs.repay(*take);
+            }
+            Body::ClawBackRestored { dispute, gives } => {
+                self.grants.give(gives);
+                self.totals.clawed_back -= gives.iter().map(|give| give.amount).sum();
+                self.claw_backs.close(dispute);
+            }
+            Body::ChargeOpened(opening) => {
+                self.grants.take(&opening.draws);
+                self.totals.charged += opening.amount;
+                if let Some(windows) = &opening.windows {
+                    self.limits.count(opening.spender(), opening.amount, windows);
+                }
+            }
+            Body::ChargeRefunded(refund) => {
+                self.grants.give(&refund.gives);
+                self.totals.refunded += refund.amount;
+                if let Some(windows) = &refund.windows {
+                    self.limits.count(refund.spender(), Micros::ZERO - refund.amount, windows);
+                }
+            }
+            Body::LimitsSet(limits) => self.limits = Limits(limits.clone()),
+            Body::AlertsSet { thresholds, cooldown_seconds } => {
+                self.set_alerts(thresholds, *cooldown_seconds);
+            }
+            Body::BalanceLow { threshold } => self.alerts.fire(*threshold, at),
+            Body::ChargeSettled(_)
+            | Body::ChargeExtended { .. }
+            | Body::PricesSet(_)
+            | Body::PlatformKeySet { .. } => {}
+        }
+        self.balance.debt = self.claw_backs.owed();
+    }
+
+    fn shift(&mut self, account: LedgerAccount, amount: Micros) {
+        match account {
+            LedgerAccount::Available => self.balance.available += amount,
+            LedgerAccount::Pending => self.balance.pending += amount,
+            // The rest is outside the balance; `totals` counts it.
+            LedgerAccount::Funding | LedgerAccount::Consumed | LedgerAccount::ClawedBack => {}
+        }
+    }
+
+    fn take_back(&mut self, takes: &[Draw]) {
+        self.grants.take(takes);
+        self.totals.clawed_back += takes.iter().map(|take| take.amount).sum();
+    }
+
+    /// A threshold that stays remembers when it fired, so that saving the settings again does not repeat an alert.
+    fn set_alerts(&mut self, amounts: &[Micros], cooldown_seconds: i64) {
+        let fired_at = |amount| {
+            let old = self.alerts.thresholds.iter().find(|line| line.amount == amount);
+            old.map_or(Timestamp::ZERO, |line| line.fired_at)
+        };
+        let thresholds =
+            amounts.iter().map(|&amount| Threshold { amount, fired_at: fired_at(amount) }).collect();
+        self.alerts = Alerts { thresholds, cooldown_seconds };
+    }
+}
+
+fn differs<T: PartialEq + fmt::Display>(
+    what: &'static str,
+    stored: T,
+    computed: T,
+) -> Result<(), Disagreement> {
+    if stored == computed {
+        return Ok(());
+    }
+    Err(Disagreement { what, stored: stored.to_string(), computed: computed.to_string() })
+}
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}

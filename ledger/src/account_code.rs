@@ -1,0 +1,97 @@
+//! The bytes of an account, as an engine keeps them between two readings of the journal. Derived data: a format this
+//! program does not know is not upgraded but built anew from the journal.
+
+use crate::code::{Malformed, Reader, Writer};
+use crate::entry_code::{read_profile, write_profile};
+use crate::{
+    Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Source, Totals,
+};
+
+/// The format of the bytes; a reader refuses any other.
+const FORMAT: u8 = 1;
+
+impl Account {
+    /// Appends the bytes: all but the spent grants, which the engine keeps apart.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let w = &mut Writer(bytes);
+        let Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs } = self;
+        w.byte(FORMAT);
+        write_profile(w, profile);
+        w.unsigned(chain.n);
+        w.time(chain.at);
+        w.raw(&chain.hash);
+        for amount in [balance.available, balance.pending, balance.debt] {
+            w.micros(amount);
+        }
+        for amount in [totals.granted, totals.charged, totals.refunded, totals.clawed_back] {
+            w.micros(amount);
+        }
+        let open: Vec<&Grant> = grants.iter().filter(|grant| grant.remaining > crate::Micros::ZERO).collect();
+        w.list(&open, |w, grant| grant.write(w));
+        w.list(&limits.0, |w, limit| limit.write(w));
+        alerts.write(w);
+        claw_backs.write(w);
+    }
+
+    /// Reads the bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] with the part that could not be read.
+    pub fn decode(bytes: &[u8]) -> Result<Account, Malformed> {
+        let mut r = Reader(bytes);
+        if r.byte("an account's format")? != FORMAT {
+            return Err(Malformed("an account of another format"));
+        }
+        let profile = Box::new(read_profile(&mut r)?);
+        let chain = Chain { n: r.unsigned("a chain")?, at: r.time("a chain")?, hash: r.hash("a chain")? };
+        let mut micros = || r.micros("an account's amounts");
+        let balance = Balance { available: micros()?, pending: micros()?, debt: micros()? };
+        let totals =
+            Totals { granted: micros()?, charged: micros()?, refunded: micros()?, clawed_back: micros()? };
+        let mut grants = Grants::default();
+        for grant in r.list("the grants", Grant::read)? {
+            grants.insert(grant);
+        }
+        let limits = Limits(r.list("the limits", Limit::read)?);
+        let alerts = Alerts::read(&mut r)?;
+        let claw_backs = ClawBacks::read(&mut r)?;
+        r.end("an account")?;
+        Ok(Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs })
+    }
+}
+
+impl Grant {
+    /// Appends the bytes of one grant, for grants that are kept apart.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        self.write(&mut Writer(bytes));
+    }
+
+    /// Reads the bytes of one grant.
+    ///
+    /// # Errors
+    /// [`Malformed`] with the part that could not be read.
+    pub fn decode(bytes: &[u8]) -> Result<Grant, Malformed> {
+        let mut r = Reader(bytes);
+        let grant = Grant::read(&mut r)?;
+        r.end("a grant")?;
+        Ok(grant)
+    }
+
+    fn write(&self, w: &mut Writer) {
+        w.id(self.id.0);
+        w.unsigned(self.n);
+        w.byte(self.source.code());
+        w.micros(self.amount);
+        w.micros(self.remaining);
+    }
+
+    fn read(r: &mut Reader) -> Result<Grant, Malformed> {
+        Ok(Grant {
+            id: GrantId(r.id("a grant")?),
+            n: r.unsigned("a grant")?,
+            source: Source::from_code(r.byte("a grant's source")?)?,
+            amount: r.micros("a grant")?,
+            remaining: r.micros("a grant")?,
+        })
+    }
+}

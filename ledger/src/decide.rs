@@ -1,0 +1,325 @@
+//! The one place where credit is decided: [`decide`] looks at a [`View`] and answers a command with the [`Change`] it
+//! makes, with the entry it made before, or with a [`Refusal`].
+//!
+//! Replay is looked for before all else (i07). Then the refusals come in the order of [`Refusal`]'s variants. Whoever
+//! calls has loaded into the view whatever the command speaks of; nothing is fetched here and nothing is changed.
+
+use crate::charge::Verdict;
+use crate::command::{GrantRequest, WorkspaceChanges};
+use crate::{
+    Account, Body, Charge, Command, Draw, Entry, Grant, GrantId, Id, IdempotencyKey, LedgerAccount, Limit,
+    Micros, Operation, OperationPrice, Period, PriceBook, PriceVersion, Profile, Refusal, Source, Subject,
+    Submission, Timestamp, Windows, bounds, charge, invariants, replay,
+};
+
+/// Exactly what a decision may look at.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The pool; `None` if there is no such workspace.
+    pub account: Option<&'a Account>,
+    /// The prices.
+    pub book: &'a PriceBook,
+    /// The entry that was made under the same key, if there is one.
+    pub made: Option<&'a Entry>,
+    /// The charge the command speaks of, if it exists in this workspace.
+    pub charge: Option<&'a Charge>,
+    /// For [`Command::SetLimits`]: what each of its lines has used (net) of the present period, in their order.
+    pub spent: &'a [Micros],
+    /// The day and month around now in the workspace's time zone.
+    pub windows: Windows,
+    /// An id nobody has yet.
+    pub fresh: Id,
+    /// For how long after its birth a settled charge may be refunded by a late system failure, in seconds.
+    pub refund_window_seconds: i64,
+}
+
+/// Exactly what a decision may write: entries, in this order, the first under the request's key.
+#[derive(Debug)]
+pub struct Change {
+    /// What happens first.
+    pub first: Body,
+    /// What follows from it.
+    pub rest: Vec<Body>,
+    /// The key of the first entry.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// A "yes" of the ledger.
+#[derive(Debug)]
+pub enum Decision {
+    /// This is to be written.
+    Change(Change),
+    /// The same request was answered before, by [`View::made`]: give that answer again.
+    Replay,
+    /// It is so already; there is nothing to write.
+    Unchanged,
+}
+
+impl<'a> View<'a> {
+    /// The pool, or the refusal for want of one.
+    pub(crate) fn account(&self) -> Result<&'a Account, Refusal> {
+        self.account.filter(|account| account.exists()).ok_or(Refusal::WorkspaceNotFound)
+    }
+
+    fn charge(&self) -> Result<&'a Charge, Refusal> {
+        self.account()?;
+        self.charge.ok_or(Refusal::ChargeNotFound)
+    }
+
+    fn windows(&self) -> Option<Windows> {
+        self.account.filter(|account| !account.limits.is_empty()).map(|_| self.windows)
+    }
+}
+
+/// Decides a command.
+///
+/// # Errors
+/// The first [`Refusal`] that holds, in the order of its variants. Nothing is changed and nothing is kept: the same key
+/// may succeed later.
+pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Decision, Refusal> {
+    if let Some(made) = view.made {
+        return match replay::first_difference(made, &submission.command) {
+            None => Ok(Decision::Replay),
+            Some(field) => Err(Refusal::KeyReused { field }),
+        };
+    }
+    let key = submission.command.own_key().or(submission.key);
+    let bodies = match submission.command {
+        Command::Charge(request) => {
+            let opened = charge::open(view, request, now)?;
+            return Ok(change(view, opened, Vec::new(), key, now));
+        }
+        Command::Grant(request) => grant(view, request)?,
+        Command::Succeed { .. }
+        | Command::Fail { .. }
+        | Command::Heartbeat { .. }
+        | Command::Refund { .. }
+        | Command::TimeOut { .. } => return moves_on(view, submission.command, key, now),
+        Command::CreateWorkspace(changes) => create_workspace(view, submission.workspace, changes, now)?,
+        Command::UpdateWorkspace(changes) => {
+            let profile = described(view.account()?.profile.as_ref().clone(), changes);
+            if profile == *view.account()?.profile {
+                return Ok(Decision::Unchanged);
+            }
+            vec![Body::WorkspaceUpdated(Box::new(profile))]
+        }
+        Command::VoidGrant { grant, reason } => void_grant(view, grant, reason)?,
+        Command::ClawBack { grant, dispute, amount } => claw_back(view, grant, dispute, amount)?,
+        Command::RestoreClawBack { dispute } => restore(view, dispute)?,
+        Command::SetLimits(limits) => set_limits(view, limits)?,
+        Command::SetAlerts { thresholds, cooldown_seconds } => {
+            set_alerts(view, thresholds, cooldown_seconds)?
+        }
+        Command::SetPrices { operations, effective_at } => set_prices(view, operations, effective_at, now)?,
+        Command::SetPlatformKey { hash } => vec![Body::PlatformKeySet { hash }],
+    };
+    let mut bodies = bodies.into_iter();
+    let first = bodies.next().expect("every branch above gives at least one entry");
+    Ok(change(view, first, bodies.collect(), key, now))
+}
+
+/// The change, and the alerts it fires: those whose threshold the available balance crosses downwards (P13).
+fn change(
+    view: &View,
+    first: Body,
+    mut rest: Vec<Body>,
+    key: Option<IdempotencyKey>,
+    now: Timestamp,
+) -> Decision {
+    if let Some(account) = view.account
+        && !account.alerts.thresholds.is_empty()
+    {
+        let before = account.balance.available;
+        let moved: Micros = std::iter::once(&first).chain(&rest).map(moved_available).sum();
+        let crossed = account.alerts.crossed(before, before + moved, now);
+        rest.extend(crossed.map(|threshold| Body::BalanceLow { threshold }));
+    }
+    Decision::Change(Change { first, rest, key })
+}
+
+fn moved_available(body: &Body) -> Micros {
+    match body.legs() {
+        Some(legs) if legs.from == LedgerAccount::Available => Micros::ZERO - legs.amount,
+        Some(legs) if legs.to == LedgerAccount::Available => legs.amount,
+        _ => Micros::ZERO,
+    }
+}
+
+/// What becomes of an existing charge.
+fn moves_on(
+    view: &View,
+    command: Command,
+    key: Option<IdempotencyKey>,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let charge = view.charge()?;
+    let windows = view.windows();
+    let verdict = match command {
+        Command::Succeed { quantity, .. } => charge.succeed(quantity, windows)?,
+        Command::Fail { by_system, detail, .. } => {
+            charge.fail(by_system, detail, windows, (view.refund_window_seconds, now))?
+        }
+        Command::Heartbeat { extend_seconds, .. } => charge.extend(extend_seconds, now)?,
+        Command::Refund { amount, reason, .. } => charge.refund(amount, reason, windows)?,
+        _ => charge.time_out(windows, now),
+    };
+    let Verdict::Becomes(bodies) = verdict else {
+        return Ok(Decision::Unchanged);
+    };
+    for standing in bodies.iter().filter_map(Body::standing) {
+        invariants::charge_moves_on(charge, standing);
+    }
+    let mut bodies = bodies.into_iter();
+    let first = bodies.next().expect("a charge that moves on says how");
+    Ok(change(view, first, bodies.collect(), key, now))
+}
+
+fn create_workspace(
+    view: &View,
+    id: crate::WorkspaceId,
+    changes: WorkspaceChanges,
+    now: Timestamp,
+) -> Result<Vec<Body>, Refusal> {
+    if view.account.is_some_and(Account::exists) {
+        return Err(Refusal::WorkspaceExists);
+    }
+    let blank = Profile { created_at: now, ..*Account::new(id).profile };
+    Ok(vec![Body::WorkspaceCreated(Box::new(described(blank, changes)))])
+}
+
+fn described(profile: Profile, changes: WorkspaceChanges) -> Profile {
+    let WorkspaceChanges { name, timezone, metadata, suspended } = changes;
+    Profile {
+        name: name.unwrap_or(profile.name),
+        timezone: timezone.unwrap_or(profile.timezone),
+        metadata: metadata.or(profile.metadata),
+        suspended: suspended.unwrap_or(profile.suspended),
+        ..profile
+    }
+}
+
+fn grant(view: &View, request: GrantRequest) -> Result<Vec<Body>, Refusal> {
+    let account = view.account()?;
+    let GrantRequest { source, amount, reason, origin, paid_cents } = request;
+    if amount <= Micros::ZERO {
+        return Err(Refusal::InvalidField { field: "amount", why: "must be more than zero" });
+    }
+    if matches!(source, Source::Subscription | Source::TopUp) && origin.is_none() {
+        return Err(Refusal::InvalidField { field: "source", why: "comes with a payment only" });
+    }
+    let held = account.totals.granted - account.totals.clawed_back;
+    if held.checked_add(amount).is_none_or(|sum| sum > Micros::MAX) {
+        return Err(Refusal::InvalidField {
+            field: "amount",
+            why: "would take the balance beyond 2^53 − 1 micro-units",
+        });
+    }
+    let n = account.chain.n + 1;
+    let grant = Grant { id: GrantId(view.fresh), n, source, amount, remaining: amount };
+    let mut bodies = vec![Body::Granted { grant, reason, origin, paid_cents }];
+    let repaid = account.balance.debt.min(amount);
+    if repaid > Micros::ZERO {
+        bodies.push(Body::DebtRepaid { take: Draw { grant: n, amount: repaid } });
+    }
+    Ok(bodies)
+}
+
+fn void_grant(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result<Vec<Body>, Refusal> {
+    let grant = view.account()?.grants.find(id).ok_or(Refusal::GrantNotFound)?;
+    let takes = if grant.remaining > Micros::ZERO {
+        vec![Draw { grant: grant.n, amount: grant.remaining }]
+    } else {
+        Vec::new()
+    };
+    Ok(vec![Body::GrantVoided { grant: id, takes, reason }])
+}
+
+fn claw_back(view: &View, id: GrantId, dispute: Box<str>, amount: Micros) -> Result<Vec<Body>, Refusal> {
+    let account = view.account()?;
+    let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
+    if amount <= Micros::ZERO || amount > grant.amount {
+        return Err(Refusal::InvalidField {
+            field: "amount",
+            why: "must be more than zero and at most what the grant brought",
+        });
+    }
+    let taken = amount.min(account.balance.available);
+    let takes = account.grants.plan_from(Some(grant.n), taken);
+    Ok(vec![Body::ClawedBack { grant: id, dispute, amount, takes }])
+}
+
+fn restore(view: &View, dispute: Box<str>) -> Result<Vec<Body>, Refusal> {
+    let account = view.account()?;
+    let claw_back = account.claw_backs.find(&dispute).ok_or(Refusal::DisputeNotFound)?;
+    Ok(vec![Body::ClawBackRestored { dispute, gives: claw_back.taken.clone() }])
+}
+
+fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec<Body>, Refusal> {
+    view.account()?;
+    if limits.len() > bounds::LIMITS_MAX {
+        return Err(Refusal::InvalidField { field: "limits", why: "must be at most 200" });
+    }
+    if limits.iter().any(|(_, _, amount)| *amount < Micros::ZERO || *amount > Micros::MAX) {
+        return Err(Refusal::InvalidField { field: "amount", why: "must be 0 to 2^53 − 1" });
+    }
+    let limits = limits.into_iter().enumerate().map(|(line, (subject, period, amount))| {
+        let since = match period {
+            Period::Day => view.windows.day.0,
+            Period::Month => view.windows.month.0,
+        };
+        let used = view.spent.get(line).copied().unwrap_or_default();
+        Limit { subject, period, amount, since, used }
+    });
+    Ok(vec![Body::LimitsSet(limits.collect())])
+}
+
+fn set_alerts(view: &View, thresholds: Vec<Micros>, cooldown_seconds: i64) -> Result<Vec<Body>, Refusal> {
+    view.account()?;
+    if thresholds.len() > bounds::THRESHOLDS_MAX {
+        return Err(Refusal::InvalidField { field: "thresholds", why: "must be at most 10" });
+    }
+    if thresholds.iter().any(|line| *line <= Micros::ZERO || *line > Micros::MAX) {
+        return Err(Refusal::InvalidField { field: "amount", why: "must be 1 to 2^53 − 1" });
+    }
+    if !(0..=366 * 24 * 3_600).contains(&cooldown_seconds) {
+        return Err(Refusal::InvalidField { field: "cooldown_hours", why: "must be 0 to a year" });
+    }
+    let mut thresholds = thresholds;
+    thresholds.sort_unstable();
+    thresholds.dedup();
+    Ok(vec![Body::AlertsSet { thresholds, cooldown_seconds }])
+}
+
+fn set_prices(
+    view: &View,
+    operations: Vec<OperationPrice>,
+    effective_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Vec<Body>, Refusal> {
+    let refuse = |field, why| Err(Refusal::InvalidField { field, why });
+    if operations.is_empty() || operations.len() > bounds::OPERATIONS_MAX {
+        return refuse("operations", "must be 1 to 1,000");
+    }
+    let effective_at = effective_at.unwrap_or(now);
+    if effective_at < now {
+        return refuse("effective_at", "must not be in the past: what was charged stays as it was");
+    }
+    let mut list = Vec::with_capacity(operations.len());
+    for OperationPrice { id, unit_price, timeout_seconds } in operations {
+        if !(1..=bounds::UNIT_PRICE_MAX_MICROS).contains(&unit_price.get()) {
+            return refuse("unit_price", "must be 1 to 9,000,000,000 micro-units");
+        }
+        let range = bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS;
+        if timeout_seconds.is_some_and(|seconds| !range.contains(&seconds)) {
+            return refuse("timeout_seconds", "must be 1 to 604800, a week");
+        }
+        list.push(Operation { id, unit_price, timeout_seconds });
+    }
+    list.sort_by(|a, b| a.id.cmp(&b.id));
+    if list.windows(2).any(|pair| pair[0].id == pair[1].id) {
+        return refuse("operations", "must name each operation once");
+    }
+    let version = u32::try_from(view.book.versions().len() + 1);
+    let version = version.expect("four thousand million price versions do not fit in memory");
+    Ok(vec![Body::PricesSet(PriceVersion { version, effective_at, operations: list })])
+}

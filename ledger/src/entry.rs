@@ -1,0 +1,290 @@
+//! Entries: the lines of the journal. An entry says who did what when, moves an amount between two named accounts (i01),
+//! carries its number and the hash of the entry before it (i02), and what the balance was afterwards.
+//!
+//! What an entry does to an account is in `account`, its bytes in `entry_code`.
+
+use crate::charge::{Opening, Refund, Settlement, Standing};
+use crate::code::coded;
+use crate::{
+    Actor, Balance, ChargeId, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit, Micros, PriceVersion,
+    Profile, Timestamp,
+};
+
+/// A line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// 1, 2, 3 … in its workspace, without gaps (i02).
+    pub n: u64,
+    /// When; never before the entry before.
+    pub at: Timestamp,
+    /// By whom.
+    pub actor: Actor,
+    /// The key under which the request may be repeated.
+    pub key: Option<IdempotencyKey>,
+    /// What the workspace had after it.
+    pub balance: Balance,
+    /// The hash of the entry before; zeros for the first (i02).
+    pub previous: Hash,
+    /// What happened.
+    pub body: Body,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A workspace was opened.
+    WorkspaceCreated(Box<Profile>),
+    /// A workspace is described anew.
+    WorkspaceUpdated(Box<Profile>),
+    /// Credit came in.
+    Granted {
+        /// The lot; `n` is this entry's number.
+        grant: Grant,
+        /// Why, for people.
+        reason: Option<Box<str>>,
+        /// The payment, or the subscription and its period.
+        origin: Option<Box<str>>,
+        /// What was paid for it, in cents.
+        paid_cents: i64,
+    },
+    /// What was unspent of a grant was taken back by the platform.
+    GrantVoided {
+        /// Which.
+        grant: GrantId,
+        /// What was taken; nothing if it was spent.
+        takes: Vec<Draw>,
+        /// Why, for people.
+        reason: Option<Box<str>>,
+    },
+    /// A lost payment was taken back, as far as there was credit.
+    ClawedBack {
+        /// What the payment had brought.
+        grant: GrantId,
+        /// The provider's name for the dispute.
+        dispute: Box<str>,
+        /// What was asked back.
+        amount: Micros,
+        /// What was taken.
+        takes: Vec<Draw>,
+    },
+    /// A new grant repaid debt.
+    DebtRepaid {
+        /// From the grant, how much.
+        take: Draw,
+    },
+    /// A dispute was won: what was taken came back.
+    ClawBackRestored {
+        /// The provider's name for the dispute.
+        dispute: Box<str>,
+        /// What came back.
+        gives: Vec<Draw>,
+    },
+    /// A charge was deducted.
+    ChargeOpened(Box<Opening>),
+    /// A charge was kept.
+    ChargeSettled(Settlement),
+    /// A charge went back, wholly or partly.
+    ChargeRefunded(Box<Refund>),
+    /// A pending charge got more time.
+    ChargeExtended {
+        /// Which.
+        charge: ChargeId,
+        /// The number of the entry that opened it.
+        opened: u64,
+        /// What is true of it now.
+        standing: Standing,
+    },
+    /// The spending limits were replaced.
+    LimitsSet(Vec<Limit>),
+    /// The low-balance thresholds were replaced.
+    AlertsSet {
+        /// The lines.
+        thresholds: Vec<Micros>,
+        /// Seconds of quiet after an alert.
+        cooldown_seconds: i64,
+    },
+    /// The balance fell below a threshold.
+    BalanceLow {
+        /// The line.
+        threshold: Micros,
+    },
+    /// The price book has a new version.
+    PricesSet(PriceVersion),
+    /// A platform key was made.
+    PlatformKeySet {
+        /// Its SHA-256.
+        hash: Hash,
+    },
+}
+
+/// The kinds of entries by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it; each is a variant of Body")]
+pub enum Kind {
+    WorkspaceCreated,
+    WorkspaceUpdated,
+    Granted,
+    GrantVoided,
+    ClawedBack,
+    DebtRepaid,
+    ClawBackRestored,
+    ChargeOpened,
+    ChargeSettled,
+    ChargeRefunded,
+    ChargeExtended,
+    LimitsSet,
+    AlertsSet,
+    BalanceLow,
+    PricesSet,
+    PlatformKeySet,
+}
+
+coded!(Kind, "an entry's kind", {
+    WorkspaceCreated = 1 "workspace.created",
+    WorkspaceUpdated = 2 "workspace.updated",
+    Granted = 3 "grant.created",
+    GrantVoided = 4 "grant.voided",
+    ClawedBack = 5 "claw_back.taken",
+    DebtRepaid = 6 "claw_back.repaid",
+    ClawBackRestored = 7 "claw_back.restored",
+    ChargeOpened = 8 "charge.opened",
+    ChargeSettled = 9 "charge.settled",
+    ChargeRefunded = 10 "charge.refunded",
+    ChargeExtended = 11 "charge.extended",
+    LimitsSet = 12 "limits.set",
+    AlertsSet = 13 "alerts.set",
+    BalanceLow = 14 "balance.low",
+    PricesSet = 15 "price_book.set",
+    PlatformKeySet = 16 "platform_key.set",
+});
+
+/// The accounts of a workspace between which credit moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LedgerAccount {
+    /// Outside: where grants come from.
+    Funding,
+    /// What can be spent.
+    Available,
+    /// Deducted, its outcome awaited.
+    Pending,
+    /// Spent for good.
+    Consumed,
+    /// Taken back.
+    ClawedBack,
+}
+
+coded!(LedgerAccount, "an account", {
+    Funding = 0 "funding",
+    Available = 1 "available",
+    Pending = 2 "pending",
+    Consumed = 3 "consumed",
+    ClawedBack = 4 "clawed_back",
+});
+
+/// The two legs of an entry: `amount` leaves one account and enters the other, so they sum to zero (i01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Legs {
+    /// What it leaves.
+    pub from: LedgerAccount,
+    /// What it enters.
+    pub to: LedgerAccount,
+    /// How much; never below zero.
+    pub amount: Micros,
+}
+
+fn sum(draws: &[Draw]) -> Micros {
+    draws.iter().map(|draw| draw.amount).sum()
+}
+
+impl Body {
+    /// The kind by name.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Body::WorkspaceCreated(_) => Kind::WorkspaceCreated,
+            Body::WorkspaceUpdated(_) => Kind::WorkspaceUpdated,
+            Body::Granted { .. } => Kind::Granted,
+            Body::GrantVoided { .. } => Kind::GrantVoided,
+            Body::ClawedBack { .. } => Kind::ClawedBack,
+            Body::DebtRepaid { .. } => Kind::DebtRepaid,
+            Body::ClawBackRestored { .. } => Kind::ClawBackRestored,
+            Body::ChargeOpened(_) => Kind::ChargeOpened,
+            Body::ChargeSettled(_) => Kind::ChargeSettled,
+            Body::ChargeRefunded(_) => Kind::ChargeRefunded,
+            Body::ChargeExtended { .. } => Kind::ChargeExtended,
+            Body::LimitsSet(_) => Kind::LimitsSet,
+            Body::AlertsSet { .. } => Kind::AlertsSet,
+            Body::BalanceLow { .. } => Kind::BalanceLow,
+            Body::PricesSet(_) => Kind::PricesSet,
+            Body::PlatformKeySet { .. } => Kind::PlatformKeySet,
+        }
+    }
+
+    /// What moves between which accounts; `None` for entries that move no credit.
+    #[must_use]
+    pub fn legs(&self) -> Option<Legs> {
+        use LedgerAccount::{Available, ClawedBack, Consumed, Funding, Pending};
+        let legs = |from, to, amount| Some(Legs { from, to, amount });
+        match self {
+            Body::Granted { grant, .. } => legs(Funding, Available, grant.amount),
+            Body::GrantVoided { takes, .. } | Body::ClawedBack { takes, .. } => {
+                legs(Available, ClawedBack, sum(takes))
+            }
+            Body::DebtRepaid { take } => legs(Available, ClawedBack, take.amount),
+            Body::ClawBackRestored { gives, .. } => legs(ClawedBack, Available, sum(gives)),
+            Body::ChargeOpened(opening) => {
+                let to = if opening.deadline.is_some() { Pending } else { Consumed };
+                legs(Available, to, opening.amount)
+            }
+            Body::ChargeSettled(settlement) => legs(Pending, Consumed, settlement.amount),
+            Body::ChargeRefunded(refund) => {
+                let from = if refund.from_pending { Pending } else { Consumed };
+                legs(from, Available, refund.amount)
+            }
+            Body::WorkspaceCreated(_)
+            | Body::WorkspaceUpdated(_)
+            | Body::ChargeExtended { .. }
+            | Body::LimitsSet(_)
+            | Body::AlertsSet { .. }
+            | Body::BalanceLow { .. }
+            | Body::PricesSet(_)
+            | Body::PlatformKeySet { .. } => None,
+        }
+    }
+
+    /// The charge the entry is about, and the number of the entry that opened it if that is another one.
+    #[must_use]
+    pub fn charge(&self) -> Option<(ChargeId, Option<u64>)> {
+        match self {
+            Body::ChargeOpened(opening) => Some((opening.id, None)),
+            Body::ChargeSettled(settlement) => Some((settlement.charge, Some(settlement.opened))),
+            Body::ChargeRefunded(refund) => Some((refund.charge, Some(refund.opened))),
+            Body::ChargeExtended { charge, opened, .. } => Some((*charge, Some(*opened))),
+            _ => None,
+        }
+    }
+
+    /// What is true of its charge after the entry, if it is about one.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        match self {
+            Body::ChargeOpened(opening) => Some(opening.standing()),
+            Body::ChargeSettled(settlement) => Some(settlement.standing),
+            Body::ChargeRefunded(refund) => Some(refund.standing),
+            Body::ChargeExtended { standing, .. } => Some(*standing),
+            _ => None,
+        }
+    }
+
+    /// The numbers of the grants that the entry takes from or gives to: they must be in memory when it is applied.
+    pub fn draws(&self) -> &[Draw] {
+        match self {
+            Body::GrantVoided { takes, .. } | Body::ClawedBack { takes, .. } => takes,
+            Body::DebtRepaid { take } => std::slice::from_ref(take),
+            Body::ClawBackRestored { gives, .. } => gives,
+            Body::ChargeOpened(opening) => &opening.draws,
+            Body::ChargeRefunded(refund) => &refund.gives,
+            _ => &[],
+        }
+    }
+}

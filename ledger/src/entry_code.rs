@@ -1,0 +1,373 @@
+//! The canonical bytes of an entry: what is stored, what is hashed, what every engine writes alike.
+//!
+//! One byte says the format, one the kind; then what all entries have, then the body. Nothing an engine numbers for
+//! itself (a global sequence, a page) is in here, so a journal moved from one engine to another keeps its hashes.
+
+use crate::charge::{Opening, Outcome, Refund, RefundReason, Settlement, Standing, Status};
+use crate::code::{Malformed, Reader, Writer};
+use crate::entry::Kind;
+use crate::price_book::read_seconds;
+use crate::{
+    Actor, Balance, Body, ChargeId, Draw, Entry, Grant, GrantId, IdempotencyKey, Limit, MemberId,
+    OperationId, PriceVersion, Profile, Source, Windows, WorkerId, WorkspaceId,
+};
+
+/// The format of the bytes; a reader refuses any other.
+const FORMAT: u8 = 1;
+
+impl Entry {
+    /// Appends the canonical bytes.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let w = &mut Writer(bytes);
+        w.byte(FORMAT);
+        w.byte(self.body.kind().code());
+        w.unsigned(self.n);
+        w.time(self.at);
+        write_actor(w, &self.actor);
+        w.maybe_text(self.key.as_ref().map(IdempotencyKey::as_str));
+        w.micros(self.balance.available);
+        w.micros(self.balance.pending);
+        w.micros(self.balance.debt);
+        w.raw(&self.previous);
+        write_body(w, &self.body);
+    }
+
+    /// Reads canonical bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] with the part that could not be read.
+    pub fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
+        let mut r = Reader(bytes);
+        if r.byte("an entry's format")? != FORMAT {
+            return Err(Malformed("an entry of another format"));
+        }
+        let kind = Kind::from_code(r.byte("an entry's kind")?)?;
+        let n = r.unsigned("an entry's number")?;
+        let entry = Entry {
+            n,
+            at: r.time("an entry's time")?,
+            actor: read_actor(&mut r)?,
+            key: r.maybe_text("an entry's key")?.map(IdempotencyKey::known),
+            balance: Balance {
+                available: r.micros("an entry's balance")?,
+                pending: r.micros("an entry's balance")?,
+                debt: r.micros("an entry's balance")?,
+            },
+            previous: r.hash("an entry's link")?,
+            body: read_body(&mut r, kind, n)?,
+        };
+        r.end("an entry")?;
+        Ok(entry)
+    }
+}
+
+fn write_actor(w: &mut Writer, actor: &Actor) {
+    match actor {
+        Actor::Platform => w.byte(0),
+        Actor::System => w.byte(1),
+        Actor::ApiKey(id) => {
+            w.byte(2);
+            w.text(id);
+        }
+        Actor::Member(member) => {
+            w.byte(3);
+            w.text(member.as_str());
+        }
+    }
+}
+
+fn read_actor(r: &mut Reader) -> Result<Actor, Malformed> {
+    Ok(match r.byte("an entry's actor")? {
+        0 => Actor::Platform,
+        1 => Actor::System,
+        2 => Actor::ApiKey(r.text("an entry's actor")?.into()),
+        3 => Actor::Member(MemberId::known(r.text("an entry's actor")?)),
+        _ => return Err(Malformed("an entry's actor")),
+    })
+}
+
+fn write_body(w: &mut Writer, body: &Body) {
+    match body {
+        Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => write_profile(w, profile),
+        Body::Granted { grant, reason, origin, paid_cents } => {
+            w.id(grant.id.0);
+            w.byte(grant.source.code());
+            w.micros(grant.amount);
+            w.maybe_text(reason.as_deref());
+            w.maybe_text(origin.as_deref());
+            w.signed(*paid_cents);
+        }
+        Body::GrantVoided { grant, takes, reason } => {
+            w.id(grant.0);
+            write_draws(w, takes);
+            w.maybe_text(reason.as_deref());
+        }
+        Body::ClawedBack { grant, dispute, amount, takes } => {
+            w.id(grant.0);
+            w.text(dispute);
+            w.micros(*amount);
+            write_draws(w, takes);
+        }
+        Body::DebtRepaid { take } => take.write(w),
+        Body::ClawBackRestored { dispute, gives } => {
+            w.text(dispute);
+            write_draws(w, gives);
+        }
+        Body::ChargeOpened(opening) => write_opening(w, opening),
+        Body::ChargeSettled(settlement) => {
+            w.id(settlement.charge.0);
+            w.unsigned(settlement.opened);
+            w.micros(settlement.amount);
+            w.maybe_text(settlement.detail.as_deref());
+            write_standing(w, settlement.standing);
+        }
+        Body::ChargeRefunded(refund) => write_refund(w, refund),
+        Body::ChargeExtended { charge, opened, standing } => {
+            w.id(charge.0);
+            w.unsigned(*opened);
+            write_standing(w, *standing);
+        }
+        Body::LimitsSet(limits) => w.list(limits, |w, limit| limit.write(w)),
+        Body::AlertsSet { thresholds, cooldown_seconds } => {
+            w.list(thresholds, |w, line| w.micros(*line));
+            w.signed(*cooldown_seconds);
+        }
+        Body::BalanceLow { threshold } => w.micros(*threshold),
+        Body::PricesSet(version) => version.write(w),
+        Body::PlatformKeySet { hash } => w.raw(hash),
+    }
+}
+
+fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<Body, Malformed> {
+    Ok(match kind {
+        Kind::WorkspaceCreated => Body::WorkspaceCreated(Box::new(read_profile(r)?)),
+        Kind::WorkspaceUpdated => Body::WorkspaceUpdated(Box::new(read_profile(r)?)),
+        Kind::Granted => read_grant(r, n)?,
+        Kind::GrantVoided => Body::GrantVoided {
+            grant: GrantId(r.id("a grant")?),
+            takes: read_draws(r)?,
+            reason: r.maybe_text("a reason")?.map(Into::into),
+        },
+        Kind::ClawedBack => Body::ClawedBack {
+            grant: GrantId(r.id("a grant")?),
+            dispute: r.text("a dispute")?.into(),
+            amount: r.micros("a claw-back")?,
+            takes: read_draws(r)?,
+        },
+        Kind::DebtRepaid => Body::DebtRepaid { take: Draw::read(r)? },
+        Kind::ClawBackRestored => {
+            Body::ClawBackRestored { dispute: r.text("a dispute")?.into(), gives: read_draws(r)? }
+        }
+        Kind::ChargeOpened => Body::ChargeOpened(Box::new(read_opening(r)?)),
+        Kind::ChargeSettled => Body::ChargeSettled(Settlement {
+            charge: ChargeId(r.id("a charge")?),
+            opened: r.unsigned("a charge")?,
+            amount: r.micros("a settlement")?,
+            detail: r.maybe_text("a detail")?.map(Into::into),
+            standing: read_standing(r)?,
+        }),
+        Kind::ChargeRefunded => Body::ChargeRefunded(Box::new(read_refund(r)?)),
+        Kind::ChargeExtended => Body::ChargeExtended {
+            charge: ChargeId(r.id("a charge")?),
+            opened: r.unsigned("a charge")?,
+            standing: read_standing(r)?,
+        },
+        Kind::LimitsSet => Body::LimitsSet(r.list("the limits", Limit::read)?),
+        Kind::AlertsSet => Body::AlertsSet {
+            thresholds: r.list("the thresholds", |r| r.micros("a threshold"))?,
+            cooldown_seconds: r.signed("a cooldown")?,
+        },
+        Kind::BalanceLow => Body::BalanceLow { threshold: r.micros("a threshold")? },
+        Kind::PricesSet => Body::PricesSet(PriceVersion::read(r)?),
+        Kind::PlatformKeySet => Body::PlatformKeySet { hash: r.hash("a key's hash")? },
+    })
+}
+
+fn read_grant(r: &mut Reader, n: u64) -> Result<Body, Malformed> {
+    let id = GrantId(r.id("a grant")?);
+    let source = Source::from_code(r.byte("a grant's source")?)?;
+    let amount = r.micros("a grant's amount")?;
+    Ok(Body::Granted {
+        grant: Grant { id, n, source, amount, remaining: amount },
+        reason: r.maybe_text("a reason")?.map(Into::into),
+        origin: r.maybe_text("an origin")?.map(Into::into),
+        paid_cents: r.signed("what was paid")?,
+    })
+}
+
+pub(crate) fn write_profile(w: &mut Writer, profile: &Profile) {
+    w.text(profile.id.as_str());
+    w.text(&profile.name);
+    w.text(&profile.timezone);
+    w.maybe_text(profile.metadata.as_deref());
+    w.flag(profile.suspended);
+    w.time(profile.created_at);
+}
+
+pub(crate) fn read_profile(r: &mut Reader) -> Result<Profile, Malformed> {
+    Ok(Profile {
+        id: WorkspaceId::known(r.text("a workspace's id")?),
+        name: r.text("a workspace's name")?.into(),
+        timezone: r.text("a time zone")?.into(),
+        metadata: r.maybe_text("metadata")?.map(Into::into),
+        suspended: r.flag("suspended")?,
+        created_at: r.time("a workspace's beginning")?,
+    })
+}
+
+fn write_draws(w: &mut Writer, draws: &[Draw]) {
+    w.list(draws, |w, draw| draw.write(w));
+}
+
+fn read_draws(r: &mut Reader) -> Result<Vec<Draw>, Malformed> {
+    r.list("the draws", Draw::read)
+}
+
+fn write_windows(w: &mut Writer, windows: Option<&Windows>) {
+    w.flag(windows.is_some());
+    if let Some(windows) = windows {
+        windows.write(w);
+    }
+}
+
+fn read_windows(r: &mut Reader) -> Result<Option<Windows>, Malformed> {
+    if r.flag("windows")? { Ok(Some(Windows::read(r)?)) } else { Ok(None) }
+}
+
+fn write_spender(
+    w: &mut Writer,
+    operation: &OperationId,
+    worker: Option<&WorkerId>,
+    member: Option<&MemberId>,
+    api_key: Option<&str>,
+) {
+    w.text(operation.as_str());
+    w.maybe_text(worker.map(WorkerId::as_str));
+    w.maybe_text(member.map(MemberId::as_str));
+    w.maybe_text(api_key);
+}
+
+fn write_opening(w: &mut Writer, opening: &Opening) {
+    let Opening {
+        id,
+        operation,
+        quantity,
+        unit_price,
+        amount,
+        price_version,
+        worker,
+        member,
+        api_key,
+        reference,
+        metadata,
+        await_outcome,
+        timeout_seconds,
+        deadline,
+        draws,
+        windows,
+    } = opening;
+    w.id(id.0);
+    write_spender(w, operation, worker.as_ref(), member.as_ref(), api_key.as_deref());
+    w.signed(*quantity);
+    w.micros(*unit_price);
+    w.micros(*amount);
+    w.unsigned(u64::from(*price_version));
+    w.maybe_text(reference.as_deref());
+    w.maybe_text(metadata.as_deref());
+    w.flag(*await_outcome);
+    w.maybe_signed(timeout_seconds.map(i64::from));
+    w.maybe_signed(deadline.map(crate::Timestamp::millis));
+    write_draws(w, draws);
+    write_windows(w, windows.as_ref());
+}
+
+fn read_opening(r: &mut Reader) -> Result<Opening, Malformed> {
+    Ok(Opening {
+        id: ChargeId(r.id("a charge")?),
+        operation: OperationId::known(r.text("an operation")?),
+        worker: r.maybe_text("a worker")?.map(WorkerId::known),
+        member: r.maybe_text("a member")?.map(MemberId::known),
+        api_key: r.maybe_text("an API key")?.map(Into::into),
+        quantity: r.signed("a quantity")?,
+        unit_price: r.micros("a unit price")?,
+        amount: r.micros("a charge's amount")?,
+        price_version: r.unsigned("a price version")?.try_into().map_err(|_| Malformed("a price version"))?,
+        reference: r.maybe_text("a reference")?.map(Into::into),
+        metadata: r.maybe_text("metadata")?.map(Into::into),
+        await_outcome: r.flag("await_outcome")?,
+        timeout_seconds: read_seconds(r)?,
+        deadline: r.maybe_signed("a deadline")?.map(crate::Timestamp::from_millis),
+        draws: read_draws(r)?,
+        windows: read_windows(r)?,
+    })
+}
+
+fn write_standing(w: &mut Writer, standing: Standing) {
+    w.byte(standing.status.code());
+    w.byte(standing.outcome.map_or(0, Outcome::code));
+    w.micros(standing.refunded);
+    w.signed(standing.quantity);
+    w.maybe_signed(standing.deadline.map(crate::Timestamp::millis));
+}
+
+fn read_standing(r: &mut Reader) -> Result<Standing, Malformed> {
+    Ok(Standing {
+        status: Status::from_code(r.byte("a charge's status")?)?,
+        outcome: match r.byte("a charge's outcome")? {
+            0 => None,
+            code => Some(Outcome::from_code(code)?),
+        },
+        refunded: r.micros("what was refunded")?,
+        quantity: r.signed("a quantity")?,
+        deadline: r.maybe_signed("a deadline")?.map(crate::Timestamp::from_millis),
+    })
+}
+
+fn write_refund(w: &mut Writer, refund: &Refund) {
+    let Refund {
+        charge,
+        opened,
+        amount,
+        reason,
+        detail,
+        requested,
+        from_pending,
+        gives,
+        standing,
+        operation,
+        worker,
+        member,
+        api_key,
+        windows,
+    } = refund;
+    w.id(charge.0);
+    w.unsigned(*opened);
+    w.micros(*amount);
+    w.byte(reason.code());
+    w.maybe_text(detail.as_deref());
+    w.maybe_signed(requested.map(crate::Micros::get));
+    w.flag(*from_pending);
+    write_draws(w, gives);
+    write_standing(w, *standing);
+    write_spender(w, operation, worker.as_ref(), member.as_ref(), api_key.as_deref());
+    write_windows(w, windows.as_ref());
+}
+
+fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
+    Ok(Refund {
+        charge: ChargeId(r.id("a charge")?),
+        opened: r.unsigned("a charge")?,
+        amount: r.micros("a refund")?,
+        reason: RefundReason::from_code(r.byte("a refund's reason")?)?,
+        detail: r.maybe_text("a detail")?.map(Into::into),
+        requested: r.maybe_signed("a refund")?.map(crate::Micros::new),
+        from_pending: r.flag("from pending")?,
+        gives: read_draws(r)?,
+        standing: read_standing(r)?,
+        operation: OperationId::known(r.text("an operation")?),
+        worker: r.maybe_text("a worker")?.map(WorkerId::known),
+        member: r.maybe_text("a member")?.map(MemberId::known),
+        api_key: r.maybe_text("an API key")?.map(Into::into),
+        windows: read_windows(r)?,
+    })
+}

@@ -1,0 +1,126 @@
+//! Ids that the server makes: UUIDs of version 7 with a prefix that says what they name (`ch_…`, `gr_…`).
+//!
+//! The engine makes the number (its clock and its entropy are not here); this file gives it its form.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then 74 bits of the engine's choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(u128);
+
+impl Id {
+    /// Builds the UUID: the time, 12 bits for its third group and 62 bits for the rest; higher bits are ignored.
+    #[must_use]
+    pub const fn v7(millis: i64, group_a: u16, group_b: u64) -> Id {
+        let time = (millis as u128 & 0xffff_ffff_ffff) << 80;
+        let a = (group_a as u128 & 0xfff) << 64;
+        let b = (group_b & 0x3fff_ffff_ffff_ffff) as u128;
+        Id(time | (0x7 << 76) | a | (0b10 << 62) | b)
+    }
+
+    /// The 62 low bits, where an engine may have left itself a note.
+    #[must_use]
+    pub const fn group_b(self) -> u64 {
+        self.0 as u64 & 0x3fff_ffff_ffff_ffff
+    }
+
+    /// The bytes in network order.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// The id of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Id {
+        Id(u128::from_be_bytes(bytes))
+    }
+
+    /// The usual text: 36 lower-case characters in five groups.
+    fn text(self) -> [u8; 36] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        let mut at = 0;
+        for (index, byte) in self.to_bytes().into_iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                at += 1;
+            }
+            text[at] = DIGITS[usize::from(byte >> 4)];
+            text[at + 1] = DIGITS[usize::from(byte & 15)];
+            at += 2;
+        }
+        text
+    }
+
+    /// Reads the usual text; only lower case, so that an id has one spelling.
+    fn read(text: &str) -> Option<Id> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+        let mut value: u128 = 0;
+        for (index, byte) in text.iter().enumerate() {
+            if matches!(index, 8 | 13 | 18 | 23) {
+                if *byte != b'-' {
+                    return None;
+                }
+            } else {
+                value = (value << 4) | u128::from(digit(*byte)?);
+            }
+        }
+        Some(Id(value))
+    }
+}
+
+macro_rules! prefixed_id {
+    ($name:ident, $prefix:literal, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Id);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let text = self.0.text();
+                f.write_str($prefix)?;
+                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+            fn from_str(text: &str) -> Result<Self, ()> {
+                text.strip_prefix($prefix).and_then(Id::read).map($name).ok_or(())
+            }
+        }
+    };
+}
+
+prefixed_id!(ChargeId, "ch_", "Names a charge.");
+prefixed_id!(GrantId, "gr_", "Names a grant.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling_and_reads_back() {
+        let id = ChargeId(Id::v7(0x0199_1234_5678, 0xabc, 0x3fff_0123_4567_89ab));
+        let text = id.to_string();
+        assert_eq!(text, "ch_01991234-5678-7abc-bfff-0123456789ab");
+        assert_eq!(text.parse(), Ok(id));
+        assert_eq!(id.0.group_b(), 0x3fff_0123_4567_89ab);
+        for wrong in [
+            "",
+            "ch_",
+            "gr_01991234-5678-7abc-bfff-0123456789ab",
+            "ch_01991234-5678-7ABC-bfff-0123456789ab",
+            "ch_0199123405678-7abc-bfff-0123456789ab",
+            "ch_01991234-5678-7abc-bfff-0123456789a",
+        ] {
+            assert_eq!(wrong.parse::<ChargeId>(), Err(()), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Spending limits: a cap per day or month for the workspace, a member, a worker, an operation or an API key.
+//!
+//! Decided in the same step as the charge, so they hold at any concurrency, and counted from the same numbers as the
+//! usage report: what was charged in the period less what was refunded in it. Where a day or month begins depends on
+//! the workspace's time zone and is handed in as [`Windows`]; entries carry it, so that a replay needs no calendar.
+
+use crate::code::{Malformed, Reader, Writer, coded};
+use crate::{MemberId, Micros, OperationId, Refusal, Timestamp, WorkerId};
+
+/// Whose spending is capped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Everything the workspace spends.
+    Workspace,
+    /// One person.
+    Member(MemberId),
+    /// One AI worker.
+    Worker(WorkerId),
+    /// One operation.
+    Operation(OperationId),
+    /// One API key, by its id.
+    ApiKey(Box<str>),
+}
+
+/// How long a limit counts before it starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    /// A calendar day in the workspace's time zone.
+    Day,
+    /// A calendar month in the workspace's time zone.
+    Month,
+}
+
+coded!(Period, "a limit's period", { Day = 0 "day", Month = 1 "month" });
+
+/// The day and the month around an instant, in the workspace's time zone: beginnings included, ends not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// The first and the first no longer instant of the day.
+    pub day: (Timestamp, Timestamp),
+    /// The first and the first no longer instant of the month.
+    pub month: (Timestamp, Timestamp),
+}
+
+impl Windows {
+    fn of(&self, period: Period) -> (Timestamp, Timestamp) {
+        match period {
+            Period::Day => self.day,
+            Period::Month => self.month,
+        }
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        for at in [self.day.0, self.day.1, self.month.0, self.month.1] {
+            w.time(at);
+        }
+    }
+
+    pub(crate) fn read(r: &mut Reader) -> Result<Windows, Malformed> {
+        let mut pair = || Ok((r.time("a window")?, r.time("a window")?));
+        Ok(Windows { day: pair()?, month: pair()? })
+    }
+}
+
+/// One cap and what has been used of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Whose spending.
+    pub subject: Subject,
+    /// For how long.
+    pub period: Period,
+    /// The cap.
+    pub amount: Micros,
+    /// Which period `used` counts, by its beginning.
+    pub since: Timestamp,
+    /// Net spending in that period; below zero when more was refunded than charged.
+    pub used: Micros,
+}
+
+/// What a spending is counted under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spender<'a> {
+    pub operation: &'a OperationId,
+    pub worker: Option<&'a WorkerId>,
+    pub member: Option<&'a MemberId>,
+    pub api_key: Option<&'a str>,
+}
+
+impl Limit {
+    fn covers(&self, spender: Spender) -> bool {
+        match &self.subject {
+            Subject::Workspace => true,
+            Subject::Member(member) => spender.member == Some(member),
+            Subject::Worker(worker) => spender.worker == Some(worker),
+            Subject::Operation(operation) => spender.operation == operation,
+            Subject::ApiKey(key) => spender.api_key == Some(key),
+        }
+    }
+
+    fn used_in(&self, windows: &Windows) -> Micros {
+        if self.since == windows.of(self.period).0 { self.used } else { Micros::ZERO }
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        let (code, text) = match &self.subject {
+            Subject::Workspace => (0, ""),
+            Subject::Member(member) => (1, member.as_str()),
+            Subject::Worker(worker) => (2, worker.as_str()),
+            Subject::Operation(operation) => (3, operation.as_str()),
+            Subject::ApiKey(key) => (4, &**key),
+        };
+        w.byte(code);
+        w.text(text);
+        w.byte(self.period.code());
+        w.micros(self.amount);
+        w.time(self.since);
+        w.micros(self.used);
+    }
+
+    pub(crate) fn read(r: &mut Reader) -> Result<Limit, Malformed> {
+        let code = r.byte("a limit's subject")?;
+        let text = r.text("a limit's subject")?;
+        let subject = match code {
+            0 => Subject::Workspace,
+            1 => Subject::Member(MemberId::known(text)),
+            2 => Subject::Worker(WorkerId::known(text)),
+            3 => Subject::Operation(OperationId::known(text)),
+            4 => Subject::ApiKey(text.into()),
+            _ => return Err(Malformed("a limit's subject")),
+        };
+        Ok(Limit {
+            subject,
+            period: Period::from_code(r.byte("a limit's period")?)?,
+            amount: r.micros("a limit's amount")?,
+            since: r.time("a limit's period")?,
+            used: r.micros("a limit's use")?,
+        })
+    }
+}
+
+/// The limits of a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits(pub Vec<Limit>);
+
+impl Limits {
+    /// Whether nothing is capped, so that no calendar need be asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Refuses when a limit that covers the spender would be passed; names the one that leaves the least.
+    pub(crate) fn check(&self, spender: Spender, amount: Micros, windows: &Windows) -> Result<(), Refusal> {
+        let passed = |limit: &&Limit| limit.amount - limit.used_in(windows) < amount;
+        let tightest = self
+            .0
+            .iter()
+            .filter(|limit| limit.covers(spender))
+            .filter(passed)
+            .min_by_key(|limit| limit.amount - limit.used_in(windows));
+        match tightest {
+            None => Ok(()),
+            Some(limit) => Err(Refusal::LimitExceeded {
+                subject: limit.subject.clone(),
+                period: limit.period,
+                limit: limit.amount,
+                remaining: (limit.amount - limit.used_in(windows)).max(Micros::ZERO),
+                resets_at: windows.of(limit.period).1,
+            }),
+        }
+    }
+
+    /// Counts a charge (or, below zero, a refund) under every limit that covers the spender.
+    pub(crate) fn count(&mut self, spender: Spender, amount: Micros, windows: &Windows) {
+        for limit in self.0.iter_mut().filter(|limit| limit.covers(spender)) {
+            limit.used = limit.used_in(windows) + amount;
+            limit.since = windows.of(limit.period).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn windows(day: i64) -> Windows {
+        let at = Timestamp::from_millis;
+        Windows { day: (at(day), at(day + 10)), month: (at(0), at(1_000)) }
+    }
+
+    #[test]
+    fn the_tightest_limit_speaks_and_a_new_day_starts_again() {
+        let operation = OperationId::known("op");
+        let member = MemberId::known("ada");
+        let spender = Spender { operation: &operation, worker: None, member: Some(&member), api_key: None };
+        let limit = |subject, period, amount| Limit {
+            subject,
+            period,
+            amount: Micros::new(amount),
+            since: Timestamp::ZERO,
+            used: Micros::ZERO,
+        };
+        let mut limits = Limits(vec![
+            limit(Subject::Workspace, Period::Month, 100),
+            limit(Subject::Member(member.clone()), Period::Day, 50),
+            limit(Subject::Member(MemberId::known("bob")), Period::Day, 1),
+        ]);
+        limits.count(spender, Micros::new(40), &windows(10));
+        assert!(limits.check(spender, Micros::new(10), &windows(10)).is_ok());
+        let Err(Refusal::LimitExceeded { remaining, resets_at, .. }) =
+            limits.check(spender, Micros::new(11), &windows(10))
+        else {
+            panic!("eleven more pass the day's fifty");
+        };
+        assert_eq!((remaining.get(), resets_at.millis()), (10, 20));
+        assert!(limits.check(spender, Micros::new(50), &windows(20)).is_ok());
+        assert!(limits.check(spender, Micros::new(61), &windows(20)).is_err());
+        limits.count(spender, Micros::new(-40), &windows(10));
+        assert!(limits.check(spender, Micros::new(50), &windows(10)).is_ok());
+    }
+}

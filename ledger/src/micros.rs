@@ -1,0 +1,217 @@
+//! Credit as integers: micro-units, 100,000 to the dollar (P1), and dollars in and out without rounding.
+//!
+//! A micro-unit is 0.00001 USD, so five decimals write every amount exactly, and a dollar text with more than five
+//! decimals is refused instead of rounded. No floats, no decimal type.
+
+use std::fmt;
+
+use crate::bounds::BALANCE_MAX_MICROS;
+
+/// Micro-units in one US dollar (P1).
+pub const MICROS_PER_USD: i64 = 100_000;
+
+/// An amount of credit in micro-units. Arithmetic is checked; whoever overflows is told, never wrapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Micros(i64);
+
+impl Micros {
+    /// Nothing.
+    pub const ZERO: Micros = Micros(0);
+    /// The largest balance, see [`BALANCE_MAX_MICROS`].
+    pub const MAX: Micros = Micros(BALANCE_MAX_MICROS);
+
+    /// An amount of so many micro-units.
+    #[must_use]
+    pub const fn new(micros: i64) -> Micros {
+        Micros(micros)
+    }
+
+    /// The micro-units.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The sum, unless it leaves the range of an `i64`.
+    #[must_use]
+    pub const fn checked_add(self, other: Micros) -> Option<Micros> {
+        match self.0.checked_add(other.0) {
+            Some(sum) => Some(Micros(sum)),
+            None => None,
+        }
+    }
+
+    /// The product with a quantity, unless it leaves the range of an `i64`.
+    #[must_use]
+    pub const fn checked_times(self, quantity: i64) -> Option<Micros> {
+        match self.0.checked_mul(quantity) {
+            Some(product) => Some(Micros(product)),
+            None => None,
+        }
+    }
+
+    /// How often `unit` fits in, rounded down; the answer to "how many can I afford".
+    #[must_use]
+    pub const fn whole_units(self, unit: Micros) -> i64 {
+        if unit.0 <= 0 || self.0 <= 0 { 0 } else { self.0 / unit.0 }
+    }
+
+    /// The same amount, to be written in dollars.
+    #[must_use]
+    pub const fn usd(self) -> Usd {
+        Usd(self)
+    }
+
+    /// Reads an exact decimal of dollars: digits, and at most five of them after a point.
+    ///
+    /// # Errors
+    /// [`AmountError`] for signs, exponents, blanks, a sixth decimal, or more than a balance can hold.
+    pub fn from_usd(text: &str) -> Result<Micros, AmountError> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) {
+            return Err(AmountError::NotADecimal);
+        }
+        if fraction.len() > 5 {
+            return Err(AmountError::TooFine);
+        }
+        let whole: i64 = whole.parse().map_err(|_| AmountError::TooLarge)?;
+        let scale = 10_i64.pow(5 - fraction.len() as u32);
+        let fraction: i64 = fraction.parse().map_err(|_| AmountError::TooLarge)?;
+        whole
+            .checked_mul(MICROS_PER_USD)
+            .and_then(|micros| micros.checked_add(fraction * scale))
+            .filter(|micros| *micros <= BALANCE_MAX_MICROS)
+            .map(Micros)
+            .ok_or(AmountError::TooLarge)
+    }
+}
+
+impl std::ops::Add for Micros {
+    type Output = Micros;
+    /// Panics on overflow, which the bounds make impossible: every balance and product stays below 2^53.
+    fn add(self, other: Micros) -> Micros {
+        self.checked_add(other).expect("amounts stay below 2^53, see bounds")
+    }
+}
+
+impl std::ops::Sub for Micros {
+    type Output = Micros;
+    /// Panics on overflow, which the bounds make impossible: every balance and product stays below 2^53.
+    fn sub(self, other: Micros) -> Micros {
+        Micros(self.0.checked_sub(other.0).expect("amounts stay below 2^53, see bounds"))
+    }
+}
+
+impl std::ops::AddAssign for Micros {
+    fn add_assign(&mut self, other: Micros) {
+        *self = *self + other;
+    }
+}
+
+impl std::ops::SubAssign for Micros {
+    fn sub_assign(&mut self, other: Micros) {
+        *self = *self - other;
+    }
+}
+
+impl std::iter::Sum for Micros {
+    fn sum<I: Iterator<Item = Micros>>(amounts: I) -> Micros {
+        amounts.fold(Micros::ZERO, |sum, amount| sum + amount)
+    }
+}
+
+/// Micro-units as they are written: the bare integer.
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// An amount in dollars, exact: at least two decimals, at most five (`0.02`, `0.005`, `12.00`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usd(Micros);
+
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.get();
+        let (whole, rest) =
+            (micros.unsigned_abs() / MICROS_PER_USD as u64, micros.unsigned_abs() % MICROS_PER_USD as u64);
+        let sign = if micros < 0 { "-" } else { "" };
+        match rest {
+            rest if rest % 1_000 == 0 => write!(f, "{sign}{whole}.{:02}", rest / 1_000),
+            rest if rest % 100 == 0 => write!(f, "{sign}{whole}.{:03}", rest / 100),
+            rest if rest % 10 == 0 => write!(f, "{sign}{whole}.{:04}", rest / 10),
+            rest => write!(f, "{sign}{whole}.{rest:05}"),
+        }
+    }
+}
+
+/// Why a text is not an amount of dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmountError {
+    /// Something other than digits and one point.
+    NotADecimal,
+    /// More than five decimals: finer than a micro-unit.
+    TooFine,
+    /// More than 2^53 − 1 micro-units.
+    TooLarge,
+}
+
+impl fmt::Display for AmountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AmountError::NotADecimal => "not a decimal number of dollars such as \"12.50\"",
+            AmountError::TooFine => "more than five decimals: a micro-unit is 0.00001 USD",
+            AmountError::TooLarge => "more than a balance can hold (2^53 − 1 micro-units)",
+        })
+    }
+}
+
+impl std::error::Error for AmountError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_written_exactly() {
+        let check = |micros: i64, expected: &str| {
+            assert_eq!(Micros::new(micros).usd().to_string(), expected);
+        };
+        check(0, "0.00");
+        check(100_000, "1.00");
+        check(20_000, "0.20");
+        check(2_000, "0.02");
+        check(500, "0.005");
+        check(1, "0.00001");
+        check(10, "0.0001");
+        check(-150_000, "-1.50");
+        check(BALANCE_MAX_MICROS, "90071992547.40991");
+    }
+
+    #[test]
+    fn dollars_are_read_exactly_or_not_at_all() {
+        let check = |text: &str, expected: Result<i64, AmountError>| {
+            assert_eq!(Micros::from_usd(text).map(Micros::get), expected, "{text}");
+        };
+        check("1", Ok(100_000));
+        check("0.005", Ok(500));
+        check("0.00001", Ok(1));
+        check("90071992547.40991", Ok(BALANCE_MAX_MICROS));
+        check("90071992547.40992", Err(AmountError::TooLarge));
+        check("99999999999999999999", Err(AmountError::TooLarge));
+        check("0.000001", Err(AmountError::TooFine));
+        for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", " 1", "1,5", "NaN", "１"] {
+            check(text, Err(AmountError::NotADecimal));
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for micros in (0..2_000_000).step_by(37) {
+            let text = Micros::new(micros).usd().to_string();
+            assert_eq!(Micros::from_usd(&text), Ok(Micros::new(micros)));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Names that callers choose: workspaces, members, workers, operations, and idempotency keys.
+//!
+//! Checked once, at the edge; inside the ledger a name is always well-formed.
+
+use std::fmt;
+
+use crate::bounds::{IDEMPOTENCY_KEY_MAX_BYTES, NAME_MAX_BYTES};
+
+/// Why a text cannot be a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// Not one character.
+    Empty,
+    /// More characters than the bound given here.
+    TooLong(usize),
+    /// A character outside the allowed ones.
+    Character(char),
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameError::Empty => f.write_str("must not be empty"),
+            NameError::TooLong(most) => write!(f, "is longer than {most} characters"),
+            NameError::Character(c) => write!(f, "holds the character {c:?}, which is not allowed"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+fn check(text: &str, most: usize, allowed: fn(u8) -> bool) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if let Some(wrong) = text.bytes().position(|byte| !allowed(byte)) {
+        // The bytes before `wrong` are ASCII, so it begins a character.
+        return Err(NameError::Character(text[wrong..].chars().next().unwrap_or('\u{fffd}')));
+    }
+    if text.len() > most {
+        return Err(NameError::TooLong(most));
+    }
+    Ok(())
+}
+
+/// `A-Z a-z 0-9 . _ : @ -`: what needs no escaping in a URL's path, a header or a shell word.
+fn in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'@' | b'-')
+}
+
+fn printable(byte: u8) -> bool {
+    (0x20..0x7f).contains(&byte)
+}
+
+macro_rules! name {
+    ($name:ident, $most:expr, $allowed:expr, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Checks the text and takes it.
+            ///
+            /// # Errors
+            /// [`NameError`] when it is empty, too long, or holds a character that is not allowed.
+            pub fn new(text: impl Into<Box<str>>) -> Result<Self, NameError> {
+                let text = text.into();
+                check(&text, $most, $allowed)?;
+                Ok(Self(text))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// What was checked before it was written, read back.
+            pub(crate) fn known(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(WorkspaceId, NAME_MAX_BYTES, in_name, "Names a workspace: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(MemberId, NAME_MAX_BYTES, in_name, "Names a member: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(WorkerId, NAME_MAX_BYTES, in_name, "Names an AI worker: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(OperationId, NAME_MAX_BYTES, in_name, "Names an operation: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(
+    IdempotencyKey,
+    IDEMPOTENCY_KEY_MAX_BYTES,
+    printable,
+    "Makes a request safe to repeat: 1–255 printable characters, unique in its workspace for ever."
+);
+
+impl WorkspaceId {
+    /// The chain of what concerns no single workspace: price book, platform keys. No caller can choose this name.
+    #[must_use]
+    pub fn platform() -> WorkspaceId {
+        WorkspaceId("*".into())
+    }
+
+    /// Whether this is [`WorkspaceId::platform`].
+    #[must_use]
+    pub fn is_platform(&self) -> bool {
+        &*self.0 == "*"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_to_their_alphabet_and_length() {
+        assert!(WorkspaceId::new("acme.shop_1:eu@x-Y").is_ok());
+        assert_eq!(WorkspaceId::new("").map(|_| ()), Err(NameError::Empty));
+        assert_eq!(WorkspaceId::new("a b").map(|_| ()), Err(NameError::Character(' ')));
+        assert_eq!(WorkspaceId::new("aä").map(|_| ()), Err(NameError::Character('ä')));
+        assert_eq!(WorkspaceId::new("*").map(|_| ()), Err(NameError::Character('*')));
+        assert!(WorkspaceId::new("x".repeat(64)).is_ok());
+        assert_eq!(WorkspaceId::new("x".repeat(65)).map(|_| ()), Err(NameError::TooLong(64)));
+        assert!(IdempotencyKey::new("order 17 / try 2").is_ok());
+        assert_eq!(IdempotencyKey::new("a\n").map(|_| ()), Err(NameError::Character('\n')));
+    }
+}

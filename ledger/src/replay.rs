@@ -1,0 +1,62 @@
+//! Same key, same answer (i07): whether a request is the one that an entry was made from, and if not, in which field
+//! they differ. What the first answer was is read from the entry; this file only compares.
+
+use crate::{Body, ChargeRequest, Command, Entry, GrantRequest, Opening};
+
+/// The first field, as the API spells it, in which the command differs from the one that made the entry.
+pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'static str> {
+    match (&made.body, command) {
+        (Body::ChargeOpened(opening), Command::Charge(request)) => charge(opening, request),
+        (Body::Granted { grant, reason, .. }, Command::Grant(request)) => {
+            let GrantRequest { source, amount, reason: asked, origin: _, paid_cents: _ } = request;
+            first(&[
+                ("source", grant.source == *source),
+                ("amount", grant.amount == *amount),
+                ("reason", reason == asked),
+            ])
+        }
+        (Body::GrantVoided { grant, reason, .. }, Command::VoidGrant { grant: asked, reason: why }) => {
+            first(&[("grant", grant == asked), ("reason", reason == why)])
+        }
+        (Body::ClawedBack { grant, amount, .. }, Command::ClawBack { grant: asked, amount: sum, .. }) => {
+            first(&[("grant", grant == asked), ("amount", amount == sum)])
+        }
+        (Body::ClawBackRestored { .. }, Command::RestoreClawBack { .. }) => None,
+        (Body::ChargeRefunded(refund), Command::Refund { charge, amount, reason }) => first(&[
+            ("charge", refund.charge == *charge),
+            ("amount", refund.requested == *amount),
+            ("reason", refund.detail.as_ref() == Some(reason)),
+        ]),
+        // The key was used for another kind of request altogether.
+        _ => Some("path"),
+    }
+}
+
+fn charge(opening: &Opening, request: &ChargeRequest) -> Option<&'static str> {
+    let ChargeRequest {
+        operation,
+        quantity,
+        worker,
+        member,
+        // Who asks is no part of what is asked: a rotated key may repeat the request.
+        api_key: _,
+        await_outcome,
+        timeout_seconds,
+        reference,
+        metadata,
+    } = request;
+    first(&[
+        ("operation", opening.operation == *operation),
+        ("quantity", opening.quantity == *quantity),
+        ("worker", opening.worker == *worker),
+        ("member", opening.member == *member),
+        ("await_outcome", opening.await_outcome == *await_outcome),
+        ("timeout_seconds", opening.timeout_seconds == *timeout_seconds),
+        ("reference", opening.reference == *reference),
+        ("metadata", opening.metadata == *metadata),
+    ])
+}
+
+fn first(fields: &[(&'static str, bool)]) -> Option<&'static str> {
+    fields.iter().find(|(_, same)| !same).map(|(field, _)| *field)
+}

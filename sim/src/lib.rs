@@ -1,0 +1,4 @@
+//! What is doubted.
+
+pub mod disk;
+pub mod random;

@@ -1,0 +1,83 @@
+//! Chance that can be repeated: a small seeded generator for everything the simulator leaves to luck.
+//!
+//! The simulator promises "same seed, same bytes", so its chance may come neither from the system nor from a
+//! dependency that is free to change its stream between versions. The generator is SplitMix64: one addition
+//! and three mixing steps, a period of 2^64, every seed as good as another.
+//! Keeps: equal seeds give equal streams, on every machine and in every build.
+//! Not here: secrets. A key or a session identifier must never be drawn from this.
+
+/// A deterministic stream of numbers, wholly determined by its seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Random {
+    state: u64,
+}
+
+impl Random {
+    /// A stream that depends on `seed` alone.
+    pub fn new(seed: u64) -> Random {
+        Random { state: seed }
+    }
+
+    /// The next 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number in `0..bound`. Panics on a bound of zero: there is nothing to choose from.
+    ///
+    /// The high half of a 128-bit product: its bias is below `bound / 2^64`, nothing a simulation could
+    /// notice, and each call draws exactly once, so that streams stay aligned whatever the bounds are.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        assert!(bound > 0, "a choice among nothing");
+        let product = u128::from(self.next_u64()) * u128::from(bound);
+        u64::try_from(product >> 64).expect("the high half of a 128-bit product fits 64 bits")
+    }
+
+    /// An index in `0..length`, for choosing a place in a slice.
+    pub fn index(&mut self, length: usize) -> usize {
+        let bound = u64::try_from(length).expect("a length fits 64 bits");
+        usize::try_from(self.below(bound)).expect("an index below a length fits usize")
+    }
+
+    /// True in `per_mille` cases of a thousand.
+    pub fn chance(&mut self, per_mille: u64) -> bool {
+        self.below(1000) < per_mille
+    }
+
+    /// One of the items. Panics on an empty slice.
+    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.index(items.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn same_seed_same_numbers() {
+        let mut random = Random::new(0);
+        // The first three outputs of SplitMix64 for seed 0, as published with the algorithm.
+        assert_eq!(random.next_u64(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(random.next_u64(), 0x6e78_9e6a_a1b9_65f4);
+        assert_eq!(random.next_u64(), 0x06c4_5d18_8009_454f);
+    }
+
+    #[test]
+    fn choices_stay_in_bounds_and_reach_every_item() {
+        let mut random = Random::new(7);
+        let mut seen = [false; 5];
+        for _ in 0..200 {
+            seen[random.index(5)] = true;
+            assert!(random.below(3) < 3);
+            assert!(!random.chance(0));
+            assert!(random.chance(1000));
+        }
+        assert_eq!(seen, [true; 5]);
+        assert!([1, 2, 3].contains(random.pick(&[1, 2, 3])));
+    }
+}

@@ -35,6 +35,9 @@ mod replay;
 mod time;
 mod usage;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::{Account, Balance, Chain, Disagreement, Profile, Totals};
 pub use alert::{Alerts, Threshold};
 pub use charge::{Charge, Opening, Outcome, Refund, RefundReason, Settlement, Standing, Status};

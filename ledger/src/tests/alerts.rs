@@ -1,0 +1,116 @@
+//! Low-balance alerts: once per crossing, not again within the cooldown, armed again above the line (i09).
+
+use super::check;
+
+#[test]
+fn an_alert_fires_when_the_line_is_crossed_downwards() {
+    check(
+        "
+        grant promotional 3_000
+        alerts 2_500 1_000 2_500 => alerts 1000 2500
+        charge message => charged 500 g1:500
+        charge message => charged 500 g1:500, low 2500
+        charge message => charged 500 g1:500
+        charge message x2 => charged 1000 g1:1000, low 1000
+        ",
+    );
+}
+
+#[test]
+fn one_decision_may_cross_several_lines() {
+    check(
+        "
+        grant promotional 3_000
+        alerts 2_500 1_000
+        charge render => charged 3000 g1:3000 due in 60s, low 1000, low 2500
+        ",
+    );
+}
+
+#[test]
+fn an_alert_is_armed_again_above_the_line_and_quiet_within_the_cooldown() {
+    check(
+        "
+        grant promotional 1_000
+        alerts 1_000 cooldown=3_600
+        charge message => charged 500 g1:500, low 1000
+        refund c1
+        charge message => charged 500 g1:500
+        wait 1h
+        charge message => charged 500 g1:500
+        grant promotional 1_000
+        charge message => charged 500 g2:500, low 1000
+        wait 3599s
+        grant promotional 500
+        charge message => charged 500 g2:500
+        wait 1s
+        grant promotional 1_000
+        charge message => charged 500 g3:500
+        charge message => charged 500 g4:500, low 1000
+        ",
+    );
+}
+
+#[test]
+fn whatever_takes_credit_away_can_fire() {
+    check(
+        "
+        grant top_up 1_000 origin=pay_1
+        grant promotional 1_000
+        alerts 500 1_500 cooldown=0
+        void g2 => voided g2:1000, low 1500
+        claw_back g1 1_000 dispute=d1 => taken g1:1000, low 500
+        restore dispute=d1 => restored g1:1000
+        claw_back g1 1_000 dispute=d2 => taken g1:1000, low 500
+        ",
+    );
+}
+
+#[test]
+fn a_grant_that_repays_debt_moves_only_the_rest() {
+    check(
+        "
+        grant top_up 1_000 origin=pay_1
+        charge message x2
+        claw_back g1 1_000 dispute=d1
+        alerts 500 cooldown=0
+        grant promotional 1_000 => granted 1000, repaid g2:1000
+        grant promotional 700 => granted 700
+        charge message => charged 500 g3:500, low 500
+        ",
+    );
+}
+
+#[test]
+fn a_line_that_stays_remembers_when_it_spoke() {
+    check(
+        "
+        grant promotional 1_000
+        alerts 1_000
+        charge message => charged 500 g1:500, low 1000
+        alerts 1_000 800
+        refund c1
+        charge message => charged 500 g1:500, low 800
+        alerts 800
+        alerts 1_000
+        refund c2
+        charge message => charged 500 g1:500, low 1000
+        ",
+    );
+}
+
+#[test]
+fn thresholds_have_bounds() {
+    check(
+        "
+        alerts 0 => no invalid_field amount
+        alerts -1 => no invalid_field amount
+        alerts 9_007_199_254_740_992 => no invalid_field amount
+        alerts 1 2 3 4 5 6 7 8 9 10 11 => no invalid_field thresholds
+        alerts 1 cooldown=-1 => no invalid_field cooldown_hours
+        alerts 1 cooldown=31_622_401 => no invalid_field cooldown_hours
+        alerts 1 2 3 4 5 6 7 8 9 10 cooldown=31_622_400
+        alerts => alerts
+        ",
+    );
+}

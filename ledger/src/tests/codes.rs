@@ -1,0 +1,134 @@
+//! Bytes: every kind of entry and every account reads back, and damage is an error or another value, never a panic.
+
+use super::check;
+use super::world::World;
+use crate::{Account, Actor, Entry, Grant, Kind, MemberId};
+
+/// A history in which every kind of entry of a workspace occurs.
+fn eventful() -> World {
+    let mut world = check(
+        "
+        update name=Acme timezone=Europe/Berlin metadata={}
+        grant top_up 5_000 origin=pay_1 paid=5 reason=card key=g1
+        grant promotional 1_000 reason=welcome
+        limits workspace/day=90_000 member:ada/month=90_000 worker:w/day=90_000 operation:message/day=90_000 api_key:k/day=90_000
+        alerts 4_000 2_000
+        charge message x3 worker=w member=ada api_key=k ref=r meta={} key=c1
+        charge render await timeout=30
+        heartbeat c2 60
+        succeed c2
+        charge message x2 await
+        succeed c3 x1
+        fail c1 system detail=broken
+        charge message
+        refund c4 100 reason=courtesy key=r4
+        void g2 reason=wrong
+        claw_back g1 5_000 dispute=d1
+        grant adjustment 3_500
+        restore dispute=d1
+        ",
+    );
+    for (index, (entry, _)) in world.journal.iter_mut().enumerate() {
+        entry.actor = match index % 4 {
+            0 => Actor::Platform,
+            1 => Actor::System,
+            2 => Actor::ApiKey("key_1".into()),
+            _ => Actor::Member(MemberId::known("ada")),
+        };
+    }
+    world
+}
+
+fn encoded(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    entry.encode(&mut bytes);
+    bytes
+}
+
+/// The entries of [`eventful`] and the two kinds of the platform's own journal.
+fn entries() -> Vec<Entry> {
+    let mut world = eventful();
+    let mut entries: Vec<Entry> = world.journal.iter().map(|(entry, _)| entry.clone()).collect();
+    for line in ["prices a=1 b=2/60 in=9", "platform_key 9"] {
+        let command = super::script::command_of(&world, line);
+        let super::world::Told::Wrote(written) = world.run(command, None) else {
+            panic!("{line} is accepted");
+        };
+        entries.extend(written);
+    }
+    entries
+}
+
+#[test]
+fn every_kind_of_entry_reads_back() {
+    let entries = entries();
+    for code in 1..=16 {
+        let kind = Kind::from_code(code).expect("sixteen kinds");
+        assert!(entries.iter().any(|entry| entry.body.kind() == kind), "{} does not occur", kind.as_str());
+    }
+    assert!(Kind::from_code(17).is_err());
+    for entry in entries {
+        assert_eq!(Entry::decode(&encoded(&entry)), Ok(entry));
+    }
+}
+
+#[test]
+fn a_cut_or_lengthened_entry_is_malformed() {
+    for entry in entries() {
+        let mut bytes = encoded(&entry);
+        for length in 0..bytes.len() {
+            assert!(Entry::decode(&bytes[..length]).is_err(), "{:?} cut to {length}", entry.body.kind());
+        }
+        bytes.push(0);
+        assert!(Entry::decode(&bytes).is_err(), "{:?} with a byte too many", entry.body.kind());
+    }
+}
+
+#[test]
+fn a_changed_byte_is_malformed_or_another_entry() {
+    for entry in entries() {
+        let bytes = encoded(&entry);
+        for place in 0..bytes.len() {
+            for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[place] ^= flip;
+                if let Ok(read) = Entry::decode(&damaged) {
+                    assert_ne!(read, entry, "byte {place} of {:?} says nothing", entry.body.kind());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn accounts_read_back_and_their_damage_never_panics() {
+    let mut world = eventful();
+    world.run(super::script::command_of(&world, "claw_back g1 5_000 dispute=d2"), None);
+    let account = &world.account;
+    let mut bytes = Vec::new();
+    account.encode(&mut bytes);
+    assert_eq!(Account::decode(&bytes).as_ref(), Ok(account));
+    for place in 0..bytes.len() {
+        assert!(Account::decode(&bytes[..place]).is_err(), "cut to {place}");
+        for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= flip;
+            if let Ok(read) = Account::decode(&damaged) {
+                assert_ne!(&read, account, "byte {place} says nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn grants_kept_apart_read_back() {
+    let world = eventful();
+    for grant in &world.grants {
+        let mut bytes = Vec::new();
+        grant.encode(&mut bytes);
+        assert_eq!(Grant::decode(&bytes).as_ref(), Ok(grant));
+        assert!(Grant::decode(&bytes[1..]).is_err());
+        bytes.push(0);
+        assert!(Grant::decode(&bytes).is_err());
+    }
+}

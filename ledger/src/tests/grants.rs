@@ -1,0 +1,108 @@
+//! Credit in: the order in which grants are drawn, how refunds find their way back, and what may come once only.
+
+use super::check;
+
+#[test]
+fn presents_go_first_and_what_was_bought_lasts_longest() {
+    check(
+        "
+        grant top_up 1_000 origin=pay_1
+        grant subscription 1_000 origin=sub_1:2026-01
+        grant adjustment 1_000
+        grant promotional 1_000
+        grant subscription 1_000 origin=sub_1:2026-02
+        grant promotional 1_000
+        charge message x3 => charged 1500 g4:1000 g6:500
+        charge message x4 => charged 2000 g6:500 g3:1000 g2:500
+        charge message x5 => charged 2500 g2:500 g5:1000 g1:1000
+        balance => 0
+        ",
+    );
+}
+
+#[test]
+fn refunds_return_to_the_grants_they_came_from_what_was_bought_first() {
+    check(
+        "
+        grant top_up 1_000 origin=pay_1
+        grant subscription 1_000 origin=sub_1:2026-01
+        grant promotional 1_000
+        charge message x5 => charged 2500 g3:1000 g2:1000 g1:500
+        grant promotional 9_000
+        refund c1 200 => refunded 200 requested g1:200
+        refund c1 700 => refunded 700 requested g1:300 g2:400
+        fail c1 system => refunded 1600 failed_system g2:600 g3:1000
+        grants => g1 1000/1000, g2 1000/1000, g3 1000/1000, g4 9000/9000
+        ",
+    );
+}
+
+#[test]
+fn a_partly_used_charge_keeps_what_was_drawn_first() {
+    check(
+        "
+        grant top_up 1_000 origin=pay_1
+        grant promotional 1_000
+        charge message x4 await => charged 2000 g2:1000 g1:1000 due in 900s
+        succeed c1 x1 => refunded 1500 partly_used g1:1000 g2:500, settled 500
+        grants => g1 1000/1000, g2 500/1000
+        ",
+    );
+}
+
+#[test]
+fn what_a_payment_or_period_brings_comes_once() {
+    check(
+        "
+        grant top_up 1_000 origin=pay_1 paid=1
+        grant top_up 1_000 origin=pay_1 paid=1 => replay
+        grant top_up 1_000 origin=pay_1 key=another => replay
+        grant top_up 2_000 origin=pay_1 => no idempotency_key_reused amount
+        grant subscription 1_000 origin=pay_1 => granted 1000
+        grant subscription 1_000 origin=sub_1:2026-01
+        grant subscription 1_000 origin=sub_1:2026-01 => replay
+        grant subscription 1_000 origin=sub_1:2026-02 => granted 1000
+        grant top_up 1_000 => no invalid_field source
+        grant subscription 1_000 => no invalid_field source
+        balance => 4000
+        ",
+    );
+}
+
+#[test]
+fn a_balance_stays_readable_for_every_json_reader() {
+    check(
+        "
+        grant promotional 0 => no invalid_field amount
+        grant promotional -1 => no invalid_field amount
+        grant promotional 9_007_199_254_740_992 => no invalid_field amount
+        grant promotional 9_223_372_036_854_775_807 => no invalid_field amount
+        grant promotional 9_007_199_254_740_991
+        grant promotional 1 => no invalid_field amount
+        charge message
+        grant promotional 1 => no invalid_field amount
+        refund c1
+        void g1
+        grant promotional 9_007_199_254_740_991
+        balance => 9007199254740991
+        ",
+    );
+}
+
+#[test]
+fn void_takes_back_what_is_unspent() {
+    check(
+        "
+        grant promotional 1_000
+        grant top_up 500 origin=pay_1
+        charge message
+        void g1 => voided g1:500
+        balance => 500
+        void g1 => voided
+        refund c1
+        grants => g1 500/1000, g2 500/500
+        void g1 => voided g1:500
+        balance => 500
+        ",
+    );
+}

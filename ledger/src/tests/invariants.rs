@@ -1,0 +1,251 @@
+//! Each invariant fails when it should: wrong accounts and wrong entries, made by hand, stop before a commit.
+
+use super::world::{World, acme};
+use crate::{
+    Account, Actor, Body, Draw, Entry, Grant, GrantId, Id, IdempotencyKey, Micros, Outcome, Refund, Source,
+    Standing, Status, Timestamp, Totals, Used, invariants,
+};
+
+fn micros(amount: i64) -> Micros {
+    Micros::new(amount)
+}
+
+/// A pool with one promotional grant of 1,000, and one pending charge of 500.
+fn pool() -> World {
+    super::check("grant promotional 1_000\ncharge message await")
+}
+
+fn record(account: &mut Account, body: Body) -> Entry {
+    account.record(body, None, Actor::Platform, Timestamp::ZERO)
+}
+
+fn refund(world: &World, amount: i64) -> Refund {
+    let charge = &world.charges[0];
+    Refund {
+        charge: charge.opening.id,
+        opened: charge.opened,
+        amount: micros(amount),
+        reason: crate::RefundReason::Requested,
+        detail: None,
+        requested: None,
+        from_pending: true,
+        gives: vec![Draw { grant: 2, amount: micros(amount) }],
+        standing: charge.standing,
+        operation: charge.opening.operation.clone(),
+        worker: None,
+        member: None,
+        api_key: None,
+        windows: None,
+    }
+}
+
+#[test]
+#[should_panic(expected = "i01: an entry moves an amount below zero")]
+fn i01_an_entry_moves_forward() {
+    let mut world = pool();
+    let body = Body::ChargeRefunded(Box::new(refund(&world, -1)));
+    record(&mut world.account, body);
+}
+
+#[test]
+#[should_panic(expected = "i03: a grant gave more than it had")]
+fn i03_a_grant_gives_what_it_has() {
+    let mut world = pool();
+    let take = Draw { grant: 2, amount: micros(501) };
+    record(
+        &mut world.account,
+        Body::GrantVoided { grant: GrantId(Id::v7(0, 0, 0)), takes: vec![take], reason: None },
+    );
+}
+
+#[test]
+#[should_panic(expected = "i03: a grant got back more than it brought")]
+fn i03_a_grant_gets_back_what_it_brought() {
+    let mut world = pool();
+    let body = Body::ChargeRefunded(Box::new(refund(&world, 501)));
+    record(&mut world.account, body);
+}
+
+#[test]
+#[should_panic(expected = "i03: a grant holds less than nothing or more than it brought")]
+fn i03_a_grant_that_comes_in_is_in_range() {
+    let mut account = Account::new(acme());
+    let grant = Grant {
+        id: GrantId(Id::v7(0, 0, 0)),
+        n: 1,
+        source: Source::Promotional,
+        amount: micros(5),
+        remaining: micros(6),
+    };
+    record(&mut account, Body::Granted { grant, reason: None, origin: None, paid_cents: 0 });
+}
+
+#[test]
+#[should_panic(expected = "i04: the balance is not what the grants hold")]
+fn i04_available_is_what_remains_in_the_grants() {
+    let mut world = pool();
+    world.account.balance.available += micros(1);
+    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+}
+
+#[test]
+#[should_panic(expected = "i04: the balance is negative")]
+fn i04_available_is_never_negative() {
+    let mut world = pool();
+    world.account.balance.available = micros(-1);
+    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+}
+
+#[test]
+#[should_panic(expected = "i04: pending is negative")]
+fn i04_pending_is_never_negative() {
+    let mut world = pool();
+    world.account.balance.pending = micros(499);
+    let body = Body::ChargeRefunded(Box::new(refund(&world, 500)));
+    record(&mut world.account, body);
+}
+
+#[test]
+#[should_panic(expected = "i04: the grants hold less than the balance says")]
+fn i04_a_charge_cannot_draw_what_is_not_there() {
+    let mut world = pool();
+    world.account.balance.available += micros(500);
+    let command = super::script::command_of(&world, "charge pricing");
+    world.run(command, None);
+}
+
+#[test]
+#[should_panic(expected = "i05: the draws do not sum to the charge")]
+fn i05_the_draws_sum_to_the_charge() {
+    let mut world = pool();
+    let mut opening = world.charges[0].opening.clone();
+    opening.amount = micros(400);
+    opening.draws = vec![Draw { grant: 2, amount: micros(500) }];
+    world.account.balance.available -= micros(100);
+    world.account.totals.charged += micros(100);
+    record(&mut world.account, Body::ChargeOpened(Box::new(opening)));
+}
+
+fn moves_on(now: Standing, next: Standing) {
+    let mut charge = pool().charges[0].clone();
+    charge.standing = now;
+    invariants::charge_moves_on(&charge, next);
+}
+
+fn standing(status: Status, refunded: i64) -> Standing {
+    let deadline = (status == Status::Pending).then_some(Timestamp::ZERO);
+    Standing { status, outcome: Some(Outcome::Succeeded), refunded: micros(refunded), quantity: 1, deadline }
+}
+
+#[test]
+#[should_panic(expected = "i05: a refund was taken back")]
+fn i05_a_refund_stays() {
+    moves_on(standing(Status::Settled, 100), standing(Status::Settled, 99));
+}
+
+#[test]
+#[should_panic(expected = "i05: a charge gives back more than it took")]
+fn i05_refunds_stay_below_the_amount() {
+    moves_on(standing(Status::Settled, 100), standing(Status::Refunded, 501));
+}
+
+#[test]
+#[should_panic(expected = "i05: refunded is refunded in full")]
+fn i05_refunded_means_in_full() {
+    moves_on(standing(Status::Settled, 0), standing(Status::Refunded, 499));
+}
+
+#[test]
+#[should_panic(expected = "i05: a refund exceeds what the charge drew")]
+fn i05_a_refund_goes_back_to_what_was_drawn() {
+    let mut world = pool();
+    world.charges[0].opening.draws.clear();
+    let command = super::script::command_of(&world, "fail c1 system");
+    world.run(command, None);
+}
+
+#[test]
+#[should_panic(expected = "i06: a charge became pending again")]
+fn i06_a_charge_leaves_pending_once() {
+    moves_on(standing(Status::Settled, 0), standing(Status::Pending, 0));
+}
+
+#[test]
+#[should_panic(expected = "i06: pending and only pending charges have a deadline")]
+fn i06_only_a_pending_charge_has_a_deadline() {
+    let next = Standing { deadline: Some(Timestamp::ZERO), ..standing(Status::Settled, 0) };
+    moves_on(standing(Status::Pending, 0), next);
+}
+
+#[test]
+#[should_panic(expected = "i08: the usage rollups miss a charge")]
+fn i08_rollups_cover_every_charge() {
+    let after = Totals { charged: micros(1), ..Totals::default() };
+    invariants::i08_usage_covers(Used::default(), Totals::default(), after);
+}
+
+#[test]
+#[should_panic(expected = "i08: the usage rollups miss a refund")]
+fn i08_rollups_cover_every_refund() {
+    let after = Totals { refunded: micros(1), ..Totals::default() };
+    invariants::i08_usage_covers(Used::default(), Totals::default(), after);
+}
+
+#[test]
+#[should_panic(expected = "i09: an alert fired twice")]
+fn i09_an_alert_fires_once() {
+    let mut world =
+        super::check("grant promotional 1_000\nalerts 800\ncharge message => charged 500 g1:500, low 800");
+    let low = Body::BalanceLow { threshold: micros(800) };
+    world.account.record(low, None, Actor::System, world.now);
+}
+
+#[test]
+#[should_panic(expected = "i09: an alert fires for a threshold that is set")]
+fn i09_an_alert_has_its_threshold() {
+    record(&mut pool().account, Body::BalanceLow { threshold: micros(7) });
+}
+
+#[test]
+#[should_panic(expected = "i10: credit appeared or vanished")]
+fn i10_nothing_appears() {
+    let mut world = pool();
+    world.account.totals.granted += micros(1);
+    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+}
+
+#[test]
+#[should_panic(expected = "i10: more was granted than a balance can hold")]
+fn i10_what_was_granted_fits_a_balance() {
+    let mut world = pool();
+    world.account.totals.granted += Micros::MAX;
+    world.account.totals.charged += Micros::MAX;
+    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+}
+
+#[test]
+#[should_panic(expected = "i10: more was repaid than was owed")]
+fn i10_nobody_repays_more_than_is_owed() {
+    let take = Draw { grant: 2, amount: micros(1) };
+    record(&mut pool().account, Body::DebtRepaid { take });
+}
+
+fn bought(origin: Option<&str>, key: Option<&str>) {
+    let mut account = Account::new(acme());
+    let id = GrantId(Id::v7(0, 0, 0));
+    let grant = Grant { id, n: 1, source: Source::TopUp, amount: micros(5), remaining: micros(5) };
+    let body = Body::Granted { grant, reason: None, origin: origin.map(Into::into), paid_cents: 1 };
+    account.record(body, key.map(IdempotencyKey::known), Actor::Platform, Timestamp::ZERO);
+}
+
+#[test]
+#[should_panic(expected = "i12: a grant without its payment")]
+fn i12_a_top_up_has_its_payment() {
+    bought(None, None);
+}
+
+#[test]
+#[should_panic(expected = "i11, i12: a payment that could be granted twice")]
+fn i11_a_payment_is_its_grants_key() {
+    bought(Some("pay_1"), Some("a key of the caller's"));
+}

@@ -1,0 +1,127 @@
+//! Spending limits: whose spending counts, when a period begins again, and that refunds give back.
+
+use super::check;
+
+#[test]
+fn each_subject_counts_its_own() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/month=10_000 member:ada/day=1_000 worker:w1/day=2_000 operation:message/day=4_000 api_key:k1/day=3_000
+        charge message x3 member=ada => no limit_exceeded 1000 of 1000 left, resets in 86400s
+        charge message x2 member=ada worker=w1 api_key=k1
+        charge message member=ada => no limit_exceeded 0 of 1000 left, resets in 86400s
+        charge message x3 worker=w1 => no limit_exceeded 1000 of 2000 left, resets in 86400s
+        charge pricing x3 api_key=k1 => no limit_exceeded 2000 of 3000 left, resets in 86400s
+        charge message x7 => no limit_exceeded 3000 of 4000 left, resets in 86400s
+        charge removal x5 => no limit_exceeded 9000 of 10000 left, resets in 1728000s
+        charge removal member=bob worker=w2
+        spent => 3000, 1000, 1000, 1000, 1000
+        ",
+    );
+}
+
+#[test]
+fn days_and_months_begin_again() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/day=1_000 workspace/month=2_500
+        charge message x2
+        wait 23h
+        charge message => no limit_exceeded 0 of 1000 left, resets in 3600s
+        wait 1h
+        charge message x2
+        wait 1d
+        charge message x2 => no limit_exceeded 500 of 2500 left, resets in 1555200s
+        charge message
+        wait 18d
+        charge message x2
+        ",
+    );
+}
+
+#[test]
+fn refunds_give_back_in_the_period_in_which_they_happen() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/day=1_000
+        charge message x2 await
+        charge message => no limit_exceeded 0 of 1000 left, resets in 86400s
+        fail c1 system
+        spent => 0
+        charge message x2
+        refund c2 500
+        spent => 500
+        wait 1d
+        refund c2 500
+        spent => -500
+        charge message x3 => charged 1500 g1:1500
+        ",
+    );
+}
+
+#[test]
+fn a_partly_used_charge_counts_what_was_kept() {
+    check(
+        "
+        grant promotional 100_000
+        limits operation:message/day=1_000
+        charge message x2 await
+        succeed c1 x1
+        spent => 500
+        charge message
+        charge message => no limit_exceeded 0 of 1000 left, resets in 86400s
+        ",
+    );
+}
+
+#[test]
+fn a_new_limit_knows_what_was_spent_before_it() {
+    check(
+        "
+        grant promotional 100_000
+        charge message x2 member=ada
+        wait 1d
+        charge message member=ada
+        charge removal
+        refund c2 100
+        limits workspace/day=9_000 workspace/month=9_000 member:ada/day=500 operation:message/month=9_000
+        spent => 2400, 3400, 400, 1400
+        charge message member=ada => no limit_exceeded 100 of 500 left, resets in 86400s
+        ",
+    );
+}
+
+#[test]
+fn limits_are_replaced_whole_and_have_bounds() {
+    let many: String = (0..201).map(|n| format!(" member:m{n}/day=1")).collect();
+    check(&format!(
+        "
+        grant promotional 100_000
+        limits workspace/day=0
+        charge message => no limit_exceeded 0 of 0 left, resets in 86400s
+        limits workspace/day=-1 => no invalid_field amount
+        limits workspace/day=9_007_199_254_740_992 => no invalid_field amount
+        limits{many} => no invalid_field limits
+        limits
+        charge message
+        "
+    ));
+}
+
+#[test]
+fn a_clock_that_jumps_back_over_midnight_does_not_empty_a_limit() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/day=1_000
+        charge message x2
+        back 1h
+        charge message => no limit_exceeded 0 of 1000 left, resets in 90000s
+        wait 1h
+        charge message => no limit_exceeded 0 of 1000 left, resets in 86400s
+        ",
+    );
+}

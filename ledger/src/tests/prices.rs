@@ -1,0 +1,79 @@
+//! Versions of the price book: which one prices a charge, and that an old charge keeps its own.
+
+use super::check;
+
+#[test]
+fn the_newest_version_whose_time_has_come_prices_a_charge() {
+    let world = check(
+        "
+        grant promotional 100_000
+        charge message => charged 500 g1:500
+        prices message=700 in=3_600 => prices 2
+        charge message => charged 500 g1:500
+        charge try_on => charged 20000 g1:20000
+        wait 1h
+        charge message => charged 700 g1:700
+        charge try_on => no operation_not_found
+        prices message=900 => prices 3
+        charge message => charged 900 g1:900
+        prices message=950/30 in=10 => prices 4
+        prices message=100 => prices 5
+        wait 10s
+        charge message => charged 100 g1:100
+        refund c1 => refunded 500 requested g1:500
+        ",
+    );
+    let versions: Vec<_> = world.charges.iter().map(|charge| charge.opening.price_version).collect();
+    assert_eq!(versions, [1, 1, 1, 2, 3, 5]);
+}
+
+#[test]
+fn a_version_that_changes_the_timeout_leaves_pending_charges_alone() {
+    check(
+        "
+        grant promotional 100_000
+        charge render
+        prices render=9_000/600
+        charge render => charged 9000 g1:9000 due in 600s
+        wait 60s
+        time_out c1 => refunded 3000 timed_out g1:3000
+        time_out c2 => unchanged
+        ",
+    );
+}
+
+#[test]
+fn a_price_list_has_bounds() {
+    let many: String = (0..1_001).map(|n| format!(" op{n}=1")).collect();
+    check(&format!(
+        "
+        prices => no invalid_field operations
+        prices{many} => no invalid_field operations
+        prices a=1 b=2 a=3 => no invalid_field operations
+        prices a=0 => no invalid_field unit_price
+        prices a=9_000_000_001 => no invalid_field unit_price
+        prices a=1/0 => no invalid_field timeout_seconds
+        prices a=1/604_801 => no invalid_field timeout_seconds
+        prices a=1 in=-1 => no invalid_field effective_at
+        prices a=9_000_000_000/604_800 in=0 => prices 2
+        "
+    ));
+}
+
+#[test]
+fn the_largest_charge_fits_a_balance() {
+    check(
+        "
+        prices dear=9_000_000_000
+        grant promotional 9_007_199_254_740_991
+        charge dear x1000000 => charged 9000000000000000 g1:9000000000000000
+        balance => 7199254740991
+        ",
+    );
+}
+
+#[test]
+fn platform_keys_are_kept_by_their_hash() {
+    let world = check("platform_key 7 => platform key");
+    assert_eq!(world.platform.key_hashes, [[7; 32]]);
+}

@@ -1,0 +1,335 @@
+//! The words of a script.
+//!
+//! ```text
+//! grant SOURCE AMOUNT [origin= reason= paid= key=]      void gN [reason= key=]
+//! charge OPERATION [xN await timeout= worker= member= api_key= ref= meta= key=]
+//! succeed cN [xN]   fail cN system|user [detail=]   heartbeat cN SECONDS   time_out cN
+//! refund cN [AMOUNT] [reason= key=]                      claw_back gN AMOUNT dispute=    restore dispute=
+//! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
+//! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
+//! create | update [name= timezone= metadata= suspended=]
+//! wait 10s|3h|2d     back 10s|3h|2d                      elsewhere COMMAND
+//! balance    show cN    grants    spent
+//! ```
+//! `cN` and `gN` are the charges and grants in the order in which they came. Amounts may be grouped by `_`.
+
+use super::world::{Told, World};
+use crate::{
+    Body, ChargeRequest, Command, Draw, Entry, GrantId, GrantRequest, Id, MemberId, Micros, OperationId,
+    OperationPrice, Period, Refusal, Source, Standing, Subject, Timestamp, WorkerId, WorkspaceChanges,
+};
+
+/// The words of one line: bare ones in order, `name=value` by name.
+struct Words<'a> {
+    bare: Vec<&'a str>,
+    named: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Words<'a> {
+    fn of(line: &'a str) -> Words<'a> {
+        let (named, bare) = line.split_whitespace().partition::<Vec<_>, _>(|word| word.contains('='));
+        let named = named.into_iter().filter_map(|word| word.split_once('=')).collect();
+        Words { bare, named }
+    }
+
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.named.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+    }
+
+    fn boxed(&self, name: &str) -> Option<Box<str>> {
+        self.text(name).map(Into::into)
+    }
+
+    fn number<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
+        self.text(name).map(|text| T::try_from(number(text)).ok().expect("a number in its range"))
+    }
+
+    /// The quantity, written `x37`.
+    fn times(&self) -> Option<i64> {
+        self.bare.iter().find_map(|word| word.strip_prefix('x')?.parse().ok())
+    }
+}
+
+fn number(text: &str) -> i64 {
+    text.replace('_', "").parse().unwrap_or_else(|_| panic!("{text} is no number"))
+}
+
+fn micros(text: &str) -> Micros {
+    Micros::new(number(text))
+}
+
+fn seconds(text: &str) -> i64 {
+    let (count, unit) = text.split_at(text.len() - 1);
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        other => panic!("{other} is no unit of time"),
+    };
+    number(count) * unit
+}
+
+/// The zero-based place of `c3` or `g3`.
+fn place(word: &str) -> usize {
+    word[1..].parse::<usize>().expect("a charge or grant by its number") - 1
+}
+
+/// Runs one line and says in words what was answered.
+pub(super) fn run(world: &mut World, line: &str) -> String {
+    let words = Words::of(line);
+    match words.bare[0] {
+        "wait" => world.now = world.now.plus_seconds(seconds(words.bare[1])),
+        "back" => world.now = world.now.plus_seconds(-seconds(words.bare[1])),
+        "balance" => return balance(world),
+        "show" => return show(world.charges[place(words.bare[1])].standing, world.now),
+        "grants" => return grants(world),
+        "spent" => return spent(world),
+        "elsewhere" => {
+            let command = command(world, &Words::of(line.split_once(' ').expect("a command follows").1));
+            let told = world.run_elsewhere(command);
+            return say(world, told);
+        }
+        _ => {
+            let command = command(world, &words);
+            let told = world.run(command, words.text("key"));
+            return say(world, told);
+        }
+    }
+    String::new()
+}
+
+/// The command that a line asks for.
+pub(super) fn command_of(world: &World, line: &str) -> Command {
+    command(world, &Words::of(line))
+}
+
+fn command(world: &World, words: &Words) -> Command {
+    let charge = || world.charge_id(place(words.bare[1]));
+    let grant = || world.grants.get(place(words.bare[1])).map_or(GrantId(Id::v7(0, 0, 0)), |grant| grant.id);
+    let dispute = || words.boxed("dispute").expect("a dispute has a name");
+    match words.bare[0] {
+        "create" => Command::CreateWorkspace(changes(words)),
+        "update" => Command::UpdateWorkspace(changes(words)),
+        "grant" => Command::Grant(grant_request(words)),
+        "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
+        "claw_back" => {
+            Command::ClawBack { grant: grant(), dispute: dispute(), amount: micros(words.bare[2]) }
+        }
+        "restore" => Command::RestoreClawBack { dispute: dispute() },
+        "charge" => Command::Charge(charge_request(words)),
+        "succeed" => Command::Succeed { charge: charge(), quantity: words.times() },
+        "fail" => Command::Fail {
+            charge: charge(),
+            by_system: words.bare[2] == "system",
+            detail: words.boxed("detail"),
+        },
+        "heartbeat" => {
+            let extend_seconds = number(words.bare[2]).try_into().expect("seconds");
+            Command::Heartbeat { charge: charge(), extend_seconds }
+        }
+        "refund" => Command::Refund {
+            charge: charge(),
+            amount: words.bare.get(2).map(|word| micros(word)),
+            reason: words.text("reason").unwrap_or("courtesy").into(),
+        },
+        "time_out" => Command::TimeOut { charge: charge() },
+        "limits" => Command::SetLimits(words.named.iter().map(|(line, cap)| limit(line, cap)).collect()),
+        "alerts" => Command::SetAlerts {
+            thresholds: words.bare[1..].iter().map(|line| micros(line)).collect(),
+            cooldown_seconds: words.number("cooldown").unwrap_or(86_400),
+        },
+        "prices" => prices(world, words),
+        "platform_key" => {
+            Command::SetPlatformKey { hash: [number(words.bare[1]).try_into().expect("a byte"); 32] }
+        }
+        other => panic!("{other} is no command of a script"),
+    }
+}
+
+fn changes(words: &Words) -> WorkspaceChanges {
+    WorkspaceChanges {
+        name: words.boxed("name"),
+        timezone: words.boxed("timezone"),
+        metadata: words.boxed("metadata"),
+        suspended: words.text("suspended").map(|text| text == "true"),
+    }
+}
+
+fn grant_request(words: &Words) -> GrantRequest {
+    let source = match words.bare[1] {
+        "promotional" => Source::Promotional,
+        "adjustment" => Source::Adjustment,
+        "subscription" => Source::Subscription,
+        "top_up" => Source::TopUp,
+        other => panic!("{other} is no source"),
+    };
+    GrantRequest {
+        source,
+        amount: micros(words.bare[2]),
+        reason: words.boxed("reason"),
+        origin: words.boxed("origin"),
+        paid_cents: words.number("paid").unwrap_or_default(),
+    }
+}
+
+fn charge_request(words: &Words) -> ChargeRequest {
+    ChargeRequest {
+        operation: OperationId::known(words.bare[1]),
+        quantity: words.times().unwrap_or(1),
+        worker: words.text("worker").map(WorkerId::known),
+        member: words.text("member").map(MemberId::known),
+        api_key: words.boxed("api_key"),
+        await_outcome: words.bare.contains(&"await"),
+        timeout_seconds: words.number("timeout"),
+        reference: words.boxed("ref"),
+        metadata: words.boxed("meta"),
+    }
+}
+
+fn limit(line: &str, cap: &str) -> (Subject, Period, Micros) {
+    let (subject, period) = line.split_once('/').expect("a subject and a period");
+    let (kind, id) = subject.split_once(':').unwrap_or((subject, ""));
+    let subject = match kind {
+        "workspace" => Subject::Workspace,
+        "member" => Subject::Member(MemberId::known(id)),
+        "worker" => Subject::Worker(WorkerId::known(id)),
+        "operation" => Subject::Operation(OperationId::known(id)),
+        "api_key" => Subject::ApiKey(id.into()),
+        other => panic!("{other} is no subject"),
+    };
+    let period = if period == "day" { Period::Day } else { Period::Month };
+    (subject, period, micros(cap))
+}
+
+fn prices(world: &World, words: &Words) -> Command {
+    let lines = words.named.iter().filter(|(name, _)| *name != "in");
+    let operations = lines.map(|(id, line)| {
+        let (price, timeout) = line.split_once('/').map_or((*line, None), |(p, t)| (p, Some(t)));
+        OperationPrice {
+            id: OperationId::known(id),
+            unit_price: micros(price),
+            timeout_seconds: timeout.map(|text| number(text).try_into().expect("seconds")),
+        }
+    });
+    let effective_at = words.number::<i64>("in").map(|later| world.now.plus_seconds(later));
+    Command::SetPrices { operations: operations.collect(), effective_at }
+}
+
+fn balance(world: &World) -> String {
+    let balance = world.account.balance;
+    let mut text = balance.available.to_string();
+    for (name, amount) in [("pending", balance.pending), ("debt", balance.debt)] {
+        if amount > Micros::ZERO {
+            text += &format!(", {name} {amount}");
+        }
+    }
+    text
+}
+
+fn later(at: Timestamp, now: Timestamp) -> String {
+    format!("in {}s", (at.millis() - now.millis()) / 1_000)
+}
+
+fn show(standing: Standing, now: Timestamp) -> String {
+    let Standing { status, outcome, refunded, quantity, deadline } = standing;
+    let mut text = format!("{} x{quantity}", status.as_str());
+    if let Some(outcome) = outcome {
+        text += &format!(", {}", outcome.as_str());
+    }
+    if refunded > Micros::ZERO {
+        text += &format!(", {refunded} back");
+    }
+    if let Some(deadline) = deadline {
+        text += &format!(", due {}", later(deadline, now));
+    }
+    text
+}
+
+fn grants(world: &World) -> String {
+    let line =
+        |index: usize| format!("g{} {}/{}", index + 1, world.remaining(index), world.grants[index].amount);
+    (0..world.grants.len()).map(line).collect::<Vec<_>>().join(", ")
+}
+
+fn spent(world: &World) -> String {
+    world.account.limits.0.iter().map(|limit| limit.used.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn say(world: &World, told: Told) -> String {
+    match told {
+        Told::Wrote(entries) => {
+            entries.iter().map(|entry| happened(world, entry)).collect::<Vec<_>>().join(", ")
+        }
+        Told::Replay => "replay".to_owned(),
+        Told::Unchanged => "unchanged".to_owned(),
+        Told::No(refusal) => format!("no {}", no(world, &refusal)),
+    }
+}
+
+fn happened(world: &World, entry: &Entry) -> String {
+    match &entry.body {
+        Body::WorkspaceCreated(_) => "created".to_owned(),
+        Body::WorkspaceUpdated(_) => "updated".to_owned(),
+        Body::Granted { grant, .. } => format!("granted {}", grant.amount),
+        Body::GrantVoided { takes, .. } => format!("voided{}", draws(world, takes)),
+        Body::ClawedBack { takes, .. } => format!("taken{}", draws(world, takes)),
+        Body::DebtRepaid { take } => format!("repaid{}", draws(world, &[*take])),
+        Body::ClawBackRestored { gives, .. } => format!("restored{}", draws(world, gives)),
+        Body::ChargeOpened(opening) => match opening.deadline {
+            None => format!("charged {}{}", opening.amount, draws(world, &opening.draws)),
+            Some(deadline) => format!(
+                "charged {}{} due {}",
+                opening.amount,
+                draws(world, &opening.draws),
+                later(deadline, world.now)
+            ),
+        },
+        Body::ChargeSettled(settlement) => format!("settled {}", settlement.amount),
+        Body::ChargeRefunded(refund) => {
+            format!("refunded {} {}{}", refund.amount, refund.reason.as_str(), draws(world, &refund.gives))
+        }
+        Body::ChargeExtended { standing, .. } => {
+            format!("due {}", later(standing.deadline.expect("an extended charge is pending"), world.now))
+        }
+        Body::LimitsSet(limits) => format!("{} limits", limits.len()),
+        Body::AlertsSet { thresholds, .. } => {
+            format!("alerts{}", thresholds.iter().map(|line| format!(" {line}")).collect::<String>())
+        }
+        Body::BalanceLow { threshold } => format!("low {threshold}"),
+        Body::PricesSet(version) => format!("prices {}", version.version),
+        Body::PlatformKeySet { .. } => "platform key".to_owned(),
+    }
+}
+
+fn draws(world: &World, draws: &[Draw]) -> String {
+    let name = |n| world.grants.iter().position(|grant| grant.n == n).expect("a grant that came") + 1;
+    draws.iter().map(|draw| format!(" g{}:{}", name(draw.grant), draw.amount)).collect()
+}
+
+fn no(world: &World, refusal: &Refusal) -> String {
+    let code = refusal.code();
+    match refusal {
+        Refusal::KeyReused { field } | Refusal::InvalidField { field, .. } => format!("{code} {field}"),
+        Refusal::QuantityOutOfRange => format!("{code} quantity"),
+        Refusal::DebtOutstanding { debt } => format!("{code} {debt}"),
+        Refusal::LimitExceeded { limit, remaining, resets_at, .. } => {
+            format!("{code} {remaining} of {limit} left, resets {}", later(*resets_at, world.now))
+        }
+        Refusal::InsufficientCredits { required, available, affordable_quantity } => {
+            format!("{code} {available} of {required}, affords {affordable_quantity}")
+        }
+        Refusal::ChargeAlreadySettled(standing) | Refusal::ChargeAlreadyRefunded(standing) => {
+            format!("{code}: {}", show(*standing, world.now))
+        }
+        Refusal::RefundExceedsCharge { refundable } => format!("{code} {refundable}"),
+        Refusal::RefundWindowClosed { closed_at } => format!("{code} {}", later(*closed_at, world.now)),
+        Refusal::WorkspaceNotFound
+        | Refusal::WorkspaceSuspended
+        | Refusal::OperationNotFound
+        | Refusal::WorkspaceExists
+        | Refusal::ChargeNotFound
+        | Refusal::GrantNotFound
+        | Refusal::DisputeNotFound => code.to_owned(),
+    }
+}

@@ -1,0 +1,256 @@
+//! The smallest engine there can be: it loads a view, lets the ledger decide, and keeps what was decided in vectors.
+//!
+//! Days are those of UTC and months have thirty days each, so that a script can count them. The hash is a toy: the
+//! ledger only hands hashes on. Spent grants leave the account after every command and come back when they are needed,
+//! as an engine that keeps memory small does it.
+
+use std::collections::HashMap;
+
+use crate::{
+    Account, Actor, Body, Change, Charge, ChargeId, Command, Decision, Entry, Grant, Hash, Id,
+    IdempotencyKey, Micros, OperationId, OperationPrice, Period, Platform, Refusal, Subject, Submission,
+    Timestamp, Usage, View, Windows, WorkspaceChanges, WorkspaceId, bounds, decide, invariants,
+};
+
+/// When every script begins: midnight of day 100.
+pub(super) const BEGINNING: Timestamp = Timestamp::from_millis(100 * DAY_MILLIS);
+const DAY_MILLIS: i64 = 24 * 3_600 * 1_000;
+
+/// What was answered, with the entries that were written.
+pub(super) enum Told {
+    Wrote(Vec<Entry>),
+    Replay,
+    Unchanged,
+    No(Refusal),
+}
+
+/// One workspace, the platform's chain beside it, and both journals.
+pub(super) struct World {
+    pub now: Timestamp,
+    pub account: Account,
+    pub journal: Vec<(Entry, Hash)>,
+    pub platform: Platform,
+    pub charges: Vec<Charge>,
+    pub grants: Vec<Grant>,
+    prices: Account,
+    spent: Vec<Grant>,
+    made: HashMap<String, Entry>,
+    usage: Usage,
+    ids: u64,
+}
+
+impl World {
+    /// With the workspace opened and the first prices set.
+    pub fn new() -> World {
+        let mut world = World::empty();
+        let told = world.run(Command::CreateWorkspace(WorkspaceChanges::default()), None);
+        assert!(matches!(told, Told::Wrote(_)));
+        let told = world.run(Command::SetPrices { operations: price_list(), effective_at: None }, None);
+        assert!(matches!(told, Told::Wrote(_)));
+        world
+    }
+
+    /// Before anything happened.
+    pub fn empty() -> World {
+        World {
+            now: BEGINNING,
+            account: Account::new(acme()),
+            journal: Vec::new(),
+            platform: Platform::default(),
+            charges: Vec::new(),
+            grants: Vec::new(),
+            prices: Account::new(WorkspaceId::platform()),
+            spent: Vec::new(),
+            made: HashMap::new(),
+            usage: Usage::default(),
+            ids: 0,
+        }
+    }
+
+    /// Runs a command under a key.
+    pub fn run(&mut self, command: Command, key: Option<&str>) -> Told {
+        let workspace = match command {
+            Command::SetPrices { .. } | Command::SetPlatformKey { .. } => WorkspaceId::platform(),
+            _ => acme(),
+        };
+        for grant in self.spent.drain(..) {
+            self.account.grants.insert(grant);
+        }
+        let key = key.map(|key| IdempotencyKey::new(key).expect("a script's key is well-formed"));
+        let submission = Submission { workspace: workspace.clone(), key, actor: Actor::Platform, command };
+        let told = match self.decide(submission) {
+            Ok(Decision::Change(change)) => Told::Wrote(self.write(change, &workspace)),
+            Ok(Decision::Replay) => Told::Replay,
+            Ok(Decision::Unchanged) => Told::Unchanged,
+            Err(refusal) => Told::No(refusal),
+        };
+        self.spent = self.account.grants.release_spent();
+        told
+    }
+
+    /// The same, in a workspace that nobody opened.
+    pub fn run_elsewhere(&mut self, command: Command) -> Told {
+        let mut elsewhere = World { platform: self.platform.clone(), now: self.now, ..World::empty() };
+        elsewhere.run(command, None)
+    }
+
+    fn decide(&mut self, submission: Submission) -> Result<Decision, Refusal> {
+        let key = submission.command.own_key().or_else(|| submission.key.clone());
+        let account = if submission.workspace.is_platform() { &self.prices } else { &self.account };
+        let named = submission.command.charge();
+        let spent = match &submission.command {
+            Command::SetLimits(lines) => lines.iter().map(|line| self.net_use(line)).collect(),
+            _ => Vec::new(),
+        };
+        self.ids += 1;
+        let view = View {
+            account: Some(account),
+            book: &self.platform.book,
+            made: key.and_then(|key| self.made.get(key.as_str())),
+            charge: self.charges.iter().find(|charge| Some(charge.opening.id) == named),
+            spent: &spent,
+            windows: windows(account.clock(self.now)),
+            fresh: Id::v7(self.now.millis(), 0, self.ids),
+            refund_window_seconds: bounds::REFUND_WINDOW_DEFAULT_SECONDS,
+        };
+        decide(&view, submission, self.now)
+    }
+
+    fn write(&mut self, change: Change, workspace: &WorkspaceId) -> Vec<Entry> {
+        let Change { first, rest, mut key } = change;
+        let before = self.account.totals;
+        let mut entries = Vec::new();
+        for body in std::iter::once(first).chain(rest) {
+            let account = if workspace.is_platform() { &mut self.prices } else { &mut self.account };
+            let entry = account.record(body, key.take(), Actor::Platform, self.now);
+            let hash = toy_hash(&entry);
+            account.link(hash);
+            self.keep(&entry);
+            if !workspace.is_platform() {
+                self.journal.push((entry.clone(), hash));
+            }
+            entries.push(entry);
+        }
+        let usage = std::mem::take(&mut self.usage);
+        invariants::i08_usage_covers(usage.total(), before, self.account.totals);
+        entries
+    }
+
+    fn keep(&mut self, entry: &Entry) {
+        self.usage.record(entry);
+        self.platform.apply(entry);
+        if let Some(key) = &entry.key {
+            self.made.insert(key.as_str().to_owned(), entry.clone());
+        }
+        match &entry.body {
+            Body::Granted { grant, .. } => self.grants.push(grant.clone()),
+            Body::ChargeOpened(opening) => self.charges.push(Charge {
+                standing: opening.standing(),
+                opening: opening.as_ref().clone(),
+                opened: entry.n,
+                created_at: entry.at,
+            }),
+            body => {
+                let about = body.charge().map(|(id, _)| id);
+                if let Some(charge) = self.charges.iter_mut().find(|charge| Some(charge.opening.id) == about)
+                {
+                    charge.standing = body.standing().expect("an entry about a charge says how it stands");
+                }
+            }
+        }
+    }
+
+    /// What a new limit's subject has spent of the present period, net of refunds.
+    fn net_use(&self, (subject, period, _): &(Subject, Period, Micros)) -> Micros {
+        let since = match period {
+            Period::Day => windows(self.now).day.0,
+            Period::Month => windows(self.now).month.0,
+        };
+        let in_period = self.journal.iter().map(|(entry, _)| entry).filter(|entry| entry.at >= since);
+        in_period
+            .filter_map(|entry| match &entry.body {
+                Body::ChargeOpened(o) if covers(subject, &o.operation, o.member.as_ref()) => Some(o.amount),
+                Body::ChargeRefunded(r) if covers(subject, &r.operation, r.member.as_ref()) => {
+                    Some(Micros::ZERO - r.amount)
+                }
+                _ => None,
+            })
+            .sum()
+    }
+
+    /// What is left of the grant that came `index`-th.
+    pub fn remaining(&self, index: usize) -> Micros {
+        self.account.grants.find(self.grants[index].id).map_or(Micros::ZERO, |grant| grant.remaining)
+    }
+
+    /// The charge with this place in the order of births.
+    pub fn charge_id(&self, index: usize) -> ChargeId {
+        self.charges.get(index).map_or(ChargeId(Id::v7(0, 0, 0)), |charge| charge.opening.id)
+    }
+
+    /// The account comes out the same from its journal and from its bytes.
+    pub fn rebuild(&self) {
+        let mut rebuilt = Account::new(acme());
+        for (entry, hash) in &self.journal {
+            rebuilt.replay(entry, *hash).expect("the journal agrees with itself");
+        }
+        let _ = rebuilt.grants.release_spent();
+        assert_eq!(rebuilt, self.account);
+        let mut bytes = Vec::new();
+        self.account.encode(&mut bytes);
+        assert_eq!(Account::decode(&bytes).as_ref(), Ok(&self.account));
+    }
+}
+
+/// Of the subjects, those that a script uses before it sets limits.
+fn covers(subject: &Subject, operation: &OperationId, member: Option<&crate::MemberId>) -> bool {
+    match subject {
+        Subject::Workspace => true,
+        Subject::Operation(limited) => limited == operation,
+        Subject::Member(limited) => Some(limited) == member,
+        Subject::Worker(_) | Subject::ApiKey(_) => false,
+    }
+}
+
+pub(super) fn acme() -> WorkspaceId {
+    WorkspaceId::new("acme").expect("a name")
+}
+
+/// Bytes of the entry, read back, and folded into something that differs for each.
+pub(super) fn toy_hash(entry: &Entry) -> Hash {
+    let mut bytes = Vec::new();
+    entry.encode(&mut bytes);
+    assert_eq!(Entry::decode(&bytes).as_ref(), Ok(entry), "an entry reads back as it was written");
+    let mut hash = [0; 32];
+    for (index, byte) in bytes.into_iter().enumerate() {
+        hash[index % 32] = u8::wrapping_mul(hash[index % 32], 31) ^ byte;
+    }
+    hash
+}
+
+pub(super) fn windows(now: Timestamp) -> Windows {
+    let around = |length: i64| {
+        let begin = now.millis().div_euclid(length) * length;
+        (Timestamp::from_millis(begin), Timestamp::from_millis(begin + length))
+    };
+    Windows { day: around(DAY_MILLIS), month: around(30 * DAY_MILLIS) }
+}
+
+/// The five operations of the reference, and `render`, which always awaits its outcome.
+fn price_list() -> Vec<OperationPrice> {
+    let listed = [
+        ("try_on", 20_000, None),
+        ("listing", 5_000, None),
+        ("removal", 2_000, None),
+        ("message", 500, None),
+        ("pricing", 1_000, None),
+        ("render", 3_000, Some(60)),
+    ];
+    listed
+        .map(|(id, price, timeout_seconds)| OperationPrice {
+            id: OperationId::known(id),
+            unit_price: Micros::new(price),
+            timeout_seconds,
+        })
+        .into()
+}

@@ -134,11 +134,17 @@ impl Account {
         self.chain.n > 0
     }
 
+    /// What time it is for this account: a clock that jumps backwards must neither make history run backwards nor open
+    /// a day's limits anew, so it stands still at the last entry until the other has caught up.
+    #[must_use]
+    pub fn clock(&self, now: Timestamp) -> Timestamp {
+        now.max(self.chain.at)
+    }
+
     /// Applies what was decided and gives the entry that records it, linked to the one before. The caller writes it,
     /// hashes its bytes, and hands the hash to [`Account::link`] before the next.
     pub fn record(&mut self, body: Body, key: Option<IdempotencyKey>, actor: Actor, now: Timestamp) -> Entry {
-        // A clock that jumps backwards must not make history run backwards.
-        let at = now.max(self.chain.at);
+        let at = self.clock(now);
         let n = self.chain.n + 1;
         let before = (self.balance, self.totals);
         self.apply(&body, n, at);

@@ -25,7 +25,7 @@ pub struct View<'a> {
     pub charge: Option<&'a Charge>,
     /// For [`Command::SetLimits`]: what each of its lines has used (net) of the present period, in their order.
     pub spent: &'a [Micros],
-    /// The day and month around now in the workspace's time zone.
+    /// The day and month in the workspace's time zone around now, as the account's clock has it ([`Account::clock`]).
     pub windows: Windows,
     /// An id nobody has yet.
     pub fresh: Id,
@@ -83,6 +83,7 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
             Some(field) => Err(Refusal::KeyReused { field }),
         };
     }
+    let now = view.account.map_or(now, |account| account.clock(now));
     let key = submission.command.own_key().or(submission.key);
     let bodies = match submission.command {
         Command::Charge(request) => {

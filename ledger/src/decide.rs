@@ -208,13 +208,7 @@ fn grant(view: &View, request: GrantRequest) -> Result<Vec<Body>, Refusal> {
     if matches!(source, Source::Subscription | Source::TopUp) && origin.is_none() {
         return Err(Refusal::InvalidField { field: "source", why: "comes with a payment only" });
     }
-    let held = account.totals.granted - account.totals.clawed_back;
-    if held.checked_add(amount).is_none_or(|sum| sum > Micros::MAX) {
-        return Err(Refusal::InvalidField {
-            field: "amount",
-            why: "would take the balance beyond 2^53 − 1 micro-units",
-        });
-    }
+    room_for(account, amount)?;
     let n = account.chain.n + 1;
     let grant = Grant { id: GrantId(view.fresh), n, source, amount, remaining: amount };
     let mut bodies = vec![Body::Granted { grant, reason, origin, paid_cents }];
@@ -223,6 +217,16 @@ fn grant(view: &View, request: GrantRequest) -> Result<Vec<Body>, Refusal> {
         bodies.push(Body::DebtRepaid { take: Draw { grant: n, amount: repaid } });
     }
     Ok(bodies)
+}
+
+/// Guards the bound of a balance where credit comes in, so that no refund can pass it later.
+fn room_for(account: &Account, amount: Micros) -> Result<(), Refusal> {
+    let held = account.totals.granted - account.totals.clawed_back;
+    if held.checked_add(amount).is_none_or(|sum| sum > Micros::MAX) {
+        let why = "would take the balance beyond 2^53 − 1 micro-units";
+        return Err(Refusal::InvalidField { field: "amount", why });
+    }
+    Ok(())
 }
 
 fn void_grant(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result<Vec<Body>, Refusal> {
@@ -252,6 +256,7 @@ fn claw_back(view: &View, id: GrantId, dispute: Box<str>, amount: Micros) -> Res
 fn restore(view: &View, dispute: Box<str>) -> Result<Vec<Body>, Refusal> {
     let account = view.account()?;
     let claw_back = account.claw_backs.find(&dispute).ok_or(Refusal::DisputeNotFound)?;
+    room_for(account, claw_back.taken.iter().map(|draw| draw.amount).sum())?;
     Ok(vec![Body::ClawBackRestored { dispute, gives: claw_back.taken.clone() }])
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::{
     Actor, Alerts, Body, ClawBack, ClawBacks, Draw, Entry, Grants, Hash, IdempotencyKey, LedgerAccount,
-    Limits, Micros, Threshold, Timestamp, WorkspaceId, invariants,
+    Limits, Micros, Threshold, Timestamp, WorkspaceId, invariants, invariants::Violation,
 };
 
 /// What is said of a workspace.
@@ -146,9 +146,11 @@ impl Account {
     pub fn record(&mut self, body: Body, key: Option<IdempotencyKey>, actor: Actor, now: Timestamp) -> Entry {
         let at = self.clock(now);
         let n = self.chain.n + 1;
-        let before = (self.balance, self.totals);
-        self.apply(&body, n, at);
-        invariants::after_entry(self, &body, before);
+        let before = self.balance;
+        let applied = self.apply(&body, n, at).and_then(|()| invariants::after_entry(self, &body, before));
+        if let Err(Violation(sentence)) = applied {
+            panic!("{sentence}");
+        }
         invariants::payment_once(&body, key.as_ref());
         let previous = self.chain.hash;
         self.chain.n = n;
@@ -174,7 +176,7 @@ impl Account {
         if entry.at < self.chain.at {
             differs("time", entry.at.millis(), self.chain.at.millis())?;
         }
-        self.apply(&entry.body, entry.n, entry.at);
+        self.apply_stored(&entry.body, entry.n, entry.at)?;
         differs("available", entry.balance.available, self.balance.available)?;
         differs("pending", entry.balance.pending, self.balance.pending)?;
         differs("debt", entry.balance.debt, self.balance.debt)?;
@@ -182,7 +184,23 @@ impl Account {
         Ok(())
     }
 
-    fn apply(&mut self, body: &Body, n: u64, at: Timestamp) {
+    /// Applies what was read back: what does not hold is damage, not a bug.
+    fn apply_stored(&mut self, body: &Body, n: u64, at: Timestamp) -> Result<(), Disagreement> {
+        let violated = |Violation(sentence)| Disagreement {
+            what: "invariant",
+            stored: "otherwise".to_owned(),
+            computed: sentence.to_owned(),
+        };
+        let in_range = |amount: Micros| amount >= Micros::ZERO && amount <= Micros::MAX;
+        let amounts = body.draws().iter().map(|draw| draw.amount).chain(body.legs().map(|legs| legs.amount));
+        if !amounts.into_iter().all(in_range) {
+            return Err(violated(Violation("i01: an entry moves an amount out of range")));
+        }
+        let before = self.balance;
+        self.apply(body, n, at).and_then(|()| invariants::after_entry(self, body, before)).map_err(violated)
+    }
+
+    fn apply(&mut self, body: &Body, n: u64, at: Timestamp) -> Result<(), Violation> {
         if let Some(legs) = body.legs() {
             self.shift(legs.from, Micros::ZERO - legs.amount);
             self.shift(legs.to, legs.amount);
@@ -192,36 +210,38 @@ impl Account {
                 self.profile = profile.clone();
             }
             Body::Granted { grant, .. } => {
-                assert!(grant.n == n, "a grant is numbered by its entry");
+                if grant.n != n {
+                    return Err(Violation("i03: a grant is not numbered by its entry"));
+                }
                 self.grants.insert(grant.clone());
                 self.totals.granted += grant.amount;
             }
-            Body::GrantVoided { takes, .. } => self.take_back(takes),
+            Body::GrantVoided { takes, .. } => self.take_back(takes)?,
             Body::ClawedBack { dispute, amount, takes, .. } => {
-                self.take_back(takes);
+                self.take_back(takes)?;
                 let taken: Micros = takes.iter().map(|take| take.amount).sum();
                 let owed = *amount - taken;
                 let (dispute, taken) = (dispute.clone(), takes.clone());
                 self.claw_backs.open(ClawBack { dispute, taken, owed });
             }
             Body::DebtRepaid { take } => {
-                self.take_back(std::slice::from_ref(take));
-                self.claw_backs.repay(*take);
+                self.take_back(std::slice::from_ref(take))?;
+                self.claw_backs.repay(*take)?;
             }
             Body::ClawBackRestored { dispute, gives } => {
-                self.grants.give(gives);
+                self.grants.give(gives)?;
                 self.totals.clawed_back -= gives.iter().map(|give| give.amount).sum();
                 self.claw_backs.close(dispute);
             }
             Body::ChargeOpened(opening) => {
-                self.grants.take(&opening.draws);
+                self.grants.take(&opening.draws)?;
                 self.totals.charged += opening.amount;
                 if let Some(windows) = &opening.windows {
                     self.limits.count(opening.spender(), opening.amount, windows);
                 }
             }
             Body::ChargeRefunded(refund) => {
-                self.grants.give(&refund.gives);
+                self.grants.give(&refund.gives)?;
                 self.totals.refunded += refund.amount;
                 if let Some(windows) = &refund.windows {
                     self.limits.count(refund.spender(), Micros::ZERO - refund.amount, windows);
@@ -231,13 +251,14 @@ impl Account {
             Body::AlertsSet { thresholds, cooldown_seconds } => {
                 self.set_alerts(thresholds, *cooldown_seconds);
             }
-            Body::BalanceLow { threshold } => self.alerts.fire(*threshold, at),
+            Body::BalanceLow { threshold } => self.alerts.fire(*threshold, at)?,
             Body::ChargeSettled(_)
             | Body::ChargeExtended { .. }
             | Body::PricesSet(_)
             | Body::PlatformKeySet { .. } => {}
         }
         self.balance.debt = self.claw_backs.owed();
+        Ok(())
     }
 
     fn shift(&mut self, account: LedgerAccount, amount: Micros) {
@@ -249,9 +270,10 @@ impl Account {
         }
     }
 
-    fn take_back(&mut self, takes: &[Draw]) {
-        self.grants.take(takes);
+    fn take_back(&mut self, takes: &[Draw]) -> Result<(), Violation> {
+        self.grants.take(takes)?;
         self.totals.clawed_back += takes.iter().map(|take| take.amount).sum();
+        Ok(())
     }
 
     /// A threshold that stays remembers when it fired, so that saving the settings again does not repeat an alert.

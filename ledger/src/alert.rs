@@ -3,7 +3,7 @@
 //! here.
 
 use crate::code::{Malformed, Reader, Writer};
-use crate::{Micros, Timestamp, bounds};
+use crate::{Micros, Timestamp, bounds, invariants::Violation};
 
 /// A line an admin set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +48,15 @@ impl Alerts {
         line.fired_at == Timestamp::ZERO || line.fired_at.plus_seconds(self.cooldown_seconds) <= now
     }
 
-    /// Notes that an alert fired; i09 is asserted here.
-    pub(crate) fn fire(&mut self, amount: Micros, now: Timestamp) {
+    /// Notes that an alert fired (i09).
+    pub(crate) fn fire(&mut self, amount: Micros, now: Timestamp) -> Result<(), Violation> {
         let place = self.thresholds.iter().position(|line| line.amount == amount);
-        let place = place.expect("i09: an alert fires for a threshold that is set");
-        assert!(self.may_fire(&self.thresholds[place], now), "i09: an alert fired twice");
+        let place = place.ok_or(Violation("i09: an alert fires for a threshold that is not set"))?;
+        if !self.may_fire(&self.thresholds[place], now) {
+            return Err(Violation("i09: an alert fired twice"));
+        }
         self.thresholds[place].fired_at = now;
+        Ok(())
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {

@@ -330,7 +330,8 @@ impl Charge {
             return Ok(Verdict::Stands);
         }
         let settled_whole = said.is_none() && quantity.is_none_or(|q| q == self.opening.quantity);
-        if !self.is_pending() && !(self.standing.status == Status::Settled && settled_whole) {
+        let may_settle = self.is_pending() || (self.standing.status == Status::Settled && settled_whole);
+        if !may_settle {
             return Err(self.refusal());
         }
         let quantity = quantity.unwrap_or(self.opening.quantity);

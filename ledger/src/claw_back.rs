@@ -5,7 +5,7 @@
 //! was taken, and forgives what was still owed. Nothing here decides whether a dispute is lost.
 
 use crate::code::{Malformed, Reader, Writer};
-use crate::{Draw, Micros};
+use crate::{Draw, Micros, invariants::Violation};
 
 /// One dispute and what it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl ClawBacks {
     }
 
     /// How a repayment from one grant spreads over the open debts, oldest first.
-    pub(crate) fn repay(&mut self, draw: Draw) {
+    pub(crate) fn repay(&mut self, draw: Draw) -> Result<(), Violation> {
         let mut left = draw.amount;
         for claw_back in &mut self.0 {
             let paid = claw_back.owed.min(left);
@@ -57,7 +57,10 @@ impl ClawBacks {
                 left -= paid;
             }
         }
-        assert!(left == Micros::ZERO, "i10: more was repaid than was owed");
+        if left > Micros::ZERO {
+            return Err(Violation("i10: more was repaid than was owed"));
+        }
+        Ok(())
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {

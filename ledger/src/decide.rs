@@ -84,6 +84,11 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
         };
     }
     let now = view.account.map_or(now, |account| account.clock(now));
+    let platforms_own =
+        matches!(submission.command, Command::SetPrices { .. } | Command::SetPlatformKey { .. });
+    if platforms_own != submission.workspace.is_platform() {
+        return Err(Refusal::WorkspaceNotFound);
+    }
     let key = submission.command.own_key().or(submission.key);
     let bodies = match submission.command {
         Command::Charge(request) => {

@@ -173,13 +173,19 @@ pub enum LedgerAccount {
     ClawedBack,
 }
 
-coded!(LedgerAccount, "an account", {
-    Funding = 0 "funding",
-    Available = 1 "available",
-    Pending = 2 "pending",
-    Consumed = 3 "consumed",
-    ClawedBack = 4 "clawed_back",
-});
+impl LedgerAccount {
+    /// The name as it is spoken outside.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LedgerAccount::Funding => "funding",
+            LedgerAccount::Available => "available",
+            LedgerAccount::Pending => "pending",
+            LedgerAccount::Consumed => "consumed",
+            LedgerAccount::ClawedBack => "clawed_back",
+        }
+    }
+}
 
 /// The two legs of an entry: `amount` leaves one account and enters the other, so they sum to zero (i01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

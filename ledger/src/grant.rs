@@ -5,7 +5,7 @@
 //! lasts longest. A refund goes back in the opposite order, so that what was bought returns first.
 
 use crate::code::{Malformed, Reader, Writer, coded};
-use crate::{GrantId, Micros};
+use crate::{GrantId, Micros, invariants::Violation};
 
 /// Where a grant came from; the order of the variants is the order in which they are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,27 +134,31 @@ impl Grants {
         draws
     }
 
-    pub(crate) fn take(&mut self, draws: &[Draw]) {
+    pub(crate) fn take(&mut self, draws: &[Draw]) -> Result<(), Violation> {
         for draw in draws {
-            let grant = self.loaded(draw.grant);
+            let grant = self.loaded(draw.grant)?;
+            if draw.amount > grant.remaining {
+                return Err(Violation("i03: a grant gave more than it had"));
+            }
             grant.remaining -= draw.amount;
-            assert!(grant.remaining >= Micros::ZERO, "i03: a grant gave more than it had");
         }
+        Ok(())
     }
 
-    pub(crate) fn give(&mut self, draws: &[Draw]) {
+    pub(crate) fn give(&mut self, draws: &[Draw]) -> Result<(), Violation> {
         for draw in draws {
-            let grant = self.loaded(draw.grant);
+            let grant = self.loaded(draw.grant)?;
+            if draw.amount > grant.amount - grant.remaining {
+                return Err(Violation("i03: a grant got back more than it brought"));
+            }
             grant.remaining += draw.amount;
-            assert!(grant.remaining <= grant.amount, "i03: a grant got back more than it brought");
         }
+        Ok(())
     }
 
-    fn loaded(&mut self, n: u64) -> &mut Grant {
-        self.0
-            .iter_mut()
-            .find(|grant| grant.n == n)
-            .expect("the engine loads every grant that an entry names before it is applied")
+    fn loaded(&mut self, n: u64) -> Result<&mut Grant, Violation> {
+        let grant = self.0.iter_mut().find(|grant| grant.n == n);
+        grant.ok_or(Violation("i03: an entry names a grant that is not there"))
     }
 }
 
@@ -222,7 +226,7 @@ mod tests {
     fn spent_grants_leave_memory() {
         let mut grants = grants(&[(2, Source::TopUp, 100), (3, Source::Promotional, 10)]);
         let draws = grants.plan(Micros::new(60));
-        grants.take(&draws);
+        grants.take(&draws).expect("as planned");
         let spent = grants.release_spent();
         assert_eq!(spent.iter().map(|grant| grant.n).collect::<Vec<_>>(), [3]);
         assert_eq!(grants.remaining(), Micros::new(50));

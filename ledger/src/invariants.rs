@@ -12,30 +12,37 @@
 //! - i10 granted + refunded = charged + clawed back + available
 //! - i11, i12 one subscription grant per period, no payment granted twice
 //!
-//! A violation is a bug, so these panic; the engine turns that into "no credit moved" for the one request at fault.
+//! In what is about to be written a violation is a bug, so it panics, and the engine turns that into "no credit moved"
+//! for the one request at fault. In what is read back it is damage, and `Account::replay` reports it.
 
 use crate::{
-    Account, Balance, Body, Charge, IdempotencyKey, LedgerAccount, Micros, Source, Standing, Status, Totals,
-    Used,
+    Account, Balance, Body, Charge, Draw, Grant, IdempotencyKey, LedgerAccount, Micros, Source, Standing,
+    Status, Totals, Used,
 };
 
-/// i01, i03, i04, i10 after an entry was applied.
-pub(crate) fn after_entry(account: &Account, body: &Body, before: (Balance, Totals)) {
-    i01_legs_move_the_balance(account, body, before.0);
-    i03_grants_in_range(account);
-    i04_available_is_what_remains(account);
-    i10_nothing_appears_nothing_vanishes(account);
-    if let Body::ChargeOpened(opening) = body {
-        let drawn: Micros = opening.draws.iter().map(|draw| draw.amount).sum();
-        assert!(drawn == opening.amount, "i05: the draws do not sum to the charge");
-    }
+/// The sentence that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Violation(pub &'static str);
+
+/// Ends the check when the sentence does not hold.
+fn holds(condition: bool, sentence: &'static str) -> Result<(), Violation> {
+    if condition { Ok(()) } else { Err(Violation(sentence)) }
 }
 
-fn i01_legs_move_the_balance(account: &Account, body: &Body, before: Balance) {
+/// i01, i03, i04, i05, i10 after an entry was applied to an account that had `before`.
+pub(crate) fn after_entry(account: &Account, body: &Body, before: Balance) -> Result<(), Violation> {
+    i01_legs_move_the_balance(account, body, before)?;
+    i03_grants_in_range(account)?;
+    i04_available_is_what_remains(account)?;
+    i05_draws_sum_to_the_amount(body)?;
+    i10_nothing_appears_nothing_vanishes(account)
+}
+
+fn i01_legs_move_the_balance(account: &Account, body: &Body, before: Balance) -> Result<(), Violation> {
     let (mut available, mut pending) = (Micros::ZERO, Micros::ZERO);
     if let Some(legs) = body.legs() {
-        assert!(legs.amount >= Micros::ZERO, "i01: an entry moves an amount below zero");
-        assert!(legs.from != legs.to, "i01: an entry moves from an account to itself");
+        holds(legs.amount >= Micros::ZERO, "i01: an entry moves an amount below zero")?;
+        holds(legs.from != legs.to, "i01: an entry moves from an account to itself")?;
         for (side, amount) in [(legs.from, Micros::ZERO - legs.amount), (legs.to, legs.amount)] {
             match side {
                 LedgerAccount::Available => available += amount,
@@ -44,37 +51,42 @@ fn i01_legs_move_the_balance(account: &Account, body: &Body, before: Balance) {
             }
         }
     }
-    assert!(account.balance.available - before.available == available, "i01: available moved otherwise");
-    assert!(account.balance.pending - before.pending == pending, "i01: pending moved otherwise");
+    let balance = account.balance;
+    holds(balance.available - before.available == available, "i01: available moved otherwise")?;
+    holds(balance.pending - before.pending == pending, "i01: pending moved otherwise")
 }
 
-fn i03_grants_in_range(account: &Account) {
-    for grant in account.grants.iter() {
-        assert!(
-            grant.remaining >= Micros::ZERO && grant.remaining <= grant.amount,
-            "i03: a grant holds less than nothing or more than it brought"
-        );
+fn i03_grants_in_range(account: &Account) -> Result<(), Violation> {
+    let in_range = |grant: &Grant| grant.remaining >= Micros::ZERO && grant.remaining <= grant.amount;
+    holds(account.grants.iter().all(in_range), "i03: a grant holds less than nothing or more than it brought")
+}
+
+fn i04_available_is_what_remains(account: &Account) -> Result<(), Violation> {
+    let Balance { available, pending, debt } = account.balance;
+    holds(available >= Micros::ZERO, "i04: the balance is negative")?;
+    holds(available == account.grants.remaining(), "i04: the balance is not what the grants hold")?;
+    holds(pending >= Micros::ZERO, "i04: pending is negative")?;
+    holds(debt >= Micros::ZERO, "i04: debt is negative")
+}
+
+fn i05_draws_sum_to_the_amount(body: &Body) -> Result<(), Violation> {
+    let sum = |draws: &[Draw]| draws.iter().map(|draw| draw.amount).sum::<Micros>();
+    match body {
+        Body::ChargeOpened(opening) => {
+            holds(sum(&opening.draws) == opening.amount, "i05: the draws do not sum to the charge")
+        }
+        Body::ChargeRefunded(refund) => {
+            holds(sum(&refund.gives) == refund.amount, "i05: what goes back does not sum to the refund")
+        }
+        _ => Ok(()),
     }
 }
 
-fn i04_available_is_what_remains(account: &Account) {
-    let available = account.balance.available;
-    assert!(available >= Micros::ZERO, "i04: the balance is negative");
-    assert!(available == account.grants.remaining(), "i04: the balance is not what the grants hold");
-    assert!(account.balance.pending >= Micros::ZERO, "i04: pending is negative");
-    assert!(account.balance.debt >= Micros::ZERO, "i04: debt is negative");
-}
-
-fn i10_nothing_appears_nothing_vanishes(account: &Account) {
-    let totals = account.totals;
-    assert!(
-        totals.granted + totals.refunded == totals.charged + totals.clawed_back + account.balance.available,
-        "i10: credit appeared or vanished"
-    );
-    assert!(
-        totals.granted - totals.clawed_back <= Micros::MAX,
-        "i10: more was granted than a balance can hold"
-    );
+fn i10_nothing_appears_nothing_vanishes(account: &Account) -> Result<(), Violation> {
+    let Totals { granted, charged, refunded, clawed_back } = account.totals;
+    let spent = charged + clawed_back + account.balance.available;
+    holds(granted + refunded == spent, "i10: credit appeared or vanished")?;
+    holds(granted - clawed_back <= Micros::MAX, "i10: more was granted than a balance can hold")
 }
 
 /// i05 and i06 for what is about to become of a charge.

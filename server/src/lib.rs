@@ -1,1 +1,43 @@
-//! What is spoken (being laid).
+//! What is spoken: the HTTP API over an engine. JSON becomes a command here, and an answer becomes JSON; nothing here
+//! decides credit, and nothing here keeps it.
+//!
+//! ```text
+//! settings   one file and the environment
+//! app        what stands behind every route, and what is put in place before the first request
+//! serve      the network; timers the one ticking job
+//! router     the edge every request passes: auth (who may), query, call (what a handler gets)
+//! api        the table of routes and the handlers, a file per noun, each with its JSON types
+//! body, json how bodies come in and are read; value, metadata: how single values are written and kept
+//! problem    the shape of every "no"; refusal: which "no" it is
+//! openapi    the description of it all, from the same table; docs: to browse it
+//! metrics    figures for Prometheus; log: lines for people
+//! ```
+
+mod api;
+mod app;
+mod auth;
+mod body;
+mod call;
+mod docs;
+mod json;
+mod log;
+mod metadata;
+mod metrics;
+mod openapi;
+mod problem;
+mod query;
+mod refusal;
+mod router;
+mod serve;
+pub mod settings;
+mod timers;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use app::{App, Clock, Error, prepare};
+pub use log::start_log;
+pub use router::router;
+pub use serve::serve;
+pub use settings::{Settings, SettingsError};

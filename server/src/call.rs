@@ -1,0 +1,190 @@
+//! A call: what a handler gets of a request after it was let in, and the few ways to look at it. The clock was read once,
+//! at the edge; the body is read by the handler, because not every route has one.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::RawPathParams;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sync_wrapper::SyncWrapper;
+use tollkeeper_engine::Answer;
+use tollkeeper_ledger::{
+    Actor, ChargeId, Command, GrantId, IdempotencyKey, Submission, Timestamp, WorkspaceId,
+};
+
+use crate::app::App;
+use crate::body;
+use crate::json;
+use crate::problem::{Code, Problem};
+use crate::query::Query;
+use crate::refusal;
+
+/// A request that was let in.
+#[derive(Debug)]
+pub struct Call {
+    /// The program.
+    pub app: Arc<App>,
+    /// When it came.
+    pub now: Timestamp,
+    /// Who calls.
+    pub actor: Actor,
+    /// Its parameters.
+    pub query: Query,
+    params: RawPathParams,
+    headers: HeaderMap,
+    /// Read by one handler only, so that the call can be shared with the engine meanwhile.
+    body: SyncWrapper<Body>,
+}
+
+impl Call {
+    /// Puts together what was checked at the edge.
+    pub fn new(
+        app: Arc<App>,
+        actor: Actor,
+        query: Query,
+        params: RawPathParams,
+        (headers, body): (HeaderMap, Body),
+    ) -> Call {
+        let now = app.now();
+        Call { app, now, actor, query, params, headers, body: SyncWrapper::new(body) }
+    }
+
+    /// A part of the path by its name in the route.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The workspace of the path.
+    ///
+    /// # Errors
+    /// When no workspace can have such a name: then there is none.
+    pub fn workspace(&self) -> Result<WorkspaceId, Problem> {
+        let name = self.param("workspace");
+        WorkspaceId::new(name).map_err(|_| refusal::workspace_not_found(name))
+    }
+
+    /// The charge of the path.
+    ///
+    /// # Errors
+    /// When it is spelled as no charge is: then there is none, in a workspace that may not exist either.
+    pub async fn charge(&self, workspace: &WorkspaceId) -> Result<ChargeId, Problem> {
+        match self.param("charge").parse() {
+            Ok(charge) => Ok(charge),
+            Err(()) => Err(self.missing(workspace, refusal::charge_not_found()).await),
+        }
+    }
+
+    /// The grant of the path.
+    ///
+    /// # Errors
+    /// As for [`Call::charge`].
+    pub async fn grant(&self, workspace: &WorkspaceId) -> Result<GrantId, Problem> {
+        match self.param("grant").parse() {
+            Ok(grant) => Ok(grant),
+            Err(()) => Err(self.missing(workspace, refusal::grant_not_found()).await),
+        }
+    }
+
+    /// Something is not there: the workspace, if it is unknown, else what was looked for in it.
+    pub async fn missing(&self, workspace: &WorkspaceId, otherwise: Problem) -> Problem {
+        match self.app.engine().workspace(workspace).await {
+            Ok(Some(_)) => otherwise,
+            Ok(None) => refusal::workspace_not_found(workspace.as_str()),
+            Err(error) => refusal::failed(&error),
+        }
+    }
+
+    /// The key under which the request may be repeated.
+    ///
+    /// # Errors
+    /// When there is none, more than one, or one that is not 1–255 printable characters.
+    pub fn key(&self) -> Result<IdempotencyKey, Problem> {
+        let mut values = self.headers.get_all("idempotency-key").iter();
+        let value = values.next().ok_or_else(key_required)?;
+        if values.next().is_some() {
+            return Err(Problem::parameter("Idempotency-Key", "is given twice"));
+        }
+        let text = value.to_str().ok().and_then(|text| IdempotencyKey::new(text).ok());
+        text.ok_or_else(|| Problem::parameter("Idempotency-Key", "must be 1 to 255 printable characters"))
+    }
+
+    /// The bytes of a JSON body.
+    ///
+    /// # Errors
+    /// When it says to be something else, or is too large.
+    pub async fn body(&mut self) -> Result<Bytes, Problem> {
+        body::take(&self.headers, std::mem::take(self.body.get_mut())).await
+    }
+
+    /// Reads the JSON body.
+    ///
+    /// # Errors
+    /// The first fault in it.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+        json::read(&self.body().await?)
+    }
+
+    /// Reads the JSON body; no body at all is the same as an empty object.
+    ///
+    /// # Errors
+    /// The first fault in it.
+    pub async fn json_if_any<T: DeserializeOwned + Default>(&mut self) -> Result<T, Problem> {
+        if self.body.get_mut().is_end_stream() { Ok(T::default()) } else { self.json().await }
+    }
+
+    /// Runs a command for the caller; waits for room in the queue.
+    ///
+    /// # Errors
+    /// The refusal of the ledger or the failure of the engine, as a problem.
+    pub async fn run(
+        &self,
+        workspace: &WorkspaceId,
+        key: Option<IdempotencyKey>,
+        command: Command,
+    ) -> Result<Answer, Problem> {
+        let submission = self.submission(workspace.clone(), key, command);
+        match self.app.engine().run(submission, self.now).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(refused)) => Err(refusal::refused(&self.app, workspace, refused)),
+            Err(error) => Err(refusal::failed(&error)),
+        }
+    }
+
+    /// A command in the caller's name.
+    pub fn submission(
+        &self,
+        workspace: WorkspaceId,
+        key: Option<IdempotencyKey>,
+        command: Command,
+    ) -> Submission {
+        Submission { workspace, key, actor: self.actor.clone(), command }
+    }
+}
+
+/// The problem of a request that moves credit and could not be repeated.
+pub fn key_required() -> Problem {
+    Problem::new(
+        Code::IdempotencyKeyRequired,
+        "Send a key of your own choice as `Idempotency-Key`, so that the request can be repeated without being done twice.",
+    )
+}
+
+/// An answer of JSON, written into one buffer of about the size it will need.
+pub fn answer(status: StatusCode, about_bytes: usize, value: &impl Serialize) -> Response<Body> {
+    let mut bytes = Vec::with_capacity(about_bytes);
+    serde_json::to_writer(&mut bytes, value).expect("answers have texts for keys and write to memory");
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Marks an answer that was given before.
+pub fn mark_replayed(response: &mut Response<Body>, replayed: bool) {
+    if replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+}

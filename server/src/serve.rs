@@ -1,0 +1,89 @@
+//! The network: accepts connections, speaks HTTP/1.1 on each, and ends in order. What was accepted is answered; only
+//! then is the engine closed.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use crate::app::{App, Error};
+use crate::{router, timers};
+
+/// For how long a connection may take to send the head of a request, or idle between two.
+const HEAD_MAX_TIME: Duration = Duration::from_secs(60);
+
+/// How long accepted requests may take to finish after the shutdown began; their clients ask again under the same key.
+const DRAIN_MAX_TIME: Duration = Duration::from_secs(30);
+
+/// How long to wait when the system has no room for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the API until `shutdown`, then finishes what was accepted and closes the engine. Deadlines that passed while
+/// nobody served are looked at before the first request.
+///
+/// # Errors
+/// When the engine cannot be closed in order.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    timers::tick(&app).await;
+    let connections = GracefulShutdown::new();
+    {
+        let ticking = timers::run(&app);
+        let accepting = accept(&app, listener, &connections);
+        tokio::select! {
+            () = shutdown => {}
+            () = ticking => {}
+            () = accepting => {}
+        }
+        // The listener is gone by now: a new connection is refused by the system.
+    }
+    if tokio::time::timeout(DRAIN_MAX_TIME, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests were still open when the time to finish them was over");
+    }
+    app.engine().close().await?;
+    Ok(())
+}
+
+async fn accept(app: &Arc<App>, listener: TcpListener, connections: &GracefulShutdown) {
+    let service = router(Arc::clone(app)).map_request(|request: Request<Incoming>| request.map(Body::new));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).pipeline_flush(true);
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        prompt(&stream);
+        let connection =
+            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
+        let watched = connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+}
+
+/// Answers leave at once instead of waiting for more to send.
+fn prompt(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection will answer late");
+    }
+}

@@ -1,0 +1,128 @@
+//! How single values are written in JSON: dollars, instants, ids, metadata. Each writes straight into the answer, without
+//! a text of its own in between. How they are read is in `json`.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use tollkeeper_ledger::{Balance, Micros, Timestamp};
+use utoipa::ToSchema;
+
+/// An amount in dollars, as an exact decimal text.
+#[derive(Clone, Copy, Debug)]
+pub struct Usd(pub Micros);
+
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.usd().fmt(f)
+    }
+}
+
+impl Serialize for Usd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.usd())
+    }
+}
+
+/// Anything that has a name: written as its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<T>(pub T);
+
+impl<T: fmt::Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// An instant as RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Timestamp);
+
+impl Time {
+    /// `2026-11-23T15:04:05.678Z`; what lies beyond the year 9999 is written as the last instant before.
+    fn text(self) -> [u8; 24] {
+        let instant = jiff::Timestamp::from_millisecond(self.0.millis()).unwrap_or(jiff::Timestamp::MAX);
+        let civil = jiff::tz::Offset::UTC.to_datetime(instant);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        digits(&mut text[0..4], civil.year().unsigned_abs());
+        digits(&mut text[5..7], civil.month().unsigned_abs().into());
+        digits(&mut text[8..10], civil.day().unsigned_abs().into());
+        digits(&mut text[11..13], civil.hour().unsigned_abs().into());
+        digits(&mut text[14..16], civil.minute().unsigned_abs().into());
+        digits(&mut text[17..19], civil.second().unsigned_abs().into());
+        digits(&mut text[20..23], civil.millisecond().unsigned_abs());
+        text
+    }
+}
+
+fn digits(place: &mut [u8], mut number: u16) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.text()).map_err(serde::ser::Error::custom)?)
+    }
+}
+
+/// Reads RFC 3339; finer parts than a millisecond are cut off.
+#[must_use]
+pub fn read_time(text: &str) -> Option<Timestamp> {
+    let instant: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_millis(instant.as_millisecond()))
+}
+
+/// Metadata is kept as the text of a JSON object and given back as that object.
+#[must_use]
+pub fn metadata(kept: Option<&str>) -> Option<&RawValue> {
+    kept.and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// What can be spent, beside a charge or grant that moved it.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Available)]
+pub struct AvailableJson {
+    /// Micro-units.
+    #[schema(value_type = i64, minimum = 0)]
+    available: i64,
+    /// The same in dollars.
+    #[schema(value_type = String, example = "12.50")]
+    available_usd: Usd,
+}
+
+impl From<Balance> for AvailableJson {
+    fn from(balance: Balance) -> AvailableJson {
+        AvailableJson { available: balance.available.get(), available_usd: Usd(balance.available) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_with_milliseconds_and_read_back() {
+        let check = |millis: i64, expected: &str| {
+            let at = Timestamp::from_millis(millis);
+            assert_eq!(Time(at).to_string(), expected);
+            assert_eq!(read_time(expected), Some(at));
+        };
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(1, "1970-01-01T00:00:00.001Z");
+        check(951_782_399_999, "2000-02-28T23:59:59.999Z");
+        check(951_782_400_000, "2000-02-29T00:00:00.000Z");
+        check(1_795_446_245_678, "2026-11-23T15:04:05.678Z");
+        assert_eq!(Time(Timestamp::from_millis(i64::MAX)).to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(read_time("2026-11-23T16:04:05+01:00"), Some(Timestamp::from_millis(1_795_446_245_000)));
+        assert_eq!(read_time("2026-11-23"), None);
+    }
+}

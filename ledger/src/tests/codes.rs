@@ -5,7 +5,7 @@ use super::world::World;
 use crate::{Account, Actor, Entry, Grant, Kind, MemberId};
 
 /// A history in which every kind of entry of a workspace occurs.
-fn eventful() -> World {
+pub(super) fn eventful() -> World {
     let mut world = check(
         "
         update name=Acme timezone=Europe/Berlin metadata={}

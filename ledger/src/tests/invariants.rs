@@ -201,7 +201,7 @@ fn i09_an_alert_fires_once() {
 }
 
 #[test]
-#[should_panic(expected = "i09: an alert fires for a threshold that is set")]
+#[should_panic(expected = "i09: an alert fires for a threshold that is not set")]
 fn i09_an_alert_has_its_threshold() {
     record(&mut pool().account, Body::BalanceLow { threshold: micros(7) });
 }

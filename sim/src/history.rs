@@ -1,0 +1,378 @@
+//! An engine beside the model: each answer compared when it comes, everything that is kept at the end.
+//!
+//! The first difference ends the run with a [`Difference`] that names the seed and the step, which is all that is needed
+//! to see it again. At the end the whole journal of every workspace is read and checked line by line against the facts of
+//! the model, its hashes are made anew, and what the engine derives from it (grants, charges, usage, past balances, what is
+//! due) is compared with what the facts add up to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use tollkeeper_engine::{ChargeFilter, ChargeRecord, Engine, EntryRecord, Listing, Page, Ran};
+use tollkeeper_ledger::{
+    Body, Draw, GrantId, Hash, LedgerAccount, Micros, Refusal, Timestamp, WorkspaceId, bounds,
+};
+
+use crate::model::{Model, Pool};
+use crate::patience::wait;
+use crate::step::{Names, Step, place};
+use crate::workload::Workload;
+
+/// Where engine and model part.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The run.
+    pub seed: u64,
+    /// After so many steps.
+    pub step: usize,
+    /// What was asked, if it was an answer that differs.
+    pub asked: Option<String>,
+    /// What is compared.
+    pub what: String,
+    /// What the engine says.
+    pub engine: String,
+    /// What the model says.
+    pub model: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { seed, step, asked, what, engine, model } = self;
+        writeln!(f, "seed {seed}, step {step}: {what}")?;
+        if let Some(asked) = asked {
+            writeln!(f, "  asked:  {asked}")?;
+        }
+        write!(f, "  engine: {engine}\n  model:  {model}")
+    }
+}
+
+/// A model, what an engine calls things, and how far they came together.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// What has to be so.
+    pub model: Model,
+    /// How the engine calls it.
+    pub names: Names,
+    /// How often each answer was given: the code of a "no", `yes`, or `replay`.
+    pub answers: BTreeMap<&'static str, u64>,
+    seed: u64,
+    steps: usize,
+}
+
+impl History {
+    /// Before the first step of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> History {
+        History {
+            model: Model::new(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
+            names: Names::default(),
+            answers: BTreeMap::new(),
+            seed,
+            steps: 0,
+        }
+    }
+
+    /// How many answers were compared.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Lets the model answer, and compares.
+    ///
+    /// # Errors
+    /// The [`Difference`].
+    pub fn compare(&mut self, step: &Step, ran: Ran) -> Result<(), Difference> {
+        let expected = self.model.step(step);
+        self.steps += 1;
+        *self.answers.entry(word(&expected)).or_default() += 1;
+        let ran = match ran {
+            Ok(answer) => Ok(self.names.for_model(&step.submission.workspace, answer)),
+            Err(refusal) => Err(without_words(refusal)),
+        };
+        if ran == expected {
+            return Ok(());
+        }
+        let asked = format!("{step:?}");
+        Err(Difference { asked: Some(asked), ..self.difference("the answer", &ran, &expected) })
+    }
+
+    fn difference(
+        &self,
+        what: impl Into<String>,
+        engine: &impl fmt::Debug,
+        model: &impl fmt::Debug,
+    ) -> Difference {
+        Difference {
+            seed: self.seed,
+            step: self.steps,
+            asked: None,
+            what: what.into(),
+            engine: format!("{engine:?}"),
+            model: format!("{model:?}"),
+        }
+    }
+
+    fn same<T: PartialEq + fmt::Debug>(&self, what: &str, engine: T, model: T) -> Result<(), Difference> {
+        if engine == model { Ok(()) } else { Err(self.difference(what, &engine, &model)) }
+    }
+
+    /// Compares everything that the engine keeps with everything that the model says.
+    ///
+    /// # Errors
+    /// The first [`Difference`].
+    pub fn compare_all(&mut self, engine: &dyn Engine, now: Timestamp) -> Result<(), Difference> {
+        let ids: Vec<WorkspaceId> = self.model.pools.keys().cloned().collect();
+        for id in &ids {
+            let pool = self.model.pools[id].clone();
+            let what = format!("the profile of {id}");
+            self.same(&what, read(engine.workspace(id)), Some(pool.profile()))?;
+            self.compare_entries(engine, id, &pool)?;
+            self.compare_grants(engine, id, &pool)?;
+            self.compare_charges(engine, id, &pool)?;
+            let mut usage = read(engine.usage(id, (i64::MIN, i64::MAX)));
+            usage.sort_by(|a, b| a.0.cmp(&b.0));
+            self.same(&format!("the usage of {id}"), usage, pool.usage().into_iter().collect())?;
+        }
+        let listed = all(|page| read(engine.workspaces(page)));
+        let mut listed: Vec<WorkspaceId> = listed.into_iter().map(|profile| profile.id).collect();
+        listed.sort();
+        self.same("the list of workspaces", listed, ids)?;
+        self.compare_platform(engine)?;
+        self.compare_due(engine, now)
+    }
+
+    fn compare_platform(&self, engine: &dyn Engine) -> Result<(), Difference> {
+        let platform = engine.platform();
+        self.same("the price book", platform.book.versions(), &self.model.prices)?;
+        self.same("the number of platform keys", platform.key_hashes.len(), self.model.platform_keys)
+    }
+
+    fn compare_due(&mut self, engine: &dyn Engine, now: Timestamp) -> Result<(), Difference> {
+        let due = read(engine.due(now, usize::MAX)).into_iter();
+        let names = &mut self.names;
+        let mut due: Vec<(WorkspaceId, usize)> =
+            due.map(|(id, charge)| (id.clone(), place(names.charge_for_model(&id, charge).0))).collect();
+        due.sort();
+        let mut expected = self.model.due(now);
+        expected.sort();
+        self.same("what is due", due, expected)
+    }
+
+    /// Every line of the journal, its hash and link, its legs, its balance, and what it took from which grant.
+    fn compare_entries(&self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
+        let mut entries = all(|page| present(read(engine.entries(id, page))));
+        entries.reverse();
+        self.same(&format!("the number of entries of {id}"), entries.len(), pool.lines.len())?;
+        let mut previous: Hash = [0; 32];
+        let mut held = Micros::ZERO;
+        for (place, EntryRecord { entry, hash }) in entries.iter().enumerate() {
+            let line = &pool.lines[place];
+            let what = |what: &str| format!("{what} of entry {} of {id}", place + 1);
+            self.same(&what("the number"), entry.n, place as u64 + 1)?;
+            self.same(&what("the kind"), entry.body.kind(), line.fact.kind())?;
+            self.same(&what("the time"), entry.at, line.at)?;
+            self.same(&what("the link"), entry.previous, previous)?;
+            previous = hash_of(entry);
+            self.same(&what("the hash"), *hash, previous)?;
+            let balance = pool.after(place + 1).balance();
+            self.same(&what("the balance"), entry.balance, balance)?;
+            held += into_available(&entry.body);
+            self.same(&what("the sum of the legs up to it"), held, balance.available)?;
+            self.same(&what("the draws"), moved(entry), sorted(line.fact.flows(entry.n)))?;
+        }
+        for place in (0..pool.lines.len()).step_by(5) {
+            let at = pool.lines[place].at;
+            let last = pool.lines.iter().rposition(|line| line.at <= at).expect("this one");
+            let past = present(read(engine.balance(id, Some(at))));
+            self.same(
+                &format!("the balance of {id} at {at:?}"),
+                past.balance,
+                pool.after(last + 1).balance(),
+            )?;
+        }
+        let balance = present(read(engine.balance(id, None)));
+        self.same(&format!("the balance of {id}"), balance.balance, pool.balance())
+    }
+
+    fn compare_grants(
+        &mut self,
+        engine: &dyn Engine,
+        id: &WorkspaceId,
+        pool: &Pool,
+    ) -> Result<(), Difference> {
+        let mut grants = all(|page| present(read(engine.grants(id, page))));
+        grants.reverse();
+        for record in &mut grants {
+            self.names.grant_for_model(id, record);
+        }
+        self.same(&format!("the grants of {id}"), grants, pool.grants())
+    }
+
+    fn compare_charges(
+        &mut self,
+        engine: &dyn Engine,
+        id: &WorkspaceId,
+        pool: &Pool,
+    ) -> Result<(), Difference> {
+        let mut charges = all(|page| present(read(engine.charges(id, ChargeFilter::default(), page))));
+        charges.reverse();
+        for charge in &mut charges {
+            charge.opening.id = self.names.charge_for_model(id, charge.opening.id);
+        }
+        let expected = pool.charges();
+        self.same(&format!("the charges of {id}"), &charges, &expected)?;
+        for place in (0..expected.len()).step_by(3) {
+            let charge = self.names.charge(id, place).expect("listed above");
+            let record = present(read(engine.charge(id, charge)));
+            self.compare_charge(id, pool, place, record)?;
+        }
+        Ok(())
+    }
+
+    fn compare_charge(
+        &mut self,
+        id: &WorkspaceId,
+        pool: &Pool,
+        place: usize,
+        record: ChargeRecord,
+    ) -> Result<(), Difference> {
+        let what = |what: &str| format!("{what} of charge {place} of {id}");
+        let charge = &pool.charges()[place];
+        self.same(&what("the standing"), record.charge.standing, charge.standing)?;
+        let number =
+            |names: &mut Names, grant: GrantId| crate::step::place(names.grant_id_for_model(id, grant).0);
+        let draws: Vec<(u64, Micros)> = record
+            .draws
+            .iter()
+            .map(|(grant, amount)| (pool.grants()[number(&mut self.names, *grant)].grant.n, *amount))
+            .collect();
+        let expected = charge.opening.draws.iter().map(|draw| (draw.grant, draw.amount)).collect();
+        self.same(&what("the draws"), draws, expected)?;
+        let refunded: Micros = record.refunds.iter().map(|refund| refund.refund.amount).sum();
+        self.same(&what("the sum of the refunds"), refunded, charge.standing.refunded)?;
+        self.same(&what("the balance beside"), record.balance, pool.balance())
+    }
+}
+
+/// Drives an engine through so many steps of a seed beside the model, in batches of up to `batch`.
+///
+/// # Errors
+/// The first [`Difference`].
+pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result<History, Difference> {
+    let mut history = History::new(seed);
+    let mut workload = Workload::new(seed);
+    let mut now = Timestamp::ZERO;
+    while history.steps() < steps {
+        let batch = gather(&mut history, &mut workload, batch);
+        now = batch[0].0.now;
+        let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
+        let answers =
+            wait(engine.run_batch(submissions, now)).expect("a healthy engine runs what it is given");
+        for ((step, _), ran) in batch.iter().zip(answers) {
+            history.compare(step, ran)?;
+        }
+    }
+    history.compare_all(engine, now)?;
+    Ok(history)
+}
+
+/// The next steps, all at the time of the first, each with what is to be sent. They are drawn before any of them is
+/// answered, so none speaks of what another one brings.
+pub fn gather(
+    history: &mut History,
+    workload: &mut Workload,
+    most: usize,
+) -> Vec<(Step, tollkeeper_ledger::Submission)> {
+    let mut batch: Vec<(Step, tollkeeper_ledger::Submission)> = Vec::with_capacity(most);
+    for _ in 0..most {
+        let mut step = workload.next(&history.model);
+        if let Some((first, _)) = batch.first() {
+            step.now = first.now;
+        }
+        if let Some(submission) = history.names.for_engine(&step.submission) {
+            batch.push((step, submission));
+        }
+    }
+    batch
+}
+
+fn read<T>(future: tollkeeper_engine::BoxFuture<'_, Result<T, tollkeeper_engine::Error>>) -> T {
+    wait(future).expect("a healthy engine reads what it keeps")
+}
+
+fn present<T>(value: Option<T>) -> T {
+    value.expect("what the model knows is there")
+}
+
+/// All pages of a list, in pages of an odd size.
+fn all<T>(mut page: impl FnMut(Page) -> Listing<T>) -> Vec<T> {
+    let mut rows = Vec::new();
+    let mut cursor = None;
+    loop {
+        let listing = page(Page { limit: 37, cursor });
+        rows.extend(listing.data);
+        cursor = listing.next;
+        if cursor.is_none() {
+            return rows;
+        }
+    }
+}
+
+/// The SHA-256 of an entry's canonical bytes.
+#[must_use]
+pub fn hash_of(entry: &tollkeeper_ledger::Entry) -> Hash {
+    let mut bytes = Vec::new();
+    entry.encode(&mut bytes);
+    Sha256::digest(&bytes).into()
+}
+
+/// What the legs of an entry add to the available balance.
+fn into_available(body: &Body) -> Micros {
+    body.legs().map_or(Micros::ZERO, |legs| match (legs.from, legs.to) {
+        (LedgerAccount::Available, _) => Micros::ZERO - legs.amount,
+        (_, LedgerAccount::Available) => legs.amount,
+        _ => Micros::ZERO,
+    })
+}
+
+/// What an entry moved in or out of which grant, in the order of the grants.
+fn moved(entry: &tollkeeper_ledger::Entry) -> Vec<Draw> {
+    let inward = match &entry.body {
+        Body::Granted { grant, .. } => return vec![Draw { grant: grant.n, amount: grant.amount }],
+        Body::ClawBackRestored { .. } | Body::ChargeRefunded(_) => true,
+        _ => false,
+    };
+    let signed = |draw: &Draw| {
+        let amount = if inward { draw.amount } else { Micros::ZERO - draw.amount };
+        Draw { grant: draw.grant, amount }
+    };
+    sorted(entry.body.draws().iter().map(signed).collect())
+}
+
+/// In the order of the grants, one line each, empty ones left out.
+fn sorted(draws: Vec<Draw>) -> Vec<Draw> {
+    let mut sums = BTreeMap::<u64, Micros>::new();
+    for draw in draws {
+        *sums.entry(draw.grant).or_default() += draw.amount;
+    }
+    let lines = sums.into_iter().filter(|(_, amount)| *amount != Micros::ZERO);
+    lines.map(|(grant, amount)| Draw { grant, amount }).collect()
+}
+
+fn word(ran: &Ran) -> &'static str {
+    match ran {
+        Ok(answer) if answer.replayed => "replay",
+        Ok(_) => "yes",
+        Err(refusal) => refusal.code(),
+    }
+}
+
+/// The refusal without its words for people, which are no part of what is right.
+fn without_words(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::InvalidField { field, why: _ } => Refusal::InvalidField { field, why: "" },
+        other => other,
+    }
+}

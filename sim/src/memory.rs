@@ -1,0 +1,370 @@
+//! The smallest engine there can be: the ledger, its entries in vectors, and the contract's reads by looking through them.
+//!
+//! It lets the simulator doubt the bare ledger by the very suite that holds the real engines, and says what a contract's
+//! answer looks like where nothing is stored, cached or rebuilt. Every read goes through the journal from its beginning.
+//! Not here: durability, and any care for speed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+use tollkeeper_engine::{
+    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures,
+    GrantRecord, Listing, Page, Ran, Told,
+};
+use tollkeeper_ledger::{
+    Account, Body, Change, Charge, ChargeId, Command, Decision, Entry, GrantId, Id, Micros, Period, Platform,
+    Profile, Subject, Submission, Timestamp, Usage, UsageKey, Used, View, WorkspaceId, bounds, decide,
+    invariants,
+};
+
+mod reads;
+
+/// A workspace's account and journal, and what its charges and keys point to.
+#[derive(Debug)]
+struct Kept {
+    account: Account,
+    journal: Vec<EntryRecord>,
+    usage: Usage,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    kept: BTreeMap<WorkspaceId, Kept>,
+    /// In the order they were opened.
+    opened: Vec<WorkspaceId>,
+    platform: Arc<Platform>,
+    ids: u64,
+    commands: u64,
+}
+
+/// An engine that keeps nothing beyond its own life.
+#[derive(Debug)]
+pub struct Memory {
+    state: Mutex<State>,
+    refund_window_seconds: i64,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory { state: Mutex::default(), refund_window_seconds: bounds::REFUND_WINDOW_DEFAULT_SECONDS }
+    }
+}
+
+impl Memory {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs one command.
+    pub fn run_now(&self, submission: Submission, now: Timestamp) -> Ran {
+        self.state().run(submission, now, self.refund_window_seconds)
+    }
+}
+
+impl Kept {
+    fn new(id: WorkspaceId) -> Kept {
+        Kept { account: Account::new(id), journal: Vec::new(), usage: Usage::default() }
+    }
+
+    fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.journal.iter().map(|record| &record.entry)
+    }
+
+    fn charge(&self, id: ChargeId) -> Option<Charge> {
+        self.charge_after(id, u64::MAX)
+    }
+
+    /// The charge as it stood after the `n`-th entry.
+    fn charge_after(&self, id: ChargeId, n: u64) -> Option<Charge> {
+        let mut about = self
+            .entries()
+            .take_while(|entry| entry.n <= n)
+            .filter(|entry| entry.body.charge().is_some_and(|(charge, _)| charge == id));
+        let born = about.next()?;
+        let Body::ChargeOpened(opening) = &born.body else {
+            return None;
+        };
+        let last = about.last().unwrap_or(born);
+        Some(Charge {
+            opening: opening.as_ref().clone(),
+            opened: born.n,
+            created_at: born.at,
+            standing: last.body.standing()?,
+        })
+    }
+
+    fn grant(&self, id: GrantId) -> Option<GrantRecord> {
+        self.entries().find_map(|entry| match &entry.body {
+            Body::Granted { grant, reason, origin, paid_cents } if grant.id == id => Some(GrantRecord {
+                grant: self.account.grants.find(id).unwrap_or(grant).clone(),
+                reason: reason.clone(),
+                origin: origin.clone(),
+                paid_cents: *paid_cents,
+                created_at: entry.at,
+            }),
+            _ => None,
+        })
+    }
+
+    /// What a line of limits has already used of the present period, net of refunds.
+    fn spent(&self, (subject, period, _): &(Subject, Period, Micros), now: Timestamp) -> Micros {
+        let windows = tollkeeper_engine::windows(&self.account.profile.timezone, now);
+        let since = match period {
+            Period::Day => windows.day.0,
+            Period::Month => windows.month.0,
+        };
+        let amount = |entry: &Entry| match &entry.body {
+            Body::ChargeOpened(o) => {
+                let counts = match subject {
+                    Subject::Workspace => true,
+                    Subject::Member(member) => o.member.as_ref() == Some(member),
+                    Subject::Worker(worker) => o.worker.as_ref() == Some(worker),
+                    Subject::Operation(operation) => o.operation == *operation,
+                    Subject::ApiKey(key) => o.api_key.as_ref() == Some(key),
+                };
+                if counts { o.amount } else { Micros::ZERO }
+            }
+            Body::ChargeRefunded(r) => {
+                let counts = match subject {
+                    Subject::Workspace => true,
+                    Subject::Member(member) => r.member.as_ref() == Some(member),
+                    Subject::Worker(worker) => r.worker.as_ref() == Some(worker),
+                    Subject::Operation(operation) => r.operation == *operation,
+                    Subject::ApiKey(key) => r.api_key.as_ref() == Some(key),
+                };
+                if counts { Micros::ZERO - r.amount } else { Micros::ZERO }
+            }
+            _ => Micros::ZERO,
+        };
+        self.entries().filter(|entry| entry.at >= since).map(amount).sum()
+    }
+}
+
+impl State {
+    fn run(&mut self, submission: Submission, now: Timestamp, refund_window_seconds: i64) -> Ran {
+        self.commands += 1;
+        self.ids += 1;
+        let fresh = Id::v7(now.millis(), 0, self.ids);
+        let workspace = submission.workspace.clone();
+        let command = submission.command.clone();
+        let actor = submission.actor.clone();
+        let empty = Kept::new(workspace.clone());
+        let kept = self.kept.get(&workspace).unwrap_or(&empty);
+        let key = command.own_key().or_else(|| submission.key.clone());
+        let made = key.and_then(|key| kept.entries().find(|entry| entry.key.as_ref() == Some(&key)));
+        let charge = command.charge().and_then(|id| kept.charge(id));
+        let clock = kept.account.clock(now);
+        let spent = match &command {
+            Command::SetLimits(lines) => lines.iter().map(|line| kept.spent(line, clock)).collect(),
+            _ => Vec::new(),
+        };
+        let view = View {
+            account: Some(&kept.account),
+            book: &self.platform.book,
+            made,
+            charge: charge.as_ref(),
+            spent: &spent,
+            windows: tollkeeper_engine::windows(&kept.account.profile.timezone, clock),
+            fresh,
+            refund_window_seconds,
+        };
+        match decide(&view, submission, now)? {
+            Decision::Replay => {
+                let n = made.expect("only what was made is replayed").n;
+                Ok(Answer { replayed: true, told: kept.told(n, n) })
+            }
+            Decision::Unchanged => {
+                let told = match charge {
+                    Some(charge) => Told::Charge(Box::new(charge), kept.account.balance),
+                    None => Told::Workspace(kept.account.profile.clone()),
+                };
+                Ok(Answer { replayed: false, told })
+            }
+            Decision::Change(change) => {
+                let (first, last) = self.write(&workspace, change, actor, now);
+                Ok(Answer { replayed: false, told: self.kept[&workspace].told(first, last) })
+            }
+        }
+    }
+
+    /// Applies and keeps a change; gives the numbers of its first entry and of the last that is about its charge.
+    fn write(
+        &mut self,
+        id: &WorkspaceId,
+        change: Change,
+        actor: tollkeeper_ledger::Actor,
+        now: Timestamp,
+    ) -> (u64, u64) {
+        let Change { first, rest, mut key } = change;
+        let kept = self.kept.entry(id.clone()).or_insert_with(|| Kept::new(id.clone()));
+        let (before, used) = (kept.account.totals, kept.usage.total());
+        let first_n = kept.account.chain.n + 1;
+        let mut last_n = first_n;
+        for body in std::iter::once(first).chain(rest) {
+            let entry = kept.account.record(body, key.take(), actor.clone(), now);
+            let mut bytes = Vec::new();
+            entry.encode(&mut bytes);
+            let hash = Sha256::digest(&bytes).into();
+            kept.account.link(hash);
+            kept.usage.record(&entry);
+            Arc::make_mut(&mut self.platform).apply(&entry);
+            if entry.body.charge().is_some() {
+                last_n = entry.n;
+            }
+            if matches!(entry.body, Body::WorkspaceCreated(_)) {
+                self.opened.push(id.clone());
+            }
+            kept.journal.push(EntryRecord { entry, hash });
+        }
+        let mut total = kept.usage.total();
+        total.charged -= used.charged;
+        total.refunded -= used.refunded;
+        invariants::i08_usage_covers(total, before, kept.account.totals);
+        (first_n, last_n)
+    }
+}
+
+impl Kept {
+    /// What entries answer: the first of a change says what kind of answer it is, the last about a charge how it stands.
+    fn told(&self, first: u64, last: u64) -> Told {
+        let entry = |n: u64| &self.journal[usize::try_from(n - 1).expect("a place in a vector")].entry;
+        let balance = entry(last).balance;
+        match &entry(first).body {
+            Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => {
+                Told::Workspace(profile.clone())
+            }
+            Body::Granted { grant, .. } => self.told_grant(grant.id, grant.amount, balance),
+            Body::GrantVoided { grant, .. } => self.told_grant(*grant, Micros::ZERO, balance),
+            Body::PricesSet(version) => Told::Prices(version.clone()),
+            body => match body.charge() {
+                None => Told::Done,
+                Some((id, _)) => {
+                    let charge =
+                        self.charge_after(id, last).expect("an entry is about a charge of its account");
+                    Told::Charge(Box::new(charge), balance)
+                }
+            },
+        }
+    }
+
+    fn told_grant(&self, id: GrantId, remaining: Micros, balance: tollkeeper_ledger::Balance) -> Told {
+        let mut record = self.grant(id).expect("an entry is about a grant of its account");
+        record.grant.remaining = remaining;
+        Told::Grant(Box::new(record), balance)
+    }
+}
+
+/// What is ready at once.
+fn now<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, Error>> {
+    Box::pin(std::future::ready(Ok(value)))
+}
+
+impl Engine for Memory {
+    fn run(&self, submission: Submission, at: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+        now(self.run_now(submission, at))
+    }
+
+    fn run_or_shed(&self, submission: Submission, at: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+        now(self.run_now(submission, at))
+    }
+
+    fn run_batch(&self, batch: Vec<Submission>, at: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+        now(batch.into_iter().map(|submission| self.run_now(submission, at)).collect())
+    }
+
+    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> {
+        now(self.state().open(id).map(|kept| kept.account.profile.as_ref().clone()))
+    }
+
+    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> {
+        let state = self.state();
+        let rows = state.opened.iter().rev().map(|id| state.kept[id].account.profile.as_ref().clone());
+        now(reads::paged(rows.collect(), &page))
+    }
+
+    fn balance<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        at: Option<Timestamp>,
+    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
+        now(self.state().open(id).map(|kept| kept.balance_at(at)))
+    }
+
+    fn charge<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        charge: ChargeId,
+    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> {
+        now(self.state().open(id).and_then(|kept| kept.charge_record(charge)))
+    }
+
+    fn charges<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        filter: ChargeFilter,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> {
+        now(self.state().open(id).map(|kept| reads::paged(kept.charges(&filter), &page)))
+    }
+
+    fn grants<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> {
+        now(self.state().open(id).map(|kept| reads::paged(kept.grant_records(), &page)))
+    }
+
+    fn entries<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> {
+        let newest_first = |kept: &Kept| kept.journal.iter().rev().cloned().collect();
+        now(self.state().kept.get(id).map(|kept| reads::paged(newest_first(kept), &page)))
+    }
+
+    fn usage<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        hours: (i64, i64),
+    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> {
+        let rows = self.state().open(id).map_or(Vec::new(), |kept| kept.usage.rows().to_vec());
+        now(rows.into_iter().filter(|(key, _)| (hours.0..hours.1).contains(&key.hour)).collect())
+    }
+
+    fn platform(&self) -> Arc<Platform> {
+        self.state().platform.clone()
+    }
+
+    fn due(&self, at: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
+        let mut due = self.state().due(at);
+        due.truncate(most);
+        now(due)
+    }
+
+    fn figures(&self) -> Figures {
+        let state = self.state();
+        Figures {
+            entries: state.kept.values().map(|kept| kept.journal.len() as u64).sum(),
+            commits: state.commands,
+            commands: state.commands,
+            accounts_in_memory: state.opened.len() as u64,
+            pending_charges: state.due(Timestamp::from_millis(i64::MAX)).len() as u64,
+            writable: true,
+            ..Figures::default()
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        now(())
+    }
+}
+
+impl State {
+    /// A workspace that was opened; the platform's own chain is none.
+    fn open(&self, id: &WorkspaceId) -> Option<&Kept> {
+        self.kept.get(id).filter(|kept| !id.is_platform() && kept.account.exists())
+    }
+}

@@ -1,0 +1,89 @@
+//! The reads of the engine in memory: each looks through the journal from its beginning.
+
+use tollkeeper_engine::{BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, Listing, Page, RefundRecord};
+use tollkeeper_ledger::{Balance, Body, Charge, ChargeId, Status, Timestamp, WorkspaceId};
+
+use super::{Kept, State};
+
+/// One page of a list that is there whole. A cursor is the number of rows before it.
+pub(super) fn paged<T>(rows: Vec<T>, page: &Page) -> Listing<T> {
+    let skipped = page.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+    let more = rows.len() > skipped + page.limit;
+    Listing {
+        data: rows.into_iter().skip(skipped).take(page.limit).collect(),
+        next: more.then(|| (skipped + page.limit).to_string()),
+    }
+}
+
+impl Kept {
+    pub(super) fn balance_at(&self, at: Option<Timestamp>) -> BalanceAt {
+        let before = |entry_at: Timestamp| at.is_none_or(|at| entry_at <= at);
+        let last = self.entries().rev().find(|entry| before(entry.at));
+        BalanceAt {
+            balance: last.map_or(Balance::default(), |entry| entry.balance),
+            last_entry_at: last.map_or(Timestamp::ZERO, |entry| entry.at),
+        }
+    }
+
+    pub(super) fn charge_record(&self, id: ChargeId) -> Option<ChargeRecord> {
+        let charge = self.charge(id)?;
+        let named = |n: u64| self.account.grants.get(n).map(|grant| grant.id);
+        let draws = charge.opening.draws.iter();
+        let draws = draws.map(|draw| (named(draw.grant).expect("a charge draws from grants"), draw.amount));
+        let refunds = self.entries().filter_map(|entry| match &entry.body {
+            Body::ChargeRefunded(refund) if refund.charge == id => {
+                Some(RefundRecord { at: entry.at, refund: refund.as_ref().clone() })
+            }
+            _ => None,
+        });
+        Some(ChargeRecord {
+            draws: draws.collect(),
+            refunds: refunds.collect(),
+            balance: self.account.balance,
+            charge,
+        })
+    }
+
+    /// All charges that pass the filter, newest first.
+    pub(super) fn charges(&self, filter: &ChargeFilter) -> Vec<Charge> {
+        let ids = self.entries().rev().filter_map(|entry| match &entry.body {
+            Body::ChargeOpened(opening) => Some(opening.id),
+            _ => None,
+        });
+        let charges = ids.filter_map(|id| self.charge(id));
+        charges.filter(|charge| passes(filter, charge)).collect()
+    }
+
+    /// All grants, newest first.
+    pub(super) fn grant_records(&self) -> Vec<GrantRecord> {
+        let ids = self.entries().rev().filter_map(|entry| match &entry.body {
+            Body::Granted { grant, .. } => Some(grant.id),
+            _ => None,
+        });
+        ids.filter_map(|id| self.grant(id)).collect()
+    }
+}
+
+fn passes(filter: &ChargeFilter, charge: &Charge) -> bool {
+    let ChargeFilter { operation, worker, member, status, reference, from, to } = filter;
+    let opening = &charge.opening;
+    operation.as_ref().is_none_or(|operation| *operation == opening.operation)
+        && (worker.is_none() || *worker == opening.worker)
+        && (member.is_none() || *member == opening.member)
+        && status.is_none_or(|status| status == charge.standing.status)
+        && (reference.is_none() || *reference == opening.reference)
+        && from.is_none_or(|from| charge.created_at >= from)
+        && to.is_none_or(|to| charge.created_at < to)
+}
+
+impl State {
+    /// Pending charges whose deadline has passed.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<(WorkspaceId, ChargeId)> {
+        let all = self.kept.iter().flat_map(|(id, kept)| {
+            let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
+            kept.charges(&pending).into_iter().map(|charge| (id.clone(), charge))
+        });
+        let late = all.filter(|(_, charge)| charge.standing.deadline.is_some_and(|at| at <= now));
+        late.map(|(id, charge)| (id, charge.opening.id)).collect()
+    }
+}

@@ -1,0 +1,274 @@
+//! What may become of a charge, as the rules of its life say it.
+
+use tollkeeper_engine::Told;
+use tollkeeper_ledger::{
+    Charge, ChargeId, ChargeRequest, Draw, Micros, Opening, Outcome, PriceVersion, Refusal, Status, Subject,
+    Timestamp,
+};
+
+use super::facts::{Fact, Pool, Spending};
+use crate::step::{nth, place};
+
+/// A week: no charge waits longer at once.
+const WAIT_MAX_SECONDS: u32 = 604_800;
+/// A quarter of an hour: how long a charge waits when nobody said.
+const WAIT_SECONDS: u32 = 900;
+
+impl Pool {
+    pub(super) fn charge(
+        &mut self,
+        request: &ChargeRequest,
+        prices: &[PriceVersion],
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        if self.profile().suspended {
+            return Err(Refusal::WorkspaceSuspended);
+        }
+        let balance = self.balance();
+        if balance.debt > Micros::ZERO {
+            return Err(Refusal::DebtOutstanding { debt: balance.debt });
+        }
+        let version = prices.iter().rev().find(|version| version.effective_at <= now);
+        let version = version.ok_or(Refusal::OperationNotFound)?;
+        let operation = version.operations.iter().find(|operation| operation.id == request.operation);
+        let operation = operation.ok_or(Refusal::OperationNotFound)?;
+        if request.quantity < 1 || request.quantity > 1_000_000 {
+            return Err(Refusal::QuantityOutOfRange);
+        }
+        let amount = Micros::new(operation.unit_price.get() * request.quantity);
+        let awaits = request.await_outcome || operation.timeout_seconds.is_some();
+        let wait = request.timeout_seconds.or(operation.timeout_seconds).unwrap_or(WAIT_SECONDS);
+        if awaits && !(1..=WAIT_MAX_SECONDS).contains(&wait) {
+            return Err(invalid("timeout_seconds"));
+        }
+        let opening = Opening {
+            id: ChargeId(nth(self.charge_count())),
+            operation: request.operation.clone(),
+            quantity: request.quantity,
+            unit_price: operation.unit_price,
+            amount,
+            price_version: version.version,
+            worker: request.worker.clone(),
+            member: request.member.clone(),
+            api_key: request.api_key.clone(),
+            reference: request.reference.clone(),
+            metadata: request.metadata.clone(),
+            await_outcome: request.await_outcome,
+            timeout_seconds: request.timeout_seconds,
+            deadline: awaits.then(|| now.plus_seconds(i64::from(wait))),
+            draws: Vec::new(),
+            windows: self.windows(now),
+        };
+        self.check_limits(&opening, now)?;
+        if balance.available < amount {
+            return Err(Refusal::InsufficientCredits {
+                required: amount,
+                available: balance.available,
+                affordable_quantity: balance.available.get() / operation.unit_price.get(),
+            });
+        }
+        let draws = draw(&self.draw_order(), amount);
+        self.add(now, Fact::Charged(Box::new(Opening { draws, ..opening })));
+        Ok(self.tell(self.charge_count() - 1))
+    }
+
+    fn check_limits(&self, opening: &Opening, now: Timestamp) -> Result<(), Refusal> {
+        let mut tightest: Option<(Micros, Refusal)> = None;
+        for (subject, period, cap) in self.limits() {
+            if !covers(subject, opening) {
+                continue;
+            }
+            let (begin, end) = self.period(*period, now);
+            let counted = |s: &Spending| s.at >= begin && s.at < end && covers(subject, s.opening);
+            let used: Micros = self.spendings().into_iter().filter(counted).map(|s| s.amount).sum();
+            let left = *cap - used;
+            if left < opening.amount && tightest.as_ref().is_none_or(|(least, _)| left < *least) {
+                let refusal = Refusal::LimitExceeded {
+                    subject: subject.clone(),
+                    period: *period,
+                    limit: *cap,
+                    remaining: left.max(Micros::ZERO),
+                    resets_at: end,
+                };
+                tightest = Some((left, refusal));
+            }
+        }
+        tightest.map_or(Ok(()), |(_, refusal)| Err(refusal))
+    }
+
+    pub(super) fn succeed(
+        &mut self,
+        charge: ChargeId,
+        quantity: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        let (place, charge) = self.find(charge)?;
+        let bought = charge.opening.quantity;
+        if quantity.is_some_and(|used| used < 1 || used > bought) {
+            return Err(invalid("quantity"));
+        }
+        let standing = charge.standing;
+        if standing.outcome == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == standing.quantity) {
+            return Ok(self.tell(place));
+        }
+        let used = quantity.unwrap_or(bought);
+        let late_word = standing.status == Status::Settled && standing.outcome.is_none() && used == bought;
+        if standing.status != Status::Pending && !late_word {
+            return Err(stands(&charge));
+        }
+        let unused = Micros::new(charge.opening.unit_price.get() * (bought - used));
+        if unused > Micros::ZERO {
+            self.give_back(place, unused, None, now);
+        }
+        self.add(now, Fact::Settled { charge: place, outcome: Outcome::Succeeded, quantity: used });
+        Ok(self.tell(place))
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        charge: ChargeId,
+        by_system: bool,
+        refund_window_seconds: i64,
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        let (place, charge) = self.find(charge)?;
+        let standing = charge.standing;
+        let outcome = if by_system { Outcome::FailedSystem } else { Outcome::FailedUser };
+        if standing.outcome == Some(outcome) {
+            return Ok(self.tell(place));
+        }
+        if standing.status == Status::Refunded {
+            return Err(stands(&charge));
+        }
+        if by_system {
+            let closed_at = charge.created_at.plus_seconds(refund_window_seconds);
+            if standing.status == Status::Settled && now > closed_at {
+                return Err(Refusal::RefundWindowClosed { closed_at });
+            }
+            self.give_back(place, charge.opening.amount - standing.refunded, Some(outcome), now);
+        } else {
+            if standing.outcome.is_some() {
+                return Err(stands(&charge));
+            }
+            self.add(now, Fact::Settled { charge: place, outcome, quantity: standing.quantity });
+        }
+        Ok(self.tell(place))
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        charge: ChargeId,
+        seconds: u32,
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        let (place, charge) = self.find(charge)?;
+        if charge.standing.status != Status::Pending {
+            return Err(stands(&charge));
+        }
+        if !(1..=WAIT_MAX_SECONDS).contains(&seconds) {
+            return Err(invalid("extend_seconds"));
+        }
+        let deadline = now.plus_seconds(i64::from(seconds));
+        if Some(deadline) > charge.standing.deadline {
+            self.add(now, Fact::Extended { charge: place, deadline });
+        }
+        Ok(self.tell(place))
+    }
+
+    pub(super) fn refund(
+        &mut self,
+        charge: ChargeId,
+        amount: Option<Micros>,
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        let (place, charge) = self.find(charge)?;
+        if charge.standing.status == Status::Refunded {
+            return Err(stands(&charge));
+        }
+        let left = charge.opening.amount - charge.standing.refunded;
+        let amount = amount.unwrap_or(left);
+        if amount <= Micros::ZERO {
+            return Err(invalid("amount"));
+        }
+        if amount > left {
+            return Err(Refusal::RefundExceedsCharge { refundable: left });
+        }
+        let whole = amount == left;
+        if !whole && charge.standing.status == Status::Pending {
+            return Err(invalid("amount"));
+        }
+        self.give_back(place, amount, whole.then_some(Outcome::Reversed), now);
+        Ok(self.tell(place))
+    }
+
+    pub(super) fn time_out(&mut self, charge: ChargeId, now: Timestamp) -> Result<Told, Refusal> {
+        let (place, charge) = self.find(charge)?;
+        if charge.standing.deadline.is_some_and(|deadline| deadline <= now) {
+            let left = charge.opening.amount - charge.standing.refunded;
+            self.give_back(place, left, Some(Outcome::TimedOut), now);
+        }
+        Ok(self.tell(place))
+    }
+
+    /// What was drawn last returns first, to the grant it came from.
+    fn give_back(&mut self, place: usize, amount: Micros, outcome: Option<Outcome>, now: Timestamp) {
+        let mut missing = amount;
+        let mut gives = Vec::new();
+        for drawn in self.charges()[place].opening.draws.iter().rev() {
+            let out = drawn.amount - self.given_back(place, drawn.grant);
+            let give = out.min(missing);
+            if give > Micros::ZERO {
+                gives.push(Draw { grant: drawn.grant, amount: give });
+                missing -= give;
+            }
+        }
+        assert!(missing == Micros::ZERO, "the model gave back more than was drawn");
+        self.add(now, Fact::Refunded { charge: place, amount, gives, outcome });
+    }
+
+    fn find(&self, charge: ChargeId) -> Result<(usize, Charge), Refusal> {
+        let place = place(charge.0);
+        self.charges().get(place).map(|charge| (place, charge.clone())).ok_or(Refusal::ChargeNotFound)
+    }
+
+    fn tell(&self, place: usize) -> Told {
+        Told::Charge(Box::new(self.charges()[place].clone()), self.balance())
+    }
+}
+
+/// What taking `amount` takes from each grant, in the order given; the caller has seen that there is enough.
+pub(super) fn draw(order: &[(u64, Micros)], amount: Micros) -> Vec<Draw> {
+    let mut draws = Vec::new();
+    let mut missing = amount;
+    for &(grant, remaining) in order {
+        let taken = remaining.min(missing);
+        if taken > Micros::ZERO {
+            draws.push(Draw { grant, amount: taken });
+            missing -= taken;
+        }
+    }
+    assert!(missing == Micros::ZERO, "the model drew more than there is");
+    draws
+}
+
+pub(super) fn covers(subject: &Subject, opening: &Opening) -> bool {
+    match subject {
+        Subject::Workspace => true,
+        Subject::Member(member) => opening.member.as_ref() == Some(member),
+        Subject::Worker(worker) => opening.worker.as_ref() == Some(worker),
+        Subject::Operation(operation) => opening.operation == *operation,
+        Subject::ApiKey(key) => opening.api_key.as_ref() == Some(key),
+    }
+}
+
+/// What can never be right; the model has no words for people.
+pub(super) fn invalid(field: &'static str) -> Refusal {
+    Refusal::InvalidField { field, why: "" }
+}
+
+fn stands(charge: &Charge) -> Refusal {
+    match charge.standing.status {
+        Status::Refunded => Refusal::ChargeAlreadyRefunded(charge.standing),
+        Status::Pending | Status::Settled => Refusal::ChargeAlreadySettled(charge.standing),
+    }
+}

@@ -1,0 +1,149 @@
+//! What is set rather than moved: descriptions, limits, thresholds and the alerts they fire, price lists.
+
+use tollkeeper_engine::Told;
+use tollkeeper_ledger::{
+    Micros, Operation, OperationPrice, Period, Profile, Refusal, Subject, Timestamp, WorkspaceChanges,
+};
+
+use super::charges::invalid;
+use super::facts::{Fact, Pool};
+
+/// The largest amount that can be named, 2^53 − 1.
+const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);
+const YEAR_SECONDS: i64 = 366 * 86_400;
+
+impl Pool {
+    pub(super) fn update(&mut self, changes: &WorkspaceChanges, now: Timestamp) -> Told {
+        let old = self.profile();
+        let new = Profile {
+            name: changes.name.clone().unwrap_or_else(|| old.name.clone()),
+            timezone: changes.timezone.clone().unwrap_or_else(|| old.timezone.clone()),
+            metadata: changes.metadata.clone().or_else(|| old.metadata.clone()),
+            suspended: changes.suspended.unwrap_or(old.suspended),
+            ..old.clone()
+        };
+        if new != old {
+            self.add(now, Fact::Updated(new.clone()));
+        }
+        Told::Workspace(Box::new(new))
+    }
+
+    pub(super) fn set_limits(
+        &mut self,
+        limits: &[(Subject, Period, Micros)],
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        if limits.len() > 200 {
+            return Err(invalid("limits"));
+        }
+        if limits.iter().any(|(_, _, cap)| *cap < Micros::ZERO || *cap > AMOUNT_MAX) {
+            return Err(invalid("amount"));
+        }
+        self.add(now, Fact::Limits(limits.to_vec()));
+        Ok(Told::Done)
+    }
+
+    /// Where the period around an instant begins, and where it does no longer hold.
+    pub(super) fn period(&self, period: Period, now: Timestamp) -> (Timestamp, Timestamp) {
+        let windows = tollkeeper_engine::windows(&self.profile().timezone, now);
+        match period {
+            Period::Day => windows.day,
+            Period::Month => windows.month,
+        }
+    }
+
+    pub(super) fn set_alerts(
+        &mut self,
+        thresholds: &[Micros],
+        cooldown_seconds: i64,
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        if thresholds.len() > 10 {
+            return Err(invalid("thresholds"));
+        }
+        if thresholds.iter().any(|line| *line <= Micros::ZERO || *line > AMOUNT_MAX) {
+            return Err(invalid("amount"));
+        }
+        if !(0..=YEAR_SECONDS).contains(&cooldown_seconds) {
+            return Err(invalid("cooldown_hours"));
+        }
+        let mut thresholds = thresholds.to_vec();
+        thresholds.sort();
+        thresholds.dedup();
+        self.add(now, Fact::Alerts { thresholds, cooldown_seconds });
+        Ok(Told::Done)
+    }
+
+    /// Alerts for the thresholds that lie between what was available before a command and what is now.
+    pub(super) fn fire_alerts(&mut self, before: Micros, now: Timestamp) {
+        let after = self.balance().available;
+        let set = self.lines.iter().rev().find_map(|line| match &line.fact {
+            Fact::Alerts { thresholds, cooldown_seconds } => Some((thresholds.clone(), *cooldown_seconds)),
+            _ => None,
+        });
+        let Some((thresholds, cooldown_seconds)) = set else {
+            return;
+        };
+        for threshold in thresholds {
+            let crossed = before >= threshold && after < threshold;
+            let quiet = |last: Timestamp| now < last.plus_seconds(cooldown_seconds);
+            if crossed && !self.last_alert(threshold).is_some_and(quiet) {
+                self.add(now, Fact::Low(threshold));
+            }
+        }
+    }
+
+    /// When a threshold last spoke; one that was taken away in between has forgotten it.
+    fn last_alert(&self, threshold: Micros) -> Option<Timestamp> {
+        let mut last = None;
+        for line in &self.lines {
+            match &line.fact {
+                Fact::Low(spoke) if *spoke == threshold => last = Some(line.at),
+                Fact::Alerts { thresholds, .. } if !thresholds.contains(&threshold) => last = None,
+                _ => {}
+            }
+        }
+        last
+    }
+}
+
+pub(super) fn check_prices(
+    operations: &[OperationPrice],
+    effective_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if operations.is_empty() || operations.len() > 1_000 {
+        return Err(invalid("operations"));
+    }
+    if effective_at < now {
+        return Err(invalid("effective_at"));
+    }
+    for operation in operations {
+        if !(1..=9_000_000_000).contains(&operation.unit_price.get()) {
+            return Err(invalid("unit_price"));
+        }
+        if operation.timeout_seconds.is_some_and(|seconds| !(1..=604_800).contains(&seconds)) {
+            return Err(invalid("timeout_seconds"));
+        }
+    }
+    let named_twice = |(place, operation): (usize, &OperationPrice)| {
+        operations[..place].iter().any(|earlier| earlier.id == operation.id)
+    };
+    if operations.iter().enumerate().any(named_twice) {
+        return Err(invalid("operations"));
+    }
+    Ok(())
+}
+
+pub(super) fn sorted(operations: &[OperationPrice]) -> Vec<Operation> {
+    let mut list: Vec<Operation> = operations
+        .iter()
+        .map(|OperationPrice { id, unit_price, timeout_seconds }| Operation {
+            id: id.clone(),
+            unit_price: *unit_price,
+            timeout_seconds: *timeout_seconds,
+        })
+        .collect();
+    list.sort_by(|a, b| a.id.cmp(&b.id));
+    list
+}

@@ -1,0 +1,386 @@
+//! What is asked, by seed: small workspaces with little credit, so that every "no" is frequent and every path is walked.
+//!
+//! The seed draws the shape first (how many workspaces, how hot the hottest, how poor, how impatient the clock), then
+//! step by step what is asked. The model is looked at to ask interesting things (a charge that is pending, a grant that is
+//! there); nothing else about the engine is known, so the same seed asks every engine the same.
+//!
+//! Two things are never asked, because the rules leave the answer open: a key on a request that moves no credit, and
+//! another time zone for a workspace that has limits (a seed has the one or the other).
+
+use tollkeeper_ledger::{
+    Actor, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, IdempotencyKey, MemberId, Micros,
+    OperationId, OperationPrice, Period, Source, Status, Subject, Submission, Timestamp, WorkerId,
+    WorkspaceChanges, WorkspaceId,
+};
+
+use crate::model::{Model, Pool};
+use crate::random::Random;
+use crate::step::{Step, nothing, nth};
+
+const OPERATIONS: [&str; 5] =
+    ["virtual_try_on", "product_listing", "background_removal", "support_message", "smart_pricing"];
+const PRICES: [i64; 5] = [20_000, 5_000, 2_000, 500, 1_000];
+const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"];
+
+/// The shape of a run.
+#[derive(Clone, Debug)]
+struct Shape {
+    workspaces: usize,
+    /// Of a thousand steps, how many go to the first workspace.
+    hot: u64,
+    /// Grants are drawn below this.
+    richness: u64,
+    /// Seconds between steps are drawn below this.
+    pace: u64,
+    /// Of a thousand steps, how many repeat a key.
+    repeats: u64,
+    /// Of a thousand steps, how many come with a clock that jumped back.
+    backwards: u64,
+    /// Of a thousand charges, how many await an outcome.
+    awaits: u64,
+    /// Whether time zones change; otherwise limits are set.
+    moves: bool,
+}
+
+/// A stream of steps.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    random: Random,
+    shape: Shape,
+    now: Timestamp,
+    keys: u64,
+    disputes: u64,
+    payments: u64,
+    asked: Vec<Submission>,
+}
+
+impl Workload {
+    /// The stream of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Workload {
+        let mut random = Random::new(seed);
+        let shape = Shape {
+            workspaces: 1 + random.index(6),
+            hot: *random.pick(&[0, 300, 800]),
+            richness: *random.pick(&[3_000, 30_000, 300_000]),
+            pace: *random.pick(&[1, 60, 3_600, 40_000]),
+            repeats: *random.pick(&[20, 150, 300]),
+            backwards: *random.pick(&[0, 0, 30]),
+            awaits: *random.pick(&[100, 500, 900]),
+            moves: random.chance(200),
+        };
+        // A few hours before the end of a month with a leap day and a change of summer time close by.
+        let now = Timestamp::from_millis(1_835_420_000_000).plus_seconds(random.below(2_000_000) as i64);
+        Workload { random, shape, now, keys: 0, disputes: 0, payments: 0, asked: Vec::new() }
+    }
+
+    /// What is asked next, given what has happened.
+    pub fn next(&mut self, model: &Model) -> Step {
+        self.tick();
+        if model.prices.is_empty() {
+            return self.step(WorkspaceId::platform(), None, first_prices());
+        }
+        if self.random.chance(self.shape.repeats) && !self.asked.is_empty() {
+            let submission = self.repeated();
+            return Step { now: self.now, submission };
+        }
+        if self.random.chance(15) {
+            let command = self.platform_command();
+            return self.step(WorkspaceId::platform(), None, command);
+        }
+        let workspace = self.workspace();
+        match model.pools.get(&workspace) {
+            Some(pool) => {
+                let command = self.command(pool);
+                let key = self.key_for(&command);
+                self.step(workspace, key, command)
+            }
+            None if self.random.chance(900) => {
+                let changes = WorkspaceChanges {
+                    name: Some("Workspace".into()),
+                    timezone: Some((*self.random.pick(&ZONES)).into()),
+                    metadata: self.random.chance(200).then(|| "{}".into()),
+                    suspended: None,
+                };
+                self.step(workspace, None, Command::CreateWorkspace(changes))
+            }
+            None => {
+                let command = Command::Charge(self.charge());
+                let key = self.key_for(&command);
+                self.step(workspace, key, command)
+            }
+        }
+    }
+
+    /// The caller's clock: mostly forward a little, at times a day or a month, rarely back.
+    fn tick(&mut self) {
+        let seconds = match self.random.below(1_000) {
+            roll if roll < self.shape.backwards => -(self.random.below(200_000) as i64),
+            roll if roll > 995 => 86_400 * (1 + self.random.below(40) as i64),
+            _ => self.random.below(self.shape.pace + 1) as i64,
+        };
+        self.now = self.now.plus_seconds(seconds);
+        self.now = Timestamp::from_millis(self.now.millis() + self.random.below(1_000) as i64);
+    }
+
+    fn step(&mut self, workspace: WorkspaceId, key: Option<IdempotencyKey>, command: Command) -> Step {
+        let actor = match self.random.below(4) {
+            0 => Actor::System,
+            1 => Actor::ApiKey("key_1".into()),
+            2 => Actor::Member(MemberId::new("ada").expect("a name")),
+            _ => Actor::Platform,
+        };
+        let submission = Submission { workspace, key, actor, command };
+        let again = submission.key.is_some() || submission.command.own_key().is_some();
+        if again {
+            self.asked.push(submission.clone());
+        }
+        Step { now: self.now, submission }
+    }
+
+    /// A request that was sent before, as it was or with one thing changed.
+    fn repeated(&mut self) -> Submission {
+        // Mostly the last few, at times one used long ago.
+        let count = self.asked.len();
+        let back =
+            if self.random.chance(700) { self.random.index(count.min(8)) } else { self.random.index(count) };
+        let mut submission = self.asked[count - 1 - back].clone();
+        if self.random.chance(300) {
+            match &mut submission.command {
+                Command::Charge(request) => match self.random.below(6) {
+                    0 => request.quantity = request.quantity.saturating_add(1),
+                    1 => request.member = None,
+                    2 => request.await_outcome = !request.await_outcome,
+                    3 => request.reference = Some("other".into()),
+                    4 => request.api_key = Some("rotated".into()),
+                    _ => request.operation = self.operation(),
+                },
+                Command::Grant(request) => request.amount += Micros::new(1),
+                Command::Refund { amount, .. } => *amount = Some(Micros::new(7)),
+                Command::VoidGrant { reason, .. } => *reason = Some("other".into()),
+                Command::ClawBack { amount, .. } => *amount += Micros::new(1),
+                _ => {}
+            }
+        }
+        if self.random.chance(30) {
+            submission.command = Command::Charge(self.charge());
+        }
+        submission
+    }
+
+    fn workspace(&mut self) -> WorkspaceId {
+        let place =
+            if self.random.chance(self.shape.hot) { 0 } else { self.random.index(self.shape.workspaces) };
+        WorkspaceId::new(format!("w{place}")).expect("a name")
+    }
+
+    /// A new key, for requests that move credit and carry one.
+    fn key_for(&mut self, command: &Command) -> Option<IdempotencyKey> {
+        match command {
+            Command::Charge(_) | Command::Refund { .. } => {}
+            Command::Grant(_) | Command::VoidGrant { .. } if self.random.chance(700) => {}
+            _ => return None,
+        }
+        self.keys += 1;
+        Some(IdempotencyKey::new(format!("key {}", self.keys)).expect("printable"))
+    }
+
+    fn command(&mut self, pool: &Pool) -> Command {
+        match self.random.below(1_000) {
+            0..400 => Command::Charge(self.charge()),
+            400..530 => self.grant(),
+            530..760 => self.about_a_charge(pool),
+            760..830 => Command::TimeOut { charge: self.some_charge(pool) },
+            830..860 => self.claw_back(pool),
+            860..890 => Command::RestoreClawBack {
+                dispute: format!("d{}", self.random.below(self.disputes + 1)).into(),
+            },
+            890..910 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },
+            910..940 if !self.shape.moves => self.limits(),
+            940..975 => self.alerts(),
+            _ => self.update(),
+        }
+    }
+
+    fn operation(&mut self) -> OperationId {
+        let name = if self.random.chance(15) { "unknown" } else { *self.random.pick(&OPERATIONS) };
+        OperationId::new(name).expect("a name")
+    }
+
+    fn charge(&mut self) -> ChargeRequest {
+        let quantity = match self.random.below(100) {
+            0 => 0,
+            1 => -1,
+            2 => 1_000_001,
+            3 => i64::MAX,
+            4..20 => 1 + self.random.below(40) as i64,
+            _ => 1,
+        };
+        let maybe =
+            |random: &mut Random, names: &[&str]| random.chance(600).then(|| random.pick(names).to_string());
+        let worker = maybe(&mut self.random, &["w1", "w2"]);
+        let member = maybe(&mut self.random, &["ada", "bob", "eve"]);
+        ChargeRequest {
+            operation: self.operation(),
+            quantity,
+            worker: worker.map(|name| WorkerId::new(name).expect("a name")),
+            member: member.map(|name| MemberId::new(name).expect("a name")),
+            api_key: maybe(&mut self.random, &["key_1", "key_2"]).map(Into::into),
+            await_outcome: self.random.chance(self.shape.awaits),
+            timeout_seconds: self
+                .random
+                .chance(300)
+                .then(|| *self.random.pick(&[0, 1, 30, 3_600, 604_800, 604_801])),
+            reference: maybe(&mut self.random, &["run 1", "run 2"]).map(Into::into),
+            metadata: self.random.chance(50).then(|| "{\"shop\":1}".into()),
+        }
+    }
+
+    fn grant(&mut self) -> Command {
+        let source = *self.random.pick(&[
+            Source::Promotional,
+            Source::Adjustment,
+            Source::Subscription,
+            Source::TopUp,
+        ]);
+        let bought = matches!(source, Source::Subscription | Source::TopUp);
+        let origin = (bought && !self.random.chance(20)).then(|| {
+            // At times a payment that was told before.
+            self.payments += u64::from(self.random.chance(850));
+            format!("pay_{}", self.payments).into()
+        });
+        let amount = match self.random.below(100) {
+            0 => 0,
+            1 => -1,
+            2 => 9_007_199_254_740_992,
+            _ => 1 + self.random.below(self.shape.richness) as i64,
+        };
+        let reason = self.random.chance(500).then(|| "welcome".into());
+        let paid_cents = if origin.is_some() { amount / 1_000 } else { 0 };
+        Command::Grant(GrantRequest { source, amount: Micros::new(amount), reason, origin, paid_cents })
+    }
+
+    /// Mostly one that is pending, at times any, at times none.
+    fn some_charge(&mut self, pool: &Pool) -> ChargeId {
+        let charges = pool.charges();
+        let pending: Vec<_> = charges.iter().filter(|c| c.standing.status == Status::Pending).collect();
+        if !pending.is_empty() && self.random.chance(600) {
+            return self.random.pick(&pending).opening.id;
+        }
+        if charges.is_empty() || self.random.chance(15) {
+            return ChargeId(nothing());
+        }
+        self.random.pick(&charges).opening.id
+    }
+
+    fn some_grant(&mut self, pool: &Pool) -> GrantId {
+        let count = pool.grants().len();
+        if count == 0 || self.random.chance(30) {
+            GrantId(nothing())
+        } else {
+            GrantId(nth(self.random.index(count)))
+        }
+    }
+
+    fn about_a_charge(&mut self, pool: &Pool) -> Command {
+        let charge = self.some_charge(pool);
+        match self.random.below(100) {
+            0..25 => Command::Succeed { charge, quantity: None },
+            25..40 => Command::Succeed { charge, quantity: Some(self.random.below(12) as i64) },
+            40..60 => Command::Fail { charge, by_system: true, detail: Some("broken".into()) },
+            60..70 => Command::Fail { charge, by_system: false, detail: None },
+            70..80 => {
+                let extend_seconds = *self.random.pick(&[0, 1, 60, 90_000, 604_800, 604_801]);
+                Command::Heartbeat { charge, extend_seconds }
+            }
+            roll => {
+                let part = Micros::new(self.random.below(2_000) as i64);
+                Command::Refund { charge, amount: (roll < 93).then_some(part), reason: "courtesy".into() }
+            }
+        }
+    }
+
+    fn claw_back(&mut self, pool: &Pool) -> Command {
+        self.disputes += 1;
+        let grant = self.some_grant(pool);
+        let amount = Micros::new(1 + self.random.below(self.shape.richness) as i64);
+        Command::ClawBack { grant, dispute: format!("d{}", self.disputes).into(), amount }
+    }
+
+    fn limits(&mut self) -> Command {
+        let count = self.random.index(4);
+        let limits = (0..count).map(|_| {
+            let subject = match self.random.below(5) {
+                0 => Subject::Workspace,
+                1 => Subject::Member(MemberId::new("ada").expect("a name")),
+                2 => Subject::Worker(WorkerId::new("w1").expect("a name")),
+                3 => Subject::ApiKey("key_1".into()),
+                _ => Subject::Operation(self.operation()),
+            };
+            let period = *self.random.pick(&[Period::Day, Period::Month]);
+            let cap = if self.random.chance(30) { -1 } else { self.random.below(60_000) as i64 };
+            (subject, period, Micros::new(cap))
+        });
+        Command::SetLimits(limits.collect())
+    }
+
+    fn alerts(&mut self) -> Command {
+        let count = self.random.index(4);
+        let thresholds = (0..count).map(|_| {
+            // From a small set, so that a line is often set again and remembers.
+            Micros::new(*self.random.pick(&[0, 500, 1_000, 5_000, 20_000, 100_000]))
+        });
+        let thresholds = thresholds.filter(|line| *line > Micros::ZERO).collect();
+        let cooldown_seconds = *self.random.pick(&[-1, 0, 60, 3_600, 86_400, 86_400, 40_000_000]);
+        Command::SetAlerts { thresholds, cooldown_seconds }
+    }
+
+    fn update(&mut self) -> Command {
+        let zone = (self.shape.moves && self.random.chance(300)).then(|| (*self.random.pick(&ZONES)).into());
+        Command::UpdateWorkspace(WorkspaceChanges {
+            name: self.random.chance(300).then(|| "Renamed".into()),
+            timezone: zone,
+            metadata: self.random.chance(200).then(|| "{\"tier\":2}".into()),
+            // A suspended workspace is to be found released again soon.
+            suspended: self.random.chance(700).then(|| self.random.chance(300)),
+        })
+    }
+
+    fn platform_command(&mut self) -> Command {
+        if self.random.chance(100) {
+            return Command::SetPlatformKey { hash: [self.random.below(256) as u8; 32] };
+        }
+        let mut operations = price_list();
+        for operation in &mut operations {
+            operation.unit_price = Micros::new(operation.unit_price.get() + self.random.below(300) as i64);
+            operation.timeout_seconds = self.random.chance(200).then(|| *self.random.pick(&[1, 60, 600]));
+        }
+        if self.random.chance(200) {
+            operations.pop();
+        }
+        if self.random.chance(50) {
+            operations[0].unit_price = Micros::ZERO;
+        }
+        if self.random.chance(50) {
+            let twice = operations[0].clone();
+            operations.push(twice);
+        }
+        let later = *self.random.pick(&[-1, 0, 60, 86_400]);
+        let effective_at = self.random.chance(500).then(|| self.now.plus_seconds(later));
+        Command::SetPrices { operations, effective_at }
+    }
+}
+
+fn price_list() -> Vec<OperationPrice> {
+    let line = |(name, price): (&&str, &i64)| OperationPrice {
+        id: OperationId::new(*name).expect("a name"),
+        unit_price: Micros::new(*price),
+        timeout_seconds: None,
+    };
+    OPERATIONS.iter().zip(&PRICES).map(line).collect()
+}
+
+/// The reference price list.
+fn first_prices() -> Command {
+    Command::SetPrices { operations: price_list(), effective_at: None }
+}

@@ -1,0 +1,4 @@
+//! The simulator's tests, one binary: seeds beside the model, and that a seed is all there is to a run.
+
+mod determinism;
+mod seeds;

@@ -1,0 +1,67 @@
+//! Random commands by seed, each answered by an engine and by the slow model, compared after each step and whole at the
+//! end.
+//!
+//! Every day a fixed set of seeds runs; `TOLLKEEPER_SEEDS=N` runs the first N. A seed that ever failed is kept in
+//! `sim/seeds.txt`, with the reason, and runs always.
+
+use std::collections::BTreeMap;
+
+use tollkeeper_sim::history;
+use tollkeeper_sim::memory::Memory;
+
+/// Steps of one run: long enough for a month of clock, short enough for the model, which reads everything each time.
+const STEPS: usize = 300;
+
+/// The seeds to run: the first of all, and those that ever failed.
+pub fn seeds(every_day: u64) -> Vec<u64> {
+    let count = match std::env::var("TOLLKEEPER_SEEDS") {
+        Ok(count) => count.parse().expect("TOLLKEEPER_SEEDS is a number"),
+        Err(_) => every_day,
+    };
+    let kept = include_str!("../../seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    let kept = kept.filter_map(|line| line.split_whitespace().next());
+    let kept = kept.map(|seed| seed.parse().expect("a line of seeds.txt begins with a seed"));
+    (0..count).chain(kept).collect()
+}
+
+/// Every answer there is and every kind of entry, so that no rule is left out by a change of the workload.
+const ANSWERS: [&str; 18] = [
+    "charge_already_refunded",
+    "charge_already_settled",
+    "charge_not_found",
+    "debt_outstanding",
+    "dispute_not_found",
+    "grant_not_found",
+    "idempotency_key_reused",
+    "insufficient_credits",
+    "invalid_field",
+    "limit_exceeded",
+    "operation_not_found",
+    "refund_exceeds_charge",
+    "refund_window_closed",
+    "replay",
+    "workspace_exists",
+    "workspace_not_found",
+    "workspace_suspended",
+    "yes",
+];
+
+#[test]
+fn the_ledger_agrees_with_the_model() {
+    let mut answers = BTreeMap::<&str, u64>::new();
+    let mut kinds = BTreeMap::<&str, u64>::new();
+    for seed in seeds(60) {
+        let batch = 1 + (seed % 3) as usize * 7;
+        let history = history::run(&Memory::default(), seed, STEPS, batch);
+        let history = history.unwrap_or_else(|difference| panic!("{difference}"));
+        for (answer, count) in history.answers {
+            *answers.entry(answer).or_default() += count;
+        }
+        for line in history.model.pools.values().flat_map(|pool| &pool.lines) {
+            *kinds.entry(line.fact.kind().as_str()).or_default() += 1;
+        }
+    }
+    assert_eq!(answers.keys().copied().collect::<Vec<_>>(), ANSWERS, "{answers:?}");
+    assert_eq!(kinds.len(), 14, "{kinds:?}");
+    println!("{answers:?}\n{kinds:?}");
+}

@@ -1,17 +1,63 @@
-//! The embedded engine (being laid).
+//! The embedded engine: one directory, one process that writes it, SQLite underneath.
+//!
+//! ```text
+//! shell      the queue and the writer thread           heart     load, decide, append, answer
+//! journal    the truth: blocks of entries              block     how entries lie in a row
+//! accounts   the working set in memory                 index     from keys to places in the journal
+//! tend       keeping what is derived, in small steps   keeper    the thread that writes it to the state file
+//! recover    start, crash or not: replay the tail      state     the tables of what is derived
+//! reads      answers from memory                       lists     long reads, on threads of their own
+//! audit      recompute everything and compare          backup    copy while serving, restore
+//! ```
+//!
+//! The journal is the truth; the state file can be thrown away at any time.
+
+mod accounts;
+mod audit;
+mod backup;
+mod block;
+mod bloom;
+mod heart;
+mod index;
+mod journal;
+mod keeper;
+mod keeper_thread;
+mod lists;
+mod lock;
+mod readers;
+mod reads;
+mod recover;
+mod shell;
+mod sqlite;
+mod state;
+mod tend;
+mod timers;
+mod told;
+
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Platform, Profile, Submission, Timestamp, UsageKey, Used, WorkspaceId,
+    Charge, ChargeId, Platform, Profile, Submission, Timestamp, UsageKey, Used, WorkspaceId, bounds,
 };
 
+pub use audit::{AuditDisagreement, AuditReport, audit};
+pub use backup::{backup, restore};
+pub use heart::{Heart, HeartOptions};
+
+use self::lists::Reader;
+use self::readers::Readers;
+use self::shell::ToHeart;
 use crate::{
     BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
     Listing, Page, Ran,
 };
 
-/// How to open it.
+/// Requests that may wait unless said otherwise: some tens of milliseconds of work.
+const QUEUE_DEFAULT: usize = 8_192;
+
+/// How to open an [`Embedded`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// For how long after its birth a settled charge may be refunded by a late system failure; 30 days when `None`.
@@ -21,96 +67,175 @@ pub struct Options {
 }
 
 /// The embedded engine.
-pub struct Embedded {}
+#[derive(Debug)]
+pub struct Embedded {
+    heart: ToHeart,
+    readers: Readers,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
 
 impl Embedded {
     /// Opens (or makes) the data directory and holds it alone.
     ///
     /// # Errors
-    /// When it cannot.
+    /// [`Error::is_unusable`] when another process holds it or it cannot be written, [`Error::is_damaged`] when its
+    /// journal is not what was written.
     pub fn open(path: &Path, options: Options) -> Result<Embedded, Error> {
-        let _ = (path, options);
-        Err(Error::unusable("not yet"))
+        let (to_heart, jobs) = ToHeart::queue(options.queue.unwrap_or(QUEUE_DEFAULT));
+        let heart = Heart::open_with(path, heart_options(&options), to_heart.nudge_maker())?;
+        let readers = Readers::start(path, &to_heart)?;
+        Embedded::start(heart, readers, to_heart, jobs)
     }
 
-    /// Opens for reading only, beside a running server or not; commands are refused as unavailable.
+    /// Opens for reading only, beside the process that holds the directory or without one. It shows what was committed
+    /// when it was opened; commands are refused as unavailable.
     ///
     /// # Errors
-    /// When it cannot.
+    /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not what was written.
     pub fn open_read_only(path: &Path) -> Result<Embedded, Error> {
-        let _ = path;
-        Err(Error::unusable("not yet"))
+        let (to_heart, jobs) = ToHeart::queue(QUEUE_DEFAULT);
+        let (heart, reading) = Heart::open_read_only_with(path, HeartOptions::default())?;
+        let readers = Readers::start_held(path, &to_heart, Reader::held(reading, to_heart.clone()))?;
+        Embedded::start(heart, readers, to_heart, jobs)
+    }
+
+    fn start(
+        heart: Heart,
+        readers: Readers,
+        to_heart: ToHeart,
+        jobs: tokio::sync::mpsc::Receiver<shell::Job>,
+    ) -> Result<Embedded, Error> {
+        let published = to_heart.published();
+        published.publish(&heart);
+        let writer = std::thread::Builder::new()
+            .name("tollkeeper-writer".into())
+            .spawn(move || shell::work(heart, &published, jobs))
+            .map_err(|error| Error::unavailable(format!("no thread: {error}")))?;
+        Ok(Embedded { heart: to_heart, readers, writer: Mutex::new(Some(writer)) })
     }
 }
 
-/// What an audit found.
-#[derive(Clone, Debug)]
-pub struct AuditReport {
-    /// Entries read.
-    pub entries: u64,
-    /// Workspaces (the platform's own chain not counted).
-    pub workspaces: u64,
-    /// The sum of all available balances, in micro-units.
-    pub available: tollkeeper_ledger::Micros,
-    /// Granted, charged, refunded, clawed back over all workspaces.
-    pub totals: tollkeeper_ledger::Totals,
-    /// The first line that disagrees; `None` if all is well.
-    pub disagreement: Option<AuditDisagreement>,
+impl Drop for Embedded {
+    /// Ends as [`Engine::close`] does: when this is gone, the directory is free again.
+    fn drop(&mut self) {
+        let writer = self.writer.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            self.heart.close_without_waiting();
+            // A panic there was printed there.
+            let _ = writer.join();
+        }
+    }
 }
 
-/// The first line that disagrees.
-#[derive(Clone, Debug)]
-pub struct AuditDisagreement {
-    /// In whose journal; `None` for the store as a whole.
-    pub workspace: Option<WorkspaceId>,
-    /// The number of the entry in that workspace, if one is at fault.
-    pub entry: Option<u64>,
-    /// What is wrong, for people.
-    pub what: String,
+fn heart_options(options: &Options) -> HeartOptions {
+    let window = bounds::REFUND_WINDOW_DEFAULT_SECONDS;
+    HeartOptions {
+        refund_window_seconds: options.refund_window_seconds.unwrap_or(window),
+        ..HeartOptions::default()
+    }
 }
 
-/// Recomputes everything from the journal; safe beside a running server.
-///
-/// # Errors
-/// When the directory cannot be read at all (a disagreement is not an error).
-pub fn audit(path: &Path) -> Result<AuditReport, Error> {
-    let _ = path;
-    Err(Error::unusable("not yet"))
-}
-
-/// Copies the data directory consistently into a new one, while it is being written to or not. Returns the entries copied.
-///
-/// # Errors
-/// When the source cannot be read, or the target exists or cannot be written.
-pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
-    let _ = (path, to);
-    Err(Error::unusable("not yet"))
-}
-
-/// Puts a backup in place as a new data directory, after an audit of it. Returns the entries restored.
-///
-/// # Errors
-/// When the backup does not pass its audit, or the target is not an empty or absent directory.
-pub fn restore(backup: &Path, to: &Path) -> Result<u64, Error> {
-    let _ = (backup, to);
-    Err(Error::unusable("not yet"))
-}
-
-#[rustfmt::skip]
 impl Engine for Embedded {
-    fn run(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> { unreachable!() }
-    fn run_or_shed(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> { unreachable!() }
-    fn run_batch(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> { unreachable!() }
-    fn workspace<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> { unreachable!() }
-    fn workspaces(&self, _: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> { unreachable!() }
-    fn balance<'a>(&'a self, _: &'a WorkspaceId, _: Option<Timestamp>) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> { unreachable!() }
-    fn charge<'a>(&'a self, _: &'a WorkspaceId, _: ChargeId) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> { unreachable!() }
-    fn charges<'a>(&'a self, _: &'a WorkspaceId, _: ChargeFilter, _: Page) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> { unreachable!() }
-    fn grants<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> { unreachable!() }
-    fn entries<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> { unreachable!() }
-    fn usage<'a>(&'a self, _: &'a WorkspaceId, _: (i64, i64)) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> { unreachable!() }
-    fn platform(&self) -> Arc<Platform> { unreachable!() }
-    fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { unreachable!() }
-    fn figures(&self) -> Figures { unreachable!() }
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> { unreachable!() }
+    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+        Box::pin(self.heart.run(submission, now))
+    }
+
+    fn run_or_shed(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+        Box::pin(self.heart.run_or_shed(submission, now))
+    }
+
+    fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+        Box::pin(self.heart.run_batch(batch, now))
+    }
+
+    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> {
+        let id = id.clone();
+        Box::pin(self.heart.read(move |heart| heart.workspace(&id)))
+    }
+
+    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> {
+        Box::pin(self.heart.read(move |heart| heart.workspaces(&page)))
+    }
+
+    fn balance<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        at: Option<Timestamp>,
+    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
+        let id = id.clone();
+        match at {
+            None => Box::pin(self.heart.read(move |heart| heart.balance(&id))),
+            Some(at) => Box::pin(self.readers.read(move |reader| reader.balance_at(&id, at))),
+        }
+    }
+
+    fn charge<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        charge: ChargeId,
+    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> {
+        let id = id.clone();
+        Box::pin(self.heart.read(move |heart| heart.charge(&id, charge)))
+    }
+
+    fn charges<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        filter: ChargeFilter,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> {
+        let id = id.clone();
+        Box::pin(self.readers.read(move |reader| reader.charges(&id, &filter, &page)))
+    }
+
+    fn grants<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> {
+        let id = id.clone();
+        Box::pin(self.readers.read(move |reader| reader.grants(&id, &page)))
+    }
+
+    fn entries<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> {
+        let id = id.clone();
+        Box::pin(self.readers.read(move |reader| reader.entries(&id, &page)))
+    }
+
+    fn usage<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        hours: (i64, i64),
+    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> {
+        let id = id.clone();
+        Box::pin(self.readers.read(move |reader| reader.usage(&id, hours)))
+    }
+
+    fn platform(&self) -> Arc<Platform> {
+        self.heart.platform()
+    }
+
+    fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
+        Box::pin(self.heart.read(move |heart| heart.due(now, most)))
+    }
+
+    fn figures(&self) -> Figures {
+        self.heart.figures()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async {
+            let closed = self.heart.close().await;
+            let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            if let Some(writer) = writer {
+                // It has answered already; what is left is to end.
+                let _ = writer.join();
+            }
+            closed
+        })
+    }
 }

@@ -1,0 +1,556 @@
+//! The heart of the embedded engine: synchronous, single-threaded, driven step by step. It loads what a batch speaks of,
+//! lets the ledger decide each command in order, appends what was decided to the journal in one database transaction,
+//! and only then answers.
+//!
+//! Memory holds the working set; the journal is the truth. When an append fails, or an invariant does not hold, all of
+//! memory is thrown away and read anew from disk, as after a crash: there is no other way back. Keeping derived state
+//! ([`Heart::tend`]) goes on between batches in small steps and never makes one wait.
+//!
+//! The queue and the thread around it are in `shell`; how it starts is in `recover`; what it reads for others in `reads`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tollkeeper_ledger::{
+    Actor, Body, Change, Charge, ChargeId, Command, Decision, Entry, Id, Platform, Refusal, Submission,
+    Timestamp, View, Windows, decide,
+};
+
+use super::accounts::Accounts;
+use super::block::{Envelope, Stored, digest};
+use super::index::{Fingerprints, KeyIndex, Name};
+use super::journal::{Journal, Tail};
+use super::keeper::KeeperLink;
+use super::lock::DirectoryLock;
+use super::state::State;
+use super::timers::Timers;
+use super::told::{self, About};
+use crate::{Answer, Error, Ran, calendar};
+
+/// The place of an entry is kept in these low bits of the ids it makes: 2.8 × 10^14 entries.
+const PLACE_BITS: u32 = 48;
+
+/// How a heart is opened. The defaults are for a server; a simulation sets the rest.
+#[derive(Clone, Debug)]
+pub struct HeartOptions {
+    /// For how long after its birth a settled charge may be refunded by a late system failure.
+    pub refund_window_seconds: i64,
+    /// A registered SQLite VFS instead of the system's.
+    pub vfs: Option<String>,
+    /// The number a new data directory is given, instead of a random one: with it, same commands, same bytes.
+    pub directory_id: Option<[u8; 16]>,
+    /// Entries since the last round of keeping that begin the next one.
+    pub round_entries: u64,
+    /// Accounts that are kept in one step.
+    pub slice_accounts: usize,
+    /// Pairs of the key index that make a run.
+    pub run_pairs: usize,
+    /// Accounts in memory beyond which idle ones are let go.
+    pub accounts_in_memory: usize,
+    /// Bytes appended to the journal after which its WAL is moved into the file.
+    pub wal_bytes: u64,
+}
+
+impl Default for HeartOptions {
+    fn default() -> HeartOptions {
+        HeartOptions {
+            refund_window_seconds: tollkeeper_ledger::bounds::REFUND_WINDOW_DEFAULT_SECONDS,
+            vfs: None,
+            directory_id: None,
+            round_entries: 500_000,
+            slice_accounts: 256,
+            run_pairs: super::index::TABLE_PAIRS,
+            accounts_in_memory: 131_072,
+            wal_bytes: 64 << 20,
+        }
+    }
+}
+
+/// The place that an id of this engine's own making names; of any other id, some place or none.
+pub(super) fn place_of(id: Id) -> u64 {
+    id.group_b() & ((1 << PLACE_BITS) - 1)
+}
+
+/// The heart.
+#[derive(Debug)]
+pub struct Heart {
+    pub(super) directory: PathBuf,
+    pub(super) options: HeartOptions,
+    pub(super) lock: Option<DirectoryLock>,
+    pub(super) nudge: super::shell::NudgeMaker,
+    /// What was read from disk; `None` after a failure, until it is read anew.
+    pub(super) mind: Option<Mind>,
+    /// What made the last reading anew necessary, until it succeeds.
+    pub(super) trouble: Option<Error>,
+    pub(super) commits: u64,
+    pub(super) commands: u64,
+}
+
+/// Everything in memory that comes from disk.
+#[derive(Debug)]
+pub(super) struct Mind {
+    pub journal: Journal,
+    pub state: State,
+    pub keeper: KeeperLink,
+    pub accounts: Accounts,
+    pub index: KeyIndex,
+    pub fingerprints: Fingerprints,
+    pub timers: Timers,
+    pub platform: Arc<Platform>,
+    /// The place the next entry gets.
+    pub next: u64,
+    /// Everything up to here is kept in the state file.
+    pub accounts_kept_to: u64,
+    pub keeping: super::tend::Keeping,
+    /// Entries of the batch under way, not yet on disk; the first is at `tail_from`.
+    pub tail: Tail,
+    pub tail_from: u64,
+    refund_window_seconds: i64,
+    places: Vec<u64>,
+}
+
+/// A failure of a batch, and the command at fault if one is.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub error: Error,
+    pub culprit: Option<usize>,
+}
+
+/// What was found out about a command before its turn: the number of its workspace; the fingerprint of its key, and
+/// whether anything but the table in memory may hold it.
+#[derive(Clone, Copy, Debug)]
+struct Loaded {
+    no: Option<u32>,
+    fingerprint: Option<u64>,
+    may: bool,
+}
+
+/// A charge and the places of its entries.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub charge: Charge,
+    pub opened_at: u64,
+}
+
+impl Heart {
+    /// Runs commands in order, each decided alone, all in one commit. One answer each, in order.
+    ///
+    /// # Errors
+    /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold ([`Error::is_bug`]); no
+    /// command of the batch may then be taken as run, and all may be asked again under the same keys.
+    pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+        let batch = batch.into_iter().map(|submission| (submission, now)).collect();
+        self.run_timed(batch).map_err(|failure| failure.error)
+    }
+
+    /// Like [`Heart::run_batch`], each command with its own now.
+    pub(super) fn run_timed(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Failure> {
+        self.wake_to_write().map_err(|error| Failure { error, culprit: None })?;
+        let commands = batch.len() as u64;
+        let mut at = 0;
+        let mind = self.mind.as_mut().expect("wake has read it");
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mind.run(batch, &mut at)));
+        let result = match run {
+            Ok(Ok((answers, wrote))) => {
+                self.commits += u64::from(wrote);
+                self.commands += commands;
+                return Ok(answers);
+            }
+            Ok(Err(error)) => Failure { error, culprit: None },
+            Err(panic) => {
+                let what = panic.downcast_ref::<String>().cloned();
+                let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                let what = what.unwrap_or_else(|| "an invariant did not hold".to_owned());
+                Failure { error: Error::bug(what), culprit: Some(at) }
+            }
+        };
+        // What is in memory is ahead of the disk, or wrong: only the disk counts.
+        self.mind = None;
+        self.trouble = Some(result.error.clone());
+        Err(result)
+    }
+}
+
+impl Mind {
+    pub(super) fn new(parts: super::recover::Parts, refund_window_seconds: i64) -> Mind {
+        let super::recover::Parts {
+            journal,
+            state,
+            keeper,
+            accounts,
+            index,
+            fingerprints,
+            next,
+            accounts_kept_to,
+        } = parts;
+        Mind {
+            journal,
+            state,
+            keeper,
+            accounts,
+            index,
+            fingerprints,
+            timers: Timers::default(),
+            platform: Arc::default(),
+            next,
+            accounts_kept_to,
+            keeping: super::tend::Keeping::default(),
+            tail: Tail::default(),
+            tail_from: next,
+            refund_window_seconds,
+            places: Vec::new(),
+        }
+    }
+
+    fn run(
+        &mut self,
+        batch: Vec<(Submission, Timestamp)>,
+        at: &mut usize,
+    ) -> Result<(Vec<Ran>, bool), Error> {
+        self.tail.clear();
+        self.tail_from = self.next;
+        let loaded = self.load(&batch)?;
+        let mut answers = Vec::with_capacity(batch.len());
+        for ((submission, now), loaded) in batch.into_iter().zip(loaded) {
+            *at = answers.len();
+            answers.push(self.run_one(submission, loaded, now)?);
+        }
+        let wrote = self.tail.len() > 0;
+        if wrote {
+            self.journal.append(self.tail_from, &self.tail)?;
+            self.keeping.appended += self.tail.bytes.len() as u64;
+            self.tail.clear();
+            self.tail_from = self.next;
+        }
+        Ok((answers, wrote))
+    }
+
+    /// Finds the workspaces and asks the key index for the whole batch at once, so that memory is waited for together.
+    fn load(&mut self, batch: &[(Submission, Timestamp)]) -> Result<Vec<Loaded>, Error> {
+        let mut loaded = Vec::with_capacity(batch.len());
+        for (submission, _) in batch {
+            let no = self.accounts.resolve(&submission.workspace, &self.state)?;
+            loaded.push(Loaded { no, fingerprint: None, may: false });
+        }
+        let mut fingerprints = Vec::with_capacity(batch.len());
+        for ((submission, _), loaded) in batch.iter().zip(&mut loaded) {
+            let Some(no) = loaded.no else {
+                fingerprints.push(0);
+                continue;
+            };
+            let own = submission.command.own_key();
+            let key = own.as_ref().or(submission.key.as_ref());
+            loaded.fingerprint = key.map(|key| self.fingerprints.of(no, Name::Key(key.as_str())));
+            fingerprints.push(loaded.fingerprint.unwrap_or(0));
+        }
+        let mut may = Vec::new();
+        self.index.probe(&fingerprints, &mut may);
+        for (loaded, may) in loaded.iter_mut().zip(may) {
+            loaded.may = may;
+        }
+        Ok(loaded)
+    }
+
+    fn run_one(&mut self, submission: Submission, mut loaded: Loaded, now: Timestamp) -> Result<Ran, Error> {
+        let creates = matches!(submission.command, Command::CreateWorkspace(_));
+        if loaded.no.is_none() {
+            // Another command of the same batch may have opened it.
+            loaded = self.load_late(&submission)?;
+        }
+        let no = match loaded.no {
+            Some(no) => no,
+            None if creates => self.accounts.admit_new(submission.workspace.clone()),
+            None => return Ok(Err(Refusal::WorkspaceNotFound)),
+        };
+        let made = match loaded.fingerprint {
+            Some(fingerprint) => self.find_made(no, &submission, fingerprint, loaded.may)?,
+            None => None,
+        };
+        let charge = match submission.command.charge() {
+            Some(id) => self.find_charge(no, id)?,
+            None => None,
+        };
+        self.load_grants(no, &submission.command, charge.as_ref())?;
+        let spent = super::reads::spent(self, no, &submission.command, now)?;
+        let windows = self.windows(no, &submission.command, now);
+        let actor = submission.actor.clone();
+        let account = &self.accounts.get(no).account;
+        let view = View {
+            account: Some(account),
+            book: &self.platform.book,
+            made: made.as_ref(),
+            charge: charge.as_ref().map(|located| &located.charge),
+            spent: &spent,
+            windows,
+            fresh: self.fresh_id(now),
+            refund_window_seconds: self.refund_window_seconds,
+        };
+        match decide(&view, submission, now) {
+            Ok(Decision::Change(change)) => {
+                let key = loaded.fingerprint;
+                self.write(no, change, (actor, now), (charge, key)).map(Ok)
+            }
+            Ok(Decision::Replay) => {
+                let made = made.expect("only what was made before is replayed");
+                self.tell_again(no, made).map(Ok)
+            }
+            Ok(Decision::Unchanged) => {
+                let account = &self.accounts.get(no).account;
+                Ok(Ok(told::unchanged(account, charge.map(|located| located.charge))))
+            }
+            Err(refusal) => {
+                if creates && !self.accounts.get(no).account.exists() {
+                    self.accounts.dismiss_new(no);
+                }
+                Ok(Err(refusal))
+            }
+        }
+    }
+
+    fn load_late(&mut self, submission: &Submission) -> Result<Loaded, Error> {
+        let no = self.accounts.resolve(&submission.workspace, &self.state)?;
+        let own = submission.command.own_key();
+        let key = own.as_ref().or(submission.key.as_ref()).zip(no);
+        let fingerprint = key.map(|(key, no)| self.fingerprints.of(no, Name::Key(key.as_str())));
+        // A workspace this young has all its entries in the table in memory, but to ask more is never wrong.
+        Ok(Loaded { no, fingerprint, may: fingerprint.is_some() })
+    }
+
+    fn windows(&self, no: u32, command: &Command, now: Timestamp) -> Windows {
+        let account = &self.accounts.get(no).account;
+        if account.limits.is_empty() && !matches!(command, Command::SetLimits(_)) {
+            let never = (Timestamp::ZERO, Timestamp::ZERO);
+            return Windows { day: never, month: never };
+        }
+        calendar::windows(&account.profile.timezone, now)
+    }
+
+    /// An id for whatever the next entry makes: its place, and bits that nobody outside can foretell.
+    fn fresh_id(&self, now: Timestamp) -> Id {
+        let scattered = self.fingerprints.scatter(now.millis(), self.next);
+        let group_b = self.next | (scattered << PLACE_BITS);
+        Id::v7(now.millis(), (scattered >> 32) as u16, group_b)
+    }
+
+    /// Writes a change: records, encodes, links and absorbs its entries, and says what they answer.
+    fn write(
+        &mut self,
+        no: u32,
+        change: Change,
+        (actor, now): (Actor, Timestamp),
+        (charge, key_fingerprint): (Option<Located>, Option<u64>),
+    ) -> Result<Answer, Error> {
+        let Change { first, rest, mut key } = change;
+        let opened_at = charge.as_ref().map_or(0, |located| located.opened_at);
+        let mut rest = rest.into_iter();
+        let mut body = Some(first);
+        let mut answer: Option<Entry> = None;
+        let mut fingerprint = key_fingerprint;
+        while let Some(present) = body {
+            let about_charge = present.standing().is_some();
+            let slot = self.accounts.get_mut(no);
+            let entry = slot.account.record(present, key.take(), actor.clone(), now);
+            let opened = if about_charge { opened_at } else { 0 };
+            let envelope = Envelope { seq: self.next, no, previous: slot.head, opened };
+            let beginning = self.tail.bytes.len();
+            self.tail.beginnings.push(beginning);
+            envelope.write(&mut self.tail.bytes);
+            let canonical = self.tail.bytes.len();
+            entry.encode(&mut self.tail.bytes);
+            slot.account.link(digest(&self.tail.bytes[canonical..]));
+            self.index_entry(&entry, envelope, fingerprint.take());
+            self.absorb(&entry, envelope);
+            if answer.is_none() || about_charge {
+                answer = Some(entry);
+            }
+            body = rest.next();
+        }
+        let entry = answer.expect("a change has at least one entry");
+        let about = self.about(no, &entry.body, charge)?;
+        Ok(told::answer(entry, about))
+    }
+
+    /// Makes an entry findable by its key and its charge. `key`: the fingerprint of its key, if that is known already.
+    pub(super) fn index_entry(&mut self, entry: &Entry, envelope: Envelope, key: Option<u64>) {
+        let Envelope { seq, no, opened, .. } = envelope;
+        if let Some(name) = &entry.key {
+            let fingerprint = key.unwrap_or_else(|| self.fingerprints.of(no, Name::Key(name.as_str())));
+            self.index.insert(fingerprint, seq);
+        }
+        if opened != 0 {
+            self.index.insert(self.fingerprints.of(no, Name::Touched(opened)), seq);
+        }
+    }
+
+    /// Takes an entry into everything else that is derived from the journal, besides the account itself. The same for
+    /// entries that are being written and entries that are read back after a crash.
+    pub(super) fn absorb(&mut self, entry: &Entry, envelope: Envelope) {
+        let Envelope { seq, no, opened, .. } = envelope;
+        let slot = self.accounts.get_mut(no);
+        slot.head = seq;
+        let hour = entry.at.hour();
+        match slot.unkept.hours.last_mut() {
+            Some(last) if last.0 == hour => last.1 = seq,
+            _ => slot.unkept.hours.push((hour, seq)),
+        }
+        slot.unkept.usage.record(entry);
+        match &entry.body {
+            Body::Granted { grant, .. } => slot.unkept.lots.push((seq, grant.clone())),
+            Body::ChargeOpened(opening) if opening.deadline.is_none() => {}
+            Body::PricesSet(_) | Body::PlatformKeySet { .. } => {
+                Arc::make_mut(&mut self.platform).apply(entry)
+            }
+            body => {
+                if let Some(standing) = body.standing() {
+                    let opened = if opened == 0 { seq } else { opened };
+                    slot.unkept.pending.push((opened, standing.deadline));
+                    self.timers.set(opened, standing.deadline);
+                }
+            }
+        }
+        self.accounts.mark_dirty(no);
+        self.next = seq + 1;
+    }
+
+    /// Reads an entry that is on disk or in the batch under way.
+    pub(super) fn read<T>(
+        &self,
+        seq: u64,
+        mut then: impl FnMut(Stored) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match seq.checked_sub(self.tail_from) {
+            Some(index) => {
+                let bytes = self.tail.get(index as usize);
+                bytes.map(|bytes| then(Stored::parse(seq, bytes)?)).transpose()
+            }
+            None => self.journal.read(seq, then),
+        }
+    }
+
+    /// The places that may hold a name, the newest first.
+    pub(super) fn places_of(&mut self, fingerprint: u64, beyond: bool) -> Result<Vec<u64>, Error> {
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        self.index.in_memory(fingerprint, beyond, &mut places);
+        if beyond {
+            for run in self.index.runs_with(fingerprint) {
+                for page in run.pages(fingerprint) {
+                    self.state.page(run.head.id, page, |bytes| {
+                        let pairs = super::index::pairs_of(bytes).filter(|pair| pair.0 == fingerprint);
+                        places.extend(pairs.map(|pair| pair.1));
+                    })?;
+                }
+            }
+        }
+        places.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(places)
+    }
+
+    /// The entry that was made under the command's key in this workspace.
+    fn find_made(
+        &mut self,
+        no: u32,
+        submission: &Submission,
+        fingerprint: u64,
+        beyond: bool,
+    ) -> Result<Option<Entry>, Error> {
+        let places = self.places_of(fingerprint, beyond)?;
+        let mut found = None;
+        if !places.is_empty() {
+            let own = submission.command.own_key();
+            let key = own.as_ref().or(submission.key.as_ref());
+            for seq in &places {
+                let entry = self.read(*seq, |stored| {
+                    if stored.envelope.no == no { stored.entry().map(Some) } else { Ok(None) }
+                })?;
+                if let Some(entry) = entry.flatten().filter(|entry| entry.key.as_ref() == key) {
+                    found = Some(entry);
+                    break;
+                }
+            }
+        }
+        self.places = places;
+        Ok(found)
+    }
+
+    /// A charge of a workspace as it stands.
+    pub(super) fn find_charge(&mut self, no: u32, id: ChargeId) -> Result<Option<Located>, Error> {
+        let opening = |stored: Stored| {
+            if stored.envelope.no != no {
+                return Ok(None);
+            }
+            let entry = stored.entry()?;
+            Ok(match entry.body {
+                Body::ChargeOpened(opening) if opening.id == id => Some((opening, entry.n, entry.at)),
+                _ => None,
+            })
+        };
+        let place = place_of(id.0);
+        let mut opened_at = place;
+        let mut found = if place == 0 { None } else { self.read(place, opening)?.flatten() };
+        if found.is_none() {
+            let fingerprint = self.fingerprints.of(no, Name::Id(id.0.to_bytes()));
+            for seq in self.places_of(fingerprint, true)? {
+                found = self.read(seq, opening)?.flatten();
+                if found.is_some() {
+                    opened_at = seq;
+                    break;
+                }
+            }
+        }
+        let Some((opening, opened, created_at)) = found else { return Ok(None) };
+        let mut standing = opening.standing();
+        let fingerprint = self.fingerprints.of(no, Name::Touched(opened_at));
+        let places = self.places_of(fingerprint, true)?;
+        for seq in &places {
+            let touch = self.read(*seq, |stored| stored.entry())?;
+            let about = |entry: &Entry| entry.body.charge().is_some_and(|(charge, _)| charge == id);
+            if let Some(now) = touch.filter(about).and_then(|entry| entry.body.standing()) {
+                standing = now;
+                break;
+            }
+        }
+        self.places = places;
+        let charge = Charge { opening: *opening, opened, created_at, standing };
+        Ok(Some(Located { charge, opened_at }))
+    }
+
+    /// Brings the grants into memory that a command may take from or give to.
+    fn load_grants(&mut self, no: u32, command: &Command, charge: Option<&Located>) -> Result<(), Error> {
+        let mut wanted: Vec<u64> = Vec::new();
+        if let Some(located) = charge {
+            wanted.extend(located.charge.opening.draws.iter().map(|draw| draw.grant));
+        }
+        if let Some(id) = command.grant() {
+            wanted.extend(super::reads::grant_number(self, no, id)?);
+        }
+        let slot = self.accounts.get_mut(no);
+        if let Command::RestoreClawBack { dispute } = command {
+            let taken = slot.account.claw_backs.iter().filter(|claw_back| claw_back.dispute == *dispute);
+            wanted.extend(taken.flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant)));
+        }
+        for n in wanted {
+            slot.load_grant(n, &self.state)?;
+        }
+        Ok(())
+    }
+
+    /// The first answer again.
+    fn tell_again(&mut self, no: u32, made: Entry) -> Result<Answer, Error> {
+        let charge = match &made.body {
+            Body::ChargeRefunded(refund) => self.find_charge(no, refund.charge)?,
+            _ => None,
+        };
+        let about = self.about(no, &made.body, charge)?;
+        Ok(Answer { replayed: true, ..told::answer(made, about) })
+    }
+
+    /// What an answer needs that its entry does not hold.
+    fn about(&mut self, no: u32, body: &Body, charge: Option<Located>) -> Result<About, Error> {
+        if let Body::GrantVoided { grant, .. } = body {
+            let record = super::reads::grant_record(self, no, *grant)?;
+            return Ok(record.map_or(About::Nothing, |record| About::Grant(Box::new(record))));
+        }
+        Ok(charge.map_or(About::Nothing, |located| About::Charge(Box::new(located.charge))))
+    }
+}

@@ -1,0 +1,45 @@
+//! One process owns a data directory: an operating-system lock on a file in it, released by the system however the
+//! process ends. The file holds the number of the process, so that a second one can say who is in its way.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use crate::Error;
+
+/// The lock; held as long as this lives.
+#[derive(Debug)]
+pub(super) struct DirectoryLock(#[expect(dead_code, reason = "held, not used: dropping it unlocks")] File);
+
+impl DirectoryLock {
+    /// Takes the lock of a directory, or says who holds it.
+    pub(super) fn take(directory: &Path) -> Result<DirectoryLock, Error> {
+        let path = directory.join("lock");
+        let unusable = |error: std::io::Error| {
+            Error::unusable(format!("{}: {error}", path.display()))
+                .with_hint("the directory must exist and be writable by this user")
+        };
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // The number is a help, not a need: without it the message is still right.
+                let _ = file.read_to_string(&mut holder);
+                let holder = holder.trim();
+                let who = if holder.is_empty() { "another process" } else { &format!("process {holder}") };
+                return Err(Error::unusable(format!("{} is held by {who}", directory.display()))
+                    .with_hint("stop it, or speak to it with --server"));
+            }
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())
+        };
+        write(&mut file).map_err(unusable)?;
+        Ok(DirectoryLock(file))
+    }
+}

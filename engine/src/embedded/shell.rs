@@ -1,0 +1,305 @@
+//! The shell around the heart: a bounded queue and one writer thread. The thread takes whatever waits, makes one batch of
+//! it without any artificial delay, and answers when the batch is on disk. Reads of memory are answered before the batch
+//! they came with, so that they see what is committed and nothing else.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, RwLock};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
+use tollkeeper_ledger::{Platform, Submission, Timestamp};
+
+use super::heart::{Failure, Heart};
+use super::keeper_thread::Nudge;
+use crate::{Error, Figures, Ran};
+
+/// The most commands in one commit: what waits longer goes into the next.
+const BATCH_COMMANDS: usize = 8_192;
+
+/// Jobs taken from the queue at once.
+const JOBS_AT_ONCE: usize = 1_024;
+
+/// What can be asked of the writer thread.
+pub(super) enum Job {
+    One(Submission, Timestamp, oneshot::Sender<Result<Ran, Error>>),
+    Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<Ran>, Error>>),
+    Read(Box<dyn FnOnce(&mut Heart) + Send>),
+    /// The keeper has done something.
+    Nudge,
+    Close(oneshot::Sender<Result<(), Error>>),
+}
+
+/// Makes what the keeper's thread calls when something is done; none means that the keeper has no thread.
+#[derive(Clone, Debug)]
+pub(super) struct NudgeMaker(Option<mpsc::WeakSender<Job>>);
+
+impl NudgeMaker {
+    pub(super) fn none() -> NudgeMaker {
+        NudgeMaker(None)
+    }
+
+    pub(super) fn make(&self) -> Option<Nudge> {
+        let jobs = self.0.clone()?;
+        Some(Box::new(move || {
+            // A full queue wakes the writer without our help.
+            if let Some(jobs) = jobs.upgrade() {
+                let _ = jobs.try_send(Job::Nudge);
+            }
+        }))
+    }
+}
+
+/// What the writer thread publishes for everyone.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    platform: RwLock<Arc<Platform>>,
+    entries: AtomicU64,
+    commits: AtomicU64,
+    commands: AtomicU64,
+    accounts: AtomicU64,
+    pending: AtomicU64,
+    tail: AtomicU64,
+    writable: AtomicBool,
+}
+
+impl Published {
+    /// Shows everyone what is committed.
+    pub(super) fn publish(&self, heart: &Heart) {
+        self.commits.store(heart.commits, Relaxed);
+        self.commands.store(heart.commands, Relaxed);
+        self.writable.store(heart.lock.is_some() && heart.trouble.is_none(), Relaxed);
+        let Some(mind) = &heart.mind else { return };
+        self.entries.store(mind.last(), Relaxed);
+        self.accounts.store(mind.accounts.in_memory() as u64, Relaxed);
+        self.pending.store(mind.timers.len() as u64, Relaxed);
+        self.tail.store(mind.last() - mind.accounts_kept_to.min(mind.last()), Relaxed);
+        let mut platform = self.platform.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !Arc::ptr_eq(&platform, &mind.platform) {
+            *platform = Arc::clone(&mind.platform);
+        }
+    }
+}
+
+/// The way to the heart.
+#[derive(Clone, Debug)]
+pub(super) struct ToHeart {
+    jobs: mpsc::Sender<Job>,
+    published: Arc<Published>,
+}
+
+fn gone() -> Error {
+    Error::unavailable("the engine is closed")
+}
+
+impl ToHeart {
+    /// A queue of this length, and its other end.
+    pub(super) fn queue(length: usize) -> (ToHeart, mpsc::Receiver<Job>) {
+        let (jobs, receiver) = mpsc::channel(length);
+        (ToHeart { jobs, published: Arc::default() }, receiver)
+    }
+
+    /// What the writer thread shows everyone.
+    pub(super) fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+
+    pub(super) fn nudge_maker(&self) -> NudgeMaker {
+        NudgeMaker(Some(self.jobs.downgrade()))
+    }
+
+    /// Waits for room, then for the answer.
+    pub(super) async fn run(&self, submission: Submission, now: Timestamp) -> Result<Ran, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job::One(submission, now, answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// Waits for the answer, if there is room.
+    pub(super) async fn run_or_shed(&self, submission: Submission, now: Timestamp) -> Result<Ran, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.try_send(Job::One(submission, now, answer)).map_err(|error| match error {
+            TrySendError::Full(_) => Error::overloaded(),
+            TrySendError::Closed(_) => gone(),
+        })?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    pub(super) async fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job::Batch(batch, now, answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// Reads something of the heart's.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Heart) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Read(Box::new(move |heart| {
+            // Whoever asked may have gone; then nobody needs the answer.
+            let _ = answer.send(read(heart));
+        }));
+        self.jobs.send(job).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// The same from a thread that may block.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Heart) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        let job = Job::Read(Box::new(move |heart| {
+            // Whoever asked may have gone; then nobody needs the answer.
+            let _ = answer.send(read(heart));
+        }));
+        self.jobs.blocking_send(job).map_err(|_| gone())?;
+        answered.recv().map_err(|_| gone())?
+    }
+
+    pub(super) async fn close(&self) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job::Close(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// Tells the writer to end, from any thread, blocking or not.
+    pub(super) fn close_without_waiting(&self) {
+        let (answer, _) = oneshot::channel();
+        let mut job = Job::Close(answer);
+        while let Err(TrySendError::Full(again)) = self.jobs.try_send(job) {
+            job = again;
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn platform(&self) -> Arc<Platform> {
+        let platform = self.published.platform.read();
+        Arc::clone(&platform.unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let published = &*self.published;
+        Figures {
+            entries: published.entries.load(Relaxed),
+            commits: published.commits.load(Relaxed),
+            commands: published.commands.load(Relaxed),
+            queued: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
+            accounts_in_memory: published.accounts.load(Relaxed),
+            pending_charges: published.pending.load(Relaxed),
+            tail_entries: published.tail.load(Relaxed),
+            writable: published.writable.load(Relaxed),
+        }
+    }
+}
+
+/// Who waits for the answers of a batch, and for how many of them.
+enum Waiting {
+    One(oneshot::Sender<Result<Ran, Error>>),
+    Batch(usize, oneshot::Sender<Result<Vec<Ran>, Error>>),
+}
+
+impl Waiting {
+    fn commands(&self) -> usize {
+        match self {
+            Waiting::One(_) => 1,
+            Waiting::Batch(commands, _) => *commands,
+        }
+    }
+
+    // Whoever asked may have gone; then nobody needs the answer.
+    fn answer(self, answers: &mut impl Iterator<Item = Ran>) {
+        match self {
+            Waiting::One(waiting) => {
+                let _ = waiting.send(answers.next().ok_or_else(gone));
+            }
+            Waiting::Batch(commands, waiting) => {
+                let _ = waiting.send(Ok(answers.take(commands).collect()));
+            }
+        }
+    }
+
+    fn fail(self, error: Error) {
+        match self {
+            Waiting::One(waiting) => drop(waiting.send(Err(error))),
+            Waiting::Batch(_, waiting) => drop(waiting.send(Err(error))),
+        }
+    }
+}
+
+/// The writer thread: runs until it is told to close or nobody can ask any more.
+pub(super) fn work(mut heart: Heart, published: &Published, mut jobs: mpsc::Receiver<Job>) {
+    let mut taken = Vec::with_capacity(JOBS_AT_ONCE);
+    let mut closing: Option<oneshot::Sender<Result<(), Error>>> = None;
+    while jobs.blocking_recv_many(&mut taken, JOBS_AT_ONCE) > 0 {
+        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
+        let mut commands = Vec::new();
+        for job in taken.drain(..) {
+            match job {
+                Job::Read(read) => read(&mut heart),
+                Job::Nudge => {}
+                Job::Close(answer) => {
+                    // What is in the queue was accepted and is answered; nothing more is accepted.
+                    jobs.close();
+                    closing = Some(answer);
+                }
+                job => commands.push(job),
+            }
+        }
+        for job in commands {
+            let more = match &job {
+                Job::Batch(submissions, ..) => submissions.len(),
+                _ => 1,
+            };
+            if !batch.is_empty() && batch.len() + more > BATCH_COMMANDS {
+                commit(&mut heart, std::mem::take(&mut batch), std::mem::take(&mut waiting));
+            }
+            match job {
+                Job::One(submission, now, answer) => {
+                    batch.push((submission, now));
+                    waiting.push(Waiting::One(answer));
+                }
+                Job::Batch(submissions, now, answer) => {
+                    waiting.push(Waiting::Batch(submissions.len(), answer));
+                    batch.extend(submissions.into_iter().map(|submission| (submission, now)));
+                }
+                Job::Read(_) | Job::Nudge | Job::Close(_) => {}
+            }
+        }
+        if !waiting.is_empty() {
+            commit(&mut heart, batch, waiting);
+        }
+        // A failure here is remembered by the heart and met by the next batch.
+        let _ = heart.tend();
+        published.publish(&heart);
+    }
+    let kept = heart.keep_all();
+    published.publish(&heart);
+    drop(heart);
+    if let Some(closing) = closing {
+        let _ = closing.send(kept);
+    }
+}
+
+fn commit(heart: &mut Heart, batch: Vec<(Submission, Timestamp)>, waiting: Vec<Waiting>) {
+    match heart.run_timed(batch) {
+        Ok(answers) => {
+            let mut answers = answers.into_iter();
+            waiting.into_iter().for_each(|waiting| waiting.answer(&mut answers));
+        }
+        Err(Failure { error, culprit }) => {
+            let mut from = 0;
+            for waiting in waiting {
+                let commands = waiting.commands();
+                let at_fault = culprit.is_none_or(|culprit| (from..from + commands).contains(&culprit));
+                from += commands;
+                waiting.fail(if at_fault {
+                    error.clone()
+                } else {
+                    Error::unavailable("another request failed")
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Between batches: keeps what is derived, in small steps. Rounds over the changed accounts, runs of the key index and
+//! their merges, the journal's WAL, accounts that are no longer needed. All the writing is the keeper's; what is here
+//! decides what it is given and takes note of what is done.
+
+use super::heart::{Heart, HeartOptions, Mind};
+use super::keeper::{Done, Task};
+use crate::Error;
+
+/// So few pages left in the journal's WAL are moved by the heart itself, so that the WAL starts again from its beginning.
+const WAL_REST_PAGES: u64 = 2_000;
+
+/// What the keeper has been given and not yet done.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    /// Bytes appended to the journal since its WAL was moved into the file.
+    pub appended: u64,
+    slice: bool,
+    run: bool,
+    merge: bool,
+    journal: bool,
+}
+
+impl Keeping {
+    fn busy(&self) -> bool {
+        self.slice || self.run || self.merge || self.journal
+    }
+}
+
+impl Heart {
+    /// Does a little of what keeps the next start short and memory small. To be called after every batch, and when the
+    /// keeper nudges.
+    ///
+    /// # Errors
+    /// When something could not be written; the next batch reads everything anew.
+    pub fn tend(&mut self) -> Result<(), Error> {
+        let Some(mind) = &mut self.mind else { return Ok(()) };
+        let tended = mind.tend(&self.options);
+        self.note(tended)
+    }
+
+    /// Keeps everything that can be kept: the next start has nothing to replay.
+    ///
+    /// # Errors
+    /// When something could not be written; the next batch reads everything anew.
+    pub fn keep_all(&mut self) -> Result<(), Error> {
+        let Some(mind) = &mut self.mind else { return Ok(()) };
+        let kept = mind.keep_all(&self.options);
+        self.note(kept)
+    }
+
+    fn note(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        if let Err(error) = &result {
+            self.mind = None;
+            self.trouble = Some(error.clone());
+        }
+        result
+    }
+}
+
+impl Mind {
+    /// The place of the last entry.
+    pub(super) fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    pub(super) fn tend(&mut self, options: &HeartOptions) -> Result<(), Error> {
+        if self.keeper.is_none() {
+            return Ok(());
+        }
+        while let Some(done) = self.keeper.poll() {
+            self.take_note(done)?;
+        }
+        if !self.accounts.in_round() && self.last() - self.accounts_kept_to >= options.round_entries {
+            self.accounts.begin_round(self.last());
+        }
+        self.give(options, false);
+        if self.keeping.appended >= options.wal_bytes && !self.keeping.journal {
+            self.keeping.journal = true;
+            self.keeper.give(Task::JournalCheckpoint);
+        }
+        while self.index.is_crowded()
+            && self.keeping.run
+            && let Some(done) = self.keeper.wait()
+        {
+            self.take_note(done)?;
+            self.give(options, false);
+        }
+        self.accounts.let_go(options.accounts_in_memory);
+        Ok(())
+    }
+
+    fn give(&mut self, options: &HeartOptions, force: bool) {
+        if !self.keeping.slice
+            && let Some(slice) = self.accounts.next_slice(options.slice_accounts)
+        {
+            self.keeping.slice = true;
+            self.keeper.give(Task::Slice(slice));
+        }
+        if !self.keeping.run
+            && let Some((pairs, covers)) = self.index.freeze(self.next - 1, force)
+        {
+            self.keeping.run = true;
+            self.keeper.give(Task::Run { pairs, covers });
+        }
+        if !self.keeping.merge
+            && let Some(heads) = self.index.to_merge()
+        {
+            self.keeping.merge = true;
+            self.keeper.give(Task::Merge(heads));
+        }
+    }
+
+    fn take_note(&mut self, done: Done) -> Result<(), Error> {
+        match done {
+            Done::Slice { accounts, keeps_to } => {
+                self.keeping.slice = false;
+                self.accounts.kept(&accounts);
+                if let Some(to) = keeps_to {
+                    self.accounts_kept_to = to;
+                }
+            }
+            Done::Run(run) => {
+                self.keeping.run = false;
+                self.index.frozen_is_kept(run);
+            }
+            Done::Merged(run) => {
+                self.keeping.merge = false;
+                let dropped = self.index.merged(run);
+                self.keeper.give(Task::Drop(dropped));
+            }
+            Done::JournalCheckpoint { left } if left <= WAL_REST_PAGES => {
+                self.keeping.journal = false;
+                self.journal.checkpoint()?;
+                self.keeping.appended = 0;
+            }
+            Done::JournalCheckpoint { .. } => self.keeper.give(Task::JournalCheckpoint),
+            Done::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep_all(&mut self, options: &HeartOptions) -> Result<(), Error> {
+        while self.accounts_kept_to < self.last() || self.index.kept_to() < self.last() || self.keeping.busy()
+        {
+            if !self.accounts.in_round() && self.accounts_kept_to < self.last() {
+                self.accounts.begin_round(self.last());
+            }
+            self.give(options, true);
+            if !self.keeping.busy() {
+                break;
+            }
+            let Some(done) = self.keeper.wait() else {
+                return Err(Error::unavailable("the keeper of derived state has ended"));
+            };
+            self.take_note(done)?;
+        }
+        self.journal.checkpoint()?;
+        self.keeping.appended = 0;
+        Ok(())
+    }
+}

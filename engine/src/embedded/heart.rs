@@ -271,8 +271,9 @@ impl Mind {
             None => None,
         };
         self.load_grants(no, &submission.command, charge.as_ref())?;
-        let spent = super::reads::spent(self, no, &submission.command, now)?;
-        let windows = self.windows(no, &submission.command, now);
+        let clock = self.accounts.get(no).account.clock(now);
+        let spent = super::reads::spent(self, no, &submission.command, clock)?;
+        let windows = self.windows(no, &submission.command, clock);
         let actor = submission.actor.clone();
         let account = &self.accounts.get(no).account;
         let view = View {

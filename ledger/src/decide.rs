@@ -266,7 +266,7 @@ fn restore(view: &View, dispute: Box<str>) -> Result<Vec<Body>, Refusal> {
 }
 
 fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec<Body>, Refusal> {
-    view.account()?;
+    let account = view.account()?;
     if limits.len() > bounds::LIMITS_MAX {
         return Err(Refusal::InvalidField { field: "limits", why: "must be at most 200" });
     }
@@ -278,7 +278,11 @@ fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec
             Period::Day => view.windows.day.0,
             Period::Month => view.windows.month.0,
         };
-        let used = view.spent.get(line).copied().unwrap_or_default();
+        // Usage is not kept by API key: there a limit that was there before is the only one who knows.
+        let used = match subject {
+            Subject::ApiKey(_) => account.limits.used(&subject, period, &view.windows),
+            _ => view.spent.get(line).copied().unwrap_or_default(),
+        };
         Limit { subject, period, amount, since, used }
     });
     Ok(vec![Body::LimitsSet(limits.collect())])

@@ -170,6 +170,12 @@ impl Limits {
         }
     }
 
+    /// What the limit on a subject has counted in the present period; nothing if there is none.
+    pub(crate) fn used(&self, subject: &Subject, period: Period, windows: &Windows) -> Micros {
+        let same = |limit: &&Limit| limit.subject == *subject && limit.period == period;
+        self.0.iter().find(same).map_or(Micros::ZERO, |limit| limit.used_in(windows))
+    }
+
     /// Counts a charge (or, below zero, a refund) under every limit that covers the spender.
     pub(crate) fn count(&mut self, spender: Spender, amount: Micros, windows: &Windows) {
         for limit in self.0.iter_mut().filter(|limit| limit.covers(spender)) {

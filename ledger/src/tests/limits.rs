@@ -95,6 +95,24 @@ fn a_new_limit_knows_what_was_spent_before_it() {
 }
 
 #[test]
+fn a_limit_on_an_api_key_counts_from_its_birth_and_goes_on_when_set_again() {
+    check(
+        "
+        grant promotional 100_000
+        charge message api_key=k
+        limits api_key:k/day=1_000
+        spent => 0
+        charge message api_key=k
+        limits api_key:k/day=2_000 api_key:k/month=9_000
+        spent => 500, 0
+        wait 1d
+        limits api_key:k/day=2_000 api_key:k/month=9_000
+        spent => 0, 0
+        ",
+    );
+}
+
+#[test]
 fn limits_are_replaced_whole_and_have_bounds() {
     let many: String = (0..201).map(|n| format!(" member:m{n}/day=1")).collect();
     check(&format!(

@@ -10,10 +10,10 @@
 use tollkeeper_ledger::{
     Actor, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, IdempotencyKey, MemberId, Micros,
     OperationId, OperationPrice, Period, Source, Status, Subject, Submission, Timestamp, WorkerId,
-    WorkspaceChanges, WorkspaceId,
+    WorkspaceChanges, WorkspaceId, bounds,
 };
 
-use crate::model::{Model, Pool};
+use crate::model::{Fact, Model, Pool};
 use crate::random::Random;
 use crate::step::{Step, nothing, nth};
 
@@ -76,7 +76,7 @@ impl Workload {
 
     /// What is asked next, given what has happened.
     pub fn next(&mut self, model: &Model) -> Step {
-        self.tick();
+        self.tick(model);
         if model.prices.is_empty() {
             return self.step(WorkspaceId::platform(), None, first_prices());
         }
@@ -112,15 +112,25 @@ impl Workload {
         }
     }
 
-    /// The caller's clock: mostly forward a little, at times a day or a month, rarely back.
-    fn tick(&mut self) {
+    /// The caller's clock: mostly forward a little, at times a day or a month, at times to the very instant at which
+    /// something changes, rarely back.
+    fn tick(&mut self, model: &Model) {
         let seconds = match self.random.below(1_000) {
             roll if roll < self.shape.backwards => -(self.random.below(200_000) as i64),
             roll if roll > 995 => 86_400 * (1 + self.random.below(40) as i64),
+            roll if roll > 900 => {
+                let turns = turns(model, self.now);
+                if !turns.is_empty() {
+                    // The millisecond before belongs to it too: both sides of the line are walked on.
+                    let turn = self.random.pick(&turns).millis() - i64::from(self.random.chance(300));
+                    self.now = self.now.max(Timestamp::from_millis(turn));
+                }
+                0
+            }
             _ => self.random.below(self.shape.pace + 1) as i64,
         };
-        self.now = self.now.plus_seconds(seconds);
-        self.now = Timestamp::from_millis(self.now.millis() + self.random.below(1_000) as i64);
+        let millis = if self.random.chance(300) { self.random.below(1_000) as i64 } else { 0 };
+        self.now = Timestamp::from_millis(self.now.plus_seconds(seconds).millis() + millis);
     }
 
     fn step(&mut self, workspace: WorkspaceId, key: Option<IdempotencyKey>, command: Command) -> Step {
@@ -253,6 +263,8 @@ impl Workload {
             0 => 0,
             1 => -1,
             2 => 9_007_199_254_740_992,
+            // Mostly whole messages, so that balances meet prices and thresholds exactly.
+            3..70 => 500 * (1 + self.random.below(self.shape.richness / 500) as i64),
             _ => 1 + self.random.below(self.shape.richness) as i64,
         };
         let reason = self.random.chance(500).then(|| "welcome".into());
@@ -290,7 +302,7 @@ impl Workload {
             40..60 => Command::Fail { charge, by_system: true, detail: Some("broken".into()) },
             60..70 => Command::Fail { charge, by_system: false, detail: None },
             70..80 => {
-                let extend_seconds = *self.random.pick(&[0, 1, 60, 90_000, 604_800, 604_801]);
+                let extend_seconds = *self.random.pick(&[0, 1, 30, 60, 3_600, 604_800, 604_801]);
                 Command::Heartbeat { charge, extend_seconds }
             }
             roll => {
@@ -318,7 +330,7 @@ impl Workload {
                 _ => Subject::Operation(self.operation()),
             };
             let period = *self.random.pick(&[Period::Day, Period::Month]);
-            let cap = if self.random.chance(30) { -1 } else { self.random.below(60_000) as i64 };
+            let cap = if self.random.chance(30) { -1 } else { 500 * self.random.below(80) as i64 };
             (subject, period, Micros::new(cap))
         });
         Command::SetLimits(limits.collect())
@@ -352,7 +364,8 @@ impl Workload {
         }
         let mut operations = price_list();
         for operation in &mut operations {
-            operation.unit_price = Micros::new(operation.unit_price.get() + self.random.below(300) as i64);
+            let dearer = *self.random.pick(&[0, 0, 0, 500, 7]);
+            operation.unit_price = Micros::new(operation.unit_price.get() + dearer);
             operation.timeout_seconds = self.random.chance(200).then(|| *self.random.pick(&[1, 60, 600]));
         }
         if self.random.chance(200) {
@@ -369,6 +382,25 @@ impl Workload {
         let effective_at = self.random.chance(500).then(|| self.now.plus_seconds(later));
         Command::SetPrices { operations, effective_at }
     }
+}
+
+/// The instants after now at which something changes: deadlines, ends of refund windows and of cooldowns.
+fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
+    let of_pool = |pool: &Pool| {
+        let charges = pool.charges().into_iter();
+        let closes = |created_at: Timestamp| created_at.plus_seconds(bounds::REFUND_WINDOW_DEFAULT_SECONDS);
+        let mut turns: Vec<Timestamp> = charges
+            .flat_map(|charge| [Some(closes(charge.created_at)), charge.standing.deadline])
+            .flatten()
+            .collect();
+        let quiet = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);
+        let spoke = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Low(_)));
+        turns.extend(spoke.map(|line| line.at.plus_seconds(quiet)));
+        turns
+    };
+    let all = model.pools.values().flat_map(of_pool);
+    // Far ones would carry the clock past all that is near.
+    all.filter(|turn| *turn > now && *turn < now.plus_seconds(31 * 86_400)).collect()
 }
 
 fn price_list() -> Vec<OperationPrice> {

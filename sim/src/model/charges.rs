@@ -79,7 +79,9 @@ impl Pool {
                 continue;
             }
             let (begin, end) = self.period(*period, now);
-            let counted = |s: &Spending| s.at >= begin && s.at < end && covers(subject, s.opening);
+            let after = self.counts_after(subject, *period);
+            let counted =
+                |s: &Spending| s.n > after && s.at >= begin && s.at < end && covers(subject, s.opening);
             let used: Micros = self.spendings().into_iter().filter(counted).map(|s| s.amount).sum();
             let left = *cap - used;
             if left < opening.amount && tightest.as_ref().is_none_or(|(least, _)| left < *least) {

@@ -104,6 +104,8 @@ pub struct Pool {
 /// Who spends, as limits see it.
 #[derive(Clone, Copy)]
 pub(super) struct Spending<'a> {
+    /// The number of its fact.
+    pub n: u64,
     pub at: Timestamp,
     pub opening: &'a Opening,
     pub amount: Micros,
@@ -342,15 +344,15 @@ impl Pool {
     pub(super) fn spendings(&self) -> Vec<Spending<'_>> {
         let mut openings = Vec::new();
         let mut spendings = Vec::new();
-        for line in &self.lines {
+        for (n, line) in self.numbered() {
             match &line.fact {
                 Fact::Charged(opening) => {
                     openings.push(opening.as_ref());
-                    spendings.push(Spending { at: line.at, opening, amount: opening.amount });
+                    spendings.push(Spending { n, at: line.at, opening, amount: opening.amount });
                 }
                 Fact::Refunded { charge, amount, .. } => {
                     let (opening, amount) = (openings[*charge], Micros::ZERO - *amount);
-                    spendings.push(Spending { at: line.at, opening, amount });
+                    spendings.push(Spending { n, at: line.at, opening, amount });
                 }
                 _ => {}
             }
@@ -362,7 +364,7 @@ impl Pool {
     #[must_use]
     pub fn usage(&self) -> BTreeMap<UsageKey, Used> {
         let mut usage: BTreeMap<UsageKey, Used> = BTreeMap::new();
-        for Spending { at, opening, amount } in self.spendings() {
+        for Spending { n: _, at, opening, amount } in self.spendings() {
             let key = UsageKey {
                 hour: at.millis().div_euclid(3_600_000),
                 operation: opening.operation.clone(),
@@ -388,6 +390,25 @@ impl Pool {
             _ => None,
         });
         set.next().unwrap_or(&[])
+    }
+
+    /// The fact after which a limit counts. Usage is kept by workspace, operation, worker and member, so a limit on one of
+    /// these counts from the first; one on an API key from the fact that set it and has been repeated ever since.
+    pub(super) fn counts_after(&self, subject: &Subject, period: Period) -> u64 {
+        let mut after = 0;
+        if matches!(subject, Subject::ApiKey(_)) {
+            let mut stood = false;
+            for (n, line) in self.numbered() {
+                if let Fact::Limits(limits) = &line.fact {
+                    let stands = limits.iter().any(|(s, p, _)| s == subject && *p == period);
+                    if stands && !stood {
+                        after = n;
+                    }
+                    stood = stands;
+                }
+            }
+        }
+        after
     }
 
     /// The day and month around an instant; `None` where nothing is capped, as entries have it.

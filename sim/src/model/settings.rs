@@ -77,11 +77,7 @@ impl Pool {
     /// Alerts for the thresholds that lie between what was available before a command and what is now.
     pub(super) fn fire_alerts(&mut self, before: Micros, now: Timestamp) {
         let after = self.balance().available;
-        let set = self.lines.iter().rev().find_map(|line| match &line.fact {
-            Fact::Alerts { thresholds, cooldown_seconds } => Some((thresholds.clone(), *cooldown_seconds)),
-            _ => None,
-        });
-        let Some((thresholds, cooldown_seconds)) = set else {
+        let Some((thresholds, cooldown_seconds)) = self.alerts() else {
             return;
         };
         for threshold in thresholds {
@@ -91,6 +87,14 @@ impl Pool {
                 self.add(now, Fact::Low(threshold));
             }
         }
+    }
+
+    /// The thresholds in force, and the seconds of quiet after each alert.
+    pub(crate) fn alerts(&self) -> Option<(Vec<Micros>, i64)> {
+        self.lines.iter().rev().find_map(|line| match &line.fact {
+            Fact::Alerts { thresholds, cooldown_seconds } => Some((thresholds.clone(), *cooldown_seconds)),
+            _ => None,
+        })
     }
 
     /// When a threshold last spoke; one that was taken away in between has forgotten it.

@@ -50,7 +50,7 @@ const ANSWERS: [&str; 18] = [
 fn the_ledger_agrees_with_the_model() {
     let mut answers = BTreeMap::<&str, u64>::new();
     let mut kinds = BTreeMap::<&str, u64>::new();
-    for seed in seeds(60) {
+    for seed in seeds(300) {
         let batch = 1 + (seed % 3) as usize * 7;
         let history = history::run(&Memory::default(), seed, STEPS, batch);
         let history = history.unwrap_or_else(|difference| panic!("{difference}"));

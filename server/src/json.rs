@@ -30,24 +30,31 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 #[cold]
 fn explain<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
+    // What is no JSON is told before anything in it is, wherever in the body it stops being JSON.
+    if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes)
+        && !is_too_large_a_number(&error)
+    {
+        return malformed(&error);
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let fault = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
-        Err(fault) => fault,
-        Ok(_) => return malformed(&reader.end().err().map_or_else(String::new, |error| error.to_string())),
-    };
-    let path = fault.path().to_string();
-    let error = fault.into_inner();
-    let message = error.to_string();
-    match error.classify() {
-        // A number such as 1e999 is well-formed; it is only too large for any type.
-        Category::Syntax if message.starts_with("number out of range") => at_field(&path, &message),
-        Category::Syntax | Category::Eof | Category::Io => malformed(&message),
-        Category::Data => at_field(&path, &message),
+    match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
+        Err(fault) => {
+            let path = fault.path().to_string();
+            let error = fault.into_inner();
+            let syntax = error.classify() != Category::Data && !is_too_large_a_number(&error);
+            if syntax { malformed(&error) } else { at_field(&path, &error.to_string()) }
+        }
+        Ok(_) => Problem::new(Code::MalformedJson, "The body goes on after its end."),
     }
 }
 
-fn malformed(message: &str) -> Problem {
-    Problem::new(Code::MalformedJson, format!("The body is not JSON as it should be: {message}."))
+/// A number such as 1e999 is well-formed; it is only too large for any type.
+fn is_too_large_a_number(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::new(Code::MalformedJson, format!("The body cannot be read as JSON: {error}."))
 }
 
 /// What serde says of a fault, told under the name of the field.

@@ -1,1 +1,168 @@
-//! Tests of the whole API (being laid).
+//! Tests of the whole API over the embedded engine, in process, with a clock of their own: each opens a world with a
+//! data directory and one workspace, asks as a client would, and looks at what a client would see.
+
+mod batch;
+mod charges;
+mod conventions;
+mod credit;
+mod description;
+mod outcomes;
+mod prices;
+mod reading;
+mod serving;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use serde_json::Value;
+use tempfile::TempDir;
+use tollkeeper_engine::Embedded;
+use tollkeeper_ledger::Timestamp;
+use tower::ServiceExt;
+
+use crate::settings::Secret;
+use crate::{App, Settings, prepare, router};
+
+const KEY: &str = "tk_platform_of_the_tests";
+
+/// 2026-11-23T15:04:05.678Z.
+const NOW: i64 = 1_795_446_245_678;
+
+/// A server of one test.
+struct World {
+    app: Arc<App>,
+    clock: Arc<AtomicI64>,
+    _dir: TempDir,
+}
+
+/// What a client sees.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}", self.text))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The id of what was made.
+    fn id(&self) -> String {
+        self.json()["id"].as_str().expect("what was made has an id").to_owned()
+    }
+
+    /// Whether this is a well-formed problem of this code; gives its members.
+    #[track_caller]
+    fn problem(&self, status: u16, code: &str) -> Value {
+        let problem = self.json();
+        assert_eq!((self.status, problem["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("urn:tollkeeper:problem:{code}"));
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+        assert_eq!(problem["retryable"], status >= 500);
+        problem
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        platform_key: Some(Secret::new(KEY)),
+        add_credits_url: Some("https://shop.example/{workspace}/credits".to_owned()),
+        ..Settings::default()
+    }
+}
+
+fn open(dir: &Path, settings: &Settings, clock: &Arc<AtomicI64>) -> Arc<App> {
+    let engine = Embedded::open(dir, settings.engine_options()).expect("an empty directory opens");
+    let clock = Arc::clone(clock);
+    let now = move || Timestamp::from_millis(clock.load(Ordering::Relaxed));
+    App::with_clock(Arc::new(engine), settings, Box::new(now))
+}
+
+/// A world with the reference prices and the workspace `acme`, which has nothing.
+async fn world() -> World {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let clock = Arc::new(AtomicI64::new(NOW));
+    let app = open(dir.path(), &settings(), &clock);
+    assert_eq!(prepare(&app).await.expect("an empty engine takes prices"), None);
+    let world = World { app, clock, _dir: dir };
+    let opened = world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await;
+    assert_eq!(opened.status, 201, "{}", opened.text);
+    world
+}
+
+/// The same, and `acme` has so much.
+async fn world_with(micros: i64) -> World {
+    let world = world().await;
+    world.grant("acme", "start", micros).await;
+    world
+}
+
+impl World {
+    fn pass_seconds(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000, Ordering::Relaxed);
+    }
+
+    async fn send(&self, request: Request<Body>) -> Reply {
+        let response = router(Arc::clone(&self.app)).oneshot(request).await.expect("a router always answers");
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("the body is in memory");
+        let text = String::from_utf8(bytes.to_vec()).expect("answers are texts");
+        Reply { status: parts.status.as_u16(), headers: parts.headers, text }
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).expect("the tests write requests well")).await
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[("authorization", &format!("Bearer {KEY}"))], Body::empty()).await
+    }
+
+    /// Sends JSON, under an idempotency key unless that is empty.
+    async fn put(&self, method: &str, path: &str, key: &str, body: &str) -> Reply {
+        let bearer = format!("Bearer {KEY}");
+        let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+        if !key.is_empty() {
+            headers.push(("idempotency-key", key));
+        }
+        self.ask(method, path, &headers, body.to_owned()).await
+    }
+
+    async fn post(&self, path: &str, key: &str, body: &str) -> Reply {
+        self.put("POST", path, key, body).await
+    }
+
+    async fn grant(&self, workspace: &str, key: &str, micros: i64) -> Reply {
+        let path = format!("/v1/workspaces/{workspace}/grants");
+        let body = format!(r#"{{"source":"promotional","amount":{micros},"reason":"hello"}}"#);
+        let reply = self.post(&path, key, &body).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        reply
+    }
+
+    async fn charge(&self, key: &str, body: &str) -> Reply {
+        self.post("/v1/workspaces/acme/charges", key, body).await
+    }
+
+    /// Available, pending.
+    async fn balance(&self) -> (i64, i64) {
+        let balance = self.get("/v1/workspaces/acme/balance").await.json();
+        let amount = |name: &str| balance[name].as_i64().expect("balances are integers");
+        (amount("available"), amount("pending"))
+    }
+}

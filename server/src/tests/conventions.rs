@@ -1,0 +1,180 @@
+//! What holds for every route: keys, methods, paths, queries, the edge that turns everything into problems.
+
+use super::*;
+
+#[tokio::test]
+async fn without_the_platform_key_nothing_opens() {
+    let world = world().await;
+    let path = "/v1/workspaces/acme";
+    let none = world.ask("GET", path, &[], Body::empty()).await;
+    none.problem(401, "unauthenticated");
+    assert_eq!(none.header("www-authenticate"), Some("Bearer"));
+    for wrong in ["Bearer", "Bearer ", "Bearer x", "Basic dDp0", "tk_platform_of_the_tests", "Bearer \u{e4}"]
+    {
+        let reply = world.ask("GET", path, &[("authorization", wrong)], Body::empty()).await;
+        reply.problem(401, "unauthenticated");
+    }
+    let right = world.ask("GET", path, &[("authorization", &format!("bearer {KEY}"))], Body::empty()).await;
+    assert_eq!(right.status, 200, "the scheme has no case");
+}
+
+#[tokio::test]
+async fn every_platform_route_asks_for_the_key() {
+    let world = world().await;
+    for route in crate::api::ROUTES {
+        let path = route.path.replace(['{', '}'], "");
+        let reply = world.ask(route.method.as_str(), &path, &[], Body::empty()).await;
+        let open = route.rule == crate::auth::Rule::Public;
+        assert_eq!(reply.status != 401, open, "{} {}", route.method, route.path);
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_is_no_text_is_told_so() {
+    let world = world().await;
+    let bytes = axum::http::HeaderValue::from_bytes(b"k\xff").expect("headers may hold such bytes");
+    let request = |name: &str| {
+        let value = if name == "authorization" { bytes.clone() } else { bearer() };
+        let mut request = Request::post("/v1/workspaces/acme/charges")
+            .header("content-type", "application/json")
+            .header("authorization", value);
+        if name != "authorization" {
+            request = request.header(name, bytes.clone());
+        }
+        request.body(Body::from(r#"{"operation":"support_message"}"#)).expect("well written")
+    };
+    world.send(request("authorization")).await.problem(401, "unauthenticated");
+    world.send(request("idempotency-key")).await.problem(400, "invalid_parameter");
+}
+
+fn bearer() -> axum::http::HeaderValue {
+    format!("Bearer {KEY}").parse().expect("the key is ASCII")
+}
+
+#[tokio::test]
+async fn what_is_no_route_is_a_problem_too() {
+    let world = world().await;
+    for path in ["/", "/v1", "/v1/wallets", "/v1/workspaces/", "/v1/workspaces/acme/charges/x/y", "/docs/x/y"]
+    {
+        world.get(path).await.problem(404, "not_found");
+    }
+    world.get("/docs/none.js").await.problem(404, "not_found");
+    let reply = world.put("DELETE", "/v1/workspaces/acme", "", "").await;
+    reply.problem(405, "method_not_allowed");
+    assert_eq!(reply.header("allow"), Some("GET,HEAD,PATCH"));
+}
+
+#[tokio::test]
+async fn head_is_answered_where_get_is() {
+    let world = world().await;
+    let reply = world.put("HEAD", "/v1/workspaces/acme", "", "").await;
+    assert_eq!((reply.status, reply.text.as_str()), (200, ""));
+    assert_eq!(world.put("HEAD", "/v1/workspaces/nobody", "", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn names_no_workspace_can_have_are_of_no_workspace() {
+    let world = world().await;
+    let long = "x".repeat(65);
+    for name in ["nobody", "a%20b", "%2A", "*", "%ff", "a%2Fb", &long] {
+        for rest in ["", "/balance", "/charges", "/grants", "/entries", "/charges/ch_x"] {
+            let reply = world.get(&format!("/v1/workspaces/{name}{rest}")).await;
+            let code = if name == "%ff" { "not_found" } else { "workspace_not_found" };
+            reply.problem(404, code);
+        }
+    }
+    assert_eq!(world.get("/v1/workspaces/%61cme").await.status, 200, "an escaped name is the name");
+}
+
+#[tokio::test]
+async fn queries_are_known_single_and_right() {
+    let world = world().await;
+    for (path, parameter) in [
+        ("/v1/workspaces?page=1", "page"),
+        ("/v1/workspaces?limit=0", "limit"),
+        ("/v1/workspaces?limit=201", "limit"),
+        ("/v1/workspaces?limit=-1", "limit"),
+        ("/v1/workspaces?limit=x", "limit"),
+        ("/v1/workspaces?limit=", "limit"),
+        ("/v1/workspaces?limit=1&limit=2", "limit"),
+        ("/v1/workspaces?cursor=", "cursor"),
+        ("/v1/workspaces?cursor=nonsense", "cursor"),
+        ("/v1/workspaces/acme?limit=1", "limit"),
+        ("/v1/workspaces/acme/charges?cursor=%00", "cursor"),
+        ("/v1/workspaces/acme/charges?status=gone", "status"),
+        ("/v1/workspaces/acme/charges?operation=a%20b", "operation"),
+        ("/v1/workspaces/acme/charges?from=yesterday", "from"),
+        ("/v1/workspaces/acme/grants?cursor=nonsense", "cursor"),
+        ("/v1/workspaces/acme/entries?cursor=nonsense", "cursor"),
+        ("/v1/workspaces/acme/balance?at=1", "at"),
+        ("/v1/price-book/versions?cursor=9", "cursor"),
+        ("/healthz?x=1", "x"),
+    ] {
+        let problem = world.get(path).await.problem(400, "invalid_parameter");
+        assert_eq!(problem["parameter"], parameter, "{path}");
+    }
+    let list = world.get("/v1/workspaces?limit=200").await;
+    assert_eq!(list.status, 200, "{}", list.text);
+}
+
+#[tokio::test]
+async fn requests_that_move_credit_need_a_key_of_their_own() {
+    let world = world_with(1_000).await;
+    let charge = world.charge("c", r#"{"operation":"support_message"}"#).await.id();
+    let grant = world.grant("acme", "g", 1).await.id();
+    for (path, body) in [
+        ("charges".to_owned(), r#"{"operation":"support_message"}"#),
+        (format!("charges/{charge}/refund"), r#"{"reason":"x"}"#),
+        ("grants".to_owned(), r#"{"source":"promotional","amount":1,"reason":"x"}"#),
+        (format!("grants/{grant}/void"), "{}"),
+    ] {
+        let path = format!("/v1/workspaces/acme/{path}");
+        world.post(&path, "", body).await.problem(400, "idempotency_key_required");
+        let long = "k".repeat(256);
+        for key in [long.as_str(), "a\tb"] {
+            world.post(&path, key, body).await.problem(400, "invalid_parameter");
+        }
+    }
+    assert_eq!(world.balance().await, (501, 0), "nothing moved");
+}
+
+#[tokio::test]
+async fn bodies_are_json_and_not_too_large() {
+    let world = world().await;
+    let bearer = format!("Bearer {KEY}");
+    let path = "/v1/workspaces/acme/quote";
+    let body = r#"{"operation":"support_message"}"#;
+    let send = async |kind: &str, body: Body| {
+        world.ask("POST", path, &[("authorization", &bearer), ("content-type", kind)], body).await
+    };
+    for kind in
+        ["text/plain", "", "application/jsonx", "multipart/form-data", "application/x-www-form-urlencoded"]
+    {
+        send(kind, body.into()).await.problem(415, "unsupported_media_type");
+    }
+    let none = world.ask("POST", path, &[("authorization", &bearer)], body).await;
+    none.problem(415, "unsupported_media_type");
+    assert_eq!(send("Application/JSON; charset=utf-8", body.into()).await.status, 200);
+
+    let padded = |bytes: usize| format!("{body}{}", " ".repeat(bytes - body.len()));
+    assert_eq!(send("application/json", padded(1 << 20).into()).await.status, 200);
+    send("application/json", padded((1 << 20) + 1).into()).await.problem(413, "body_too_large");
+    let chunks = |bytes: usize| {
+        let whole = padded(bytes).into_bytes();
+        let chunks: Vec<_> =
+            whole.chunks(1_000).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect();
+        Body::from_stream(futures_util::stream::iter(chunks))
+    };
+    assert_eq!(send("application/json", chunks(1 << 20)).await.status, 200);
+    send("application/json", chunks((1 << 20) + 1)).await.problem(413, "body_too_large");
+    send("application/json", chunks(1 << 22)).await.problem(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_closed_store_is_not_available_and_says_when_to_ask_again() {
+    let world = world_with(1_000).await;
+    world.app.engine().close().await.expect("it closes in order");
+    let reply = world.charge("c", r#"{"operation":"support_message"}"#).await;
+    reply.problem(503, "store_unavailable");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+}

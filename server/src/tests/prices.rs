@@ -1,0 +1,72 @@
+//! The price book over HTTP.
+
+use super::*;
+
+#[tokio::test]
+async fn the_reference_prices_are_in_force_from_the_start() {
+    let world = world().await;
+    let expected = String::from(r#"{"version":1,"effective_at":"2026-11-23T15:04:05.678Z","operations":["#)
+        + r#"{"id":"background_removal","unit_price":2000,"unit_price_usd":"0.02","timeout_seconds":null},"#
+        + r#"{"id":"product_listing","unit_price":5000,"unit_price_usd":"0.05","timeout_seconds":null},"#
+        + r#"{"id":"smart_pricing","unit_price":1000,"unit_price_usd":"0.01","timeout_seconds":null},"#
+        + r#"{"id":"support_message","unit_price":500,"unit_price_usd":"0.005","timeout_seconds":null},"#
+        + r#"{"id":"virtual_try_on","unit_price":20000,"unit_price_usd":"0.20","timeout_seconds":null}]}"#;
+    assert_eq!(world.get("/v1/price-book").await.text, expected);
+    assert_eq!(prepare(&world.app).await.expect("prices are there"), None, "a second start adds nothing");
+    assert_eq!(world.get("/v1/price-book").await.text, expected);
+}
+
+#[tokio::test]
+async fn a_new_version_prices_from_its_time_on() {
+    let world = world_with(100_000).await;
+    let body = r#"{"operations":[{"id":"draw","unit_price_usd":"0.07","timeout_seconds":30}],
+                   "effective_at":"2026-11-23T16:04:05.678Z"}"#;
+    let put = world.put("PUT", "/v1/price-book", "", body).await;
+    assert_eq!((put.status, &put.json()["version"]), (200, &2.into()), "{}", put.text);
+    world.charge("k", r#"{"operation":"draw"}"#).await.problem(404, "operation_not_found");
+    assert_eq!(world.get("/v1/price-book").await.json()["version"], 1);
+    world.pass_seconds(3_600);
+    assert_eq!(world.get("/v1/price-book").await.json()["version"], 2);
+    let charge = world.charge("k", r#"{"operation":"draw"}"#).await.json();
+    assert_eq!((&charge["amount"], &charge["price_version"]), (&7_000.into(), &2.into()));
+    assert_eq!(
+        (&charge["status"], &charge["deadline"]),
+        (&"pending".into(), &"2026-11-23T16:04:35.678Z".into())
+    );
+    let retired = world.charge("k2", r#"{"operation":"support_message"}"#).await;
+    retired.problem(404, "operation_not_found");
+
+    let first = world.get("/v1/price-book/versions?limit=1").await.json();
+    assert_eq!((&first["data"][0]["version"], &first["next_cursor"]), (&2.into(), &"2".into()));
+    let second = world.get("/v1/price-book/versions?limit=1&cursor=2").await.json();
+    assert_eq!((&second["data"][0]["version"], &second["next_cursor"]), (&1.into(), &Value::Null));
+}
+
+#[tokio::test]
+async fn prices_that_cannot_be_are_refused_by_field() {
+    let world = world().await;
+    for (body, field) in [
+        (r#"{"operations":[]}"#, "operations"),
+        (r#"{}"#, "operations"),
+        (r#"{"operations":[{"id":"x"}]}"#, "operations[0].unit_price"),
+        (
+            r#"{"operations":[{"id":"x","unit_price":1,"unit_price_usd":"1"}]}"#,
+            "operations[0].unit_price_usd",
+        ),
+        (r#"{"operations":[{"id":"x y","unit_price":1}]}"#, "operations[0].id"),
+        (r#"{"operations":[{"id":"x","unit_price":0}]}"#, "unit_price"),
+        (r#"{"operations":[{"id":"x","unit_price":9000000001}]}"#, "unit_price"),
+        (r#"{"operations":[{"id":"x","unit_price":1.5}]}"#, "operations[0].unit_price"),
+        (r#"{"operations":[["x",1]]}"#, "operations[0]"),
+        (r#"{"operations":[{"id":"x","unit_price":1},{"id":"x","unit_price":2}]}"#, "operations"),
+        (r#"{"operations":[{"id":"x","unit_price":1}],"effective_at":"soon"}"#, "effective_at"),
+        (
+            r#"{"operations":[{"id":"x","unit_price":1}],"effective_at":"2020-01-01T00:00:00Z"}"#,
+            "effective_at",
+        ),
+    ] {
+        let problem = world.put("PUT", "/v1/price-book", "", body).await.problem(422, "invalid_field");
+        assert_eq!(problem["field"], field, "{body}");
+    }
+    assert_eq!(world.get("/v1/price-book").await.json()["version"], 1);
+}

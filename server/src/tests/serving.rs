@@ -1,0 +1,145 @@
+//! The network, the first start, the end, and what happens when something breaks inside.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tollkeeper_engine::{
+    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
+    Listing, Page, Ran,
+};
+use tollkeeper_ledger::{Charge, ChargeId, Platform, Profile, Submission, UsageKey, Used, WorkspaceId};
+
+use super::*;
+use crate::serve;
+
+/// Serves until the sender speaks; gives the address.
+async fn serving(
+    app: Arc<App>,
+) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), crate::Error>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(serve(app, listener, async move {
+        // A sender that is gone means the same as one that speaks.
+        let _ = stopped.await;
+    }));
+    (address, stop, serving)
+}
+
+/// Sends bytes and reads until the server closes the connection.
+async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(request).await.expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("it answers and closes");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn it_answers_over_the_network_and_ends_in_order() {
+    let world = world_with(1_000).await;
+    let (address, stop, serving) = serving(Arc::clone(&world.app)).await;
+    let body = r#"{"operation":"support_message"}"#;
+    let request = format!(
+        "POST /v1/workspaces/acme/charges HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEY}\r\n\
+         Idempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange(address, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n") && answer.ends_with("}}"), "{answer}");
+    let large = format!(
+        "POST /v1/workspaces/acme/charges HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEY}\r\n\
+         Idempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{}",
+        " ".repeat(2_000_000)
+    );
+    let answer = exchange(address, large.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large"), "{answer}");
+    stop.send(()).expect("it still serves");
+    serving.await.expect("it does not panic").expect("it closes in order");
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    let reply = world.charge("k2", body).await;
+    reply.problem(503, "store_unavailable");
+}
+
+#[tokio::test]
+async fn deadlines_that_passed_while_nobody_served_are_refunded_before_the_first_request() {
+    let world = world_with(1_000).await;
+    let body = r#"{"operation":"support_message","timeout_seconds":5}"#;
+    assert_eq!(world.charge("k", body).await.json()["status"], "pending");
+    world.pass_seconds(6);
+    let (address, stop, serving) = serving(Arc::clone(&world.app)).await;
+    let request = format!(
+        "GET /v1/workspaces/acme/balance HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    );
+    let answer = exchange(address, request.as_bytes()).await;
+    assert!(answer.contains(r#""available":1000,"#), "{answer}");
+    stop.send(()).expect("it still serves");
+    serving.await.expect("it does not panic").expect("it closes in order");
+}
+
+#[tokio::test]
+async fn the_first_start_makes_a_key_that_opens_until_another_is_configured() {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let clock = Arc::new(AtomicI64::new(NOW));
+    let unset = Settings { platform_key: None, ..settings() };
+    let app = open(dir.path(), &unset, &clock);
+    let key = prepare(&app).await.expect("it can write").expect("a first start makes a key");
+    assert!(key.starts_with("tk_platform_") && key.len() == 76, "256 bits in hexadecimal");
+    let status = async |app: &Arc<App>, key: &str| {
+        let request = Request::get("/v1/workspaces").header("authorization", format!("Bearer {key}"));
+        let request = request.body(Body::empty()).expect("well written");
+        router(Arc::clone(app)).oneshot(request).await.expect("a router always answers").status().as_u16()
+    };
+    assert_eq!((status(&app, &key).await, status(&app, KEY).await), (200, 401));
+    assert_eq!(prepare(&app).await.expect("it can read"), None, "the key is made once");
+    app.engine().close().await.expect("it closes in order");
+    drop(app);
+    let app = open(dir.path(), &unset, &clock);
+    assert_eq!(prepare(&app).await.expect("it can read"), None, "the key is kept");
+    assert_eq!(status(&app, &key).await, 200);
+    app.engine().close().await.expect("it closes in order");
+    drop(app);
+    let app = open(dir.path(), &settings(), &clock);
+    assert_eq!((status(&app, &key).await, status(&app, KEY).await), (401, 200));
+}
+
+/// An engine with a bug in every corner.
+struct Broken;
+
+const BUG: &str = "a bug with a secret in it";
+
+#[rustfmt::skip]
+impl Engine for Broken {
+    fn run(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> { panic!("{BUG}") }
+    fn run_or_shed(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> { panic!("{BUG}") }
+    fn run_batch(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> { panic!("{BUG}") }
+    fn workspace<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> { panic!("{BUG}") }
+    fn workspaces(&self, _: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> { panic!("{BUG}") }
+    fn balance<'a>(&'a self, _: &'a WorkspaceId, _: Option<Timestamp>) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> { panic!("{BUG}") }
+    fn charge<'a>(&'a self, _: &'a WorkspaceId, _: ChargeId) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> { panic!("{BUG}") }
+    fn charges<'a>(&'a self, _: &'a WorkspaceId, _: ChargeFilter, _: Page) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> { panic!("{BUG}") }
+    fn grants<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> { panic!("{BUG}") }
+    fn entries<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> { panic!("{BUG}") }
+    fn usage<'a>(&'a self, _: &'a WorkspaceId, _: (i64, i64)) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> { panic!("{BUG}") }
+    fn platform(&self) -> Arc<Platform> { panic!("{BUG}") }
+    fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { panic!("{BUG}") }
+    fn figures(&self) -> Figures { Figures::default() }
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> { panic!("{BUG}") }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_with_an_id_and_without_a_word_of_the_inside() {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let app = App::new(Arc::new(Broken), &settings());
+    let world = World { app, clock: Arc::new(AtomicI64::new(NOW)), _dir: dir };
+    let charge = world.charge("k", r#"{"operation":"support_message"}"#).await;
+    for reply in [charge, world.get("/v1/workspaces/acme").await, world.get("/v1/price-book").await] {
+        let problem = reply.problem(500, "internal_error");
+        assert!(problem["id"].as_str().is_some_and(|id| id.starts_with("err_") && id.len() == 20));
+        assert!(!reply.text.contains("bug"), "{}", reply.text);
+    }
+    let ready = world.get("/readyz").await;
+    ready.problem(503, "store_unavailable");
+}

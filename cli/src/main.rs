@@ -1,2 +1,49 @@
-//! What is typed (being laid).
-fn main() {}
+//! What is typed: the binary `tollkeeper`, a file per subcommand.
+//!
+//! ```text
+//! args       the command line as a whole
+//! serve      the server              demo     the same with a sample workspace and a tour
+//! workspace, grant, charge, balance, entries, prices      data commands: each is one request of the HTTP API,
+//!            sent by `target` to a server (`remote`) or to a data directory in this process (`local`)
+//! audit, backup     on a data directory, beside a running server or not
+//! bench      how fast this machine charges
+//! output     lines, tables, JSON     failure, problem     how a command ends badly
+//! ```
+//!
+//! Nothing here decides anything about credit, and nothing here knows the database.
+
+mod args;
+mod audit;
+mod backup;
+mod balance;
+mod bench;
+mod charge;
+mod demo;
+mod entries;
+mod failure;
+mod grant;
+mod host;
+mod local;
+mod output;
+mod prices;
+mod problem;
+mod remote;
+mod request;
+mod serve;
+mod target;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+// Many small allocations per request, on several threads: measured faster than the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match args::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line as a whole: the subcommands, and what holds for all of them. Each has a file of its own.
+
+use crate::failure::Failure;
+use crate::{audit, backup, balance, bench, charge, demo, entries, grant, prices, serve, workspace};
+
+const EPILOGUE: &str = "\
+Data commands work on a data directory in this process (--data DIR, reading also beside a running server) or ask a
+running server (--server URL). Data goes to stdout, messages to stderr; --json prints the API's JSON.
+
+Exit codes:
+  0  done
+  1  the answer is no: refused, or the audit disagrees
+  2  wrong usage: the command or a value can never work
+  3  not now: the store cannot be used, the server cannot be reached
+
+Environment:
+  TOLLKEEPER_DATA            the data directory
+  TOLLKEEPER_LISTEN          where `serve` listens
+  TOLLKEEPER_PLATFORM_KEY    the platform key: of `serve`, and for --server
+  TOLLKEEPER_KEY             the key for --server, before the platform key
+
+Begin with:
+  tollkeeper demo";
+
+/// Prepaid-credit billing: every AI operation is paid from its workspace's credit before it runs
+#[derive(Debug, clap::Parser)]
+#[command(name = "tollkeeper", version, after_help = EPILOGUE, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Demo(demo::Args),
+    Workspace(workspace::Args),
+    Grant(grant::Args),
+    Charge(charge::Args),
+    Balance(balance::Args),
+    Entries(entries::Args),
+    Prices(prices::Args),
+    Audit(audit::Args),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    Bench(bench::Args),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Serve(args) => serve::run(args),
+            Command::Demo(args) => demo::run(args),
+            Command::Workspace(args) => workspace::run(args),
+            Command::Grant(args) => grant::run(args),
+            Command::Charge(args) => charge::run(args),
+            Command::Balance(args) => balance::run(args),
+            Command::Entries(args) => entries::run(args),
+            Command::Prices(args) => prices::run(args),
+            Command::Audit(args) => audit::run(args),
+            Command::Backup(args) => backup::backup(args),
+            Command::Restore(args) => backup::restore(args),
+            Command::Bench(args) => bench::run(args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_options_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

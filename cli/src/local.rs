@@ -1,0 +1,87 @@
+//! A request of the API to a data directory, in this process: the same router that a server answers with, without a
+//! socket. Whoever can open the directory may do everything, so a key of chance is made for the one request.
+//!
+//! Reading works beside a running server; writing needs the directory for itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http;
+use tollkeeper_engine::{Embedded, Engine};
+use tollkeeper_server::settings::Secret;
+use tollkeeper_server::{self as server, App, Settings};
+use tower::ServiceExt;
+
+use crate::failure::{Exit, Failure};
+use crate::host;
+use crate::request::{Access, Answer, Request, random_hex};
+
+/// Sends a request to the data directory.
+pub fn send(directory: &Path, request: Request) -> Result<Answer, Failure> {
+    let mut settings = Settings::load(None)
+        .map_err(|why| Failure::new(Exit::Usage, "a setting in the environment is wrong").because(why))?;
+    let key = random_hex()?;
+    settings.platform_key = Some(Secret::new(key.clone()));
+    host::block_on(async {
+        let engine = open(directory, &settings, request.access)?;
+        let app = App::new(engine.clone(), &settings);
+        if request.access != Access::Reads {
+            host::prepare(&app).await?;
+        }
+        let reads = request.access == Access::Reads;
+        let answer = ask(app, &key, request).await?;
+        // What only read has nothing to leave in order.
+        if !reads {
+            let closed = engine.close().await;
+            closed.map_err(|why| Failure::of_engine("the store did not close in order", &why))?;
+        }
+        Ok(answer)
+    })
+}
+
+fn open(directory: &Path, settings: &Settings, access: Access) -> Result<Arc<dyn Engine>, Failure> {
+    if access != Access::Begins && !directory.is_dir() {
+        return Err(Failure::new(
+            Exit::NotNow,
+            format!("there is no data directory {}", directory.display()),
+        )
+        .hint(
+            "give the right one with --data, a running server with --server, or begin with `tollkeeper demo`",
+        ));
+    }
+    if access != Access::Reads {
+        return host::open(directory, settings)
+            .map_err(|failure| failure.or_hint("ask the server that runs on it, with --server URL"));
+    }
+    let engine = Embedded::open_read_only(directory).map_err(|why| host::unusable(directory, &why))?;
+    Ok(Arc::new(engine))
+}
+
+/// Asks the router of an application, as a server would be asked.
+pub async fn ask(app: Arc<App>, key: &str, request: Request) -> Result<Answer, Failure> {
+    let body = request.body.map(|json| json.to_string());
+    let mut builder = http::Request::builder()
+        .method(request.method)
+        .uri(&request.path)
+        .header("authorization", format!("Bearer {key}"))
+        .header("accept", "application/json");
+    if let Some(key) = &request.key {
+        builder = builder.header("idempotency-key", key);
+    }
+    if let Some(body) = &body {
+        builder = builder.header("content-type", "application/json").header("content-length", body.len());
+    }
+    let message = builder.body(Body::from(body.unwrap_or_default())).map_err(|why| {
+        Failure::new(Exit::Usage, "the request cannot be written")
+            .because(why)
+            .hint("look at --key for characters that HTTP does not carry")
+    })?;
+    let response = server::router(app).oneshot(message).await;
+    let response = response.unwrap_or_else(|never| match never {});
+    let status = response.status().as_u16();
+    let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
+    let bytes = to_bytes(response.into_body(), usize::MAX).await;
+    let bytes = bytes.map_err(|why| Failure::new(Exit::NotNow, "the answer broke off").because(why))?;
+    Ok(Answer { status, replayed, text: String::from_utf8_lossy(&bytes).into_owned() })
+}

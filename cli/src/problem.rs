@@ -1,0 +1,81 @@
+//! The API's refusals in a terminal: what the problem document says, its numbers in both units, and what to do about it.
+
+use serde_json::Value;
+
+use crate::failure::{Exit, Failure};
+use crate::output::{cell, plain};
+use crate::request::Answer;
+
+/// Members every problem has; the others are its own and are shown.
+const COMMON: [&str; 6] = ["type", "title", "status", "detail", "code", "retryable"];
+
+/// The failure that a refusing answer stands for.
+pub fn failure(answer: &Answer) -> Failure {
+    let Some(problem) = serde_json::from_str::<Value>(&answer.text).ok().filter(Value::is_object) else {
+        return Failure::new(Exit::NotNow, "the answer is not one of Tollkeeper's")
+            .because(format!("HTTP status {}", answer.status))
+            .hint("is the address that of a Tollkeeper server?");
+    };
+    let code = problem["code"].as_str().unwrap_or("unknown");
+    let said = ["detail", "title", "code"].iter().find_map(|name| problem[*name].as_str());
+    let error = plain(said.unwrap_or("refused").trim_end_matches('.'));
+    let failure = Failure::new(exit(answer.status, code), error).because(cause(&problem, code));
+    match hint(code) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn exit(status: u16, code: &str) -> Exit {
+    match (status, code) {
+        (400 | 413 | 415, _) | (_, "invalid_field") => Exit::Usage,
+        (429 | 500.., _) => Exit::NotNow,
+        _ => Exit::No,
+    }
+}
+
+/// The code and the problem's own members: `insufficient_credits: required 20,000 (0.20 USD), …`.
+fn cause(problem: &Value, code: &str) -> String {
+    let members = problem.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let own = members.filter(|name| !COMMON.contains(name) && !name.ends_with("_usd"));
+    let own: Vec<String> = own.map(|name| format!("{name} {}", cell(problem, name))).collect();
+    if own.is_empty() { code.into() } else { format!("{code}: {}", own.join(", ")) }
+}
+
+fn hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "insufficient_credits" => "add credits: tollkeeper grant create WORKSPACE --usd 10 --reason TEXT",
+        "debt_outstanding" => "the next grant repays the debt first; then charges pass again",
+        "workspace_suspended" => "tollkeeper workspace update WORKSPACE --resume",
+        "workspace_not_found" => "tollkeeper workspace list shows what there is",
+        "operation_not_found" => "tollkeeper prices show lists the operations",
+        "charge_not_found" => "tollkeeper charge list WORKSPACE shows what there is",
+        "grant_not_found" => "tollkeeper grant list WORKSPACE shows what there is",
+        "idempotency_key_reused" => {
+            "the key stands for another request: choose another --key, or repeat the first request as it was"
+        }
+        "unauthenticated" | "forbidden" => {
+            "TOLLKEEPER_KEY (or TOLLKEEPER_PLATFORM_KEY) must hold a key that opens this"
+        }
+        "overloaded" | "store_unavailable" => {
+            "try again under the same key: whether it was done or not, it will be done once"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_tells_a_no_from_a_not_now() {
+        assert_eq!(exit(402, "insufficient_credits"), Exit::No);
+        assert_eq!(exit(404, "workspace_not_found"), Exit::No);
+        assert_eq!(exit(422, "idempotency_key_reused"), Exit::No);
+        assert_eq!(exit(422, "invalid_field"), Exit::Usage);
+        assert_eq!(exit(400, "unknown_field"), Exit::Usage);
+        assert_eq!(exit(503, "store_unavailable"), Exit::NotNow);
+        assert_eq!(exit(500, "internal"), Exit::NotNow);
+    }
+}

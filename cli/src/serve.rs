@@ -1,0 +1,78 @@
+//! `tollkeeper serve`: the server on a data directory. Ready means one line on stdout; a key made at the first start is
+//! shown once, on stderr.
+
+use std::path::PathBuf;
+
+use tollkeeper_server::{self as server, App, Settings};
+
+use crate::failure::{Exit, Failure};
+use crate::host;
+use crate::output;
+
+const EXAMPLE: &str = "When it is ready it prints one line on stdout: listening on http://HOST:PORT
+At the first start it makes a platform key and shows it once on stderr, unless TOLLKEEPER_PLATFORM_KEY is set.
+SIGTERM and SIGINT finish what was accepted and exit 0.
+
+Examples:
+  tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8080
+  tollkeeper serve --listen 127.0.0.1:0";
+
+/// Run the server on a data directory
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The data directory, made if absent [default: TOLLKEEPER_DATA, the configuration, else ./tollkeeper-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Where to listen; port 0 takes a free one [default: TOLLKEEPER_LISTEN, the configuration, else 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host::address)]
+    listen: Option<String>,
+
+    /// A TOML file of settings; every one is described in docs/OPERATING.md
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// A PostgreSQL database instead of the data directory; refused as long as there is no engine for it.
+    #[arg(long, value_name = "URL", hide = true)]
+    database_url: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let settings = settings(args)?;
+    server::start_log(&settings);
+    host::block_on(async {
+        let app = App::new(host::open(&settings.data, &settings)?, &settings);
+        if let Some(key) = host::prepare(&app).await? {
+            output::remark(&format!(
+                "The platform key, shown this once; only its hash is kept:\n\n    {key}\n"
+            ));
+        }
+        let (listener, address) = host::listen(&settings.listen).await?;
+        output::data(&format!("listening on http://{address}\n"))?;
+        host::serve(app, listener).await
+    })
+}
+
+/// The file, then the environment, then the options: what comes later goes before.
+fn settings(args: Args) -> Result<Settings, Failure> {
+    let Args { data, listen, config, database_url } = args;
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, "a setting is wrong")
+            .because(why)
+            .hint("docs/OPERATING.md describes every setting")
+    };
+    let mut settings = Settings::load(config.as_deref()).map_err(|why| wrong(&why))?;
+    if let Some(data) = data {
+        settings.data = data;
+    }
+    if let Some(listen) = listen {
+        settings.listen = listen;
+    }
+    if let Some(url) = database_url {
+        settings.database_url = Some(url);
+    }
+    settings.check().map_err(|why| wrong(&why))?;
+    Ok(settings)
+}

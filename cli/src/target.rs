@@ -1,0 +1,99 @@
+//! Where a data command goes, and how its answer is shown. One code path for both: the same request, the same JSON.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::failure::{Exit, Failure};
+use crate::output;
+use crate::request::{Answer, Request};
+use crate::{local, problem, remote};
+
+/// Options that every data command has.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    /// Ask a running server at this address; its key is read from TOLLKEEPER_KEY or TOLLKEEPER_PLATFORM_KEY.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    server: Option<String>,
+
+    /// Work on this data directory [default: TOLLKEEPER_DATA, else ./tollkeeper-data]. Reading works beside a running
+    /// server; writing needs the directory for itself.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Print the API's JSON as it is.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which part of a list.
+#[derive(Debug, clap::Args)]
+pub struct Paging {
+    /// At most so many rows, 1 to 200 [default: 50].
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+
+    /// Go on where the page before ended.
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
+}
+
+impl Paging {
+    /// The page as parameters of a query.
+    pub fn parameters(&self) -> [(&'static str, Option<String>); 2] {
+        [("limit", self.limit.map(|limit| limit.to_string())), ("cursor", self.cursor.clone())]
+    }
+}
+
+/// The data directory: as given, else from the environment, else the default.
+pub fn data_directory(given: Option<PathBuf>) -> PathBuf {
+    given
+        .or_else(|| std::env::var_os("TOLLKEEPER_DATA").filter(|value| !value.is_empty()).map(PathBuf::from))
+        .unwrap_or_else(|| PathBuf::from("tollkeeper-data"))
+}
+
+impl Target {
+    /// Sends the request; shows the answer with `show`, or as JSON.
+    pub fn run(self, request: Request, show: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+        let answer = match &self.server {
+            Some(url) => remote::send(url, request)?,
+            None => local::send(&data_directory(self.data.clone()), request)?,
+        };
+        if answer.status >= 300 {
+            if self.json {
+                output::data(&format!("{}\n", answer.text.trim_end()))?;
+            }
+            return Err(problem::failure(&answer));
+        }
+        if answer.replayed {
+            output::remark("replayed: this key was answered before; nothing was moved this time");
+        }
+        if self.json {
+            return output::data(&format!("{}\n", answer.text.trim_end()));
+        }
+        output::data(&show(&parsed(&answer)?))
+    }
+
+    /// Sends the request for a list; shows it as a table of these columns.
+    pub fn list(self, request: Request, columns: &[&str]) -> Result<(), Failure> {
+        self.run(request, |json| {
+            if let Some(cursor) = json["next_cursor"].as_str() {
+                output::remark(&format!("there is more: --cursor {cursor}"));
+            }
+            let rows = json["data"].as_array().map_or(&[][..], Vec::as_slice);
+            if rows.is_empty() {
+                output::remark("nothing here");
+                return String::new();
+            }
+            output::table(rows, columns)
+        })
+    }
+}
+
+fn parsed(answer: &Answer) -> Result<Value, Failure> {
+    serde_json::from_str(&answer.text).map_err(|why| {
+        Failure::new(Exit::NotNow, "the answer is not one of Tollkeeper's")
+            .because(why)
+            .hint("is the address that of a Tollkeeper server?")
+    })
+}

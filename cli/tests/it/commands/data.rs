@@ -1,0 +1,277 @@
+//! Data commands: the same words and JSON from a data directory and from a running server.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{KEY, Server, said, tollkeeper};
+
+/// Where commands go.
+enum Place<'a> {
+    Directory(&'a Path),
+    Server(&'a str),
+}
+
+impl Place<'_> {
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = tollkeeper();
+        command.args(args);
+        match self {
+            Place::Directory(data) => command.arg("--data").arg(data),
+            Place::Server(url) => command.args(["--server", url]).env("TOLLKEEPER_KEY", KEY),
+        };
+        command.output().expect("the binary runs")
+    }
+
+    /// Runs a command that succeeds; its JSON.
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Runs a command that succeeds; its text for people.
+    #[track_caller]
+    fn text(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Runs a command that is refused; what it said.
+    #[track_caller]
+    fn refused(&self, args: &[&str], exit: i32) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{args:?}: no data");
+        String::from_utf8(output.stderr).expect("text")
+    }
+}
+
+/// The same script in both places.
+fn in_both_places(script: impl Fn(&Place)) {
+    let own = TempDir::new().expect("a temporary directory");
+    script(&Place::Directory(&own.path().join("data")));
+    let server = Server::fresh();
+    script(&Place::Server(&server.url));
+}
+
+#[test]
+fn a_workspace_from_its_opening_to_its_last_refund() {
+    in_both_places(|at| {
+        let made = at.json(&["workspace", "create", "acme", "--name", "Acme", "--timezone", "Europe/Berlin"]);
+        assert_eq!((&made["id"], &made["timezone"]), (&json!("acme"), &json!("Europe/Berlin")));
+        at.json(&["grant", "create", "acme", "--usd", "1.5", "--reason", "welcome"]);
+        let charge = at.json(&[
+            "charge",
+            "create",
+            "acme",
+            "smart_pricing",
+            "--quantity",
+            "37",
+            "--key",
+            "k",
+            "--worker",
+            "w",
+            "--metadata",
+            r#"{"a":1}"#,
+        ]);
+        assert_eq!(
+            (&charge["amount"], &charge["worker"], &charge["metadata"]),
+            (&json!(37_000), &json!("w"), &json!({"a": 1}))
+        );
+        let id = charge["id"].as_str().expect("an id");
+        let pending = at.json(&[
+            "charge",
+            "create",
+            "acme",
+            "virtual_try_on",
+            "--await-outcome",
+            "--timeout-seconds",
+            "60",
+        ]);
+        let pending = pending["id"].as_str().expect("an id");
+        let beat = at.json(&["charge", "heartbeat", "acme", pending, "--extend-seconds", "600"]);
+        assert_eq!(beat["status"], "pending");
+        let failed = at.json(&[
+            "charge", "outcome", "acme", pending, "failed", "--fault", "system", "--detail", "no GPU",
+        ]);
+        assert_eq!(failed["status"], "refunded");
+        at.json(&["charge", "refund", "acme", id, "--amount", "7000", "--reason", "seven were wrong"]);
+        assert_eq!(at.json(&["balance", "acme"])["available"], 120_000);
+        assert_eq!(at.json(&["balance", "acme", "--at", "2001-01-01T00:00:00Z"])["available"], 0);
+        let refunded = at.json(&["charge", "list", "acme", "--status", "refunded"]);
+        assert_eq!(
+            (refunded["data"].as_array().map(Vec::len), &refunded["data"][0]["id"]),
+            (Some(1), &json!(pending))
+        );
+        let quote = at.json(&["charge", "quote", "acme", "smart_pricing", "--quantity", "121"]);
+        assert_eq!((&quote["affordable"], &quote["affordable_quantity"]), (&json!(false), &json!(120)));
+        let grant = at.json(&["grant", "list", "acme"])["data"][0]["id"].as_str().expect("an id").to_owned();
+        at.json(&["grant", "void", "acme", &grant, "--reason", "the end"]);
+        let kinds: Vec<Value> = at.json(&["entries", "acme"])["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|entry| entry["kind"].clone())
+            .collect();
+        assert_eq!((kinds.len(), &kinds[0]), (8, &json!("grant.voided")));
+        at.json(&["workspace", "update", "acme", "--suspend"]);
+        assert_eq!(at.json(&["workspace", "show", "acme"])["suspended"], true);
+        assert_eq!(at.json(&["workspace", "list"])["data"].as_array().map(Vec::len), Some(1));
+    });
+}
+
+#[test]
+fn people_read_both_units_in_aligned_lines() {
+    in_both_places(|at| {
+        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        at.text(&["grant", "create", "acme", "--amount", "1234567", "--reason", "welcome"]);
+        let balance = at.text(&["balance", "acme"]);
+        let (lines, as_of) = balance.trim_end().rsplit_once('\n').expect("lines");
+        assert_eq!(
+            lines,
+            "workspace  acme\navailable  1,234,567 (12.34567 USD)\npending    0 (0.00 USD)\ndebt       0 (0.00 USD)"
+        );
+        assert!(as_of.starts_with("as_of      20"), "{as_of}");
+        let charge = at.text(&["charge", "create", "acme", "virtual_try_on"]);
+        assert!(charge.contains("\namount             20,000 (0.20 USD)\n"), "{charge}");
+        assert!(charge.contains("\nbalance.available  1,214,567 (12.14567 USD)\n"), "{charge}");
+        let id = charge.split_whitespace().find(|word| word.starts_with("ch_")).expect("an id");
+        let shown = at.text(&["charge", "show", "acme", id]);
+        assert!(shown.contains("\ndraws\nGRANT"), "{shown}");
+        let list = at.text(&["charge", "list", "acme"]);
+        assert_eq!(list.lines().count(), 2);
+        assert!(list.starts_with("ID ") && list.contains("  20,000 (0.20 USD)  settled"), "{list}");
+        let prices = at.text(&["prices", "show"]);
+        assert!(prices.contains("\nsupport_message ") && prices.contains("  500 (0.005 USD)  -"), "{prices}");
+        let entries = at.text(&["entries", "acme"]);
+        assert!(entries.contains("charge.opened") && entries.contains("20,000 (0.20 USD)"), "{entries}");
+    });
+}
+
+#[test]
+fn a_refusal_exits_1_with_its_cause_and_a_hint() {
+    in_both_places(|at| {
+        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        let told = at.refused(&["charge", "create", "acme", "virtual_try_on", "--key", "k"], 1);
+        assert!(told.starts_with("error: "), "{told}");
+        assert!(
+            told.contains("cause: insufficient_credits: ") && told.contains("shortfall 20,000 (0.20 USD)"),
+            "{told}"
+        );
+        assert!(told.contains("hint: add credits"), "{told}");
+        for (args, code) in [
+            (&["balance", "nobody"][..], "workspace_not_found"),
+            (&["workspace", "create", "acme", "--name", "again"], "workspace_exists"),
+            (&["charge", "create", "acme", "teleport", "--key", "k"], "operation_not_found"),
+            (&["charge", "show", "acme", "ch_1"], "charge_not_found"),
+            (&["grant", "void", "acme", "gr_1", "--key", "k"], "grant_not_found"),
+        ] {
+            let told = at.refused(args, 1);
+            assert!(told.contains(&format!("cause: {code}")), "{told}");
+            assert!(told.contains("hint: ") || code == "workspace_exists", "{told}");
+        }
+        for args in [
+            &["charge", "create", "acme", "virtual_try_on", "--quantity", "0", "--key", "k"][..],
+            &["grant", "create", "acme", "--amount", "-5", "--reason", "r", "--key", "k"],
+            &["grant", "create", "acme", "--usd", "1,5", "--reason", "r", "--key", "k"],
+            &["charge", "list", "acme", "--limit", "0"],
+            &["balance", "acme", "--at", "yesterday"],
+        ] {
+            let told = at.refused(args, 2);
+            assert!(told.contains("cause: invalid_"), "{told}");
+        }
+        // With --json the problem document is the data.
+        let output = at.run(&["balance", "nobody", "--json"]);
+        let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((output.status.code(), &problem["code"]), (Some(1), &json!("workspace_not_found")));
+    });
+}
+
+#[test]
+fn a_key_of_chance_is_said_so_that_a_command_can_be_repeated() {
+    in_both_places(|at| {
+        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        let output = at.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r"]);
+        let told = String::from_utf8(output.stderr).expect("text");
+        let key = told.split_whitespace().find(|word| word.starts_with("cli-")).expect("a key");
+        let again = at.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--key", key]);
+        assert_eq!(again.stdout, output.stdout);
+        assert!(said(&again).contains("replayed"), "{}", said(&again));
+        let other = at.refused(&["grant", "create", "acme", "--usd", "2", "--reason", "r", "--key", key], 1);
+        assert!(other.contains("field amount"), "{other}");
+        assert_eq!(at.json(&["balance", "acme"])["available"], 100_000);
+    });
+}
+
+#[test]
+fn prices_are_shown_edited_and_set() {
+    in_both_places(|at| {
+        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        let own = TempDir::new().expect("a temporary directory");
+        let file = own.path().join("prices.json");
+        let shown = at.json(&["prices", "show"]);
+        let edited = shown.to_string().replace("20000", "25000");
+        std::fs::write(&file, edited).expect("a file");
+        let file = file.to_str().expect("a plain path");
+        let set = at.json(&["prices", "set", file]);
+        assert_eq!(set["version"], 2);
+        let price = |book: &Value| {
+            let operations = book["operations"].as_array().expect("operations").clone();
+            operations.iter().find(|line| line["id"] == "virtual_try_on").expect("it is there")["unit_price"]
+                .clone()
+        };
+        assert_eq!(price(&at.json(&["prices", "show"])), 25_000);
+        let versions = at.json(&["prices", "versions"]);
+        assert_eq!(versions["data"].as_array().map(Vec::len), Some(2));
+        std::fs::write(file, r#"{"operations": [{"id": "a", "cost": 1}]}"#).expect("a file");
+        assert!(at.refused(&["prices", "set", file], 2).contains("cost"));
+        std::fs::write(file, "{").expect("a file");
+        assert!(at.refused(&["prices", "set", file], 2).contains("hint: "));
+    });
+}
+
+#[test]
+fn a_long_list_goes_on_at_its_cursor() {
+    in_both_places(|at| {
+        for n in 0..3 {
+            at.text(&["workspace", "create", &format!("w{n}"), "--name", "x"]);
+        }
+        let first = at.run(&["workspace", "list", "--limit", "2"]);
+        let told = String::from_utf8_lossy(&first.stderr).into_owned();
+        let cursor = told.trim_end().rsplit(' ').next().expect("a cursor").to_owned();
+        assert!(told.contains("--cursor "), "{told}");
+        let second = at.text(&["workspace", "list", "--limit", "2", "--cursor", &cursor]);
+        let rows = |text: &str| text.lines().skip(1).count();
+        assert_eq!((rows(&String::from_utf8_lossy(&first.stdout)), rows(&second)), (2, 1));
+    });
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_not_made_by_mistake() {
+    let own = TempDir::new().expect("a temporary directory");
+    let data = own.path().join("nothing");
+    let at = Place::Directory(&data);
+    for args in [&["balance", "acme"][..], &["charge", "create", "acme", "virtual_try_on", "--key", "k"]] {
+        let told = at.refused(args, 3);
+        assert!(told.contains("there is no data directory") && told.contains("--data"), "{told}");
+    }
+    assert!(!data.exists());
+}
+
+#[test]
+fn a_directory_begun_by_a_command_gets_its_key_when_it_is_served() {
+    let own = TempDir::new().expect("a temporary directory");
+    let data = own.path().join("data");
+    Place::Directory(&data).text(&["workspace", "create", "acme", "--name", "Acme"]);
+    let mut command = tollkeeper();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+    let server = Server::spawned(command, &data);
+    let said = server.said();
+    let key = said.split_whitespace().find(|word| word.starts_with("tk_")).expect("a key is shown");
+    crate::harness::Client::new(&server.url, key).get("/v1/workspaces/acme").expect(200);
+}

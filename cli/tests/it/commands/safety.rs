@@ -1,0 +1,144 @@
+//! Audit, backup and restore.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Server, run, said, tollkeeper};
+
+fn audit(data: &Path, json: bool) -> (Option<i32>, String, String) {
+    let mut command = tollkeeper();
+    command.arg("audit").arg("--data").arg(data).args(json.then_some("--json"));
+    let output = command.output().expect("the audit runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn an_audit_beside_a_running_server_sums_up() {
+    let server = Server::fresh();
+    server.workspace("acme", 1_000_000);
+    server.workspace("other", 50_000);
+    let charge = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
+    server.outcome("acme", &charge, json!({"result": "failed", "fault": "system"})).expect(200);
+    server.charge("other", "k", json!({"operation": "smart_pricing", "quantity": 3})).expect(201);
+    let (code, text, told) = audit(&server.data, false);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(text.starts_with("audit        every number agrees with the journal\n"), "{text}");
+    assert!(text.contains("\navailable    1,047,000 (10.47 USD)\n"), "{text}");
+    let (code, json, _) = audit(&server.data, true);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json["ok"], &json["workspaces"]), (Some(0), &json!(true), &json!(2)));
+    assert_eq!(
+        (&json["granted"], &json["charged"], &json["refunded"]),
+        (&json!(1_050_000), &json!(23_000), &json!(20_000))
+    );
+    assert_eq!((&json["available"], &json["available_usd"]), (&json!(1_047_000), &json!("10.47")));
+    assert_eq!(json["disagreement"], Value::Null);
+}
+
+#[test]
+fn an_audit_names_the_first_line_that_disagrees_after_a_byte_was_flipped() {
+    let own = TempDir::new().expect("a temporary directory");
+    let data = own.path().join("data");
+    let mut server = Server::on(&data);
+    server.workspace("acme", 1_000_000);
+    for n in 0..10 {
+        let body =
+            json!({"operation": "support_message", "reference": format!("reference-{n:04}-of-the-tests")});
+        server.charge("acme", &n.to_string(), body).expect(201);
+    }
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(audit(&data, false).0, Some(0));
+    // Line 1 set the prices, 2 opened the workspace, 3 brought the credit, so charge 4 (counted from 0) is line 8.
+    let flipped = flip(&data, b"reference-0004-of-the-tests");
+    assert!(flipped > 0, "the reference stands in the journal");
+    let (code, text, told) = audit(&data, false);
+    assert_eq!(code, Some(1), "{text}{told}");
+    assert!(text.contains("DISAGREES: journal line 8 "), "{text}");
+    assert!(told.contains("cause: journal line 8 ") && told.contains("hint: "), "{told}");
+    let (code, json, _) = audit(&data, true);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json["ok"]), (Some(1), &json!(false)));
+    assert!(json["disagreement"]["what"].as_str().is_some_and(|what| what.contains("line 8")), "{json}");
+    // What does not pass is not restored.
+    let output = run(&[
+        "restore",
+        "--from",
+        data.to_str().expect("plain"),
+        "--to",
+        own.path().join("new").to_str().expect("plain"),
+    ]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+}
+
+/// Flips a bit in the first byte of every place where `text` stands in the files of a directory; how many there were.
+fn flip(data: &Path, text: &[u8]) -> usize {
+    let mut flipped = 0;
+    for path in fs::read_dir(data).expect("a data directory").map(|file| file.expect("a file").path()) {
+        let mut bytes = fs::read(&path).unwrap_or_default();
+        let places: Vec<usize> =
+            (0..bytes.len().saturating_sub(text.len())).filter(|at| bytes[*at..].starts_with(text)).collect();
+        for place in &places {
+            bytes[*place] ^= 1;
+        }
+        if !places.is_empty() {
+            fs::write(&path, bytes).expect("a file");
+        }
+        flipped += places.len();
+    }
+    flipped
+}
+
+#[test]
+fn a_backup_is_taken_while_serving_and_restored() {
+    let own = TempDir::new().expect("a temporary directory");
+    let at = |name: &str| -> PathBuf { own.path().join(name) };
+    let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
+    let (backup, restored) = (at("backup"), at("restored"));
+    let server = Server::fresh();
+    server.workspace("acme", 1_000_000);
+    let before = server.charge("acme", "before", json!({"operation": "virtual_try_on"})).expect(201);
+    let charging = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let (client, charging) = (server.client(), &charging);
+        scope.spawn(move || {
+            for n in 0.. {
+                client.charge("acme", &format!("meanwhile-{n}"), json!({"operation": "support_message"}));
+                if !charging.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let output = run(&["backup", "--data", &text(&server.data), "--to", &text(&backup), "--json"]);
+        charging.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(json["entries"].as_i64().is_some_and(|entries| entries >= 4), "{json}");
+    });
+    let after = server.charge("acme", "after", json!({"operation": "virtual_try_on"})).expect(201).id();
+
+    let output = run(&["restore", "--from", &text(&backup), "--to", &text(&restored)]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).starts_with("restored "), "{}", said(&output));
+    let copy = Server::on(&restored);
+    let again = copy.charge("acme", "before", json!({"operation": "virtual_try_on"})).expect(201);
+    assert!(again.replayed() && again.text == before.text, "keys are part of the backup");
+    copy.get(&format!("/v1/workspaces/acme/charges/{after}")).problem(404, "charge_not_found");
+    let spent = 1_000_000 - copy.available("acme");
+    let kept = copy.all("/v1/workspaces/acme/charges");
+    let charged: i64 = kept.iter().filter_map(|charge| charge["amount"].as_i64()).sum();
+    assert_eq!(spent, charged, "the copy agrees with itself");
+
+    // Nothing is ever overwritten.
+    for args in [
+        ["backup", "--data", &text(&server.data), "--to", &text(&backup)],
+        ["restore", "--from", &text(&backup), "--to", &text(&restored)],
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    }
+    assert_eq!(copy.available("acme"), 1_000_000 - spent);
+}

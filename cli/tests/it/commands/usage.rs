@@ -1,0 +1,186 @@
+//! Help, wrong usage, and ends that are not the program's fault.
+
+use std::process::Stdio;
+
+use crate::harness::{Server, run, said, tollkeeper};
+
+const COMMANDS: [&[&str]; 30] = [
+    &["serve"],
+    &["demo"],
+    &["workspace"],
+    &["workspace", "create"],
+    &["workspace", "list"],
+    &["workspace", "show"],
+    &["workspace", "update"],
+    &["grant"],
+    &["grant", "create"],
+    &["grant", "list"],
+    &["grant", "void"],
+    &["charge"],
+    &["charge", "create"],
+    &["charge", "show"],
+    &["charge", "list"],
+    &["charge", "outcome"],
+    &["charge", "heartbeat"],
+    &["charge", "refund"],
+    &["charge", "quote"],
+    &["balance"],
+    &["entries"],
+    &["prices"],
+    &["prices", "show"],
+    &["prices", "set"],
+    &["prices", "versions"],
+    &["audit"],
+    &["backup"],
+    &["restore"],
+    &["help"],
+    &[],
+];
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in COMMANDS {
+        let output = run(&[command, &["--help"]].concat());
+        let text = said(&output);
+        if command == ["help"] {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {text}");
+        assert!(output.stderr.is_empty(), "{command:?}: help is data");
+        assert!(text.contains("  tollkeeper "), "{command:?} has an example: {text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{command:?} fits a terminal: {text}");
+    }
+    let version = run(&["--version"]);
+    assert!(said(&version).starts_with("tollkeeper 0."), "{}", said(&version));
+}
+
+#[test]
+fn no_subcommand_is_missing_from_the_list_above() {
+    let listed = |args: &[&str]| -> Vec<String> {
+        let text = said(&run(&[args, &["--help"]].concat()));
+        let after = text.split("Commands:\n").nth(1).unwrap_or_default();
+        let lines = after.lines().take_while(|line| line.starts_with("  "));
+        lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+    };
+    for first in listed(&[]) {
+        assert!(COMMANDS.contains(&&[first.as_str()][..]), "{first}");
+        for second in listed(&[&first]).iter().filter(|name| *name != "help" && first != "help") {
+            assert!(COMMANDS.contains(&&[first.as_str(), second.as_str()][..]), "{first} {second}");
+        }
+    }
+}
+
+#[test]
+fn the_help_documents_the_exit_codes() {
+    let text = said(&run(&["--help"]));
+    for line in ["  0  done", "  1  the answer is no", "  2  wrong usage", "  3  not now"] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_2_and_says_so_on_stderr() {
+    for args in [
+        &["fly"][..],
+        &[],
+        &["balance"],
+        &["balance", "acme", "--colour"],
+        &["grant", "create", "acme", "--reason", "r"],
+        &["grant", "create", "acme", "--usd", "1", "--amount", "5", "--reason", "r"],
+        &["grant", "create", "acme", "--amount", "1.5", "--reason", "r"],
+        &["charge", "create", "acme"],
+        &["charge", "create", "acme", "video", "--quantity", "many"],
+        &["charge", "create", "acme", "video", "--metadata", "{"],
+        &["charge", "outcome", "acme", "ch_1", "lost"],
+        &["charge", "outcome", "acme", "ch_1", "failed"],
+        &["workspace", "update", "acme"],
+        &["workspace", "update", "acme", "--suspend", "--resume"],
+        &["balance", "acme", "--server", "http://127.0.0.1:1", "--data", "x"],
+        &["balance", "acme", "--server", "ftp://127.0.0.1:1"],
+        &["balance", "acme", "--server", "http://127.0.0.1:1"],
+        &["prices", "set", "/nonexistent/prices.json"],
+        &["serve", "--listen", "nowhere"],
+        &["serve", "--config", "/nonexistent/tollkeeper.toml"],
+        &["serve", "--database-url", "postgres://localhost/x"],
+        &["backup"],
+        &["restore", "--from", "x"],
+    ] {
+        let output = run(args);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(output.stdout.is_empty(), "{args:?}: no data");
+        assert!(text.contains("error: ") || text.contains("Usage: "), "{args:?}: {text}");
+        assert!(!text.contains("panicked"), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_and_is_named() {
+    for (variable, value) in [
+        ("TOLLKEEPER_LISTEN", "nowhere"),
+        ("TOLLKEEPER_TICK_MS", "soon"),
+        ("TOLLKEEPER_QUEUE", "0"),
+        ("TOLLKEEPER_DATABASE_URL", "postgres://localhost/x"),
+    ] {
+        let output = tollkeeper().arg("serve").env(variable, value).output().expect("the binary runs");
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let setting = variable.trim_start_matches("TOLLKEEPER_").to_lowercase();
+        assert!(text.contains(&setting) && text.contains("hint: "), "{text}");
+    }
+    let own = tempfile::TempDir::new().expect("a temporary directory");
+    let file = own.path().join("tollkeeper.toml");
+    std::fs::write(&file, "tick_ms = 100\nspeed = 11\n").expect("a file");
+    let output = tollkeeper().args(["serve", "--config"]).arg(&file).output().expect("the binary runs");
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("line 2") && text.contains("speed"), "{text}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_not_now() {
+    let mut server = Server::fresh();
+    server.workspace("acme", 0);
+    let url = server.url.clone();
+    server.stop();
+    for args in [&["balance", "acme"][..], &["charge", "create", "acme", "virtual_try_on", "--key", "k"]] {
+        let mut command = tollkeeper();
+        command.args(args).args(["--server", &url]).env("TOLLKEEPER_KEY", crate::harness::KEY);
+        let output = command.output().expect("the binary runs");
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains(&url) && text.contains("hint: "), "{text}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_not_now() {
+    let server = Server::fresh();
+    let own = tempfile::TempDir::new().expect("a temporary directory");
+    let address = server.url.trim_start_matches("http://");
+    let mut command = tollkeeper();
+    command.args(["serve", "--listen", address, "--data"]).arg(own.path().join("data"));
+    let output = command.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains(&format!("cannot listen on {address}")), "{}", said(&output));
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let server = Server::fresh();
+    server.workspace("acme", 1_000_000);
+    let data = server.data.to_str().expect("a plain path");
+    for args in [&["entries", "acme", "--data", data][..], &["charge", "--help"], &["audit", "--data", data]]
+    {
+        let mut child = tollkeeper()
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        assert!(output.stderr.is_empty(), "{args:?}: {}", said(&output));
+    }
+}

@@ -1,0 +1,80 @@
+//! Idempotency: the same key gives the same answer, byte by byte; another request under it is told the field.
+
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+#[test]
+fn a_replay_is_the_first_answer_byte_by_byte_whatever_happened_since() {
+    let server = Server::fresh();
+    server.workspace("acme", 100_000);
+    let body = json!({"operation": "virtual_try_on", "await_outcome": true, "metadata": {"z": 1, "a": 2}});
+    let first = server.charge("acme", "k", body.clone()).expect(201);
+    assert!(!first.replayed());
+    server.charge("acme", "other", json!({"operation": "smart_pricing"})).expect(201);
+    server.outcome("acme", &first.id(), json!({"result": "failed", "fault": "system"})).expect(200);
+    server.send("PATCH", "/v1/workspaces/acme", json!({"suspended": true})).expect(200);
+    let again = server.charge("acme", "k", body).expect(201);
+    assert!(again.replayed());
+    assert_eq!(again.text, first.text);
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+    assert_eq!(server.available("acme"), 99_000);
+    // Spelled differently it is the same request.
+    let spelled = r#" {"metadata": {"a": 2, "z": 1}, "quantity": 1, "await_outcome": true, "operation": "virtual_try_on"} "#;
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+    let again = server.raw("POST", "/v1/workspaces/acme/charges", &headers, spelled).expect("an answer");
+    assert_eq!((again.status, again.text), (201, first.text));
+}
+
+#[test]
+fn another_request_under_the_key_is_told_the_field_that_differs() {
+    let server = Server::fresh();
+    server.workspace("acme", 100_000);
+    let body =
+        json!({"operation": "smart_pricing", "quantity": 2, "worker": "w", "member": "m", "reference": "r"});
+    server.charge("acme", "k", body.clone()).expect(201);
+    let with = |field: &str, value: Value| {
+        let mut other = body.clone();
+        other[field] = value;
+        server.charge("acme", "k", other)
+    };
+    for (field, value) in [
+        ("operation", json!("virtual_try_on")),
+        ("quantity", json!(3)),
+        ("worker", json!("w2")),
+        ("member", json!("m2")),
+        ("await_outcome", json!(true)),
+        ("reference", json!("r2")),
+        ("metadata", json!({"a": 1})),
+    ] {
+        let refused = with(field, value).problem(422, "idempotency_key_reused");
+        assert_eq!(refused.json["field"], field, "{}", refused.text);
+    }
+    let grant = json!({"source": "promotional", "amount": 1, "reason": "r"});
+    let refused =
+        server.post("/v1/workspaces/acme/grants", "k", grant).problem(422, "idempotency_key_reused");
+    assert_eq!(refused.json["field"], "path");
+    assert_eq!(server.available("acme"), 98_000);
+    // A key belongs to its workspace.
+    server.workspace("other", 100_000);
+    server.charge("other", "k", json!({"operation": "virtual_try_on"})).expect(201);
+}
+
+#[test]
+fn refusals_come_in_their_order() {
+    let server = Server::fresh();
+    server.workspace("acme", 500);
+    let charge = |workspace: &str, key: &str, operation: &str, quantity: i64| {
+        server.charge(workspace, key, json!({"operation": operation, "quantity": quantity}))
+    };
+    charge("acme", "paid", "support_message", 1).expect(201);
+    // Unknown workspace, then suspended, operation, quantity, credit; a replay goes before all.
+    charge("nobody", "k", "teleport", 0).problem(404, "workspace_not_found");
+    charge("acme", "k", "teleport", 0).problem(404, "operation_not_found");
+    charge("acme", "k", "smart_pricing", 0).problem(422, "invalid_field");
+    charge("acme", "k", "smart_pricing", 1).problem(402, "insufficient_credits");
+    server.send("PATCH", "/v1/workspaces/acme", json!({"suspended": true})).expect(200);
+    charge("acme", "k", "teleport", 0).problem(403, "workspace_suspended");
+    assert!(charge("acme", "paid", "support_message", 1).expect(201).replayed());
+    charge("acme", "paid", "teleport", 1).problem(422, "idempotency_key_reused");
+}

@@ -1,0 +1,100 @@
+//! What surrounds the data: health, readiness, metrics, the description of the API, the first start.
+
+use crate::harness::{Client, KEY, Server, tollkeeper};
+
+#[test]
+fn health_readiness_and_metrics_need_no_key() {
+    let server = Server::fresh();
+    server.workspace("acme", 1_000_000);
+    server.charge("acme", "k", serde_json::json!({"operation": "support_message"})).expect(201);
+    let stranger = Client::new(&server.url, "wrong");
+    stranger.get("/healthz").expect(200);
+    stranger.get("/readyz").expect(200);
+    let metrics = stranger.get("/metrics").expect(200);
+    assert!(metrics.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    let described = metrics.text.lines().filter(|line| line.starts_with("# HELP ")).count();
+    assert!(described > 0 && metrics.text.contains("# TYPE "), "{}", metrics.text);
+    assert!(!metrics.text.contains(KEY));
+}
+
+#[test]
+fn the_api_describes_itself_and_every_path_of_the_description_answers() {
+    let server = Server::fresh();
+    let stranger = Client::new(&server.url, "wrong");
+    let document = stranger.get("/openapi.json").expect(200).json;
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+    let paths = document["paths"].as_object().expect("paths");
+    for path in [
+        "/v1/workspaces",
+        "/v1/workspaces/{workspace}",
+        "/v1/workspaces/{workspace}/balance",
+        "/v1/workspaces/{workspace}/charges",
+        "/v1/workspaces/{workspace}/charges/{charge}",
+        "/v1/workspaces/{workspace}/charges/{charge}/outcome",
+        "/v1/workspaces/{workspace}/charges/{charge}/heartbeat",
+        "/v1/workspaces/{workspace}/charges/{charge}/refund",
+        "/v1/workspaces/{workspace}/quote",
+        "/v1/workspaces/{workspace}/grants",
+        "/v1/workspaces/{workspace}/grants/{grant}/void",
+        "/v1/workspaces/{workspace}/entries",
+        "/v1/charges/batch",
+        "/v1/price-book",
+        "/v1/price-book/versions",
+    ] {
+        assert!(paths.contains_key(path), "{path} is described");
+    }
+    for (path, methods) in paths {
+        let real = path.replace("{workspace}", "nobody").replace("{charge}", "x").replace("{grant}", "x");
+        let real = real.replace("{file}", "index.html");
+        for method in methods.as_object().into_iter().flatten().map(|(name, _)| name.to_uppercase()) {
+            let reply = server.raw(&method, &real, &[("content-type", "application/json")], "{}");
+            let reply = reply.expect("the server answers");
+            let routed = reply.status != 405 && reply.json["code"] != "not_found";
+            assert!(routed && reply.status < 500, "{method} {real}: {} {}", reply.status, reply.text);
+        }
+    }
+    let docs = stranger.get("/docs").expect(200);
+    assert!(docs.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
+    assert!(!docs.text.contains("https://"), "it needs no outside host");
+}
+
+#[test]
+fn every_call_of_the_api_needs_the_key() {
+    let server = Server::fresh();
+    server.workspace("acme", 1_000);
+    let document = server.get("/openapi.json").expect(200).json;
+    let stranger = Client::new(&server.url, "wrong");
+    for (path, methods) in
+        document["paths"].as_object().expect("paths").iter().filter(|(path, _)| path.starts_with("/v1/"))
+    {
+        let real = path.replace("{workspace}", "acme").replace("{charge}", "x").replace("{grant}", "x");
+        for method in methods.as_object().into_iter().flatten().map(|(name, _)| name.to_uppercase()) {
+            let reply = stranger.raw(&method, &real, &[("content-type", "application/json")], "{}");
+            reply.expect("the server answers").problem(401, "unauthenticated");
+        }
+    }
+}
+
+#[test]
+fn the_first_start_makes_a_key_and_shows_it_once() {
+    let own = tempfile::TempDir::new().expect("a temporary directory");
+    let data = own.path().join("data");
+    let start = || {
+        let mut command = tollkeeper();
+        command.arg("serve").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]);
+        Server::spawned(command, &data)
+    };
+    let mut first = start();
+    let said = first.said();
+    let shown = |said: &str| -> Vec<String> {
+        said.split_whitespace().filter(|word| word.starts_with("tk_")).map(str::to_owned).collect()
+    };
+    let keys = shown(&said);
+    assert_eq!(keys.len(), 1, "{said}");
+    Client::new(&first.url, &keys[0]).get("/v1/workspaces").expect(200);
+    assert_eq!(first.stop().code(), Some(0));
+    let second = start();
+    assert_eq!(shown(&second.said()), keys, "the second start shows no other and not this one again");
+    Client::new(&second.url, &keys[0]).get("/v1/workspaces").expect(200);
+    Client::new(&second.url, KEY).get("/v1/workspaces").problem(401, "unauthenticated");
+}

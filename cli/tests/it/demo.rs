@@ -1,0 +1,97 @@
+//! `tollkeeper demo`: what it prints can be pasted into a shell, and does what it says there.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::harness::{cleaned, said, tollkeeper};
+
+/// A running demo and all that it printed.
+struct Demo {
+    child: Child,
+    tour: String,
+}
+
+impl Demo {
+    fn start(directory: &Path) -> Demo {
+        let mut command = tollkeeper();
+        command.arg("demo").current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the demo starts");
+        let mut tour = String::new();
+        let mut reader = BufReader::new(child.stdout.take().expect("its stdout is piped"));
+        while !tour.contains("/docs\n") {
+            if reader.read_line(&mut tour).expect("lines") == 0 {
+                let mut said = String::new();
+                child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+                panic!("the demo ended: {tour}{said}");
+            }
+        }
+        Demo { child, tour }
+    }
+
+    /// Pastes the whole tour into a shell.
+    fn pasted(&self, directory: &Path) -> String {
+        let mut shell = cleaned(Command::new("bash"));
+        shell.args(["-e", "-u", "-o", "pipefail", "-c", &self.tour]).current_dir(directory);
+        let output = shell.output().expect("bash is there");
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).expect("text")
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The answers in order: status line, whether it is a replay, body.
+fn answers(shown: &str) -> Vec<(u16, bool, serde_json::Value)> {
+    let shown = shown.replace('\r', "");
+    let answer = |text: &str| {
+        let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+        let status = head.split_whitespace().next().and_then(|code| code.parse().ok()).expect("a status");
+        let replayed = head.to_lowercase().contains("idempotent-replayed: true");
+        let body = body.lines().next().unwrap_or_default();
+        (status, replayed, serde_json::from_str(body).unwrap_or_else(|_| panic!("not JSON: {body}")))
+    };
+    shown.split("HTTP/1.1 ").skip(1).map(answer).collect()
+}
+
+#[test]
+fn the_tour_does_what_it_says_and_can_be_taken_again() {
+    let own = TempDir::new().expect("a temporary directory");
+    for start in 0..2 {
+        let demo = Demo::start(own.path());
+        let shown = demo.pasted(own.path());
+        let answers = answers(&shown);
+        let statuses: Vec<_> = answers.iter().map(|(status, _, _)| *status).collect();
+        assert_eq!(statuses, [200, 201, 201, 201, 200, 402, 200, 200], "start {start}: {shown}");
+        let (_, replayed, again) = &answers[2];
+        assert!(replayed, "the repeated charge is a replay");
+        assert_eq!(again, &answers[1].2);
+        assert_eq!(answers[0].2["available_usd"], "10.00");
+        assert_eq!((&answers[1].2["amount"], &answers[3].2["amount"]), (&20_000.into(), &37_000.into()));
+        assert_eq!(answers[4].2["outcome"], "failed_system");
+        assert_eq!(answers[5].2["code"], "insufficient_credits");
+        assert_eq!(answers[7].2["available"], 1_000_000 - 20_000 - 37_000, "the failed one came back");
+        assert!(shown.contains("every number agrees with the journal"), "{shown}");
+        assert!(own.path().join("tollkeeper-demo").is_dir());
+    }
+}
+
+#[test]
+fn what_is_no_command_is_a_comment() {
+    let own = TempDir::new().expect("a temporary directory");
+    let demo = Demo::start(own.path());
+    let mut continued = false;
+    for line in demo.tour.lines() {
+        let command = ["#", "curl ", "export ", "CHARGE=", "'"].iter().any(|start| line.starts_with(start));
+        assert!(line.is_empty() || command || continued, "{line}");
+        continued = line.ends_with('\\');
+    }
+}

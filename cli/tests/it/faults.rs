@@ -1,0 +1,263 @@
+//! Faults around the program: a directory that is held, read-only, damaged or from the future, and a disk that is full.
+//! A clear message or a 503, nothing half-done, service again when there is room.
+//!
+//! Full and read-only disks are mounts in a namespace of the server's own, which needs `unshare`: as root, or where users
+//! may have namespaces. Elsewhere those tests say that they were skipped.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{KEY, Server, cleaned, eventually, run, said, tollkeeper};
+
+const EXIT_NOT_NOW: Option<i32> = Some(3);
+
+fn temporary() -> TempDir {
+    TempDir::new().expect("a temporary directory")
+}
+
+/// Starts a server that must not start, and gives what it said.
+#[track_caller]
+fn refuses_to_serve(data: &Path) -> String {
+    let output = Server::command(data).output().expect("the binary runs");
+    refused(&output)
+}
+
+#[track_caller]
+fn refused(output: &Output) -> String {
+    let text = said(output);
+    assert_eq!(output.status.code(), EXIT_NOT_NOW, "{text}");
+    assert!(output.stdout.is_empty(), "it was never ready: {text}");
+    assert!(text.contains("error: ") && !text.contains("panicked"), "{text}");
+    text
+}
+
+/// A directory with a workspace and some charges, and no process on it.
+fn filled(data: &Path) {
+    let mut server = Server::on(data);
+    server.workspace("acme", 1_000_000);
+    for n in 0..20 {
+        let body = json!({"operation": "support_message", "reference": format!("reference-{n:04}")});
+        server.charge("acme", &n.to_string(), body).expect(201);
+    }
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+/// The SQLite files of a directory.
+fn databases(data: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(data).expect("a data directory").map(|file| file.expect("a file").path());
+    let found: Vec<_> = files
+        .filter(|path| fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")))
+        .collect();
+    assert!(!found.is_empty(), "there is a database in {}", data.display());
+    found
+}
+
+#[test]
+fn a_second_process_on_the_directory_is_told_who_holds_it() {
+    let server = Server::fresh();
+    server.workspace("acme", 1_000);
+    let told = refuses_to_serve(&server.data);
+    assert!(told.contains(&server.pid().to_string()), "{told}");
+    let data = server.data.to_str().expect("a plain path");
+    let output = run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--data", data]);
+    let told = refused(&output);
+    assert!(told.contains(&server.pid().to_string()) && told.contains("--server"), "{told}");
+    // Reading works beside it, and sees what was committed.
+    let output = run(&["balance", "acme", "--json", "--data", data]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let balance: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(balance["available"], 1_000);
+    assert_eq!(server.available("acme"), 1_000);
+}
+
+#[test]
+fn a_directory_of_a_newer_version_is_left_alone() {
+    let own = temporary();
+    let data = own.path().join("data");
+    filled(&data);
+    let kept: Vec<_> = databases(&data)
+        .into_iter()
+        .map(|path| {
+            let mut bytes = fs::read(&path).expect("a file");
+            // The user version of a SQLite file stands here, in the first page.
+            bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
+            fs::write(&path, &bytes).expect("a file");
+            (path, bytes)
+        })
+        .collect();
+    let told = refuses_to_serve(&data);
+    assert!(told.contains("newer") && told.contains("hint: "), "{told}");
+    for (path, bytes) in kept {
+        assert!(fs::read(&path).expect("a file") == bytes, "{} was touched", path.display());
+    }
+}
+
+#[test]
+fn a_damaged_database_is_named_and_not_served() {
+    for damage in ["head", "garbage", "cut"] {
+        let own = temporary();
+        let data = own.path().join("data");
+        filled(&data);
+        for path in databases(&data) {
+            let mut bytes = fs::read(&path).expect("a file");
+            let middle = bytes.len() / 2;
+            match damage {
+                "head" => bytes[..16].fill(b'x'),
+                "garbage" => bytes[100..].fill(0x5a),
+                _ => bytes.truncate(middle + 1),
+            }
+            fs::write(&path, &bytes).expect("a file");
+        }
+        let told = refuses_to_serve(&data);
+        assert!(told.contains("cause: "), "{damage}: {told}");
+        let output = tollkeeper().arg("audit").arg("--data").arg(&data).output().expect("the audit runs");
+        assert!(matches!(output.status.code(), Some(1 | 3)), "{damage}: {}", said(&output));
+        assert!(!said(&output).contains("panicked"), "{damage}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_a_data_directory() {
+    let own = temporary();
+    let file = own.path().join("file");
+    fs::write(&file, "not a directory").expect("a file");
+    for path in [file.as_path(), Path::new("/proc/tollkeeper"), Path::new("/dev/null/data")] {
+        let own_log = temporary();
+        let mut command = Server::command(path);
+        let output = command.current_dir(own_log.path()).output().expect("the binary runs");
+        let told = refused(&output);
+        assert!(told.contains(&path.display().to_string()), "{told}");
+    }
+    assert_eq!(fs::read_to_string(&file).expect("a file"), "not a directory");
+}
+
+/// A command that runs `args` after mounting something, in a mount namespace of its own; `None` where that is not allowed.
+fn mounted(mount: &str, directory: &Path) -> Option<Command> {
+    let root = ["-m", "--propagation", "private"];
+    let user = ["-r", "-m", "--propagation", "private"];
+    let allowed = |options: &[&str]| {
+        let probe =
+            Command::new("unshare").args(options).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+        probe.is_ok_and(|output| output.status.success())
+    };
+    let options: &[&str] = if allowed(&root) {
+        &root
+    } else if allowed(&user) {
+        &user
+    } else {
+        let _ = writeln!(std::io::stderr(), "skipped: no mount namespaces here");
+        return None;
+    };
+    let mut command = cleaned(Command::new("unshare"));
+    command.args(options).args(["sh", "-c", &format!("{mount} && exec \"$@\"")]).arg(directory);
+    command.arg(env!("CARGO_BIN_EXE_tollkeeper")).env("TOLLKEEPER_PLATFORM_KEY", KEY);
+    Some(command)
+}
+
+/// The binary in the namespace of a server that [`mounted`] made.
+fn beside(server: &Server) -> Command {
+    let mut command = cleaned(Command::new("nsenter"));
+    command.args(["--target", &server.pid().to_string(), "--mount"]);
+    let user =
+        |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user")).expect("a process has a user namespace");
+    if user("self") != user(&server.pid().to_string()) {
+        command.args(["--user", "--preserve-credentials"]);
+    }
+    command.arg(env!("CARGO_BIN_EXE_tollkeeper"));
+    command
+}
+
+#[test]
+fn a_read_only_directory_is_refused_with_a_clear_message() {
+    let own = temporary();
+    let data = own.path().join("data");
+    filled(&data);
+    let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\"";
+    let Some(mut command) = mounted(mount, own.path()) else { return };
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+    let told = refused(&command.output().expect("the binary runs"));
+    assert!(told.contains("data directory") && told.contains("cause: "), "{told}");
+    // With the right to write it serves again, and nothing is lost.
+    let server = Server::on(&data);
+    assert_eq!(server.available("acme"), 1_000_000 - 20 * 500);
+}
+
+/// A batch of charges that writes about half a megabyte to the journal.
+fn bulky_batch(round: usize) -> Value {
+    let charge = |n: usize| {
+        json!({
+            "workspace": "acme", "idempotency_key": format!("bulk-{round}-{n}"),
+            "operation": "support_message", "metadata": {"padding": "x".repeat(4_000)},
+        })
+    };
+    json!({"charges": (0..128).map(charge).collect::<Vec<_>>()})
+}
+
+#[test]
+fn a_full_disk_is_a_503_and_nothing_is_lost() {
+    let own = temporary();
+    let Some(mut command) = mounted("mount -t tmpfs -o size=24m tmpfs \"$0\"", own.path()) else { return };
+    let data = own.path().join("data");
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+    let server = Server::spawned(command, &data);
+    server.workspace("acme", 1_000_000_000);
+    let first = server.charge("acme", "first", json!({"operation": "virtual_try_on"})).expect(201);
+
+    // The disk of the server, seen through its process.
+    let disk = PathBuf::from(format!("/proc/{}/root{}", server.pid(), own.path().display()));
+    let ballast = disk.join("ballast");
+    fill(&ballast);
+    let mut paid = vec![(1, first.clone())];
+    let full_at = (0..).find(|round| {
+        let reply = server.send("POST", "/v1/charges/batch", bulky_batch(*round));
+        let full = reply.status == 503;
+        if full {
+            let reply = reply.clone().problem(503, "store_unavailable");
+            assert!(reply.header("retry-after").is_some());
+        } else {
+            paid.push((128, reply.expect(200)));
+        }
+        assert!(*round < 200, "the disk is never full");
+        full
+    });
+    let full_at = full_at.expect("the loop above ends");
+    let spent = |paid: &[(i64, _)]| 20_000 + 500 * paid.iter().skip(1).map(|(n, _)| n).sum::<i64>();
+    assert_eq!(
+        server.available("acme"),
+        1_000_000_000 - spent(&paid),
+        "it can still be read, and nothing is half-done"
+    );
+    server.get("/healthz").expect(200);
+
+    fs::remove_file(&ballast).expect("the ballast goes");
+    let again = eventually("service again when there is room", || {
+        let reply = server.send("POST", "/v1/charges/batch", bulky_batch(full_at));
+        (reply.status != 503).then_some(reply)
+    });
+    paid.push((128, again.expect(200)));
+    assert_eq!(
+        server.available("acme"),
+        1_000_000_000 - spent(&paid),
+        "the batch that met the full disk is charged once"
+    );
+    let replay = server.charge("acme", "first", json!({"operation": "virtual_try_on"})).expect(201);
+    assert!(replay.replayed() && replay.text == first.text);
+    let audit = beside(&server).arg("audit").arg("--data").arg(&data).output().expect("the audit runs");
+    assert_eq!(audit.status.code(), Some(0), "{}", said(&audit));
+}
+
+/// Takes all the room there is.
+fn fill(ballast: &Path) {
+    let mut file = File::create(ballast).expect("a file on the small disk");
+    let mut block = vec![0_u8; 1 << 20];
+    while !block.is_empty() {
+        if file.write_all(&block).is_err() {
+            block.truncate(block.len() / 2);
+        }
+    }
+}

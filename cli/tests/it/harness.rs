@@ -1,0 +1,366 @@
+//! A server of its own for every test, and words to speak to it: workspaces, grants, charges, balances.
+//!
+//! A server is killed when its test ends, and a test fails if its server panicked.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::Agent;
+use ureq::http;
+
+/// The platform key of all servers here.
+pub const KEY: &str = "tk_test_0123456789abcdef0123456789abcdef";
+
+/// How long anything may take before a test gives up; far more than it ever should.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary with a clean environment.
+pub fn tollkeeper() -> Command {
+    cleaned(Command::new(env!("CARGO_BIN_EXE_tollkeeper")))
+}
+
+/// A command that sees nothing of this process's settings.
+pub fn cleaned(mut command: Command) -> Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOLLKEEPER_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs the binary to its end.
+pub fn run(args: &[&str]) -> Output {
+    tollkeeper().args(args).output().expect("the binary runs")
+}
+
+/// Asks again and again until the answer is there.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub url: String,
+    /// Its data directory.
+    pub data: PathBuf,
+    stderr: PathBuf,
+    client: Client,
+    _own: Option<TempDir>,
+}
+
+impl Server {
+    /// In a fresh directory, which goes with it.
+    pub fn fresh() -> Server {
+        let own = TempDir::new().expect("a temporary directory");
+        let mut server = Server::on(&own.path().join("data"));
+        server._own = Some(own);
+        server
+    }
+
+    /// On a data directory.
+    pub fn on(data: &Path) -> Server {
+        Server::spawned(Server::command(data), data)
+    }
+
+    /// The command that serves a data directory on a free port.
+    pub fn command(data: &Path) -> Command {
+        let mut command = tollkeeper();
+        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        command.env("TOLLKEEPER_PLATFORM_KEY", KEY);
+        command
+    }
+
+    /// Started by a command of the test's own.
+    pub fn spawned(mut command: Command, data: &Path) -> Server {
+        let stderr = data.with_extension("stderr");
+        let log = File::options().create(true).append(true).open(&stderr).expect("a file for stderr");
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its stdout is piped")).lines();
+        let Some(Ok(line)) = lines.next() else {
+            let said = std::fs::read_to_string(&stderr).unwrap_or_default();
+            panic!("the server ended before it was ready: {said}");
+        };
+        let url =
+            line.strip_prefix("listening on ").unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
+        let client = Client::new(&url, KEY);
+        Server { child, url, data: data.to_owned(), stderr, client, _own: None }
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A client of its own connections.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url, KEY)
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        let child = &mut self.child;
+        eventually("the server drains", || child.try_wait().expect("its state can be asked"))
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// The exit code of an audit of its directory, and what it said on stdout and stderr.
+    pub fn audit(&self) -> (Option<i32>, String) {
+        let output =
+            tollkeeper().arg("audit").arg("--data").arg(&self.data).output().expect("the audit runs");
+        (output.status.code(), said(&output))
+    }
+}
+
+/// Both outputs of a command.
+pub fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+impl std::ops::Deref for Server {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let said = self.said();
+        if !std::thread::panicking() {
+            assert!(!said.contains("panicked"), "the server panicked: {said}");
+        }
+    }
+}
+
+/// Speaks to a server on connections of its own.
+#[derive(Clone)]
+pub struct Client {
+    agent: Agent,
+    url: String,
+    key: String,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Reply {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether it is a first answer again.
+    pub fn replayed(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
+    }
+
+    /// This reply, which must have this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Reply {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// This reply, which must be a problem with this status and code, and well formed.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Reply {
+        assert_eq!((self.status, self.json["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(self.json["status"], status);
+        for text in ["type", "title", "detail"] {
+            assert!(self.json[text].as_str().is_some_and(|text| !text.is_empty()), "{text}: {}", self.text);
+        }
+        assert_eq!(self.json["retryable"], status >= 500, "{}", self.text);
+        self
+    }
+
+    /// The id in it.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        self.json["id"].as_str().unwrap_or_else(|| panic!("no id: {}", self.text)).to_owned()
+    }
+
+    /// An integer in it.
+    #[track_caller]
+    pub fn int(&self, pointer: &str) -> i64 {
+        let value = self.json.pointer(pointer).and_then(Value::as_i64);
+        value.unwrap_or_else(|| panic!("no integer at {pointer}: {}", self.text))
+    }
+}
+
+impl Client {
+    /// For a server, with a key.
+    pub fn new(url: &str, key: &str) -> Client {
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+        Client { agent: Agent::new_with_config(config.build()), url: url.into(), key: key.into() }
+    }
+
+    /// A request with a body as it is and headers of its own; an error when the connection broke.
+    pub fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Reply, ureq::Error> {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", format!("Bearer {}", self.key));
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.into()).expect("a request of a test is well formed");
+        let mut response = self.agent.run(request)?;
+        let text = response.body_mut().read_to_string()?;
+        Ok(Reply {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        })
+    }
+
+    /// A request with a JSON body, under a key; an error when the connection broke.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: &Value,
+    ) -> Result<Reply, ureq::Error> {
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(key.map(|key| ("idempotency-key", key)));
+        self.raw(method, path, &headers, body.to_string())
+    }
+
+    /// Reads.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Reply {
+        self.raw("GET", path, &[], "").expect("the server answers")
+    }
+
+    /// Writes, without a key.
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.try_send(method, path, None, &body).expect("the server answers")
+    }
+
+    /// Posts under a key.
+    #[track_caller]
+    pub fn post(&self, path: &str, key: &str, body: Value) -> Reply {
+        self.try_send("POST", path, Some(key), &body).expect("the server answers")
+    }
+
+    /// Opens a workspace with so much promotional credit.
+    #[track_caller]
+    pub fn workspace(&self, id: &str, credit: i64) {
+        self.send("POST", "/v1/workspaces", json!({"id": id, "name": id})).expect(201);
+        if credit > 0 {
+            self.grant(id, "first-credit", "promotional", credit);
+        }
+    }
+
+    /// Gives credit; its id.
+    #[track_caller]
+    pub fn grant(&self, workspace: &str, key: &str, source: &str, amount: i64) -> String {
+        let body = json!({"source": source, "amount": amount, "reason": "a test"});
+        self.post(&format!("/v1/workspaces/{workspace}/grants"), key, body).expect(201).id()
+    }
+
+    /// Charges under a key.
+    #[track_caller]
+    pub fn charge(&self, workspace: &str, key: &str, body: Value) -> Reply {
+        self.post(&format!("/v1/workspaces/{workspace}/charges"), key, body)
+    }
+
+    /// A charge as it is now.
+    #[track_caller]
+    pub fn charge_now(&self, workspace: &str, id: &str) -> Reply {
+        self.get(&format!("/v1/workspaces/{workspace}/charges/{id}")).expect(200)
+    }
+
+    /// Reports an outcome.
+    #[track_caller]
+    pub fn outcome(&self, workspace: &str, charge: &str, body: Value) -> Reply {
+        self.send("POST", &format!("/v1/workspaces/{workspace}/charges/{charge}/outcome"), body)
+    }
+
+    /// What a workspace can spend.
+    #[track_caller]
+    pub fn available(&self, workspace: &str) -> i64 {
+        self.get(&format!("/v1/workspaces/{workspace}/balance")).expect(200).int("/available")
+    }
+
+    /// All rows of a list, page by page, newest first.
+    #[track_caller]
+    pub fn all(&self, path: &str) -> Vec<Value> {
+        let (mut rows, mut cursor) = (Vec::new(), None);
+        loop {
+            let next = cursor.map(|cursor: String| format!("&cursor={cursor}")).unwrap_or_default();
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{path}{joint}limit=200{next}")).expect(200);
+            rows.extend(page.json["data"].as_array().expect("a list has data").iter().cloned());
+            match page.json["next_cursor"].as_str() {
+                Some(text) => cursor = Some(text.to_owned()),
+                None => return rows,
+            }
+        }
+    }
+}
+
+/// The names of an object's members, sorted.
+pub fn members(json: &Value) -> Vec<&str> {
+    let mut names: Vec<&str> =
+        json.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The object has exactly these members.
+#[track_caller]
+pub fn assert_members(json: &Value, expected: &str) {
+    let mut expected: Vec<&str> = expected.split_whitespace().collect();
+    expected.sort_unstable();
+    assert_eq!(members(json), expected, "{json}");
+}

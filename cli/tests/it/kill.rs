@@ -1,0 +1,196 @@
+//! kill -9 of the real server under load: what was acknowledged stands exactly once, what was not may be asked again under
+//! the same key, and the journal agrees with itself after every crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{PATIENCE, Server, eventually};
+
+const CLIENTS: usize = 12;
+const ROUNDS: usize = 6;
+const PRICE: i64 = 500;
+const CREDIT: i64 = 1_000_000_000;
+
+/// What the clients know: the keys they sent, and the charge ids they were told for them.
+#[derive(Default)]
+struct Told {
+    sent: BTreeSet<String>,
+    acknowledged: BTreeMap<String, String>,
+}
+
+/// Loads the server with charges from all clients, and kills it after so many answers.
+fn load_and_kill(server: &mut Server, round: usize, answers: usize, told: &mut Told) {
+    let (answered, received) = mpsc::channel();
+    let stop = AtomicBool::new(false);
+    let connections: Vec<_> = (0..CLIENTS).map(|_| server.client()).collect();
+    std::thread::scope(|scope| {
+        for (number, client) in connections.into_iter().enumerate() {
+            let (answered, stop) = (answered.clone(), &stop);
+            scope.spawn(move || {
+                for n in 0.. {
+                    let key = format!("{round}-{number}-{n}");
+                    let body = json!({"operation": "support_message"});
+                    let path = "/v1/workspaces/acme/charges";
+                    let reply = client.try_send("POST", path, Some(&key), &body).ok();
+                    let id = reply.as_ref().map(|reply| reply.clone().expect(201).id());
+                    let broken = id.is_none();
+                    let heard = answered.send((key, id)).is_ok();
+                    if broken || !heard || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(answered);
+        for _ in 0..answers {
+            told.note(received.recv_timeout(PATIENCE).expect("the server answers under load"));
+        }
+        server.kill();
+        stop.store(true, Ordering::Relaxed);
+        for pair in received {
+            told.note(pair);
+        }
+    });
+}
+
+impl Told {
+    fn note(&mut self, (key, id): (String, Option<String>)) {
+        if let Some(id) = id {
+            self.acknowledged.insert(key.clone(), id);
+        }
+        self.sent.insert(key);
+    }
+}
+
+#[test]
+fn what_was_acknowledged_stands_exactly_once_after_every_kill() {
+    let own = TempDir::new().expect("a temporary directory");
+    let data = own.path().join("data");
+    let mut server = Server::on(&data);
+    server.workspace("acme", CREDIT);
+    let mut told = Told::default();
+    for round in 0..ROUNDS {
+        load_and_kill(&mut server, round, 100 + 150 * round, &mut told);
+        let (code, said) = server.audit();
+        assert_eq!(code, Some(0), "after kill {round}: {said}");
+        server = Server::on(&data);
+
+        // The same requests under the same keys: those that were acknowledged replay with the id that was told.
+        for key in &told.sent {
+            let reply = server.charge("acme", key, json!({"operation": "support_message"})).expect(201);
+            match told.acknowledged.get(key) {
+                Some(id) => assert!(reply.replayed() && reply.id() == *id, "{key} was {id}: {}", reply.text),
+                None => drop(told.acknowledged.insert(key.clone(), reply.id())),
+            }
+        }
+        let charges = told.acknowledged.len();
+        let distinct: BTreeSet<_> = told.acknowledged.values().collect();
+        assert_eq!(distinct.len(), charges, "no two keys share a charge");
+        let spent = PRICE * i64::try_from(charges).expect("a small number");
+        assert_eq!(server.available("acme"), CREDIT - spent, "each charge stands exactly once");
+    }
+    let kept: BTreeSet<String> = server
+        .all("/v1/workspaces/acme/charges")
+        .iter()
+        .map(|charge| charge["id"].as_str().expect("a charge has an id").to_owned())
+        .collect();
+    assert_eq!(kept, told.acknowledged.into_values().collect(), "what is kept is what was told");
+}
+
+#[test]
+fn a_key_is_answered_again_after_a_restart_byte_by_byte() {
+    let own = TempDir::new().expect("a temporary directory");
+    let data = own.path().join("data");
+    let mut server = Server::on(&data);
+    server.workspace("acme", 100_000);
+    let body = json!({"operation": "smart_pricing", "quantity": 3, "reference": "r", "metadata": {"b": 1, "a": [2]}});
+    let first = server.charge("acme", "k", body.clone()).expect(201);
+    assert_eq!(server.stop().code(), Some(0));
+    for kill in [true, false] {
+        let mut server = Server::on(&data);
+        let again = server.charge("acme", "k", body.clone()).expect(201);
+        assert!(again.replayed());
+        assert_eq!(again.text, first.text);
+        assert_eq!(server.available("acme"), 97_000);
+        if kill {
+            server.kill();
+        }
+    }
+}
+
+#[test]
+fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
+    let own = TempDir::new().expect("a temporary directory");
+    let data = own.path().join("data");
+    let mut server = Server::on(&data);
+    server.workspace("acme", 50_000);
+    let awaited = |seconds: u32| json!({"operation": "virtual_try_on", "await_outcome": true, "timeout_seconds": seconds});
+    let short = server.charge("acme", "short", awaited(1)).expect(201).id();
+    let long = server.charge("acme", "long", awaited(3_600)).expect(201).id();
+    assert_eq!(server.available("acme"), 10_000);
+    server.kill();
+
+    let server = Server::on(&data);
+    let refunded = eventually("the deadline refunds", || {
+        let charge = server.charge_now("acme", &short);
+        (charge.json["status"] != "pending").then_some(charge)
+    });
+    assert_eq!(
+        (refunded.json["status"].as_str(), refunded.json["outcome"].as_str()),
+        (Some("refunded"), Some("timed_out"))
+    );
+    assert_eq!(refunded.int("/refunded_amount"), 20_000);
+    assert_eq!(server.charge_now("acme", &long).json["status"], "pending", "its time has not come");
+    assert_eq!(server.available("acme"), 30_000);
+    // Too late: the caller is told what stands, and nothing moves.
+    let late = server.outcome("acme", &short, json!({"result": "succeeded"}));
+    late.problem(409, "charge_already_refunded");
+    assert_eq!(server.available("acme"), 30_000);
+}
+
+#[test]
+fn sigterm_answers_what_was_accepted_and_exits_0() {
+    let mut server = Server::fresh();
+    server.workspace("acme", CREDIT);
+    let mut told = Told::default();
+    let (answered, received) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (answered, client) = (answered.clone(), server.client());
+            scope.spawn(move || {
+                for n in 0.. {
+                    let (key, body) = (format!("{number}-{n}"), json!({"operation": "support_message"}));
+                    let path = "/v1/workspaces/acme/charges";
+                    let Ok(reply) = client.try_send("POST", path, Some(&key), &body) else { return };
+                    // While it drains it may shed with a 503; it never answers anything else.
+                    assert!(matches!(reply.status, 201 | 503), "{}", reply.text);
+                    if reply.status == 503 || answered.send((key, Some(reply.id()))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(answered);
+        for _ in 0..300 {
+            told.note(received.recv_timeout(PATIENCE).expect("the server answers under load"));
+        }
+        assert_eq!(server.stop().code(), Some(0));
+        while let Ok(pair) = received.recv_timeout(Duration::from_secs(5)) {
+            told.note(pair);
+        }
+    });
+    let again = Server::on(&server.data);
+    let kept = again.all("/v1/workspaces/acme/charges");
+    let ids: BTreeSet<_> = kept.iter().filter_map(|charge| charge["id"].as_str()).collect();
+    assert!(
+        told.acknowledged.values().all(|id| ids.contains(id.as_str())),
+        "an acknowledged charge is missing"
+    );
+    let spent = PRICE * i64::try_from(kept.len()).expect("a small number");
+    assert_eq!(again.available("acme"), CREDIT - spent);
+}

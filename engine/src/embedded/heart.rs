@@ -361,6 +361,9 @@ impl Mind {
             slot.account.link(digest(&self.tail.bytes[canonical..]));
             self.index_entry(&entry, envelope, fingerprint.take());
             self.absorb(&entry, envelope);
+            if no == 0 {
+                Arc::make_mut(&mut self.platform).apply(&entry);
+            }
             if answer.is_none() || about_charge {
                 answer = Some(entry);
             }
@@ -398,9 +401,6 @@ impl Mind {
         match &entry.body {
             Body::Granted { grant, .. } => slot.unkept.lots.push((seq, grant.clone())),
             Body::ChargeOpened(opening) if opening.deadline.is_none() => {}
-            Body::PricesSet(_) | Body::PlatformKeySet { .. } => {
-                Arc::make_mut(&mut self.platform).apply(entry)
-            }
             body => {
                 if let Some(standing) = body.standing() {
                     let opened = if opened == 0 { seq } else { opened };

@@ -144,6 +144,8 @@ pub struct ChargeFilter {
 pub struct Figures {
     /// Entries in the journal.
     pub entries: u64,
+    /// Bytes appended to the journal since the start.
+    pub journal_bytes: u64,
     /// Database transactions committed since the start.
     pub commits: u64,
     /// Commands run since the start.

@@ -39,5 +39,5 @@ mod tests;
 pub use app::{App, Clock, Error, prepare};
 pub use log::start_log;
 pub use router::router;
-pub use serve::serve;
+pub use serve::{answer, serve};
 pub use settings::{Settings, SettingsError};

@@ -114,6 +114,7 @@ impl Metrics {
 fn write_figures(text: &mut String, figures: Figures) -> std::fmt::Result {
     let Figures {
         entries,
+        journal_bytes,
         commits,
         commands,
         queued,
@@ -124,6 +125,7 @@ fn write_figures(text: &mut String, figures: Figures) -> std::fmt::Result {
     } = figures;
     for (name, kind, help, value) in [
         ("tollkeeper_journal_entries", "gauge", "Entries in the journal.", entries),
+        ("tollkeeper_journal_bytes_total", "counter", "Bytes appended since the start.", journal_bytes),
         ("tollkeeper_commits_total", "counter", "Database transactions since the start.", commits),
         ("tollkeeper_commands_total", "counter", "Commands run since the start.", commands),
         ("tollkeeper_queued_requests", "gauge", "Requests waiting in the queue.", queued),

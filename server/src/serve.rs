@@ -41,7 +41,7 @@ pub async fn serve(
     let connections = GracefulShutdown::new();
     {
         let ticking = timers::run(&app);
-        let accepting = accept(&app, listener, &connections);
+        let accepting = accept(router(Arc::clone(&app)), listener, &connections);
         tokio::select! {
             () = shutdown => {}
             () = ticking => {}
@@ -56,8 +56,13 @@ pub async fn serve(
     Ok(())
 }
 
-async fn accept(app: &Arc<App>, listener: TcpListener, connections: &GracefulShutdown) {
-    let service = router(Arc::clone(app)).map_request(|request: Request<Incoming>| request.map(Body::new));
+/// Answers with any router on the very connections that [`serve`] uses, until it is dropped: what a benchmark compares.
+pub async fn answer(router: axum::Router, listener: TcpListener) {
+    accept(router, listener, &GracefulShutdown::new()).await;
+}
+
+async fn accept(router: axum::Router, listener: TcpListener, connections: &GracefulShutdown) {
+    let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).pipeline_flush(true);
     loop {

@@ -82,6 +82,7 @@ pub struct Heart {
     pub(super) mind: Option<Mind>,
     /// What made the last reading anew necessary, until it succeeds.
     pub(super) trouble: Option<Error>,
+    pub(super) journal_bytes: u64,
     pub(super) commits: u64,
     pub(super) commands: u64,
 }
@@ -151,8 +152,9 @@ impl Heart {
         let mind = self.mind.as_mut().expect("wake has read it");
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mind.run(batch, &mut at)));
         let result = match run {
-            Ok(Ok((answers, wrote))) => {
-                self.commits += u64::from(wrote);
+            Ok(Ok((answers, bytes))) => {
+                self.journal_bytes += bytes;
+                self.commits += u64::from(bytes > 0);
                 self.commands += commands;
                 return Ok(answers);
             }
@@ -202,11 +204,7 @@ impl Mind {
         }
     }
 
-    fn run(
-        &mut self,
-        batch: Vec<(Submission, Timestamp)>,
-        at: &mut usize,
-    ) -> Result<(Vec<Ran>, bool), Error> {
+    fn run(&mut self, batch: Vec<(Submission, Timestamp)>, at: &mut usize) -> Result<(Vec<Ran>, u64), Error> {
         self.tail.clear();
         self.tail_from = self.next;
         let loaded = self.load(&batch)?;
@@ -215,14 +213,14 @@ impl Mind {
             *at = answers.len();
             answers.push(self.run_one(submission, loaded, now)?);
         }
-        let wrote = self.tail.len() > 0;
-        if wrote {
+        let bytes = self.tail.bytes.len() as u64;
+        if bytes > 0 {
             self.journal.append(self.tail_from, &self.tail)?;
-            self.keeping.appended += self.tail.bytes.len() as u64;
+            self.keeping.appended += bytes;
             self.tail.clear();
             self.tail_from = self.next;
         }
-        Ok((answers, wrote))
+        Ok((answers, bytes))
     }
 
     /// Finds the workspaces and asks the key index for the whole batch at once, so that memory is waited for together.

@@ -84,7 +84,17 @@ impl Heart {
 
     fn asleep(directory: &Path, options: HeartOptions, nudge: NudgeMaker) -> Heart {
         let directory = directory.to_path_buf();
-        Heart { directory, options, lock: None, nudge, mind: None, trouble: None, commits: 0, commands: 0 }
+        Heart {
+            directory,
+            options,
+            lock: None,
+            nudge,
+            mind: None,
+            trouble: None,
+            journal_bytes: 0,
+            commits: 0,
+            commands: 0,
+        }
     }
 
     /// Reads everything anew if a failure made that necessary.

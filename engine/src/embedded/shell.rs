@@ -54,6 +54,7 @@ impl NudgeMaker {
 pub(super) struct Published {
     platform: RwLock<Arc<Platform>>,
     entries: AtomicU64,
+    journal_bytes: AtomicU64,
     commits: AtomicU64,
     commands: AtomicU64,
     accounts: AtomicU64,
@@ -65,6 +66,7 @@ pub(super) struct Published {
 impl Published {
     /// Shows everyone what is committed.
     pub(super) fn publish(&self, heart: &Heart) {
+        self.journal_bytes.store(heart.journal_bytes, Relaxed);
         self.commits.store(heart.commits, Relaxed);
         self.commands.store(heart.commands, Relaxed);
         self.writable.store(heart.lock.is_some() && heart.trouble.is_none(), Relaxed);
@@ -183,6 +185,7 @@ impl ToHeart {
         let published = &*self.published;
         Figures {
             entries: published.entries.load(Relaxed),
+            journal_bytes: published.journal_bytes.load(Relaxed),
             commits: published.commits.load(Relaxed),
             commands: published.commands.load(Relaxed),
             queued: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,

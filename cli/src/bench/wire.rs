@@ -1,0 +1,77 @@
+//! The client's side of a benchmark over HTTP: one keep-alive connection, requests written and answers read by hand, so
+//! that the machine is busy with the server and not with its client. Not a client for anything else.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::failed;
+use crate::failure::Failure;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    read: Vec<u8>,
+    write: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    pub status: u16,
+    pub body: &'a [u8],
+}
+
+impl Wire {
+    pub async fn connect(address: std::net::SocketAddr) -> Result<Wire, Failure> {
+        let stream = TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
+        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+        Ok(Wire { stream, read: Vec::with_capacity(4_096), write: Vec::with_capacity(4_096) })
+    }
+
+    /// Sends a request and waits for its answer. `head`: the request line and the headers that are not about the body.
+    pub async fn ask(&mut self, head: &str, body: &[u8]) -> Result<Answer<'_>, Failure> {
+        self.write.clear();
+        self.write.extend_from_slice(head.as_bytes());
+        self.write.extend_from_slice(b"host: bench\r\ncontent-type: application/json\r\ncontent-length: ");
+        self.write.extend_from_slice(body.len().to_string().as_bytes());
+        self.write.extend_from_slice(b"\r\n\r\n");
+        self.write.extend_from_slice(body);
+        self.stream.write_all(&self.write).await.map_err(|error| failed(error.to_string()))?;
+        self.read.clear();
+        let mut head_end = None;
+        loop {
+            let read =
+                self.stream.read_buf(&mut self.read).await.map_err(|error| failed(error.to_string()))?;
+            if read == 0 {
+                return Err(failed("the server closed the connection"));
+            }
+            if head_end.is_none() {
+                head_end = find(&self.read, b"\r\n\r\n").map(|at| at + 4);
+            }
+            if let Some(from) = head_end {
+                let length = content_length(&self.read[..from])?;
+                if self.read.len() >= from + length {
+                    let status = status(&self.read)?;
+                    return Ok(Answer { status, body: &self.read[from..from + length] });
+                }
+            }
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+fn content_length(head: &[u8]) -> Result<usize, Failure> {
+    let missing = || failed("the server's answer has no content-length");
+    let at = find(head, b"content-length: ").ok_or_else(missing)? + 16;
+    let digits = head[at..].iter().take_while(|byte| byte.is_ascii_digit());
+    Ok(digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0')))
+}
+
+fn status(head: &[u8]) -> Result<u16, Failure> {
+    let digits = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| failed("the server's answer is not HTTP"))
+}

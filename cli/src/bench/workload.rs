@@ -1,0 +1,161 @@
+//! Who charges what in a benchmark: the five reference operations over many workspaces, by seed, with keys that grow or
+//! random ones. Each workspace has credit enough, two workers and three members.
+
+use tollkeeper_ledger::{
+    Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, MemberId, Micros, OperationId,
+    OperationPrice, Source, Submission, WorkerId, WorkspaceChanges, WorkspaceId,
+};
+
+/// The reference price list (P2).
+const OPERATIONS: [(&str, i64); 5] = [
+    ("virtual_try_on", 20_000),
+    ("product_listing", 5_000),
+    ("background_removal", 2_000),
+    ("support_message", 500),
+    ("smart_pricing", 1_000),
+];
+
+/// Enough for any run: a million dollars a workspace.
+const CREDIT: Micros = Micros::new(100_000_000_000);
+
+/// What idempotency keys look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Keys {
+    /// Each greater than the one before, as from a counter
+    Ordered,
+    /// 128 random bits
+    Random,
+}
+
+impl Keys {
+    pub fn name(self) -> &'static str {
+        match self {
+            Keys::Ordered => "ordered",
+            Keys::Random => "random",
+        }
+    }
+}
+
+/// A source of charges.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    pub workspaces: u64,
+    keys: Keys,
+    state: u64,
+    /// How many entries there were before: keys of another run must not come again.
+    epoch: u64,
+    count: u64,
+}
+
+/// A charge as it is asked for, before it takes the form of a command or of JSON.
+#[derive(Debug)]
+pub struct Asked {
+    pub workspace: u64,
+    pub operation: &'static str,
+    pub worker: &'static str,
+    pub member: &'static str,
+    pub key: String,
+}
+
+impl Workload {
+    pub fn new(workspaces: u64, keys: Keys, seed: u64, epoch: u64) -> Workload {
+        Workload { workspaces, keys, state: seed ^ epoch.rotate_left(17), epoch, count: 0 }
+    }
+
+    /// SplitMix64: small, and good enough to spread load.
+    fn random(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A source of its own for one of many callers.
+    pub fn split(&mut self, caller: u64) -> Workload {
+        let state = self.random();
+        Workload { state, epoch: self.epoch ^ ((caller + 1) << 40), count: self.count, ..self.clone() }
+    }
+
+    /// The next charge.
+    pub fn next(&mut self) -> Asked {
+        let random = self.random();
+        self.count += 1;
+        let key = match self.keys {
+            Keys::Ordered => format!("{:016x}-{:016x}", self.epoch, self.count),
+            Keys::Random => format!("{:016x}-{:016x}", self.random(), self.random()),
+        };
+        Asked {
+            workspace: random % self.workspaces,
+            operation: OPERATIONS[(random >> 40) as usize % OPERATIONS.len()].0,
+            worker: ["worker-a", "worker-b"][(random >> 50) as usize % 2],
+            member: ["ada", "grace", "edsger"][(random >> 55) as usize % 3],
+            key,
+        }
+    }
+
+    /// The next so many, as commands.
+    pub fn submissions(&mut self, count: u64) -> Vec<Submission> {
+        (0..count).map(|_| self.next().submission()).collect()
+    }
+
+    /// What sets the price book.
+    pub fn prices() -> Submission {
+        let operations = OPERATIONS.iter().map(|(id, price)| OperationPrice {
+            id: known(OperationId::new(*id)),
+            unit_price: Micros::new(*price),
+            timeout_seconds: None,
+        });
+        let command = Command::SetPrices { operations: operations.collect(), effective_at: None };
+        Submission { workspace: WorkspaceId::platform(), key: None, actor: Actor::Platform, command }
+    }
+
+    /// What opens a workspace and gives it credit.
+    pub fn opening(&self, workspace: u64) -> [Submission; 2] {
+        let id = workspace_id(workspace);
+        let changes = WorkspaceChanges { name: Some(id.as_str().into()), ..WorkspaceChanges::default() };
+        let grant = GrantRequest {
+            source: Source::Promotional,
+            amount: CREDIT,
+            reason: Some("benchmark".into()),
+            origin: None,
+            paid_cents: 0,
+        };
+        let key = Some(known(IdempotencyKey::new("opening")));
+        let submission =
+            |key, command| Submission { workspace: id.clone(), key, actor: Actor::Platform, command };
+        [submission(None, Command::CreateWorkspace(changes)), submission(key, Command::Grant(grant))]
+    }
+}
+
+impl Asked {
+    /// As a command.
+    pub fn submission(self) -> Submission {
+        let request = ChargeRequest {
+            operation: known(OperationId::new(self.operation)),
+            quantity: 1,
+            worker: Some(known(WorkerId::new(self.worker))),
+            member: Some(known(MemberId::new(self.member))),
+            api_key: None,
+            await_outcome: false,
+            timeout_seconds: None,
+            reference: None,
+            metadata: None,
+        };
+        Submission {
+            workspace: workspace_id(self.workspace),
+            key: Some(known(IdempotencyKey::new(self.key))),
+            actor: Actor::Platform,
+            command: Command::Charge(request),
+        }
+    }
+}
+
+fn workspace_id(number: u64) -> WorkspaceId {
+    known(WorkspaceId::new(format!("bench-{number}")))
+}
+
+/// Names of the benchmark's own making keep to the rules.
+fn known<T, E: std::fmt::Debug>(name: Result<T, E>) -> T {
+    name.expect("the benchmark's names are well-formed")
+}

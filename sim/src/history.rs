@@ -114,7 +114,11 @@ impl History {
         }
     }
 
-    fn same<T: PartialEq + fmt::Debug>(&self, what: &str, engine: T, model: T) -> Result<(), Difference> {
+    /// Compares one thing by hand.
+    ///
+    /// # Errors
+    /// The [`Difference`].
+    pub fn same<T: PartialEq + fmt::Debug>(&self, what: &str, engine: T, model: T) -> Result<(), Difference> {
         if engine == model { Ok(()) } else { Err(self.difference(what, &engine, &model)) }
     }
 

@@ -8,15 +8,18 @@
 //! model      what has to be answered
 //! history    an engine beside the model, step by step and at the end
 //! memory     the smallest engine: the ledger and vectors
+//! embedded   the embedded engine, restarted in between
 //! ```
 //! Everything here is driven by a seed; nothing asks a clock or the system for chance. Not here: the server over HTTP and
 //! processes that are killed, which are tested where they are started.
 
 pub mod disk;
+pub mod embedded;
 pub mod history;
 pub mod memory;
 pub mod model;
 pub mod patience;
 pub mod random;
+pub mod scratch;
 pub mod step;
 pub mod workload;

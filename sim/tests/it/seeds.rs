@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use tollkeeper_sim::embedded;
 use tollkeeper_sim::history;
 use tollkeeper_sim::memory::Memory;
+use tollkeeper_sim::scratch::Scratch;
 
 /// Steps of one run: long enough for a month of clock, short enough for the model, which reads everything each time.
 const STEPS: usize = 300;
@@ -64,4 +66,14 @@ fn the_ledger_agrees_with_the_model() {
     assert_eq!(answers.keys().copied().collect::<Vec<_>>(), ANSWERS, "{answers:?}");
     assert_eq!(kinds.len(), 14, "{kinds:?}");
     println!("{answers:?}\n{kinds:?}");
+}
+
+#[test]
+fn the_embedded_engine_agrees_with_the_model() {
+    for seed in seeds(15) {
+        let scratch = Scratch::new();
+        if let Err(difference) = embedded::run(scratch.path(), seed, STEPS) {
+            panic!("{difference}");
+        }
+    }
 }

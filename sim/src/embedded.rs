@@ -1,0 +1,86 @@
+//! The embedded engine beside the model, tended, restarted and read as it goes.
+//!
+//! Its heart is driven step by step with options so small that everything happens often: rounds of keeping, runs of the
+//! key index and their merges, accounts let go and loaded again. Between batches the seed may keep everything, or drop
+//! the heart and open it anew. At the end the public engine opens the directory, everything it keeps is compared, and an
+//! audit has to find nothing. Not here: crashes (`crash`).
+
+use std::path::Path;
+
+use tollkeeper_engine::embedded::{Embedded, Heart, HeartOptions, audit};
+use tollkeeper_engine::{Engine, Options};
+use tollkeeper_ledger::Timestamp;
+
+use crate::history::{Difference, History, gather};
+use crate::patience::wait;
+use crate::random::Random;
+use crate::workload::Workload;
+
+/// Options so small that a few hundred entries walk every path.
+#[must_use]
+pub fn small(random: &mut Random, vfs: Option<&str>) -> HeartOptions {
+    HeartOptions {
+        vfs: vfs.map(str::to_owned),
+        directory_id: Some([7; 16]),
+        round_entries: *random.pick(&[1, 20, 100]),
+        slice_accounts: *random.pick(&[1, 3]),
+        run_pairs: *random.pick(&[8, 32, 100]),
+        accounts_in_memory: *random.pick(&[1, 2, 100]),
+        wal_bytes: *random.pick(&[1, 4_000, 40_000]),
+        ..HeartOptions::default()
+    }
+}
+
+/// Drives a heart in `directory` through so many steps of a seed beside the model.
+///
+/// # Errors
+/// The first [`Difference`].
+pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<History, Difference> {
+    let mut random = Random::new(!seed);
+    let options = small(&mut random, None);
+    let open = || Heart::open(directory, options.clone()).expect("a directory of its own opens");
+    let mut heart = open();
+    let mut history = History::new(seed);
+    let mut workload = Workload::new(seed);
+    let mut now = Timestamp::ZERO;
+    while history.steps() < steps {
+        let batch = gather(&mut history, &mut workload, 1 + random.index(20));
+        now = batch[0].0.now;
+        let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
+        let answers = heart.run_batch(submissions, now).expect("a healthy disk");
+        for ((step, _), ran) in batch.iter().zip(answers) {
+            history.compare(step, ran)?;
+        }
+        match random.below(100) {
+            0..60 => heart.tend().expect("a healthy disk"),
+            60..65 => heart.keep_all().expect("a healthy disk"),
+            65..70 => {
+                // One process holds a directory at a time, so the old heart goes first.
+                drop(heart);
+                heart = open();
+            }
+            _ => {}
+        }
+    }
+    drop(heart);
+    compare_kept(directory, &mut history, now)?;
+    Ok(history)
+}
+
+/// Opens a directory with the public engine, compares everything it keeps, closes it, and audits.
+///
+/// # Errors
+/// The first [`Difference`].
+pub fn compare_kept(directory: &Path, history: &mut History, now: Timestamp) -> Result<(), Difference> {
+    let engine = Embedded::open(directory, Options::default()).expect("a directory of its own opens");
+    history.compare_all(&engine, now)?;
+    wait(engine.close()).expect("a healthy disk");
+    drop(engine);
+    let report = audit(directory).expect("a healthy disk");
+    let entries = history.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>()
+        + history.model.prices.len()
+        + history.model.platform_keys;
+    history.same("the audit", report.disagreement.map(|found| found.what), None)?;
+    history.same("the number of entries", report.entries, entries as u64)?;
+    history.same("the number of workspaces", report.workspaces, history.model.pools.len() as u64)
+}

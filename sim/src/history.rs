@@ -79,6 +79,18 @@ impl History {
         self.steps
     }
 
+    /// The run.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How many answers were the first one again.
+    #[must_use]
+    pub fn replays(&self) -> u64 {
+        self.answers.get("replay").copied().unwrap_or_default()
+    }
+
     /// Lets the model answer, and compares.
     ///
     /// # Errors
@@ -98,7 +110,8 @@ impl History {
         Err(Difference { asked: Some(asked), ..self.difference("the answer", &ran, &expected) })
     }
 
-    fn difference(
+    /// Where they part, as of now.
+    pub fn difference(
         &self,
         what: impl Into<String>,
         engine: &impl fmt::Debug,

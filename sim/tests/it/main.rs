@@ -1,4 +1,5 @@
 //! The simulator's tests, one binary: seeds beside the model, and that a seed is all there is to a run.
 
+mod crash;
 mod determinism;
 mod seeds;

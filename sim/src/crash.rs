@@ -1,0 +1,339 @@
+//! Power that fails, and disks that do: the embedded engine on a disk that remembers.
+//!
+//! [`crashes`] runs a seed once and notes, after every acknowledged batch, how many operations the disk had seen. Then it
+//! lets the power fail behind an operation, opens what the disk may hold in one of the ways of [`Survivors`], and asks:
+//! is everything acknowledged before there, exactly once, and at most the one batch that was under way besides, whole or
+//! not at all? Does the audit pass? Is every request of the last batches answered again as it was, and does service go on
+//! as the model says? [`faults`] lets writes and syncs be refused instead: nothing but a clear "not now" may come of it,
+//! and what was in doubt is settled by asking again under the same keys.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tollkeeper_engine::embedded::{Heart, HeartOptions, audit};
+use tollkeeper_engine::{Error, Ran};
+use tollkeeper_ledger::{Command, Submission, Timestamp};
+
+use crate::disk::{Disk, Fault, Survivors};
+use crate::embedded::{compare_kept, small};
+use crate::history::{Difference, History, gather};
+use crate::random::Random;
+use crate::scratch::Scratch;
+use crate::step::Step;
+use crate::workload::Workload;
+
+/// What was doubted in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubts {
+    /// Operations of the disk.
+    pub operations: usize,
+    /// Crashes that were recovered from.
+    pub crashes: u64,
+    /// Batches under way at a crash or a fault that turned out to have happened.
+    pub happened: u64,
+    /// Batches under way at a crash or a fault that turned out not to have happened.
+    pub vanished: u64,
+    /// Requests that were sent again and answered as before.
+    pub replays: u64,
+    /// Writes and syncs that were refused.
+    pub refused: u64,
+}
+
+/// What was acknowledged when the disk had seen so many operations.
+struct Moment {
+    /// The operations before the batch was given.
+    began: usize,
+    /// The operations when it was answered.
+    operations: usize,
+    batch: Vec<(Step, Submission)>,
+    history: History,
+    workload: Workload,
+    now: Timestamp,
+}
+
+/// How densely a run is crashed.
+#[derive(Clone, Copy, Debug)]
+pub enum Density {
+    /// Behind every operation, in every way.
+    Everywhere,
+    /// At so many operations, each in a way drawn at random.
+    Sampled(usize),
+}
+
+fn disk() -> Disk {
+    static DISKS: AtomicU64 = AtomicU64::new(0);
+    Disk::new(&format!("crash-{}", DISKS.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// Runs so many steps of a seed on a disk that remembers, and crashes it.
+///
+/// # Errors
+/// The first [`Difference`]: something acknowledged that is lost or there twice, an audit that does not pass, an answer
+/// that is another one than before.
+pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<Doubts, Difference> {
+    let mut random = Random::new(seed.rotate_left(32));
+    let (disk, live) = (disk(), Scratch::new());
+    let options = small(&mut random, Some(disk.name()));
+    let moments = record(&disk, &live, seed, steps, (&options, &mut random))?;
+    let operations = disk.op_count();
+    let mut doubts = Doubts { operations, ..Doubts::default() };
+    let mut crash = |index: usize, survivors: Survivors, random: &mut Random| {
+        let image = disk.crash_with(index, survivors, random);
+        let scratch = Scratch::new();
+        image.write_to(&scratch.path().join("data")).expect("a temporary directory takes an image");
+        let recovered = recover(&scratch, index, &moments, (&options, random), &mut doubts);
+        recovered.map_err(|mut difference| {
+            difference.what = format!("{} (crash behind operation {index}, {survivors:?})", difference.what);
+            difference
+        })
+    };
+    match density {
+        Density::Everywhere => {
+            for index in 0..=operations {
+                for survivors in Survivors::EACH {
+                    crash(index, survivors, &mut random)?;
+                }
+            }
+        }
+        Density::Sampled(count) => {
+            let mut indices: Vec<usize> = (0..count).map(|_| random.index(operations + 1)).collect();
+            indices.sort_unstable();
+            for index in indices {
+                let survivors = *random.pick(&Survivors::EACH);
+                crash(index, survivors, &mut random)?;
+            }
+        }
+    }
+    Ok(doubts)
+}
+
+/// The run that is crashed later.
+fn record(
+    disk: &Disk,
+    live: &Scratch,
+    seed: u64,
+    steps: usize,
+    (options, random): (&HeartOptions, &mut Random),
+) -> Result<Vec<Moment>, Difference> {
+    let open = || Heart::open(live.path(), options.clone()).expect("a directory of its own opens");
+    let mut heart = open();
+    let mut history = History::new(seed);
+    let mut workload = Workload::new(seed);
+    let mut moments: Vec<Moment> = Vec::new();
+    while history.steps() < steps {
+        let batch = gather(&mut history, &mut workload, 1 + random.index(12));
+        let (began, now) = (disk.op_count(), batch[0].0.now);
+        let answers = heart.run_batch(submissions(&batch), now).expect("a healthy disk");
+        compare(&mut history, &batch, answers)?;
+        moments.push(Moment {
+            began,
+            operations: disk.op_count(),
+            batch,
+            history: history.clone(),
+            workload: workload.clone(),
+            now,
+        });
+        match random.below(100) {
+            0..60 => heart.tend().expect("a healthy disk"),
+            60..65 => heart.keep_all().expect("a healthy disk"),
+            65..68 => {
+                drop(heart);
+                heart = open();
+            }
+            _ => {}
+        }
+    }
+    Ok(moments)
+}
+
+fn submissions(batch: &[(Step, Submission)]) -> Vec<Submission> {
+    batch.iter().map(|(_, submission)| submission.clone()).collect()
+}
+
+fn compare(history: &mut History, batch: &[(Step, Submission)], ran: Vec<Ran>) -> Result<(), Difference> {
+    batch.iter().zip(ran).try_for_each(|((step, _), ran)| history.compare(step, ran))
+}
+
+/// Opens what a crash left and holds it against what was acknowledged.
+fn recover(
+    scratch: &Scratch,
+    index: usize,
+    moments: &[Moment],
+    (options, random): (&HeartOptions, &mut Random),
+    doubts: &mut Doubts,
+) -> Result<(), Difference> {
+    let directory = scratch.path().join("data");
+    let seed = moments[0].history.seed();
+    let last = moments.iter().rposition(|moment| moment.operations <= index);
+    let next = last.map_or(0, |last| last + 1);
+    let under_way = moments.get(next).filter(|moment| moment.began < index);
+    let nothing = History::new(seed);
+    let acknowledged = last.map_or(&nothing, |last| &moments[last].history);
+
+    let options = HeartOptions { vfs: None, ..options.clone() };
+    let mut heart = match Heart::open(&directory, options) {
+        Ok(heart) => heart,
+        Err(error) => return Err(acknowledged.difference("the start", &error, &"starts")),
+    };
+    let report = audit(&directory).expect("an opened directory can be audited");
+    let mut history = match under_way {
+        Some(moment)
+            if entries(&moment.history) > entries(acknowledged)
+                && report.entries == entries(&moment.history) =>
+        {
+            doubts.happened += 1;
+            moment.history.clone()
+        }
+        Some(_) => {
+            doubts.vanished += 1;
+            acknowledged.clone()
+        }
+        None => acknowledged.clone(),
+    };
+    history.same("the audit of the crash", report.disagreement.map(|found| found.what), None)?;
+    history.same("the entries after the crash", report.entries, entries(&history))?;
+
+    // What was acknowledged last, and what was under way, is asked again: the one is answered as it was, the other done.
+    let mut now = last.map_or(Timestamp::ZERO, |last| moments[last].now);
+    for moment in &moments[next.saturating_sub(3)..next] {
+        doubts.replays += retry(&mut heart, &mut history, &moment.batch, now)?;
+    }
+    if let Some(moment) = under_way {
+        now = moment.now;
+        doubts.replays += retry(&mut heart, &mut history, &moment.batch, now)?;
+    }
+    let mut workload = last.map_or_else(|| Workload::new(seed), |last| moments[last].workload.clone());
+    for _ in 0..3 {
+        let batch = gather(&mut history, &mut workload, 1 + random.index(5));
+        now = batch[0].0.now;
+        let ran = heart.run_batch(submissions(&batch), now).expect("a healthy disk");
+        compare(&mut history, &batch, ran)?;
+        heart.tend().expect("a healthy disk");
+    }
+    drop(heart);
+    doubts.crashes += 1;
+    compare_kept(&directory, &mut history, now)
+}
+
+/// How many entries the journal of a history has.
+fn entries(history: &History) -> u64 {
+    let model = &history.model;
+    let lines: usize = model.pools.values().map(|pool| pool.lines.len()).sum();
+    (lines + model.prices.len() + model.platform_keys) as u64
+}
+
+/// Sends what was asked under a key once more; says how many answers were replays.
+fn retry(
+    heart: &mut Heart,
+    history: &mut History,
+    batch: &[(Step, Submission)],
+    now: Timestamp,
+) -> Result<u64, Difference> {
+    let keyed = |submission: &Submission| submission.key.is_some() || submission.command.own_key().is_some();
+    let again: Vec<(Step, Submission)> = batch
+        .iter()
+        .filter(|(_, submission)| keyed(submission))
+        .map(|(step, submission)| (Step { now, ..step.clone() }, submission.clone()))
+        .collect();
+    let before = history.replays();
+    let ran = heart.run_batch(submissions(&again), now).expect("a healthy disk");
+    compare(history, &again, ran)?;
+    Ok(history.replays() - before)
+}
+
+/// Runs so many steps of a seed on a disk that refuses writes and syncs now and then.
+///
+/// # Errors
+/// The first [`Difference`]: an answer that is neither right nor "not now", something lost or there twice.
+pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
+    let mut random = Random::new(seed.rotate_left(16));
+    let (disk, live) = (disk(), Scratch::new());
+    let options = small(&mut random, Some(disk.name()));
+    let mut heart = Heart::open(live.path(), options).expect("a healthy disk");
+    let mut history = History::new(seed);
+    let mut workload = Workload::new(seed);
+    let mut doubts = Doubts::default();
+    let mut now = Timestamp::ZERO;
+    while history.steps() < steps {
+        let mut batch = gather(&mut history, &mut workload, 1 + random.index(12));
+        // Whoever asks for credit without a key cannot ask again: nobody could say what then has to be.
+        batch.retain(|(_, submission)| {
+            let named = submission.key.is_some() || submission.command.own_key().is_some();
+            named || !matches!(submission.command, Command::Grant(_))
+        });
+        let Some((first, _)) = batch.first() else { continue };
+        now = first.now;
+        if random.chance(300) {
+            disk.fail(fault(&mut random));
+        }
+        match heart.run_batch(submissions(&batch), now) {
+            Ok(ran) => compare(&mut history, &batch, ran)?,
+            Err(error) => {
+                clear(&history, &error)?;
+                if random.chance(300) {
+                    // It may still be broken, or pass: both are told by the answer.
+                    let _ = heart.run_batch(Vec::new(), now);
+                }
+                disk.heal();
+                settle(&mut heart, &mut history, (&batch, now), live.path(), &mut doubts)?;
+            }
+        }
+        if random.chance(600)
+            && let Err(error) = heart.tend()
+        {
+            clear(&history, &error)?;
+        }
+        disk.heal();
+    }
+    drop(heart);
+    doubts.refused = disk.refused();
+    doubts.operations = disk.op_count();
+    compare_kept(live.path(), &mut history, now)?;
+    Ok(doubts)
+}
+
+fn fault(random: &mut Random) -> Fault {
+    let after = random.below(6);
+    match random.below(3) {
+        0 => Fault::DiskFull { after_writes: after },
+        1 => Fault::WriteError { after_writes: after },
+        _ => Fault::SyncError { after_syncs: after % 2 },
+    }
+}
+
+/// A disk that fails is "not now", nothing else.
+fn clear(history: &History, error: &Error) -> Result<(), Difference> {
+    if error.is_unavailable() {
+        return Ok(());
+    }
+    Err(history.difference("the error of a failing disk", error, &"unavailable"))
+}
+
+/// Finds out whether the batch in doubt has happened, and asks for it again.
+fn settle(
+    heart: &mut Heart,
+    history: &mut History,
+    (batch, now): (&[(Step, Submission)], Timestamp),
+    directory: &std::path::Path,
+    doubts: &mut Doubts,
+) -> Result<(), Difference> {
+    // An empty batch makes the heart read the disk anew, which settles what is there.
+    heart.run_batch(Vec::new(), now).expect("a disk that is whole again");
+    let kept = audit(directory).expect("an opened directory can be audited").entries;
+    let mut happened = history.clone();
+    for (step, _) in batch {
+        // The answers were never told.
+        let _ = happened.model.step(step);
+    }
+    if entries(&happened) > entries(history) && kept == entries(&happened) {
+        doubts.happened += 1;
+        *history = happened;
+    } else {
+        doubts.vanished += 1;
+        history.same("the entries after a fault", kept, entries(history))?;
+    }
+    let before = history.replays();
+    let ran = heart.run_batch(submissions(batch), now).expect("a disk that is whole again");
+    compare(history, batch, ran)?;
+    doubts.replays += history.replays() - before;
+    Ok(())
+}

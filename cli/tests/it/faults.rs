@@ -122,6 +122,32 @@ fn a_damaged_database_is_named_and_not_served() {
 }
 
 #[test]
+fn a_lost_or_damaged_state_file_loses_nothing() {
+    for damage in ["lost", "garbage", "newer"] {
+        let own = temporary();
+        let data = own.path().join("data");
+        filled(&data);
+        let state = data.join("state.db");
+        let mut bytes = fs::read(&state).expect("a file of derived state");
+        match damage {
+            "lost" => fs::remove_file(&state).expect("a file"),
+            "garbage" => fs::write(&state, vec![0x5a; bytes.len()]).expect("a file"),
+            _ => {
+                bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
+                fs::write(&state, &bytes).expect("a file");
+            }
+        }
+        let mut server = Server::on(&data);
+        assert_eq!(server.available("acme"), 1_000_000 - 20 * 500, "{damage}");
+        let body = json!({"operation": "support_message", "reference": "reference-0007"});
+        assert!(server.charge("acme", "7", body).expect(201).replayed(), "{damage}: keys are known still");
+        assert_eq!(server.stop().code(), Some(0));
+        let (code, said) = server.audit();
+        assert_eq!(code, Some(0), "{damage}: {said}");
+    }
+}
+
+#[test]
 fn a_path_that_cannot_be_a_data_directory() {
     let own = temporary();
     let file = own.path().join("file");

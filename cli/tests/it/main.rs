@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod contract;
 mod demo;
+mod documents;
 mod faults;
 mod harness;
 mod kill;

@@ -33,7 +33,7 @@ const COMMANDS: [&[&str]; 30] = [
     &["audit"],
     &["backup"],
     &["restore"],
-    &["help"],
+    &["bench"],
     &[],
 ];
 
@@ -42,9 +42,6 @@ fn every_command_has_help_with_an_example() {
     for command in COMMANDS {
         let output = run(&[command, &["--help"]].concat());
         let text = said(&output);
-        if command == ["help"] {
-            continue;
-        }
         assert_eq!(output.status.code(), Some(0), "{command:?}: {text}");
         assert!(output.stderr.is_empty(), "{command:?}: help is data");
         assert!(text.contains("  tollkeeper "), "{command:?} has an example: {text}");
@@ -62,9 +59,9 @@ fn no_subcommand_is_missing_from_the_list_above() {
         let lines = after.lines().take_while(|line| line.starts_with("  "));
         lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
     };
-    for first in listed(&[]) {
+    for first in listed(&[]).into_iter().filter(|name| name != "help") {
         assert!(COMMANDS.contains(&&[first.as_str()][..]), "{first}");
-        for second in listed(&[&first]).iter().filter(|name| *name != "help" && first != "help") {
+        for second in listed(&[&first]).iter().filter(|name| *name != "help") {
             assert!(COMMANDS.contains(&&[first.as_str(), second.as_str()][..]), "{first} {second}");
         }
     }

@@ -4,8 +4,9 @@ use crate::failure::Failure;
 use crate::{audit, backup, balance, bench, charge, demo, entries, grant, prices, serve, workspace};
 
 const EPILOGUE: &str = "\
-Data commands work on a data directory in this process (--data DIR, reading also beside a running server) or ask a
-running server (--server URL). Data goes to stdout, messages to stderr; --json prints the API's JSON.
+Data commands work on a data directory in this process (--data DIR, reading also beside a running
+server) or ask a running server (--server URL). Data goes to stdout, messages to stderr; --json
+prints the API's JSON.
 
 Exit codes:
   0  done

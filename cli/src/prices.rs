@@ -20,7 +20,8 @@ const SET_EXAMPLE: &str = "The file is a JSON object; what it does not list is r
   {\"operations\": [{\"id\": \"virtual_try_on\", \"unit_price\": 20000},
                   {\"id\": \"smart_pricing\", \"unit_price\": 1000, \"timeout_seconds\": 600}],
    \"effective_at\": \"2027-01-01T00:00:00Z\"}
-timeout_seconds (every charge awaits an outcome for so long) and effective_at (now, if absent) may be left out.
+timeout_seconds (every charge awaits an outcome for so long) and effective_at (now, if absent) may
+be left out. What `prices show --json` prints can be edited and handed in.
 
 Example:
   tollkeeper prices set prices.json";

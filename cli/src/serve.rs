@@ -10,8 +10,8 @@ use crate::host;
 use crate::output;
 
 const EXAMPLE: &str = "When it is ready it prints one line on stdout: listening on http://HOST:PORT
-At the first start it makes a platform key and shows it once on stderr, unless TOLLKEEPER_PLATFORM_KEY is set.
-SIGTERM and SIGINT finish what was accepted and exit 0.
+At the first start it makes a platform key and shows it once on stderr, unless
+TOLLKEEPER_PLATFORM_KEY is set. SIGTERM and SIGINT finish what was accepted and exit 0.
 
 Examples:
   tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8080

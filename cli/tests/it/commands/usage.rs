@@ -45,7 +45,7 @@ fn every_command_has_help_with_an_example() {
         assert_eq!(output.status.code(), Some(0), "{command:?}: {text}");
         assert!(output.stderr.is_empty(), "{command:?}: help is data");
         assert!(text.contains("  tollkeeper "), "{command:?} has an example: {text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 120), "{command:?} fits a terminal: {text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{command:?} fits a terminal: {text}");
     }
     let version = run(&["--version"]);
     assert!(said(&version).starts_with("tollkeeper 0."), "{}", said(&version));

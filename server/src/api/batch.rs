@@ -43,31 +43,31 @@ struct RawBatchIn {
 pub struct BatchItemIn {
     /// Whose credit pays.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64)]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     workspace: WorkspaceId,
     /// Makes the item safe to repeat.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = String, required, min_length = 1, max_length = 255)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 255, pattern = r"^[ -~]+$")]
     idempotency_key: Option<IdempotencyKey>,
     /// See the single charge for all that follows.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64)]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     operation: OperationId,
     #[serde(default = "one")]
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000, default = 1)]
     quantity: i64,
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     worker: Option<WorkerId>,
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     member: Option<MemberId>,
     #[schema(default = false)]
     await_outcome: Option<bool>,
     #[schema(minimum = 1, maximum = 604_800)]
     timeout_seconds: Option<u32>,
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     reference: Option<Line>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,

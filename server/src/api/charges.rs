@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::ListJson;
 use crate::call::{Call, answer, mark_replayed};
-use crate::json::{Line, maybe_word, word};
+use crate::json::{Line, Word, maybe_word, word};
 use crate::metadata::Metadata;
 use crate::problem::Problem;
 use crate::refusal;
@@ -33,7 +33,7 @@ pub const FILTERS: &[&str] =
 pub struct ChargeIn {
     /// What will run; a name of the price book.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, example = "virtual_try_on")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "virtual_try_on")]
     pub(super) operation: OperationId,
     /// How many units.
     #[serde(default = "one")]
@@ -41,11 +41,11 @@ pub struct ChargeIn {
     pub(super) quantity: i64,
     /// Which AI worker runs it.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     pub(super) worker: Option<WorkerId>,
     /// For which person.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     pub(super) member: Option<MemberId>,
     /// Whether the charge stays pending until its outcome is reported. Follows from `timeout_seconds` when absent.
     #[schema(default = false)]
@@ -55,7 +55,7 @@ pub struct ChargeIn {
     pub(super) timeout_seconds: Option<u32>,
     /// The platform's own name for the run.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     pub(super) reference: Option<Line>,
     /// A JSON object of the platform's own, at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
@@ -279,10 +279,14 @@ fn filter(call: &Call) -> Result<ChargeFilter, Problem> {
         worker: query.value("worker", |text| WorkerId::new(text).ok(), NAME)?,
         member: query.value("member", |text| MemberId::new(text).ok(), NAME)?,
         status: query.value("status", status, "must be pending, settled or refunded")?,
-        reference: query.get("reference").map(Into::into),
+        reference: query.value("reference", line, "must be a text of 1 to 255 bytes")?,
         from: query.time("from")?,
         to: query.time("to")?,
     })
+}
+
+fn line(text: &str) -> Option<Box<str>> {
+    Line::read(text).ok().map(|Line(text)| text)
 }
 
 fn status(text: &str) -> Option<Status> {

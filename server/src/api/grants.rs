@@ -37,7 +37,7 @@ pub struct GrantIn {
     amount_usd: Option<Dollars>,
     /// Why, for people.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255)]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: Line,
 }
 
@@ -63,7 +63,7 @@ impl Word for GivenSource {
 pub struct VoidIn {
     /// For people.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: Option<Line>,
 }
 

@@ -29,7 +29,7 @@ pub struct OutcomeIn {
     fault: Option<Fault>,
     /// With `failed`: what happened, for people.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     detail: Option<Line>,
 }
 
@@ -126,7 +126,7 @@ pub struct RefundIn {
     amount_usd: Option<Dollars>,
     /// Why, for people.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255)]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: Line,
 }
 

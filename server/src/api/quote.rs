@@ -19,7 +19,7 @@ use crate::value::Usd;
 pub struct QuoteIn {
     /// A name of the price book.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, example = "smart_pricing")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "smart_pricing")]
     operation: OperationId,
     /// How many units.
     #[serde(default = "one")]

@@ -30,7 +30,7 @@ pub struct WorkspaceIn {
     id: Option<WorkspaceId>,
     /// Its display name.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255, example = "Acme Shop")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S", example = "Acme Shop")]
     name: Line,
     /// An IANA time zone; UTC when absent.
     #[serde(default, deserialize_with = "maybe_word")]
@@ -48,7 +48,7 @@ pub struct WorkspaceIn {
 pub struct WorkspaceChangesIn {
     /// Its display name.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     name: Option<Line>,
     /// An IANA time zone.
     #[serde(default, deserialize_with = "maybe_word")]

@@ -103,6 +103,7 @@ async fn queries_are_known_single_and_right() {
         ("/v1/workspaces/acme/charges?cursor=%00", "cursor"),
         ("/v1/workspaces/acme/charges?status=gone", "status"),
         ("/v1/workspaces/acme/charges?operation=a%20b", "operation"),
+        ("/v1/workspaces/acme/charges?reference=", "reference"),
         ("/v1/workspaces/acme/charges?from=yesterday", "from"),
         ("/v1/workspaces/acme/grants?cursor=nonsense", "cursor"),
         ("/v1/workspaces/acme/entries?cursor=nonsense", "cursor"),

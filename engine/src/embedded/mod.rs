@@ -81,8 +81,17 @@ impl Embedded {
     /// [`Error::is_unusable`] when another process holds it or it cannot be written, [`Error::is_damaged`] when its
     /// journal is not what was written.
     pub fn open(path: &Path, options: Options) -> Result<Embedded, Error> {
-        let (to_heart, jobs) = ToHeart::queue(options.queue.unwrap_or(QUEUE_DEFAULT));
-        let heart = Heart::open_with(path, heart_options(&options), to_heart.nudge_maker())?;
+        let queue = options.queue.unwrap_or(QUEUE_DEFAULT);
+        Embedded::open_tuned(path, heart_options(&options), queue)
+    }
+
+    /// The same with every option of the heart, for simulations that want everything to happen often.
+    ///
+    /// # Errors
+    /// As [`Embedded::open`].
+    pub fn open_tuned(path: &Path, options: HeartOptions, queue: usize) -> Result<Embedded, Error> {
+        let (to_heart, jobs) = ToHeart::queue(queue);
+        let heart = Heart::open_with(path, options, to_heart.nudge_maker())?;
         let readers = Readers::start(path, &to_heart)?;
         Embedded::start(heart, readers, to_heart, jobs)
     }

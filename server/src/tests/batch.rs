@@ -43,55 +43,53 @@ async fn every_item_is_decided_alone_and_in_order() {
     assert_eq!(world.balance().await, (700, 0));
 }
 
+/// Items, and the status, code and field of what is wrong with each.
+const MALFORMED: &[(&str, i64, &str, &str)] = &[
+    (r#"{"workspace":"acme","operation":"support_message"}"#, 400, "idempotency_key_required", ""),
+    (r#"{"workspace":"acme","idempotency_key":"","operation":"x"}"#, 422, "invalid_field", "idempotency_key"),
+    (r#"{"workspace":"a b","idempotency_key":"x","operation":"x"}"#, 422, "invalid_field", "workspace"),
+    (r#"{"idempotency_key":"x","operation":"x"}"#, 422, "invalid_field", "workspace"),
+    (
+        r#"{"workspace":"acme","idempotency_key":"x","operation":"x","quantity":1.5}"#,
+        422,
+        "invalid_field",
+        "quantity",
+    ),
+    (
+        r#"{"workspace":"acme","idempotency_key":"x","operation":"x","quantity":0}"#,
+        404,
+        "operation_not_found",
+        "",
+    ),
+    (
+        r#"{"workspace":"acme","idempotency_key":"x","operation":"support_message","quantity":0}"#,
+        422,
+        "invalid_field",
+        "quantity",
+    ),
+    (
+        r#"{"workspace":"acme","idempotency_key":"x","operation":"x","await_outcome":false,"timeout_seconds":1}"#,
+        422,
+        "invalid_field",
+        "timeout_seconds",
+    ),
+    (
+        r#"{"workspace":"acme","idempotency_key":"x","operation":"x","price":1}"#,
+        400,
+        "unknown_field",
+        "price",
+    ),
+    ("7", 422, "invalid_field", "body"),
+    (r#"["acme","x","support_message"]"#, 422, "invalid_field", "body"),
+];
+
 #[tokio::test]
 async fn a_malformed_item_fails_alone() {
     let world = world_with(10_000).await;
     let good = |key: &str| {
         format!(r#"{{"workspace":"acme","idempotency_key":"{key}","operation":"support_message"}}"#)
     };
-    for (wrong, status, code, field) in [
-        (r#"{"workspace":"acme","operation":"support_message"}"#, 400, "idempotency_key_required", ""),
-        (
-            r#"{"workspace":"acme","idempotency_key":"","operation":"x"}"#,
-            422,
-            "invalid_field",
-            "idempotency_key",
-        ),
-        (r#"{"workspace":"a b","idempotency_key":"x","operation":"x"}"#, 422, "invalid_field", "workspace"),
-        (r#"{"idempotency_key":"x","operation":"x"}"#, 422, "invalid_field", "workspace"),
-        (
-            r#"{"workspace":"acme","idempotency_key":"x","operation":"x","quantity":1.5}"#,
-            422,
-            "invalid_field",
-            "quantity",
-        ),
-        (
-            r#"{"workspace":"acme","idempotency_key":"x","operation":"x","quantity":0}"#,
-            404,
-            "operation_not_found",
-            "",
-        ),
-        (
-            r#"{"workspace":"acme","idempotency_key":"x","operation":"support_message","quantity":0}"#,
-            422,
-            "invalid_field",
-            "quantity",
-        ),
-        (
-            r#"{"workspace":"acme","idempotency_key":"x","operation":"x","await_outcome":false,"timeout_seconds":1}"#,
-            422,
-            "invalid_field",
-            "timeout_seconds",
-        ),
-        (
-            r#"{"workspace":"acme","idempotency_key":"x","operation":"x","price":1}"#,
-            400,
-            "unknown_field",
-            "price",
-        ),
-        ("7", 422, "invalid_field", "body"),
-        (r#"["acme","x","support_message"]"#, 422, "invalid_field", "body"),
-    ] {
+    for &(wrong, status, code, field) in MALFORMED {
         let before = world.balance().await.0;
         let (one, two) =
             (good(&format!("1{wrong}").replace('"', "'")), good(&format!("2{wrong}").replace('"', "'")));

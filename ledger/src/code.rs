@@ -34,11 +34,19 @@ impl Writer<'_> {
     }
 
     pub fn unsigned(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
+        if value < 0x80 {
+            self.0.push(value as u8);
+            return;
         }
-        self.0.push(value as u8);
+        let mut bytes = [0; 10];
+        let mut length = 0;
+        while value >= 0x80 {
+            bytes[length] = value as u8 | 0x80;
+            value >>= 7;
+            length += 1;
+        }
+        bytes[length] = value as u8;
+        self.raw(&bytes[..=length]);
     }
 
     pub fn signed(&mut self, value: i64) {
@@ -84,8 +92,9 @@ impl Writer<'_> {
         self.signed(amount.get());
     }
 
+    /// Eight bytes, the lowest first: as a LEB128 it would be hardly shorter.
     pub fn time(&mut self, at: Timestamp) {
-        self.signed(at.millis());
+        self.raw(&at.millis().to_le_bytes());
     }
 
     pub fn id(&mut self, id: Id) {
@@ -170,7 +179,8 @@ impl<'a> Reader<'a> {
     }
 
     pub fn time(&mut self, what: &'static str) -> Result<Timestamp, Malformed> {
-        Ok(Timestamp::from_millis(self.signed(what)?))
+        let bytes = self.raw(8, what)?.try_into().map_err(|_| Malformed(what))?;
+        Ok(Timestamp::from_millis(i64::from_le_bytes(bytes)))
     }
 
     pub fn id(&mut self, what: &'static str) -> Result<Id, Malformed> {

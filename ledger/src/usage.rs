@@ -5,10 +5,8 @@
 //! it keeps. Reports are not here.
 
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 
-use crate::{Body, Entry, MemberId, Micros, OperationId, WorkerId};
+use crate::{Body, Entry, MemberId, Micros, Opening, OperationId, Refund, WorkerId};
 
 /// What a rollup is counted under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,38 +44,76 @@ impl Used {
     }
 }
 
-/// Few rollups are searched one by one, which is faster than hashing and what most workspaces ever need.
-const SEARCHED_MAX: usize = 8;
+/// So many rollups are searched one by one, which is faster than a map and more than most workspaces ever need.
+const SEARCHED_MAX: usize = 32;
 
 /// The rollups of one workspace that gathered since they were last taken.
+///
+/// The charge of a workspace that was not looked at for a while waits for memory, not for arithmetic, so a row is found
+/// by its hash in one array, and its names lie in one piece.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
-    rows: Vec<(UsageKey, Used)>,
-    /// Places in `rows` by hash of the key, once there are more than [`SEARCHED_MAX`].
+    /// The hash of each row's names and hour.
+    hashes: Vec<u64>,
+    rows: Vec<Row>,
+    /// Places in `rows` by hash, once there are more than [`SEARCHED_MAX`].
     places: HashMap<u64, Vec<u32>>,
 }
 
-/// A key that borrows its names from the entry, so that counting allocates only for a new row.
-#[derive(Clone, Copy)]
-struct Row<'a> {
+#[derive(Clone, Debug)]
+struct Row {
     hour: i64,
-    operation: &'a OperationId,
-    worker: Option<&'a WorkerId>,
-    member: Option<&'a MemberId>,
+    /// Operation, worker and member, with a byte between them that no name holds; nothing stands for none.
+    names: Box<str>,
+    used: Used,
 }
 
-impl Row<'_> {
-    fn is(&self, key: &UsageKey) -> bool {
-        self.hour == key.hour
-            && self.operation == &key.operation
-            && self.worker == key.worker.as_ref()
-            && self.member == key.member.as_ref()
+/// What separates the names of a row.
+const BETWEEN: char = '\u{1f}';
+
+/// Names that are borrowed from the entry, so that counting allocates only for a new row.
+#[derive(Clone, Copy)]
+struct Names<'a>([&'a str; 3]);
+
+impl<'a> Names<'a> {
+    fn new(
+        operation: &'a OperationId,
+        worker: Option<&'a WorkerId>,
+        member: Option<&'a MemberId>,
+    ) -> Names<'a> {
+        let worker = worker.map_or("", WorkerId::as_str);
+        Names([operation.as_str(), worker, member.map_or("", MemberId::as_str)])
     }
 
-    fn hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.hour, self.operation, self.worker, self.member).hash(&mut hasher);
-        hasher.finish()
+    fn are(&self, row: &Row, hour: i64) -> bool {
+        let mut rest = &*row.names;
+        let mut same = row.hour == hour;
+        for (index, name) in self.0.iter().enumerate() {
+            let after = rest.strip_prefix(name);
+            same &= after.is_some();
+            rest = after.unwrap_or("");
+            if index < 2 {
+                let after = rest.strip_prefix(BETWEEN);
+                same &= after.is_some();
+                rest = after.unwrap_or("");
+            }
+        }
+        same && rest.is_empty()
+    }
+
+    /// Eight bytes at a time, by multiplication: quick for short names. A collision costs a comparison, no more.
+    fn hash(&self, hour: i64) -> u64 {
+        let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut hash = mix(0, hour as u64);
+        for name in self.0 {
+            let (words, rest) = name.as_bytes().as_chunks::<8>();
+            for word in words {
+                hash = mix(hash, u64::from_le_bytes(*word));
+            }
+            let rest = rest.iter().fold(name.len() as u64, |sum, byte| sum << 8 | u64::from(*byte));
+            hash = mix(hash, rest);
+        }
+        hash
     }
 }
 
@@ -87,77 +123,66 @@ impl Usage {
         let hour = entry.at.hour();
         match &entry.body {
             Body::ChargeOpened(opening) => {
-                let row = Row {
-                    hour,
-                    operation: &opening.operation,
-                    worker: opening.worker.as_ref(),
-                    member: opening.member.as_ref(),
-                };
-                let used = self.used(row);
+                let Opening { operation, worker, member, .. } = &**opening;
+                let used = self.used(Names::new(operation, worker.as_ref(), member.as_ref()), hour);
                 used.runs += 1;
                 used.quantity += opening.quantity;
                 used.charged += opening.amount;
             }
             Body::ChargeRefunded(refund) => {
-                let row = Row {
-                    hour,
-                    operation: &refund.operation,
-                    worker: refund.worker.as_ref(),
-                    member: refund.member.as_ref(),
-                };
-                self.used(row).refunded += refund.amount;
+                let Refund { operation, worker, member, .. } = &**refund;
+                let used = self.used(Names::new(operation, worker.as_ref(), member.as_ref()), hour);
+                used.refunded += refund.amount;
             }
             _ => {}
         }
     }
 
-    fn used(&mut self, row: Row) -> &mut Used {
-        let place = match self.place(row) {
+    fn used(&mut self, names: Names, hour: i64) -> &mut Used {
+        let hash = names.hash(hour);
+        let place = match self.place(names, hour, hash) {
             Some(place) => place,
-            None => self.insert(row),
+            None => self.insert(names, hour, hash),
         };
-        &mut self.rows[place].1
+        &mut self.rows[place].used
     }
 
-    fn place(&self, row: Row) -> Option<usize> {
+    fn place(&self, names: Names, hour: i64, hash: u64) -> Option<usize> {
+        let is = |place: &usize| names.are(&self.rows[*place], hour);
         if self.rows.len() <= SEARCHED_MAX {
-            return self.rows.iter().position(|(key, _)| row.is(key));
+            let same = self.hashes.iter().enumerate().filter(|(_, other)| **other == hash);
+            return same.map(|(place, _)| place).find(is);
         }
-        let places = self.places.get(&row.hash())?;
-        places.iter().map(|place| *place as usize).find(|place| row.is(&self.rows[*place].0))
+        self.places.get(&hash)?.iter().map(|place| *place as usize).find(is)
     }
 
-    fn insert(&mut self, row: Row) -> usize {
-        let key = UsageKey {
-            hour: row.hour,
-            operation: row.operation.clone(),
-            worker: row.worker.cloned(),
-            member: row.member.cloned(),
-        };
-        self.rows.push((key, Used::default()));
+    fn insert(&mut self, names: Names, hour: i64, hash: u64) -> usize {
+        let [operation, worker, member] = names.0;
+        let names = format!("{operation}{BETWEEN}{worker}{BETWEEN}{member}").into_boxed_str();
+        self.rows.push(Row { hour, names, used: Used::default() });
+        self.hashes.push(hash);
         let from = match self.rows.len() {
-            short if short <= SEARCHED_MAX => return short - 1,
+            few if few <= SEARCHED_MAX => few,
             // The first row too many brings all the earlier ones into the map with it.
-            short if short == SEARCHED_MAX + 1 => 0,
-            long => long - 1,
+            few if few == SEARCHED_MAX + 1 => 0,
+            many => many - 1,
         };
         for place in from..self.rows.len() {
-            let (key, _) = &self.rows[place];
-            let row = Row {
-                hour: key.hour,
-                operation: &key.operation,
-                worker: key.worker.as_ref(),
-                member: key.member.as_ref(),
-            };
-            self.places.entry(row.hash()).or_default().push(place as u32);
+            self.places.entry(self.hashes[place]).or_default().push(place as u32);
         }
         self.rows.len() - 1
     }
 
     /// What has gathered, in the order it first appeared.
     #[must_use]
-    pub fn rows(&self) -> &[(UsageKey, Used)] {
-        &self.rows
+    pub fn rows(&self) -> Vec<(UsageKey, Used)> {
+        self.rows.iter().map(|row| (row.key(), row.used)).collect()
+    }
+
+    /// The hash of the first row, for whoever wants the rows fetched before they are needed.
+    #[must_use]
+    pub fn first_hash(&self) -> u64 {
+        self.hashes.first().copied().unwrap_or(0) ^ self.rows.first().map_or(0, |row| row.hour as u64)
     }
 
     /// Whether nothing has gathered.
@@ -169,17 +194,30 @@ impl Usage {
     /// Takes what has gathered and begins anew.
     #[must_use]
     pub fn take(&mut self) -> Vec<(UsageKey, Used)> {
-        self.places = HashMap::new();
-        std::mem::take(&mut self.rows)
+        std::mem::take(self).rows()
     }
 
     /// The sum over all rows.
     #[must_use]
     pub fn total(&self) -> Used {
         let mut total = Used::default();
-        for (_, used) in &self.rows {
-            total.add(*used);
+        for row in &self.rows {
+            total.add(row.used);
         }
         total
+    }
+}
+
+impl Row {
+    fn key(&self) -> UsageKey {
+        let mut names = self.names.split(BETWEEN);
+        let mut name = || names.next().unwrap_or_default();
+        let (operation, worker, member) = (name(), name(), name());
+        UsageKey {
+            hour: self.hour,
+            operation: OperationId::known(operation),
+            worker: (!worker.is_empty()).then(|| WorkerId::known(worker)),
+            member: (!member.is_empty()).then(|| MemberId::known(member)),
+        }
     }
 }

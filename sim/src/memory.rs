@@ -330,7 +330,7 @@ impl Engine for Memory {
         id: &'a WorkspaceId,
         hours: (i64, i64),
     ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> {
-        let rows = self.state().open(id).map_or(Vec::new(), |kept| kept.usage.rows().to_vec());
+        let rows = self.state().open(id).map_or(Vec::new(), |kept| kept.usage.rows());
         now(rows.into_iter().filter(|(key, _)| (hours.0..hours.1).contains(&key.hour)).collect())
     }
 

@@ -56,7 +56,7 @@ impl Host {
         answer_bytes: &mut usize,
     ) -> Result<Measured, Failure> {
         let connections = connections(load);
-        let sending = (0..connections).map(|caller| Sending::Charges(workload.split(caller))).collect();
+        let sending = (0..connections).map(|_| Sending::Charges(workload.split())).collect();
         let (measured, bytes) = drive(self.0, sending, load, charges).await?;
         *answer_bytes = bytes;
         Ok(measured)

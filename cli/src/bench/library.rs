@@ -63,7 +63,7 @@ pub async fn charge(
     let mut running = Vec::new();
     for task in 0..tasks {
         let share = charges / tasks + u64::from(task < charges % tasks);
-        let (engine, mut workload) = (Arc::clone(engine), workload.split(task));
+        let (engine, mut workload) = (Arc::clone(engine), workload.split());
         running.push(tokio::spawn(async move {
             let mut waited = Vec::with_capacity((share / size + 1) as usize);
             let mut left = share;

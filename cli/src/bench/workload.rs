@@ -44,6 +44,9 @@ pub struct Workload {
     state: u64,
     /// How many entries there were before: keys of another run must not come again.
     epoch: u64,
+    /// Which of the sources that were split off this is; they share no key.
+    stream: u64,
+    streams: u64,
     count: u64,
 }
 
@@ -59,7 +62,15 @@ pub struct Asked {
 
 impl Workload {
     pub fn new(workspaces: u64, keys: Keys, seed: u64, epoch: u64) -> Workload {
-        Workload { workspaces, keys, state: seed ^ epoch.rotate_left(17), epoch, count: 0 }
+        Workload {
+            workspaces,
+            keys,
+            state: seed ^ epoch.rotate_left(17),
+            epoch,
+            stream: 0,
+            streams: 0,
+            count: 0,
+        }
     }
 
     /// SplitMix64: small, and good enough to spread load.
@@ -72,9 +83,9 @@ impl Workload {
     }
 
     /// A source of its own for one of many callers.
-    pub fn split(&mut self, caller: u64) -> Workload {
-        let state = self.random();
-        Workload { state, epoch: self.epoch ^ ((caller + 1) << 40), count: self.count, ..self.clone() }
+    pub fn split(&mut self) -> Workload {
+        self.streams += 1;
+        Workload { state: self.random(), stream: self.streams, ..self.clone() }
     }
 
     /// The next charge.
@@ -82,7 +93,7 @@ impl Workload {
         let random = self.random();
         self.count += 1;
         let key = match self.keys {
-            Keys::Ordered => format!("{:016x}-{:016x}", self.epoch, self.count),
+            Keys::Ordered => format!("{:012x}-{:06x}-{:012x}", self.epoch, self.stream, self.count),
             Keys::Random => format!("{:016x}-{:016x}", self.random(), self.random()),
         };
         Asked {

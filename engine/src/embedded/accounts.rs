@@ -210,6 +210,16 @@ impl Accounts {
         slot
     }
 
+    /// Looks at what a charge will need of each account, so that the processor fetches it for all of them at once.
+    pub(super) fn touch(&self, numbers: impl Iterator<Item = u32>) -> i64 {
+        numbers.filter_map(|no| self.slots.get(no as usize)?.as_deref()).fold(0, |sum, slot| {
+            let grant = slot.account.grants.iter().next().map_or(0, |grant| grant.remaining.get());
+            let hour = slot.unkept.hours.last().map_or(0, |(hour, _)| *hour);
+            let used = slot.unkept.usage.first_hash() as i64;
+            sum ^ grant ^ hour ^ used ^ slot.account.totals.charged.get() ^ i64::from(slot.no)
+        })
+    }
+
     /// Notes that an account was changed.
     pub(super) fn mark_dirty(&mut self, no: u32) {
         let slot = self.slots[no as usize].as_deref_mut().expect("a changed account is in memory");

@@ -282,7 +282,7 @@ impl<'a> Auditor<'a> {
                 what = Some("a kept spent grant differs from the journal");
             }
         }
-        let rows = folded(book.usage.rows().to_vec());
+        let rows = folded(book.usage.rows());
         if state.usage(no, (i64::MIN, i64::MAX))? != rows {
             what = Some("i08: the kept usage differs from the sum of the entries");
         }

@@ -30,6 +30,9 @@ use crate::{Answer, Error, Ran, calendar};
 /// The place of an entry is kept in these low bits of the ids it makes: 2.8 × 10^14 entries.
 const PLACE_BITS: u32 = 48;
 
+/// Accounts that are looked at together just before their turn: their memory is then waited for together.
+const TOUCHED_AHEAD: usize = 32;
+
 /// How a heart is opened. The defaults are for a server; a simulation sets the rest.
 #[derive(Clone, Debug)]
 pub struct HeartOptions {
@@ -209,9 +212,13 @@ impl Mind {
         self.tail_from = self.next;
         let loaded = self.load(&batch)?;
         let mut answers = Vec::with_capacity(batch.len());
-        for ((submission, now), loaded) in batch.into_iter().zip(loaded) {
-            *at = answers.len();
-            answers.push(self.run_one(submission, loaded, now)?);
+        for (index, (submission, now)) in batch.into_iter().enumerate() {
+            if index % TOUCHED_AHEAD == 0 {
+                let next = &loaded[index..loaded.len().min(index + TOUCHED_AHEAD)];
+                std::hint::black_box(self.accounts.touch(next.iter().filter_map(|loaded| loaded.no)));
+            }
+            *at = index;
+            answers.push(self.run_one(submission, loaded[index], now)?);
         }
         let bytes = self.tail.bytes.len() as u64;
         if bytes > 0 {

@@ -179,7 +179,7 @@ impl Mind {
             grants.extend(handed.spent.iter().filter(again).cloned());
         }
         hours.extend_from_slice(&unkept.hours);
-        usage.extend_from_slice(unkept.usage.rows());
+        usage.extend(unkept.usage.rows());
         lots.extend_from_slice(&unkept.lots);
         Some(Glance { no, head: slot.head, hours, usage, lots, grants })
     }

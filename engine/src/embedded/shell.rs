@@ -256,7 +256,7 @@ pub(super) fn work(mut heart: Heart, published: &Published, mut jobs: mpsc::Rece
                 _ => 1,
             };
             if !batch.is_empty() && batch.len() + more > BATCH_COMMANDS {
-                commit(&mut heart, std::mem::take(&mut batch), std::mem::take(&mut waiting));
+                commit(&mut heart, published, std::mem::take(&mut batch), std::mem::take(&mut waiting));
             }
             match job {
                 Job::One(submission, now, answer) => {
@@ -271,7 +271,7 @@ pub(super) fn work(mut heart: Heart, published: &Published, mut jobs: mpsc::Rece
             }
         }
         if !waiting.is_empty() {
-            commit(&mut heart, batch, waiting);
+            commit(&mut heart, published, batch, waiting);
         }
         // A failure here is remembered by the heart and met by the next batch.
         let _ = heart.tend();
@@ -285,8 +285,16 @@ pub(super) fn work(mut heart: Heart, published: &Published, mut jobs: mpsc::Rece
     }
 }
 
-fn commit(heart: &mut Heart, batch: Vec<(Submission, Timestamp)>, waiting: Vec<Waiting>) {
-    match heart.run_timed(batch) {
+fn commit(
+    heart: &mut Heart,
+    published: &Published,
+    batch: Vec<(Submission, Timestamp)>,
+    waiting: Vec<Waiting>,
+) {
+    let ran = heart.run_timed(batch);
+    // Before anyone is answered: whoever knows that a key was made must find it.
+    published.publish(heart);
+    match ran {
         Ok(answers) => {
             let mut answers = answers.into_iter();
             waiting.into_iter().for_each(|waiting| waiting.answer(&mut answers));

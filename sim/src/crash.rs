@@ -47,7 +47,6 @@ struct Moment {
     batch: Vec<(Step, Submission)>,
     history: History,
     workload: Workload,
-    now: Timestamp,
 }
 
 /// How densely a run is crashed.
@@ -130,7 +129,6 @@ fn record(
             batch,
             history: history.clone(),
             workload: workload.clone(),
-            now,
         });
         match random.below(100) {
             0..60 => heart.tend().expect("a healthy disk"),
@@ -193,25 +191,24 @@ fn recover(
     history.same("the entries after the crash", report.entries, entries(&history))?;
 
     // What was acknowledged last, and what was under way, is asked again: the one is answered as it was, the other done.
-    let mut now = last.map_or(Timestamp::ZERO, |last| moments[last].now);
+    let now = history.now();
     for moment in &moments[next.saturating_sub(3)..next] {
         doubts.replays += retry(&mut heart, &mut history, &moment.batch, now)?;
     }
     if let Some(moment) = under_way {
-        now = moment.now;
+        let now = moment.history.now();
         doubts.replays += retry(&mut heart, &mut history, &moment.batch, now)?;
     }
     let mut workload = last.map_or_else(|| Workload::new(seed), |last| moments[last].workload.clone());
     for _ in 0..3 {
         let batch = gather(&mut history, &mut workload, 1 + random.index(5));
-        now = batch[0].0.now;
-        let ran = heart.run_batch(submissions(&batch), now).expect("a healthy disk");
+        let ran = heart.run_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
         compare(&mut history, &batch, ran)?;
         heart.tend().expect("a healthy disk");
     }
     drop(heart);
     doubts.crashes += 1;
-    compare_kept(&directory, &mut history, now)
+    compare_kept(&directory, &mut history)
 }
 
 /// How many entries the journal of a history has.
@@ -252,7 +249,6 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
     let mut doubts = Doubts::default();
-    let mut now = Timestamp::ZERO;
     while history.steps() < steps {
         let mut batch = gather(&mut history, &mut workload, 1 + random.index(12));
         // Whoever asks for credit without a key cannot ask again: nobody could say what then has to be.
@@ -261,7 +257,7 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
             named || !matches!(submission.command, Command::Grant(_))
         });
         let Some((first, _)) = batch.first() else { continue };
-        now = first.now;
+        let now = first.now;
         if random.chance(300) {
             disk.fail(fault(&mut random));
         }
@@ -287,7 +283,7 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
     drop(heart);
     doubts.refused = disk.refused();
     doubts.operations = disk.op_count();
-    compare_kept(live.path(), &mut history, now)?;
+    compare_kept(live.path(), &mut history)?;
     Ok(doubts)
 }
 

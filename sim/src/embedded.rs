@@ -9,7 +9,6 @@ use std::path::Path;
 
 use tollkeeper_engine::embedded::{Embedded, Heart, HeartOptions, audit};
 use tollkeeper_engine::{Engine, Options};
-use tollkeeper_ledger::Timestamp;
 
 use crate::history::{Difference, History, gather};
 use crate::patience::wait;
@@ -42,10 +41,9 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<History, Differe
     let mut heart = open();
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
-    let mut now = Timestamp::ZERO;
     while history.steps() < steps {
         let batch = gather(&mut history, &mut workload, 1 + random.index(20));
-        now = batch[0].0.now;
+        let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let answers = heart.run_batch(submissions, now).expect("a healthy disk");
         for ((step, _), ran) in batch.iter().zip(answers) {
@@ -63,7 +61,21 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<History, Differe
         }
     }
     drop(heart);
-    compare_kept(directory, &mut history, now)?;
+    compare_kept(directory, &mut history)?;
+    Ok(history)
+}
+
+/// Drives the public engine, with its threads and with options as small, through so many steps of a seed beside the model.
+///
+/// # Errors
+/// The first [`Difference`].
+pub fn run_threaded(directory: &Path, seed: u64, steps: usize) -> Result<History, Difference> {
+    let options = small(&mut Random::new(!seed), None);
+    let engine = Embedded::open_tuned(directory, options, 16).expect("a directory of its own opens");
+    let mut history = crate::history::run(&engine, seed, steps, 7)?;
+    wait(engine.close()).expect("a healthy disk");
+    drop(engine);
+    compare_kept(directory, &mut history)?;
     Ok(history)
 }
 
@@ -71,9 +83,9 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<History, Differe
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn compare_kept(directory: &Path, history: &mut History, now: Timestamp) -> Result<(), Difference> {
+pub fn compare_kept(directory: &Path, history: &mut History) -> Result<(), Difference> {
     let engine = Embedded::open(directory, Options::default()).expect("a directory of its own opens");
-    history.compare_all(&engine, now)?;
+    history.compare_all(&engine)?;
     wait(engine.close()).expect("a healthy disk");
     drop(engine);
     let report = audit(directory).expect("a healthy disk");

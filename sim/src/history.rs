@@ -58,6 +58,7 @@ pub struct History {
     pub answers: BTreeMap<&'static str, u64>,
     seed: u64,
     steps: usize,
+    now: Timestamp,
 }
 
 impl History {
@@ -70,6 +71,7 @@ impl History {
             answers: BTreeMap::new(),
             seed,
             steps: 0,
+            now: Timestamp::ZERO,
         }
     }
 
@@ -85,6 +87,12 @@ impl History {
         self.seed
     }
 
+    /// When the last step was asked.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// How many answers were the first one again.
     #[must_use]
     pub fn replays(&self) -> u64 {
@@ -97,6 +105,7 @@ impl History {
     /// The [`Difference`].
     pub fn compare(&mut self, step: &Step, ran: Ran) -> Result<(), Difference> {
         let expected = self.model.step(step);
+        self.now = step.now;
         self.steps += 1;
         *self.answers.entry(word(&expected)).or_default() += 1;
         let ran = match ran {
@@ -139,7 +148,7 @@ impl History {
     ///
     /// # Errors
     /// The first [`Difference`].
-    pub fn compare_all(&mut self, engine: &dyn Engine, now: Timestamp) -> Result<(), Difference> {
+    pub fn compare_all(&mut self, engine: &dyn Engine) -> Result<(), Difference> {
         let ids: Vec<WorkspaceId> = self.model.pools.keys().cloned().collect();
         for id in &ids {
             let pool = self.model.pools[id].clone();
@@ -157,7 +166,7 @@ impl History {
         listed.sort();
         self.same("the list of workspaces", listed, ids)?;
         self.compare_platform(engine)?;
-        self.compare_due(engine, now)
+        self.compare_due(engine, self.now)
     }
 
     fn compare_platform(&self, engine: &dyn Engine) -> Result<(), Difference> {
@@ -280,10 +289,9 @@ impl History {
 pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result<History, Difference> {
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
-    let mut now = Timestamp::ZERO;
     while history.steps() < steps {
         let batch = gather(&mut history, &mut workload, batch);
-        now = batch[0].0.now;
+        let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let answers =
             wait(engine.run_batch(submissions, now)).expect("a healthy engine runs what it is given");
@@ -291,7 +299,7 @@ pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result
             history.compare(step, ran)?;
         }
     }
-    history.compare_all(engine, now)?;
+    history.compare_all(engine)?;
     Ok(history)
 }
 

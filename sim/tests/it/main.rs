@@ -1,5 +1,6 @@
 //! The simulator's tests, one binary: seeds beside the model, and that a seed is all there is to a run.
 
+mod bank;
 mod crash;
 mod determinism;
 mod seeds;

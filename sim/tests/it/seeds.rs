@@ -77,3 +77,13 @@ fn the_embedded_engine_agrees_with_the_model() {
         }
     }
 }
+
+#[test]
+fn the_embedded_engine_with_its_threads_agrees_with_the_model() {
+    for seed in seeds(10) {
+        let scratch = Scratch::new();
+        if let Err(difference) = embedded::run_threaded(scratch.path(), seed, STEPS) {
+            panic!("{difference}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The bank test: many callers at once, few workspaces, and afterwards every micro-unit is accounted for.
+//!
+//! Each caller moves credit at random and keeps a tally of what was acknowledged to it. When all are done, the tallies of
+//! all callers together have to be the balances, exactly. Meanwhile readers look at balances and lists, which must never
+//! show what cannot be. Threads make the order of things different in every run; what is asked is drawn by seed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tollkeeper_engine::{ChargeFilter, Engine, Page, Ran, Told};
+use tollkeeper_ledger::{
+    Actor, ChargeId, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId,
+    OperationPrice, Source, Status, Submission, Timestamp, WorkspaceChanges, WorkspaceId,
+};
+
+use crate::patience::wait;
+use crate::random::Random;
+
+/// The price of the one operation.
+pub const PRICE: Micros = Micros::new(500);
+
+/// What was acknowledged, by workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Came in, less what was taken back.
+    pub granted: i64,
+    /// Deducted, less what went back.
+    pub spent: i64,
+    /// Of that, what still awaits an outcome.
+    pub pending: i64,
+    /// Answers that were "yes".
+    pub yes: u64,
+    /// Answers that were "no".
+    pub no: u64,
+}
+
+/// The time at which everything happens: the bank has no clock.
+pub const NOW: Timestamp = Timestamp::from_millis(1_835_420_000_000);
+
+fn bank_workspace(place: usize) -> WorkspaceId {
+    WorkspaceId::new(format!("bank{place}")).expect("a name")
+}
+
+fn message() -> OperationId {
+    OperationId::new("message").expect("a name")
+}
+
+fn ask(workspace: WorkspaceId, key: Option<String>, command: Command) -> Submission {
+    let key = key.map(|key| IdempotencyKey::new(key).expect("printable"));
+    Submission { workspace, key, actor: Actor::Platform, command }
+}
+
+fn run(engine: &dyn Engine, submission: Submission) -> Ran {
+    wait(engine.run(submission, NOW)).expect("a healthy engine")
+}
+
+/// Sets the price, opens so many workspaces, and gives each so much.
+pub fn open(engine: &dyn Engine, workspaces: usize, each: Micros) {
+    let line = OperationPrice { id: message(), unit_price: PRICE, timeout_seconds: None };
+    let prices = Command::SetPrices { operations: vec![line], effective_at: None };
+    run(engine, ask(WorkspaceId::platform(), None, prices)).expect("a price list");
+    for place in 0..workspaces {
+        let create = Command::CreateWorkspace(WorkspaceChanges::default());
+        run(engine, ask(bank_workspace(place), None, create)).expect("a new workspace");
+        run(engine, ask(bank_workspace(place), Some("opening".into()), grant(each))).expect("credit");
+    }
+}
+
+fn grant(amount: Micros) -> Command {
+    let source = Source::Promotional;
+    Command::Grant(GrantRequest { source, amount, reason: None, origin: None, paid_cents: 0 })
+}
+
+fn charge(quantity: i64, await_outcome: bool) -> Command {
+    Command::Charge(ChargeRequest {
+        operation: message(),
+        quantity,
+        worker: None,
+        member: None,
+        api_key: None,
+        await_outcome,
+        timeout_seconds: None,
+        reference: None,
+        metadata: None,
+    })
+}
+
+/// Lets so many callers race for one workspace until each was refused once; says how many charges passed.
+#[must_use]
+pub fn race(engine: &Arc<dyn Engine>, callers: usize) -> u64 {
+    let passed = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for caller in 0..callers {
+            let (engine, passed) = (&**engine, &passed);
+            scope.spawn(move || {
+                for turn in 0.. {
+                    let key = format!("race {caller} {turn}");
+                    match run(engine, ask(bank_workspace(0), Some(key), charge(1, false))) {
+                        Ok(answer) if !answer.replayed => passed.fetch_add(1, Ordering::Relaxed),
+                        Ok(_) => panic!("a new key was answered as an old one"),
+                        Err(refusal) => {
+                            assert_eq!(refusal.code(), "insufficient_credits");
+                            return;
+                        }
+                    };
+                }
+            });
+        }
+    });
+    passed.into_inner()
+}
+
+/// Lets so many callers move credit at random, so many times each; gives what was acknowledged, by workspace.
+#[must_use]
+pub fn trade(
+    engine: &Arc<dyn Engine>,
+    seed: u64,
+    (callers, turns): (usize, usize),
+    workspaces: usize,
+) -> Vec<Tally> {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers = (0..2).map(|_| scope.spawn(|| watch(&**engine, workspaces, &done)));
+        let readers: Vec<_> = readers.collect();
+        let callers = (0..callers).map(|caller| {
+            let engine = &**engine;
+            scope.spawn(move || trade_alone(engine, seed, caller, turns, workspaces))
+        });
+        let callers: Vec<_> = callers.collect();
+        let mut sums = vec![Tally::default(); workspaces];
+        for caller in callers {
+            for (sum, tally) in sums.iter_mut().zip(caller.join().expect("a caller does not panic")) {
+                sum.granted += tally.granted;
+                sum.spent += tally.spent;
+                sum.pending += tally.pending;
+                sum.yes += tally.yes;
+                sum.no += tally.no;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().expect("a reader does not panic"));
+        sums
+    })
+}
+
+fn trade_alone(engine: &dyn Engine, seed: u64, caller: usize, turns: usize, workspaces: usize) -> Vec<Tally> {
+    let mut random = Random::new(seed ^ ((caller as u64 + 1) << 32));
+    let mut tallies = vec![Tally::default(); workspaces];
+    // Charges of this caller that await their outcome: workspace, id, quantity.
+    let mut open: Vec<(usize, ChargeId, i64)> = Vec::new();
+    for turn in 0..turns {
+        let key = Some(format!("trade {caller} {turn}"));
+        let place = if random.chance(500) { 0 } else { random.index(workspaces) };
+        if !open.is_empty() && random.chance(400) {
+            let (place, id, quantity) = open.swap_remove(random.index(open.len()));
+            finish(engine, &mut random, (bank_workspace(place), id, quantity), &mut tallies[place]);
+            continue;
+        }
+        let tally = &mut tallies[place];
+        let (quantity, awaits) = (1 + random.below(9) as i64, random.chance(400));
+        let amount = PRICE.get() * quantity;
+        let command = if random.chance(150) { grant(Micros::new(amount)) } else { charge(quantity, awaits) };
+        let first = run(engine, ask(bank_workspace(place), key.clone(), command.clone()));
+        if first.is_ok() && random.chance(200) {
+            // A caller who lost the answer asks again.
+            let again = run(engine, ask(bank_workspace(place), key, command));
+            let again = again.expect("what was answered is answered again");
+            assert!(again.replayed, "a repeated request was run anew");
+            assert_eq!(Some(&again.told), first.as_ref().ok().map(|answer| &answer.told));
+        }
+        match first.map(|answer| answer.told) {
+            Ok(Told::Grant(..)) => tally.granted += amount,
+            Ok(Told::Charge(charge, _)) => {
+                tally.spent += amount;
+                if awaits {
+                    tally.pending += amount;
+                    open.push((place, charge.opening.id, quantity));
+                }
+            }
+            Ok(other) => panic!("neither a charge nor a grant: {other:?}"),
+            Err(refusal) => {
+                assert_eq!(refusal.code(), "insufficient_credits");
+                tally.no += 1;
+                continue;
+            }
+        }
+        tally.yes += 1;
+    }
+    tallies
+}
+
+/// Says what became of a charge.
+fn finish(
+    engine: &dyn Engine,
+    random: &mut Random,
+    (workspace, charge, quantity): (WorkspaceId, ChargeId, i64),
+    tally: &mut Tally,
+) {
+    let used = 1 + random.below(quantity as u64) as i64;
+    let (command, back) = match random.below(4) {
+        0 => (Command::Succeed { charge, quantity: None }, 0),
+        1 => (Command::Succeed { charge, quantity: Some(used) }, quantity - used),
+        2 => (Command::Fail { charge, by_system: false, detail: None }, 0),
+        _ => (Command::Fail { charge, by_system: true, detail: None }, quantity),
+    };
+    for _ in 0..2 {
+        // Twice: repeating an outcome is harmless.
+        run(engine, ask(workspace.clone(), None, command.clone())).expect("an open charge");
+    }
+    tally.spent -= PRICE.get() * back;
+    tally.pending -= PRICE.get() * quantity;
+    tally.yes += 1;
+}
+
+/// Looks at what is kept while it changes: nothing may ever show what cannot be.
+fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        for place in 0..workspaces {
+            let id = bank_workspace(place);
+            let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
+            assert!(balance.available >= Micros::ZERO && balance.pending >= Micros::ZERO, "{balance:?}");
+            let page = || Page { limit: 20, cursor: None };
+            let entries = wait(engine.entries(&id, page())).expect("it reads").expect("it is there");
+            let linked = entries
+                .data
+                .windows(2)
+                .all(|pair| pair[0].entry.n == pair[1].entry.n + 1 && pair[0].entry.previous == pair[1].hash);
+            assert!(linked, "the newest entries of {id} do not hang together");
+            let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
+            let charges = wait(engine.charges(&id, pending, page())).expect("it reads").expect("it is there");
+            assert!(charges.data.iter().all(|charge| charge.standing.status == Status::Pending));
+            let usage = wait(engine.usage(&id, (i64::MIN, i64::MAX))).expect("it reads");
+            assert!(usage.iter().all(|(_, used)| used.refunded <= used.charged));
+        }
+    }
+}
+
+/// Compares the balances with what was acknowledged.
+pub fn settle(engine: &dyn Engine, opening: Micros, tallies: &[Tally]) {
+    for (place, tally) in tallies.iter().enumerate() {
+        let id = bank_workspace(place);
+        let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
+        assert_eq!(balance.available.get(), opening.get() + tally.granted - tally.spent, "{id}: {tally:?}");
+        assert_eq!(balance.pending.get(), tally.pending, "{id}: {tally:?}");
+        let usage = wait(engine.usage(&id, (i64::MIN, i64::MAX))).expect("it reads");
+        let net: i64 = usage.iter().map(|(_, used)| used.charged.get() - used.refunded.get()).sum();
+        assert_eq!(net, tally.spent, "{id}: {tally:?}");
+    }
+}

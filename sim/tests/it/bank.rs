@@ -1,0 +1,46 @@
+//! Many callers at once on few workspaces: exactly what can be paid passes, and afterwards every micro-unit is there.
+
+use std::sync::Arc;
+
+use tollkeeper_engine::embedded::{Embedded, audit};
+use tollkeeper_engine::{Engine, Options};
+use tollkeeper_ledger::Micros;
+use tollkeeper_sim::bank::{PRICE, open, race, settle, trade};
+use tollkeeper_sim::embedded::small;
+use tollkeeper_sim::patience::wait;
+use tollkeeper_sim::random::Random;
+use tollkeeper_sim::scratch::Scratch;
+
+#[test]
+fn a_balance_worth_a_hundred_charges_pays_for_exactly_a_hundred() {
+    let scratch = Scratch::new();
+    let engine = Embedded::open(scratch.path(), Options::default()).expect("a directory of its own");
+    let engine: Arc<dyn Engine> = Arc::new(engine);
+    open(&*engine, 1, Micros::new(100 * PRICE.get()));
+    assert_eq!(race(&engine, 64), 100);
+    wait(engine.close()).expect("a healthy disk");
+    let report = audit(scratch.path()).expect("a healthy disk");
+    assert_eq!((report.disagreement.map(|found| found.what), report.available), (None, Micros::ZERO));
+}
+
+#[test]
+fn every_micro_unit_is_accounted_for_after_many_callers() {
+    for seed in 0..3 {
+        let scratch = Scratch::new();
+        // Everything that an engine does beside its commits happens all the time, on its threads.
+        let options = small(&mut Random::new(seed), None);
+        let engine = Embedded::open_tuned(scratch.path(), options, 64).expect("a directory of its own");
+        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let (workspaces, each) = (3, Micros::new(20_000));
+        open(&*engine, workspaces, each);
+        let tallies = trade(&engine, seed, (64, 200), workspaces);
+        settle(&*engine, each, &tallies);
+        assert!(tallies.iter().all(|tally| tally.yes > 500 && tally.no > 50), "{tallies:?}");
+        wait(engine.close()).expect("a healthy disk");
+        drop(engine);
+        let report = audit(scratch.path()).expect("a healthy disk");
+        assert_eq!(report.disagreement.map(|found| found.what), None);
+        let again = Embedded::open(scratch.path(), Options::default()).expect("a directory of its own");
+        settle(&again, each, &tallies);
+    }
+}

@@ -124,7 +124,7 @@ impl Reader {
     ) -> Result<Option<Listing<EntryRecord>>, Error> {
         let cursor = place_in(page)?;
         self.with_glance(id, |reader, glance| {
-            let mut place = cursor.unwrap_or(glance.head);
+            let mut place = within(cursor, &glance)?.unwrap_or(glance.head);
             let mut data = Vec::new();
             while place != 0 && data.len() < page.limit {
                 let (record, previous) = reader.stored(place, |stored| {
@@ -148,7 +148,7 @@ impl Reader {
     ) -> Result<Option<Listing<Charge>>, Error> {
         let cursor = place_in(page)?;
         self.with_glance(id, |reader, glance| {
-            let mut place = match cursor {
+            let mut place = match within(cursor, &glance)? {
                 Some(place) => place,
                 None => reader.begin(&glance, filter.to)?,
             };
@@ -249,6 +249,11 @@ pub(super) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
 
 fn place_in(page: &Page) -> Result<Option<u64>, Error> {
     page.cursor.as_ref().map(|cursor| cursor.parse().map_err(|_| Error::bad_cursor())).transpose()
+}
+
+/// A cursor beyond the newest entry was never handed out.
+fn within(cursor: Option<u64>, glance: &Glance) -> Result<Option<u64>, Error> {
+    if cursor.is_some_and(|place| place > glance.head) { Err(Error::bad_cursor()) } else { Ok(cursor) }
 }
 
 /// A cursor that points into another workspace's journal is none of this list.

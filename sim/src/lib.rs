@@ -10,12 +10,14 @@
 //! memory     the smallest engine: the ledger and vectors
 //! embedded   the embedded engine, restarted in between
 //! bank       many callers at once
+//! contract   what every engine keeps, clause by clause
 //! crash      the embedded engine when power or disk fails
 //! ```
 //! Everything here is driven by a seed; nothing asks a clock or the system for chance. Not here: the server over HTTP and
 //! processes that are killed, which are tested where they are started.
 
 pub mod bank;
+pub mod contract;
 pub mod crash;
 pub mod disk;
 pub mod embedded;

@@ -7,36 +7,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{CrashImage, Disk, Fault, Op, Survivors};
 use crate::random::Random;
+use crate::scratch::Scratch;
 
-/// A directory of its own for each use, removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Scratch {
-        static USES: AtomicU64 = AtomicU64::new(0);
-        let number = USES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tollkeeper-disk-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a directory for the test");
-        Scratch(path)
-    }
-
-    fn database(&self) -> PathBuf {
-        self.0.join("rows.db")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // A leftover directory is no reason to fail a test that passed.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn database(scratch: &Scratch) -> PathBuf {
+    scratch.path().join("rows.db")
 }
 
 fn open(path: &Path, disk: &Disk, synchronous: &str) -> Connection {
@@ -82,13 +61,13 @@ fn recovered(path: &Path) -> Result<BTreeSet<u32>, String> {
 
 fn rows_in(image: &CrashImage) -> Result<BTreeSet<u32>, String> {
     let scratch = Scratch::new();
-    image.write_to(&scratch.0).expect("the image is written");
-    recovered(&scratch.database())
+    image.write_to(scratch.path()).expect("the image is written");
+    recovered(&database(&scratch))
 }
 
 /// Inserts `count` rows, each its own commit. Gives for each row the log's length when it was acknowledged.
 fn acknowledged_rows(disk: &Disk, scratch: &Scratch, synchronous: &str, count: u32) -> Vec<usize> {
-    let connection = open(&scratch.database(), disk, synchronous);
+    let connection = open(&database(scratch), disk, synchronous);
     let acknowledged = (0..count)
         .map(|number| {
             insert(&connection, number).expect("the disk is sound");
@@ -180,14 +159,14 @@ fn equal_seeds_give_equal_images() {
 #[test]
 fn the_log_tells_what_the_files_hold() {
     let (disk, scratch) = (Disk::new("log-is-exact"), Scratch::new());
-    let connection = open(&scratch.database(), &disk, "NORMAL");
+    let connection = open(&database(&scratch), &disk, "NORMAL");
     for number in 0..20 {
         insert(&connection, number).expect("the disk is sound");
     }
     let image = disk.process_killed_at(disk.op_count());
     assert_eq!(image.names().collect::<Vec<_>>(), ["rows.db", "rows.db-wal"]);
     for name in image.names() {
-        let held = fs::read(scratch.0.join(name)).expect("the file is there");
+        let held = fs::read(scratch.path().join(name)).expect("the file is there");
         assert!(image.file(name) == Some(held.as_slice()), "{name}");
     }
     connection.close().expect("nothing is in use");
@@ -201,11 +180,11 @@ fn a_disk_takes_over_what_lies_in_the_directory() {
     acknowledged_rows(&first, &scratch, "FULL", 30);
     let restarted = Scratch::new();
     let image = first.process_killed_at(first.op_count() / 2);
-    image.write_to(&restarted.0).expect("the image is written");
+    image.write_to(restarted.path()).expect("the image is written");
     let before = rows_in(&image).expect("a killed process harms nothing").len();
 
     let second = Disk::new("after");
-    let connection = open(&restarted.database(), &second, "FULL");
+    let connection = open(&database(&restarted), &second, "FULL");
     insert(&connection, 1000).expect("the disk is sound");
     let acknowledged = second.op_count();
     assert!(matches!(second.log()[0], Op::Found { .. }));
@@ -214,13 +193,13 @@ fn a_disk_takes_over_what_lies_in_the_directory() {
     let rows = rows.expect("the database is sound");
     assert_eq!(rows.len(), before + 1);
     assert!(rows.contains(&1000));
-    assert!(image.write_to(&restarted.0).is_err(), "an image goes into an empty directory only");
+    assert!(image.write_to(restarted.path()).is_err(), "an image goes into an empty directory only");
 }
 
 #[test]
 fn a_fault_is_an_error_and_passes() {
     let (disk, scratch) = (Disk::new("faults"), Scratch::new());
-    let connection = open(&scratch.database(), &disk, "FULL");
+    let connection = open(&database(&scratch), &disk, "FULL");
     let mut expected = BTreeSet::new();
     let mut number = 0;
     for successes in 0..25 {
@@ -253,7 +232,7 @@ fn a_fault_is_an_error_and_passes() {
 #[test]
 fn a_reader_and_a_writer_share_a_database() {
     let (disk, scratch) = (Disk::new("two-threads"), Scratch::new());
-    let path = scratch.database();
+    let path = database(&scratch);
     let writer = open(&path, &disk, "NORMAL");
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -280,14 +259,14 @@ fn a_reader_and_a_writer_share_a_database() {
 fn a_dropped_disk_refuses_new_files_and_elsewhere_is_refused_always() {
     let (disk, scratch, elsewhere) = (Disk::new("dropped"), Scratch::new(), Scratch::new());
     let flags = OpenFlags::default();
-    let connection = open(&scratch.database(), &disk, "FULL");
+    let connection = open(&database(&scratch), &disk, "FULL");
     assert!(
-        Connection::open_with_flags_and_vfs(elsewhere.database(), flags, disk.name()).is_err(),
+        Connection::open_with_flags_and_vfs(database(&elsewhere), flags, disk.name()).is_err(),
         "one disk, one directory"
     );
     drop(disk);
     insert(&connection, 1).expect("what is open goes on");
-    assert!(Connection::open_with_flags_and_vfs(scratch.database(), flags, "dropped").is_err());
+    assert!(Connection::open_with_flags_and_vfs(database(&scratch), flags, "dropped").is_err());
     drop(connection);
     drop(Disk::new("dropped"));
 }

@@ -5,13 +5,16 @@ use tollkeeper_ledger::{Balance, Body, Charge, ChargeId, Status, Timestamp, Work
 
 use super::{Kept, State};
 
-/// One page of a list that is there whole. A cursor is the number of rows before it.
+/// One page of a list that is there whole, newest first. A cursor is the number of rows from there on to the oldest, so
+/// that new rows do not move it.
 pub(super) fn paged<T>(rows: Vec<T>, page: &Page) -> Listing<T> {
-    let skipped = page.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-    let more = rows.len() > skipped + page.limit;
+    let from_here = page.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
+    let from_here = from_here.map_or(rows.len(), |left: usize| left.min(rows.len()));
+    let skipped = rows.len() - from_here;
+    let left = from_here.saturating_sub(page.limit);
     Listing {
         data: rows.into_iter().skip(skipped).take(page.limit).collect(),
-        next: more.then(|| (skipped + page.limit).to_string()),
+        next: (left > 0).then(|| left.to_string()),
     }
 }
 

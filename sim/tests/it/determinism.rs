@@ -1,15 +1,17 @@
 //! Same seed, same bytes: two runs of a seed write the same entries with the same hashes.
 
-use tollkeeper_engine::{Engine, Page};
+use tollkeeper_engine::embedded::Embedded;
+use tollkeeper_engine::{Engine, Options, Page};
 use tollkeeper_ledger::Hash;
-use tollkeeper_sim::history;
+use tollkeeper_sim::crash::{Density, crashes};
+use tollkeeper_sim::embedded;
+use tollkeeper_sim::history::{self, History};
 use tollkeeper_sim::memory::Memory;
 use tollkeeper_sim::patience::wait;
+use tollkeeper_sim::scratch::Scratch;
 
-/// The last hash of every workspace after a run: each covers all the bytes before it.
-fn ends(seed: u64) -> Vec<(String, Hash)> {
-    let engine = Memory::default();
-    let history = history::run(&engine, seed, 200, 5).unwrap_or_else(|difference| panic!("{difference}"));
+/// The last hash of every workspace after a run: each covers all the bytes before it, ids and times among them.
+fn ends(engine: &dyn Engine, history: &History) -> Vec<(String, Hash)> {
     let end = |id| {
         let newest = Page { limit: 1, cursor: None };
         let listing = wait(engine.entries(id, newest)).expect("it reads").expect("it was opened");
@@ -18,12 +20,34 @@ fn ends(seed: u64) -> Vec<(String, Hash)> {
     history.model.pools.keys().map(end).collect()
 }
 
+fn in_memory(seed: u64) -> Vec<(String, Hash)> {
+    let engine = Memory::default();
+    let history = history::run(&engine, seed, 200, 5).unwrap_or_else(|difference| panic!("{difference}"));
+    ends(&engine, &history)
+}
+
+fn in_directory(seed: u64) -> Vec<(String, Hash)> {
+    let scratch = Scratch::new();
+    let history =
+        embedded::run(scratch.path(), seed, 200).unwrap_or_else(|difference| panic!("{difference}"));
+    let engine = Embedded::open(scratch.path(), Options::default()).expect("it was there just now");
+    ends(&engine, &history)
+}
+
 #[test]
 fn the_same_seed_writes_the_same_bytes() {
-    for seed in 100..105 {
-        let first = ends(seed);
+    for seed in 100..104 {
+        let first = in_memory(seed);
         assert!(!first.is_empty());
-        assert_eq!(first, ends(seed), "seed {seed}");
+        assert_eq!(first, in_memory(seed), "seed {seed}");
+        assert_eq!(in_directory(seed), in_directory(seed), "seed {seed}");
     }
-    assert_ne!(ends(100), ends(101));
+    assert_ne!(in_memory(100), in_memory(101));
+}
+
+#[test]
+fn the_same_seed_crashes_the_same_way() {
+    let doubts = |seed| crashes(seed, 60, Density::Sampled(10)).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(doubts(3), doubts(3));
+    assert_ne!(doubts(3), doubts(4));
 }

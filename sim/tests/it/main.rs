@@ -1,6 +1,8 @@
 //! The simulator's tests, one binary: seeds beside the model, and that a seed is all there is to a run.
 
 mod bank;
+mod contract;
 mod crash;
 mod determinism;
 mod seeds;
+mod tidy;

@@ -1,0 +1,208 @@
+//! Credit in and out, the answers to it, and that asking again changes nothing.
+
+use tollkeeper_engine::Told;
+use tollkeeper_ledger::{Command, Micros, Outcome, RefundReason, Source, Status};
+
+use super::Store;
+use super::desk::{BEGINNING, Desk, acme, awaited, charge, charged, submission, workspace};
+use crate::patience::wait;
+
+pub(super) fn a_charge_takes_its_price(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 100_000);
+    let (paid, balance) = desk.charge("k", charge("try_on", 2));
+    assert_eq!((paid.opening.amount.get(), paid.opening.unit_price.get()), (40_000, 20_000));
+    assert_eq!((paid.standing.status, paid.standing.outcome), (Status::Settled, None));
+    assert_eq!((paid.created_at, balance.available.get()), (BEGINNING, 60_000));
+    assert_eq!(desk.balance(), balance);
+    let record = desk.record(paid.opening.id);
+    assert_eq!(record.charge, paid);
+    assert_eq!(record.draws.iter().map(|(_, amount)| amount.get()).sum::<i64>(), 40_000);
+    assert!(record.refunds.is_empty());
+}
+
+pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 100_000);
+    let first = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
+    assert!(!first.replayed);
+    let id = charged(Ok(first.clone())).0.opening.id;
+    let refund = Command::Refund { charge: id, amount: Some(Micros::new(500)), reason: "courtesy".into() };
+    let refunded = desk.keyed("r", refund.clone()).expect("yes");
+    desk.wait(86_400);
+    let again = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
+    assert!(again.replayed);
+    assert_eq!(again.told, first.told, "the first answer, not what has become of it since");
+    let again = desk.keyed("r", refund).expect("yes");
+    assert_eq!((again.replayed, again.told), (true, refunded.told));
+    let refused = desk.keyed("k", Command::Charge(charge("message", 4))).expect_err("another request");
+    assert_eq!(refused, tollkeeper_ledger::Refusal::KeyReused { field: "quantity" });
+    desk.open(workspace("b"));
+    let elsewhere = desk.ask(workspace("b"), Some("k"), Command::Charge(charge("message", 3)));
+    assert_eq!(elsewhere.expect_err("no credit there").code(), "insufficient_credits");
+    let top_up = desk.grant("pay_1", Source::TopUp, 1_000);
+    assert_eq!(desk.grant("pay_1", Source::TopUp, 1_000), top_up, "a payment brings credit once");
+    assert_eq!(desk.balance().available.get(), 100_000 - 1_500 + 500 + 1_000);
+}
+
+pub(super) fn a_refusal_leaves_nothing(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 499);
+    let before = desk.entry_count();
+    for _ in 0..2 {
+        let refused = desk.keyed("k", Command::Charge(charge("message", 1))).expect_err("too little");
+        assert_eq!(refused.code(), "insufficient_credits");
+    }
+    assert_eq!((desk.entry_count(), desk.balance().available.get()), (before, 499));
+    desk.grant("more", Source::Adjustment, 1);
+    let (paid, balance) = desk.charge("k", charge("message", 1));
+    assert_eq!((paid.opening.amount.get(), balance.available), (500, Micros::ZERO));
+}
+
+pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 1_000);
+    let ask =
+        |key: &str, quantity| submission(acme(), Some(key), Command::Charge(charge("message", quantity)));
+    let opened = workspace("later");
+    let batch = vec![
+        ask("a", 1),
+        ask("b", 2),
+        ask("a", 1),
+        ask("a", 2),
+        submission(opened.clone(), None, Command::CreateWorkspace(Default::default())),
+        submission(opened.clone(), None, Command::CreateWorkspace(Default::default())),
+        ask("c", 1),
+        ask("d", 1),
+    ];
+    let words = |batch| {
+        let ran = wait(desk.engine.run_batch(batch, desk.now)).expect("a healthy engine");
+        ran.into_iter().map(|ran| match ran {
+            Ok(answer) if answer.replayed => "replay",
+            Ok(_) => "yes",
+            Err(refusal) => refusal.code(),
+        })
+    };
+    let expected = [
+        "yes",
+        "insufficient_credits",
+        "replay",
+        "idempotency_key_reused",
+        "yes",
+        "workspace_exists",
+        "yes",
+        "insufficient_credits",
+    ];
+    assert_eq!(words(batch).collect::<Vec<_>>(), expected);
+    let again = vec![ask("a", 1), ask("b", 2), ask("c", 1)];
+    assert_eq!(words(again).collect::<Vec<_>>(), ["replay", "insufficient_credits", "replay"]);
+    assert_eq!(desk.balance().available, Micros::ZERO);
+    assert_eq!(desk.balance_of(opened).available, Micros::ZERO);
+    assert_eq!(wait(desk.engine.run_batch(Vec::new(), desk.now)).expect("a healthy engine"), []);
+}
+
+pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 10_000);
+    let open = |key: &str| desk.charge(key, awaited("message", 4, 60)).0.opening.id;
+    let (kept, partly, failed) = (open("kept"), open("partly"), open("failed"));
+    assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (4_000, 6_000));
+    desk.wait(1);
+    let (charge, _) = charged(Ok(answer(desk.told(Command::Succeed { charge: kept, quantity: None }))));
+    assert_eq!(
+        (charge.standing.status, charge.standing.outcome),
+        (Status::Settled, Some(Outcome::Succeeded))
+    );
+    desk.told(Command::Succeed { charge: partly, quantity: Some(1) });
+    let fail = Command::Fail { charge: failed, by_system: true, detail: Some("broken".into()) };
+    let (charge, balance) = charged(Ok(answer(desk.told(fail.clone()))));
+    assert_eq!(charge.standing.status, Status::Refunded);
+    assert_eq!((balance.available.get(), balance.pending), (7_500, Micros::ZERO));
+    desk.told(fail);
+    assert_eq!(desk.balance(), balance, "repeating an outcome changes nothing");
+    assert_eq!(desk.no(Command::Succeed { charge: failed, quantity: None }), "charge_already_refunded");
+    let record = desk.record(partly);
+    let refunds: Vec<_> =
+        record.refunds.iter().map(|r| (r.refund.amount.get(), r.refund.reason, r.at)).collect();
+    assert_eq!(refunds, [(1_500, RefundReason::PartlyUsed, desk.now)]);
+    assert_eq!(record.charge.standing.quantity, 1);
+    let record = desk.record(failed);
+    assert_eq!(record.refunds[0].refund.detail.as_deref(), Some("broken"));
+}
+
+fn answer(told: Told) -> tollkeeper_engine::Answer {
+    tollkeeper_engine::Answer { replayed: false, told }
+}
+
+pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 1_000);
+    let bought = desk.grant("pay_1", Source::TopUp, 5_000);
+    let (paid, _) = desk.charge("k", charge("removal", 2));
+    let draws = desk.record(paid.opening.id).draws;
+    assert_eq!(draws.iter().map(|(_, amount)| amount.get()).collect::<Vec<_>>(), [1_000, 3_000]);
+    assert_eq!(draws[1].0, bought);
+    let refund = |amount| Command::Refund { charge: paid.opening.id, amount, reason: "courtesy".into() };
+    desk.keyed("r", refund(Some(Micros::new(3_500)))).expect("yes");
+    assert_eq!(desk.no(refund(Some(Micros::new(501)))), "refund_exceeds_charge");
+    let remaining = |desk: &Desk| {
+        let page = tollkeeper_engine::Page { limit: 10, cursor: None };
+        let listing = wait(desk.engine.grants(&acme(), page)).expect("it reads").expect("it is there");
+        listing.data.iter().map(|record| record.grant.remaining.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(remaining(&desk), [5_000, 500], "newest first; what was bought came back first");
+    let desk = desk.restarted(store);
+    desk.told(refund(None));
+    assert_eq!(remaining(&desk), [5_000, 1_000]);
+    assert_eq!(desk.record(paid.opening.id).charge.standing.outcome, Some(Outcome::Reversed));
+}
+
+pub(super) fn a_deadline_is_due(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 10_000);
+    let (early, _) = desk.charge("early", awaited("message", 1, 30));
+    let (late, _) = desk.charge("late", awaited("message", 1, 60));
+    let (early, late) = (early.opening.id, late.opening.id);
+    desk.wait(29);
+    assert_eq!(desk.due(), []);
+    desk.wait(1);
+    assert_eq!(desk.due(), [(acme(), early)]);
+    desk.told(Command::Heartbeat { charge: early, extend_seconds: 60 });
+    assert_eq!(desk.due(), []);
+    desk.wait(30);
+    assert_eq!(desk.due(), [(acme(), late)]);
+    desk.told(Command::TimeOut { charge: late });
+    assert_eq!(desk.due(), []);
+    assert_eq!(desk.record(late).charge.standing.outcome, Some(Outcome::TimedOut));
+    desk.wait(30);
+    desk.told(Command::Succeed { charge: early, quantity: None });
+    assert_eq!(desk.due(), []);
+    assert_eq!(desk.balance().available.get(), 9_500);
+}
+
+pub(super) fn a_grant_can_be_voided(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 1_000);
+    let grant = desk.grant("wrong", Source::Adjustment, 2_000);
+    desk.charge("k", charge("message", 1));
+    let void = Command::VoidGrant { grant, reason: Some("a mistake".into()) };
+    let first = desk.keyed("v", void.clone()).expect("yes");
+    let Told::Grant(record, balance) = &first.told else { panic!("a void is told as its grant") };
+    assert_eq!((record.grant.amount.get(), record.grant.remaining), (2_000, Micros::ZERO));
+    assert_eq!(balance.available.get(), 500);
+    let again = desk.keyed("v", void).expect("yes");
+    assert_eq!((again.replayed, again.told), (true, first.told));
+    let nobody =
+        Command::VoidGrant { grant: tollkeeper_ledger::GrantId(crate::step::nothing()), reason: None };
+    assert_eq!(desk.no(nobody), "grant_not_found");
+}
+
+pub(super) fn a_lost_payment_is_taken_back(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 500);
+    let grant = desk.grant("pay_1", Source::TopUp, 2_000);
+    desk.charge("k", charge("message", 3));
+    let lost = Command::ClawBack { grant, dispute: "d1".into(), amount: Micros::new(2_000) };
+    desk.told(lost.clone());
+    let owed = desk.balance();
+    assert_eq!((owed.available, owed.debt.get()), (Micros::ZERO, 1_000));
+    let mut desk = desk.restarted(store);
+    desk.told(lost);
+    assert_eq!(desk.balance(), owed, "one claw-back for a dispute");
+    assert_eq!(desk.no(Command::Charge(charge("message", 1))), "debt_outstanding");
+    desk.grant("more", Source::Promotional, 400);
+    assert_eq!((desk.balance().available, desk.balance().debt.get()), (Micros::ZERO, 600));
+    desk.told(Command::RestoreClawBack { dispute: "d1".into() });
+    assert_eq!((desk.balance().available.get(), desk.balance().debt), (1_400, Micros::ZERO));
+}

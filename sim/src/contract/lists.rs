@@ -1,0 +1,187 @@
+//! Reads: pages, filters, past balances, usage, and the chain of hashes.
+
+use tollkeeper_engine::{BalanceAt, ChargeFilter, EntryRecord, Page};
+use tollkeeper_ledger::{
+    Balance, Charge, ChargeRequest, Command, Micros, OperationId, Source, Status, Timestamp, WorkerId,
+};
+
+use super::Store;
+use super::desk::{BEGINNING, Desk, acme, awaited, charge, pages, workspace};
+use crate::history::hash_of;
+use crate::patience::wait;
+
+fn charges(desk: &Desk, limit: usize, filter: &ChargeFilter) -> Vec<Charge> {
+    pages(limit, |page| {
+        wait(desk.engine.charges(&acme(), filter.clone(), page)).expect("it reads").expect("it is there")
+    })
+}
+
+fn entries(desk: &Desk, limit: usize) -> Vec<EntryRecord> {
+    pages(limit, |page| wait(desk.engine.entries(&acme(), page)).expect("it reads").expect("it is there"))
+}
+
+pub(super) fn lists_come_in_pages(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 1_000_000);
+    for n in 0..20 {
+        desk.charge(&format!("k{n}"), charge("message", n + 1));
+        desk.grant(&format!("g{n}"), Source::Promotional, n + 1);
+    }
+    whole_in_pages(&desk);
+    whole_in_pages(&desk.restarted(store));
+}
+
+fn whole_in_pages(desk: &Desk) {
+    let mut names: Vec<String> = (0..20).rev().map(|n| format!("g{n}")).collect();
+    names.push("opening".to_owned());
+    for limit in [1, 7, 20, 200] {
+        let listed = charges(desk, limit, &ChargeFilter::default());
+        let quantities: Vec<i64> = listed.iter().map(|charge| charge.opening.quantity).collect();
+        assert_eq!(quantities, (1..=20).rev().collect::<Vec<_>>(), "pages of {limit}");
+        let numbers: Vec<u64> = entries(desk, limit).iter().map(|record| record.entry.n).collect();
+        assert_eq!(numbers, (1..=42).rev().collect::<Vec<_>>(), "pages of {limit}");
+        let grants =
+            pages(limit, |page| wait(desk.engine.grants(&acme(), page)).expect("it reads").expect("there"));
+        let reasons: Vec<String> =
+            grants.iter().filter_map(|record| record.reason.as_deref().map(str::to_owned)).collect();
+        assert_eq!(reasons, names, "pages of {limit}");
+    }
+}
+
+pub(super) fn charges_are_found(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 1_000_000);
+    let worker = |name: &str| Some(WorkerId::new(name).expect("a name"));
+    for n in 0..12 {
+        let request = ChargeRequest {
+            worker: worker(if n % 3 == 0 { "w1" } else { "w2" }),
+            reference: (n % 4 == 0).then(|| "order 7".into()),
+            ..if n % 2 == 0 { awaited("message", 1, 600) } else { charge("removal", 1) }
+        };
+        desk.charge(&format!("k{n}"), request);
+        desk.wait(60);
+    }
+    let all = charges(&desk, 100, &ChargeFilter::default());
+    desk.told(Command::Fail { charge: all[11].opening.id, by_system: true, detail: None });
+    let count = |filter: ChargeFilter| charges(&desk, 5, &filter).len();
+    let none = ChargeFilter::default;
+    let message = OperationId::new("message").expect("a name");
+    assert_eq!(count(ChargeFilter { operation: Some(message.clone()), ..none() }), 6);
+    assert_eq!(count(ChargeFilter { worker: worker("w1"), ..none() }), 4);
+    assert_eq!(count(ChargeFilter { worker: worker("w1"), operation: Some(message), ..none() }), 2);
+    assert_eq!(count(ChargeFilter { reference: Some("order 7".into()), ..none() }), 3);
+    assert_eq!(count(ChargeFilter { status: Some(Status::Pending), ..none() }), 5);
+    assert_eq!(count(ChargeFilter { status: Some(Status::Refunded), ..none() }), 1);
+    assert_eq!(count(ChargeFilter { status: Some(Status::Settled), ..none() }), 6);
+    let (from, to) = (Some(BEGINNING.plus_seconds(60)), Some(BEGINNING.plus_seconds(180)));
+    assert_eq!(count(ChargeFilter { from, to, ..none() }), 2, "from is included, to is not");
+    assert_eq!(count(ChargeFilter { from: Some(desk.now), ..none() }), 0);
+}
+
+pub(super) fn a_page_stays_a_page(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 100_000);
+    for n in 0..10 {
+        desk.charge(&format!("k{n}"), charge("message", n + 1));
+    }
+    let page = |cursor| {
+        let page = Page { limit: 4, cursor };
+        wait(desk.engine.charges(&acme(), ChargeFilter::default(), page)).expect("it reads").expect("there")
+    };
+    let first = page(None);
+    desk.charge("new", charge("message", 99));
+    let second = page(first.next);
+    let third = page(second.next);
+    let rows = first.data.iter().chain(&second.data).chain(&third.data);
+    let quantities: Vec<i64> = rows.map(|charge| charge.opening.quantity).collect();
+    assert_eq!(quantities, (1..=10).rev().collect::<Vec<_>>(), "nothing twice, nothing left out");
+}
+
+pub(super) fn a_past_balance_is_what_it_was(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 10_000);
+    let mut seen: Vec<(Timestamp, Balance)> = vec![(desk.now, desk.balance())];
+    for n in 0..10 {
+        desk.wait(1_700);
+        let request = if n % 2 == 0 { charge("message", 1) } else { awaited("message", 1, 600_000) };
+        desk.charge(&format!("k{n}"), request);
+        seen.push((desk.now, desk.balance()));
+    }
+    let desk = desk.restarted(store);
+    let at = |at| wait(desk.engine.balance(&acme(), Some(at))).expect("it reads").expect("it is there");
+    for (then, balance) in &seen {
+        let expected = BalanceAt { balance: *balance, last_entry_at: *then };
+        assert_eq!(at(*then), expected);
+        assert_eq!(at(then.plus_seconds(1_699)), expected, "until something else happened");
+    }
+    assert_eq!(at(BEGINNING.plus_seconds(-1)).balance, Balance::default(), "before the workspace was opened");
+    assert_eq!(at(BEGINNING.plus_seconds(1_000_000)).balance, desk.balance());
+}
+
+pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 100_000);
+    let hour = BEGINNING.hour();
+    let (early, _) = desk.charge("a", charge("message", 2));
+    desk.charge("b", ChargeRequest { worker: WorkerId::new("w1").ok(), ..charge("message", 1) });
+    desk.wait(3_600);
+    desk.charge("c", charge("message", 3));
+    let refund = Command::Refund { charge: early.opening.id, amount: None, reason: "courtesy".into() };
+    desk.told(refund);
+    let rows = |desk: &Desk, from, to| {
+        let mut rows = wait(desk.engine.usage(&acme(), (from, to))).expect("it reads");
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        let row = |(key, used): &(tollkeeper_ledger::UsageKey, tollkeeper_ledger::Used)| {
+            let numbers = (used.runs, used.quantity, used.charged.get(), used.refunded.get());
+            (key.hour - hour, key.worker.is_some(), numbers)
+        };
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    let expected =
+        [(0, false, (1, 2, 1_000, 0)), (0, true, (1, 1, 500, 0)), (1, false, (1, 3, 1_500, 1_000))];
+    assert_eq!(rows(&desk, hour, hour + 2), expected);
+    assert_eq!(rows(&desk, hour, hour + 1), expected[..2], "the last hour is not included");
+    let desk = desk.restarted(store);
+    assert_eq!(rows(&desk, hour, hour + 2), expected);
+    desk.charge("d", charge("message", 1));
+    assert_eq!(rows(&desk, hour + 1, hour + 2), [(1, false, (2, 4, 2_000, 1_000))]);
+}
+
+pub(super) fn the_journal_is_a_chain(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 100_000);
+    for n in 0..10 {
+        desk.charge(&format!("k{n}"), charge("message", 1));
+    }
+    let desk = desk.restarted(store);
+    let (paid, balance) = desk.charge("last", charge("message", 1));
+    let mut chain = entries(&desk, 5);
+    assert_eq!(chain[0].entry.body.charge().map(|(id, _)| id), Some(paid.opening.id));
+    assert_eq!(
+        (chain[0].entry.balance, chain[0].entry.key.as_ref().map(|k| k.as_str())),
+        (balance, Some("last"))
+    );
+    chain.reverse();
+    let mut previous = [0; 32];
+    for (place, record) in chain.iter().enumerate() {
+        assert_eq!((record.entry.n, record.entry.previous), (place as u64 + 1, previous));
+        assert_eq!(record.hash, hash_of(&record.entry));
+        previous = record.hash;
+    }
+    let sum: Micros =
+        chain.iter().filter_map(|record| record.entry.body.legs()).map(|legs| legs.amount).sum();
+    assert_eq!(sum.get(), 100_000 + 11 * 500);
+}
+
+pub(super) fn a_wrong_cursor_is_told(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 100_000);
+    desk.open(workspace("b"));
+    let page = || Page { limit: 5, cursor: Some("no cursor".to_owned()) };
+    let all = ChargeFilter::default;
+    assert!(wait(desk.engine.charges(&acme(), all(), page())).expect_err("a wrong cursor").is_bad_cursor());
+    assert!(wait(desk.engine.grants(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
+    assert!(wait(desk.engine.entries(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
+    assert!(wait(desk.engine.workspaces(page())).expect_err("a wrong cursor").is_bad_cursor());
+    for cursor in ["18446744073709551615", "9223372036854775808", "-1", "0", ""] {
+        // A number that was never handed out may be told or lead to an empty page, but to nothing else.
+        let page = || Page { limit: 5, cursor: Some(cursor.to_owned()) };
+        let told = wait(desk.engine.entries(&acme(), page()));
+        assert!(told.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {told:?}");
+        let told = wait(desk.engine.charges(&acme(), all(), page()));
+        assert!(told.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {told:?}");
+    }
+}

@@ -1,0 +1,61 @@
+//! The engine contract as a suite: one list of clauses, every engine is held to all of them.
+//!
+//! A clause gets a [`Store`] nobody has used yet and opens it as often as it likes, so that what has to survive a restart
+//! is shown by restarting. Clauses say what the contract promises and no more: not where anything is kept, and not how
+//! fast. What is right and wrong about credit is the ledger's matter and only touched here.
+
+mod charges;
+mod desk;
+mod lists;
+mod settings;
+mod store;
+
+use std::sync::Arc;
+
+use tollkeeper_engine::Engine;
+
+pub use desk::Desk;
+
+/// Somewhere an engine keeps what it is told, opened again and again.
+pub trait Store {
+    /// Opens it. The engine opened before was closed and dropped.
+    fn open(&self) -> Arc<dyn Engine>;
+}
+
+/// A clause and its name.
+pub type Clause = (&'static str, fn(&dyn Store));
+
+/// What every engine keeps.
+pub const CLAUSES: &[Clause] = &[
+    ("a workspace is opened once and described anew", settings::a_workspace_is_opened_once),
+    ("what nobody opened is not there", settings::what_nobody_opened_is_not_there),
+    ("prices have versions", settings::prices_have_versions),
+    ("platform keys are kept by their hash", settings::platform_keys_are_kept),
+    ("limits hold and count what was spent before", settings::limits_hold),
+    ("an alert is an entry of the journal", settings::an_alert_is_an_entry),
+    ("a charge takes its price", charges::a_charge_takes_its_price),
+    ("the same key is answered the same", charges::the_same_key_is_answered_the_same),
+    ("a refusal leaves nothing behind", charges::a_refusal_leaves_nothing),
+    ("a batch is decided in order, each alone", charges::a_batch_is_decided_in_order),
+    ("an outcome settles or refunds", charges::an_outcome_settles_or_refunds),
+    ("a refund returns to its grants", charges::a_refund_returns_to_its_grants),
+    ("a deadline that passes is due until it is timed out", charges::a_deadline_is_due),
+    ("a grant can be voided", charges::a_grant_can_be_voided),
+    ("a lost payment is taken back and restored", charges::a_lost_payment_is_taken_back),
+    ("lists come in pages without gaps", lists::lists_come_in_pages),
+    ("charges are found by what they are", lists::charges_are_found),
+    ("a page stays a page while more happens", lists::a_page_stays_a_page),
+    ("a past balance is what it was", lists::a_past_balance_is_what_it_was),
+    ("usage is counted by the hour", lists::usage_is_counted_by_the_hour),
+    ("the journal is a chain of hashes", lists::the_journal_is_a_chain),
+    ("a restart keeps everything", store::a_restart_keeps_everything),
+    ("a key used long ago still stands", store::a_key_used_long_ago_still_stands),
+    ("a pending charge is due after a restart", store::a_pending_charge_is_due_after_a_restart),
+    ("figures say what is kept", store::figures_say_what_is_kept),
+];
+
+/// What an engine keeps besides that has something to read wrongly or to close.
+pub const CLAUSES_OF_STORES: &[Clause] = &[
+    ("a cursor of another list is told", lists::a_wrong_cursor_is_told),
+    ("a closed engine takes no commands", store::a_closed_engine_takes_no_commands),
+];

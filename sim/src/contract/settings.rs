@@ -1,0 +1,139 @@
+//! What is set: workspaces, prices, platform keys, limits, alerts.
+
+use tollkeeper_engine::{ChargeFilter, Page, Told};
+use tollkeeper_ledger::{
+    ChargeId, Command, Kind, MemberId, Micros, OperationId, Period, Subject, WorkspaceChanges,
+};
+
+use super::Store;
+use super::desk::{BEGINNING, Desk, acme, charge, pages, prices, workspace};
+use crate::patience::wait;
+use crate::step::nothing;
+
+pub(super) fn a_workspace_is_opened_once(store: &dyn Store) {
+    let mut desk = Desk::at(store, BEGINNING);
+    let described = |name: &str| WorkspaceChanges { name: Some(name.into()), ..Default::default() };
+    let Told::Workspace(profile) = desk.told(Command::CreateWorkspace(described("Acme"))) else {
+        panic!("a workspace is told as it is described");
+    };
+    assert_eq!((profile.id.as_str(), &*profile.name, &*profile.timezone), ("acme", "Acme", "UTC"));
+    assert_eq!((profile.suspended, profile.created_at), (false, BEGINNING));
+    assert_eq!(desk.no(Command::CreateWorkspace(described("Other"))), "workspace_exists");
+    desk.wait(5);
+    let changes = WorkspaceChanges {
+        timezone: Some("Europe/Berlin".into()),
+        metadata: Some("{\"tier\":1}".into()),
+        suspended: Some(true),
+        ..Default::default()
+    };
+    desk.told(Command::UpdateWorkspace(changes.clone()));
+    let before = desk.entry_count();
+    desk.told(Command::UpdateWorkspace(changes));
+    assert_eq!(desk.entry_count(), before, "what is so already is not written again");
+    let profile = wait(desk.engine.workspace(&acme())).expect("it reads").expect("it is there");
+    assert_eq!((&*profile.name, &*profile.timezone), ("Acme", "Europe/Berlin"));
+    assert_eq!((profile.metadata.as_deref(), profile.suspended), (Some("{\"tier\":1}"), true));
+    for name in ["b", "c", "d"] {
+        desk.open(workspace(name));
+    }
+    let listed = pages(3, |page| wait(desk.engine.workspaces(page)).expect("it reads"));
+    let names: Vec<&str> = listed.iter().map(|profile| profile.id.as_str()).collect();
+    assert_eq!(names, ["d", "c", "b", "acme"], "newest first, the platform's own chain is none");
+}
+
+pub(super) fn what_nobody_opened_is_not_there(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 500);
+    let nobody = workspace("nobody");
+    let page = || Page { limit: 5, cursor: None };
+    let refused = desk.ask(nobody.clone(), Some("k"), Command::Charge(charge("message", 1)));
+    assert_eq!(refused.expect_err("nobody pays").code(), "workspace_not_found");
+    assert_eq!(wait(desk.engine.workspace(&nobody)).expect("it reads"), None);
+    assert_eq!(wait(desk.engine.balance(&nobody, None)).expect("it reads"), None);
+    assert_eq!(wait(desk.engine.balance(&nobody, Some(BEGINNING))).expect("it reads"), None);
+    assert_eq!(wait(desk.engine.charges(&nobody, ChargeFilter::default(), page())).expect("it reads"), None);
+    assert_eq!(wait(desk.engine.grants(&nobody, page())).expect("it reads"), None);
+    assert_eq!(wait(desk.engine.entries(&nobody, page())).expect("it reads"), None);
+    let (paid, _) = desk.charge("k", charge("message", 1));
+    desk.open(nobody.clone());
+    for (id, charge) in [(&nobody, paid.opening.id), (&acme(), ChargeId(nothing()))] {
+        assert_eq!(wait(desk.engine.charge(id, charge)).expect("it reads"), None, "{charge} of {id}");
+    }
+    let outcome = Command::Succeed { charge: paid.opening.id, quantity: None };
+    let refused = desk.ask(nobody, None, outcome).expect_err("a charge of another workspace");
+    assert_eq!(refused.code(), "charge_not_found");
+}
+
+pub(super) fn prices_have_versions(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 100_000);
+    let Told::Prices(version) = desk.platform(prices(&[("message", 700)])) else {
+        panic!("a price list is told as its version");
+    };
+    assert_eq!((version.version, version.effective_at), (2, BEGINNING));
+    let Command::SetPrices { operations, .. } = prices(&[("message", 900)]) else { unreachable!() };
+    let effective_at = Some(desk.now.plus_seconds(60));
+    desk.platform(Command::SetPrices { operations, effective_at });
+    let (now, _) = desk.charge("now", charge("message", 1));
+    assert_eq!((now.opening.unit_price.get(), now.opening.price_version), (700, 2));
+    assert_eq!(desk.no(Command::Charge(charge("removal", 1))), "operation_not_found");
+    desk.wait(60);
+    let (later, _) = desk.charge("later", charge("message", 1));
+    assert_eq!((later.opening.unit_price.get(), later.opening.price_version), (900, 3));
+    let desk = desk.restarted(store);
+    let versions = desk.engine.platform().book.versions().to_vec();
+    assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(versions[0].operations.len(), 3);
+    assert_eq!(desk.record(now.opening.id).charge.opening.price_version, 2);
+}
+
+pub(super) fn platform_keys_are_kept(store: &dyn Store) {
+    let desk = Desk::at(store, BEGINNING);
+    assert!(desk.engine.platform().key_hashes.is_empty());
+    desk.platform(Command::SetPlatformKey { hash: [1; 32] });
+    desk.platform(Command::SetPlatformKey { hash: [2; 32] });
+    assert_eq!(desk.engine.platform().key_hashes, [[1; 32], [2; 32]]);
+    let desk = desk.restarted(store);
+    assert_eq!(desk.engine.platform().key_hashes, [[1; 32], [2; 32]]);
+}
+
+pub(super) fn limits_hold(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 100_000);
+    let ada = MemberId::new("ada").expect("a name");
+    let hers = |quantity| {
+        Command::Charge(tollkeeper_ledger::ChargeRequest {
+            member: Some(ada.clone()),
+            ..charge("message", quantity)
+        })
+    };
+    desk.told(hers(2));
+    let message = OperationId::new("message").expect("a name");
+    desk.told(Command::SetLimits(vec![
+        (Subject::Member(ada.clone()), Period::Day, Micros::new(1_500)),
+        (Subject::Operation(message), Period::Month, Micros::new(5_000)),
+    ]));
+    assert_eq!(desk.no(hers(2)), "limit_exceeded");
+    desk.told(hers(1));
+    desk.wait(3_600);
+    let mut desk = desk.restarted(store);
+    assert_eq!(desk.no(hers(1)), "limit_exceeded");
+    desk.told(Command::Charge(charge("message", 1)));
+    desk.wait(86_400);
+    desk.told(hers(3));
+    assert_eq!(desk.no(Command::Charge(charge("message", 4))), "limit_exceeded");
+    desk.told(Command::Charge(charge("removal", 4)));
+}
+
+pub(super) fn an_alert_is_an_entry(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 2_000);
+    let thresholds = vec![Micros::new(1_000), Micros::new(1_600)];
+    desk.told(Command::SetAlerts { thresholds, cooldown_seconds: 3_600 });
+    desk.charge("one", charge("message", 1));
+    desk.charge("two", charge("message", 2));
+    let entries =
+        pages(50, |page| wait(desk.engine.entries(&acme(), page)).expect("it reads").expect("there"));
+    let low: Vec<u64> = entries
+        .iter()
+        .filter(|record| record.entry.body.kind() == Kind::BalanceLow)
+        .map(|record| record.entry.n)
+        .collect();
+    assert_eq!(low, [7, 5], "one after each charge that crossed a line");
+}

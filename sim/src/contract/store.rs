@@ -1,0 +1,89 @@
+//! What a restart must not change, what an engine says of itself, and its end.
+
+use tollkeeper_ledger::{Command, Micros, Status};
+
+use super::Store;
+use super::desk::{Desk, acme, awaited, charge, submission};
+use crate::patience::wait;
+
+pub(super) fn a_restart_keeps_everything(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 100_000);
+    let (paid, _) = desk.charge("k", charge("message", 3));
+    let (open, _) = desk.charge("open", awaited("message", 1, 600));
+    desk.wait(10);
+    let (profile, balance) = (wait(desk.engine.workspace(&acme())).expect("it reads"), desk.balance());
+    let (count, record) = (desk.entry_count(), desk.record(paid.opening.id));
+    let mut desk = desk;
+    for _ in 0..3 {
+        desk = desk.restarted(store);
+        assert_eq!(wait(desk.engine.workspace(&acme())).expect("it reads"), profile);
+        assert_eq!((desk.balance(), desk.entry_count()), (balance, count));
+        assert_eq!(desk.record(paid.opening.id), record);
+        assert_eq!(desk.record(open.opening.id).charge.standing.status, Status::Pending);
+    }
+    desk.told(Command::Succeed { charge: open.opening.id, quantity: None });
+    assert_eq!(desk.entry_count(), count + 1);
+}
+
+pub(super) fn a_key_used_long_ago_still_stands(store: &dyn Store) {
+    let mut desk = Desk::with_credit(store, 1_000_000);
+    let first = desk.keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
+    for round in 0..3 {
+        let batch = (0..500).map(|n| {
+            let key = format!("{round} {n}");
+            submission(acme(), Some(&key), Command::Charge(charge("message", 1)))
+        });
+        let ran = wait(desk.engine.run_batch(batch.collect(), desk.now)).expect("a healthy engine");
+        assert!(ran.iter().all(Result::is_ok));
+        desk.wait(86_400 * 400);
+        desk = desk.restarted(store);
+    }
+    let again = desk.keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
+    assert_eq!((again.replayed, again.told), (true, first.told));
+    for key in ["0 0", "1 250", "2 499"] {
+        assert!(desk.keyed(key, Command::Charge(charge("message", 1))).expect("yes").replayed, "{key}");
+    }
+    assert_eq!(desk.balance().available, Micros::new(1_000_000 - 1_501 * 500));
+}
+
+pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 10_000);
+    let (open, _) = desk.charge("k", awaited("message", 4, 60));
+    let mut desk = desk.restarted(store);
+    assert_eq!(desk.due(), []);
+    desk.wait(60);
+    let desk = desk.restarted(store);
+    assert_eq!(desk.due(), [(acme(), open.opening.id)]);
+    desk.told(Command::TimeOut { charge: open.opening.id });
+    assert_eq!(desk.balance().available.get(), 10_000);
+    let desk = desk.restarted(store);
+    assert_eq!(desk.due(), []);
+}
+
+pub(super) fn figures_say_what_is_kept(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 10_000);
+    let before = desk.engine.figures();
+    desk.charge("a", charge("message", 1));
+    desk.charge("b", awaited("message", 1, 60));
+    desk.charge("b", awaited("message", 1, 60));
+    // What an engine says of itself may follow a moment after its answers; a read comes after both.
+    let _ = desk.balance();
+    let after = desk.engine.figures();
+    assert_eq!(after.entries - before.entries, 2);
+    assert_eq!(after.commands - before.commands, 3);
+    assert!(after.commits > before.commits && after.commits - before.commits <= 3);
+    assert_eq!((after.pending_charges, after.writable), (1, true));
+}
+
+pub(super) fn a_closed_engine_takes_no_commands(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 10_000);
+    wait(desk.engine.close()).expect("a healthy engine closes");
+    let late = submission(acme(), Some("late"), Command::Charge(charge("message", 1)));
+    let error = wait(desk.engine.run(late.clone(), desk.now)).expect_err("it is closed");
+    assert!(error.is_unavailable(), "{error}");
+    let error = wait(desk.engine.run_batch(vec![late], desk.now)).expect_err("it is closed");
+    assert!(error.is_unavailable(), "{error}");
+    drop(desk);
+    let desk = Desk::at(store, super::desk::BEGINNING);
+    assert_eq!(desk.balance().available.get(), 10_000);
+}

@@ -76,7 +76,8 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::DiskFull) => {
             Error::unavailable(what).with_hint("make room on the disk; service goes on by itself")
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::damaged(what)
+        // Not SQLite failed but what it gave: a value of a type that was never written.
+        None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::damaged(what)
             .with_hint("restore the last backup; `tollkeeper audit` says how far the journal can be trusted"),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Error::unusable(what).with_hint("the directory must exist and be writable by this user")

@@ -102,7 +102,7 @@ pub struct Opening {
     /// What it drew; sums to `amount` (i05).
     pub draws: Vec<Draw>,
     /// The day and month it counts in, when the workspace has limits.
-    pub windows: Option<Windows>,
+    pub windows: Option<Box<Windows>>,
 }
 
 /// What is true of a charge at a moment.
@@ -172,7 +172,7 @@ pub struct Refund {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// How it was born.
-    pub opening: Opening,
+    pub opening: Box<Opening>,
     /// The number of the entry that opened it.
     pub opened: u64,
     /// When.
@@ -262,7 +262,7 @@ pub(crate) fn open(view: &View, request: ChargeRequest, now: Timestamp) -> Resul
         timeout_seconds: request.timeout_seconds,
         deadline,
         draws: account.grants.plan(amount),
-        windows,
+        windows: windows.map(Box::new),
     })))
 }
 

@@ -278,7 +278,7 @@ fn write_opening(w: &mut Writer, opening: &Opening) {
     w.maybe_signed(timeout_seconds.map(i64::from));
     w.maybe_signed(deadline.map(crate::Timestamp::millis));
     write_draws(w, draws);
-    write_windows(w, windows.as_ref());
+    write_windows(w, windows.as_deref());
 }
 
 fn read_opening(r: &mut Reader) -> Result<Opening, Malformed> {
@@ -298,7 +298,7 @@ fn read_opening(r: &mut Reader) -> Result<Opening, Malformed> {
         timeout_seconds: read_seconds(r)?,
         deadline: r.maybe_signed("a deadline")?.map(crate::Timestamp::from_millis),
         draws: read_draws(r)?,
-        windows: read_windows(r)?,
+        windows: read_windows(r)?.map(Box::new),
     })
 }
 

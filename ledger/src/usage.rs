@@ -69,7 +69,9 @@ struct Row {
 }
 
 /// What separates the names of a row.
-const BETWEEN: char = '\u{1f}';
+const BETWEEN: u8 = 0x1f;
+/// The same as a text.
+const SEPARATOR: &str = "\u{1f}";
 
 /// Names that are borrowed from the entry, so that counting allocates only for a new row.
 #[derive(Clone, Copy)]
@@ -86,19 +88,16 @@ impl<'a> Names<'a> {
     }
 
     fn are(&self, row: &Row, hour: i64) -> bool {
-        let mut rest = &*row.names;
-        let mut same = row.hour == hour;
-        for (index, name) in self.0.iter().enumerate() {
-            let after = rest.strip_prefix(name);
-            same &= after.is_some();
-            rest = after.unwrap_or("");
-            if index < 2 {
-                let after = rest.strip_prefix(BETWEEN);
-                same &= after.is_some();
-                rest = after.unwrap_or("");
-            }
-        }
-        same && rest.is_empty()
+        let [operation, worker, member] = self.0.map(str::as_bytes);
+        let names = row.names.as_bytes();
+        let (first, second) = (operation.len(), operation.len() + 1 + worker.len());
+        row.hour == hour
+            && names.len() == second + 1 + member.len()
+            && names[..first] == *operation
+            && names[first] == BETWEEN
+            && names[first + 1..second] == *worker
+            && names[second] == BETWEEN
+            && names[second + 1..] == *member
     }
 
     /// Eight bytes at a time, by multiplication: quick for short names. A collision costs a comparison, no more.
@@ -158,7 +157,7 @@ impl Usage {
 
     fn insert(&mut self, names: Names, hour: i64, hash: u64) -> usize {
         let [operation, worker, member] = names.0;
-        let names = format!("{operation}{BETWEEN}{worker}{BETWEEN}{member}").into_boxed_str();
+        let names = [operation, worker, member].join(SEPARATOR).into_boxed_str();
         self.rows.push(Row { hour, names, used: Used::default() });
         self.hashes.push(hash);
         let from = match self.rows.len() {
@@ -210,7 +209,7 @@ impl Usage {
 
 impl Row {
     fn key(&self) -> UsageKey {
-        let mut names = self.names.split(BETWEEN);
+        let mut names = self.names.split(SEPARATOR);
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
         UsageKey {

@@ -87,7 +87,7 @@ impl Kept {
         };
         let last = about.last().unwrap_or(born);
         Some(Charge {
-            opening: opening.as_ref().clone(),
+            opening: opening.clone(),
             opened: born.n,
             created_at: born.at,
             standing: last.body.standing()?,

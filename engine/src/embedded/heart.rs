@@ -215,7 +215,9 @@ impl Mind {
         for (index, (submission, now)) in batch.into_iter().enumerate() {
             if index % TOUCHED_AHEAD == 0 {
                 let next = &loaded[index..loaded.len().min(index + TOUCHED_AHEAD)];
-                std::hint::black_box(self.accounts.touch(next.iter().filter_map(|loaded| loaded.no)));
+                let fetched = self.accounts.touch(next.iter().filter_map(|loaded| loaded.no));
+                let keys = self.index.touch(next.iter().filter_map(|loaded| loaded.fingerprint));
+                std::hint::black_box((fetched, keys));
             }
             *at = index;
             answers.push(self.run_one(submission, loaded[index], now)?);
@@ -517,7 +519,7 @@ impl Mind {
             }
         }
         self.places = places;
-        let charge = Charge { opening: *opening, opened, created_at, standing };
+        let charge = Charge { opening, opened, created_at, standing };
         Ok(Some(Located { charge, opened_at }))
     }
 

@@ -164,6 +164,11 @@ impl KeyIndex {
         }
     }
 
+    /// Looks where fingerprints are or will be, so that the processor fetches it for all of them at once.
+    pub(super) fn touch(&self, fingerprints: impl Iterator<Item = u64>) -> usize {
+        fingerprints.filter(|wanted| self.table.find(*wanted, |pair| pair.0 == *wanted).is_some()).count()
+    }
+
     /// The places in memory that have a fingerprint. `beyond`: whether the frozen table is to be asked as well.
     pub(super) fn in_memory(&self, fingerprint: u64, beyond: bool, places: &mut Vec<u64>) {
         let frozen = self.frozen.as_ref().filter(|_| beyond);

@@ -282,6 +282,6 @@ fn opening(
         && member.as_ref().is_none_or(|member| opening.member.as_ref() == Some(member))
         && reference.as_ref().is_none_or(|reference| opening.reference.as_ref() == Some(reference));
     let standing = opening.standing();
-    let charge = Charge { opening: *opening, opened: entry.n, created_at: entry.at, standing };
+    let charge = Charge { opening, opened: entry.n, created_at: entry.at, standing };
     Ok((wanted.then_some(charge), previous, early))
 }

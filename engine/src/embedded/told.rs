@@ -24,7 +24,7 @@ pub(super) fn answer(entry: Entry, about: About) -> Answer {
         }
         (Body::ChargeOpened(opening), _) => {
             let standing = opening.standing();
-            Told::Charge(Box::new(Charge { opening: *opening, opened: n, created_at: at, standing }), balance)
+            Told::Charge(Box::new(Charge { opening, opened: n, created_at: at, standing }), balance)
         }
         (Body::PricesSet(version), _) => Told::Prices(version),
         (Body::GrantVoided { .. }, About::Grant(record)) => {

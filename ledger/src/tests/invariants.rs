@@ -123,7 +123,7 @@ fn i05_the_draws_sum_to_the_charge() {
     opening.draws = vec![Draw { grant: 2, amount: micros(500) }];
     world.account.balance.available -= micros(100);
     world.account.totals.charged += micros(100);
-    record(&mut world.account, Body::ChargeOpened(Box::new(opening)));
+    record(&mut world.account, Body::ChargeOpened(opening));
 }
 
 fn moves_on(now: Standing, next: Standing) {

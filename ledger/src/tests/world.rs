@@ -146,7 +146,7 @@ impl World {
             Body::Granted { grant, .. } => self.grants.push(grant.clone()),
             Body::ChargeOpened(opening) => self.charges.push(Charge {
                 standing: opening.standing(),
-                opening: opening.as_ref().clone(),
+                opening: opening.clone(),
                 opened: entry.n,
                 created_at: entry.at,
             }),

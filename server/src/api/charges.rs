@@ -162,7 +162,7 @@ impl<'a> ChargeJson<'a> {
         // The standing's quantity is what was used; what was paid for is the opening's.
         let Standing { status, outcome, refunded, quantity: _, deadline } = standing;
         let Opening { id, operation, quantity, unit_price, amount, price_version, worker, member, .. } =
-            opening;
+            &**opening;
         ChargeJson {
             id: Text(*id),
             workspace,

@@ -57,7 +57,7 @@ impl Pool {
             timeout_seconds: request.timeout_seconds,
             deadline: awaits.then(|| now.plus_seconds(i64::from(wait))),
             draws: Vec::new(),
-            windows: self.windows(now),
+            windows: self.windows(now).map(Box::new),
         };
         self.check_limits(&opening, now)?;
         if balance.available < amount {

@@ -298,7 +298,7 @@ impl Pool {
                         quantity: opening.quantity,
                         deadline: opening.deadline,
                     },
-                    opening: opening.as_ref().clone(),
+                    opening: opening.clone(),
                     opened: n,
                     created_at: line.at,
                 }),

@@ -72,16 +72,23 @@ pub(super) fn version(
 /// What a failure of SQLite means to the caller.
 pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
     let what = format!("{}: {error}", path.display());
+    let cut = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
     match error.sqlite_error_code() {
+        // A file that ends within a page was cut: asking again does not bring it back.
+        Some(ErrorCode::SystemIoFailure) if cut => damaged(what),
         Some(ErrorCode::DiskFull) => {
             Error::unavailable(what).with_hint("make room on the disk; service goes on by itself")
         }
         // Not SQLite failed but what it gave: a value of a type that was never written.
-        None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::damaged(what)
-            .with_hint("restore the last backup; `tollkeeper audit` says how far the journal can be trusted"),
+        None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(what),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Error::unusable(what).with_hint("the directory must exist and be writable by this user")
         }
         _ => Error::unavailable(what),
     }
+}
+
+fn damaged(what: String) -> Error {
+    Error::damaged(what)
+        .with_hint("restore the last backup; `tollkeeper audit` says how far the journal can be trusted")
 }

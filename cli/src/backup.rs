@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use tollkeeper_engine::embedded;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{self, grouped};
 use crate::target::data_directory;
 
@@ -29,7 +29,9 @@ pub struct BackupArgs {
 
 /// Put a backup in place as a new data directory, after an audit of it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  tollkeeper restore --from /backups/2026-11-23 --to ./tollkeeper-data")]
+#[command(
+    after_help = "Exit code 1: the backup does not pass its audit.\n\nExample:\n  tollkeeper restore --from /backups/2026-11-23 --to ./tollkeeper-data"
+)]
 pub struct RestoreArgs {
     /// The backup
     #[arg(long, value_name = "DIR")]
@@ -54,8 +56,10 @@ pub fn backup(args: BackupArgs) -> Result<(), Failure> {
 
 /// Runs `tollkeeper restore`.
 pub fn restore(args: RestoreArgs) -> Result<(), Failure> {
-    let entries = embedded::restore(&args.from, &args.to)
-        .map_err(|why| Failure::of_engine(format!("{} cannot be restored", args.from.display()), &why))?;
+    let entries = embedded::restore(&args.from, &args.to).map_err(|why| {
+        let failure = Failure::of_engine(format!("{} cannot be restored", args.from.display()), &why);
+        if why.is_damaged() { failure.ending(Exit::No) } else { failure }
+    })?;
     report("restored", entries, &args.to, args.json)
 }
 

@@ -35,6 +35,12 @@ impl Failure {
         Failure { exit, error: error.into(), cause: None, hint: None }
     }
 
+    /// The same with another exit code.
+    pub fn ending(mut self, exit: Exit) -> Failure {
+        self.exit = exit;
+        self
+    }
+
     /// Says why.
     pub fn because(mut self, cause: impl fmt::Display) -> Failure {
         self.cause = Some(cause.to_string());

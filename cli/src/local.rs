@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http;
 use tollkeeper_engine::{Embedded, Engine};
-use tollkeeper_server::settings::Secret;
+use tollkeeper_server::settings::{LogLevel, Secret};
 use tollkeeper_server::{self as server, App, Settings};
 use tower::ServiceExt;
 
@@ -23,13 +23,16 @@ pub fn send(directory: &Path, request: Request) -> Result<Answer, Failure> {
         .map_err(|why| Failure::new(Exit::Usage, "a setting in the environment is wrong").because(why))?;
     let key = random_hex()?;
     settings.platform_key = Some(Secret::new(key.clone()));
+    // An answer names an id in the log where it does not say what failed; there is no other log than this terminal.
+    settings.log_level = LogLevel::Error;
+    server::start_log(&settings);
     host::block_on(async {
         let engine = open(directory, &settings, request.access)?;
         let app = App::new(engine.clone(), &settings);
-        if request.access != Access::Reads {
+        let reads = request.access == Access::Reads;
+        if !reads {
             host::prepare(&app).await?;
         }
-        let reads = request.access == Access::Reads;
         let answer = ask(app, &key, request).await?;
         // What only read has nothing to leave in order.
         if !reads {

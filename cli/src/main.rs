@@ -37,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-// Many small allocations per request, on several threads: measured faster than the system's allocator.
+// Many small allocations per request, on several threads: what this allocator is made for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -91,6 +91,8 @@ struct Book {
     usage: Usage,
     /// What the state file keeps of it, until that was compared.
     kept: Option<Kept>,
+    /// Whether the state file keeps it at all.
+    is_kept: bool,
 }
 
 struct Auditor<'a> {
@@ -179,7 +181,8 @@ impl<'a> Auditor<'a> {
                 }
             };
             let kept = self.kept.remove(&no);
-            let book = Book { account: Account::new(id), head: 0, usage: Usage::default(), kept };
+            let is_kept = kept.is_some();
+            let book = Book { account: Account::new(id), head: 0, usage: Usage::default(), kept, is_kept };
             self.books.insert(no, book);
         }
         if let Some(what) = self.charge_disagrees(&entry, envelope.opened)? {
@@ -328,6 +331,11 @@ impl<'a> Auditor<'a> {
         let behind = self.books.values().any(|book| book.kept.is_some()) || !self.kept.is_empty();
         if self.disagreement.is_none() && behind {
             self.store_disagrees("the state file keeps more than the journal holds".to_owned());
+        }
+        let kept_to = state.map_or(Ok(0), State::accounts_kept_to)?;
+        let lost = self.books.values().find(|book| !book.is_kept && book.head <= kept_to);
+        if let Some(id) = lost.map(|book| book.account.profile.id.clone()) {
+            self.store_disagrees(format!("the state file has lost workspace {id}"));
         }
         if let Some(state) = state {
             state.release();

@@ -332,6 +332,10 @@ impl<'a> Auditor<'a> {
         if self.disagreement.is_none() && behind {
             self.store_disagrees("the state file keeps more than the journal holds".to_owned());
         }
+        let unsound = state.map_or(Ok(None), State::unsound)?;
+        if let Some(what) = unsound {
+            self.store_disagrees(format!("the state file is damaged: {what}"));
+        }
         let kept_to = state.map_or(Ok(0), State::accounts_kept_to)?;
         let lost = self.books.values().find(|book| !book.is_kept && book.head <= kept_to);
         if let Some(id) = lost.map(|book| book.account.profile.id.clone()) {

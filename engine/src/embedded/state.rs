@@ -141,6 +141,12 @@ impl State {
         let _ = self.connection.execute_batch("COMMIT");
     }
 
+    /// What SQLite itself finds wrong in the file, rows and their indices compared.
+    pub(super) fn unsound(&self) -> Result<Option<String>, Error> {
+        let found = self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
+        Ok(found.filter(|found| found != "ok"))
+    }
+
     /// The place up to which every account is kept.
     pub(super) fn accounts_kept_to(&self) -> Result<u64, Error> {
         let sql = "SELECT value FROM meta WHERE name = 'accounts_kept_to'";

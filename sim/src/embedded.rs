@@ -84,11 +84,13 @@ pub fn run_threaded(directory: &Path, seed: u64, steps: usize) -> Result<History
 /// # Errors
 /// The first [`Difference`].
 pub fn compare_kept(directory: &Path, history: &mut History) -> Result<(), Difference> {
-    let engine = Embedded::open(directory, Options::default()).expect("a directory of its own opens");
+    let unable = |what: &str, history: &History, error| history.unable(what, error);
+    let engine = Embedded::open(directory, Options::default());
+    let engine = engine.map_err(|error| unable("the start", history, error))?;
     history.compare_all(&engine)?;
-    wait(engine.close()).expect("a healthy disk");
+    wait(engine.close()).map_err(|error| unable("the end", history, error))?;
     drop(engine);
-    let report = audit(directory).expect("a healthy disk");
+    let report = audit(directory).map_err(|error| unable("the audit", history, error))?;
     let entries = history.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>()
         + history.model.prices.len()
         + history.model.platform_keys;

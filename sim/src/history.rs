@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
-use tollkeeper_engine::{ChargeFilter, ChargeRecord, Engine, EntryRecord, Listing, Page, Ran};
+use tollkeeper_engine::{
+    BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Listing, Page, Ran,
+};
 use tollkeeper_ledger::{
     Body, Draw, GrantId, Hash, LedgerAccount, Micros, Refusal, Timestamp, WorkspaceId, bounds,
 };
@@ -34,11 +36,13 @@ pub struct Difference {
     pub engine: String,
     /// What the model says.
     pub model: String,
+    /// Why the engine could not say anything, if that is the difference.
+    pub error: Option<Error>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { seed, step, asked, what, engine, model } = self;
+        let Difference { seed, step, asked, what, engine, model, error: _ } = self;
         writeln!(f, "seed {seed}, step {step}: {what}")?;
         if let Some(asked) = asked {
             writeln!(f, "  asked:  {asked}")?;
@@ -133,7 +137,27 @@ impl History {
             what: what.into(),
             engine: format!("{engine:?}"),
             model: format!("{model:?}"),
+            error: None,
         }
+    }
+
+    /// What an engine reads; that it cannot is a difference.
+    fn read<T>(&self, what: &str, future: BoxFuture<'_, Result<T, Error>>) -> Result<T, Difference> {
+        wait(future).map_err(|error| self.unable(what, error))
+    }
+
+    /// The same of something that the model knows to be there.
+    fn present<T>(
+        &self,
+        what: &str,
+        future: BoxFuture<'_, Result<Option<T>, Error>>,
+    ) -> Result<T, Difference> {
+        self.read(what, future)?.ok_or_else(|| self.difference(what, &"nothing", &"it is there"))
+    }
+
+    /// An engine that cannot say something.
+    pub fn unable(&self, what: &str, error: Error) -> Difference {
+        Difference { error: Some(error.clone()), ..self.difference(what, &error, &"an answer") }
     }
 
     /// Compares one thing by hand.
@@ -153,15 +177,16 @@ impl History {
         for id in &ids {
             let pool = self.model.pools[id].clone();
             let what = format!("the profile of {id}");
-            self.same(&what, read(engine.workspace(id)), Some(pool.profile()))?;
+            self.same(&what, self.present(&what, engine.workspace(id))?, pool.profile())?;
             self.compare_entries(engine, id, &pool)?;
             self.compare_grants(engine, id, &pool)?;
             self.compare_charges(engine, id, &pool)?;
-            let mut usage = read(engine.usage(id, (i64::MIN, i64::MAX)));
+            let what = format!("the usage of {id}");
+            let mut usage = self.read(&what, engine.usage(id, (i64::MIN, i64::MAX)))?;
             usage.sort_by(|a, b| a.0.cmp(&b.0));
-            self.same(&format!("the usage of {id}"), usage, pool.usage().into_iter().collect())?;
+            self.same(&what, usage, pool.usage().into_iter().collect())?;
         }
-        let listed = all(|page| read(engine.workspaces(page)));
+        let listed = all(|page| self.read("the list of workspaces", engine.workspaces(page)))?;
         let mut listed: Vec<WorkspaceId> = listed.into_iter().map(|profile| profile.id).collect();
         listed.sort();
         self.same("the list of workspaces", listed, ids)?;
@@ -176,7 +201,7 @@ impl History {
     }
 
     fn compare_due(&mut self, engine: &dyn Engine, now: Timestamp) -> Result<(), Difference> {
-        let due = read(engine.due(now, usize::MAX)).into_iter();
+        let due = self.read("what is due", engine.due(now, usize::MAX))?.into_iter();
         let names = &mut self.names;
         let mut due: Vec<(WorkspaceId, usize)> =
             due.map(|(id, charge)| (id.clone(), place(names.charge_for_model(&id, charge).0))).collect();
@@ -188,9 +213,10 @@ impl History {
 
     /// Every line of the journal, its hash and link, its legs, its balance, and what it took from which grant.
     fn compare_entries(&self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
-        let mut entries = all(|page| present(read(engine.entries(id, page))));
+        let what = format!("the entries of {id}");
+        let mut entries = all(|page| self.present(&what, engine.entries(id, page)))?;
         entries.reverse();
-        self.same(&format!("the number of entries of {id}"), entries.len(), pool.lines.len())?;
+        self.same(&what, entries.len(), pool.lines.len())?;
         let mut previous: Hash = [0; 32];
         let mut held = Micros::ZERO;
         for (place, EntryRecord { entry, hash }) in entries.iter().enumerate() {
@@ -211,15 +237,12 @@ impl History {
         for place in (0..pool.lines.len()).step_by(5) {
             let at = pool.lines[place].at;
             let last = pool.lines.iter().rposition(|line| line.at <= at).expect("this one");
-            let past = present(read(engine.balance(id, Some(at))));
-            self.same(
-                &format!("the balance of {id} at {at:?}"),
-                past.balance,
-                pool.after(last + 1).balance(),
-            )?;
+            let what = format!("the balance of {id} at {at:?}");
+            let past = self.present(&what, engine.balance(id, Some(at)))?;
+            self.same(&what, past.balance, pool.after(last + 1).balance())?;
         }
-        let balance = present(read(engine.balance(id, None)));
-        self.same(&format!("the balance of {id}"), balance.balance, pool.balance())
+        let what = format!("the balance of {id}");
+        self.same(&what, self.present(&what, engine.balance(id, None))?.balance, pool.balance())
     }
 
     fn compare_grants(
@@ -228,12 +251,13 @@ impl History {
         id: &WorkspaceId,
         pool: &Pool,
     ) -> Result<(), Difference> {
-        let mut grants = all(|page| present(read(engine.grants(id, page))));
+        let what = format!("the grants of {id}");
+        let mut grants = all(|page| self.present(&what, engine.grants(id, page)))?;
         grants.reverse();
         for record in &mut grants {
             self.names.grant_for_model(id, record);
         }
-        self.same(&format!("the grants of {id}"), grants, pool.grants())
+        self.same(&what, grants, pool.grants())
     }
 
     fn compare_charges(
@@ -242,16 +266,18 @@ impl History {
         id: &WorkspaceId,
         pool: &Pool,
     ) -> Result<(), Difference> {
-        let mut charges = all(|page| present(read(engine.charges(id, ChargeFilter::default(), page))));
+        let what = format!("the charges of {id}");
+        let none = ChargeFilter::default;
+        let mut charges = all(|page| self.present(&what, engine.charges(id, none(), page)))?;
         charges.reverse();
         for charge in &mut charges {
             charge.opening.id = self.names.charge_for_model(id, charge.opening.id);
         }
         let expected = pool.charges();
-        self.same(&format!("the charges of {id}"), &charges, &expected)?;
+        self.same(&what, &charges, &expected)?;
         for place in (0..expected.len()).step_by(3) {
             let charge = self.names.charge(id, place).expect("listed above");
-            let record = present(read(engine.charge(id, charge)));
+            let record = self.present(&what, engine.charge(id, charge))?;
             self.compare_charge(id, pool, place, record)?;
         }
         Ok(())
@@ -323,24 +349,16 @@ pub fn gather(
     batch
 }
 
-fn read<T>(future: tollkeeper_engine::BoxFuture<'_, Result<T, tollkeeper_engine::Error>>) -> T {
-    wait(future).expect("a healthy engine reads what it keeps")
-}
-
-fn present<T>(value: Option<T>) -> T {
-    value.expect("what the model knows is there")
-}
-
 /// All pages of a list, in pages of an odd size.
-fn all<T>(mut page: impl FnMut(Page) -> Listing<T>) -> Vec<T> {
+fn all<T>(mut page: impl FnMut(Page) -> Result<Listing<T>, Difference>) -> Result<Vec<T>, Difference> {
     let mut rows = Vec::new();
     let mut cursor = None;
     loop {
-        let listing = page(Page { limit: 37, cursor });
+        let listing = page(Page { limit: 37, cursor })?;
         rows.extend(listing.data);
         cursor = listing.next;
         if cursor.is_none() {
-            return rows;
+            return Ok(rows);
         }
     }
 }

@@ -12,6 +12,7 @@
 //! bank       many callers at once
 //! contract   what every engine keeps, clause by clause
 //! crash      the embedded engine when power or disk fails
+//! damage     files that are not what was written
 //! ```
 //! Everything here is driven by a seed; nothing asks a clock or the system for chance. Not here: the server over HTTP and
 //! processes that are killed, which are tested where they are started.
@@ -19,6 +20,7 @@
 pub mod bank;
 pub mod contract;
 pub mod crash;
+pub mod damage;
 pub mod disk;
 pub mod embedded;
 pub mod history;

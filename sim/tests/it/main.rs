@@ -3,6 +3,7 @@
 mod bank;
 mod contract;
 mod crash;
+mod damage;
 mod determinism;
 mod seeds;
 mod tidy;

@@ -37,7 +37,7 @@ pub struct Difference {
     /// What the model says.
     pub model: String,
     /// Why the engine could not say anything, if that is the difference.
-    pub error: Option<Error>,
+    pub error: Option<Box<Error>>,
 }
 
 impl fmt::Display for Difference {
@@ -157,7 +157,7 @@ impl History {
 
     /// An engine that cannot say something.
     pub fn unable(&self, what: &str, error: Error) -> Difference {
-        Difference { error: Some(error.clone()), ..self.difference(what, &error, &"an answer") }
+        Difference { error: Some(Box::new(error.clone())), ..self.difference(what, &error, &"an answer") }
     }
 
     /// Compares one thing by hand.

@@ -3,7 +3,7 @@
 //! [`crashes`] runs a seed once and notes, after every acknowledged batch, how many operations the disk had seen. Then it
 //! lets the power fail behind an operation, opens what the disk may hold in one of the ways of [`Survivors`], and asks:
 //! is everything acknowledged before there, exactly once, and at most the one batch that was under way besides, whole or
-//! not at all? Does the audit pass? Is every request of the last batches answered again as it was, and does service go on
+//! not at all? Does the audit pass? Is every request answered again as it was, and does service go on
 //! as the model says? [`faults`] lets writes and syncs be refused instead: nothing but a clear "not now" may come of it,
 //! and what was in doubt is settled by asking again under the same keys.
 
@@ -190,9 +190,9 @@ fn recover(
     history.same("the audit of the crash", report.disagreement.map(|found| found.what), None)?;
     history.same("the entries after the crash", report.entries, entries(&history))?;
 
-    // What was acknowledged last, and what was under way, is asked again: the one is answered as it was, the other done.
+    // What was acknowledged, and what was under way, is asked again: the one is answered as it was, the other done.
     let now = history.now();
-    for moment in &moments[next.saturating_sub(3)..next] {
+    for moment in &moments[..next] {
         doubts.replays += retry(&mut heart, &mut history, &moment.batch, now)?;
     }
     if let Some(moment) = under_way {

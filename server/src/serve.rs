@@ -1,13 +1,16 @@
 //! The network: accepts connections, speaks HTTP/1.1 on each, and ends in order. What was accepted is answered; only
 //! then is the engine closed.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
-use hyper::body::Incoming;
+use axum::http::header::EXPECT;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -16,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use crate::app::{App, Error};
+use crate::body::BODY_MAX_BYTES;
 use crate::{router, timers};
 
 /// For how long a connection may take to send the head of a request, or idle between two.
@@ -62,7 +66,11 @@ pub async fn answer(router: axum::Router, listener: TcpListener) {
 }
 
 async fn accept(router: axum::Router, listener: TcpListener, connections: &GracefulShutdown) {
-    let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
+    let service = router.map_request(|request: Request<Incoming>| {
+        // Who asks first whether the body is welcome does not send one that was refused.
+        let comes = !request.headers().contains_key(EXPECT);
+        request.map(|body| if comes { Body::new(ReadToEnd(Some(body))) } else { Body::new(body) })
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).pipeline_flush(true);
     loop {
@@ -83,6 +91,49 @@ async fn accept(router: axum::Router, listener: TcpListener, connections: &Grace
                 tracing::debug!(%error, "a connection ended early");
             }
         });
+    }
+}
+
+/// The body of a request. Who refuses a request before its body has come leaves the rest to be taken in here, within
+/// bounds: closing the connection instead could take the answer with it, or break the next request on it.
+struct ReadToEnd(Option<Incoming>);
+
+impl HttpBody for ReadToEnd {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.0 {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for ReadToEnd {
+    fn drop(&mut self) {
+        let Some(mut body) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
+        let take_in = async move {
+            let mut left = BODY_MAX_BYTES;
+            while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(tokio::time::timeout(HEAD_MAX_TIME, take_in));
     }
 }
 

@@ -70,8 +70,6 @@ struct Row {
 
 /// What separates the names of a row.
 const BETWEEN: u8 = 0x1f;
-/// The same as a text.
-const SEPARATOR: &str = "\u{1f}";
 
 /// Names that are borrowed from the entry, so that counting allocates only for a new row.
 #[derive(Clone, Copy)]
@@ -123,21 +121,21 @@ impl Usage {
         match &entry.body {
             Body::ChargeOpened(opening) => {
                 let Opening { operation, worker, member, .. } = &**opening;
-                let used = self.used(Names::new(operation, worker.as_ref(), member.as_ref()), hour);
+                let used = self.used(&Names::new(operation, worker.as_ref(), member.as_ref()), hour);
                 used.runs += 1;
                 used.quantity += opening.quantity;
                 used.charged += opening.amount;
             }
             Body::ChargeRefunded(refund) => {
                 let Refund { operation, worker, member, .. } = &**refund;
-                let used = self.used(Names::new(operation, worker.as_ref(), member.as_ref()), hour);
+                let used = self.used(&Names::new(operation, worker.as_ref(), member.as_ref()), hour);
                 used.refunded += refund.amount;
             }
             _ => {}
         }
     }
 
-    fn used(&mut self, names: Names, hour: i64) -> &mut Used {
+    fn used(&mut self, names: &Names, hour: i64) -> &mut Used {
         let hash = names.hash(hour);
         let place = match self.place(names, hour, hash) {
             Some(place) => place,
@@ -146,7 +144,7 @@ impl Usage {
         &mut self.rows[place].used
     }
 
-    fn place(&self, names: Names, hour: i64, hash: u64) -> Option<usize> {
+    fn place(&self, names: &Names, hour: i64, hash: u64) -> Option<usize> {
         let is = |place: &usize| names.are(&self.rows[*place], hour);
         if self.rows.len() <= SEARCHED_MAX {
             let same = self.hashes.iter().enumerate().filter(|(_, other)| **other == hash);
@@ -155,9 +153,9 @@ impl Usage {
         self.places.get(&hash)?.iter().map(|place| *place as usize).find(is)
     }
 
-    fn insert(&mut self, names: Names, hour: i64, hash: u64) -> usize {
+    fn insert(&mut self, names: &Names, hour: i64, hash: u64) -> usize {
         let [operation, worker, member] = names.0;
-        let names = [operation, worker, member].join(SEPARATOR).into_boxed_str();
+        let names = [operation, worker, member].join("\u{1f}").into_boxed_str();
         self.rows.push(Row { hour, names, used: Used::default() });
         self.hashes.push(hash);
         let from = match self.rows.len() {
@@ -209,7 +207,7 @@ impl Usage {
 
 impl Row {
     fn key(&self) -> UsageKey {
-        let mut names = self.names.split(SEPARATOR);
+        let mut names = self.names.split(char::from(BETWEEN));
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
         UsageKey {

@@ -1,5 +1,5 @@
 //! Who charges what in a benchmark: the five reference operations over many workspaces, by seed, with keys that grow or
-//! random ones. Each workspace has credit enough, two workers and three members.
+//! random ones. Each workspace has credit enough, a worker and a member.
 
 use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, MemberId, Micros, OperationId,
@@ -96,11 +96,12 @@ impl Workload {
             Keys::Ordered => format!("{:012x}-{:06x}-{:012x}", self.epoch, self.stream, self.count),
             Keys::Random => format!("{:016x}-{:016x}", self.random(), self.random()),
         };
+        let workspace = random % self.workspaces;
         Asked {
-            workspace: random % self.workspaces,
+            workspace,
             operation: OPERATIONS[(random >> 40) as usize % OPERATIONS.len()].0,
-            worker: ["worker-a", "worker-b"][(random >> 50) as usize % 2],
-            member: ["ada", "grace", "edsger"][(random >> 55) as usize % 3],
+            worker: ["worker-a", "worker-b"][workspace as usize % 2],
+            member: ["ada", "grace", "edsger"][workspace as usize % 3],
             key,
         }
     }

@@ -213,10 +213,21 @@ impl Accounts {
     /// Looks at what a charge will need of each account, so that the processor fetches it for all of them at once.
     pub(super) fn touch(&self, numbers: impl Iterator<Item = u32>) -> i64 {
         numbers.filter_map(|no| self.slots.get(no as usize)?.as_deref()).fold(0, |sum, slot| {
-            let grant = slot.account.grants.iter().next().map_or(0, |grant| grant.remaining.get());
+            let Account { profile, chain, balance, totals, grants, limits, alerts, .. } = &slot.account;
+            let grant = grants.iter().next().map_or(0, |grant| grant.remaining.get());
             let hour = slot.unkept.hours.last().map_or(0, |(hour, _)| *hour);
-            let used = slot.unkept.usage.first_hash() as i64;
-            sum ^ grant ^ hour ^ used ^ slot.account.totals.charged.get() ^ i64::from(slot.no)
+            let flags =
+                [profile.suspended, limits.is_empty(), alerts.thresholds.is_empty(), slot.dirty, slot.used];
+            let flags = flags.into_iter().fold(0, |sum, flag| sum << 1 | i64::from(flag));
+            let chain = chain.n as i64 ^ chain.at.millis() ^ i64::from(chain.hash[31]);
+            let sums = balance.available.get() ^ totals.charged.get() ^ slot.totals_kept.charged.get();
+            sum ^ flags
+                ^ chain
+                ^ sums
+                ^ grant
+                ^ hour
+                ^ slot.unkept.usage.first_hash() as i64
+                ^ slot.head as i64
         })
     }
 

@@ -60,7 +60,7 @@ impl Default for HeartOptions {
             refund_window_seconds: tollkeeper_ledger::bounds::REFUND_WINDOW_DEFAULT_SECONDS,
             vfs: None,
             directory_id: None,
-            round_entries: 500_000,
+            round_entries: 1_000_000,
             slice_accounts: 256,
             run_pairs: super::index::TABLE_PAIRS,
             accounts_in_memory: 131_072,

@@ -98,3 +98,23 @@ fn the_first_start_makes_a_key_and_shows_it_once() {
     Client::new(&second.url, &keys[0]).get("/v1/workspaces").expect(200);
     Client::new(&second.url, KEY).get("/v1/workspaces").problem(401, "unauthenticated");
 }
+
+#[test]
+fn a_request_refused_before_its_body_came_does_not_break_the_connection() {
+    use std::io::{Read, Write};
+    let server = Server::fresh();
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    stream.set_read_timeout(Some(crate::harness::PATIENCE)).expect("a timeout can be set");
+    let mut answer = |sent: &str| {
+        stream.write_all(sent.as_bytes()).expect("the connection stands");
+        let mut bytes = [0; 4_096];
+        let length = stream.read(&mut bytes).expect("an answer");
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let head = "POST /v1/workspaces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+    let refused = answer(head);
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    let next = answer("{\"a\": 17}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(next.starts_with("HTTP/1.1 200 "), "{next}");
+}

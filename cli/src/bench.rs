@@ -115,6 +115,7 @@ async fn measure(args: &Args, directory: &Path) -> Result<Report, Failure> {
             None => library::charge(&engine, &mut workload, load, charges).await?,
         };
         report.add(measured);
+        report.commits += engine.figures().commits - before.commits;
         if args.floor {
             let floor = match &http {
                 Some(host) => host.constant(load, charges, answer_bytes).await?,

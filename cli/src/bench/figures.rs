@@ -37,6 +37,7 @@ pub struct Report {
     http: bool,
     open_ms: u64,
     pub close_ms: u64,
+    pub commits: u64,
     rounds: Vec<Measured>,
     floors: Vec<Measured>,
 }
@@ -51,7 +52,7 @@ impl Report {
         open_ms: u64,
     ) -> Report {
         let (rounds, floors) = (Vec::new(), Vec::new());
-        Report { charges, workspaces, load, keys, http, open_ms, close_ms: 0, rounds, floors }
+        Report { charges, workspaces, load, keys, http, open_ms, close_ms: 0, commits: 0, rounds, floors }
     }
 
     pub fn add(&mut self, measured: Measured) {
@@ -86,6 +87,7 @@ impl Report {
             "p50_ms": percentile(&waited, 50),
             "p99_ms": percentile(&waited, 99),
             "max_ms": percentile(&waited, 100),
+            "charges_per_commit": self.charges / self.commits.max(1),
             "balance_read_p99_ms": percentile(&reads, 99),
             "peak_rss_mb": peak_rss_mb(),
             "open_ms": self.open_ms,

@@ -144,20 +144,20 @@ impl Heart {
     /// command of the batch may then be taken as run, and all may be asked again under the same keys.
     pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
         let batch = batch.into_iter().map(|submission| (submission, now)).collect();
-        self.run_timed(batch).map_err(|failure| failure.error)
+        let answers = self.decide(batch).map_err(|failure| failure.error)?;
+        self.commit()?;
+        Ok(answers)
     }
 
-    /// Like [`Heart::run_batch`], each command with its own now.
-    pub(super) fn run_timed(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Failure> {
+    /// Decides commands in order, each with its own now, on top of what was decided and not yet committed.
+    pub(super) fn decide(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Failure> {
         self.wake_to_write().map_err(|error| Failure { error, culprit: None })?;
         let commands = batch.len() as u64;
         let mut at = 0;
         let mind = self.mind.as_mut().expect("wake has read it");
-        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mind.run(batch, &mut at)));
-        let result = match run {
-            Ok(Ok((answers, bytes))) => {
-                self.journal_bytes += bytes;
-                self.commits += u64::from(bytes > 0);
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mind.decide_all(batch, &mut at)));
+        let failure = match run {
+            Ok(Ok(answers)) => {
                 self.commands += commands;
                 return Ok(answers);
             }
@@ -169,10 +169,30 @@ impl Heart {
                 Failure { error: Error::bug(what), culprit: Some(at) }
             }
         };
-        // What is in memory is ahead of the disk, or wrong: only the disk counts.
+        self.forget(&failure.error);
+        Err(failure)
+    }
+
+    /// Appends what was decided in one database transaction: when this returns, it is on disk.
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
+        let Some(mind) = &mut self.mind else { return Ok(()) };
+        match mind.commit() {
+            Ok(bytes) => {
+                self.journal_bytes += bytes;
+                self.commits += u64::from(bytes > 0);
+                Ok(())
+            }
+            Err(error) => {
+                self.forget(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// What is in memory is ahead of the disk, or wrong: only the disk counts.
+    fn forget(&mut self, why: &Error) {
         self.mind = None;
-        self.trouble = Some(result.error.clone());
-        Err(result)
+        self.trouble = Some(why.clone());
     }
 }
 
@@ -207,9 +227,7 @@ impl Mind {
         }
     }
 
-    fn run(&mut self, batch: Vec<(Submission, Timestamp)>, at: &mut usize) -> Result<(Vec<Ran>, u64), Error> {
-        self.tail.clear();
-        self.tail_from = self.next;
+    fn decide_all(&mut self, batch: Vec<(Submission, Timestamp)>, at: &mut usize) -> Result<Vec<Ran>, Error> {
         let loaded = self.load(&batch)?;
         let mut answers = Vec::with_capacity(batch.len());
         for (index, (submission, now)) in batch.into_iter().enumerate() {
@@ -222,6 +240,10 @@ impl Mind {
             *at = index;
             answers.push(self.run_one(submission, loaded[index], now)?);
         }
+        Ok(answers)
+    }
+
+    fn commit(&mut self) -> Result<u64, Error> {
         let bytes = self.tail.bytes.len() as u64;
         if bytes > 0 {
             self.journal.append(self.tail_from, &self.tail)?;
@@ -229,7 +251,7 @@ impl Mind {
             self.tail.clear();
             self.tail_from = self.next;
         }
-        Ok((answers, bytes))
+        Ok(bytes)
     }
 
     /// Finds the workspaces and asks the key index for the whole batch at once, so that memory is waited for together.

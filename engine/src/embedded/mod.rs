@@ -1,7 +1,8 @@
 //! The embedded engine: one directory, one process that writes it, SQLite underneath.
 //!
 //! ```text
-//! shell      the queue and the writer thread           heart     load, decide, append, answer
+//! shell      the queue in front of it                  writer    the thread: batches, commits, answers
+//! heart      load, decide, append                      told      what an entry answers
 //! journal    the truth: blocks of entries              block     how entries lie in a row
 //! accounts   the working set in memory                 index     from keys to places in the journal
 //! tend       keeping what is derived, in small steps   keeper    the thread that writes it to the state file
@@ -33,6 +34,7 @@ mod state;
 mod tend;
 mod timers;
 mod told;
+mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -118,7 +120,7 @@ impl Embedded {
         published.publish(&heart);
         let writer = std::thread::Builder::new()
             .name("tollkeeper-writer".into())
-            .spawn(move || shell::work(heart, &published, jobs))
+            .spawn(move || writer::work(heart, &published, jobs))
             .map_err(|error| Error::unavailable(format!("no thread: {error}")))?;
         Ok(Embedded { heart: to_heart, readers, writer: Mutex::new(Some(writer)) })
     }

@@ -1,6 +1,5 @@
-//! The shell around the heart: a bounded queue and one writer thread. The thread takes whatever waits, makes one batch of
-//! it without any artificial delay, and answers when the batch is on disk. Reads of memory are answered before the batch
-//! they came with, so that they see what is committed and nothing else.
+//! The way to the heart: a bounded queue in front of the writer thread, and what that thread shows everyone. What the
+//! thread does with the queue is in `writer`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
@@ -9,24 +8,32 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 use tollkeeper_ledger::{Platform, Submission, Timestamp};
 
-use super::heart::{Failure, Heart};
+use super::heart::Heart;
 use super::keeper_thread::Nudge;
 use crate::{Error, Figures, Ran};
 
-/// The most commands in one commit: what waits longer goes into the next.
-const BATCH_COMMANDS: usize = 8_192;
-
-/// Jobs taken from the queue at once.
-const JOBS_AT_ONCE: usize = 1_024;
+/// A read of memory, with its answer's way back inside.
+pub(super) type Read = Box<dyn FnOnce(&mut Heart) + Send>;
 
 /// What can be asked of the writer thread.
 pub(super) enum Job {
     One(Submission, Timestamp, oneshot::Sender<Result<Ran, Error>>),
     Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<Ran>, Error>>),
-    Read(Box<dyn FnOnce(&mut Heart) + Send>),
+    Read(Read),
     /// The keeper has done something.
     Nudge,
     Close(oneshot::Sender<Result<(), Error>>),
+}
+
+impl Job {
+    /// How many commands it brings.
+    pub(super) fn commands(&self) -> usize {
+        match self {
+            Job::One(..) => 1,
+            Job::Batch(submissions, ..) => submissions.len(),
+            Job::Read(_) | Job::Nudge | Job::Close(_) => 0,
+        }
+    }
 }
 
 /// Makes what the keeper's thread calls when something is done; none means that the keeper has no thread.
@@ -89,7 +96,8 @@ pub(super) struct ToHeart {
     published: Arc<Published>,
 }
 
-fn gone() -> Error {
+/// Nobody is there to answer any more.
+pub(super) fn gone() -> Error {
     Error::unavailable("the engine is closed")
 }
 
@@ -193,124 +201,6 @@ impl ToHeart {
             pending_charges: published.pending.load(Relaxed),
             tail_entries: published.tail.load(Relaxed),
             writable: published.writable.load(Relaxed),
-        }
-    }
-}
-
-/// Who waits for the answers of a batch, and for how many of them.
-enum Waiting {
-    One(oneshot::Sender<Result<Ran, Error>>),
-    Batch(usize, oneshot::Sender<Result<Vec<Ran>, Error>>),
-}
-
-impl Waiting {
-    fn commands(&self) -> usize {
-        match self {
-            Waiting::One(_) => 1,
-            Waiting::Batch(commands, _) => *commands,
-        }
-    }
-
-    // Whoever asked may have gone; then nobody needs the answer.
-    fn answer(self, answers: &mut impl Iterator<Item = Ran>) {
-        match self {
-            Waiting::One(waiting) => {
-                let _ = waiting.send(answers.next().ok_or_else(gone));
-            }
-            Waiting::Batch(commands, waiting) => {
-                let _ = waiting.send(Ok(answers.take(commands).collect()));
-            }
-        }
-    }
-
-    fn fail(self, error: Error) {
-        match self {
-            Waiting::One(waiting) => drop(waiting.send(Err(error))),
-            Waiting::Batch(_, waiting) => drop(waiting.send(Err(error))),
-        }
-    }
-}
-
-/// The writer thread: runs until it is told to close or nobody can ask any more.
-pub(super) fn work(mut heart: Heart, published: &Published, mut jobs: mpsc::Receiver<Job>) {
-    let mut taken = Vec::with_capacity(JOBS_AT_ONCE);
-    let mut closing: Option<oneshot::Sender<Result<(), Error>>> = None;
-    while jobs.blocking_recv_many(&mut taken, JOBS_AT_ONCE) > 0 {
-        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
-        let mut commands = Vec::new();
-        for job in taken.drain(..) {
-            match job {
-                Job::Read(read) => read(&mut heart),
-                Job::Nudge => {}
-                Job::Close(answer) => {
-                    // What is in the queue was accepted and is answered; nothing more is accepted.
-                    jobs.close();
-                    closing = Some(answer);
-                }
-                job => commands.push(job),
-            }
-        }
-        for job in commands {
-            let more = match &job {
-                Job::Batch(submissions, ..) => submissions.len(),
-                _ => 1,
-            };
-            if !batch.is_empty() && batch.len() + more > BATCH_COMMANDS {
-                commit(&mut heart, published, std::mem::take(&mut batch), std::mem::take(&mut waiting));
-            }
-            match job {
-                Job::One(submission, now, answer) => {
-                    batch.push((submission, now));
-                    waiting.push(Waiting::One(answer));
-                }
-                Job::Batch(submissions, now, answer) => {
-                    waiting.push(Waiting::Batch(submissions.len(), answer));
-                    batch.extend(submissions.into_iter().map(|submission| (submission, now)));
-                }
-                Job::Read(_) | Job::Nudge | Job::Close(_) => {}
-            }
-        }
-        if !waiting.is_empty() {
-            commit(&mut heart, published, batch, waiting);
-        }
-        // A failure here is remembered by the heart and met by the next batch.
-        let _ = heart.tend();
-        published.publish(&heart);
-    }
-    let kept = heart.keep_all();
-    published.publish(&heart);
-    drop(heart);
-    if let Some(closing) = closing {
-        let _ = closing.send(kept);
-    }
-}
-
-fn commit(
-    heart: &mut Heart,
-    published: &Published,
-    batch: Vec<(Submission, Timestamp)>,
-    waiting: Vec<Waiting>,
-) {
-    let ran = heart.run_timed(batch);
-    // Before anyone is answered: whoever knows that a key was made must find it.
-    published.publish(heart);
-    match ran {
-        Ok(answers) => {
-            let mut answers = answers.into_iter();
-            waiting.into_iter().for_each(|waiting| waiting.answer(&mut answers));
-        }
-        Err(Failure { error, culprit }) => {
-            let mut from = 0;
-            for waiting in waiting {
-                let commands = waiting.commands();
-                let at_fault = culprit.is_none_or(|culprit| (from..from + commands).contains(&culprit));
-                from += commands;
-                waiting.fail(if at_fault {
-                    error.clone()
-                } else {
-                    Error::unavailable("another request failed")
-                });
-            }
         }
     }
 }

@@ -64,7 +64,7 @@ impl Default for HeartOptions {
             slice_accounts: 256,
             run_pairs: super::index::TABLE_PAIRS,
             accounts_in_memory: 131_072,
-            wal_bytes: 64 << 20,
+            wal_bytes: 16 << 20,
         }
     }
 }

@@ -30,6 +30,9 @@ use crate::{Answer, Error, Ran, calendar};
 /// The place of an entry is kept in these low bits of the ids it makes: 2.8 × 10^14 entries.
 const PLACE_BITS: u32 = 48;
 
+/// Commands that are looked up together: few enough that what was found is still at hand at their turn.
+const LOADED_AHEAD: usize = 512;
+
 /// Accounts that are looked at together just before their turn: their memory is then waited for together.
 const TOUCHED_AHEAD: usize = 32;
 
@@ -228,17 +231,20 @@ impl Mind {
     }
 
     fn decide_all(&mut self, batch: Vec<(Submission, Timestamp)>, at: &mut usize) -> Result<Vec<Ran>, Error> {
-        let loaded = self.load(&batch)?;
         let mut answers = Vec::with_capacity(batch.len());
-        for (index, (submission, now)) in batch.into_iter().enumerate() {
-            if index % TOUCHED_AHEAD == 0 {
-                let next = &loaded[index..loaded.len().min(index + TOUCHED_AHEAD)];
-                let fetched = self.accounts.touch(next.iter().filter_map(|loaded| loaded.no));
-                let keys = self.index.touch(next.iter().filter_map(|loaded| loaded.fingerprint));
-                std::hint::black_box((fetched, keys));
+        let mut rest = batch.into_iter();
+        while rest.len() > 0 {
+            let loaded = self.load(&rest.as_slice()[..rest.len().min(LOADED_AHEAD)])?;
+            for (index, (submission, now)) in rest.by_ref().take(loaded.len()).enumerate() {
+                if index % TOUCHED_AHEAD == 0 {
+                    let next = &loaded[index..loaded.len().min(index + TOUCHED_AHEAD)];
+                    let fetched = self.accounts.touch(next.iter().filter_map(|loaded| loaded.no));
+                    let keys = self.index.touch(next.iter().filter_map(|loaded| loaded.fingerprint));
+                    std::hint::black_box((fetched, keys));
+                }
+                *at = answers.len();
+                answers.push(self.run_one(submission, loaded[index], now)?);
             }
-            *at = index;
-            answers.push(self.run_one(submission, loaded[index], now)?);
         }
         Ok(answers)
     }
@@ -254,7 +260,7 @@ impl Mind {
         Ok(bytes)
     }
 
-    /// Finds the workspaces and asks the key index for the whole batch at once, so that memory is waited for together.
+    /// Finds the workspaces and asks the key index for many commands at once, so that memory is waited for together.
     fn load(&mut self, batch: &[(Submission, Timestamp)]) -> Result<Vec<Loaded>, Error> {
         let mut loaded = Vec::with_capacity(batch.len());
         for (submission, _) in batch {

@@ -21,8 +21,8 @@ use super::bloom::Bloom;
 /// A fingerprint and the place of an entry that has it.
 pub(super) type Pair = (u64, u64);
 
-/// Pairs in a page of a run: 252 × 16 bytes fill one page of the state file.
-pub(super) const PAGE_PAIRS: usize = 252;
+/// Pairs in a page of a run: 508 × 16 bytes fill one page of the state file.
+pub(super) const PAGE_PAIRS: usize = 508;
 
 /// So many pairs in memory make a run: just below where the table would double.
 pub(super) const TABLE_PAIRS: usize = 900_000;

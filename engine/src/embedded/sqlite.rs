@@ -36,7 +36,7 @@ pub(super) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
     let pragmas = match access {
         // The page size counts before the first table is made only.
         Access::Create | Access::Write => {
-            "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
+            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
              PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
         }
         Access::Read => "PRAGMA query_only = 1; PRAGMA cache_size = -4096;",

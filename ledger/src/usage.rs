@@ -57,7 +57,8 @@ pub struct Usage {
     hashes: Vec<u64>,
     rows: Vec<Row>,
     /// Places in `rows` by hash, once there are more than [`SEARCHED_MAX`].
-    places: HashMap<u64, Vec<u32>>,
+    #[expect(clippy::box_collection, reason = "one word instead of six in an account that needs no map")]
+    places: Option<Box<HashMap<u64, Vec<u32>>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,7 +151,7 @@ impl Usage {
             let same = self.hashes.iter().enumerate().filter(|(_, other)| **other == hash);
             return same.map(|(place, _)| place).find(is);
         }
-        self.places.get(&hash)?.iter().map(|place| *place as usize).find(is)
+        self.places.as_ref()?.get(&hash)?.iter().map(|place| *place as usize).find(is)
     }
 
     fn insert(&mut self, names: &Names, hour: i64, hash: u64) -> usize {
@@ -165,7 +166,8 @@ impl Usage {
             many => many - 1,
         };
         for place in from..self.rows.len() {
-            self.places.entry(self.hashes[place]).or_default().push(place as u32);
+            let places = self.places.get_or_insert_default();
+            places.entry(self.hashes[place]).or_default().push(place as u32);
         }
         self.rows.len() - 1
     }

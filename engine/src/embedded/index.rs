@@ -25,7 +25,7 @@ pub(super) type Pair = (u64, u64);
 pub(super) const PAGE_PAIRS: usize = 508;
 
 /// So many pairs in memory make a run: just below where the table would double.
-pub(super) const TABLE_PAIRS: usize = 900_000;
+pub(super) const TABLE_PAIRS: usize = 450_000;
 
 /// So many runs of a tier are merged into one of the next.
 pub(super) const RUNS_PER_TIER: usize = 4;

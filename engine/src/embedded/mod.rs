@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! shell      the queue in front of it                  writer    the thread: batches, commits, answers
-//! heart      load, decide, append                      told      what an entry answers
+//! heart      decide, append, answer                    mind      load, decide, write, absorb
+//! told       what an entry answers                     timers    deadlines in order
 //! journal    the truth: blocks of entries              block     how entries lie in a row
 //! accounts   the working set in memory                 index     from keys to places in the journal
 //! tend       keeping what is derived, in small steps   keeper    the thread that writes it to the state file
@@ -25,6 +26,7 @@ mod keeper;
 mod keeper_thread;
 mod lists;
 mod lock;
+mod mind;
 mod readers;
 mod reads;
 mod recover;

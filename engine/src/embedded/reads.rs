@@ -8,8 +8,9 @@ use tollkeeper_ledger::{
 };
 
 use super::block::Stored;
-use super::heart::{Heart, Mind};
+use super::heart::Heart;
 use super::index::Name;
+use super::mind::Mind;
 use crate::{BalanceAt, ChargeRecord, Error, GrantRecord, Listing, Page, RefundRecord, calendar};
 
 /// What the state file does not hold yet of an account that it holds up to some entry.
@@ -228,7 +229,7 @@ fn grant_entry(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<Entry>, E
         let right = matches!(&entry.body, Body::Granted { grant, .. } if grant.id == id);
         Ok(right.then_some(entry))
     };
-    let place = super::heart::place_of(id.0);
+    let place = super::mind::place_of(id.0);
     if let Some(entry) = mind.read(place, brought)?.flatten() {
         return Ok(Some(entry));
     }

@@ -9,12 +9,13 @@ use tollkeeper_ledger::{Body, Entry, Platform};
 
 use super::accounts::Accounts;
 use super::block::Stored;
-use super::heart::{Heart, HeartOptions, Mind};
+use super::heart::{Heart, HeartOptions};
 use super::index::{Fingerprints, KeyIndex};
 use super::journal::Journal;
 use super::keeper::{Keeper, KeeperLink};
 use super::keeper_thread::KeeperThread;
 use super::lock::DirectoryLock;
+use super::mind::Mind;
 use super::shell::NudgeMaker;
 use super::sqlite::Access;
 use super::state::{self, State};

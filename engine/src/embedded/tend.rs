@@ -2,12 +2,13 @@
 //! their merges, the journal's WAL, accounts that are no longer needed. All the writing is the keeper's; what is here
 //! decides what it is given and takes note of what is done.
 
-use super::heart::{Heart, HeartOptions, Mind};
+use super::heart::{Heart, HeartOptions};
 use super::keeper::{Done, Task};
+use super::mind::Mind;
 use crate::Error;
 
 /// So few pages left in the journal's WAL are moved by the heart itself, so that the WAL starts again from its beginning.
-const WAL_REST_PAGES: u64 = 2_000;
+const WAL_REST_PAGES: u64 = 256;
 
 /// What the keeper has been given and not yet done.
 #[derive(Debug, Default)]
@@ -140,6 +141,9 @@ impl Mind {
     }
 
     pub(super) fn keep_all(&mut self, options: &HeartOptions) -> Result<(), Error> {
+        if self.keeper.is_none() {
+            return Ok(());
+        }
         while self.accounts_kept_to < self.last() || self.index.kept_to() < self.last() || self.keeping.busy()
         {
             if !self.accounts.in_round() && self.accounts_kept_to < self.last() {

@@ -5,5 +5,6 @@ mod contract;
 mod crash;
 mod damage;
 mod determinism;
+mod long_ago;
 mod seeds;
 mod tidy;

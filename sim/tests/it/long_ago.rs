@@ -1,0 +1,108 @@
+//! What a long history must not change: a key that was used a million entries ago still gives the first answer, before and
+//! after a restart, and a reader beside it closes in order.
+
+use tollkeeper_engine::embedded::{Embedded, Heart, HeartOptions};
+use tollkeeper_engine::{Answer, Engine, Ran};
+use tollkeeper_ledger::{
+    Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId, OperationPrice,
+    Refusal, Source, Submission, Timestamp, WorkspaceChanges, WorkspaceId,
+};
+use tollkeeper_sim::patience::wait;
+use tollkeeper_sim::scratch::Scratch;
+
+const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+/// Entries between the first use of the key and the next.
+const MILLION: usize = 1_000_000;
+
+fn submission(workspace: &str, key: Option<String>, command: Command) -> Submission {
+    Submission {
+        workspace: WorkspaceId::new(workspace).expect("a name"),
+        key: key.map(|key| IdempotencyKey::new(key).expect("a key")),
+        actor: Actor::Platform,
+        command,
+    }
+}
+
+fn charge(workspace: &str, key: &str, quantity: i64) -> Submission {
+    let request = ChargeRequest {
+        operation: OperationId::new("support_message").expect("a name"),
+        quantity,
+        worker: None,
+        member: None,
+        api_key: None,
+        await_outcome: false,
+        timeout_seconds: None,
+        reference: None,
+        metadata: None,
+    };
+    submission(workspace, Some(key.to_owned()), Command::Charge(request))
+}
+
+fn opened(workspace: &str) -> [Submission; 2] {
+    let grant = GrantRequest {
+        source: Source::Promotional,
+        amount: Micros::new(1_000_000_000_000),
+        reason: None,
+        origin: None,
+        paid_cents: 0,
+    };
+    [
+        submission(workspace, None, Command::CreateWorkspace(WorkspaceChanges::default())),
+        submission(workspace, Some("credit".to_owned()), Command::Grant(grant)),
+    ]
+}
+
+fn prices() -> Submission {
+    let price = OperationPrice {
+        id: OperationId::new("support_message").expect("a name"),
+        unit_price: Micros::new(500),
+        timeout_seconds: None,
+    };
+    let command = Command::SetPrices { operations: vec![price], effective_at: None };
+    Submission { workspace: WorkspaceId::platform(), key: None, actor: Actor::Platform, command }
+}
+
+fn one(heart: &mut Heart, submission: Submission) -> Ran {
+    let mut answers = heart.run_batch(vec![submission], NOW).expect("the disk takes it");
+    answers.pop().expect("one answer each")
+}
+
+#[test]
+fn a_key_used_a_million_entries_ago_gives_the_first_answer() {
+    let scratch = Scratch::new();
+    let mut heart = Heart::open(scratch.path(), HeartOptions::default()).expect("a directory of its own");
+    one(&mut heart, prices()).expect("prices");
+    let workspaces: Vec<Submission> = ["acme", "busy"].into_iter().flat_map(opened).collect();
+    for ran in heart.run_batch(workspaces, NOW).expect("the disk takes it") {
+        ran.expect("a workspace with credit");
+    }
+    let first = one(&mut heart, charge("acme", "order-1", 3)).expect("paid");
+    for from in (0..MILLION).step_by(8_000) {
+        let batch = (from..from + 8_000).map(|n| charge("busy", &format!("busy-{n}"), 1)).collect();
+        let answers = heart.run_batch(batch, NOW).expect("the disk takes it");
+        assert!(answers.iter().all(Result::is_ok));
+        heart.tend().expect("the disk takes it");
+    }
+    let again = Answer { replayed: true, ..first };
+    assert_eq!(one(&mut heart, charge("acme", "order-1", 3)), Ok(again.clone()));
+    assert_eq!(one(&mut heart, charge("acme", "order-1", 4)), Err(Refusal::KeyReused { field: "quantity" }));
+    drop(heart);
+    let mut heart = Heart::open(scratch.path(), HeartOptions::default()).expect("it opens again");
+    assert_eq!(one(&mut heart, charge("acme", "order-1", 3)), Ok(again));
+}
+
+#[test]
+fn a_reader_beside_the_writer_closes_in_order() {
+    let scratch = Scratch::new();
+    let mut heart = Heart::open(scratch.path(), HeartOptions::default()).expect("a directory of its own");
+    one(&mut heart, prices()).expect("prices");
+    for submission in opened("acme") {
+        one(&mut heart, submission).expect("a workspace with credit");
+    }
+    let reader = Embedded::open_read_only(scratch.path()).expect("it reads beside the writer");
+    let acme = WorkspaceId::new("acme").expect("a name");
+    let balance = wait(reader.balance(&acme, None)).expect("readable").expect("there");
+    assert_eq!(balance.balance.available, Micros::new(1_000_000_000_000));
+    wait(reader.close()).expect("a reader has nothing to keep");
+}

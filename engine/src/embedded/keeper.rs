@@ -390,12 +390,12 @@ impl KeeperLink {
         }
     }
 
-    /// Waits for something that is done; `None` if the keeper has ended.
+    /// Waits for something that is done; `None` if nothing can be under way.
     pub(super) fn wait(&mut self) -> Option<Done> {
         match self {
             KeeperLink::None => None,
             KeeperLink::Inline(_, done) => done.pop_front(),
-            KeeperLink::Thread(thread) => thread.wait(),
+            KeeperLink::Thread(thread) => Some(thread.wait()),
         }
     }
 }

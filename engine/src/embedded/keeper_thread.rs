@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use super::keeper::{Done, Keeper, Task};
+use crate::Error;
 
 /// Called from the keeper's thread when something is done.
 pub(super) type Nudge = Box<dyn Fn() + Send>;
@@ -34,13 +35,23 @@ impl KeeperThread {
         }
     }
 
+    /// Something that is done, if there is. A thread that ended without being told has failed.
     pub(super) fn poll(&self) -> Option<Done> {
-        self.done.try_recv().ok()
+        match self.done.try_recv() {
+            Ok(done) => Some(done),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(ended()),
+        }
     }
 
-    pub(super) fn wait(&self) -> Option<Done> {
-        self.done.recv().ok()
+    /// Waits for something that is done.
+    pub(super) fn wait(&self) -> Done {
+        self.done.recv().unwrap_or_else(|_| ended())
     }
+}
+
+fn ended() -> Done {
+    Done::Failed(Error::unavailable("the keeper of derived state has ended"))
 }
 
 impl Drop for KeeperThread {
@@ -77,5 +88,22 @@ fn work(mut keeper: Keeper, tasks: &Receiver<Task>, done: &Sender<Done>, nudge: 
             }
             nudge();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keeper_that_ended_by_itself_has_failed() {
+        let (tasks, _) = channel();
+        let (to_heart, done) = channel();
+        let keeper = KeeperThread { tasks: Some(tasks), done, thread: None };
+        assert!(keeper.poll().is_none(), "nothing is done yet");
+        drop(to_heart);
+        keeper.give(Task::JournalCheckpoint);
+        assert!(matches!(keeper.poll(), Some(Done::Failed(error)) if error.is_unavailable()));
+        assert!(matches!(keeper.wait(), Done::Failed(_)));
     }
 }

@@ -11,17 +11,30 @@ use crate::Error;
 const WAL_REST_PAGES: u64 = 256;
 
 /// What the keeper has been given and not yet done.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keeping {
     /// Bytes appended to the journal since its WAL was moved into the file.
     pub appended: u64,
+    /// Pages the last look found left in it.
+    wal_pages: u64,
     slice: bool,
     run: bool,
     merge: bool,
     journal: bool,
 }
 
+impl Default for Keeping {
+    fn default() -> Keeping {
+        Keeping { appended: 0, wal_pages: u64::MAX, slice: false, run: false, merge: false, journal: false }
+    }
+}
+
 impl Keeping {
+    /// As much of the WAL is in the file as can be for now.
+    fn wal_is_moved(&mut self) {
+        (self.journal, self.appended, self.wal_pages) = (false, 0, u64::MAX);
+    }
+
     fn busy(&self) -> bool {
         self.slice || self.run || self.merge || self.journal
     }
@@ -71,7 +84,9 @@ impl Mind {
         while let Some(done) = self.keeper.poll() {
             self.take_note(done)?;
         }
-        if !self.accounts.in_round() && self.last() - self.accounts_kept_to >= options.round_entries {
+        // A replay that begins for the key index's sake may still be behind what is kept of the accounts.
+        let unkept = self.last().saturating_sub(self.accounts_kept_to);
+        if !self.accounts.in_round() && unkept >= options.round_entries {
             self.accounts.begin_round(self.last());
         }
         self.give(options, false);
@@ -130,11 +145,15 @@ impl Mind {
                 self.keeper.give(Task::Drop(dropped));
             }
             Done::JournalCheckpoint { left } if left <= WAL_REST_PAGES => {
-                self.keeping.journal = false;
+                self.keeping.wal_is_moved();
                 self.journal.checkpoint()?;
-                self.keeping.appended = 0;
             }
-            Done::JournalCheckpoint { .. } => self.keeper.give(Task::JournalCheckpoint),
+            Done::JournalCheckpoint { left } if left < self.keeping.wal_pages / 2 => {
+                self.keeping.wal_pages = left;
+                self.keeper.give(Task::JournalCheckpoint);
+            }
+            // A long read holds the rest: it is tried again when as much has been appended once more.
+            Done::JournalCheckpoint { .. } => self.keeping.wal_is_moved(),
             Done::Failed(error) => return Err(error),
         }
         Ok(())
@@ -153,9 +172,7 @@ impl Mind {
             if !self.keeping.busy() {
                 break;
             }
-            let Some(done) = self.keeper.wait() else {
-                return Err(Error::unavailable("the keeper of derived state has ended"));
-            };
+            let Some(done) = self.keeper.wait() else { break };
             self.take_note(done)?;
         }
         self.journal.checkpoint()?;

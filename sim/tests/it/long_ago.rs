@@ -106,3 +106,24 @@ fn a_reader_beside_the_writer_closes_in_order() {
     assert_eq!(balance.balance.available, Micros::new(1_000_000_000_000));
     wait(reader.close()).expect("a reader has nothing to keep");
 }
+
+#[test]
+fn a_reader_that_stays_does_not_keep_the_keeper_busy() {
+    let scratch = Scratch::new();
+    let options = HeartOptions { wal_bytes: 1 << 20, ..HeartOptions::default() };
+    let mut heart = Heart::open(scratch.path(), options.clone()).expect("a directory of its own");
+    one(&mut heart, prices()).expect("prices");
+    for submission in opened("acme") {
+        one(&mut heart, submission).expect("a workspace with credit");
+    }
+    let reader = Heart::open_read_only(scratch.path(), options).expect("it reads beside the writer");
+    for from in (0..24_000).step_by(8_000) {
+        let batch = (from..from + 8_000).map(|n| charge("acme", &format!("order-{n}"), 1)).collect();
+        let answers = heart.run_batch(batch, NOW).expect("the disk takes it");
+        assert!(answers.iter().all(Result::is_ok));
+        // What the reader still sees cannot be moved out of the WAL; tending must end all the same.
+        heart.tend().expect("the disk takes it");
+    }
+    drop(reader);
+    heart.keep_all().expect("nothing is held any more");
+}

@@ -37,7 +37,7 @@ pub enum Told {
     /// A workspace as it is now described.
     Workspace(Box<Profile>),
     /// A charge, and the balance after the entry that answered (for an unchanged charge: the present one).
-    Charge(Box<Charge>, Balance),
+    Charge(Charge, Balance),
     /// A grant as it was when it was answered, and the balance after it.
     Grant(Box<GrantRecord>, Balance),
     /// A version of the price book.

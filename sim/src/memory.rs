@@ -176,7 +176,7 @@ impl State {
             }
             Decision::Unchanged => {
                 let told = match charge {
-                    Some(charge) => Told::Charge(Box::new(charge), kept.account.balance),
+                    Some(charge) => Told::Charge(charge, kept.account.balance),
                     None => Told::Workspace(kept.account.profile.clone()),
                 };
                 Ok(Answer { replayed: false, told })
@@ -242,7 +242,7 @@ impl Kept {
                 Some((id, _)) => {
                     let charge =
                         self.charge_after(id, last).expect("an entry is about a charge of its account");
-                    Told::Charge(Box::new(charge), balance)
+                    Told::Charge(charge, balance)
                 }
             },
         }

@@ -24,7 +24,7 @@ pub(super) fn answer(entry: Entry, about: About) -> Answer {
         }
         (Body::ChargeOpened(opening), _) => {
             let standing = opening.standing();
-            Told::Charge(Box::new(Charge { opening, opened: n, created_at: at, standing }), balance)
+            Told::Charge(Charge { opening, opened: n, created_at: at, standing }, balance)
         }
         (Body::PricesSet(version), _) => Told::Prices(version),
         (Body::GrantVoided { .. }, About::Grant(record)) => {
@@ -33,7 +33,7 @@ pub(super) fn answer(entry: Entry, about: About) -> Answer {
             Told::Grant(Box::new(GrantRecord { grant, ..*record }), balance)
         }
         (body, About::Charge(charge)) => match body.standing() {
-            Some(standing) => Told::Charge(Box::new(Charge { standing, ..*charge }), balance),
+            Some(standing) => Told::Charge(Charge { standing, ..*charge }, balance),
             None => Told::Done,
         },
         _ => Told::Done,
@@ -44,7 +44,7 @@ pub(super) fn answer(entry: Entry, about: About) -> Answer {
 /// The answer when nothing had to change: what stands.
 pub(super) fn unchanged(account: &Account, charge: Option<Charge>) -> Answer {
     let told = match charge {
-        Some(charge) => Told::Charge(Box::new(charge), account.balance),
+        Some(charge) => Told::Charge(charge, account.balance),
         None => Told::Workspace(account.profile.clone()),
     };
     Answer { replayed: false, told }

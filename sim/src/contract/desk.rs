@@ -193,7 +193,7 @@ pub fn submission(workspace: WorkspaceId, key: Option<&str>, command: Command) -
 /// The charge that was told, and the balance with it.
 pub fn charged(ran: Result<Answer, Refusal>) -> (Charge, Balance) {
     match ran.expect("it is answered with yes").told {
-        Told::Charge(charge, balance) => (*charge, balance),
+        Told::Charge(charge, balance) => (charge, balance),
         other => panic!("a charge was answered by {other:?}"),
     }
 }

@@ -234,7 +234,7 @@ impl Pool {
     }
 
     fn tell(&self, place: usize) -> Told {
-        Told::Charge(Box::new(self.charges()[place].clone()), self.balance())
+        Told::Charge(self.charges()[place].clone(), self.balance())
     }
 }
 

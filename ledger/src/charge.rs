@@ -8,7 +8,7 @@ use crate::decide::View;
 use crate::grant::give_back;
 use crate::limit::Spender;
 use crate::{
-    Body, ChargeId, ChargeRequest, Draw, MemberId, Micros, Operation, OperationId, Refusal, Timestamp,
+    Body, ChargeId, ChargeRequest, Draw, Draws, MemberId, Micros, Operation, OperationId, Refusal, Timestamp,
     Windows, WorkerId, bounds,
 };
 
@@ -100,7 +100,7 @@ pub struct Opening {
     /// Until when an outcome is awaited; `None` if it was settled at birth.
     pub deadline: Option<Timestamp>,
     /// What it drew; sums to `amount` (i05).
-    pub draws: Vec<Draw>,
+    pub draws: Draws,
     /// The day and month it counts in, when the workspace has limits.
     pub windows: Option<Box<Windows>>,
 }

@@ -299,7 +299,7 @@ fn read_opening(r: &mut Reader) -> Result<Opening, Malformed> {
         await_outcome: r.flag("await_outcome")?,
         timeout_seconds: read_seconds(r)?,
         deadline: r.maybe_signed("a deadline")?.map(crate::Timestamp::from_millis),
-        draws: read_draws(r)?,
+        draws: read_draws(r)?.into(),
         windows: read_windows(r)?.map(Box::new),
     })
 }

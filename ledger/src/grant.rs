@@ -62,6 +62,34 @@ impl Draw {
     }
 }
 
+/// The draws of a charge: nearly always one, which then needs no memory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Draws {
+    /// Just this.
+    One(Draw),
+    /// None, or at least two.
+    Several(Vec<Draw>),
+}
+
+impl From<Vec<Draw>> for Draws {
+    fn from(draws: Vec<Draw>) -> Draws {
+        match draws[..] {
+            [draw] => Draws::One(draw),
+            _ => Draws::Several(draws),
+        }
+    }
+}
+
+impl std::ops::Deref for Draws {
+    type Target = [Draw];
+    fn deref(&self) -> &[Draw] {
+        match self {
+            Draws::One(draw) => std::slice::from_ref(draw),
+            Draws::Several(draws) => draws,
+        }
+    }
+}
+
 /// The grants of a workspace that are in memory: all with something left, and spent ones a command needs.
 ///
 /// Kept in draw order.
@@ -110,15 +138,15 @@ impl Grants {
     }
 
     /// What a charge of this amount would draw; the caller has seen that there is enough.
-    pub(crate) fn plan(&self, amount: Micros) -> Vec<Draw> {
+    pub(crate) fn plan(&self, amount: Micros) -> Draws {
         // Most charges are drawn from one grant.
         if let Some(grant) = self.0.first()
             && grant.remaining >= amount
             && amount > Micros::ZERO
         {
-            return vec![Draw { grant: grant.n, amount }];
+            return Draws::One(Draw { grant: grant.n, amount });
         }
-        self.plan_from(None, amount)
+        self.plan_from(None, amount).into()
     }
 
     /// Like [`Grants::plan`], but from one grant before all others.

@@ -48,7 +48,7 @@ pub use command::{
 };
 pub use decide::{Change, Decision, View, decide};
 pub use entry::{Body, Entry, Kind, LedgerAccount, Legs};
-pub use grant::{Draw, Grant, Grants, Source};
+pub use grant::{Draw, Draws, Grant, Grants, Source};
 pub use id::{ChargeId, GrantId, Id};
 pub use limit::{Limit, Limits, Period, Subject, Windows};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};

@@ -90,7 +90,7 @@ impl Heart {
             }
         }
         let mut draws = Vec::new();
-        for draw in &located.charge.opening.draws {
+        for draw in located.charge.opening.draws.iter() {
             let slot = mind.accounts.get_mut(no);
             slot.load_grant(draw.grant, &mind.state)?;
             draws.extend(slot.account.grants.get(draw.grant).map(|grant| (grant.id, draw.amount)));

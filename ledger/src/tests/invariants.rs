@@ -120,7 +120,7 @@ fn i05_the_draws_sum_to_the_charge() {
     let mut world = pool();
     let mut opening = world.charges[0].opening.clone();
     opening.amount = micros(400);
-    opening.draws = vec![Draw { grant: 2, amount: micros(500) }];
+    opening.draws = vec![Draw { grant: 2, amount: micros(500) }].into();
     world.account.balance.available -= micros(100);
     world.account.totals.charged += micros(100);
     record(&mut world.account, Body::ChargeOpened(opening));
@@ -159,7 +159,7 @@ fn i05_refunded_means_in_full() {
 #[should_panic(expected = "i05: a refund exceeds what the charge drew")]
 fn i05_a_refund_goes_back_to_what_was_drawn() {
     let mut world = pool();
-    world.charges[0].opening.draws.clear();
+    world.charges[0].opening.draws = Vec::new().into();
     let command = super::script::command_of(&world, "fail c1 system");
     world.run(command, None);
 }

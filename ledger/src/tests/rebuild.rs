@@ -99,7 +99,9 @@ fn a_draw_that_its_grants_cannot_give_disagrees_instead_of_panicking() {
     let drawn = |alter: fn(&mut crate::Draw)| {
         move |entry: &mut Entry| {
             if let Body::ChargeOpened(opening) = &mut entry.body {
-                alter(&mut opening.draws[0]);
+                let mut draws = opening.draws.to_vec();
+                alter(&mut draws[0]);
+                opening.draws = draws.into();
             }
         }
     };

@@ -56,7 +56,7 @@ impl Pool {
             await_outcome: request.await_outcome,
             timeout_seconds: request.timeout_seconds,
             deadline: awaits.then(|| now.plus_seconds(i64::from(wait))),
-            draws: Vec::new(),
+            draws: Vec::new().into(),
             windows: self.windows(now).map(Box::new),
         };
         self.check_limits(&opening, now)?;
@@ -68,7 +68,7 @@ impl Pool {
             });
         }
         let draws = draw(&self.draw_order(), amount);
-        self.add(now, Fact::Charged(Box::new(Opening { draws, ..opening })));
+        self.add(now, Fact::Charged(Box::new(Opening { draws: draws.into(), ..opening })));
         Ok(self.tell(self.charge_count() - 1))
     }
 

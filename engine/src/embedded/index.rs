@@ -37,8 +37,6 @@ pub(super) enum Name<'a> {
     Key(&'a str),
     /// A charge, by the place of the entry that opened it; the pairs are the entries that touched it since.
     Touched(u64),
-    /// An id that does not say its place by itself.
-    Id([u8; 16]),
 }
 
 /// Makes fingerprints.
@@ -65,10 +63,6 @@ impl Fingerprints {
             Name::Touched(place) => {
                 hasher.write_u64(u64::from(no) | 1 << 32);
                 hasher.write_u64(place);
-            }
-            Name::Id(id) => {
-                hasher.write_u64(u64::from(no) | 2 << 32);
-                hasher.write(&id);
             }
         }
         hasher.finish()

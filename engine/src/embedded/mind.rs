@@ -395,20 +395,10 @@ impl Mind {
                 _ => None,
             })
         };
-        let place = place_of(id.0);
-        let mut opened_at = place;
-        let mut found = if place == 0 { None } else { self.read(place, opening)?.flatten() };
-        if found.is_none() {
-            let fingerprint = self.fingerprints.of(no, Name::Id(id.0.to_bytes()));
-            for seq in self.places_of(fingerprint, true)? {
-                found = self.read(seq, opening)?.flatten();
-                if found.is_some() {
-                    opened_at = seq;
-                    break;
-                }
-            }
-        }
-        let Some((opening, opened, created_at)) = found else { return Ok(None) };
+        let opened_at = place_of(id.0);
+        let Some((opening, opened, created_at)) = self.read(opened_at, opening)?.flatten() else {
+            return Ok(None);
+        };
         let mut standing = opening.standing();
         let fingerprint = self.fingerprints.of(no, Name::Touched(opened_at));
         let places = self.places_of(fingerprint, true)?;

@@ -229,17 +229,7 @@ fn grant_entry(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<Entry>, E
         let right = matches!(&entry.body, Body::Granted { grant, .. } if grant.id == id);
         Ok(right.then_some(entry))
     };
-    let place = super::mind::place_of(id.0);
-    if let Some(entry) = mind.read(place, brought)?.flatten() {
-        return Ok(Some(entry));
-    }
-    let fingerprint = mind.fingerprints.of(no, Name::Id(id.0.to_bytes()));
-    for place in mind.places_of(fingerprint, true)? {
-        if let Some(entry) = mind.read(place, brought)?.flatten() {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
+    Ok(mind.read(super::mind::place_of(id.0), brought)?.flatten())
 }
 
 /// The number of a grant inside its workspace.

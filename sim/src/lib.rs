@@ -11,6 +11,7 @@
 //! embedded   the embedded engine, restarted in between
 //! bank       many callers at once
 //! contract   what every engine keeps, clause by clause
+//! cluster    a PostgreSQL of the tests' own
 //! crash      the embedded engine when power or disk fails
 //! damage     files that are not what was written
 //! ```
@@ -18,6 +19,7 @@
 //! processes that are killed, which are tested where they are started.
 
 pub mod bank;
+pub mod cluster;
 pub mod contract;
 pub mod crash;
 pub mod damage;

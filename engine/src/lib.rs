@@ -1,12 +1,15 @@
 //! What is kept: commands run durably, each decided by `tollkeeper_ledger::decide`.
 //!
-//! [`Engine`] is the contract; [`Embedded`] keeps it in a directory of its own with SQLite. An answer means that what it
-//! says is on disk. Nothing here decides credit, and nothing here knows HTTP.
+//! [`Engine`] is the contract; [`Embedded`] keeps it in a directory of its own with SQLite, [`Postgres`] in a database
+//! that many servers share. An answer means that what it says is on disk. Nothing here decides credit, and nothing here
+//! knows HTTP.
 //!
 //! ```text
 //! contract   the trait every engine keeps, and the shapes of its answers
 //! error      "not now", as opposed to the ledger's "no"
 //! embedded   the default engine
+//! postgres   the engine for many servers on one database
+//! told       what an entry answers
 //! calendar   where a day and a month begin in a time zone
 //! ```
 
@@ -14,6 +17,8 @@ mod calendar;
 mod contract;
 pub mod embedded;
 mod error;
+pub mod postgres;
+mod told;
 
 pub use calendar::{known_timezone, windows};
 pub use contract::{
@@ -22,3 +27,4 @@ pub use contract::{
 };
 pub use embedded::{Embedded, Options};
 pub use error::Error;
+pub use postgres::Postgres;

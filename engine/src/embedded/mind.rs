@@ -20,7 +20,7 @@ use super::recover::Parts;
 use super::state::State;
 use super::tend::Keeping;
 use super::timers::Timers;
-use super::told::{self, About};
+use crate::told::{self, About};
 use crate::{Answer, Error, Ran, calendar};
 
 /// The place of an entry is kept in these low bits of the ids it makes: 2.8 × 10^14 entries.

@@ -3,7 +3,7 @@
 //! ```text
 //! shell      the queue in front of it                  writer    the thread: batches, commits, answers
 //! heart      decide, append, answer                    mind      load, decide, write, absorb
-//! told       what an entry answers                     timers    deadlines in order
+//! timers     deadlines in order
 //! journal    the truth: blocks of entries              block     how entries lie in a row
 //! accounts   the working set in memory                 index     from keys to places in the journal
 //! tend       keeping what is derived, in small steps   keeper    the thread that writes it to the state file
@@ -35,7 +35,6 @@ mod sqlite;
 mod state;
 mod tend;
 mod timers;
-mod told;
 mod writer;
 
 use std::path::Path;

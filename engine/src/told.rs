@@ -7,14 +7,14 @@ use crate::{Answer, GrantRecord, Told};
 
 /// What an entry is about, where it does not hold that itself.
 #[derive(Debug)]
-pub(super) enum About {
+pub(crate) enum About {
     Nothing,
     Charge(Box<Charge>),
     Grant(Box<GrantRecord>),
 }
 
 /// The answer that an entry stands for.
-pub(super) fn answer(entry: Entry, about: About) -> Answer {
+pub(crate) fn answer(entry: Entry, about: About) -> Answer {
     let Entry { n, at, balance, body, .. } = entry;
     let told = match (body, about) {
         (Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile), _) => Told::Workspace(profile),
@@ -42,7 +42,7 @@ pub(super) fn answer(entry: Entry, about: About) -> Answer {
 }
 
 /// The answer when nothing had to change: what stands.
-pub(super) fn unchanged(account: &Account, charge: Option<Charge>) -> Answer {
+pub(crate) fn unchanged(account: &Account, charge: Option<Charge>) -> Answer {
     let told = match charge {
         Some(charge) => Told::Charge(charge, account.balance),
         None => Told::Workspace(account.profile.clone()),

@@ -18,6 +18,7 @@ enum Kind {
     Damaged,
     Unusable,
     BadCursor,
+    Conflict,
     Bug,
 }
 
@@ -51,6 +52,12 @@ impl Error {
     #[must_use]
     pub fn is_bad_cursor(&self) -> bool {
         self.kind == Kind::BadCursor
+    }
+
+    /// What is stored is another ledger, or another part of it, than what was to be put beside it.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.kind == Kind::Conflict
     }
 
     /// A bug: an invariant did not hold, and no credit moved.
@@ -94,6 +101,10 @@ impl Error {
 
     pub(crate) fn bad_cursor() -> Error {
         Error::new(Kind::BadCursor, "the cursor is not one of this list")
+    }
+
+    pub(crate) fn conflict(what: impl Into<String>) -> Error {
+        Error::new(Kind::Conflict, what)
     }
 
     pub(crate) fn bug(what: impl Into<String>) -> Error {

@@ -10,6 +10,7 @@
 //! embedded   the default engine
 //! postgres   the engine for many servers on one database
 //! told       what an entry answers
+//! moving     a whole ledger as a stream, from any engine to any engine
 //! calendar   where a day and a month begin in a time zone
 //! ```
 
@@ -17,6 +18,7 @@ mod calendar;
 mod contract;
 pub mod embedded;
 mod error;
+pub mod moving;
 pub mod postgres;
 mod told;
 

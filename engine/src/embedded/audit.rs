@@ -210,9 +210,11 @@ impl<'a> Auditor<'a> {
         let key = entry.key.as_ref().map(|key| self.fingerprints.of(no, Name::Key(key.as_str())));
         let opened = Some(stored.envelope.opened).filter(|opened| *opened != 0);
         let touched = opened.map(|opened| self.fingerprints.of(no, Name::Touched(opened)));
+        let foreign = super::ids::foreign_id(entry, seq);
+        let foreign = foreign.map(|id| self.fingerprints.of(no, Name::Id(id.to_bytes())));
         self.keys.extend(key.map(|fingerprint| (fingerprint, seq)));
         if seq <= self.index_kept_to {
-            for fingerprint in key.into_iter().chain(touched) {
+            for fingerprint in key.into_iter().chain(touched).chain(foreign) {
                 self.index_sum = fold(self.index_sum, (fingerprint, seq));
             }
         }

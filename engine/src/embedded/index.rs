@@ -1,7 +1,7 @@
 //! The key index: from what a request names to the places in the journal that may hold it, kept for ever and never in
 //! the way of a commit.
 //!
-//! A name (an idempotency key in its workspace, a charge that was touched) becomes a 64-bit fingerprint; the index holds
+//! A name (an idempotency key in its workspace, a charge that was touched, an id from elsewhere) becomes a 64-bit fingerprint; the index holds
 //! (fingerprint, place) pairs. The newest are in a table in memory; when that is full it is frozen, sorted, and written
 //! by the keeper as a *run*: pages of sorted pairs, with a filter and the first fingerprint of each page in memory.
 //! Runs of like size are merged in the background. So an insertion touches memory only, and the look-up of a new key
@@ -37,6 +37,8 @@ pub(super) enum Name<'a> {
     Key(&'a str),
     /// A charge, by the place of the entry that opened it; the pairs are the entries that touched it since.
     Touched(u64),
+    /// An id that does not say its place by itself.
+    Id([u8; 16]),
 }
 
 /// Makes fingerprints.
@@ -63,6 +65,10 @@ impl Fingerprints {
             Name::Touched(place) => {
                 hasher.write_u64(u64::from(no) | 1 << 32);
                 hasher.write_u64(place);
+            }
+            Name::Id(id) => {
+                hasher.write_u64(u64::from(no) | 2 << 32);
+                hasher.write(&id);
             }
         }
         hasher.finish()

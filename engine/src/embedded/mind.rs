@@ -293,6 +293,9 @@ impl Mind {
         if opened != 0 {
             self.index.insert(self.fingerprints.of(no, Name::Touched(opened)), seq);
         }
+        if let Some(id) = super::ids::foreign_id(entry, seq) {
+            self.index.insert(self.fingerprints.of(no, Name::Id(id.to_bytes())), seq);
+        }
     }
 
     /// Takes an entry into everything else that is derived from the journal, besides the account itself. The same for
@@ -385,18 +388,8 @@ impl Mind {
 
     /// A charge of a workspace as it stands.
     pub(super) fn find_charge(&mut self, no: u32, id: ChargeId) -> Result<Option<Located>, Error> {
-        let opening = |stored: Stored| {
-            if stored.envelope.no != no {
-                return Ok(None);
-            }
-            let entry = stored.entry()?;
-            Ok(match entry.body {
-                Body::ChargeOpened(opening) if opening.id == id => Some((opening, entry.n, entry.at)),
-                _ => None,
-            })
-        };
-        let opened_at = place_of(id.0);
-        let Some((opening, opened, created_at)) = self.read(opened_at, opening)?.flatten() else {
+        let Some((opened_at, made)) = self.maker_of(no, id.0)? else { return Ok(None) };
+        let Entry { n: opened, at: created_at, body: Body::ChargeOpened(opening), .. } = made else {
             return Ok(None);
         };
         let mut standing = opening.standing();

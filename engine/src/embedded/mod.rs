@@ -10,6 +10,8 @@
 //! recover    start, crash or not: replay the tail      state     the tables of what is derived
 //! reads      answers from memory                       lists     long reads, on threads of their own
 //! audit      recompute everything and compare          backup    copy while serving, restore
+//! export     all entries as a stream                   import    take in a stream, verified
+//! ids        from an id to the entry that made it
 //! ```
 //!
 //! The journal is the truth; the state file can be thrown away at any time.
@@ -19,7 +21,10 @@ mod audit;
 mod backup;
 mod block;
 mod bloom;
+mod export;
 mod heart;
+mod ids;
+mod import;
 mod index;
 mod journal;
 mod keeper;
@@ -47,7 +52,9 @@ use tollkeeper_ledger::{
 
 pub use audit::{AuditDisagreement, AuditReport, audit};
 pub use backup::{backup, restore};
+pub use export::export;
 pub use heart::{Heart, HeartOptions};
+pub use import::{import, import_tuned};
 
 use self::lists::Reader;
 use self::readers::Readers;

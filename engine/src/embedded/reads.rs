@@ -221,15 +221,8 @@ fn covers(subject: &Subject, key: &UsageKey) -> bool {
 
 /// The entry that brought a grant of this workspace.
 fn grant_entry(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<Entry>, Error> {
-    let brought = |stored: Stored| {
-        if stored.envelope.no != no {
-            return Ok(None);
-        }
-        let entry = stored.entry()?;
-        let right = matches!(&entry.body, Body::Granted { grant, .. } if grant.id == id);
-        Ok(right.then_some(entry))
-    };
-    Ok(mind.read(super::mind::place_of(id.0), brought)?.flatten())
+    let made = mind.maker_of(no, id.0)?.map(|(_, entry)| entry);
+    Ok(made.filter(|entry| matches!(entry.body, Body::Granted { .. })))
 }
 
 /// The number of a grant inside its workspace.

@@ -213,7 +213,7 @@ impl Mind {
         Ok(())
     }
 
-    fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
+    pub(super) fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
         let no = stored.envelope.no;
         let damaged = |what: String| Error::damaged(format!("journal line {}: {what}", stored.envelope.seq));
         if self.accounts.load(no, &self.state)?.is_none() {

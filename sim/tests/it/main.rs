@@ -6,5 +6,6 @@ mod crash;
 mod damage;
 mod determinism;
 mod long_ago;
+mod moving;
 mod seeds;
 mod tidy;

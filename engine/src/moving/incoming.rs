@@ -1,0 +1,200 @@
+//! Reads a stream: checks every record, and says where it stopped being one.
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use sha2::Digest;
+use tollkeeper_ledger::{Entry, Hash, WorkspaceId};
+
+use super::{Counts, END, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
+use crate::Error;
+
+/// A stream being read.
+#[derive(Debug)]
+pub struct Incoming<R> {
+    from: R,
+    sum: crc32fast::Hasher,
+    record: Vec<u8>,
+    /// The number of the record at hand, and where it begins.
+    number: u64,
+    begins: u64,
+    /// How many bytes were read.
+    at: u64,
+    counts: Counts,
+    journals: HashSet<WorkspaceId>,
+    last: Option<WorkspaceId>,
+    ended: bool,
+}
+
+/// An entry of a stream.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Whose.
+    pub workspace: WorkspaceId,
+    /// The entry.
+    pub entry: Entry,
+    /// Its canonical bytes.
+    pub bytes: Box<[u8]>,
+    /// Their SHA-256, which the next entry carries.
+    pub hash: Hash,
+}
+
+impl<R: Read> Incoming<R> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// [`Error::is_damaged`] when this is no stream of a version this program knows.
+    pub fn begin(from: R) -> Result<Incoming<R>, Error> {
+        let mut stream = Incoming {
+            from,
+            sum: crc32fast::Hasher::new(),
+            record: Vec::new(),
+            number: 0,
+            begins: 0,
+            at: 0,
+            counts: Counts::default(),
+            journals: HashSet::new(),
+            last: None,
+            ended: false,
+        };
+        let magic: [u8; MAGIC.len()] = stream.take("its header")?;
+        if magic != *MAGIC {
+            return Err(Error::damaged("this is no exported ledger: its first bytes are others")
+                .with_hint("give what `tollkeeper export` wrote, unpacked"));
+        }
+        let version = u32::from_le_bytes(stream.take("its header")?);
+        if version != VERSION {
+            let what = format!("the exported ledger has format {version}; this program knows {VERSION}");
+            return Err(Error::damaged(what).with_hint("import it with the program that is as new"));
+        }
+        stream.sum.update(MAGIC);
+        stream.sum.update(&version.to_le_bytes());
+        Ok(stream)
+    }
+
+    /// The next entry; `None` after the last, when the stream is known to be whole.
+    ///
+    /// # Errors
+    /// [`Error::is_damaged`] with the place, when something else than what was written follows, or the stream ends early.
+    pub fn next_line(&mut self) -> Result<Option<Line>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.read_record()?;
+        match self.record.first() {
+            Some(&ENTRY) => self.line().map(Some),
+            Some(&END) => self.end().map(|()| None),
+            _ => Err(self.damaged("is of a kind this program does not know")),
+        }
+    }
+
+    /// What the stream held; counted as far as it was read.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// An error about the record at hand, with its place.
+    pub(crate) fn damaged(&self, what: &str) -> Error {
+        Error::damaged(format!("record {}, at byte {}: {what}", self.number, self.begins))
+            .with_hint("what came before it was taken in and stays; export again and repeat the import")
+    }
+
+    fn line(&mut self) -> Result<Line, Error> {
+        let parts = || {
+            let length = usize::from(*self.record.get(1)?);
+            let (name, bytes) = self.record.get(2..)?.split_at_checked(length)?;
+            Some((std::str::from_utf8(name).ok()?, bytes))
+        };
+        let Some((name, bytes)) = parts() else {
+            return Err(self.damaged("names no workspace"));
+        };
+        let workspace = match name {
+            name if name == WorkspaceId::platform().as_str() => WorkspaceId::platform(),
+            name => WorkspaceId::new(name).map_err(|_| self.damaged("names no workspace"))?,
+        };
+        let entry = Entry::decode(bytes).map_err(|error| self.damaged(&error.to_string()))?;
+        let line = Line { workspace, entry, bytes: bytes.into(), hash: sha2::Sha256::digest(bytes).into() };
+        self.counts.entries += 1;
+        if self.last.as_ref() != Some(&line.workspace) {
+            self.journals.insert(line.workspace.clone());
+            self.counts.journals = self.journals.len() as u64;
+            self.last = Some(line.workspace.clone());
+        }
+        Ok(line)
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        let number = |at: usize| -> Option<u64> {
+            let bytes = self.record.get(at..at + 8)?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let told = number(1).zip(number(9)).map(|(entries, journals)| Counts { entries, journals });
+        if told != Some(self.counts) {
+            return Err(self.damaged("counts other entries than came before it"));
+        }
+        let mut more = [0; 1];
+        if self.fill(&mut more)? > 0 {
+            return Err(self.damaged("is the end, but something follows"));
+        }
+        self.ended = true;
+        Ok(())
+    }
+
+    fn read_record(&mut self) -> Result<(), Error> {
+        self.number += 1;
+        self.begins = self.at;
+        let length: [u8; 4] = self.take("a record's length")?;
+        self.sum.update(&length);
+        let length = u32::from_le_bytes(length) as usize;
+        if length > RECORD_MAX_BYTES {
+            return Err(self.damaged("is damaged: it is longer than any"));
+        }
+        let mut record = std::mem::take(&mut self.record);
+        record.resize(length, 0);
+        let read = self.fill(&mut record)?;
+        self.record = record;
+        if read < length {
+            return Err(self.cut("the record"));
+        }
+        self.sum.update(&self.record);
+        let sum: [u8; 4] = self.take("a record's checksum")?;
+        if self.sum.clone().finalize() != u32::from_le_bytes(sum) {
+            return Err(
+                self.damaged("is damaged, or not the one that was written here: its checksum is wrong")
+            );
+        }
+        Ok(())
+    }
+
+    fn take<const N: usize>(&mut self, what: &str) -> Result<[u8; N], Error> {
+        let mut bytes = [0; N];
+        let read = self.fill(&mut bytes)?;
+        if read < N { Err(self.cut(what)) } else { Ok(bytes) }
+    }
+
+    /// Reads until the buffer is full or the stream ends; says how much.
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        let mut read = 0;
+        while read < bytes.len() {
+            match self.from.read(&mut bytes[read..]) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(Error::unavailable(format!("the export cannot be read: {error}")));
+                }
+            }
+        }
+        self.at += read as u64;
+        Ok(read)
+    }
+
+    fn cut(&self, what: &str) -> Error {
+        Error::damaged(format!(
+            "record {}, at byte {}: the export was cut off at byte {}, within {what}",
+            self.number, self.begins, self.at
+        ))
+        .with_hint("what came before it was taken in and stays; export again and repeat the import")
+    }
+}

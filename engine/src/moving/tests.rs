@@ -1,0 +1,141 @@
+//! A stream reads back, and whatever happens to it on the way is found.
+
+use tollkeeper_ledger::{
+    Account, Actor, Body, Grant, GrantId, Id, Micros, Profile, Source, Timestamp, WorkspaceId,
+};
+
+use super::{Counts, Incoming, Line, Outgoing, Overlap};
+use crate::Error;
+
+/// The journal of a workspace with its opening and so many grants.
+fn journal(name: &str, grants: u64) -> (WorkspaceId, Vec<Vec<u8>>) {
+    let id = WorkspaceId::new(name).expect("a name");
+    let mut account = Account::new(id.clone());
+    let opened = Body::WorkspaceCreated(Box::new(Profile { name: name.into(), ..*account.profile.clone() }));
+    let granted = |n: u64| Body::Granted {
+        grant: Grant {
+            id: GrantId(Id::v7(1, 1, n)),
+            n,
+            source: Source::Promotional,
+            amount: Micros::new(100),
+            remaining: Micros::new(100),
+        },
+        reason: Some("welcome".into()),
+        origin: None,
+        paid_cents: 0,
+    };
+    let bodies = std::iter::once(opened).chain((2..2 + grants).map(granted));
+    let written = bodies.map(|body| {
+        let entry = account.record(body, None, Actor::Platform, Timestamp::from_millis(1));
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        use sha2::Digest;
+        account.link(sha2::Sha256::digest(&bytes).into());
+        bytes
+    });
+    let bytes = written.collect();
+    (id, bytes)
+}
+
+fn stream(journals: &[(WorkspaceId, Vec<Vec<u8>>)]) -> Vec<u8> {
+    let mut stream = Outgoing::begin(Vec::new()).expect("memory takes everything");
+    for (id, entries) in journals {
+        entries.iter().for_each(|bytes| stream.entry(id, bytes).expect("memory takes everything"));
+    }
+    stream.end().expect("memory takes everything").0
+}
+
+fn read(bytes: &[u8]) -> Result<(Vec<Line>, Counts), Error> {
+    let mut stream = Incoming::begin(bytes)?;
+    let mut lines = Vec::new();
+    while let Some(line) = stream.next_line()? {
+        lines.push(line);
+    }
+    Ok((lines, stream.counts()))
+}
+
+#[test]
+fn a_stream_reads_back_byte_by_byte() {
+    let journals = [journal("acme", 3), journal("other", 0)];
+    let (lines, counts) = read(&stream(&journals)).expect("as written");
+    assert_eq!(counts, Counts { entries: 5, journals: 2 });
+    let written = journals.iter().flat_map(|(id, entries)| entries.iter().map(move |bytes| (id, bytes)));
+    for (line, (id, bytes)) in lines.iter().zip(written) {
+        assert_eq!((&line.workspace, &*line.bytes), (id, bytes.as_slice()));
+    }
+    assert_eq!(lines[1].entry.previous, lines[0].hash);
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_found_and_told_with_its_place() {
+    let whole = stream(&[journal("acme", 1)]);
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let error = read(&flipped).expect_err("a flipped bit is found");
+        assert!(error.is_damaged(), "bit {bit}: {error}");
+        let told = error.to_string();
+        assert!(bit / 8 < 22 || told.starts_with("record "), "bit {bit}: {told}");
+    }
+    for length in 0..whole.len() {
+        let error = read(&whole[..length]).expect_err("a cut is found");
+        let cut = format!("cut off at byte {length}, ");
+        assert!(error.is_damaged() && error.to_string().contains(&cut), "cut to {length}: {error}");
+    }
+    let longer = [&whole[..], b"x"].concat();
+    assert!(read(&longer).expect_err("nothing follows the end").to_string().contains("something follows"));
+}
+
+#[test]
+fn a_record_that_is_missing_or_elsewhere_is_found() {
+    let (id, entries) = journal("acme", 2);
+    let whole = stream(&[(id.clone(), entries.clone())]);
+    let record = |index: usize| {
+        let length = |index: usize| 4 + 2 + "acme".len() + entries[index].len() + 4;
+        let from = 22 + (0..index).map(length).sum::<usize>();
+        from..from + length(index)
+    };
+    let missing = [&whole[..record(1).start], &whole[record(1).end..]].concat();
+    assert!(read(&missing).expect_err("one is missing").to_string().starts_with("record 2, at byte "));
+    let parts =
+        [&whole[..22], &whole[record(0)], &whole[record(2)], &whole[record(1)], &whole[record(2).end..]];
+    assert!(read(&parts.concat()).expect_err("two are swapped").is_damaged());
+}
+
+#[test]
+fn what_is_there_is_known_again_and_another_ledger_is_refused() {
+    let (acme, twin) = (journal("acme", 3), journal("acme", 4));
+    let (lines, counts) = read(&stream(&[acme])).expect("as written");
+    let (longer, _) = read(&stream(&[twin])).expect("as written");
+    let end_of =
+        |line: &Line| tollkeeper_ledger::Chain { n: line.entry.n, at: line.entry.at, hash: line.hash };
+
+    // There are two of the four: those are known, the others are new.
+    let mut overlap = Overlap::new(Vec::new());
+    let mut there = end_of(&lines[1]);
+    let mut new = Vec::new();
+    for line in &lines {
+        let is_new = overlap.is_new(line, &there).expect("the same ledger");
+        if is_new {
+            there = end_of(line);
+        }
+        new.push(is_new);
+    }
+    assert_eq!(new, [false, false, true, true]);
+    overlap.finish(counts, counts).expect("all of it is there");
+
+    // There are five: the stream ends before.
+    let mut overlap = Overlap::new(Vec::new());
+    let there = end_of(&longer[4]);
+    assert!(lines.iter().all(|line| !overlap.is_new(line, &there).expect("the same so far")));
+    let error = overlap.finish(counts, counts).expect_err("it has gone on");
+    assert!(error.is_conflict() && error.to_string().contains("ends with its entry 4"), "{error}");
+
+    // Another second entry than the stream's.
+    let mut other = end_of(&lines[1]);
+    other.hash[0] ^= 1;
+    let mut overlap = Overlap::new(Vec::new());
+    assert!(!overlap.is_new(&lines[0], &other).expect("only the hash at the end says it"));
+    let error = overlap.is_new(&lines[1], &other).expect_err("another ledger");
+    assert!(error.is_conflict() && error.to_string().contains("differs at entry 2"), "{error}");
+}

@@ -1,0 +1,150 @@
+//! Moving house: a ledger that moved is the same ledger. Keys replay, charges are found by their ids, what is pending is
+//! due when it was, audits agree on both sides; an import that was interrupted goes on; ledgers are never mixed.
+
+use std::path::Path;
+
+use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_tuned};
+use tollkeeper_engine::moving::{Imported, Incoming, Line, Outgoing};
+use tollkeeper_engine::{Engine, Options};
+use tollkeeper_sim::embedded::small;
+use tollkeeper_sim::history::{History, gather};
+use tollkeeper_sim::patience::wait;
+use tollkeeper_sim::random::Random;
+use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_sim::workload::Workload;
+
+/// Steps before and after a move.
+const STEPS: usize = 150;
+
+/// Asks an engine so many steps beside the model, and compares everything at the end.
+fn live(engine: &dyn Engine, history: &mut History, workload: &mut Workload) {
+    let until = history.steps() + STEPS;
+    while history.steps() < until {
+        let batch = gather(history, workload, 7);
+        let now = batch[0].0.now;
+        let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
+        let answers = wait(engine.run_batch(submissions, now)).expect("a healthy engine");
+        for ((step, _), ran) in batch.iter().zip(answers) {
+            history.compare(step, ran).unwrap_or_else(|difference| panic!("{difference}"));
+        }
+    }
+    history.compare_all(engine).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+fn live_in(directory: &Path, history: &mut History, workload: &mut Workload) {
+    let engine = Embedded::open(directory, Options::default()).expect("it opens");
+    live(&engine, history, workload);
+    wait(engine.close()).expect("it closes in order");
+}
+
+fn exported(directory: &Path) -> Vec<u8> {
+    let mut stream = Vec::new();
+    export(directory, &mut stream).expect("it can be read");
+    stream
+}
+
+/// The same ledger, one journal after the other, as an engine without one order for all of them gives it.
+fn by_workspace(stream: &[u8]) -> Vec<u8> {
+    let mut incoming = Incoming::begin(stream).expect("an export");
+    let mut journals: Vec<Vec<Line>> = Vec::new();
+    while let Some(line) = incoming.next_line().expect("as exported") {
+        match journals.iter_mut().find(|journal| journal[0].workspace == line.workspace) {
+            Some(journal) => journal.push(line),
+            None => journals.push(vec![line]),
+        }
+    }
+    let mut outgoing = Outgoing::begin(Vec::new()).expect("memory takes it");
+    for line in journals.iter().flatten() {
+        outgoing.entry(&line.workspace, &line.bytes).expect("memory takes it");
+    }
+    outgoing.end().expect("memory takes it").0
+}
+
+/// An audit of both, which must pass and say the same.
+fn audits_agree(one: &Path, other: &Path) {
+    let sums = |directory| {
+        let report = audit(directory).expect("it can be read");
+        assert_eq!(report.disagreement.map(|found| found.what), None);
+        (report.entries, report.workspaces, report.available, report.totals)
+    };
+    assert_eq!(sums(one), sums(other));
+}
+
+#[test]
+fn a_ledger_lives_on_where_it_moved_and_moves_back() {
+    for seed in 0..8 {
+        let (old, new) = (Scratch::new(), Scratch::new());
+        let (mut history, mut workload) = (History::new(seed), Workload::new(seed));
+        live_in(old.path(), &mut history, &mut workload);
+        let stream = exported(old.path());
+        let stream = if seed % 2 == 0 { by_workspace(&stream) } else { stream };
+        let options = || small(&mut Random::new(seed), None);
+        let import_new = |stream: &[u8]| import_tuned(new.path(), stream, options());
+
+        // Interrupted, then whole, then once more.
+        let cut = import_new(&stream[..stream.len() * 2 / 3]).expect_err("it was cut off");
+        assert!(cut.is_damaged() && cut.to_string().contains("cut off at byte"), "{cut}");
+        let Imported { stream: all, written } = import_new(&stream).expect("it goes on");
+        assert!(written > 0 && written < all.entries, "{written} of {}", all.entries);
+        assert_eq!(import_new(&stream).expect("it is there").written, 0);
+        audits_agree(old.path(), new.path());
+
+        live_in(new.path(), &mut history, &mut workload);
+        assert!(import_new(&stream).expect_err("it has gone on").is_conflict());
+        let newer = exported(new.path());
+        let back = import(old.path(), &newer[..]).expect("the old one is a beginning of the new one");
+        assert!(back.written > 0 && back.written < back.stream.entries);
+        audits_agree(old.path(), new.path());
+        live_in(old.path(), &mut history, &mut workload);
+    }
+}
+
+#[test]
+fn in_the_order_of_writing_the_journal_is_the_same_and_every_id_says_its_place() {
+    let (old, new) = (Scratch::new(), Scratch::new());
+    let (mut history, mut workload) = (History::new(1), Workload::new(1));
+    live_in(old.path(), &mut history, &mut workload);
+    let stream = exported(old.path());
+    import(new.path(), &stream[..]).expect("an empty directory takes it");
+    assert_eq!(exported(new.path()), stream);
+    assert_ne!(by_workspace(&stream), stream, "the other test means something");
+}
+
+#[test]
+fn two_ledgers_are_never_mixed() {
+    let (one, other) = (Scratch::new(), Scratch::new());
+    for (seed, directory) in [(1, one.path()), (2, other.path())] {
+        live_in(directory, &mut History::new(seed), &mut Workload::new(seed));
+    }
+    let before = exported(one.path());
+    let refused = import(one.path(), &exported(other.path())[..]).expect_err("another ledger is there");
+    assert!(refused.is_conflict(), "{refused}");
+    assert_eq!(exported(one.path()), before, "nothing was written");
+}
+
+#[test]
+fn an_entry_that_does_not_follow_is_refused_with_its_place() {
+    let (old, new) = (Scratch::new(), Scratch::new());
+    live_in(old.path(), &mut History::new(3), &mut Workload::new(3));
+    let stream = exported(old.path());
+    let mut incoming = Incoming::begin(&stream[..]).expect("an export");
+    let mut outgoing = Outgoing::begin(Vec::new()).expect("memory takes it");
+    // A balance that was raised by one, in a stream that is whole in itself.
+    let mut forged = 0;
+    while let Some(line) = incoming.next_line().expect("as exported") {
+        let mut entry = line.entry;
+        if entry.n == 4 && forged == 0 && !line.workspace.is_platform() {
+            forged = incoming.counts().entries;
+            entry.balance.available += tollkeeper_ledger::Micros::new(1);
+        }
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        outgoing.entry(&line.workspace, &bytes).expect("memory takes it");
+    }
+    let stream = outgoing.end().expect("memory takes it").0;
+    let refused = import(new.path(), &stream[..]).expect_err("the balance does not follow");
+    let told = refused.to_string();
+    assert!(refused.is_damaged() && told.starts_with(&format!("record {forged}, at byte ")), "{told}");
+    assert!(told.contains("available: the journal says "), "{told}");
+    assert_eq!(audit(new.path()).expect("readable").entries, forged - 1, "what came before is in");
+}

@@ -7,9 +7,13 @@
 //!
 //! ```text
 //! binaries   the system's PostgreSQL, and how it is run
+//! pair       a primary and its synchronous standby
+//! small_disk databases on a disk that can be filled
 //! ```
 
 mod binaries;
+mod pair;
+mod small_disk;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,6 +25,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use binaries::{attempt, binary, command, run};
+pub use pair::Pair;
+use small_disk::with_disk;
 
 /// A setting of `postgresql.conf`.
 pub type Setting<'a> = (&'a str, &'a str);
@@ -48,6 +54,8 @@ pub enum Stop {
 #[derive(Debug)]
 pub struct Cluster {
     home: PathBuf,
+    /// The size of the disk that its databases lie on, when it is a small one.
+    disk_mib: Option<u32>,
     port: u16,
     watchdog: Child,
 }
@@ -71,12 +79,18 @@ impl Cluster {
     #[must_use]
     #[track_caller]
     pub fn start(settings: &[Setting<'_>]) -> Cluster {
+        Cluster::initialised().first_start(settings)
+    }
+
+    /// A data directory that was never started.
+    #[track_caller]
+    fn initialised() -> Cluster {
         let cluster = Cluster::home();
         let mut initdb = command(binary("initdb"));
         initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "--no-instructions"]);
         initdb.args(["--locale=C", "--locale-provider=icu", "--icu-locale=en-US"]);
         run(initdb.arg("-D").arg(cluster.data()));
-        cluster.first_start(settings)
+        cluster
     }
 
     /// A directory with a watchdog, and nothing in it yet.
@@ -93,7 +107,7 @@ impl Cluster {
         watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A group of its own: what ends this process from a terminal must not end the one who tidies up.
         let watchdog = watchdog.process_group(0).spawn().expect("a shell can be started");
-        Cluster { home, port: 0, watchdog }
+        Cluster { home, disk_mib: None, port: 0, watchdog }
     }
 
     /// Writes the settings and starts a data directory for the first time, on a port that is free.
@@ -124,6 +138,9 @@ impl Cluster {
         let log = self.home.join("log");
         let mut start = self.pg_ctl("start");
         start.arg("-l").arg(&log).arg("-o").arg(format!("-p {}", self.port));
+        if let Some(mib) = self.disk_mib {
+            start = with_disk(&self.disk(), mib, &start);
+        }
         // The server keeps what it inherits, and a pipe would be waited for until it ends.
         start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let status = start.status().map_err(|error| error.to_string())?;
@@ -215,7 +232,8 @@ impl Cluster {
     pub fn database(&self) -> Database<'_> {
         static DATABASES: AtomicU32 = AtomicU32::new(0);
         let name = format!("test{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        let place = if self.disk_mib.is_some() { "TABLESPACE small" } else { "" };
+        self.sql("postgres", &format!("CREATE DATABASE {name} {place}"));
         Database { cluster: self, name }
     }
 

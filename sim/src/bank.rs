@@ -4,6 +4,7 @@
 //! all callers together have to be the balances, exactly. Meanwhile readers look at balances and lists, which must never
 //! show what cannot be. Threads make the order of things different in every run; what is asked is drawn by seed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -30,6 +31,8 @@ pub struct Tally {
     pub pending: i64,
     /// Answers that were "yes".
     pub yes: u64,
+    /// Of those, answers to requests under a key of their own.
+    pub keyed: u64,
     /// Answers that were "no".
     pub no: u64,
 }
@@ -134,6 +137,7 @@ pub fn trade(
                 sum.spent += tally.spent;
                 sum.pending += tally.pending;
                 sum.yes += tally.yes;
+                sum.keyed += tally.keyed;
                 sum.no += tally.no;
             }
         }
@@ -185,6 +189,7 @@ fn trade_alone(engine: &dyn Engine, seed: u64, caller: usize, turns: usize, work
             }
         }
         tally.yes += 1;
+        tally.keyed += 1;
     }
     tallies
 }
@@ -245,5 +250,34 @@ pub fn settle(engine: &dyn Engine, opening: Micros, tallies: &[Tally]) {
         let usage = wait(engine.usage(&id, (i64::MIN, i64::MAX))).expect("it reads");
         let net: i64 = usage.iter().map(|(_, used)| used.charged.get() - used.refunded.get()).sum();
         assert_eq!(net, tally.spent, "{id}: {tally:?}");
+    }
+}
+
+/// Reads every journal to its beginning: a chain without gaps, in which each key that was acknowledged stands once and no
+/// other does.
+pub fn recount(engine: &dyn Engine, tallies: &[Tally]) {
+    for (place, tally) in tallies.iter().enumerate() {
+        let id = bank_workspace(place);
+        let (mut keys, mut cursor, mut newer) = (HashSet::new(), None, None);
+        loop {
+            let page = Page { limit: 200, cursor };
+            let entries = wait(engine.entries(&id, page)).expect("it reads").expect("it is there");
+            for record in entries.data {
+                let linked =
+                    newer.is_none_or(|(n, previous)| n == record.entry.n + 1 && previous == record.hash);
+                assert!(linked, "{id}: the journal breaks after entry {}", record.entry.n);
+                newer = Some((record.entry.n, record.entry.previous));
+                if let Some(key) = record.entry.key {
+                    assert!(keys.insert(key.clone()), "{id}: the key {key} stands twice");
+                }
+            }
+            cursor = entries.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(newer.map(|(n, _)| n), Some(1), "{id}: the journal begins with its first entry");
+        let opening = 1;
+        assert_eq!(keys.len() as u64, opening + tally.keyed, "{id}: {tally:?}");
     }
 }

@@ -12,6 +12,7 @@
 //! bank       many callers at once
 //! contract   what every engine keeps, clause by clause
 //! cluster    a PostgreSQL of the tests' own
+//! persistent a client who asks until one of several servers answers
 //! crash      the embedded engine when power or disk fails
 //! damage     files that are not what was written
 //! ```
@@ -29,6 +30,7 @@ pub mod history;
 pub mod memory;
 pub mod model;
 pub mod patience;
+pub mod persistent;
 pub mod random;
 pub mod scratch;
 pub mod step;

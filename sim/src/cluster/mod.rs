@@ -7,11 +7,13 @@
 //!
 //! ```text
 //! binaries   the system's PostgreSQL, and how it is run
+//! cable      the network between a server and its database
 //! pair       a primary and its synchronous standby
 //! small_disk databases on a disk that can be filled
 //! ```
 
 mod binaries;
+mod cable;
 mod pair;
 mod small_disk;
 
@@ -25,7 +27,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use binaries::{attempt, binary, command, run};
-pub use pair::Pair;
+pub use cable::Cable;
+pub use pair::{Pair, two_hosts};
 use small_disk::with_disk;
 
 /// A setting of `postgresql.conf`.
@@ -33,6 +36,9 @@ pub type Setting<'a> = (&'a str, &'a str);
 
 /// For tests that crash no machine: nothing waits for the disk. Without it a cluster keeps what it acknowledged.
 pub const NO_CRASH: &[Setting<'static>] = &[("fsync", "off"), ("full_page_writes", "off")];
+
+/// Databases belong to somebody without further rights, as they should elsewhere.
+const OWNER: &str = "CREATE ROLE tollkeeper LOGIN";
 
 /// Below what the system hands out to outgoing connections, so that a server which comes back finds its port free.
 const PORTS: std::ops::Range<u32> = 20_000..32_000;
@@ -79,7 +85,9 @@ impl Cluster {
     #[must_use]
     #[track_caller]
     pub fn start(settings: &[Setting<'_>]) -> Cluster {
-        Cluster::initialised().first_start(settings)
+        let cluster = Cluster::initialised().first_start(settings);
+        cluster.sql("postgres", OWNER);
+        cluster
     }
 
     /// A data directory that was never started.
@@ -220,10 +228,10 @@ impl Cluster {
         self.port
     }
 
-    /// The address of a database.
+    /// The address of a database, for its owner.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://tollkeeper@127.0.0.1:{}/{database}", self.port)
     }
 
     /// A database of one's own, empty.
@@ -233,11 +241,11 @@ impl Cluster {
         static DATABASES: AtomicU32 = AtomicU32::new(0);
         let name = format!("test{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let place = if self.disk_mib.is_some() { "TABLESPACE small" } else { "" };
-        self.sql("postgres", &format!("CREATE DATABASE {name} {place}"));
+        self.sql("postgres", &format!("CREATE DATABASE {name} OWNER tollkeeper {place}"));
         Database { cluster: self, name }
     }
 
-    /// Runs SQL in a database; gives the rows, columns parted by `|`. Panics with what PostgreSQL says when it fails.
+    /// Runs SQL in a database as one who may do everything; gives the rows, columns parted by `|`. Panics with what PostgreSQL says when it fails.
     #[track_caller]
     pub fn sql(&self, database: &str, sql: &str) -> String {
         match self.try_sql(database, sql) {
@@ -279,7 +287,7 @@ impl Database<'_> {
         &self.name
     }
 
-    /// Runs SQL in it; gives the rows, columns parted by `|`. Panics with what PostgreSQL says when it fails.
+    /// Runs SQL in it as one who may do everything; gives the rows, columns parted by `|`. Panics with what PostgreSQL says when it fails.
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
         self.cluster.sql(&self.name, sql)

@@ -51,10 +51,7 @@ impl Pair {
     /// The address of a database, wherever it takes writes.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let (one, other) = (self.primary.port(), self.standby.port());
-        format!(
-            "postgres://postgres@127.0.0.1:{one},127.0.0.1:{other}/{database}?target_session_attrs=read-write"
-        )
+        two_hosts((self.primary.port(), self.standby.port()), database)
     }
 
     /// Takes the primary away and lets the standby go on in its place; returns when it takes writes.
@@ -63,6 +60,14 @@ impl Pair {
         self.primary.stop(how);
         run(&mut self.standby.pg_ctl("promote"));
     }
+}
+
+/// The address of a database behind whichever of two ports takes writes.
+#[must_use]
+pub fn two_hosts((one, other): (u16, u16), database: &str) -> String {
+    format!(
+        "postgres://tollkeeper@127.0.0.1:{one},127.0.0.1:{other}/{database}?target_session_attrs=read-write"
+    )
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::binaries::{command, run};
-use super::{Cluster, Database, Setting};
+use super::{Cluster, Database, OWNER, Setting};
 
 /// What is mounted before the server starts: the directory and the size in MiB, then the command.
 const MOUNT: &str = "mount -t tmpfs -o size=$2m,mode=1777 tmpfs \"$1\" && shift 2 && exec \"$@\"";
@@ -23,6 +23,7 @@ impl Cluster {
         cluster.disk_mib = Some(mib);
         run(command("mkdir").arg(cluster.disk()));
         let cluster = cluster.first_start(settings);
+        cluster.sql("postgres", OWNER);
         let place = cluster.disk().join("tables").display().to_string();
         // Only the server sees the disk, so it makes the directory itself.
         cluster.sql("postgres", &format!("COPY (SELECT) TO PROGRAM 'mkdir {place}'"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tollkeeper_engine::embedded::{Embedded, audit};
 use tollkeeper_engine::{Engine, Options};
 use tollkeeper_ledger::Micros;
-use tollkeeper_sim::bank::{PRICE, open, race, settle, trade};
+use tollkeeper_sim::bank::{PRICE, open, race, recount, settle, trade};
 use tollkeeper_sim::embedded::small;
 use tollkeeper_sim::patience::wait;
 use tollkeeper_sim::random::Random;
@@ -35,6 +35,7 @@ fn every_micro_unit_is_accounted_for_after_many_callers() {
         open(&*engine, workspaces, each);
         let tallies = trade(&engine, seed, (64, 200), workspaces);
         settle(&*engine, each, &tallies);
+        recount(&*engine, &tallies);
         assert!(tallies.iter().all(|tally| tally.yes > 500 && tally.no > 50), "{tallies:?}");
         wait(engine.close()).expect("a healthy disk");
         drop(engine);

@@ -139,6 +139,20 @@ pub struct ChargeFilter {
     pub to: Option<Timestamp>,
 }
 
+impl ChargeFilter {
+    /// Whether a charge as it was born is wanted; what has become of it is not looked at.
+    pub(crate) fn admits(&self, charge: &Charge) -> bool {
+        let ChargeFilter { operation, worker, member, status: _, reference, from, to } = self;
+        let opening = &charge.opening;
+        from.is_none_or(|from| charge.created_at >= from)
+            && to.is_none_or(|to| charge.created_at < to)
+            && operation.as_ref().is_none_or(|operation| *operation == opening.operation)
+            && worker.as_ref().is_none_or(|worker| opening.worker.as_ref() == Some(worker))
+            && member.as_ref().is_none_or(|member| opening.member.as_ref() == Some(member))
+            && reference.as_ref().is_none_or(|reference| opening.reference.as_ref() == Some(reference))
+    }
+}
+
 /// What an engine says of itself, for metrics and readiness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {

@@ -10,6 +10,8 @@
 //! embedded   the default engine
 //! postgres   the engine for many servers on one database
 //! told       what an entry answers
+//! rollups    what engines do alike with rows of usage
+//! waiting    who waits for the answers of a batch
 //! moving     a whole ledger as a stream, from any engine to any engine
 //! calendar   where a day and a month begin in a time zone
 //! ```
@@ -20,7 +22,9 @@ pub mod embedded;
 mod error;
 pub mod moving;
 pub mod postgres;
+mod rollups;
 mod told;
+mod waiting;
 
 pub use calendar::{known_timezone, windows};
 pub use contract::{

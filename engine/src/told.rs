@@ -49,3 +49,20 @@ pub(crate) fn unchanged(account: &Account, charge: Option<Charge>) -> Answer {
     };
     Answer { replayed: false, told }
 }
+
+/// What a `Granted` entry says.
+pub(crate) fn record_of(entry: Entry) -> Option<GrantRecord> {
+    match entry.body {
+        Body::Granted { grant, reason, origin, paid_cents } => {
+            Some(GrantRecord { grant, reason, origin, paid_cents, created_at: entry.at })
+        }
+        _ => None,
+    }
+}
+
+/// The charge that an entry opens, as it was born.
+pub(crate) fn charge_of(entry: Entry) -> Option<Charge> {
+    let Entry { n, at, body: Body::ChargeOpened(opening), .. } = entry else { return None };
+    let standing = opening.standing();
+    Some(Charge { opening, opened: n, created_at: at, standing })
+}

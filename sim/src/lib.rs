@@ -9,6 +9,7 @@
 //! history    an engine beside the model, step by step and at the end
 //! memory     the smallest engine: the ledger and vectors
 //! embedded   the embedded engine, restarted in between
+//! postgres   the PostgreSQL engine, several on one database
 //! bank       many callers at once
 //! contract   what every engine keeps, clause by clause
 //! cluster    a PostgreSQL of the tests' own
@@ -31,6 +32,7 @@ pub mod memory;
 pub mod model;
 pub mod patience;
 pub mod persistent;
+pub mod postgres;
 pub mod random;
 pub mod scratch;
 pub mod step;

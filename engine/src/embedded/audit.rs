@@ -15,10 +15,9 @@ use tollkeeper_ledger::{
 use super::block::Stored;
 use super::index::{Fingerprints, Name, pairs_of};
 use super::journal::Journal;
-use super::lists::folded;
 use super::sqlite::Access;
 use super::state::{Kept, State};
-use crate::Error;
+use crate::{Error, rollups};
 
 /// What an audit found.
 #[derive(Clone, Debug)]
@@ -287,7 +286,7 @@ impl<'a> Auditor<'a> {
                 what = Some("a kept spent grant differs from the journal");
             }
         }
-        let rows = folded(book.usage.rows());
+        let rows = rollups::folded(book.usage.rows());
         if state.usage(no, (i64::MIN, i64::MAX))? != rows {
             what = Some("i08: the kept usage differs from the sum of the entries");
         }

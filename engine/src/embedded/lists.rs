@@ -6,15 +6,15 @@
 
 use std::path::Path;
 
-use tollkeeper_ledger::{Body, Charge, Timestamp, UsageKey, Used, WorkspaceId};
+use tollkeeper_ledger::{Charge, Timestamp, UsageKey, Used, WorkspaceId};
 
 use super::block::Stored;
 use super::journal::Journal;
-use super::reads::{Glance, record_of};
+use super::reads::Glance;
 use super::shell::ToHeart;
 use super::sqlite::Access;
 use super::state::State;
-use crate::{BalanceAt, ChargeFilter, EntryRecord, Error, GrantRecord, Listing, Page};
+use crate::{BalanceAt, ChargeFilter, EntryRecord, Error, GrantRecord, Listing, Page, rollups, told};
 
 /// Entries that one request looks at before it answers with what it has.
 const LOOKS_MAX: usize = 20_000;
@@ -212,7 +212,7 @@ impl Reader {
             let next = lots.last().filter(|_| more).map(|(_, grant)| grant.n.to_string());
             let mut data = Vec::with_capacity(lots.len());
             for (place, lot) in lots {
-                let record = reader.stored(place, |stored| Ok(record_of(stored.entry()?)))?;
+                let record = reader.stored(place, |stored| Ok(told::record_of(stored.entry()?)))?;
                 let now = glance.grants.iter().find(|grant| grant.n == lot.n);
                 let grant = now.cloned().unwrap_or(lot);
                 data.extend(record.map(|record| GrantRecord { grant, ..record }));
@@ -228,23 +228,10 @@ impl Reader {
             let unkept =
                 glance.usage.into_iter().filter(|(key, _)| key.hour >= hours.0 && key.hour < hours.1);
             rows.extend(unkept);
-            Ok(folded(rows))
+            Ok(rollups::folded(rows))
         })?;
         Ok(rows.unwrap_or_default())
     }
-}
-
-/// One row for each key, in order.
-pub(super) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut sums: Vec<(UsageKey, Used)> = Vec::with_capacity(rows.len());
-    for (key, used) in rows {
-        match sums.last_mut() {
-            Some(last) if last.0 == key => last.1.add(used),
-            _ => sums.push((key, used)),
-        }
-    }
-    sums
 }
 
 fn place_in(page: &Page) -> Result<Option<u64>, Error> {
@@ -271,17 +258,6 @@ fn opening(
     let entry = stored.entry()?;
     let previous = stored.envelope.previous;
     let early = filter.from.is_some_and(|from| entry.at < from);
-    let Body::ChargeOpened(opening) = entry.body else {
-        return Ok((None, previous, early));
-    };
-    let ChargeFilter { operation, worker, member, status: _, reference, from: _, to } = filter;
-    let wanted = !early
-        && to.is_none_or(|to| entry.at < to)
-        && operation.as_ref().is_none_or(|operation| *operation == opening.operation)
-        && worker.as_ref().is_none_or(|worker| opening.worker.as_ref() == Some(worker))
-        && member.as_ref().is_none_or(|member| opening.member.as_ref() == Some(member))
-        && reference.as_ref().is_none_or(|reference| opening.reference.as_ref() == Some(reference));
-    let standing = opening.standing();
-    let charge = Charge { opening, opened: entry.n, created_at: entry.at, standing };
-    Ok((wanted.then_some(charge), previous, early))
+    let charge = told::charge_of(entry).filter(|charge| filter.admits(charge));
+    Ok((charge, previous, early))
 }

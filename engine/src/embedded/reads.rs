@@ -3,15 +3,16 @@
 //! here: that is `lists`, on connections and threads of their own.
 
 use tollkeeper_ledger::{
-    Body, ChargeId, Command, Entry, Grant, GrantId, Micros, Period, Profile, Subject, Timestamp, UsageKey,
-    Used, WorkspaceId,
+    Body, ChargeId, Command, Entry, Grant, GrantId, Micros, Profile, Timestamp, UsageKey, Used, WorkspaceId,
 };
 
 use super::block::Stored;
 use super::heart::Heart;
 use super::index::Name;
 use super::mind::Mind;
-use crate::{BalanceAt, ChargeRecord, Error, GrantRecord, Listing, Page, RefundRecord, calendar};
+use crate::{
+    BalanceAt, ChargeRecord, Error, GrantRecord, Listing, Page, RefundRecord, calendar, rollups, told,
+};
 
 /// What the state file does not hold yet of an account that it holds up to some entry.
 #[derive(Debug)]
@@ -197,26 +198,7 @@ pub(super) fn spent(mind: &Mind, no: u32, command: &Command, now: Timestamp) -> 
     let glance = mind.glance(no, n_in_file);
     let glance = glance.ok_or_else(|| Error::unavailable("the state file is older than memory says"))?;
     rows.extend(glance.usage);
-    let used = |(subject, period, _): &(Subject, Period, Micros)| {
-        let since = match period {
-            Period::Day => windows.day.0.hour(),
-            Period::Month => windows.month.0.hour(),
-        };
-        let rows = rows.iter().filter(|(key, _)| key.hour >= since && covers(subject, key));
-        rows.map(|(_, used)| used.charged - used.refunded).sum()
-    };
-    Ok(limits.iter().map(used).collect())
-}
-
-/// Whether a row of usage is counted under a subject. Usage is not kept by API key: a new limit on one starts at nothing.
-fn covers(subject: &Subject, key: &UsageKey) -> bool {
-    match subject {
-        Subject::Workspace => true,
-        Subject::Member(member) => key.member.as_ref() == Some(member),
-        Subject::Worker(worker) => key.worker.as_ref() == Some(worker),
-        Subject::Operation(operation) => key.operation == *operation,
-        Subject::ApiKey(_) => false,
-    }
+    Ok(rollups::spent(limits, &windows, &rows))
 }
 
 /// The entry that brought a grant of this workspace.
@@ -236,15 +218,5 @@ pub(super) fn grant_number(mind: &mut Mind, no: u32, id: GrantId) -> Result<Opti
 /// A grant with what was said of it.
 pub(super) fn grant_record(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<GrantRecord>, Error> {
     let Some(entry) = grant_entry(mind, no, id)? else { return Ok(None) };
-    Ok(record_of(entry))
-}
-
-/// What a `Granted` entry says.
-pub(super) fn record_of(entry: Entry) -> Option<GrantRecord> {
-    match entry.body {
-        Body::Granted { grant, reason, origin, paid_cents } => {
-            Some(GrantRecord { grant, reason, origin, paid_cents, created_at: entry.at })
-        }
-        _ => None,
-    }
+    Ok(told::record_of(entry))
 }

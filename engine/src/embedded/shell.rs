@@ -10,6 +10,7 @@ use tollkeeper_ledger::{Platform, Submission, Timestamp};
 
 use super::heart::Heart;
 use super::keeper_thread::Nudge;
+use crate::waiting::gone;
 use crate::{Error, Figures, Ran};
 
 /// A read of memory, with its answer's way back inside.
@@ -94,11 +95,6 @@ impl Published {
 pub(super) struct ToHeart {
     jobs: mpsc::Sender<Job>,
     published: Arc<Published>,
-}
-
-/// Nobody is there to answer any more.
-pub(super) fn gone() -> Error {
-    Error::unavailable("the engine is closed")
 }
 
 impl ToHeart {

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::heart::{Failure, Heart};
-use super::shell::{Job, Published, Read, gone};
+use super::shell::{Job, Published, Read};
+use crate::waiting::Waiting;
 use crate::{Error, Ran};
 
 /// The most commands in one commit: what waits longer goes into the next.
@@ -19,40 +20,6 @@ const BATCH_COMMANDS: usize = 8_192;
 
 /// Jobs taken from the queue at once.
 const JOBS_AT_ONCE: usize = 1_024;
-
-/// Who waits for the answers of a batch, and for how many of them.
-enum Waiting {
-    One(oneshot::Sender<Result<Ran, Error>>),
-    Batch(usize, oneshot::Sender<Result<Vec<Ran>, Error>>),
-}
-
-impl Waiting {
-    fn commands(&self) -> usize {
-        match self {
-            Waiting::One(_) => 1,
-            Waiting::Batch(commands, _) => *commands,
-        }
-    }
-
-    // Whoever asked may have gone; then nobody needs the answer.
-    fn answer(self, answers: &mut impl Iterator<Item = Ran>) {
-        match self {
-            Waiting::One(waiting) => {
-                let _ = waiting.send(answers.next().ok_or_else(gone));
-            }
-            Waiting::Batch(commands, waiting) => {
-                let _ = waiting.send(Ok(answers.take(commands).collect()));
-            }
-        }
-    }
-
-    fn fail(self, error: Error) {
-        match self {
-            Waiting::One(waiting) => drop(waiting.send(Err(error))),
-            Waiting::Batch(_, waiting) => drop(waiting.send(Err(error))),
-        }
-    }
-}
 
 /// The thread's own.
 struct Writer<'a> {

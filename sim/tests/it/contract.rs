@@ -33,7 +33,7 @@ impl Store for InDirectory {
 }
 
 /// Holds fresh stores to all clauses; the last name that is printed is the one that failed.
-fn hold(clauses: &[Clause], store: impl Fn() -> Box<dyn Store>) {
+pub fn hold(clauses: &[Clause], store: impl Fn() -> Box<dyn Store>) {
     for (name, clause) in clauses {
         println!("{name}");
         clause(&*store());

@@ -7,5 +7,6 @@ mod damage;
 mod determinism;
 mod long_ago;
 mod moving;
+mod postgres;
 mod seeds;
 mod tidy;

@@ -1,0 +1,136 @@
+//! A connection with its prepared statements, and what the database says besides its answers.
+//!
+//! When a commit waits for a synchronous standby and the wait is cut short, PostgreSQL answers with success and a
+//! *warning*: it is on the primary's disk alone, and a failover would lose it. So warnings are watched, and what was
+//! acknowledged under one is not taken as committed ([`Session::was_warned`]).
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{join_all, poll_fn};
+use tokio_postgres::error::Severity;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Statement};
+
+use super::failure::Failure;
+use super::sql::{self, Sql};
+use crate::Error;
+
+/// The longest that anything may take before the connection counts as lost; the database gives up before.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// The parameters of a statement.
+pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    client: Client,
+    statements: Vec<Statement>,
+    warned: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Connects, follows the connection on the runtime that this runs on, and prepares all statements.
+    pub(super) async fn open(config: &Config) -> Result<Session, Failure> {
+        let (client, warned) = connect(config).await?;
+        let prepared = join_all(sql::ALL.iter().map(|(_, text)| client.prepare(text)));
+        let statements = within(prepared).await?.into_iter().collect::<Result<_, _>>()?;
+        // What was said at the beginning is about the database as a whole.
+        warned.store(false, Ordering::Relaxed);
+        Ok(Session { client, statements, warned })
+    }
+
+    /// Whether the connection is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Whether the database warned of something since the connection was made.
+    pub(super) fn was_warned(&self) -> bool {
+        self.warned.load(Ordering::Relaxed)
+    }
+
+    /// Runs a statement of rows. Sent when first polled, so several are sent in the order in which they are polled.
+    pub(super) async fn query(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        Ok(self.client.query(&self.statements[sql as usize], params).await?)
+    }
+
+    /// Runs a statement of rows on its own, and does not wait for ever.
+    pub(super) async fn ask(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        within(self.query(sql, params)).await?
+    }
+
+    /// Runs a statement for its effect.
+    pub(super) async fn execute(&self, sql: Sql, params: Params<'_>) -> Result<(), Failure> {
+        self.client.execute(&self.statements[sql as usize], params).await?;
+        Ok(())
+    }
+
+    /// Runs plain text: the bounds of a transaction.
+    pub(super) async fn say(&self, text: &str) -> Result<(), Failure> {
+        Ok(self.client.batch_execute(text).await?)
+    }
+}
+
+/// Connects, and follows the connection on the runtime that this runs on.
+pub(super) async fn connect(config: &Config) -> Result<(Client, Arc<AtomicBool>), Failure> {
+    let (client, mut connection) = within(config.connect(NoTls)).await??;
+    let warned = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&warned);
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notice(notice) = message
+                && notice.parsed_severity() == Some(Severity::Warning)
+            {
+                flag.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    Ok((client, warned))
+}
+
+/// Waits, but not for ever.
+pub(super) async fn within<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let late = |_| Failure::Lost(Error::unavailable("the database does not answer"));
+    tokio::time::timeout(ANSWER_WITHIN, future).await.map_err(late)
+}
+
+/// A column of a row.
+pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, place: usize) -> Result<T, Error> {
+    row.try_get(place)
+        .map_err(|error| Error::damaged(format!("a row of the database cannot be read: {error}")))
+}
+
+/// Sixteen bytes as the database keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Uuid(pub [u8; 16]);
+
+impl ToSql for Uuid {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut tokio_postgres::types::private::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(&self.0);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::UUID
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Uuid {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Uuid, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Uuid(raw.try_into()?))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::UUID
+    }
+}

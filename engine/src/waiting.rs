@@ -1,0 +1,46 @@
+//! Who waits for the answers of a batch, and how they are told: one command's answer, or all answers of several that came
+//! together.
+
+use tokio::sync::oneshot;
+
+use crate::{Error, Ran};
+
+/// Who waits for answers, and for how many of them.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    One(oneshot::Sender<Result<Ran, Error>>),
+    Batch(usize, oneshot::Sender<Result<Vec<Ran>, Error>>),
+}
+
+impl Waiting {
+    pub(crate) fn commands(&self) -> usize {
+        match self {
+            Waiting::One(_) => 1,
+            Waiting::Batch(commands, _) => *commands,
+        }
+    }
+
+    // Whoever asked may have gone; then nobody needs the answer.
+    pub(crate) fn answer(self, answers: &mut impl Iterator<Item = Ran>) {
+        match self {
+            Waiting::One(waiting) => {
+                let _ = waiting.send(answers.next().ok_or_else(gone));
+            }
+            Waiting::Batch(commands, waiting) => {
+                let _ = waiting.send(Ok(answers.take(commands).collect()));
+            }
+        }
+    }
+
+    pub(crate) fn fail(self, error: Error) {
+        match self {
+            Waiting::One(waiting) => drop(waiting.send(Err(error))),
+            Waiting::Batch(_, waiting) => drop(waiting.send(Err(error))),
+        }
+    }
+}
+
+/// Nobody is there to answer any more.
+pub(crate) fn gone() -> Error {
+    Error::unavailable("the engine is closed")
+}

@@ -29,9 +29,9 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// What was asked so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// Requests that were answered.
+    /// Commands that were answered.
     pub answered: u64,
-    /// Times that a server said "not now".
+    /// Times that a server said "not now", to a command or a reader.
     pub not_now: u64,
 }
 
@@ -79,7 +79,7 @@ impl Persistent {
         *locked(&self.asked)
     }
 
-    /// Waits until so many more requests were answered.
+    /// Waits until so many more commands were answered.
     pub fn wait_for_more(&self, more: u64) {
         let mut asked = locked(&self.asked);
         let enough = asked.answered + more;
@@ -118,13 +118,21 @@ impl Persistent {
                     locked(&self.asked).not_now += 1;
                     assert!(begun.elapsed() < PATIENCE, "it is never answered: {error}");
                 }
-                answer => {
-                    locked(&self.asked).answered += 1;
-                    self.answered.notify_all();
-                    return answer;
-                }
+                answer => return answer,
             }
         }
+    }
+
+    /// Asks for something to be done, and counts it.
+    async fn command<T, F>(&self, call: impl Fn(Arc<dyn Engine>) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let answer = self.ask(call).await;
+        locked(&self.asked).answered += 1;
+        self.answered.notify_all();
+        answer
     }
 }
 
@@ -134,21 +142,21 @@ fn not_now(error: &Error) -> bool {
 
 impl Engine for Persistent {
     fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
-        Box::pin(self.ask(move |engine| {
+        Box::pin(self.command(move |engine| {
             let submission = submission.clone();
             async move { engine.run(submission, now).await }
         }))
     }
 
     fn run_or_shed(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
-        Box::pin(self.ask(move |engine| {
+        Box::pin(self.command(move |engine| {
             let submission = submission.clone();
             async move { engine.run_or_shed(submission, now).await }
         }))
     }
 
     fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
-        Box::pin(self.ask(move |engine| {
+        Box::pin(self.command(move |engine| {
             let batch = batch.clone();
             async move { engine.run_batch(batch, now).await }
         }))

@@ -19,10 +19,11 @@ mod small_disk;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -158,7 +159,7 @@ impl Cluster {
         Err(format!("PostgreSQL does not start:\n{}", fs::read_to_string(log).unwrap_or_default()))
     }
 
-    fn pg_ctl(&self, action: &str) -> std::process::Command {
+    fn pg_ctl(&self, action: &str) -> Command {
         let mut pg_ctl = command(binary("pg_ctl"));
         pg_ctl.arg(action).arg("-w").arg("-D").arg(self.data());
         pg_ctl
@@ -259,10 +260,14 @@ impl Cluster {
     /// # Errors
     /// What PostgreSQL said.
     pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
+        attempt(self.psql(database).args(["-c", sql])).map(|rows| rows.trim_end().to_owned())
+    }
+
+    fn psql(&self, database: &str) -> Command {
         let mut psql = command(binary("psql"));
         psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-h"]).arg(&self.home).arg("-p");
-        psql.arg(self.port.to_string()).args(["-U", "postgres", "-d", database, "-c", sql]);
-        attempt(&mut psql).map(|rows| rows.trim_end().to_owned())
+        psql.arg(self.port.to_string()).args(["-U", "postgres", "-d", database]);
+        psql
     }
 }
 
@@ -291,6 +296,35 @@ impl Database<'_> {
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
         self.cluster.sql(&self.name, sql)
+    }
+}
+
+/// A transaction that stays open until this is dropped.
+#[derive(Debug)]
+pub struct Held(Child);
+
+impl Database<'_> {
+    /// Runs SQL in a transaction that stays open, with all its locks, until it is dropped.
+    #[must_use]
+    #[track_caller]
+    pub fn hold(&self, sql: &str) -> Held {
+        let mut psql = self.cluster.psql(&self.name);
+        let mut psql = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql starts");
+        let (input, output) = (psql.stdin.as_mut(), psql.stdout.as_mut());
+        let (Some(input), Some(output)) = (input, output) else { panic!("both are piped") };
+        writeln!(input, "BEGIN; {sql};\n\\echo held").expect("psql reads");
+        let mut said = String::new();
+        BufReader::new(output).read_line(&mut said).expect("psql speaks");
+        assert_eq!(said, "held\n");
+        Held(psql)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Psql ends with what it reads, and the server ends its transaction.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 

@@ -55,7 +55,7 @@ fn take_all<R: Read>(
         let mind = heart.wake_to_write()?;
         if mind.is_new(&line, overlap)? {
             if let Err(wrong) = mind.take_in(&line) {
-                return Err(if wrong.is_damaged() { stream.damaged(&wrong.to_string()) } else { wrong });
+                return Err(if wrong.is_damaged() { line.place.damaged(&wrong.to_string()) } else { wrong });
             }
             *written += 1;
             if written.is_multiple_of(BATCH_ENTRIES) {

@@ -15,9 +15,8 @@ pub struct Incoming<R> {
     from: R,
     sum: crc32fast::Hasher,
     record: Vec<u8>,
-    /// The number of the record at hand, and where it begins.
-    number: u64,
-    begins: u64,
+    /// The record at hand.
+    place: Place,
     /// How many bytes were read.
     at: u64,
     counts: Counts,
@@ -26,9 +25,28 @@ pub struct Incoming<R> {
     ended: bool,
 }
 
+/// Where a record is in its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Its number, from 1.
+    pub record: u64,
+    /// How many bytes come before it.
+    pub byte: u64,
+}
+
+impl Place {
+    /// What is wrong with the record there.
+    pub(crate) fn damaged(self, what: &str) -> Error {
+        Error::damaged(format!("record {}, at byte {}: {what}", self.record, self.byte))
+            .with_hint("what came before it was taken in and stays; export again and repeat the import")
+    }
+}
+
 /// An entry of a stream.
 #[derive(Clone, Debug)]
 pub struct Line {
+    /// Where it is.
+    pub place: Place,
     /// Whose.
     pub workspace: WorkspaceId,
     /// The entry.
@@ -49,8 +67,7 @@ impl<R: Read> Incoming<R> {
             from,
             sum: crc32fast::Hasher::new(),
             record: Vec::new(),
-            number: 0,
-            begins: 0,
+            place: Place::default(),
             at: 0,
             counts: Counts::default(),
             journals: HashSet::new(),
@@ -94,10 +111,8 @@ impl<R: Read> Incoming<R> {
         self.counts
     }
 
-    /// An error about the record at hand, with its place.
-    pub(crate) fn damaged(&self, what: &str) -> Error {
-        Error::damaged(format!("record {}, at byte {}: {what}", self.number, self.begins))
-            .with_hint("what came before it was taken in and stays; export again and repeat the import")
+    fn damaged(&self, what: &str) -> Error {
+        self.place.damaged(what)
     }
 
     fn line(&mut self) -> Result<Line, Error> {
@@ -114,7 +129,8 @@ impl<R: Read> Incoming<R> {
             name => WorkspaceId::new(name).map_err(|_| self.damaged("names no workspace"))?,
         };
         let entry = Entry::decode(bytes).map_err(|error| self.damaged(&error.to_string()))?;
-        let line = Line { workspace, entry, bytes: bytes.into(), hash: sha2::Sha256::digest(bytes).into() };
+        let hash = sha2::Sha256::digest(bytes).into();
+        let line = Line { place: self.place, workspace, entry, bytes: bytes.into(), hash };
         self.counts.entries += 1;
         if self.last.as_ref() != Some(&line.workspace) {
             self.journals.insert(line.workspace.clone());
@@ -142,8 +158,7 @@ impl<R: Read> Incoming<R> {
     }
 
     fn read_record(&mut self) -> Result<(), Error> {
-        self.number += 1;
-        self.begins = self.at;
+        self.place = Place { record: self.place.record + 1, byte: self.at };
         let length: [u8; 4] = self.take("a record's length")?;
         self.sum.update(&length);
         let length = u32::from_le_bytes(length) as usize;
@@ -191,10 +206,6 @@ impl<R: Read> Incoming<R> {
     }
 
     fn cut(&self, what: &str) -> Error {
-        Error::damaged(format!(
-            "record {}, at byte {}: the export was cut off at byte {}, within {what}",
-            self.number, self.begins, self.at
-        ))
-        .with_hint("what came before it was taken in and stays; export again and repeat the import")
+        self.damaged(&format!("the export was cut off at byte {}, within {what}", self.at))
     }
 }

@@ -26,7 +26,7 @@ mod overlap;
 #[cfg(test)]
 mod tests;
 
-pub use incoming::{Incoming, Line};
+pub use incoming::{Incoming, Line, Place};
 pub use outgoing::Outgoing;
 pub(crate) use overlap::Overlap;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_tuned};
 use tollkeeper_engine::moving::{Imported, Incoming, Line, Outgoing};
-use tollkeeper_engine::{Engine, Options};
+use tollkeeper_engine::{Engine, Options, Postgres, postgres};
+use tollkeeper_sim::cluster::shared;
 use tollkeeper_sim::embedded::small;
 use tollkeeper_sim::history::{History, gather};
 use tollkeeper_sim::patience::wait;
@@ -37,6 +38,12 @@ fn live_in(directory: &Path, history: &mut History, workload: &mut Workload) {
     wait(engine.close()).expect("it closes in order");
 }
 
+fn live_on(url: &str, history: &mut History, workload: &mut Workload) {
+    let engine = wait(Postgres::open(url, postgres::Options::default())).expect("it opens");
+    live(&engine, history, workload);
+    wait(engine.close()).expect("it closes in order");
+}
+
 fn exported(directory: &Path) -> Vec<u8> {
     let mut stream = Vec::new();
     export(directory, &mut stream).expect("it can be read");
@@ -58,6 +65,24 @@ fn by_workspace(stream: &[u8]) -> Vec<u8> {
         outgoing.entry(&line.workspace, &line.bytes).expect("memory takes it");
     }
     outgoing.end().expect("memory takes it").0
+}
+
+/// The same with a balance that was raised by one, whole in itself; and which record that is.
+fn forged(stream: &[u8]) -> (u64, Vec<u8>) {
+    let mut incoming = Incoming::begin(stream).expect("an export");
+    let mut outgoing = Outgoing::begin(Vec::new()).expect("memory takes it");
+    let mut forged = 0;
+    while let Some(line) = incoming.next_line().expect("as exported") {
+        let mut entry = line.entry;
+        if entry.n == 4 && forged == 0 && !line.workspace.is_platform() {
+            forged = line.place.record;
+            entry.balance.available += tollkeeper_ledger::Micros::new(1);
+        }
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        outgoing.entry(&line.workspace, &bytes).expect("memory takes it");
+    }
+    (forged, outgoing.end().expect("memory takes it").0)
 }
 
 /// An audit of both, which must pass and say the same.
@@ -126,25 +151,99 @@ fn two_ledgers_are_never_mixed() {
 fn an_entry_that_does_not_follow_is_refused_with_its_place() {
     let (old, new) = (Scratch::new(), Scratch::new());
     live_in(old.path(), &mut History::new(3), &mut Workload::new(3));
-    let stream = exported(old.path());
-    let mut incoming = Incoming::begin(&stream[..]).expect("an export");
-    let mut outgoing = Outgoing::begin(Vec::new()).expect("memory takes it");
-    // A balance that was raised by one, in a stream that is whole in itself.
-    let mut forged = 0;
-    while let Some(line) = incoming.next_line().expect("as exported") {
-        let mut entry = line.entry;
-        if entry.n == 4 && forged == 0 && !line.workspace.is_platform() {
-            forged = incoming.counts().entries;
-            entry.balance.available += tollkeeper_ledger::Micros::new(1);
-        }
-        let mut bytes = Vec::new();
-        entry.encode(&mut bytes);
-        outgoing.entry(&line.workspace, &bytes).expect("memory takes it");
-    }
-    let stream = outgoing.end().expect("memory takes it").0;
+    let (forged, stream) = forged(&exported(old.path()));
     let refused = import(new.path(), &stream[..]).expect_err("the balance does not follow");
     let told = refused.to_string();
     assert!(refused.is_damaged() && told.starts_with(&format!("record {forged}, at byte ")), "{told}");
     assert!(told.contains("available: the journal says "), "{told}");
     assert_eq!(audit(new.path()).expect("readable").entries, forged - 1, "what came before is in");
+}
+
+#[test]
+fn a_ledger_moves_to_a_database_and_back() {
+    for seed in 10..14 {
+        let (old, new, database) = (Scratch::new(), Scratch::new(), shared().database());
+        let (mut history, mut workload) = (History::new(seed), Workload::new(seed));
+        live_in(old.path(), &mut history, &mut workload);
+        let stream = exported(old.path());
+        let stream = if seed % 2 == 0 { by_workspace(&stream) } else { stream };
+
+        // Interrupted, then whole, then once more.
+        let url = database.url();
+        let cut = postgres::import(&url, &stream[..stream.len() * 2 / 3]).expect_err("it was cut off");
+        assert!(cut.is_damaged() && cut.to_string().contains("cut off at byte"), "{cut}");
+        let Imported { stream: all, written } = postgres::import(&url, &stream[..]).expect("it goes on");
+        assert!(written > 0 && written < all.entries, "{written} of {}", all.entries);
+        assert_eq!(postgres::import(&url, &stream[..]).expect("it is there").written, 0);
+
+        live_on(&url, &mut history, &mut workload);
+        assert!(postgres::import(&url, &stream[..]).expect_err("it has gone on").is_conflict());
+        let mut newer = Vec::new();
+        let counts = postgres::export(&url, &mut newer).expect("it can be read");
+        let moved = import(new.path(), &newer[..]).expect("an empty directory takes it");
+        assert_eq!((moved.stream, moved.written), (counts, counts.entries));
+        let back = import(old.path(), &newer[..]).expect("the old one is a beginning of the new one");
+        assert!(back.written > 0 && back.written < back.stream.entries);
+        audits_agree(old.path(), new.path());
+        live_in(new.path(), &mut history, &mut workload);
+
+        // And what has become of it, in the order of writing, on top of what the database has.
+        let newest = exported(new.path());
+        assert!(postgres::import(&url, &newest[..]).expect("it goes on").written > 0);
+        live_on(&url, &mut history, &mut workload);
+    }
+}
+
+#[test]
+fn a_database_takes_no_other_ledger_and_no_entry_that_does_not_follow() {
+    let (one, other, database) = (Scratch::new(), Scratch::new(), shared().database());
+    for (seed, directory) in [(1, one.path()), (2, other.path())] {
+        live_in(directory, &mut History::new(seed), &mut Workload::new(seed));
+    }
+    let url = database.url();
+    postgres::import(&url, &exported(one.path())[..]).expect("an empty database takes it");
+    let count = || database.sql("SELECT count(*) FROM entry");
+    let before = count();
+    let refused = postgres::import(&url, &exported(other.path())[..]).expect_err("another ledger is there");
+    assert!(refused.is_conflict(), "{refused}");
+    assert_eq!(count(), before, "nothing was written");
+
+    let (forged, stream) = forged(&exported(other.path()));
+    let empty = shared().database();
+    let refused = postgres::import(&empty.url(), &stream[..]).expect_err("the balance does not follow");
+    let told = refused.to_string();
+    assert!(refused.is_damaged() && told.starts_with(&format!("record {forged}, at byte ")), "{told}");
+    assert_eq!(empty.sql("SELECT count(*) FROM entry"), (forged - 1).to_string(), "what came before is in");
+}
+
+#[test]
+fn distributing_says_what_is_missing_and_leaves_what_is_done() {
+    let database = shared().database();
+    let url = database.url();
+    assert_eq!(postgres::migrate(&url).expect("an empty database"), 1);
+    let refused = postgres::distribute(&url).expect_err("a plain PostgreSQL");
+    assert!(refused.is_unusable() && refused.to_string().contains("citus is not installed"), "{refused}");
+    assert!(refused.hint().is_some_and(|hint| hint.contains("shared_preload_libraries")), "{refused:?}");
+
+    // A stand-in with the names that Citus gives: it notes what it is asked.
+    database.sql(
+        "CREATE TABLE pg_dist_partition (logicalrelid regclass, by text, beside text);
+         GRANT ALL ON pg_dist_partition TO tollkeeper;
+         CREATE FUNCTION create_distributed_table(regclass, text, colocate_with text) RETURNS void LANGUAGE sql
+             AS 'INSERT INTO pg_dist_partition VALUES ($1, $2, $3)';
+         CREATE FUNCTION create_reference_table(regclass) RETURNS void LANGUAGE sql
+             AS 'INSERT INTO pg_dist_partition VALUES ($1)';
+         INSERT INTO pg_dist_partition VALUES ('entry', 'workspace', 'none')",
+    );
+    let done = postgres::distribute(&url).expect("the stand-in takes it");
+    assert_eq!(done, ["account", "usage", "lot", "pending", "moved", "platform", "migration"]);
+    assert_eq!(postgres::distribute(&url).expect("it is done"), [""; 0]);
+    let by_workspace = database
+        .sql("SELECT count(*) FROM pg_dist_partition WHERE by = 'workspace' AND beside IN ('none', 'entry')");
+    assert_eq!(by_workspace, "6");
+    let tables = database.sql(
+        "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN
+         (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename <> 'pg_dist_partition'",
+    );
+    assert_eq!(tables, "0", "no table is left out");
 }

@@ -1,11 +1,13 @@
 //! The command line as a whole: the subcommands, and what holds for all of them. Each has a file of its own.
 
 use crate::failure::Failure;
-use crate::{audit, backup, balance, bench, charge, demo, entries, grant, prices, serve, workspace};
+use crate::{
+    audit, backup, balance, bench, charge, demo, entries, grant, migrate, moving, prices, serve, workspace,
+};
 
 const EPILOGUE: &str = "\
-Data commands work on a data directory in this process (--data DIR, reading also beside a running
-server) or ask a running server (--server URL). Data goes to stdout, messages to stderr; --json
+Data commands work in this process on a data directory (--data DIR, reading also beside a running
+server) or on a PostgreSQL database (--database-url URL), or ask a running server (--server URL). Data goes to stdout, messages to stderr; --json
 prints the API's JSON.
 
 Exit codes:
@@ -16,6 +18,7 @@ Exit codes:
 
 Environment:
   TOLLKEEPER_DATA            the data directory
+  TOLLKEEPER_DATABASE_URL    the PostgreSQL database instead, postgres://USER:PASSWORD@HOST/DATABASE
   TOLLKEEPER_LISTEN          where `serve` listens
   TOLLKEEPER_PLATFORM_KEY    the platform key: of `serve`, and for --server
   TOLLKEEPER_KEY             the key for --server, before the platform key
@@ -44,6 +47,9 @@ enum Command {
     Audit(audit::Args),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    Export(moving::ExportArgs),
+    Import(moving::ImportArgs),
+    Migrate(migrate::Args),
     Bench(bench::Args),
 }
 
@@ -62,6 +68,9 @@ impl Cli {
             Command::Audit(args) => audit::run(args),
             Command::Backup(args) => backup::backup(args),
             Command::Restore(args) => backup::restore(args),
+            Command::Export(args) => moving::export(args),
+            Command::Import(args) => moving::import(args),
+            Command::Migrate(args) => migrate::run(args),
             Command::Bench(args) => bench::run(args),
         }
     }

@@ -1,17 +1,16 @@
 //! `tollkeeper audit`: recomputes every number from the journal and names the first line that disagrees. Safe beside a
 //! running server; what is recomputed and how is in the engine.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
-use tollkeeper_engine::embedded::{self, AuditDisagreement, AuditReport};
+use tollkeeper_engine::{AuditDisagreement, AuditReport, embedded, postgres};
 use tollkeeper_ledger::Micros;
+use tollkeeper_server::Store;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, grouped, plain};
-use crate::target::data_directory;
+use crate::place::Place;
 
-const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something does not, 3 the directory cannot be read.
+const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something does not, 3 it cannot be read.
 
 Examples:
   tollkeeper audit --data ./tollkeeper-data
@@ -21,9 +20,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// The data directory [default: TOLLKEEPER_DATA, else ./tollkeeper-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 
     /// Print JSON
     #[arg(long)]
@@ -32,17 +30,18 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let directory = data_directory(args.data);
-    let report = embedded::audit(&directory)
-        .map_err(|why| Failure::of_engine(format!("{} cannot be audited", directory.display()), &why))?;
+    let store = args.place.store()?;
+    let report = match &store {
+        Store::Directory(path) => embedded::audit(path),
+        Store::Database(url) => postgres::audit(url.expose()),
+    };
+    let report = report.map_err(|why| Failure::of_engine(format!("{store} cannot be audited"), &why))?;
     output::data(&if args.json { format!("{}\n", as_json(&report)) } else { as_text(&report) })?;
     match &report.disagreement {
         None => Ok(()),
         Some(disagreement) => Err(Failure::new(Exit::No, "the journal and what is kept beside it disagree")
             .because(place(disagreement))
-            .hint(
-                "stop charging on this directory, keep a copy of it, and restore the last backup that passes",
-            )),
+            .hint("stop charging on it, keep a copy of it, and restore the last backup that passes")),
     }
 }
 

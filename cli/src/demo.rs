@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tollkeeper_server::settings::Secret;
-use tollkeeper_server::{self as server, App, Settings};
+use tollkeeper_server::{self as server, App, Settings, Store};
 
 use crate::failure::{Exit, Failure};
 use crate::request::{Request, path, random_hex};
@@ -49,18 +49,19 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut settings = Settings::load(None)
         .map_err(|why| Failure::new(Exit::Usage, "a setting in the environment is wrong").because(why))?;
-    settings.data = args.data.unwrap_or_else(|| PathBuf::from("tollkeeper-demo"));
+    let data = args.data.unwrap_or_else(|| PathBuf::from("tollkeeper-demo"));
+    settings.store = Store::Directory(data.clone());
     let key = format!("demo-{}", random_hex()?);
     settings.platform_key = Some(Secret::new(key.clone()));
     server::start_log(&settings);
     host::block_on(async {
-        let app = App::new(host::open(&settings.data, &settings)?, &settings);
+        let app = App::new(host::open(&settings.store, &settings).await?, &settings);
         host::prepare(&app).await?;
         fill(&app, &key).await?;
         let (listener, address) = listen(args.listen).await?;
         let tour = Tour {
             url: format!("http://{address}"),
-            data: absolute(&settings.data)?,
+            data: absolute(&data)?,
             program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tollkeeper")),
             run: key[key.len() - 6..].to_owned(),
             key,

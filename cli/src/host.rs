@@ -3,13 +3,12 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tollkeeper_engine::{Embedded, Engine};
-use tollkeeper_server::{self as server, App, Settings};
+use tollkeeper_engine::{Embedded, Engine, Postgres};
+use tollkeeper_server::{self as server, App, Settings, Store};
 
 use crate::failure::{Exit, Failure};
 
@@ -21,16 +20,24 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
         .block_on(work)
 }
 
-/// Opens a data directory for this process alone.
-pub fn open(directory: &Path, settings: &Settings) -> Result<Arc<dyn Engine>, Failure> {
-    let engine = Embedded::open(directory, settings.engine_options());
-    let engine = engine.map_err(|why| unusable(directory, &why))?;
-    Ok(Arc::new(engine))
+/// Opens a data directory for this process alone, or a database beside whoever else uses it.
+pub async fn open(store: &Store, settings: &Settings) -> Result<Arc<dyn Engine>, Failure> {
+    let failed = |why| unusable(store, &why);
+    match store {
+        Store::Directory(path) => {
+            let engine = Embedded::open(path, settings.engine_options()).map_err(failed)?;
+            Ok(Arc::new(engine))
+        }
+        Store::Database(url) => {
+            let engine = Postgres::open(url.expose(), settings.postgres_options()).await.map_err(failed)?;
+            Ok(Arc::new(engine))
+        }
+    }
 }
 
-/// The failure to open a data directory.
-pub fn unusable(directory: &Path, why: &tollkeeper_engine::Error) -> Failure {
-    Failure::of_engine(format!("the data directory {} cannot be used", directory.display()), why)
+/// The failure to open what is kept.
+pub fn unusable(store: &Store, why: &tollkeeper_engine::Error) -> Failure {
+    Failure::of_engine(format!("{store} cannot be used"), why)
 }
 
 /// Makes what a first start needs; gives the platform key if one was made, which is shown this once.

@@ -1,24 +1,23 @@
-//! A request of the API to a data directory, in this process: the same router that a server answers with, without a
-//! socket. Whoever can open the directory may do everything, so a key of chance is made for the one request.
+//! A request of the API to a data directory or a database, in this process: the same router that a server answers with,
+//! without a socket. Whoever can open the store may do everything, so a key of chance is made for the one request.
 //!
-//! Reading works beside a running server; writing needs the directory for itself.
+//! In a directory, reading works beside a running server and writing needs it for itself; a database is shared.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http;
 use tollkeeper_engine::{Embedded, Engine};
 use tollkeeper_server::settings::{LogLevel, Secret};
-use tollkeeper_server::{self as server, App, Settings};
+use tollkeeper_server::{self as server, App, Settings, Store};
 use tower::ServiceExt;
 
 use crate::failure::{Exit, Failure};
 use crate::host;
 use crate::request::{Access, Answer, Request, random_hex};
 
-/// Sends a request to the data directory.
-pub fn send(directory: &Path, request: Request) -> Result<Answer, Failure> {
+/// Sends a request to what is kept there.
+pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
     let mut settings = Settings::load(None)
         .map_err(|why| Failure::new(Exit::Usage, "a setting in the environment is wrong").because(why))?;
     let key = random_hex()?;
@@ -27,7 +26,7 @@ pub fn send(directory: &Path, request: Request) -> Result<Answer, Failure> {
     settings.log_level = LogLevel::Error;
     server::start_log(&settings);
     host::block_on(async {
-        let engine = open(directory, &settings, request.access)?;
+        let engine = open(store, &settings, request.access).await?;
         let app = App::new(engine.clone(), &settings);
         let reads = request.access == Access::Reads;
         if !reads {
@@ -43,7 +42,10 @@ pub fn send(directory: &Path, request: Request) -> Result<Answer, Failure> {
     })
 }
 
-fn open(directory: &Path, settings: &Settings, access: Access) -> Result<Arc<dyn Engine>, Failure> {
+async fn open(store: &Store, settings: &Settings, access: Access) -> Result<Arc<dyn Engine>, Failure> {
+    let Store::Directory(directory) = store else {
+        return host::open(store, settings).await;
+    };
     if access != Access::Begins && !directory.is_dir() {
         return Err(Failure::new(
             Exit::NotNow,
@@ -54,10 +56,11 @@ fn open(directory: &Path, settings: &Settings, access: Access) -> Result<Arc<dyn
         ));
     }
     if access != Access::Reads {
-        return host::open(directory, settings)
+        return host::open(store, settings)
+            .await
             .map_err(|failure| failure.or_hint("ask the server that runs on it, with --server URL"));
     }
-    let engine = Embedded::open_read_only(directory).map_err(|why| host::unusable(directory, &why))?;
+    let engine = Embedded::open_read_only(directory).map_err(|why| host::unusable(store, &why))?;
     Ok(Arc::new(engine))
 }
 

@@ -5,7 +5,8 @@
 //! serve      the server              demo     the same with a sample workspace and a tour
 //! workspace, grant, charge, balance, entries, prices      data commands: each is one request of the HTTP API,
 //!            sent by `target` to a server (`remote`) or to a data directory in this process (`local`)
-//! audit, backup     on a data directory, beside a running server or not
+//! audit, backup     beside a running server or not    moving    export and import of a whole ledger
+//! migrate    the tables of a database     place     which directory or database
 //! bench      how fast this machine charges
 //! output     lines, tables, JSON     failure, problem     how a command ends badly
 //! ```
@@ -24,7 +25,10 @@ mod failure;
 mod grant;
 mod host;
 mod local;
+mod migrate;
+mod moving;
 mod output;
+mod place;
 mod prices;
 mod problem;
 mod remote;

@@ -1,13 +1,12 @@
-//! `tollkeeper serve`: the server on a data directory. Ready means one line on stdout; a key made at the first start is
-//! shown once, on stderr.
+//! `tollkeeper serve`: the server on a data directory or a database. Ready means one line on stdout; a key made at the
+//! first start is shown once, on stderr.
 
 use std::path::PathBuf;
 
 use tollkeeper_server::{self as server, App, Settings};
 
 use crate::failure::{Exit, Failure};
-use crate::host;
-use crate::output;
+use crate::{host, output, place};
 
 const EXAMPLE: &str = "When it is ready it prints one line on stdout: listening on http://HOST:PORT
 At the first start it makes a platform key and shows it once on stderr, unless
@@ -15,14 +14,15 @@ TOLLKEEPER_PLATFORM_KEY is set. SIGTERM and SIGINT finish what was accepted and 
 
 Examples:
   tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8080
-  tollkeeper serve --listen 127.0.0.1:0";
+  tollkeeper serve --listen 127.0.0.1:0
+  TOLLKEEPER_DATABASE_URL=postgres://tollkeeper:…@db/tollkeeper tollkeeper serve";
 
-/// Run the server on a data directory
+/// Run the server on a data directory or a PostgreSQL database
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
     /// The data directory, made if absent [default: TOLLKEEPER_DATA, the configuration, else ./tollkeeper-data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
     data: Option<PathBuf>,
 
     /// Where to listen; port 0 takes a free one [default: TOLLKEEPER_LISTEN, the configuration, else 127.0.0.1:8080]
@@ -33,8 +33,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// A PostgreSQL database instead of the data directory; refused as long as there is no engine for it.
-    #[arg(long, value_name = "URL", hide = true)]
+    /// A PostgreSQL database instead, postgres://…; any number of servers may share it [default:
+    /// TOLLKEEPER_DATABASE_URL, the place for a password: arguments are seen by every user of the machine]
+    #[arg(long, value_name = "URL")]
     database_url: Option<String>,
 }
 
@@ -43,7 +44,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let settings = settings(args)?;
     server::start_log(&settings);
     host::block_on(async {
-        let app = App::new(host::open(&settings.data, &settings)?, &settings);
+        let app = App::new(host::open(&settings.store, &settings).await?, &settings);
         if let Some(key) = host::prepare(&app).await? {
             output::remark(&format!(
                 "The platform key, shown this once; only its hash is kept:\n\n    {key}\n"
@@ -64,15 +65,11 @@ fn settings(args: Args) -> Result<Settings, Failure> {
             .hint("docs/OPERATING.md describes every setting")
     };
     let mut settings = Settings::load(config.as_deref()).map_err(|why| wrong(&why))?;
-    if let Some(data) = data {
-        settings.data = data;
+    if let Some(store) = place::given(data, database_url)? {
+        settings.store = store;
     }
     if let Some(listen) = listen {
         settings.listen = listen;
     }
-    if let Some(url) = database_url {
-        settings.database_url = Some(url);
-    }
-    settings.check().map_err(|why| wrong(&why))?;
     Ok(settings)
 }

@@ -1,11 +1,10 @@
 //! Where a data command goes, and how its answer is shown. One code path for both: the same request, the same JSON.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
 use crate::output;
+use crate::place::Place;
 use crate::request::{Answer, Request};
 use crate::{local, problem, remote};
 
@@ -13,13 +12,11 @@ use crate::{local, problem, remote};
 #[derive(Debug, clap::Args)]
 pub struct Target {
     /// Ask a running server at this address; its key is read from TOLLKEEPER_KEY or TOLLKEEPER_PLATFORM_KEY.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "database_url"])]
     server: Option<String>,
 
-    /// Work on this data directory [default: TOLLKEEPER_DATA, else ./tollkeeper-data]. Reading works beside a running
-    /// server; writing needs the directory for itself.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 
     /// Print the API's JSON as it is.
     #[arg(long)]
@@ -45,19 +42,12 @@ impl Paging {
     }
 }
 
-/// The data directory: as given, else from the environment, else the default.
-pub fn data_directory(given: Option<PathBuf>) -> PathBuf {
-    given
-        .or_else(|| std::env::var_os("TOLLKEEPER_DATA").filter(|value| !value.is_empty()).map(PathBuf::from))
-        .unwrap_or_else(|| PathBuf::from("tollkeeper-data"))
-}
-
 impl Target {
     /// Sends the request; shows the answer with `show`, or as JSON.
     pub fn run(self, request: Request, show: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
         let answer = match &self.server {
             Some(url) => remote::send(url, request)?,
-            None => local::send(&data_directory(self.data.clone()), request)?,
+            None => local::send(&self.place.store()?, request)?,
         };
         if answer.status >= 300 {
             if self.json {

@@ -2,7 +2,7 @@
 //! decides credit, and nothing here keeps it.
 //!
 //! ```text
-//! settings   one file and the environment
+//! settings   one file and the environment; store: where the ledger is kept
 //! app        what stands behind every route, and what is put in place before the first request
 //! serve      the network; timers the one ticking job
 //! router     the edge every request passes: auth (who may), query, call (what a handler gets)
@@ -30,6 +30,7 @@ mod refusal;
 mod router;
 mod serve;
 pub mod settings;
+pub mod store;
 mod timers;
 mod value;
 
@@ -41,3 +42,4 @@ pub use log::start_log;
 pub use router::router;
 pub use serve::{answer, serve};
 pub use settings::{Settings, SettingsError};
+pub use store::{DatabaseUrl, Store};

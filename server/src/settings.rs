@@ -3,20 +3,20 @@
 //! be. The command line's flags go before both and are not here.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tollkeeper_ledger::bounds::REFUND_WINDOW_DEFAULT_SECONDS;
 use toml::de::{DeTable, DeValue};
 
+use crate::store::{DatabaseUrl, Store, both};
+
 /// All settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The data directory of the embedded engine.
-    pub data: PathBuf,
+    /// Where the ledger is kept, by `data` or `database_url`; what goes before names it alone.
+    pub store: Store,
     /// The address to listen on, `HOST:PORT`; port 0 takes a free one.
     pub listen: String,
-    /// The address of a PostgreSQL database, to use it instead of the data directory.
-    pub database_url: Option<String>,
     /// The platform key; when set it is the only one that opens anything.
     pub platform_key: Option<Secret>,
     /// Where customers add credits, told with a 402; `{workspace}` in it becomes the workspace's name.
@@ -38,9 +38,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            data: PathBuf::from("tollkeeper-data"),
+            store: Store::default(),
             listen: "127.0.0.1:8080".to_owned(),
-            database_url: None,
             platform_key: None,
             add_credits_url: None,
             refund_window_days: 30,
@@ -141,6 +140,12 @@ impl Setting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError(String);
 
+impl SettingsError {
+    pub(crate) fn new(what: impl Into<String>) -> SettingsError {
+        SettingsError(what.into())
+    }
+}
+
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -167,25 +172,25 @@ impl Settings {
         Settings::read(file, |variable| std::env::var_os(variable).map(|value| value.into_string().ok()))
     }
 
-    /// Whether the settings fit this program; to be asked again after flags changed them.
-    ///
-    /// # Errors
-    /// When they name an engine that is not there.
-    pub fn check(&self) -> Result<(), SettingsError> {
-        match self.database_url {
-            None => Ok(()),
-            Some(_) => Err(SettingsError(
-                "database_url: this version keeps its data in a directory (`data`); PostgreSQL is not there yet"
-                    .to_owned(),
-            )),
-        }
-    }
-
     /// How the embedded engine is to be opened.
     #[must_use]
     pub fn engine_options(&self) -> tollkeeper_engine::Options {
-        let seconds = i64::from(self.refund_window_days) * (REFUND_WINDOW_DEFAULT_SECONDS / 30);
+        let seconds = self.refund_window_seconds();
         tollkeeper_engine::Options { refund_window_seconds: Some(seconds), queue: Some(self.queue) }
+    }
+
+    /// How the PostgreSQL engine is to be opened.
+    #[must_use]
+    pub fn postgres_options(&self) -> tollkeeper_engine::postgres::Options {
+        tollkeeper_engine::postgres::Options {
+            refund_window_seconds: Some(self.refund_window_seconds()),
+            queue: Some(self.queue),
+            ..tollkeeper_engine::postgres::Options::default()
+        }
+    }
+
+    fn refund_window_seconds(&self) -> i64 {
+        i64::from(self.refund_window_days) * (REFUND_WINDOW_DEFAULT_SECONDS / 30)
     }
 
     /// `environment` gives `None` for a variable that is not set, and `Some(None)` for one that is no text.
@@ -197,14 +202,18 @@ impl Settings {
         if let Some((name, text)) = file {
             settings.read_file(name, text)?;
         }
+        let mut places = 0;
         for setting in SETTINGS {
             let variable = setting.variable();
             if let Some(value) = environment(&variable) {
                 let source = format!("the environment variable {variable}");
                 settings.set(setting, &value.unwrap_or_default(), &source)?;
+                places += u32::from(PLACES.contains(&setting.name));
             }
         }
-        settings.check()?;
+        if places > 1 {
+            return Err(both(["TOLLKEEPER_DATA", "TOLLKEEPER_DATABASE_URL"]));
+        }
         Ok(settings)
     }
 
@@ -214,6 +223,9 @@ impl Settings {
             let at = error.span().map_or(0, |span| span.start);
             SettingsError(format!("{name}, line {}: {}", line(at), error.message()))
         })?;
+        if PLACES.iter().all(|place| table.get_ref().contains_key(*place)) {
+            return Err(SettingsError(format!("{name}: {}", both(PLACES))));
+        }
         for (key, value) in table.get_ref() {
             let source = format!("{name}, line {}", line(key.span().start));
             let key = key.get_ref();
@@ -243,11 +255,9 @@ impl Settings {
     fn take(&mut self, name: &str, value: &str) -> Option<()> {
         let text = (!value.is_empty()).then(|| value.to_owned());
         match name {
-            "data" => self.data = text?.into(),
+            "data" => self.store = Store::Directory(text?.into()),
             "listen" => self.listen = text.filter(|text| is_address(text))?,
-            "database_url" => {
-                self.database_url = Some(text.filter(|text| is_url(text, &["postgres", "postgresql"]))?)
-            }
+            "database_url" => self.store = Store::Database(DatabaseUrl::new(text?).ok()?),
             "platform_key" => self.platform_key = Some(Secret(text.filter(|text| is_key(text))?)),
             "add_credits_url" => {
                 self.add_credits_url = Some(text.filter(|text| is_url(text, &["http", "https"]))?)
@@ -277,6 +287,9 @@ impl Settings {
         Some(())
     }
 }
+
+/// The settings that name where the ledger is kept.
+const PLACES: [&str; 2] = ["data", "database_url"];
 
 /// The value itself is not repeated: it may be a secret.
 fn wrong(setting: &Setting, source: &str) -> SettingsError {
@@ -344,8 +357,33 @@ mod tests {
         check("a = \n", &[], "t.toml, line 1: ");
         check("", &[("TOLLKEEPER_QUEUE", "many")], "the environment variable TOLLKEEPER_QUEUE: `queue` must");
         check("", &[("TOLLKEEPER_PLATFORM_KEY", "")], "the environment variable TOLLKEEPER_PLATFORM_KEY");
-        check("", &[("TOLLKEEPER_DATABASE_URL", "postgres://x/y")], "database_url: this version keeps");
+        check(
+            "",
+            &[("TOLLKEEPER_DATABASE_URL", "mysql://x/y")],
+            "the environment variable TOLLKEEPER_DATABASE",
+        );
+        let url = ("TOLLKEEPER_DATABASE_URL", "postgres://x/y");
+        check(
+            "",
+            &[("TOLLKEEPER_DATA", "x"), url],
+            "TOLLKEEPER_DATA and TOLLKEEPER_DATABASE_URL exclude each",
+        );
+        check(
+            "data = \"x\"\ndatabase_url = \"postgres://x/y\"",
+            &[],
+            "t.toml: data and database_url exclude",
+        );
         check("public_url = \"example.com\"", &[], "t.toml, line 1: `public_url` must be a URL");
+    }
+
+    #[test]
+    fn what_goes_before_names_the_store_alone() {
+        let url = ("TOLLKEEPER_DATABASE_URL", "postgres://ada:secret@a,b/d?target_session_attrs=read-write");
+        let settings = read("data = \"x\"", &[url]).expect("the environment goes before the file");
+        assert_eq!(settings.store.to_string(), "the database postgres://ada@a,b/d");
+        assert!(!format!("{settings:?}").contains("secret"), "a password is not shown");
+        let settings = read("database_url = \"postgres://h/d\"", &[("TOLLKEEPER_DATA", "x")]);
+        assert_eq!(settings.expect("as above").store.to_string(), "the data directory x");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Load;
+use super::{Args, Load, Which};
 use crate::failure::Failure;
 use crate::output;
 
@@ -30,9 +30,11 @@ impl Measured {
 /// All rounds, and what was run.
 #[derive(Debug)]
 pub struct Report {
+    engine: Which,
     charges: u64,
     workspaces: u64,
     load: Load,
+    rate: Option<u64>,
     keys: &'static str,
     http: bool,
     open_ms: u64,
@@ -43,16 +45,22 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(
-        charges: u64,
-        workspaces: u64,
-        load: Load,
-        keys: &'static str,
-        http: bool,
-        open_ms: u64,
-    ) -> Report {
-        let (rounds, floors) = (Vec::new(), Vec::new());
-        Report { charges, workspaces, load, keys, http, open_ms, close_ms: 0, commits: 0, rounds, floors }
+    /// Before the first round of what was asked for.
+    pub fn new(args: &Args, load: Load, open_ms: u64) -> Report {
+        Report {
+            engine: args.engine,
+            charges: args.charges,
+            workspaces: args.workspaces,
+            load,
+            rate: args.rate,
+            keys: args.keys.name(),
+            http: args.http,
+            open_ms,
+            close_ms: 0,
+            commits: 0,
+            rounds: Vec::new(),
+            floors: Vec::new(),
+        }
     }
 
     pub fn add(&mut self, measured: Measured) {
@@ -76,11 +84,15 @@ impl Report {
             Load::Callers(callers) => (None, Some(callers)),
         };
         let mut object = json!({
-            "engine": "embedded",
+            "engine": match self.engine {
+                Which::Embedded => "embedded",
+                Which::Postgres => "postgres",
+            },
             "charges": self.charges,
             "workspaces": self.workspaces,
             "batch": batch,
             "callers": callers,
+            "rate": self.rate,
             "keys": self.keys,
             "http": self.http,
             "charges_per_second": median(rates.clone()),
@@ -97,7 +109,12 @@ impl Report {
             let floors: Vec<u64> = self.floors.iter().map(Measured::per_second).collect();
             let ratios =
                 rates.iter().zip(&floors).map(|(rate, floor)| rate * 1_000 / floor.max(&1)).collect();
-            object["floor"] = if self.http { "constant answer" } else { "bare append" }.into();
+            object["floor"] = match (self.engine, self.http) {
+                (Which::Postgres, _) => "pgbench, one transaction a charge",
+                (Which::Embedded, true) => "constant answer",
+                (Which::Embedded, false) => "bare append",
+            }
+            .into();
             object["floor_per_second"] = median(floors).into();
             object["ratio"] = thousandths(median(ratios));
         }

@@ -15,6 +15,7 @@ use tollkeeper_engine::Engine;
 use tollkeeper_server::{App, Settings, settings::Secret};
 
 use super::figures::Measured;
+use super::pace::Pace;
 use super::wire::Wire;
 use super::workload::{Asked, Workload};
 use super::{Load, failed};
@@ -51,13 +52,13 @@ impl Host {
     pub async fn charge(
         &self,
         workload: &mut Workload,
-        load: Load,
+        paced: (Load, Option<u64>),
         charges: u64,
         answer_bytes: &mut usize,
     ) -> Result<Measured, Failure> {
-        let connections = connections(load);
+        let connections = connections(paced.0);
         let sending = (0..connections).map(|_| Sending::Charges(workload.split())).collect();
-        let (measured, bytes) = drive(self.0, sending, load, charges).await?;
+        let (measured, bytes) = drive(self.0, sending, paced, charges).await?;
         *answer_bytes = bytes;
         Ok(measured)
     }
@@ -73,7 +74,7 @@ impl Host {
         let address = serve(axum::Router::new().fallback(post(answer))).await?;
         let workload = |caller| Workload::new(1, super::Keys::Ordered, caller, 0);
         let sending = (0..connections(load)).map(|caller| Sending::Constant(workload(caller))).collect();
-        drive(address, sending, load, charges).await.map(|(measured, _)| measured)
+        drive(address, sending, (load, None), charges).await.map(|(measured, _)| measured)
     }
 }
 
@@ -95,13 +96,13 @@ async fn serve(router: axum::Router) -> Result<SocketAddr, Failure> {
 async fn drive(
     address: SocketAddr,
     sending: Vec<Sending>,
-    load: Load,
+    paced: (Load, Option<u64>),
     charges: u64,
 ) -> Result<(Measured, usize), Failure> {
     let driven = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-        runtime.block_on(tokio::task::LocalSet::new().run_until(drive_here(address, sending, load, charges)))
+        runtime.block_on(tokio::task::LocalSet::new().run_until(drive_here(address, sending, paced, charges)))
     });
     driven.await.map_err(|error| failed(error.to_string()))?
 }
@@ -109,7 +110,7 @@ async fn drive(
 async fn drive_here(
     address: SocketAddr,
     sending: Vec<Sending>,
-    load: Load,
+    (load, rate): (Load, Option<u64>),
     charges: u64,
 ) -> Result<(Measured, usize), Failure> {
     let tasks = sending.len() as u64;
@@ -122,7 +123,8 @@ async fn drive_here(
     let mut running = Vec::new();
     for (task, (sending, wire)) in sending.into_iter().zip(wires).enumerate() {
         let share = charges / tasks + u64::from((task as u64) < charges % tasks);
-        running.push(tokio::task::spawn_local(send(wire, sending, load, share)));
+        let pace = Pace::of(rate, task as u64, tasks, began);
+        running.push(tokio::task::spawn_local(send(wire, sending, (load, pace), share)));
     }
     let done = Rc::new(Cell::new(!reads_balances));
     let reads = tokio::task::spawn_local(read_balances(address, Rc::clone(&done)));
@@ -155,7 +157,7 @@ async fn read_balances(address: SocketAddr, done: Rc<Cell<bool>>) -> Result<Vec<
 async fn send(
     mut wire: Wire,
     sending: Sending,
-    load: Load,
+    (load, mut pace): (Load, Pace),
     share: u64,
 ) -> Result<(Vec<Duration>, usize), Failure> {
     let (Sending::Charges(mut workload) | Sending::Constant(mut workload)) = sending;
@@ -174,7 +176,7 @@ async fn send(
             Load::Callers(_) => one(&workload.next(), &mut head, &mut body),
             Load::Batches(_) => batch((0..count).map(|_| workload.next()), &mut head, &mut body),
         }
-        let began = Instant::now();
+        let began = pace.turn().await;
         let answer = wire.ask(&head, body.as_bytes()).await?;
         waited.push(began.elapsed());
         if !matches!(answer.status, 200 | 201) {

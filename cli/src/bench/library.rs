@@ -8,6 +8,7 @@ use tollkeeper_engine::{Engine, Ran};
 use tollkeeper_ledger::{Refusal, Timestamp, WorkspaceId};
 
 use super::figures::Measured;
+use super::pace::Pace;
 use super::workload::Workload;
 use super::{Load, failed, unusable};
 use crate::failure::Failure;
@@ -52,7 +53,7 @@ fn expect(ran: Ran) -> Result<(), Failure> {
 pub async fn charge(
     engine: &Arc<dyn Engine>,
     workload: &mut Workload,
-    load: Load,
+    (load, rate): (Load, Option<u64>),
     charges: u64,
 ) -> Result<Measured, Failure> {
     let (tasks, size) = match load {
@@ -64,13 +65,14 @@ pub async fn charge(
     for task in 0..tasks {
         let share = charges / tasks + u64::from(task < charges % tasks);
         let (engine, mut workload) = (Arc::clone(engine), workload.split());
+        let mut pace = Pace::of(rate, task, tasks, began);
         running.push(tokio::spawn(async move {
             let mut waited = Vec::with_capacity((share / size + 1) as usize);
             let mut left = share;
             while left > 0 {
                 let count = size.min(left);
                 left -= count;
-                waited.push(call(&*engine, &mut workload, count).await?);
+                waited.push(call(&*engine, &mut workload, &mut pace, count).await?);
             }
             Ok::<_, Failure>(waited)
         }));
@@ -87,10 +89,15 @@ pub async fn charge(
     Ok(Measured { charges, elapsed, waited, reads })
 }
 
-async fn call(engine: &dyn Engine, workload: &mut Workload, count: u64) -> Result<Duration, Failure> {
+async fn call(
+    engine: &dyn Engine,
+    workload: &mut Workload,
+    pace: &mut Pace,
+    count: u64,
+) -> Result<Duration, Failure> {
     if count == 1 {
         let submission = workload.next().submission();
-        let began = Instant::now();
+        let began = pace.turn().await;
         let ran = engine.run(submission, now()).await;
         expect(ran.map_err(|error| unusable(&error))?)?;
         return Ok(began.elapsed());

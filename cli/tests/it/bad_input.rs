@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::home;
 use crate::harness::{Client, KEY, Server};
 
 const CREDIT: i64 = 1_000_000;
@@ -14,7 +15,7 @@ const GRANTS: &str = "/v1/workspaces/acme/grants";
 
 /// Runs a test against a workspace with credit, and sees that nothing moved and the server still serves.
 fn unmoved(test: impl FnOnce(&Server)) {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", CREDIT);
     let before = server.all("/v1/workspaces/acme/entries");
     test(&server);

@@ -1,5 +1,7 @@
 //! The command line: help, output, JSON, errors, exit codes; the same answers locally and from a server.
 
 mod data;
+mod database;
+mod moving;
 mod safety;
 mod usage;

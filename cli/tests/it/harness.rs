@@ -9,9 +9,12 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http;
+
+mod home;
+
+pub use home::Home;
 
 /// The platform key of all servers here.
 pub const KEY: &str = "tk_test_0123456789abcdef0123456789abcdef";
@@ -55,20 +58,17 @@ pub struct Server {
     child: Child,
     /// Where it listens.
     pub url: String,
-    /// Its data directory.
+    /// Its data directory; of a server on a database, a name beside which its stderr is kept.
     pub data: PathBuf,
     stderr: PathBuf,
     client: Client,
-    _own: Option<TempDir>,
+    own: Option<Home>,
 }
 
 impl Server {
     /// In a fresh directory, which goes with it.
     pub fn fresh() -> Server {
-        let own = TempDir::new().expect("a temporary directory");
-        let mut server = Server::on(&own.path().join("data"));
-        server._own = Some(own);
-        server
+        Home::directory().server()
     }
 
     /// On a data directory.
@@ -97,7 +97,7 @@ impl Server {
         let url =
             line.strip_prefix("listening on ").unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
         let client = Client::new(&url, KEY);
-        Server { child, url, data: data.to_owned(), stderr, client, _own: None }
+        Server { child, url, data: data.to_owned(), stderr, client, own: None }
     }
 
     /// What it wrote to stderr so far.
@@ -134,10 +134,15 @@ impl Server {
         assert!(sent.expect("kill is there").success());
     }
 
-    /// The exit code of an audit of its directory, and what it said on stdout and stderr.
+    /// The exit code of an audit of what it keeps, and what that said on stdout and stderr.
     pub fn audit(&self) -> (Option<i32>, String) {
-        let output =
-            tollkeeper().arg("audit").arg("--data").arg(&self.data).output().expect("the audit runs");
+        let mut command = tollkeeper();
+        command.arg("audit");
+        match &self.own {
+            Some(home) => home.name_in(&mut command),
+            None => drop(command.arg("--data").arg(&self.data)),
+        }
+        let output = command.output().expect("the audit runs");
         (output.status.code(), said(&output))
     }
 }

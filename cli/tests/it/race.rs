@@ -4,6 +4,7 @@ use std::sync::Barrier;
 
 use serde_json::json;
 
+use super::home;
 use crate::harness::{Reply, Server};
 
 const CLIENTS: usize = 64;
@@ -27,7 +28,7 @@ fn race(server: &Server, client: impl Fn(&crate::harness::Client, usize) -> Vec<
 
 #[test]
 fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
-    let mut server = Server::fresh();
+    let mut server = home().server();
     server.workspace("acme", 100 * 20_000);
     let replies = race(&server, |client, number| {
         let charge =
@@ -57,7 +58,7 @@ fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
 
 #[test]
 fn sixty_four_clients_send_the_same_request_under_the_same_key() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 100_000);
     let replies = race(&server, |client, _| {
         vec![client.charge("acme", "the-key", json!({"operation": "virtual_try_on", "reference": "run-1"}))]
@@ -69,7 +70,7 @@ fn sixty_four_clients_send_the_same_request_under_the_same_key() {
 
 #[test]
 fn sixty_four_clients_report_the_same_failure() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 20_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let charge = server.charge("acme", "k", awaited).expect(201).id();

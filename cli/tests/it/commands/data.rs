@@ -1,16 +1,18 @@
-//! Data commands: the same words and JSON from a data directory and from a running server.
+//! Data commands: the same words and JSON from a data directory, from a database and from a running server.
 
 use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tollkeeper_sim::cluster::shared;
 
 use crate::harness::{KEY, Server, said, tollkeeper};
 
 /// Where commands go.
 enum Place<'a> {
     Directory(&'a Path),
+    Database(&'a str),
     Server(&'a str),
 }
 
@@ -20,6 +22,7 @@ impl Place<'_> {
         command.args(args);
         match self {
             Place::Directory(data) => command.arg("--data").arg(data),
+            Place::Database(url) => command.args(["--database-url", url]),
             Place::Server(url) => command.args(["--server", url]).env("TOLLKEEPER_KEY", KEY),
         };
         command.output().expect("the binary runs")
@@ -51,17 +54,19 @@ impl Place<'_> {
     }
 }
 
-/// The same script in both places.
-fn in_both_places(script: impl Fn(&Place)) {
+/// The same script in every place.
+fn everywhere(script: impl Fn(&Place)) {
     let own = TempDir::new().expect("a temporary directory");
     script(&Place::Directory(&own.path().join("data")));
+    let database = shared().database();
+    script(&Place::Database(&database.url()));
     let server = Server::fresh();
     script(&Place::Server(&server.url));
 }
 
 #[test]
 fn a_workspace_from_its_opening_to_its_last_refund() {
-    in_both_places(|at| {
+    everywhere(|at| {
         let made = at.json(&["workspace", "create", "acme", "--name", "Acme", "--timezone", "Europe/Berlin"]);
         assert_eq!((&made["id"], &made["timezone"]), (&json!("acme"), &json!("Europe/Berlin")));
         at.json(&["grant", "create", "acme", "--usd", "1.5", "--reason", "welcome"]);
@@ -127,7 +132,7 @@ fn a_workspace_from_its_opening_to_its_last_refund() {
 
 #[test]
 fn people_read_both_units_in_aligned_lines() {
-    in_both_places(|at| {
+    everywhere(|at| {
         at.text(&["workspace", "create", "acme", "--name", "Acme"]);
         at.text(&["grant", "create", "acme", "--amount", "1234567", "--reason", "welcome"]);
         let balance = at.text(&["balance", "acme"]);
@@ -155,7 +160,7 @@ fn people_read_both_units_in_aligned_lines() {
 
 #[test]
 fn a_refusal_exits_1_with_its_cause_and_a_hint() {
-    in_both_places(|at| {
+    everywhere(|at| {
         at.text(&["workspace", "create", "acme", "--name", "Acme"]);
         let told = at.refused(&["charge", "create", "acme", "virtual_try_on", "--key", "k"], 1);
         assert!(told.starts_with("error: "), "{told}");
@@ -194,7 +199,7 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
 
 #[test]
 fn a_key_of_chance_is_said_so_that_a_command_can_be_repeated() {
-    in_both_places(|at| {
+    everywhere(|at| {
         at.text(&["workspace", "create", "acme", "--name", "Acme"]);
         let output = at.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r"]);
         let told = String::from_utf8(output.stderr).expect("text");
@@ -210,7 +215,7 @@ fn a_key_of_chance_is_said_so_that_a_command_can_be_repeated() {
 
 #[test]
 fn prices_are_shown_edited_and_set() {
-    in_both_places(|at| {
+    everywhere(|at| {
         at.text(&["workspace", "create", "acme", "--name", "Acme"]);
         let own = TempDir::new().expect("a temporary directory");
         let file = own.path().join("prices.json");
@@ -237,7 +242,7 @@ fn prices_are_shown_edited_and_set() {
 
 #[test]
 fn a_long_list_goes_on_at_its_cursor() {
-    in_both_places(|at| {
+    everywhere(|at| {
         for n in 0..3 {
             at.text(&["workspace", "create", &format!("w{n}"), "--name", "x"]);
         }

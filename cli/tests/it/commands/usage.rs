@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::harness::{Server, run, said, tollkeeper};
 
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 33] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -33,6 +33,9 @@ const COMMANDS: [&[&str]; 30] = [
     &["audit"],
     &["backup"],
     &["restore"],
+    &["export"],
+    &["import"],
+    &["migrate"],
     &["bench"],
     &[],
 ];
@@ -98,7 +101,14 @@ fn wrong_usage_exits_2_and_says_so_on_stderr() {
         &["prices", "set", "/nonexistent/prices.json"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--config", "/nonexistent/tollkeeper.toml"],
-        &["serve", "--database-url", "postgres://localhost/x"],
+        &["serve", "--database-url", "mysql://localhost/x"],
+        &["serve", "--database-url", "postgres://localhost/x", "--data", "x"],
+        &["balance", "acme", "--database-url", "postgres://localhost/x", "--data", "x"],
+        &["balance", "acme", "--database-url", "postgres://localhost/x", "--server", "http://127.0.0.1:1"],
+        &["bench", "--database-url", "postgres://localhost/x"],
+        &["bench", "--engine", "postgres"],
+        &["bench", "--rate", "100"],
+        &["migrate", "--data", "x"],
         &["backup"],
         &["restore", "--from", "x"],
     ] {
@@ -117,7 +127,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("TOLLKEEPER_LISTEN", "nowhere"),
         ("TOLLKEEPER_TICK_MS", "soon"),
         ("TOLLKEEPER_QUEUE", "0"),
-        ("TOLLKEEPER_DATABASE_URL", "postgres://localhost/x"),
+        ("TOLLKEEPER_DATABASE_URL", "mysql://localhost/x"),
     ] {
         let output = tollkeeper().arg("serve").env(variable, value).output().expect("the binary runs");
         let text = said(&output);

@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, assert_members};
+use super::home;
+use crate::harness::assert_members;
 
 const CHARGE: &str = "id workspace operation quantity unit_price amount amount_usd status outcome \
     refunded_amount refunded_amount_usd price_version worker member reference metadata deadline created_at balance";
 
 #[test]
 fn a_charge_says_all_that_is_true_of_it() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 100_000);
     let body = json!({
         "operation": "smart_pricing", "quantity": 3, "worker": "pricer-1", "member": "ada",
@@ -54,7 +55,7 @@ fn a_charge_says_all_that_is_true_of_it() {
 
 #[test]
 fn a_smaller_quantity_gives_the_difference_back() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "smart_pricing", "quantity": 37, "await_outcome": true});
     let id = server.charge("acme", "k", awaited).expect(201).id();
@@ -79,7 +80,7 @@ fn a_smaller_quantity_gives_the_difference_back() {
 
 #[test]
 fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let (kept, back) =
@@ -109,7 +110,7 @@ fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
 
 #[test]
 fn a_heartbeat_moves_the_deadline_and_never_nearer() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true, "timeout_seconds": 600});
     let charge = server.charge("acme", "k", awaited).expect(201);
@@ -128,7 +129,7 @@ fn a_heartbeat_moves_the_deadline_and_never_nearer() {
 
 #[test]
 fn the_platform_refunds_partly_then_wholly_and_never_more() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 20_000);
     let id = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
     let path = format!("/v1/workspaces/acme/charges/{id}/refund");
@@ -153,7 +154,7 @@ fn the_platform_refunds_partly_then_wholly_and_never_more() {
 
 #[test]
 fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 25_000);
     server.workspace("other", 500);
     let batch = json!({"charges": [
@@ -186,7 +187,7 @@ fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
 
 #[test]
 fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 1_000_000);
     let item = |n: usize| json!({"workspace": "acme", "idempotency_key": n.to_string(), "operation": "support_message"});
     let of = |count: usize| json!({"charges": (0..count).map(item).collect::<Vec<_>>()});
@@ -200,7 +201,7 @@ fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
 
 #[test]
 fn a_quote_moves_nothing() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 2_500);
     let quote = |body: Value| server.send("POST", "/v1/workspaces/acme/quote", body);
     let three = quote(json!({"operation": "smart_pricing", "quantity": 3})).expect(200);

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, assert_members};
+use super::home;
+use crate::harness::assert_members;
 
 fn ids(rows: &[Value]) -> Vec<&str> {
     rows.iter().map(|row| row["id"].as_str().expect("an id")).collect()
@@ -10,7 +11,7 @@ fn ids(rows: &[Value]) -> Vec<&str> {
 
 #[test]
 fn pages_follow_each_other_without_gaps_while_more_comes_in() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 1_000_000);
     let charge = |n: usize| {
         server.charge("acme", &n.to_string(), json!({"operation": "support_message"})).expect(201).id()
@@ -34,7 +35,7 @@ fn pages_follow_each_other_without_gaps_while_more_comes_in() {
 
 #[test]
 fn every_list_has_pages() {
-    let server = Server::fresh();
+    let server = home().server();
     for n in 0..5 {
         server.workspace(&format!("w{n}"), 0);
         server.grant("w0", &format!("g{n}"), "promotional", 1_000);
@@ -65,7 +66,7 @@ fn every_list_has_pages() {
 
 #[test]
 fn filters_hold_all_at_once() {
-    let server = Server::fresh();
+    let server = home().server();
     server.workspace("acme", 1_000_000);
     let charge = |key: &str, body: Value| server.charge("acme", key, body).expect(201).id();
     let a = charge(

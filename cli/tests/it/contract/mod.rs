@@ -7,3 +7,5 @@ mod keys;
 mod lists;
 mod service;
 mod workspaces;
+
+use super::home;

@@ -1,0 +1,149 @@
+//! Commands on a database: what is said of a wrong address, that no password is ever shown, what has no sense there.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+use tollkeeper_sim::cluster::shared;
+
+use crate::harness::{Home, run, said, tollkeeper};
+
+/// A password that must not be seen anywhere.
+const PASSWORD: &str = "hunter2-of-the-tests";
+
+fn with_url(args: &[&str], url: &str) -> Output {
+    tollkeeper().args(args).env("TOLLKEEPER_DATABASE_URL", url).output().expect("the binary runs")
+}
+
+#[test]
+fn an_address_that_cannot_work_is_told_without_its_password() {
+    let port = shared().port();
+    for (url, exit) in [
+        (format!("mysql://ada:{PASSWORD}@127.0.0.1/x"), 2),
+        (format!("postgres://ada:{PASSWORD}@127.0.0.1:port/x"), 2),
+        (format!("postgres://ada:{PASSWORD}@127.0.0.1/x?password={PASSWORD}&nonsense=1"), 2),
+        (format!("postgres://ada:{PASSWORD}@127.0.0.1:1/x"), 3),
+        (format!("postgres://ada:{PASSWORD}@127.0.0.1:{port}/not_there"), 3),
+        (format!("postgres://nobody:{PASSWORD}@127.0.0.1:1,127.0.0.1:{port}/postgres?connect_timeout=1"), 3),
+    ] {
+        for args in [
+            &["serve", "--listen", "127.0.0.1:0"][..],
+            &["balance", "acme"],
+            &["audit"],
+            &["export", "--to", "/nonexistent/x"],
+            &["migrate"],
+            &["bench", "--engine", "postgres", "--charges", "1"],
+        ] {
+            // By the environment, and by an option.
+            let by_option = run(&[args, &["--database-url", &url]].concat());
+            for output in [with_url(args, &url), by_option] {
+                let text = said(&output);
+                assert_eq!(output.status.code(), Some(exit), "{args:?} {url}: {text}");
+                assert!(text.contains("error: ") && output.stdout.is_empty(), "{args:?}: {text}");
+                assert!(!text.contains(PASSWORD) && !text.contains("panicked"), "{args:?}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_served_database_shows_its_password_nowhere() {
+    let home = Home::database();
+    let url = home.url().expect("a database").replace("tollkeeper@", &format!("tollkeeper:{PASSWORD}@"));
+    let mut command = home.command();
+    command.env("TOLLKEEPER_DATABASE_URL", &url).env("TOLLKEEPER_LOG_LEVEL", "debug");
+    let mut server = home.server_by(command);
+    server.workspace("acme", 1_000);
+    server.get("/readyz").expect(200);
+    let metrics = server.get("/metrics").expect(200).text;
+    let figure = |name: &str| metrics.lines().any(|line| line == name);
+    assert!(figure("tollkeeper_store_writable 1"), "{metrics}");
+    let description = server.get("/openapi.json").expect(200).text;
+    let help = said(&with_url(&["serve", "--help"], &url));
+    assert_eq!(server.stop().code(), Some(0));
+    for shown in [metrics, description, help, server.said()] {
+        assert!(!shown.contains(PASSWORD), "{shown}");
+    }
+}
+
+#[test]
+fn two_places_at_once_are_none() {
+    let url = shared().url("postgres");
+    let mut command = tollkeeper();
+    command.args(["balance", "acme"]).env("TOLLKEEPER_DATA", "x").env("TOLLKEEPER_DATABASE_URL", url);
+    let output = command.output().expect("the binary runs");
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("TOLLKEEPER_DATA and TOLLKEEPER_DATABASE_URL exclude each other"), "{text}");
+    let text = said(&run(&["serve", "--data", "x", "--database-url", "postgres://h/x"]));
+    assert!(text.contains("cannot be used with"), "{text}");
+}
+
+#[test]
+fn a_database_is_backed_up_by_its_own_tools() {
+    let database = shared().database();
+    let url = database.url();
+    for args in [
+        &["backup", "--to", "x", "--database-url", &url][..],
+        &["restore", "--from", "x", "--database-url", &url],
+    ] {
+        let text = said(&run(args));
+        assert!(text.contains("pg_dump") && text.contains("point-in-time recovery"), "{text}");
+    }
+    let output = with_url(&["backup", "--to", "x"], &url);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("pg_dump"), "{}", said(&output));
+}
+
+#[test]
+fn tables_are_migrated_and_not_distributed_where_nothing_can() {
+    let database = shared().database();
+    let url = database.url();
+    for _ in 0..2 {
+        let output = run(&["migrate", "--database-url", &url, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(json, json!({"version": 1, "distributed": null}));
+    }
+    let output = run(&["migrate", "--database-url", &url]);
+    assert!(said(&output).ends_with(" has version 1 of the tables\n"), "{}", said(&output));
+    let output = run(&["migrate", "--distribute", "--database-url", &url]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("the extension citus is not installed"), "{}", said(&output));
+    // A database of a newer program is left alone.
+    database.sql("INSERT INTO migration (version) VALUES (1000)");
+    let output = run(&["balance", "acme", "--database-url", &url]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("version 1000"), "{}", said(&output));
+}
+
+#[test]
+fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
+    let database = shared().database();
+    let url = database.url();
+    let bench = |more: &[&str]| -> Value {
+        let args = ["bench", "--json", "--engine", "postgres", "--database-url", &url, "--workspaces", "50"];
+        let output = run(&[&args, more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        serde_json::from_slice(&output.stdout).expect("one JSON object")
+    };
+    let floored = bench(&["--charges", "400", "--callers", "8", "--floor"]);
+    assert_eq!((&floored["engine"], &floored["callers"]), (&json!("postgres"), &json!(8)));
+    assert!(floored["floor_per_second"].as_u64().is_some_and(|rate| rate > 0), "{floored}");
+    assert!(
+        floored["ratio"].is_number()
+            && floored["floor"].as_str().is_some_and(|name| name.contains("pgbench"))
+    );
+    assert_eq!(database.sql("SELECT to_regnamespace('tollkeeper_floor') IS NULL"), "t", "it leaves nothing");
+    let paced = bench(&["--charges", "50", "--callers", "4", "--rate", "500", "--http"]);
+    assert_eq!((&paced["rate"], &paced["http"]), (&json!(500), &json!(true)));
+    assert!(paced["p99_ms"].is_number(), "{paced}");
+    let whole = database.sql("SELECT sum(n) FROM account WHERE workspace LIKE 'bench-%'");
+    assert_eq!(whole, (50 * 2 + 400 + 50).to_string(), "every charge was made once");
+
+    let mut command = tollkeeper();
+    command.args(["bench", "--engine", "postgres", "--database-url", &url, "--floor", "--charges", "1"]);
+    if !std::path::Path::new("/usr/lib/postgresql").exists() {
+        let output = command.env("PATH", "").output().expect("the binary runs");
+        assert!(said(&output).contains("there is no pgbench"), "{}", said(&output));
+    }
+}

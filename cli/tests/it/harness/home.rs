@@ -1,0 +1,78 @@
+//! Where the servers of a test keep their ledger: a directory or a database of the test's own, gone when it ends.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+use tollkeeper_sim::cluster::{Database, shared};
+
+use super::{KEY, Server, tollkeeper};
+
+/// A place of a test's own.
+pub struct Home {
+    own: TempDir,
+    database: Option<Database<'static>>,
+}
+
+impl Home {
+    /// A data directory that is not there yet.
+    pub fn directory() -> Home {
+        Home { own: TempDir::new().expect("a temporary directory"), database: None }
+    }
+
+    /// An empty database of the cluster that all tests share.
+    pub fn database() -> Home {
+        Home { database: Some(shared().database()), ..Home::directory() }
+    }
+
+    /// The data directory; for a database, a name beside which is room.
+    pub fn data(&self) -> PathBuf {
+        self.own.path().join("data")
+    }
+
+    /// The address of the database.
+    pub fn url(&self) -> Option<String> {
+        self.database.as_ref().map(Database::url)
+    }
+
+    /// Tells a command where to work.
+    pub fn name_in(&self, command: &mut Command) {
+        match self.url() {
+            Some(url) => command.env("TOLLKEEPER_DATABASE_URL", url),
+            None => command.arg("--data").arg(self.data()),
+        };
+    }
+
+    /// The command that serves it on a free port, without a key of the test's.
+    pub fn keyless_command(&self) -> Command {
+        let mut command = tollkeeper();
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        self.name_in(&mut command);
+        command
+    }
+
+    /// The command that serves it on a free port.
+    pub fn command(&self) -> Command {
+        let mut command = self.keyless_command();
+        command.env("TOLLKEEPER_PLATFORM_KEY", KEY);
+        command
+    }
+
+    /// A server on it, which takes it along.
+    pub fn server(self) -> Server {
+        let command = self.command();
+        self.server_by(command)
+    }
+
+    /// The same by a command of the test's own.
+    pub fn server_by(self, command: Command) -> Server {
+        let mut server = Server::spawned(command, &self.data());
+        server.own = Some(self);
+        server
+    }
+
+    /// A server on it, which is one of several.
+    pub fn shared_server(&self, command: Command) -> Server {
+        Server::spawned(command, &self.data())
+    }
+}

@@ -10,12 +10,14 @@
 //! embedded   the default engine
 //! postgres   the engine for many servers on one database
 //! told       what an entry answers
+//! audit      what every audit finds, and what all recompute alike
 //! rollups    what engines do alike with rows of usage
 //! waiting    who waits for the answers of a batch
 //! moving     a whole ledger as a stream, from any engine to any engine
 //! calendar   where a day and a month begin in a time zone
 //! ```
 
+mod audit;
 mod calendar;
 mod contract;
 pub mod embedded;
@@ -26,6 +28,7 @@ mod rollups;
 mod told;
 mod waiting;
 
+pub use audit::{AuditDisagreement, AuditReport};
 pub use calendar::{known_timezone, windows};
 pub use contract::{
     Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Figures, GrantRecord,

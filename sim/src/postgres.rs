@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tollkeeper_engine::Engine;
-use tollkeeper_engine::postgres::{Options, Postgres};
+use tollkeeper_engine::postgres::{Options, Postgres, audit};
 
 use crate::cluster::Database;
 use crate::contract::Store;
@@ -67,5 +67,8 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
     }
     drop(servers);
     history.compare_all(&open(database, Options::default()))?;
+    let report = audit(&database.url()).map_err(|error| history.unable("the audit", error))?;
+    history.same("the audit", report.disagreement.map(|found| found.what), None)?;
+    history.same("the number of workspaces", report.workspaces, history.model.pools.len() as u64)?;
     Ok(history)
 }

@@ -8,42 +8,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use tollkeeper_ledger::{
-    Account, Body, Entry, Micros, Opening, Platform, Standing, Status, Totals, Usage, WorkspaceId,
-};
+use tollkeeper_ledger::{Account, Body, Entry, Platform, Standing, Usage, WorkspaceId};
 
 use super::block::Stored;
 use super::index::{Fingerprints, Name, pairs_of};
 use super::journal::Journal;
 use super::sqlite::Access;
 use super::state::{Kept, State};
+use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
 use crate::{Error, rollups};
-
-/// What an audit found.
-#[derive(Clone, Debug)]
-pub struct AuditReport {
-    /// Entries read.
-    pub entries: u64,
-    /// Workspaces (the platform's own chain not counted).
-    pub workspaces: u64,
-    /// The sum of all available balances, in micro-units.
-    pub available: Micros,
-    /// Granted, charged, refunded, clawed back over all workspaces.
-    pub totals: Totals,
-    /// The first line that disagrees; `None` if all is well.
-    pub disagreement: Option<AuditDisagreement>,
-}
-
-/// The first line that disagrees.
-#[derive(Clone, Debug)]
-pub struct AuditDisagreement {
-    /// In whose journal; `None` for the store as a whole.
-    pub workspace: Option<WorkspaceId>,
-    /// The number of the entry in that workspace, if one is at fault.
-    pub entry: Option<u64>,
-    /// What is wrong, for people.
-    pub what: String,
-}
 
 /// Recomputes everything from the journal; safe beside a running server.
 ///
@@ -222,7 +195,7 @@ impl<'a> Auditor<'a> {
     /// Checks the life of a charge: its price at birth, and that every later entry follows from what stood.
     fn charge_disagrees(&mut self, entry: &Entry, opened_at: u64) -> Result<Option<String>, Error> {
         if let Body::ChargeOpened(opening) = &entry.body {
-            return Ok(self.price_disagrees(opening));
+            return Ok(price_disagrees(&self.platform, opening));
         }
         let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.standing()) else {
             return Ok(None);
@@ -236,37 +209,9 @@ impl<'a> Auditor<'a> {
             return Ok(Some(format!("charge {id} was never opened")));
         };
         let before = self.standings.get(&opened_at).copied().unwrap_or_else(|| opening.standing());
-        let refunded = match &entry.body {
-            Body::ChargeRefunded(refund) => refund.amount,
-            _ => Micros::ZERO,
-        };
-        let what = if next.refunded != before.refunded + refunded || next.refunded > opening.amount {
-            Some("i05: its refunds do not add up")
-        } else if before.status != Status::Pending && next.status == Status::Pending {
-            Some("i06: it is pending again")
-        } else if (next.status == Status::Refunded) != (next.refunded == opening.amount) {
-            Some("i05: refunded is refunded in full")
-        } else {
-            None
-        };
+        let what = life_disagrees(entry, (id, opening.amount), before, next);
         self.standings.insert(opened_at, next);
-        Ok(what.map(|what| format!("charge {id}: {what}")))
-    }
-
-    fn price_disagrees(&self, opening: &Opening) -> Option<String> {
-        let place = (opening.price_version as usize).checked_sub(1);
-        let version = place.and_then(|place| self.platform.book.versions().get(place));
-        let price = version.and_then(|version| version.find(&opening.operation));
-        if price.map(|operation| operation.unit_price) != Some(opening.unit_price) {
-            return Some(format!(
-                "charge {}: its price is not in price version {}",
-                opening.id, opening.price_version
-            ));
-        }
-        if opening.unit_price.checked_times(opening.quantity) != Some(opening.amount) {
-            return Some(format!("charge {}: its amount is not price × quantity", opening.id));
-        }
-        None
+        Ok(what)
     }
 
     /// Compares what the state file keeps of an account with what was recomputed up to the same entry.
@@ -345,20 +290,9 @@ impl<'a> Auditor<'a> {
         if let Some(state) = state {
             state.release();
         }
-        let mut report = AuditReport {
-            entries,
-            workspaces: 0,
-            available: Micros::ZERO,
-            totals: Totals::default(),
-            disagreement: self.disagreement,
-        };
+        let mut report = AuditReport { entries, disagreement: self.disagreement, ..AuditReport::default() };
         for account in self.books.iter().filter(|(no, _)| **no != 0).map(|(_, book)| &book.account) {
-            report.workspaces += 1;
-            report.available += account.balance.available;
-            report.totals.granted += account.totals.granted;
-            report.totals.charged += account.totals.charged;
-            report.totals.refunded += account.totals.refunded;
-            report.totals.clawed_back += account.totals.clawed_back;
+            report.add(account);
         }
         Ok(report)
     }

@@ -50,11 +50,13 @@ use tollkeeper_ledger::{
     Charge, ChargeId, Platform, Profile, Submission, Timestamp, UsageKey, Used, WorkspaceId, bounds,
 };
 
-pub use audit::{AuditDisagreement, AuditReport, audit};
+pub use audit::audit;
 pub use backup::{backup, restore};
 pub use export::export;
 pub use heart::{Heart, HeartOptions};
 pub use import::{import, import_tuned};
+
+pub use crate::audit::{AuditDisagreement, AuditReport};
 
 use self::lists::Reader;
 use self::readers::Readers;

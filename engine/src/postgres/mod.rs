@@ -7,6 +7,7 @@
 //! platform   prices and keys, as of some entry         ids        from an id to the entry that made it
 //! session    a connection and its statements           sql        the statements
 //! failure    what a failure means                      config     the address of the database
+//! audit      recompute everything and compare          figures    what a server counts of itself
 //! schema     tables and migrations                     readers    connections for reading
 //! reads      balances, single charges, what is due     lists      long reads
 //! export     all entries as a stream                   import     take in a stream, verified
@@ -17,6 +18,7 @@
 //! was last seen, and written only if that is still so.
 
 mod accounts;
+mod audit;
 mod config;
 mod failure;
 mod figures;
@@ -34,6 +36,7 @@ mod schema;
 mod session;
 mod sql;
 
+pub use audit::audit;
 
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex, PoisonError};

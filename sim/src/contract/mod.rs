@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tollkeeper_engine::Engine;
 
-pub use desk::Desk;
+pub use desk::{Desk, awaited, charge};
 
 /// Somewhere an engine keeps what it is told, opened again and again.
 pub trait Store {

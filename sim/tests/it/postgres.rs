@@ -1,8 +1,10 @@
-//! The PostgreSQL engine: the contract clause by clause, random histories beside the model.
+//! The PostgreSQL engine: the contract clause by clause, random histories beside the model, and an audit that finds what
+//! somebody changed by hand.
 
-use tollkeeper_engine::postgres::Options;
-use tollkeeper_sim::cluster::shared;
-use tollkeeper_sim::contract::{CLAUSES, CLAUSES_OF_STORES};
+use tollkeeper_engine::postgres::{Options, audit};
+use tollkeeper_ledger::Command;
+use tollkeeper_sim::cluster::{Database, shared};
+use tollkeeper_sim::contract::{CLAUSES, CLAUSES_OF_STORES, Desk, awaited, charge};
 use tollkeeper_sim::postgres::{self, InDatabase, small};
 use tollkeeper_sim::random::Random;
 
@@ -42,4 +44,60 @@ fn two_servers_on_one_database_agree_with_the_model() {
             panic!("{difference}");
         }
     }
+}
+
+/// What somebody may do to a table, and a word of what the audit says then.
+const DAMAGE: [(&str, &str); 13] = [
+    ("UPDATE entry SET data = set_byte(data, 40, get_byte(data, 40) # 1) WHERE n = 9", ""),
+    ("UPDATE entry SET key = NULL WHERE n = (SELECT max(n) FROM entry WHERE key IS NOT NULL)", "key"),
+    (
+        "UPDATE entry SET opened = 1 WHERE opened IS NOT NULL AND n = (SELECT max(n) FROM entry WHERE opened > 1)",
+        "charge",
+    ),
+    ("DELETE FROM entry WHERE n = 5", "number"),
+    ("UPDATE account SET n = n + 1 WHERE workspace <> '*'", "account"),
+    ("UPDATE account SET created_at = created_at + 1 WHERE workspace <> '*'", "account"),
+    ("DELETE FROM account WHERE workspace <> '*'", "account"),
+    ("UPDATE usage SET charged = charged + 1", "i08"),
+    ("DELETE FROM lot WHERE n = (SELECT min(n) FROM lot)", "kept"),
+    ("INSERT INTO pending SELECT workspace, 3, gen_random_uuid(), 0, 0 FROM account", "deadline"),
+    ("DELETE FROM pending", "deadline"),
+    ("INSERT INTO usage VALUES ('nobody', 1, 'op', '', '', 1, 1, 1, 0)", "account"),
+    ("UPDATE platform SET n = n + 1", "platform"),
+];
+
+/// A ledger with something in every table.
+fn kept() -> Database<'static> {
+    let store = InDatabase(shared().database(), Options::default());
+    let mut desk = Desk::with_credit(&store, 100_000);
+    let (paid, _) = desk.charge("a", charge("message", 1));
+    desk.charge("b", awaited("message", 1, 600));
+    desk.keyed("r", Command::Refund { charge: paid.opening.id, amount: None, reason: "courtesy".into() })
+        .expect("a refund");
+    desk.wait(3_600);
+    for key in ["c", "d", "e", "f"] {
+        desk.charge(key, charge("message", 1));
+    }
+    drop(desk);
+    store.0
+}
+
+#[test]
+fn an_audit_finds_what_was_changed_by_hand() {
+    let database = kept();
+    let report = audit(&database.url()).expect("it reads");
+    assert!(report.disagreement.is_none(), "{report:?}");
+    assert_eq!((report.entries, report.workspaces, report.available.get()), (10, 1, 97_500));
+    for (sql, word) in DAMAGE {
+        let database = kept();
+        database.sql(sql);
+        let report = audit(&database.url()).expect("it reads");
+        let found = report.disagreement.unwrap_or_else(|| panic!("nothing was found after {sql}"));
+        assert!(found.what.contains(word), "{sql}: {}", found.what);
+    }
+}
+
+#[test]
+fn an_empty_database_holds_no_ledger_to_audit() {
+    assert!(audit(&shared().database().url()).expect_err("no tables").is_unusable());
 }

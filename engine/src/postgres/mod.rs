@@ -7,9 +7,10 @@
 //! platform   prices and keys, as of some entry         ids        from an id to the entry that made it
 //! session    a connection and its statements           sql        the statements
 //! failure    what a failure means                      config     the address of the database
-//! audit      recompute everything and compare          figures    what a server counts of itself
+//! audit      recompute everything and compare
 //! schema     tables and migrations                     readers    connections for reading
 //! reads      balances, single charges, what is due     lists      long reads
+//! figures    what a server counts of itself            distribute  over the nodes of a Citus cluster
 //! export     all entries as a stream                   import     take in a stream, verified
 //! ```
 //!
@@ -20,9 +21,12 @@
 mod accounts;
 mod audit;
 mod config;
+mod distribute;
+mod export;
 mod failure;
 mod figures;
 mod ids;
+mod import;
 mod lane;
 mod lists;
 mod load;
@@ -37,6 +41,9 @@ mod session;
 mod sql;
 
 pub use audit::audit;
+pub use distribute::distribute;
+pub use export::export;
+pub use import::import;
 
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -338,7 +338,11 @@ impl Mind {
         let hour = entry.at.hour();
         match slot.unkept.hours.last_mut() {
             Some(last) if last.0 == hour => last.1 = seq,
-            _ => slot.unkept.hours.push((hour, seq)),
+            _ => {
+                // Rarely more than one between two rounds, and there are many accounts.
+                slot.unkept.hours.reserve_exact(1);
+                slot.unkept.hours.push((hour, seq));
+            }
         }
         slot.unkept.usage.record(entry);
         match &entry.body {

@@ -64,11 +64,16 @@ impl Writer<'_> {
 
     /// An absent text is a 0; a present one carries its length plus one.
     pub fn maybe_text(&mut self, text: Option<&str>) {
-        match text {
+        self.maybe_bytes(text.map(str::as_bytes));
+    }
+
+    /// The same of a name, whose bytes are at hand.
+    pub fn maybe_bytes(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
             None => self.byte(0),
-            Some(text) => {
-                self.unsigned(text.len() as u64 + 1);
-                self.raw(text.as_bytes());
+            Some(bytes) => {
+                self.unsigned(bytes.len() as u64 + 1);
+                self.raw(bytes);
             }
         }
     }

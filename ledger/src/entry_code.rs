@@ -26,7 +26,7 @@ impl Entry {
         w.unsigned(self.n);
         w.time(self.at);
         write_actor(w, &self.actor);
-        w.maybe_text(self.key.as_ref().map(IdempotencyKey::as_str));
+        w.maybe_bytes(self.key.as_ref().map(IdempotencyKey::as_bytes));
         w.micros(self.balance.available);
         w.micros(self.balance.pending);
         w.micros(self.balance.debt);
@@ -243,9 +243,9 @@ fn write_spender(
     member: Option<&MemberId>,
     api_key: Option<&str>,
 ) {
-    w.text(operation.as_str());
-    w.maybe_text(worker.map(WorkerId::as_str));
-    w.maybe_text(member.map(MemberId::as_str));
+    w.bytes(operation.as_bytes());
+    w.maybe_bytes(worker.map(WorkerId::as_bytes));
+    w.maybe_bytes(member.map(MemberId::as_bytes));
     w.maybe_text(api_key);
 }
 

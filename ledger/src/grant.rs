@@ -116,7 +116,12 @@ impl Grants {
 
     /// Puts a grant in its place: a new one, or a spent one that a command needs again.
     pub fn insert(&mut self, grant: Grant) {
+        const FEW: usize = 8;
         let place = self.0.partition_point(|g| (g.source, g.n) < (grant.source, grant.n));
+        if self.0.len() < FEW {
+            // Most accounts have few, and there are many accounts.
+            self.0.reserve_exact(1);
+        }
         self.0.insert(place, grant);
     }
 

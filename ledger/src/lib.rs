@@ -32,6 +32,7 @@ mod price_book;
 mod quote;
 mod refusal;
 mod replay;
+mod text;
 mod time;
 mod usage;
 

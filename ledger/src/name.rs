@@ -5,6 +5,13 @@
 use std::fmt;
 
 use crate::bounds::{IDEMPOTENCY_KEY_MAX_BYTES, NAME_MAX_BYTES};
+use crate::text::Text;
+
+/// Names up to here lie in place: most words, in three machine words.
+const WORD_BYTES: usize = 22;
+
+/// The same for what is often a UUID, of 36 characters.
+const UUID_BYTES: usize = 38;
 
 /// Why a text cannot be a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,48 +60,66 @@ fn printable(byte: u8) -> bool {
 }
 
 macro_rules! name {
-    ($name:ident, $most:expr, $allowed:expr, $doc:literal) => {
+    ($name:ident, $in_place:expr, $most:expr, $allowed:expr, $doc:literal) => {
         #[doc = $doc]
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Text<$in_place>);
 
         impl $name {
             /// Checks the text and takes it.
             ///
             /// # Errors
             /// [`NameError`] when it is empty, too long, or holds a character that is not allowed.
-            pub fn new(text: impl Into<Box<str>>) -> Result<Self, NameError> {
-                let text = text.into();
-                check(&text, $most, $allowed)?;
-                Ok(Self(text))
+            pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
+                check(text.as_ref(), $most, $allowed)?;
+                Ok(Self(Text::new(text.as_ref())))
             }
 
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
+            }
+
+            /// Its bytes, which are ASCII.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
             }
 
             /// What was checked before it was written, read back.
             pub(crate) fn known(text: &str) -> Self {
-                Self(text.into())
+                Self(Text::new(text))
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
     };
 }
 
-name!(WorkspaceId, NAME_MAX_BYTES, in_name, "Names a workspace: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
-name!(MemberId, NAME_MAX_BYTES, in_name, "Names a member: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
-name!(WorkerId, NAME_MAX_BYTES, in_name, "Names an AI worker: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
-name!(OperationId, NAME_MAX_BYTES, in_name, "Names an operation: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(
+    WorkspaceId,
+    UUID_BYTES,
+    NAME_MAX_BYTES,
+    in_name,
+    "Names a workspace: 1–64 of `A-Z a-z 0-9 . _ : @ -`."
+);
+name!(MemberId, WORD_BYTES, NAME_MAX_BYTES, in_name, "Names a member: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(WorkerId, WORD_BYTES, NAME_MAX_BYTES, in_name, "Names an AI worker: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(
+    OperationId,
+    WORD_BYTES,
+    NAME_MAX_BYTES,
+    in_name,
+    "Names an operation: 1–64 of `A-Z a-z 0-9 . _ : @ -`."
+);
 name!(
     IdempotencyKey,
+    UUID_BYTES,
     IDEMPOTENCY_KEY_MAX_BYTES,
     printable,
     "Makes a request safe to repeat: 1–255 printable characters, unique in its workspace for ever."
@@ -104,13 +129,13 @@ impl WorkspaceId {
     /// The chain of what concerns no single workspace: price book, platform keys. No caller can choose this name.
     #[must_use]
     pub fn platform() -> WorkspaceId {
-        WorkspaceId("*".into())
+        WorkspaceId::known("*")
     }
 
     /// Whether this is [`WorkspaceId::platform`].
     #[must_use]
     pub fn is_platform(&self) -> bool {
-        &*self.0 == "*"
+        self.as_bytes() == b"*"
     }
 }
 

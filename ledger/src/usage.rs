@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use crate::text::Text;
 use crate::{Body, Entry, MemberId, Micros, Opening, OperationId, Refund, WorkerId};
 
 /// What a rollup is counted under.
@@ -65,16 +66,19 @@ pub struct Usage {
 struct Row {
     hour: i64,
     /// Operation, worker and member, with a byte between them that no name holds; nothing stands for none.
-    names: Box<str>,
+    names: Text<ROW_NAMES_BYTES>,
     used: Used,
 }
+
+/// The three names of a row usually fit into so many bytes.
+const ROW_NAMES_BYTES: usize = 38;
 
 /// What separates the names of a row.
 const BETWEEN: u8 = 0x1f;
 
 /// Names that are borrowed from the entry, so that counting allocates only for a new row.
 #[derive(Clone, Copy)]
-struct Names<'a>([&'a str; 3]);
+struct Names<'a>([&'a [u8]; 3]);
 
 impl<'a> Names<'a> {
     fn new(
@@ -82,12 +86,12 @@ impl<'a> Names<'a> {
         worker: Option<&'a WorkerId>,
         member: Option<&'a MemberId>,
     ) -> Names<'a> {
-        let worker = worker.map_or("", WorkerId::as_str);
-        Names([operation.as_str(), worker, member.map_or("", MemberId::as_str)])
+        let worker = worker.map_or(&[][..], WorkerId::as_bytes);
+        Names([operation.as_bytes(), worker, member.map_or(&[], MemberId::as_bytes)])
     }
 
     fn are(&self, row: &Row, hour: i64) -> bool {
-        let [operation, worker, member] = self.0.map(str::as_bytes);
+        let [operation, worker, member] = self.0;
         let names = row.names.as_bytes();
         let (first, second) = (operation.len(), operation.len() + 1 + worker.len());
         row.hour == hour
@@ -104,7 +108,7 @@ impl<'a> Names<'a> {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut hash = mix(0, hour as u64);
         for name in self.0 {
-            let (words, rest) = name.as_bytes().as_chunks::<8>();
+            let (words, rest) = name.as_chunks::<8>();
             for word in words {
                 hash = mix(hash, u64::from_le_bytes(*word));
             }
@@ -155,8 +159,13 @@ impl Usage {
     }
 
     fn insert(&mut self, names: &Names, hour: i64, hash: u64) -> usize {
-        let [operation, worker, member] = names.0;
-        let names = [operation, worker, member].join("\u{1f}").into_boxed_str();
+        let names = names.0.join(&BETWEEN);
+        let names = Text::new(std::str::from_utf8(&names).expect("names are ASCII"));
+        if self.rows.len() < SEARCHED_MAX {
+            // A workspace has a few rows and there are many workspaces: no room for rows that never come.
+            self.rows.reserve_exact(1);
+            self.hashes.reserve_exact(1);
+        }
         self.rows.push(Row { hour, names, used: Used::default() });
         self.hashes.push(hash);
         let from = match self.rows.len() {
@@ -209,7 +218,7 @@ impl Usage {
 
 impl Row {
     fn key(&self) -> UsageKey {
-        let mut names = self.names.split(char::from(BETWEEN));
+        let mut names = self.names.as_str().split(char::from(BETWEEN));
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
         UsageKey {

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tollkeeper_engine::embedded::{Heart, HeartOptions, audit};
+use tollkeeper_engine::embedded::{Appender, Heart, HeartOptions, audit};
 use tollkeeper_engine::{Error, Ran};
 use tollkeeper_ledger::{Command, Submission, Timestamp};
 
@@ -40,13 +40,28 @@ pub struct Doubts {
 
 /// What was acknowledged when the disk had seen so many operations.
 struct Moment {
-    /// The operations before the batch was given.
+    /// The operations before the batch was brought to the disk.
     began: usize,
     /// The operations when it was answered.
     operations: usize,
     batch: Vec<(Step, Submission)>,
     history: History,
     workload: Workload,
+}
+
+impl Moment {
+    /// A batch that was decided, after which the model stands so.
+    fn of(batch: Vec<(Step, Submission)>, history: &History, workload: &Workload) -> Moment {
+        let (history, workload) = (history.clone(), workload.clone());
+        Moment { began: 0, operations: 0, batch, history, workload }
+    }
+
+    /// The same, brought to the disk.
+    fn brought(self, disk: &Disk, bring: impl FnOnce() -> Result<(), Error>) -> Moment {
+        let began = disk.op_count();
+        bring().expect("a healthy disk");
+        Moment { began, operations: disk.op_count(), ..self }
+    }
 }
 
 /// How densely a run is crashed.
@@ -118,29 +133,51 @@ fn record(
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
     let mut moments: Vec<Moment> = Vec::new();
+    let mut appender = heart.appender().expect("a journal opens twice");
     while history.steps() < steps {
         let batch = gather(&mut history, &mut workload, 1 + random.index(12));
-        let (began, now) = (disk.op_count(), batch[0].0.now);
-        let answers = heart.run_batch(submissions(&batch), now).expect("a healthy disk");
+        let answers = heart.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
         compare(&mut history, &batch, answers)?;
-        moments.push(Moment {
-            began,
-            operations: disk.op_count(),
-            batch,
-            history: history.clone(),
-            workload: workload.clone(),
-        });
-        match random.below(100) {
-            0..60 => heart.tend().expect("a healthy disk"),
-            60..65 => heart.keep_all().expect("a healthy disk"),
-            65..68 => {
-                drop(heart);
-                heart = open();
-            }
-            _ => {}
+        let decided = Moment::of(batch, &history, &workload);
+        let flight = if random.chance(400) { heart.take_off() } else { None };
+        let Some(flight) = flight else {
+            moments.push(decided.brought(disk, || heart.commit()));
+            heart = between(heart, &open, random);
+            continue;
+        };
+        // The next batch is decided, and what is derived is kept, while this one is under way.
+        heart.tend().expect("a healthy disk");
+        let batch = gather(&mut history, &mut workload, 1 + random.index(12));
+        let answers = heart.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
+        compare(&mut history, &batch, answers)?;
+        moments.push(decided.brought(disk, || {
+            let appended = appender.append(&flight);
+            heart.landed(&appended);
+            appended
+        }));
+        if flight.moves_journal_rest() {
+            appender.move_journal_rest();
         }
+        let next = Moment::of(batch, &history, &workload);
+        moments.push(next.brought(disk, || heart.commit()));
+        heart = between(heart, &open, random);
     }
     Ok(moments)
+}
+
+/// What may happen between two commits: a little is kept, or everything, or the heart is opened anew.
+fn between(mut heart: Heart, open: &dyn Fn() -> Heart, random: &mut Random) -> Heart {
+    match random.below(100) {
+        0..60 => heart.tend().expect("a healthy disk"),
+        60..65 => heart.keep_all().expect("a healthy disk"),
+        65..68 => {
+            // One process holds a directory at a time, so the old heart goes first.
+            drop(heart);
+            return open();
+        }
+        _ => {}
+    }
+    heart
 }
 
 fn submissions(batch: &[(Step, Submission)]) -> Vec<Submission> {
@@ -218,6 +255,10 @@ fn entries(history: &History) -> u64 {
     (lines + model.prices.len() + model.platform_keys) as u64
 }
 
+fn is_keyed(submission: &Submission) -> bool {
+    submission.key.is_some() || submission.command.own_key().is_some()
+}
+
 /// Sends what was asked under a key once more; says how many answers were replays.
 fn retry(
     heart: &mut Heart,
@@ -225,10 +266,9 @@ fn retry(
     batch: &[(Step, Submission)],
     now: Timestamp,
 ) -> Result<u64, Difference> {
-    let keyed = |submission: &Submission| submission.key.is_some() || submission.command.own_key().is_some();
     let again: Vec<(Step, Submission)> = batch
         .iter()
-        .filter(|(_, submission)| keyed(submission))
+        .filter(|(_, submission)| is_keyed(submission))
         .map(|(step, submission)| (Step { now, ..step.clone() }, submission.clone()))
         .collect();
     let before = history.replays();
@@ -246,6 +286,7 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
     let (disk, live) = (disk(), Scratch::new());
     let options = small(&mut random, Some(disk.name()));
     let mut heart = Heart::open(live.path(), options).expect("a healthy disk");
+    let mut appender = heart.appender().expect("a journal opens twice");
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
     let mut doubts = Doubts::default();
@@ -253,15 +294,14 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
         let mut batch = gather(&mut history, &mut workload, 1 + random.index(12));
         // Whoever asks for credit without a key cannot ask again: nobody could say what then has to be.
         batch.retain(|(_, submission)| {
-            let named = submission.key.is_some() || submission.command.own_key().is_some();
-            named || !matches!(submission.command, Command::Grant(_))
+            is_keyed(submission) || !matches!(submission.command, Command::Grant(_))
         });
         let Some((first, _)) = batch.first() else { continue };
         let now = first.now;
         if random.chance(300) {
             disk.fail(fault(&mut random));
         }
-        match heart.run_batch(submissions(&batch), now) {
+        match run_somehow(&mut heart, &mut appender, &batch, &mut random) {
             Ok(ran) => compare(&mut history, &batch, ran)?,
             Err(error) => {
                 clear(&history, &error)?;
@@ -285,6 +325,32 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
     doubts.operations = disk.op_count();
     compare_kept(live.path(), &mut history)?;
     Ok(doubts)
+}
+
+/// Commits a batch in one of the two ways: at once, or as a flight. Whoever asks again while it is under way is answered
+/// the same, from what is not on disk yet.
+fn run_somehow(
+    heart: &mut Heart,
+    appender: &mut Appender,
+    batch: &[(Step, Submission)],
+    random: &mut Random,
+) -> Result<Vec<Ran>, Error> {
+    let now = batch[0].0.now;
+    let ran = heart.decide_batch(submissions(batch), now)?;
+    let flight = if random.chance(500) { heart.take_off() } else { None };
+    let Some(flight) = flight else {
+        return heart.commit().map(|()| ran);
+    };
+    let keyed = batch.iter().zip(&ran).filter(|((_, submission), ran)| is_keyed(submission) && ran.is_ok());
+    let (again, first): (Vec<Submission>, Vec<&Ran>) =
+        keyed.map(|((_, submission), ran)| (submission.clone(), ran)).unzip();
+    for (ran, first) in heart.decide_batch(again, now)?.iter().zip(first) {
+        let told = |ran: &Ran| ran.as_ref().map(|answer| answer.told.clone()).ok();
+        assert_eq!(told(ran), told(first), "a request that is repeated is answered the same");
+    }
+    let appended = appender.append(&flight);
+    heart.landed(&appended);
+    appended.map(|()| ran)
 }
 
 fn fault(random: &mut Random) -> Fault {

@@ -193,7 +193,7 @@ fn one(asked: &Asked, head: &mut String, body: &mut String) {
     // Writing into a String cannot fail.
     let _ = write!(
         head,
-        "POST /v1/workspaces/bench-{workspace}/charges HTTP/1.1\r\nauthorization: Bearer {KEY}\r\n\
+        "POST /v1/workspaces/{workspace}/charges HTTP/1.1\r\nauthorization: Bearer {KEY}\r\n\
          idempotency-key: {key}\r\n"
     );
     let _ = write!(body, r#"{{"operation":"{operation}","worker":"{worker}","member":"{member}"}}"#);
@@ -208,7 +208,7 @@ fn batch(items: impl Iterator<Item = Asked>, head: &mut String, body: &mut Strin
         }
         let _ = write!(
             body,
-            r#"{{"workspace":"bench-{workspace}","idempotency_key":"{key}","operation":"{operation}","worker":"{worker}","member":"{member}"}}"#
+            r#"{{"workspace":"{workspace}","idempotency_key":"{key}","operation":"{operation}","worker":"{worker}","member":"{member}"}}"#
         );
     }
     body.push_str("]}");

@@ -1,6 +1,8 @@
 //! Who charges what in a benchmark: the five reference operations over many workspaces, by seed, with keys that grow or
 //! random ones. Each workspace has credit enough, a worker and a member.
 
+use std::sync::Arc;
+
 use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, MemberId, Micros, OperationId,
     OperationPrice, Source, Submission, WorkerId, WorkspaceChanges, WorkspaceId,
@@ -48,20 +50,36 @@ pub struct Workload {
     stream: u64,
     streams: u64,
     count: u64,
+    names: Arc<Names>,
+}
+
+/// The names that charges speak of, made once: what is measured is not how fast they are made.
+#[derive(Debug)]
+struct Names {
+    workspaces: Vec<WorkspaceId>,
+    operations: [OperationId; 5],
+    workers: [WorkerId; 2],
+    members: [MemberId; 3],
 }
 
 /// A charge as it is asked for, before it takes the form of a command or of JSON.
 #[derive(Debug)]
 pub struct Asked {
-    pub workspace: u64,
-    pub operation: &'static str,
-    pub worker: &'static str,
-    pub member: &'static str,
-    pub key: String,
+    pub workspace: WorkspaceId,
+    pub operation: OperationId,
+    pub worker: WorkerId,
+    pub member: MemberId,
+    pub key: IdempotencyKey,
 }
 
 impl Workload {
     pub fn new(workspaces: u64, keys: Keys, seed: u64, epoch: u64) -> Workload {
+        let names = Names {
+            workspaces: (0..workspaces).map(workspace_id).collect(),
+            operations: OPERATIONS.map(|(id, _)| known(OperationId::new(id))),
+            workers: ["worker-a", "worker-b"].map(|id| known(WorkerId::new(id))),
+            members: ["ada", "grace", "edsger"].map(|id| known(MemberId::new(id))),
+        };
         Workload {
             workspaces,
             keys,
@@ -70,6 +88,7 @@ impl Workload {
             stream: 0,
             streams: 0,
             count: 0,
+            names: Arc::new(names),
         }
     }
 
@@ -92,17 +111,28 @@ impl Workload {
     pub fn next(&mut self) -> Asked {
         let random = self.random();
         self.count += 1;
+        let mut key = [b'-'; 33];
         let key = match self.keys {
-            Keys::Ordered => format!("{:012x}-{:06x}-{:012x}", self.epoch, self.stream, self.count),
-            Keys::Random => format!("{:016x}-{:016x}", self.random(), self.random()),
+            Keys::Ordered => {
+                hex(self.epoch, &mut key[..12]);
+                hex(self.stream, &mut key[13..19]);
+                hex(self.count, &mut key[20..32]);
+                &key[..32]
+            }
+            Keys::Random => {
+                hex(self.random(), &mut key[..16]);
+                hex(self.random(), &mut key[17..]);
+                &key[..]
+            }
         };
-        let workspace = random % self.workspaces;
+        let key = std::str::from_utf8(key).expect("digits are ASCII");
+        let workspace = (random % self.workspaces) as usize;
         Asked {
-            workspace,
-            operation: OPERATIONS[(random >> 40) as usize % OPERATIONS.len()].0,
-            worker: ["worker-a", "worker-b"][workspace as usize % 2],
-            member: ["ada", "grace", "edsger"][workspace as usize % 3],
-            key,
+            workspace: self.names.workspaces[workspace].clone(),
+            operation: self.names.operations[(random >> 40) as usize % OPERATIONS.len()].clone(),
+            worker: self.names.workers[workspace % 2].clone(),
+            member: self.names.members[workspace % 3].clone(),
+            key: known(IdempotencyKey::new(key)),
         }
     }
 
@@ -144,10 +174,10 @@ impl Asked {
     /// As a command.
     pub fn submission(self) -> Submission {
         let request = ChargeRequest {
-            operation: known(OperationId::new(self.operation)),
+            operation: self.operation,
             quantity: 1,
-            worker: Some(known(WorkerId::new(self.worker))),
-            member: Some(known(MemberId::new(self.member))),
+            worker: Some(self.worker),
+            member: Some(self.member),
             api_key: None,
             await_outcome: false,
             timeout_seconds: None,
@@ -155,11 +185,18 @@ impl Asked {
             metadata: None,
         };
         Submission {
-            workspace: workspace_id(self.workspace),
-            key: Some(known(IdempotencyKey::new(self.key))),
+            workspace: self.workspace,
+            key: Some(self.key),
             actor: Actor::Platform,
             command: Command::Charge(request),
         }
+    }
+}
+
+/// The last digits of a number, as many as there is room for.
+fn hex(number: u64, digits: &mut [u8]) {
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(number >> (4 * place)) as usize & 15];
     }
 }
 

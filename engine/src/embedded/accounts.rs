@@ -109,7 +109,7 @@ impl Slot {
 pub(super) struct Accounts {
     /// By workspace number.
     slots: Vec<Option<Box<Slot>>>,
-    by_id: HashMap<Box<str>, u32>,
+    by_id: HashMap<WorkspaceId, u32>,
     /// Changed since they were last handed over.
     dirty: Vec<u32>,
     /// The rest of the round under way, and the place it began at.
@@ -151,7 +151,7 @@ impl Accounts {
 
     /// The number of a workspace, loading it if it is cold; `None` if there is none of that name.
     pub(super) fn resolve(&mut self, id: &WorkspaceId, state: &State) -> Result<Option<u32>, Error> {
-        if let Some(no) = self.by_id.get(id.as_str()) {
+        if let Some(no) = self.by_id.get(id) {
             return Ok(Some(*no));
         }
         let kept = state.account(id.as_str())?;
@@ -184,14 +184,14 @@ impl Accounts {
         if no + 1 == self.next_no()
             && let Some(Some(slot)) = self.slots.pop()
         {
-            self.by_id.remove(slot.account.profile.id.as_str());
+            self.by_id.remove(&slot.account.profile.id);
             self.in_memory -= 1;
         }
     }
 
     fn put(&mut self, slot: Slot) -> u32 {
         let no = slot.no;
-        self.by_id.insert(slot.account.profile.id.as_str().into(), no);
+        self.by_id.insert(slot.account.profile.id.clone(), no);
         self.slots[no as usize] = Some(Box::new(slot));
         self.in_memory += 1;
         no
@@ -291,7 +291,7 @@ impl Accounts {
             let Some(slot) = self.slots[self.hand].as_deref_mut() else { continue };
             let idle = !slot.dirty && slot.handed.is_none() && slot.no != 0;
             if idle && !slot.used {
-                self.by_id.remove(slot.account.profile.id.as_str());
+                self.by_id.remove(&slot.account.profile.id);
                 self.slots[self.hand] = None;
                 self.in_memory -= 1;
             } else {

@@ -179,7 +179,7 @@ impl<'a> Auditor<'a> {
 
     fn note_names(&mut self, entry: &Entry, stored: &Stored) {
         let (no, seq) = (stored.envelope.no, stored.envelope.seq);
-        let key = entry.key.as_ref().map(|key| self.fingerprints.of(no, Name::Key(key.as_str())));
+        let key = entry.key.as_ref().map(|key| self.fingerprints.of(no, Name::Key(key)));
         let opened = Some(stored.envelope.opened).filter(|opened| *opened != 0);
         let touched = opened.map(|opened| self.fingerprints.of(no, Name::Touched(opened)));
         let foreign = super::ids::foreign_id(entry, seq);

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use tollkeeper_ledger::{Submission, Timestamp};
 
+use super::flight::{Appender, Flight};
 use super::lock::DirectoryLock;
 use super::mind::Mind;
 use crate::{Error, Ran};
@@ -82,10 +83,18 @@ impl Heart {
     /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold ([`Error::is_bug`]); no
     /// command of the batch may then be taken as run, and all may be asked again under the same keys.
     pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
-        let batch = batch.into_iter().map(|submission| (submission, now)).collect();
-        let answers = self.decide(batch).map_err(|failure| failure.error)?;
+        let answers = self.decide_batch(batch, now)?;
         self.commit()?;
         Ok(answers)
+    }
+
+    /// Decides commands in order, on top of what was decided before. Nobody may be answered before it is on disk.
+    ///
+    /// # Errors
+    /// As [`Heart::run_batch`]; everything that was decided and is not on disk is forgotten then.
+    pub fn decide_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+        let batch = batch.into_iter().map(|submission| (submission, now)).collect();
+        self.decide(batch).map_err(|failure| failure.error)
     }
 
     /// Decides commands in order, each with its own now, on top of what was decided and not yet committed.
@@ -112,8 +121,38 @@ impl Heart {
         Err(failure)
     }
 
+    /// Someone who brings to the disk what [`Heart::take_off`] hands over, on any thread.
+    ///
+    /// # Errors
+    /// When the journal cannot be opened once more.
+    pub fn appender(&self) -> Result<Appender, Error> {
+        Appender::open(&self.directory, self.options.vfs.as_deref())
+    }
+
+    /// Hands over what was decided, so that more can be decided while it is appended; `None` if nothing was written. What
+    /// becomes of it must be told to [`Heart::landed`] before anything else is appended.
+    pub fn take_off(&mut self) -> Option<Flight> {
+        self.mind.as_mut()?.take_off()
+    }
+
+    /// Takes note of what became of a flight. After a failure everything that is not on disk is forgotten, also what was
+    /// decided on top of it.
+    pub fn landed(&mut self, result: &Result<(), Error>) {
+        let Some(mind) = &mut self.mind else { return };
+        match result {
+            Ok(()) => {
+                self.journal_bytes += mind.landed();
+                self.commits += 1;
+            }
+            Err(error) => self.forget(error),
+        }
+    }
+
     /// Appends what was decided in one database transaction: when this returns, it is on disk.
-    pub(super) fn commit(&mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When it may not be on disk; it is forgotten, and the disk is read anew before anything else.
+    pub fn commit(&mut self) -> Result<(), Error> {
         let Some(mind) = &mut self.mind else { return Ok(()) };
         match mind.commit() {
             Ok(bytes) => {

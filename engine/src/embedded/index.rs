@@ -15,6 +15,7 @@ use std::hash::Hasher;
 
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
+use tollkeeper_ledger::IdempotencyKey;
 
 use super::bloom::Bloom;
 
@@ -34,7 +35,7 @@ pub(super) const RUNS_PER_TIER: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Name<'a> {
     /// An idempotency key.
-    Key(&'a str),
+    Key(&'a IdempotencyKey),
     /// A charge, by the place of the entry that opened it; the pairs are the entries that touched it since.
     Touched(u64),
     /// An id that does not say its place by itself.

@@ -13,6 +13,7 @@ use tollkeeper_ledger::{
 
 use super::accounts::Accounts;
 use super::block::{Envelope, Stored, digest};
+use super::flight::Flight;
 use super::index::{Fingerprints, KeyIndex, Name};
 use super::journal::{Journal, Tail};
 use super::keeper::KeeperLink;
@@ -51,6 +52,8 @@ pub(super) struct Mind {
     /// Entries of the batch under way, not yet on disk; the first is at `tail_from`.
     pub tail: Tail,
     pub tail_from: u64,
+    /// Entries before those, handed over to be appended and not yet known to be on disk.
+    pub flight: Option<Flight>,
     refund_window_seconds: i64,
     places: Vec<u64>,
 }
@@ -93,6 +96,7 @@ impl Mind {
             keeping: Keeping::default(),
             tail: Tail::default(),
             tail_from: next,
+            flight: None,
             refund_window_seconds,
             places: Vec::new(),
         }
@@ -124,6 +128,7 @@ impl Mind {
 
     /// Appends what was decided; says how many bytes that was. When this returns, it is on disk.
     pub(super) fn commit(&mut self) -> Result<u64, Error> {
+        assert!(self.flight.is_none(), "entries are appended in their order: what is under way lands first");
         let bytes = self.tail.bytes.len() as u64;
         if bytes > 0 {
             self.journal.append(self.tail_from, &self.tail)?;
@@ -132,6 +137,35 @@ impl Mind {
             self.tail_from = self.next;
         }
         Ok(bytes)
+    }
+
+    /// Hands over what was decided, to be appended by someone else while more is decided; nothing if nothing was written.
+    pub(super) fn take_off(&mut self) -> Option<Flight> {
+        assert!(self.flight.is_none(), "entries are appended in their order: what is under way lands first");
+        if self.tail.len() == 0 {
+            return None;
+        }
+        let tail = std::mem::take(&mut self.tail);
+        let flight = Flight::new(self.tail_from, tail, std::mem::take(&mut self.keeping.journal_rest));
+        self.tail_from = self.next;
+        self.flight = Some(flight.clone());
+        Some(flight)
+    }
+
+    /// What was handed over is on disk; says how many bytes that was.
+    pub(super) fn landed(&mut self) -> u64 {
+        let Some(flight) = self.flight.take() else { return 0 };
+        let bytes = flight.bytes();
+        self.keeping.appended += bytes;
+        for task in std::mem::take(&mut self.keeping.held) {
+            self.keeper.give(task);
+        }
+        if self.tail.len() == 0
+            && let Some(tail) = flight.into_tail()
+        {
+            self.tail = tail;
+        }
+        bytes
     }
 
     /// Finds the workspaces and asks the key index for many commands at once, so that memory is waited for together.
@@ -149,7 +183,7 @@ impl Mind {
             };
             let own = submission.command.own_key();
             let key = own.as_ref().or(submission.key.as_ref());
-            loaded.fingerprint = key.map(|key| self.fingerprints.of(no, Name::Key(key.as_str())));
+            loaded.fingerprint = key.map(|key| self.fingerprints.of(no, Name::Key(key)));
             fingerprints.push(loaded.fingerprint.unwrap_or(0));
         }
         let mut may = Vec::new();
@@ -221,7 +255,7 @@ impl Mind {
         let no = self.accounts.resolve(&submission.workspace, &self.state)?;
         let own = submission.command.own_key();
         let key = own.as_ref().or(submission.key.as_ref()).zip(no);
-        let fingerprint = key.map(|(key, no)| self.fingerprints.of(no, Name::Key(key.as_str())));
+        let fingerprint = key.map(|(key, no)| self.fingerprints.of(no, Name::Key(key)));
         // A workspace this young has all its entries in the table in memory, but to ask more is never wrong.
         Ok(Loaded { no, fingerprint, may: fingerprint.is_some() })
     }
@@ -287,7 +321,7 @@ impl Mind {
     pub(super) fn index_entry(&mut self, entry: &Entry, envelope: Envelope, key: Option<u64>) {
         let Envelope { seq, no, opened, .. } = envelope;
         if let Some(name) = &entry.key {
-            let fingerprint = key.unwrap_or_else(|| self.fingerprints.of(no, Name::Key(name.as_str())));
+            let fingerprint = key.unwrap_or_else(|| self.fingerprints.of(no, Name::Key(name)));
             self.index.insert(fingerprint, seq);
         }
         if opened != 0 {
@@ -307,7 +341,11 @@ impl Mind {
         let hour = entry.at.hour();
         match slot.unkept.hours.last_mut() {
             Some(last) if last.0 == hour => last.1 = seq,
-            _ => slot.unkept.hours.push((hour, seq)),
+            _ => {
+                // Rarely more than one between two rounds, and there are many accounts.
+                slot.unkept.hours.reserve_exact(1);
+                slot.unkept.hours.push((hour, seq));
+            }
         }
         slot.unkept.usage.record(entry);
         match &entry.body {
@@ -336,7 +374,10 @@ impl Mind {
                 let bytes = self.tail.get(index as usize);
                 bytes.map(|bytes| then(Stored::parse(seq, bytes)?)).transpose()
             }
-            None => self.journal.read(seq, then),
+            None => match self.flight.as_ref().and_then(|flight| flight.get(seq)) {
+                Some(bytes) => Some(then(Stored::parse(seq, bytes)?)).transpose(),
+                None => self.journal.read(seq, then),
+            },
         }
     }
 

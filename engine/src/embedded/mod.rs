@@ -3,6 +3,7 @@
 //! ```text
 //! shell      the queue in front of it                  writer    the thread: batches, commits, answers
 //! heart      decide, append, answer                    mind      load, decide, write, absorb
+//! flight     a batch under way to the disk             committer the thread that brings it there
 //! timers     deadlines in order
 //! journal    the truth: blocks of entries              block     how entries lie in a row
 //! accounts   the working set in memory                 index     from keys to places in the journal
@@ -21,7 +22,9 @@ mod audit;
 mod backup;
 mod block;
 mod bloom;
+mod committer;
 mod export;
+mod flight;
 mod heart;
 mod ids;
 mod import;
@@ -53,6 +56,7 @@ use tollkeeper_ledger::{
 pub use audit::audit;
 pub use backup::{backup, restore};
 pub use export::export;
+pub use flight::{Appender, Flight};
 pub use heart::{Heart, HeartOptions};
 pub use import::{import, import_tuned};
 
@@ -60,7 +64,7 @@ pub use crate::audit::{AuditDisagreement, AuditReport};
 
 use self::lists::Reader;
 use self::readers::Readers;
-use self::shell::ToHeart;
+use self::shell::{Shown, ToHeart};
 use crate::{
     BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
     Listing, Page, Ran,
@@ -127,10 +131,10 @@ impl Embedded {
         jobs: tokio::sync::mpsc::Receiver<shell::Job>,
     ) -> Result<Embedded, Error> {
         let published = to_heart.published();
-        published.publish(&heart);
+        published.publish(Shown::of(&heart));
         let writer = std::thread::Builder::new()
             .name("tollkeeper-writer".into())
-            .spawn(move || writer::work(heart, &published, jobs))
+            .spawn(move || writer::work(heart, published, jobs))
             .map_err(|error| Error::unavailable(format!("no thread: {error}")))?;
         Ok(Embedded { heart: to_heart, readers, writer: Mutex::new(Some(writer)) })
     }

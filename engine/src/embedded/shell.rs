@@ -13,10 +13,17 @@ use super::keeper_thread::Nudge;
 use crate::waiting::gone;
 use crate::{Error, Figures, Ran};
 
-/// A read of memory, with its answer's way back inside.
-pub(super) type Read = Box<dyn FnOnce(&mut Heart) + Send>;
+/// A read of memory, with its answer's way back inside. It gives what is to be called once all that it saw is on disk.
+pub(super) type Read = Box<dyn FnOnce(&mut Heart) -> Release + Send>;
+
+/// Lets an answer go, or says why it cannot be given.
+pub(super) type Release = Box<dyn FnOnce(&Result<(), Error>) + Send>;
 
 /// What can be asked of the writer thread.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every job is a single command, and a box for each is an allocation"
+)]
 pub(super) enum Job {
     One(Submission, Timestamp, oneshot::Sender<Result<Ran, Error>>),
     Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<Ran>, Error>>),
@@ -71,21 +78,55 @@ pub(super) struct Published {
     writable: AtomicBool,
 }
 
+/// What the heart has to show at one moment.
+#[derive(Debug)]
+pub(super) struct Shown {
+    figures: Figures,
+    /// `None` while memory has to be read anew: the last platform that was shown stands.
+    platform: Option<Arc<Platform>>,
+}
+
+impl Shown {
+    /// Everything in memory, which must be on disk before it is shown.
+    pub(super) fn of(heart: &Heart) -> Shown {
+        let (journal_bytes, commits, commands) = (heart.journal_bytes, heart.commits, heart.commands);
+        let writable = heart.lock.is_some() && heart.trouble.is_none();
+        let figures = Figures { journal_bytes, commits, commands, writable, ..Figures::default() };
+        let Some(mind) = &heart.mind else { return Shown { figures, platform: None } };
+        let figures = Figures {
+            entries: mind.last(),
+            accounts_in_memory: mind.accounts.in_memory() as u64,
+            pending_charges: mind.timers.len() as u64,
+            tail_entries: mind.last() - mind.accounts_kept_to.min(mind.last()),
+            ..figures
+        };
+        Shown { figures, platform: Some(Arc::clone(&mind.platform)) }
+    }
+
+    /// The same when a flight with so many bytes has landed.
+    pub(super) fn landed(mut self, bytes: u64) -> Shown {
+        self.figures.journal_bytes += bytes;
+        self.figures.commits += 1;
+        self
+    }
+}
+
 impl Published {
-    /// Shows everyone what is committed.
-    pub(super) fn publish(&self, heart: &Heart) {
-        self.journal_bytes.store(heart.journal_bytes, Relaxed);
-        self.commits.store(heart.commits, Relaxed);
-        self.commands.store(heart.commands, Relaxed);
-        self.writable.store(heart.lock.is_some() && heart.trouble.is_none(), Relaxed);
-        let Some(mind) = &heart.mind else { return };
-        self.entries.store(mind.last(), Relaxed);
-        self.accounts.store(mind.accounts.in_memory() as u64, Relaxed);
-        self.pending.store(mind.timers.len() as u64, Relaxed);
-        self.tail.store(mind.last() - mind.accounts_kept_to.min(mind.last()), Relaxed);
+    /// Shows everyone what is on disk.
+    pub(super) fn publish(&self, shown: Shown) {
+        let Shown { figures, platform } = shown;
+        self.journal_bytes.store(figures.journal_bytes, Relaxed);
+        self.commits.store(figures.commits, Relaxed);
+        self.commands.store(figures.commands, Relaxed);
+        self.writable.store(figures.writable, Relaxed);
+        let Some(new) = platform else { return };
+        self.entries.store(figures.entries, Relaxed);
+        self.accounts.store(figures.accounts_in_memory, Relaxed);
+        self.pending.store(figures.pending_charges, Relaxed);
+        self.tail.store(figures.tail_entries, Relaxed);
         let mut platform = self.platform.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !Arc::ptr_eq(&platform, &mind.platform) {
-            *platform = Arc::clone(&mind.platform);
+        if !Arc::ptr_eq(&platform, &new) {
+            *platform = new;
         }
     }
 }
@@ -143,8 +184,11 @@ impl ToHeart {
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         let job = Job::Read(Box::new(move |heart| {
-            // Whoever asked may have gone; then nobody needs the answer.
-            let _ = answer.send(read(heart));
+            let value = read(heart);
+            Box::new(move |kept| {
+                // Whoever asked may have gone; then nobody needs the answer.
+                let _ = answer.send(kept.clone().and(value));
+            })
         }));
         self.jobs.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -157,8 +201,11 @@ impl ToHeart {
     ) -> Result<T, Error> {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         let job = Job::Read(Box::new(move |heart| {
-            // Whoever asked may have gone; then nobody needs the answer.
-            let _ = answer.send(read(heart));
+            let value = read(heart);
+            Box::new(move |kept| {
+                // Whoever asked may have gone; then nobody needs the answer.
+                let _ = answer.send(kept.clone().and(value));
+            })
         }));
         self.jobs.blocking_send(job).map_err(|_| gone())?;
         answered.recv().map_err(|_| gone())?

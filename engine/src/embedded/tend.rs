@@ -21,11 +21,24 @@ pub(super) struct Keeping {
     run: bool,
     merge: bool,
     journal: bool,
+    /// Few pages of the WAL are left, for whoever writes the journal next to move.
+    pub journal_rest: bool,
+    /// What speaks of entries that are under way to the disk: it must not be there before them.
+    pub held: Vec<Task>,
 }
 
 impl Default for Keeping {
     fn default() -> Keeping {
-        Keeping { appended: 0, wal_pages: u64::MAX, slice: false, run: false, merge: false, journal: false }
+        Keeping {
+            appended: 0,
+            wal_pages: u64::MAX,
+            slice: false,
+            run: false,
+            merge: false,
+            journal: false,
+            journal_rest: false,
+            held: Vec::new(),
+        }
     }
 }
 
@@ -52,6 +65,11 @@ impl Heart {
         self.note(tended)
     }
 
+    /// Whether [`Heart::tend`] will have to wait for the keeper, which may itself wait for a flight.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.mind.as_ref().is_some_and(Mind::is_crowded)
+    }
+
     /// Keeps everything that can be kept: the next start has nothing to replay.
     ///
     /// # Errors
@@ -72,6 +90,20 @@ impl Heart {
 }
 
 impl Mind {
+    /// Whether the key index has to wait for the keeper before it takes more.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.index.is_crowded() && self.keeping.run
+    }
+
+    /// Gives the keeper what speaks of entries: once all of them are on disk.
+    fn give_after_entries(&mut self, task: Task) {
+        if self.flight.is_some() {
+            self.keeping.held.push(task);
+        } else {
+            self.keeper.give(task);
+        }
+    }
+
     /// The place of the last entry.
     pub(super) fn last(&self) -> u64 {
         self.next - 1
@@ -84,6 +116,9 @@ impl Mind {
         while let Some(done) = self.keeper.poll() {
             self.take_note(done)?;
         }
+        if self.flight.is_none() && std::mem::take(&mut self.keeping.journal_rest) {
+            self.journal.checkpoint()?;
+        }
         // A replay that begins for the key index's sake may still be behind what is kept of the accounts.
         let unkept = self.last().saturating_sub(self.accounts_kept_to);
         if !self.accounts.in_round() && unkept >= options.round_entries {
@@ -94,8 +129,8 @@ impl Mind {
             self.keeping.journal = true;
             self.keeper.give(Task::JournalCheckpoint);
         }
-        while self.index.is_crowded()
-            && self.keeping.run
+        while self.flight.is_none()
+            && self.is_crowded()
             && let Some(done) = self.keeper.wait()
         {
             self.take_note(done)?;
@@ -110,13 +145,13 @@ impl Mind {
             && let Some(slice) = self.accounts.next_slice(options.slice_accounts)
         {
             self.keeping.slice = true;
-            self.keeper.give(Task::Slice(slice));
+            self.give_after_entries(Task::Slice(slice));
         }
         if !self.keeping.run
             && let Some((pairs, covers)) = self.index.freeze(self.next - 1, force)
         {
             self.keeping.run = true;
-            self.keeper.give(Task::Run { pairs, covers });
+            self.give_after_entries(Task::Run { pairs, covers });
         }
         if !self.keeping.merge
             && let Some(heads) = self.index.to_merge()
@@ -146,7 +181,7 @@ impl Mind {
             }
             Done::JournalCheckpoint { left } if left <= WAL_REST_PAGES => {
                 self.keeping.wal_is_moved();
-                self.journal.checkpoint()?;
+                self.keeping.journal_rest = true;
             }
             Done::JournalCheckpoint { left } if left < self.keeping.wal_pages / 2 => {
                 self.keeping.wal_pages = left;

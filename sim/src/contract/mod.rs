@@ -52,6 +52,7 @@ pub const CLAUSES: &[Clause] = &[
     ("a key used long ago still stands", store::a_key_used_long_ago_still_stands),
     ("a pending charge is due after a restart", store::a_pending_charge_is_due_after_a_restart),
     ("figures say what is kept", store::figures_say_what_is_kept),
+    ("large batches at once are each done once", store::large_batches_at_once_are_done_once),
 ];
 
 /// What an engine keeps besides that has something to read wrongly or to close.

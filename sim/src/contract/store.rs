@@ -46,6 +46,41 @@ pub(super) fn a_key_used_long_ago_still_stands(store: &dyn Store) {
     assert_eq!(desk.balance().available, Micros::new(1_000_000 - 1_501 * 500));
 }
 
+pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
+    let desk = Desk::with_credit(store, 10_000_000);
+    let batch = |caller: usize| {
+        // Two callers each ask for the same, under the same keys.
+        let line = |n| {
+            submission(acme(), Some(&format!("{} {n}", caller / 2)), Command::Charge(charge("message", 1)))
+        };
+        (0..1_500).map(line).collect::<Vec<_>>()
+    };
+    let ask = |caller: usize| {
+        let rounds = (0..3).map(|_| wait(desk.engine.run_batch(batch(caller), desk.now)));
+        rounds
+            .flat_map(|ran| ran.expect("a healthy engine"))
+            .map(|ran| ran.expect("credit").replayed)
+            .collect::<Vec<_>>()
+    };
+    let answers: Vec<Vec<bool>> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4).map(|caller| scope.spawn(move || ask(caller))).collect();
+        let mut least = desk.balance().available.get();
+        while !callers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            let available = desk.balance().available.get();
+            assert!(available <= least && available % 500 == 0, "{available} after {least}");
+            least = available;
+        }
+        callers.into_iter().map(|caller| caller.join().expect("a caller that ends well")).collect()
+    });
+    let first = answers.iter().flatten().filter(|replayed| !**replayed).count();
+    assert_eq!(first, 3_000, "each key is charged once, whoever came first");
+    assert_eq!(desk.balance().available.get(), 10_000_000 - 3_000 * 500);
+    let desk = desk.restarted(store);
+    assert_eq!(desk.balance().available.get(), 10_000_000 - 3_000 * 500);
+    let again = wait(desk.engine.run_batch(batch(0), desk.now)).expect("a healthy engine");
+    assert!(again.iter().all(|ran| ran.as_ref().is_ok_and(|answer| answer.replayed)));
+}
+
 pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
     let desk = Desk::with_credit(store, 10_000);
     let (open, _) = desk.charge("k", awaited("message", 4, 60));

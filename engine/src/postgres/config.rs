@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::chain;
+use super::tls::{self, Trust};
 use crate::Error;
 
 /// How long one host may take to accept a connection, unless the address says otherwise.
@@ -15,8 +18,58 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// How long the network may stay silent about what was sent.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
+/// Where the database is, and how the way to it is encrypted.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub config: Config,
+    pub tls: MakeRustlsConnect,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Address").field(&self.config).finish()
+    }
+}
+
 /// Reads an address: `postgres://user:password@host:port,host:port/database?target_session_attrs=read-write`.
-pub(super) fn parse(url: &str) -> Result<Config, Error> {
+pub(super) fn parse(url: &str) -> Result<Address, Error> {
+    let (url, trust) = trust(url)?;
+    Ok(Address { config: without_tls(&url)?, tls: tls::connector(&trust)? })
+}
+
+/// Takes out of an address what says whose certificates are taken, which is not the driver's.
+fn trust(url: &str) -> Result<(String, Trust), Error> {
+    let Some((place, query)) = url.split_once('?') else { return Ok((url.to_owned(), Trust::Any)) };
+    let (mut verified, mut file, mut rest) = (false, None, Vec::new());
+    for parameter in query.split('&') {
+        match parameter.split_once('=') {
+            Some(("sslmode", "verify-full")) => {
+                verified = true;
+                rest.push("sslmode=require");
+            }
+            Some(("sslmode", "verify-ca" | "allow")) => {
+                return Err(Error::unusable("sslmode must be disable, prefer, require or verify-full")
+                    .with_hint("verify-full checks the authority and the host's name"));
+            }
+            Some(("sslrootcert", path)) => {
+                let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
+                file = Some(std::path::PathBuf::from(path));
+            }
+            _ => rest.push(parameter),
+        }
+    }
+    let trust = match (verified, file) {
+        (true, Some(file)) => Trust::File(file),
+        (true, None) => Trust::System,
+        (false, None) => Trust::Any,
+        (false, Some(_)) => {
+            return Err(Error::unusable("sslrootcert is of use with sslmode=verify-full only"));
+        }
+    };
+    Ok((format!("{place}?{}", rest.join("&")), trust))
+}
+
+fn without_tls(url: &str) -> Result<Config, Error> {
     let malformed = |what: String| {
         Error::unusable(format!("the address of the database cannot be read: {what}"))
             .with_hint("it looks like postgres://user:password@host:port/database")
@@ -44,11 +97,28 @@ mod tests {
     #[test]
     fn an_address_is_read_and_its_password_never_told() {
         let url = "postgres://toll:s3cret@one:5432,two:5433/ledger?target_session_attrs=read-write";
-        let config = parse(url).expect("an address");
+        let Address { config, .. } = parse(url).expect("an address");
         assert_eq!((config.get_hosts().len(), config.get_dbname()), (2, Some("ledger")));
         for wrong in ["mysql://toll:s3cret@one/ledger", "postgres://toll:s3cret@one:port/ledger", "s3cret"] {
             let told = parse(wrong).expect_err("no address");
             assert!(told.is_unusable() && !told.to_string().contains("s3cret"), "{told}");
         }
+    }
+
+    #[test]
+    fn whose_certificates_are_taken_stands_in_the_address() {
+        let of = |query: &str| trust(&format!("postgres://one/ledger{query}")).map(|(_, trust)| trust);
+        assert_eq!(of("").expect("an address"), Trust::Any);
+        assert_eq!(of("?sslmode=require").expect("an address"), Trust::Any);
+        assert_eq!(of("?sslmode=verify-full").expect("an address"), Trust::System);
+        let file =
+            of("?sslmode=verify-full&connect_timeout=2&sslrootcert=/etc/a%20b.pem").expect("an address");
+        assert_eq!(file, Trust::File("/etc/a b.pem".into()));
+        for wrong in ["?sslmode=verify-ca", "?sslrootcert=/etc/a.pem"] {
+            assert!(of(wrong).expect_err("half a promise").is_unusable());
+        }
+        let (url, _) =
+            trust("postgres://one/ledger?sslmode=verify-full&connect_timeout=2").expect("an address");
+        assert_eq!(url, "postgres://one/ledger?sslmode=require&connect_timeout=2");
     }
 }

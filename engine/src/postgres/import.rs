@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use tokio_postgres::Config;
 use tollkeeper_ledger::{Body, Chain, Entry, Id, WorkspaceId};
 
 use super::accounts::Accounts;
 use super::config;
+use super::config::Address;
 use super::failure::Failure;
 use super::ids::{fingerprint, number_in};
 use super::load::{decoded_grant, slot};
@@ -41,10 +41,10 @@ pub fn import(url: &str, from: impl Read) -> Result<Imported, Error> {
     super::block_on(take_all(&config, from))
 }
 
-async fn take_all(config: &Config, from: impl Read) -> Result<Imported, Error> {
+async fn take_all(address: &Address, from: impl Read) -> Result<Imported, Error> {
     let mut stream = Incoming::begin(from)?;
-    schema::migrate(config).await.map_err(Failure::into_error)?;
-    let session = Session::open(config).await.map_err(Failure::into_error)?;
+    schema::migrate(address).await.map_err(Failure::into_error)?;
+    let session = Session::open(address).await.map_err(Failure::into_error)?;
     let hashes = platform_hashes(&session).await.map_err(Failure::into_error)?;
     let platform = hashes.len() as u64;
     let overlap = Overlap::new(hashes);
@@ -64,7 +64,7 @@ async fn take_all(config: &Config, from: impl Read) -> Result<Imported, Error> {
         import.take_in(lines).await?;
         read?;
     }
-    let (client, _) = connect(config).await.map_err(Failure::into_error)?;
+    let (client, _) = connect(address).await.map_err(Failure::into_error)?;
     let there = counts(&client).await.map_err(Failure::into_error)?;
     import.overlap.finish(stream.counts(), there)?;
     Ok(Imported { stream: stream.counts(), written: import.written })

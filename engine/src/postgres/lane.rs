@@ -14,10 +14,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio_postgres::Config;
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::accounts::Accounts;
+use super::config::Address;
 use super::failure::Failure;
 use super::figures::Counted;
 use super::ids::Ids;
@@ -53,7 +53,7 @@ pub(super) enum Job {
 /// What all lanes of a server have in common.
 #[derive(Debug)]
 pub(super) struct Common {
-    pub config: Config,
+    pub address: Address,
     pub platform: Shared,
     pub counted: Counted,
     pub refund_window_seconds: i64,
@@ -213,7 +213,7 @@ impl Lane {
         let careful = self.careful > 0;
         let common = Arc::clone(&self.common);
         if self.session.as_ref().is_none_or(Session::is_closed) {
-            self.session = Some(Session::open(&common.config).await?);
+            self.session = Some(Session::open(&common.address).await?);
         }
         let session = self.session.as_ref().expect("just connected");
         let known = common.platform.known();

@@ -11,6 +11,7 @@
 //! schema     tables and migrations                     readers    connections for reading
 //! reads      balances, single charges, what is due     lists      long reads
 //! figures    what a server counts of itself            distribute  over the nodes of a Citus cluster
+//! tls        the way to the database, encrypted
 //! export     all entries as a stream                   import     take in a stream, verified
 //! ```
 //!
@@ -39,6 +40,7 @@ mod rows;
 mod schema;
 mod session;
 mod sql;
+mod tls;
 
 pub use audit::audit;
 pub use distribute::distribute;
@@ -150,7 +152,7 @@ impl Postgres {
     pub async fn open(url: &str, options: Options) -> Result<Postgres, Error> {
         let lanes = options.lanes.unwrap_or(LANES_DEFAULT).max(1);
         let common = Arc::new(Common {
-            config: config::parse(url)?,
+            address: config::parse(url)?,
             platform: Shared::default(),
             counted: Counted::default(),
             refund_window_seconds: options

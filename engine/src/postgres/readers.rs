@@ -46,7 +46,7 @@ impl Readers {
         if let Some(session) = session.as_ref().filter(|session| !session.is_closed()) {
             return Ok(Arc::clone(session));
         }
-        let opened = Arc::new(Session::open(&self.common.config).await?);
+        let opened = Arc::new(Session::open(&self.common.address).await?);
         *session = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -125,8 +125,8 @@ impl ReaderThread {
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let readers = Arc::clone(&self.readers);
         let begun = self.handle.spawn(async move {
-            let Common { config, platform, counted, .. } = &*readers.common;
-            super::schema::migrate(config).await?;
+            let Common { address, platform, counted, .. } = &*readers.common;
+            super::schema::migrate(address).await?;
             let session = readers.session().await?;
             platform.refresh(&session).await?;
             counted.count(&session).await?;

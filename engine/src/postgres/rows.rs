@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{ChargeId, MemberId, Timestamp, UsageKey, Used, WorkerId};
 
 use super::accounts::Accounts;
@@ -255,15 +256,19 @@ pub(super) async fn send(
         }
         return Ok(());
     }
-    let mut flight: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(8);
-    if !begun {
-        flight.push(session.say(sql::BEGIN).boxed());
+    if !begun && !relies && columns.are_plain() {
+        within(columns.send_plain(session)).await??;
+    } else {
+        let mut flight: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(8);
+        if !begun {
+            flight.push(session.say(sql::BEGIN).boxed());
+        }
+        columns.statements(session, &mut flight, relies && !begun);
+        flight.push(session.say("COMMIT").boxed());
+        let ended = within(join_all(flight)).await?;
+        // The first failure is the cause; those behind it only say that the transaction had failed.
+        ended.into_iter().collect::<Result<(), _>>()?;
     }
-    columns.statements(session, &mut flight, relies && !begun);
-    flight.push(session.say("COMMIT").boxed());
-    let ended = within(join_all(flight)).await?;
-    // The first failure is the cause; those behind it only say that the transaction had failed.
-    ended.into_iter().collect::<Result<(), _>>()?;
     if session.was_warned() {
         // Perhaps it is on the primary's disk alone.
         return Err(Failure::Lost(Error::unavailable("the database does not vouch for the commit")));
@@ -272,6 +277,28 @@ pub(super) async fn send(
 }
 
 impl Columns<'_> {
+    /// Whether there is nothing but entries of accounts that were there before: so it is with nearly every batch.
+    fn are_plain(&self) -> bool {
+        let Columns { moved, added, lots, set, ended, usage, platform, .. } = self;
+        !moved.workspace.is_empty()
+            && added.workspace.is_empty()
+            && lots.0.is_empty()
+            && set.0.is_empty()
+            && ended.0.is_empty()
+            && usage.workspace.is_empty()
+            && platform.0 == platform.1
+    }
+
+    /// Sends accounts and entries as one statement, which is a transaction by itself.
+    async fn send_plain(&self, session: &Session) -> Result<(), Failure> {
+        let AccountColumns { workspace, before, n, data, usage, .. } = &self.moved;
+        let (of, number, key, opened, bytes) = &self.entries;
+        let params: [&(dyn ToSql + Sync); 11] =
+            [workspace, before, n, data, usage, &self.platform.0, of, number, key, opened, bytes];
+        session.query(Sql::MoveAndAdd, &params).await?;
+        Ok(())
+    }
+
     async fn guard(&self, session: &Session) -> Result<(), Failure> {
         let Columns { relied, unused, platform, .. } = self;
         session.query(Sql::Guard, &[&relied.0, &relied.1, &unused.0, &unused.1, &platform.0]).await?;
@@ -324,9 +351,9 @@ impl Columns<'_> {
 
     async fn send_pending(&self, session: &Session) -> Result<(), Failure> {
         let (workspace, n, charge, deadline) = &self.set;
-        let set: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [workspace, n, charge, deadline];
+        let set: [&(dyn ToSql + Sync); 4] = [workspace, n, charge, deadline];
         let (ended_of, ended) = &self.ended;
-        let end: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [ended_of, ended];
+        let end: [&(dyn ToSql + Sync); 2] = [ended_of, ended];
         let set = session.execute(Sql::SetPending, &set);
         let end = session.execute(Sql::EndPending, &end);
         let (set, end) = futures_util::join!(set, end);
@@ -356,7 +383,7 @@ impl UsageColumns<'_> {
     async fn send(&self, session: &Session) -> Result<(), Failure> {
         let UsageColumns { workspace, hour, names: [operation, worker, member], numbers } = self;
         let [runs, quantity, charged, refunded] = numbers;
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
+        let params: [&(dyn ToSql + Sync); 9] =
             [workspace, hour, operation, worker, member, runs, quantity, charged, refunded];
         session.execute(Sql::AddUsage, &params).await
     }

@@ -2,8 +2,9 @@
 //!
 //! A database that is newer than this program is refused: an older program does not know what it would break.
 
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
+use super::config::Address;
 use super::failure::Failure;
 use super::session::{column, connect, within};
 use crate::Error;
@@ -18,8 +19,8 @@ pub(super) const VERSION: usize = MIGRATIONS.len();
 const LOCK: i64 = 0x746f_6c6c_6b65_6570;
 
 /// Brings the tables to the form that this program knows.
-pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
-    let (client, _) = connect(config).await?;
+pub(super) async fn migrate(address: &Address) -> Result<(), Failure> {
+    let (client, _) = connect(address).await?;
     let version = within(version(&client)).await??;
     if version == MIGRATIONS.len() {
         return Ok(());

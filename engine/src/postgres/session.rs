@@ -12,8 +12,9 @@ use std::time::Duration;
 use futures_util::future::{join_all, poll_fn};
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 
+use super::config::Address;
 use super::failure::Failure;
 use super::sql::{self, Sql};
 use crate::Error;
@@ -34,8 +35,11 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, follows the connection on the runtime that this runs on, and prepares all statements.
-    pub(super) async fn open(config: &Config) -> Result<Session, Failure> {
-        let (client, warned) = connect(config).await?;
+    pub(super) async fn open(address: &Address) -> Result<Session, Failure> {
+        let mut address = address.clone();
+        let own = address.config.get_options().map_or(String::new(), |own| format!("{own} "));
+        address.config.options(format!("{own}{}", sql::SETTINGS));
+        let (client, warned) = connect(&address).await?;
         let prepared = join_all(sql::ALL.iter().map(|(_, text)| client.prepare(text)));
         let statements = within(prepared).await?.into_iter().collect::<Result<_, _>>()?;
         // What was said at the beginning is about the database as a whole.
@@ -76,8 +80,8 @@ impl Session {
 }
 
 /// Connects, and follows the connection on the runtime that this runs on.
-pub(super) async fn connect(config: &Config) -> Result<(Client, Arc<AtomicBool>), Failure> {
-    let (client, mut connection) = within(config.connect(NoTls)).await??;
+pub(super) async fn connect(address: &Address) -> Result<(Client, Arc<AtomicBool>), Failure> {
+    let (client, mut connection) = within(address.config.connect(address.tls.clone())).await??;
     let warned = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&warned);
     tokio::spawn(async move {

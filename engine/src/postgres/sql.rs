@@ -15,6 +15,7 @@ pub(super) enum Sql {
     PlatformNumber,
     PlatformEntries,
     MoveAccounts,
+    MoveAndAdd,
     AddAccounts,
     AddEntries,
     AddUsage,
@@ -36,18 +37,21 @@ pub(super) enum Sql {
     Counts,
 }
 
-/// How a transaction of a lane begins. The settings last until its end, which suits poolers that lend a connection for
-/// one transaction. The planner is told what it cannot know of a table that has just begun to grow: that rows are found
-/// by their keys, one after the other, in the order they are given in. So rows are also locked in that order. What it is
-/// told not to do counts as very dear, for which it would compile even the shortest query.
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-    SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '5s'; \
-    SET LOCAL idle_in_transaction_session_timeout = '10s'; \
-    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
-    SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+/// How a transaction of a lane begins: each statement of it sees what was committed before that statement.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// The settings of a connection. What takes too long is given up, and a transaction whose server has fallen silent lets go
+/// of its locks. The planner is told what it cannot know of a table that has just begun to grow: that rows are found by
+/// their keys, one after the other, in the order they are given in; so they are also locked in that order. What it is told
+/// not to do counts as very dear, for which it would compile even the shortest query. A pooler that ignores all this makes
+/// nothing wrong, only slower.
+pub(super) const SETTINGS: &str = "-c default_transaction_isolation=read\\ committed \
+    -c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s \
+    -c plan_cache_mode=force_generic_plan -c jit=off \
+    -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their texts, in the order of the variants.
-pub(super) const ALL: [(Sql, &str); 28] = [
+pub(super) const ALL: [(Sql, &str); 29] = [
     (Sql::AccountsOf, "SELECT data, usage FROM account WHERE workspace = ANY($1::text[])"),
     (
         Sql::LockAccounts,
@@ -94,6 +98,23 @@ pub(super) const ALL: [(Sql, &str); 28] = [
                   AS v (workspace, before, n, data, usage)
              WHERE a.workspace = v.workspace AND a.n = v.before
              RETURNING 1
+         )
+         SELECT 1 / CASE WHEN (SELECT count(*) FROM changed) = cardinality($1) AND $6 = (SELECT n FROM platform)
+                    THEN 1 ELSE 0 END",
+    ),
+    (
+        Sql::MoveAndAdd,
+        // The two statements that nearly every batch consists of as one, so that it is a transaction by itself. The
+        // accounts come first, because the guard asks for them; what nobody asks for is run at the end.
+        "WITH changed AS (
+             UPDATE account AS a SET n = v.n, data = v.data, usage = v.usage
+             FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])
+                  AS v (workspace, before, n, data, usage)
+             WHERE a.workspace = v.workspace AND a.n = v.before
+             RETURNING 1
+         ), added AS (
+             INSERT INTO entry (workspace, n, key, opened, data)
+             SELECT * FROM unnest($7::text[], $8::bigint[], $9::uuid[], $10::bigint[], $11::bytea[])
          )
          SELECT 1 / CASE WHEN (SELECT count(*) FROM changed) = cardinality($1) AND $6 = (SELECT n FROM platform)
                     THEN 1 ELSE 0 END",

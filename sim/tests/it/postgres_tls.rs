@@ -1,0 +1,49 @@
+//! The way to the database, encrypted: by default where the server can, and believed only when it is asked to be.
+
+use std::time::Instant;
+
+use tollkeeper_engine::postgres::{Options, Postgres};
+use tollkeeper_engine::{Engine, Error};
+use tollkeeper_sim::cluster::{Cluster, NO_CRASH};
+use tollkeeper_sim::patience::wait;
+
+/// Makes the server present a certificate of its own making.
+fn encrypt(cluster: &Cluster) {
+    let certificate = "openssl req -new -x509 -days 2 -nodes -subj /CN=ledger -addext subjectAltName=IP:127.0.0.1 \
+                       -addext basicConstraints=critical,CA:FALSE -keyout server.key -out server.crt && chmod 600 server.key";
+    cluster.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{certificate}'"));
+    cluster.sql("postgres", "ALTER SYSTEM SET ssl = on");
+    cluster.sql("postgres", "SELECT pg_reload_conf()");
+    let begun = Instant::now();
+    while cluster.sql("postgres", "SHOW ssl").trim() != "on" {
+        assert!(begun.elapsed().as_secs() < 30, "the server does not take its certificate");
+    }
+}
+
+#[test]
+fn the_way_to_the_database_is_encrypted_and_checked_when_asked() {
+    let cluster = Cluster::start(NO_CRASH);
+    encrypt(&cluster);
+    let database = cluster.database();
+    let open = |query: &str| -> Result<Postgres, Error> {
+        let url = database.url();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        wait(Postgres::open(&format!("{url}{separator}{query}"), Options::default()))
+    };
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE application_name = 'tollkeeper' AND ssl";
+    let connections = |engine: Postgres| {
+        let count = database.sql(encrypted).trim().parse::<u32>().expect("a number");
+        wait(engine.close()).expect("a healthy engine");
+        drop(engine);
+        count
+    };
+    let root = cluster.path().join("data/server.crt");
+    let known = format!("sslmode=verify-full&sslrootcert={}", root.display());
+    assert!(connections(open("connect_timeout=5").expect("prefer")) > 0, "encrypted where the server can");
+    assert!(connections(open("sslmode=require").expect("require")) > 0);
+    assert_eq!(connections(open("sslmode=disable").expect("disable")), 0);
+    assert!(connections(open(&known).expect("a known authority")) > 0);
+    let stranger = open("sslmode=verify-full").expect_err("an authority that nobody knows");
+    assert!(stranger.to_string().contains("certificate"), "{stranger}");
+}

@@ -8,5 +8,6 @@ mod determinism;
 mod long_ago;
 mod moving;
 mod postgres;
+mod postgres_tls;
 mod seeds;
 mod tidy;

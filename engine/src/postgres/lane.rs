@@ -43,6 +43,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What can be asked of a lane.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every job is a single command, and a box for each is an allocation"
+)]
 #[derive(Debug)]
 pub(super) enum Job {
     One(Submission, Timestamp, oneshot::Sender<Result<Ran, Error>>),

@@ -40,7 +40,9 @@ pub struct Tally {
 /// The time at which everything happens: the bank has no clock.
 pub const NOW: Timestamp = Timestamp::from_millis(1_835_420_000_000);
 
-fn bank_workspace(place: usize) -> WorkspaceId {
+/// A workspace of the bank.
+#[must_use]
+pub fn workspace(place: usize) -> WorkspaceId {
     WorkspaceId::new(format!("bank{place}")).expect("a name")
 }
 
@@ -48,7 +50,9 @@ fn message() -> OperationId {
     OperationId::new("message").expect("a name")
 }
 
-fn ask(workspace: WorkspaceId, key: Option<String>, command: Command) -> Submission {
+/// A request of the platform.
+#[must_use]
+pub fn ask(workspace: WorkspaceId, key: Option<String>, command: Command) -> Submission {
     let key = key.map(|key| IdempotencyKey::new(key).expect("printable"));
     Submission { workspace, key, actor: Actor::Platform, command }
 }
@@ -64,8 +68,8 @@ pub fn open(engine: &dyn Engine, workspaces: usize, each: Micros) {
     run(engine, ask(WorkspaceId::platform(), None, prices)).expect("a price list");
     for place in 0..workspaces {
         let create = Command::CreateWorkspace(WorkspaceChanges::default());
-        run(engine, ask(bank_workspace(place), None, create)).expect("a new workspace");
-        run(engine, ask(bank_workspace(place), Some("opening".into()), grant(each))).expect("credit");
+        run(engine, ask(workspace(place), None, create)).expect("a new workspace");
+        run(engine, ask(workspace(place), Some("opening".into()), grant(each))).expect("credit");
     }
 }
 
@@ -74,7 +78,9 @@ fn grant(amount: Micros) -> Command {
     Command::Grant(GrantRequest { source, amount, reason: None, origin: None, paid_cents: 0 })
 }
 
-fn charge(quantity: i64, await_outcome: bool) -> Command {
+/// A charge for so many of the one operation.
+#[must_use]
+pub fn charge(quantity: i64, await_outcome: bool) -> Command {
     Command::Charge(ChargeRequest {
         operation: message(),
         quantity,
@@ -98,7 +104,7 @@ pub fn race(engine: &Arc<dyn Engine>, callers: usize) -> u64 {
             scope.spawn(move || {
                 for turn in 0.. {
                     let key = format!("race {caller} {turn}");
-                    match run(engine, ask(bank_workspace(0), Some(key), charge(1, false))) {
+                    match run(engine, ask(workspace(0), Some(key), charge(1, false))) {
                         Ok(answer) if !answer.replayed => passed.fetch_add(1, Ordering::Relaxed),
                         Ok(_) => panic!("a new key was answered as an old one"),
                         Err(refusal) => {
@@ -157,17 +163,17 @@ fn trade_alone(engine: &dyn Engine, seed: u64, caller: usize, turns: usize, work
         let place = if random.chance(500) { 0 } else { random.index(workspaces) };
         if !open.is_empty() && random.chance(400) {
             let (place, id, quantity) = open.swap_remove(random.index(open.len()));
-            finish(engine, &mut random, (bank_workspace(place), id, quantity), &mut tallies[place]);
+            finish(engine, &mut random, (workspace(place), id, quantity), &mut tallies[place]);
             continue;
         }
         let tally = &mut tallies[place];
         let (quantity, awaits) = (1 + random.below(9) as i64, random.chance(400));
         let amount = PRICE.get() * quantity;
         let command = if random.chance(150) { grant(Micros::new(amount)) } else { charge(quantity, awaits) };
-        let first = run(engine, ask(bank_workspace(place), key.clone(), command.clone()));
+        let first = run(engine, ask(workspace(place), key.clone(), command.clone()));
         if first.is_ok() && random.chance(200) {
             // A caller who lost the answer asks again.
-            let again = run(engine, ask(bank_workspace(place), key, command));
+            let again = run(engine, ask(workspace(place), key, command));
             let again = again.expect("what was answered is answered again");
             assert!(again.replayed, "a repeated request was run anew");
             assert_eq!(Some(&again.told), first.as_ref().ok().map(|answer| &answer.told));
@@ -221,7 +227,7 @@ fn finish(
 fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         for place in 0..workspaces {
-            let id = bank_workspace(place);
+            let id = workspace(place);
             let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
             assert!(balance.available >= Micros::ZERO && balance.pending >= Micros::ZERO, "{balance:?}");
             let page = || Page { limit: 20, cursor: None };
@@ -243,7 +249,7 @@ fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
 /// Compares the balances with what was acknowledged.
 pub fn settle(engine: &dyn Engine, opening: Micros, tallies: &[Tally]) {
     for (place, tally) in tallies.iter().enumerate() {
-        let id = bank_workspace(place);
+        let id = workspace(place);
         let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
         assert_eq!(balance.available.get(), opening.get() + tally.granted - tally.spent, "{id}: {tally:?}");
         assert_eq!(balance.pending.get(), tally.pending, "{id}: {tally:?}");
@@ -257,7 +263,7 @@ pub fn settle(engine: &dyn Engine, opening: Micros, tallies: &[Tally]) {
 /// other does.
 pub fn recount(engine: &dyn Engine, tallies: &[Tally]) {
     for (place, tally) in tallies.iter().enumerate() {
-        let id = bank_workspace(place);
+        let id = workspace(place);
         let (mut keys, mut cursor, mut newer) = (HashSet::new(), None, None);
         loop {
             let page = Page { limit: 200, cursor };

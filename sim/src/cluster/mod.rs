@@ -184,9 +184,13 @@ impl Cluster {
     /// Kills all processes at once, first the one that would notice, as when the machine loses power.
     fn kill(&self) {
         let postmaster = self.postmaster();
+        // What has ended but was not yet asked about has a number still, so its locks are taken away as by a new start of
+        // the machine.
         let script = "children=$(cat /proc/$1/task/$1/children); kill -9 $1 $children; \
-                      for process in $1 $children; do while kill -0 $process 2>&-; do sleep 0.01; done; done";
-        run(command("sh").args(["-c", script, "kill", &postmaster.to_string()]));
+                      for process in $1 $children; do \
+                      while read -r _ _ state _ < /proc/$process/stat && [ $state != Z ]; do sleep 0.01; done; \
+                      done; rm -f \"$2\"/data/postmaster.pid \"$2\"/.s.PGSQL.*";
+        run(command("sh").args(["-c", script, "kill", &postmaster.to_string()]).arg(&self.home));
     }
 
     /// Holds every process of the server still: a machine that does not answer.
@@ -304,6 +308,13 @@ impl Database<'_> {
 pub struct Held(Child);
 
 impl Database<'_> {
+    /// Ends all sessions in it, whatever they are doing; gives how many there were.
+    #[track_caller]
+    pub fn end_sessions(&self) -> usize {
+        let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        self.sql(&format!("SELECT pg_terminate_backend(pid) {others}")).lines().count()
+    }
+
     /// Runs SQL in a transaction that stays open, with all its locks, until it is dropped.
     #[must_use]
     #[track_caller]

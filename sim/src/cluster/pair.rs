@@ -58,6 +58,12 @@ impl Pair {
     #[track_caller]
     pub fn fail_over(&self, how: Stop) {
         self.primary.stop(how);
+        self.promote();
+    }
+
+    /// Lets the standby go on in place of a primary that is gone; returns when it takes writes.
+    #[track_caller]
+    pub fn promote(&self) {
         run(&mut self.standby.pg_ctl("promote"));
     }
 }

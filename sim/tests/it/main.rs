@@ -8,6 +8,7 @@ mod determinism;
 mod long_ago;
 mod moving;
 mod postgres;
+mod postgres_failures;
 mod postgres_tls;
 mod seeds;
 mod tidy;

@@ -208,7 +208,7 @@ async fn measure(
         report.commits += engine.figures().commits - before.commits;
         if args.floor {
             report.add_floor(match (&yardstick, &http) {
-                (Floor::Peer(peer), _) => peer.charge(charges).await?,
+                (Floor::Peer(peer), _) => peer.charge(charges)?,
                 (_, Some(host)) => host.constant(load, charges, answer_bytes).await?,
                 (Floor::Directory(directory), None) => {
                     bare_append(directory, &*engine, before, load, charges)?

@@ -4,12 +4,9 @@
 //!
 //! Its tables are in a schema of their own, which is made before and dropped after each run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-
-use tokio_postgres::config::Host;
-use tokio_postgres::{Config, NoTls};
 
 use super::failed;
 use super::figures::Measured;
@@ -44,101 +41,132 @@ END;
 /// The hand-written way on a database.
 #[derive(Debug)]
 pub struct Peer {
-    config: Config,
-    pgbench: PathBuf,
+    database: Address,
+    /// Where pgbench and psql are.
+    programs: PathBuf,
     workspaces: u64,
     clients: u64,
 }
 
+/// An address as PostgreSQL's own programs take it: the password apart, because arguments are seen by every user of the
+/// machine.
+#[derive(PartialEq, Eq)]
+struct Address {
+    url: String,
+    password: Option<String>,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address")
+    }
+}
+
 impl Peer {
-    /// Finds pgbench and the database; nothing is measured yet, so that what is missing is said at once.
+    /// Finds the programs; nothing is measured yet, so that what is missing is said at once.
     pub fn find(url: &str, workspaces: u64, callers: Option<u64>) -> Result<Peer, Failure> {
-        let config = url.parse().map_err(|error: tokio_postgres::Error| failed(error.to_string()))?;
-        let pgbench = pgbench().ok_or_else(|| {
-            failed("there is no pgbench to measure the floor with").hint(
-                "install the PostgreSQL server's package (Debian: postgresql), or put pgbench into PATH; \
-                 without --floor it is not needed",
+        let programs = programs().ok_or_else(|| {
+            failed("there is no pgbench with psql beside it to measure the floor with").hint(
+                "install the PostgreSQL server's package (Debian: postgresql), or put them into PATH; without \
+                 --floor they are not needed",
             )
         })?;
-        Ok(Peer { config, pgbench, workspaces, clients: callers.unwrap_or(CLIENTS) })
+        Ok(Peer { database: Address::of(url), programs, workspaces, clients: callers.unwrap_or(CLIENTS) })
     }
 
     /// So many charges the hand-written way.
-    pub async fn charge(&self, charges: u64) -> Result<Measured, Failure> {
+    pub fn charge(&self, charges: u64) -> Result<Measured, Failure> {
         let accounts = format!(
             "{TABLES} INSERT INTO tollkeeper_floor.account SELECT n, 1000000000000 FROM generate_series(1, {}) AS n;
              ANALYZE tollkeeper_floor.account",
             self.workspaces
         );
-        self.run(&accounts).await?;
+        self.psql(&accounts)?;
         let each = (charges / self.clients).max(1);
         let told = self.pgbench(each);
-        self.run(DROP).await?;
+        self.psql(DROP)?;
         measured(&told?, each * self.clients)
     }
 
-    async fn run(&self, sql: &str) -> Result<(), Failure> {
-        let refused = |error: tokio_postgres::Error| failed(format!("the floor's tables: {error}"));
-        let (client, connection) = self.config.connect(NoTls).await.map_err(refused)?;
-        let following = tokio::spawn(connection);
-        let ran = client.batch_execute(sql).await.map_err(refused);
-        drop(client);
-        // The connection ends with its client; how is of no interest any more.
-        let _ = following.await;
-        ran
+    fn psql(&self, sql: &str) -> Result<(), Failure> {
+        let mut command = self.program("psql");
+        command.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-c", sql, "-d", &self.database.url]);
+        run(&mut command).map(|_| ())
     }
 
     fn pgbench(&self, each: u64) -> Result<String, Failure> {
         let script = std::env::temp_dir().join(format!("tollkeeper-floor-{}.sql", std::process::id()));
         std::fs::write(&script, SCRIPT).map_err(|error| failed(format!("{}: {error}", script.display())))?;
-        let mut command = Command::new(&self.pgbench);
+        let mut command = self.program("pgbench");
         command.args(["-n", "-M", "prepared", "-j", "2", "-D", &format!("workspaces={}", self.workspaces)]);
         command.args(["-c", &self.clients.to_string(), "-t", &each.to_string(), "-f"]).arg(&script);
-        // By the environment: arguments are seen by every user of the machine.
-        command.envs(environment(&self.config));
-        let output = command.output();
+        let told = run(command.arg(&self.database.url));
         // What is left behind in the temporary directory is the system's to clear.
         let _ = std::fs::remove_file(&script);
-        let output = output.map_err(|error| failed(format!("pgbench does not run: {error}")))?;
-        if !output.status.success() {
-            return Err(failed(format!("pgbench says: {}", String::from_utf8_lossy(&output.stderr).trim())));
+        told
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        // What is said of tables that are not there before they are made is of no interest.
+        command.env("PGOPTIONS", "-c client_min_messages=warning");
+        command.envs(self.database.password.as_ref().map(|password| ("PGPASSWORD", password)));
+        command
+    }
+}
+
+fn run(command: &mut Command) -> Result<String, Failure> {
+    let name = Path::new(command.get_program()).file_name().unwrap_or_default().display().to_string();
+    let output = command.output().map_err(|error| failed(format!("{name} does not run: {error}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("{name} says: {}", String::from_utf8_lossy(&output.stderr).trim())));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+impl Address {
+    fn of(url: &str) -> Address {
+        let parts = url.split_once("://").and_then(|(scheme, rest)| {
+            let (user, place) = rest.rsplit_once('@')?;
+            let (user, password) = user.split_once(':')?;
+            Some((format!("{scheme}://{user}@{place}"), decoded(password)))
+        });
+        match parts {
+            Some((url, password)) => Address { url, password: Some(password) },
+            None => Address { url: url.to_owned(), password: None },
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
-/// Where a database is, in the words of PostgreSQL's own programs.
-fn environment(config: &Config) -> Vec<(&'static str, String)> {
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
-    let mut variables = vec![("PGHOST", hosts.collect::<Vec<_>>().join(","))];
-    let password = config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
-    let texts = [
-        ("PGPORT", Some(ports.join(",")).filter(|ports| !ports.is_empty())),
-        ("PGUSER", config.get_user().map(str::to_owned)),
-        ("PGPASSWORD", password),
-        ("PGDATABASE", config.get_dbname().map(str::to_owned)),
-    ];
-    variables.extend(texts.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    if config.get_hosts().len() > 1 {
-        variables.push(("PGTARGETSESSIONATTRS", "read-write".to_owned()));
+/// A password as it is meant: what an address spells as `%40` is an `@`.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, more @ ..] = rest {
+        let spelled = more.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match spelled.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &more[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = more;
+            }
+        }
     }
-    variables
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// pgbench in PATH, else where Debian keeps it, the newest.
-fn pgbench() -> Option<PathBuf> {
+/// Where pgbench and psql are: in PATH, else where Debian keeps them, the newest.
+fn programs() -> Option<PathBuf> {
+    let both = |directory: &PathBuf| ["pgbench", "psql"].iter().all(|name| directory.join(name).is_file());
     let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&in_path).map(|directory| directory.join("pgbench"));
-    if let Some(found) = found.into_iter().find(|path| path.is_file()) {
+    if let Some(found) = std::env::split_paths(&in_path).find(both) {
         return Some(found);
     }
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin/pgbench")).collect();
-    found.retain(|path| path.is_file());
+    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).filter(both).collect();
     found.sort();
     found.pop()
 }
@@ -168,18 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_told_by_the_environment() {
-        let config = "postgres://ada:secret@a:1,b:2/d".parse().expect("an address");
-        let told = environment(&config);
-        for variable in [
-            ("PGHOST", "a,b"),
-            ("PGPORT", "1,2"),
-            ("PGUSER", "ada"),
-            ("PGPASSWORD", "secret"),
-            ("PGDATABASE", "d"),
-            ("PGTARGETSESSIONATTRS", "read-write"),
-        ] {
-            assert!(told.contains(&(variable.0, variable.1.to_owned())), "{variable:?}: {told:?}");
-        }
+    fn a_password_is_no_argument() {
+        let address = Address::of("postgres://ada:s%40cret@a:1,b:2/d?target_session_attrs=read-write");
+        assert_eq!(address.url, "postgres://ada@a:1,b:2/d?target_session_attrs=read-write");
+        assert_eq!(address.password.as_deref(), Some("s@cret"));
+        let address = Address::of("postgres://ada@h/d");
+        assert_eq!((address.url.as_str(), address.password), ("postgres://ada@h/d", None));
     }
 }

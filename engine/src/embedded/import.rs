@@ -11,7 +11,7 @@ use super::block::{Envelope, Stored};
 use super::heart::{Heart, HeartOptions};
 use super::mind::Mind;
 use crate::Error;
-use crate::moving::{Counts, Imported, Incoming, Line, Overlap};
+use crate::moving::{self, Counts, Imported, Incoming, Line, Overlap};
 
 /// Entries that are appended in one database transaction.
 const BATCH_ENTRIES: u64 = 8_192;
@@ -33,15 +33,26 @@ pub fn import_tuned(path: &Path, from: impl Read, options: HeartOptions) -> Resu
     let mut stream = Incoming::begin(from)?;
     let mut heart = Heart::open(path, options)?;
     let mut overlap = Overlap::new(heart.wake_to_write()?.platform_hashes()?);
+    let was_importing = heart.wake()?.journal.is_importing()?;
     let mut written = 0;
     let taken = take_all(&mut heart, &mut stream, &mut overlap, &mut written);
     // What was good is kept, whatever came after it. What is in memory then is not: it may hold half an entry.
     let committed = heart.commit();
-    taken.and(committed)?;
-    heart.keep_all()?;
-    let mind = heart.wake()?;
-    let journals = u64::from(mind.accounts.next_no()) - u64::from(!mind.accounts.get(0).account.exists());
-    overlap.finish(stream.counts(), Counts { entries: mind.last(), journals })?;
+    let whole = taken.and(committed).and_then(|()| {
+        heart.keep_all()?;
+        let mind = heart.wake()?;
+        let journals = u64::from(mind.accounts.next_no()) - u64::from(!mind.accounts.get(0).account.exists());
+        overlap.finish(stream.counts(), Counts { entries: mind.last(), journals })
+    });
+    match whole {
+        Ok(()) => heart.wake()?.journal.set_importing(false)?,
+        // A ledger that was whole before somebody brought another one goes on.
+        Err(error) if error.is_conflict() => {
+            heart.wake()?.journal.set_importing(was_importing)?;
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    }
     Ok(Imported { stream: stream.counts(), written })
 }
 
@@ -54,6 +65,9 @@ fn take_all<R: Read>(
     while let Some(line) = stream.next_line()? {
         let mind = heart.wake_to_write()?;
         if mind.is_new(&line, overlap)? {
+            if *written == 0 {
+                mind.journal.set_importing(true)?;
+            }
             if let Err(wrong) = mind.take_in(&line) {
                 return Err(if wrong.is_damaged() { line.place.damaged(&wrong.to_string()) } else { wrong });
             }
@@ -65,6 +79,13 @@ fn take_all<R: Read>(
         }
     }
     Ok(())
+}
+
+impl Heart {
+    /// Refuses to serve a part of a ledger.
+    pub(super) fn refuse_half(&mut self) -> Result<(), Error> {
+        if self.wake()?.journal.is_importing()? { Err(moving::unfinished()) } else { Ok(()) }
+    }
 }
 
 impl Mind {

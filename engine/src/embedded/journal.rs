@@ -95,6 +95,21 @@ impl Journal {
         Ok(id)
     }
 
+    /// Whether an import has begun and not ended: what is here is a part of a ledger.
+    pub(super) fn is_importing(&self) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'importing')";
+        self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| explain(&self.path, error))
+    }
+
+    /// Notes it, or that it has ended.
+    pub(super) fn set_importing(&self, importing: bool) -> Result<(), Error> {
+        let sql = match importing {
+            true => "INSERT OR REPLACE INTO meta (name, value) VALUES ('importing', x'01')",
+            false => "DELETE FROM meta WHERE name = 'importing'",
+        };
+        self.connection.execute(sql, []).map(|_| ()).map_err(|error| explain(&self.path, error))
+    }
+
     /// The place of the last entry; 0 if there is none.
     pub(super) fn last(&self) -> Result<u64, Error> {
         self.with("SELECT first, data FROM block ORDER BY first DESC LIMIT 1", [], |first, bytes| {

@@ -107,7 +107,8 @@ impl Embedded {
     /// As [`Embedded::open`].
     pub fn open_tuned(path: &Path, options: HeartOptions, queue: usize) -> Result<Embedded, Error> {
         let (to_heart, jobs) = ToHeart::queue(queue);
-        let heart = Heart::open_with(path, options, to_heart.nudge_maker())?;
+        let mut heart = Heart::open_with(path, options, to_heart.nudge_maker())?;
+        heart.refuse_half()?;
         let readers = Readers::start(path, &to_heart)?;
         Embedded::start(heart, readers, to_heart, jobs)
     }

@@ -43,6 +43,12 @@ const END: u8 = 2;
 /// The longest record: the largest price book is a hundredth of it, and a damaged length asks for no more memory.
 const RECORD_MAX_BYTES: usize = 16 << 20;
 
+/// Why what an import has begun is not served.
+pub(crate) fn unfinished() -> crate::Error {
+    crate::Error::unusable("an import into it was begun and not finished: it holds a part of a ledger")
+        .with_hint("repeat the import of the whole export; it goes on where it ended")
+}
+
 /// How much a stream holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

@@ -22,7 +22,7 @@ use super::schema;
 use super::session::{Session, Uuid, column, connect, within};
 use super::sql::Sql;
 use crate::Error;
-use crate::moving::{Counts, Imported, Incoming, Line, Overlap};
+use crate::moving::{self, Counts, Imported, Incoming, Line, Overlap};
 
 /// Entries that are written in one transaction.
 const BATCH_ENTRIES: usize = 4_096;
@@ -48,26 +48,29 @@ async fn take_all(address: &Address, from: impl Read) -> Result<Imported, Error>
     let hashes = platform_hashes(&session).await.map_err(Failure::into_error)?;
     let platform = hashes.len() as u64;
     let overlap = Overlap::new(hashes);
+    let was_importing = is_importing(&session).await.map_err(Failure::into_error)?;
     let mut import = Import { session, accounts: Accounts::default(), overlap, platform, written: 0 };
-    let mut more = true;
-    while more {
-        let mut lines = Vec::with_capacity(BATCH_ENTRIES);
-        let mut read = Ok(());
-        while lines.len() < BATCH_ENTRIES && more && read.is_ok() {
-            match stream.next_line() {
-                Ok(Some(line)) => lines.push(line),
-                Ok(None) => more = false,
-                Err(error) => read = Err(error),
-            }
+    let whole = import.take_stream(address, &mut stream).await;
+    match whole {
+        Ok(()) => import.begins(false).await.map_err(Failure::into_error)?,
+        // A ledger that was whole before somebody brought another one goes on.
+        Err(error) if error.is_conflict() => {
+            import.begins(was_importing).await.map_err(Failure::into_error)?;
+            return Err(error);
         }
-        // What came before a damaged record is good.
-        import.take_in(lines).await?;
-        read?;
+        Err(error) => return Err(error),
     }
-    let (client, _) = connect(address).await.map_err(Failure::into_error)?;
-    let there = counts(&client).await.map_err(Failure::into_error)?;
-    import.overlap.finish(stream.counts(), there)?;
     Ok(Imported { stream: stream.counts(), written: import.written })
+}
+
+/// Refuses to serve a part of a ledger.
+pub(super) async fn refuse_half(session: &Session) -> Result<(), Failure> {
+    if is_importing(session).await? { Err(moving::unfinished().into()) } else { Ok(()) }
+}
+
+async fn is_importing(session: &Session) -> Result<bool, Failure> {
+    let rows = within(session.query(Sql::Importing, &[])).await??;
+    Ok(rows.first().map_or(Ok(false), |row| column(row, 0))?)
 }
 
 /// The hashes of the platform's own entries, the first one first.
@@ -96,10 +99,39 @@ struct Import {
 struct Wrong(usize, Error);
 
 impl Import {
+    /// Takes in a whole stream, and compares the ends.
+    async fn take_stream<R: Read>(
+        &mut self,
+        address: &Address,
+        stream: &mut Incoming<R>,
+    ) -> Result<(), Error> {
+        let mut more = true;
+        while more {
+            let mut lines = Vec::with_capacity(BATCH_ENTRIES);
+            let mut read = Ok(());
+            while lines.len() < BATCH_ENTRIES && more && read.is_ok() {
+                match stream.next_line() {
+                    Ok(Some(line)) => lines.push(line),
+                    Ok(None) => more = false,
+                    Err(error) => read = Err(error),
+                }
+            }
+            // What came before a damaged record is good.
+            self.take_in(lines).await?;
+            read?;
+        }
+        let (client, _) = connect(address).await.map_err(Failure::into_error)?;
+        let there = counts(&client).await.map_err(Failure::into_error)?;
+        self.overlap.finish(stream.counts(), there)
+    }
+
     async fn take_in(&mut self, lines: Vec<Line>) -> Result<(), Error> {
         self.load(&lines).await.map_err(Failure::into_error)?;
         let (new, refused) = self.new_lines(lines);
         self.load_grants(&new).await.map_err(Failure::into_error)?;
+        if self.written == 0 && !new.is_empty() {
+            self.begins(true).await.map_err(Failure::into_error)?;
+        }
         if let Err(Wrong(good, error)) = self.write(&new).await {
             if good > 0 && good < new.len() {
                 let before = &new[..good];
@@ -110,6 +142,11 @@ impl Import {
             return Err(error);
         }
         refused.map_or(Ok(()), Err)
+    }
+
+    /// Notes that a part of a ledger is here from now on, or that it is whole.
+    async fn begins(&self, importing: bool) -> Result<(), Failure> {
+        within(self.session.execute(Sql::SetImporting, &[&importing])).await?
     }
 
     /// Brings the accounts of some lines into memory, and begins the batch that speaks of them.

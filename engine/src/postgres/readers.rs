@@ -128,6 +128,7 @@ impl ReaderThread {
             let Common { address, platform, counted, .. } = &*readers.common;
             super::schema::migrate(address).await?;
             let session = readers.session().await?;
+            super::import::refuse_half(&session).await?;
             platform.refresh(&session).await?;
             counted.count(&session).await?;
             counted.writable.store(true, Relaxed);

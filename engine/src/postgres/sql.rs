@@ -13,6 +13,8 @@ pub(super) enum Sql {
     Lots,
     Present,
     PlatformNumber,
+    Importing,
+    SetImporting,
     PlatformEntries,
     MoveAccounts,
     MoveAndAdd,
@@ -51,7 +53,7 @@ pub(super) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their texts, in the order of the variants.
-pub(super) const ALL: [(Sql, &str); 29] = [
+pub(super) const ALL: [(Sql, &str); 31] = [
     (Sql::AccountsOf, "SELECT data, usage FROM account WHERE workspace = ANY($1::text[])"),
     (
         Sql::LockAccounts,
@@ -88,6 +90,8 @@ pub(super) const ALL: [(Sql, &str); 29] = [
          JOIN entry AS e ON e.workspace = k.workspace AND e.n = k.n AND e.data = k.data",
     ),
     (Sql::PlatformNumber, "SELECT n FROM platform"),
+    (Sql::Importing, "SELECT importing FROM platform"),
+    (Sql::SetImporting, "UPDATE platform SET importing = $1"),
     (Sql::PlatformEntries, "SELECT data FROM entry WHERE workspace = $1 AND n > $2 ORDER BY n"),
     (
         Sql::MoveAccounts,

@@ -109,6 +109,8 @@ fn a_ledger_lives_on_where_it_moved_and_moves_back() {
         // Interrupted, then whole, then once more.
         let cut = import_new(&stream[..stream.len() * 2 / 3]).expect_err("it was cut off");
         assert!(cut.is_damaged() && cut.to_string().contains("cut off at byte"), "{cut}");
+        let half = Embedded::open(new.path(), Options::default()).expect_err("a part of a ledger");
+        assert!(half.is_unusable() && half.to_string().contains("not finished"), "{half}");
         let Imported { stream: all, written } = import_new(&stream).expect("it goes on");
         assert!(written > 0 && written < all.entries, "{written} of {}", all.entries);
         assert_eq!(import_new(&stream).expect("it is there").written, 0);
@@ -116,6 +118,7 @@ fn a_ledger_lives_on_where_it_moved_and_moves_back() {
 
         live_in(new.path(), &mut history, &mut workload);
         assert!(import_new(&stream).expect_err("it has gone on").is_conflict());
+        live_in(new.path(), &mut history, &mut workload);
         let newer = exported(new.path());
         let back = import(old.path(), &newer[..]).expect("the old one is a beginning of the new one");
         assert!(back.written > 0 && back.written < back.stream.entries);
@@ -172,6 +175,8 @@ fn a_ledger_moves_to_a_database_and_back() {
         let url = database.url();
         let cut = postgres::import(&url, &stream[..stream.len() * 2 / 3]).expect_err("it was cut off");
         assert!(cut.is_damaged() && cut.to_string().contains("cut off at byte"), "{cut}");
+        let half = wait(Postgres::open(&url, postgres::Options::default())).expect_err("a part of a ledger");
+        assert!(half.is_unusable() && half.to_string().contains("not finished"), "{half}");
         let Imported { stream: all, written } = postgres::import(&url, &stream[..]).expect("it goes on");
         assert!(written > 0 && written < all.entries, "{written} of {}", all.entries);
         assert_eq!(postgres::import(&url, &stream[..]).expect("it is there").written, 0);

@@ -73,6 +73,8 @@ CREATE TABLE moved (
 
 CREATE TABLE platform (
     -- The number of the last entry of the platform's own chain, which every decision about a price relies on.
-    n bigint NOT NULL
+    n bigint NOT NULL,
+    -- Whether an import has begun and not ended: what is here is a part of a ledger.
+    importing boolean NOT NULL DEFAULT false
 );
 INSERT INTO platform (n) VALUES (0);

@@ -76,6 +76,9 @@ pub(super) struct Lane {
     careful: u32,
     /// How many accounts in memory it has told of.
     counted: i64,
+    /// Whether patience with the database has ended. Until it is back, batches ask it once: nobody is kept waiting behind
+    /// others for an answer that is known.
+    away: bool,
 }
 
 /// What became of one attempt.
@@ -107,6 +110,7 @@ impl Lane {
             ids: Ids::new()?,
             careful: 0,
             counted: 0,
+            away: false,
         })
     }
 
@@ -167,11 +171,12 @@ impl Lane {
     /// Runs commands until they are answered or patience ends; one answer each, in order.
     async fn run(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Result<Ran, Error>> {
         let mut batch = Batch::new(commands);
-        let patience = Instant::now() + self.common.patience;
+        let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             let failure = match self.attempt(&mut batch).await {
                 Outcome::Answers(answers) => {
+                    self.away = false;
                     self.careful = self.careful.saturating_sub(1);
                     self.common.counted.writable.store(true, Relaxed);
                     return batch.told(Ok(answers));
@@ -187,20 +192,20 @@ impl Lane {
             };
             self.careful = CAREFUL_BATCHES;
             self.accounts.forget_touched();
-            if matches!(failure, Failure::Conflict) {
+            let conflict = matches!(failure, Failure::Conflict);
+            if conflict {
                 self.refresh_platform().await;
             } else {
                 // Whatever transaction was under way ends with its connection.
                 self.session = None;
                 self.common.counted.writable.store(false, Relaxed);
-            }
-            let hopeless = matches!(failure, Failure::Never(_));
-            if hopeless || Instant::now() >= patience {
-                return batch.told(Err(failure.into_error()));
-            }
-            if !matches!(failure, Failure::Conflict) {
                 tokio::time::sleep(pause).await;
                 pause = LONGEST_PAUSE.min(2 * pause);
+            }
+            let hopeless = matches!(failure, Failure::Never(_));
+            if hopeless || begun.elapsed() >= self.common.patience || (self.away && !conflict) {
+                self.away |= !hopeless && !conflict;
+                return batch.told(Err(failure.into_error()));
             }
         }
     }

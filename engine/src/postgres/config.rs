@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::chain;
 use super::tls::{self, Trust};
 use crate::Error;
 
-/// How long one host may take to accept a connection, unless the address says otherwise.
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// How long one host may take until a session stands, unless the address says otherwise.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the network may stay silent about what was sent.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +30,51 @@ impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Address").field(&self.config).finish()
     }
+}
+
+impl Address {
+    /// The hosts one by one, each with the time it may take. The driver counts only until a host accepts a connection; one
+    /// that accepts and then keeps silent must not stand before the others for ever.
+    pub(super) fn hosts(&self) -> Vec<(Config, Duration)> {
+        let all = &self.config;
+        let each = 0..all.get_hosts().len().max(all.get_hostaddrs().len());
+        let each = each.map(|place| {
+            let mut one = with_neither_host_nor_port(all);
+            if let Some(host) = all.get_hosts().get(place) {
+                match host {
+                    Host::Tcp(name) => one.host(name),
+                    #[cfg(unix)]
+                    Host::Unix(path) => one.host_path(path),
+                };
+            }
+            if let Some(address) = all.get_hostaddrs().get(place) {
+                one.hostaddr(*address);
+            }
+            // One port is for all hosts.
+            if let Some(port) = all.get_ports().get(place).or(all.get_ports().first()) {
+                one.port(*port);
+            }
+            (one, all.get_connect_timeout().copied().unwrap_or(CONNECT_WITHIN))
+        });
+        each.collect()
+    }
+}
+
+fn with_neither_host_nor_port(all: &Config) -> Config {
+    let mut one = Config::new();
+    all.get_user().map(|user| one.user(user));
+    all.get_password().map(|password| one.password(password));
+    all.get_dbname().map(|name| one.dbname(name));
+    all.get_options().map(|options| one.options(options));
+    all.get_application_name().map(|name| one.application_name(name));
+    all.get_connect_timeout().map(|time| one.connect_timeout(*time));
+    all.get_tcp_user_timeout().map(|time| one.tcp_user_timeout(*time));
+    all.get_keepalives_interval().map(|time| one.keepalives_interval(time));
+    all.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
+    one.keepalives(all.get_keepalives()).keepalives_idle(all.get_keepalives_idle());
+    one.ssl_mode(all.get_ssl_mode()).ssl_negotiation(all.get_ssl_negotiation());
+    one.channel_binding(all.get_channel_binding()).target_session_attrs(all.get_target_session_attrs());
+    one
 }
 
 /// Reads an address: `postgres://user:password@host:port,host:port/database?target_session_attrs=read-write`.
@@ -93,6 +139,7 @@ fn without_tls(url: &str) -> Result<Config, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio_postgres::config::TargetSessionAttrs;
 
     #[test]
     fn an_address_is_read_and_its_password_never_told() {
@@ -103,6 +150,25 @@ mod tests {
             let told = parse(wrong).expect_err("no address");
             assert!(told.is_unusable() && !told.to_string().contains("s3cret"), "{told}");
         }
+    }
+
+    #[test]
+    fn each_host_is_asked_by_itself_and_as_all_are() {
+        let url = "postgres://toll:s3cret@one:5432,two:5433/ledger?target_session_attrs=read-write&options=-cjit%3Doff";
+        let hosts = parse(url).expect("an address").hosts();
+        let names: Vec<_> =
+            hosts.iter().map(|(host, _)| (host.get_hosts().to_vec(), host.get_ports())).collect();
+        let tcp = |name: &str| vec![Host::Tcp(name.to_owned())];
+        assert_eq!(names, [(tcp("one"), &[5432][..]), (tcp("two"), &[5433])]);
+        for (host, within) in &hosts {
+            assert_eq!(host.get_password(), Some(&b"s3cret"[..]));
+            assert_eq!(host.get_options(), Some("-cjit=off"));
+            assert_eq!(host.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+            assert_eq!(*within, CONNECT_WITHIN);
+        }
+        let one_port = parse("postgres://one,two:7000/ledger?connect_timeout=1").expect("an address").hosts();
+        assert_eq!(one_port.iter().map(|(host, _)| host.get_ports()[0]).collect::<Vec<_>>(), [5432, 7000]);
+        assert_eq!(one_port[0].1, Duration::from_secs(1));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join_all, poll_fn};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{AsyncMessage, Client, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
 
 use super::config::Address;
 use super::failure::Failure;
@@ -20,7 +21,7 @@ use super::sql::{self, Sql};
 use crate::Error;
 
 /// The longest that anything may take before the connection counts as lost; the database gives up before.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(12);
 
 /// The parameters of a statement.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -79,9 +80,25 @@ impl Session {
     }
 }
 
-/// Connects, and follows the connection on the runtime that this runs on.
+/// Connects to the first host that will do, and follows the connection on the runtime that this runs on.
 pub(super) async fn connect(address: &Address) -> Result<(Client, Arc<AtomicBool>), Failure> {
-    let (client, mut connection) = within(address.config.connect(address.tls.clone())).await??;
+    let mut failure = Failure::Lost(Error::unavailable("the address names no host"));
+    for (host, within) in address.hosts() {
+        match tokio::time::timeout(within, host.connect(address.tls.clone())).await {
+            Ok(Ok((client, connection))) => return Ok((client, follow(connection))),
+            Ok(Err(error)) => failure = error.into(),
+            Err(_) => failure = Failure::Lost(Error::unavailable("a host of the database keeps silent")),
+        }
+    }
+    Err(failure)
+}
+
+/// Follows a connection; gives whether the database warned of something.
+fn follow<S, T>(mut connection: Connection<S, T>) -> Arc<AtomicBool>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let warned = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&warned);
     tokio::spawn(async move {
@@ -93,7 +110,7 @@ pub(super) async fn connect(address: &Address) -> Result<(Client, Arc<AtomicBool
             }
         }
     });
-    Ok((client, warned))
+    warned
 }
 
 /// Waits, but not for ever.

@@ -271,6 +271,8 @@ impl Cluster {
         let mut psql = command(binary("psql"));
         psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-h"]).arg(&self.home).arg("-p");
         psql.arg(self.port.to_string()).args(["-U", "postgres", "-d", database]);
+        // A test that fails while the server is frozen has to end all the same.
+        psql.env("PGCONNECT_TIMEOUT", "10");
         psql
     }
 }

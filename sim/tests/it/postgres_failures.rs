@@ -5,8 +5,10 @@
 //! them has to be in the journal, once, and nothing else. Where the fault lasts, each server says "not now" in bounded
 //! time instead of keeping its callers waiting.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tollkeeper_engine::postgres::{Options, Postgres, audit};
 use tollkeeper_engine::{Engine, Error, Ran};
@@ -183,10 +185,16 @@ fn the_database_server_restarts() {
 fn a_database_that_is_down_is_told_and_comes_back() {
     let cluster = Cluster::start(NO_CRASH);
     let database = cluster.database();
-    let server = serve(&database.url(), impatient());
+    let patience = Duration::from_secs(1);
+    let server = serve(&database.url(), Options { patience_millis: Some(1_000), ..Options::default() });
     bank::open(&*server, 1, EACH);
     cluster.stop(Stop::Fast);
+    let begun = Instant::now();
     assert_not_now(pay(&*server, "while it is down"));
+    assert!(begun.elapsed() >= patience, "it tries for a while");
+    let begun = Instant::now();
+    assert_not_now(pay(&*server, "while it is down"));
+    assert!(begun.elapsed() < patience, "what is known is told at once");
     assert!(!server.figures().writable);
     let balance = wait(server.balance(&bank::workspace(0), None));
     assert!(balance.expect_err("there is nothing to read").is_unavailable());
@@ -263,6 +271,18 @@ fn the_disk_of_the_database_is_full() {
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(available(&*server), spent(full_at + 1));
     audited(&database.url());
+}
+
+#[test]
+fn a_host_that_accepts_and_keeps_silent_is_passed_over() {
+    let database = shared().database();
+    // The system accepts for it, and it never looks: a host that hangs.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let silent_port = silent.local_addr().expect("it is bound").port();
+    let url = two_hosts((silent_port, shared().port()), database.name());
+    let server = serve(&format!("{url}&connect_timeout=1"), Options::default());
+    bank::open(&*server, 1, EACH);
+    assert_paid_once(&*server, "beside a silent host");
 }
 
 #[test]

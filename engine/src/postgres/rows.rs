@@ -122,12 +122,21 @@ struct Columns<'a> {
     added: AccountColumns<'a>,
     relied: (Vec<&'a str>, Vec<i64>),
     unused: (Vec<&'a str>, Vec<Uuid>),
-    entries: (Vec<&'a str>, Vec<i64>, Vec<Option<Uuid>>, Vec<Option<i64>>, Vec<&'a [u8]>),
+    entries: EntryColumns<'a>,
     lots: (Vec<&'a str>, Vec<i64>, Vec<&'a [u8]>),
     set: (Vec<&'a str>, Vec<i64>, Vec<Uuid>, Vec<i64>),
     ended: (Vec<&'a str>, Vec<i64>),
     usage: UsageColumns<'a>,
     platform: (i64, i64),
+}
+
+#[derive(Default)]
+struct EntryColumns<'a> {
+    workspace: Vec<&'a str>,
+    n: Vec<i64>,
+    key: Vec<Option<Uuid>>,
+    opened: Vec<Option<i64>>,
+    data: Vec<&'a [u8]>,
 }
 
 #[derive(Default)]
@@ -210,11 +219,11 @@ impl<'a> Columns<'a> {
         order.sort_unstable();
         for (_, place) in order {
             let entry = &rows.entries[place];
-            self.entries.0.push(accounts.get(entry.no).account.profile.id.as_str());
-            self.entries.1.push(entry.n as i64);
-            self.entries.2.push(entry.key);
-            self.entries.3.push(entry.opened.map(|opened| opened as i64));
-            self.entries.4.push(rows.entry(place));
+            self.entries.workspace.push(accounts.get(entry.no).account.profile.id.as_str());
+            self.entries.n.push(entry.n as i64);
+            self.entries.key.push(entry.key);
+            self.entries.opened.push(entry.opened.map(|opened| opened as i64));
+            self.entries.data.push(rows.entry(place));
         }
     }
 }
@@ -313,7 +322,7 @@ impl Columns<'_> {
         relies: bool,
     ) {
         let Columns { moved, added, entries, lots, set, ended, usage, platform, .. } = self;
-        if relies || (moved.workspace.is_empty() && !entries.0.is_empty()) {
+        if relies || (moved.workspace.is_empty() && !entries.workspace.is_empty()) {
             flight.push(self.guard(session).boxed());
         }
         if !moved.workspace.is_empty() {
@@ -322,7 +331,7 @@ impl Columns<'_> {
         if !added.workspace.is_empty() {
             flight.push(added.send_new(session).boxed());
         }
-        if !entries.0.is_empty() {
+        if !entries.workspace.is_empty() {
             flight.push(self.send_entries(session).boxed());
         }
         if !usage.workspace.is_empty() {
@@ -340,7 +349,7 @@ impl Columns<'_> {
     }
 
     async fn send_entries(&self, session: &Session) -> Result<(), Failure> {
-        let (workspace, n, key, opened, data) = &self.entries;
+        let EntryColumns { workspace, n, key, opened, data } = &self.entries;
         session.execute(Sql::AddEntries, &[workspace, n, key, opened, data]).await
     }
 

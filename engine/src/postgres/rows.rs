@@ -301,7 +301,7 @@ impl Columns<'_> {
     /// Sends accounts and entries as one statement, which is a transaction by itself.
     async fn send_plain(&self, session: &Session) -> Result<(), Failure> {
         let AccountColumns { workspace, before, n, data, usage, .. } = &self.moved;
-        let (of, number, key, opened, bytes) = &self.entries;
+        let EntryColumns { workspace: of, n: number, key, opened, data: bytes } = &self.entries;
         let params: [&(dyn ToSql + Sync); 11] =
             [workspace, before, n, data, usage, &self.platform.0, of, number, key, opened, bytes];
         session.query(Sql::MoveAndAdd, &params).await?;

@@ -104,7 +104,8 @@ impl Cluster {
 
     /// A directory with a watchdog, and nothing in it yet.
     fn home() -> Cluster {
-        let template = std::env::temp_dir().join("tollkeeper-pg-XXXXXXXX");
+        // Where there is an X, `mktemp` puts a letter or a digit of chance.
+        let template = std::env::temp_dir().join(format!("tollkeeper-pg-{}", "X".repeat(8)));
         let home = PathBuf::from(run(command("mktemp").arg("-d").arg(template)).trim_end());
         // A server that a test holds still has to go on before it can stop.
         let watch = "trap '' INT HUP TERM; cat; \

@@ -42,6 +42,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often a lane looks whether those it has answered ask again, and how long it sleeps in between.
+const LINGERS: usize = 3;
+/// See [`LINGERS`].
+const LINGER: Duration = Duration::from_micros(20);
+
 /// What can be asked of a lane.
 #[expect(
     clippy::large_enum_variant,
@@ -118,7 +123,12 @@ impl Lane {
     pub(super) async fn work(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut taken = Vec::new();
         let mut closing = None;
-        while jobs.recv_many(&mut taken, BATCH_COMMANDS).await > 0 {
+        let mut answered = 0;
+        loop {
+            linger(&jobs, answered);
+            if jobs.recv_many(&mut taken, BATCH_COMMANDS).await == 0 {
+                break;
+            }
             let (mut commands, mut waiting) =
                 (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
             for job in taken.drain(..) {
@@ -138,6 +148,7 @@ impl Lane {
                     }
                 }
             }
+            answered = waiting.len();
             self.batch(commands, waiting).await;
         }
         drop(self);
@@ -291,6 +302,17 @@ impl Lane {
         {
             self.session = None;
         }
+    }
+}
+
+/// Gives those who were just answered a moment to ask again: most do at once, and are then in the next batch together with
+/// those who waited, so that one commit serves them all. Nobody waits longer for it than a commit takes.
+fn linger(jobs: &mpsc::Receiver<Job>, answered: usize) {
+    for _ in 0..LINGERS {
+        if jobs.is_empty() || jobs.len() >= answered {
+            return;
+        }
+        std::thread::sleep(LINGER);
     }
 }
 

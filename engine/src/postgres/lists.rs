@@ -18,8 +18,10 @@ use crate::{ChargeFilter, EntryRecord, Error, GrantRecord, Listing, Page, rollup
 /// Entries that one request looks at before it answers with what it has.
 const LOOKS_MAX: usize = 20_000;
 
-/// Entries that are read at once.
-const READ_AT_ONCE: usize = 512;
+/// Entries that are read at once: a few more than the page is long at first, then more and more where little is found.
+const READ_FIRST: usize = 16;
+/// See [`READ_FIRST`].
+const READ_AT_ONCE: usize = 2_048;
 
 /// The number before which a page begins.
 fn before(page: &Page) -> Result<Option<i64>, Error> {
@@ -80,9 +82,11 @@ pub(super) async fn charges(
     if let (None, Some(to)) = (cursor, filter.to) {
         place = last_at(session, id, place - 1, |at| at < to).await? + 1;
     }
-    let (mut data, mut looks) = (Vec::new(), 0);
+    let (mut data, mut looks, mut read) =
+        (Vec::new(), 0, READ_FIRST + page.limit.min(READ_AT_ONCE - READ_FIRST));
     while place > 1 && data.len() < page.limit && looks < LOOKS_MAX {
-        let rows = entries_before(session, id, place, READ_AT_ONCE).await?;
+        let rows = entries_before(session, id, place, read).await?;
+        read = READ_AT_ONCE.min(2 * read);
         let mut found = Vec::new();
         for row in &rows {
             if found.len() + data.len() == page.limit {

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use super::failure::Failure;
 use super::lane::Common;
-use super::session::Session;
+use super::session::{ANSWER_WITHIN, Session, within};
 use crate::Error;
 use crate::waiting::gone;
 
@@ -56,12 +56,22 @@ impl Readers {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        // Whoever waits for a connection that another is making waits for that one's patience too.
+        let longest = self.common.patience + ANSWER_WITHIN;
+        let late = |_| Error::unavailable("the database does not answer");
+        tokio::time::timeout(longest, self.read_patiently(read)).await.map_err(late)?
+    }
+
+    async fn read_patiently<T, F>(&self, read: impl Fn(Arc<Session>) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let patience = Instant::now() + self.common.patience;
         loop {
             let failure = match self.session().await {
-                Ok(session) => match read(session).await {
-                    Ok(value) => return Ok(value),
-                    Err(failure) => failure,
+                Ok(session) => match within(read(Arc::clone(&session))).await {
+                    Ok(Ok(value)) => return Ok(value),
+                    Ok(Err(failure)) | Err(failure) => given_up(&session, failure),
                 },
                 Err(failure) => failure,
             };
@@ -72,6 +82,13 @@ impl Readers {
         }
     }
 
+    async fn refresh(&self, session: &Session, count: bool) -> Result<(), Failure> {
+        if count {
+            self.common.counted.count(session).await?;
+        }
+        self.common.platform.refresh(session).await
+    }
+
     /// Keeps what the server knows fresh, for as long as it runs.
     async fn watch(&self) {
         let mut asked = 0;
@@ -79,16 +96,23 @@ impl Readers {
             tokio::time::sleep(ASKED_EVERY).await;
             asked += 1;
             let refreshed = match self.session().await {
-                Ok(session) if asked % COUNTED_EVERY == 0 => {
-                    let counted = self.common.counted.count(&session).await;
-                    counted.and(self.common.platform.refresh(&session).await)
+                Ok(session) => {
+                    let refreshed = self.refresh(&session, asked % COUNTED_EVERY == 0).await;
+                    refreshed.map_err(|failure| given_up(&session, failure))
                 }
-                Ok(session) => self.common.platform.refresh(&session).await,
                 Err(failure) => Err(failure),
             };
             self.common.counted.writable.store(refreshed.is_ok(), Relaxed);
         }
     }
+}
+
+/// The same failure; a connection that is lost serves nobody any more.
+fn given_up(session: &Session, failure: Failure) -> Failure {
+    if matches!(failure, Failure::Lost(_)) {
+        session.give_up();
+    }
+    failure
 }
 
 /// The thread of the readers, and the way to it.
@@ -148,7 +172,10 @@ impl ReaderThread {
     {
         let readers = Arc::clone(&self.readers);
         let answered = self.handle.spawn(async move { readers.read(read).await });
-        answered.await.map_err(|_| gone())?
+        answered.await.map_err(|ended| match ended.is_panic() {
+            true => Error::bug("a read came to no end"),
+            false => gone(),
+        })?
     }
 }
 

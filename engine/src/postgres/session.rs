@@ -32,6 +32,7 @@ pub(super) struct Session {
     client: Client,
     statements: Vec<Statement>,
     warned: Arc<AtomicBool>,
+    given_up: AtomicBool,
 }
 
 impl Session {
@@ -45,12 +46,17 @@ impl Session {
         let statements = within(prepared).await?.into_iter().collect::<Result<_, _>>()?;
         // What was said at the beginning is about the database as a whole.
         warned.store(false, Ordering::Relaxed);
-        Ok(Session { client, statements, warned })
+        Ok(Session { client, statements, warned, given_up: AtomicBool::new(false) })
     }
 
-    /// Whether the connection is gone.
+    /// Whether the connection is gone, or as good as gone.
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client.is_closed() || self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Takes the connection for gone: what was asked was not answered in time, although nobody has closed it.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
     }
 
     /// Whether the database warned of something since the connection was made.

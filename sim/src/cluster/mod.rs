@@ -344,8 +344,10 @@ impl Drop for Held {
 
 impl Drop for Database<'_> {
     fn drop(&mut self) {
-        // Its server may have been stopped by the test, and goes with its directory anyway.
-        let _ = self.cluster.try_sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        // Its server may have been stopped by the test and goes with its directory anyway; a standby may be gone.
+        let mut psql = self.cluster.psql("postgres");
+        psql.env("PGOPTIONS", "-c synchronous_commit=local");
+        let _ = attempt(psql.args(["-c", &format!("DROP DATABASE {} WITH (FORCE)", self.name)]));
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::try_join_all;
 use futures_util::try_join;
+use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
     Account, Body, Charge, ChargeId, Command, Entry, Grant, GrantId, Id, Submission, Timestamp, UsageKey,
     Used, WorkspaceId,
@@ -85,8 +87,7 @@ pub(super) async fn careful(
     let all = missing(accounts, batch);
     let mut loading = Loading::new(batch, &all);
     let begin = session.say(sql::BEGIN);
-    let params: Params = &[&all];
-    let locked = session.query(Sql::LockAccounts, params);
+    let locked = lock(session, &all);
     let made = loading.load_made(session);
     let named = loading.load_named(session);
     let number = session.query(Sql::PlatformNumber, &[]);
@@ -104,6 +105,16 @@ pub(super) async fn careful(
     let mut scene = loading.finish(session, accounts, batch, Some(made)).await?;
     scene.committed = committed;
     Ok((scene, number as u64 == known.n))
+}
+
+/// Locks accounts in the order of their names.
+async fn lock(session: &Session, names: &[&str]) -> Result<Vec<tokio_postgres::Row>, Failure> {
+    if !session.is_distributed() {
+        return session.query(Sql::LockAccounts, &[&names]).await;
+    }
+    let each: Vec<[&(dyn ToSql + Sync); 1]> = names.iter().map(|name| [name as _]).collect();
+    let locked = each.iter().map(|name| session.query(Sql::LockAccount, name));
+    Ok(try_join_all(locked).await?.into_iter().flatten().collect())
 }
 
 /// The workspaces of a batch that are not in memory, each once, in order.

@@ -1,6 +1,7 @@
 //! Short reads: a workspace, all workspaces, a balance now or in the past, a charge with all that happened to it, and what
 //! is due. Each looks at one moment of the database. Long lists are in `lists`.
 
+use tokio_postgres::Row;
 use tollkeeper_ledger::{Balance, Body, Charge, ChargeId, Id, Profile, Timestamp, WorkspaceId};
 
 use super::failure::Failure;
@@ -155,6 +156,20 @@ async fn spent_grant(
     Ok(decoded_grant(column(row, 1)?)?.id)
 }
 
+async fn claim(session: &Session, (now, until): (i64, i64), most: i64) -> Result<Vec<Row>, Failure> {
+    if !session.is_distributed() {
+        return session.ask(Sql::Claim, &[&now, &until, &most]).await;
+    }
+    // Whoever comes second finds them claimed, and looks again at its next turn.
+    let due = session.ask(Sql::Due, &[&now, &most]).await?;
+    let mut names: (Vec<&str>, Vec<i64>) = Default::default();
+    for row in &due {
+        names.0.push(column(row, 0)?);
+        names.1.push(column(row, 1)?);
+    }
+    session.ask(Sql::ClaimThese, &[&now, &until, &names.0, &names.1]).await
+}
+
 /// Pending charges whose deadline has passed, the longest overdue first, at most so many. Whoever is given them has them in
 /// hand for half a minute, so that several servers share the work.
 pub(super) async fn due(
@@ -164,7 +179,7 @@ pub(super) async fn due(
 ) -> Result<Vec<(WorkspaceId, ChargeId)>, Failure> {
     let until = now.plus_seconds(CLAIMED_SECONDS).millis();
     let most = most.min(LIMIT_MAX) as i64;
-    let rows = session.ask(Sql::Claim, &[&now.millis(), &until, &most]).await?;
+    let rows = claim(session, (now.millis(), until), most).await?;
     let mut due = Vec::with_capacity(rows.len());
     for row in &rows {
         let workspace = WorkspaceId::new(column::<&str>(row, 0)?);

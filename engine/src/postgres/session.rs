@@ -33,6 +33,7 @@ pub(super) struct Session {
     statements: Vec<Statement>,
     warned: Arc<AtomicBool>,
     given_up: AtomicBool,
+    distributed: bool,
 }
 
 impl Session {
@@ -46,7 +47,14 @@ impl Session {
         let statements = within(prepared).await?.into_iter().collect::<Result<_, _>>()?;
         // What was said at the beginning is about the database as a whole.
         warned.store(false, Ordering::Relaxed);
-        Ok(Session { client, statements, warned, given_up: AtomicBool::new(false) })
+        let catalog = "SELECT to_regclass('pg_dist_partition') IS NOT NULL";
+        let distributed = column(&within(client.query_one(catalog, &[])).await??, 0)?;
+        Ok(Session { client, statements, warned, given_up: AtomicBool::new(false), distributed })
+    }
+
+    /// Whether the tables may lie on several nodes, where rows of more than one cannot be locked by one statement.
+    pub(super) fn is_distributed(&self) -> bool {
+        self.distributed
     }
 
     /// Whether the connection is gone, or as good as gone.

@@ -8,6 +8,7 @@
 pub(super) enum Sql {
     AccountsOf,
     LockAccounts,
+    LockAccount,
     Made,
     Named,
     Lots,
@@ -36,6 +37,8 @@ pub(super) enum Sql {
     GrantsBefore,
     UsageOf,
     Claim,
+    Due,
+    ClaimThese,
     Counts,
 }
 
@@ -53,12 +56,13 @@ pub(super) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their texts, in the order of the variants.
-pub(super) const ALL: [(Sql, &str); 31] = [
+pub(super) const ALL: [(Sql, &str); 34] = [
     (Sql::AccountsOf, "SELECT data, usage FROM account WHERE workspace = ANY($1::text[])"),
     (
         Sql::LockAccounts,
         "SELECT data, usage FROM account WHERE workspace = ANY($1::text[]) ORDER BY workspace FOR UPDATE",
     ),
+    (Sql::LockAccount, "SELECT data, usage FROM account WHERE workspace = $1 FOR UPDATE"),
     (
         Sql::Made,
         "SELECT k.place, e.data FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k (workspace, key, place)
@@ -226,6 +230,16 @@ pub(super) const ALL: [(Sql, &str); 31] = [
              ORDER BY deadline LIMIT $3 FOR UPDATE SKIP LOCKED
          ) AS due
          WHERE p.workspace = due.workspace AND p.n = due.n
+         RETURNING p.workspace, p.charge, p.deadline",
+    ),
+    (
+        Sql::Due,
+        "SELECT workspace, n FROM pending WHERE deadline <= $1 AND claimed_until <= $1 ORDER BY deadline LIMIT $2",
+    ),
+    (
+        Sql::ClaimThese,
+        "UPDATE pending AS p SET claimed_until = $2 FROM unnest($3::text[], $4::bigint[]) AS v (workspace, n)
+         WHERE p.workspace = v.workspace AND p.n = v.n AND p.deadline <= $1 AND p.claimed_until <= $1
          RETURNING p.workspace, p.charge, p.deadline",
     ),
     (

@@ -29,6 +29,16 @@ fn the_postgres_engine_keeps_the_contract_with_little_memory() {
 }
 
 #[test]
+fn the_contract_holds_where_no_statement_locks_rows_of_several_nodes() {
+    hold(CLAUSES, || {
+        let database = shared().database();
+        // By this table an engine knows Citus.
+        database.sql("CREATE TABLE pg_dist_partition (logicalrelid regclass)");
+        Box::new(InDatabase(database, Options::default()))
+    });
+}
+
+#[test]
 fn the_postgres_engine_agrees_with_the_model() {
     for seed in seeds(8) {
         if let Err(difference) = postgres::run(&shared().database(), 1, seed, STEPS) {

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tollkeeper_engine::Engine;
 use tollkeeper_ledger::{
-    Actor, Command, Hash, Micros, OperationId, OperationPrice, Refusal, Submission, Timestamp, WorkspaceId,
+    Actor, Command, Hash, IdempotencyKey, Micros, OperationId, OperationPrice, Refusal, Submission,
+    Timestamp, WorkspaceId,
 };
 
 use crate::Settings;
@@ -150,20 +151,27 @@ impl From<std::io::Error> for Error {
 pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
     let platform = app.engine.platform();
     if platform.book.versions().is_empty() {
-        run(app, Command::SetPrices { operations: reference_prices(), effective_at: None }).await?;
+        let command = Command::SetPrices { operations: reference_prices(), effective_at: None };
+        run_once(app, "first start: prices", command).await?;
     }
     if app.key.is_some() || !platform.key_hashes.is_empty() {
         return Ok(None);
     }
     let key = random_key()?;
-    run(app, Command::SetPlatformKey { hash: auth::hash(key.as_bytes()) }).await?;
-    Ok(Some(key))
+    let command = Command::SetPlatformKey { hash: auth::hash(key.as_bytes()) };
+    Ok(run_once(app, "first start: key", command).await?.then_some(key))
 }
 
-async fn run(app: &App, command: Command) -> Result<(), Error> {
-    let submission =
-        Submission { workspace: WorkspaceId::platform(), key: None, actor: Actor::System, command };
-    app.engine.run(submission, app.now()).await?.map(|_| ()).map_err(Error::Refused)
+/// Does what a first start does, unless another server on the same database was first; says whether it did.
+async fn run_once(app: &App, what: &str, command: Command) -> Result<bool, Error> {
+    let key = IdempotencyKey::new(what).expect("the names above are printable");
+    let workspace = WorkspaceId::platform();
+    let submission = Submission { workspace, key: Some(key), actor: Actor::System, command };
+    match app.engine.run(submission, app.now()).await? {
+        Ok(answer) => Ok(!answer.replayed),
+        Err(Refusal::KeyReused { .. }) => Ok(false),
+        Err(refusal) => Err(Error::Refused(refusal)),
+    }
 }
 
 fn reference_prices() -> Vec<OperationPrice> {

@@ -9,7 +9,15 @@ use crate::Error;
 
 /// The lock; held as long as this lives.
 #[derive(Debug)]
-pub(super) struct DirectoryLock(#[expect(dead_code, reason = "held, not used: dropping it unlocks")] File);
+pub(super) struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just being started still has it open for a moment. Where
+        // unlocking fails, the last who closes it unlocks.
+        let _ = self.0.unlock();
+    }
+}
 
 impl DirectoryLock {
     /// Takes the lock of a directory, or says who holds it.
@@ -41,5 +49,23 @@ impl DirectoryLock {
         };
         write(&mut file).map_err(unusable)?;
         Ok(DirectoryLock(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_let_go_is_free_although_a_child_still_has_the_file() {
+        let directory = std::env::temp_dir().join(format!("tollkeeper-lock-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a temporary directory");
+        let lock = DirectoryLock::take(&directory).expect("nobody holds it");
+        let childs = lock.0.try_clone().expect("a second descriptor of the same file");
+        assert!(DirectoryLock::take(&directory).expect_err("it is held").is_unusable());
+        drop(lock);
+        DirectoryLock::take(&directory).expect("nobody holds it any more");
+        drop(childs);
+        std::fs::remove_dir_all(&directory).expect("it is ours");
     }
 }

@@ -6,10 +6,11 @@
 //! the commit, and no credit moves. Nothing here refuses: that was `decide`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{
     Actor, Alerts, Body, ClawBack, ClawBacks, Draw, Entry, Grants, Hash, IdempotencyKey, LedgerAccount,
-    Limits, Micros, Threshold, Timestamp, WorkspaceId, invariants, invariants::Violation,
+    Limits, Micros, Team, Threshold, Timestamp, WorkspaceId, invariants, invariants::Violation,
 };
 
 /// What is said of a workspace.
@@ -83,6 +84,8 @@ pub struct Account {
     pub alerts: Alerts,
     /// Its lost payments.
     pub claw_backs: ClawBacks,
+    /// Who belongs to it; shared with whoever looks up who may act in its name.
+    pub team: Arc<Team>,
 }
 
 /// A stored entry that does not follow from the ones before it.
@@ -125,6 +128,7 @@ impl Account {
             limits: Limits::default(),
             alerts: Alerts::default(),
             claw_backs: ClawBacks::default(),
+            team: Team::nobody(),
         }
     }
 
@@ -247,6 +251,7 @@ impl Account {
                     self.limits.count(refund.spender(), Micros::ZERO - refund.amount, windows);
                 }
             }
+            Body::Team(change) => Arc::make_mut(&mut self.team).apply(change, at),
             Body::LimitsSet(limits) => self.limits = Limits(limits.clone()),
             Body::AlertsSet { thresholds, cooldown_seconds } => {
                 self.set_alerts(thresholds, *cooldown_seconds);

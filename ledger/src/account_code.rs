@@ -1,20 +1,22 @@
 //! The bytes of an account, as an engine keeps them between two readings of the journal. Derived data: a format this
-//! program does not know is not upgraded but built anew from the journal.
+//! program does not know is not upgraded but built anew from the journal. The team's bytes are kept apart (see `team`).
+
+use std::sync::Arc;
 
 use crate::code::{Malformed, Reader, Writer};
 use crate::entry_code::{read_profile, write_profile};
 use crate::{
-    Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Source, Totals,
+    Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Source, Team, Totals,
 };
 
 /// The format of the bytes; a reader refuses any other.
 const FORMAT: u8 = 1;
 
 impl Account {
-    /// Appends the bytes: all but the spent grants, which the engine keeps apart.
+    /// Appends the bytes: all but the spent grants and the team, which the engine keeps apart.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let w = &mut Writer(bytes);
-        let Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs } = self;
+        let Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team: _ } = self;
         w.byte(FORMAT);
         write_profile(w, profile);
         w.unsigned(chain.n);
@@ -33,11 +35,11 @@ impl Account {
         claw_backs.write(w);
     }
 
-    /// Reads the bytes.
+    /// Reads the bytes, and puts the team to them that was kept apart.
     ///
     /// # Errors
     /// [`Malformed`] with the part that could not be read.
-    pub fn decode(bytes: &[u8]) -> Result<Account, Malformed> {
+    pub fn decode(bytes: &[u8], team: Arc<Team>) -> Result<Account, Malformed> {
         let mut r = Reader(bytes);
         if r.byte("an account's format")? != FORMAT {
             return Err(Malformed("an account of another format"));
@@ -56,7 +58,7 @@ impl Account {
         let alerts = Alerts::read(&mut r)?;
         let claw_backs = ClawBacks::read(&mut r)?;
         r.end("an account")?;
-        Ok(Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs })
+        Ok(Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team })
     }
 }
 

@@ -43,6 +43,27 @@ pub const OPERATIONS_MAX: usize = 1_000;
 /// The most spending limits on one workspace: each is looked at with every charge.
 pub const LIMITS_MAX: usize = 200;
 
+/// The most members of one workspace: they are in memory together and a page of the dashboard.
+pub const MEMBERS_MAX: usize = 1_000;
+
+/// The most API keys of one workspace: a request looks through them for its own.
+pub const API_KEYS_MAX: usize = 100;
+
+/// How often the use of a key is noted: often enough to find keys that nobody uses, too seldom to fill the journal.
+pub const KEY_USE_NOTED_SECONDS: i64 = 3_600;
+
+/// The most portal sessions of one workspace, and links to begin one: the oldest give way.
+pub const PORTAL_SESSIONS_MAX: usize = 1_000;
+
+/// How long a link to the dashboard waits to be followed: it is made when somebody clicks.
+pub const PORTAL_LINK_SECONDS: i64 = 10 * 60;
+
+/// The longest e-mail address (RFC 5321, 4.5.3.1.3, less its brackets).
+pub const EMAIL_MAX_BYTES: usize = 254;
+
+/// The longest URL to lead back to: as much as every browser takes.
+pub const URL_MAX_BYTES: usize = 2_000;
+
 /// The most low-balance thresholds of one workspace: each is looked at with every charge.
 pub const THRESHOLDS_MAX: usize = 10;
 

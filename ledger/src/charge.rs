@@ -8,8 +8,8 @@ use crate::decide::View;
 use crate::grant::give_back;
 use crate::limit::Spender;
 use crate::{
-    Body, ChargeId, ChargeRequest, Draw, Draws, MemberId, Micros, Operation, OperationId, Refusal, Timestamp,
-    Windows, WorkerId, bounds,
+    ApiKeyId, Body, ChargeId, ChargeRequest, Draw, Draws, MemberId, Micros, Operation, OperationId, Refusal,
+    Timestamp, Windows, WorkerId, bounds,
 };
 
 /// Where a charge stands.
@@ -88,7 +88,7 @@ pub struct Opening {
     /// For which person.
     pub member: Option<MemberId>,
     /// The API key that asked, by its id.
-    pub api_key: Option<Box<str>>,
+    pub api_key: Option<ApiKeyId>,
     /// The platform's own name for the run.
     pub reference: Option<Box<str>>,
     /// A JSON object of the platform's own.
@@ -163,7 +163,7 @@ pub struct Refund {
     /// See `operation`.
     pub member: Option<MemberId>,
     /// See `operation`.
-    pub api_key: Option<Box<str>>,
+    pub api_key: Option<ApiKeyId>,
     /// The day and month it counts in, when the workspace has limits.
     pub windows: Option<Windows>,
 }
@@ -199,7 +199,7 @@ impl Opening {
             operation: &self.operation,
             worker: self.worker.as_ref(),
             member: self.member.as_ref(),
-            api_key: self.api_key.as_deref(),
+            api_key: self.api_key,
         }
     }
 }
@@ -210,13 +210,18 @@ impl Refund {
             operation: &self.operation,
             worker: self.worker.as_ref(),
             member: self.member.as_ref(),
-            api_key: self.api_key.as_deref(),
+            api_key: self.api_key,
         }
     }
 }
 
 /// Decides a new charge: every refusal in its order, then the deduction.
-pub(crate) fn open(view: &View, request: ChargeRequest, now: Timestamp) -> Result<Body, Refusal> {
+pub(crate) fn open(
+    view: &View,
+    request: ChargeRequest,
+    api_key: Option<ApiKeyId>,
+    now: Timestamp,
+) -> Result<Body, Refusal> {
     let account = view.account()?;
     if account.profile.suspended {
         return Err(Refusal::WorkspaceSuspended);
@@ -234,7 +239,7 @@ pub(crate) fn open(view: &View, request: ChargeRequest, now: Timestamp) -> Resul
             operation: &request.operation,
             worker: request.worker.as_ref(),
             member: request.member.as_ref(),
-            api_key: request.api_key.as_deref(),
+            api_key,
         };
         account.limits.check(spender, amount, windows)?;
     }
@@ -255,7 +260,7 @@ pub(crate) fn open(view: &View, request: ChargeRequest, now: Timestamp) -> Resul
         operation: request.operation,
         worker: request.worker,
         member: request.member,
-        api_key: request.api_key,
+        api_key,
         reference: request.reference,
         metadata: request.metadata,
         await_outcome: request.await_outcome,
@@ -514,7 +519,7 @@ impl Charge {
             operation: self.opening.operation.clone(),
             worker: self.opening.worker.clone(),
             member: self.opening.member.clone(),
-            api_key: self.opening.api_key.clone(),
+            api_key: self.opening.api_key,
             windows,
         }))
     }

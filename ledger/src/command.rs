@@ -3,22 +3,9 @@
 
 use crate::limit::Subject;
 use crate::{
-    ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period, Source, Timestamp,
-    WorkerId, WorkspaceId,
+    Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period, Source,
+    TeamCommand, Timestamp, WorkerId, WorkspaceId,
 };
-
-/// Who asks; every entry keeps it, so that the journal is the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Actor {
-    /// The holder of a platform key.
-    Platform,
-    /// Tollkeeper itself: timers, renewals.
-    System,
-    /// A workspace API key, by its id.
-    ApiKey(Box<str>),
-    /// A person in the dashboard.
-    Member(MemberId),
-}
 
 /// A command, for whom, by whom, and under which key it may be repeated.
 #[derive(Clone, Debug)]
@@ -111,6 +98,8 @@ pub enum Command {
         /// Seconds of quiet after an alert.
         cooldown_seconds: i64,
     },
+    /// Changes members, API keys or portal sessions.
+    Team(TeamCommand),
     /// Makes a new version of the price book.
     SetPrices {
         /// The whole list; what is not in it is retired.
@@ -164,8 +153,6 @@ pub struct ChargeRequest {
     pub worker: Option<WorkerId>,
     /// For which person.
     pub member: Option<MemberId>,
-    /// The API key that asks, by its id.
-    pub api_key: Option<Box<str>>,
     /// Whether the charge waits for an outcome.
     pub await_outcome: bool,
     /// For how long.
@@ -174,6 +161,15 @@ pub struct ChargeRequest {
     pub reference: Option<Box<str>>,
     /// A JSON object of the platform's own.
     pub metadata: Option<Box<str>>,
+}
+
+/// Limits whose use has to be counted from the rollups before a decision: new ones, or all of them in a new time zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recount {
+    /// The time zone in which their days and months are counted.
+    pub timezone: Box<str>,
+    /// What is counted, and for how long.
+    pub lines: Vec<(Subject, Period)>,
 }
 
 /// A line of a new price list.
@@ -201,6 +197,35 @@ impl Command {
             Command::RestoreClawBack { dispute } => derived(format!("restored:{dispute}")),
             _ => None,
         }
+    }
+
+    /// The limits whose use the decision must see counted ([`View::spent`](crate::View::spent)).
+    #[must_use]
+    pub fn recount(&self, account: &Account) -> Option<Recount> {
+        match self {
+            Command::SetLimits(limits) => {
+                // A limit that is there already has counted for itself.
+                let new = limits.iter().filter(|(subject, period, _)| !account.limits.has(subject, *period));
+                let lines: Vec<_> = new.map(|(subject, period, _)| (subject.clone(), *period)).collect();
+                let timezone = account.profile.timezone.clone();
+                (!lines.is_empty()).then_some(Recount { timezone, lines })
+            }
+            Command::UpdateWorkspace(WorkspaceChanges { timezone: Some(timezone), .. })
+                if !account.limits.is_empty() && *timezone != account.profile.timezone =>
+            {
+                let lines = account.limits.0.iter().map(|limit| (limit.subject.clone(), limit.period));
+                Some(Recount { timezone: timezone.clone(), lines: lines.collect() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether [`Command::recount`] may ask for a count, whatever the account is by then.
+    #[must_use]
+    pub fn may_recount(&self) -> bool {
+        let moves = |changes: &WorkspaceChanges| changes.timezone.is_some();
+        matches!(self, Command::SetLimits(_))
+            || matches!(self, Command::UpdateWorkspace(changes) if moves(changes))
     }
 
     /// The charge that the decision must see.

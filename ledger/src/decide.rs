@@ -1,15 +1,16 @@
 //! The one place where credit is decided: [`decide`] looks at a [`View`] and answers a command with the [`Change`] it
 //! makes, with the entry it made before, or with a [`Refusal`].
 //!
-//! Replay is looked for before all else (i07). Then the refusals come in the order of [`Refusal`]'s variants. Whoever
-//! calls has loaded into the view whatever the command speaks of; nothing is fetched here and nothing is changed.
+//! Whoever asks has to be known still (see `actor`). Then replay is looked for before all else (i07), and then the refusals
+//! come in the order of [`Refusal`]'s variants. Whoever calls has loaded into the view whatever the command speaks of;
+//! nothing is fetched here and nothing is changed.
 
 use crate::charge::Verdict;
 use crate::command::{GrantRequest, WorkspaceChanges};
 use crate::{
     Account, Body, Charge, Command, Draw, Entry, Grant, GrantId, Id, IdempotencyKey, LedgerAccount, Limit,
     Micros, Operation, OperationPrice, Period, PriceBook, PriceVersion, Profile, Refusal, Source, Subject,
-    Submission, Timestamp, Windows, bounds, charge, invariants, replay,
+    Submission, Timestamp, Windows, actor, bounds, charge, invariants, replay, team,
 };
 
 /// Exactly what a decision may look at.
@@ -23,9 +24,11 @@ pub struct View<'a> {
     pub made: Option<&'a Entry>,
     /// The charge the command speaks of, if it exists in this workspace.
     pub charge: Option<&'a Charge>,
-    /// For [`Command::SetLimits`]: what each of its lines has used (net) of the present period, in their order.
+    /// For a command with a [`Command::recount`]: what each of its lines has used (net) of the present period, in their
+    /// order.
     pub spent: &'a [Micros],
-    /// The day and month in the workspace's time zone around now, as the account's clock has it ([`Account::clock`]).
+    /// The day and month around now, as the account's clock has it ([`Account::clock`]), in the workspace's time zone or
+    /// that of the [`Command::recount`].
     pub windows: Windows,
     /// An id nobody has yet.
     pub fresh: Id,
@@ -77,13 +80,15 @@ impl<'a> View<'a> {
 /// The first [`Refusal`] that holds, in the order of its variants. Nothing is changed and nothing is kept: the same key
 /// may succeed later.
 pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Decision, Refusal> {
+    let clock = view.account.map_or(now, |account| account.clock(now));
+    actor::confirm(view, &submission.actor, &submission.command, clock)?;
     if let Some(made) = view.made {
         return match replay::first_difference(made, &submission.command) {
             None => Ok(Decision::Replay),
             Some(field) => Err(Refusal::KeyReused { field }),
         };
     }
-    let now = view.account.map_or(now, |account| account.clock(now));
+    let now = clock;
     let platforms_own =
         matches!(submission.command, Command::SetPrices { .. } | Command::SetPlatformKey { .. });
     if platforms_own != submission.workspace.is_platform() {
@@ -92,7 +97,7 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
     let key = submission.command.own_key().or(submission.key);
     let bodies = match submission.command {
         Command::Charge(request) => {
-            let opened = charge::open(view, request, now)?;
+            let opened = charge::open(view, request, submission.actor.api_key(), now)?;
             return Ok(change(view, opened, Vec::new(), key, now));
         }
         Command::Grant(request) => grant(view, request)?,
@@ -102,12 +107,10 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
         | Command::Refund { .. }
         | Command::TimeOut { .. } => return moves_on(view, submission.command, key, now),
         Command::CreateWorkspace(changes) => create_workspace(view, submission.workspace, changes, now)?,
-        Command::UpdateWorkspace(changes) => {
-            let profile = described(view.account()?.profile.as_ref().clone(), changes);
-            if profile == *view.account()?.profile {
-                return Ok(Decision::Unchanged);
-            }
-            vec![Body::WorkspaceUpdated(Box::new(profile))]
+        Command::UpdateWorkspace(changes) => update_workspace(view, changes)?,
+        Command::Team(command) => {
+            let change = team::decide(view, command, now)?;
+            change.into_iter().map(|change| Body::Team(Box::new(change))).collect()
         }
         Command::VoidGrant { grant, reason } => void_grant(view, grant, reason)?,
         Command::ClawBack { grant, dispute, amount } => claw_back(view, grant, dispute, amount)?,
@@ -120,7 +123,7 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
         Command::SetPlatformKey { hash } => vec![Body::PlatformKeySet { hash }],
     };
     let mut bodies = bodies.into_iter();
-    let first = bodies.next().expect("every branch above gives at least one entry");
+    let Some(first) = bodies.next() else { return Ok(Decision::Unchanged) };
     Ok(change(view, first, bodies.collect(), key, now))
 }
 
@@ -191,6 +194,29 @@ fn create_workspace(
     }
     let blank = Profile { created_at: now, ..*Account::new(id).profile };
     Ok(vec![Body::WorkspaceCreated(Box::new(described(blank, changes)))])
+}
+
+/// The workspace as described anew; nothing if nothing differs. In a new time zone other days and months are under way, so
+/// that the limits count anew what was used of those.
+fn update_workspace(view: &View, changes: WorkspaceChanges) -> Result<Vec<Body>, Refusal> {
+    let account = view.account()?;
+    let profile = described(account.profile.as_ref().clone(), changes);
+    if profile == *account.profile {
+        return Ok(Vec::new());
+    }
+    let moves = profile.timezone != account.profile.timezone && !account.limits.is_empty();
+    let mut bodies = vec![Body::WorkspaceUpdated(Box::new(profile))];
+    if moves {
+        assert_eq!(account.limits.0.len(), view.spent.len(), "what every limit has used was counted");
+        let lines = account.limits.0.iter().zip(view.spent);
+        let limits = lines.map(|(limit, used)| Limit {
+            since: view.windows.of(limit.period).0,
+            used: *used,
+            ..limit.clone()
+        });
+        bodies.push(Body::LimitsSet(limits.collect()));
+    }
+    Ok(bodies)
 }
 
 fn described(profile: Profile, changes: WorkspaceChanges) -> Profile {
@@ -273,17 +299,18 @@ fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec
     if limits.iter().any(|(_, _, amount)| *amount < Micros::ZERO || *amount > Micros::MAX) {
         return Err(Refusal::InvalidField { field: "amount", why: "must be 0 to 2^53 − 1" });
     }
-    let limits = limits.into_iter().enumerate().map(|(line, (subject, period, amount))| {
-        let since = match period {
-            Period::Day => view.windows.day.0,
-            Period::Month => view.windows.month.0,
-        };
-        // Usage is not kept by API key: there a limit that was there before is the only one who knows.
-        let used = match subject {
-            Subject::ApiKey(_) => account.limits.used(&subject, period, &view.windows),
-            _ => view.spent.get(line).copied().unwrap_or_default(),
-        };
-        Limit { subject, period, amount, since, used }
+    let mut named: Vec<_> = limits.iter().map(|(subject, period, _)| (subject, period)).collect();
+    named.sort_unstable();
+    if named.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Refusal::InvalidField { field: "limits", why: "must name each subject once a period" });
+    }
+    let mut spent = view.spent.iter();
+    let limits = limits.into_iter().map(|(subject, period, amount)| {
+        // What a limit has counted itself is exact; the rollups count by whole hours.
+        let counted = account.limits.counted(&subject, period, &view.windows);
+        let used =
+            counted.unwrap_or_else(|| *spent.next().expect("what every new limit has used was counted"));
+        Limit { subject, period, amount, since: view.windows.of(period).0, used }
     });
     Ok(vec![Body::LimitsSet(limits.collect())])
 }

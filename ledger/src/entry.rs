@@ -7,7 +7,7 @@ use crate::charge::{Opening, Refund, Settlement, Standing};
 use crate::code::coded;
 use crate::{
     Actor, Balance, ChargeId, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit, Micros, PriceVersion,
-    Profile, Timestamp,
+    Profile, TeamChange, Timestamp,
 };
 
 /// A line of the journal.
@@ -115,6 +115,8 @@ pub enum Body {
         /// Its SHA-256.
         hash: Hash,
     },
+    /// The members, API keys or portal sessions changed.
+    Team(Box<TeamChange>),
 }
 
 /// The kinds of entries by name.
@@ -137,6 +139,16 @@ pub enum Kind {
     BalanceLow,
     PricesSet,
     PlatformKeySet,
+    MemberAdded,
+    MemberChanged,
+    MemberRemoved,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    ApiKeyUsed,
+    PortalLinkMade,
+    PortalSignedIn,
+    PortalSignedOut,
+    PortalAllSignedOut,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -156,6 +168,16 @@ coded!(Kind, "an entry's kind", {
     BalanceLow = 14 "balance.low",
     PricesSet = 15 "price_book.set",
     PlatformKeySet = 16 "platform_key.set",
+    MemberAdded = 17 "member.added",
+    MemberChanged = 18 "member.changed",
+    MemberRemoved = 19 "member.removed",
+    ApiKeyCreated = 20 "api_key.created",
+    ApiKeyRevoked = 21 "api_key.revoked",
+    ApiKeyUsed = 22 "api_key.used",
+    PortalLinkMade = 23 "portal.link_made",
+    PortalSignedIn = 24 "portal.signed_in",
+    PortalSignedOut = 25 "portal.signed_out",
+    PortalAllSignedOut = 26 "portal.all_signed_out",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -223,6 +245,7 @@ impl Body {
             Body::BalanceLow { .. } => Kind::BalanceLow,
             Body::PricesSet(_) => Kind::PricesSet,
             Body::PlatformKeySet { .. } => Kind::PlatformKeySet,
+            Body::Team(change) => change.kind(),
         }
     }
 
@@ -254,7 +277,8 @@ impl Body {
             | Body::AlertsSet { .. }
             | Body::BalanceLow { .. }
             | Body::PricesSet(_)
-            | Body::PlatformKeySet { .. } => None,
+            | Body::PlatformKeySet { .. }
+            | Body::Team(_) => None,
         }
     }
 

@@ -8,8 +8,8 @@ use crate::code::{Malformed, Reader, Writer};
 use crate::entry::Kind;
 use crate::price_book::read_seconds;
 use crate::{
-    Actor, Balance, Body, ChargeId, Draw, Entry, Grant, GrantId, IdempotencyKey, Limit, MemberId,
-    OperationId, PriceVersion, Profile, Source, Windows, WorkerId, WorkspaceId,
+    Actor, ApiKeyId, Balance, Body, ChargeId, Draw, Entry, Grant, GrantId, IdempotencyKey, Limit, MemberId,
+    OperationId, PriceVersion, Profile, Source, TeamChange, Windows, WorkerId, WorkspaceId,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -69,7 +69,7 @@ fn write_actor(w: &mut Writer, actor: &Actor) {
         Actor::System => w.byte(1),
         Actor::ApiKey(id) => {
             w.byte(2);
-            w.text(id);
+            w.id(id.0);
         }
         Actor::Member(member) => {
             w.byte(3);
@@ -82,7 +82,7 @@ fn read_actor(r: &mut Reader) -> Result<Actor, Malformed> {
     Ok(match r.byte("an entry's actor")? {
         0 => Actor::Platform,
         1 => Actor::System,
-        2 => Actor::ApiKey(r.text("an entry's actor")?.into()),
+        2 => Actor::ApiKey(ApiKeyId(r.id("an entry's actor")?)),
         3 => Actor::Member(MemberId::known(r.text("an entry's actor")?)),
         _ => return Err(Malformed("an entry's actor")),
     })
@@ -137,6 +137,7 @@ fn write_body(w: &mut Writer, body: &Body) {
         Body::BalanceLow { threshold } => w.micros(*threshold),
         Body::PricesSet(version) => version.write(w),
         Body::PlatformKeySet { hash } => w.raw(hash),
+        Body::Team(change) => change.write(w),
     }
 }
 
@@ -182,6 +183,16 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<Body, Malformed> {
         Kind::BalanceLow => Body::BalanceLow { threshold: r.micros("a threshold")? },
         Kind::PricesSet => Body::PricesSet(PriceVersion::read(r)?),
         Kind::PlatformKeySet => Body::PlatformKeySet { hash: r.hash("a key's hash")? },
+        Kind::MemberAdded
+        | Kind::MemberChanged
+        | Kind::MemberRemoved
+        | Kind::ApiKeyCreated
+        | Kind::ApiKeyRevoked
+        | Kind::ApiKeyUsed
+        | Kind::PortalLinkMade
+        | Kind::PortalSignedIn
+        | Kind::PortalSignedOut
+        | Kind::PortalAllSignedOut => Body::Team(Box::new(TeamChange::read(r, kind)?)),
     })
 }
 
@@ -241,12 +252,23 @@ fn write_spender(
     operation: &OperationId,
     worker: Option<&WorkerId>,
     member: Option<&MemberId>,
-    api_key: Option<&str>,
+    api_key: Option<ApiKeyId>,
 ) {
     w.bytes(operation.as_bytes());
     w.maybe_bytes(worker.map(WorkerId::as_bytes));
     w.maybe_bytes(member.map(MemberId::as_bytes));
-    w.maybe_text(api_key);
+    write_api_key(w, api_key);
+}
+
+fn write_api_key(w: &mut Writer, api_key: Option<ApiKeyId>) {
+    w.flag(api_key.is_some());
+    if let Some(key) = api_key {
+        w.id(key.0);
+    }
+}
+
+fn read_api_key(r: &mut Reader) -> Result<Option<ApiKeyId>, Malformed> {
+    if r.flag("an API key")? { Ok(Some(ApiKeyId(r.id("an API key")?))) } else { Ok(None) }
 }
 
 fn write_opening(w: &mut Writer, opening: &Opening) {
@@ -269,7 +291,7 @@ fn write_opening(w: &mut Writer, opening: &Opening) {
         windows,
     } = opening;
     w.id(id.0);
-    write_spender(w, operation, worker.as_ref(), member.as_ref(), api_key.as_deref());
+    write_spender(w, operation, worker.as_ref(), member.as_ref(), *api_key);
     w.signed(*quantity);
     w.micros(*unit_price);
     w.micros(*amount);
@@ -289,7 +311,7 @@ fn read_opening(r: &mut Reader) -> Result<Opening, Malformed> {
         operation: OperationId::known(r.text("an operation")?),
         worker: r.maybe_text("a worker")?.map(WorkerId::known),
         member: r.maybe_text("a member")?.map(MemberId::known),
-        api_key: r.maybe_text("an API key")?.map(Into::into),
+        api_key: read_api_key(r)?,
         quantity: r.signed("a quantity")?,
         unit_price: r.micros("a unit price")?,
         amount: r.micros("a charge's amount")?,
@@ -351,7 +373,7 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
     w.flag(*from_pending);
     write_draws(w, gives);
     write_standing(w, *standing);
-    write_spender(w, operation, worker.as_ref(), member.as_ref(), api_key.as_deref());
+    write_spender(w, operation, worker.as_ref(), member.as_ref(), *api_key);
     write_windows(w, windows.as_ref());
 }
 
@@ -369,7 +391,7 @@ fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
         operation: OperationId::known(r.text("an operation")?),
         worker: r.maybe_text("a worker")?.map(WorkerId::known),
         member: r.maybe_text("a member")?.map(MemberId::known),
-        api_key: r.maybe_text("an API key")?.map(Into::into),
+        api_key: read_api_key(r)?,
         windows: read_windows(r)?,
     })
 }

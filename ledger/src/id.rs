@@ -100,6 +100,8 @@ macro_rules! prefixed_id {
 
 prefixed_id!(ChargeId, "ch_", "Names a charge.");
 prefixed_id!(GrantId, "gr_", "Names a grant.");
+prefixed_id!(ApiKeyId, "ak_", "Names an API key; it is not the secret.");
+prefixed_id!(SessionId, "ps_", "Names a portal session, from its link on; it is not the secret.");
 
 #[cfg(test)]
 mod tests {

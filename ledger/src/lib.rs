@@ -8,11 +8,14 @@
 //! hash chain are arguments. Nothing here knows HTTP, SQL or JSON.
 //!
 //! Read in this order: [`decide`] (who may do what, in which order it is refused), `charge` (the life of a charge),
-//! `account` (what an entry does to the pool), `invariants` (i01–i12, asserted before every commit).
+//! `account` (what an entry does to the pool), `invariants` (i01–i12, asserted before every commit). Who may ask is in
+//! `actor`, who belongs to a workspace in `team`.
 
 mod account;
 mod account_code;
+mod actor;
 mod alert;
+mod api_key;
 pub mod bounds;
 mod charge;
 mod claw_back;
@@ -25,13 +28,16 @@ mod grant;
 mod id;
 pub mod invariants;
 mod limit;
+mod member;
 mod micros;
 mod name;
 mod platform;
+mod portal;
 mod price_book;
 mod quote;
 mod refusal;
 mod replay;
+mod team;
 mod text;
 mod time;
 mod usage;
@@ -40,24 +46,29 @@ mod usage;
 mod tests;
 
 pub use account::{Account, Balance, Chain, Disagreement, Profile, Totals};
+pub use actor::Actor;
 pub use alert::{Alerts, Threshold};
+pub use api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
 pub use charge::{Charge, Opening, Outcome, Refund, RefundReason, Settlement, Standing, Status};
 pub use claw_back::{ClawBack, ClawBacks};
 pub use code::Malformed;
 pub use command::{
-    Actor, ChargeRequest, Command, GrantRequest, OperationPrice, Submission, WorkspaceChanges,
+    ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission, WorkspaceChanges,
 };
 pub use decide::{Change, Decision, View, decide};
 pub use entry::{Body, Entry, Kind, LedgerAccount, Legs};
 pub use grant::{Draw, Draws, Grant, Grants, Source};
-pub use id::{ChargeId, GrantId, Id};
+pub use id::{ApiKeyId, ChargeId, GrantId, Id, SessionId};
 pub use limit::{Limit, Limits, Period, Subject, Windows};
+pub use member::{Member, MemberChanges, MemberRequest, Role};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, WorkerId, WorkspaceId};
 pub use platform::Platform;
+pub use portal::{LinkRequest, PortalSession};
 pub use price_book::{Operation, PriceBook, PriceVersion};
 pub use quote::{Quote, quote};
 pub use refusal::Refusal;
+pub use team::{Team, TeamChange, TeamCommand};
 pub use time::Timestamp;
 pub use usage::{Usage, UsageKey, Used};
 

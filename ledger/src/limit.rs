@@ -5,10 +5,10 @@
 //! the workspace's time zone and is handed in as [`Windows`]; entries carry it, so that a replay needs no calendar.
 
 use crate::code::{Malformed, Reader, Writer, coded};
-use crate::{MemberId, Micros, OperationId, Refusal, Timestamp, WorkerId};
+use crate::{ApiKeyId, MemberId, Micros, OperationId, Refusal, Timestamp, WorkerId};
 
 /// Whose spending is capped.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// Everything the workspace spends.
     Workspace,
@@ -19,11 +19,11 @@ pub enum Subject {
     /// One operation.
     Operation(OperationId),
     /// One API key, by its id.
-    ApiKey(Box<str>),
+    ApiKey(ApiKeyId),
 }
 
 /// How long a limit counts before it starts again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
     /// A calendar day in the workspace's time zone.
     Day,
@@ -43,7 +43,9 @@ pub struct Windows {
 }
 
 impl Windows {
-    fn of(&self, period: Period) -> (Timestamp, Timestamp) {
+    /// The window of a period.
+    #[must_use]
+    pub fn of(&self, period: Period) -> (Timestamp, Timestamp) {
         match period {
             Period::Day => self.day,
             Period::Month => self.month,
@@ -83,7 +85,7 @@ pub(crate) struct Spender<'a> {
     pub operation: &'a OperationId,
     pub worker: Option<&'a WorkerId>,
     pub member: Option<&'a MemberId>,
-    pub api_key: Option<&'a str>,
+    pub api_key: Option<ApiKeyId>,
 }
 
 impl Limit {
@@ -93,24 +95,26 @@ impl Limit {
             Subject::Member(member) => spender.member == Some(member),
             Subject::Worker(worker) => spender.worker == Some(worker),
             Subject::Operation(operation) => spender.operation == operation,
-            Subject::ApiKey(key) => spender.api_key == Some(key),
+            Subject::ApiKey(key) => spender.api_key == Some(*key),
         }
     }
 
-    fn used_in(&self, windows: &Windows) -> Micros {
+    /// What it has counted in the present period.
+    #[must_use]
+    pub fn used_in(&self, windows: &Windows) -> Micros {
         if self.since == windows.of(self.period).0 { self.used } else { Micros::ZERO }
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
         let (code, text) = match &self.subject {
-            Subject::Workspace => (0, ""),
-            Subject::Member(member) => (1, member.as_str()),
-            Subject::Worker(worker) => (2, worker.as_str()),
-            Subject::Operation(operation) => (3, operation.as_str()),
-            Subject::ApiKey(key) => (4, &**key),
+            Subject::Workspace => (0, String::new()),
+            Subject::Member(member) => (1, member.to_string()),
+            Subject::Worker(worker) => (2, worker.to_string()),
+            Subject::Operation(operation) => (3, operation.to_string()),
+            Subject::ApiKey(key) => (4, key.to_string()),
         };
         w.byte(code);
-        w.text(text);
+        w.text(&text);
         w.byte(self.period.code());
         w.micros(self.amount);
         w.time(self.since);
@@ -125,7 +129,7 @@ impl Limit {
             1 => Subject::Member(MemberId::known(text)),
             2 => Subject::Worker(WorkerId::known(text)),
             3 => Subject::Operation(OperationId::known(text)),
-            4 => Subject::ApiKey(text.into()),
+            4 => Subject::ApiKey(text.parse().map_err(|()| Malformed("a limit's subject"))?),
             _ => return Err(Malformed("a limit's subject")),
         };
         Ok(Limit {
@@ -170,10 +174,15 @@ impl Limits {
         }
     }
 
-    /// What the limit on a subject has counted in the present period; nothing if there is none.
-    pub(crate) fn used(&self, subject: &Subject, period: Period, windows: &Windows) -> Micros {
+    /// Whether there is a limit on a subject.
+    pub(crate) fn has(&self, subject: &Subject, period: Period) -> bool {
+        self.0.iter().any(|limit| limit.subject == *subject && limit.period == period)
+    }
+
+    /// What a limit that is there already has counted in the present period; `None` if there is none.
+    pub(crate) fn counted(&self, subject: &Subject, period: Period, windows: &Windows) -> Option<Micros> {
         let same = |limit: &&Limit| limit.subject == *subject && limit.period == period;
-        self.0.iter().find(same).map_or(Micros::ZERO, |limit| limit.used_in(windows))
+        self.0.iter().find(same).map(|limit| limit.used_in(windows))
     }
 
     /// Counts a charge (or, below zero, a refund) under every limit that covers the spender.

@@ -14,6 +14,13 @@ pub enum Refusal {
     },
     /// No such workspace.
     WorkspaceNotFound,
+    /// Whoever asks is not known here, or not any more.
+    ActorUnknown,
+    /// Whoever asks may not do this.
+    Forbidden {
+        /// For people.
+        why: &'static str,
+    },
     /// The platform suspended the workspace.
     WorkspaceSuspended,
     /// Credit is owed after a lost payment.
@@ -69,6 +76,16 @@ pub enum Refusal {
     GrantNotFound,
     /// No such open dispute in this workspace.
     DisputeNotFound,
+    /// No such member in this workspace.
+    MemberNotFound,
+    /// The name of a member is taken.
+    MemberExists,
+    /// The last admin can neither leave nor be demoted.
+    LastAdmin,
+    /// No such API key in this workspace.
+    ApiKeyNotFound,
+    /// The link was followed before, or waited too long.
+    PortalLinkExpired,
     /// A value that can never be right; names the field and says why.
     InvalidField {
         /// As the API spells it.
@@ -85,6 +102,8 @@ impl Refusal {
         match self {
             Refusal::KeyReused { .. } => "idempotency_key_reused",
             Refusal::WorkspaceNotFound => "workspace_not_found",
+            Refusal::ActorUnknown => "unauthenticated",
+            Refusal::Forbidden { .. } => "forbidden",
             Refusal::WorkspaceSuspended => "workspace_suspended",
             Refusal::DebtOutstanding { .. } => "debt_outstanding",
             Refusal::OperationNotFound => "operation_not_found",
@@ -98,6 +117,11 @@ impl Refusal {
             Refusal::RefundWindowClosed { .. } => "refund_window_closed",
             Refusal::GrantNotFound => "grant_not_found",
             Refusal::DisputeNotFound => "dispute_not_found",
+            Refusal::MemberNotFound => "member_not_found",
+            Refusal::MemberExists => "member_exists",
+            Refusal::LastAdmin => "last_admin",
+            Refusal::ApiKeyNotFound => "api_key_not_found",
+            Refusal::PortalLinkExpired => "portal_link_expired",
             Refusal::QuantityOutOfRange | Refusal::InvalidField { .. } => "invalid_field",
         }
     }

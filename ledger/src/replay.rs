@@ -32,24 +32,24 @@ pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'stat
     }
 }
 
+/// Who asks is no part of what is asked: a rotated key may repeat the request.
 fn charge(opening: &Opening, request: &ChargeRequest) -> Option<&'static str> {
     let ChargeRequest {
         operation,
         quantity,
         worker,
         member,
-        // Who asks is no part of what is asked: a rotated key may repeat the request.
-        api_key: _,
         await_outcome,
         timeout_seconds,
         reference,
         metadata,
     } = request;
+    // Whose it is comes first: a key that speaks for one member learns nothing of what another has charged.
     first(&[
+        ("member", opening.member == *member),
+        ("worker", opening.worker == *worker),
         ("operation", opening.operation == *operation),
         ("quantity", opening.quantity == *quantity),
-        ("worker", opening.worker == *worker),
-        ("member", opening.member == *member),
         ("await_outcome", opening.await_outcome == *await_outcome),
         ("timeout_seconds", opening.timeout_seconds == *timeout_seconds),
         ("reference", opening.reference == *reference),

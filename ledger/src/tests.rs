@@ -18,6 +18,7 @@ mod rebuild;
 mod refusals;
 mod replays;
 mod script;
+mod teams;
 mod workspaces;
 mod world;
 

@@ -1,4 +1,4 @@
-//! Usage rollups (P11): runs, quantity, charged and refunded per hour (UTC), operation, worker and member.
+//! Usage rollups (P11): runs, quantity, charged and refunded per hour (UTC), operation, worker, member and API key.
 //!
 //! Counted from entries, one after the other, so that they equal the sum of what they cover (i08). A refund counts in
 //! the hour it happens, so that a closed day never changes. An engine takes what has gathered here and adds it to what
@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crate::text::Text;
-use crate::{Body, Entry, MemberId, Micros, Opening, OperationId, Refund, WorkerId};
+use crate::{ApiKeyId, Body, Entry, MemberId, Micros, Opening, OperationId, Refund, WorkerId};
 
 /// What a rollup is counted under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub struct UsageKey {
     pub worker: Option<WorkerId>,
     /// For which person.
     pub member: Option<MemberId>,
+    /// Through which API key; reports fold it, limits count by it.
+    pub api_key: Option<ApiKeyId>,
 }
 
 /// What was used.
@@ -67,6 +69,7 @@ struct Row {
     hour: i64,
     /// Operation, worker and member, with a byte between them that no name holds; nothing stands for none.
     names: Text<ROW_NAMES_BYTES>,
+    api_key: Option<ApiKeyId>,
     used: Used,
 }
 
@@ -78,16 +81,17 @@ const BETWEEN: u8 = 0x1f;
 
 /// Names that are borrowed from the entry, so that counting allocates only for a new row.
 #[derive(Clone, Copy)]
-struct Names<'a>([&'a [u8]; 3]);
+struct Names<'a>([&'a [u8]; 3], Option<ApiKeyId>);
 
 impl<'a> Names<'a> {
     fn new(
         operation: &'a OperationId,
         worker: Option<&'a WorkerId>,
         member: Option<&'a MemberId>,
+        api_key: Option<ApiKeyId>,
     ) -> Names<'a> {
         let worker = worker.map_or(&[][..], WorkerId::as_bytes);
-        Names([operation.as_bytes(), worker, member.map_or(&[], MemberId::as_bytes)])
+        Names([operation.as_bytes(), worker, member.map_or(&[], MemberId::as_bytes)], api_key)
     }
 
     fn are(&self, row: &Row, hour: i64) -> bool {
@@ -95,6 +99,7 @@ impl<'a> Names<'a> {
         let names = row.names.as_bytes();
         let (first, second) = (operation.len(), operation.len() + 1 + worker.len());
         row.hour == hour
+            && row.api_key == self.1
             && names.len() == second + 1 + member.len()
             && names[..first] == *operation
             && names[first] == BETWEEN
@@ -106,7 +111,7 @@ impl<'a> Names<'a> {
     /// Eight bytes at a time, by multiplication: quick for short names. A collision costs a comparison, no more.
     fn hash(&self, hour: i64) -> u64 {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut hash = mix(0, hour as u64);
+        let mut hash = mix(self.1.map_or(0, |key| key.0.group_b()), hour as u64);
         for name in self.0 {
             let (words, rest) = name.as_chunks::<8>();
             for word in words {
@@ -125,15 +130,17 @@ impl Usage {
         let hour = entry.at.hour();
         match &entry.body {
             Body::ChargeOpened(opening) => {
-                let Opening { operation, worker, member, .. } = &**opening;
-                let used = self.used(&Names::new(operation, worker.as_ref(), member.as_ref()), hour);
+                let Opening { operation, worker, member, api_key, .. } = &**opening;
+                let names = Names::new(operation, worker.as_ref(), member.as_ref(), *api_key);
+                let used = self.used(&names, hour);
                 used.runs += 1;
                 used.quantity += opening.quantity;
                 used.charged += opening.amount;
             }
             Body::ChargeRefunded(refund) => {
-                let Refund { operation, worker, member, .. } = &**refund;
-                let used = self.used(&Names::new(operation, worker.as_ref(), member.as_ref()), hour);
+                let Refund { operation, worker, member, api_key, .. } = &**refund;
+                let names = Names::new(operation, worker.as_ref(), member.as_ref(), *api_key);
+                let used = self.used(&names, hour);
                 used.refunded += refund.amount;
             }
             _ => {}
@@ -159,6 +166,7 @@ impl Usage {
     }
 
     fn insert(&mut self, names: &Names, hour: i64, hash: u64) -> usize {
+        let api_key = names.1;
         let names = names.0.join(&BETWEEN);
         let names = Text::new(std::str::from_utf8(&names).expect("names are ASCII"));
         if self.rows.len() < SEARCHED_MAX {
@@ -166,7 +174,7 @@ impl Usage {
             self.rows.reserve_exact(1);
             self.hashes.reserve_exact(1);
         }
-        self.rows.push(Row { hour, names, used: Used::default() });
+        self.rows.push(Row { hour, names, api_key, used: Used::default() });
         self.hashes.push(hash);
         let from = match self.rows.len() {
             few if few <= SEARCHED_MAX => few,
@@ -226,6 +234,7 @@ impl Row {
             operation: OperationId::known(operation),
             worker: (!worker.is_empty()).then(|| WorkerId::known(worker)),
             member: (!member.is_empty()).then(|| MemberId::known(member)),
+            api_key: self.api_key,
         }
     }
 }

@@ -2,18 +2,38 @@
 
 use super::check;
 use super::world::World;
-use crate::{Account, Actor, Entry, Grant, Kind, MemberId};
+use crate::{Account, Actor, ApiKeyId, Entry, Grant, Id, Kind, MemberId, Team};
 
 /// A history in which every kind of entry of a workspace occurs.
 pub(super) fn eventful() -> World {
     let mut world = check(
         "
         update name=Acme timezone=Europe/Berlin metadata={}
+        join ada admin
+        join bob member
+        change bob name=Robert
+        new_key charge,read member=ada worker=w
+        new_key manage expires=999_999
+        note k1
+        revoke k2
+        link ada
+        sign_in l1
+        link bob
+        sign_out l1
+        sign_out_all bob
+        leave bob
+        link ada
+        link ada
+        sign_in l3
+        sign_out_all
+        link ada
+        sign_in l5
+        link ada
         grant top_up 5_000 origin=pay_1 paid=5 reason=card key=g1
         grant promotional 1_000 reason=welcome
-        limits workspace/day=90_000 member:ada/month=90_000 worker:w/day=90_000 operation:message/day=90_000 api_key:k/day=90_000
+        limits workspace/day=90_000 member:ada/month=90_000 worker:w/day=90_000 operation:message/day=90_000 api_key:k1/day=90_000
         alerts 4_000 2_000
-        charge message x3 worker=w member=ada api_key=k ref=r meta={} key=c1
+        charge message x3 worker=w member=ada by=k1 ref=r meta={} key=c1
         charge render await timeout=30
         heartbeat c2 60
         succeed c2
@@ -32,7 +52,7 @@ pub(super) fn eventful() -> World {
         entry.actor = match index % 4 {
             0 => Actor::Platform,
             1 => Actor::System,
-            2 => Actor::ApiKey("key_1".into()),
+            2 => Actor::ApiKey(ApiKeyId(Id::v7(1, 2, 3))),
             _ => Actor::Member(MemberId::known("ada")),
         };
     }
@@ -62,11 +82,11 @@ fn entries() -> Vec<Entry> {
 #[test]
 fn every_kind_of_entry_reads_back() {
     let entries = entries();
-    for code in 1..=16 {
-        let kind = Kind::from_code(code).expect("sixteen kinds");
+    for code in 1..=26 {
+        let kind = Kind::from_code(code).expect("twenty-six kinds");
         assert!(entries.iter().any(|entry| entry.body.kind() == kind), "{} does not occur", kind.as_str());
     }
-    assert!(Kind::from_code(17).is_err());
+    assert!(Kind::from_code(27).is_err());
     for entry in entries {
         assert_eq!(Entry::decode(&encoded(&entry)), Ok(entry));
     }
@@ -104,17 +124,43 @@ fn a_changed_byte_is_malformed_or_another_entry() {
 fn accounts_read_back_and_their_damage_never_panics() {
     let mut world = eventful();
     world.run(super::script::command_of(&world, "claw_back g1 5_000 dispute=d2"), None);
-    let account = &world.account;
+    let account = &Account { team: Team::nobody(), ..world.account };
+    let decode = |bytes: &[u8]| Account::decode(bytes, Team::nobody());
     let mut bytes = Vec::new();
     account.encode(&mut bytes);
-    assert_eq!(Account::decode(&bytes).as_ref(), Ok(account));
+    assert_eq!(decode(&bytes).as_ref(), Ok(account));
     for place in 0..bytes.len() {
-        assert!(Account::decode(&bytes[..place]).is_err(), "cut to {place}");
+        assert!(decode(&bytes[..place]).is_err(), "cut to {place}");
         for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
             let mut damaged = bytes.clone();
             damaged[place] ^= flip;
-            if let Ok(read) = Account::decode(&damaged) {
+            if let Ok(read) = decode(&damaged) {
                 assert_ne!(&read, account, "byte {place} says nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn teams_read_back_and_their_damage_never_panics() {
+    let team = eventful().account.team;
+    assert!(
+        !team.members.is_empty()
+            && !team.keys.is_empty()
+            && !team.links.is_empty()
+            && !team.sessions.is_empty()
+    );
+    let mut bytes = Vec::new();
+    team.encode(&mut bytes);
+    assert_eq!(Team::decode(Some(&bytes)).as_ref(), Ok(&team));
+    assert!(Team::decode(None).is_ok_and(|nobody| nobody.is_empty()));
+    for place in 0..bytes.len() {
+        assert!(Team::decode(Some(&bytes[..place])).is_err(), "cut to {place}");
+        for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= flip;
+            if let Ok(read) = Team::decode(Some(&damaged)) {
+                assert_ne!(read, team, "byte {place} says nothing");
             }
         }
     }

@@ -7,12 +7,13 @@ fn each_subject_counts_its_own() {
     check(
         "
         grant promotional 100_000
+        new_key charge
         limits workspace/month=10_000 member:ada/day=1_000 worker:w1/day=2_000 operation:message/day=4_000 api_key:k1/day=3_000
         charge message x3 member=ada => no limit_exceeded 1000 of 1000 left, resets in 86400s
-        charge message x2 member=ada worker=w1 api_key=k1
+        charge message x2 member=ada worker=w1 by=k1
         charge message member=ada => no limit_exceeded 0 of 1000 left, resets in 86400s
         charge message x3 worker=w1 => no limit_exceeded 1000 of 2000 left, resets in 86400s
-        charge pricing x3 api_key=k1 => no limit_exceeded 2000 of 3000 left, resets in 86400s
+        charge pricing x3 by=k1 => no limit_exceeded 2000 of 3000 left, resets in 86400s
         charge message x7 => no limit_exceeded 3000 of 4000 left, resets in 86400s
         charge removal x5 => no limit_exceeded 9000 of 10000 left, resets in 1728000s
         charge removal member=bob worker=w2
@@ -95,19 +96,60 @@ fn a_new_limit_knows_what_was_spent_before_it() {
 }
 
 #[test]
-fn a_limit_on_an_api_key_counts_from_its_birth_and_goes_on_when_set_again() {
+fn a_limit_on_an_api_key_knows_what_the_key_spent_and_goes_on_when_set_again() {
     check(
         "
         grant promotional 100_000
-        charge message api_key=k
-        limits api_key:k/day=1_000
-        spent => 0
-        charge message api_key=k
-        limits api_key:k/day=2_000 api_key:k/month=9_000
-        spent => 500, 0
+        new_key charge
+        new_key charge
+        charge message by=k1
+        charge message by=k2
+        charge message
+        limits api_key:k1/day=1_000
+        spent => 500
+        charge message by=k1
+        charge message by=k1 => no limit_exceeded 0 of 1000 left, resets in 86400s
+        limits api_key:k1/day=2_000 api_key:k1/month=9_000
+        spent => 1000, 1000
+        fail c1 system
+        spent => 500, 500
         wait 1d
-        limits api_key:k/day=2_000 api_key:k/month=9_000
-        spent => 0, 0
+        limits api_key:k1/day=2_000 api_key:k1/month=9_000
+        spent => 0, 500
+        ",
+    );
+}
+
+#[test]
+fn in_a_new_time_zone_other_days_and_months_count() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/day=5_000 member:ada/month=9_000
+        charge message
+        wait 20h
+        charge message x2 member=ada
+        spent => 1500, 1000
+        update name=Acme => updated
+        update timezone=UTC+5 => updated, 2 limits
+        spent => 1000, 1000
+        charge message x9 => no limit_exceeded 4000 of 5000 left, resets in 82800s
+        update timezone=UTC-8 => updated, 2 limits
+        spent => 1000, 1000
+        charge message x9 => no limit_exceeded 4000 of 5000 left, resets in 43200s
+        update timezone=UTC => updated, 2 limits
+        spent => 1500, 1000
+        charge message x8 => no limit_exceeded 3500 of 5000 left, resets in 14400s
+        ",
+    );
+}
+
+#[test]
+fn each_subject_is_capped_once_a_period() {
+    check(
+        "
+        limits workspace/day=1 workspace/month=1 worker:w/day=1 member:w/day=1
+        limits workspace/day=1 worker:w/day=1 workspace/day=2 => no invalid_field limits
         ",
     );
 }

@@ -45,14 +45,16 @@ fn a_key_belongs_to_one_request_and_the_field_that_differs_is_named() {
         check(&format!(
             "
             grant promotional 100_000
+            new_key charge
             charge {asked}
             charge {asked} => replay
-            charge {asked} api_key=other => replay
+            charge {asked} by=k1 => replay
             charge {words} key=k => no idempotency_key_reused {field}
             "
         ));
     };
-    check_differs("nothing x0", "operation");
+    check_differs("nothing x0", "member");
+    check_differs("nothing x2 worker=w member=m await timeout=9 ref=r meta={}", "operation");
     check_differs("message x3 worker=w member=m await timeout=9 ref=r meta={}", "quantity");
     check_differs("message x2 member=m await timeout=9 ref=r meta={}", "worker");
     check_differs("message x2 worker=w member=n await timeout=9 ref=r meta={}", "member");

@@ -2,21 +2,28 @@
 //!
 //! ```text
 //! grant SOURCE AMOUNT [origin= reason= paid= key=]      void gN [reason= key=]
-//! charge OPERATION [xN await timeout= worker= member= api_key= ref= meta= key=]
+//! charge OPERATION [xN await timeout= worker= member= ref= meta= key=]
 //! succeed cN [xN]   fail cN system|user [detail=]   heartbeat cN SECONDS   time_out cN
 //! refund cN [AMOUNT] [reason= key=]                      claw_back gN AMOUNT dispute=    restore dispute=
 //! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! create | update [name= timezone= metadata= suspended=]
+//! join NAME admin|member    change NAME [role= email= name=]    leave NAME
+//! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
+//! link NAME [expires=SECONDS]    sign_in lN [expires=]    sign_out lN    sign_out_all [NAME]
 //! wait 10s|3h|2d     back 10s|3h|2d                      elsewhere COMMAND
-//! balance    show cN    grants    spent
+//! balance    show cN    grants    spent    team
 //! ```
-//! `cN` and `gN` are the charges and grants in the order in which they came. Amounts may be grouped by `_`.
+//! `cN`, `gN`, `kN` and `lN` are the charges, grants, keys and links in the order in which they came; a link's session
+//! bears its name. Amounts may be grouped by `_`. Any command may end in `by=kN` or `by=NAME`: who asks, if not the
+//! platform.
 
 use super::world::{Told, World};
 use crate::{
-    Body, ChargeRequest, Command, Draw, Entry, GrantId, GrantRequest, Id, MemberId, Micros, OperationId,
-    OperationPrice, Period, Refusal, Source, Standing, Subject, Timestamp, WorkerId, WorkspaceChanges,
+    Actor, ApiKeyId, ApiKeyRequest, Body, ChargeRequest, Command, Draw, Entry, GrantId, GrantRequest, Id,
+    LinkRequest, MemberChanges, MemberId, MemberRequest, Micros, OperationId, OperationPrice, Period,
+    Refusal, Role, Scope, SessionId, Source, Standing, Subject, TeamCommand, Timestamp, WorkerId,
+    WorkspaceChanges,
 };
 
 /// The words of one line: bare ones in order, `name=value` by name.
@@ -42,6 +49,12 @@ impl<'a> Words<'a> {
 
     fn number<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
         self.text(name).map(|text| T::try_from(number(text)).ok().expect("a number in its range"))
+    }
+
+    /// Takes a named word out.
+    fn take(&mut self, name: &str) -> Option<&'a str> {
+        let place = self.named.iter().position(|(n, _)| *n == name)?;
+        Some(self.named.remove(place).1)
     }
 
     /// The quantity, written `x37`.
@@ -77,7 +90,8 @@ fn place(word: &str) -> usize {
 
 /// Runs one line and says in words what was answered.
 pub(super) fn run(world: &mut World, line: &str) -> String {
-    let words = Words::of(line);
+    let mut words = Words::of(line);
+    let by = words.take("by").map_or(Actor::Platform, |name| actor(world, name));
     match words.bare[0] {
         "wait" => world.now = world.now.plus_seconds(seconds(words.bare[1])),
         "back" => world.now = world.now.plus_seconds(-seconds(words.bare[1])),
@@ -85,6 +99,7 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
         "show" => return show(world.charges[place(words.bare[1])].standing, world.now),
         "grants" => return grants(world),
         "spent" => return spent(world),
+        "team" => return team(world),
         "elsewhere" => {
             let command = command(world, &Words::of(line.split_once(' ').expect("a command follows").1));
             let told = world.run_elsewhere(command);
@@ -92,7 +107,7 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
         }
         _ => {
             let command = command(world, &words);
-            let told = world.run(command, words.text("key"));
+            let told = world.run_by(by, command, words.text("key"));
             return say(world, told);
         }
     }
@@ -134,7 +149,10 @@ fn command(world: &World, words: &Words) -> Command {
             reason: words.text("reason").unwrap_or("courtesy").into(),
         },
         "time_out" => Command::TimeOut { charge: charge() },
-        "limits" => Command::SetLimits(words.named.iter().map(|(line, cap)| limit(line, cap)).collect()),
+        "limits" => {
+            let lines = words.named.iter().map(|(line, cap)| limit(world, line, cap));
+            Command::SetLimits(lines.collect())
+        }
         "alerts" => Command::SetAlerts {
             thresholds: words.bare[1..].iter().map(|line| micros(line)).collect(),
             cooldown_seconds: words.number("cooldown").unwrap_or(86_400),
@@ -143,6 +161,72 @@ fn command(world: &World, words: &Words) -> Command {
         "platform_key" => {
             Command::SetPlatformKey { hash: [number(words.bare[1]).try_into().expect("a byte"); 32] }
         }
+        _ => Command::Team(team_command(world, words)),
+    }
+}
+
+fn actor(world: &World, name: &str) -> Actor {
+    let key = name.strip_prefix('k').filter(|number| number.parse::<u32>().is_ok());
+    key.map_or_else(|| Actor::Member(MemberId::known(name)), |_| Actor::ApiKey(api_key(world, name)))
+}
+
+/// The key `kN`, or one that nobody made.
+fn api_key(world: &World, name: &str) -> ApiKeyId {
+    world.keys.get(place(name)).copied().unwrap_or(ApiKeyId(Id::v7(0, 0, 0)))
+}
+
+fn role(text: &str) -> Role {
+    if text == "admin" { Role::Admin } else { Role::Member }
+}
+
+fn team_command(world: &World, words: &Words) -> TeamCommand {
+    let member = || MemberId::known(words.bare[1]);
+    let session = || world.links.get(place(words.bare[1])).copied().unwrap_or(SessionId(Id::v7(0, 0, 0)));
+    let later = |otherwise| world.now.plus_seconds(words.number("expires").unwrap_or(otherwise));
+    // The secrets of a script are the numbers of what they open.
+    let hash = |name: &str, kind: u8| {
+        let mut hash = [kind; 32];
+        hash[..8].copy_from_slice(&place(name).to_le_bytes());
+        hash
+    };
+    match words.bare[0] {
+        "join" => TeamCommand::AddMember(MemberRequest {
+            id: member(),
+            email: format!("{}@example.com", words.bare[1]).into(),
+            name: words.bare[1].into(),
+            role: role(words.bare[2]),
+        }),
+        "change" => {
+            let (email, name) = (words.boxed("email"), words.boxed("name"));
+            TeamCommand::ChangeMember(
+                member(),
+                MemberChanges { email, name, role: words.text("role").map(role) },
+            )
+        }
+        "leave" => TeamCommand::RemoveMember(member()),
+        "new_key" => TeamCommand::CreateKey(ApiKeyRequest {
+            name: "a key".into(),
+            scopes: Scope::ALL.into_iter().filter(|scope| words.bare[1].contains(scope.as_str())).collect(),
+            member: words.text("member").map(MemberId::known),
+            worker: words.text("worker").map(WorkerId::known),
+            expires_at: words.number::<i64>("expires").map(|later| world.now.plus_seconds(later)),
+            hash: hash(&format!("k{}", world.keys.len() + 1), 1),
+        }),
+        "revoke" => TeamCommand::RevokeKey(api_key(world, words.bare[1])),
+        "note" => TeamCommand::NoteKeyUse(api_key(world, words.bare[1])),
+        "link" => TeamCommand::MakeLink(LinkRequest {
+            member: member(),
+            hash: hash(&format!("l{}", world.links.len() + 1), 2),
+            return_url: None,
+            expires_at: later(600),
+        }),
+        "sign_in" => TeamCommand::SignIn {
+            link: hash(words.bare[1], 2),
+            session: hash(words.bare[1], 3),
+            expires_at: later(3_600),
+        },
+        "sign_out" => TeamCommand::SignOut(session()),
+        "sign_out_all" => TeamCommand::SignOutAll(words.bare.get(1).map(|name| MemberId::known(name))),
         other => panic!("{other} is no command of a script"),
     }
 }
@@ -179,7 +263,6 @@ fn charge_request(words: &Words) -> ChargeRequest {
         quantity: words.times().unwrap_or(1),
         worker: words.text("worker").map(WorkerId::known),
         member: words.text("member").map(MemberId::known),
-        api_key: words.boxed("api_key"),
         await_outcome: words.bare.contains(&"await"),
         timeout_seconds: words.number("timeout"),
         reference: words.boxed("ref"),
@@ -187,7 +270,7 @@ fn charge_request(words: &Words) -> ChargeRequest {
     }
 }
 
-fn limit(line: &str, cap: &str) -> (Subject, Period, Micros) {
+fn limit(world: &World, line: &str, cap: &str) -> (Subject, Period, Micros) {
     let (subject, period) = line.split_once('/').expect("a subject and a period");
     let (kind, id) = subject.split_once(':').unwrap_or((subject, ""));
     let subject = match kind {
@@ -195,7 +278,7 @@ fn limit(line: &str, cap: &str) -> (Subject, Period, Micros) {
         "member" => Subject::Member(MemberId::known(id)),
         "worker" => Subject::Worker(WorkerId::known(id)),
         "operation" => Subject::Operation(OperationId::known(id)),
-        "api_key" => Subject::ApiKey(id.into()),
+        "api_key" => Subject::ApiKey(api_key(world, id)),
         other => panic!("{other} is no subject"),
     };
     let period = if period == "day" { Period::Day } else { Period::Month };
@@ -256,6 +339,26 @@ fn spent(world: &World) -> String {
     world.account.limits.0.iter().map(|limit| limit.used.to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// Members with their roles, keys, links and sessions by their names.
+fn team(world: &World) -> String {
+    let team = &world.account.team;
+    let members = team.members.iter().map(|member| format!("{} {}", member.id, member.role.as_str()));
+    let keys = team.keys.iter().map(|key| {
+        let scopes: Vec<_> = key.scopes.iter().map(Scope::as_str).collect();
+        let used = key.last_used_at.map_or(String::new(), |at| format!(" used {}", later(at, world.now)));
+        let name = world.keys.iter().position(|id| *id == key.id).expect("a key that was made") + 1;
+        format!("k{name} {}{used}", scopes.join("+"))
+    });
+    let named = |sessions: &[crate::PortalSession], what: &str| {
+        let name = |id| world.links.iter().position(|link| *link == id).expect("a link that was made") + 1;
+        let line =
+            |session: &crate::PortalSession| format!("{what} l{} {}", name(session.id), session.member);
+        sessions.iter().map(line).collect::<Vec<_>>()
+    };
+    let (links, sessions) = (named(&team.links, "link"), named(&team.sessions, "session"));
+    members.chain(keys).chain(links).chain(sessions).collect::<Vec<_>>().join(", ")
+}
+
 fn say(world: &World, told: Told) -> String {
     match told {
         Told::Wrote(entries) => {
@@ -299,6 +402,7 @@ fn happened(world: &World, entry: &Entry) -> String {
         Body::BalanceLow { threshold } => format!("low {threshold}"),
         Body::PricesSet(version) => format!("prices {}", version.version),
         Body::PlatformKeySet { .. } => "platform key".to_owned(),
+        Body::Team(change) => change.kind().as_str().to_owned(),
     }
 }
 
@@ -325,6 +429,13 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::RefundExceedsCharge { refundable } => format!("{code} {refundable}"),
         Refusal::RefundWindowClosed { closed_at } => format!("{code} {}", later(*closed_at, world.now)),
         Refusal::WorkspaceNotFound
+        | Refusal::ActorUnknown
+        | Refusal::Forbidden { .. }
+        | Refusal::MemberNotFound
+        | Refusal::MemberExists
+        | Refusal::LastAdmin
+        | Refusal::ApiKeyNotFound
+        | Refusal::PortalLinkExpired
         | Refusal::WorkspaceSuspended
         | Refusal::OperationNotFound
         | Refusal::WorkspaceExists

@@ -1,15 +1,17 @@
 //! The smallest engine there can be: it loads a view, lets the ledger decide, and keeps what was decided in vectors.
 //!
-//! Days are those of UTC and months have thirty days each, so that a script can count them. The hash is a toy: the
+//! Months have thirty days each, so that a script can count them, and a time zone is `UTC` and so many hours. The hash is a toy: the
 //! ledger only hands hashes on. Spent grants leave the account after every command and come back when they are needed,
 //! as an engine that keeps memory small does it.
 
 use std::collections::HashMap;
 
+use crate::limit::Spender;
 use crate::{
-    Account, Actor, Body, Change, Charge, ChargeId, Command, Decision, Entry, Grant, Hash, Id,
-    IdempotencyKey, Micros, OperationId, OperationPrice, Period, Platform, Refusal, Subject, Submission,
-    Timestamp, Usage, View, Windows, WorkspaceChanges, WorkspaceId, bounds, decide, invariants,
+    Account, Actor, ApiKeyId, Body, Change, Charge, ChargeId, Command, Decision, Entry, Grant, Hash, Id,
+    IdempotencyKey, Micros, OperationId, OperationPrice, Period, Platform, Refusal, SessionId, Subject,
+    Submission, Team, TeamChange, Timestamp, Usage, View, Windows, WorkspaceChanges, WorkspaceId, bounds,
+    decide, invariants,
 };
 
 /// When every script begins: midnight of day 100.
@@ -32,6 +34,10 @@ pub(super) struct World {
     pub platform: Platform,
     pub charges: Vec<Charge>,
     pub grants: Vec<Grant>,
+    /// API keys in the order in which they were made.
+    pub keys: Vec<ApiKeyId>,
+    /// Portal links in the order in which they were made.
+    pub links: Vec<SessionId>,
     prices: Account,
     spent: Vec<Grant>,
     made: HashMap<String, Entry>,
@@ -59,6 +65,8 @@ impl World {
             platform: Platform::default(),
             charges: Vec::new(),
             grants: Vec::new(),
+            keys: Vec::new(),
+            links: Vec::new(),
             prices: Account::new(WorkspaceId::platform()),
             spent: Vec::new(),
             made: HashMap::new(),
@@ -67,8 +75,13 @@ impl World {
         }
     }
 
-    /// Runs a command under a key.
+    /// Runs a command of the platform's under a key.
     pub fn run(&mut self, command: Command, key: Option<&str>) -> Told {
+        self.run_by(Actor::Platform, command, key)
+    }
+
+    /// Runs somebody's command under a key.
+    pub fn run_by(&mut self, actor: Actor, command: Command, key: Option<&str>) -> Told {
         let workspace = match command {
             Command::SetPrices { .. } | Command::SetPlatformKey { .. } => WorkspaceId::platform(),
             _ => acme(),
@@ -77,9 +90,9 @@ impl World {
             self.account.grants.insert(grant);
         }
         let key = key.map(|key| IdempotencyKey::new(key).expect("a script's key is well-formed"));
-        let submission = Submission { workspace: workspace.clone(), key, actor: Actor::Platform, command };
+        let submission = Submission { workspace: workspace.clone(), key, actor: actor.clone(), command };
         let told = match self.decide(submission) {
-            Ok(Decision::Change(change)) => Told::Wrote(self.write(change, &workspace)),
+            Ok(Decision::Change(change)) => Told::Wrote(self.write(change, &workspace, &actor)),
             Ok(Decision::Replay) => Told::Replay,
             Ok(Decision::Unchanged) => Told::Unchanged,
             Err(refusal) => Told::No(refusal),
@@ -98,10 +111,11 @@ impl World {
         let key = submission.command.own_key().or_else(|| submission.key.clone());
         let account = if submission.workspace.is_platform() { &self.prices } else { &self.account };
         let named = submission.command.charge();
-        let spent = match &submission.command {
-            Command::SetLimits(lines) => lines.iter().map(|line| self.net_use(line)).collect(),
-            _ => Vec::new(),
-        };
+        let recount = submission.command.recount(account);
+        let timezone = recount.as_ref().map_or(&account.profile.timezone, |recount| &recount.timezone);
+        let windows = windows(timezone, account.clock(self.now));
+        let lines = recount.iter().flat_map(|recount| &recount.lines);
+        let spent: Vec<Micros> = lines.map(|line| self.net_use(line, &windows)).collect();
         self.ids += 1;
         let view = View {
             account: Some(account),
@@ -109,20 +123,20 @@ impl World {
             made: key.and_then(|key| self.made.get(key.as_str())),
             charge: self.charges.iter().find(|charge| Some(charge.opening.id) == named),
             spent: &spent,
-            windows: windows(account.clock(self.now)),
+            windows,
             fresh: Id::v7(self.now.millis(), 0, self.ids),
             refund_window_seconds: bounds::REFUND_WINDOW_DEFAULT_SECONDS,
         };
         decide(&view, submission, self.now)
     }
 
-    fn write(&mut self, change: Change, workspace: &WorkspaceId) -> Vec<Entry> {
+    fn write(&mut self, change: Change, workspace: &WorkspaceId, actor: &Actor) -> Vec<Entry> {
         let Change { first, rest, mut key } = change;
         let before = self.account.totals;
         let mut entries = Vec::new();
         for body in std::iter::once(first).chain(rest) {
             let account = if workspace.is_platform() { &mut self.prices } else { &mut self.account };
-            let entry = account.record(body, key.take(), Actor::Platform, self.now);
+            let entry = account.record(body, key.take(), actor.clone(), self.now);
             let hash = toy_hash(&entry);
             account.link(hash);
             self.keep(&entry);
@@ -144,6 +158,11 @@ impl World {
         }
         match &entry.body {
             Body::Granted { grant, .. } => self.grants.push(grant.clone()),
+            Body::Team(change) => match &**change {
+                TeamChange::KeyCreated(key) => self.keys.push(key.id),
+                TeamChange::LinkMade(link) => self.links.push(link.id),
+                _ => {}
+            },
             Body::ChargeOpened(opening) => self.charges.push(Charge {
                 standing: opening.standing(),
                 opening: opening.clone(),
@@ -160,19 +179,14 @@ impl World {
         }
     }
 
-    /// What a new limit's subject has spent of the present period, net of refunds.
-    fn net_use(&self, (subject, period, _): &(Subject, Period, Micros)) -> Micros {
-        let since = match period {
-            Period::Day => windows(self.now).day.0,
-            Period::Month => windows(self.now).month.0,
-        };
+    /// What a limit's subject has spent of the present period, net of refunds.
+    fn net_use(&self, (subject, period): &(Subject, Period), windows: &Windows) -> Micros {
+        let since = windows.of(*period).0;
         let in_period = self.journal.iter().map(|(entry, _)| entry).filter(|entry| entry.at >= since);
         in_period
             .filter_map(|entry| match &entry.body {
-                Body::ChargeOpened(o) if covers(subject, &o.operation, o.member.as_ref()) => Some(o.amount),
-                Body::ChargeRefunded(r) if covers(subject, &r.operation, r.member.as_ref()) => {
-                    Some(Micros::ZERO - r.amount)
-                }
+                Body::ChargeOpened(o) if covers(subject, o.spender()) => Some(o.amount),
+                Body::ChargeRefunded(r) if covers(subject, r.spender()) => Some(Micros::ZERO - r.amount),
                 _ => None,
             })
             .sum()
@@ -196,19 +210,21 @@ impl World {
         }
         let _ = rebuilt.grants.release_spent();
         assert_eq!(rebuilt, self.account);
-        let mut bytes = Vec::new();
+        let (mut bytes, mut team) = (Vec::new(), Vec::new());
         self.account.encode(&mut bytes);
-        assert_eq!(Account::decode(&bytes).as_ref(), Ok(&self.account));
+        self.account.team.encode(&mut team);
+        let team = Team::decode(Some(&team)).expect("a team reads back");
+        assert_eq!(Account::decode(&bytes, team).as_ref(), Ok(&self.account));
     }
 }
 
-/// Of the subjects, those that a script uses before it sets limits.
-fn covers(subject: &Subject, operation: &OperationId, member: Option<&crate::MemberId>) -> bool {
+fn covers(subject: &Subject, spender: Spender) -> bool {
     match subject {
         Subject::Workspace => true,
-        Subject::Operation(limited) => limited == operation,
-        Subject::Member(limited) => Some(limited) == member,
-        Subject::Worker(_) | Subject::ApiKey(_) => false,
+        Subject::Operation(limited) => limited == spender.operation,
+        Subject::Member(limited) => Some(limited) == spender.member,
+        Subject::Worker(limited) => Some(limited) == spender.worker,
+        Subject::ApiKey(limited) => Some(*limited) == spender.api_key,
     }
 }
 
@@ -228,9 +244,11 @@ pub(super) fn toy_hash(entry: &Entry) -> Hash {
     hash
 }
 
-pub(super) fn windows(now: Timestamp) -> Windows {
+fn windows(timezone: &str, now: Timestamp) -> Windows {
+    let hours = timezone.strip_prefix("UTC").and_then(|hours| hours.parse().ok()).unwrap_or(0_i64);
+    let ahead = hours * 3_600 * 1_000;
     let around = |length: i64| {
-        let begin = now.millis().div_euclid(length) * length;
+        let begin = (now.millis() + ahead).div_euclid(length) * length - ahead;
         (Timestamp::from_millis(begin), Timestamp::from_millis(begin + length))
     };
     Windows { day: around(DAY_MILLIS), month: around(30 * DAY_MILLIS) }

@@ -1,0 +1,212 @@
+//! Teams: who belongs to a workspace, which keys and sessions act in its name, and what they may no longer do.
+
+use super::check;
+
+#[test]
+fn members_join_change_and_leave() {
+    check(
+        "
+        join ada admin => member.added
+        join ada member => no member_exists
+        join bob member => member.added
+        change bob role=admin => member.changed
+        change bob role=admin => unchanged
+        change eve role=admin => no member_not_found
+        leave eve => no member_not_found
+        team => ada admin, bob admin
+        leave ada => member.removed
+        team => bob admin
+        elsewhere join ada admin => no workspace_not_found
+        ",
+    );
+}
+
+#[test]
+fn the_last_admin_can_neither_leave_nor_be_demoted() {
+    check(
+        "
+        join ada admin
+        join bob member
+        leave ada => no last_admin
+        change ada role=member => no last_admin
+        change ada name=Augusta => member.changed
+        leave bob => member.removed
+        join bob admin
+        change ada role=member => member.changed
+        leave bob => no last_admin
+        leave ada => member.removed
+        ",
+    );
+}
+
+#[test]
+fn a_key_is_made_used_and_revoked() {
+    check(
+        "
+        grant promotional 10_000
+        new_key charge,read
+        charge message by=k1 => charged 500 g1:500
+        note k1 => api_key.used
+        wait 59m
+        note k1 => unchanged
+        wait 1m
+        note k1 by=k1 => api_key.used
+        team => k1 charge+read used in 0s
+        revoke k1 => api_key.revoked
+        revoke k1 => no api_key_not_found
+        note k1 => no api_key_not_found
+        charge message by=k1 => no unauthenticated
+        new_key nothing => no invalid_field scopes
+        new_key read expires=0 => no invalid_field expires_at
+        ",
+    );
+}
+
+#[test]
+fn a_key_holds_until_it_expires() {
+    check(
+        "
+        grant promotional 10_000
+        new_key charge expires=60
+        wait 59s
+        charge message by=k1 key=a
+        wait 1s
+        charge message by=k1 => no unauthenticated
+        charge message by=k1 key=a => no unauthenticated
+        charge message key=a => replay
+        ",
+    );
+}
+
+#[test]
+fn a_tied_key_speaks_for_its_own_alone() {
+    check(
+        "
+        grant promotional 100_000
+        new_key charge member=ada
+        new_key charge worker=w
+        new_key charge member=ada worker=w
+        charge message member=ada by=k1
+        charge message member=ada worker=w await by=k3
+        charge message by=k1 => no forbidden
+        charge message member=bob by=k1 => no forbidden
+        charge message worker=v by=k2 => no forbidden
+        charge message member=ada by=k3 => no forbidden
+        charge message member=bob await => charged 500 g1:500 due in 900s
+        fail c3 system by=k1 => no forbidden
+        heartbeat c3 9_999 by=k2 => no forbidden
+        succeed c2 by=k1 => settled 500
+        succeed c2 by=k2 => unchanged
+        fail c1 system by=k2 => no forbidden
+        fail c1 system by=k1 => refunded 500 failed_system g1:500
+        new_key manage member=ada
+        new_key charge by=k4 => no forbidden
+        new_key charge member=bob by=k4 => no forbidden
+        new_key charge member=ada worker=w by=k4 => api_key.created
+        ",
+    );
+}
+
+#[test]
+fn a_link_signs_in_once_and_the_session_ends() {
+    check(
+        "
+        join ada admin
+        join bob member
+        link eve => no member_not_found
+        link bob => portal.link_made
+        sign_in l1 by=bob => portal.signed_in
+        sign_in l1 by=bob => no portal_link_expired
+        team => ada admin, bob member, session l1 bob
+        link bob expires=60
+        wait 60s
+        sign_in l2 => no portal_link_expired
+        link ada
+        sign_in l3 by=bob => no forbidden
+        sign_in l3 by=ada
+        sign_out l3 by=bob => no forbidden
+        sign_out l3 by=ada
+        sign_out l1 by=bob => portal.signed_out
+        sign_out l1 by=bob => unchanged
+        link ada
+        link bob
+        sign_in l4
+        sign_out_all by=bob => no forbidden
+        sign_out_all eve => no member_not_found
+        sign_out_all bob => portal.all_signed_out
+        team => ada admin, bob member, session l4 ada
+        link ada
+        sign_out_all by=ada => portal.all_signed_out
+        sign_out_all => unchanged
+        team => ada admin, bob member
+        ",
+    );
+}
+
+#[test]
+fn sessions_that_are_over_leave() {
+    check(
+        "
+        join ada admin
+        link ada
+        link ada
+        sign_in l1 expires=60
+        wait 1h
+        link ada
+        team => ada admin, link l3 ada
+        ",
+    );
+}
+
+#[test]
+fn who_leaves_takes_keys_and_sessions_along() {
+    check(
+        "
+        grant promotional 10_000
+        join ada admin
+        join bob admin
+        new_key charge member=bob
+        new_key charge
+        link bob
+        link bob
+        sign_in l1
+        leave bob
+        team => ada admin, k2 charge
+        charge message member=bob by=k1 => no unauthenticated
+        sign_in l2 => no portal_link_expired
+        update name=Bobs by=bob => no unauthenticated
+        ",
+    );
+}
+
+#[test]
+fn only_admins_change_anything() {
+    check(
+        "
+        join ada admin
+        join bob member
+        update name=Acme by=bob => no forbidden
+        limits workspace/day=1 by=bob => no forbidden
+        new_key manage by=bob => no forbidden
+        change bob role=admin by=bob => no forbidden
+        update name=Acme by=ada => updated
+        new_key manage by=ada => api_key.created
+        change bob role=admin by=ada => member.changed
+        change ada role=member by=bob => member.changed
+        update name=Emca by=ada => no forbidden
+        update name=Emca by=eve => no unauthenticated
+        ",
+    );
+}
+
+#[test]
+fn a_team_has_bounds() {
+    let keys = "new_key read\n".repeat(100);
+    let links = "link ada\n".repeat(1_001);
+    check(&format!("{keys} new_key read => no invalid_field api_keys"));
+    check(&format!(
+        "join ada admin\n{links} sign_in l1 => no portal_link_expired\nsign_in l2 => portal.signed_in"
+    ));
+    let members: String = (0..1_000).map(|n| format!("join m{n} member\n")).collect();
+    check(&format!("{members} join ada admin => no invalid_field members"));
+}

@@ -3,7 +3,7 @@
 //! A day begins with its first instant that exists: where summer time skips midnight, that is a later hour.
 
 use jiff::{ToSpan, Zoned, tz::TimeZone};
-use tollkeeper_ledger::{Timestamp, Windows};
+use tollkeeper_ledger::{Account, Limits, Recount, Timestamp, Windows};
 
 /// Whether this is a time zone of the IANA database.
 #[must_use]
@@ -23,10 +23,55 @@ pub fn windows(timezone: &str, now: Timestamp) -> Windows {
     Windows { day: (millis(&day), millis(&next_day)), month: (millis(&month), millis(&next_month)) }
 }
 
+/// The hour before which neither the day nor the month around an instant, or one after it, begins in any time zone: none is
+/// a whole day ahead of UTC or behind it.
+pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
+    const DAY_SECONDS: i64 = 24 * 60 * 60;
+    windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.0.plus_seconds(-DAY_SECONDS).hour()
+}
+
+/// What a decision may need to know of the calendar: the day and month of a recount's time zone, or of the account's; nothing
+/// where nothing counts by them.
+pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Timestamp) -> Windows {
+    match recount {
+        Some(recount) => windows(&recount.timezone, now),
+        None if account.limits.is_empty() => {
+            let never = (Timestamp::ZERO, Timestamp::ZERO);
+            Windows { day: never, month: never }
+        }
+        None => windows(&account.profile.timezone, now),
+    }
+}
+
+/// The limits of an account, and the day and month they count at an instant.
+pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, Windows) {
+    (account.limits.clone(), windows(&account.profile.timezone, account.clock(now)))
+}
+
 fn begin(at: &Zoned) -> Zoned {
     at.start_of_day().unwrap_or_else(|_| at.clone())
 }
 
 fn millis(at: &Zoned) -> Timestamp {
     Timestamp::from_millis(at.timestamp().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_month_begins_before_the_earliest_hour() {
+        // 2026-02-28 and the days around it, hour by hour.
+        for hour in 0..96 {
+            let now = Timestamp::from_millis(1_772_236_800_000).plus_seconds(3_600 * hour);
+            let earliest = earliest_hour(now);
+            for zone in ["Pacific/Kiritimati", "UTC", "America/New_York", "Etc/GMT+12"] {
+                for later in [now, now.plus_seconds(3_600 * 24 * 40)] {
+                    let Windows { day, month } = windows(zone, later);
+                    assert!(earliest <= month.0.hour() && earliest <= day.0.hour(), "{zone} at {now:?}");
+                }
+            }
+        }
+    }
 }

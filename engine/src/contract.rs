@@ -9,9 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, MemberId, Micros, OperationId, Platform,
-    PriceVersion, Profile, Refund, Refusal, Status, Submission, Timestamp, UsageKey, Used, WorkerId,
-    WorkspaceId,
+    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, Limits, MemberId, Micros, OperationId,
+    Platform, PriceVersion, Profile, Refund, Refusal, Status, Submission, Team, TeamChange, Timestamp,
+    UsageKey, Used, Windows, WorkerId, WorkspaceId,
 };
 
 use crate::Error;
@@ -42,7 +42,11 @@ pub enum Told {
     Grant(Box<GrantRecord>, Balance),
     /// A version of the price book.
     Prices(PriceVersion),
-    /// Limits, alerts, keys, claw-backs: nothing to tell beyond "done".
+    /// Spending limits with what was used of them.
+    Limits(Vec<Limit>),
+    /// What changed of the team.
+    Team(Box<TeamChange>),
+    /// Alerts, platform keys, claw-backs: nothing to tell beyond "done".
     Done,
 }
 
@@ -199,6 +203,17 @@ pub trait Engine: Send + Sync + 'static {
         id: &'a WorkspaceId,
         at: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>>;
+
+    /// Who belongs to a workspace and who may act in its name; `None` if there is no such workspace.
+    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>>;
+
+    /// The spending limits of a workspace, and the day and month they count at an instant; `None` if there is no such
+    /// workspace.
+    fn limits<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>>;
 
     /// A charge of a workspace.
     fn charge<'a>(

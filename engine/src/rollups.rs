@@ -1,6 +1,8 @@
 //! What engines do alike with rows of usage: fold them, and count what limits have used of them.
 
-use tollkeeper_ledger::{Micros, Period, Subject, UsageKey, Used, Windows};
+use tollkeeper_ledger::{Micros, Period, Recount, Subject, Timestamp, UsageKey, Used, Windows};
+
+const HOUR_MILLIS: i64 = 3_600_000;
 
 /// One row for each key, in order.
 pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
@@ -15,30 +17,30 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
     sums
 }
 
-/// What each line of new limits has used (net) of the present period.
-pub(crate) fn spent(
-    limits: &[(Subject, Period, Micros)],
-    windows: &Windows,
-    rows: &[(UsageKey, Used)],
-) -> Vec<Micros> {
-    let used = |(subject, period, _): &(Subject, Period, Micros)| {
-        let since = match period {
-            Period::Day => windows.day.0.hour(),
-            Period::Month => windows.month.0.hour(),
-        };
+/// What each line has used (net) of the present period. Where a day does not begin with an hour, all that was charged in that
+/// hour counts and nothing that went back in it: rather too much than more than the cap.
+pub(crate) fn spent(recount: &Recount, windows: &Windows, rows: &[(UsageKey, Used)]) -> Vec<Micros> {
+    let used = |(subject, period): &(Subject, Period)| {
+        let begin = windows.of(*period).0;
+        let since = begin.hour();
+        let is_parted = begin != Timestamp::from_millis(since * HOUR_MILLIS);
         let rows = rows.iter().filter(|(key, _)| key.hour >= since && covers(subject, key));
-        rows.map(|(_, used)| used.charged - used.refunded).sum()
+        let net = |(key, used): &(UsageKey, Used)| {
+            let gone_back = if is_parted && key.hour == since { Micros::ZERO } else { used.refunded };
+            used.charged - gone_back
+        };
+        rows.map(net).sum()
     };
-    limits.iter().map(used).collect()
+    recount.lines.iter().map(used).collect()
 }
 
-/// Whether a row of usage is counted under a subject. Usage is not kept by API key: a new limit on one starts at nothing.
+/// Whether a row of usage is counted under a subject.
 fn covers(subject: &Subject, key: &UsageKey) -> bool {
     match subject {
         Subject::Workspace => true,
         Subject::Member(member) => key.member.as_ref() == Some(member),
         Subject::Worker(worker) => key.worker.as_ref() == Some(worker),
         Subject::Operation(operation) => key.operation == *operation,
-        Subject::ApiKey(_) => false,
+        Subject::ApiKey(id) => key.api_key == Some(*id),
     }
 }

@@ -27,6 +27,8 @@ pub(crate) fn answer(entry: Entry, about: About) -> Answer {
             Told::Charge(Charge { opening, opened: n, created_at: at, standing }, balance)
         }
         (Body::PricesSet(version), _) => Told::Prices(version),
+        (Body::LimitsSet(limits), _) => Told::Limits(limits),
+        (Body::Team(change), _) => Told::Team(change),
         (Body::GrantVoided { .. }, About::Grant(record)) => {
             // Whatever has come back to the grant since: when it was voided, nothing remained.
             let grant = Grant { remaining: Micros::ZERO, ..record.grant };

@@ -5,8 +5,12 @@
 //! began, some at a time, each with all its changes up to that moment. An account's row says up to which entry it holds,
 //! so rows of different moments make one whole. When the round is through, everything up to its beginning is kept.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
-use tollkeeper_ledger::{Account, Grant, Timestamp, Totals, Usage, UsageKey, Used, WorkspaceId, invariants};
+use tollkeeper_ledger::{
+    Account, Grant, Team, Timestamp, Totals, Usage, UsageKey, Used, WorkspaceId, invariants,
+};
 
 use super::keeper::{AccountRow, Slice};
 use super::state::{Kept, State};
@@ -48,6 +52,8 @@ pub(super) struct Slot {
     /// Up to which of its entries the state file holds it.
     pub kept_n: u64,
     totals_kept: Totals,
+    /// The team as it is kept; while nobody changes it, it is the account's own.
+    team_kept: Arc<Team>,
     dirty: bool,
     /// Looked at since the last search for accounts to let go.
     used: bool,
@@ -56,8 +62,9 @@ pub(super) struct Slot {
 impl Slot {
     fn new(no: u32, account: Account, head: u64) -> Slot {
         let (kept_n, totals_kept) = (account.chain.n, account.totals);
-        let unkept = Unkept::default();
-        Slot { no, account, head, unkept, handed: None, kept_n, totals_kept, dirty: false, used: true }
+        let team_kept = Arc::clone(&account.team);
+        let (unkept, handed, dirty, used) = (Unkept::default(), None, false, true);
+        Slot { no, account, head, unkept, handed, kept_n, totals_kept, team_kept, dirty, used }
     }
 
     /// Brings a spent grant back into memory because a command needs it.
@@ -99,6 +106,12 @@ impl Slot {
         let (id, n) = (self.account.profile.id.as_str().into(), self.account.chain.n);
         slice.accounts.push(AccountRow { no, id, head: self.head, n, data });
         self.totals_kept = self.account.totals;
+        if !Arc::ptr_eq(&self.team_kept, &self.account.team) {
+            let mut data = Vec::with_capacity(512);
+            self.account.team.encode(&mut data);
+            slice.teams.push((no, data));
+            self.team_kept = Arc::clone(&self.account.team);
+        }
         self.handed = Some(Box::new(Handed { n, usage, hours, lots, spent }));
         self.dirty = false;
     }

@@ -17,13 +17,15 @@ pub(super) const FILE: &str = "journal.db";
 
 /// "TKJ1": marks the file as ours.
 const APPLICATION: i32 = 0x544b_4a31;
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
-/// The steps from each version to the next. The first makes a new file.
-const UPGRADES: [&str; VERSION as usize] = ["
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);
-"];
+/// The steps from each version to the next. The first makes a new file; with the second come entries about teams, which an
+/// older program cannot read and should not call damaged.
+const UPGRADES: [&str; VERSION as usize] = [
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+     CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);",
+    "",
+];
 
 /// Entries that wait to be appended: the bytes of each after the other, and where each begins.
 #[derive(Debug, Default)]
@@ -69,7 +71,8 @@ impl Journal {
         let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
         if version < VERSION {
             if access == Access::Read {
-                let what = format!("{} has not been set up yet", path.display());
+                let lacks = if version == 0 { "has not been set up yet" } else { "is of an older version" };
+                let what = format!("{} {lacks}", path.display());
                 return Err(Error::unusable(what).with_hint("start the server on it once"));
             }
             upgrade(&connection, version).map_err(|error| explain(&path, error))?;

@@ -26,6 +26,8 @@ const STATE_WAL_PAGES: u32 = 4_000;
 #[derive(Debug, Default)]
 pub(super) struct Slice {
     pub accounts: Vec<AccountRow>,
+    /// Workspace, bytes of its team.
+    pub teams: Vec<(u32, Vec<u8>)>,
     /// Workspace, number of the grant, place of its entry if it is new, bytes.
     pub lots: Vec<(u32, u64, Option<u64>, Vec<u8>)>,
     /// Added to what is there.
@@ -141,6 +143,10 @@ impl Keeper {
         )?;
         for AccountRow { no, id, head, n, data } in &slice.accounts {
             put.execute((no, id, *head as i64, *n as i64, data))?;
+        }
+        let mut put = connection.prepare_cached("INSERT OR REPLACE INTO team (no, data) VALUES (?1, ?2)")?;
+        for (no, data) in &slice.teams {
+            put.execute((no, data))?;
         }
         put_lots(connection, &slice.lots)?;
         put_usage(connection, &slice.usage)?;
@@ -314,18 +320,20 @@ fn put_lots(connection: &Connection, lots: &[(u32, u64, Option<u64>, Vec<u8>)]) 
 
 fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, Used)]) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
-        "INSERT INTO usage (no, hour, operation, worker, member, runs, quantity, charged, refunded)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs,
+        "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs,
          quantity = quantity + excluded.quantity, charged = charged + excluded.charged,
          refunded = refunded + excluded.refunded",
     )?;
     for (no, key, used) in rows {
-        let UsageKey { hour, operation, worker, member } = key;
+        let UsageKey { hour, operation, worker, member, api_key } = key;
         let Used { runs, quantity, charged, refunded } = used;
         let worker = worker.as_ref().map_or("", |worker| worker.as_str());
         let member = member.as_ref().map_or("", |member| member.as_str());
+        let api_key = api_key.map_or_else(String::new, |key| key.to_string());
+        let names = (operation.as_str(), worker, member, api_key);
         let (charged, refunded) = (charged.get(), refunded.get());
-        put.execute((no, hour, operation.as_str(), worker, member, runs, quantity, charged, refunded))?;
+        put.execute((no, hour, names.0, names.1, names.2, names.3, runs, quantity, charged, refunded))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tollkeeper_ledger::{
     Actor, Body, Change, Charge, ChargeId, Command, Decision, Entry, Id, Platform, Refusal, Submission,
-    Timestamp, View, Windows, decide,
+    Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
@@ -215,8 +215,12 @@ impl Mind {
         };
         self.load_grants(no, &submission.command, charge.as_ref())?;
         let clock = self.accounts.get(no).account.clock(now);
-        let spent = super::reads::spent(self, no, &submission.command, clock)?;
-        let windows = self.windows(no, &submission.command, clock);
+        let recount = submission.command.recount(&self.accounts.get(no).account);
+        let spent = match &recount {
+            Some(recount) => super::reads::spent(self, no, recount, clock)?,
+            None => Vec::new(),
+        };
+        let windows = calendar::windows_for(&self.accounts.get(no).account, recount.as_ref(), clock);
         let actor = submission.actor.clone();
         let account = &self.accounts.get(no).account;
         let view = View {
@@ -258,15 +262,6 @@ impl Mind {
         let fingerprint = key.map(|(key, no)| self.fingerprints.of(no, Name::Key(key)));
         // A workspace this young has all its entries in the table in memory, but to ask more is never wrong.
         Ok(Loaded { no, fingerprint, may: fingerprint.is_some() })
-    }
-
-    fn windows(&self, no: u32, command: &Command, now: Timestamp) -> Windows {
-        let account = &self.accounts.get(no).account;
-        if account.limits.is_empty() && !matches!(command, Command::SetLimits(_)) {
-            let never = (Timestamp::ZERO, Timestamp::ZERO);
-            return Windows { day: never, month: never };
-        }
-        calendar::windows(&account.profile.timezone, now)
     }
 
     /// An id for whatever the next entry makes: its place, and bits that nobody outside can foretell.

@@ -50,7 +50,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Platform, Profile, Submission, Timestamp, UsageKey, Used, WorkspaceId, bounds,
+    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used, Windows,
+    WorkspaceId, bounds,
 };
 
 pub use audit::audit;
@@ -193,6 +194,20 @@ impl Engine for Embedded {
             None => Box::pin(self.heart.read(move |heart| heart.balance(&id))),
             Some(at) => Box::pin(self.readers.read(move |reader| reader.balance_at(&id, at))),
         }
+    }
+
+    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
+        let id = id.clone();
+        Box::pin(self.heart.read(move |heart| heart.team(&id)))
+    }
+
+    fn limits<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+        let id = id.clone();
+        Box::pin(self.heart.read(move |heart| heart.limits(&id, now)))
     }
 
     fn charge<'a>(

@@ -2,8 +2,11 @@
 //! to make a whole of what it finds on disk (a *glance* at an account and its unkept changes). Long lists are not read
 //! here: that is `lists`, on connections and threads of their own.
 
+use std::sync::Arc;
+
 use tollkeeper_ledger::{
-    Body, ChargeId, Command, Entry, Grant, GrantId, Micros, Profile, Timestamp, UsageKey, Used, WorkspaceId,
+    Body, ChargeId, Entry, Grant, GrantId, Limits, Micros, Profile, Recount, Team, Timestamp, UsageKey, Used,
+    Windows, WorkspaceId,
 };
 
 use super::block::Stored;
@@ -72,6 +75,26 @@ impl Heart {
             let account = &mind.accounts.get(no).account;
             BalanceAt { balance: account.balance, last_entry_at: account.chain.at }
         }))
+    }
+
+    /// Who belongs to a workspace and who may act in its name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn team(&mut self, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Error> {
+        let mind = self.wake()?;
+        let no = mind.known(id)?;
+        Ok(no.map(|no| Arc::clone(&mind.accounts.get(no).account.team)))
+    }
+
+    /// The spending limits of a workspace, and the day and month they count at an instant.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn limits(&mut self, id: &WorkspaceId, now: Timestamp) -> Result<Option<(Limits, Windows)>, Error> {
+        let mind = self.wake()?;
+        let no = mind.known(id)?;
+        Ok(no.map(|no| calendar::limits(&mind.accounts.get(no).account, now)))
     }
 
     /// A charge of a workspace with all that happened to it.
@@ -187,18 +210,19 @@ impl Mind {
     }
 }
 
-/// What each line of a [`Command::SetLimits`] has used (net) of the present period; nothing for other commands.
-pub(super) fn spent(mind: &Mind, no: u32, command: &Command, now: Timestamp) -> Result<Vec<Micros>, Error> {
-    let Command::SetLimits(limits) = command else { return Ok(Vec::new()) };
-    let account = &mind.accounts.get(no).account;
-    let windows = calendar::windows(&account.profile.timezone, now);
+/// What each line of a recount has used (net) of the present period.
+pub(super) fn spent(mind: &Mind, no: u32, recount: &Recount, now: Timestamp) -> Result<Vec<Micros>, Error> {
+    let windows = calendar::windows(&recount.timezone, now);
     let hours = (windows.month.0.hour(), now.hour() + 1);
-    let mut rows = mind.state.usage(no, hours)?;
-    let n_in_file = mind.state.account_n(no)?;
+    // Both of one moment, or what the keeper writes in between would be missed.
+    mind.state.hold()?;
+    let kept = mind.state.usage(no, hours).and_then(|rows| Ok((rows, mind.state.account_n(no)?)));
+    mind.state.release();
+    let (mut rows, n_in_file) = kept?;
     let glance = mind.glance(no, n_in_file);
     let glance = glance.ok_or_else(|| Error::unavailable("the state file is older than memory says"))?;
     rows.extend(glance.usage);
-    Ok(rollups::spent(limits, &windows, &rows))
+    Ok(rollups::spent(recount, &windows, &rows))
 }
 
 /// The entry that brought a grant of this workspace.

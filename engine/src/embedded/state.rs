@@ -8,7 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use tollkeeper_ledger::{Account, Grant, MemberId, Micros, OperationId, Timestamp, UsageKey, Used, WorkerId};
+use tollkeeper_ledger::{
+    Account, ApiKeyId, Grant, MemberId, Micros, OperationId, Team, Timestamp, UsageKey, Used, WorkerId,
+};
 
 use super::bloom::Bloom;
 use super::index::{Run, RunHead};
@@ -20,17 +22,19 @@ pub(super) const FILE: &str = "state.db";
 
 /// "TKS1": marks the file as ours.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
         n INTEGER NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE team (no INTEGER PRIMARY KEY, data BLOB NOT NULL);
     CREATE TABLE lot (no INTEGER NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL,
         PRIMARY KEY (no, n)) WITHOUT ROWID;
     CREATE TABLE usage (no INTEGER NOT NULL, hour INTEGER NOT NULL, operation TEXT NOT NULL, worker TEXT NOT NULL,
-        member TEXT NOT NULL, runs INTEGER NOT NULL, quantity INTEGER NOT NULL, charged INTEGER NOT NULL,
-        refunded INTEGER NOT NULL, PRIMARY KEY (no, hour, operation, worker, member)) WITHOUT ROWID;
+        member TEXT NOT NULL, api_key TEXT NOT NULL, runs INTEGER NOT NULL, quantity INTEGER NOT NULL,
+        charged INTEGER NOT NULL, refunded INTEGER NOT NULL,
+        PRIMARY KEY (no, hour, operation, worker, member, api_key)) WITHOUT ROWID;
     CREATE TABLE hour (no INTEGER NOT NULL, hour INTEGER NOT NULL, seq INTEGER NOT NULL,
         PRIMARY KEY (no, hour)) WITHOUT ROWID;
     CREATE TABLE pending (seq INTEGER PRIMARY KEY, no INTEGER NOT NULL, deadline INTEGER NOT NULL);
@@ -39,6 +43,10 @@ const TABLES: &str = "
     CREATE TABLE run_page (run INTEGER NOT NULL, page INTEGER NOT NULL, data BLOB NOT NULL,
         PRIMARY KEY (run, page)) WITHOUT ROWID;
 ";
+
+/// What [`kept`] reads.
+const ACCOUNTS: &str =
+    "SELECT a.no, a.head, a.data, t.data FROM account AS a LEFT JOIN team AS t ON t.no = a.no";
 
 /// An account as it was kept.
 #[derive(Debug)]
@@ -89,6 +97,10 @@ impl State {
         let connection = sqlite::open(&path, vfs, access)?;
         let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
         if version != VERSION {
+            if version != 0 {
+                let what = format!("{} is of an older version", path.display());
+                return Err(Error::unusable(what).with_hint("start a server on it once: it is built anew"));
+            }
             if access == Access::Read {
                 return Err(Error::unusable(format!("{} has not been set up yet", path.display())));
             }
@@ -167,14 +179,12 @@ impl State {
 
     /// The account of this name.
     pub(super) fn account(&self, id: &str) -> Result<Option<Kept>, Error> {
-        let sql = "SELECT no, head, data FROM account WHERE id = ?1";
-        self.one(sql, [id], kept)?.transpose()
+        self.one(&format!("{ACCOUNTS} WHERE id = ?1"), [id], kept)?.transpose()
     }
 
     /// The account of this number.
     pub(super) fn account_no(&self, no: u32) -> Result<Option<Kept>, Error> {
-        let sql = "SELECT no, head, data FROM account WHERE no = ?1";
-        self.one(sql, [no], kept)?.transpose()
+        self.one(&format!("{ACCOUNTS} WHERE a.no = ?1"), [no], kept)?.transpose()
     }
 
     /// Up to which of its entries an account is kept; 0 if it is not.
@@ -185,7 +195,7 @@ impl State {
 
     /// All accounts, in the order of their numbers.
     pub(super) fn accounts(&self) -> Result<Vec<Kept>, Error> {
-        let rows = self.all("SELECT no, head, data FROM account ORDER BY no", [], kept)?;
+        let rows = self.all(&format!("{ACCOUNTS} ORDER BY a.no"), [], kept)?;
         rows.into_iter().collect()
     }
 
@@ -208,8 +218,10 @@ impl State {
 
     /// The usage of a workspace from one hour to before another.
     pub(super) fn usage(&self, no: u32, hours: (i64, i64)) -> Result<Vec<(UsageKey, Used)>, Error> {
-        let sql = "SELECT hour, operation, worker, member, runs, quantity, charged, refunded FROM usage
-                   WHERE no = ?1 AND hour >= ?2 AND hour < ?3 ORDER BY hour, operation, worker, member";
+        let sql =
+            "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded FROM usage
+                   WHERE no = ?1 AND hour >= ?2 AND hour < ?3
+                   ORDER BY hour, operation, worker, member, api_key";
         let rows = self.all(sql, (no, hours.0, hours.1), |row| {
             Ok((
                 (
@@ -217,24 +229,26 @@ impl State {
                     row.get::<_, Box<str>>(1)?,
                     row.get::<_, Box<str>>(2)?,
                     row.get::<_, Box<str>>(3)?,
+                    row.get::<_, Box<str>>(4)?,
                 ),
                 Used {
-                    runs: row.get(4)?,
-                    quantity: row.get(5)?,
-                    charged: Micros::new(row.get(6)?),
-                    refunded: Micros::new(row.get(7)?),
+                    runs: row.get(5)?,
+                    quantity: row.get(6)?,
+                    charged: Micros::new(row.get(7)?),
+                    refunded: Micros::new(row.get(8)?),
                 },
             ))
         })?;
         let damaged = |_| Error::damaged("the state file holds a name that is none");
         rows.into_iter()
-            .map(|((hour, operation, worker, member), used)| {
+            .map(|((hour, operation, worker, member, api_key), used)| {
                 let some = |text: Box<str>| Some(text).filter(|text| !text.is_empty());
                 let key = UsageKey {
                     hour,
                     operation: OperationId::new(operation).map_err(damaged)?,
                     worker: some(worker).map(WorkerId::new).transpose().map_err(damaged)?,
                     member: some(member).map(MemberId::new).transpose().map_err(damaged)?,
+                    api_key: some(api_key).map(|key| api_key_named(&key)).transpose()?,
                 };
                 Ok((key, used))
             })
@@ -283,6 +297,10 @@ impl State {
     }
 }
 
+fn api_key_named(text: &str) -> Result<ApiKeyId, Error> {
+    text.parse().map_err(|()| Error::damaged("the state file holds the id of an API key that is none"))
+}
+
 fn head(row: &Row) -> rusqlite::Result<RunHead> {
     Ok(RunHead {
         id: row.get(0)?,
@@ -295,12 +313,33 @@ fn head(row: &Row) -> rusqlite::Result<RunHead> {
 
 fn kept(row: &Row) -> rusqlite::Result<Result<Kept, Error>> {
     let (no, head) = (row.get(0)?, row.get::<_, i64>(1)? as u64);
-    let account = Account::decode(row.get_ref(2)?.as_blob()?);
-    Ok(account
+    let team = Team::decode(row.get_ref(3)?.as_blob_or_null()?);
+    let data = row.get_ref(2)?.as_blob()?;
+    Ok(team
+        .and_then(|team| Account::decode(data, team))
         .map(|account| Kept { no, head, account })
         .map_err(|error| Error::damaged(format!("the state of workspace {no}: {error}"))))
 }
 
 fn grant(bytes: &[u8]) -> Result<Grant, Error> {
     Grant::decode(bytes).map_err(|error| Error::damaged(format!("the state of a grant: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_an_older_version_is_built_anew_by_whoever_may_write() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
+        let older = format!("DROP TABLE team; PRAGMA user_version = {}", VERSION - 1);
+        state.connection.execute_batch(&older).expect("it can be written");
+        drop(state);
+        let read = State::open(directory.path(), None, Access::Read).expect_err("there is no team to read");
+        assert!(read.is_unusable() && read.to_string().ends_with("is of an older version"), "{read}");
+        let state = open_or_rebuild(directory.path(), None).expect("it is thrown away");
+        assert!(state.account_no(1).expect("the tables are there").is_none());
+        State::open(directory.path(), None, Access::Read).expect("it is of this version now");
+    }
 }

@@ -80,8 +80,9 @@ impl<R: Read> Incoming<R> {
                 .with_hint("give what `tollkeeper export` wrote, unpacked"));
         }
         let version = u32::from_le_bytes(stream.take("its header")?);
-        if version != VERSION {
-            let what = format!("the exported ledger has format {version}; this program knows {VERSION}");
+        if !(1..=VERSION).contains(&version) {
+            let what =
+                format!("the exported ledger has format {version}; this program knows up to {VERSION}");
             return Err(Error::damaged(what).with_hint("import it with the program that is as new"));
         }
         stream.sum.update(MAGIC);

@@ -33,8 +33,8 @@ pub(crate) use overlap::Overlap;
 /// What every stream begins with.
 const MAGIC: &[u8; 18] = b"tollkeeper ledger\n";
 
-/// The version of the format; a reader refuses any other.
-const VERSION: u32 = 1;
+/// The version of the format; a reader refuses a newer one. With the second come entries about teams.
+const VERSION: u32 = 2;
 
 /// The kinds of records.
 const ENTRY: u8 = 1;

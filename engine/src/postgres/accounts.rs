@@ -1,8 +1,10 @@
 //! The accounts that a lane has in memory, as the database had them when they were last seen. Nothing relies on their
 //! being up to date: what was decided on an old one fails at the guard, and the account is loaded again.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
-use tollkeeper_ledger::{Account, Totals, Usage, WorkspaceId, invariants};
+use tollkeeper_ledger::{Account, Team, Totals, Usage, WorkspaceId, invariants};
 
 use super::open_hour::OpenHour;
 
@@ -16,6 +18,8 @@ pub(super) struct Slot {
     /// The number of the last entry in the database; 0 if there is none.
     pub n_stored: u64,
     totals_stored: Totals,
+    /// The team in the database; while nobody changes it, it is the account's own.
+    team_stored: Arc<Team>,
     /// Whether the batch under way speaks of it.
     touched: bool,
     /// Looked at since the last search for accounts to let go.
@@ -26,13 +30,30 @@ impl Slot {
     /// An account as it was read.
     pub(super) fn stored(account: Account, hour: OpenHour) -> Slot {
         let (n_stored, totals_stored) = (account.chain.n, account.totals);
-        let gathered = Usage::default();
-        Slot { account, hour, gathered, n_stored, totals_stored, touched: false, used: true }
+        let team_stored = Arc::clone(&account.team);
+        let (gathered, touched, used) = (Usage::default(), false, true);
+        Slot { account, hour, gathered, n_stored, totals_stored, team_stored, touched, used }
     }
 
     /// Whether the batch under way changes it.
     pub(super) fn is_changed(&self) -> bool {
         self.account.chain.n != self.n_stored
+    }
+
+    /// The team, if the batch under way changes it.
+    pub(super) fn changed_team(&self) -> Option<&Team> {
+        let changed = !Arc::ptr_eq(&self.team_stored, &self.account.team);
+        changed.then_some(&*self.account.team)
+    }
+
+    /// The batch under way was committed.
+    fn settle(&mut self) {
+        self.touched = false;
+        self.n_stored = self.account.chain.n;
+        self.totals_stored = self.account.totals;
+        if self.changed_team().is_some() {
+            self.team_stored = Arc::clone(&self.account.team);
+        }
     }
 
     /// i08: what was gathered is what the account was charged and refunded.
@@ -123,9 +144,7 @@ impl Accounts {
     pub(super) fn settle(&mut self) {
         for no in std::mem::take(&mut self.touched) {
             let slot = self.get_mut(no);
-            slot.touched = false;
-            slot.n_stored = slot.account.chain.n;
-            slot.totals_stored = slot.account.totals;
+            slot.settle();
             if !slot.account.exists() {
                 // Another server may open it at any time.
                 let id = slot.account.profile.id.clone();

@@ -2,8 +2,8 @@
 //!
 //! It reads all tables side by side, in the order of the workspaces, and replays each workspace from nothing: numbers,
 //! links of the hash chain, balances, grants, prices, the life of every charge. Then it compares what is kept beside the
-//! entries (the account, its usage, lots, pending charges, keys and places of ids) with what was recomputed. One look at
-//! one moment of the database, so it is safe beside running servers.
+//! entries (the account, its team, usage, lots, pending charges, keys and places of ids) with what was recomputed. One look
+//! at one moment of the database, so it is safe beside running servers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -115,6 +115,7 @@ struct Auditor<'a> {
     client: &'a Client,
     entries: Table<'a>,
     accounts: Table<'a>,
+    teams: Table<'a>,
     usage: Table<'a>,
     lots: Table<'a>,
     pending: Table<'a>,
@@ -183,9 +184,10 @@ impl<'a> Auditor<'a> {
             client,
             entries: table("entry", "workspace, n, key, opened, data", "workspace, n").await?,
             accounts: table("account", "workspace, n, created_at, data, usage", "workspace").await?,
+            teams: table("team", "workspace, data", "workspace").await?,
             usage: table(
                 "usage",
-                "workspace, hour, operation, worker, member, runs, quantity, charged, refunded",
+                "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded",
                 "workspace",
             )
             .await?,
@@ -221,6 +223,7 @@ impl<'a> Auditor<'a> {
         for table in [
             &mut self.entries,
             &mut self.accounts,
+            &mut self.teams,
             &mut self.usage,
             &mut self.lots,
             &mut self.pending,
@@ -331,7 +334,13 @@ impl<'a> Auditor<'a> {
         let Some(row) = self.accounts.next_of(&book.name).await? else {
             return Err(book.disagrees(None, "the account is missing"));
         };
-        let kept = decoded_account(column(&row, 3)?)?;
+        let team = self.teams.next_of(&book.name).await?;
+        let team = team.as_ref().map(|row| column(row, 1)).transpose()?;
+        let unreadable = |error: Error| book.disagrees(Some(n), error.to_string());
+        let kept = decoded_account(column(&row, 3)?, team).map_err(unreadable)?;
+        if kept.team != book.account.team {
+            return Err(book.disagrees(Some(n), "the kept team differs from the journal"));
+        }
         let columns = (column::<i64>(&row, 1)?, column::<i64>(&row, 2)?);
         let recomputed = (n as i64, book.account.profile.created_at.millis());
         if kept != book.account || columns != recomputed {
@@ -348,10 +357,11 @@ impl<'a> Auditor<'a> {
     async fn kept_usage(&mut self, book: &Book) -> Result<Vec<(UsageKey, Used)>, Stop> {
         let mut rows = Vec::new();
         while let Some(row) = self.usage.next_of(&book.name).await? {
-            let key = usage_key(column(&row, 1)?, column(&row, 2)?, column(&row, 3)?, column(&row, 4)?);
+            let names = [column(&row, 2)?, column(&row, 3)?, column(&row, 4)?];
+            let key = usage_key(column(&row, 1)?, names, column::<Uuid>(&row, 5)?.api_key());
             let key = key.ok_or_else(|| book.disagrees(None, "a row of usage is counted under no name"))?;
-            let (charged, refunded) = (Micros::new(column(&row, 7)?), Micros::new(column(&row, 8)?));
-            rows.push((key, Used { runs: column(&row, 5)?, quantity: column(&row, 6)?, charged, refunded }));
+            let (charged, refunded) = (Micros::new(column(&row, 8)?), Micros::new(column(&row, 9)?));
+            rows.push((key, Used { runs: column(&row, 6)?, quantity: column(&row, 7)?, charged, refunded }));
         }
         Ok(rows)
     }

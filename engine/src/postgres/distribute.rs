@@ -12,7 +12,7 @@ use super::session::{column, connect};
 use crate::Error;
 
 /// The tables by workspace. The first makes the group in which the others are.
-const BY_WORKSPACE: [&str; 6] = ["entry", "account", "usage", "lot", "pending", "moved"];
+const BY_WORKSPACE: [&str; 7] = ["entry", "account", "team", "usage", "lot", "pending", "moved"];
 
 /// The tables that every node has whole.
 const EVERYWHERE: [&str; 2] = ["platform", "migration"];
@@ -57,9 +57,25 @@ async fn require_citus(client: &Client) -> Result<(), Error> {
     Err(Error::unusable(format!("the tables cannot be distributed: {what}")).with_hint(hint))
 }
 
-async fn distribute_all(client: &Client) -> Result<Vec<String>, Failure> {
+/// Distributes the tables that a migration has brought, if those before it are distributed.
+pub(super) async fn follow(client: &Client) -> Result<(), Failure> {
+    let catalog = "SELECT to_regclass('pg_dist_partition') IS NOT NULL";
+    if column(&client.query_one(catalog, &[]).await?, 0)?
+        && distributed(client).await?.iter().any(|table| table == BY_WORKSPACE[0])
+    {
+        distribute_all(client).await?;
+    }
+    Ok(())
+}
+
+/// The tables that are distributed.
+async fn distributed(client: &Client) -> Result<Vec<String>, Failure> {
     let known = client.query("SELECT logicalrelid::regclass::text FROM pg_dist_partition", &[]).await?;
-    let known = known.iter().map(|row| column(row, 0)).collect::<Result<Vec<String>, Error>>()?;
+    Ok(known.iter().map(|row| column(row, 0)).collect::<Result<_, Error>>()?)
+}
+
+async fn distribute_all(client: &Client) -> Result<Vec<String>, Failure> {
+    let known = distributed(client).await?;
     let missing = |table: &&&str| !known.iter().any(|known| known == **table);
     let mut done = Vec::new();
     for table in BY_WORKSPACE.iter().filter(missing) {

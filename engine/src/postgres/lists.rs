@@ -11,7 +11,7 @@ use super::load::{decoded, decoded_account, decoded_grant};
 use super::mind::digest;
 use super::open_hour::{OpenHour, usage_key};
 use super::reads::{LIMIT_MAX, account, last_at};
-use super::session::{Session, column};
+use super::session::{Session, Uuid, column};
 use super::sql::Sql;
 use crate::{ChargeFilter, EntryRecord, Error, GrantRecord, Listing, Page, rollups, told};
 
@@ -149,7 +149,7 @@ pub(super) async fn grants(
     let most = page.limit.min(LIMIT_MAX) as i64 + 1;
     let rows = session.ask(Sql::GrantsBefore, &[&id.as_str(), &before, &most]).await?;
     let Some((first, lots)) = rows.split_first().filter(|_| !id.is_platform()) else { return Ok(None) };
-    let account = decoded_account(column(first, 0)?)?;
+    let account = decoded_account(column(first, 0)?, None)?;
     let mut data = Vec::with_capacity(lots.len());
     for row in lots.iter().take(page.limit) {
         let lot = decoded_grant(column(row, 0)?)?;
@@ -187,13 +187,14 @@ pub(super) async fn usage(
 /// A row of usage as it is kept; `None` for the row that is the account's.
 pub(super) fn usage_row(row: &Row) -> Result<Option<(UsageKey, Used)>, Error> {
     let Some(operation) = column::<Option<&str>>(row, 2)? else { return Ok(None) };
-    let key = usage_key(column(row, 1)?, operation, column(row, 3)?, column(row, 4)?);
+    let names = [operation, column(row, 3)?, column(row, 4)?];
+    let key = usage_key(column(row, 1)?, names, column::<Uuid>(row, 5)?.api_key());
     let key = key.ok_or_else(|| Error::damaged("a row of usage is counted under no name"))?;
     let used = Used {
-        runs: column(row, 5)?,
-        quantity: column(row, 6)?,
-        charged: Micros::new(column(row, 7)?),
-        refunded: Micros::new(column(row, 8)?),
+        runs: column(row, 6)?,
+        quantity: column(row, 7)?,
+        charged: Micros::new(column(row, 8)?),
+        refunded: Micros::new(column(row, 9)?),
     };
     Ok(Some((key, used)))
 }

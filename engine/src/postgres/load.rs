@@ -4,14 +4,15 @@
 //! Loading is one round trip, two when something turns out to be needed by what was loaded. A careful loading locks the
 //! accounts first and looks at everything else afterwards, so that nothing can change before the end of its transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Body, Charge, ChargeId, Command, Entry, Grant, GrantId, Id, Submission, Timestamp, UsageKey,
-    Used, WorkspaceId,
+    Account, Body, Charge, ChargeId, Command, Entry, Grant, GrantId, Id, Submission, Team, Timestamp,
+    UsageKey, Used, WorkspaceId,
 };
 
 use super::accounts::{Accounts, Slot};
@@ -31,7 +32,7 @@ pub(super) struct Loaded {
     pub made: HashMap<(usize, Uuid), Vec<u8>>,
     pub charges: HashMap<(usize, ChargeId), Charge>,
     pub grants: HashMap<(usize, GrantId), GrantRecord>,
-    /// For the commands that set limits: what was used in the hours of their month.
+    /// Where limits may be counted anew: what was used in the hours that may count.
     pub usage: HashMap<usize, Vec<(UsageKey, Used)>>,
 }
 
@@ -88,11 +89,13 @@ pub(super) async fn careful(
     let mut loading = Loading::new(batch, &all);
     let begin = session.say(sql::BEGIN);
     let locked = lock(session, &all);
+    let params: Params = &[&all];
+    let rows = session.query(Sql::AccountsOf, params);
     let made = loading.load_made(session);
     let named = loading.load_named(session);
     let number = session.query(Sql::PlatformNumber, &[]);
-    let (_, locked, made, named, number) =
-        within(async { try_join!(begin, locked, made, named, number) }).await??;
+    let (_, (), rows, made, named, number) =
+        within(async { try_join!(begin, locked, rows, made, named, number) }).await??;
     let number: i64 = number.first().map_or(Ok(0), |row| column(row, 0))?;
     let mut committed = None;
     for (place, attempt) in attempts.iter().enumerate() {
@@ -100,7 +103,7 @@ pub(super) async fn careful(
             committed = Some(place);
         }
     }
-    admit(accounts, locked)?;
+    admit(accounts, rows)?;
     loading.named_rows = named;
     let mut scene = loading.finish(session, accounts, batch, Some(made)).await?;
     scene.committed = committed;
@@ -108,13 +111,14 @@ pub(super) async fn careful(
 }
 
 /// Locks accounts in the order of their names.
-async fn lock(session: &Session, names: &[&str]) -> Result<Vec<tokio_postgres::Row>, Failure> {
+async fn lock(session: &Session, names: &[&str]) -> Result<(), Failure> {
     if !session.is_distributed() {
-        return session.query(Sql::LockAccounts, &[&names]).await;
+        return session.execute(Sql::LockAccounts, &[&names]).await;
     }
     let each: Vec<[&(dyn ToSql + Sync); 1]> = names.iter().map(|name| [name as _]).collect();
-    let locked = each.iter().map(|name| session.query(Sql::LockAccount, name));
-    Ok(try_join_all(locked).await?.into_iter().flatten().collect())
+    let locked = each.iter().map(|name| session.execute(Sql::LockAccount, name));
+    try_join_all(locked).await?;
+    Ok(())
 }
 
 /// The workspaces of a batch that are not in memory, each once, in order.
@@ -133,15 +137,21 @@ fn admit(accounts: &mut Accounts, rows: Vec<tokio_postgres::Row>) -> Result<(), 
     Ok(())
 }
 
-/// An account as its row holds it: its bytes and those of its present hour.
+/// An account as it is stored: its bytes, those of its present hour, and its team's.
 pub(super) fn slot(row: &tokio_postgres::Row) -> Result<Slot, Error> {
-    let account = decoded_account(column(row, 0)?)?;
+    let account = decoded_account(column(row, 0)?, column(row, 2)?)?;
     Ok(Slot::stored(account, OpenHour::decode(column(row, 1)?)?))
 }
 
-/// An account out of its bytes.
-pub(super) fn decoded_account(bytes: &[u8]) -> Result<Account, Error> {
-    Account::decode(bytes).map_err(|error| Error::damaged(format!("an account: {error}")))
+/// An account out of its bytes and its team's: none where there is no team, or where it makes no difference.
+pub(super) fn decoded_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Account, Error> {
+    let team = decoded_team(team)?;
+    Account::decode(bytes, team).map_err(|error| Error::damaged(format!("an account: {error}")))
+}
+
+/// A team out of its bytes, if there are any.
+pub(super) fn decoded_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
+    Team::decode(bytes).map_err(|error| Error::damaged(format!("a team: {error}")))
 }
 
 /// An entry out of its bytes.
@@ -375,22 +385,23 @@ fn grants_of(accounts: &Accounts, loaded: &Loaded, no: usize, command: &Command)
     Vec::new()
 }
 
-/// Loads what was used this month where limits are set.
+/// Loads what was used where limits may be counted anew. In which time zone is not known before the command's turn, as an
+/// earlier one may change it.
 async fn load_usage(
     session: &Session,
     accounts: &mut Accounts,
     loaded: &mut Loaded,
     batch: &[(Submission, Timestamp)],
 ) -> Result<(), Failure> {
-    for (submission, now) in batch {
-        if !matches!(submission.command, Command::SetLimits(_)) {
-            continue;
-        }
+    let mut wanted: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+    for (submission, now) in batch.iter().filter(|(submission, _)| submission.command.may_recount()) {
         let id = submission.workspace.as_str();
         let Some(no) = accounts.touch(id) else { continue };
-        let account = &accounts.get(no).account;
-        let clock = account.clock(*now);
-        let from = calendar::windows(&account.profile.timezone, clock).month.0.hour();
+        let from = calendar::earliest_hour(accounts.get(no).account.clock(*now));
+        let earliest = wanted.entry(id).or_insert((no, from));
+        earliest.1 = earliest.1.min(from);
+    }
+    for (id, (no, from)) in wanted {
         let rows = session.ask(Sql::UsageOf, &[&id, &from, &i64::MAX]).await?;
         let rows = rows.iter().filter_map(|row| super::lists::usage_row(row).transpose());
         loaded.usage.insert(no, rows.collect::<Result<_, _>>()?);

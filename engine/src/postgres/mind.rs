@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use tollkeeper_ledger::{
-    Actor, Body, Change, Charge, Command, Decision, Entry, Hash, Submission, Timestamp, View, Windows, decide,
+    Actor, Body, Change, Charge, Decision, Entry, Hash, Micros, Recount, Submission, Timestamp, View,
+    Windows, decide,
 };
 
 use super::accounts::Accounts;
@@ -68,9 +69,9 @@ impl<'a> Mind<'a> {
         let id = submission.command.charge();
         let charge = id.and_then(|id| self.loaded.charges.get(&(no, id))).cloned();
         let account = &self.accounts.get(no).account;
-        let clock = account.clock(now);
-        let windows = windows(account, &submission.command, clock);
-        let spent = self.spent(no, &submission.command, &windows);
+        let recount = submission.command.recount(account);
+        let windows = calendar::windows_for(account, recount.as_ref(), account.clock(now));
+        let spent = recount.map_or_else(Vec::new, |recount| self.spent(no, &recount, &windows));
         let actor = submission.actor.clone();
         let view = View {
             account: Some(account),
@@ -121,13 +122,13 @@ impl<'a> Mind<'a> {
         Err(Error::damaged("two idempotency keys have one digest"))
     }
 
-    fn spent(&self, no: usize, command: &Command, windows: &Windows) -> Vec<tollkeeper_ledger::Micros> {
-        let Command::SetLimits(limits) = command else { return Vec::new() };
+    /// What each line of a recount has used (net) of the present period.
+    fn spent(&self, no: usize, recount: &Recount, windows: &Windows) -> Vec<Micros> {
         let slot = self.accounts.get(no);
         let mut rows = self.loaded.usage.get(&no).cloned().unwrap_or_default();
         rows.extend(slot.hour.rows().iter().cloned());
         rows.extend(slot.gathered.rows());
-        rollups::spent(limits, windows, &rows)
+        rollups::spent(recount, windows, &rows)
     }
 
     /// Makes rows of a change: records, encodes and links its entries, and says what they answer.
@@ -216,14 +217,6 @@ impl<'a> Mind<'a> {
         }
         charge.map_or(About::Nothing, |charge| About::Charge(Box::new(charge)))
     }
-}
-
-fn windows(account: &tollkeeper_ledger::Account, command: &Command, now: Timestamp) -> Windows {
-    if account.limits.is_empty() && !matches!(command, Command::SetLimits(_)) {
-        let never = (Timestamp::ZERO, Timestamp::ZERO);
-        return Windows { day: never, month: never };
-    }
-    calendar::windows(&account.profile.timezone, now)
 }
 
 /// The digest of the hash chain: SHA-256.

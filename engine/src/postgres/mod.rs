@@ -58,7 +58,8 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 use tollkeeper_ledger::{
-    Charge, ChargeId, Platform, Profile, Submission, Timestamp, UsageKey, Used, WorkspaceId, bounds,
+    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used, Windows,
+    WorkspaceId, bounds,
 };
 
 use self::failure::Failure;
@@ -70,7 +71,7 @@ use self::session::Session;
 use crate::waiting::gone;
 use crate::{
     BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
-    Listing, Page, Ran,
+    Listing, Page, Ran, calendar,
 };
 
 /// Requests that may wait in a lane unless said otherwise: some tens of milliseconds of work.
@@ -323,6 +324,23 @@ impl Engine for Postgres {
     ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
         let id = id.clone();
         reading!(self, |session, id| reads::balance(&session, &id, at))
+    }
+
+    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
+        let id = id.clone();
+        reading!(self, |session, id| reads::team(&session, &id))
+    }
+
+    fn limits<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+        let id = id.clone();
+        Box::pin(async move {
+            let account = reading!(self, |session, id| reads::account(&session, &id)).await?;
+            Ok(account.map(|account| calendar::limits(&account, now)))
+        })
     }
 
     fn charge<'a>(

@@ -1,12 +1,16 @@
 //! The rollups of an account's present hour, which ride in its row: a charge updates that row anyway, so that counting
 //! it costs no write of its own. When the hour is over, or there are too many, they go into the table of usage.
 
-use tollkeeper_ledger::{MemberId, Micros, OperationId, UsageKey, Used, WorkerId};
+use tollkeeper_ledger::{ApiKeyId, Id, MemberId, Micros, OperationId, UsageKey, Used, WorkerId};
 
 use crate::Error;
 
-/// The format of the bytes; a reader refuses any other.
-const FORMAT: u8 = 1;
+/// The format of the bytes; a reader refuses any other but [`WITHOUT_API_KEYS`].
+const FORMAT: u8 = 2;
+
+/// The format before there were API keys: what was counted then was counted under none. An account keeps it until it is
+/// written the next time.
+const WITHOUT_API_KEYS: u8 = 1;
 
 /// More rows than that would make every charge of the hour write them all.
 const ROWS_MAX: usize = 32;
@@ -44,7 +48,7 @@ impl OpenHour {
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.push(FORMAT);
         for (key, used) in &self.0 {
-            let UsageKey { hour, operation, worker, member } = key;
+            let UsageKey { hour, operation, worker, member, api_key } = key;
             let Used { runs, quantity, charged, refunded } = used;
             for number in [*hour, *runs, *quantity, charged.get(), refunded.get()] {
                 bytes.extend_from_slice(&number.to_le_bytes());
@@ -55,6 +59,8 @@ impl OpenHour {
                 bytes.push(name.len() as u8);
                 bytes.extend_from_slice(name.as_bytes());
             }
+            bytes.push(u8::from(api_key.is_some()));
+            bytes.extend(api_key.iter().flat_map(|key| key.0.to_bytes()));
         }
     }
 
@@ -62,18 +68,18 @@ impl OpenHour {
     pub(super) fn decode(bytes: &[u8]) -> Result<OpenHour, Error> {
         let damaged = || Error::damaged("the rollups of an account cannot be read");
         let (format, mut bytes) = bytes.split_first().ok_or_else(damaged)?;
-        if *format != FORMAT {
+        if !matches!(*format, FORMAT | WITHOUT_API_KEYS) {
             return Err(damaged());
         }
         let mut rows = Vec::new();
         while !bytes.is_empty() {
-            rows.push(row(&mut bytes).ok_or_else(damaged)?);
+            rows.push(row(&mut bytes, *format).ok_or_else(damaged)?);
         }
         Ok(OpenHour(rows))
     }
 }
 
-fn row(bytes: &mut &[u8]) -> Option<(UsageKey, Used)> {
+fn row(bytes: &mut &[u8], format: u8) -> Option<(UsageKey, Used)> {
     let mut numbers = [0; 5];
     for number in &mut numbers {
         let (eight, rest) = bytes.split_first_chunk::<8>()?;
@@ -88,19 +94,39 @@ fn row(bytes: &mut &[u8]) -> Option<(UsageKey, Used)> {
         *name = std::str::from_utf8(text).ok()?;
     }
     let [hour, runs, quantity, charged, refunded] = numbers;
-    let key = usage_key(hour, names[0], names[1], names[2])?;
+    let api_key = if format == FORMAT { api_key(bytes)? } else { None };
+    let key = usage_key(hour, names, api_key)?;
     let (charged, refunded) = (Micros::new(charged), Micros::new(refunded));
     Some((key, Used { runs, quantity, charged, refunded }))
 }
 
-/// A key out of its stored names; an empty one stands for none.
-pub(super) fn usage_key(hour: i64, operation: &str, worker: &str, member: &str) -> Option<UsageKey> {
+fn api_key(bytes: &mut &[u8]) -> Option<Option<ApiKeyId>> {
+    let (there, rest) = bytes.split_first()?;
+    *bytes = rest;
+    match there {
+        0 => Some(None),
+        1 => {
+            let (id, rest) = bytes.split_first_chunk::<16>()?;
+            *bytes = rest;
+            Some(Some(ApiKeyId(Id::from_bytes(*id))))
+        }
+        _ => None,
+    }
+}
+
+/// A key out of its stored names (operation, worker, member); an empty one stands for none.
+pub(super) fn usage_key(
+    hour: i64,
+    [operation, worker, member]: [&str; 3],
+    api_key: Option<ApiKeyId>,
+) -> Option<UsageKey> {
     let maybe = |name: &str| (!name.is_empty()).then(|| name.to_owned());
     Some(UsageKey {
         hour,
         operation: OperationId::new(operation).ok()?,
         worker: maybe(worker).map(WorkerId::new).transpose().ok()?,
         member: maybe(member).map(MemberId::new).transpose().ok()?,
+        api_key,
     })
 }
 
@@ -109,23 +135,48 @@ mod tests {
     use super::*;
 
     fn line(hour: i64, operation: &str, worker: &str, runs: i64) -> (UsageKey, Used) {
-        let key = usage_key(hour, operation, worker, "").expect("names");
+        let key = usage_key(hour, [operation, worker, ""], None).expect("names");
         (key, Used { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
+    }
+
+    fn through_key(mut line: (UsageKey, Used)) -> (UsageKey, Used) {
+        line.0.api_key = Some(ApiKeyId(Id::from_bytes(*b"sixteen bytes id")));
+        line
     }
 
     #[test]
     fn rollups_read_back_and_damage_is_told() {
         let mut hour = OpenHour::default();
-        assert!(hour.add(vec![line(7, "message", "", 1), line(7, "message", "w1", 2)]).is_empty());
+        let lines = vec![line(7, "message", "", 1), through_key(line(7, "message", "w1", 2))];
+        assert!(hour.add(lines).is_empty());
         let mut bytes = Vec::new();
         hour.encode(&mut bytes);
         assert_eq!(OpenHour::decode(&bytes).expect("as written"), hour);
-        for cut in 1..50 {
+        for cut in 1..60 {
             let told = OpenHour::decode(&bytes[..bytes.len() - cut]);
             assert!(told.expect_err("half a row").is_damaged());
         }
         assert!(OpenHour::decode(&[]).expect_err("no format").is_damaged());
         assert!(OpenHour::decode(&[FORMAT + 1]).expect_err("another format").is_damaged());
+    }
+
+    #[test]
+    fn rollups_of_before_there_were_api_keys_are_read_and_counted_on() {
+        let mut bytes = vec![WITHOUT_API_KEYS];
+        for runs in [1_i64, 2] {
+            let numbers = [7, runs, runs, 500 * runs, 0];
+            bytes.extend(numbers.into_iter().flat_map(i64::to_le_bytes));
+            bytes.extend(if runs == 1 { *b"\x07message\x00\x00" } else { *b"\x05image\x02w1\x00" });
+        }
+        let mut hour = OpenHour::decode(&bytes).expect("an earlier program wrote it");
+        assert_eq!(hour.rows(), [line(7, "message", "", 1), line(7, "image", "w1", 2)]);
+        assert!(hour.add(vec![line(7, "message", "", 2), through_key(line(7, "message", "", 4))]).is_empty());
+        let expected =
+            [line(7, "message", "", 3), line(7, "image", "w1", 2), through_key(line(7, "message", "", 4))];
+        assert_eq!(hour.rows(), expected);
+        let mut bytes = Vec::new();
+        hour.encode(&mut bytes);
+        assert_eq!(OpenHour::decode(&bytes).expect("as written").rows(), expected);
     }
 
     #[test]

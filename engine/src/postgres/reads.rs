@@ -1,12 +1,14 @@
 //! Short reads: a workspace, all workspaces, a balance now or in the past, a charge with all that happened to it, and what
 //! is due. Each looks at one moment of the database. Long lists are in `lists`.
 
+use std::sync::Arc;
+
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Balance, Body, Charge, ChargeId, Id, Profile, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Balance, Body, Charge, ChargeId, Id, Profile, Team, Timestamp, WorkspaceId};
 
 use super::failure::Failure;
 use super::ids::number_in;
-use super::load::{decoded, decoded_account, decoded_grant};
+use super::load::{decoded, decoded_account, decoded_grant, decoded_team};
 use super::session::{Session, Uuid, column};
 use super::sql::Sql;
 use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, told};
@@ -17,7 +19,7 @@ const PROBES: i64 = 32;
 /// For how long a server that asked what is due has it in hand.
 const CLAIMED_SECONDS: i64 = 30;
 
-/// The account of a workspace that exists.
+/// The account of a workspace that exists, without its team.
 pub(super) async fn account(
     session: &Session,
     id: &WorkspaceId,
@@ -26,8 +28,15 @@ pub(super) async fn account(
         return Ok(None);
     }
     let rows = session.ask(Sql::Balance, &[&id.as_str()]).await?;
-    let account = rows.first().map(|row| decoded_account(column(row, 0)?)).transpose()?;
+    let account = rows.first().map(|row| decoded_account(column(row, 0)?, None)).transpose()?;
     Ok(account)
+}
+
+/// The team of a workspace that exists.
+pub(super) async fn team(session: &Session, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Failure> {
+    let rows = session.ask(Sql::Team, &[&id.as_str()]).await?;
+    let Some(row) = rows.first().filter(|_| !id.is_platform()) else { return Ok(None) };
+    Ok(Some(decoded_team(column(row, 0)?)?))
 }
 
 /// All workspaces, newest first.
@@ -47,7 +56,7 @@ pub(super) async fn workspaces(session: &Session, page: &Page) -> Result<Listing
     let rows = session.ask(Sql::Workspaces, &params).await?;
     let mut data = Vec::with_capacity(rows.len());
     for row in rows.iter().take(page.limit) {
-        data.push(*decoded_account(column(row, 0)?)?.profile);
+        data.push(*decoded_account(column(row, 0)?, None)?.profile);
     }
     let last = data.last().filter(|_| rows.len() > page.limit);
     let next = last.map(|profile| format!("{}/{}", profile.created_at.millis(), profile.id));
@@ -116,7 +125,7 @@ pub(super) async fn charge(
     for row in &rows {
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
-            0 => account = Some(decoded_account(bytes)?),
+            0 => account = Some(decoded_account(bytes, None)?),
             1 => born = told::charge_of(decoded(bytes)?).filter(|found| found.opening.id == charge),
             _ => {
                 let entry = decoded(bytes)?;

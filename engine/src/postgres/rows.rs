@@ -2,7 +2,8 @@
 //!
 //! Keeps i02 and i07 without a lock: an account is changed only if it is where the decision saw it, and numbers and keys
 //! are unique, so whatever another server wrote meanwhile makes the whole transaction fail. Accounts come first and in the
-//! order of their names, so that two servers wait for each other in one direction only.
+//! order of their names, so that two servers wait for each other in one direction only: whoever has changed an account has
+//! its team, its usage and its lots to itself.
 
 use std::collections::BTreeMap;
 
@@ -127,6 +128,7 @@ struct Columns<'a> {
     set: (Vec<&'a str>, Vec<i64>, Vec<Uuid>, Vec<i64>),
     ended: (Vec<&'a str>, Vec<i64>),
     usage: UsageColumns<'a>,
+    teams: (Vec<&'a str>, Vec<Vec<u8>>),
     platform: (i64, i64),
 }
 
@@ -144,6 +146,7 @@ struct UsageColumns<'a> {
     workspace: Vec<&'a str>,
     hour: Vec<i64>,
     names: [Vec<&'a str>; 3],
+    api_key: Vec<Uuid>,
     numbers: [Vec<i64>; 4],
 }
 
@@ -206,6 +209,12 @@ impl<'a> Columns<'a> {
         table.created_at.push(account.profile.created_at.millis());
         table.data.push(data);
         table.usage.push(usage);
+        if let Some(team) = slot.changed_team() {
+            let mut data = Vec::with_capacity(512);
+            team.encode(&mut data);
+            self.teams.0.push(id);
+            self.teams.1.push(data);
+        }
     }
 
     /// Entries by workspace, in the order of the accounts, and by number within each.
@@ -230,7 +239,7 @@ impl<'a> Columns<'a> {
 
 impl<'a> UsageColumns<'a> {
     fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &Used) {
-        let UsageKey { hour, operation, worker, member } = key;
+        let UsageKey { hour, operation, worker, member, api_key } = key;
         let Used { runs, quantity, charged, refunded } = used;
         self.workspace.push(workspace);
         self.hour.push(*hour);
@@ -239,6 +248,7 @@ impl<'a> UsageColumns<'a> {
         for (column, name) in self.names.iter_mut().zip([operation.as_str(), worker, member]) {
             column.push(name);
         }
+        self.api_key.push(Uuid::of_api_key(*api_key));
         for (column, number) in self.numbers.iter_mut().zip([*runs, *quantity, charged.get(), refunded.get()])
         {
             column.push(number);
@@ -288,13 +298,14 @@ pub(super) async fn send(
 impl Columns<'_> {
     /// Whether there is nothing but entries of accounts that were there before: so it is with nearly every batch.
     fn are_plain(&self) -> bool {
-        let Columns { moved, added, lots, set, ended, usage, platform, .. } = self;
+        let Columns { moved, added, lots, set, ended, usage, teams, platform, .. } = self;
         !moved.workspace.is_empty()
             && added.workspace.is_empty()
             && lots.0.is_empty()
             && set.0.is_empty()
             && ended.0.is_empty()
             && usage.workspace.is_empty()
+            && teams.0.is_empty()
             && platform.0 == platform.1
     }
 
@@ -321,7 +332,7 @@ impl Columns<'_> {
         flight: &mut Vec<BoxFuture<'s, Result<(), Failure>>>,
         relies: bool,
     ) {
-        let Columns { moved, added, entries, lots, set, ended, usage, platform, .. } = self;
+        let Columns { moved, added, entries, lots, set, ended, usage, teams, platform, .. } = self;
         if relies || (moved.workspace.is_empty() && !entries.workspace.is_empty()) {
             flight.push(self.guard(session).boxed());
         }
@@ -337,6 +348,9 @@ impl Columns<'_> {
         if !usage.workspace.is_empty() {
             flight.push(usage.send(session).boxed());
         }
+        if !teams.0.is_empty() {
+            flight.push(self.send_teams(session).boxed());
+        }
         if !lots.0.is_empty() {
             flight.push(self.send_lots(session).boxed());
         }
@@ -351,6 +365,11 @@ impl Columns<'_> {
     async fn send_entries(&self, session: &Session) -> Result<(), Failure> {
         let EntryColumns { workspace, n, key, opened, data } = &self.entries;
         session.execute(Sql::AddEntries, &[workspace, n, key, opened, data]).await
+    }
+
+    async fn send_teams(&self, session: &Session) -> Result<(), Failure> {
+        let (workspace, data) = &self.teams;
+        session.execute(Sql::SetTeams, &[workspace, data]).await
     }
 
     async fn send_lots(&self, session: &Session) -> Result<(), Failure> {
@@ -390,10 +409,10 @@ impl AccountColumns<'_> {
 
 impl UsageColumns<'_> {
     async fn send(&self, session: &Session) -> Result<(), Failure> {
-        let UsageColumns { workspace, hour, names: [operation, worker, member], numbers } = self;
+        let UsageColumns { workspace, hour, names: [operation, worker, member], api_key, numbers } = self;
         let [runs, quantity, charged, refunded] = numbers;
-        let params: [&(dyn ToSql + Sync); 9] =
-            [workspace, hour, operation, worker, member, runs, quantity, charged, refunded];
+        let params: [&(dyn ToSql + Sync); 10] =
+            [workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded];
         session.execute(Sql::AddUsage, &params).await
     }
 }

@@ -1,16 +1,19 @@
 //! The tables and their migrations: numbered, in the binary, run by whichever server starts first while the others wait.
 //!
-//! A database that is newer than this program is refused: an older program does not know what it would break.
+//! A database that is newer than this program is refused: an older program does not know what it would break. Where the
+//! tables are distributed already, those that a migration brings are distributed with them, in the same transaction.
 
 use tokio_postgres::Client;
 
 use super::config::Address;
+use super::distribute;
 use super::failure::Failure;
 use super::session::{column, connect, within};
 use crate::Error;
 
 /// All migrations, oldest first; a database has the first so many of them.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_tables.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_tables.sql"), include_str!("migrations/0002_teams.sql")];
 
 /// The version of the tables that this program knows.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -37,6 +40,9 @@ pub(super) async fn migrate(address: &Address) -> Result<(), Failure> {
     for (place, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         client.batch_execute(migration).await?;
         client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(place as i64 + 1)]).await?;
+    }
+    if version > 0 {
+        distribute::follow(&client).await?;
     }
     Ok(client.batch_execute("COMMIT").await?)
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
+use tollkeeper_ledger::{ApiKeyId, Id};
 
 use super::config::Address;
 use super::failure::Failure;
@@ -142,6 +143,18 @@ pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, place: usize) -> Result<T
 /// Sixteen bytes as the database keeps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Uuid(pub [u8; 16]);
+
+impl Uuid {
+    /// An API key as a column of the primary key, which cannot be empty: all zeros stand for none.
+    pub(super) fn of_api_key(key: Option<ApiKeyId>) -> Uuid {
+        Uuid(key.map_or([0; 16], |key| key.0.to_bytes()))
+    }
+
+    /// See [`Uuid::of_api_key`].
+    pub(super) fn api_key(self) -> Option<ApiKeyId> {
+        (self.0 != [0; 16]).then(|| ApiKeyId(Id::from_bytes(self.0)))
+    }
+}
 
 impl ToSql for Uuid {
     fn to_sql(

@@ -22,6 +22,7 @@ pub(super) enum Sql {
     AddAccounts,
     AddEntries,
     AddUsage,
+    SetTeams,
     SetLots,
     SetPending,
     EndPending,
@@ -29,6 +30,7 @@ pub(super) enum Sql {
     MovePlatform,
     Guard,
     Balance,
+    Team,
     Workspaces,
     EntriesBefore,
     EntriesAt,
@@ -56,13 +58,19 @@ pub(super) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their texts, in the order of the variants.
-pub(super) const ALL: [(Sql, &str); 34] = [
-    (Sql::AccountsOf, "SELECT data, usage FROM account WHERE workspace = ANY($1::text[])"),
+pub(super) const ALL: [(Sql, &str); 36] = [
     (
-        Sql::LockAccounts,
-        "SELECT data, usage FROM account WHERE workspace = ANY($1::text[]) ORDER BY workspace FOR UPDATE",
+        Sql::AccountsOf,
+        "SELECT a.data, a.usage, t.data FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
+         WHERE a.workspace = ANY($1::text[])",
     ),
-    (Sql::LockAccount, "SELECT data, usage FROM account WHERE workspace = $1 FOR UPDATE"),
+    (
+        // Reads nothing: whoever waits for the lock is given the account as it is afterwards, but what is joined to it as
+        // it was before.
+        Sql::LockAccounts,
+        "SELECT FROM account WHERE workspace = ANY($1::text[]) ORDER BY workspace FOR UPDATE",
+    ),
+    (Sql::LockAccount, "SELECT FROM account WHERE workspace = $1 FOR UPDATE"),
     (
         Sql::Made,
         "SELECT k.place, e.data FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k (workspace, key, place)
@@ -139,12 +147,17 @@ pub(super) const ALL: [(Sql, &str); 34] = [
     ),
     (
         Sql::AddUsage,
-        "INSERT INTO usage (workspace, hour, operation, worker, member, runs, quantity, charged, refunded)
-         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
-                              $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
-         ON CONFLICT (workspace, hour, operation, worker, member) DO UPDATE
+        "INSERT INTO usage (workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded)
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::uuid[],
+                              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+         ON CONFLICT (workspace, hour, operation, worker, member, api_key) DO UPDATE
          SET runs = usage.runs + excluded.runs, quantity = usage.quantity + excluded.quantity,
              charged = usage.charged + excluded.charged, refunded = usage.refunded + excluded.refunded",
+    ),
+    (
+        Sql::SetTeams,
+        "INSERT INTO team (workspace, data) SELECT * FROM unnest($1::text[], $2::bytea[])
+         ON CONFLICT (workspace) DO UPDATE SET data = excluded.data",
     ),
     (
         Sql::SetLots,
@@ -179,6 +192,10 @@ pub(super) const ALL: [(Sql, &str); 34] = [
              AND $5 = (SELECT n FROM platform) THEN 1 ELSE 0 END",
     ),
     (Sql::Balance, "SELECT data FROM account WHERE workspace = $1"),
+    (
+        Sql::Team,
+        "SELECT t.data FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace WHERE a.workspace = $1",
+    ),
     (
         Sql::Workspaces,
         "SELECT data FROM account WHERE (created_at, workspace) < ($1, $2) AND workspace <> $3
@@ -217,10 +234,11 @@ pub(super) const ALL: [(Sql, &str); 34] = [
         Sql::UsageOf,
         // The account's present hour (without an operation), then what is kept of other hours.
         "SELECT usage, NULL::bigint AS hour, NULL::text AS operation, NULL::text AS worker, NULL::text AS member,
-                NULL::bigint AS runs, NULL::bigint AS quantity, NULL::bigint AS charged, NULL::bigint AS refunded
+                NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity, NULL::bigint AS charged,
+                NULL::bigint AS refunded
          FROM account WHERE workspace = $1
          UNION ALL
-         SELECT NULL, hour, operation, worker, member, runs, quantity, charged, refunded
+         SELECT NULL, hour, operation, worker, member, api_key, runs, quantity, charged, refunded
          FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3",
     ),
     (

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tollkeeper_engine::{ChargeFilter, Engine, Page, Ran, Told};
 use tollkeeper_ledger::{
-    Actor, ChargeId, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId,
-    OperationPrice, Source, Status, Submission, Timestamp, WorkspaceChanges, WorkspaceId,
+    ChargeId, ChargeRequest, Command, Micros, Source, Status, Submission, Timestamp, WorkspaceChanges,
+    WorkspaceId,
 };
 
+use crate::contract::{self, credit, prices, submission};
 use crate::patience::wait;
 use crate::random::Random;
 
@@ -46,15 +47,10 @@ pub fn workspace(place: usize) -> WorkspaceId {
     WorkspaceId::new(format!("bank{place}")).expect("a name")
 }
 
-fn message() -> OperationId {
-    OperationId::new("message").expect("a name")
-}
-
 /// A request of the platform.
 #[must_use]
 pub fn ask(workspace: WorkspaceId, key: Option<String>, command: Command) -> Submission {
-    let key = key.map(|key| IdempotencyKey::new(key).expect("printable"));
-    Submission { workspace, key, actor: Actor::Platform, command }
+    submission(workspace, key.as_deref(), command)
 }
 
 fn run(engine: &dyn Engine, submission: Submission) -> Ran {
@@ -63,8 +59,7 @@ fn run(engine: &dyn Engine, submission: Submission) -> Ran {
 
 /// Sets the price, opens so many workspaces, and gives each so much.
 pub fn open(engine: &dyn Engine, workspaces: usize, each: Micros) {
-    let line = OperationPrice { id: message(), unit_price: PRICE, timeout_seconds: None };
-    let prices = Command::SetPrices { operations: vec![line], effective_at: None };
+    let prices = prices(&[("message", PRICE.get())]);
     run(engine, ask(WorkspaceId::platform(), None, prices)).expect("a price list");
     for place in 0..workspaces {
         let create = Command::CreateWorkspace(WorkspaceChanges::default());
@@ -74,24 +69,13 @@ pub fn open(engine: &dyn Engine, workspaces: usize, each: Micros) {
 }
 
 fn grant(amount: Micros) -> Command {
-    let source = Source::Promotional;
-    Command::Grant(GrantRequest { source, amount, reason: None, origin: None, paid_cents: 0 })
+    Command::Grant(credit("trade", Source::Promotional, amount.get()))
 }
 
 /// A charge for so many of the one operation.
 #[must_use]
 pub fn charge(quantity: i64, await_outcome: bool) -> Command {
-    Command::Charge(ChargeRequest {
-        operation: message(),
-        quantity,
-        worker: None,
-        member: None,
-        api_key: None,
-        await_outcome,
-        timeout_seconds: None,
-        reference: None,
-        metadata: None,
-    })
+    Command::Charge(ChargeRequest { await_outcome, ..contract::charge("message", quantity) })
 }
 
 /// Lets so many callers race for one workspace until each was refused once; says how many charges passed.

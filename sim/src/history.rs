@@ -2,8 +2,8 @@
 //!
 //! The first difference ends the run with a [`Difference`] that names the seed and the step, which is all that is needed
 //! to see it again. At the end the whole journal of every workspace is read and checked line by line against the facts of
-//! the model, its hashes are made anew, and what the engine derives from it (grants, charges, usage, past balances, what is
-//! due) is compared with what the facts add up to.
+//! the model, its hashes are made anew, and what the engine derives from it (grants, charges, the team, what limits have
+//! counted, usage, past balances, what is due) is compared with what the facts add up to.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use tollkeeper_engine::{
     BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Listing, Page, Ran,
 };
 use tollkeeper_ledger::{
-    Body, Draw, GrantId, Hash, LedgerAccount, Micros, Refusal, Timestamp, WorkspaceId, bounds,
+    Body, Draw, GrantId, Hash, LedgerAccount, Limits, Micros, Refusal, Team, Timestamp, WorkspaceId, bounds,
 };
 
 use crate::model::{Model, Pool};
@@ -114,7 +114,10 @@ impl History {
         *self.answers.entry(word(&expected)).or_default() += 1;
         let ran = match ran {
             Ok(answer) => Ok(self.names.for_model(&step.submission.workspace, answer)),
-            Err(refusal) => Err(without_words(refusal)),
+            Err(refusal) => {
+                let refusal = self.names.refusal_for_model(&step.submission.workspace, refusal);
+                Err(without_words(refusal))
+            }
         };
         if ran == expected {
             return Ok(());
@@ -160,6 +163,22 @@ impl History {
         Difference { error: Some(Box::new(error.clone())), ..self.difference(what, &error, &"an answer") }
     }
 
+    /// Learns from the journal what an engine calls what it made in answers that were never told.
+    ///
+    /// # Errors
+    /// A [`Difference`] if it cannot be read.
+    pub fn learn(&mut self, engine: &dyn Engine) -> Result<(), Difference> {
+        let ids: Vec<WorkspaceId> = self.model.pools.keys().cloned().collect();
+        for id in &ids {
+            let what = format!("the entries of {id}");
+            let entries = all(|page| self.present(&what, engine.entries(id, page)))?;
+            for record in entries.iter().rev() {
+                self.names.learn(id, &record.entry.body);
+            }
+        }
+        Ok(())
+    }
+
     /// Compares one thing by hand.
     ///
     /// # Errors
@@ -181,8 +200,11 @@ impl History {
             self.compare_entries(engine, id, &pool)?;
             self.compare_grants(engine, id, &pool)?;
             self.compare_charges(engine, id, &pool)?;
+            self.compare_team(engine, id, &pool)?;
+            self.compare_limits(engine, id, &pool)?;
             let what = format!("the usage of {id}");
             let mut usage = self.read(&what, engine.usage(id, (i64::MIN, i64::MAX)))?;
+            usage.iter_mut().for_each(|(key, _)| self.names.usage_for_model(id, key));
             usage.sort_by(|a, b| a.0.cmp(&b.0));
             self.same(&what, usage, pool.usage().into_iter().collect())?;
         }
@@ -271,7 +293,7 @@ impl History {
         let mut charges = all(|page| self.present(&what, engine.charges(id, none(), page)))?;
         charges.reverse();
         for charge in &mut charges {
-            charge.opening.id = self.names.charge_for_model(id, charge.opening.id);
+            self.names.opening_for_model(id, &mut charge.opening);
         }
         let expected = pool.charges();
         self.same(&what, &charges, &expected)?;
@@ -281,6 +303,43 @@ impl History {
             self.compare_charge(id, pool, place, record)?;
         }
         Ok(())
+    }
+
+    /// Everybody who belongs to a workspace; links and sessions as far as they hold.
+    fn compare_team(&mut self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
+        let what = |what: &str| format!("the {what} of {id}");
+        let now = pool.clock(self.now);
+        let Team { members, mut keys, mut links, mut sessions } =
+            self.present(&what("team"), engine.team(id))?.as_ref().clone();
+        for session in links.iter_mut().chain(&mut sessions) {
+            self.names.session_for_model(id, session);
+        }
+        links.retain(|link| now < link.expires_at);
+        sessions.retain(|session| now < session.expires_at);
+        keys.iter_mut().for_each(|key| self.names.api_key_for_model(id, key));
+        self.same(&what("members"), members, pool.members())?;
+        self.same(&what("API keys"), keys, pool.keys())?;
+        self.same(&what("links"), links, pool.links(now))?;
+        self.same(&what("sessions"), sessions, pool.sessions(now))
+    }
+
+    /// The limits with what they have counted of the present day or month.
+    fn compare_limits(
+        &mut self,
+        engine: &dyn Engine,
+        id: &WorkspaceId,
+        pool: &Pool,
+    ) -> Result<(), Difference> {
+        let what = format!("the limits of {id}");
+        let now = pool.clock(self.now);
+        let (Limits(mut limits), windows) = self.present(&what, engine.limits(id, self.now))?;
+        self.same(&what, windows, pool.windows(now))?;
+        for limit in &mut limits {
+            limit.used = limit.used_in(&windows);
+            limit.since = windows.of(limit.period).0;
+        }
+        self.names.limits_for_model(id, &mut limits);
+        self.same(&what, limits, pool.limits_at(now))
     }
 
     fn compare_charge(
@@ -416,6 +475,7 @@ fn word(ran: &Ran) -> &'static str {
 fn without_words(refusal: Refusal) -> Refusal {
     match refusal {
         Refusal::InvalidField { field, why: _ } => Refusal::InvalidField { field, why: "" },
+        Refusal::Forbidden { why: _ } => Refusal::Forbidden { why: "" },
         other => other,
     }
 }

@@ -13,9 +13,9 @@ use tollkeeper_engine::{
     GrantRecord, Listing, Page, Ran, Told,
 };
 use tollkeeper_ledger::{
-    Account, Body, Change, Charge, ChargeId, Command, Decision, Entry, GrantId, Id, Micros, Period, Platform,
-    Profile, Subject, Submission, Timestamp, Usage, UsageKey, Used, View, WorkspaceId, bounds, decide,
-    invariants,
+    Account, Body, Change, Charge, ChargeId, Decision, Entry, GrantId, Id, Limits, Micros, Period, Platform,
+    Profile, Subject, Submission, Team, Timestamp, Usage, UsageKey, Used, View, Windows, WorkspaceId, bounds,
+    decide, invariants,
 };
 
 mod reads;
@@ -107,37 +107,32 @@ impl Kept {
         })
     }
 
-    /// What a line of limits has already used of the present period, net of refunds. Usage knows no API keys.
-    fn spent(&self, (subject, period, _): &(Subject, Period, Micros), now: Timestamp) -> Micros {
-        let windows = tollkeeper_engine::windows(&self.account.profile.timezone, now);
-        let since = match period {
-            Period::Day => windows.day.0,
-            Period::Month => windows.month.0,
+    /// What a line of limits has already used of the present period, net of refunds: as engines keep usage by the hour, the
+    /// whole of the hour counts in which the period begins.
+    fn spent(&self, (subject, period): &(Subject, Period), windows: &Windows) -> Micros {
+        let begin = windows.of(*period).0;
+        let since = begin.hour();
+        let is_parted = begin.millis() % 3_600_000 != 0;
+        let spent = |entry: &Entry| {
+            let (operation, worker, member, api_key, amount) = match &entry.body {
+                Body::ChargeOpened(o) => (&o.operation, &o.worker, &o.member, o.api_key, o.amount),
+                // Rollups cannot tell whether it was before the day began.
+                Body::ChargeRefunded(_) if is_parted && entry.at.hour() == since => return Micros::ZERO,
+                Body::ChargeRefunded(r) => {
+                    (&r.operation, &r.worker, &r.member, r.api_key, Micros::ZERO - r.amount)
+                }
+                _ => return Micros::ZERO,
+            };
+            let counts = match subject {
+                Subject::Workspace => true,
+                Subject::Member(own) => member.as_ref() == Some(own),
+                Subject::Worker(own) => worker.as_ref() == Some(own),
+                Subject::Operation(own) => operation == own,
+                Subject::ApiKey(own) => api_key == Some(*own),
+            };
+            if counts { amount } else { Micros::ZERO }
         };
-        let amount = |entry: &Entry| match &entry.body {
-            Body::ChargeOpened(o) => {
-                let counts = match subject {
-                    Subject::Workspace => true,
-                    Subject::Member(member) => o.member.as_ref() == Some(member),
-                    Subject::Worker(worker) => o.worker.as_ref() == Some(worker),
-                    Subject::Operation(operation) => o.operation == *operation,
-                    Subject::ApiKey(_) => false,
-                };
-                if counts { o.amount } else { Micros::ZERO }
-            }
-            Body::ChargeRefunded(r) => {
-                let counts = match subject {
-                    Subject::Workspace => true,
-                    Subject::Member(member) => r.member.as_ref() == Some(member),
-                    Subject::Worker(worker) => r.worker.as_ref() == Some(worker),
-                    Subject::Operation(operation) => r.operation == *operation,
-                    Subject::ApiKey(_) => false,
-                };
-                if counts { Micros::ZERO - r.amount } else { Micros::ZERO }
-            }
-            _ => Micros::ZERO,
-        };
-        self.entries().filter(|entry| entry.at >= since).map(amount).sum()
+        self.entries().filter(|entry| entry.at.hour() >= since).map(spent).sum()
     }
 }
 
@@ -155,17 +150,18 @@ impl State {
         let made = key.and_then(|key| kept.entries().find(|entry| entry.key.as_ref() == Some(&key)));
         let charge = command.charge().and_then(|id| kept.charge(id));
         let clock = kept.account.clock(now);
-        let spent = match &command {
-            Command::SetLimits(lines) => lines.iter().map(|line| kept.spent(line, clock)).collect(),
-            _ => Vec::new(),
-        };
+        let recount = command.recount(&kept.account);
+        let timezone = recount.as_ref().map_or(&kept.account.profile.timezone, |recount| &recount.timezone);
+        let windows = tollkeeper_engine::windows(timezone, clock);
+        let lines = recount.iter().flat_map(|recount| &recount.lines);
+        let spent: Vec<Micros> = lines.map(|line| kept.spent(line, &windows)).collect();
         let view = View {
             account: Some(&kept.account),
             book: &self.platform.book,
             made,
             charge: charge.as_ref(),
             spent: &spent,
-            windows: tollkeeper_engine::windows(&kept.account.profile.timezone, clock),
+            windows,
             fresh,
             refund_window_seconds,
         };
@@ -237,6 +233,8 @@ impl Kept {
             Body::Granted { grant, .. } => self.told_grant(grant.id, grant.amount, balance),
             Body::GrantVoided { grant, .. } => self.told_grant(*grant, Micros::ZERO, balance),
             Body::PricesSet(version) => Told::Prices(version.clone()),
+            Body::LimitsSet(limits) => Told::Limits(limits.clone()),
+            Body::Team(change) => Told::Team(change.clone()),
             body => match body.charge() {
                 None => Told::Done,
                 Some((id, _)) => {
@@ -289,6 +287,21 @@ impl Engine for Memory {
         at: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
         now(self.state().open(id).map(|kept| kept.balance_at(at)))
+    }
+
+    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
+        now(self.state().open(id).map(|kept| Arc::clone(&kept.account.team)))
+    }
+
+    fn limits<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+        now(self.state().open(id).map(|kept| {
+            let Account { profile, limits, .. } = &kept.account;
+            (limits.clone(), tollkeeper_engine::windows(&profile.timezone, kept.account.clock(at)))
+        }))
     }
 
     fn charge<'a>(

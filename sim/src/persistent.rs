@@ -16,7 +16,8 @@ use tollkeeper_engine::{
     Listing, Page, Ran,
 };
 use tollkeeper_ledger::{
-    Charge, ChargeId, Platform, Profile, Submission, Timestamp, UsageKey, Used, WorkspaceId,
+    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used, Windows,
+    WorkspaceId,
 };
 
 /// The longest that a server may keep silent, whatever has failed behind it.
@@ -184,6 +185,24 @@ impl Engine for Persistent {
         Box::pin(self.ask(move |engine| {
             let id = id.clone();
             async move { engine.balance(&id, at).await }
+        }))
+    }
+
+    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
+        Box::pin(self.ask(move |engine| {
+            let id = id.clone();
+            async move { engine.team(&id).await }
+        }))
+    }
+
+    fn limits<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+        Box::pin(self.ask(move |engine| {
+            let id = id.clone();
+            async move { engine.limits(&id, now).await }
         }))
     }
 

@@ -1,26 +1,30 @@
 //! One thing that is asked of an engine and of the model alike, and the names they have for it.
 //!
 //! An engine makes ids, the model counts: the third charge of a workspace is number 2 there. A [`Step`] speaks of
-//! charges and grants by the model's [`nth`] ids; [`Names`] translates it for an engine and the engine's answers back,
-//! learning each new id from the answer that first told it. So one stream of steps drives any engine, and what two
-//! engines answered can be compared as it stands.
+//! charges, grants, API keys and sessions by the model's [`nth`] ids; [`Names`] translates it for an engine and the
+//! engine's answers back, learning each new id from the answer that first told it. So one stream of steps drives any
+//! engine, and what two engines answered can be compared as it stands.
 //! Not here: where steps come from (`workload`), what is right (`model`).
 
 use std::collections::HashMap;
 
 use tollkeeper_engine::{Answer, GrantRecord, Told};
-use tollkeeper_ledger::{ChargeId, Command, GrantId, Id, Submission, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{
+    Actor, ApiKey, ApiKeyId, Body, ChargeId, Command, GrantId, Id, Limit, Opening, PortalSession, Refusal,
+    Subject, Submission, TeamChange, TeamCommand, Timestamp, UsageKey, WorkspaceId,
+};
 
 /// What is asked, and when.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The caller's clock.
     pub now: Timestamp,
-    /// What is asked, with charges and grants under their [`nth`] ids.
+    /// What is asked, with everything that an engine names under its [`nth`] id.
     pub submission: Submission,
 }
 
-/// The model's id of the charge or grant that came so many before it in its workspace.
+/// The model's id of what so many of its kind came before in its workspace: a charge, a grant, an API key, or a session,
+/// which is counted by its link.
 #[must_use]
 pub fn nth(place: usize) -> Id {
     Id::from_bytes((place as u128).to_be_bytes())
@@ -38,57 +42,112 @@ pub fn nothing() -> Id {
     Id::from_bytes([0xff; 16])
 }
 
-/// What an engine calls the charges and grants of each workspace.
+/// What an engine calls the charges, grants, API keys and sessions of each workspace.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
-    charges: HashMap<WorkspaceId, Vec<Id>>,
-    grants: HashMap<WorkspaceId, Vec<Id>>,
+pub struct Names(HashMap<WorkspaceId, Named>);
+
+/// The engine's ids of one workspace, each kind in the order it came.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    charges: Vec<Id>,
+    grants: Vec<Id>,
+    keys: Vec<Id>,
+    sessions: Vec<Id>,
 }
 
 impl Names {
+    fn of(&mut self, workspace: &WorkspaceId) -> &mut Named {
+        self.0.entry(workspace.clone()).or_default()
+    }
+
     /// The submission as the engine understands it; `None` while it speaks of something the engine has not named yet.
     #[must_use]
     pub fn for_engine(&self, submission: &Submission) -> Option<Submission> {
         let mut submission = submission.clone();
-        let charges = self.charges.get(&submission.workspace).map_or(&[][..], Vec::as_slice);
-        let grants = self.grants.get(&submission.workspace).map_or(&[][..], Vec::as_slice);
+        let nothing = Named::default();
+        let named = self.0.get(&submission.workspace).unwrap_or(&nothing);
+        if let Actor::ApiKey(key) = &mut submission.actor {
+            key.0 = known(&named.keys, key.0)?;
+        }
         match &mut submission.command {
             Command::Succeed { charge, .. }
             | Command::Fail { charge, .. }
             | Command::Heartbeat { charge, .. }
             | Command::Refund { charge, .. }
-            | Command::TimeOut { charge } => charge.0 = known(charges, charge.0)?,
+            | Command::TimeOut { charge } => charge.0 = known(&named.charges, charge.0)?,
             Command::VoidGrant { grant, .. } | Command::ClawBack { grant, .. } => {
-                grant.0 = known(grants, grant.0)?;
+                grant.0 = known(&named.grants, grant.0)?;
+            }
+            Command::SetLimits(limits) => {
+                for (subject, _, _) in limits {
+                    if let Subject::ApiKey(key) = subject {
+                        key.0 = known(&named.keys, key.0)?;
+                    }
+                }
+            }
+            Command::Team(TeamCommand::RevokeKey(key) | TeamCommand::NoteKeyUse(key)) => {
+                key.0 = known(&named.keys, key.0)?;
+            }
+            Command::Team(TeamCommand::SignOut(session)) => {
+                session.0 = known(&named.sessions, session.0)?;
             }
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
             | Command::RestoreClawBack { .. }
             | Command::Charge(_)
-            | Command::SetLimits(_)
             | Command::SetAlerts { .. }
+            | Command::Team(_)
             | Command::SetPrices { .. }
             | Command::SetPlatformKey { .. } => {}
         }
         Some(submission)
     }
 
-    /// The answer in the model's words; a charge or grant not heard of before gets the next number.
+    /// The answer in the model's words; what was not heard of before gets the next number.
     pub fn for_model(&mut self, workspace: &WorkspaceId, mut answer: Answer) -> Answer {
         match &mut answer.told {
-            Told::Charge(charge, _) => {
-                charge.opening.id = self.charge_for_model(workspace, charge.opening.id);
-            }
+            Told::Charge(charge, _) => self.opening_for_model(workspace, &mut charge.opening),
             Told::Grant(record, _) => self.grant_for_model(workspace, record),
+            Told::Limits(limits) => self.limits_for_model(workspace, limits),
+            Told::Team(change) => self.change_for_model(workspace, change),
             Told::Workspace(_) | Told::Prices(_) | Told::Done => {}
         }
         answer
     }
 
+    /// The refusal in the model's words.
+    pub fn refusal_for_model(&mut self, workspace: &WorkspaceId, mut refusal: Refusal) -> Refusal {
+        if let Refusal::LimitExceeded { subject, .. } = &mut refusal {
+            self.subject_for_model(workspace, subject);
+        }
+        refusal
+    }
+
+    /// Learns what an entry names, for want of the answer that told it.
+    pub fn learn(&mut self, workspace: &WorkspaceId, body: &Body) {
+        let named = self.of(workspace);
+        match body {
+            Body::ChargeOpened(opening) => learn(&mut named.charges, opening.id.0),
+            Body::Granted { grant, .. } => learn(&mut named.grants, grant.id.0),
+            Body::Team(change) => match change.as_ref() {
+                TeamChange::KeyCreated(key) => learn(&mut named.keys, key.id.0),
+                TeamChange::LinkMade(link) => learn(&mut named.sessions, link.id.0),
+                _ => return,
+            },
+            _ => return,
+        };
+    }
+
     /// The model's id of a charge.
     pub fn charge_for_model(&mut self, workspace: &WorkspaceId, charge: ChargeId) -> ChargeId {
-        ChargeId(learn(self.charges.entry(workspace.clone()).or_default(), charge.0))
+        ChargeId(learn(&mut self.of(workspace).charges, charge.0))
+    }
+
+    /// Puts the model's ids into a charge as it was born.
+    pub fn opening_for_model(&mut self, workspace: &WorkspaceId, opening: &mut Opening) {
+        opening.id = self.charge_for_model(workspace, opening.id);
+        opening.api_key = opening.api_key.map(|key| self.key_for_model(workspace, key));
     }
 
     /// Puts the model's id into the record of a grant.
@@ -98,13 +157,64 @@ impl Names {
 
     /// The model's id of a grant.
     pub fn grant_id_for_model(&mut self, workspace: &WorkspaceId, grant: GrantId) -> GrantId {
-        GrantId(learn(self.grants.entry(workspace.clone()).or_default(), grant.0))
+        GrantId(learn(&mut self.of(workspace).grants, grant.0))
+    }
+
+    fn key_for_model(&mut self, workspace: &WorkspaceId, key: ApiKeyId) -> ApiKeyId {
+        ApiKeyId(learn(&mut self.of(workspace).keys, key.0))
+    }
+
+    fn subject_for_model(&mut self, workspace: &WorkspaceId, subject: &mut Subject) {
+        if let Subject::ApiKey(key) = subject {
+            *key = self.key_for_model(workspace, *key);
+        }
+    }
+
+    /// Puts the model's ids into spending limits.
+    pub fn limits_for_model(&mut self, workspace: &WorkspaceId, limits: &mut [Limit]) {
+        for limit in limits {
+            self.subject_for_model(workspace, &mut limit.subject);
+        }
+    }
+
+    /// Puts the model's id into what usage is counted under.
+    pub fn usage_for_model(&mut self, workspace: &WorkspaceId, key: &mut UsageKey) {
+        key.api_key = key.api_key.map(|key| self.key_for_model(workspace, key));
+    }
+
+    /// Puts the model's id into an API key.
+    pub fn api_key_for_model(&mut self, workspace: &WorkspaceId, key: &mut ApiKey) {
+        key.id = self.key_for_model(workspace, key.id);
+    }
+
+    /// Puts the model's id into a link or a session.
+    pub fn session_for_model(&mut self, workspace: &WorkspaceId, session: &mut PortalSession) {
+        session.id.0 = learn(&mut self.of(workspace).sessions, session.id.0);
+    }
+
+    fn change_for_model(&mut self, workspace: &WorkspaceId, change: &mut TeamChange) {
+        match change {
+            TeamChange::KeyCreated(key) => self.api_key_for_model(workspace, key),
+            TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => {
+                *key = self.key_for_model(workspace, *key);
+            }
+            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => {
+                self.session_for_model(workspace, session);
+            }
+            TeamChange::SignedOut(session) => {
+                session.0 = learn(&mut self.of(workspace).sessions, session.0);
+            }
+            TeamChange::MemberAdded(_)
+            | TeamChange::MemberChanged(_)
+            | TeamChange::MemberRemoved(_)
+            | TeamChange::AllSignedOut(_) => {}
+        }
     }
 
     /// The engine's id of a workspace's charge by its place.
     #[must_use]
     pub fn charge(&self, workspace: &WorkspaceId, place: usize) -> Option<ChargeId> {
-        self.charges.get(workspace)?.get(place).map(|id| ChargeId(*id))
+        self.0.get(workspace)?.charges.get(place).map(|id| ChargeId(*id))
     }
 }
 
@@ -113,6 +223,9 @@ fn known(names: &[Id], id: Id) -> Option<Id> {
 }
 
 fn learn(names: &mut Vec<Id>, id: Id) -> Id {
+    if id == nothing() {
+        return id;
+    }
     let place = names.iter().position(|name| *name == id).unwrap_or_else(|| {
         names.push(id);
         names.len() - 1

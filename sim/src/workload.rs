@@ -4,23 +4,38 @@
 //! step by step what is asked. The model is looked at to ask interesting things (a charge that is pending, a grant that is
 //! there); nothing else about the engine is known, so the same seed asks every engine the same.
 //!
-//! Two things are never asked, because the rules leave the answer open: a key on a request that moves no credit, and
-//! another time zone for a workspace that has limits (a seed has the one or the other).
+//! One thing is never asked, because the rules leave the answer open: a key on a request that moves no credit.
 
 use tollkeeper_ledger::{
-    Actor, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, IdempotencyKey, MemberId, Micros,
-    OperationId, OperationPrice, Period, Source, Status, Subject, Submission, Timestamp, WorkerId,
-    WorkspaceChanges, WorkspaceId, bounds,
+    ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Micros, OperationId,
+    OperationPrice, Period, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges, WorkspaceId,
+    bounds,
 };
 
 use crate::model::{Fact, Model, Pool};
 use crate::random::Random;
 use crate::step::{Step, nothing, nth};
 
+mod team;
+
+use team::{member, worker};
+
 const OPERATIONS: [&str; 5] =
     ["virtual_try_on", "product_listing", "background_removal", "support_message", "smart_pricing"];
 const PRICES: [i64; 5] = [20_000, 5_000, 2_000, 500, 1_000];
-const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"];
+const MEMBERS: [&str; 4] = ["ada", "bob", "eve", "dan"];
+const WORKERS: [&str; 2] = ["w1", "w2"];
+/// East and west, with summer time and without, half an hour and a quarter off, and one where summer time skips midnight.
+const ZONES: [&str; 8] = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Pacific/Apia",
+    "Australia/Lord_Howe",
+    "Africa/Cairo",
+];
 
 /// The shape of a run.
 #[derive(Clone, Debug)]
@@ -38,8 +53,10 @@ struct Shape {
     backwards: u64,
     /// Of a thousand charges, how many await an outcome.
     awaits: u64,
-    /// Whether time zones change; otherwise limits are set.
-    moves: bool,
+    /// Of a thousand commands, how many are about the team.
+    team: u64,
+    /// Of a thousand changes of a workspace, how many move it into another time zone.
+    moves: u64,
 }
 
 /// A stream of steps.
@@ -51,6 +68,9 @@ pub struct Workload {
     keys: u64,
     disputes: u64,
     payments: u64,
+    secrets: u64,
+    /// The link that was followed last.
+    followed: Hash,
     asked: Vec<Submission>,
 }
 
@@ -67,33 +87,37 @@ impl Workload {
             repeats: *random.pick(&[20, 150, 300]),
             backwards: *random.pick(&[0, 0, 30]),
             awaits: *random.pick(&[100, 500, 900]),
-            moves: random.chance(200),
+            team: *random.pick(&[30, 100, 350]),
+            moves: *random.pick(&[0, 300, 800]),
         };
         // A few hours before the end of a month with a leap day and a change of summer time close by.
         let now = Timestamp::from_millis(1_835_420_000_000).plus_seconds(random.below(2_000_000) as i64);
-        Workload { random, shape, now, keys: 0, disputes: 0, payments: 0, asked: Vec::new() }
+        let (keys, disputes, payments, secrets) = (0, 0, 0, 0);
+        let (followed, asked) = ([0; 32], Vec::new());
+        Workload { random, shape, now, keys, disputes, payments, secrets, followed, asked }
     }
 
     /// What is asked next, given what has happened.
     pub fn next(&mut self, model: &Model) -> Step {
         self.tick(model);
         if model.prices.is_empty() {
-            return self.step(WorkspaceId::platform(), None, first_prices());
+            return self.step(None, WorkspaceId::platform(), None, first_prices());
         }
         if self.random.chance(self.shape.repeats) && !self.asked.is_empty() {
-            let submission = self.repeated();
+            let submission = self.repeated(model);
             return Step { now: self.now, submission };
         }
         if self.random.chance(15) {
             let command = self.platform_command();
-            return self.step(WorkspaceId::platform(), None, command);
+            return self.step(None, WorkspaceId::platform(), None, command);
         }
         let workspace = self.workspace();
-        match model.pools.get(&workspace) {
-            Some(pool) => {
-                let command = self.command(pool);
+        let pool = model.pools.get(&workspace);
+        match pool {
+            Some(known) => {
+                let command = self.command(known);
                 let key = self.key_for(&command);
-                self.step(workspace, key, command)
+                self.step(pool, workspace, key, command)
             }
             None if self.random.chance(900) => {
                 let changes = WorkspaceChanges {
@@ -102,12 +126,12 @@ impl Workload {
                     metadata: self.random.chance(200).then(|| "{}".into()),
                     suspended: None,
                 };
-                self.step(workspace, None, Command::CreateWorkspace(changes))
+                self.step(pool, workspace, None, Command::CreateWorkspace(changes))
             }
             None => {
                 let command = Command::Charge(self.charge());
                 let key = self.key_for(&command);
-                self.step(workspace, key, command)
+                self.step(pool, workspace, key, command)
             }
         }
     }
@@ -118,13 +142,9 @@ impl Workload {
         let seconds = match self.random.below(1_000) {
             roll if roll < self.shape.backwards => -(self.random.below(200_000) as i64),
             roll if roll > 995 => 86_400 * (1 + self.random.below(40) as i64),
-            roll if roll > 900 => {
-                let turns = turns(model, self.now);
-                if !turns.is_empty() {
-                    // The millisecond before belongs to it too: both sides of the line are walked on.
-                    let turn = self.random.pick(&turns).millis() - i64::from(self.random.chance(300));
-                    self.now = self.now.max(Timestamp::from_millis(turn));
-                }
+            roll if roll > 890 => {
+                let turns = if roll > 970 { beginnings(model, self.now) } else { turns(model, self.now) };
+                self.turn_to(&turns);
                 0
             }
             _ => self.random.below(self.shape.pace + 1) as i64,
@@ -133,13 +153,28 @@ impl Workload {
         self.now = Timestamp::from_millis(self.now.plus_seconds(seconds).millis() + millis);
     }
 
-    fn step(&mut self, workspace: WorkspaceId, key: Option<IdempotencyKey>, command: Command) -> Step {
-        let actor = match self.random.below(4) {
-            0 => Actor::System,
-            1 => Actor::ApiKey("key_1".into()),
-            2 => Actor::Member(MemberId::new("ada").expect("a name")),
-            _ => Actor::Platform,
-        };
+    /// Sets the clock to one of these, or a little before.
+    fn turn_to(&mut self, turns: &[Timestamp]) {
+        if !turns.is_empty() {
+            // The millisecond before belongs to it too, so that both sides of the line are walked on, and the hour in which
+            // it lies.
+            let before = *self.random.pick(&[0, 0, 1, 1_500_000]);
+            let turn = self.random.pick(turns).millis() - before;
+            self.now = self.now.max(Timestamp::from_millis(turn));
+        }
+    }
+
+    fn step(
+        &mut self,
+        pool: Option<&Pool>,
+        workspace: WorkspaceId,
+        key: Option<IdempotencyKey>,
+        mut command: Command,
+    ) -> Step {
+        let actor = self.actor(pool, &command);
+        if let Some(pool) = pool {
+            self.tie(pool, &actor, &mut command);
+        }
         let submission = Submission { workspace, key, actor, command };
         let again = submission.key.is_some() || submission.command.own_key().is_some();
         if again {
@@ -148,8 +183,8 @@ impl Workload {
         Step { now: self.now, submission }
     }
 
-    /// A request that was sent before, as it was or with one thing changed.
-    fn repeated(&mut self) -> Submission {
+    /// A request that was sent before, as it was or with one thing changed, by whoever asked or by somebody else.
+    fn repeated(&mut self, model: &Model) -> Submission {
         // Mostly the last few, at times one used long ago.
         let count = self.asked.len();
         let back =
@@ -157,12 +192,11 @@ impl Workload {
         let mut submission = self.asked[count - 1 - back].clone();
         if self.random.chance(300) {
             match &mut submission.command {
-                Command::Charge(request) => match self.random.below(6) {
+                Command::Charge(request) => match self.random.below(5) {
                     0 => request.quantity = request.quantity.saturating_add(1),
                     1 => request.member = None,
                     2 => request.await_outcome = !request.await_outcome,
                     3 => request.reference = Some("other".into()),
-                    4 => request.api_key = Some("rotated".into()),
                     _ => request.operation = self.operation(),
                 },
                 Command::Grant(request) => request.amount += Micros::new(1),
@@ -174,6 +208,9 @@ impl Workload {
         }
         if self.random.chance(30) {
             submission.command = Command::Charge(self.charge());
+        }
+        if self.random.chance(400) {
+            submission.actor = self.actor(model.pools.get(&submission.workspace), &submission.command);
         }
         submission
     }
@@ -196,18 +233,21 @@ impl Workload {
     }
 
     fn command(&mut self, pool: &Pool) -> Command {
+        if self.random.chance(self.shape.team) {
+            return Command::Team(self.team_command(pool));
+        }
         match self.random.below(1_000) {
             0..400 => Command::Charge(self.charge()),
             400..530 => self.grant(),
-            530..760 => self.about_a_charge(pool),
-            760..830 => Command::TimeOut { charge: self.some_charge(pool) },
-            830..860 => self.claw_back(pool),
-            860..890 => Command::RestoreClawBack {
+            530..750 => self.about_a_charge(pool),
+            750..800 => Command::TimeOut { charge: self.some_charge(pool) },
+            800..830 => self.claw_back(pool),
+            830..855 => Command::RestoreClawBack {
                 dispute: format!("d{}", self.random.below(self.disputes + 1)).into(),
             },
-            890..910 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },
-            910..940 if !self.shape.moves => self.limits(),
-            940..975 => self.alerts(),
+            855..875 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },
+            875..920 => self.limits(pool),
+            920..950 => self.alerts(),
             _ => self.update(),
         }
     }
@@ -228,14 +268,13 @@ impl Workload {
         };
         let maybe =
             |random: &mut Random, names: &[&str]| random.chance(600).then(|| random.pick(names).to_string());
-        let worker = maybe(&mut self.random, &["w1", "w2"]);
-        let member = maybe(&mut self.random, &["ada", "bob", "eve"]);
+        let of_worker = maybe(&mut self.random, &WORKERS);
+        let for_member = maybe(&mut self.random, &MEMBERS);
         ChargeRequest {
             operation: self.operation(),
             quantity,
-            worker: worker.map(|name| WorkerId::new(name).expect("a name")),
-            member: member.map(|name| MemberId::new(name).expect("a name")),
-            api_key: maybe(&mut self.random, &["key_1", "key_2"]).map(Into::into),
+            worker: of_worker.map(|name| worker(&name)),
+            member: for_member.map(|name| member(&name)),
             await_outcome: self.random.chance(self.shape.awaits),
             timeout_seconds: self
                 .random
@@ -319,14 +358,14 @@ impl Workload {
         Command::ClawBack { grant, dispute: format!("d{}", self.disputes).into(), amount }
     }
 
-    fn limits(&mut self) -> Command {
-        let count = self.random.index(4);
+    fn limits(&mut self, pool: &Pool) -> Command {
+        let count = self.random.index(5);
         let limits = (0..count).map(|_| {
             let subject = match self.random.below(5) {
                 0 => Subject::Workspace,
-                1 => Subject::Member(MemberId::new("ada").expect("a name")),
-                2 => Subject::Worker(WorkerId::new("w1").expect("a name")),
-                3 => Subject::ApiKey("key_1".into()),
+                1 => Subject::Member(member(self.random.pick::<&str>(&MEMBERS[..2]))),
+                2 => Subject::Worker(worker("w1")),
+                3 => Subject::ApiKey(self.some_key(pool)),
                 _ => Subject::Operation(self.operation()),
             };
             let period = *self.random.pick(&[Period::Day, Period::Month]);
@@ -348,7 +387,7 @@ impl Workload {
     }
 
     fn update(&mut self) -> Command {
-        let zone = (self.shape.moves && self.random.chance(300)).then(|| (*self.random.pick(&ZONES)).into());
+        let zone = self.random.chance(self.shape.moves).then(|| (*self.random.pick(&ZONES)).into());
         Command::UpdateWorkspace(WorkspaceChanges {
             name: self.random.chance(300).then(|| "Renamed".into()),
             timezone: zone,
@@ -384,7 +423,14 @@ impl Workload {
     }
 }
 
-/// The instants after now at which something changes: deadlines, ends of refund windows and of cooldowns.
+/// The beginnings of the next day and month wherever something is capped.
+fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
+    let capped = model.pools.values().filter(|pool| !pool.limits().is_empty());
+    let windows = capped.map(|pool| pool.windows(pool.clock(now)));
+    windows.flat_map(|windows| [windows.day.1, windows.day.1, windows.month.1]).collect()
+}
+
+/// The instants after now at which something changes: deadlines, ends of refund windows, cooldowns, keys, links, sessions.
 fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
     let of_pool = |pool: &Pool| {
         let charges = pool.charges().into_iter();
@@ -396,6 +442,11 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
         let quiet = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);
         let spoke = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Low(_)));
         turns.extend(spoke.map(|line| line.at.plus_seconds(quiet)));
+        for key in pool.keys() {
+            turns.extend(key.expires_at);
+            turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_NOTED_SECONDS)));
+        }
+        turns.extend([pool.links(now), pool.sessions(now)].concat().iter().map(|session| session.expires_at));
         turns
     };
     let all = model.pools.values().flat_map(of_pool);

@@ -71,14 +71,6 @@ pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
         ask("c", 1),
         ask("d", 1),
     ];
-    let words = |batch| {
-        let ran = wait(desk.engine.run_batch(batch, desk.now)).expect("a healthy engine");
-        ran.into_iter().map(|ran| match ran {
-            Ok(answer) if answer.replayed => "replay",
-            Ok(_) => "yes",
-            Err(refusal) => refusal.code(),
-        })
-    };
     let expected = [
         "yes",
         "insufficient_credits",
@@ -89,9 +81,9 @@ pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
         "yes",
         "insufficient_credits",
     ];
-    assert_eq!(words(batch).collect::<Vec<_>>(), expected);
+    assert_eq!(desk.words(batch), expected);
     let again = vec![ask("a", 1), ask("b", 2), ask("c", 1)];
-    assert_eq!(words(again).collect::<Vec<_>>(), ["replay", "insufficient_credits", "replay"]);
+    assert_eq!(desk.words(again), ["replay", "insufficient_credits", "replay"]);
     assert_eq!(desk.balance().available, Micros::ZERO);
     assert_eq!(desk.balance_of(opened).available, Micros::ZERO);
     assert_eq!(wait(desk.engine.run_batch(Vec::new(), desk.now)).expect("a healthy engine"), []);

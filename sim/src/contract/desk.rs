@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tollkeeper_engine::{Answer, ChargeRecord, Engine, Listing, Page, Ran, Told};
 use tollkeeper_ledger::{
-    Actor, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, IdempotencyKey, Micros,
-    OperationId, OperationPrice, Refusal, Source, Submission, Timestamp, WorkspaceChanges, WorkspaceId,
+    Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest,
+    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, Refusal, Scope, Source, Submission, Team,
+    TeamChange, TeamCommand, Timestamp, WorkspaceChanges, WorkspaceId,
 };
 
 use super::Store;
@@ -42,7 +44,6 @@ pub fn charge(operation: &str, quantity: i64) -> ChargeRequest {
         quantity,
         worker: None,
         member: None,
-        api_key: None,
         await_outcome: false,
         timeout_seconds: None,
         reference: None,
@@ -54,6 +55,38 @@ pub fn charge(operation: &str, quantity: i64) -> ChargeRequest {
 #[must_use]
 pub fn awaited(operation: &str, quantity: i64, seconds: u32) -> ChargeRequest {
     ChargeRequest { await_outcome: true, timeout_seconds: Some(seconds), ..charge(operation, quantity) }
+}
+
+/// Credit that comes in for a reason; for what is bought, the reason names the payment.
+#[must_use]
+pub fn credit(reason: &str, source: Source, amount: i64) -> GrantRequest {
+    let bought = matches!(source, Source::Subscription | Source::TopUp);
+    GrantRequest {
+        source,
+        amount: Micros::new(amount),
+        reason: Some(reason.into()),
+        origin: bought.then(|| reason.into()),
+        paid_cents: 0,
+    }
+}
+
+/// The name of a member.
+#[must_use]
+pub fn member(name: &str) -> MemberId {
+    MemberId::new(name).expect("a name")
+}
+
+/// An API key that may do everything, for ever; its secret is its name.
+#[must_use]
+pub fn key(name: &str) -> ApiKeyRequest {
+    ApiKeyRequest {
+        name: name.into(),
+        scopes: Scope::ALL.into_iter().collect(),
+        member: None,
+        worker: None,
+        expires_at: None,
+        hash: Sha256::digest(name).into(),
+    }
 }
 
 /// A price list.
@@ -108,6 +141,23 @@ impl Desk {
         self.ask(acme(), Some(key), command)
     }
 
+    /// What somebody is answered who asks for `acme`, without a key.
+    pub fn ask_as(&self, actor: Actor, command: Command) -> Ran {
+        let submission = Submission { actor, ..submission(acme(), None, command) };
+        wait(self.engine.run(submission, self.now)).expect("a healthy engine")
+    }
+
+    /// What a batch is answered, each by a word.
+    pub fn words(&self, batch: Vec<Submission>) -> Vec<&'static str> {
+        let ran = wait(self.engine.run_batch(batch, self.now)).expect("a healthy engine");
+        let word = |ran: Ran| match ran {
+            Ok(answer) if answer.replayed => "replay",
+            Ok(_) => "yes",
+            Err(refusal) => refusal.code(),
+        };
+        ran.into_iter().map(word).collect()
+    }
+
     /// What `acme` is told, without a key.
     pub fn told(&self, command: Command) -> Told {
         self.ask(acme(), None, command).expect("it is answered with yes").told
@@ -131,15 +181,7 @@ impl Desk {
 
     /// Gives `acme` credit under a key; for what is bought, the key names the payment.
     pub fn grant(&mut self, key: &str, source: Source, amount: i64) -> GrantId {
-        let bought = matches!(source, Source::Subscription | Source::TopUp);
-        let request = GrantRequest {
-            source,
-            amount: Micros::new(amount),
-            reason: Some(key.into()),
-            origin: bought.then(|| key.into()),
-            paid_cents: 0,
-        };
-        match self.keyed(key, Command::Grant(request)).expect("credit").told {
+        match self.keyed(key, Command::Grant(credit(key, source, amount))).expect("credit").told {
             Told::Grant(record, _) => record.grant.id,
             other => panic!("a grant was answered by {other:?}"),
         }
@@ -160,6 +202,32 @@ impl Desk {
     #[must_use]
     pub fn balance_of(&self, id: WorkspaceId) -> Balance {
         wait(self.engine.balance(&id, None)).expect("it reads").expect("it is there").balance
+    }
+
+    /// Makes an API key of `acme`.
+    #[must_use]
+    pub fn key(&self, request: ApiKeyRequest) -> ApiKeyId {
+        match self.told(Command::Team(TeamCommand::CreateKey(request))) {
+            Told::Team(change) => match *change {
+                TeamChange::KeyCreated(key) => key.id,
+                other => panic!("a key was answered by {other:?}"),
+            },
+            other => panic!("a key was answered by {other:?}"),
+        }
+    }
+
+    /// Who belongs to `acme`.
+    #[must_use]
+    pub fn team(&self) -> Arc<Team> {
+        wait(self.engine.team(&acme())).expect("it reads").expect("it is there")
+    }
+
+    /// What the limits of `acme` have counted in their present day or month.
+    #[must_use]
+    pub fn used(&self) -> Vec<i64> {
+        let limits = wait(self.engine.limits(&acme(), self.now)).expect("it reads");
+        let (limits, windows) = limits.expect("it is there");
+        limits.0.iter().map(|limit| limit.used_in(&windows).get()).collect()
     }
 
     /// A charge of `acme` with all that happened to it.

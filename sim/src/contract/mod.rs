@@ -6,15 +6,17 @@
 
 mod charges;
 mod desk;
+mod limits;
 mod lists;
 mod settings;
 mod store;
+mod team;
 
 use std::sync::Arc;
 
 use tollkeeper_engine::Engine;
 
-pub use desk::{Desk, awaited, charge};
+pub use desk::{BEGINNING, Desk, acme, awaited, charge, credit, prices, submission, workspace};
 
 /// Somewhere an engine keeps what it is told, opened again and again.
 pub trait Store {
@@ -31,8 +33,24 @@ pub const CLAUSES: &[Clause] = &[
     ("what nobody opened is not there", settings::what_nobody_opened_is_not_there),
     ("prices have versions", settings::prices_have_versions),
     ("platform keys are kept by their hash", settings::platform_keys_are_kept),
-    ("limits hold and count what was spent before", settings::limits_hold),
     ("an alert is an entry of the journal", settings::an_alert_is_an_entry),
+    ("limits hold and count what was spent before", limits::limits_hold),
+    ("limits show what they have counted, and refunds give back", limits::limits_show_what_they_counted),
+    ("a limit worth fifty charges lets fifty pass", limits::a_limit_worth_fifty_lets_fifty_pass),
+    ("a new limit misses nothing of what was spent", limits::a_new_limit_misses_nothing),
+    ("a limit on a key knows what the key has spent", limits::a_limit_on_a_key_knows_what_it_spent),
+    (
+        "what went back before the day began lifts no limit",
+        limits::what_went_back_before_the_day_began_lifts_no_limit,
+    ),
+    ("another time zone counts anew", limits::another_time_zone_counts_anew),
+    ("what was added to a team is shown", team::what_was_added_is_shown),
+    ("a member who leaves takes keys and sessions along", team::a_member_takes_keys_and_sessions_along),
+    ("a key that has ended is refused and moves nothing", team::a_key_that_has_ended_is_refused),
+    ("a tied key speaks for nobody else", team::a_tied_key_speaks_for_nobody_else),
+    ("members see, admins change", team::members_see_and_admins_change),
+    ("a link signs in once", team::a_link_signs_in_once),
+    ("the use of a key is noted once an hour", team::the_use_of_a_key_is_noted),
     ("a charge takes its price", charges::a_charge_takes_its_price),
     ("the same key is answered the same", charges::the_same_key_is_answered_the_same),
     ("a refusal leaves nothing behind", charges::a_refusal_leaves_nothing),

@@ -1,9 +1,7 @@
-//! What is set: workspaces, prices, platform keys, limits, alerts.
+//! What is set: workspaces, prices, platform keys, alerts.
 
 use tollkeeper_engine::{ChargeFilter, Page, Told};
-use tollkeeper_ledger::{
-    ChargeId, Command, Kind, MemberId, Micros, OperationId, Period, Subject, WorkspaceChanges,
-};
+use tollkeeper_ledger::{ChargeId, Command, Kind, Micros, WorkspaceChanges};
 
 use super::Store;
 use super::desk::{BEGINNING, Desk, acme, charge, pages, prices, workspace};
@@ -48,6 +46,8 @@ pub(super) fn what_nobody_opened_is_not_there(store: &dyn Store) {
     let refused = desk.ask(nobody.clone(), Some("k"), Command::Charge(charge("message", 1)));
     assert_eq!(refused.expect_err("nobody pays").code(), "workspace_not_found");
     assert_eq!(wait(desk.engine.workspace(&nobody)).expect("it reads"), None);
+    assert_eq!(wait(desk.engine.team(&nobody)).expect("it reads"), None);
+    assert_eq!(wait(desk.engine.limits(&nobody, desk.now)).expect("it reads"), None);
     assert_eq!(wait(desk.engine.balance(&nobody, None)).expect("it reads"), None);
     assert_eq!(wait(desk.engine.balance(&nobody, Some(BEGINNING))).expect("it reads"), None);
     assert_eq!(wait(desk.engine.charges(&nobody, ChargeFilter::default(), page())).expect("it reads"), None);
@@ -93,33 +93,6 @@ pub(super) fn platform_keys_are_kept(store: &dyn Store) {
     assert_eq!(desk.engine.platform().key_hashes, [[1; 32], [2; 32]]);
     let desk = desk.restarted(store);
     assert_eq!(desk.engine.platform().key_hashes, [[1; 32], [2; 32]]);
-}
-
-pub(super) fn limits_hold(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 100_000);
-    let ada = MemberId::new("ada").expect("a name");
-    let hers = |quantity| {
-        Command::Charge(tollkeeper_ledger::ChargeRequest {
-            member: Some(ada.clone()),
-            ..charge("message", quantity)
-        })
-    };
-    desk.told(hers(2));
-    let message = OperationId::new("message").expect("a name");
-    desk.told(Command::SetLimits(vec![
-        (Subject::Member(ada.clone()), Period::Day, Micros::new(1_500)),
-        (Subject::Operation(message), Period::Month, Micros::new(5_000)),
-    ]));
-    assert_eq!(desk.no(hers(2)), "limit_exceeded");
-    desk.told(hers(1));
-    desk.wait(3_600);
-    let mut desk = desk.restarted(store);
-    assert_eq!(desk.no(hers(1)), "limit_exceeded");
-    desk.told(Command::Charge(charge("message", 1)));
-    desk.wait(86_400);
-    desk.told(hers(3));
-    assert_eq!(desk.no(Command::Charge(charge("message", 4))), "limit_exceeded");
-    desk.told(Command::Charge(charge("removal", 4)));
 }
 
 pub(super) fn an_alert_is_an_entry(store: &dyn Store) {

@@ -2,11 +2,11 @@
 
 use tollkeeper_engine::Told;
 use tollkeeper_ledger::{
-    Charge, ChargeId, ChargeRequest, Draw, Micros, Opening, Outcome, PriceVersion, Refusal, Status, Subject,
+    ApiKeyId, Charge, ChargeId, ChargeRequest, Draw, Micros, Opening, Outcome, PriceVersion, Refusal, Status,
     Timestamp,
 };
 
-use super::facts::{Fact, Pool, Spending};
+use super::facts::{Fact, Pool};
 use crate::step::{nth, place};
 
 /// A week: no charge waits longer at once.
@@ -18,6 +18,7 @@ impl Pool {
     pub(super) fn charge(
         &mut self,
         request: &ChargeRequest,
+        api_key: Option<ApiKeyId>,
         prices: &[PriceVersion],
         now: Timestamp,
     ) -> Result<Told, Refusal> {
@@ -50,14 +51,14 @@ impl Pool {
             price_version: version.version,
             worker: request.worker.clone(),
             member: request.member.clone(),
-            api_key: request.api_key.clone(),
+            api_key,
             reference: request.reference.clone(),
             metadata: request.metadata.clone(),
             await_outcome: request.await_outcome,
             timeout_seconds: request.timeout_seconds,
             deadline: awaits.then(|| now.plus_seconds(i64::from(wait))),
             draws: Vec::new().into(),
-            windows: self.windows(now).map(Box::new),
+            windows: (!self.limits().is_empty()).then(|| Box::new(self.windows(now))),
         };
         self.check_limits(&opening, now)?;
         if balance.available < amount {
@@ -70,32 +71,6 @@ impl Pool {
         let draws = draw(&self.draw_order(), amount);
         self.add(now, Fact::Charged(Box::new(Opening { draws: draws.into(), ..opening })));
         Ok(self.tell(self.charge_count() - 1))
-    }
-
-    fn check_limits(&self, opening: &Opening, now: Timestamp) -> Result<(), Refusal> {
-        let mut tightest: Option<(Micros, Refusal)> = None;
-        for (subject, period, cap) in self.limits() {
-            if !covers(subject, opening) {
-                continue;
-            }
-            let (begin, end) = self.period(*period, now);
-            let after = self.counts_after(subject, *period);
-            let counted =
-                |s: &Spending| s.n > after && s.at >= begin && s.at < end && covers(subject, s.opening);
-            let used: Micros = self.spendings().into_iter().filter(counted).map(|s| s.amount).sum();
-            let left = *cap - used;
-            if left < opening.amount && tightest.as_ref().is_none_or(|(least, _)| left < *least) {
-                let refusal = Refusal::LimitExceeded {
-                    subject: subject.clone(),
-                    period: *period,
-                    limit: *cap,
-                    remaining: left.max(Micros::ZERO),
-                    resets_at: end,
-                };
-                tightest = Some((left, refusal));
-            }
-        }
-        tightest.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
     pub(super) fn succeed(
@@ -251,16 +226,6 @@ pub(super) fn draw(order: &[(u64, Micros)], amount: Micros) -> Vec<Draw> {
     }
     assert!(missing == Micros::ZERO, "the model drew more than there is");
     draws
-}
-
-pub(super) fn covers(subject: &Subject, opening: &Opening) -> bool {
-    match subject {
-        Subject::Workspace => true,
-        Subject::Member(member) => opening.member.as_ref() == Some(member),
-        Subject::Worker(worker) => opening.worker.as_ref() == Some(worker),
-        Subject::Operation(operation) => opening.operation == *operation,
-        Subject::ApiKey(key) => opening.api_key.as_ref() == Some(key),
-    }
 }
 
 /// What can never be right; the model has no words for people.

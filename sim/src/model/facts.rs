@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
     Balance, Charge, Draw, GrantId, Kind, Micros, Opening, Outcome, Period, Profile, Source, Standing,
-    Status, Subject, Timestamp, UsageKey, Used, Windows, WorkspaceChanges, WorkspaceId,
+    Status, Subject, TeamChange, Timestamp, UsageKey, Used, WorkspaceChanges, WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -83,6 +83,8 @@ pub enum Fact {
     },
     /// The balance fell below a threshold.
     Low(Micros),
+    /// Members, API keys, links or sessions changed.
+    Team(TeamChange),
 }
 
 /// A fact and its time.
@@ -130,6 +132,7 @@ impl Fact {
             Fact::Limits(_) => Kind::LimitsSet,
             Fact::Alerts { .. } => Kind::AlertsSet,
             Fact::Low(_) => Kind::BalanceLow,
+            Fact::Team(change) => change.kind(),
         }
     }
 
@@ -165,7 +168,8 @@ impl Pool {
     }
 
     /// A clock that jumps back stands still at the last fact.
-    pub(super) fn clock(&self, now: Timestamp) -> Timestamp {
+    #[must_use]
+    pub fn clock(&self, now: Timestamp) -> Timestamp {
         self.lines.last().map_or(now, |line| now.max(line.at))
     }
 
@@ -184,7 +188,8 @@ impl Pool {
         Pool { lines: self.lines[..n].to_vec() }
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (u64, &Line)> {
+    /// The facts with their numbers.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &Line)> {
         (1..).zip(&self.lines)
     }
 
@@ -360,7 +365,7 @@ impl Pool {
         spendings
     }
 
-    /// Usage by hour, operation, worker and member.
+    /// Usage by hour, operation, worker, member and API key.
     #[must_use]
     pub fn usage(&self) -> BTreeMap<UsageKey, Used> {
         let mut usage: BTreeMap<UsageKey, Used> = BTreeMap::new();
@@ -370,6 +375,7 @@ impl Pool {
                 operation: opening.operation.clone(),
                 worker: opening.worker.clone(),
                 member: opening.member.clone(),
+                api_key: opening.api_key,
             };
             let used = usage.entry(key).or_default();
             if amount > Micros::ZERO {
@@ -381,39 +387,5 @@ impl Pool {
             }
         }
         usage
-    }
-
-    /// The limits in force.
-    pub(super) fn limits(&self) -> &[(Subject, Period, Micros)] {
-        let mut set = self.lines.iter().rev().filter_map(|line| match &line.fact {
-            Fact::Limits(limits) => Some(limits.as_slice()),
-            _ => None,
-        });
-        set.next().unwrap_or(&[])
-    }
-
-    /// The fact after which a limit counts. Usage is kept by workspace, operation, worker and member, so a limit on one of
-    /// these counts from the first; one on an API key from the fact that set it and has been repeated ever since.
-    pub(super) fn counts_after(&self, subject: &Subject, period: Period) -> u64 {
-        let mut after = 0;
-        if matches!(subject, Subject::ApiKey(_)) {
-            let mut stood = false;
-            for (n, line) in self.numbered() {
-                if let Fact::Limits(limits) = &line.fact {
-                    let stands = limits.iter().any(|(s, p, _)| s == subject && *p == period);
-                    if stands && !stood {
-                        after = n;
-                    }
-                    stood = stands;
-                }
-            }
-        }
-        after
-    }
-
-    /// The day and month around an instant; `None` where nothing is capped, as entries have it.
-    pub(super) fn windows(&self, now: Timestamp) -> Option<Windows> {
-        let zone = self.profile().timezone;
-        (!self.limits().is_empty()).then(|| tollkeeper_engine::windows(&zone, now))
     }
 }

@@ -1,7 +1,7 @@
 //! A slow, obvious model of the whole ledger, written from the rules alone and sharing no decision with it.
 //!
 //! Each workspace is a list of facts, and every question (what is left of a grant, how a charge stands, what a limit has
-//! counted, when an alert last spoke) is answered by reading that list from its beginning. So there is nothing that could
+//! counted, who may act, when an alert last spoke) is answered by reading that list from its beginning. So there is nothing that could
 //! be forgotten in an update, and nothing that is fast. Asked a [`Step`], the model says what has to be answered, with ids
 //! by number ([`crate::step::nth`]) and without words for people.
 //!
@@ -11,7 +11,9 @@
 mod charges;
 mod credit;
 mod facts;
+mod limits;
 mod settings;
+mod team;
 
 pub use facts::{Fact, Line, Pool};
 
@@ -19,7 +21,7 @@ use std::collections::BTreeMap;
 
 use tollkeeper_engine::{Answer, Ran, Told};
 use tollkeeper_ledger::{
-    Command, IdempotencyKey, OperationPrice, PriceVersion, Refusal, Submission, Timestamp, WorkspaceId,
+    Actor, Command, IdempotencyKey, OperationPrice, PriceVersion, Refusal, Submission, Timestamp, WorkspaceId,
 };
 
 use crate::step::Step;
@@ -62,7 +64,8 @@ impl Model {
 
     /// What has to be answered; what it says has happened afterwards.
     pub fn step(&mut self, step: &Step) -> Ran {
-        let Submission { workspace, key, command, .. } = &step.submission;
+        let Submission { workspace, key, actor, command } = &step.submission;
+        self.admit(workspace, actor, command, step.now)?;
         let key = once_only(command).or_else(|| key.as_ref().map(|key| key.as_str().to_owned()));
         if let Some(made) = self.made_under(workspace, key.as_deref()) {
             return match differing_field(&made.command, command) {
@@ -70,7 +73,7 @@ impl Model {
                 Some(field) => Err(Refusal::KeyReused { field }),
             };
         }
-        let told = self.told(workspace, command, step.now)?;
+        let told = self.told(workspace, actor, command, step.now)?;
         let answer = Answer { replayed: false, told };
         if let Some(key) = key {
             let made = Made { key, command: command.clone(), answer: answer.clone() };
@@ -89,7 +92,34 @@ impl Model {
         self.made.get(workspace)?.iter().find(|made| Some(made.key.as_str()) == key)
     }
 
-    fn told(&mut self, id: &WorkspaceId, command: &Command, now: Timestamp) -> Result<Told, Refusal> {
+    /// Whether somebody may ask for this at all, which is looked at before anything else.
+    fn admit(
+        &self,
+        id: &WorkspaceId,
+        actor: &Actor,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if matches!(actor, Actor::Platform | Actor::System) {
+            return Ok(());
+        }
+        match self.pools.get(id) {
+            Some(pool) => pool.admit(actor, command, pool.clock(now)),
+            // The platform's own chain has no members and no keys of a workspace.
+            None if id.is_platform() && (self.platform_keys > 0 || !self.prices.is_empty()) => {
+                Err(Refusal::ActorUnknown)
+            }
+            None => Err(Refusal::WorkspaceNotFound),
+        }
+    }
+
+    fn told(
+        &mut self,
+        id: &WorkspaceId,
+        actor: &Actor,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
         match command {
             Command::SetPrices { operations, effective_at } => {
                 return self.set_prices(operations, *effective_at, now);
@@ -114,7 +144,13 @@ impl Model {
         let before = pool.balance().available;
         let now = pool.clock(now);
         let answer = match command {
-            Command::Charge(request) => pool.charge(request, &self.prices, now),
+            Command::Charge(request) => {
+                let api_key = match actor {
+                    Actor::ApiKey(key) => Some(*key),
+                    Actor::Platform | Actor::System | Actor::Member(_) => None,
+                };
+                pool.charge(request, api_key, &self.prices, now)
+            }
             Command::Succeed { charge, quantity } => pool.succeed(*charge, *quantity, now),
             Command::Fail { charge, by_system, detail: _ } => {
                 pool.fail(*charge, *by_system, self.refund_window_seconds, now)
@@ -128,6 +164,7 @@ impl Model {
             Command::RestoreClawBack { dispute } => pool.restore(dispute, now),
             Command::UpdateWorkspace(changes) => Ok(pool.update(changes, now)),
             Command::SetLimits(limits) => pool.set_limits(limits, now),
+            Command::Team(command) => pool.change_team(command, now),
             Command::SetAlerts { thresholds, cooldown_seconds } => {
                 pool.set_alerts(thresholds, *cooldown_seconds, now)
             }
@@ -185,10 +222,10 @@ fn once_only(command: &Command) -> Option<String> {
 fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
     let fields: Vec<(&'static str, bool)> = match (first, again) {
         (Command::Charge(a), Command::Charge(b)) => vec![
+            ("member", a.member == b.member),
+            ("worker", a.worker == b.worker),
             ("operation", a.operation == b.operation),
             ("quantity", a.quantity == b.quantity),
-            ("worker", a.worker == b.worker),
-            ("member", a.member == b.member),
             ("await_outcome", a.await_outcome == b.await_outcome),
             ("timeout_seconds", a.timeout_seconds == b.timeout_seconds),
             ("reference", a.reference == b.reference),

@@ -1,15 +1,13 @@
-//! What is set rather than moved: descriptions, limits, thresholds and the alerts they fire, price lists.
+//! What is set rather than moved: descriptions, thresholds and the alerts they fire, price lists.
 
 use tollkeeper_engine::Told;
-use tollkeeper_ledger::{
-    Micros, Operation, OperationPrice, Period, Profile, Refusal, Subject, Timestamp, WorkspaceChanges,
-};
+use tollkeeper_ledger::{Micros, Operation, OperationPrice, Profile, Refusal, Timestamp, WorkspaceChanges};
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool};
 
 /// The largest amount that can be named, 2^53 − 1.
-const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);
+pub(super) const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);
 const YEAR_SECONDS: i64 = 366 * 86_400;
 
 impl Pool {
@@ -25,31 +23,11 @@ impl Pool {
         if new != old {
             self.add(now, Fact::Updated(new.clone()));
         }
+        let standing = self.limits().to_vec();
+        if new.timezone != old.timezone && !standing.is_empty() {
+            self.add(now, Fact::Limits(standing));
+        }
         Told::Workspace(Box::new(new))
-    }
-
-    pub(super) fn set_limits(
-        &mut self,
-        limits: &[(Subject, Period, Micros)],
-        now: Timestamp,
-    ) -> Result<Told, Refusal> {
-        if limits.len() > 200 {
-            return Err(invalid("limits"));
-        }
-        if limits.iter().any(|(_, _, cap)| *cap < Micros::ZERO || *cap > AMOUNT_MAX) {
-            return Err(invalid("amount"));
-        }
-        self.add(now, Fact::Limits(limits.to_vec()));
-        Ok(Told::Done)
-    }
-
-    /// Where the period around an instant begins, and where it does no longer hold.
-    pub(super) fn period(&self, period: Period, now: Timestamp) -> (Timestamp, Timestamp) {
-        let windows = tollkeeper_engine::windows(&self.profile().timezone, now);
-        match period {
-            Period::Day => windows.day,
-            Period::Month => windows.month,
-        }
     }
 
     pub(super) fn set_alerts(

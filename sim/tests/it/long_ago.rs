@@ -3,64 +3,28 @@
 
 use tollkeeper_engine::embedded::{Embedded, Heart, HeartOptions};
 use tollkeeper_engine::{Answer, Engine, Ran};
-use tollkeeper_ledger::{
-    Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId, OperationPrice,
-    Refusal, Source, Submission, Timestamp, WorkspaceChanges, WorkspaceId,
-};
+use tollkeeper_ledger::{Command, Micros, Refusal, Source, Submission, WorkspaceChanges, WorkspaceId};
+use tollkeeper_sim::contract::{self, BEGINNING as NOW, acme, credit, submission, workspace};
 use tollkeeper_sim::patience::wait;
 use tollkeeper_sim::scratch::Scratch;
-
-const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 /// Entries between the first use of the key and the next.
 const MILLION: usize = 1_000_000;
 
-fn submission(workspace: &str, key: Option<String>, command: Command) -> Submission {
-    Submission {
-        workspace: WorkspaceId::new(workspace).expect("a name"),
-        key: key.map(|key| IdempotencyKey::new(key).expect("a key")),
-        actor: Actor::Platform,
-        command,
-    }
+fn charge(name: &str, key: &str, quantity: i64) -> Submission {
+    submission(workspace(name), Some(key), Command::Charge(contract::charge("message", quantity)))
 }
 
-fn charge(workspace: &str, key: &str, quantity: i64) -> Submission {
-    let request = ChargeRequest {
-        operation: OperationId::new("support_message").expect("a name"),
-        quantity,
-        worker: None,
-        member: None,
-        api_key: None,
-        await_outcome: false,
-        timeout_seconds: None,
-        reference: None,
-        metadata: None,
-    };
-    submission(workspace, Some(key.to_owned()), Command::Charge(request))
-}
-
-fn opened(workspace: &str) -> [Submission; 2] {
-    let grant = GrantRequest {
-        source: Source::Promotional,
-        amount: Micros::new(1_000_000_000_000),
-        reason: None,
-        origin: None,
-        paid_cents: 0,
-    };
+fn opened(name: &str) -> [Submission; 2] {
+    let credit = credit("credit", Source::Promotional, 1_000_000_000_000);
     [
-        submission(workspace, None, Command::CreateWorkspace(WorkspaceChanges::default())),
-        submission(workspace, Some("credit".to_owned()), Command::Grant(grant)),
+        submission(workspace(name), None, Command::CreateWorkspace(WorkspaceChanges::default())),
+        submission(workspace(name), Some("credit"), Command::Grant(credit)),
     ]
 }
 
 fn prices() -> Submission {
-    let price = OperationPrice {
-        id: OperationId::new("support_message").expect("a name"),
-        unit_price: Micros::new(500),
-        timeout_seconds: None,
-    };
-    let command = Command::SetPrices { operations: vec![price], effective_at: None };
-    Submission { workspace: WorkspaceId::platform(), key: None, actor: Actor::Platform, command }
+    submission(WorkspaceId::platform(), None, contract::prices(&[("message", 500)]))
 }
 
 fn one(heart: &mut Heart, submission: Submission) -> Ran {
@@ -101,8 +65,7 @@ fn a_reader_beside_the_writer_closes_in_order() {
         one(&mut heart, submission).expect("a workspace with credit");
     }
     let reader = Embedded::open_read_only(scratch.path()).expect("it reads beside the writer");
-    let acme = WorkspaceId::new("acme").expect("a name");
-    let balance = wait(reader.balance(&acme, None)).expect("readable").expect("there");
+    let balance = wait(reader.balance(&acme(), None)).expect("readable").expect("there");
     assert_eq!(balance.balance.available, Micros::new(1_000_000_000_000));
     wait(reader.close()).expect("a reader has nothing to keep");
 }

@@ -9,6 +9,8 @@ mod long_ago;
 mod moving;
 mod postgres;
 mod postgres_failures;
+mod postgres_teams;
 mod postgres_tls;
+mod postgres_versions;
 mod seeds;
 mod tidy;

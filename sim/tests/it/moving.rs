@@ -225,7 +225,7 @@ fn a_database_takes_no_other_ledger_and_no_entry_that_does_not_follow() {
 fn distributing_says_what_is_missing_and_leaves_what_is_done() {
     let database = shared().database();
     let url = database.url();
-    assert_eq!(postgres::migrate(&url).expect("an empty database"), 1);
+    assert_eq!(postgres::migrate(&url).expect("an empty database"), 2);
     let refused = postgres::distribute(&url).expect_err("a plain PostgreSQL");
     assert!(refused.is_unusable() && refused.to_string().contains("citus is not installed"), "{refused}");
     assert!(refused.hint().is_some_and(|hint| hint.contains("shared_preload_libraries")), "{refused:?}");
@@ -241,11 +241,11 @@ fn distributing_says_what_is_missing_and_leaves_what_is_done() {
          INSERT INTO pg_dist_partition VALUES ('entry', 'workspace', 'none')",
     );
     let done = postgres::distribute(&url).expect("the stand-in takes it");
-    assert_eq!(done, ["account", "usage", "lot", "pending", "moved", "platform", "migration"]);
+    assert_eq!(done, ["account", "team", "usage", "lot", "pending", "moved", "platform", "migration"]);
     assert_eq!(postgres::distribute(&url).expect("it is done"), [""; 0]);
     let by_workspace = database
         .sql("SELECT count(*) FROM pg_dist_partition WHERE by = 'workspace' AND beside IN ('none', 'entry')");
-    assert_eq!(by_workspace, "6");
+    assert_eq!(by_workspace, "7");
     let tables = database.sql(
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN
          (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename <> 'pg_dist_partition'",

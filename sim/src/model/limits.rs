@@ -1,0 +1,147 @@
+//! Spending limits, as their rules say it: whose spending counts, in which day or month, and from which fact on.
+//!
+//! What happened after a limit came, or after its workspace moved into another time zone, counts to the millisecond. What
+//! happened before is known by the hour only, as usage is kept: there the whole of the hour counts in which the day or
+//! month begins.
+
+use tollkeeper_engine::Told;
+use tollkeeper_ledger::{Limit, Micros, Opening, Period, Refusal, Subject, Timestamp, Windows};
+
+use super::charges::invalid;
+use super::facts::{Fact, Pool, Spending};
+use super::settings::AMOUNT_MAX;
+
+const HOUR_MILLIS: i64 = 3_600_000;
+
+impl Pool {
+    pub(super) fn set_limits(
+        &mut self,
+        limits: &[(Subject, Period, Micros)],
+        now: Timestamp,
+    ) -> Result<Told, Refusal> {
+        if limits.len() > 200 {
+            return Err(invalid("limits"));
+        }
+        if limits.iter().any(|(_, _, cap)| *cap < Micros::ZERO || *cap > AMOUNT_MAX) {
+            return Err(invalid("amount"));
+        }
+        let named_twice = |(place, (subject, period, _)): (usize, &(Subject, Period, Micros))| {
+            limits[..place].iter().any(|(s, p, _)| s == subject && p == period)
+        };
+        if limits.iter().enumerate().any(named_twice) {
+            return Err(invalid("limits"));
+        }
+        self.add(now, Fact::Limits(limits.to_vec()));
+        Ok(Told::Limits(self.limits_at(now)))
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &[(Subject, Period, Micros)] {
+        let mut set = self.lines.iter().rev().filter_map(|line| match &line.fact {
+            Fact::Limits(limits) => Some(limits.as_slice()),
+            _ => None,
+        });
+        set.next().unwrap_or(&[])
+    }
+
+    /// The limits in force, each with what it has counted of its present period.
+    #[must_use]
+    pub fn limits_at(&self, now: Timestamp) -> Vec<Limit> {
+        let counted = |(subject, period, amount): &(Subject, Period, Micros)| Limit {
+            subject: subject.clone(),
+            period: *period,
+            amount: *amount,
+            since: self.period(*period, now).0,
+            used: self.used(subject, *period, now),
+        };
+        self.limits().iter().map(counted).collect()
+    }
+
+    fn used(&self, subject: &Subject, period: Period, now: Timestamp) -> Micros {
+        let began = self.counts_from(subject, period);
+        let (begin, _) = self.period(period, now);
+        let same_period = self.period(period, self.lines[began as usize - 1].at).0 == begin;
+        let hour = |at: Timestamp| at.millis().div_euclid(HOUR_MILLIS);
+        let counts = |spending: &Spending| {
+            let in_period = if spending.n < began {
+                let is_parted = begin.millis() % HOUR_MILLIS != 0 && hour(spending.at) == hour(begin);
+                let went_back = spending.amount < Micros::ZERO;
+                same_period && hour(spending.at) >= hour(begin) && !(is_parted && went_back)
+            } else {
+                spending.at >= begin
+            };
+            in_period && covers(subject, spending.opening)
+        };
+        self.spendings().into_iter().filter(counts).map(|spending| spending.amount).sum()
+    }
+
+    /// The number of the fact from which on a limit counts one by one: the one that set it after it was not there, or the
+    /// one that last moved the workspace into another time zone since.
+    fn counts_from(&self, subject: &Subject, period: Period) -> u64 {
+        let (mut from, mut stands, mut zone) = (0, false, "");
+        for (n, line) in self.numbered() {
+            match &line.fact {
+                Fact::Limits(limits) => {
+                    let stood = stands;
+                    stands = limits.iter().any(|(s, p, _)| s == subject && *p == period);
+                    if stands && !stood {
+                        from = n;
+                    }
+                }
+                Fact::Created(profile) | Fact::Updated(profile) => {
+                    if *profile.timezone != *zone {
+                        from = n;
+                    }
+                    zone = &profile.timezone;
+                }
+                _ => {}
+            }
+        }
+        from
+    }
+
+    pub(super) fn check_limits(&self, opening: &Opening, now: Timestamp) -> Result<(), Refusal> {
+        let mut tightest: Option<(Micros, Refusal)> = None;
+        for limit in self.limits_at(now) {
+            let left = limit.amount - limit.used;
+            let passed = covers(&limit.subject, opening) && left < opening.amount;
+            if passed && tightest.as_ref().is_none_or(|(least, _)| left < *least) {
+                let refusal = Refusal::LimitExceeded {
+                    subject: limit.subject,
+                    period: limit.period,
+                    limit: limit.amount,
+                    remaining: left.max(Micros::ZERO),
+                    resets_at: self.period(limit.period, now).1,
+                };
+                tightest = Some((left, refusal));
+            }
+        }
+        tightest.map_or(Ok(()), |(_, refusal)| Err(refusal))
+    }
+
+    /// Where the period around an instant begins, and where it does no longer hold.
+    fn period(&self, period: Period, now: Timestamp) -> (Timestamp, Timestamp) {
+        let windows = self.windows(now);
+        match period {
+            Period::Day => windows.day,
+            Period::Month => windows.month,
+        }
+    }
+
+    /// The day and month around an instant.
+    #[must_use]
+    pub fn windows(&self, now: Timestamp) -> Windows {
+        tollkeeper_engine::windows(&self.profile().timezone, now)
+    }
+}
+
+fn covers(subject: &Subject, opening: &Opening) -> bool {
+    match subject {
+        Subject::Workspace => true,
+        Subject::Member(member) => opening.member.as_ref() == Some(member),
+        Subject::Worker(worker) => opening.worker.as_ref() == Some(worker),
+        Subject::Operation(operation) => opening.operation == *operation,
+        Subject::ApiKey(key) => opening.api_key == Some(*key),
+    }
+}

@@ -1,0 +1,305 @@
+//! Who belongs to a workspace and who may act in its name, as the rules say it.
+//!
+//! A member, a key, a link or a session is there because a fact brought it and no later fact took it away; each question
+//! looks for both. Not here: that the oldest of a thousand sessions gives way, which no run reaches.
+
+use tollkeeper_engine::Told;
+use tollkeeper_ledger::{
+    Actor, ApiKey, ApiKeyId, ApiKeyRequest, Command, LinkRequest, Member, MemberChanges, MemberId,
+    MemberRequest, PortalSession, Refusal, Role, SessionId, TeamChange, TeamCommand, Timestamp, WorkerId,
+};
+
+use super::charges::invalid;
+use super::facts::{Fact, Pool};
+use crate::step::{nth, place};
+
+const MEMBERS_MAX: usize = 1_000;
+const KEYS_MAX: usize = 100;
+/// An hour: the use of a key is noted no more often.
+const USE_NOTED_SECONDS: i64 = 3_600;
+
+/// Whether everything that this person has signed in to is over by this.
+fn signs_out(change: &TeamChange, member: &MemberId) -> bool {
+    match change {
+        TeamChange::MemberRemoved(one) | TeamChange::AllSignedOut(Some(one)) => one == member,
+        TeamChange::AllSignedOut(None) => true,
+        _ => false,
+    }
+}
+
+impl Pool {
+    /// What happened to the team after the fact of this number, and when.
+    fn team_after(&self, after: u64) -> impl DoubleEndedIterator<Item = (u64, Timestamp, &TeamChange)> {
+        let first = usize::try_from(after).expect("a place in a vector");
+        let numbered = self.lines[first..].iter().enumerate();
+        numbered.filter_map(move |(place, line)| match &line.fact {
+            Fact::Team(change) => Some((after + place as u64 + 1, line.at, change)),
+            _ => None,
+        })
+    }
+
+    /// The members in the order they came, each as last described.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let added = self.team_after(0).filter_map(|(n, _, change)| match change {
+            TeamChange::MemberAdded(member) => Some((n, member)),
+            _ => None,
+        });
+        let left = |n: u64, id: &MemberId| {
+            let left = |change: &TeamChange| matches!(change, TeamChange::MemberRemoved(one) if one == id);
+            self.team_after(n).any(|(_, _, change)| left(change))
+        };
+        let described = |n: u64, member: &Member| {
+            let again = self.team_after(n).rev().find_map(|(_, _, change)| match change {
+                TeamChange::MemberChanged(changed) if changed.id == member.id => Some(changed.clone()),
+                _ => None,
+            });
+            again.unwrap_or_else(|| member.clone())
+        };
+        let there = added.filter(|(n, member)| !left(*n, &member.id));
+        there.map(|(n, member)| described(n, member)).collect()
+    }
+
+    fn member(&self, id: &MemberId) -> Option<Member> {
+        self.members().into_iter().find(|member| member.id == *id)
+    }
+
+    /// The API keys in the order they came, expired ones too: those that nobody revoked and whose member has not left.
+    #[must_use]
+    pub fn keys(&self) -> Vec<ApiKey> {
+        let mut keys = Vec::new();
+        for (n, _, change) in self.team_after(0) {
+            let TeamChange::KeyCreated(key) = change else { continue };
+            let over = self.team_after(n).any(|(_, _, change)| match change {
+                TeamChange::KeyRevoked(id) => *id == key.id,
+                TeamChange::MemberRemoved(member) => key.member.as_ref() == Some(member),
+                _ => false,
+            });
+            let used = |change: &TeamChange| matches!(change, TeamChange::KeyUsed(id) if *id == key.id);
+            let last_used = self.team_after(n).rev().find(|(_, _, change)| used(change));
+            if !over {
+                keys.push(ApiKey { last_used_at: last_used.map(|(_, at, _)| at), ..key.clone() });
+            }
+        }
+        keys
+    }
+
+    fn key(&self, id: ApiKeyId) -> Option<ApiKey> {
+        self.keys().into_iter().find(|key| key.id == id)
+    }
+
+    /// How many keys were ever made.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.team_after(0).filter(|(_, _, change)| matches!(change, TeamChange::KeyCreated(_))).count()
+    }
+
+    /// How many links were ever made.
+    #[must_use]
+    pub fn link_count(&self) -> usize {
+        self.team_after(0).filter(|(_, _, change)| matches!(change, TeamChange::LinkMade(_))).count()
+    }
+
+    /// The links that still sign in.
+    #[must_use]
+    pub fn links(&self, now: Timestamp) -> Vec<PortalSession> {
+        self.links_there().into_iter().filter(|link| now < link.expires_at).collect()
+    }
+
+    /// Whether one that is over has been let go: so it is with the next link that is made or followed.
+    fn was_let_go(&self, n: u64, session: &PortalSession) -> bool {
+        let lets_go =
+            |change: &TeamChange| matches!(change, TeamChange::LinkMade(_) | TeamChange::SignedIn(_));
+        self.team_after(n).any(|(_, at, change)| lets_go(change) && at >= session.expires_at)
+    }
+
+    /// The links that nobody followed or ended, those that are over as long as they have not been let go.
+    fn links_there(&self) -> Vec<PortalSession> {
+        let there = |(n, link): &(u64, &PortalSession)| {
+            let over = |change: &TeamChange| {
+                matches!(change, TeamChange::SignedIn(session) if session.id == link.id)
+                    || signs_out(change, &link.member)
+            };
+            !self.was_let_go(*n, link) && !self.team_after(*n).any(|(_, _, change)| over(change))
+        };
+        let made = self.team_after(0).filter_map(|(n, _, change)| match change {
+            TeamChange::LinkMade(link) => Some((n, link)),
+            _ => None,
+        });
+        made.filter(there).map(|(_, link)| link.clone()).collect()
+    }
+
+    /// The sessions under way.
+    #[must_use]
+    pub fn sessions(&self, now: Timestamp) -> Vec<PortalSession> {
+        self.sessions_there().into_iter().filter(|session| now < session.expires_at).collect()
+    }
+
+    /// The sessions that nobody ended, those that are over as long as they have not been let go.
+    fn sessions_there(&self) -> Vec<PortalSession> {
+        let there = |(n, session): &(u64, &PortalSession)| {
+            let over = |change: &TeamChange| {
+                matches!(change, TeamChange::SignedOut(id) if *id == session.id)
+                    || signs_out(change, &session.member)
+            };
+            !self.was_let_go(*n, session) && !self.team_after(*n).any(|(_, _, change)| over(change))
+        };
+        let begun = self.team_after(0).filter_map(|(n, _, change)| match change {
+            TeamChange::SignedIn(session) => Some((n, session)),
+            _ => None,
+        });
+        begun.filter(there).map(|(_, session)| session.clone()).collect()
+    }
+
+    /// Whether somebody may ask for this at all.
+    pub(super) fn admit(&self, actor: &Actor, command: &Command, now: Timestamp) -> Result<(), Refusal> {
+        let allowed = match actor {
+            Actor::Platform | Actor::System => true,
+            Actor::Member(id) => {
+                let member = self.member(id).ok_or(Refusal::ActorUnknown)?;
+                let of = match command {
+                    Command::Team(TeamCommand::SignIn { link, .. }) => {
+                        Some(self.links(now).into_iter().find(|known| known.hash == *link))
+                    }
+                    Command::Team(TeamCommand::SignOut(session)) => {
+                        Some(self.sessions_there().into_iter().find(|known| known.id == *session))
+                    }
+                    _ => None,
+                };
+                let own_way = of.is_some_and(|of| of.is_none_or(|of| of.member == *id));
+                member.role == Role::Admin || own_way
+            }
+            Actor::ApiKey(id) => {
+                let key = self.key(*id).ok_or(Refusal::ActorUnknown)?;
+                if key.expires_at.is_some_and(|end| end <= now) {
+                    return Err(Refusal::ActorUnknown);
+                }
+                let Some((member, worker)) = self.speaks_of(command) else { return Ok(()) };
+                (key.member.is_none() || key.member == member)
+                    && (key.worker.is_none() || key.worker == worker)
+            }
+        };
+        if allowed { Ok(()) } else { Err(Refusal::Forbidden { why: "" }) }
+    }
+
+    /// The member and worker of the charge or key that a command makes, or of the charge it is about.
+    fn speaks_of(&self, command: &Command) -> Option<(Option<MemberId>, Option<WorkerId>)> {
+        let charge = match command {
+            Command::Charge(request) => return Some((request.member.clone(), request.worker.clone())),
+            Command::Team(TeamCommand::CreateKey(request)) => {
+                return Some((request.member.clone(), request.worker.clone()));
+            }
+            Command::Succeed { charge, .. }
+            | Command::Fail { charge, .. }
+            | Command::Heartbeat { charge, .. }
+            | Command::Refund { charge, .. }
+            | Command::TimeOut { charge } => place(charge.0),
+            _ => return None,
+        };
+        let charge = self.charges().get(charge)?.clone();
+        Some((charge.opening.member, charge.opening.worker))
+    }
+
+    pub(super) fn change_team(&mut self, command: &TeamCommand, now: Timestamp) -> Result<Told, Refusal> {
+        let change = match command {
+            TeamCommand::AddMember(request) => Some(self.add_member(request, now)?),
+            TeamCommand::ChangeMember(id, changes) => self.change_member(id, changes)?,
+            TeamCommand::RemoveMember(id) => {
+                self.needs_another_admin(&self.member(id).ok_or(Refusal::MemberNotFound)?)?;
+                Some(TeamChange::MemberRemoved(id.clone()))
+            }
+            TeamCommand::CreateKey(request) => Some(self.create_key(request, now)?),
+            TeamCommand::RevokeKey(id) => {
+                self.key(*id).ok_or(Refusal::ApiKeyNotFound)?;
+                Some(TeamChange::KeyRevoked(*id))
+            }
+            TeamCommand::NoteKeyUse(id) => {
+                let key = self.key(*id).ok_or(Refusal::ApiKeyNotFound)?;
+                let noted = |last: Timestamp| now < last.plus_seconds(USE_NOTED_SECONDS);
+                (!key.last_used_at.is_some_and(noted)).then_some(TeamChange::KeyUsed(*id))
+            }
+            TeamCommand::MakeLink(request) => Some(self.make_link(request, now)?),
+            TeamCommand::SignIn { link, session, expires_at } => {
+                let followed = self.links(now).into_iter().find(|known| known.hash == *link);
+                let followed = followed.ok_or(Refusal::PortalLinkExpired)?;
+                let (hash, expires_at) = (*session, *expires_at);
+                Some(TeamChange::SignedIn(PortalSession { hash, expires_at, created_at: now, ..followed }))
+            }
+            TeamCommand::SignOut(id) => {
+                let there = self.sessions_there().iter().any(|session| session.id == *id);
+                there.then_some(TeamChange::SignedOut(*id))
+            }
+            TeamCommand::SignOutAll(member) => {
+                if let Some(id) = member {
+                    self.member(id).ok_or(Refusal::MemberNotFound)?;
+                }
+                let change = TeamChange::AllSignedOut(member.clone());
+                let there = [self.links_there(), self.sessions_there()].concat();
+                there.iter().any(|session| signs_out(&change, &session.member)).then_some(change)
+            }
+        };
+        Ok(match change {
+            Some(change) => {
+                self.add(now, Fact::Team(change.clone()));
+                Told::Team(Box::new(change))
+            }
+            None => Told::Workspace(Box::new(self.profile())),
+        })
+    }
+
+    fn add_member(&self, request: &MemberRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
+        let MemberRequest { id, email, name, role } = request.clone();
+        if self.member(&id).is_some() {
+            return Err(Refusal::MemberExists);
+        }
+        if self.members().len() >= MEMBERS_MAX {
+            return Err(invalid("members"));
+        }
+        Ok(TeamChange::MemberAdded(Member { id, email, name, role, created_at: now }))
+    }
+
+    fn change_member(&self, id: &MemberId, changes: &MemberChanges) -> Result<Option<TeamChange>, Refusal> {
+        let old = self.member(id).ok_or(Refusal::MemberNotFound)?;
+        let mut new = old.clone();
+        let MemberChanges { email, name, role } = changes.clone();
+        new.email = email.unwrap_or(new.email);
+        new.name = name.unwrap_or(new.name);
+        new.role = role.unwrap_or(new.role);
+        if new.role == Role::Member {
+            self.needs_another_admin(&old)?;
+        }
+        Ok((new != old).then_some(TeamChange::MemberChanged(new)))
+    }
+
+    /// An admin goes only while another stays.
+    fn needs_another_admin(&self, leaving: &Member) -> Result<(), Refusal> {
+        let another = |member: &Member| member.role == Role::Admin && member.id != leaving.id;
+        let may_go = leaving.role == Role::Member || self.members().iter().any(another);
+        if may_go { Ok(()) } else { Err(Refusal::LastAdmin) }
+    }
+
+    fn create_key(&self, request: &ApiKeyRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
+        let ApiKeyRequest { name, scopes, member, worker, expires_at, hash } = request.clone();
+        if scopes.iter().count() == 0 {
+            return Err(invalid("scopes"));
+        }
+        if expires_at.is_some_and(|end| end <= now) {
+            return Err(invalid("expires_at"));
+        }
+        if self.keys().len() >= KEYS_MAX {
+            return Err(invalid("api_keys"));
+        }
+        let id = ApiKeyId(nth(self.key_count()));
+        let (created_at, last_used_at) = (now, None);
+        let key = ApiKey { id, name, scopes, member, worker, expires_at, created_at, last_used_at, hash };
+        Ok(TeamChange::KeyCreated(key))
+    }
+
+    fn make_link(&self, request: &LinkRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
+        let LinkRequest { member, hash, return_url, expires_at } = request.clone();
+        self.member(&member).ok_or(Refusal::MemberNotFound)?;
+        let id = SessionId(nth(self.link_count()));
+        let link = PortalSession { id, member, hash, return_url, created_at: now, expires_at };
+        Ok(TeamChange::LinkMade(link))
+    }
+}

@@ -1,0 +1,186 @@
+//! Who asks, and what is asked of a team: members and keys that may, that may not any more, and that never were.
+
+use tollkeeper_ledger::{
+    Actor, ApiKeyId, ApiKeyRequest, Command, Hash, LinkRequest, MemberChanges, MemberId, MemberRequest, Role,
+    Scope, SessionId, TeamCommand, WorkerId,
+};
+
+use super::{MEMBERS, WORKERS, Workload};
+use crate::model::Pool;
+use crate::random::Random;
+use crate::step::{nothing, nth};
+
+/// How long keys, links and sessions hold.
+const LIVES_SECONDS: [i64; 8] = [0, 60, 3_600, 100_000, 3_000_000, 3_000_000, 3_000_000, 3_000_000];
+
+/// The name of a member.
+pub(super) fn member(name: &str) -> MemberId {
+    MemberId::new(name).expect("a name")
+}
+
+/// The name of a worker.
+pub(super) fn worker(name: &str) -> WorkerId {
+    WorkerId::new(name).expect("a name")
+}
+
+/// One of those listed, or none.
+fn maybe<T>(random: &mut Random, names: &[&str], named: impl Fn(&str) -> T) -> Option<T> {
+    random.chance(400).then(|| named(random.pick::<&str>(names)))
+}
+
+impl Workload {
+    /// Who asks for this. The platform mostly; where there is a team, often a key or a member of it, seldom one that is
+    /// none. Whoever follows a link or signs out does so mostly in person.
+    pub(super) fn actor(&mut self, pool: Option<&Pool>, command: &Command) -> Actor {
+        let (keys, members) = pool.map_or_else(Default::default, |pool| (pool.keys(), pool.members()));
+        let anyway = self.random.chance(60);
+        match self.random.below(100) {
+            0..10 => Actor::System,
+            50..75 if !keys.is_empty() || anyway => {
+                Actor::ApiKey(pool.map_or(ApiKeyId(nothing()), |pool| self.some_key(pool)))
+            }
+            75..100 if !members.is_empty() || anyway => {
+                let own_way = match (pool, command) {
+                    (Some(pool), Command::Team(TeamCommand::SignIn { link, .. })) => {
+                        pool.links(self.now).into_iter().find(|known| known.hash == *link)
+                    }
+                    (Some(pool), Command::Team(TeamCommand::SignOut(id))) => {
+                        pool.sessions(self.now).into_iter().find(|session| session.id == *id)
+                    }
+                    _ => None,
+                };
+                Actor::Member(own_way.map_or_else(|| self.some_member(pool), |session| session.member))
+            }
+            _ => Actor::Platform,
+        }
+    }
+
+    /// A tied key mostly charges in the name that it is tied to.
+    pub(super) fn tie(&mut self, pool: &Pool, actor: &Actor, command: &mut Command) {
+        let Command::Charge(request) = command else { return };
+        let Actor::ApiKey(id) = actor else { return };
+        let Some(key) = pool.keys().into_iter().find(|key| key.id == *id) else { return };
+        if self.random.chance(850) {
+            request.member = key.member.or(request.member.take());
+            request.worker = key.worker.or(request.worker.take());
+        }
+    }
+
+    /// Mostly one that holds, at times one that is over, seldom one that never was.
+    pub(super) fn some_key(&mut self, pool: &Pool) -> ApiKeyId {
+        let mut there = pool.keys();
+        there.retain(|key| key.holds(self.now));
+        match self.random.below(100) {
+            0..85 if !there.is_empty() => self.random.pick(&there).id,
+            0..96 if pool.key_count() > 0 => ApiKeyId(nth(self.random.index(pool.key_count()))),
+            _ => ApiKeyId(nothing()),
+        }
+    }
+
+    /// An admin mostly, at times any member, at times a name that may be none.
+    fn some_member(&mut self, pool: Option<&Pool>) -> MemberId {
+        let mut members = pool.map_or_else(Vec::new, Pool::members);
+        if self.random.chance(600) {
+            members.retain(|member| member.role == Role::Admin);
+        }
+        if members.is_empty() || self.random.chance(100) {
+            return member(self.random.pick::<&str>(&MEMBERS));
+        }
+        self.random.pick(&members).id.clone()
+    }
+
+    /// A secret's hash that nobody has yet.
+    fn secret(&mut self) -> Hash {
+        self.secrets += 1;
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&self.secrets.to_be_bytes());
+        hash
+    }
+
+    /// Something about a team, mostly what leads on: where nobody is there to follow a link, somebody comes, where there is
+    /// no link, one is made.
+    pub(super) fn team_command(&mut self, pool: &Pool) -> TeamCommand {
+        let nobody = pool.members().is_empty() && self.random.chance(600);
+        let (links, sessions) = (pool.links(self.now), pool.sessions(self.now));
+        let leads_on = self.random.chance(700);
+        match self.random.below(100) {
+            0..20 => self.add_member(),
+            _ if nobody => self.add_member(),
+            20..28 => {
+                let changes = MemberChanges {
+                    email: self.random.chance(200).then(|| "other@acme.example".into()),
+                    name: self.random.chance(300).then(|| "Renamed".into()),
+                    role: self.random.chance(500).then(|| *self.random.pick(&[Role::Admin, Role::Member])),
+                };
+                TeamCommand::ChangeMember(self.some_member(Some(pool)), changes)
+            }
+            28..33 => TeamCommand::RemoveMember(self.some_member(Some(pool))),
+            33..51 => self.create_key(),
+            51..55 => TeamCommand::RevokeKey(self.some_key(pool)),
+            55..63 => TeamCommand::NoteKeyUse(self.some_key(pool)),
+            63..70 => self.make_link(pool),
+            70..100 if links.is_empty() && sessions.is_empty() && leads_on => self.make_link(pool),
+            70..86 => self.sign_in(pool),
+            86..100 if sessions.is_empty() && leads_on => self.sign_in(pool),
+            86..97 => self.sign_out(pool),
+            _ => {
+                let one = self.random.chance(600).then(|| self.some_member(Some(pool)));
+                TeamCommand::SignOutAll(one)
+            }
+        }
+    }
+
+    fn add_member(&mut self) -> TeamCommand {
+        TeamCommand::AddMember(MemberRequest {
+            id: member(self.random.pick::<&str>(&MEMBERS)),
+            email: "somebody@acme.example".into(),
+            name: "Somebody".into(),
+            role: *self.random.pick(&[Role::Admin, Role::Member]),
+        })
+    }
+
+    fn make_link(&mut self, pool: &Pool) -> TeamCommand {
+        TeamCommand::MakeLink(LinkRequest {
+            member: self.some_member(Some(pool)),
+            hash: self.secret(),
+            return_url: self.random.chance(500).then(|| "https://acme.example/billing".into()),
+            expires_at: self.now.plus_seconds(*self.random.pick(&LIVES_SECONDS)),
+        })
+    }
+
+    fn create_key(&mut self) -> TeamCommand {
+        let scopes = Scope::ALL.into_iter().filter(|_| self.random.chance(700)).collect();
+        let lives = *self.random.pick(&LIVES_SECONDS);
+        TeamCommand::CreateKey(ApiKeyRequest {
+            name: "A key".into(),
+            scopes,
+            member: maybe(&mut self.random, &MEMBERS, member),
+            worker: maybe(&mut self.random, &WORKERS, worker),
+            expires_at: self.random.chance(400).then(|| self.now.plus_seconds(lives)),
+            hash: self.secret(),
+        })
+    }
+
+    /// Follows a link: mostly one that holds, often the one that was followed last, at times one that never was.
+    fn sign_in(&mut self, pool: &Pool) -> TeamCommand {
+        let links = pool.links(self.now);
+        let link = match self.random.below(100) {
+            0..60 if !links.is_empty() => self.random.pick(&links).hash,
+            0..95 => self.followed,
+            _ => [0xff; 32],
+        };
+        self.followed = link;
+        let expires_at = self.now.plus_seconds(*self.random.pick(&LIVES_SECONDS));
+        TeamCommand::SignIn { link, session: self.secret(), expires_at }
+    }
+
+    /// Ends a session: mostly one under way, at times one that is over, seldom one that never was.
+    fn sign_out(&mut self, pool: &Pool) -> TeamCommand {
+        let under_way = pool.sessions(self.now);
+        TeamCommand::SignOut(match self.random.below(100) {
+            0..80 if !under_way.is_empty() => self.random.pick(&under_way).id,
+            0..90 if pool.link_count() > 0 => SessionId(nth(self.random.index(pool.link_count()))),
+            _ => SessionId(nothing()),
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! A database that an earlier program has kept is brought to the present version, with all that is in it: a plain one, and
+//! one whose tables are distributed.
+
+use tollkeeper_engine::postgres::{Options, migrate};
+use tollkeeper_ledger::{
+    Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey, Used,
+    WorkerId, WorkspaceChanges, WorkspaceId,
+};
+use tollkeeper_sim::cluster::{Database, shared};
+use tollkeeper_sim::contract::{Desk, charge};
+use tollkeeper_sim::patience::wait;
+use tollkeeper_sim::postgres::InDatabase;
+
+use crate::postgres_teams::{agrees, new_key, used};
+
+const TABLES: &str = include_str!("../../../engine/src/postgres/migrations/0001_tables.sql");
+const ROWS: &str = include_str!("../databases/version_1.sql");
+
+/// When its first entry was made: 2026-01-01, midnight in UTC.
+const BEGUN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// A database as a server of version 1 left it.
+fn version_1() -> Database<'static> {
+    let database = shared().database();
+    database.sql(&format!("SET ROLE tollkeeper; {TABLES}; {ROWS}"));
+    database
+}
+
+fn by_ann(quantity: i64) -> ChargeRequest {
+    ChargeRequest {
+        worker: Some(WorkerId::new("w1").expect("a name")),
+        member: Some(MemberId::new("ann").expect("a name")),
+        ..charge("message", quantity)
+    }
+}
+
+/// Runs, charged and refunded.
+fn counted(usage: &[(UsageKey, Used)]) -> (i64, i64, i64) {
+    let mut sum = Used::default();
+    usage.iter().for_each(|(_, used)| sum.add(*used));
+    (sum.runs, sum.charged.get(), sum.refunded.get())
+}
+
+#[test]
+fn a_database_of_version_1_keeps_all_that_is_in_it() {
+    let store = InDatabase(version_1(), Options::default());
+    let acme = WorkspaceId::new("acme").expect("a name");
+    let mut desk = Desk::at(&store, BEGUN.plus_seconds(7 * 3_600));
+    agrees(&store.0);
+    assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (71_700, 20_000));
+    assert!(wait(desk.engine.team(&acme)).expect("it reads").is_some_and(|team| team.is_empty()));
+    let hours = (BEGUN.hour(), BEGUN.hour() + 24);
+    let usage = |desk: &Desk| wait(desk.engine.usage(&acme, hours)).expect("it reads");
+    assert_eq!(counted(&usage(&desk)), (6, 29_500, 500));
+    assert!(usage(&desk).iter().all(|(key, _)| key.api_key.is_none()), "there were none");
+    assert!(desk.keyed("f", Command::Charge(by_ann(1))).expect("it was paid before").replayed);
+
+    // The rollups that are in the table and those of the present hour are found where limits are counted anew.
+    assert_eq!(used(&desk), [23_500, 2_500]);
+    desk.told(Command::UpdateWorkspace(WorkspaceChanges {
+        timezone: Some("UTC".into()),
+        ..WorkspaceChanges::default()
+    }));
+    assert_eq!(used(&desk), [29_000, 4_000]);
+    let key = new_key(&desk, "the first");
+    desk.told(Command::SetLimits(vec![(Subject::ApiKey(key), Period::Day, Micros::new(1_000))]));
+    let pay = || Submission {
+        workspace: acme.clone(),
+        key: None,
+        actor: Actor::ApiKey(key),
+        command: Command::Charge(charge("message", 1)),
+    };
+    let paid = wait(desk.engine.run_batch(vec![pay(), pay(), pay()], desk.now)).expect("a healthy engine");
+    assert_eq!(paid.iter().filter(|ran| ran.is_ok()).count(), 2, "the third is more than the key may spend");
+    assert_eq!(counted(&usage(&desk)), (8, 30_500, 500));
+    desk.wait(86_400);
+    desk.charge("g", charge("message", 1));
+    let through: Vec<_> = usage(&desk).into_iter().filter(|(used, _)| used.api_key == Some(key)).collect();
+    assert_eq!(counted(&through), (2, 1_000, 0));
+    agrees(&store.0);
+}
+
+#[test]
+fn tables_that_a_migration_brings_are_distributed_where_the_others_are() {
+    let database = version_1();
+    // A stand-in with the names that Citus gives.
+    database.sql(
+        "SET ROLE tollkeeper;
+         CREATE TABLE pg_dist_partition (logicalrelid regclass, by text, beside text);
+         CREATE FUNCTION create_distributed_table(regclass, text, colocate_with text) RETURNS void LANGUAGE sql
+             AS 'INSERT INTO pg_dist_partition VALUES ($1, $2, $3)';
+         INSERT INTO pg_dist_partition SELECT relname::regclass, 'workspace', 'entry' FROM pg_class
+             WHERE relname IN ('entry', 'account', 'usage', 'lot', 'pending', 'moved', 'platform', 'migration')",
+    );
+    migrate(&database.url()).expect("it is brought to this version");
+    let team = "SELECT by, beside FROM pg_dist_partition WHERE logicalrelid = 'team'::regclass";
+    assert_eq!(database.sql(team), "workspace|entry");
+    agrees(&database);
+}

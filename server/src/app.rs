@@ -1,19 +1,23 @@
 //! The program behind every route: the engine, the clock, and what the settings say. And what must be in place before
 //! the first request: prices and a key.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tollkeeper_engine::Engine;
 use tollkeeper_ledger::{
-    Actor, Command, Hash, IdempotencyKey, Micros, OperationId, OperationPrice, Refusal, Submission,
-    Timestamp, WorkspaceId,
+    Actor, ApiKeyId, Command, Hash, IdempotencyKey, Micros, OperationId, OperationPrice, Refusal, Submission,
+    TeamCommand, Timestamp, WorkspaceId,
 };
 
 use crate::Settings;
-use crate::auth;
+use crate::auth::{Caller, KeyHolder};
 use crate::metrics::Metrics;
+use crate::rate::{Rate, Standing, Ticks};
+use crate::secret;
+use crate::teams::Teams;
 
 /// The prices of the reference policy (P2), in force until others are set.
 const REFERENCE_PRICES: [(&str, i64); 5] = [
@@ -35,6 +39,12 @@ pub struct App {
     add_credits_url: Option<String>,
     public_url: Option<String>,
     tick: Duration,
+    portal_session_seconds: i64,
+    /// Of platform keys and of workspace keys.
+    rates: [Option<Rate>; 2],
+    /// Keys whose use is being noted.
+    noting: Mutex<HashSet<ApiKeyId>>,
+    pub(crate) teams: Teams,
     pub(crate) metrics: Metrics,
 }
 
@@ -48,20 +58,35 @@ impl App {
     /// The program over an engine, with the clock of the machine.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>, settings: &Settings) -> Arc<App> {
-        App::with_clock(engine, settings, Box::new(machine_now))
+        let start = Instant::now();
+        let ticks = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        App::assemble(engine, settings, Box::new(machine_now), Arc::new(ticks))
     }
 
     /// The program with a clock of the caller's.
     #[must_use]
     pub fn with_clock(engine: Arc<dyn Engine>, settings: &Settings, clock: Clock) -> Arc<App> {
-        let hashed = |key: &crate::settings::Secret| auth::hash(key.expose().as_bytes());
+        let clock = Arc::new(clock);
+        let same = Arc::clone(&clock);
+        let ticks = move || u64::try_from(same().millis()).unwrap_or_default().saturating_mul(1_000_000);
+        App::assemble(engine, settings, Box::new(move || clock()), Arc::new(ticks))
+    }
+
+    fn assemble(engine: Arc<dyn Engine>, settings: &Settings, clock: Clock, ticks: Ticks) -> Arc<App> {
+        let hashed = |key: &crate::settings::Secret| secret::hash(key.expose().as_bytes());
+        let requests =
+            [settings.platform_key_requests_per_second, settings.workspace_key_requests_per_second];
         Arc::new(App {
             engine,
-            clock,
             key: settings.platform_key.as_ref().map(hashed),
             add_credits_url: settings.add_credits_url.clone(),
             public_url: settings.public_url.clone(),
             tick: Duration::from_millis(settings.tick_ms),
+            portal_session_seconds: i64::from(settings.portal_session_hours) * 3_600,
+            rates: requests.map(|requests| Rate::per_second(requests, Arc::clone(&ticks))),
+            noting: Mutex::default(),
+            teams: Teams::default(),
+            clock,
             metrics: Metrics::new(),
         })
     }
@@ -90,6 +115,52 @@ impl App {
     /// Under which address the API is reached from outside, if the settings say.
     pub(crate) fn public_url(&self) -> Option<&str> {
         self.public_url.as_deref()
+    }
+
+    /// Until when a session in the dashboard that begins now holds.
+    pub(crate) fn portal_session_end(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.portal_session_seconds)
+    }
+
+    /// Counts a request of a key; `None` if there is no limit on it.
+    pub(crate) fn count_request(&self, caller: &Caller) -> Option<Standing> {
+        let [platform, workspace] = &self.rates;
+        match caller {
+            // Whoever holds one of several platform keys is the platform.
+            Caller::Platform => platform.as_ref().map(|rate| rate.count(0)),
+            Caller::Key(holder) => {
+                let name = u128::from_be_bytes(holder.key().id.0.to_bytes());
+                workspace.as_ref().map(|rate| rate.count(name))
+            }
+            Caller::Anybody | Caller::Member(_) => None,
+        }
+    }
+
+    /// Notes that a key is in use, if that was not noted for a while, without letting the request wait for it.
+    pub(crate) fn note_use(self: &Arc<App>, holder: &KeyHolder, now: Timestamp) {
+        let key = holder.key();
+        if !key.is_use_due(now) || !self.noting().insert(key.id) {
+            return;
+        }
+        let (app, workspace, key) = (Arc::clone(self), holder.workspace.clone(), key.id);
+        tokio::spawn(async move {
+            let submission = Submission {
+                workspace: workspace.clone(),
+                key: None,
+                actor: Actor::ApiKey(key),
+                command: Command::Team(TeamCommand::NoteKeyUse(key)),
+            };
+            let noted = app.engine.run(submission, now).await.map(|_| ());
+            let seen = app.teams.look(&*app.engine, &workspace).await.map(|_| ());
+            if let Err(error) = noted.and(seen) {
+                tracing::debug!(%error, "the use of a key could not be noted; the next request tries again");
+            }
+            app.noting().remove(&key);
+        });
+    }
+
+    fn noting(&self) -> std::sync::MutexGuard<'_, HashSet<ApiKeyId>> {
+        self.noting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often the timers are looked at.
@@ -157,8 +228,8 @@ pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
     if app.key.is_some() || !platform.key_hashes.is_empty() {
         return Ok(None);
     }
-    let key = random_key()?;
-    let command = Command::SetPlatformKey { hash: auth::hash(key.as_bytes()) };
+    let key = secret::make(secret::Kind::Platform, None)?;
+    let command = Command::SetPlatformKey { hash: secret::hash(key.as_bytes()) };
     Ok(run_once(app, "first start: key", command).await?.then_some(key))
 }
 
@@ -181,12 +252,4 @@ fn reference_prices() -> Vec<OperationPrice> {
         timeout_seconds: None,
     };
     REFERENCE_PRICES.map(price).into()
-}
-
-/// 256 random bits, in a spelling that says what they open.
-fn random_key() -> Result<String, Error> {
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("tk_platform_{hex}"))
 }

@@ -1,6 +1,7 @@
 //! A call: what a handler gets of a request after it was let in, and the few ways to look at it. The clock was read once,
 //! at the edge; the body is read by the handler, because not every route has one.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -10,12 +11,14 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
-use tollkeeper_engine::Answer;
+use tollkeeper_engine::{Answer, Told};
 use tollkeeper_ledger::{
-    Actor, ChargeId, Command, GrantId, IdempotencyKey, Submission, Timestamp, WorkspaceId,
+    ChargeId, Command, GrantId, IdempotencyKey, Submission, Team, TeamChange, TeamCommand, Timestamp,
+    WorkspaceId,
 };
 
 use crate::app::App;
+use crate::auth::Caller;
 use crate::body;
 use crate::json;
 use crate::problem::{Code, Problem};
@@ -23,14 +26,15 @@ use crate::query::Query;
 use crate::refusal;
 
 /// A request that was let in.
-#[derive(Debug)]
 pub struct Call {
     /// The program.
     pub app: Arc<App>,
     /// When it came.
     pub now: Timestamp,
     /// Who calls.
-    pub actor: Actor,
+    pub caller: Caller,
+    /// Whether only the head of the answer is wanted.
+    pub is_head: bool,
     /// Its parameters.
     pub query: Query,
     params: RawPathParams,
@@ -39,17 +43,29 @@ pub struct Call {
     body: SyncWrapper<Body>,
 }
 
+/// Without its headers and parameters: they hold secrets.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
 impl Call {
     /// Puts together what was checked at the edge.
     pub fn new(
         app: Arc<App>,
-        actor: Actor,
+        (caller, now): (Caller, Timestamp),
+        is_head: bool,
         query: Query,
         params: RawPathParams,
         (headers, body): (HeaderMap, Body),
     ) -> Call {
-        let now = app.now();
-        Call { app, now, actor, query, params, headers, body: SyncWrapper::new(body) }
+        Call { app, now, caller, is_head, query, params, headers, body: SyncWrapper::new(body) }
+    }
+
+    /// A header of the request, if it is a text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// A part of the path by its name in the route.
@@ -153,6 +169,32 @@ impl Call {
         }
     }
 
+    /// Runs a command about the team for the caller; `None` when it was so already.
+    ///
+    /// # Errors
+    /// As [`Call::run`].
+    pub async fn run_team(
+        &self,
+        workspace: &WorkspaceId,
+        command: TeamCommand,
+    ) -> Result<Option<TeamChange>, Problem> {
+        let answered = self.run(workspace, None, Command::Team(command)).await?;
+        match answered.told {
+            Told::Team(change) => Ok(Some(*change)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The team of a workspace as it is.
+    ///
+    /// # Errors
+    /// When there is no such workspace, or the engine cannot read.
+    pub async fn team(&self, workspace: &WorkspaceId) -> Result<Arc<Team>, Problem> {
+        let team = self.app.teams.look(self.app.engine(), workspace).await;
+        let team = team.map_err(|error| refusal::failed(&error))?;
+        team.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))
+    }
+
     /// A command in the caller's name.
     pub fn submission(
         &self,
@@ -160,7 +202,7 @@ impl Call {
         key: Option<IdempotencyKey>,
         command: Command,
     ) -> Submission {
-        Submission { workspace, key, actor: self.actor.clone(), command }
+        Submission { workspace, key, actor: self.caller.actor(), command }
     }
 }
 
@@ -179,6 +221,13 @@ pub fn answer(status: StatusCode, about_bytes: usize, value: &impl Serialize) ->
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer that says nothing beyond "done".
+pub fn empty() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 

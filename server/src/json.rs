@@ -15,6 +15,7 @@ use tollkeeper_ledger::{
 };
 
 use crate::problem::{Code, Problem};
+use crate::settings::is_url;
 use crate::value::read_time;
 
 /// Reads a body, which is one JSON object.
@@ -206,6 +207,46 @@ impl Word for Line {
             return Err(format!("the text is longer than {} bytes", bounds::TEXT_MAX_BYTES));
         }
         Ok(Line(text.into()))
+    }
+}
+
+/// An e-mail address: a name, an `@` and a host, without blanks. Whether anybody reads it shows when something is sent.
+#[derive(Debug)]
+pub struct Email(pub Box<str>);
+
+impl Word for Email {
+    const EXPECTED: &'static str = "an e-mail address such as \"ada@example.com\"";
+    fn read(text: &str) -> Result<Self, String> {
+        let plain =
+            |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | ',' | ';' | '(' | ')' | '\\');
+        let host = |host: &str| !host.is_empty() && !host.starts_with('.') && !host.ends_with('.');
+        let parts = text.split_once('@').filter(|(name, rest)| !name.is_empty() && !rest.contains('@'));
+        let right = text.len() <= bounds::EMAIL_MAX_BYTES
+            && text.chars().all(plain)
+            && parts.is_some_and(|(_, rest)| host(rest));
+        if right { Ok(Email(text.into())) } else { Err(format!("this is not {}", Self::EXPECTED)) }
+    }
+}
+
+/// A URL that a browser can be sent to.
+#[derive(Debug)]
+pub struct WebUrl(pub Box<str>);
+
+impl Word for WebUrl {
+    const EXPECTED: &'static str = "an absolute URL that begins with http:// or https://";
+    fn read(text: &str) -> Result<Self, String> {
+        let right = text.len() <= bounds::URL_MAX_BYTES && is_url(text, &["http", "https"]);
+        if right { Ok(WebUrl(text.into())) } else { Err(format!("this is not {}", Self::EXPECTED)) }
+    }
+}
+
+/// A word in a list.
+#[derive(Debug)]
+pub struct Each<T>(pub T);
+
+impl<'de, T: Word> Deserialize<'de> for Each<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        word(deserializer).map(Each)
     }
 }
 

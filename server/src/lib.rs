@@ -5,10 +5,12 @@
 //! settings   one file and the environment; store: where the ledger is kept
 //! app        what stands behind every route, and what is put in place before the first request
 //! serve      the network; timers the one ticking job
-//! router     the edge every request passes: auth (who may), query, call (what a handler gets)
+//! router     the edge every request passes: auth (who may), rate (how often), query, call (what a handler gets)
+//! secret     keys, links and cookies; teams: whose they are, as it was seen last
 //! api        the table of routes and the handlers, a file per noun, each with its JSON types
 //! body, json how bodies come in and are read; value, metadata: how single values are written and kept
 //! problem    the shape of every "no"; refusal: which "no" it is
+//! portal     signing in to the dashboard
 //! openapi    the description of it all, from the same table; docs: to browse it
 //! metrics    figures for Prometheus; log: lines for people
 //! ```
@@ -24,13 +26,17 @@ mod log;
 mod metadata;
 mod metrics;
 mod openapi;
+mod portal;
 mod problem;
 mod query;
+mod rate;
 mod refusal;
 mod router;
+mod secret;
 mod serve;
 pub mod settings;
 pub mod store;
+mod teams;
 mod timers;
 mod value;
 

@@ -12,7 +12,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use crate::api::{ROUTES, Route};
-use crate::auth::Rule;
+use crate::auth::{Rule, SESSION_COOKIE};
 use crate::body::BODY_MAX_BYTES;
 use crate::problem::Code;
 
@@ -75,7 +75,10 @@ pub fn document(public_url: Option<&str>) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "key": { "type": "http", "scheme": "bearer" },
+                "session": { "type": "apiKey", "in": "cookie", "name": SESSION_COOKIE },
+            },
         },
     })
 }
@@ -137,8 +140,10 @@ fn operation(route: &Route, schemas: &mut Map<String, Value>) -> Value {
         described["requestBody"] =
             json!({ "required": required, "content": { "application/json": { "schema": schema } } });
     }
-    if route.rule == Rule::Public {
-        described["security"] = json!([]);
+    match route.rule {
+        Rule::Public => described["security"] = json!([]),
+        Rule::SignedIn(_) => described["security"] = json!([{ "session": [] }]),
+        Rule::Platform | Rule::Workspace(_) | Rule::AnyWorkspace(_) => {}
     }
     described
 }
@@ -223,13 +228,20 @@ fn responses(route: &Route, schemas: &mut Map<String, Value>) -> Value {
 /// Which problems a route can answer with: its own, and those that follow from what it takes.
 pub fn codes(route: &Route) -> Vec<Code> {
     let mut codes = vec![Code::InvalidParameter, Code::InternalError];
-    if route.rule == Rule::Platform {
-        codes.extend([Code::Unauthenticated, Code::Overloaded, Code::StoreUnavailable]);
+    match route.rule {
+        Rule::Public => {}
+        Rule::Platform | Rule::Workspace(_) | Rule::AnyWorkspace(_) => {
+            codes.extend([Code::Unauthenticated, Code::Forbidden, Code::RateLimited]);
+            codes.extend([Code::Overloaded, Code::StoreUnavailable]);
+        }
+        Rule::SignedIn(_) => codes.extend([Code::Unauthenticated, Code::Forbidden, Code::StoreUnavailable]),
     }
     for (part, code) in [
         ("{workspace}", Code::WorkspaceNotFound),
         ("{charge}", Code::ChargeNotFound),
         ("{grant}", Code::GrantNotFound),
+        ("{member}", Code::MemberNotFound),
+        ("{key}", Code::ApiKeyNotFound),
     ] {
         if route.path.contains(part) {
             codes.push(code);

@@ -4,6 +4,7 @@
 use tollkeeper_engine::Error;
 use tollkeeper_ledger::{Micros, Period, Refusal, Standing, Subject, Timestamp, WorkspaceId, bounds};
 
+use crate::api::limits;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::value::{Time, Usd};
@@ -17,6 +18,11 @@ pub fn refused(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem 
         )
         .with("field", field),
         Refusal::WorkspaceNotFound => workspace_not_found(workspace.as_str()),
+        Refusal::ActorUnknown => Problem::new(
+            Code::Unauthenticated,
+            "The key or session was ended a moment ago.",
+        ),
+        Refusal::Forbidden { why } => Problem::new(Code::Forbidden, why),
         Refusal::WorkspaceSuspended => Problem::new(
             Code::WorkspaceSuspended,
             "The platform suspended this workspace; it pays for nothing meanwhile.",
@@ -60,6 +66,14 @@ pub fn refused(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem 
         Refusal::DisputeNotFound => {
             Problem::new(Code::DisputeNotFound, "This workspace has no such open dispute.")
         }
+        Refusal::MemberNotFound => member_not_found(),
+        Refusal::MemberExists => Problem::new(Code::MemberExists, "The workspace has a member of this id already."),
+        Refusal::LastAdmin => Problem::new(
+            Code::LastAdmin,
+            "This is the workspace's last admin, without whom nobody could buy credits; make another member an admin first.",
+        ),
+        Refusal::ApiKeyNotFound => api_key_not_found(),
+        Refusal::PortalLinkExpired => portal_link_expired(),
         Refusal::InvalidField { field, why } => Problem::field(field, why),
     }
 }
@@ -78,6 +92,24 @@ pub fn charge_not_found() -> Problem {
 /// No grant of this name in the workspace.
 pub fn grant_not_found() -> Problem {
     Problem::new(Code::GrantNotFound, "This workspace has no such grant.")
+}
+
+/// No member of this name in the workspace.
+pub fn member_not_found() -> Problem {
+    Problem::new(Code::MemberNotFound, "This workspace has no such member.")
+}
+
+/// No API key of this id in the workspace.
+pub fn api_key_not_found() -> Problem {
+    Problem::new(Code::ApiKeyNotFound, "This workspace has no such API key.")
+}
+
+/// A link that signs nobody in (any more).
+pub fn portal_link_expired() -> Problem {
+    Problem::new(
+        Code::PortalLinkExpired,
+        "The link signs in once and within ten minutes; ask for a new one where this one came from.",
+    )
 }
 
 fn insufficient_credits(
@@ -108,13 +140,7 @@ fn limit_exceeded(
     [limit, remaining]: [Micros; 2],
     resets_at: Timestamp,
 ) -> Problem {
-    let (kind, id) = match subject {
-        Subject::Workspace => ("workspace", None),
-        Subject::Member(member) => ("member", Some(member.as_str())),
-        Subject::Worker(worker) => ("worker", Some(worker.as_str())),
-        Subject::Operation(operation) => ("operation", Some(operation.as_str())),
-        Subject::ApiKey(key) => ("api_key", Some(&**key)),
-    };
+    let (kind, id) = limits::subject(subject);
     let detail = format!(
         "The {kind} may spend {} USD a {}, of which {} USD are left.",
         Usd(limit),

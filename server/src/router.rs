@@ -20,8 +20,10 @@ use crate::app::App;
 use crate::auth;
 use crate::call::Call;
 use crate::metrics::UNROUTED;
+use crate::portal;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
+use crate::rate::Standing;
 use crate::refusal;
 
 /// The API of a program: every route of the table, and a problem for whatever is none.
@@ -44,29 +46,47 @@ fn filter(method: &Method) -> MethodFilter {
 
 async fn edge(app: Arc<App>, index: usize, route: &'static Route, request: Request) -> Response {
     let began = Instant::now();
-    let outcome = AssertUnwindSafe(respond(Arc::clone(&app), route, request)).catch_unwind().await;
-    let response = match outcome {
+    let as_page = route.page && portal::wants_page(request.headers());
+    let mut rate = None;
+    let responding = respond(Arc::clone(&app), route, request, &mut rate);
+    let outcome = AssertUnwindSafe(responding).catch_unwind().await;
+    let mut response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => {
             app.metrics.refused(problem.code);
-            problem.into_response()
+            if as_page { portal::problem_page(&problem) } else { problem.into_response() }
         }
         Err(panic) => {
             app.metrics.refused(Code::InternalError);
             refusal::internal(&format_args!("a handler panicked: {}", message(&*panic))).into_response()
         }
     };
+    if route.path.starts_with("/portal") {
+        portal::protect(response.headers_mut());
+    }
+    if let Some(standing) = rate {
+        standing.tell(response.headers_mut());
+    }
     app.metrics.answered(index, response.status(), began.elapsed());
     response
 }
 
-async fn respond(app: Arc<App>, route: &'static Route, request: Request) -> Result<Response, Problem> {
+async fn respond(
+    app: Arc<App>,
+    route: &'static Route,
+    request: Request,
+    rate: &mut Option<Standing>,
+) -> Result<Response, Problem> {
+    let now = app.now();
     let (mut parts, body) = request.into_parts();
-    let actor = auth::admit(&app, route.rule, &parts.headers)?;
-    let query = Query::read(&parts.uri, route.parameters)?;
     // A path that is no text names nothing.
-    let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| not_found())?;
-    (route.run)(Call::new(app, actor, query, params, (parts.headers, body))).await
+    let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| not_found());
+    let named = params.as_ref().ok().and_then(|params| params.iter().find(|(name, _)| *name == "workspace"));
+    let workspace = named.map(|(_, workspace)| workspace);
+    let caller = auth::admit(&app, route, (&parts.headers, workspace), now, rate).await?;
+    let query = Query::read(&parts.uri, route.parameters)?;
+    let is_head = parts.method == Method::HEAD;
+    (route.run)(Call::new(app, (caller, now), is_head, query, params?, (parts.headers, body))).await
 }
 
 async fn unrouted(app: Arc<App>, problem: Problem) -> Response {

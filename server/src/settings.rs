@@ -27,6 +27,12 @@ pub struct Settings {
     pub queue: usize,
     /// How often passed deadlines are looked for, in milliseconds.
     pub tick_ms: u64,
+    /// How many requests a second a platform key may make; 0 for no limit.
+    pub platform_key_requests_per_second: u32,
+    /// How many requests a second each key of a workspace may make; 0 for no limit.
+    pub workspace_key_requests_per_second: u32,
+    /// For how many hours a member who signed in to the dashboard stays so.
+    pub portal_session_hours: u32,
     /// The address under which the API is reached from outside, told in its description.
     pub public_url: Option<String>,
     /// What is logged.
@@ -45,6 +51,9 @@ impl Default for Settings {
             refund_window_days: 30,
             queue: 8_192,
             tick_ms: 250,
+            platform_key_requests_per_second: 0,
+            workspace_key_requests_per_second: 1_000,
+            portal_session_hours: 12,
             public_url: None,
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,
@@ -119,6 +128,17 @@ pub const SETTINGS: &[Setting] = &[
     setting("refund_window_days", "a whole number, 0 to 3650", "how long a late system failure refunds"),
     setting("queue", "a whole number, 1 to 1000000", "requests that may wait before more are shed"),
     setting("tick_ms", "a whole number of milliseconds, 10 to 60000", "how often deadlines are looked at"),
+    setting(
+        "platform_key_requests_per_second",
+        "a whole number, 0 to 1000000",
+        "how often a platform key may ask; 0 for no limit",
+    ),
+    setting(
+        "workspace_key_requests_per_second",
+        "a whole number, 0 to 1000000",
+        "how often each API key may ask; 0 for no limit",
+    ),
+    setting("portal_session_hours", "a whole number, 1 to 720", "how long a sign-in to the dashboard holds"),
     setting("public_url", "a URL", "the address of the API from outside"),
     setting("log_level", "error, warn, info or debug", "what is logged"),
     setting("log_format", "text or json", "how it is written"),
@@ -265,6 +285,13 @@ impl Settings {
             "refund_window_days" => self.refund_window_days = number(value, 0, 3_650)?.try_into().ok()?,
             "queue" => self.queue = number(value, 1, 1_000_000)?.try_into().ok()?,
             "tick_ms" => self.tick_ms = number(value, 10, 60_000)?,
+            "platform_key_requests_per_second" => {
+                self.platform_key_requests_per_second = number(value, 0, 1_000_000)?.try_into().ok()?;
+            }
+            "workspace_key_requests_per_second" => {
+                self.workspace_key_requests_per_second = number(value, 0, 1_000_000)?.try_into().ok()?;
+            }
+            "portal_session_hours" => self.portal_session_hours = number(value, 1, 720)?.try_into().ok()?,
             "public_url" => self.public_url = Some(text.filter(|text| is_url(text, &["http", "https"]))?),
             "log_level" => {
                 self.log_level = match value {
@@ -304,7 +331,8 @@ fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
-fn is_url(text: &str, schemes: &[&str]) -> bool {
+/// Whether this is an absolute URL of one of these schemes.
+pub(crate) fn is_url(text: &str, schemes: &[&str]) -> bool {
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     let rest = text.split_once("://").filter(|(scheme, _)| schemes.contains(scheme));
     printable && rest.is_some_and(|(_, rest)| !rest.is_empty())

@@ -168,9 +168,12 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
         metadata,
     } = item;
     let key = idempotency_key.ok_or_else(key_required)?;
+    if !call.caller.may_name(&workspace) {
+        return Err(refusal::workspace_not_found(workspace.as_str()));
+    }
     let charge =
         ChargeIn { operation, quantity, worker, member, await_outcome, timeout_seconds, reference, metadata };
-    Ok(call.submission(workspace, Some(key), Command::Charge(charge.request()?)))
+    Ok(call.submission(workspace, Some(key), Command::Charge(charge.request(&call.caller)?)))
 }
 
 fn result<'a>(app: &App, workspace: &'a WorkspaceId, ran: &'a Ran) -> ResultJson<'a> {
@@ -182,9 +185,7 @@ fn result<'a>(app: &App, workspace: &'a WorkspaceId, ran: &'a Ran) -> ResultJson
                 replayed: answer.replayed,
                 problem: None,
             },
-            Told::Workspace(_) | Told::Grant(..) | Told::Prices(_) | Told::Done => {
-                refused(app, refusal::internal(&"the engine did not answer with a charge"))
-            }
+            _ => refused(app, refusal::internal(&"the engine did not answer with a charge")),
         },
         Err(refusal) => refused(app, refusal::refused(app, workspace, refusal.clone())),
     }

@@ -12,6 +12,7 @@ use tollkeeper_ledger::{
 use utoipa::ToSchema;
 
 use super::ListJson;
+use crate::auth::Caller;
 use crate::call::{Call, answer, mark_replayed};
 use crate::json::{Line, Word, maybe_word, word};
 use crate::metadata::Metadata;
@@ -67,8 +68,8 @@ fn one() -> i64 {
 }
 
 impl ChargeIn {
-    /// What the ledger is asked.
-    pub fn request(self) -> Result<ChargeRequest, Problem> {
+    /// What the ledger is asked. What is charged through a tied key bears its names.
+    pub fn request(self, caller: &Caller) -> Result<ChargeRequest, Problem> {
         let ChargeIn {
             operation,
             quantity,
@@ -80,12 +81,14 @@ impl ChargeIn {
             metadata,
         } = self;
         let await_outcome = awaits(await_outcome, timeout_seconds)?;
+        let key = caller.key();
+        let worker = worker.or_else(|| key.and_then(|key| key.worker.clone()));
+        let member = member.or_else(|| key.and_then(|key| key.member.clone()));
         Ok(ChargeRequest {
             operation,
             quantity,
             worker,
             member,
-            api_key: None,
             await_outcome,
             timeout_seconds,
             reference: reference.map(|Line(text)| text),
@@ -240,7 +243,7 @@ impl<'a> From<&'a RefundRecord> for ChargeRefundJson<'a> {
 pub async fn open(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let key = call.key()?;
-    let request = call.json::<ChargeIn>().await?.request()?;
+    let request = call.json::<ChargeIn>().await?.request(&call.caller)?;
     let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request));
     match call.app.engine().run_or_shed(submission, call.now).await {
         Ok(Ok(answer)) => told(StatusCode::CREATED, &workspace, &answer),

@@ -1,18 +1,23 @@
 //! The journal of a workspace, which is its audit log: who did what when, what moved, and the hash that chains it to
 //! the entry before.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tollkeeper_engine::EntryRecord;
 use tollkeeper_ledger::{
-    Actor, Balance, Body, ChargeId, Entry, GrantId, Hash, IdempotencyKey, LedgerAccount,
+    Actor, ApiKeyId, Balance, Body, ChargeId, Entry, GrantId, Hash, IdempotencyKey, LedgerAccount, Limit,
+    MemberId, Scope, TeamChange,
 };
 use utoipa::ToSchema;
 
-use super::ListJson;
+use super::api_keys::ApiKeyJson;
+use super::members::MemberJson;
+use super::{ListJson, limits};
 use crate::call::{Call, answer};
 use crate::problem::Problem;
 use crate::refusal;
@@ -55,9 +60,19 @@ pub struct EntryJson<'a> {
     /// The operation of the charge, where it is told.
     #[schema(required)]
     operation: Option<&'a str>,
+    /// The member it is about, or whose name the charge bears.
+    #[schema(required)]
+    member: Option<&'a str>,
+    /// The API key it is about, or through which the charge came.
+    #[schema(value_type = Option<String>, required)]
+    api_key: Option<Text<ApiKeyId>>,
     /// Why, for people.
     #[schema(required)]
     reason: Option<&'a str>,
+    /// What was set, as the request for it is spelled; null where there is nothing to tell, or it is of members and keys and
+    /// the caller may not list those.
+    #[schema(value_type = Option<Object>, required)]
+    details: Option<Value>,
     balance: BalanceAfterJson,
     /// SHA-256 of this entry, which the next one carries.
     hash: String,
@@ -72,7 +87,7 @@ pub struct ActorJson<'a> {
     /// `platform`, `system`, `api_key` or `member`.
     kind: &'static str,
     #[schema(required)]
-    id: Option<&'a str>,
+    id: Option<Cow<'a, str>>,
 }
 
 impl<'a> From<&'a Actor> for ActorJson<'a> {
@@ -80,8 +95,8 @@ impl<'a> From<&'a Actor> for ActorJson<'a> {
         let (kind, id) = match actor {
             Actor::Platform => ("platform", None),
             Actor::System => ("system", None),
-            Actor::ApiKey(id) => ("api_key", Some(&**id)),
-            Actor::Member(member) => ("member", Some(member.as_str())),
+            Actor::ApiKey(id) => ("api_key", Some(id.to_string().into())),
+            Actor::Member(member) => ("member", Some(member.as_str().into())),
         };
         ActorJson { kind, id }
     }
@@ -116,10 +131,11 @@ impl From<Balance> for BalanceAfterJson {
 }
 
 impl<'a> EntryJson<'a> {
-    fn of(EntryRecord { entry, hash }: &'a EntryRecord) -> EntryJson<'a> {
+    /// A line as whoever may look at the team sees it, or without what it tells of that.
+    fn of(EntryRecord { entry, hash }: &'a EntryRecord, shows_team: bool) -> EntryJson<'a> {
         let Entry { n, at, actor, key, balance, previous, body } = entry;
         let legs = body.legs();
-        let About { grant, operation, reason } = about(body);
+        let About { grant, operation, reason, member, api_key } = about(body);
         EntryJson {
             number: *n,
             kind: body.kind().as_str(),
@@ -133,7 +149,10 @@ impl<'a> EntryJson<'a> {
             charge: body.charge().map(|(charge, _)| Text(charge)),
             grant: grant.map(Text),
             operation,
+            member: member.map(MemberId::as_str),
+            api_key: api_key.map(Text),
             reason,
+            details: details(body).filter(|_| shows_team || !matches!(body, Body::Team(_))),
             balance: (*balance).into(),
             hash: hex(hash),
             previous_hash: hex(previous),
@@ -141,25 +160,61 @@ impl<'a> EntryJson<'a> {
     }
 }
 
+#[derive(Default)]
 struct About<'a> {
     grant: Option<GrantId>,
     operation: Option<&'a str>,
     reason: Option<&'a str>,
+    member: Option<&'a MemberId>,
+    api_key: Option<ApiKeyId>,
 }
 
 /// What an entry names besides its charge.
 fn about(body: &Body) -> About<'_> {
-    let (grant, operation, reason) = match body {
-        Body::Granted { grant, reason, .. } => (Some(grant.id), None, reason.as_deref()),
-        Body::GrantVoided { grant, reason, .. } => (Some(*grant), None, reason.as_deref()),
-        Body::ClawedBack { grant, dispute, .. } => (Some(*grant), None, Some(&**dispute)),
-        Body::ClawBackRestored { dispute, .. } => (None, None, Some(&**dispute)),
-        Body::ChargeOpened(opening) => (None, Some(opening.operation.as_str()), None),
-        Body::ChargeSettled(settlement) => (None, None, settlement.detail.as_deref()),
-        Body::ChargeRefunded(refund) => {
-            let reason = refund.detail.as_deref().unwrap_or(refund.reason.as_str());
-            (None, Some(refund.operation.as_str()), Some(reason))
+    let nothing = About::default();
+    match body {
+        Body::Granted { grant, reason, .. } => {
+            About { grant: Some(grant.id), reason: reason.as_deref(), ..nothing }
         }
+        Body::GrantVoided { grant, reason, .. } => {
+            About { grant: Some(*grant), reason: reason.as_deref(), ..nothing }
+        }
+        Body::ClawedBack { grant, dispute, .. } => {
+            About { grant: Some(*grant), reason: Some(dispute), ..nothing }
+        }
+        Body::ClawBackRestored { dispute, .. } => About { reason: Some(dispute), ..nothing },
+        Body::ChargeOpened(opening) => About {
+            operation: Some(opening.operation.as_str()),
+            member: opening.member.as_ref(),
+            api_key: opening.api_key,
+            ..nothing
+        },
+        Body::ChargeSettled(settlement) => About { reason: settlement.detail.as_deref(), ..nothing },
+        Body::ChargeRefunded(refund) => About {
+            operation: Some(refund.operation.as_str()),
+            reason: Some(refund.detail.as_deref().unwrap_or(refund.reason.as_str())),
+            member: refund.member.as_ref(),
+            api_key: refund.api_key,
+            ..nothing
+        },
+        Body::Team(change) => match &**change {
+            TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
+                About { member: Some(&member.id), ..nothing }
+            }
+            TeamChange::MemberRemoved(member) | TeamChange::AllSignedOut(Some(member)) => {
+                About { member: Some(member), ..nothing }
+            }
+            TeamChange::KeyCreated(key) => {
+                About { member: key.member.as_ref(), api_key: Some(key.id), ..nothing }
+            }
+            TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => {
+                About { api_key: Some(*key), ..nothing }
+            }
+            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => {
+                About { member: Some(&session.member), ..nothing }
+            }
+            TeamChange::SignedOut(_) | TeamChange::AllSignedOut(None) => nothing,
+        },
         Body::WorkspaceCreated(_)
         | Body::WorkspaceUpdated(_)
         | Body::DebtRepaid { .. }
@@ -168,9 +223,47 @@ fn about(body: &Body) -> About<'_> {
         | Body::AlertsSet { .. }
         | Body::BalanceLow { .. }
         | Body::PricesSet(_)
-        | Body::PlatformKeySet { .. } => (None, None, None),
-    };
-    About { grant, operation, reason }
+        | Body::PlatformKeySet { .. } => nothing,
+    }
+}
+
+/// What an entry set, where its amount and names do not say it all. Hashes of secrets are not told.
+fn details(body: &Body) -> Option<Value> {
+    let json = |value: Result<Value, serde_json::Error>| value.expect("these have texts for keys");
+    match body {
+        Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => Some(json!({
+            "name": profile.name, "timezone": profile.timezone, "suspended": profile.suspended,
+        })),
+        Body::LimitsSet(limits) => {
+            let line = |limit: &Limit| {
+                let (subject, id) = limits::subject(&limit.subject);
+                json!({
+                    "subject": subject, "id": id, "period": limit.period.as_str(), "amount": limit.amount.get(),
+                })
+            };
+            Some(json!({ "limits": limits.iter().map(line).collect::<Vec<_>>() }))
+        }
+        Body::AlertsSet { thresholds, cooldown_seconds } => Some(json!({
+            "thresholds": thresholds.iter().map(|line| line.get()).collect::<Vec<_>>(),
+            "cooldown_seconds": cooldown_seconds,
+        })),
+        Body::BalanceLow { threshold } => Some(json!({ "threshold": threshold.get() })),
+        Body::Team(change) => match &**change {
+            TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
+                Some(json(serde_json::to_value(MemberJson::from(member))))
+            }
+            TeamChange::KeyCreated(key) => Some(json(serde_json::to_value(ApiKeyJson::of(key)))),
+            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => Some(json!({
+                "session": session.id.to_string(), "expires_at": Time(session.expires_at).to_string(),
+            })),
+            TeamChange::SignedOut(session) => Some(json!({ "session": session.to_string() })),
+            TeamChange::MemberRemoved(_)
+            | TeamChange::KeyRevoked(_)
+            | TeamChange::KeyUsed(_)
+            | TeamChange::AllSignedOut(_) => None,
+        },
+        _ => None,
+    }
 }
 
 fn hex(hash: &Hash) -> String {
@@ -187,6 +280,8 @@ pub async fn list(call: Call) -> Result<Response, Problem> {
     let listing = call.app.engine().entries(&workspace, call.query.page()?).await;
     let listing = listing.map_err(|error| refusal::failed(&error))?;
     let listing = listing.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))?;
-    let json = ListJson::of(&listing, EntryJson::of);
+    // The addresses of members and the scopes of keys are for those who may list them.
+    let shows_team = call.caller.key().is_none_or(|key| key.scopes.contains(Scope::Manage));
+    let json = ListJson::of(&listing, |record| EntryJson::of(record, shows_team));
     Ok(answer(StatusCode::OK, ENTRY_BYTES * listing.data.len() + 64, &json))
 }

@@ -2,11 +2,14 @@
 //! router, the authorisation, the metrics and the API's description are all made from it, so a route cannot be without
 //! a rule or a description.
 
+mod api_keys;
 mod batch;
 mod charges;
 mod entries;
 mod grants;
 mod health;
+pub mod limits;
+mod members;
 mod outcomes;
 mod price_book;
 mod quote;
@@ -18,12 +21,16 @@ use std::pin::Pin;
 use axum::http::Method;
 use axum::response::Response;
 use serde::Serialize;
-use tollkeeper_engine::Listing;
+use tollkeeper_engine::{Listing, Page};
+use tollkeeper_ledger::Role;
+use tollkeeper_ledger::Scope::{Charge, Manage, Read};
+use tollkeeper_ledger::Timestamp;
 
-use crate::auth::Rule::{self, Platform, Public};
+use crate::auth::Rule::{self, AnyWorkspace, Platform, Public, SignedIn, Workspace};
 use crate::call::Call;
 use crate::docs;
 use crate::openapi::{Shape, list_of, of};
+use crate::portal;
 use crate::problem::{Code, Problem};
 
 /// What a handler answers, later.
@@ -38,6 +45,11 @@ pub struct Route {
     pub path: &'static str,
     /// Whom it is open to.
     pub rule: Rule,
+    /// Whether all it does is to run commands in the caller's name: the decision then confirms who asks, and the edge may
+    /// go by what it saw last of the team.
+    pub confirmed: bool,
+    /// Whether people look at its answers in a browser.
+    pub page: bool,
     /// What it does, for people.
     pub summary: &'static str,
     /// The handler.
@@ -67,6 +79,8 @@ impl Route {
             method,
             path,
             rule,
+            confirmed: false,
+            page: false,
             summary,
             run,
             parameters: &[],
@@ -75,6 +89,16 @@ impl Route {
             answer,
             codes: &[],
         }
+    }
+
+    const fn confirmed(mut self) -> Route {
+        self.confirmed = true;
+        self
+    }
+
+    const fn page(mut self) -> Route {
+        self.page = true;
+        self
     }
 
     const fn parameters(mut self, names: &'static [&'static str]) -> Route {
@@ -94,6 +118,16 @@ impl Route {
 
     const fn gives(mut self, status: u16, shape: fn() -> Shape) -> Route {
         self.answer = (status, Some(shape));
+        self
+    }
+
+    const fn gives_nothing(mut self) -> Route {
+        self.answer = (204, None);
+        self
+    }
+
+    const fn redirects(mut self) -> Route {
+        self.answer = (303, None);
         self
     }
 
@@ -118,19 +152,27 @@ pub const ROUTES: &[Route] = &[
     })
     .parameters(PAGE)
     .gives(200, list_of::<workspaces::WorkspaceJson>),
-    Route::new(Method::GET, "/v1/workspaces/{workspace}", Platform, "Describe a workspace", |call| {
-        Box::pin(workspaces::get(call))
-    })
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}",
+        Workspace(&[Read]),
+        "Describe a workspace",
+        |call| Box::pin(workspaces::get(call)),
+    )
     .gives(200, of::<workspaces::WorkspaceJson>),
-    Route::new(Method::PATCH, "/v1/workspaces/{workspace}", Platform, "Change a workspace", |call| {
-        Box::pin(workspaces::change(call))
-    })
+    Route::new(
+        Method::PATCH,
+        "/v1/workspaces/{workspace}",
+        Workspace(&[Manage]),
+        "Change a workspace",
+        |call| Box::pin(workspaces::change(call)),
+    )
     .takes(of::<workspaces::WorkspaceChangesIn>)
     .gives(200, of::<workspaces::WorkspaceJson>),
     Route::new(
         Method::GET,
         "/v1/workspaces/{workspace}/balance",
-        Platform,
+        Workspace(&[Read]),
         "Tell the balance, now or then",
         |call| Box::pin(workspaces::balance(call)),
     )
@@ -139,10 +181,11 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::POST,
         "/v1/workspaces/{workspace}/charges",
-        Platform,
+        Workspace(&[Charge]),
         "Pay for an operation before it runs",
         |call| Box::pin(charges::open(call)),
     )
+    .confirmed()
     .keyed()
     .takes(of::<charges::ChargeIn>)
     .gives(201, of::<charges::ChargeJson>)
@@ -150,7 +193,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::GET,
         "/v1/workspaces/{workspace}/charges",
-        Platform,
+        Workspace(&[Read]),
         "List charges, newest first",
         |call| Box::pin(charges::list(call)),
     )
@@ -159,16 +202,17 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::POST,
         "/v1/charges/batch",
-        Platform,
+        AnyWorkspace(&[Charge]),
         "Pay for up to 1,000 operations, each decided alone",
         |call| Box::pin(batch::open(call)),
     )
+    .confirmed()
     .takes(of::<batch::BatchIn>)
     .gives(200, of::<batch::BatchJson>),
     Route::new(
         Method::GET,
         "/v1/workspaces/{workspace}/charges/{charge}",
-        Platform,
+        Workspace(&[Read]),
         "Tell all of a charge",
         |call| Box::pin(charges::get(call)),
     )
@@ -176,20 +220,22 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::POST,
         "/v1/workspaces/{workspace}/charges/{charge}/outcome",
-        Platform,
+        Workspace(&[Charge]),
         "Say what became of the operation",
         |call| Box::pin(outcomes::report(call)),
     )
+    .confirmed()
     .takes(of::<outcomes::OutcomeIn>)
     .gives(200, of::<charges::ChargeJson>)
     .refuses(&[Code::ChargeAlreadySettled, Code::ChargeAlreadyRefunded, Code::RefundWindowClosed]),
     Route::new(
         Method::POST,
         "/v1/workspaces/{workspace}/charges/{charge}/heartbeat",
-        Platform,
+        Workspace(&[Charge]),
         "Move the deadline of a pending charge",
         |call| Box::pin(outcomes::heartbeat(call)),
     )
+    .confirmed()
     .takes(of::<outcomes::HeartbeatIn>)
     .gives(200, of::<charges::ChargeJson>)
     .refuses(&[Code::ChargeAlreadySettled, Code::ChargeAlreadyRefunded]),
@@ -207,7 +253,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::POST,
         "/v1/workspaces/{workspace}/quote",
-        Platform,
+        Workspace(&[Charge, Read]),
         "Tell what a charge would cost; moves nothing",
         |call| Box::pin(quote::quote(call)),
     )
@@ -242,15 +288,128 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::GET,
         "/v1/workspaces/{workspace}/entries",
-        Platform,
+        Workspace(&[Read]),
         "Read the journal, newest first",
         |call| Box::pin(entries::list(call)),
     )
     .parameters(PAGE)
     .gives(200, list_of::<entries::EntryJson>),
-    Route::new(Method::GET, "/v1/price-book", Platform, "Tell the prices in force", |call| {
-        Box::pin(price_book::get(call))
-    })
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/members",
+        Workspace(&[Manage]),
+        "Bring a member in",
+        |call| Box::pin(members::add(call)),
+    )
+    .takes(of::<members::MemberIn>)
+    .gives(201, of::<members::MemberJson>)
+    .refuses(&[Code::MemberExists]),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/members",
+        Workspace(&[Manage]),
+        "List members, newest first",
+        |call| Box::pin(members::list(call)),
+    )
+    .parameters(PAGE)
+    .gives(200, list_of::<members::MemberJson>),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/members/{member}",
+        Workspace(&[Manage]),
+        "Describe a member",
+        |call| Box::pin(members::get(call)),
+    )
+    .gives(200, of::<members::MemberJson>),
+    Route::new(
+        Method::PATCH,
+        "/v1/workspaces/{workspace}/members/{member}",
+        Workspace(&[Manage]),
+        "Change a member",
+        |call| Box::pin(members::change(call)),
+    )
+    .takes(of::<members::MemberChangesIn>)
+    .gives(200, of::<members::MemberJson>)
+    .refuses(&[Code::LastAdmin]),
+    Route::new(
+        Method::DELETE,
+        "/v1/workspaces/{workspace}/members/{member}",
+        Workspace(&[Manage]),
+        "Take a member out, with the keys and sessions that act in that name",
+        |call| Box::pin(members::remove(call)),
+    )
+    .gives_nothing()
+    .refuses(&[Code::LastAdmin]),
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/api-keys",
+        Workspace(&[Manage]),
+        "Make an API key",
+        |call| Box::pin(api_keys::create(call)),
+    )
+    .takes(of::<api_keys::ApiKeyIn>)
+    .gives(201, of::<api_keys::ApiKeyJson>),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/api-keys",
+        Workspace(&[Manage]),
+        "List API keys, newest first",
+        |call| Box::pin(api_keys::list(call)),
+    )
+    .parameters(PAGE)
+    .gives(200, list_of::<api_keys::ApiKeyJson>),
+    Route::new(
+        Method::DELETE,
+        "/v1/workspaces/{workspace}/api-keys/{key}",
+        Workspace(&[Manage]),
+        "Revoke an API key",
+        |call| Box::pin(api_keys::revoke(call)),
+    )
+    .gives_nothing(),
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/portal-sessions",
+        Platform,
+        "Make a link that signs a member in to the dashboard, once",
+        |call| Box::pin(portal::make_link(call)),
+    )
+    .takes(of::<portal::PortalSessionIn>)
+    .gives(201, of::<portal::PortalSessionJson>)
+    .refuses(&[Code::MemberNotFound]),
+    Route::new(
+        Method::DELETE,
+        "/v1/workspaces/{workspace}/portal-sessions",
+        Workspace(&[Manage]),
+        "End all sessions and links, of one member or of all",
+        |call| Box::pin(portal::end_all(call)),
+    )
+    .parameters(&["member"])
+    .gives_nothing()
+    .refuses(&[Code::MemberNotFound]),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/limits",
+        Workspace(&[Read, Manage]),
+        "Tell the spending limits and where they stand",
+        |call| Box::pin(limits::get(call)),
+    )
+    .gives(200, of::<limits::LimitsJson>),
+    Route::new(
+        Method::PUT,
+        "/v1/workspaces/{workspace}/limits",
+        Workspace(&[Manage]),
+        "Replace the spending limits",
+        |call| Box::pin(limits::put(call)),
+    )
+    .takes(of::<limits::LimitsIn>)
+    .gives(200, of::<limits::LimitsJson>),
+    Route::new(
+        Method::GET,
+        "/v1/price-book",
+        AnyWorkspace(&[Charge, Read, Manage]),
+        "Tell the prices in force",
+        |call| Box::pin(price_book::get(call)),
+    )
     .gives(200, of::<price_book::PricesJson>)
     .refuses(&[Code::NotFound]),
     Route::new(Method::PUT, "/v1/price-book", Platform, "Make a new version of the prices", |call| {
@@ -261,12 +420,38 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::GET,
         "/v1/price-book/versions",
-        Platform,
+        AnyWorkspace(&[Charge, Read, Manage]),
         "List the versions of the prices, newest first",
         |call| Box::pin(price_book::versions(call)),
     )
     .parameters(PAGE)
     .gives(200, list_of::<price_book::PricesJson>),
+    Route::new(Method::GET, "/portal/sign-in/{link}", Public, "Follow a link that signs in", |call| {
+        Box::pin(portal::sign_in(call))
+    })
+    .page()
+    .redirects()
+    .refuses(&[Code::PortalLinkExpired, Code::StoreUnavailable]),
+    Route::new(Method::GET, "/portal", SignedIn(Role::Member), "The dashboard", |call| {
+        Box::pin(portal::home(call))
+    })
+    .page(),
+    Route::new(Method::GET, "/portal/session", SignedIn(Role::Member), "Tell who is signed in", |call| {
+        Box::pin(portal::session(call))
+    })
+    .gives(200, of::<portal::SignedInJson>),
+    Route::new(Method::POST, "/portal/sign-out", SignedIn(Role::Member), "Sign out", |call| {
+        Box::pin(portal::sign_out(call))
+    })
+    .page(),
+    Route::new(
+        Method::POST,
+        "/portal/sign-out-all",
+        SignedIn(Role::Admin),
+        "Sign everybody of the workspace out",
+        |call| Box::pin(portal::sign_out_all(call)),
+    )
+    .page(),
     Route::new(Method::GET, "/healthz", Public, "Whether the process lives", |call| {
         Box::pin(health::alive(call))
     })
@@ -312,4 +497,30 @@ impl<T> ListJson<T> {
     fn of<'a, R>(listing: &'a Listing<R>, row: impl Fn(&'a R) -> T) -> ListJson<T> {
         ListJson { data: listing.data.iter().map(row).collect(), next_cursor: listing.next.clone() }
     }
+}
+
+/// A page of rows that are all in memory, newest first. A row's place is when it came and, among those of one instant, its
+/// name: so that rows which come or go between two pages move no other.
+///
+/// # Errors
+/// A cursor that no such list gave out.
+fn paged<T>(
+    rows: impl Iterator<Item = ((Timestamp, String), T)>,
+    page: &Page,
+) -> Result<Listing<T>, Problem> {
+    let wrong = || Problem::parameter("cursor", "is not one that this list gave out");
+    let before = match &page.cursor {
+        None => None,
+        Some(cursor) => {
+            let (at, name) = cursor.split_once('/').ok_or_else(wrong)?;
+            Some((Timestamp::from_millis(at.parse().map_err(|_| wrong())?), name.to_owned()))
+        }
+    };
+    let mut rows: Vec<_> =
+        rows.filter(|(place, _)| before.as_ref().is_none_or(|before| place < before)).collect();
+    rows.sort_by(|a, b| b.0.cmp(&a.0));
+    let more = rows.len() > page.limit;
+    rows.truncate(page.limit);
+    let last = rows.last().filter(|_| more).map(|((at, name), _)| format!("{}/{name}", at.millis()));
+    Ok(Listing { data: rows.into_iter().map(|(_, row)| row).collect(), next: last })
 }

@@ -112,9 +112,7 @@ pub async fn put(mut call: Call) -> Result<Response, Problem> {
     let answered = call.run(&WorkspaceId::platform(), None, command).await?;
     match &answered.told {
         Told::Prices(prices) => Ok(shown(prices)),
-        Told::Workspace(_) | Told::Charge(..) | Told::Grant(..) | Told::Done => {
-            Err(refusal::internal(&"the engine did not answer with prices"))
-        }
+        _ => Err(refusal::internal(&"the engine did not answer with prices")),
     }
 }
 

@@ -9,10 +9,11 @@ use tollkeeper_ledger::{Balance, Command, Id, Profile, Timestamp, WorkspaceChang
 use utoipa::ToSchema;
 
 use super::ListJson;
+use crate::auth::Caller;
 use crate::call::{Call, answer};
 use crate::json::{Line, Timezone, maybe_word, word};
 use crate::metadata::Metadata;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::refusal;
 use crate::value::{Time, Usd, metadata};
 
@@ -57,7 +58,7 @@ pub struct WorkspaceChangesIn {
     /// Replaces the whole object.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
-    /// Whether charges are refused.
+    /// Whether charges are refused; only for the platform to say.
     suspended: Option<bool>,
 }
 
@@ -161,6 +162,10 @@ pub async fn get(call: Call) -> Result<Response, Problem> {
 pub async fn change(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let WorkspaceChangesIn { name, timezone, metadata, suspended } = call.json().await?;
+    if suspended.is_some() && !matches!(call.caller, Caller::Platform) {
+        let detail = "Only the platform suspends a workspace, or ends that.";
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
     let changes = WorkspaceChanges {
         name: name.map(|Line(text)| text),
         timezone: timezone.map(|Timezone(text)| text),
@@ -174,9 +179,7 @@ pub async fn change(mut call: Call) -> Result<Response, Problem> {
 fn told(status: StatusCode, answered: &Answer) -> Result<Response, Problem> {
     match &answered.told {
         Told::Workspace(profile) => Ok(answer(status, WORKSPACE_BYTES, &WorkspaceJson::of(profile))),
-        Told::Charge(..) | Told::Grant(..) | Told::Prices(_) | Told::Done => {
-            Err(refusal::internal(&"the engine did not answer with a workspace"))
-        }
+        _ => Err(refusal::internal(&"the engine did not answer with a workspace")),
     }
 }
 

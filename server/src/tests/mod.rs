@@ -6,10 +6,15 @@ mod charges;
 mod conventions;
 mod credit;
 mod description;
+mod limits;
+mod matrix;
 mod outcomes;
+mod portal;
 mod prices;
+mod rates;
 mod reading;
 mod serving;
+mod teams;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -69,7 +74,7 @@ impl Reply {
         assert_eq!(problem["status"], status);
         assert_eq!(problem["type"], format!("urn:tollkeeper:problem:{code}"));
         assert!(problem["title"].is_string() && problem["detail"].is_string());
-        assert_eq!(problem["retryable"], status >= 500);
+        assert_eq!(problem["retryable"], status == 429 || status >= 500);
         problem
     }
 }

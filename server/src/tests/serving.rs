@@ -9,7 +9,9 @@ use tollkeeper_engine::{
     BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
     Listing, Page, Ran,
 };
-use tollkeeper_ledger::{Charge, ChargeId, Platform, Profile, Submission, UsageKey, Used, WorkspaceId};
+use tollkeeper_ledger::{
+    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, UsageKey, Used, Windows, WorkspaceId,
+};
 
 use super::*;
 use crate::serve;
@@ -118,6 +120,8 @@ impl Engine for Broken {
     fn workspace<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> { panic!("{BUG}") }
     fn workspaces(&self, _: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> { panic!("{BUG}") }
     fn balance<'a>(&'a self, _: &'a WorkspaceId, _: Option<Timestamp>) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> { panic!("{BUG}") }
+    fn team<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> { panic!("{BUG}") }
+    fn limits<'a>(&'a self, _: &'a WorkspaceId, _: Timestamp) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> { panic!("{BUG}") }
     fn charge<'a>(&'a self, _: &'a WorkspaceId, _: ChargeId) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> { panic!("{BUG}") }
     fn charges<'a>(&'a self, _: &'a WorkspaceId, _: ChargeFilter, _: Page) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> { panic!("{BUG}") }
     fn grants<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> { panic!("{BUG}") }

@@ -1,0 +1,86 @@
+//! Rate limits: how often a key may ask, what it is told, and whom it does not concern.
+
+use super::*;
+
+/// A world whose workspace keys may ask twice a second, and platform keys so often.
+async fn limited(platform: u32) -> World {
+    let world = world_with(100_000).await;
+    let settings = Settings {
+        workspace_key_requests_per_second: 2,
+        platform_key_requests_per_second: platform,
+        ..settings()
+    };
+    let World { app, clock, _dir } = world;
+    app.engine().close().await.expect("it closes in order");
+    drop(app);
+    World { app: open(_dir.path(), &settings, &clock), clock, _dir }
+}
+
+#[tokio::test]
+async fn a_key_that_asks_too_often_waits() {
+    let world = limited(0).await;
+    let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["charge","read"]}"#).await;
+    let (_, other) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
+    let first = world.charge_with(&secret, "k", "").await;
+    assert_eq!(first.status, 201);
+    for (name, value) in [
+        ("ratelimit-policy", "\"key\";q=20;w=10"),
+        ("ratelimit", "\"key\";r=19;t=1"),
+        ("ratelimit-limit", "20"),
+        ("ratelimit-remaining", "19"),
+        ("ratelimit-reset", "1"),
+    ] {
+        assert_eq!(first.header(name), Some(value), "{name}");
+    }
+    for _ in 0..18 {
+        assert_eq!(world.charge_with(&secret, "k", "").await.status, 201);
+    }
+    let balance = ("GET", "/v1/workspaces/acme/balance");
+    let last = world.ask_with(&secret, balance, "", "").await;
+    assert_eq!(
+        (last.status, last.header("ratelimit-remaining")),
+        (200, Some("0")),
+        "whatever is asked counts"
+    );
+    let refused = world.charge_with(&secret, "new", "").await;
+    let problem: Value = refused.json();
+    assert_eq!(
+        (refused.status, &problem["code"], &problem["retryable"]),
+        (429, &"rate_limited".into(), &true.into())
+    );
+    assert_eq!((refused.header("retry-after"), &problem["retry_after_seconds"]), (Some("1"), &1.into()));
+    assert_eq!(world.charge_with(&other, "other", "").await.status, 201, "each key has its own");
+    world.pass_seconds(1);
+    assert_eq!(world.charge_with(&secret, "new", "").await.status, 201);
+    assert_eq!(world.charge_with(&secret, "newer", "").await.status, 201);
+    assert_eq!(world.charge_with(&secret, "newest", "").await.status, 429);
+    world.pass_seconds(10);
+    assert_eq!(world.charge_with(&secret, "newest", "").await.header("ratelimit-remaining"), Some("19"));
+}
+
+#[tokio::test]
+async fn a_refusal_tells_where_the_key_stands_too() {
+    let world = limited(0).await;
+    let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["read"]}"#).await;
+    let refused = world.charge_with(&secret, "k", "").await;
+    assert_eq!((refused.status, refused.header("ratelimit-remaining")), (403, Some("19")));
+}
+
+#[tokio::test]
+async fn platform_keys_have_no_limit_unless_the_settings_say_so() {
+    let world = limited(0).await;
+    for _ in 0..50 {
+        let reply = world.get("/v1/workspaces/acme").await;
+        assert_eq!((reply.status, reply.header("ratelimit-limit")), (200, None));
+    }
+    let world = limited(1).await;
+    for _ in 0..10 {
+        assert_eq!(world.get("/v1/workspaces/acme").await.status, 200);
+    }
+    assert_eq!(world.get("/v1/workspaces/acme").await.status, 429);
+    assert_eq!(
+        world.ask("GET", "/healthz", &[], Body::empty()).await.status,
+        200,
+        "what is public is not counted"
+    );
+}

@@ -1,0 +1,353 @@
+//! Members, API keys, and what they may do; and the cast of the matrix.
+
+use tollkeeper_ledger::Scope;
+
+use super::*;
+
+/// A workspace `acme` with everything a route can name and every kind of credential, and a workspace `other`.
+pub(super) struct Team {
+    pub charge: String,
+    pub grant: String,
+    pub key_id: String,
+    pub expired: String,
+    pub revoked: String,
+    keys: Vec<(Vec<Scope>, String)>,
+    pub anothers: String,
+    pub anothers_charge: String,
+    pub anothers_grant: String,
+    pub anothers_key_id: String,
+    pub member_session: String,
+    pub admin_session: String,
+    pub ended_session: String,
+}
+
+impl Team {
+    /// The secret of the key with just these scopes.
+    pub fn key(&self, scopes: &[Scope]) -> &str {
+        let found = self.keys.iter().find(|(has, _)| has == scopes);
+        &found.expect("a key for each combination that is asked for").1
+    }
+}
+
+impl World {
+    pub(super) async fn add_member(&self, workspace: &str, id: &str, role: &str) -> Reply {
+        let body = format!(r#"{{"id":"{id}","email":"{id}@example.com","name":"{id}","role":"{role}"}}"#);
+        self.post(&format!("/v1/workspaces/{workspace}/members"), "", &body).await
+    }
+
+    /// Makes a key; its id and its secret.
+    pub(super) async fn make_key(&self, workspace: &str, body: &str) -> (String, String) {
+        let made = self.post(&format!("/v1/workspaces/{workspace}/api-keys"), "", body).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        (made.id(), made.json()["secret"].as_str().expect("a secret is shown once").to_owned())
+    }
+
+    /// Asks with somebody's key, under an idempotency key unless that is empty.
+    pub(super) async fn ask_with(
+        &self,
+        secret: &str,
+        (method, path): (&str, &str),
+        key: &str,
+        body: &str,
+    ) -> Reply {
+        let bearer = format!("Bearer {secret}");
+        let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+        if !key.is_empty() {
+            headers.push(("idempotency-key", key));
+        }
+        self.ask(method, path, &headers, body.to_owned()).await
+    }
+
+    /// Charges a support message, 500 micro-units, through a key.
+    pub(super) async fn charge_with(&self, secret: &str, key: &str, more: &str) -> Reply {
+        let body = format!(r#"{{"operation":"support_message"{more}}}"#);
+        self.ask_with(secret, ("POST", "/v1/workspaces/acme/charges"), key, &body).await
+    }
+
+    /// The address of a link that signs a member in.
+    pub(super) async fn link(&self, workspace: &str, member: &str) -> String {
+        let path = format!("/v1/workspaces/{workspace}/portal-sessions");
+        let made = self.post(&path, "", &format!(r#"{{"member":"{member}"}}"#)).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        let url = made.json()["url"].as_str().expect("a link has an address").to_owned();
+        url.strip_prefix("http://localhost").expect("the tests name no host").to_owned()
+    }
+
+    /// Follows a link; the secret of the session.
+    pub(super) async fn sign_in(&self, workspace: &str, member: &str) -> String {
+        let link = self.link(workspace, member).await;
+        let reply = self.ask("GET", &link, &[], Body::empty()).await;
+        assert_eq!((reply.status, reply.header("location")), (303, Some("/portal")), "{}", reply.text);
+        let cookie = reply.header("set-cookie").expect("a session has a cookie");
+        let secret = cookie.strip_prefix("tollkeeper_session=").and_then(|rest| rest.split(';').next());
+        secret.expect("the cookie has our name").to_owned()
+    }
+}
+
+pub(super) async fn team(world: &World) -> Team {
+    world.add_member("acme", "ada", "admin").await;
+    world.add_member("acme", "bob", "member").await;
+    let all = [Scope::Charge, Scope::Read, Scope::Manage];
+    let wanted: [&[Scope]; 5] = [&all[..1], &all[1..2], &all[2..], &all[..2], &all];
+    let mut keys = Vec::new();
+    for scopes in wanted {
+        let names: Vec<String> = scopes.iter().map(|scope| format!("\"{}\"", scope.as_str())).collect();
+        let body = format!(r#"{{"name":"k","scopes":[{}]}}"#, names.join(","));
+        keys.push((scopes.to_vec(), world.make_key("acme", &body).await.1));
+    }
+    let every = r#""scopes":["charge","read","manage"]"#;
+    let ends = crate::value::Time(Timestamp::from_millis(NOW + 60_000));
+    let expiring = format!(r#"{{"name":"k","expires_at":"{ends}",{every}}}"#);
+    let expired = world.make_key("acme", &expiring).await.1;
+    let (revoked_id, revoked) = world.make_key("acme", &format!(r#"{{"name":"k",{every}}}"#)).await;
+    let gone = world.put("DELETE", &format!("/v1/workspaces/acme/api-keys/{revoked_id}"), "", "").await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+    let key_id = world.make_key("acme", r#"{"name":"k","scopes":["read"]}"#).await.0;
+    world.pass_seconds(60);
+    let charge = r#"{"operation":"support_message"}"#;
+    let charge_id = world.charge("of the team", charge).await.id();
+    let grant = world.get("/v1/workspaces/acme/grants").await.json()["data"][0]["id"].clone();
+    world.post("/v1/workspaces", "", r#"{"id":"other","name":"Other"}"#).await;
+    let anothers_grant = world.grant("other", "g", 10_000).await.id();
+    let anothers_charge = world.post("/v1/workspaces/other/charges", "c", charge).await.id();
+    world.add_member("other", "eve", "admin").await;
+    let (anothers_key_id, anothers) = world.make_key("other", &format!(r#"{{"name":"k",{every}}}"#)).await;
+    let ended_session = world.sign_in("acme", "bob").await;
+    let ended = world.put("DELETE", "/v1/workspaces/acme/portal-sessions", "", "").await;
+    assert_eq!(ended.status, 204, "{}", ended.text);
+    Team {
+        charge: charge_id,
+        grant: grant.as_str().expect("an id").to_owned(),
+        key_id,
+        expired,
+        revoked,
+        keys,
+        anothers,
+        anothers_charge,
+        anothers_grant,
+        anothers_key_id,
+        member_session: world.sign_in("acme", "bob").await,
+        admin_session: world.sign_in("acme", "ada").await,
+        ended_session,
+    }
+}
+
+#[tokio::test]
+async fn members_join_change_and_leave() {
+    let world = world().await;
+    let path = "/v1/workspaces/acme/members";
+    let ada = world.add_member("acme", "ada", "admin").await;
+    assert_eq!(
+        (ada.status, ada.text.as_str()),
+        (
+            201,
+            r#"{"id":"ada","email":"ada@example.com","name":"ada","role":"admin","created_at":"2026-11-23T15:04:05.678Z"}"#
+        )
+    );
+    world.add_member("acme", "ada", "member").await.problem(409, "member_exists");
+    world.pass_seconds(1);
+    assert_eq!(world.add_member("acme", "bob", "member").await.status, 201);
+    world.put("DELETE", &format!("{path}/ada"), "", "").await.problem(409, "last_admin");
+    world.put("PATCH", &format!("{path}/ada"), "", r#"{"role":"member"}"#).await.problem(409, "last_admin");
+    let bob = world.put("PATCH", &format!("{path}/bob"), "", r#"{"role":"admin","name":"Bob B."}"#).await;
+    assert_eq!(
+        (bob.status, &bob.json()["role"], &bob.json()["name"]),
+        (200, &"admin".into(), &"Bob B.".into())
+    );
+    let same = world.put("PATCH", &format!("{path}/bob"), "", r#"{"role":"admin"}"#).await;
+    assert_eq!((same.status, &same.text), (200, &bob.text), "what is so already stays");
+    let listed = world.get(path).await.json();
+    let ids: Vec<_> = listed["data"].as_array().expect("rows").iter().map(|row| row["id"].clone()).collect();
+    assert_eq!(ids, ["bob", "ada"], "newest first");
+    let first = world.get(&format!("{path}?limit=1")).await.json();
+    let next = first["next_cursor"].as_str().expect("there is another page");
+    let second = world.get(&format!("{path}?limit=1&cursor={next}")).await.json();
+    assert_eq!((&second["data"][0]["id"], &second["next_cursor"]), (&"ada".into(), &Value::Null));
+    for cursor in ["x", "1x/y", "%20"] {
+        world.get(&format!("{path}?cursor={cursor}")).await.problem(400, "invalid_parameter");
+    }
+    assert_eq!(world.put("DELETE", &format!("{path}/ada"), "", "").await.status, 204);
+    world.get(&format!("{path}/ada")).await.problem(404, "member_not_found");
+    world.put("DELETE", &format!("{path}/ada"), "", "").await.problem(404, "member_not_found");
+    world.get(&format!("{path}/no%20name")).await.problem(404, "member_not_found");
+    assert_eq!(world.get(&format!("{path}/bob")).await.json()["email"], "bob@example.com");
+    world.get("/v1/workspaces/none/members").await.problem(404, "workspace_not_found");
+}
+
+#[tokio::test]
+async fn a_member_is_described_well_or_not_at_all() {
+    let world = world().await;
+    let check = async |body: &str, code: &str, field: &str| {
+        let status = if code == "unknown_field" { 400 } else { 422 };
+        let problem = world.post("/v1/workspaces/acme/members", "", body).await.problem(status, code);
+        assert_eq!(problem["field"], field, "{body}");
+    };
+    check(r#"{"email":"a@b","name":"A","role":"member"}"#, "invalid_field", "id").await;
+    check(r#"{"id":"a b","email":"a@b","name":"A","role":"member"}"#, "invalid_field", "id").await;
+    check(r#"{"id":"a","email":"a@b","name":" ","role":"member"}"#, "invalid_field", "name").await;
+    check(r#"{"id":"a","email":"a@b","name":"A","role":"owner"}"#, "invalid_field", "role").await;
+    check(r#"{"id":"a","email":"a@b","name":"A"}"#, "invalid_field", "role").await;
+    check(r#"{"id":"a","email":"a@b","name":"A","role":"admin","admin":1}"#, "unknown_field", "admin").await;
+    for email in
+        ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\\nBcc: x@y", "<a@b>", "a@.b", "ä@b", &"a@b".repeat(99)]
+    {
+        let body = format!(r#"{{"id":"a","email":"{email}","name":"A","role":"member"}}"#);
+        check(&body, "invalid_field", "email").await;
+    }
+    assert_eq!(world.get("/v1/workspaces/acme/members").await.json()["data"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_scopes_say_until_it_ends() {
+    let world = world_with(10_000).await;
+    let (id, secret) = world.make_key("acme", r#"{"name":"shop","scopes":["charge"]}"#).await;
+    assert!(secret.starts_with("tk_workspace_") && secret.ends_with("_acme") && secret.len() == 13 + 64 + 5);
+    let charged = world.charge_with(&secret, "k", "").await;
+    assert_eq!((charged.status, &charged.json()["member"]), (201, &Value::Null), "{}", charged.text);
+    let again = world.charge_with(&secret, "k", "").await;
+    assert_eq!((again.header("idempotent-replayed"), &again.text), (Some("true"), &charged.text));
+    world.ask_with(&secret, ("GET", "/v1/workspaces/acme/balance"), "", "").await.problem(403, "forbidden");
+    let listed = world.get("/v1/workspaces/acme/api-keys").await;
+    assert!(!listed.text.contains("secret"), "{}", listed.text);
+    assert_eq!(listed.json()["data"][0]["id"], id);
+    let journal = world.get("/v1/workspaces/acme/entries").await.text;
+    assert!(journal.contains(&id) && !journal.contains(&secret), "{journal}");
+    let gone = format!("/v1/workspaces/acme/api-keys/{id}");
+    assert_eq!(world.put("DELETE", &gone, "", "").await.status, 204);
+    world.put("DELETE", &gone, "", "").await.problem(404, "api_key_not_found");
+    world.put("DELETE", "/v1/workspaces/acme/api-keys/x", "", "").await.problem(404, "api_key_not_found");
+    world.charge_with(&secret, "k", "").await.problem(401, "unauthenticated");
+    world.charge_with(&secret, "new", "").await.problem(401, "unauthenticated");
+    assert_eq!(world.balance().await, (9_500, 0));
+}
+
+#[tokio::test]
+async fn a_tied_key_charges_in_its_names_and_in_no_other() {
+    let world = world_with(10_000).await;
+    let tied = r#"{"name":"k","scopes":["charge","manage"],"member":"ada","worker":"w1"}"#;
+    let (id, secret) = world.make_key("acme", tied).await;
+    let charged = world.charge_with(&secret, "a", r#","await_outcome":true"#).await.json();
+    assert_eq!((&charged["member"], &charged["worker"]), (&"ada".into(), &"w1".into()));
+    assert_eq!(world.charge_with(&secret, "b", r#","member":"ada","worker":"w1""#).await.status, 201);
+    world.charge_with(&secret, "c", r#","member":"bob""#).await.problem(403, "forbidden");
+    world.charge_with(&secret, "d", r#","worker":"w2""#).await.problem(403, "forbidden");
+    let batch = r#"{"charges":[
+        {"workspace":"acme","idempotency_key":"e","operation":"support_message"},
+        {"workspace":"acme","idempotency_key":"f","operation":"support_message","member":"bob"},
+        {"workspace":"other","idempotency_key":"g","operation":"support_message"}]}"#;
+    let results =
+        world.ask_with(&secret, ("POST", "/v1/charges/batch"), "", batch).await.json()["results"].clone();
+    let statuses: Vec<_> = (0..3).map(|place| results[place]["status"].clone()).collect();
+    assert_eq!(statuses, [201, 403, 404]);
+    assert_eq!(results[0]["charge"]["member"], "ada");
+    assert_eq!(results[2]["problem"]["code"], "workspace_not_found");
+    // What another charged is not the key's to fail, settle or keep alive.
+    let theirs = world.charge("theirs", r#"{"operation":"support_message","await_outcome":true}"#).await.id();
+    let outcome = r#"{"result":"failed","fault":"system"}"#;
+    let path = |charge: &str| format!("/v1/workspaces/acme/charges/{charge}/outcome");
+    world.ask_with(&secret, ("POST", &path(&theirs)), "", outcome).await.problem(403, "forbidden");
+    let own = charged["id"].as_str().expect("an id");
+    assert_eq!(world.ask_with(&secret, ("POST", &path(own)), "", outcome).await.json()["status"], "refunded");
+    // What it makes is tied as it is.
+    let keys = ("POST", "/v1/workspaces/acme/api-keys");
+    let made = world.ask_with(&secret, keys, "", r#"{"name":"child","scopes":["charge"]}"#).await.json();
+    assert_eq!((&made["member"], &made["worker"]), (&"ada".into(), &"w1".into()));
+    let other = r#"{"name":"child","scopes":["charge"],"member":"bob"}"#;
+    world.ask_with(&secret, keys, "", other).await.problem(403, "forbidden");
+    // Whoever leaves takes the key along.
+    world.add_member("acme", "ada", "member").await;
+    assert_eq!(world.put("DELETE", "/v1/workspaces/acme/members/ada", "", "").await.status, 204);
+    world.charge_with(&secret, "z", "").await.problem(401, "unauthenticated");
+    world
+        .put("DELETE", &format!("/v1/workspaces/acme/api-keys/{id}"), "", "")
+        .await
+        .problem(404, "api_key_not_found");
+}
+
+#[tokio::test]
+async fn a_key_is_described_well_or_not_at_all() {
+    let world = world().await;
+    let check = async |body: &str, field: &str| {
+        let problem =
+            world.post("/v1/workspaces/acme/api-keys", "", body).await.problem(422, "invalid_field");
+        assert_eq!(problem["field"], field, "{body}");
+    };
+    check(r#"{"scopes":["read"]}"#, "name").await;
+    check(r#"{"name":"k"}"#, "scopes").await;
+    check(r#"{"name":"k","scopes":[]}"#, "scopes").await;
+    check(r#"{"name":"k","scopes":["read","write"]}"#, "scopes[1]").await;
+    check(r#"{"name":"k","scopes":["read"],"member":"a b"}"#, "member").await;
+    check(r#"{"name":"k","scopes":["read"],"expires_at":"tomorrow"}"#, "expires_at").await;
+    check(r#"{"name":"k","scopes":["read"],"expires_at":"2026-11-23T15:04:05Z"}"#, "expires_at").await;
+    world
+        .post("/v1/workspaces/none/api-keys", "", r#"{"name":"k","scopes":["read"]}"#)
+        .await
+        .problem(404, "workspace_not_found");
+}
+
+#[tokio::test]
+async fn the_use_of_a_key_is_noted_now_and_then() {
+    let world = world_with(10_000).await;
+    let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["read","manage"]}"#).await;
+    let used = async || {
+        // Noted in the background: ask until it is there.
+        loop {
+            let listed =
+                world.ask_with(&secret, ("GET", "/v1/workspaces/acme/api-keys"), "", "").await.json();
+            if let Some(at) = listed["data"][0]["last_used_at"].as_str() {
+                return at.to_owned();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let first = used().await;
+    assert_eq!(first, "2026-11-23T15:04:05.678Z");
+    world.pass_seconds(3_599);
+    assert_eq!(used().await, first, "to the hour");
+    world.pass_seconds(1);
+    while used().await == first {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(used().await, "2026-11-23T16:04:05.678Z");
+    let journal = world.get("/v1/workspaces/acme/entries").await.text;
+    assert_eq!(journal.matches("api_key.used").count(), 2, "{journal}");
+}
+
+#[tokio::test]
+async fn the_journal_tells_who_changed_what() {
+    let world = world().await;
+    let (id, secret) = world.make_key("acme", r#"{"name":"ops","scopes":["manage","read"]}"#).await;
+    let member = r#"{"id":"ada","email":"ada@example.com","name":"Ada","role":"admin"}"#;
+    assert_eq!(
+        world.ask_with(&secret, ("POST", "/v1/workspaces/acme/members"), "", member).await.status,
+        201
+    );
+    let rows = world.get("/v1/workspaces/acme/entries").await.json()["data"].clone();
+    let rows = rows.as_array().expect("rows");
+    let row = |kind: &str| rows.iter().find(|row| row["kind"] == kind).expect("it happened").clone();
+    let added = row("member.added");
+    assert_eq!(added["actor"], serde_json::json!({"kind": "api_key", "id": id}));
+    assert_eq!((&added["member"], &added["details"]["role"]), (&"ada".into(), &"admin".into()));
+    let made = row("api_key.created");
+    assert_eq!(made["actor"]["kind"], "platform");
+    assert_eq!(
+        (&made["api_key"], &made["details"]["scopes"]),
+        (&id.into(), &serde_json::json!(["read", "manage"]))
+    );
+    assert!(!made.to_string().contains(&secret));
+    let (_, reader) = world.make_key("acme", r#"{"name":"report","scopes":["read"]}"#).await;
+    let seen = world.ask_with(&reader, ("GET", "/v1/workspaces/acme/entries"), "", "").await;
+    assert_eq!(seen.status, 200);
+    assert!(seen.text.contains("member.added") && !seen.text.contains("ada@example.com"), "{}", seen.text);
+}
+
+#[tokio::test]
+async fn only_the_platform_suspends() {
+    let world = world().await;
+    let (_, secret) = world.make_key("acme", r#"{"name":"ops","scopes":["manage"]}"#).await;
+    let workspace = ("PATCH", "/v1/workspaces/acme");
+    world.ask_with(&secret, workspace, "", r#"{"suspended":true}"#).await.problem(403, "forbidden");
+    let renamed = world.ask_with(&secret, workspace, "", r#"{"name":"Renamed"}"#).await;
+    assert_eq!(renamed.json()["name"], "Renamed");
+    assert_eq!(world.put("PATCH", workspace.1, "", r#"{"suspended":true}"#).await.json()["suspended"], true);
+}

@@ -2,13 +2,14 @@
 
 use crate::failure::Failure;
 use crate::{
-    audit, backup, balance, bench, charge, demo, entries, grant, migrate, moving, prices, serve, workspace,
+    audit, backup, balance, bench, charge, demo, entries, grant, key, limits, member, migrate, moving,
+    portal, prices, serve, workspace,
 };
 
 const EPILOGUE: &str = "\
 Data commands work in this process on a data directory (--data DIR, reading also beside a running
-server) or on a PostgreSQL database (--database-url URL), or ask a running server (--server URL). Data goes to stdout, messages to stderr; --json
-prints the API's JSON.
+server) or on a PostgreSQL database (--database-url URL), or ask a running server (--server URL).
+Data goes to stdout, messages to stderr; --json prints the API's JSON.
 
 Exit codes:
   0  done
@@ -21,7 +22,7 @@ Environment:
   TOLLKEEPER_DATABASE_URL    the PostgreSQL database instead, postgres://USER:PASSWORD@HOST/DATABASE
   TOLLKEEPER_LISTEN          where `serve` listens
   TOLLKEEPER_PLATFORM_KEY    the platform key: of `serve`, and for --server
-  TOLLKEEPER_KEY             the key for --server, before the platform key
+  TOLLKEEPER_KEY             the key for --server, before that: the platform's or a workspace's
 
 Begin with:
   tollkeeper demo";
@@ -39,6 +40,10 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Workspace(workspace::Args),
+    Member(member::Args),
+    Key(key::Args),
+    Limits(limits::Args),
+    Portal(portal::Args),
     Grant(grant::Args),
     Charge(charge::Args),
     Balance(balance::Args),
@@ -60,6 +65,10 @@ impl Cli {
             Command::Serve(args) => serve::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Workspace(args) => workspace::run(args),
+            Command::Member(args) => member::run(args),
+            Command::Key(args) => key::run(args),
+            Command::Limits(args) => limits::run(args),
+            Command::Portal(args) => portal::run(args),
             Command::Grant(args) => grant::run(args),
             Command::Charge(args) => charge::run(args),
             Command::Balance(args) => balance::run(args),

@@ -4,12 +4,14 @@
 //! ```text
 //! workload    who charges what, by seed                 library   through the engine as a library
 //! http        through the server, over real sockets     wire      the client's side of those sockets
+//! credentials what those requests show at the door
 //! floor       the yardstick of the embedded engine      peer      and of the PostgreSQL engine: the hand-written way
 //! pace        as fast as answers come, or so many a second     figures   percentiles, memory, what is printed
 //! ```
 //!
 //! Figures are only ever printed, never tested: machines differ.
 
+mod credentials;
 mod figures;
 mod floor;
 mod http;
@@ -26,6 +28,7 @@ use std::time::Instant;
 use tollkeeper_engine::{Embedded, Engine, Options, Postgres, postgres};
 use tollkeeper_server::{DatabaseUrl, Store};
 
+use self::credentials::Credential;
 use self::figures::{Measured, Report};
 use self::peer::Peer;
 use self::workload::{Keys, Workload};
@@ -39,6 +42,8 @@ Examples:
   tollkeeper bench --floor                              batches of 8,190 through the library, beside a bare append
   tollkeeper bench --callers 64                         one charge a call, 64 callers at once
   tollkeeper bench --callers 64 --http --floor          one charge a request over HTTP, beside a constant answer
+  tollkeeper bench --callers 64 --http --credential workspace
+                                                        the same with an API key of each workspace's own
   tollkeeper bench --batch 1000 --http                  HTTP batches of 1,000
   tollkeeper bench --engine postgres --callers 64 --floor
                                                         on a database, beside the hand-written way by pgbench
@@ -80,6 +85,10 @@ pub struct Args {
     /// Through the server, over HTTP
     #[arg(long)]
     http: bool,
+    /// Whose key the requests over HTTP show; keys of workspaces are made before the clock starts
+    #[arg(long, value_enum, default_value_t = Credential::Platform,
+          requires_ifs([("workspace", "http"), ("workspace", "callers")]))]
+    credential: Credential,
     /// Measure the floor in turns with it: a bare append, over HTTP a constant answer, on PostgreSQL pgbench
     #[arg(long)]
     floor: bool,
@@ -190,7 +199,10 @@ async fn measure(
         None => Load::Batches(args.batch),
     };
     let mut report = Report::new(args, load, open_ms);
-    let http = if args.http { Some(http::Host::start(Arc::clone(&engine)).await?) } else { None };
+    let http = match args.http {
+        true => Some(http::Host::start(Arc::clone(&engine), args.credential, args.workspaces).await?),
+        false => None,
+    };
     let mut answer_bytes = 0;
     let rounds = if args.floor { ROUNDS } else { 1 };
     for round in 0..rounds {

@@ -22,6 +22,8 @@ pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
         .map_err(|why| Failure::new(Exit::Usage, "a setting in the environment is wrong").because(why))?;
     let key = random_hex()?;
     settings.platform_key = Some(Secret::new(key.clone()));
+    // There is no request's `Host` to tell by where links lead.
+    settings.public_url.get_or_insert_with(|| format!("http://{}", settings.listen));
     // An answer names an id in the log where it does not say what failed; there is no other log than this terminal.
     settings.log_level = LogLevel::Error;
     server::start_log(&settings);

@@ -3,7 +3,8 @@
 //! ```text
 //! args       the command line as a whole
 //! serve      the server              demo     the same with a sample workspace and a tour
-//! workspace, grant, charge, balance, entries, prices      data commands: each is one request of the HTTP API,
+//! workspace, member, key, limits, portal, grant, charge, balance, entries, prices
+//!            data commands: each is one request of the HTTP API,
 //!            sent by `target` to a server (`remote`) or to a data directory in this process (`local`)
 //! audit, backup     beside a running server or not    moving    export and import of a whole ledger
 //! migrate    the tables of a database     place     which directory or database
@@ -24,11 +25,15 @@ mod entries;
 mod failure;
 mod grant;
 mod host;
+mod key;
+mod limits;
 mod local;
+mod member;
 mod migrate;
 mod moving;
 mod output;
 mod place;
+mod portal;
 mod prices;
 mod problem;
 mod remote;

@@ -11,7 +11,7 @@ use tollkeeper_ledger::Micros;
 use crate::failure::{Exit, Failure};
 
 /// Fields that hold micro-units, wherever they stand: shown in both units.
-const AMOUNTS: [&str; 15] = [
+const AMOUNTS: [&str; 16] = [
     "amount",
     "available",
     "charged",
@@ -27,6 +27,7 @@ const AMOUNTS: [&str; 15] = [
     "required",
     "shortfall",
     "unit_price",
+    "used",
 ];
 
 /// Writes data to stdout at once and flushes it.
@@ -75,6 +76,9 @@ pub fn cell(json: &Value, path: &str) -> String {
             _ => number.to_string(),
         },
         Some(Value::String(text)) => plain(text),
+        Some(Value::Array(texts)) if texts.iter().all(Value::is_string) => {
+            plain(&texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","))
+        }
         Some(other) => plain(&other.to_string()),
     }
 }

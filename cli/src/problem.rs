@@ -51,12 +51,18 @@ fn hint(code: &str) -> Option<&'static str> {
         "operation_not_found" => "tollkeeper prices show lists the operations",
         "charge_not_found" => "tollkeeper charge list WORKSPACE shows what there is",
         "grant_not_found" => "tollkeeper grant list WORKSPACE shows what there is",
+        "limit_exceeded" => "tollkeeper limits show WORKSPACE says what is used and when it begins anew",
+        "member_not_found" => "tollkeeper member list WORKSPACE shows who there is",
+        "member_exists" => "tollkeeper member change WORKSPACE MEMBER describes a member anew",
+        "last_admin" => "tollkeeper member change WORKSPACE MEMBER --role admin makes another one",
+        "api_key_not_found" => "tollkeeper key list WORKSPACE shows what there is",
         "idempotency_key_reused" => {
             "the key stands for another request: choose another --key, or repeat the first request as it was"
         }
         "unauthenticated" | "forbidden" => {
             "TOLLKEEPER_KEY (or TOLLKEEPER_PLATFORM_KEY) must hold a key that opens this"
         }
+        "rate_limited" => "go on in so many seconds; nothing was done",
         "overloaded" | "store_unavailable" => {
             "try again under the same key: whether it was done or not, it will be done once"
         }
@@ -75,6 +81,8 @@ mod tests {
         assert_eq!(exit(422, "idempotency_key_reused"), Exit::No);
         assert_eq!(exit(422, "invalid_field"), Exit::Usage);
         assert_eq!(exit(400, "unknown_field"), Exit::Usage);
+        assert_eq!(exit(402, "limit_exceeded"), Exit::No);
+        assert_eq!(exit(429, "rate_limited"), Exit::NotNow);
         assert_eq!(exit(503, "store_unavailable"), Exit::NotNow);
         assert_eq!(exit(500, "internal"), Exit::NotNow);
     }

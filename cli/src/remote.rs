@@ -43,7 +43,7 @@ fn key() -> Result<String, Failure> {
     named("TOLLKEEPER_KEY").or_else(|| named("TOLLKEEPER_PLATFORM_KEY")).ok_or_else(|| {
         Failure::new(Exit::Usage, "there is no key for the server")
             .because("neither TOLLKEEPER_KEY nor TOLLKEEPER_PLATFORM_KEY is set")
-            .hint("export TOLLKEEPER_KEY with the key that the server showed at its first start")
+            .hint("export TOLLKEEPER_KEY with the key that the server showed at its first start, or with a workspace's (tollkeeper key create)")
     })
 }
 

@@ -54,6 +54,11 @@ impl Request {
         Request { method, path, body: Some(body), key: None, access: Access::Writes }
     }
 
+    /// Ends something.
+    pub fn delete(path: String) -> Request {
+        Request { method: "DELETE", path, body: None, key: None, access: Access::Writes }
+    }
+
     /// Says what it does to the data, where the method does not.
     pub fn that(mut self, access: Access) -> Request {
         self.access = access;

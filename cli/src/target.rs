@@ -45,23 +45,37 @@ impl Paging {
 impl Target {
     /// Sends the request; shows the answer with `show`, or as JSON.
     pub fn run(self, request: Request, show: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+        let json = self.json;
+        let answer = self.send(request)?;
+        if answer.replayed {
+            output::remark("replayed: this key was answered before; nothing was moved this time");
+        }
+        if json {
+            return output::data(&format!("{}\n", answer.text.trim_end()));
+        }
+        output::data(&show(&parsed(&answer)?))
+    }
+
+    /// Ends what stands at this path. The API has nothing to say of it, so JSON is none; people read `done`.
+    pub fn end(self, path: String, done: &str) -> Result<(), Failure> {
+        let json = self.json;
+        self.send(Request::delete(path))?;
+        if json { Ok(()) } else { output::data(&format!("{}\n", output::plain(done))) }
+    }
+
+    /// Sends the request; what is not done is a failure.
+    fn send(self, request: Request) -> Result<Answer, Failure> {
         let answer = match &self.server {
             Some(url) => remote::send(url, request)?,
             None => local::send(&self.place.store()?, request)?,
         };
-        if answer.status >= 300 {
-            if self.json {
-                output::data(&format!("{}\n", answer.text.trim_end()))?;
-            }
-            return Err(problem::failure(&answer));
-        }
-        if answer.replayed {
-            output::remark("replayed: this key was answered before; nothing was moved this time");
+        if answer.status < 300 {
+            return Ok(answer);
         }
         if self.json {
-            return output::data(&format!("{}\n", answer.text.trim_end()));
+            output::data(&format!("{}\n", answer.text.trim_end()))?;
         }
-        output::data(&show(&parsed(&answer)?))
+        Err(problem::failure(&answer))
     }
 
     /// Sends the request for a list; shows it as a table of these columns.

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tollkeeper_engine::Engine;
 use tollkeeper_server::{App, Settings, settings::Secret};
 
+use super::credentials::{Credential, Credentials, PLATFORM_KEY};
 use super::figures::Measured;
 use super::pace::Pace;
 use super::wire::Wire;
@@ -21,31 +22,41 @@ use super::workload::{Asked, Workload};
 use super::{Load, failed};
 use crate::failure::Failure;
 
-/// The platform key of a benchmark's own server.
-const KEY: &str = "tk_platform_of_the_benchmark_only";
-
 /// How often a balance is read beside the load.
 const READ_EVERY: Duration = Duration::from_millis(1);
 
 /// A server to be measured.
 #[derive(Debug)]
-pub struct Host(SocketAddr);
+pub struct Host {
+    address: SocketAddr,
+    credentials: Arc<Credentials>,
+}
 
 /// What one connection is to send.
 enum Sending {
-    Charges(Workload),
+    Charges(Workload, Arc<Credentials>),
     /// Any request; what matters is the answer.
-    Constant(Workload),
+    Constant(Workload, Arc<Credentials>),
 }
 
 impl Host {
-    /// Starts the server on a free port.
-    pub async fn start(engine: Arc<dyn Engine>) -> Result<Host, Failure> {
-        let settings = Settings { platform_key: Some(Secret::new(KEY)), ..Settings::default() };
+    /// Starts the server on a free port, without a limit on requests.
+    pub async fn start(
+        engine: Arc<dyn Engine>,
+        credential: Credential,
+        workspaces: u64,
+    ) -> Result<Host, Failure> {
+        let settings = Settings {
+            platform_key: Some(Secret::new(PLATFORM_KEY)),
+            platform_key_requests_per_second: 0,
+            workspace_key_requests_per_second: 0,
+            ..Settings::default()
+        };
         let app = App::new(engine, &settings);
         tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
-        let charges = serve(tollkeeper_server::router(app)).await?;
-        Ok(Host(charges))
+        let credentials = Arc::new(Credentials::make(&app, credential, workspaces).await?);
+        let address = serve(tollkeeper_server::router(app)).await?;
+        Ok(Host { address, credentials })
     }
 
     /// Charges over HTTP; notes how large an answer is.
@@ -57,8 +68,9 @@ impl Host {
         answer_bytes: &mut usize,
     ) -> Result<Measured, Failure> {
         let connections = connections(paced.0);
-        let sending = (0..connections).map(|_| Sending::Charges(workload.split())).collect();
-        let (measured, bytes) = drive(self.0, sending, paced, charges).await?;
+        let sending = |_| Sending::Charges(workload.split(), Arc::clone(&self.credentials));
+        let sending = (0..connections).map(sending).collect();
+        let (measured, bytes) = drive(self.address, sending, paced, charges).await?;
         *answer_bytes = bytes;
         Ok(measured)
     }
@@ -73,7 +85,8 @@ impl Host {
         };
         let address = serve(axum::Router::new().fallback(post(answer))).await?;
         let workload = |caller| Workload::new(1, super::Keys::Ordered, caller, 0);
-        let sending = (0..connections(load)).map(|caller| Sending::Constant(workload(caller))).collect();
+        let sending = |caller| Sending::Constant(workload(caller), Arc::clone(&self.credentials));
+        let sending = (0..connections(load)).map(sending).collect();
         drive(address, sending, (load, None), charges).await.map(|(measured, _)| measured)
     }
 }
@@ -114,7 +127,7 @@ async fn drive_here(
     charges: u64,
 ) -> Result<(Measured, usize), Failure> {
     let tasks = sending.len() as u64;
-    let reads_balances = matches!(sending.first(), Some(Sending::Charges(_)));
+    let reads_balances = matches!(sending.first(), Some(Sending::Charges(..)));
     let mut wires = Vec::new();
     for _ in 0..tasks {
         wires.push(Wire::connect(address).await?);
@@ -143,7 +156,8 @@ async fn drive_here(
 /// Reads a balance now and then, until the load is done; says how long each read waited.
 async fn read_balances(address: SocketAddr, done: Rc<Cell<bool>>) -> Result<Vec<Duration>, Failure> {
     let mut wire = Wire::connect(address).await?;
-    let head = format!("GET /v1/workspaces/bench-0/balance HTTP/1.1\r\nauthorization: Bearer {KEY}\r\n");
+    let head =
+        format!("GET /v1/workspaces/bench-0/balance HTTP/1.1\r\nauthorization: Bearer {PLATFORM_KEY}\r\n");
     let mut waited = Vec::new();
     while !done.get() {
         let began = Instant::now();
@@ -160,7 +174,8 @@ async fn send(
     (load, mut pace): (Load, Pace),
     share: u64,
 ) -> Result<(Vec<Duration>, usize), Failure> {
-    let (Sending::Charges(mut workload) | Sending::Constant(mut workload)) = sending;
+    let (Sending::Charges(mut workload, credentials) | Sending::Constant(mut workload, credentials)) =
+        sending;
     let (mut waited, mut bytes) = (Vec::with_capacity(share as usize), 0);
     let (mut head, mut body) = (String::new(), String::new());
     let mut left = share;
@@ -173,7 +188,7 @@ async fn send(
         head.clear();
         body.clear();
         match load {
-            Load::Callers(_) => one(&workload.next(), &mut head, &mut body),
+            Load::Callers(_) => one(&workload.next(), &credentials, &mut head, &mut body),
             Load::Batches(_) => batch((0..count).map(|_| workload.next()), &mut head, &mut body),
         }
         let began = pace.turn().await;
@@ -188,21 +203,22 @@ async fn send(
     Ok((waited, bytes))
 }
 
-fn one(asked: &Asked, head: &mut String, body: &mut String) {
-    let Asked { workspace, operation, worker, member, key } = asked;
+fn one(asked: &Asked, credentials: &Credentials, head: &mut String, body: &mut String) {
+    let Asked { number, workspace, operation, worker, member, key } = asked;
+    let credential = credentials.of(*number);
     // Writing into a String cannot fail.
     let _ = write!(
         head,
-        "POST /v1/workspaces/{workspace}/charges HTTP/1.1\r\nauthorization: Bearer {KEY}\r\n\
+        "POST /v1/workspaces/{workspace}/charges HTTP/1.1\r\nauthorization: Bearer {credential}\r\n\
          idempotency-key: {key}\r\n"
     );
     let _ = write!(body, r#"{{"operation":"{operation}","worker":"{worker}","member":"{member}"}}"#);
 }
 
 fn batch(items: impl Iterator<Item = Asked>, head: &mut String, body: &mut String) {
-    let _ = write!(head, "POST /v1/charges/batch HTTP/1.1\r\nauthorization: Bearer {KEY}\r\n");
+    let _ = write!(head, "POST /v1/charges/batch HTTP/1.1\r\nauthorization: Bearer {PLATFORM_KEY}\r\n");
     body.push_str(r#"{"charges":["#);
-    for (index, Asked { workspace, operation, worker, member, key }) in items.enumerate() {
+    for (index, Asked { workspace, operation, worker, member, key, .. }) in items.enumerate() {
         if index > 0 {
             body.push(',');
         }

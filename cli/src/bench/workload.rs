@@ -65,6 +65,8 @@ struct Names {
 /// A charge as it is asked for, before it takes the form of a command or of JSON.
 #[derive(Debug)]
 pub struct Asked {
+    /// Which of the workspaces it is, counted from 0.
+    pub number: usize,
     pub workspace: WorkspaceId,
     pub operation: OperationId,
     pub worker: WorkerId,
@@ -128,6 +130,7 @@ impl Workload {
         let key = std::str::from_utf8(key).expect("digits are ASCII");
         let workspace = (random % self.workspaces) as usize;
         Asked {
+            number: workspace,
             workspace: self.names.workspaces[workspace].clone(),
             operation: self.names.operations[(random >> 40) as usize % OPERATIONS.len()].clone(),
             worker: self.names.workers[workspace % 2].clone(),
@@ -178,7 +181,6 @@ impl Asked {
             quantity: 1,
             worker: Some(self.worker),
             member: Some(self.member),
-            api_key: None,
             await_outcome: false,
             timeout_seconds: None,
             reference: None,
@@ -200,7 +202,8 @@ fn hex(number: u64, digits: &mut [u8]) {
     }
 }
 
-fn workspace_id(number: u64) -> WorkspaceId {
+/// The name of a workspace by its number.
+pub fn workspace_id(number: u64) -> WorkspaceId {
     known(WorkspaceId::new(format!("bench-{number}")))
 }
 

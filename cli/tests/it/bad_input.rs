@@ -1,9 +1,5 @@
 //! Bad input gets the documented refusal, moves nothing, and never reaches a 5xx or a panic.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::home;
@@ -258,29 +254,15 @@ fn bytes_that_are_not_http() {
             chunk.as_bytes(),
             both.as_bytes(),
         ] {
-            let said = speak(server, bytes);
+            let said = server.speak(bytes);
             let refused = said.is_empty() || said.starts_with("HTTP/1.1 4");
             assert!(refused, "{}", said.lines().next().unwrap_or_default());
         }
         // Half a request, then silence and a hang-up.
-        speak(
-            server,
+        server.speak(
             b"POST /v1/workspaces/acme/charges HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"oper",
         );
     });
-}
-
-/// Writes bytes on a connection of its own, hangs up, and gives what came back.
-fn speak(server: &Server, bytes: &[u8]) -> String {
-    let address = server.url.strip_prefix("http://").expect("an address");
-    let mut stream = TcpStream::connect(address).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
-    // The server may hang up before it has read all.
-    let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(std::net::Shutdown::Write);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 fn json_post(client: &Client, path: &str, body: String) -> crate::harness::Reply {

@@ -3,5 +3,7 @@
 mod data;
 mod database;
 mod moving;
+mod place;
 mod safety;
+mod teams;
 mod usage;

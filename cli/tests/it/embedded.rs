@@ -6,10 +6,16 @@ use crate::harness::Home;
 mod bad_input;
 #[path = "contract/mod.rs"]
 mod contract;
+#[path = "limits.rs"]
+mod limits;
+#[path = "portal.rs"]
+mod portal;
 #[path = "race.rs"]
 mod race;
 #[path = "reference.rs"]
 mod reference;
+#[path = "secrets.rs"]
+mod secrets;
 
 /// Where a test keeps its ledger.
 fn home() -> Home {

@@ -3,18 +3,21 @@
 //! A server is killed when its test ends, and a test fails if its server panicked.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http;
 
+mod calendar;
 mod home;
 
-pub use home::Home;
+pub use calendar::{next_midnight, next_month, zone_at};
+pub use home::{Home, files};
 
 /// The platform key of all servers here.
 pub const KEY: &str = "tk_test_0123456789abcdef0123456789abcdef";
@@ -60,6 +63,7 @@ pub struct Server {
     pub url: String,
     /// Its data directory; of a server on a database, a name beside which its stderr is kept.
     pub data: PathBuf,
+    stdout: BufReader<ChildStdout>,
     stderr: PathBuf,
     client: Client,
     own: Option<Home>,
@@ -89,15 +93,23 @@ impl Server {
         let stderr = data.with_extension("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("a file for stderr");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its stdout is piped")).lines();
-        let Some(Ok(line)) = lines.next() else {
+        let mut stdout = BufReader::new(child.stdout.take().expect("its stdout is piped"));
+        let mut line = String::new();
+        if !stdout.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
             let said = std::fs::read_to_string(&stderr).unwrap_or_default();
             panic!("the server ended before it was ready: {said}");
-        };
-        let url =
-            line.strip_prefix("listening on ").unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
+        }
+        let url = line.trim_end().strip_prefix("listening on ");
+        let url = url.unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
         let client = Client::new(&url, KEY);
-        Server { child, url, data: data.to_owned(), stderr, client, own: None }
+        Server { child, url, data: data.to_owned(), stdout, stderr, client, own: None }
+    }
+
+    /// What it wrote to stdout after it was ready; waits for its end.
+    pub fn printed(&mut self) -> String {
+        let mut text = String::new();
+        self.stdout.read_to_string(&mut text).expect("it prints text");
+        text
     }
 
     /// What it wrote to stderr so far.
@@ -113,6 +125,19 @@ impl Server {
     /// A client of its own connections.
     pub fn client(&self) -> Client {
         Client::new(&self.url, KEY)
+    }
+
+    /// Writes bytes on a connection of its own, hangs up, and gives what came back.
+    pub fn speak(&self, bytes: &[u8]) -> String {
+        let address = self.url.strip_prefix("http://").expect("an address");
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        // The server may hang up before it has read all.
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// kill -9.
@@ -236,7 +261,8 @@ impl Reply {
 impl Client {
     /// For a server, with a key.
     pub fn new(url: &str, key: &str) -> Client {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        let config = config.timeout_global(Some(PATIENCE));
         Client { agent: Agent::new_with_config(config.build()), url: url.into(), key: key.into() }
     }
 
@@ -313,6 +339,33 @@ impl Client {
         self.post(&format!("/v1/workspaces/{workspace}/grants"), key, body).expect(201).id()
     }
 
+    /// Brings a member in.
+    #[track_caller]
+    pub fn member(&self, workspace: &str, id: &str, role: &str) {
+        let body = json!({"id": id, "email": format!("{id}@example.com"), "name": id, "role": role});
+        self.send("POST", &format!("/v1/workspaces/{workspace}/members"), body).expect(201);
+    }
+
+    /// Makes an API key; its id and its secret.
+    #[track_caller]
+    pub fn api_key(&self, workspace: &str, body: Value) -> (String, String) {
+        let made = self.send("POST", &format!("/v1/workspaces/{workspace}/api-keys"), body).expect(201);
+        (made.id(), made.json["secret"].as_str().expect("a new key shows its secret").to_owned())
+    }
+
+    /// Sets all limits of a workspace; how they stand.
+    #[track_caller]
+    pub fn limit(&self, workspace: &str, limits: Value) -> Value {
+        let path = format!("/v1/workspaces/{workspace}/limits");
+        self.send("PUT", &path, json!({ "limits": limits })).expect(200).json["limits"].clone()
+    }
+
+    /// How the limits of a workspace stand.
+    #[track_caller]
+    pub fn limits(&self, workspace: &str) -> Value {
+        self.get(&format!("/v1/workspaces/{workspace}/limits")).expect(200).json["limits"].clone()
+    }
+
     /// Charges under a key.
     #[track_caller]
     pub fn charge(&self, workspace: &str, key: &str, body: Value) -> Reply {
@@ -329,6 +382,13 @@ impl Client {
     #[track_caller]
     pub fn outcome(&self, workspace: &str, charge: &str, body: Value) -> Reply {
         self.send("POST", &format!("/v1/workspaces/{workspace}/charges/{charge}/outcome"), body)
+    }
+
+    /// Gives a whole charge back.
+    #[track_caller]
+    pub fn refund(&self, workspace: &str, charge: &str) -> Reply {
+        let path = format!("/v1/workspaces/{workspace}/charges/{charge}/refund");
+        self.post(&path, &format!("refund of {charge}"), json!({"reason": "a test"}))
     }
 
     /// What a workspace can spend.

@@ -1,15 +1,23 @@
 //! The suite that both engines keep, on a PostgreSQL database.
 
-use crate::harness::{Client, Home};
+use serde_json::json;
+
+use crate::harness::{Client, Home, Reply};
 
 #[path = "bad_input.rs"]
 mod bad_input;
 #[path = "contract/mod.rs"]
 mod contract;
+#[path = "limits.rs"]
+mod limits;
+#[path = "portal.rs"]
+mod portal;
 #[path = "race.rs"]
 mod race;
 #[path = "reference.rs"]
 mod reference;
+#[path = "secrets.rs"]
+mod secrets;
 
 #[test]
 fn servers_that_start_at_once_make_prices_and_a_key_once() {
@@ -27,6 +35,68 @@ fn servers_that_start_at_once_make_prices_and_a_key_once() {
         let client = Client::new(&server.url, keys[0]);
         assert_eq!(client.get("/v1/price-book").expect(200).int("/version"), 1);
     }
+}
+
+#[test]
+fn a_limit_holds_at_all_servers_together() {
+    let home = home();
+    let servers = [home.shared_server(home.command()), home.shared_server(home.command())];
+    let key = race::with_a_limit_worth_50_charges(&servers[0]);
+    race::race_for_the_limit(&servers[1], |number| Client::new(&servers[number % 2].url, &key));
+}
+
+#[test]
+fn a_key_opens_and_ends_at_all_servers_at_once() {
+    let home = home();
+    let [here, there] = [home.shared_server(home.command()), home.shared_server(home.command())];
+    here.workspace("acme", 1_000_000);
+    here.member("acme", "ada", "admin");
+    let charges = "/v1/workspaces/acme/charges";
+    let body = json!({"operation": "support_message", "await_outcome": true});
+    let succeeded = json!({"result": "succeeded"});
+    // What is asked first after the end of a key that the other server has seen: all that it would answer itself or do again.
+    type Ask<'a> = &'a dyn Fn(&Client, &str, &str) -> Reply;
+    let asks: [(&str, Ask); 7] = [
+        ("a new charge", &|client, _, _| client.charge("acme", "new", body.clone())),
+        ("a charge once more", &|client, key, _| client.charge("acme", key, body.clone())),
+        ("an outcome once more", &|client, _, charge| client.outcome("acme", charge, succeeded.clone())),
+        ("a heartbeat", &|client, _, charge| {
+            client.send("POST", &format!("{charges}/{charge}/heartbeat"), json!({"extend_seconds": 1}))
+        }),
+        ("a batch once more", &|client, key, _| {
+            let mut item = body.clone();
+            item["workspace"] = json!("acme");
+            item["idempotency_key"] = json!(key);
+            client.send("POST", "/v1/charges/batch", json!({"charges": [item]}))
+        }),
+        ("a quote", &|client, _, _| {
+            client.send("POST", "/v1/workspaces/acme/quote", json!({"operation": "support_message"}))
+        }),
+        ("a balance", &|client, _, _| client.get("/v1/workspaces/acme/balance")),
+    ];
+    for (what, ask) in asks {
+        let (id, secret) = here.api_key("acme", json!({"name": what, "scopes": ["charge", "read"]}));
+        let client = Client::new(&there.url, &secret);
+        let charge = client.charge("acme", what, body.clone()).expect(201).id();
+        client.outcome("acme", &charge, succeeded.clone()).expect(200);
+        client.charge("acme", what, body.clone()).expect(201);
+        here.send("DELETE", &format!("/v1/workspaces/acme/api-keys/{id}"), json!({})).expect(204);
+        let refused = ask(&client, what, &charge);
+        let problem = if what.contains("batch") && refused.status == 200 {
+            refused.json["results"][0]["problem"].clone()
+        } else {
+            refused.json.clone()
+        };
+        assert_eq!(problem["code"], "unauthenticated", "{what}: {}", refused.text);
+    }
+    // A key also ends with the member it is tied to.
+    let (_, secret) = here.api_key("acme", json!({"name": "of ada", "scopes": ["charge"], "member": "ada"}));
+    let client = Client::new(&there.url, &secret);
+    client.charge("acme", "of ada", body.clone()).expect(201);
+    here.member("acme", "ben", "admin");
+    here.send("DELETE", "/v1/workspaces/acme/members/ada", json!({})).expect(204);
+    client.charge("acme", "of ada, later", body.clone()).problem(401, "unauthenticated");
+    assert_eq!(here.available("acme"), 1_000_000 - 8 * 500);
 }
 
 /// Where a test keeps its ledger.

@@ -1,21 +1,24 @@
-//! Clients racing for the same credit: exactly what can be paid is paid (P8), and a key is answered once.
+//! Clients racing for the same credit or limit: exactly what can be paid is paid (P8), and a key is answered once.
 
 use std::sync::Barrier;
 
 use serde_json::json;
 
 use super::home;
-use crate::harness::{Reply, Server};
+use crate::harness::{Client, Reply, next_month, zone_at};
 
 const CLIENTS: usize = 64;
 
 /// All clients at once, each on a connection of its own; what each saw.
-fn race(server: &Server, client: impl Fn(&crate::harness::Client, usize) -> Vec<Reply> + Sync) -> Vec<Reply> {
+fn race(
+    connect: impl Fn(usize) -> Client,
+    client: impl Fn(&Client, usize) -> Vec<Reply> + Sync,
+) -> Vec<Reply> {
     let start = Barrier::new(CLIENTS);
     std::thread::scope(|scope| {
         let run = |number| {
             let (start, client) = (&start, &client);
-            let connection = server.client();
+            let connection = connect(number);
             scope.spawn(move || {
                 start.wait();
                 client(&connection, number)
@@ -30,11 +33,14 @@ fn race(server: &Server, client: impl Fn(&crate::harness::Client, usize) -> Vec<
 fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
     let mut server = home().server();
     server.workspace("acme", 100 * 20_000);
-    let replies = race(&server, |client, number| {
-        let charge =
-            |n| client.charge("acme", &format!("{number}-{n}"), json!({"operation": "virtual_try_on"}));
-        (0..5).map(charge).collect()
-    });
+    let replies = race(
+        |_| server.client(),
+        |client, number| {
+            let charge =
+                |n| client.charge("acme", &format!("{number}-{n}"), json!({"operation": "virtual_try_on"}));
+            (0..5).map(charge).collect()
+        },
+    );
     let paid: Vec<_> = replies.iter().filter(|reply| reply.status == 201).collect();
     assert_eq!(paid.len(), 100, "exactly 100 succeed");
     for refused in replies.iter().filter(|reply| reply.status != 201) {
@@ -60,9 +66,16 @@ fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
 fn sixty_four_clients_send_the_same_request_under_the_same_key() {
     let server = home().server();
     server.workspace("acme", 100_000);
-    let replies = race(&server, |client, _| {
-        vec![client.charge("acme", "the-key", json!({"operation": "virtual_try_on", "reference": "run-1"}))]
-    });
+    let replies = race(
+        |_| server.client(),
+        |client, _| {
+            vec![client.charge(
+                "acme",
+                "the-key",
+                json!({"operation": "virtual_try_on", "reference": "run-1"}),
+            )]
+        },
+    );
     assert!(replies.iter().all(|reply| reply.status == 201 && reply.text == replies[0].text));
     assert_eq!(replies.iter().filter(|reply| !reply.replayed()).count(), 1, "one is the first answer");
     assert_eq!(server.available("acme"), 80_000, "charged once");
@@ -74,11 +87,14 @@ fn sixty_four_clients_report_the_same_failure() {
     server.workspace("acme", 20_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let charge = server.charge("acme", "k", awaited).expect(201).id();
-    let replies = race(&server, |client, number| {
-        let failed = json!({"result": "failed", "fault": "system"});
-        let succeeded = json!({"result": "succeeded"});
-        vec![client.outcome("acme", &charge, if number % 2 == 0 { failed } else { succeeded })]
-    });
+    let replies = race(
+        |_| server.client(),
+        |client, number| {
+            let failed = json!({"result": "failed", "fault": "system"});
+            let succeeded = json!({"result": "succeeded"});
+            vec![client.outcome("acme", &charge, if number % 2 == 0 { failed } else { succeeded })]
+        },
+    );
     // It leaves pending once (i06): whoever was first decided, the others are told what stands.
     let now = server.charge_now("acme", &charge);
     let refunded = now.json["status"] == "refunded";
@@ -86,4 +102,67 @@ fn sixty_four_clients_report_the_same_failure() {
     for reply in replies {
         assert!(matches!(reply.status, 200 | 409), "{}", reply.text);
     }
+}
+
+/// A workspace with credit for 1,000 charges, and a key tied to a member who may spend 50 of them a month; its secret.
+pub fn with_a_limit_worth_50_charges(platform: &Client) -> String {
+    platform.workspace("acme", 1_000 * 20_000);
+    platform.send("PATCH", "/v1/workspaces/acme", json!({"timezone": zone_at(12)})).expect(200);
+    platform.member("acme", "ada", "admin");
+    let limit = json!([{"subject": "member", "id": "ada", "period": "month", "amount": 50 * 20_000}]);
+    platform.limit("acme", limit);
+    platform.api_key("acme", json!({"name": "of ada", "scopes": ["charge"], "member": "ada"})).1
+}
+
+/// Races for that limit with 256 requests and sees that exactly 50 pass; then, after a refund, exactly one.
+pub fn race_for_the_limit(platform: &Client, connect: impl Fn(usize) -> Client) {
+    let ask =
+        |client: &Client, key: String| client.charge("acme", &key, json!({"operation": "virtual_try_on"}));
+    let replies =
+        race(&connect, |client, number| (0..4).map(|n| ask(client, format!("{number}-{n}"))).collect());
+    assert_eq!(replies.len(), 256);
+    let mut paid: Vec<Reply> = replies.iter().filter(|reply| reply.status == 201).cloned().collect();
+    assert_eq!(paid.len(), 50, "exactly 50 succeed");
+    let zone = platform.get("/v1/workspaces/acme").expect(200).json["timezone"].clone();
+    let resets_at = next_month(zone.as_str().expect("a time zone"));
+    refused_all_but(&replies, 50, &resets_at);
+    stands_at(platform, 50);
+
+    platform.refund("acme", &paid.swap_remove(17).id()).expect(200);
+    let limit = &platform.limits("acme")[0];
+    assert_eq!((&limit["used"], &limit["remaining"]), (&json!(49 * 20_000), &json!(20_000)));
+    let replies = race(&connect, |client, number| vec![ask(client, format!("{number}-again"))]);
+    refused_all_but(&replies, 1, &resets_at);
+    stands_at(platform, 50);
+}
+
+/// All but so many are refused, with the numbers that explain it.
+fn refused_all_but(replies: &[Reply], paid: usize, resets_at: &str) {
+    let refused: Vec<_> = replies.iter().filter(|reply| reply.status != 201).collect();
+    assert_eq!(refused.len(), replies.len() - paid);
+    for reply in refused {
+        let reply = reply.clone().problem(402, "limit_exceeded");
+        assert_eq!((reply.int("/limit"), reply.int("/remaining")), (50 * 20_000, 0), "{}", reply.text);
+        assert_eq!((&reply.json["subject"], &reply.json["id"]), (&json!("member"), &json!("ada")));
+        assert_eq!(reply.json["resets_at"], resets_at, "{}", reply.text);
+    }
+}
+
+/// Balance, usage and charges agree on how many were paid.
+fn stands_at(platform: &Client, paid: i64) {
+    assert_eq!(platform.available("acme"), (1_000 - paid) * 20_000);
+    let limit = &platform.limits("acme")[0];
+    assert_eq!((&limit["used"], &limit["remaining"]), (&json!(paid * 20_000), &json!(0)));
+    let settled = platform.all("/v1/workspaces/acme/charges?member=ada&status=settled");
+    assert_eq!(settled.len() as i64, paid, "each bears the member's name");
+}
+
+#[test]
+fn sixty_four_clients_race_through_a_key_for_the_limit_of_its_member() {
+    let mut server = home().server();
+    let key = with_a_limit_worth_50_charges(&server);
+    race_for_the_limit(&server, |_| Client::new(&server.url, &key));
+    assert_eq!(server.stop().code(), Some(0));
+    let (code, said) = server.audit();
+    assert_eq!(code, Some(0), "{said}");
 }

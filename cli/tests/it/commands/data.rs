@@ -1,68 +1,10 @@
 //! Data commands: the same words and JSON from a data directory, from a database and from a running server.
 
-use std::path::Path;
-use std::process::Output;
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tollkeeper_sim::cluster::shared;
 
-use crate::harness::{KEY, Server, said, tollkeeper};
-
-/// Where commands go.
-enum Place<'a> {
-    Directory(&'a Path),
-    Database(&'a str),
-    Server(&'a str),
-}
-
-impl Place<'_> {
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = tollkeeper();
-        command.args(args);
-        match self {
-            Place::Directory(data) => command.arg("--data").arg(data),
-            Place::Database(url) => command.args(["--database-url", url]),
-            Place::Server(url) => command.args(["--server", url]).env("TOLLKEEPER_KEY", KEY),
-        };
-        command.output().expect("the binary runs")
-    }
-
-    /// Runs a command that succeeds; its JSON.
-    #[track_caller]
-    fn json(&self, args: &[&str]) -> Value {
-        let output = self.run(&[args, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
-        serde_json::from_slice(&output.stdout).expect("JSON")
-    }
-
-    /// Runs a command that succeeds; its text for people.
-    #[track_caller]
-    fn text(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    /// Runs a command that is refused; what it said.
-    #[track_caller]
-    fn refused(&self, args: &[&str], exit: i32) -> String {
-        let output = self.run(args);
-        assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", said(&output));
-        assert!(output.stdout.is_empty(), "{args:?}: no data");
-        String::from_utf8(output.stderr).expect("text")
-    }
-}
-
-/// The same script in every place.
-fn everywhere(script: impl Fn(&Place)) {
-    let own = TempDir::new().expect("a temporary directory");
-    script(&Place::Directory(&own.path().join("data")));
-    let database = shared().database();
-    script(&Place::Database(&database.url()));
-    let server = Server::fresh();
-    script(&Place::Server(&server.url));
-}
+use super::place::{Place, everywhere};
+use crate::harness::{Server, said, tollkeeper};
 
 #[test]
 fn a_workspace_from_its_opening_to_its_last_refund() {

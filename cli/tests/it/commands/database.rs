@@ -102,10 +102,10 @@ fn tables_are_migrated_and_not_distributed_where_nothing_can() {
         let output = run(&["migrate", "--database-url", &url, "--json"]);
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        assert_eq!(json, json!({"version": 1, "distributed": null}));
+        assert_eq!(json, json!({"version": 2, "distributed": null}));
     }
     let output = run(&["migrate", "--database-url", &url]);
-    assert!(said(&output).ends_with(" has version 1 of the tables\n"), "{}", said(&output));
+    assert!(said(&output).ends_with(" has version 2 of the tables\n"), "{}", said(&output));
     let output = run(&["migrate", "--distribute", "--database-url", &url]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(said(&output).contains("the extension citus is not installed"), "{}", said(&output));
@@ -139,6 +139,11 @@ fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
     assert!(paced["p99_ms"].is_number(), "{paced}");
     let whole = database.sql("SELECT sum(n) FROM account WHERE workspace LIKE 'bench-%'");
     assert_eq!(whole, (50 * 2 + 400 + 50).to_string(), "every charge was made once");
+
+    let keyed = bench(&["--charges", "40", "--callers", "4", "--http", "--credential", "workspace"]);
+    assert_eq!((&paced["credential"], &keyed["credential"]), (&json!("platform"), &json!("workspace")));
+    let made = database.sql("SELECT sum(n) FROM account WHERE workspace LIKE 'bench-%'");
+    assert!(made.parse::<i64>().is_ok_and(|made| made >= 50 * 2 + 400 + 50 + 50 + 40), "{made}: a key each");
 
     let mut command = tollkeeper();
     command.args(["bench", "--engine", "postgres", "--database-url", &url, "--floor", "--charges", "1"]);

@@ -38,6 +38,12 @@ fn the_api_describes_itself_and_every_path_of_the_description_answers() {
         "/v1/workspaces/{workspace}/grants",
         "/v1/workspaces/{workspace}/grants/{grant}/void",
         "/v1/workspaces/{workspace}/entries",
+        "/v1/workspaces/{workspace}/members",
+        "/v1/workspaces/{workspace}/members/{member}",
+        "/v1/workspaces/{workspace}/api-keys",
+        "/v1/workspaces/{workspace}/api-keys/{key}",
+        "/v1/workspaces/{workspace}/portal-sessions",
+        "/v1/workspaces/{workspace}/limits",
         "/v1/charges/batch",
         "/v1/price-book",
         "/v1/price-book/versions",
@@ -46,7 +52,7 @@ fn the_api_describes_itself_and_every_path_of_the_description_answers() {
     }
     for (path, methods) in paths {
         let real = path.replace("{workspace}", "nobody").replace("{charge}", "x").replace("{grant}", "x");
-        let real = real.replace("{file}", "index.html");
+        let real = real.replace("{file}", "index.html").replace("{member}", "x").replace("{key}", "x");
         for method in methods.as_object().into_iter().flatten().map(|(name, _)| name.to_uppercase()) {
             let reply = server.raw(&method, &real, &[("content-type", "application/json")], "{}");
             let reply = reply.expect("the server answers");

@@ -1,6 +1,7 @@
 //! Where the servers of a test keep their ledger: a directory or a database of the test's own, gone when it ends.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -33,6 +34,26 @@ impl Home {
     /// The address of the database.
     pub fn url(&self) -> Option<String> {
         self.database.as_ref().map(Database::url)
+    }
+
+    /// All that is kept, byte by byte, each piece with its name: the files of the directory; of a database the rows of each
+    /// table, the files that they and their indexes lie in, and PostgreSQL's log.
+    pub fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        let Some(database) = &self.database else {
+            return files(&self.data());
+        };
+        let tables = database.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
+        let rows = tables.lines().map(|table| {
+            let rows = database.sql(&format!("SELECT t::text FROM {table} t"));
+            (format!("table {table}"), rows.into_bytes())
+        });
+        let rows: Vec<_> = rows.collect();
+        database.sql("CHECKPOINT");
+        let lies_at =
+            database.sql("SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()");
+        let log = fs::read(shared().path().join("log")).expect("PostgreSQL has a log");
+        let log = ("the database's log".to_owned(), log);
+        rows.into_iter().chain(files(&shared().path().join("data").join(lies_at))).chain([log]).collect()
     }
 
     /// Tells a command where to work.
@@ -75,4 +96,12 @@ impl Home {
     pub fn shared_server(&self, command: Command) -> Server {
         Server::spawned(command, &self.data())
     }
+}
+
+/// The files of a directory, by name, with what is in them.
+pub fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let listed = fs::read_dir(directory).unwrap_or_else(|why| panic!("{}: {why}", directory.display()));
+    let paths = listed.map(|entry| entry.expect("an entry of a directory").path());
+    // One that is not needed any more may go meanwhile.
+    paths.filter_map(|path| Some((path.display().to_string(), fs::read(&path).ok()?))).collect()
 }

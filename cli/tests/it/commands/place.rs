@@ -1,0 +1,69 @@
+//! Where data commands go in these tests: a directory, a database and a server, for the same script in each.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tollkeeper_sim::cluster::shared;
+
+use crate::harness::{KEY, Server, said, tollkeeper};
+
+/// Where commands go.
+pub enum Place<'a> {
+    /// A data directory.
+    Directory(&'a Path),
+    /// A database, by its address.
+    Database(&'a str),
+    /// A server at an address, with a key.
+    Server(&'a str, &'a str),
+}
+
+impl Place<'_> {
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let mut command = tollkeeper();
+        command.args(args);
+        match self {
+            Place::Directory(data) => command.arg("--data").arg(data),
+            Place::Database(url) => command.args(["--database-url", url]),
+            Place::Server(url, key) => command.args(["--server", url]).env("TOLLKEEPER_KEY", key),
+        };
+        command.output().expect("the binary runs")
+    }
+
+    /// Runs a command that succeeds; its JSON.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Runs a command that succeeds; its text for people.
+    #[track_caller]
+    pub fn text(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Runs a command that is refused; what it said.
+    #[track_caller]
+    pub fn refused(&self, args: &[&str], exit: i32) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{args:?}: no data");
+        String::from_utf8(output.stderr).expect("text")
+    }
+}
+
+/// The same script in every place.
+pub fn everywhere(script: impl Fn(&Place)) {
+    let own = TempDir::new().expect("a temporary directory");
+    script(&Place::Directory(&own.path().join("data")));
+    let database = shared().database();
+    script(&Place::Database(&database.url()));
+    let server = Server::fresh();
+    script(&Place::Server(&server.url, KEY));
+}

@@ -1,0 +1,247 @@
+//! Commands about members, keys, limits and the portal: in a directory, on a database and with a server, there also with
+//! a workspace's key.
+
+use serde_json::{Value, json};
+
+use super::place::{Place, everywhere};
+use crate::harness::{Client, KEY, Server, said};
+
+/// A workspace with an admin.
+fn with_ada(at: &Place) {
+    at.text(&["workspace", "create", "acme", "--name", "Acme"]);
+    at.text(&[
+        "member",
+        "add",
+        "acme",
+        "ada",
+        "--email",
+        "ada@example.com",
+        "--name",
+        "Ada Lovelace",
+        "--role",
+        "admin",
+    ]);
+}
+
+/// The values of a field, row by row.
+fn column(list: &Value, field: &str) -> Vec<Value> {
+    list["data"].as_array().expect("a list").iter().map(|row| row[field].clone()).collect()
+}
+
+/// What a command that ends something says: a line for people, and no JSON, as the API.
+#[track_caller]
+fn ends(at: &Place, args: &[&str], line: &str) {
+    assert_eq!(at.text(args), format!("{line}\n"));
+}
+
+/// A refusal: its exit code, its code, and that it says what helps.
+#[track_caller]
+fn refused(at: &Place, args: &[&str], exit: i32, code: &str) {
+    let told = at.refused(args, exit);
+    assert!(told.starts_with("error: ") && told.contains(&format!("cause: {code}")), "{args:?}: {told}");
+    assert!(told.contains("hint: ") || exit == 2, "{args:?}: {told}");
+}
+
+#[test]
+fn members_come_change_and_go() {
+    everywhere(|at| {
+        with_ada(at);
+        let ben =
+            at.json(&["member", "add", "acme", "ben", "--email", "ben@example.com", "--name", "Benjamin"]);
+        assert_eq!((&ben["id"], &ben["role"]), (&json!("ben"), &json!("member")), "{ben}");
+        let list = at.json(&["member", "list", "acme"]);
+        assert_eq!(column(&list, "id"), [json!("ben"), json!("ada")]);
+        let table = at.text(&["member", "list", "acme", "--limit", "1"]);
+        assert!(table.starts_with("ID ") && table.contains("ben@example.com"), "{table}");
+        assert_eq!(at.json(&["member", "show", "acme", "ben"]), ben);
+
+        refused(at, &["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "A"], 1, "member_exists");
+        refused(at, &["member", "remove", "acme", "ada"], 1, "last_admin");
+        refused(at, &["member", "change", "acme", "ada", "--role", "member"], 1, "last_admin");
+        refused(at, &["member", "show", "acme", "zoe"], 1, "member_not_found");
+        refused(at, &["member", "list", "nobody"], 1, "workspace_not_found");
+        refused(at, &["member", "add", "acme", "x", "--email", "none", "--name", "X"], 2, "invalid_field");
+
+        let changed = at.text(&["member", "change", "acme", "ben", "--name", "Ben", "--role", "admin"]);
+        assert!(changed.contains("\nname        Ben\nrole        admin\n"), "{changed}");
+        ends(at, &["member", "remove", "acme", "ada"], "ada is no member of acme any more");
+        refused(at, &["member", "remove", "acme", "ada"], 1, "member_not_found");
+        assert_eq!(column(&at.json(&["member", "list", "acme"]), "name"), [json!("Ben")]);
+    });
+}
+
+#[test]
+fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
+    everywhere(|at| {
+        with_ada(at);
+        let create = [
+            "key",
+            "create",
+            "acme",
+            "--name",
+            "of ada",
+            "--scope",
+            "charge,read",
+            "--member",
+            "ada",
+            "--worker",
+            "w-7",
+        ];
+        let shown = at.text(&create);
+        let secret = shown.lines().last().expect("a last line");
+        assert!(secret.starts_with("tk_workspace_") && secret.ends_with("_acme"), "{shown}");
+        assert!(shown.contains("shown only now") && shown.contains("\nscopes      charge,read\n"), "{shown}");
+        assert_eq!(shown.matches("tk_workspace_").count(), 1, "{shown}");
+
+        let args = ["key", "create", "acme", "--name", "reports", "--scope", "read", "--scope", "manage"];
+        let until = "2099-01-01T00:00:00.000Z";
+        let made = at.json(&[&args[..], &["--expires-at", "2099-01-01T00:00:00Z"]].concat());
+        assert_eq!((&made["scopes"], &made["expires_at"]), (&json!(["read", "manage"]), &json!(until)));
+        let id = made["id"].as_str().expect("an id");
+
+        let list = at.json(&["key", "list", "acme"]);
+        assert_eq!(column(&list, "name"), [json!("reports"), json!("of ada")]);
+        let table = at.text(&["key", "list", "acme"]);
+        assert!(table.contains("  charge,read ") && table.contains("  w-7 "), "{table}");
+        assert!(!table.contains("tk_workspace_") && !list.to_string().contains("tk_workspace_"), "{list}");
+
+        let expired = ["key", "create", "acme", "--name", "late", "--scope", "read", "--expires-at"];
+        refused(at, &[&expired[..], &["2001-01-01T00:00:00Z"]].concat(), 2, "invalid_field");
+        refused(at, &[&expired[..], &["soon"]].concat(), 2, "invalid_field");
+        refused(at, &["key", "create", "nobody", "--name", "n", "--scope", "read"], 1, "workspace_not_found");
+        ends(at, &["key", "revoke", "acme", id], &format!("{id} opens nothing any more"));
+        refused(at, &["key", "revoke", "acme", id], 1, "api_key_not_found");
+        refused(at, &["key", "revoke", "acme", "the-first"], 1, "api_key_not_found");
+        assert_eq!(column(&at.json(&["key", "list", "acme"]), "name"), [json!("of ada")]);
+    });
+}
+
+#[test]
+fn limits_are_set_shown_replaced_and_cleared() {
+    everywhere(|at| {
+        with_ada(at);
+        assert_eq!(at.text(&["limits", "show", "acme"]), "", "none is nothing");
+        at.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
+        let set = at.json(&["limits", "set", "acme", "workspace/month=500", "member:ada/day=0.30"]);
+        let rows = set["limits"].as_array().expect("limits");
+        assert_eq!((rows.len(), &rows[0]["id"], &rows[1]["amount"]), (2, &Value::Null, &json!(30_000)));
+        at.text(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "1"]);
+        let told =
+            at.refused(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "2"], 1);
+        for part in ["cause: limit_exceeded: ", "remaining 10,000 (0.10 USD)", "resets_at 20", "hint: "] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let table = at.text(&["limits", "show", "acme"]);
+        let ada = table.lines().find(|line| line.starts_with("member")).expect("a line");
+        let columns: Vec<&str> = ada.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(
+            columns[..6],
+            ["member", "ada", "day", "30,000 (0.30 USD)", "20,000 (0.20 USD)", "10,000 (0.10 USD)"],
+            "{table}"
+        );
+
+        // All are replaced; one that stays keeps its count.
+        let set = at.json(&["limits", "set", "acme", "member:ada/day=1", "operation:virtual_try_on/month=5"]);
+        let used: Vec<_> = set["limits"].as_array().expect("limits").iter().map(|row| &row["used"]).collect();
+        assert_eq!(used, [&json!(20_000), &json!(20_000)], "{set}");
+        for wrong in ["member:ada/week=1", "member/day=1", "team:x/day=1", "member:ada/day=1,5"] {
+            refused(at, &["limits", "set", "acme", wrong], 2, "invalid_field");
+        }
+        refused(at, &["limits", "show", "nobody"], 1, "workspace_not_found");
+        assert_eq!(at.json(&["limits", "show", "acme"]), set, "a refusal changed nothing");
+        assert_eq!(at.json(&["limits", "clear", "acme"]), json!({"limits": []}));
+    });
+}
+
+#[test]
+fn a_link_is_made_and_sessions_are_ended() {
+    everywhere(|at| {
+        with_ada(at);
+        let shown = at.text(&["portal", "link", "acme", "ada"]);
+        let url = shown.lines().last().expect("a last line");
+        assert!(url.starts_with("http://127.0.0.1:") && url.contains("/portal/sign-in/tk_link_"), "{shown}");
+        assert!(shown.starts_with("Signs ada in, once and until 20"), "{shown}");
+        let made =
+            at.json(&["portal", "link", "acme", "ada", "--return-url", "https://app.example.com/billing"]);
+        assert_eq!(made["member"], "ada", "{made}");
+        refused(at, &["portal", "link", "acme", "zoe"], 1, "member_not_found");
+        refused(at, &["portal", "link", "acme", "ada", "--return-url", "nowhere"], 2, "invalid_field");
+        ends(at, &["portal", "end", "acme", "--member", "ada"], "ada is signed out of acme");
+        ends(at, &["portal", "end", "acme"], "everybody is signed out of acme");
+        refused(at, &["portal", "end", "acme", "--member", "zoe"], 1, "member_not_found");
+        refused(at, &["portal", "end", "nobody"], 1, "workspace_not_found");
+        if let Place::Server(url, _) = at {
+            let link = made["url"].as_str().and_then(|link| link.strip_prefix(url)).expect("of this server");
+            Client::new(url, KEY).get(link).problem(410, "portal_link_expired");
+        }
+    });
+}
+
+#[test]
+fn an_end_has_no_json() {
+    everywhere(|at| {
+        with_ada(at);
+        let output = at.run(&["portal", "end", "acme", "--json"]);
+        assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+        let output = at.run(&["member", "remove", "acme", "zoe", "--json"]);
+        let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((output.status.code(), &problem["code"]), (Some(1), &json!("member_not_found")));
+    });
+}
+
+#[test]
+fn commands_work_with_a_key_of_the_workspace_as_far_as_its_scopes_go() {
+    let server = Server::fresh();
+    let platform = Place::Server(&server.url, KEY);
+    with_ada(&platform);
+    platform.text(&["workspace", "create", "other", "--name", "Other"]);
+    platform.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
+    let key = |args: &[&str]| {
+        let made = platform.json(&[&["key", "create", "acme", "--name", "k"], args].concat());
+        made["secret"].as_str().expect("a secret").to_owned()
+    };
+    let manages_as_ada = key(&["--scope", "manage", "--member", "ada"]);
+    let [pays, sees, manages] =
+        [&["--scope", "charge", "--member", "ada"][..], &["--scope", "read"], &["--scope", "manage"]]
+            .map(key);
+    let with = |key| Place::Server(&server.url, key);
+
+    let paid = with(&pays).json(&["charge", "create", "acme", "virtual_try_on", "--key", "1"]);
+    assert_eq!((&paid["member"], &paid["amount"]), (&json!("ada"), &json!(20_000)));
+    let charge = paid["id"].as_str().expect("an id");
+    with(&pays).text(&["charge", "outcome", "acme", charge, "failed", "--fault", "system"]);
+    with(&pays).text(&["charge", "quote", "acme", "virtual_try_on"]);
+    assert_eq!(with(&sees).json(&["balance", "acme"])["available"], 1_000_000);
+    with(&sees).text(&["entries", "acme"]);
+    with(&sees).text(&["limits", "show", "acme"]);
+    with(&manages).text(&["limits", "set", "acme", "member:ada/month=5"]);
+    with(&manages).text(&["member", "list", "acme"]);
+    with(&manages).text(&["key", "create", "acme", "--name", "another", "--scope", "read"]);
+    with(&manages).text(&["workspace", "update", "acme", "--timezone", "Europe/Berlin"]);
+
+    for (key, args) in [
+        (&pays, &["balance", "acme"][..]),
+        (&pays, &["charge", "create", "acme", "virtual_try_on", "--member", "ben", "--key", "2"]),
+        (&pays, &["charge", "refund", "acme", charge, "--reason", "mine", "--key", "3"]),
+        (&sees, &["charge", "create", "acme", "virtual_try_on", "--key", "4"]),
+        (&sees, &["member", "list", "acme"]),
+        (&manages, &["grant", "create", "acme", "--usd", "1", "--reason", "mine", "--key", "5"]),
+        (&manages, &["portal", "link", "acme", "ada"]),
+        (&manages, &["workspace", "list"]),
+        (&manages_as_ada, &["key", "create", "acme", "--name", "n", "--scope", "charge", "--member", "ben"]),
+    ] {
+        refused(&with(key), args, 1, "forbidden");
+    }
+    // What a tied key makes is tied as it is.
+    let made =
+        with(&manages_as_ada).json(&["key", "create", "acme", "--name", "its own", "--scope", "charge"]);
+    assert_eq!(made["member"], "ada");
+    // Another workspace is not there for it.
+    refused(&with(&sees), &["balance", "other"], 1, "workspace_not_found");
+    let made = &made["secret"].as_str().expect("a secret");
+    let charge = ["charge", "create", "acme", "virtual_try_on", "--key", "6"];
+    with(made).text(&charge);
+    let newest = platform.json(&["key", "list", "acme"])["data"][0]["id"].clone();
+    platform.text(&["key", "revoke", "acme", newest.as_str().expect("an id")]);
+    refused(&with(made), &charge, 1, "unauthenticated");
+}

@@ -1,0 +1,269 @@
+//! The way into the dashboard, as a browser goes it: the link, the cookie, the page, and out again.
+
+use std::sync::Barrier;
+
+use serde_json::{Value, json};
+
+use super::home;
+use crate::harness::{Client, KEY, Reply, Server};
+
+/// A server with a workspace that has an admin, Ada, and a member, Ben.
+fn with_a_team() -> Server {
+    let server = home().server();
+    server.workspace("acme", 1_234_500);
+    server.member("acme", "ada", "admin");
+    server.member("acme", "ben", "member");
+    server
+}
+
+/// Makes a link for a member; its path on the server.
+#[track_caller]
+fn link(server: &Server, body: Value) -> String {
+    let made = server.send("POST", "/v1/workspaces/acme/portal-sessions", body).expect(201);
+    let url = made.json["url"].as_str().expect("a link has an address");
+    url.strip_prefix(&server.url).expect("the address is this server's").to_owned()
+}
+
+/// Somebody's browser: no key, but headers and perhaps a cookie.
+struct Browser {
+    client: Client,
+    cookie: String,
+}
+
+impl Browser {
+    fn new(server: &Server) -> Browser {
+        Browser { client: server.client(), cookie: String::new() }
+    }
+
+    /// One that has followed a link for this member.
+    fn signed_in(server: &Server, member: &str) -> Browser {
+        let mut browser = Browser::new(server);
+        let reply = browser.visit(&link(server, json!({"member": member}))).expect(303);
+        browser.cookie = cookie(&reply).split(';').next().expect("a value").to_owned();
+        browser
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let own =
+            [("authorization", ""), ("cookie", self.cookie.as_str()), ("accept", "text/html,*/*;q=0.8")];
+        let own = own.into_iter().filter(|(name, _)| !headers.iter().any(|(given, _)| given == name));
+        let headers: Vec<_> = own.chain(headers.iter().copied()).collect();
+        self.client.raw(method, path, &headers, "").expect("the server answers")
+    }
+
+    fn visit(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[])
+    }
+
+    fn press(&self, path: &str) -> Reply {
+        self.ask("POST", path, &[("sec-fetch-site", "same-origin")])
+    }
+
+    /// Who is signed in; the reply as a program gets it.
+    fn session(&self) -> Reply {
+        self.ask("GET", "/portal/session", &[("accept", "application/json")])
+    }
+}
+
+fn cookie(reply: &Reply) -> &str {
+    reply.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {reply:?}"))
+}
+
+/// A page, not JSON: whole by itself and kept by nobody.
+#[track_caller]
+fn page(reply: Reply, status: u16) -> Reply {
+    let reply = reply.expect(status);
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
+    assert!(
+        reply.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'"))
+    );
+    assert!(!reply.text.contains("<script"), "{}", reply.text);
+    reply
+}
+
+#[test]
+fn a_link_signs_in_once_and_the_page_shows_the_balance_until_signing_out() {
+    let server = with_a_team();
+    let path = link(&server, json!({"member": "ada", "return_url": "https://app.example.com/billing"}));
+    let mut browser = Browser::new(&server);
+    page(browser.visit("/portal"), 401);
+    let followed = browser.visit(&path).expect(303);
+    assert_eq!((followed.header("location"), followed.text.as_str()), (Some("/portal"), ""));
+    assert_eq!(followed.header("cache-control"), Some("no-store"));
+    let parts: Vec<&str> = cookie(&followed).split("; ").collect();
+    assert!(
+        parts[0].starts_with("tollkeeper_session=tk_session_") && parts[0].ends_with("_acme"),
+        "{parts:?}"
+    );
+    assert_eq!(parts[1..], ["Path=/portal", "Max-Age=43200", "HttpOnly", "SameSite=Lax"]);
+    browser.cookie = parts[0].to_owned();
+
+    let home = page(browser.visit("/portal"), 200);
+    for shown in
+        ["acme", "Signed in as ada, admin", "12.345 USD", "1,234,500", "https://app.example.com/billing"]
+    {
+        assert!(home.text.contains(shown), "{shown}: {}", home.text);
+    }
+    let session = browser.session().expect(200);
+    assert_eq!((&session.json["member"], &session.json["role"]), (&json!("ada"), &json!("admin")));
+    assert_eq!(session.json["return_url"], "https://app.example.com/billing");
+
+    // The second time it is gone, for a person and for a program.
+    let again = page(Browser::new(&server).visit(&path), 410);
+    assert!(again.header("set-cookie").is_none() && again.text.contains("has been used"), "{}", again.text);
+    let again = Browser::new(&server).ask("GET", &path, &[("accept", "application/json")]);
+    again.problem(410, "portal_link_expired");
+
+    let out = page(browser.press("/portal/sign-out"), 200);
+    assert!(out.text.contains("signed out") && out.text.contains("https://app.example.com/billing"));
+    assert!(cookie(&out).starts_with("tollkeeper_session=; Path=/portal; Max-Age=0;"), "{}", cookie(&out));
+    page(browser.visit("/portal"), 401);
+    browser.session().problem(401, "unauthenticated");
+}
+
+#[test]
+fn whoever_only_looks_does_not_use_a_link_up() {
+    let server = with_a_team();
+    let path = link(&server, json!({"member": "ben"}));
+    let browser = Browser::new(&server);
+    for reply in [
+        browser.ask("HEAD", &path, &[]),
+        browser.ask("HEAD", &path, &[]),
+        browser.ask("GET", &path, &[("sec-purpose", "prefetch;prerender")]),
+    ] {
+        assert!(reply.expect(204).header("set-cookie").is_none());
+    }
+    assert!(cookie(&browser.visit(&path).expect(303)).contains("tk_session_"));
+    browser.ask("HEAD", &path, &[]).expect(410);
+    // And what is no link was none.
+    let digits = "0".repeat(64);
+    for wrong in ["x".into(), format!("tk_link_{digits}_acme"), format!("tk_link_{digits}_nobody")] {
+        page(browser.visit(&format!("/portal/sign-in/{wrong}")), 410);
+    }
+}
+
+#[test]
+fn sixteen_who_follow_a_link_at_once_are_one_who_signs_in() {
+    let server = with_a_team();
+    let path = link(&server, json!({"member": "ada"}));
+    let start = Barrier::new(16);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let follow = || {
+            let browser = Browser::new(&server);
+            start.wait();
+            browser.visit(&path).status
+        };
+        let running: Vec<_> = (0..16).map(|_| scope.spawn(follow)).collect();
+        running.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 303 | 410)), "{statuses:?}");
+}
+
+#[test]
+fn a_session_has_the_role_that_its_member_has_now() {
+    let server = with_a_team();
+    let (ada, ben) = (Browser::signed_in(&server, "ada"), Browser::signed_in(&server, "ben"));
+    assert_eq!(ben.session().expect(200).json["role"], "member");
+    let shown = page(ben.visit("/portal"), 200);
+    assert!(!shown.text.contains("sign-out-all") && !shown.text.contains("admin"), "{}", shown.text);
+    page(ben.press("/portal/sign-out-all"), 403);
+    assert_eq!(ada.session().expect(200).json["role"], "admin");
+
+    let change = |member: &str, role: &str| {
+        let path = format!("/v1/workspaces/acme/members/{member}");
+        server.send("PATCH", &path, json!({"role": role})).expect(200);
+    };
+    change("ben", "admin");
+    change("ada", "member");
+    assert_eq!(ben.session().expect(200).json["role"], "admin");
+    page(ada.press("/portal/sign-out-all"), 403);
+    page(ben.press("/portal/sign-out-all"), 200);
+    for browser in [&ada, &ben] {
+        page(browser.visit("/portal"), 401);
+    }
+}
+
+#[test]
+fn sessions_and_links_end_with_their_member_or_when_the_platform_ends_them() {
+    let server = with_a_team();
+    let (ada, ben) = (Browser::signed_in(&server, "ada"), Browser::signed_in(&server, "ben"));
+    let unused = link(&server, json!({"member": "ben"}));
+    server.send("DELETE", "/v1/workspaces/acme/members/ben", json!({})).expect(204);
+    page(ben.visit("/portal"), 401);
+    page(ben.visit(&unused), 410);
+    page(ada.visit("/portal"), 200);
+
+    server.member("acme", "cem", "member");
+    let (cem, unused) = (Browser::signed_in(&server, "cem"), link(&server, json!({"member": "cem"})));
+    let end = |query: &str| {
+        server.send("DELETE", &format!("/v1/workspaces/acme/portal-sessions{query}"), json!({}))
+    };
+    end("?member=zoe").problem(404, "member_not_found");
+    end("?member=cem").expect(204);
+    page(cem.visit("/portal"), 401);
+    page(cem.visit(&unused), 410);
+    page(ada.visit("/portal"), 200);
+    end("").expect(204);
+    page(ada.visit("/portal"), 401);
+}
+
+#[test]
+fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
+    let server = with_a_team();
+    let ada = Browser::signed_in(&server, "ada");
+    let secret = ada.cookie.strip_prefix("tollkeeper_session=").expect("the name of the cookie");
+    for path in ["/v1/workspaces/acme/balance", "/v1/workspaces/acme/members", "/v1/workspaces"] {
+        ada.ask("GET", path, &[]).problem(401, "unauthenticated");
+        Client::new(&server.url, secret).get(path).problem(401, "unauthenticated");
+    }
+    let (_, key) = server.api_key("acme", json!({"name": "k", "scopes": ["charge", "read", "manage"]}));
+    for key in [key.as_str(), KEY] {
+        let bearer = format!("Bearer {key}");
+        let cookie = format!("tollkeeper_session={key}");
+        for header in [("authorization", bearer.as_str()), ("cookie", cookie.as_str())] {
+            page(Browser::new(&server).ask("GET", "/portal", &[header]), 401);
+        }
+    }
+    Client::new(&server.url, &key)
+        .send("POST", "/v1/workspaces/acme/portal-sessions", json!({"member": "ada"}))
+        .problem(403, "forbidden");
+
+    // What changes something has to come from a page of our own.
+    for site in ["cross-site", "same-site"] {
+        page(ada.ask("POST", "/portal/sign-out", &[("sec-fetch-site", site)]), 403);
+    }
+    page(ada.visit("/portal"), 200);
+}
+
+#[test]
+fn links_and_cookies_are_as_the_settings_say() {
+    let home = home();
+    let mut command = home.command();
+    command
+        .env("TOLLKEEPER_PUBLIC_URL", "https://billing.example.com/")
+        .env("TOLLKEEPER_PORTAL_SESSION_HOURS", "1");
+    let server = home.server_by(command);
+    server.workspace("acme", 0);
+    server.member("acme", "ada", "admin");
+    let made =
+        server.send("POST", "/v1/workspaces/acme/portal-sessions", json!({"member": "ada"})).expect(201);
+    let url = made.json["url"].as_str().expect("an address");
+    let path = url.strip_prefix("https://billing.example.com").expect("the address from outside");
+    let followed = Browser::new(&server).visit(path).expect(303);
+    assert!(cookie(&followed).ends_with("; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"), "{followed:?}");
+
+    for (body, field) in [
+        (json!({"member": "no blanks"}), "member"),
+        (json!({}), "member"),
+        (json!({"member": "ada", "return_url": "javascript:alert(1)"}), "return_url"),
+        (json!({"member": "ada", "return_url": "/billing"}), "return_url"),
+    ] {
+        let refused = server.send("POST", "/v1/workspaces/acme/portal-sessions", body);
+        assert_eq!(refused.problem(422, "invalid_field").json["field"], field);
+    }
+    let refused = server.send("POST", "/v1/workspaces/acme/portal-sessions", json!({"member": "zoe"}));
+    refused.problem(404, "member_not_found");
+}

@@ -111,8 +111,7 @@ impl Caller {
         match self {
             Caller::Platform => true,
             Caller::Key(holder) => holder.workspace == *workspace,
-            Caller::Member(signed_in) => signed_in.workspace == *workspace,
-            Caller::Anybody => false,
+            Caller::Anybody | Caller::Member(_) => false,
         }
     }
 }
@@ -166,13 +165,14 @@ async fn key_holder(
     }
     let workspace = std::str::from_utf8(key).ok().and_then(|text| secret::workspace_of(Kind::ApiKey, text));
     if let Some(workspace) = workspace {
-        let seen = app.teams.seen(&workspace);
-        let known = seen.and_then(|team| holder(workspace.clone(), team, &hash, now));
-        let team = match known {
-            Some(holder) if confirmed => return Ok(Caller::Key(holder)),
-            Some(_) => app.teams.look(app.engine(), &workspace).await,
-            None => app.teams.look_for_stranger(app.engine(), &workspace).await,
-        };
+        if confirmed
+            && let Some(team) = app.teams.seen(&workspace)
+            && let Some(holder) = holder(workspace.clone(), team, &hash, now)
+        {
+            return Ok(Caller::Key(holder));
+        }
+        let opens = |team: &Team| place(team, &hash, now).is_some();
+        let team = app.teams.look_for(app.engine(), &workspace, opens).await;
         let team = team.map_err(|error| refusal::failed(&error))?;
         if let Some(holder) = team.and_then(|team| holder(workspace, team, &hash, now)) {
             return Ok(Caller::Key(holder));
@@ -182,8 +182,13 @@ async fn key_holder(
 }
 
 fn holder(workspace: WorkspaceId, team: Arc<Team>, hash: &Hash, now: Timestamp) -> Option<KeyHolder> {
-    let place = team.keys.iter().position(|key| key.hash == *hash && key.holds(now))?;
+    let place = place(&team, hash, now)?;
     Some(KeyHolder { workspace, team, place })
+}
+
+/// Where the key of this secret stands in its team, if it holds.
+fn place(team: &Team, hash: &Hash, now: Timestamp) -> Option<usize> {
+    team.keys.iter().position(|key| key.hash == *hash && key.holds(now))
 }
 
 fn is_platform_key(app: &App, presented: &Hash) -> bool {
@@ -229,12 +234,8 @@ async fn signed_in(
 async fn session_of(app: &App, cookie: &str, now: Timestamp) -> Result<Option<SignedIn>, Problem> {
     let Some(workspace) = secret::workspace_of(Kind::Session, cookie) else { return Ok(None) };
     let hash = secret::hash(cookie.as_bytes());
-    let known = app.teams.seen(&workspace).is_some_and(|team| team.session(&hash, now).is_some());
-    let team = if known {
-        app.teams.look(app.engine(), &workspace).await
-    } else {
-        app.teams.look_for_stranger(app.engine(), &workspace).await
-    };
+    let opens = |team: &Team| team.session(&hash, now).is_some();
+    let team = app.teams.look_for(app.engine(), &workspace, opens).await;
     let team = team.map_err(|error| refusal::failed(&error))?;
     Ok(team.and_then(|team| {
         let session = team.session(&hash, now)?.clone();

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_ledger::{
-    Actor, Command, LinkRequest, MemberId, Role, Submission, TeamChange, TeamCommand, Timestamp, bounds,
+    Actor, Command, LinkRequest, MemberId, Role, Submission, Team, TeamChange, TeamCommand, Timestamp, bounds,
 };
 use utoipa::ToSchema;
 
@@ -118,7 +118,8 @@ pub async fn sign_in(call: Call) -> Result<Response, Problem> {
     let link = call.param("link");
     let workspace = secret::workspace_of(Kind::Link, link).ok_or_else(refusal::portal_link_expired)?;
     let hash = secret::hash(link.as_bytes());
-    let team = call.app.teams.look_for_stranger(call.app.engine(), &workspace).await;
+    let opens = |team: &Team| team.link(&hash, call.now).is_some();
+    let team = call.app.teams.look_for(call.app.engine(), &workspace, opens).await;
     let team = team.map_err(|error| refusal::failed(&error))?.ok_or_else(refusal::portal_link_expired)?;
     let member = &team.link(&hash, call.now).ok_or_else(refusal::portal_link_expired)?.member;
     let fetches_ahead = call.header("sec-purpose").is_some_and(|purpose| purpose.contains("prefetch"));

@@ -37,17 +37,20 @@ impl Teams {
         self.seen.read().unwrap_or_else(PoisonError::into_inner).get(workspace).cloned()
     }
 
-    /// The team as it is, for a secret of which nobody knows yet whether it opens anything: waits for a turn.
+    /// The team as it is, for a secret that `opens` something of it, or nothing. One that opened nothing of the team as it was
+    /// seen last waits for its turn.
     ///
     /// # Errors
     /// When the engine cannot read.
-    pub async fn look_for_stranger(
+    pub async fn look_for(
         &self,
         engine: &dyn Engine,
         workspace: &WorkspaceId,
+        opens: impl Fn(&Team) -> bool,
     ) -> Result<Option<Arc<Team>>, Error> {
+        let known = self.seen(workspace).is_some_and(|team| opens(&team));
         // Nobody closes the semaphore; if somebody did, everybody would pass.
-        let _turn = self.strangers.acquire().await;
+        let _turn = if known { None } else { self.strangers.acquire().await.ok() };
         self.look(engine, workspace).await
     }
 
@@ -69,5 +72,35 @@ impl Teams {
             seen.insert(workspace.clone(), Arc::clone(team));
         }
         Ok(team)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tollkeeper_engine::{Embedded, Options};
+    use tollkeeper_ledger::{Actor, Command, Submission, Timestamp, WorkspaceChanges};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stranger_waits_while_as_many_others_are_looked_up_and_whoever_is_known_does_not() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let engine = Embedded::open(directory.path(), Options::default()).expect("an empty directory opens");
+        let acme = WorkspaceId::new("acme").expect("a name");
+        let command = Command::CreateWorkspace(WorkspaceChanges::default());
+        let opened = Submission { workspace: acme.clone(), key: None, actor: Actor::Platform, command };
+        assert!(engine.run(opened, Timestamp::ZERO).await.is_ok_and(|ran| ran.is_ok()));
+        let teams = Teams::default();
+        let look_for = |known: bool| teams.look_for(&engine, &acme, move |_| known);
+        assert!(look_for(false).await.is_ok_and(|team| team.is_some()), "there is a turn for it");
+        let turns = teams.strangers.acquire_many(STRANGERS_MAX as u32).await.expect("nobody closes it");
+        let mut stranger = Box::pin(look_for(false));
+        assert!((&mut stranger).now_or_never().is_none());
+        assert!(look_for(true).await.is_ok_and(|team| team.is_some()));
+        // Whoever had asked the engine before would have been answered before.
+        assert!((&mut stranger).now_or_never().is_none());
+        drop(turns);
+        assert!(stranger.await.is_ok_and(|team| team.is_some()));
     }
 }

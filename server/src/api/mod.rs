@@ -45,8 +45,8 @@ pub struct Route {
     pub path: &'static str,
     /// Whom it is open to.
     pub rule: Rule,
-    /// Whether all it does is to run commands in the caller's name: the decision then confirms who asks, and the edge may
-    /// go by what it saw last of the team.
+    /// Whether whatever it does or tells is a command's in the caller's name: the decision then confirms who asks, and the
+    /// edge may go by what it saw last of the team.
     pub confirmed: bool,
     /// Whether people look at its answers in a browser.
     pub page: bool,

@@ -123,8 +123,7 @@ pub async fn create(mut call: Call) -> Result<Response, Problem> {
 pub async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let team = call.team(&workspace).await?;
-    let place = |key: &ApiKey| (key.created_at, key.id.to_string());
-    let listing = super::paged(team.keys.iter().map(|key| (place(key), key)), &call.query.page()?)?;
+    let listing = super::paged(&team.keys, |key| key.created_at, &call.query.page()?)?;
     let json = ListJson::of(&listing, |key| ApiKeyJson::of(key));
     Ok(answer(StatusCode::OK, KEY_BYTES * listing.data.len() + 64, &json))
 }

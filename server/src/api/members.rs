@@ -102,9 +102,7 @@ pub async fn add(mut call: Call) -> Result<Response, Problem> {
 pub async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let team = call.team(&workspace).await?;
-    let place = |member: &Member| (member.created_at, member.id.to_string());
-    let listing =
-        super::paged(team.members.iter().map(|member| (place(member), member)), &call.query.page()?)?;
+    let listing = super::paged(&team.members, |member| member.created_at, &call.query.page()?)?;
     let json = ListJson::of(&listing, |member| MemberJson::from(*member));
     Ok(answer(StatusCode::OK, MEMBER_BYTES * listing.data.len() + 64, &json))
 }

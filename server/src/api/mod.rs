@@ -499,28 +499,29 @@ impl<T> ListJson<T> {
     }
 }
 
-/// A page of rows that are all in memory, newest first. A row's place is when it came and, among those of one instant, its
-/// name: so that rows which come or go between two pages move no other.
+/// A page of rows that are all in memory, the oldest first: the newest first, those of one instant too. A row's place is its
+/// instant and how many older ones that has: so a row that leaves between two pages lets no other be passed over.
 ///
 /// # Errors
 /// A cursor that no such list gave out.
-fn paged<T>(
-    rows: impl Iterator<Item = ((Timestamp, String), T)>,
-    page: &Page,
-) -> Result<Listing<T>, Problem> {
-    let wrong = || Problem::parameter("cursor", "is not one that this list gave out");
-    let before = match &page.cursor {
-        None => None,
-        Some(cursor) => {
-            let (at, name) = cursor.split_once('/').ok_or_else(wrong)?;
-            Some((Timestamp::from_millis(at.parse().map_err(|_| wrong())?), name.to_owned()))
-        }
-    };
-    let mut rows: Vec<_> =
-        rows.filter(|(place, _)| before.as_ref().is_none_or(|before| place < before)).collect();
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
-    let more = rows.len() > page.limit;
-    rows.truncate(page.limit);
-    let last = rows.last().filter(|_| more).map(|((at, name), _)| format!("{}/{name}", at.millis()));
-    Ok(Listing { data: rows.into_iter().map(|(_, row)| row).collect(), next: last })
+fn paged<'a, T>(rows: &'a [T], at: impl Fn(&T) -> Timestamp, page: &Page) -> Result<Listing<&'a T>, Problem> {
+    let before = page.cursor.as_deref().map(place).transpose()?;
+    let mut placed: Vec<((i64, u32), &T)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let at = at(row).millis();
+        let older = placed.last().filter(|((last, _), _)| *last == at).map_or(0, |((_, older), _)| older + 1);
+        placed.push(((at, older), row));
+    }
+    let mut rest =
+        placed.into_iter().rev().skip_while(|(place, _)| before.is_some_and(|before| *place >= before));
+    let rows: Vec<_> = rest.by_ref().take(page.limit).collect();
+    let last = rows.last().filter(|_| rest.next().is_some());
+    let next = last.map(|((at, older), _)| format!("{at}.{older}"));
+    Ok(Listing { data: rows.into_iter().map(|(_, row)| row).collect(), next })
+}
+
+/// The place in a cursor of [`paged`].
+fn place(cursor: &str) -> Result<(i64, u32), Problem> {
+    let place = cursor.split_once('.').and_then(|(at, older)| Some((at.parse().ok()?, older.parse().ok()?)));
+    place.ok_or_else(|| Problem::parameter("cursor", "is not one that this list gave out"))
 }

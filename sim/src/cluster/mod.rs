@@ -269,12 +269,19 @@ impl Cluster {
     }
 
     fn psql(&self, database: &str) -> Command {
-        let mut psql = command(binary("psql"));
-        psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-h"]).arg(&self.home).arg("-p");
-        psql.arg(self.port.to_string()).args(["-U", "postgres", "-d", database]);
-        // A test that fails while the server is frozen has to end all the same.
-        psql.env("PGCONNECT_TIMEOUT", "10");
+        let mut psql = self.client("psql", database);
+        psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1"]);
         psql
+    }
+
+    /// One of PostgreSQL's own programs, for a database.
+    fn client(&self, program: &str, database: &str) -> Command {
+        let mut client = command(binary(program));
+        client.arg("-h").arg(&self.home).arg("-p").arg(self.port.to_string());
+        client.args(["-U", "postgres", "-d", database]);
+        // A test that fails while the server is frozen has to end all the same.
+        client.env("PGCONNECT_TIMEOUT", "10");
+        client
     }
 }
 
@@ -303,6 +310,13 @@ impl Database<'_> {
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
         self.cluster.sql(&self.name, sql)
+    }
+
+    /// A backup of it as SQL, as people make them.
+    #[must_use]
+    #[track_caller]
+    pub fn dump(&self) -> String {
+        run(&mut self.cluster.client("pg_dump", &self.name))
     }
 }
 

@@ -13,17 +13,22 @@ use super::{KEY, Server, tollkeeper};
 pub struct Home {
     own: TempDir,
     database: Option<Database<'static>>,
+    /// The file of PostgreSQL's log of changes that was being written when the database was made.
+    changes_since: String,
 }
 
 impl Home {
     /// A data directory that is not there yet.
     pub fn directory() -> Home {
-        Home { own: TempDir::new().expect("a temporary directory"), database: None }
+        let own = TempDir::new().expect("a temporary directory");
+        Home { own, database: None, changes_since: String::new() }
     }
 
     /// An empty database of the cluster that all tests share.
     pub fn database() -> Home {
-        Home { database: Some(shared().database()), ..Home::directory() }
+        let database = shared().database();
+        let changes_since = database.sql("SELECT pg_walfile_name(pg_current_wal_lsn())");
+        Home { database: Some(database), changes_since, ..Home::directory() }
     }
 
     /// The data directory; for a database, a name beside which is room.
@@ -37,7 +42,7 @@ impl Home {
     }
 
     /// All that is kept, byte by byte, each piece with its name: the files of the directory; of a database the rows of each
-    /// table, the files that they and their indexes lie in, and PostgreSQL's log.
+    /// table, the files that they and their indexes lie in, PostgreSQL's log, its log of changes, and a dump.
     pub fn kept(&self) -> Vec<(String, Vec<u8>)> {
         let Some(database) = &self.database else {
             return files(&self.data());
@@ -47,13 +52,18 @@ impl Home {
             let rows = database.sql(&format!("SELECT t::text FROM {table} t"));
             (format!("table {table}"), rows.into_bytes())
         });
-        let rows: Vec<_> = rows.collect();
         database.sql("CHECKPOINT");
         let lies_at =
             database.sql("SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()");
         let log = fs::read(shared().path().join("log")).expect("PostgreSQL has a log");
-        let log = ("the database's log".to_owned(), log);
-        rows.into_iter().chain(files(&shared().path().join("data").join(lies_at))).chain([log]).collect()
+        let data = shared().path().join("data");
+        let mut kept: Vec<_> = rows.collect();
+        kept.push(("the database's log".to_owned(), log));
+        kept.push(("a dump".to_owned(), database.dump().into_bytes()));
+        kept.extend(files(&data.join(lies_at)));
+        let changes = files(&data.join("pg_wal")).into_iter();
+        kept.extend(changes.filter(|(path, _)| path.rsplit('/').next() >= Some(self.changes_since.as_str())));
+        kept
     }
 
     /// Tells a command where to work.

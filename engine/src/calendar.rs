@@ -1,5 +1,8 @@
 //! Where a day and a month begin in a time zone: the calendar the ledger does not have.
 //!
+//! The time zones come with the program, not with the machine: servers of one version count the same days, and what a
+//! machine lacks, or calls `localtime`, starts no limit again.
+//!
 //! A day begins with its first instant that exists: where summer time skips midnight, that is a later hour.
 
 use jiff::{ToSpan, Zoned, tz::TimeZone};

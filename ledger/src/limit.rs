@@ -99,10 +99,11 @@ impl Limit {
         }
     }
 
-    /// What it has counted in the present period.
+    /// What it has counted in the present period. One that begins earlier than the period it counts is not another: it is what
+    /// a server with other time zones on hand takes for this one, and a cap must not start again for that.
     #[must_use]
     pub fn used_in(&self, windows: &Windows) -> Micros {
-        if self.since == windows.of(self.period).0 { self.used } else { Micros::ZERO }
+        if self.since >= windows.of(self.period).0 { self.used } else { Micros::ZERO }
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -189,7 +190,7 @@ impl Limits {
     pub(crate) fn count(&mut self, spender: Spender, amount: Micros, windows: &Windows) {
         for limit in self.0.iter_mut().filter(|limit| limit.covers(spender)) {
             limit.used = limit.used_in(windows) + amount;
-            limit.since = windows.of(limit.period).0;
+            limit.since = limit.since.max(windows.of(limit.period).0);
         }
     }
 }
@@ -232,5 +233,20 @@ mod tests {
         assert!(limits.check(spender, Micros::new(61), &windows(20)).is_err());
         limits.count(spender, Micros::new(-40), &windows(10));
         assert!(limits.check(spender, Micros::new(50), &windows(10)).is_ok());
+    }
+
+    #[test]
+    fn a_day_that_begins_earlier_elsewhere_is_not_another_day() {
+        let operation = OperationId::known("op");
+        let spender = Spender { operation: &operation, worker: None, member: None, api_key: None };
+        let (subject, period, amount) = (Subject::Workspace, Period::Day, Micros::new(50));
+        let mut limits =
+            Limits(vec![Limit { subject, period, amount, since: Timestamp::ZERO, used: Micros::ZERO }]);
+        for begins in [10, 8, 10, 8] {
+            limits.count(spender, Micros::new(10), &windows(begins));
+        }
+        assert!(limits.check(spender, Micros::new(11), &windows(8)).is_err());
+        assert!(limits.check(spender, Micros::new(11), &windows(10)).is_err());
+        assert!(limits.check(spender, Micros::new(50), &windows(18)).is_ok());
     }
 }

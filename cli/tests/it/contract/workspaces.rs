@@ -50,6 +50,9 @@ fn what_a_workspace_cannot_be_called() {
         (json!({"id": "acme", "name": ""}), "name"),
         (json!({"id": "acme"}), "name"),
         (json!({"id": "acme", "name": "x", "timezone": "Mars/Olympus"}), "timezone"),
+        // What is another zone on another machine.
+        (json!({"id": "acme", "name": "x", "timezone": "localtime"}), "timezone"),
+        (json!({"id": "acme", "name": "x", "timezone": "posixrules"}), "timezone"),
     ] {
         let refused = server.send("POST", "/v1/workspaces", body).problem(422, "invalid_field");
         assert_eq!(refused.json["field"], field, "{}", refused.text);

@@ -2,12 +2,12 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan};
 
 /// The name of a time zone in which it is this hour now. At noon no day and no month ends during a test.
 pub fn zone_at(hour: i8) -> String {
     // From -11 to 12: east of Greenwich is negative in these names.
-    let east = (hour - Zoned::now().with_time_zone(TimeZone::UTC).hour() + 11).rem_euclid(24) - 11;
+    let east = (hour - Timestamp::now().to_zoned(TimeZone::UTC).hour() + 11).rem_euclid(24) - 11;
     if east > 0 { format!("Etc/GMT-{east}") } else { format!("Etc/GMT+{}", -east) }
 }
 
@@ -22,7 +22,7 @@ pub fn next_month(zone: &str) -> String {
 }
 
 fn today(zone: &str) -> Date {
-    Zoned::now().in_tz(zone).expect("a known time zone").date()
+    Timestamp::now().in_tz(zone).expect("a known time zone").date()
 }
 
 fn begin(zone: &str, day: Date) -> String {

@@ -8,9 +8,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::invariants::{Violation, holds};
+use crate::limit::Spender;
 use crate::{
     Actor, Alerts, Body, ClawBack, ClawBacks, Draw, Entry, Grants, Hash, IdempotencyKey, LedgerAccount,
-    Limits, Micros, Team, Threshold, Timestamp, WorkspaceId, invariants, invariants::Violation,
+    Limit, Limits, Micros, Team, Threshold, Timestamp, Windows, WorkspaceId, bounds, invariants,
 };
 
 /// What is said of a workspace.
@@ -90,18 +92,28 @@ pub struct Account {
 
 /// A stored entry that does not follow from the ones before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disagreement {
-    /// What disagrees.
-    pub what: &'static str,
-    /// What the journal says.
-    pub stored: String,
-    /// What follows from the entries before.
-    pub computed: String,
+pub enum Disagreement {
+    /// It says something else than what follows.
+    Differs {
+        /// What differs.
+        what: &'static str,
+        /// What the journal says.
+        stored: String,
+        /// What follows from the entries before.
+        computed: String,
+    },
+    /// What it says cannot happen after them; the sentence that tells why.
+    Impossible(&'static str),
 }
 
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: the journal says {}, but {} follows", self.what, self.stored, self.computed)
+        match self {
+            Disagreement::Differs { what, stored, computed } => {
+                write!(f, "{what}: the journal says {stored}, but {computed} follows")
+            }
+            Disagreement::Impossible(sentence) => f.write_str(sentence),
+        }
     }
 }
 
@@ -175,7 +187,7 @@ impl Account {
         differs("number", entry.n, self.chain.n + 1)?;
         if entry.previous != self.chain.hash {
             let (stored, computed) = (hex(&entry.previous), hex(&self.chain.hash));
-            return Err(Disagreement { what: "hash of the entry before", stored, computed });
+            return Err(Disagreement::Differs { what: "hash of the entry before", stored, computed });
         }
         if entry.at < self.chain.at {
             differs("time", entry.at.millis(), self.chain.at.millis())?;
@@ -190,11 +202,7 @@ impl Account {
 
     /// Applies what was read back: what does not hold is damage, not a bug.
     fn apply_stored(&mut self, body: &Body, n: u64, at: Timestamp) -> Result<(), Disagreement> {
-        let violated = |Violation(sentence)| Disagreement {
-            what: "invariant",
-            stored: "otherwise".to_owned(),
-            computed: sentence.to_owned(),
-        };
+        let violated = |Violation(sentence)| Disagreement::Impossible(sentence);
         let in_range = |amount: Micros| amount >= Micros::ZERO && amount <= Micros::MAX;
         let amounts = body.draws().iter().map(|draw| draw.amount).chain(body.legs().map(|legs| legs.amount));
         if !amounts.into_iter().all(in_range) {
@@ -240,19 +248,15 @@ impl Account {
             Body::ChargeOpened(opening) => {
                 self.grants.take(&opening.draws)?;
                 self.totals.charged += opening.amount;
-                if let Some(windows) = &opening.windows {
-                    self.limits.count(opening.spender(), opening.amount, windows);
-                }
+                self.count(opening.spender(), opening.amount, opening.windows.as_deref())?;
             }
             Body::ChargeRefunded(refund) => {
                 self.grants.give(&refund.gives)?;
                 self.totals.refunded += refund.amount;
-                if let Some(windows) = &refund.windows {
-                    self.limits.count(refund.spender(), Micros::ZERO - refund.amount, windows);
-                }
+                self.count(refund.spender(), Micros::ZERO - refund.amount, refund.windows.as_ref())?;
             }
-            Body::Team(change) => Arc::make_mut(&mut self.team).apply(change, at),
-            Body::LimitsSet(limits) => self.limits = Limits(limits.clone()),
+            Body::Team(change) => Arc::make_mut(&mut self.team).apply(change, at)?,
+            Body::LimitsSet(limits) => self.set_limits(limits)?,
             Body::AlertsSet { thresholds, cooldown_seconds } => {
                 self.set_alerts(thresholds, *cooldown_seconds);
             }
@@ -273,6 +277,37 @@ impl Account {
             // The rest is outside the balance; `totals` counts it.
             LedgerAccount::Funding | LedgerAccount::Consumed | LedgerAccount::ClawedBack => {}
         }
+    }
+
+    /// Counts a charge or, below zero, a refund under the limits; an entry names its day and month when there are any.
+    fn count(
+        &mut self,
+        spender: Spender,
+        amount: Micros,
+        windows: Option<&Windows>,
+    ) -> Result<(), Violation> {
+        match windows {
+            Some(windows) if !self.limits.is_empty() => self.limits.count(spender, amount, windows),
+            None if self.limits.is_empty() => {}
+            _ => {
+                return Err(Violation(
+                    "an entry does not say in which day it counts, or says it for no limit",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a limit has counted is a part of all that was ever charged and refunded.
+    fn set_limits(&mut self, limits: &[Limit]) -> Result<(), Violation> {
+        let counted = Micros::ZERO - self.totals.refunded..=self.totals.charged;
+        let holds_all = |limit: &Limit| {
+            (Micros::ZERO..=Micros::MAX).contains(&limit.amount) && counted.contains(&limit.used)
+        };
+        holds(limits.len() <= bounds::LIMITS_MAX, "more limits are set than there may be")?;
+        holds(limits.iter().all(holds_all), "a limit is out of range, or has counted what was never spent")?;
+        self.limits = Limits(limits.to_vec());
+        Ok(())
     }
 
     fn take_back(&mut self, takes: &[Draw]) -> Result<(), Violation> {
@@ -301,7 +336,7 @@ fn differs<T: PartialEq + fmt::Display>(
     if stored == computed {
         return Ok(());
     }
-    Err(Disagreement { what, stored: stored.to_string(), computed: computed.to_string() })
+    Err(Disagreement::Differs { what, stored: stored.to_string(), computed: computed.to_string() })
 }
 
 fn hex(hash: &Hash) -> String {

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Violation(pub &'static str);
 
 /// Ends the check when the sentence does not hold.
-fn holds(condition: bool, sentence: &'static str) -> Result<(), Violation> {
+pub(crate) fn holds(condition: bool, sentence: &'static str) -> Result<(), Violation> {
     if condition { Ok(()) } else { Err(Violation(sentence)) }
 }
 

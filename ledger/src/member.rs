@@ -122,6 +122,11 @@ pub(crate) fn remove(view: &View, id: MemberId) -> Result<TeamChange, Refusal> {
 
 /// Whoever is the last admin can neither leave nor be demoted: nobody would be left to buy credits.
 fn keeps_an_admin(team: &Team, leaving: &Member) -> Result<(), Refusal> {
+    if is_last_admin(team, leaving) { Err(Refusal::LastAdmin) } else { Ok(()) }
+}
+
+/// Whether there is no other admin.
+pub(crate) fn is_last_admin(team: &Team, member: &Member) -> bool {
     let mut admins = team.members.iter().filter(|member| member.role == Role::Admin);
-    if leaving.role == Role::Admin && admins.nth(1).is_none() { Err(Refusal::LastAdmin) } else { Ok(()) }
+    member.role == Role::Admin && admins.nth(1).is_none()
 }

@@ -1,6 +1,7 @@
 //! The way of a member into the dashboard: a link that signs in once, and the session it begins.
 //!
-//! Both are known by the SHA-256 of a secret that only the browser has. A session has the role its member has at the
+//! Both are known by the SHA-256 of a secret that only the browser has, and last by the account's clock, which also says
+//! when they are over: the clock of a server may be behind it. A session has the role its member has at the
 //! moment, not the one at its beginning. Cookies and pages are not here.
 
 use crate::code::{Malformed, Reader, Writer};
@@ -62,15 +63,16 @@ pub struct LinkRequest {
     pub hash: Hash,
     /// See [`PortalSession::return_url`].
     pub return_url: Option<Box<str>>,
-    /// See [`PortalSession::expires_at`].
-    pub expires_at: Timestamp,
+    /// For how long it holds, in seconds.
+    pub lasts_seconds: i64,
 }
 
 pub(crate) fn make_link(view: &View, request: LinkRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
     let team = &view.account()?.team;
-    let LinkRequest { member, hash, return_url, expires_at } = request;
+    let LinkRequest { member, hash, return_url, lasts_seconds } = request;
     team.member(&member).ok_or(Refusal::MemberNotFound)?;
     let id = SessionId(view.fresh);
+    let expires_at = now.plus_seconds(lasts_seconds);
     let link = PortalSession { id, member, hash, return_url, created_at: now, expires_at };
     Ok(TeamChange::LinkMade(link))
 }
@@ -79,10 +81,11 @@ pub(crate) fn make_link(view: &View, request: LinkRequest, now: Timestamp) -> Re
 pub(crate) fn sign_in(
     view: &View,
     (link, session): (Hash, Hash),
-    expires_at: Timestamp,
+    lasts_seconds: i64,
     now: Timestamp,
 ) -> Result<TeamChange, Refusal> {
     let link = view.account()?.team.link(&link, now).ok_or(Refusal::PortalLinkExpired)?;
+    let expires_at = now.plus_seconds(lasts_seconds);
     let session = PortalSession { hash: session, created_at: now, expires_at, ..link.clone() };
     Ok(TeamChange::SignedIn(session))
 }

@@ -8,9 +8,10 @@ use std::sync::{Arc, LazyLock};
 
 use crate::code::{Malformed, Reader, Writer};
 use crate::decide::View;
+use crate::invariants::{Violation, holds};
 use crate::{
     ApiKey, ApiKeyId, ApiKeyRequest, Hash, Kind, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
-    PortalSession, Refusal, SessionId, Timestamp, api_key, bounds, member, portal,
+    PortalSession, Refusal, Role, SessionId, Timestamp, api_key, bounds, member, portal,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -39,8 +40,8 @@ pub enum TeamCommand {
         link: Hash,
         /// SHA-256 of the session's secret.
         session: Hash,
-        /// Until when the session holds.
-        expires_at: Timestamp,
+        /// For how long the session holds, in seconds.
+        lasts_seconds: i64,
     },
     /// Ends a session.
     SignOut(SessionId),
@@ -87,8 +88,8 @@ pub(crate) fn decide(
         TeamCommand::RevokeKey(id) => api_key::revoke(view, id).map(Some),
         TeamCommand::NoteKeyUse(id) => api_key::note_use(view, id, now),
         TeamCommand::MakeLink(request) => portal::make_link(view, request, now).map(Some),
-        TeamCommand::SignIn { link, session, expires_at } => {
-            portal::sign_in(view, (link, session), expires_at, now).map(Some)
+        TeamCommand::SignIn { link, session, lasts_seconds } => {
+            portal::sign_in(view, (link, session), lasts_seconds, now).map(Some)
         }
         TeamCommand::SignOut(id) => portal::sign_out(view, id),
         TeamCommand::SignOutAll(member) => portal::sign_out_all(view, member),
@@ -184,16 +185,22 @@ impl Team {
         self.keys.iter().find(|key| key.id == id)
     }
 
+    /// Where the key of this secret stands among the keys, if it holds.
+    #[must_use]
+    pub fn key_place(&self, hash: &Hash, now: Timestamp) -> Option<usize> {
+        self.keys.iter().position(|key| is_same(&key.hash, hash) && key.holds(now))
+    }
+
     /// The link of this secret, if it holds.
     #[must_use]
     pub fn link(&self, hash: &Hash, now: Timestamp) -> Option<&PortalSession> {
-        self.links.iter().find(|link| link.hash == *hash && link.holds(now))
+        self.links.iter().find(|link| is_same(&link.hash, hash) && link.holds(now))
     }
 
     /// The session of this secret, if it holds.
     #[must_use]
     pub fn session(&self, hash: &Hash, now: Timestamp) -> Option<&PortalSession> {
-        self.sessions.iter().find(|session| session.hash == *hash && session.holds(now))
+        self.sessions.iter().find(|session| is_same(&session.hash, hash) && session.holds(now))
     }
 
     /// Appends the bytes.
@@ -228,19 +235,32 @@ impl Team {
     }
 
     /// What an entry about the team does to it.
-    pub(crate) fn apply(&mut self, change: &TeamChange, at: Timestamp) {
+    pub(crate) fn apply(&mut self, change: &TeamChange, at: Timestamp) -> Result<(), Violation> {
         match change {
-            TeamChange::MemberAdded(member) => self.members.push(member.clone()),
-            TeamChange::MemberChanged(changed) => {
-                let member = self.members.iter_mut().find(|member| member.id == changed.id);
-                member.into_iter().for_each(|member| member.clone_from(changed));
+            TeamChange::MemberAdded(member) => {
+                holds(self.member(&member.id).is_none(), "a member comes who is there already")?;
+                holds(self.members.len() < bounds::MEMBERS_MAX, "more members come than there may be")?;
+                self.members.push(member.clone());
             }
-            TeamChange::MemberRemoved(member) => self.remove(member),
-            TeamChange::KeyCreated(key) => self.keys.push(key.clone()),
-            TeamChange::KeyRevoked(key) => self.keys.retain(|other| other.id != *key),
+            TeamChange::MemberChanged(changed) => {
+                if changed.role != Role::Admin {
+                    self.keeps_an_admin(&changed.id)?;
+                }
+                let member = self.members.iter_mut().find(|member| member.id == changed.id);
+                member.ok_or(Violation("a member changes who is not there"))?.clone_from(changed);
+            }
+            TeamChange::MemberRemoved(member) => self.remove(member)?,
+            TeamChange::KeyCreated(key) => {
+                holds(self.key(key.id).is_none(), "a key is made that is there already")?;
+                holds(self.keys.len() < bounds::API_KEYS_MAX, "more keys are made than there may be")?;
+                self.keys.push(key.clone());
+            }
+            TeamChange::KeyRevoked(key) => {
+                takes_out(&mut self.keys, |other| other.id == *key, "a key is revoked that is not there")?;
+            }
             TeamChange::KeyUsed(key) => {
                 let used = self.keys.iter_mut().find(|other| other.id == *key);
-                used.into_iter().for_each(|used| used.last_used_at = Some(at));
+                used.ok_or(Violation("a key is used that is not there"))?.last_used_at = Some(at);
             }
             TeamChange::LinkMade(link) => {
                 self.let_expire(at);
@@ -248,23 +268,38 @@ impl Team {
             }
             TeamChange::SignedIn(session) => {
                 self.let_expire(at);
-                self.links.retain(|link| link.id != session.id);
+                takes_out(
+                    &mut self.links,
+                    |link| link.id == session.id,
+                    "a link is followed that is not there",
+                )?;
                 push_bounded(&mut self.sessions, session);
             }
-            TeamChange::SignedOut(session) => self.sessions.retain(|other| other.id != *session),
+            TeamChange::SignedOut(session) => {
+                let is_it = |other: &PortalSession| other.id == *session;
+                takes_out(&mut self.sessions, is_it, "a session ends that is not there")?;
+            }
             TeamChange::AllSignedOut(None) => {
                 self.links.clear();
                 self.sessions.clear();
             }
             TeamChange::AllSignedOut(Some(member)) => self.sign_out(member),
         }
+        Ok(())
     }
 
     /// A member leaves, and with the member whatever acts in that name.
-    fn remove(&mut self, id: &MemberId) {
-        self.members.retain(|member| member.id != *id);
+    fn remove(&mut self, id: &MemberId) -> Result<(), Violation> {
+        self.keeps_an_admin(id)?;
+        takes_out(&mut self.members, |member| member.id == *id, "a member leaves who is not there")?;
         self.keys.retain(|key| key.member.as_ref() != Some(id));
         self.sign_out(id);
+        Ok(())
+    }
+
+    fn keeps_an_admin(&self, leaving: &MemberId) -> Result<(), Violation> {
+        let last = self.member(leaving).is_some_and(|member| member::is_last_admin(self, member));
+        holds(!last, "the last admin goes")
     }
 
     fn sign_out(&mut self, member: &MemberId) {
@@ -276,6 +311,22 @@ impl Team {
         self.links.retain(|link| link.holds(at));
         self.sessions.retain(|session| session.holds(at));
     }
+}
+
+/// Takes out the one that is there.
+fn takes_out<T>(
+    list: &mut Vec<T>,
+    is_it: impl Fn(&T) -> bool,
+    otherwise: &'static str,
+) -> Result<(), Violation> {
+    let place = list.iter().position(is_it).ok_or(Violation(otherwise))?;
+    list.remove(place);
+    Ok(())
+}
+
+/// Compares hashes in a time that says nothing of how far they are the same.
+fn is_same(one: &Hash, other: &Hash) -> bool {
+    one.iter().zip(other).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0
 }
 
 /// The oldest gives way when there are too many.

@@ -117,9 +117,9 @@ impl App {
         self.public_url.as_deref()
     }
 
-    /// Until when a session in the dashboard that begins now holds.
-    pub(crate) fn portal_session_end(&self, now: Timestamp) -> Timestamp {
-        now.plus_seconds(self.portal_session_seconds)
+    /// For how long a session in the dashboard holds.
+    pub(crate) fn portal_session_seconds(&self) -> i64 {
+        self.portal_session_seconds
     }
 
     /// Counts a request of a key; `None` if there is no limit on it.

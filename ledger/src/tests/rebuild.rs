@@ -2,7 +2,11 @@
 
 use super::check;
 use super::world::{World, acme, toy_hash};
-use crate::{Account, Body, Disagreement, Entry, Micros, Timestamp};
+use crate::TeamChange::{self, KeyRevoked, KeyUsed, MemberAdded, MemberChanged, MemberRemoved, SignedOut};
+use crate::{
+    Account, ApiKeyId, Body, Disagreement, Entry, Id, Limit, Member, MemberId, Micros, SessionId, Timestamp,
+    bounds,
+};
 
 fn journal() -> World {
     check(
@@ -32,6 +36,18 @@ fn replayed(n: usize, alter: impl Fn(&mut Entry), rehashed: bool) -> Result<(), 
         account.replay(entry, *hash)?;
     }
     Ok(())
+}
+
+/// Why a journal that is well-formed in all else is not taken: the script, and what its last entry says instead.
+fn check_refused(script: &str, instead: impl Fn(&mut Body), sentence: &str) {
+    let mut world = check(script);
+    let (last, hash) = world.journal.last_mut().expect("the script writes");
+    instead(&mut last.body);
+    *hash = toy_hash(last);
+    let mut account = Account::new(acme());
+    let refused = world.journal.iter().find_map(|(entry, hash)| account.replay(entry, *hash).err());
+    let refused = refused.unwrap_or_else(|| panic!("taken, although {sentence}"));
+    assert_eq!(refused.to_string(), sentence);
 }
 
 fn check_altered(n: usize, alter: impl Fn(&mut Entry), expected: &str) {
@@ -89,8 +105,8 @@ fn an_entry_that_is_missing_or_moved_disagrees() {
 #[test]
 fn a_broken_link_disagrees() {
     let disagreement = replayed(5, |entry| entry.previous[0] ^= 1, true).expect_err("a broken link");
-    assert_eq!(disagreement.what, "hash of the entry before");
-    assert_eq!((disagreement.stored.len(), disagreement.computed.len()), (64, 64));
+    let Disagreement::Differs { what, stored, computed } = disagreement else { panic!("{disagreement}") };
+    assert_eq!((what, stored.len(), computed.len()), ("hash of the entry before", 64, 64));
     assert!(replayed(5, |_| {}, true).is_ok());
 }
 
@@ -146,4 +162,60 @@ fn replay_rehashed(journal: &mut [(Entry, crate::Hash)]) -> Result<(), Disagreem
         account.replay(entry, *hash)?;
     }
     Ok(())
+}
+
+/// The change of the team that a script ends in.
+fn last_change(script: &str) -> TeamChange {
+    match &check(script).journal.last().expect("the script writes").0.body {
+        Body::Team(change) => change.as_ref().clone(),
+        other => panic!("{other:?} is not about the team"),
+    }
+}
+
+#[test]
+fn a_team_that_does_not_follow_is_refused() {
+    let refused = |instead: TeamChange, sentence| {
+        let script = "new_key read\njoin ada admin\njoin bob member";
+        check_refused(script, |body| *body = Body::Team(Box::new(instead.clone())), sentence);
+    };
+    let joined = last_change("join ada member");
+    let MemberAdded(ada) = joined.clone() else { panic!("{joined:?}") };
+    let eve = Member { id: MemberId::known("eve"), ..ada.clone() };
+    refused(joined, "a member comes who is there already");
+    refused(MemberRemoved(ada.id.clone()), "the last admin goes");
+    refused(MemberChanged(ada), "the last admin goes");
+    refused(MemberRemoved(eve.id.clone()), "a member leaves who is not there");
+    refused(MemberChanged(eve), "a member changes who is not there");
+    refused(last_change("new_key read"), "a key is made that is there already");
+    refused(KeyRevoked(ApiKeyId(Id::v7(1, 2, 3))), "a key is revoked that is not there");
+    refused(KeyUsed(ApiKeyId(Id::v7(1, 2, 3))), "a key is used that is not there");
+    refused(SignedOut(SessionId(Id::v7(1, 2, 3))), "a session ends that is not there");
+    refused(last_change("join ada admin\nlink ada\nsign_in l1"), "a link is followed that is not there");
+}
+
+#[test]
+fn limits_that_do_not_follow_are_refused() {
+    let spends = "grant promotional 5_000\ncharge message\nlimits workspace/day=900";
+    let first = |alter: fn(&mut Limit)| {
+        move |body: &mut Body| match body {
+            Body::LimitsSet(limits) => alter(&mut limits[0]),
+            other => panic!("{other:?} sets no limits"),
+        }
+    };
+    let sentence = "a limit is out of range, or has counted what was never spent";
+    check_refused(spends, first(|limit| limit.used = Micros::new(i64::MAX)), sentence);
+    check_refused(spends, first(|limit| limit.used = Micros::new(501)), sentence);
+    check_refused(spends, first(|limit| limit.used = Micros::new(-1)), sentence);
+    check_refused(spends, first(|limit| limit.amount = Micros::new(-1)), sentence);
+    let many = |body: &mut Body| match body {
+        Body::LimitsSet(limits) => *limits = vec![limits[0].clone(); bounds::LIMITS_MAX + 1],
+        other => panic!("{other:?} sets no limits"),
+    };
+    check_refused(spends, many, "more limits are set than there may be");
+    let dayless = |body: &mut Body| match body {
+        Body::ChargeOpened(opening) => opening.windows = None,
+        other => panic!("{other:?} is no charge"),
+    };
+    let capped = "grant promotional 5_000\nlimits workspace/day=900\ncharge message";
+    check_refused(capped, dayless, "an entry does not say in which day it counts, or says it for no limit");
 }

@@ -182,7 +182,7 @@ fn role(text: &str) -> Role {
 fn team_command(world: &World, words: &Words) -> TeamCommand {
     let member = || MemberId::known(words.bare[1]);
     let session = || world.links.get(place(words.bare[1])).copied().unwrap_or(SessionId(Id::v7(0, 0, 0)));
-    let later = |otherwise| world.now.plus_seconds(words.number("expires").unwrap_or(otherwise));
+    let lasts = |otherwise| words.number("expires").unwrap_or(otherwise);
     // The secrets of a script are the numbers of what they open.
     let hash = |name: &str, kind: u8| {
         let mut hash = [kind; 32];
@@ -218,12 +218,12 @@ fn team_command(world: &World, words: &Words) -> TeamCommand {
             member: member(),
             hash: hash(&format!("l{}", world.links.len() + 1), 2),
             return_url: None,
-            expires_at: later(600),
+            lasts_seconds: lasts(600),
         }),
         "sign_in" => TeamCommand::SignIn {
             link: hash(words.bare[1], 2),
             session: hash(words.bare[1], 3),
-            expires_at: later(3_600),
+            lasts_seconds: lasts(3_600),
         },
         "sign_out" => TeamCommand::SignOut(session()),
         "sign_out_all" => TeamCommand::SignOutAll(words.bare.get(1).map(|name| MemberId::known(name))),

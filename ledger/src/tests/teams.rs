@@ -144,6 +144,28 @@ fn a_link_signs_in_once_and_the_session_ends() {
 }
 
 #[test]
+fn a_link_and_a_session_last_by_the_accounts_clock() {
+    check(
+        "
+        join ada admin
+        back 3h
+        link ada
+        sign_in l1 by=ada => portal.signed_in
+        team => ada admin, session l1 ada
+        link ada
+        wait 3h
+        wait 599s
+        sign_in l2 by=ada => portal.signed_in
+        link ada
+        team => ada admin, link l3 ada, session l1 ada, session l2 ada
+        wait 3_001s
+        link ada
+        team => ada admin, link l4 ada, session l2 ada
+        ",
+    );
+}
+
+#[test]
 fn sessions_that_are_over_leave() {
     check(
         "

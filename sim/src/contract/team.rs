@@ -39,7 +39,7 @@ fn link(desk: &Desk, name: &str, secret: u8) -> PortalSession {
         member: member(name),
         hash: [secret; 32],
         return_url: Some("https://acme.example/".into()),
-        expires_at: desk.now.plus_seconds(600),
+        lasts_seconds: 600,
     };
     let told = desk.told(Command::Team(TeamCommand::MakeLink(request)));
     let Told::Team(change) = told else { panic!("a link was answered by {told:?}") };
@@ -48,9 +48,8 @@ fn link(desk: &Desk, name: &str, secret: u8) -> PortalSession {
 }
 
 /// Follows a link into a session of an hour.
-fn sign_in(desk: &Desk, link: u8, session: u8) -> Command {
-    let expires_at = desk.now.plus_seconds(3_600);
-    Command::Team(TeamCommand::SignIn { link: [link; 32], session: [session; 32], expires_at })
+fn sign_in(link: u8, session: u8) -> Command {
+    Command::Team(TeamCommand::SignIn { link: [link; 32], session: [session; 32], lasts_seconds: 3_600 })
 }
 
 pub(super) fn what_was_added_is_shown(store: &dyn Store) {
@@ -98,8 +97,8 @@ pub(super) fn a_member_takes_keys_and_sessions_along(store: &dyn Store) {
     for (name, secret) in [("ada", 1), ("bob", 2), ("bob", 3)] {
         link(&desk, name, secret);
     }
-    desk.told(sign_in(&desk, 1, 11));
-    desk.told(sign_in(&desk, 2, 12));
+    desk.told(sign_in(1, 11));
+    desk.told(sign_in(2, 12));
     let desk = desk.restarted(store);
     desk.told(removed("bob"));
     desk.told(somebody("bob", Role::Member));
@@ -110,7 +109,7 @@ pub(super) fn a_member_takes_keys_and_sessions_along(store: &dyn Store) {
         assert_eq!(team.links, []);
         let pay = Command::Charge(ChargeRequest { member: Some(member("bob")), ..charge("message", 1) });
         assert_eq!(desk.ask_as(Actor::ApiKey(his), pay).expect_err("his key").code(), "unauthenticated");
-        assert_eq!(desk.no(sign_in(desk, 3, 13)), "portal_link_expired");
+        assert_eq!(desk.no(sign_in(3, 13)), "portal_link_expired");
     };
     gone(&desk);
     gone(&desk.restarted(store));
@@ -203,12 +202,12 @@ pub(super) fn members_see_and_admins_change(store: &dyn Store) {
 pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     let mut desk = with_team(store);
     let made = link(&desk, "bob", 1);
-    let follow = |session| submission(acme(), None, sign_in(&desk, 1, session));
+    let follow = |session| submission(acme(), None, sign_in(1, session));
     assert_eq!(desk.words(vec![follow(11), follow(12)]), ["yes", "portal_link_expired"]);
     link(&desk, "bob", 2);
     desk.wait(599);
     let mut desk = desk.restarted(store);
-    assert_eq!(desk.no(sign_in(&desk, 1, 13)), "portal_link_expired");
+    assert_eq!(desk.no(sign_in(1, 13)), "portal_link_expired");
     let team = desk.team();
     let session = team.session(&[11; 32], desk.now).expect("it is under way");
     assert_eq!((session.id, session.member.as_str()), (made.id, "bob"));
@@ -216,7 +215,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     assert!(team.session(&[12; 32], desk.now).is_none());
     assert!(team.link(&[1; 32], desk.now).is_none() && team.link(&[2; 32], desk.now).is_some());
     desk.wait(1);
-    assert_eq!(desk.no(sign_in(&desk, 2, 14)), "portal_link_expired");
+    assert_eq!(desk.no(sign_in(2, 14)), "portal_link_expired");
 
     let out = |id| Command::Team(TeamCommand::SignOut(id));
     desk.told(out(made.id));
@@ -226,7 +225,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     desk.told(out(SessionId(nothing())));
     assert_eq!(desk.entry_count(), before, "who has signed out is out");
     link(&desk, "ada", 3);
-    desk.told(sign_in(&desk, 3, 15));
+    desk.told(sign_in(3, 15));
     link(&desk, "bob", 4);
     desk.told(Command::Team(TeamCommand::SignOutAll(None)));
     let desk = desk.restarted(store);

@@ -219,10 +219,10 @@ impl Pool {
                 (!key.last_used_at.is_some_and(noted)).then_some(TeamChange::KeyUsed(*id))
             }
             TeamCommand::MakeLink(request) => Some(self.make_link(request, now)?),
-            TeamCommand::SignIn { link, session, expires_at } => {
+            TeamCommand::SignIn { link, session, lasts_seconds } => {
                 let followed = self.links(now).into_iter().find(|known| known.hash == *link);
                 let followed = followed.ok_or(Refusal::PortalLinkExpired)?;
-                let (hash, expires_at) = (*session, *expires_at);
+                let (hash, expires_at) = (*session, now.plus_seconds(*lasts_seconds));
                 Some(TeamChange::SignedIn(PortalSession { hash, expires_at, created_at: now, ..followed }))
             }
             TeamCommand::SignOut(id) => {
@@ -296,9 +296,10 @@ impl Pool {
     }
 
     fn make_link(&self, request: &LinkRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
-        let LinkRequest { member, hash, return_url, expires_at } = request.clone();
+        let LinkRequest { member, hash, return_url, lasts_seconds } = request.clone();
         self.member(&member).ok_or(Refusal::MemberNotFound)?;
         let id = SessionId(nth(self.link_count()));
+        let expires_at = now.plus_seconds(lasts_seconds);
         let link = PortalSession { id, member, hash, return_url, created_at: now, expires_at };
         Ok(TeamChange::LinkMade(link))
     }

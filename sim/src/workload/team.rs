@@ -144,7 +144,7 @@ impl Workload {
             member: self.some_member(Some(pool)),
             hash: self.secret(),
             return_url: self.random.chance(500).then(|| "https://acme.example/billing".into()),
-            expires_at: self.now.plus_seconds(*self.random.pick(&LIVES_SECONDS)),
+            lasts_seconds: *self.random.pick(&LIVES_SECONDS),
         })
     }
 
@@ -170,8 +170,8 @@ impl Workload {
             _ => [0xff; 32],
         };
         self.followed = link;
-        let expires_at = self.now.plus_seconds(*self.random.pick(&LIVES_SECONDS));
-        TeamCommand::SignIn { link, session: self.secret(), expires_at }
+        let lasts_seconds = *self.random.pick(&LIVES_SECONDS);
+        TeamCommand::SignIn { link, session: self.secret(), lasts_seconds }
     }
 
     /// Ends a session: mostly one under way, at times one that is over, seldom one that never was.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http;
-use tollkeeper_engine::{Embedded, Engine};
+use tollkeeper_engine::{Embedded, Engine, embedded};
 use tollkeeper_server::settings::{LogLevel, Secret};
 use tollkeeper_server::{self as server, App, Settings, Store};
 use tower::ServiceExt;
@@ -48,12 +48,9 @@ async fn open(store: &Store, settings: &Settings, access: Access) -> Result<Arc<
     let Store::Directory(directory) = store else {
         return host::open(store, settings).await;
     };
-    if access != Access::Begins && !directory.is_dir() {
-        return Err(Failure::new(
-            Exit::NotNow,
-            format!("there is no data directory {}", directory.display()),
-        )
-        .hint(
+    if access != Access::Begins && !embedded::holds_ledger(directory) {
+        let what = if directory.is_dir() { "there is no ledger in" } else { "there is no data directory" };
+        return Err(Failure::new(Exit::NotNow, format!("{what} {}", directory.display())).hint(
             "give the right one with --data, a running server with --server, or begin with `tollkeeper demo`",
         ));
     }

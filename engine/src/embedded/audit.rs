@@ -12,7 +12,7 @@ use tollkeeper_ledger::{Account, Body, Entry, Platform, Standing, Usage, Workspa
 
 use super::block::Stored;
 use super::index::{Fingerprints, Name, pairs_of};
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::sqlite::Access;
 use super::state::{Kept, State};
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
@@ -23,10 +23,7 @@ use crate::{Error, rollups};
 /// # Errors
 /// When the directory cannot be read at all (a disagreement is not an error).
 pub fn audit(path: &Path) -> Result<AuditReport, Error> {
-    if !path.join(super::journal::FILE).exists() {
-        return Err(Error::unusable(format!("{} holds no ledger", path.display()))
-            .with_hint("point --data at a data directory"));
-    }
+    journal::must_hold(path)?;
     // The state first: a journal read later holds everything that the state was derived from.
     let state = match State::open(path, None, Access::Read) {
         Ok(state) => Some(state),

@@ -17,10 +17,7 @@ use crate::Error;
 /// # Errors
 /// When the source cannot be read, or the target is not an empty or absent directory, or cannot be written.
 pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
-    if !path.join(journal::FILE).exists() {
-        return Err(Error::unusable(format!("{} holds no ledger", path.display()))
-            .with_hint("point --data at a data directory"));
-    }
+    journal::must_hold(path)?;
     let source = Journal::open(path, None, Access::Read)?;
     empty_directory(to)?;
     let copied = copy(&source, to);

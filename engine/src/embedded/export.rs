@@ -16,10 +16,7 @@ use crate::moving::{Counts, Outgoing};
 /// # Errors
 /// When the directory cannot be read, is damaged, or the stream cannot be written.
 pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
-    if !path.join(journal::FILE).exists() {
-        return Err(Error::unusable(format!("{} holds no ledger", path.display()))
-            .with_hint("point --data at a data directory"));
-    }
+    journal::must_hold(path)?;
     let journal = Journal::open(path, None, Access::Read)?;
     journal.hold()?;
     let mut stream = Outgoing::begin(to)?;

@@ -20,12 +20,29 @@ const APPLICATION: i32 = 0x544b_4a31;
 const VERSION: i32 = 2;
 
 /// The steps from each version to the next. The first makes a new file; with the second come entries about teams, which an
-/// older program cannot read and should not call damaged.
+/// older program cannot read and should not call damaged. Whoever only reads leaves an older file as it is: what is in it
+/// reads as it did.
 const UPGRADES: [&str; VERSION as usize] = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);",
     "",
 ];
+
+/// Whether there is a ledger in a directory.
+#[must_use]
+pub fn holds_ledger(directory: &Path) -> bool {
+    directory.join(FILE).exists()
+}
+
+/// Refuses a directory that there is nothing in to read.
+pub(super) fn must_hold(directory: &Path) -> Result<(), Error> {
+    if holds_ledger(directory) {
+        return Ok(());
+    }
+    Err(Error::unusable(format!("{} holds no ledger", directory.display())).with_hint(
+        "point --data at a data directory; `tollkeeper serve` or `tollkeeper workspace create` makes one",
+    ))
+}
 
 /// Entries that wait to be appended: the bytes of each after the other, and where each begins.
 #[derive(Debug, Default)]
@@ -69,12 +86,11 @@ impl Journal {
         let path = directory.join(FILE);
         let connection = sqlite::open(&path, vfs, access)?;
         let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
-        if version < VERSION {
-            if access == Access::Read {
-                let lacks = if version == 0 { "has not been set up yet" } else { "is of an older version" };
-                let what = format!("{} {lacks}", path.display());
-                return Err(Error::unusable(what).with_hint("start the server on it once"));
-            }
+        if access == Access::Read && version == 0 {
+            let what = format!("{} has not been set up yet", path.display());
+            return Err(Error::unusable(what).with_hint("start the server on it once"));
+        }
+        if access != Access::Read && version < VERSION {
             upgrade(&connection, version).map_err(|error| explain(&path, error))?;
         }
         connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| explain(&path, error))?;

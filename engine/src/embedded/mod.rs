@@ -60,6 +60,7 @@ pub use export::export;
 pub use flight::{Appender, Flight};
 pub use heart::{Heart, HeartOptions};
 pub use import::{import, import_tuned};
+pub use journal::holds_ledger;
 
 pub use crate::audit::{AuditDisagreement, AuditReport};
 

@@ -11,7 +11,7 @@ use super::accounts::Accounts;
 use super::block::Stored;
 use super::heart::{Heart, HeartOptions};
 use super::index::{Fingerprints, KeyIndex};
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::keeper::{Keeper, KeeperLink};
 use super::keeper_thread::KeeperThread;
 use super::lock::DirectoryLock;
@@ -73,10 +73,7 @@ impl Heart {
         directory: &Path,
         options: HeartOptions,
     ) -> Result<(Heart, (Journal, State)), Error> {
-        if !directory.join(super::journal::FILE).exists() {
-            return Err(Error::unusable(format!("{} holds no ledger", directory.display()))
-                .with_hint("`tollkeeper serve --data DIR` or `tollkeeper workspace create` makes one"));
-        }
+        journal::must_hold(directory)?;
         let mut heart = Heart::asleep(directory, options, NudgeMaker::none());
         let (mind, reading) = Mind::read_only(directory, &heart.options)?;
         heart.mind = Some(mind);

@@ -18,6 +18,7 @@ use super::ids::{fingerprint, number_in};
 use super::load::{decoded, decoded_account, decoded_grant};
 use super::mind::digest;
 use super::open_hour::{OpenHour, usage_key};
+use super::schema;
 use super::session::{Uuid, column, connect};
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
 use crate::{Error, rollups, told};
@@ -34,22 +35,15 @@ pub fn audit(url: &str) -> Result<AuditReport, Error> {
     let config = super::config::parse(url)?;
     super::block_on(async {
         let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
-        let mut auditor = Auditor::begin(&client).await.map_err(unreadable)?;
+        schema::known(&client).await.map_err(Failure::into_error)?;
+        let mut auditor = Auditor::begin(&client).await.map_err(Failure::into_error)?;
         match auditor.run().await {
             Ok(()) => {}
             Err(Stop::Disagreement(found)) => auditor.report.disagreement = Some(found),
-            Err(Stop::Failure(failure)) => return Err(unreadable(failure)),
+            Err(Stop::Failure(failure)) => return Err(failure.into_error()),
         }
         Ok(auditor.report)
     })
-}
-
-fn unreadable(failure: Failure) -> Error {
-    match failure {
-        Failure::Never(error) if error.is_unusable() => Error::unusable("the database holds no ledger")
-            .with_hint("point --database-url at the database of a ledger"),
-        failure => failure.into_error(),
-    }
 }
 
 /// Why the audit ends before its end.

@@ -58,6 +58,21 @@ async fn version(client: &Client) -> Result<usize, Failure> {
     Ok(usize::try_from(version).unwrap_or_default())
 }
 
+/// Refuses a database of other tables than this program's, for those who only read.
+pub(super) async fn known(client: &Client) -> Result<(), Failure> {
+    let version = within(version(client)).await??;
+    newer(version)?;
+    Ok(match version {
+        0 => Err(Error::unusable("the database holds no ledger")
+            .with_hint("point --database-url at the database of a ledger")),
+        VERSION => Ok(()),
+        older => Err(Error::unusable(format!(
+            "the database has tables of version {older}, this program reads those of version {VERSION}"
+        ))
+        .with_hint("stop older servers, then run `tollkeeper migrate` or start a server")),
+    }?)
+}
+
 fn newer(version: usize) -> Result<(), Error> {
     if version <= MIGRATIONS.len() {
         return Ok(());

@@ -1,7 +1,7 @@
 //! A database that an earlier program has kept is brought to the present version, with all that is in it: a plain one, and
 //! one whose tables are distributed.
 
-use tollkeeper_engine::postgres::{Options, migrate};
+use tollkeeper_engine::postgres::{Options, audit, migrate};
 use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey, Used,
     WorkerId, WorkspaceChanges, WorkspaceId,
@@ -78,6 +78,21 @@ fn a_database_of_version_1_keeps_all_that_is_in_it() {
     let through: Vec<_> = usage(&desk).into_iter().filter(|(used, _)| used.api_key == Some(key)).collect();
     assert_eq!(counted(&through), (2, 1_000, 0));
     agrees(&store.0);
+}
+
+#[test]
+fn an_audit_says_that_a_database_is_of_version_1() {
+    let database = version_1();
+    let refused = audit(&database.url()).expect_err("it lacks tables that this program reads");
+    assert!(refused.is_unusable(), "{refused}");
+    assert_eq!(
+        refused.to_string(),
+        "the database has tables of version 1, this program reads those of version 2"
+    );
+    let empty = audit(&shared().database().url()).expect_err("there is nothing to audit");
+    assert_eq!(empty.to_string(), "the database holds no ledger");
+    migrate(&database.url()).expect("it is brought to this version");
+    agrees(&database);
 }
 
 #[test]

@@ -208,6 +208,11 @@ fn a_directory_that_is_not_there_is_not_made_by_mistake() {
         assert!(told.contains("there is no data directory") && told.contains("--data"), "{told}");
     }
     assert!(!data.exists());
+    // Nor is a ledger begun in one that is there.
+    std::fs::create_dir(&data).expect("a directory can be made");
+    let told = at.refused(&["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "Ada"], 3);
+    assert!(told.contains("there is no ledger in"), "{told}");
+    assert_eq!(std::fs::read_dir(&data).expect("it is there").count(), 0);
 }
 
 #[test]

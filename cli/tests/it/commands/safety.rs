@@ -93,6 +93,32 @@ fn flip(data: &Path, text: &[u8]) -> usize {
 }
 
 #[test]
+fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
+    let own = TempDir::new().expect("a temporary directory");
+    let at = |name: &str| own.path().join(name).to_str().expect("a plain path").to_owned();
+    let server = Server::fresh();
+    server.workspace("acme", 1_000_000);
+    let data = server.data.to_str().expect("a plain path");
+    let done = |args: &[&str]| {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+    };
+    done(&["backup", "--data", data, "--to", &at("backup")]);
+    // SQLite keeps the version of a file's contents in its head.
+    let file = Path::new(&at("backup")).join("journal.db");
+    let mut bytes = fs::read(&file).expect("the backup reads");
+    assert_eq!(bytes[60..64], [0, 0, 0, 2]);
+    bytes[63] = 1;
+    fs::write(&file, &bytes).expect("the backup can be written");
+    done(&["audit", "--data", &at("backup")]);
+    done(&["export", "--data", &at("backup"), "--to", &at("export")]);
+    done(&["backup", "--data", &at("backup"), "--to", &at("another")]);
+    done(&["restore", "--from", &at("backup"), "--to", &at("restored")]);
+    assert!(fs::read(&file).expect("the backup reads") == bytes, "it was left as it is");
+    assert_eq!(Server::on(Path::new(&at("restored"))).available("acme"), 1_000_000);
+}
+
+#[test]
 fn a_backup_is_taken_while_serving_and_restored() {
     let own = TempDir::new().expect("a temporary directory");
     let at = |name: &str| -> PathBuf { own.path().join(name) };

@@ -168,6 +168,7 @@ impl Limits {
             Some(limit) => Err(Refusal::LimitExceeded {
                 subject: limit.subject.clone(),
                 period: limit.period,
+                required: amount,
                 limit: limit.amount,
                 remaining: (limit.amount - limit.used_in(windows)).max(Micros::ZERO),
                 resets_at: windows.of(limit.period).1,

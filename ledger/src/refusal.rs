@@ -38,6 +38,8 @@ pub enum Refusal {
         subject: Subject,
         /// Which period.
         period: Period,
+        /// What the charge would take.
+        required: Micros,
         /// The cap.
         limit: Micros,
         /// What may still be spent.

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method};
 use subtle::{Choice, ConstantTimeEq};
 use tollkeeper_ledger::{
@@ -17,16 +17,11 @@ use tollkeeper_ledger::{
 
 use crate::api::Route;
 use crate::app::App;
+use crate::cookie;
 use crate::problem::{Code, Problem};
 use crate::rate::Standing;
 use crate::refusal;
 use crate::secret::{self, Kind};
-
-/// The name of the dashboard's cookie.
-pub const SESSION_COOKIE: &str = "tollkeeper_session";
-
-/// So many cookies of this name are looked at.
-const COOKIES_MAX: usize = 4;
 
 /// Whom a route is open to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +66,10 @@ impl KeyHolder {
     pub fn key(&self) -> &ApiKey {
         &self.team.keys[self.place]
     }
+
+    fn may(&self, scopes: &[Scope]) -> bool {
+        scopes.iter().any(|scope| self.key().scopes.contains(*scope))
+    }
 }
 
 /// A member in the dashboard.
@@ -82,6 +81,8 @@ pub struct SignedIn {
     pub session: PortalSession,
     /// The member as the team has it now.
     pub member: Member,
+    /// What the forms of the session's pages carry.
+    pub form_token: String,
 }
 
 impl Caller {
@@ -130,17 +131,17 @@ pub async fn admit(
 ) -> Result<Caller, Problem> {
     let scopes: &[Scope] = match route.rule {
         Rule::Public => return Ok(Caller::Anybody),
-        Rule::SignedIn(role) => return signed_in(app, &route.method, headers, role, now).await,
+        Rule::SignedIn(role) => return signed_in(app, headers, role, now).await,
         Rule::Platform => &[],
         Rule::Workspace(scopes) | Rule::AnyWorkspace(scopes) => scopes,
     };
-    let caller = key_holder(app, bearer(headers), route.confirmed, now).await?;
+    let caller = key_holder(app, bearer(headers), scopes, (route.confirmed, now)).await?;
     *rate = app.count_request(&caller);
     if let Some(standing) = rate {
         standing.check()?;
     }
     if let Caller::Key(holder) = &caller {
-        if !scopes.iter().any(|scope| holder.key().scopes.contains(*scope)) {
+        if !holder.may(scopes) {
             return Err(lacks(scopes));
         }
         if let Some(workspace) = workspace.filter(|workspace| *workspace != holder.workspace.as_str()) {
@@ -151,12 +152,24 @@ pub async fn admit(
     Ok(caller)
 }
 
-/// Finds out whose key it is. `confirmed`: the decision will look once more.
+/// Looks once more whether a key holds that was let in because the decision would look; for answers that no decision gave.
+///
+/// # Errors
+/// 401 when it does not (any more).
+pub async fn confirm(app: &App, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
+    let Caller::Key(holder) = caller else { return Ok(()) };
+    let team =
+        app.teams.look(app.engine(), &holder.workspace).await.map_err(|error| refusal::failed(&error))?;
+    let holds = team.is_some_and(|team| team.key(holder.key().id).is_some_and(|key| key.holds(now)));
+    if holds { Ok(()) } else { Err(unauthenticated(NO_KEY)) }
+}
+
+/// Finds out whose key it is. `confirmed`: the decision will look once more whether it holds.
 async fn key_holder(
     app: &App,
     bearer: Option<&[u8]>,
-    confirmed: bool,
-    now: Timestamp,
+    scopes: &[Scope],
+    (confirmed, now): (bool, Timestamp),
 ) -> Result<Caller, Problem> {
     let key = bearer.ok_or_else(|| unauthenticated("Send a key as `Authorization: Bearer KEY`."))?;
     let hash = secret::hash(key);
@@ -167,28 +180,24 @@ async fn key_holder(
     if let Some(workspace) = workspace {
         if confirmed
             && let Some(team) = app.teams.seen(&workspace)
-            && let Some(holder) = holder(workspace.clone(), team, &hash, now)
+            && let Some(holder) =
+                holder(workspace.clone(), team, &hash, now).filter(|holder| holder.may(scopes))
         {
             return Ok(Caller::Key(holder));
         }
-        let opens = |team: &Team| place(team, &hash, now).is_some();
+        let opens = |team: &Team| team.key_place(&hash, now).is_some();
         let team = app.teams.look_for(app.engine(), &workspace, opens).await;
         let team = team.map_err(|error| refusal::failed(&error))?;
         if let Some(holder) = team.and_then(|team| holder(workspace, team, &hash, now)) {
             return Ok(Caller::Key(holder));
         }
     }
-    Err(unauthenticated("The key is not one that opens anything here."))
+    Err(unauthenticated(NO_KEY))
 }
 
 fn holder(workspace: WorkspaceId, team: Arc<Team>, hash: &Hash, now: Timestamp) -> Option<KeyHolder> {
-    let place = place(&team, hash, now)?;
+    let place = team.key_place(hash, now)?;
     Some(KeyHolder { workspace, team, place })
-}
-
-/// Where the key of this secret stands in its team, if it holds.
-fn place(team: &Team, hash: &Hash, now: Timestamp) -> Option<usize> {
-    team.keys.iter().position(|key| key.hash == *hash && key.holds(now))
 }
 
 fn is_platform_key(app: &App, presented: &Hash) -> bool {
@@ -208,26 +217,47 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer ") && !key.is_empty()).then(|| key.trim_ascii())
 }
 
-/// Who is signed in. A request that changes something must come from a page of our own.
-async fn signed_in(
-    app: &App,
-    method: &Method,
-    headers: &HeaderMap,
-    role: Role,
-    now: Timestamp,
-) -> Result<Caller, Problem> {
-    if *method != Method::GET && is_from_elsewhere(app, headers) {
-        return Err(forbidden("This request came from another site."));
+/// Whether a form comes from a page of our own; whatever changes something in the dashboard is one.
+///
+/// # Errors
+/// 403 when another site sent it.
+pub fn confirm_form(caller: &Caller, form: &[u8]) -> Result<(), Problem> {
+    match caller {
+        Caller::Member(signed_in) if cookie::is_own_form(form, &signed_in.form_token) => Ok(()),
+        _ => Err(forbidden(
+            "This form is not from a page of your session; go back, load it again and send it once more.",
+        )),
     }
+}
+
+/// Whether a route is a form of the dashboard's pages.
+pub fn is_form(route: &Route) -> bool {
+    matches!(route.rule, Rule::SignedIn(_)) && route.method != Method::GET
+}
+
+/// Who is signed in, with the role that a route asks for.
+async fn signed_in(app: &App, headers: &HeaderMap, role: Role, now: Timestamp) -> Result<Caller, Problem> {
+    const COME_AGAIN: &str = "Your session is over, or there was none. Open your billing page again from the product you came from.";
+    let signed_in = session(app, headers, now).await?.ok_or_else(|| unauthenticated(COME_AGAIN))?;
+    if role == Role::Admin && signed_in.member.role != Role::Admin {
+        return Err(forbidden("Only admins of the workspace may do this."));
+    }
+    Ok(Caller::Member(signed_in))
+}
+
+/// The session that a browser has, if it holds.
+///
+/// # Errors
+/// When the engine cannot read.
+pub async fn session(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<Option<SignedIn>, Problem> {
+    let is_secure = cookie::is_secure(app.public_url(), headers);
     // Another site under the same domain may have set one too, and browsers may send that first.
-    for cookie in session_cookies(headers).take(COOKIES_MAX) {
-        let Some(signed_in) = session_of(app, cookie, now).await? else { continue };
-        if role == Role::Admin && signed_in.member.role != Role::Admin {
-            return Err(forbidden("Only admins of the workspace may do this."));
+    for cookie in cookie::sessions(headers, is_secure) {
+        if let Some(signed_in) = session_of(app, cookie, now).await? {
+            return Ok(Some(signed_in));
         }
-        return Ok(Caller::Member(signed_in));
     }
-    Err(unauthenticated("Your session is over, or there was none; come again from where you came from."))
+    Ok(None)
 }
 
 /// The session of a cookie, if it holds.
@@ -240,30 +270,11 @@ async fn session_of(app: &App, cookie: &str, now: Timestamp) -> Result<Option<Si
     Ok(team.and_then(|team| {
         let session = team.session(&hash, now)?.clone();
         let member = team.member(&session.member)?.clone();
-        Some(SignedIn { workspace, session, member })
+        Some(SignedIn { workspace, session, member, form_token: cookie::form_token(cookie) })
     }))
 }
 
-/// Browsers say where a request comes from, in one header or an older one; the cookie's `SameSite` keeps out those that do
-/// not.
-fn is_from_elsewhere(app: &App, headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site != "same-origin" && site != "none";
-    }
-    let Some(origin) = headers.get(ORIGIN) else { return false };
-    let host = |url: &str| Some(url.split_once("://")?.1.split('/').next()?.to_owned());
-    let own = match app.public_url() {
-        Some(url) => host(url),
-        None => headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned),
-    };
-    own.is_none() || origin.to_str().ok().and_then(host) != own
-}
-
-fn session_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == SESSION_COOKIE).map(|(_, value)| value)
-}
+const NO_KEY: &str = "The key is not one that opens anything here.";
 
 fn lacks(scopes: &[Scope]) -> Problem {
     let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();

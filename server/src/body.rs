@@ -1,4 +1,4 @@
-//! How the bytes of a body come in: only as JSON, only up to a bound, only within a time.
+//! How the bytes of a body come in: only as JSON (from a browser, as a form), only up to a bound, only within a time.
 
 use std::time::Duration;
 
@@ -18,16 +18,33 @@ const DRAIN_MAX_BYTES: usize = 32 << 20;
 /// For how long a body may take to come, and one that is too large to be taken in.
 const BODY_MAX_TIME: Duration = Duration::from_secs(30);
 
-/// Takes in a JSON body.
+/// What a body is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// What programs send.
+    Json,
+    /// What browsers send: names and values.
+    Fields,
+}
+
+impl Form {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Form::Json => "application/json",
+            Form::Fields => "application/x-www-form-urlencoded",
+        }
+    }
+}
+
+/// Takes in a body of a form.
 ///
 /// # Errors
 /// When it says to be something else, is larger than [`BODY_MAX_BYTES`], or does not come whole.
-pub async fn take(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    if !headers.get(CONTENT_TYPE).is_some_and(is_json) {
-        return Err(Problem::new(
-            Code::UnsupportedMediaType,
-            "Send the body as `Content-Type: application/json`.",
-        ));
+pub async fn take(headers: &HeaderMap, body: Body, form: Form) -> Result<Bytes, Problem> {
+    let media_type = form.media_type();
+    if !headers.get(CONTENT_TYPE).is_some_and(|value| is(value, media_type)) {
+        let detail = format!("Send the body as `Content-Type: {media_type}`.");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let mut frames = body.into_data_stream();
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -97,7 +114,7 @@ fn too_large() -> Problem {
         .with("max_bytes", BODY_MAX_BYTES)
 }
 
-fn is_json(value: &HeaderValue) -> bool {
+fn is(value: &HeaderValue, media_type: &str) -> bool {
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
 }

@@ -19,7 +19,8 @@ use tollkeeper_ledger::{
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::body;
+use crate::body::{self, Form};
+use crate::cookie;
 use crate::json;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
@@ -66,6 +67,21 @@ impl Call {
     /// A header of the request, if it is a text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// All headers of the request.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Whether a browser comes by HTTPS, as far as is known.
+    pub fn is_secure(&self) -> bool {
+        cookie::is_secure(self.app.public_url(), &self.headers)
+    }
+
+    /// The host that was asked for.
+    pub fn host(&self) -> &str {
+        cookie::host(&self.headers).unwrap_or("localhost")
     }
 
     /// A part of the path by its name in the route.
@@ -132,7 +148,15 @@ impl Call {
     /// # Errors
     /// When it says to be something else, or is too large.
     pub async fn body(&mut self) -> Result<Bytes, Problem> {
-        body::take(&self.headers, std::mem::take(self.body.get_mut())).await
+        body::take(&self.headers, std::mem::take(self.body.get_mut()), Form::Json).await
+    }
+
+    /// The bytes of a form that a browser sends.
+    ///
+    /// # Errors
+    /// As [`Call::body`].
+    pub async fn form(&mut self) -> Result<Bytes, Problem> {
+        body::take(&self.headers, std::mem::take(self.body.get_mut()), Form::Fields).await
     }
 
     /// Reads the JSON body.
@@ -179,6 +203,7 @@ impl Call {
         command: TeamCommand,
     ) -> Result<Option<TeamChange>, Problem> {
         let answered = self.run(workspace, None, Command::Team(command)).await?;
+        self.app.teams.forget(workspace);
         match answered.told {
             Told::Team(change) => Ok(Some(*change)),
             _ => Ok(None),

@@ -210,6 +210,20 @@ impl Word for Line {
     }
 }
 
+/// A display name: a text that shows as it is, in a message's head too.
+#[derive(Debug)]
+pub struct DisplayName(pub Box<str>);
+
+impl Word for DisplayName {
+    const EXPECTED: &'static str = "a name";
+    fn read(text: &str) -> Result<Self, String> {
+        if text.chars().any(char::is_control) {
+            return Err("the text must not have control characters".into());
+        }
+        Line::read(text).map(|Line(text)| DisplayName(text))
+    }
+}
+
 /// An e-mail address: a name, an `@` and a host, without blanks. Whether anybody reads it shows when something is sent.
 #[derive(Debug)]
 pub struct Email(pub Box<str>);

@@ -6,7 +6,7 @@
 //! app        what stands behind every route, and what is put in place before the first request
 //! serve      the network; timers the one ticking job
 //! router     the edge every request passes: auth (who may), rate (how often), query, call (what a handler gets)
-//! secret     keys, links and cookies; teams: whose they are, as it was seen last
+//! secret     what opens: keys, links, sessions; teams: whose they are, as it was seen last; cookie: what a browser keeps
 //! api        the table of routes and the handlers, a file per noun, each with its JSON types
 //! body, json how bodies come in and are read; value, metadata: how single values are written and kept
 //! problem    the shape of every "no"; refusal: which "no" it is
@@ -20,6 +20,7 @@ mod app;
 mod auth;
 mod body;
 mod call;
+mod cookie;
 mod docs;
 mod json;
 mod log;

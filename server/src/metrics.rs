@@ -15,7 +15,8 @@ use crate::problem::Code;
 pub const UNROUTED: usize = ROUTES.len();
 
 /// The statuses that are given; whatever else would be counted in the last place, as 0.
-const STATUSES: [u16; 16] = [200, 201, 204, 400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 500, 503, 0];
+const STATUSES: [u16; 19] =
+    [200, 201, 204, 303, 400, 401, 402, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 503, 0];
 
 /// Upper bounds of the time buckets.
 const BUCKETS_MICROS: [u64; 13] =
@@ -154,4 +155,17 @@ fn labels(index: usize) -> String {
 /// Micro-seconds as exact decimal seconds.
 fn seconds(micros: u64) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_that_is_given_is_counted_under_its_number() {
+        let given =
+            ROUTES.iter().map(|route| route.answer.0).chain(Code::ALL.iter().map(|code| code.status()));
+        let uncounted: Vec<u16> = given.filter(|status| !STATUSES.contains(status)).collect();
+        assert_eq!(uncounted, Vec::<u16>::new());
+    }
 }

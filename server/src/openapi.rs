@@ -12,8 +12,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use crate::api::{ROUTES, Route};
-use crate::auth::{Rule, SESSION_COOKIE};
+use crate::auth::Rule;
 use crate::body::BODY_MAX_BYTES;
+use crate::cookie;
 use crate::problem::Code;
 
 /// The schema of a JSON type, those it is made of, and how it is used.
@@ -77,7 +78,7 @@ pub fn document(public_url: Option<&str>) -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "key": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": SESSION_COOKIE },
+                "session": { "type": "apiKey", "in": "cookie", "name": cookie::PLAIN },
             },
         },
     })

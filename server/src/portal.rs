@@ -14,12 +14,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_ledger::{
-    Actor, Command, LinkRequest, MemberId, Role, Submission, Team, TeamChange, TeamCommand, Timestamp, bounds,
+    Actor, Command, LinkRequest, MemberId, Micros, PortalSession, Role, Submission, Team, TeamChange,
+    TeamCommand, WorkspaceId, bounds,
 };
 use utoipa::ToSchema;
 
-use crate::auth::{Caller, SESSION_COOKIE, SignedIn};
+use crate::auth::{self, Caller, SignedIn};
 use crate::call::{Call, answer, empty};
+use crate::cookie;
 use crate::json::{WebUrl, maybe_word, word};
 use crate::problem::{Code, Problem};
 use crate::refusal;
@@ -80,7 +82,7 @@ pub async fn make_link(mut call: Call) -> Result<Response, Problem> {
         member,
         hash: secret::hash(secret.as_bytes()),
         return_url: return_url.map(|WebUrl(url)| url),
-        expires_at: call.now.plus_seconds(bounds::PORTAL_LINK_SECONDS),
+        lasts_seconds: bounds::PORTAL_LINK_SECONDS,
     };
     match call.run_team(&workspace, TeamCommand::MakeLink(request)).await? {
         Some(TeamChange::LinkMade(link)) => {
@@ -108,7 +110,8 @@ pub async fn end_all(call: Call) -> Result<Response, Problem> {
 fn origin(call: &Call) -> String {
     match call.app.public_url() {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", call.header("host").unwrap_or("localhost")),
+        None if call.is_secure() => format!("https://{}", call.host()),
+        None => format!("http://{}", call.host()),
     }
 }
 
@@ -121,33 +124,50 @@ pub async fn sign_in(call: Call) -> Result<Response, Problem> {
     let opens = |team: &Team| team.link(&hash, call.now).is_some();
     let team = call.app.teams.look_for(call.app.engine(), &workspace, opens).await;
     let team = team.map_err(|error| refusal::failed(&error))?.ok_or_else(refusal::portal_link_expired)?;
-    let member = &team.link(&hash, call.now).ok_or_else(refusal::portal_link_expired)?.member;
-    let fetches_ahead = call.header("sec-purpose").is_some_and(|purpose| purpose.contains("prefetch"));
-    if call.is_head || fetches_ahead {
+    let Some(PortalSession { member, .. }) = team.link(&hash, call.now) else {
+        return already_in(&call, &workspace).await;
+    };
+    if call.is_head || fetches_ahead(&call) {
         return Ok(empty());
     }
     let secret = secret::make(Kind::Session, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
-    let expires_at = call.app.portal_session_end(call.now);
+    let lasts_seconds = call.app.portal_session_seconds();
     let session = secret::hash(secret.as_bytes());
     let submission = Submission {
         workspace: workspace.clone(),
         key: None,
         actor: Actor::Member(member.clone()),
-        command: Command::Team(TeamCommand::SignIn { link: hash, session, expires_at }),
+        command: Command::Team(TeamCommand::SignIn { link: hash, session, lasts_seconds }),
     };
     match call.app.engine().run(submission, call.now).await {
-        Ok(Ok(_)) => {}
+        Ok(Ok(_)) => call.app.teams.forget(&workspace),
         Ok(Err(refused)) => return Err(refusal::refused(&call.app, &workspace, refused)),
         Err(error) => return Err(refusal::failed(&error)),
     }
     let mut response = see_other("/portal");
-    response.headers_mut().insert(SET_COOKIE, cookie(&call, &secret, Some(expires_at)));
+    let cookie = cookie::set(&secret, lasts_seconds, call.is_secure());
+    response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Whoever followed the link before, and loads it again, is in.
+async fn already_in(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
+    match auth::session(&call.app, call.headers(), call.now).await? {
+        Some(signed_in) if signed_in.workspace == *workspace => Ok(see_other("/portal")),
+        _ => Err(refusal::portal_link_expired()),
+    }
+}
+
+/// Browsers say in one of these headers that nobody has clicked yet.
+fn fetches_ahead(call: &Call) -> bool {
+    ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
+        call.header(name).is_some_and(|purpose| purpose.contains("prefetch") || purpose.contains("preview"))
+    })
 }
 
 /// `GET /portal/session`.
 pub async fn session(call: Call) -> Result<Response, Problem> {
-    let SignedIn { workspace, session, member } = signed_in(&call)?;
+    let SignedIn { workspace, session, member, form_token: _ } = signed_in(&call)?;
     let json = SignedInJson {
         workspace: workspace.as_str(),
         member: member.id.as_str(),
@@ -182,13 +202,13 @@ fn signed_out(call: &Call, return_url: Option<&str>) -> Response {
             return_url,
         },
     );
-    response.headers_mut().insert(SET_COOKIE, cookie(call, "", None));
+    response.headers_mut().insert(SET_COOKIE, cookie::set("", 0, call.is_secure()));
     response
 }
 
 /// `GET /portal`.
 pub async fn home(call: Call) -> Result<Response, Problem> {
-    let SignedIn { workspace, session, member } = signed_in(&call)?;
+    let SignedIn { workspace, session, member, form_token } = signed_in(&call)?;
     let profile = call.app.engine().workspace(workspace).await.map_err(|error| refusal::failed(&error))?;
     let balance =
         call.app.engine().balance(workspace, None).await.map_err(|error| refusal::failed(&error))?;
@@ -203,8 +223,9 @@ pub async fn home(call: Call) -> Result<Response, Problem> {
             name: &member.name,
             is_admin: member.role == Role::Admin,
             credits: grouped(available.get()),
-            usd: Usd(available).to_string(),
+            usd: grouped_usd(available),
             return_url: session.return_url.as_deref(),
+            form_token,
         },
     ))
 }
@@ -222,22 +243,20 @@ fn grouped(number: i64) -> String {
     text
 }
 
+/// Dollars, with the whole ones in groups of three.
+fn grouped_usd(amount: Micros) -> String {
+    let text = Usd(amount).to_string();
+    match text.split_once('.').and_then(|(whole, rest)| Some((whole.parse().ok()?, rest))) {
+        Some((whole, rest)) => format!("{}.{rest}", grouped(whole)),
+        None => text,
+    }
+}
+
 fn signed_in(call: &Call) -> Result<&SignedIn, Problem> {
     match &call.caller {
         Caller::Member(signed_in) => Ok(signed_in),
         _ => Err(refusal::internal(&"a route of the dashboard let somebody in who is not signed in")),
     }
-}
-
-/// The cookie of a session, or what takes it away. Scripts cannot read it, other sites cannot send it with a form, and
-/// where the address says that we are reached by HTTPS, nobody sends it otherwise.
-fn cookie(call: &Call, secret: &str, until: Option<Timestamp>) -> HeaderValue {
-    let seconds = until.map_or(0, |until| (until.millis() - call.now.millis()) / 1_000);
-    let secure =
-        if call.app.public_url().is_some_and(|url| url.starts_with("https://")) { "; Secure" } else { "" };
-    let text =
-        format!("{SESSION_COOKIE}={secret}; Path=/portal; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    HeaderValue::try_from(text).expect("a secret and numbers are ASCII")
 }
 
 fn see_other(path: &'static str) -> Response {
@@ -257,12 +276,14 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 
 /// A problem as a page.
 pub fn problem_page(problem: &Problem) -> Response {
-    let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let title = match problem.code {
-        Code::Unauthenticated => "You are not signed in",
-        code => code.title(),
+    let (title, text) = match problem.code {
+        Code::Unauthenticated => ("You are not signed in", problem.detail.as_ref()),
+        code if code.status() >= 500 => (code.title(), "Please try again in a moment."),
+        code => (code.title(), problem.detail.as_ref()),
     };
-    page(status, &Message { title, text: &problem.detail, return_url: None })
+    let mut response = page(problem.code.http_status(), &Message { title, text, return_url: None });
+    problem.say_when(response.headers_mut());
+    response
 }
 
 fn page(status: StatusCode, template: &impl Template) -> Response {
@@ -291,6 +312,7 @@ struct Home<'a> {
     credits: String,
     usd: String,
     return_url: Option<&'a str>,
+    form_token: &'a str,
 }
 
 #[derive(Template)]

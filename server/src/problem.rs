@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -41,6 +41,12 @@ macro_rules! codes {
                 match self { $(Code::$name => $status),+ }
             }
 
+            /// The same for an answer.
+            #[must_use]
+            pub fn http_status(self) -> StatusCode {
+                StatusCode::from_u16(self.status()).expect("the statuses of the table are HTTP's")
+            }
+
             /// The title for people.
             #[must_use]
             pub const fn title(self) -> &'static str {
@@ -61,7 +67,7 @@ codes! {
     UnknownField = 400 "unknown_field" "The body has a field that is not known here" false,
     IdempotencyKeyRequired = 400 "idempotency_key_required" "An idempotency key is required" false,
     InvalidParameter = 400 "invalid_parameter" "A parameter or header is not valid" false,
-    Unauthenticated = 401 "unauthenticated" "No valid key" false,
+    Unauthenticated = 401 "unauthenticated" "No valid key or session" false,
     InsufficientCredits = 402 "insufficient_credits" "Not enough credits" false,
     LimitExceeded = 402 "limit_exceeded" "A spending limit would be passed" false,
     DebtOutstanding = 402 "debt_outstanding" "Credit is owed after a lost payment" false,
@@ -140,20 +146,21 @@ impl Problem {
         let mut bytes = Vec::with_capacity(512);
         serde_json::to_writer(&mut bytes, &self).expect("a problem is made of texts and integers");
         let mut response = Response::new(Body::from(bytes));
-        *response.status_mut() =
-            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = self.code.http_status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match self.code.status() {
-            401 => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            503 => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+        if self.code.status() == 401 {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        self.say_when(headers);
         response
+    }
+
+    /// Says in the headers of an answer when to ask again, if that is soon.
+    pub fn say_when(&self, headers: &mut HeaderMap) {
+        if self.code.status() == 503 {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
     }
 }
 

@@ -92,7 +92,7 @@ impl Standing {
             return Ok(());
         }
         let detail = format!(
-            "This key may make {} requests a second, and {} at once; go on in {} s.",
+            "This key's rate limit is {} a second, with {} at once; go on in {} s.",
             self.burst / BURST_SECONDS,
             self.burst,
             whole_seconds(self.wait)

@@ -39,8 +39,8 @@ pub fn refused(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem 
         Refusal::QuantityOutOfRange => {
             Problem::field("quantity", &format!("must be 1 to {}", bounds::QUANTITY_MAX))
         }
-        Refusal::LimitExceeded { subject, period, limit, remaining, resets_at } => {
-            limit_exceeded(&subject, period, [limit, remaining], resets_at)
+        Refusal::LimitExceeded { subject, period, required, limit, remaining, resets_at } => {
+            limit_exceeded((&subject, period), [required, limit, remaining], resets_at)
         }
         Refusal::InsufficientCredits { required, available, affordable_quantity } => {
             insufficient_credits(app, workspace, required, available, affordable_quantity)
@@ -135,22 +135,31 @@ fn insufficient_credits(
 }
 
 fn limit_exceeded(
-    subject: &Subject,
-    period: Period,
-    [limit, remaining]: [Micros; 2],
+    (subject, period): (&Subject, Period),
+    [required, limit, remaining]: [Micros; 3],
     resets_at: Timestamp,
 ) -> Problem {
     let (kind, id) = limits::subject(subject);
+    let who = match (subject, &id) {
+        (Subject::Workspace, _) => "The workspace".to_owned(),
+        (Subject::ApiKey(_), Some(id)) => format!("The API key {id}"),
+        (_, Some(id)) => format!("The {kind} {id}"),
+        (_, None) => format!("The {kind}"),
+    };
     let detail = format!(
-        "The {kind} may spend {} USD a {}, of which {} USD are left.",
+        "This costs {} USD. {who} may spend {} USD a {}, of which {} USD are left; the next {} begins at {}. Nothing was deducted.",
+        Usd(required),
         Usd(limit),
         period.as_str(),
-        Usd(remaining)
+        Usd(remaining),
+        period.as_str(),
+        Time(resets_at),
     );
     Problem::new(Code::LimitExceeded, detail)
         .with("subject", kind)
         .with("id", id)
         .with("period", period.as_str())
+        .with_amount(["required", "required_usd"], required)
         .with_amount(["limit", "limit_usd"], limit)
         .with_amount(["remaining", "remaining_usd"], remaining)
         .with("resets_at", Time(resets_at).to_string())
@@ -174,13 +183,13 @@ pub fn failed(error: &Error) -> Problem {
     if error.is_overloaded() {
         Problem::new(
             Code::Overloaded,
-            "The server has as much to do as it can hold; ask again in a moment, under the same key.",
+            "The server has as much to do as it can hold, and did nothing of this; ask again in a moment.",
         )
     } else if error.is_unavailable() || error.is_unusable() {
         tracing::error!(%error, hint = error.hint(), "the store is not available");
         Problem::new(
             Code::StoreUnavailable,
-            "The store takes no requests at present; ask again under the same key: it will have been done once.",
+            "The store takes no requests at present; ask again in a moment. Under the same idempotency key it is done once.",
         )
     } else if error.is_bad_cursor() {
         Problem::parameter("cursor", "is not one that this list gave out")
@@ -198,7 +207,7 @@ pub fn internal(what: &dyn std::fmt::Display) -> Problem {
     let id = format!("err_{:016x}", u64::from_be_bytes(bytes));
     tracing::error!(id, "{what}");
     let detail = format!(
-        "The request could not be answered; the server's log says why under {id}. It is safe to ask again under the same key."
+        "The request could not be answered; the server's log says why under {id}. Under the same idempotency key it is safe to ask again."
     );
     Problem::new(Code::InternalError, detail).with("id", id)
 }

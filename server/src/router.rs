@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
+use tollkeeper_ledger::Timestamp;
 
 use crate::api::{ROUTES, Route};
 use crate::app::App;
-use crate::auth;
+use crate::auth::{self, Caller};
 use crate::call::Call;
 use crate::metrics::UNROUTED;
 use crate::portal;
@@ -36,8 +39,10 @@ pub fn router(app: Arc<App>) -> Router {
     }
     let elsewhere = Arc::clone(&app);
     router
-        .fallback(move || unrouted(Arc::clone(&elsewhere), not_found()))
-        .method_not_allowed_fallback(move || unrouted(Arc::clone(&app), method_not_allowed()))
+        .fallback(move |request: Request| unrouted(Arc::clone(&elsewhere), request, not_found()))
+        .method_not_allowed_fallback(move |request: Request| {
+            unrouted(Arc::clone(&app), request, method_not_allowed())
+        })
 }
 
 fn filter(method: &Method) -> MethodFilter {
@@ -84,14 +89,46 @@ async fn respond(
     let named = params.as_ref().ok().and_then(|params| params.iter().find(|(name, _)| *name == "workspace"));
     let workspace = named.map(|(_, workspace)| workspace);
     let caller = auth::admit(&app, route, (&parts.headers, workspace), now, rate).await?;
-    let query = Query::read(&parts.uri, route.parameters)?;
-    let is_head = parts.method == Method::HEAD;
-    (route.run)(Call::new(app, (caller, now), is_head, query, params?, (parts.headers, body))).await
+    let answered = answer(&app, route, (caller.clone(), now), params, (parts, body)).await;
+    if route.confirmed
+        && let Err(problem) = &answered
+        && may_be_without_decision(problem)
+    {
+        auth::confirm(&app, &caller, now).await?;
+    }
+    answered
 }
 
-async fn unrouted(app: Arc<App>, problem: Problem) -> Response {
+/// Whether a "no" may have been said before anything was decided. The others are decisions, or say nothing of anybody.
+fn may_be_without_decision(problem: &Problem) -> bool {
+    !matches!(problem.code.status(), 402 | 409 | 429 | 500..)
+}
+
+async fn answer(
+    app: &Arc<App>,
+    route: &'static Route,
+    (caller, now): (Caller, Timestamp),
+    params: Result<RawPathParams, Problem>,
+    (parts, body): (Parts, Body),
+) -> Result<Response, Problem> {
+    let query = Query::read(&parts.uri, route.parameters)?;
+    let is_head = parts.method == Method::HEAD;
+    let mut call = Call::new(Arc::clone(app), (caller, now), is_head, query, params?, (parts.headers, body));
+    if auth::is_form(route) {
+        let form = call.form().await?;
+        auth::confirm_form(&call.caller, &form)?;
+    }
+    (route.run)(call).await
+}
+
+async fn unrouted(app: Arc<App>, request: Request, problem: Problem) -> Response {
     app.metrics.refused(problem.code);
-    let response = problem.into_response();
+    let in_portal = request.uri().path().starts_with("/portal");
+    let response = if in_portal && portal::wants_page(request.headers()) {
+        portal::problem_page(&problem)
+    } else {
+        problem.into_response()
+    };
     app.metrics.answered(UNROUTED, response.status(), std::time::Duration::ZERO);
     response
 }

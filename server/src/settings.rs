@@ -139,7 +139,7 @@ pub const SETTINGS: &[Setting] = &[
         "how often each API key may ask; 0 for no limit",
     ),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a sign-in to the dashboard holds"),
-    setting("public_url", "a URL", "the address of the API from outside"),
+    setting("public_url", "a URL without a path", "the address of the API from outside"),
     setting("log_level", "error, warn, info or debug", "what is logged"),
     setting("log_format", "text or json", "how it is written"),
 ];
@@ -292,7 +292,7 @@ impl Settings {
                 self.workspace_key_requests_per_second = number(value, 0, 1_000_000)?.try_into().ok()?;
             }
             "portal_session_hours" => self.portal_session_hours = number(value, 1, 720)?.try_into().ok()?,
-            "public_url" => self.public_url = Some(text.filter(|text| is_url(text, &["http", "https"]))?),
+            "public_url" => self.public_url = Some(text.filter(|text| is_origin(text))?),
             "log_level" => {
                 self.log_level = match value {
                     "error" => LogLevel::Error,
@@ -336,6 +336,12 @@ pub(crate) fn is_url(text: &str, schemes: &[&str]) -> bool {
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     let rest = text.split_once("://").filter(|(scheme, _)| schemes.contains(scheme));
     printable && rest.is_some_and(|(_, rest)| !rest.is_empty())
+}
+
+/// Whether this is a URL of a whole server: what leads to the dashboard begins with `/portal` there.
+fn is_origin(text: &str) -> bool {
+    let host = text.trim_end_matches('/').split_once("://").map_or("", |(_, host)| host);
+    is_url(text, &["http", "https"]) && !host.is_empty() && !host.contains(['/', '?', '#', '@'])
 }
 
 fn is_key(text: &str) -> bool {
@@ -401,7 +407,10 @@ mod tests {
             &[],
             "t.toml: data and database_url exclude",
         );
-        check("public_url = \"example.com\"", &[], "t.toml, line 1: `public_url` must be a URL");
+        for url in ["example.com", "https://example.com/billing", "https://x?a", "ftp://x", "https:///"] {
+            let file = format!("public_url = \"{url}\"");
+            check(&file, &[], "t.toml, line 1: `public_url` must be a URL without a path");
+        }
     }
 
     #[test]
@@ -417,8 +426,16 @@ mod tests {
     #[test]
     fn every_setting_can_be_set() {
         for setting in SETTINGS {
-            let right =
-                ["/tmp/x", "localhost:1", "postgres://h/d", "https://h/{workspace}", "20", "info", "json"];
+            let right = [
+                "/tmp/x",
+                "localhost:1",
+                "postgres://h/d",
+                "https://h/{workspace}",
+                "https://h",
+                "20",
+                "info",
+                "json",
+            ];
             let taken = right.iter().filter(|value| Settings::default().take(setting.name, value).is_some());
             assert!(taken.count() > 0, "{}", setting.name);
             assert!(Settings::default().take(setting.name, "").is_none(), "{}", setting.name);

@@ -37,6 +37,11 @@ impl Teams {
         self.seen.read().unwrap_or_else(PoisonError::into_inner).get(workspace).cloned()
     }
 
+    /// Forgets what was seen: it has changed.
+    pub fn forget(&self, workspace: &WorkspaceId) {
+        self.seen.write().unwrap_or_else(PoisonError::into_inner).remove(workspace);
+    }
+
     /// The team as it is, for a secret that `opens` something of it, or nothing. One that opened nothing of the team as it was
     /// seen last waits for its turn.
     ///
@@ -64,14 +69,20 @@ impl Teams {
         workspace: &WorkspaceId,
     ) -> Result<Option<Arc<Team>>, Error> {
         let team = engine.team(workspace).await?;
-        if let Some(team) = &team {
-            let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-            if seen.len() >= REMEMBERED_MAX && !seen.contains_key(workspace) {
-                seen.clear();
-            }
-            seen.insert(workspace.clone(), Arc::clone(team));
+        match &team {
+            Some(team) => self.remember(workspace, team),
+            None => self.forget(workspace),
         }
         Ok(team)
+    }
+
+    /// Keeps in mind what was seen.
+    pub fn remember(&self, workspace: &WorkspaceId, team: &Arc<Team>) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= REMEMBERED_MAX && !seen.contains_key(workspace) {
+            seen.clear();
+        }
+        seen.insert(workspace.clone(), Arc::clone(team));
     }
 }
 

@@ -240,7 +240,7 @@ impl Reply {
         for text in ["type", "title", "detail"] {
             assert!(self.json[text].as_str().is_some_and(|text| !text.is_empty()), "{text}: {}", self.text);
         }
-        assert_eq!(self.json["retryable"], status >= 500, "{}", self.text);
+        assert_eq!(self.json["retryable"], status == 429 || status >= 500, "{}", self.text);
         self
     }
 
@@ -256,6 +256,13 @@ impl Reply {
         let value = self.json.pointer(pointer).and_then(Value::as_i64);
         value.unwrap_or_else(|| panic!("no integer at {pointer}: {}", self.text))
     }
+}
+
+/// What the forms of a page of the dashboard carry, as a browser sends it.
+#[track_caller]
+pub fn form_token(page: &Reply) -> String {
+    let value = page.text.split_once("name=\"token\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
+    format!("token={}", value.unwrap_or_else(|| panic!("no form: {}", page.text)).0)
 }
 
 impl Client {

@@ -66,7 +66,7 @@ fn check(server: &Server, subject: &str, period: &str) {
     let refused = charge("third").problem(402, "limit_exceeded");
     assert_members(
         &refused.json,
-        "type title status detail code retryable subject id period limit limit_usd remaining remaining_usd resets_at",
+        "type title status detail code retryable subject id period required required_usd limit limit_usd remaining remaining_usd resets_at",
     );
     if let Some(other) = other {
         platform.charge(&workspace, "other", other).expect(201);
@@ -114,6 +114,26 @@ fn a_failure_of_the_system_gives_a_limit_back_and_one_of_the_user_does_not() {
     server.outcome("acme", &charges[2], json!({"result": "succeeded"})).expect(200);
     assert_eq!(used(), 40_000);
     server.charge("acme", "4", awaited).expect(201);
+}
+
+#[test]
+fn a_key_that_asks_too_often_is_told_when_to_come_again() {
+    let home = home();
+    let mut command = home.command();
+    command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "1");
+    let server = home.server_by(command);
+    server.workspace("acme", 0);
+    let (_, secret) = server.api_key("acme", json!({"name": "k", "scopes": ["read"]}));
+    let client = Client::new(&server.url, &secret);
+    let first = client.get("/v1/workspaces/acme").expect(200);
+    assert_eq!(first.header("ratelimit-limit"), Some("10"));
+    let refused = (0..100).map(|_| client.get("/v1/workspaces/acme")).find(|reply| reply.status == 429);
+    let refused = refused.expect("a hundred at once are too many").problem(429, "rate_limited");
+    assert_eq!(refused.header("ratelimit-remaining"), Some("0"));
+    let seconds = refused.header("retry-after").and_then(|text| text.parse::<i64>().ok()).expect("seconds");
+    assert!(seconds >= 1 && refused.json["retry_after_seconds"] == seconds, "{}", refused.text);
+    // The platform goes on.
+    server.get("/v1/workspaces/acme").expect(200);
 }
 
 #[test]

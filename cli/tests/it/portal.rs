@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use serde_json::{Value, json};
 
 use super::home;
-use crate::harness::{Client, KEY, Reply, Server};
+use crate::harness::{Client, KEY, Reply, Server, form_token};
 
 /// A server with a workspace that has an admin, Ada, and a member, Ben.
 fn with_a_team() -> Server {
@@ -44,19 +44,29 @@ impl Browser {
     }
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.send(method, path, headers, "")
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let own =
             [("authorization", ""), ("cookie", self.cookie.as_str()), ("accept", "text/html,*/*;q=0.8")];
         let own = own.into_iter().filter(|(name, _)| !headers.iter().any(|(given, _)| given == name));
         let headers: Vec<_> = own.chain(headers.iter().copied()).collect();
-        self.client.raw(method, path, &headers, "").expect("the server answers")
+        self.client.raw(method, path, &headers, body).expect("the server answers")
     }
 
     fn visit(&self, path: &str) -> Reply {
         self.ask("GET", path, &[])
     }
 
+    /// Presses a button of the page, or one that the page does not show, with all that the page's forms carry.
     fn press(&self, path: &str) -> Reply {
-        self.ask("POST", path, &[("sec-fetch-site", "same-origin")])
+        let form = form_token(&self.visit("/portal"));
+        self.send_form(path, &form)
+    }
+
+    fn send_form(&self, path: &str, form: &str) -> Reply {
+        self.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], form)
     }
 
     /// Who is signed in; the reply as a program gets it.
@@ -110,7 +120,8 @@ fn a_link_signs_in_once_and_the_page_shows_the_balance_until_signing_out() {
     assert_eq!((&session.json["member"], &session.json["role"]), (&json!("ada"), &json!("admin")));
     assert_eq!(session.json["return_url"], "https://app.example.com/billing");
 
-    // The second time it is gone, for a person and for a program.
+    // Whoever loads it again is in; for everybody else it is gone, for a person and for a program.
+    assert_eq!(browser.visit(&path).expect(303).header("location"), Some("/portal"));
     let again = page(Browser::new(&server).visit(&path), 410);
     assert!(again.header("set-cookie").is_none() && again.text.contains("has been used"), "{}", again.text);
     let again = Browser::new(&server).ask("GET", &path, &[("accept", "application/json")]);
@@ -231,9 +242,10 @@ fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
         .send("POST", "/v1/workspaces/acme/portal-sessions", json!({"member": "ada"}))
         .problem(403, "forbidden");
 
-    // What changes something has to come from a page of our own.
-    for site in ["cross-site", "same-site"] {
-        page(ada.ask("POST", "/portal/sign-out", &[("sec-fetch-site", site)]), 403);
+    // What changes something has to come from a page of this session.
+    let others = form_token(&Browser::signed_in(&server, "ada").visit("/portal"));
+    for form in ["", "token=", "token=x", &others] {
+        page(ada.send_form("/portal/sign-out", form), 403);
     }
     page(ada.visit("/portal"), 200);
 }

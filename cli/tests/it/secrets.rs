@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::home;
-use crate::harness::{Client, Home, Reply, Server, files, said, tollkeeper};
+use crate::harness::{Client, Home, Reply, Server, files, form_token, said, tollkeeper};
 
 /// The platform key of the second start: set, not made.
 const SET_KEY: &str = "tk_test_fedcba9876543210fedcba9876543210";
@@ -172,10 +172,13 @@ fn through_the_portal(visit: &mut Visit, platform: &str) {
     let first = visit.link(platform, "a link that was followed");
     let cookie = visit.sign_in(&first, "a session that was ended");
     let page = [("cookie", cookie.as_str()), ("accept", "text/html")];
-    visit.ask("GET", "/portal", &page, "").expect(200);
+    let shown = visit.ask("GET", "/portal", &page, "").expect(200);
     visit.ask("GET", "/portal/session", &page, "").expect(200);
-    visit.ask("GET", &first, &page, "").expect(410);
-    visit.ask("POST", "/portal/sign-out", &page, "").expect(200);
+    visit.ask("GET", &first, &page, "").expect(303);
+    visit.ask("GET", &first, &page[1..], "").expect(410);
+    let form = [page[0], page[1], ("content-type", "application/x-www-form-urlencoded")];
+    visit.ask("POST", "/portal/sign-out", &form, "token=wrong").expect(403);
+    visit.ask("POST", "/portal/sign-out", &form, &form_token(&shown)).expect(200);
     visit.ask("GET", "/portal", &page, "").expect(401);
     let second = visit.link(platform, "another link that was followed");
     let cookie = visit.sign_in(&second, "a session that is open");
@@ -189,7 +192,7 @@ fn talkative(home: &Home, key: Option<&str>) -> Server {
     let mut command = home.keyless_command();
     command.env("TOLLKEEPER_LOG_LEVEL", "debug").env("TOLLKEEPER_LOG_FORMAT", "json");
     command.envs(key.map(|key| ("TOLLKEEPER_PLATFORM_KEY", key)));
-    command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "4");
+    command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "2");
     home.shared_server(command)
 }
 

@@ -3,14 +3,16 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tollkeeper_ledger::{
     ApiKey, ApiKeyId, ApiKeyRequest, MemberId, Scope, Scopes, TeamChange, TeamCommand, WorkerId,
 };
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 use super::ListJson;
 use crate::call::{Call, answer, empty};
-use crate::json::{Each, Instant, Line, Word, maybe_word, word};
+use crate::json::{DisplayName, Each, Instant, Word, maybe_word, word};
 use crate::problem::Problem;
 use crate::refusal;
 use crate::secret::{self, Kind};
@@ -26,10 +28,10 @@ const KEY_BYTES: usize = 512;
 pub struct ApiKeyIn {
     /// The display name.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S", example = "storefront")]
-    name: Line,
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "storefront")]
+    name: DisplayName,
     /// What it may do: `charge` pays and reports outcomes, `read` sees, `manage` changes the workspace.
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 3, example = json!(["charge"]))]
+    #[schema(schema_with = scopes_schema)]
     scopes: Vec<Each<Scope>>,
     /// Charges through it bear this member's name and no other.
     #[serde(default, deserialize_with = "maybe_word")]
@@ -43,6 +45,17 @@ pub struct ApiKeyIn {
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Instant>,
+}
+
+fn scopes_schema() -> Schema {
+    let scope =
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Scope::ALL.map(Scope::as_str)));
+    ArrayBuilder::new()
+        .items(scope)
+        .min_items(Some(1))
+        .max_items(Some(3))
+        .examples([json!(["charge"])])
+        .into()
 }
 
 impl Word for Scope {
@@ -99,7 +112,7 @@ impl<'a> ApiKeyJson<'a> {
 /// `POST /v1/workspaces/{workspace}/api-keys`. What a tied key makes is tied as it is.
 pub async fn create(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let ApiKeyIn { name: Line(name), scopes, member, worker, expires_at } = call.json().await?;
+    let ApiKeyIn { name: DisplayName(name), scopes, member, worker, expires_at } = call.json().await?;
     let secret = secret::make(Kind::ApiKey, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
     let own = call.caller.key();
     let request = ApiKeyRequest {

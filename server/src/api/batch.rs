@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tollkeeper_engine::{Ran, Told};
 use tollkeeper_ledger::{
-    Command, IdempotencyKey, MemberId, OperationId, Submission, WorkerId, WorkspaceId, bounds,
+    Command, IdempotencyKey, MemberId, OperationId, Refusal, Submission, WorkerId, WorkspaceId, bounds,
 };
 use utoipa::ToSchema;
 
 use super::charges::{CHARGE_BYTES, ChargeIn, ChargeJson};
 use crate::app::App;
+use crate::auth;
 use crate::call::{Call, answer, key_required};
 use crate::json::{Line, Object, maybe_word, read, word};
 use crate::metadata::Metadata;
@@ -117,11 +118,20 @@ pub async fn open(mut call: Call) -> Result<Response, Problem> {
         }
     }
     let ran = if submissions.is_empty() {
+        // No decision looks whether the key still holds.
+        auth::confirm(&call.app, &call.caller, call.now).await?;
         Vec::new()
     } else {
         let ran = call.app.engine().run_batch(submissions, call.now).await;
         ran.map_err(|error| refusal::failed(&error))?
     };
+    // A key that ended before anything was paid opens nothing; one that ends in the middle is told of each charge.
+    if ran.iter().all(Result::is_err)
+        && let Some(Err(refusal)) = ran.iter().find(|ran| matches!(ran, Err(Refusal::ActorUnknown)))
+        && let Some(Ok(workspace)) = places.iter().find(|place| place.is_ok())
+    {
+        return Err(refusal::refused(&call.app, workspace, refusal.clone()));
+    }
     let mut ran = ran.iter();
     let mut results = Vec::with_capacity(places.len());
     for place in &places {

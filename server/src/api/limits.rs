@@ -38,7 +38,7 @@ pub struct LimitIn {
     subject: SubjectKind,
     /// Which one; absent for the workspace.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 64, example = "ada")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "ada")]
     id: Option<String>,
     /// `day` or `month`, in the workspace's time zone.
     #[serde(deserialize_with = "word")]

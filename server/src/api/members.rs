@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::ListJson;
 use crate::call::{Call, answer, empty};
-use crate::json::{Email, Line, Word, maybe_word, word};
+use crate::json::{DisplayName, Email, Word, maybe_word, word};
 use crate::problem::Problem;
 use crate::refusal;
 use crate::value::Time;
@@ -33,8 +33,8 @@ pub struct MemberIn {
     email: Email,
     /// The display name.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S", example = "Ada Lovelace")]
-    name: Line,
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "Ada Lovelace")]
+    name: DisplayName,
     /// `admin` changes everything of the workspace, `member` sees the balance and the usage.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, pattern = "^(admin|member)$", example = "member")]
@@ -50,8 +50,8 @@ pub struct MemberChangesIn {
     #[schema(value_type = Option<String>, format = "email", max_length = 254)]
     email: Option<Email>,
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
-    name: Option<Line>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$")]
+    name: Option<DisplayName>,
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, pattern = "^(admin|member)$")]
     role: Option<Role>,
@@ -88,7 +88,7 @@ impl<'a> From<&'a Member> for MemberJson<'a> {
 /// `POST /v1/workspaces/{workspace}/members`.
 pub async fn add(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let MemberIn { id, email: Email(email), name: Line(name), role } = call.json().await?;
+    let MemberIn { id, email: Email(email), name: DisplayName(name), role } = call.json().await?;
     let request = MemberRequest { id, email, name, role };
     match call.run_team(&workspace, TeamCommand::AddMember(request)).await? {
         Some(TeamChange::MemberAdded(member)) => {
@@ -119,8 +119,11 @@ pub async fn change(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let id = named(&call, &workspace).await?;
     let MemberChangesIn { email, name, role } = call.json().await?;
-    let changes =
-        MemberChanges { email: email.map(|Email(text)| text), name: name.map(|Line(text)| text), role };
+    let changes = MemberChanges {
+        email: email.map(|Email(text)| text),
+        name: name.map(|DisplayName(text)| text),
+        role,
+    };
     match call.run_team(&workspace, TeamCommand::ChangeMember(id.clone(), changes)).await? {
         Some(TeamChange::MemberChanged(member)) => {
             Ok(answer(StatusCode::OK, MEMBER_BYTES, &MemberJson::from(&member)))

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::ListJson;
 use crate::auth::Caller;
 use crate::call::{Call, answer};
-use crate::json::{Line, Timezone, maybe_word, word};
+use crate::json::{DisplayName, Timezone, maybe_word, word};
 use crate::metadata::Metadata;
 use crate::problem::{Code, Problem};
 use crate::refusal;
@@ -31,8 +31,8 @@ pub struct WorkspaceIn {
     id: Option<WorkspaceId>,
     /// Its display name.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S", example = "Acme Shop")]
-    name: Line,
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "Acme Shop")]
+    name: DisplayName,
     /// An IANA time zone; UTC when absent.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
@@ -49,8 +49,8 @@ pub struct WorkspaceIn {
 pub struct WorkspaceChangesIn {
     /// Its display name.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
-    name: Option<Line>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$")]
+    name: Option<DisplayName>,
     /// An IANA time zone.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>)]
@@ -116,7 +116,7 @@ pub struct BalanceJson<'a> {
 
 /// `POST /v1/workspaces`.
 pub async fn create(mut call: Call) -> Result<Response, Problem> {
-    let WorkspaceIn { id, name: Line(name), timezone, metadata } = call.json().await?;
+    let WorkspaceIn { id, name: DisplayName(name), timezone, metadata } = call.json().await?;
     let id = match id {
         Some(id) => id,
         None => fresh_id(call.now)?,
@@ -167,7 +167,7 @@ pub async fn change(mut call: Call) -> Result<Response, Problem> {
         return Err(Problem::new(Code::Forbidden, detail));
     }
     let changes = WorkspaceChanges {
-        name: name.map(|Line(text)| text),
+        name: name.map(|DisplayName(text)| text),
         timezone: timezone.map(|Timezone(text)| text),
         metadata: metadata.map(|Metadata(text)| text),
         suspended,

@@ -1,14 +1,27 @@
 //! Signing in to the dashboard: links, sessions, their ends, and what the pages show.
 
+use futures_util::FutureExt;
+
 use super::*;
+use crate::cookie::form_token;
+use crate::portal::problem_page;
+use crate::problem::{Code, Problem};
 
 impl World {
-    /// Asks as a browser does that is signed in.
+    /// Asks as a browser does that is signed in: for a page, or with a form of it.
     async fn browse(&self, method: &str, path: &str, session: &str) -> Reply {
+        let form = if method == "POST" { format!("token={}", form_token(session)) } else { String::new() };
+        self.send_form(method, path, session, form).await
+    }
+
+    async fn send_form(&self, method: &str, path: &str, session: &str, form: String) -> Reply {
         let cookie = format!("tollkeeper_session={session}");
-        let headers =
-            [("cookie", cookie.as_str()), ("accept", "text/html,*/*"), ("sec-fetch-site", "same-origin")];
-        self.ask(method, path, &headers, Body::empty()).await
+        let headers = [
+            ("cookie", cookie.as_str()),
+            ("accept", "text/html,*/*"),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        self.ask(method, path, &headers, form).await
     }
 }
 
@@ -26,7 +39,9 @@ async fn a_link_signs_in_once_with_the_members_role() {
     let link = url.strip_prefix("http://localhost").expect("it leads here");
     // Whoever only looks does not use it up.
     assert_eq!(world.ask("HEAD", link, &[], Body::empty()).await.status, 204);
-    assert_eq!(world.ask("GET", link, &[("sec-purpose", "prefetch")], Body::empty()).await.status, 204);
+    for ahead in [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")] {
+        assert_eq!(world.ask("GET", link, &[ahead], Body::empty()).await.status, 204, "{ahead:?}");
+    }
     let came = world.ask("GET", link, &[], Body::empty()).await;
     assert_eq!((came.status, came.header("location")), (303, Some("/portal")));
     assert_eq!(
@@ -40,6 +55,12 @@ async fn a_link_signs_in_once_with_the_members_role() {
     assert_eq!((again.status, again.header("content-type")), (410, Some("text/html; charset=utf-8")));
     assert!(again.text.contains("ask for a new one"), "{}", again.text);
     let session = cookie.trim_start_matches("tollkeeper_session=").split(';').next().expect("a secret");
+    let reloaded = world.browse("GET", link, session).await;
+    assert_eq!(
+        (reloaded.status, reloaded.header("location")),
+        (303, Some("/portal")),
+        "whoever is in is led in"
+    );
     let page = world.browse("GET", "/portal", session).await;
     assert_eq!(page.status, 200);
     assert!(
@@ -138,26 +159,21 @@ async fn other_sites_change_nothing_with_the_cookie() {
     world.add_member("acme", "ada", "admin").await;
     let session = world.sign_in("acme", "ada").await;
     let cookie = format!("tollkeeper_session={session}");
-    for site in ["cross-site", "same-site"] {
-        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", site)];
-        world.ask("POST", "/portal/sign-out", &headers, Body::empty()).await.problem(403, "forbidden");
-        assert_eq!(
-            world.ask("GET", "/portal", &headers, Body::empty()).await.status,
-            200,
-            "a link to it leads in"
-        );
+    let page = world.browse("GET", "/portal", &session).await;
+    assert_eq!(page.text.matches(&format!("value=\"{}\"", form_token(&session))).count(), 2, "in each form");
+    let other = form_token(&world.sign_in("acme", "ada").await);
+    for form in
+        ["", "token=", "token", &format!("token={other}"), &format!("token={}", form_token("")), "token=%00"]
+    {
+        let refused = world.send_form("POST", "/portal/sign-out", &session, form.to_owned()).await;
+        assert_eq!(refused.status, 403, "{form}: {}", refused.text);
+        assert!(refused.text.contains("load it again"), "{}", refused.text);
     }
-    for (origin, host, status) in [
-        ("http://evil.example", "shop.example", 403),
-        ("http://shop.example:81", "shop.example", 403),
-        ("null", "x", 403),
-        ("http://shop.example", "shop.example", 200),
-    ] {
-        let headers = [("cookie", cookie.as_str()), ("origin", origin), ("host", host)];
-        let reply = world.ask("POST", "/portal/sign-out", &headers, Body::empty()).await;
-        assert_eq!(reply.status, status, "{origin}");
-    }
-    let session = world.sign_in("acme", "ada").await;
+    let json = [("cookie", cookie.as_str()), ("content-type", "application/json")];
+    world.ask("POST", "/portal/sign-out", &json, "{}").await.problem(415, "unsupported_media_type");
+    let long = world.send_form("POST", "/portal/sign-out", &session, "x".repeat(1 << 21)).await;
+    assert_eq!(long.status, 413);
+    assert_eq!(world.browse("GET", "/portal", &session).await.status, 200, "the session goes on");
     let tossed = format!("tollkeeper_session=junk; a=b; tollkeeper_session={session}");
     let told = world.ask("GET", "/portal/session", &[("cookie", &tossed)], Body::empty()).await;
     assert_eq!((told.status, told.header("cache-control")), (200, Some("no-store")), "{}", told.text);
@@ -214,5 +230,64 @@ async fn behind_https_the_cookie_says_so() {
     let link = url.strip_prefix("https://credits.example").expect("it leads to the public address");
     assert!(link.starts_with("/portal/sign-in/tk_link_"), "{link}");
     let cookie = world.ask("GET", link, &[], Body::empty()).await;
-    assert!(cookie.header("set-cookie").is_some_and(|cookie| cookie.ends_with("; SameSite=Lax; Secure")));
+    let cookie = cookie.header("set-cookie").expect("a cookie");
+    assert!(cookie.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
+    // The name that nobody else can set is the only one that counts.
+    let secret = cookie.strip_prefix("__Host-tollkeeper_session=").and_then(|rest| rest.split(';').next());
+    let told = async |name: &str| {
+        let cookie = format!("{name}={}", secret.expect("a session"));
+        world.ask("GET", "/portal/session", &[("cookie", &cookie)], Body::empty()).await
+    };
+    assert_eq!(told("__Host-tollkeeper_session").await.status, 200);
+    told("tollkeeper_session").await.problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_link_leads_to_where_the_request_came_in() {
+    let world = world().await;
+    world.add_member("acme", "ada", "admin").await;
+    let link_by = async |more: &[(&str, &str)]| {
+        let bearer = format!("Bearer {KEY}");
+        let own = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let headers: Vec<_> = own.iter().chain(more).copied().collect();
+        let made =
+            world.ask("POST", "/v1/workspaces/acme/portal-sessions", &headers, r#"{"member":"ada"}"#).await;
+        let url = made.json()["url"].as_str().expect("a link").to_owned();
+        url.split_once("/portal/").expect("into the portal").0.to_owned()
+    };
+    assert_eq!(link_by(&[("host", "10.0.0.7:8080")]).await, "http://10.0.0.7:8080");
+    assert_eq!(link_by(&[("host", "[::1]:8080")]).await, "http://[::1]:8080");
+    assert_eq!(
+        link_by(&[("host", "pay.example"), ("x-forwarded-proto", "https")]).await,
+        "https://pay.example"
+    );
+    for host in ["", "a b", "evil.example/x?y=", "a@b", "<b>"] {
+        assert_eq!(link_by(&[("host", host)]).await, "http://localhost", "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_loses_its_way_gets_a_page() {
+    let world = world().await;
+    for (method, path, status) in
+        [("GET", "/portal/", 404), ("GET", "/portal/sign-out", 405), ("GET", "/portal", 401)]
+    {
+        let page = world.browse(method, path, "").await;
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (status, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
+    }
+    world.ask("GET", "/portal/", &[], Body::empty()).await.problem(404, "not_found");
+}
+
+#[test]
+fn a_page_of_a_store_that_is_down_says_when_to_come_again_and_nothing_of_keys() {
+    let problem = Problem::new(Code::StoreUnavailable, "Ask again under the same key.");
+    let page = problem_page(&problem);
+    assert_eq!((page.status().as_u16(), page.headers()["retry-after"].to_str().ok()), (503, Some("1")));
+    let text = axum::body::to_bytes(page.into_body(), usize::MAX).now_or_never().and_then(Result::ok);
+    let text = String::from_utf8(text.expect("a page is in memory").to_vec()).expect("a page is text");
+    assert!(text.contains("try again in a moment") && !text.contains("same key"), "{text}");
 }

@@ -1,6 +1,8 @@
 //! Members, API keys, and what they may do; and the cast of the matrix.
 
-use tollkeeper_ledger::Scope;
+use std::time::Duration;
+
+use tollkeeper_ledger::{Scope, WorkspaceId};
 
 use super::*;
 
@@ -214,6 +216,8 @@ async fn a_member_is_described_well_or_not_at_all() {
     check(r#"{"email":"a@b","name":"A","role":"member"}"#, "invalid_field", "id").await;
     check(r#"{"id":"a b","email":"a@b","name":"A","role":"member"}"#, "invalid_field", "id").await;
     check(r#"{"id":"a","email":"a@b","name":" ","role":"member"}"#, "invalid_field", "name").await;
+    check(r#"{"id":"a","email":"a@b","name":"A\r\nBcc: x@y","role":"member"}"#, "invalid_field", "name")
+        .await;
     check(r#"{"id":"a","email":"a@b","name":"A","role":"owner"}"#, "invalid_field", "role").await;
     check(r#"{"id":"a","email":"a@b","name":"A"}"#, "invalid_field", "role").await;
     check(r#"{"id":"a","email":"a@b","name":"A","role":"admin","admin":1}"#, "unknown_field", "admin").await;
@@ -248,6 +252,46 @@ async fn a_key_does_what_its_scopes_say_until_it_ends() {
     world.charge_with(&secret, "k", "").await.problem(401, "unauthenticated");
     world.charge_with(&secret, "new", "").await.problem(401, "unauthenticated");
     assert_eq!(world.balance().await, (9_500, 0));
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_and_revoked_opens_no_route() {
+    let world = world_with(100_000).await;
+    let charges = "/v1/workspaces/acme/charges";
+    let item = r#"{"workspace":"acme","idempotency_key":"b","operation":"support_message"}"#;
+    let elsewhere = item.replace("acme", "other");
+    let asks = [
+        ("POST", charges.to_owned(), r#"{"operation":"support_message"}"#.to_owned()),
+        ("POST", charges.to_owned(), r#"{"operation":7}"#.to_owned()),
+        ("POST", charges.to_owned(), "{".to_owned()),
+        ("POST", format!("{charges}?x=1"), "{}".to_owned()),
+        ("POST", format!("{charges}/ch_x/outcome"), r#"{"result":"succeeded"}"#.to_owned()),
+        ("POST", format!("{charges}/ch_x/heartbeat"), r#"{"extend_seconds":1}"#.to_owned()),
+        ("POST", "/v1/charges/batch".to_owned(), format!(r#"{{"charges":[{item}]}}"#)),
+        ("POST", "/v1/charges/batch".to_owned(), format!(r#"{{"charges":[{elsewhere}]}}"#)),
+        ("POST", "/v1/charges/batch".to_owned(), format!(r#"{{"charges":[{elsewhere},{item}]}}"#)),
+        ("POST", "/v1/charges/batch".to_owned(), r#"{"charges":[]}"#.to_owned()),
+        ("GET", "/v1/workspaces/acme/balance".to_owned(), String::new()),
+    ];
+    // As this server ends it, and as another one does: then the team was seen as it was before.
+    for here in [true, false] {
+        for (number, (method, path, body)) in asks.iter().enumerate() {
+            let (id, secret) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
+            let paid = world.charge_with(&secret, &format!("{here} {number}"), "").await;
+            assert_eq!(paid.status, 201, "{}", paid.text);
+            let acme = WorkspaceId::new("acme").expect("a name");
+            let seen = world.app.teams.seen(&acme).expect("the key was looked up");
+            let gone = format!("/v1/workspaces/acme/api-keys/{id}");
+            assert_eq!(world.put("DELETE", &gone, "", "").await.status, 204);
+            if !here {
+                world.app.teams.remember(&acme, &seen);
+            }
+            let refused = world.ask_with(&secret, (method, path), "revoked", body).await;
+            assert_eq!(refused.status, 401, "{method} {path} {body}: {}", refused.text);
+            refused.problem(401, "unauthenticated");
+        }
+    }
+    assert_eq!(world.balance().await, (100_000 - 22 * 500, 0));
 }
 
 #[tokio::test]
@@ -319,25 +363,24 @@ async fn the_use_of_a_key_is_noted_now_and_then() {
     let world = world_with(10_000).await;
     let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["read","manage"]}"#).await;
     let used = async || {
-        // Noted in the background: ask until it is there.
-        loop {
-            let listed =
-                world.ask_with(&secret, ("GET", "/v1/workspaces/acme/api-keys"), "", "").await.json();
-            if let Some(at) = listed["data"][0]["last_used_at"].as_str() {
-                return at.to_owned();
-            }
-            tokio::task::yield_now().await;
-        }
+        let listed = world.ask_with(&secret, ("GET", "/v1/workspaces/acme/api-keys"), "", "").await.json();
+        listed["data"][0]["last_used_at"].as_str().map(str::to_owned)
     };
-    let first = used().await;
-    assert_eq!(first, "2026-11-23T15:04:05.678Z");
+    // Noted in the background: ask until it is there, but not for ever.
+    let used_at = async |at: &str| {
+        let asking = async {
+            while used().await.as_deref() != Some(at) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asking).await.expect("the use is noted");
+    };
+    let first = "2026-11-23T15:04:05.678Z";
+    used_at(first).await;
     world.pass_seconds(3_599);
-    assert_eq!(used().await, first, "to the hour");
+    assert_eq!(used().await.as_deref(), Some(first), "to the hour");
     world.pass_seconds(1);
-    while used().await == first {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(used().await, "2026-11-23T16:04:05.678Z");
+    used_at("2026-11-23T16:04:05.678Z").await;
     let journal = world.get("/v1/workspaces/acme/entries").await.text;
     assert_eq!(journal.matches("api_key.used").count(), 2, "{journal}");
 }

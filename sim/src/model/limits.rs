@@ -110,6 +110,7 @@ impl Pool {
                 let refusal = Refusal::LimitExceeded {
                     subject: limit.subject,
                     period: limit.period,
+                    required: opening.amount,
                     limit: limit.amount,
                     remaining: left.max(Micros::ZERO),
                     resets_at: self.period(limit.period, now).1,

@@ -26,6 +26,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let path = path(&["v1", "workspaces", &args.workspace, "entries"]) + &query(&args.paging.parameters());
     args.target.list(
         Request::get(path),
-        &["number", "created_at", "kind", "actor.kind", "amount", "balance.available"],
+        &[
+            "number",
+            "created_at",
+            "kind",
+            "actor.kind",
+            "actor.id",
+            "member",
+            "api_key",
+            "amount",
+            "balance.available",
+        ],
     )
 }

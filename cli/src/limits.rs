@@ -1,6 +1,7 @@
 //! `tollkeeper limits`: spending caps per day or month, and where they stand.
 
 use serde_json::{Value, json};
+use tollkeeper_ledger::Micros;
 
 use crate::failure::Failure;
 use crate::output::{remark, table};
@@ -89,12 +90,22 @@ fn shown(json: &Value) -> String {
     table(rows, &["subject", "id", "period", "amount", "used", "remaining", "resets_at"])
 }
 
-/// Reads a limit as an option: only its form, what it names is checked by the API.
+/// Reads a limit as an option; what it names is checked by the API.
 fn limit(text: &str) -> Result<Value, &'static str> {
     const FORM: &str = "it must be SUBJECT/PERIOD=DOLLARS, such as member:ada/month=25.00";
     let (left, dollars) = text.split_once('=').ok_or(FORM)?;
     let (subject, period) = left.split_once('/').ok_or(FORM)?;
     let (subject, id) = subject.split_once(':').map_or((subject, None), |(kind, id)| (kind, Some(id)));
+    match (subject, id) {
+        ("workspace", None) | ("member" | "worker" | "operation" | "api_key", Some(_)) => {}
+        _ => return Err("the SUBJECT must be workspace, member:ID, worker:ID, operation:ID or api_key:ID"),
+    }
+    if !matches!(period, "day" | "month") {
+        return Err("the PERIOD must be day or month");
+    }
+    if Micros::from_usd(dollars).is_err() {
+        return Err("the DOLLARS must be a number such as 25.00, with at most five decimals");
+    }
     Ok(object([
         ("subject", Some(subject.into())),
         ("id", id.map(Value::from)),
@@ -115,6 +126,16 @@ mod tests {
         assert_eq!(limit("workspace/month=500"), Ok(all));
         for wrong in ["", "member:ada", "member:ada=5", "member:ada/day"] {
             assert!(limit(wrong).is_err_and(|why| why.contains("member:ada/month=25.00")), "{wrong}");
+        }
+        for (wrong, part) in [
+            ("workspace:x/day=5", "SUBJECT"),
+            ("member/day=5", "SUBJECT"),
+            ("team:x/day=5", "SUBJECT"),
+            ("workspace/week=5", "PERIOD"),
+            ("workspace/day=5.000001", "DOLLARS"),
+            ("workspace/day=-1", "DOLLARS"),
+        ] {
+            assert!(limit(wrong).is_err_and(|why| why.contains(part)), "{wrong}");
         }
     }
 }

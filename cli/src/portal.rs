@@ -1,7 +1,7 @@
 //! `tollkeeper portal`: links that sign a member in to the dashboard, and the end of sessions.
 
 use crate::failure::Failure;
-use crate::output::cell;
+use crate::output::{cell, remark};
 use crate::request::{Request, object, path, query};
 use crate::target::Target;
 
@@ -56,8 +56,12 @@ enum Action {
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.action {
         Action::Link { workspace, member, return_url, target } => {
+            let is_guess = !target.is_server() && std::env::var_os("TOLLKEEPER_PUBLIC_URL").is_none();
             let body = object([("member", Some(member.into())), ("return_url", return_url.map(Into::into))]);
             target.run(Request::write("POST", sessions(&workspace), body), |json| {
+                if is_guess {
+                    remark("the link goes by TOLLKEEPER_LISTEN; set TOLLKEEPER_PUBLIC_URL to where people reach the server");
+                }
                 let [member, until, url] = ["member", "expires_at", "url"].map(|field| cell(json, field));
                 format!("Signs {member} in, once and until {until}; it is for nobody else:\n{url}\n")
             })

@@ -37,7 +37,8 @@ fn exit(status: u16, code: &str) -> Exit {
 /// The code and the problem's own members: `insufficient_credits: required 20,000 (0.20 USD), …`.
 fn cause(problem: &Value, code: &str) -> String {
     let members = problem.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let own = members.filter(|name| !COMMON.contains(name) && !name.ends_with("_usd"));
+    let own =
+        members.filter(|name| !COMMON.contains(name) && !name.ends_with("_usd") && !problem[*name].is_null());
     let own: Vec<String> = own.map(|name| format!("{name} {}", cell(problem, name))).collect();
     if own.is_empty() { code.into() } else { format!("{code}: {}", own.join(", ")) }
 }
@@ -59,12 +60,13 @@ fn hint(code: &str) -> Option<&'static str> {
         "idempotency_key_reused" => {
             "the key stands for another request: choose another --key, or repeat the first request as it was"
         }
-        "unauthenticated" | "forbidden" => {
-            "TOLLKEEPER_KEY (or TOLLKEEPER_PLATFORM_KEY) must hold a key that opens this"
-        }
-        "rate_limited" => "go on in so many seconds; nothing was done",
-        "overloaded" | "store_unavailable" => {
-            "try again under the same key: whether it was done or not, it will be done once"
+        "unauthenticated" => "TOLLKEEPER_KEY (or TOLLKEEPER_PLATFORM_KEY) must hold a key that opens this",
+        "forbidden" => "`tollkeeper key list WORKSPACE` shows the scopes of each key, and whom it is tied to",
+        "rate_limited" => "nothing was done: wait so long and repeat it",
+        "overloaded" => "nothing was done: try again in a moment",
+        "not_found" => "is the address that of a Tollkeeper server, without a path?",
+        "invalid_field" | "invalid_parameter" | "unknown_field" | "malformed_json" | "body_too_large" => {
+            "the command's --help says what is allowed"
         }
         _ => return None,
     })

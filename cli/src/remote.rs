@@ -7,7 +7,7 @@ use ureq::Agent;
 use ureq::http;
 
 use crate::failure::{Exit, Failure};
-use crate::request::{Answer, Request};
+use crate::request::{Access, Answer, Request};
 
 /// How long a server may take to take the connection: longer means that it is not there.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -21,7 +21,10 @@ const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Sends a request to the server at `url`.
 pub fn send(url: &str, request: Request) -> Result<Answer, Failure> {
     let key = key()?;
-    let method = request.method;
+    let hint = match request.access {
+        Access::Reads => "is it running? `tollkeeper serve` says its address when it is ready",
+        _ => request.again(),
+    };
     let message = message(url, &key, request)?;
     let agent = Agent::new_with_config(
         Agent::config_builder()
@@ -31,10 +34,10 @@ pub fn send(url: &str, request: Request) -> Result<Answer, Failure> {
             .timeout_global(Some(WHOLE))
             .build(),
     );
-    let mut response = agent.run(message).map_err(|why| unreachable(url, method, &why))?;
+    let mut response = agent.run(message).map_err(|why| unreachable(url, hint, &why))?;
     let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
     let text = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string();
-    let text = text.map_err(|why| unreachable(url, method, &why))?;
+    let text = text.map_err(|why| unreachable(url, hint, &why))?;
     Ok(Answer { status: response.status().as_u16(), replayed, text })
 }
 
@@ -51,7 +54,7 @@ fn message(url: &str, key: &str, request: Request) -> Result<http::Request<Vec<u
     let base = url.trim_end_matches('/');
     if !base.starts_with("http://") && !base.starts_with("https://") {
         return Err(Failure::new(Exit::Usage, format!("not the address of a server: {url}"))
-            .hint("it begins with http:// or https://, such as http://127.0.0.1:7070"));
+            .hint("it begins with http:// or https://, such as http://127.0.0.1:8080"));
     }
     let mut builder = http::Request::builder()
         .method(request.method)
@@ -72,10 +75,6 @@ fn message(url: &str, key: &str, request: Request) -> Result<http::Request<Vec<u
     })
 }
 
-fn unreachable(url: &str, method: &str, why: &ureq::Error) -> Failure {
-    let failure = Failure::new(Exit::NotNow, format!("the server at {url} did not answer")).because(why);
-    failure.hint(match method {
-        "GET" => "is it running? `tollkeeper serve` says its address when it is ready",
-        _ => "it may or may not have been done: repeat it under the same key, and it is done once",
-    })
+fn unreachable(url: &str, hint: &str, why: &ureq::Error) -> Failure {
+    Failure::new(Exit::NotNow, format!("the server at {url} did not answer")).because(why).hint(hint)
 }

@@ -65,6 +65,17 @@ impl Request {
         self
     }
 
+    /// What to do when it is not known whether it was done.
+    pub fn again(&self) -> &'static str {
+        match (self.access, &self.key) {
+            (Access::Reads, _) => "try again in a moment",
+            (_, Some(_)) => "repeat it under the same key: whether it was done or not, it is done once",
+            (_, None) => {
+                "it may or may not have been done: look with the command's `list` or `show` before you repeat it"
+            }
+        }
+    }
+
     /// Makes it safe to repeat: under the given key, or one of our own, which is said before anything is sent.
     pub fn under(mut self, key: Option<String>) -> Result<Request, Failure> {
         let key = match key {

@@ -63,8 +63,14 @@ impl Target {
         if json { Ok(()) } else { output::data(&format!("{}\n", output::plain(done))) }
     }
 
+    /// Whether it goes to a server, which knows where it is reached.
+    pub fn is_server(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// Sends the request; what is not done is a failure.
     fn send(self, request: Request) -> Result<Answer, Failure> {
+        let again = request.again();
         let answer = match &self.server {
             Some(url) => remote::send(url, request)?,
             None => local::send(&self.place.store()?, request)?,
@@ -75,7 +81,8 @@ impl Target {
         if self.json {
             output::data(&format!("{}\n", answer.text.trim_end()))?;
         }
-        Err(problem::failure(&answer))
+        let failure = problem::failure(&answer);
+        Err(if answer.status >= 500 { failure.or_hint(again) } else { failure })
     }
 
     /// Sends the request for a list; shows it as a table of these columns.

@@ -1,5 +1,6 @@
 //! What the charges of a benchmark over HTTP show at the door: the platform key, or a key of each workspace's own, so that
-//! the difference is what looking a key up costs. Keys are made through the API before anything is measured.
+//! the difference is what looking a key up costs. Keys are made through the API before anything is measured, and each is
+//! used once: its first use in an hour is written down, which is another matter.
 
 use std::sync::Arc;
 
@@ -79,11 +80,13 @@ impl Credentials {
     }
 }
 
-/// Makes a key that may charge, and gives its secret.
+/// Makes a key that may charge, uses it, and gives its secret.
 async fn secret_of(app: &Arc<App>, workspace: u64) -> Result<String, Failure> {
     let path = path(&["v1", "workspaces", workspace_id(workspace).as_str(), "api-keys"]);
     let request = Request::write("POST", path, json!({"name": "benchmark", "scopes": ["charge"]}));
     let answer = local::ask(Arc::clone(app), PLATFORM_KEY, request).await?;
     let json: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-    json["secret"].as_str().map(str::to_owned).ok_or_else(|| problem::failure(&answer))
+    let secret = json["secret"].as_str().ok_or_else(|| problem::failure(&answer))?;
+    let used = local::ask(Arc::clone(app), secret, Request::get("/v1/price-book".to_owned())).await?;
+    if used.status == 200 { Ok(secret.to_owned()) } else { Err(problem::failure(&used)) }
 }

@@ -4,7 +4,8 @@
 //! A platform key opens everything but the dashboard. When the settings name one, it is the only one, so that setting a
 //! key also shuts out the one made at the first start; else the keys whose hashes the platform's journal keeps open it.
 //! A workspace's key opens what its scopes say, in its workspace; everywhere else it finds what there is for a name that
-//! nobody has. A cookie opens the dashboard and no route of the API. Keys are compared by their SHA-256.
+//! nobody has. A cookie opens the dashboard and no route of the API, and its forms carry a token too. Secrets are compared by
+//! their SHA-256.
 
 use std::sync::Arc;
 

@@ -25,7 +25,9 @@ const COOKIES_MAX: usize = 4;
 
 /// Whether a browser comes by HTTPS, as far as the settings or a proxy say.
 pub fn is_secure(public_url: Option<&str>, headers: &HeaderMap) -> bool {
-    let forwarded = || headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    // The first of several proxies is the one that browsers talk to.
+    let scheme = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b',').next() == Some(b"https");
+    let forwarded = || headers.get("x-forwarded-proto").is_some_and(scheme);
     public_url.map_or_else(forwarded, |url| url.starts_with("https://"))
 }
 

@@ -124,11 +124,11 @@ async fn answer(
 async fn unrouted(app: Arc<App>, request: Request, problem: Problem) -> Response {
     app.metrics.refused(problem.code);
     let in_portal = request.uri().path().starts_with("/portal");
-    let response = if in_portal && portal::wants_page(request.headers()) {
-        portal::problem_page(&problem)
-    } else {
-        problem.into_response()
-    };
+    let as_page = in_portal && portal::wants_page(request.headers());
+    let mut response = if as_page { portal::problem_page(&problem) } else { problem.into_response() };
+    if in_portal {
+        portal::protect(response.headers_mut());
+    }
     app.metrics.answered(UNROUTED, response.status(), std::time::Duration::ZERO);
     response
 }

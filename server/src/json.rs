@@ -126,6 +126,15 @@ pub trait Word: Sized {
     fn read(text: &str) -> Result<Self, String>;
 }
 
+/// The one of these that is called so.
+///
+/// # Errors
+/// For people.
+pub fn one_of<T: Word + Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<T, String> {
+    let found = all.iter().copied().find(|one| name(*one) == text);
+    found.ok_or_else(|| format!("this is not {}", T::EXPECTED))
+}
+
 struct Words<T>(PhantomData<T>);
 
 impl<'de, T: Word> Visitor<'de> for Words<T> {

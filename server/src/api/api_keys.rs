@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 use super::ListJson;
 use crate::call::{Call, answer, empty};
-use crate::json::{DisplayName, Each, Instant, Word, maybe_word, word};
+use crate::json::{DisplayName, Each, Instant, Word, maybe_word, one_of, word};
 use crate::problem::Problem;
 use crate::refusal;
 use crate::secret::{self, Kind};
@@ -61,8 +61,7 @@ fn scopes_schema() -> Schema {
 impl Word for Scope {
     const EXPECTED: &'static str = "\"charge\", \"read\" or \"manage\"";
     fn read(text: &str) -> Result<Self, String> {
-        let found = Scope::ALL.into_iter().find(|scope| scope.as_str() == text);
-        found.ok_or_else(|| format!("this is not {}", Self::EXPECTED))
+        one_of(&Scope::ALL, Scope::as_str, text)
     }
 }
 

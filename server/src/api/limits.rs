@@ -10,7 +10,7 @@ use tollkeeper_ledger::{
 use utoipa::ToSchema;
 
 use crate::call::{Call, answer};
-use crate::json::{Dollars, Object, Word, amount, given, given_word, word};
+use crate::json::{Dollars, Object, Word, amount, given, given_word, one_of, word};
 use crate::problem::Problem;
 use crate::refusal;
 use crate::value::{Time, Usd};
@@ -81,8 +81,7 @@ impl Word for SubjectKind {
 impl Word for Period {
     const EXPECTED: &'static str = "\"day\" or \"month\"";
     fn read(text: &str) -> Result<Self, String> {
-        let found = [Period::Day, Period::Month].into_iter().find(|period| period.as_str() == text);
-        found.ok_or_else(|| format!("this is not {}", Self::EXPECTED))
+        one_of(&[Period::Day, Period::Month], Period::as_str, text)
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::ListJson;
 use crate::call::{Call, answer, empty};
-use crate::json::{DisplayName, Email, Word, maybe_word, word};
+use crate::json::{DisplayName, Email, Word, maybe_word, one_of, word};
 use crate::problem::Problem;
 use crate::refusal;
 use crate::value::Time;
@@ -60,8 +60,7 @@ pub struct MemberChangesIn {
 impl Word for Role {
     const EXPECTED: &'static str = "\"admin\" or \"member\"";
     fn read(text: &str) -> Result<Self, String> {
-        let found = [Role::Admin, Role::Member].into_iter().find(|role| role.as_str() == text);
-        found.ok_or_else(|| format!("this is not {}", Self::EXPECTED))
+        one_of(&[Role::Admin, Role::Member], Role::as_str, text)
     }
 }
 

@@ -34,8 +34,14 @@ impl Actor {
     }
 }
 
-/// Refuses whoever may not act in the workspace (any more), and a tied key that speaks for somebody else.
-pub(crate) fn confirm(view: &View, actor: &Actor, command: &Command, now: Timestamp) -> Result<(), Refusal> {
+/// Refuses whoever may not act in the workspace (any more), and a tied key that speaks for somebody else. `now` is the account's
+/// clock, `asked_at` the server's.
+pub(crate) fn confirm(
+    view: &View,
+    actor: &Actor,
+    command: &Command,
+    (now, asked_at): (Timestamp, Timestamp),
+) -> Result<(), Refusal> {
     match actor {
         Actor::Platform | Actor::System => Ok(()),
         Actor::ApiKey(id) => {
@@ -45,7 +51,7 @@ pub(crate) fn confirm(view: &View, actor: &Actor, command: &Command, now: Timest
         Actor::Member(id) => {
             let team = &view.account()?.team;
             let member = team.member(id).ok_or(Refusal::ActorUnknown)?;
-            if is_own_way(team, id, command, now) || member.role == Role::Admin {
+            if is_own_way(team, id, command, asked_at) || member.role == Role::Admin {
                 Ok(())
             } else {
                 Err(Refusal::Forbidden { why: ADMINS })
@@ -55,10 +61,10 @@ pub(crate) fn confirm(view: &View, actor: &Actor, command: &Command, now: Timest
 }
 
 /// Whether a member follows a link of their own or ends a session of their own; what is not there (any more) harms nobody.
-fn is_own_way(team: &Team, member: &MemberId, command: &Command, now: Timestamp) -> bool {
+fn is_own_way(team: &Team, member: &MemberId, command: &Command, asked_at: Timestamp) -> bool {
     match command {
         Command::Team(TeamCommand::SignIn { link, .. }) => {
-            team.link(link, now).is_none_or(|link| link.member == *member)
+            team.link(link, asked_at).is_none_or(|link| link.member == *member)
         }
         Command::Team(TeamCommand::SignOut(session)) => {
             let is_it = |other: &&PortalSession| other.id == *session;

@@ -81,14 +81,14 @@ impl<'a> View<'a> {
 /// may succeed later.
 pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Decision, Refusal> {
     let clock = view.account.map_or(now, |account| account.clock(now));
-    actor::confirm(view, &submission.actor, &submission.command, clock)?;
+    actor::confirm(view, &submission.actor, &submission.command, (clock, now))?;
     if let Some(made) = view.made {
         return match replay::first_difference(made, &submission.command) {
             None => Ok(Decision::Replay),
             Some(field) => Err(Refusal::KeyReused { field }),
         };
     }
-    let now = clock;
+    let (now, asked_at) = (clock, now);
     let platforms_own =
         matches!(submission.command, Command::SetPrices { .. } | Command::SetPlatformKey { .. });
     if platforms_own != submission.workspace.is_platform() {
@@ -109,7 +109,7 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
         Command::CreateWorkspace(changes) => create_workspace(view, submission.workspace, changes, now)?,
         Command::UpdateWorkspace(changes) => update_workspace(view, changes)?,
         Command::Team(command) => {
-            let change = team::decide(view, command, now)?;
+            let change = team::decide(view, command, (now, asked_at))?;
             change.into_iter().map(|change| Body::Team(Box::new(change))).collect()
         }
         Command::VoidGrant { grant, reason } => void_grant(view, grant, reason)?,
@@ -308,9 +308,11 @@ fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec
     let limits = limits.into_iter().map(|(subject, period, amount)| {
         // What a limit has counted itself is exact; the rollups count by whole hours.
         let counted = account.limits.counted(&subject, period, &view.windows);
-        let used =
-            counted.unwrap_or_else(|| *spent.next().expect("what every new limit has used was counted"));
-        Limit { subject, period, amount, since: view.windows.of(period).0, used }
+        let (since, used) = counted.unwrap_or_else(|| {
+            let used = *spent.next().expect("what every new limit has used was counted");
+            (view.windows.of(period).0, used)
+        });
+        Limit { subject, period, amount, since, used }
     });
     Ok(vec![Body::LimitsSet(limits.collect())])
 }

@@ -181,10 +181,16 @@ impl Limits {
         self.0.iter().any(|limit| limit.subject == *subject && limit.period == period)
     }
 
-    /// What a limit that is there already has counted in the present period; `None` if there is none.
-    pub(crate) fn counted(&self, subject: &Subject, period: Period, windows: &Windows) -> Option<Micros> {
+    /// What a limit that is there already has counted in the present period, and since when; `None` if there is none.
+    pub(crate) fn counted(
+        &self,
+        subject: &Subject,
+        period: Period,
+        windows: &Windows,
+    ) -> Option<(Timestamp, Micros)> {
         let same = |limit: &&Limit| limit.subject == *subject && limit.period == period;
-        self.0.iter().find(same).map(|limit| limit.used_in(windows))
+        let limit = self.0.iter().find(same)?;
+        Some((limit.since.max(windows.of(period).0), limit.used_in(windows)))
     }
 
     /// Counts a charge (or, below zero, a refund) under every limit that covers the spender.

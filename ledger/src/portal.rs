@@ -1,7 +1,7 @@
 //! The way of a member into the dashboard: a link that signs in once, and the session it begins.
 //!
-//! Both are known by the SHA-256 of a secret that only the browser has, and last by the account's clock, which also says
-//! when they are over: the clock of a server may be behind it. A session has the role its member has at the
+//! Both are known by the SHA-256 of a secret that only the browser has. How long they last goes by the clocks of the servers and
+//! not by the account's: that stands still after a server's was ahead, and would end them at once, or late. A session has the role its member has at the
 //! moment, not the one at its beginning. Cookies and pages are not here.
 
 use crate::code::{Malformed, Reader, Writer};
@@ -67,13 +67,17 @@ pub struct LinkRequest {
     pub lasts_seconds: i64,
 }
 
-pub(crate) fn make_link(view: &View, request: LinkRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
+pub(crate) fn make_link(
+    view: &View,
+    request: LinkRequest,
+    asked_at: Timestamp,
+) -> Result<TeamChange, Refusal> {
     let team = &view.account()?.team;
     let LinkRequest { member, hash, return_url, lasts_seconds } = request;
     team.member(&member).ok_or(Refusal::MemberNotFound)?;
     let id = SessionId(view.fresh);
-    let expires_at = now.plus_seconds(lasts_seconds);
-    let link = PortalSession { id, member, hash, return_url, created_at: now, expires_at };
+    let (created_at, expires_at) = (asked_at, asked_at.plus_seconds(lasts_seconds));
+    let link = PortalSession { id, member, hash, return_url, created_at, expires_at };
     Ok(TeamChange::LinkMade(link))
 }
 
@@ -82,16 +86,15 @@ pub(crate) fn sign_in(
     view: &View,
     (link, session): (Hash, Hash),
     lasts_seconds: i64,
-    now: Timestamp,
+    asked_at: Timestamp,
 ) -> Result<TeamChange, Refusal> {
-    let link = view.account()?.team.link(&link, now).ok_or(Refusal::PortalLinkExpired)?;
-    let expires_at = now.plus_seconds(lasts_seconds);
-    let session = PortalSession { hash: session, created_at: now, expires_at, ..link.clone() };
+    let link = view.account()?.team.link(&link, asked_at).ok_or(Refusal::PortalLinkExpired)?;
+    let (created_at, expires_at) = (asked_at, asked_at.plus_seconds(lasts_seconds));
+    let session = PortalSession { hash: session, created_at, expires_at, ..link.clone() };
     Ok(TeamChange::SignedIn(session))
 }
 
-/// Ends a session; nothing if it has ended. One that is over by the account's clock is ended too: the clock of a server that
-/// looks it up may be behind.
+/// Ends a session; nothing if it has ended. One that is over is ended too: the clock of another server may be behind.
 pub(crate) fn sign_out(view: &View, id: SessionId) -> Result<Option<TeamChange>, Refusal> {
     let there = view.account()?.team.sessions.iter().any(|session| session.id == id);
     Ok(there.then_some(TeamChange::SignedOut(id)))

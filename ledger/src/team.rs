@@ -74,11 +74,11 @@ pub enum TeamChange {
     AllSignedOut(Option<MemberId>),
 }
 
-/// Decides a command about the team; `None` when it is so already.
+/// Decides a command about the team; `None` when it is so already. `now` is the account's clock, `asked_at` the server's.
 pub(crate) fn decide(
     view: &View,
     command: TeamCommand,
-    now: Timestamp,
+    (now, asked_at): (Timestamp, Timestamp),
 ) -> Result<Option<TeamChange>, Refusal> {
     match command {
         TeamCommand::AddMember(request) => member::add(view, request, now).map(Some),
@@ -87,9 +87,9 @@ pub(crate) fn decide(
         TeamCommand::CreateKey(request) => api_key::create(view, request, now).map(Some),
         TeamCommand::RevokeKey(id) => api_key::revoke(view, id).map(Some),
         TeamCommand::NoteKeyUse(id) => api_key::note_use(view, id, now),
-        TeamCommand::MakeLink(request) => portal::make_link(view, request, now).map(Some),
+        TeamCommand::MakeLink(request) => portal::make_link(view, request, asked_at).map(Some),
         TeamCommand::SignIn { link, session, lasts_seconds } => {
-            portal::sign_in(view, (link, session), lasts_seconds, now).map(Some)
+            portal::sign_in(view, (link, session), lasts_seconds, asked_at).map(Some)
         }
         TeamCommand::SignOut(id) => portal::sign_out(view, id),
         TeamCommand::SignOutAll(member) => portal::sign_out_all(view, member),
@@ -263,11 +263,11 @@ impl Team {
                 used.ok_or(Violation("a key is used that is not there"))?.last_used_at = Some(at);
             }
             TeamChange::LinkMade(link) => {
-                self.let_expire(at);
+                self.let_expire(link.created_at);
                 push_bounded(&mut self.links, link);
             }
             TeamChange::SignedIn(session) => {
-                self.let_expire(at);
+                self.let_expire(session.created_at);
                 takes_out(
                     &mut self.links,
                     |link| link.id == session.id,
@@ -307,6 +307,7 @@ impl Team {
         self.sessions.retain(|session| session.member != *member);
     }
 
+    /// Lets go what is over by the clock of whoever makes the next one.
     fn let_expire(&mut self, at: Timestamp) {
         self.links.retain(|link| link.holds(at));
         self.sessions.retain(|session| session.holds(at));

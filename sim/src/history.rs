@@ -308,7 +308,7 @@ impl History {
     /// Everybody who belongs to a workspace; links and sessions as far as they hold.
     fn compare_team(&mut self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
         let what = |what: &str| format!("the {what} of {id}");
-        let now = pool.clock(self.now);
+        let now = self.now;
         let Team { members, mut keys, mut links, mut sessions } =
             self.present(&what("team"), engine.team(id))?.as_ref().clone();
         for session in links.iter_mut().chain(&mut sessions) {

@@ -104,7 +104,7 @@ impl Model {
             return Ok(());
         }
         match self.pools.get(id) {
-            Some(pool) => pool.admit(actor, command, pool.clock(now)),
+            Some(pool) => pool.admit(actor, command, (pool.clock(now), now)),
             // The platform's own chain has no members and no keys of a workspace.
             None if id.is_platform() && (self.platform_keys > 0 || !self.prices.is_empty()) => {
                 Err(Refusal::ActorUnknown)
@@ -142,7 +142,7 @@ impl Model {
         }
         let pool = self.pools.get_mut(id).ok_or(Refusal::WorkspaceNotFound)?;
         let before = pool.balance().available;
-        let now = pool.clock(now);
+        let (now, asked_at) = (pool.clock(now), now);
         let answer = match command {
             Command::Charge(request) => {
                 let api_key = match actor {
@@ -164,7 +164,7 @@ impl Model {
             Command::RestoreClawBack { dispute } => pool.restore(dispute, now),
             Command::UpdateWorkspace(changes) => Ok(pool.update(changes, now)),
             Command::SetLimits(limits) => pool.set_limits(limits, now),
-            Command::Team(command) => pool.change_team(command, now),
+            Command::Team(command) => pool.change_team(command, (now, asked_at)),
             Command::SetAlerts { thresholds, cooldown_seconds } => {
                 pool.set_alerts(thresholds, *cooldown_seconds, now)
             }

@@ -108,9 +108,11 @@ impl Pool {
 
     /// Whether one that is over has been let go: so it is with the next link that is made or followed.
     fn was_let_go(&self, n: u64, session: &PortalSession) -> bool {
-        let lets_go =
-            |change: &TeamChange| matches!(change, TeamChange::LinkMade(_) | TeamChange::SignedIn(_));
-        self.team_after(n).any(|(_, at, change)| lets_go(change) && at >= session.expires_at)
+        let made_at = |change: &TeamChange| match change {
+            TeamChange::LinkMade(next) | TeamChange::SignedIn(next) => Some(next.created_at),
+            _ => None,
+        };
+        self.team_after(n).any(|(_, _, change)| made_at(change).is_some_and(|at| at >= session.expires_at))
     }
 
     /// The links that nobody followed or ended, those that are over as long as they have not been let go.
@@ -152,14 +154,19 @@ impl Pool {
     }
 
     /// Whether somebody may ask for this at all.
-    pub(super) fn admit(&self, actor: &Actor, command: &Command, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn admit(
+        &self,
+        actor: &Actor,
+        command: &Command,
+        (now, asked_at): (Timestamp, Timestamp),
+    ) -> Result<(), Refusal> {
         let allowed = match actor {
             Actor::Platform | Actor::System => true,
             Actor::Member(id) => {
                 let member = self.member(id).ok_or(Refusal::ActorUnknown)?;
                 let of = match command {
                     Command::Team(TeamCommand::SignIn { link, .. }) => {
-                        Some(self.links(now).into_iter().find(|known| known.hash == *link))
+                        Some(self.links(asked_at).into_iter().find(|known| known.hash == *link))
                     }
                     Command::Team(TeamCommand::SignOut(session)) => {
                         Some(self.sessions_there().into_iter().find(|known| known.id == *session))
@@ -200,7 +207,11 @@ impl Pool {
         Some((charge.opening.member, charge.opening.worker))
     }
 
-    pub(super) fn change_team(&mut self, command: &TeamCommand, now: Timestamp) -> Result<Told, Refusal> {
+    pub(super) fn change_team(
+        &mut self,
+        command: &TeamCommand,
+        (now, asked_at): (Timestamp, Timestamp),
+    ) -> Result<Told, Refusal> {
         let change = match command {
             TeamCommand::AddMember(request) => Some(self.add_member(request, now)?),
             TeamCommand::ChangeMember(id, changes) => self.change_member(id, changes)?,
@@ -218,12 +229,17 @@ impl Pool {
                 let noted = |last: Timestamp| now < last.plus_seconds(USE_NOTED_SECONDS);
                 (!key.last_used_at.is_some_and(noted)).then_some(TeamChange::KeyUsed(*id))
             }
-            TeamCommand::MakeLink(request) => Some(self.make_link(request, now)?),
+            TeamCommand::MakeLink(request) => Some(self.make_link(request, asked_at)?),
             TeamCommand::SignIn { link, session, lasts_seconds } => {
-                let followed = self.links(now).into_iter().find(|known| known.hash == *link);
+                let followed = self.links(asked_at).into_iter().find(|known| known.hash == *link);
                 let followed = followed.ok_or(Refusal::PortalLinkExpired)?;
-                let (hash, expires_at) = (*session, now.plus_seconds(*lasts_seconds));
-                Some(TeamChange::SignedIn(PortalSession { hash, expires_at, created_at: now, ..followed }))
+                let (hash, expires_at) = (*session, asked_at.plus_seconds(*lasts_seconds));
+                Some(TeamChange::SignedIn(PortalSession {
+                    hash,
+                    expires_at,
+                    created_at: asked_at,
+                    ..followed
+                }))
             }
             TeamCommand::SignOut(id) => {
                 let there = self.sessions_there().iter().any(|session| session.id == *id);
@@ -295,12 +311,12 @@ impl Pool {
         Ok(TeamChange::KeyCreated(key))
     }
 
-    fn make_link(&self, request: &LinkRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
+    fn make_link(&self, request: &LinkRequest, asked_at: Timestamp) -> Result<TeamChange, Refusal> {
         let LinkRequest { member, hash, return_url, lasts_seconds } = request.clone();
         self.member(&member).ok_or(Refusal::MemberNotFound)?;
         let id = SessionId(nth(self.link_count()));
-        let expires_at = now.plus_seconds(lasts_seconds);
-        let link = PortalSession { id, member, hash, return_url, created_at: now, expires_at };
+        let expires_at = asked_at.plus_seconds(lasts_seconds);
+        let link = PortalSession { id, member, hash, return_url, created_at: asked_at, expires_at };
         Ok(TeamChange::LinkMade(link))
     }
 }

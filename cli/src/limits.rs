@@ -104,7 +104,9 @@ fn limit(text: &str) -> Result<Value, &'static str> {
         return Err("the PERIOD must be day or month");
     }
     if Micros::from_usd(dollars).is_err() {
-        return Err("the DOLLARS must be a number such as 25.00, with at most five decimals");
+        return Err(
+            "the DOLLARS must be a number such as 25.00, with at most five decimals, up to 90071992547.40991",
+        );
     }
     Ok(object([
         ("subject", Some(subject.into())),

@@ -1,13 +1,14 @@
 //! A request of the API over the network, to a running server. The key comes from the environment, never from an
 //! argument: arguments are seen by every user of the machine.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http;
 
 use crate::failure::{Exit, Failure};
-use crate::request::{Access, Answer, Request};
+use crate::request::{Answer, Request};
 
 /// How long a server may take to take the connection: longer means that it is not there.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -21,10 +22,7 @@ const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Sends a request to the server at `url`.
 pub fn send(url: &str, request: Request) -> Result<Answer, Failure> {
     let key = key()?;
-    let hint = match request.access {
-        Access::Reads => "is it running? `tollkeeper serve` says its address when it is ready",
-        _ => request.again(),
-    };
+    let again = request.again();
     let message = message(url, &key, request)?;
     let agent = Agent::new_with_config(
         Agent::config_builder()
@@ -34,10 +32,10 @@ pub fn send(url: &str, request: Request) -> Result<Answer, Failure> {
             .timeout_global(Some(WHOLE))
             .build(),
     );
-    let mut response = agent.run(message).map_err(|why| unreachable(url, hint, &why))?;
+    let mut response = agent.run(message).map_err(|why| unreachable(url, again, &why))?;
     let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
     let text = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string();
-    let text = text.map_err(|why| unreachable(url, hint, &why))?;
+    let text = text.map_err(|why| unreachable(url, again, &why))?;
     Ok(Answer { status: response.status().as_u16(), replayed, text })
 }
 
@@ -75,6 +73,16 @@ fn message(url: &str, key: &str, request: Request) -> Result<http::Request<Vec<u
     })
 }
 
-fn unreachable(url: &str, hint: &str, why: &ureq::Error) -> Failure {
+fn unreachable(url: &str, again: &str, why: &ureq::Error) -> Failure {
+    let nobody_there = match why {
+        ureq::Error::Io(io) => io.kind() == ErrorKind::ConnectionRefused,
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+        _ => false,
+    };
+    let hint = if nobody_there {
+        "is it running? `tollkeeper serve` says its address when it is ready"
+    } else {
+        again
+    };
     Failure::new(Exit::NotNow, format!("the server at {url} did not answer")).because(why).hint(hint)
 }

@@ -67,12 +67,12 @@ impl Request {
 
     /// What to do when it is not known whether it was done.
     pub fn again(&self) -> &'static str {
-        match (self.access, &self.key) {
-            (Access::Reads, _) => "try again in a moment",
-            (_, Some(_)) => "repeat it under the same key: whether it was done or not, it is done once",
-            (_, None) => {
-                "it may or may not have been done: look with the command's `list` or `show` before you repeat it"
-            }
+        let same_twice = self.method != "POST" || self.path.ends_with("/outcome");
+        match &self.key {
+            _ if self.access == Access::Reads => "try again in a moment",
+            Some(_) => "repeat it under the same key: whether it was done or not, it is done once",
+            None if same_twice => "it may or may not have been done; repeat it: twice is the same as once",
+            None => "it may or may not have been done: look at what is there before you repeat it",
         }
     }
 

@@ -136,7 +136,7 @@ pub async fn admit(
         Rule::Platform => &[],
         Rule::Workspace(scopes) | Rule::AnyWorkspace(scopes) => scopes,
     };
-    let caller = key_holder(app, bearer(headers), scopes, (route.confirmed, now)).await?;
+    let caller = key_holder(app, bearer(headers), (scopes, workspace), (route.confirmed, now)).await?;
     *rate = app.count_request(&caller);
     if let Some(standing) = rate {
         standing.check()?;
@@ -165,11 +165,11 @@ pub async fn confirm(app: &App, caller: &Caller, now: Timestamp) -> Result<(), P
     if holds { Ok(()) } else { Err(unauthenticated(NO_KEY)) }
 }
 
-/// Finds out whose key it is. `confirmed`: the decision will look once more whether it holds.
+/// Finds out whose key it is. `confirmed`: if the key may do this there, the decision will look once more whether it holds.
 async fn key_holder(
     app: &App,
     bearer: Option<&[u8]>,
-    scopes: &[Scope],
+    (scopes, there): (&[Scope], Option<&str>),
     (confirmed, now): (bool, Timestamp),
 ) -> Result<Caller, Problem> {
     let key = bearer.ok_or_else(|| unauthenticated("Send a key as `Authorization: Bearer KEY`."))?;
@@ -180,6 +180,7 @@ async fn key_holder(
     let workspace = std::str::from_utf8(key).ok().and_then(|text| secret::workspace_of(Kind::ApiKey, text));
     if let Some(workspace) = workspace {
         if confirmed
+            && there.is_none_or(|there| there == workspace.as_str())
             && let Some(team) = app.teams.seen(&workspace)
             && let Some(holder) =
                 holder(workspace.clone(), team, &hash, now).filter(|holder| holder.may(scopes))

@@ -28,7 +28,8 @@ pub enum Form {
 }
 
 impl Form {
-    const fn media_type(self) -> &'static str {
+    /// As `Content-Type` has it.
+    pub const fn media_type(self) -> &'static str {
         match self {
             Form::Json => "application/json",
             Form::Fields => "application/x-www-form-urlencoded",

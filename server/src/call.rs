@@ -202,10 +202,14 @@ impl Call {
         workspace: &WorkspaceId,
         command: TeamCommand,
     ) -> Result<Option<TeamChange>, Problem> {
-        let answered = self.run(workspace, None, Command::Team(command)).await?;
-        self.app.teams.forget(workspace);
-        match answered.told {
-            Told::Team(change) => Ok(Some(*change)),
+        match self.run(workspace, None, Command::Team(command)).await?.told {
+            Told::Team(change) => {
+                // What was seen of a team still serves as long as no key of it has ended.
+                if matches!(*change, TeamChange::KeyRevoked(_) | TeamChange::MemberRemoved(_)) {
+                    self.app.teams.forget(workspace);
+                }
+                Ok(Some(*change))
+            }
             _ => Ok(None),
         }
     }

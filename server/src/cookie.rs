@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The name over plain HTTP, which is for one's own machine.
-pub const PLAIN: &str = "tollkeeper_session";
+const PLAIN: &str = "tollkeeper_session";
 
 /// The name over HTTPS.
 const SECURE: &str = "__Host-tollkeeper_session";
@@ -26,22 +26,33 @@ const COOKIES_MAX: usize = 4;
 /// Whether a browser comes by HTTPS, as far as the settings or a proxy say.
 pub fn is_secure(public_url: Option<&str>, headers: &HeaderMap) -> bool {
     // The first of several proxies is the one that browsers talk to.
-    let scheme = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b',').next() == Some(b"https");
-    let forwarded = || headers.get("x-forwarded-proto").is_some_and(scheme);
+    let first = |value: &HeaderValue| {
+        let first = value.as_bytes().split(|byte| *byte == b',').next();
+        first.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
+    };
+    let forwarded = || headers.get("x-forwarded-proto").is_some_and(first);
     public_url.map_or_else(forwarded, |url| url.starts_with("https://"))
+}
+
+/// The name of the cookie.
+pub const fn name(is_secure: bool) -> &'static str {
+    if is_secure { SECURE } else { PLAIN }
 }
 
 /// The sessions of a request.
 pub fn sessions(headers: &HeaderMap, is_secure: bool) -> impl Iterator<Item = &str> {
-    let wanted = if is_secure { SECURE } else { PLAIN };
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(move |(name, _)| *name == wanted).map(|(_, value)| value).take(COOKIES_MAX)
+    let name = name(is_secure).as_bytes();
+    // Pair by pair: what others have put beside it need not be text.
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let values = pairs.filter_map(move |pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="));
+    values.filter_map(|value| std::str::from_utf8(value).ok()).take(COOKIES_MAX)
 }
 
 /// Gives a browser a session for so many seconds; none at all takes it away.
 pub fn set(secret: &str, seconds: i64, is_secure: bool) -> HeaderValue {
-    let (name, path, secure) = if is_secure { (SECURE, "/", "; Secure") } else { (PLAIN, "/portal", "") };
+    let name = name(is_secure);
+    // The prefix asks for the whole host.
+    let (path, secure) = if is_secure { ("/", "; Secure") } else { ("/portal", "") };
     let text = format!("{name}={secret}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(text).expect("a secret and numbers are ASCII")
 }
@@ -61,6 +72,6 @@ pub fn is_own_form(form: &[u8], token: &str) -> bool {
 /// The host that a browser asked for, if it is spelled as one.
 pub fn host(headers: &HeaderMap) -> Option<&str> {
     let host = headers.get(HOST)?.to_str().ok()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     (!host.is_empty() && host.bytes().all(plain)).then_some(host)
 }

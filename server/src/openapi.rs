@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tollkeeper_ledger::bounds;
@@ -12,8 +13,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use crate::api::{ROUTES, Route};
-use crate::auth::Rule;
-use crate::body::BODY_MAX_BYTES;
+use crate::auth::{self, Rule};
+use crate::body::{BODY_MAX_BYTES, Form};
 use crate::cookie;
 use crate::problem::Code;
 
@@ -78,7 +79,7 @@ pub fn document(public_url: Option<&str>) -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "key": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": cookie::PLAIN },
+                "session": { "type": "apiKey", "in": "cookie", "name": cookie::name(cookie::is_secure(public_url, &HeaderMap::new())) },
             },
         },
     })
@@ -140,6 +141,14 @@ fn operation(route: &Route, schemas: &mut Map<String, Value>) -> Value {
         let required = !route.path.ends_with("/void");
         described["requestBody"] =
             json!({ "required": required, "content": { "application/json": { "schema": schema } } });
+    }
+    if auth::is_form(route) {
+        let token = json!({ "type": "string", "description": "What the page's forms carry." });
+        let fields = json!({
+            "type": "object", "required": [cookie::TOKEN_FIELD], "properties": { cookie::TOKEN_FIELD: token },
+        });
+        let content = json!({ Form::Fields.media_type(): { "schema": fields } });
+        described["requestBody"] = json!({ "required": true, "content": content });
     }
     match route.rule {
         Rule::Public => described["security"] = json!([]),
@@ -250,6 +259,9 @@ pub fn codes(route: &Route) -> Vec<Code> {
     }
     if route.keyed {
         codes.extend([Code::IdempotencyKeyRequired, Code::IdempotencyKeyReused]);
+    }
+    if auth::is_form(route) {
+        codes.extend([Code::MalformedJson, Code::BodyTooLarge, Code::UnsupportedMediaType]);
     }
     if route.body.is_some() {
         codes.extend([Code::MalformedJson, Code::UnknownField, Code::BodyTooLarge]);

@@ -140,7 +140,7 @@ pub async fn sign_in(call: Call) -> Result<Response, Problem> {
         command: Command::Team(TeamCommand::SignIn { link: hash, session, lasts_seconds }),
     };
     match call.app.engine().run(submission, call.now).await {
-        Ok(Ok(_)) => call.app.teams.forget(&workspace),
+        Ok(Ok(_)) => {}
         Ok(Err(refused)) => return Err(refusal::refused(&call.app, &workspace, refused)),
         Err(error) => return Err(refusal::failed(&error)),
     }

@@ -91,7 +91,7 @@ codes! {
     RefundWindowClosed = 409 "refund_window_closed" "Too late for an automatic refund" false,
     PortalLinkExpired = 410 "portal_link_expired" "The link has been used or is over" false,
     BodyTooLarge = 413 "body_too_large" "The body is too large" false,
-    UnsupportedMediaType = 415 "unsupported_media_type" "The body must be JSON" false,
+    UnsupportedMediaType = 415 "unsupported_media_type" "The body is of another media type" false,
     InvalidField = 422 "invalid_field" "A field is not valid" false,
     IdempotencyKeyReused = 422 "idempotency_key_reused" "The key stands for another request" false,
     RateLimited = 429 "rate_limited" "Too many requests of this key" true,
@@ -109,12 +109,21 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// What explains it to a program.
     pub members: Vec<(&'static str, Value)>,
+    /// Whether the ledger said so, after it had looked who asks.
+    pub is_decided: bool,
 }
 
 impl Problem {
     /// A problem with a sentence and no members.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { code, detail: detail.into(), members: Vec::new() }
+        Problem { code, detail: detail.into(), members: Vec::new(), is_decided: false }
+    }
+
+    /// The same as a decision of the ledger.
+    #[must_use]
+    pub fn decided(mut self) -> Problem {
+        self.is_decided = true;
+        self
     }
 
     /// A field of the body that is not valid.
@@ -166,7 +175,7 @@ impl Problem {
 
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Problem { code, detail, members } = self;
+        let Problem { code, detail, members, is_decided: _ } = self;
         let mut map = serializer.serialize_map(Some(6 + members.len()))?;
         map.serialize_entry("type", &format_args!("{TYPE_PREFIX}{}", code.as_str()))?;
         map.serialize_entry("title", code.title())?;

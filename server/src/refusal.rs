@@ -11,6 +11,10 @@ use crate::value::{Time, Usd};
 
 /// The problem that a refusal is.
 pub fn refused(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem {
+    told(app, workspace, refusal).decided()
+}
+
+fn told(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem {
     match refusal {
         Refusal::KeyReused { field } => Problem::new(
             Code::IdempotencyKeyReused,

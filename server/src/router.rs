@@ -92,16 +92,12 @@ async fn respond(
     let answered = answer(&app, route, (caller.clone(), now), params, (parts, body)).await;
     if route.confirmed
         && let Err(problem) = &answered
-        && may_be_without_decision(problem)
+        && !problem.is_decided
+        && problem.code.status() < 500
     {
         auth::confirm(&app, &caller, now).await?;
     }
     answered
-}
-
-/// Whether a "no" may have been said before anything was decided. The others are decisions, or say nothing of anybody.
-fn may_be_without_decision(problem: &Problem) -> bool {
-    !matches!(problem.code.status(), 402 | 409 | 429 | 500..)
 }
 
 async fn answer(

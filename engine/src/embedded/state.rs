@@ -94,6 +94,11 @@ impl State {
     /// Opens the file; makes its tables if it may.
     pub(super) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<State, Error> {
         let path = directory.join(FILE);
+        if access == Access::Read && !path.exists() {
+            let what = format!("{} is not there yet, as after a restore", path.display());
+            return Err(Error::unusable(what)
+                .with_hint("start a server on the directory once: it is built from the journal"));
+        }
         let connection = sqlite::open(&path, vfs, access)?;
         let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
         if version != VERSION {

@@ -176,6 +176,9 @@ async fn other_sites_change_nothing_with_the_cookie() {
     assert_eq!(world.browse("GET", "/portal", &session).await.status, 200, "the session goes on");
     let tossed = format!("tollkeeper_session=junk; a=b; tollkeeper_session={session}");
     let told = world.ask("GET", "/portal/session", &[("cookie", &tossed)], Body::empty()).await;
+    let beside = format!("name=é; tollkeeper_session={session}");
+    let beside = world.ask("GET", "/portal/session", &[("cookie", &beside)], Body::empty()).await;
+    assert_eq!(beside.status, 200, "what is no text beside it harms nobody");
     assert_eq!((told.status, told.header("cache-control")), (200, Some("no-store")), "{}", told.text);
     for wrong in ["", "x", &session[1..], &session.replace("_acme", "_other"), "tk_session__acme"] {
         let reply = world.browse("GET", "/portal/session", wrong).await;
@@ -257,6 +260,7 @@ async fn a_link_leads_to_where_the_request_came_in() {
     };
     assert_eq!(link_by(&[("host", "10.0.0.7:8080")]).await, "http://10.0.0.7:8080");
     assert_eq!(link_by(&[("host", "[::1]:8080")]).await, "http://[::1]:8080");
+    assert_eq!(link_by(&[("host", "toll_keeper:8080")]).await, "http://toll_keeper:8080");
     assert_eq!(
         link_by(&[("host", "pay.example"), ("x-forwarded-proto", "https, http")]).await,
         "https://pay.example"

@@ -267,6 +267,8 @@ async fn a_key_that_was_used_and_revoked_opens_no_route() {
         ("POST", format!("{charges}?x=1"), "{}".to_owned()),
         ("POST", format!("{charges}/ch_x/outcome"), r#"{"result":"succeeded"}"#.to_owned()),
         ("POST", format!("{charges}/ch_x/heartbeat"), r#"{"extend_seconds":1}"#.to_owned()),
+        ("POST", "/v1/workspaces/other/charges".to_owned(), r#"{"operation":"support_message"}"#.to_owned()),
+        ("POST", "/v1/workspaces/other/charges/ch_x/outcome".to_owned(), "{}".to_owned()),
         ("POST", "/v1/charges/batch".to_owned(), format!(r#"{{"charges":[{item}]}}"#)),
         ("POST", "/v1/charges/batch".to_owned(), format!(r#"{{"charges":[{elsewhere}]}}"#)),
         ("POST", "/v1/charges/batch".to_owned(), format!(r#"{{"charges":[{elsewhere},{item}]}}"#)),
@@ -291,7 +293,7 @@ async fn a_key_that_was_used_and_revoked_opens_no_route() {
             refused.problem(401, "unauthenticated");
         }
     }
-    assert_eq!(world.balance().await, (100_000 - 22 * 500, 0));
+    assert_eq!(world.balance().await, (100_000 - 26 * 500, 0));
 }
 
 #[tokio::test]

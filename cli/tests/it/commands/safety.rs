@@ -115,6 +115,9 @@ fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
     done(&["backup", "--data", &at("backup"), "--to", &at("another")]);
     done(&["restore", "--from", &at("backup"), "--to", &at("restored")]);
     assert!(fs::read(&file).expect("the backup reads") == bytes, "it was left as it is");
+    let early = run(&["balance", "acme", "--data", &at("restored")]);
+    assert_eq!(early.status.code(), Some(3), "{}", said(&early));
+    assert!(said(&early).contains("hint: start a server on the directory once"), "{}", said(&early));
     assert_eq!(Server::on(Path::new(&at("restored"))).available("acme"), 1_000_000);
 }
 

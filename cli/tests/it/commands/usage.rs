@@ -1,5 +1,7 @@
 //! Help, wrong usage, and ends that are not the program's fault.
 
+use std::io::Read;
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::harness::{Server, run, said, tollkeeper};
@@ -175,23 +177,28 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
 
 #[test]
 fn a_server_that_is_not_there_is_not_now() {
-    // Nobody but the system's own services may listen there.
-    let url = "http://127.0.0.1:1";
+    // One that takes the request and hangs up; nobody but the system's own services may listen at the other port.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let there = format!("http://{}", silent.local_addr().expect("it is bound"));
+    std::thread::spawn(move || {
+        silent.incoming().flatten().for_each(|mut stream| drop(stream.read(&mut [0; 1 << 12])))
+    });
+    let looks = "it may or may not have been done: look";
     for (args, hint) in [
-        (&["balance", "acme"][..], "is it running?"),
+        (&["balance", "acme"][..], "try again"),
         (&["charge", "create", "acme", "virtual_try_on", "--key", "k"], "repeat it under the same key"),
-        (
-            &["key", "create", "acme", "--name", "k", "--scope", "read"],
-            "it may or may not have been done: look",
-        ),
-        (&["limits", "clear", "acme"], "it may or may not have been done: look"),
+        (&["charge", "outcome", "acme", "ch_x", "succeeded"], "it may or may not have been done; repeat it"),
+        (&["limits", "clear", "acme"], "it may or may not have been done; repeat it"),
+        (&["key", "create", "acme", "--name", "k", "--scope", "read"], looks),
     ] {
-        let mut command = tollkeeper();
-        command.args(args).args(["--server", url]).env("TOLLKEEPER_KEY", crate::harness::KEY);
-        let output = command.output().expect("the binary runs");
-        let text = said(&output);
-        assert_eq!(output.status.code(), Some(3), "{text}");
-        assert!(text.contains(url) && text.contains(&format!("hint: {hint}")), "{text}");
+        for (url, hint) in [(there.as_str(), hint), ("http://127.0.0.1:1", "is it running?")] {
+            let mut command = tollkeeper();
+            command.args(args).args(["--server", url]).env("TOLLKEEPER_KEY", crate::harness::KEY);
+            let output = command.output().expect("the binary runs");
+            let text = said(&output);
+            assert_eq!(output.status.code(), Some(3), "{text}");
+            assert!(text.contains(url) && text.contains(&format!("hint: {hint}")), "{text}");
+        }
     }
 }
 

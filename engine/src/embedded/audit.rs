@@ -2,15 +2,15 @@
 //!
 //! It reads all blocks in order and replays each workspace from nothing: numbers, links of the hash chain, balances,
 //! grants, the life of every charge, prices against the price book, keys that stand once. Then it compares what the state
-//! file keeps (accounts, usage, the key index) with what was recomputed. Read-only, on a state of the files that does not
+//! file keeps (accounts, usage, pending charges, the key index) with what was recomputed. Read-only, on a state of the files that does not
 //! change meanwhile, so it is safe beside a running server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use tollkeeper_ledger::{Account, Body, Entry, Platform, Standing, Usage, WorkspaceId};
+use tollkeeper_ledger::{Account, Body, Entry, Platform, Standing, Timestamp, Usage, WorkspaceId};
 
-use super::block::Stored;
+use super::block::{Envelope, Stored};
 use super::index::{Fingerprints, Name, pairs_of};
 use super::journal::{self, Journal};
 use super::sqlite::Access;
@@ -58,10 +58,35 @@ struct Book {
     /// The place of its last entry.
     head: u64,
     usage: Usage,
+    /// The hours in which it has entries, each with the place of the last of them.
+    hours: BTreeMap<i64, u64>,
+    /// Its pending charges by the place of their opening, with their deadlines.
+    pending: BTreeMap<u64, Timestamp>,
     /// What the state file keeps of it, until that was compared.
     kept: Option<Kept>,
     /// Whether the state file keeps it at all.
     is_kept: bool,
+}
+
+impl Book {
+    fn new(id: WorkspaceId, kept: Option<Kept>) -> Book {
+        let (usage, hours, pending) = Default::default();
+        let is_kept = kept.is_some();
+        Book { account: Account::new(id), head: 0, usage, hours, pending, kept, is_kept }
+    }
+
+    /// Takes what an entry says beside the account.
+    fn note(&mut self, entry: &Entry, envelope: &Envelope) {
+        self.head = envelope.seq;
+        self.usage.record(entry);
+        self.hours.insert(entry.at.hour(), envelope.seq);
+        let opened = if matches!(entry.body, Body::ChargeOpened(_)) { envelope.seq } else { envelope.opened };
+        match entry.body.standing().map(|standing| standing.deadline) {
+            Some(Some(deadline)) => _ = self.pending.insert(opened, deadline),
+            Some(None) => _ = self.pending.remove(&opened),
+            None => {}
+        }
+    }
 }
 
 struct Auditor<'a> {
@@ -70,6 +95,8 @@ struct Auditor<'a> {
     fingerprints: Fingerprints,
     books: HashMap<u32, Book>,
     kept: HashMap<u32, Kept>,
+    /// The kept pending charges of each workspace, until they were compared.
+    pending: HashMap<u32, BTreeMap<u64, Timestamp>>,
     platform: Platform,
     /// Charges that are pending or were touched, by the place of their opening.
     standings: HashMap<u64, Standing>,
@@ -91,11 +118,15 @@ impl<'a> Auditor<'a> {
         let nobody = || [0; 16];
         let fingerprints = Fingerprints::new(journal.directory_id(nobody)?);
         let (mut kept, mut index_kept_to, mut disagreement) = (HashMap::new(), 0, None);
+        let mut pending: HashMap<u32, BTreeMap<u64, Timestamp>> = HashMap::new();
         if let Some(state) = state {
             match (state.accounts(), state.runs()) {
                 (Ok(accounts), Ok(runs)) => {
                     kept = accounts.into_iter().map(|kept| (kept.no, kept)).collect();
                     index_kept_to = runs.last().map_or(0, |run| run.head.covers.1);
+                    for (opened, no, deadline) in state.pending()? {
+                        pending.entry(no).or_default().insert(opened, deadline);
+                    }
                 }
                 (Err(error), _) | (_, Err(error)) if error.is_damaged() => {
                     let what = format!("{error} (losing the state file loses nothing: remove it and start)");
@@ -110,6 +141,7 @@ impl<'a> Auditor<'a> {
             fingerprints,
             books: HashMap::new(),
             kept,
+            pending,
             platform: Platform::default(),
             standings: HashMap::new(),
             keys: Vec::new(),
@@ -149,10 +181,7 @@ impl<'a> Auditor<'a> {
                     return Ok(());
                 }
             };
-            let kept = self.kept.remove(&no);
-            let is_kept = kept.is_some();
-            let book = Book { account: Account::new(id), head: 0, usage: Usage::default(), kept, is_kept };
-            self.books.insert(no, book);
+            self.books.insert(no, Book::new(id, self.kept.remove(&no)));
         }
         if let Some(what) = self.charge_disagrees(&entry, envelope.opened)? {
             self.disagrees(no, entry.n, what);
@@ -161,8 +190,7 @@ impl<'a> Auditor<'a> {
         let book = self.books.get_mut(&no).expect("just made");
         let linked = book.head == envelope.previous;
         let replayed = book.account.replay(&entry, stored.hash());
-        book.head = envelope.seq;
-        book.usage.record(&entry);
+        book.note(&entry, &envelope);
         if let Err(disagreement) = replayed {
             self.disagrees(no, entry.n, disagreement.to_string());
         } else if !linked {
@@ -232,6 +260,12 @@ impl<'a> Auditor<'a> {
         if state.usage(no, (i64::MIN, i64::MAX))? != rows {
             what = Some("i08: the kept usage differs from the sum of the entries");
         }
+        if self.pending.remove(&no).unwrap_or_default() != book.pending {
+            what = Some("what is kept of its pending charges differs from the journal");
+        }
+        if state.hours(no)? != book.hours || state.account_n(no)? != n {
+            what = Some("what is kept to find its entries differs from the journal");
+        }
         if let Some(what) = what {
             self.disagrees(no, n, what.to_owned());
         }
@@ -271,7 +305,9 @@ impl<'a> Auditor<'a> {
         if self.disagreement.is_none() && self.index_disagrees()? {
             self.store_disagrees("the kept key index differs from the journal".to_owned());
         }
-        let behind = self.books.values().any(|book| book.kept.is_some()) || !self.kept.is_empty();
+        let behind = self.books.values().any(|book| book.kept.is_some())
+            || !self.kept.is_empty()
+            || !self.pending.is_empty();
         if self.disagreement.is_none() && behind {
             self.store_disagrees("the state file keeps more than the journal holds".to_owned());
         }

@@ -5,6 +5,7 @@
 //! accounts may be kept at different times (see `heart`). Here are the tables and what reads them; what writes them is
 //! in `keeper`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -260,6 +261,13 @@ impl State {
             .collect()
     }
 
+    /// The hours in which a workspace has entries, each with the place of the last of them.
+    pub(super) fn hours(&self, no: u32) -> Result<BTreeMap<i64, u64>, Error> {
+        let sql = "SELECT hour, seq FROM hour WHERE no = ?1";
+        let rows = self.all(sql, [no], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// The last hour at or before this one in which the workspace has entries, and the place of the last of them.
     pub(super) fn hour(&self, no: u32, hour: i64) -> Result<Option<(i64, u64)>, Error> {
         let sql = "SELECT hour, seq FROM hour WHERE no = ?1 AND hour <= ?2 ORDER BY hour DESC LIMIT 1";
@@ -287,7 +295,16 @@ impl State {
             Ok(bloom.map(|bloom| Run { head, bloom, fences }))
         })?;
         let runs = rows.into_iter().collect::<Option<Vec<Run>>>();
-        runs.ok_or_else(|| Error::damaged("the state file holds a filter that is none"))
+        let runs = runs.ok_or_else(|| Error::damaged("the state file holds a filter that is none"))?;
+        // A key that stands in a run which is lost would not be found, and what it paid for be paid again.
+        let mut next = 1;
+        for run in &runs {
+            if run.head.covers.0 != next {
+                return Err(Error::damaged(format!("the state file has lost the keys from place {next} on")));
+            }
+            next = run.head.covers.1 + 1;
+        }
+        Ok(runs)
     }
 
     /// Reads a page of a run.

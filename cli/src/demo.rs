@@ -66,8 +66,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
             run: key[key.len() - 6..].to_owned(),
             key,
         };
+        let stop = host::stop_signal()?;
         output::data(&tour.to_string())?;
-        host::serve(app, listener).await
+        host::serve(app, listener, stop).await
     })
 }
 

@@ -66,14 +66,19 @@ pub async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), Failure>
     Ok((listener, bound))
 }
 
-/// Serves until SIGTERM or SIGINT, finishes what was accepted, and leaves the store in order.
-pub async fn serve(app: Arc<App>, listener: TcpListener) -> Result<(), Failure> {
-    let served = server::serve(app, listener, stop_signal()?).await;
+/// Serves until the signal to stop, finishes what was accepted, and leaves the store in order.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let served = server::serve(app, listener, stop).await;
     served.map_err(|why| Failure::new(Exit::NotNow, "the server did not end in order").because(why))
 }
 
-/// Resolves when the process is asked to stop. The handlers are in place when this returns, so that no signal is missed.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+/// Resolves when the process is asked to stop, by SIGTERM or SIGINT. The handlers are in place when this returns: to be called
+/// before anybody is told that the server is ready, so that no signal is missed.
+pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let handler = |kind| {
         signal(kind).map_err(|why| Failure::new(Exit::NotNow, "signals cannot be received").because(why))
     };

@@ -51,8 +51,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
             ));
         }
         let (listener, address) = host::listen(&settings.listen).await?;
+        let stop = host::stop_signal()?;
         output::data(&format!("listening on http://{address}\n"))?;
-        host::serve(app, listener).await
+        host::serve(app, listener, stop).await
     })
 }
 

@@ -157,6 +157,13 @@ fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
 }
 
 #[test]
+fn sigterm_right_after_the_server_is_ready_exits_0() {
+    for _ in 0..12 {
+        assert_eq!(Server::fresh().stop().code(), Some(0));
+    }
+}
+
+#[test]
 fn sigterm_answers_what_was_accepted_and_exits_0() {
     let mut server = Server::fresh();
     server.workspace("acme", CREDIT);

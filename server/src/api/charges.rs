@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tollkeeper_engine::{Answer, ChargeFilter, ChargeRecord, RefundRecord, Told};
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, MemberId, Micros, Opening, OperationId,
+    Balance, Charge, ChargeId, ChargeRequest, Command, Draw, GrantId, MemberId, Micros, Opening, OperationId,
     Standing, Status, WorkerId, WorkspaceId,
 };
 use utoipa::ToSchema;
@@ -192,7 +192,7 @@ impl<'a> ChargeJson<'a> {
     }
 }
 
-/// How much of a charge came from which grant.
+/// How much of a charge came from which grant and has not gone back, or how much of a refund went back to it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Draw)]
 pub struct DrawJson {
@@ -204,9 +204,24 @@ pub struct DrawJson {
     amount_usd: Usd,
 }
 
-impl From<&(GrantId, Micros)> for DrawJson {
-    fn from((grant, amount): &(GrantId, Micros)) -> DrawJson {
-        DrawJson { grant: Text(*grant), amount: amount.get(), amount_usd: Usd(*amount) }
+/// The grants that a charge drew from, by the number under which its draws and refunds name them.
+type Names = Vec<(u64, GrantId)>;
+
+impl DrawJson {
+    fn of(names: &Names, draw: Draw) -> Option<DrawJson> {
+        let (_, grant) = names.iter().find(|(n, _)| *n == draw.grant)?;
+        Some(DrawJson { grant: Text(*grant), amount: draw.amount.get(), amount_usd: Usd(draw.amount) })
+    }
+
+    /// What is still drawn, so that it sums to the charge less its refunds (i05).
+    fn left(names: &Names, opening: &Opening, refunds: &[RefundRecord]) -> Vec<DrawJson> {
+        let left = |draw: &Draw| {
+            let gives = refunds.iter().flat_map(|record| &record.refund.gives);
+            let given: Micros = gives.filter(|give| give.grant == draw.grant).map(|give| give.amount).sum();
+            Draw { amount: draw.amount - given, ..*draw }
+        };
+        let draws = opening.draws.iter().map(left).filter(|draw| draw.amount > Micros::ZERO);
+        draws.filter_map(|draw| DrawJson::of(names, draw)).collect()
     }
 }
 
@@ -223,17 +238,20 @@ pub struct ChargeRefundJson<'a> {
     /// Why, for people.
     #[schema(required)]
     detail: Option<&'a str>,
+    /// To which grants it went back.
+    gives: Vec<DrawJson>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
 }
 
-impl<'a> From<&'a RefundRecord> for ChargeRefundJson<'a> {
-    fn from(RefundRecord { at, refund }: &'a RefundRecord) -> ChargeRefundJson<'a> {
+impl<'a> ChargeRefundJson<'a> {
+    fn of(names: &Names, RefundRecord { at, refund }: &'a RefundRecord) -> ChargeRefundJson<'a> {
         ChargeRefundJson {
             amount: refund.amount.get(),
             amount_usd: Usd(refund.amount),
             reason: refund.reason.as_str(),
             detail: refund.detail.as_deref(),
+            gives: refund.gives.iter().filter_map(|give| DrawJson::of(names, *give)).collect(),
             created_at: Time(*at),
         }
     }
@@ -305,9 +323,11 @@ pub async fn get(call: Call) -> Result<Response, Problem> {
         return Err(call.missing(&workspace, refusal::charge_not_found()).await);
     };
     let ChargeRecord { charge, draws, refunds, balance } = &record;
+    let numbers = charge.opening.draws.iter().map(|draw| draw.grant);
+    let names: Names = numbers.zip(draws.iter().map(|(grant, _)| *grant)).collect();
     let json = ChargeJson {
-        draws: Some(draws.iter().map(DrawJson::from).collect()),
-        refunds: Some(refunds.iter().map(ChargeRefundJson::from).collect()),
+        draws: Some(DrawJson::left(&names, &charge.opening, refunds)),
+        refunds: Some(refunds.iter().map(|record| ChargeRefundJson::of(&names, record)).collect()),
         ..ChargeJson::of(workspace.as_str(), charge, Some(*balance))
     };
     Ok(answer(StatusCode::OK, 2 * CHARGE_BYTES, &json))

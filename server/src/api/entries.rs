@@ -21,7 +21,7 @@ use super::{ListJson, limits};
 use crate::call::{Call, answer};
 use crate::problem::Problem;
 use crate::refusal;
-use crate::value::{Text, Time, Usd};
+use crate::value::{Text, Time, Usd, metadata};
 
 /// About the size of one entry in JSON.
 const ENTRY_BYTES: usize = 768;
@@ -233,6 +233,7 @@ fn details(body: &Body) -> Option<Value> {
     match body {
         Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => Some(json!({
             "name": profile.name, "timezone": profile.timezone, "suspended": profile.suspended,
+            "metadata": metadata(profile.metadata.as_deref()),
         })),
         Body::LimitsSet(limits) => {
             let line = |limit: &Limit| {

@@ -128,12 +128,14 @@ async fn one_charge_tells_its_draws_and_refunds() {
         charge["draws"],
         serde_json::json!([
             { "grant": gift, "amount": 700, "amount_usd": "0.007" },
-            { "grant": more, "amount": 1_300, "amount_usd": "0.013" },
-        ])
+            { "grant": more, "amount": 800, "amount_usd": "0.008" },
+        ]),
+        "what is still drawn: the charge less its refund"
     );
     assert_eq!(
         charge["refunds"],
         serde_json::json!([{ "amount": 500, "amount_usd": "0.005", "reason": "requested", "detail": "blurred",
+                             "gives": [{ "grant": more, "amount": 500, "amount_usd": "0.005" }],
                              "created_at": "2026-11-23T15:04:06.678Z" }])
     );
     assert_eq!((&charge["status"], &charge["refunded_amount"]), (&"settled".into(), &500.into()));

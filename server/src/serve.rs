@@ -72,7 +72,8 @@ async fn accept(router: axum::Router, listener: TcpListener, connections: &Grace
         request.map(|body| if comes { Body::new(ReadToEnd(Some(body))) } else { Body::new(body) })
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).pipeline_flush(true);
+    // No `pipeline_flush`: with it the answer to a head that cannot be parsed would never leave.
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME);
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,

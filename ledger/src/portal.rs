@@ -1,8 +1,8 @@
 //! The way of a member into the dashboard: a link that signs in once, and the session it begins.
 //!
-//! Both are known by the SHA-256 of a secret that only the browser has. How long they last goes by the clocks of the servers and
-//! not by the account's: that stands still after a server's was ahead, and would end them at once, or late. A session has the role its member has at the
-//! moment, not the one at its beginning. Cookies and pages are not here.
+//! Both are known by the SHA-256 of a secret that only the browser has. How long they last goes by the clocks of the servers
+//! and not by the account's: that stands still after a server's was ahead, and would end them at once, or late. A session has
+//! the role its member has at the moment, not the one at its beginning. Cookies and pages are not here.
 
 use crate::code::{Malformed, Reader, Writer};
 use crate::decide::View;

@@ -4,7 +4,8 @@
 //! goes over nothing else and bears the prefix with which browsers let nobody else set it (`__Host-`), so that another site
 //! under the same domain cannot put a session of its own in its place.
 //!
-//! What a session opens is not here but in `auth`.
+//! Here is also what is known of the way on which a browser comes: by HTTPS or not, and to which host. What a session opens is
+//! not here but in `auth`.
 
 use axum::http::header::{COOKIE, HOST};
 use axum::http::{HeaderMap, HeaderValue};

@@ -63,17 +63,33 @@ fn show(args: Show) -> Result<(), Failure> {
     let request = Request::get(path(&["v1", "workspaces", &args.workspace, "charges", &args.charge]));
     args.target.run(request, |json| {
         let mut text = details(json);
-        for (name, columns) in [("draws", &["grant", "amount"][..]), ("refunds", &REFUND_COLUMNS[..])] {
-            let rows = json[name].as_array().map_or(&[][..], Vec::as_slice);
+        let draws = json["draws"].as_array().cloned().unwrap_or_default();
+        for (name, rows, columns) in [
+            ("draws", draws, &["grant", "amount"][..]),
+            ("refunds", given_back(json), &["created_at", "grant", "amount", "reason", "detail"]),
+        ] {
             if !rows.is_empty() {
-                text += &format!("\n{name}\n{}", table(rows, columns));
+                text += &format!("\n{name}\n{}", table(&rows, columns));
             }
         }
         text
     })
 }
 
-const REFUND_COLUMNS: [&str; 4] = ["created_at", "amount", "reason", "detail"];
+/// The refunds of a charge, a row for each grant that credit went back to.
+fn given_back(charge: &Value) -> Vec<Value> {
+    let refunds = charge["refunds"].as_array().into_iter().flatten();
+    let rows = refunds.flat_map(|refund| {
+        refund["gives"].as_array().into_iter().flatten().map(|give| {
+            let mut row = refund.clone();
+            for name in ["grant", "amount", "amount_usd"] {
+                row[name] = give[name].clone();
+            }
+            row
+        })
+    });
+    rows.collect()
+}
 
 fn list(args: List) -> Result<(), Failure> {
     let List { workspace, operation, worker, member, status, reference, from, to, paging, target } = args;

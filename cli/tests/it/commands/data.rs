@@ -90,8 +90,15 @@ fn people_read_both_units_in_aligned_lines() {
         let id = charge.split_whitespace().find(|word| word.starts_with("ch_")).expect("an id");
         let shown = at.text(&["charge", "show", "acme", id]);
         assert!(shown.contains("\ndraws\nGRANT"), "{shown}");
+        let awaited =
+            at.json(&["charge", "create", "acme", "virtual_try_on", "--await-outcome", "--key", "w"]);
+        let awaited = awaited["id"].as_str().expect("an id");
+        at.text(&["charge", "outcome", "acme", awaited, "failed", "--fault", "system"]);
+        let back = at.text(&["charge", "show", "acme", awaited]);
+        let row = back.lines().last().expect("a refund");
+        assert!(row.contains("  gr_") && row.contains("  20,000 (0.20 USD)  failed_system"), "{back}");
         let list = at.text(&["charge", "list", "acme"]);
-        assert_eq!(list.lines().count(), 2);
+        assert_eq!(list.lines().count(), 3);
         assert!(list.starts_with("ID ") && list.contains("  20,000 (0.20 USD)  settled"), "{list}");
         let prices = at.text(&["prices", "show"]);
         assert!(prices.contains("\nsupport_message ") && prices.contains("  500 (0.005 USD)  -"), "{prices}");

@@ -396,12 +396,14 @@ async fn the_journal_tells_who_changed_what() {
         world.ask_with(&secret, ("POST", "/v1/workspaces/acme/members"), "", member).await.status,
         201
     );
+    world.put("PATCH", "/v1/workspaces/acme", "", r#"{"metadata":{"plan":"gold"}}"#).await;
     let rows = world.get("/v1/workspaces/acme/entries").await.json()["data"].clone();
     let rows = rows.as_array().expect("rows");
     let row = |kind: &str| rows.iter().find(|row| row["kind"] == kind).expect("it happened").clone();
     let added = row("member.added");
     assert_eq!(added["actor"], serde_json::json!({"kind": "api_key", "id": id}));
     assert_eq!((&added["member"], &added["details"]["role"]), (&"ada".into(), &"admin".into()));
+    assert_eq!(row("workspace.updated")["details"]["metadata"], serde_json::json!({"plan": "gold"}));
     let made = row("api_key.created");
     assert_eq!(made["actor"]["kind"], "platform");
     assert_eq!(

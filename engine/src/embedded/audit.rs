@@ -2,8 +2,8 @@
 //!
 //! It reads all blocks in order and replays each workspace from nothing: numbers, links of the hash chain, balances,
 //! grants, the life of every charge, prices against the price book, keys that stand once. Then it compares what the state
-//! file keeps (accounts, usage, pending charges, the key index) with what was recomputed. Read-only, on a state of the files that does not
-//! change meanwhile, so it is safe beside a running server.
+//! file keeps (accounts, usage, hours, pending charges, the key index) with what was recomputed. Read-only, on a state of the
+//! files that does not change meanwhile, so it is safe beside a running server.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -80,10 +80,9 @@ impl Book {
         self.head = envelope.seq;
         self.usage.record(entry);
         self.hours.insert(entry.at.hour(), envelope.seq);
-        let opened = if matches!(entry.body, Body::ChargeOpened(_)) { envelope.seq } else { envelope.opened };
         match entry.body.standing().map(|standing| standing.deadline) {
-            Some(Some(deadline)) => _ = self.pending.insert(opened, deadline),
-            Some(None) => _ = self.pending.remove(&opened),
+            Some(Some(deadline)) => _ = self.pending.insert(envelope.opening(), deadline),
+            Some(None) => _ = self.pending.remove(&envelope.opening()),
             None => {}
         }
     }

@@ -33,6 +33,13 @@ pub(super) struct Envelope {
     pub opened: u64,
 }
 
+impl Envelope {
+    /// The place of the opening of the charge that the entry is about or opens.
+    pub fn opening(&self) -> u64 {
+        if self.opened == 0 { self.seq } else { self.opened }
+    }
+}
+
 fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);

@@ -330,7 +330,7 @@ impl Mind {
     /// Takes an entry into everything else that is derived from the journal, besides the account itself. The same for
     /// entries that are being written and entries that are read back after a crash.
     pub(super) fn absorb(&mut self, entry: &Entry, envelope: Envelope) {
-        let Envelope { seq, no, opened, .. } = envelope;
+        let Envelope { seq, no, .. } = envelope;
         let slot = self.accounts.get_mut(no);
         slot.head = seq;
         let hour = entry.at.hour();
@@ -348,7 +348,7 @@ impl Mind {
             Body::ChargeOpened(opening) if opening.deadline.is_none() => {}
             body => {
                 if let Some(standing) = body.standing() {
-                    let opened = if opened == 0 { seq } else { opened };
+                    let opened = envelope.opening();
                     slot.unkept.pending.push((opened, standing.deadline));
                     self.timers.set(opened, standing.deadline);
                 }

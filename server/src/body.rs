@@ -20,31 +20,30 @@ const BODY_MAX_TIME: Duration = Duration::from_secs(30);
 
 /// What a body is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Media {
     /// What programs send.
     Json,
-    /// What browsers send: names and values.
-    Fields,
+    /// What browsers send: the fields of a form.
+    Form,
 }
 
-impl Form {
+impl Media {
     /// As `Content-Type` has it.
-    pub const fn media_type(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Form::Json => "application/json",
-            Form::Fields => "application/x-www-form-urlencoded",
+            Media::Json => "application/json",
+            Media::Form => "application/x-www-form-urlencoded",
         }
     }
 }
 
-/// Takes in a body of a form.
+/// Takes in a body of this kind.
 ///
 /// # Errors
 /// When it says to be something else, is larger than [`BODY_MAX_BYTES`], or does not come whole.
-pub async fn take(headers: &HeaderMap, body: Body, form: Form) -> Result<Bytes, Problem> {
-    let media_type = form.media_type();
-    if !headers.get(CONTENT_TYPE).is_some_and(|value| is(value, media_type)) {
-        let detail = format!("Send the body as `Content-Type: {media_type}`.");
+pub async fn take(headers: &HeaderMap, body: Body, media: Media) -> Result<Bytes, Problem> {
+    if !headers.get(CONTENT_TYPE).is_some_and(|value| is(value, media)) {
+        let detail = format!("Send the body as `Content-Type: {}`.", media.as_str());
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let mut frames = body.into_data_stream();
@@ -115,7 +114,7 @@ fn too_large() -> Problem {
         .with("max_bytes", BODY_MAX_BYTES)
 }
 
-fn is(value: &HeaderValue, media_type: &str) -> bool {
+fn is(value: &HeaderValue, media: Media) -> bool {
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
+    essence.trim_ascii().eq_ignore_ascii_case(media.as_str().as_bytes())
 }

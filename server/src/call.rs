@@ -19,7 +19,7 @@ use tollkeeper_ledger::{
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::body::{self, Form};
+use crate::body::{self, Media};
 use crate::cookie;
 use crate::json;
 use crate::problem::{Code, Problem};
@@ -148,7 +148,7 @@ impl Call {
     /// # Errors
     /// When it says to be something else, or is too large.
     pub async fn body(&mut self) -> Result<Bytes, Problem> {
-        body::take(&self.headers, std::mem::take(self.body.get_mut()), Form::Json).await
+        body::take(&self.headers, std::mem::take(self.body.get_mut()), Media::Json).await
     }
 
     /// The bytes of a form that a browser sends.
@@ -156,7 +156,7 @@ impl Call {
     /// # Errors
     /// As [`Call::body`].
     pub async fn form(&mut self) -> Result<Bytes, Problem> {
-        body::take(&self.headers, std::mem::take(self.body.get_mut()), Form::Fields).await
+        body::take(&self.headers, std::mem::take(self.body.get_mut()), Media::Form).await
     }
 
     /// Reads the JSON body.

@@ -14,7 +14,7 @@ use utoipa::openapi::schema::Schema;
 
 use crate::api::{ROUTES, Route};
 use crate::auth::{self, Rule};
-use crate::body::{BODY_MAX_BYTES, Form};
+use crate::body::{BODY_MAX_BYTES, Media};
 use crate::cookie;
 use crate::problem::Code;
 
@@ -64,6 +64,7 @@ pub fn document(public_url: Option<&str>) -> Value {
         let described = operation(route, &mut schemas);
         paths.entry(route.path).or_default().insert(method, described);
     }
+    let session = cookie::name(cookie::is_secure(public_url, &HeaderMap::new()));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -79,7 +80,7 @@ pub fn document(public_url: Option<&str>) -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "key": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": cookie::name(cookie::is_secure(public_url, &HeaderMap::new())) },
+                "session": { "type": "apiKey", "in": "cookie", "name": session },
             },
         },
     })
@@ -147,7 +148,7 @@ fn operation(route: &Route, schemas: &mut Map<String, Value>) -> Value {
         let fields = json!({
             "type": "object", "required": [cookie::TOKEN_FIELD], "properties": { cookie::TOKEN_FIELD: token },
         });
-        let content = json!({ Form::Fields.media_type(): { "schema": fields } });
+        let content = json!({ Media::Form.as_str(): { "schema": fields } });
         described["requestBody"] = json!({ "required": true, "content": content });
     }
     match route.rule {

@@ -89,12 +89,12 @@ async fn respond(
     let named = params.as_ref().ok().and_then(|params| params.iter().find(|(name, _)| *name == "workspace"));
     let workspace = named.map(|(_, workspace)| workspace);
     let caller = auth::admit(&app, route, (&parts.headers, workspace), now, rate).await?;
-    let answered = answer(&app, route, (caller.clone(), now), params, (parts, body)).await;
-    if route.confirmed
-        && let Err(problem) = &answered
-        && !problem.is_decided
-        && problem.code.status() < 500
-    {
+    let doubted = route.confirmed.then(|| caller.clone());
+    let answered = answer(&app, route, (caller, now), params, (parts, body)).await;
+    // What was said without a decision is only said to a key that still holds.
+    let is_undecided = |problem: &Problem| !problem.is_decided && problem.code.status() < 500;
+    let undecided = answered.as_ref().is_err_and(is_undecided);
+    if let Some(caller) = doubted.filter(|_| undecided) {
         auth::confirm(&app, &caller, now).await?;
     }
     answered

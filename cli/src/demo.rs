@@ -47,8 +47,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let mut settings = Settings::load(None)
-        .map_err(|why| Failure::new(Exit::Usage, "a setting in the environment is wrong").because(why))?;
+    let mut settings = Settings::load(None).map_err(|why| host::wrong_setting(&why))?;
     let data = args.data.unwrap_or_else(|| PathBuf::from("tollkeeper-demo"));
     settings.store = Store::Directory(data.clone());
     let key = format!("demo-{}", random_hex()?);

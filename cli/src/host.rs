@@ -35,6 +35,13 @@ pub async fn open(store: &Store, settings: &Settings) -> Result<Arc<dyn Engine>,
     }
 }
 
+/// The failure to read the settings.
+pub fn wrong_setting(why: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, "a setting is wrong")
+        .because(why)
+        .hint("docs/OPERATING.md describes every setting")
+}
+
 /// The failure to open what is kept.
 pub fn unusable(store: &Store, why: &tollkeeper_engine::Error) -> Failure {
     Failure::of_engine(format!("{store} cannot be used"), why)

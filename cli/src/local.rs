@@ -18,8 +18,7 @@ use crate::request::{Access, Answer, Request, random_hex};
 
 /// Sends a request to what is kept there.
 pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
-    let mut settings = Settings::load(None)
-        .map_err(|why| Failure::new(Exit::Usage, "a setting in the environment is wrong").because(why))?;
+    let mut settings = Settings::load(None).map_err(|why| host::wrong_setting(&why))?;
     let key = random_hex()?;
     settings.platform_key = Some(Secret::new(key.clone()));
     // There is no request's `Host` to tell by where links lead.

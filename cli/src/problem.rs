@@ -49,8 +49,13 @@ fn hint(code: &str) -> Option<&'static str> {
         "debt_outstanding" => "the next grant repays the debt first; then charges pass again",
         "workspace_suspended" => "tollkeeper workspace update WORKSPACE --resume",
         "workspace_not_found" => "tollkeeper workspace list shows what there is",
+        "workspace_exists" => "tollkeeper workspace update WORKSPACE describes it anew",
         "operation_not_found" => "tollkeeper prices show lists the operations",
         "charge_not_found" => "tollkeeper charge list WORKSPACE shows what there is",
+        "charge_already_settled" | "charge_already_refunded" | "refund_exceeds_charge" => {
+            "tollkeeper charge show WORKSPACE CHARGE says what stands"
+        }
+        "refund_window_closed" => "tollkeeper charge refund WORKSPACE CHARGE --reason TEXT still can",
         "grant_not_found" => "tollkeeper grant list WORKSPACE shows what there is",
         "limit_exceeded" => "tollkeeper limits show WORKSPACE says what is used and when it begins anew",
         "member_not_found" => "tollkeeper member list WORKSPACE shows who there is",
@@ -75,6 +80,18 @@ fn hint(code: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_refusal_that_a_command_can_meet_says_what_helps() {
+        let met = "insufficient_credits limit_exceeded debt_outstanding workspace_suspended workspace_not_found \
+                   workspace_exists charge_not_found charge_already_settled charge_already_refunded \
+                   refund_exceeds_charge refund_window_closed operation_not_found grant_not_found member_not_found \
+                   member_exists last_admin api_key_not_found idempotency_key_reused unauthenticated forbidden \
+                   rate_limited overloaded invalid_field invalid_parameter unknown_field malformed_json \
+                   body_too_large not_found";
+        let silent: Vec<&str> = met.split_whitespace().filter(|code| hint(code).is_none()).collect();
+        assert_eq!(silent, Vec::<&str>::new());
+    }
 
     #[test]
     fn the_exit_code_tells_a_no_from_a_not_now() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tollkeeper_server::{self as server, App, Settings};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::{host, output, place};
 
 const EXAMPLE: &str = "When it is ready it prints one line on stdout: listening on http://HOST:PORT
@@ -60,12 +60,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// The file, then the environment, then the options: what comes later goes before.
 fn settings(args: Args) -> Result<Settings, Failure> {
     let Args { data, listen, config, database_url } = args;
-    let wrong = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, "a setting is wrong")
-            .because(why)
-            .hint("docs/OPERATING.md describes every setting")
-    };
-    let mut settings = Settings::load(config.as_deref()).map_err(|why| wrong(&why))?;
+    let mut settings = Settings::load(config.as_deref()).map_err(|why| host::wrong_setting(&why))?;
     if let Some(store) = place::given(data, database_url)? {
         settings.store = store;
     }

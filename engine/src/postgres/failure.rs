@@ -20,6 +20,9 @@ pub(super) enum Failure {
     Never(Error),
 }
 
+/// What to look at when there is no connection.
+pub(super) const REACH: &str = "is the database running, and does its address lead there from here?";
+
 impl Failure {
     /// What whoever waits is told.
     pub(super) fn into_error(self) -> Error {
@@ -39,10 +42,8 @@ impl From<Error> for Failure {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Failure {
         let Some(told) = error.as_db_error() else {
-            return Failure::Lost(Error::unavailable(format!(
-                "the database cannot be reached: {}",
-                chain(&error)
-            )));
+            let what = format!("the database cannot be reached: {}", chain(&error));
+            return Failure::Lost(Error::unavailable(what).with_hint(REACH));
         };
         let what =
             || Error::unavailable(format!("the database says: {} ({})", told.message(), told.code().code()));

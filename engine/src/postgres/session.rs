@@ -17,7 +17,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
 use tollkeeper_ledger::{ApiKeyId, Id};
 
 use super::config::Address;
-use super::failure::Failure;
+use super::failure::{Failure, REACH};
 use super::sql::{self, Sql};
 use crate::Error;
 
@@ -102,7 +102,10 @@ pub(super) async fn connect(address: &Address) -> Result<(Client, Arc<AtomicBool
         match tokio::time::timeout(within, host.connect(address.tls.clone())).await {
             Ok(Ok((client, connection))) => return Ok((client, follow(connection))),
             Ok(Err(error)) => failure = error.into(),
-            Err(_) => failure = Failure::Lost(Error::unavailable("a host of the database keeps silent")),
+            Err(_) => {
+                failure =
+                    Failure::Lost(Error::unavailable("a host of the database keeps silent").with_hint(REACH))
+            }
         }
     }
     Err(failure)
@@ -130,7 +133,7 @@ where
 
 /// Waits, but not for ever.
 pub(super) async fn within<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    let late = |_| Failure::Lost(Error::unavailable("the database does not answer"));
+    let late = |_| Failure::Lost(Error::unavailable("the database does not answer").with_hint(REACH));
     tokio::time::timeout(ANSWER_WITHIN, future).await.map_err(late)
 }
 

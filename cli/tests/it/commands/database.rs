@@ -66,6 +66,19 @@ fn a_served_database_shows_its_password_nowhere() {
 }
 
 #[test]
+fn a_database_that_is_not_there_and_a_setting_that_is_wrong_say_what_to_look_at() {
+    // Nobody but the system's own services may listen there.
+    let output = with_url(&["audit"], "postgres://x@127.0.0.1:1/x");
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("hint: is the database running"), "{}", said(&output));
+    let mut command = tollkeeper();
+    command.args(["balance", "acme"]).env("TOLLKEEPER_QUEUE", "many");
+    let output = command.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("hint: docs/OPERATING.md describes every setting"), "{}", said(&output));
+}
+
+#[test]
 fn two_places_at_once_are_none() {
     let url = shared().url("postgres");
     let mut command = tollkeeper();

@@ -194,21 +194,21 @@ impl Cluster {
         run(command("sh").args(["-c", script, "kill", &postmaster.to_string()]).arg(&self.home));
     }
 
-    /// Holds every process of the server still: a machine that does not answer.
+    /// Holds every process of the server still: a machine that does not answer. The first process comes first: it starts no
+    /// other then, and one that ends meanwhile stays where its number is until it is thawed.
     #[track_caller]
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        self.signal("kill -STOP $1; kill -STOP $(cat /proc/$1/task/$1/children)");
     }
 
-    /// Lets a frozen server go on.
+    /// Lets a frozen server go on. The first process comes last: it clears away those that have ended.
     #[track_caller]
     pub fn thaw(&self) {
-        self.signal("-CONT");
+        self.signal("kill -CONT $(cat /proc/$1/task/$1/children); kill -CONT $1");
     }
 
-    fn signal(&self, signal: &str) {
-        let script = "kill $2 $1 $(cat /proc/$1/task/$1/children)";
-        run(command("sh").args(["-c", script, "signal", &self.postmaster().to_string(), signal]));
+    fn signal(&self, script: &str) {
+        run(command("sh").args(["-ec", script, "signal", &self.postmaster().to_string()]));
     }
 
     /// The number of the server's first process.
@@ -423,6 +423,15 @@ mod tests {
         let home = cluster.path().to_owned();
         drop(cluster);
         assert!(!home.exists());
+    }
+
+    #[test]
+    fn a_server_goes_on_although_a_process_of_it_ended_while_it_was_frozen() {
+        let cluster = Cluster::start(NO_CRASH);
+        cluster.freeze();
+        let end = "for process in $(cat /proc/$1/task/$1/children); do last=$process; done; kill -KILL $last";
+        super::run(super::command("sh").args(["-c", end, "end", &cluster.postmaster().to_string()]));
+        cluster.thaw();
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! pace        as fast as answers come, or so many a second     figures   percentiles, memory, what is printed
 //! ```
 //!
-//! Figures are only ever printed, never tested: machines differ.
+//! EngineStats are only ever printed, never tested: machines differ.
 
 mod credentials;
 mod figures;
@@ -158,7 +158,7 @@ async fn measure_directory(args: &Args, directory: &Path) -> Result<Report, Fail
     let began = Instant::now();
     let engine = Embedded::open(directory, Options::default()).map_err(|error| unusable(&error))?;
     let open_ms = began.elapsed().as_millis() as u64;
-    let epoch = engine.figures().entries;
+    let epoch = engine.stats().entries;
     measure(args, Arc::new(engine), (epoch, open_ms), Floor::Directory(directory)).await
 }
 
@@ -210,14 +210,14 @@ async fn measure(
         if charges == 0 {
             continue;
         }
-        let before = engine.figures();
+        let before = engine.stats();
         let paced = (load, args.rate);
         let measured = match &http {
             Some(host) => host.charge(&mut workload, paced, charges, &mut answer_bytes).await?,
             None => library::charge(&engine, &mut workload, paced, charges).await?,
         };
         report.add(measured);
-        report.commits += engine.figures().commits - before.commits;
+        report.commits += engine.stats().commits - before.commits;
         if args.floor {
             report.add_floor(match (&yardstick, &http) {
                 (Floor::Peer(peer), _) => peer.charge(charges)?,
@@ -239,11 +239,11 @@ async fn measure(
 fn bare_append(
     directory: &Path,
     engine: &dyn Engine,
-    before: tollkeeper_engine::Figures,
+    before: tollkeeper_engine::EngineStats,
     load: Load,
     charges: u64,
 ) -> Result<Measured, Failure> {
-    let after = engine.figures();
+    let after = engine.stats();
     let entries = (after.entries - before.entries).max(1);
     let row_bytes = (after.journal_bytes - before.journal_bytes) / entries;
     let batch = match load {

@@ -2,7 +2,8 @@
 //! Where the lines come from and what is kept beside them is each engine's own.
 
 use tollkeeper_ledger::{
-    Account, Body, ChargeId, Entry, Micros, Opening, Platform, Standing, Status, Totals, WorkspaceId,
+    Account, ChargeDetails, ChargeId, ChargeState, Entry, EntryBody, Micros, Platform, Status, Totals,
+    WorkspaceId,
 };
 
 /// What an audit found.
@@ -47,11 +48,11 @@ impl AuditReport {
 pub(crate) fn life_disagrees(
     entry: &Entry,
     (id, amount): (ChargeId, Micros),
-    before: Standing,
-    next: Standing,
+    before: ChargeState,
+    next: ChargeState,
 ) -> Option<String> {
     let refunded = match &entry.body {
-        Body::ChargeRefunded(refund) => refund.amount,
+        EntryBody::ChargeRefunded(refund) => refund.amount,
         _ => Micros::ZERO,
     };
     let what = if next.refunded != before.refunded + refunded || next.refunded > amount {
@@ -67,18 +68,18 @@ pub(crate) fn life_disagrees(
 }
 
 /// Whether a charge was priced by the version of the price book that it names.
-pub(crate) fn price_disagrees(platform: &Platform, opening: &Opening) -> Option<String> {
-    let place = (opening.price_version as usize).checked_sub(1);
+pub(crate) fn price_disagrees(platform: &Platform, details: &ChargeDetails) -> Option<String> {
+    let place = (details.price_version as usize).checked_sub(1);
     let version = place.and_then(|place| platform.book.versions().get(place));
-    let price = version.and_then(|version| version.find(&opening.operation));
-    if price.map(|operation| operation.unit_price) != Some(opening.unit_price) {
+    let price = version.and_then(|version| version.find(&details.operation));
+    if price.map(|operation| operation.unit_price) != Some(details.unit_price) {
         return Some(format!(
             "charge {}: its price is not in price version {}",
-            opening.id, opening.price_version
+            details.id, details.price_version
         ));
     }
-    if opening.unit_price.checked_times(opening.quantity) != Some(opening.amount) {
-        return Some(format!("charge {}: its amount is not price × quantity", opening.id));
+    if details.unit_price.checked_times(details.quantity) != Some(details.amount) {
+        return Some(format!("charge {}: its amount is not price × quantity", details.id));
     }
     None
 }

@@ -6,7 +6,7 @@
 //! A day begins with its first instant that exists: where summer time skips midnight, that is a later hour.
 
 use jiff::{ToSpan, Zoned, tz::TimeZone};
-use tollkeeper_ledger::{Account, Limits, Recount, Timestamp, Windows};
+use tollkeeper_ledger::{Account, Limits, PeriodWindows, Recount, Timestamp};
 
 /// Whether this is a time zone of the IANA database.
 #[must_use]
@@ -16,14 +16,14 @@ pub fn known_timezone(name: &str) -> bool {
 
 /// The day and the month around an instant in a time zone; in UTC if the zone is not known (any more).
 #[must_use]
-pub fn windows(timezone: &str, now: Timestamp) -> Windows {
+pub fn windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
     let instant = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let day = begin(&instant.to_zoned(zone));
     let month = day.first_of_month().map_or_else(|_| day.clone(), |first| begin(&first));
     let next_day = begin(&day.saturating_add(1.day()));
     let next_month = begin(&month.saturating_add(1.month()));
-    Windows { day: (millis(&day), millis(&next_day)), month: (millis(&month), millis(&next_month)) }
+    PeriodWindows { day: (millis(&day), millis(&next_day)), month: (millis(&month), millis(&next_month)) }
 }
 
 /// The hour before which neither the day nor the month around an instant, or one after it, begins in any time zone: none is
@@ -35,19 +35,19 @@ pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
 
 /// What a decision may need to know of the calendar: the day and month of a recount's time zone, or of the account's; nothing
 /// where nothing counts by them.
-pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Timestamp) -> Windows {
+pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Timestamp) -> PeriodWindows {
     match recount {
         Some(recount) => windows(&recount.timezone, now),
         None if account.limits.is_empty() => {
             let never = (Timestamp::ZERO, Timestamp::ZERO);
-            Windows { day: never, month: never }
+            PeriodWindows { day: never, month: never }
         }
         None => windows(&account.profile.timezone, now),
     }
 }
 
 /// The limits of an account, and the day and month they count at an instant.
-pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, Windows) {
+pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, PeriodWindows) {
     (account.limits.clone(), windows(&account.profile.timezone, account.clock(now)))
 }
 
@@ -71,7 +71,7 @@ mod tests {
             let earliest = earliest_hour(now);
             for zone in ["Pacific/Kiritimati", "UTC", "America/New_York", "Etc/GMT+12"] {
                 for later in [now, now.plus_seconds(3_600 * 24 * 40)] {
-                    let Windows { day, month } = windows(zone, later);
+                    let PeriodWindows { day, month } = windows(zone, later);
                     assert!(earliest <= month.0.hour() && earliest <= day.0.hour(), "{zone} at {now:?}");
                 }
             }

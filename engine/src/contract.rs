@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, Limits, MemberId, Micros, OperationId,
-    Platform, PriceVersion, Profile, Refund, Refusal, Status, Submission, Team, TeamChange, Timestamp,
-    UsageKey, Used, Windows, WorkerId, WorkspaceId,
+    PeriodWindows, Platform, PriceVersion, Profile, Refund, Refusal, Status, Submission, Team, TeamChange,
+    Timestamp, UsageKey, Used, WorkerId, WorkspaceId,
 };
 
 use crate::Error;
@@ -20,7 +20,7 @@ use crate::Error;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What became of a command that the engine could run: the ledger's yes or no.
-pub type Ran = Result<Answer, Refusal>;
+pub type CommandResult = Result<Answer, Refusal>;
 
 /// The ledger's "yes", on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub struct Answer {
     /// Whether this is the first answer again, to a request that was repeated under its key.
     pub replayed: bool,
     /// What was answered.
-    pub told: Told,
+    pub told: Output,
 }
 
 /// What a command answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Output {
     /// A workspace as it is now described.
     Workspace(Box<Profile>),
     /// A charge, and the balance after the entry that answered (for an unchanged charge: the present one).
@@ -147,19 +147,19 @@ impl ChargeFilter {
     /// Whether a charge as it was born is wanted; what has become of it is not looked at.
     pub(crate) fn admits(&self, charge: &Charge) -> bool {
         let ChargeFilter { operation, worker, member, status: _, reference, from, to } = self;
-        let opening = &charge.opening;
+        let details = &charge.details;
         from.is_none_or(|from| charge.created_at >= from)
             && to.is_none_or(|to| charge.created_at < to)
-            && operation.as_ref().is_none_or(|operation| *operation == opening.operation)
-            && worker.as_ref().is_none_or(|worker| opening.worker.as_ref() == Some(worker))
-            && member.as_ref().is_none_or(|member| opening.member.as_ref() == Some(member))
-            && reference.as_ref().is_none_or(|reference| opening.reference.as_ref() == Some(reference))
+            && operation.as_ref().is_none_or(|operation| *operation == details.operation)
+            && worker.as_ref().is_none_or(|worker| details.worker.as_ref() == Some(worker))
+            && member.as_ref().is_none_or(|member| details.member.as_ref() == Some(member))
+            && reference.as_ref().is_none_or(|reference| details.reference.as_ref() == Some(reference))
     }
 }
 
 /// What an engine says of itself, for metrics and readiness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct EngineStats {
     /// Entries in the journal.
     pub entries: u64,
     /// Bytes appended to the journal since the start.
@@ -183,13 +183,21 @@ pub struct Figures {
 /// Runs commands durably and reads what is kept.
 pub trait Engine: Send + Sync + 'static {
     /// Runs one command; waits for room in the queue.
-    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>>;
+    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>>;
 
     /// Runs one command, or says at once that there is no room ([`Error::is_overloaded`]).
-    fn run_or_shed(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>>;
+    fn run_or_shed(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<CommandResult, Error>>;
 
     /// Runs commands in order, each decided alone, all in as few commits as possible; one answer each, in order.
-    fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>>;
+    fn run_batch(
+        &self,
+        batch: Vec<Submission>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>>;
 
     /// What is said of a workspace.
     fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>>;
@@ -213,7 +221,7 @@ pub trait Engine: Send + Sync + 'static {
         &'a self,
         id: &'a WorkspaceId,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>>;
+    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>>;
 
     /// A charge of a workspace.
     fn charge<'a>(
@@ -258,7 +266,7 @@ pub trait Engine: Send + Sync + 'static {
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>>;
 
     /// What the engine says of itself.
-    fn figures(&self) -> Figures;
+    fn stats(&self) -> EngineStats;
 
     /// Finishes what was accepted and leaves everything in order. Later calls are refused as unavailable.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;

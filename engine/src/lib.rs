@@ -31,8 +31,8 @@ mod waiting;
 pub use audit::{AuditDisagreement, AuditReport};
 pub use calendar::{known_timezone, windows};
 pub use contract::{
-    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Figures, GrantRecord,
-    Listing, Page, Ran, RefundRecord, Told,
+    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
+    EntryRecord, GrantRecord, Listing, Output, Page, RefundRecord,
 };
 pub use embedded::{Embedded, Options};
 pub use error::Error;

@@ -1,6 +1,6 @@
 //! What engines do alike with rows of usage: fold them, and count what limits have used of them.
 
-use tollkeeper_ledger::{Micros, Period, Recount, Subject, Timestamp, UsageKey, Used, Windows};
+use tollkeeper_ledger::{Micros, Period, PeriodWindows, Recount, Subject, Timestamp, UsageKey, Used};
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
@@ -19,7 +19,7 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
 
 /// What each line has used (net) of the present period. Where a day does not begin with an hour, all that was charged in that
 /// hour counts and nothing that went back in it: rather too much than more than the cap.
-pub(crate) fn spent(recount: &Recount, windows: &Windows, rows: &[(UsageKey, Used)]) -> Vec<Micros> {
+pub(crate) fn spent(recount: &Recount, windows: &PeriodWindows, rows: &[(UsageKey, Used)]) -> Vec<Micros> {
     let used = |(subject, period): &(Subject, Period)| {
         let begin = windows.of(*period).0;
         let since = begin.hour();

@@ -3,13 +3,13 @@
 
 use tokio::sync::oneshot;
 
-use crate::{Error, Ran};
+use crate::{CommandResult, Error};
 
 /// Who waits for answers, and for how many of them.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    One(oneshot::Sender<Result<Ran, Error>>),
-    Batch(usize, oneshot::Sender<Result<Vec<Ran>, Error>>),
+    One(oneshot::Sender<Result<CommandResult, Error>>),
+    Batch(usize, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
 }
 
 impl Waiting {
@@ -21,7 +21,7 @@ impl Waiting {
     }
 
     // Whoever asked may have gone; then nobody needs the answer.
-    pub(crate) fn answer(self, answers: &mut impl Iterator<Item = Ran>) {
+    pub(crate) fn answer(self, answers: &mut impl Iterator<Item = CommandResult>) {
         match self {
             Waiting::One(waiting) => {
                 let _ = waiting.send(answers.next().ok_or_else(gone));

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crate::invariants::{Violation, holds};
 use crate::limit::Spender;
 use crate::{
-    Actor, Alerts, Body, ClawBack, ClawBacks, Draw, Entry, Grants, Hash, IdempotencyKey, LedgerAccount,
-    Limit, Limits, Micros, Team, Threshold, Timestamp, Windows, WorkspaceId, bounds, invariants,
+    Actor, Alerts, ClawBack, ClawBacks, Draw, Entry, EntryBody, Grants, Hash, IdempotencyKey, LedgerAccount,
+    Limit, Limits, Micros, PeriodWindows, Team, Threshold, Timestamp, WorkspaceId, bounds, invariants,
 };
 
 /// What is said of a workspace.
@@ -159,7 +159,13 @@ impl Account {
 
     /// Applies what was decided and gives the entry that records it, linked to the one before. The caller writes it,
     /// hashes its bytes, and hands the hash to [`Account::link`] before the next.
-    pub fn record(&mut self, body: Body, key: Option<IdempotencyKey>, actor: Actor, now: Timestamp) -> Entry {
+    pub fn record(
+        &mut self,
+        body: EntryBody,
+        key: Option<IdempotencyKey>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Entry {
         let at = self.clock(now);
         let n = self.chain.n + 1;
         let before = self.balance;
@@ -201,7 +207,7 @@ impl Account {
     }
 
     /// Applies what was read back: what does not hold is damage, not a bug.
-    fn apply_stored(&mut self, body: &Body, n: u64, at: Timestamp) -> Result<(), Disagreement> {
+    fn apply_stored(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Disagreement> {
         let violated = |Violation(sentence)| Disagreement::Impossible(sentence);
         let in_range = |amount: Micros| amount >= Micros::ZERO && amount <= Micros::MAX;
         let amounts = body.draws().iter().map(|draw| draw.amount).chain(body.legs().map(|legs| legs.amount));
@@ -212,59 +218,59 @@ impl Account {
         self.apply(body, n, at).and_then(|()| invariants::after_entry(self, body, before)).map_err(violated)
     }
 
-    fn apply(&mut self, body: &Body, n: u64, at: Timestamp) -> Result<(), Violation> {
+    fn apply(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Violation> {
         if let Some(legs) = body.legs() {
             self.shift(legs.from, Micros::ZERO - legs.amount);
             self.shift(legs.to, legs.amount);
         }
         match body {
-            Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => {
+            EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => {
                 self.profile = profile.clone();
             }
-            Body::Granted { grant, .. } => {
+            EntryBody::Granted { grant, .. } => {
                 if grant.n != n {
                     return Err(Violation("i03: a grant is not numbered by its entry"));
                 }
                 self.grants.insert(grant.clone());
                 self.totals.granted += grant.amount;
             }
-            Body::GrantVoided { takes, .. } => self.take_back(takes)?,
-            Body::ClawedBack { dispute, amount, takes, .. } => {
-                self.take_back(takes)?;
-                let taken: Micros = takes.iter().map(|take| take.amount).sum();
+            EntryBody::GrantVoided { draws, .. } => self.take_back(draws)?,
+            EntryBody::ClawedBack { dispute, amount, draws, .. } => {
+                self.take_back(draws)?;
+                let taken: Micros = draws.iter().map(|take| take.amount).sum();
                 let owed = *amount - taken;
-                let (dispute, taken) = (dispute.clone(), takes.clone());
+                let (dispute, taken) = (dispute.clone(), draws.clone());
                 self.claw_backs.open(ClawBack { dispute, taken, owed });
             }
-            Body::DebtRepaid { take } => {
-                self.take_back(std::slice::from_ref(take))?;
-                self.claw_backs.repay(*take)?;
+            EntryBody::DebtRepaid { draw } => {
+                self.take_back(std::slice::from_ref(draw))?;
+                self.claw_backs.repay(*draw)?;
             }
-            Body::ClawBackRestored { dispute, gives } => {
-                self.grants.give(gives)?;
-                self.totals.clawed_back -= gives.iter().map(|give| give.amount).sum();
+            EntryBody::ClawBackRestored { dispute, returns } => {
+                self.grants.give(returns)?;
+                self.totals.clawed_back -= returns.iter().map(|give| give.amount).sum();
                 self.claw_backs.close(dispute);
             }
-            Body::ChargeOpened(opening) => {
-                self.grants.take(&opening.draws)?;
-                self.totals.charged += opening.amount;
-                self.count(opening.spender(), opening.amount, opening.windows.as_deref())?;
+            EntryBody::ChargeOpened(details) => {
+                self.grants.take(&details.draws)?;
+                self.totals.charged += details.amount;
+                self.count(details.spender(), details.amount, details.windows.as_deref())?;
             }
-            Body::ChargeRefunded(refund) => {
-                self.grants.give(&refund.gives)?;
+            EntryBody::ChargeRefunded(refund) => {
+                self.grants.give(&refund.returns)?;
                 self.totals.refunded += refund.amount;
                 self.count(refund.spender(), Micros::ZERO - refund.amount, refund.windows.as_ref())?;
             }
-            Body::Team(change) => Arc::make_mut(&mut self.team).apply(change, at)?,
-            Body::LimitsSet(limits) => self.set_limits(limits)?,
-            Body::AlertsSet { thresholds, cooldown_seconds } => {
+            EntryBody::Team(change) => Arc::make_mut(&mut self.team).apply(change, at)?,
+            EntryBody::LimitsSet(limits) => self.set_limits(limits)?,
+            EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
                 self.set_alerts(thresholds, *cooldown_seconds);
             }
-            Body::BalanceLow { threshold } => self.alerts.fire(*threshold, at)?,
-            Body::ChargeSettled(_)
-            | Body::ChargeExtended { .. }
-            | Body::PricesSet(_)
-            | Body::PlatformKeySet { .. } => {}
+            EntryBody::BalanceLow { threshold } => self.alerts.fire(*threshold, at)?,
+            EntryBody::ChargeSettled(_)
+            | EntryBody::ChargeExtended { .. }
+            | EntryBody::PricesSet(_)
+            | EntryBody::PlatformKeySet { .. } => {}
         }
         self.balance.debt = self.claw_backs.owed();
         Ok(())
@@ -284,7 +290,7 @@ impl Account {
         &mut self,
         spender: Spender,
         amount: Micros,
-        windows: Option<&Windows>,
+        windows: Option<&PeriodWindows>,
     ) -> Result<(), Violation> {
         match windows {
             Some(windows) if !self.limits.is_empty() => self.limits.count(spender, amount, windows),
@@ -310,9 +316,9 @@ impl Account {
         Ok(())
     }
 
-    fn take_back(&mut self, takes: &[Draw]) -> Result<(), Violation> {
-        self.grants.take(takes)?;
-        self.totals.clawed_back += takes.iter().map(|take| take.amount).sum();
+    fn take_back(&mut self, draws: &[Draw]) -> Result<(), Violation> {
+        self.grants.take(draws)?;
+        self.totals.clawed_back += draws.iter().map(|take| take.amount).sum();
         Ok(())
     }
 

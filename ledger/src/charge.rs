@@ -8,8 +8,8 @@ use crate::decide::View;
 use crate::grant::give_back;
 use crate::limit::Spender;
 use crate::{
-    ApiKeyId, Body, ChargeId, ChargeRequest, Draw, Draws, MemberId, Micros, Operation, OperationId, Refusal,
-    Timestamp, Windows, WorkerId, bounds,
+    ApiKeyId, ChargeId, ChargeRequest, Draw, Draws, EntryBody, MemberId, Micros, Operation, OperationId,
+    PeriodWindows, Refusal, Timestamp, WorkerId, bounds,
 };
 
 /// Where a charge stands.
@@ -70,7 +70,7 @@ coded!(RefundReason, "a refund's reason", {
 
 /// A charge as it was born.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opening {
+pub struct ChargeDetails {
     /// Its public name.
     pub id: ChargeId,
     /// What was asked; `quantity`, names and texts as they came.
@@ -102,12 +102,12 @@ pub struct Opening {
     /// What it drew; sums to `amount` (i05).
     pub draws: Draws,
     /// The day and month it counts in, when the workspace has limits.
-    pub windows: Option<Box<Windows>>,
+    pub windows: Option<Box<PeriodWindows>>,
 }
 
 /// What is true of a charge at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ChargeState {
     /// Pending, settled or refunded.
     pub status: Status,
     /// What was said of the operation.
@@ -132,7 +132,7 @@ pub struct Settlement {
     /// What happened, for people.
     pub detail: Option<Box<str>>,
     /// What is true of the charge now.
-    pub standing: Standing,
+    pub state: ChargeState,
 }
 
 /// Credit of a charge that went back.
@@ -153,9 +153,9 @@ pub struct Refund {
     /// Whether it was pending before.
     pub from_pending: bool,
     /// To which grants.
-    pub gives: Vec<Draw>,
+    pub returns: Vec<Draw>,
     /// What is true of the charge now.
-    pub standing: Standing,
+    pub state: ChargeState,
     /// Under what the refund is counted, like the charge.
     pub operation: OperationId,
     /// See `operation`.
@@ -165,27 +165,27 @@ pub struct Refund {
     /// See `operation`.
     pub api_key: Option<ApiKeyId>,
     /// The day and month it counts in, when the workspace has limits.
-    pub windows: Option<Windows>,
+    pub windows: Option<PeriodWindows>,
 }
 
 /// A charge: how it was born and what is true of it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// How it was born.
-    pub opening: Box<Opening>,
+    pub details: Box<ChargeDetails>,
     /// The number of the entry that opened it.
     pub opened: u64,
     /// When.
     pub created_at: Timestamp,
     /// What is true of it now.
-    pub standing: Standing,
+    pub state: ChargeState,
 }
 
-impl Opening {
+impl ChargeDetails {
     /// What is true of the charge at birth.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        Standing {
+    pub fn state(&self) -> ChargeState {
+        ChargeState {
             status: if self.deadline.is_some() { Status::Pending } else { Status::Settled },
             outcome: None,
             refunded: Micros::ZERO,
@@ -221,7 +221,7 @@ pub(crate) fn open(
     request: ChargeRequest,
     api_key: Option<ApiKeyId>,
     now: Timestamp,
-) -> Result<Body, Refusal> {
+) -> Result<EntryBody, Refusal> {
     let account = view.account()?;
     if account.profile.suspended {
         return Err(Refusal::WorkspaceSuspended);
@@ -251,7 +251,7 @@ pub(crate) fn open(
             affordable_quantity: available.whole_units(operation.unit_price),
         });
     }
-    Ok(Body::ChargeOpened(Box::new(Opening {
+    Ok(EntryBody::ChargeOpened(Box::new(ChargeDetails {
         id: ChargeId(view.fresh),
         quantity: request.quantity,
         unit_price: operation.unit_price,
@@ -301,61 +301,61 @@ pub(crate) enum Verdict {
     /// It was so already; nothing changes.
     Stands,
     /// These entries say what changes.
-    Becomes(Vec<Body>),
+    Becomes(Vec<EntryBody>),
 }
 
 impl Charge {
     fn refusal(&self) -> Refusal {
-        match self.standing.status {
-            Status::Refunded => Refusal::ChargeAlreadyRefunded(self.standing),
-            Status::Pending | Status::Settled => Refusal::ChargeAlreadySettled(self.standing),
+        match self.state.status {
+            Status::Refunded => Refusal::ChargeAlreadyRefunded(self.state),
+            Status::Pending | Status::Settled => Refusal::ChargeAlreadySettled(self.state),
         }
     }
 
     fn is_pending(&self) -> bool {
-        self.standing.status == Status::Pending
+        self.state.status == Status::Pending
     }
 
     /// The operation ran; with a smaller quantity the difference goes back.
     pub(crate) fn succeed(
         &self,
         quantity: Option<i64>,
-        windows: Option<Windows>,
+        windows: Option<PeriodWindows>,
     ) -> Result<Verdict, Refusal> {
         if let Some(quantity) = quantity
-            && !(1..=self.opening.quantity).contains(&quantity)
+            && !(1..=self.details.quantity).contains(&quantity)
         {
             return Err(Refusal::InvalidField {
                 field: "quantity",
                 why: "must be at least 1 and at most what was paid for",
             });
         }
-        let said = self.standing.outcome;
-        if said == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == self.standing.quantity) {
+        let said = self.state.outcome;
+        if said == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == self.state.quantity) {
             return Ok(Verdict::Stands);
         }
-        let settled_whole = said.is_none() && quantity.is_none_or(|q| q == self.opening.quantity);
-        let may_settle = self.is_pending() || (self.standing.status == Status::Settled && settled_whole);
+        let settled_whole = said.is_none() && quantity.is_none_or(|q| q == self.details.quantity);
+        let may_settle = self.is_pending() || (self.state.status == Status::Settled && settled_whole);
         if !may_settle {
             return Err(self.refusal());
         }
-        let quantity = quantity.unwrap_or(self.opening.quantity);
-        let kept = self.opening.unit_price.checked_times(quantity);
-        let unused = self.opening.amount - kept.expect("fewer units than were priced at birth");
+        let quantity = quantity.unwrap_or(self.details.quantity);
+        let kept = self.details.unit_price.checked_times(quantity);
+        let unused = self.details.amount - kept.expect("fewer units than were priced at birth");
         let mut bodies = Vec::with_capacity(2);
-        let mut standing = self.standing;
+        let mut state = self.state;
         if unused > Micros::ZERO {
-            standing.refunded += unused;
-            bodies.push(self.refunded(unused, RefundReason::PartlyUsed, standing, windows));
+            state.refunded += unused;
+            bodies.push(self.refunded(unused, RefundReason::PartlyUsed, state, windows));
         }
-        standing = Standing {
+        state = ChargeState {
             status: Status::Settled,
             outcome: Some(Outcome::Succeeded),
             quantity,
             deadline: None,
-            ..standing
+            ..state
         };
-        bodies.push(self.settled(standing, None));
+        bodies.push(self.settled(state, None));
         Ok(Verdict::Becomes(bodies))
     }
 
@@ -364,24 +364,24 @@ impl Charge {
         &self,
         by_system: bool,
         detail: Option<Box<str>>,
-        windows: Option<Windows>,
+        windows: Option<PeriodWindows>,
         (window_seconds, now): (i64, Timestamp),
     ) -> Result<Verdict, Refusal> {
         let outcome = if by_system { Outcome::FailedSystem } else { Outcome::FailedUser };
-        if self.standing.outcome == Some(outcome) {
+        if self.state.outcome == Some(outcome) {
             return Ok(Verdict::Stands);
         }
-        match self.standing.status {
+        match self.state.status {
             Status::Refunded => Err(self.refusal()),
-            Status::Settled if !by_system && self.standing.outcome.is_some() => Err(self.refusal()),
+            Status::Settled if !by_system && self.state.outcome.is_some() => Err(self.refusal()),
             Status::Pending | Status::Settled if !by_system => {
-                let standing = Standing {
+                let state = ChargeState {
                     status: Status::Settled,
                     outcome: Some(outcome),
                     deadline: None,
-                    ..self.standing
+                    ..self.state
                 };
-                Ok(Verdict::Becomes(vec![self.settled(standing, detail)]))
+                Ok(Verdict::Becomes(vec![self.settled(state, detail)]))
             }
             Status::Pending | Status::Settled => {
                 let closed_at = self.created_at.plus_seconds(window_seconds);
@@ -398,7 +398,7 @@ impl Charge {
 
     /// Moves the deadline to so many seconds from now, never nearer.
     pub(crate) fn extend(&self, seconds: u32, now: Timestamp) -> Result<Verdict, Refusal> {
-        let Some(deadline) = self.standing.deadline else {
+        let Some(deadline) = self.state.deadline else {
             return Err(self.refusal());
         };
         if !(bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS).contains(&seconds) {
@@ -411,10 +411,10 @@ impl Charge {
         if later <= deadline {
             return Ok(Verdict::Stands);
         }
-        Ok(Verdict::Becomes(vec![Body::ChargeExtended {
-            charge: self.opening.id,
+        Ok(Verdict::Becomes(vec![EntryBody::ChargeExtended {
+            charge: self.details.id,
             opened: self.opened,
-            standing: Standing { deadline: Some(later), ..self.standing },
+            state: ChargeState { deadline: Some(later), ..self.state },
         }]))
     }
 
@@ -423,9 +423,9 @@ impl Charge {
         &self,
         requested: Option<Micros>,
         reason: Box<str>,
-        windows: Option<Windows>,
+        windows: Option<PeriodWindows>,
     ) -> Result<Verdict, Refusal> {
-        if self.standing.status == Status::Refunded {
+        if self.state.status == Status::Refunded {
             return Err(self.refusal());
         }
         let refundable = self.refundable();
@@ -445,16 +445,16 @@ impl Charge {
         let mut body = if amount == refundable {
             self.refunded_whole(amount, RefundReason::Requested, Outcome::Reversed, windows)
         } else {
-            let standing = Standing { refunded: self.standing.refunded + amount, ..self.standing };
-            self.refunded(amount, RefundReason::Requested, standing, windows)
+            let state = ChargeState { refunded: self.state.refunded + amount, ..self.state };
+            self.refunded(amount, RefundReason::Requested, state, windows)
         };
         set_detail(&mut body, Some(reason), requested);
         Ok(Verdict::Becomes(vec![body]))
     }
 
     /// The deadline has passed without an outcome.
-    pub(crate) fn time_out(&self, windows: Option<Windows>, now: Timestamp) -> Verdict {
-        match self.standing.deadline {
+    pub(crate) fn time_out(&self, windows: Option<PeriodWindows>, now: Timestamp) -> Verdict {
+        match self.state.deadline {
             Some(deadline) if deadline <= now => {
                 let (reason, outcome) = (RefundReason::TimedOut, Outcome::TimedOut);
                 Verdict::Becomes(vec![self.refunded_whole(self.refundable(), reason, outcome, windows)])
@@ -467,18 +467,18 @@ impl Charge {
     /// What could still go back.
     #[must_use]
     pub fn refundable(&self) -> Micros {
-        self.opening.amount - self.standing.refunded
+        self.details.amount - self.state.refunded
     }
 
-    fn settled(&self, standing: Standing, detail: Option<Box<str>>) -> Body {
+    fn settled(&self, state: ChargeState, detail: Option<Box<str>>) -> EntryBody {
         let pending = self.is_pending();
-        let amount = if pending { self.opening.amount - standing.refunded } else { Micros::ZERO };
-        Body::ChargeSettled(Settlement {
-            charge: self.opening.id,
+        let amount = if pending { self.details.amount - state.refunded } else { Micros::ZERO };
+        EntryBody::ChargeSettled(Settlement {
+            charge: self.details.id,
             opened: self.opened,
             amount,
             detail,
-            standing,
+            state,
         })
     }
 
@@ -487,46 +487,46 @@ impl Charge {
         amount: Micros,
         reason: RefundReason,
         outcome: Outcome,
-        windows: Option<Windows>,
-    ) -> Body {
-        let standing = Standing {
+        windows: Option<PeriodWindows>,
+    ) -> EntryBody {
+        let state = ChargeState {
             status: Status::Refunded,
             outcome: Some(outcome),
-            refunded: self.standing.refunded + amount,
+            refunded: self.state.refunded + amount,
             deadline: None,
-            ..self.standing
+            ..self.state
         };
-        self.refunded(amount, reason, standing, windows)
+        self.refunded(amount, reason, state, windows)
     }
 
     fn refunded(
         &self,
         amount: Micros,
         reason: RefundReason,
-        standing: Standing,
-        windows: Option<Windows>,
-    ) -> Body {
-        Body::ChargeRefunded(Box::new(Refund {
-            charge: self.opening.id,
+        state: ChargeState,
+        windows: Option<PeriodWindows>,
+    ) -> EntryBody {
+        EntryBody::ChargeRefunded(Box::new(Refund {
+            charge: self.details.id,
             opened: self.opened,
             amount,
             reason,
             detail: None,
             requested: None,
             from_pending: self.is_pending(),
-            gives: give_back(&self.opening.draws, self.standing.refunded, amount),
-            standing,
-            operation: self.opening.operation.clone(),
-            worker: self.opening.worker.clone(),
-            member: self.opening.member.clone(),
-            api_key: self.opening.api_key,
+            returns: give_back(&self.details.draws, self.state.refunded, amount),
+            state,
+            operation: self.details.operation.clone(),
+            worker: self.details.worker.clone(),
+            member: self.details.member.clone(),
+            api_key: self.details.api_key,
             windows,
         }))
     }
 }
 
-fn set_detail(body: &mut Body, detail: Option<Box<str>>, requested: Option<Micros>) {
-    if let Body::ChargeRefunded(refund) = body {
+fn set_detail(body: &mut EntryBody, detail: Option<Box<str>>, requested: Option<Micros>) {
+    if let EntryBody::ChargeRefunded(refund) = body {
         refund.detail = detail;
         refund.requested = requested;
     }

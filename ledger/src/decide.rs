@@ -8,9 +8,9 @@
 use crate::charge::Verdict;
 use crate::command::{GrantRequest, WorkspaceChanges};
 use crate::{
-    Account, Body, Charge, Command, Draw, Entry, Grant, GrantId, Id, IdempotencyKey, LedgerAccount, Limit,
-    Micros, Operation, OperationPrice, Period, PriceBook, PriceVersion, Profile, Refusal, Source, Subject,
-    Submission, Timestamp, Windows, actor, bounds, charge, invariants, replay, team,
+    Account, Charge, Command, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey, LedgerAccount,
+    Limit, Micros, Operation, OperationPrice, Period, PeriodWindows, PriceBook, PriceVersion, Profile,
+    Refusal, Source, Subject, Submission, Timestamp, actor, bounds, charge, invariants, replay, team,
 };
 
 /// Exactly what a decision may look at.
@@ -29,7 +29,7 @@ pub struct View<'a> {
     pub spent: &'a [Micros],
     /// The day and month around now, as the account's clock has it ([`Account::clock`]), in the workspace's time zone or
     /// that of the [`Command::recount`].
-    pub windows: Windows,
+    pub windows: PeriodWindows,
     /// An id nobody has yet.
     pub fresh: Id,
     /// For how long after its birth a settled charge may be refunded by a late system failure, in seconds.
@@ -40,9 +40,9 @@ pub struct View<'a> {
 #[derive(Debug)]
 pub struct Change {
     /// What happens first.
-    pub first: Body,
+    pub first: EntryBody,
     /// What follows from it.
-    pub rest: Vec<Body>,
+    pub rest: Vec<EntryBody>,
     /// The key of the first entry.
     pub key: Option<IdempotencyKey>,
 }
@@ -69,7 +69,7 @@ impl<'a> View<'a> {
         self.charge.ok_or(Refusal::ChargeNotFound)
     }
 
-    fn windows(&self) -> Option<Windows> {
+    fn windows(&self) -> Option<PeriodWindows> {
         self.account.filter(|account| !account.limits.is_empty()).map(|_| self.windows)
     }
 }
@@ -110,7 +110,7 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
         Command::UpdateWorkspace(changes) => update_workspace(view, changes)?,
         Command::Team(command) => {
             let change = team::decide(view, command, (now, asked_at))?;
-            change.into_iter().map(|change| Body::Team(Box::new(change))).collect()
+            change.into_iter().map(|change| EntryBody::Team(Box::new(change))).collect()
         }
         Command::VoidGrant { grant, reason } => void_grant(view, grant, reason)?,
         Command::ClawBack { grant, dispute, amount } => claw_back(view, grant, dispute, amount)?,
@@ -120,7 +120,7 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
             set_alerts(view, thresholds, cooldown_seconds)?
         }
         Command::SetPrices { operations, effective_at } => set_prices(view, operations, effective_at, now)?,
-        Command::SetPlatformKey { hash } => vec![Body::PlatformKeySet { hash }],
+        Command::SetPlatformKey { hash } => vec![EntryBody::PlatformKeySet { hash }],
     };
     let mut bodies = bodies.into_iter();
     let Some(first) = bodies.next() else { return Ok(Decision::Unchanged) };
@@ -130,8 +130,8 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
 /// The change, and the alerts it fires: those whose threshold the available balance crosses downwards (P13).
 fn change(
     view: &View,
-    first: Body,
-    mut rest: Vec<Body>,
+    first: EntryBody,
+    mut rest: Vec<EntryBody>,
     key: Option<IdempotencyKey>,
     now: Timestamp,
 ) -> Decision {
@@ -141,12 +141,12 @@ fn change(
         let before = account.balance.available;
         let moved: Micros = std::iter::once(&first).chain(&rest).map(moved_available).sum();
         let crossed = account.alerts.crossed(before, before + moved, now);
-        rest.extend(crossed.map(|threshold| Body::BalanceLow { threshold }));
+        rest.extend(crossed.map(|threshold| EntryBody::BalanceLow { threshold }));
     }
     Decision::Change(Change { first, rest, key })
 }
 
-fn moved_available(body: &Body) -> Micros {
+fn moved_available(body: &EntryBody) -> Micros {
     match body.legs() {
         Some(legs) if legs.from == LedgerAccount::Available => Micros::ZERO - legs.amount,
         Some(legs) if legs.to == LedgerAccount::Available => legs.amount,
@@ -175,8 +175,8 @@ fn moves_on(
     let Verdict::Becomes(bodies) = verdict else {
         return Ok(Decision::Unchanged);
     };
-    for standing in bodies.iter().filter_map(Body::standing) {
-        invariants::charge_moves_on(charge, standing);
+    for state in bodies.iter().filter_map(EntryBody::state) {
+        invariants::charge_moves_on(charge, state);
     }
     let mut bodies = bodies.into_iter();
     let first = bodies.next().expect("a charge that moves on says how");
@@ -188,24 +188,24 @@ fn create_workspace(
     id: crate::WorkspaceId,
     changes: WorkspaceChanges,
     now: Timestamp,
-) -> Result<Vec<Body>, Refusal> {
+) -> Result<Vec<EntryBody>, Refusal> {
     if view.account.is_some_and(Account::exists) {
         return Err(Refusal::WorkspaceExists);
     }
     let blank = Profile { created_at: now, ..*Account::new(id).profile };
-    Ok(vec![Body::WorkspaceCreated(Box::new(described(blank, changes)))])
+    Ok(vec![EntryBody::WorkspaceCreated(Box::new(described(blank, changes)))])
 }
 
 /// The workspace as described anew; nothing if nothing differs. In a new time zone other days and months are under way, so
 /// that the limits count anew what was used of those.
-fn update_workspace(view: &View, changes: WorkspaceChanges) -> Result<Vec<Body>, Refusal> {
+fn update_workspace(view: &View, changes: WorkspaceChanges) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let profile = described(account.profile.as_ref().clone(), changes);
     if profile == *account.profile {
         return Ok(Vec::new());
     }
     let moves = profile.timezone != account.profile.timezone && !account.limits.is_empty();
-    let mut bodies = vec![Body::WorkspaceUpdated(Box::new(profile))];
+    let mut bodies = vec![EntryBody::WorkspaceUpdated(Box::new(profile))];
     if moves {
         assert_eq!(account.limits.0.len(), view.spent.len(), "what every limit has used was counted");
         let lines = account.limits.0.iter().zip(view.spent);
@@ -214,7 +214,7 @@ fn update_workspace(view: &View, changes: WorkspaceChanges) -> Result<Vec<Body>,
             used: *used,
             ..limit.clone()
         });
-        bodies.push(Body::LimitsSet(limits.collect()));
+        bodies.push(EntryBody::LimitsSet(limits.collect()));
     }
     Ok(bodies)
 }
@@ -230,7 +230,7 @@ fn described(profile: Profile, changes: WorkspaceChanges) -> Profile {
     }
 }
 
-fn grant(view: &View, request: GrantRequest) -> Result<Vec<Body>, Refusal> {
+fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let GrantRequest { source, amount, reason, origin, paid_cents } = request;
     if amount <= Micros::ZERO {
@@ -242,10 +242,10 @@ fn grant(view: &View, request: GrantRequest) -> Result<Vec<Body>, Refusal> {
     room_for(account, amount)?;
     let n = account.chain.n + 1;
     let grant = Grant { id: GrantId(view.fresh), n, source, amount, remaining: amount };
-    let mut bodies = vec![Body::Granted { grant, reason, origin, paid_cents }];
+    let mut bodies = vec![EntryBody::Granted { grant, reason, origin, paid_cents }];
     let repaid = account.balance.debt.min(amount);
     if repaid > Micros::ZERO {
-        bodies.push(Body::DebtRepaid { take: Draw { grant: n, amount: repaid } });
+        bodies.push(EntryBody::DebtRepaid { draw: Draw { grant: n, amount: repaid } });
     }
     Ok(bodies)
 }
@@ -260,17 +260,17 @@ fn room_for(account: &Account, amount: Micros) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn void_grant(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result<Vec<Body>, Refusal> {
+fn void_grant(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result<Vec<EntryBody>, Refusal> {
     let grant = view.account()?.grants.find(id).ok_or(Refusal::GrantNotFound)?;
-    let takes = if grant.remaining > Micros::ZERO {
+    let draws = if grant.remaining > Micros::ZERO {
         vec![Draw { grant: grant.n, amount: grant.remaining }]
     } else {
         Vec::new()
     };
-    Ok(vec![Body::GrantVoided { grant: id, takes, reason }])
+    Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason }])
 }
 
-fn claw_back(view: &View, id: GrantId, dispute: Box<str>, amount: Micros) -> Result<Vec<Body>, Refusal> {
+fn claw_back(view: &View, id: GrantId, dispute: Box<str>, amount: Micros) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
     if amount <= Micros::ZERO || amount > grant.amount {
@@ -280,18 +280,18 @@ fn claw_back(view: &View, id: GrantId, dispute: Box<str>, amount: Micros) -> Res
         });
     }
     let taken = amount.min(account.balance.available);
-    let takes = account.grants.plan_from(Some(grant.n), taken);
-    Ok(vec![Body::ClawedBack { grant: id, dispute, amount, takes }])
+    let draws = account.grants.plan_from(Some(grant.n), taken);
+    Ok(vec![EntryBody::ClawedBack { grant: id, dispute, amount, draws }])
 }
 
-fn restore(view: &View, dispute: Box<str>) -> Result<Vec<Body>, Refusal> {
+fn restore(view: &View, dispute: Box<str>) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let claw_back = account.claw_backs.find(&dispute).ok_or(Refusal::DisputeNotFound)?;
     room_for(account, claw_back.taken.iter().map(|draw| draw.amount).sum())?;
-    Ok(vec![Body::ClawBackRestored { dispute, gives: claw_back.taken.clone() }])
+    Ok(vec![EntryBody::ClawBackRestored { dispute, returns: claw_back.taken.clone() }])
 }
 
-fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec<Body>, Refusal> {
+fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     if limits.len() > bounds::LIMITS_MAX {
         return Err(Refusal::InvalidField { field: "limits", why: "must be at most 200" });
@@ -314,10 +314,14 @@ fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec
         });
         Limit { subject, period, amount, since, used }
     });
-    Ok(vec![Body::LimitsSet(limits.collect())])
+    Ok(vec![EntryBody::LimitsSet(limits.collect())])
 }
 
-fn set_alerts(view: &View, thresholds: Vec<Micros>, cooldown_seconds: i64) -> Result<Vec<Body>, Refusal> {
+fn set_alerts(
+    view: &View,
+    thresholds: Vec<Micros>,
+    cooldown_seconds: i64,
+) -> Result<Vec<EntryBody>, Refusal> {
     view.account()?;
     if thresholds.len() > bounds::THRESHOLDS_MAX {
         return Err(Refusal::InvalidField { field: "thresholds", why: "must be at most 10" });
@@ -331,7 +335,7 @@ fn set_alerts(view: &View, thresholds: Vec<Micros>, cooldown_seconds: i64) -> Re
     let mut thresholds = thresholds;
     thresholds.sort_unstable();
     thresholds.dedup();
-    Ok(vec![Body::AlertsSet { thresholds, cooldown_seconds }])
+    Ok(vec![EntryBody::AlertsSet { thresholds, cooldown_seconds }])
 }
 
 fn set_prices(
@@ -339,7 +343,7 @@ fn set_prices(
     operations: Vec<OperationPrice>,
     effective_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Vec<Body>, Refusal> {
+) -> Result<Vec<EntryBody>, Refusal> {
     let refuse = |field, why| Err(Refusal::InvalidField { field, why });
     if operations.is_empty() || operations.len() > bounds::OPERATIONS_MAX {
         return refuse("operations", "must be 1 to 1,000");
@@ -365,5 +369,5 @@ fn set_prices(
     }
     let version = u32::try_from(view.book.versions().len() + 1);
     let version = version.expect("four thousand million price versions do not fit in memory");
-    Ok(vec![Body::PricesSet(PriceVersion { version, effective_at, operations: list })])
+    Ok(vec![EntryBody::PricesSet(PriceVersion { version, effective_at, operations: list })])
 }

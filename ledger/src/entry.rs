@@ -3,7 +3,7 @@
 //!
 //! What an entry does to an account is in `account`, its bytes in `entry_code`.
 
-use crate::charge::{Opening, Refund, Settlement, Standing};
+use crate::charge::{ChargeDetails, ChargeState, Refund, Settlement};
 use crate::code::coded;
 use crate::{
     Actor, Balance, ChargeId, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit, Micros, PriceVersion,
@@ -26,12 +26,12 @@ pub struct Entry {
     /// The hash of the entry before; zeros for the first (i02).
     pub previous: Hash,
     /// What happened.
-    pub body: Body,
+    pub body: EntryBody,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum EntryBody {
     /// A workspace was opened.
     WorkspaceCreated(Box<Profile>),
     /// A workspace is described anew.
@@ -52,7 +52,7 @@ pub enum Body {
         /// Which.
         grant: GrantId,
         /// What was taken; nothing if it was spent.
-        takes: Vec<Draw>,
+        draws: Vec<Draw>,
         /// Why, for people.
         reason: Option<Box<str>>,
     },
@@ -65,22 +65,22 @@ pub enum Body {
         /// What was asked back.
         amount: Micros,
         /// What was taken.
-        takes: Vec<Draw>,
+        draws: Vec<Draw>,
     },
     /// A new grant repaid debt.
     DebtRepaid {
         /// From the grant, how much.
-        take: Draw,
+        draw: Draw,
     },
     /// A dispute was won: what was taken came back.
     ClawBackRestored {
         /// The provider's name for the dispute.
         dispute: Box<str>,
         /// What came back.
-        gives: Vec<Draw>,
+        returns: Vec<Draw>,
     },
     /// A charge was deducted.
-    ChargeOpened(Box<Opening>),
+    ChargeOpened(Box<ChargeDetails>),
     /// A charge was kept.
     ChargeSettled(Settlement),
     /// A charge went back, wholly or partly.
@@ -92,7 +92,7 @@ pub enum Body {
         /// The number of the entry that opened it.
         opened: u64,
         /// What is true of it now.
-        standing: Standing,
+        state: ChargeState,
     },
     /// The spending limits were replaced.
     LimitsSet(Vec<Limit>),
@@ -121,7 +121,7 @@ pub enum Body {
 
 /// The kinds of entries by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it; each is a variant of Body")]
+#[expect(missing_docs, reason = "the names say it; each is a variant of EntryBody")]
 pub enum Kind {
     WorkspaceCreated,
     WorkspaceUpdated,
@@ -224,28 +224,28 @@ fn sum(draws: &[Draw]) -> Micros {
     draws.iter().map(|draw| draw.amount).sum()
 }
 
-impl Body {
+impl EntryBody {
     /// The kind by name.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Body::WorkspaceCreated(_) => Kind::WorkspaceCreated,
-            Body::WorkspaceUpdated(_) => Kind::WorkspaceUpdated,
-            Body::Granted { .. } => Kind::Granted,
-            Body::GrantVoided { .. } => Kind::GrantVoided,
-            Body::ClawedBack { .. } => Kind::ClawedBack,
-            Body::DebtRepaid { .. } => Kind::DebtRepaid,
-            Body::ClawBackRestored { .. } => Kind::ClawBackRestored,
-            Body::ChargeOpened(_) => Kind::ChargeOpened,
-            Body::ChargeSettled(_) => Kind::ChargeSettled,
-            Body::ChargeRefunded(_) => Kind::ChargeRefunded,
-            Body::ChargeExtended { .. } => Kind::ChargeExtended,
-            Body::LimitsSet(_) => Kind::LimitsSet,
-            Body::AlertsSet { .. } => Kind::AlertsSet,
-            Body::BalanceLow { .. } => Kind::BalanceLow,
-            Body::PricesSet(_) => Kind::PricesSet,
-            Body::PlatformKeySet { .. } => Kind::PlatformKeySet,
-            Body::Team(change) => change.kind(),
+            EntryBody::WorkspaceCreated(_) => Kind::WorkspaceCreated,
+            EntryBody::WorkspaceUpdated(_) => Kind::WorkspaceUpdated,
+            EntryBody::Granted { .. } => Kind::Granted,
+            EntryBody::GrantVoided { .. } => Kind::GrantVoided,
+            EntryBody::ClawedBack { .. } => Kind::ClawedBack,
+            EntryBody::DebtRepaid { .. } => Kind::DebtRepaid,
+            EntryBody::ClawBackRestored { .. } => Kind::ClawBackRestored,
+            EntryBody::ChargeOpened(_) => Kind::ChargeOpened,
+            EntryBody::ChargeSettled(_) => Kind::ChargeSettled,
+            EntryBody::ChargeRefunded(_) => Kind::ChargeRefunded,
+            EntryBody::ChargeExtended { .. } => Kind::ChargeExtended,
+            EntryBody::LimitsSet(_) => Kind::LimitsSet,
+            EntryBody::AlertsSet { .. } => Kind::AlertsSet,
+            EntryBody::BalanceLow { .. } => Kind::BalanceLow,
+            EntryBody::PricesSet(_) => Kind::PricesSet,
+            EntryBody::PlatformKeySet { .. } => Kind::PlatformKeySet,
+            EntryBody::Team(change) => change.kind(),
         }
     }
 
@@ -255,30 +255,30 @@ impl Body {
         use LedgerAccount::{Available, ClawedBack, Consumed, Funding, Pending};
         let legs = |from, to, amount| Some(Legs { from, to, amount });
         match self {
-            Body::Granted { grant, .. } => legs(Funding, Available, grant.amount),
-            Body::GrantVoided { takes, .. } | Body::ClawedBack { takes, .. } => {
-                legs(Available, ClawedBack, sum(takes))
+            EntryBody::Granted { grant, .. } => legs(Funding, Available, grant.amount),
+            EntryBody::GrantVoided { draws, .. } | EntryBody::ClawedBack { draws, .. } => {
+                legs(Available, ClawedBack, sum(draws))
             }
-            Body::DebtRepaid { take } => legs(Available, ClawedBack, take.amount),
-            Body::ClawBackRestored { gives, .. } => legs(ClawedBack, Available, sum(gives)),
-            Body::ChargeOpened(opening) => {
-                let to = if opening.deadline.is_some() { Pending } else { Consumed };
-                legs(Available, to, opening.amount)
+            EntryBody::DebtRepaid { draw } => legs(Available, ClawedBack, draw.amount),
+            EntryBody::ClawBackRestored { returns, .. } => legs(ClawedBack, Available, sum(returns)),
+            EntryBody::ChargeOpened(details) => {
+                let to = if details.deadline.is_some() { Pending } else { Consumed };
+                legs(Available, to, details.amount)
             }
-            Body::ChargeSettled(settlement) => legs(Pending, Consumed, settlement.amount),
-            Body::ChargeRefunded(refund) => {
+            EntryBody::ChargeSettled(settlement) => legs(Pending, Consumed, settlement.amount),
+            EntryBody::ChargeRefunded(refund) => {
                 let from = if refund.from_pending { Pending } else { Consumed };
                 legs(from, Available, refund.amount)
             }
-            Body::WorkspaceCreated(_)
-            | Body::WorkspaceUpdated(_)
-            | Body::ChargeExtended { .. }
-            | Body::LimitsSet(_)
-            | Body::AlertsSet { .. }
-            | Body::BalanceLow { .. }
-            | Body::PricesSet(_)
-            | Body::PlatformKeySet { .. }
-            | Body::Team(_) => None,
+            EntryBody::WorkspaceCreated(_)
+            | EntryBody::WorkspaceUpdated(_)
+            | EntryBody::ChargeExtended { .. }
+            | EntryBody::LimitsSet(_)
+            | EntryBody::AlertsSet { .. }
+            | EntryBody::BalanceLow { .. }
+            | EntryBody::PricesSet(_)
+            | EntryBody::PlatformKeySet { .. }
+            | EntryBody::Team(_) => None,
         }
     }
 
@@ -286,22 +286,22 @@ impl Body {
     #[must_use]
     pub fn charge(&self) -> Option<(ChargeId, Option<u64>)> {
         match self {
-            Body::ChargeOpened(opening) => Some((opening.id, None)),
-            Body::ChargeSettled(settlement) => Some((settlement.charge, Some(settlement.opened))),
-            Body::ChargeRefunded(refund) => Some((refund.charge, Some(refund.opened))),
-            Body::ChargeExtended { charge, opened, .. } => Some((*charge, Some(*opened))),
+            EntryBody::ChargeOpened(details) => Some((details.id, None)),
+            EntryBody::ChargeSettled(settlement) => Some((settlement.charge, Some(settlement.opened))),
+            EntryBody::ChargeRefunded(refund) => Some((refund.charge, Some(refund.opened))),
+            EntryBody::ChargeExtended { charge, opened, .. } => Some((*charge, Some(*opened))),
             _ => None,
         }
     }
 
     /// What is true of its charge after the entry, if it is about one.
     #[must_use]
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn state(&self) -> Option<ChargeState> {
         match self {
-            Body::ChargeOpened(opening) => Some(opening.standing()),
-            Body::ChargeSettled(settlement) => Some(settlement.standing),
-            Body::ChargeRefunded(refund) => Some(refund.standing),
-            Body::ChargeExtended { standing, .. } => Some(*standing),
+            EntryBody::ChargeOpened(details) => Some(details.state()),
+            EntryBody::ChargeSettled(settlement) => Some(settlement.state),
+            EntryBody::ChargeRefunded(refund) => Some(refund.state),
+            EntryBody::ChargeExtended { state, .. } => Some(*state),
             _ => None,
         }
     }
@@ -309,11 +309,11 @@ impl Body {
     /// The numbers of the grants that the entry takes from or gives to: they must be in memory when it is applied.
     pub fn draws(&self) -> &[Draw] {
         match self {
-            Body::GrantVoided { takes, .. } | Body::ClawedBack { takes, .. } => takes,
-            Body::DebtRepaid { take } => std::slice::from_ref(take),
-            Body::ClawBackRestored { gives, .. } => gives,
-            Body::ChargeOpened(opening) => &opening.draws,
-            Body::ChargeRefunded(refund) => &refund.gives,
+            EntryBody::GrantVoided { draws, .. } | EntryBody::ClawedBack { draws, .. } => draws,
+            EntryBody::DebtRepaid { draw } => std::slice::from_ref(draw),
+            EntryBody::ClawBackRestored { returns, .. } => returns,
+            EntryBody::ChargeOpened(details) => &details.draws,
+            EntryBody::ChargeRefunded(refund) => &refund.returns,
             _ => &[],
         }
     }

@@ -3,13 +3,13 @@
 //! One byte says the format, one the kind; then what all entries have, then the body. Nothing an engine numbers for
 //! itself (a global sequence, a page) is in here, so a journal moved from one engine to another keeps its hashes.
 
-use crate::charge::{Opening, Outcome, Refund, RefundReason, Settlement, Standing, Status};
+use crate::charge::{ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status};
 use crate::code::{Malformed, Reader, Writer};
 use crate::entry::Kind;
 use crate::price_book::read_seconds;
 use crate::{
-    Actor, ApiKeyId, Balance, Body, ChargeId, Draw, Entry, Grant, GrantId, IdempotencyKey, Limit, MemberId,
-    OperationId, PriceVersion, Profile, Source, TeamChange, Windows, WorkerId, WorkspaceId,
+    Actor, ApiKeyId, Balance, ChargeId, Draw, Entry, EntryBody, Grant, GrantId, IdempotencyKey, Limit,
+    MemberId, OperationId, PeriodWindows, PriceVersion, Profile, Source, TeamChange, WorkerId, WorkspaceId,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -88,10 +88,12 @@ fn read_actor(r: &mut Reader) -> Result<Actor, Malformed> {
     })
 }
 
-fn write_body(w: &mut Writer, body: &Body) {
+fn write_body(w: &mut Writer, body: &EntryBody) {
     match body {
-        Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => write_profile(w, profile),
-        Body::Granted { grant, reason, origin, paid_cents } => {
+        EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => {
+            write_profile(w, profile)
+        }
+        EntryBody::Granted { grant, reason, origin, paid_cents } => {
             w.id(grant.id.0);
             w.byte(grant.source.code());
             w.micros(grant.amount);
@@ -99,90 +101,90 @@ fn write_body(w: &mut Writer, body: &Body) {
             w.maybe_text(origin.as_deref());
             w.signed(*paid_cents);
         }
-        Body::GrantVoided { grant, takes, reason } => {
+        EntryBody::GrantVoided { grant, draws, reason } => {
             w.id(grant.0);
-            write_draws(w, takes);
+            write_draws(w, draws);
             w.maybe_text(reason.as_deref());
         }
-        Body::ClawedBack { grant, dispute, amount, takes } => {
+        EntryBody::ClawedBack { grant, dispute, amount, draws } => {
             w.id(grant.0);
             w.text(dispute);
             w.micros(*amount);
-            write_draws(w, takes);
+            write_draws(w, draws);
         }
-        Body::DebtRepaid { take } => take.write(w),
-        Body::ClawBackRestored { dispute, gives } => {
+        EntryBody::DebtRepaid { draw } => draw.write(w),
+        EntryBody::ClawBackRestored { dispute, returns } => {
             w.text(dispute);
-            write_draws(w, gives);
+            write_draws(w, returns);
         }
-        Body::ChargeOpened(opening) => write_opening(w, opening),
-        Body::ChargeSettled(settlement) => {
+        EntryBody::ChargeOpened(details) => write_opening(w, details),
+        EntryBody::ChargeSettled(settlement) => {
             w.id(settlement.charge.0);
             w.unsigned(settlement.opened);
             w.micros(settlement.amount);
             w.maybe_text(settlement.detail.as_deref());
-            write_standing(w, settlement.standing);
+            write_standing(w, settlement.state);
         }
-        Body::ChargeRefunded(refund) => write_refund(w, refund),
-        Body::ChargeExtended { charge, opened, standing } => {
+        EntryBody::ChargeRefunded(refund) => write_refund(w, refund),
+        EntryBody::ChargeExtended { charge, opened, state } => {
             w.id(charge.0);
             w.unsigned(*opened);
-            write_standing(w, *standing);
+            write_standing(w, *state);
         }
-        Body::LimitsSet(limits) => w.list(limits, |w, limit| limit.write(w)),
-        Body::AlertsSet { thresholds, cooldown_seconds } => {
+        EntryBody::LimitsSet(limits) => w.list(limits, |w, limit| limit.write(w)),
+        EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
             w.list(thresholds, |w, line| w.micros(*line));
             w.signed(*cooldown_seconds);
         }
-        Body::BalanceLow { threshold } => w.micros(*threshold),
-        Body::PricesSet(version) => version.write(w),
-        Body::PlatformKeySet { hash } => w.raw(hash),
-        Body::Team(change) => change.write(w),
+        EntryBody::BalanceLow { threshold } => w.micros(*threshold),
+        EntryBody::PricesSet(version) => version.write(w),
+        EntryBody::PlatformKeySet { hash } => w.raw(hash),
+        EntryBody::Team(change) => change.write(w),
     }
 }
 
-fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<Body, Malformed> {
+fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed> {
     Ok(match kind {
-        Kind::WorkspaceCreated => Body::WorkspaceCreated(Box::new(read_profile(r)?)),
-        Kind::WorkspaceUpdated => Body::WorkspaceUpdated(Box::new(read_profile(r)?)),
+        Kind::WorkspaceCreated => EntryBody::WorkspaceCreated(Box::new(read_profile(r)?)),
+        Kind::WorkspaceUpdated => EntryBody::WorkspaceUpdated(Box::new(read_profile(r)?)),
         Kind::Granted => read_grant(r, n)?,
-        Kind::GrantVoided => Body::GrantVoided {
+        Kind::GrantVoided => EntryBody::GrantVoided {
             grant: GrantId(r.id("a grant")?),
-            takes: read_draws(r)?,
+            draws: read_draws(r)?,
             reason: r.maybe_text("a reason")?.map(Into::into),
         },
-        Kind::ClawedBack => Body::ClawedBack {
+        Kind::ClawedBack => EntryBody::ClawedBack {
             grant: GrantId(r.id("a grant")?),
             dispute: r.text("a dispute")?.into(),
             amount: r.micros("a claw-back")?,
-            takes: read_draws(r)?,
+            draws: read_draws(r)?,
         },
-        Kind::DebtRepaid => Body::DebtRepaid { take: Draw::read(r)? },
+        Kind::DebtRepaid => EntryBody::DebtRepaid { draw: Draw::read(r)? },
         Kind::ClawBackRestored => {
-            Body::ClawBackRestored { dispute: r.text("a dispute")?.into(), gives: read_draws(r)? }
+            EntryBody::ClawBackRestored { dispute: r.text("a dispute")?.into(), returns: read_draws(r)? }
         }
-        Kind::ChargeOpened => Body::ChargeOpened(Box::new(read_opening(r)?)),
-        Kind::ChargeSettled => Body::ChargeSettled(Settlement {
+        Kind::ChargeOpened => EntryBody::ChargeOpened(Box::new(read_opening(r)?)),
+        Kind::ChargeSettled => EntryBody::ChargeSettled(Settlement {
             charge: ChargeId(r.id("a charge")?),
             opened: r.unsigned("a charge")?,
             amount: r.micros("a settlement")?,
             detail: r.maybe_text("a detail")?.map(Into::into),
-            standing: read_standing(r)?,
+            state: read_standing(r)?,
         }),
-        Kind::ChargeRefunded => Body::ChargeRefunded(Box::new(read_refund(r)?)),
-        Kind::ChargeExtended => Body::ChargeExtended {
+        Kind::ChargeRefunded => EntryBody::ChargeRefunded(Box::new(read_refund(r)?)),
+        Kind::ChargeExtended => EntryBody::ChargeExtended {
             charge: ChargeId(r.id("a charge")?),
             opened: r.unsigned("a charge")?,
-            standing: read_standing(r)?,
+            state: read_standing(r)?,
         },
-        Kind::LimitsSet => Body::LimitsSet(r.list("the limits", Limit::read)?),
-        Kind::AlertsSet => Body::AlertsSet {
+        Kind::LimitsSet => EntryBody::LimitsSet(r.list("the limits", Limit::read)?),
+        Kind::AlertsSet => EntryBody::AlertsSet {
             thresholds: r.list("the thresholds", |r| r.micros("a threshold"))?,
             cooldown_seconds: r.signed("a cooldown")?,
         },
-        Kind::BalanceLow => Body::BalanceLow { threshold: r.micros("a threshold")? },
-        Kind::PricesSet => Body::PricesSet(PriceVersion::read(r)?),
-        Kind::PlatformKeySet => Body::PlatformKeySet { hash: r.hash("a key's hash")? },
+        Kind::BalanceLow => EntryBody::BalanceLow { threshold: r.micros("a threshold")? },
+        Kind::PricesSet => EntryBody::PricesSet(PriceVersion::read(r)?),
+        Kind::PlatformKeySet => EntryBody::PlatformKeySet { hash: r.hash("a key's hash")? },
         Kind::MemberAdded
         | Kind::MemberChanged
         | Kind::MemberRemoved
@@ -192,15 +194,15 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<Body, Malformed> {
         | Kind::PortalLinkMade
         | Kind::PortalSignedIn
         | Kind::PortalSignedOut
-        | Kind::PortalAllSignedOut => Body::Team(Box::new(TeamChange::read(r, kind)?)),
+        | Kind::PortalAllSignedOut => EntryBody::Team(Box::new(TeamChange::read(r, kind)?)),
     })
 }
 
-fn read_grant(r: &mut Reader, n: u64) -> Result<Body, Malformed> {
+fn read_grant(r: &mut Reader, n: u64) -> Result<EntryBody, Malformed> {
     let id = GrantId(r.id("a grant")?);
     let source = Source::from_code(r.byte("a grant's source")?)?;
     let amount = r.micros("a grant's amount")?;
-    Ok(Body::Granted {
+    Ok(EntryBody::Granted {
         grant: Grant { id, n, source, amount, remaining: amount },
         reason: r.maybe_text("a reason")?.map(Into::into),
         origin: r.maybe_text("an origin")?.map(Into::into),
@@ -236,15 +238,15 @@ fn read_draws(r: &mut Reader) -> Result<Vec<Draw>, Malformed> {
     r.list("the draws", Draw::read)
 }
 
-fn write_windows(w: &mut Writer, windows: Option<&Windows>) {
+fn write_windows(w: &mut Writer, windows: Option<&PeriodWindows>) {
     w.flag(windows.is_some());
     if let Some(windows) = windows {
         windows.write(w);
     }
 }
 
-fn read_windows(r: &mut Reader) -> Result<Option<Windows>, Malformed> {
-    if r.flag("windows")? { Ok(Some(Windows::read(r)?)) } else { Ok(None) }
+fn read_windows(r: &mut Reader) -> Result<Option<PeriodWindows>, Malformed> {
+    if r.flag("windows")? { Ok(Some(PeriodWindows::read(r)?)) } else { Ok(None) }
 }
 
 fn write_spender(
@@ -271,8 +273,8 @@ fn read_api_key(r: &mut Reader) -> Result<Option<ApiKeyId>, Malformed> {
     if r.flag("an API key")? { Ok(Some(ApiKeyId(r.id("an API key")?))) } else { Ok(None) }
 }
 
-fn write_opening(w: &mut Writer, opening: &Opening) {
-    let Opening {
+fn write_opening(w: &mut Writer, details: &ChargeDetails) {
+    let ChargeDetails {
         id,
         operation,
         quantity,
@@ -289,7 +291,7 @@ fn write_opening(w: &mut Writer, opening: &Opening) {
         deadline,
         draws,
         windows,
-    } = opening;
+    } = details;
     w.id(id.0);
     write_spender(w, operation, worker.as_ref(), member.as_ref(), *api_key);
     w.signed(*quantity);
@@ -305,8 +307,8 @@ fn write_opening(w: &mut Writer, opening: &Opening) {
     write_windows(w, windows.as_deref());
 }
 
-fn read_opening(r: &mut Reader) -> Result<Opening, Malformed> {
-    Ok(Opening {
+fn read_opening(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
+    Ok(ChargeDetails {
         id: ChargeId(r.id("a charge")?),
         operation: OperationId::known(r.text("an operation")?),
         worker: r.maybe_text("a worker")?.map(WorkerId::known),
@@ -326,16 +328,16 @@ fn read_opening(r: &mut Reader) -> Result<Opening, Malformed> {
     })
 }
 
-fn write_standing(w: &mut Writer, standing: Standing) {
-    w.byte(standing.status.code());
-    w.byte(standing.outcome.map_or(0, Outcome::code));
-    w.micros(standing.refunded);
-    w.signed(standing.quantity);
-    w.maybe_signed(standing.deadline.map(crate::Timestamp::millis));
+fn write_standing(w: &mut Writer, state: ChargeState) {
+    w.byte(state.status.code());
+    w.byte(state.outcome.map_or(0, Outcome::code));
+    w.micros(state.refunded);
+    w.signed(state.quantity);
+    w.maybe_signed(state.deadline.map(crate::Timestamp::millis));
 }
 
-fn read_standing(r: &mut Reader) -> Result<Standing, Malformed> {
-    Ok(Standing {
+fn read_standing(r: &mut Reader) -> Result<ChargeState, Malformed> {
+    Ok(ChargeState {
         status: Status::from_code(r.byte("a charge's status")?)?,
         outcome: match r.byte("a charge's outcome")? {
             0 => None,
@@ -356,8 +358,8 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
         detail,
         requested,
         from_pending,
-        gives,
-        standing,
+        returns,
+        state,
         operation,
         worker,
         member,
@@ -371,8 +373,8 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
     w.maybe_text(detail.as_deref());
     w.maybe_signed(requested.map(crate::Micros::get));
     w.flag(*from_pending);
-    write_draws(w, gives);
-    write_standing(w, *standing);
+    write_draws(w, returns);
+    write_standing(w, *state);
     write_spender(w, operation, worker.as_ref(), member.as_ref(), *api_key);
     write_windows(w, windows.as_ref());
 }
@@ -386,8 +388,8 @@ fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
         detail: r.maybe_text("a detail")?.map(Into::into),
         requested: r.maybe_signed("a refund")?.map(crate::Micros::new),
         from_pending: r.flag("from pending")?,
-        gives: read_draws(r)?,
-        standing: read_standing(r)?,
+        returns: read_draws(r)?,
+        state: read_standing(r)?,
         operation: OperationId::known(r.text("an operation")?),
         worker: r.maybe_text("a worker")?.map(WorkerId::known),
         member: r.maybe_text("a member")?.map(MemberId::known),

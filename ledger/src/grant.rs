@@ -205,18 +205,18 @@ impl Grants {
 /// What goes back when `amount` of these draws is refunded after `refunded` was: the last drawn returns first.
 pub(crate) fn give_back(draws: &[Draw], refunded: Micros, amount: Micros) -> Vec<Draw> {
     let (mut skip, mut missing) = (refunded, amount);
-    let mut gives = Vec::with_capacity(1);
+    let mut returns = Vec::with_capacity(1);
     for draw in draws.iter().rev() {
         let skipped = draw.amount.min(skip);
         skip -= skipped;
         let given = (draw.amount - skipped).min(missing);
         missing -= given;
         if given > Micros::ZERO {
-            gives.push(Draw { grant: draw.grant, amount: given });
+            returns.push(Draw { grant: draw.grant, amount: given });
         }
     }
     assert!(missing == Micros::ZERO, "i05: a refund exceeds what the charge drew");
-    gives
+    returns
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@
 //! for the one request at fault. In what is read back it is damage, and `Account::replay` reports it.
 
 use crate::{
-    Account, Balance, Body, Charge, Draw, Grant, IdempotencyKey, LedgerAccount, Micros, Source, Standing,
-    Status, Totals, Used,
+    Account, Balance, Charge, ChargeState, Draw, EntryBody, Grant, IdempotencyKey, LedgerAccount, Micros,
+    Source, Status, Totals, Used,
 };
 
 /// The sentence that does not hold.
@@ -30,7 +30,7 @@ pub(crate) fn holds(condition: bool, sentence: &'static str) -> Result<(), Viola
 }
 
 /// i01, i03, i04, i05, i10 after an entry was applied to an account that had `before`.
-pub(crate) fn after_entry(account: &Account, body: &Body, before: Balance) -> Result<(), Violation> {
+pub(crate) fn after_entry(account: &Account, body: &EntryBody, before: Balance) -> Result<(), Violation> {
     i01_legs_move_the_balance(account, body, before)?;
     i03_grants_in_range(account)?;
     i04_available_is_what_remains(account)?;
@@ -38,7 +38,7 @@ pub(crate) fn after_entry(account: &Account, body: &Body, before: Balance) -> Re
     i10_nothing_appears_nothing_vanishes(account)
 }
 
-fn i01_legs_move_the_balance(account: &Account, body: &Body, before: Balance) -> Result<(), Violation> {
+fn i01_legs_move_the_balance(account: &Account, body: &EntryBody, before: Balance) -> Result<(), Violation> {
     let (mut available, mut pending) = (Micros::ZERO, Micros::ZERO);
     if let Some(legs) = body.legs() {
         holds(legs.amount >= Micros::ZERO, "i01: an entry moves an amount below zero")?;
@@ -69,14 +69,14 @@ fn i04_available_is_what_remains(account: &Account) -> Result<(), Violation> {
     holds(debt >= Micros::ZERO, "i04: debt is negative")
 }
 
-fn i05_draws_sum_to_the_amount(body: &Body) -> Result<(), Violation> {
+fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {
     let sum = |draws: &[Draw]| draws.iter().map(|draw| draw.amount).sum::<Micros>();
     match body {
-        Body::ChargeOpened(opening) => {
-            holds(sum(&opening.draws) == opening.amount, "i05: the draws do not sum to the charge")
+        EntryBody::ChargeOpened(details) => {
+            holds(sum(&details.draws) == details.amount, "i05: the draws do not sum to the charge")
         }
-        Body::ChargeRefunded(refund) => {
-            holds(sum(&refund.gives) == refund.amount, "i05: what goes back does not sum to the refund")
+        EntryBody::ChargeRefunded(refund) => {
+            holds(sum(&refund.returns) == refund.amount, "i05: what goes back does not sum to the refund")
         }
         _ => Ok(()),
     }
@@ -90,9 +90,9 @@ fn i10_nothing_appears_nothing_vanishes(account: &Account) -> Result<(), Violati
 }
 
 /// i05 and i06 for what is about to become of a charge.
-pub(crate) fn charge_moves_on(charge: &Charge, next: Standing) {
-    let amount = charge.opening.amount;
-    let now = charge.standing;
+pub(crate) fn charge_moves_on(charge: &Charge, next: ChargeState) {
+    let amount = charge.details.amount;
+    let now = charge.state;
     assert!(next.refunded >= now.refunded, "i05: a refund was taken back");
     assert!(next.refunded <= amount, "i05: a charge gives back more than it took");
     assert!(
@@ -109,8 +109,8 @@ pub(crate) fn charge_moves_on(charge: &Charge, next: Standing) {
 }
 
 /// i11 and i12: what was bought or allocated carries its origin in its key, which can stand in the journal once only.
-pub(crate) fn payment_once(body: &Body, key: Option<&IdempotencyKey>) {
-    if let Body::Granted { grant, origin, .. } = body
+pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) {
+    if let EntryBody::Granted { grant, origin, .. } = body
         && matches!(grant.source, Source::Subscription | Source::TopUp)
     {
         let origin = origin.as_deref().expect("i12: a grant without its payment");

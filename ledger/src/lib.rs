@@ -49,17 +49,17 @@ pub use account::{Account, Balance, Chain, Disagreement, Profile, Totals};
 pub use actor::Actor;
 pub use alert::{Alerts, Threshold};
 pub use api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
-pub use charge::{Charge, Opening, Outcome, Refund, RefundReason, Settlement, Standing, Status};
+pub use charge::{Charge, ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status};
 pub use claw_back::{ClawBack, ClawBacks};
 pub use code::Malformed;
 pub use command::{
     ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission, WorkspaceChanges,
 };
 pub use decide::{Change, Decision, View, decide};
-pub use entry::{Body, Entry, Kind, LedgerAccount, Legs};
+pub use entry::{Entry, EntryBody, Kind, LedgerAccount, Legs};
 pub use grant::{Draw, Draws, Grant, Grants, Source};
 pub use id::{ApiKeyId, ChargeId, GrantId, Id, SessionId};
-pub use limit::{Limit, Limits, Period, Subject, Windows};
+pub use limit::{Limit, Limits, Period, PeriodWindows, Subject};
 pub use member::{Member, MemberChanges, MemberRequest, Role};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, WorkerId, WorkspaceId};

@@ -2,7 +2,7 @@
 //!
 //! Decided in the same step as the charge, so they hold at any concurrency, and counted from the same numbers as the
 //! usage report: what was charged in the period less what was refunded in it. Where a day or month begins depends on
-//! the workspace's time zone and is handed in as [`Windows`]; entries carry it, so that a replay needs no calendar.
+//! the workspace's time zone and is handed in as [`PeriodWindows`]; entries carry it, so that a replay needs no calendar.
 
 use crate::code::{Malformed, Reader, Writer, coded};
 use crate::{ApiKeyId, MemberId, Micros, OperationId, Refusal, Timestamp, WorkerId};
@@ -35,14 +35,14 @@ coded!(Period, "a limit's period", { Day = 0 "day", Month = 1 "month" });
 
 /// The day and the month around an instant, in the workspace's time zone: beginnings included, ends not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Windows {
+pub struct PeriodWindows {
     /// The first and the first no longer instant of the day.
     pub day: (Timestamp, Timestamp),
     /// The first and the first no longer instant of the month.
     pub month: (Timestamp, Timestamp),
 }
 
-impl Windows {
+impl PeriodWindows {
     /// The window of a period.
     #[must_use]
     pub fn of(&self, period: Period) -> (Timestamp, Timestamp) {
@@ -58,9 +58,9 @@ impl Windows {
         }
     }
 
-    pub(crate) fn read(r: &mut Reader) -> Result<Windows, Malformed> {
+    pub(crate) fn read(r: &mut Reader) -> Result<PeriodWindows, Malformed> {
         let mut pair = || Ok((r.time("a window")?, r.time("a window")?));
-        Ok(Windows { day: pair()?, month: pair()? })
+        Ok(PeriodWindows { day: pair()?, month: pair()? })
     }
 }
 
@@ -102,7 +102,7 @@ impl Limit {
     /// What it has counted in the present period. One that begins earlier than the period it counts is not another: it is what
     /// a server with other time zones on hand takes for this one, and a cap must not start again for that.
     #[must_use]
-    pub fn used_in(&self, windows: &Windows) -> Micros {
+    pub fn used_in(&self, windows: &PeriodWindows) -> Micros {
         if self.since >= windows.of(self.period).0 { self.used } else { Micros::ZERO }
     }
 
@@ -155,7 +155,12 @@ impl Limits {
     }
 
     /// Refuses when a limit that covers the spender would be passed; names the one that leaves the least.
-    pub(crate) fn check(&self, spender: Spender, amount: Micros, windows: &Windows) -> Result<(), Refusal> {
+    pub(crate) fn check(
+        &self,
+        spender: Spender,
+        amount: Micros,
+        windows: &PeriodWindows,
+    ) -> Result<(), Refusal> {
         let passed = |limit: &&Limit| limit.amount - limit.used_in(windows) < amount;
         let tightest = self
             .0
@@ -186,7 +191,7 @@ impl Limits {
         &self,
         subject: &Subject,
         period: Period,
-        windows: &Windows,
+        windows: &PeriodWindows,
     ) -> Option<(Timestamp, Micros)> {
         let same = |limit: &&Limit| limit.subject == *subject && limit.period == period;
         let limit = self.0.iter().find(same)?;
@@ -194,7 +199,7 @@ impl Limits {
     }
 
     /// Counts a charge (or, below zero, a refund) under every limit that covers the spender.
-    pub(crate) fn count(&mut self, spender: Spender, amount: Micros, windows: &Windows) {
+    pub(crate) fn count(&mut self, spender: Spender, amount: Micros, windows: &PeriodWindows) {
         for limit in self.0.iter_mut().filter(|limit| limit.covers(spender)) {
             limit.used = limit.used_in(windows) + amount;
             limit.since = limit.since.max(windows.of(limit.period).0);
@@ -206,9 +211,9 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn windows(day: i64) -> Windows {
+    fn windows(day: i64) -> PeriodWindows {
         let at = Timestamp::from_millis;
-        Windows { day: (at(day), at(day + 10)), month: (at(0), at(1_000)) }
+        PeriodWindows { day: (at(day), at(day + 10)), month: (at(0), at(1_000)) }
     }
 
     #[test]

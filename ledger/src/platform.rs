@@ -16,8 +16,8 @@ impl Platform {
     /// Adds what an entry of the platform's journal says.
     pub fn apply(&mut self, entry: &Entry) {
         match &entry.body {
-            crate::Body::PricesSet(version) => self.book.add(version.clone()),
-            crate::Body::PlatformKeySet { hash } => self.key_hashes.push(*hash),
+            crate::EntryBody::PricesSet(version) => self.book.add(version.clone()),
+            crate::EntryBody::PlatformKeySet { hash } => self.key_hashes.push(*hash),
             _ => {}
         }
     }

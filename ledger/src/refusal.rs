@@ -1,7 +1,7 @@
 //! Every "no" of the ledger, closed and ordered: the order of the variants of a charge is the order in which it is
 //! refused. Each carries the numbers that explain it and has a stable code; words for people are made outside.
 
-use crate::charge::Standing;
+use crate::charge::ChargeState;
 use crate::{Micros, Period, Subject, Timestamp};
 
 /// A "no" of the ledger. Nothing was changed.
@@ -61,9 +61,9 @@ pub enum Refusal {
     /// No such charge in this workspace.
     ChargeNotFound,
     /// The charge was settled; says what stands.
-    ChargeAlreadySettled(Standing),
+    ChargeAlreadySettled(ChargeState),
     /// The charge was refunded; says what stands.
-    ChargeAlreadyRefunded(Standing),
+    ChargeAlreadyRefunded(ChargeState),
     /// More than what is left of the charge.
     RefundExceedsCharge {
         /// What is left.

@@ -1,13 +1,13 @@
 //! Same key, same answer (i07): whether a request is the one that an entry was made from, and if not, in which field
 //! they differ. What the first answer was is read from the entry; this file only compares.
 
-use crate::{Body, ChargeRequest, Command, Entry, GrantRequest, Opening};
+use crate::{ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest};
 
 /// The first field, as the API spells it, in which the command differs from the one that made the entry.
 pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'static str> {
     match (&made.body, command) {
-        (Body::ChargeOpened(opening), Command::Charge(request)) => charge(opening, request),
-        (Body::Granted { grant, reason, .. }, Command::Grant(request)) => {
+        (EntryBody::ChargeOpened(details), Command::Charge(request)) => charge(details, request),
+        (EntryBody::Granted { grant, reason, .. }, Command::Grant(request)) => {
             let GrantRequest { source, amount, reason: asked, origin: _, paid_cents: _ } = request;
             first(&[
                 ("source", grant.source == *source),
@@ -15,14 +15,15 @@ pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'stat
                 ("reason", reason == asked),
             ])
         }
-        (Body::GrantVoided { grant, reason, .. }, Command::VoidGrant { grant: asked, reason: why }) => {
+        (EntryBody::GrantVoided { grant, reason, .. }, Command::VoidGrant { grant: asked, reason: why }) => {
             first(&[("grant", grant == asked), ("reason", reason == why)])
         }
-        (Body::ClawedBack { grant, amount, .. }, Command::ClawBack { grant: asked, amount: sum, .. }) => {
-            first(&[("grant", grant == asked), ("amount", amount == sum)])
-        }
-        (Body::ClawBackRestored { .. }, Command::RestoreClawBack { .. }) => None,
-        (Body::ChargeRefunded(refund), Command::Refund { charge, amount, reason }) => first(&[
+        (
+            EntryBody::ClawedBack { grant, amount, .. },
+            Command::ClawBack { grant: asked, amount: sum, .. },
+        ) => first(&[("grant", grant == asked), ("amount", amount == sum)]),
+        (EntryBody::ClawBackRestored { .. }, Command::RestoreClawBack { .. }) => None,
+        (EntryBody::ChargeRefunded(refund), Command::Refund { charge, amount, reason }) => first(&[
             ("charge", refund.charge == *charge),
             ("amount", refund.requested == *amount),
             ("reason", refund.detail.as_ref() == Some(reason)),
@@ -33,7 +34,7 @@ pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'stat
 }
 
 /// Who asks is no part of what is asked: a rotated key may repeat the request.
-fn charge(opening: &Opening, request: &ChargeRequest) -> Option<&'static str> {
+fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static str> {
     let ChargeRequest {
         operation,
         quantity,
@@ -46,14 +47,14 @@ fn charge(opening: &Opening, request: &ChargeRequest) -> Option<&'static str> {
     } = request;
     // Whose it is comes first: a key that speaks for one member learns nothing of what another has charged.
     first(&[
-        ("member", opening.member == *member),
-        ("worker", opening.worker == *worker),
-        ("operation", opening.operation == *operation),
-        ("quantity", opening.quantity == *quantity),
-        ("await_outcome", opening.await_outcome == *await_outcome),
-        ("timeout_seconds", opening.timeout_seconds == *timeout_seconds),
-        ("reference", opening.reference == *reference),
-        ("metadata", opening.metadata == *metadata),
+        ("member", details.member == *member),
+        ("worker", details.worker == *worker),
+        ("operation", details.operation == *operation),
+        ("quantity", details.quantity == *quantity),
+        ("await_outcome", details.await_outcome == *await_outcome),
+        ("timeout_seconds", details.timeout_seconds == *timeout_seconds),
+        ("reference", details.reference == *reference),
+        ("metadata", details.metadata == *metadata),
     ])
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crate::text::Text;
-use crate::{ApiKeyId, Body, Entry, MemberId, Micros, Opening, OperationId, Refund, WorkerId};
+use crate::{ApiKeyId, ChargeDetails, Entry, EntryBody, MemberId, Micros, OperationId, Refund, WorkerId};
 
 /// What a rollup is counted under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,15 +129,15 @@ impl Usage {
     pub fn record(&mut self, entry: &Entry) {
         let hour = entry.at.hour();
         match &entry.body {
-            Body::ChargeOpened(opening) => {
-                let Opening { operation, worker, member, api_key, .. } = &**opening;
+            EntryBody::ChargeOpened(details) => {
+                let ChargeDetails { operation, worker, member, api_key, .. } = &**details;
                 let names = Names::new(operation, worker.as_ref(), member.as_ref(), *api_key);
                 let used = self.used(&names, hour);
                 used.runs += 1;
-                used.quantity += opening.quantity;
-                used.charged += opening.amount;
+                used.quantity += details.quantity;
+                used.charged += details.amount;
             }
-            Body::ChargeRefunded(refund) => {
+            EntryBody::ChargeRefunded(refund) => {
                 let Refund { operation, worker, member, api_key, .. } = &**refund;
                 let names = Names::new(operation, worker.as_ref(), member.as_ref(), *api_key);
                 let used = self.used(&names, hour);

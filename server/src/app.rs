@@ -15,7 +15,7 @@ use tollkeeper_ledger::{
 use crate::Settings;
 use crate::auth::{Caller, KeyHolder};
 use crate::metrics::Metrics;
-use crate::rate::{Rate, Standing, Ticks};
+use crate::rate::{Rate, RateStatus, Ticks};
 use crate::secret;
 use crate::teams::Teams;
 
@@ -123,7 +123,7 @@ impl App {
     }
 
     /// Counts a request of a key; `None` if there is no limit on it.
-    pub(crate) fn count_request(&self, caller: &Caller) -> Option<Standing> {
+    pub(crate) fn count_request(&self, caller: &Caller) -> Option<RateStatus> {
         let [platform, workspace] = &self.rates;
         match caller {
             // Whoever holds one of several platform keys is the platform.

@@ -20,7 +20,7 @@ use crate::api::Route;
 use crate::app::App;
 use crate::cookie;
 use crate::problem::{Code, Problem};
-use crate::rate::Standing;
+use crate::rate::RateStatus;
 use crate::refusal;
 use crate::secret::{self, Kind};
 
@@ -128,7 +128,7 @@ pub async fn admit(
     route: &Route,
     (headers, workspace): (&HeaderMap, Option<&str>),
     now: Timestamp,
-    rate: &mut Option<Standing>,
+    rate: &mut Option<RateStatus>,
 ) -> Result<Caller, Problem> {
     let scopes: &[Scope] = match route.rule {
         Rule::Public => return Ok(Caller::Anybody),

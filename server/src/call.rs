@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
-use tollkeeper_engine::{Answer, Told};
+use tollkeeper_engine::{Answer, Output};
 use tollkeeper_ledger::{
     ChargeId, Command, GrantId, IdempotencyKey, Submission, Team, TeamChange, TeamCommand, Timestamp,
     WorkspaceId,
@@ -203,7 +203,7 @@ impl Call {
         command: TeamCommand,
     ) -> Result<Option<TeamChange>, Problem> {
         match self.run(workspace, None, Command::Team(command)).await?.told {
-            Told::Team(change) => {
+            Output::Team(change) => {
                 // What was seen of a team still serves as long as no key of it has ended.
                 if matches!(*change, TeamChange::KeyRevoked(_) | TeamChange::MemberRemoved(_)) {
                     self.app.teams.forget(workspace);

@@ -1,4 +1,4 @@
-//! Figures for Prometheus: requests and their time by route and status, refusals by code, and what the engine says of
+//! EngineStats for Prometheus: requests and their time by route and status, refusals by code, and what the engine says of
 //! itself. Counted in fixed places, so that a request costs a few additions and nothing is looked up or allocated.
 
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use tollkeeper_engine::Figures;
+use tollkeeper_engine::EngineStats;
 
 use crate::api::ROUTES;
 use crate::problem::Code;
@@ -63,13 +63,13 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus.
-    pub fn text(&self, figures: Figures) -> String {
+    pub fn text(&self, figures: EngineStats) -> String {
         let mut text = String::with_capacity(16_384);
         self.write(&mut text, figures).expect("writing to memory does not fail");
         text
     }
 
-    fn write(&self, text: &mut String, figures: Figures) -> std::fmt::Result {
+    fn write(&self, text: &mut String, figures: EngineStats) -> std::fmt::Result {
         head(text, "tollkeeper_http_requests_total", "counter", "Answered requests by route and status.")?;
         for (index, counts) in self.routes.iter().enumerate() {
             for (place, status) in STATUSES.iter().enumerate() {
@@ -112,8 +112,8 @@ impl Metrics {
     }
 }
 
-fn write_figures(text: &mut String, figures: Figures) -> std::fmt::Result {
-    let Figures {
+fn write_figures(text: &mut String, figures: EngineStats) -> std::fmt::Result {
+    let EngineStats {
         entries,
         journal_bytes,
         commits,

@@ -56,7 +56,7 @@ impl Rate {
     }
 
     /// Counts a request of a key.
-    pub fn count(&self, key: KeyName) -> Standing {
+    pub fn count(&self, key: KeyName) -> RateStatus {
         if self.limiter.len() > TIDIED_ABOVE.max(2 * self.tidied.load(Relaxed)) {
             self.limiter.retain_recent();
             self.tidied.store(self.limiter.len(), Relaxed);
@@ -68,13 +68,13 @@ impl Rate {
         };
         // Until all of it is there again.
         let full = wait + per_request * (self.burst - remaining);
-        Standing { burst: self.burst, remaining, reset: full, wait }
+        RateStatus { burst: self.burst, remaining, reset: full, wait }
     }
 }
 
 /// Where a key stands after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateStatus {
     burst: u32,
     remaining: u32,
     reset: Duration,
@@ -82,7 +82,7 @@ pub struct Standing {
     wait: Duration,
 }
 
-impl Standing {
+impl RateStatus {
     /// Refuses a request that came too soon.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl Standing {
 
     /// Tells it in the headers of an answer.
     pub fn tell(&self, headers: &mut HeaderMap) {
-        let Standing { burst, remaining, reset, wait } = self;
+        let RateStatus { burst, remaining, reset, wait } = self;
         let reset = whole_seconds(*reset);
         let mut put = |name: &'static str, value: String| {
             let value = HeaderValue::try_from(value).expect("digits and quotes are ASCII");

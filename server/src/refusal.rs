@@ -2,7 +2,7 @@
 //! a new refusal does not compile before it has its status, its sentence and its numbers.
 
 use tollkeeper_engine::Error;
-use tollkeeper_ledger::{Micros, Period, Refusal, Standing, Subject, Timestamp, WorkspaceId, bounds};
+use tollkeeper_ledger::{ChargeState, Micros, Period, Refusal, Subject, Timestamp, WorkspaceId, bounds};
 
 use crate::api::limits;
 use crate::app::App;
@@ -54,8 +54,8 @@ fn told(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem {
             format!("There is a workspace `{workspace}` already."),
         ),
         Refusal::ChargeNotFound => charge_not_found(),
-        Refusal::ChargeAlreadySettled(standing) => stands(Code::ChargeAlreadySettled, standing),
-        Refusal::ChargeAlreadyRefunded(standing) => stands(Code::ChargeAlreadyRefunded, standing),
+        Refusal::ChargeAlreadySettled(state) => stands(Code::ChargeAlreadySettled, state),
+        Refusal::ChargeAlreadyRefunded(state) => stands(Code::ChargeAlreadyRefunded, state),
         Refusal::RefundExceedsCharge { refundable } => Problem::new(
             Code::RefundExceedsCharge,
             format!("At most {refundable} micro-units of this charge can still go back."),
@@ -170,8 +170,8 @@ fn limit_exceeded(
 }
 
 /// Says what stands of a charge that cannot become what was asked.
-fn stands(code: Code, standing: Standing) -> Problem {
-    let Standing { status, outcome, refunded, quantity, deadline: _ } = standing;
+fn stands(code: Code, state: ChargeState) -> Problem {
+    let ChargeState { status, outcome, refunded, quantity, deadline: _ } = state;
     let said = outcome.map_or("none", |outcome| outcome.as_str());
     let detail =
         format!("The charge stands as {} with the outcome {said}; nothing was changed.", status.as_str());

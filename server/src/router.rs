@@ -26,7 +26,7 @@ use crate::metrics::UNROUTED;
 use crate::portal;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
-use crate::rate::Standing;
+use crate::rate::RateStatus;
 use crate::refusal;
 
 /// The API of a program: every route of the table, and a problem for whatever is none.
@@ -80,7 +80,7 @@ async fn respond(
     app: Arc<App>,
     route: &'static Route,
     request: Request,
-    rate: &mut Option<Standing>,
+    rate: &mut Option<RateStatus>,
 ) -> Result<Response, Problem> {
     let now = app.now();
     let (mut parts, body) = request.into_parts();

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tollkeeper_engine::{ChargeFilter, Engine, Page, Ran, Told};
+use tollkeeper_engine::{ChargeFilter, CommandResult, Engine, Output, Page};
 use tollkeeper_ledger::{
     ChargeId, ChargeRequest, Command, Micros, Source, Status, Submission, Timestamp, WorkspaceChanges,
     WorkspaceId,
@@ -53,7 +53,7 @@ pub fn ask(workspace: WorkspaceId, key: Option<String>, command: Command) -> Sub
     submission(workspace, key.as_deref(), command)
 }
 
-fn run(engine: &dyn Engine, submission: Submission) -> Ran {
+fn run(engine: &dyn Engine, submission: Submission) -> CommandResult {
     wait(engine.run(submission, NOW)).expect("a healthy engine")
 }
 
@@ -163,12 +163,12 @@ fn trade_alone(engine: &dyn Engine, seed: u64, caller: usize, turns: usize, work
             assert_eq!(Some(&again.told), first.as_ref().ok().map(|answer| &answer.told));
         }
         match first.map(|answer| answer.told) {
-            Ok(Told::Grant(..)) => tally.granted += amount,
-            Ok(Told::Charge(charge, _)) => {
+            Ok(Output::Grant(..)) => tally.granted += amount,
+            Ok(Output::Charge(charge, _)) => {
                 tally.spent += amount;
                 if awaits {
                     tally.pending += amount;
-                    open.push((place, charge.opening.id, quantity));
+                    open.push((place, charge.details.id, quantity));
                 }
             }
             Ok(other) => panic!("neither a charge nor a grant: {other:?}"),
@@ -223,7 +223,7 @@ fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
             assert!(linked, "the newest entries of {id} do not hang together");
             let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
             let charges = wait(engine.charges(&id, pending, page())).expect("it reads").expect("it is there");
-            assert!(charges.data.iter().all(|charge| charge.standing.status == Status::Pending));
+            assert!(charges.data.iter().all(|charge| charge.state.status == Status::Pending));
             let usage = wait(engine.usage(&id, (i64::MIN, i64::MAX))).expect("it reads");
             assert!(usage.iter().all(|(_, used)| used.refunded <= used.charged));
         }
@@ -231,11 +231,11 @@ fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
 }
 
 /// Compares the balances with what was acknowledged.
-pub fn settle(engine: &dyn Engine, opening: Micros, tallies: &[Tally]) {
+pub fn settle(engine: &dyn Engine, details: Micros, tallies: &[Tally]) {
     for (place, tally) in tallies.iter().enumerate() {
         let id = workspace(place);
         let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
-        assert_eq!(balance.available.get(), opening.get() + tally.granted - tally.spent, "{id}: {tally:?}");
+        assert_eq!(balance.available.get(), details.get() + tally.granted - tally.spent, "{id}: {tally:?}");
         assert_eq!(balance.pending.get(), tally.pending, "{id}: {tally:?}");
         let usage = wait(engine.usage(&id, (i64::MIN, i64::MAX))).expect("it reads");
         let net: i64 = usage.iter().map(|(_, used)| used.charged.get() - used.refunded.get()).sum();
@@ -267,7 +267,7 @@ pub fn recount(engine: &dyn Engine, tallies: &[Tally]) {
             }
         }
         assert_eq!(newer.map(|(n, _)| n), Some(1), "{id}: the journal begins with its first entry");
-        let opening = 1;
-        assert_eq!(keys.len() as u64, opening + tally.keyed, "{id}: {tally:?}");
+        let details = 1;
+        assert_eq!(keys.len() as u64, details + tally.keyed, "{id}: {tally:?}");
     }
 }

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tollkeeper_engine::embedded::{Appender, Embedded, Heart, HeartOptions, audit};
-use tollkeeper_engine::{Error, Ran};
+use tollkeeper_engine::{CommandResult, Error};
 use tollkeeper_ledger::{Actor, Submission, Timestamp};
 
 use crate::disk::{Disk, Fault, Survivors};
@@ -184,7 +184,11 @@ fn submissions(batch: &[(Step, Submission)]) -> Vec<Submission> {
     batch.iter().map(|(_, submission)| submission.clone()).collect()
 }
 
-fn compare(history: &mut History, batch: &[(Step, Submission)], ran: Vec<Ran>) -> Result<(), Difference> {
+fn compare(
+    history: &mut History,
+    batch: &[(Step, Submission)],
+    ran: Vec<CommandResult>,
+) -> Result<(), Difference> {
     batch.iter().zip(ran).try_for_each(|((step, _), ran)| history.compare(step, ran))
 }
 
@@ -329,7 +333,7 @@ fn run_somehow(
     appender: &mut Appender,
     batch: &[(Step, Submission)],
     random: &mut Random,
-) -> Result<Vec<Ran>, Error> {
+) -> Result<Vec<CommandResult>, Error> {
     let now = batch[0].0.now;
     let ran = heart.decide_batch(submissions(batch), now)?;
     let flight = if random.chance(500) { heart.take_off() } else { None };
@@ -339,10 +343,10 @@ fn run_somehow(
     let keyed = batch.iter().zip(&ran).filter(|((_, submission), ran)| is_keyed(submission) && ran.is_ok());
     // By somebody who may ask still, whatever the batch has done to the first.
     let again = |submission: &Submission| Submission { actor: Actor::Platform, ..submission.clone() };
-    let (again, first): (Vec<Submission>, Vec<&Ran>) =
+    let (again, first): (Vec<Submission>, Vec<&CommandResult>) =
         keyed.map(|((_, submission), ran)| (again(submission), ran)).unzip();
     for (ran, first) in heart.decide_batch(again, now)?.iter().zip(first) {
-        let told = |ran: &Ran| ran.as_ref().map(|answer| answer.told.clone()).ok();
+        let told = |ran: &CommandResult| ran.as_ref().map(|answer| answer.told.clone()).ok();
         assert_eq!(told(ran), told(first), "a request that is repeated is answered the same");
     }
     let appended = appender.append(&flight);

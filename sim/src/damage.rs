@@ -46,9 +46,9 @@ pub fn damages(seed: u64, steps: usize, count: usize) -> Result<Damages, Differe
             difference
         })?;
         match told {
-            Told::AtOnce => damages.told += 1,
-            Told::Late => damages.told_late += 1,
-            Told::Not => damages.harmless += 1,
+            Output::AtOnce => damages.told += 1,
+            Output::Late => damages.told_late += 1,
+            Output::Not => damages.harmless += 1,
         }
     }
     Ok(damages)
@@ -92,25 +92,25 @@ fn damage(from: &Path, to: &Path, random: &mut Random) -> String {
 }
 
 /// When somebody was told of a damage.
-enum Told {
+enum Output {
     AtOnce,
     Late,
     Not,
 }
 
 /// When somebody is told of the damage; if never, everything has to agree.
-fn told(directory: &Path, history: &History, random: &mut Random) -> Result<Told, Difference> {
+fn told(directory: &Path, history: &History, random: &mut Random) -> Result<Output, Difference> {
     let audited = no_panic(history, "the audit", || audit(directory))?;
     let mut told = match audited {
-        Ok(report) if report.disagreement.is_none() => Told::Not,
-        Ok(_) => Told::AtOnce,
+        Ok(report) if report.disagreement.is_none() => Output::Not,
+        Ok(_) => Output::AtOnce,
         Err(error) => told_by(history, "the audit", error)?,
     };
-    if matches!(told, Told::Not)
+    if matches!(told, Output::Not)
         && let Err(difference) = compare_kept(directory, &mut history.clone())
     {
         match &difference.error {
-            Some(error) if error.is_damaged() => told = Told::Late,
+            Some(error) if error.is_damaged() => told = Output::Late,
             _ => return Err(difference),
         }
     }
@@ -135,8 +135,12 @@ fn go_on(mut heart: Heart, mut history: History) -> Result<(), Difference> {
     Ok(())
 }
 
-fn told_by(history: &History, who: &str, error: Error) -> Result<Told, Difference> {
-    if error.is_damaged() || error.is_unusable() { Ok(Told::AtOnce) } else { Err(history.unable(who, error)) }
+fn told_by(history: &History, who: &str, error: Error) -> Result<Output, Difference> {
+    if error.is_damaged() || error.is_unusable() {
+        Ok(Output::AtOnce)
+    } else {
+        Err(history.unable(who, error))
+    }
 }
 
 fn no_panic<T>(history: &History, who: &str, act: impl FnOnce() -> T) -> Result<T, Difference> {

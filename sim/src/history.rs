@@ -10,10 +10,11 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
-    BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Listing, Page, Ran,
+    BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EntryRecord, Error, Listing, Page,
 };
 use tollkeeper_ledger::{
-    Body, Draw, GrantId, Hash, LedgerAccount, Limits, Micros, Refusal, Team, Timestamp, WorkspaceId, bounds,
+    Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, Refusal, Team, Timestamp, WorkspaceId,
+    bounds,
 };
 
 use crate::model::{Model, Pool};
@@ -107,7 +108,7 @@ impl History {
     ///
     /// # Errors
     /// The [`Difference`].
-    pub fn compare(&mut self, step: &Step, ran: Ran) -> Result<(), Difference> {
+    pub fn compare(&mut self, step: &Step, ran: CommandResult) -> Result<(), Difference> {
         let expected = self.model.step(step);
         self.now = step.now;
         self.steps += 1;
@@ -293,7 +294,7 @@ impl History {
         let mut charges = all(|page| self.present(&what, engine.charges(id, none(), page)))?;
         charges.reverse();
         for charge in &mut charges {
-            self.names.opening_for_model(id, &mut charge.opening);
+            self.names.details_for_model(id, &mut charge.details);
         }
         let expected = pool.charges();
         self.same(&what, &charges, &expected)?;
@@ -351,7 +352,7 @@ impl History {
     ) -> Result<(), Difference> {
         let what = |what: &str| format!("{what} of charge {place} of {id}");
         let charge = &pool.charges()[place];
-        self.same(&what("the standing"), record.charge.standing, charge.standing)?;
+        self.same(&what("the standing"), record.charge.state, charge.state)?;
         let number =
             |names: &mut Names, grant: GrantId| crate::step::place(names.grant_id_for_model(id, grant).0);
         let draws: Vec<(u64, Micros)> = record
@@ -359,10 +360,10 @@ impl History {
             .iter()
             .map(|(grant, amount)| (pool.grants()[number(&mut self.names, *grant)].grant.n, *amount))
             .collect();
-        let expected = charge.opening.draws.iter().map(|draw| (draw.grant, draw.amount)).collect();
+        let expected = charge.details.draws.iter().map(|draw| (draw.grant, draw.amount)).collect();
         self.same(&what("the draws"), draws, expected)?;
         let refunded: Micros = record.refunds.iter().map(|refund| refund.refund.amount).sum();
-        self.same(&what("the sum of the refunds"), refunded, charge.standing.refunded)?;
+        self.same(&what("the sum of the refunds"), refunded, charge.state.refunded)?;
         self.same(&what("the balance beside"), record.balance, pool.balance())
     }
 }
@@ -431,7 +432,7 @@ pub fn hash_of(entry: &tollkeeper_ledger::Entry) -> Hash {
 }
 
 /// What the legs of an entry add to the available balance.
-fn into_available(body: &Body) -> Micros {
+fn into_available(body: &EntryBody) -> Micros {
     body.legs().map_or(Micros::ZERO, |legs| match (legs.from, legs.to) {
         (LedgerAccount::Available, _) => Micros::ZERO - legs.amount,
         (_, LedgerAccount::Available) => legs.amount,
@@ -442,8 +443,8 @@ fn into_available(body: &Body) -> Micros {
 /// What an entry moved in or out of which grant, in the order of the grants.
 fn moved(entry: &tollkeeper_ledger::Entry) -> Vec<Draw> {
     let inward = match &entry.body {
-        Body::Granted { grant, .. } => return vec![Draw { grant: grant.n, amount: grant.amount }],
-        Body::ClawBackRestored { .. } | Body::ChargeRefunded(_) => true,
+        EntryBody::Granted { grant, .. } => return vec![Draw { grant: grant.n, amount: grant.amount }],
+        EntryBody::ClawBackRestored { .. } | EntryBody::ChargeRefunded(_) => true,
         _ => false,
     };
     let signed = |draw: &Draw| {
@@ -463,7 +464,7 @@ fn sorted(draws: Vec<Draw>) -> Vec<Draw> {
     lines.map(|(grant, amount)| Draw { grant, amount }).collect()
 }
 
-fn word(ran: &Ran) -> &'static str {
+fn word(ran: &CommandResult) -> &'static str {
     match ran {
         Ok(answer) if answer.replayed => "replay",
         Ok(_) => "yes",

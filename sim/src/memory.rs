@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
-    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures,
-    GrantRecord, Listing, Page, Ran, Told,
+    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
+    EntryRecord, Error, GrantRecord, Listing, Output, Page,
 };
 use tollkeeper_ledger::{
-    Account, Body, Change, Charge, ChargeId, Decision, Entry, GrantId, Id, Limits, Micros, Period, Platform,
-    Profile, Subject, Submission, Team, Timestamp, Usage, UsageKey, Used, View, Windows, WorkspaceId, bounds,
-    decide, invariants,
+    Account, Change, Charge, ChargeId, Decision, Entry, EntryBody, GrantId, Id, Limits, Micros, Period,
+    PeriodWindows, Platform, Profile, Subject, Submission, Team, Timestamp, Usage, UsageKey, Used, View,
+    WorkspaceId, bounds, decide, invariants,
 };
 
 mod reads;
@@ -57,7 +57,7 @@ impl Memory {
     }
 
     /// Runs one command.
-    pub fn run_now(&self, submission: Submission, now: Timestamp) -> Ran {
+    pub fn run_now(&self, submission: Submission, now: Timestamp) -> CommandResult {
         self.state().run(submission, now, self.refund_window_seconds)
     }
 }
@@ -82,21 +82,21 @@ impl Kept {
             .take_while(|entry| entry.n <= n)
             .filter(|entry| entry.body.charge().is_some_and(|(charge, _)| charge == id));
         let born = about.next()?;
-        let Body::ChargeOpened(opening) = &born.body else {
+        let EntryBody::ChargeOpened(details) = &born.body else {
             return None;
         };
         let last = about.last().unwrap_or(born);
         Some(Charge {
-            opening: opening.clone(),
+            details: details.clone(),
             opened: born.n,
             created_at: born.at,
-            standing: last.body.standing()?,
+            state: last.body.state()?,
         })
     }
 
     fn grant(&self, id: GrantId) -> Option<GrantRecord> {
         self.entries().find_map(|entry| match &entry.body {
-            Body::Granted { grant, reason, origin, paid_cents } if grant.id == id => Some(GrantRecord {
+            EntryBody::Granted { grant, reason, origin, paid_cents } if grant.id == id => Some(GrantRecord {
                 grant: self.account.grants.find(id).unwrap_or(grant).clone(),
                 reason: reason.clone(),
                 origin: origin.clone(),
@@ -109,16 +109,16 @@ impl Kept {
 
     /// What a line of limits has already used of the present period, net of refunds: as engines keep usage by the hour, the
     /// whole of the hour counts in which the period begins.
-    fn spent(&self, (subject, period): &(Subject, Period), windows: &Windows) -> Micros {
+    fn spent(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
         let begin = windows.of(*period).0;
         let since = begin.hour();
         let is_parted = begin.millis() % 3_600_000 != 0;
         let spent = |entry: &Entry| {
             let (operation, worker, member, api_key, amount) = match &entry.body {
-                Body::ChargeOpened(o) => (&o.operation, &o.worker, &o.member, o.api_key, o.amount),
+                EntryBody::ChargeOpened(o) => (&o.operation, &o.worker, &o.member, o.api_key, o.amount),
                 // Rollups cannot tell whether it was before the day began.
-                Body::ChargeRefunded(_) if is_parted && entry.at.hour() == since => return Micros::ZERO,
-                Body::ChargeRefunded(r) => {
+                EntryBody::ChargeRefunded(_) if is_parted && entry.at.hour() == since => return Micros::ZERO,
+                EntryBody::ChargeRefunded(r) => {
                     (&r.operation, &r.worker, &r.member, r.api_key, Micros::ZERO - r.amount)
                 }
                 _ => return Micros::ZERO,
@@ -137,7 +137,7 @@ impl Kept {
 }
 
 impl State {
-    fn run(&mut self, submission: Submission, now: Timestamp, refund_window_seconds: i64) -> Ran {
+    fn run(&mut self, submission: Submission, now: Timestamp, refund_window_seconds: i64) -> CommandResult {
         self.commands += 1;
         self.ids += 1;
         let fresh = Id::v7(now.millis(), 0, self.ids);
@@ -172,8 +172,8 @@ impl State {
             }
             Decision::Unchanged => {
                 let told = match charge {
-                    Some(charge) => Told::Charge(charge, kept.account.balance),
-                    None => Told::Workspace(kept.account.profile.clone()),
+                    Some(charge) => Output::Charge(charge, kept.account.balance),
+                    None => Output::Workspace(kept.account.profile.clone()),
                 };
                 Ok(Answer { replayed: false, told })
             }
@@ -208,7 +208,7 @@ impl State {
             if entry.body.charge().is_some() {
                 last_n = entry.n;
             }
-            if matches!(entry.body, Body::WorkspaceCreated(_)) {
+            if matches!(entry.body, EntryBody::WorkspaceCreated(_)) {
                 self.opened.push(id.clone());
             }
             kept.journal.push(EntryRecord { entry, hash });
@@ -223,33 +223,33 @@ impl State {
 
 impl Kept {
     /// What entries answer: the first of a change says what kind of answer it is, the last about a charge how it stands.
-    fn told(&self, first: u64, last: u64) -> Told {
+    fn told(&self, first: u64, last: u64) -> Output {
         let entry = |n: u64| &self.journal[usize::try_from(n - 1).expect("a place in a vector")].entry;
         let balance = entry(last).balance;
         match &entry(first).body {
-            Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => {
-                Told::Workspace(profile.clone())
+            EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => {
+                Output::Workspace(profile.clone())
             }
-            Body::Granted { grant, .. } => self.told_grant(grant.id, grant.amount, balance),
-            Body::GrantVoided { grant, .. } => self.told_grant(*grant, Micros::ZERO, balance),
-            Body::PricesSet(version) => Told::Prices(version.clone()),
-            Body::LimitsSet(limits) => Told::Limits(limits.clone()),
-            Body::Team(change) => Told::Team(change.clone()),
+            EntryBody::Granted { grant, .. } => self.told_grant(grant.id, grant.amount, balance),
+            EntryBody::GrantVoided { grant, .. } => self.told_grant(*grant, Micros::ZERO, balance),
+            EntryBody::PricesSet(version) => Output::Prices(version.clone()),
+            EntryBody::LimitsSet(limits) => Output::Limits(limits.clone()),
+            EntryBody::Team(change) => Output::Team(change.clone()),
             body => match body.charge() {
-                None => Told::Done,
+                None => Output::Done,
                 Some((id, _)) => {
                     let charge =
                         self.charge_after(id, last).expect("an entry is about a charge of its account");
-                    Told::Charge(charge, balance)
+                    Output::Charge(charge, balance)
                 }
             },
         }
     }
 
-    fn told_grant(&self, id: GrantId, remaining: Micros, balance: tollkeeper_ledger::Balance) -> Told {
+    fn told_grant(&self, id: GrantId, remaining: Micros, balance: tollkeeper_ledger::Balance) -> Output {
         let mut record = self.grant(id).expect("an entry is about a grant of its account");
         record.grant.remaining = remaining;
-        Told::Grant(Box::new(record), balance)
+        Output::Grant(Box::new(record), balance)
     }
 }
 
@@ -259,15 +259,23 @@ fn now<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, Error>> {
 }
 
 impl Engine for Memory {
-    fn run(&self, submission: Submission, at: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run(&self, submission: Submission, at: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
         now(self.run_now(submission, at))
     }
 
-    fn run_or_shed(&self, submission: Submission, at: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run_or_shed(
+        &self,
+        submission: Submission,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<CommandResult, Error>> {
         now(self.run_now(submission, at))
     }
 
-    fn run_batch(&self, batch: Vec<Submission>, at: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+    fn run_batch(
+        &self,
+        batch: Vec<Submission>,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
         now(batch.into_iter().map(|submission| self.run_now(submission, at)).collect())
     }
 
@@ -297,7 +305,7 @@ impl Engine for Memory {
         &'a self,
         id: &'a WorkspaceId,
         at: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
         now(self.state().open(id).map(|kept| {
             let Account { profile, limits, .. } = &kept.account;
             (limits.clone(), tollkeeper_engine::windows(&profile.timezone, kept.account.clock(at)))
@@ -357,16 +365,16 @@ impl Engine for Memory {
         now(due)
     }
 
-    fn figures(&self) -> Figures {
+    fn stats(&self) -> EngineStats {
         let state = self.state();
-        Figures {
+        EngineStats {
             entries: state.kept.values().map(|kept| kept.journal.len() as u64).sum(),
             commits: state.commands,
             commands: state.commands,
             accounts_in_memory: state.opened.len() as u64,
             pending_charges: state.due(Timestamp::from_millis(i64::MAX)).len() as u64,
             writable: true,
-            ..Figures::default()
+            ..EngineStats::default()
         }
     }
 

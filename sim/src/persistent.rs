@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tollkeeper_engine::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
-    Listing, Page, Ran,
+    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
+    GrantRecord, Listing, Page,
 };
 use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used, Windows,
+    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used,
     WorkspaceId,
 };
 
@@ -142,21 +142,29 @@ fn not_now(error: &Error) -> bool {
 }
 
 impl Engine for Persistent {
-    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.command(move |engine| {
             let submission = submission.clone();
             async move { engine.run(submission, now).await }
         }))
     }
 
-    fn run_or_shed(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run_or_shed(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.command(move |engine| {
             let submission = submission.clone();
             async move { engine.run_or_shed(submission, now).await }
         }))
     }
 
-    fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+    fn run_batch(
+        &self,
+        batch: Vec<Submission>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
         Box::pin(self.command(move |engine| {
             let batch = batch.clone();
             async move { engine.run_batch(batch, now).await }
@@ -199,7 +207,7 @@ impl Engine for Persistent {
         &'a self,
         id: &'a WorkspaceId,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
         Box::pin(self.ask(move |engine| {
             let id = id.clone();
             async move { engine.limits(&id, now).await }
@@ -270,8 +278,8 @@ impl Engine for Persistent {
         Box::pin(self.ask(move |engine| async move { engine.due(now, most).await }))
     }
 
-    fn figures(&self) -> Figures {
-        self.next().figures()
+    fn stats(&self) -> EngineStats {
+        self.next().stats()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

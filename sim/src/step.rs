@@ -8,10 +8,10 @@
 
 use std::collections::HashMap;
 
-use tollkeeper_engine::{Answer, GrantRecord, Told};
+use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
-    Actor, ApiKey, ApiKeyId, Body, ChargeId, Command, GrantId, Id, Limit, Opening, PortalSession, Refusal,
-    Subject, Submission, TeamChange, TeamCommand, Timestamp, UsageKey, WorkspaceId,
+    Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, PortalSession,
+    Refusal, Subject, Submission, TeamChange, TeamCommand, Timestamp, UsageKey, WorkspaceId,
 };
 
 /// What is asked, and when.
@@ -107,11 +107,11 @@ impl Names {
     /// The answer in the model's words; what was not heard of before gets the next number.
     pub fn for_model(&mut self, workspace: &WorkspaceId, mut answer: Answer) -> Answer {
         match &mut answer.told {
-            Told::Charge(charge, _) => self.opening_for_model(workspace, &mut charge.opening),
-            Told::Grant(record, _) => self.grant_for_model(workspace, record),
-            Told::Limits(limits) => self.limits_for_model(workspace, limits),
-            Told::Team(change) => self.change_for_model(workspace, change),
-            Told::Workspace(_) | Told::Prices(_) | Told::Done => {}
+            Output::Charge(charge, _) => self.details_for_model(workspace, &mut charge.details),
+            Output::Grant(record, _) => self.grant_for_model(workspace, record),
+            Output::Limits(limits) => self.limits_for_model(workspace, limits),
+            Output::Team(change) => self.change_for_model(workspace, change),
+            Output::Workspace(_) | Output::Prices(_) | Output::Done => {}
         }
         answer
     }
@@ -125,12 +125,12 @@ impl Names {
     }
 
     /// Learns what an entry names, for want of the answer that told it.
-    pub fn learn(&mut self, workspace: &WorkspaceId, body: &Body) {
+    pub fn learn(&mut self, workspace: &WorkspaceId, body: &EntryBody) {
         let named = self.of(workspace);
         match body {
-            Body::ChargeOpened(opening) => learn(&mut named.charges, opening.id.0),
-            Body::Granted { grant, .. } => learn(&mut named.grants, grant.id.0),
-            Body::Team(change) => match change.as_ref() {
+            EntryBody::ChargeOpened(details) => learn(&mut named.charges, details.id.0),
+            EntryBody::Granted { grant, .. } => learn(&mut named.grants, grant.id.0),
+            EntryBody::Team(change) => match change.as_ref() {
                 TeamChange::KeyCreated(key) => learn(&mut named.keys, key.id.0),
                 TeamChange::LinkMade(link) => learn(&mut named.sessions, link.id.0),
                 _ => return,
@@ -145,9 +145,9 @@ impl Names {
     }
 
     /// Puts the model's ids into a charge as it was born.
-    pub fn opening_for_model(&mut self, workspace: &WorkspaceId, opening: &mut Opening) {
-        opening.id = self.charge_for_model(workspace, opening.id);
-        opening.api_key = opening.api_key.map(|key| self.key_for_model(workspace, key));
+    pub fn details_for_model(&mut self, workspace: &WorkspaceId, details: &mut ChargeDetails) {
+        details.id = self.charge_for_model(workspace, details.id);
+        details.api_key = details.api_key.map(|key| self.key_for_model(workspace, key));
     }
 
     /// Puts the model's id into the record of a grant.

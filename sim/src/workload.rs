@@ -314,14 +314,14 @@ impl Workload {
     /// Mostly one that is pending, at times any, at times none.
     fn some_charge(&mut self, pool: &Pool) -> ChargeId {
         let charges = pool.charges();
-        let pending: Vec<_> = charges.iter().filter(|c| c.standing.status == Status::Pending).collect();
+        let pending: Vec<_> = charges.iter().filter(|c| c.state.status == Status::Pending).collect();
         if !pending.is_empty() && self.random.chance(600) {
-            return self.random.pick(&pending).opening.id;
+            return self.random.pick(&pending).details.id;
         }
         if charges.is_empty() || self.random.chance(15) {
             return ChargeId(nothing());
         }
-        self.random.pick(&charges).opening.id
+        self.random.pick(&charges).details.id
     }
 
     fn some_grant(&mut self, pool: &Pool) -> GrantId {
@@ -436,7 +436,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
         let charges = pool.charges().into_iter();
         let closes = |created_at: Timestamp| created_at.plus_seconds(bounds::REFUND_WINDOW_DEFAULT_SECONDS);
         let mut turns: Vec<Timestamp> = charges
-            .flat_map(|charge| [Some(closes(charge.created_at)), charge.standing.deadline])
+            .flat_map(|charge| [Some(closes(charge.created_at)), charge.state.deadline])
             .flatten()
             .collect();
         let quiet = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);

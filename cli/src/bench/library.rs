@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tollkeeper_engine::{Engine, Ran};
+use tollkeeper_engine::{CommandResult, Engine};
 use tollkeeper_ledger::{Refusal, Timestamp, WorkspaceId};
 
 use super::figures::Measured;
@@ -45,7 +45,7 @@ pub async fn prepare(engine: &dyn Engine, workload: &Workload) -> Result<(), Fai
     Ok(())
 }
 
-fn expect(ran: Ran) -> Result<(), Failure> {
+fn expect(ran: CommandResult) -> Result<(), Failure> {
     ran.map(|_| ()).map_err(|refusal| failed(format!("the workload was refused: {}", refusal.code())))
 }
 

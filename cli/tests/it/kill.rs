@@ -18,13 +18,13 @@ const CREDIT: i64 = 1_000_000_000;
 
 /// What the clients know: the keys they sent, and the charge ids they were told for them.
 #[derive(Default)]
-struct Told {
+struct Output {
     sent: BTreeSet<String>,
     acknowledged: BTreeMap<String, String>,
 }
 
 /// Loads the server with charges from all clients, and kills it after so many answers.
-fn load_and_kill(server: &mut Server, round: usize, answers: usize, told: &mut Told) {
+fn load_and_kill(server: &mut Server, round: usize, answers: usize, told: &mut Output) {
     let (answered, received) = mpsc::channel();
     let stop = AtomicBool::new(false);
     let connections: Vec<_> = (0..CLIENTS).map(|_| server.client()).collect();
@@ -58,7 +58,7 @@ fn load_and_kill(server: &mut Server, round: usize, answers: usize, told: &mut T
     });
 }
 
-impl Told {
+impl Output {
     fn note(&mut self, (key, id): (String, Option<String>)) {
         if let Some(id) = id {
             self.acknowledged.insert(key.clone(), id);
@@ -73,7 +73,7 @@ fn what_was_acknowledged_stands_exactly_once_after_every_kill() {
     let data = own.path().join("data");
     let mut server = Server::on(&data);
     server.workspace("acme", CREDIT);
-    let mut told = Told::default();
+    let mut told = Output::default();
     for round in 0..ROUNDS {
         load_and_kill(&mut server, round, 100 + 150 * round, &mut told);
         let (code, said) = server.audit();
@@ -167,7 +167,7 @@ fn sigterm_right_after_the_server_is_ready_exits_0() {
 fn sigterm_answers_what_was_accepted_and_exits_0() {
     let mut server = Server::fresh();
     server.workspace("acme", CREDIT);
-    let mut told = Told::default();
+    let mut told = Output::default();
     let (answered, received) = mpsc::channel();
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {

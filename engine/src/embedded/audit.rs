@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use tollkeeper_ledger::{Account, Body, Entry, Platform, Standing, Timestamp, Usage, WorkspaceId};
+use tollkeeper_ledger::{Account, ChargeState, Entry, EntryBody, Platform, Timestamp, Usage, WorkspaceId};
 
 use super::block::{Envelope, Stored};
 use super::index::{Fingerprints, Name, pairs_of};
@@ -80,7 +80,7 @@ impl Book {
         self.head = envelope.seq;
         self.usage.record(entry);
         self.hours.insert(entry.at.hour(), envelope.seq);
-        match entry.body.standing().map(|standing| standing.deadline) {
+        match entry.body.state().map(|state| state.deadline) {
             Some(Some(deadline)) => _ = self.pending.insert(envelope.opening(), deadline),
             Some(None) => _ = self.pending.remove(&envelope.opening()),
             None => {}
@@ -98,7 +98,7 @@ struct Auditor<'a> {
     pending: HashMap<u32, BTreeMap<u64, Timestamp>>,
     platform: Platform,
     /// Charges that are pending or were touched, by the place of their opening.
-    standings: HashMap<u64, Standing>,
+    standings: HashMap<u64, ChargeState>,
     /// The fingerprints of all keys, to find one that stands twice.
     keys: Vec<(u64, u64)>,
     index_kept_to: u64,
@@ -171,7 +171,7 @@ impl<'a> Auditor<'a> {
         let no = envelope.no;
         if !self.books.contains_key(&no) {
             let id = match &entry.body {
-                Body::WorkspaceCreated(profile) => profile.id.clone(),
+                EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
                 _ if no == 0 => WorkspaceId::platform(),
                 _ => {
                     self.store_disagrees(format!(
@@ -218,22 +218,22 @@ impl<'a> Auditor<'a> {
 
     /// Checks the life of a charge: its price at birth, and that every later entry follows from what stood.
     fn charge_disagrees(&mut self, entry: &Entry, opened_at: u64) -> Result<Option<String>, Error> {
-        if let Body::ChargeOpened(opening) = &entry.body {
-            return Ok(price_disagrees(&self.platform, opening));
+        if let EntryBody::ChargeOpened(details) = &entry.body {
+            return Ok(price_disagrees(&self.platform, details));
         }
-        let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.standing()) else {
+        let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
             return Ok(None);
         };
-        let opening = self.journal.read(opened_at, |stored| Ok((stored.envelope.no, stored.entry()?)))?;
-        let opening = opening.and_then(|(_, entry)| match entry.body {
-            Body::ChargeOpened(opening) if opening.id == id && Some(entry.n) == opened => Some(opening),
+        let details = self.journal.read(opened_at, |stored| Ok((stored.envelope.no, stored.entry()?)))?;
+        let details = details.and_then(|(_, entry)| match entry.body {
+            EntryBody::ChargeOpened(details) if details.id == id && Some(entry.n) == opened => Some(details),
             _ => None,
         });
-        let Some(opening) = opening else {
+        let Some(details) = details else {
             return Ok(Some(format!("charge {id} was never opened")));
         };
-        let before = self.standings.get(&opened_at).copied().unwrap_or_else(|| opening.standing());
-        let what = life_disagrees(entry, (id, opening.amount), before, next);
+        let before = self.standings.get(&opened_at).copied().unwrap_or_else(|| details.state());
+        let what = life_disagrees(entry, (id, details.amount), before, next);
         self.standings.insert(opened_at, next);
         Ok(what)
     }

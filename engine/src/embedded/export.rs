@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use tollkeeper_ledger::{Body, WorkspaceId};
+use tollkeeper_ledger::{EntryBody, WorkspaceId};
 
 use super::journal::{self, Journal};
 use super::sqlite::Access;
@@ -32,7 +32,7 @@ pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
         expected += 1;
         if no == workspaces.len() {
             match stored.entry()?.body {
-                Body::WorkspaceCreated(profile) => workspaces.push(profile.id),
+                EntryBody::WorkspaceCreated(profile) => workspaces.push(profile.id),
                 _ => {
                     return Err(Error::damaged(format!(
                         "journal line {place}: its workspace was never created"

@@ -15,7 +15,7 @@ use tollkeeper_ledger::{Submission, Timestamp};
 use super::flight::{Appender, Flight};
 use super::lock::DirectoryLock;
 use super::mind::Mind;
-use crate::{Error, Ran};
+use crate::{CommandResult, Error};
 
 /// How a heart is opened. The defaults are for a server; a simulation sets the rest.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Heart {
     /// # Errors
     /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold ([`Error::is_bug`]); no
     /// command of the batch may then be taken as run, and all may be asked again under the same keys.
-    pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+    pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<CommandResult>, Error> {
         let answers = self.decide_batch(batch, now)?;
         self.commit()?;
         Ok(answers)
@@ -92,13 +92,20 @@ impl Heart {
     ///
     /// # Errors
     /// As [`Heart::run_batch`]; everything that was decided and is not on disk is forgotten then.
-    pub fn decide_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+    pub fn decide_batch(
+        &mut self,
+        batch: Vec<Submission>,
+        now: Timestamp,
+    ) -> Result<Vec<CommandResult>, Error> {
         let batch = batch.into_iter().map(|submission| (submission, now)).collect();
         self.decide(batch).map_err(|failure| failure.error)
     }
 
     /// Decides commands in order, each with its own now, on top of what was decided and not yet committed.
-    pub(super) fn decide(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Failure> {
+    pub(super) fn decide(
+        &mut self,
+        batch: Vec<(Submission, Timestamp)>,
+    ) -> Result<Vec<CommandResult>, Failure> {
         self.wake_to_write().map_err(|error| Failure { error, culprit: None })?;
         let commands = batch.len() as u64;
         let mut at = 0;

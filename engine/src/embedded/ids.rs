@@ -1,7 +1,7 @@
 //! From an id to the entry that made it. An id made here says the place of its entry. One that came with another ledger
 //! does not, unless all entries came in the order in which they were first written; the key index finds it by name.
 
-use tollkeeper_ledger::{Body, Entry, Id};
+use tollkeeper_ledger::{Entry, EntryBody, Id};
 
 use super::block::Stored;
 use super::index::Name;
@@ -11,8 +11,8 @@ use crate::Error;
 /// The id that an entry makes.
 fn made_id(entry: &Entry) -> Option<Id> {
     match &entry.body {
-        Body::ChargeOpened(opening) => Some(opening.id.0),
-        Body::Granted { grant, .. } => Some(grant.id.0),
+        EntryBody::ChargeOpened(details) => Some(details.id.0),
+        EntryBody::Granted { grant, .. } => Some(grant.id.0),
         _ => None,
     }
 }

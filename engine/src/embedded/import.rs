@@ -5,7 +5,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use tollkeeper_ledger::{Body, Hash};
+use tollkeeper_ledger::{EntryBody, Hash};
 
 use super::block::{Envelope, Stored};
 use super::heart::{Heart, HeartOptions};
@@ -117,7 +117,7 @@ impl Mind {
             Some(no) => no,
             None => {
                 let creates =
-                    matches!(&entry.body, Body::WorkspaceCreated(profile) if profile.id == *workspace);
+                    matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id == *workspace);
                 if !creates {
                     return Err(Error::damaged(format!("workspace {workspace} was never created")));
                 }

@@ -165,7 +165,7 @@ impl Reader {
                     place = if early { 0 } else { previous };
                 }
                 for charge in reader.as_they_stand(glance.no, found)? {
-                    if filter.status.is_none_or(|status| charge.standing.status == status) {
+                    if filter.status.is_none_or(|status| charge.state.status == status) {
                         data.push(charge);
                     }
                 }
@@ -183,9 +183,9 @@ impl Reader {
             for place in touches {
                 // An entry that was committed after the heart answered may be there already; it is as true.
                 let entry = self.stored(place, |stored| stored.entry())?;
-                let about = entry.body.charge().is_some_and(|(id, _)| id == charge.opening.id);
-                if let Some(standing) = entry.body.standing().filter(|_| about) {
-                    charge.standing = standing;
+                let about = entry.body.charge().is_some_and(|(id, _)| id == charge.details.id);
+                if let Some(state) = entry.body.state().filter(|_| about) {
+                    charge.state = state;
                     break;
                 }
             }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Actor, Body, Change, Charge, ChargeId, Command, Decision, Entry, Id, Platform, Refusal, Submission,
+    Actor, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Id, Platform, Refusal, Submission,
     Timestamp, View, decide,
 };
 
@@ -22,7 +22,7 @@ use super::state::State;
 use super::tend::Keeping;
 use super::timers::Timers;
 use crate::told::{self, About};
-use crate::{Answer, Error, Ran, calendar};
+use crate::{Answer, CommandResult, Error, calendar};
 
 /// The place of an entry is kept in these low bits of the ids it makes: 2.8 × 10^14 entries.
 const PLACE_BITS: u32 = 48;
@@ -107,7 +107,7 @@ impl Mind {
         &mut self,
         batch: Vec<(Submission, Timestamp)>,
         at: &mut usize,
-    ) -> Result<Vec<Ran>, Error> {
+    ) -> Result<Vec<CommandResult>, Error> {
         let mut answers = Vec::with_capacity(batch.len());
         let mut rest = batch.into_iter();
         while rest.len() > 0 {
@@ -194,7 +194,12 @@ impl Mind {
         Ok(loaded)
     }
 
-    fn run_one(&mut self, submission: Submission, mut loaded: Loaded, now: Timestamp) -> Result<Ran, Error> {
+    fn run_one(
+        &mut self,
+        submission: Submission,
+        mut loaded: Loaded,
+        now: Timestamp,
+    ) -> Result<CommandResult, Error> {
         let creates = matches!(submission.command, Command::CreateWorkspace(_));
         if loaded.no.is_none() {
             // Another command of the same batch may have opened it.
@@ -286,7 +291,7 @@ impl Mind {
         let mut answer: Option<Entry> = None;
         let mut fingerprint = key_fingerprint;
         while let Some(present) = body {
-            let about_charge = present.standing().is_some();
+            let about_charge = present.state().is_some();
             let slot = self.accounts.get_mut(no);
             let entry = slot.account.record(present, key.take(), actor.clone(), now);
             let opened = if about_charge { opened_at } else { 0 };
@@ -344,13 +349,13 @@ impl Mind {
         }
         slot.unkept.usage.record(entry);
         match &entry.body {
-            Body::Granted { grant, .. } => slot.unkept.lots.push((seq, grant.clone())),
-            Body::ChargeOpened(opening) if opening.deadline.is_none() => {}
+            EntryBody::Granted { grant, .. } => slot.unkept.lots.push((seq, grant.clone())),
+            EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
             body => {
-                if let Some(standing) = body.standing() {
+                if let Some(state) = body.state() {
                     let opened = envelope.opening();
-                    slot.unkept.pending.push((opened, standing.deadline));
-                    self.timers.set(opened, standing.deadline);
+                    slot.unkept.pending.push((opened, state.deadline));
+                    self.timers.set(opened, state.deadline);
                 }
             }
         }
@@ -425,22 +430,22 @@ impl Mind {
     /// A charge of a workspace as it stands.
     pub(super) fn find_charge(&mut self, no: u32, id: ChargeId) -> Result<Option<Located>, Error> {
         let Some((opened_at, made)) = self.maker_of(no, id.0)? else { return Ok(None) };
-        let Entry { n: opened, at: created_at, body: Body::ChargeOpened(opening), .. } = made else {
+        let Entry { n: opened, at: created_at, body: EntryBody::ChargeOpened(details), .. } = made else {
             return Ok(None);
         };
-        let mut standing = opening.standing();
+        let mut state = details.state();
         let fingerprint = self.fingerprints.of(no, Name::Touched(opened_at));
         let places = self.places_of(fingerprint, true)?;
         for seq in &places {
             let touch = self.read(*seq, |stored| stored.entry())?;
             let about = |entry: &Entry| entry.body.charge().is_some_and(|(charge, _)| charge == id);
-            if let Some(now) = touch.filter(about).and_then(|entry| entry.body.standing()) {
-                standing = now;
+            if let Some(now) = touch.filter(about).and_then(|entry| entry.body.state()) {
+                state = now;
                 break;
             }
         }
         self.places = places;
-        let charge = Charge { opening, opened, created_at, standing };
+        let charge = Charge { details, opened, created_at, state };
         Ok(Some(Located { charge, opened_at }))
     }
 
@@ -448,7 +453,7 @@ impl Mind {
     fn load_grants(&mut self, no: u32, command: &Command, charge: Option<&Located>) -> Result<(), Error> {
         let mut wanted: Vec<u64> = Vec::new();
         if let Some(located) = charge {
-            wanted.extend(located.charge.opening.draws.iter().map(|draw| draw.grant));
+            wanted.extend(located.charge.details.draws.iter().map(|draw| draw.grant));
         }
         if let Some(id) = command.grant() {
             wanted.extend(super::reads::grant_number(self, no, id)?);
@@ -467,7 +472,7 @@ impl Mind {
     /// The first answer again.
     fn tell_again(&mut self, no: u32, made: Entry) -> Result<Answer, Error> {
         let charge = match &made.body {
-            Body::ChargeRefunded(refund) => self.find_charge(no, refund.charge)?,
+            EntryBody::ChargeRefunded(refund) => self.find_charge(no, refund.charge)?,
             _ => None,
         };
         let about = self.about(no, &made.body, charge)?;
@@ -475,8 +480,8 @@ impl Mind {
     }
 
     /// What an answer needs that its entry does not hold.
-    fn about(&mut self, no: u32, body: &Body, charge: Option<Located>) -> Result<About, Error> {
-        if let Body::GrantVoided { grant, .. } = body {
+    fn about(&mut self, no: u32, body: &EntryBody, charge: Option<Located>) -> Result<About, Error> {
+        if let EntryBody::GrantVoided { grant, .. } = body {
             let record = super::reads::grant_record(self, no, *grant)?;
             return Ok(record.map_or(About::Nothing, |record| About::Grant(Box::new(record))));
         }

@@ -50,7 +50,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used, Windows,
+    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used,
     WorkspaceId, bounds,
 };
 
@@ -68,8 +68,8 @@ use self::lists::Reader;
 use self::readers::Readers;
 use self::shell::{Shown, ToHeart};
 use crate::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
-    Listing, Page, Ran,
+    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
+    GrantRecord, Listing, Page,
 };
 
 /// Requests that may wait unless said otherwise: some tens of milliseconds of work.
@@ -164,15 +164,23 @@ fn heart_options(options: &Options) -> HeartOptions {
 }
 
 impl Engine for Embedded {
-    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.heart.run(submission, now))
     }
 
-    fn run_or_shed(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run_or_shed(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.heart.run_or_shed(submission, now))
     }
 
-    fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+    fn run_batch(
+        &self,
+        batch: Vec<Submission>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
         Box::pin(self.heart.run_batch(batch, now))
     }
 
@@ -206,7 +214,7 @@ impl Engine for Embedded {
         &'a self,
         id: &'a WorkspaceId,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
         let id = id.clone();
         Box::pin(self.heart.read(move |heart| heart.limits(&id, now)))
     }
@@ -265,8 +273,8 @@ impl Engine for Embedded {
         Box::pin(self.heart.read(move |heart| heart.due(now, most)))
     }
 
-    fn figures(&self) -> Figures {
-        self.heart.figures()
+    fn stats(&self) -> EngineStats {
+        self.heart.stats()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

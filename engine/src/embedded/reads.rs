@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Body, ChargeId, Entry, Grant, GrantId, Limits, Micros, Profile, Recount, Team, Timestamp, UsageKey, Used,
-    Windows, WorkspaceId,
+    ChargeId, Entry, EntryBody, Grant, GrantId, Limits, Micros, PeriodWindows, Profile, Recount, Team,
+    Timestamp, UsageKey, Used, WorkspaceId,
 };
 
 use super::block::Stored;
@@ -91,7 +91,11 @@ impl Heart {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn limits(&mut self, id: &WorkspaceId, now: Timestamp) -> Result<Option<(Limits, Windows)>, Error> {
+    pub fn limits(
+        &mut self,
+        id: &WorkspaceId,
+        now: Timestamp,
+    ) -> Result<Option<(Limits, PeriodWindows)>, Error> {
         let mind = self.wake()?;
         let no = mind.known(id)?;
         Ok(no.map(|no| calendar::limits(&mind.accounts.get(no).account, now)))
@@ -107,14 +111,14 @@ impl Heart {
         let Some(located) = mind.find_charge(no, charge)? else { return Ok(None) };
         let mut refunds = Vec::new();
         for entry in mind.touches(no, located.opened_at)?.into_iter().rev() {
-            if let Body::ChargeRefunded(refund) = entry.body
+            if let EntryBody::ChargeRefunded(refund) = entry.body
                 && refund.charge == charge
             {
                 refunds.push(RefundRecord { at: entry.at, refund: *refund });
             }
         }
         let mut draws = Vec::new();
-        for draw in located.charge.opening.draws.iter() {
+        for draw in located.charge.details.draws.iter() {
             let slot = mind.accounts.get_mut(no);
             slot.load_grant(draw.grant, &mind.state)?;
             draws.extend(slot.account.grants.get(draw.grant).map(|grant| (grant.id, draw.amount)));
@@ -228,7 +232,7 @@ pub(super) fn spent(mind: &Mind, no: u32, recount: &Recount, now: Timestamp) -> 
 /// The entry that brought a grant of this workspace.
 fn grant_entry(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<Entry>, Error> {
     let made = mind.maker_of(no, id.0)?.map(|(_, entry)| entry);
-    Ok(made.filter(|entry| matches!(entry.body, Body::Granted { .. })))
+    Ok(made.filter(|entry| matches!(entry.body, EntryBody::Granted { .. })))
 }
 
 /// The number of a grant inside its workspace.

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollkeeper_ledger::{Body, Entry, Platform};
+use tollkeeper_ledger::{Entry, EntryBody, Platform};
 
 use super::accounts::Accounts;
 use super::block::Stored;
@@ -215,7 +215,7 @@ impl Mind {
         let damaged = |what: String| Error::damaged(format!("journal line {}: {what}", stored.envelope.seq));
         if self.accounts.load(no, &self.state)?.is_none() {
             let id = match &entry.body {
-                Body::WorkspaceCreated(profile) => profile.id.clone(),
+                EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
                 _ => return Err(damaged(format!("workspace {no} was never created"))),
             };
             if self.accounts.admit_new(id) != no {

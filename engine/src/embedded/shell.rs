@@ -11,7 +11,7 @@ use tollkeeper_ledger::{Platform, Submission, Timestamp};
 use super::heart::Heart;
 use super::keeper_thread::Nudge;
 use crate::waiting::gone;
-use crate::{Error, Figures, Ran};
+use crate::{CommandResult, EngineStats, Error};
 
 /// A read of memory, with its answer's way back inside. It gives what is to be called once all that it saw is on disk.
 pub(super) type Read = Box<dyn FnOnce(&mut Heart) -> Release + Send>;
@@ -25,8 +25,8 @@ pub(super) type Release = Box<dyn FnOnce(&Result<(), Error>) + Send>;
     reason = "nearly every job is a single command, and a box for each is an allocation"
 )]
 pub(super) enum Job {
-    One(Submission, Timestamp, oneshot::Sender<Result<Ran, Error>>),
-    Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<Ran>, Error>>),
+    One(Submission, Timestamp, oneshot::Sender<Result<CommandResult, Error>>),
+    Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
     Read(Read),
     /// The keeper has done something.
     Nudge,
@@ -81,7 +81,7 @@ pub(super) struct Published {
 /// What the heart has to show at one moment.
 #[derive(Debug)]
 pub(super) struct Shown {
-    figures: Figures,
+    figures: EngineStats,
     /// `None` while memory has to be read anew: the last platform that was shown stands.
     platform: Option<Arc<Platform>>,
 }
@@ -91,9 +91,9 @@ impl Shown {
     pub(super) fn of(heart: &Heart) -> Shown {
         let (journal_bytes, commits, commands) = (heart.journal_bytes, heart.commits, heart.commands);
         let writable = heart.lock.is_some() && heart.trouble.is_none();
-        let figures = Figures { journal_bytes, commits, commands, writable, ..Figures::default() };
+        let figures = EngineStats { journal_bytes, commits, commands, writable, ..EngineStats::default() };
         let Some(mind) = &heart.mind else { return Shown { figures, platform: None } };
-        let figures = Figures {
+        let figures = EngineStats {
             entries: mind.last(),
             accounts_in_memory: mind.accounts.in_memory() as u64,
             pending_charges: mind.timers.len() as u64,
@@ -155,14 +155,18 @@ impl ToHeart {
     }
 
     /// Waits for room, then for the answer.
-    pub(super) async fn run(&self, submission: Submission, now: Timestamp) -> Result<Ran, Error> {
+    pub(super) async fn run(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job::One(submission, now, answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
     /// Waits for the answer, if there is room.
-    pub(super) async fn run_or_shed(&self, submission: Submission, now: Timestamp) -> Result<Ran, Error> {
+    pub(super) async fn run_or_shed(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+    ) -> Result<CommandResult, Error> {
         let (answer, answered) = oneshot::channel();
         self.jobs.try_send(Job::One(submission, now, answer)).map_err(|error| match error {
             TrySendError::Full(_) => Error::overloaded(),
@@ -171,7 +175,11 @@ impl ToHeart {
         answered.await.map_err(|_| gone())?
     }
 
-    pub(super) async fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+    pub(super) async fn run_batch(
+        &self,
+        batch: Vec<Submission>,
+        now: Timestamp,
+    ) -> Result<Vec<CommandResult>, Error> {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job::Batch(batch, now, answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -232,9 +240,9 @@ impl ToHeart {
         Arc::clone(&platform.unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    pub(super) fn figures(&self) -> Figures {
+    pub(super) fn stats(&self) -> EngineStats {
         let published = &*self.published;
-        Figures {
+        EngineStats {
             entries: published.entries.load(Relaxed),
             journal_bytes: published.journal_bytes.load(Relaxed),
             commits: published.commits.load(Relaxed),

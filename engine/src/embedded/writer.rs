@@ -16,7 +16,7 @@ use super::committer::Committer;
 use super::heart::{Failure, Heart};
 use super::shell::{Job, Published, Read, Release, Shown};
 use crate::waiting::Waiting;
-use crate::{Error, Ran};
+use crate::{CommandResult, Error};
 
 /// The most commands in one commit: what waits longer goes into the next.
 const BATCH_COMMANDS: usize = 8_192;
@@ -30,7 +30,7 @@ const JOBS_AT_ONCE: usize = 1_024;
 /// What was decided and is not on disk yet: the answers, who waits for them, and reads that saw it.
 #[derive(Default)]
 struct Undelivered {
-    answers: Vec<Ran>,
+    answers: Vec<CommandResult>,
     waiting: Vec<Waiting>,
     releases: Vec<Release>,
 }

@@ -1,7 +1,7 @@
 //! A stream reads back, and whatever happens to it on the way is found.
 
 use tollkeeper_ledger::{
-    Account, Actor, Body, Grant, GrantId, Id, Micros, Profile, Source, Timestamp, WorkspaceId,
+    Account, Actor, EntryBody, Grant, GrantId, Id, Micros, Profile, Source, Timestamp, WorkspaceId,
 };
 
 use super::{Counts, Incoming, Line, Outgoing, Overlap};
@@ -11,8 +11,9 @@ use crate::Error;
 fn journal(name: &str, grants: u64) -> (WorkspaceId, Vec<Vec<u8>>) {
     let id = WorkspaceId::new(name).expect("a name");
     let mut account = Account::new(id.clone());
-    let opened = Body::WorkspaceCreated(Box::new(Profile { name: name.into(), ..*account.profile.clone() }));
-    let granted = |n: u64| Body::Granted {
+    let opened =
+        EntryBody::WorkspaceCreated(Box::new(Profile { name: name.into(), ..*account.profile.clone() }));
+    let granted = |n: u64| EntryBody::Granted {
         grant: Grant {
             id: GrantId(Id::v7(1, 1, n)),
             n,

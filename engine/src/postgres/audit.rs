@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio_postgres::{Client, Row};
 use tollkeeper_ledger::{
-    Account, Body, ChargeId, Entry, Grant, GrantId, Id, Micros, Platform, Standing, Status, Usage, UsageKey,
-    Used, WorkspaceId,
+    Account, ChargeId, ChargeState, Entry, EntryBody, Grant, GrantId, Id, Micros, Platform, Status, Usage,
+    UsageKey, Used, WorkspaceId,
 };
 
 use super::failure::Failure;
@@ -122,7 +122,7 @@ struct Auditor<'a> {
 struct Life {
     id: ChargeId,
     amount: Micros,
-    standing: Standing,
+    state: ChargeState,
 }
 
 /// A workspace as it is recomputed.
@@ -159,8 +159,8 @@ impl Book {
             return Err(self.disagrees(Some(entry.n), "it points at another charge"));
         }
         let id = match &entry.body {
-            Body::ChargeOpened(opening) => opening.id.0,
-            Body::Granted { grant, .. } => grant.id.0,
+            EntryBody::ChargeOpened(details) => details.id.0,
+            EntryBody::Granted { grant, .. } => grant.id.0,
             _ => return Ok(()),
         };
         if number_in(id) != n && self.moved.get(&id) != Some(&entry.n) {
@@ -259,7 +259,7 @@ impl<'a> Auditor<'a> {
         let entry = decoded(bytes).map_err(|error| book.disagrees(Some(n as u64), error.to_string()))?;
         book.check_columns(row, &entry)?;
         let named =
-            matches!(&entry.body, Body::WorkspaceCreated(profile) if profile.id.as_str() == book.name);
+            matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id.as_str() == book.name);
         if n == 1 && !named && book.name != WorkspaceId::platform().as_str() {
             return Err(book.disagrees(Some(1), "the workspace was never created"));
         }
@@ -276,15 +276,15 @@ impl<'a> Auditor<'a> {
 
     /// Checks the price of a charge at birth, and that every later entry follows from what stood.
     async fn check_charge(&self, book: &mut Book, entry: &Entry) -> Result<(), Stop> {
-        let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.standing()) else {
+        let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
             return Ok(());
         };
-        if let Body::ChargeOpened(opening) = &entry.body {
-            if let Some(what) = price_disagrees(&self.platform, opening) {
+        if let EntryBody::ChargeOpened(details) = &entry.body {
+            if let Some(what) = price_disagrees(&self.platform, details) {
                 return Err(book.disagrees(Some(entry.n), what));
             }
-            if opening.deadline.is_some() {
-                let life = Life { id, amount: opening.amount, standing: next };
+            if details.deadline.is_some() {
+                let life = Life { id, amount: details.amount, state: next };
                 book.lives.insert(entry.n, life);
             }
             return Ok(());
@@ -298,7 +298,7 @@ impl<'a> Auditor<'a> {
         let Some(life) = known else {
             return Err(book.disagrees(Some(entry.n), format!("charge {id} was never opened")));
         };
-        let before = std::mem::replace(&mut life.standing, next);
+        let before = std::mem::replace(&mut life.state, next);
         match life_disagrees(entry, (id, life.amount), before, next) {
             None => Ok(()),
             Some(what) => Err(book.disagrees(Some(entry.n), what)),
@@ -312,9 +312,9 @@ impl<'a> Auditor<'a> {
         let entry = row.map(|row| decoded(column(&row, 0)?)).transpose()?;
         let charge = entry.and_then(told::charge_of);
         Ok(charge.map(|charge| Life {
-            id: charge.opening.id,
-            amount: charge.opening.amount,
-            standing: charge.standing,
+            id: charge.details.id,
+            amount: charge.details.amount,
+            state: charge.state,
         }))
     }
 
@@ -390,8 +390,8 @@ impl<'a> Auditor<'a> {
             let charge = ChargeId(Id::from_bytes(column::<Uuid>(&row, 2)?.0));
             kept.insert(column::<i64>(&row, 1)? as u64, (charge, column::<i64>(&row, 3)?));
         }
-        let open = book.lives.iter().filter(|(_, life)| life.standing.status == Status::Pending);
-        let deadline = |life: &Life| life.standing.deadline.map_or(0, |deadline| deadline.millis());
+        let open = book.lives.iter().filter(|(_, life)| life.state.status == Status::Pending);
+        let deadline = |life: &Life| life.state.deadline.map_or(0, |deadline| deadline.millis());
         let open: BTreeMap<u64, (ChargeId, i64)> =
             open.map(|(n, life)| (*n, (life.id, deadline(life)))).collect();
         let differs = open.iter().find(|(n, charge)| kept.get(*n) != Some(*charge));

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::rows::Rows;
 use super::session::{Session, column};
 use super::sql::Sql;
-use crate::Figures;
+use crate::EngineStats;
 
 /// The counters.
 #[derive(Debug, Default)]
@@ -44,8 +44,8 @@ impl Counted {
     }
 
     /// All of it, with how many requests wait.
-    pub(super) fn figures(&self, queued: u64) -> Figures {
-        Figures {
+    pub(super) fn stats(&self, queued: u64) -> EngineStats {
+        EngineStats {
             entries: self.entries.load(Relaxed),
             journal_bytes: self.bytes.load(Relaxed),
             commits: self.commits.load(Relaxed),

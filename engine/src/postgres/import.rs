@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use tollkeeper_ledger::{Body, Chain, Entry, Id, WorkspaceId};
+use tollkeeper_ledger::{Chain, Entry, EntryBody, Id, WorkspaceId};
 
 use super::accounts::Accounts;
 use super::config;
@@ -256,7 +256,7 @@ impl Import {
     fn replay(&mut self, no: usize, line: &Line, rows: &mut Rows) -> Result<(), String> {
         let Line { workspace, entry, bytes, hash, .. } = line;
         let slot = self.accounts.get_mut(no);
-        let creates = matches!(&entry.body, Body::WorkspaceCreated(profile) if profile.id == *workspace);
+        let creates = matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id == *workspace);
         if !slot.account.exists() && !creates && !workspace.is_platform() {
             return Err(format!("workspace {workspace} was never created"));
         }
@@ -270,15 +270,15 @@ impl Import {
             rows.platform.1 = entry.n;
         }
         match &entry.body {
-            Body::Granted { grant, .. } => {
+            EntryBody::Granted { grant, .. } => {
                 let mut bytes = Vec::with_capacity(48);
                 grant.encode(&mut bytes);
                 rows.lots.insert((no, grant.n), bytes);
             }
-            Body::ChargeOpened(opening) if opening.deadline.is_none() => {}
+            EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
             body => {
-                if let (Some((id, opened)), Some(standing)) = (body.charge(), body.standing()) {
-                    rows.pending.insert((no, opened.unwrap_or(entry.n)), (id, standing.deadline));
+                if let (Some((id, opened)), Some(state)) = (body.charge(), body.state()) {
+                    rows.pending.insert((no, opened.unwrap_or(entry.n)), (id, state.deadline));
                 }
             }
         }
@@ -289,8 +289,8 @@ impl Import {
 /// The id that an entry makes, if it does not carry the entry's number.
 fn foreign_id(entry: &Entry) -> Option<Id> {
     let id = match &entry.body {
-        Body::ChargeOpened(opening) => opening.id.0,
-        Body::Granted { grant, .. } => grant.id.0,
+        EntryBody::ChargeOpened(details) => details.id.0,
+        EntryBody::Granted { grant, .. } => grant.id.0,
         _ => return None,
     };
     (number_in(id) != entry.n as i64).then_some(id)

@@ -27,7 +27,7 @@ use super::platform::{Known, Shared};
 use super::rows::{self, Attempt, Rows};
 use super::session::{Session, within};
 use crate::waiting::Waiting;
-use crate::{Error, Ran};
+use crate::{CommandResult, Error};
 
 /// The most commands in one transaction: what waits longer goes into the next.
 const BATCH_COMMANDS: usize = 4_096;
@@ -54,8 +54,8 @@ const LINGER: Duration = Duration::from_micros(20);
 )]
 #[derive(Debug)]
 pub(super) enum Job {
-    One(Submission, Timestamp, oneshot::Sender<Result<Ran, Error>>),
-    Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<Ran>, Error>>),
+    One(Submission, Timestamp, oneshot::Sender<Result<CommandResult, Error>>),
+    Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
     Close(oneshot::Sender<Result<(), Error>>),
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Lane {
 
 /// What became of one attempt.
 enum Outcome {
-    Answers(Vec<Ran>),
+    Answers(Vec<CommandResult>),
     /// An invariant did not hold; the command at fault if one is.
     Bug(Error, Option<usize>),
     Failed(Failure),
@@ -103,7 +103,7 @@ struct Batch {
     errors: Vec<Option<Error>>,
     /// Those whose end was not heard, with their answers.
     attempts: Vec<Attempt>,
-    answers: Vec<Vec<Ran>>,
+    answers: Vec<Vec<CommandResult>>,
 }
 
 impl Lane {
@@ -167,7 +167,7 @@ impl Lane {
         self.common.counted.commands.fetch_add(count as u64, Relaxed);
         let mut answers = answers.into_iter();
         for waiting in waiting {
-            let own: Result<Vec<Ran>, Error> = answers.by_ref().take(waiting.commands()).collect();
+            let own: Result<Vec<CommandResult>, Error> = answers.by_ref().take(waiting.commands()).collect();
             match own {
                 Ok(answers) => waiting.answer(&mut answers.into_iter()),
                 Err(error) => waiting.fail(error),
@@ -180,7 +180,7 @@ impl Lane {
     }
 
     /// Runs commands until they are answered or patience ends; one answer each, in order.
-    async fn run(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Result<Ran, Error>> {
+    async fn run(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Result<CommandResult, Error>> {
         let mut batch = Batch::new(commands);
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -323,7 +323,7 @@ fn decide(
     refund_window_seconds: i64,
     scene: Scene,
     batch: &[(Submission, Timestamp)],
-) -> Result<(Vec<Ran>, Rows, Known), Outcome> {
+) -> Result<(Vec<CommandResult>, Rows, Known), Outcome> {
     let Scene { loaded, resolved, committed: _ } = scene;
     let mut mind = Mind::new((accounts, ids), known, refund_window_seconds, loaded);
     let mut at = None;
@@ -357,7 +357,7 @@ impl Batch {
     }
 
     /// One answer for each command that came.
-    fn told(self, answers: Result<Vec<Ran>, Error>) -> Vec<Result<Ran, Error>> {
+    fn told(self, answers: Result<Vec<CommandResult>, Error>) -> Vec<Result<CommandResult, Error>> {
         let (answers, error) = match answers {
             Ok(answers) => (answers, None),
             Err(error) => (Vec::new(), Some(error)),

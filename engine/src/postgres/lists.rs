@@ -108,7 +108,7 @@ pub(super) async fn charges(
         data.extend(
             stand
                 .into_iter()
-                .filter(|charge| filter.status.is_none_or(|status| charge.standing.status == status)),
+                .filter(|charge| filter.status.is_none_or(|status| charge.state.status == status)),
         );
     }
     Ok(Some(Listing { data, next: (place > 1).then(|| place.to_string()) }))
@@ -133,8 +133,8 @@ async fn as_they_stand(
         }
     }
     for charge in &mut charges {
-        let standing = last.get(&charge.opening.id).and_then(|entry| entry.body.standing());
-        charge.standing = standing.unwrap_or(charge.standing);
+        let state = last.get(&charge.details.id).and_then(|entry| entry.body.state());
+        charge.state = state.unwrap_or(charge.state);
     }
     Ok(charges)
 }

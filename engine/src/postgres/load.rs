@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use futures_util::try_join;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Body, Charge, ChargeId, Command, Entry, Grant, GrantId, Id, Submission, Team, Timestamp,
+    Account, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Id, Submission, Team, Timestamp,
     UsageKey, Used, WorkspaceId,
 };
 
@@ -269,8 +269,8 @@ impl<'a> Loading<'a> {
             let (workspace, key) = (self.keys.0[place], self.keys.1[place]);
             let bytes: &[u8] = column(row, 1)?;
             match decoded(bytes)?.body {
-                Body::ChargeRefunded(refund) => also.push(workspace, refund.charge.0),
-                Body::GrantVoided { grant, .. } => also.push(workspace, grant.0),
+                EntryBody::ChargeRefunded(refund) => also.push(workspace, refund.charge.0),
+                EntryBody::GrantVoided { grant, .. } => also.push(workspace, grant.0),
                 _ => {}
             }
             if let Some(no) = accounts.touch(workspace) {
@@ -308,15 +308,15 @@ fn take_named(
         in_step(accounts, no, column(row, 3)?)?;
         let entry = decoded(column(row, 1)?)?;
         match &entry.body {
-            Body::ChargeOpened(opening) if opening.id.0 == id => {
+            EntryBody::ChargeOpened(details) if details.id.0 == id => {
                 let last: Option<&[u8]> = column(row, 2)?;
-                let last = last.map(decoded).transpose()?.and_then(|entry| entry.body.standing());
+                let last = last.map(decoded).transpose()?.and_then(|entry| entry.body.state());
                 if let Some(charge) = told::charge_of(entry) {
-                    let standing = last.unwrap_or(charge.standing);
-                    loaded.charges.insert((no, ChargeId(id)), Charge { standing, ..charge });
+                    let state = last.unwrap_or(charge.state);
+                    loaded.charges.insert((no, ChargeId(id)), Charge { state, ..charge });
                 }
             }
-            Body::Granted { grant, .. } if grant.id.0 == id => {
+            EntryBody::Granted { grant, .. } if grant.id.0 == id => {
                 loaded.grants.extend(told::record_of(entry).map(|record| ((no, GrantId(id)), record)));
             }
             _ => {}
@@ -372,7 +372,7 @@ pub(super) fn decoded_grant(bytes: &[u8]) -> Result<Grant, Error> {
 /// The grants that a command may take from or give to, by their numbers.
 fn grants_of(accounts: &Accounts, loaded: &Loaded, no: usize, command: &Command) -> Vec<u64> {
     if let Some(charge) = command.charge().and_then(|id| loaded.charges.get(&(no, id))) {
-        return charge.opening.draws.iter().map(|draw| draw.grant).collect();
+        return charge.details.draws.iter().map(|draw| draw.grant).collect();
     }
     if let Some(record) = command.grant().and_then(|id| loaded.grants.get(&(no, id))) {
         return vec![record.grant.n];

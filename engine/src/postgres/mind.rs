@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use tollkeeper_ledger::{
-    Actor, Body, Change, Charge, Decision, Entry, Hash, Micros, Recount, Submission, Timestamp, View,
-    Windows, decide,
+    Actor, Change, Charge, Decision, Entry, EntryBody, Hash, Micros, PeriodWindows, Recount, Submission,
+    Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
@@ -16,7 +16,7 @@ use super::platform::Known;
 use super::rows::{EntryRow, Rows};
 use super::session::Uuid;
 use crate::told::{self, About};
-use crate::{Answer, Error, Ran, calendar, rollups};
+use crate::{Answer, CommandResult, Error, calendar, rollups};
 
 /// A batch on its way through memory.
 pub(super) struct Mind<'a> {
@@ -47,7 +47,7 @@ impl<'a> Mind<'a> {
         batch: &[(Submission, Timestamp)],
         resolved: &[Resolved],
         at: &mut Option<usize>,
-    ) -> Result<Vec<Ran>, Error> {
+    ) -> Result<Vec<CommandResult>, Error> {
         self.rows.bytes.reserve(512 * batch.len());
         let mut answers = Vec::with_capacity(batch.len());
         for ((submission, now), resolved) in batch.iter().zip(resolved) {
@@ -64,7 +64,7 @@ impl<'a> Mind<'a> {
         submission: Submission,
         now: Timestamp,
         Resolved { no, key }: Resolved,
-    ) -> Result<Ran, Error> {
+    ) -> Result<CommandResult, Error> {
         let made = self.find_made(&submission, no, key)?;
         let id = submission.command.charge();
         let charge = id.and_then(|id| self.loaded.charges.get(&(no, id))).cloned();
@@ -123,7 +123,7 @@ impl<'a> Mind<'a> {
     }
 
     /// What each line of a recount has used (net) of the present period.
-    fn spent(&self, no: usize, recount: &Recount, windows: &Windows) -> Vec<Micros> {
+    fn spent(&self, no: usize, recount: &Recount, windows: &PeriodWindows) -> Vec<Micros> {
         let slot = self.accounts.get(no);
         let mut rows = self.loaded.usage.get(&no).cloned().unwrap_or_default();
         rows.extend(slot.hour.rows().iter().cloned());
@@ -143,7 +143,7 @@ impl<'a> Mind<'a> {
         let mut fingerprint = fingerprint.filter(|_| key.is_some());
         let mut answer: Option<Entry> = None;
         for body in std::iter::once(first).chain(rest) {
-            let about_charge = body.standing().is_some();
+            let about_charge = body.state().is_some();
             let slot = self.accounts.get_mut(no);
             let entry = slot.account.record(body, key.take(), actor.clone(), now);
             let begin = self.rows.bytes.len();
@@ -170,30 +170,30 @@ impl<'a> Mind<'a> {
     /// Takes an entry into what is kept beside the journal, and into what later commands of the batch look at.
     fn absorb(&mut self, no: usize, entry: &Entry) {
         match &entry.body {
-            Body::Granted { grant, .. } => {
+            EntryBody::Granted { grant, .. } => {
                 let mut bytes = Vec::with_capacity(48);
                 grant.encode(&mut bytes);
                 self.rows.lots.insert((no, grant.n), bytes);
             }
-            Body::ChargeOpened(opening) => {
-                if let Some(deadline) = opening.deadline {
-                    self.rows.pending.insert((no, entry.n), (opening.id, Some(deadline)));
+            EntryBody::ChargeOpened(details) => {
+                if let Some(deadline) = details.deadline {
+                    self.rows.pending.insert((no, entry.n), (details.id, Some(deadline)));
                     self.rows.pending_change += 1;
                 }
             }
-            Body::PricesSet(_) | Body::PlatformKeySet { .. } => {
+            EntryBody::PricesSet(_) | EntryBody::PlatformKeySet { .. } => {
                 self.known.apply(entry);
                 self.rows.platform.1 = entry.n;
             }
             body => {
-                if let (Some((id, Some(opened))), Some(standing)) = (body.charge(), body.standing())
+                if let (Some((id, Some(opened))), Some(state)) = (body.charge(), body.state())
                     && let Some(charge) = self.loaded.charges.get_mut(&(no, id))
                 {
-                    if charge.standing.deadline.is_some() {
-                        self.rows.pending.insert((no, opened), (id, standing.deadline));
-                        self.rows.pending_change -= i64::from(standing.deadline.is_none());
+                    if charge.state.deadline.is_some() {
+                        self.rows.pending.insert((no, opened), (id, state.deadline));
+                        self.rows.pending_change -= i64::from(state.deadline.is_none());
                     }
-                    charge.standing = standing;
+                    charge.state = state;
                 }
             }
         }
@@ -202,7 +202,7 @@ impl<'a> Mind<'a> {
     /// The first answer again.
     fn tell_again(&self, no: usize, made: Entry) -> Answer {
         let charge = match &made.body {
-            Body::ChargeRefunded(refund) => self.loaded.charges.get(&(no, refund.charge)).cloned(),
+            EntryBody::ChargeRefunded(refund) => self.loaded.charges.get(&(no, refund.charge)).cloned(),
             _ => None,
         };
         let about = self.about(no, &made.body, charge);
@@ -210,8 +210,8 @@ impl<'a> Mind<'a> {
     }
 
     /// What an answer needs that its entry does not hold.
-    fn about(&self, no: usize, body: &Body, charge: Option<Charge>) -> About {
-        if let Body::GrantVoided { grant, .. } = body {
+    fn about(&self, no: usize, body: &EntryBody, charge: Option<Charge>) -> About {
+        if let EntryBody::GrantVoided { grant, .. } = body {
             let record = self.loaded.grants.get(&(no, *grant)).cloned();
             return record.map_or(About::Nothing, |record| About::Grant(Box::new(record)));
         }

@@ -58,7 +58,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used, Windows,
+    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used,
     WorkspaceId, bounds,
 };
 
@@ -70,8 +70,8 @@ use self::readers::{ReaderThread, Readers};
 use self::session::Session;
 use crate::waiting::gone;
 use crate::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
-    Listing, Page, Ran, calendar,
+    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
+    GrantRecord, Listing, Page, calendar,
 };
 
 /// Requests that may wait in a lane unless said otherwise: some tens of milliseconds of work.
@@ -194,14 +194,14 @@ impl Postgres {
         (hasher.finish() % self.lanes.len() as u64) as usize
     }
 
-    async fn run_one(&self, submission: Submission, now: Timestamp) -> Result<Ran, Error> {
+    async fn run_one(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
         let lane = &self.lanes[self.lane(&submission.workspace)];
         let (answer, answered) = oneshot::channel();
         lane.send(Job::One(submission, now, answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
-    async fn run_one_or_shed(&self, submission: Submission, now: Timestamp) -> Result<Ran, Error> {
+    async fn run_one_or_shed(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
         let lane = &self.lanes[self.lane(&submission.workspace)];
         let (answer, answered) = oneshot::channel();
         lane.try_send(Job::One(submission, now, answer)).map_err(|error| match error {
@@ -213,7 +213,7 @@ impl Postgres {
 
     /// Parts a batch by lanes and puts the answers back in order. What concerns the platform comes between what was
     /// before it and what is after it.
-    async fn run_many(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+    async fn run_many(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<CommandResult>, Error> {
         let mut answers = Vec::with_capacity(batch.len());
         let mut batch = batch.into_iter().peekable();
         while let Some(first) = batch.peek() {
@@ -227,7 +227,7 @@ impl Postgres {
         Ok(answers)
     }
 
-    async fn run_part(&self, part: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+    async fn run_part(&self, part: Vec<Submission>, now: Timestamp) -> Result<Vec<CommandResult>, Error> {
         let mut parted: Vec<Vec<Submission>> = self.lanes.iter().map(|_| Vec::new()).collect();
         let places: Vec<usize> = part.iter().map(|submission| self.lane(&submission.workspace)).collect();
         for (submission, lane) in part.into_iter().zip(&places) {
@@ -293,15 +293,23 @@ macro_rules! reading {
 }
 
 impl Engine for Postgres {
-    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.run_one(submission, now))
     }
 
-    fn run_or_shed(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> {
+    fn run_or_shed(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.run_one_or_shed(submission, now))
     }
 
-    fn run_batch(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+    fn run_batch(
+        &self,
+        batch: Vec<Submission>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
         Box::pin(self.run_many(batch, now))
     }
 
@@ -335,7 +343,7 @@ impl Engine for Postgres {
         &'a self,
         id: &'a WorkspaceId,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
         let id = id.clone();
         Box::pin(async move {
             let account = reading!(self, |session, id| reads::account(&session, &id)).await?;
@@ -397,9 +405,9 @@ impl Engine for Postgres {
         reading!(self, |session| reads::due(&session, now, most))
     }
 
-    fn figures(&self) -> Figures {
+    fn stats(&self) -> EngineStats {
         let queued = self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum::<usize>();
-        self.common.counted.figures(queued as u64)
+        self.common.counted.stats(queued as u64)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Balance, Body, Charge, ChargeId, Id, Profile, Team, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Balance, Charge, ChargeId, EntryBody, Id, Profile, Team, Timestamp, WorkspaceId};
 
 use super::failure::Failure;
 use super::ids::number_in;
@@ -126,13 +126,13 @@ pub(super) async fn charge(
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
             0 => account = Some(decoded_account(bytes, None)?),
-            1 => born = told::charge_of(decoded(bytes)?).filter(|found| found.opening.id == charge),
+            1 => born = told::charge_of(decoded(bytes)?).filter(|found| found.details.id == charge),
             _ => {
                 let entry = decoded(bytes)?;
-                if let (Some(charge), Some(standing)) = (&mut born, entry.body.standing()) {
-                    charge.standing = standing;
+                if let (Some(charge), Some(state)) = (&mut born, entry.body.state()) {
+                    charge.state = state;
                 }
-                if let Body::ChargeRefunded(refund) = entry.body {
+                if let EntryBody::ChargeRefunded(refund) = entry.body {
                     refunds.push(RefundRecord { at: entry.at, refund: *refund });
                 }
             }
@@ -141,8 +141,8 @@ pub(super) async fn charge(
     let (Some(account), Some(charge)) = (account.filter(|_| !id.is_platform()), born) else {
         return Ok(None);
     };
-    let mut draws = Vec::with_capacity(charge.opening.draws.len());
-    for draw in charge.opening.draws.iter() {
+    let mut draws = Vec::with_capacity(charge.details.draws.len());
+    for draw in charge.details.draws.iter() {
         let grant = match account.grants.get(draw.grant) {
             Some(grant) => grant.id,
             None => spent_grant(session, id, draw.grant).await?,

@@ -71,7 +71,7 @@ fn entries() -> Vec<Entry> {
     let mut entries: Vec<Entry> = world.journal.iter().map(|(entry, _)| entry.clone()).collect();
     for line in ["prices a=1 b=2/60 in=9", "platform_key 9"] {
         let command = super::script::command_of(&world, line);
-        let super::world::Told::Wrote(written) = world.run(command, None) else {
+        let super::world::Output::Wrote(written) = world.run(command, None) else {
             panic!("{line} is accepted");
         };
         entries.extend(written);

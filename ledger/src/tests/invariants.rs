@@ -2,8 +2,8 @@
 
 use super::world::{World, acme};
 use crate::{
-    Account, Actor, Body, Draw, Entry, Grant, GrantId, Id, IdempotencyKey, Micros, Outcome, Refund, Source,
-    Standing, Status, Timestamp, Totals, Used, invariants,
+    Account, Actor, ChargeState, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey, Micros, Outcome,
+    Refund, Source, Status, Timestamp, Totals, Used, invariants,
 };
 
 fn micros(amount: i64) -> Micros {
@@ -15,23 +15,23 @@ fn pool() -> World {
     super::check("grant promotional 1_000\ncharge message await")
 }
 
-fn record(account: &mut Account, body: Body) -> Entry {
+fn record(account: &mut Account, body: EntryBody) -> Entry {
     account.record(body, None, Actor::Platform, Timestamp::ZERO)
 }
 
 fn refund(world: &World, amount: i64) -> Refund {
     let charge = &world.charges[0];
     Refund {
-        charge: charge.opening.id,
+        charge: charge.details.id,
         opened: charge.opened,
         amount: micros(amount),
         reason: crate::RefundReason::Requested,
         detail: None,
         requested: None,
         from_pending: true,
-        gives: vec![Draw { grant: 2, amount: micros(amount) }],
-        standing: charge.standing,
-        operation: charge.opening.operation.clone(),
+        returns: vec![Draw { grant: 2, amount: micros(amount) }],
+        state: charge.state,
+        operation: charge.details.operation.clone(),
         worker: None,
         member: None,
         api_key: None,
@@ -43,7 +43,7 @@ fn refund(world: &World, amount: i64) -> Refund {
 #[should_panic(expected = "i01: an entry moves an amount below zero")]
 fn i01_an_entry_moves_forward() {
     let mut world = pool();
-    let body = Body::ChargeRefunded(Box::new(refund(&world, -1)));
+    let body = EntryBody::ChargeRefunded(Box::new(refund(&world, -1)));
     record(&mut world.account, body);
 }
 
@@ -54,7 +54,7 @@ fn i03_a_grant_gives_what_it_has() {
     let take = Draw { grant: 2, amount: micros(501) };
     record(
         &mut world.account,
-        Body::GrantVoided { grant: GrantId(Id::v7(0, 0, 0)), takes: vec![take], reason: None },
+        EntryBody::GrantVoided { grant: GrantId(Id::v7(0, 0, 0)), draws: vec![take], reason: None },
     );
 }
 
@@ -62,7 +62,7 @@ fn i03_a_grant_gives_what_it_has() {
 #[should_panic(expected = "i03: a grant got back more than it brought")]
 fn i03_a_grant_gets_back_what_it_brought() {
     let mut world = pool();
-    let body = Body::ChargeRefunded(Box::new(refund(&world, 501)));
+    let body = EntryBody::ChargeRefunded(Box::new(refund(&world, 501)));
     record(&mut world.account, body);
 }
 
@@ -77,7 +77,7 @@ fn i03_a_grant_that_comes_in_is_in_range() {
         amount: micros(5),
         remaining: micros(6),
     };
-    record(&mut account, Body::Granted { grant, reason: None, origin: None, paid_cents: 0 });
+    record(&mut account, EntryBody::Granted { grant, reason: None, origin: None, paid_cents: 0 });
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn i03_a_grant_that_comes_in_is_in_range() {
 fn i04_available_is_what_remains_in_the_grants() {
     let mut world = pool();
     world.account.balance.available += micros(1);
-    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+    record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn i04_available_is_what_remains_in_the_grants() {
 fn i04_available_is_never_negative() {
     let mut world = pool();
     world.account.balance.available = micros(-1);
-    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+    record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn i04_available_is_never_negative() {
 fn i04_pending_is_never_negative() {
     let mut world = pool();
     world.account.balance.pending = micros(499);
-    let body = Body::ChargeRefunded(Box::new(refund(&world, 500)));
+    let body = EntryBody::ChargeRefunded(Box::new(refund(&world, 500)));
     record(&mut world.account, body);
 }
 
@@ -118,48 +118,54 @@ fn i04_a_charge_cannot_draw_what_is_not_there() {
 #[should_panic(expected = "i05: the draws do not sum to the charge")]
 fn i05_the_draws_sum_to_the_charge() {
     let mut world = pool();
-    let mut opening = world.charges[0].opening.clone();
-    opening.amount = micros(400);
-    opening.draws = vec![Draw { grant: 2, amount: micros(500) }].into();
+    let mut details = world.charges[0].details.clone();
+    details.amount = micros(400);
+    details.draws = vec![Draw { grant: 2, amount: micros(500) }].into();
     world.account.balance.available -= micros(100);
     world.account.totals.charged += micros(100);
-    record(&mut world.account, Body::ChargeOpened(opening));
+    record(&mut world.account, EntryBody::ChargeOpened(details));
 }
 
-fn moves_on(now: Standing, next: Standing) {
+fn moves_on(now: ChargeState, next: ChargeState) {
     let mut charge = pool().charges[0].clone();
-    charge.standing = now;
+    charge.state = now;
     invariants::charge_moves_on(&charge, next);
 }
 
-fn standing(status: Status, refunded: i64) -> Standing {
+fn state(status: Status, refunded: i64) -> ChargeState {
     let deadline = (status == Status::Pending).then_some(Timestamp::ZERO);
-    Standing { status, outcome: Some(Outcome::Succeeded), refunded: micros(refunded), quantity: 1, deadline }
+    ChargeState {
+        status,
+        outcome: Some(Outcome::Succeeded),
+        refunded: micros(refunded),
+        quantity: 1,
+        deadline,
+    }
 }
 
 #[test]
 #[should_panic(expected = "i05: a refund was taken back")]
 fn i05_a_refund_stays() {
-    moves_on(standing(Status::Settled, 100), standing(Status::Settled, 99));
+    moves_on(state(Status::Settled, 100), state(Status::Settled, 99));
 }
 
 #[test]
 #[should_panic(expected = "i05: a charge gives back more than it took")]
 fn i05_refunds_stay_below_the_amount() {
-    moves_on(standing(Status::Settled, 100), standing(Status::Refunded, 501));
+    moves_on(state(Status::Settled, 100), state(Status::Refunded, 501));
 }
 
 #[test]
 #[should_panic(expected = "i05: refunded is refunded in full")]
 fn i05_refunded_means_in_full() {
-    moves_on(standing(Status::Settled, 0), standing(Status::Refunded, 499));
+    moves_on(state(Status::Settled, 0), state(Status::Refunded, 499));
 }
 
 #[test]
 #[should_panic(expected = "i05: a refund exceeds what the charge drew")]
 fn i05_a_refund_goes_back_to_what_was_drawn() {
     let mut world = pool();
-    world.charges[0].opening.draws = Vec::new().into();
+    world.charges[0].details.draws = Vec::new().into();
     let command = super::script::command_of(&world, "fail c1 system");
     world.run(command, None);
 }
@@ -167,14 +173,14 @@ fn i05_a_refund_goes_back_to_what_was_drawn() {
 #[test]
 #[should_panic(expected = "i06: a charge became pending again")]
 fn i06_a_charge_leaves_pending_once() {
-    moves_on(standing(Status::Settled, 0), standing(Status::Pending, 0));
+    moves_on(state(Status::Settled, 0), state(Status::Pending, 0));
 }
 
 #[test]
 #[should_panic(expected = "i06: pending and only pending charges have a deadline")]
 fn i06_only_a_pending_charge_has_a_deadline() {
-    let next = Standing { deadline: Some(Timestamp::ZERO), ..standing(Status::Settled, 0) };
-    moves_on(standing(Status::Pending, 0), next);
+    let next = ChargeState { deadline: Some(Timestamp::ZERO), ..state(Status::Settled, 0) };
+    moves_on(state(Status::Pending, 0), next);
 }
 
 #[test]
@@ -196,14 +202,14 @@ fn i08_rollups_cover_every_refund() {
 fn i09_an_alert_fires_once() {
     let mut world =
         super::check("grant promotional 1_000\nalerts 800\ncharge message => charged 500 g1:500, low 800");
-    let low = Body::BalanceLow { threshold: micros(800) };
+    let low = EntryBody::BalanceLow { threshold: micros(800) };
     world.account.record(low, None, Actor::System, world.now);
 }
 
 #[test]
 #[should_panic(expected = "i09: an alert fires for a threshold that is not set")]
 fn i09_an_alert_has_its_threshold() {
-    record(&mut pool().account, Body::BalanceLow { threshold: micros(7) });
+    record(&mut pool().account, EntryBody::BalanceLow { threshold: micros(7) });
 }
 
 #[test]
@@ -211,7 +217,7 @@ fn i09_an_alert_has_its_threshold() {
 fn i10_nothing_appears() {
     let mut world = pool();
     world.account.totals.granted += micros(1);
-    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+    record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 
 #[test]
@@ -220,21 +226,21 @@ fn i10_what_was_granted_fits_a_balance() {
     let mut world = pool();
     world.account.totals.granted += Micros::MAX;
     world.account.totals.charged += Micros::MAX;
-    record(&mut world.account, Body::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+    record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 
 #[test]
 #[should_panic(expected = "i10: more was repaid than was owed")]
 fn i10_nobody_repays_more_than_is_owed() {
-    let take = Draw { grant: 2, amount: micros(1) };
-    record(&mut pool().account, Body::DebtRepaid { take });
+    let draw = Draw { grant: 2, amount: micros(1) };
+    record(&mut pool().account, EntryBody::DebtRepaid { draw });
 }
 
 fn bought(origin: Option<&str>, key: Option<&str>) {
     let mut account = Account::new(acme());
     let id = GrantId(Id::v7(0, 0, 0));
     let grant = Grant { id, n: 1, source: Source::TopUp, amount: micros(5), remaining: micros(5) };
-    let body = Body::Granted { grant, reason: None, origin: origin.map(Into::into), paid_cents: 1 };
+    let body = EntryBody::Granted { grant, reason: None, origin: origin.map(Into::into), paid_cents: 1 };
     account.record(body, key.map(IdempotencyKey::known), Actor::Platform, Timestamp::ZERO);
 }
 

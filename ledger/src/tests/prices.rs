@@ -23,7 +23,7 @@ fn the_newest_version_whose_time_has_come_prices_a_charge() {
         refund c1 => refunded 500 requested g1:500
         ",
     );
-    let versions: Vec<_> = world.charges.iter().map(|charge| charge.opening.price_version).collect();
+    let versions: Vec<_> = world.charges.iter().map(|charge| charge.details.price_version).collect();
     assert_eq!(versions, [1, 1, 1, 2, 3, 5]);
 }
 

@@ -4,8 +4,8 @@ use super::check;
 use super::world::{World, acme, toy_hash};
 use crate::TeamChange::{self, KeyRevoked, KeyUsed, MemberAdded, MemberChanged, MemberRemoved, SignedOut};
 use crate::{
-    Account, ApiKeyId, Body, Disagreement, Entry, Id, Limit, Member, MemberId, Micros, SessionId, Timestamp,
-    bounds,
+    Account, ApiKeyId, Disagreement, Entry, EntryBody, Id, Limit, Member, MemberId, Micros, SessionId,
+    Timestamp, bounds,
 };
 
 fn journal() -> World {
@@ -39,7 +39,7 @@ fn replayed(n: usize, alter: impl Fn(&mut Entry), rehashed: bool) -> Result<(), 
 }
 
 /// Why a journal that is well-formed in all else is not taken: the script, and what its last entry says instead.
-fn check_refused(script: &str, instead: impl Fn(&mut Body), sentence: &str) {
+fn check_refused(script: &str, instead: impl Fn(&mut EntryBody), sentence: &str) {
     let mut world = check(script);
     let (last, hash) = world.journal.last_mut().expect("the script writes");
     instead(&mut last.body);
@@ -79,14 +79,14 @@ fn an_altered_journal_disagrees_in_the_field_that_was_altered() {
 #[test]
 fn an_altered_amount_disagrees_with_the_balance() {
     let amount = |entry: &mut Entry| {
-        if let Body::Granted { grant, .. } = &mut entry.body {
+        if let EntryBody::Granted { grant, .. } = &mut entry.body {
             grant.amount += Micros::new(1);
             grant.remaining += Micros::new(1);
         }
     };
     check_altered(2, amount, "available: the journal says 5000, but 5001 follows");
     let settlement = |entry: &mut Entry| {
-        if let Body::ChargeSettled(settlement) = &mut entry.body {
+        if let EntryBody::ChargeSettled(settlement) = &mut entry.body {
             settlement.amount = Micros::new(2_999);
         }
     };
@@ -114,10 +114,10 @@ fn a_broken_link_disagrees() {
 fn a_draw_that_its_grants_cannot_give_disagrees_instead_of_panicking() {
     let drawn = |alter: fn(&mut crate::Draw)| {
         move |entry: &mut Entry| {
-            if let Body::ChargeOpened(opening) = &mut entry.body {
-                let mut draws = opening.draws.to_vec();
+            if let EntryBody::ChargeOpened(details) = &mut entry.body {
+                let mut draws = details.draws.to_vec();
                 alter(&mut draws[0]);
-                opening.draws = draws.into();
+                details.draws = draws.into();
             }
         }
     };
@@ -167,7 +167,7 @@ fn replay_rehashed(journal: &mut [(Entry, crate::Hash)]) -> Result<(), Disagreem
 /// The change of the team that a script ends in.
 fn last_change(script: &str) -> TeamChange {
     match &check(script).journal.last().expect("the script writes").0.body {
-        Body::Team(change) => change.as_ref().clone(),
+        EntryBody::Team(change) => change.as_ref().clone(),
         other => panic!("{other:?} is not about the team"),
     }
 }
@@ -176,7 +176,7 @@ fn last_change(script: &str) -> TeamChange {
 fn a_team_that_does_not_follow_is_refused() {
     let refused = |instead: TeamChange, sentence| {
         let script = "new_key read\njoin ada admin\njoin bob member";
-        check_refused(script, |body| *body = Body::Team(Box::new(instead.clone())), sentence);
+        check_refused(script, |body| *body = EntryBody::Team(Box::new(instead.clone())), sentence);
     };
     let joined = last_change("join ada member");
     let MemberAdded(ada) = joined.clone() else { panic!("{joined:?}") };
@@ -197,8 +197,8 @@ fn a_team_that_does_not_follow_is_refused() {
 fn limits_that_do_not_follow_are_refused() {
     let spends = "grant promotional 5_000\ncharge message\nlimits workspace/day=900";
     let first = |alter: fn(&mut Limit)| {
-        move |body: &mut Body| match body {
-            Body::LimitsSet(limits) => alter(&mut limits[0]),
+        move |body: &mut EntryBody| match body {
+            EntryBody::LimitsSet(limits) => alter(&mut limits[0]),
             other => panic!("{other:?} sets no limits"),
         }
     };
@@ -207,13 +207,13 @@ fn limits_that_do_not_follow_are_refused() {
     check_refused(spends, first(|limit| limit.used = Micros::new(501)), sentence);
     check_refused(spends, first(|limit| limit.used = Micros::new(-1)), sentence);
     check_refused(spends, first(|limit| limit.amount = Micros::new(-1)), sentence);
-    let many = |body: &mut Body| match body {
-        Body::LimitsSet(limits) => *limits = vec![limits[0].clone(); bounds::LIMITS_MAX + 1],
+    let many = |body: &mut EntryBody| match body {
+        EntryBody::LimitsSet(limits) => *limits = vec![limits[0].clone(); bounds::LIMITS_MAX + 1],
         other => panic!("{other:?} sets no limits"),
     };
     check_refused(spends, many, "more limits are set than there may be");
-    let dayless = |body: &mut Body| match body {
-        Body::ChargeOpened(opening) => opening.windows = None,
+    let dayless = |body: &mut EntryBody| match body {
+        EntryBody::ChargeOpened(details) => details.windows = None,
         other => panic!("{other:?} is no charge"),
     };
     let capped = "grant promotional 5_000\nlimits workspace/day=900\ncharge message";

@@ -18,12 +18,12 @@
 //! bears its name. Amounts may be grouped by `_`. Any command may end in `by=kN` or `by=NAME`: who asks, if not the
 //! platform.
 
-use super::world::{Told, World};
+use super::world::{Output, World};
 use crate::{
-    Actor, ApiKeyId, ApiKeyRequest, Body, ChargeRequest, Command, Draw, Entry, GrantId, GrantRequest, Id,
-    LinkRequest, MemberChanges, MemberId, MemberRequest, Micros, OperationId, OperationPrice, Period,
-    Refusal, Role, Scope, SessionId, Source, Standing, Subject, TeamCommand, Timestamp, WorkerId,
-    WorkspaceChanges,
+    Actor, ApiKeyId, ApiKeyRequest, ChargeRequest, ChargeState, Command, Draw, Entry, EntryBody, GrantId,
+    GrantRequest, Id, LinkRequest, MemberChanges, MemberId, MemberRequest, Micros, OperationId,
+    OperationPrice, Period, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp,
+    WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare ones in order, `name=value` by name.
@@ -96,7 +96,7 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
         "wait" => world.now = world.now.plus_seconds(seconds(words.bare[1])),
         "back" => world.now = world.now.plus_seconds(-seconds(words.bare[1])),
         "balance" => return balance(world),
-        "show" => return show(world.charges[place(words.bare[1])].standing, world.now),
+        "show" => return show(world.charges[place(words.bare[1])].state, world.now),
         "grants" => return grants(world),
         "spent" => return spent(world),
         "team" => return team(world),
@@ -314,8 +314,8 @@ fn later(at: Timestamp, now: Timestamp) -> String {
     format!("in {}s", (at.millis() - now.millis()) / 1_000)
 }
 
-fn show(standing: Standing, now: Timestamp) -> String {
-    let Standing { status, outcome, refunded, quantity, deadline } = standing;
+fn show(state: ChargeState, now: Timestamp) -> String {
+    let ChargeState { status, outcome, refunded, quantity, deadline } = state;
     let mut text = format!("{} x{quantity}", status.as_str());
     if let Some(outcome) = outcome {
         text += &format!(", {}", outcome.as_str());
@@ -359,50 +359,50 @@ fn team(world: &World) -> String {
     members.chain(keys).chain(links).chain(sessions).collect::<Vec<_>>().join(", ")
 }
 
-fn say(world: &World, told: Told) -> String {
+fn say(world: &World, told: Output) -> String {
     match told {
-        Told::Wrote(entries) => {
+        Output::Wrote(entries) => {
             entries.iter().map(|entry| happened(world, entry)).collect::<Vec<_>>().join(", ")
         }
-        Told::Replay => "replay".to_owned(),
-        Told::Unchanged => "unchanged".to_owned(),
-        Told::No(refusal) => format!("no {}", no(world, &refusal)),
+        Output::Replay => "replay".to_owned(),
+        Output::Unchanged => "unchanged".to_owned(),
+        Output::No(refusal) => format!("no {}", no(world, &refusal)),
     }
 }
 
 fn happened(world: &World, entry: &Entry) -> String {
     match &entry.body {
-        Body::WorkspaceCreated(_) => "created".to_owned(),
-        Body::WorkspaceUpdated(_) => "updated".to_owned(),
-        Body::Granted { grant, .. } => format!("granted {}", grant.amount),
-        Body::GrantVoided { takes, .. } => format!("voided{}", draws(world, takes)),
-        Body::ClawedBack { takes, .. } => format!("taken{}", draws(world, takes)),
-        Body::DebtRepaid { take } => format!("repaid{}", draws(world, &[*take])),
-        Body::ClawBackRestored { gives, .. } => format!("restored{}", draws(world, gives)),
-        Body::ChargeOpened(opening) => match opening.deadline {
-            None => format!("charged {}{}", opening.amount, draws(world, &opening.draws)),
+        EntryBody::WorkspaceCreated(_) => "created".to_owned(),
+        EntryBody::WorkspaceUpdated(_) => "updated".to_owned(),
+        EntryBody::Granted { grant, .. } => format!("granted {}", grant.amount),
+        EntryBody::GrantVoided { draws: taken, .. } => format!("voided{}", draws(world, taken)),
+        EntryBody::ClawedBack { draws: taken, .. } => format!("taken{}", draws(world, taken)),
+        EntryBody::DebtRepaid { draw } => format!("repaid{}", draws(world, &[*draw])),
+        EntryBody::ClawBackRestored { returns, .. } => format!("restored{}", draws(world, returns)),
+        EntryBody::ChargeOpened(details) => match details.deadline {
+            None => format!("charged {}{}", details.amount, draws(world, &details.draws)),
             Some(deadline) => format!(
                 "charged {}{} due {}",
-                opening.amount,
-                draws(world, &opening.draws),
+                details.amount,
+                draws(world, &details.draws),
                 later(deadline, world.now)
             ),
         },
-        Body::ChargeSettled(settlement) => format!("settled {}", settlement.amount),
-        Body::ChargeRefunded(refund) => {
-            format!("refunded {} {}{}", refund.amount, refund.reason.as_str(), draws(world, &refund.gives))
+        EntryBody::ChargeSettled(settlement) => format!("settled {}", settlement.amount),
+        EntryBody::ChargeRefunded(refund) => {
+            format!("refunded {} {}{}", refund.amount, refund.reason.as_str(), draws(world, &refund.returns))
         }
-        Body::ChargeExtended { standing, .. } => {
-            format!("due {}", later(standing.deadline.expect("an extended charge is pending"), world.now))
+        EntryBody::ChargeExtended { state, .. } => {
+            format!("due {}", later(state.deadline.expect("an extended charge is pending"), world.now))
         }
-        Body::LimitsSet(limits) => format!("{} limits", limits.len()),
-        Body::AlertsSet { thresholds, .. } => {
+        EntryBody::LimitsSet(limits) => format!("{} limits", limits.len()),
+        EntryBody::AlertsSet { thresholds, .. } => {
             format!("alerts{}", thresholds.iter().map(|line| format!(" {line}")).collect::<String>())
         }
-        Body::BalanceLow { threshold } => format!("low {threshold}"),
-        Body::PricesSet(version) => format!("prices {}", version.version),
-        Body::PlatformKeySet { .. } => "platform key".to_owned(),
-        Body::Team(change) => change.kind().as_str().to_owned(),
+        EntryBody::BalanceLow { threshold } => format!("low {threshold}"),
+        EntryBody::PricesSet(version) => format!("prices {}", version.version),
+        EntryBody::PlatformKeySet { .. } => "platform key".to_owned(),
+        EntryBody::Team(change) => change.kind().as_str().to_owned(),
     }
 }
 
@@ -423,8 +423,8 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::InsufficientCredits { required, available, affordable_quantity } => {
             format!("{code} {available} of {required}, affords {affordable_quantity}")
         }
-        Refusal::ChargeAlreadySettled(standing) | Refusal::ChargeAlreadyRefunded(standing) => {
-            format!("{code}: {}", show(*standing, world.now))
+        Refusal::ChargeAlreadySettled(state) | Refusal::ChargeAlreadyRefunded(state) => {
+            format!("{code}: {}", show(*state, world.now))
         }
         Refusal::RefundExceedsCharge { refundable } => format!("{code} {refundable}"),
         Refusal::RefundWindowClosed { closed_at } => format!("{code} {}", later(*closed_at, world.now)),

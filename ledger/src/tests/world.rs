@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use crate::limit::Spender;
 use crate::{
-    Account, Actor, ApiKeyId, Body, Change, Charge, ChargeId, Command, Decision, Entry, Grant, Hash, Id,
-    IdempotencyKey, Micros, OperationId, OperationPrice, Period, Platform, Refusal, SessionId, Subject,
-    Submission, Team, TeamChange, Timestamp, Usage, View, Windows, WorkspaceChanges, WorkspaceId, bounds,
+    Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
+    IdempotencyKey, Micros, OperationId, OperationPrice, Period, PeriodWindows, Platform, Refusal, SessionId,
+    Subject, Submission, Team, TeamChange, Timestamp, Usage, View, WorkspaceChanges, WorkspaceId, bounds,
     decide, invariants,
 };
 
@@ -19,7 +19,7 @@ pub(super) const BEGINNING: Timestamp = Timestamp::from_millis(100 * DAY_MILLIS)
 const DAY_MILLIS: i64 = 24 * 3_600 * 1_000;
 
 /// What was answered, with the entries that were written.
-pub(super) enum Told {
+pub(super) enum Output {
     Wrote(Vec<Entry>),
     Replay,
     Unchanged,
@@ -50,9 +50,9 @@ impl World {
     pub fn new() -> World {
         let mut world = World::empty();
         let told = world.run(Command::CreateWorkspace(WorkspaceChanges::default()), None);
-        assert!(matches!(told, Told::Wrote(_)));
+        assert!(matches!(told, Output::Wrote(_)));
         let told = world.run(Command::SetPrices { operations: price_list(), effective_at: None }, None);
-        assert!(matches!(told, Told::Wrote(_)));
+        assert!(matches!(told, Output::Wrote(_)));
         world
     }
 
@@ -76,12 +76,12 @@ impl World {
     }
 
     /// Runs a command of the platform's under a key.
-    pub fn run(&mut self, command: Command, key: Option<&str>) -> Told {
+    pub fn run(&mut self, command: Command, key: Option<&str>) -> Output {
         self.run_by(Actor::Platform, command, key)
     }
 
     /// Runs somebody's command under a key.
-    pub fn run_by(&mut self, actor: Actor, command: Command, key: Option<&str>) -> Told {
+    pub fn run_by(&mut self, actor: Actor, command: Command, key: Option<&str>) -> Output {
         let workspace = match command {
             Command::SetPrices { .. } | Command::SetPlatformKey { .. } => WorkspaceId::platform(),
             _ => acme(),
@@ -92,17 +92,17 @@ impl World {
         let key = key.map(|key| IdempotencyKey::new(key).expect("a script's key is well-formed"));
         let submission = Submission { workspace: workspace.clone(), key, actor: actor.clone(), command };
         let told = match self.decide(submission) {
-            Ok(Decision::Change(change)) => Told::Wrote(self.write(change, &workspace, &actor)),
-            Ok(Decision::Replay) => Told::Replay,
-            Ok(Decision::Unchanged) => Told::Unchanged,
-            Err(refusal) => Told::No(refusal),
+            Ok(Decision::Change(change)) => Output::Wrote(self.write(change, &workspace, &actor)),
+            Ok(Decision::Replay) => Output::Replay,
+            Ok(Decision::Unchanged) => Output::Unchanged,
+            Err(refusal) => Output::No(refusal),
         };
         self.spent = self.account.grants.release_spent();
         told
     }
 
     /// The same, in a workspace that nobody opened.
-    pub fn run_elsewhere(&mut self, command: Command) -> Told {
+    pub fn run_elsewhere(&mut self, command: Command) -> Output {
         let mut elsewhere = World { platform: self.platform.clone(), now: self.now, ..World::empty() };
         elsewhere.run(command, None)
     }
@@ -121,7 +121,7 @@ impl World {
             account: Some(account),
             book: &self.platform.book,
             made: key.and_then(|key| self.made.get(key.as_str())),
-            charge: self.charges.iter().find(|charge| Some(charge.opening.id) == named),
+            charge: self.charges.iter().find(|charge| Some(charge.details.id) == named),
             spent: &spent,
             windows,
             fresh: Id::v7(self.now.millis(), 0, self.ids),
@@ -157,36 +157,36 @@ impl World {
             self.made.insert(key.as_str().to_owned(), entry.clone());
         }
         match &entry.body {
-            Body::Granted { grant, .. } => self.grants.push(grant.clone()),
-            Body::Team(change) => match &**change {
+            EntryBody::Granted { grant, .. } => self.grants.push(grant.clone()),
+            EntryBody::Team(change) => match &**change {
                 TeamChange::KeyCreated(key) => self.keys.push(key.id),
                 TeamChange::LinkMade(link) => self.links.push(link.id),
                 _ => {}
             },
-            Body::ChargeOpened(opening) => self.charges.push(Charge {
-                standing: opening.standing(),
-                opening: opening.clone(),
+            EntryBody::ChargeOpened(details) => self.charges.push(Charge {
+                state: details.state(),
+                details: details.clone(),
                 opened: entry.n,
                 created_at: entry.at,
             }),
             body => {
                 let about = body.charge().map(|(id, _)| id);
-                if let Some(charge) = self.charges.iter_mut().find(|charge| Some(charge.opening.id) == about)
+                if let Some(charge) = self.charges.iter_mut().find(|charge| Some(charge.details.id) == about)
                 {
-                    charge.standing = body.standing().expect("an entry about a charge says how it stands");
+                    charge.state = body.state().expect("an entry about a charge says how it stands");
                 }
             }
         }
     }
 
     /// What a limit's subject has spent of the present period, net of refunds.
-    fn net_use(&self, (subject, period): &(Subject, Period), windows: &Windows) -> Micros {
+    fn net_use(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
         let since = windows.of(*period).0;
         let in_period = self.journal.iter().map(|(entry, _)| entry).filter(|entry| entry.at >= since);
         in_period
             .filter_map(|entry| match &entry.body {
-                Body::ChargeOpened(o) if covers(subject, o.spender()) => Some(o.amount),
-                Body::ChargeRefunded(r) if covers(subject, r.spender()) => Some(Micros::ZERO - r.amount),
+                EntryBody::ChargeOpened(o) if covers(subject, o.spender()) => Some(o.amount),
+                EntryBody::ChargeRefunded(r) if covers(subject, r.spender()) => Some(Micros::ZERO - r.amount),
                 _ => None,
             })
             .sum()
@@ -199,7 +199,7 @@ impl World {
 
     /// The charge with this place in the order of births.
     pub fn charge_id(&self, index: usize) -> ChargeId {
-        self.charges.get(index).map_or(ChargeId(Id::v7(0, 0, 0)), |charge| charge.opening.id)
+        self.charges.get(index).map_or(ChargeId(Id::v7(0, 0, 0)), |charge| charge.details.id)
     }
 
     /// The account comes out the same from its journal and from its bytes.
@@ -244,14 +244,14 @@ pub(super) fn toy_hash(entry: &Entry) -> Hash {
     hash
 }
 
-fn windows(timezone: &str, now: Timestamp) -> Windows {
+fn windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let hours = timezone.strip_prefix("UTC").and_then(|hours| hours.parse().ok()).unwrap_or(0_i64);
     let ahead = hours * 3_600 * 1_000;
     let around = |length: i64| {
         let begin = (now.millis() + ahead).div_euclid(length) * length - ahead;
         (Timestamp::from_millis(begin), Timestamp::from_millis(begin + length))
     };
-    Windows { day: around(DAY_MILLIS), month: around(30 * DAY_MILLIS) }
+    PeriodWindows { day: around(DAY_MILLIS), month: around(30 * DAY_MILLIS) }
 }
 
 /// The five operations of the reference, and `render`, which always awaits its outcome.

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{Ran, Told};
+use tollkeeper_engine::{CommandResult, Output};
 use tollkeeper_ledger::{
     Command, IdempotencyKey, MemberId, OperationId, Refusal, Submission, WorkerId, WorkspaceId, bounds,
 };
@@ -186,10 +186,10 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
     Ok(call.submission(workspace, Some(key), Command::Charge(charge.request(&call.caller)?)))
 }
 
-fn result<'a>(app: &App, workspace: &'a WorkspaceId, ran: &'a Ran) -> ResultJson<'a> {
+fn result<'a>(app: &App, workspace: &'a WorkspaceId, ran: &'a CommandResult) -> ResultJson<'a> {
     match ran {
         Ok(answer) => match &answer.told {
-            Told::Charge(charge, balance) => ResultJson {
+            Output::Charge(charge, balance) => ResultJson {
                 status: 201,
                 charge: Some(ChargeJson::of(workspace.as_str(), charge, Some(*balance))),
                 replayed: answer.replayed,

@@ -4,10 +4,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{Answer, ChargeFilter, ChargeRecord, RefundRecord, Told};
+use tollkeeper_engine::{Answer, ChargeFilter, ChargeRecord, Output, RefundRecord};
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeId, ChargeRequest, Command, Draw, GrantId, MemberId, Micros, Opening, OperationId,
-    Standing, Status, WorkerId, WorkspaceId,
+    Balance, Charge, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Command, Draw, GrantId, MemberId,
+    Micros, OperationId, Status, WorkerId, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -161,11 +161,12 @@ pub struct ChargeJson<'a> {
 impl<'a> ChargeJson<'a> {
     /// A charge as a list shows it, or with the balance after it.
     pub fn of(workspace: &'a str, charge: &'a Charge, balance: Option<Balance>) -> ChargeJson<'a> {
-        let Charge { opening, opened: _, created_at, standing } = charge;
+        let Charge { details, opened: _, created_at, state } = charge;
         // The standing's quantity is what was used; what was paid for is the opening's.
-        let Standing { status, outcome, refunded, quantity: _, deadline } = standing;
-        let Opening { id, operation, quantity, unit_price, amount, price_version, worker, member, .. } =
-            &**opening;
+        let ChargeState { status, outcome, refunded, quantity: _, deadline } = state;
+        let ChargeDetails {
+            id, operation, quantity, unit_price, amount, price_version, worker, member, ..
+        } = &**details;
         ChargeJson {
             id: Text(*id),
             workspace,
@@ -181,8 +182,8 @@ impl<'a> ChargeJson<'a> {
             price_version: *price_version,
             worker: worker.as_ref().map(WorkerId::as_str),
             member: member.as_ref().map(MemberId::as_str),
-            reference: opening.reference.as_deref(),
-            metadata: metadata(opening.metadata.as_deref()),
+            reference: details.reference.as_deref(),
+            metadata: metadata(details.metadata.as_deref()),
             deadline: deadline.map(Time),
             created_at: Time(*created_at),
             balance: balance.map(AvailableJson::from),
@@ -214,13 +215,13 @@ impl DrawJson {
     }
 
     /// What is still drawn, so that it sums to the charge less its refunds (i05).
-    fn left(names: &Names, opening: &Opening, refunds: &[RefundRecord]) -> Vec<DrawJson> {
+    fn left(names: &Names, details: &ChargeDetails, refunds: &[RefundRecord]) -> Vec<DrawJson> {
         let left = |draw: &Draw| {
-            let gives = refunds.iter().flat_map(|record| &record.refund.gives);
+            let gives = refunds.iter().flat_map(|record| &record.refund.returns);
             let given: Micros = gives.filter(|give| give.grant == draw.grant).map(|give| give.amount).sum();
             Draw { amount: draw.amount - given, ..*draw }
         };
-        let draws = opening.draws.iter().map(left).filter(|draw| draw.amount > Micros::ZERO);
+        let draws = details.draws.iter().map(left).filter(|draw| draw.amount > Micros::ZERO);
         draws.filter_map(|draw| DrawJson::of(names, draw)).collect()
     }
 }
@@ -251,7 +252,7 @@ impl<'a> ChargeRefundJson<'a> {
             amount_usd: Usd(refund.amount),
             reason: refund.reason.as_str(),
             detail: refund.detail.as_deref(),
-            gives: refund.gives.iter().filter_map(|give| DrawJson::of(names, *give)).collect(),
+            gives: refund.returns.iter().filter_map(|give| DrawJson::of(names, *give)).collect(),
             created_at: Time(*at),
         }
     }
@@ -272,7 +273,7 @@ pub async fn open(mut call: Call) -> Result<Response, Problem> {
 
 /// The answer to every request about one charge.
 pub fn told(status: StatusCode, workspace: &WorkspaceId, answered: &Answer) -> Result<Response, Problem> {
-    let Told::Charge(charge, balance) = &answered.told else {
+    let Output::Charge(charge, balance) = &answered.told else {
         return Err(refusal::internal(&"the engine did not answer with a charge"));
     };
     let json = ChargeJson::of(workspace.as_str(), charge, Some(*balance));
@@ -323,10 +324,10 @@ pub async fn get(call: Call) -> Result<Response, Problem> {
         return Err(call.missing(&workspace, refusal::charge_not_found()).await);
     };
     let ChargeRecord { charge, draws, refunds, balance } = &record;
-    let numbers = charge.opening.draws.iter().map(|draw| draw.grant);
+    let numbers = charge.details.draws.iter().map(|draw| draw.grant);
     let names: Names = numbers.zip(draws.iter().map(|(grant, _)| *grant)).collect();
     let json = ChargeJson {
-        draws: Some(DrawJson::left(&names, &charge.opening, refunds)),
+        draws: Some(DrawJson::left(&names, &charge.details, refunds)),
         refunds: Some(refunds.iter().map(|record| ChargeRefundJson::of(&names, record)).collect()),
         ..ChargeJson::of(workspace.as_str(), charge, Some(*balance))
     };

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tollkeeper_engine::EntryRecord;
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, Balance, Body, ChargeId, Entry, GrantId, Hash, IdempotencyKey, LedgerAccount, Limit,
-    MemberId, Scope, TeamChange,
+    Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, Hash, IdempotencyKey, LedgerAccount,
+    Limit, MemberId, Scope, TeamChange,
 };
 use utoipa::ToSchema;
 
@@ -152,7 +152,7 @@ impl<'a> EntryJson<'a> {
             member: member.map(MemberId::as_str),
             api_key: api_key.map(Text),
             reason,
-            details: details(body).filter(|_| shows_team || !matches!(body, Body::Team(_))),
+            details: details(body).filter(|_| shows_team || !matches!(body, EntryBody::Team(_))),
             balance: (*balance).into(),
             hash: hex(hash),
             previous_hash: hex(previous),
@@ -170,34 +170,34 @@ struct About<'a> {
 }
 
 /// What an entry names besides its charge.
-fn about(body: &Body) -> About<'_> {
+fn about(body: &EntryBody) -> About<'_> {
     let nothing = About::default();
     match body {
-        Body::Granted { grant, reason, .. } => {
+        EntryBody::Granted { grant, reason, .. } => {
             About { grant: Some(grant.id), reason: reason.as_deref(), ..nothing }
         }
-        Body::GrantVoided { grant, reason, .. } => {
+        EntryBody::GrantVoided { grant, reason, .. } => {
             About { grant: Some(*grant), reason: reason.as_deref(), ..nothing }
         }
-        Body::ClawedBack { grant, dispute, .. } => {
+        EntryBody::ClawedBack { grant, dispute, .. } => {
             About { grant: Some(*grant), reason: Some(dispute), ..nothing }
         }
-        Body::ClawBackRestored { dispute, .. } => About { reason: Some(dispute), ..nothing },
-        Body::ChargeOpened(opening) => About {
-            operation: Some(opening.operation.as_str()),
-            member: opening.member.as_ref(),
-            api_key: opening.api_key,
+        EntryBody::ClawBackRestored { dispute, .. } => About { reason: Some(dispute), ..nothing },
+        EntryBody::ChargeOpened(details) => About {
+            operation: Some(details.operation.as_str()),
+            member: details.member.as_ref(),
+            api_key: details.api_key,
             ..nothing
         },
-        Body::ChargeSettled(settlement) => About { reason: settlement.detail.as_deref(), ..nothing },
-        Body::ChargeRefunded(refund) => About {
+        EntryBody::ChargeSettled(settlement) => About { reason: settlement.detail.as_deref(), ..nothing },
+        EntryBody::ChargeRefunded(refund) => About {
             operation: Some(refund.operation.as_str()),
             reason: Some(refund.detail.as_deref().unwrap_or(refund.reason.as_str())),
             member: refund.member.as_ref(),
             api_key: refund.api_key,
             ..nothing
         },
-        Body::Team(change) => match &**change {
+        EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 About { member: Some(&member.id), ..nothing }
             }
@@ -215,27 +215,27 @@ fn about(body: &Body) -> About<'_> {
             }
             TeamChange::SignedOut(_) | TeamChange::AllSignedOut(None) => nothing,
         },
-        Body::WorkspaceCreated(_)
-        | Body::WorkspaceUpdated(_)
-        | Body::DebtRepaid { .. }
-        | Body::ChargeExtended { .. }
-        | Body::LimitsSet(_)
-        | Body::AlertsSet { .. }
-        | Body::BalanceLow { .. }
-        | Body::PricesSet(_)
-        | Body::PlatformKeySet { .. } => nothing,
+        EntryBody::WorkspaceCreated(_)
+        | EntryBody::WorkspaceUpdated(_)
+        | EntryBody::DebtRepaid { .. }
+        | EntryBody::ChargeExtended { .. }
+        | EntryBody::LimitsSet(_)
+        | EntryBody::AlertsSet { .. }
+        | EntryBody::BalanceLow { .. }
+        | EntryBody::PricesSet(_)
+        | EntryBody::PlatformKeySet { .. } => nothing,
     }
 }
 
 /// What an entry set, where its amount and names do not say it all. Hashes of secrets are not told.
-fn details(body: &Body) -> Option<Value> {
+fn details(body: &EntryBody) -> Option<Value> {
     let json = |value: Result<Value, serde_json::Error>| value.expect("these have texts for keys");
     match body {
-        Body::WorkspaceCreated(profile) | Body::WorkspaceUpdated(profile) => Some(json!({
+        EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => Some(json!({
             "name": profile.name, "timezone": profile.timezone, "suspended": profile.suspended,
             "metadata": metadata(profile.metadata.as_deref()),
         })),
-        Body::LimitsSet(limits) => {
+        EntryBody::LimitsSet(limits) => {
             let line = |limit: &Limit| {
                 let (subject, id) = limits::subject(&limit.subject);
                 json!({
@@ -244,12 +244,12 @@ fn details(body: &Body) -> Option<Value> {
             };
             Some(json!({ "limits": limits.iter().map(line).collect::<Vec<_>>() }))
         }
-        Body::AlertsSet { thresholds, cooldown_seconds } => Some(json!({
+        EntryBody::AlertsSet { thresholds, cooldown_seconds } => Some(json!({
             "thresholds": thresholds.iter().map(|line| line.get()).collect::<Vec<_>>(),
             "cooldown_seconds": cooldown_seconds,
         })),
-        Body::BalanceLow { threshold } => Some(json!({ "threshold": threshold.get() })),
-        Body::Team(change) => match &**change {
+        EntryBody::BalanceLow { threshold } => Some(json!({ "threshold": threshold.get() })),
+        EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 Some(json(serde_json::to_value(MemberJson::from(member))))
             }

@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::{Answer, GrantRecord, Told};
+use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{Balance, Command, Grant, GrantId, GrantRequest, Source, WorkspaceId};
 use utoipa::ToSchema;
 
@@ -137,7 +137,7 @@ pub async fn void(mut call: Call) -> Result<Response, Problem> {
 }
 
 fn told(status: StatusCode, workspace: &WorkspaceId, answered: &Answer) -> Result<Response, Problem> {
-    let Told::Grant(record, balance) = &answered.told else {
+    let Output::Grant(record, balance) = &answered.told else {
         return Err(refusal::internal(&"the engine did not answer with a grant"));
     };
     let json = GrantJson::of(workspace.as_str(), record, Some(*balance));

@@ -26,7 +26,7 @@ pub async fn alive(_: Call) -> Result<Response, Problem> {
 
 /// `GET /readyz`.
 pub async fn ready(call: Call) -> Result<Response, Problem> {
-    if call.app.engine().figures().writable {
+    if call.app.engine().stats().writable {
         Ok(answer(StatusCode::OK, 16, &HealthJson { status: "ok" }))
     } else {
         Err(Problem::new(Code::StoreUnavailable, "The store takes no writes at present."))
@@ -35,7 +35,7 @@ pub async fn ready(call: Call) -> Result<Response, Problem> {
 
 /// `GET /metrics`.
 pub async fn metrics(call: Call) -> Result<Response, Problem> {
-    let text = call.app.metrics.text(call.app.engine().figures());
+    let text = call.app.metrics.text(call.app.engine().stats());
     let mut response = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

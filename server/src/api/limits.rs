@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_ledger::{
-    ApiKeyId, Command, Limit, MemberId, Micros, OperationId, Period, Subject, Windows, WorkerId, WorkspaceId,
+    ApiKeyId, Command, Limit, MemberId, Micros, OperationId, Period, PeriodWindows, Subject, WorkerId,
+    WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -122,7 +123,7 @@ pub struct LimitJson {
 
 impl LimitJson {
     /// A limit in the present day or month.
-    pub fn of(limit: &Limit, windows: &Windows) -> LimitJson {
+    pub fn of(limit: &Limit, windows: &PeriodWindows) -> LimitJson {
         let (kind, id) = subject(&limit.subject);
         let used = limit.used_in(windows);
         let remaining = (limit.amount - used).max(Micros::ZERO);

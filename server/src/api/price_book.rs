@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::{Listing, Told};
+use tollkeeper_engine::{Listing, Output};
 use tollkeeper_ledger::{Command, Operation, OperationId, OperationPrice, PriceVersion, WorkspaceId};
 use utoipa::ToSchema;
 
@@ -111,7 +111,7 @@ pub async fn put(mut call: Call) -> Result<Response, Problem> {
     let command = Command::SetPrices { operations, effective_at };
     let answered = call.run(&WorkspaceId::platform(), None, command).await?;
     match &answered.told {
-        Told::Prices(prices) => Ok(shown(prices)),
+        Output::Prices(prices) => Ok(shown(prices)),
         _ => Err(refusal::internal(&"the engine did not answer with prices")),
     }
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{Answer, Told};
+use tollkeeper_engine::{Answer, Output};
 use tollkeeper_ledger::{Balance, Command, Id, Profile, Timestamp, WorkspaceChanges, WorkspaceId};
 use utoipa::ToSchema;
 
@@ -178,7 +178,7 @@ pub async fn change(mut call: Call) -> Result<Response, Problem> {
 
 fn told(status: StatusCode, answered: &Answer) -> Result<Response, Problem> {
     match &answered.told {
-        Told::Workspace(profile) => Ok(answer(status, WORKSPACE_BYTES, &WorkspaceJson::of(profile))),
+        Output::Workspace(profile) => Ok(answer(status, WORKSPACE_BYTES, &WorkspaceJson::of(profile))),
         _ => Err(refusal::internal(&"the engine did not answer with a workspace")),
     }
 }

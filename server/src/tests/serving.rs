@@ -6,11 +6,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tollkeeper_engine::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Figures, GrantRecord,
-    Listing, Page, Ran,
+    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
+    GrantRecord, Listing, Page,
 };
 use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, Platform, Profile, Submission, Team, UsageKey, Used, Windows, WorkspaceId,
+    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, UsageKey, Used, WorkspaceId,
 };
 
 use super::*;
@@ -114,14 +114,14 @@ const BUG: &str = "a bug with a secret in it";
 
 #[rustfmt::skip]
 impl Engine for Broken {
-    fn run(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> { panic!("{BUG}") }
-    fn run_or_shed(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<Ran, Error>> { panic!("{BUG}") }
-    fn run_batch(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> { panic!("{BUG}") }
+    fn run(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { panic!("{BUG}") }
+    fn run_or_shed(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { panic!("{BUG}") }
+    fn run_batch(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> { panic!("{BUG}") }
     fn workspace<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> { panic!("{BUG}") }
     fn workspaces(&self, _: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> { panic!("{BUG}") }
     fn balance<'a>(&'a self, _: &'a WorkspaceId, _: Option<Timestamp>) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> { panic!("{BUG}") }
     fn team<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> { panic!("{BUG}") }
-    fn limits<'a>(&'a self, _: &'a WorkspaceId, _: Timestamp) -> BoxFuture<'a, Result<Option<(Limits, Windows)>, Error>> { panic!("{BUG}") }
+    fn limits<'a>(&'a self, _: &'a WorkspaceId, _: Timestamp) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> { panic!("{BUG}") }
     fn charge<'a>(&'a self, _: &'a WorkspaceId, _: ChargeId) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> { panic!("{BUG}") }
     fn charges<'a>(&'a self, _: &'a WorkspaceId, _: ChargeFilter, _: Page) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> { panic!("{BUG}") }
     fn grants<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> { panic!("{BUG}") }
@@ -129,7 +129,7 @@ impl Engine for Broken {
     fn usage<'a>(&'a self, _: &'a WorkspaceId, _: (i64, i64)) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> { panic!("{BUG}") }
     fn platform(&self) -> Arc<Platform> { panic!("{BUG}") }
     fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { panic!("{BUG}") }
-    fn figures(&self) -> Figures { Figures::default() }
+    fn stats(&self) -> EngineStats { EngineStats::default() }
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> { panic!("{BUG}") }
 }
 

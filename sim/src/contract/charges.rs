@@ -1,6 +1,6 @@
 //! Credit in and out, the answers to it, and that asking again changes nothing.
 
-use tollkeeper_engine::Told;
+use tollkeeper_engine::Output;
 use tollkeeper_ledger::{Command, Micros, Outcome, RefundReason, Source, Status};
 
 use super::Store;
@@ -10,11 +10,11 @@ use crate::patience::wait;
 pub(super) fn a_charge_takes_its_price(store: &dyn Store) {
     let desk = Desk::with_credit(store, 100_000);
     let (paid, balance) = desk.charge("k", charge("try_on", 2));
-    assert_eq!((paid.opening.amount.get(), paid.opening.unit_price.get()), (40_000, 20_000));
-    assert_eq!((paid.standing.status, paid.standing.outcome), (Status::Settled, None));
+    assert_eq!((paid.details.amount.get(), paid.details.unit_price.get()), (40_000, 20_000));
+    assert_eq!((paid.state.status, paid.state.outcome), (Status::Settled, None));
     assert_eq!((paid.created_at, balance.available.get()), (BEGINNING, 60_000));
     assert_eq!(desk.balance(), balance);
-    let record = desk.record(paid.opening.id);
+    let record = desk.record(paid.details.id);
     assert_eq!(record.charge, paid);
     assert_eq!(record.draws.iter().map(|(_, amount)| amount.get()).sum::<i64>(), 40_000);
     assert!(record.refunds.is_empty());
@@ -24,7 +24,7 @@ pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 100_000);
     let first = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
     assert!(!first.replayed);
-    let id = charged(Ok(first.clone())).0.opening.id;
+    let id = charged(Ok(first.clone())).0.details.id;
     let refund = Command::Refund { charge: id, amount: Some(Micros::new(500)), reason: "courtesy".into() };
     let refunded = desk.keyed("r", refund.clone()).expect("yes");
     desk.wait(86_400);
@@ -53,7 +53,7 @@ pub(super) fn a_refusal_leaves_nothing(store: &dyn Store) {
     assert_eq!((desk.entry_count(), desk.balance().available.get()), (before, 499));
     desk.grant("more", Source::Adjustment, 1);
     let (paid, balance) = desk.charge("k", charge("message", 1));
-    assert_eq!((paid.opening.amount.get(), balance.available), (500, Micros::ZERO));
+    assert_eq!((paid.details.amount.get(), balance.available), (500, Micros::ZERO));
 }
 
 pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
@@ -91,19 +91,16 @@ pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
 
 pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 10_000);
-    let open = |key: &str| desk.charge(key, awaited("message", 4, 60)).0.opening.id;
+    let open = |key: &str| desk.charge(key, awaited("message", 4, 60)).0.details.id;
     let (kept, partly, failed) = (open("kept"), open("partly"), open("failed"));
     assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (4_000, 6_000));
     desk.wait(1);
     let (charge, _) = charged(Ok(answer(desk.told(Command::Succeed { charge: kept, quantity: None }))));
-    assert_eq!(
-        (charge.standing.status, charge.standing.outcome),
-        (Status::Settled, Some(Outcome::Succeeded))
-    );
+    assert_eq!((charge.state.status, charge.state.outcome), (Status::Settled, Some(Outcome::Succeeded)));
     desk.told(Command::Succeed { charge: partly, quantity: Some(1) });
     let fail = Command::Fail { charge: failed, by_system: true, detail: Some("broken".into()) };
     let (charge, balance) = charged(Ok(answer(desk.told(fail.clone()))));
-    assert_eq!(charge.standing.status, Status::Refunded);
+    assert_eq!(charge.state.status, Status::Refunded);
     assert_eq!((balance.available.get(), balance.pending), (7_500, Micros::ZERO));
     desk.told(fail);
     assert_eq!(desk.balance(), balance, "repeating an outcome changes nothing");
@@ -112,12 +109,12 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
     let refunds: Vec<_> =
         record.refunds.iter().map(|r| (r.refund.amount.get(), r.refund.reason, r.at)).collect();
     assert_eq!(refunds, [(1_500, RefundReason::PartlyUsed, desk.now)]);
-    assert_eq!(record.charge.standing.quantity, 1);
+    assert_eq!(record.charge.state.quantity, 1);
     let record = desk.record(failed);
     assert_eq!(record.refunds[0].refund.detail.as_deref(), Some("broken"));
 }
 
-fn answer(told: Told) -> tollkeeper_engine::Answer {
+fn answer(told: Output) -> tollkeeper_engine::Answer {
     tollkeeper_engine::Answer { replayed: false, told }
 }
 
@@ -125,10 +122,10 @@ pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 1_000);
     let bought = desk.grant("pay_1", Source::TopUp, 5_000);
     let (paid, _) = desk.charge("k", charge("removal", 2));
-    let draws = desk.record(paid.opening.id).draws;
+    let draws = desk.record(paid.details.id).draws;
     assert_eq!(draws.iter().map(|(_, amount)| amount.get()).collect::<Vec<_>>(), [1_000, 3_000]);
     assert_eq!(draws[1].0, bought);
-    let refund = |amount| Command::Refund { charge: paid.opening.id, amount, reason: "courtesy".into() };
+    let refund = |amount| Command::Refund { charge: paid.details.id, amount, reason: "courtesy".into() };
     desk.keyed("r", refund(Some(Micros::new(3_500)))).expect("yes");
     assert_eq!(desk.no(refund(Some(Micros::new(501)))), "refund_exceeds_charge");
     let remaining = |desk: &Desk| {
@@ -140,14 +137,14 @@ pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
     let desk = desk.restarted(store);
     desk.told(refund(None));
     assert_eq!(remaining(&desk), [5_000, 1_000]);
-    assert_eq!(desk.record(paid.opening.id).charge.standing.outcome, Some(Outcome::Reversed));
+    assert_eq!(desk.record(paid.details.id).charge.state.outcome, Some(Outcome::Reversed));
 }
 
 pub(super) fn a_deadline_is_due(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 10_000);
     let (early, _) = desk.charge("early", awaited("message", 1, 30));
     let (late, _) = desk.charge("late", awaited("message", 1, 60));
-    let (early, late) = (early.opening.id, late.opening.id);
+    let (early, late) = (early.details.id, late.details.id);
     desk.wait(29);
     assert_eq!(desk.due(), []);
     desk.wait(1);
@@ -158,7 +155,7 @@ pub(super) fn a_deadline_is_due(store: &dyn Store) {
     assert_eq!(desk.due(), [(acme(), late)]);
     desk.told(Command::TimeOut { charge: late });
     assert_eq!(desk.due(), []);
-    assert_eq!(desk.record(late).charge.standing.outcome, Some(Outcome::TimedOut));
+    assert_eq!(desk.record(late).charge.state.outcome, Some(Outcome::TimedOut));
     desk.wait(30);
     desk.told(Command::Succeed { charge: early, quantity: None });
     assert_eq!(desk.due(), []);
@@ -171,7 +168,7 @@ pub(super) fn a_grant_can_be_voided(store: &dyn Store) {
     desk.charge("k", charge("message", 1));
     let void = Command::VoidGrant { grant, reason: Some("a mistake".into()) };
     let first = desk.keyed("v", void.clone()).expect("yes");
-    let Told::Grant(record, balance) = &first.told else { panic!("a void is told as its grant") };
+    let Output::Grant(record, balance) = &first.told else { panic!("a void is told as its grant") };
     assert_eq!((record.grant.amount.get(), record.grant.remaining), (2_000, Micros::ZERO));
     assert_eq!(balance.available.get(), 500);
     let again = desk.keyed("v", void).expect("yes");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tollkeeper_engine::{Answer, ChargeRecord, Engine, Listing, Page, Ran, Told};
+use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Output, Page};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest,
     IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, Refusal, Scope, Source, Submission, Team,
@@ -132,17 +132,17 @@ impl Desk {
     }
 
     /// What a workspace is answered, under a key or none.
-    pub fn ask(&self, workspace: WorkspaceId, key: Option<&str>, command: Command) -> Ran {
+    pub fn ask(&self, workspace: WorkspaceId, key: Option<&str>, command: Command) -> CommandResult {
         wait(self.engine.run(submission(workspace, key, command), self.now)).expect("a healthy engine")
     }
 
     /// What `acme` is answered under a key.
-    pub fn keyed(&self, key: &str, command: Command) -> Ran {
+    pub fn keyed(&self, key: &str, command: Command) -> CommandResult {
         self.ask(acme(), Some(key), command)
     }
 
     /// What somebody is answered who asks for `acme`, without a key.
-    pub fn ask_as(&self, actor: Actor, command: Command) -> Ran {
+    pub fn ask_as(&self, actor: Actor, command: Command) -> CommandResult {
         let submission = Submission { actor, ..submission(acme(), None, command) };
         wait(self.engine.run(submission, self.now)).expect("a healthy engine")
     }
@@ -150,7 +150,7 @@ impl Desk {
     /// What a batch is answered, each by a word.
     pub fn words(&self, batch: Vec<Submission>) -> Vec<&'static str> {
         let ran = wait(self.engine.run_batch(batch, self.now)).expect("a healthy engine");
-        let word = |ran: Ran| match ran {
+        let word = |ran: CommandResult| match ran {
             Ok(answer) if answer.replayed => "replay",
             Ok(_) => "yes",
             Err(refusal) => refusal.code(),
@@ -159,7 +159,7 @@ impl Desk {
     }
 
     /// What `acme` is told, without a key.
-    pub fn told(&self, command: Command) -> Told {
+    pub fn told(&self, command: Command) -> Output {
         self.ask(acme(), None, command).expect("it is answered with yes").told
     }
 
@@ -169,7 +169,7 @@ impl Desk {
     }
 
     /// What the platform is told.
-    pub fn platform(&self, command: Command) -> Told {
+    pub fn platform(&self, command: Command) -> Output {
         self.ask(WorkspaceId::platform(), None, command).expect("it is answered with yes").told
     }
 
@@ -182,7 +182,7 @@ impl Desk {
     /// Gives `acme` credit under a key; for what is bought, the key names the payment.
     pub fn grant(&mut self, key: &str, source: Source, amount: i64) -> GrantId {
         match self.keyed(key, Command::Grant(credit(key, source, amount))).expect("credit").told {
-            Told::Grant(record, _) => record.grant.id,
+            Output::Grant(record, _) => record.grant.id,
             other => panic!("a grant was answered by {other:?}"),
         }
     }
@@ -208,7 +208,7 @@ impl Desk {
     #[must_use]
     pub fn key(&self, request: ApiKeyRequest) -> ApiKeyId {
         match self.told(Command::Team(TeamCommand::CreateKey(request))) {
-            Told::Team(change) => match *change {
+            Output::Team(change) => match *change {
                 TeamChange::KeyCreated(key) => key.id,
                 other => panic!("a key was answered by {other:?}"),
             },
@@ -261,7 +261,7 @@ pub fn submission(workspace: WorkspaceId, key: Option<&str>, command: Command) -
 /// The charge that was told, and the balance with it.
 pub fn charged(ran: Result<Answer, Refusal>) -> (Charge, Balance) {
     match ran.expect("it is answered with yes").told {
-        Told::Charge(charge, balance) => (charge, balance),
+        Output::Charge(charge, balance) => (charge, balance),
         other => panic!("a charge was answered by {other:?}"),
     }
 }

@@ -1,6 +1,6 @@
 //! Spending limits: that they hold, what they count, and from when on.
 
-use tollkeeper_engine::Told;
+use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, Micros, OperationId, Period, Refusal, Subject, Timestamp, WorkspaceChanges,
 };
@@ -50,19 +50,19 @@ pub(super) fn limits_show_what_they_counted(store: &dyn Store) {
     let (first, _) = desk.charge("first", hers(2));
     let hers_a_day = (Subject::Member(member("ada")), Period::Day, 5_000);
     let set = limits(&[(Subject::Workspace, Period::Month, 50_000), hers_a_day.clone()]);
-    let Told::Limits(told) = desk.told(set) else { panic!("limits are told as they count") };
+    let Output::Limits(told) = desk.told(set) else { panic!("limits are told as they count") };
     assert_eq!(told.iter().map(|limit| limit.used.get()).collect::<Vec<_>>(), [1_000, 1_000]);
     assert_eq!(desk.used(), [1_000, 1_000]);
     let (second, _) = desk.charge("second", charge("message", 4));
     assert_eq!(desk.used(), [3_000, 1_000]);
     let back = |id, amount| Command::Refund { charge: id, amount, reason: "courtesy".into() };
-    desk.told(back(second.opening.id, Some(Micros::new(500))));
+    desk.told(back(second.details.id, Some(Micros::new(500))));
     assert_eq!(desk.used(), [2_500, 1_000]);
     let mut desk = desk.restarted(store);
     assert_eq!(desk.used(), [2_500, 1_000]);
     desk.wait(DAY);
     assert_eq!(desk.used(), [2_500, 0], "a new day, the same month");
-    desk.told(back(first.opening.id, None));
+    desk.told(back(first.details.id, None));
     assert_eq!(desk.used(), [1_500, -1_000], "a refund counts in the day in which it happens");
     desk.told(limits(&[hers_a_day]));
     assert_eq!(desk.used(), [-1_000], "a limit that stays keeps what it has counted");
@@ -121,9 +121,9 @@ pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
     pay(&desk, one, 1).expect("the last");
     assert_eq!(pay(&desk, one, 1), Err("limit_exceeded"));
     desk.told(Command::Charge(charge("message", 9)));
-    let Told::Charge(first, _) = paid.told else { panic!("a charge is told") };
-    assert_eq!(first.opening.api_key, Some(one));
-    desk.told(Command::Refund { charge: first.opening.id, amount: None, reason: "courtesy".into() });
+    let Output::Charge(first, _) = paid.told else { panic!("a charge is told") };
+    assert_eq!(first.details.api_key, Some(one));
+    desk.told(Command::Refund { charge: first.details.id, amount: None, reason: "courtesy".into() });
     let desk = desk.restarted(store);
     assert_eq!(desk.used(), [1_000, 2_500]);
     pay(&desk, one, 3).expect("what was given back");
@@ -133,7 +133,7 @@ pub(super) fn what_went_back_before_the_day_began_lifts_no_limit(store: &dyn Sto
     let mut desk = Desk::with_credit(store, 100_000);
     let (charged, _) = desk.charge("yesterday", charge("message", 4));
     desk.wait(18 * HOUR + 600);
-    let charge_id = charged.opening.id;
+    let charge_id = charged.details.id;
     desk.told(Command::Refund { charge: charge_id, amount: None, reason: "courtesy".into() });
     desk.wait(30 * 60);
     // In Kolkata the day began at half past six, between the two.

@@ -35,7 +35,7 @@ fn whole_in_pages(desk: &Desk) {
     names.push("opening".to_owned());
     for limit in [1, 7, 20, 200] {
         let listed = charges(desk, limit, &ChargeFilter::default());
-        let quantities: Vec<i64> = listed.iter().map(|charge| charge.opening.quantity).collect();
+        let quantities: Vec<i64> = listed.iter().map(|charge| charge.details.quantity).collect();
         assert_eq!(quantities, (1..=20).rev().collect::<Vec<_>>(), "pages of {limit}");
         let numbers: Vec<u64> = entries(desk, limit).iter().map(|record| record.entry.n).collect();
         assert_eq!(numbers, (1..=42).rev().collect::<Vec<_>>(), "pages of {limit}");
@@ -60,7 +60,7 @@ pub(super) fn charges_are_found(store: &dyn Store) {
         desk.wait(60);
     }
     let all = charges(&desk, 100, &ChargeFilter::default());
-    desk.told(Command::Fail { charge: all[11].opening.id, by_system: true, detail: None });
+    desk.told(Command::Fail { charge: all[11].details.id, by_system: true, detail: None });
     let count = |filter: ChargeFilter| charges(&desk, 5, &filter).len();
     let none = ChargeFilter::default;
     let message = OperationId::new("message").expect("a name");
@@ -90,7 +90,7 @@ pub(super) fn a_page_stays_a_page(store: &dyn Store) {
     let second = page(first.next);
     let third = page(second.next);
     let rows = first.data.iter().chain(&second.data).chain(&third.data);
-    let quantities: Vec<i64> = rows.map(|charge| charge.opening.quantity).collect();
+    let quantities: Vec<i64> = rows.map(|charge| charge.details.quantity).collect();
     assert_eq!(quantities, (1..=10).rev().collect::<Vec<_>>(), "nothing twice, nothing left out");
 }
 
@@ -121,7 +121,7 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
     desk.charge("b", ChargeRequest { worker: WorkerId::new("w1").ok(), ..charge("message", 1) });
     desk.wait(3_600);
     desk.charge("c", charge("message", 3));
-    let refund = Command::Refund { charge: early.opening.id, amount: None, reason: "courtesy".into() };
+    let refund = Command::Refund { charge: early.details.id, amount: None, reason: "courtesy".into() };
     desk.told(refund);
     let rows = |desk: &Desk, from, to| {
         let mut rows = wait(desk.engine.usage(&acme(), (from, to))).expect("it reads");
@@ -150,7 +150,7 @@ pub(super) fn the_journal_is_a_chain(store: &dyn Store) {
     let desk = desk.restarted(store);
     let (paid, balance) = desk.charge("last", charge("message", 1));
     let mut chain = entries(&desk, 5);
-    assert_eq!(chain[0].entry.body.charge().map(|(id, _)| id), Some(paid.opening.id));
+    assert_eq!(chain[0].entry.body.charge().map(|(id, _)| id), Some(paid.details.id));
     assert_eq!(
         (chain[0].entry.balance, chain[0].entry.key.as_ref().map(|k| k.as_str())),
         (balance, Some("last"))

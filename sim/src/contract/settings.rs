@@ -1,6 +1,6 @@
 //! What is set: workspaces, prices, platform keys, alerts.
 
-use tollkeeper_engine::{ChargeFilter, Page, Told};
+use tollkeeper_engine::{ChargeFilter, Output, Page};
 use tollkeeper_ledger::{ChargeId, Command, Kind, Micros, WorkspaceChanges};
 
 use super::Store;
@@ -11,7 +11,7 @@ use crate::step::nothing;
 pub(super) fn a_workspace_is_opened_once(store: &dyn Store) {
     let mut desk = Desk::at(store, BEGINNING);
     let described = |name: &str| WorkspaceChanges { name: Some(name.into()), ..Default::default() };
-    let Told::Workspace(profile) = desk.told(Command::CreateWorkspace(described("Acme"))) else {
+    let Output::Workspace(profile) = desk.told(Command::CreateWorkspace(described("Acme"))) else {
         panic!("a workspace is told as it is described");
     };
     assert_eq!((profile.id.as_str(), &*profile.name, &*profile.timezone), ("acme", "Acme", "UTC"));
@@ -55,17 +55,17 @@ pub(super) fn what_nobody_opened_is_not_there(store: &dyn Store) {
     assert_eq!(wait(desk.engine.entries(&nobody, page())).expect("it reads"), None);
     let (paid, _) = desk.charge("k", charge("message", 1));
     desk.open(nobody.clone());
-    for (id, charge) in [(&nobody, paid.opening.id), (&acme(), ChargeId(nothing()))] {
+    for (id, charge) in [(&nobody, paid.details.id), (&acme(), ChargeId(nothing()))] {
         assert_eq!(wait(desk.engine.charge(id, charge)).expect("it reads"), None, "{charge} of {id}");
     }
-    let outcome = Command::Succeed { charge: paid.opening.id, quantity: None };
+    let outcome = Command::Succeed { charge: paid.details.id, quantity: None };
     let refused = desk.ask(nobody, None, outcome).expect_err("a charge of another workspace");
     assert_eq!(refused.code(), "charge_not_found");
 }
 
 pub(super) fn prices_have_versions(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 100_000);
-    let Told::Prices(version) = desk.platform(prices(&[("message", 700)])) else {
+    let Output::Prices(version) = desk.platform(prices(&[("message", 700)])) else {
         panic!("a price list is told as its version");
     };
     assert_eq!((version.version, version.effective_at), (2, BEGINNING));
@@ -73,16 +73,16 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     let effective_at = Some(desk.now.plus_seconds(60));
     desk.platform(Command::SetPrices { operations, effective_at });
     let (now, _) = desk.charge("now", charge("message", 1));
-    assert_eq!((now.opening.unit_price.get(), now.opening.price_version), (700, 2));
+    assert_eq!((now.details.unit_price.get(), now.details.price_version), (700, 2));
     assert_eq!(desk.no(Command::Charge(charge("removal", 1))), "operation_not_found");
     desk.wait(60);
     let (later, _) = desk.charge("later", charge("message", 1));
-    assert_eq!((later.opening.unit_price.get(), later.opening.price_version), (900, 3));
+    assert_eq!((later.details.unit_price.get(), later.details.price_version), (900, 3));
     let desk = desk.restarted(store);
     let versions = desk.engine.platform().book.versions().to_vec();
     assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(versions[0].operations.len(), 3);
-    assert_eq!(desk.record(now.opening.id).charge.opening.price_version, 2);
+    assert_eq!(desk.record(now.details.id).charge.details.price_version, 2);
 }
 
 pub(super) fn platform_keys_are_kept(store: &dyn Store) {

@@ -12,16 +12,16 @@ pub(super) fn a_restart_keeps_everything(store: &dyn Store) {
     let (open, _) = desk.charge("open", awaited("message", 1, 600));
     desk.wait(10);
     let (profile, balance) = (wait(desk.engine.workspace(&acme())).expect("it reads"), desk.balance());
-    let (count, record) = (desk.entry_count(), desk.record(paid.opening.id));
+    let (count, record) = (desk.entry_count(), desk.record(paid.details.id));
     let mut desk = desk;
     for _ in 0..3 {
         desk = desk.restarted(store);
         assert_eq!(wait(desk.engine.workspace(&acme())).expect("it reads"), profile);
         assert_eq!((desk.balance(), desk.entry_count()), (balance, count));
-        assert_eq!(desk.record(paid.opening.id), record);
-        assert_eq!(desk.record(open.opening.id).charge.standing.status, Status::Pending);
+        assert_eq!(desk.record(paid.details.id), record);
+        assert_eq!(desk.record(open.details.id).charge.state.status, Status::Pending);
     }
-    desk.told(Command::Succeed { charge: open.opening.id, quantity: None });
+    desk.told(Command::Succeed { charge: open.details.id, quantity: None });
     assert_eq!(desk.entry_count(), count + 1);
 }
 
@@ -88,8 +88,8 @@ pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
     assert_eq!(desk.due(), []);
     desk.wait(60);
     let desk = desk.restarted(store);
-    assert_eq!(desk.due(), [(acme(), open.opening.id)]);
-    desk.told(Command::TimeOut { charge: open.opening.id });
+    assert_eq!(desk.due(), [(acme(), open.details.id)]);
+    desk.told(Command::TimeOut { charge: open.details.id });
     assert_eq!(desk.balance().available.get(), 10_000);
     let desk = desk.restarted(store);
     assert_eq!(desk.due(), []);
@@ -97,13 +97,13 @@ pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
 
 pub(super) fn figures_say_what_is_kept(store: &dyn Store) {
     let desk = Desk::with_credit(store, 10_000);
-    let before = desk.engine.figures();
+    let before = desk.engine.stats();
     desk.charge("a", charge("message", 1));
     desk.charge("b", awaited("message", 1, 60));
     desk.charge("b", awaited("message", 1, 60));
     // What an engine says of itself may follow a moment after its answers; a read comes after both.
     let _ = desk.balance();
-    let after = desk.engine.figures();
+    let after = desk.engine.stats();
     assert_eq!(after.entries - before.entries, 2);
     assert_eq!(after.commands - before.commands, 3);
     assert!(after.commits > before.commits && after.commits - before.commits <= 3);

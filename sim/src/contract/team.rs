@@ -1,6 +1,6 @@
 //! Members, API keys and portal sessions: that they are shown as they were made, and that who has gone does nothing more.
 
-use tollkeeper_engine::{Page, Told};
+use tollkeeper_engine::{Output, Page};
 use tollkeeper_ledger::{
     Actor, ApiKeyRequest, ChargeRequest, Command, LinkRequest, MemberChanges, MemberRequest, PortalSession,
     Role, Scope, SessionId, Submission, TeamChange, TeamCommand, WorkerId,
@@ -42,7 +42,7 @@ fn link(desk: &Desk, name: &str, secret: u8) -> PortalSession {
         lasts_seconds: 600,
     };
     let told = desk.told(Command::Team(TeamCommand::MakeLink(request)));
-    let Told::Team(change) = told else { panic!("a link was answered by {told:?}") };
+    let Output::Team(change) = told else { panic!("a link was answered by {told:?}") };
     let TeamChange::LinkMade(link) = *change else { panic!("a link was answered by {change:?}") };
     link
 }
@@ -174,8 +174,8 @@ pub(super) fn a_tied_key_speaks_for_nobody_else(store: &dyn Store) {
     }
     let (own, _) = desk.charge("own", names(Some("bob"), Some("w1")));
     let (foreign, _) = desk.charge("foreign", names(Some("ada"), Some("w1")));
-    assert_eq!(word(Command::Succeed { charge: own.opening.id, quantity: None }), "yes");
-    assert_eq!(word(Command::Succeed { charge: foreign.opening.id, quantity: None }), "forbidden");
+    assert_eq!(word(Command::Succeed { charge: own.details.id, quantity: None }), "yes");
+    assert_eq!(word(Command::Succeed { charge: foreign.details.id, quantity: None }), "forbidden");
 }
 
 pub(super) fn members_see_and_admins_change(store: &dyn Store) {

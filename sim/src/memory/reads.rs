@@ -1,7 +1,7 @@
 //! The reads of the engine in memory: each looks through the journal from its beginning.
 
 use tollkeeper_engine::{BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, Listing, Page, RefundRecord};
-use tollkeeper_ledger::{Balance, Body, Charge, ChargeId, Status, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Balance, Charge, ChargeId, EntryBody, Status, Timestamp, WorkspaceId};
 
 use super::{Kept, State};
 
@@ -31,10 +31,10 @@ impl Kept {
     pub(super) fn charge_record(&self, id: ChargeId) -> Option<ChargeRecord> {
         let charge = self.charge(id)?;
         let named = |n: u64| self.account.grants.get(n).map(|grant| grant.id);
-        let draws = charge.opening.draws.iter();
+        let draws = charge.details.draws.iter();
         let draws = draws.map(|draw| (named(draw.grant).expect("a charge draws from grants"), draw.amount));
         let refunds = self.entries().filter_map(|entry| match &entry.body {
-            Body::ChargeRefunded(refund) if refund.charge == id => {
+            EntryBody::ChargeRefunded(refund) if refund.charge == id => {
                 Some(RefundRecord { at: entry.at, refund: refund.as_ref().clone() })
             }
             _ => None,
@@ -50,7 +50,7 @@ impl Kept {
     /// All charges that pass the filter, newest first.
     pub(super) fn charges(&self, filter: &ChargeFilter) -> Vec<Charge> {
         let ids = self.entries().rev().filter_map(|entry| match &entry.body {
-            Body::ChargeOpened(opening) => Some(opening.id),
+            EntryBody::ChargeOpened(details) => Some(details.id),
             _ => None,
         });
         let charges = ids.filter_map(|id| self.charge(id));
@@ -60,7 +60,7 @@ impl Kept {
     /// All grants, newest first.
     pub(super) fn grant_records(&self) -> Vec<GrantRecord> {
         let ids = self.entries().rev().filter_map(|entry| match &entry.body {
-            Body::Granted { grant, .. } => Some(grant.id),
+            EntryBody::Granted { grant, .. } => Some(grant.id),
             _ => None,
         });
         ids.filter_map(|id| self.grant(id)).collect()
@@ -69,12 +69,12 @@ impl Kept {
 
 fn passes(filter: &ChargeFilter, charge: &Charge) -> bool {
     let ChargeFilter { operation, worker, member, status, reference, from, to } = filter;
-    let opening = &charge.opening;
-    operation.as_ref().is_none_or(|operation| *operation == opening.operation)
-        && (worker.is_none() || *worker == opening.worker)
-        && (member.is_none() || *member == opening.member)
-        && status.is_none_or(|status| status == charge.standing.status)
-        && (reference.is_none() || *reference == opening.reference)
+    let details = &charge.details;
+    operation.as_ref().is_none_or(|operation| *operation == details.operation)
+        && (worker.is_none() || *worker == details.worker)
+        && (member.is_none() || *member == details.member)
+        && status.is_none_or(|status| status == charge.state.status)
+        && (reference.is_none() || *reference == details.reference)
         && from.is_none_or(|from| charge.created_at >= from)
         && to.is_none_or(|to| charge.created_at < to)
 }
@@ -86,7 +86,7 @@ impl State {
             let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
             kept.charges(&pending).into_iter().map(|charge| (id.clone(), charge))
         });
-        let late = all.filter(|(_, charge)| charge.standing.deadline.is_some_and(|at| at <= now));
-        late.map(|(id, charge)| (id, charge.opening.id)).collect()
+        let late = all.filter(|(_, charge)| charge.state.deadline.is_some_and(|at| at <= now));
+        late.map(|(id, charge)| (id, charge.details.id)).collect()
     }
 }

@@ -1,9 +1,9 @@
 //! What may become of a charge, as the rules of its life say it.
 
-use tollkeeper_engine::Told;
+use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    ApiKeyId, Charge, ChargeId, ChargeRequest, Draw, Micros, Opening, Outcome, PriceVersion, Refusal, Status,
-    Timestamp,
+    ApiKeyId, Charge, ChargeDetails, ChargeId, ChargeRequest, Draw, Micros, Outcome, PriceVersion, Refusal,
+    Status, Timestamp,
 };
 
 use super::facts::{Fact, Pool};
@@ -21,7 +21,7 @@ impl Pool {
         api_key: Option<ApiKeyId>,
         prices: &[PriceVersion],
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         if self.profile().suspended {
             return Err(Refusal::WorkspaceSuspended);
         }
@@ -42,7 +42,7 @@ impl Pool {
         if awaits && !(1..=WAIT_MAX_SECONDS).contains(&wait) {
             return Err(invalid("timeout_seconds"));
         }
-        let opening = Opening {
+        let details = ChargeDetails {
             id: ChargeId(nth(self.charge_count())),
             operation: request.operation.clone(),
             quantity: request.quantity,
@@ -60,7 +60,7 @@ impl Pool {
             draws: Vec::new().into(),
             windows: (!self.limits().is_empty()).then(|| Box::new(self.windows(now))),
         };
-        self.check_limits(&opening, now)?;
+        self.check_limits(&details, now)?;
         if balance.available < amount {
             return Err(Refusal::InsufficientCredits {
                 required: amount,
@@ -69,7 +69,7 @@ impl Pool {
             });
         }
         let draws = draw(&self.draw_order(), amount);
-        self.add(now, Fact::Charged(Box::new(Opening { draws: draws.into(), ..opening })));
+        self.add(now, Fact::Charged(Box::new(ChargeDetails { draws: draws.into(), ..details })));
         Ok(self.tell(self.charge_count() - 1))
     }
 
@@ -78,22 +78,22 @@ impl Pool {
         charge: ChargeId,
         quantity: Option<i64>,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         let (place, charge) = self.find(charge)?;
-        let bought = charge.opening.quantity;
+        let bought = charge.details.quantity;
         if quantity.is_some_and(|used| used < 1 || used > bought) {
             return Err(invalid("quantity"));
         }
-        let standing = charge.standing;
-        if standing.outcome == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == standing.quantity) {
+        let state = charge.state;
+        if state.outcome == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == state.quantity) {
             return Ok(self.tell(place));
         }
         let used = quantity.unwrap_or(bought);
-        let late_word = standing.status == Status::Settled && standing.outcome.is_none() && used == bought;
-        if standing.status != Status::Pending && !late_word {
+        let late_word = state.status == Status::Settled && state.outcome.is_none() && used == bought;
+        if state.status != Status::Pending && !late_word {
             return Err(stands(&charge));
         }
-        let unused = Micros::new(charge.opening.unit_price.get() * (bought - used));
+        let unused = Micros::new(charge.details.unit_price.get() * (bought - used));
         if unused > Micros::ZERO {
             self.give_back(place, unused, None, now);
         }
@@ -107,27 +107,27 @@ impl Pool {
         by_system: bool,
         refund_window_seconds: i64,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         let (place, charge) = self.find(charge)?;
-        let standing = charge.standing;
+        let state = charge.state;
         let outcome = if by_system { Outcome::FailedSystem } else { Outcome::FailedUser };
-        if standing.outcome == Some(outcome) {
+        if state.outcome == Some(outcome) {
             return Ok(self.tell(place));
         }
-        if standing.status == Status::Refunded {
+        if state.status == Status::Refunded {
             return Err(stands(&charge));
         }
         if by_system {
             let closed_at = charge.created_at.plus_seconds(refund_window_seconds);
-            if standing.status == Status::Settled && now > closed_at {
+            if state.status == Status::Settled && now > closed_at {
                 return Err(Refusal::RefundWindowClosed { closed_at });
             }
-            self.give_back(place, charge.opening.amount - standing.refunded, Some(outcome), now);
+            self.give_back(place, charge.details.amount - state.refunded, Some(outcome), now);
         } else {
-            if standing.outcome.is_some() {
+            if state.outcome.is_some() {
                 return Err(stands(&charge));
             }
-            self.add(now, Fact::Settled { charge: place, outcome, quantity: standing.quantity });
+            self.add(now, Fact::Settled { charge: place, outcome, quantity: state.quantity });
         }
         Ok(self.tell(place))
     }
@@ -137,16 +137,16 @@ impl Pool {
         charge: ChargeId,
         seconds: u32,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         let (place, charge) = self.find(charge)?;
-        if charge.standing.status != Status::Pending {
+        if charge.state.status != Status::Pending {
             return Err(stands(&charge));
         }
         if !(1..=WAIT_MAX_SECONDS).contains(&seconds) {
             return Err(invalid("extend_seconds"));
         }
         let deadline = now.plus_seconds(i64::from(seconds));
-        if Some(deadline) > charge.standing.deadline {
+        if Some(deadline) > charge.state.deadline {
             self.add(now, Fact::Extended { charge: place, deadline });
         }
         Ok(self.tell(place))
@@ -157,12 +157,12 @@ impl Pool {
         charge: ChargeId,
         amount: Option<Micros>,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         let (place, charge) = self.find(charge)?;
-        if charge.standing.status == Status::Refunded {
+        if charge.state.status == Status::Refunded {
             return Err(stands(&charge));
         }
-        let left = charge.opening.amount - charge.standing.refunded;
+        let left = charge.details.amount - charge.state.refunded;
         let amount = amount.unwrap_or(left);
         if amount <= Micros::ZERO {
             return Err(invalid("amount"));
@@ -171,17 +171,17 @@ impl Pool {
             return Err(Refusal::RefundExceedsCharge { refundable: left });
         }
         let whole = amount == left;
-        if !whole && charge.standing.status == Status::Pending {
+        if !whole && charge.state.status == Status::Pending {
             return Err(invalid("amount"));
         }
         self.give_back(place, amount, whole.then_some(Outcome::Reversed), now);
         Ok(self.tell(place))
     }
 
-    pub(super) fn time_out(&mut self, charge: ChargeId, now: Timestamp) -> Result<Told, Refusal> {
+    pub(super) fn time_out(&mut self, charge: ChargeId, now: Timestamp) -> Result<Output, Refusal> {
         let (place, charge) = self.find(charge)?;
-        if charge.standing.deadline.is_some_and(|deadline| deadline <= now) {
-            let left = charge.opening.amount - charge.standing.refunded;
+        if charge.state.deadline.is_some_and(|deadline| deadline <= now) {
+            let left = charge.details.amount - charge.state.refunded;
             self.give_back(place, left, Some(Outcome::TimedOut), now);
         }
         Ok(self.tell(place))
@@ -190,17 +190,17 @@ impl Pool {
     /// What was drawn last returns first, to the grant it came from.
     fn give_back(&mut self, place: usize, amount: Micros, outcome: Option<Outcome>, now: Timestamp) {
         let mut missing = amount;
-        let mut gives = Vec::new();
-        for drawn in self.charges()[place].opening.draws.iter().rev() {
+        let mut returns = Vec::new();
+        for drawn in self.charges()[place].details.draws.iter().rev() {
             let out = drawn.amount - self.given_back(place, drawn.grant);
             let give = out.min(missing);
             if give > Micros::ZERO {
-                gives.push(Draw { grant: drawn.grant, amount: give });
+                returns.push(Draw { grant: drawn.grant, amount: give });
                 missing -= give;
             }
         }
         assert!(missing == Micros::ZERO, "the model gave back more than was drawn");
-        self.add(now, Fact::Refunded { charge: place, amount, gives, outcome });
+        self.add(now, Fact::Refunded { charge: place, amount, returns, outcome });
     }
 
     fn find(&self, charge: ChargeId) -> Result<(usize, Charge), Refusal> {
@@ -208,8 +208,8 @@ impl Pool {
         self.charges().get(place).map(|charge| (place, charge.clone())).ok_or(Refusal::ChargeNotFound)
     }
 
-    fn tell(&self, place: usize) -> Told {
-        Told::Charge(self.charges()[place].clone(), self.balance())
+    fn tell(&self, place: usize) -> Output {
+        Output::Charge(self.charges()[place].clone(), self.balance())
     }
 }
 
@@ -234,8 +234,8 @@ pub(super) fn invalid(field: &'static str) -> Refusal {
 }
 
 fn stands(charge: &Charge) -> Refusal {
-    match charge.standing.status {
-        Status::Refunded => Refusal::ChargeAlreadyRefunded(charge.standing),
-        Status::Pending | Status::Settled => Refusal::ChargeAlreadySettled(charge.standing),
+    match charge.state.status {
+        Status::Refunded => Refusal::ChargeAlreadyRefunded(charge.state),
+        Status::Pending | Status::Settled => Refusal::ChargeAlreadySettled(charge.state),
     }
 }

@@ -1,6 +1,6 @@
 //! Credit that comes in and credit that is taken back, as the rules of grants and claw-backs say it.
 
-use tollkeeper_engine::{GrantRecord, Told};
+use tollkeeper_engine::{GrantRecord, Output};
 use tollkeeper_ledger::{Draw, Grant, GrantId, GrantRequest, Micros, Refusal, Source, Timestamp};
 
 use super::charges::{draw, invalid};
@@ -11,7 +11,7 @@ use crate::step::{nth, place};
 const BALANCE_MAX: Micros = Micros::new(9_007_199_254_740_991);
 
 impl Pool {
-    pub(super) fn grant(&mut self, request: &GrantRequest, now: Timestamp) -> Result<Told, Refusal> {
+    pub(super) fn grant(&mut self, request: &GrantRequest, now: Timestamp) -> Result<Output, Refusal> {
         if request.amount <= Micros::ZERO {
             return Err(invalid("amount"));
         }
@@ -36,7 +36,7 @@ impl Pool {
         };
         let n = record.grant.n;
         self.add(now, Fact::Granted(record.clone()));
-        let answer = Told::Grant(Box::new(record), self.balance());
+        let answer = Output::Grant(Box::new(record), self.balance());
         let repaid = self.balance().debt.min(request.amount);
         if repaid > Micros::ZERO {
             self.add(now, Fact::Repaid(Draw { grant: n, amount: repaid }));
@@ -58,13 +58,13 @@ impl Pool {
         if fits { Ok(()) } else { Err(invalid("amount")) }
     }
 
-    pub(super) fn void(&mut self, grant: GrantId, now: Timestamp) -> Result<Told, Refusal> {
+    pub(super) fn void(&mut self, grant: GrantId, now: Timestamp) -> Result<Output, Refusal> {
         let place = place(grant.0);
         let record = self.grants().get(place).cloned().ok_or(Refusal::GrantNotFound)?;
         let left = record.grant.remaining;
-        let takes = Some(Draw { grant: record.grant.n, amount: left }).filter(|_| left > Micros::ZERO);
-        self.add(now, Fact::Voided(takes.into_iter().collect()));
-        Ok(Told::Grant(Box::new(self.grants()[place].clone()), self.balance()))
+        let draws = Some(Draw { grant: record.grant.n, amount: left }).filter(|_| left > Micros::ZERO);
+        self.add(now, Fact::Voided(draws.into_iter().collect()));
+        Ok(Output::Grant(Box::new(self.grants()[place].clone()), self.balance()))
     }
 
     pub(super) fn claw_back(
@@ -73,24 +73,24 @@ impl Pool {
         dispute: &str,
         amount: Micros,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         let record = self.grants().get(place(grant.0)).cloned().ok_or(Refusal::GrantNotFound)?;
         if amount <= Micros::ZERO || amount > record.grant.amount {
             return Err(invalid("amount"));
         }
         let mut order = self.draw_order();
         order.sort_by_key(|(n, _)| *n != record.grant.n);
-        let takes = draw(&order, amount.min(self.balance().available));
-        self.add(now, Fact::ClawedBack { dispute: dispute.into(), amount, takes });
-        Ok(Told::Done)
+        let draws = draw(&order, amount.min(self.balance().available));
+        self.add(now, Fact::ClawedBack { dispute: dispute.into(), amount, draws });
+        Ok(Output::Done)
     }
 
-    pub(super) fn restore(&mut self, dispute: &str, now: Timestamp) -> Result<Told, Refusal> {
+    pub(super) fn restore(&mut self, dispute: &str, now: Timestamp) -> Result<Output, Refusal> {
         let disputes = self.disputes();
         let open = disputes.iter().find(|((_, name), _)| &**name == dispute);
         let (_, taken) = open.map(|(_, state)| state.clone()).ok_or(Refusal::DisputeNotFound)?;
         self.room_for(taken.iter().map(|take| take.amount).sum())?;
-        self.add(now, Fact::Restored { dispute: dispute.into(), gives: taken });
-        Ok(Told::Done)
+        self.add(now, Fact::Restored { dispute: dispute.into(), returns: taken });
+        Ok(Output::Done)
     }
 }

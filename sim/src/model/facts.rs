@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
-    Balance, Charge, Draw, GrantId, Kind, Micros, Opening, Outcome, Period, Profile, Source, Standing,
-    Status, Subject, TeamChange, Timestamp, UsageKey, Used, WorkspaceChanges, WorkspaceId,
+    Balance, Charge, ChargeDetails, ChargeState, Draw, GrantId, Kind, Micros, Outcome, Period, Profile,
+    Source, Status, Subject, TeamChange, Timestamp, UsageKey, Used, WorkspaceChanges, WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -32,7 +32,7 @@ pub enum Fact {
         /// What was lost.
         amount: Micros,
         /// What was taken.
-        takes: Vec<Draw>,
+        draws: Vec<Draw>,
     },
     /// A grant repaid debt.
     Repaid(Draw),
@@ -41,10 +41,10 @@ pub enum Fact {
         /// Its name.
         dispute: Box<str>,
         /// What came back.
-        gives: Vec<Draw>,
+        returns: Vec<Draw>,
     },
     /// A charge was deducted.
-    Charged(Box<Opening>),
+    Charged(Box<ChargeDetails>),
     /// A charge was kept.
     Settled {
         /// The place of the charge.
@@ -61,7 +61,7 @@ pub enum Fact {
         /// How much.
         amount: Micros,
         /// To which grants.
-        gives: Vec<Draw>,
+        returns: Vec<Draw>,
         /// What was said of it, if that made it go back in full.
         outcome: Option<Outcome>,
     },
@@ -109,7 +109,7 @@ pub(super) struct Spending<'a> {
     /// The number of its fact.
     pub n: u64,
     pub at: Timestamp,
-    pub opening: &'a Opening,
+    pub details: &'a ChargeDetails,
     pub amount: Micros,
 }
 
@@ -144,10 +144,10 @@ impl Fact {
         };
         match self {
             Fact::Granted(record) => vec![Draw { grant: n, amount: record.grant.amount }],
-            Fact::Voided(takes) | Fact::ClawedBack { takes, .. } => out(takes),
+            Fact::Voided(draws) | Fact::ClawedBack { draws, .. } => out(draws),
             Fact::Repaid(take) => out(&[*take]),
-            Fact::Charged(opening) => out(&opening.draws),
-            Fact::Restored { gives, .. } | Fact::Refunded { gives, .. } => gives.clone(),
+            Fact::Charged(details) => out(&details.draws),
+            Fact::Restored { returns, .. } | Fact::Refunded { returns, .. } => returns.clone(),
             _ => Vec::new(),
         }
     }
@@ -247,8 +247,8 @@ impl Pool {
     #[must_use]
     pub fn balance(&self) -> Balance {
         let flows = self.numbered().flat_map(|(n, line)| line.fact.flows(n));
-        let held = |charge: Charge| match charge.standing.status {
-            Status::Pending => charge.opening.amount - charge.standing.refunded,
+        let held = |charge: Charge| match charge.state.status {
+            Status::Pending => charge.details.amount - charge.state.refunded,
             Status::Settled | Status::Refunded => Micros::ZERO,
         };
         Balance {
@@ -263,9 +263,9 @@ impl Pool {
         let mut open: BTreeMap<(usize, Box<str>), (Micros, Vec<Draw>)> = BTreeMap::new();
         for (place, line) in self.lines.iter().enumerate() {
             match &line.fact {
-                Fact::ClawedBack { dispute, amount, takes } => {
-                    let taken: Micros = takes.iter().map(|take| take.amount).sum();
-                    open.insert((place, dispute.clone()), (*amount - taken, takes.clone()));
+                Fact::ClawedBack { dispute, amount, draws } => {
+                    let taken: Micros = draws.iter().map(|take| take.amount).sum();
+                    open.insert((place, dispute.clone()), (*amount - taken, draws.clone()));
                 }
                 Fact::Repaid(take) => {
                     let mut left = take.amount;
@@ -295,35 +295,35 @@ impl Pool {
         let mut charges: Vec<Charge> = Vec::new();
         for (n, line) in self.numbered() {
             match &line.fact {
-                Fact::Charged(opening) => charges.push(Charge {
-                    standing: Standing {
-                        status: if opening.deadline.is_some() { Status::Pending } else { Status::Settled },
+                Fact::Charged(details) => charges.push(Charge {
+                    state: ChargeState {
+                        status: if details.deadline.is_some() { Status::Pending } else { Status::Settled },
                         outcome: None,
                         refunded: Micros::ZERO,
-                        quantity: opening.quantity,
-                        deadline: opening.deadline,
+                        quantity: details.quantity,
+                        deadline: details.deadline,
                     },
-                    opening: opening.clone(),
+                    details: details.clone(),
                     opened: n,
                     created_at: line.at,
                 }),
                 Fact::Settled { charge, outcome, quantity } => {
-                    let standing = &mut charges[*charge].standing;
-                    standing.status = Status::Settled;
-                    standing.outcome = Some(*outcome);
-                    standing.quantity = *quantity;
-                    standing.deadline = None;
+                    let state = &mut charges[*charge].state;
+                    state.status = Status::Settled;
+                    state.outcome = Some(*outcome);
+                    state.quantity = *quantity;
+                    state.deadline = None;
                 }
                 Fact::Refunded { charge, amount, outcome, .. } => {
-                    let standing = &mut charges[*charge].standing;
-                    standing.refunded += *amount;
+                    let state = &mut charges[*charge].state;
+                    state.refunded += *amount;
                     if outcome.is_some() {
-                        standing.status = Status::Refunded;
-                        standing.outcome = *outcome;
-                        standing.deadline = None;
+                        state.status = Status::Refunded;
+                        state.outcome = *outcome;
+                        state.deadline = None;
                     }
                 }
-                Fact::Extended { charge, deadline } => charges[*charge].standing.deadline = Some(*deadline),
+                Fact::Extended { charge, deadline } => charges[*charge].state.deadline = Some(*deadline),
                 _ => {}
             }
         }
@@ -332,17 +332,17 @@ impl Pool {
 
     /// How one charge stands.
     #[must_use]
-    pub fn standing(&self, place: usize) -> Standing {
-        self.charges()[place].standing
+    pub fn state(&self, place: usize) -> ChargeState {
+        self.charges()[place].state
     }
 
     /// What of a charge went back to which grant so far.
     pub(super) fn given_back(&self, place: usize, grant: u64) -> Micros {
-        let gives = self.lines.iter().filter_map(|line| match &line.fact {
-            Fact::Refunded { charge, gives, .. } if *charge == place => Some(gives),
+        let returns = self.lines.iter().filter_map(|line| match &line.fact {
+            Fact::Refunded { charge, returns, .. } if *charge == place => Some(returns),
             _ => None,
         });
-        gives.flatten().filter(|give| give.grant == grant).map(|give| give.amount).sum()
+        returns.flatten().filter(|give| give.grant == grant).map(|give| give.amount).sum()
     }
 
     /// Everything that was charged, and, below zero, refunded.
@@ -351,13 +351,13 @@ impl Pool {
         let mut spendings = Vec::new();
         for (n, line) in self.numbered() {
             match &line.fact {
-                Fact::Charged(opening) => {
-                    openings.push(opening.as_ref());
-                    spendings.push(Spending { n, at: line.at, opening, amount: opening.amount });
+                Fact::Charged(details) => {
+                    openings.push(details.as_ref());
+                    spendings.push(Spending { n, at: line.at, details, amount: details.amount });
                 }
                 Fact::Refunded { charge, amount, .. } => {
-                    let (opening, amount) = (openings[*charge], Micros::ZERO - *amount);
-                    spendings.push(Spending { n, at: line.at, opening, amount });
+                    let (details, amount) = (openings[*charge], Micros::ZERO - *amount);
+                    spendings.push(Spending { n, at: line.at, details, amount });
                 }
                 _ => {}
             }
@@ -369,18 +369,18 @@ impl Pool {
     #[must_use]
     pub fn usage(&self) -> BTreeMap<UsageKey, Used> {
         let mut usage: BTreeMap<UsageKey, Used> = BTreeMap::new();
-        for Spending { n: _, at, opening, amount } in self.spendings() {
+        for Spending { n: _, at, details, amount } in self.spendings() {
             let key = UsageKey {
                 hour: at.millis().div_euclid(3_600_000),
-                operation: opening.operation.clone(),
-                worker: opening.worker.clone(),
-                member: opening.member.clone(),
-                api_key: opening.api_key,
+                operation: details.operation.clone(),
+                worker: details.worker.clone(),
+                member: details.member.clone(),
+                api_key: details.api_key,
             };
             let used = usage.entry(key).or_default();
             if amount > Micros::ZERO {
                 used.runs += 1;
-                used.quantity += opening.quantity;
+                used.quantity += details.quantity;
                 used.charged += amount;
             } else {
                 used.refunded -= amount;

@@ -4,8 +4,8 @@
 //! happened before is known by the hour only, as usage is kept: there the whole of the hour counts in which the day or
 //! month begins.
 
-use tollkeeper_engine::Told;
-use tollkeeper_ledger::{Limit, Micros, Opening, Period, Refusal, Subject, Timestamp, Windows};
+use tollkeeper_engine::Output;
+use tollkeeper_ledger::{ChargeDetails, Limit, Micros, Period, PeriodWindows, Refusal, Subject, Timestamp};
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool, Spending};
@@ -18,7 +18,7 @@ impl Pool {
         &mut self,
         limits: &[(Subject, Period, Micros)],
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         if limits.len() > 200 {
             return Err(invalid("limits"));
         }
@@ -32,7 +32,7 @@ impl Pool {
             return Err(invalid("limits"));
         }
         self.add(now, Fact::Limits(limits.to_vec()));
-        Ok(Told::Limits(self.limits_at(now)))
+        Ok(Output::Limits(self.limits_at(now)))
     }
 
     /// The limits in force.
@@ -71,7 +71,7 @@ impl Pool {
             } else {
                 spending.at >= begin
             };
-            in_period && covers(subject, spending.opening)
+            in_period && covers(subject, spending.details)
         };
         self.spendings().into_iter().filter(counts).map(|spending| spending.amount).sum()
     }
@@ -101,16 +101,16 @@ impl Pool {
         from
     }
 
-    pub(super) fn check_limits(&self, opening: &Opening, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn check_limits(&self, details: &ChargeDetails, now: Timestamp) -> Result<(), Refusal> {
         let mut tightest: Option<(Micros, Refusal)> = None;
         for limit in self.limits_at(now) {
             let left = limit.amount - limit.used;
-            let passed = covers(&limit.subject, opening) && left < opening.amount;
+            let passed = covers(&limit.subject, details) && left < details.amount;
             if passed && tightest.as_ref().is_none_or(|(least, _)| left < *least) {
                 let refusal = Refusal::LimitExceeded {
                     subject: limit.subject,
                     period: limit.period,
-                    required: opening.amount,
+                    required: details.amount,
                     limit: limit.amount,
                     remaining: left.max(Micros::ZERO),
                     resets_at: self.period(limit.period, now).1,
@@ -132,17 +132,17 @@ impl Pool {
 
     /// The day and month around an instant.
     #[must_use]
-    pub fn windows(&self, now: Timestamp) -> Windows {
+    pub fn windows(&self, now: Timestamp) -> PeriodWindows {
         tollkeeper_engine::windows(&self.profile().timezone, now)
     }
 }
 
-fn covers(subject: &Subject, opening: &Opening) -> bool {
+fn covers(subject: &Subject, details: &ChargeDetails) -> bool {
     match subject {
         Subject::Workspace => true,
-        Subject::Member(member) => opening.member.as_ref() == Some(member),
-        Subject::Worker(worker) => opening.worker.as_ref() == Some(worker),
-        Subject::Operation(operation) => opening.operation == *operation,
-        Subject::ApiKey(key) => opening.api_key == Some(*key),
+        Subject::Member(member) => details.member.as_ref() == Some(member),
+        Subject::Worker(worker) => details.worker.as_ref() == Some(worker),
+        Subject::Operation(operation) => details.operation == *operation,
+        Subject::ApiKey(key) => details.api_key == Some(*key),
     }
 }

@@ -19,7 +19,7 @@ pub use facts::{Fact, Line, Pool};
 
 use std::collections::BTreeMap;
 
-use tollkeeper_engine::{Answer, Ran, Told};
+use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
     Actor, Command, IdempotencyKey, OperationPrice, PriceVersion, Refusal, Submission, Timestamp, WorkspaceId,
 };
@@ -63,7 +63,7 @@ impl Model {
     }
 
     /// What has to be answered; what it says has happened afterwards.
-    pub fn step(&mut self, step: &Step) -> Ran {
+    pub fn step(&mut self, step: &Step) -> CommandResult {
         let Submission { workspace, key, actor, command } = &step.submission;
         self.admit(workspace, actor, command, step.now)?;
         let key = once_only(command).or_else(|| key.as_ref().map(|key| key.as_str().to_owned()));
@@ -119,7 +119,7 @@ impl Model {
         actor: &Actor,
         command: &Command,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         match command {
             Command::SetPrices { operations, effective_at } => {
                 return self.set_prices(operations, *effective_at, now);
@@ -127,14 +127,14 @@ impl Model {
             Command::SetPlatformKey { .. } => {
                 self.platform_at = self.platform_at.max(now);
                 self.platform_keys += 1;
-                return Ok(Told::Done);
+                return Ok(Output::Done);
             }
             Command::CreateWorkspace(changes) => {
                 if self.pools.contains_key(id) {
                     return Err(Refusal::WorkspaceExists);
                 }
                 let pool = Pool::open(id.clone(), changes, now);
-                let told = Told::Workspace(Box::new(pool.profile()));
+                let told = Output::Workspace(Box::new(pool.profile()));
                 self.pools.insert(id.clone(), pool);
                 return Ok(told);
             }
@@ -181,7 +181,7 @@ impl Model {
         operations: &[OperationPrice],
         effective_at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         let now = now.max(self.platform_at);
         let effective_at = effective_at.unwrap_or(now);
         settings::check_prices(operations, effective_at, now)?;
@@ -189,7 +189,7 @@ impl Model {
         let version = PriceVersion { version, effective_at, operations: settings::sorted(operations) };
         self.platform_at = now;
         self.prices.push(version.clone());
-        Ok(Told::Prices(version))
+        Ok(Output::Prices(version))
     }
 
     /// Pending charges whose deadline has passed, by workspace and place, in no order that matters.
@@ -197,7 +197,7 @@ impl Model {
     pub fn due(&self, now: Timestamp) -> Vec<(WorkspaceId, usize)> {
         let mut due = Vec::new();
         for (id, pool) in &self.pools {
-            let late = |place: &usize| pool.standing(*place).deadline.is_some_and(|deadline| deadline <= now);
+            let late = |place: &usize| pool.state(*place).deadline.is_some_and(|deadline| deadline <= now);
             due.extend((0..pool.charge_count()).filter(late).map(|place| (id.clone(), place)));
         }
         due

@@ -1,6 +1,6 @@
 //! What is set rather than moved: descriptions, thresholds and the alerts they fire, price lists.
 
-use tollkeeper_engine::Told;
+use tollkeeper_engine::Output;
 use tollkeeper_ledger::{Micros, Operation, OperationPrice, Profile, Refusal, Timestamp, WorkspaceChanges};
 
 use super::charges::invalid;
@@ -11,7 +11,7 @@ pub(super) const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);
 const YEAR_SECONDS: i64 = 366 * 86_400;
 
 impl Pool {
-    pub(super) fn update(&mut self, changes: &WorkspaceChanges, now: Timestamp) -> Told {
+    pub(super) fn update(&mut self, changes: &WorkspaceChanges, now: Timestamp) -> Output {
         let old = self.profile();
         let new = Profile {
             name: changes.name.clone().unwrap_or_else(|| old.name.clone()),
@@ -23,11 +23,11 @@ impl Pool {
         if new != old {
             self.add(now, Fact::Updated(new.clone()));
         }
-        let standing = self.limits().to_vec();
-        if new.timezone != old.timezone && !standing.is_empty() {
-            self.add(now, Fact::Limits(standing));
+        let state = self.limits().to_vec();
+        if new.timezone != old.timezone && !state.is_empty() {
+            self.add(now, Fact::Limits(state));
         }
-        Told::Workspace(Box::new(new))
+        Output::Workspace(Box::new(new))
     }
 
     pub(super) fn set_alerts(
@@ -35,7 +35,7 @@ impl Pool {
         thresholds: &[Micros],
         cooldown_seconds: i64,
         now: Timestamp,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         if thresholds.len() > 10 {
             return Err(invalid("thresholds"));
         }
@@ -49,7 +49,7 @@ impl Pool {
         thresholds.sort();
         thresholds.dedup();
         self.add(now, Fact::Alerts { thresholds, cooldown_seconds });
-        Ok(Told::Done)
+        Ok(Output::Done)
     }
 
     /// Alerts for the thresholds that lie between what was available before a command and what is now.

@@ -3,7 +3,7 @@
 //! A member, a key, a link or a session is there because a fact brought it and no later fact took it away; each question
 //! looks for both. Not here: that the oldest of a thousand sessions gives way, which no run reaches.
 
-use tollkeeper_engine::Told;
+use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ApiKeyRequest, Command, LinkRequest, Member, MemberChanges, MemberId,
     MemberRequest, PortalSession, Refusal, Role, SessionId, TeamChange, TeamCommand, Timestamp, WorkerId,
@@ -204,14 +204,14 @@ impl Pool {
             _ => return None,
         };
         let charge = self.charges().get(charge)?.clone();
-        Some((charge.opening.member, charge.opening.worker))
+        Some((charge.details.member, charge.details.worker))
     }
 
     pub(super) fn change_team(
         &mut self,
         command: &TeamCommand,
         (now, asked_at): (Timestamp, Timestamp),
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Output, Refusal> {
         let change = match command {
             TeamCommand::AddMember(request) => Some(self.add_member(request, now)?),
             TeamCommand::ChangeMember(id, changes) => self.change_member(id, changes)?,
@@ -257,9 +257,9 @@ impl Pool {
         Ok(match change {
             Some(change) => {
                 self.add(now, Fact::Team(change.clone()));
-                Told::Team(Box::new(change))
+                Output::Team(Box::new(change))
             }
-            None => Told::Workspace(Box::new(self.profile())),
+            None => Output::Workspace(Box::new(self.profile())),
         })
     }
 

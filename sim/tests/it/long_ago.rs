@@ -2,7 +2,7 @@
 //! after a restart, and a reader beside it closes in order.
 
 use tollkeeper_engine::embedded::{Embedded, Heart, HeartOptions};
-use tollkeeper_engine::{Answer, Engine, Ran};
+use tollkeeper_engine::{Answer, CommandResult, Engine};
 use tollkeeper_ledger::{Command, Micros, Refusal, Source, Submission, WorkspaceChanges, WorkspaceId};
 use tollkeeper_sim::contract::{self, BEGINNING as NOW, acme, credit, submission, workspace};
 use tollkeeper_sim::patience::wait;
@@ -27,7 +27,7 @@ fn prices() -> Submission {
     submission(WorkspaceId::platform(), None, contract::prices(&[("message", 500)]))
 }
 
-fn one(heart: &mut Heart, submission: Submission) -> Ran {
+fn one(heart: &mut Heart, submission: Submission) -> CommandResult {
     let mut answers = heart.run_batch(vec![submission], NOW).expect("the disk takes it");
     answers.pop().expect("one answer each")
 }

@@ -82,7 +82,7 @@ fn kept() -> Database<'static> {
     let mut desk = Desk::with_credit(&store, 100_000);
     let (paid, _) = desk.charge("a", charge("message", 1));
     desk.charge("b", awaited("message", 1, 600));
-    desk.keyed("r", Command::Refund { charge: paid.opening.id, amount: None, reason: "courtesy".into() })
+    desk.keyed("r", Command::Refund { charge: paid.details.id, amount: None, reason: "courtesy".into() })
         .expect("a refund");
     desk.wait(3_600);
     for key in ["c", "d", "e", "f"] {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tollkeeper_engine::postgres::{Options, Postgres, audit};
-use tollkeeper_engine::{Engine, Error, Ran};
+use tollkeeper_engine::{CommandResult, Engine, Error};
 use tollkeeper_ledger::{Command, Micros, Submission};
 use tollkeeper_sim::bank::{self, NOW, PRICE, Tally, recount, settle, trade};
 use tollkeeper_sim::cluster::{Cable, Cluster, NO_CRASH, Pair, Stop, shared, two_hosts};
@@ -74,7 +74,7 @@ fn payment(key: &str) -> Submission {
     bank::ask(bank::workspace(0), Some(key.to_owned()), bank::charge(1, false))
 }
 
-fn pay(engine: &dyn Engine, key: &str) -> Result<Ran, Error> {
+fn pay(engine: &dyn Engine, key: &str) -> Result<CommandResult, Error> {
     wait(engine.run(payment(key), NOW))
 }
 
@@ -84,7 +84,7 @@ fn available(engine: &dyn Engine) -> i64 {
 }
 
 #[track_caller]
-fn assert_not_now(answer: Result<Ran, Error>) {
+fn assert_not_now(answer: Result<CommandResult, Error>) {
     let error = answer.expect_err("it cannot be done at present");
     assert!(error.is_unavailable(), "{error}");
     assert!(!error.to_string().contains("tollkeeper@"), "the address is told to nobody: {error}");
@@ -195,14 +195,14 @@ fn a_database_that_is_down_is_told_and_comes_back() {
     let begun = Instant::now();
     assert_not_now(pay(&*server, "while it is down"));
     assert!(begun.elapsed() < patience, "what is known is told at once");
-    assert!(!server.figures().writable);
+    assert!(!server.stats().writable);
     let balance = wait(server.balance(&bank::workspace(0), None));
     assert!(balance.expect_err("there is nothing to read").is_unavailable());
     let late = wait(Postgres::open(&database.url(), impatient()));
     assert!(late.expect_err("there is nothing to open").is_unavailable());
     cluster.start_again();
     assert_paid_once(&*server, "while it is down");
-    assert!(server.figures().writable);
+    assert!(server.stats().writable);
     assert_eq!(available(&*server), EACH.get() - PRICE.get());
     audited(&database.url());
 }

@@ -4,7 +4,7 @@
 use std::thread;
 
 use tollkeeper_engine::postgres::{Options, audit};
-use tollkeeper_engine::{Ran, Told};
+use tollkeeper_engine::{CommandResult, Output};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, Period, Role, Scope, Subject,
     Submission, TeamChange, TeamCommand, Timestamp, WorkspaceChanges, WorkspaceId,
@@ -22,7 +22,7 @@ fn acmes(actor: Actor, command: Command) -> Submission {
     Submission { workspace: acme(), key: None, actor, command }
 }
 
-fn asked_by(desk: &Desk, actor: Actor, command: Command) -> Ran {
+fn asked_by(desk: &Desk, actor: Actor, command: Command) -> CommandResult {
     wait(desk.engine.run(acmes(actor, command), desk.now)).expect("a healthy engine")
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn new_key(desk: &Desk, name: &str) -> ApiKeyId {
         hash: [7; 32],
     };
     match desk.told(Command::Team(TeamCommand::CreateKey(request))) {
-        Told::Team(change) => match *change {
+        Output::Team(change) => match *change {
             TeamChange::KeyCreated(key) => key.id,
             other => panic!("a key was answered by {other:?}"),
         },

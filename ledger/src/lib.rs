@@ -12,65 +12,49 @@
 //! `actor`, who belongs to a workspace in `team`.
 
 mod account;
-mod account_code;
-mod actor;
-mod alert;
-mod api_key;
 pub mod bounds;
-mod charge;
-mod claw_back;
-mod code;
-mod command;
 mod decide;
-mod entry;
-mod entry_code;
-mod grant;
 mod id;
-pub mod invariants;
-mod limit;
-mod member;
+mod journal;
 mod micros;
 mod name;
-mod platform;
-mod portal;
-mod price_book;
-mod quote;
-mod refusal;
-mod replay;
+mod prices;
 mod team;
 mod text;
 mod time;
-mod usage;
 
 #[cfg(test)]
 mod tests;
 
+pub use account::alert::{Alerts, Threshold};
+pub use account::charge::{
+    Charge, ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status,
+};
+pub use account::claw_back::{ClawBack, ClawBacks};
+pub use account::grant::{Draw, Draws, Grant, Grants, Source};
+pub use account::invariants;
+pub use account::limit::{Limit, Limits, Period, PeriodWindows, Subject};
+pub use account::usage::{Usage, UsageKey, Used};
 pub use account::{Account, Balance, Chain, Disagreement, Profile, Totals};
-pub use actor::Actor;
-pub use alert::{Alerts, Threshold};
-pub use api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
-pub use charge::{Charge, ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status};
-pub use claw_back::{ClawBack, ClawBacks};
-pub use code::Malformed;
-pub use command::{
+pub use decide::authority::Actor;
+pub use decide::command::{
     ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission, WorkspaceChanges,
 };
+pub use decide::quote::{Quote, quote};
+pub use decide::refusal::Refusal;
 pub use decide::{Change, Decision, View, decide};
-pub use entry::{Entry, EntryBody, Kind, LedgerAccount, Legs};
-pub use grant::{Draw, Draws, Grant, Grants, Source};
 pub use id::{ApiKeyId, ChargeId, GrantId, Id, SessionId};
-pub use limit::{Limit, Limits, Period, PeriodWindows, Subject};
-pub use member::{Member, MemberChanges, MemberRequest, Role};
+pub use journal::codec::Malformed;
+pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, WorkerId, WorkspaceId};
-pub use platform::Platform;
-pub use portal::{LinkRequest, PortalSession};
-pub use price_book::{Operation, PriceBook, PriceVersion};
-pub use quote::{Quote, quote};
-pub use refusal::Refusal;
+pub use prices::platform::Platform;
+pub use prices::price_book::{Operation, PriceBook, PriceVersion};
+pub use team::api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
+pub use team::member::{Member, MemberChanges, MemberRequest, Role};
+pub use team::portal_session::{LinkRequest, PortalSession};
 pub use team::{Team, TeamChange, TeamCommand};
 pub use time::Timestamp;
-pub use usage::{Usage, UsageKey, Used};
 
 /// A link of the hash chain: the SHA-256 of an entry's canonical bytes, made by the caller.
 pub type Hash = [u8; 32];

@@ -1,9 +1,10 @@
 //! Each invariant fails when it should: wrong accounts and wrong entries, made by hand, stop before a commit.
 
 use super::world::{World, acme};
+use crate::account::invariants;
 use crate::{
     Account, Actor, ChargeState, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey, Micros, Outcome,
-    Refund, Source, Status, Timestamp, Totals, Used, invariants,
+    Refund, Source, Status, Timestamp, Totals, Used,
 };
 
 fn micros(amount: i64) -> Micros {

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 
-use crate::limit::Spender;
+use crate::account::invariants;
+use crate::account::limit::Spender;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
     IdempotencyKey, Micros, OperationId, OperationPrice, Period, PeriodWindows, Platform, Refusal, SessionId,
     Subject, Submission, Team, TeamChange, Timestamp, Usage, View, WorkspaceChanges, WorkspaceId, bounds,
-    decide, invariants,
+    decide,
 };
 
 /// When every script begins: midnight of day 100.

@@ -4,8 +4,9 @@
 //! owed and repaid first by later grants. While anything is owed no charge passes. A won dispute gives back exactly what
 //! was taken, and forgives what was still owed. Nothing here decides whether a dispute is lost.
 
-use crate::code::{Malformed, Reader, Writer};
-use crate::{Draw, Micros, invariants::Violation};
+use super::invariants::Violation;
+use crate::journal::codec::{Malformed, Reader, Writer};
+use crate::{Draw, Micros};
 
 /// One dispute and what it took.
 #[derive(Clone, Debug, PartialEq, Eq)]

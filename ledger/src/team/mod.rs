@@ -4,14 +4,18 @@
 //! them when they change. Links and sessions that are over leave with the next entry about one; whoever looks one up is
 //! told nothing of it before that already.
 
+pub(crate) mod api_key;
+pub(crate) mod member;
+pub(crate) mod portal_session;
+
 use std::sync::{Arc, LazyLock};
 
-use crate::code::{Malformed, Reader, Writer};
+use crate::account::invariants::{Violation, holds};
 use crate::decide::View;
-use crate::invariants::{Violation, holds};
+use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{
     ApiKey, ApiKeyId, ApiKeyRequest, Hash, Kind, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
-    PortalSession, Refusal, Role, SessionId, Timestamp, api_key, bounds, member, portal,
+    PortalSession, Refusal, Role, SessionId, Timestamp, bounds,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -87,12 +91,12 @@ pub(crate) fn decide(
         TeamCommand::CreateKey(request) => api_key::create(view, request, now).map(Some),
         TeamCommand::RevokeKey(id) => api_key::revoke(view, id).map(Some),
         TeamCommand::NoteKeyUse(id) => api_key::note_use(view, id, now),
-        TeamCommand::MakeLink(request) => portal::make_link(view, request, asked_at).map(Some),
+        TeamCommand::MakeLink(request) => portal_session::make_link(view, request, asked_at).map(Some),
         TeamCommand::SignIn { link, session, lasts_seconds } => {
-            portal::sign_in(view, (link, session), lasts_seconds, asked_at).map(Some)
+            portal_session::sign_in(view, (link, session), lasts_seconds, asked_at).map(Some)
         }
-        TeamCommand::SignOut(id) => portal::sign_out(view, id),
-        TeamCommand::SignOutAll(member) => portal::sign_out_all(view, member),
+        TeamCommand::SignOut(id) => portal_session::sign_out(view, id),
+        TeamCommand::SignOutAll(member) => portal_session::sign_out_all(view, member),
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! What an entry does to an account is in `account`, its bytes in `entry_code`.
 
-use crate::charge::{ChargeDetails, ChargeState, Refund, Settlement};
-use crate::code::coded;
+use super::codec::coded;
+use crate::account::charge::{ChargeDetails, ChargeState, Refund, Settlement};
 use crate::{
     Actor, Balance, ChargeId, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit, Micros, PriceVersion,
     Profile, TeamChange, Timestamp,

@@ -4,8 +4,8 @@
 //! and not by the account's: that stands still after a server's was ahead, and would end them at once, or late. A session has
 //! the role its member has at the moment, not the one at its beginning. Cookies and pages are not here.
 
-use crate::code::{Malformed, Reader, Writer};
 use crate::decide::View;
+use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{Hash, MemberId, Refusal, SessionId, TeamChange, Timestamp};
 
 /// A link that signs a member in, once; or the session that it has begun.

@@ -5,14 +5,22 @@
 //! what was there. Every application ends in the assertions of `invariants`, in release builds too: a bug stops before
 //! the commit, and no credit moves. Nothing here refuses: that was `decide`.
 
+pub(crate) mod alert;
+pub(crate) mod charge;
+pub(crate) mod claw_back;
+pub(crate) mod grant;
+pub mod invariants;
+pub(crate) mod limit;
+pub(crate) mod usage;
+
 use std::fmt;
 use std::sync::Arc;
 
-use crate::invariants::{Violation, holds};
-use crate::limit::Spender;
+use self::invariants::{Violation, holds};
+use self::limit::Spender;
 use crate::{
     Actor, Alerts, ClawBack, ClawBacks, Draw, Entry, EntryBody, Grants, Hash, IdempotencyKey, LedgerAccount,
-    Limit, Limits, Micros, PeriodWindows, Team, Threshold, Timestamp, WorkspaceId, bounds, invariants,
+    Limit, Limits, Micros, PeriodWindows, Team, Threshold, Timestamp, WorkspaceId, bounds,
 };
 
 /// What is said of a workspace.

@@ -3,10 +3,10 @@
 //! One byte says the format, one the kind; then what all entries have, then the body. Nothing an engine numbers for
 //! itself (a global sequence, a page) is in here, so a journal moved from one engine to another keeps its hashes.
 
-use crate::charge::{ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status};
-use crate::code::{Malformed, Reader, Writer};
-use crate::entry::Kind;
-use crate::price_book::read_seconds;
+use super::codec::{Malformed, Reader, Writer};
+use super::entry::Kind;
+use crate::account::charge::{ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status};
+use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, ApiKeyId, Balance, ChargeId, Draw, Entry, EntryBody, Grant, GrantId, IdempotencyKey, Limit,
     MemberId, OperationId, PeriodWindows, PriceVersion, Profile, Source, TeamChange, WorkerId, WorkspaceId,

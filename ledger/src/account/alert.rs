@@ -2,8 +2,9 @@
 //! below it, and not again within the cooldown. Keeps i09. It is an entry of the journal; its way out by e-mail is not
 //! here.
 
-use crate::code::{Malformed, Reader, Writer};
-use crate::{Micros, Timestamp, bounds, invariants::Violation};
+use super::invariants::Violation;
+use crate::journal::codec::{Malformed, Reader, Writer};
+use crate::{Micros, Timestamp, bounds};
 
 /// A line an admin set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

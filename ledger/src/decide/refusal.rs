@@ -1,7 +1,7 @@
 //! Every "no" of the ledger, closed and ordered: the order of the variants of a charge is the order in which it is
 //! refused. Each carries the numbers that explain it and has a stable code; words for people are made outside.
 
-use crate::charge::ChargeState;
+use crate::account::charge::ChargeState;
 use crate::{Micros, Period, Subject, Timestamp};
 
 /// A "no" of the ledger. Nothing was changed.

@@ -3,10 +3,10 @@
 //! `open` decides a new charge; `succeed`, `fail`, `extend`, `refund` and `time_out` decide what becomes of one. They
 //! look and answer; what the answer does to the pool is in `account`.
 
-use crate::code::coded;
+use super::grant::give_back;
+use super::limit::Spender;
 use crate::decide::View;
-use crate::grant::give_back;
-use crate::limit::Spender;
+use crate::journal::codec::coded;
 use crate::{
     ApiKeyId, ChargeId, ChargeRequest, Draw, Draws, EntryBody, MemberId, Micros, Operation, OperationId,
     PeriodWindows, Refusal, Timestamp, WorkerId, bounds,

@@ -4,8 +4,9 @@
 //! Draw order is promotional, adjustment, subscription, top-up, the oldest first within each, so that what was bought
 //! lasts longest. A refund goes back in the opposite order, so that what was bought returns first.
 
-use crate::code::{Malformed, Reader, Writer, coded};
-use crate::{GrantId, Micros, invariants::Violation};
+use super::invariants::Violation;
+use crate::journal::codec::{Malformed, Reader, Writer, coded};
+use crate::{GrantId, Micros};
 
 /// Where a grant came from; the order of the variants is the order in which they are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@
 //! usage report: what was charged in the period less what was refunded in it. Where a day or month begins depends on
 //! the workspace's time zone and is handed in as [`PeriodWindows`]; entries carry it, so that a replay needs no calendar.
 
-use crate::code::{Malformed, Reader, Writer, coded};
+use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::{ApiKeyId, MemberId, Micros, OperationId, Refusal, Timestamp, WorkerId};
 
 /// Whose spending is capped.

@@ -5,12 +5,19 @@
 //! come in the order of [`Refusal`]'s variants. Whoever calls has loaded into the view whatever the command speaks of;
 //! nothing is fetched here and nothing is changed.
 
-use crate::charge::Verdict;
-use crate::command::{GrantRequest, WorkspaceChanges};
+pub(crate) mod authority;
+pub(crate) mod command;
+pub(crate) mod quote;
+pub(crate) mod refusal;
+pub(crate) mod replay;
+
+use self::command::{GrantRequest, WorkspaceChanges};
+use crate::account::charge::Verdict;
+use crate::account::{charge, invariants};
 use crate::{
     Account, Charge, Command, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey, LedgerAccount,
     Limit, Micros, Operation, OperationPrice, Period, PeriodWindows, PriceBook, PriceVersion, Profile,
-    Refusal, Source, Subject, Submission, Timestamp, actor, bounds, charge, invariants, replay, team,
+    Refusal, Source, Subject, Submission, Timestamp, bounds, team,
 };
 
 /// Exactly what a decision may look at.
@@ -81,7 +88,7 @@ impl<'a> View<'a> {
 /// may succeed later.
 pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Decision, Refusal> {
     let clock = view.account.map_or(now, |account| account.clock(now));
-    actor::confirm(view, &submission.actor, &submission.command, (clock, now))?;
+    authority::confirm(view, &submission.actor, &submission.command, (clock, now))?;
     if let Some(made) = view.made {
         return match replay::first_difference(made, &submission.command) {
             None => Ok(Decision::Replay),

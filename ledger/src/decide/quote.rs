@@ -1,6 +1,7 @@
 //! What a charge would cost, without charging: the same price and the same refusals, nothing moves.
 
-use crate::{Micros, OperationId, PriceBook, Refusal, Timestamp, charge};
+use crate::account::charge;
+use crate::{Micros, OperationId, PriceBook, Refusal, Timestamp};
 
 /// What a charge would cost now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The price book: versions of the list of operations and their unit prices (P2). A charge records the version that
 //! priced it; a version never changes, so that an old charge can always be explained.
 
-use crate::code::{Malformed, Reader, Writer};
+use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{Micros, OperationId, Timestamp};
 
 /// Something with a price.

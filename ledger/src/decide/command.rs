@@ -1,7 +1,7 @@
 //! What can be asked of the ledger. A command is words already checked for form (names, lengths), never yet for right:
 //! that is decided in `decide`.
 
-use crate::limit::Subject;
+use crate::account::limit::Subject;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period, Source,
     TeamCommand, Timestamp, WorkerId, WorkspaceId,

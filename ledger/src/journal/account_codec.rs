@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::code::{Malformed, Reader, Writer};
-use crate::entry_code::{read_profile, write_profile};
+use super::codec::{Malformed, Reader, Writer};
+use super::entry_codec::{read_profile, write_profile};
 use crate::{
     Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Source, Team, Totals,
 };

@@ -5,7 +5,7 @@
 //! What a scope opens is decided at the edge, from the table of routes: a key's scopes cannot change in between. A role can,
 //! so what only admins may do is looked at here too.
 
-use crate::decide::View;
+use super::View;
 use crate::{
     ApiKey, ApiKeyId, Command, MemberId, PortalSession, Refusal, Role, Team, TeamCommand, Timestamp,
 };

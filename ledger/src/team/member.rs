@@ -3,8 +3,8 @@
 //! Here are the person and the decisions about one. Who may ask for them is in `actor`, where they are kept in `team`.
 //! A charge may name a person who is no member: the platform may keep its own list and never tell this one.
 
-use crate::code::{Malformed, Reader, Writer, coded};
 use crate::decide::View;
+use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::{MemberId, Refusal, Team, TeamChange, Timestamp, bounds};
 
 /// What a member may do.

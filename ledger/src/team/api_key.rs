@@ -3,8 +3,8 @@
 //! The secret never reaches the ledger, only its SHA-256. A key does not change: it is made, used and revoked. What a
 //! scope opens is not here but where the routes are; that a key still holds is confirmed in `actor`.
 
-use crate::code::{Malformed, Reader, Writer};
 use crate::decide::View;
+use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{ApiKeyId, Hash, MemberId, Refusal, TeamChange, Timestamp, WorkerId, bounds};
 
 /// One thing a key may do.

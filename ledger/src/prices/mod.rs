@@ -1,0 +1,4 @@
+//! prices.
+
+pub(crate) mod platform;
+pub(crate) mod price_book;

@@ -17,16 +17,16 @@
 //! calendar   where a day and a month begin in a time zone
 //! ```
 
+mod answer;
 mod audit;
 mod calendar;
 mod contract;
 pub mod embedded;
 mod error;
-pub mod moving;
 pub mod postgres;
+mod reply;
 mod rollups;
-mod told;
-mod waiting;
+pub mod transfer;
 
 pub use audit::{AuditDisagreement, AuditReport};
 pub use calendar::{known_timezone, windows};

@@ -17,33 +17,12 @@
 //!
 //! The journal is the truth; the state file can be thrown away at any time.
 
-mod accounts;
-mod audit;
-mod backup;
-mod block;
-mod bloom;
-mod committer;
-mod export;
-mod flight;
-mod heart;
-mod ids;
-mod import;
-mod index;
-mod journal;
-mod keeper;
-mod keeper_thread;
-mod lists;
-mod lock;
-mod mind;
-mod readers;
-mod reads;
-mod recover;
-mod shell;
-mod sqlite;
-mod state;
-mod tend;
-mod timers;
-mod writer;
+mod admin;
+pub(crate) mod core;
+pub(crate) mod queue;
+mod scan;
+mod storage;
+mod threads;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -54,19 +33,20 @@ use tollkeeper_ledger::{
     WorkspaceId, bounds,
 };
 
-pub use audit::audit;
-pub use backup::{backup, restore};
-pub use export::export;
-pub use flight::{Appender, Flight};
-pub use heart::{Heart, HeartOptions};
-pub use import::{import, import_tuned};
-pub use journal::holds_ledger;
+pub use admin::audit::audit;
+pub use admin::backup::{backup, restore};
+pub use admin::export::export;
+pub use admin::import::{import, import_tuned};
+pub use core::in_flight::{Appender, Flight};
+pub use core::{Heart, HeartOptions};
+pub use storage::journal::holds_ledger;
 
 pub use crate::audit::{AuditDisagreement, AuditReport};
 
-use self::lists::Reader;
-use self::readers::Readers;
-use self::shell::{Shown, ToHeart};
+use self::queue::{Shown, ToHeart};
+use self::scan::lists::Reader;
+use self::scan::readers::Readers;
+use self::threads::writer;
 use crate::{
     BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
     GrantRecord, Listing, Page,
@@ -131,7 +111,7 @@ impl Embedded {
         heart: Heart,
         readers: Readers,
         to_heart: ToHeart,
-        jobs: tokio::sync::mpsc::Receiver<shell::Job>,
+        jobs: tokio::sync::mpsc::Receiver<queue::Job>,
     ) -> Result<Embedded, Error> {
         let published = to_heart.published();
         published.publish(Shown::of(&heart));

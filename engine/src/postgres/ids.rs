@@ -8,7 +8,7 @@ use sha2::Digest;
 use siphasher::sip::SipHasher13;
 use tollkeeper_ledger::{Id, IdempotencyKey, Timestamp};
 
-use super::session::Uuid;
+use super::database::session::Uuid;
 use crate::Error;
 
 /// The number of an entry is kept in these low bits of the ids it makes: 2.8 × 10^14 entries.

@@ -19,33 +19,18 @@
 //! transaction and can be recomputed from it. Servers share nothing but the database: a decision is made in memory on what
 //! was last seen, and written only if that is still so.
 
-mod accounts;
-mod audit;
-mod config;
-mod distribute;
-mod export;
-mod failure;
-mod figures;
+mod admin;
+mod batch;
+pub(crate) mod counters;
+mod database;
 mod ids;
-mod import;
-mod lane;
-mod lists;
-mod load;
-mod mind;
-mod open_hour;
 mod platform;
-mod readers;
-mod reads;
-mod rows;
-mod schema;
-mod session;
-mod sql;
-mod tls;
+mod query;
 
-pub use audit::audit;
-pub use distribute::distribute;
-pub use export::export;
-pub use import::import;
+pub use admin::audit::audit;
+pub use admin::export::export;
+pub use admin::import::import;
+pub use database::distribute::distribute;
 
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,13 +47,15 @@ use tollkeeper_ledger::{
     WorkspaceId, bounds,
 };
 
-use self::failure::Failure;
-use self::figures::Counted;
-use self::lane::{Common, Job, Lane};
+use self::batch::lane::{Common, Job, Lane};
+use self::counters::Counted;
+use self::database::failure::Failure;
+use self::database::session::Session;
+use self::database::{config, schema};
 use self::platform::Shared;
-use self::readers::{ReaderThread, Readers};
-use self::session::Session;
-use crate::waiting::gone;
+use self::query::readers::{ReaderThread, Readers};
+use self::query::{lists, point};
+use crate::reply::gone;
 use crate::{
     BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
     GrantRecord, Listing, Page, calendar,
@@ -316,13 +303,13 @@ impl Engine for Postgres {
     fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> {
         let id = id.clone();
         Box::pin(async move {
-            let account = reading!(self, |session, id| reads::account(&session, &id)).await?;
+            let account = reading!(self, |session, id| point::account(&session, &id)).await?;
             Ok(account.map(|account| *account.profile))
         })
     }
 
     fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> {
-        reading!(self, |session, page| reads::workspaces(&session, &page))
+        reading!(self, |session, page| point::workspaces(&session, &page))
     }
 
     fn balance<'a>(
@@ -331,12 +318,12 @@ impl Engine for Postgres {
         at: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
         let id = id.clone();
-        reading!(self, |session, id| reads::balance(&session, &id, at))
+        reading!(self, |session, id| point::balance(&session, &id, at))
     }
 
     fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
         let id = id.clone();
-        reading!(self, |session, id| reads::team(&session, &id))
+        reading!(self, |session, id| point::team(&session, &id))
     }
 
     fn limits<'a>(
@@ -346,7 +333,7 @@ impl Engine for Postgres {
     ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
         let id = id.clone();
         Box::pin(async move {
-            let account = reading!(self, |session, id| reads::account(&session, &id)).await?;
+            let account = reading!(self, |session, id| point::account(&session, &id)).await?;
             Ok(account.map(|account| calendar::limits(&account, now)))
         })
     }
@@ -357,7 +344,7 @@ impl Engine for Postgres {
         charge: ChargeId,
     ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> {
         let id = id.clone();
-        reading!(self, |session, id| reads::charge(&session, &id, charge))
+        reading!(self, |session, id| point::charge(&session, &id, charge))
     }
 
     fn charges<'a>(
@@ -402,7 +389,7 @@ impl Engine for Postgres {
     }
 
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
-        reading!(self, |session| reads::due(&session, now, most))
+        reading!(self, |session| point::due(&session, now, most))
     }
 
     fn stats(&self) -> EngineStats {

@@ -7,10 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tollkeeper_ledger::{Entry, Platform, WorkspaceId};
 
-use super::failure::Failure;
-use super::load::decoded;
-use super::session::{Session, column};
-use super::sql::Sql;
+use super::batch::prefetch::decoded;
+use super::database::failure::Failure;
+use super::database::session::{Session, column};
+use super::database::sql::Sql;
 
 /// The platform up to an entry of its chain.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,331 @@
+//! The audit: recomputes every number from the journal and says the first line that disagrees.
+//!
+//! It reads all blocks in order and replays each workspace from nothing: numbers, links of the hash chain, balances,
+//! grants, the life of every charge, prices against the price book, keys that stand once. Then it compares what the state
+//! file keeps (accounts, usage, hours, pending charges, the key index) with what was recomputed. Read-only, on a state of the
+//! files that does not change meanwhile, so it is safe beside a running server.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use tollkeeper_ledger::{Account, ChargeState, Entry, EntryBody, Platform, Timestamp, Usage, WorkspaceId};
+
+use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
+use crate::embedded::storage::block::{Envelope, Stored};
+use crate::embedded::storage::journal::{self, Journal};
+use crate::embedded::storage::key_index::{Fingerprints, Name, pairs_of};
+use crate::embedded::storage::sqlite::Access;
+use crate::embedded::storage::state_db::{Kept, State};
+use crate::{Error, rollups};
+
+/// Recomputes everything from the journal; safe beside a running server.
+///
+/// # Errors
+/// When the directory cannot be read at all (a disagreement is not an error).
+pub fn audit(path: &Path) -> Result<AuditReport, Error> {
+    journal::must_hold(path)?;
+    // The state first: a journal read later holds everything that the state was derived from.
+    let state = match State::open(path, None, Access::Read) {
+        Ok(state) => Some(state),
+        // Without a state file, or with a damaged one, there is nothing to compare: the next start makes it anew.
+        Err(error) if error.is_unusable() || error.is_damaged() => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(state) = &state {
+        state.hold()?;
+    }
+    let journal = Journal::open(path, None, Access::Read)?;
+    journal.hold()?;
+    let mut auditor = Auditor::new(&journal, state.as_ref())?;
+    let mut expected = 1;
+    let read = journal.read_from(1, |stored| {
+        if auditor.disagreement.is_none() {
+            auditor.line(expected, stored)?;
+            expected += 1;
+        }
+        Ok(())
+    });
+    match read {
+        Err(error) if error.is_damaged() => auditor.store_disagrees(error.to_string()),
+        other => other?,
+    }
+    auditor.finish(state.as_ref(), expected - 1)
+}
+
+/// A workspace as it is recomputed.
+struct Book {
+    account: Account,
+    /// The place of its last entry.
+    head: u64,
+    usage: Usage,
+    /// The hours in which it has entries, each with the place of the last of them.
+    hours: BTreeMap<i64, u64>,
+    /// Its pending charges by the place of their opening, with their deadlines.
+    pending: BTreeMap<u64, Timestamp>,
+    /// What the state file keeps of it, until that was compared.
+    kept: Option<Kept>,
+    /// Whether the state file keeps it at all.
+    is_kept: bool,
+}
+
+impl Book {
+    fn new(id: WorkspaceId, kept: Option<Kept>) -> Book {
+        let (usage, hours, pending) = Default::default();
+        let is_kept = kept.is_some();
+        Book { account: Account::new(id), head: 0, usage, hours, pending, kept, is_kept }
+    }
+
+    /// Takes what an entry says beside the account.
+    fn note(&mut self, entry: &Entry, envelope: &Envelope) {
+        self.head = envelope.seq;
+        self.usage.record(entry);
+        self.hours.insert(entry.at.hour(), envelope.seq);
+        match entry.body.state().map(|state| state.deadline) {
+            Some(Some(deadline)) => _ = self.pending.insert(envelope.opening(), deadline),
+            Some(None) => _ = self.pending.remove(&envelope.opening()),
+            None => {}
+        }
+    }
+}
+
+struct Auditor<'a> {
+    journal: &'a Journal,
+    state: Option<&'a State>,
+    fingerprints: Fingerprints,
+    books: HashMap<u32, Book>,
+    kept: HashMap<u32, Kept>,
+    /// The kept pending charges of each workspace, until they were compared.
+    pending: HashMap<u32, BTreeMap<u64, Timestamp>>,
+    platform: Platform,
+    /// Charges that are pending or were touched, by the place of their opening.
+    standings: HashMap<u64, ChargeState>,
+    /// The fingerprints of all keys, to find one that stands twice.
+    keys: Vec<(u64, u64)>,
+    index_kept_to: u64,
+    /// All pairs that the kept runs must hold, folded into one number.
+    index_sum: u64,
+    disagreement: Option<AuditDisagreement>,
+}
+
+fn fold(sum: u64, (fingerprint, place): (u64, u64)) -> u64 {
+    // Order does not matter, every bit does.
+    sum.wrapping_add((fingerprint ^ place.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+impl<'a> Auditor<'a> {
+    fn new(journal: &'a Journal, state: Option<&'a State>) -> Result<Auditor<'a>, Error> {
+        let nobody = || [0; 16];
+        let fingerprints = Fingerprints::new(journal.directory_id(nobody)?);
+        let (mut kept, mut index_kept_to, mut disagreement) = (HashMap::new(), 0, None);
+        let mut pending: HashMap<u32, BTreeMap<u64, Timestamp>> = HashMap::new();
+        if let Some(state) = state {
+            match (state.accounts(), state.runs()) {
+                (Ok(accounts), Ok(runs)) => {
+                    kept = accounts.into_iter().map(|kept| (kept.no, kept)).collect();
+                    index_kept_to = runs.last().map_or(0, |run| run.head.covers.1);
+                    for (opened, no, deadline) in state.pending()? {
+                        pending.entry(no).or_default().insert(opened, deadline);
+                    }
+                }
+                (Err(error), _) | (_, Err(error)) if error.is_damaged() => {
+                    let what = format!("{error} (losing the state file loses nothing: remove it and start)");
+                    disagreement = Some(AuditDisagreement { workspace: None, entry: None, what });
+                }
+                (Err(error), _) | (_, Err(error)) => return Err(error),
+            }
+        }
+        Ok(Auditor {
+            journal,
+            state,
+            fingerprints,
+            books: HashMap::new(),
+            kept,
+            pending,
+            platform: Platform::default(),
+            standings: HashMap::new(),
+            keys: Vec::new(),
+            index_kept_to,
+            index_sum: 0,
+            disagreement,
+        })
+    }
+
+    fn store_disagrees(&mut self, what: String) {
+        self.disagreement.get_or_insert(AuditDisagreement { workspace: None, entry: None, what });
+    }
+
+    fn disagrees(&mut self, no: u32, n: u64, what: String) {
+        let workspace = self.books.get(&no).map(|book| book.account.profile.id.clone());
+        self.disagreement.get_or_insert(AuditDisagreement { workspace, entry: Some(n), what });
+    }
+
+    /// Checks one line of the journal.
+    fn line(&mut self, expected: u64, stored: Stored) -> Result<(), Error> {
+        let envelope = stored.envelope;
+        if envelope.seq != expected {
+            self.store_disagrees(format!("journal line {expected} is missing; {} follows", envelope.seq));
+            return Ok(());
+        }
+        let entry = stored.entry()?;
+        self.note_names(&entry, &stored);
+        let no = envelope.no;
+        if !self.books.contains_key(&no) {
+            let id = match &entry.body {
+                EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
+                _ if no == 0 => WorkspaceId::platform(),
+                _ => {
+                    self.store_disagrees(format!(
+                        "journal line {expected}: workspace {no} was never created"
+                    ));
+                    return Ok(());
+                }
+            };
+            self.books.insert(no, Book::new(id, self.kept.remove(&no)));
+        }
+        if let Some(what) = self.charge_disagrees(&entry, envelope.opened)? {
+            self.disagrees(no, entry.n, what);
+            return Ok(());
+        }
+        let book = self.books.get_mut(&no).expect("just made");
+        let linked = book.head == envelope.previous;
+        let replayed = book.account.replay(&entry, stored.hash());
+        book.note(&entry, &envelope);
+        if let Err(disagreement) = replayed {
+            self.disagrees(no, entry.n, disagreement.to_string());
+        } else if !linked {
+            self.disagrees(no, entry.n, "does not point at the entry before it".to_owned());
+        } else if book.kept.as_ref().is_some_and(|kept| kept.account.chain.n == entry.n) {
+            self.compare_kept(no)?;
+        }
+        self.platform.apply(&entry);
+        Ok(())
+    }
+
+    fn note_names(&mut self, entry: &Entry, stored: &Stored) {
+        let (no, seq) = (stored.envelope.no, stored.envelope.seq);
+        let key = entry.key.as_ref().map(|key| self.fingerprints.of(no, Name::Key(key)));
+        let opened = Some(stored.envelope.opened).filter(|opened| *opened != 0);
+        let touched = opened.map(|opened| self.fingerprints.of(no, Name::Touched(opened)));
+        let foreign = crate::embedded::core::ids::foreign_id(entry, seq);
+        let foreign = foreign.map(|id| self.fingerprints.of(no, Name::Id(id.to_bytes())));
+        self.keys.extend(key.map(|fingerprint| (fingerprint, seq)));
+        if seq <= self.index_kept_to {
+            for fingerprint in key.into_iter().chain(touched).chain(foreign) {
+                self.index_sum = fold(self.index_sum, (fingerprint, seq));
+            }
+        }
+    }
+
+    /// Checks the life of a charge: its price at birth, and that every later entry follows from what stood.
+    fn charge_disagrees(&mut self, entry: &Entry, opened_at: u64) -> Result<Option<String>, Error> {
+        if let EntryBody::ChargeOpened(details) = &entry.body {
+            return Ok(price_disagrees(&self.platform, details));
+        }
+        let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
+            return Ok(None);
+        };
+        let details = self.journal.read(opened_at, |stored| Ok((stored.envelope.no, stored.entry()?)))?;
+        let details = details.and_then(|(_, entry)| match entry.body {
+            EntryBody::ChargeOpened(details) if details.id == id && Some(entry.n) == opened => Some(details),
+            _ => None,
+        });
+        let Some(details) = details else {
+            return Ok(Some(format!("charge {id} was never opened")));
+        };
+        let before = self.standings.get(&opened_at).copied().unwrap_or_else(|| details.state());
+        let what = life_disagrees(entry, (id, details.amount), before, next);
+        self.standings.insert(opened_at, next);
+        Ok(what)
+    }
+
+    /// Compares what the state file keeps of an account with what was recomputed up to the same entry.
+    fn compare_kept(&mut self, no: u32) -> Result<(), Error> {
+        let Some(state) = self.state else { return Ok(()) };
+        let book = self.books.get_mut(&no).expect("its line was just read");
+        let Some(kept) = book.kept.take() else { return Ok(()) };
+        let n = kept.account.chain.n;
+        let mut recomputed = book.account.clone();
+        let spent = recomputed.grants.release_spent();
+        let mut what = None;
+        if kept.account != recomputed || kept.head != book.head {
+            what = Some("the kept state of the account differs from the journal");
+        }
+        for grant in &spent {
+            if state.lot(no, grant.n)?.as_ref() != Some(grant) {
+                what = Some("a kept spent grant differs from the journal");
+            }
+        }
+        let rows = rollups::folded(book.usage.rows());
+        if state.usage(no, (i64::MIN, i64::MAX))? != rows {
+            what = Some("i08: the kept usage differs from the sum of the entries");
+        }
+        if self.pending.remove(&no).unwrap_or_default() != book.pending {
+            what = Some("what is kept of its pending charges differs from the journal");
+        }
+        if state.hours(no)? != book.hours || state.account_n(no)? != n {
+            what = Some("what is kept to find its entries differs from the journal");
+        }
+        if let Some(what) = what {
+            self.disagrees(no, n, what.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A key must stand once: equal fingerprints are looked at in full.
+    fn double_keys(&mut self) -> Result<(), Error> {
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.sort_unstable();
+        for pair in keys.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+            let read = |place| self.journal.read(place, |stored| Ok((stored.envelope.no, stored.entry()?)));
+            let (Some(one), Some(other)) = (read(pair[0].1)?, read(pair[1].1)?) else { continue };
+            if one.0 == other.0 && one.1.key == other.1.key {
+                self.disagrees(other.0, other.1.n, "i07: its idempotency key stands twice".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn index_disagrees(&self) -> Result<bool, Error> {
+        let Some(state) = self.state else { return Ok(false) };
+        let mut sum = 0;
+        for run in state.runs()? {
+            for page in 0..run.head.pages {
+                let read = state.page(run.head.id, page, |bytes| pairs_of(bytes).fold(0, fold))?;
+                sum = read.unwrap_or_default().wrapping_add(sum);
+            }
+        }
+        Ok(sum != self.index_sum)
+    }
+
+    fn finish(mut self, state: Option<&State>, entries: u64) -> Result<AuditReport, Error> {
+        if self.disagreement.is_none() {
+            self.double_keys()?;
+        }
+        if self.disagreement.is_none() && self.index_disagrees()? {
+            self.store_disagrees("the kept key index differs from the journal".to_owned());
+        }
+        let behind = self.books.values().any(|book| book.kept.is_some())
+            || !self.kept.is_empty()
+            || !self.pending.is_empty();
+        if self.disagreement.is_none() && behind {
+            self.store_disagrees("the state file keeps more than the journal holds".to_owned());
+        }
+        let unsound = state.map_or(Ok(None), State::unsound)?;
+        if let Some(what) = unsound {
+            self.store_disagrees(format!("the state file is damaged: {what}"));
+        }
+        let kept_to = state.map_or(Ok(0), State::accounts_kept_to)?;
+        let lost = self.books.values().find(|book| !book.is_kept && book.head <= kept_to);
+        if let Some(id) = lost.map(|book| book.account.profile.id.clone()) {
+            self.store_disagrees(format!("the state file has lost workspace {id}"));
+        }
+        if let Some(state) = state {
+            state.release();
+        }
+        let mut report = AuditReport { entries, disagreement: self.disagreement, ..AuditReport::default() };
+        for account in self.books.iter().filter(|(no, _)| **no != 0).map(|(_, book)| &book.account) {
+            report.add(account);
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,6 @@
+//! admin.
+
+pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod export;
+pub(crate) mod import;

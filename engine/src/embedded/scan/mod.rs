@@ -1,0 +1,4 @@
+//! scan.
+
+pub(crate) mod lists;
+pub(crate) mod readers;

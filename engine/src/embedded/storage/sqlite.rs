@@ -1,0 +1,94 @@
+//! How this engine opens SQLite and reads its errors: one place for pragmas and for what each failure means to a caller.
+//! What is stored is in `journal` and `state`.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::Error;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Makes the file if it is not there.
+    Create,
+    /// Reads and writes a file that is there.
+    Write,
+    /// Reads only; SQLite refuses everything else.
+    Read,
+}
+
+/// Opens a database file in WAL mode; the checkpoints of the WAL are the keeper's business, never a commit's.
+pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Connection, Error> {
+    let flags = match access {
+        Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match vfs {
+        None => Connection::open_with_flags(path, flags),
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+    };
+    let connection = connection.map_err(|error| explain(path, error))?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| explain(path, error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let pragmas = match access {
+        // The page size counts before the first table is made only.
+        Access::Create | Access::Write => {
+            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
+             PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
+        }
+        Access::Read => "PRAGMA query_only = 1; PRAGMA cache_size = -4096;",
+    };
+    connection.execute_batch(pragmas).map_err(|error| explain(path, error))?;
+    Ok(connection)
+}
+
+/// Refuses a file of another kind or of a newer version, and says which version it has (0: it is new).
+pub(crate) fn version(
+    path: &Path,
+    connection: &Connection,
+    (application, newest): (i32, i32),
+) -> Result<i32, Error> {
+    let pragma = |name: &str| {
+        let read = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
+        read.map_err(|error| explain(path, error))
+    };
+    let version = pragma("user_version")?;
+    let found = pragma("application_id")?;
+    if version > 0 && found != application {
+        let what = format!("{} is a database of another program", path.display());
+        return Err(Error::unusable(what).with_hint("point --data at a directory of Tollkeeper's own"));
+    }
+    if version > newest {
+        let what =
+            format!("{} has schema version {version}; this program knows up to {newest}", path.display());
+        return Err(Error::unusable(what).with_hint("run the newer program that wrote it"));
+    }
+    Ok(version)
+}
+
+/// What a failure of SQLite means to the caller.
+pub(crate) fn explain(path: &Path, error: rusqlite::Error) -> Error {
+    let what = format!("{}: {error}", path.display());
+    let cut = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
+    match error.sqlite_error_code() {
+        // A file that ends within a page was cut: asking again does not bring it back.
+        Some(ErrorCode::SystemIoFailure) if cut => damaged(what),
+        Some(ErrorCode::DiskFull) => {
+            Error::unavailable(what).with_hint("make room on the disk; service goes on by itself")
+        }
+        // Not SQLite failed but what it gave: a value of a type that was never written.
+        None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(what),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            Error::unusable(what).with_hint("the directory must exist and be writable by this user")
+        }
+        _ => Error::unavailable(what),
+    }
+}
+
+fn damaged(what: String) -> Error {
+    Error::damaged(what)
+        .with_hint("restore the last backup; `tollkeeper audit` says how far the journal can be trusted")
+}

@@ -1,0 +1,367 @@
+//! The state file: what is derived from the journal, so that a start need not read all of it. Losing this file loses
+//! nothing; a version this program does not know is thrown away and built anew.
+//!
+//! Written by the keeper only, in small transactions; an account's row says up to which of its entries it holds, so that
+//! accounts may be kept at different times (see `heart`). Here are the tables and what reads them; what writes them is
+//! in `keeper`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use tollkeeper_ledger::{
+    Account, ApiKeyId, Grant, MemberId, Micros, OperationId, Team, Timestamp, UsageKey, Used, WorkerId,
+};
+
+use super::bloom::Bloom;
+use super::key_index::{Run, RunHead};
+use super::sqlite::{self, Access, explain};
+use crate::Error;
+
+/// The name of the file in the data directory.
+pub(crate) const FILE: &str = "state.db";
+
+/// "TKS1": marks the file as ours.
+const APPLICATION: i32 = 0x544b_5331;
+const VERSION: i32 = 2;
+
+const TABLES: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
+        n INTEGER NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE team (no INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE lot (no INTEGER NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (no, n)) WITHOUT ROWID;
+    CREATE TABLE usage (no INTEGER NOT NULL, hour INTEGER NOT NULL, operation TEXT NOT NULL, worker TEXT NOT NULL,
+        member TEXT NOT NULL, api_key TEXT NOT NULL, runs INTEGER NOT NULL, quantity INTEGER NOT NULL,
+        charged INTEGER NOT NULL, refunded INTEGER NOT NULL,
+        PRIMARY KEY (no, hour, operation, worker, member, api_key)) WITHOUT ROWID;
+    CREATE TABLE hour (no INTEGER NOT NULL, hour INTEGER NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (no, hour)) WITHOUT ROWID;
+    CREATE TABLE pending (seq INTEGER PRIMARY KEY, no INTEGER NOT NULL, deadline INTEGER NOT NULL);
+    CREATE TABLE run (id INTEGER PRIMARY KEY, tier INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        pairs INTEGER NOT NULL, pages INTEGER NOT NULL, whole INTEGER NOT NULL, bloom BLOB, fences BLOB);
+    CREATE TABLE run_page (run INTEGER NOT NULL, page INTEGER NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (run, page)) WITHOUT ROWID;
+";
+
+/// What [`kept`] reads.
+const ACCOUNTS: &str =
+    "SELECT a.no, a.head, a.data, t.data FROM account AS a LEFT JOIN team AS t ON t.no = a.no";
+
+/// An account as it was kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub no: u32,
+    /// The place of its last entry.
+    pub head: u64,
+    pub account: Account,
+}
+
+/// A connection to the state file.
+#[derive(Debug)]
+pub(crate) struct State {
+    path: PathBuf,
+    pub(crate) connection: Connection,
+}
+
+/// Opens the state file for the keeper: makes it if it is missing, and anew if it is of another version or damaged.
+pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<State, Error> {
+    match State::open(directory, vfs, Access::Create) {
+        Ok(state) => Ok(state),
+        Err(error) if error.is_damaged() || error.is_unusable() => {
+            // What cannot be thrown away is the reason, not what was wrong inside.
+            remove(directory).map_err(|_| error)?;
+            State::open(directory, vfs, Access::Create)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Throws the state file away; nothing is lost by it.
+pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
+    for suffix in ["", "-wal", "-shm"] {
+        let path = directory.join(format!("{FILE}{suffix}"));
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::unusable(format!("{}: {error}", path.display()))),
+        }
+    }
+    Ok(())
+}
+
+impl State {
+    /// Opens the file; makes its tables if it may.
+    pub(crate) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<State, Error> {
+        let path = directory.join(FILE);
+        if access == Access::Read && !path.exists() {
+            let what = format!("{} is not there yet, as after a restore", path.display());
+            return Err(Error::unusable(what)
+                .with_hint("start a server on the directory once: it is built from the journal"));
+        }
+        let connection = sqlite::open(&path, vfs, access)?;
+        let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
+        if version != VERSION {
+            if version != 0 {
+                let what = format!("{} is of an older version", path.display());
+                return Err(Error::unusable(what).with_hint("start a server on it once: it is built anew"));
+            }
+            if access == Access::Read {
+                return Err(Error::unusable(format!("{} has not been set up yet", path.display())));
+            }
+            let make = format!(
+                "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION};
+                 PRAGMA user_version = {VERSION}; COMMIT"
+            );
+            connection.execute_batch(&make).map_err(|error| explain(&path, error))?;
+        }
+        // A power cut may lose the last transactions here, never their order: the journal has them all.
+        let normal = connection.execute_batch("PRAGMA synchronous = NORMAL");
+        normal.map_err(|error| explain(&path, error))?;
+        Ok(State { path, connection })
+    }
+
+    pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
+        explain(&self.path, error)
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnOnce(&Row) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| self.failed(error))?;
+        statement.query_row(params, read).optional().map_err(|error| self.failed(error))
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        mut read: impl FnMut(&Row) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Error> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| self.failed(error))?;
+        let rows = statement.query_map(params, |row| read(row)).map_err(|error| self.failed(error))?;
+        rows.collect::<rusqlite::Result<Vec<T>>>().map_err(|error| self.failed(error))
+    }
+
+    /// Holds the present state of the file for all reads until [`State::release`].
+    pub(crate) fn hold(&self) -> Result<(), Error> {
+        self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))?;
+        self.accounts_kept_to().map(|_| ())
+    }
+
+    /// Ends what [`State::hold`] began.
+    pub(crate) fn release(&self) {
+        // Nothing was written, so there is nothing to lose if this fails.
+        let _ = self.connection.execute_batch("COMMIT");
+    }
+
+    /// What SQLite itself finds wrong in the file, rows and their indices compared.
+    pub(crate) fn unsound(&self) -> Result<Option<String>, Error> {
+        let found = self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
+        Ok(found.filter(|found| found != "ok"))
+    }
+
+    /// The place up to which every account is kept.
+    pub(crate) fn accounts_kept_to(&self) -> Result<u64, Error> {
+        let sql = "SELECT value FROM meta WHERE name = 'accounts_kept_to'";
+        Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    }
+
+    /// How often the accounts have been written: tells two states of the file apart.
+    pub(crate) fn changes(&self) -> Result<u64, Error> {
+        let sql = "SELECT value FROM meta WHERE name = 'changes'";
+        Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    }
+
+    /// The highest workspace number that is kept; `None` if there is none.
+    pub(crate) fn highest_no(&self) -> Result<Option<u32>, Error> {
+        let found = self.one("SELECT max(no) FROM account", [], |row| row.get::<_, Option<u32>>(0))?;
+        Ok(found.flatten())
+    }
+
+    /// The account of this name.
+    pub(crate) fn account(&self, id: &str) -> Result<Option<Kept>, Error> {
+        self.one(&format!("{ACCOUNTS} WHERE id = ?1"), [id], kept)?.transpose()
+    }
+
+    /// The account of this number.
+    pub(crate) fn account_no(&self, no: u32) -> Result<Option<Kept>, Error> {
+        self.one(&format!("{ACCOUNTS} WHERE a.no = ?1"), [no], kept)?.transpose()
+    }
+
+    /// Up to which of its entries an account is kept; 0 if it is not.
+    pub(crate) fn account_n(&self, no: u32) -> Result<u64, Error> {
+        let n = self.one("SELECT n FROM account WHERE no = ?1", [no], |row| row.get::<_, i64>(0))?;
+        Ok(n.unwrap_or(0) as u64)
+    }
+
+    /// All accounts, in the order of their numbers.
+    pub(crate) fn accounts(&self) -> Result<Vec<Kept>, Error> {
+        let rows = self.all(&format!("{ACCOUNTS} ORDER BY a.no"), [], kept)?;
+        rows.into_iter().collect()
+    }
+
+    /// A grant of a workspace, by the number of its entry.
+    pub(crate) fn lot(&self, no: u32, n: u64) -> Result<Option<Grant>, Error> {
+        let sql = "SELECT data FROM lot WHERE no = ?1 AND n = ?2";
+        let found = self.one(sql, (no, n as i64), |row| Ok(grant(row.get_ref(0)?.as_blob()?)))?;
+        found.transpose()
+    }
+
+    /// The grants of a workspace from before a number on, newest first: the place of the entry, and the lot.
+    pub(crate) fn lots(&self, no: u32, before: u64, most: usize) -> Result<Vec<(u64, Grant)>, Error> {
+        let sql = "SELECT seq, data FROM lot WHERE no = ?1 AND n < ?2 ORDER BY n DESC LIMIT ?3";
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let rows = self.all(sql, (no, before, most as i64), |row| {
+            Ok((row.get::<_, i64>(0)? as u64, grant(row.get_ref(1)?.as_blob()?)))
+        })?;
+        rows.into_iter().map(|(seq, grant)| Ok((seq, grant?))).collect()
+    }
+
+    /// The usage of a workspace from one hour to before another.
+    pub(crate) fn usage(&self, no: u32, hours: (i64, i64)) -> Result<Vec<(UsageKey, Used)>, Error> {
+        let sql =
+            "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded FROM usage
+                   WHERE no = ?1 AND hour >= ?2 AND hour < ?3
+                   ORDER BY hour, operation, worker, member, api_key";
+        let rows = self.all(sql, (no, hours.0, hours.1), |row| {
+            Ok((
+                (
+                    row.get(0)?,
+                    row.get::<_, Box<str>>(1)?,
+                    row.get::<_, Box<str>>(2)?,
+                    row.get::<_, Box<str>>(3)?,
+                    row.get::<_, Box<str>>(4)?,
+                ),
+                Used {
+                    runs: row.get(5)?,
+                    quantity: row.get(6)?,
+                    charged: Micros::new(row.get(7)?),
+                    refunded: Micros::new(row.get(8)?),
+                },
+            ))
+        })?;
+        let damaged = |_| Error::damaged("the state file holds a name that is none");
+        rows.into_iter()
+            .map(|((hour, operation, worker, member, api_key), used)| {
+                let some = |text: Box<str>| Some(text).filter(|text| !text.is_empty());
+                let key = UsageKey {
+                    hour,
+                    operation: OperationId::new(operation).map_err(damaged)?,
+                    worker: some(worker).map(WorkerId::new).transpose().map_err(damaged)?,
+                    member: some(member).map(MemberId::new).transpose().map_err(damaged)?,
+                    api_key: some(api_key).map(|key| api_key_named(&key)).transpose()?,
+                };
+                Ok((key, used))
+            })
+            .collect()
+    }
+
+    /// The hours in which a workspace has entries, each with the place of the last of them.
+    pub(crate) fn hours(&self, no: u32) -> Result<BTreeMap<i64, u64>, Error> {
+        let sql = "SELECT hour, seq FROM hour WHERE no = ?1";
+        let rows = self.all(sql, [no], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The last hour at or before this one in which the workspace has entries, and the place of the last of them.
+    pub(crate) fn hour(&self, no: u32, hour: i64) -> Result<Option<(i64, u64)>, Error> {
+        let sql = "SELECT hour, seq FROM hour WHERE no = ?1 AND hour <= ?2 ORDER BY hour DESC LIMIT 1";
+        self.one(sql, (no, hour), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
+    }
+
+    /// All pending charges: the place of the opening, the workspace, the deadline.
+    pub(crate) fn pending(&self) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
+        self.all("SELECT seq, no, deadline FROM pending", [], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, Timestamp::from_millis(row.get(2)?)))
+        })
+    }
+
+    /// The runs of the key index, oldest first, without those that a merge replaced or left unfinished.
+    pub(crate) fn runs(&self) -> Result<Vec<Run>, Error> {
+        // A run inside the range of another was merged into it, but not yet dropped.
+        let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences FROM run AS r WHERE whole AND NOT EXISTS
+                   (SELECT 1 FROM run AS m WHERE m.whole AND m.id <> r.id AND m.tier > r.tier
+                    AND m.first <= r.first AND m.last >= r.last) ORDER BY first";
+        let rows = self.all(sql, [], |row| {
+            let head = head(row)?;
+            let fences = row.get_ref(7)?.as_blob()?.as_chunks::<8>().0;
+            let bloom = Bloom::from_bytes(row.get_ref(6)?.as_blob()?);
+            let fences = fences.iter().map(|fence| u64::from_le_bytes(*fence)).collect();
+            Ok(bloom.map(|bloom| Run { head, bloom, fences }))
+        })?;
+        let runs = rows.into_iter().collect::<Option<Vec<Run>>>();
+        let runs = runs.ok_or_else(|| Error::damaged("the state file holds a filter that is none"))?;
+        // A key that stands in a run which is lost would not be found, and what it paid for be paid again.
+        let mut next = 1;
+        for run in &runs {
+            if run.head.covers.0 != next {
+                return Err(Error::damaged(format!("the state file has lost the keys from place {next} on")));
+            }
+            next = run.head.covers.1 + 1;
+        }
+        Ok(runs)
+    }
+
+    /// Reads a page of a run.
+    pub(crate) fn page<T>(
+        &self,
+        run: i64,
+        page: usize,
+        then: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Error> {
+        let sql = "SELECT data FROM run_page WHERE run = ?1 AND page = ?2";
+        self.one(sql, (run, page as i64), |row| Ok(then(row.get_ref(0)?.as_blob()?)))
+    }
+}
+
+fn api_key_named(text: &str) -> Result<ApiKeyId, Error> {
+    text.parse().map_err(|()| Error::damaged("the state file holds the id of an API key that is none"))
+}
+
+fn head(row: &Row) -> rusqlite::Result<RunHead> {
+    Ok(RunHead {
+        id: row.get(0)?,
+        tier: row.get(1)?,
+        covers: (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64),
+        pairs: row.get::<_, i64>(4)? as u64,
+        pages: row.get::<_, i64>(5)? as usize,
+    })
+}
+
+fn kept(row: &Row) -> rusqlite::Result<Result<Kept, Error>> {
+    let (no, head) = (row.get(0)?, row.get::<_, i64>(1)? as u64);
+    let team = Team::decode(row.get_ref(3)?.as_blob_or_null()?);
+    let data = row.get_ref(2)?.as_blob()?;
+    Ok(team
+        .and_then(|team| Account::decode(data, team))
+        .map(|account| Kept { no, head, account })
+        .map_err(|error| Error::damaged(format!("the state of workspace {no}: {error}"))))
+}
+
+fn grant(bytes: &[u8]) -> Result<Grant, Error> {
+    Grant::decode(bytes).map_err(|error| Error::damaged(format!("the state of a grant: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_an_older_version_is_built_anew_by_whoever_may_write() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
+        let older = format!("DROP TABLE team; PRAGMA user_version = {}", VERSION - 1);
+        state.connection.execute_batch(&older).expect("it can be written");
+        drop(state);
+        let read = State::open(directory.path(), None, Access::Read).expect_err("there is no team to read");
+        assert!(read.is_unusable() && read.to_string().ends_with("is of an older version"), "{read}");
+        let state = open_or_rebuild(directory.path(), None).expect("it is thrown away");
+        assert!(state.account_no(1).expect("the tables are there").is_none());
+        State::open(directory.path(), None, Access::Read).expect("it is of this version now");
+    }
+}

@@ -1,0 +1,70 @@
+//! Export: all entries as a stream (see `moving`), of one moment of the database, beside servers or without any. The
+//! platform's journal comes first and then every workspace's, the oldest first, so that wherever the stream goes, the
+//! workspaces are listed in the same order.
+
+use std::io::Write;
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+use tokio_postgres::Client;
+use tollkeeper_ledger::WorkspaceId;
+
+use crate::Error;
+use crate::postgres::database::config;
+use crate::postgres::database::failure::Failure;
+use crate::postgres::database::session::{column, connect};
+use crate::transfer::{Counts, Outgoing};
+
+/// All reads see one moment, however long they take.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+
+const JOURNALS: &str = "SELECT workspace, n FROM account ORDER BY workspace <> $1, created_at, workspace";
+
+const ENTRIES: &str = "SELECT n, data FROM entry WHERE workspace = $1 ORDER BY n";
+
+/// Writes all entries of a database as a stream.
+///
+/// # Errors
+/// When the database cannot be read, is damaged, or the stream cannot be written.
+pub fn export(url: &str, to: impl Write) -> Result<Counts, Error> {
+    let config = config::parse(url)?;
+    crate::postgres::block_on(async {
+        let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
+        let mut stream = Outgoing::begin(to)?;
+        write_all(&client, &mut stream).await.map_err(Failure::into_error)?;
+        Ok(stream.end()?.1)
+    })
+}
+
+async fn write_all<W: Write>(client: &Client, stream: &mut Outgoing<W>) -> Result<(), Failure> {
+    client.batch_execute(BEGIN).await?;
+    let entries = client.prepare(ENTRIES).await?;
+    let platform = WorkspaceId::platform();
+    for journal in client.query(JOURNALS, &[&platform.as_str()]).await? {
+        let (name, last): (&str, i64) = (column(&journal, 0)?, column(&journal, 1)?);
+        let workspace = match name == platform.as_str() {
+            true => platform.clone(),
+            false => WorkspaceId::new(name).map_err(|_| Error::damaged("an account of no workspace"))?,
+        };
+        // Row by row: a journal may be longer than memory is large.
+        let mut rows = pin!(client.query_raw(&entries, [name]).await?);
+        let mut n = 0;
+        while let Some(row) = rows.try_next().await? {
+            n += 1;
+            if column::<i64>(&row, 0)? != n {
+                return Err(gap(&workspace, n).into());
+            }
+            stream.entry(&workspace, column(&row, 1)?)?;
+        }
+        if n != last {
+            return Err(gap(&workspace, n + 1).into());
+        }
+    }
+    Ok(client.batch_execute("COMMIT").await?)
+}
+
+fn gap(workspace: &WorkspaceId, n: i64) -> Error {
+    Error::damaged(format!("entry {n} of {workspace} is missing"))
+        .with_hint("`tollkeeper audit` says how far the journal can be trusted")
+}

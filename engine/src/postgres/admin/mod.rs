@@ -1,0 +1,5 @@
+//! admin.
+
+pub(crate) mod audit;
+pub(crate) mod export;
+pub(crate) mod import;

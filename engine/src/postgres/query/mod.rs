@@ -1,0 +1,5 @@
+//! query.
+
+pub(crate) mod lists;
+pub(crate) mod point;
+pub(crate) mod readers;

@@ -13,11 +13,11 @@ use tollkeeper_ledger::{
 };
 
 use crate::Settings;
-use crate::auth::{Caller, KeyHolder};
-use crate::metrics::Metrics;
-use crate::rate::{Rate, RateStatus, Ticks};
-use crate::secret;
-use crate::teams::Teams;
+use crate::access::rate::{Rate, RateStatus, Ticks};
+use crate::access::secret;
+use crate::access::team_cache::Teams;
+use crate::access::{Caller, KeyHolder};
+use crate::observe::metrics::Metrics;
 
 /// The prices of the reference policy (P2), in force until others are set.
 const REFERENCE_PRICES: [(&str, i64); 5] = [

@@ -15,38 +15,23 @@
 //! metrics    figures for Prometheus; log: lines for people
 //! ```
 
+mod access;
 mod api;
 mod app;
-mod auth;
-mod body;
-mod call;
-mod cookie;
-mod docs;
-mod json;
-mod log;
-mod metadata;
-mod metrics;
-mod openapi;
-mod portal;
-mod problem;
-mod query;
-mod rate;
-mod refusal;
-mod router;
-mod secret;
-mod serve;
+mod dashboard;
+mod http;
+mod jobs;
+mod observe;
 pub mod settings;
-pub mod store;
-mod teams;
-mod timers;
-mod value;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use app::{App, Clock, Error, prepare};
-pub use log::start_log;
-pub use router::router;
-pub use serve::{answer, serve};
+pub use http::router::router;
+pub use http::serve::{answer, serve};
+pub use observe::log::start_log;
+pub use settings::store;
+pub use settings::store::{DatabaseUrl, Store};
 pub use settings::{Settings, SettingsError};
-pub use store::{DatabaseUrl, Store};

@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 use super::ListJson;
-use crate::call::{Call, answer, empty};
-use crate::json::{DisplayName, Each, Instant, Word, maybe_word, one_of, word};
-use crate::problem::Problem;
-use crate::refusal;
-use crate::secret::{self, Kind};
-use crate::value::{Text, Time};
+use crate::access::secret::{self, Kind};
+use crate::http::call::{Call, answer, empty};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::read::{DisplayName, Each, Instant, Word, maybe_word, one_of, word};
+use crate::wire::write::{Text, Time};
 
 /// About the size of one key in JSON.
 const KEY_BYTES: usize = 512;

@@ -12,13 +12,13 @@ use tollkeeper_ledger::{
 use utoipa::ToSchema;
 
 use super::charges::{CHARGE_BYTES, ChargeIn, ChargeJson};
+use crate::access;
 use crate::app::App;
-use crate::auth;
-use crate::call::{Call, answer, key_required};
-use crate::json::{Line, Object, maybe_word, read, word};
-use crate::metadata::Metadata;
-use crate::problem::Problem;
-use crate::refusal;
+use crate::http::call::{Call, answer, key_required};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::metadata::Metadata;
+use crate::wire::read::{Line, Object, maybe_word, read, word};
 
 /// Charges to be made together.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -99,7 +99,7 @@ pub struct ResultJson<'a> {
     replayed: bool,
     /// With any other status.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::openapi::ProblemJson>)]
+    #[schema(value_type = Option<super::openapi::ProblemJson>)]
     problem: Option<Problem>,
 }
 
@@ -119,7 +119,7 @@ pub async fn open(mut call: Call) -> Result<Response, Problem> {
     }
     let ran = if submissions.is_empty() {
         // No decision looks whether the key still holds.
-        auth::confirm(&call.app, &call.caller, call.now).await?;
+        access::confirm(&call.app, &call.caller, call.now).await?;
         Vec::new()
     } else {
         let ran = call.app.engine().run_batch(submissions, call.now).await;

@@ -12,13 +12,13 @@ use tollkeeper_ledger::{
 use utoipa::ToSchema;
 
 use super::ListJson;
-use crate::auth::Caller;
-use crate::call::{Call, answer, mark_replayed};
-use crate::json::{Line, Word, maybe_word, word};
-use crate::metadata::Metadata;
-use crate::problem::Problem;
-use crate::refusal;
-use crate::value::{AvailableJson, Text, Time, Usd, metadata};
+use crate::access::Caller;
+use crate::http::call::{Call, answer, mark_replayed};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::metadata::Metadata;
+use crate::wire::read::{Line, Word, maybe_word, word};
+use crate::wire::write::{AvailableJson, Text, Time, Usd, metadata};
 
 /// About the size of one charge in JSON.
 pub const CHARGE_BYTES: usize = 768;

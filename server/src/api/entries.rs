@@ -18,10 +18,10 @@ use utoipa::ToSchema;
 use super::api_keys::ApiKeyJson;
 use super::members::MemberJson;
 use super::{ListJson, limits};
-use crate::call::{Call, answer};
-use crate::problem::Problem;
-use crate::refusal;
-use crate::value::{Text, Time, Usd, metadata};
+use crate::http::call::{Call, answer};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::write::{Text, Time, Usd, metadata};
 
 /// About the size of one entry in JSON.
 const ENTRY_BYTES: usize = 768;

@@ -9,11 +9,11 @@ use tollkeeper_ledger::{Balance, Command, Grant, GrantId, GrantRequest, Source, 
 use utoipa::ToSchema;
 
 use super::ListJson;
-use crate::call::{Call, answer, mark_replayed};
-use crate::json::{Dollars, Line, Word, amount, given, given_word, maybe_word, word};
-use crate::problem::Problem;
-use crate::refusal;
-use crate::value::{AvailableJson, Text, Time, Usd};
+use crate::http::call::{Call, answer, mark_replayed};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::read::{Dollars, Line, Word, amount, given, given_word, maybe_word, word};
+use crate::wire::write::{AvailableJson, Text, Time, Usd};
 
 /// About the size of one grant in JSON.
 const GRANT_BYTES: usize = 448;

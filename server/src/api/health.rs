@@ -8,8 +8,8 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::call::{Call, answer};
-use crate::problem::{Code, Problem};
+use crate::http::call::{Call, answer};
+use crate::http::problem::{Code, Problem};
 
 /// All is well.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,11 +10,11 @@ use tollkeeper_ledger::{
 };
 use utoipa::ToSchema;
 
-use crate::call::{Call, answer};
-use crate::json::{Dollars, Object, Word, amount, given, given_word, one_of, word};
-use crate::problem::Problem;
-use crate::refusal;
-use crate::value::{Time, Usd};
+use crate::http::call::{Call, answer};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::read::{Dollars, Object, Word, amount, given, given_word, one_of, word};
+use crate::wire::write::{Time, Usd};
 
 /// About the size of one limit in JSON.
 const LIMIT_BYTES: usize = 320;

@@ -9,11 +9,11 @@ use tollkeeper_ledger::{
 use utoipa::ToSchema;
 
 use super::ListJson;
-use crate::call::{Call, answer, empty};
-use crate::json::{DisplayName, Email, Word, maybe_word, one_of, word};
-use crate::problem::Problem;
-use crate::refusal;
-use crate::value::Time;
+use crate::http::call::{Call, answer, empty};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::read::{DisplayName, Email, Word, maybe_word, one_of, word};
+use crate::wire::write::Time;
 
 /// About the size of one member in JSON.
 const MEMBER_BYTES: usize = 256;

@@ -5,11 +5,13 @@
 mod api_keys;
 mod batch;
 mod charges;
+pub(crate) mod docs;
 mod entries;
 mod grants;
 mod health;
 pub mod limits;
 mod members;
+pub(crate) mod openapi;
 mod outcomes;
 mod price_book;
 mod quote;
@@ -26,12 +28,12 @@ use tollkeeper_ledger::Role;
 use tollkeeper_ledger::Scope::{Charge, Manage, Read};
 use tollkeeper_ledger::Timestamp;
 
-use crate::auth::Rule::{self, AnyWorkspace, Platform, Public, SignedIn, Workspace};
-use crate::call::Call;
-use crate::docs;
-use crate::openapi::{Shape, list_of, of};
-use crate::portal;
-use crate::problem::{Code, Problem};
+use crate::access::Rule::{self, AnyWorkspace, Platform, Public, SignedIn, Workspace};
+use crate::http::call::Call;
+
+use self::openapi::{Shape, list_of, of};
+use crate::dashboard::sign_in;
+use crate::http::problem::{Code, Problem};
 
 /// What a handler answers, later.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
@@ -371,17 +373,17 @@ pub const ROUTES: &[Route] = &[
         "/v1/workspaces/{workspace}/portal-sessions",
         Platform,
         "Make a link that signs a member in to the dashboard, once",
-        |call| Box::pin(portal::make_link(call)),
+        |call| Box::pin(sign_in::make_link(call)),
     )
-    .takes(of::<portal::PortalSessionIn>)
-    .gives(201, of::<portal::PortalSessionJson>)
+    .takes(of::<sign_in::PortalSessionIn>)
+    .gives(201, of::<sign_in::PortalSessionJson>)
     .refuses(&[Code::MemberNotFound]),
     Route::new(
         Method::DELETE,
         "/v1/workspaces/{workspace}/portal-sessions",
         Workspace(&[Manage]),
         "End all sessions and links, of one member or of all",
-        |call| Box::pin(portal::end_all(call)),
+        |call| Box::pin(sign_in::end_all(call)),
     )
     .parameters(&["member"])
     .gives_nothing()
@@ -427,21 +429,21 @@ pub const ROUTES: &[Route] = &[
     .parameters(PAGE)
     .gives(200, list_of::<price_book::PricesJson>),
     Route::new(Method::GET, "/portal/sign-in/{link}", Public, "Follow a link that signs in", |call| {
-        Box::pin(portal::sign_in(call))
+        Box::pin(sign_in::sign_in(call))
     })
     .page()
     .redirects()
     .refuses(&[Code::PortalLinkExpired, Code::StoreUnavailable]),
     Route::new(Method::GET, "/portal", SignedIn(Role::Member), "The dashboard", |call| {
-        Box::pin(portal::home(call))
+        Box::pin(sign_in::home(call))
     })
     .page(),
     Route::new(Method::GET, "/portal/session", SignedIn(Role::Member), "Tell who is signed in", |call| {
-        Box::pin(portal::session(call))
+        Box::pin(sign_in::session(call))
     })
-    .gives(200, of::<portal::SignedInJson>),
+    .gives(200, of::<sign_in::SignedInJson>),
     Route::new(Method::POST, "/portal/sign-out", SignedIn(Role::Member), "Sign out", |call| {
-        Box::pin(portal::sign_out(call))
+        Box::pin(sign_in::sign_out(call))
     })
     .page(),
     Route::new(
@@ -449,7 +451,7 @@ pub const ROUTES: &[Route] = &[
         "/portal/sign-out-all",
         SignedIn(Role::Admin),
         "Sign everybody of the workspace out",
-        |call| Box::pin(portal::sign_out_all(call)),
+        |call| Box::pin(sign_in::sign_out_all(call)),
     )
     .page(),
     Route::new(Method::GET, "/healthz", Public, "Whether the process lives", |call| {

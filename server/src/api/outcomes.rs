@@ -7,9 +7,9 @@ use tollkeeper_ledger::Command;
 use utoipa::ToSchema;
 
 use super::charges::told;
-use crate::call::Call;
-use crate::json::{Dollars, Line, Word, given, given_word, maybe_word, one_amount, word};
-use crate::problem::Problem;
+use crate::http::call::Call;
+use crate::http::problem::Problem;
+use crate::wire::read::{Dollars, Line, Word, given, given_word, maybe_word, one_amount, word};
 
 /// What became of an operation. Repeating it is harmless; saying something else later is refused.
 #[derive(Debug, Deserialize, ToSchema)]

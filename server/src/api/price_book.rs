@@ -8,11 +8,11 @@ use tollkeeper_ledger::{Command, Operation, OperationId, OperationPrice, PriceVe
 use utoipa::ToSchema;
 
 use super::ListJson;
-use crate::call::{Call, answer};
-use crate::json::{Dollars, Instant, Object, amount, given, given_word, maybe_word, word};
-use crate::problem::{Code, Problem};
-use crate::refusal;
-use crate::value::{Time, Usd};
+use crate::http::call::{Call, answer};
+use crate::http::problem::{Code, Problem};
+use crate::http::refusal;
+use crate::wire::read::{Dollars, Instant, Object, amount, given, given_word, maybe_word, word};
+use crate::wire::write::{Time, Usd};
 
 /// About the size of one priced operation in JSON.
 const OPERATION_BYTES: usize = 128;

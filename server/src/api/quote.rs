@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use tollkeeper_ledger::{OperationId, Quote};
 use utoipa::ToSchema;
 
-use crate::call::{Call, answer};
-use crate::json::word;
-use crate::problem::Problem;
-use crate::refusal;
-use crate::value::Usd;
+use crate::http::call::{Call, answer};
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::wire::read::word;
+use crate::wire::write::Usd;
 
 /// What might run.
 #[derive(Debug, Deserialize, ToSchema)]

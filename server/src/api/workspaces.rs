@@ -9,13 +9,13 @@ use tollkeeper_ledger::{Balance, Command, Id, Profile, Timestamp, WorkspaceChang
 use utoipa::ToSchema;
 
 use super::ListJson;
-use crate::auth::Caller;
-use crate::call::{Call, answer};
-use crate::json::{DisplayName, Timezone, maybe_word, word};
-use crate::metadata::Metadata;
-use crate::problem::{Code, Problem};
-use crate::refusal;
-use crate::value::{Time, Usd, metadata};
+use crate::access::Caller;
+use crate::http::call::{Call, answer};
+use crate::http::problem::{Code, Problem};
+use crate::http::refusal;
+use crate::wire::metadata::Metadata;
+use crate::wire::read::{DisplayName, Timezone, maybe_word, word};
+use crate::wire::write::{Time, Usd, metadata};
 
 /// About the size of one workspace in JSON.
 const WORKSPACE_BYTES: usize = 256;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::ROUTES;
-use crate::problem::Code;
+use crate::http::problem::Code;
 
 /// Every `$ref` in a document.
 fn references(value: &Value, found: &mut Vec<String>) {
@@ -20,7 +20,7 @@ fn references(value: &Value, found: &mut Vec<String>) {
 
 #[test]
 fn every_route_is_described_with_its_problems() {
-    let document = crate::openapi::document(Some("https://credits.example"));
+    let document = crate::api::openapi::document(Some("https://credits.example"));
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["servers"][0]["url"], "https://credits.example");
     let mut names = Vec::new();
@@ -28,9 +28,9 @@ fn every_route_is_described_with_its_problems() {
         let described = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
         assert!(described["summary"].is_string(), "{} {}", route.method, route.path);
         names.push(described["operationId"].as_str().unwrap_or_default().to_owned());
-        let takes_body = route.body.is_some() || crate::auth::is_form(route);
+        let takes_body = route.body.is_some() || crate::access::is_form(route);
         assert_eq!(described["requestBody"].is_object(), takes_body, "{} {}", route.method, route.path);
-        for code in crate::openapi::codes(route) {
+        for code in crate::api::openapi::codes(route) {
             let told = described["responses"][code.status().to_string()]["description"].as_str();
             assert!(
                 told.is_some_and(|told| told.contains(code.as_str())),
@@ -68,7 +68,7 @@ fn every_code_keeps_its_word() {
     assert_eq!(texts.len(), Code::ALL.len(), "codes are unique");
 }
 
-use crate::problem::Problem;
+use crate::http::problem::Problem;
 
 #[tokio::test]
 async fn the_description_can_be_browsed_without_another_host() {

@@ -10,7 +10,7 @@ const MESSAGE: &str = r#"{"operation":"support_message"}"#;
 impl World {
     /// Lets it be an instant that is yet to come.
     fn at(&self, instant: &str) {
-        let at = crate::value::read_time(instant).expect("the tests write times well");
+        let at = crate::wire::write::read_time(instant).expect("the tests write times well");
         assert!(at.millis() >= self.clock.swap(at.millis(), Ordering::Relaxed), "time goes on");
     }
 

@@ -7,9 +7,9 @@ use tollkeeper_ledger::{Role, Scope};
 
 use super::teams::{Team, team};
 use super::*;
+use crate::access::cookie;
+use crate::access::{self, Rule};
 use crate::api::{ROUTES, Route};
-use crate::auth::{self, Rule};
-use crate::cookie;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,7 +113,7 @@ async fn ask(world: &World, team: &Team, route: &Route, workspace: &str, who: Wh
         AdminSession => team.admin_session.as_str(),
         _ => "",
     };
-    let (media_type, body) = match (auth::is_form(route), route.body) {
+    let (media_type, body) = match (access::is_form(route), route.body) {
         (true, _) => ("application/x-www-form-urlencoded", format!("token={}", cookie::form_token(session))),
         (false, Some(_)) => ("application/json", "{}".to_owned()),
         (false, None) => ("application/json", String::new()),

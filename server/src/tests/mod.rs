@@ -28,8 +28,9 @@ use tollkeeper_engine::Embedded;
 use tollkeeper_ledger::Timestamp;
 use tower::ServiceExt;
 
+use crate::http::router::router;
 use crate::settings::Secret;
-use crate::{App, Settings, prepare, router};
+use crate::{App, Settings, prepare};
 
 const KEY: &str = "tk_platform_of_the_tests";
 

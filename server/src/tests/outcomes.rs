@@ -102,7 +102,7 @@ async fn a_deadline_refunds_by_itself_and_a_heartbeat_moves_it() {
     let reply = world.post(&format!("{alive}/heartbeat"), "", r#"{"extend_seconds":120}"#).await;
     assert_eq!((reply.status, &reply.json()["deadline"]), (200, &"2026-11-23T15:20:05.678Z".into()));
     world.pass_seconds(60);
-    crate::timers::tick(&world.app).await;
+    crate::jobs::time_outs::tick(&world.app).await;
     let charge = world.get(&lost).await.json();
     assert_eq!((&charge["status"], &charge["outcome"]), (&"refunded".into(), &"timed_out".into()));
     assert_eq!(charge["refunds"][0]["reason"], "timed_out");

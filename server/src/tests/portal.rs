@@ -3,9 +3,9 @@
 use futures_util::FutureExt;
 
 use super::*;
-use crate::cookie::form_token;
-use crate::portal::problem_page;
-use crate::problem::{Code, Problem};
+use crate::access::cookie::form_token;
+use crate::dashboard::sign_in::problem_page;
+use crate::http::problem::{Code, Problem};
 
 impl World {
     /// Asks as a browser does that is signed in: for a page, or with a form of it.

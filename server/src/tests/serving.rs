@@ -14,7 +14,7 @@ use tollkeeper_ledger::{
 };
 
 use super::*;
-use crate::serve;
+use crate::http::serve::serve;
 
 /// Serves until the sender speaks; gives the address.
 async fn serving(

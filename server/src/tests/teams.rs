@@ -98,7 +98,7 @@ pub(super) async fn team(world: &World) -> Team {
         keys.push((scopes.to_vec(), world.make_key("acme", &body).await.1));
     }
     let every = r#""scopes":["charge","read","manage"]"#;
-    let ends = crate::value::Time(Timestamp::from_millis(NOW + 60_000));
+    let ends = crate::wire::write::Time(Timestamp::from_millis(NOW + 60_000));
     let expiring = format!(r#"{{"name":"k","expires_at":"{ends}",{every}}}"#);
     let expired = world.make_key("acme", &expiring).await.1;
     let (revoked_id, revoked) = world.make_key("acme", &format!(r#"{{"name":"k",{every}}}"#)).await;

@@ -20,7 +20,7 @@ use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 
 /// So many seconds' worth of requests may come at once.
 const BURST_SECONDS: u32 = 10;

@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-use crate::api::{ROUTES, Route};
-use crate::auth::{self, Rule};
-use crate::body::{BODY_MAX_BYTES, Media};
-use crate::cookie;
-use crate::problem::Code;
+use super::{ROUTES, Route};
+use crate::access::cookie;
+use crate::access::{self, Rule};
+use crate::http::body::{BODY_MAX_BYTES, Media};
+use crate::http::problem::Code;
 
 /// The schema of a JSON type, those it is made of, and how it is used.
 pub struct Shape {
@@ -143,7 +143,7 @@ fn operation(route: &Route, schemas: &mut Map<String, Value>) -> Value {
         described["requestBody"] =
             json!({ "required": required, "content": { "application/json": { "schema": schema } } });
     }
-    if auth::is_form(route) {
+    if access::is_form(route) {
         let token = json!({ "type": "string", "description": "What the page's forms carry." });
         let fields = json!({
             "type": "object", "required": [cookie::TOKEN_FIELD], "properties": { cookie::TOKEN_FIELD: token },
@@ -261,7 +261,7 @@ pub fn codes(route: &Route) -> Vec<Code> {
     if route.keyed {
         codes.extend([Code::IdempotencyKeyRequired, Code::IdempotencyKeyReused]);
     }
-    if auth::is_form(route) {
+    if access::is_form(route) {
         codes.extend([Code::MalformedJson, Code::BodyTooLarge, Code::UnsupportedMediaType]);
     }
     if route.body.is_some() {

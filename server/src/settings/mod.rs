@@ -2,13 +2,15 @@
 //! [`SETTINGS`], and one check for both sources; a wrong one stops the start and says which, from where, and what it must
 //! be. The command line's flags go before both and are not here.
 
+pub mod store;
+
 use std::fmt;
 use std::path::Path;
 
 use tollkeeper_ledger::bounds::REFUND_WINDOW_DEFAULT_SECONDS;
 use toml::de::{DeTable, DeValue};
 
-use crate::store::{DatabaseUrl, Store, both};
+use self::store::{DatabaseUrl, Store, both};
 
 /// All settings.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::settings::{Secret, SettingsError};
+use super::{Secret, SettingsError};
 
 /// The directory when nothing is said.
 const DIRECTORY_DEFAULT: &str = "tollkeeper-data";

@@ -14,7 +14,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use tollkeeper_ledger::Micros;
 
-use crate::value::Usd;
+use crate::wire::write::Usd;
 
 /// Where the `type` of a problem begins; the code follows. A name, not an address: nothing need be reachable there.
 pub const TYPE_PREFIX: &str = "urn:tollkeeper:problem:";

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use tollkeeper_engine::EngineStats;
 
 use crate::api::ROUTES;
-use crate::problem::Code;
+use crate::http::problem::Code;
 
 /// The place of requests that no route takes.
 pub const UNROUTED: usize = ROUTES.len();

@@ -19,14 +19,14 @@ use tollkeeper_ledger::{
 };
 use utoipa::ToSchema;
 
-use crate::auth::{self, Caller, SignedIn};
-use crate::call::{Call, answer, empty};
-use crate::cookie;
-use crate::json::{WebUrl, maybe_word, word};
-use crate::problem::{Code, Problem};
-use crate::refusal;
-use crate::secret::{self, Kind};
-use crate::value::{Time, Usd};
+use crate::access::cookie;
+use crate::access::secret::{self, Kind};
+use crate::access::{self, Caller, SignedIn};
+use crate::http::call::{Call, answer, empty};
+use crate::http::problem::{Code, Problem};
+use crate::http::refusal;
+use crate::wire::read::{WebUrl, maybe_word, word};
+use crate::wire::write::{Time, Usd};
 
 /// What the pages may load and where their forms lead: nothing and here.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; \
@@ -152,7 +152,7 @@ pub async fn sign_in(call: Call) -> Result<Response, Problem> {
 
 /// Whoever followed the link before, and loads it again, is in.
 async fn already_in(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
-    match auth::session(&call.app, call.headers(), call.now).await? {
+    match access::session(&call.app, call.headers(), call.now).await? {
         Some(signed_in) if signed_in.workspace == *workspace => Ok(see_other("/portal")),
         _ => Err(refusal::portal_link_expired()),
     }

@@ -7,6 +7,11 @@
 //! nobody has. A cookie opens the dashboard and no route of the API, and its forms carry a token too. Secrets are compared by
 //! their SHA-256.
 
+pub(crate) mod cookie;
+pub(crate) mod rate;
+pub(crate) mod secret;
+pub(crate) mod team_cache;
+
 use std::sync::Arc;
 
 use axum::http::header::AUTHORIZATION;
@@ -18,11 +23,11 @@ use tollkeeper_ledger::{
 
 use crate::api::Route;
 use crate::app::App;
-use crate::cookie;
-use crate::problem::{Code, Problem};
-use crate::rate::RateStatus;
-use crate::refusal;
-use crate::secret::{self, Kind};
+
+use self::rate::RateStatus;
+use self::secret::Kind;
+use crate::http::problem::{Code, Problem};
+use crate::http::refusal;
 
 /// Whom a route is open to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use tollkeeper_ledger::{
     IdempotencyKey, MemberId, Micros, OperationId, Timestamp, WorkerId, WorkspaceId, bounds,
 };
 
-use crate::problem::{Code, Problem};
+use super::write::read_time;
+use crate::http::problem::{Code, Problem};
 use crate::settings::is_url;
-use crate::value::read_time;
 
 /// Reads a body, which is one JSON object.
 ///

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::Number;
 use tollkeeper_ledger::bounds;
 
-use crate::json::Object;
+use super::read::Object;
 
 /// The canonical text of a JSON object, within [`bounds::METADATA_MAX_BYTES`].
 #[derive(Debug)]

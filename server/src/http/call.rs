@@ -17,14 +17,14 @@ use tollkeeper_ledger::{
     WorkspaceId,
 };
 
+use super::body::{self, Media};
+use super::problem::{Code, Problem};
+use super::query::Query;
+use super::refusal;
+use crate::access::Caller;
+use crate::access::cookie;
 use crate::app::App;
-use crate::auth::Caller;
-use crate::body::{self, Media};
-use crate::cookie;
-use crate::json;
-use crate::problem::{Code, Problem};
-use crate::query::Query;
-use crate::refusal;
+use crate::wire::read;
 
 /// A request that was let in.
 pub struct Call {
@@ -164,7 +164,7 @@ impl Call {
     /// # Errors
     /// The first fault in it.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
-        json::read(&self.body().await?)
+        read::read(&self.body().await?)
     }
 
     /// Reads the JSON body; no body at all is the same as an empty object.

@@ -18,9 +18,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
+use super::body::BODY_MAX_BYTES;
+use super::router::router;
 use crate::app::{App, Error};
-use crate::body::BODY_MAX_BYTES;
-use crate::{router, timers};
+use crate::jobs::time_outs;
 
 /// For how long a connection may take to send the head of a request, or idle between two.
 const HEAD_MAX_TIME: Duration = Duration::from_secs(60);
@@ -41,10 +42,10 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    timers::tick(&app).await;
+    time_outs::tick(&app).await;
     let connections = GracefulShutdown::new();
     {
-        let ticking = timers::run(&app);
+        let ticking = time_outs::run(&app);
         let accepting = accept(router(Arc::clone(&app)), listener, &connections);
         tokio::select! {
             () = shutdown => {}

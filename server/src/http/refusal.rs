@@ -4,10 +4,10 @@
 use tollkeeper_engine::Error;
 use tollkeeper_ledger::{ChargeState, Micros, Period, Refusal, Subject, Timestamp, WorkspaceId, bounds};
 
+use super::problem::{Code, Problem};
 use crate::api::limits;
 use crate::app::App;
-use crate::problem::{Code, Problem};
-use crate::value::{Time, Usd};
+use crate::wire::write::{Time, Usd};
 
 /// The problem that a refusal is.
 pub fn refused(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem {

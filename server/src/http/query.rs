@@ -4,8 +4,8 @@ use axum::http::Uri;
 use tollkeeper_engine::Page;
 use tollkeeper_ledger::{Timestamp, bounds};
 
-use crate::problem::Problem;
-use crate::value::read_time;
+use super::problem::Problem;
+use crate::wire::write::read_time;
 
 /// The longest cursor that is handed to an engine: they are all much shorter.
 const CURSOR_MAX_BYTES: usize = 256;

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, HeaderValue};
 use futures_util::StreamExt;
 
-use crate::problem::{Code, Problem};
+use super::problem::{Code, Problem};
 
 /// The largest body, 1 MiB: a batch of a thousand charges fits in.
 pub const BODY_MAX_BYTES: usize = 1 << 20;

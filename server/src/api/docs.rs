@@ -8,10 +8,10 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use utoipa_swagger_ui::Config;
 
-use crate::call::{Call, answer};
-use crate::openapi;
-use crate::problem::{Code, Problem};
-use crate::refusal;
+use super::openapi;
+use crate::http::call::{Call, answer};
+use crate::http::problem::{Code, Problem};
+use crate::http::refusal;
 
 static PAGES: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));

@@ -18,16 +18,16 @@ use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
 use tollkeeper_ledger::Timestamp;
 
+use super::call::Call;
+use super::problem::{Code, Problem};
+use super::query::Query;
+use super::refusal;
+use crate::access::rate::RateStatus;
+use crate::access::{self, Caller};
 use crate::api::{ROUTES, Route};
 use crate::app::App;
-use crate::auth::{self, Caller};
-use crate::call::Call;
-use crate::metrics::UNROUTED;
-use crate::portal;
-use crate::problem::{Code, Problem};
-use crate::query::Query;
-use crate::rate::RateStatus;
-use crate::refusal;
+use crate::dashboard::sign_in;
+use crate::observe::metrics::UNROUTED;
 
 /// The API of a program: every route of the table, and a problem for whatever is none.
 pub fn router(app: Arc<App>) -> Router {
@@ -51,7 +51,7 @@ fn filter(method: &Method) -> MethodFilter {
 
 async fn edge(app: Arc<App>, index: usize, route: &'static Route, request: Request) -> Response {
     let began = Instant::now();
-    let as_page = route.page && portal::wants_page(request.headers());
+    let as_page = route.page && sign_in::wants_page(request.headers());
     let mut rate = None;
     let responding = respond(Arc::clone(&app), route, request, &mut rate);
     let outcome = AssertUnwindSafe(responding).catch_unwind().await;
@@ -59,7 +59,7 @@ async fn edge(app: Arc<App>, index: usize, route: &'static Route, request: Reque
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => {
             app.metrics.refused(problem.code);
-            if as_page { portal::problem_page(&problem) } else { problem.into_response() }
+            if as_page { sign_in::problem_page(&problem) } else { problem.into_response() }
         }
         Err(panic) => {
             app.metrics.refused(Code::InternalError);
@@ -67,7 +67,7 @@ async fn edge(app: Arc<App>, index: usize, route: &'static Route, request: Reque
         }
     };
     if route.path.starts_with("/portal") {
-        portal::protect(response.headers_mut());
+        sign_in::protect(response.headers_mut());
     }
     if let Some(standing) = rate {
         standing.tell(response.headers_mut());
@@ -88,14 +88,14 @@ async fn respond(
     let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| not_found());
     let named = params.as_ref().ok().and_then(|params| params.iter().find(|(name, _)| *name == "workspace"));
     let workspace = named.map(|(_, workspace)| workspace);
-    let caller = auth::admit(&app, route, (&parts.headers, workspace), now, rate).await?;
+    let caller = access::admit(&app, route, (&parts.headers, workspace), now, rate).await?;
     let doubted = route.confirmed.then(|| caller.clone());
     let answered = answer(&app, route, (caller, now), params, (parts, body)).await;
     // What was said without a decision is only said to a key that still holds.
     let is_undecided = |problem: &Problem| !problem.is_decided && problem.code.status() < 500;
     let undecided = answered.as_ref().is_err_and(is_undecided);
     if let Some(caller) = doubted.filter(|_| undecided) {
-        auth::confirm(&app, &caller, now).await?;
+        access::confirm(&app, &caller, now).await?;
     }
     answered
 }
@@ -110,9 +110,9 @@ async fn answer(
     let query = Query::read(&parts.uri, route.parameters)?;
     let is_head = parts.method == Method::HEAD;
     let mut call = Call::new(Arc::clone(app), (caller, now), is_head, query, params?, (parts.headers, body));
-    if auth::is_form(route) {
+    if access::is_form(route) {
         let form = call.form().await?;
-        auth::confirm_form(&call.caller, &form)?;
+        access::confirm_form(&call.caller, &form)?;
     }
     (route.run)(call).await
 }
@@ -120,10 +120,10 @@ async fn answer(
 async fn unrouted(app: Arc<App>, request: Request, problem: Problem) -> Response {
     app.metrics.refused(problem.code);
     let in_portal = request.uri().path().starts_with("/portal");
-    let as_page = in_portal && portal::wants_page(request.headers());
-    let mut response = if as_page { portal::problem_page(&problem) } else { problem.into_response() };
+    let as_page = in_portal && sign_in::wants_page(request.headers());
+    let mut response = if as_page { sign_in::problem_page(&problem) } else { problem.into_response() };
     if in_portal {
-        portal::protect(response.headers_mut());
+        sign_in::protect(response.headers_mut());
     }
     app.metrics.answered(UNROUTED, response.status(), std::time::Duration::ZERO);
     response

@@ -1,0 +1,3 @@
+//! dashboard.
+
+pub(crate) mod sign_in;

@@ -1,0 +1,3 @@
+//! jobs.
+
+pub(crate) mod time_outs;

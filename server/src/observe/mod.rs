@@ -1,0 +1,4 @@
+//! observe.
+
+pub(crate) mod log;
+pub(crate) mod metrics;

@@ -1,0 +1,5 @@
+//! wire.
+
+pub(crate) mod metadata;
+pub(crate) mod read;
+pub(crate) mod write;

@@ -1,10 +1,11 @@
 //! The command line as a whole: the subcommands, and what holds for all of them. Each has a file of its own.
 
-use crate::failure::Failure;
-use crate::{
-    audit, backup, balance, bench, charge, demo, entries, grant, key, limits, member, migrate, moving,
-    portal, prices, serve, workspace,
+use crate::commands::{
+    audit, backup, balance, charge, entries, grant, key, limits, member, migrate, portal, prices, serve,
+    transfer, workspace,
 };
+use crate::terminal::failure::Failure;
+use crate::{bench, demo};
 
 const EPILOGUE: &str = "\
 Data commands work in this process on a data directory (--data DIR, reading also beside a running
@@ -52,8 +53,8 @@ enum Command {
     Audit(audit::Args),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
-    Export(moving::ExportArgs),
-    Import(moving::ImportArgs),
+    Export(transfer::ExportArgs),
+    Import(transfer::ImportArgs),
     Migrate(migrate::Args),
     Bench(bench::Args),
 }
@@ -77,8 +78,8 @@ impl Cli {
             Command::Audit(args) => audit::run(args),
             Command::Backup(args) => backup::backup(args),
             Command::Restore(args) => backup::restore(args),
-            Command::Export(args) => moving::export(args),
-            Command::Import(args) => moving::import(args),
+            Command::Export(args) => transfer::export(args),
+            Command::Import(args) => transfer::import(args),
             Command::Migrate(args) => migrate::run(args),
             Command::Bench(args) => bench::run(args),
         }

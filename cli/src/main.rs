@@ -15,32 +15,12 @@
 //! Nothing here decides anything about credit, and nothing here knows the database.
 
 mod args;
-mod audit;
-mod backup;
-mod balance;
 mod bench;
-mod charge;
+mod commands;
 mod demo;
-mod entries;
-mod failure;
-mod grant;
-mod host;
-mod key;
-mod limits;
-mod local;
-mod member;
-mod migrate;
-mod moving;
-mod output;
-mod place;
-mod portal;
-mod prices;
-mod problem;
-mod remote;
-mod request;
-mod serve;
-mod target;
-mod workspace;
+mod server_process;
+mod terminal;
+mod transport;
 
 use std::process::ExitCode;
 

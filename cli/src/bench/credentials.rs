@@ -9,9 +9,9 @@ use tollkeeper_server::App;
 
 use super::failed;
 use super::workload::workspace_id;
-use crate::failure::Failure;
-use crate::request::{Request, path};
-use crate::{local, problem};
+use crate::terminal::failure::Failure;
+use crate::transport::request::{Request, path};
+use crate::transport::{local, problem};
 
 /// The platform key of a benchmark's own server.
 pub const PLATFORM_KEY: &str = "tk_platform_of_the_benchmark_only";

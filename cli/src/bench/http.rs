@@ -15,12 +15,12 @@ use tollkeeper_engine::Engine;
 use tollkeeper_server::{App, Settings, settings::Secret};
 
 use super::credentials::{Credential, Credentials, PLATFORM_KEY};
-use super::figures::Measured;
-use super::pace::Pace;
+use super::rate::Pace;
+use super::stats::Measured;
 use super::wire::Wire;
 use super::workload::{Asked, Workload};
 use super::{Load, failed};
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// How often a balance is read beside the load.
 const READ_EVERY: Duration = Duration::from_millis(1);

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use tollkeeper_engine::{CommandResult, Engine};
 use tollkeeper_ledger::{Refusal, Timestamp, WorkspaceId};
 
-use super::figures::Measured;
-use super::pace::Pace;
+use super::rate::Pace;
+use super::stats::Measured;
 use super::workload::Workload;
 use super::{Load, failed, unusable};
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// Workspaces opened in one batch.
 const OPENED_AT_ONCE: u64 = 4_000;

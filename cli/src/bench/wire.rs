@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::failed;
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// A connection.
 #[derive(Debug)]

@@ -1,0 +1,100 @@
+//! `tollkeeper audit`: recomputes every number from the journal and names the first line that disagrees. Safe beside a
+//! running server; what is recomputed and how is in the engine.
+
+use serde_json::{Value, json};
+use tollkeeper_engine::{AuditDisagreement, AuditReport, embedded, postgres};
+use tollkeeper_ledger::Micros;
+use tollkeeper_server::Store;
+
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{self, grouped, plain};
+use crate::transport::store_args::Place;
+
+const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something does not, 3 it cannot be read.
+
+Examples:
+  tollkeeper audit --data ./tollkeeper-data
+  tollkeeper audit --json | jq .available";
+
+/// Recompute everything from the journal and check the hash chain
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let store = args.place.store()?;
+    let report = match &store {
+        Store::Directory(path) => embedded::audit(path),
+        Store::Database(url) => postgres::audit(url.expose()),
+    };
+    let report = report.map_err(|why| Failure::of_engine(format!("{store} cannot be audited"), &why))?;
+    output::data(&if args.json { format!("{}\n", as_json(&report)) } else { as_text(&report) })?;
+    match &report.disagreement {
+        None => Ok(()),
+        Some(disagreement) => Err(Failure::new(Exit::No, "the journal and what is kept beside it disagree")
+            .because(place(disagreement))
+            .hint("stop charging on it, keep a copy of it, and restore the last backup that passes")),
+    }
+}
+
+fn as_text(report: &AuditReport) -> String {
+    let AuditReport { entries, workspaces, available, totals, disagreement } = report;
+    let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
+    let amount = |micros: Micros| output::amount(micros.get());
+    let verdict = match disagreement {
+        None => "every number agrees with the journal".to_owned(),
+        Some(disagreement) => format!("DISAGREES: {}", place(disagreement)),
+    };
+    format!(
+        "audit        {verdict}\nentries      {}\nworkspaces   {}\ngranted      {}\ncharged      {}\nrefunded     {}\nclawed back  {}\navailable    {}\n",
+        count(*entries),
+        count(*workspaces),
+        amount(totals.granted),
+        amount(totals.charged),
+        amount(totals.refunded),
+        amount(totals.clawed_back),
+        amount(*available),
+    )
+}
+
+fn as_json(report: &AuditReport) -> Value {
+    let AuditReport { entries, workspaces, available, totals, disagreement } = report;
+    json!({
+        "ok": disagreement.is_none(),
+        "entries": entries,
+        "workspaces": workspaces,
+        "granted": totals.granted.get(),
+        "granted_usd": totals.granted.usd().to_string(),
+        "charged": totals.charged.get(),
+        "charged_usd": totals.charged.usd().to_string(),
+        "refunded": totals.refunded.get(),
+        "refunded_usd": totals.refunded.usd().to_string(),
+        "clawed_back": totals.clawed_back.get(),
+        "clawed_back_usd": totals.clawed_back.usd().to_string(),
+        "available": available.get(),
+        "available_usd": available.usd().to_string(),
+        "disagreement": disagreement.as_ref().map(|AuditDisagreement { workspace, entry, what }| json!({
+            "workspace": workspace.as_ref().map(ToString::to_string),
+            "entry": entry,
+            "what": what,
+        })),
+    })
+}
+
+fn place(disagreement: &AuditDisagreement) -> String {
+    let AuditDisagreement { workspace, entry, what } = disagreement;
+    let workspace = workspace.as_ref().map(|id| match id.is_platform() {
+        true => "the platform's journal, ".to_owned(),
+        false => format!("workspace {id}, "),
+    });
+    let entry = entry.map(|n| format!("entry {n}, "));
+    plain(&format!("{}{}{what}", workspace.unwrap_or_default(), entry.unwrap_or_default()))
+}

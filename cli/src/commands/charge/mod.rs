@@ -1,0 +1,150 @@
+//! `tollkeeper charge`: pays for a run of an operation, and says what became of it. The options are in `options`.
+
+pub(crate) mod options;
+
+use serde_json::Value;
+
+use self::options::{Action, Create, Heartbeat, List, Outcome, Quote, Refund, Show};
+use crate::terminal::failure::Failure;
+use crate::terminal::output::{lines, table};
+use crate::transport::request::{Access, Request, object, path, query};
+
+pub use options::Args;
+
+const FIELDS: [&str; 17] = [
+    "id",
+    "workspace",
+    "operation",
+    "quantity",
+    "unit_price",
+    "amount",
+    "status",
+    "outcome",
+    "refunded_amount",
+    "price_version",
+    "worker",
+    "member",
+    "reference",
+    "metadata",
+    "deadline",
+    "created_at",
+    "balance.available",
+];
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<(), Failure> {
+    match args.action {
+        Action::Create(create) => self::create(create),
+        Action::Show(show) => self::show(show),
+        Action::List(list) => self::list(list),
+        Action::Outcome(outcome) => self::outcome(outcome),
+        Action::Heartbeat(heartbeat) => self::heartbeat(heartbeat),
+        Action::Refund(refund) => self::refund(refund),
+        Action::Quote(quote) => self::quote(quote),
+    }
+}
+
+fn create(args: Create) -> Result<(), Failure> {
+    let body = object([
+        ("operation", Some(args.operation.into())),
+        ("quantity", args.quantity.map(Value::from)),
+        ("worker", args.worker.map(Value::from)),
+        ("member", args.member.map(Value::from)),
+        ("await_outcome", args.await_outcome.then_some(Value::Bool(true))),
+        ("timeout_seconds", args.timeout_seconds.map(Value::from)),
+        ("reference", args.reference.map(Value::from)),
+        ("metadata", args.metadata),
+    ]);
+    let request = Request::write("POST", path(&["v1", "workspaces", &args.workspace, "charges"]), body);
+    args.target.run(request.under(args.key)?, details)
+}
+
+fn show(args: Show) -> Result<(), Failure> {
+    let request = Request::get(path(&["v1", "workspaces", &args.workspace, "charges", &args.charge]));
+    args.target.run(request, |json| {
+        let mut text = details(json);
+        let draws = json["draws"].as_array().cloned().unwrap_or_default();
+        for (name, rows, columns) in [
+            ("draws", draws, &["grant", "amount"][..]),
+            ("refunds", given_back(json), &["created_at", "grant", "amount", "reason", "detail"]),
+        ] {
+            if !rows.is_empty() {
+                text += &format!("\n{name}\n{}", table(&rows, columns));
+            }
+        }
+        text
+    })
+}
+
+/// The refunds of a charge, a row for each grant that credit went back to.
+fn given_back(charge: &Value) -> Vec<Value> {
+    let refunds = charge["refunds"].as_array().into_iter().flatten();
+    let rows = refunds.flat_map(|refund| {
+        refund["gives"].as_array().into_iter().flatten().map(|give| {
+            let mut row = refund.clone();
+            for name in ["grant", "amount", "amount_usd"] {
+                row[name] = give[name].clone();
+            }
+            row
+        })
+    });
+    rows.collect()
+}
+
+fn list(args: List) -> Result<(), Failure> {
+    let List { workspace, operation, worker, member, status, reference, from, to, paging, target } = args;
+    let [limit, cursor] = paging.parameters();
+    let query = query(&[
+        ("operation", operation),
+        ("worker", worker),
+        ("member", member),
+        ("status", status),
+        ("reference", reference),
+        ("from", from),
+        ("to", to),
+        limit,
+        cursor,
+    ]);
+    let request = Request::get(path(&["v1", "workspaces", &workspace, "charges"]) + &query);
+    target.list(request, &["id", "created_at", "operation", "quantity", "amount", "status", "outcome"])
+}
+
+fn outcome(args: Outcome) -> Result<(), Failure> {
+    let body = object([
+        ("result", Some(args.result.into())),
+        ("quantity", args.quantity.map(Value::from)),
+        ("fault", args.fault.map(Value::from)),
+        ("detail", args.detail.map(Value::from)),
+    ]);
+    let path = path(&["v1", "workspaces", &args.workspace, "charges", &args.charge, "outcome"]);
+    args.target.run(Request::write("POST", path, body), details)
+}
+
+fn heartbeat(args: Heartbeat) -> Result<(), Failure> {
+    let body = object([("extend_seconds", Some(args.extend_seconds.into()))]);
+    let path = path(&["v1", "workspaces", &args.workspace, "charges", &args.charge, "heartbeat"]);
+    args.target.run(Request::write("POST", path, body), details)
+}
+
+fn refund(args: Refund) -> Result<(), Failure> {
+    let body = object([
+        ("amount", args.amount.map(Value::from)),
+        ("amount_usd", args.usd.map(Value::from)),
+        ("reason", Some(args.reason.into())),
+    ]);
+    let path = path(&["v1", "workspaces", &args.workspace, "charges", &args.charge, "refund"]);
+    args.target.run(Request::write("POST", path, body).under(args.key)?, details)
+}
+
+fn quote(args: Quote) -> Result<(), Failure> {
+    let body =
+        object([("operation", Some(args.operation.into())), ("quantity", args.quantity.map(Value::from))]);
+    let path = path(&["v1", "workspaces", &args.workspace, "quote"]);
+    let request = Request::write("POST", path, body).that(Access::Reads);
+    args.target
+        .run(request, |json| lines(json, &["amount", "affordable", "affordable_quantity", "available"]))
+}
+
+fn details(json: &Value) -> String {
+    lines(json, &FIELDS)
+}

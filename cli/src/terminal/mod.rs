@@ -1,0 +1,4 @@
+//! terminal.
+
+pub(crate) mod failure;
+pub(crate) mod output;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_tuned};
-use tollkeeper_engine::moving::{Imported, Incoming, Line, Outgoing};
+use tollkeeper_engine::transfer::{Imported, Incoming, Line, Outgoing};
 use tollkeeper_engine::{Engine, Options, Postgres, postgres};
 use tollkeeper_sim::cluster::shared;
 use tollkeeper_sim::embedded::small;

@@ -71,7 +71,7 @@ pub(crate) fn life_disagrees(
 pub(crate) fn price_disagrees(platform: &Platform, details: &ChargeDetails) -> Option<String> {
     let place = (details.price_version as usize).checked_sub(1);
     let version = place.and_then(|place| platform.book.versions().get(place));
-    let price = version.and_then(|version| version.find(&details.operation));
+    let price = version.and_then(|version| version.find(&details.spender.operation));
     if price.map(|operation| operation.unit_price) != Some(details.unit_price) {
         return Some(format!(
             "charge {}: its price is not in price version {}",

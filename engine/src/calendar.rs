@@ -6,7 +6,7 @@
 //! A day begins with its first instant that exists: where summer time skips midnight, that is a later hour.
 
 use jiff::{ToSpan, Zoned, tz::TimeZone};
-use tollkeeper_ledger::{Account, Limits, PeriodWindows, Recount, Timestamp};
+use tollkeeper_ledger::{Account, Limits, PeriodWindow, PeriodWindows, Recount, Timestamp};
 
 /// Whether this is a time zone of the IANA database.
 #[must_use]
@@ -23,14 +23,14 @@ pub fn windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let month = day.first_of_month().map_or_else(|_| day.clone(), |first| begin(&first));
     let next_day = begin(&day.saturating_add(1.day()));
     let next_month = begin(&month.saturating_add(1.month()));
-    PeriodWindows { day: (millis(&day), millis(&next_day)), month: (millis(&month), millis(&next_month)) }
+    PeriodWindows { day: window(&day, &next_day), month: window(&month, &next_month) }
 }
 
 /// The hour before which neither the day nor the month around an instant, or one after it, begins in any time zone: none is
 /// a whole day ahead of UTC or behind it.
 pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
     const DAY_SECONDS: i64 = 24 * 60 * 60;
-    windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.0.plus_seconds(-DAY_SECONDS).hour()
+    windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.start.plus_seconds(-DAY_SECONDS).hour()
 }
 
 /// What a decision may need to know of the calendar: the day and month of a recount's time zone, or of the account's; nothing
@@ -39,7 +39,7 @@ pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Tim
     match recount {
         Some(recount) => windows(&recount.timezone, now),
         None if account.limits.is_empty() => {
-            let never = (Timestamp::ZERO, Timestamp::ZERO);
+            let never = PeriodWindow { start: Timestamp::ZERO, end: Timestamp::ZERO };
             PeriodWindows { day: never, month: never }
         }
         None => windows(&account.profile.timezone, now),
@@ -53,6 +53,10 @@ pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, PeriodWindow
 
 fn begin(at: &Zoned) -> Zoned {
     at.start_of_day().unwrap_or_else(|_| at.clone())
+}
+
+fn window(start: &Zoned, end: &Zoned) -> PeriodWindow {
+    PeriodWindow { start: millis(start), end: millis(end) }
 }
 
 fn millis(at: &Zoned) -> Timestamp {
@@ -72,7 +76,10 @@ mod tests {
             for zone in ["Pacific/Kiritimati", "UTC", "America/New_York", "Etc/GMT+12"] {
                 for later in [now, now.plus_seconds(3_600 * 24 * 40)] {
                     let PeriodWindows { day, month } = windows(zone, later);
-                    assert!(earliest <= month.0.hour() && earliest <= day.0.hour(), "{zone} at {now:?}");
+                    assert!(
+                        earliest <= month.start.hour() && earliest <= day.start.hour(),
+                        "{zone} at {now:?}"
+                    );
                 }
             }
         }

@@ -150,9 +150,9 @@ impl ChargeFilter {
         let details = &charge.details;
         from.is_none_or(|from| charge.created_at >= from)
             && to.is_none_or(|to| charge.created_at < to)
-            && operation.as_ref().is_none_or(|operation| *operation == details.operation)
-            && worker.as_ref().is_none_or(|worker| details.worker.as_ref() == Some(worker))
-            && member.as_ref().is_none_or(|member| details.member.as_ref() == Some(member))
+            && operation.as_ref().is_none_or(|operation| *operation == details.spender.operation)
+            && worker.as_ref().is_none_or(|worker| details.spender.worker.as_ref() == Some(worker))
+            && member.as_ref().is_none_or(|member| details.spender.member.as_ref() == Some(member))
             && reference.as_ref().is_none_or(|reference| details.reference.as_ref() == Some(reference))
     }
 }

@@ -21,10 +21,10 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
 /// hour counts and nothing that went back in it: rather too much than more than the cap.
 pub(crate) fn spent(recount: &Recount, windows: &PeriodWindows, rows: &[(UsageKey, Used)]) -> Vec<Micros> {
     let used = |(subject, period): &(Subject, Period)| {
-        let begin = windows.of(*period).0;
+        let begin = windows.of(*period).start;
         let since = begin.hour();
         let is_parted = begin != Timestamp::from_millis(since * HOUR_MILLIS);
-        let rows = rows.iter().filter(|(key, _)| key.hour >= since && covers(subject, key));
+        let rows = rows.iter().filter(|(key, _)| key.hour >= since && subject.covers(&key.spender));
         let net = |(key, used): &(UsageKey, Used)| {
             let gone_back = if is_parted && key.hour == since { Micros::ZERO } else { used.refunded };
             used.charged - gone_back
@@ -32,15 +32,4 @@ pub(crate) fn spent(recount: &Recount, windows: &PeriodWindows, rows: &[(UsageKe
         rows.map(net).sum()
     };
     recount.lines.iter().map(used).collect()
-}
-
-/// Whether a row of usage is counted under a subject.
-fn covers(subject: &Subject, key: &UsageKey) -> bool {
-    match subject {
-        Subject::Workspace => true,
-        Subject::Member(member) => key.member.as_ref() == Some(member),
-        Subject::Worker(worker) => key.worker.as_ref() == Some(worker),
-        Subject::Operation(operation) => key.operation == *operation,
-        Subject::ApiKey(id) => key.api_key == Some(*id),
-    }
 }

@@ -33,7 +33,8 @@ pub use account::charge::{
 pub use account::claw_back::{ClawBack, ClawBacks};
 pub use account::grant::{Draw, Draws, Grant, Grants, Source};
 pub use account::invariants;
-pub use account::limit::{Limit, Limits, Period, PeriodWindows, Subject};
+pub use account::limit::{Limit, Limits, Period, PeriodWindow, PeriodWindows, Subject};
+pub use account::spender::Spender;
 pub use account::usage::{Usage, UsageKey, Used};
 pub use account::{Account, Balance, Chain, Disagreement, Profile, Totals};
 pub use decide::authority::Actor;

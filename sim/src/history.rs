@@ -337,7 +337,7 @@ impl History {
         self.same(&what, windows, pool.windows(now))?;
         for limit in &mut limits {
             limit.used = limit.used_in(&windows);
-            limit.since = windows.of(limit.period).0;
+            limit.since = windows.of(limit.period).start;
         }
         self.names.limits_for_model(id, &mut limits);
         self.same(&what, limits, pool.limits_at(now))

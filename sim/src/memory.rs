@@ -110,27 +110,18 @@ impl Kept {
     /// What a line of limits has already used of the present period, net of refunds: as engines keep usage by the hour, the
     /// whole of the hour counts in which the period begins.
     fn spent(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
-        let begin = windows.of(*period).0;
+        let begin = windows.of(*period).start;
         let since = begin.hour();
         let is_parted = begin.millis() % 3_600_000 != 0;
         let spent = |entry: &Entry| {
-            let (operation, worker, member, api_key, amount) = match &entry.body {
-                EntryBody::ChargeOpened(o) => (&o.operation, &o.worker, &o.member, o.api_key, o.amount),
+            let (spender, amount) = match &entry.body {
+                EntryBody::ChargeOpened(details) => (&details.spender, details.amount),
                 // Rollups cannot tell whether it was before the day began.
                 EntryBody::ChargeRefunded(_) if is_parted && entry.at.hour() == since => return Micros::ZERO,
-                EntryBody::ChargeRefunded(r) => {
-                    (&r.operation, &r.worker, &r.member, r.api_key, Micros::ZERO - r.amount)
-                }
+                EntryBody::ChargeRefunded(refund) => (&refund.spender, Micros::ZERO - refund.amount),
                 _ => return Micros::ZERO,
             };
-            let counts = match subject {
-                Subject::Workspace => true,
-                Subject::Member(own) => member.as_ref() == Some(own),
-                Subject::Worker(own) => worker.as_ref() == Some(own),
-                Subject::Operation(own) => operation == own,
-                Subject::ApiKey(own) => api_key == Some(*own),
-            };
-            if counts { amount } else { Micros::ZERO }
+            if subject.covers(spender) { amount } else { Micros::ZERO }
         };
         self.entries().filter(|entry| entry.at.hour() >= since).map(spent).sum()
     }

@@ -147,7 +147,7 @@ impl Names {
     /// Puts the model's ids into a charge as it was born.
     pub fn details_for_model(&mut self, workspace: &WorkspaceId, details: &mut ChargeDetails) {
         details.id = self.charge_for_model(workspace, details.id);
-        details.api_key = details.api_key.map(|key| self.key_for_model(workspace, key));
+        details.spender.api_key = details.spender.api_key.map(|key| self.key_for_model(workspace, key));
     }
 
     /// Puts the model's id into the record of a grant.
@@ -179,7 +179,7 @@ impl Names {
 
     /// Puts the model's id into what usage is counted under.
     pub fn usage_for_model(&mut self, workspace: &WorkspaceId, key: &mut UsageKey) {
-        key.api_key = key.api_key.map(|key| self.key_for_model(workspace, key));
+        key.spender.api_key = key.spender.api_key.map(|key| self.key_for_model(workspace, key));
     }
 
     /// Puts the model's id into an API key.

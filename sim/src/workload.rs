@@ -427,7 +427,7 @@ impl Workload {
 fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
     let capped = model.pools.values().filter(|pool| !pool.limits().is_empty());
     let windows = capped.map(|pool| pool.windows(pool.clock(now)));
-    windows.flat_map(|windows| [windows.day.1, windows.day.1, windows.month.1]).collect()
+    windows.flat_map(|windows| [windows.day.end, windows.day.end, windows.month.end]).collect()
 }
 
 /// The instants after now at which something changes: deadlines, ends of refund windows, cooldowns, keys, links, sessions.

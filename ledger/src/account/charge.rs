@@ -4,12 +4,11 @@
 //! look and answer; what the answer does to the pool is in `account`.
 
 use super::grant::give_back;
-use super::limit::Spender;
 use crate::decide::View;
 use crate::journal::codec::coded;
 use crate::{
-    ApiKeyId, ChargeId, ChargeRequest, Draw, Draws, EntryBody, MemberId, Micros, Operation, OperationId,
-    PeriodWindows, Refusal, Timestamp, WorkerId, bounds,
+    ApiKeyId, ChargeId, ChargeRequest, Draw, Draws, EntryBody, Micros, Operation, PeriodWindows, Refusal,
+    Spender, Timestamp, bounds,
 };
 
 /// Where a charge stands.
@@ -73,8 +72,8 @@ coded!(RefundReason, "a refund's reason", {
 pub struct ChargeDetails {
     /// Its public name.
     pub id: ChargeId,
-    /// What was asked; `quantity`, names and texts as they came.
-    pub operation: OperationId,
+    /// The operation, worker, member and API key it is counted under.
+    pub spender: Spender,
     /// Units paid for.
     pub quantity: i64,
     /// What one unit cost.
@@ -83,12 +82,6 @@ pub struct ChargeDetails {
     pub amount: Micros,
     /// The price book's version.
     pub price_version: u32,
-    /// Which AI worker runs it.
-    pub worker: Option<WorkerId>,
-    /// For which person.
-    pub member: Option<MemberId>,
-    /// The API key that asked, by its id.
-    pub api_key: Option<ApiKeyId>,
     /// The platform's own name for the run.
     pub reference: Option<Box<str>>,
     /// A JSON object of the platform's own.
@@ -156,14 +149,8 @@ pub struct Refund {
     pub returns: Vec<Draw>,
     /// What is true of the charge now.
     pub state: ChargeState,
-    /// Under what the refund is counted, like the charge.
-    pub operation: OperationId,
-    /// See `operation`.
-    pub worker: Option<WorkerId>,
-    /// See `operation`.
-    pub member: Option<MemberId>,
-    /// See `operation`.
-    pub api_key: Option<ApiKeyId>,
+    /// What the refund is counted under: the charge's own spender.
+    pub spender: Spender,
     /// The day and month it counts in, when the workspace has limits.
     pub windows: Option<PeriodWindows>,
 }
@@ -193,26 +180,6 @@ impl ChargeDetails {
             deadline: self.deadline,
         }
     }
-
-    pub(crate) fn spender(&self) -> Spender<'_> {
-        Spender {
-            operation: &self.operation,
-            worker: self.worker.as_ref(),
-            member: self.member.as_ref(),
-            api_key: self.api_key,
-        }
-    }
-}
-
-impl Refund {
-    pub(crate) fn spender(&self) -> Spender<'_> {
-        Spender {
-            operation: &self.operation,
-            worker: self.worker.as_ref(),
-            member: self.member.as_ref(),
-            api_key: self.api_key,
-        }
-    }
 }
 
 /// Decides a new charge: every refusal in its order, then the deduction.
@@ -234,14 +201,10 @@ pub(crate) fn open(
     let amount = price(operation, request.quantity)?;
     let deadline = deadline(operation, &request, now)?;
     let windows = (!account.limits.is_empty()).then_some(view.windows);
+    let ChargeRequest { operation: id, worker, member, .. } = request;
+    let spender = Spender { operation: id, worker, member, api_key };
     if let Some(windows) = &windows {
-        let spender = Spender {
-            operation: &request.operation,
-            worker: request.worker.as_ref(),
-            member: request.member.as_ref(),
-            api_key,
-        };
-        account.limits.check(spender, amount, windows)?;
+        account.limits.check(&spender, amount, windows)?;
     }
     let available = account.balance.available;
     if available < amount {
@@ -257,10 +220,7 @@ pub(crate) fn open(
         unit_price: operation.unit_price,
         amount,
         price_version: prices.version,
-        operation: request.operation,
-        worker: request.worker,
-        member: request.member,
-        api_key,
+        spender,
         reference: request.reference,
         metadata: request.metadata,
         await_outcome: request.await_outcome,
@@ -516,10 +476,7 @@ impl Charge {
             from_pending: self.is_pending(),
             returns: give_back(&self.details.draws, self.state.refunded, amount),
             state,
-            operation: self.details.operation.clone(),
-            worker: self.details.worker.clone(),
-            member: self.details.member.clone(),
-            api_key: self.details.api_key,
+            spender: self.details.spender.clone(),
             windows,
         }))
     }

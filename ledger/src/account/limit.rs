@@ -5,7 +5,7 @@
 //! the workspace's time zone and is handed in as [`PeriodWindows`]; entries carry it, so that a replay needs no calendar.
 
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
-use crate::{ApiKeyId, MemberId, Micros, OperationId, Refusal, Timestamp, WorkerId};
+use crate::{ApiKeyId, MemberId, Micros, OperationId, Refusal, Spender, Timestamp, WorkerId};
 
 /// Whose spending is capped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,19 +33,28 @@ pub enum Period {
 
 coded!(Period, "a limit's period", { Day = 0 "day", Month = 1 "month" });
 
-/// The day and the month around an instant, in the workspace's time zone: beginnings included, ends not.
+/// One day or month in a time zone: `start ≤ t < end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodWindow {
+    /// The first instant of the period.
+    pub start: Timestamp,
+    /// The first instant after the period.
+    pub end: Timestamp,
+}
+
+/// The day and the month around one instant, in one time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodWindows {
-    /// The first and the first no longer instant of the day.
-    pub day: (Timestamp, Timestamp),
-    /// The first and the first no longer instant of the month.
-    pub month: (Timestamp, Timestamp),
+    /// The calendar day.
+    pub day: PeriodWindow,
+    /// The calendar month.
+    pub month: PeriodWindow,
 }
 
 impl PeriodWindows {
     /// The window of a period.
     #[must_use]
-    pub fn of(&self, period: Period) -> (Timestamp, Timestamp) {
+    pub fn of(&self, period: Period) -> PeriodWindow {
         match period {
             Period::Day => self.day,
             Period::Month => self.month,
@@ -53,14 +62,14 @@ impl PeriodWindows {
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
-        for at in [self.day.0, self.day.1, self.month.0, self.month.1] {
+        for at in [self.day.start, self.day.end, self.month.start, self.month.end] {
             w.time(at);
         }
     }
 
     pub(crate) fn read(r: &mut Reader) -> Result<PeriodWindows, Malformed> {
-        let mut pair = || Ok((r.time("a window")?, r.time("a window")?));
-        Ok(PeriodWindows { day: pair()?, month: pair()? })
+        let mut window = || Ok(PeriodWindow { start: r.time("a window")?, end: r.time("a window")? });
+        Ok(PeriodWindows { day: window()?, month: window()? })
     }
 }
 
@@ -79,31 +88,26 @@ pub struct Limit {
     pub used: Micros,
 }
 
-/// What a spending is counted under.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spender<'a> {
-    pub operation: &'a OperationId,
-    pub worker: Option<&'a WorkerId>,
-    pub member: Option<&'a MemberId>,
-    pub api_key: Option<ApiKeyId>,
-}
-
-impl Limit {
-    fn covers(&self, spender: Spender) -> bool {
-        match &self.subject {
+impl Subject {
+    /// Whether what this spender spends counts under the subject.
+    #[must_use]
+    pub fn covers(&self, spender: &Spender) -> bool {
+        match self {
             Subject::Workspace => true,
-            Subject::Member(member) => spender.member == Some(member),
-            Subject::Worker(worker) => spender.worker == Some(worker),
-            Subject::Operation(operation) => spender.operation == operation,
+            Subject::Member(member) => spender.member.as_ref() == Some(member),
+            Subject::Worker(worker) => spender.worker.as_ref() == Some(worker),
+            Subject::Operation(operation) => spender.operation == *operation,
             Subject::ApiKey(key) => spender.api_key == Some(*key),
         }
     }
+}
 
+impl Limit {
     /// What it has counted in the present period. One that begins earlier than the period it counts is not another: it is what
     /// a server with other time zones on hand takes for this one, and a cap must not start again for that.
     #[must_use]
     pub fn used_in(&self, windows: &PeriodWindows) -> Micros {
-        if self.since >= windows.of(self.period).0 { self.used } else { Micros::ZERO }
+        if self.since >= windows.of(self.period).start { self.used } else { Micros::ZERO }
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -157,7 +161,7 @@ impl Limits {
     /// Refuses when a limit that covers the spender would be passed; names the one that leaves the least.
     pub(crate) fn check(
         &self,
-        spender: Spender,
+        spender: &Spender,
         amount: Micros,
         windows: &PeriodWindows,
     ) -> Result<(), Refusal> {
@@ -165,7 +169,7 @@ impl Limits {
         let tightest = self
             .0
             .iter()
-            .filter(|limit| limit.covers(spender))
+            .filter(|limit| limit.subject.covers(spender))
             .filter(passed)
             .min_by_key(|limit| limit.amount - limit.used_in(windows));
         match tightest {
@@ -176,7 +180,7 @@ impl Limits {
                 required: amount,
                 limit: limit.amount,
                 remaining: (limit.amount - limit.used_in(windows)).max(Micros::ZERO),
-                resets_at: windows.of(limit.period).1,
+                resets_at: windows.of(limit.period).end,
             }),
         }
     }
@@ -195,14 +199,14 @@ impl Limits {
     ) -> Option<(Timestamp, Micros)> {
         let same = |limit: &&Limit| limit.subject == *subject && limit.period == period;
         let limit = self.0.iter().find(same)?;
-        Some((limit.since.max(windows.of(period).0), limit.used_in(windows)))
+        Some((limit.since.max(windows.of(period).start), limit.used_in(windows)))
     }
 
     /// Counts a charge (or, below zero, a refund) under every limit that covers the spender.
-    pub(crate) fn count(&mut self, spender: Spender, amount: Micros, windows: &PeriodWindows) {
-        for limit in self.0.iter_mut().filter(|limit| limit.covers(spender)) {
+    pub(crate) fn count(&mut self, spender: &Spender, amount: Micros, windows: &PeriodWindows) {
+        for limit in self.0.iter_mut().filter(|limit| limit.subject.covers(spender)) {
             limit.used = limit.used_in(windows) + amount;
-            limit.since = limit.since.max(windows.of(limit.period).0);
+            limit.since = limit.since.max(windows.of(limit.period).start);
         }
     }
 }
@@ -213,14 +217,15 @@ mod tests {
 
     fn windows(day: i64) -> PeriodWindows {
         let at = Timestamp::from_millis;
-        PeriodWindows { day: (at(day), at(day + 10)), month: (at(0), at(1_000)) }
+        let window = |start, end| PeriodWindow { start: at(start), end: at(end) };
+        PeriodWindows { day: window(day, day + 10), month: window(0, 1_000) }
     }
 
     #[test]
     fn the_tightest_limit_speaks_and_a_new_day_starts_again() {
         let operation = OperationId::known("op");
         let member = MemberId::known("ada");
-        let spender = Spender { operation: &operation, worker: None, member: Some(&member), api_key: None };
+        let spender = &Spender { operation, worker: None, member: Some(member.clone()), api_key: None };
         let limit = |subject, period, amount| Limit {
             subject,
             period,
@@ -250,7 +255,7 @@ mod tests {
     #[test]
     fn a_day_that_begins_earlier_elsewhere_is_not_another_day() {
         let operation = OperationId::known("op");
-        let spender = Spender { operation: &operation, worker: None, member: None, api_key: None };
+        let spender = &Spender { operation, worker: None, member: None, api_key: None };
         let (subject, period, amount) = (Subject::Workspace, Period::Day, Micros::new(50));
         let mut limits =
             Limits(vec![Limit { subject, period, amount, since: Timestamp::ZERO, used: Micros::ZERO }]);

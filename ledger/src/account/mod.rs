@@ -11,16 +11,16 @@ pub(crate) mod claw_back;
 pub(crate) mod grant;
 pub mod invariants;
 pub(crate) mod limit;
+pub(crate) mod spender;
 pub(crate) mod usage;
 
 use std::fmt;
 use std::sync::Arc;
 
 use self::invariants::{Violation, holds};
-use self::limit::Spender;
 use crate::{
     Actor, Alerts, ClawBack, ClawBacks, Draw, Entry, EntryBody, Grants, Hash, IdempotencyKey, LedgerAccount,
-    Limit, Limits, Micros, PeriodWindows, Team, Threshold, Timestamp, WorkspaceId, bounds,
+    Limit, Limits, Micros, PeriodWindows, Spender, Team, Threshold, Timestamp, WorkspaceId, bounds,
 };
 
 /// What is said of a workspace.
@@ -262,12 +262,12 @@ impl Account {
             EntryBody::ChargeOpened(details) => {
                 self.grants.take(&details.draws)?;
                 self.totals.charged += details.amount;
-                self.count(details.spender(), details.amount, details.windows.as_deref())?;
+                self.count(&details.spender, details.amount, details.windows.as_deref())?;
             }
             EntryBody::ChargeRefunded(refund) => {
                 self.grants.give(&refund.returns)?;
                 self.totals.refunded += refund.amount;
-                self.count(refund.spender(), Micros::ZERO - refund.amount, refund.windows.as_ref())?;
+                self.count(&refund.spender, Micros::ZERO - refund.amount, refund.windows.as_ref())?;
             }
             EntryBody::Team(change) => Arc::make_mut(&mut self.team).apply(change, at)?,
             EntryBody::LimitsSet(limits) => self.set_limits(limits)?,
@@ -296,7 +296,7 @@ impl Account {
     /// Counts a charge or, below zero, a refund under the limits; an entry names its day and month when there are any.
     fn count(
         &mut self,
-        spender: Spender,
+        spender: &Spender,
         amount: Micros,
         windows: Option<&PeriodWindows>,
     ) -> Result<(), Violation> {

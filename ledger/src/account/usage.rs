@@ -7,21 +7,15 @@
 use std::collections::HashMap;
 
 use crate::text::Text;
-use crate::{ApiKeyId, ChargeDetails, Entry, EntryBody, MemberId, Micros, OperationId, Refund, WorkerId};
+use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, WorkerId};
 
 /// What a rollup is counted under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UsageKey {
     /// Whole hours since 1970 in UTC.
     pub hour: i64,
-    /// What ran.
-    pub operation: OperationId,
-    /// Which worker ran it.
-    pub worker: Option<WorkerId>,
-    /// For which person.
-    pub member: Option<MemberId>,
-    /// Through which API key; reports fold it, limits count by it.
-    pub api_key: Option<ApiKeyId>,
+    /// The operation, worker, member and API key. Reports add up over the API key, limits count by it.
+    pub spender: Spender,
 }
 
 /// What was used.
@@ -84,14 +78,11 @@ const BETWEEN: u8 = 0x1f;
 struct Names<'a>([&'a [u8]; 3], Option<ApiKeyId>);
 
 impl<'a> Names<'a> {
-    fn new(
-        operation: &'a OperationId,
-        worker: Option<&'a WorkerId>,
-        member: Option<&'a MemberId>,
-        api_key: Option<ApiKeyId>,
-    ) -> Names<'a> {
-        let worker = worker.map_or(&[][..], WorkerId::as_bytes);
-        Names([operation.as_bytes(), worker, member.map_or(&[], MemberId::as_bytes)], api_key)
+    fn new(spender: &'a Spender) -> Names<'a> {
+        let Spender { operation, worker, member, api_key } = spender;
+        let worker = worker.as_ref().map_or(&[][..], WorkerId::as_bytes);
+        let member = member.as_ref().map_or(&[][..], MemberId::as_bytes);
+        Names([operation.as_bytes(), worker, member], *api_key)
     }
 
     fn are(&self, row: &Row, hour: i64) -> bool {
@@ -130,18 +121,13 @@ impl Usage {
         let hour = entry.at.hour();
         match &entry.body {
             EntryBody::ChargeOpened(details) => {
-                let ChargeDetails { operation, worker, member, api_key, .. } = &**details;
-                let names = Names::new(operation, worker.as_ref(), member.as_ref(), *api_key);
-                let used = self.used(&names, hour);
+                let used = self.used(&Names::new(&details.spender), hour);
                 used.runs += 1;
                 used.quantity += details.quantity;
                 used.charged += details.amount;
             }
             EntryBody::ChargeRefunded(refund) => {
-                let Refund { operation, worker, member, api_key, .. } = &**refund;
-                let names = Names::new(operation, worker.as_ref(), member.as_ref(), *api_key);
-                let used = self.used(&names, hour);
-                used.refunded += refund.amount;
+                self.used(&Names::new(&refund.spender), hour).refunded += refund.amount;
             }
             _ => {}
         }
@@ -229,12 +215,12 @@ impl Row {
         let mut names = self.names.as_str().split(char::from(BETWEEN));
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
-        UsageKey {
-            hour: self.hour,
+        let spender = Spender {
             operation: OperationId::known(operation),
             worker: (!worker.is_empty()).then(|| WorkerId::known(worker)),
             member: (!member.is_empty()).then(|| MemberId::known(member)),
             api_key: self.api_key,
-        }
+        };
+        UsageKey { hour: self.hour, spender }
     }
 }

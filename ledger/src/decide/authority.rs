@@ -84,7 +84,7 @@ fn is_tied(view: &View, key: &ApiKey, command: &Command) -> Result<(), Refusal> 
             key.speaks_for(made.member.as_ref(), made.worker.as_ref())
         }
         _ => view.charge.is_none_or(|charge| {
-            key.speaks_for(charge.details.member.as_ref(), charge.details.worker.as_ref())
+            key.speaks_for(charge.details.spender.member.as_ref(), charge.details.spender.worker.as_ref())
         }),
     };
     if own { Ok(()) } else { Err(Refusal::Forbidden { why: TIED }) }

@@ -217,7 +217,7 @@ fn update_workspace(view: &View, changes: WorkspaceChanges) -> Result<Vec<EntryB
         assert_eq!(account.limits.0.len(), view.spent.len(), "what every limit has used was counted");
         let lines = account.limits.0.iter().zip(view.spent);
         let limits = lines.map(|(limit, used)| Limit {
-            since: view.windows.of(limit.period).0,
+            since: view.windows.of(limit.period).start,
             used: *used,
             ..limit.clone()
         });
@@ -317,7 +317,7 @@ fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec
         let counted = account.limits.counted(&subject, period, &view.windows);
         let (since, used) = counted.unwrap_or_else(|| {
             let used = *spent.next().expect("what every new limit has used was counted");
-            (view.windows.of(period).0, used)
+            (view.windows.of(period).start, used)
         });
         Limit { subject, period, amount, since, used }
     });

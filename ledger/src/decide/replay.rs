@@ -47,9 +47,9 @@ fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static s
     } = request;
     // Whose it is comes first: a key that speaks for one member learns nothing of what another has charged.
     first(&[
-        ("member", details.member == *member),
-        ("worker", details.worker == *worker),
-        ("operation", details.operation == *operation),
+        ("member", details.spender.member == *member),
+        ("worker", details.spender.worker == *worker),
+        ("operation", details.spender.operation == *operation),
         ("quantity", details.quantity == *quantity),
         ("await_outcome", details.await_outcome == *await_outcome),
         ("timeout_seconds", details.timeout_seconds == *timeout_seconds),

@@ -9,7 +9,7 @@ use crate::account::charge::{ChargeDetails, ChargeState, Outcome, Refund, Refund
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, ApiKeyId, Balance, ChargeId, Draw, Entry, EntryBody, Grant, GrantId, IdempotencyKey, Limit,
-    MemberId, OperationId, PeriodWindows, PriceVersion, Profile, Source, TeamChange, WorkerId, WorkspaceId,
+    MemberId, PeriodWindows, PriceVersion, Profile, Source, Spender, TeamChange, WorkspaceId,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -249,41 +249,14 @@ fn read_windows(r: &mut Reader) -> Result<Option<PeriodWindows>, Malformed> {
     if r.flag("windows")? { Ok(Some(PeriodWindows::read(r)?)) } else { Ok(None) }
 }
 
-fn write_spender(
-    w: &mut Writer,
-    operation: &OperationId,
-    worker: Option<&WorkerId>,
-    member: Option<&MemberId>,
-    api_key: Option<ApiKeyId>,
-) {
-    w.bytes(operation.as_bytes());
-    w.maybe_bytes(worker.map(WorkerId::as_bytes));
-    w.maybe_bytes(member.map(MemberId::as_bytes));
-    write_api_key(w, api_key);
-}
-
-fn write_api_key(w: &mut Writer, api_key: Option<ApiKeyId>) {
-    w.flag(api_key.is_some());
-    if let Some(key) = api_key {
-        w.id(key.0);
-    }
-}
-
-fn read_api_key(r: &mut Reader) -> Result<Option<ApiKeyId>, Malformed> {
-    if r.flag("an API key")? { Ok(Some(ApiKeyId(r.id("an API key")?))) } else { Ok(None) }
-}
-
 fn write_opening(w: &mut Writer, details: &ChargeDetails) {
     let ChargeDetails {
         id,
-        operation,
+        spender,
         quantity,
         unit_price,
         amount,
         price_version,
-        worker,
-        member,
-        api_key,
         reference,
         metadata,
         await_outcome,
@@ -293,7 +266,7 @@ fn write_opening(w: &mut Writer, details: &ChargeDetails) {
         windows,
     } = details;
     w.id(id.0);
-    write_spender(w, operation, worker.as_ref(), member.as_ref(), *api_key);
+    spender.write(w);
     w.signed(*quantity);
     w.micros(*unit_price);
     w.micros(*amount);
@@ -310,10 +283,7 @@ fn write_opening(w: &mut Writer, details: &ChargeDetails) {
 fn read_opening(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
     Ok(ChargeDetails {
         id: ChargeId(r.id("a charge")?),
-        operation: OperationId::known(r.text("an operation")?),
-        worker: r.maybe_text("a worker")?.map(WorkerId::known),
-        member: r.maybe_text("a member")?.map(MemberId::known),
-        api_key: read_api_key(r)?,
+        spender: Spender::read(r)?,
         quantity: r.signed("a quantity")?,
         unit_price: r.micros("a unit price")?,
         amount: r.micros("a charge's amount")?,
@@ -360,10 +330,7 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
         from_pending,
         returns,
         state,
-        operation,
-        worker,
-        member,
-        api_key,
+        spender,
         windows,
     } = refund;
     w.id(charge.0);
@@ -375,7 +342,7 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
     w.flag(*from_pending);
     write_draws(w, returns);
     write_standing(w, *state);
-    write_spender(w, operation, worker.as_ref(), member.as_ref(), *api_key);
+    spender.write(w);
     write_windows(w, windows.as_ref());
 }
 
@@ -390,10 +357,7 @@ fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
         from_pending: r.flag("from pending")?,
         returns: read_draws(r)?,
         state: read_standing(r)?,
-        operation: OperationId::known(r.text("an operation")?),
-        worker: r.maybe_text("a worker")?.map(WorkerId::known),
-        member: r.maybe_text("a member")?.map(MemberId::known),
-        api_key: read_api_key(r)?,
+        spender: Spender::read(r)?,
         windows: read_windows(r)?,
     })
 }

@@ -32,10 +32,7 @@ fn refund(world: &World, amount: i64) -> Refund {
         from_pending: true,
         returns: vec![Draw { grant: 2, amount: micros(amount) }],
         state: charge.state,
-        operation: charge.details.operation.clone(),
-        worker: None,
-        member: None,
-        api_key: None,
+        spender: charge.details.spender.clone(),
         windows: None,
     }
 }

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use crate::account::invariants;
-use crate::account::limit::Spender;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
     IdempotencyKey, Micros, OperationId, OperationPrice, Period, PeriodWindows, Platform, Refusal, SessionId,
@@ -182,12 +181,12 @@ impl World {
 
     /// What a limit's subject has spent of the present period, net of refunds.
     fn net_use(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
-        let since = windows.of(*period).0;
+        let since = windows.of(*period).start;
         let in_period = self.journal.iter().map(|(entry, _)| entry).filter(|entry| entry.at >= since);
         in_period
             .filter_map(|entry| match &entry.body {
-                EntryBody::ChargeOpened(o) if covers(subject, o.spender()) => Some(o.amount),
-                EntryBody::ChargeRefunded(r) if covers(subject, r.spender()) => Some(Micros::ZERO - r.amount),
+                EntryBody::ChargeOpened(o) if subject.covers(&o.spender) => Some(o.amount),
+                EntryBody::ChargeRefunded(r) if subject.covers(&r.spender) => Some(Micros::ZERO - r.amount),
                 _ => None,
             })
             .sum()
@@ -219,16 +218,6 @@ impl World {
     }
 }
 
-fn covers(subject: &Subject, spender: Spender) -> bool {
-    match subject {
-        Subject::Workspace => true,
-        Subject::Operation(limited) => limited == spender.operation,
-        Subject::Member(limited) => Some(limited) == spender.member,
-        Subject::Worker(limited) => Some(limited) == spender.worker,
-        Subject::ApiKey(limited) => Some(*limited) == spender.api_key,
-    }
-}
-
 pub(super) fn acme() -> WorkspaceId {
     WorkspaceId::new("acme").expect("a name")
 }
@@ -250,7 +239,8 @@ fn windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let ahead = hours * 3_600 * 1_000;
     let around = |length: i64| {
         let begin = (now.millis() + ahead).div_euclid(length) * length - ahead;
-        (Timestamp::from_millis(begin), Timestamp::from_millis(begin + length))
+        let (start, end) = (Timestamp::from_millis(begin), Timestamp::from_millis(begin + length));
+        crate::PeriodWindow { start, end }
     };
     PeriodWindows { day: around(DAY_MILLIS), month: around(30 * DAY_MILLIS) }
 }

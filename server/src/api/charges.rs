@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tollkeeper_engine::{Answer, ChargeFilter, ChargeRecord, Output, RefundRecord};
 use tollkeeper_ledger::{
     Balance, Charge, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Command, Draw, GrantId, MemberId,
-    Micros, OperationId, Status, WorkerId, WorkspaceId,
+    Micros, OperationId, Spender, Status, WorkerId, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -164,9 +164,8 @@ impl<'a> ChargeJson<'a> {
         let Charge { details, opened: _, created_at, state } = charge;
         // The standing's quantity is what was used; what was paid for is the opening's.
         let ChargeState { status, outcome, refunded, quantity: _, deadline } = state;
-        let ChargeDetails {
-            id, operation, quantity, unit_price, amount, price_version, worker, member, ..
-        } = &**details;
+        let ChargeDetails { id, spender, quantity, unit_price, amount, price_version, .. } = &**details;
+        let Spender { operation, worker, member, api_key: _ } = spender;
         ChargeJson {
             id: Text(*id),
             workspace,

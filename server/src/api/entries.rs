@@ -184,17 +184,17 @@ fn about(body: &EntryBody) -> About<'_> {
         }
         EntryBody::ClawBackRestored { dispute, .. } => About { reason: Some(dispute), ..nothing },
         EntryBody::ChargeOpened(details) => About {
-            operation: Some(details.operation.as_str()),
-            member: details.member.as_ref(),
-            api_key: details.api_key,
+            operation: Some(details.spender.operation.as_str()),
+            member: details.spender.member.as_ref(),
+            api_key: details.spender.api_key,
             ..nothing
         },
         EntryBody::ChargeSettled(settlement) => About { reason: settlement.detail.as_deref(), ..nothing },
         EntryBody::ChargeRefunded(refund) => About {
-            operation: Some(refund.operation.as_str()),
+            operation: Some(refund.spender.operation.as_str()),
             reason: Some(refund.detail.as_deref().unwrap_or(refund.reason.as_str())),
-            member: refund.member.as_ref(),
-            api_key: refund.api_key,
+            member: refund.spender.member.as_ref(),
+            api_key: refund.spender.api_key,
             ..nothing
         },
         EntryBody::Team(change) => match &**change {

@@ -137,7 +137,7 @@ impl LimitJson {
             used_usd: Usd(used),
             remaining: remaining.get(),
             remaining_usd: Usd(remaining),
-            resets_at: Time(windows.of(limit.period).1),
+            resets_at: Time(windows.of(limit.period).end),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Actor, ChargeRequest, Command, Micros, OperationId, Period, Refusal, Subject, Timestamp, WorkspaceChanges,
+    Actor, ChargeRequest, Command, Micros, OperationId, Period, PeriodWindow, Refusal, Subject,
+    WorkspaceChanges,
 };
 
 use super::Store;
@@ -122,7 +123,7 @@ pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
     assert_eq!(pay(&desk, one, 1), Err("limit_exceeded"));
     desk.told(Command::Charge(charge("message", 9)));
     let Output::Charge(first, _) = paid.told else { panic!("a charge is told") };
-    assert_eq!(first.details.api_key, Some(one));
+    assert_eq!(first.details.spender.api_key, Some(one));
     desk.told(Command::Refund { charge: first.details.id, amount: None, reason: "courtesy".into() });
     let desk = desk.restarted(store);
     assert_eq!(desk.used(), [1_000, 2_500]);
@@ -165,8 +166,10 @@ pub(super) fn another_time_zone_counts_anew(store: &dyn Store) {
         let limits = wait(desk.engine.limits(&acme(), desk.now)).expect("it reads");
         limits.expect("it is there").1
     };
-    assert_eq!(windows(&desk).day, (half_past_six, half_past_six.plus_seconds(DAY)));
-    assert_eq!(windows(&desk).month, (half_past_six, half_past_six.plus_seconds(28 * DAY)));
+    let from_half_past_six =
+        |days: i64| PeriodWindow { start: half_past_six, end: half_past_six.plus_seconds(days * DAY) };
+    assert_eq!(windows(&desk).day, from_half_past_six(1));
+    assert_eq!(windows(&desk).month, from_half_past_six(28));
     desk.charge("in february", charge("message", 1));
     desk.told(moved("Asia/Kolkata"));
     assert_eq!((desk.used(), desk.entry_count()), (vec![2_000, 2_000], before + 3));
@@ -188,6 +191,5 @@ pub(super) fn another_time_zone_counts_anew(store: &dyn Store) {
     let Refusal::LimitExceeded { resets_at, .. } = refused else { panic!("{refused:?}") };
     let midnight = |days: i64, hours: i64| BEGINNING.plus_seconds(days * DAY - hours * HOUR);
     assert_eq!(resets_at, midnight(90, 2), "of the two that are passed, the month leaves less");
-    let (from, to): (Timestamp, Timestamp) = windows(&desk).day;
-    assert_eq!((from, to), (midnight(87, 1), midnight(88, 2)));
+    assert_eq!(windows(&desk).day, PeriodWindow { start: midnight(87, 1), end: midnight(88, 2) });
 }

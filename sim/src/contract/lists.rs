@@ -128,7 +128,7 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
         rows.sort_by(|a, b| a.0.cmp(&b.0));
         let row = |(key, used): &(tollkeeper_ledger::UsageKey, tollkeeper_ledger::Used)| {
             let numbers = (used.runs, used.quantity, used.charged.get(), used.refunded.get());
-            (key.hour - hour, key.worker.is_some(), numbers)
+            (key.hour - hour, key.spender.worker.is_some(), numbers)
         };
         rows.iter().map(row).collect::<Vec<_>>()
     };

@@ -70,9 +70,9 @@ impl Kept {
 fn passes(filter: &ChargeFilter, charge: &Charge) -> bool {
     let ChargeFilter { operation, worker, member, status, reference, from, to } = filter;
     let details = &charge.details;
-    operation.as_ref().is_none_or(|operation| *operation == details.operation)
-        && (worker.is_none() || *worker == details.worker)
-        && (member.is_none() || *member == details.member)
+    operation.as_ref().is_none_or(|operation| *operation == details.spender.operation)
+        && (worker.is_none() || *worker == details.spender.worker)
+        && (member.is_none() || *member == details.spender.member)
         && status.is_none_or(|status| status == charge.state.status)
         && (reference.is_none() || *reference == details.reference)
         && from.is_none_or(|from| charge.created_at >= from)

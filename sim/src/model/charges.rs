@@ -3,7 +3,7 @@
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     ApiKeyId, Charge, ChargeDetails, ChargeId, ChargeRequest, Draw, Micros, Outcome, PriceVersion, Refusal,
-    Status, Timestamp,
+    Spender, Status, Timestamp,
 };
 
 use super::facts::{Fact, Pool};
@@ -44,14 +44,16 @@ impl Pool {
         }
         let details = ChargeDetails {
             id: ChargeId(nth(self.charge_count())),
-            operation: request.operation.clone(),
+            spender: Spender {
+                operation: request.operation.clone(),
+                worker: request.worker.clone(),
+                member: request.member.clone(),
+                api_key,
+            },
             quantity: request.quantity,
             unit_price: operation.unit_price,
             amount,
             price_version: version.version,
-            worker: request.worker.clone(),
-            member: request.member.clone(),
-            api_key,
             reference: request.reference.clone(),
             metadata: request.metadata.clone(),
             await_outcome: request.await_outcome,

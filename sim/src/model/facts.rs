@@ -370,13 +370,7 @@ impl Pool {
     pub fn usage(&self) -> BTreeMap<UsageKey, Used> {
         let mut usage: BTreeMap<UsageKey, Used> = BTreeMap::new();
         for Spending { n: _, at, details, amount } in self.spendings() {
-            let key = UsageKey {
-                hour: at.millis().div_euclid(3_600_000),
-                operation: details.operation.clone(),
-                worker: details.worker.clone(),
-                member: details.member.clone(),
-                api_key: details.api_key,
-            };
+            let key = UsageKey { hour: at.millis().div_euclid(3_600_000), spender: details.spender.clone() };
             let used = usage.entry(key).or_default();
             if amount > Micros::ZERO {
                 used.runs += 1;

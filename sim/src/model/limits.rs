@@ -5,7 +5,9 @@
 //! month begins.
 
 use tollkeeper_engine::Output;
-use tollkeeper_ledger::{ChargeDetails, Limit, Micros, Period, PeriodWindows, Refusal, Subject, Timestamp};
+use tollkeeper_ledger::{
+    ChargeDetails, Limit, Micros, Period, PeriodWindow, PeriodWindows, Refusal, Subject, Timestamp,
+};
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool, Spending};
@@ -52,7 +54,7 @@ impl Pool {
             subject: subject.clone(),
             period: *period,
             amount: *amount,
-            since: self.period(*period, now).0,
+            since: self.period(*period, now).start,
             used: self.used(subject, *period, now),
         };
         self.limits().iter().map(counted).collect()
@@ -60,8 +62,8 @@ impl Pool {
 
     fn used(&self, subject: &Subject, period: Period, now: Timestamp) -> Micros {
         let began = self.counts_from(subject, period);
-        let (begin, _) = self.period(period, now);
-        let same_period = self.period(period, self.lines[began as usize - 1].at).0 == begin;
+        let begin = self.period(period, now).start;
+        let same_period = self.period(period, self.lines[began as usize - 1].at).start == begin;
         let hour = |at: Timestamp| at.millis().div_euclid(HOUR_MILLIS);
         let counts = |spending: &Spending| {
             let in_period = if spending.n < began {
@@ -113,7 +115,7 @@ impl Pool {
                     required: details.amount,
                     limit: limit.amount,
                     remaining: left.max(Micros::ZERO),
-                    resets_at: self.period(limit.period, now).1,
+                    resets_at: self.period(limit.period, now).end,
                 };
                 tightest = Some((left, refusal));
             }
@@ -121,8 +123,8 @@ impl Pool {
         tightest.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
-    /// Where the period around an instant begins, and where it does no longer hold.
-    fn period(&self, period: Period, now: Timestamp) -> (Timestamp, Timestamp) {
+    /// The day or month around an instant.
+    fn period(&self, period: Period, now: Timestamp) -> PeriodWindow {
         let windows = self.windows(now);
         match period {
             Period::Day => windows.day,
@@ -140,9 +142,9 @@ impl Pool {
 fn covers(subject: &Subject, details: &ChargeDetails) -> bool {
     match subject {
         Subject::Workspace => true,
-        Subject::Member(member) => details.member.as_ref() == Some(member),
-        Subject::Worker(worker) => details.worker.as_ref() == Some(worker),
-        Subject::Operation(operation) => details.operation == *operation,
-        Subject::ApiKey(key) => details.api_key == Some(*key),
+        Subject::Member(member) => details.spender.member.as_ref() == Some(member),
+        Subject::Worker(worker) => details.spender.worker.as_ref() == Some(worker),
+        Subject::Operation(operation) => details.spender.operation == *operation,
+        Subject::ApiKey(key) => details.spender.api_key == Some(*key),
     }
 }

@@ -204,7 +204,7 @@ impl Pool {
             _ => return None,
         };
         let charge = self.charges().get(charge)?.clone();
-        Some((charge.details.member, charge.details.worker))
+        Some((charge.details.spender.member, charge.details.spender.worker))
     }
 
     pub(super) fn change_team(

@@ -52,7 +52,7 @@ fn a_database_of_version_1_keeps_all_that_is_in_it() {
     let hours = (BEGUN.hour(), BEGUN.hour() + 24);
     let usage = |desk: &Desk| wait(desk.engine.usage(&acme, hours)).expect("it reads");
     assert_eq!(counted(&usage(&desk)), (6, 29_500, 500));
-    assert!(usage(&desk).iter().all(|(key, _)| key.api_key.is_none()), "there were none");
+    assert!(usage(&desk).iter().all(|(key, _)| key.spender.api_key.is_none()), "there were none");
     assert!(desk.keyed("f", Command::Charge(by_ann(1))).expect("it was paid before").replayed);
 
     // The rollups that are in the table and those of the present hour are found where limits are counted anew.

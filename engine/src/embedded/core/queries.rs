@@ -217,7 +217,7 @@ impl Mind {
 /// What each line of a recount has used (net) of the present period.
 pub(crate) fn spent(mind: &Mind, no: u32, recount: &Recount, now: Timestamp) -> Result<Vec<Micros>, Error> {
     let windows = calendar::windows(&recount.timezone, now);
-    let hours = (windows.month.0.hour(), now.hour() + 1);
+    let hours = (windows.month.start.hour(), now.hour() + 1);
     // Both of one moment, or what the keeper writes in between would be missed.
     mind.state.hold()?;
     let kept = mind.state.usage(no, hours).and_then(|rows| Ok((rows, mind.state.account_n(no)?)));

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use tollkeeper_ledger::{Timestamp, UsageKey, Used};
+use tollkeeper_ledger::{Spender, Timestamp, UsageKey, Used};
 
 use super::bloom::Bloom;
 use super::journal;
@@ -327,7 +327,7 @@ fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, Used)]) -> rusqlit
          refunded = refunded + excluded.refunded",
     )?;
     for (no, key, used) in rows {
-        let UsageKey { hour, operation, worker, member, api_key } = key;
+        let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
         let Used { runs, quantity, charged, refunded } = used;
         let worker = worker.as_ref().map_or("", |worker| worker.as_str());
         let member = member.as_ref().map_or("", |member| member.as_str());

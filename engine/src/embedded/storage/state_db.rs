@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use tollkeeper_ledger::{
-    Account, ApiKeyId, Grant, MemberId, Micros, OperationId, Team, Timestamp, UsageKey, Used, WorkerId,
+    Account, ApiKeyId, Grant, MemberId, Micros, OperationId, Spender, Team, Timestamp, UsageKey, Used,
+    WorkerId,
 };
 
 use super::bloom::Bloom;
@@ -249,14 +250,13 @@ impl State {
         rows.into_iter()
             .map(|((hour, operation, worker, member, api_key), used)| {
                 let some = |text: Box<str>| Some(text).filter(|text| !text.is_empty());
-                let key = UsageKey {
-                    hour,
+                let spender = Spender {
                     operation: OperationId::new(operation).map_err(damaged)?,
                     worker: some(worker).map(WorkerId::new).transpose().map_err(damaged)?,
                     member: some(member).map(MemberId::new).transpose().map_err(damaged)?,
                     api_key: some(api_key).map(|key| api_key_named(&key)).transpose()?,
                 };
-                Ok((key, used))
+                Ok((UsageKey { hour, spender }, used))
             })
             .collect()
     }

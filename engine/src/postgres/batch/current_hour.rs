@@ -1,7 +1,7 @@
 //! The rollups of an account's present hour, which ride in its row: a charge updates that row anyway, so that counting
 //! it costs no write of its own. When the hour is over, or there are too many, they go into the table of usage.
 
-use tollkeeper_ledger::{ApiKeyId, Id, MemberId, Micros, OperationId, UsageKey, Used, WorkerId};
+use tollkeeper_ledger::{ApiKeyId, Id, MemberId, Micros, OperationId, Spender, UsageKey, Used, WorkerId};
 
 use crate::Error;
 
@@ -48,7 +48,7 @@ impl OpenHour {
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.push(FORMAT);
         for (key, used) in &self.0 {
-            let UsageKey { hour, operation, worker, member, api_key } = key;
+            let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
             let Used { runs, quantity, charged, refunded } = used;
             for number in [*hour, *runs, *quantity, charged.get(), refunded.get()] {
                 bytes.extend_from_slice(&number.to_le_bytes());
@@ -121,13 +121,13 @@ pub(crate) fn usage_key(
     api_key: Option<ApiKeyId>,
 ) -> Option<UsageKey> {
     let maybe = |name: &str| (!name.is_empty()).then(|| name.to_owned());
-    Some(UsageKey {
-        hour,
+    let spender = Spender {
         operation: OperationId::new(operation).ok()?,
         worker: maybe(worker).map(WorkerId::new).transpose().ok()?,
         member: maybe(member).map(MemberId::new).transpose().ok()?,
         api_key,
-    })
+    };
+    Some(UsageKey { hour, spender })
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn through_key(mut line: (UsageKey, Used)) -> (UsageKey, Used) {
-        line.0.api_key = Some(ApiKeyId(Id::from_bytes(*b"sixteen bytes id")));
+        line.0.spender.api_key = Some(ApiKeyId(Id::from_bytes(*b"sixteen bytes id")));
         line
     }
 

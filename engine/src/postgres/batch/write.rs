@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use tokio_postgres::types::ToSql;
-use tollkeeper_ledger::{ChargeId, MemberId, Timestamp, UsageKey, Used, WorkerId};
+use tollkeeper_ledger::{ChargeId, MemberId, Spender, Timestamp, UsageKey, Used, WorkerId};
 
 use super::accounts::Accounts;
 use crate::Error;
@@ -240,7 +240,7 @@ impl<'a> Columns<'a> {
 
 impl<'a> UsageColumns<'a> {
     fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &Used) {
-        let UsageKey { hour, operation, worker, member, api_key } = key;
+        let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
         let Used { runs, quantity, charged, refunded } = used;
         self.workspace.push(workspace);
         self.hour.push(*hour);

@@ -44,7 +44,7 @@ impl Heart {
     }
 
     /// Like [`Heart::open`]; with a nudge the keeper gets a thread of its own.
-    pub(crate) fn open_with(
+    pub(in crate::embedded) fn open_with(
         directory: &Path,
         options: HeartOptions,
         nudge: NudgeMaker,

@@ -75,7 +75,8 @@ fn a_database_of_version_1_keeps_all_that_is_in_it() {
     assert_eq!(counted(&usage(&desk)), (8, 30_500, 500));
     desk.wait(86_400);
     desk.charge("g", charge("message", 1));
-    let through: Vec<_> = usage(&desk).into_iter().filter(|(used, _)| used.spender.api_key == Some(key)).collect();
+    let through: Vec<_> =
+        usage(&desk).into_iter().filter(|(used, _)| used.spender.api_key == Some(key)).collect();
     assert_eq!(counted(&through), (2, 1_000, 0));
     agrees(&store.0);
 }

@@ -70,7 +70,7 @@ pub(crate) fn life_disagrees(
 /// Whether a charge was priced by the version of the price book that it names.
 pub(crate) fn price_disagrees(platform: &Platform, details: &ChargeDetails) -> Option<String> {
     let place = (details.price_version as usize).checked_sub(1);
-    let version = place.and_then(|place| platform.book.versions().get(place));
+    let version = place.and_then(|place| platform.price_book.versions().get(place));
     let price = version.and_then(|version| version.find(&details.spender.operation));
     if price.map(|operation| operation.unit_price) != Some(details.unit_price) {
         return Some(format!(

@@ -39,7 +39,8 @@ pub use account::usage::{Usage, UsageKey, Used};
 pub use account::{Account, Balance, Chain, Disagreement, Profile, Totals};
 pub use decide::authority::Actor;
 pub use decide::command::{
-    ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission, WorkspaceChanges,
+    ChargeCommand, ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission,
+    WorkspaceChanges,
 };
 pub use decide::quote::{Quote, quote};
 pub use decide::refusal::Refusal;

@@ -221,7 +221,7 @@ impl From<std::io::Error> for Error {
 /// When the engine cannot write.
 pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
     let platform = app.engine.platform();
-    if platform.book.versions().is_empty() {
+    if platform.price_book.versions().is_empty() {
         let command = Command::SetPrices { operations: reference_prices(), effective_at: None };
         run_once(app, "first start: prices", command).await?;
     }

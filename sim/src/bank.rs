@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tollkeeper_engine::{ChargeFilter, CommandResult, Engine, Output, Page};
 use tollkeeper_ledger::{
-    ChargeId, ChargeRequest, Command, Micros, Source, Status, Submission, Timestamp, WorkspaceChanges,
-    WorkspaceId,
+    ChargeCommand, ChargeId, ChargeRequest, Command, Micros, Source, Status, Submission, Timestamp,
+    WorkspaceChanges, WorkspaceId,
 };
 
 use crate::contract::{self, credit, prices, submission};
@@ -193,10 +193,10 @@ fn finish(
 ) {
     let used = 1 + random.below(quantity as u64) as i64;
     let (command, back) = match random.below(4) {
-        0 => (Command::Succeed { charge, quantity: None }, 0),
-        1 => (Command::Succeed { charge, quantity: Some(used) }, quantity - used),
-        2 => (Command::Fail { charge, by_system: false, detail: None }, 0),
-        _ => (Command::Fail { charge, by_system: true, detail: None }, quantity),
+        0 => (ChargeCommand::Succeed { quantity: None }.for_charge(charge), 0),
+        1 => (ChargeCommand::Succeed { quantity: Some(used) }.for_charge(charge), quantity - used),
+        2 => (ChargeCommand::Fail { by_system: false, detail: None }.for_charge(charge), 0),
+        _ => (ChargeCommand::Fail { by_system: true, detail: None }.for_charge(charge), quantity),
     };
     for _ in 0..2 {
         // Twice: repeating an outcome is harmless.

@@ -260,7 +260,7 @@ fn entries(history: &History) -> u64 {
 }
 
 fn is_keyed(submission: &Submission) -> bool {
-    submission.key.is_some() || submission.command.own_key().is_some()
+    submission.key.is_some() || submission.command.derived_key().is_some()
 }
 
 /// Sends what was asked under a key once more; says how many answers were replays.

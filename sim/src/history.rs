@@ -219,7 +219,7 @@ impl History {
 
     fn compare_platform(&self, engine: &dyn Engine) -> Result<(), Difference> {
         let platform = engine.platform();
-        self.same("the price book", platform.book.versions(), &self.model.prices)?;
+        self.same("the price book", platform.price_book.versions(), &self.model.prices)?;
         self.same("the number of platform keys", platform.key_hashes.len(), self.model.platform_keys)
     }
 

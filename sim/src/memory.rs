@@ -137,7 +137,7 @@ impl State {
         let actor = submission.actor.clone();
         let empty = Kept::new(workspace.clone());
         let kept = self.kept.get(&workspace).unwrap_or(&empty);
-        let key = command.own_key().or_else(|| submission.key.clone());
+        let key = command.derived_key().or_else(|| submission.key.clone());
         let made = key.and_then(|key| kept.entries().find(|entry| entry.key.as_ref() == Some(&key)));
         let charge = command.charge().and_then(|id| kept.charge(id));
         let clock = kept.account.clock(now);
@@ -148,12 +148,12 @@ impl State {
         let spent: Vec<Micros> = lines.map(|line| kept.spent(line, &windows)).collect();
         let view = View {
             account: Some(&kept.account),
-            book: &self.platform.book,
-            made,
+            price_book: &self.platform.price_book,
+            entry_under_key: made,
             charge: charge.as_ref(),
-            spent: &spent,
+            used_by_limit: &spent,
             windows,
-            fresh,
+            fresh_id: fresh,
             refund_window_seconds,
         };
         match decide(&view, submission, now)? {

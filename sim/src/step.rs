@@ -70,11 +70,7 @@ impl Names {
             key.0 = known(&named.keys, key.0)?;
         }
         match &mut submission.command {
-            Command::Succeed { charge, .. }
-            | Command::Fail { charge, .. }
-            | Command::Heartbeat { charge, .. }
-            | Command::Refund { charge, .. }
-            | Command::TimeOut { charge } => charge.0 = known(&named.charges, charge.0)?,
+            Command::ExistingCharge { charge, .. } => charge.0 = known(&named.charges, charge.0)?,
             Command::VoidGrant { grant, .. } | Command::ClawBack { grant, .. } => {
                 grant.0 = known(&named.grants, grant.0)?;
             }

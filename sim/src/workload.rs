@@ -7,9 +7,9 @@
 //! One thing is never asked, because the rules leave the answer open: a key on a request that moves no credit.
 
 use tollkeeper_ledger::{
-    ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Micros, OperationId,
-    OperationPrice, Period, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges, WorkspaceId,
-    bounds,
+    ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Micros,
+    OperationId, OperationPrice, Period, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges,
+    WorkspaceId, bounds,
 };
 
 use crate::model::{Fact, Model, Pool};
@@ -176,7 +176,7 @@ impl Workload {
             self.tie(pool, &actor, &mut command);
         }
         let submission = Submission { workspace, key, actor, command };
-        let again = submission.key.is_some() || submission.command.own_key().is_some();
+        let again = submission.key.is_some() || submission.command.derived_key().is_some();
         if again {
             self.asked.push(submission.clone());
         }
@@ -200,7 +200,9 @@ impl Workload {
                     _ => request.operation = self.operation(),
                 },
                 Command::Grant(request) => request.amount += Micros::new(1),
-                Command::Refund { amount, .. } => *amount = Some(Micros::new(7)),
+                Command::ExistingCharge { command: ChargeCommand::Refund { amount, .. }, .. } => {
+                    *amount = Some(Micros::new(7))
+                }
                 Command::VoidGrant { reason, .. } => *reason = Some("other".into()),
                 Command::ClawBack { amount, .. } => *amount += Micros::new(1),
                 _ => {}
@@ -224,7 +226,7 @@ impl Workload {
     /// A new key, for requests that move credit and carry one.
     fn key_for(&mut self, command: &Command) -> Option<IdempotencyKey> {
         match command {
-            Command::Charge(_) | Command::Refund { .. } => {}
+            Command::Charge(_) | Command::ExistingCharge { command: ChargeCommand::Refund { .. }, .. } => {}
             Command::Grant(_) | Command::VoidGrant { .. } if self.random.chance(700) => {}
             _ => return None,
         }
@@ -240,7 +242,7 @@ impl Workload {
             0..400 => Command::Charge(self.charge()),
             400..530 => self.grant(),
             530..750 => self.about_a_charge(pool),
-            750..800 => Command::TimeOut { charge: self.some_charge(pool) },
+            750..800 => ChargeCommand::TimeOut.for_charge(self.some_charge(pool)),
             800..830 => self.claw_back(pool),
             830..855 => Command::RestoreClawBack {
                 dispute: format!("d{}", self.random.below(self.disputes + 1)).into(),
@@ -336,17 +338,22 @@ impl Workload {
     fn about_a_charge(&mut self, pool: &Pool) -> Command {
         let charge = self.some_charge(pool);
         match self.random.below(100) {
-            0..25 => Command::Succeed { charge, quantity: None },
-            25..40 => Command::Succeed { charge, quantity: Some(self.random.below(12) as i64) },
-            40..60 => Command::Fail { charge, by_system: true, detail: Some("broken".into()) },
-            60..70 => Command::Fail { charge, by_system: false, detail: None },
+            0..25 => ChargeCommand::Succeed { quantity: None }.for_charge(charge),
+            25..40 => {
+                ChargeCommand::Succeed { quantity: Some(self.random.below(12) as i64) }.for_charge(charge)
+            }
+            40..60 => {
+                ChargeCommand::Fail { by_system: true, detail: Some("broken".into()) }.for_charge(charge)
+            }
+            60..70 => ChargeCommand::Fail { by_system: false, detail: None }.for_charge(charge),
             70..80 => {
                 let extend_seconds = *self.random.pick(&[0, 1, 30, 60, 3_600, 604_800, 604_801]);
-                Command::Heartbeat { charge, extend_seconds }
+                ChargeCommand::Heartbeat { extend_seconds }.for_charge(charge)
             }
             roll => {
                 let part = Micros::new(self.random.below(2_000) as i64);
-                Command::Refund { charge, amount: (roll < 93).then_some(part), reason: "courtesy".into() }
+                ChargeCommand::Refund { amount: (roll < 93).then_some(part), reason: "courtesy".into() }
+                    .for_charge(charge)
             }
         }
     }

@@ -27,7 +27,7 @@ pub fn now() -> Timestamp {
 
 /// Sets the prices and opens the workspaces, where an earlier run has not.
 pub async fn prepare(engine: &dyn Engine, workload: &Workload) -> Result<(), Failure> {
-    if engine.platform().book.versions().is_empty() {
+    if engine.platform().price_book.versions().is_empty() {
         let ran = engine.run(Workload::prices(), now()).await;
         expect(ran.map_err(|error| unusable(&error))?)?;
     }

@@ -196,7 +196,7 @@ pub(crate) fn open(
     if account.balance.debt > Micros::ZERO {
         return Err(Refusal::DebtOutstanding { debt: account.balance.debt });
     }
-    let prices = view.book.in_force(now).ok_or(Refusal::OperationNotFound)?;
+    let prices = view.price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
     let operation = prices.find(&request.operation).ok_or(Refusal::OperationNotFound)?;
     let amount = price(operation, request.quantity)?;
     let deadline = deadline(operation, &request, now)?;
@@ -215,7 +215,7 @@ pub(crate) fn open(
         });
     }
     Ok(EntryBody::ChargeOpened(Box::new(ChargeDetails {
-        id: ChargeId(view.fresh),
+        id: ChargeId(view.fresh_id),
         quantity: request.quantity,
         unit_price: operation.unit_price,
         amount,

@@ -12,7 +12,7 @@ use crate::{
 pub struct Submission {
     /// Whose pool it concerns; [`WorkspaceId::platform`] for the price book and platform keys.
     pub workspace: WorkspaceId,
-    /// Makes it safe to repeat. Commands that carry a name of their own ([`Command::own_key`]) ignore it.
+    /// Makes it safe to repeat. Commands that carry a name of their own ([`Command::derived_key`]) ignore it.
     pub key: Option<IdempotencyKey>,
     /// Who asks.
     pub actor: Actor,
@@ -52,42 +52,12 @@ pub enum Command {
     },
     /// Pays for one run of an operation.
     Charge(ChargeRequest),
-    /// Says what became of an operation that succeeded.
-    Succeed {
-        /// Which.
+    /// Settles, extends, refunds or times out a charge that was opened before.
+    ExistingCharge {
+        /// The charge, which may not exist.
         charge: ChargeId,
-        /// What was really used, if less was used than was paid.
-        quantity: Option<i64>,
-    },
-    /// Says what became of an operation that failed.
-    Fail {
-        /// Which.
-        charge: ChargeId,
-        /// The system's fault refunds, the user's does not (P9).
-        by_system: bool,
-        /// What happened, for people.
-        detail: Option<Box<str>>,
-    },
-    /// Moves the deadline of a pending charge to so many seconds from now, never nearer.
-    Heartbeat {
-        /// Which.
-        charge: ChargeId,
-        /// How long from now.
-        extend_seconds: u32,
-    },
-    /// Gives back a charge, wholly or partly.
-    Refund {
-        /// Which.
-        charge: ChargeId,
-        /// How much; all that is left when not said.
-        amount: Option<Micros>,
-        /// Why.
-        reason: Box<str>,
-    },
-    /// Refunds a pending charge whose deadline has passed; sent by the ticking job.
-    TimeOut {
-        /// Which.
-        charge: ChargeId,
+        /// What to do with it.
+        command: ChargeCommand,
     },
     /// Replaces the spending limits.
     SetLimits(Vec<(Subject, Period, Micros)>),
@@ -112,6 +82,45 @@ pub enum Command {
         /// SHA-256 of the key.
         hash: Hash,
     },
+}
+
+/// What can be asked about a charge that was opened before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChargeCommand {
+    /// Reports that the operation succeeded.
+    Succeed {
+        /// Units used, if fewer than were paid for; the price of the others is refunded.
+        quantity: Option<i64>,
+    },
+    /// Reports that the operation failed.
+    Fail {
+        /// A failure by the system is refunded, a failure by the user is not (P9).
+        by_system: bool,
+        /// What happened, for people.
+        detail: Option<Box<str>>,
+    },
+    /// Moves the deadline of a pending charge to `extend_seconds` from now, never nearer.
+    Heartbeat {
+        /// Seconds from now to the new deadline.
+        extend_seconds: u32,
+    },
+    /// Refunds a charge, wholly or partly.
+    Refund {
+        /// The amount to refund; all that is left if `None`.
+        amount: Option<Micros>,
+        /// Why, for people.
+        reason: Box<str>,
+    },
+    /// Refunds a pending charge whose deadline has passed; sent by a timer.
+    TimeOut,
+}
+
+impl ChargeCommand {
+    /// The command about this charge.
+    #[must_use]
+    pub const fn for_charge(self, charge: ChargeId) -> Command {
+        Command::ExistingCharge { charge, command: self }
+    }
 }
 
 /// What is said of a workspace at its opening or at a change.
@@ -187,7 +196,7 @@ impl Command {
     /// The key of commands that can happen once only, whoever sends them however often: derived from what they are
     /// about, and spelled so that no caller's key can be equal to it.
     #[must_use]
-    pub fn own_key(&self) -> Option<IdempotencyKey> {
+    pub fn derived_key(&self) -> Option<IdempotencyKey> {
         let derived = |text: String| Some(IdempotencyKey::known(&format!("\u{1}{text}")));
         match self {
             Command::Grant(GrantRequest { source, origin: Some(origin), .. }) => {
@@ -199,7 +208,7 @@ impl Command {
         }
     }
 
-    /// The limits whose use the decision must see counted ([`View::spent`](crate::View::spent)).
+    /// The limits whose use the decision must see counted ([`View::used_by_limit`](crate::View::used_by_limit)).
     #[must_use]
     pub fn recount(&self, account: &Account) -> Option<Recount> {
         match self {
@@ -232,11 +241,7 @@ impl Command {
     #[must_use]
     pub fn charge(&self) -> Option<ChargeId> {
         match self {
-            Command::Succeed { charge, .. }
-            | Command::Fail { charge, .. }
-            | Command::Heartbeat { charge, .. }
-            | Command::Refund { charge, .. }
-            | Command::TimeOut { charge } => Some(*charge),
+            Command::ExistingCharge { charge, .. } => Some(*charge),
             _ => None,
         }
     }

@@ -15,9 +15,9 @@ use self::command::{GrantRequest, WorkspaceChanges};
 use crate::account::charge::Verdict;
 use crate::account::{charge, invariants};
 use crate::{
-    Account, Charge, Command, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey, LedgerAccount,
-    Limit, Micros, Operation, OperationPrice, Period, PeriodWindows, PriceBook, PriceVersion, Profile,
-    Refusal, Source, Subject, Submission, Timestamp, bounds, team,
+    Account, Charge, ChargeCommand, Command, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey,
+    LedgerAccount, Limit, Micros, Operation, OperationPrice, Period, PeriodWindows, PriceBook, PriceVersion,
+    Profile, Refusal, Source, Subject, Submission, Timestamp, bounds, team,
 };
 
 /// Exactly what a decision may look at.
@@ -26,19 +26,19 @@ pub struct View<'a> {
     /// The pool; `None` if there is no such workspace.
     pub account: Option<&'a Account>,
     /// The prices.
-    pub book: &'a PriceBook,
+    pub price_book: &'a PriceBook,
     /// The entry that was made under the same key, if there is one.
-    pub made: Option<&'a Entry>,
+    pub entry_under_key: Option<&'a Entry>,
     /// The charge the command speaks of, if it exists in this workspace.
     pub charge: Option<&'a Charge>,
     /// For a command with a [`Command::recount`]: what each of its lines has used (net) of the present period, in their
     /// order.
-    pub spent: &'a [Micros],
+    pub used_by_limit: &'a [Micros],
     /// The day and month around now, as the account's clock has it ([`Account::clock`]), in the workspace's time zone or
     /// that of the [`Command::recount`].
     pub windows: PeriodWindows,
     /// An id nobody has yet.
-    pub fresh: Id,
+    pub fresh_id: Id,
     /// For how long after its birth a settled charge may be refunded by a late system failure, in seconds.
     pub refund_window_seconds: i64,
 }
@@ -59,7 +59,7 @@ pub struct Change {
 pub enum Decision {
     /// This is to be written.
     Change(Change),
-    /// The same request was answered before, by [`View::made`]: give that answer again.
+    /// The same request was answered before, by [`View::entry_under_key`]: give that answer again.
     Replay,
     /// It is so already; there is nothing to write.
     Unchanged,
@@ -89,7 +89,7 @@ impl<'a> View<'a> {
 pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Decision, Refusal> {
     let clock = view.account.map_or(now, |account| account.clock(now));
     authority::confirm(view, &submission.actor, &submission.command, (clock, now))?;
-    if let Some(made) = view.made {
+    if let Some(made) = view.entry_under_key {
         return match replay::first_difference(made, &submission.command) {
             None => Ok(Decision::Replay),
             Some(field) => Err(Refusal::KeyReused { field }),
@@ -101,18 +101,14 @@ pub fn decide(view: &View, submission: Submission, now: Timestamp) -> Result<Dec
     if platforms_own != submission.workspace.is_platform() {
         return Err(Refusal::WorkspaceNotFound);
     }
-    let key = submission.command.own_key().or(submission.key);
+    let key = submission.command.derived_key().or(submission.key);
     let bodies = match submission.command {
         Command::Charge(request) => {
             let opened = charge::open(view, request, submission.actor.api_key(), now)?;
             return Ok(change(view, opened, Vec::new(), key, now));
         }
         Command::Grant(request) => grant(view, request)?,
-        Command::Succeed { .. }
-        | Command::Fail { .. }
-        | Command::Heartbeat { .. }
-        | Command::Refund { .. }
-        | Command::TimeOut { .. } => return moves_on(view, submission.command, key, now),
+        Command::ExistingCharge { command, .. } => return decide_existing_charge(view, command, key, now),
         Command::CreateWorkspace(changes) => create_workspace(view, submission.workspace, changes, now)?,
         Command::UpdateWorkspace(changes) => update_workspace(view, changes)?,
         Command::Team(command) => {
@@ -162,22 +158,22 @@ fn moved_available(body: &EntryBody) -> Micros {
 }
 
 /// What becomes of an existing charge.
-fn moves_on(
+fn decide_existing_charge(
     view: &View,
-    command: Command,
+    command: ChargeCommand,
     key: Option<IdempotencyKey>,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let charge = view.charge()?;
     let windows = view.windows();
     let verdict = match command {
-        Command::Succeed { quantity, .. } => charge.succeed(quantity, windows)?,
-        Command::Fail { by_system, detail, .. } => {
+        ChargeCommand::Succeed { quantity } => charge.succeed(quantity, windows)?,
+        ChargeCommand::Fail { by_system, detail } => {
             charge.fail(by_system, detail, windows, (view.refund_window_seconds, now))?
         }
-        Command::Heartbeat { extend_seconds, .. } => charge.extend(extend_seconds, now)?,
-        Command::Refund { amount, reason, .. } => charge.refund(amount, reason, windows)?,
-        _ => charge.time_out(windows, now),
+        ChargeCommand::Heartbeat { extend_seconds } => charge.extend(extend_seconds, now)?,
+        ChargeCommand::Refund { amount, reason } => charge.refund(amount, reason, windows)?,
+        ChargeCommand::TimeOut => charge.time_out(windows, now),
     };
     let Verdict::Becomes(bodies) = verdict else {
         return Ok(Decision::Unchanged);
@@ -214,8 +210,8 @@ fn update_workspace(view: &View, changes: WorkspaceChanges) -> Result<Vec<EntryB
     let moves = profile.timezone != account.profile.timezone && !account.limits.is_empty();
     let mut bodies = vec![EntryBody::WorkspaceUpdated(Box::new(profile))];
     if moves {
-        assert_eq!(account.limits.0.len(), view.spent.len(), "what every limit has used was counted");
-        let lines = account.limits.0.iter().zip(view.spent);
+        assert_eq!(account.limits.0.len(), view.used_by_limit.len(), "what every limit has used was counted");
+        let lines = account.limits.0.iter().zip(view.used_by_limit);
         let limits = lines.map(|(limit, used)| Limit {
             since: view.windows.of(limit.period).start,
             used: *used,
@@ -248,7 +244,7 @@ fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>, Refusal> 
     }
     room_for(account, amount)?;
     let n = account.chain.n + 1;
-    let grant = Grant { id: GrantId(view.fresh), n, source, amount, remaining: amount };
+    let grant = Grant { id: GrantId(view.fresh_id), n, source, amount, remaining: amount };
     let mut bodies = vec![EntryBody::Granted { grant, reason, origin, paid_cents }];
     let repaid = account.balance.debt.min(amount);
     if repaid > Micros::ZERO {
@@ -311,7 +307,7 @@ fn set_limits(view: &View, limits: Vec<(Subject, Period, Micros)>) -> Result<Vec
     if named.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Refusal::InvalidField { field: "limits", why: "must name each subject once a period" });
     }
-    let mut spent = view.spent.iter();
+    let mut spent = view.used_by_limit.iter();
     let limits = limits.into_iter().map(|(subject, period, amount)| {
         // What a limit has counted itself is exact; the rollups count by whole hours.
         let counted = account.limits.counted(&subject, period, &view.windows);
@@ -374,7 +370,7 @@ fn set_prices(
     if list.windows(2).any(|pair| pair[0].id == pair[1].id) {
         return refuse("operations", "must name each operation once");
     }
-    let version = u32::try_from(view.book.versions().len() + 1);
+    let version = u32::try_from(view.price_book.versions().len() + 1);
     let version = version.expect("four thousand million price versions do not fit in memory");
     Ok(vec![EntryBody::PricesSet(PriceVersion { version, effective_at, operations: list })])
 }

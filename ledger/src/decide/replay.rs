@@ -1,7 +1,7 @@
 //! Same key, same answer (i07): whether a request is the one that an entry was made from, and if not, in which field
 //! they differ. What the first answer was is read from the entry; this file only compares.
 
-use crate::{ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest};
+use crate::{ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest};
 
 /// The first field, as the API spells it, in which the command differs from the one that made the entry.
 pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'static str> {
@@ -23,7 +23,10 @@ pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'stat
             Command::ClawBack { grant: asked, amount: sum, .. },
         ) => first(&[("grant", grant == asked), ("amount", amount == sum)]),
         (EntryBody::ClawBackRestored { .. }, Command::RestoreClawBack { .. }) => None,
-        (EntryBody::ChargeRefunded(refund), Command::Refund { charge, amount, reason }) => first(&[
+        (
+            EntryBody::ChargeRefunded(refund),
+            Command::ExistingCharge { charge, command: ChargeCommand::Refund { amount, reason } },
+        ) => first(&[
             ("charge", refund.charge == *charge),
             ("amount", refund.requested == *amount),
             ("reason", refund.detail.as_ref() == Some(reason)),

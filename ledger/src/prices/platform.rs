@@ -7,7 +7,7 @@ use crate::{Entry, Hash, PriceBook};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Platform {
     /// All versions of the prices.
-    pub book: PriceBook,
+    pub price_book: PriceBook,
     /// SHA-256 of each platform key.
     pub key_hashes: Vec<Hash>,
 }
@@ -16,7 +16,7 @@ impl Platform {
     /// Adds what an entry of the platform's journal says.
     pub fn apply(&mut self, entry: &Entry) {
         match &entry.body {
-            crate::EntryBody::PricesSet(version) => self.book.add(version.clone()),
+            crate::EntryBody::PricesSet(version) => self.price_book.add(version.clone()),
             crate::EntryBody::PlatformKeySet { hash } => self.key_hashes.push(*hash),
             _ => {}
         }

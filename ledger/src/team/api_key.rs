@@ -173,7 +173,7 @@ pub(crate) fn create(view: &View, request: ApiKeyRequest, now: Timestamp) -> Res
     if team.keys.len() >= bounds::API_KEYS_MAX {
         return Err(Refusal::InvalidField { field: "api_keys", why: "are 100 already; revoke one first" });
     }
-    let id = ApiKeyId(view.fresh);
+    let id = ApiKeyId(view.fresh_id);
     let (created_at, last_used_at) = (now, None);
     let key = ApiKey { id, name, scopes, member, worker, expires_at, created_at, last_used_at, hash };
     Ok(TeamChange::KeyCreated(key))

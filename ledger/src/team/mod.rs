@@ -189,9 +189,9 @@ impl Team {
         self.keys.iter().find(|key| key.id == id)
     }
 
-    /// Where the key of this secret stands among the keys, if it holds.
+    /// Index in `keys` of the key with this secret, if it has not expired at `now`.
     #[must_use]
-    pub fn key_place(&self, hash: &Hash, now: Timestamp) -> Option<usize> {
+    pub fn key_index(&self, hash: &Hash, now: Timestamp) -> Option<usize> {
         self.keys.iter().position(|key| is_same(&key.hash, hash) && key.holds(now))
     }
 

@@ -75,7 +75,7 @@ pub(crate) fn make_link(
     let team = &view.account()?.team;
     let LinkRequest { member, hash, return_url, lasts_seconds } = request;
     team.member(&member).ok_or(Refusal::MemberNotFound)?;
-    let id = SessionId(view.fresh);
+    let id = SessionId(view.fresh_id);
     let (created_at, expires_at) = (asked_at, asked_at.plus_seconds(lasts_seconds));
     let link = PortalSession { id, member, hash, return_url, created_at, expires_at };
     Ok(TeamChange::LinkMade(link))

@@ -20,10 +20,10 @@
 
 use super::world::{Output, World};
 use crate::{
-    Actor, ApiKeyId, ApiKeyRequest, ChargeRequest, ChargeState, Command, Draw, Entry, EntryBody, GrantId,
-    GrantRequest, Id, LinkRequest, MemberChanges, MemberId, MemberRequest, Micros, OperationId,
-    OperationPrice, Period, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp,
-    WorkerId, WorkspaceChanges,
+    Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
+    EntryBody, GrantId, GrantRequest, Id, LinkRequest, MemberChanges, MemberId, MemberRequest, Micros,
+    OperationId, OperationPrice, Period, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand,
+    Timestamp, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare ones in order, `name=value` by name.
@@ -133,22 +133,19 @@ fn command(world: &World, words: &Words) -> Command {
         }
         "restore" => Command::RestoreClawBack { dispute: dispute() },
         "charge" => Command::Charge(charge_request(words)),
-        "succeed" => Command::Succeed { charge: charge(), quantity: words.times() },
-        "fail" => Command::Fail {
-            charge: charge(),
-            by_system: words.bare[2] == "system",
-            detail: words.boxed("detail"),
-        },
+        "succeed" => ChargeCommand::Succeed { quantity: words.times() }.for_charge(charge()),
+        "fail" => ChargeCommand::Fail { by_system: words.bare[2] == "system", detail: words.boxed("detail") }
+            .for_charge(charge()),
         "heartbeat" => {
             let extend_seconds = number(words.bare[2]).try_into().expect("seconds");
-            Command::Heartbeat { charge: charge(), extend_seconds }
+            ChargeCommand::Heartbeat { extend_seconds }.for_charge(charge())
         }
-        "refund" => Command::Refund {
-            charge: charge(),
+        "refund" => ChargeCommand::Refund {
             amount: words.bare.get(2).map(|word| micros(word)),
             reason: words.text("reason").unwrap_or("courtesy").into(),
-        },
-        "time_out" => Command::TimeOut { charge: charge() },
+        }
+        .for_charge(charge()),
+        "time_out" => ChargeCommand::TimeOut.for_charge(charge()),
         "limits" => {
             let lines = words.named.iter().map(|(line, cap)| limit(world, line, cap));
             Command::SetLimits(lines.collect())

@@ -108,7 +108,7 @@ impl World {
     }
 
     fn decide(&mut self, submission: Submission) -> Result<Decision, Refusal> {
-        let key = submission.command.own_key().or_else(|| submission.key.clone());
+        let key = submission.command.derived_key().or_else(|| submission.key.clone());
         let account = if submission.workspace.is_platform() { &self.prices } else { &self.account };
         let named = submission.command.charge();
         let recount = submission.command.recount(account);
@@ -119,12 +119,12 @@ impl World {
         self.ids += 1;
         let view = View {
             account: Some(account),
-            book: &self.platform.book,
-            made: key.and_then(|key| self.made.get(key.as_str())),
+            price_book: &self.platform.price_book,
+            entry_under_key: key.and_then(|key| self.made.get(key.as_str())),
             charge: self.charges.iter().find(|charge| Some(charge.details.id) == named),
-            spent: &spent,
+            used_by_limit: &spent,
             windows,
-            fresh: Id::v7(self.now.millis(), 0, self.ids),
+            fresh_id: Id::v7(self.now.millis(), 0, self.ids),
             refund_window_seconds: bounds::REFUND_WINDOW_DEFAULT_SECONDS,
         };
         decide(&view, submission, self.now)

@@ -192,7 +192,7 @@ async fn key_holder(
         {
             return Ok(Caller::Key(holder));
         }
-        let opens = |team: &Team| team.key_place(&hash, now).is_some();
+        let opens = |team: &Team| team.key_index(&hash, now).is_some();
         let team = app.teams.look_for(app.engine(), &workspace, opens).await;
         let team = team.map_err(|error| refusal::failed(&error))?;
         if let Some(holder) = team.and_then(|team| holder(workspace, team, &hash, now)) {
@@ -203,7 +203,7 @@ async fn key_holder(
 }
 
 fn holder(workspace: WorkspaceId, team: Arc<Team>, hash: &Hash, now: Timestamp) -> Option<KeyHolder> {
-    let place = team.key_place(hash, now)?;
+    let place = team.key_index(hash, now)?;
     Some(KeyHolder { workspace, team, place })
 }
 

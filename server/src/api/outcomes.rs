@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use tollkeeper_ledger::Command;
+use tollkeeper_ledger::ChargeCommand;
 use utoipa::ToSchema;
 
 use super::charges::told;
@@ -79,14 +79,14 @@ pub async fn report(mut call: Call) -> Result<Response, Problem> {
         (Ending::Succeeded, None) if detail.is_some() => {
             return Err(Problem::field("detail", "cannot be given with `succeeded`"));
         }
-        (Ending::Succeeded, None) => Command::Succeed { charge, quantity },
+        (Ending::Succeeded, None) => ChargeCommand::Succeed { quantity }.for_charge(charge),
         (Ending::Failed, None) => return Err(Problem::field("fault", "is required with `failed`")),
         (Ending::Failed, Some(_)) if quantity.is_some() => {
             return Err(Problem::field("quantity", "cannot be given with `failed`"));
         }
         (Ending::Failed, Some(fault)) => {
             let detail = detail.map(|Line(text)| text);
-            Command::Fail { charge, by_system: fault == Fault::System, detail }
+            ChargeCommand::Fail { by_system: fault == Fault::System, detail }.for_charge(charge)
         }
     };
     told(StatusCode::OK, &workspace, &call.run(&workspace, None, command).await?)
@@ -107,7 +107,7 @@ pub async fn heartbeat(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let charge = call.charge(&workspace).await?;
     let HeartbeatIn { extend_seconds } = call.json().await?;
-    let command = Command::Heartbeat { charge, extend_seconds };
+    let command = ChargeCommand::Heartbeat { extend_seconds }.for_charge(charge);
     told(StatusCode::OK, &workspace, &call.run(&workspace, None, command).await?)
 }
 
@@ -137,6 +137,6 @@ pub async fn refund(mut call: Call) -> Result<Response, Problem> {
     let key = call.key()?;
     let RefundIn { amount, amount_usd, reason: Line(reason) } = call.json().await?;
     let amount = one_amount(["amount", "amount_usd"], amount, amount_usd)?;
-    let command = Command::Refund { charge, amount, reason };
+    let command = ChargeCommand::Refund { amount, reason }.for_charge(charge);
     told(StatusCode::OK, &workspace, &call.run(&workspace, Some(key), command).await?)
 }

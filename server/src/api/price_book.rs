@@ -98,7 +98,7 @@ impl<'a> PricesJson<'a> {
 /// `GET /v1/price-book`.
 pub async fn get(call: Call) -> Result<Response, Problem> {
     let platform = call.app.engine().platform();
-    let prices = platform.book.in_force(call.now);
+    let prices = platform.price_book.in_force(call.now);
     let prices = prices.ok_or_else(|| Problem::new(Code::NotFound, "No prices are in force."))?;
     Ok(shown(prices))
 }
@@ -132,7 +132,7 @@ fn shown(prices: &PriceVersion) -> Response {
 pub async fn versions(call: Call) -> Result<Response, Problem> {
     let page = call.query.page()?;
     let platform = call.app.engine().platform();
-    let all = platform.book.versions();
+    let all = platform.price_book.versions();
     let end = match page.cursor {
         None => all.len(),
         Some(cursor) => all

@@ -58,7 +58,7 @@ pub async fn quote(mut call: Call) -> Result<Response, Problem> {
     let balance = balance.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))?;
     let available = balance.balance.available;
     let platform = call.app.engine().platform();
-    let quote = tollkeeper_ledger::quote(&platform.book, &operation, quantity, available, call.now);
+    let quote = tollkeeper_ledger::quote(&platform.price_book, &operation, quantity, available, call.now);
     let Quote { amount, affordable, affordable_quantity } =
         quote.map_err(|refused| refusal::refused(&call.app, &workspace, refused))?;
     let json = QuoteJson {

@@ -2,7 +2,7 @@
 //! by itself, so that a timer that fires late, twice, or beside an outcome does no harm.
 
 use tollkeeper_engine::Error;
-use tollkeeper_ledger::{Actor, ChargeId, Command, Submission, WorkspaceId};
+use tollkeeper_ledger::{Actor, ChargeCommand, ChargeId, Submission, WorkspaceId};
 
 use crate::app::App;
 
@@ -54,5 +54,10 @@ async fn time_out_batch(app: &App) -> Result<usize, Error> {
 }
 
 fn time_out((workspace, charge): (WorkspaceId, ChargeId)) -> Submission {
-    Submission { workspace, key: None, actor: Actor::System, command: Command::TimeOut { charge } }
+    Submission {
+        workspace,
+        key: None,
+        actor: Actor::System,
+        command: ChargeCommand::TimeOut.for_charge(charge),
+    }
 }

@@ -1,7 +1,7 @@
 //! Credit in and out, the answers to it, and that asking again changes nothing.
 
 use tollkeeper_engine::Output;
-use tollkeeper_ledger::{Command, Micros, Outcome, RefundReason, Source, Status};
+use tollkeeper_ledger::{ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status};
 
 use super::Store;
 use super::desk::{BEGINNING, Desk, acme, awaited, charge, charged, submission, workspace};
@@ -25,7 +25,8 @@ pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
     let first = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
     assert!(!first.replayed);
     let id = charged(Ok(first.clone())).0.details.id;
-    let refund = Command::Refund { charge: id, amount: Some(Micros::new(500)), reason: "courtesy".into() };
+    let refund =
+        ChargeCommand::Refund { amount: Some(Micros::new(500)), reason: "courtesy".into() }.for_charge(id);
     let refunded = desk.keyed("r", refund.clone()).expect("yes");
     desk.wait(86_400);
     let again = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
@@ -95,16 +96,20 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
     let (kept, partly, failed) = (open("kept"), open("partly"), open("failed"));
     assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (4_000, 6_000));
     desk.wait(1);
-    let (charge, _) = charged(Ok(answer(desk.told(Command::Succeed { charge: kept, quantity: None }))));
+    let (charge, _) =
+        charged(Ok(answer(desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(kept)))));
     assert_eq!((charge.state.status, charge.state.outcome), (Status::Settled, Some(Outcome::Succeeded)));
-    desk.told(Command::Succeed { charge: partly, quantity: Some(1) });
-    let fail = Command::Fail { charge: failed, by_system: true, detail: Some("broken".into()) };
+    desk.told(ChargeCommand::Succeed { quantity: Some(1) }.for_charge(partly));
+    let fail = ChargeCommand::Fail { by_system: true, detail: Some("broken".into()) }.for_charge(failed);
     let (charge, balance) = charged(Ok(answer(desk.told(fail.clone()))));
     assert_eq!(charge.state.status, Status::Refunded);
     assert_eq!((balance.available.get(), balance.pending), (7_500, Micros::ZERO));
     desk.told(fail);
     assert_eq!(desk.balance(), balance, "repeating an outcome changes nothing");
-    assert_eq!(desk.no(Command::Succeed { charge: failed, quantity: None }), "charge_already_refunded");
+    assert_eq!(
+        desk.no(ChargeCommand::Succeed { quantity: None }.for_charge(failed)),
+        "charge_already_refunded"
+    );
     let record = desk.record(partly);
     let refunds: Vec<_> =
         record.refunds.iter().map(|r| (r.refund.amount.get(), r.refund.reason, r.at)).collect();
@@ -125,7 +130,8 @@ pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
     let draws = desk.record(paid.details.id).draws;
     assert_eq!(draws.iter().map(|(_, amount)| amount.get()).collect::<Vec<_>>(), [1_000, 3_000]);
     assert_eq!(draws[1].0, bought);
-    let refund = |amount| Command::Refund { charge: paid.details.id, amount, reason: "courtesy".into() };
+    let refund =
+        |amount| ChargeCommand::Refund { amount, reason: "courtesy".into() }.for_charge(paid.details.id);
     desk.keyed("r", refund(Some(Micros::new(3_500)))).expect("yes");
     assert_eq!(desk.no(refund(Some(Micros::new(501)))), "refund_exceeds_charge");
     let remaining = |desk: &Desk| {
@@ -149,15 +155,15 @@ pub(super) fn a_deadline_is_due(store: &dyn Store) {
     assert_eq!(desk.due(), []);
     desk.wait(1);
     assert_eq!(desk.due(), [(acme(), early)]);
-    desk.told(Command::Heartbeat { charge: early, extend_seconds: 60 });
+    desk.told(ChargeCommand::Heartbeat { extend_seconds: 60 }.for_charge(early));
     assert_eq!(desk.due(), []);
     desk.wait(30);
     assert_eq!(desk.due(), [(acme(), late)]);
-    desk.told(Command::TimeOut { charge: late });
+    desk.told(ChargeCommand::TimeOut.for_charge(late));
     assert_eq!(desk.due(), []);
     assert_eq!(desk.record(late).charge.state.outcome, Some(Outcome::TimedOut));
     desk.wait(30);
-    desk.told(Command::Succeed { charge: early, quantity: None });
+    desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(early));
     assert_eq!(desk.due(), []);
     assert_eq!(desk.balance().available.get(), 9_500);
 }

@@ -2,8 +2,8 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Actor, ChargeRequest, Command, Micros, OperationId, Period, PeriodWindow, Refusal, Subject,
-    WorkspaceChanges,
+    Actor, ChargeCommand, ChargeRequest, Command, Micros, OperationId, Period, PeriodWindow, Refusal,
+    Subject, WorkspaceChanges,
 };
 
 use super::Store;
@@ -56,7 +56,7 @@ pub(super) fn limits_show_what_they_counted(store: &dyn Store) {
     assert_eq!(desk.used(), [1_000, 1_000]);
     let (second, _) = desk.charge("second", charge("message", 4));
     assert_eq!(desk.used(), [3_000, 1_000]);
-    let back = |id, amount| Command::Refund { charge: id, amount, reason: "courtesy".into() };
+    let back = |id, amount| ChargeCommand::Refund { amount, reason: "courtesy".into() }.for_charge(id);
     desk.told(back(second.details.id, Some(Micros::new(500))));
     assert_eq!(desk.used(), [2_500, 1_000]);
     let mut desk = desk.restarted(store);
@@ -124,7 +124,7 @@ pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
     desk.told(Command::Charge(charge("message", 9)));
     let Output::Charge(first, _) = paid.told else { panic!("a charge is told") };
     assert_eq!(first.details.spender.api_key, Some(one));
-    desk.told(Command::Refund { charge: first.details.id, amount: None, reason: "courtesy".into() });
+    desk.told(ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(first.details.id));
     let desk = desk.restarted(store);
     assert_eq!(desk.used(), [1_000, 2_500]);
     pay(&desk, one, 3).expect("what was given back");
@@ -135,7 +135,7 @@ pub(super) fn what_went_back_before_the_day_began_lifts_no_limit(store: &dyn Sto
     let (charged, _) = desk.charge("yesterday", charge("message", 4));
     desk.wait(18 * HOUR + 600);
     let charge_id = charged.details.id;
-    desk.told(Command::Refund { charge: charge_id, amount: None, reason: "courtesy".into() });
+    desk.told(ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(charge_id));
     desk.wait(30 * 60);
     // In Kolkata the day began at half past six, between the two.
     desk.told(moved("Asia/Kolkata"));

@@ -2,7 +2,7 @@
 
 use tollkeeper_engine::{BalanceAt, ChargeFilter, EntryRecord, Page};
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeRequest, Command, Micros, OperationId, Source, Status, Timestamp, WorkerId,
+    Balance, Charge, ChargeCommand, ChargeRequest, Micros, OperationId, Source, Status, Timestamp, WorkerId,
 };
 
 use super::Store;
@@ -60,7 +60,7 @@ pub(super) fn charges_are_found(store: &dyn Store) {
         desk.wait(60);
     }
     let all = charges(&desk, 100, &ChargeFilter::default());
-    desk.told(Command::Fail { charge: all[11].details.id, by_system: true, detail: None });
+    desk.told(ChargeCommand::Fail { by_system: true, detail: None }.for_charge(all[11].details.id));
     let count = |filter: ChargeFilter| charges(&desk, 5, &filter).len();
     let none = ChargeFilter::default;
     let message = OperationId::new("message").expect("a name");
@@ -121,7 +121,8 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
     desk.charge("b", ChargeRequest { worker: WorkerId::new("w1").ok(), ..charge("message", 1) });
     desk.wait(3_600);
     desk.charge("c", charge("message", 3));
-    let refund = Command::Refund { charge: early.details.id, amount: None, reason: "courtesy".into() };
+    let refund =
+        ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(early.details.id);
     desk.told(refund);
     let rows = |desk: &Desk, from, to| {
         let mut rows = wait(desk.engine.usage(&acme(), (from, to))).expect("it reads");

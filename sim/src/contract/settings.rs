@@ -1,7 +1,7 @@
 //! What is set: workspaces, prices, platform keys, alerts.
 
 use tollkeeper_engine::{ChargeFilter, Output, Page};
-use tollkeeper_ledger::{ChargeId, Command, Kind, Micros, WorkspaceChanges};
+use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, WorkspaceChanges};
 
 use super::Store;
 use super::desk::{BEGINNING, Desk, acme, charge, pages, prices, workspace};
@@ -58,7 +58,7 @@ pub(super) fn what_nobody_opened_is_not_there(store: &dyn Store) {
     for (id, charge) in [(&nobody, paid.details.id), (&acme(), ChargeId(nothing()))] {
         assert_eq!(wait(desk.engine.charge(id, charge)).expect("it reads"), None, "{charge} of {id}");
     }
-    let outcome = Command::Succeed { charge: paid.details.id, quantity: None };
+    let outcome = ChargeCommand::Succeed { quantity: None }.for_charge(paid.details.id);
     let refused = desk.ask(nobody, None, outcome).expect_err("a charge of another workspace");
     assert_eq!(refused.code(), "charge_not_found");
 }
@@ -79,7 +79,7 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     let (later, _) = desk.charge("later", charge("message", 1));
     assert_eq!((later.details.unit_price.get(), later.details.price_version), (900, 3));
     let desk = desk.restarted(store);
-    let versions = desk.engine.platform().book.versions().to_vec();
+    let versions = desk.engine.platform().price_book.versions().to_vec();
     assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(versions[0].operations.len(), 3);
     assert_eq!(desk.record(now.details.id).charge.details.price_version, 2);

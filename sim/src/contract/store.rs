@@ -1,6 +1,6 @@
 //! What a restart must not change, what an engine says of itself, and its end.
 
-use tollkeeper_ledger::{Command, Micros, Status};
+use tollkeeper_ledger::{ChargeCommand, Command, Micros, Status};
 
 use super::Store;
 use super::desk::{Desk, acme, awaited, charge, submission};
@@ -21,7 +21,7 @@ pub(super) fn a_restart_keeps_everything(store: &dyn Store) {
         assert_eq!(desk.record(paid.details.id), record);
         assert_eq!(desk.record(open.details.id).charge.state.status, Status::Pending);
     }
-    desk.told(Command::Succeed { charge: open.details.id, quantity: None });
+    desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(open.details.id));
     assert_eq!(desk.entry_count(), count + 1);
 }
 
@@ -89,7 +89,7 @@ pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
     desk.wait(60);
     let desk = desk.restarted(store);
     assert_eq!(desk.due(), [(acme(), open.details.id)]);
-    desk.told(Command::TimeOut { charge: open.details.id });
+    desk.told(ChargeCommand::TimeOut.for_charge(open.details.id));
     assert_eq!(desk.balance().available.get(), 10_000);
     let desk = desk.restarted(store);
     assert_eq!(desk.due(), []);

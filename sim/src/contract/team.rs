@@ -2,8 +2,8 @@
 
 use tollkeeper_engine::{Output, Page};
 use tollkeeper_ledger::{
-    Actor, ApiKeyRequest, ChargeRequest, Command, LinkRequest, MemberChanges, MemberRequest, PortalSession,
-    Role, Scope, SessionId, Submission, TeamChange, TeamCommand, WorkerId,
+    Actor, ApiKeyRequest, ChargeCommand, ChargeRequest, Command, LinkRequest, MemberChanges, MemberRequest,
+    PortalSession, Role, Scope, SessionId, Submission, TeamChange, TeamCommand, WorkerId,
 };
 
 use super::Store;
@@ -174,8 +174,8 @@ pub(super) fn a_tied_key_speaks_for_nobody_else(store: &dyn Store) {
     }
     let (own, _) = desk.charge("own", names(Some("bob"), Some("w1")));
     let (foreign, _) = desk.charge("foreign", names(Some("ada"), Some("w1")));
-    assert_eq!(word(Command::Succeed { charge: own.details.id, quantity: None }), "yes");
-    assert_eq!(word(Command::Succeed { charge: foreign.details.id, quantity: None }), "forbidden");
+    assert_eq!(word(ChargeCommand::Succeed { quantity: None }.for_charge(own.details.id)), "yes");
+    assert_eq!(word(ChargeCommand::Succeed { quantity: None }.for_charge(foreign.details.id)), "forbidden");
 }
 
 pub(super) fn members_see_and_admins_change(store: &dyn Store) {

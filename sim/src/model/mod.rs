@@ -21,7 +21,8 @@ use std::collections::BTreeMap;
 
 use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
-    Actor, Command, IdempotencyKey, OperationPrice, PriceVersion, Refusal, Submission, Timestamp, WorkspaceId,
+    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PriceVersion, Refusal, Submission,
+    Timestamp, WorkspaceId,
 };
 
 use crate::step::Step;
@@ -151,13 +152,15 @@ impl Model {
                 };
                 pool.charge(request, api_key, &self.prices, now)
             }
-            Command::Succeed { charge, quantity } => pool.succeed(*charge, *quantity, now),
-            Command::Fail { charge, by_system, detail: _ } => {
-                pool.fail(*charge, *by_system, self.refund_window_seconds, now)
-            }
-            Command::Heartbeat { charge, extend_seconds } => pool.heartbeat(*charge, *extend_seconds, now),
-            Command::Refund { charge, amount, reason: _ } => pool.refund(*charge, *amount, now),
-            Command::TimeOut { charge } => pool.time_out(*charge, now),
+            Command::ExistingCharge { charge, command } => match command {
+                ChargeCommand::Succeed { quantity } => pool.succeed(*charge, *quantity, now),
+                ChargeCommand::Fail { by_system, detail: _ } => {
+                    pool.fail(*charge, *by_system, self.refund_window_seconds, now)
+                }
+                ChargeCommand::Heartbeat { extend_seconds } => pool.heartbeat(*charge, *extend_seconds, now),
+                ChargeCommand::Refund { amount, reason: _ } => pool.refund(*charge, *amount, now),
+                ChargeCommand::TimeOut => pool.time_out(*charge, now),
+            },
             Command::Grant(request) => pool.grant(request, now),
             Command::VoidGrant { grant, reason: _ } => pool.void(*grant, now),
             Command::ClawBack { grant, dispute, amount } => pool.claw_back(*grant, dispute, *amount, now),
@@ -240,8 +243,14 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             vec![("grant", a == b), ("reason", why_a == why_b)]
         }
         (
-            Command::Refund { charge: a, amount: sum_a, reason: why_a },
-            Command::Refund { charge: b, amount: sum_b, reason: why_b },
+            Command::ExistingCharge {
+                charge: a,
+                command: ChargeCommand::Refund { amount: sum_a, reason: why_a },
+            },
+            Command::ExistingCharge {
+                charge: b,
+                command: ChargeCommand::Refund { amount: sum_b, reason: why_b },
+            },
         ) => vec![("charge", a == b), ("amount", sum_a == sum_b), ("reason", why_a == why_b)],
         (
             Command::ClawBack { grant: a, amount: sum_a, .. },

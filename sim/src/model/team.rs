@@ -196,11 +196,7 @@ impl Pool {
             Command::Team(TeamCommand::CreateKey(request)) => {
                 return Some((request.member.clone(), request.worker.clone()));
             }
-            Command::Succeed { charge, .. }
-            | Command::Fail { charge, .. }
-            | Command::Heartbeat { charge, .. }
-            | Command::Refund { charge, .. }
-            | Command::TimeOut { charge } => place(charge.0),
+            Command::ExistingCharge { charge, .. } => place(charge.0),
             _ => return None,
         };
         let charge = self.charges().get(charge)?.clone();

@@ -2,7 +2,7 @@
 //! somebody changed by hand.
 
 use tollkeeper_engine::postgres::{Options, audit};
-use tollkeeper_ledger::Command;
+use tollkeeper_ledger::ChargeCommand;
 use tollkeeper_sim::cluster::{Database, shared};
 use tollkeeper_sim::contract::{CLAUSES, CLAUSES_OF_STORES, Desk, awaited, charge};
 use tollkeeper_sim::postgres::{self, InDatabase, small};
@@ -82,8 +82,11 @@ fn kept() -> Database<'static> {
     let mut desk = Desk::with_credit(&store, 100_000);
     let (paid, _) = desk.charge("a", charge("message", 1));
     desk.charge("b", awaited("message", 1, 600));
-    desk.keyed("r", Command::Refund { charge: paid.details.id, amount: None, reason: "courtesy".into() })
-        .expect("a refund");
+    desk.keyed(
+        "r",
+        ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(paid.details.id),
+    )
+    .expect("a refund");
     desk.wait(3_600);
     for key in ["c", "d", "e", "f"] {
         desk.charge(key, charge("message", 1));

@@ -181,7 +181,7 @@ impl Mind {
                 fingerprints.push(0);
                 continue;
             };
-            let own = submission.command.own_key();
+            let own = submission.command.derived_key();
             let key = own.as_ref().or(submission.key.as_ref());
             loaded.fingerprint = key.map(|key| self.fingerprints.of(no, Name::Key(key)));
             fingerprints.push(loaded.fingerprint.unwrap_or(0));
@@ -230,12 +230,12 @@ impl Mind {
         let account = &self.accounts.get(no).account;
         let view = View {
             account: Some(account),
-            book: &self.platform.book,
-            made: made.as_ref(),
+            price_book: &self.platform.price_book,
+            entry_under_key: made.as_ref(),
             charge: charge.as_ref().map(|located| &located.charge),
-            spent: &spent,
+            used_by_limit: &spent,
             windows,
-            fresh: self.fresh_id(now),
+            fresh_id: self.fresh_id(now),
             refund_window_seconds: self.refund_window_seconds,
         };
         match decide(&view, submission, now) {
@@ -262,7 +262,7 @@ impl Mind {
 
     fn load_late(&mut self, submission: &Submission) -> Result<Loaded, Error> {
         let no = self.accounts.resolve(&submission.workspace, &self.state)?;
-        let own = submission.command.own_key();
+        let own = submission.command.derived_key();
         let key = own.as_ref().or(submission.key.as_ref()).zip(no);
         let fingerprint = key.map(|(key, no)| self.fingerprints.of(no, Name::Key(key)));
         // A workspace this young has all its entries in the table in memory, but to ask more is never wrong.
@@ -412,7 +412,7 @@ impl Mind {
         let places = self.places_of(fingerprint, beyond)?;
         let mut found = None;
         if !places.is_empty() {
-            let own = submission.command.own_key();
+            let own = submission.command.derived_key();
             let key = own.as_ref().or(submission.key.as_ref());
             for seq in &places {
                 let entry = self.read(*seq, |stored| {

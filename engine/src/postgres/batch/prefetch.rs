@@ -203,7 +203,7 @@ impl<'a> Loading<'a> {
             if let Some(id) = charge.or(submission.command.grant().map(|grant| grant.0)) {
                 loading.named.push(workspace, id);
             }
-            let own = submission.command.own_key();
+            let own = submission.command.derived_key();
             let key = own.as_ref().or(submission.key.as_ref()).map(fingerprint);
             if let Some(key) = key {
                 loading.keys.0.push(workspace);

@@ -75,12 +75,12 @@ impl<'a> Mind<'a> {
         let actor = submission.actor.clone();
         let view = View {
             account: Some(account),
-            book: &self.known.platform.book,
-            made: made.as_ref(),
+            price_book: &self.known.platform.price_book,
+            entry_under_key: made.as_ref(),
             charge: charge.as_ref(),
-            spent: &spent,
+            used_by_limit: &spent,
             windows,
-            fresh: self.ids.fresh(now, account.chain.n + 1),
+            fresh_id: self.ids.fresh(now, account.chain.n + 1),
             refund_window_seconds: self.refund_window_seconds,
         };
         let decided = decide(&view, submission, now);
@@ -114,7 +114,7 @@ impl<'a> Mind<'a> {
             return Ok(None);
         };
         let entry = decoded(bytes)?;
-        let own = submission.command.own_key();
+        let own = submission.command.derived_key();
         if entry.key.as_ref() == own.as_ref().or(submission.key.as_ref()) {
             return Ok(Some(entry));
         }

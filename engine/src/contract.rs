@@ -9,12 +9,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, Limits, MemberId, Micros, OperationId,
-    PeriodWindows, Platform, PriceVersion, Profile, Refund, Refusal, Status, Submission, Team, TeamChange,
-    Timestamp, UsageKey, Used, WorkerId, WorkspaceId,
+    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId, Platform,
+    PriceVersion, Profile, Refund, Refusal, Status, Submission, TeamChange, Timestamp, WorkerId, WorkspaceId,
 };
 
-use crate::Error;
+use crate::{Error, Query, QueryResult};
 
 /// A future that an engine hands out.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -199,65 +198,8 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>>;
 
-    /// What is said of a workspace.
-    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>>;
-
-    /// All workspaces, newest first.
-    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>>;
-
-    /// What a workspace has, or had at an instant; `None` if there is no such workspace.
-    fn balance<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>>;
-
-    /// Who belongs to a workspace and who may act in its name; `None` if there is no such workspace.
-    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>>;
-
-    /// The spending limits of a workspace, and the day and month they count at an instant; `None` if there is no such
-    /// workspace.
-    fn limits<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>>;
-
-    /// A charge of a workspace.
-    fn charge<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        charge: ChargeId,
-    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>>;
-
-    /// The charges of a workspace, newest first; `None` if there is no such workspace.
-    fn charges<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        filter: ChargeFilter,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>>;
-
-    /// The grants of a workspace, newest first; `None` if there is no such workspace.
-    fn grants<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>>;
-
-    /// The journal of a workspace, newest first; `None` if there is no such workspace.
-    fn entries<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>>;
-
-    /// The usage of a workspace by hour, from the first hour to before the last (whole hours since 1970).
-    fn usage<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        hours: (i64, i64),
-    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>>;
+    /// Answers a query from committed state; [`crate::Reads`] has a typed method for each.
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>>;
 
     /// The price book and the platform keys, as last committed; cheap enough to ask with every request.
     fn platform(&self) -> Arc<Platform>;

@@ -24,6 +24,7 @@ mod contract;
 pub mod embedded;
 mod error;
 pub mod postgres;
+mod query;
 mod reply;
 mod rollups;
 pub mod transfer;
@@ -37,3 +38,4 @@ pub use contract::{
 pub use embedded::{Embedded, Options};
 pub use error::Error;
 pub use postgres::Postgres;
+pub use query::{Query, QueryResult, Reads};

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tollkeeper_engine::{ChargeFilter, CommandResult, Engine, Output, Page};
+use tollkeeper_engine::{ChargeFilter, CommandResult, Engine, Output, Page, Reads};
 use tollkeeper_ledger::{
     ChargeCommand, ChargeId, ChargeRequest, Command, Micros, Source, Status, Submission, Timestamp,
     WorkspaceChanges, WorkspaceId,
@@ -224,7 +224,7 @@ fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
             let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
             let charges = wait(engine.charges(&id, pending, page())).expect("it reads").expect("it is there");
             assert!(charges.data.iter().all(|charge| charge.state.status == Status::Pending));
-            let usage = wait(engine.usage(&id, (i64::MIN, i64::MAX))).expect("it reads");
+            let usage = wait(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
             assert!(usage.iter().all(|(_, used)| used.refunded <= used.charged));
         }
     }
@@ -237,7 +237,7 @@ pub fn settle(engine: &dyn Engine, details: Micros, tallies: &[Tally]) {
         let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
         assert_eq!(balance.available.get(), details.get() + tally.granted - tally.spent, "{id}: {tally:?}");
         assert_eq!(balance.pending.get(), tally.pending, "{id}: {tally:?}");
-        let usage = wait(engine.usage(&id, (i64::MIN, i64::MAX))).expect("it reads");
+        let usage = wait(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
         let net: i64 = usage.iter().map(|(_, used)| used.charged.get() - used.refunded.get()).sum();
         assert_eq!(net, tally.spent, "{id}: {tally:?}");
     }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
-    BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EntryRecord, Error, Listing, Page,
+    ChargeFilter, ChargeRecord, CommandResult, Engine, EntryRecord, Error, Listing, Page, Reads,
 };
 use tollkeeper_ledger::{
     Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, Refusal, Team, Timestamp, WorkspaceId,
@@ -146,7 +146,7 @@ impl History {
     }
 
     /// What an engine reads; that it cannot is a difference.
-    fn read<T>(&self, what: &str, future: BoxFuture<'_, Result<T, Error>>) -> Result<T, Difference> {
+    fn read<T>(&self, what: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, Difference> {
         wait(future).map_err(|error| self.unable(what, error))
     }
 
@@ -154,7 +154,7 @@ impl History {
     fn present<T>(
         &self,
         what: &str,
-        future: BoxFuture<'_, Result<Option<T>, Error>>,
+        future: impl Future<Output = Result<Option<T>, Error>>,
     ) -> Result<T, Difference> {
         self.read(what, future)?.ok_or_else(|| self.difference(what, &"nothing", &"it is there"))
     }
@@ -204,7 +204,7 @@ impl History {
             self.compare_team(engine, id, &pool)?;
             self.compare_limits(engine, id, &pool)?;
             let what = format!("the usage of {id}");
-            let mut usage = self.read(&what, engine.usage(id, (i64::MIN, i64::MAX)))?;
+            let mut usage = self.read(&what, engine.usage(id, i64::MIN..i64::MAX))?;
             usage.iter_mut().for_each(|(key, _)| self.names.usage_for_model(id, key));
             usage.sort_by(|a, b| a.0.cmp(&b.0));
             self.same(&what, usage, pool.usage().into_iter().collect())?;

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
-    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
-    EntryRecord, Error, GrantRecord, Listing, Output, Page,
+    Answer, BoxFuture, CommandResult, Engine, EngineStats, EntryRecord, Error, GrantRecord, Output, Query,
+    QueryResult,
 };
 use tollkeeper_ledger::{
-    Account, Change, Charge, ChargeId, Decision, Entry, EntryBody, GrantId, Id, Limits, Micros, Period,
-    PeriodWindows, Platform, Profile, Subject, Submission, Team, Timestamp, Usage, UsageKey, Used, View,
-    WorkspaceId, bounds, decide, invariants,
+    Account, Change, Charge, ChargeId, Decision, Entry, EntryBody, GrantId, Id, Micros, Period,
+    PeriodWindows, Platform, Subject, Submission, Timestamp, Usage, View, WorkspaceId, bounds, decide,
+    invariants,
 };
 
 mod reads;
@@ -270,80 +270,8 @@ impl Engine for Memory {
         now(batch.into_iter().map(|submission| self.run_now(submission, at)).collect())
     }
 
-    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> {
-        now(self.state().open(id).map(|kept| kept.account.profile.as_ref().clone()))
-    }
-
-    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> {
-        let state = self.state();
-        let rows = state.opened.iter().rev().map(|id| state.kept[id].account.profile.as_ref().clone());
-        now(reads::paged(rows.collect(), &page))
-    }
-
-    fn balance<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
-        now(self.state().open(id).map(|kept| kept.balance_at(at)))
-    }
-
-    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
-        now(self.state().open(id).map(|kept| Arc::clone(&kept.account.team)))
-    }
-
-    fn limits<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
-        now(self.state().open(id).map(|kept| {
-            let Account { profile, limits, .. } = &kept.account;
-            (limits.clone(), tollkeeper_engine::windows(&profile.timezone, kept.account.clock(at)))
-        }))
-    }
-
-    fn charge<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        charge: ChargeId,
-    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> {
-        now(self.state().open(id).and_then(|kept| kept.charge_record(charge)))
-    }
-
-    fn charges<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        filter: ChargeFilter,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> {
-        now(self.state().open(id).map(|kept| reads::paged(kept.charges(&filter), &page)))
-    }
-
-    fn grants<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> {
-        now(self.state().open(id).map(|kept| reads::paged(kept.grant_records(), &page)))
-    }
-
-    fn entries<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> {
-        let newest_first = |kept: &Kept| kept.journal.iter().rev().cloned().collect();
-        now(self.state().kept.get(id).map(|kept| reads::paged(newest_first(kept), &page)))
-    }
-
-    fn usage<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        hours: (i64, i64),
-    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> {
-        let rows = self.state().open(id).map_or(Vec::new(), |kept| kept.usage.rows());
-        now(rows.into_iter().filter(|(key, _)| (hours.0..hours.1).contains(&key.hour)).collect())
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
+        now(self.state().answer(&query))
     }
 
     fn platform(&self) -> Arc<Platform> {

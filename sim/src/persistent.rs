@@ -11,14 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
-use tollkeeper_engine::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
-    GrantRecord, Listing, Page,
-};
-use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used,
-    WorkspaceId,
-};
+use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
+use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
 /// The longest that a server may keep silent, whatever has failed behind it.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -171,102 +165,10 @@ impl Engine for Persistent {
         }))
     }
 
-    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> {
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
         Box::pin(self.ask(move |engine| {
-            let id = id.clone();
-            async move { engine.workspace(&id).await }
-        }))
-    }
-
-    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let page = page.clone();
-            async move { engine.workspaces(page).await }
-        }))
-    }
-
-    fn balance<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let id = id.clone();
-            async move { engine.balance(&id, at).await }
-        }))
-    }
-
-    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let id = id.clone();
-            async move { engine.team(&id).await }
-        }))
-    }
-
-    fn limits<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let id = id.clone();
-            async move { engine.limits(&id, now).await }
-        }))
-    }
-
-    fn charge<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        charge: ChargeId,
-    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let id = id.clone();
-            async move { engine.charge(&id, charge).await }
-        }))
-    }
-
-    fn charges<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        filter: ChargeFilter,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let (id, filter, page) = (id.clone(), filter.clone(), page.clone());
-            async move { engine.charges(&id, filter, page).await }
-        }))
-    }
-
-    fn grants<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let (id, page) = (id.clone(), page.clone());
-            async move { engine.grants(&id, page).await }
-        }))
-    }
-
-    fn entries<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let (id, page) = (id.clone(), page.clone());
-            async move { engine.entries(&id, page).await }
-        }))
-    }
-
-    fn usage<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        hours: (i64, i64),
-    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> {
-        Box::pin(self.ask(move |engine| {
-            let id = id.clone();
-            async move { engine.usage(&id, hours).await }
+            let query = query.clone();
+            async move { engine.query(query).await }
         }))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tollkeeper_engine::{CommandResult, Engine};
+use tollkeeper_engine::{CommandResult, Engine, Reads};
 use tollkeeper_ledger::{Refusal, Timestamp, WorkspaceId};
 
 use super::rate::Pace;

@@ -28,10 +28,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used,
-    WorkspaceId, bounds,
-};
+use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, bounds};
 
 pub use admin::audit::audit;
 pub use admin::backup::{backup, restore};
@@ -47,10 +44,7 @@ use self::queue::{Shown, ToHeart};
 use self::scan::lists::Reader;
 use self::scan::readers::Readers;
 use self::threads::writer;
-use crate::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
-    GrantRecord, Listing, Page,
-};
+use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
 
 /// Requests that may wait unless said otherwise: some tens of milliseconds of work.
 const QUEUE_DEFAULT: usize = 8_192;
@@ -143,6 +137,51 @@ fn heart_options(options: &Options) -> HeartOptions {
     }
 }
 
+impl Embedded {
+    /// Short reads are answered from memory by the writer thread; long ones by the readers, from disk.
+    async fn answer(&self, query: Query) -> Result<QueryResult, Error> {
+        let Embedded { heart, readers, .. } = self;
+        match query {
+            Query::Workspace { workspace: id } => {
+                heart.read(move |heart| heart.workspace(&id)).await.map(QueryResult::Workspace)
+            }
+            Query::Workspaces { page } => {
+                heart.read(move |heart| heart.workspaces(&page)).await.map(QueryResult::Workspaces)
+            }
+            Query::Balance { workspace: id, at: None } => {
+                heart.read(move |heart| heart.balance(&id)).await.map(QueryResult::Balance)
+            }
+            Query::Balance { workspace: id, at: Some(at) } => {
+                readers.read(move |reader| reader.balance_at(&id, at)).await.map(QueryResult::Balance)
+            }
+            Query::Team { workspace: id } => {
+                heart.read(move |heart| heart.team(&id)).await.map(QueryResult::Team)
+            }
+            Query::Limits { workspace: id, now } => {
+                heart.read(move |heart| heart.limits(&id, now)).await.map(QueryResult::Limits)
+            }
+            Query::Charge { workspace: id, charge } => {
+                let found = heart.read(move |heart| heart.charge(&id, charge)).await?;
+                Ok(QueryResult::Charge(found.map(Box::new)))
+            }
+            Query::Charges { workspace: id, filter, page } => {
+                let read = move |reader: &Reader| reader.charges(&id, &filter, &page);
+                readers.read(read).await.map(QueryResult::Charges)
+            }
+            Query::Grants { workspace: id, page } => {
+                readers.read(move |reader| reader.grants(&id, &page)).await.map(QueryResult::Grants)
+            }
+            Query::Entries { workspace: id, page } => {
+                readers.read(move |reader| reader.entries(&id, &page)).await.map(QueryResult::Entries)
+            }
+            Query::Usage { workspace: id, hours } => {
+                let hours = (hours.start, hours.end);
+                readers.read(move |reader| reader.usage(&id, hours)).await.map(QueryResult::Usage)
+            }
+        }
+    }
+}
+
 impl Engine for Embedded {
     fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.heart.run(submission, now))
@@ -164,85 +203,8 @@ impl Engine for Embedded {
         Box::pin(self.heart.run_batch(batch, now))
     }
 
-    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> {
-        let id = id.clone();
-        Box::pin(self.heart.read(move |heart| heart.workspace(&id)))
-    }
-
-    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> {
-        Box::pin(self.heart.read(move |heart| heart.workspaces(&page)))
-    }
-
-    fn balance<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
-        let id = id.clone();
-        match at {
-            None => Box::pin(self.heart.read(move |heart| heart.balance(&id))),
-            Some(at) => Box::pin(self.readers.read(move |reader| reader.balance_at(&id, at))),
-        }
-    }
-
-    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
-        let id = id.clone();
-        Box::pin(self.heart.read(move |heart| heart.team(&id)))
-    }
-
-    fn limits<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
-        let id = id.clone();
-        Box::pin(self.heart.read(move |heart| heart.limits(&id, now)))
-    }
-
-    fn charge<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        charge: ChargeId,
-    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> {
-        let id = id.clone();
-        Box::pin(self.heart.read(move |heart| heart.charge(&id, charge)))
-    }
-
-    fn charges<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        filter: ChargeFilter,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> {
-        let id = id.clone();
-        Box::pin(self.readers.read(move |reader| reader.charges(&id, &filter, &page)))
-    }
-
-    fn grants<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> {
-        let id = id.clone();
-        Box::pin(self.readers.read(move |reader| reader.grants(&id, &page)))
-    }
-
-    fn entries<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> {
-        let id = id.clone();
-        Box::pin(self.readers.read(move |reader| reader.entries(&id, &page)))
-    }
-
-    fn usage<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        hours: (i64, i64),
-    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> {
-        let id = id.clone();
-        Box::pin(self.readers.read(move |reader| reader.usage(&id, hours)))
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
+        Box::pin(self.answer(query))
     }
 
     fn platform(&self) -> Arc<Platform> {

@@ -42,10 +42,7 @@ use siphasher::sip::SipHasher13;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
-use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, Timestamp, UsageKey, Used,
-    WorkspaceId, bounds,
-};
+use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, bounds};
 
 use self::batch::lane::{Common, Job, Lane};
 use self::counters::Counted;
@@ -53,13 +50,10 @@ use self::database::failure::Failure;
 use self::database::session::Session;
 use self::database::{config, schema};
 use self::platform::Shared;
+use self::query::point;
 use self::query::readers::{ReaderThread, Readers};
-use self::query::{lists, point};
 use crate::reply::gone;
-use crate::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
-    GrantRecord, Listing, Page, calendar,
-};
+use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
 
 /// Requests that may wait in a lane unless said otherwise: some tens of milliseconds of work.
 const QUEUE_DEFAULT: usize = 8_192;
@@ -269,16 +263,6 @@ impl Drop for Postgres {
     }
 }
 
-/// A read of one workspace, with copies of what it needs, to be tried as often as necessary.
-macro_rules! reading {
-    ($engine:expr, |$session:ident $(, $name:ident)*| $read:expr) => {
-        $engine.read(move |$session| {
-            $(let $name = $name.clone();)*
-            async move { $read.await }
-        })
-    };
-}
-
 impl Engine for Postgres {
     fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.run_one(submission, now))
@@ -300,88 +284,11 @@ impl Engine for Postgres {
         Box::pin(self.run_many(batch, now))
     }
 
-    fn workspace<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> {
-        let id = id.clone();
-        Box::pin(async move {
-            let account = reading!(self, |session, id| point::account(&session, &id)).await?;
-            Ok(account.map(|account| *account.profile))
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
+        self.read(move |session| {
+            let query = query.clone();
+            async move { query::answer(&session, &query).await }
         })
-    }
-
-    fn workspaces(&self, page: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> {
-        reading!(self, |session, page| point::workspaces(&session, &page))
-    }
-
-    fn balance<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> {
-        let id = id.clone();
-        reading!(self, |session, id| point::balance(&session, &id, at))
-    }
-
-    fn team<'a>(&'a self, id: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> {
-        let id = id.clone();
-        reading!(self, |session, id| point::team(&session, &id))
-    }
-
-    fn limits<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> {
-        let id = id.clone();
-        Box::pin(async move {
-            let account = reading!(self, |session, id| point::account(&session, &id)).await?;
-            Ok(account.map(|account| calendar::limits(&account, now)))
-        })
-    }
-
-    fn charge<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        charge: ChargeId,
-    ) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> {
-        let id = id.clone();
-        reading!(self, |session, id| point::charge(&session, &id, charge))
-    }
-
-    fn charges<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        filter: ChargeFilter,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> {
-        let id = id.clone();
-        reading!(self, |session, id, filter, page| lists::charges(&session, &id, &filter, &page))
-    }
-
-    fn grants<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> {
-        let id = id.clone();
-        reading!(self, |session, id, page| lists::grants(&session, &id, &page))
-    }
-
-    fn entries<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        page: Page,
-    ) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> {
-        let id = id.clone();
-        reading!(self, |session, id, page| lists::entries(&session, &id, &page))
-    }
-
-    fn usage<'a>(
-        &'a self,
-        id: &'a WorkspaceId,
-        hours: (i64, i64),
-    ) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> {
-        let id = id.clone();
-        reading!(self, |session, id| lists::usage(&session, &id, hours))
     }
 
     fn platform(&self) -> Arc<Platform> {
@@ -389,7 +296,7 @@ impl Engine for Postgres {
     }
 
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
-        reading!(self, |session| point::due(&session, now, most))
+        self.read(move |session| async move { point::due(&session, now, most).await })
     }
 
     fn stats(&self) -> EngineStats {

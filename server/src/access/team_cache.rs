@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
-use tollkeeper_engine::{Engine, Error};
+use tollkeeper_engine::{Engine, Error, Reads};
 use tollkeeper_ledger::{Team, WorkspaceId};
 
 /// Teams that are remembered; when there are more, all are forgotten and asked for again.

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tollkeeper_engine::EntryRecord;
+use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, Hash, IdempotencyKey, LedgerAccount,
     Limit, MemberId, Scope, TeamChange,

@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::{Answer, GrantRecord, Output};
+use tollkeeper_engine::{Answer, GrantRecord, Output, Reads};
 use tollkeeper_ledger::{Balance, Command, Grant, GrantId, GrantRequest, Source, WorkspaceId};
 use utoipa::ToSchema;
 

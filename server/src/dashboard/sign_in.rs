@@ -13,6 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
     Actor, Command, LinkRequest, MemberId, Micros, PortalSession, Role, Submission, Team, TeamChange,
     TeamCommand, WorkspaceId, bounds,

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
-use tollkeeper_engine::{Answer, Output};
+use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
     ChargeId, Command, GrantId, IdempotencyKey, Submission, Team, TeamChange, TeamCommand, Timestamp,
     WorkspaceId,

@@ -5,13 +5,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tollkeeper_engine::{
-    BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats, EntryRecord, Error,
-    GrantRecord, Listing, Page,
-};
-use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, PeriodWindows, Platform, Profile, Submission, Team, UsageKey, Used, WorkspaceId,
-};
+use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
+use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
 use crate::http::serve::serve;
@@ -117,16 +112,7 @@ impl Engine for Broken {
     fn run(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { panic!("{BUG}") }
     fn run_or_shed(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { panic!("{BUG}") }
     fn run_batch(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> { panic!("{BUG}") }
-    fn workspace<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Profile>, Error>> { panic!("{BUG}") }
-    fn workspaces(&self, _: Page) -> BoxFuture<'_, Result<Listing<Profile>, Error>> { panic!("{BUG}") }
-    fn balance<'a>(&'a self, _: &'a WorkspaceId, _: Option<Timestamp>) -> BoxFuture<'a, Result<Option<BalanceAt>, Error>> { panic!("{BUG}") }
-    fn team<'a>(&'a self, _: &'a WorkspaceId) -> BoxFuture<'a, Result<Option<Arc<Team>>, Error>> { panic!("{BUG}") }
-    fn limits<'a>(&'a self, _: &'a WorkspaceId, _: Timestamp) -> BoxFuture<'a, Result<Option<(Limits, PeriodWindows)>, Error>> { panic!("{BUG}") }
-    fn charge<'a>(&'a self, _: &'a WorkspaceId, _: ChargeId) -> BoxFuture<'a, Result<Option<ChargeRecord>, Error>> { panic!("{BUG}") }
-    fn charges<'a>(&'a self, _: &'a WorkspaceId, _: ChargeFilter, _: Page) -> BoxFuture<'a, Result<Option<Listing<Charge>>, Error>> { panic!("{BUG}") }
-    fn grants<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<GrantRecord>>, Error>> { panic!("{BUG}") }
-    fn entries<'a>(&'a self, _: &'a WorkspaceId, _: Page) -> BoxFuture<'a, Result<Option<Listing<EntryRecord>>, Error>> { panic!("{BUG}") }
-    fn usage<'a>(&'a self, _: &'a WorkspaceId, _: (i64, i64)) -> BoxFuture<'a, Result<Vec<(UsageKey, Used)>, Error>> { panic!("{BUG}") }
+    fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, Error>> { panic!("{BUG}") }
     fn platform(&self) -> Arc<Platform> { panic!("{BUG}") }
     fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { panic!("{BUG}") }
     fn stats(&self) -> EngineStats { EngineStats::default() }

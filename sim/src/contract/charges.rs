@@ -1,6 +1,6 @@
 //! Credit in and out, the answers to it, and that asking again changes nothing.
 
-use tollkeeper_engine::Output;
+use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::{ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status};
 
 use super::Store;

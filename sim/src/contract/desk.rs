@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Output, Page};
+use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Output, Page, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest,
     IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, Refusal, Scope, Source, Submission, Team,

@@ -1,6 +1,6 @@
 //! Spending limits: that they hold, what they count, and from when on.
 
-use tollkeeper_engine::Output;
+use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::{
     Actor, ChargeCommand, ChargeRequest, Command, Micros, OperationId, Period, PeriodWindow, Refusal,
     Subject, WorkspaceChanges,

@@ -1,6 +1,6 @@
 //! Reads: pages, filters, past balances, usage, and the chain of hashes.
 
-use tollkeeper_engine::{BalanceAt, ChargeFilter, EntryRecord, Page};
+use tollkeeper_engine::{BalanceAt, ChargeFilter, EntryRecord, Page, Reads};
 use tollkeeper_ledger::{
     Balance, Charge, ChargeCommand, ChargeRequest, Micros, OperationId, Source, Status, Timestamp, WorkerId,
 };
@@ -125,7 +125,7 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
         ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(early.details.id);
     desk.told(refund);
     let rows = |desk: &Desk, from, to| {
-        let mut rows = wait(desk.engine.usage(&acme(), (from, to))).expect("it reads");
+        let mut rows = wait(desk.engine.usage(&acme(), from..to)).expect("it reads");
         rows.sort_by(|a, b| a.0.cmp(&b.0));
         let row = |(key, used): &(tollkeeper_ledger::UsageKey, tollkeeper_ledger::Used)| {
             let numbers = (used.runs, used.quantity, used.charged.get(), used.refunded.get());

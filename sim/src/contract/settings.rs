@@ -1,6 +1,6 @@
 //! What is set: workspaces, prices, platform keys, alerts.
 
-use tollkeeper_engine::{ChargeFilter, Output, Page};
+use tollkeeper_engine::{ChargeFilter, Output, Page, Reads};
 use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, WorkspaceChanges};
 
 use super::Store;

@@ -1,5 +1,6 @@
 //! What a restart must not change, what an engine says of itself, and its end.
 
+use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{ChargeCommand, Command, Micros, Status};
 
 use super::Store;

@@ -1,6 +1,6 @@
 //! Members, API keys and portal sessions: that they are shown as they were made, and that who has gone does nothing more.
 
-use tollkeeper_engine::{Output, Page};
+use tollkeeper_engine::{Output, Page, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyRequest, ChargeCommand, ChargeRequest, Command, LinkRequest, MemberChanges, MemberRequest,
     PortalSession, Role, Scope, SessionId, Submission, TeamChange, TeamCommand, WorkerId,

@@ -1,7 +1,11 @@
 //! The reads of the engine in memory: each looks through the journal from its beginning.
 
-use tollkeeper_engine::{BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, Listing, Page, RefundRecord};
-use tollkeeper_ledger::{Balance, Charge, ChargeId, EntryBody, Status, Timestamp, WorkspaceId};
+use std::sync::Arc;
+
+use tollkeeper_engine::{
+    BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, Listing, Page, Query, QueryResult, RefundRecord,
+};
+use tollkeeper_ledger::{Account, Balance, Charge, ChargeId, EntryBody, Status, Timestamp, WorkspaceId};
 
 use super::{Kept, State};
 
@@ -80,6 +84,49 @@ fn passes(filter: &ChargeFilter, charge: &Charge) -> bool {
 }
 
 impl State {
+    /// Answers a query.
+    pub(super) fn answer(&self, query: &Query) -> QueryResult {
+        match query {
+            Query::Workspace { workspace } => {
+                QueryResult::Workspace(self.open(workspace).map(|kept| kept.account.profile.as_ref().clone()))
+            }
+            Query::Workspaces { page } => {
+                let ids = self.opened.iter().rev();
+                let rows = ids.map(|id| self.kept[id].account.profile.as_ref().clone()).collect();
+                QueryResult::Workspaces(paged(rows, page))
+            }
+            Query::Balance { workspace, at } => {
+                QueryResult::Balance(self.open(workspace).map(|kept| kept.balance_at(*at)))
+            }
+            Query::Team { workspace } => {
+                QueryResult::Team(self.open(workspace).map(|kept| Arc::clone(&kept.account.team)))
+            }
+            Query::Limits { workspace, now } => QueryResult::Limits(self.open(workspace).map(|kept| {
+                let Account { profile, limits, .. } = &kept.account;
+                (limits.clone(), tollkeeper_engine::windows(&profile.timezone, kept.account.clock(*now)))
+            })),
+            Query::Charge { workspace, charge } => {
+                let record = self.open(workspace).and_then(|kept| kept.charge_record(*charge));
+                QueryResult::Charge(record.map(Box::new))
+            }
+            Query::Charges { workspace, filter, page } => {
+                QueryResult::Charges(self.open(workspace).map(|kept| paged(kept.charges(filter), page)))
+            }
+            Query::Grants { workspace, page } => {
+                QueryResult::Grants(self.open(workspace).map(|kept| paged(kept.grant_records(), page)))
+            }
+            Query::Entries { workspace, page } => {
+                let newest_first = |kept: &Kept| kept.journal.iter().rev().cloned().collect();
+                QueryResult::Entries(self.kept.get(workspace).map(|kept| paged(newest_first(kept), page)))
+            }
+            Query::Usage { workspace, hours } => {
+                let rows = self.open(workspace).map_or(Vec::new(), |kept| kept.usage.rows());
+                let wanted = rows.into_iter().filter(|(key, _)| hours.contains(&key.hour));
+                QueryResult::Usage(wanted.collect())
+            }
+        }
+    }
+
     /// Pending charges whose deadline has passed.
     pub(super) fn due(&self, now: Timestamp) -> Vec<(WorkspaceId, ChargeId)> {
         let all = self.kept.iter().flat_map(|(id, kept)| {

@@ -1,7 +1,7 @@
 //! Same seed, same bytes: two runs of a seed write the same entries with the same hashes.
 
 use tollkeeper_engine::embedded::Embedded;
-use tollkeeper_engine::{Engine, Options, Page};
+use tollkeeper_engine::{Engine, Options, Page, Reads};
 use tollkeeper_ledger::Hash;
 use tollkeeper_sim::crash::{Density, crashes};
 use tollkeeper_sim::embedded;

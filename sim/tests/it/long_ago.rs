@@ -2,7 +2,7 @@
 //! after a restart, and a reader beside it closes in order.
 
 use tollkeeper_engine::embedded::{Embedded, Heart, HeartOptions};
-use tollkeeper_engine::{Answer, CommandResult, Engine};
+use tollkeeper_engine::{Answer, CommandResult, Engine, Reads};
 use tollkeeper_ledger::{Command, Micros, Refusal, Source, Submission, WorkspaceChanges, WorkspaceId};
 use tollkeeper_sim::contract::{self, BEGINNING as NOW, acme, credit, submission, workspace};
 use tollkeeper_sim::patience::wait;

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tollkeeper_engine::postgres::{Options, Postgres, audit};
-use tollkeeper_engine::{CommandResult, Engine, Error};
+use tollkeeper_engine::{CommandResult, Engine, Error, Reads};
 use tollkeeper_ledger::{Command, Micros, Submission};
 use tollkeeper_sim::bank::{self, NOW, PRICE, Tally, recount, settle, trade};
 use tollkeeper_sim::cluster::{Cable, Cluster, NO_CRASH, Pair, Stop, shared, two_hosts};

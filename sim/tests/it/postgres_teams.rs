@@ -4,7 +4,7 @@
 use std::thread;
 
 use tollkeeper_engine::postgres::{Options, audit};
-use tollkeeper_engine::{CommandResult, Output};
+use tollkeeper_engine::{CommandResult, Output, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, Period, Role, Scope, Subject,
     Submission, TeamChange, TeamCommand, Timestamp, WorkspaceChanges, WorkspaceId,

@@ -1,6 +1,7 @@
 //! A database that an earlier program has kept is brought to the present version, with all that is in it: a plain one, and
 //! one whose tables are distributed.
 
+use tollkeeper_engine::Reads;
 use tollkeeper_engine::postgres::{Options, audit, migrate};
 use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey, Used,
@@ -49,8 +50,8 @@ fn a_database_of_version_1_keeps_all_that_is_in_it() {
     agrees(&store.0);
     assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (71_700, 20_000));
     assert!(wait(desk.engine.team(&acme)).expect("it reads").is_some_and(|team| team.is_empty()));
-    let hours = (BEGUN.hour(), BEGUN.hour() + 24);
-    let usage = |desk: &Desk| wait(desk.engine.usage(&acme, hours)).expect("it reads");
+    let hours = BEGUN.hour()..BEGUN.hour() + 24;
+    let usage = |desk: &Desk| wait(desk.engine.usage(&acme, hours.clone())).expect("it reads");
     assert_eq!(counted(&usage(&desk)), (6, 29_500, 500));
     assert!(usage(&desk).iter().all(|(key, _)| key.spender.api_key.is_none()), "there were none");
     assert!(desk.keyed("f", Command::Charge(by_ann(1))).expect("it was paid before").replayed);

@@ -1,5 +1,45 @@
-//! query.
+//! Reads of the PostgreSQL engine: one match from a query to the function that answers it. Short reads are in `point`,
+//! lists in `lists`, the connections for both in `readers`.
 
 pub(crate) mod lists;
 pub(crate) mod point;
 pub(crate) mod readers;
+
+use super::database::failure::Failure;
+use super::database::session::Session;
+use crate::{Query, QueryResult, calendar};
+
+/// Answers a query on one connection.
+pub(crate) async fn answer(session: &Session, query: &Query) -> Result<QueryResult, Failure> {
+    Ok(match query {
+        Query::Workspace { workspace } => {
+            let account = point::account(session, workspace).await?;
+            QueryResult::Workspace(account.map(|account| *account.profile))
+        }
+        Query::Workspaces { page } => QueryResult::Workspaces(point::workspaces(session, page).await?),
+        Query::Balance { workspace, at } => {
+            QueryResult::Balance(point::balance(session, workspace, *at).await?)
+        }
+        Query::Team { workspace } => QueryResult::Team(point::team(session, workspace).await?),
+        Query::Limits { workspace, now } => {
+            let account = point::account(session, workspace).await?;
+            QueryResult::Limits(account.map(|account| calendar::limits(&account, *now)))
+        }
+        Query::Charge { workspace, charge } => {
+            QueryResult::Charge(point::charge(session, workspace, *charge).await?.map(Box::new))
+        }
+        Query::Charges { workspace, filter, page } => {
+            QueryResult::Charges(lists::charges(session, workspace, filter, page).await?)
+        }
+        Query::Grants { workspace, page } => {
+            QueryResult::Grants(lists::grants(session, workspace, page).await?)
+        }
+        Query::Entries { workspace, page } => {
+            QueryResult::Entries(lists::entries(session, workspace, page).await?)
+        }
+        Query::Usage { workspace, hours } => {
+            let hours = (hours.start, hours.end);
+            QueryResult::Usage(lists::usage(session, workspace, hours).await?)
+        }
+    })
+}

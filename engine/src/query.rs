@@ -1,0 +1,218 @@
+//! Reads: a closed list of questions ([`Query`]), their answers ([`QueryResult`]), and a typed method for each
+//! ([`Reads`]).
+//!
+//! A read passes an engine as one value. So each engine has one match from a query to the function that answers it, and
+//! a decorator (a retrying client, a stub) passes all reads on with one method. To add a report: a variant of [`Query`]
+//! and of [`QueryResult`], a method of [`Reads`], and one function per engine.
+//!
+//! Every answer shows committed state only. Errors are [`Error::is_unavailable`] when the store cannot be read at
+//! present, [`Error::is_damaged`] when it is not what was written, and [`Error::is_bad_cursor`] for a cursor that is not
+//! of that list.
+
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+
+use tollkeeper_ledger::{
+    Charge, ChargeId, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, Used, WorkspaceId,
+};
+
+use crate::{BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, Listing, Page};
+
+/// A question about committed state; [`Reads`] has a method for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The profile of a workspace.
+    Workspace {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
+    },
+    /// All workspaces, newest first.
+    Workspaces {
+        /// The part of the list that is wanted.
+        page: Page,
+    },
+    /// The balance of a workspace, present or past.
+    Balance {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
+        /// The instant that is asked about; the present when `None`.
+        at: Option<Timestamp>,
+    },
+    /// The members, API keys and portal sessions of a workspace.
+    Team {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
+    },
+    /// The spending limits of a workspace and the periods they count in.
+    Limits {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
+        /// The instant whose day and month are wanted.
+        now: Timestamp,
+    },
+    /// One charge with its draws and refunds.
+    Charge {
+        /// The workspace that was charged.
+        workspace: WorkspaceId,
+        /// The charge that is asked about.
+        charge: ChargeId,
+    },
+    /// The charges of a workspace, newest first.
+    Charges {
+        /// The workspace that was charged.
+        workspace: WorkspaceId,
+        /// The conditions that a charge must meet to be listed.
+        filter: ChargeFilter,
+        /// The part of the list that is wanted.
+        page: Page,
+    },
+    /// The grants of a workspace, newest first.
+    Grants {
+        /// The workspace that was granted credit.
+        workspace: WorkspaceId,
+        /// The part of the list that is wanted.
+        page: Page,
+    },
+    /// The journal of a workspace, newest entry first.
+    Entries {
+        /// The workspace whose journal is asked for.
+        workspace: WorkspaceId,
+        /// The part of the list that is wanted.
+        page: Page,
+    },
+    /// The hourly usage of a workspace.
+    Usage {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
+        /// Whole hours since 1970-01-01 UTC, from the first to before the last.
+        hours: Range<i64>,
+    },
+}
+
+/// The answer to the [`Query`] of the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryResult {
+    /// The profile; `None` if there is no such workspace.
+    Workspace(Option<Profile>),
+    /// A page of profiles.
+    Workspaces(Listing<Profile>),
+    /// The balance; `None` if there is no such workspace.
+    Balance(Option<BalanceAt>),
+    /// The team; `None` if there is no such workspace.
+    Team(Option<Arc<Team>>),
+    /// The limits, and the day and month they count in; `None` if there is no such workspace.
+    Limits(Option<(Limits, PeriodWindows)>),
+    /// The charge; `None` if there is no such charge in that workspace.
+    Charge(Option<Box<ChargeRecord>>),
+    /// A page of charges; `None` if there is no such workspace.
+    Charges(Option<Listing<Charge>>),
+    /// A page of grants; `None` if there is no such workspace.
+    Grants(Option<Listing<GrantRecord>>),
+    /// A page of entries; `None` if there is no such workspace.
+    Entries(Option<Listing<EntryRecord>>),
+    /// Rows of usage, one per key, in the order of their keys; empty if there is no such workspace.
+    Usage(Vec<(UsageKey, Used)>),
+}
+
+/// Asks an engine and takes the answer of the same name.
+macro_rules! ask {
+    ($engine:expr, $kind:ident { $($field:ident: $value:expr),* }) => {
+        async move {
+            match $engine.query(Query::$kind { $($field: $value),* }).await? {
+                QueryResult::$kind(answer) => Ok(answer),
+                other => panic!(concat!("asked for ", stringify!($kind), ", the engine answered {:?}"), other),
+            }
+        }
+    };
+}
+
+/// The typed reads of every [`Engine`].
+///
+/// # Panics
+/// Each method panics if the engine answers another query than was asked, which is a bug of that engine.
+pub trait Reads: Engine {
+    /// The profile of a workspace; `None` if there is no such workspace.
+    fn workspace(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Profile>, Error>> + Send {
+        ask!(self, Workspace { workspace: id.clone() })
+    }
+
+    /// All workspaces, newest first.
+    fn workspaces(&self, page: Page) -> impl Future<Output = Result<Listing<Profile>, Error>> + Send {
+        ask!(self, Workspaces { page: page })
+    }
+
+    /// The balance of a workspace, at present or after the last entry up to `at`; `None` if there is no such workspace.
+    fn balance(
+        &self,
+        id: &WorkspaceId,
+        at: Option<Timestamp>,
+    ) -> impl Future<Output = Result<Option<BalanceAt>, Error>> + Send {
+        ask!(self, Balance { workspace: id.clone(), at: at })
+    }
+
+    /// The members, API keys and portal sessions of a workspace; `None` if there is no such workspace.
+    fn team(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Arc<Team>>, Error>> + Send {
+        ask!(self, Team { workspace: id.clone() })
+    }
+
+    /// The spending limits of a workspace, and the day and month around `now` in its time zone; `None` if there is no
+    /// such workspace.
+    fn limits(
+        &self,
+        id: &WorkspaceId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<(Limits, PeriodWindows)>, Error>> + Send {
+        ask!(self, Limits { workspace: id.clone(), now: now })
+    }
+
+    /// A charge with its draws and refunds; `None` if there is no such charge in that workspace.
+    fn charge(
+        &self,
+        id: &WorkspaceId,
+        charge: ChargeId,
+    ) -> impl Future<Output = Result<Option<ChargeRecord>, Error>> + Send {
+        let found = ask!(self, Charge { workspace: id.clone(), charge: charge });
+        async move { found.await.map(|found: Option<Box<ChargeRecord>>| found.map(|record| *record)) }
+    }
+
+    /// The charges of a workspace, newest first; `None` if there is no such workspace.
+    fn charges(
+        &self,
+        id: &WorkspaceId,
+        filter: ChargeFilter,
+        page: Page,
+    ) -> impl Future<Output = Result<Option<Listing<Charge>>, Error>> + Send {
+        ask!(self, Charges { workspace: id.clone(), filter: filter, page: page })
+    }
+
+    /// The grants of a workspace, newest first; `None` if there is no such workspace.
+    fn grants(
+        &self,
+        id: &WorkspaceId,
+        page: Page,
+    ) -> impl Future<Output = Result<Option<Listing<GrantRecord>>, Error>> + Send {
+        ask!(self, Grants { workspace: id.clone(), page: page })
+    }
+
+    /// The journal of a workspace, newest entry first; `None` if there is no such workspace.
+    fn entries(
+        &self,
+        id: &WorkspaceId,
+        page: Page,
+    ) -> impl Future<Output = Result<Option<Listing<EntryRecord>>, Error>> + Send {
+        ask!(self, Entries { workspace: id.clone(), page: page })
+    }
+
+    /// The usage of a workspace by hour, one row per key in the order of keys. `hours` counts whole hours since
+    /// 1970-01-01 UTC, from the first to before the last.
+    fn usage(
+        &self,
+        id: &WorkspaceId,
+        hours: Range<i64>,
+    ) -> impl Future<Output = Result<Vec<(UsageKey, Used)>, Error>> + Send {
+        ask!(self, Usage { workspace: id.clone(), hours: hours })
+    }
+}
+
+impl<E: Engine + ?Sized> Reads for E {}

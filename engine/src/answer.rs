@@ -16,7 +16,7 @@ pub(crate) enum About {
 /// The answer that an entry stands for.
 pub(crate) fn answer(entry: Entry, about: About) -> Answer {
     let Entry { n, at, balance, body, .. } = entry;
-    let told = match (body, about) {
+    let output = match (body, about) {
         (EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile), _) => {
             Output::Workspace(profile)
         }
@@ -42,16 +42,16 @@ pub(crate) fn answer(entry: Entry, about: About) -> Answer {
         },
         _ => Output::Done,
     };
-    Answer { replayed: false, told }
+    Answer { replayed: false, output }
 }
 
 /// The answer when nothing had to change: what stands.
 pub(crate) fn unchanged(account: &Account, charge: Option<Charge>) -> Answer {
-    let told = match charge {
+    let output = match charge {
         Some(charge) => Output::Charge(charge, account.balance),
         None => Output::Workspace(account.profile.clone()),
     };
-    Answer { replayed: false, told }
+    Answer { replayed: false, output }
 }
 
 /// What a `Granted` entry says.

@@ -10,13 +10,13 @@ use tollkeeper_ledger::{Account, Limits, PeriodWindow, PeriodWindows, Recount, T
 
 /// Whether this is a time zone of the IANA database.
 #[must_use]
-pub fn known_timezone(name: &str) -> bool {
+pub fn is_known_timezone(name: &str) -> bool {
     TimeZone::get(name).is_ok()
 }
 
 /// The day and the month around an instant in a time zone; in UTC if the zone is not known (any more).
 #[must_use]
-pub fn windows(timezone: &str, now: Timestamp) -> PeriodWindows {
+pub fn period_windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
     let instant = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let day = begin(&instant.to_zoned(zone));
@@ -30,25 +30,25 @@ pub fn windows(timezone: &str, now: Timestamp) -> PeriodWindows {
 /// a whole day ahead of UTC or behind it.
 pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
     const DAY_SECONDS: i64 = 24 * 60 * 60;
-    windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.start.plus_seconds(-DAY_SECONDS).hour()
+    period_windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.start.plus_seconds(-DAY_SECONDS).hour()
 }
 
 /// What a decision may need to know of the calendar: the day and month of a recount's time zone, or of the account's; nothing
 /// where nothing counts by them.
 pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Timestamp) -> PeriodWindows {
     match recount {
-        Some(recount) => windows(&recount.timezone, now),
+        Some(recount) => period_windows(&recount.timezone, now),
         None if account.limits.is_empty() => {
             let never = PeriodWindow { start: Timestamp::ZERO, end: Timestamp::ZERO };
             PeriodWindows { day: never, month: never }
         }
-        None => windows(&account.profile.timezone, now),
+        None => period_windows(&account.profile.timezone, now),
     }
 }
 
 /// The limits of an account, and the day and month they count at an instant.
 pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, PeriodWindows) {
-    (account.limits.clone(), windows(&account.profile.timezone, account.clock(now)))
+    (account.limits.clone(), period_windows(&account.profile.timezone, account.clock(now)))
 }
 
 fn begin(at: &Zoned) -> Zoned {
@@ -75,7 +75,7 @@ mod tests {
             let earliest = earliest_hour(now);
             for zone in ["Pacific/Kiritimati", "UTC", "America/New_York", "Etc/GMT+12"] {
                 for later in [now, now.plus_seconds(3_600 * 24 * 40)] {
-                    let PeriodWindows { day, month } = windows(zone, later);
+                    let PeriodWindows { day, month } = period_windows(zone, later);
                     assert!(
                         earliest <= month.start.hour() && earliest <= day.start.hour(),
                         "{zone} at {now:?}"

@@ -27,7 +27,7 @@ pub struct Answer {
     /// Whether this is the first answer again, to a request that was repeated under its key.
     pub replayed: bool,
     /// What was answered.
-    pub told: Output,
+    pub output: Output,
 }
 
 /// What a command answers.

@@ -30,7 +30,7 @@ mod rollups;
 pub mod transfer;
 
 pub use audit::{AuditDisagreement, AuditReport};
-pub use calendar::{known_timezone, windows};
+pub use calendar::{is_known_timezone, period_windows};
 pub use contract::{
     Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
     EntryRecord, GrantRecord, Listing, Output, Page, RefundRecord,

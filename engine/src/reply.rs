@@ -7,26 +7,26 @@ use crate::{CommandResult, Error};
 
 /// Who waits for answers, and for how many of them.
 #[derive(Debug)]
-pub(crate) enum Waiting {
+pub(crate) enum Reply {
     One(oneshot::Sender<Result<CommandResult, Error>>),
     Batch(usize, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
 }
 
-impl Waiting {
+impl Reply {
     pub(crate) fn commands(&self) -> usize {
         match self {
-            Waiting::One(_) => 1,
-            Waiting::Batch(commands, _) => *commands,
+            Reply::One(_) => 1,
+            Reply::Batch(commands, _) => *commands,
         }
     }
 
     // Whoever asked may have gone; then nobody needs the answer.
     pub(crate) fn answer(self, answers: &mut impl Iterator<Item = CommandResult>) {
         match self {
-            Waiting::One(waiting) => {
-                let _ = waiting.send(answers.next().ok_or_else(gone));
+            Reply::One(waiting) => {
+                let _ = waiting.send(answers.next().ok_or_else(engine_closed));
             }
-            Waiting::Batch(commands, waiting) => {
+            Reply::Batch(commands, waiting) => {
                 let _ = waiting.send(Ok(answers.take(commands).collect()));
             }
         }
@@ -34,13 +34,13 @@ impl Waiting {
 
     pub(crate) fn fail(self, error: Error) {
         match self {
-            Waiting::One(waiting) => drop(waiting.send(Err(error))),
-            Waiting::Batch(_, waiting) => drop(waiting.send(Err(error))),
+            Reply::One(waiting) => drop(waiting.send(Err(error))),
+            Reply::Batch(_, waiting) => drop(waiting.send(Err(error))),
         }
     }
 }
 
 /// Nobody is there to answer any more.
-pub(crate) fn gone() -> Error {
+pub(crate) fn engine_closed() -> Error {
     Error::unavailable("the engine is closed")
 }

@@ -160,9 +160,9 @@ fn trade_alone(engine: &dyn Engine, seed: u64, caller: usize, turns: usize, work
             let again = run(engine, ask(workspace(place), key, command));
             let again = again.expect("what was answered is answered again");
             assert!(again.replayed, "a repeated request was run anew");
-            assert_eq!(Some(&again.told), first.as_ref().ok().map(|answer| &answer.told));
+            assert_eq!(Some(&again.output), first.as_ref().ok().map(|answer| &answer.output));
         }
-        match first.map(|answer| answer.told) {
+        match first.map(|answer| answer.output) {
             Ok(Output::Grant(..)) => tally.granted += amount,
             Ok(Output::Charge(charge, _)) => {
                 tally.spent += amount;

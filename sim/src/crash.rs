@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tollkeeper_engine::embedded::{Appender, Embedded, Heart, HeartOptions, audit};
+use tollkeeper_engine::embedded::{Appender, Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{CommandResult, Error};
 use tollkeeper_ledger::{Actor, Submission, Timestamp};
 
@@ -126,58 +126,58 @@ fn record(
     live: &Scratch,
     seed: u64,
     steps: usize,
-    (options, random): (&HeartOptions, &mut Random),
+    (options, random): (&CoreOptions, &mut Random),
 ) -> Result<Vec<Moment>, Difference> {
-    let open = || Heart::open(live.path(), options.clone()).expect("a directory of its own opens");
-    let mut heart = open();
+    let open = || Core::open(live.path(), options.clone()).expect("a directory of its own opens");
+    let mut core = open();
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
     let mut moments: Vec<Moment> = Vec::new();
-    let mut appender = heart.appender().expect("a journal opens twice");
+    let mut appender = core.appender().expect("a journal opens twice");
     while history.steps() < steps {
         let batch = gather(&mut history, &mut workload, 1 + random.index(12));
-        let answers = heart.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
+        let answers = core.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
         compare(&mut history, &batch, answers)?;
         let decided = Moment::of(batch, &history, &workload);
-        let flight = if random.chance(400) { heart.take_off() } else { None };
-        let Some(flight) = flight else {
-            moments.push(decided.brought(disk, || heart.commit()));
-            heart = between(heart, &open, random);
+        let in_flight = if random.chance(400) { core.begin_append() } else { None };
+        let Some(in_flight) = in_flight else {
+            moments.push(decided.brought(disk, || core.commit()));
+            core = between(core, &open, random);
             continue;
         };
         // The next batch is decided, and what is derived is kept, while this one is under way.
-        heart.tend().expect("a healthy disk");
+        core.maintain().expect("a healthy disk");
         let batch = gather(&mut history, &mut workload, 1 + random.index(12));
-        let answers = heart.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
+        let answers = core.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
         compare(&mut history, &batch, answers)?;
         moments.push(decided.brought(disk, || {
-            let appended = appender.append(&flight);
-            heart.landed(&appended);
+            let appended = appender.append(&in_flight);
+            core.append_finished(&appended);
             appended
         }));
-        if flight.moves_journal_rest() {
-            appender.move_journal_rest();
+        if in_flight.finishes_wal_checkpoint() {
+            appender.finish_wal_checkpoint();
         }
         let next = Moment::of(batch, &history, &workload);
-        moments.push(next.brought(disk, || heart.commit()));
-        heart = between(heart, &open, random);
+        moments.push(next.brought(disk, || core.commit()));
+        core = between(core, &open, random);
     }
     Ok(moments)
 }
 
-/// What may happen between two commits: a little is kept, or everything, or the heart is opened anew.
-fn between(mut heart: Heart, open: &dyn Fn() -> Heart, random: &mut Random) -> Heart {
+/// What may happen between two commits: a little is kept, or everything, or the core is opened anew.
+fn between(mut core: Core, open: &dyn Fn() -> Core, random: &mut Random) -> Core {
     match random.below(100) {
-        0..60 => heart.tend().expect("a healthy disk"),
-        60..65 => heart.keep_all().expect("a healthy disk"),
+        0..60 => core.maintain().expect("a healthy disk"),
+        60..65 => core.checkpoint_all().expect("a healthy disk"),
         65..68 => {
-            // One process holds a directory at a time, so the old heart goes first.
-            drop(heart);
+            // One process holds a directory at a time, so the old core goes first.
+            drop(core);
             return open();
         }
         _ => {}
     }
-    heart
+    core
 }
 
 fn submissions(batch: &[(Step, Submission)]) -> Vec<Submission> {
@@ -197,7 +197,7 @@ fn recover(
     scratch: &Scratch,
     index: usize,
     moments: &[Moment],
-    (options, random): (&HeartOptions, &mut Random),
+    (options, random): (&CoreOptions, &mut Random),
     doubts: &mut Doubts,
 ) -> Result<(), Difference> {
     let directory = scratch.path().join("data");
@@ -208,9 +208,9 @@ fn recover(
     let nothing = History::new(seed);
     let acknowledged = last.map_or(&nothing, |last| &moments[last].history);
 
-    let options = HeartOptions { vfs: None, ..options.clone() };
-    let mut heart = match Heart::open(&directory, options) {
-        Ok(heart) => heart,
+    let options = CoreOptions { vfs: None, ..options.clone() };
+    let mut core = match Core::open(&directory, options) {
+        Ok(core) => core,
         Err(error) => return Err(acknowledged.difference("the start", &error, &"starts")),
     };
     let report = audit(&directory).expect("an opened directory can be audited");
@@ -234,20 +234,20 @@ fn recover(
     // What was acknowledged, and what was under way, is asked again: the one is answered as it was, the other done.
     let now = history.now();
     for moment in &moments[..next] {
-        doubts.replays += retry(&mut heart, &mut history, &moment.batch, now)?;
+        doubts.replays += retry(&mut core, &mut history, &moment.batch, now)?;
     }
     if let Some(moment) = under_way {
         let now = moment.history.now();
-        doubts.replays += retry(&mut heart, &mut history, &moment.batch, now)?;
+        doubts.replays += retry(&mut core, &mut history, &moment.batch, now)?;
     }
     let mut workload = last.map_or_else(|| Workload::new(seed), |last| moments[last].workload.clone());
     for _ in 0..3 {
         let batch = gather(&mut history, &mut workload, 1 + random.index(5));
-        let ran = heart.run_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
+        let ran = core.run_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
         compare(&mut history, &batch, ran)?;
-        heart.tend().expect("a healthy disk");
+        core.maintain().expect("a healthy disk");
     }
-    drop(heart);
+    drop(core);
     doubts.crashes += 1;
     compare_kept(&directory, &mut history)
 }
@@ -265,7 +265,7 @@ fn is_keyed(submission: &Submission) -> bool {
 
 /// Sends what was asked under a key once more; says how many answers were replays.
 fn retry(
-    heart: &mut Heart,
+    core: &mut Core,
     history: &mut History,
     batch: &[(Step, Submission)],
     now: Timestamp,
@@ -276,7 +276,7 @@ fn retry(
         .map(|(step, submission)| (Step { now, ..step.clone() }, submission.clone()))
         .collect();
     let before = history.replays();
-    let ran = heart.run_batch(submissions(&again), now).expect("a healthy disk");
+    let ran = core.run_batch(submissions(&again), now).expect("a healthy disk");
     compare(history, &again, ran)?;
     Ok(history.replays() - before)
 }
@@ -289,8 +289,8 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
     let mut random = Random::new(seed.rotate_left(16));
     let (disk, live) = (disk(), Scratch::new());
     let options = small(&mut random, Some(disk.name()));
-    let mut heart = Heart::open(live.path(), options).expect("a healthy disk");
-    let mut appender = heart.appender().expect("a journal opens twice");
+    let mut core = Core::open(live.path(), options).expect("a healthy disk");
+    let mut appender = core.appender().expect("a journal opens twice");
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
     let mut doubts = Doubts::default();
@@ -300,57 +300,57 @@ pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
         if random.chance(300) {
             disk.fail(fault(&mut random));
         }
-        match run_somehow(&mut heart, &mut appender, &batch, &mut random) {
+        match run_somehow(&mut core, &mut appender, &batch, &mut random) {
             Ok(ran) => compare(&mut history, &batch, ran)?,
             Err(error) => {
                 clear(&history, &error)?;
                 if random.chance(300) {
                     // It may still be broken, or pass: both are told by the answer.
-                    let _ = heart.run_batch(Vec::new(), now);
+                    let _ = core.run_batch(Vec::new(), now);
                 }
                 disk.heal();
-                settle(&mut heart, &mut history, (&batch, now), live.path(), &mut doubts)?;
+                settle(&mut core, &mut history, (&batch, now), live.path(), &mut doubts)?;
             }
         }
         if random.chance(600)
-            && let Err(error) = heart.tend()
+            && let Err(error) = core.maintain()
         {
             clear(&history, &error)?;
         }
         disk.heal();
     }
-    drop(heart);
+    drop(core);
     doubts.refused = disk.refused();
     doubts.operations = disk.op_count();
     compare_kept(live.path(), &mut history)?;
     Ok(doubts)
 }
 
-/// Commits a batch in one of the two ways: at once, or as a flight. Whoever asks again while it is under way is answered
+/// Commits a batch in one of the two ways: at once, or as a batch in flight. Whoever asks again while it is under way is answered
 /// the same, from what is not on disk yet.
 fn run_somehow(
-    heart: &mut Heart,
+    core: &mut Core,
     appender: &mut Appender,
     batch: &[(Step, Submission)],
     random: &mut Random,
 ) -> Result<Vec<CommandResult>, Error> {
     let now = batch[0].0.now;
-    let ran = heart.decide_batch(submissions(batch), now)?;
-    let flight = if random.chance(500) { heart.take_off() } else { None };
-    let Some(flight) = flight else {
-        return heart.commit().map(|()| ran);
+    let ran = core.decide_batch(submissions(batch), now)?;
+    let in_flight = if random.chance(500) { core.begin_append() } else { None };
+    let Some(in_flight) = in_flight else {
+        return core.commit().map(|()| ran);
     };
     let keyed = batch.iter().zip(&ran).filter(|((_, submission), ran)| is_keyed(submission) && ran.is_ok());
     // By somebody who may ask still, whatever the batch has done to the first.
     let again = |submission: &Submission| Submission { actor: Actor::Platform, ..submission.clone() };
     let (again, first): (Vec<Submission>, Vec<&CommandResult>) =
         keyed.map(|((_, submission), ran)| (again(submission), ran)).unzip();
-    for (ran, first) in heart.decide_batch(again, now)?.iter().zip(first) {
-        let told = |ran: &CommandResult| ran.as_ref().map(|answer| answer.told.clone()).ok();
+    for (ran, first) in core.decide_batch(again, now)?.iter().zip(first) {
+        let told = |ran: &CommandResult| ran.as_ref().map(|answer| answer.output.clone()).ok();
         assert_eq!(told(ran), told(first), "a request that is repeated is answered the same");
     }
-    let appended = appender.append(&flight);
-    heart.landed(&appended);
+    let appended = appender.append(&in_flight);
+    core.append_finished(&appended);
     appended.map(|()| ran)
 }
 
@@ -373,14 +373,14 @@ fn clear(history: &History, error: &Error) -> Result<(), Difference> {
 
 /// Finds out whether the batch in doubt has happened, and asks for it again.
 fn settle(
-    heart: &mut Heart,
+    core: &mut Core,
     history: &mut History,
     (batch, now): (&[(Step, Submission)], Timestamp),
     directory: &std::path::Path,
     doubts: &mut Doubts,
 ) -> Result<(), Difference> {
-    // An empty batch makes the heart read the disk anew, which settles what is there.
-    heart.run_batch(Vec::new(), now).expect("a disk that is whole again");
+    // An empty batch makes the core read the disk anew, which settles what is there.
+    core.run_batch(Vec::new(), now).expect("a disk that is whole again");
     let kept = audit(directory).expect("an opened directory can be audited").entries;
     let mut happened = history.clone();
     for (step, _) in batch {
@@ -398,7 +398,7 @@ fn settle(
         history.same("the entries after a fault", kept, entries(history))?;
     }
     let before = history.replays();
-    let ran = heart.run_batch(submissions(batch), now).expect("a disk that is whole again");
+    let ran = core.run_batch(submissions(batch), now).expect("a disk that is whole again");
     compare(history, batch, ran)?;
     doubts.replays += history.replays() - before;
     Ok(())

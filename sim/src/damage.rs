@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use tollkeeper_engine::Error;
-use tollkeeper_engine::embedded::{Heart, audit};
+use tollkeeper_engine::embedded::{Core, audit};
 
 use crate::embedded::{compare_kept, run, small};
 use crate::history::{Difference, History, gather};
@@ -115,22 +115,22 @@ fn told(directory: &Path, history: &History, random: &mut Random) -> Result<Outp
         }
     }
     let options = small(random, None);
-    match no_panic(history, "the start", || Heart::open(directory, options))? {
+    match no_panic(history, "the start", || Core::open(directory, options))? {
         Err(error) => told = told_by(history, "the start", error)?,
-        Ok(heart) => go_on(heart, history.clone())?,
+        Ok(core) => go_on(core, history.clone())?,
     }
     Ok(told)
 }
 
 /// Service goes on as far as it can: with answers, or with errors that say what is damaged.
-fn go_on(mut heart: Heart, mut history: History) -> Result<(), Difference> {
+fn go_on(mut core: Core, mut history: History) -> Result<(), Difference> {
     let mut workload = Workload::new(history.seed());
     for _ in 0..5 {
         let batch = gather(&mut history, &mut workload, 5);
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let now = history.now();
-        let _ = no_panic(&history, "a batch", || heart.run_batch(submissions, now))?;
-        let _ = no_panic(&history, "the keeping", || heart.tend())?;
+        let _ = no_panic(&history, "a batch", || core.run_batch(submissions, now))?;
+        let _ = no_panic(&history, "the keeping", || core.maintain())?;
     }
     Ok(())
 }

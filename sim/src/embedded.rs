@@ -1,13 +1,13 @@
 //! The embedded engine beside the model, tended, restarted and read as it goes.
 //!
-//! Its heart is driven step by step with options so small that everything happens often: rounds of keeping, runs of the
+//! Its core is driven step by step with options so small that everything happens often: rounds of keeping, runs of the
 //! key index and their merges, accounts let go and loaded again. Between batches the seed may keep everything, or drop
-//! the heart and open it anew. At the end the public engine opens the directory, everything it keeps is compared, and an
+//! the core and open it anew. At the end the public engine opens the directory, everything it keeps is compared, and an
 //! audit has to find nothing. Not here: crashes (`crash`).
 
 use std::path::Path;
 
-use tollkeeper_engine::embedded::{Embedded, Heart, HeartOptions, audit};
+use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{Engine, Options};
 
 use crate::history::{Difference, History, gather};
@@ -17,8 +17,8 @@ use crate::workload::Workload;
 
 /// Options so small that a few hundred entries walk every path.
 #[must_use]
-pub fn small(random: &mut Random, vfs: Option<&str>) -> HeartOptions {
-    HeartOptions {
+pub fn small(random: &mut Random, vfs: Option<&str>) -> CoreOptions {
+    CoreOptions {
         vfs: vfs.map(str::to_owned),
         directory_id: Some([7; 16]),
         round_entries: *random.pick(&[1, 20, 100]),
@@ -26,41 +26,41 @@ pub fn small(random: &mut Random, vfs: Option<&str>) -> HeartOptions {
         run_pairs: *random.pick(&[8, 32, 100]),
         accounts_in_memory: *random.pick(&[1, 2, 100]),
         wal_bytes: *random.pick(&[1, 4_000, 40_000]),
-        ..HeartOptions::default()
+        ..CoreOptions::default()
     }
 }
 
-/// Drives a heart in `directory` through so many steps of a seed beside the model.
+/// Drives a core in `directory` through so many steps of a seed beside the model.
 ///
 /// # Errors
 /// The first [`Difference`].
 pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<History, Difference> {
     let mut random = Random::new(!seed);
     let options = small(&mut random, None);
-    let open = || Heart::open(directory, options.clone()).expect("a directory of its own opens");
-    let mut heart = open();
+    let open = || Core::open(directory, options.clone()).expect("a directory of its own opens");
+    let mut core = open();
     let mut history = History::new(seed);
     let mut workload = Workload::new(seed);
     while history.steps() < steps {
         let batch = gather(&mut history, &mut workload, 1 + random.index(20));
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
-        let answers = heart.run_batch(submissions, now).expect("a healthy disk");
+        let answers = core.run_batch(submissions, now).expect("a healthy disk");
         for ((step, _), ran) in batch.iter().zip(answers) {
             history.compare(step, ran)?;
         }
         match random.below(100) {
-            0..60 => heart.tend().expect("a healthy disk"),
-            60..65 => heart.keep_all().expect("a healthy disk"),
+            0..60 => core.maintain().expect("a healthy disk"),
+            60..65 => core.checkpoint_all().expect("a healthy disk"),
             65..70 => {
-                // One process holds a directory at a time, so the old heart goes first.
-                drop(heart);
-                heart = open();
+                // One process holds a directory at a time, so the old core goes first.
+                drop(core);
+                core = open();
             }
             _ => {}
         }
     }
-    drop(heart);
+    drop(core);
     compare_kept(directory, &mut history)?;
     Ok(history)
 }

@@ -143,7 +143,7 @@ impl State {
         let clock = kept.account.clock(now);
         let recount = command.recount(&kept.account);
         let timezone = recount.as_ref().map_or(&kept.account.profile.timezone, |recount| &recount.timezone);
-        let windows = tollkeeper_engine::windows(timezone, clock);
+        let windows = tollkeeper_engine::period_windows(timezone, clock);
         let lines = recount.iter().flat_map(|recount| &recount.lines);
         let spent: Vec<Micros> = lines.map(|line| kept.spent(line, &windows)).collect();
         let view = View {
@@ -159,18 +159,18 @@ impl State {
         match decide(&view, submission, now)? {
             Decision::Replay => {
                 let n = made.expect("only what was made is replayed").n;
-                Ok(Answer { replayed: true, told: kept.told(n, n) })
+                Ok(Answer { replayed: true, output: kept.told(n, n) })
             }
             Decision::Unchanged => {
                 let told = match charge {
                     Some(charge) => Output::Charge(charge, kept.account.balance),
                     None => Output::Workspace(kept.account.profile.clone()),
                 };
-                Ok(Answer { replayed: false, told })
+                Ok(Answer { replayed: false, output: told })
             }
             Decision::Change(change) => {
                 let (first, last) = self.write(&workspace, change, actor, now);
-                Ok(Answer { replayed: false, told: self.kept[&workspace].told(first, last) })
+                Ok(Answer { replayed: false, output: self.kept[&workspace].told(first, last) })
             }
         }
     }

@@ -102,7 +102,7 @@ impl Names {
 
     /// The answer in the model's words; what was not heard of before gets the next number.
     pub fn for_model(&mut self, workspace: &WorkspaceId, mut answer: Answer) -> Answer {
-        match &mut answer.told {
+        match &mut answer.output {
             Output::Charge(charge, _) => self.details_for_model(workspace, &mut charge.details),
             Output::Grant(record, _) => self.grant_for_model(workspace, record),
             Output::Limits(limits) => self.limits_for_model(workspace, limits),

@@ -34,13 +34,13 @@ pub use admin::audit::audit;
 pub use admin::backup::{backup, restore};
 pub use admin::export::export;
 pub use admin::import::{import, import_tuned};
-pub use core::in_flight::{Appender, Flight};
-pub use core::{Heart, HeartOptions};
+pub use core::in_flight::{Appender, InFlightBatch};
+pub use core::{Core, CoreOptions};
 pub use storage::journal::holds_ledger;
 
 pub use crate::audit::{AuditDisagreement, AuditReport};
 
-use self::queue::{Shown, ToHeart};
+use self::queue::{CoreHandle, CoreSnapshot};
 use self::scan::lists::Reader;
 use self::scan::readers::Readers;
 use self::threads::writer;
@@ -61,7 +61,7 @@ pub struct Options {
 /// The embedded engine.
 #[derive(Debug)]
 pub struct Embedded {
-    heart: ToHeart,
+    core: CoreHandle,
     readers: Readers,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -74,19 +74,19 @@ impl Embedded {
     /// journal is not what was written.
     pub fn open(path: &Path, options: Options) -> Result<Embedded, Error> {
         let queue = options.queue.unwrap_or(QUEUE_DEFAULT);
-        Embedded::open_tuned(path, heart_options(&options), queue)
+        Embedded::open_tuned(path, core_options(&options), queue)
     }
 
     /// The same with every option of the heart, for simulations that want everything to happen often.
     ///
     /// # Errors
     /// As [`Embedded::open`].
-    pub fn open_tuned(path: &Path, options: HeartOptions, queue: usize) -> Result<Embedded, Error> {
-        let (to_heart, jobs) = ToHeart::queue(queue);
-        let mut heart = Heart::open_with(path, options, to_heart.nudge_maker())?;
-        heart.refuse_half()?;
-        let readers = Readers::start(path, &to_heart)?;
-        Embedded::start(heart, readers, to_heart, jobs)
+    pub fn open_tuned(path: &Path, options: CoreOptions, queue: usize) -> Result<Embedded, Error> {
+        let (handle, jobs) = CoreHandle::queue(queue);
+        let mut core = Core::open_with(path, options, handle.wake_maker())?;
+        core.refuse_half()?;
+        let readers = Readers::start(path, &handle)?;
+        Embedded::start(core, readers, handle, jobs)
     }
 
     /// Opens for reading only, beside the process that holds the directory or without one. It shows what was committed
@@ -95,25 +95,25 @@ impl Embedded {
     /// # Errors
     /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not what was written.
     pub fn open_read_only(path: &Path) -> Result<Embedded, Error> {
-        let (to_heart, jobs) = ToHeart::queue(QUEUE_DEFAULT);
-        let (heart, reading) = Heart::open_read_only_with(path, HeartOptions::default())?;
-        let readers = Readers::start_held(path, &to_heart, Reader::held(reading, to_heart.clone()))?;
-        Embedded::start(heart, readers, to_heart, jobs)
+        let (handle, jobs) = CoreHandle::queue(QUEUE_DEFAULT);
+        let (core, reading) = Core::open_read_only_with(path, CoreOptions::default())?;
+        let readers = Readers::start_held(path, &handle, Reader::held(reading, handle.clone()))?;
+        Embedded::start(core, readers, handle, jobs)
     }
 
     fn start(
-        heart: Heart,
+        core: Core,
         readers: Readers,
-        to_heart: ToHeart,
+        handle: CoreHandle,
         jobs: tokio::sync::mpsc::Receiver<queue::Job>,
     ) -> Result<Embedded, Error> {
-        let published = to_heart.published();
-        published.publish(Shown::of(&heart));
+        let published = handle.published();
+        published.publish(CoreSnapshot::of(&core));
         let writer = std::thread::Builder::new()
             .name("tollkeeper-writer".into())
-            .spawn(move || writer::work(heart, published, jobs))
+            .spawn(move || writer::work(core, published, jobs))
             .map_err(|error| Error::unavailable(format!("no thread: {error}")))?;
-        Ok(Embedded { heart: to_heart, readers, writer: Mutex::new(Some(writer)) })
+        Ok(Embedded { core: handle, readers, writer: Mutex::new(Some(writer)) })
     }
 }
 
@@ -122,46 +122,46 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(writer) = writer {
-            self.heart.close_without_waiting();
+            self.core.close_without_waiting();
             // A panic there was printed there.
             let _ = writer.join();
         }
     }
 }
 
-fn heart_options(options: &Options) -> HeartOptions {
+fn core_options(options: &Options) -> CoreOptions {
     let window = bounds::REFUND_WINDOW_DEFAULT_SECONDS;
-    HeartOptions {
+    CoreOptions {
         refund_window_seconds: options.refund_window_seconds.unwrap_or(window),
-        ..HeartOptions::default()
+        ..CoreOptions::default()
     }
 }
 
 impl Embedded {
     /// Short reads are answered from memory by the writer thread; long ones by the readers, from disk.
     async fn answer(&self, query: Query) -> Result<QueryResult, Error> {
-        let Embedded { heart, readers, .. } = self;
+        let Embedded { core, readers, .. } = self;
         match query {
             Query::Workspace { workspace: id } => {
-                heart.read(move |heart| heart.workspace(&id)).await.map(QueryResult::Workspace)
+                core.read(move |core| core.workspace(&id)).await.map(QueryResult::Workspace)
             }
             Query::Workspaces { page } => {
-                heart.read(move |heart| heart.workspaces(&page)).await.map(QueryResult::Workspaces)
+                core.read(move |core| core.workspaces(&page)).await.map(QueryResult::Workspaces)
             }
             Query::Balance { workspace: id, at: None } => {
-                heart.read(move |heart| heart.balance(&id)).await.map(QueryResult::Balance)
+                core.read(move |core| core.balance(&id)).await.map(QueryResult::Balance)
             }
             Query::Balance { workspace: id, at: Some(at) } => {
                 readers.read(move |reader| reader.balance_at(&id, at)).await.map(QueryResult::Balance)
             }
             Query::Team { workspace: id } => {
-                heart.read(move |heart| heart.team(&id)).await.map(QueryResult::Team)
+                core.read(move |core| core.team(&id)).await.map(QueryResult::Team)
             }
             Query::Limits { workspace: id, now } => {
-                heart.read(move |heart| heart.limits(&id, now)).await.map(QueryResult::Limits)
+                core.read(move |core| core.limits(&id, now)).await.map(QueryResult::Limits)
             }
             Query::Charge { workspace: id, charge } => {
-                let found = heart.read(move |heart| heart.charge(&id, charge)).await?;
+                let found = core.read(move |core| core.charge(&id, charge)).await?;
                 Ok(QueryResult::Charge(found.map(Box::new)))
             }
             Query::Charges { workspace: id, filter, page } => {
@@ -184,7 +184,7 @@ impl Embedded {
 
 impl Engine for Embedded {
     fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
-        Box::pin(self.heart.run(submission, now))
+        Box::pin(self.core.run(submission, now))
     }
 
     fn run_or_shed(
@@ -192,7 +192,7 @@ impl Engine for Embedded {
         submission: Submission,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<CommandResult, Error>> {
-        Box::pin(self.heart.run_or_shed(submission, now))
+        Box::pin(self.core.run_or_shed(submission, now))
     }
 
     fn run_batch(
@@ -200,7 +200,7 @@ impl Engine for Embedded {
         batch: Vec<Submission>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
-        Box::pin(self.heart.run_batch(batch, now))
+        Box::pin(self.core.run_batch(batch, now))
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
@@ -208,20 +208,20 @@ impl Engine for Embedded {
     }
 
     fn platform(&self) -> Arc<Platform> {
-        self.heart.platform()
+        self.core.platform()
     }
 
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
-        Box::pin(self.heart.read(move |heart| heart.due(now, most)))
+        Box::pin(self.core.read(move |core| core.due(now, most)))
     }
 
     fn stats(&self) -> EngineStats {
-        self.heart.stats()
+        self.core.stats()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async {
-            let closed = self.heart.close().await;
+            let closed = self.core.close().await;
             let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             if let Some(writer) = writer {
                 // It has answered already; what is left is to end.

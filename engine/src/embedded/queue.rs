@@ -8,16 +8,16 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 use tollkeeper_ledger::{Platform, Submission, Timestamp};
 
-use super::core::Heart;
-use super::threads::checkpoint::Nudge;
-use crate::reply::gone;
+use super::core::Core;
+use super::threads::checkpoint::Wake;
+use crate::reply::engine_closed;
 use crate::{CommandResult, EngineStats, Error};
 
 /// A read of memory, with its answer's way back inside. It gives what is to be called once all that it saw is on disk.
-pub(super) type Read = Box<dyn FnOnce(&mut Heart) -> Release + Send>;
+pub(super) type Read = Box<dyn FnOnce(&mut Core) -> DeliverRead + Send>;
 
 /// Lets an answer go, or says why it cannot be given.
-pub(super) type Release = Box<dyn FnOnce(&Result<(), Error>) + Send>;
+pub(super) type DeliverRead = Box<dyn FnOnce(&Result<(), Error>) + Send>;
 
 /// What can be asked of the writer thread.
 #[expect(
@@ -29,7 +29,7 @@ pub(super) enum Job {
     Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
     Read(Read),
     /// The keeper has done something.
-    Nudge,
+    Wake,
     Close(oneshot::Sender<Result<(), Error>>),
 }
 
@@ -39,26 +39,26 @@ impl Job {
         match self {
             Job::One(..) => 1,
             Job::Batch(submissions, ..) => submissions.len(),
-            Job::Read(_) | Job::Nudge | Job::Close(_) => 0,
+            Job::Read(_) | Job::Wake | Job::Close(_) => 0,
         }
     }
 }
 
 /// Makes what the keeper's thread calls when something is done; none means that the keeper has no thread.
 #[derive(Clone, Debug)]
-pub(super) struct NudgeMaker(Option<mpsc::WeakSender<Job>>);
+pub(super) struct WakeMaker(Option<mpsc::WeakSender<Job>>);
 
-impl NudgeMaker {
-    pub(super) fn none() -> NudgeMaker {
-        NudgeMaker(None)
+impl WakeMaker {
+    pub(super) fn none() -> WakeMaker {
+        WakeMaker(None)
     }
 
-    pub(super) fn make(&self) -> Option<Nudge> {
+    pub(super) fn make(&self) -> Option<Wake> {
         let jobs = self.0.clone()?;
         Some(Box::new(move || {
             // A full queue wakes the writer without our help.
             if let Some(jobs) = jobs.upgrade() {
-                let _ = jobs.try_send(Job::Nudge);
+                let _ = jobs.try_send(Job::Wake);
             }
         }))
     }
@@ -80,50 +80,50 @@ pub(super) struct Published {
 
 /// What the heart has to show at one moment.
 #[derive(Debug)]
-pub(super) struct Shown {
-    figures: EngineStats,
+pub(super) struct CoreSnapshot {
+    stats: EngineStats,
     /// `None` while memory has to be read anew: the last platform that was shown stands.
     platform: Option<Arc<Platform>>,
 }
 
-impl Shown {
+impl CoreSnapshot {
     /// Everything in memory, which must be on disk before it is shown.
-    pub(super) fn of(heart: &Heart) -> Shown {
-        let (journal_bytes, commits, commands) = (heart.journal_bytes, heart.commits, heart.commands);
-        let writable = heart.lock.is_some() && heart.trouble.is_none();
-        let figures = EngineStats { journal_bytes, commits, commands, writable, ..EngineStats::default() };
-        let Some(mind) = &heart.mind else { return Shown { figures, platform: None } };
-        let figures = EngineStats {
-            entries: mind.last(),
-            accounts_in_memory: mind.accounts.in_memory() as u64,
-            pending_charges: mind.timers.len() as u64,
-            tail_entries: mind.last() - mind.accounts_kept_to.min(mind.last()),
-            ..figures
+    pub(super) fn of(core: &Core) -> CoreSnapshot {
+        let (journal_bytes, commits, commands) = (core.journal_bytes, core.commits, core.commands);
+        let writable = core.lock.is_some() && core.last_error.is_none();
+        let stats = EngineStats { journal_bytes, commits, commands, writable, ..EngineStats::default() };
+        let Some(machine) = &core.machine else { return CoreSnapshot { stats, platform: None } };
+        let stats = EngineStats {
+            entries: machine.last(),
+            accounts_in_memory: machine.accounts.in_memory() as u64,
+            pending_charges: machine.timers.len() as u64,
+            tail_entries: machine.last() - machine.accounts_persisted_to.min(machine.last()),
+            ..stats
         };
-        Shown { figures, platform: Some(Arc::clone(&mind.platform)) }
+        CoreSnapshot { stats, platform: Some(Arc::clone(&machine.platform)) }
     }
 
     /// The same when a flight with so many bytes has landed.
-    pub(super) fn landed(mut self, bytes: u64) -> Shown {
-        self.figures.journal_bytes += bytes;
-        self.figures.commits += 1;
+    pub(super) fn append_finished(mut self, bytes: u64) -> CoreSnapshot {
+        self.stats.journal_bytes += bytes;
+        self.stats.commits += 1;
         self
     }
 }
 
 impl Published {
     /// Shows everyone what is on disk.
-    pub(super) fn publish(&self, shown: Shown) {
-        let Shown { figures, platform } = shown;
-        self.journal_bytes.store(figures.journal_bytes, Relaxed);
-        self.commits.store(figures.commits, Relaxed);
-        self.commands.store(figures.commands, Relaxed);
-        self.writable.store(figures.writable, Relaxed);
+    pub(super) fn publish(&self, shown: CoreSnapshot) {
+        let CoreSnapshot { stats, platform } = shown;
+        self.journal_bytes.store(stats.journal_bytes, Relaxed);
+        self.commits.store(stats.commits, Relaxed);
+        self.commands.store(stats.commands, Relaxed);
+        self.writable.store(stats.writable, Relaxed);
         let Some(new) = platform else { return };
-        self.entries.store(figures.entries, Relaxed);
-        self.accounts.store(figures.accounts_in_memory, Relaxed);
-        self.pending.store(figures.pending_charges, Relaxed);
-        self.tail.store(figures.tail_entries, Relaxed);
+        self.entries.store(stats.entries, Relaxed);
+        self.accounts.store(stats.accounts_in_memory, Relaxed);
+        self.pending.store(stats.pending_charges, Relaxed);
+        self.tail.store(stats.tail_entries, Relaxed);
         let mut platform = self.platform.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !Arc::ptr_eq(&platform, &new) {
             *platform = new;
@@ -133,16 +133,16 @@ impl Published {
 
 /// The way to the heart.
 #[derive(Clone, Debug)]
-pub(super) struct ToHeart {
+pub(super) struct CoreHandle {
     jobs: mpsc::Sender<Job>,
     published: Arc<Published>,
 }
 
-impl ToHeart {
+impl CoreHandle {
     /// A queue of this length, and its other end.
-    pub(super) fn queue(length: usize) -> (ToHeart, mpsc::Receiver<Job>) {
+    pub(super) fn queue(length: usize) -> (CoreHandle, mpsc::Receiver<Job>) {
         let (jobs, receiver) = mpsc::channel(length);
-        (ToHeart { jobs, published: Arc::default() }, receiver)
+        (CoreHandle { jobs, published: Arc::default() }, receiver)
     }
 
     /// What the writer thread shows everyone.
@@ -150,15 +150,15 @@ impl ToHeart {
         Arc::clone(&self.published)
     }
 
-    pub(super) fn nudge_maker(&self) -> NudgeMaker {
-        NudgeMaker(Some(self.jobs.downgrade()))
+    pub(super) fn wake_maker(&self) -> WakeMaker {
+        WakeMaker(Some(self.jobs.downgrade()))
     }
 
     /// Waits for room, then for the answer.
     pub(super) async fn run(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::One(submission, now, answer)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.jobs.send(Job::One(submission, now, answer)).await.map_err(|_| engine_closed())?;
+        answered.await.map_err(|_| engine_closed())?
     }
 
     /// Waits for the answer, if there is room.
@@ -170,9 +170,9 @@ impl ToHeart {
         let (answer, answered) = oneshot::channel();
         self.jobs.try_send(Job::One(submission, now, answer)).map_err(|error| match error {
             TrySendError::Full(_) => Error::overloaded(),
-            TrySendError::Closed(_) => gone(),
+            TrySendError::Closed(_) => engine_closed(),
         })?;
-        answered.await.map_err(|_| gone())?
+        answered.await.map_err(|_| engine_closed())?
     }
 
     pub(super) async fn run_batch(
@@ -181,48 +181,48 @@ impl ToHeart {
         now: Timestamp,
     ) -> Result<Vec<CommandResult>, Error> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Batch(batch, now, answer)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.jobs.send(Job::Batch(batch, now, answer)).await.map_err(|_| engine_closed())?;
+        answered.await.map_err(|_| engine_closed())?
     }
 
     /// Reads something of the heart's.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&mut Heart) -> Result<T, Error> + Send + 'static,
+        read: impl FnOnce(&mut Core) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
-        let job = Job::Read(Box::new(move |heart| {
-            let value = read(heart);
-            Box::new(move |kept| {
+        let job = Job::Read(Box::new(move |core| {
+            let value = read(core);
+            Box::new(move |persisted| {
                 // Whoever asked may have gone; then nobody needs the answer.
-                let _ = answer.send(kept.clone().and(value));
+                let _ = answer.send(persisted.clone().and(value));
             })
         }));
-        self.jobs.send(job).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.jobs.send(job).await.map_err(|_| engine_closed())?;
+        answered.await.map_err(|_| engine_closed())?
     }
 
     /// The same from a thread that may block.
     pub(super) fn ask<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&mut Heart) -> Result<T, Error> + Send + 'static,
+        read: impl FnOnce(&mut Core) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        let job = Job::Read(Box::new(move |heart| {
-            let value = read(heart);
-            Box::new(move |kept| {
+        let job = Job::Read(Box::new(move |core| {
+            let value = read(core);
+            Box::new(move |persisted| {
                 // Whoever asked may have gone; then nobody needs the answer.
-                let _ = answer.send(kept.clone().and(value));
+                let _ = answer.send(persisted.clone().and(value));
             })
         }));
-        self.jobs.blocking_send(job).map_err(|_| gone())?;
-        answered.recv().map_err(|_| gone())?
+        self.jobs.blocking_send(job).map_err(|_| engine_closed())?;
+        answered.recv().map_err(|_| engine_closed())?
     }
 
     pub(super) async fn close(&self) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Close(answer)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.jobs.send(Job::Close(answer)).await.map_err(|_| engine_closed())?;
+        answered.await.map_err(|_| engine_closed())?
     }
 
     /// Tells the writer to end, from any thread, blocking or not.

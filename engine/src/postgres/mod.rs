@@ -52,7 +52,7 @@ use self::database::{config, schema};
 use self::platform::Shared;
 use self::query::point;
 use self::query::readers::{ReaderThread, Readers};
-use crate::reply::gone;
+use crate::reply::engine_closed;
 use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
 
 /// Requests that may wait in a lane unless said otherwise: some tens of milliseconds of work.
@@ -178,8 +178,8 @@ impl Postgres {
     async fn run_one(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
         let lane = &self.lanes[self.lane(&submission.workspace)];
         let (answer, answered) = oneshot::channel();
-        lane.send(Job::One(submission, now, answer)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        lane.send(Job::One(submission, now, answer)).await.map_err(|_| engine_closed())?;
+        answered.await.map_err(|_| engine_closed())?
     }
 
     async fn run_one_or_shed(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
@@ -187,9 +187,9 @@ impl Postgres {
         let (answer, answered) = oneshot::channel();
         lane.try_send(Job::One(submission, now, answer)).map_err(|error| match error {
             TrySendError::Full(_) => Error::overloaded(),
-            TrySendError::Closed(_) => gone(),
+            TrySendError::Closed(_) => engine_closed(),
         })?;
-        answered.await.map_err(|_| gone())?
+        answered.await.map_err(|_| engine_closed())?
     }
 
     /// Parts a batch by lanes and puts the answers back in order. What concerns the platform comes between what was
@@ -219,12 +219,12 @@ impl Postgres {
                 return Ok(Vec::new());
             }
             let (answer, answered) = oneshot::channel();
-            lane.send(Job::Batch(part, now, answer)).await.map_err(|_| gone())?;
-            answered.await.map_err(|_| gone())?
+            lane.send(Job::Batch(part, now, answer)).await.map_err(|_| engine_closed())?;
+            answered.await.map_err(|_| engine_closed())?
         });
         let answers = try_join_all(asked).await?;
         let mut answers: Vec<_> = answers.into_iter().map(Vec::into_iter).collect();
-        places.into_iter().map(|lane| answers[lane].next().ok_or_else(gone)).collect()
+        places.into_iter().map(|lane| answers[lane].next().ok_or_else(engine_closed)).collect()
     }
 
     async fn close_lanes(&self) -> Result<(), Error> {

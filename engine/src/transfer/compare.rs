@@ -14,17 +14,17 @@ use crate::Error;
 
 /// What is being compared.
 #[derive(Debug)]
-pub(crate) struct Overlap {
+pub(crate) struct Comparison {
     /// The hashes of the platform's entries that are there.
     platform: Vec<Hash>,
     /// Of the journals that are there further than the stream has come: the stream's last number and hash.
     behind: HashMap<WorkspaceId, (u64, Hash)>,
 }
 
-impl Overlap {
+impl Comparison {
     /// Beside a ledger whose platform's journal has these hashes.
-    pub(crate) fn new(platform: Vec<Hash>) -> Overlap {
-        Overlap { platform, behind: HashMap::new() }
+    pub(crate) fn new(platform: Vec<Hash>) -> Comparison {
+        Comparison { platform, behind: HashMap::new() }
     }
 
     /// Whether a line is new to a journal that ends with `there`.
@@ -34,7 +34,7 @@ impl Overlap {
     pub(crate) fn is_new(&mut self, line: &Line, there: &Chain) -> Result<bool, Error> {
         let n = line.entry.n;
         if line.workspace.is_platform()
-            && let Some(known) = n.checked_sub(1).and_then(|place| self.platform.get(place as usize))
+            && let Some(known) = n.checked_sub(1).and_then(|index| self.platform.get(index as usize))
         {
             return if *known == line.hash { Ok(false) } else { Err(another(line)) };
         }

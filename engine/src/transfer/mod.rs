@@ -25,9 +25,9 @@ pub(crate) mod reader;
 pub(crate) mod tests;
 pub(crate) mod writer;
 
-pub(crate) use compare::Overlap;
-pub use reader::{Incoming, Line, Place};
-pub use writer::Outgoing;
+pub(crate) use compare::Comparison;
+pub use reader::{Line, Position, StreamReader};
+pub use writer::StreamWriter;
 
 /// What every stream begins with.
 const MAGIC: &[u8; 18] = b"tollkeeper ledger\n";

@@ -11,12 +11,12 @@ use crate::Error;
 
 /// A stream being read.
 #[derive(Debug)]
-pub struct Incoming<R> {
+pub struct StreamReader<R> {
     from: R,
     sum: crc32fast::Hasher,
     record: Vec<u8>,
     /// The record at hand.
-    place: Place,
+    position: Position,
     /// How many bytes were read.
     at: u64,
     counts: Counts,
@@ -27,14 +27,14 @@ pub struct Incoming<R> {
 
 /// Where a record is in its stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Its number, from 1.
     pub record: u64,
     /// How many bytes come before it.
     pub byte: u64,
 }
 
-impl Place {
+impl Position {
     /// What is wrong with the record there.
     pub(crate) fn damaged(self, what: &str) -> Error {
         Error::damaged(format!("record {}, at byte {}: {what}", self.record, self.byte))
@@ -46,7 +46,7 @@ impl Place {
 #[derive(Clone, Debug)]
 pub struct Line {
     /// Where it is.
-    pub place: Place,
+    pub position: Position,
     /// Whose.
     pub workspace: WorkspaceId,
     /// The entry.
@@ -57,17 +57,17 @@ pub struct Line {
     pub hash: Hash,
 }
 
-impl<R: Read> Incoming<R> {
+impl<R: Read> StreamReader<R> {
     /// Begins to read.
     ///
     /// # Errors
     /// [`Error::is_damaged`] when this is no stream of a version this program knows.
-    pub fn begin(from: R) -> Result<Incoming<R>, Error> {
-        let mut stream = Incoming {
+    pub fn begin(from: R) -> Result<StreamReader<R>, Error> {
+        let mut stream = StreamReader {
             from,
             sum: crc32fast::Hasher::new(),
             record: Vec::new(),
-            place: Place::default(),
+            position: Position::default(),
             at: 0,
             counts: Counts::default(),
             journals: HashSet::new(),
@@ -113,7 +113,7 @@ impl<R: Read> Incoming<R> {
     }
 
     fn damaged(&self, what: &str) -> Error {
-        self.place.damaged(what)
+        self.position.damaged(what)
     }
 
     fn line(&mut self) -> Result<Line, Error> {
@@ -131,7 +131,7 @@ impl<R: Read> Incoming<R> {
         };
         let entry = Entry::decode(bytes).map_err(|error| self.damaged(&error.to_string()))?;
         let hash = sha2::Sha256::digest(bytes).into();
-        let line = Line { place: self.place, workspace, entry, bytes: bytes.into(), hash };
+        let line = Line { position: self.position, workspace, entry, bytes: bytes.into(), hash };
         self.counts.entries += 1;
         if self.last.as_ref() != Some(&line.workspace) {
             self.journals.insert(line.workspace.clone());
@@ -146,8 +146,8 @@ impl<R: Read> Incoming<R> {
             let bytes = self.record.get(at..at + 8)?;
             Some(u64::from_le_bytes(bytes.try_into().ok()?))
         };
-        let told = number(1).zip(number(9)).map(|(entries, journals)| Counts { entries, journals });
-        if told != Some(self.counts) {
+        let output = number(1).zip(number(9)).map(|(entries, journals)| Counts { entries, journals });
+        if output != Some(self.counts) {
             return Err(self.damaged("counts other entries than came before it"));
         }
         let mut more = [0; 1];
@@ -159,7 +159,7 @@ impl<R: Read> Incoming<R> {
     }
 
     fn read_record(&mut self) -> Result<(), Error> {
-        self.place = Place { record: self.place.record + 1, byte: self.at };
+        self.position = Position { record: self.position.record + 1, byte: self.at };
         let length: [u8; 4] = self.take("a record's length")?;
         self.sum.update(&length);
         let length = u32::from_le_bytes(length) as usize;

@@ -4,7 +4,7 @@ use tollkeeper_ledger::{
     Account, Actor, EntryBody, Grant, GrantId, Id, Micros, Profile, Source, Timestamp, WorkspaceId,
 };
 
-use super::{Counts, Incoming, Line, Outgoing, Overlap};
+use super::{Comparison, Counts, Line, StreamReader, StreamWriter};
 use crate::Error;
 
 /// The journal of a workspace with its opening and so many grants.
@@ -39,7 +39,7 @@ fn journal(name: &str, grants: u64) -> (WorkspaceId, Vec<Vec<u8>>) {
 }
 
 fn stream(journals: &[(WorkspaceId, Vec<Vec<u8>>)]) -> Vec<u8> {
-    let mut stream = Outgoing::begin(Vec::new()).expect("memory takes everything");
+    let mut stream = StreamWriter::begin(Vec::new()).expect("memory takes everything");
     for (id, entries) in journals {
         entries.iter().for_each(|bytes| stream.entry(id, bytes).expect("memory takes everything"));
     }
@@ -47,7 +47,7 @@ fn stream(journals: &[(WorkspaceId, Vec<Vec<u8>>)]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<(Vec<Line>, Counts), Error> {
-    let mut stream = Incoming::begin(bytes)?;
+    let mut stream = StreamReader::begin(bytes)?;
     let mut lines = Vec::new();
     while let Some(line) = stream.next_line()? {
         lines.push(line);
@@ -75,8 +75,8 @@ fn every_flipped_bit_and_every_cut_is_found_and_told_with_its_place() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let error = read(&flipped).expect_err("a flipped bit is found");
         assert!(error.is_damaged(), "bit {bit}: {error}");
-        let told = error.to_string();
-        assert!(bit / 8 < 22 || told.starts_with("record "), "bit {bit}: {told}");
+        let output = error.to_string();
+        assert!(bit / 8 < 22 || output.starts_with("record "), "bit {bit}: {output}");
     }
     for length in 0..whole.len() {
         let error = read(&whole[..length]).expect_err("a cut is found");
@@ -112,31 +112,31 @@ fn what_is_there_is_known_again_and_another_ledger_is_refused() {
         |line: &Line| tollkeeper_ledger::Chain { n: line.entry.n, at: line.entry.at, hash: line.hash };
 
     // There are two of the four: those are known, the others are new.
-    let mut overlap = Overlap::new(Vec::new());
+    let mut comparison = Comparison::new(Vec::new());
     let mut there = end_of(&lines[1]);
     let mut new = Vec::new();
     for line in &lines {
-        let is_new = overlap.is_new(line, &there).expect("the same ledger");
+        let is_new = comparison.is_new(line, &there).expect("the same ledger");
         if is_new {
             there = end_of(line);
         }
         new.push(is_new);
     }
     assert_eq!(new, [false, false, true, true]);
-    overlap.finish(counts, counts).expect("all of it is there");
+    comparison.finish(counts, counts).expect("all of it is there");
 
     // There are five: the stream ends before.
-    let mut overlap = Overlap::new(Vec::new());
+    let mut comparison = Comparison::new(Vec::new());
     let there = end_of(&longer[4]);
-    assert!(lines.iter().all(|line| !overlap.is_new(line, &there).expect("the same so far")));
-    let error = overlap.finish(counts, counts).expect_err("it has gone on");
+    assert!(lines.iter().all(|line| !comparison.is_new(line, &there).expect("the same so far")));
+    let error = comparison.finish(counts, counts).expect_err("it has gone on");
     assert!(error.is_conflict() && error.to_string().contains("ends with its entry 4"), "{error}");
 
     // Another second entry than the stream's.
     let mut other = end_of(&lines[1]);
     other.hash[0] ^= 1;
-    let mut overlap = Overlap::new(Vec::new());
-    assert!(!overlap.is_new(&lines[0], &other).expect("only the hash at the end says it"));
-    let error = overlap.is_new(&lines[1], &other).expect_err("another ledger");
+    let mut comparison = Comparison::new(Vec::new());
+    assert!(!comparison.is_new(&lines[0], &other).expect("only the hash at the end says it"));
+    let error = comparison.is_new(&lines[1], &other).expect_err("another ledger");
     assert!(error.is_conflict() && error.to_string().contains("differs at entry 2"), "{error}");
 }

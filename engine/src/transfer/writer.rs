@@ -10,7 +10,7 @@ use crate::Error;
 
 /// A stream being written. Without [`Outgoing::end`] it is not whole, and a reader says so.
 #[derive(Debug)]
-pub struct Outgoing<W> {
+pub struct StreamWriter<W> {
     to: W,
     sum: crc32fast::Hasher,
     record: Vec<u8>,
@@ -19,15 +19,15 @@ pub struct Outgoing<W> {
     entries: u64,
 }
 
-impl<W: Write> Outgoing<W> {
+impl<W: Write> StreamWriter<W> {
     /// Begins a stream.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(to: W) -> Result<Outgoing<W>, Error> {
+    pub fn begin(to: W) -> Result<StreamWriter<W>, Error> {
         let mut head = MAGIC.to_vec();
         head.extend_from_slice(&VERSION.to_le_bytes());
-        let mut stream = Outgoing {
+        let mut stream = StreamWriter {
             to,
             sum: crc32fast::Hasher::new(),
             record: Vec::new(),

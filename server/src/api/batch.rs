@@ -188,7 +188,7 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
 
 fn result<'a>(app: &App, workspace: &'a WorkspaceId, ran: &'a CommandResult) -> ResultJson<'a> {
     match ran {
-        Ok(answer) => match &answer.told {
+        Ok(answer) => match &answer.output {
             Output::Charge(charge, balance) => ResultJson {
                 status: 201,
                 charge: Some(ChargeJson::of(workspace.as_str(), charge, Some(*balance))),

@@ -272,7 +272,7 @@ pub async fn open(mut call: Call) -> Result<Response, Problem> {
 
 /// The answer to every request about one charge.
 pub fn told(status: StatusCode, workspace: &WorkspaceId, answered: &Answer) -> Result<Response, Problem> {
-    let Output::Charge(charge, balance) = &answered.told else {
+    let Output::Charge(charge, balance) = &answered.output else {
         return Err(refusal::internal(&"the engine did not answer with a charge"));
     };
     let json = ChargeJson::of(workspace.as_str(), charge, Some(*balance));

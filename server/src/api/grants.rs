@@ -137,7 +137,7 @@ pub async fn void(mut call: Call) -> Result<Response, Problem> {
 }
 
 fn told(status: StatusCode, workspace: &WorkspaceId, answered: &Answer) -> Result<Response, Problem> {
-    let Output::Grant(record, balance) = &answered.told else {
+    let Output::Grant(record, balance) = &answered.output else {
         return Err(refusal::internal(&"the engine did not answer with a grant"));
     };
     let json = GrantJson::of(workspace.as_str(), record, Some(*balance));

@@ -110,7 +110,7 @@ pub async fn put(mut call: Call) -> Result<Response, Problem> {
     let effective_at = effective_at.map(|Instant(at)| at);
     let command = Command::SetPrices { operations, effective_at };
     let answered = call.run(&WorkspaceId::platform(), None, command).await?;
-    match &answered.told {
+    match &answered.output {
         Output::Prices(prices) => Ok(shown(prices)),
         _ => Err(refusal::internal(&"the engine did not answer with prices")),
     }

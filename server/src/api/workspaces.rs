@@ -177,7 +177,7 @@ pub async fn change(mut call: Call) -> Result<Response, Problem> {
 }
 
 fn told(status: StatusCode, answered: &Answer) -> Result<Response, Problem> {
-    match &answered.told {
+    match &answered.output {
         Output::Workspace(profile) => Ok(answer(status, WORKSPACE_BYTES, &WorkspaceJson::of(profile))),
         _ => Err(refusal::internal(&"the engine did not answer with a workspace")),
     }

@@ -202,7 +202,7 @@ impl Call {
         workspace: &WorkspaceId,
         command: TeamCommand,
     ) -> Result<Option<TeamChange>, Problem> {
-        match self.run(workspace, None, Command::Team(command)).await?.told {
+        match self.run(workspace, None, Command::Team(command)).await?.output {
             Output::Team(change) => {
                 // What was seen of a team still serves as long as no key of it has ended.
                 if matches!(*change, TeamChange::KeyRevoked(_) | TeamChange::MemberRemoved(_)) {

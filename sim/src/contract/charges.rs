@@ -31,9 +31,9 @@ pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
     desk.wait(86_400);
     let again = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
     assert!(again.replayed);
-    assert_eq!(again.told, first.told, "the first answer, not what has become of it since");
+    assert_eq!(again.output, first.output, "the first answer, not what has become of it since");
     let again = desk.keyed("r", refund).expect("yes");
-    assert_eq!((again.replayed, again.told), (true, refunded.told));
+    assert_eq!((again.replayed, again.output), (true, refunded.output));
     let refused = desk.keyed("k", Command::Charge(charge("message", 4))).expect_err("another request");
     assert_eq!(refused, tollkeeper_ledger::Refusal::KeyReused { field: "quantity" });
     desk.open(workspace("b"));
@@ -120,7 +120,7 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
 }
 
 fn answer(told: Output) -> tollkeeper_engine::Answer {
-    tollkeeper_engine::Answer { replayed: false, told }
+    tollkeeper_engine::Answer { replayed: false, output: told }
 }
 
 pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
@@ -174,11 +174,11 @@ pub(super) fn a_grant_can_be_voided(store: &dyn Store) {
     desk.charge("k", charge("message", 1));
     let void = Command::VoidGrant { grant, reason: Some("a mistake".into()) };
     let first = desk.keyed("v", void.clone()).expect("yes");
-    let Output::Grant(record, balance) = &first.told else { panic!("a void is told as its grant") };
+    let Output::Grant(record, balance) = &first.output else { panic!("a void is told as its grant") };
     assert_eq!((record.grant.amount.get(), record.grant.remaining), (2_000, Micros::ZERO));
     assert_eq!(balance.available.get(), 500);
     let again = desk.keyed("v", void).expect("yes");
-    assert_eq!((again.replayed, again.told), (true, first.told));
+    assert_eq!((again.replayed, again.output), (true, first.output));
     let nobody =
         Command::VoidGrant { grant: tollkeeper_ledger::GrantId(crate::step::nothing()), reason: None };
     assert_eq!(desk.no(nobody), "grant_not_found");

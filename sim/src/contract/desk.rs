@@ -160,7 +160,7 @@ impl Desk {
 
     /// What `acme` is told, without a key.
     pub fn told(&self, command: Command) -> Output {
-        self.ask(acme(), None, command).expect("it is answered with yes").told
+        self.ask(acme(), None, command).expect("it is answered with yes").output
     }
 
     /// The code with which `acme` is refused.
@@ -170,7 +170,7 @@ impl Desk {
 
     /// What the platform is told.
     pub fn platform(&self, command: Command) -> Output {
-        self.ask(WorkspaceId::platform(), None, command).expect("it is answered with yes").told
+        self.ask(WorkspaceId::platform(), None, command).expect("it is answered with yes").output
     }
 
     /// Opens a workspace.
@@ -181,7 +181,7 @@ impl Desk {
 
     /// Gives `acme` credit under a key; for what is bought, the key names the payment.
     pub fn grant(&mut self, key: &str, source: Source, amount: i64) -> GrantId {
-        match self.keyed(key, Command::Grant(credit(key, source, amount))).expect("credit").told {
+        match self.keyed(key, Command::Grant(credit(key, source, amount))).expect("credit").output {
             Output::Grant(record, _) => record.grant.id,
             other => panic!("a grant was answered by {other:?}"),
         }
@@ -260,7 +260,7 @@ pub fn submission(workspace: WorkspaceId, key: Option<&str>, command: Command) -
 
 /// The charge that was told, and the balance with it.
 pub fn charged(ran: Result<Answer, Refusal>) -> (Charge, Balance) {
-    match ran.expect("it is answered with yes").told {
+    match ran.expect("it is answered with yes").output {
         Output::Charge(charge, balance) => (charge, balance),
         other => panic!("a charge was answered by {other:?}"),
     }

@@ -122,7 +122,7 @@ pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
     pay(&desk, one, 1).expect("the last");
     assert_eq!(pay(&desk, one, 1), Err("limit_exceeded"));
     desk.told(Command::Charge(charge("message", 9)));
-    let Output::Charge(first, _) = paid.told else { panic!("a charge is told") };
+    let Output::Charge(first, _) = paid.output else { panic!("a charge is told") };
     assert_eq!(first.details.spender.api_key, Some(one));
     desk.told(ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(first.details.id));
     let desk = desk.restarted(store);

@@ -40,7 +40,7 @@ pub(super) fn a_key_used_long_ago_still_stands(store: &dyn Store) {
         desk = desk.restarted(store);
     }
     let again = desk.keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
-    assert_eq!((again.replayed, again.told), (true, first.told));
+    assert_eq!((again.replayed, again.output), (true, first.output));
     for key in ["0 0", "1 250", "2 499"] {
         assert!(desk.keyed(key, Command::Charge(charge("message", 1))).expect("yes").replayed, "{key}");
     }

@@ -103,7 +103,10 @@ impl State {
             }
             Query::Limits { workspace, now } => QueryResult::Limits(self.open(workspace).map(|kept| {
                 let Account { profile, limits, .. } = &kept.account;
-                (limits.clone(), tollkeeper_engine::windows(&profile.timezone, kept.account.clock(*now)))
+                (
+                    limits.clone(),
+                    tollkeeper_engine::period_windows(&profile.timezone, kept.account.clock(*now)),
+                )
             })),
             Query::Charge { workspace, charge } => {
                 let record = self.open(workspace).and_then(|kept| kept.charge_record(*charge));

@@ -135,7 +135,7 @@ impl Pool {
     /// The day and month around an instant.
     #[must_use]
     pub fn windows(&self, now: Timestamp) -> PeriodWindows {
-        tollkeeper_engine::windows(&self.profile().timezone, now)
+        tollkeeper_engine::period_windows(&self.profile().timezone, now)
     }
 }
 

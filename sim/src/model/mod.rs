@@ -75,7 +75,7 @@ impl Model {
             };
         }
         let told = self.told(workspace, actor, command, step.now)?;
-        let answer = Answer { replayed: false, told };
+        let answer = Answer { replayed: false, output: told };
         if let Some(key) = key {
             let made = Made { key, command: command.clone(), answer: answer.clone() };
             self.made.entry(workspace.clone()).or_default().push(made);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollkeeper_engine::embedded::{Embedded, HeartOptions};
+use tollkeeper_engine::embedded::{CoreOptions, Embedded};
 use tollkeeper_engine::{Engine, Options};
 use tollkeeper_sim::contract::{CLAUSES, CLAUSES_OF_STORES, Clause, Store};
 use tollkeeper_sim::embedded::small;
@@ -20,7 +20,7 @@ impl Store for InMemory {
 }
 
 /// A data directory, with the options of a server or with ones so small that everything happens often.
-struct InDirectory(Scratch, Option<HeartOptions>);
+struct InDirectory(Scratch, Option<CoreOptions>);
 
 impl Store for InDirectory {
     fn open(&self) -> Arc<dyn Engine> {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_tuned};
-use tollkeeper_engine::transfer::{Imported, Incoming, Line, Outgoing};
+use tollkeeper_engine::transfer::{Imported, Line, StreamReader, StreamWriter};
 use tollkeeper_engine::{Engine, Options, Postgres, postgres};
 use tollkeeper_sim::cluster::shared;
 use tollkeeper_sim::embedded::small;
@@ -52,7 +52,7 @@ fn exported(directory: &Path) -> Vec<u8> {
 
 /// The same ledger, one journal after the other, as an engine without one order for all of them gives it.
 fn by_workspace(stream: &[u8]) -> Vec<u8> {
-    let mut incoming = Incoming::begin(stream).expect("an export");
+    let mut incoming = StreamReader::begin(stream).expect("an export");
     let mut journals: Vec<Vec<Line>> = Vec::new();
     while let Some(line) = incoming.next_line().expect("as exported") {
         match journals.iter_mut().find(|journal| journal[0].workspace == line.workspace) {
@@ -60,7 +60,7 @@ fn by_workspace(stream: &[u8]) -> Vec<u8> {
             None => journals.push(vec![line]),
         }
     }
-    let mut outgoing = Outgoing::begin(Vec::new()).expect("memory takes it");
+    let mut outgoing = StreamWriter::begin(Vec::new()).expect("memory takes it");
     for line in journals.iter().flatten() {
         outgoing.entry(&line.workspace, &line.bytes).expect("memory takes it");
     }
@@ -69,13 +69,13 @@ fn by_workspace(stream: &[u8]) -> Vec<u8> {
 
 /// The same with a balance that was raised by one, whole in itself; and which record that is.
 fn forged(stream: &[u8]) -> (u64, Vec<u8>) {
-    let mut incoming = Incoming::begin(stream).expect("an export");
-    let mut outgoing = Outgoing::begin(Vec::new()).expect("memory takes it");
+    let mut incoming = StreamReader::begin(stream).expect("an export");
+    let mut outgoing = StreamWriter::begin(Vec::new()).expect("memory takes it");
     let mut forged = 0;
     while let Some(line) = incoming.next_line().expect("as exported") {
         let mut entry = line.entry;
         if entry.n == 4 && forged == 0 && !line.workspace.is_platform() {
-            forged = line.place.record;
+            forged = line.position.record;
             entry.balance.available += tollkeeper_ledger::Micros::new(1);
         }
         let mut bytes = Vec::new();

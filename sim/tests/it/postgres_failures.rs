@@ -96,7 +96,7 @@ fn assert_paid_once(engine: &dyn Engine, key: &str) {
     let first = pay(engine, key).expect("it can be done again").expect("there is enough");
     let again = pay(engine, key).expect("it can be done again").expect("there is enough");
     assert!(again.replayed);
-    assert_eq!(first.told, again.told);
+    assert_eq!(first.output, again.output);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::embedded::storage::block::{Envelope, Stored};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, Name, pairs_of};
 use crate::embedded::storage::sqlite::Access;
-use crate::embedded::storage::state_db::{Kept, State};
+use crate::embedded::storage::state_db::{PersistedAccount, State};
 use crate::{Error, rollups};
 
 /// Recomputes everything from the journal; safe beside a running server.
@@ -63,16 +63,16 @@ struct Book {
     /// Its pending charges by the place of their opening, with their deadlines.
     pending: BTreeMap<u64, Timestamp>,
     /// What the state file keeps of it, until that was compared.
-    kept: Option<Kept>,
+    persisted: Option<PersistedAccount>,
     /// Whether the state file keeps it at all.
-    is_kept: bool,
+    is_persisted: bool,
 }
 
 impl Book {
-    fn new(id: WorkspaceId, kept: Option<Kept>) -> Book {
+    fn new(id: WorkspaceId, persisted: Option<PersistedAccount>) -> Book {
         let (usage, hours, pending) = Default::default();
-        let is_kept = kept.is_some();
-        Book { account: Account::new(id), head: 0, usage, hours, pending, kept, is_kept }
+        let is_persisted = persisted.is_some();
+        Book { account: Account::new(id), head: 0, usage, hours, pending, persisted, is_persisted }
     }
 
     /// Takes what an entry says beside the account.
@@ -93,38 +93,39 @@ struct Auditor<'a> {
     state: Option<&'a State>,
     fingerprints: Fingerprints,
     books: HashMap<u32, Book>,
-    kept: HashMap<u32, Kept>,
+    persisted: HashMap<u32, PersistedAccount>,
     /// The kept pending charges of each workspace, until they were compared.
     pending: HashMap<u32, BTreeMap<u64, Timestamp>>,
     platform: Platform,
     /// Charges that are pending or were touched, by the place of their opening.
-    standings: HashMap<u64, ChargeState>,
+    states: HashMap<u64, ChargeState>,
     /// The fingerprints of all keys, to find one that stands twice.
     keys: Vec<(u64, u64)>,
-    index_kept_to: u64,
+    index_persisted_to: u64,
     /// All pairs that the kept runs must hold, folded into one number.
     index_sum: u64,
     disagreement: Option<AuditDisagreement>,
 }
 
-fn fold(sum: u64, (fingerprint, place): (u64, u64)) -> u64 {
+fn fold(sum: u64, (fingerprint, seq): (u64, u64)) -> u64 {
     // Order does not matter, every bit does.
-    sum.wrapping_add((fingerprint ^ place.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    sum.wrapping_add((fingerprint ^ seq.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 impl<'a> Auditor<'a> {
     fn new(journal: &'a Journal, state: Option<&'a State>) -> Result<Auditor<'a>, Error> {
         let nobody = || [0; 16];
         let fingerprints = Fingerprints::new(journal.directory_id(nobody)?);
-        let (mut kept, mut index_kept_to, mut disagreement) = (HashMap::new(), 0, None);
+        let (mut persisted, mut index_persisted_to, mut disagreement) = (HashMap::new(), 0, None);
         let mut pending: HashMap<u32, BTreeMap<u64, Timestamp>> = HashMap::new();
         if let Some(state) = state {
             match (state.accounts(), state.runs()) {
                 (Ok(accounts), Ok(runs)) => {
-                    kept = accounts.into_iter().map(|kept| (kept.no, kept)).collect();
-                    index_kept_to = runs.last().map_or(0, |run| run.head.covers.1);
-                    for (opened, no, deadline) in state.pending()? {
-                        pending.entry(no).or_default().insert(opened, deadline);
+                    persisted =
+                        accounts.into_iter().map(|persisted| (persisted.account_index, persisted)).collect();
+                    index_persisted_to = runs.last().map_or(0, |run| run.head.covers.1);
+                    for (opened, account_index, deadline) in state.pending()? {
+                        pending.entry(account_index).or_default().insert(opened, deadline);
                     }
                 }
                 (Err(error), _) | (_, Err(error)) if error.is_damaged() => {
@@ -139,12 +140,12 @@ impl<'a> Auditor<'a> {
             state,
             fingerprints,
             books: HashMap::new(),
-            kept,
+            persisted,
             pending,
             platform: Platform::default(),
-            standings: HashMap::new(),
+            states: HashMap::new(),
             keys: Vec::new(),
-            index_kept_to,
+            index_persisted_to,
             index_sum: 0,
             disagreement,
         })
@@ -154,8 +155,8 @@ impl<'a> Auditor<'a> {
         self.disagreement.get_or_insert(AuditDisagreement { workspace: None, entry: None, what });
     }
 
-    fn disagrees(&mut self, no: u32, n: u64, what: String) {
-        let workspace = self.books.get(&no).map(|book| book.account.profile.id.clone());
+    fn disagrees(&mut self, account_index: u32, n: u64, what: String) {
+        let workspace = self.books.get(&account_index).map(|book| book.account.profile.id.clone());
         self.disagreement.get_or_insert(AuditDisagreement { workspace, entry: Some(n), what });
     }
 
@@ -168,48 +169,48 @@ impl<'a> Auditor<'a> {
         }
         let entry = stored.entry()?;
         self.note_names(&entry, &stored);
-        let no = envelope.no;
-        if !self.books.contains_key(&no) {
+        let account_index = envelope.account_index;
+        if !self.books.contains_key(&account_index) {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
-                _ if no == 0 => WorkspaceId::platform(),
+                _ if account_index == 0 => WorkspaceId::platform(),
                 _ => {
                     self.store_disagrees(format!(
-                        "journal line {expected}: workspace {no} was never created"
+                        "journal line {expected}: workspace {account_index} was never created"
                     ));
                     return Ok(());
                 }
             };
-            self.books.insert(no, Book::new(id, self.kept.remove(&no)));
+            self.books.insert(account_index, Book::new(id, self.persisted.remove(&account_index)));
         }
         if let Some(what) = self.charge_disagrees(&entry, envelope.opened)? {
-            self.disagrees(no, entry.n, what);
+            self.disagrees(account_index, entry.n, what);
             return Ok(());
         }
-        let book = self.books.get_mut(&no).expect("just made");
+        let book = self.books.get_mut(&account_index).expect("just made");
         let linked = book.head == envelope.previous;
         let replayed = book.account.replay(&entry, stored.hash());
         book.note(&entry, &envelope);
         if let Err(disagreement) = replayed {
-            self.disagrees(no, entry.n, disagreement.to_string());
+            self.disagrees(account_index, entry.n, disagreement.to_string());
         } else if !linked {
-            self.disagrees(no, entry.n, "does not point at the entry before it".to_owned());
-        } else if book.kept.as_ref().is_some_and(|kept| kept.account.chain.n == entry.n) {
-            self.compare_kept(no)?;
+            self.disagrees(account_index, entry.n, "does not point at the entry before it".to_owned());
+        } else if book.persisted.as_ref().is_some_and(|persisted| persisted.account.chain.n == entry.n) {
+            self.compare_persisted(account_index)?;
         }
         self.platform.apply(&entry);
         Ok(())
     }
 
     fn note_names(&mut self, entry: &Entry, stored: &Stored) {
-        let (no, seq) = (stored.envelope.no, stored.envelope.seq);
-        let key = entry.key.as_ref().map(|key| self.fingerprints.of(no, Name::Key(key)));
+        let (account_index, seq) = (stored.envelope.account_index, stored.envelope.seq);
+        let key = entry.key.as_ref().map(|key| self.fingerprints.of(account_index, Name::Key(key)));
         let opened = Some(stored.envelope.opened).filter(|opened| *opened != 0);
-        let touched = opened.map(|opened| self.fingerprints.of(no, Name::Touched(opened)));
+        let touched = opened.map(|opened| self.fingerprints.of(account_index, Name::Touched(opened)));
         let foreign = crate::embedded::core::ids::foreign_id(entry, seq);
-        let foreign = foreign.map(|id| self.fingerprints.of(no, Name::Id(id.to_bytes())));
+        let foreign = foreign.map(|id| self.fingerprints.of(account_index, Name::Id(id.to_bytes())));
         self.keys.extend(key.map(|fingerprint| (fingerprint, seq)));
-        if seq <= self.index_kept_to {
+        if seq <= self.index_persisted_to {
             for fingerprint in key.into_iter().chain(touched).chain(foreign) {
                 self.index_sum = fold(self.index_sum, (fingerprint, seq));
             }
@@ -224,7 +225,8 @@ impl<'a> Auditor<'a> {
         let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
             return Ok(None);
         };
-        let details = self.journal.read(opened_at, |stored| Ok((stored.envelope.no, stored.entry()?)))?;
+        let details =
+            self.journal.read(opened_at, |stored| Ok((stored.envelope.account_index, stored.entry()?)))?;
         let details = details.and_then(|(_, entry)| match entry.body {
             EntryBody::ChargeOpened(details) if details.id == id && Some(entry.n) == opened => Some(details),
             _ => None,
@@ -232,41 +234,41 @@ impl<'a> Auditor<'a> {
         let Some(details) = details else {
             return Ok(Some(format!("charge {id} was never opened")));
         };
-        let before = self.standings.get(&opened_at).copied().unwrap_or_else(|| details.state());
+        let before = self.states.get(&opened_at).copied().unwrap_or_else(|| details.state());
         let what = life_disagrees(entry, (id, details.amount), before, next);
-        self.standings.insert(opened_at, next);
+        self.states.insert(opened_at, next);
         Ok(what)
     }
 
     /// Compares what the state file keeps of an account with what was recomputed up to the same entry.
-    fn compare_kept(&mut self, no: u32) -> Result<(), Error> {
+    fn compare_persisted(&mut self, account_index: u32) -> Result<(), Error> {
         let Some(state) = self.state else { return Ok(()) };
-        let book = self.books.get_mut(&no).expect("its line was just read");
-        let Some(kept) = book.kept.take() else { return Ok(()) };
-        let n = kept.account.chain.n;
+        let book = self.books.get_mut(&account_index).expect("its line was just read");
+        let Some(persisted) = book.persisted.take() else { return Ok(()) };
+        let n = persisted.account.chain.n;
         let mut recomputed = book.account.clone();
         let spent = recomputed.grants.release_spent();
         let mut what = None;
-        if kept.account != recomputed || kept.head != book.head {
+        if persisted.account != recomputed || persisted.head != book.head {
             what = Some("the kept state of the account differs from the journal");
         }
         for grant in &spent {
-            if state.lot(no, grant.n)?.as_ref() != Some(grant) {
+            if state.lot(account_index, grant.n)?.as_ref() != Some(grant) {
                 what = Some("a kept spent grant differs from the journal");
             }
         }
         let rows = rollups::folded(book.usage.rows());
-        if state.usage(no, (i64::MIN, i64::MAX))? != rows {
+        if state.usage(account_index, (i64::MIN, i64::MAX))? != rows {
             what = Some("i08: the kept usage differs from the sum of the entries");
         }
-        if self.pending.remove(&no).unwrap_or_default() != book.pending {
+        if self.pending.remove(&account_index).unwrap_or_default() != book.pending {
             what = Some("what is kept of its pending charges differs from the journal");
         }
-        if state.hours(no)? != book.hours || state.account_n(no)? != n {
+        if state.hours(account_index)? != book.hours || state.account_n(account_index)? != n {
             what = Some("what is kept to find its entries differs from the journal");
         }
         if let Some(what) = what {
-            self.disagrees(no, n, what.to_owned());
+            self.disagrees(account_index, n, what.to_owned());
         }
         Ok(())
     }
@@ -276,7 +278,8 @@ impl<'a> Auditor<'a> {
         let mut keys = std::mem::take(&mut self.keys);
         keys.sort_unstable();
         for pair in keys.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-            let read = |place| self.journal.read(place, |stored| Ok((stored.envelope.no, stored.entry()?)));
+            let read =
+                |seq| self.journal.read(seq, |stored| Ok((stored.envelope.account_index, stored.entry()?)));
             let (Some(one), Some(other)) = (read(pair[0].1)?, read(pair[1].1)?) else { continue };
             if one.0 == other.0 && one.1.key == other.1.key {
                 self.disagrees(other.0, other.1.n, "i07: its idempotency key stands twice".to_owned());
@@ -304,8 +307,8 @@ impl<'a> Auditor<'a> {
         if self.disagreement.is_none() && self.index_disagrees()? {
             self.store_disagrees("the kept key index differs from the journal".to_owned());
         }
-        let behind = self.books.values().any(|book| book.kept.is_some())
-            || !self.kept.is_empty()
+        let behind = self.books.values().any(|book| book.persisted.is_some())
+            || !self.persisted.is_empty()
             || !self.pending.is_empty();
         if self.disagreement.is_none() && behind {
             self.store_disagrees("the state file keeps more than the journal holds".to_owned());
@@ -314,8 +317,8 @@ impl<'a> Auditor<'a> {
         if let Some(what) = unsound {
             self.store_disagrees(format!("the state file is damaged: {what}"));
         }
-        let kept_to = state.map_or(Ok(0), State::accounts_kept_to)?;
-        let lost = self.books.values().find(|book| !book.is_kept && book.head <= kept_to);
+        let persisted_to = state.map_or(Ok(0), State::accounts_persisted_to)?;
+        let lost = self.books.values().find(|book| !book.is_persisted && book.head <= persisted_to);
         if let Some(id) = lost.map(|book| book.account.profile.id.clone()) {
             self.store_disagrees(format!("the state file has lost workspace {id}"));
         }
@@ -323,7 +326,9 @@ impl<'a> Auditor<'a> {
             state.release();
         }
         let mut report = AuditReport { entries, disagreement: self.disagreement, ..AuditReport::default() };
-        for account in self.books.iter().filter(|(no, _)| **no != 0).map(|(_, book)| &book.account) {
+        for account in
+            self.books.iter().filter(|(account_index, _)| **account_index != 0).map(|(_, book)| &book.account)
+        {
             report.add(account);
         }
         Ok(report)

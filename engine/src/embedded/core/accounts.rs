@@ -14,11 +14,11 @@ use tollkeeper_ledger::{
 
 use crate::Error;
 use crate::embedded::storage::checkpointer::{AccountRow, Slice};
-use crate::embedded::storage::state_db::{Kept, State};
+use crate::embedded::storage::state_db::{PersistedAccount, State};
 
 /// What has happened to an account since it was last kept, besides the account itself.
 #[derive(Debug, Default)]
-pub(crate) struct Unkept {
+pub(crate) struct Unpersisted {
     pub usage: Usage,
     /// The hours in which it has entries, with the place of the last.
     pub hours: Vec<(i64, u64)>,
@@ -30,7 +30,7 @@ pub(crate) struct Unkept {
 
 /// What was handed to the keeper and is not yet known to be on disk.
 #[derive(Debug)]
-pub(crate) struct Handed {
+pub(crate) struct BeingPersisted {
     /// Up to which of its entries.
     pub n: u64,
     pub usage: Vec<(UsageKey, Used)>,
@@ -43,28 +43,39 @@ pub(crate) struct Handed {
 /// An account in memory.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    pub no: u32,
+    pub account_index: u32,
     pub account: Account,
     /// The place of its last entry.
     pub head: u64,
-    pub unkept: Unkept,
-    pub handed: Option<Box<Handed>>,
+    pub unpersisted: Unpersisted,
+    pub being_persisted: Option<Box<BeingPersisted>>,
     /// Up to which of its entries the state file holds it.
-    pub kept_n: u64,
-    totals_kept: Totals,
+    pub persisted_n: u64,
+    persisted_totals: Totals,
     /// The team as it is kept; while nobody changes it, it is the account's own.
-    team_kept: Arc<Team>,
+    persisted_team: Arc<Team>,
     dirty: bool,
     /// Looked at since the last search for accounts to let go.
     used: bool,
 }
 
 impl Slot {
-    fn new(no: u32, account: Account, head: u64) -> Slot {
-        let (kept_n, totals_kept) = (account.chain.n, account.totals);
-        let team_kept = Arc::clone(&account.team);
-        let (unkept, handed, dirty, used) = (Unkept::default(), None, false, true);
-        Slot { no, account, head, unkept, handed, kept_n, totals_kept, team_kept, dirty, used }
+    fn new(account_index: u32, account: Account, head: u64) -> Slot {
+        let (persisted_n, persisted_totals) = (account.chain.n, account.totals);
+        let persisted_team = Arc::clone(&account.team);
+        let (unpersisted, being_persisted, dirty, used) = (Unpersisted::default(), None, false, true);
+        Slot {
+            account_index,
+            account,
+            head,
+            unpersisted,
+            being_persisted,
+            persisted_n,
+            persisted_totals,
+            persisted_team,
+            dirty,
+            used,
+        }
     }
 
     /// Brings a spent grant back into memory because a command needs it.
@@ -72,10 +83,13 @@ impl Slot {
         if self.account.grants.get(n).is_some() {
             return Ok(());
         }
-        let handed = self.handed.as_ref().and_then(|handed| handed.spent.iter().find(|grant| grant.n == n));
-        let grant = match handed {
+        let being_persisted = self
+            .being_persisted
+            .as_ref()
+            .and_then(|being_persisted| being_persisted.spent.iter().find(|grant| grant.n == n));
+        let grant = match being_persisted {
             Some(grant) => Some(grant.clone()),
-            None => state.lot(self.no, n)?,
+            None => state.lot(self.account_index, n)?,
         };
         let missing =
             || Error::damaged(format!("grant {n} of workspace {} is missing", self.account.profile.id));
@@ -84,11 +98,11 @@ impl Slot {
     }
 
     /// Adds everything that is to be kept of it to a slice.
-    fn hand_over(&mut self, slice: &mut Slice) {
-        let no = self.no;
-        let unkept = std::mem::take(&mut self.unkept);
-        invariants::i08_usage_covers(unkept.usage.total(), self.totals_kept, self.account.totals);
-        let Unkept { mut usage, hours, pending, lots } = unkept;
+    fn take_dirty(&mut self, slice: &mut Slice) {
+        let account_index = self.account_index;
+        let unpersisted = std::mem::take(&mut self.unpersisted);
+        invariants::i08_usage_covers(unpersisted.usage.total(), self.persisted_totals, self.account.totals);
+        let Unpersisted { mut usage, hours, pending, lots } = unpersisted;
         let usage = usage.take();
         let spent = self.account.grants.release_spent();
         let bytes = |grant: &Grant| {
@@ -96,23 +110,23 @@ impl Slot {
             grant.encode(&mut bytes);
             bytes
         };
-        slice.lots.extend(lots.iter().map(|(seq, grant)| (no, grant.n, Some(*seq), bytes(grant))));
-        slice.lots.extend(spent.iter().map(|grant| (no, grant.n, None, bytes(grant))));
-        slice.usage.extend(usage.iter().map(|(key, used)| (no, key.clone(), *used)));
-        slice.hours.extend(hours.iter().map(|(hour, seq)| (no, *hour, *seq)));
-        slice.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, no, deadline)));
+        slice.lots.extend(lots.iter().map(|(seq, grant)| (account_index, grant.n, Some(*seq), bytes(grant))));
+        slice.lots.extend(spent.iter().map(|grant| (account_index, grant.n, None, bytes(grant))));
+        slice.usage.extend(usage.iter().map(|(key, used)| (account_index, key.clone(), *used)));
+        slice.hours.extend(hours.iter().map(|(hour, seq)| (account_index, *hour, *seq)));
+        slice.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, account_index, deadline)));
         let mut data = Vec::with_capacity(256);
         self.account.encode(&mut data);
         let (id, n) = (self.account.profile.id.as_str().into(), self.account.chain.n);
-        slice.accounts.push(AccountRow { no, id, head: self.head, n, data });
-        self.totals_kept = self.account.totals;
-        if !Arc::ptr_eq(&self.team_kept, &self.account.team) {
+        slice.accounts.push(AccountRow { account_index, id, head: self.head, n, data });
+        self.persisted_totals = self.account.totals;
+        if !Arc::ptr_eq(&self.persisted_team, &self.account.team) {
             let mut data = Vec::with_capacity(512);
             self.account.team.encode(&mut data);
-            slice.teams.push((no, data));
-            self.team_kept = Arc::clone(&self.account.team);
+            slice.teams.push((account_index, data));
+            self.persisted_team = Arc::clone(&self.account.team);
         }
-        self.handed = Some(Box::new(Handed { n, usage, hours, lots, spent }));
+        self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, lots, spent }));
         self.dirty = false;
     }
 }
@@ -135,9 +149,9 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     /// A working set in which the next new workspace gets this number.
-    pub(crate) fn new(next_no: u32) -> Accounts {
+    pub(crate) fn new(next_index: u32) -> Accounts {
         let mut accounts = Accounts::default();
-        accounts.slots.resize_with(next_no as usize, || None);
+        accounts.slots.resize_with(next_index as usize, || None);
         accounts
     }
 
@@ -158,43 +172,43 @@ impl Accounts {
     }
 
     /// One more than the highest number.
-    pub(crate) fn next_no(&self) -> u32 {
+    pub(crate) fn next_index(&self) -> u32 {
         self.slots.len() as u32
     }
 
     /// The number of a workspace, loading it if it is cold; `None` if there is none of that name.
     pub(crate) fn resolve(&mut self, id: &WorkspaceId, state: &State) -> Result<Option<u32>, Error> {
-        if let Some(no) = self.by_id.get(id) {
-            return Ok(Some(*no));
+        if let Some(account_index) = self.by_id.get(id) {
+            return Ok(Some(*account_index));
         }
-        let kept = state.account(id.as_str())?;
-        Ok(kept.map(|kept| self.admit(kept)))
+        let persisted = state.account(id.as_str())?;
+        Ok(persisted.map(|persisted| self.admit(persisted)))
     }
 
     /// The account of a number, loading it if it is cold.
-    pub(crate) fn load(&mut self, no: u32, state: &State) -> Result<Option<&mut Slot>, Error> {
-        let known = self.slots.get(no as usize).is_some_and(Option::is_some);
-        if !known && let Some(kept) = state.account_no(no)? {
-            self.admit(kept);
+    pub(crate) fn load(&mut self, account_index: u32, state: &State) -> Result<Option<&mut Slot>, Error> {
+        let known = self.slots.get(account_index as usize).is_some_and(Option::is_some);
+        if !known && let Some(persisted) = state.account_at(account_index)? {
+            self.admit(persisted);
         }
-        Ok(self.slots.get_mut(no as usize).and_then(Option::as_deref_mut))
+        Ok(self.slots.get_mut(account_index as usize).and_then(Option::as_deref_mut))
     }
 
-    fn admit(&mut self, kept: Kept) -> u32 {
-        let Kept { no, head, account } = kept;
-        self.put(Slot::new(no, account, head))
+    fn admit(&mut self, persisted: PersistedAccount) -> u32 {
+        let PersistedAccount { account_index, head, account } = persisted;
+        self.put(Slot::new(account_index, account, head))
     }
 
     /// A workspace nobody has yet, with its number; it counts once its first entry is recorded.
     pub(crate) fn admit_new(&mut self, id: WorkspaceId) -> u32 {
-        let no = self.next_no();
+        let account_index = self.next_index();
         self.slots.push(None);
-        self.put(Slot::new(no, Account::new(id), 0))
+        self.put(Slot::new(account_index, Account::new(id), 0))
     }
 
     /// Takes back [`Accounts::admit_new`] because the workspace was refused; it must be the newest.
-    pub(crate) fn dismiss_new(&mut self, no: u32) {
-        if no + 1 == self.next_no()
+    pub(crate) fn dismiss_new(&mut self, account_index: u32) {
+        if account_index + 1 == self.next_index()
             && let Some(Some(slot)) = self.slots.pop()
         {
             self.by_id.remove(&slot.account.profile.id);
@@ -203,21 +217,23 @@ impl Accounts {
     }
 
     fn put(&mut self, slot: Slot) -> u32 {
-        let no = slot.no;
-        self.by_id.insert(slot.account.profile.id.clone(), no);
-        self.slots[no as usize] = Some(Box::new(slot));
+        let account_index = slot.account_index;
+        self.by_id.insert(slot.account.profile.id.clone(), account_index);
+        self.slots[account_index as usize] = Some(Box::new(slot));
         self.in_memory += 1;
-        no
+        account_index
     }
 
     /// An account that was resolved or loaded before in this batch.
-    pub(crate) fn get(&self, no: u32) -> &Slot {
-        self.slots[no as usize].as_deref().expect("a resolved account stays in memory during its batch")
+    pub(crate) fn get(&self, account_index: u32) -> &Slot {
+        self.slots[account_index as usize]
+            .as_deref()
+            .expect("a resolved account stays in memory during its batch")
     }
 
     /// See [`Accounts::get`].
-    pub(crate) fn get_mut(&mut self, no: u32) -> &mut Slot {
-        let slot = self.slots[no as usize].as_deref_mut();
+    pub(crate) fn get_mut(&mut self, account_index: u32) -> &mut Slot {
+        let slot = self.slots[account_index as usize].as_deref_mut();
         let slot = slot.expect("a resolved account stays in memory during its batch");
         slot.used = true;
         slot
@@ -225,31 +241,40 @@ impl Accounts {
 
     /// Looks at what a charge will need of each account, so that the processor fetches it for all of them at once.
     pub(crate) fn touch(&self, numbers: impl Iterator<Item = u32>) -> i64 {
-        numbers.filter_map(|no| self.slots.get(no as usize)?.as_deref()).fold(0, |sum, slot| {
-            let Account { profile, chain, balance, totals, grants, limits, alerts, .. } = &slot.account;
-            let grant = grants.iter().next().map_or(0, |grant| grant.remaining.get());
-            let hour = slot.unkept.hours.last().map_or(0, |(hour, _)| *hour);
-            let flags =
-                [profile.suspended, limits.is_empty(), alerts.thresholds.is_empty(), slot.dirty, slot.used];
-            let flags = flags.into_iter().fold(0, |sum, flag| sum << 1 | i64::from(flag));
-            let chain = chain.n as i64 ^ chain.at.millis() ^ i64::from(chain.hash[31]);
-            let sums = balance.available.get() ^ totals.charged.get() ^ slot.totals_kept.charged.get();
-            sum ^ flags
-                ^ chain
-                ^ sums
-                ^ grant
-                ^ hour
-                ^ slot.unkept.usage.first_hash() as i64
-                ^ slot.head as i64
-        })
+        numbers.filter_map(|account_index| self.slots.get(account_index as usize)?.as_deref()).fold(
+            0,
+            |sum, slot| {
+                let Account { profile, chain, balance, totals, grants, limits, alerts, .. } = &slot.account;
+                let grant = grants.iter().next().map_or(0, |grant| grant.remaining.get());
+                let hour = slot.unpersisted.hours.last().map_or(0, |(hour, _)| *hour);
+                let flags = [
+                    profile.suspended,
+                    limits.is_empty(),
+                    alerts.thresholds.is_empty(),
+                    slot.dirty,
+                    slot.used,
+                ];
+                let flags = flags.into_iter().fold(0, |sum, flag| sum << 1 | i64::from(flag));
+                let chain = chain.n as i64 ^ chain.at.millis() ^ i64::from(chain.hash[31]);
+                let sums =
+                    balance.available.get() ^ totals.charged.get() ^ slot.persisted_totals.charged.get();
+                sum ^ flags
+                    ^ chain
+                    ^ sums
+                    ^ grant
+                    ^ hour
+                    ^ slot.unpersisted.usage.first_hash() as i64
+                    ^ slot.head as i64
+            },
+        )
     }
 
     /// Notes that an account was changed.
-    pub(crate) fn mark_dirty(&mut self, no: u32) {
-        let slot = self.slots[no as usize].as_deref_mut().expect("a changed account is in memory");
+    pub(crate) fn mark_dirty(&mut self, account_index: u32) {
+        let slot = self.slots[account_index as usize].as_deref_mut().expect("a changed account is in memory");
         if !slot.dirty {
             slot.dirty = true;
-            self.dirty.push(no);
+            self.dirty.push(account_index);
         }
     }
 
@@ -271,38 +296,39 @@ impl Accounts {
         let began = self.round_began?;
         let mut slice = Slice::default();
         while slice.accounts.len() < most
-            && let Some(no) = self.round.pop()
+            && let Some(account_index) = self.round.pop()
         {
-            let slot = self.slots[no as usize].as_deref_mut().expect("a dirty account stays in memory");
-            slot.hand_over(&mut slice);
+            let slot =
+                self.slots[account_index as usize].as_deref_mut().expect("a dirty account stays in memory");
+            slot.take_dirty(&mut slice);
         }
         if self.round.is_empty() {
-            slice.keeps_to = Some(began);
+            slice.persists_to = Some(began);
             self.round_began = None;
         }
         Some(slice)
     }
 
     /// These accounts are on disk as they were handed over.
-    pub(crate) fn kept(&mut self, accounts: &[u32]) {
-        for no in accounts {
-            if let Some(slot) = self.slots[*no as usize].as_deref_mut()
-                && let Some(handed) = slot.handed.take()
+    pub(crate) fn persisted(&mut self, accounts: &[u32]) {
+        for account_index in accounts {
+            if let Some(slot) = self.slots[*account_index as usize].as_deref_mut()
+                && let Some(being_persisted) = slot.being_persisted.take()
             {
-                slot.kept_n = handed.n;
+                slot.persisted_n = being_persisted.n;
             }
         }
     }
 
     /// Lets go of accounts that were not used lately while there are more than `most`; looks at a few only.
-    pub(crate) fn let_go(&mut self, most: usize) {
+    pub(crate) fn evict_idle(&mut self, most: usize) {
         let mut looks = if self.in_memory > most { 2 * (self.in_memory - most) + 64 } else { 0 };
         while looks > 0 && self.in_memory > most {
             looks -= 1;
             self.hand =
                 if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 1.min(self.slots.len() - 1) };
             let Some(slot) = self.slots[self.hand].as_deref_mut() else { continue };
-            let idle = !slot.dirty && slot.handed.is_none() && slot.no != 0;
+            let idle = !slot.dirty && slot.being_persisted.is_none() && slot.account_index != 0;
             if idle && !slot.used {
                 self.by_id.remove(&slot.account.profile.id);
                 self.slots[self.hand] = None;

@@ -13,17 +13,17 @@ use crate::embedded::storage::sqlite::Access;
 
 /// Entries on their way to the disk.
 #[derive(Clone, Debug)]
-pub struct Flight {
+pub struct InFlightBatch {
     /// The place of the first.
     from: u64,
     tail: Arc<Tail>,
     /// Whether the last pages of the WAL are to be moved into the file afterwards.
-    journal_rest: bool,
+    wal_rest: bool,
 }
 
-impl Flight {
-    pub(crate) fn new(from: u64, tail: Tail, journal_rest: bool) -> Flight {
-        Flight { from, tail: Arc::new(tail), journal_rest }
+impl InFlightBatch {
+    pub(crate) fn new(from: u64, tail: Tail, wal_rest: bool) -> InFlightBatch {
+        InFlightBatch { from, tail: Arc::new(tail), wal_rest }
     }
 
     /// How many bytes of entries it carries.
@@ -33,13 +33,13 @@ impl Flight {
 
     /// Whether [`Appender::move_journal_rest`] is to follow, when everyone has been answered.
     #[must_use]
-    pub fn moves_journal_rest(&self) -> bool {
-        self.journal_rest
+    pub fn finishes_wal_checkpoint(&self) -> bool {
+        self.wal_rest
     }
 
     /// The bytes of the entry at a place, if it is aboard.
-    pub(crate) fn get(&self, place: u64) -> Option<&[u8]> {
-        self.tail.get(usize::try_from(place.checked_sub(self.from)?).ok()?)
+    pub(crate) fn get(&self, seq: u64) -> Option<&[u8]> {
+        self.tail.get(usize::try_from(seq.checked_sub(self.from)?).ok()?)
     }
 
     /// Its memory again, emptied, if nobody else holds it any more.
@@ -65,12 +65,12 @@ impl Appender {
     ///
     /// # Errors
     /// When it may not be on disk: the heart must be told ([`crate::embedded::Heart::landed`]) before it decides more.
-    pub fn append(&mut self, flight: &Flight) -> Result<(), Error> {
-        self.journal.append(flight.from, &flight.tail)
+    pub fn append(&mut self, in_flight: &InFlightBatch) -> Result<(), Error> {
+        self.journal.append(in_flight.from, &in_flight.tail)
     }
 
     /// Moves the last pages of the WAL into the file, so that it starts again from its beginning.
-    pub fn move_journal_rest(&mut self) {
+    pub fn finish_wal_checkpoint(&mut self) {
         // Whoever keeps the WAL short meets the same failure and tells it; nothing is lost by it.
         let _ = self.journal.checkpoint();
     }

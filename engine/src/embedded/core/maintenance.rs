@@ -2,8 +2,8 @@
 //! their merges, the journal's WAL, accounts that are no longer needed. All the writing is the keeper's; what is here
 //! decides what it is given and takes note of what is done.
 
-use super::state_machine::Mind;
-use super::{Heart, HeartOptions};
+use super::state_machine::StateMachine;
+use super::{Core, CoreOptions};
 use crate::Error;
 use crate::embedded::storage::checkpointer::{Done, Task};
 
@@ -12,7 +12,7 @@ const WAL_REST_PAGES: u64 = 256;
 
 /// What the keeper has been given and not yet done.
 #[derive(Debug)]
-pub(crate) struct Keeping {
+pub(crate) struct MaintenanceState {
     /// Bytes appended to the journal since its WAL was moved into the file.
     pub appended: u64,
     /// Pages the last look found left in it.
@@ -22,27 +22,27 @@ pub(crate) struct Keeping {
     merge: bool,
     journal: bool,
     /// Few pages of the WAL are left, for whoever writes the journal next to move.
-    pub journal_rest: bool,
+    pub wal_rest: bool,
     /// What speaks of entries that are under way to the disk: it must not be there before them.
     pub held: Vec<Task>,
 }
 
-impl Default for Keeping {
-    fn default() -> Keeping {
-        Keeping {
+impl Default for MaintenanceState {
+    fn default() -> MaintenanceState {
+        MaintenanceState {
             appended: 0,
             wal_pages: u64::MAX,
             slice: false,
             run: false,
             merge: false,
             journal: false,
-            journal_rest: false,
+            wal_rest: false,
             held: Vec::new(),
         }
     }
 }
 
-impl Keeping {
+impl MaintenanceState {
     /// As much of the WAL is in the file as can be for now.
     fn wal_is_moved(&mut self) {
         (self.journal, self.appended, self.wal_pages) = (false, 0, u64::MAX);
@@ -53,54 +53,54 @@ impl Keeping {
     }
 }
 
-impl Heart {
+impl Core {
     /// Does a little of what keeps the next start short and memory small. To be called after every batch, and when the
     /// keeper nudges.
     ///
     /// # Errors
     /// When something could not be written; the next batch reads everything anew.
-    pub fn tend(&mut self) -> Result<(), Error> {
-        let Some(mind) = &mut self.mind else { return Ok(()) };
-        let tended = mind.tend(&self.options);
-        self.note(tended)
+    pub fn maintain(&mut self) -> Result<(), Error> {
+        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let maintained = machine.maintain(&self.options);
+        self.note(maintained)
     }
 
     /// Whether [`Heart::tend`] will have to wait for the keeper, which may itself wait for a flight.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.mind.as_ref().is_some_and(Mind::is_crowded)
+        self.machine.as_ref().is_some_and(StateMachine::is_crowded)
     }
 
     /// Keeps everything that can be kept: the next start has nothing to replay.
     ///
     /// # Errors
     /// When something could not be written; the next batch reads everything anew.
-    pub fn keep_all(&mut self) -> Result<(), Error> {
-        let Some(mind) = &mut self.mind else { return Ok(()) };
-        let kept = mind.keep_all(&self.options);
-        self.note(kept)
+    pub fn checkpoint_all(&mut self) -> Result<(), Error> {
+        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let persisted = machine.checkpoint_all(&self.options);
+        self.note(persisted)
     }
 
     fn note(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         if let Err(error) = &result {
-            self.mind = None;
-            self.trouble = Some(error.clone());
+            self.machine = None;
+            self.last_error = Some(error.clone());
         }
         result
     }
 }
 
-impl Mind {
+impl StateMachine {
     /// Whether the key index has to wait for the keeper before it takes more.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.index.is_crowded() && self.keeping.run
+        self.index.is_crowded() && self.maintenance.run
     }
 
     /// Gives the keeper what speaks of entries: once all of them are on disk.
     fn give_after_entries(&mut self, task: Task) {
-        if self.flight.is_some() {
-            self.keeping.held.push(task);
+        if self.in_flight.is_some() {
+            self.maintenance.held.push(task);
         } else {
-            self.keeper.give(task);
+            self.checkpointer.give(task);
         }
     }
 
@@ -109,109 +109,111 @@ impl Mind {
         self.next - 1
     }
 
-    pub(crate) fn tend(&mut self, options: &HeartOptions) -> Result<(), Error> {
-        if self.keeper.is_none() {
+    pub(crate) fn maintain(&mut self, options: &CoreOptions) -> Result<(), Error> {
+        if self.checkpointer.is_none() {
             return Ok(());
         }
-        while let Some(done) = self.keeper.poll() {
-            self.take_note(done)?;
+        while let Some(done) = self.checkpointer.poll() {
+            self.apply_done(done)?;
         }
-        if self.flight.is_none() && std::mem::take(&mut self.keeping.journal_rest) {
+        if self.in_flight.is_none() && std::mem::take(&mut self.maintenance.wal_rest) {
             self.journal.checkpoint()?;
         }
         // A replay that begins for the key index's sake may still be behind what is kept of the accounts.
-        let unkept = self.last().saturating_sub(self.accounts_kept_to);
-        if !self.accounts.in_round() && unkept >= options.round_entries {
+        let unpersisted = self.last().saturating_sub(self.accounts_persisted_to);
+        if !self.accounts.in_round() && unpersisted >= options.round_entries {
             self.accounts.begin_round(self.last());
         }
         self.give(options, false);
-        if self.keeping.appended >= options.wal_bytes && !self.keeping.journal {
-            self.keeping.journal = true;
-            self.keeper.give(Task::JournalCheckpoint);
+        if self.maintenance.appended >= options.wal_bytes && !self.maintenance.journal {
+            self.maintenance.journal = true;
+            self.checkpointer.give(Task::JournalCheckpoint);
         }
-        while self.flight.is_none()
+        while self.in_flight.is_none()
             && self.is_crowded()
-            && let Some(done) = self.keeper.wait()
+            && let Some(done) = self.checkpointer.wait()
         {
-            self.take_note(done)?;
+            self.apply_done(done)?;
             self.give(options, false);
         }
-        self.accounts.let_go(options.accounts_in_memory);
+        self.accounts.evict_idle(options.accounts_in_memory);
         Ok(())
     }
 
-    fn give(&mut self, options: &HeartOptions, force: bool) {
-        if !self.keeping.slice
+    fn give(&mut self, options: &CoreOptions, force: bool) {
+        if !self.maintenance.slice
             && let Some(slice) = self.accounts.next_slice(options.slice_accounts)
         {
-            self.keeping.slice = true;
+            self.maintenance.slice = true;
             self.give_after_entries(Task::Slice(slice));
         }
-        if !self.keeping.run
+        if !self.maintenance.run
             && let Some((pairs, covers)) = self.index.freeze(self.next - 1, force)
         {
-            self.keeping.run = true;
+            self.maintenance.run = true;
             self.give_after_entries(Task::Run { pairs, covers });
         }
-        if !self.keeping.merge
+        if !self.maintenance.merge
             && let Some(heads) = self.index.to_merge()
         {
-            self.keeping.merge = true;
-            self.keeper.give(Task::Merge(heads));
+            self.maintenance.merge = true;
+            self.checkpointer.give(Task::Merge(heads));
         }
     }
 
-    fn take_note(&mut self, done: Done) -> Result<(), Error> {
+    fn apply_done(&mut self, done: Done) -> Result<(), Error> {
         match done {
-            Done::Slice { accounts, keeps_to } => {
-                self.keeping.slice = false;
-                self.accounts.kept(&accounts);
-                if let Some(to) = keeps_to {
-                    self.accounts_kept_to = to;
+            Done::Slice { accounts, persists_to } => {
+                self.maintenance.slice = false;
+                self.accounts.persisted(&accounts);
+                if let Some(to) = persists_to {
+                    self.accounts_persisted_to = to;
                 }
             }
             Done::Run(run) => {
-                self.keeping.run = false;
-                self.index.frozen_is_kept(run);
+                self.maintenance.run = false;
+                self.index.frozen_is_persisted(run);
             }
             Done::Merged(run) => {
-                self.keeping.merge = false;
+                self.maintenance.merge = false;
                 let dropped = self.index.merged(run);
-                self.keeper.give(Task::Drop(dropped));
+                self.checkpointer.give(Task::Drop(dropped));
             }
             Done::JournalCheckpoint { left } if left <= WAL_REST_PAGES => {
-                self.keeping.wal_is_moved();
-                self.keeping.journal_rest = true;
+                self.maintenance.wal_is_moved();
+                self.maintenance.wal_rest = true;
             }
-            Done::JournalCheckpoint { left } if left < self.keeping.wal_pages / 2 => {
-                self.keeping.wal_pages = left;
-                self.keeper.give(Task::JournalCheckpoint);
+            Done::JournalCheckpoint { left } if left < self.maintenance.wal_pages / 2 => {
+                self.maintenance.wal_pages = left;
+                self.checkpointer.give(Task::JournalCheckpoint);
             }
             // A long read holds the rest: it is tried again when as much has been appended once more.
-            Done::JournalCheckpoint { .. } => self.keeping.wal_is_moved(),
+            Done::JournalCheckpoint { .. } => self.maintenance.wal_is_moved(),
             Done::Failed(error) => return Err(error),
         }
         Ok(())
     }
 
-    pub(crate) fn keep_all(&mut self, options: &HeartOptions) -> Result<(), Error> {
-        if self.keeper.is_none() {
+    pub(crate) fn checkpoint_all(&mut self, options: &CoreOptions) -> Result<(), Error> {
+        if self.checkpointer.is_none() {
             return Ok(());
         }
-        while self.accounts_kept_to < self.last() || self.index.kept_to() < self.last() || self.keeping.busy()
+        while self.accounts_persisted_to < self.last()
+            || self.index.persisted_to() < self.last()
+            || self.maintenance.busy()
         {
-            if !self.accounts.in_round() && self.accounts_kept_to < self.last() {
+            if !self.accounts.in_round() && self.accounts_persisted_to < self.last() {
                 self.accounts.begin_round(self.last());
             }
             self.give(options, true);
-            if !self.keeping.busy() {
+            if !self.maintenance.busy() {
                 break;
             }
-            let Some(done) = self.keeper.wait() else { break };
-            self.take_note(done)?;
+            let Some(done) = self.checkpointer.wait() else { break };
+            self.apply_done(done)?;
         }
         self.journal.checkpoint()?;
-        self.keeping.appended = 0;
+        self.maintenance.appended = 0;
         Ok(())
     }
 }

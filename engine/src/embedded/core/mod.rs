@@ -21,14 +21,14 @@ use std::path::PathBuf;
 
 use tollkeeper_ledger::{Submission, Timestamp};
 
-use self::in_flight::{Appender, Flight};
-use self::state_machine::Mind;
+use self::in_flight::{Appender, InFlightBatch};
+use self::state_machine::StateMachine;
 use super::storage::lock::DirectoryLock;
 use crate::{CommandResult, Error};
 
 /// How a heart is opened. The defaults are for a server; a simulation sets the rest.
 #[derive(Clone, Debug)]
-pub struct HeartOptions {
+pub struct CoreOptions {
     /// For how long after its birth a settled charge may be refunded by a late system failure.
     pub refund_window_seconds: i64,
     /// A registered SQLite VFS instead of the system's.
@@ -47,9 +47,9 @@ pub struct HeartOptions {
     pub wal_bytes: u64,
 }
 
-impl Default for HeartOptions {
-    fn default() -> HeartOptions {
-        HeartOptions {
+impl Default for CoreOptions {
+    fn default() -> CoreOptions {
+        CoreOptions {
             refund_window_seconds: tollkeeper_ledger::bounds::REFUND_WINDOW_DEFAULT_SECONDS,
             vfs: None,
             directory_id: None,
@@ -64,15 +64,15 @@ impl Default for HeartOptions {
 
 /// The heart.
 #[derive(Debug)]
-pub struct Heart {
+pub struct Core {
     pub(super) directory: PathBuf,
-    pub(super) options: HeartOptions,
+    pub(super) options: CoreOptions,
     pub(super) lock: Option<DirectoryLock>,
-    pub(super) nudge: super::queue::NudgeMaker,
+    pub(super) wake: super::queue::WakeMaker,
     /// What was read from disk; `None` after a failure, until it is read anew.
-    pub(super) mind: Option<Mind>,
+    pub(super) machine: Option<StateMachine>,
     /// What made the last reading anew necessary, until it succeeds.
-    pub(super) trouble: Option<Error>,
+    pub(super) last_error: Option<Error>,
     pub(super) journal_bytes: u64,
     pub(super) commits: u64,
     pub(super) commands: u64,
@@ -85,7 +85,7 @@ pub(super) struct Failure {
     pub culprit: Option<usize>,
 }
 
-impl Heart {
+impl Core {
     /// Runs commands in order, each decided alone, all in one commit. One answer each, in order.
     ///
     /// # Errors
@@ -115,11 +115,12 @@ impl Heart {
         &mut self,
         batch: Vec<(Submission, Timestamp)>,
     ) -> Result<Vec<CommandResult>, Failure> {
-        self.wake_to_write().map_err(|error| Failure { error, culprit: None })?;
+        self.ensure_loaded_for_write().map_err(|error| Failure { error, culprit: None })?;
         let commands = batch.len() as u64;
         let mut at = 0;
-        let mind = self.mind.as_mut().expect("wake has read it");
-        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mind.decide_all(batch, &mut at)));
+        let machine = self.machine.as_mut().expect("wake has read it");
+        let run =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| machine.decide_all(batch, &mut at)));
         let failure = match run {
             Ok(Ok(answers)) => {
                 self.commands += commands;
@@ -133,7 +134,7 @@ impl Heart {
                 Failure { error: Error::bug(what), culprit: Some(at) }
             }
         };
-        self.forget(&failure.error);
+        self.discard_memory(&failure.error);
         Err(failure)
     }
 
@@ -147,20 +148,20 @@ impl Heart {
 
     /// Hands over what was decided, so that more can be decided while it is appended; `None` if nothing was written. What
     /// becomes of it must be told to [`Heart::landed`] before anything else is appended.
-    pub fn take_off(&mut self) -> Option<Flight> {
-        self.mind.as_mut()?.take_off()
+    pub fn begin_append(&mut self) -> Option<InFlightBatch> {
+        self.machine.as_mut()?.begin_append()
     }
 
     /// Takes note of what became of a flight. After a failure everything that is not on disk is forgotten, also what was
     /// decided on top of it.
-    pub fn landed(&mut self, result: &Result<(), Error>) {
-        let Some(mind) = &mut self.mind else { return };
+    pub fn append_finished(&mut self, result: &Result<(), Error>) {
+        let Some(machine) = &mut self.machine else { return };
         match result {
             Ok(()) => {
-                self.journal_bytes += mind.landed();
+                self.journal_bytes += machine.append_finished();
                 self.commits += 1;
             }
-            Err(error) => self.forget(error),
+            Err(error) => self.discard_memory(error),
         }
     }
 
@@ -169,23 +170,23 @@ impl Heart {
     /// # Errors
     /// When it may not be on disk; it is forgotten, and the disk is read anew before anything else.
     pub fn commit(&mut self) -> Result<(), Error> {
-        let Some(mind) = &mut self.mind else { return Ok(()) };
-        match mind.commit() {
+        let Some(machine) = &mut self.machine else { return Ok(()) };
+        match machine.commit() {
             Ok(bytes) => {
                 self.journal_bytes += bytes;
                 self.commits += u64::from(bytes > 0);
                 Ok(())
             }
             Err(error) => {
-                self.forget(&error);
+                self.discard_memory(&error);
                 Err(error)
             }
         }
     }
 
     /// What is in memory is ahead of the disk, or wrong: only the disk counts.
-    fn forget(&mut self, why: &Error) {
-        self.mind = None;
-        self.trouble = Some(why.clone());
+    fn discard_memory(&mut self, why: &Error) {
+        self.machine = None;
+        self.last_error = Some(why.clone());
     }
 }

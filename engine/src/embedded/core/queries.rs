@@ -9,8 +9,8 @@ use tollkeeper_ledger::{
     Timestamp, UsageKey, Used, WorkspaceId,
 };
 
-use super::Heart;
-use super::state_machine::Mind;
+use super::Core;
+use super::state_machine::StateMachine;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::Name;
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
 
 /// What the state file does not hold yet of an account that it holds up to some entry.
 #[derive(Debug)]
-pub(crate) struct Glance {
-    pub no: u32,
+pub(crate) struct AccountSnapshot {
+    pub account_index: u32,
     /// The place of the last entry.
     pub head: u64,
     /// Hours with the place of their last entry, oldest first.
@@ -33,15 +33,15 @@ pub(crate) struct Glance {
     pub grants: Vec<Grant>,
 }
 
-impl Heart {
+impl Core {
     /// What is said of a workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn workspace(&mut self, id: &WorkspaceId) -> Result<Option<Profile>, Error> {
-        let mind = self.wake()?;
-        let no = mind.known(id)?;
-        Ok(no.map(|no| (*mind.accounts.get(no).account.profile).clone()))
+        let machine = self.ensure_loaded()?;
+        let account_index = machine.known(id)?;
+        Ok(account_index.map(|account_index| (*machine.accounts.get(account_index).account.profile).clone()))
     }
 
     /// All workspaces, newest first.
@@ -49,19 +49,24 @@ impl Heart {
     /// # Errors
     /// When the store cannot be read, or the cursor is none of this list.
     pub fn workspaces(&mut self, page: &Page) -> Result<Listing<Profile>, Error> {
-        let mind = self.wake()?;
+        let machine = self.ensure_loaded()?;
         let before = match &page.cursor {
-            None => mind.accounts.next_no(),
+            None => machine.accounts.next_index(),
             Some(cursor) => cursor.parse().map_err(|_| Error::bad_cursor())?,
         };
         let mut data = Vec::new();
-        let mut no = before.min(mind.accounts.next_no());
+        let mut account_index = before.min(machine.accounts.next_index());
         // The platform's own chain has number 0 and is no workspace.
-        while no > 1 && data.len() < page.limit {
-            no -= 1;
-            data.extend(mind.accounts.load(no, &mind.state)?.map(|slot| (*slot.account.profile).clone()));
+        while account_index > 1 && data.len() < page.limit {
+            account_index -= 1;
+            data.extend(
+                machine
+                    .accounts
+                    .load(account_index, &machine.state)?
+                    .map(|slot| (*slot.account.profile).clone()),
+            );
         }
-        Ok(Listing { data, next: (no > 1).then(|| no.to_string()) })
+        Ok(Listing { data, next: (account_index > 1).then(|| account_index.to_string()) })
     }
 
     /// What a workspace has.
@@ -69,10 +74,10 @@ impl Heart {
     /// # Errors
     /// When the store cannot be read.
     pub fn balance(&mut self, id: &WorkspaceId) -> Result<Option<BalanceAt>, Error> {
-        let mind = self.wake()?;
-        let no = mind.known(id)?;
-        Ok(no.map(|no| {
-            let account = &mind.accounts.get(no).account;
+        let machine = self.ensure_loaded()?;
+        let account_index = machine.known(id)?;
+        Ok(account_index.map(|account_index| {
+            let account = &machine.accounts.get(account_index).account;
             BalanceAt { balance: account.balance, last_entry_at: account.chain.at }
         }))
     }
@@ -82,9 +87,9 @@ impl Heart {
     /// # Errors
     /// When the store cannot be read.
     pub fn team(&mut self, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Error> {
-        let mind = self.wake()?;
-        let no = mind.known(id)?;
-        Ok(no.map(|no| Arc::clone(&mind.accounts.get(no).account.team)))
+        let machine = self.ensure_loaded()?;
+        let account_index = machine.known(id)?;
+        Ok(account_index.map(|account_index| Arc::clone(&machine.accounts.get(account_index).account.team)))
     }
 
     /// The spending limits of a workspace, and the day and month they count at an instant.
@@ -96,9 +101,10 @@ impl Heart {
         id: &WorkspaceId,
         now: Timestamp,
     ) -> Result<Option<(Limits, PeriodWindows)>, Error> {
-        let mind = self.wake()?;
-        let no = mind.known(id)?;
-        Ok(no.map(|no| calendar::limits(&mind.accounts.get(no).account, now)))
+        let machine = self.ensure_loaded()?;
+        let account_index = machine.known(id)?;
+        Ok(account_index
+            .map(|account_index| calendar::limits(&machine.accounts.get(account_index).account, now)))
     }
 
     /// A charge of a workspace with all that happened to it.
@@ -106,11 +112,11 @@ impl Heart {
     /// # Errors
     /// When the store cannot be read.
     pub fn charge(&mut self, id: &WorkspaceId, charge: ChargeId) -> Result<Option<ChargeRecord>, Error> {
-        let mind = self.wake()?;
-        let Some(no) = mind.known(id)? else { return Ok(None) };
-        let Some(located) = mind.find_charge(no, charge)? else { return Ok(None) };
+        let machine = self.ensure_loaded()?;
+        let Some(account_index) = machine.known(id)? else { return Ok(None) };
+        let Some(located) = machine.find_charge(account_index, charge)? else { return Ok(None) };
         let mut refunds = Vec::new();
-        for entry in mind.touches(no, located.opened_at)?.into_iter().rev() {
+        for entry in machine.touches(account_index, located.opened_at)?.into_iter().rev() {
             if let EntryBody::ChargeRefunded(refund) = entry.body
                 && refund.charge == charge
             {
@@ -119,11 +125,11 @@ impl Heart {
         }
         let mut draws = Vec::new();
         for draw in located.charge.details.draws.iter() {
-            let slot = mind.accounts.get_mut(no);
-            slot.load_grant(draw.grant, &mind.state)?;
+            let slot = machine.accounts.get_mut(account_index);
+            slot.load_grant(draw.grant, &machine.state)?;
             draws.extend(slot.account.grants.get(draw.grant).map(|grant| (grant.id, draw.amount)));
         }
-        let balance = mind.accounts.get(no).account.balance;
+        let balance = machine.accounts.get(account_index).account.balance;
         Ok(Some(ChargeRecord { charge: located.charge, draws, refunds, balance }))
     }
 
@@ -132,14 +138,14 @@ impl Heart {
     /// # Errors
     /// When the store cannot be read.
     pub fn due(&mut self, now: Timestamp, most: usize) -> Result<Vec<(WorkspaceId, ChargeId)>, Error> {
-        let mind = self.wake()?;
-        let places: Vec<u64> = mind.timers.due(now).take(most).collect();
-        let mut due = Vec::with_capacity(places.len());
-        for place in places {
-            let read = |stored: Stored| Ok((stored.envelope.no, stored.entry()?));
-            let Some((no, entry)) = mind.read(place, read)? else { continue };
+        let machine = self.ensure_loaded()?;
+        let seqs: Vec<u64> = machine.timers.due(now).take(most).collect();
+        let mut due = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            let read = |stored: Stored| Ok((stored.envelope.account_index, stored.entry()?));
+            let Some((account_index, entry)) = machine.read(seq, read)? else { continue };
             if let Some((charge, _)) = entry.body.charge()
-                && let Some(slot) = mind.accounts.load(no, &mind.state)?
+                && let Some(slot) = machine.accounts.load(account_index, &machine.state)?
             {
                 due.push((slot.account.profile.id.clone(), charge));
             }
@@ -149,102 +155,120 @@ impl Heart {
 
     /// What a reader needs besides a state file that holds the account up to its entry `n_in_file`; the outer `None` if
     /// there is no such workspace, the inner if the reader's file is too old by now.
-    pub(crate) fn glance(
+    pub(crate) fn snapshot(
         &mut self,
         id: &WorkspaceId,
         n_in_file: u64,
-    ) -> Result<Option<Option<Glance>>, Error> {
-        let mind = self.wake()?;
-        let Some(no) = mind.known(id)? else { return Ok(None) };
-        Ok(Some(mind.glance(no, n_in_file)))
+    ) -> Result<Option<Option<AccountSnapshot>>, Error> {
+        let machine = self.ensure_loaded()?;
+        let Some(account_index) = machine.known(id)? else { return Ok(None) };
+        Ok(Some(machine.snapshot(account_index, n_in_file)))
     }
 
     /// The number of a workspace.
     pub(crate) fn number(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
-        self.wake()?.known(id)
+        self.ensure_loaded()?.known(id)
     }
 
     /// The places that may hold what happened to charges since they were opened, each list newest first.
-    pub(crate) fn touches_of(&mut self, no: u32, opened: &[u64]) -> Result<Vec<Vec<u64>>, Error> {
-        let mind = self.wake()?;
-        let places = opened.iter().map(|place| {
-            let fingerprint = mind.fingerprints.of(no, Name::Touched(*place));
-            mind.places_of(fingerprint, true)
+    pub(crate) fn touches_of(&mut self, account_index: u32, opened: &[u64]) -> Result<Vec<Vec<u64>>, Error> {
+        let machine = self.ensure_loaded()?;
+        let seqs = opened.iter().map(|seq| {
+            let fingerprint = machine.fingerprints.of(account_index, Name::Touched(*seq));
+            machine.seqs_of(fingerprint, true)
         });
-        places.collect()
+        seqs.collect()
     }
 }
 
-impl Mind {
+impl StateMachine {
     /// The number of a workspace that exists; the platform's own chain is none.
     pub(crate) fn known(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
-        let no = self.accounts.resolve(id, &self.state)?;
-        Ok(no.filter(|no| *no != 0 && self.accounts.get(*no).account.exists()))
+        let account_index = self.accounts.resolve(id, &self.state)?;
+        Ok(account_index.filter(|account_index| {
+            *account_index != 0 && self.accounts.get(*account_index).account.exists()
+        }))
     }
 
-    fn touches(&mut self, no: u32, opened: u64) -> Result<Vec<Entry>, Error> {
-        let fingerprint = self.fingerprints.of(no, Name::Touched(opened));
-        let places = self.places_of(fingerprint, true)?;
-        let entries = places.iter().map(|place| self.read(*place, |stored| stored.entry()));
+    fn touches(&mut self, account_index: u32, opened: u64) -> Result<Vec<Entry>, Error> {
+        let fingerprint = self.fingerprints.of(account_index, Name::Touched(opened));
+        let seqs = self.seqs_of(fingerprint, true)?;
+        let entries = seqs.iter().map(|seq| self.read(*seq, |stored| stored.entry()));
         entries.filter_map(Result::transpose).collect()
     }
 
-    fn glance(&self, no: u32, n_in_file: u64) -> Option<Glance> {
-        let slot = self.accounts.get(no);
-        let handed = slot.handed.as_deref();
-        let handed = match handed {
-            Some(handed) if n_in_file == handed.n => None,
-            _ if n_in_file == slot.kept_n => handed,
+    fn snapshot(&self, account_index: u32, n_in_file: u64) -> Option<AccountSnapshot> {
+        let slot = self.accounts.get(account_index);
+        let being_persisted = slot.being_persisted.as_deref();
+        let being_persisted = match being_persisted {
+            Some(being_persisted) if n_in_file == being_persisted.n => None,
+            _ if n_in_file == slot.persisted_n => being_persisted,
             _ => return None,
         };
-        let unkept = &slot.unkept;
+        let unpersisted = &slot.unpersisted;
         let (mut hours, mut usage, mut lots) = (Vec::new(), Vec::new(), Vec::new());
         let mut grants: Vec<Grant> = slot.account.grants.iter().cloned().collect();
-        if let Some(handed) = handed {
-            hours.extend_from_slice(&handed.hours);
-            usage.extend_from_slice(&handed.usage);
-            lots.extend_from_slice(&handed.lots);
+        if let Some(being_persisted) = being_persisted {
+            hours.extend_from_slice(&being_persisted.hours);
+            usage.extend_from_slice(&being_persisted.usage);
+            lots.extend_from_slice(&being_persisted.lots);
             let again = |grant: &&Grant| slot.account.grants.get(grant.n).is_none();
-            grants.extend(handed.spent.iter().filter(again).cloned());
+            grants.extend(being_persisted.spent.iter().filter(again).cloned());
         }
-        hours.extend_from_slice(&unkept.hours);
-        usage.extend(unkept.usage.rows());
-        lots.extend_from_slice(&unkept.lots);
-        Some(Glance { no, head: slot.head, hours, usage, lots, grants })
+        hours.extend_from_slice(&unpersisted.hours);
+        usage.extend(unpersisted.usage.rows());
+        lots.extend_from_slice(&unpersisted.lots);
+        Some(AccountSnapshot { account_index, head: slot.head, hours, usage, lots, grants })
     }
 }
 
 /// What each line of a recount has used (net) of the present period.
-pub(crate) fn spent(mind: &Mind, no: u32, recount: &Recount, now: Timestamp) -> Result<Vec<Micros>, Error> {
-    let windows = calendar::windows(&recount.timezone, now);
+pub(crate) fn spent(
+    machine: &StateMachine,
+    account_index: u32,
+    recount: &Recount,
+    now: Timestamp,
+) -> Result<Vec<Micros>, Error> {
+    let windows = calendar::period_windows(&recount.timezone, now);
     let hours = (windows.month.start.hour(), now.hour() + 1);
     // Both of one moment, or what the keeper writes in between would be missed.
-    mind.state.hold()?;
-    let kept = mind.state.usage(no, hours).and_then(|rows| Ok((rows, mind.state.account_n(no)?)));
-    mind.state.release();
-    let (mut rows, n_in_file) = kept?;
-    let glance = mind.glance(no, n_in_file);
-    let glance = glance.ok_or_else(|| Error::unavailable("the state file is older than memory says"))?;
-    rows.extend(glance.usage);
+    machine.state.hold()?;
+    let persisted = machine
+        .state
+        .usage(account_index, hours)
+        .and_then(|rows| Ok((rows, machine.state.account_n(account_index)?)));
+    machine.state.release();
+    let (mut rows, n_in_file) = persisted?;
+    let snapshot = machine.snapshot(account_index, n_in_file);
+    let snapshot = snapshot.ok_or_else(|| Error::unavailable("the state file is older than memory says"))?;
+    rows.extend(snapshot.usage);
     Ok(rollups::spent(recount, &windows, &rows))
 }
 
 /// The entry that brought a grant of this workspace.
-fn grant_entry(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<Entry>, Error> {
-    let made = mind.maker_of(no, id.0)?.map(|(_, entry)| entry);
+fn grant_entry(machine: &mut StateMachine, account_index: u32, id: GrantId) -> Result<Option<Entry>, Error> {
+    let made = machine.entry_of_id(account_index, id.0)?.map(|(_, entry)| entry);
     Ok(made.filter(|entry| matches!(entry.body, EntryBody::Granted { .. })))
 }
 
 /// The number of a grant inside its workspace.
-pub(crate) fn grant_number(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<u64>, Error> {
-    if let Some(grant) = mind.accounts.get(no).account.grants.find(id) {
+pub(crate) fn grant_number(
+    machine: &mut StateMachine,
+    account_index: u32,
+    id: GrantId,
+) -> Result<Option<u64>, Error> {
+    if let Some(grant) = machine.accounts.get(account_index).account.grants.find(id) {
         return Ok(Some(grant.n));
     }
-    Ok(grant_entry(mind, no, id)?.map(|entry| entry.n))
+    Ok(grant_entry(machine, account_index, id)?.map(|entry| entry.n))
 }
 
 /// A grant with what was said of it.
-pub(crate) fn grant_record(mind: &mut Mind, no: u32, id: GrantId) -> Result<Option<GrantRecord>, Error> {
-    let Some(entry) = grant_entry(mind, no, id)? else { return Ok(None) };
+pub(crate) fn grant_record(
+    machine: &mut StateMachine,
+    account_index: u32,
+    id: GrantId,
+) -> Result<Option<GrantRecord>, Error> {
+    let Some(entry) = grant_entry(machine, account_index, id)? else { return Ok(None) };
     Ok(answer::record_of(entry))
 }

@@ -8,87 +8,87 @@ use std::sync::Arc;
 use tollkeeper_ledger::{Entry, EntryBody, Platform};
 
 use super::accounts::Accounts;
-use super::state_machine::Mind;
-use super::{Heart, HeartOptions};
+use super::state_machine::StateMachine;
+use super::{Core, CoreOptions};
 use crate::Error;
-use crate::embedded::queue::NudgeMaker;
+use crate::embedded::queue::WakeMaker;
 use crate::embedded::storage::block::Stored;
-use crate::embedded::storage::checkpointer::{Keeper, KeeperLink};
+use crate::embedded::storage::checkpointer::{Checkpointer, CheckpointerLink};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex};
 use crate::embedded::storage::lock::DirectoryLock;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{self, State};
-use crate::embedded::threads::checkpoint::KeeperThread;
+use crate::embedded::threads::checkpoint::CheckpointThread;
 
 /// What a mind is made of before the replay.
 pub(crate) struct Parts {
     pub journal: Journal,
     pub state: State,
-    pub keeper: KeeperLink,
+    pub checkpointer: CheckpointerLink,
     pub accounts: Accounts,
     pub index: KeyIndex,
     pub fingerprints: Fingerprints,
     pub next: u64,
-    pub accounts_kept_to: u64,
+    pub accounts_persisted_to: u64,
 }
 
-impl Heart {
+impl Core {
     /// Opens (or makes) a data directory, holds it alone, and reads what is there.
     ///
     /// # Errors
     /// [`Error::is_unusable`] when another process holds it or it cannot be written, [`Error::is_damaged`] when the
     /// journal is not what was written.
-    pub fn open(directory: &Path, options: HeartOptions) -> Result<Heart, Error> {
-        Heart::open_with(directory, options, NudgeMaker::none())
+    pub fn open(directory: &Path, options: CoreOptions) -> Result<Core, Error> {
+        Core::open_with(directory, options, WakeMaker::none())
     }
 
     /// Like [`Heart::open`]; with a nudge the keeper gets a thread of its own.
     pub(in crate::embedded) fn open_with(
         directory: &Path,
-        options: HeartOptions,
-        nudge: NudgeMaker,
-    ) -> Result<Heart, Error> {
+        options: CoreOptions,
+        wake: WakeMaker,
+    ) -> Result<Core, Error> {
         std::fs::create_dir_all(directory).map_err(|error| {
             Error::unusable(format!("{}: {error}", directory.display()))
                 .with_hint("the directory must exist and be writable by this user")
         })?;
         let lock = DirectoryLock::take(directory)?;
-        let mut heart = Heart::asleep(directory, options, nudge);
-        heart.lock = Some(lock);
-        heart.wake()?;
-        Ok(heart)
+        let mut core = Core::unloaded(directory, options, wake);
+        core.lock = Some(lock);
+        core.ensure_loaded()?;
+        Ok(core)
     }
 
     /// Opens a data directory for reading, beside the process that holds it or without one.
     ///
     /// # Errors
     /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not what was written.
-    pub fn open_read_only(directory: &Path, options: HeartOptions) -> Result<Heart, Error> {
-        Heart::open_read_only_with(directory, options).map(|(heart, _)| heart)
+    pub fn open_read_only(directory: &Path, options: CoreOptions) -> Result<Core, Error> {
+        Core::open_read_only_with(directory, options).map(|(core, _)| core)
     }
 
     /// The same, and connections for a reader that hold the same state of the files as the heart.
     pub(crate) fn open_read_only_with(
         directory: &Path,
-        options: HeartOptions,
-    ) -> Result<(Heart, (Journal, State)), Error> {
+        options: CoreOptions,
+    ) -> Result<(Core, (Journal, State)), Error> {
         journal::must_hold(directory)?;
-        let mut heart = Heart::asleep(directory, options, NudgeMaker::none());
-        let (mind, reading) = Mind::read_only(directory, &heart.options)?;
-        heart.mind = Some(mind);
-        Ok((heart, reading))
+        let mut core = Core::unloaded(directory, options, WakeMaker::none());
+        let (machine, reading) = StateMachine::read_only(directory, &core.options)?;
+        core.machine = Some(machine);
+        Ok((core, reading))
     }
 
-    fn asleep(directory: &Path, options: HeartOptions, nudge: NudgeMaker) -> Heart {
+    fn unloaded(directory: &Path, options: CoreOptions, wake: WakeMaker) -> Core {
         let directory = directory.to_path_buf();
-        Heart {
+        Core {
             directory,
             options,
             lock: None,
-            nudge,
-            mind: None,
-            trouble: None,
+            wake,
+            machine: None,
+            last_error: None,
             journal_bytes: 0,
             commits: 0,
             commands: 0,
@@ -96,54 +96,56 @@ impl Heart {
     }
 
     /// Reads everything anew if a failure made that necessary.
-    pub(crate) fn wake(&mut self) -> Result<&mut Mind, Error> {
-        if self.mind.is_none() {
-            self.mind = Some(Mind::open(&self.directory, &self.options, &self.nudge)?);
+    pub(crate) fn ensure_loaded(&mut self) -> Result<&mut StateMachine, Error> {
+        if self.machine.is_none() {
+            self.machine = Some(StateMachine::open(&self.directory, &self.options, &self.wake)?);
         }
-        Ok(self.mind.as_mut().expect("just read"))
+        Ok(self.machine.as_mut().expect("just read"))
     }
 
     /// The same, and makes sure that the disk takes writes again.
-    pub(crate) fn wake_to_write(&mut self) -> Result<&mut Mind, Error> {
+    pub(crate) fn ensure_loaded_for_write(&mut self) -> Result<&mut StateMachine, Error> {
         if self.lock.is_none() {
             return Err(Error::unavailable("the data directory is open for reading only"));
         }
-        let troubled = self.trouble.is_some();
-        let mind = self.wake()?;
+        let troubled = self.last_error.is_some();
+        let machine = self.ensure_loaded()?;
         if troubled {
-            mind.journal.probe()?;
-            self.trouble = None;
+            machine.journal.probe()?;
+            self.last_error = None;
         }
-        Ok(self.mind.as_mut().expect("just read"))
+        Ok(self.machine.as_mut().expect("just read"))
     }
 }
 
-impl Mind {
-    fn open(directory: &Path, options: &HeartOptions, nudge: &NudgeMaker) -> Result<Mind, Error> {
+impl StateMachine {
+    fn open(directory: &Path, options: &CoreOptions, wake: &WakeMaker) -> Result<StateMachine, Error> {
         let vfs = options.vfs.as_deref();
         let journal = Journal::open(directory, vfs, Access::Create)?;
-        let mut keeper = Keeper::open(directory, vfs)?;
+        let mut checkpointer = Checkpointer::open(directory, vfs)?;
         let mut state = State::open(directory, vfs, Access::Read)?;
         let last = journal.last()?;
         if is_ahead(&state, last)? {
             // A journal put back from a backup beside a younger state file: only the journal counts.
-            drop((keeper, state));
+            drop((checkpointer, state));
             state_db::remove(directory)?;
-            keeper = Keeper::open(directory, vfs)?;
+            checkpointer = Checkpointer::open(directory, vfs)?;
             state = State::open(directory, vfs, Access::Read)?;
         }
-        let keeper = match nudge.make() {
-            None => KeeperLink::Inline(Box::new(keeper), std::collections::VecDeque::new()),
-            Some(nudge) => {
-                let thread = KeeperThread::start(keeper, nudge);
-                KeeperLink::Thread(thread.map_err(|error| Error::unavailable(format!("no thread: {error}")))?)
+        let checkpointer = match wake.make() {
+            None => CheckpointerLink::Inline(Box::new(checkpointer), std::collections::VecDeque::new()),
+            Some(wake) => {
+                let thread = CheckpointThread::start(checkpointer, wake);
+                CheckpointerLink::Thread(
+                    thread.map_err(|error| Error::unavailable(format!("no thread: {error}")))?,
+                )
             }
         };
         let reading = Journal::open(directory, vfs, Access::Read)?;
-        Mind::assemble(journal, state, keeper, reading, options)
+        StateMachine::assemble(journal, state, checkpointer, reading, options)
     }
 
-    fn read_only(directory: &Path, options: &HeartOptions) -> Result<(Mind, (Journal, State)), Error> {
+    fn read_only(directory: &Path, options: &CoreOptions) -> Result<(StateMachine, (Journal, State)), Error> {
         let vfs = options.vfs.as_deref();
         // The state first: a journal read later holds everything that the state was derived from.
         let (state, twin) = held_twice(directory, vfs)?;
@@ -153,17 +155,17 @@ impl Mind {
             Ok::<Journal, Error>(journal)
         };
         let (own, walk, readers) = (journal()?, journal()?, journal()?);
-        let mind = Mind::assemble(own, state, KeeperLink::None, walk, options)?;
-        Ok((mind, (readers, twin)))
+        let machine = StateMachine::assemble(own, state, CheckpointerLink::None, walk, options)?;
+        Ok((machine, (readers, twin)))
     }
 
     fn assemble(
         journal: Journal,
         state: State,
-        keeper: KeeperLink,
+        checkpointer: CheckpointerLink,
         reading: Journal,
-        options: &HeartOptions,
-    ) -> Result<Mind, Error> {
+        options: &CoreOptions,
+    ) -> Result<StateMachine, Error> {
         let fresh = || {
             options.directory_id.unwrap_or_else(|| {
                 let mut id = [0; 16];
@@ -173,36 +175,44 @@ impl Mind {
         };
         let fingerprints = Fingerprints::new(journal.directory_id(fresh)?);
         let index = KeyIndex::new(state.runs()?, options.run_pairs);
-        let accounts = Accounts::new(state.highest_no()?.map_or(0, |no| no + 1));
-        let accounts_kept_to = state.accounts_kept_to()?;
-        let from = index.kept_to().min(accounts_kept_to) + 1;
+        let accounts = Accounts::new(state.highest_index()?.map_or(0, |account_index| account_index + 1));
+        let accounts_persisted_to = state.accounts_persisted_to()?;
+        let from = index.persisted_to().min(accounts_persisted_to) + 1;
         let pending = state.pending()?;
-        let parts =
-            Parts { journal, state, keeper, accounts, index, fingerprints, next: from, accounts_kept_to };
-        let mut mind = Mind::new(parts, options.refund_window_seconds);
+        let parts = Parts {
+            journal,
+            state,
+            checkpointer,
+            accounts,
+            index,
+            fingerprints,
+            next: from,
+            accounts_persisted_to,
+        };
+        let mut machine = StateMachine::new(parts, options.refund_window_seconds);
         for (opened, _, deadline) in pending {
-            mind.timers.set(opened, Some(deadline));
+            machine.timers.set(opened, Some(deadline));
         }
-        mind.accounts.admit_platform(&mind.state)?;
-        mind.replay(&reading, from, options)?;
-        mind.read_platform()?;
-        Ok(mind)
+        machine.accounts.admit_platform(&machine.state)?;
+        machine.replay(&reading, from, options)?;
+        machine.read_platform()?;
+        Ok(machine)
     }
 
-    fn replay(&mut self, journal: &Journal, from: u64, options: &HeartOptions) -> Result<(), Error> {
-        let index_kept_to = self.index.kept_to();
+    fn replay(&mut self, journal: &Journal, from: u64, options: &CoreOptions) -> Result<(), Error> {
+        let index_persisted_to = self.index.persisted_to();
         // Everything that is read meanwhile is on disk.
         self.tail_from = u64::MAX;
         journal.read_from(from, |stored| {
             let entry = stored.entry()?;
-            if stored.envelope.seq > index_kept_to {
+            if stored.envelope.seq > index_persisted_to {
                 self.index_entry(&entry, stored.envelope, None);
             }
             self.replay_account(&entry, stored)?;
             self.next = stored.envelope.seq + 1;
             // A long replay must not gather all of history in memory.
             if stored.envelope.seq.is_multiple_of(4_096) {
-                self.tend(options)?;
+                self.maintain(options)?;
             }
             Ok(())
         })?;
@@ -211,18 +221,18 @@ impl Mind {
     }
 
     pub(crate) fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
-        let no = stored.envelope.no;
+        let account_index = stored.envelope.account_index;
         let damaged = |what: String| Error::damaged(format!("journal line {}: {what}", stored.envelope.seq));
-        if self.accounts.load(no, &self.state)?.is_none() {
+        if self.accounts.load(account_index, &self.state)?.is_none() {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
-                _ => return Err(damaged(format!("workspace {no} was never created"))),
+                _ => return Err(damaged(format!("workspace {account_index} was never created"))),
             };
-            if self.accounts.admit_new(id) != no {
-                return Err(damaged(format!("workspace {no} is out of order")));
+            if self.accounts.admit_new(id) != account_index {
+                return Err(damaged(format!("workspace {account_index} is out of order")));
             }
         }
-        let slot = self.accounts.get_mut(no);
+        let slot = self.accounts.get_mut(account_index);
         if entry.n <= slot.account.chain.n {
             // The account was kept after this entry.
             return Ok(());
@@ -233,7 +243,7 @@ impl Mind {
         }
         let replayed = slot.account.replay(entry, stored.hash());
         replayed.map_err(|disagreement| damaged(disagreement.to_string()))?;
-        self.absorb(entry, stored.envelope);
+        self.apply_derived(entry, stored.envelope);
         Ok(())
     }
 
@@ -241,14 +251,14 @@ impl Mind {
     fn read_platform(&mut self) -> Result<(), Error> {
         let mut platform = Platform::default();
         let mut entries = Vec::new();
-        let mut place = self.accounts.load(0, &self.state)?.map_or(0, |slot| slot.head);
-        while place != 0 {
+        let mut seq = self.accounts.load(0, &self.state)?.map_or(0, |slot| slot.head);
+        while seq != 0 {
             let read = |stored: Stored| Ok((stored.entry()?, stored.envelope.previous));
-            let Some((entry, previous)) = self.read(place, read)? else {
-                return Err(Error::damaged(format!("journal line {place} is missing")));
+            let Some((entry, previous)) = self.read(seq, read)? else {
+                return Err(Error::damaged(format!("journal line {seq} is missing")));
             };
             entries.push(entry);
-            place = previous;
+            seq = previous;
         }
         entries.iter().rev().for_each(|entry| platform.apply(entry));
         self.platform = Arc::new(platform);
@@ -257,8 +267,8 @@ impl Mind {
 }
 
 fn is_ahead(state: &State, last: u64) -> Result<bool, Error> {
-    let index_kept_to = state.runs()?.last().map_or(0, |run| run.head.covers.1);
-    Ok(state.accounts_kept_to()? > last || index_kept_to > last)
+    let index_persisted_to = state.runs()?.last().map_or(0, |run| run.head.covers.1);
+    Ok(state.accounts_persisted_to()? > last || index_persisted_to > last)
 }
 
 /// Two connections that hold the same state of the state file, while another process may be writing it.

@@ -12,13 +12,13 @@ use tollkeeper_ledger::{
 };
 
 use super::accounts::Accounts;
-use super::in_flight::Flight;
-use super::maintenance::Keeping;
+use super::in_flight::InFlightBatch;
+use super::maintenance::MaintenanceState;
 use super::recovery::Parts;
 use super::timers::Timers;
 use crate::answer::{self, About};
 use crate::embedded::storage::block::{Envelope, Stored, digest};
-use crate::embedded::storage::checkpointer::KeeperLink;
+use crate::embedded::storage::checkpointer::CheckpointerLink;
 use crate::embedded::storage::journal::{Journal, Tail};
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex, Name};
 use crate::embedded::storage::state_db::State;
@@ -35,10 +35,10 @@ const TOUCHED_AHEAD: usize = 32;
 
 /// Everything in memory that comes from disk.
 #[derive(Debug)]
-pub(crate) struct Mind {
+pub(crate) struct StateMachine {
     pub journal: Journal,
     pub state: State,
-    pub keeper: KeeperLink,
+    pub checkpointer: CheckpointerLink,
     pub accounts: Accounts,
     pub index: KeyIndex,
     pub fingerprints: Fingerprints,
@@ -47,22 +47,22 @@ pub(crate) struct Mind {
     /// The place the next entry gets.
     pub next: u64,
     /// Everything up to here is kept in the state file.
-    pub accounts_kept_to: u64,
-    pub keeping: Keeping,
+    pub accounts_persisted_to: u64,
+    pub maintenance: MaintenanceState,
     /// Entries of the batch under way, not yet on disk; the first is at `tail_from`.
     pub tail: Tail,
     pub tail_from: u64,
     /// Entries before those, handed over to be appended and not yet known to be on disk.
-    pub flight: Option<Flight>,
+    pub in_flight: Option<InFlightBatch>,
     refund_window_seconds: i64,
-    places: Vec<u64>,
+    seqs: Vec<u64>,
 }
 
 /// What was found out about a command before its turn: the number of its workspace; the fingerprint of its key, and
 /// whether anything but the table in memory may hold it.
 #[derive(Clone, Copy, Debug)]
 struct Loaded {
-    no: Option<u32>,
+    account_index: Option<u32>,
     fingerprint: Option<u64>,
     may: bool,
 }
@@ -75,30 +75,39 @@ pub(crate) struct Located {
 }
 
 /// The place that an id of this engine's own making names; of any other id, some place or none.
-pub(crate) fn place_of(id: Id) -> u64 {
+pub(crate) fn seq_of_id(id: Id) -> u64 {
     id.group_b() & ((1 << PLACE_BITS) - 1)
 }
 
-impl Mind {
-    pub(crate) fn new(parts: Parts, refund_window_seconds: i64) -> Mind {
-        let Parts { journal, state, keeper, accounts, index, fingerprints, next, accounts_kept_to } = parts;
-        Mind {
+impl StateMachine {
+    pub(crate) fn new(parts: Parts, refund_window_seconds: i64) -> StateMachine {
+        let Parts {
             journal,
             state,
-            keeper,
+            checkpointer,
+            accounts,
+            index,
+            fingerprints,
+            next,
+            accounts_persisted_to,
+        } = parts;
+        StateMachine {
+            journal,
+            state,
+            checkpointer,
             accounts,
             index,
             fingerprints,
             timers: Timers::default(),
             platform: Arc::default(),
             next,
-            accounts_kept_to,
-            keeping: Keeping::default(),
+            accounts_persisted_to,
+            maintenance: MaintenanceState::default(),
             tail: Tail::default(),
             tail_from: next,
-            flight: None,
+            in_flight: None,
             refund_window_seconds,
-            places: Vec::new(),
+            seqs: Vec::new(),
         }
     }
 
@@ -115,7 +124,7 @@ impl Mind {
             for (index, (submission, now)) in rest.by_ref().take(loaded.len()).enumerate() {
                 if index % TOUCHED_AHEAD == 0 {
                     let next = &loaded[index..loaded.len().min(index + TOUCHED_AHEAD)];
-                    let fetched = self.accounts.touch(next.iter().filter_map(|loaded| loaded.no));
+                    let fetched = self.accounts.touch(next.iter().filter_map(|loaded| loaded.account_index));
                     let keys = self.index.touch(next.iter().filter_map(|loaded| loaded.fingerprint));
                     std::hint::black_box((fetched, keys));
                 }
@@ -128,11 +137,14 @@ impl Mind {
 
     /// Appends what was decided; says how many bytes that was. When this returns, it is on disk.
     pub(crate) fn commit(&mut self) -> Result<u64, Error> {
-        assert!(self.flight.is_none(), "entries are appended in their order: what is under way lands first");
+        assert!(
+            self.in_flight.is_none(),
+            "entries are appended in their order: what is under way lands first"
+        );
         let bytes = self.tail.bytes.len() as u64;
         if bytes > 0 {
             self.journal.append(self.tail_from, &self.tail)?;
-            self.keeping.appended += bytes;
+            self.maintenance.appended += bytes;
             self.tail.clear();
             self.tail_from = self.next;
         }
@@ -140,28 +152,32 @@ impl Mind {
     }
 
     /// Hands over what was decided, to be appended by someone else while more is decided; nothing if nothing was written.
-    pub(crate) fn take_off(&mut self) -> Option<Flight> {
-        assert!(self.flight.is_none(), "entries are appended in their order: what is under way lands first");
+    pub(crate) fn begin_append(&mut self) -> Option<InFlightBatch> {
+        assert!(
+            self.in_flight.is_none(),
+            "entries are appended in their order: what is under way lands first"
+        );
         if self.tail.len() == 0 {
             return None;
         }
         let tail = std::mem::take(&mut self.tail);
-        let flight = Flight::new(self.tail_from, tail, std::mem::take(&mut self.keeping.journal_rest));
+        let in_flight =
+            InFlightBatch::new(self.tail_from, tail, std::mem::take(&mut self.maintenance.wal_rest));
         self.tail_from = self.next;
-        self.flight = Some(flight.clone());
-        Some(flight)
+        self.in_flight = Some(in_flight.clone());
+        Some(in_flight)
     }
 
     /// What was handed over is on disk; says how many bytes that was.
-    pub(crate) fn landed(&mut self) -> u64 {
-        let Some(flight) = self.flight.take() else { return 0 };
-        let bytes = flight.bytes();
-        self.keeping.appended += bytes;
-        for task in std::mem::take(&mut self.keeping.held) {
-            self.keeper.give(task);
+    pub(crate) fn append_finished(&mut self) -> u64 {
+        let Some(in_flight) = self.in_flight.take() else { return 0 };
+        let bytes = in_flight.bytes();
+        self.maintenance.appended += bytes;
+        for task in std::mem::take(&mut self.maintenance.held) {
+            self.checkpointer.give(task);
         }
         if self.tail.len() == 0
-            && let Some(tail) = flight.into_tail()
+            && let Some(tail) = in_flight.into_tail()
         {
             self.tail = tail;
         }
@@ -172,18 +188,18 @@ impl Mind {
     fn load(&mut self, batch: &[(Submission, Timestamp)]) -> Result<Vec<Loaded>, Error> {
         let mut loaded = Vec::with_capacity(batch.len());
         for (submission, _) in batch {
-            let no = self.accounts.resolve(&submission.workspace, &self.state)?;
-            loaded.push(Loaded { no, fingerprint: None, may: false });
+            let account_index = self.accounts.resolve(&submission.workspace, &self.state)?;
+            loaded.push(Loaded { account_index, fingerprint: None, may: false });
         }
         let mut fingerprints = Vec::with_capacity(batch.len());
         for ((submission, _), loaded) in batch.iter().zip(&mut loaded) {
-            let Some(no) = loaded.no else {
+            let Some(account_index) = loaded.account_index else {
                 fingerprints.push(0);
                 continue;
             };
             let own = submission.command.derived_key();
             let key = own.as_ref().or(submission.key.as_ref());
-            loaded.fingerprint = key.map(|key| self.fingerprints.of(no, Name::Key(key)));
+            loaded.fingerprint = key.map(|key| self.fingerprints.of(account_index, Name::Key(key)));
             fingerprints.push(loaded.fingerprint.unwrap_or(0));
         }
         let mut may = Vec::new();
@@ -201,33 +217,34 @@ impl Mind {
         now: Timestamp,
     ) -> Result<CommandResult, Error> {
         let creates = matches!(submission.command, Command::CreateWorkspace(_));
-        if loaded.no.is_none() {
+        if loaded.account_index.is_none() {
             // Another command of the same batch may have opened it.
             loaded = self.load_late(&submission)?;
         }
-        let no = match loaded.no {
-            Some(no) => no,
+        let account_index = match loaded.account_index {
+            Some(account_index) => account_index,
             None if creates => self.accounts.admit_new(submission.workspace.clone()),
             None => return Ok(Err(Refusal::WorkspaceNotFound)),
         };
         let made = match loaded.fingerprint {
-            Some(fingerprint) => self.find_made(no, &submission, fingerprint, loaded.may)?,
+            Some(fingerprint) => self.find_made(account_index, &submission, fingerprint, loaded.may)?,
             None => None,
         };
         let charge = match submission.command.charge() {
-            Some(id) => self.find_charge(no, id)?,
+            Some(id) => self.find_charge(account_index, id)?,
             None => None,
         };
-        self.load_grants(no, &submission.command, charge.as_ref())?;
-        let clock = self.accounts.get(no).account.clock(now);
-        let recount = submission.command.recount(&self.accounts.get(no).account);
+        self.load_grants(account_index, &submission.command, charge.as_ref())?;
+        let clock = self.accounts.get(account_index).account.clock(now);
+        let recount = submission.command.recount(&self.accounts.get(account_index).account);
         let spent = match &recount {
-            Some(recount) => super::queries::spent(self, no, recount, clock)?,
+            Some(recount) => super::queries::spent(self, account_index, recount, clock)?,
             None => Vec::new(),
         };
-        let windows = calendar::windows_for(&self.accounts.get(no).account, recount.as_ref(), clock);
+        let windows =
+            calendar::windows_for(&self.accounts.get(account_index).account, recount.as_ref(), clock);
         let actor = submission.actor.clone();
-        let account = &self.accounts.get(no).account;
+        let account = &self.accounts.get(account_index).account;
         let view = View {
             account: Some(account),
             price_book: &self.platform.price_book,
@@ -241,19 +258,19 @@ impl Mind {
         match decide(&view, submission, now) {
             Ok(Decision::Change(change)) => {
                 let key = loaded.fingerprint;
-                self.write(no, change, (actor, now), (charge, key)).map(Ok)
+                self.write(account_index, change, (actor, now), (charge, key)).map(Ok)
             }
             Ok(Decision::Replay) => {
                 let made = made.expect("only what was made before is replayed");
-                self.tell_again(no, made).map(Ok)
+                self.replay_answer(account_index, made).map(Ok)
             }
             Ok(Decision::Unchanged) => {
-                let account = &self.accounts.get(no).account;
+                let account = &self.accounts.get(account_index).account;
                 Ok(Ok(answer::unchanged(account, charge.map(|located| located.charge))))
             }
             Err(refusal) => {
-                if creates && !self.accounts.get(no).account.exists() {
-                    self.accounts.dismiss_new(no);
+                if creates && !self.accounts.get(account_index).account.exists() {
+                    self.accounts.dismiss_new(account_index);
                 }
                 Ok(Err(refusal))
             }
@@ -261,12 +278,12 @@ impl Mind {
     }
 
     fn load_late(&mut self, submission: &Submission) -> Result<Loaded, Error> {
-        let no = self.accounts.resolve(&submission.workspace, &self.state)?;
+        let account_index = self.accounts.resolve(&submission.workspace, &self.state)?;
         let own = submission.command.derived_key();
-        let key = own.as_ref().or(submission.key.as_ref()).zip(no);
-        let fingerprint = key.map(|(key, no)| self.fingerprints.of(no, Name::Key(key)));
+        let key = own.as_ref().or(submission.key.as_ref()).zip(account_index);
+        let fingerprint = key.map(|(key, account_index)| self.fingerprints.of(account_index, Name::Key(key)));
         // A workspace this young has all its entries in the table in memory, but to ask more is never wrong.
-        Ok(Loaded { no, fingerprint, may: fingerprint.is_some() })
+        Ok(Loaded { account_index, fingerprint, may: fingerprint.is_some() })
     }
 
     /// An id for whatever the next entry makes: its place, and bits that nobody outside can foretell.
@@ -279,7 +296,7 @@ impl Mind {
     /// Writes a change: records, encodes, links and absorbs its entries, and says what they answer.
     fn write(
         &mut self,
-        no: u32,
+        account_index: u32,
         change: Change,
         (actor, now): (Actor, Timestamp),
         (charge, key_fingerprint): (Option<Located>, Option<u64>),
@@ -292,10 +309,10 @@ impl Mind {
         let mut fingerprint = key_fingerprint;
         while let Some(present) = body {
             let about_charge = present.state().is_some();
-            let slot = self.accounts.get_mut(no);
+            let slot = self.accounts.get_mut(account_index);
             let entry = slot.account.record(present, key.take(), actor.clone(), now);
             let opened = if about_charge { opened_at } else { 0 };
-            let envelope = Envelope { seq: self.next, no, previous: slot.head, opened };
+            let envelope = Envelope { seq: self.next, account_index, previous: slot.head, opened };
             let beginning = self.tail.bytes.len();
             self.tail.beginnings.push(beginning);
             envelope.write(&mut self.tail.bytes);
@@ -303,8 +320,8 @@ impl Mind {
             entry.encode(&mut self.tail.bytes);
             slot.account.link(digest(&self.tail.bytes[canonical..]));
             self.index_entry(&entry, envelope, fingerprint.take());
-            self.absorb(&entry, envelope);
-            if no == 0 {
+            self.apply_derived(&entry, envelope);
+            if account_index == 0 {
                 Arc::make_mut(&mut self.platform).apply(&entry);
             }
             if answer.is_none() || about_charge {
@@ -313,53 +330,53 @@ impl Mind {
             body = rest.next();
         }
         let entry = answer.expect("a change has at least one entry");
-        let about = self.about(no, &entry.body, charge)?;
+        let about = self.about(account_index, &entry.body, charge)?;
         Ok(answer::answer(entry, about))
     }
 
     /// Makes an entry findable by its key and its charge. `key`: the fingerprint of its key, if that is known already.
     pub(crate) fn index_entry(&mut self, entry: &Entry, envelope: Envelope, key: Option<u64>) {
-        let Envelope { seq, no, opened, .. } = envelope;
+        let Envelope { seq, account_index, opened, .. } = envelope;
         if let Some(name) = &entry.key {
-            let fingerprint = key.unwrap_or_else(|| self.fingerprints.of(no, Name::Key(name)));
+            let fingerprint = key.unwrap_or_else(|| self.fingerprints.of(account_index, Name::Key(name)));
             self.index.insert(fingerprint, seq);
         }
         if opened != 0 {
-            self.index.insert(self.fingerprints.of(no, Name::Touched(opened)), seq);
+            self.index.insert(self.fingerprints.of(account_index, Name::Touched(opened)), seq);
         }
         if let Some(id) = super::ids::foreign_id(entry, seq) {
-            self.index.insert(self.fingerprints.of(no, Name::Id(id.to_bytes())), seq);
+            self.index.insert(self.fingerprints.of(account_index, Name::Id(id.to_bytes())), seq);
         }
     }
 
     /// Takes an entry into everything else that is derived from the journal, besides the account itself. The same for
     /// entries that are being written and entries that are read back after a crash.
-    pub(crate) fn absorb(&mut self, entry: &Entry, envelope: Envelope) {
-        let Envelope { seq, no, .. } = envelope;
-        let slot = self.accounts.get_mut(no);
+    pub(crate) fn apply_derived(&mut self, entry: &Entry, envelope: Envelope) {
+        let Envelope { seq, account_index, .. } = envelope;
+        let slot = self.accounts.get_mut(account_index);
         slot.head = seq;
         let hour = entry.at.hour();
-        match slot.unkept.hours.last_mut() {
+        match slot.unpersisted.hours.last_mut() {
             Some(last) if last.0 == hour => last.1 = seq,
             _ => {
                 // Rarely more than one between two rounds, and there are many accounts.
-                slot.unkept.hours.reserve_exact(1);
-                slot.unkept.hours.push((hour, seq));
+                slot.unpersisted.hours.reserve_exact(1);
+                slot.unpersisted.hours.push((hour, seq));
             }
         }
-        slot.unkept.usage.record(entry);
+        slot.unpersisted.usage.record(entry);
         match &entry.body {
-            EntryBody::Granted { grant, .. } => slot.unkept.lots.push((seq, grant.clone())),
+            EntryBody::Granted { grant, .. } => slot.unpersisted.lots.push((seq, grant.clone())),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
             body => {
                 if let Some(state) = body.state() {
                     let opened = envelope.opening();
-                    slot.unkept.pending.push((opened, state.deadline));
+                    slot.unpersisted.pending.push((opened, state.deadline));
                     self.timers.set(opened, state.deadline);
                 }
             }
         }
-        self.accounts.mark_dirty(no);
+        self.accounts.mark_dirty(account_index);
         self.next = seq + 1;
     }
 
@@ -374,7 +391,7 @@ impl Mind {
                 let bytes = self.tail.get(index as usize);
                 bytes.map(|bytes| then(Stored::parse(seq, bytes)?)).transpose()
             }
-            None => match self.flight.as_ref().and_then(|flight| flight.get(seq)) {
+            None => match self.in_flight.as_ref().and_then(|in_flight| in_flight.get(seq)) {
                 Some(bytes) => Some(then(Stored::parse(seq, bytes)?)).transpose(),
                 None => self.journal.read(seq, then),
             },
@@ -382,41 +399,45 @@ impl Mind {
     }
 
     /// The places that may hold a name, the newest first.
-    pub(crate) fn places_of(&mut self, fingerprint: u64, beyond: bool) -> Result<Vec<u64>, Error> {
-        let mut places = std::mem::take(&mut self.places);
-        places.clear();
-        self.index.in_memory(fingerprint, beyond, &mut places);
+    pub(crate) fn seqs_of(&mut self, fingerprint: u64, beyond: bool) -> Result<Vec<u64>, Error> {
+        let mut seqs = std::mem::take(&mut self.seqs);
+        seqs.clear();
+        self.index.in_memory(fingerprint, beyond, &mut seqs);
         if beyond {
             for run in self.index.runs_with(fingerprint) {
                 for page in run.pages(fingerprint) {
                     self.state.page(run.head.id, page, |bytes| {
                         let pairs = crate::embedded::storage::key_index::pairs_of(bytes)
                             .filter(|pair| pair.0 == fingerprint);
-                        places.extend(pairs.map(|pair| pair.1));
+                        seqs.extend(pairs.map(|pair| pair.1));
                     })?;
                 }
             }
         }
-        places.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(places)
+        seqs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(seqs)
     }
 
     /// The entry that was made under the command's key in this workspace.
     fn find_made(
         &mut self,
-        no: u32,
+        account_index: u32,
         submission: &Submission,
         fingerprint: u64,
         beyond: bool,
     ) -> Result<Option<Entry>, Error> {
-        let places = self.places_of(fingerprint, beyond)?;
+        let seqs = self.seqs_of(fingerprint, beyond)?;
         let mut found = None;
-        if !places.is_empty() {
+        if !seqs.is_empty() {
             let own = submission.command.derived_key();
             let key = own.as_ref().or(submission.key.as_ref());
-            for seq in &places {
+            for seq in &seqs {
                 let entry = self.read(*seq, |stored| {
-                    if stored.envelope.no == no { stored.entry().map(Some) } else { Ok(None) }
+                    if stored.envelope.account_index == account_index {
+                        stored.entry().map(Some)
+                    } else {
+                        Ok(None)
+                    }
                 })?;
                 if let Some(entry) = entry.flatten().filter(|entry| entry.key.as_ref() == key) {
                     found = Some(entry);
@@ -424,20 +445,20 @@ impl Mind {
                 }
             }
         }
-        self.places = places;
+        self.seqs = seqs;
         Ok(found)
     }
 
     /// A charge of a workspace as it stands.
-    pub(crate) fn find_charge(&mut self, no: u32, id: ChargeId) -> Result<Option<Located>, Error> {
-        let Some((opened_at, made)) = self.maker_of(no, id.0)? else { return Ok(None) };
+    pub(crate) fn find_charge(&mut self, account_index: u32, id: ChargeId) -> Result<Option<Located>, Error> {
+        let Some((opened_at, made)) = self.entry_of_id(account_index, id.0)? else { return Ok(None) };
         let Entry { n: opened, at: created_at, body: EntryBody::ChargeOpened(details), .. } = made else {
             return Ok(None);
         };
         let mut state = details.state();
-        let fingerprint = self.fingerprints.of(no, Name::Touched(opened_at));
-        let places = self.places_of(fingerprint, true)?;
-        for seq in &places {
+        let fingerprint = self.fingerprints.of(account_index, Name::Touched(opened_at));
+        let seqs = self.seqs_of(fingerprint, true)?;
+        for seq in &seqs {
             let touch = self.read(*seq, |stored| stored.entry())?;
             let about = |entry: &Entry| entry.body.charge().is_some_and(|(charge, _)| charge == id);
             if let Some(now) = touch.filter(about).and_then(|entry| entry.body.state()) {
@@ -445,24 +466,29 @@ impl Mind {
                 break;
             }
         }
-        self.places = places;
+        self.seqs = seqs;
         let charge = Charge { details, opened, created_at, state };
         Ok(Some(Located { charge, opened_at }))
     }
 
     /// Brings the grants into memory that a command may take from or give to.
-    fn load_grants(&mut self, no: u32, command: &Command, charge: Option<&Located>) -> Result<(), Error> {
+    fn load_grants(
+        &mut self,
+        account_index: u32,
+        command: &Command,
+        charge: Option<&Located>,
+    ) -> Result<(), Error> {
         let mut wanted: Vec<u64> = Vec::new();
         if let Some(located) = charge {
             wanted.extend(located.charge.details.draws.iter().map(|draw| draw.grant));
         }
         if let Some(id) = command.grant() {
-            wanted.extend(super::queries::grant_number(self, no, id)?);
+            wanted.extend(super::queries::grant_number(self, account_index, id)?);
         }
-        let slot = self.accounts.get_mut(no);
+        let slot = self.accounts.get_mut(account_index);
         if let Command::RestoreClawBack { dispute } = command {
-            let taken = slot.account.claw_backs.iter().filter(|claw_back| claw_back.dispute == *dispute);
-            wanted.extend(taken.flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant)));
+            let received = slot.account.claw_backs.iter().filter(|claw_back| claw_back.dispute == *dispute);
+            wanted.extend(received.flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant)));
         }
         for n in wanted {
             slot.load_grant(n, &self.state)?;
@@ -471,19 +497,24 @@ impl Mind {
     }
 
     /// The first answer again.
-    fn tell_again(&mut self, no: u32, made: Entry) -> Result<Answer, Error> {
+    fn replay_answer(&mut self, account_index: u32, made: Entry) -> Result<Answer, Error> {
         let charge = match &made.body {
-            EntryBody::ChargeRefunded(refund) => self.find_charge(no, refund.charge)?,
+            EntryBody::ChargeRefunded(refund) => self.find_charge(account_index, refund.charge)?,
             _ => None,
         };
-        let about = self.about(no, &made.body, charge)?;
+        let about = self.about(account_index, &made.body, charge)?;
         Ok(Answer { replayed: true, ..answer::answer(made, about) })
     }
 
     /// What an answer needs that its entry does not hold.
-    fn about(&mut self, no: u32, body: &EntryBody, charge: Option<Located>) -> Result<About, Error> {
+    fn about(
+        &mut self,
+        account_index: u32,
+        body: &EntryBody,
+        charge: Option<Located>,
+    ) -> Result<About, Error> {
         if let EntryBody::GrantVoided { grant, .. } = body {
-            let record = super::queries::grant_record(self, no, *grant)?;
+            let record = super::queries::grant_record(self, account_index, *grant)?;
             return Ok(record.map_or(About::Nothing, |record| About::Grant(Box::new(record))));
         }
         Ok(charge.map_or(About::Nothing, |located| About::Charge(Box::new(located.charge))))

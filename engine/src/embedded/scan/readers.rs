@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::lists::Reader;
 use crate::Error;
-use crate::embedded::queue::ToHeart;
+use crate::embedded::queue::CoreHandle;
 
 /// Two: one long report does not keep the short ones waiting.
 const THREADS: usize = 2;
@@ -22,28 +22,27 @@ pub(crate) struct Readers(Sender<Job>);
 
 impl Readers {
     /// Starts the threads. Each opens its connections when the first job comes.
-    pub(crate) fn start(directory: &Path, heart: &ToHeart) -> Result<Readers, Error> {
-        Readers::start_with(directory, heart, (0..THREADS).map(|_| None))
+    pub(crate) fn start(directory: &Path, core: &CoreHandle) -> Result<Readers, Error> {
+        Readers::start_with(directory, core, (0..THREADS).map(|_| None))
     }
 
     /// Starts one thread with a reader that is there already.
-    pub(crate) fn start_held(directory: &Path, heart: &ToHeart, reader: Reader) -> Result<Readers, Error> {
-        Readers::start_with(directory, heart, std::iter::once(Some(reader)))
+    pub(crate) fn start_held(directory: &Path, core: &CoreHandle, reader: Reader) -> Result<Readers, Error> {
+        Readers::start_with(directory, core, std::iter::once(Some(reader)))
     }
 
     fn start_with(
         directory: &Path,
-        heart: &ToHeart,
+        core: &CoreHandle,
         readers: impl Iterator<Item = Option<Reader>>,
     ) -> Result<Readers, Error> {
         let (jobs, receiver) = channel::<Job>();
         let receiver = Arc::new(Mutex::new(receiver));
         for reader in readers {
-            let (receiver, directory, heart) =
-                (Arc::clone(&receiver), directory.to_path_buf(), heart.clone());
+            let (receiver, directory, core) = (Arc::clone(&receiver), directory.to_path_buf(), core.clone());
             std::thread::Builder::new()
                 .name("tollkeeper-reader".into())
-                .spawn(move || work(&receiver, &directory, &heart, reader))
+                .spawn(move || work(&receiver, &directory, &core, reader))
                 .map_err(|error| Error::unavailable(format!("no thread: {error}")))?;
         }
         Ok(Readers(jobs))
@@ -59,18 +58,18 @@ impl Readers {
             // Whoever asked may have gone; then nobody needs the answer.
             let _ = answer.send(reader.and_then(read));
         });
-        let gone = || Error::unavailable("the engine is closed");
-        self.0.send(job).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        let engine_closed = || Error::unavailable("the engine is closed");
+        self.0.send(job).map_err(|_| engine_closed())?;
+        answered.await.map_err(|_| engine_closed())?
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, directory: &Path, heart: &ToHeart, mut reader: Option<Reader>) {
+fn work(jobs: &Mutex<Receiver<Job>>, directory: &Path, core: &CoreHandle, mut reader: Option<Reader>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         if reader.is_none() {
-            match Reader::open(directory, None, heart.clone()) {
+            match Reader::open(directory, None, core.clone()) {
                 Ok(opened) => reader = Some(opened),
                 Err(error) => {
                     job(Err(error));

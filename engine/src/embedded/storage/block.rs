@@ -26,7 +26,7 @@ pub(crate) struct Envelope {
     /// The place of the entry in the whole journal: 1, 2, 3 …
     pub seq: u64,
     /// The workspace, by number.
-    pub no: u32,
+    pub account_index: u32,
     /// The place of the workspace's previous entry; 0 if there is none.
     pub previous: u64,
     /// The place of the entry that opened the charge this one is about; 0 if it is about none, or opens it.
@@ -65,19 +65,19 @@ impl Envelope {
     /// Appends the envelope; the entry's canonical bytes follow.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         let distance = |place: u64| if place == 0 { 0 } else { self.seq - place };
-        push_varint(bytes, u64::from(self.no));
+        push_varint(bytes, u64::from(self.account_index));
         push_varint(bytes, distance(self.previous));
         push_varint(bytes, distance(self.opened));
     }
 
     /// Reads the envelope of the entry at `seq` and leaves its canonical bytes.
     fn read(seq: u64, bytes: &mut &[u8]) -> Option<Envelope> {
-        let no = u32::try_from(take_varint(bytes)?).ok()?;
+        let account_index = u32::try_from(take_varint(bytes)?).ok()?;
         let mut place = || match take_varint(bytes)? {
             0 => Some(0),
             distance => seq.checked_sub(distance),
         };
-        Some(Envelope { seq, no, previous: place()?, opened: place()? })
+        Some(Envelope { seq, account_index, previous: place()?, opened: place()? })
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
         let (mut bytes, mut beginnings) = (Vec::new(), Vec::new());
         for (seq, text) in [(7, "first"), (8, "second"), (9, "")] {
             beginnings.push(bytes.len() as u32);
-            Envelope { seq, no: 3, previous: seq - 2, opened: 0 }.write(&mut bytes);
+            Envelope { seq, account_index: 3, previous: seq - 2, opened: 0 }.write(&mut bytes);
             bytes.extend_from_slice(text.as_bytes());
         }
         seal(&mut bytes, &beginnings);

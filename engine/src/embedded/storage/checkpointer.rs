@@ -15,7 +15,7 @@ use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, page_of, pairs_of};
 use super::sqlite::{self, Access};
 use super::state_db::{self, State};
 use crate::Error;
-use crate::embedded::threads::checkpoint::KeeperThread;
+use crate::embedded::threads::checkpoint::CheckpointThread;
 
 /// Pages of a merged run that are written in one transaction.
 const MERGE_STEP_PAGES: usize = 512;
@@ -38,13 +38,13 @@ pub(crate) struct Slice {
     /// Place of the opening, workspace, deadline; `None` takes it out.
     pub pending: Vec<(u64, u32, Option<Timestamp>)>,
     /// If this is the last slice of a round: the place up to which every account is then kept.
-    pub keeps_to: Option<u64>,
+    pub persists_to: Option<u64>,
 }
 
 /// A row of the account table.
 #[derive(Debug)]
 pub(crate) struct AccountRow {
-    pub no: u32,
+    pub account_index: u32,
     pub id: Box<str>,
     pub head: u64,
     pub n: u64,
@@ -71,7 +71,7 @@ pub(crate) enum Done {
     /// These accounts, and the end of the round if it was one.
     Slice {
         accounts: Vec<u32>,
-        keeps_to: Option<u64>,
+        persists_to: Option<u64>,
     },
     Run(Run),
     Merged(Run),
@@ -84,16 +84,16 @@ pub(crate) enum Done {
 
 /// Writes the state file.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct Checkpointer {
     state: State,
     journal: Connection,
     merge: Option<Merge>,
     page: Vec<u8>,
 }
 
-impl Keeper {
+impl Checkpointer {
     /// Opens the state file, or makes it (anew), and drops what an earlier end left unfinished.
-    pub(crate) fn open(directory: &Path, vfs: Option<&str>) -> Result<Keeper, Error> {
+    pub(crate) fn open(directory: &Path, vfs: Option<&str>) -> Result<Checkpointer, Error> {
         let state = state_db::open_or_rebuild(directory, vfs)?;
         let tidy = format!(
             "PRAGMA wal_autocheckpoint = {STATE_WAL_PAGES};
@@ -104,7 +104,7 @@ impl Keeper {
         let path = directory.join(journal::FILE);
         let journal = sqlite::open(&path, vfs, Access::Write)?;
         journal.execute_batch("PRAGMA synchronous = FULL").map_err(|error| sqlite::explain(&path, error))?;
-        Ok(Keeper { state, journal, merge: None, page: Vec::new() })
+        Ok(Checkpointer { state, journal, merge: None, page: Vec::new() })
     }
 
     /// Does a task. `None`: a merge has begun, [`Keeper::step`] goes on with it.
@@ -142,36 +142,40 @@ impl Keeper {
             "INSERT INTO account (no, id, head, n, data) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (no)
              DO UPDATE SET head = excluded.head, n = excluded.n, data = excluded.data",
         )?;
-        for AccountRow { no, id, head, n, data } in &slice.accounts {
-            put.execute((no, id, *head as i64, *n as i64, data))?;
+        for AccountRow { account_index, id, head, n, data } in &slice.accounts {
+            put.execute((account_index, id, *head as i64, *n as i64, data))?;
         }
         let mut put = connection.prepare_cached("INSERT OR REPLACE INTO team (no, data) VALUES (?1, ?2)")?;
-        for (no, data) in &slice.teams {
-            put.execute((no, data))?;
+        for (account_index, data) in &slice.teams {
+            put.execute((account_index, data))?;
         }
         put_lots(connection, &slice.lots)?;
         put_usage(connection, &slice.usage)?;
         let mut put =
             connection.prepare_cached("INSERT OR REPLACE INTO hour (no, hour, seq) VALUES (?1, ?2, ?3)")?;
-        for (no, hour, seq) in &slice.hours {
-            put.execute((no, hour, *seq as i64))?;
+        for (account_index, hour, seq) in &slice.hours {
+            put.execute((account_index, hour, *seq as i64))?;
         }
-        for (seq, no, deadline) in &slice.pending {
+        for (seq, account_index, deadline) in &slice.pending {
             let sql = match deadline {
                 Some(_) => "INSERT OR REPLACE INTO pending (seq, no, deadline) VALUES (?1, ?2, ?3)",
                 None => "DELETE FROM pending WHERE seq = ?1 AND no = ?2 AND ?3 IS NULL",
             };
-            connection.prepare_cached(sql)?.execute((*seq as i64, no, deadline.map(Timestamp::millis)))?;
+            connection.prepare_cached(sql)?.execute((
+                *seq as i64,
+                account_index,
+                deadline.map(Timestamp::millis),
+            ))?;
         }
         let sql = "INSERT INTO meta (name, value) VALUES ('changes', 1) ON CONFLICT DO UPDATE SET value = value + 1";
         connection.prepare_cached(sql)?.execute([])?;
-        if let Some(to) = slice.keeps_to {
+        if let Some(to) = slice.persists_to {
             let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('accounts_kept_to', ?1)";
             connection.prepare_cached(sql)?.execute([to as i64])?;
         }
         transaction.commit()?;
-        let accounts = slice.accounts.iter().map(|row| row.no).collect();
-        Ok(Done::Slice { accounts, keeps_to: slice.keeps_to })
+        let accounts = slice.accounts.iter().map(|row| row.account_index).collect();
+        Ok(Done::Slice { accounts, persists_to: slice.persists_to })
     }
 
     fn run(&mut self, mut pairs: Vec<Pair>, covers: (u64, u64)) -> rusqlite::Result<Run> {
@@ -306,14 +310,14 @@ impl Merge {
 }
 
 fn put_lots(connection: &Connection, lots: &[(u32, u64, Option<u64>, Vec<u8>)]) -> rusqlite::Result<()> {
-    for (no, n, seq, data) in lots {
+    for (account_index, n, seq, data) in lots {
         match seq {
             Some(seq) => connection
                 .prepare_cached("INSERT OR REPLACE INTO lot (no, n, seq, data) VALUES (?1, ?2, ?3, ?4)")?
-                .execute((no, *n as i64, *seq as i64, data))?,
+                .execute((account_index, *n as i64, *seq as i64, data))?,
             None => connection
                 .prepare_cached("UPDATE lot SET data = ?3 WHERE no = ?1 AND n = ?2")?
-                .execute((no, *n as i64, data))?,
+                .execute((account_index, *n as i64, data))?,
         };
     }
     Ok(())
@@ -326,7 +330,7 @@ fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, Used)]) -> rusqlit
          quantity = quantity + excluded.quantity, charged = charged + excluded.charged,
          refunded = refunded + excluded.refunded",
     )?;
-    for (no, key, used) in rows {
+    for (account_index, key, used) in rows {
         let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
         let Used { runs, quantity, charged, refunded } = used;
         let worker = worker.as_ref().map_or("", |worker| worker.as_str());
@@ -334,7 +338,18 @@ fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, Used)]) -> rusqlit
         let api_key = api_key.map_or_else(String::new, |key| key.to_string());
         let names = (operation.as_str(), worker, member, api_key);
         let (charged, refunded) = (charged.get(), refunded.get());
-        put.execute((no, hour, names.0, names.1, names.2, names.3, runs, quantity, charged, refunded))?;
+        put.execute((
+            account_index,
+            hour,
+            names.0,
+            names.1,
+            names.2,
+            names.3,
+            runs,
+            quantity,
+            charged,
+            refunded,
+        ))?;
     }
     Ok(())
 }
@@ -361,50 +376,50 @@ fn finish_run(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
 
 /// How the heart reaches the keeper.
 #[derive(Debug)]
-pub(crate) enum KeeperLink {
+pub(crate) enum CheckpointerLink {
     /// Nothing may be written.
     None,
     /// In the caller's thread: a task is done when it is given. What was done waits to be fetched.
-    Inline(Box<Keeper>, std::collections::VecDeque<Done>),
+    Inline(Box<Checkpointer>, std::collections::VecDeque<Done>),
     /// On a thread of its own.
-    Thread(KeeperThread),
+    Thread(CheckpointThread),
 }
 
-impl KeeperLink {
+impl CheckpointerLink {
     /// Whether there is none, because the directory is open for reading only.
     pub(crate) fn is_none(&self) -> bool {
-        matches!(self, KeeperLink::None)
+        matches!(self, CheckpointerLink::None)
     }
 
     /// Gives the keeper something to do.
     pub(crate) fn give(&mut self, task: Task) {
         match self {
-            KeeperLink::None => {}
-            KeeperLink::Inline(keeper, done) => {
-                done.extend(keeper.begin(task));
-                while keeper.is_merging() {
-                    done.extend(keeper.step());
+            CheckpointerLink::None => {}
+            CheckpointerLink::Inline(checkpointer, done) => {
+                done.extend(checkpointer.begin(task));
+                while checkpointer.is_merging() {
+                    done.extend(checkpointer.step());
                 }
             }
-            KeeperLink::Thread(thread) => thread.give(task),
+            CheckpointerLink::Thread(thread) => thread.give(task),
         }
     }
 
     /// Something that is done, if there is.
     pub(crate) fn poll(&mut self) -> Option<Done> {
         match self {
-            KeeperLink::None => None,
-            KeeperLink::Inline(_, done) => done.pop_front(),
-            KeeperLink::Thread(thread) => thread.poll(),
+            CheckpointerLink::None => None,
+            CheckpointerLink::Inline(_, done) => done.pop_front(),
+            CheckpointerLink::Thread(thread) => thread.poll(),
         }
     }
 
     /// Waits for something that is done; `None` if nothing can be under way.
     pub(crate) fn wait(&mut self) -> Option<Done> {
         match self {
-            KeeperLink::None => None,
-            KeeperLink::Inline(_, done) => done.pop_front(),
-            KeeperLink::Thread(thread) => Some(thread.wait()),
+            CheckpointerLink::None => None,
+            CheckpointerLink::Inline(_, done) => done.pop_front(),
+            CheckpointerLink::Thread(thread) => Some(thread.wait()),
         }
     }
 }

@@ -56,19 +56,19 @@ impl Fingerprints {
     }
 
     /// The fingerprint of a name in a workspace.
-    pub(crate) fn of(&self, no: u32, name: Name) -> u64 {
+    pub(crate) fn of(&self, account_index: u32, name: Name) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
         match name {
             Name::Key(key) => {
-                hasher.write_u32(no);
+                hasher.write_u32(account_index);
                 hasher.write(key.as_bytes());
             }
-            Name::Touched(place) => {
-                hasher.write_u64(u64::from(no) | 1 << 32);
-                hasher.write_u64(place);
+            Name::Touched(seq) => {
+                hasher.write_u64(u64::from(account_index) | 1 << 32);
+                hasher.write_u64(seq);
             }
             Name::Id(id) => {
-                hasher.write_u64(u64::from(no) | 2 << 32);
+                hasher.write_u64(u64::from(account_index) | 2 << 32);
                 hasher.write(&id);
             }
         }
@@ -76,10 +76,10 @@ impl Fingerprints {
     }
 
     /// 64 bits that look random and are the same for the same input: the entropy of ids.
-    pub(crate) fn scatter(&self, at: i64, place: u64) -> u64 {
+    pub(crate) fn scatter(&self, at: i64, seq: u64) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.key.1, self.key.0);
         hasher.write_i64(at);
-        hasher.write_u64(place);
+        hasher.write_u64(seq);
         hasher.finish()
     }
 }
@@ -134,7 +134,7 @@ impl KeyIndex {
     }
 
     /// The last place whose pairs are kept on disk: what comes after is to be inserted again after a restart.
-    pub(crate) fn kept_to(&self) -> u64 {
+    pub(crate) fn persisted_to(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.head.covers.1)
     }
 
@@ -144,8 +144,8 @@ impl KeyIndex {
     }
 
     /// Adds a pair.
-    pub(crate) fn insert(&mut self, fingerprint: u64, place: u64) {
-        self.table.insert_unique(fingerprint, (fingerprint, place), |pair| pair.0);
+    pub(crate) fn insert(&mut self, fingerprint: u64, seq: u64) {
+        self.table.insert_unique(fingerprint, (fingerprint, seq), |pair| pair.0);
     }
 
     /// Asks of many fingerprints at once whether anything but the table in memory may hold them: the memory accesses of
@@ -171,11 +171,11 @@ impl KeyIndex {
     }
 
     /// The places in memory that have a fingerprint. `beyond`: whether the frozen table is to be asked as well.
-    pub(crate) fn in_memory(&self, fingerprint: u64, beyond: bool, places: &mut Vec<u64>) {
+    pub(crate) fn in_memory(&self, fingerprint: u64, beyond: bool, seqs: &mut Vec<u64>) {
         let frozen = self.frozen.as_ref().filter(|_| beyond);
         for table in std::iter::once(&self.table).chain(frozen) {
             for pair in table.iter_hash(fingerprint).filter(|pair| pair.0 == fingerprint) {
-                places.push(pair.1);
+                seqs.push(pair.1);
             }
         }
     }
@@ -201,7 +201,7 @@ impl KeyIndex {
     }
 
     /// The frozen table is kept as this run.
-    pub(crate) fn frozen_is_kept(&mut self, run: Run) {
+    pub(crate) fn frozen_is_persisted(&mut self, run: Run) {
         self.frozen = None;
         self.runs.push(run);
     }
@@ -233,17 +233,17 @@ impl KeyIndex {
 /// Splits the bytes of a page into its pairs.
 pub(crate) fn pairs_of(page: &[u8]) -> impl Iterator<Item = Pair> {
     page.as_chunks::<16>().0.iter().map(|pair| {
-        let (fingerprint, place) = pair.split_at(8);
+        let (fingerprint, seq) = pair.split_at(8);
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        (number(fingerprint), number(place))
+        (number(fingerprint), number(seq))
     })
 }
 
 /// The bytes of a page.
 pub(crate) fn page_of(pairs: &[Pair], bytes: &mut Vec<u8>) {
     bytes.clear();
-    for (fingerprint, place) in pairs {
+    for (fingerprint, seq) in pairs {
         bytes.extend_from_slice(&fingerprint.to_le_bytes());
-        bytes.extend_from_slice(&place.to_le_bytes());
+        bytes.extend_from_slice(&seq.to_le_bytes());
     }
 }

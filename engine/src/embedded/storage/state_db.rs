@@ -52,8 +52,8 @@ const ACCOUNTS: &str =
 
 /// An account as it was kept.
 #[derive(Debug)]
-pub(crate) struct Kept {
-    pub no: u32,
+pub(crate) struct PersistedAccount {
+    pub account_index: u32,
     /// The place of its last entry.
     pub head: u64,
     pub account: Account,
@@ -151,7 +151,7 @@ impl State {
     /// Holds the present state of the file for all reads until [`State::release`].
     pub(crate) fn hold(&self) -> Result<(), Error> {
         self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))?;
-        self.accounts_kept_to().map(|_| ())
+        self.accounts_persisted_to().map(|_| ())
     }
 
     /// Ends what [`State::hold`] began.
@@ -167,7 +167,7 @@ impl State {
     }
 
     /// The place up to which every account is kept.
-    pub(crate) fn accounts_kept_to(&self) -> Result<u64, Error> {
+    pub(crate) fn accounts_persisted_to(&self) -> Result<u64, Error> {
         let sql = "SELECT value FROM meta WHERE name = 'accounts_kept_to'";
         Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
     }
@@ -179,57 +179,67 @@ impl State {
     }
 
     /// The highest workspace number that is kept; `None` if there is none.
-    pub(crate) fn highest_no(&self) -> Result<Option<u32>, Error> {
+    pub(crate) fn highest_index(&self) -> Result<Option<u32>, Error> {
         let found = self.one("SELECT max(no) FROM account", [], |row| row.get::<_, Option<u32>>(0))?;
         Ok(found.flatten())
     }
 
     /// The account of this name.
-    pub(crate) fn account(&self, id: &str) -> Result<Option<Kept>, Error> {
-        self.one(&format!("{ACCOUNTS} WHERE id = ?1"), [id], kept)?.transpose()
+    pub(crate) fn account(&self, id: &str) -> Result<Option<PersistedAccount>, Error> {
+        self.one(&format!("{ACCOUNTS} WHERE id = ?1"), [id], persisted)?.transpose()
     }
 
     /// The account of this number.
-    pub(crate) fn account_no(&self, no: u32) -> Result<Option<Kept>, Error> {
-        self.one(&format!("{ACCOUNTS} WHERE a.no = ?1"), [no], kept)?.transpose()
+    pub(crate) fn account_at(&self, account_index: u32) -> Result<Option<PersistedAccount>, Error> {
+        self.one(&format!("{ACCOUNTS} WHERE a.no = ?1"), [account_index], persisted)?.transpose()
     }
 
     /// Up to which of its entries an account is kept; 0 if it is not.
-    pub(crate) fn account_n(&self, no: u32) -> Result<u64, Error> {
-        let n = self.one("SELECT n FROM account WHERE no = ?1", [no], |row| row.get::<_, i64>(0))?;
+    pub(crate) fn account_n(&self, account_index: u32) -> Result<u64, Error> {
+        let n =
+            self.one("SELECT n FROM account WHERE no = ?1", [account_index], |row| row.get::<_, i64>(0))?;
         Ok(n.unwrap_or(0) as u64)
     }
 
     /// All accounts, in the order of their numbers.
-    pub(crate) fn accounts(&self) -> Result<Vec<Kept>, Error> {
-        let rows = self.all(&format!("{ACCOUNTS} ORDER BY a.no"), [], kept)?;
+    pub(crate) fn accounts(&self) -> Result<Vec<PersistedAccount>, Error> {
+        let rows = self.all(&format!("{ACCOUNTS} ORDER BY a.no"), [], persisted)?;
         rows.into_iter().collect()
     }
 
     /// A grant of a workspace, by the number of its entry.
-    pub(crate) fn lot(&self, no: u32, n: u64) -> Result<Option<Grant>, Error> {
+    pub(crate) fn lot(&self, account_index: u32, n: u64) -> Result<Option<Grant>, Error> {
         let sql = "SELECT data FROM lot WHERE no = ?1 AND n = ?2";
-        let found = self.one(sql, (no, n as i64), |row| Ok(grant(row.get_ref(0)?.as_blob()?)))?;
+        let found = self.one(sql, (account_index, n as i64), |row| Ok(grant(row.get_ref(0)?.as_blob()?)))?;
         found.transpose()
     }
 
     /// The grants of a workspace from before a number on, newest first: the place of the entry, and the lot.
-    pub(crate) fn lots(&self, no: u32, before: u64, most: usize) -> Result<Vec<(u64, Grant)>, Error> {
+    pub(crate) fn lots(
+        &self,
+        account_index: u32,
+        before: u64,
+        most: usize,
+    ) -> Result<Vec<(u64, Grant)>, Error> {
         let sql = "SELECT seq, data FROM lot WHERE no = ?1 AND n < ?2 ORDER BY n DESC LIMIT ?3";
         let before = i64::try_from(before).unwrap_or(i64::MAX);
-        let rows = self.all(sql, (no, before, most as i64), |row| {
+        let rows = self.all(sql, (account_index, before, most as i64), |row| {
             Ok((row.get::<_, i64>(0)? as u64, grant(row.get_ref(1)?.as_blob()?)))
         })?;
         rows.into_iter().map(|(seq, grant)| Ok((seq, grant?))).collect()
     }
 
     /// The usage of a workspace from one hour to before another.
-    pub(crate) fn usage(&self, no: u32, hours: (i64, i64)) -> Result<Vec<(UsageKey, Used)>, Error> {
+    pub(crate) fn usage(
+        &self,
+        account_index: u32,
+        hours: (i64, i64),
+    ) -> Result<Vec<(UsageKey, Used)>, Error> {
         let sql =
             "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded FROM usage
                    WHERE no = ?1 AND hour >= ?2 AND hour < ?3
                    ORDER BY hour, operation, worker, member, api_key";
-        let rows = self.all(sql, (no, hours.0, hours.1), |row| {
+        let rows = self.all(sql, (account_index, hours.0, hours.1), |row| {
             Ok((
                 (
                     row.get(0)?,
@@ -262,16 +272,16 @@ impl State {
     }
 
     /// The hours in which a workspace has entries, each with the place of the last of them.
-    pub(crate) fn hours(&self, no: u32) -> Result<BTreeMap<i64, u64>, Error> {
+    pub(crate) fn hours(&self, account_index: u32) -> Result<BTreeMap<i64, u64>, Error> {
         let sql = "SELECT hour, seq FROM hour WHERE no = ?1";
-        let rows = self.all(sql, [no], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+        let rows = self.all(sql, [account_index], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
         Ok(rows.into_iter().collect())
     }
 
     /// The last hour at or before this one in which the workspace has entries, and the place of the last of them.
-    pub(crate) fn hour(&self, no: u32, hour: i64) -> Result<Option<(i64, u64)>, Error> {
+    pub(crate) fn hour(&self, account_index: u32, hour: i64) -> Result<Option<(i64, u64)>, Error> {
         let sql = "SELECT hour, seq FROM hour WHERE no = ?1 AND hour <= ?2 ORDER BY hour DESC LIMIT 1";
-        self.one(sql, (no, hour), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
+        self.one(sql, (account_index, hour), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
     }
 
     /// All pending charges: the place of the opening, the workspace, the deadline.
@@ -333,14 +343,14 @@ fn head(row: &Row) -> rusqlite::Result<RunHead> {
     })
 }
 
-fn kept(row: &Row) -> rusqlite::Result<Result<Kept, Error>> {
-    let (no, head) = (row.get(0)?, row.get::<_, i64>(1)? as u64);
+fn persisted(row: &Row) -> rusqlite::Result<Result<PersistedAccount, Error>> {
+    let (account_index, head) = (row.get(0)?, row.get::<_, i64>(1)? as u64);
     let team = Team::decode(row.get_ref(3)?.as_blob_or_null()?);
     let data = row.get_ref(2)?.as_blob()?;
     Ok(team
         .and_then(|team| Account::decode(data, team))
-        .map(|account| Kept { no, head, account })
-        .map_err(|error| Error::damaged(format!("the state of workspace {no}: {error}"))))
+        .map(|account| PersistedAccount { account_index, head, account })
+        .map_err(|error| Error::damaged(format!("the state of workspace {account_index}: {error}"))))
 }
 
 fn grant(bytes: &[u8]) -> Result<Grant, Error> {
@@ -361,7 +371,7 @@ mod tests {
         let read = State::open(directory.path(), None, Access::Read).expect_err("there is no team to read");
         assert!(read.is_unusable() && read.to_string().ends_with("is of an older version"), "{read}");
         let state = open_or_rebuild(directory.path(), None).expect("it is thrown away");
-        assert!(state.account_no(1).expect("the tables are there").is_none());
+        assert!(state.account_at(1).expect("the tables are there").is_none());
         State::open(directory.path(), None, Access::Read).expect("it is of this version now");
     }
 }

@@ -5,27 +5,27 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use crate::Error;
-use crate::embedded::storage::checkpointer::{Done, Keeper, Task};
+use crate::embedded::storage::checkpointer::{Checkpointer, Done, Task};
 
 /// Called from the keeper's thread when something is done.
-pub(crate) type Nudge = Box<dyn Fn() + Send>;
+pub(crate) type Wake = Box<dyn Fn() + Send>;
 
 /// The keeper's thread; ends, and is waited for, when this is dropped.
 #[derive(Debug)]
-pub(crate) struct KeeperThread {
+pub(crate) struct CheckpointThread {
     tasks: Option<Sender<Task>>,
     done: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl KeeperThread {
+impl CheckpointThread {
     /// Starts the thread.
-    pub(crate) fn start(keeper: Keeper, nudge: Nudge) -> std::io::Result<KeeperThread> {
-        let (tasks, from_heart) = channel();
-        let (to_heart, done) = channel();
-        let work = move || work(keeper, &from_heart, &to_heart, &nudge);
+    pub(crate) fn start(checkpointer: Checkpointer, wake: Wake) -> std::io::Result<CheckpointThread> {
+        let (tasks, from_core) = channel();
+        let (handle, done) = channel();
+        let work = move || work(checkpointer, &from_core, &handle, &wake);
         let thread = std::thread::Builder::new().name("tollkeeper-keeper".into()).spawn(work)?;
-        Ok(KeeperThread { tasks: Some(tasks), done, thread: Some(thread) })
+        Ok(CheckpointThread { tasks: Some(tasks), done, thread: Some(thread) })
     }
 
     pub(crate) fn give(&self, task: Task) {
@@ -54,7 +54,7 @@ fn ended() -> Done {
     Done::Failed(Error::unavailable("the keeper of derived state has ended"))
 }
 
-impl Drop for KeeperThread {
+impl Drop for CheckpointThread {
     fn drop(&mut self) {
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
@@ -64,9 +64,9 @@ impl Drop for KeeperThread {
     }
 }
 
-fn work(mut keeper: Keeper, tasks: &Receiver<Task>, done: &Sender<Done>, nudge: &Nudge) {
+fn work(mut checkpointer: Checkpointer, tasks: &Receiver<Task>, done: &Sender<Done>, wake: &Wake) {
     loop {
-        let task = if keeper.is_merging() {
+        let task = if checkpointer.is_merging() {
             match tasks.try_recv() {
                 Ok(task) => Some(task),
                 Err(TryRecvError::Empty) => None,
@@ -79,14 +79,14 @@ fn work(mut keeper: Keeper, tasks: &Receiver<Task>, done: &Sender<Done>, nudge: 
             }
         };
         let result = match task {
-            Some(task) => keeper.begin(task),
-            None => keeper.step(),
+            Some(task) => checkpointer.begin(task),
+            None => checkpointer.step(),
         };
         if let Some(result) = result {
             if done.send(result).is_err() {
                 return;
             }
-            nudge();
+            wake();
         }
     }
 }
@@ -98,12 +98,12 @@ mod tests {
     #[test]
     fn a_keeper_that_ended_by_itself_has_failed() {
         let (tasks, _) = channel();
-        let (to_heart, done) = channel();
-        let keeper = KeeperThread { tasks: Some(tasks), done, thread: None };
-        assert!(keeper.poll().is_none(), "nothing is done yet");
-        drop(to_heart);
-        keeper.give(Task::JournalCheckpoint);
-        assert!(matches!(keeper.poll(), Some(Done::Failed(error)) if error.is_unavailable()));
-        assert!(matches!(keeper.wait(), Done::Failed(_)));
+        let (handle, done) = channel();
+        let checkpointer = CheckpointThread { tasks: Some(tasks), done, thread: None };
+        assert!(checkpointer.poll().is_none(), "nothing is done yet");
+        drop(handle);
+        checkpointer.give(Task::JournalCheckpoint);
+        assert!(matches!(checkpointer.poll(), Some(Done::Failed(error)) if error.is_unavailable()));
+        assert!(matches!(checkpointer.wait(), Done::Failed(_)));
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-use super::checkpoint::Nudge;
+use super::checkpoint::Wake;
 use crate::Error;
-use crate::embedded::core::in_flight::{Appender, Flight};
+use crate::embedded::core::in_flight::{Appender, InFlightBatch};
 
 /// What is done with the news of a flight, on the committer's thread.
 pub(crate) type Then = Box<dyn FnOnce(&Result<(), Error>) + Send>;
@@ -14,51 +14,51 @@ pub(crate) type Then = Box<dyn FnOnce(&Result<(), Error>) + Send>;
 /// The committer's thread; ends, and is waited for, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Committer {
-    flights: Option<Sender<(Flight, Then)>>,
-    landed: Receiver<Result<(), Error>>,
-    under_way: bool,
+    batches: Option<Sender<(InFlightBatch, Then)>>,
+    append_finished: Receiver<Result<(), Error>>,
+    is_under_way: bool,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Committer {
     /// Starts the thread; it nudges whenever a flight has landed.
-    pub(crate) fn start(appender: Appender, nudge: Nudge) -> std::io::Result<Committer> {
-        let (flights, given) = channel();
-        let (news, landed) = channel();
-        let work = move || work(appender, &given, &news, &nudge);
+    pub(crate) fn start(appender: Appender, wake: Wake) -> std::io::Result<Committer> {
+        let (batches, given) = channel();
+        let (news, append_finished) = channel();
+        let work = move || work(appender, &given, &news, &wake);
         let thread = std::thread::Builder::new().name("tollkeeper-commit".into()).spawn(work)?;
-        Ok(Committer { flights: Some(flights), landed, under_way: false, thread: Some(thread) })
+        Ok(Committer { batches: Some(batches), append_finished, is_under_way: false, thread: Some(thread) })
     }
 
     /// Whether a flight is under way whose landing nobody has heard of yet.
     pub(crate) fn is_under_way(&self) -> bool {
-        self.under_way
+        self.is_under_way
     }
 
     /// Sends a flight off; the one before must have landed.
-    pub(crate) fn give(&mut self, flight: Flight, then: Then) {
-        self.under_way = true;
-        if let Some(flights) = &self.flights {
+    pub(crate) fn give(&mut self, in_flight: InFlightBatch, then: Then) {
+        self.is_under_way = true;
+        if let Some(batches) = &self.batches {
             // A thread that ended is met by whoever waits for the landing.
-            let _ = flights.send((flight, then));
+            let _ = batches.send((in_flight, then));
         }
     }
 
     /// What became of the flight, if that is known.
     pub(crate) fn poll(&mut self) -> Option<Result<(), Error>> {
-        let result = match self.landed.try_recv() {
+        let result = match self.append_finished.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => ended(),
         };
-        self.under_way = false;
+        self.is_under_way = false;
         Some(result)
     }
 
     /// Waits for the flight that is under way.
     pub(crate) fn wait(&mut self) -> Result<(), Error> {
-        self.under_way = false;
-        self.landed.recv().unwrap_or_else(|_| ended())
+        self.is_under_way = false;
+        self.append_finished.recv().unwrap_or_else(|_| ended())
     }
 }
 
@@ -68,7 +68,7 @@ fn ended() -> Result<(), Error> {
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.flights = None;
+        self.batches = None;
         if let Some(thread) = self.thread.take() {
             // A panic there was printed there; whoever waited was told that the answer is not known.
             let _ = thread.join();
@@ -78,22 +78,22 @@ impl Drop for Committer {
 
 fn work(
     mut appender: Appender,
-    flights: &Receiver<(Flight, Then)>,
+    batches: &Receiver<(InFlightBatch, Then)>,
     news: &Sender<Result<(), Error>>,
-    nudge: &Nudge,
+    wake: &Wake,
 ) {
-    while let Ok((flight, then)) = flights.recv() {
-        let result = appender.append(&flight);
+    while let Ok((in_flight, then)) = batches.recv() {
+        let result = appender.append(&in_flight);
         then(&result);
-        let moves_rest = result.is_ok() && flight.moves_journal_rest();
+        let moves_rest = result.is_ok() && in_flight.finishes_wal_checkpoint();
         // The writer uses its memory again, once nobody else holds it.
-        drop(flight);
+        drop(in_flight);
         if news.send(result).is_err() {
             return;
         }
-        nudge();
+        wake();
         if moves_rest {
-            appender.move_journal_rest();
+            appender.finish_wal_checkpoint();
         }
     }
 }

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::committer::Committer;
-use crate::embedded::core::{Failure, Heart};
-use crate::embedded::queue::{Job, Published, Read, Release, Shown};
-use crate::reply::Waiting;
+use crate::embedded::core::{Core, Failure};
+use crate::embedded::queue::{CoreSnapshot, DeliverRead, Job, Published, Read};
+use crate::reply::Reply;
 use crate::{CommandResult, Error};
 
 /// The most commands in one commit: what waits longer goes into the next.
@@ -31,8 +31,8 @@ const JOBS_AT_ONCE: usize = 1_024;
 #[derive(Default)]
 struct Undelivered {
     answers: Vec<CommandResult>,
-    waiting: Vec<Waiting>,
-    releases: Vec<Release>,
+    waiting: Vec<Reply>,
+    releases: Vec<DeliverRead>,
 }
 
 impl Undelivered {
@@ -69,63 +69,63 @@ fn another_failed() -> Error {
 
 /// The thread's own.
 struct Writer {
-    heart: Heart,
+    core: Core,
     published: Arc<Published>,
     /// None where no thread can be had: then every batch is waited for.
     committer: Option<Committer>,
     jobs: mpsc::Receiver<Job>,
     /// Taken from the queue and not looked at yet.
-    taken: VecDeque<Job>,
+    received: VecDeque<Job>,
     /// Decided and not handed over yet.
     present: Undelivered,
     /// Reads that saw nothing but what is under way.
-    releases: Vec<Release>,
+    releases: Vec<DeliverRead>,
     closing: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
 /// Runs until it is told to close or nobody can ask any more. `nudge`: how the committer says that it is done.
-pub(crate) fn work(heart: Heart, published: Arc<Published>, jobs: mpsc::Receiver<Job>) {
-    let committer = heart.nudge.make().and_then(|nudge| {
+pub(crate) fn work(core: Core, published: Arc<Published>, jobs: mpsc::Receiver<Job>) {
+    let committer = core.wake.make().and_then(|wake| {
         // A directory that is only read has nothing to commit.
-        let appender = heart.lock.is_some().then(|| heart.appender().ok()).flatten()?;
-        Committer::start(appender, nudge).ok()
+        let appender = core.lock.is_some().then(|| core.appender().ok()).flatten()?;
+        Committer::start(appender, wake).ok()
     });
     let mut writer = Writer {
-        heart,
+        core,
         published,
         committer,
         jobs,
-        taken: VecDeque::new(),
+        received: VecDeque::new(),
         present: Undelivered::default(),
         releases: Vec::new(),
         closing: None,
     };
     let mut first = Vec::with_capacity(JOBS_AT_ONCE);
     loop {
-        if writer.taken.is_empty() {
+        if writer.received.is_empty() {
             if writer.jobs.blocking_recv_many(&mut first, JOBS_AT_ONCE) == 0 {
                 break;
             }
-            writer.taken.extend(first.drain(..));
+            writer.received.extend(first.drain(..));
         }
         writer.batch();
-        writer.tend();
+        writer.maintain();
     }
-    let _ = writer.land();
-    let Writer { mut heart, published, committer, closing, .. } = writer;
+    let _ = writer.wait_for_append();
+    let Writer { mut core, published, committer, closing, .. } = writer;
     drop(committer);
-    let kept = heart.keep_all();
-    published.publish(Shown::of(&heart));
-    drop(heart);
+    let persisted = core.checkpoint_all();
+    published.publish(CoreSnapshot::of(&core));
+    drop(core);
     if let Some(closing) = closing {
-        let _ = closing.send(kept);
+        let _ = closing.send(persisted);
     }
 }
 
 impl Writer {
     /// Decides what was taken and what comes meanwhile, and sees that it gets to the disk and is answered.
     fn batch(&mut self) {
-        self.note_landing();
+        self.poll_append();
         let mut result = Ok(());
         while result.is_ok() {
             let portion = self.next_portion();
@@ -133,15 +133,15 @@ impl Writer {
                 break;
             }
             result = self.decide(portion);
-            while self.taken.len() < JOBS_AT_ONCE
+            while self.received.len() < JOBS_AT_ONCE
                 && let Ok(job) = self.jobs.try_recv()
             {
-                self.taken.push_back(job);
+                self.received.push_back(job);
             }
         }
         if let Err(failure) = result {
             // What is under way was decided before, and may still get there; the disk is read anew after it.
-            let _ = self.land();
+            let _ = self.wait_for_append();
             std::mem::take(&mut self.present).fail(&failure);
         } else if !self.present.is_empty() {
             self.commit();
@@ -151,7 +151,7 @@ impl Writer {
     /// A large batch is handed over, so that the next can be decided while the disk works. A small one is waited for: there
     /// the sync is what takes time, and to decide ahead would only split those who wait for it into two halves.
     fn commit(&mut self) {
-        if let Err(error) = self.land() {
+        if let Err(error) = self.wait_for_append() {
             // It was decided on top of what is lost.
             std::mem::take(&mut self.present).deliver(&Err(error));
             return;
@@ -159,10 +159,10 @@ impl Writer {
         let present = std::mem::take(&mut self.present);
         if present.answers.len() >= HANDED_OVER_FROM
             && let Some(committer) = &mut self.committer
-            && let Some(flight) = self.heart.take_off()
+            && let Some(in_flight) = self.core.begin_append()
         {
             let published = Arc::clone(&self.published);
-            let shown = Shown::of(&self.heart).landed(flight.bytes());
+            let shown = CoreSnapshot::of(&self.core).append_finished(in_flight.bytes());
             let then = move |result: &Result<(), Error>| {
                 // Before anyone is answered: whoever knows that a key was made must find it.
                 if result.is_ok() {
@@ -170,37 +170,37 @@ impl Writer {
                 }
                 present.deliver(result);
             };
-            committer.give(flight, Box::new(then));
+            committer.give(in_flight, Box::new(then));
         } else {
-            let committed = self.heart.commit();
-            self.published.publish(Shown::of(&self.heart));
+            let committed = self.core.commit();
+            self.published.publish(CoreSnapshot::of(&self.core));
             present.deliver(&committed);
         }
     }
 
     /// Takes note of a landing, if there was one.
-    fn note_landing(&mut self) {
+    fn poll_append(&mut self) {
         if let Some(result) = self.committer.as_mut().and_then(Committer::poll) {
-            self.landed(&result);
+            self.append_finished(&result);
         }
     }
 
     /// Waits until nothing is under way.
-    fn land(&mut self) -> Result<(), Error> {
+    fn wait_for_append(&mut self) -> Result<(), Error> {
         match &mut self.committer {
             Some(committer) if committer.is_under_way() => {
                 let result = committer.wait();
-                self.landed(&result);
+                self.append_finished(&result);
                 result
             }
             _ => Ok(()),
         }
     }
 
-    fn landed(&mut self, result: &Result<(), Error>) {
-        self.heart.landed(result);
+    fn append_finished(&mut self, result: &Result<(), Error>) {
+        self.core.append_finished(result);
         if result.is_err() {
-            self.published.publish(Shown::of(&self.heart));
+            self.published.publish(CoreSnapshot::of(&self.core));
         }
         std::mem::take(&mut self.releases).into_iter().for_each(|release| release(result));
     }
@@ -209,21 +209,21 @@ impl Writer {
         self.committer.as_ref().is_some_and(Committer::is_under_way)
     }
 
-    fn tend(&mut self) {
-        if self.heart.is_crowded() {
+    fn maintain(&mut self) {
+        if self.core.is_crowded() {
             // What the keeper is waited for may itself wait for the landing. A failure is met by the next batch.
-            let _ = self.land();
+            let _ = self.wait_for_append();
         }
         // A failure here is remembered by the heart and met by the next batch.
-        let _ = self.heart.tend();
+        let _ = self.core.maintain();
         if !self.is_under_way() {
-            self.published.publish(Shown::of(&self.heart));
+            self.published.publish(CoreSnapshot::of(&self.core));
         }
     }
 
     /// Answers a read as soon as all that it saw is on disk.
     fn read(&mut self, read: Read) {
-        let release = read(&mut self.heart);
+        let release = read(&mut self.core);
         if !self.present.answers.is_empty() {
             self.present.releases.push(release);
         } else if self.is_under_way() {
@@ -235,25 +235,25 @@ impl Writer {
 
     /// The commands of what was taken, as long as they fit into one commit; reads are answered or put off on the way.
     fn next_portion(&mut self) -> Vec<(Submission, Timestamp)> {
-        let mut portion = Vec::with_capacity(self.taken.len());
-        while let Some(job) = self.taken.pop_front() {
+        let mut portion = Vec::with_capacity(self.received.len());
+        while let Some(job) = self.received.pop_front() {
             let more = job.commands();
             let decided = self.present.answers.len() + portion.len();
             if more > 0 && decided > 0 && decided + more > BATCH_COMMANDS {
-                self.taken.push_front(job);
+                self.received.push_front(job);
                 break;
             }
             match job {
                 Job::One(submission, now, answer) => {
                     portion.push((submission, now));
-                    self.present.waiting.push(Waiting::One(answer));
+                    self.present.waiting.push(Reply::One(answer));
                 }
                 Job::Batch(submissions, now, answer) => {
-                    self.present.waiting.push(Waiting::Batch(submissions.len(), answer));
+                    self.present.waiting.push(Reply::Batch(submissions.len(), answer));
                     portion.extend(submissions.into_iter().map(|submission| (submission, now)));
                 }
                 Job::Read(read) => self.read(read),
-                Job::Nudge => {}
+                Job::Wake => {}
                 Job::Close(answer) => {
                     // What is in the queue was accepted and is answered; nothing more is accepted.
                     self.jobs.close();
@@ -266,7 +266,7 @@ impl Writer {
 
     fn decide(&mut self, portion: Vec<(Submission, Timestamp)>) -> Result<(), Failure> {
         let before = self.present.answers.len();
-        let decided = self.heart.decide(portion);
+        let decided = self.core.decide(portion);
         let answers = decided.map_err(|failure| Failure {
             culprit: failure.culprit.map(|culprit| before + culprit),
             ..failure

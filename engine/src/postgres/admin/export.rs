@@ -13,7 +13,7 @@ use crate::Error;
 use crate::postgres::database::config;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{column, connect};
-use crate::transfer::{Counts, Outgoing};
+use crate::transfer::{Counts, StreamWriter};
 
 /// All reads see one moment, however long they take.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -31,13 +31,13 @@ pub fn export(url: &str, to: impl Write) -> Result<Counts, Error> {
     let config = config::parse(url)?;
     crate::postgres::block_on(async {
         let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
-        let mut stream = Outgoing::begin(to)?;
+        let mut stream = StreamWriter::begin(to)?;
         write_all(&client, &mut stream).await.map_err(Failure::into_error)?;
         Ok(stream.end()?.1)
     })
 }
 
-async fn write_all<W: Write>(client: &Client, stream: &mut Outgoing<W>) -> Result<(), Failure> {
+async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> Result<(), Failure> {
     client.batch_execute(BEGIN).await?;
     let entries = client.prepare(ENTRIES).await?;
     let platform = WorkspaceId::platform();

@@ -22,7 +22,7 @@ use crate::postgres::database::schema;
 use crate::postgres::database::session::{Session, Uuid, column, connect, within};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::{fingerprint, number_in};
-use crate::transfer::{self, Counts, Imported, Incoming, Line, Overlap};
+use crate::transfer::{self, Comparison, Counts, Imported, Line, StreamReader};
 
 /// Entries that are written in one transaction.
 const BATCH_ENTRIES: usize = 4_096;
@@ -42,12 +42,12 @@ pub fn import(url: &str, from: impl Read) -> Result<Imported, Error> {
 }
 
 async fn take_all(address: &Address, from: impl Read) -> Result<Imported, Error> {
-    let mut stream = Incoming::begin(from)?;
+    let mut stream = StreamReader::begin(from)?;
     schema::migrate(address).await.map_err(Failure::into_error)?;
     let session = Session::open(address).await.map_err(Failure::into_error)?;
     let hashes = platform_hashes(&session).await.map_err(Failure::into_error)?;
     let platform = hashes.len() as u64;
-    let overlap = Overlap::new(hashes);
+    let overlap = Comparison::new(hashes);
     let was_importing = is_importing(&session).await.map_err(Failure::into_error)?;
     let mut import = Import { session, accounts: Accounts::default(), overlap, platform, written: 0 };
     let whole = import.take_stream(address, &mut stream).await;
@@ -89,7 +89,7 @@ async fn counts(client: &tokio_postgres::Client) -> Result<Counts, Failure> {
 struct Import {
     session: Session,
     accounts: Accounts,
-    overlap: Overlap,
+    overlap: Comparison,
     /// The number of the platform's last entry.
     platform: u64,
     written: u64,
@@ -103,7 +103,7 @@ impl Import {
     async fn take_stream<R: Read>(
         &mut self,
         address: &Address,
-        stream: &mut Incoming<R>,
+        stream: &mut StreamReader<R>,
     ) -> Result<(), Error> {
         let mut more = true;
         while more {
@@ -224,7 +224,7 @@ impl Import {
             let no = self.no(&line.workspace);
             if let Err(what) = self.replay(no, line, &mut rows) {
                 self.accounts.forget_touched();
-                return Err(Wrong(at, line.place.damaged(&what)));
+                return Err(Wrong(at, line.position.damaged(&what)));
             }
             if let Some(id) = foreign_id(&line.entry) {
                 moved.0.push(line.workspace.as_str());

@@ -26,7 +26,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{Session, within};
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::{Known, Shared};
-use crate::reply::Waiting;
+use crate::reply::Reply;
 use crate::{CommandResult, Error};
 
 /// The most commands in one transaction: what waits longer goes into the next.
@@ -135,10 +135,10 @@ impl Lane {
                 match job {
                     Job::One(submission, now, answer) => {
                         commands.push((submission, now));
-                        waiting.push(Waiting::One(answer));
+                        waiting.push(Reply::One(answer));
                     }
                     Job::Batch(submissions, now, answer) => {
-                        waiting.push(Waiting::Batch(submissions.len(), answer));
+                        waiting.push(Reply::Batch(submissions.len(), answer));
                         commands.extend(submissions.into_iter().map(|submission| (submission, now)));
                     }
                     Job::Close(answer) => {
@@ -157,7 +157,7 @@ impl Lane {
         }
     }
 
-    async fn batch(&mut self, commands: Vec<(Submission, Timestamp)>, waiting: Vec<Waiting>) {
+    async fn batch(&mut self, commands: Vec<(Submission, Timestamp)>, waiting: Vec<Reply>) {
         if commands.is_empty() {
             waiting.into_iter().for_each(|waiting| waiting.answer(&mut std::iter::empty()));
             return;
@@ -363,7 +363,7 @@ impl Batch {
             Err(error) => (Vec::new(), Some(error)),
         };
         let mut answers = answers.into_iter();
-        let error = error.unwrap_or_else(crate::reply::gone);
+        let error = error.unwrap_or_else(crate::reply::engine_closed);
         let told = self.errors.into_iter().map(|left| match left {
             Some(error) => Err(error),
             None => answers.next().ok_or_else(|| error.clone()),

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::postgres::batch::lane::Common;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{ANSWER_WITHIN, Session, within};
-use crate::reply::gone;
+use crate::reply::engine_closed;
 
 /// How often an idle server asks whether the platform's chain has grown.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
@@ -158,7 +158,7 @@ impl ReaderThread {
             counted.writable.store(true, Relaxed);
             Ok(())
         });
-        begun.await.map_err(|_| gone())?.map_err(Failure::into_error)
+        begun.await.map_err(|_| engine_closed())?.map_err(Failure::into_error)
     }
 
     /// Reads something on the thread; whoever waits needs no runtime.
@@ -174,7 +174,7 @@ impl ReaderThread {
         let answered = self.handle.spawn(async move { readers.read(read).await });
         answered.await.map_err(|ended| match ended.is_panic() {
             true => Error::bug("a read came to no end"),
-            false => gone(),
+            false => engine_closed(),
         })?
     }
 }

@@ -15,8 +15,8 @@ use tollkeeper_ledger::{
 };
 
 use crate::contract::{self, credit, prices, submission};
-use crate::patience::wait;
 use crate::random::Random;
+use tollkeeper_testkit::blocking::block_on;
 
 /// The price of the one operation.
 pub const PRICE: Micros = Micros::new(500);
@@ -54,7 +54,7 @@ pub fn ask(workspace: WorkspaceId, key: Option<String>, command: Command) -> Sub
 }
 
 fn run(engine: &dyn Engine, submission: Submission) -> CommandResult {
-    wait(engine.run(submission, NOW)).expect("a healthy engine")
+    block_on(engine.run(submission, NOW)).expect("a healthy engine")
 }
 
 /// Sets the price, opens so many workspaces, and gives each so much.
@@ -212,19 +212,21 @@ fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         for place in 0..workspaces {
             let id = workspace(place);
-            let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
+            let balance =
+                block_on(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
             assert!(balance.available >= Micros::ZERO && balance.pending >= Micros::ZERO, "{balance:?}");
             let page = || Page { limit: 20, cursor: None };
-            let entries = wait(engine.entries(&id, page())).expect("it reads").expect("it is there");
+            let entries = block_on(engine.entries(&id, page())).expect("it reads").expect("it is there");
             let linked = entries
                 .data
                 .windows(2)
                 .all(|pair| pair[0].entry.n == pair[1].entry.n + 1 && pair[0].entry.previous == pair[1].hash);
             assert!(linked, "the newest entries of {id} do not hang together");
             let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
-            let charges = wait(engine.charges(&id, pending, page())).expect("it reads").expect("it is there");
+            let charges =
+                block_on(engine.charges(&id, pending, page())).expect("it reads").expect("it is there");
             assert!(charges.data.iter().all(|charge| charge.state.status == Status::Pending));
-            let usage = wait(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
+            let usage = block_on(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
             assert!(usage.iter().all(|(_, used)| used.refunded <= used.charged));
         }
     }
@@ -234,10 +236,10 @@ fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
 pub fn settle(engine: &dyn Engine, details: Micros, tallies: &[Tally]) {
     for (place, tally) in tallies.iter().enumerate() {
         let id = workspace(place);
-        let balance = wait(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
+        let balance = block_on(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
         assert_eq!(balance.available.get(), details.get() + tally.granted - tally.spent, "{id}: {tally:?}");
         assert_eq!(balance.pending.get(), tally.pending, "{id}: {tally:?}");
-        let usage = wait(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
+        let usage = block_on(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
         let net: i64 = usage.iter().map(|(_, used)| used.charged.get() - used.refunded.get()).sum();
         assert_eq!(net, tally.spent, "{id}: {tally:?}");
     }
@@ -251,7 +253,7 @@ pub fn recount(engine: &dyn Engine, tallies: &[Tally]) {
         let (mut keys, mut cursor, mut newer) = (HashSet::new(), None, None);
         loop {
             let page = Page { limit: 200, cursor };
-            let entries = wait(engine.entries(&id, page)).expect("it reads").expect("it is there");
+            let entries = block_on(engine.entries(&id, page)).expect("it reads").expect("it is there");
             for record in entries.data {
                 let linked =
                     newer.is_none_or(|(n, previous)| n == record.entry.n + 1 && previous == record.hash);

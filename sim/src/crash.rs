@@ -17,9 +17,9 @@ use crate::disk::{Disk, Fault, Survivors};
 use crate::embedded::{compare_kept, small};
 use crate::history::{Difference, History, gather};
 use crate::random::Random;
-use crate::scratch::Scratch;
 use crate::step::Step;
 use crate::workload::Workload;
+use tollkeeper_testkit::scratch::Scratch;
 
 /// What was doubted in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use tollkeeper_engine::embedded::{Core, audit};
 use crate::embedded::{compare_kept, run, small};
 use crate::history::{Difference, History, gather};
 use crate::random::Random;
-use crate::scratch::Scratch;
 use crate::workload::Workload;
+use tollkeeper_testkit::scratch::Scratch;
 
 /// What became of the damages of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

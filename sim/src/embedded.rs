@@ -11,9 +11,9 @@ use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{Engine, Options};
 
 use crate::history::{Difference, History, gather};
-use crate::patience::wait;
 use crate::random::Random;
 use crate::workload::Workload;
+use tollkeeper_testkit::blocking::block_on;
 
 /// Options so small that a few hundred entries walk every path.
 #[must_use]
@@ -73,7 +73,7 @@ pub fn run_threaded(directory: &Path, seed: u64, steps: usize) -> Result<History
     let options = small(&mut Random::new(!seed), None);
     let engine = Embedded::open_tuned(directory, options, 16).expect("a directory of its own opens");
     let mut history = crate::history::run(&engine, seed, steps, 7)?;
-    wait(engine.close()).expect("a healthy disk");
+    block_on(engine.close()).expect("a healthy disk");
     drop(engine);
     compare_kept(directory, &mut history)?;
     Ok(history)
@@ -88,7 +88,7 @@ pub fn compare_kept(directory: &Path, history: &mut History) -> Result<(), Diffe
     let engine = Embedded::open(directory, Options::default());
     let engine = engine.map_err(|error| unable("the start", history, error))?;
     history.compare_all(&engine)?;
-    wait(engine.close()).map_err(|error| unable("the end", history, error))?;
+    block_on(engine.close()).map_err(|error| unable("the end", history, error))?;
     drop(engine);
     let report = audit(directory).map_err(|error| unable("the audit", history, error))?;
     let entries = history.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>()

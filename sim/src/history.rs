@@ -18,9 +18,9 @@ use tollkeeper_ledger::{
 };
 
 use crate::model::{Model, Pool};
-use crate::patience::wait;
 use crate::step::{Names, Step, place};
 use crate::workload::Workload;
+use tollkeeper_testkit::blocking::block_on;
 
 /// Where engine and model part.
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ impl History {
 
     /// What an engine reads; that it cannot is a difference.
     fn read<T>(&self, what: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, Difference> {
-        wait(future).map_err(|error| self.unable(what, error))
+        block_on(future).map_err(|error| self.unable(what, error))
     }
 
     /// The same of something that the model knows to be there.
@@ -380,7 +380,7 @@ pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let answers =
-            wait(engine.run_batch(submissions, now)).expect("a healthy engine runs what it is given");
+            block_on(engine.run_batch(submissions, now)).expect("a healthy engine runs what it is given");
         for ((step, _), ran) in batch.iter().zip(answers) {
             history.compare(step, ran)?;
         }

@@ -12,7 +12,6 @@
 //! postgres   the PostgreSQL engine, several on one database
 //! bank       many callers at once
 //! contract   what every engine keeps, clause by clause
-//! cluster    a PostgreSQL of the tests' own
 //! persistent a client who asks until one of several servers answers
 //! crash      the embedded engine when power or disk fails
 //! damage     files that are not what was written
@@ -21,7 +20,6 @@
 //! processes that are killed, which are tested where they are started.
 
 pub mod bank;
-pub mod cluster;
 pub mod contract;
 pub mod crash;
 pub mod damage;
@@ -30,10 +28,8 @@ pub mod embedded;
 pub mod history;
 pub mod memory;
 pub mod model;
-pub mod patience;
 pub mod persistent;
 pub mod postgres;
 pub mod random;
-pub mod scratch;
 pub mod step;
 pub mod workload;

@@ -9,7 +9,7 @@ use tollkeeper_sim::crash::{Density, Doubts, crashes, faults};
 use tollkeeper_sim::embedded;
 use tollkeeper_sim::history::{self, Difference};
 use tollkeeper_sim::memory::Memory;
-use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_testkit::scratch::Scratch;
 
 const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER";
 /// Steps of each run beside the model, and of each run that is crashed or hindered.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use tollkeeper_engine::Engine;
 use tollkeeper_engine::postgres::{Options, Postgres, audit};
 
-use crate::cluster::Database;
 use crate::contract::Store;
 use crate::history::{Difference, History, gather};
-use crate::patience::wait;
 use crate::random::Random;
 use crate::workload::Workload;
+use tollkeeper_testkit::blocking::block_on;
+use tollkeeper_testkit::postgres::Database;
 
 /// Options so small that a few hundred entries walk every path.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn small(random: &mut Random) -> Options {
 /// Opens the engine on a database that is there.
 #[must_use]
 pub fn open(database: &Database, options: Options) -> Postgres {
-    wait(Postgres::open(&database.url(), options)).expect("a database of its own opens")
+    block_on(Postgres::open(&database.url(), options)).expect("a database of its own opens")
 }
 
 /// A database as a store.
@@ -56,7 +56,7 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let place = random.index(servers.len());
-        let answers = wait(servers[place].run_batch(submissions, now)).expect("a healthy database");
+        let answers = block_on(servers[place].run_batch(submissions, now)).expect("a healthy database");
         for ((step, _), ran) in batch.iter().zip(answers) {
             history.compare(step, ran)?;
         }

@@ -11,7 +11,8 @@ const GRANTS: &str = "/v1/workspaces/acme/grants";
 
 /// Runs a test against a workspace with credit, and sees that nothing moved and the server still serves.
 fn unmoved(test: impl FnOnce(&Server)) {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", CREDIT);
     let before = server.all("/v1/workspaces/acme/entries");
     test(&server);

@@ -5,7 +5,7 @@ use tollkeeper_ledger::{ChargeCommand, Command, Micros, Outcome, RefundReason, S
 
 use super::Store;
 use super::desk::{BEGINNING, Desk, acme, awaited, charge, charged, submission, workspace};
-use crate::patience::wait;
+use tollkeeper_testkit::blocking::block_on;
 
 pub(super) fn a_charge_takes_its_price(store: &dyn Store) {
     let desk = Desk::with_credit(store, 100_000);
@@ -28,7 +28,7 @@ pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
     let refund =
         ChargeCommand::Refund { amount: Some(Micros::new(500)), reason: "courtesy".into() }.for_charge(id);
     let refunded = desk.keyed("r", refund.clone()).expect("yes");
-    desk.wait(86_400);
+    desk.advance_clock(86_400);
     let again = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
     assert!(again.replayed);
     assert_eq!(again.output, first.output, "the first answer, not what has become of it since");
@@ -87,7 +87,7 @@ pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
     assert_eq!(desk.words(again), ["replay", "insufficient_credits", "replay"]);
     assert_eq!(desk.balance().available, Micros::ZERO);
     assert_eq!(desk.balance_of(opened).available, Micros::ZERO);
-    assert_eq!(wait(desk.engine.run_batch(Vec::new(), desk.now)).expect("a healthy engine"), []);
+    assert_eq!(block_on(desk.engine.run_batch(Vec::new(), desk.now)).expect("a healthy engine"), []);
 }
 
 pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
@@ -95,7 +95,7 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
     let open = |key: &str| desk.charge(key, awaited("message", 4, 60)).0.details.id;
     let (kept, partly, failed) = (open("kept"), open("partly"), open("failed"));
     assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (4_000, 6_000));
-    desk.wait(1);
+    desk.advance_clock(1);
     let (charge, _) =
         charged(Ok(answer(desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(kept)))));
     assert_eq!((charge.state.status, charge.state.outcome), (Status::Settled, Some(Outcome::Succeeded)));
@@ -136,7 +136,7 @@ pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
     assert_eq!(desk.no(refund(Some(Micros::new(501)))), "refund_exceeds_charge");
     let remaining = |desk: &Desk| {
         let page = tollkeeper_engine::Page { limit: 10, cursor: None };
-        let listing = wait(desk.engine.grants(&acme(), page)).expect("it reads").expect("it is there");
+        let listing = block_on(desk.engine.grants(&acme(), page)).expect("it reads").expect("it is there");
         listing.data.iter().map(|record| record.grant.remaining.get()).collect::<Vec<_>>()
     };
     assert_eq!(remaining(&desk), [5_000, 500], "newest first; what was bought came back first");
@@ -151,18 +151,18 @@ pub(super) fn a_deadline_is_due(store: &dyn Store) {
     let (early, _) = desk.charge("early", awaited("message", 1, 30));
     let (late, _) = desk.charge("late", awaited("message", 1, 60));
     let (early, late) = (early.details.id, late.details.id);
-    desk.wait(29);
+    desk.advance_clock(29);
     assert_eq!(desk.due(), []);
-    desk.wait(1);
+    desk.advance_clock(1);
     assert_eq!(desk.due(), [(acme(), early)]);
     desk.told(ChargeCommand::Heartbeat { extend_seconds: 60 }.for_charge(early));
     assert_eq!(desk.due(), []);
-    desk.wait(30);
+    desk.advance_clock(30);
     assert_eq!(desk.due(), [(acme(), late)]);
     desk.told(ChargeCommand::TimeOut.for_charge(late));
     assert_eq!(desk.due(), []);
     assert_eq!(desk.record(late).charge.state.outcome, Some(Outcome::TimedOut));
-    desk.wait(30);
+    desk.advance_clock(30);
     desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(early));
     assert_eq!(desk.due(), []);
     assert_eq!(desk.balance().available.get(), 9_500);

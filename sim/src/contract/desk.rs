@@ -11,7 +11,7 @@ use tollkeeper_ledger::{
 };
 
 use super::Store;
-use crate::patience::wait;
+use tollkeeper_testkit::blocking::block_on;
 
 /// When every clause begins: 2026-01-01, midnight in UTC.
 pub const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -121,19 +121,19 @@ impl Desk {
     #[must_use]
     pub fn restarted(self, store: &dyn Store) -> Desk {
         let Desk { engine, now } = self;
-        wait(engine.close()).expect("a healthy engine closes");
+        block_on(engine.close()).expect("a healthy engine closes");
         drop(engine);
         Desk::at(store, now)
     }
 
     /// Lets so many seconds pass.
-    pub fn wait(&mut self, seconds: i64) {
+    pub fn advance_clock(&mut self, seconds: i64) {
         self.now = self.now.plus_seconds(seconds);
     }
 
     /// What a workspace is answered, under a key or none.
     pub fn ask(&self, workspace: WorkspaceId, key: Option<&str>, command: Command) -> CommandResult {
-        wait(self.engine.run(submission(workspace, key, command), self.now)).expect("a healthy engine")
+        block_on(self.engine.run(submission(workspace, key, command), self.now)).expect("a healthy engine")
     }
 
     /// What `acme` is answered under a key.
@@ -144,12 +144,12 @@ impl Desk {
     /// What somebody is answered who asks for `acme`, without a key.
     pub fn ask_as(&self, actor: Actor, command: Command) -> CommandResult {
         let submission = Submission { actor, ..submission(acme(), None, command) };
-        wait(self.engine.run(submission, self.now)).expect("a healthy engine")
+        block_on(self.engine.run(submission, self.now)).expect("a healthy engine")
     }
 
     /// What a batch is answered, each by a word.
     pub fn words(&self, batch: Vec<Submission>) -> Vec<&'static str> {
-        let ran = wait(self.engine.run_batch(batch, self.now)).expect("a healthy engine");
+        let ran = block_on(self.engine.run_batch(batch, self.now)).expect("a healthy engine");
         let word = |ran: CommandResult| match ran {
             Ok(answer) if answer.replayed => "replay",
             Ok(_) => "yes",
@@ -201,7 +201,7 @@ impl Desk {
     /// What a workspace has.
     #[must_use]
     pub fn balance_of(&self, id: WorkspaceId) -> Balance {
-        wait(self.engine.balance(&id, None)).expect("it reads").expect("it is there").balance
+        block_on(self.engine.balance(&id, None)).expect("it reads").expect("it is there").balance
     }
 
     /// Makes an API key of `acme`.
@@ -219,13 +219,13 @@ impl Desk {
     /// Who belongs to `acme`.
     #[must_use]
     pub fn team(&self) -> Arc<Team> {
-        wait(self.engine.team(&acme())).expect("it reads").expect("it is there")
+        block_on(self.engine.team(&acme())).expect("it reads").expect("it is there")
     }
 
     /// What the limits of `acme` have counted in their present day or month.
     #[must_use]
     pub fn used(&self) -> Vec<i64> {
-        let limits = wait(self.engine.limits(&acme(), self.now)).expect("it reads");
+        let limits = block_on(self.engine.limits(&acme(), self.now)).expect("it reads");
         let (limits, windows) = limits.expect("it is there");
         limits.0.iter().map(|limit| limit.used_in(&windows).get()).collect()
     }
@@ -233,20 +233,20 @@ impl Desk {
     /// A charge of `acme` with all that happened to it.
     #[must_use]
     pub fn record(&self, charge: ChargeId) -> ChargeRecord {
-        wait(self.engine.charge(&acme(), charge)).expect("it reads").expect("it is there")
+        block_on(self.engine.charge(&acme(), charge)).expect("it reads").expect("it is there")
     }
 
     /// What is due.
     #[must_use]
     pub fn due(&self) -> Vec<(WorkspaceId, ChargeId)> {
-        wait(self.engine.due(self.now, 100)).expect("it reads")
+        block_on(self.engine.due(self.now, 100)).expect("it reads")
     }
 
     /// The number of entries of `acme`.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         let newest = Page { limit: 1, cursor: None };
-        let listing = wait(self.engine.entries(&acme(), newest)).expect("it reads").expect("it is there");
+        let listing = block_on(self.engine.entries(&acme(), newest)).expect("it reads").expect("it is there");
         listing.data.first().map_or(0, |record| record.entry.n)
     }
 }

@@ -8,7 +8,7 @@ use tollkeeper_ledger::{
 
 use super::Store;
 use super::desk::{BEGINNING, Desk, acme, charge, key, member, submission};
-use crate::patience::wait;
+use tollkeeper_testkit::blocking::block_on;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -36,11 +36,11 @@ pub(super) fn limits_hold(store: &dyn Store) {
     ]));
     assert_eq!(desk.no(Command::Charge(hers(2))), "limit_exceeded");
     desk.told(Command::Charge(hers(1)));
-    desk.wait(HOUR);
+    desk.advance_clock(HOUR);
     let mut desk = desk.restarted(store);
     assert_eq!(desk.no(Command::Charge(hers(1))), "limit_exceeded");
     desk.told(Command::Charge(charge("message", 1)));
-    desk.wait(DAY);
+    desk.advance_clock(DAY);
     desk.told(Command::Charge(hers(3)));
     assert_eq!(desk.no(Command::Charge(charge("message", 4))), "limit_exceeded");
     desk.told(Command::Charge(charge("removal", 4)));
@@ -61,7 +61,7 @@ pub(super) fn limits_show_what_they_counted(store: &dyn Store) {
     assert_eq!(desk.used(), [2_500, 1_000]);
     let mut desk = desk.restarted(store);
     assert_eq!(desk.used(), [2_500, 1_000]);
-    desk.wait(DAY);
+    desk.advance_clock(DAY);
     assert_eq!(desk.used(), [2_500, 0], "a new day, the same month");
     desk.told(back(first.details.id, None));
     assert_eq!(desk.used(), [1_500, -1_000], "a refund counts in the day in which it happens");
@@ -112,7 +112,7 @@ pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
     };
     let paid = pay(&desk, one, 3).expect("credit");
     pay(&desk, other, 5).expect("credit");
-    desk.wait(2 * HOUR);
+    desk.advance_clock(2 * HOUR);
     pay(&desk, one, 1).expect("credit");
     let desk = desk.restarted(store);
     let both = [one, other].map(|id| (Subject::ApiKey(id), Period::Day, 2_500));
@@ -133,10 +133,10 @@ pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
 pub(super) fn what_went_back_before_the_day_began_lifts_no_limit(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 100_000);
     let (charged, _) = desk.charge("yesterday", charge("message", 4));
-    desk.wait(18 * HOUR + 600);
+    desk.advance_clock(18 * HOUR + 600);
     let charge_id = charged.details.id;
     desk.told(ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(charge_id));
-    desk.wait(30 * 60);
+    desk.advance_clock(30 * 60);
     // In Kolkata the day began at half past six, between the two.
     desk.told(moved("Asia/Kolkata"));
     desk.charge("today", charge("message", 1));
@@ -149,9 +149,9 @@ pub(super) fn another_time_zone_counts_anew(store: &dyn Store) {
     let month = (Subject::Workspace, Period::Month, 3_000);
     let day = (Subject::Workspace, Period::Day, 50_000);
     desk.charge("new year", charge("message", 3));
-    desk.wait(30 * DAY + 18 * HOUR + 600);
+    desk.advance_clock(30 * DAY + 18 * HOUR + 600);
     desk.charge("at ten past six", charge("message", 1));
-    desk.wait(30 * 60);
+    desk.advance_clock(30 * 60);
     desk.charge("at twenty to seven", charge("message", 2));
     desk.told(limits(&[month, day]));
     assert_eq!(desk.used(), [3_000, 1_500]);
@@ -163,7 +163,7 @@ pub(super) fn another_time_zone_counts_anew(store: &dyn Store) {
     assert_eq!((desk.used(), desk.entry_count()), (vec![1_500, 1_500], before + 2));
     let half_past_six = BEGINNING.plus_seconds(30 * DAY + 18 * HOUR + 30 * 60);
     let windows = |desk: &Desk| {
-        let limits = wait(desk.engine.limits(&acme(), desk.now)).expect("it reads");
+        let limits = block_on(desk.engine.limits(&acme(), desk.now)).expect("it reads");
         limits.expect("it is there").1
     };
     let from_half_past_six =

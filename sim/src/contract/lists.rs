@@ -8,16 +8,16 @@ use tollkeeper_ledger::{
 use super::Store;
 use super::desk::{BEGINNING, Desk, acme, awaited, charge, pages, workspace};
 use crate::history::hash_of;
-use crate::patience::wait;
+use tollkeeper_testkit::blocking::block_on;
 
 fn charges(desk: &Desk, limit: usize, filter: &ChargeFilter) -> Vec<Charge> {
     pages(limit, |page| {
-        wait(desk.engine.charges(&acme(), filter.clone(), page)).expect("it reads").expect("it is there")
+        block_on(desk.engine.charges(&acme(), filter.clone(), page)).expect("it reads").expect("it is there")
     })
 }
 
 fn entries(desk: &Desk, limit: usize) -> Vec<EntryRecord> {
-    pages(limit, |page| wait(desk.engine.entries(&acme(), page)).expect("it reads").expect("it is there"))
+    pages(limit, |page| block_on(desk.engine.entries(&acme(), page)).expect("it reads").expect("it is there"))
 }
 
 pub(super) fn lists_come_in_pages(store: &dyn Store) {
@@ -39,8 +39,9 @@ fn whole_in_pages(desk: &Desk) {
         assert_eq!(quantities, (1..=20).rev().collect::<Vec<_>>(), "pages of {limit}");
         let numbers: Vec<u64> = entries(desk, limit).iter().map(|record| record.entry.n).collect();
         assert_eq!(numbers, (1..=42).rev().collect::<Vec<_>>(), "pages of {limit}");
-        let grants =
-            pages(limit, |page| wait(desk.engine.grants(&acme(), page)).expect("it reads").expect("there"));
+        let grants = pages(limit, |page| {
+            block_on(desk.engine.grants(&acme(), page)).expect("it reads").expect("there")
+        });
         let reasons: Vec<String> =
             grants.iter().filter_map(|record| record.reason.as_deref().map(str::to_owned)).collect();
         assert_eq!(reasons, names, "pages of {limit}");
@@ -57,7 +58,7 @@ pub(super) fn charges_are_found(store: &dyn Store) {
             ..if n % 2 == 0 { awaited("message", 1, 600) } else { charge("removal", 1) }
         };
         desk.charge(&format!("k{n}"), request);
-        desk.wait(60);
+        desk.advance_clock(60);
     }
     let all = charges(&desk, 100, &ChargeFilter::default());
     desk.told(ChargeCommand::Fail { by_system: true, detail: None }.for_charge(all[11].details.id));
@@ -83,7 +84,9 @@ pub(super) fn a_page_stays_a_page(store: &dyn Store) {
     }
     let page = |cursor| {
         let page = Page { limit: 4, cursor };
-        wait(desk.engine.charges(&acme(), ChargeFilter::default(), page)).expect("it reads").expect("there")
+        block_on(desk.engine.charges(&acme(), ChargeFilter::default(), page))
+            .expect("it reads")
+            .expect("there")
     };
     let first = page(None);
     desk.charge("new", charge("message", 99));
@@ -98,13 +101,13 @@ pub(super) fn a_past_balance_is_what_it_was(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 10_000);
     let mut seen: Vec<(Timestamp, Balance)> = vec![(desk.now, desk.balance())];
     for n in 0..10 {
-        desk.wait(1_700);
+        desk.advance_clock(1_700);
         let request = if n % 2 == 0 { charge("message", 1) } else { awaited("message", 1, 600_000) };
         desk.charge(&format!("k{n}"), request);
         seen.push((desk.now, desk.balance()));
     }
     let desk = desk.restarted(store);
-    let at = |at| wait(desk.engine.balance(&acme(), Some(at))).expect("it reads").expect("it is there");
+    let at = |at| block_on(desk.engine.balance(&acme(), Some(at))).expect("it reads").expect("it is there");
     for (then, balance) in &seen {
         let expected = BalanceAt { balance: *balance, last_entry_at: *then };
         assert_eq!(at(*then), expected);
@@ -119,13 +122,13 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
     let hour = BEGINNING.hour();
     let (early, _) = desk.charge("a", charge("message", 2));
     desk.charge("b", ChargeRequest { worker: WorkerId::new("w1").ok(), ..charge("message", 1) });
-    desk.wait(3_600);
+    desk.advance_clock(3_600);
     desk.charge("c", charge("message", 3));
     let refund =
         ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(early.details.id);
     desk.told(refund);
     let rows = |desk: &Desk, from, to| {
-        let mut rows = wait(desk.engine.usage(&acme(), from..to)).expect("it reads");
+        let mut rows = block_on(desk.engine.usage(&acme(), from..to)).expect("it reads");
         rows.sort_by(|a, b| a.0.cmp(&b.0));
         let row = |(key, used): &(tollkeeper_ledger::UsageKey, tollkeeper_ledger::Used)| {
             let numbers = (used.runs, used.quantity, used.charged.get(), used.refunded.get());
@@ -173,16 +176,18 @@ pub(super) fn a_wrong_cursor_is_told(store: &dyn Store) {
     desk.open(workspace("b"));
     let page = || Page { limit: 5, cursor: Some("no cursor".to_owned()) };
     let all = ChargeFilter::default;
-    assert!(wait(desk.engine.charges(&acme(), all(), page())).expect_err("a wrong cursor").is_bad_cursor());
-    assert!(wait(desk.engine.grants(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
-    assert!(wait(desk.engine.entries(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
-    assert!(wait(desk.engine.workspaces(page())).expect_err("a wrong cursor").is_bad_cursor());
+    assert!(
+        block_on(desk.engine.charges(&acme(), all(), page())).expect_err("a wrong cursor").is_bad_cursor()
+    );
+    assert!(block_on(desk.engine.grants(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
+    assert!(block_on(desk.engine.entries(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
+    assert!(block_on(desk.engine.workspaces(page())).expect_err("a wrong cursor").is_bad_cursor());
     for cursor in ["18446744073709551615", "9223372036854775808", "-1", "0", ""] {
         // A number that was never handed out may be told or lead to an empty page, but to nothing else.
         let page = || Page { limit: 5, cursor: Some(cursor.to_owned()) };
-        let told = wait(desk.engine.entries(&acme(), page()));
+        let told = block_on(desk.engine.entries(&acme(), page()));
         assert!(told.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {told:?}");
-        let told = wait(desk.engine.charges(&acme(), all(), page()));
+        let told = block_on(desk.engine.charges(&acme(), all(), page()));
         assert!(told.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {told:?}");
     }
 }

@@ -5,8 +5,8 @@ use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, Workspac
 
 use super::Store;
 use super::desk::{BEGINNING, Desk, acme, charge, pages, prices, workspace};
-use crate::patience::wait;
 use crate::step::nothing;
+use tollkeeper_testkit::blocking::block_on;
 
 pub(super) fn a_workspace_is_opened_once(store: &dyn Store) {
     let mut desk = Desk::at(store, BEGINNING);
@@ -17,7 +17,7 @@ pub(super) fn a_workspace_is_opened_once(store: &dyn Store) {
     assert_eq!((profile.id.as_str(), &*profile.name, &*profile.timezone), ("acme", "Acme", "UTC"));
     assert_eq!((profile.suspended, profile.created_at), (false, BEGINNING));
     assert_eq!(desk.no(Command::CreateWorkspace(described("Other"))), "workspace_exists");
-    desk.wait(5);
+    desk.advance_clock(5);
     let changes = WorkspaceChanges {
         timezone: Some("Europe/Berlin".into()),
         metadata: Some("{\"tier\":1}".into()),
@@ -28,13 +28,13 @@ pub(super) fn a_workspace_is_opened_once(store: &dyn Store) {
     let before = desk.entry_count();
     desk.told(Command::UpdateWorkspace(changes));
     assert_eq!(desk.entry_count(), before, "what is so already is not written again");
-    let profile = wait(desk.engine.workspace(&acme())).expect("it reads").expect("it is there");
+    let profile = block_on(desk.engine.workspace(&acme())).expect("it reads").expect("it is there");
     assert_eq!((&*profile.name, &*profile.timezone), ("Acme", "Europe/Berlin"));
     assert_eq!((profile.metadata.as_deref(), profile.suspended), (Some("{\"tier\":1}"), true));
     for name in ["b", "c", "d"] {
         desk.open(workspace(name));
     }
-    let listed = pages(3, |page| wait(desk.engine.workspaces(page)).expect("it reads"));
+    let listed = pages(3, |page| block_on(desk.engine.workspaces(page)).expect("it reads"));
     let names: Vec<&str> = listed.iter().map(|profile| profile.id.as_str()).collect();
     assert_eq!(names, ["d", "c", "b", "acme"], "newest first, the platform's own chain is none");
 }
@@ -45,18 +45,21 @@ pub(super) fn what_nobody_opened_is_not_there(store: &dyn Store) {
     let page = || Page { limit: 5, cursor: None };
     let refused = desk.ask(nobody.clone(), Some("k"), Command::Charge(charge("message", 1)));
     assert_eq!(refused.expect_err("nobody pays").code(), "workspace_not_found");
-    assert_eq!(wait(desk.engine.workspace(&nobody)).expect("it reads"), None);
-    assert_eq!(wait(desk.engine.team(&nobody)).expect("it reads"), None);
-    assert_eq!(wait(desk.engine.limits(&nobody, desk.now)).expect("it reads"), None);
-    assert_eq!(wait(desk.engine.balance(&nobody, None)).expect("it reads"), None);
-    assert_eq!(wait(desk.engine.balance(&nobody, Some(BEGINNING))).expect("it reads"), None);
-    assert_eq!(wait(desk.engine.charges(&nobody, ChargeFilter::default(), page())).expect("it reads"), None);
-    assert_eq!(wait(desk.engine.grants(&nobody, page())).expect("it reads"), None);
-    assert_eq!(wait(desk.engine.entries(&nobody, page())).expect("it reads"), None);
+    assert_eq!(block_on(desk.engine.workspace(&nobody)).expect("it reads"), None);
+    assert_eq!(block_on(desk.engine.team(&nobody)).expect("it reads"), None);
+    assert_eq!(block_on(desk.engine.limits(&nobody, desk.now)).expect("it reads"), None);
+    assert_eq!(block_on(desk.engine.balance(&nobody, None)).expect("it reads"), None);
+    assert_eq!(block_on(desk.engine.balance(&nobody, Some(BEGINNING))).expect("it reads"), None);
+    assert_eq!(
+        block_on(desk.engine.charges(&nobody, ChargeFilter::default(), page())).expect("it reads"),
+        None
+    );
+    assert_eq!(block_on(desk.engine.grants(&nobody, page())).expect("it reads"), None);
+    assert_eq!(block_on(desk.engine.entries(&nobody, page())).expect("it reads"), None);
     let (paid, _) = desk.charge("k", charge("message", 1));
     desk.open(nobody.clone());
     for (id, charge) in [(&nobody, paid.details.id), (&acme(), ChargeId(nothing()))] {
-        assert_eq!(wait(desk.engine.charge(id, charge)).expect("it reads"), None, "{charge} of {id}");
+        assert_eq!(block_on(desk.engine.charge(id, charge)).expect("it reads"), None, "{charge} of {id}");
     }
     let outcome = ChargeCommand::Succeed { quantity: None }.for_charge(paid.details.id);
     let refused = desk.ask(nobody, None, outcome).expect_err("a charge of another workspace");
@@ -75,7 +78,7 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     let (now, _) = desk.charge("now", charge("message", 1));
     assert_eq!((now.details.unit_price.get(), now.details.price_version), (700, 2));
     assert_eq!(desk.no(Command::Charge(charge("removal", 1))), "operation_not_found");
-    desk.wait(60);
+    desk.advance_clock(60);
     let (later, _) = desk.charge("later", charge("message", 1));
     assert_eq!((later.details.unit_price.get(), later.details.price_version), (900, 3));
     let desk = desk.restarted(store);
@@ -102,7 +105,7 @@ pub(super) fn an_alert_is_an_entry(store: &dyn Store) {
     desk.charge("one", charge("message", 1));
     desk.charge("two", charge("message", 2));
     let entries =
-        pages(50, |page| wait(desk.engine.entries(&acme(), page)).expect("it reads").expect("there"));
+        pages(50, |page| block_on(desk.engine.entries(&acme(), page)).expect("it reads").expect("there"));
     let low: Vec<u64> = entries
         .iter()
         .filter(|record| record.entry.body.kind() == Kind::BalanceLow)

@@ -5,19 +5,19 @@ use tollkeeper_ledger::{ChargeCommand, Command, Micros, Status};
 
 use super::Store;
 use super::desk::{Desk, acme, awaited, charge, submission};
-use crate::patience::wait;
+use tollkeeper_testkit::blocking::block_on;
 
 pub(super) fn a_restart_keeps_everything(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 100_000);
     let (paid, _) = desk.charge("k", charge("message", 3));
     let (open, _) = desk.charge("open", awaited("message", 1, 600));
-    desk.wait(10);
-    let (profile, balance) = (wait(desk.engine.workspace(&acme())).expect("it reads"), desk.balance());
+    desk.advance_clock(10);
+    let (profile, balance) = (block_on(desk.engine.workspace(&acme())).expect("it reads"), desk.balance());
     let (count, record) = (desk.entry_count(), desk.record(paid.details.id));
     let mut desk = desk;
     for _ in 0..3 {
         desk = desk.restarted(store);
-        assert_eq!(wait(desk.engine.workspace(&acme())).expect("it reads"), profile);
+        assert_eq!(block_on(desk.engine.workspace(&acme())).expect("it reads"), profile);
         assert_eq!((desk.balance(), desk.entry_count()), (balance, count));
         assert_eq!(desk.record(paid.details.id), record);
         assert_eq!(desk.record(open.details.id).charge.state.status, Status::Pending);
@@ -34,9 +34,9 @@ pub(super) fn a_key_used_long_ago_still_stands(store: &dyn Store) {
             let key = format!("{round} {n}");
             submission(acme(), Some(&key), Command::Charge(charge("message", 1)))
         });
-        let ran = wait(desk.engine.run_batch(batch.collect(), desk.now)).expect("a healthy engine");
+        let ran = block_on(desk.engine.run_batch(batch.collect(), desk.now)).expect("a healthy engine");
         assert!(ran.iter().all(Result::is_ok));
-        desk.wait(86_400 * 400);
+        desk.advance_clock(86_400 * 400);
         desk = desk.restarted(store);
     }
     let again = desk.keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
@@ -57,7 +57,7 @@ pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
         (0..1_500).map(line).collect::<Vec<_>>()
     };
     let ask = |caller: usize| {
-        let rounds = (0..3).map(|_| wait(desk.engine.run_batch(batch(caller), desk.now)));
+        let rounds = (0..3).map(|_| block_on(desk.engine.run_batch(batch(caller), desk.now)));
         rounds
             .flat_map(|ran| ran.expect("a healthy engine"))
             .map(|ran| ran.expect("credit").replayed)
@@ -78,7 +78,7 @@ pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
     assert_eq!(desk.balance().available.get(), 10_000_000 - 3_000 * 500);
     let desk = desk.restarted(store);
     assert_eq!(desk.balance().available.get(), 10_000_000 - 3_000 * 500);
-    let again = wait(desk.engine.run_batch(batch(0), desk.now)).expect("a healthy engine");
+    let again = block_on(desk.engine.run_batch(batch(0), desk.now)).expect("a healthy engine");
     assert!(again.iter().all(|ran| ran.as_ref().is_ok_and(|answer| answer.replayed)));
 }
 
@@ -87,7 +87,7 @@ pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
     let (open, _) = desk.charge("k", awaited("message", 4, 60));
     let mut desk = desk.restarted(store);
     assert_eq!(desk.due(), []);
-    desk.wait(60);
+    desk.advance_clock(60);
     let desk = desk.restarted(store);
     assert_eq!(desk.due(), [(acme(), open.details.id)]);
     desk.told(ChargeCommand::TimeOut.for_charge(open.details.id));
@@ -113,11 +113,11 @@ pub(super) fn figures_say_what_is_kept(store: &dyn Store) {
 
 pub(super) fn a_closed_engine_takes_no_commands(store: &dyn Store) {
     let desk = Desk::with_credit(store, 10_000);
-    wait(desk.engine.close()).expect("a healthy engine closes");
+    block_on(desk.engine.close()).expect("a healthy engine closes");
     let late = submission(acme(), Some("late"), Command::Charge(charge("message", 1)));
-    let error = wait(desk.engine.run(late.clone(), desk.now)).expect_err("it is closed");
+    let error = block_on(desk.engine.run(late.clone(), desk.now)).expect_err("it is closed");
     assert!(error.is_unavailable(), "{error}");
-    let error = wait(desk.engine.run_batch(vec![late], desk.now)).expect_err("it is closed");
+    let error = block_on(desk.engine.run_batch(vec![late], desk.now)).expect_err("it is closed");
     assert!(error.is_unavailable(), "{error}");
     drop(desk);
     let desk = Desk::at(store, super::desk::BEGINNING);

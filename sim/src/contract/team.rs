@@ -8,8 +8,8 @@ use tollkeeper_ledger::{
 
 use super::Store;
 use super::desk::{Desk, acme, awaited, charge, key, member, submission, workspace};
-use crate::patience::wait;
 use crate::step::nothing;
+use tollkeeper_testkit::blocking::block_on;
 
 fn somebody(name: &str, role: Role) -> Command {
     let email = format!("{name}@acme.example").into();
@@ -56,7 +56,7 @@ pub(super) fn what_was_added_is_shown(store: &dyn Store) {
     let mut desk = Desk::with_credit(store, 10_000);
     assert!(desk.team().is_empty());
     desk.told(somebody("ada", Role::Admin));
-    desk.wait(5);
+    desk.advance_clock(5);
     desk.told(somebody("bob", Role::Member));
     let tied = ApiKeyRequest {
         scopes: [Scope::Charge, Scope::Read].into_iter().collect(),
@@ -79,7 +79,7 @@ pub(super) fn what_was_added_is_shown(store: &dyn Store) {
         assert_eq!((shown.scopes, &shown.member, &shown.worker), (tied.scopes, &tied.member, &None));
         assert_eq!((shown.expires_at, shown.last_used_at), (tied.expires_at, None));
         assert_eq!(team.links, std::slice::from_ref(&made));
-        let elsewhere = wait(desk.engine.team(&workspace("b"))).expect("it reads").expect("it is there");
+        let elsewhere = block_on(desk.engine.team(&workspace("b"))).expect("it reads").expect("it is there");
         assert!(elsewhere.is_empty());
         desk = desk.restarted(store);
     }
@@ -130,9 +130,9 @@ pub(super) fn a_key_that_has_ended_is_refused(store: &dyn Store) {
         desk.words(vec![pay(batched, "c"), revoke, pay(batched, "d")]),
         ["yes", "yes", "unauthenticated"]
     );
-    desk.wait(59);
+    desk.advance_clock(59);
     assert_eq!(desk.words(vec![pay(expired, "e")]), ["yes"]);
-    desk.wait(1);
+    desk.advance_clock(1);
     let (before, balance) = (desk.entry_count(), desk.balance());
     for _ in 0..2 {
         let again = vec![pay(revoked, "f"), pay(expired, "f"), pay(revoked, "a"), pay(expired, "b")];
@@ -188,7 +188,7 @@ pub(super) fn members_see_and_admins_change(store: &dyn Store) {
     desk.told(changed("bob", Role::Admin));
     assert_eq!(word(&desk, "bob"), "yes");
     let newest = Page { limit: 1, cursor: None };
-    let entries = wait(desk.engine.entries(&acme(), newest)).expect("it reads").expect("it is there");
+    let entries = block_on(desk.engine.entries(&acme(), newest)).expect("it reads").expect("it is there");
     assert_eq!(entries.data[0].entry.actor, Actor::Member(member("bob")), "the journal says who it was");
     desk.told(changed("ada", Role::Member));
     let desk = desk.restarted(store);
@@ -205,7 +205,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     let follow = |session| submission(acme(), None, sign_in(1, session));
     assert_eq!(desk.words(vec![follow(11), follow(12)]), ["yes", "portal_link_expired"]);
     link(&desk, "bob", 2);
-    desk.wait(599);
+    desk.advance_clock(599);
     let mut desk = desk.restarted(store);
     assert_eq!(desk.no(sign_in(1, 13)), "portal_link_expired");
     let team = desk.team();
@@ -214,7 +214,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     assert_eq!(session.return_url, made.return_url);
     assert!(team.session(&[12; 32], desk.now).is_none());
     assert!(team.link(&[1; 32], desk.now).is_none() && team.link(&[2; 32], desk.now).is_some());
-    desk.wait(1);
+    desk.advance_clock(1);
     assert_eq!(desk.no(sign_in(2, 14)), "portal_link_expired");
 
     let out = |id| Command::Team(TeamCommand::SignOut(id));
@@ -239,12 +239,12 @@ pub(super) fn the_use_of_a_key_is_noted(store: &dyn Store) {
     let beginning = desk.now;
     let before = desk.entry_count();
     desk.told(note());
-    desk.wait(3_599);
+    desk.advance_clock(3_599);
     desk.told(note());
     let mut desk = desk.restarted(store);
     let noted = |desk: &Desk| (desk.team().keys[0].last_used_at, desk.entry_count() - before);
     assert_eq!(noted(&desk), (Some(beginning), 1));
-    desk.wait(1);
+    desk.advance_clock(1);
     desk.told(note());
     assert_eq!(noted(&desk), (Some(desk.now), 2));
     let now = desk.now;

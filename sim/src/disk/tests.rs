@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{CrashImage, Disk, Fault, Op, Survivors};
 use crate::random::Random;
-use crate::scratch::Scratch;
+use tollkeeper_testkit::scratch::Scratch;
 
 fn database(scratch: &Scratch) -> PathBuf {
     scratch.path().join("rows.db")

@@ -7,9 +7,9 @@ use tollkeeper_engine::{Engine, Options};
 use tollkeeper_ledger::Micros;
 use tollkeeper_sim::bank::{PRICE, open, race, recount, settle, trade};
 use tollkeeper_sim::embedded::small;
-use tollkeeper_sim::patience::wait;
 use tollkeeper_sim::random::Random;
-use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_testkit::blocking::block_on;
+use tollkeeper_testkit::scratch::Scratch;
 
 #[test]
 fn a_balance_worth_a_hundred_charges_pays_for_exactly_a_hundred() {
@@ -18,7 +18,7 @@ fn a_balance_worth_a_hundred_charges_pays_for_exactly_a_hundred() {
     let engine: Arc<dyn Engine> = Arc::new(engine);
     open(&*engine, 1, Micros::new(100 * PRICE.get()));
     assert_eq!(race(&engine, 64), 100);
-    wait(engine.close()).expect("a healthy disk");
+    block_on(engine.close()).expect("a healthy disk");
     let report = audit(scratch.path()).expect("a healthy disk");
     assert_eq!((report.disagreement.map(|found| found.what), report.available), (None, Micros::ZERO));
 }
@@ -37,7 +37,7 @@ fn every_micro_unit_is_accounted_for_after_many_callers() {
         settle(&*engine, each, &tallies);
         recount(&*engine, &tallies);
         assert!(tallies.iter().all(|tally| tally.yes > 500 && tally.no > 50), "{tallies:?}");
-        wait(engine.close()).expect("a healthy disk");
+        block_on(engine.close()).expect("a healthy disk");
         drop(engine);
         let report = audit(scratch.path()).expect("a healthy disk");
         assert_eq!(report.disagreement.map(|found| found.what), None);

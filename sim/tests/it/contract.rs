@@ -8,7 +8,7 @@ use tollkeeper_sim::contract::{CLAUSES, CLAUSES_OF_STORES, Clause, Store};
 use tollkeeper_sim::embedded::small;
 use tollkeeper_sim::memory::Memory;
 use tollkeeper_sim::random::Random;
-use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_testkit::scratch::Scratch;
 
 /// One engine for all openings: what is in memory outlives no process, so a restart is none.
 struct InMemory(Arc<Memory>);

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use tollkeeper_engine::embedded::audit;
 use tollkeeper_sim::damage::damages;
 use tollkeeper_sim::embedded::run;
-use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_testkit::scratch::Scratch;
 
 use crate::seeds::seeds;
 

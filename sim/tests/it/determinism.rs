@@ -7,14 +7,14 @@ use tollkeeper_sim::crash::{Density, crashes};
 use tollkeeper_sim::embedded;
 use tollkeeper_sim::history::{self, History};
 use tollkeeper_sim::memory::Memory;
-use tollkeeper_sim::patience::wait;
-use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_testkit::blocking::block_on;
+use tollkeeper_testkit::scratch::Scratch;
 
 /// The last hash of every workspace after a run: each covers all the bytes before it, ids and times among them.
 fn ends(engine: &dyn Engine, history: &History) -> Vec<(String, Hash)> {
     let end = |id| {
         let newest = Page { limit: 1, cursor: None };
-        let listing = wait(engine.entries(id, newest)).expect("it reads").expect("it was opened");
+        let listing = block_on(engine.entries(id, newest)).expect("it reads").expect("it was opened");
         (id.to_string(), listing.data[0].hash)
     };
     history.model.pools.keys().map(end).collect()

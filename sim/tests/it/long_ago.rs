@@ -5,8 +5,8 @@ use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded};
 use tollkeeper_engine::{Answer, CommandResult, Engine, Reads};
 use tollkeeper_ledger::{Command, Micros, Refusal, Source, Submission, WorkspaceChanges, WorkspaceId};
 use tollkeeper_sim::contract::{self, BEGINNING as NOW, acme, credit, submission, workspace};
-use tollkeeper_sim::patience::wait;
-use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_testkit::blocking::block_on;
+use tollkeeper_testkit::scratch::Scratch;
 
 /// Entries between the first use of the key and the next.
 const MILLION: usize = 1_000_000;
@@ -65,9 +65,9 @@ fn a_reader_beside_the_writer_closes_in_order() {
         one(&mut core, submission).expect("a workspace with credit");
     }
     let reader = Embedded::open_read_only(scratch.path()).expect("it reads beside the writer");
-    let balance = wait(reader.balance(&acme(), None)).expect("readable").expect("there");
+    let balance = block_on(reader.balance(&acme(), None)).expect("readable").expect("there");
     assert_eq!(balance.balance.available, Micros::new(1_000_000_000_000));
-    wait(reader.close()).expect("a reader has nothing to keep");
+    block_on(reader.close()).expect("a reader has nothing to keep");
 }
 
 #[test]

@@ -14,9 +14,10 @@ use tollkeeper_engine::postgres::{Options, Postgres, audit};
 use tollkeeper_engine::{CommandResult, Engine, Error, Reads};
 use tollkeeper_ledger::{Command, Micros, Submission};
 use tollkeeper_sim::bank::{self, NOW, PRICE, Tally, recount, settle, trade};
-use tollkeeper_sim::cluster::{Cable, Cluster, NO_CRASH, Pair, Stop, shared, two_hosts};
-use tollkeeper_sim::patience::wait;
 use tollkeeper_sim::persistent::Persistent;
+use tollkeeper_testkit::blocking::block_on;
+use tollkeeper_testkit::cuttable_proxy::CuttableProxy;
+use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, Pair, Stop, is_missing, shared, two_hosts};
 
 const CALLERS: usize = 64;
 const WORKSPACES: usize = 10;
@@ -29,7 +30,7 @@ fn impatient() -> Options {
 }
 
 fn serve(url: &str, options: Options) -> Arc<dyn Engine> {
-    Arc::new(wait(Postgres::open(url, options)).expect("the database can be used"))
+    Arc::new(block_on(Postgres::open(url, options)).expect("the database can be used"))
 }
 
 /// So many servers at one address, and those who ask them.
@@ -75,11 +76,12 @@ fn payment(key: &str) -> Submission {
 }
 
 fn pay(engine: &dyn Engine, key: &str) -> Result<CommandResult, Error> {
-    wait(engine.run(payment(key), NOW))
+    block_on(engine.run(payment(key), NOW))
 }
 
 fn available(engine: &dyn Engine) -> i64 {
-    let balance = wait(engine.balance(&bank::workspace(0), None)).expect("it reads").expect("it is there");
+    let balance =
+        block_on(engine.balance(&bank::workspace(0), None)).expect("it reads").expect("it is there");
     balance.balance.available.get()
 }
 
@@ -101,6 +103,9 @@ fn assert_paid_once(engine: &dyn Engine, key: &str) {
 
 #[test]
 fn two_servers_share_ten_workspaces() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     let (servers, asked) = several(&database.url(), 2);
     let engine: Arc<dyn Engine> = asked.clone();
@@ -112,6 +117,9 @@ fn two_servers_share_ten_workspaces() {
 
 #[test]
 fn two_servers_let_exactly_as_many_pass_as_can_be_paid() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     let (one, other) =
         (serve(&database.url(), Options::default()), serve(&database.url(), Options::default()));
@@ -123,17 +131,20 @@ fn two_servers_let_exactly_as_many_pass_as_can_be_paid() {
 
 #[test]
 fn a_server_dies_and_the_primary_fails_over_to_its_standby() {
+    if is_missing() {
+        return;
+    }
     let pair = Pair::start(&[]);
     let database = pair.primary.database();
     let url = two_hosts((pair.primary.port(), pair.standby.port()), database.name());
-    // The server that will die has cables to both hosts; when they are severed it is as good as dead.
-    let cables = [Cable::to(pair.primary.port()), Cable::to(pair.standby.port())];
-    let doomed = two_hosts((cables[0].port(), cables[1].port()), database.name());
+    // The server that will die has proxies to both hosts; when they are severed it is as good as dead.
+    let proxies = [CuttableProxy::to(pair.primary.port()), CuttableProxy::to(pair.standby.port())];
+    let doomed = two_hosts((proxies[0].port(), proxies[1].port()), database.name());
     let (doomed, living) = (serve(&doomed, impatient()), serve(&url, Options::default()));
     let asked = Arc::new(Persistent::new(vec![doomed, living.clone()]));
     bank::open(&*asked, WORKSPACES, EACH);
     let tallies = trade_while(&asked, 80, || {
-        cables.iter().for_each(Cable::sever);
+        proxies.iter().for_each(CuttableProxy::sever);
         asked.turn_to(vec![living.clone()]);
         asked.wait_for_more(200);
         pair.fail_over(Stop::Kill);
@@ -147,15 +158,18 @@ fn a_server_dies_and_the_primary_fails_over_to_its_standby() {
 
 #[test]
 fn connections_are_cut_over_and_over() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
-    let cable = Cable::to(shared().port());
-    let behind = format!("postgres://tollkeeper@127.0.0.1:{}/{}", cable.port(), database.name());
+    let proxy = CuttableProxy::to(shared().port());
+    let behind = format!("postgres://tollkeeper@127.0.0.1:{}/{}", proxy.port(), database.name());
     let (servers, asked) = several(&behind, 2);
     let mut cut = 0;
     let tallies = trade_while(&asked, 60, || {
         for round in 0..20 {
             if round % 2 == 0 {
-                cut += cable.cut();
+                cut += proxy.cut();
             } else {
                 cut += database.end_sessions();
             }
@@ -168,13 +182,16 @@ fn connections_are_cut_over_and_over() {
 
 #[test]
 fn the_database_server_restarts() {
+    if is_missing() {
+        return;
+    }
     let cluster = Cluster::start(&[]);
     let database = cluster.database();
     let (servers, asked) = several(&database.url(), 2);
     let tallies = trade_while(&asked, 80, || {
         for how in [Stop::Fast, Stop::Immediate, Stop::Kill] {
             cluster.stop(how);
-            cluster.start_again();
+            cluster.restart();
             asked.wait_for_more(200);
         }
     });
@@ -183,6 +200,9 @@ fn the_database_server_restarts() {
 
 #[test]
 fn a_database_that_is_down_is_told_and_comes_back() {
+    if is_missing() {
+        return;
+    }
     let cluster = Cluster::start(NO_CRASH);
     let database = cluster.database();
     let patience = Duration::from_secs(1);
@@ -196,11 +216,11 @@ fn a_database_that_is_down_is_told_and_comes_back() {
     assert_not_now(pay(&*server, "while it is down"));
     assert!(begun.elapsed() < patience, "what is known is told at once");
     assert!(!server.stats().writable);
-    let balance = wait(server.balance(&bank::workspace(0), None));
+    let balance = block_on(server.balance(&bank::workspace(0), None));
     assert!(balance.expect_err("there is nothing to read").is_unavailable());
-    let late = wait(Postgres::open(&database.url(), impatient()));
+    let late = block_on(Postgres::open(&database.url(), impatient()));
     assert!(late.expect_err("there is nothing to open").is_unavailable());
-    cluster.start_again();
+    cluster.restart();
     assert_paid_once(&*server, "while it is down");
     assert!(server.stats().writable);
     assert_eq!(available(&*server), EACH.get() - PRICE.get());
@@ -209,10 +229,13 @@ fn a_database_that_is_down_is_told_and_comes_back() {
 
 #[test]
 fn somebody_holds_the_locks() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     let server = serve(&database.url(), impatient());
     bank::open(&*server, 1, EACH);
-    let held = database.hold("LOCK TABLE account");
+    let held = database.open_transaction("LOCK TABLE account");
     assert_not_now(pay(&*server, "while it is locked"));
     drop(held);
     assert_paid_once(&*server, "while it is locked");
@@ -222,6 +245,9 @@ fn somebody_holds_the_locks() {
 
 #[test]
 fn there_are_no_connections_left() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     let server = serve(&database.url(), impatient());
     bank::open(&*server, 1, EACH);
@@ -238,6 +264,9 @@ fn there_are_no_connections_left() {
 
 #[test]
 fn the_disk_of_the_database_is_full() {
+    if is_missing() {
+        return;
+    }
     let cluster = Cluster::start_on_small_disk(48, NO_CRASH);
     let database = cluster.database();
     let server = serve(&database.url(), impatient());
@@ -251,7 +280,7 @@ fn the_disk_of_the_database_is_full() {
     };
     let run = |round: usize| {
         let batch = (0..50).map(|place| bulky(format!("bulky {round} {place}"))).collect();
-        wait(server.run_batch(batch, NOW))
+        block_on(server.run_batch(batch, NOW))
     };
     let full_at = (0..100).find(|round| match run(*round) {
         Ok(answers) => {
@@ -266,7 +295,7 @@ fn the_disk_of_the_database_is_full() {
     let full_at = full_at.expect("the disk is full in the end");
     let spent = |rounds: usize| 1_000_000_000 - rounds as i64 * 50 * PRICE.get();
     assert_eq!(available(&*server), spent(full_at), "it can still be read, and nothing is half-done");
-    database.make_room();
+    database.free_disk();
     let answers = run(full_at).expect("there is room");
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(available(&*server), spent(full_at + 1));
@@ -275,6 +304,9 @@ fn the_disk_of_the_database_is_full() {
 
 #[test]
 fn a_host_that_accepts_and_keeps_silent_is_passed_over() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     // The system accepts for it, and it never looks: a host that hangs.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -287,6 +319,9 @@ fn a_host_that_accepts_and_keeps_silent_is_passed_over() {
 
 #[test]
 fn a_commit_that_did_not_wait_for_the_standby_is_not_acknowledged() {
+    if is_missing() {
+        return;
+    }
     let pair = Pair::start(&[]);
     let database = pair.primary.database();
     let url = pair.url(database.name());

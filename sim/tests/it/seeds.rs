@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tollkeeper_sim::embedded;
 use tollkeeper_sim::history;
 use tollkeeper_sim::memory::Memory;
-use tollkeeper_sim::scratch::Scratch;
+use tollkeeper_testkit::scratch::Scratch;
 
 /// Steps of one run: long enough for a month of clock, short enough for the model, which reads everything each time.
 const STEPS: usize = 300;

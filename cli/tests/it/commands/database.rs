@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use serde_json::{Value, json};
-use tollkeeper_sim::cluster::shared;
+use tollkeeper_testkit::postgres::{is_missing, shared};
 
 use crate::harness::{Home, run, said, tollkeeper};
 
@@ -16,6 +16,9 @@ fn with_url(args: &[&str], url: &str) -> Output {
 
 #[test]
 fn an_address_that_cannot_work_is_told_without_its_password() {
+    if is_missing() {
+        return;
+    }
     let port = shared().port();
     for (url, exit) in [
         (format!("mysql://ada:{PASSWORD}@127.0.0.1/x"), 2),
@@ -47,6 +50,9 @@ fn an_address_that_cannot_work_is_told_without_its_password() {
 
 #[test]
 fn a_served_database_shows_its_password_nowhere() {
+    if is_missing() {
+        return;
+    }
     let home = Home::database();
     let url = home.url().expect("a database").replace("tollkeeper@", &format!("tollkeeper:{PASSWORD}@"));
     let mut command = home.command();
@@ -80,6 +86,9 @@ fn a_database_that_is_not_there_and_a_setting_that_is_wrong_say_what_to_look_at(
 
 #[test]
 fn two_places_at_once_are_none() {
+    if is_missing() {
+        return;
+    }
     let url = shared().url("postgres");
     let mut command = tollkeeper();
     command.args(["balance", "acme"]).env("TOLLKEEPER_DATA", "x").env("TOLLKEEPER_DATABASE_URL", url);
@@ -93,6 +102,9 @@ fn two_places_at_once_are_none() {
 
 #[test]
 fn a_database_is_backed_up_by_its_own_tools() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     let url = database.url();
     for args in [
@@ -109,6 +121,9 @@ fn a_database_is_backed_up_by_its_own_tools() {
 
 #[test]
 fn tables_are_migrated_and_not_distributed_where_nothing_can() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     let url = database.url();
     for _ in 0..2 {
@@ -131,6 +146,9 @@ fn tables_are_migrated_and_not_distributed_where_nothing_can() {
 
 #[test]
 fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
+    if is_missing() {
+        return;
+    }
     let database = shared().database();
     let url = database.url();
     let bench = |more: &[&str]| -> Value {

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tollkeeper_sim::cluster::shared;
+use tollkeeper_testkit::postgres::{is_missing, shared};
 
 use crate::harness::{KEY, Server, said, tollkeeper};
 
@@ -58,12 +58,14 @@ impl Place<'_> {
     }
 }
 
-/// The same script in every place.
+/// The same script in every place; without PostgreSQL, in the other two.
 pub fn everywhere(script: impl Fn(&Place)) {
     let own = TempDir::new().expect("a temporary directory");
     script(&Place::Directory(&own.path().join("data")));
-    let database = shared().database();
-    script(&Place::Database(&database.url()));
+    if !is_missing() {
+        let database = shared().database();
+        script(&Place::Database(&database.url()));
+    }
     let server = Server::fresh();
     script(&Place::Server(&server.url, KEY));
 }

@@ -10,7 +10,8 @@ const CHARGE: &str = "id workspace operation quantity unit_price amount amount_u
 
 #[test]
 fn a_charge_says_all_that_is_true_of_it() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 100_000);
     let body = json!({
         "operation": "smart_pricing", "quantity": 3, "worker": "pricer-1", "member": "ada",
@@ -55,7 +56,8 @@ fn a_charge_says_all_that_is_true_of_it() {
 
 #[test]
 fn a_smaller_quantity_gives_the_difference_back() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "smart_pricing", "quantity": 37, "await_outcome": true});
     let id = server.charge("acme", "k", awaited).expect(201).id();
@@ -80,7 +82,8 @@ fn a_smaller_quantity_gives_the_difference_back() {
 
 #[test]
 fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let (kept, back) =
@@ -110,7 +113,8 @@ fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
 
 #[test]
 fn a_heartbeat_moves_the_deadline_and_never_nearer() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true, "timeout_seconds": 600});
     let charge = server.charge("acme", "k", awaited).expect(201);
@@ -129,7 +133,8 @@ fn a_heartbeat_moves_the_deadline_and_never_nearer() {
 
 #[test]
 fn the_platform_refunds_partly_then_wholly_and_never_more() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 20_000);
     let id = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
     let path = format!("/v1/workspaces/acme/charges/{id}/refund");
@@ -154,7 +159,8 @@ fn the_platform_refunds_partly_then_wholly_and_never_more() {
 
 #[test]
 fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 25_000);
     server.workspace("other", 500);
     let batch = json!({"charges": [
@@ -187,7 +193,8 @@ fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
 
 #[test]
 fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 1_000_000);
     let item = |n: usize| json!({"workspace": "acme", "idempotency_key": n.to_string(), "operation": "support_message"});
     let of = |count: usize| json!({"charges": (0..count).map(item).collect::<Vec<_>>()});
@@ -201,7 +208,8 @@ fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
 
 #[test]
 fn a_quote_moves_nothing() {
-    let server = home().server();
+    let Some(home) = home() else { return };
+    let server = home.server();
     server.workspace("acme", 2_500);
     let quote = |body: Value| server.send("POST", "/v1/workspaces/acme/quote", body);
     let three = quote(json!({"operation": "smart_pricing", "quantity": 3})).expect(200);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use tollkeeper_sim::cluster::{Database, shared};
+use tollkeeper_testkit::postgres::{Database, shared};
 
 use super::{KEY, Server, tollkeeper};
 

@@ -1,9 +1,11 @@
-//! A disk so small that it can be filled: databases in memory that the server alone sees.
+//! Databases on a disk so small that a test can fill it: a file system in memory that only the
+//! server sees.
 //!
-//! The server runs in a mount namespace of its own, where a directory of its cluster is a small file system in memory, and
-//! its databases lie there. Its log of writes does not: PostgreSQL answers a full disk below its tables with an error and
-//! goes on, which is what clients have to live with, while a full disk below its log stops it as a crash does. Mount
-//! namespaces need `unshare`: as root, or where users may have them. Elsewhere the test fails and says what is missing.
+//! The server runs in a mount namespace of its own, in which a directory of the cluster is a small
+//! tmpfs with the databases. The WAL lies elsewhere: if the disk below the tables is full,
+//! PostgreSQL answers with an error and goes on; if the disk below the WAL is full, it stops as in
+//! a crash. The tests need the first case. Mount namespaces need `unshare`, as root or on a system
+//! that allows them to users. Otherwise the test fails and says what is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,34 +13,34 @@ use std::process::Command;
 use super::binaries::{command, run};
 use super::{Cluster, Database, OWNER, Setting};
 
-/// What is mounted before the server starts: the directory and the size in MiB, then the command.
+/// Mounts a tmpfs, then runs a command. Arguments: the directory, the size in MiB, the command.
 const MOUNT: &str = "mount -t tmpfs -o size=$2m,mode=1777 tmpfs \"$1\" && shift 2 && exec \"$@\"";
 
 impl Cluster {
-    /// Makes a cluster whose databases lie on a disk of so many MiB, and starts it.
+    /// Creates a cluster whose databases lie on a disk of `mib` MiB, and starts it.
     #[must_use]
     #[track_caller]
     pub fn start_on_small_disk(mib: u32, settings: &[Setting<'_>]) -> Cluster {
-        let mut cluster = Cluster::initialised();
+        let mut cluster = Cluster::init();
         cluster.disk_mib = Some(mib);
         run(command("mkdir").arg(cluster.disk()));
         let cluster = cluster.first_start(settings);
         cluster.sql("postgres", OWNER);
-        let place = cluster.disk().join("tables").display().to_string();
-        // Only the server sees the disk, so it makes the directory itself.
-        cluster.sql("postgres", &format!("COPY (SELECT) TO PROGRAM 'mkdir {place}'"));
-        cluster.sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{place}'"));
+        let location = cluster.disk().join("tables").display().to_string();
+        // Only the server sees the disk, so the server creates the directory.
+        cluster.sql("postgres", &format!("COPY (SELECT) TO PROGRAM 'mkdir {location}'"));
+        cluster.sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{location}'"));
         cluster
     }
 
-    /// Where the small disk is mounted.
+    /// The directory at which the small disk is mounted.
     pub(super) fn disk(&self) -> PathBuf {
         self.path().join("disk")
     }
 }
 
 impl Database<'_> {
-    /// Fills the disk on which this database lies, to the last page.
+    /// Fills the disk of this database to the last page.
     #[track_caller]
     pub fn fill_disk(&self) {
         self.sql("CREATE TABLE ballast (bytes text) WITH (autovacuum_enabled = off)");
@@ -47,14 +49,14 @@ impl Database<'_> {
         self.sql(&format!("DO $$ BEGIN LOOP {page}; END LOOP; EXCEPTION WHEN disk_full THEN END $$"));
     }
 
-    /// Makes room again.
+    /// Frees the space that [`Database::fill_disk`] has taken.
     #[track_caller]
-    pub fn make_room(&self) {
+    pub fn free_disk(&self) {
         self.sql("DROP TABLE ballast");
     }
 }
 
-/// The same command, in a namespace where `directory` is a small disk.
+/// The command `inner` in a mount namespace in which `directory` is a disk of `mib` MiB.
 #[track_caller]
 pub(super) fn with_disk(directory: &Path, mib: u32, inner: &Command) -> Command {
     let root: &[&str] = &["-m", "--propagation", "private"];
@@ -84,18 +86,21 @@ pub(super) fn with_disk(directory: &Path, mib: u32, inner: &Command) -> Command 
 
 #[cfg(test)]
 mod tests {
-    use crate::cluster::{Cluster, NO_CRASH};
+    use super::super::{Cluster, NO_CRASH, is_missing};
 
     #[test]
-    fn a_small_disk_is_filled_and_cleared() {
+    fn a_small_disk_is_filled_and_freed() {
+        if is_missing() {
+            return;
+        }
         let cluster = Cluster::start_on_small_disk(24, NO_CRASH);
         let database = cluster.database();
         database.sql("CREATE TABLE paid (amount bigint)");
         let rows = "INSERT INTO paid SELECT generate_series(1, 100000)";
         database.fill_disk();
-        let said = cluster.try_sql(database.name(), rows).expect_err("the disk is full");
-        assert!(said.contains("No space left on device"), "{said}");
-        database.make_room();
+        let error = cluster.try_sql(database.name(), rows).expect_err("the disk is full");
+        assert!(error.contains("No space left on device"), "{error}");
+        database.free_disk();
         database.sql(rows);
         assert_eq!(database.sql("SELECT count(*) FROM paid"), "100000");
     }

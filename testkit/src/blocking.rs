@@ -1,7 +1,7 @@
-//! Waiting for a future without a runtime: the thread sleeps until it is woken.
+//! Waiting for a future without a runtime: the thread sleeps until the future's waker wakes it.
 //!
-//! The engines answer from threads of their own and need no reactor, so the simplest waiting is enough and brings no
-//! scheduling of its own into a simulation.
+//! The engines answer from threads of their own and need no reactor. A runtime would add its own
+//! scheduling to the simulation, so this file has the smallest executor that works.
 
 use std::future::Future;
 use std::pin::pin;
@@ -17,15 +17,15 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits until the future is done.
-pub fn wait<T>(future: impl Future<Output = T>) -> T {
+/// Runs the future to its end on this thread and returns its output.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => return value,
-            // A wake-up that comes before this line leaves a token, so it is never missed.
+            // A wake-up before this line leaves a token, and `park` then returns at once.
             Poll::Pending => thread::park(),
         }
     }
@@ -33,16 +33,16 @@ pub fn wait<T>(future: impl Future<Output = T>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use super::wait;
+    use super::block_on;
     use std::task::Poll;
 
     #[test]
-    fn a_future_that_is_woken_from_another_thread_is_waited_for() {
-        let mut asked = 0;
-        let answer = wait(std::future::poll_fn(|context| {
-            asked += 1;
-            if asked == 3 {
-                return Poll::Ready(asked);
+    fn a_wake_up_from_another_thread_ends_the_wait() {
+        let mut polls = 0;
+        let answer = block_on(std::future::poll_fn(|context| {
+            polls += 1;
+            if polls == 3 {
+                return Poll::Ready(polls);
             }
             let waker = context.waker().clone();
             std::thread::spawn(move || waker.wake());

@@ -1,14 +1,14 @@
 //! Runs the simulator for as many seeds as one likes and prints what it found.
 //!
-//! `cargo run --release -p tollkeeper-sim -- seeds 1000` doubts decisions, crashes and faults for the first 1,000 seeds;
+//! `cargo run --release -p tollkeeper-sim -- seeds 1000` report decisions, crashes and faults for the first 1,000 seeds;
 //! `-- seed 17` for one. It ends with 1 at the first difference, and says how to see it again.
 
 use std::process::ExitCode;
 
-use tollkeeper_sim::crash::{Density, Doubts, crashes, faults};
-use tollkeeper_sim::embedded;
-use tollkeeper_sim::history::{self, Difference};
-use tollkeeper_sim::memory::Memory;
+use tollkeeper_sim::differential::{self, Difference};
+use tollkeeper_sim::engines::embedded;
+use tollkeeper_sim::engines::memory::Memory;
+use tollkeeper_sim::faults::crash::{CrashReport, Density, crashes, faults};
 use tollkeeper_testkit::scratch::Scratch;
 
 const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER";
@@ -24,26 +24,26 @@ struct Found {
     commands: usize,
     operations: usize,
     crashes: u64,
-    happened: u64,
-    vanished: u64,
+    in_flight_committed: u64,
+    in_flight_lost: u64,
     replays: u64,
     refused: u64,
 }
 
 impl Found {
-    fn add(&mut self, doubts: Doubts) {
-        self.operations += doubts.operations;
-        self.crashes += doubts.crashes;
-        self.happened += doubts.happened;
-        self.vanished += doubts.vanished;
-        self.replays += doubts.replays;
-        self.refused += doubts.refused;
+    fn add(&mut self, report: CrashReport) {
+        self.operations += report.operations;
+        self.crashes += report.crashes;
+        self.in_flight_committed += report.in_flight_committed;
+        self.in_flight_lost += report.in_flight_lost;
+        self.replays += report.replays;
+        self.refused += report.refused;
     }
 }
 
 fn doubt(seed: u64, found: &mut Found) -> Result<(), Difference> {
     let batch = 1 + (seed % 3) as usize * 7;
-    found.commands += history::run(&Memory::default(), seed, STEPS, batch)?.steps();
+    found.commands += differential::run(&Memory::default(), seed, STEPS, batch)?.steps();
     let scratch = Scratch::new();
     found.commands += embedded::run(scratch.path(), seed, STEPS)?.steps();
     let scratch = Scratch::new();
@@ -73,11 +73,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let Found { commands, operations, crashes, happened, vanished, replays, refused } = found;
+    let Found { commands, operations, crashes, in_flight_committed, in_flight_lost, replays, refused } =
+        found;
     println!("seeds {count}, commands beside the model {commands}, disagreements 0");
     println!(
-        "crashes {crashes} behind {operations} disk operations (of the batch under way {happened} had happened, \
-         {vanished} had not), refused writes and syncs {refused}"
+        "crashes {crashes} behind {operations} disk operations (of the batch under way {in_flight_committed} had in_flight_committed, \
+         {in_flight_lost} had not), refused writes and syncs {refused}"
     );
     println!(
         "acknowledged and lost 0, charged twice 0, requests asked again and answered as before {replays}"

@@ -4,61 +4,63 @@ use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::{ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status};
 
 use super::Store;
-use super::desk::{BEGINNING, Desk, acme, awaited, charge, charged, submission, workspace};
+use super::test_client::{BEGINNING, TestClient, acme, awaited, charge, charged, submission, workspace};
 use tollkeeper_testkit::blocking::block_on;
 
 pub(super) fn a_charge_takes_its_price(store: &dyn Store) {
-    let desk = Desk::with_credit(store, 100_000);
-    let (paid, balance) = desk.charge("k", charge("try_on", 2));
+    let client = TestClient::with_credit(store, 100_000);
+    let (paid, balance) = client.charge("k", charge("try_on", 2));
     assert_eq!((paid.details.amount.get(), paid.details.unit_price.get()), (40_000, 20_000));
     assert_eq!((paid.state.status, paid.state.outcome), (Status::Settled, None));
     assert_eq!((paid.created_at, balance.available.get()), (BEGINNING, 60_000));
-    assert_eq!(desk.balance(), balance);
-    let record = desk.record(paid.details.id);
+    assert_eq!(client.balance(), balance);
+    let record = client.record(paid.details.id);
     assert_eq!(record.charge, paid);
     assert_eq!(record.draws.iter().map(|(_, amount)| amount.get()).sum::<i64>(), 40_000);
     assert!(record.refunds.is_empty());
 }
 
 pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 100_000);
-    let first = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
+    let mut client = TestClient::with_credit(store, 100_000);
+    let first = client.submit_keyed("k", Command::Charge(charge("message", 3))).expect("yes");
     assert!(!first.replayed);
     let id = charged(Ok(first.clone())).0.details.id;
     let refund =
         ChargeCommand::Refund { amount: Some(Micros::new(500)), reason: "courtesy".into() }.for_charge(id);
-    let refunded = desk.keyed("r", refund.clone()).expect("yes");
-    desk.advance_clock(86_400);
-    let again = desk.keyed("k", Command::Charge(charge("message", 3))).expect("yes");
+    let refunded = client.submit_keyed("r", refund.clone()).expect("yes");
+    client.advance_clock(86_400);
+    let again = client.submit_keyed("k", Command::Charge(charge("message", 3))).expect("yes");
     assert!(again.replayed);
     assert_eq!(again.output, first.output, "the first answer, not what has become of it since");
-    let again = desk.keyed("r", refund).expect("yes");
+    let again = client.submit_keyed("r", refund).expect("yes");
     assert_eq!((again.replayed, again.output), (true, refunded.output));
-    let refused = desk.keyed("k", Command::Charge(charge("message", 4))).expect_err("another request");
+    let refused =
+        client.submit_keyed("k", Command::Charge(charge("message", 4))).expect_err("another request");
     assert_eq!(refused, tollkeeper_ledger::Refusal::KeyReused { field: "quantity" });
-    desk.open(workspace("b"));
-    let elsewhere = desk.ask(workspace("b"), Some("k"), Command::Charge(charge("message", 3)));
+    client.create_workspace(workspace("b"));
+    let elsewhere = client.submit(workspace("b"), Some("k"), Command::Charge(charge("message", 3)));
     assert_eq!(elsewhere.expect_err("no credit there").code(), "insufficient_credits");
-    let top_up = desk.grant("pay_1", Source::TopUp, 1_000);
-    assert_eq!(desk.grant("pay_1", Source::TopUp, 1_000), top_up, "a payment brings credit once");
-    assert_eq!(desk.balance().available.get(), 100_000 - 1_500 + 500 + 1_000);
+    let top_up = client.grant("pay_1", Source::TopUp, 1_000);
+    assert_eq!(client.grant("pay_1", Source::TopUp, 1_000), top_up, "a payment brings credit once");
+    assert_eq!(client.balance().available.get(), 100_000 - 1_500 + 500 + 1_000);
 }
 
 pub(super) fn a_refusal_leaves_nothing(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 499);
-    let before = desk.entry_count();
+    let mut client = TestClient::with_credit(store, 499);
+    let before = client.entry_count();
     for _ in 0..2 {
-        let refused = desk.keyed("k", Command::Charge(charge("message", 1))).expect_err("too little");
+        let refused =
+            client.submit_keyed("k", Command::Charge(charge("message", 1))).expect_err("too little");
         assert_eq!(refused.code(), "insufficient_credits");
     }
-    assert_eq!((desk.entry_count(), desk.balance().available.get()), (before, 499));
-    desk.grant("more", Source::Adjustment, 1);
-    let (paid, balance) = desk.charge("k", charge("message", 1));
+    assert_eq!((client.entry_count(), client.balance().available.get()), (before, 499));
+    client.grant("more", Source::Adjustment, 1);
+    let (paid, balance) = client.charge("k", charge("message", 1));
     assert_eq!((paid.details.amount.get(), balance.available), (500, Micros::ZERO));
 }
 
 pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
-    let desk = Desk::with_credit(store, 1_000);
+    let client = TestClient::with_credit(store, 1_000);
     let ask =
         |key: &str, quantity| submission(acme(), Some(key), Command::Charge(charge("message", quantity)));
     let opened = workspace("later");
@@ -82,40 +84,40 @@ pub(super) fn a_batch_is_decided_in_order(store: &dyn Store) {
         "yes",
         "insufficient_credits",
     ];
-    assert_eq!(desk.words(batch), expected);
+    assert_eq!(client.codes(batch), expected);
     let again = vec![ask("a", 1), ask("b", 2), ask("c", 1)];
-    assert_eq!(desk.words(again), ["replay", "insufficient_credits", "replay"]);
-    assert_eq!(desk.balance().available, Micros::ZERO);
-    assert_eq!(desk.balance_of(opened).available, Micros::ZERO);
-    assert_eq!(block_on(desk.engine.run_batch(Vec::new(), desk.now)).expect("a healthy engine"), []);
+    assert_eq!(client.codes(again), ["replay", "insufficient_credits", "replay"]);
+    assert_eq!(client.balance().available, Micros::ZERO);
+    assert_eq!(client.balance_of(opened).available, Micros::ZERO);
+    assert_eq!(block_on(client.engine.run_batch(Vec::new(), client.now)).expect("a healthy engine"), []);
 }
 
 pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 10_000);
-    let open = |key: &str| desk.charge(key, awaited("message", 4, 60)).0.details.id;
+    let mut client = TestClient::with_credit(store, 10_000);
+    let open = |key: &str| client.charge(key, awaited("message", 4, 60)).0.details.id;
     let (kept, partly, failed) = (open("kept"), open("partly"), open("failed"));
-    assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (4_000, 6_000));
-    desk.advance_clock(1);
+    assert_eq!((client.balance().available.get(), client.balance().pending.get()), (4_000, 6_000));
+    client.advance_clock(1);
     let (charge, _) =
-        charged(Ok(answer(desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(kept)))));
+        charged(Ok(answer(client.accepted(ChargeCommand::Succeed { quantity: None }.for_charge(kept)))));
     assert_eq!((charge.state.status, charge.state.outcome), (Status::Settled, Some(Outcome::Succeeded)));
-    desk.told(ChargeCommand::Succeed { quantity: Some(1) }.for_charge(partly));
+    client.accepted(ChargeCommand::Succeed { quantity: Some(1) }.for_charge(partly));
     let fail = ChargeCommand::Fail { by_system: true, detail: Some("broken".into()) }.for_charge(failed);
-    let (charge, balance) = charged(Ok(answer(desk.told(fail.clone()))));
+    let (charge, balance) = charged(Ok(answer(client.accepted(fail.clone()))));
     assert_eq!(charge.state.status, Status::Refunded);
     assert_eq!((balance.available.get(), balance.pending), (7_500, Micros::ZERO));
-    desk.told(fail);
-    assert_eq!(desk.balance(), balance, "repeating an outcome changes nothing");
+    client.accepted(fail);
+    assert_eq!(client.balance(), balance, "repeating an outcome changes nothing");
     assert_eq!(
-        desk.no(ChargeCommand::Succeed { quantity: None }.for_charge(failed)),
+        client.refused(ChargeCommand::Succeed { quantity: None }.for_charge(failed)),
         "charge_already_refunded"
     );
-    let record = desk.record(partly);
+    let record = client.record(partly);
     let refunds: Vec<_> =
         record.refunds.iter().map(|r| (r.refund.amount.get(), r.refund.reason, r.at)).collect();
-    assert_eq!(refunds, [(1_500, RefundReason::PartlyUsed, desk.now)]);
+    assert_eq!(refunds, [(1_500, RefundReason::PartlyUsed, client.now)]);
     assert_eq!(record.charge.state.quantity, 1);
-    let record = desk.record(failed);
+    let record = client.record(failed);
     assert_eq!(record.refunds[0].refund.detail.as_deref(), Some("broken"));
 }
 
@@ -124,80 +126,82 @@ fn answer(told: Output) -> tollkeeper_engine::Answer {
 }
 
 pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 1_000);
-    let bought = desk.grant("pay_1", Source::TopUp, 5_000);
-    let (paid, _) = desk.charge("k", charge("removal", 2));
-    let draws = desk.record(paid.details.id).draws;
+    let mut client = TestClient::with_credit(store, 1_000);
+    let bought = client.grant("pay_1", Source::TopUp, 5_000);
+    let (paid, _) = client.charge("k", charge("removal", 2));
+    let draws = client.record(paid.details.id).draws;
     assert_eq!(draws.iter().map(|(_, amount)| amount.get()).collect::<Vec<_>>(), [1_000, 3_000]);
     assert_eq!(draws[1].0, bought);
     let refund =
         |amount| ChargeCommand::Refund { amount, reason: "courtesy".into() }.for_charge(paid.details.id);
-    desk.keyed("r", refund(Some(Micros::new(3_500)))).expect("yes");
-    assert_eq!(desk.no(refund(Some(Micros::new(501)))), "refund_exceeds_charge");
-    let remaining = |desk: &Desk| {
+    client.submit_keyed("r", refund(Some(Micros::new(3_500)))).expect("yes");
+    assert_eq!(client.refused(refund(Some(Micros::new(501)))), "refund_exceeds_charge");
+    let remaining = |client: &TestClient| {
         let page = tollkeeper_engine::Page { limit: 10, cursor: None };
-        let listing = block_on(desk.engine.grants(&acme(), page)).expect("it reads").expect("it is there");
+        let listing = block_on(client.engine.grants(&acme(), page)).expect("it reads").expect("it is there");
         listing.data.iter().map(|record| record.grant.remaining.get()).collect::<Vec<_>>()
     };
-    assert_eq!(remaining(&desk), [5_000, 500], "newest first; what was bought came back first");
-    let desk = desk.restarted(store);
-    desk.told(refund(None));
-    assert_eq!(remaining(&desk), [5_000, 1_000]);
-    assert_eq!(desk.record(paid.details.id).charge.state.outcome, Some(Outcome::Reversed));
+    assert_eq!(remaining(&client), [5_000, 500], "newest first; what was bought came back first");
+    let client = client.restarted(store);
+    client.accepted(refund(None));
+    assert_eq!(remaining(&client), [5_000, 1_000]);
+    assert_eq!(client.record(paid.details.id).charge.state.outcome, Some(Outcome::Reversed));
 }
 
 pub(super) fn a_deadline_is_due(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 10_000);
-    let (early, _) = desk.charge("early", awaited("message", 1, 30));
-    let (late, _) = desk.charge("late", awaited("message", 1, 60));
+    let mut client = TestClient::with_credit(store, 10_000);
+    let (early, _) = client.charge("early", awaited("message", 1, 30));
+    let (late, _) = client.charge("late", awaited("message", 1, 60));
     let (early, late) = (early.details.id, late.details.id);
-    desk.advance_clock(29);
-    assert_eq!(desk.due(), []);
-    desk.advance_clock(1);
-    assert_eq!(desk.due(), [(acme(), early)]);
-    desk.told(ChargeCommand::Heartbeat { extend_seconds: 60 }.for_charge(early));
-    assert_eq!(desk.due(), []);
-    desk.advance_clock(30);
-    assert_eq!(desk.due(), [(acme(), late)]);
-    desk.told(ChargeCommand::TimeOut.for_charge(late));
-    assert_eq!(desk.due(), []);
-    assert_eq!(desk.record(late).charge.state.outcome, Some(Outcome::TimedOut));
-    desk.advance_clock(30);
-    desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(early));
-    assert_eq!(desk.due(), []);
-    assert_eq!(desk.balance().available.get(), 9_500);
+    client.advance_clock(29);
+    assert_eq!(client.due(), []);
+    client.advance_clock(1);
+    assert_eq!(client.due(), [(acme(), early)]);
+    client.accepted(ChargeCommand::Heartbeat { extend_seconds: 60 }.for_charge(early));
+    assert_eq!(client.due(), []);
+    client.advance_clock(30);
+    assert_eq!(client.due(), [(acme(), late)]);
+    client.accepted(ChargeCommand::TimeOut.for_charge(late));
+    assert_eq!(client.due(), []);
+    assert_eq!(client.record(late).charge.state.outcome, Some(Outcome::TimedOut));
+    client.advance_clock(30);
+    client.accepted(ChargeCommand::Succeed { quantity: None }.for_charge(early));
+    assert_eq!(client.due(), []);
+    assert_eq!(client.balance().available.get(), 9_500);
 }
 
 pub(super) fn a_grant_can_be_voided(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 1_000);
-    let grant = desk.grant("wrong", Source::Adjustment, 2_000);
-    desk.charge("k", charge("message", 1));
+    let mut client = TestClient::with_credit(store, 1_000);
+    let grant = client.grant("wrong", Source::Adjustment, 2_000);
+    client.charge("k", charge("message", 1));
     let void = Command::VoidGrant { grant, reason: Some("a mistake".into()) };
-    let first = desk.keyed("v", void.clone()).expect("yes");
+    let first = client.submit_keyed("v", void.clone()).expect("yes");
     let Output::Grant(record, balance) = &first.output else { panic!("a void is told as its grant") };
     assert_eq!((record.grant.amount.get(), record.grant.remaining), (2_000, Micros::ZERO));
     assert_eq!(balance.available.get(), 500);
-    let again = desk.keyed("v", void).expect("yes");
+    let again = client.submit_keyed("v", void).expect("yes");
     assert_eq!((again.replayed, again.output), (true, first.output));
-    let nobody =
-        Command::VoidGrant { grant: tollkeeper_ledger::GrantId(crate::step::nothing()), reason: None };
-    assert_eq!(desk.no(nobody), "grant_not_found");
+    let nobody = Command::VoidGrant {
+        grant: tollkeeper_ledger::GrantId(crate::model::step::unknown_id()),
+        reason: None,
+    };
+    assert_eq!(client.refused(nobody), "grant_not_found");
 }
 
 pub(super) fn a_lost_payment_is_taken_back(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 500);
-    let grant = desk.grant("pay_1", Source::TopUp, 2_000);
-    desk.charge("k", charge("message", 3));
+    let mut client = TestClient::with_credit(store, 500);
+    let grant = client.grant("pay_1", Source::TopUp, 2_000);
+    client.charge("k", charge("message", 3));
     let lost = Command::ClawBack { grant, dispute: "d1".into(), amount: Micros::new(2_000) };
-    desk.told(lost.clone());
-    let owed = desk.balance();
+    client.accepted(lost.clone());
+    let owed = client.balance();
     assert_eq!((owed.available, owed.debt.get()), (Micros::ZERO, 1_000));
-    let mut desk = desk.restarted(store);
-    desk.told(lost);
-    assert_eq!(desk.balance(), owed, "one claw-back for a dispute");
-    assert_eq!(desk.no(Command::Charge(charge("message", 1))), "debt_outstanding");
-    desk.grant("more", Source::Promotional, 400);
-    assert_eq!((desk.balance().available, desk.balance().debt.get()), (Micros::ZERO, 600));
-    desk.told(Command::RestoreClawBack { dispute: "d1".into() });
-    assert_eq!((desk.balance().available.get(), desk.balance().debt), (1_400, Micros::ZERO));
+    let mut client = client.restarted(store);
+    client.accepted(lost);
+    assert_eq!(client.balance(), owed, "one claw-back for a dispute");
+    assert_eq!(client.refused(Command::Charge(charge("message", 1))), "debt_outstanding");
+    client.grant("more", Source::Promotional, 400);
+    assert_eq!((client.balance().available, client.balance().debt.get()), (Micros::ZERO, 600));
+    client.accepted(Command::RestoreClawBack { dispute: "d1".into() });
+    assert_eq!((client.balance().available.get(), client.balance().debt), (1_400, Micros::ZERO));
 }

@@ -5,18 +5,18 @@
 //! fast. What is right and wrong about credit is the ledger's matter and only touched here.
 
 mod charges;
-mod desk;
 mod limits;
 mod lists;
 mod settings;
 mod store;
 mod team;
+mod test_client;
 
 use std::sync::Arc;
 
 use tollkeeper_engine::Engine;
 
-pub use desk::{BEGINNING, Desk, acme, awaited, charge, credit, prices, submission, workspace};
+pub use test_client::{BEGINNING, TestClient, acme, awaited, charge, credit, prices, submission, workspace};
 
 /// Somewhere an engine keeps what it is told, opened again and again.
 pub trait Store {
@@ -74,7 +74,7 @@ pub const CLAUSES: &[Clause] = &[
 ];
 
 /// What an engine keeps besides that has something to read wrongly or to close.
-pub const CLAUSES_OF_STORES: &[Clause] = &[
+pub const STORE_CLAUSES: &[Clause] = &[
     ("a cursor of another list is told", lists::a_wrong_cursor_is_told),
     ("a closed engine takes no commands", store::a_closed_engine_takes_no_commands),
 ];

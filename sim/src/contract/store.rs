@@ -4,51 +4,55 @@ use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{ChargeCommand, Command, Micros, Status};
 
 use super::Store;
-use super::desk::{Desk, acme, awaited, charge, submission};
+use super::test_client::{TestClient, acme, awaited, charge, submission};
 use tollkeeper_testkit::blocking::block_on;
 
 pub(super) fn a_restart_keeps_everything(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 100_000);
-    let (paid, _) = desk.charge("k", charge("message", 3));
-    let (open, _) = desk.charge("open", awaited("message", 1, 600));
-    desk.advance_clock(10);
-    let (profile, balance) = (block_on(desk.engine.workspace(&acme())).expect("it reads"), desk.balance());
-    let (count, record) = (desk.entry_count(), desk.record(paid.details.id));
-    let mut desk = desk;
+    let mut client = TestClient::with_credit(store, 100_000);
+    let (paid, _) = client.charge("k", charge("message", 3));
+    let (open, _) = client.charge("open", awaited("message", 1, 600));
+    client.advance_clock(10);
+    let (profile, balance) =
+        (block_on(client.engine.workspace(&acme())).expect("it reads"), client.balance());
+    let (count, record) = (client.entry_count(), client.record(paid.details.id));
+    let mut client = client;
     for _ in 0..3 {
-        desk = desk.restarted(store);
-        assert_eq!(block_on(desk.engine.workspace(&acme())).expect("it reads"), profile);
-        assert_eq!((desk.balance(), desk.entry_count()), (balance, count));
-        assert_eq!(desk.record(paid.details.id), record);
-        assert_eq!(desk.record(open.details.id).charge.state.status, Status::Pending);
+        client = client.restarted(store);
+        assert_eq!(block_on(client.engine.workspace(&acme())).expect("it reads"), profile);
+        assert_eq!((client.balance(), client.entry_count()), (balance, count));
+        assert_eq!(client.record(paid.details.id), record);
+        assert_eq!(client.record(open.details.id).charge.state.status, Status::Pending);
     }
-    desk.told(ChargeCommand::Succeed { quantity: None }.for_charge(open.details.id));
-    assert_eq!(desk.entry_count(), count + 1);
+    client.accepted(ChargeCommand::Succeed { quantity: None }.for_charge(open.details.id));
+    assert_eq!(client.entry_count(), count + 1);
 }
 
 pub(super) fn a_key_used_long_ago_still_stands(store: &dyn Store) {
-    let mut desk = Desk::with_credit(store, 1_000_000);
-    let first = desk.keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
+    let mut client = TestClient::with_credit(store, 1_000_000);
+    let first = client.submit_keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
     for round in 0..3 {
         let batch = (0..500).map(|n| {
             let key = format!("{round} {n}");
             submission(acme(), Some(&key), Command::Charge(charge("message", 1)))
         });
-        let ran = block_on(desk.engine.run_batch(batch.collect(), desk.now)).expect("a healthy engine");
+        let ran = block_on(client.engine.run_batch(batch.collect(), client.now)).expect("a healthy engine");
         assert!(ran.iter().all(Result::is_ok));
-        desk.advance_clock(86_400 * 400);
-        desk = desk.restarted(store);
+        client.advance_clock(86_400 * 400);
+        client = client.restarted(store);
     }
-    let again = desk.keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
+    let again = client.submit_keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
     assert_eq!((again.replayed, again.output), (true, first.output));
     for key in ["0 0", "1 250", "2 499"] {
-        assert!(desk.keyed(key, Command::Charge(charge("message", 1))).expect("yes").replayed, "{key}");
+        assert!(
+            client.submit_keyed(key, Command::Charge(charge("message", 1))).expect("yes").replayed,
+            "{key}"
+        );
     }
-    assert_eq!(desk.balance().available, Micros::new(1_000_000 - 1_501 * 500));
+    assert_eq!(client.balance().available, Micros::new(1_000_000 - 1_501 * 500));
 }
 
 pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
-    let desk = Desk::with_credit(store, 10_000_000);
+    let client = TestClient::with_credit(store, 10_000_000);
     let batch = |caller: usize| {
         // Two callers each ask for the same, under the same keys.
         let line = |n| {
@@ -57,7 +61,7 @@ pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
         (0..1_500).map(line).collect::<Vec<_>>()
     };
     let ask = |caller: usize| {
-        let rounds = (0..3).map(|_| block_on(desk.engine.run_batch(batch(caller), desk.now)));
+        let rounds = (0..3).map(|_| block_on(client.engine.run_batch(batch(caller), client.now)));
         rounds
             .flat_map(|ran| ran.expect("a healthy engine"))
             .map(|ran| ran.expect("credit").replayed)
@@ -65,9 +69,9 @@ pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
     };
     let answers: Vec<Vec<bool>> = std::thread::scope(|scope| {
         let callers: Vec<_> = (0..4).map(|caller| scope.spawn(move || ask(caller))).collect();
-        let mut least = desk.balance().available.get();
+        let mut least = client.balance().available.get();
         while !callers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
-            let available = desk.balance().available.get();
+            let available = client.balance().available.get();
             assert!(available <= least && available % 500 == 0, "{available} after {least}");
             least = available;
         }
@@ -75,36 +79,36 @@ pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
     });
     let first = answers.iter().flatten().filter(|replayed| !**replayed).count();
     assert_eq!(first, 3_000, "each key is charged once, whoever came first");
-    assert_eq!(desk.balance().available.get(), 10_000_000 - 3_000 * 500);
-    let desk = desk.restarted(store);
-    assert_eq!(desk.balance().available.get(), 10_000_000 - 3_000 * 500);
-    let again = block_on(desk.engine.run_batch(batch(0), desk.now)).expect("a healthy engine");
+    assert_eq!(client.balance().available.get(), 10_000_000 - 3_000 * 500);
+    let client = client.restarted(store);
+    assert_eq!(client.balance().available.get(), 10_000_000 - 3_000 * 500);
+    let again = block_on(client.engine.run_batch(batch(0), client.now)).expect("a healthy engine");
     assert!(again.iter().all(|ran| ran.as_ref().is_ok_and(|answer| answer.replayed)));
 }
 
 pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
-    let desk = Desk::with_credit(store, 10_000);
-    let (open, _) = desk.charge("k", awaited("message", 4, 60));
-    let mut desk = desk.restarted(store);
-    assert_eq!(desk.due(), []);
-    desk.advance_clock(60);
-    let desk = desk.restarted(store);
-    assert_eq!(desk.due(), [(acme(), open.details.id)]);
-    desk.told(ChargeCommand::TimeOut.for_charge(open.details.id));
-    assert_eq!(desk.balance().available.get(), 10_000);
-    let desk = desk.restarted(store);
-    assert_eq!(desk.due(), []);
+    let client = TestClient::with_credit(store, 10_000);
+    let (open, _) = client.charge("k", awaited("message", 4, 60));
+    let mut client = client.restarted(store);
+    assert_eq!(client.due(), []);
+    client.advance_clock(60);
+    let client = client.restarted(store);
+    assert_eq!(client.due(), [(acme(), open.details.id)]);
+    client.accepted(ChargeCommand::TimeOut.for_charge(open.details.id));
+    assert_eq!(client.balance().available.get(), 10_000);
+    let client = client.restarted(store);
+    assert_eq!(client.due(), []);
 }
 
 pub(super) fn figures_say_what_is_kept(store: &dyn Store) {
-    let desk = Desk::with_credit(store, 10_000);
-    let before = desk.engine.stats();
-    desk.charge("a", charge("message", 1));
-    desk.charge("b", awaited("message", 1, 60));
-    desk.charge("b", awaited("message", 1, 60));
+    let client = TestClient::with_credit(store, 10_000);
+    let before = client.engine.stats();
+    client.charge("a", charge("message", 1));
+    client.charge("b", awaited("message", 1, 60));
+    client.charge("b", awaited("message", 1, 60));
     // What an engine says of itself may follow a moment after its answers; a read comes after both.
-    let _ = desk.balance();
-    let after = desk.engine.stats();
+    let _ = client.balance();
+    let after = client.engine.stats();
     assert_eq!(after.entries - before.entries, 2);
     assert_eq!(after.commands - before.commands, 3);
     assert!(after.commits > before.commits && after.commits - before.commits <= 3);
@@ -112,14 +116,14 @@ pub(super) fn figures_say_what_is_kept(store: &dyn Store) {
 }
 
 pub(super) fn a_closed_engine_takes_no_commands(store: &dyn Store) {
-    let desk = Desk::with_credit(store, 10_000);
-    block_on(desk.engine.close()).expect("a healthy engine closes");
+    let client = TestClient::with_credit(store, 10_000);
+    block_on(client.engine.close()).expect("a healthy engine closes");
     let late = submission(acme(), Some("late"), Command::Charge(charge("message", 1)));
-    let error = block_on(desk.engine.run(late.clone(), desk.now)).expect_err("it is closed");
+    let error = block_on(client.engine.run(late.clone(), client.now)).expect_err("it is closed");
     assert!(error.is_unavailable(), "{error}");
-    let error = block_on(desk.engine.run_batch(vec![late], desk.now)).expect_err("it is closed");
+    let error = block_on(client.engine.run_batch(vec![late], client.now)).expect_err("it is closed");
     assert!(error.is_unavailable(), "{error}");
-    drop(desk);
-    let desk = Desk::at(store, super::desk::BEGINNING);
-    assert_eq!(desk.balance().available.get(), 10_000);
+    drop(client);
+    let client = TestClient::open(store, super::test_client::BEGINNING);
+    assert_eq!(client.balance().available.get(), 10_000);
 }

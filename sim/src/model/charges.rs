@@ -7,7 +7,7 @@ use tollkeeper_ledger::{
 };
 
 use super::facts::{Fact, Pool};
-use crate::step::{nth, place};
+use crate::model::step::{index_of, nth};
 
 /// A week: no charge waits longer at once.
 const WAIT_MAX_SECONDS: u32 = 604_800;
@@ -206,7 +206,7 @@ impl Pool {
     }
 
     fn find(&self, charge: ChargeId) -> Result<(usize, Charge), Refusal> {
-        let place = place(charge.0);
+        let place = index_of(charge.0);
         self.charges().get(place).map(|charge| (place, charge.clone())).ok_or(Refusal::ChargeNotFound)
     }
 

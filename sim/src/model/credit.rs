@@ -5,7 +5,7 @@ use tollkeeper_ledger::{Draw, Grant, GrantId, GrantRequest, Micros, Refusal, Sou
 
 use super::charges::{draw, invalid};
 use super::facts::{Fact, Pool};
-use crate::step::{nth, place};
+use crate::model::step::{index_of, nth};
 
 /// The largest balance, 2^53 − 1.
 const BALANCE_MAX: Micros = Micros::new(9_007_199_254_740_991);
@@ -59,7 +59,7 @@ impl Pool {
     }
 
     pub(super) fn void(&mut self, grant: GrantId, now: Timestamp) -> Result<Output, Refusal> {
-        let place = place(grant.0);
+        let place = index_of(grant.0);
         let record = self.grants().get(place).cloned().ok_or(Refusal::GrantNotFound)?;
         let left = record.grant.remaining;
         let draws = Some(Draw { grant: record.grant.n, amount: left }).filter(|_| left > Micros::ZERO);
@@ -74,7 +74,7 @@ impl Pool {
         amount: Micros,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let record = self.grants().get(place(grant.0)).cloned().ok_or(Refusal::GrantNotFound)?;
+        let record = self.grants().get(index_of(grant.0)).cloned().ok_or(Refusal::GrantNotFound)?;
         if amount <= Micros::ZERO || amount > record.grant.amount {
             return Err(invalid("amount"));
         }

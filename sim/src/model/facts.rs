@@ -12,7 +12,7 @@ use tollkeeper_ledger::{
 
 use tollkeeper_engine::GrantRecord;
 
-use crate::step::nth;
+use crate::model::step::nth;
 
 /// Something that happened.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! Each workspace is a list of facts, and every question (what is left of a grant, how a charge stands, what a limit has
 //! counted, who may act, when an alert last spoke) is answered by reading that list from its beginning. So there is nothing that could
 //! be forgotten in an update, and nothing that is fast. Asked a [`Step`], the model says what has to be answered, with ids
-//! by number ([`crate::step::nth`]) and without words for people.
+//! by number ([`crate::model::step::nth`]) and without words for people.
 //!
 //! Keeps: it looks at values of the ledger (`Micros`, `Refusal`, `Charge`), never at its decisions or its accounts.
 //! Not here: where steps come from (`workload`), the comparison (`history`).
@@ -13,6 +13,7 @@ mod credit;
 mod facts;
 mod limits;
 mod settings;
+pub mod step;
 mod team;
 
 pub use facts::{Fact, Line, Pool};
@@ -25,7 +26,7 @@ use tollkeeper_ledger::{
     Timestamp, WorkspaceId,
 };
 
-use crate::step::Step;
+use crate::model::step::Step;
 
 /// What was answered under a key, and to what.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use tollkeeper_ledger::{
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool};
-use crate::step::{nth, place};
+use crate::model::step::{index_of, nth};
 
 const MEMBERS_MAX: usize = 1_000;
 const KEYS_MAX: usize = 100;
@@ -196,7 +196,7 @@ impl Pool {
             Command::Team(TeamCommand::CreateKey(request)) => {
                 return Some((request.member.clone(), request.worker.clone()));
             }
-            Command::ExistingCharge { charge, .. } => place(charge.0),
+            Command::ExistingCharge { charge, .. } => index_of(charge.0),
             _ => return None,
         };
         let charge = self.charges().get(charge)?.clone();

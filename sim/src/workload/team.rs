@@ -7,8 +7,8 @@ use tollkeeper_ledger::{
 
 use super::{MEMBERS, WORKERS, Workload};
 use crate::model::Pool;
+use crate::model::step::{nth, unknown_id};
 use crate::random::Random;
-use crate::step::{nothing, nth};
 
 /// How long keys, links and sessions hold.
 const LIVES_SECONDS: [i64; 8] = [0, 60, 3_600, 100_000, 3_000_000, 3_000_000, 3_000_000, 3_000_000];
@@ -37,7 +37,7 @@ impl Workload {
         match self.random.below(100) {
             0..10 => Actor::System,
             50..75 if !keys.is_empty() || anyway => {
-                Actor::ApiKey(pool.map_or(ApiKeyId(nothing()), |pool| self.some_key(pool)))
+                Actor::ApiKey(pool.map_or(ApiKeyId(unknown_id()), |pool| self.some_key(pool)))
             }
             75..100 if !members.is_empty() || anyway => {
                 let own_way = match (pool, command) {
@@ -73,7 +73,7 @@ impl Workload {
         match self.random.below(100) {
             0..85 if !there.is_empty() => self.random.pick(&there).id,
             0..96 if pool.key_count() > 0 => ApiKeyId(nth(self.random.index(pool.key_count()))),
-            _ => ApiKeyId(nothing()),
+            _ => ApiKeyId(unknown_id()),
         }
     }
 
@@ -180,7 +180,7 @@ impl Workload {
         TeamCommand::SignOut(match self.random.below(100) {
             0..80 if !under_way.is_empty() => self.random.pick(&under_way).id,
             0..90 if pool.link_count() > 0 => SessionId(nth(self.random.index(pool.link_count()))),
-            _ => SessionId(nothing()),
+            _ => SessionId(unknown_id()),
         })
     }
 }

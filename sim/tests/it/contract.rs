@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tollkeeper_engine::embedded::{CoreOptions, Embedded};
 use tollkeeper_engine::{Engine, Options};
-use tollkeeper_sim::contract::{CLAUSES, CLAUSES_OF_STORES, Clause, Store};
-use tollkeeper_sim::embedded::small;
-use tollkeeper_sim::memory::Memory;
+use tollkeeper_sim::contract::{CLAUSES, Clause, STORE_CLAUSES, Store};
+use tollkeeper_sim::engines::embedded::small;
+use tollkeeper_sim::engines::memory::Memory;
 use tollkeeper_sim::random::Random;
 use tollkeeper_testkit::scratch::Scratch;
 
@@ -48,7 +48,7 @@ fn the_engine_in_memory_keeps_the_contract() {
 #[test]
 fn the_embedded_engine_keeps_the_contract() {
     hold(CLAUSES, || Box::new(InDirectory(Scratch::new(), None)));
-    hold(CLAUSES_OF_STORES, || Box::new(InDirectory(Scratch::new(), None)));
+    hold(STORE_CLAUSES, || Box::new(InDirectory(Scratch::new(), None)));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 use tollkeeper_engine::embedded::audit;
-use tollkeeper_sim::damage::damages;
-use tollkeeper_sim::embedded::run;
+use tollkeeper_sim::engines::embedded::run;
+use tollkeeper_sim::faults::damage::damages;
 use tollkeeper_testkit::scratch::Scratch;
 
 use crate::seeds::seeds;

@@ -3,35 +3,34 @@
 use tollkeeper_engine::embedded::Embedded;
 use tollkeeper_engine::{Engine, Options, Page, Reads};
 use tollkeeper_ledger::Hash;
-use tollkeeper_sim::crash::{Density, crashes};
-use tollkeeper_sim::embedded;
-use tollkeeper_sim::history::{self, History};
-use tollkeeper_sim::memory::Memory;
+use tollkeeper_sim::differential::{self, Differential};
+use tollkeeper_sim::engines::embedded;
+use tollkeeper_sim::engines::memory::Memory;
+use tollkeeper_sim::faults::crash::{Density, crashes};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::scratch::Scratch;
 
 /// The last hash of every workspace after a run: each covers all the bytes before it, ids and times among them.
-fn ends(engine: &dyn Engine, history: &History) -> Vec<(String, Hash)> {
+fn ends(engine: &dyn Engine, diff: &Differential) -> Vec<(String, Hash)> {
     let end = |id| {
         let newest = Page { limit: 1, cursor: None };
         let listing = block_on(engine.entries(id, newest)).expect("it reads").expect("it was opened");
         (id.to_string(), listing.data[0].hash)
     };
-    history.model.pools.keys().map(end).collect()
+    diff.model.pools.keys().map(end).collect()
 }
 
 fn in_memory(seed: u64) -> Vec<(String, Hash)> {
     let engine = Memory::default();
-    let history = history::run(&engine, seed, 200, 5).unwrap_or_else(|difference| panic!("{difference}"));
-    ends(&engine, &history)
+    let diff = differential::run(&engine, seed, 200, 5).unwrap_or_else(|difference| panic!("{difference}"));
+    ends(&engine, &diff)
 }
 
 fn in_directory(seed: u64) -> Vec<(String, Hash)> {
     let scratch = Scratch::new();
-    let history =
-        embedded::run(scratch.path(), seed, 200).unwrap_or_else(|difference| panic!("{difference}"));
+    let diff = embedded::run(scratch.path(), seed, 200).unwrap_or_else(|difference| panic!("{difference}"));
     let engine = Embedded::open(scratch.path(), Options::default()).expect("it was there just now");
-    ends(&engine, &history)
+    ends(&engine, &diff)
 }
 
 #[test]
@@ -47,7 +46,7 @@ fn the_same_seed_writes_the_same_bytes() {
 
 #[test]
 fn the_same_seed_crashes_the_same_way() {
-    let doubts = |seed| crashes(seed, 60, Density::Sampled(10)).unwrap_or_else(|found| panic!("{found}"));
-    assert_eq!(doubts(3), doubts(3));
-    assert_ne!(doubts(3), doubts(4));
+    let report = |seed| crashes(seed, 60, Density::Sampled(10)).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(report(3), report(3));
+    assert_ne!(report(3), report(4));
 }

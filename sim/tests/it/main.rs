@@ -1,16 +1,13 @@
-//! The simulator's tests, one binary: seeds beside the model, and that a seed is all there is to a run.
+//! The simulator's tests, in one binary: engines beside the model, the engine contract, faults, data of
+//! earlier versions, and the rules of the source tree.
 
 mod bank;
 mod contract;
 mod crash;
 mod damage;
 mod determinism;
-mod long_ago;
-mod moving;
+mod long_history;
 mod postgres;
-mod postgres_failures;
-mod postgres_teams;
-mod postgres_tls;
-mod postgres_versions;
 mod seeds;
 mod tidy;
+mod transfer;

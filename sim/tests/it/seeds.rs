@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use tollkeeper_sim::embedded;
-use tollkeeper_sim::history;
-use tollkeeper_sim::memory::Memory;
+use tollkeeper_sim::differential;
+use tollkeeper_sim::engines::embedded;
+use tollkeeper_sim::engines::memory::Memory;
 use tollkeeper_testkit::scratch::Scratch;
 
 /// Steps of one run: long enough for a month of clock, short enough for the model, which reads everything each time.
@@ -61,12 +61,12 @@ fn the_ledger_agrees_with_the_model() {
     let mut kinds = BTreeMap::<&str, u64>::new();
     for seed in seeds(300) {
         let batch = 1 + (seed % 3) as usize * 7;
-        let history = history::run(&Memory::default(), seed, STEPS, batch);
-        let history = history.unwrap_or_else(|difference| panic!("{difference}"));
-        for (answer, count) in history.answers {
+        let diff = differential::run(&Memory::default(), seed, STEPS, batch);
+        let diff = diff.unwrap_or_else(|difference| panic!("{difference}"));
+        for (answer, count) in diff.answers {
             *answers.entry(answer).or_default() += count;
         }
-        for line in history.model.pools.values().flat_map(|pool| &pool.lines) {
+        for line in diff.model.pools.values().flat_map(|pool| &pool.lines) {
             *kinds.entry(line.fact.kind().as_str()).or_default() += 1;
         }
     }

@@ -7,15 +7,15 @@ use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey, Used,
     WorkerId, WorkspaceChanges, WorkspaceId,
 };
-use tollkeeper_sim::contract::{Desk, charge};
-use tollkeeper_sim::postgres::InDatabase;
+use tollkeeper_sim::contract::{TestClient, charge};
+use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
 
-use crate::postgres_teams::{agrees, new_key, used};
+use super::teams::{agrees, new_key, used};
 
-const TABLES: &str = include_str!("../../../engine/src/postgres/migrations/0001_tables.sql");
-const ROWS: &str = include_str!("../databases/version_1.sql");
+const TABLES: &str = include_str!("../../../../engine/src/postgres/migrations/0001_tables.sql");
+const ROWS: &str = include_str!("../../formats/version_1.sql");
 
 /// When its first entry was made: 2026-01-01, midnight in UTC.
 const BEGUN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -49,25 +49,25 @@ fn a_database_of_version_1_keeps_all_that_is_in_it() {
     }
     let store = InDatabase(version_1(), Options::default());
     let acme = WorkspaceId::new("acme").expect("a name");
-    let mut desk = Desk::at(&store, BEGUN.plus_seconds(7 * 3_600));
+    let mut client = TestClient::open(&store, BEGUN.plus_seconds(7 * 3_600));
     agrees(&store.0);
-    assert_eq!((desk.balance().available.get(), desk.balance().pending.get()), (71_700, 20_000));
-    assert!(block_on(desk.engine.team(&acme)).expect("it reads").is_some_and(|team| team.is_empty()));
+    assert_eq!((client.balance().available.get(), client.balance().pending.get()), (71_700, 20_000));
+    assert!(block_on(client.engine.team(&acme)).expect("it reads").is_some_and(|team| team.is_empty()));
     let hours = BEGUN.hour()..BEGUN.hour() + 24;
-    let usage = |desk: &Desk| block_on(desk.engine.usage(&acme, hours.clone())).expect("it reads");
-    assert_eq!(counted(&usage(&desk)), (6, 29_500, 500));
-    assert!(usage(&desk).iter().all(|(key, _)| key.spender.api_key.is_none()), "there were none");
-    assert!(desk.keyed("f", Command::Charge(by_ann(1))).expect("it was paid before").replayed);
+    let usage = |client: &TestClient| block_on(client.engine.usage(&acme, hours.clone())).expect("it reads");
+    assert_eq!(counted(&usage(&client)), (6, 29_500, 500));
+    assert!(usage(&client).iter().all(|(key, _)| key.spender.api_key.is_none()), "there were none");
+    assert!(client.submit_keyed("f", Command::Charge(by_ann(1))).expect("it was paid before").replayed);
 
     // The rollups that are in the table and those of the present hour are found where limits are counted anew.
-    assert_eq!(used(&desk), [23_500, 2_500]);
-    desk.told(Command::UpdateWorkspace(WorkspaceChanges {
+    assert_eq!(used(&client), [23_500, 2_500]);
+    client.accepted(Command::UpdateWorkspace(WorkspaceChanges {
         timezone: Some("UTC".into()),
         ..WorkspaceChanges::default()
     }));
-    assert_eq!(used(&desk), [29_000, 4_000]);
-    let key = new_key(&desk, "the first");
-    desk.told(Command::SetLimits(vec![(Subject::ApiKey(key), Period::Day, Micros::new(1_000))]));
+    assert_eq!(used(&client), [29_000, 4_000]);
+    let key = new_key(&client, "the first");
+    client.accepted(Command::SetLimits(vec![(Subject::ApiKey(key), Period::Day, Micros::new(1_000))]));
     let pay = || Submission {
         workspace: acme.clone(),
         key: None,
@@ -75,13 +75,13 @@ fn a_database_of_version_1_keeps_all_that_is_in_it() {
         command: Command::Charge(charge("message", 1)),
     };
     let paid =
-        block_on(desk.engine.run_batch(vec![pay(), pay(), pay()], desk.now)).expect("a healthy engine");
+        block_on(client.engine.run_batch(vec![pay(), pay(), pay()], client.now)).expect("a healthy engine");
     assert_eq!(paid.iter().filter(|ran| ran.is_ok()).count(), 2, "the third is more than the key may spend");
-    assert_eq!(counted(&usage(&desk)), (8, 30_500, 500));
-    desk.advance_clock(86_400);
-    desk.charge("g", charge("message", 1));
+    assert_eq!(counted(&usage(&client)), (8, 30_500, 500));
+    client.advance_clock(86_400);
+    client.charge("g", charge("message", 1));
     let through: Vec<_> =
-        usage(&desk).into_iter().filter(|(used, _)| used.spender.api_key == Some(key)).collect();
+        usage(&client).into_iter().filter(|(used, _)| used.spender.api_key == Some(key)).collect();
     assert_eq!(counted(&through), (2, 1_000, 0));
     agrees(&store.0);
 }

@@ -17,8 +17,8 @@ use tollkeeper_ledger::{
     bounds,
 };
 
+use crate::model::step::{Names, Step, index_of};
 use crate::model::{Model, Pool};
-use crate::step::{Names, Step, place};
 use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
 
@@ -54,7 +54,7 @@ impl fmt::Display for Difference {
 
 /// A model, what an engine calls things, and how far they came together.
 #[derive(Clone, Debug)]
-pub struct History {
+pub struct Differential {
     /// What has to be so.
     pub model: Model,
     /// How the engine calls it.
@@ -66,11 +66,11 @@ pub struct History {
     now: Timestamp,
 }
 
-impl History {
+impl Differential {
     /// Before the first step of a seed.
     #[must_use]
-    pub fn new(seed: u64) -> History {
-        History {
+    pub fn new(seed: u64) -> Differential {
+        Differential {
             model: Model::new(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
             names: Names::default(),
             answers: BTreeMap::new(),
@@ -227,7 +227,7 @@ impl History {
         let due = self.read("what is due", engine.due(now, usize::MAX))?.into_iter();
         let names = &mut self.names;
         let mut due: Vec<(WorkspaceId, usize)> =
-            due.map(|(id, charge)| (id.clone(), place(names.charge_for_model(&id, charge).0))).collect();
+            due.map(|(id, charge)| (id.clone(), index_of(names.charge_for_model(&id, charge).0))).collect();
         due.sort();
         let mut expected = self.model.due(now);
         expected.sort();
@@ -353,8 +353,9 @@ impl History {
         let what = |what: &str| format!("{what} of charge {place} of {id}");
         let charge = &pool.charges()[place];
         self.same(&what("the standing"), record.charge.state, charge.state)?;
-        let number =
-            |names: &mut Names, grant: GrantId| crate::step::place(names.grant_id_for_model(id, grant).0);
+        let number = |names: &mut Names, grant: GrantId| {
+            crate::model::step::index_of(names.grant_id_for_model(id, grant).0)
+        };
         let draws: Vec<(u64, Micros)> = record
             .draws
             .iter()
@@ -372,37 +373,37 @@ impl History {
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result<History, Difference> {
-    let mut history = History::new(seed);
+pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result<Differential, Difference> {
+    let mut diff = Differential::new(seed);
     let mut workload = Workload::new(seed);
-    while history.steps() < steps {
-        let batch = gather(&mut history, &mut workload, batch);
+    while diff.steps() < steps {
+        let batch = next_batch(&mut diff, &mut workload, batch);
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let answers =
             block_on(engine.run_batch(submissions, now)).expect("a healthy engine runs what it is given");
         for ((step, _), ran) in batch.iter().zip(answers) {
-            history.compare(step, ran)?;
+            diff.compare(step, ran)?;
         }
     }
-    history.compare_all(engine)?;
-    Ok(history)
+    diff.compare_all(engine)?;
+    Ok(diff)
 }
 
 /// The next steps, all at the time of the first, each with what is to be sent. They are drawn before any of them is
 /// answered, so none speaks of what another one brings.
-pub fn gather(
-    history: &mut History,
+pub fn next_batch(
+    diff: &mut Differential,
     workload: &mut Workload,
     most: usize,
 ) -> Vec<(Step, tollkeeper_ledger::Submission)> {
     let mut batch: Vec<(Step, tollkeeper_ledger::Submission)> = Vec::with_capacity(most);
     for _ in 0..most {
-        let mut step = workload.next(&history.model);
+        let mut step = workload.next(&diff.model);
         if let Some((first, _)) = batch.first() {
             step.now = first.now;
         }
-        if let Some(submission) = history.names.for_engine(&step.submission) {
+        if let Some(submission) = diff.names.for_engine(&step.submission) {
             batch.push((step, submission));
         }
     }

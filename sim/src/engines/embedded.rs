@@ -10,7 +10,7 @@ use std::path::Path;
 use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{Engine, Options};
 
-use crate::history::{Difference, History, gather};
+use crate::differential::{Difference, Differential, next_batch};
 use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
@@ -34,20 +34,20 @@ pub fn small(random: &mut Random, vfs: Option<&str>) -> CoreOptions {
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<History, Difference> {
+pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Difference> {
     let mut random = Random::new(!seed);
     let options = small(&mut random, None);
     let open = || Core::open(directory, options.clone()).expect("a directory of its own opens");
     let mut core = open();
-    let mut history = History::new(seed);
+    let mut diff = Differential::new(seed);
     let mut workload = Workload::new(seed);
-    while history.steps() < steps {
-        let batch = gather(&mut history, &mut workload, 1 + random.index(20));
+    while diff.steps() < steps {
+        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(20));
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let answers = core.run_batch(submissions, now).expect("a healthy disk");
         for ((step, _), ran) in batch.iter().zip(answers) {
-            history.compare(step, ran)?;
+            diff.compare(step, ran)?;
         }
         match random.below(100) {
             0..60 => core.maintain().expect("a healthy disk"),
@@ -61,40 +61,40 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<History, Differe
         }
     }
     drop(core);
-    compare_kept(directory, &mut history)?;
-    Ok(history)
+    compare_kept(directory, &mut diff)?;
+    Ok(diff)
 }
 
 /// Drives the public engine, with its threads and with options as small, through so many steps of a seed beside the model.
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn run_threaded(directory: &Path, seed: u64, steps: usize) -> Result<History, Difference> {
+pub fn run_threaded(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Difference> {
     let options = small(&mut Random::new(!seed), None);
     let engine = Embedded::open_tuned(directory, options, 16).expect("a directory of its own opens");
-    let mut history = crate::history::run(&engine, seed, steps, 7)?;
+    let mut diff = crate::differential::run(&engine, seed, steps, 7)?;
     block_on(engine.close()).expect("a healthy disk");
     drop(engine);
-    compare_kept(directory, &mut history)?;
-    Ok(history)
+    compare_kept(directory, &mut diff)?;
+    Ok(diff)
 }
 
 /// Opens a directory with the public engine, compares everything it keeps, closes it, and audits.
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn compare_kept(directory: &Path, history: &mut History) -> Result<(), Difference> {
-    let unable = |what: &str, history: &History, error| history.unable(what, error);
+pub fn compare_kept(directory: &Path, diff: &mut Differential) -> Result<(), Difference> {
+    let unable = |what: &str, diff: &Differential, error| diff.unable(what, error);
     let engine = Embedded::open(directory, Options::default());
-    let engine = engine.map_err(|error| unable("the start", history, error))?;
-    history.compare_all(&engine)?;
-    block_on(engine.close()).map_err(|error| unable("the end", history, error))?;
+    let engine = engine.map_err(|error| unable("the start", diff, error))?;
+    diff.compare_all(&engine)?;
+    block_on(engine.close()).map_err(|error| unable("the end", diff, error))?;
     drop(engine);
-    let report = audit(directory).map_err(|error| unable("the audit", history, error))?;
-    let entries = history.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>()
-        + history.model.prices.len()
-        + history.model.platform_keys;
-    history.same("the audit", report.disagreement.map(|found| found.what), None)?;
-    history.same("the number of entries", report.entries, entries as u64)?;
-    history.same("the number of workspaces", report.workspaces, history.model.pools.len() as u64)
+    let report = audit(directory).map_err(|error| unable("the audit", diff, error))?;
+    let entries = diff.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>()
+        + diff.model.prices.len()
+        + diff.model.platform_keys;
+    diff.same("the audit", report.disagreement.map(|found| found.what), None)?;
+    diff.same("the number of entries", report.entries, entries as u64)?;
+    diff.same("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)
 }

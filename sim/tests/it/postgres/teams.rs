@@ -9,8 +9,8 @@ use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, Period, Role, Scope, Subject,
     Submission, TeamChange, TeamCommand, Timestamp, WorkspaceChanges, WorkspaceId,
 };
-use tollkeeper_sim::contract::{Desk, charge};
-use tollkeeper_sim::postgres::InDatabase;
+use tollkeeper_sim::contract::{TestClient, charge};
+use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
 
@@ -22,11 +22,11 @@ fn acmes(actor: Actor, command: Command) -> Submission {
     Submission { workspace: acme(), key: None, actor, command }
 }
 
-fn asked_by(desk: &Desk, actor: Actor, command: Command) -> CommandResult {
-    block_on(desk.engine.run(acmes(actor, command), desk.now)).expect("a healthy engine")
+fn asked_by(client: &TestClient, actor: Actor, command: Command) -> CommandResult {
+    block_on(client.engine.run(acmes(actor, command), client.now)).expect("a healthy engine")
 }
 
-pub(crate) fn new_key(desk: &Desk, name: &str) -> ApiKeyId {
+pub(crate) fn new_key(client: &TestClient, name: &str) -> ApiKeyId {
     let request = ApiKeyRequest {
         name: name.into(),
         scopes: [Scope::Charge].into_iter().collect(),
@@ -35,7 +35,7 @@ pub(crate) fn new_key(desk: &Desk, name: &str) -> ApiKeyId {
         expires_at: None,
         hash: [7; 32],
     };
-    match desk.told(Command::Team(TeamCommand::CreateKey(request))) {
+    match client.accepted(Command::Team(TeamCommand::CreateKey(request))) {
         Output::Team(change) => match *change {
             TeamChange::KeyCreated(key) => key.id,
             other => panic!("a key was answered by {other:?}"),
@@ -60,9 +60,9 @@ fn moved_to(timezone: &str) -> Command {
 }
 
 /// What the limits of `acme` have counted, line by line.
-pub(crate) fn used(desk: &Desk) -> Vec<i64> {
+pub(crate) fn used(client: &TestClient) -> Vec<i64> {
     let (limits, windows) =
-        block_on(desk.engine.limits(&acme(), desk.now)).expect("it reads").expect("it is there");
+        block_on(client.engine.limits(&acme(), client.now)).expect("it reads").expect("it is there");
     limits.0.iter().map(|limit| limit.used_in(&windows).get()).collect()
 }
 
@@ -78,19 +78,19 @@ fn what_one_server_has_ended_does_nothing_on_another() {
         return;
     }
     let store = InDatabase(shared().database(), Options::default());
-    let here = Desk::with_credit(&store, 100_000);
-    let there = Desk::at(&store, here.now);
+    let here = TestClient::with_credit(&store, 100_000);
+    let there = TestClient::open(&store, here.now);
     let pay = || Command::Charge(charge("message", 1));
-    here.told(added("ann", Role::Admin));
-    here.told(added("bob", Role::Admin));
+    here.accepted(added("ann", Role::Admin));
+    here.accepted(added("bob", Role::Admin));
     let (id, kept) = (new_key(&here, "gone"), Actor::ApiKey(new_key(&here, "kept")));
     let gone = Actor::ApiKey(id);
     let ann = Actor::Member(MemberId::new("ann").expect("a name"));
     for actor in [&gone, &kept, &ann] {
         asked_by(&there, actor.clone(), pay()).expect("it holds, and the account is in memory from now on");
     }
-    here.told(Command::Team(TeamCommand::RevokeKey(id)));
-    here.told(Command::Team(TeamCommand::RemoveMember(MemberId::new("ann").expect("a name"))));
+    here.accepted(Command::Team(TeamCommand::RevokeKey(id)));
+    here.accepted(Command::Team(TeamCommand::RemoveMember(MemberId::new("ann").expect("a name"))));
     let before = here.balance();
     for actor in [gone, ann] {
         let refused = asked_by(&there, actor.clone(), pay()).expect_err("it was ended elsewhere");
@@ -100,7 +100,8 @@ fn what_one_server_has_ended_does_nothing_on_another() {
     asked_by(&there, kept, pay()).expect("it still holds");
     let newest = Actor::ApiKey(new_key(&here, "newest"));
     asked_by(&there, newest, pay()).expect("it was made elsewhere just now");
-    let team = |desk: &Desk| block_on(desk.engine.team(&acme())).expect("it reads").expect("it is there");
+    let team =
+        |client: &TestClient| block_on(client.engine.team(&acme())).expect("it reads").expect("it is there");
     let names: Vec<String> = team(&there).keys.iter().map(|key| key.name.to_string()).collect();
     assert_eq!((team(&there), names), (team(&here), vec!["kept".to_owned(), "newest".to_owned()]));
     agrees(&store.0);
@@ -112,19 +113,19 @@ fn no_server_loses_a_member_that_another_brings_in() {
         return;
     }
     let store = InDatabase(shared().database(), Options::default());
-    let desk = Desk::with_credit(&store, 100_000);
+    let client = TestClient::with_credit(&store, 100_000);
     thread::scope(|scope| {
         for server in ["a", "b", "c"] {
-            let desk = Desk::at(&store, desk.now);
+            let client = TestClient::open(&store, client.now);
             scope.spawn(move || {
                 for number in 0..20 {
-                    desk.told(added(&format!("{server}{number}"), Role::Member));
-                    desk.told(Command::Charge(charge("message", 1)));
+                    client.accepted(added(&format!("{server}{number}"), Role::Member));
+                    client.accepted(Command::Charge(charge("message", 1)));
                 }
             });
         }
     });
-    let team = block_on(desk.engine.team(&acme())).expect("it reads").expect("it is there");
+    let team = block_on(client.engine.team(&acme())).expect("it reads").expect("it is there");
     assert_eq!(team.members.len(), 60);
     agrees(&store.0);
 }
@@ -135,24 +136,24 @@ fn limits_count_what_earlier_commands_of_their_batch_did() {
         return;
     }
     let store = InDatabase(shared().database(), Options::default());
-    let mut desk = Desk::with_credit(&store, 100_000);
-    let key = new_key(&desk, "a key");
+    let mut client = TestClient::with_credit(&store, 100_000);
+    let key = new_key(&client, "a key");
     let pay = |quantity| acmes(Actor::ApiKey(key), Command::Charge(charge("message", quantity)));
     let set = |command| acmes(Actor::Platform, command);
-    let run = |desk: &Desk, batch| {
-        for ran in block_on(desk.engine.run_batch(batch, desk.now)).expect("a healthy engine") {
+    let run = |client: &TestClient, batch| {
+        for ran in block_on(client.engine.run_batch(batch, client.now)).expect("a healthy engine") {
             ran.expect("within all limits");
         }
     };
     // 2026-01-31 at 23:30 in UTC: February in Kiritimati since ten, January in New York until five.
-    desk.advance_clock(31 * 86_400 - 1_800);
-    run(&desk, vec![pay(1)]);
-    desk.advance_clock(6 * 3_600);
+    client.advance_clock(31 * 86_400 - 1_800);
+    run(&client, vec![pay(1)]);
+    client.advance_clock(6 * 3_600);
     let batch = vec![set(by_month_and_day(50_000)), pay(2), set(moved_to("America/New_York")), pay(4)];
-    run(&desk, batch);
-    assert_eq!(used(&desk), [3_000, 3_000], "what was paid at 23:30 was paid in January, there and in UTC");
+    run(&client, batch);
+    assert_eq!(used(&client), [3_000, 3_000], "what was paid at 23:30 was paid in January, there and in UTC");
     // Another server, which has nothing in memory.
-    desk = desk.restarted(&store);
+    client = client.restarted(&store);
     let batch = vec![
         set(moved_to("UTC")),
         pay(8),
@@ -164,12 +165,12 @@ fn limits_count_what_earlier_commands_of_their_batch_did() {
         ])),
         pay(16),
     ];
-    run(&desk, batch);
-    assert_eq!(used(&desk), [15_500, 15_500, 15_500]);
+    run(&client, batch);
+    assert_eq!(used(&client), [15_500, 15_500, 15_500]);
     // In the evening it is the second of February there.
-    desk.advance_clock(8 * 3_600);
-    run(&desk, vec![pay(1), set(moved_to("Etc/GMT-13")), set(moved_to("Etc/GMT-14")), pay(1)]);
-    assert_eq!(used(&desk), [1_000, 16_500, 16_500]);
+    client.advance_clock(8 * 3_600);
+    run(&client, vec![pay(1), set(moved_to("Etc/GMT-13")), set(moved_to("Etc/GMT-14")), pay(1)]);
+    assert_eq!(used(&client), [1_000, 16_500, 16_500]);
     agrees(&store.0);
 }
 
@@ -179,10 +180,10 @@ fn limits_count_from_the_year_in_which_they_are() {
         return;
     }
     let store = InDatabase(shared().database(), Options::default());
-    let desk = Desk::with_credit(&store, 100_000);
+    let client = TestClient::with_credit(&store, 100_000);
     // Midnight in UTC, which is still the year before in New York.
-    desk.told(Command::Charge(charge("message", 1)));
-    let later = Desk::at(&store, Timestamp::from_millis(desk.now.millis() + 6 * 3_600_000));
+    client.accepted(Command::Charge(charge("message", 1)));
+    let later = TestClient::open(&store, Timestamp::from_millis(client.now.millis() + 6 * 3_600_000));
     let set = |command| acmes(Actor::Platform, command);
     let pay = |quantity| acmes(Actor::Platform, Command::Charge(charge("message", quantity)));
     let moved = vec![set(moved_to("America/New_York")), pay(2), set(by_month_and_day(50_000)), pay(4)];
@@ -190,8 +191,8 @@ fn limits_count_from_the_year_in_which_they_are() {
         ran.expect("within all limits");
     }
     assert_eq!(used(&later), [3_000, 3_000]);
-    later.told(moved_to("UTC"));
-    assert_eq!(used(&desk), [3_500, 3_500], "the other server reads it too");
+    later.accepted(moved_to("UTC"));
+    assert_eq!(used(&client), [3_500, 3_500], "the other server reads it too");
     agrees(&store.0);
 }
 
@@ -201,9 +202,9 @@ fn an_audit_finds_a_team_that_was_changed_by_hand() {
         return;
     }
     let store = InDatabase(shared().database(), Options::default());
-    let desk = Desk::with_credit(&store, 100_000);
-    desk.told(added("ann", Role::Admin));
-    new_key(&desk, "a key");
+    let client = TestClient::with_credit(&store, 100_000);
+    client.accepted(added("ann", Role::Admin));
+    new_key(&client, "a key");
     agrees(&store.0);
     let bytes: usize = store.0.sql("SELECT length(data) FROM team").parse().expect("a number");
     assert!(bytes > 60, "a member and a key take more than {bytes} bytes");

@@ -13,25 +13,25 @@ use tollkeeper_engine::embedded::{Appender, Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{CommandResult, Error};
 use tollkeeper_ledger::{Actor, Submission, Timestamp};
 
+use crate::differential::{Difference, Differential, next_batch};
 use crate::disk::{Disk, Fault, Survivors};
-use crate::embedded::{compare_kept, small};
-use crate::history::{Difference, History, gather};
+use crate::engines::embedded::{compare_kept, small};
+use crate::model::step::Step;
 use crate::random::Random;
-use crate::step::Step;
 use crate::workload::Workload;
 use tollkeeper_testkit::scratch::Scratch;
 
 /// What was doubted in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Doubts {
+pub struct CrashReport {
     /// Operations of the disk.
     pub operations: usize,
     /// Crashes that were recovered from.
     pub crashes: u64,
     /// Batches under way at a crash or a fault that turned out to have happened.
-    pub happened: u64,
+    pub in_flight_committed: u64,
     /// Batches under way at a crash or a fault that turned out not to have happened.
-    pub vanished: u64,
+    pub in_flight_lost: u64,
     /// Requests that were sent again and answered as before.
     pub replays: u64,
     /// Writes and syncs that were refused.
@@ -39,28 +39,28 @@ pub struct Doubts {
 }
 
 /// What was acknowledged when the disk had seen so many operations.
-struct Moment {
+struct RecordedBatch {
     /// The operations before the batch was brought to the disk.
     began: usize,
     /// The operations when it was answered.
     operations: usize,
     batch: Vec<(Step, Submission)>,
-    history: History,
+    diff: Differential,
     workload: Workload,
 }
 
-impl Moment {
+impl RecordedBatch {
     /// A batch that was decided, after which the model stands so.
-    fn of(batch: Vec<(Step, Submission)>, history: &History, workload: &Workload) -> Moment {
-        let (history, workload) = (history.clone(), workload.clone());
-        Moment { began: 0, operations: 0, batch, history, workload }
+    fn of(batch: Vec<(Step, Submission)>, diff: &Differential, workload: &Workload) -> RecordedBatch {
+        let (diff, workload) = (diff.clone(), workload.clone());
+        RecordedBatch { began: 0, operations: 0, batch, diff, workload }
     }
 
     /// The same, brought to the disk.
-    fn brought(self, disk: &Disk, bring: impl FnOnce() -> Result<(), Error>) -> Moment {
+    fn brought(self, disk: &Disk, bring: impl FnOnce() -> Result<(), Error>) -> RecordedBatch {
         let began = disk.op_count();
         bring().expect("a healthy disk");
-        Moment { began, operations: disk.op_count(), ..self }
+        RecordedBatch { began, operations: disk.op_count(), ..self }
     }
 }
 
@@ -83,18 +83,18 @@ fn disk() -> Disk {
 /// # Errors
 /// The first [`Difference`]: something acknowledged that is lost or there twice, an audit that does not pass, an answer
 /// that is another one than before.
-pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<Doubts, Difference> {
+pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<CrashReport, Difference> {
     let mut random = Random::new(seed.rotate_left(32));
     let (disk, live) = (disk(), Scratch::new());
     let options = small(&mut random, Some(disk.name()));
-    let moments = record(&disk, &live, seed, steps, (&options, &mut random))?;
+    let batches = record(&disk, &live, seed, steps, (&options, &mut random))?;
     let operations = disk.op_count();
-    let mut doubts = Doubts { operations, ..Doubts::default() };
+    let mut counts = CrashReport { operations, ..CrashReport::default() };
     let mut crash = |index: usize, survivors: Survivors, random: &mut Random| {
         let image = disk.crash_with(index, survivors, random);
         let scratch = Scratch::new();
         image.write_to(&scratch.path().join("data")).expect("a temporary directory takes an image");
-        let recovered = recover(&scratch, index, &moments, (&options, random), &mut doubts);
+        let recovered = recover(&scratch, index, &batches, (&options, random), &mut counts);
         recovered.map_err(|mut difference| {
             difference.what = format!("{} (crash behind operation {index}, {survivors:?})", difference.what);
             difference
@@ -117,7 +117,7 @@ pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<Doubts, Diff
             }
         }
     }
-    Ok(doubts)
+    Ok(counts)
 }
 
 /// The run that is crashed later.
@@ -127,30 +127,30 @@ fn record(
     seed: u64,
     steps: usize,
     (options, random): (&CoreOptions, &mut Random),
-) -> Result<Vec<Moment>, Difference> {
+) -> Result<Vec<RecordedBatch>, Difference> {
     let open = || Core::open(live.path(), options.clone()).expect("a directory of its own opens");
     let mut core = open();
-    let mut history = History::new(seed);
+    let mut diff = Differential::new(seed);
     let mut workload = Workload::new(seed);
-    let mut moments: Vec<Moment> = Vec::new();
+    let mut batches: Vec<RecordedBatch> = Vec::new();
     let mut appender = core.appender().expect("a journal opens twice");
-    while history.steps() < steps {
-        let batch = gather(&mut history, &mut workload, 1 + random.index(12));
+    while diff.steps() < steps {
+        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(12));
         let answers = core.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
-        compare(&mut history, &batch, answers)?;
-        let decided = Moment::of(batch, &history, &workload);
+        compare(&mut diff, &batch, answers)?;
+        let decided = RecordedBatch::of(batch, &diff, &workload);
         let in_flight = if random.chance(400) { core.begin_append() } else { None };
         let Some(in_flight) = in_flight else {
-            moments.push(decided.brought(disk, || core.commit()));
+            batches.push(decided.brought(disk, || core.commit()));
             core = between(core, &open, random);
             continue;
         };
         // The next batch is decided, and what is derived is kept, while this one is under way.
         core.maintain().expect("a healthy disk");
-        let batch = gather(&mut history, &mut workload, 1 + random.index(12));
+        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(12));
         let answers = core.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
-        compare(&mut history, &batch, answers)?;
-        moments.push(decided.brought(disk, || {
+        compare(&mut diff, &batch, answers)?;
+        batches.push(decided.brought(disk, || {
             let appended = appender.append(&in_flight);
             core.append_finished(&appended);
             appended
@@ -158,11 +158,11 @@ fn record(
         if in_flight.finishes_wal_checkpoint() {
             appender.finish_wal_checkpoint();
         }
-        let next = Moment::of(batch, &history, &workload);
-        moments.push(next.brought(disk, || core.commit()));
+        let next = RecordedBatch::of(batch, &diff, &workload);
+        batches.push(next.brought(disk, || core.commit()));
         core = between(core, &open, random);
     }
-    Ok(moments)
+    Ok(batches)
 }
 
 /// What may happen between two commits: a little is kept, or everything, or the core is opened anew.
@@ -185,28 +185,28 @@ fn submissions(batch: &[(Step, Submission)]) -> Vec<Submission> {
 }
 
 fn compare(
-    history: &mut History,
+    diff: &mut Differential,
     batch: &[(Step, Submission)],
     ran: Vec<CommandResult>,
 ) -> Result<(), Difference> {
-    batch.iter().zip(ran).try_for_each(|((step, _), ran)| history.compare(step, ran))
+    batch.iter().zip(ran).try_for_each(|((step, _), ran)| diff.compare(step, ran))
 }
 
 /// Opens what a crash left and holds it against what was acknowledged.
 fn recover(
     scratch: &Scratch,
     index: usize,
-    moments: &[Moment],
+    batches: &[RecordedBatch],
     (options, random): (&CoreOptions, &mut Random),
-    doubts: &mut Doubts,
+    counts: &mut CrashReport,
 ) -> Result<(), Difference> {
     let directory = scratch.path().join("data");
-    let seed = moments[0].history.seed();
-    let last = moments.iter().rposition(|moment| moment.operations <= index);
+    let seed = batches[0].diff.seed();
+    let last = batches.iter().rposition(|recorded| recorded.operations <= index);
     let next = last.map_or(0, |last| last + 1);
-    let under_way = moments.get(next).filter(|moment| moment.began < index);
-    let nothing = History::new(seed);
-    let acknowledged = last.map_or(&nothing, |last| &moments[last].history);
+    let in_flight_batch = batches.get(next).filter(|recorded| recorded.began < index);
+    let nothing = Differential::new(seed);
+    let acknowledged = last.map_or(&nothing, |last| &batches[last].diff);
 
     let options = CoreOptions { vfs: None, ..options.clone() };
     let mut core = match Core::open(&directory, options) {
@@ -214,47 +214,47 @@ fn recover(
         Err(error) => return Err(acknowledged.difference("the start", &error, &"starts")),
     };
     let report = audit(&directory).expect("an opened directory can be audited");
-    let mut history = match under_way {
-        Some(moment)
-            if entries(&moment.history) > entries(acknowledged)
-                && report.entries == entries(&moment.history) =>
+    let mut diff = match in_flight_batch {
+        Some(recorded)
+            if entries(&recorded.diff) > entries(acknowledged)
+                && report.entries == entries(&recorded.diff) =>
         {
-            doubts.happened += 1;
-            moment.history.clone()
+            counts.in_flight_committed += 1;
+            recorded.diff.clone()
         }
         Some(_) => {
-            doubts.vanished += 1;
+            counts.in_flight_lost += 1;
             acknowledged.clone()
         }
         None => acknowledged.clone(),
     };
-    history.same("the audit of the crash", report.disagreement.map(|found| found.what), None)?;
-    history.same("the entries after the crash", report.entries, entries(&history))?;
+    diff.same("the audit of the crash", report.disagreement.map(|found| found.what), None)?;
+    diff.same("the entries after the crash", report.entries, entries(&diff))?;
 
     // What was acknowledged, and what was under way, is asked again: the one is answered as it was, the other done.
-    let now = history.now();
-    for moment in &moments[..next] {
-        doubts.replays += retry(&mut core, &mut history, &moment.batch, now)?;
+    let now = diff.now();
+    for recorded in &batches[..next] {
+        counts.replays += retry(&mut core, &mut diff, &recorded.batch, now)?;
     }
-    if let Some(moment) = under_way {
-        let now = moment.history.now();
-        doubts.replays += retry(&mut core, &mut history, &moment.batch, now)?;
+    if let Some(recorded) = in_flight_batch {
+        let now = recorded.diff.now();
+        counts.replays += retry(&mut core, &mut diff, &recorded.batch, now)?;
     }
-    let mut workload = last.map_or_else(|| Workload::new(seed), |last| moments[last].workload.clone());
+    let mut workload = last.map_or_else(|| Workload::new(seed), |last| batches[last].workload.clone());
     for _ in 0..3 {
-        let batch = gather(&mut history, &mut workload, 1 + random.index(5));
+        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(5));
         let ran = core.run_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
-        compare(&mut history, &batch, ran)?;
+        compare(&mut diff, &batch, ran)?;
         core.maintain().expect("a healthy disk");
     }
     drop(core);
-    doubts.crashes += 1;
-    compare_kept(&directory, &mut history)
+    counts.crashes += 1;
+    compare_kept(&directory, &mut diff)
 }
 
 /// How many entries the journal of a history has.
-fn entries(history: &History) -> u64 {
-    let model = &history.model;
+fn entries(diff: &Differential) -> u64 {
+    let model = &diff.model;
     let lines: usize = model.pools.values().map(|pool| pool.lines.len()).sum();
     (lines + model.prices.len() + model.platform_keys) as u64
 }
@@ -266,7 +266,7 @@ fn is_keyed(submission: &Submission) -> bool {
 /// Sends what was asked under a key once more; says how many answers were replays.
 fn retry(
     core: &mut Core,
-    history: &mut History,
+    diff: &mut Differential,
     batch: &[(Step, Submission)],
     now: Timestamp,
 ) -> Result<u64, Difference> {
@@ -275,55 +275,55 @@ fn retry(
         .filter(|(_, submission)| is_keyed(submission))
         .map(|(step, submission)| (Step { now, ..step.clone() }, submission.clone()))
         .collect();
-    let before = history.replays();
+    let before = diff.replays();
     let ran = core.run_batch(submissions(&again), now).expect("a healthy disk");
-    compare(history, &again, ran)?;
-    Ok(history.replays() - before)
+    compare(diff, &again, ran)?;
+    Ok(diff.replays() - before)
 }
 
 /// Runs so many steps of a seed on a disk that refuses writes and syncs now and then.
 ///
 /// # Errors
 /// The first [`Difference`]: an answer that is neither right nor "not now", something lost or there twice.
-pub fn faults(seed: u64, steps: usize) -> Result<Doubts, Difference> {
+pub fn faults(seed: u64, steps: usize) -> Result<CrashReport, Difference> {
     let mut random = Random::new(seed.rotate_left(16));
     let (disk, live) = (disk(), Scratch::new());
     let options = small(&mut random, Some(disk.name()));
     let mut core = Core::open(live.path(), options).expect("a healthy disk");
     let mut appender = core.appender().expect("a journal opens twice");
-    let mut history = History::new(seed);
+    let mut diff = Differential::new(seed);
     let mut workload = Workload::new(seed);
-    let mut doubts = Doubts::default();
-    while history.steps() < steps {
-        let batch = gather(&mut history, &mut workload, 1 + random.index(12));
+    let mut counts = CrashReport::default();
+    while diff.steps() < steps {
+        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(12));
         let now = batch[0].0.now;
         if random.chance(300) {
             disk.fail(fault(&mut random));
         }
         match run_somehow(&mut core, &mut appender, &batch, &mut random) {
-            Ok(ran) => compare(&mut history, &batch, ran)?,
+            Ok(ran) => compare(&mut diff, &batch, ran)?,
             Err(error) => {
-                clear(&history, &error)?;
+                clear(&diff, &error)?;
                 if random.chance(300) {
                     // It may still be broken, or pass: both are told by the answer.
                     let _ = core.run_batch(Vec::new(), now);
                 }
                 disk.heal();
-                settle(&mut core, &mut history, (&batch, now), live.path(), &mut doubts)?;
+                mark_committed(&mut core, &mut diff, (&batch, now), live.path(), &mut counts)?;
             }
         }
         if random.chance(600)
             && let Err(error) = core.maintain()
         {
-            clear(&history, &error)?;
+            clear(&diff, &error)?;
         }
         disk.heal();
     }
     drop(core);
-    doubts.refused = disk.refused();
-    doubts.operations = disk.op_count();
-    compare_kept(live.path(), &mut history)?;
-    Ok(doubts)
+    counts.refused = disk.refused();
+    counts.operations = disk.op_count();
+    compare_kept(live.path(), &mut diff)?;
+    Ok(counts)
 }
 
 /// Commits a batch in one of the two ways: at once, or as a batch in flight. Whoever asks again while it is under way is answered
@@ -364,42 +364,41 @@ fn fault(random: &mut Random) -> Fault {
 }
 
 /// A disk that fails is "not now", nothing else.
-fn clear(history: &History, error: &Error) -> Result<(), Difference> {
+fn clear(diff: &Differential, error: &Error) -> Result<(), Difference> {
     if error.is_unavailable() {
         return Ok(());
     }
-    Err(history.difference("the error of a failing disk", error, &"unavailable"))
+    Err(diff.difference("the error of a failing disk", error, &"unavailable"))
 }
 
 /// Finds out whether the batch in doubt has happened, and asks for it again.
-fn settle(
+fn mark_committed(
     core: &mut Core,
-    history: &mut History,
+    diff: &mut Differential,
     (batch, now): (&[(Step, Submission)], Timestamp),
     directory: &std::path::Path,
-    doubts: &mut Doubts,
+    counts: &mut CrashReport,
 ) -> Result<(), Difference> {
     // An empty batch makes the core read the disk anew, which settles what is there.
     core.run_batch(Vec::new(), now).expect("a disk that is whole again");
     let kept = audit(directory).expect("an opened directory can be audited").entries;
-    let mut happened = history.clone();
+    let mut happened = diff.clone();
     for (step, _) in batch {
         // The answers were never told.
         let _ = happened.model.step(step);
     }
-    if entries(&happened) > entries(history) && kept == entries(&happened) {
-        doubts.happened += 1;
-        *history = happened;
-        let reader =
-            Embedded::open_read_only(directory).map_err(|error| history.unable("a reader", error))?;
-        history.learn(&reader)?;
+    if entries(&happened) > entries(diff) && kept == entries(&happened) {
+        counts.in_flight_committed += 1;
+        *diff = happened;
+        let reader = Embedded::open_read_only(directory).map_err(|error| diff.unable("a reader", error))?;
+        diff.learn(&reader)?;
     } else {
-        doubts.vanished += 1;
-        history.same("the entries after a fault", kept, entries(history))?;
+        counts.in_flight_lost += 1;
+        diff.same("the entries after a fault", kept, entries(diff))?;
     }
-    let before = history.replays();
+    let before = diff.replays();
     let ran = core.run_batch(submissions(batch), now).expect("a disk that is whole again");
-    compare(history, batch, ran)?;
-    doubts.replays += history.replays() - before;
+    compare(diff, batch, ran)?;
+    counts.replays += diff.replays() - before;
     Ok(())
 }

@@ -32,13 +32,13 @@ pub fn nth(place: usize) -> Id {
 
 /// Which place an id of the model's stands for.
 #[must_use]
-pub fn place(id: Id) -> usize {
+pub fn index_of(id: Id) -> usize {
     usize::try_from(u128::from_be_bytes(id.to_bytes())).unwrap_or(usize::MAX)
 }
 
 /// An id that names nothing in any engine.
 #[must_use]
-pub fn nothing() -> Id {
+pub fn unknown_id() -> Id {
     Id::from_bytes([0xff; 16])
 }
 
@@ -215,11 +215,11 @@ impl Names {
 }
 
 fn known(names: &[Id], id: Id) -> Option<Id> {
-    if id == nothing() { Some(id) } else { names.get(place(id)).copied() }
+    if id == unknown_id() { Some(id) } else { names.get(index_of(id)).copied() }
 }
 
 fn learn(names: &mut Vec<Id>, id: Id) -> Id {
-    if id == nothing() {
+    if id == unknown_id() {
         return id;
     }
     let place = names.iter().position(|name| *name == id).unwrap_or_else(|| {

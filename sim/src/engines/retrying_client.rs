@@ -31,7 +31,7 @@ pub struct Asked {
 }
 
 /// Several engines on one ledger, and the patience to ask until one answers.
-pub struct Persistent {
+pub struct RetryingClient {
     runtime: Runtime,
     engines: Mutex<Vec<Arc<dyn Engine>>>,
     turn: AtomicUsize,
@@ -39,9 +39,9 @@ pub struct Persistent {
     answered: Condvar,
 }
 
-impl fmt::Debug for Persistent {
+impl fmt::Debug for RetryingClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Persistent").field("asked", &self.asked()).finish_non_exhaustive()
+        f.debug_struct("RetryingClient").field("asked", &self.asked()).finish_non_exhaustive()
     }
 }
 
@@ -49,12 +49,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Persistent {
+impl RetryingClient {
     /// Asks these in turn.
     #[must_use]
-    pub fn new(engines: Vec<Arc<dyn Engine>>) -> Persistent {
+    pub fn new(engines: Vec<Arc<dyn Engine>>) -> RetryingClient {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Persistent {
+        RetryingClient {
             runtime: runtime.expect("threads can be started"),
             engines: Mutex::new(engines),
             turn: AtomicUsize::new(0),
@@ -64,7 +64,7 @@ impl Persistent {
     }
 
     /// Asks these from now on; whatever is under way elsewhere goes on until it is answered or told "not now".
-    pub fn turn_to(&self, engines: Vec<Arc<dyn Engine>>) {
+    pub fn switch_to(&self, engines: Vec<Arc<dyn Engine>>) {
         *locked(&self.engines) = engines;
     }
 
@@ -75,7 +75,7 @@ impl Persistent {
     }
 
     /// Waits until so many more commands were answered.
-    pub fn wait_for_more(&self, more: u64) {
+    pub fn wait_for_answers(&self, more: u64) {
         let mut asked = locked(&self.asked);
         let enough = asked.answered + more;
         while asked.answered < enough {
@@ -135,7 +135,7 @@ fn not_now(error: &Error) -> bool {
     error.is_unavailable() || error.is_overloaded()
 }
 
-impl Engine for Persistent {
+impl Engine for RetryingClient {
     fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
         Box::pin(self.command(move |engine| {
             let submission = submission.clone();

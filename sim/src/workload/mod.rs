@@ -12,9 +12,9 @@ use tollkeeper_ledger::{
     WorkspaceId, bounds,
 };
 
+use crate::model::step::{Step, nth, unknown_id};
 use crate::model::{Fact, Model, Pool};
 use crate::random::Random;
-use crate::step::{Step, nothing, nth};
 
 mod team;
 
@@ -321,7 +321,7 @@ impl Workload {
             return self.random.pick(&pending).details.id;
         }
         if charges.is_empty() || self.random.chance(15) {
-            return ChargeId(nothing());
+            return ChargeId(unknown_id());
         }
         self.random.pick(&charges).details.id
     }
@@ -329,7 +329,7 @@ impl Workload {
     fn some_grant(&mut self, pool: &Pool) -> GrantId {
         let count = pool.grants().len();
         if count == 0 || self.random.chance(30) {
-            GrantId(nothing())
+            GrantId(unknown_id())
         } else {
             GrantId(nth(self.random.index(count)))
         }

@@ -18,7 +18,7 @@ use tollkeeper_ledger::{
     invariants,
 };
 
-mod reads;
+mod queries;
 
 /// A workspace's account and journal, and what its charges and keys point to.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::path::Path;
 use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_tuned};
 use tollkeeper_engine::transfer::{Imported, Line, StreamReader, StreamWriter};
 use tollkeeper_engine::{Engine, Options, Postgres, postgres};
-use tollkeeper_sim::embedded::small;
-use tollkeeper_sim::history::{History, gather};
+use tollkeeper_sim::differential::{Differential, next_batch};
+use tollkeeper_sim::engines::embedded::small;
 use tollkeeper_sim::random::Random;
 use tollkeeper_sim::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
@@ -18,29 +18,29 @@ use tollkeeper_testkit::scratch::Scratch;
 const STEPS: usize = 150;
 
 /// Asks an engine so many steps beside the model, and compares everything at the end.
-fn live(engine: &dyn Engine, history: &mut History, workload: &mut Workload) {
-    let until = history.steps() + STEPS;
-    while history.steps() < until {
-        let batch = gather(history, workload, 7);
+fn live(engine: &dyn Engine, diff: &mut Differential, workload: &mut Workload) {
+    let until = diff.steps() + STEPS;
+    while diff.steps() < until {
+        let batch = next_batch(diff, workload, 7);
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let answers = block_on(engine.run_batch(submissions, now)).expect("a healthy engine");
         for ((step, _), ran) in batch.iter().zip(answers) {
-            history.compare(step, ran).unwrap_or_else(|difference| panic!("{difference}"));
+            diff.compare(step, ran).unwrap_or_else(|difference| panic!("{difference}"));
         }
     }
-    history.compare_all(engine).unwrap_or_else(|difference| panic!("{difference}"));
+    diff.compare_all(engine).unwrap_or_else(|difference| panic!("{difference}"));
 }
 
-fn live_in(directory: &Path, history: &mut History, workload: &mut Workload) {
+fn live_in(directory: &Path, diff: &mut Differential, workload: &mut Workload) {
     let engine = Embedded::open(directory, Options::default()).expect("it opens");
-    live(&engine, history, workload);
+    live(&engine, diff, workload);
     block_on(engine.close()).expect("it closes in order");
 }
 
-fn live_on(url: &str, history: &mut History, workload: &mut Workload) {
+fn live_on(url: &str, diff: &mut Differential, workload: &mut Workload) {
     let engine = block_on(Postgres::open(url, postgres::Options::default())).expect("it opens");
-    live(&engine, history, workload);
+    live(&engine, diff, workload);
     block_on(engine.close()).expect("it closes in order");
 }
 
@@ -99,8 +99,8 @@ fn audits_agree(one: &Path, other: &Path) {
 fn a_ledger_lives_on_where_it_moved_and_moves_back() {
     for seed in 0..8 {
         let (old, new) = (Scratch::new(), Scratch::new());
-        let (mut history, mut workload) = (History::new(seed), Workload::new(seed));
-        live_in(old.path(), &mut history, &mut workload);
+        let (mut diff, mut workload) = (Differential::new(seed), Workload::new(seed));
+        live_in(old.path(), &mut diff, &mut workload);
         let stream = exported(old.path());
         let stream = if seed % 2 == 0 { by_workspace(&stream) } else { stream };
         let options = || small(&mut Random::new(seed), None);
@@ -116,22 +116,22 @@ fn a_ledger_lives_on_where_it_moved_and_moves_back() {
         assert_eq!(import_new(&stream).expect("it is there").written, 0);
         audits_agree(old.path(), new.path());
 
-        live_in(new.path(), &mut history, &mut workload);
+        live_in(new.path(), &mut diff, &mut workload);
         assert!(import_new(&stream).expect_err("it has gone on").is_conflict());
-        live_in(new.path(), &mut history, &mut workload);
+        live_in(new.path(), &mut diff, &mut workload);
         let newer = exported(new.path());
         let back = import(old.path(), &newer[..]).expect("the old one is a beginning of the new one");
         assert!(back.written > 0 && back.written < back.stream.entries);
         audits_agree(old.path(), new.path());
-        live_in(old.path(), &mut history, &mut workload);
+        live_in(old.path(), &mut diff, &mut workload);
     }
 }
 
 #[test]
 fn in_the_order_of_writing_the_journal_is_the_same_and_every_id_says_its_place() {
     let (old, new) = (Scratch::new(), Scratch::new());
-    let (mut history, mut workload) = (History::new(1), Workload::new(1));
-    live_in(old.path(), &mut history, &mut workload);
+    let (mut diff, mut workload) = (Differential::new(1), Workload::new(1));
+    live_in(old.path(), &mut diff, &mut workload);
     let stream = exported(old.path());
     import(new.path(), &stream[..]).expect("an empty directory takes it");
     assert_eq!(exported(new.path()), stream);
@@ -142,7 +142,7 @@ fn in_the_order_of_writing_the_journal_is_the_same_and_every_id_says_its_place()
 fn two_ledgers_are_never_mixed() {
     let (one, other) = (Scratch::new(), Scratch::new());
     for (seed, directory) in [(1, one.path()), (2, other.path())] {
-        live_in(directory, &mut History::new(seed), &mut Workload::new(seed));
+        live_in(directory, &mut Differential::new(seed), &mut Workload::new(seed));
     }
     let before = exported(one.path());
     let refused = import(one.path(), &exported(other.path())[..]).expect_err("another ledger is there");
@@ -153,7 +153,7 @@ fn two_ledgers_are_never_mixed() {
 #[test]
 fn an_entry_that_does_not_follow_is_refused_with_its_place() {
     let (old, new) = (Scratch::new(), Scratch::new());
-    live_in(old.path(), &mut History::new(3), &mut Workload::new(3));
+    live_in(old.path(), &mut Differential::new(3), &mut Workload::new(3));
     let (forged, stream) = forged(&exported(old.path()));
     let refused = import(new.path(), &stream[..]).expect_err("the balance does not follow");
     let told = refused.to_string();
@@ -169,8 +169,8 @@ fn a_ledger_moves_to_a_database_and_back() {
     }
     for seed in 10..14 {
         let (old, new, database) = (Scratch::new(), Scratch::new(), shared().database());
-        let (mut history, mut workload) = (History::new(seed), Workload::new(seed));
-        live_in(old.path(), &mut history, &mut workload);
+        let (mut diff, mut workload) = (Differential::new(seed), Workload::new(seed));
+        live_in(old.path(), &mut diff, &mut workload);
         let stream = exported(old.path());
         let stream = if seed % 2 == 0 { by_workspace(&stream) } else { stream };
 
@@ -185,7 +185,7 @@ fn a_ledger_moves_to_a_database_and_back() {
         assert!(written > 0 && written < all.entries, "{written} of {}", all.entries);
         assert_eq!(postgres::import(&url, &stream[..]).expect("it is there").written, 0);
 
-        live_on(&url, &mut history, &mut workload);
+        live_on(&url, &mut diff, &mut workload);
         assert!(postgres::import(&url, &stream[..]).expect_err("it has gone on").is_conflict());
         let mut newer = Vec::new();
         let counts = postgres::export(&url, &mut newer).expect("it can be read");
@@ -194,12 +194,12 @@ fn a_ledger_moves_to_a_database_and_back() {
         let back = import(old.path(), &newer[..]).expect("the old one is a beginning of the new one");
         assert!(back.written > 0 && back.written < back.stream.entries);
         audits_agree(old.path(), new.path());
-        live_in(new.path(), &mut history, &mut workload);
+        live_in(new.path(), &mut diff, &mut workload);
 
         // And what has become of it, in the order of writing, on top of what the database has.
         let newest = exported(new.path());
         assert!(postgres::import(&url, &newest[..]).expect("it goes on").written > 0);
-        live_on(&url, &mut history, &mut workload);
+        live_on(&url, &mut diff, &mut workload);
     }
 }
 
@@ -210,7 +210,7 @@ fn a_database_takes_no_other_ledger_and_no_entry_that_does_not_follow() {
     }
     let (one, other, database) = (Scratch::new(), Scratch::new(), shared().database());
     for (seed, directory) in [(1, one.path()), (2, other.path())] {
-        live_in(directory, &mut History::new(seed), &mut Workload::new(seed));
+        live_in(directory, &mut Differential::new(seed), &mut Workload::new(seed));
     }
     let url = database.url();
     postgres::import(&url, &exported(one.path())[..]).expect("an empty database takes it");

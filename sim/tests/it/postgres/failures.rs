@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tollkeeper_engine::postgres::{Options, Postgres, audit};
 use tollkeeper_engine::{CommandResult, Engine, Error, Reads};
 use tollkeeper_ledger::{Command, Micros, Submission};
-use tollkeeper_sim::bank::{self, NOW, PRICE, Tally, recount, settle, trade};
-use tollkeeper_sim::persistent::Persistent;
+use tollkeeper_sim::engines::retrying_client::RetryingClient;
+use tollkeeper_sim::faults::bank::{self, NOW, PRICE, Tally, recount, settle, trade};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::cuttable_proxy::CuttableProxy;
 use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, Pair, Stop, is_missing, shared, two_hosts};
@@ -34,19 +34,19 @@ fn serve(url: &str, options: Options) -> Arc<dyn Engine> {
 }
 
 /// So many servers at one address, and those who ask them.
-fn several(url: &str, servers: usize) -> (Vec<Arc<dyn Engine>>, Arc<Persistent>) {
+fn several(url: &str, servers: usize) -> (Vec<Arc<dyn Engine>>, Arc<RetryingClient>) {
     let servers: Vec<_> = (0..servers).map(|_| serve(url, Options::default())).collect();
-    let asked = Arc::new(Persistent::new(servers.clone()));
+    let asked = Arc::new(RetryingClient::new(servers.clone()));
     bank::open(&*asked, WORKSPACES, EACH);
     (servers, asked)
 }
 
 /// Lets all callers trade while something fails; gives what was acknowledged to them.
-fn trade_while(asked: &Arc<Persistent>, turns: usize, fault: impl FnOnce()) -> Vec<Tally> {
+fn trade_while(asked: &Arc<RetryingClient>, turns: usize, fault: impl FnOnce()) -> Vec<Tally> {
     thread::scope(|scope| {
         let engine: Arc<dyn Engine> = asked.clone();
         let trading = scope.spawn(move || trade(&engine, 7, (CALLERS, turns), WORKSPACES));
-        asked.wait_for_more(200);
+        asked.wait_for_answers(200);
         fault();
         assert!(!trading.is_finished(), "it failed in the middle of the load");
         trading.join().expect("the callers do not panic")
@@ -123,7 +123,7 @@ fn two_servers_let_exactly_as_many_pass_as_can_be_paid() {
     let database = shared().database();
     let (one, other) =
         (serve(&database.url(), Options::default()), serve(&database.url(), Options::default()));
-    let both: Arc<dyn Engine> = Arc::new(Persistent::new(vec![one.clone(), other]));
+    let both: Arc<dyn Engine> = Arc::new(RetryingClient::new(vec![one.clone(), other]));
     bank::open(&*both, 1, Micros::new(100 * PRICE.get()));
     assert_eq!(bank::race(&both, CALLERS), 100);
     assert_eq!(available(&*one), 0);
@@ -141,17 +141,17 @@ fn a_server_dies_and_the_primary_fails_over_to_its_standby() {
     let proxies = [CuttableProxy::to(pair.primary.port()), CuttableProxy::to(pair.standby.port())];
     let doomed = two_hosts((proxies[0].port(), proxies[1].port()), database.name());
     let (doomed, living) = (serve(&doomed, impatient()), serve(&url, Options::default()));
-    let asked = Arc::new(Persistent::new(vec![doomed, living.clone()]));
+    let asked = Arc::new(RetryingClient::new(vec![doomed, living.clone()]));
     bank::open(&*asked, WORKSPACES, EACH);
     let tallies = trade_while(&asked, 80, || {
         proxies.iter().for_each(CuttableProxy::sever);
-        asked.turn_to(vec![living.clone()]);
-        asked.wait_for_more(200);
+        asked.switch_to(vec![living.clone()]);
+        asked.wait_for_answers(200);
         pair.fail_over(Stop::Kill);
-        asked.wait_for_more(200);
+        asked.wait_for_answers(200);
         // A server that starts now finds the new primary by the same address.
-        asked.turn_to(vec![living.clone(), serve(&url, Options::default())]);
-        asked.wait_for_more(200);
+        asked.switch_to(vec![living.clone(), serve(&url, Options::default())]);
+        asked.wait_for_answers(200);
     });
     reckon(&[living], &url, &tallies);
 }
@@ -173,7 +173,7 @@ fn connections_are_cut_over_and_over() {
             } else {
                 cut += database.end_sessions();
             }
-            asked.wait_for_more(20);
+            asked.wait_for_answers(20);
         }
     });
     assert!(cut > 20, "{cut} were cut");
@@ -192,7 +192,7 @@ fn the_database_server_restarts() {
         for how in [Stop::Fast, Stop::Immediate, Stop::Kill] {
             cluster.stop(how);
             cluster.restart();
-            asked.wait_for_more(200);
+            asked.wait_for_answers(200);
         }
     });
     reckon(&servers, &database.url(), &tallies);

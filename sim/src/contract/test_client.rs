@@ -1,4 +1,4 @@
-//! A desk at which an engine is asked: the short words that the clauses are written in.
+//! The client of the contract's clauses: an engine, a clock and short calls for the workspace `acme`.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use tollkeeper_ledger::{
 use super::Store;
 use tollkeeper_testkit::blocking::block_on;
 
-/// When every clause begins: 2026-01-01, midnight in UTC.
+/// The time at which every clause begins: 2026-01-01, midnight in UTC.
 pub const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// An engine, the time, and one workspace to speak of.
-pub struct Desk {
-    /// The engine that is asked.
+/// An open engine with the clock of its caller.
+pub struct TestClient {
+    /// The engine under test.
     pub engine: Arc<dyn Engine>,
-    /// The caller's clock.
+    /// The caller's clock, passed with every command.
     pub now: Timestamp,
 }
 
@@ -30,13 +30,13 @@ pub fn acme() -> WorkspaceId {
     workspace("acme")
 }
 
-/// A workspace by its name.
+/// A workspace id.
 #[must_use]
 pub fn workspace(name: &str) -> WorkspaceId {
     WorkspaceId::new(name).expect("a name")
 }
 
-/// A request for so many units of an operation.
+/// A request to charge `quantity` units of an operation.
 #[must_use]
 pub fn charge(operation: &str, quantity: i64) -> ChargeRequest {
     ChargeRequest {
@@ -51,13 +51,13 @@ pub fn charge(operation: &str, quantity: i64) -> ChargeRequest {
     }
 }
 
-/// The same, to await its outcome for so many seconds.
+/// The same with an outcome to await, and a deadline after `seconds`.
 #[must_use]
 pub fn awaited(operation: &str, quantity: i64, seconds: u32) -> ChargeRequest {
     ChargeRequest { await_outcome: true, timeout_seconds: Some(seconds), ..charge(operation, quantity) }
 }
 
-/// Credit that comes in for a reason; for what is bought, the reason names the payment.
+/// A grant; for a subscription or a top-up, the reason is also the payment's id.
 #[must_use]
 pub fn credit(reason: &str, source: Source, amount: i64) -> GrantRequest {
     let bought = matches!(source, Source::Subscription | Source::TopUp);
@@ -70,13 +70,13 @@ pub fn credit(reason: &str, source: Source, amount: i64) -> GrantRequest {
     }
 }
 
-/// The name of a member.
+/// A member id.
 #[must_use]
 pub fn member(name: &str) -> MemberId {
     MemberId::new(name).expect("a name")
 }
 
-/// An API key that may do everything, for ever; its secret is its name.
+/// An API key with all scopes and without expiry, whose secret is its name.
 #[must_use]
 pub fn key(name: &str) -> ApiKeyRequest {
     ApiKeyRequest {
@@ -89,7 +89,7 @@ pub fn key(name: &str) -> ApiKeyRequest {
     }
 }
 
-/// A price list.
+/// A command that publishes a price list: operation and unit price in micro-units.
 #[must_use]
 pub fn prices(list: &[(&str, i64)]) -> Command {
     let line = |(name, price): &(&str, i64)| OperationPrice {
@@ -100,55 +100,55 @@ pub fn prices(list: &[(&str, i64)]) -> Command {
     Command::SetPrices { operations: list.iter().map(line).collect(), effective_at: None }
 }
 
-impl Desk {
-    /// Opens a store, sets the reference prices, and opens `acme` with so much promotional credit.
+impl TestClient {
+    /// Opens a store, publishes the reference prices, and creates `acme` with a promotional grant of `amount`.
     #[must_use]
-    pub fn with_credit(store: &dyn Store, amount: i64) -> Desk {
-        let mut desk = Desk::at(store, BEGINNING);
-        desk.platform(prices(&[("message", 500), ("removal", 2_000), ("try_on", 20_000)]));
-        desk.open(acme());
-        desk.grant("opening", Source::Promotional, amount);
-        desk
+    pub fn with_credit(store: &dyn Store, amount: i64) -> TestClient {
+        let mut client = TestClient::open(store, BEGINNING);
+        client.accepted_by_platform(prices(&[("message", 500), ("removal", 2_000), ("try_on", 20_000)]));
+        client.create_workspace(acme());
+        client.grant("opening", Source::Promotional, amount);
+        client
     }
 
-    /// Opens a store.
+    /// Opens a store, with the clock at `now`.
     #[must_use]
-    pub fn at(store: &dyn Store, now: Timestamp) -> Desk {
-        Desk { engine: store.open(), now }
+    pub fn open(store: &dyn Store, now: Timestamp) -> TestClient {
+        TestClient { engine: store.open(), now }
     }
 
     /// Closes the engine and opens the store again.
     #[must_use]
-    pub fn restarted(self, store: &dyn Store) -> Desk {
-        let Desk { engine, now } = self;
+    pub fn restarted(self, store: &dyn Store) -> TestClient {
+        let TestClient { engine, now } = self;
         block_on(engine.close()).expect("a healthy engine closes");
         drop(engine);
-        Desk::at(store, now)
+        TestClient::open(store, now)
     }
 
-    /// Lets so many seconds pass.
+    /// Moves the clock forward.
     pub fn advance_clock(&mut self, seconds: i64) {
         self.now = self.now.plus_seconds(seconds);
     }
 
-    /// What a workspace is answered, under a key or none.
-    pub fn ask(&self, workspace: WorkspaceId, key: Option<&str>, command: Command) -> CommandResult {
+    /// Runs a command of the platform in a workspace, with an idempotency key or without.
+    pub fn submit(&self, workspace: WorkspaceId, key: Option<&str>, command: Command) -> CommandResult {
         block_on(self.engine.run(submission(workspace, key, command), self.now)).expect("a healthy engine")
     }
 
-    /// What `acme` is answered under a key.
-    pub fn keyed(&self, key: &str, command: Command) -> CommandResult {
-        self.ask(acme(), Some(key), command)
+    /// Runs a command of the platform in `acme` with an idempotency key.
+    pub fn submit_keyed(&self, key: &str, command: Command) -> CommandResult {
+        self.submit(acme(), Some(key), command)
     }
 
-    /// What somebody is answered who asks for `acme`, without a key.
-    pub fn ask_as(&self, actor: Actor, command: Command) -> CommandResult {
+    /// Runs a command of `actor` in `acme` without an idempotency key.
+    pub fn submit_as(&self, actor: Actor, command: Command) -> CommandResult {
         let submission = Submission { actor, ..submission(acme(), None, command) };
         block_on(self.engine.run(submission, self.now)).expect("a healthy engine")
     }
 
-    /// What a batch is answered, each by a word.
-    pub fn words(&self, batch: Vec<Submission>) -> Vec<&'static str> {
+    /// Runs a batch and returns one code per command: `yes`, `replay`, or the code of the refusal.
+    pub fn codes(&self, batch: Vec<Submission>) -> Vec<&'static str> {
         let ran = block_on(self.engine.run_batch(batch, self.now)).expect("a healthy engine");
         let word = |ran: CommandResult| match ran {
             Ok(answer) if answer.replayed => "replay",
@@ -158,56 +158,59 @@ impl Desk {
         ran.into_iter().map(word).collect()
     }
 
-    /// What `acme` is told, without a key.
-    pub fn told(&self, command: Command) -> Output {
-        self.ask(acme(), None, command).expect("it is answered with yes").output
+    /// Runs a command in `acme` that must be accepted, and returns its output.
+    pub fn accepted(&self, command: Command) -> Output {
+        self.submit(acme(), None, command).expect("the command is accepted").output
     }
 
-    /// The code with which `acme` is refused.
-    pub fn no(&self, command: Command) -> &'static str {
-        self.ask(acme(), None, command).expect_err("it is answered with no").code()
+    /// Runs a command in `acme` that must be refused, and returns the code of the refusal.
+    pub fn refused(&self, command: Command) -> &'static str {
+        self.submit(acme(), None, command).expect_err("the command is refused").code()
     }
 
-    /// What the platform is told.
-    pub fn platform(&self, command: Command) -> Output {
-        self.ask(WorkspaceId::platform(), None, command).expect("it is answered with yes").output
+    /// Runs a command of the platform's own journal that must be accepted, and returns its output.
+    pub fn accepted_by_platform(&self, command: Command) -> Output {
+        self.submit(WorkspaceId::platform(), None, command).expect("the command is accepted").output
     }
 
-    /// Opens a workspace.
-    pub fn open(&self, id: WorkspaceId) {
+    /// Creates a workspace named after its id.
+    pub fn create_workspace(&self, id: WorkspaceId) {
         let changes = WorkspaceChanges { name: Some(id.as_str().into()), ..WorkspaceChanges::default() };
-        self.ask(id, None, Command::CreateWorkspace(changes)).expect("a workspace nobody opened");
+        self.submit(id, None, Command::CreateWorkspace(changes)).expect("the workspace is new");
     }
 
-    /// Gives `acme` credit under a key; for what is bought, the key names the payment.
+    /// Grants credit to `acme`; for a subscription or a top-up, the key is also the payment's id.
     pub fn grant(&mut self, key: &str, source: Source, amount: i64) -> GrantId {
-        match self.keyed(key, Command::Grant(credit(key, source, amount))).expect("credit").output {
+        match self.submit_keyed(key, Command::Grant(credit(key, source, amount))).expect("credit").output {
             Output::Grant(record, _) => record.grant.id,
             other => panic!("a grant was answered by {other:?}"),
         }
     }
 
-    /// Charges `acme` under a key.
+    /// Charges `acme` under an idempotency key.
     pub fn charge(&self, key: &str, request: ChargeRequest) -> (Charge, Balance) {
-        charged(self.keyed(key, Command::Charge(request)))
+        charged(self.submit_keyed(key, Command::Charge(request)))
     }
 
-    /// What `acme` has.
+    /// The balance of `acme`.
     #[must_use]
     pub fn balance(&self) -> Balance {
         self.balance_of(acme())
     }
 
-    /// What a workspace has.
+    /// The balance of a workspace.
     #[must_use]
     pub fn balance_of(&self, id: WorkspaceId) -> Balance {
-        block_on(self.engine.balance(&id, None)).expect("it reads").expect("it is there").balance
+        block_on(self.engine.balance(&id, None))
+            .expect("the engine reads")
+            .expect("the workspace exists")
+            .balance
     }
 
-    /// Makes an API key of `acme`.
+    /// Creates an API key of `acme`.
     #[must_use]
-    pub fn key(&self, request: ApiKeyRequest) -> ApiKeyId {
-        match self.told(Command::Team(TeamCommand::CreateKey(request))) {
+    pub fn create_key(&self, request: ApiKeyRequest) -> ApiKeyId {
+        match self.accepted(Command::Team(TeamCommand::CreateKey(request))) {
             Output::Team(change) => match *change {
                 TeamChange::KeyCreated(key) => key.id,
                 other => panic!("a key was answered by {other:?}"),
@@ -216,13 +219,13 @@ impl Desk {
         }
     }
 
-    /// Who belongs to `acme`.
+    /// The members, API keys, links and sessions of `acme`.
     #[must_use]
     pub fn team(&self) -> Arc<Team> {
-        block_on(self.engine.team(&acme())).expect("it reads").expect("it is there")
+        block_on(self.engine.team(&acme())).expect("the engine reads").expect("the workspace exists")
     }
 
-    /// What the limits of `acme` have counted in their present day or month.
+    /// For each limit of `acme`, the micro-units used in its current day or month.
     #[must_use]
     pub fn used(&self) -> Vec<i64> {
         let limits = block_on(self.engine.limits(&acme(), self.now)).expect("it reads");
@@ -230,13 +233,15 @@ impl Desk {
         limits.0.iter().map(|limit| limit.used_in(&windows).get()).collect()
     }
 
-    /// A charge of `acme` with all that happened to it.
+    /// A charge of `acme` with its draws and refunds.
     #[must_use]
     pub fn record(&self, charge: ChargeId) -> ChargeRecord {
-        block_on(self.engine.charge(&acme(), charge)).expect("it reads").expect("it is there")
+        block_on(self.engine.charge(&acme(), charge))
+            .expect("the engine reads")
+            .expect("the workspace exists")
     }
 
-    /// What is due.
+    /// The pending charges whose deadline has passed.
     #[must_use]
     pub fn due(&self) -> Vec<(WorkspaceId, ChargeId)> {
         block_on(self.engine.due(self.now, 100)).expect("it reads")
@@ -246,32 +251,34 @@ impl Desk {
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         let newest = Page { limit: 1, cursor: None };
-        let listing = block_on(self.engine.entries(&acme(), newest)).expect("it reads").expect("it is there");
+        let listing = block_on(self.engine.entries(&acme(), newest))
+            .expect("the engine reads")
+            .expect("the workspace exists");
         listing.data.first().map_or(0, |record| record.entry.n)
     }
 }
 
-/// A command as it is sent.
+/// A submission of the platform.
 #[must_use]
 pub fn submission(workspace: WorkspaceId, key: Option<&str>, command: Command) -> Submission {
     let key = key.map(|key| IdempotencyKey::new(key).expect("printable"));
     Submission { workspace, key, actor: Actor::Platform, command }
 }
 
-/// The charge that was told, and the balance with it.
+/// The charge in an accepted answer, and the balance after it.
 pub fn charged(ran: Result<Answer, Refusal>) -> (Charge, Balance) {
-    match ran.expect("it is answered with yes").output {
+    match ran.expect("the command is accepted").output {
         Output::Charge(charge, balance) => (charge, balance),
         other => panic!("a charge was answered by {other:?}"),
     }
 }
 
-/// All pages of a list, so many rows each.
+/// All rows of a list, read in pages of at most `limit` rows.
 pub fn pages<T>(limit: usize, mut page: impl FnMut(Page) -> Listing<T>) -> Vec<T> {
     let (mut rows, mut cursor) = (Vec::new(), None);
     loop {
         let listing = page(Page { limit, cursor });
-        assert!(listing.data.len() <= limit, "a page holds more than was asked for");
+        assert!(listing.data.len() <= limit, "a page has at most `limit` rows");
         rows.extend(listing.data);
         cursor = listing.next;
         if cursor.is_none() {

@@ -1,10 +1,15 @@
 //! The PostgreSQL engine: the contract clause by clause, random histories beside the model, and an audit that finds what
 //! somebody changed by hand.
 
+mod failures;
+mod teams;
+mod tls;
+mod versions;
+
 use tollkeeper_engine::postgres::{Options, audit};
 use tollkeeper_ledger::ChargeCommand;
-use tollkeeper_sim::contract::{CLAUSES, CLAUSES_OF_STORES, Desk, awaited, charge};
-use tollkeeper_sim::postgres::{self, InDatabase, small};
+use tollkeeper_sim::contract::{CLAUSES, STORE_CLAUSES, TestClient, awaited, charge};
+use tollkeeper_sim::engines::postgres::{self, InDatabase, small};
 use tollkeeper_sim::random::Random;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
 
@@ -20,7 +25,7 @@ fn the_postgres_engine_keeps_the_contract() {
         return;
     }
     hold(CLAUSES, || Box::new(InDatabase(shared().database(), Options::default())));
-    hold(CLAUSES_OF_STORES, || Box::new(InDatabase(shared().database(), Options::default())));
+    hold(STORE_CLAUSES, || Box::new(InDatabase(shared().database(), Options::default())));
 }
 
 #[test]
@@ -94,19 +99,20 @@ const DAMAGE: [(&str, &str); 13] = [
 /// A ledger with something in every table.
 fn kept() -> Database<'static> {
     let store = InDatabase(shared().database(), Options::default());
-    let mut desk = Desk::with_credit(&store, 100_000);
-    let (paid, _) = desk.charge("a", charge("message", 1));
-    desk.charge("b", awaited("message", 1, 600));
-    desk.keyed(
-        "r",
-        ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(paid.details.id),
-    )
-    .expect("a refund");
-    desk.advance_clock(3_600);
+    let mut client = TestClient::with_credit(&store, 100_000);
+    let (paid, _) = client.charge("a", charge("message", 1));
+    client.charge("b", awaited("message", 1, 600));
+    client
+        .submit_keyed(
+            "r",
+            ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(paid.details.id),
+        )
+        .expect("a refund");
+    client.advance_clock(3_600);
     for key in ["c", "d", "e", "f"] {
-        desk.charge(key, charge("message", 1));
+        client.charge(key, charge("message", 1));
     }
-    drop(desk);
+    drop(client);
     store.0
 }
 

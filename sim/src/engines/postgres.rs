@@ -10,7 +10,7 @@ use tollkeeper_engine::Engine;
 use tollkeeper_engine::postgres::{Options, Postgres, audit};
 
 use crate::contract::Store;
-use crate::history::{Difference, History, gather};
+use crate::differential::{Difference, Differential, next_batch};
 use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
@@ -46,19 +46,19 @@ impl Store for InDatabase {
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Result<History, Difference> {
+pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Result<Differential, Difference> {
     let mut random = Random::new(!seed);
     let mut servers: Vec<Postgres> = (0..engines).map(|_| open(database, small(&mut random))).collect();
-    let mut history = History::new(seed);
+    let mut diff = Differential::new(seed);
     let mut workload = Workload::new(seed);
-    while history.steps() < steps {
-        let batch = gather(&mut history, &mut workload, 1 + random.index(20));
+    while diff.steps() < steps {
+        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(20));
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let place = random.index(servers.len());
         let answers = block_on(servers[place].run_batch(submissions, now)).expect("a healthy database");
         for ((step, _), ran) in batch.iter().zip(answers) {
-            history.compare(step, ran)?;
+            diff.compare(step, ran)?;
         }
         if random.chance(30) {
             let fresh = open(database, small(&mut random));
@@ -66,9 +66,9 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
         }
     }
     drop(servers);
-    history.compare_all(&open(database, Options::default()))?;
-    let report = audit(&database.url()).map_err(|error| history.unable("the audit", error))?;
-    history.same("the audit", report.disagreement.map(|found| found.what), None)?;
-    history.same("the number of workspaces", report.workspaces, history.model.pools.len() as u64)?;
-    Ok(history)
+    diff.compare_all(&open(database, Options::default()))?;
+    let report = audit(&database.url()).map_err(|error| diff.unable("the audit", error))?;
+    diff.same("the audit", report.disagreement.map(|found| found.what), None)?;
+    diff.same("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)?;
+    Ok(diff)
 }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use tollkeeper_engine::Error;
 use tollkeeper_engine::embedded::{Core, audit};
 
-use crate::embedded::{compare_kept, run, small};
-use crate::history::{Difference, History, gather};
+use crate::differential::{Difference, Differential, next_batch};
+use crate::engines::embedded::{compare_kept, run, small};
 use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::scratch::Scratch;
@@ -34,14 +34,14 @@ pub struct Damages {
 /// The first [`Difference`]: damage that nobody tells and that is not harmless, or a panic.
 pub fn damages(seed: u64, steps: usize, count: usize) -> Result<Damages, Difference> {
     let whole = Scratch::new();
-    let history = run(whole.path(), seed, steps)?;
+    let diff = run(whole.path(), seed, steps)?;
     let mut random = Random::new(seed.rotate_left(48));
     let mut damages = Damages::default();
     for _ in 0..count {
         let scratch = Scratch::new();
         let directory = scratch.path().join("data");
         let damage = damage(whole.path(), &directory, &mut random);
-        let told = told(&directory, &history, &mut random).map_err(|mut difference| {
+        let told = told(&directory, &diff, &mut random).map_err(|mut difference| {
             difference.what = format!("{} ({damage})", difference.what);
             difference
         })?;
@@ -99,15 +99,15 @@ enum Output {
 }
 
 /// When somebody is told of the damage; if never, everything has to agree.
-fn told(directory: &Path, history: &History, random: &mut Random) -> Result<Output, Difference> {
-    let audited = no_panic(history, "the audit", || audit(directory))?;
+fn told(directory: &Path, diff: &Differential, random: &mut Random) -> Result<Output, Difference> {
+    let audited = no_panic(diff, "the audit", || audit(directory))?;
     let mut told = match audited {
         Ok(report) if report.disagreement.is_none() => Output::Not,
         Ok(_) => Output::AtOnce,
-        Err(error) => told_by(history, "the audit", error)?,
+        Err(error) => told_by(diff, "the audit", error)?,
     };
     if matches!(told, Output::Not)
-        && let Err(difference) = compare_kept(directory, &mut history.clone())
+        && let Err(difference) = compare_kept(directory, &mut diff.clone())
     {
         match &difference.error {
             Some(error) if error.is_damaged() => told = Output::Late,
@@ -115,38 +115,34 @@ fn told(directory: &Path, history: &History, random: &mut Random) -> Result<Outp
         }
     }
     let options = small(random, None);
-    match no_panic(history, "the start", || Core::open(directory, options))? {
-        Err(error) => told = told_by(history, "the start", error)?,
-        Ok(core) => go_on(core, history.clone())?,
+    match no_panic(diff, "the start", || Core::open(directory, options))? {
+        Err(error) => told = told_by(diff, "the start", error)?,
+        Ok(core) => go_on(core, diff.clone())?,
     }
     Ok(told)
 }
 
 /// Service goes on as far as it can: with answers, or with errors that say what is damaged.
-fn go_on(mut core: Core, mut history: History) -> Result<(), Difference> {
-    let mut workload = Workload::new(history.seed());
+fn go_on(mut core: Core, mut diff: Differential) -> Result<(), Difference> {
+    let mut workload = Workload::new(diff.seed());
     for _ in 0..5 {
-        let batch = gather(&mut history, &mut workload, 5);
+        let batch = next_batch(&mut diff, &mut workload, 5);
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
-        let now = history.now();
-        let _ = no_panic(&history, "a batch", || core.run_batch(submissions, now))?;
-        let _ = no_panic(&history, "the keeping", || core.maintain())?;
+        let now = diff.now();
+        let _ = no_panic(&diff, "a batch", || core.run_batch(submissions, now))?;
+        let _ = no_panic(&diff, "the keeping", || core.maintain())?;
     }
     Ok(())
 }
 
-fn told_by(history: &History, who: &str, error: Error) -> Result<Output, Difference> {
-    if error.is_damaged() || error.is_unusable() {
-        Ok(Output::AtOnce)
-    } else {
-        Err(history.unable(who, error))
-    }
+fn told_by(diff: &Differential, who: &str, error: Error) -> Result<Output, Difference> {
+    if error.is_damaged() || error.is_unusable() { Ok(Output::AtOnce) } else { Err(diff.unable(who, error)) }
 }
 
-fn no_panic<T>(history: &History, who: &str, act: impl FnOnce() -> T) -> Result<T, Difference> {
+fn no_panic<T>(diff: &Differential, who: &str, act: impl FnOnce() -> T) -> Result<T, Difference> {
     catch_unwind(AssertUnwindSafe(act)).map_err(|panic| {
         let what = panic.downcast_ref::<String>().cloned();
         let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        history.difference(format!("a panic in {who}"), &what.unwrap_or_default(), &"no panic")
+        diff.difference(format!("a panic in {who}"), &what.unwrap_or_default(), &"no panic")
     })
 }

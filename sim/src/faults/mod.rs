@@ -1,0 +1,14 @@
+//! What goes wrong around the engines, and the checks that nothing is lost and nothing happens twice.
+//!
+//! ```text
+//! crash    the embedded engine after a power failure, and on a disk that refuses writes
+//! damage   the embedded engine on files that were changed behind its back
+//! bank     many callers at once on few workspaces
+//! ```
+//!
+//! Not here: the failures of a PostgreSQL server, which the tests produce with real servers
+//! (`sim/tests/it/postgres/failures.rs`).
+
+pub mod bank;
+pub mod crash;
+pub mod damage;

@@ -1,34 +1,42 @@
-//! The command line as a whole: the subcommands, and what holds for all of them. Each has a file of its own.
+//! The command line as a whole: the subcommands, and the part of `--help` that holds for all of them.
+//! The options of a subcommand are in its own file.
+
+use clap::CommandFactory;
 
 use crate::commands::{
-    audit, backup, balance, charge, entries, grant, key, limits, member, migrate, portal, prices, serve,
-    transfer, workspace,
+    audit, backup, balance, charge, completions, entries, grant, key, limits, man, member, migrate, portal,
+    prices, serve, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
 
 const EPILOGUE: &str = "\
-Data commands work in this process on a data directory (--data DIR, reading also beside a running
-server) or on a PostgreSQL database (--database-url URL), or ask a running server (--server URL).
-Data goes to stdout, messages to stderr; --json prints the API's JSON.
+A data command (workspace to prices) works on a data directory (--data DIR) or on a PostgreSQL
+database (--database-url URL), or asks a running server (--server URL). While a server uses a data
+directory, commands that only read still work on it; send the others to the server.
+
+Data goes to stdout, messages go to stderr. --json prints the JSON of the API.
 
 Exit codes:
   0  done
-  1  the answer is no: refused, or the audit disagrees
-  2  wrong usage: the command or a value can never work
-  3  not now: the store cannot be used, the server cannot be reached
+  1  refused: the API refuses the request, or an audit finds a disagreement
+  2  wrong usage: the command line or a setting is invalid
+  3  not now: the store cannot be used, or the server cannot be reached
 
 Environment:
-  TOLLKEEPER_DATA            the data directory
-  TOLLKEEPER_DATABASE_URL    the PostgreSQL database instead, postgres://USER:PASSWORD@HOST/DATABASE
-  TOLLKEEPER_LISTEN          where `serve` listens
-  TOLLKEEPER_PLATFORM_KEY    the platform key: of `serve`, and for --server
-  TOLLKEEPER_KEY             the key for --server, before that: the platform's or a workspace's
+  TOLLKEEPER_DATA            the data directory [default: ./tollkeeper-data]
+  TOLLKEEPER_DATABASE_URL    a PostgreSQL database instead, postgres://USER:PASSWORD@HOST/DATABASE
+  TOLLKEEPER_LISTEN          the address where `serve` listens [default: 127.0.0.1:8080]
+  TOLLKEEPER_PLATFORM_KEY    the platform key of `serve`, also used with --server
+  TOLLKEEPER_KEY             the key used with --server, of the platform or of a workspace
+  NO_COLOR                   if not empty, the log of `serve` has no colors
 
-Begin with:
+Precedence: flag, then environment, then file.
+
+Start with:
   tollkeeper demo";
 
-/// Prepaid-credit billing: every AI operation is paid from its workspace's credit before it runs
+/// Prepaid-credit billing: every AI operation is charged to its workspace's credit before it runs
 #[derive(Debug, clap::Parser)]
 #[command(name = "tollkeeper", version, after_help = EPILOGUE, max_term_width = 120)]
 pub struct Cli {
@@ -40,16 +48,24 @@ pub struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
-    Workspace(workspace::Args),
-    Member(member::Args),
-    Key(key::Args),
-    Limits(limits::Args),
-    Portal(portal::Args),
-    Grant(grant::Args),
-    Charge(charge::Args),
+    #[command(subcommand)]
+    Workspace(workspace::Command),
+    #[command(subcommand)]
+    Member(member::Command),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
+    Limits(limits::Command),
+    #[command(subcommand)]
+    Portal(portal::Command),
+    #[command(subcommand)]
+    Grant(grant::Command),
+    #[command(subcommand)]
+    Charge(charge::Command),
     Balance(balance::Args),
     Entries(entries::Args),
-    Prices(prices::Args),
+    #[command(subcommand)]
+    Prices(prices::Command),
     Audit(audit::Args),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
@@ -57,24 +73,26 @@ enum Command {
     Import(transfer::ImportArgs),
     Migrate(migrate::Args),
     Bench(bench::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Cli {
-    /// Runs the command.
+    /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Serve(args) => serve::run(args),
             Command::Demo(args) => demo::run(args),
-            Command::Workspace(args) => workspace::run(args),
-            Command::Member(args) => member::run(args),
-            Command::Key(args) => key::run(args),
-            Command::Limits(args) => limits::run(args),
-            Command::Portal(args) => portal::run(args),
-            Command::Grant(args) => grant::run(args),
-            Command::Charge(args) => charge::run(args),
+            Command::Workspace(command) => workspace::run(command),
+            Command::Member(command) => member::run(command),
+            Command::Key(command) => key::run(command),
+            Command::Limits(command) => limits::run(command),
+            Command::Portal(command) => portal::run(command),
+            Command::Grant(command) => grant::run(command),
+            Command::Charge(command) => charge::run(command),
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),
-            Command::Prices(args) => prices::run(args),
+            Command::Prices(command) => prices::run(command),
             Command::Audit(args) => audit::run(args),
             Command::Backup(args) => backup::backup(args),
             Command::Restore(args) => backup::restore(args),
@@ -82,6 +100,8 @@ impl Cli {
             Command::Import(args) => transfer::import(args),
             Command::Migrate(args) => migrate::run(args),
             Command::Bench(args) => bench::run(args),
+            Command::Completions(args) => completions::run(args, Cli::command()),
+            Command::Man(args) => man::run(args, Cli::command()),
         }
     }
 }
@@ -91,7 +111,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_options_are_consistent() {
+    fn the_definition_of_the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
     }
 }

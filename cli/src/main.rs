@@ -1,18 +1,17 @@
-//! What is typed: the binary `tollkeeper`, a file per subcommand.
+//! The binary `tollkeeper`: parses the command line and runs one subcommand.
 //!
 //! ```text
-//! args       the command line as a whole
-//! serve      the server              demo     the same with a sample workspace and a tour
-//! workspace, member, key, limits, portal, grant, charge, balance, entries, prices
-//!            data commands: each is one request of the HTTP API,
-//!            sent by `target` to a server (`remote`) or to a data directory in this process (`local`)
-//! audit, backup     beside a running server or not    moving    export and import of a whole ledger
-//! migrate    the tables of a database     place     which directory or database
-//! bench      how fast this machine charges
-//! output     lines, tables, JSON     failure, problem     how a command ends badly
+//! args             the command line as a whole: subcommands, help, exit codes, environment
+//! commands/        one file per subcommand
+//! transport/       sends a request of the HTTP API to a server, or to a store in this process
+//! terminal/        what users and scripts see: tables, JSON, failures with their exit codes
+//! server_process   opens a store and serves it until a signal arrives
+//! demo/            a server with a sample workspace and a printed tour
+//! bench/           measures how many charges per second this machine takes
 //! ```
 //!
-//! Nothing here decides anything about credit, and nothing here knows the database.
+//! Every data command is one request of the HTTP API, so the command line adds no rule of its own:
+//! prices, limits, refusals and JSON come from the server crate, also without a running server.
 
 mod args;
 mod bench;
@@ -26,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-// Many small allocations per request, on several threads: what this allocator is made for.
+// A request makes many small allocations on several threads, which mimalloc serves fast.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,6 +1,10 @@
-//! The server in this process: opens the store, makes what a first start needs, listens, and drains on a signal. Shared by
-//! `serve` and `demo`; what is spoken is in the server crate.
+//! Runs a server in this process: opens the store, prepares a first start, listens, and drains on
+//! SIGTERM or SIGINT.
+//!
+//! `serve` and `demo` run servers; `transport::local` opens stores the same way. The HTTP protocol
+//! itself is in the server crate.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,17 +16,18 @@ use tollkeeper_server::{self as server, App, Settings, Store};
 
 use crate::terminal::failure::{Exit, Failure};
 
-/// Runs a future on a runtime with a thread per core.
+/// Runs a future to its end on a new runtime with one thread per core.
 pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
-        .map_err(|why| Failure::new(Exit::NotNow, "no threads can be started").because(why))?
+        .map_err(|why| Failure::new(Exit::NotNow, "the threads of the server cannot start").because(why))?
         .block_on(work)
 }
 
-/// Opens a data directory for this process alone, or a database beside whoever else uses it.
+/// Opens a store for reading and writing. A data directory is locked for this process; a database
+/// may have other servers.
 pub async fn open(store: &Store, settings: &Settings) -> Result<Arc<dyn Engine>, Failure> {
-    let failed = |why| unusable(store, &why);
+    let failed = |why| cannot_open(store, &why);
     match store {
         Store::Directory(path) => {
             let engine = Embedded::open(path, settings.engine_options()).map_err(failed)?;
@@ -35,59 +40,60 @@ pub async fn open(store: &Store, settings: &Settings) -> Result<Arc<dyn Engine>,
     }
 }
 
-/// The failure to read the settings.
-pub fn wrong_setting(why: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Exit::Usage, "a setting is wrong")
+/// The failure when the settings file or a variable of the environment is invalid.
+pub fn invalid_setting(why: &dyn Display) -> Failure {
+    Failure::new(Exit::Usage, "a setting is invalid")
         .because(why)
         .hint("docs/OPERATING.md describes every setting")
 }
 
-/// The failure to open what is kept.
-pub fn unusable(store: &Store, why: &tollkeeper_engine::Error) -> Failure {
+/// The failure when a store cannot be opened.
+pub fn cannot_open(store: &Store, why: &tollkeeper_engine::Error) -> Failure {
     Failure::of_engine(format!("{store} cannot be used"), why)
 }
 
-/// Makes what a first start needs; gives the platform key if one was made, which is shown this once.
+/// Prepares a store for its first start: the reference prices and the platform key. Returns the
+/// platform key if this call made one; it cannot be read again, because only its hash is stored.
 pub async fn prepare(app: &Arc<App>) -> Result<Option<String>, Failure> {
     server::prepare(app)
         .await
-        .map_err(|why| Failure::new(Exit::NotNow, "the first start cannot be finished").because(why))
+        .map_err(|why| Failure::new(Exit::NotNow, "the first start cannot be completed").because(why))
 }
 
-/// Reads an address to listen at, as an option.
+/// Checks the value of `--listen`, which must be `HOST:PORT`.
 pub fn address(text: &str) -> Result<String, &'static str> {
     let host_and_port =
         text.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     host_and_port.map(|_| text.to_owned()).ok_or("it must be HOST:PORT, such as 127.0.0.1:8080")
 }
 
-/// Listens at an address, `HOST:PORT`; port 0 takes a free one.
+/// Listens at `HOST:PORT`; port 0 takes a free port. Returns the listener and its address.
 pub async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), Failure> {
-    let refused = |why: std::io::Error| {
+    let failed = |why: std::io::Error| {
         Failure::new(Exit::NotNow, format!("cannot listen on {address}"))
             .because(why)
-            .hint("choose another address with --listen; port 0 takes a free one")
+            .hint("choose another address with --listen; port 0 takes a free port")
     };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    let bound = listener.local_addr().map_err(refused)?;
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
 
-/// Serves until the signal to stop, finishes what was accepted, and leaves the store in order.
+/// Serves until `stop` resolves, finishes the accepted requests, and closes the store.
 pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let served = server::serve(app, listener, stop).await;
-    served.map_err(|why| Failure::new(Exit::NotNow, "the server did not end in order").because(why))
+    served.map_err(|why| Failure::new(Exit::NotNow, "the server did not shut down cleanly").because(why))
 }
 
-/// Resolves when the process is asked to stop, by SIGTERM or SIGINT. The handlers are in place when this returns: to be called
-/// before anybody is told that the server is ready, so that no signal is missed.
+/// Returns a future that resolves on SIGTERM or SIGINT. The handlers are installed when this
+/// function returns: call it before the program reports that it is ready, so that no signal is lost.
 pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let handler = |kind| {
-        signal(kind).map_err(|why| Failure::new(Exit::NotNow, "signals cannot be received").because(why))
+        signal(kind).map_err(|why| Failure::new(Exit::NotNow, "signals cannot be handled").because(why))
     };
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;

@@ -1,21 +1,23 @@
-//! The floor beside the PostgreSQL engine: the hand-written way, on the same database in the same run. One transaction a
-//! charge, an `INSERT` of an entry under a unique key and a guarded `UPDATE` of the balance, sent by pgbench with prepared
-//! statements from as many clients as there are callers. It knows no prices, grants, limits, usage or history.
+//! The baseline of the PostgreSQL engine: hand-written SQL on the same database in the same run.
 //!
-//! Its tables are in a schema of their own, which is made before and dropped after each run.
+//! One transaction per charge inserts an entry under a unique key and updates the balance if it is
+//! large enough. pgbench sends it with prepared statements, from as many clients as the benchmark has
+//! callers. There are no prices, grants, limits, usage or history.
+//!
+//! The tables are in a schema of their own, which is created before each round and dropped after it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::failed;
-use super::stats::Measured;
+use super::failure::failed;
+use super::stats::Measurement;
 use crate::terminal::failure::Failure;
 
-/// Clients when nothing is said of callers.
+/// The number of clients if `--callers` is not given.
 const CLIENTS: u64 = 64;
 
-/// What is run before.
+/// Creates the schema and its tables.
 const TABLES: &str = "
     DROP SCHEMA IF EXISTS tollkeeper_floor CASCADE;
     CREATE SCHEMA tollkeeper_floor;
@@ -24,10 +26,10 @@ const TABLES: &str = "
     CREATE TABLE tollkeeper_floor.entry (workspace bigint NOT NULL, key text NOT NULL, amount bigint NOT NULL,
         data bytea NOT NULL, created_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (workspace, key));";
 
-/// What is run after.
+/// Drops the schema.
 const DROP: &str = "DROP SCHEMA IF EXISTS tollkeeper_floor CASCADE";
 
-/// One charge, as a team writes it. Two random numbers make a key that does not come again.
+/// One charge as a team would write it by hand. Two random numbers make a unique key.
 const SCRIPT: &str = "\\set workspace random(1, :workspaces)
 \\set one random(0, 9000000000000000000)
 \\set two random(0, 9000000000000000000)
@@ -38,18 +40,18 @@ UPDATE tollkeeper_floor.account SET balance = balance - 500 WHERE workspace = :w
 END;
 ";
 
-/// The hand-written way on a database.
+/// The baseline on a database.
 #[derive(Debug)]
-pub struct Peer {
+pub struct PgbenchBaseline {
     database: Address,
-    /// Where pgbench and psql are.
+    /// The directory of pgbench and psql.
     programs: PathBuf,
     workspaces: u64,
     clients: u64,
 }
 
-/// An address as PostgreSQL's own programs take it: the password apart, because arguments are seen by every user of the
-/// machine.
+/// The address of a database for the programs of PostgreSQL. The password is apart, because every
+/// user of the machine can see arguments.
 #[derive(PartialEq, Eq)]
 struct Address {
     url: String,
@@ -62,20 +64,25 @@ impl std::fmt::Debug for Address {
     }
 }
 
-impl Peer {
-    /// Finds the programs; nothing is measured yet, so that what is missing is said at once.
-    pub fn find(url: &str, workspaces: u64, callers: Option<u64>) -> Result<Peer, Failure> {
+impl PgbenchBaseline {
+    /// Finds the programs. Nothing is measured yet, so that a missing program is reported at once.
+    pub fn find(url: &str, workspaces: u64, callers: Option<u64>) -> Result<PgbenchBaseline, Failure> {
         let programs = programs().ok_or_else(|| {
-            failed("there is no pgbench with psql beside it to measure the floor with").hint(
-                "install the PostgreSQL server's package (Debian: postgresql), or put them into PATH; without \
-                 --floor they are not needed",
+            failed("the baseline needs pgbench and psql, which were not found in one directory").hint(
+                "install the PostgreSQL server (Debian: postgresql), or add its programs to PATH; without --floor \
+                 they are not needed",
             )
         })?;
-        Ok(Peer { database: Address::of(url), programs, workspaces, clients: callers.unwrap_or(CLIENTS) })
+        Ok(PgbenchBaseline {
+            database: Address::of(url),
+            programs,
+            workspaces,
+            clients: callers.unwrap_or(CLIENTS),
+        })
     }
 
-    /// So many charges the hand-written way.
-    pub fn charge(&self, charges: u64) -> Result<Measured, Failure> {
+    /// Runs this many charges; measures their rate.
+    pub fn charge(&self, charges: u64) -> Result<Measurement, Failure> {
         let accounts = format!(
             "{TABLES} INSERT INTO tollkeeper_floor.account SELECT n, 1000000000000 FROM generate_series(1, {}) AS n;
              ANALYZE tollkeeper_floor.account",
@@ -83,9 +90,9 @@ impl Peer {
         );
         self.psql(&accounts)?;
         let each = (charges / self.clients).max(1);
-        let told = self.pgbench(each);
+        let output = self.pgbench(each);
         self.psql(DROP)?;
-        measured(&told?, each * self.clients)
+        measurement(&output?, each * self.clients)
     }
 
     fn psql(&self, sql: &str) -> Result<(), Failure> {
@@ -100,15 +107,15 @@ impl Peer {
         let mut command = self.program("pgbench");
         command.args(["-n", "-M", "prepared", "-j", "2", "-D", &format!("workspaces={}", self.workspaces)]);
         command.args(["-c", &self.clients.to_string(), "-t", &each.to_string(), "-f"]).arg(&script);
-        let told = run(command.arg(&self.database.url));
-        // What is left behind in the temporary directory is the system's to clear.
+        let output = run(command.arg(&self.database.url));
+        // If it cannot be removed, the system clears the temporary directory later.
         let _ = std::fs::remove_file(&script);
-        told
+        output
     }
 
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
-        // What is said of tables that are not there before they are made is of no interest.
+        // Hides the notice that a dropped table does not exist.
         command.env("PGOPTIONS", "-c client_min_messages=warning");
         command.envs(self.database.password.as_ref().map(|password| ("PGPASSWORD", password)));
         command
@@ -117,9 +124,9 @@ impl Peer {
 
 fn run(command: &mut Command) -> Result<String, Failure> {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().display().to_string();
-    let output = command.output().map_err(|error| failed(format!("{name} does not run: {error}")))?;
+    let output = command.output().map_err(|error| failed(format!("{name} cannot be started: {error}")))?;
     if !output.status.success() {
-        return Err(failed(format!("{name} says: {}", String::from_utf8_lossy(&output.stderr).trim())));
+        return Err(failed(format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim())));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -127,9 +134,9 @@ fn run(command: &mut Command) -> Result<String, Failure> {
 impl Address {
     fn of(url: &str) -> Address {
         let parts = url.split_once("://").and_then(|(scheme, rest)| {
-            let (user, place) = rest.rsplit_once('@')?;
+            let (user, host) = rest.rsplit_once('@')?;
             let (user, password) = user.split_once(':')?;
-            Some((format!("{scheme}://{user}@{place}"), decoded(password)))
+            Some((format!("{scheme}://{user}@{host}"), percent_decoded(password)))
         });
         match parts {
             Some((url, password)) => Address { url, password: Some(password) },
@@ -138,13 +145,13 @@ impl Address {
     }
 }
 
-/// A password as it is meant: what an address spells as `%40` is an `@`.
-fn decoded(text: &str) -> String {
+/// Decodes the percent-encoding of a URL: `%40` is an `@`.
+fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, more @ ..] = rest {
-        let spelled = more.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match spelled.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        let digits = more.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match digits.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
                 rest = &more[2..];
@@ -158,7 +165,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Where pgbench and psql are: in PATH, else where Debian keeps them, the newest.
+/// Returns the directory of pgbench and psql: in PATH, else the newest version that Debian installed.
 fn programs() -> Option<PathBuf> {
     let both = |directory: &PathBuf| ["pgbench", "psql"].iter().all(|name| directory.join(name).is_file());
     let in_path = std::env::var_os("PATH").unwrap_or_default();
@@ -171,16 +178,16 @@ fn programs() -> Option<PathBuf> {
     found.pop()
 }
 
-/// What pgbench found out: `tps = 11700.123456 (without initial connection time)`.
-fn measured(told: &str, charges: u64) -> Result<Measured, Failure> {
-    let unclear = || failed(format!("pgbench said something else than a rate: {told}"));
-    let rate = told.lines().find_map(|line| line.strip_prefix("tps = ")).ok_or_else(unclear)?;
-    let (whole, rest) = rate.split_once('.').ok_or_else(unclear)?;
+/// Reads the rate in the output of pgbench: `tps = 11700.123456 (without initial connection time)`.
+fn measurement(output: &str, charges: u64) -> Result<Measurement, Failure> {
+    let no_rate = || failed(format!("the output of pgbench holds no rate: {output}"));
+    let rate = output.lines().find_map(|line| line.strip_prefix("tps = ")).ok_or_else(no_rate)?;
+    let (whole, rest) = rate.split_once('.').ok_or_else(no_rate)?;
     let thousandths: u64 =
-        format!("{whole}{}", rest.get(..3).unwrap_or("000")).parse().map_err(|_| unclear())?;
+        format!("{whole}{}", rest.get(..3).unwrap_or("000")).parse().map_err(|_| no_rate())?;
     let nanos = u128::from(charges) * 1_000_000_000_000 / u128::from(thousandths.max(1));
     let elapsed = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-    Ok(Measured { charges, elapsed, waited: Vec::new(), reads: Vec::new() })
+    Ok(Measurement { charges, elapsed, latencies: Vec::new(), read_latencies: Vec::new() })
 }
 
 #[cfg(test)]
@@ -188,15 +195,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_read_from_what_pgbench_says() {
-        let told = "number of failed transactions: 0 (0.000%)\ntps = 2000.500000 (without initial connection time)\n";
-        let measured = measured(told, 4_001).expect("a rate");
+    fn the_rate_is_read_from_the_output_of_pgbench() {
+        let output = "number of failed transactions: 0 (0.000%)\ntps = 2000.500000 (without initial connection time)\n";
+        let measured = measurement(output, 4_001).expect("a rate");
         assert_eq!((measured.charges, measured.elapsed), (4_001, Duration::from_secs(2)));
-        assert!(super::measured("nothing", 1).is_err());
+        assert!(measurement("nothing", 1).is_err());
     }
 
     #[test]
-    fn a_password_is_no_argument() {
+    fn a_password_is_not_passed_as_an_argument() {
         let address = Address::of("postgres://ada:s%40cret@a:1,b:2/d?target_session_attrs=read-write");
         assert_eq!(address.url, "postgres://ada@a:1,b:2/d?target_session_attrs=read-write");
         assert_eq!(address.password.as_deref(), Some("s@cret"));

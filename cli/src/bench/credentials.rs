@@ -1,34 +1,37 @@
-//! What the charges of a benchmark over HTTP show at the door: the platform key, or a key of each workspace's own, so that
-//! the difference is what looking a key up costs. Keys are made through the API before anything is measured, and each is
-//! used once: its first use in an hour is written down, which is another matter.
+//! The keys that the HTTP requests of a benchmark carry: the platform key, or one API key for each
+//! workspace. The difference in speed is the cost of looking up a key.
+//!
+//! Keys are created through the API before the measurement, and each is used once: the first use of a
+//! key in an hour writes an entry, which is not part of a charge.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tollkeeper_server::App;
 
-use super::failed;
+use super::failure::failed;
 use super::workload::workspace_id;
 use crate::terminal::failure::Failure;
 use crate::transport::request::{Request, path};
 use crate::transport::{local, problem};
 
-/// The platform key of a benchmark's own server.
+/// The platform key of the server that the benchmark starts.
 pub const PLATFORM_KEY: &str = "tk_platform_of_the_benchmark_only";
 
-/// Keys that are made at the same time, so that one commit keeps many.
-const MADE_AT_ONCE: u64 = 256;
+/// The number of keys that are created concurrently, so that one commit holds many.
+const CREATED_AT_ONCE: u64 = 256;
 
-/// Who charges.
+/// Whose key the requests carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Credential {
-    /// The platform, for all workspaces
+    /// The platform key for all workspaces
     Platform,
-    /// Each workspace, with an API key of its own
+    /// An API key for each workspace
     Workspace,
 }
 
 impl Credential {
+    /// The name on the command line and in the report.
     pub fn name(self) -> &'static str {
         match self {
             Credential::Platform => "platform",
@@ -37,38 +40,38 @@ impl Credential {
     }
 }
 
-/// The keys to show.
+/// The keys of the requests.
 #[derive(Debug)]
 pub enum Credentials {
-    /// The one key.
+    /// The platform key.
     Platform,
-    /// The key of each workspace, by its number.
+    /// The API key of each workspace, by the number of the workspace.
     Workspaces(Vec<String>),
 }
 
 impl Credentials {
-    /// Makes as many keys as are needed.
-    pub async fn make(app: &Arc<App>, who: Credential, workspaces: u64) -> Result<Credentials, Failure> {
+    /// Creates the keys, if each workspace needs one.
+    pub async fn create(app: &Arc<App>, who: Credential, workspaces: u64) -> Result<Credentials, Failure> {
         if who == Credential::Platform {
             return Ok(Credentials::Platform);
         }
-        let makers = MADE_AT_ONCE.min(workspaces);
-        let making = (0..makers).map(|first| {
+        let tasks = CREATED_AT_ONCE.min(workspaces);
+        let running = (0..tasks).map(|first| {
             let app = Arc::clone(app);
             tokio::spawn(async move {
-                let mut made = Vec::new();
-                for workspace in (first..workspaces).step_by(makers as usize) {
-                    made.push((workspace, secret_of(&app, workspace).await?));
+                let mut created = Vec::new();
+                for workspace in (first..workspaces).step_by(tasks as usize) {
+                    created.push((workspace, create_key(&app, workspace).await?));
                 }
-                Ok::<_, Failure>(made)
+                Ok::<_, Failure>(created)
             })
         });
-        let mut made = Vec::new();
-        for maker in making.collect::<Vec<_>>() {
-            made.extend(maker.await.map_err(|error| failed(error.to_string()))??);
+        let mut created = Vec::new();
+        for task in running.collect::<Vec<_>>() {
+            created.extend(task.await.map_err(|error| failed(error.to_string()))??);
         }
-        made.sort_unstable();
-        Ok(Credentials::Workspaces(made.into_iter().map(|(_, secret)| secret).collect()))
+        created.sort_unstable();
+        Ok(Credentials::Workspaces(created.into_iter().map(|(_, secret)| secret).collect()))
     }
 
     /// The key for a charge of a workspace.
@@ -80,13 +83,13 @@ impl Credentials {
     }
 }
 
-/// Makes a key that may charge, uses it, and gives its secret.
-async fn secret_of(app: &Arc<App>, workspace: u64) -> Result<String, Failure> {
+/// Creates a key with scope `charge`, uses it once, and returns its secret.
+async fn create_key(app: &Arc<App>, workspace: u64) -> Result<String, Failure> {
     let path = path(&["v1", "workspaces", workspace_id(workspace).as_str(), "api-keys"]);
     let request = Request::write("POST", path, json!({"name": "benchmark", "scopes": ["charge"]}));
-    let answer = local::ask(Arc::clone(app), PLATFORM_KEY, request).await?;
+    let answer = local::call(Arc::clone(app), PLATFORM_KEY, request).await?;
     let json: Value = serde_json::from_str(&answer.text).unwrap_or_default();
     let secret = json["secret"].as_str().ok_or_else(|| problem::failure(&answer))?;
-    let used = local::ask(Arc::clone(app), secret, Request::get("/v1/price-book".to_owned())).await?;
+    let used = local::call(Arc::clone(app), secret, Request::get("/v1/price-book".to_owned())).await?;
     if used.status == 200 { Ok(secret.to_owned()) } else { Err(problem::failure(&used)) }
 }

@@ -1,5 +1,8 @@
-//! The benchmark over HTTP: the real server on a real socket, keep-alive connections, one charge a request or batches.
-//! Floor B beside it: the same connections and the same server library, answering a constant of the same size.
+//! The benchmark over HTTP: the real server on a real socket and keep-alive connections, with one
+//! charge per request or batches.
+//!
+//! Its baseline uses the same connections and the same HTTP library, and answers a constant as large
+//! as the answer to a charge.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -14,38 +17,45 @@ use tokio::net::TcpListener;
 use tollkeeper_engine::Engine;
 use tollkeeper_server::{App, Settings, settings::Secret};
 
+use super::connection::Connection;
 use super::credentials::{Credential, Credentials, PLATFORM_KEY};
-use super::rate::Pace;
-use super::stats::Measured;
-use super::wire::Wire;
-use super::workload::{Asked, Workload};
-use super::{Load, failed};
+use super::failure::failed;
+use super::options::Load;
+use super::rate::Schedule;
+use super::stats::Measurement;
+use super::workload::{Keys, PlannedCharge, Workload};
 use crate::terminal::failure::Failure;
 
-/// How often a balance is read beside the load.
+/// The pause between two reads of a balance during the load.
 const READ_EVERY: Duration = Duration::from_millis(1);
 
 /// A server to be measured.
 #[derive(Debug)]
-pub struct Host {
+pub struct BenchServer {
     address: SocketAddr,
     credentials: Arc<Credentials>,
 }
 
-/// What one connection is to send.
-enum Sending {
-    Charges(Workload, Arc<Credentials>),
-    /// Any request; what matters is the answer.
-    Constant(Workload, Arc<Credentials>),
+/// The requests of all connections.
+struct Requests {
+    address: SocketAddr,
+    credentials: Arc<Credentials>,
+    load: Load,
+    charges: u64,
+    /// Reads a balance every [`READ_EVERY`] at the same time.
+    with_reads: bool,
 }
 
-impl Host {
-    /// Starts the server on a free port, without a limit on requests.
+/// What the requests measured, and the size of the largest answer in bytes.
+type Measured = (Measurement, usize);
+
+impl BenchServer {
+    /// Starts the server on a free port, without rate limits.
     pub async fn start(
         engine: Arc<dyn Engine>,
         credential: Credential,
         workspaces: u64,
-    ) -> Result<Host, Failure> {
+    ) -> Result<BenchServer, Failure> {
         let settings = Settings {
             platform_key: Some(Secret::new(PLATFORM_KEY)),
             platform_key_requests_per_second: 0,
@@ -54,29 +64,34 @@ impl Host {
         };
         let app = App::new(engine, &settings);
         tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
-        let credentials = Arc::new(Credentials::make(&app, credential, workspaces).await?);
+        let credentials = Arc::new(Credentials::create(&app, credential, workspaces).await?);
         let address = serve(tollkeeper_server::router(app)).await?;
-        Ok(Host { address, credentials })
+        Ok(BenchServer { address, credentials })
     }
 
-    /// Charges over HTTP; notes how large an answer is.
+    /// Runs `charges` charges; sets `answer_bytes` to the size of the largest answer.
     pub async fn charge(
         &self,
         workload: &mut Workload,
-        paced: (Load, Option<u64>),
+        load: Load,
         charges: u64,
         answer_bytes: &mut usize,
-    ) -> Result<Measured, Failure> {
-        let connections = connections(paced.0);
-        let sending = |_| Sending::Charges(workload.split(), Arc::clone(&self.credentials));
-        let sending = (0..connections).map(sending).collect();
-        let (measured, bytes) = drive(self.address, sending, paced, charges).await?;
+    ) -> Result<Measurement, Failure> {
+        let (connections, _) = load.tasks_and_size();
+        let workloads = (0..connections).map(|_| workload.split()).collect();
+        let requests = self.requests(self.address, load, charges, true);
+        let (measurement, bytes) = run(requests, workloads).await?;
         *answer_bytes = bytes;
-        Ok(measured)
+        Ok(measurement)
     }
 
-    /// The same requests, answered by a constant of `answer_bytes`.
-    pub async fn constant(&self, load: Load, charges: u64, answer_bytes: usize) -> Result<Measured, Failure> {
+    /// Runs the same requests against a server that answers a constant of `answer_bytes` bytes.
+    pub async fn constant(
+        &self,
+        load: Load,
+        charges: u64,
+        answer_bytes: usize,
+    ) -> Result<Measurement, Failure> {
         let body: Arc<str> =
             format!("{{\"padding\":\"{}\"}}", "x".repeat(answer_bytes.saturating_sub(14))).into();
         let answer = move |_: axum::body::Bytes| {
@@ -84,17 +99,14 @@ impl Host {
             async move { (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body.to_string()) }
         };
         let address = serve(axum::Router::new().fallback(post(answer))).await?;
-        let workload = |caller| Workload::new(1, super::Keys::Ordered, caller, 0);
-        let sending = |caller| Sending::Constant(workload(caller), Arc::clone(&self.credentials));
-        let sending = (0..connections(load)).map(sending).collect();
-        drive(address, sending, (load, None), charges).await.map(|(measured, _)| measured)
+        let (connections, _) = load.tasks_and_size();
+        let workloads = (0..connections).map(|seed| Workload::new(1, Keys::Ordered, seed, 0)).collect();
+        let requests = self.requests(address, load.unlimited(), charges, false);
+        run(requests, workloads).await.map(|(measurement, _)| measurement)
     }
-}
 
-fn connections(load: Load) -> u64 {
-    match load {
-        Load::Callers(callers) => callers,
-        Load::Batches(_) => 2,
+    fn requests(&self, address: SocketAddr, load: Load, charges: u64, with_reads: bool) -> Requests {
+        Requests { address, credentials: Arc::clone(&self.credentials), load, charges, with_reads }
     }
 }
 
@@ -105,108 +117,106 @@ async fn serve(router: axum::Router) -> Result<SocketAddr, Failure> {
     Ok(address)
 }
 
-/// Drives all connections from a thread of their own, as clients are elsewhere, and reads balances beside them.
-async fn drive(
-    address: SocketAddr,
-    sending: Vec<Sending>,
-    paced: (Load, Option<u64>),
-    charges: u64,
-) -> Result<(Measured, usize), Failure> {
-    let driven = tokio::task::spawn_blocking(move || {
+/// Runs all connections on one thread of their own, as if the clients were on another machine.
+async fn run(requests: Requests, workloads: Vec<Workload>) -> Result<Measured, Failure> {
+    let finished = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-        runtime.block_on(tokio::task::LocalSet::new().run_until(drive_here(address, sending, paced, charges)))
+        runtime.block_on(tokio::task::LocalSet::new().run_until(run_on_this_thread(requests, workloads)))
     });
-    driven.await.map_err(|error| failed(error.to_string()))?
+    finished.await.map_err(|error| failed(error.to_string()))?
 }
 
-async fn drive_here(
-    address: SocketAddr,
-    sending: Vec<Sending>,
-    (load, rate): (Load, Option<u64>),
-    charges: u64,
-) -> Result<(Measured, usize), Failure> {
-    let tasks = sending.len() as u64;
-    let reads_balances = matches!(sending.first(), Some(Sending::Charges(..)));
-    let mut wires = Vec::new();
+async fn run_on_this_thread(requests: Requests, workloads: Vec<Workload>) -> Result<Measured, Failure> {
+    let Requests { address, credentials, load, charges, with_reads } = requests;
+    let tasks = workloads.len() as u64;
+    let mut connections = Vec::new();
     for _ in 0..tasks {
-        wires.push(Wire::connect(address).await?);
+        connections.push(Connection::connect(address).await?);
     }
-    let began = Instant::now();
+    let start = Instant::now();
     let mut running = Vec::new();
-    for (task, (sending, wire)) in sending.into_iter().zip(wires).enumerate() {
-        let share = charges / tasks + u64::from((task as u64) < charges % tasks);
-        let pace = Pace::of(rate, task as u64, tasks, began);
-        running.push(tokio::task::spawn_local(send(wire, sending, (load, pace), share)));
+    for (task, (workload, connection)) in (0..).zip(workloads.into_iter().zip(connections)) {
+        let share = charges / tasks + u64::from(task < charges % tasks);
+        let schedule = Schedule::new(load.rate(), task, tasks, start);
+        let client = Client { connection, workload, credentials: Arc::clone(&credentials), load, schedule };
+        running.push(tokio::task::spawn_local(client.charge(share)));
     }
-    let done = Rc::new(Cell::new(!reads_balances));
+    let done = Rc::new(Cell::new(!with_reads));
     let reads = tokio::task::spawn_local(read_balances(address, Rc::clone(&done)));
-    let (mut waited, mut bytes) = (Vec::new(), 0);
+    let (mut latencies, mut bytes) = (Vec::new(), 0);
     for task in running {
         let (times, largest) = task.await.map_err(|error| failed(error.to_string()))??;
-        waited.extend(times);
+        latencies.extend(times);
         bytes = bytes.max(largest);
     }
-    let elapsed = began.elapsed();
+    let elapsed = start.elapsed();
     done.set(true);
-    let reads = reads.await.map_err(|error| failed(error.to_string()))??;
-    Ok((Measured { charges, elapsed, waited, reads }, bytes))
+    let read_latencies = reads.await.map_err(|error| failed(error.to_string()))??;
+    Ok((Measurement { charges, elapsed, latencies, read_latencies }, bytes))
 }
 
-/// Reads a balance now and then, until the load is done; says how long each read waited.
+/// Reads a balance every [`READ_EVERY`] until the load is done; returns the latency of each read.
 async fn read_balances(address: SocketAddr, done: Rc<Cell<bool>>) -> Result<Vec<Duration>, Failure> {
-    let mut wire = Wire::connect(address).await?;
+    let mut connection = Connection::connect(address).await?;
     let head =
         format!("GET /v1/workspaces/bench-0/balance HTTP/1.1\r\nauthorization: Bearer {PLATFORM_KEY}\r\n");
-    let mut waited = Vec::new();
+    let mut latencies = Vec::new();
     while !done.get() {
-        let began = Instant::now();
-        wire.ask(&head, b"").await?;
-        waited.push(began.elapsed());
+        let start = Instant::now();
+        connection.send(&head, b"").await?;
+        latencies.push(start.elapsed());
         tokio::time::sleep(READ_EVERY).await;
     }
-    Ok(waited)
+    Ok(latencies)
 }
 
-async fn send(
-    mut wire: Wire,
-    sending: Sending,
-    (load, mut pace): (Load, Pace),
-    share: u64,
-) -> Result<(Vec<Duration>, usize), Failure> {
-    let (Sending::Charges(mut workload, credentials) | Sending::Constant(mut workload, credentials)) =
-        sending;
-    let (mut waited, mut bytes) = (Vec::with_capacity(share as usize), 0);
-    let (mut head, mut body) = (String::new(), String::new());
-    let mut left = share;
-    while left > 0 {
-        let count = match load {
-            Load::Callers(_) => 1,
-            Load::Batches(size) => size.min(left),
-        };
-        left -= count;
-        head.clear();
-        body.clear();
-        match load {
-            Load::Callers(_) => one(&workload.next(), &credentials, &mut head, &mut body),
-            Load::Batches(_) => batch((0..count).map(|_| workload.next()), &mut head, &mut body),
+/// One connection and the charges that it sends.
+struct Client {
+    connection: Connection,
+    workload: Workload,
+    credentials: Arc<Credentials>,
+    load: Load,
+    schedule: Schedule,
+}
+
+impl Client {
+    /// Sends `share` charges; returns the latency of each request and the size of the largest answer.
+    async fn charge(mut self, share: u64) -> Result<(Vec<Duration>, usize), Failure> {
+        let (mut latencies, mut bytes) = (Vec::with_capacity(share as usize), 0);
+        let (mut head, mut body) = (String::new(), String::new());
+        let mut left = share;
+        while left > 0 {
+            head.clear();
+            body.clear();
+            left -= match self.load {
+                Load::Callers { .. } => {
+                    write_charge(&self.workload.next(), &self.credentials, &mut head, &mut body);
+                    1
+                }
+                Load::Batches(size) => {
+                    let count = size.min(left);
+                    write_batch((0..count).map(|_| self.workload.next()), &mut head, &mut body);
+                    count
+                }
+            };
+            let start = self.schedule.wait().await;
+            let answer = self.connection.send(&head, body.as_bytes()).await?;
+            latencies.push(start.elapsed());
+            if !matches!(answer.status, 200 | 201) {
+                let text = String::from_utf8_lossy(answer.body).into_owned();
+                return Err(failed(format!("the server answered {}: {text}", answer.status)));
+            }
+            bytes = bytes.max(answer.body.len());
         }
-        let began = pace.turn().await;
-        let answer = wire.ask(&head, body.as_bytes()).await?;
-        waited.push(began.elapsed());
-        if !matches!(answer.status, 200 | 201) {
-            let text = String::from_utf8_lossy(answer.body).into_owned();
-            return Err(failed(format!("the server answered {}: {text}", answer.status)));
-        }
-        bytes = bytes.max(answer.body.len());
+        Ok((latencies, bytes))
     }
-    Ok((waited, bytes))
 }
 
-fn one(asked: &Asked, credentials: &Credentials, head: &mut String, body: &mut String) {
-    let Asked { number, workspace, operation, worker, member, key } = asked;
-    let credential = credentials.of(*number);
-    // Writing into a String cannot fail.
+fn write_charge(charge: &PlannedCharge, credentials: &Credentials, head: &mut String, body: &mut String) {
+    let PlannedCharge { workspace_index, workspace, operation, worker, member, key } = charge;
+    let credential = credentials.of(*workspace_index);
+    // Writing to a String cannot fail.
     let _ = write!(
         head,
         "POST /v1/workspaces/{workspace}/charges HTTP/1.1\r\nauthorization: Bearer {credential}\r\n\
@@ -215,10 +225,10 @@ fn one(asked: &Asked, credentials: &Credentials, head: &mut String, body: &mut S
     let _ = write!(body, r#"{{"operation":"{operation}","worker":"{worker}","member":"{member}"}}"#);
 }
 
-fn batch(items: impl Iterator<Item = Asked>, head: &mut String, body: &mut String) {
+fn write_batch(charges: impl Iterator<Item = PlannedCharge>, head: &mut String, body: &mut String) {
     let _ = write!(head, "POST /v1/charges/batch HTTP/1.1\r\nauthorization: Bearer {PLATFORM_KEY}\r\n");
     body.push_str(r#"{"charges":["#);
-    for (index, Asked { workspace, operation, worker, member, key, .. }) in items.enumerate() {
+    for (index, PlannedCharge { workspace, operation, worker, member, key, .. }) in charges.enumerate() {
         if index > 0 {
             body.push(',');
         }

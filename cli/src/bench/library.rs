@@ -1,125 +1,126 @@
-//! The benchmark through the engine as a library: batches with two in flight, or many callers with one charge each.
+//! The benchmark through the engine as a library: batches with two in flight, or many callers with
+//! one charge each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tollkeeper_engine::{CommandResult, Engine, Reads};
-use tollkeeper_ledger::{Refusal, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Refusal, Timestamp};
 
-use super::rate::Pace;
-use super::stats::Measured;
-use super::workload::Workload;
-use super::{Load, failed, unusable};
+use super::failure::{engine_failed, failed};
+use super::options::Load;
+use super::rate::Schedule;
+use super::stats::Measurement;
+use super::workload::{Workload, workspace_id};
 use crate::terminal::failure::Failure;
 
-/// Workspaces opened in one batch.
-const OPENED_AT_ONCE: u64 = 4_000;
+/// The number of workspaces that are created in one batch.
+const CREATED_AT_ONCE: u64 = 4_000;
 
-/// How often a balance is read beside the load.
+/// The pause between two reads of a balance during the load.
 const READ_EVERY: Duration = Duration::from_millis(1);
 
-/// The present, as every request brings it.
+/// The current time, which every request carries.
 pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(since.as_millis() as i64)
 }
 
-/// Sets the prices and opens the workspaces, where an earlier run has not.
+/// Publishes the prices and creates the workspaces, unless an earlier run on this store did.
 pub async fn prepare(engine: &dyn Engine, workload: &Workload) -> Result<(), Failure> {
     if engine.platform().price_book.versions().is_empty() {
-        let ran = engine.run(Workload::prices(), now()).await;
-        expect(ran.map_err(|error| unusable(&error))?)?;
+        let result = engine.run(Workload::prices(), now()).await;
+        accepted(result.map_err(|error| engine_failed(&error))?)?;
     }
-    for from in (0..workload.workspaces).step_by(OPENED_AT_ONCE as usize) {
-        let to = workload.workspaces.min(from + OPENED_AT_ONCE);
-        let batch = (from..to).flat_map(|workspace| workload.opening(workspace)).collect();
+    for from in (0..workload.workspaces).step_by(CREATED_AT_ONCE as usize) {
+        let to = workload.workspaces.min(from + CREATED_AT_ONCE);
+        let batch = (from..to).flat_map(|workspace| workload.creation(workspace)).collect();
         let answers = engine.run_batch(batch, now()).await;
-        for ran in answers.map_err(|error| unusable(&error))? {
-            match ran {
+        for result in answers.map_err(|error| engine_failed(&error))? {
+            match result {
                 Err(Refusal::WorkspaceExists) => {}
-                ran => expect(ran)?,
+                result => accepted(result)?,
             }
         }
     }
     Ok(())
 }
 
-fn expect(ran: CommandResult) -> Result<(), Failure> {
-    ran.map(|_| ()).map_err(|refusal| failed(format!("the workload was refused: {}", refusal.code())))
+/// A refusal of the workload is a failure of the benchmark.
+fn accepted(result: CommandResult) -> Result<(), Failure> {
+    result.map(|_| ()).map_err(|refusal| failed(format!("the workload was refused: {}", refusal.code())))
 }
 
-/// Runs so many charges and says how long it took, and how long each call waited.
+/// Runs `charges` charges; measures the time of all and the latency of each call.
 pub async fn charge(
     engine: &Arc<dyn Engine>,
     workload: &mut Workload,
-    (load, rate): (Load, Option<u64>),
+    load: Load,
     charges: u64,
-) -> Result<Measured, Failure> {
-    let (tasks, size) = match load {
-        Load::Batches(size) => (2, size),
-        Load::Callers(callers) => (callers, 1),
-    };
-    let began = Instant::now();
+) -> Result<Measurement, Failure> {
+    let (tasks, size) = load.tasks_and_size();
+    let start = Instant::now();
     let mut running = Vec::new();
     for task in 0..tasks {
         let share = charges / tasks + u64::from(task < charges % tasks);
         let (engine, mut workload) = (Arc::clone(engine), workload.split());
-        let mut pace = Pace::of(rate, task, tasks, began);
+        let mut schedule = Schedule::new(load.rate(), task, tasks, start);
         running.push(tokio::spawn(async move {
-            let mut waited = Vec::with_capacity((share / size + 1) as usize);
+            let mut latencies = Vec::with_capacity((share / size + 1) as usize);
             let mut left = share;
             while left > 0 {
                 let count = size.min(left);
                 left -= count;
-                waited.push(call(&*engine, &mut workload, &mut pace, count).await?);
+                latencies.push(call(&*engine, &mut workload, &mut schedule, count).await?);
             }
-            Ok::<_, Failure>(waited)
+            Ok::<_, Failure>(latencies)
         }));
     }
     let done = Arc::new(AtomicBool::new(false));
     let reader = tokio::spawn(read_balances(Arc::clone(engine), Arc::clone(&done)));
-    let mut waited = Vec::new();
+    let mut latencies = Vec::new();
     for task in running {
-        waited.extend(task.await.map_err(|error| failed(format!("a caller failed: {error}")))??);
+        latencies.extend(task.await.map_err(|error| failed(format!("a caller failed: {error}")))??);
     }
-    let elapsed = began.elapsed();
+    let elapsed = start.elapsed();
     done.store(true, Relaxed);
-    let reads = reader.await.unwrap_or_default();
-    Ok(Measured { charges, elapsed, waited, reads })
+    let read_latencies = reader.await.unwrap_or_default();
+    Ok(Measurement { charges, elapsed, latencies, read_latencies })
 }
 
+/// Runs one call of `count` charges; returns its latency.
 async fn call(
     engine: &dyn Engine,
     workload: &mut Workload,
-    pace: &mut Pace,
+    schedule: &mut Schedule,
     count: u64,
 ) -> Result<Duration, Failure> {
     if count == 1 {
         let submission = workload.next().submission();
-        let began = pace.turn().await;
-        let ran = engine.run(submission, now()).await;
-        expect(ran.map_err(|error| unusable(&error))?)?;
-        return Ok(began.elapsed());
+        let start = schedule.wait().await;
+        let result = engine.run(submission, now()).await;
+        accepted(result.map_err(|error| engine_failed(&error))?)?;
+        return Ok(start.elapsed());
     }
     let batch = workload.submissions(count);
-    let began = Instant::now();
-    let answers = engine.run_batch(batch, now()).await.map_err(|error| unusable(&error))?;
-    let waited = began.elapsed();
-    answers.into_iter().try_for_each(expect)?;
-    Ok(waited)
+    let start = Instant::now();
+    let answers = engine.run_batch(batch, now()).await.map_err(|error| engine_failed(&error))?;
+    let latency = start.elapsed();
+    answers.into_iter().try_for_each(accepted)?;
+    Ok(latency)
 }
 
-/// Reads a balance now and then, until the load is done; says how long each read waited.
+/// Reads a balance every [`READ_EVERY`] until the load is done; returns the latency of each read.
 async fn read_balances(engine: Arc<dyn Engine>, done: Arc<AtomicBool>) -> Vec<Duration> {
-    let mut waited = Vec::new();
-    let Ok(id) = WorkspaceId::new("bench-0") else { return waited };
+    let mut latencies = Vec::new();
+    let id = workspace_id(0);
     while !done.load(Relaxed) {
-        let began = Instant::now();
+        let start = Instant::now();
         if engine.balance(&id, None).await.is_ok() {
-            waited.push(began.elapsed());
+            latencies.push(start.elapsed());
         }
         tokio::time::sleep(READ_EVERY).await;
     }
-    waited
+    latencies
 }

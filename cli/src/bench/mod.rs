@@ -1,121 +1,51 @@
-//! `tollkeeper bench`: how fast this machine charges, measured with everything switched on: full durability, idempotency,
-//! usage, history, grants. With `--floor` beside it, in turns, what the machine can do at the most.
+//! `tollkeeper bench`: measures how many charges per second this machine takes, with everything
+//! switched on: full durability, idempotency, usage, history, grants.
+//!
+//! With `--floor`, rounds of charges and rounds of a baseline take turns, and the report shows their
+//! ratio: the baseline is what the machine can do without Tollkeeper.
 //!
 //! ```text
-//! workload    who charges what, by seed                 library   through the engine as a library
-//! http        through the server, over real sockets     wire      the client's side of those sockets
-//! credentials what those requests show at the door
-//! floor       the yardstick of the embedded engine      peer      and of the PostgreSQL engine: the hand-written way
-//! pace        as fast as answers come, or so many a second     figures   percentiles, memory, what is printed
+//! options            the options and the load            workload     which charges, by a seed
+//! library            through the engine as a library     rate         start times at a fixed rate
+//! http               through the server, over sockets    connection   the client's side of a socket
+//! credentials        the keys of those requests          stats        percentiles and the report
+//! baseline_append    the baseline of the embedded engine: rows appended to SQLite
+//! baseline_pgbench   the baseline of the PostgreSQL engine: hand-written SQL, run by pgbench
 //! ```
 //!
-//! EngineStats are only ever printed, never tested: machines differ.
+//! Results are printed and never tested, because machines differ.
 
-pub(crate) mod baseline_append;
-pub(crate) mod baseline_pgbench;
+mod baseline_append;
+mod baseline_pgbench;
+mod connection;
 mod credentials;
+mod failure;
 mod http;
 mod library;
-pub(crate) mod rate;
-pub(crate) mod stats;
-mod wire;
+mod options;
+mod rate;
+mod stats;
 mod workload;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tollkeeper_engine::{Embedded, Engine, Options, Postgres, postgres};
+use tollkeeper_engine::{Embedded, Engine, EngineStats, Options, Postgres, postgres};
 use tollkeeper_server::{DatabaseUrl, Store};
 
-use self::baseline_pgbench::Peer;
-use self::credentials::Credential;
-use self::stats::{Measured, Report};
-use self::workload::{Keys, Workload};
+use self::baseline_pgbench::PgbenchBaseline;
+use self::failure::{engine_failed, failed};
+use self::http::BenchServer;
+use self::options::{EngineKind, Load};
+use self::stats::{Measurement, Report};
+use self::workload::Workload;
 use crate::terminal::failure::{Exit, Failure};
 use crate::transport::store_args;
 
-/// Measure how many charges a second this machine takes, and how long each waits
-#[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "\
-Examples:
-  tollkeeper bench --floor                              batches of 8,190 through the library, beside a bare append
-  tollkeeper bench --callers 64                         one charge a call, 64 callers at once
-  tollkeeper bench --callers 64 --http --floor          one charge a request over HTTP, beside a constant answer
-  tollkeeper bench --callers 64 --http --credential workspace
-                                                        the same with an API key of each workspace's own
-  tollkeeper bench --batch 1000 --http                  HTTP batches of 1,000
-  tollkeeper bench --engine postgres --callers 64 --floor
-                                                        on a database, beside the hand-written way by pgbench
-  tollkeeper bench --engine postgres --callers 64 --rate 20000
-                                                        how long each waits at half the load it can take")]
-pub struct Args {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Measure in this directory and keep it; a second run goes on where the first ended [default: a temporary one]
-    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
-    data: Option<PathBuf>,
-    /// Which engine
-    #[arg(long, value_enum, default_value_t = Which::Embedded)]
-    engine: Which,
-    /// The PostgreSQL database to measure on; what is charged stays in it [default: TOLLKEEPER_DATABASE_URL]
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
-    /// Charges to run
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    charges: u64,
-    /// Workspaces they are spread over; 1 is a single hot one
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    workspaces: u64,
-    /// Charges in one batch (at most 1,000 over HTTP)
-    #[arg(long, value_name = "N", default_value_t = 8_190, conflicts_with = "callers",
-          value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    batch: u64,
-    /// One charge a call, so many callers at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    callers: Option<u64>,
-    /// So many charges a second, instead of as many as there are answers
-    #[arg(long, value_name = "N", requires = "callers", conflicts_with = "floor",
-          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    rate: Option<u64>,
-    /// Idempotency keys that grow, or random ones
-    #[arg(long, value_enum, default_value_t = Keys::Ordered)]
-    keys: Keys,
-    /// Through the server, over HTTP
-    #[arg(long)]
-    http: bool,
-    /// Whose key the requests over HTTP show; keys of workspaces are made before the clock starts
-    #[arg(long, value_enum, default_value_t = Credential::Platform,
-          requires_ifs([("workspace", "http"), ("workspace", "callers")]))]
-    credential: Credential,
-    /// Measure the floor in turns with it: a bare append, over HTTP a constant answer, on PostgreSQL pgbench
-    #[arg(long)]
-    floor: bool,
-    /// The seed of the workload
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-}
+pub use self::options::Args;
 
-/// The engines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Which {
-    /// A data directory
-    Embedded,
-    /// A PostgreSQL database
-    Postgres,
-}
-
-/// How the charges arrive.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Load {
-    /// Batches of so many, two in flight.
-    Batches(u64),
-    /// So many callers, each with one charge in flight.
-    Callers(u64),
-}
-
-/// Rounds in which charges and floor take turns.
+/// The number of rounds in which charges and baseline take turns.
 const ROUNDS: u64 = 5;
 
 /// Runs the benchmark.
@@ -125,82 +55,85 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let report = match database(&args)? {
         Some(url) => runtime.block_on(measure_database(&args, &url))?,
         None => {
-            let directory = Directory::of(args.data.as_deref())?;
+            let directory = WorkDirectory::new(args.data.as_deref())?;
             runtime.block_on(measure_directory(&args, directory.path()))?
         }
     };
     report.print(args.json)
 }
 
-/// The database to measure on, if it is one.
+/// Returns the database to measure on, or `None` for the embedded engine.
 fn database(args: &Args) -> Result<Option<DatabaseUrl>, Failure> {
-    if args.engine == Which::Embedded {
+    if args.engine == EngineKind::Embedded {
         if args.database_url.is_some() {
-            return Err(Failure::new(Exit::Usage, "--database-url is of no use to the embedded engine")
+            return Err(Failure::new(Exit::Usage, "the embedded engine does not use --database-url")
                 .hint("add --engine postgres"));
         }
         return Ok(None);
     }
-    let given = store_args::given(None, args.database_url.clone())?;
-    let named = match given {
+    let named = match store_args::from_options(None, args.database_url.clone())? {
         Some(store) => Some(store),
         None => Store::in_environment()
-            .map_err(|why| Failure::new(Exit::Usage, "the environment names no database").because(why))?,
+            .map_err(|why| Failure::new(Exit::Usage, "the environment names no usable store").because(why))?,
     };
     match named {
         Some(Store::Database(url)) => Ok(Some(url)),
-        _ => Err(Failure::new(Exit::Usage, "there is no database to measure on")
-            .hint("give one with --database-url or TOLLKEEPER_DATABASE_URL; an empty one, what is charged stays in it")),
+        _ => Err(Failure::new(Exit::Usage, "no database to measure on is named").hint(
+            "name an empty one with --database-url or TOLLKEEPER_DATABASE_URL; the charges stay in it",
+        )),
     }
 }
 
+/// An engine that is ready to be measured.
+struct OpenEngine {
+    engine: Arc<dyn Engine>,
+    /// Differs between runs on one store, so that idempotency keys of an earlier run do not return.
+    epoch: u64,
+    /// How long opening took, in milliseconds.
+    open_ms: u64,
+}
+
 async fn measure_directory(args: &Args, directory: &Path) -> Result<Report, Failure> {
-    let began = Instant::now();
-    let engine = Embedded::open(directory, Options::default()).map_err(|error| unusable(&error))?;
-    let open_ms = began.elapsed().as_millis() as u64;
+    let start = Instant::now();
+    let engine = Embedded::open(directory, Options::default()).map_err(|error| engine_failed(&error))?;
+    let open_ms = start.elapsed().as_millis() as u64;
     let epoch = engine.stats().entries;
-    measure(args, Arc::new(engine), (epoch, open_ms), Floor::Directory(directory)).await
+    measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, Baseline::Append(directory)).await
 }
 
 async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<Report, Failure> {
-    let peer = match args.floor {
-        true => Floor::Peer(Box::new(Peer::find(url.expose(), args.workspaces, args.callers)?)),
-        false => Floor::None,
+    let baseline = match args.floor {
+        true => {
+            Baseline::Pgbench(Box::new(PgbenchBaseline::find(url.expose(), args.workspaces, args.callers)?))
+        }
+        false => Baseline::None,
     };
-    let began = Instant::now();
+    let start = Instant::now();
     let opened = Postgres::open(url.expose(), postgres::Options::default()).await;
-    let engine = opened.map_err(|error| unusable(&error))?;
-    let open_ms = began.elapsed().as_millis() as u64;
-    // Others may write into the database, so the time tells this run's keys from those of any other.
+    let engine = opened.map_err(|error| engine_failed(&error))?;
+    let open_ms = start.elapsed().as_millis() as u64;
+    // Other programs may write to the database, so the number of entries could repeat; time does not.
     let epoch = library::now().millis().unsigned_abs();
-    measure(args, Arc::new(engine), (epoch, open_ms), peer).await
+    measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, baseline).await
 }
 
-/// What is measured in turns with the charges.
-enum Floor<'a> {
+/// What is measured in turns with the charges, unless they go over HTTP.
+enum Baseline<'a> {
     None,
-    /// In a directory: the bare append.
-    Directory(&'a Path),
-    /// On a database: the hand-written way.
-    Peer(Box<Peer>),
+    /// Rows appended to a SQLite file in this directory.
+    Append(&'a Path),
+    /// Hand-written SQL on the database.
+    Pgbench(Box<PgbenchBaseline>),
 }
 
-async fn measure(
-    args: &Args,
-    engine: Arc<dyn Engine>,
-    (epoch, open_ms): (u64, u64),
-    yardstick: Floor<'_>,
-) -> Result<Report, Failure> {
+async fn measure(args: &Args, opened: OpenEngine, baseline: Baseline<'_>) -> Result<Report, Failure> {
+    let OpenEngine { engine, epoch, open_ms } = opened;
     let mut workload = Workload::new(args.workspaces, args.keys, args.seed, epoch);
     library::prepare(&*engine, &workload).await?;
-    let load = match args.callers {
-        Some(callers) => Load::Callers(callers),
-        None if args.http => Load::Batches(args.batch.min(1_000)),
-        None => Load::Batches(args.batch),
-    };
+    let load = args.load();
     let mut report = Report::new(args, load, open_ms);
-    let http = match args.http {
-        true => Some(http::Host::start(Arc::clone(&engine), args.credential, args.workspaces).await?),
+    let server = match args.http {
+        true => Some(BenchServer::start(Arc::clone(&engine), args.credential, args.workspaces).await?),
         false => None,
     };
     let mut answer_bytes = 0;
@@ -211,83 +144,75 @@ async fn measure(
             continue;
         }
         let before = engine.stats();
-        let paced = (load, args.rate);
-        let measured = match &http {
-            Some(host) => host.charge(&mut workload, paced, charges, &mut answer_bytes).await?,
-            None => library::charge(&engine, &mut workload, paced, charges).await?,
+        let measured = match &server {
+            Some(server) => server.charge(&mut workload, load, charges, &mut answer_bytes).await?,
+            None => library::charge(&engine, &mut workload, load, charges).await?,
         };
         report.add(measured);
         report.commits += engine.stats().commits - before.commits;
         if args.floor {
-            report.add_floor(match (&yardstick, &http) {
-                (Floor::Peer(peer), _) => peer.charge(charges)?,
-                (_, Some(host)) => host.constant(load, charges, answer_bytes).await?,
-                (Floor::Directory(directory), None) => {
-                    bare_append(directory, &*engine, before, load, charges)?
-                }
-                (Floor::None, None) => continue,
+            report.add_baseline(match (&baseline, &server) {
+                (Baseline::Pgbench(pgbench), _) => pgbench.charge(charges)?,
+                (_, Some(server)) => server.constant(load, charges, answer_bytes).await?,
+                (Baseline::Append(directory), None) => append(directory, &*engine, before, load, charges)?,
+                (Baseline::None, None) => continue,
             });
         }
     }
-    let began = Instant::now();
-    engine.close().await.map_err(|error| unusable(&error))?;
-    report.close_ms = began.elapsed().as_millis() as u64;
+    let start = Instant::now();
+    engine.close().await.map_err(|error| engine_failed(&error))?;
+    report.close_ms = start.elapsed().as_millis() as u64;
     Ok(report)
 }
 
-/// Floor A for what was just charged: rows of the size an entry has on average, in batches as large as its commits were.
-fn bare_append(
+/// Measures the bare append for the charges since `before`: rows of the average size of an entry, in
+/// batches as large as the commits of the engine.
+fn append(
     directory: &Path,
     engine: &dyn Engine,
-    before: tollkeeper_engine::EngineStats,
+    before: EngineStats,
     load: Load,
     charges: u64,
-) -> Result<Measured, Failure> {
+) -> Result<Measurement, Failure> {
     let after = engine.stats();
     let entries = (after.entries - before.entries).max(1);
     let row_bytes = (after.journal_bytes - before.journal_bytes) / entries;
     let batch = match load {
         Load::Batches(batch) => batch,
-        Load::Callers(_) => (charges / (after.commits - before.commits).max(1)).max(1),
+        Load::Callers { .. } => (charges / (after.commits - before.commits).max(1)).max(1),
     };
     baseline_append::bare_append(directory, row_bytes as usize, batch, charges)
 }
 
-fn failed(why: impl Into<String>) -> Failure {
-    Failure::new(Exit::NotNow, "the benchmark cannot go on").because(why.into())
-}
-
-fn unusable(error: &tollkeeper_engine::Error) -> Failure {
-    Failure::of_engine("the benchmark cannot go on", error)
-}
-
-/// Where the measuring is done.
-enum Directory {
+/// The data directory of the measurement.
+enum WorkDirectory {
+    /// Named by `--data`; it stays.
     Kept(PathBuf),
+    /// Removed when this is dropped.
     Temporary(PathBuf),
 }
 
-impl Directory {
-    fn of(data: Option<&Path>) -> Result<Directory, Failure> {
+impl WorkDirectory {
+    fn new(data: Option<&Path>) -> Result<WorkDirectory, Failure> {
         if let Some(data) = data {
-            return Ok(Directory::Kept(data.to_path_buf()));
+            return Ok(WorkDirectory::Kept(data.to_path_buf()));
         }
         let path = std::env::temp_dir().join(format!("tollkeeper-bench-{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-        Ok(Directory::Temporary(path))
+        Ok(WorkDirectory::Temporary(path))
     }
 
     fn path(&self) -> &Path {
         match self {
-            Directory::Kept(path) | Directory::Temporary(path) => path,
+            WorkDirectory::Kept(path) | WorkDirectory::Temporary(path) => path,
         }
     }
 }
 
-impl Drop for Directory {
+impl Drop for WorkDirectory {
     fn drop(&mut self) {
-        if let Directory::Temporary(path) = self {
-            // What is left behind in the temporary directory is the system's to clear.
+        if let WorkDirectory::Temporary(path) = self {
+            // If it cannot be removed, the system clears the temporary directory later.
             let _ = std::fs::remove_dir_all(path);
         }
     }

@@ -1,38 +1,43 @@
-//! The pace of callers: as fast as answers come, or so many charges a second whatever becomes of them (`--rate`). At a
-//! pace, a call that begins late because the one before took long has waited since it should have begun: what is slow
-//! must not hide behind callers that are kept from asking.
+//! When a caller starts its calls: as soon as the call before is answered, or at a fixed rate
+//! (`--rate`).
+//!
+//! At a fixed rate, a call can start late because the one before was slow. Its latency is measured
+//! from the time at which it was due, so that a slow engine cannot hide by delaying its callers
+//! (coordinated omission).
 
 use std::time::{Duration, Instant};
 
-/// When one of the callers is to begin its calls.
+/// The start times of the calls of one caller.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct Schedule {
+    /// When the next call is due.
     next: Instant,
-    /// `None`: at once.
-    every: Option<Duration>,
+    /// The time between two calls; `None` if a call starts as soon as the one before is answered.
+    interval: Option<Duration>,
 }
 
-impl Pace {
-    /// The pace of one of `callers`, who ask `rate` times a second together, one after the other.
-    pub fn of(rate: Option<u64>, caller: u64, callers: u64, begins: Instant) -> Pace {
+impl Schedule {
+    /// The schedule of caller number `caller` of `callers`, which together start `rate` calls per
+    /// second from `start` on, in turns.
+    pub fn new(rate: Option<u64>, caller: u64, callers: u64, start: Instant) -> Schedule {
         let Some(rate) = rate.filter(|rate| *rate > 0) else {
-            return Pace { next: begins, every: None };
+            return Schedule { next: start, interval: None };
         };
         let one = Duration::from_nanos(1_000_000_000 / rate);
-        let turn = |number: u64| one * u32::try_from(number).unwrap_or(u32::MAX);
-        Pace { next: begins + turn(caller), every: Some(turn(callers)) }
+        let times = |number: u64| one * u32::try_from(number).unwrap_or(u32::MAX);
+        Schedule { next: start + times(caller), interval: Some(times(callers)) }
     }
 
-    /// Waits for the next turn; gives the instant from which the call is measured.
-    pub async fn turn(&mut self) -> Instant {
-        let Some(every) = self.every else { return Instant::now() };
+    /// Waits until the next call is due; returns the time from which its latency is measured.
+    pub async fn wait(&mut self) -> Instant {
+        let Some(interval) = self.interval else { return Instant::now() };
         let due = self.next;
-        self.next += every;
+        self.next += interval;
         let now = Instant::now();
         if now > due {
             return due;
         }
-        // The timer's own lateness, up to a millisecond, is not the engine's.
+        // The timer may wake up to a millisecond late, which is not part of the engine's latency.
         tokio::time::sleep(due - now).await;
         Instant::now()
     }

@@ -1,60 +1,64 @@
-//! What a benchmark prints: charges a second, percentiles of what each call waited, memory, and the ratio to the floor
-//! as the median over the rounds.
+//! The results of a benchmark and its report: charges per second, percentiles of the latency, memory,
+//! and the ratio to the baseline (the median over the rounds).
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Args, Load, Which};
+use super::options::{Args, EngineKind, Load};
 use crate::terminal::failure::Failure;
 use crate::terminal::output;
 
-/// One round of measuring.
+/// The result of one round.
 #[derive(Debug)]
-pub struct Measured {
+pub struct Measurement {
+    /// How many charges were made.
     pub charges: u64,
+    /// The time from the start of the first call to the end of the last.
     pub elapsed: Duration,
-    /// How long each call waited.
-    pub waited: Vec<Duration>,
-    /// How long each balance read beside the load waited.
-    pub reads: Vec<Duration>,
+    /// The latency of each call.
+    pub latencies: Vec<Duration>,
+    /// The latency of each balance that was read during the load.
+    pub read_latencies: Vec<Duration>,
 }
 
-impl Measured {
+impl Measurement {
+    /// Charges per second.
     fn per_second(&self) -> u64 {
         let nanos = self.elapsed.as_nanos().max(1);
         (u128::from(self.charges) * 1_000_000_000 / nanos) as u64
     }
 }
 
-/// All rounds, and what was run.
+/// The results of all rounds, with the options that led to them.
 #[derive(Debug)]
 pub struct Report {
-    engine: Which,
+    engine: EngineKind,
     charges: u64,
     workspaces: u64,
     load: Load,
-    rate: Option<u64>,
     keys: &'static str,
     http: bool,
-    /// Whose key the requests over HTTP show.
+    /// Whose key the HTTP requests carried; `None` without HTTP.
     credential: Option<&'static str>,
+    /// How long opening the engine took, in milliseconds.
     open_ms: u64,
+    /// How long closing the engine took, in milliseconds.
     pub close_ms: u64,
+    /// How many commits the engine made for the charges.
     pub commits: u64,
-    rounds: Vec<Measured>,
-    floors: Vec<Measured>,
+    rounds: Vec<Measurement>,
+    baselines: Vec<Measurement>,
 }
 
 impl Report {
-    /// Before the first round of what was asked for.
+    /// The report before the first round.
     pub fn new(args: &Args, load: Load, open_ms: u64) -> Report {
         Report {
             engine: args.engine,
             charges: args.charges,
             workspaces: args.workspaces,
             load,
-            rate: args.rate,
             keys: args.keys.name(),
             http: args.http,
             credential: args.http.then_some(args.credential.name()),
@@ -62,70 +66,68 @@ impl Report {
             close_ms: 0,
             commits: 0,
             rounds: Vec::new(),
-            floors: Vec::new(),
+            baselines: Vec::new(),
         }
     }
 
-    pub fn add(&mut self, measured: Measured) {
-        self.rounds.push(measured);
+    /// Adds a round of charges.
+    pub fn add(&mut self, measurement: Measurement) {
+        self.rounds.push(measurement);
     }
 
-    pub fn add_floor(&mut self, measured: Measured) {
-        self.floors.push(measured);
+    /// Adds a round of the baseline.
+    pub fn add_baseline(&mut self, measurement: Measurement) {
+        self.baselines.push(measurement);
     }
 
     fn json(&self) -> Value {
-        let rates: Vec<u64> = self.rounds.iter().map(Measured::per_second).collect();
-        let mut waited: Vec<Duration> =
-            self.rounds.iter().flat_map(|round| round.waited.iter().copied()).collect();
-        waited.sort_unstable();
-        let mut reads: Vec<Duration> =
-            self.rounds.iter().flat_map(|round| round.reads.iter().copied()).collect();
-        reads.sort_unstable();
+        let rates: Vec<u64> = self.rounds.iter().map(Measurement::per_second).collect();
+        let latencies = sorted(self.rounds.iter().flat_map(|round| &round.latencies));
+        let read_latencies = sorted(self.rounds.iter().flat_map(|round| &round.read_latencies));
         let (batch, callers) = match self.load {
             Load::Batches(batch) => (Some(batch), None),
-            Load::Callers(callers) => (None, Some(callers)),
+            Load::Callers { callers, .. } => (None, Some(callers)),
         };
         let mut object = json!({
             "engine": match self.engine {
-                Which::Embedded => "embedded",
-                Which::Postgres => "postgres",
+                EngineKind::Embedded => "embedded",
+                EngineKind::Postgres => "postgres",
             },
             "charges": self.charges,
             "workspaces": self.workspaces,
             "batch": batch,
             "callers": callers,
-            "rate": self.rate,
+            "rate": self.load.rate(),
             "keys": self.keys,
             "http": self.http,
             "credential": self.credential,
             "charges_per_second": median(rates.clone()),
-            "p50_ms": percentile(&waited, 50),
-            "p99_ms": percentile(&waited, 99),
-            "max_ms": percentile(&waited, 100),
+            "p50_ms": percentile(&latencies, 50),
+            "p99_ms": percentile(&latencies, 99),
+            "max_ms": percentile(&latencies, 100),
             "charges_per_commit": self.charges / self.commits.max(1),
-            "balance_read_p99_ms": percentile(&reads, 99),
+            "balance_read_p99_ms": percentile(&read_latencies, 99),
             "peak_rss_mb": peak_rss_mb(),
             "open_ms": self.open_ms,
             "close_ms": self.close_ms,
         });
-        if !self.floors.is_empty() {
-            let floors: Vec<u64> = self.floors.iter().map(Measured::per_second).collect();
-            let ratios =
-                rates.iter().zip(&floors).map(|(rate, floor)| rate * 1_000 / floor.max(&1)).collect();
+        if !self.baselines.is_empty() {
+            let baselines: Vec<u64> = self.baselines.iter().map(Measurement::per_second).collect();
+            let ratio = |(rate, baseline): (&u64, &u64)| rate * 1_000 / baseline.max(&1);
+            let ratios = rates.iter().zip(&baselines).map(ratio).collect();
             object["floor"] = match (self.engine, self.http) {
-                (Which::Postgres, _) => "pgbench, one transaction a charge",
-                (Which::Embedded, true) => "constant answer",
-                (Which::Embedded, false) => "bare append",
+                (EngineKind::Postgres, _) => "pgbench, one transaction per charge",
+                (EngineKind::Embedded, true) => "constant answer",
+                (EngineKind::Embedded, false) => "bare append",
             }
             .into();
-            object["floor_per_second"] = median(floors).into();
+            object["floor_per_second"] = median(baselines).into();
             object["ratio"] = thousandths(median(ratios));
         }
         object
     }
 
-    /// Prints the report.
+    /// Prints the report as lines, or as one JSON object.
     pub fn print(&self, as_json: bool) -> Result<(), Failure> {
         let object = self.json();
         if as_json {
@@ -135,9 +137,15 @@ impl Report {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             format!("{name:<22}{value}\n")
         };
-        let told = object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-        output::data(&told.map(line).collect::<String>())
+        let present = object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        output::data(&present.map(line).collect::<String>())
     }
+}
+
+fn sorted<'a>(durations: impl Iterator<Item = &'a Duration>) -> Vec<Duration> {
+    let mut sorted: Vec<Duration> = durations.copied().collect();
+    sorted.sort_unstable();
+    sorted
 }
 
 fn median(mut values: Vec<u64>) -> u64 {
@@ -145,19 +153,19 @@ fn median(mut values: Vec<u64>) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// Milliseconds with three decimals; nothing when nothing was measured.
+/// A percentile in milliseconds with three decimals; null if nothing was measured.
 fn percentile(sorted: &[Duration], percent: usize) -> Value {
     let Some(last) = sorted.len().checked_sub(1) else { return Value::Null };
     thousandths(sorted[(sorted.len() * percent / 100).min(last)].as_micros() as u64)
 }
 
-/// A number of thousandths as a JSON number, without a detour over floats in the measuring itself.
+/// A JSON number with three decimals, made without floating-point arithmetic.
 fn thousandths(value: u64) -> Value {
     let text = format!("{}.{:03}", value / 1_000, value % 1_000);
     serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
-/// The most memory this process ever had, where the system tells.
+/// The peak resident memory of this process in MiB; `None` where the system does not report it.
 fn peak_rss_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,5 +1,5 @@
-//! Who charges what in a benchmark: the five reference operations over many workspaces, by seed, with keys that grow or
-//! random ones. Each workspace has credit enough, a worker and a member.
+//! The charges of a benchmark: the five reference operations, spread over many workspaces by a seed.
+//! Each workspace has enough credit, a worker and a member.
 
 use std::sync::Arc;
 
@@ -17,19 +17,20 @@ const OPERATIONS: [(&str, i64); 5] = [
     ("smart_pricing", 1_000),
 ];
 
-/// Enough for any run: a million dollars a workspace.
+/// The credit of each workspace, a million dollars: enough for any run.
 const CREDIT: Micros = Micros::new(100_000_000_000);
 
-/// What idempotency keys look like.
+/// The kind of idempotency keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Keys {
-    /// Each greater than the one before, as from a counter
+    /// Ascending, as from a counter
     Ordered,
     /// 128 random bits
     Random,
 }
 
 impl Keys {
+    /// The name on the command line and in the report.
     pub fn name(self) -> &'static str {
         match self {
             Keys::Ordered => "ordered",
@@ -38,22 +39,26 @@ impl Keys {
     }
 }
 
-/// A source of charges.
+/// A generator of charges.
 #[derive(Debug, Clone)]
 pub struct Workload {
+    /// The number of workspaces.
     pub workspaces: u64,
     keys: Keys,
+    /// The state of the random number generator.
     state: u64,
-    /// How many entries there were before: keys of another run must not come again.
+    /// A number that differs for each run on one store, part of every ordered key.
     epoch: u64,
-    /// Which of the sources that were split off this is; they share no key.
+    /// The number of this generator among those that were split off; part of every ordered key.
     stream: u64,
+    /// How many generators were split off this one.
     streams: u64,
+    /// How many charges this generator made.
     count: u64,
     names: Arc<Names>,
 }
 
-/// The names that charges speak of, made once: what is measured is not how fast they are made.
+/// The ids that charges refer to. They are made once, because making them is not measured.
 #[derive(Debug)]
 struct Names {
     workspaces: Vec<WorkspaceId>,
@@ -62,11 +67,11 @@ struct Names {
     members: [MemberId; 3],
 }
 
-/// A charge as it is asked for, before it takes the form of a command or of JSON.
+/// A charge to be made, as a command or as JSON.
 #[derive(Debug)]
-pub struct Asked {
-    /// Which of the workspaces it is, counted from 0.
-    pub number: usize,
+pub struct PlannedCharge {
+    /// The number of the workspace, from 0.
+    pub workspace_index: usize,
     pub workspace: WorkspaceId,
     pub operation: OperationId,
     pub worker: WorkerId,
@@ -75,12 +80,13 @@ pub struct Asked {
 }
 
 impl Workload {
+    /// Makes the generator of a run; the same arguments give the same charges.
     pub fn new(workspaces: u64, keys: Keys, seed: u64, epoch: u64) -> Workload {
         let names = Names {
             workspaces: (0..workspaces).map(workspace_id).collect(),
-            operations: OPERATIONS.map(|(id, _)| known(OperationId::new(id))),
-            workers: ["worker-a", "worker-b"].map(|id| known(WorkerId::new(id))),
-            members: ["ada", "grace", "edsger"].map(|id| known(MemberId::new(id))),
+            operations: OPERATIONS.map(|(id, _)| valid(OperationId::new(id))),
+            workers: ["worker-a", "worker-b"].map(|id| valid(WorkerId::new(id))),
+            members: ["ada", "grace", "edsger"].map(|id| valid(MemberId::new(id))),
         };
         Workload {
             workspaces,
@@ -94,7 +100,7 @@ impl Workload {
         }
     }
 
-    /// SplitMix64: small, and good enough to spread load.
+    /// The next random number, by SplitMix64, which is good enough to spread load.
     fn random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -103,14 +109,14 @@ impl Workload {
         z ^ (z >> 31)
     }
 
-    /// A source of its own for one of many callers.
+    /// Splits off a generator for one of many callers; its keys differ from those of all others.
     pub fn split(&mut self) -> Workload {
         self.streams += 1;
         Workload { state: self.random(), stream: self.streams, ..self.clone() }
     }
 
     /// The next charge.
-    pub fn next(&mut self) -> Asked {
+    pub fn next(&mut self) -> PlannedCharge {
         let random = self.random();
         self.count += 1;
         let mut key = [b'-'; 33];
@@ -127,27 +133,27 @@ impl Workload {
                 &key[..]
             }
         };
-        let key = std::str::from_utf8(key).expect("digits are ASCII");
+        let key = std::str::from_utf8(key).expect("the key consists of ASCII digits and hyphens");
         let workspace = (random % self.workspaces) as usize;
-        Asked {
-            number: workspace,
+        PlannedCharge {
+            workspace_index: workspace,
             workspace: self.names.workspaces[workspace].clone(),
             operation: self.names.operations[(random >> 40) as usize % OPERATIONS.len()].clone(),
             worker: self.names.workers[workspace % 2].clone(),
             member: self.names.members[workspace % 3].clone(),
-            key: known(IdempotencyKey::new(key)),
+            key: valid(IdempotencyKey::new(key)),
         }
     }
 
-    /// The next so many, as commands.
+    /// The next `count` charges, as commands.
     pub fn submissions(&mut self, count: u64) -> Vec<Submission> {
         (0..count).map(|_| self.next().submission()).collect()
     }
 
-    /// What sets the price book.
+    /// The command that publishes the price book.
     pub fn prices() -> Submission {
         let operations = OPERATIONS.iter().map(|(id, price)| OperationPrice {
-            id: known(OperationId::new(*id)),
+            id: valid(OperationId::new(*id)),
             unit_price: Micros::new(*price),
             timeout_seconds: None,
         });
@@ -155,8 +161,8 @@ impl Workload {
         Submission { workspace: WorkspaceId::platform(), key: None, actor: Actor::Platform, command }
     }
 
-    /// What opens a workspace and gives it credit.
-    pub fn opening(&self, workspace: u64) -> [Submission; 2] {
+    /// The commands that create a workspace and grant its credit.
+    pub fn creation(&self, workspace: u64) -> [Submission; 2] {
         let id = workspace_id(workspace);
         let changes = WorkspaceChanges { name: Some(id.as_str().into()), ..WorkspaceChanges::default() };
         let grant = GrantRequest {
@@ -166,15 +172,15 @@ impl Workload {
             origin: None,
             paid_cents: 0,
         };
-        let key = Some(known(IdempotencyKey::new("opening")));
+        let key = Some(valid(IdempotencyKey::new("opening")));
         let submission =
             |key, command| Submission { workspace: id.clone(), key, actor: Actor::Platform, command };
         [submission(None, Command::CreateWorkspace(changes)), submission(key, Command::Grant(grant))]
     }
 }
 
-impl Asked {
-    /// As a command.
+impl PlannedCharge {
+    /// The charge as a command.
     pub fn submission(self) -> Submission {
         let request = ChargeRequest {
             operation: self.operation,
@@ -195,19 +201,19 @@ impl Asked {
     }
 }
 
-/// The last digits of a number, as many as there is room for.
+/// Writes the last hexadecimal digits of a number, as many as `digits` has places.
 fn hex(number: u64, digits: &mut [u8]) {
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = b"0123456789abcdef"[(number >> (4 * place)) as usize & 15];
+    for (index, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(number >> (4 * index)) as usize & 15];
     }
 }
 
-/// The name of a workspace by its number.
+/// The id of a workspace by its number.
 pub fn workspace_id(number: u64) -> WorkspaceId {
-    known(WorkspaceId::new(format!("bench-{number}")))
+    valid(WorkspaceId::new(format!("bench-{number}")))
 }
 
-/// Names of the benchmark's own making keep to the rules.
-fn known<T, E: std::fmt::Debug>(name: Result<T, E>) -> T {
-    name.expect("the benchmark's names are well-formed")
+/// Unwraps an id that the benchmark made.
+fn valid<T, E: std::fmt::Debug>(name: Result<T, E>) -> T {
+    name.expect("the benchmark makes well-formed ids")
 }

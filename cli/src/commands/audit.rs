@@ -1,5 +1,5 @@
-//! `tollkeeper audit`: recomputes every number from the journal and names the first line that disagrees. Safe beside a
-//! running server; what is recomputed and how is in the engine.
+//! `tollkeeper audit`: recomputes every number from the journal and reports the first line that
+//! disagrees. It works while a server runs on the store. The engine crate does the work.
 
 use serde_json::{Value, json};
 use tollkeeper_engine::{AuditDisagreement, AuditReport, embedded, postgres};
@@ -8,20 +8,20 @@ use tollkeeper_server::Store;
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{self, grouped, plain};
-use crate::transport::store_args::Place;
+use crate::transport::store_args::StoreArgs;
 
-const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something does not, 3 it cannot be read.
+const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something disagrees, 3 the store cannot be read.
 
 Examples:
   tollkeeper audit --data ./tollkeeper-data
   tollkeeper audit --json | jq .available";
 
-/// Recompute everything from the journal and check the hash chain
+/// Recompute all balances from the journal and check its hash chain
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
     #[command(flatten)]
-    place: Place,
+    store: StoreArgs,
 
     /// Print JSON
     #[arg(long)]
@@ -30,7 +30,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let store = args.place.store()?;
+    let store = args.store.store()?;
     let report = match &store {
         Store::Directory(path) => embedded::audit(path),
         Store::Database(url) => postgres::audit(url.expose()),
@@ -39,9 +39,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     output::data(&if args.json { format!("{}\n", as_json(&report)) } else { as_text(&report) })?;
     match &report.disagreement {
         None => Ok(()),
-        Some(disagreement) => Err(Failure::new(Exit::No, "the journal and what is kept beside it disagree")
-            .because(place(disagreement))
-            .hint("stop charging on it, keep a copy of it, and restore the last backup that passes")),
+        Some(disagreement) => Err(Failure::new(Exit::No, "the journal and the stored state disagree")
+            .because(described(disagreement))
+            .hint(
+                "stop the server, keep a copy of the store, and restore the last backup that passes an audit",
+            )),
     }
 }
 
@@ -51,7 +53,7 @@ fn as_text(report: &AuditReport) -> String {
     let amount = |micros: Micros| output::amount(micros.get());
     let verdict = match disagreement {
         None => "every number agrees with the journal".to_owned(),
-        Some(disagreement) => format!("DISAGREES: {}", place(disagreement)),
+        Some(disagreement) => format!("DISAGREES: {}", described(disagreement)),
     };
     format!(
         "audit        {verdict}\nentries      {}\nworkspaces   {}\ngranted      {}\ncharged      {}\nrefunded     {}\nclawed back  {}\navailable    {}\n",
@@ -89,7 +91,8 @@ fn as_json(report: &AuditReport) -> Value {
     })
 }
 
-fn place(disagreement: &AuditDisagreement) -> String {
+/// Formats a disagreement: the workspace, the entry, and what differs.
+fn described(disagreement: &AuditDisagreement) -> String {
     let AuditDisagreement { workspace, entry, what } = disagreement;
     let workspace = workspace.as_ref().map(|id| match id.is_platform() {
         true => "the platform's journal, ".to_owned(),

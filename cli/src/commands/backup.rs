@@ -1,5 +1,8 @@
-//! `tollkeeper backup` and `tollkeeper restore`: a consistent copy of a data directory, made while it serves or not, and
-//! its way back. A restore audits the copy first and never overwrites anything. A database has tools of its own for both.
+//! `tollkeeper backup` and `tollkeeper restore`: a consistent copy of a data directory, also while a
+//! server runs on it, and its restore.
+//!
+//! A restore audits the backup first. Neither command overwrites anything. A PostgreSQL database has
+//! tools of its own for both.
 
 use std::path::PathBuf;
 
@@ -9,17 +12,16 @@ use tollkeeper_server::Store;
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{self, grouped};
-use crate::transport::store_args;
-use crate::transport::store_args::Place;
+use crate::transport::store_args::{self, StoreArgs};
 
-/// Copy the data directory consistently, while it serves or not
+/// Copy a data directory consistently, also while a server runs on it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tollkeeper backup --data ./tollkeeper-data --to /backups/2026-11-23")]
 pub struct BackupArgs {
     #[command(flatten)]
-    place: Place,
+    store: StoreArgs,
 
-    /// A new directory for the copy
+    /// The directory of the copy; it must be absent or empty
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
 
@@ -28,21 +30,21 @@ pub struct BackupArgs {
     json: bool,
 }
 
-/// Put a backup in place as a new data directory, after an audit of it
+/// Audit a backup and copy it to a new data directory
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1: the backup does not pass its audit.\n\nExample:\n  tollkeeper restore --from /backups/2026-11-23 --to ./tollkeeper-data"
+    after_help = "Exit code 1: the backup fails its audit.\n\nExample:\n  tollkeeper restore --from /backups/2026-11-23 --to ./tollkeeper-data"
 )]
 pub struct RestoreArgs {
-    /// The backup
+    /// The directory of the backup
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
 
-    /// The data directory to make: absent or empty
+    /// The data directory to create; it must be absent or empty
     #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
     to: Option<PathBuf>,
 
-    /// Only to say what is to be used instead.
+    /// Accepted only to explain what to use instead.
     #[arg(long, value_name = "URL", hide = true)]
     database_url: Option<String>,
 
@@ -53,9 +55,9 @@ pub struct RestoreArgs {
 
 /// Runs `tollkeeper backup`.
 pub fn backup(args: BackupArgs) -> Result<(), Failure> {
-    let store = args.place.store()?;
+    let store = args.store.store()?;
     let Store::Directory(from) = &store else {
-        return Err(elsewhere(&store));
+        return Err(not_for_databases(&store));
     };
     let entries = embedded::backup(from, &args.to)
         .map_err(|why| Failure::of_engine(format!("{} cannot be backed up", from.display()), &why))?;
@@ -65,23 +67,24 @@ pub fn backup(args: BackupArgs) -> Result<(), Failure> {
 /// Runs `tollkeeper restore`.
 pub fn restore(args: RestoreArgs) -> Result<(), Failure> {
     if let Some(url) = args.database_url {
-        return Err(elsewhere(&store_args::database(url)?));
+        return Err(not_for_databases(&store_args::database(url)?));
     }
     let to = args.to.ok_or_else(|| {
-        Failure::new(Exit::Usage, "there is nowhere to restore to").hint("name a new directory with --to")
+        Failure::new(Exit::Usage, "no directory to restore to is named")
+            .hint("name a new data directory with --to")
     })?;
     let entries = embedded::restore(&args.from, &to).map_err(|why| {
         let failure = Failure::of_engine(format!("{} cannot be restored", args.from.display()), &why);
-        if why.is_damaged() { failure.ending(Exit::No) } else { failure }
+        if why.is_damaged() { failure.with_exit(Exit::No) } else { failure }
     })?;
     report("restored", entries, &to, args.json)
 }
 
-/// A database is not copied by its users but by its own tools.
-fn elsewhere(store: &Store) -> Failure {
-    Failure::new(Exit::Usage, format!("{store} is not copied by this command"))
-        .because("a database is backed up and restored by its own tools")
-        .hint("pg_dump and pg_restore for a copy, point-in-time recovery for all that was acknowledged; `tollkeeper export` for another engine")
+/// The failure when the store is a database, which has its own tools for backups.
+fn not_for_databases(store: &Store) -> Failure {
+    Failure::new(Exit::Usage, format!("this command cannot copy {store}"))
+        .because("a PostgreSQL database is backed up and restored with its own tools")
+        .hint("use pg_dump and pg_restore for a copy, point-in-time recovery to lose no acknowledged entry, and `tollkeeper export` to move to a data directory")
 }
 
 fn report(done: &str, entries: u64, to: &std::path::Path, json: bool) -> Result<(), Failure> {

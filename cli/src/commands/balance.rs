@@ -1,4 +1,4 @@
-//! `tollkeeper balance`: what a workspace has, or had (P10).
+//! `tollkeeper balance`: the balance of a workspace, now or at a past instant (P10).
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::lines;
@@ -9,14 +9,14 @@ const EXAMPLE: &str = "Examples:
   tollkeeper balance acme
   tollkeeper balance acme --at 2026-11-01T00:00:00Z --json";
 
-/// What a workspace has, or had at an instant
+/// Show the balance of a workspace, now or at a past instant
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// Whose balance
+    /// The id of the workspace
     workspace: String,
 
-    /// At this instant instead of now (RFC 3339, such as 2026-11-01T00:00:00Z)
+    /// The balance at this instant instead of now (RFC 3339, such as 2026-11-01T00:00:00Z)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 

@@ -1,11 +1,12 @@
-//! `tollkeeper key`: the API keys of a workspace. A secret is printed once, by the command that makes it.
+//! `tollkeeper key`: the API keys of a workspace. The secret of a key is printed once, by the command
+//! that creates it.
 
 use serde_json::Value;
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{cell, lines};
-use crate::transport::request::{Request, object, path, query};
-use crate::transport::target::{Paging, Target};
+use crate::transport::request::{Request, object, path};
+use crate::transport::target::{ListArgs, Target};
 
 const EXAMPLE: &str = "Examples:
   tollkeeper key create acme --name storefront --scope charge
@@ -13,7 +14,7 @@ const EXAMPLE: &str = "Examples:
   tollkeeper key list acme
   tollkeeper key revoke acme ak_01991234-5678-7abc-bfff-0123456789ab";
 
-const CREATE_EXAMPLE: &str = "The secret is shown only now; only its hash is kept.
+const CREATE_EXAMPLE: &str = "The secret is printed once and cannot be read again: only its hash is stored.
 
 Examples:
   tollkeeper key create acme --name storefront --scope charge
@@ -23,76 +24,63 @@ Examples:
 
 const FIELDS: [&str; 7] = ["id", "name", "scopes", "member", "worker", "expires_at", "created_at"];
 
-/// Make, list and revoke the API keys of a workspace
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// Create, list and revoke the API keys of a workspace
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Make a key; its secret is shown only now
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Create a key and print its secret, once
     #[command(after_help = CREATE_EXAMPLE)]
     Create(Create),
-    /// The keys of a workspace without their secrets, newest first
+    /// List the keys of a workspace without their secrets, newest first
     #[command(after_help = "Example:\n  tollkeeper key list acme")]
-    List {
-        /// Whose keys
-        workspace: String,
-        #[command(flatten)]
-        paging: Paging,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// End a key: from now on it opens nothing
+    List(ListArgs),
+    /// Revoke a key: it is refused from now on
     #[command(after_help = "Example:\n  tollkeeper key revoke acme ak_…")]
     Revoke {
-        /// Whose key
+        /// The id of the workspace
         workspace: String,
-        /// Which, by its id
+        /// The id of the key, such as ak_…
         key: String,
         #[command(flatten)]
         target: Target,
     },
 }
 
+/// The options of `tollkeeper key create`.
 #[derive(Debug, clap::Args)]
-struct Create {
-    /// What it opens
+pub struct Create {
+    /// The id of the workspace that the key gives access to
     workspace: String,
-    /// The display name
+    /// The display name of the key
     #[arg(long)]
     name: String,
-    /// What it may do: `charge` pays and reports outcomes, `read` sees, `manage` changes the workspace; several with commas
+    /// What the key may do: `charge` opens charges and reports outcomes, `read` shows data, `manage`
+    /// changes the workspace; several with commas
     #[arg(long, required = true, value_delimiter = ',', value_parser = ["charge", "read", "manage"])]
     scope: Vec<String>,
-    /// Charges through it bear this member's name and no other
+    /// Bind the key to this member: its charges carry this member and no other
     #[arg(long)]
     member: Option<String>,
-    /// Charges through it bear this worker's name and no other
+    /// Bind the key to this AI worker: its charges carry this worker and no other
     #[arg(long)]
     worker: Option<String>,
-    /// From when on it opens nothing any more (RFC 3339, such as 2027-01-01T00:00:00Z)
+    /// When the key expires (RFC 3339, such as 2027-01-01T00:00:00Z) [default: never]
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
     #[command(flatten)]
     target: Target,
 }
 
-/// Runs the command.
-pub fn run(args: Args) -> Result<(), Failure> {
-    match args.action {
-        Action::Create(create) => self::create(create),
-        Action::List { workspace, paging, target } => {
-            let path = path(&["v1", "workspaces", &workspace, "api-keys"]) + &query(&paging.parameters());
-            let columns = ["id", "name", "scopes", "member", "worker", "expires_at", "last_used_at"];
-            target.list(Request::get(path), &columns)
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => self::create(create),
+        Command::List(list) => {
+            list.show("api-keys", &["id", "name", "scopes", "member", "worker", "expires_at", "last_used_at"])
         }
-        Action::Revoke { workspace, key, target } => {
+        Command::Revoke { workspace, key, target } => {
             let path = path(&["v1", "workspaces", &workspace, "api-keys", &key]);
-            target.end(path, &format!("{key} opens nothing any more"))
+            target.delete(path, &format!("{key} is revoked"))
         }
     }
 }
@@ -109,6 +97,6 @@ fn create(args: Create) -> Result<(), Failure> {
     let request = Request::write("POST", path(&["v1", "workspaces", &workspace, "api-keys"]), body);
     target.run(request, |json| {
         let secret = cell(json, "secret");
-        format!("{}\nThe secret, shown only now; only its hash is kept:\n{secret}\n", lines(json, &FIELDS))
+        format!("{}\nThe secret, printed once; only its hash is stored:\n{secret}\n", lines(json, &FIELDS))
     })
 }

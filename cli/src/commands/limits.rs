@@ -1,4 +1,4 @@
-//! `tollkeeper limits`: spending caps per day or month, and where they stand.
+//! `tollkeeper limits`: the spending limits of a workspace per day or month, and what is used of them.
 
 use serde_json::{Value, json};
 use tollkeeper_ledger::Micros;
@@ -6,7 +6,7 @@ use tollkeeper_ledger::Micros;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{remark, table};
 use crate::transport::request::{Request, object, path};
-use crate::transport::target::Target;
+use crate::transport::target::{Target, WorkspaceArgs};
 
 const EXAMPLE: &str = "Examples:
   tollkeeper limits show acme
@@ -14,7 +14,7 @@ const EXAMPLE: &str = "Examples:
   tollkeeper limits clear acme";
 
 const SET_EXAMPLE: &str =
-    "What is given takes the place of all limits there were; a cap that stays keeps its count.
+    "The given limits replace all present limits. A limit that stays keeps what is used of it.
 
 A LIMIT is SUBJECT/PERIOD=DOLLARS:
   SUBJECT   workspace, member:ID, worker:ID, operation:ID or api_key:ID
@@ -26,62 +26,46 @@ Examples:
   tollkeeper limits set acme operation:virtual_try_on/day=100.00 api_key:ak_…/month=10.00";
 
 /// Show, replace and clear the spending limits of a workspace
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// The limits, what is used of each, and when it begins anew
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Show the limits, what is used of each, and when each resets
     #[command(after_help = "Example:\n  tollkeeper limits show acme")]
-    Show {
-        /// Whose limits
-        workspace: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Replace all limits by these
+    Show(WorkspaceArgs),
+    /// Replace all limits
     #[command(after_help = SET_EXAMPLE)]
     Set {
-        /// Whose limits
+        /// The id of the workspace
         workspace: String,
-        /// The limits from now on, such as member:ada/month=25.00
+        /// A limit from now on, such as member:ada/month=25.00; several with blanks
         #[arg(required = true, value_name = "LIMIT", value_parser = limit)]
         limits: Vec<Value>,
         #[command(flatten)]
         target: Target,
     },
-    /// Take all limits away
+    /// Remove all limits
     #[command(after_help = "Example:\n  tollkeeper limits clear acme")]
-    Clear {
-        /// Whose limits
-        workspace: String,
-        #[command(flatten)]
-        target: Target,
-    },
+    Clear(WorkspaceArgs),
 }
 
-/// Runs the command.
-pub fn run(args: Args) -> Result<(), Failure> {
-    match args.action {
-        Action::Show { workspace, target } => target.run(Request::get(all(&workspace)), shown),
-        Action::Set { workspace, limits, target } => put(&workspace, &limits, target),
-        Action::Clear { workspace, target } => put(&workspace, &[], target),
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Show(args) => args.target.run(Request::get(limits_path(&args.workspace)), as_table),
+        Command::Set { workspace, limits, target } => put(&workspace, &limits, target),
+        Command::Clear(args) => put(&args.workspace, &[], args.target),
     }
 }
 
 fn put(workspace: &str, limits: &[Value], target: Target) -> Result<(), Failure> {
-    target.run(Request::write("PUT", all(workspace), json!({ "limits": limits })), shown)
+    target.run(Request::write("PUT", limits_path(workspace), json!({ "limits": limits })), as_table)
 }
 
-fn all(workspace: &str) -> String {
+fn limits_path(workspace: &str) -> String {
     path(&["v1", "workspaces", workspace, "limits"])
 }
 
-fn shown(json: &Value) -> String {
+fn as_table(json: &Value) -> String {
     let rows = json["limits"].as_array().map_or(&[][..], Vec::as_slice);
     if rows.is_empty() {
         remark("no limits");
@@ -90,7 +74,7 @@ fn shown(json: &Value) -> String {
     table(rows, &["subject", "id", "period", "amount", "used", "remaining", "resets_at"])
 }
 
-/// Reads a limit as an option; what it names is checked by the API.
+/// Parses a limit as given on the command line. The API checks that its subject exists.
 fn limit(text: &str) -> Result<Value, &'static str> {
     const FORM: &str = "it must be SUBJECT/PERIOD=DOLLARS, such as member:ada/month=25.00";
     let (left, dollars) = text.split_once('=').ok_or(FORM)?;
@@ -121,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_read_whatever_its_subject_is_called() {
+    fn a_limit_is_parsed_with_any_id_of_its_subject() {
         let ada = json!({"subject": "member", "id": "eu:ada@x", "period": "day", "amount_usd": "2.50"});
         assert_eq!(limit("member:eu:ada@x/day=2.50"), Ok(ada));
         let all = json!({"subject": "workspace", "period": "month", "amount_usd": "500"});

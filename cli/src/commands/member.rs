@@ -1,11 +1,11 @@
-//! `tollkeeper member`: who belongs to a workspace, and who of them may change what it spends (P14, P15).
+//! `tollkeeper member`: the members of a workspace and their roles (P14, P15).
 
 use serde_json::Value;
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::lines;
-use crate::transport::request::{Request, object, path, query};
-use crate::transport::target::{Paging, Target};
+use crate::transport::request::{Request, object, path};
+use crate::transport::target::{ListArgs, Target};
 
 const EXAMPLE: &str = "Examples:
   tollkeeper member add acme ada --email ada@example.com --name 'Ada Lovelace' --role admin
@@ -15,109 +15,92 @@ const EXAMPLE: &str = "Examples:
 const FIELDS: [&str; 5] = ["id", "email", "name", "role", "created_at"];
 
 /// Add, list, show, change and remove the members of a workspace
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Bring a person into the workspace
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Add a person to the workspace
     #[command(
         after_help = "Example:\n  tollkeeper member add acme ada --email ada@example.com --name 'Ada Lovelace' --role admin"
     )]
     Add(Add),
-    /// The members of a workspace, newest first
+    /// List the members of a workspace, newest first
     #[command(after_help = "Example:\n  tollkeeper member list acme")]
-    List {
-        /// Whose members
-        workspace: String,
-        #[command(flatten)]
-        paging: Paging,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// One member
+    List(ListArgs),
+    /// Show one member
     #[command(after_help = "Example:\n  tollkeeper member show acme ada")]
-    Show {
-        /// Of which workspace
-        workspace: String,
-        /// Who
-        member: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Change what is given; the rest stays
+    Show(MemberArgs),
+    /// Change the given fields; the others stay as they are
     #[command(after_help = "Example:\n  tollkeeper member change acme ada --role admin")]
     Change(Change),
-    /// Take a member out, with the keys and sessions that act in that name
+    /// Remove a member, with the API keys and sessions that act for it
     #[command(after_help = "Example:\n  tollkeeper member remove acme ada")]
-    Remove {
-        /// From which workspace
-        workspace: String,
-        /// Who
-        member: String,
-        #[command(flatten)]
-        target: Target,
-    },
+    Remove(MemberArgs),
 }
 
+/// The options of a command about one member, without others.
 #[derive(Debug, clap::Args)]
-struct Add {
-    /// To which workspace
+pub struct MemberArgs {
+    /// The id of the workspace
     workspace: String,
-    /// The name that charges and limits bear: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+    /// The id of the member
     member: String,
-    /// Where messages go
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The options of `tollkeeper member add`.
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    /// The id of the workspace
+    workspace: String,
+    /// The id that charges and limits refer to: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+    member: String,
+    /// The address for e-mails
     #[arg(long)]
     email: String,
     /// The display name
     #[arg(long)]
     name: String,
-    /// `admin` changes everything of the workspace, `member` sees the balance and the usage
+    /// `admin` may change everything in the workspace, `member` may see the balance and the usage
     #[arg(long, default_value = "member", value_parser = ["admin", "member"])]
     role: String,
     #[command(flatten)]
     target: Target,
 }
 
+/// The options of `tollkeeper member change`.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "tollkeeper member change [OPTIONS] <WORKSPACE> <MEMBER>")]
 #[command(group(clap::ArgGroup::new("changed").required(true).multiple(true).args(["email", "name", "role"])))]
-struct Change {
-    /// Of which workspace
+pub struct Change {
+    /// The id of the workspace
     workspace: String,
-    /// Who
+    /// The id of the member
     member: String,
-    /// Where messages go
+    /// The address for e-mails
     #[arg(long)]
     email: Option<String>,
     /// The display name
     #[arg(long)]
     name: Option<String>,
-    /// `admin` changes everything of the workspace, `member` sees the balance and the usage
+    /// `admin` may change everything in the workspace, `member` may see the balance and the usage
     #[arg(long, value_parser = ["admin", "member"])]
     role: Option<String>,
     #[command(flatten)]
     target: Target,
 }
 
-/// Runs the command.
-pub fn run(args: Args) -> Result<(), Failure> {
-    match args.action {
-        Action::Add(add) => self::add(add),
-        Action::List { workspace, paging, target } => {
-            let path = path(&["v1", "workspaces", &workspace, "members"]) + &query(&paging.parameters());
-            target.list(Request::get(path), &FIELDS)
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Add(add) => self::add(add),
+        Command::List(list) => list.show("members", &FIELDS),
+        Command::Show(MemberArgs { workspace, member, target }) => {
+            target.run(Request::get(member_path(&workspace, &member)), |json| lines(json, &FIELDS))
         }
-        Action::Show { workspace, member, target } => {
-            target.run(Request::get(one(&workspace, &member)), |json| lines(json, &FIELDS))
-        }
-        Action::Change(change) => self::change(change),
-        Action::Remove { workspace, member, target } => {
-            target.end(one(&workspace, &member), &format!("{member} is no member of {workspace} any more"))
+        Command::Change(change) => self::change(change),
+        Command::Remove(MemberArgs { workspace, member, target }) => {
+            target.delete(member_path(&workspace, &member), &format!("{member} is removed from {workspace}"))
         }
     }
 }
@@ -141,9 +124,9 @@ fn change(args: Change) -> Result<(), Failure> {
         ("name", name.map(Value::from)),
         ("role", role.map(Value::from)),
     ]);
-    target.run(Request::write("PATCH", one(&workspace, &member), body), |json| lines(json, &FIELDS))
+    target.run(Request::write("PATCH", member_path(&workspace, &member), body), |json| lines(json, &FIELDS))
 }
 
-fn one(workspace: &str, member: &str) -> String {
+fn member_path(workspace: &str, member: &str) -> String {
     path(&["v1", "workspaces", workspace, "members", member])
 }

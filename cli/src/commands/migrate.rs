@@ -1,5 +1,8 @@
-//! `tollkeeper migrate`: brings the tables of a database to this program's version, and distributes them on Citus.
-//! `serve` migrates too; this is for whoever wants it done at another time, or by another user of the database.
+//! `tollkeeper migrate`: migrates the tables of a database to the version of this program, and
+//! distributes them on Citus.
+//!
+//! `serve` migrates too. This command is for operators who migrate at another time, or as another
+//! database user.
 
 use serde_json::json;
 use tollkeeper_engine::postgres;
@@ -7,21 +10,21 @@ use tollkeeper_server::Store;
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output;
-use crate::transport::store_args::Place;
+use crate::transport::store_args::StoreArgs;
 
 const EXAMPLE: &str = "\
-`serve` does it too when it starts. It is safe to repeat, and beside others that do the same.
+`serve` migrates too when it starts. The command is safe to repeat, also at the same time as others.
 
 Examples:
   tollkeeper migrate --database-url postgres://db/tollkeeper
   tollkeeper migrate --distribute --json";
 
-/// Bring the tables of a PostgreSQL database to this version
+/// Migrate the tables of a PostgreSQL database to this version
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
     #[command(flatten)]
-    place: Place,
+    store: StoreArgs,
 
     /// Distribute the tables by workspace over the nodes of a Citus cluster
     #[arg(long)]
@@ -34,10 +37,10 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let store = args.place.store()?;
+    let store = args.store.store()?;
     let Store::Database(url) = &store else {
-        return Err(Failure::new(Exit::Usage, "there is no database to migrate").hint(
-            "give it with --database-url or TOLLKEEPER_DATABASE_URL; a data directory migrates itself",
+        return Err(Failure::new(Exit::Usage, "no database to migrate is named").hint(
+            "name it with --database-url or TOLLKEEPER_DATABASE_URL; a data directory is migrated when a server opens it",
         ));
     };
     let failed = |why| Failure::of_engine(format!("{store} cannot be migrated"), &why);
@@ -49,10 +52,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args.json {
         return output::data(&format!("{}\n", json!({"version": version, "distributed": distributed})));
     }
-    let mut text = format!("{store} has version {version} of the tables\n");
+    let mut text = format!("the tables of {store} have version {version}\n");
     if let Some(tables) = distributed {
         text += &match tables.is_empty() {
-            true => "every table was distributed already\n".to_owned(),
+            true => "all tables were distributed already\n".to_owned(),
             false => format!("distributed by workspace: {}\n", tables.join(", ")),
         };
     }

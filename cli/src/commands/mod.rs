@@ -1,13 +1,27 @@
-//! commands.
+//! One file per subcommand. A subcommand defines its options, sends its request, and says which
+//! fields of the answer are shown.
+//!
+//! ```text
+//! data commands   workspace, member, key, limits, portal, grant, charge, balance, entries, prices
+//!                 one request of the HTTP API each, sent by `transport::target`
+//! whole ledgers   audit, backup (and restore), transfer (export and import), migrate
+//!                 call the engine crate on a store, without the API
+//! server          serve
+//! this program    completions, man
+//! ```
+//!
+//! `demo` and `bench` have folders of their own.
 
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod balance;
 pub(crate) mod charge;
+pub(crate) mod completions;
 pub(crate) mod entries;
 pub(crate) mod grant;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod man;
 pub(crate) mod member;
 pub(crate) mod migrate;
 pub(crate) mod portal;

@@ -1,4 +1,4 @@
-//! `tollkeeper portal`: links that sign a member in to the dashboard, and the end of sessions.
+//! `tollkeeper portal`: creates links that sign a member in to the dashboard, and ends sessions.
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{cell, remark};
@@ -10,41 +10,36 @@ const EXAMPLE: &str = "Examples:
   tollkeeper portal end acme --member ada";
 
 const LINK_EXAMPLE: &str =
-    "The link signs in once and within ten minutes, with the role the member then has. With --server it
-leads to that server; else to TOLLKEEPER_PUBLIC_URL, or to where TOLLKEEPER_LISTEN says.
+    "The link works once and for ten minutes. The session has the role that the member has at that time.
+With --server the link leads to that server, else to TOLLKEEPER_PUBLIC_URL, else to
+TOLLKEEPER_LISTEN.
 
 Example:
   tollkeeper portal link acme ada --return-url https://app.example.com/billing";
 
-/// Sign members in to the dashboard and out of it
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// Create sign-in links to the dashboard, end sessions
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Make a link that signs a member in, once
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Create a link that signs a member in, once
     #[command(after_help = LINK_EXAMPLE)]
     Link {
-        /// Of which workspace
+        /// The id of the workspace
         workspace: String,
-        /// Who signs in
+        /// The id of the member who signs in
         member: String,
-        /// Where the dashboard leads back to
+        /// The address that the dashboard links back to
         #[arg(long, value_name = "URL")]
         return_url: Option<String>,
         #[command(flatten)]
         target: Target,
     },
-    /// End all sessions and links, of one member or of all
+    /// End the sessions and links of one member or of all members
     #[command(after_help = "Example:\n  tollkeeper portal end acme --member ada")]
     End {
-        /// Of which workspace
+        /// The id of the workspace
         workspace: String,
-        /// Only those of this member
+        /// The id of the member [default: all members]
         #[arg(long)]
         member: Option<String>,
         #[command(flatten)]
@@ -52,28 +47,29 @@ enum Action {
     },
 }
 
-/// Runs the command.
-pub fn run(args: Args) -> Result<(), Failure> {
-    match args.action {
-        Action::Link { workspace, member, return_url, target } => {
-            let is_guess = !target.is_server() && std::env::var_os("TOLLKEEPER_PUBLIC_URL").is_none();
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Link { workspace, member, return_url, target } => {
+            let address_is_guessed =
+                !target.is_server() && std::env::var_os("TOLLKEEPER_PUBLIC_URL").is_none();
             let body = object([("member", Some(member.into())), ("return_url", return_url.map(Into::into))]);
-            target.run(Request::write("POST", sessions(&workspace), body), |json| {
-                if is_guess {
-                    remark("the link goes by TOLLKEEPER_LISTEN; set TOLLKEEPER_PUBLIC_URL to where people reach the server");
+            target.run(Request::write("POST", sessions_path(&workspace), body), |json| {
+                if address_is_guessed {
+                    remark("the link uses the address of TOLLKEEPER_LISTEN; set TOLLKEEPER_PUBLIC_URL to the server's public address");
                 }
                 let [member, until, url] = ["member", "expires_at", "url"].map(|field| cell(json, field));
-                format!("Signs {member} in, once and until {until}; it is for nobody else:\n{url}\n")
+                format!("Signs in {member}, once and before {until}; send it to nobody else:\n{url}\n")
             })
         }
-        Action::End { workspace, member, target } => {
-            let who = member.as_ref().map_or_else(|| "everybody".to_owned(), Clone::clone);
-            let path = sessions(&workspace) + &query(&[("member", member)]);
-            target.end(path, &format!("{who} is signed out of {workspace}"))
+        Command::End { workspace, member, target } => {
+            let who = member.as_ref().map_or_else(|| "every member".to_owned(), Clone::clone);
+            let path = sessions_path(&workspace) + &query(&[("member", member)]);
+            target.delete(path, &format!("{who} is signed out of {workspace}"))
         }
     }
 }
 
-fn sessions(workspace: &str) -> String {
+fn sessions_path(workspace: &str) -> String {
     path(&["v1", "workspaces", workspace, "portal-sessions"])
 }

@@ -1,4 +1,4 @@
-//! `tollkeeper prices`: shows the price book, replaces it by a new version, lists the versions (P2).
+//! `tollkeeper prices`: shows the price book, publishes a new version, lists the versions (P2).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,41 +16,35 @@ const EXAMPLE: &str = "Examples:
   tollkeeper prices set prices.json
   tollkeeper prices versions";
 
-const SET_EXAMPLE: &str = "The file is a JSON object; what it does not list is retired:
+const SET_EXAMPLE: &str = "The file is a JSON object. An operation that it does not list is retired:
   {\"operations\": [{\"id\": \"virtual_try_on\", \"unit_price\": 20000},
                   {\"id\": \"smart_pricing\", \"unit_price\": 1000, \"timeout_seconds\": 600}],
    \"effective_at\": \"2027-01-01T00:00:00Z\"}
-timeout_seconds (every charge awaits an outcome for so long) and effective_at (now, if absent) may
-be left out. What `prices show --json` prints can be edited and handed in.
+Optional: timeout_seconds (every charge of the operation awaits an outcome for that long) and
+effective_at (default: now). The output of `prices show --json` can be edited and used as the file.
 
 Example:
   tollkeeper prices set prices.json";
 
-/// Show the price book, make a new version of it
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// Show the price book, publish a new version of it
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// The prices in force
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Show the prices in force
     #[command(after_help = "Example:\n  tollkeeper prices show")]
     Show {
         #[command(flatten)]
         target: Target,
     },
-    /// Make a new version from a file
+    /// Publish a new version from a file
     #[command(after_help = SET_EXAMPLE)]
     Set {
-        /// The new list; `-` reads it from stdin
+        /// The new prices, a JSON file; `-` reads stdin
         file: PathBuf,
         #[command(flatten)]
         target: Target,
     },
-    /// All versions, newest first
+    /// List all versions, newest first
     #[command(after_help = "Example:\n  tollkeeper prices versions")]
     Versions {
         #[command(flatten)]
@@ -60,25 +54,25 @@ enum Action {
     },
 }
 
-/// Runs the command.
-pub fn run(args: Args) -> Result<(), Failure> {
-    match args.action {
-        Action::Show { target } => target.run(Request::get(path(&["v1", "price-book"])), book),
-        Action::Set { file, target } => {
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Show { target } => target.run(Request::get(path(&["v1", "price-book"])), as_text),
+        Command::Set { file, target } => {
             let request = Request::write("PUT", path(&["v1", "price-book"]), read(&file)?);
-            target.run(request.that(Access::Begins), book)
+            target.run(request.with_access(Access::Creates), as_text)
         }
-        Action::Versions { paging, target } => {
+        Command::Versions { paging, target } => {
             let path = path(&["v1", "price-book", "versions"]) + &query(&paging.parameters());
             target.run(Request::get(path), |json| {
                 let rows = json["data"].as_array().map_or(&[][..], Vec::as_slice);
-                rows.iter().map(book).collect::<Vec<_>>().join("\n")
+                rows.iter().map(as_text).collect::<Vec<_>>().join("\n")
             })
         }
     }
 }
 
-fn book(json: &Value) -> String {
+fn as_text(json: &Value) -> String {
     let operations = json["operations"].as_array().map_or(&[][..], Vec::as_slice);
     let head = lines(json, &["version", "effective_at"]);
     format!("{head}\n{}", table(operations, &["id", "unit_price", "timeout_seconds"]))
@@ -86,7 +80,7 @@ fn book(json: &Value) -> String {
 
 fn read(file: &Path) -> Result<Value, Failure> {
     let unreadable = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format!("no price list can be read from {}", file.display())).because(why)
+        Failure::new(Exit::Usage, format!("the prices cannot be read from {}", file.display())).because(why)
     };
     let mut text = String::new();
     let read = if file == Path::new("-") {
@@ -96,14 +90,15 @@ fn read(file: &Path) -> Result<Value, Failure> {
     };
     read.map_err(|why| unreadable(&why))?;
     match serde_json::from_str(&text) {
-        Ok(list) => Ok(without_answers(list)),
-        Err(why) => Err(unreadable(&why).hint("`tollkeeper prices set --help` shows what it looks like")),
+        Ok(list) => Ok(without_answer_fields(list)),
+        Err(why) => Err(unreadable(&why).hint("`tollkeeper prices set --help` shows the format")),
     }
 }
 
-/// What `prices show --json` printed can be edited and handed in: what only an answer says is left out. A list that
-/// somebody wrote has no version and stays as it is, so that the API can name what is wrong with it.
-fn without_answers(mut list: Value) -> Value {
+/// Removes the fields that only answers have, so that the output of `prices show --json` can be used
+/// as input. A file without `version` was not such an output: it stays as it is, and the API names
+/// its errors.
+fn without_answer_fields(mut list: Value) -> Value {
     let Some(book) = list.as_object_mut().filter(|book| book.contains_key("version")) else {
         return list;
     };
@@ -121,14 +116,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_was_shown_can_be_handed_in_again() {
+    fn the_output_of_show_can_be_used_as_input() {
         let shown = json!({
             "version": 1,
             "effective_at": "2026-01-01T00:00:00Z",
             "operations": [{"id": "a", "unit_price": 5, "unit_price_usd": "0.00005", "timeout_seconds": null}],
         });
-        assert_eq!(without_answers(shown), json!({"operations": [{"id": "a", "unit_price": 5}]}));
+        assert_eq!(without_answer_fields(shown), json!({"operations": [{"id": "a", "unit_price": 5}]}));
         let written = json!({"operations": [{"id": "a", "price_usd": "1"}], "effective_at": "soon"});
-        assert_eq!(without_answers(written.clone()), written);
+        assert_eq!(without_answer_fields(written.clone()), written);
     }
 }

@@ -1,5 +1,7 @@
-//! `tollkeeper serve`: the server on a data directory or a database. Ready means one line on stdout; a key made at the
-//! first start is shown once, on stderr.
+//! `tollkeeper serve`: runs the server on a data directory or a PostgreSQL database.
+//!
+//! When it is ready, it prints one line to stdout. A platform key that the first start makes is
+//! printed once, to stderr.
 
 use std::path::PathBuf;
 
@@ -10,9 +12,9 @@ use crate::terminal::failure::Failure;
 use crate::terminal::output;
 use crate::transport::store_args;
 
-const EXAMPLE: &str = "When it is ready it prints one line on stdout: listening on http://HOST:PORT
-At the first start it makes a platform key and shows it once on stderr, unless
-TOLLKEEPER_PLATFORM_KEY is set. SIGTERM and SIGINT finish what was accepted and exit 0.
+const EXAMPLE: &str = "When the server is ready it prints one line to stdout: listening on http://HOST:PORT
+The first start makes a platform key and prints it once to stderr, unless TOLLKEEPER_PLATFORM_KEY
+is set. On SIGTERM or SIGINT the server finishes the accepted requests and exits with code 0.
 
 Examples:
   tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8080
@@ -23,20 +25,23 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// The data directory, made if absent [default: TOLLKEEPER_DATA, the configuration, else ./tollkeeper-data]
+    /// The data directory, created if absent [default: TOLLKEEPER_DATA, the settings file, else
+    /// ./tollkeeper-data]
     #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
     data: Option<PathBuf>,
 
-    /// Where to listen; port 0 takes a free one [default: TOLLKEEPER_LISTEN, the configuration, else 127.0.0.1:8080]
+    /// The address to listen on; port 0 takes a free port [default: TOLLKEEPER_LISTEN, the settings
+    /// file, else 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT", value_parser = server_process::address)]
     listen: Option<String>,
 
-    /// A TOML file of settings; every one is described in docs/OPERATING.md
+    /// The settings file, in TOML; docs/OPERATING.md describes every setting
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
     /// A PostgreSQL database instead, postgres://…; any number of servers may share it [default:
-    /// TOLLKEEPER_DATABASE_URL, the place for a password: arguments are seen by every user of the machine]
+    /// TOLLKEEPER_DATABASE_URL; put a password there, because every user of the machine can see
+    /// arguments]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
 }
@@ -49,7 +54,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let app = App::new(server_process::open(&settings.store, &settings).await?, &settings);
         if let Some(key) = server_process::prepare(&app).await? {
             output::remark(&format!(
-                "The platform key, shown this once; only its hash is kept:\n\n    {key}\n"
+                "The platform key, printed once; only its hash is stored:\n\n    {key}\n"
             ));
         }
         let (listener, address) = server_process::listen(&settings.listen).await?;
@@ -59,12 +64,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     })
 }
 
-/// The file, then the environment, then the options: what comes later goes before.
+/// Loads the settings. Precedence: flag, then environment, then file.
 fn settings(args: Args) -> Result<Settings, Failure> {
     let Args { data, listen, config, database_url } = args;
     let mut settings =
-        Settings::load(config.as_deref()).map_err(|why| server_process::wrong_setting(&why))?;
-    if let Some(store) = store_args::given(data, database_url)? {
+        Settings::load(config.as_deref()).map_err(|why| server_process::invalid_setting(&why))?;
+    if let Some(store) = store_args::from_options(data, database_url)? {
         settings.store = store;
     }
     if let Some(listen) = listen {

@@ -1,5 +1,8 @@
-//! `tollkeeper export` and `tollkeeper import`: a whole ledger out of a directory or a database, and into another. Both
-//! may be repeated: an export leaves no half file under its name, an import goes on where the one before ended.
+//! `tollkeeper export` and `tollkeeper import`: write a whole ledger as one stream, and read it into
+//! another data directory or database.
+//!
+//! Both are safe to repeat. An export to a file appears under its name only when it is complete; an
+//! import continues after the last entry that an interrupted one wrote.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Read, Write};
@@ -12,51 +15,51 @@ use tollkeeper_server::Store;
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{self, grouped};
-use crate::transport::store_args::Place;
+use crate::transport::store_args::StoreArgs;
 
-/// How much is read or written at once.
+/// The size of the buffer for reading and writing, in bytes.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Write the whole ledger as one stream, for `tollkeeper import` anywhere
+/// Write the whole ledger as one stream, which `tollkeeper import` reads
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It holds every entry as it is, hashes included, and works beside a running server; what is written
-after it began is left out.
+The stream holds every entry unchanged, with its hash. The command works while a server runs;
+entries written after its start are not included.
 
 Examples:
   tollkeeper export --data ./tollkeeper-data --to ledger.export
   tollkeeper export | zstd > ledger.export.zst
-  tollkeeper export --data ./tollkeeper-data | tollkeeper import --database-url postgres://db/tollkeeper")]
+  tollkeeper export | tollkeeper import --database-url postgres://db/tollkeeper")]
 pub struct ExportArgs {
     #[command(flatten)]
-    place: Place,
+    store: StoreArgs,
 
-    /// A new file [default: stdout]
+    /// The file to write, which must not exist [default: stdout]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 
-    /// Print what was written as JSON
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Take a ledger in that `tollkeeper export` wrote
+/// Read a ledger that `tollkeeper export` wrote
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every entry is verified on the way in. An import that was interrupted is repeated and goes on where
-it ended; what is there already is compared, never changed. Stop the servers of both sides first,
-and compare `tollkeeper audit` of both sides afterwards.
+Every entry is verified. Repeat an interrupted import: it continues where it stopped. Entries that
+the store already has are compared and never changed. Stop the servers on both stores first, and
+compare `tollkeeper audit` of both stores afterwards.
 
-Exit code 1: the export is damaged or cut off, or another ledger is there.
+Exit code 1: the export is damaged or cut off, or the store holds another ledger.
 
 Examples:
   tollkeeper import --from ledger.export --data ./tollkeeper-data
   zstd -dc ledger.export.zst | tollkeeper import --database-url postgres://db/tollkeeper")]
 pub struct ImportArgs {
     #[command(flatten)]
-    place: Place,
+    store: StoreArgs,
 
-    /// The export [default: stdin]
+    /// The file of the export [default: stdin]
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 
@@ -67,27 +70,27 @@ pub struct ImportArgs {
 
 /// Runs `tollkeeper export`.
 pub fn export(args: ExportArgs) -> Result<(), Failure> {
-    let store = args.place.store()?;
+    let store = args.store.store()?;
     let failed = |why: &Error| Failure::of_engine(format!("{store} cannot be exported"), why);
     let Some(path) = &args.to else {
         if std::io::stdout().is_terminal() {
-            return Err(Failure::new(Exit::Usage, "an export is no text for a terminal")
-                .hint("give a file with --to, or send stdout to one"));
+            return Err(Failure::new(Exit::Usage, "an export is binary and would disturb the terminal")
+                .hint("name a file with --to, or redirect stdout"));
         }
-        // Whole lines are of no use here: it is written in large pieces.
+        // Stdout flushes at every newline; the buffer makes large writes of it.
         let out = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout().lock());
         let counts = write(&store, out).map_err(|why| failed(&why))?;
-        output::remark(told("exported", counts, args.json, None).trim_end());
+        output::remark(summary("exported", counts, args.json, None).trim_end());
         return Ok(());
     };
     let counts = to_file(path, |file| write(&store, file).map_err(|why| failed(&why)))?;
-    output::data(&told("exported", counts, args.json, Some(path)))
+    output::data(&summary("exported", counts, args.json, Some(path)))
 }
 
 /// Runs `tollkeeper import`.
 pub fn import(args: ImportArgs) -> Result<(), Failure> {
-    let store = args.place.store()?;
-    let taken = match &args.from {
+    let store = args.store.store()?;
+    let imported = match &args.from {
         None => read(&store, BufReader::with_capacity(BUFFER_BYTES, std::io::stdin().lock())),
         Some(path) => {
             let file = File::open(path).map_err(|why| {
@@ -96,9 +99,9 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
             read(&store, BufReader::with_capacity(BUFFER_BYTES, file))
         }
     };
-    let Imported { stream, written } = taken.map_err(|why| {
-        let failure = Failure::of_engine(format!("the import into {store} was not finished"), &why);
-        if why.is_damaged() || why.is_conflict() { failure.ending(Exit::No) } else { failure }
+    let Imported { stream, written } = imported.map_err(|why| {
+        let failure = Failure::of_engine(format!("the import into {store} is not complete"), &why);
+        if why.is_damaged() || why.is_conflict() { failure.with_exit(Exit::No) } else { failure }
     })?;
     if args.json {
         let Counts { entries, journals } = stream;
@@ -109,7 +112,7 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
     }
     let (written, entries) = (count(written), count(stream.entries));
     output::data(&format!(
-        "imported {written} entries into {store}; all {entries} of the export are there, the same\n"
+        "imported {written} entries into {store}; it now holds all {entries} entries of the export\n"
     ))
 }
 
@@ -127,7 +130,7 @@ fn read(store: &Store, from: impl Read) -> Result<Imported, Error> {
     }
 }
 
-/// Writes a file that appears under its name when it is whole and on disk, and not before.
+/// Writes a file under a temporary name, syncs it, and renames it to `path`, which must not exist.
 fn to_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> Result<Counts, Failure>,
@@ -136,8 +139,8 @@ fn to_file(
         Failure::new(Exit::NotNow, format!("{} cannot be written", path.display())).because(why)
     };
     if path.exists() {
-        return Err(Failure::new(Exit::NotNow, format!("{} is there already", path.display()))
-            .hint("name a new file; nothing is ever overwritten"));
+        return Err(Failure::new(Exit::NotNow, format!("{} exists already", path.display()))
+            .hint("name a new file; an export never overwrites"));
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
@@ -149,13 +152,14 @@ fn to_file(
         Ok(counts)
     });
     if written.is_err() {
-        // Half an export is of no use; that it cannot be removed is not what matters.
+        // The failure of the export matters more than that of the removal.
         let _ = std::fs::remove_file(&part);
     }
     written
 }
 
-fn told(done: &str, counts: Counts, json: bool, to: Option<&Path>) -> String {
+/// Formats what was written, for users or as JSON.
+fn summary(done: &str, counts: Counts, json: bool, to: Option<&Path>) -> String {
     let Counts { entries, journals } = counts;
     let to = to.map(|path| path.display().to_string());
     if json {

@@ -1,11 +1,11 @@
-//! `tollkeeper workspace`: opens, lists, shows and changes workspaces.
+//! `tollkeeper workspace`: creates, lists, shows and updates workspaces.
 
 use serde_json::Value;
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::lines;
 use crate::transport::request::{Access, Request, json, object, path, query};
-use crate::transport::target::{Paging, Target};
+use crate::transport::target::{Paging, Target, WorkspaceArgs};
 
 const EXAMPLE: &str = "Examples:
   tollkeeper workspace create acme --name 'Acme Fashion' --timezone Europe/Berlin
@@ -14,20 +14,14 @@ const EXAMPLE: &str = "Examples:
 
 const FIELDS: [&str; 6] = ["id", "name", "timezone", "suspended", "metadata", "created_at"];
 
-/// Open, list, show and change workspaces
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// Create, list, show and update workspaces
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Open a workspace with an empty credit pool
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Create a workspace; its balance is 0
     #[command(after_help = "Example:\n  tollkeeper workspace create acme --name 'Acme Fashion'")]
     Create(Create),
-    /// All workspaces, newest first
+    /// List all workspaces, newest first
     #[command(after_help = "Example:\n  tollkeeper workspace list --limit 10")]
     List {
         #[command(flatten)]
@@ -35,76 +29,73 @@ enum Action {
         #[command(flatten)]
         target: Target,
     },
-    /// One workspace
+    /// Show one workspace
     #[command(after_help = "Example:\n  tollkeeper workspace show acme")]
-    Show {
-        /// Its id
-        workspace: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Change what is given; the rest stays
+    Show(WorkspaceArgs),
+    /// Update the given fields; the others stay as they are
     #[command(after_help = "Example:\n  tollkeeper workspace update acme --suspend")]
     Update(Update),
 }
 
+/// The options of `tollkeeper workspace create`.
 #[derive(Debug, clap::Args)]
-struct Create {
-    /// Its id: 1 to 64 of A-Z a-z 0-9 . _ : @ - [default: made by the server]
+pub struct Create {
+    /// The id: 1 to 64 of A-Z a-z 0-9 . _ : @ - [default: generated]
     workspace: Option<String>,
-    /// Its name for people
+    /// The display name
     #[arg(long)]
     name: String,
-    /// The IANA time zone that its days and months follow [default: UTC]
+    /// The IANA time zone of its days and months [default: UTC]
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// A JSON object of your own
+    /// A JSON object of your own, stored as it is
     #[arg(long, value_name = "JSON", value_parser = json)]
     metadata: Option<Value>,
     #[command(flatten)]
     target: Target,
 }
 
+/// The options of `tollkeeper workspace update`.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "tollkeeper workspace update [OPTIONS] <WORKSPACE>")]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args([
     "name", "timezone", "metadata", "suspend", "resume",
 ])))]
-struct Update {
-    /// Its id
+pub struct Update {
+    /// The id of the workspace
     workspace: String,
-    /// Its name for people
+    /// The display name
     #[arg(long)]
     name: Option<String>,
-    /// The IANA time zone that its days and months follow
+    /// The IANA time zone of its days and months
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// A JSON object of your own
+    /// A JSON object of your own, stored as it is
     #[arg(long, value_name = "JSON", value_parser = json)]
     metadata: Option<Value>,
-    /// Refuse charges from now on
+    /// Suspend the workspace: refuse its charges from now on
     #[arg(long, conflicts_with = "resume")]
     suspend: bool,
-    /// Take charges again
+    /// End the suspension: accept its charges again
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
     target: Target,
 }
 
-/// Runs the command.
-pub fn run(args: Args) -> Result<(), Failure> {
-    match args.action {
-        Action::Create(create) => self::create(create),
-        Action::List { paging, target } => {
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => self::create(create),
+        Command::List { paging, target } => {
             let path = path(&["v1", "workspaces"]) + &query(&paging.parameters());
             target.list(Request::get(path), &["id", "name", "timezone", "suspended", "created_at"])
         }
-        Action::Show { workspace, target } => {
+        Command::Show(WorkspaceArgs { workspace, target }) => {
             let request = Request::get(path(&["v1", "workspaces", &workspace]));
             target.run(request, |json| lines(json, &FIELDS))
         }
-        Action::Update(update) => self::update(update),
+        Command::Update(update) => self::update(update),
     }
 }
 
@@ -116,7 +107,7 @@ fn create(args: Create) -> Result<(), Failure> {
         ("timezone", timezone.map(Value::from)),
         ("metadata", metadata),
     ]);
-    let request = Request::write("POST", path(&["v1", "workspaces"]), body).that(Access::Begins);
+    let request = Request::write("POST", path(&["v1", "workspaces"]), body).with_access(Access::Creates);
     target.run(request, |json| lines(json, &FIELDS))
 }
 

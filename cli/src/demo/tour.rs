@@ -1,24 +1,25 @@
-//! The tour that `tollkeeper demo` prints: a shell script of comments and curl commands, each of which shows one promise.
+//! The tour that `tollkeeper demo` prints: a shell script of comments and curl commands. Each step
+//! shows one property of the system.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What the commands of the tour need to know.
+/// The values that the commands of the tour contain.
 #[derive(Debug)]
 pub struct Tour {
-    /// Where the server listens.
+    /// The URL of the server.
     pub url: String,
-    /// The data directory, absolute.
+    /// The absolute path of the data directory.
     pub data: PathBuf,
-    /// This binary.
+    /// The path of this binary.
     pub program: PathBuf,
-    /// Makes the idempotency keys new with every start, so that the tour can be taken again.
+    /// A suffix of the idempotency keys. It differs for every start, so that the tour can be repeated.
     pub run: String,
     /// The platform key.
     pub key: String,
 }
 
-/// Fills the headers and the address into a step.
+/// Formats a curl command with the headers of the API; with a body, it is a POST.
 fn curl(path: &str, key: Option<&str>, body: Option<&str>) -> String {
     let mut text = format!("curl -sS -i \"$URL{path}\" -H \"Authorization: Bearer $TOLLKEEPER_KEY\"");
     if let Some(key) = key {
@@ -51,44 +52,45 @@ impl fmt::Display for Tour {
             f,
             "\
 # Tollkeeper listens on {url}; its data is in {data}. Ctrl-C stops it.
-# The workspace \"acme\" has 1,000,000 micro-units, which are 10.00 USD. Paste this into another terminal:
+# The workspace \"acme\" has 1,000,000 micro-units (10.00 USD). Paste this into another terminal:
 
 export URL={url}
 export TOLLKEEPER_KEY={key}
 
-# The balance, in both units.
+# The balance, in micro-units and USD.
 {balance}; echo
 
-# A virtual try-on is paid before it runs: 20,000 micro-units, 0.20 USD.
+# Charge for a virtual try-on before it runs: 20,000 micro-units (0.20 USD).
 {try_on}; echo
 
-# The same request under the same key: the first answer again (Idempotent-Replayed: true), and nothing moves.
+# Repeat the request with the same idempotency key: the first answer comes again (Idempotent-Replayed: true),
+# and no credit moves.
 {try_on}; echo
 
-# Smart pricing costs 1,000 per product; 37 products cost 37,000.
+# Charge for 37 units: smart pricing costs 1,000 per product, together 37,000.
 {pricing}; echo
 
-# A charge that awaits its outcome; then the system fails the operation, and the credit comes back by itself.
+# Open a charge that awaits its outcome, then report that the system failed: it is refunded automatically.
 CHARGE=$({pending} | grep -o 'ch_[0-9a-f-]*' | head -n 1); echo $CHARGE
 {failed}; echo
 
-# What cannot be paid does not run: 402, with what it takes and what there is. Nothing moves.
+# Ask for more than the balance: 402, with the required and the available amount. No credit moves.
 {too_much}; echo
 
-# The journal, newest first, and the balance after all this.
+# The journal, newest entry first, and the final balance.
 {entries}; echo
 {balance}; echo
 
-# Every number, recomputed from the journal; beside the running server.
+# Recompute every balance from the journal while the server runs.
 {program} audit --data {data}
 
-# Every call is described at {url}/docs
+# All calls of the API are described at {url}/docs
 "
         )
     }
 }
 
-/// A path as one word of a shell.
+/// Quotes a path as one word of a shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_one_word_of_a_shell() {
+    fn a_path_is_quoted_as_one_word() {
         assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }

@@ -1,7 +1,7 @@
-//! How a command ends badly: the exit code, what is wrong, why, and what to do about it. Messages go to stderr, so that
-//! stdout holds data only.
+//! A command that fails: its exit code, what was not done, the cause, and a hint what to do.
 //!
-//! The exit codes are a contract: scripts branch on them. They are listed in `--help` (see `args`).
+//! Messages go to stderr, so that stdout holds only data. Scripts branch on the exit codes, so they
+//! never change; `tollkeeper --help` lists them (see `args`).
 
 use std::fmt;
 use std::io::Write;
@@ -9,18 +9,18 @@ use std::process::ExitCode;
 
 use tollkeeper_engine::Error;
 
-/// What kind of failure it is, as the exit code says it.
+/// The kind of a failure, with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The answer is no: a refusal of the API, an audit that disagrees.
+    /// The API refused the request, or an audit found a disagreement. A repeat gives the same answer.
     No = 1,
-    /// The command as it was given can never work.
+    /// The command line or a setting is invalid: this command can never succeed as it was given.
     Usage = 2,
-    /// Not now: the store cannot be used, the server cannot be reached.
+    /// The store cannot be used or the server cannot be reached now. A later attempt may succeed.
     NotNow = 3,
 }
 
-/// A command that could not do what was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -30,45 +30,46 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of this kind; `error` says what was not done, without a full stop.
+    /// Makes a failure; `error` says what was not done, without a full stop.
     pub fn new(exit: Exit, error: impl Into<String>) -> Failure {
         Failure { exit, error: error.into(), cause: None, hint: None }
     }
 
-    /// The same with another exit code.
-    pub fn ending(mut self, exit: Exit) -> Failure {
+    /// Sets another exit code.
+    pub fn with_exit(mut self, exit: Exit) -> Failure {
         self.exit = exit;
         self
     }
 
-    /// Says why.
+    /// Sets the cause.
     pub fn because(mut self, cause: impl fmt::Display) -> Failure {
         self.cause = Some(cause.to_string());
         self
     }
 
-    /// Says what to do about it.
+    /// Sets the hint: what the user can do.
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Says what to do about it, if nothing is said yet.
+    /// Sets the hint if the failure has none.
     pub fn or_hint(mut self, hint: &str) -> Failure {
         self.hint.get_or_insert_with(|| hint.into());
         self
     }
 
-    /// An engine's "not now" in the words of what was being done.
-    pub fn of_engine(doing: impl Into<String>, why: &Error) -> Failure {
-        let failure = Failure::new(Exit::NotNow, doing).because(why);
+    /// Makes a failure of kind [`Exit::NotNow`] from an error of the engine, with the engine's hint;
+    /// `error` says what was not done.
+    pub fn of_engine(error: impl Into<String>, why: &Error) -> Failure {
+        let failure = Failure::new(Exit::NotNow, error).because(why);
         match why.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
     }
 
-    /// Prints the failure on stderr and gives the exit code.
+    /// Prints the failure to stderr and returns its exit code.
     pub fn report(&self) -> ExitCode {
         let mut text = format!("error: {}\n", self.error);
         if let Some(cause) = &self.cause {
@@ -77,7 +78,7 @@ impl Failure {
         if let Some(hint) = &self.hint {
             text += &format!("hint: {hint}\n");
         }
-        // Nobody is left to be told when stderr is closed; the exit code still says it.
+        // If stderr is closed, the exit code still reports the failure.
         let _ = std::io::stderr().write_all(text.as_bytes());
         ExitCode::from(self.exit as u8)
     }

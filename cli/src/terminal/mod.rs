@@ -1,4 +1,8 @@
-//! terminal.
+//! What users and scripts see: `output` prints data as tables, lines and JSON; `failure` ends a
+//! command with a message and an exit code.
+//!
+//! This is the lowest folder of the crate: it imports no other one. It emits no colors; the log of
+//! the server crate is the only colored output.
 
 pub(crate) mod failure;
 pub(crate) mod output;

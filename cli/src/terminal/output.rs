@@ -1,7 +1,8 @@
-//! What a command prints: lines and tables for people, both units for every amount (P1), and the API's own JSON for
-//! programs. Data goes to stdout, remarks to stderr. A reader that has had enough (`| head`) is no error.
+//! Prints data to stdout: aligned lines and tables for users, the unchanged JSON of the API for
+//! programs. Remarks go to stderr.
 //!
-//! What is said when a command fails is in `failure`.
+//! Every amount is shown in micro-units and in USD (P1). If the reader closes the pipe early
+//! (`| head`), the command still succeeds. Messages of a failed command are in `failure`.
 
 use std::io::{ErrorKind, Write};
 
@@ -10,7 +11,7 @@ use tollkeeper_ledger::Micros;
 
 use super::failure::{Exit, Failure};
 
-/// Fields that hold micro-units, wherever they stand: shown in both units.
+/// The names of JSON fields that hold micro-units; they are shown in both units.
 const AMOUNTS: [&str; 16] = [
     "amount",
     "available",
@@ -30,7 +31,7 @@ const AMOUNTS: [&str; 16] = [
     "used",
 ];
 
-/// Writes data to stdout at once and flushes it.
+/// Writes data to stdout and flushes it.
 pub fn data(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -41,18 +42,18 @@ pub fn data(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes a line for people to stderr.
+/// Writes a line for the user to stderr.
 pub fn remark(text: &str) {
-    // A closed stderr has no reader to miss it.
+    // If stderr is closed, the remark is lost and the command goes on.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// An amount in both units: `20,000 (0.20 USD)`.
+/// Formats an amount in both units: `20,000 (0.20 USD)`.
 pub fn amount(micros: i64) -> String {
     format!("{} ({} USD)", grouped(micros), Micros::new(micros).usd())
 }
 
-/// Digits in groups of three.
+/// Formats an integer with commas between groups of three digits.
 pub fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::from(if number < 0 { "-" } else { "" });
@@ -65,11 +66,10 @@ pub fn grouped(number: i64) -> String {
     text
 }
 
-/// The value at a path such as `balance.available`, as people read it; `-` where there is none.
+/// Formats the value at a path such as `balance.available` for users; `-` if it is absent or null.
 pub fn cell(json: &Value, path: &str) -> String {
-    let pointer = format!("/{}", path.replace('.', "/"));
     let field = path.rsplit('.').next().unwrap_or(path);
-    match json.pointer(&pointer) {
+    match json.pointer(&pointer(path)) {
         None | Some(Value::Null) => "-".into(),
         Some(Value::Number(number)) => match number.as_i64() {
             Some(micros) if AMOUNTS.contains(&field) => amount(micros),
@@ -83,7 +83,7 @@ pub fn cell(json: &Value, path: &str) -> String {
     }
 }
 
-/// A text of somebody else's choosing without what could steer a terminal.
+/// Escapes control characters, so that a name chosen by someone else cannot control the terminal.
 pub fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -96,14 +96,14 @@ pub fn plain(text: &str) -> String {
     shown
 }
 
-/// One line per field: the label, then the value, aligned.
+/// Formats one line per field: the path as label, then the value, aligned.
 pub fn lines(json: &Value, paths: &[&str]) -> String {
     let width = paths.iter().map(|path| path.len()).max().unwrap_or(0);
     let line = |path: &&str| format!("{path:width$}  {}\n", cell(json, path));
     paths.iter().map(line).collect()
 }
 
-/// A table with a head line; columns of numbers stand at the right.
+/// Formats a table with a header line. Columns that hold numbers are aligned to the right.
 pub fn table(rows: &[Value], paths: &[&str]) -> String {
     let head: Vec<String> = paths.iter().map(|path| path.to_uppercase().replace(['_', '.'], " ")).collect();
     let cells = rows.iter().map(|row| paths.iter().map(|path| cell(row, path)).collect());
@@ -127,6 +127,7 @@ pub fn table(rows: &[Value], paths: &[&str]) -> String {
     text
 }
 
+/// The JSON pointer of a path such as `balance.available`.
 fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
 }
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_steer_the_terminal() {
+    fn control_characters_of_a_name_are_escaped() {
         assert_eq!(plain("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
     }
 }

@@ -1,7 +1,9 @@
-//! A request of the API to a data directory or a database, in this process: the same router that a server answers with,
-//! without a socket. Whoever can open the store may do everything, so a key of chance is made for the one request.
+//! Answers a request of the API in this process: opens the store and calls the router of the server
+//! crate, without a socket.
 //!
-//! In a directory, reading works beside a running server and writing needs it for itself; a database is shared.
+//! Anyone who can open the store has all rights on it, so the request carries a platform key that is
+//! made at random for this one call. In a data directory, a request that reads works while a server
+//! runs; a request that writes needs the directory for itself. A database can be shared.
 
 use std::sync::Arc;
 
@@ -16,14 +18,14 @@ use super::request::{Access, Answer, Request, random_hex};
 use crate::server_process;
 use crate::terminal::failure::{Exit, Failure};
 
-/// Sends a request to what is kept there.
+/// Answers a request from a store and closes it. A request that only reads prepares nothing there.
 pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
-    let mut settings = Settings::load(None).map_err(|why| server_process::wrong_setting(&why))?;
+    let mut settings = Settings::load(None).map_err(|why| server_process::invalid_setting(&why))?;
     let key = random_hex()?;
     settings.platform_key = Some(Secret::new(key.clone()));
-    // There is no request's `Host` to tell by where links lead.
+    // The public URL of links cannot come from a `Host` header here.
     settings.public_url.get_or_insert_with(|| format!("http://{}", settings.listen));
-    // An answer names an id in the log where it does not say what failed; there is no other log than this terminal.
+    // A 500 refers to the log by an id. The log of this process is this terminal.
     settings.log_level = LogLevel::Error;
     server::start_log(&settings);
     server_process::block_on(async {
@@ -33,11 +35,11 @@ pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
         if !reads {
             server_process::prepare(&app).await?;
         }
-        let answer = ask(app, &key, request).await?;
-        // What only read has nothing to leave in order.
+        let answer = call(app, &key, request).await?;
+        // An engine that only read has nothing to write before it closes.
         if !reads {
             let closed = engine.close().await;
-            closed.map_err(|why| Failure::of_engine("the store did not close in order", &why))?;
+            closed.map_err(|why| Failure::of_engine("the store did not close cleanly", &why))?;
         }
         Ok(answer)
     })
@@ -47,23 +49,24 @@ async fn open(store: &Store, settings: &Settings, access: Access) -> Result<Arc<
     let Store::Directory(directory) = store else {
         return server_process::open(store, settings).await;
     };
-    if access != Access::Begins && !embedded::holds_ledger(directory) {
+    if access != Access::Creates && !embedded::holds_ledger(directory) {
         let what = if directory.is_dir() { "there is no ledger in" } else { "there is no data directory" };
         return Err(Failure::new(Exit::NotNow, format!("{what} {}", directory.display())).hint(
-            "give the right one with --data, a running server with --server, or begin with `tollkeeper demo`",
+            "name the right directory with --data or a running server with --server, or start with `tollkeeper demo`",
         ));
     }
     if access != Access::Reads {
         return server_process::open(store, settings)
             .await
-            .map_err(|failure| failure.or_hint("ask the server that runs on it, with --server URL"));
+            .map_err(|failure| failure.or_hint("send the command to the server that uses it: --server URL"));
     }
-    let engine = Embedded::open_read_only(directory).map_err(|why| server_process::unusable(store, &why))?;
+    let engine =
+        Embedded::open_read_only(directory).map_err(|why| server_process::cannot_open(store, &why))?;
     Ok(Arc::new(engine))
 }
 
-/// Asks the router of an application, as a server would be asked.
-pub async fn ask(app: Arc<App>, key: &str, request: Request) -> Result<Answer, Failure> {
+/// Calls the router of the server crate with a request that carries `key`, and reads the whole answer.
+pub async fn call(app: Arc<App>, key: &str, request: Request) -> Result<Answer, Failure> {
     let body = request.body.map(|json| json.to_string());
     let mut builder = http::Request::builder()
         .method(request.method)
@@ -77,15 +80,15 @@ pub async fn ask(app: Arc<App>, key: &str, request: Request) -> Result<Answer, F
         builder = builder.header("content-type", "application/json").header("content-length", body.len());
     }
     let message = builder.body(Body::from(body.unwrap_or_default())).map_err(|why| {
-        Failure::new(Exit::Usage, "the request cannot be written")
+        Failure::new(Exit::Usage, "the request is malformed")
             .because(why)
-            .hint("look at --key for characters that HTTP does not carry")
+            .hint("check --key for characters that an HTTP header cannot hold")
     })?;
     let response = server::router(app).oneshot(message).await;
     let response = response.unwrap_or_else(|never| match never {});
     let status = response.status().as_u16();
     let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
     let bytes = to_bytes(response.into_body(), usize::MAX).await;
-    let bytes = bytes.map_err(|why| Failure::new(Exit::NotNow, "the answer broke off").because(why))?;
+    let bytes = bytes.map_err(|why| Failure::new(Exit::NotNow, "the answer is incomplete").because(why))?;
     Ok(Answer { status, replayed, text: String::from_utf8_lossy(&bytes).into_owned() })
 }

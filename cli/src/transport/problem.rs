@@ -1,4 +1,5 @@
-//! The API's refusals in a terminal: what the problem document says, its numbers in both units, and what to do about it.
+//! Turns a refusal of the API (a problem document, RFC 9457) into a failure: its detail as the
+//! message, its code and members as the cause, and a hint what to do.
 
 use serde_json::Value;
 
@@ -6,15 +7,15 @@ use super::request::Answer;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{cell, plain};
 
-/// Members every problem has; the others are its own and are shown.
+/// Members that every problem has. The others explain this refusal and are shown in the cause.
 const COMMON: [&str; 6] = ["type", "title", "status", "detail", "code", "retryable"];
 
-/// The failure that a refusing answer stands for.
+/// Returns the failure for an answer whose status is 300 or more.
 pub fn failure(answer: &Answer) -> Failure {
     let Some(problem) = serde_json::from_str::<Value>(&answer.text).ok().filter(Value::is_object) else {
-        return Failure::new(Exit::NotNow, "the answer is not one of Tollkeeper's")
+        return Failure::new(Exit::NotNow, "the answer does not come from a Tollkeeper server")
             .because(format!("HTTP status {}", answer.status))
-            .hint("is the address that of a Tollkeeper server?");
+            .hint("check that the address is that of a Tollkeeper server");
     };
     let code = problem["code"].as_str().unwrap_or("unknown");
     let said = ["detail", "title", "code"].iter().find_map(|name| problem[*name].as_str());
@@ -26,6 +27,7 @@ pub fn failure(answer: &Answer) -> Failure {
     }
 }
 
+/// The exit code of a refusal.
 fn exit(status: u16, code: &str) -> Exit {
     match (status, code) {
         (400 | 413 | 415, _) | (_, "invalid_field") => Exit::Usage,
@@ -34,7 +36,8 @@ fn exit(status: u16, code: &str) -> Exit {
     }
 }
 
-/// The code and the problem's own members: `insufficient_credits: required 20,000 (0.20 USD), …`.
+/// Formats the code and the members of a problem, such as
+/// `insufficient_credits: required 20,000 (0.20 USD), …`.
 fn cause(problem: &Value, code: &str) -> String {
     let members = problem.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     let own =
@@ -43,35 +46,42 @@ fn cause(problem: &Value, code: &str) -> String {
     if own.is_empty() { code.into() } else { format!("{code}: {}", own.join(", ")) }
 }
 
+/// What the user can do about a refusal, by its code.
 fn hint(code: &str) -> Option<&'static str> {
     Some(match code {
-        "insufficient_credits" => "add credits: tollkeeper grant create WORKSPACE --usd 10 --reason TEXT",
-        "debt_outstanding" => "the next grant repays the debt first; then charges pass again",
-        "workspace_suspended" => "tollkeeper workspace update WORKSPACE --resume",
-        "workspace_not_found" => "tollkeeper workspace list shows what there is",
-        "workspace_exists" => "tollkeeper workspace update WORKSPACE describes it anew",
+        "insufficient_credits" => "add credit: tollkeeper grant create WORKSPACE --usd 10 --reason TEXT",
+        "debt_outstanding" => "charges are accepted again when a grant has repaid the debt",
+        "workspace_suspended" => "accept charges again: tollkeeper workspace update WORKSPACE --resume",
+        "workspace_not_found" => "tollkeeper workspace list shows all workspaces",
+        "workspace_exists" => "change it with tollkeeper workspace update WORKSPACE",
         "operation_not_found" => "tollkeeper prices show lists the operations",
-        "charge_not_found" => "tollkeeper charge list WORKSPACE shows what there is",
+        "charge_not_found" => "tollkeeper charge list WORKSPACE shows the charges",
         "charge_already_settled" | "charge_already_refunded" | "refund_exceeds_charge" => {
-            "tollkeeper charge show WORKSPACE CHARGE says what stands"
+            "tollkeeper charge show WORKSPACE CHARGE shows its status and refunds"
         }
-        "refund_window_closed" => "tollkeeper charge refund WORKSPACE CHARGE --reason TEXT still can",
-        "grant_not_found" => "tollkeeper grant list WORKSPACE shows what there is",
-        "limit_exceeded" => "tollkeeper limits show WORKSPACE says what is used and when it begins anew",
-        "member_not_found" => "tollkeeper member list WORKSPACE shows who there is",
-        "member_exists" => "tollkeeper member change WORKSPACE MEMBER describes a member anew",
-        "last_admin" => "tollkeeper member change WORKSPACE MEMBER --role admin makes another one",
-        "api_key_not_found" => "tollkeeper key list WORKSPACE shows what there is",
+        "refund_window_closed" => {
+            "the platform can still refund it: tollkeeper charge refund WORKSPACE CHARGE --reason TEXT"
+        }
+        "grant_not_found" => "tollkeeper grant list WORKSPACE shows the grants",
+        "limit_exceeded" => "tollkeeper limits show WORKSPACE shows what is used and when each limit resets",
+        "member_not_found" => "tollkeeper member list WORKSPACE shows the members",
+        "member_exists" => "change the member with tollkeeper member change WORKSPACE MEMBER",
+        "last_admin" => {
+            "make another member an admin first: tollkeeper member change WORKSPACE MEMBER --role admin"
+        }
+        "api_key_not_found" => "tollkeeper key list WORKSPACE shows the keys",
         "idempotency_key_reused" => {
-            "the key stands for another request: choose another --key, or repeat the first request as it was"
+            "this key was used for another request: choose another --key, or repeat the first request unchanged"
         }
-        "unauthenticated" => "TOLLKEEPER_KEY (or TOLLKEEPER_PLATFORM_KEY) must hold a key that opens this",
-        "forbidden" => "`tollkeeper key list WORKSPACE` shows the scopes of each key, and whom it is tied to",
-        "rate_limited" => "nothing was done: wait so long and repeat it",
-        "overloaded" => "nothing was done: try again in a moment",
-        "not_found" => "is the address that of a Tollkeeper server, without a path?",
+        "unauthenticated" => "set TOLLKEEPER_KEY or TOLLKEEPER_PLATFORM_KEY to a valid key",
+        "forbidden" => {
+            "tollkeeper key list WORKSPACE shows the scopes of each key and the member or worker it is bound to"
+        }
+        "rate_limited" => "nothing was done: wait that long, then repeat the command",
+        "overloaded" => "nothing was done: try again in a few seconds",
+        "not_found" => "check that the address is that of a Tollkeeper server, without a path",
         "invalid_field" | "invalid_parameter" | "unknown_field" | "malformed_json" | "body_too_large" => {
-            "the command's --help says what is allowed"
+            "the --help of the command lists the allowed values"
         }
         _ => return None,
     })
@@ -82,19 +92,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_that_a_command_can_meet_says_what_helps() {
-        let met = "insufficient_credits limit_exceeded debt_outstanding workspace_suspended workspace_not_found \
+    fn every_refusal_that_a_command_can_get_has_a_hint() {
+        let codes = "insufficient_credits limit_exceeded debt_outstanding workspace_suspended workspace_not_found \
                    workspace_exists charge_not_found charge_already_settled charge_already_refunded \
                    refund_exceeds_charge refund_window_closed operation_not_found grant_not_found member_not_found \
                    member_exists last_admin api_key_not_found idempotency_key_reused unauthenticated forbidden \
                    rate_limited overloaded invalid_field invalid_parameter unknown_field malformed_json \
                    body_too_large not_found";
-        let silent: Vec<&str> = met.split_whitespace().filter(|code| hint(code).is_none()).collect();
-        assert_eq!(silent, Vec::<&str>::new());
+        let without_hint: Vec<&str> = codes.split_whitespace().filter(|code| hint(code).is_none()).collect();
+        assert_eq!(without_hint, Vec::<&str>::new());
     }
 
     #[test]
-    fn the_exit_code_tells_a_no_from_a_not_now() {
+    fn the_exit_code_separates_refusals_from_temporary_failures() {
         assert_eq!(exit(402, "insufficient_credits"), Exit::No);
         assert_eq!(exit(404, "workspace_not_found"), Exit::No);
         assert_eq!(exit(422, "idempotency_key_reused"), Exit::No);

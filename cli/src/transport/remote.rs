@@ -1,5 +1,7 @@
-//! A request of the API over the network, to a running server. The key comes from the environment, never from an
-//! argument: arguments are seen by every user of the machine.
+//! Sends a request of the API to a running server over the network.
+//!
+//! The key comes from the environment and never from an argument, because every user of the machine
+//! can see arguments.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -10,49 +12,49 @@ use ureq::http;
 use super::request::{Answer, Request};
 use crate::terminal::failure::{Exit, Failure};
 
-/// How long a server may take to take the connection: longer means that it is not there.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long connecting may take; a server that needs longer is not reachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer may take in all; a server sheds load long before.
-const WHOLE: Duration = Duration::from_secs(60);
+/// How long a whole request may take; an overloaded server refuses requests much earlier.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The largest answer: a page of 200 rows with the largest metadata is a fifth of it.
+/// The largest answer that is read. A page of 200 rows with the largest metadata has a fifth of it.
 const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Sends a request to the server at `url`.
 pub fn send(url: &str, request: Request) -> Result<Answer, Failure> {
     let key = key()?;
-    let again = request.again();
+    let repeat_hint = request.repeat_hint();
     let message = message(url, &key, request)?;
     let agent = Agent::new_with_config(
         Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(WHOLE))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(REQUEST_TIMEOUT))
             .build(),
     );
-    let mut response = agent.run(message).map_err(|why| unreachable(url, again, &why))?;
+    let mut response = agent.run(message).map_err(|why| unreachable(url, repeat_hint, &why))?;
     let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
     let text = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string();
-    let text = text.map_err(|why| unreachable(url, again, &why))?;
+    let text = text.map_err(|why| unreachable(url, repeat_hint, &why))?;
     Ok(Answer { status: response.status().as_u16(), replayed, text })
 }
 
 fn key() -> Result<String, Failure> {
     let named = |name| std::env::var(name).ok().filter(|key| !key.is_empty());
     named("TOLLKEEPER_KEY").or_else(|| named("TOLLKEEPER_PLATFORM_KEY")).ok_or_else(|| {
-        Failure::new(Exit::Usage, "there is no key for the server")
+        Failure::new(Exit::Usage, "no key for the server is set")
             .because("neither TOLLKEEPER_KEY nor TOLLKEEPER_PLATFORM_KEY is set")
-            .hint("export TOLLKEEPER_KEY with the key that the server showed at its first start, or with a workspace's (tollkeeper key create)")
+            .hint("export TOLLKEEPER_KEY with the platform key, which the server printed at its first start, or with a key of the workspace (tollkeeper key create)")
     })
 }
 
 fn message(url: &str, key: &str, request: Request) -> Result<http::Request<Vec<u8>>, Failure> {
     let base = url.trim_end_matches('/');
     if !base.starts_with("http://") && !base.starts_with("https://") {
-        return Err(Failure::new(Exit::Usage, format!("not the address of a server: {url}"))
-            .hint("it begins with http:// or https://, such as http://127.0.0.1:8080"));
+        return Err(Failure::new(Exit::Usage, format!("{url} is not the address of a server"))
+            .hint("it must begin with http:// or https://, such as http://127.0.0.1:8080"));
     }
     let mut builder = http::Request::builder()
         .method(request.method)
@@ -67,22 +69,22 @@ fn message(url: &str, key: &str, request: Request) -> Result<http::Request<Vec<u
         builder = builder.header("content-type", "application/json");
     }
     builder.body(body.unwrap_or_default()).map_err(|why| {
-        Failure::new(Exit::Usage, "the request cannot be written")
-            .because(why)
-            .hint("look at the address, the key in the environment and --key for characters that HTTP does not carry")
+        Failure::new(Exit::Usage, "the request is malformed").because(why).hint(
+            "check the address, the key in the environment and --key for characters that HTTP cannot hold",
+        )
     })
 }
 
-fn unreachable(url: &str, again: &str, why: &ureq::Error) -> Failure {
-    let nobody_there = match why {
+fn unreachable(url: &str, repeat_hint: &str, why: &ureq::Error) -> Failure {
+    let is_not_running = match why {
         ureq::Error::Io(io) => io.kind() == ErrorKind::ConnectionRefused,
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
         _ => false,
     };
-    let hint = if nobody_there {
-        "is it running? `tollkeeper serve` says its address when it is ready"
+    let hint = if is_not_running {
+        "check that the server is running; `tollkeeper serve` prints its address when it is ready"
     } else {
-        again
+        repeat_hint
     };
     Failure::new(Exit::NotNow, format!("the server at {url} did not answer")).because(why).hint(hint)
 }

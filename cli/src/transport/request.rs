@@ -1,88 +1,91 @@
-//! One request of the HTTP API, and its answer, wherever it goes: over the network (`remote`) or to a data directory in
-//! this process (`local`). Every data command is such a request, so that words, refusals and JSON are the same.
+//! One request of the HTTP API and its answer, before it is known who answers it: a server over the
+//! network (`remote`) or a store in this process (`local`).
 
 use serde_json::{Map, Value};
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::remark;
 
-/// What the request does to the data.
+/// How a request uses a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Reads: works beside a running server.
+    /// It only reads, which also works while a server uses the same data directory.
     Reads,
-    /// Writes into what exists.
+    /// It writes to a store that exists.
     Writes,
-    /// Writes, and may begin a new data directory.
-    Begins,
+    /// It writes, and creates the data directory if there is none.
+    Creates,
 }
 
 /// A request of the API.
 #[derive(Debug)]
 pub struct Request {
-    /// `GET`, `POST` …
+    /// The HTTP method, such as `POST`.
     pub method: &'static str,
-    /// With its query; every part that a user gave is encoded.
+    /// The path with its query; every part that the user gave is percent-encoded.
     pub path: String,
-    /// JSON.
+    /// The body, `None` for a request without one.
     pub body: Option<Value>,
-    /// The idempotency key.
+    /// The idempotency key, for a request that moves credit.
     pub key: Option<String>,
-    /// What it does to the data.
+    /// How it uses the store.
     pub access: Access,
 }
 
-/// The answer of the API.
+/// An answer of the API.
 #[derive(Debug)]
 pub struct Answer {
-    /// HTTP's.
+    /// The HTTP status.
     pub status: u16,
-    /// Whether it is the first answer again.
+    /// True if the answer repeats the first answer to the same idempotency key.
     pub replayed: bool,
-    /// JSON, as it came.
+    /// The body, which is JSON.
     pub text: String,
 }
 
 impl Request {
-    /// Reads something.
+    /// A GET request, which only reads.
     pub fn get(path: String) -> Request {
         Request { method: "GET", path, body: None, key: None, access: Access::Reads }
     }
 
-    /// Writes something.
+    /// A request that writes, with a JSON body.
     pub fn write(method: &'static str, path: String, body: Value) -> Request {
         Request { method, path, body: Some(body), key: None, access: Access::Writes }
     }
 
-    /// Ends something.
+    /// A DELETE request, which writes and has no body.
     pub fn delete(path: String) -> Request {
         Request { method: "DELETE", path, body: None, key: None, access: Access::Writes }
     }
 
-    /// Says what it does to the data, where the method does not.
-    pub fn that(mut self, access: Access) -> Request {
+    /// Sets how the request uses the store, where it does not follow from the method.
+    pub fn with_access(mut self, access: Access) -> Request {
         self.access = access;
         self
     }
 
-    /// What to do when it is not known whether it was done.
-    pub fn again(&self) -> &'static str {
-        let same_twice = self.method != "POST" || self.path.ends_with("/outcome");
+    /// What the user can do if the connection broke and it is unknown whether the request was executed.
+    pub fn repeat_hint(&self) -> &'static str {
+        let is_idempotent = self.method != "POST" || self.path.ends_with("/outcome");
         match &self.key {
             _ if self.access == Access::Reads => "try again in a moment",
-            Some(_) => "repeat it under the same key: whether it was done or not, it is done once",
-            None if same_twice => "it may or may not have been done; repeat it: twice is the same as once",
-            None => "it may or may not have been done: look at what is there before you repeat it",
+            Some(_) => "repeat the command with the same --key: it takes effect exactly once",
+            None if is_idempotent => {
+                "the command may have taken effect; repeat it: a second time changes nothing"
+            }
+            None => "the command may have taken effect: check that before you repeat it",
         }
     }
 
-    /// Makes it safe to repeat: under the given key, or one of our own, which is said before anything is sent.
-    pub fn under(mut self, key: Option<String>) -> Result<Request, Failure> {
+    /// Sets the idempotency key. Without one, makes a random key and prints it before the request is
+    /// sent, so that the user can repeat the command.
+    pub fn with_key(mut self, key: Option<String>) -> Result<Request, Failure> {
         let key = match key {
             Some(key) => key,
             None => {
                 let key = format!("cli-{}", random_hex()?);
-                remark(&format!("idempotency key: {key} (repeat safely with --key {key})"));
+                remark(&format!("idempotency key: {key} (to repeat this command safely, add --key {key})"));
                 key
             }
         };
@@ -91,32 +94,32 @@ impl Request {
     }
 }
 
-/// 128 bits of chance as 32 hexadecimal digits.
+/// Returns 128 random bits as 32 hexadecimal digits.
 pub fn random_hex() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes)
-        .map_err(|why| Failure::new(Exit::NotNow, "the system gives no random numbers").because(why))?;
+        .map_err(|why| Failure::new(Exit::NotNow, "the system cannot provide random numbers").because(why))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A path of segments, each encoded, so that no name can reach another resource.
+/// Joins segments to a path. Each is percent-encoded, so that a name cannot address another resource.
 pub fn path(segments: &[&str]) -> String {
     segments.iter().map(|segment| format!("/{}", encoded(segment))).collect()
 }
 
-/// The query of the parameters that were given.
+/// Joins the given parameters to a query string with `?`; empty if none is given.
 pub fn query(parameters: &[(&str, Option<String>)]) -> String {
     let given = parameters.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
     let pairs: Vec<String> = given.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-/// Reads JSON given as an option.
+/// Parses an option whose value is JSON.
 pub fn json(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-/// A JSON object of the fields that were given.
+/// Makes a JSON object of the fields that have a value.
 pub fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
     let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(given.collect::<Map<_, _>>())
@@ -124,7 +127,7 @@ pub fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
 
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // "." and ".." as whole segments would be taken for directions.
+    // As a whole segment, "." or ".." would change the path.
     let dots = text.bytes().all(|byte| byte == b'.');
     for byte in text.bytes() {
         let stays = byte.is_ascii_alphanumeric() || b"-_~:@".contains(&byte) || (byte == b'.' && !dots);
@@ -142,14 +145,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_reach_another_resource() {
+    fn a_name_cannot_address_another_resource() {
         assert_eq!(path(&["v1", "workspaces", "a/../b?c#d"]), "/v1/workspaces/a%2F..%2Fb%3Fc%23d");
         assert_eq!(path(&["v1", ".."]), "/v1/%2E%2E");
         assert_eq!(path(&["acme.shop_1:eu@x-Y"]), "/acme.shop_1:eu@x-Y");
     }
 
     #[test]
-    fn only_what_was_given_is_asked() {
+    fn a_query_holds_only_the_given_parameters() {
         assert_eq!(query(&[("limit", None), ("cursor", None)]), "");
         assert_eq!(
             query(&[("limit", Some("5".into())), ("cursor", Some("a b".into()))]),

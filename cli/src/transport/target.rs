@@ -1,79 +1,123 @@
-//! Where a data command goes, and how its answer is shown. One code path for both: the same request, the same JSON.
+//! The options that every data command has, and how its answer is shown.
+//!
+//! A request goes to a running server (`--server`) or to a store in this process. Both ways give the
+//! same JSON, so one code path shows it.
 
 use serde_json::Value;
 
-use super::request::{Answer, Request};
-use super::store_args::Place;
+use super::request::{Answer, Request, path, query};
+use super::store_args::StoreArgs;
 use super::{local, problem, remote};
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output;
 
-/// Options that every data command has.
+/// Where a data command sends its request, and the format of its output.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// Ask a running server at this address; its key is read from TOLLKEEPER_KEY or TOLLKEEPER_PLATFORM_KEY.
+    /// Ask a running server at this address; its key is read from TOLLKEEPER_KEY, else
+    /// TOLLKEEPER_PLATFORM_KEY
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "database_url"])]
     server: Option<String>,
 
     #[command(flatten)]
-    place: Place,
+    store: StoreArgs,
 
-    /// Print the API's JSON as it is.
+    /// Print the JSON of the API
     #[arg(long)]
     json: bool,
 }
 
-/// Which part of a list.
+/// Which page of a list.
 #[derive(Debug, clap::Args)]
 pub struct Paging {
-    /// At most so many rows, 1 to 200 [default: 50].
+    /// Show at most N rows, 1 to 200 [default: 50]
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
 
-    /// Go on where the page before ended.
+    /// Continue after the page that printed this cursor
     #[arg(long, value_name = "CURSOR")]
     pub cursor: Option<String>,
 }
 
 impl Paging {
-    /// The page as parameters of a query.
+    /// The page as query parameters.
     pub fn parameters(&self) -> [(&'static str, Option<String>); 2] {
         [("limit", self.limit.map(|limit| limit.to_string())), ("cursor", self.cursor.clone())]
     }
 }
 
+/// The options of a command about one workspace, without others.
+#[derive(Debug, clap::Args)]
+pub struct WorkspaceArgs {
+    /// The id of the workspace
+    pub workspace: String,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// The options of a command that lists something of a workspace, without filters.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// The id of the workspace
+    pub workspace: String,
+    #[command(flatten)]
+    pub paging: Paging,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+impl ListArgs {
+    /// Shows a page of a collection of the workspace, such as `grants`, with these columns.
+    pub fn show(self, collection: &str, columns: &[&str]) -> Result<(), Failure> {
+        let path = path(&["v1", "workspaces", &self.workspace, collection]);
+        self.target.list(Request::get(path + &query(&self.paging.parameters())), columns)
+    }
+}
+
+/// The idempotency key of a command that moves credit.
+#[derive(Debug, clap::Args)]
+pub struct KeyArg {
+    /// The idempotency key, which makes the command safe to repeat [default: a random key, which is
+    /// printed]
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
 impl Target {
-    /// Sends the request; shows the answer with `show`, or as JSON.
+    /// Sends the request. Prints its answer as JSON, or as `show` formats it.
     pub fn run(self, request: Request, show: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
         let json = self.json;
         let answer = self.send(request)?;
         if answer.replayed {
-            output::remark("replayed: this key was answered before; nothing was moved this time");
+            output::remark(
+                "replayed: this key was used before for the same request; nothing moved this time",
+            );
         }
         if json {
             return output::data(&format!("{}\n", answer.text.trim_end()));
         }
-        output::data(&show(&parsed(&answer)?))
+        output::data(&show(&parse(&answer)?))
     }
 
-    /// Ends what stands at this path. The API has nothing to say of it, so JSON is none; people read `done`.
-    pub fn end(self, path: String, done: &str) -> Result<(), Failure> {
+    /// Sends a DELETE of this path. The API answers it without a body, so nothing is printed with
+    /// `--json`; without it, `done` is.
+    pub fn delete(self, path: String, done: &str) -> Result<(), Failure> {
         let json = self.json;
         self.send(Request::delete(path))?;
         if json { Ok(()) } else { output::data(&format!("{}\n", output::plain(done))) }
     }
 
-    /// Whether it goes to a server, which knows where it is reached.
+    /// True if the request goes to a running server.
     pub fn is_server(&self) -> bool {
         self.server.is_some()
     }
 
-    /// Sends the request; what is not done is a failure.
+    /// Sends the request; a status of 300 or more is a failure.
     fn send(self, request: Request) -> Result<Answer, Failure> {
-        let again = request.again();
+        let repeat_hint = request.repeat_hint();
         let answer = match &self.server {
             Some(url) => remote::send(url, request)?,
-            None => local::send(&self.place.store()?, request)?,
+            None => local::send(&self.store.store()?, request)?,
         };
         if answer.status < 300 {
             return Ok(answer);
@@ -82,18 +126,18 @@ impl Target {
             output::data(&format!("{}\n", answer.text.trim_end()))?;
         }
         let failure = problem::failure(&answer);
-        Err(if answer.status >= 500 { failure.or_hint(again) } else { failure })
+        Err(if answer.status >= 500 { failure.or_hint(repeat_hint) } else { failure })
     }
 
-    /// Sends the request for a list; shows it as a table of these columns.
+    /// Sends the request for a list; shows it as a table with these columns.
     pub fn list(self, request: Request, columns: &[&str]) -> Result<(), Failure> {
         self.run(request, |json| {
             if let Some(cursor) = json["next_cursor"].as_str() {
-                output::remark(&format!("there is more: --cursor {cursor}"));
+                output::remark(&format!("more rows follow: --cursor {cursor}"));
             }
             let rows = json["data"].as_array().map_or(&[][..], Vec::as_slice);
             if rows.is_empty() {
-                output::remark("nothing here");
+                output::remark("no rows");
                 return String::new();
             }
             output::table(rows, columns)
@@ -101,10 +145,10 @@ impl Target {
     }
 }
 
-fn parsed(answer: &Answer) -> Result<Value, Failure> {
+fn parse(answer: &Answer) -> Result<Value, Failure> {
     serde_json::from_str(&answer.text).map_err(|why| {
-        Failure::new(Exit::NotNow, "the answer is not one of Tollkeeper's")
+        Failure::new(Exit::NotNow, "the answer does not come from a Tollkeeper server")
             .because(why)
-            .hint("is the address that of a Tollkeeper server?")
+            .hint("check that the address is that of a Tollkeeper server")
     })
 }

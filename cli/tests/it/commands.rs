@@ -5,5 +5,6 @@ mod database;
 mod moving;
 mod place;
 mod safety;
+mod shell;
 mod teams;
 mod usage;

@@ -1,5 +1,6 @@
 //! The program's log, on the standard error: lines for people, or JSON for machines. No secret is ever in it.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::LevelFilter;
@@ -16,11 +17,18 @@ pub fn start_log(settings: &Settings) {
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    // Colours are for terminals, not for files.
-    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    let lines = lines.with_ansi(uses_color(|name| std::env::var_os(name), std::io::stderr().is_terminal()));
     // A program that embeds the server may have a log of its own already: then that one is used.
     let _ = match settings.log_format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
+}
+
+/// True if the log is colored: on a terminal, or if `CLICOLOR_FORCE` is set. `NO_COLOR` prevents both.
+/// A variable that is empty counts as not set; `CLICOLOR_FORCE=0` too.
+fn uses_color(variable: impl Fn(&str) -> Option<OsString>, is_terminal: bool) -> bool {
+    let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
+    let is_forced = is_set("CLICOLOR_FORCE") && variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    !is_set("NO_COLOR") && (is_forced || is_terminal)
 }

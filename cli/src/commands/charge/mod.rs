@@ -1,15 +1,16 @@
-//! `tollkeeper charge`: pays for a run of an operation, and says what became of it. The options are in `options`.
+//! `tollkeeper charge`: charges for a run of an operation, and everything that can happen to the
+//! charge afterwards. The options are in `options`.
 
 pub(crate) mod options;
 
 use serde_json::Value;
 
-use self::options::{Action, Create, Heartbeat, List, Outcome, Quote, Refund, Show};
+use self::options::{Create, Heartbeat, List, Outcome, Quote, Refund, Show};
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{lines, table};
 use crate::transport::request::{Access, Request, object, path, query};
 
-pub use options::Args;
+pub use options::Command;
 
 const FIELDS: [&str; 17] = [
     "id",
@@ -31,16 +32,16 @@ const FIELDS: [&str; 17] = [
     "balance.available",
 ];
 
-/// Runs the command.
-pub fn run(args: Args) -> Result<(), Failure> {
-    match args.action {
-        Action::Create(create) => self::create(create),
-        Action::Show(show) => self::show(show),
-        Action::List(list) => self::list(list),
-        Action::Outcome(outcome) => self::outcome(outcome),
-        Action::Heartbeat(heartbeat) => self::heartbeat(heartbeat),
-        Action::Refund(refund) => self::refund(refund),
-        Action::Quote(quote) => self::quote(quote),
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => self::create(create),
+        Command::Show(show) => self::show(show),
+        Command::List(list) => self::list(list),
+        Command::Outcome(outcome) => self::outcome(outcome),
+        Command::Heartbeat(heartbeat) => self::heartbeat(heartbeat),
+        Command::Refund(refund) => self::refund(refund),
+        Command::Quote(quote) => self::quote(quote),
     }
 }
 
@@ -56,17 +57,16 @@ fn create(args: Create) -> Result<(), Failure> {
         ("metadata", args.metadata),
     ]);
     let request = Request::write("POST", path(&["v1", "workspaces", &args.workspace, "charges"]), body);
-    args.target.run(request.under(args.key)?, details)
+    args.target.run(request.with_key(args.idempotency.key)?, details)
 }
 
 fn show(args: Show) -> Result<(), Failure> {
-    let request = Request::get(path(&["v1", "workspaces", &args.workspace, "charges", &args.charge]));
-    args.target.run(request, |json| {
+    args.target.run(Request::get(args.id.path(None)), |json| {
         let mut text = details(json);
         let draws = json["draws"].as_array().cloned().unwrap_or_default();
         for (name, rows, columns) in [
             ("draws", draws, &["grant", "amount"][..]),
-            ("refunds", given_back(json), &["created_at", "grant", "amount", "reason", "detail"]),
+            ("refunds", refund_rows(json), &["created_at", "grant", "amount", "reason", "detail"]),
         ] {
             if !rows.is_empty() {
                 text += &format!("\n{name}\n{}", table(&rows, columns));
@@ -76,14 +76,14 @@ fn show(args: Show) -> Result<(), Failure> {
     })
 }
 
-/// The refunds of a charge, a row for each grant that credit went back to.
-fn given_back(charge: &Value) -> Vec<Value> {
+/// Returns the refunds of a charge, one row for each grant that got credit back.
+fn refund_rows(charge: &Value) -> Vec<Value> {
     let refunds = charge["refunds"].as_array().into_iter().flatten();
     let rows = refunds.flat_map(|refund| {
-        refund["gives"].as_array().into_iter().flatten().map(|give| {
+        refund["gives"].as_array().into_iter().flatten().map(|part| {
             let mut row = refund.clone();
             for name in ["grant", "amount", "amount_usd"] {
-                row[name] = give[name].clone();
+                row[name] = part[name].clone();
             }
             row
         })
@@ -116,14 +116,12 @@ fn outcome(args: Outcome) -> Result<(), Failure> {
         ("fault", args.fault.map(Value::from)),
         ("detail", args.detail.map(Value::from)),
     ]);
-    let path = path(&["v1", "workspaces", &args.workspace, "charges", &args.charge, "outcome"]);
-    args.target.run(Request::write("POST", path, body), details)
+    args.target.run(Request::write("POST", args.id.path(Some("outcome")), body), details)
 }
 
 fn heartbeat(args: Heartbeat) -> Result<(), Failure> {
     let body = object([("extend_seconds", Some(args.extend_seconds.into()))]);
-    let path = path(&["v1", "workspaces", &args.workspace, "charges", &args.charge, "heartbeat"]);
-    args.target.run(Request::write("POST", path, body), details)
+    args.target.run(Request::write("POST", args.id.path(Some("heartbeat")), body), details)
 }
 
 fn refund(args: Refund) -> Result<(), Failure> {
@@ -132,15 +130,15 @@ fn refund(args: Refund) -> Result<(), Failure> {
         ("amount_usd", args.usd.map(Value::from)),
         ("reason", Some(args.reason.into())),
     ]);
-    let path = path(&["v1", "workspaces", &args.workspace, "charges", &args.charge, "refund"]);
-    args.target.run(Request::write("POST", path, body).under(args.key)?, details)
+    let request = Request::write("POST", args.id.path(Some("refund")), body);
+    args.target.run(request.with_key(args.idempotency.key)?, details)
 }
 
 fn quote(args: Quote) -> Result<(), Failure> {
     let body =
         object([("operation", Some(args.operation.into())), ("quantity", args.quantity.map(Value::from))]);
     let path = path(&["v1", "workspaces", &args.workspace, "quote"]);
-    let request = Request::write("POST", path, body).that(Access::Reads);
+    let request = Request::write("POST", path, body).with_access(Access::Reads);
     args.target
         .run(request, |json| lines(json, &["amount", "affordable", "affordable_quantity", "available"]))
 }

@@ -1,10 +1,11 @@
-//! The options of `tollkeeper charge`, as `--help` shows them. Values are checked by the API, in one place, so that
-//! here and there the same is refused in the same words.
+//! The options of `tollkeeper charge`.
+//!
+//! The API checks the values, so that a wrong one is refused with the same message here and there.
 
 use serde_json::Value;
 
-use crate::transport::request::json;
-use crate::transport::target::{Paging, Target};
+use crate::transport::request::{json, path};
+use crate::transport::target::{KeyArg, Paging, Target};
 
 const EXAMPLE: &str = "Examples:
   tollkeeper charge create acme virtual_try_on
@@ -12,114 +13,126 @@ const EXAMPLE: &str = "Examples:
   tollkeeper charge outcome acme ch_… failed --fault system
   tollkeeper charge list acme --status pending";
 
-/// Pay for a run of an operation, and say what became of it
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-pub struct Args {
-    #[command(subcommand)]
-    pub(crate) action: Action,
-}
-
+/// Charge for runs of operations, report outcomes, refund
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Action {
-    /// Deduct the price of a run before it runs
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Charge for a run of an operation, before it runs
     #[command(
         after_help = "Example:\n  tollkeeper charge create acme smart_pricing --quantity 37 --key order-17"
     )]
     Create(Create),
-    /// One charge, its draws and its refunds
+    /// Show one charge, its draws and its refunds
     #[command(after_help = "Example:\n  tollkeeper charge show acme ch_…")]
     Show(Show),
-    /// The charges of a workspace, newest first
+    /// List the charges of a workspace, newest first
     #[command(
         after_help = "Example:\n  tollkeeper charge list acme --operation virtual_try_on --status settled"
     )]
     List(List),
-    /// Say what became of the operation; a system failure refunds
+    /// Report the outcome of the operation; a failure of the system refunds the charge
     #[command(
         after_help = "Examples:\n  tollkeeper charge outcome acme ch_… succeeded\n  tollkeeper charge outcome acme ch_… failed --fault system"
     )]
     Outcome(Outcome),
-    /// Move the deadline of a pending charge to later
+    /// Extend the deadline of a pending charge
     #[command(after_help = "Example:\n  tollkeeper charge heartbeat acme ch_… --extend-seconds 600")]
     Heartbeat(Heartbeat),
-    /// Give back a charge, wholly or partly
+    /// Refund a charge, wholly or partly
     #[command(
         after_help = "Example:\n  tollkeeper charge refund acme ch_… --usd 0.10 --reason 'blurred picture'"
     )]
     Refund(Refund),
-    /// What a charge would cost; moves nothing
+    /// Show what a charge would cost, without charging
     #[command(after_help = "Example:\n  tollkeeper charge quote acme smart_pricing --quantity 37")]
     Quote(Quote),
 }
 
+/// The ids that name a charge.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Create {
-    /// Who pays
+pub struct ChargeId {
+    /// The id of the workspace
     pub workspace: String,
-    /// What will run
+    /// The id of the charge, such as ch_…
+    pub charge: String,
+}
+
+impl ChargeId {
+    /// The path of the charge, or of what `action` names below it.
+    pub fn path(&self, action: Option<&str>) -> String {
+        let mut segments = vec!["v1", "workspaces", &self.workspace, "charges", &self.charge];
+        segments.extend(action);
+        path(&segments)
+    }
+}
+
+/// The options of `tollkeeper charge create`.
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    /// The id of the workspace that pays
+    pub workspace: String,
+    /// The id of the operation that will run
     pub operation: String,
-    /// How many units, 1 to 1,000,000 [default: 1]
+    /// The number of units, 1 to 1,000,000 [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub quantity: Option<i64>,
-    /// Which AI worker runs it
+    /// The AI worker that runs the operation
     #[arg(long)]
     pub worker: Option<String>,
-    /// For which person
+    /// The id of the member for whom it runs
     #[arg(long)]
     pub member: Option<String>,
-    /// Wait for an outcome: without one by the deadline it is refunded
+    /// Await an outcome: if none is reported by the deadline, the charge is refunded
     #[arg(long)]
     pub await_outcome: bool,
-    /// For how long to wait
+    /// Await an outcome for this long [default: the timeout of the operation, else 900]
     #[arg(long, value_name = "SECONDS")]
     pub timeout_seconds: Option<i64>,
-    /// Your own name for the run
+    /// Your own name of the run
     #[arg(long, value_name = "TEXT")]
     pub reference: Option<String>,
-    /// A JSON object of your own
+    /// A JSON object of your own, stored as it is
     #[arg(long, value_name = "JSON", value_parser = json)]
     pub metadata: Option<Value>,
-    /// Makes it safe to repeat [default: a random one, which is printed]
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub idempotency: KeyArg,
     #[command(flatten)]
     pub target: Target,
 }
 
+/// The options of `tollkeeper charge show`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Show {
-    /// Whose charge
-    pub workspace: String,
-    /// Which
-    pub charge: String,
+pub struct Show {
+    #[command(flatten)]
+    pub id: ChargeId,
     #[command(flatten)]
     pub target: Target,
 }
 
+/// The options of `tollkeeper charge list`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct List {
-    /// Whose charges
+pub struct List {
+    /// The id of the workspace
     pub workspace: String,
-    /// Only of this operation
+    /// Only charges of this operation
     #[arg(long)]
     pub operation: Option<String>,
-    /// Only of this AI worker
+    /// Only charges of this AI worker
     #[arg(long)]
     pub worker: Option<String>,
-    /// Only for this person
+    /// Only charges for this member
     #[arg(long)]
     pub member: Option<String>,
-    /// Only pending, settled or refunded ones
+    /// Only charges with this status: pending, settled or refunded
     #[arg(long)]
     pub status: Option<String>,
-    /// Only with this reference
+    /// Only charges with this reference
     #[arg(long, value_name = "TEXT")]
     pub reference: Option<String>,
-    /// Only from this instant on (RFC 3339)
+    /// Only charges at or after this instant (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
-    /// Only before this instant (RFC 3339)
+    /// Only charges before this instant (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
     #[command(flatten)]
@@ -128,70 +141,67 @@ pub(crate) struct List {
     pub target: Target,
 }
 
+/// The options of `tollkeeper charge outcome`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Outcome {
-    /// Whose charge
-    pub workspace: String,
-    /// Which
-    pub charge: String,
-    /// What became of the operation
+pub struct Outcome {
+    #[command(flatten)]
+    pub id: ChargeId,
+    /// The result of the operation
     #[arg(value_parser = ["succeeded", "failed"])]
     pub result: String,
-    /// Units really used, if fewer than paid: the difference goes back
+    /// The number of units used, if fewer than charged: the difference is refunded
     #[arg(long, value_name = "N", conflicts_with = "fault", allow_negative_numbers = true)]
     pub quantity: Option<i64>,
-    /// Whose fault a failure was: the system's is refunded, the user's is kept
+    /// Who caused a failure: `system` refunds the charge, `user` keeps it
     #[arg(long, value_parser = ["system", "user"], required_if_eq("result", "failed"))]
     pub fault: Option<String>,
-    /// What happened, for people
+    /// What happened, shown to people
     #[arg(long, value_name = "TEXT", requires = "fault")]
     pub detail: Option<String>,
     #[command(flatten)]
     pub target: Target,
 }
 
+/// The options of `tollkeeper charge heartbeat`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Heartbeat {
-    /// Whose charge
-    pub workspace: String,
-    /// Which
-    pub charge: String,
-    /// How long from now the outcome may still take
+pub struct Heartbeat {
+    #[command(flatten)]
+    pub id: ChargeId,
+    /// The new deadline, in seconds from now
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub extend_seconds: i64,
     #[command(flatten)]
     pub target: Target,
 }
 
+/// The options of `tollkeeper charge refund`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Refund {
-    /// Whose charge
-    pub workspace: String,
-    /// Which
-    pub charge: String,
-    /// How much, in micro-units [default: all that is left]
+pub struct Refund {
+    #[command(flatten)]
+    pub id: ChargeId,
+    /// The amount in micro-units [default: all that is not yet refunded]
     #[arg(long, value_name = "MICRO-UNITS", allow_negative_numbers = true)]
     pub amount: Option<i64>,
-    /// How much, in dollars, such as 0.10
+    /// The amount in dollars, such as 0.10
     #[arg(long, value_name = "DOLLARS", conflicts_with = "amount", allow_negative_numbers = true)]
     pub usd: Option<String>,
-    /// Why, for people
+    /// The reason, shown to people
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// Makes it safe to repeat [default: a random one, which is printed]
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub idempotency: KeyArg,
     #[command(flatten)]
     pub target: Target,
 }
 
+/// The options of `tollkeeper charge quote`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Quote {
-    /// Who would pay
+pub struct Quote {
+    /// The id of the workspace that would pay
     pub workspace: String,
-    /// What would run
+    /// The id of the operation that would run
     pub operation: String,
-    /// How many units [default: 1]
+    /// The number of units, 1 to 1,000,000 [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub quantity: Option<i64>,
     #[command(flatten)]

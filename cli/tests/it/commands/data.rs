@@ -117,7 +117,7 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
             told.contains("cause: insufficient_credits: ") && told.contains("shortfall 20,000 (0.20 USD)"),
             "{told}"
         );
-        assert!(told.contains("hint: add credits"), "{told}");
+        assert!(told.contains("hint: add credit"), "{told}");
         for (args, code) in [
             (&["balance", "nobody"][..], "workspace_not_found"),
             (&["workspace", "create", "acme", "--name", "again"], "workspace_exists"),

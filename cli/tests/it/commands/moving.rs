@@ -154,7 +154,7 @@ fn an_export_overwrites_nothing_and_leaves_no_half_file() {
     fs::write(&file, "mine").expect("a file");
     let output = run(&["export", "--data", text(&data), "--to", text(&file)]);
     ran(&output, 3);
-    assert!(said(&output).contains("is there already"), "{}", said(&output));
+    assert!(said(&output).contains("exists already"), "{}", said(&output));
     assert_eq!(fs::read(&file).expect("a file"), b"mine");
     let output =
         run(&["export", "--data", text(&own.path().join("none")), "--to", text(&own.path().join("x"))]);

@@ -65,7 +65,7 @@ fn members_come_change_and_go() {
 
         let changed = at.text(&["member", "change", "acme", "ben", "--name", "Ben", "--role", "admin"]);
         assert!(changed.contains("\nname        Ben\nrole        admin\n"), "{changed}");
-        ends(at, &["member", "remove", "acme", "ada"], "ada is no member of acme any more");
+        ends(at, &["member", "remove", "acme", "ada"], "ada is removed from acme");
         refused(at, &["member", "remove", "acme", "ada"], 1, "member_not_found");
         assert_eq!(column(&at.json(&["member", "list", "acme"]), "name"), [json!("Ben")]);
     });
@@ -91,7 +91,7 @@ fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
         let shown = at.text(&create);
         let secret = shown.lines().last().expect("a last line");
         assert!(secret.starts_with("tk_workspace_") && secret.ends_with("_acme"), "{shown}");
-        assert!(shown.contains("shown only now") && shown.contains("\nscopes      charge,read\n"), "{shown}");
+        assert!(shown.contains("printed once") && shown.contains("\nscopes      charge,read\n"), "{shown}");
         assert_eq!(shown.matches("tk_workspace_").count(), 1, "{shown}");
 
         let args = ["key", "create", "acme", "--name", "reports", "--scope", "read", "--scope", "manage"];
@@ -110,7 +110,7 @@ fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
         refused(at, &[&expired[..], &["2001-01-01T00:00:00Z"]].concat(), 2, "invalid_field");
         refused(at, &[&expired[..], &["soon"]].concat(), 2, "invalid_field");
         refused(at, &["key", "create", "nobody", "--name", "n", "--scope", "read"], 1, "workspace_not_found");
-        ends(at, &["key", "revoke", "acme", id], &format!("{id} opens nothing any more"));
+        ends(at, &["key", "revoke", "acme", id], &format!("{id} is revoked"));
         refused(at, &["key", "revoke", "acme", id], 1, "api_key_not_found");
         refused(at, &["key", "revoke", "acme", "the-first"], 1, "api_key_not_found");
         assert_eq!(column(&at.json(&["key", "list", "acme"]), "name"), [json!("of ada")]);
@@ -163,14 +163,14 @@ fn a_link_is_made_and_sessions_are_ended() {
         let shown = at.text(&["portal", "link", "acme", "ada"]);
         let url = shown.lines().last().expect("a last line");
         assert!(url.starts_with("http://127.0.0.1:") && url.contains("/portal/sign-in/tk_link_"), "{shown}");
-        assert!(shown.starts_with("Signs ada in, once and until 20"), "{shown}");
+        assert!(shown.starts_with("Signs in ada, once and before 20"), "{shown}");
         let made =
             at.json(&["portal", "link", "acme", "ada", "--return-url", "https://app.example.com/billing"]);
         assert_eq!(made["member"], "ada", "{made}");
         refused(at, &["portal", "link", "acme", "zoe"], 1, "member_not_found");
         refused(at, &["portal", "link", "acme", "ada", "--return-url", "nowhere"], 2, "invalid_field");
         ends(at, &["portal", "end", "acme", "--member", "ada"], "ada is signed out of acme");
-        ends(at, &["portal", "end", "acme"], "everybody is signed out of acme");
+        ends(at, &["portal", "end", "acme"], "every member is signed out of acme");
         refused(at, &["portal", "end", "acme", "--member", "zoe"], 1, "member_not_found");
         refused(at, &["portal", "end", "nobody"], 1, "workspace_not_found");
         if let Place::Server(url, _) = at {

@@ -6,7 +6,8 @@ use std::process::Stdio;
 
 use crate::harness::{Server, run, said, tollkeeper};
 
-const COMMANDS: [&[&str]; 50] = [
+/// Every subcommand, by its words.
+pub const COMMANDS: [&[&str]; 52] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -56,6 +57,8 @@ const COMMANDS: [&[&str]; 50] = [
     &["import"],
     &["migrate"],
     &["bench"],
+    &["completions"],
+    &["man"],
     &[],
 ];
 
@@ -92,7 +95,7 @@ fn no_subcommand_is_missing_from_the_list_above() {
 #[test]
 fn the_help_documents_the_exit_codes() {
     let text = said(&run(&["--help"]));
-    for line in ["  0  done", "  1  the answer is no", "  2  wrong usage", "  3  not now"] {
+    for line in ["  0  done", "  1  refused", "  2  wrong usage", "  3  not now"] {
         assert!(text.contains(line), "{text}");
     }
 }
@@ -129,6 +132,8 @@ fn wrong_usage_exits_2_and_says_so_on_stderr() {
         &["balance", "acme", "--server", "http://127.0.0.1:1", "--data", "x"],
         &["balance", "acme", "--server", "ftp://127.0.0.1:1"],
         &["balance", "acme", "--server", "http://127.0.0.1:1"],
+        &["completions"],
+        &["completions", "tcsh"],
         &["prices", "set", "/nonexistent/prices.json"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--config", "/nonexistent/tollkeeper.toml"],
@@ -183,15 +188,20 @@ fn a_server_that_is_not_there_is_not_now() {
     std::thread::spawn(move || {
         silent.incoming().flatten().for_each(|mut stream| drop(stream.read(&mut [0; 1 << 12])))
     });
-    let looks = "it may or may not have been done: look";
+    let unknown = "the command may have taken effect: check";
     for (args, hint) in [
         (&["balance", "acme"][..], "try again"),
-        (&["charge", "create", "acme", "virtual_try_on", "--key", "k"], "repeat it under the same key"),
-        (&["charge", "outcome", "acme", "ch_x", "succeeded"], "it may or may not have been done; repeat it"),
-        (&["limits", "clear", "acme"], "it may or may not have been done; repeat it"),
-        (&["key", "create", "acme", "--name", "k", "--scope", "read"], looks),
+        (
+            &["charge", "create", "acme", "virtual_try_on", "--key", "k"],
+            "repeat the command with the same --key",
+        ),
+        (&["charge", "outcome", "acme", "ch_x", "succeeded"], "the command may have taken effect; repeat it"),
+        (&["limits", "clear", "acme"], "the command may have taken effect; repeat it"),
+        (&["key", "create", "acme", "--name", "k", "--scope", "read"], unknown),
     ] {
-        for (url, hint) in [(there.as_str(), hint), ("http://127.0.0.1:1", "is it running?")] {
+        for (url, hint) in
+            [(there.as_str(), hint), ("http://127.0.0.1:1", "check that the server is running")]
+        {
             let mut command = tollkeeper();
             command.args(args).args(["--server", url]).env("TOLLKEEPER_KEY", crate::harness::KEY);
             let output = command.output().expect("the binary runs");

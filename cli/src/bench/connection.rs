@@ -1,36 +1,41 @@
-//! The client's side of a benchmark over HTTP: one keep-alive connection, requests written and answers read by hand, so
-//! that the machine is busy with the server and not with its client. Not a client for anything else.
+//! One keep-alive HTTP connection of the benchmark's client. Requests are written and answers are
+//! parsed by hand, so that the client takes little of the machine from the server. It understands
+//! only the answers of this server.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::failed;
+use super::failure::failed;
 use crate::terminal::failure::Failure;
 
-/// A connection.
+/// A connection to the server.
 #[derive(Debug)]
-pub struct Wire {
+pub struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
     write: Vec<u8>,
 }
 
-/// What came back.
+/// An answer, valid until the next request.
 #[derive(Debug)]
 pub struct Answer<'a> {
+    /// The HTTP status.
     pub status: u16,
+    /// The body.
     pub body: &'a [u8],
 }
 
-impl Wire {
-    pub async fn connect(address: std::net::SocketAddr) -> Result<Wire, Failure> {
+impl Connection {
+    /// Connects to a server.
+    pub async fn connect(address: std::net::SocketAddr) -> Result<Connection, Failure> {
         let stream = TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
         stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-        Ok(Wire { stream, read: Vec::with_capacity(4_096), write: Vec::with_capacity(4_096) })
+        Ok(Connection { stream, read: Vec::with_capacity(4_096), write: Vec::with_capacity(4_096) })
     }
 
-    /// Sends a request and waits for its answer. `head`: the request line and the headers that are not about the body.
-    pub async fn ask(&mut self, head: &str, body: &[u8]) -> Result<Answer<'_>, Failure> {
+    /// Sends a request and waits for its answer. `head` holds the request line and all headers except
+    /// `host` and those about the body.
+    pub async fn send(&mut self, head: &str, body: &[u8]) -> Result<Answer<'_>, Failure> {
         self.write.clear();
         self.write.extend_from_slice(head.as_bytes());
         self.write.extend_from_slice(b"host: bench\r\ncontent-type: application/json\r\ncontent-length: ");

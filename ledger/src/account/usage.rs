@@ -4,8 +4,6 @@
 //! the hour it happens, so that a closed day never changes. An engine takes what has gathered here and adds it to what
 //! it keeps. Reports are not here.
 
-use std::collections::HashMap;
-
 use crate::text::Text;
 use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, WorkerId};
 
@@ -44,6 +42,10 @@ impl Used {
 /// So many rollups are searched one by one, which is faster than a map and more than most workspaces ever need.
 const SEARCHED_MAX: usize = 32;
 
+/// Positions of rows by their hash. Only looked up by key, so its order of iteration does not matter.
+#[expect(clippy::disallowed_types, reason = "never iterated over")]
+type RowsByHash = std::collections::HashMap<u64, Vec<u32>>;
+
 /// The rollups of one workspace that gathered since they were last taken.
 ///
 /// The charge of a workspace that was not looked at for a while waits for memory, not for arithmetic, so a row is found
@@ -54,8 +56,8 @@ pub struct Usage {
     hashes: Vec<u64>,
     rows: Vec<Row>,
     /// Places in `rows` by hash, once there are more than [`SEARCHED_MAX`].
-    #[expect(clippy::box_collection, reason = "one word instead of six in an account that needs no map")]
-    places: Option<Box<HashMap<u64, Vec<u32>>>>,
+    /// Boxed: one word instead of six in an account that needs no map.
+    places: Option<Box<RowsByHash>>,
 }
 
 #[derive(Clone, Debug)]

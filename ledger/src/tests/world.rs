@@ -4,7 +4,7 @@
 //! ledger only hands hashes on. Spent grants leave the account after every command and come back when they are needed,
 //! as an engine that keeps memory small does it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::account::invariants;
 use crate::{
@@ -40,7 +40,7 @@ pub(super) struct World {
     pub links: Vec<SessionId>,
     prices: Account,
     spent: Vec<Grant>,
-    made: HashMap<String, Entry>,
+    made: BTreeMap<String, Entry>,
     usage: Usage,
     ids: u64,
 }
@@ -69,7 +69,7 @@ impl World {
             links: Vec::new(),
             prices: Account::new(WorkspaceId::platform()),
             spent: Vec::new(),
-            made: HashMap::new(),
+            made: BTreeMap::new(),
             usage: Usage::default(),
             ids: 0,
         }

@@ -1,5 +1,5 @@
-//! The command line as a whole: the subcommands, and the part of `--help` that holds for all of them.
-//! The options of a subcommand are in its own file.
+//! The command line as a whole: the subcommands, and the part of `--help` that holds for all of
+//! them. The options of a subcommand are in its own file.
 
 use clap::CommandFactory;
 

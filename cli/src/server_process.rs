@@ -90,7 +90,7 @@ pub async fn serve(
 }
 
 /// Returns a future that resolves on SIGTERM or SIGINT. The handlers are installed when this
-/// function returns: call it before the program reports that it is ready, so that no signal is lost.
+/// function returns: call it before the program reports that it is ready.
 pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let handler = |kind| {
         signal(kind).map_err(|why| Failure::new(Exit::NotNow, "signals cannot be handled").because(why))

@@ -1,8 +1,8 @@
-//! The baseline of the embedded engine: appends as many rows of the same size to one SQLite table, in
-//! batches of the same size, in WAL mode with `synchronous = FULL`, and does nothing else.
+//! The baseline of the embedded engine: appends as many rows of the same size to one SQLite table,
+//! in batches of the same size, in WAL mode with `synchronous = FULL`, and does nothing else.
 //!
-//! There is no ledger, no idempotency key and no index, so this is the most that the disk and SQLite
-//! allow with one row per charge.
+//! There is no ledger, no idempotency key and no index, so this is the most that the disk and
+//! SQLite allow with one row per charge.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,10 +1,10 @@
 //! The baseline of the PostgreSQL engine: hand-written SQL on the same database in the same run.
 //!
 //! One transaction per charge inserts an entry under a unique key and updates the balance if it is
-//! large enough. pgbench sends it with prepared statements, from as many clients as the benchmark has
-//! callers. There are no prices, grants, limits, usage or history.
+//! large enough. pgbench sends it with prepared statements, from as many clients as the benchmark
+//! has callers. There are no prices, grants, limits, usage or history.
 //!
-//! The tables are in a schema of their own, which is created before each round and dropped after it.
+//! The tables are in a schema of their own, created before each round and dropped after it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -165,7 +165,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Returns the directory of pgbench and psql: in PATH, else the newest version that Debian installed.
+/// Returns the directory of pgbench and psql: in PATH, else the newest version of Debian.
 fn programs() -> Option<PathBuf> {
     let both = |directory: &PathBuf| ["pgbench", "psql"].iter().all(|name| directory.join(name).is_file());
     let in_path = std::env::var_os("PATH").unwrap_or_default();

@@ -33,8 +33,8 @@ impl Connection {
         Ok(Connection { stream, read: Vec::with_capacity(4_096), write: Vec::with_capacity(4_096) })
     }
 
-    /// Sends a request and waits for its answer. `head` holds the request line and all headers except
-    /// `host` and those about the body.
+    /// Sends a request and waits for its answer. `head` holds the request line and all headers
+    /// except `host` and those about the body.
     pub async fn send(&mut self, head: &str, body: &[u8]) -> Result<Answer<'_>, Failure> {
         self.write.clear();
         self.write.extend_from_slice(head.as_bytes());

@@ -1,8 +1,8 @@
 //! The keys that the HTTP requests of a benchmark carry: the platform key, or one API key for each
 //! workspace. The difference in speed is the cost of looking up a key.
 //!
-//! Keys are created through the API before the measurement, and each is used once: the first use of a
-//! key in an hour writes an entry, which is not part of a charge.
+//! Keys are created through the API before the measurement, and each is used once: the first use of
+//! a key in an hour writes an entry, which is not part of a charge.
 
 use std::sync::Arc;
 

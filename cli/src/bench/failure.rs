@@ -1,4 +1,4 @@
-//! The failures of a benchmark. All have the exit code of "not now": none is the fault of the options.
+//! The failures of a running benchmark. All have the exit code of "not now".
 
 use tollkeeper_engine::Error;
 

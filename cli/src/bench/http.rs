@@ -1,8 +1,8 @@
 //! The benchmark over HTTP: the real server on a real socket and keep-alive connections, with one
 //! charge per request or batches.
 //!
-//! Its baseline uses the same connections and the same HTTP library, and answers a constant as large
-//! as the answer to a charge.
+//! Its baseline uses the same connections and the same HTTP library, and answers a constant as
+//! large as the answer to a charge.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -181,7 +181,7 @@ struct Client {
 }
 
 impl Client {
-    /// Sends `share` charges; returns the latency of each request and the size of the largest answer.
+    /// Sends `share` charges; returns the latency of each request and the largest answer's size.
     async fn charge(mut self, share: u64) -> Result<(Vec<Duration>, usize), Failure> {
         let (mut latencies, mut bytes) = (Vec::with_capacity(share as usize), 0);
         let (mut head, mut body) = (String::new(), String::new());

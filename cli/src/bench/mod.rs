@@ -1,14 +1,18 @@
 //! `tollkeeper bench`: measures how many charges per second this machine takes, with everything
 //! switched on: full durability, idempotency, usage, history, grants.
 //!
-//! With `--floor`, rounds of charges and rounds of a baseline take turns, and the report shows their
-//! ratio: the baseline is what the machine can do without Tollkeeper.
+//! With `--floor`, rounds of charges and rounds of a baseline take turns, and the report shows
+//! their ratio: the baseline is what the machine can do without Tollkeeper.
 //!
 //! ```text
-//! options            the options and the load            workload     which charges, by a seed
-//! library            through the engine as a library     rate         start times at a fixed rate
-//! http               through the server, over sockets    connection   the client's side of a socket
-//! credentials        the keys of those requests          stats        percentiles and the report
+//! options            the options, and the load that follows from them
+//! workload           which charges, by a seed
+//! library            charges through the engine as a library
+//! http               charges through the server, over sockets
+//! connection         the client's side of such a socket
+//! credentials        the keys of those requests
+//! rate               when callers start their calls
+//! stats              percentiles and the report
 //! baseline_append    the baseline of the embedded engine: rows appended to SQLite
 //! baseline_pgbench   the baseline of the PostgreSQL engine: hand-written SQL, run by pgbench
 //! ```
@@ -112,7 +116,7 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<Report, Fail
     let opened = Postgres::open(url.expose(), postgres::Options::default()).await;
     let engine = opened.map_err(|error| engine_failed(&error))?;
     let open_ms = start.elapsed().as_millis() as u64;
-    // Other programs may write to the database, so the number of entries could repeat; time does not.
+    // Other programs write to the database too, so the number of entries could repeat.
     let epoch = library::now().millis().unsigned_abs();
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, baseline).await
 }
@@ -165,8 +169,8 @@ async fn measure(args: &Args, opened: OpenEngine, baseline: Baseline<'_>) -> Res
     Ok(report)
 }
 
-/// Measures the bare append for the charges since `before`: rows of the average size of an entry, in
-/// batches as large as the commits of the engine.
+/// Measures the bare append for the charges since `before`: rows of the average size of an entry,
+/// in batches as large as the commits of the engine.
 fn append(
     directory: &Path,
     engine: &dyn Engine,

@@ -32,19 +32,21 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Measure in this directory and keep it; a later run adds to it [default: a temporary directory]
+    /// Measure in this directory and keep it; a later run adds to it [default: a temporary
+    /// directory]
     #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
     pub data: Option<PathBuf>,
     /// The engine to measure
     #[arg(long, value_enum, default_value_t = EngineKind::Embedded)]
     pub engine: EngineKind,
-    /// The PostgreSQL database to measure on; the charges stay in it [default: TOLLKEEPER_DATABASE_URL]
+    /// The PostgreSQL database to measure on; the charges stay in it [default:
+    /// TOLLKEEPER_DATABASE_URL]
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// The number of charges
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub charges: u64,
-    /// The number of workspaces that the charges are spread over; 1 measures a single busy workspace
+    /// The number of workspaces that share the charges; 1 measures a single busy workspace
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub workspaces: u64,
     /// Charges per batch (at most 1,000 over HTTP)

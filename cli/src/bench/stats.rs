@@ -1,5 +1,5 @@
-//! The results of a benchmark and its report: charges per second, percentiles of the latency, memory,
-//! and the ratio to the baseline (the median over the rounds).
+//! The results of a benchmark and its report: charges per second, percentiles of the latency,
+//! memory, and the ratio to the baseline (the median over the rounds).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The charges of a benchmark: the five reference operations, spread over many workspaces by a seed.
-//! Each workspace has enough credit, a worker and a member.
+//! The charges of a benchmark: the five reference operations, spread over many workspaces by a
+//! seed. Each workspace has enough credit, a worker and a member.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! `tollkeeper backup` and `tollkeeper restore`: a consistent copy of a data directory, also while a
-//! server runs on it, and its restore.
+//! `tollkeeper backup` and `tollkeeper restore`: a consistent copy of a data directory, also while
+//! a server runs on it, and its restore.
 //!
-//! A restore audits the backup first. Neither command overwrites anything. A PostgreSQL database has
-//! tools of its own for both.
+//! A restore audits the backup first. Neither command overwrites anything. A PostgreSQL database
+//! has tools of its own for both.
 
 use std::path::PathBuf;
 

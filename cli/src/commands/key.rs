@@ -1,5 +1,5 @@
-//! `tollkeeper key`: the API keys of a workspace. The secret of a key is printed once, by the command
-//! that creates it.
+//! `tollkeeper key`: the API keys of a workspace. The secret of a key is printed once, by the
+//! command that creates it.
 
 use serde_json::Value;
 
@@ -54,8 +54,8 @@ pub struct Create {
     /// The display name of the key
     #[arg(long)]
     name: String,
-    /// What the key may do: `charge` opens charges and reports outcomes, `read` shows data, `manage`
-    /// changes the workspace; several with commas
+    /// What the key may do: `charge` opens charges and reports outcomes, `read` shows data,
+    /// `manage` changes the workspace; several with commas
     #[arg(long, required = true, value_delimiter = ',', value_parser = ["charge", "read", "manage"])]
     scope: Vec<String>,
     /// Bind the key to this member: its charges carry this member and no other

@@ -1,4 +1,4 @@
-//! `tollkeeper limits`: the spending limits of a workspace per day or month, and what is used of them.
+//! `tollkeeper limits`: the spending limits of a workspace per day or month, with their use.
 
 use serde_json::{Value, json};
 use tollkeeper_ledger::Micros;

@@ -95,9 +95,9 @@ fn read(file: &Path) -> Result<Value, Failure> {
     }
 }
 
-/// Removes the fields that only answers have, so that the output of `prices show --json` can be used
-/// as input. A file without `version` was not such an output: it stays as it is, and the API names
-/// its errors.
+/// Removes the fields that only answers have, so that the output of `prices show --json` can be
+/// used as input. A file without `version` was not such an output: it stays as it is, and the API
+/// names its errors.
 fn without_answer_fields(mut list: Value) -> Value {
     let Some(book) = list.as_object_mut().filter(|book| book.contains_key("version")) else {
         return list;

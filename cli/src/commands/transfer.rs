@@ -1,5 +1,5 @@
-//! `tollkeeper export` and `tollkeeper import`: write a whole ledger as one stream, and read it into
-//! another data directory or database.
+//! `tollkeeper export` and `tollkeeper import`: write a whole ledger as one stream, and read it
+//! into another data directory or database.
 //!
 //! Both are safe to repeat. An export to a file appears under its name only when it is complete; an
 //! import continues after the last entry that an interrupted one wrote.

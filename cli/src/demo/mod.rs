@@ -1,8 +1,8 @@
 //! `tollkeeper demo`: runs a server with the reference prices (P2) and a workspace that has 10 USD,
 //! and prints a tour of curl commands.
 //!
-//! Everything on stdout can be pasted into a shell: a line is a command or a comment. The text of the
-//! tour is in `tour`.
+//! Everything on stdout can be pasted into a shell: a line is a command or a comment. The text of
+//! the tour is in `tour`.
 
 mod tour;
 

@@ -13,7 +13,7 @@ pub struct Tour {
     pub data: PathBuf,
     /// The path of this binary.
     pub program: PathBuf,
-    /// A suffix of the idempotency keys. It differs for every start, so that the tour can be repeated.
+    /// A suffix of the idempotency keys, new at every start, so that the tour can be repeated.
     pub run: String,
     /// The platform key.
     pub key: String,

@@ -12,7 +12,7 @@ use tollkeeper_engine::Error;
 /// The kind of a failure, with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The API refused the request, or an audit found a disagreement. A repeat gives the same answer.
+    /// The API refused the request, or an audit found a disagreement.
     No = 1,
     /// The command line or a setting is invalid: this command can never succeed as it was given.
     Usage = 2,
@@ -59,8 +59,8 @@ impl Failure {
         self
     }
 
-    /// Makes a failure of kind [`Exit::NotNow`] from an error of the engine, with the engine's hint;
-    /// `error` says what was not done.
+    /// Makes a failure of kind [`Exit::NotNow`] from an error of the engine, with the engine's
+    /// hint; `error` says what was not done.
     pub fn of_engine(error: impl Into<String>, why: &Error) -> Failure {
         let failure = Failure::new(Exit::NotNow, error).because(why);
         match why.hint() {

@@ -1,9 +1,9 @@
 //! Answers a request of the API in this process: opens the store and calls the router of the server
 //! crate, without a socket.
 //!
-//! Anyone who can open the store has all rights on it, so the request carries a platform key that is
-//! made at random for this one call. In a data directory, a request that reads works while a server
-//! runs; a request that writes needs the directory for itself. A database can be shared.
+//! Anyone who can open the store has all rights on it, so the request carries a platform key that
+//! is made at random for this one call. In a data directory, a request that reads works while a
+//! server runs; a request that writes needs the directory for itself. A database can be shared.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ async fn open(store: &Store, settings: &Settings, access: Access) -> Result<Arc<
     Ok(Arc::new(engine))
 }
 
-/// Calls the router of the server crate with a request that carries `key`, and reads the whole answer.
+/// Calls the router of the server crate, with `key` as the bearer, and reads the whole answer.
 pub async fn call(app: Arc<App>, key: &str, request: Request) -> Result<Answer, Failure> {
     let body = request.body.map(|json| json.to_string());
     let mut builder = http::Request::builder()

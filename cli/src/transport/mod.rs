@@ -2,9 +2,12 @@
 //! in this process.
 //!
 //! ```text
-//! request      one request and its answer      target      --server, --data, --database-url, --json
-//! local        answered in this process        store_args  --data and --database-url alone
-//! remote       answered by a running server    problem     a refusal as a failure with cause and hint
+//! request      one request and its answer
+//! local        answers it in this process
+//! remote       sends it to a running server
+//! target       the options --server, --data, --database-url, --json, and paging
+//! store_args   the options --data and --database-url alone
+//! problem      turns a refusal into a failure with cause and hint
 //! ```
 //!
 //! Commands use this folder; it imports none of them.

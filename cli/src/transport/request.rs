@@ -65,7 +65,7 @@ impl Request {
         self
     }
 
-    /// What the user can do if the connection broke and it is unknown whether the request was executed.
+    /// What the user can do if it is unknown whether the request was executed.
     pub fn repeat_hint(&self) -> &'static str {
         let is_idempotent = self.method != "POST" || self.path.ends_with("/outcome");
         match &self.key {
@@ -78,8 +78,8 @@ impl Request {
         }
     }
 
-    /// Sets the idempotency key. Without one, makes a random key and prints it before the request is
-    /// sent, so that the user can repeat the command.
+    /// Sets the idempotency key. Without one, makes a random key and prints it before the request
+    /// is sent, so that the user can repeat the command.
     pub fn with_key(mut self, key: Option<String>) -> Result<Request, Failure> {
         let key = match key {
             Some(key) => key,
@@ -102,7 +102,7 @@ pub fn random_hex() -> Result<String, Failure> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Joins segments to a path. Each is percent-encoded, so that a name cannot address another resource.
+/// Joins percent-encoded segments to a path, so that a name cannot address another resource.
 pub fn path(segments: &[&str]) -> String {
     segments.iter().map(|segment| format!("/{}", encoded(segment))).collect()
 }

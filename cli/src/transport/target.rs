@@ -1,7 +1,7 @@
 //! The options that every data command has, and how its answer is shown.
 //!
-//! A request goes to a running server (`--server`) or to a store in this process. Both ways give the
-//! same JSON, so one code path shows it.
+//! A request goes to a running server (`--server`) or to a store in this process. Both ways give
+//! the same JSON, so one code path shows it.
 
 use serde_json::Value;
 

@@ -2,17 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::home;
-use crate::harness::{Client, KEY, Server};
+use super::server;
+use crate::harness::{KEY, TestClient, TestServer};
 
 const CREDIT: i64 = 1_000_000;
 const CHARGES: &str = "/v1/workspaces/acme/charges";
 const GRANTS: &str = "/v1/workspaces/acme/grants";
 
 /// Runs a test against a workspace with credit, and sees that nothing moved and the server still serves.
-fn unmoved(test: impl FnOnce(&Server)) {
-    let Some(home) = home() else { return };
-    let server = home.server();
+fn unmoved(test: impl FnOnce(&TestServer)) {
+    let Some(server) = server() else { return };
     server.workspace("acme", CREDIT);
     let before = server.all("/v1/workspaces/acme/entries");
     test(&server);
@@ -252,8 +251,8 @@ fn bytes_that_are_not_http() {
             "GET /a b HTTP/1.1\r\n\r\n",
             "GET / HTTP/1.1\r\nA: \x01\r\n\r\n",
         ] {
-            let said = server.speak(head.as_bytes());
-            assert!(said.starts_with("HTTP/1.1 400 "), "{head:?}: {said}");
+            let answer = server.send_bytes(head.as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
         }
         // What is too long or breaks off may be hung up on while it is still being sent.
         for bytes in [
@@ -263,22 +262,22 @@ fn bytes_that_are_not_http() {
             chunk.as_bytes(),
             both.as_bytes(),
         ] {
-            let said = server.speak(bytes);
-            let refused = said.is_empty() || said.starts_with("HTTP/1.1 4");
-            assert!(refused, "{}", said.lines().next().unwrap_or_default());
+            let answer = server.send_bytes(bytes);
+            let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+            assert!(refused, "{}", answer.lines().next().unwrap_or_default());
         }
         // Half a request, then silence and a hang-up.
-        server.speak(
+        server.send_bytes(
             b"POST /v1/workspaces/acme/charges HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"oper",
         );
     });
 }
 
-fn json_post(client: &Client, path: &str, body: String) -> crate::harness::Reply {
+fn json_post(client: &TestClient, path: &str, body: String) -> crate::harness::Reply {
     post(client, path, "application/json", body.into_bytes())
 }
 
-fn post(client: &Client, path: &str, content_type: &str, body: Vec<u8>) -> crate::harness::Reply {
+fn post(client: &TestClient, path: &str, content_type: &str, body: Vec<u8>) -> crate::harness::Reply {
     let headers = [("content-type", content_type), ("idempotency-key", "k")];
     client.raw("POST", path, &headers, body).expect("the server answers")
 }

@@ -2,9 +2,9 @@
 
 mod data;
 mod database;
-mod moving;
-mod place;
 mod safety;
 mod shell;
+mod target;
 mod teams;
+mod transfer;
 mod usage;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{cleaned, said, tollkeeper};
+use crate::harness::{cleaned, printed, tollkeeper};
 
 /// A running demo and all that it printed.
 struct Demo {
@@ -23,9 +23,9 @@ impl Demo {
         let mut reader = BufReader::new(child.stdout.take().expect("its stdout is piped"));
         while !tour.contains("/docs\n") {
             if reader.read_line(&mut tour).expect("lines") == 0 {
-                let mut said = String::new();
-                child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
-                panic!("the demo ended: {tour}{said}");
+                let mut stderr = String::new();
+                child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("text");
+                panic!("the demo ended: {tour}{stderr}");
             }
         }
         Demo { child, tour }
@@ -36,7 +36,7 @@ impl Demo {
         let mut shell = cleaned(Command::new("bash"));
         shell.args(["-e", "-u", "-o", "pipefail", "-c", &self.tour]).current_dir(directory);
         let output = shell.output().expect("bash is there");
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", printed(&output));
         String::from_utf8(output.stdout).expect("text")
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use tollkeeper_server::settings::SETTINGS;
 
-use crate::harness::{cleaned, said};
+use crate::harness::{cleaned, printed};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace").to_owned()
@@ -31,7 +31,7 @@ fn the_tour_of_the_readme_works_when_it_is_pasted() {
     let mut shell = cleaned(Command::new("bash"));
     shell.args(["-e", "-u", "-o", "pipefail", "-c", tour]).env("PATH", path).env("TMPDIR", own.path());
     let output = shell.output().expect("bash is there");
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     let shown = String::from_utf8(output.stdout).expect("text");
     for expected in [
         "amount             37,000 (0.37 USD)",
@@ -61,7 +61,7 @@ fn every_setting_is_described() {
 
 #[test]
 fn every_figure_worth_an_alert_exists() {
-    let server = crate::harness::Server::fresh();
+    let server = crate::harness::TestServer::fresh();
     let metrics = server.get("/metrics").expect(200).text;
     let operating = read("docs/OPERATING.md");
     let named = operating.split('`').filter(|word| word.starts_with("tollkeeper_"));

@@ -1,24 +1,29 @@
 //! The suite that both engines keep, on a data directory.
 
-use crate::harness::Home;
+use crate::harness::{TestServer, TestStore};
 
 #[path = "bad_input.rs"]
 mod bad_input;
+#[path = "concurrency.rs"]
+mod concurrency;
 #[path = "contract/mod.rs"]
 mod contract;
 #[path = "limits.rs"]
 mod limits;
 #[path = "portal.rs"]
 mod portal;
-#[path = "race.rs"]
-mod race;
 #[path = "reference.rs"]
 mod reference;
 #[path = "secrets.rs"]
 mod secrets;
 
-/// Where a test keeps its ledger; the other suite has none without PostgreSQL.
+/// An empty store for a test. The suite on PostgreSQL has none where PostgreSQL is missing.
 #[expect(clippy::unnecessary_wraps, reason = "the tests are shared with a suite that may have no database")]
-fn home() -> Option<Home> {
-    Some(Home::directory())
+fn store() -> Option<TestStore> {
+    Some(TestStore::directory())
+}
+
+/// A server on an empty store.
+fn server() -> Option<TestServer> {
+    store().map(TestStore::server)
 }

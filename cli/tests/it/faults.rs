@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{KEY, Server, cleaned, eventually, run, said, tollkeeper};
+use crate::harness::{KEY, TestServer, cleaned, eventually, printed, run, tollkeeper};
 
 const EXIT_NOT_NOW: Option<i32> = Some(3);
 
@@ -23,13 +23,13 @@ fn temporary() -> TempDir {
 /// Starts a server that must not start, and gives what it said.
 #[track_caller]
 fn refuses_to_serve(data: &Path) -> String {
-    let output = Server::command(data).output().expect("the binary runs");
+    let output = TestServer::command(data).output().expect("the binary runs");
     refused(&output)
 }
 
 #[track_caller]
 fn refused(output: &Output) -> String {
-    let text = said(output);
+    let text = printed(output);
     assert_eq!(output.status.code(), EXIT_NOT_NOW, "{text}");
     assert!(output.stdout.is_empty(), "it was never ready: {text}");
     assert!(text.contains("error: ") && !text.contains("panicked"), "{text}");
@@ -38,7 +38,7 @@ fn refused(output: &Output) -> String {
 
 /// A directory with a workspace and some charges, and no process on it.
 fn filled(data: &Path) {
-    let mut server = Server::on(data);
+    let mut server = TestServer::on(data);
     server.workspace("acme", 1_000_000);
     for n in 0..20 {
         let body = json!({"operation": "support_message", "reference": format!("reference-{n:04}")});
@@ -59,7 +59,7 @@ fn databases(data: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_second_process_on_the_directory_is_told_who_holds_it() {
-    let server = Server::fresh();
+    let server = TestServer::fresh();
     server.workspace("acme", 1_000);
     let told = refuses_to_serve(&server.data);
     assert!(told.contains(&server.pid().to_string()), "{told}");
@@ -69,7 +69,7 @@ fn a_second_process_on_the_directory_is_told_who_holds_it() {
     assert!(told.contains(&server.pid().to_string()) && told.contains("--server"), "{told}");
     // Reading works beside it, and sees what was committed.
     let output = run(&["balance", "acme", "--json", "--data", data]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
     let balance: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(balance["available"], 1_000);
     assert_eq!(server.available("acme"), 1_000);
@@ -116,8 +116,8 @@ fn a_damaged_database_is_named_and_not_served() {
         let told = refuses_to_serve(&data);
         assert!(told.contains("cause: "), "{damage}: {told}");
         let output = tollkeeper().arg("audit").arg("--data").arg(&data).output().expect("the audit runs");
-        assert!(matches!(output.status.code(), Some(1 | 3)), "{damage}: {}", said(&output));
-        assert!(!said(&output).contains("panicked"), "{damage}: {}", said(&output));
+        assert!(matches!(output.status.code(), Some(1 | 3)), "{damage}: {}", printed(&output));
+        assert!(!printed(&output).contains("panicked"), "{damage}: {}", printed(&output));
     }
 }
 
@@ -137,13 +137,13 @@ fn a_lost_or_damaged_state_file_loses_nothing() {
                 fs::write(&state, &bytes).expect("a file");
             }
         }
-        let mut server = Server::on(&data);
+        let mut server = TestServer::on(&data);
         assert_eq!(server.available("acme"), 1_000_000 - 20 * 500, "{damage}");
         let body = json!({"operation": "support_message", "reference": "reference-0007"});
         assert!(server.charge("acme", "7", body).expect(201).replayed(), "{damage}: keys are known still");
         assert_eq!(server.stop().code(), Some(0));
-        let (code, said) = server.audit();
-        assert_eq!(code, Some(0), "{damage}: {said}");
+        let (code, report) = server.audit();
+        assert_eq!(code, Some(0), "{damage}: {report}");
     }
 }
 
@@ -154,7 +154,7 @@ fn a_path_that_cannot_be_a_data_directory() {
     fs::write(&file, "not a directory").expect("a file");
     for path in [file.as_path(), Path::new("/proc/tollkeeper"), Path::new("/dev/null/data")] {
         let own_log = temporary();
-        let mut command = Server::command(path);
+        let mut command = TestServer::command(path);
         let output = command.current_dir(own_log.path()).output().expect("the binary runs");
         let told = refused(&output);
         assert!(told.contains(&path.display().to_string()), "{told}");
@@ -187,7 +187,7 @@ fn mounted(mount: &str, directory: &Path) -> Command {
 }
 
 /// The binary in the namespace of a server that [`mounted`] made.
-fn beside(server: &Server) -> Command {
+fn beside(server: &TestServer) -> Command {
     let mut command = cleaned(Command::new("nsenter"));
     command.args(["--target", &server.pid().to_string(), "--mount"]);
     let user =
@@ -210,7 +210,7 @@ fn a_read_only_directory_is_refused_with_a_clear_message() {
     let told = refused(&command.output().expect("the binary runs"));
     assert!(told.contains("data directory") && told.contains("cause: "), "{told}");
     // With the right to write it serves again, and nothing is lost.
-    let server = Server::on(&data);
+    let server = TestServer::on(&data);
     assert_eq!(server.available("acme"), 1_000_000 - 20 * 500);
 }
 
@@ -231,7 +231,7 @@ fn a_full_disk_is_a_503_and_nothing_is_lost() {
     let mut command = mounted("mount -t tmpfs -o size=24m tmpfs \"$0\"", own.path());
     let data = own.path().join("data");
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-    let server = Server::spawned(command, &data);
+    let server = TestServer::spawned(command, &data);
     server.workspace("acme", 1_000_000_000);
     let first = server.charge("acme", "first", json!({"operation": "virtual_try_on"})).expect(201);
 
@@ -275,7 +275,7 @@ fn a_full_disk_is_a_503_and_nothing_is_lost() {
     let replay = server.charge("acme", "first", json!({"operation": "virtual_try_on"})).expect(201);
     assert!(replay.replayed() && replay.text == first.text);
     let audit = beside(&server).arg("audit").arg("--data").arg(&data).output().expect("the audit runs");
-    assert_eq!(audit.status.code(), Some(0), "{}", said(&audit));
+    assert_eq!(audit.status.code(), Some(0), "{}", printed(&audit));
 }
 
 /// Takes all the room there is.

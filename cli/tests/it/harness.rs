@@ -14,16 +14,16 @@ use ureq::Agent;
 use ureq::http;
 
 mod calendar;
-mod home;
+mod store;
 
 pub use calendar::{next_midnight, next_month, zone_at};
-pub use home::{Home, files};
+pub use store::{TestStore, files};
 
 /// The platform key of all servers here.
 pub const KEY: &str = "tk_test_0123456789abcdef0123456789abcdef";
 
 /// How long anything may take before a test gives up; far more than it ever should.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The binary with a clean environment.
 pub fn tollkeeper() -> Command {
@@ -51,13 +51,13 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        assert!(begun.elapsed() < TIMEOUT, "{what}: not within {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 /// A running server.
-pub struct Server {
+pub struct TestServer {
     child: Child,
     /// Where it listens.
     pub url: String,
@@ -65,19 +65,19 @@ pub struct Server {
     pub data: PathBuf,
     stdout: BufReader<ChildStdout>,
     stderr: PathBuf,
-    client: Client,
-    own: Option<Home>,
+    client: TestClient,
+    own: Option<TestStore>,
 }
 
-impl Server {
+impl TestServer {
     /// In a fresh directory, which goes with it.
-    pub fn fresh() -> Server {
-        Home::directory().server()
+    pub fn fresh() -> TestServer {
+        TestStore::directory().server()
     }
 
     /// On a data directory.
-    pub fn on(data: &Path) -> Server {
-        Server::spawned(Server::command(data), data)
+    pub fn on(data: &Path) -> TestServer {
+        TestServer::spawned(TestServer::command(data), data)
     }
 
     /// The command that serves a data directory on a free port.
@@ -89,31 +89,31 @@ impl Server {
     }
 
     /// Started by a command of the test's own.
-    pub fn spawned(mut command: Command, data: &Path) -> Server {
+    pub fn spawned(mut command: Command, data: &Path) -> TestServer {
         let stderr = data.with_extension("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("a file for stderr");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its stdout is piped"));
         let mut line = String::new();
         if !stdout.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-            let said = std::fs::read_to_string(&stderr).unwrap_or_default();
-            panic!("the server ended before it was ready: {said}");
+            let log = std::fs::read_to_string(&stderr).unwrap_or_default();
+            panic!("the server ended before it was ready: {log}");
         }
         let url = line.trim_end().strip_prefix("listening on ");
         let url = url.unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
-        let client = Client::new(&url, KEY);
-        Server { child, url, data: data.to_owned(), stdout, stderr, client, own: None }
+        let client = TestClient::new(&url, KEY);
+        TestServer { child, url, data: data.to_owned(), stdout, stderr, client, own: None }
     }
 
     /// What it wrote to stdout after it was ready; waits for its end.
-    pub fn printed(&mut self) -> String {
+    pub fn rest_of_stdout(&mut self) -> String {
         let mut text = String::new();
         self.stdout.read_to_string(&mut text).expect("it prints text");
         text
     }
 
     /// What it wrote to stderr so far.
-    pub fn said(&self) -> String {
+    pub fn stderr_text(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
@@ -123,15 +123,15 @@ impl Server {
     }
 
     /// A client of its own connections.
-    pub fn client(&self) -> Client {
-        Client::new(&self.url, KEY)
+    pub fn client(&self) -> TestClient {
+        TestClient::new(&self.url, KEY)
     }
 
     /// Writes bytes on a connection of its own, hangs up, and gives what came back.
-    pub fn speak(&self, bytes: &[u8]) -> String {
+    pub fn send_bytes(&self, bytes: &[u8]) -> String {
         let address = self.url.strip_prefix("http://").expect("an address");
         let mut stream = TcpStream::connect(address).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
         // The server may hang up before it has read all.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
@@ -164,41 +164,41 @@ impl Server {
         let mut command = tollkeeper();
         command.arg("audit");
         match &self.own {
-            Some(home) => home.name_in(&mut command),
+            Some(store) => store.add_to(&mut command),
             None => drop(command.arg("--data").arg(&self.data)),
         }
         let output = command.output().expect("the audit runs");
-        (output.status.code(), said(&output))
+        (output.status.code(), printed(&output))
     }
 }
 
 /// Both outputs of a command.
-pub fn said(output: &Output) -> String {
+pub fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-impl std::ops::Deref for Server {
-    type Target = Client;
-    fn deref(&self) -> &Client {
+impl std::ops::Deref for TestServer {
+    type Target = TestClient;
+    fn deref(&self) -> &TestClient {
         &self.client
     }
 }
 
-impl Drop for Server {
+impl Drop for TestServer {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let said = self.said();
+        let log = self.stderr_text();
         if !std::thread::panicking() {
-            assert!(!said.contains("panicked"), "the server panicked: {said}");
+            assert!(!log.contains("panicked"), "the server panicked: {log}");
         }
     }
 }
 
 /// Speaks to a server on connections of its own.
 #[derive(Clone)]
-pub struct Client {
+pub struct TestClient {
     agent: Agent,
     url: String,
     key: String,
@@ -265,12 +265,12 @@ pub fn form_token(page: &Reply) -> String {
     format!("token={}", value.unwrap_or_else(|| panic!("no form: {}", page.text)).0)
 }
 
-impl Client {
+impl TestClient {
     /// For a server, with a key.
-    pub fn new(url: &str, key: &str) -> Client {
+    pub fn new(url: &str, key: &str) -> TestClient {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
-        let config = config.timeout_global(Some(PATIENCE));
-        Client { agent: Agent::new_with_config(config.build()), url: url.into(), key: key.into() }
+        let config = config.timeout_global(Some(TIMEOUT));
+        TestClient { agent: Agent::new_with_config(config.build()), url: url.into(), key: key.into() }
     }
 
     /// A request with a body as it is and headers of its own; an error when the connection broke.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, Server, eventually};
+use crate::harness::{TIMEOUT, TestServer, eventually};
 
 const CLIENTS: usize = 12;
 const ROUNDS: usize = 6;
@@ -24,7 +24,7 @@ struct Output {
 }
 
 /// Loads the server with charges from all clients, and kills it after so many answers.
-fn load_and_kill(server: &mut Server, round: usize, answers: usize, told: &mut Output) {
+fn load_and_kill(server: &mut TestServer, round: usize, answers: usize, told: &mut Output) {
     let (answered, received) = mpsc::channel();
     let stop = AtomicBool::new(false);
     let connections: Vec<_> = (0..CLIENTS).map(|_| server.client()).collect();
@@ -48,7 +48,7 @@ fn load_and_kill(server: &mut Server, round: usize, answers: usize, told: &mut O
         }
         drop(answered);
         for _ in 0..answers {
-            told.note(received.recv_timeout(PATIENCE).expect("the server answers under load"));
+            told.note(received.recv_timeout(TIMEOUT).expect("the server answers under load"));
         }
         server.kill();
         stop.store(true, Ordering::Relaxed);
@@ -71,14 +71,14 @@ impl Output {
 fn what_was_acknowledged_stands_exactly_once_after_every_kill() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
-    let mut server = Server::on(&data);
+    let mut server = TestServer::on(&data);
     server.workspace("acme", CREDIT);
     let mut told = Output::default();
     for round in 0..ROUNDS {
         load_and_kill(&mut server, round, 100 + 150 * round, &mut told);
-        let (code, said) = server.audit();
-        assert_eq!(code, Some(0), "after kill {round}: {said}");
-        server = Server::on(&data);
+        let (code, report) = server.audit();
+        assert_eq!(code, Some(0), "after kill {round}: {report}");
+        server = TestServer::on(&data);
 
         // The same requests under the same keys: those that were acknowledged replay with the id that was told.
         for key in &told.sent {
@@ -106,13 +106,13 @@ fn what_was_acknowledged_stands_exactly_once_after_every_kill() {
 fn a_key_is_answered_again_after_a_restart_byte_by_byte() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
-    let mut server = Server::on(&data);
+    let mut server = TestServer::on(&data);
     server.workspace("acme", 100_000);
     let body = json!({"operation": "smart_pricing", "quantity": 3, "reference": "r", "metadata": {"b": 1, "a": [2]}});
     let first = server.charge("acme", "k", body.clone()).expect(201);
     assert_eq!(server.stop().code(), Some(0));
     for kill in [true, false] {
-        let mut server = Server::on(&data);
+        let mut server = TestServer::on(&data);
         let again = server.charge("acme", "k", body.clone()).expect(201);
         assert!(again.replayed());
         assert_eq!(again.text, first.text);
@@ -128,9 +128,9 @@ fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
     // This one never looks at deadlines: it is gone before one is over.
-    let mut command = Server::command(&data);
+    let mut command = TestServer::command(&data);
     command.env("TOLLKEEPER_TICK_MS", "60000");
-    let mut server = Server::spawned(command, &data);
+    let mut server = TestServer::spawned(command, &data);
     server.workspace("acme", 50_000);
     let awaited = |seconds: u32| json!({"operation": "virtual_try_on", "await_outcome": true, "timeout_seconds": seconds});
     let short = server.charge("acme", "short", awaited(1)).expect(201).id();
@@ -138,7 +138,7 @@ fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
     assert_eq!(server.available("acme"), 10_000);
     server.kill();
 
-    let server = Server::on(&data);
+    let server = TestServer::on(&data);
     let refunded = eventually("the deadline refunds", || {
         let charge = server.charge_now("acme", &short);
         (charge.json["status"] != "pending").then_some(charge)
@@ -159,13 +159,13 @@ fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
 #[test]
 fn sigterm_right_after_the_server_is_ready_exits_0() {
     for _ in 0..12 {
-        assert_eq!(Server::fresh().stop().code(), Some(0));
+        assert_eq!(TestServer::fresh().stop().code(), Some(0));
     }
 }
 
 #[test]
 fn sigterm_answers_what_was_accepted_and_exits_0() {
-    let mut server = Server::fresh();
+    let mut server = TestServer::fresh();
     server.workspace("acme", CREDIT);
     let mut told = Output::default();
     let (answered, received) = mpsc::channel();
@@ -187,14 +187,14 @@ fn sigterm_answers_what_was_accepted_and_exits_0() {
         }
         drop(answered);
         for _ in 0..300 {
-            told.note(received.recv_timeout(PATIENCE).expect("the server answers under load"));
+            told.note(received.recv_timeout(TIMEOUT).expect("the server answers under load"));
         }
         assert_eq!(server.stop().code(), Some(0));
         while let Ok(pair) = received.recv_timeout(Duration::from_secs(5)) {
             told.note(pair);
         }
     });
-    let again = Server::on(&server.data);
+    let again = TestServer::on(&server.data);
     let kept = again.all("/v1/workspaces/acme/charges");
     let ids: BTreeSet<_> = kept.iter().filter_map(|charge| charge["id"].as_str()).collect();
     assert!(

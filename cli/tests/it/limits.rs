@@ -4,28 +4,28 @@
 
 use serde_json::{Value, json};
 
-use super::home;
-use crate::harness::{Client, Server, assert_members, next_midnight, next_month, zone_at};
+use super::{server, store};
+use crate::harness::{TestClient, TestServer, assert_members, next_midnight, next_month, zone_at};
 
 /// Opens a workspace where it is noon, so that no day and no month ends meanwhile.
-fn open_at_noon(client: &Client, workspace: &str) {
+fn open_at_noon(client: &TestClient, workspace: &str) {
     client.workspace(workspace, 10_000_000);
     move_to(client, workspace, &zone_at(12));
 }
 
 /// Moves a workspace to another time zone.
-fn move_to(client: &Client, workspace: &str, zone: &str) {
+fn move_to(client: &TestClient, workspace: &str, zone: &str) {
     let path = format!("/v1/workspaces/{workspace}");
     assert_eq!(client.send("PATCH", &path, json!({"timezone": zone})).expect(200).json["timezone"], zone);
 }
 
 /// Two charges may be paid under this limit; more go through only for another subject, or when something came back.
-fn check(server: &Server, subject: &str, period: &str) {
+fn check(server: &TestServer, subject: &str, period: &str) {
     let workspace = format!("{subject}-{period}");
-    let platform: &Client = server;
+    let platform: &TestClient = server;
     open_at_noon(platform, &workspace);
     let (id, secret) = platform.api_key(&workspace, json!({"name": "k", "scopes": ["charge"]}));
-    let with_key = Client::new(&server.url, &secret);
+    let with_key = TestClient::new(&server.url, &secret);
     let try_on = json!({"operation": "virtual_try_on"});
     let of = |name: &str, value: &str| json!({"operation": "virtual_try_on", name: value});
     let (id, paying, paid, other) = match subject {
@@ -89,8 +89,7 @@ fn check(server: &Server, subject: &str, period: &str) {
 
 #[test]
 fn a_limit_of_each_kind_counts_what_it_names() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     for subject in ["workspace", "member", "worker", "operation", "api_key"] {
         for period in ["day", "month"] {
             check(&server, subject, period);
@@ -100,8 +99,7 @@ fn a_limit_of_each_kind_counts_what_it_names() {
 
 #[test]
 fn a_failure_of_the_system_gives_a_limit_back_and_one_of_the_user_does_not() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     open_at_noon(&server, "acme");
     server.limit("acme", json!([{"subject": "workspace", "period": "day", "amount": 60_000}]));
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
@@ -120,13 +118,13 @@ fn a_failure_of_the_system_gives_a_limit_back_and_one_of_the_user_does_not() {
 
 #[test]
 fn a_key_that_asks_too_often_is_told_when_to_come_again() {
-    let Some(home) = home() else { return };
-    let mut command = home.command();
+    let Some(store) = store() else { return };
+    let mut command = store.command();
     command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "1");
-    let server = home.server_by(command);
+    let server = store.server_with(command);
     server.workspace("acme", 0);
     let (_, secret) = server.api_key("acme", json!({"name": "k", "scopes": ["read"]}));
-    let client = Client::new(&server.url, &secret);
+    let client = TestClient::new(&server.url, &secret);
     let first = client.get("/v1/workspaces/acme").expect(200);
     assert_eq!(first.header("ratelimit-limit"), Some("10"));
     let refused = (0..100).map(|_| client.get("/v1/workspaces/acme")).find(|reply| reply.status == 429);
@@ -140,8 +138,7 @@ fn a_key_that_asks_too_often_is_told_when_to_come_again() {
 
 #[test]
 fn the_tightest_of_several_limits_speaks_and_nothing_passes_a_limit_of_nothing() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     open_at_noon(&server, "acme");
     server.limit(
         "acme",
@@ -181,12 +178,11 @@ fn the_tightest_of_several_limits_speaks_and_nothing_passes_a_limit_of_nothing()
 
 #[test]
 fn a_new_limit_counts_what_was_spent_before_it() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     open_at_noon(&server, "acme");
     let (id, secret) = server.api_key("acme", json!({"name": "k", "scopes": ["charge"]}));
     let body = json!({"operation": "virtual_try_on", "member": "ada", "worker": "w-1"});
-    let with_key = Client::new(&server.url, &secret);
+    let with_key = TestClient::new(&server.url, &secret);
     let first = with_key.charge("acme", "1", body.clone()).expect(201).id();
     with_key.charge("acme", "2", body.clone()).expect(201);
     server.charge("acme", "3", body).expect(201);
@@ -214,8 +210,7 @@ fn a_new_limit_counts_what_was_spent_before_it() {
 
 #[test]
 fn a_day_and_a_month_begin_anew_where_the_workspace_is() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 10_000);
     let lines = json!([
         {"subject": "workspace", "period": "day", "amount": 5_000},
@@ -248,8 +243,7 @@ fn a_day_and_a_month_begin_anew_where_the_workspace_is() {
 
 #[test]
 fn a_move_to_another_time_zone_keeps_what_was_spent_today() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     open_at_noon(&server, "acme");
     server.limit(
         "acme",
@@ -283,8 +277,7 @@ fn a_move_to_another_time_zone_keeps_what_was_spent_today() {
 
 #[test]
 fn limits_that_cannot_be_are_refused_by_name_and_change_nothing() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     open_at_noon(&server, "acme");
     let kept = server.limit("acme", json!([{"subject": "workspace", "period": "day", "amount": 1}]));
     let line = |field: &str, value: Value| {

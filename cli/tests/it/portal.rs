@@ -4,12 +4,12 @@ use std::sync::Barrier;
 
 use serde_json::{Value, json};
 
-use super::home;
-use crate::harness::{Client, KEY, Reply, Server, form_token};
+use super::store;
+use crate::harness::{KEY, Reply, TestClient, TestServer, form_token};
 
 /// A server with a workspace that has an admin, Ada, and a member, Ben.
-fn with_a_team() -> Option<Server> {
-    let server = home()?.server();
+fn with_a_team() -> Option<TestServer> {
+    let server = store()?.server();
     server.workspace("acme", 1_234_500);
     server.member("acme", "ada", "admin");
     server.member("acme", "ben", "member");
@@ -18,7 +18,7 @@ fn with_a_team() -> Option<Server> {
 
 /// Makes a link for a member; its path on the server.
 #[track_caller]
-fn link(server: &Server, body: Value) -> String {
+fn link(server: &TestServer, body: Value) -> String {
     let made = server.send("POST", "/v1/workspaces/acme/portal-sessions", body).expect(201);
     let url = made.json["url"].as_str().expect("a link has an address");
     url.strip_prefix(&server.url).expect("the address is this server's").to_owned()
@@ -26,17 +26,17 @@ fn link(server: &Server, body: Value) -> String {
 
 /// Somebody's browser: no key, but headers and perhaps a cookie.
 struct Browser {
-    client: Client,
+    client: TestClient,
     cookie: String,
 }
 
 impl Browser {
-    fn new(server: &Server) -> Browser {
+    fn new(server: &TestServer) -> Browser {
         Browser { client: server.client(), cookie: String::new() }
     }
 
     /// One that has followed a link for this member.
-    fn signed_in(server: &Server, member: &str) -> Browser {
+    fn signed_in(server: &TestServer, member: &str) -> Browser {
         let mut browser = Browser::new(server);
         let reply = browser.visit(&link(server, json!({"member": member}))).expect(303);
         browser.cookie = cookie(&reply).split(';').next().expect("a value").to_owned();
@@ -110,11 +110,11 @@ fn a_link_signs_in_once_and_the_page_shows_the_balance_until_signing_out() {
     assert_eq!(parts[1..], ["Path=/portal", "Max-Age=43200", "HttpOnly", "SameSite=Lax"]);
     browser.cookie = parts[0].to_owned();
 
-    let home = page(browser.visit("/portal"), 200);
+    let store = page(browser.visit("/portal"), 200);
     for shown in
         ["acme", "Signed in as ada, admin", "12.345 USD", "1,234,500", "https://app.example.com/billing"]
     {
-        assert!(home.text.contains(shown), "{shown}: {}", home.text);
+        assert!(store.text.contains(shown), "{shown}: {}", store.text);
     }
     let session = browser.session().expect(200);
     assert_eq!((&session.json["member"], &session.json["role"]), (&json!("ada"), &json!("admin")));
@@ -228,7 +228,7 @@ fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
     let secret = ada.cookie.strip_prefix("tollkeeper_session=").expect("the name of the cookie");
     for path in ["/v1/workspaces/acme/balance", "/v1/workspaces/acme/members", "/v1/workspaces"] {
         ada.ask("GET", path, &[]).problem(401, "unauthenticated");
-        Client::new(&server.url, secret).get(path).problem(401, "unauthenticated");
+        TestClient::new(&server.url, secret).get(path).problem(401, "unauthenticated");
     }
     let (_, key) = server.api_key("acme", json!({"name": "k", "scopes": ["charge", "read", "manage"]}));
     for key in [key.as_str(), KEY] {
@@ -238,7 +238,7 @@ fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
             page(Browser::new(&server).ask("GET", "/portal", &[header]), 401);
         }
     }
-    Client::new(&server.url, &key)
+    TestClient::new(&server.url, &key)
         .send("POST", "/v1/workspaces/acme/portal-sessions", json!({"member": "ada"}))
         .problem(403, "forbidden");
 
@@ -252,12 +252,12 @@ fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
 
 #[test]
 fn links_and_cookies_are_as_the_settings_say() {
-    let Some(home) = home() else { return };
-    let mut command = home.command();
+    let Some(store) = store() else { return };
+    let mut command = store.command();
     command
         .env("TOLLKEEPER_PUBLIC_URL", "https://billing.example.com/")
         .env("TOLLKEEPER_PORTAL_SESSION_HOURS", "1");
-    let server = home.server_by(command);
+    let server = store.server_with(command);
     server.workspace("acme", 0);
     server.member("acme", "ada", "admin");
     let made =

@@ -3,18 +3,18 @@
 use serde_json::json;
 use tollkeeper_testkit::postgres::is_missing;
 
-use crate::harness::{Client, Home, Reply};
+use crate::harness::{Reply, TestClient, TestServer, TestStore};
 
 #[path = "bad_input.rs"]
 mod bad_input;
+#[path = "concurrency.rs"]
+mod concurrency;
 #[path = "contract/mod.rs"]
 mod contract;
 #[path = "limits.rs"]
 mod limits;
 #[path = "portal.rs"]
 mod portal;
-#[path = "race.rs"]
-mod race;
 #[path = "reference.rs"]
 mod reference;
 #[path = "secrets.rs"]
@@ -22,41 +22,41 @@ mod secrets;
 
 #[test]
 fn servers_that_start_at_once_make_prices_and_a_key_once() {
-    let Some(home) = home() else { return };
+    let Some(store) = store() else { return };
     let servers: Vec<_> = std::thread::scope(|scope| {
-        let start = || home.shared_server(home.keyless_command());
+        let start = || store.start_server(store.command_without_key());
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
         starting.into_iter().map(|server| server.join().expect("it starts")).collect()
     });
     // They share one file for what they say.
-    let said = servers[0].said();
-    let keys: Vec<&str> = said.match_indices("tk_platform_").map(|(at, _)| &said[at..at + 76]).collect();
-    assert_eq!(keys.len(), 1, "{said}");
+    let stderr = servers[0].stderr_text();
+    let keys: Vec<&str> = stderr.match_indices("tk_platform_").map(|(at, _)| &stderr[at..at + 76]).collect();
+    assert_eq!(keys.len(), 1, "{stderr}");
     for server in &servers {
-        let client = Client::new(&server.url, keys[0]);
+        let client = TestClient::new(&server.url, keys[0]);
         assert_eq!(client.get("/v1/price-book").expect(200).int("/version"), 1);
     }
 }
 
 #[test]
 fn a_limit_holds_at_all_servers_together() {
-    let Some(home) = home() else { return };
-    let servers = [home.shared_server(home.command()), home.shared_server(home.command())];
-    let key = race::with_a_limit_worth_50_charges(&servers[0]);
-    race::race_for_the_limit(&servers[1], |number| Client::new(&servers[number % 2].url, &key));
+    let Some(store) = store() else { return };
+    let servers = [store.start_server(store.command()), store.start_server(store.command())];
+    let key = concurrency::with_a_limit_worth_50_charges(&servers[0]);
+    concurrency::race_for_the_limit(&servers[1], |number| TestClient::new(&servers[number % 2].url, &key));
 }
 
 #[test]
 fn a_key_opens_and_ends_at_all_servers_at_once() {
-    let Some(home) = home() else { return };
-    let [here, there] = [home.shared_server(home.command()), home.shared_server(home.command())];
+    let Some(store) = store() else { return };
+    let [here, there] = [store.start_server(store.command()), store.start_server(store.command())];
     here.workspace("acme", 1_000_000);
     here.member("acme", "ada", "admin");
     let charges = "/v1/workspaces/acme/charges";
     let body = json!({"operation": "support_message", "await_outcome": true});
     let succeeded = json!({"result": "succeeded"});
     // What is asked first after the end of a key that the other server has seen: all that it would answer itself or do again.
-    type Ask<'a> = &'a dyn Fn(&Client, &str, &str) -> Reply;
+    type Ask<'a> = &'a dyn Fn(&TestClient, &str, &str) -> Reply;
     let asks: [(&str, Ask); 7] = [
         ("a new charge", &|client, _, _| client.charge("acme", "new", body.clone())),
         ("a charge once more", &|client, key, _| client.charge("acme", key, body.clone())),
@@ -77,7 +77,7 @@ fn a_key_opens_and_ends_at_all_servers_at_once() {
     ];
     for (what, ask) in asks {
         let (id, secret) = here.api_key("acme", json!({"name": what, "scopes": ["charge", "read"]}));
-        let client = Client::new(&there.url, &secret);
+        let client = TestClient::new(&there.url, &secret);
         let charge = client.charge("acme", what, body.clone()).expect(201).id();
         client.outcome("acme", &charge, succeeded.clone()).expect(200);
         client.charge("acme", what, body.clone()).expect(201);
@@ -92,7 +92,7 @@ fn a_key_opens_and_ends_at_all_servers_at_once() {
     }
     // A key also ends with the member it is tied to.
     let (_, secret) = here.api_key("acme", json!({"name": "of ada", "scopes": ["charge"], "member": "ada"}));
-    let client = Client::new(&there.url, &secret);
+    let client = TestClient::new(&there.url, &secret);
     client.charge("acme", "of ada", body.clone()).expect(201);
     here.member("acme", "ben", "admin");
     here.send("DELETE", "/v1/workspaces/acme/members/ada", json!({})).expect(204);
@@ -100,7 +100,12 @@ fn a_key_opens_and_ends_at_all_servers_at_once() {
     assert_eq!(here.available("acme"), 1_000_000 - 8 * 500);
 }
 
-/// Where a test keeps its ledger; `None` without PostgreSQL.
-fn home() -> Option<Home> {
-    (!is_missing()).then(Home::database)
+/// An empty database for a test; `None` where PostgreSQL is missing.
+fn store() -> Option<TestStore> {
+    (!is_missing()).then(TestStore::database)
+}
+
+/// A server on an empty database.
+fn server() -> Option<TestServer> {
+    store().map(TestStore::server)
 }

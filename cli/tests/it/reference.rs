@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::home;
+use super::{server, store};
 
 /// P2: operation, price in micro-units, price in dollars.
 const PRICES: [(&str, i64, &str); 5] = [
@@ -15,8 +15,7 @@ const PRICES: [(&str, i64, &str); 5] = [
 
 #[test]
 fn p1_a_hundred_thousand_micro_units_are_one_dollar() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 0);
     let bought = json!({"source": "adjustment", "amount_usd": "12.34567", "reason": "bought in dollars"});
     let grant = server.post("/v1/workspaces/acme/grants", "g", bought).expect(201);
@@ -30,8 +29,7 @@ fn p1_a_hundred_thousand_micro_units_are_one_dollar() {
 
 #[test]
 fn p2_each_operation_has_its_price() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     let book = server.get("/v1/price-book").expect(200);
     let listed = book.json["operations"].as_array().expect("operations");
     assert_eq!(listed.len(), PRICES.len());
@@ -51,8 +49,7 @@ fn p2_each_operation_has_its_price() {
 
 #[test]
 fn p2_smart_pricing_is_per_product_37_cost_37_000() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 40_000);
     let charge =
         server.charge("acme", "k", json!({"operation": "smart_pricing", "quantity": 37})).expect(201);
@@ -63,8 +60,7 @@ fn p2_smart_pricing_is_per_product_37_cost_37_000() {
 
 #[test]
 fn p3_p8_the_price_is_deducted_before_the_operation_runs() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 20_000);
     let body = json!({"operation": "virtual_try_on", "await_outcome": true});
     let charge = server.charge("acme", "k", body).expect(201);
@@ -79,10 +75,10 @@ fn p3_p8_the_price_is_deducted_before_the_operation_runs() {
 
 #[test]
 fn p3_p8_what_cannot_be_paid_does_not_run_and_the_refusal_says_what_helps() {
-    let Some(home) = home() else { return };
-    let mut command = home.command();
+    let Some(store) = store() else { return };
+    let mut command = store.command();
     command.env("TOLLKEEPER_ADD_CREDITS_URL", "https://app.example.com/{workspace}/billing");
-    let server = home.server_by(command);
+    let server = store.server_with(command);
     server.workspace("acme", 2_500);
     let asked = json!({"operation": "smart_pricing", "quantity": 37});
     let refused = server.charge("acme", "k", asked.clone()).problem(402, "insufficient_credits");
@@ -109,8 +105,7 @@ fn p3_p8_what_cannot_be_paid_does_not_run_and_the_refusal_says_what_helps() {
 
 #[test]
 fn p6_p7_credit_of_old_grants_never_expires_and_has_no_cap() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 0);
     for month in 0..24 {
         server.grant("acme", &format!("month-{month}"), "promotional", 5_000);
@@ -129,8 +124,7 @@ fn p6_p7_credit_of_old_grants_never_expires_and_has_no_cap() {
 
 #[test]
 fn p9_a_system_failure_is_refunded_by_itself_and_a_users_is_not() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let system = server.charge("acme", "s", awaited.clone()).expect(201).id();
@@ -159,8 +153,7 @@ fn p9_a_system_failure_is_refunded_by_itself_and_a_users_is_not() {
 
 #[test]
 fn p9_a_charge_settled_at_birth_is_refunded_by_a_late_system_failure() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 5_000);
     let charge = server.charge("acme", "k", json!({"operation": "product_listing"})).expect(201);
     assert_eq!(charge.json["status"], "settled");
@@ -170,8 +163,7 @@ fn p9_a_charge_settled_at_birth_is_refunded_by_a_late_system_failure() {
 
 #[test]
 fn p10_the_balance_is_shown_in_both_units() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 20_500);
     let awaited = json!({"operation": "support_message", "await_outcome": true});
     server.charge("acme", "k", awaited).expect(201);
@@ -184,8 +176,7 @@ fn p10_the_balance_is_shown_in_both_units() {
 
 #[test]
 fn p14_all_members_share_one_pool() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 40_000);
     let of = |member: &str| json!({"operation": "virtual_try_on", "member": member});
     let first = server.charge("acme", "a", of("ada")).expect(201);

@@ -6,15 +6,15 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::home;
-use crate::harness::{Client, Home, Reply, Server, files, form_token, said, tollkeeper};
+use super::store;
+use crate::harness::{Reply, TestClient, TestServer, TestStore, files, form_token, printed, tollkeeper};
 
 /// The platform key of the second start: set, not made.
 const SET_KEY: &str = "tk_test_fedcba9876543210fedcba9876543210";
 
 /// What is spoken in a test, and every secret in it.
 struct Visit {
-    client: Client,
+    client: TestClient,
     /// Each with what it is.
     secrets: Vec<(&'static str, String)>,
     /// Each answer with what was asked; without the secret that it shows.
@@ -22,7 +22,7 @@ struct Visit {
 }
 
 impl Visit {
-    fn new(server: &Server) -> Visit {
+    fn new(server: &TestServer) -> Visit {
         Visit { client: server.client(), secrets: Vec::new(), answers: Vec::new() }
     }
 
@@ -112,7 +112,7 @@ fn use_keys(visit: &mut Visit, [pays, sees, manages]: [&str; 3]) {
 }
 
 /// Shows every secret where it does not belong; each time the answer is a no, if there is one.
-fn misuse(visit: &mut Visit, server: &Server) {
+fn misuse(visit: &mut Visit, server: &TestServer) {
     for (_, secret) in visit.secrets.clone() {
         let (bearer, basic) = (format!("Bearer {secret}x"), format!("Basic {secret}"));
         let cookie = format!("tollkeeper_session={secret}x; other={secret}");
@@ -139,7 +139,7 @@ fn misuse(visit: &mut Visit, server: &Server) {
             ),
             secret.clone(),
         ] {
-            let answer = server.speak(broken.as_bytes());
+            let answer = server.send_bytes(broken.as_bytes());
             visit.answers.push(("the answer to what is not HTTP".to_owned(), answer));
         }
     }
@@ -188,31 +188,31 @@ fn through_the_portal(visit: &mut Visit, platform: &str) {
 }
 
 /// A server that says all it can say, as JSON.
-fn talkative(home: &Home, key: Option<&str>) -> Server {
-    let mut command = home.keyless_command();
+fn talkative(store: &TestStore, key: Option<&str>) -> TestServer {
+    let mut command = store.command_without_key();
     command.env("TOLLKEEPER_LOG_LEVEL", "debug").env("TOLLKEEPER_LOG_FORMAT", "json");
     command.envs(key.map(|key| ("TOLLKEEPER_PLATFORM_KEY", key)));
     command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "2");
-    home.shared_server(command)
+    store.start_server(command)
 }
 
 /// The output of a command on what is kept, which succeeds.
-fn command(home: &Home, args: &[&str]) -> String {
+fn command(store: &TestStore, args: &[&str]) -> String {
     let mut command = tollkeeper();
     command.args(args);
-    home.name_in(&mut command);
+    store.add_to(&mut command);
     let output = command.output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
-    said(&output)
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
+    printed(&output)
 }
 
 #[test]
 fn a_secret_is_shown_once_and_found_nowhere() {
-    let Some(home) = home() else { return };
+    let Some(store) = store() else { return };
     let own = TempDir::new().expect("a temporary directory");
-    let mut server = talkative(&home, None);
+    let mut server = talkative(&store, None);
     let mut visit = Visit::new(&server);
-    let log = server.said();
+    let log = server.stderr_text();
     let made = log.split_whitespace().find(|word| word.starts_with("tk_platform_")).expect("a key is shown");
     visit.secrets.push(("the platform key of the first start", made.to_owned()));
     let platform = made.to_owned();
@@ -232,7 +232,7 @@ fn a_secret_is_shown_once_and_found_nowhere() {
 
     // A start with another platform key, which shuts the first one out; and a key that is revoked, and asks too often.
     let mut logs = vec![("what the first start printed".to_owned(), ended(&mut server))];
-    let mut server = talkative(&home, Some(SET_KEY));
+    let mut server = talkative(&store, Some(SET_KEY));
     visit.client = server.client();
     visit.secrets.push(("the platform key that is set", SET_KEY.to_owned()));
     visit.with(&platform, "GET", "/v1/workspaces", Value::Null).expect(401);
@@ -249,38 +249,38 @@ fn a_secret_is_shown_once_and_found_nowhere() {
     }
     visit.with(SET_KEY, "GET", "/v1/workspaces/acme/entries?limit=200", Value::Null).expect(200);
 
-    let mut places = home.kept();
-    places.extend(copies(&home, own.path()));
+    let mut places = store.contents();
+    places.extend(copies(&store, own.path()));
     logs.push(("what the second start printed".to_owned(), ended(&mut server)));
-    let log = server.said();
+    let log = server.stderr_text();
     assert!(log.lines().filter(|line| line.starts_with('{')).count() > 0, "there is a log: {log}");
     assert_eq!(log.matches(&platform).count(), 1, "the first start shows its key");
     logs.push(("the log".to_owned(), log.replacen(&platform, "(shown)", 1)));
-    places.extend(home.kept());
+    places.extend(store.contents());
     logs.append(&mut visit.answers);
     places.extend(logs.into_iter().map(|(name, text)| (name, text.into_bytes())));
     search(&places, &visit.secrets);
 }
 
 /// Stops a server; what it printed.
-fn ended(server: &mut Server) -> String {
+fn ended(server: &mut TestServer) -> String {
     assert_eq!(server.stop().code(), Some(0));
-    server.printed()
+    server.rest_of_stdout()
 }
 
 /// What leaves the place: an export, a backup where there is one, and what commands say.
-fn copies(home: &Home, own: &Path) -> Vec<(String, Vec<u8>)> {
+fn copies(store: &TestStore, own: &Path) -> Vec<(String, Vec<u8>)> {
     let text = |name: &str| own.join(name).to_str().expect("a plain path").to_owned();
     let mut told = vec![
-        ("what an export says", command(home, &["export", "--to", &text("export")])),
-        ("what an audit says", command(home, &["audit", "--json"])),
-        ("the list of keys", command(home, &["key", "list", "acme", "--json"])),
-        ("the journal", command(home, &["entries", "acme", "--json", "--limit", "200"])),
+        ("what an export says", command(store, &["export", "--to", &text("export")])),
+        ("what an audit says", command(store, &["audit", "--json"])),
+        ("the list of keys", command(store, &["key", "list", "acme", "--json"])),
+        ("the journal", command(store, &["entries", "acme", "--json", "--limit", "200"])),
     ];
     let mut copies = files(own);
     assert_eq!(copies.len(), 1, "there is an export");
-    if home.url().is_none() {
-        told.push(("what a backup says", command(home, &["backup", "--to", &text("backup")])));
+    if store.url().is_none() {
+        told.push(("what a backup says", command(store, &["backup", "--to", &text("backup")])));
         copies.extend(files(&own.join("backup")));
     }
     copies.extend(told.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())));

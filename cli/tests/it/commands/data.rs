@@ -3,16 +3,17 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::place::{Place, everywhere};
-use crate::harness::{Server, said, tollkeeper};
+use super::target::{Target, everywhere};
+use crate::harness::{TestServer, printed, tollkeeper};
 
 #[test]
 fn a_workspace_from_its_opening_to_its_last_refund() {
-    everywhere(|at| {
-        let made = at.json(&["workspace", "create", "acme", "--name", "Acme", "--timezone", "Europe/Berlin"]);
+    everywhere(|target| {
+        let made =
+            target.json(&["workspace", "create", "acme", "--name", "Acme", "--timezone", "Europe/Berlin"]);
         assert_eq!((&made["id"], &made["timezone"]), (&json!("acme"), &json!("Europe/Berlin")));
-        at.json(&["grant", "create", "acme", "--usd", "1.5", "--reason", "welcome"]);
-        let charge = at.json(&[
+        target.json(&["grant", "create", "acme", "--usd", "1.5", "--reason", "welcome"]);
+        let charge = target.json(&[
             "charge",
             "create",
             "acme",
@@ -31,7 +32,7 @@ fn a_workspace_from_its_opening_to_its_last_refund() {
             (&json!(37_000), &json!("w"), &json!({"a": 1}))
         );
         let id = charge["id"].as_str().expect("an id");
-        let pending = at.json(&[
+        let pending = target.json(&[
             "charge",
             "create",
             "acme",
@@ -41,77 +42,78 @@ fn a_workspace_from_its_opening_to_its_last_refund() {
             "60",
         ]);
         let pending = pending["id"].as_str().expect("an id");
-        let beat = at.json(&["charge", "heartbeat", "acme", pending, "--extend-seconds", "600"]);
+        let beat = target.json(&["charge", "heartbeat", "acme", pending, "--extend-seconds", "600"]);
         assert_eq!(beat["status"], "pending");
-        let failed = at.json(&[
+        let failed = target.json(&[
             "charge", "outcome", "acme", pending, "failed", "--fault", "system", "--detail", "no GPU",
         ]);
         assert_eq!(failed["status"], "refunded");
-        at.json(&["charge", "refund", "acme", id, "--amount", "7000", "--reason", "seven were wrong"]);
-        assert_eq!(at.json(&["balance", "acme"])["available"], 120_000);
-        assert_eq!(at.json(&["balance", "acme", "--at", "2001-01-01T00:00:00Z"])["available"], 0);
-        let refunded = at.json(&["charge", "list", "acme", "--status", "refunded"]);
+        target.json(&["charge", "refund", "acme", id, "--amount", "7000", "--reason", "seven were wrong"]);
+        assert_eq!(target.json(&["balance", "acme"])["available"], 120_000);
+        assert_eq!(target.json(&["balance", "acme", "--at", "2001-01-01T00:00:00Z"])["available"], 0);
+        let refunded = target.json(&["charge", "list", "acme", "--status", "refunded"]);
         assert_eq!(
             (refunded["data"].as_array().map(Vec::len), &refunded["data"][0]["id"]),
             (Some(1), &json!(pending))
         );
-        let quote = at.json(&["charge", "quote", "acme", "smart_pricing", "--quantity", "121"]);
+        let quote = target.json(&["charge", "quote", "acme", "smart_pricing", "--quantity", "121"]);
         assert_eq!((&quote["affordable"], &quote["affordable_quantity"]), (&json!(false), &json!(120)));
-        let grant = at.json(&["grant", "list", "acme"])["data"][0]["id"].as_str().expect("an id").to_owned();
-        at.json(&["grant", "void", "acme", &grant, "--reason", "the end"]);
-        let kinds: Vec<Value> = at.json(&["entries", "acme"])["data"]
+        let grant =
+            target.json(&["grant", "list", "acme"])["data"][0]["id"].as_str().expect("an id").to_owned();
+        target.json(&["grant", "void", "acme", &grant, "--reason", "the end"]);
+        let kinds: Vec<Value> = target.json(&["entries", "acme"])["data"]
             .as_array()
             .expect("a list")
             .iter()
             .map(|entry| entry["kind"].clone())
             .collect();
         assert_eq!((kinds.len(), &kinds[0]), (8, &json!("grant.voided")));
-        at.json(&["workspace", "update", "acme", "--suspend"]);
-        assert_eq!(at.json(&["workspace", "show", "acme"])["suspended"], true);
-        assert_eq!(at.json(&["workspace", "list"])["data"].as_array().map(Vec::len), Some(1));
+        target.json(&["workspace", "update", "acme", "--suspend"]);
+        assert_eq!(target.json(&["workspace", "show", "acme"])["suspended"], true);
+        assert_eq!(target.json(&["workspace", "list"])["data"].as_array().map(Vec::len), Some(1));
     });
 }
 
 #[test]
 fn people_read_both_units_in_aligned_lines() {
-    everywhere(|at| {
-        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
-        at.text(&["grant", "create", "acme", "--amount", "1234567", "--reason", "welcome"]);
-        let balance = at.text(&["balance", "acme"]);
+    everywhere(|target| {
+        target.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        target.text(&["grant", "create", "acme", "--amount", "1234567", "--reason", "welcome"]);
+        let balance = target.text(&["balance", "acme"]);
         let (lines, as_of) = balance.trim_end().rsplit_once('\n').expect("lines");
         assert_eq!(
             lines,
             "workspace  acme\navailable  1,234,567 (12.34567 USD)\npending    0 (0.00 USD)\ndebt       0 (0.00 USD)"
         );
         assert!(as_of.starts_with("as_of      20"), "{as_of}");
-        let charge = at.text(&["charge", "create", "acme", "virtual_try_on"]);
+        let charge = target.text(&["charge", "create", "acme", "virtual_try_on"]);
         assert!(charge.contains("\namount             20,000 (0.20 USD)\n"), "{charge}");
         assert!(charge.contains("\nbalance.available  1,214,567 (12.14567 USD)\n"), "{charge}");
         let id = charge.split_whitespace().find(|word| word.starts_with("ch_")).expect("an id");
-        let shown = at.text(&["charge", "show", "acme", id]);
+        let shown = target.text(&["charge", "show", "acme", id]);
         assert!(shown.contains("\ndraws\nGRANT"), "{shown}");
         let awaited =
-            at.json(&["charge", "create", "acme", "virtual_try_on", "--await-outcome", "--key", "w"]);
+            target.json(&["charge", "create", "acme", "virtual_try_on", "--await-outcome", "--key", "w"]);
         let awaited = awaited["id"].as_str().expect("an id");
-        at.text(&["charge", "outcome", "acme", awaited, "failed", "--fault", "system"]);
-        let back = at.text(&["charge", "show", "acme", awaited]);
+        target.text(&["charge", "outcome", "acme", awaited, "failed", "--fault", "system"]);
+        let back = target.text(&["charge", "show", "acme", awaited]);
         let row = back.lines().last().expect("a refund");
         assert!(row.contains("  gr_") && row.contains("  20,000 (0.20 USD)  failed_system"), "{back}");
-        let list = at.text(&["charge", "list", "acme"]);
+        let list = target.text(&["charge", "list", "acme"]);
         assert_eq!(list.lines().count(), 3);
         assert!(list.starts_with("ID ") && list.contains("  20,000 (0.20 USD)  settled"), "{list}");
-        let prices = at.text(&["prices", "show"]);
+        let prices = target.text(&["prices", "show"]);
         assert!(prices.contains("\nsupport_message ") && prices.contains("  500 (0.005 USD)  -"), "{prices}");
-        let entries = at.text(&["entries", "acme"]);
+        let entries = target.text(&["entries", "acme"]);
         assert!(entries.contains("charge.opened") && entries.contains("20,000 (0.20 USD)"), "{entries}");
     });
 }
 
 #[test]
 fn a_refusal_exits_1_with_its_cause_and_a_hint() {
-    everywhere(|at| {
-        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
-        let told = at.refused(&["charge", "create", "acme", "virtual_try_on", "--key", "k"], 1);
+    everywhere(|target| {
+        target.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        let told = target.refused(&["charge", "create", "acme", "virtual_try_on", "--key", "k"], 1);
         assert!(told.starts_with("error: "), "{told}");
         assert!(
             told.contains("cause: insufficient_credits: ") && told.contains("shortfall 20,000 (0.20 USD)"),
@@ -125,7 +127,7 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
             (&["charge", "show", "acme", "ch_1"], "charge_not_found"),
             (&["grant", "void", "acme", "gr_1", "--key", "k"], "grant_not_found"),
         ] {
-            let told = at.refused(args, 1);
+            let told = target.refused(args, 1);
             assert!(told.contains(&format!("cause: {code}")), "{told}");
             assert!(told.contains("hint: ") || code == "workspace_exists", "{told}");
         }
@@ -136,11 +138,11 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
             &["charge", "list", "acme", "--limit", "0"],
             &["balance", "acme", "--at", "yesterday"],
         ] {
-            let told = at.refused(args, 2);
+            let told = target.refused(args, 2);
             assert!(told.contains("cause: invalid_"), "{told}");
         }
         // With --json the problem document is the data.
-        let output = at.run(&["balance", "nobody", "--json"]);
+        let output = target.run(&["balance", "nobody", "--json"]);
         let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!((output.status.code(), &problem["code"]), (Some(1), &json!("workspace_not_found")));
     });
@@ -148,58 +150,59 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
 
 #[test]
 fn a_key_of_chance_is_said_so_that_a_command_can_be_repeated() {
-    everywhere(|at| {
-        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
-        let output = at.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r"]);
+    everywhere(|target| {
+        target.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        let output = target.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r"]);
         let told = String::from_utf8(output.stderr).expect("text");
         let key = told.split_whitespace().find(|word| word.starts_with("cli-")).expect("a key");
-        let again = at.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--key", key]);
+        let again = target.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--key", key]);
         assert_eq!(again.stdout, output.stdout);
-        assert!(said(&again).contains("replayed"), "{}", said(&again));
-        let other = at.refused(&["grant", "create", "acme", "--usd", "2", "--reason", "r", "--key", key], 1);
+        assert!(printed(&again).contains("replayed"), "{}", printed(&again));
+        let other =
+            target.refused(&["grant", "create", "acme", "--usd", "2", "--reason", "r", "--key", key], 1);
         assert!(other.contains("field amount"), "{other}");
-        assert_eq!(at.json(&["balance", "acme"])["available"], 100_000);
+        assert_eq!(target.json(&["balance", "acme"])["available"], 100_000);
     });
 }
 
 #[test]
 fn prices_are_shown_edited_and_set() {
-    everywhere(|at| {
-        at.text(&["workspace", "create", "acme", "--name", "Acme"]);
+    everywhere(|target| {
+        target.text(&["workspace", "create", "acme", "--name", "Acme"]);
         let own = TempDir::new().expect("a temporary directory");
         let file = own.path().join("prices.json");
-        let shown = at.json(&["prices", "show"]);
+        let shown = target.json(&["prices", "show"]);
         let edited = shown.to_string().replace("20000", "25000");
         std::fs::write(&file, edited).expect("a file");
         let file = file.to_str().expect("a plain path");
-        let set = at.json(&["prices", "set", file]);
+        let set = target.json(&["prices", "set", file]);
         assert_eq!(set["version"], 2);
         let price = |book: &Value| {
             let operations = book["operations"].as_array().expect("operations").clone();
             operations.iter().find(|line| line["id"] == "virtual_try_on").expect("it is there")["unit_price"]
                 .clone()
         };
-        assert_eq!(price(&at.json(&["prices", "show"])), 25_000);
-        let versions = at.json(&["prices", "versions"]);
+        assert_eq!(price(&target.json(&["prices", "show"])), 25_000);
+        let versions = target.json(&["prices", "versions"]);
         assert_eq!(versions["data"].as_array().map(Vec::len), Some(2));
         std::fs::write(file, r#"{"operations": [{"id": "a", "cost": 1}]}"#).expect("a file");
-        assert!(at.refused(&["prices", "set", file], 2).contains("cost"));
+        assert!(target.refused(&["prices", "set", file], 2).contains("cost"));
         std::fs::write(file, "{").expect("a file");
-        assert!(at.refused(&["prices", "set", file], 2).contains("hint: "));
+        assert!(target.refused(&["prices", "set", file], 2).contains("hint: "));
     });
 }
 
 #[test]
 fn a_long_list_goes_on_at_its_cursor() {
-    everywhere(|at| {
+    everywhere(|target| {
         for n in 0..3 {
-            at.text(&["workspace", "create", &format!("w{n}"), "--name", "x"]);
+            target.text(&["workspace", "create", &format!("w{n}"), "--name", "x"]);
         }
-        let first = at.run(&["workspace", "list", "--limit", "2"]);
+        let first = target.run(&["workspace", "list", "--limit", "2"]);
         let told = String::from_utf8_lossy(&first.stderr).into_owned();
         let cursor = told.trim_end().rsplit(' ').next().expect("a cursor").to_owned();
         assert!(told.contains("--cursor "), "{told}");
-        let second = at.text(&["workspace", "list", "--limit", "2", "--cursor", &cursor]);
+        let second = target.text(&["workspace", "list", "--limit", "2", "--cursor", &cursor]);
         let rows = |text: &str| text.lines().skip(1).count();
         assert_eq!((rows(&String::from_utf8_lossy(&first.stdout)), rows(&second)), (2, 1));
     });
@@ -209,15 +212,15 @@ fn a_long_list_goes_on_at_its_cursor() {
 fn a_directory_that_is_not_there_is_not_made_by_mistake() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("nothing");
-    let at = Place::Directory(&data);
+    let target = Target::Directory(&data);
     for args in [&["balance", "acme"][..], &["charge", "create", "acme", "virtual_try_on", "--key", "k"]] {
-        let told = at.refused(args, 3);
+        let told = target.refused(args, 3);
         assert!(told.contains("there is no data directory") && told.contains("--data"), "{told}");
     }
     assert!(!data.exists());
     // Nor is a ledger begun in one that is there.
     std::fs::create_dir(&data).expect("a directory can be made");
-    let told = at.refused(&["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "Ada"], 3);
+    let told = target.refused(&["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "Ada"], 3);
     assert!(told.contains("there is no ledger in"), "{told}");
     assert_eq!(std::fs::read_dir(&data).expect("it is there").count(), 0);
 }
@@ -226,11 +229,11 @@ fn a_directory_that_is_not_there_is_not_made_by_mistake() {
 fn a_directory_begun_by_a_command_gets_its_key_when_it_is_served() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
-    Place::Directory(&data).text(&["workspace", "create", "acme", "--name", "Acme"]);
+    Target::Directory(&data).text(&["workspace", "create", "acme", "--name", "Acme"]);
     let mut command = tollkeeper();
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-    let server = Server::spawned(command, &data);
-    let said = server.said();
-    let key = said.split_whitespace().find(|word| word.starts_with("tk_")).expect("a key is shown");
-    crate::harness::Client::new(&server.url, key).get("/v1/workspaces/acme").expect(200);
+    let server = TestServer::spawned(command, &data);
+    let stderr = server.stderr_text();
+    let key = stderr.split_whitespace().find(|word| word.starts_with("tk_")).expect("a key is shown");
+    crate::harness::TestClient::new(&server.url, key).get("/v1/workspaces/acme").expect(200);
 }

@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tollkeeper_testkit::postgres::{is_missing, shared};
 
-use crate::harness::{Home, run, said, tollkeeper};
+use crate::harness::{TestStore, printed, run, tollkeeper};
 
 /// A password that must not be seen anywhere.
 const PASSWORD: &str = "hunter2-of-the-tests";
@@ -39,7 +39,7 @@ fn an_address_that_cannot_work_is_told_without_its_password() {
             // By the environment, and by an option.
             let by_option = run(&[args, &["--database-url", &url]].concat());
             for output in [with_url(args, &url), by_option] {
-                let text = said(&output);
+                let text = printed(&output);
                 assert_eq!(output.status.code(), Some(exit), "{args:?} {url}: {text}");
                 assert!(text.contains("error: ") && output.stdout.is_empty(), "{args:?}: {text}");
                 assert!(!text.contains(PASSWORD) && !text.contains("panicked"), "{args:?}: {text}");
@@ -53,20 +53,20 @@ fn a_served_database_shows_its_password_nowhere() {
     if is_missing() {
         return;
     }
-    let home = Home::database();
-    let url = home.url().expect("a database").replace("tollkeeper@", &format!("tollkeeper:{PASSWORD}@"));
-    let mut command = home.command();
+    let store = TestStore::database();
+    let url = store.url().expect("a database").replace("tollkeeper@", &format!("tollkeeper:{PASSWORD}@"));
+    let mut command = store.command();
     command.env("TOLLKEEPER_DATABASE_URL", &url).env("TOLLKEEPER_LOG_LEVEL", "debug");
-    let mut server = home.server_by(command);
+    let mut server = store.server_with(command);
     server.workspace("acme", 1_000);
     server.get("/readyz").expect(200);
     let metrics = server.get("/metrics").expect(200).text;
     let figure = |name: &str| metrics.lines().any(|line| line == name);
     assert!(figure("tollkeeper_store_writable 1"), "{metrics}");
     let description = server.get("/openapi.json").expect(200).text;
-    let help = said(&with_url(&["serve", "--help"], &url));
+    let help = printed(&with_url(&["serve", "--help"], &url));
     assert_eq!(server.stop().code(), Some(0));
-    for shown in [metrics, description, help, server.said()] {
+    for shown in [metrics, description, help, server.stderr_text()] {
         assert!(!shown.contains(PASSWORD), "{shown}");
     }
 }
@@ -75,13 +75,17 @@ fn a_served_database_shows_its_password_nowhere() {
 fn a_database_that_is_not_there_and_a_setting_that_is_wrong_say_what_to_look_at() {
     // Nobody but the system's own services may listen there.
     let output = with_url(&["audit"], "postgres://x@127.0.0.1:1/x");
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("hint: is the database running"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
+    assert!(printed(&output).contains("hint: is the database running"), "{}", printed(&output));
     let mut command = tollkeeper();
     command.args(["balance", "acme"]).env("TOLLKEEPER_QUEUE", "many");
     let output = command.output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    assert!(said(&output).contains("hint: docs/OPERATING.md describes every setting"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    assert!(
+        printed(&output).contains("hint: docs/OPERATING.md describes every setting"),
+        "{}",
+        printed(&output)
+    );
 }
 
 #[test]
@@ -93,10 +97,10 @@ fn two_places_at_once_are_none() {
     let mut command = tollkeeper();
     command.args(["balance", "acme"]).env("TOLLKEEPER_DATA", "x").env("TOLLKEEPER_DATABASE_URL", url);
     let output = command.output().expect("the binary runs");
-    let text = said(&output);
+    let text = printed(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("TOLLKEEPER_DATA and TOLLKEEPER_DATABASE_URL exclude each other"), "{text}");
-    let text = said(&run(&["serve", "--data", "x", "--database-url", "postgres://h/x"]));
+    let text = printed(&run(&["serve", "--data", "x", "--database-url", "postgres://h/x"]));
     assert!(text.contains("cannot be used with"), "{text}");
 }
 
@@ -111,12 +115,12 @@ fn a_database_is_backed_up_by_its_own_tools() {
         &["backup", "--to", "x", "--database-url", &url][..],
         &["restore", "--from", "x", "--database-url", &url],
     ] {
-        let text = said(&run(args));
+        let text = printed(&run(args));
         assert!(text.contains("pg_dump") && text.contains("point-in-time recovery"), "{text}");
     }
     let output = with_url(&["backup", "--to", "x"], &url);
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    assert!(said(&output).contains("pg_dump"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    assert!(printed(&output).contains("pg_dump"), "{}", printed(&output));
 }
 
 #[test]
@@ -128,20 +132,20 @@ fn tables_are_migrated_and_not_distributed_where_nothing_can() {
     let url = database.url();
     for _ in 0..2 {
         let output = run(&["migrate", "--database-url", &url, "--json"]);
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(json, json!({"version": 2, "distributed": null}));
     }
     let output = run(&["migrate", "--database-url", &url]);
-    assert!(said(&output).ends_with(" have version 2\n"), "{}", said(&output));
+    assert!(printed(&output).ends_with(" have version 2\n"), "{}", printed(&output));
     let output = run(&["migrate", "--distribute", "--database-url", &url]);
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("the extension citus is not installed"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
+    assert!(printed(&output).contains("the extension citus is not installed"), "{}", printed(&output));
     // A database of a newer program is left alone.
     database.sql("INSERT INTO migration (version) VALUES (1000)");
     let output = run(&["balance", "acme", "--database-url", &url]);
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("version 1000"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
+    assert!(printed(&output).contains("version 1000"), "{}", printed(&output));
 }
 
 #[test]
@@ -154,7 +158,7 @@ fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
     let bench = |more: &[&str]| -> Value {
         let args = ["bench", "--json", "--engine", "postgres", "--database-url", &url, "--workspaces", "50"];
         let output = run(&[&args, more].concat());
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         serde_json::from_slice(&output.stdout).expect("one JSON object")
     };
     let floored = bench(&["--charges", "400", "--callers", "8", "--floor"]);
@@ -180,6 +184,6 @@ fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
     command.args(["bench", "--engine", "postgres", "--database-url", &url, "--floor", "--charges", "1"]);
     if !std::path::Path::new("/usr/lib/postgresql").exists() {
         let output = command.env("PATH", "").output().expect("the binary runs");
-        assert!(said(&output).contains("the baseline needs pgbench"), "{}", said(&output));
+        assert!(printed(&output).contains("the baseline needs pgbench"), "{}", printed(&output));
     }
 }

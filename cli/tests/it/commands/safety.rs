@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, run, said, tollkeeper};
+use crate::harness::{TestServer, printed, run, tollkeeper};
 
 fn audit(data: &Path, json: bool) -> (Option<i32>, String, String) {
     let mut command = tollkeeper();
@@ -18,7 +18,7 @@ fn audit(data: &Path, json: bool) -> (Option<i32>, String, String) {
 
 #[test]
 fn an_audit_beside_a_running_server_sums_up() {
-    let server = Server::fresh();
+    let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
     server.workspace("other", 50_000);
     let charge = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
@@ -43,7 +43,7 @@ fn an_audit_beside_a_running_server_sums_up() {
 fn an_audit_names_the_first_line_that_disagrees_after_a_byte_was_flipped() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
-    let mut server = Server::on(&data);
+    let mut server = TestServer::on(&data);
     server.workspace("acme", 1_000_000);
     for n in 0..10 {
         let body =
@@ -71,7 +71,7 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_byte_was_flipped() {
         "--to",
         own.path().join("new").to_str().expect("plain"),
     ]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
 }
 
 /// Flips a bit in the first byte of every place where `text` stands in the files of a directory; how many there were.
@@ -96,12 +96,12 @@ fn flip(data: &Path, text: &[u8]) -> usize {
 fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
     let own = TempDir::new().expect("a temporary directory");
     let at = |name: &str| own.path().join(name).to_str().expect("a plain path").to_owned();
-    let server = Server::fresh();
+    let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
     let data = server.data.to_str().expect("a plain path");
     let done = |args: &[&str]| {
         let output = run(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
     };
     done(&["backup", "--data", data, "--to", &at("backup")]);
     // SQLite keeps the version of a file's contents in its head.
@@ -116,9 +116,9 @@ fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
     done(&["restore", "--from", &at("backup"), "--to", &at("restored")]);
     assert!(fs::read(&file).expect("the backup reads") == bytes, "it was left as it is");
     let early = run(&["balance", "acme", "--data", &at("restored")]);
-    assert_eq!(early.status.code(), Some(3), "{}", said(&early));
-    assert!(said(&early).contains("hint: start a server on the directory once"), "{}", said(&early));
-    assert_eq!(Server::on(Path::new(&at("restored"))).available("acme"), 1_000_000);
+    assert_eq!(early.status.code(), Some(3), "{}", printed(&early));
+    assert!(printed(&early).contains("hint: start a server on the directory once"), "{}", printed(&early));
+    assert_eq!(TestServer::on(Path::new(&at("restored"))).available("acme"), 1_000_000);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_backup_is_taken_while_serving_and_restored() {
     let at = |name: &str| -> PathBuf { own.path().join(name) };
     let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
     let (backup, restored) = (at("backup"), at("restored"));
-    let server = Server::fresh();
+    let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
     let before = server.charge("acme", "before", json!({"operation": "virtual_try_on"})).expect(201);
     let charging = std::sync::atomic::AtomicBool::new(true);
@@ -143,16 +143,16 @@ fn a_backup_is_taken_while_serving_and_restored() {
         });
         let output = run(&["backup", "--data", &text(&server.data), "--to", &text(&backup), "--json"]);
         charging.store(false, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert!(json["entries"].as_i64().is_some_and(|entries| entries >= 4), "{json}");
     });
     let after = server.charge("acme", "after", json!({"operation": "virtual_try_on"})).expect(201).id();
 
     let output = run(&["restore", "--from", &text(&backup), "--to", &text(&restored)]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(said(&output).starts_with("restored "), "{}", said(&output));
-    let copy = Server::on(&restored);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    assert!(printed(&output).starts_with("restored "), "{}", printed(&output));
+    let copy = TestServer::on(&restored);
     let again = copy.charge("acme", "before", json!({"operation": "virtual_try_on"})).expect(201);
     assert!(again.replayed() && again.text == before.text, "keys are part of the backup");
     copy.get(&format!("/v1/workspaces/acme/charges/{after}")).problem(404, "charge_not_found");
@@ -167,7 +167,7 @@ fn a_backup_is_taken_while_serving_and_restored() {
         ["restore", "--from", &text(&backup), "--to", &text(&restored)],
     ] {
         let output = run(&args);
-        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
     }
     assert_eq!(copy.available("acme"), 1_000_000 - spent);
 }

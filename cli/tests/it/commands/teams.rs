@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::place::{Place, everywhere};
-use crate::harness::{Client, KEY, Server, said, zone_at};
+use super::target::{Target, everywhere};
+use crate::harness::{KEY, TestClient, TestServer, printed, zone_at};
 
 /// A workspace with an admin.
-fn with_ada(at: &Place) {
+fn with_ada(target: &Target) {
     // No day ends there while a test runs.
-    at.text(&["workspace", "create", "acme", "--name", "Acme", "--timezone", &zone_at(12)]);
-    at.text(&[
+    target.text(&["workspace", "create", "acme", "--name", "Acme", "--timezone", &zone_at(12)]);
+    target.text(&[
         "member",
         "add",
         "acme",
@@ -31,50 +31,68 @@ fn column(list: &Value, field: &str) -> Vec<Value> {
 
 /// What a command that ends something says: a line for people, and no JSON, as the API.
 #[track_caller]
-fn ends(at: &Place, args: &[&str], line: &str) {
-    assert_eq!(at.text(args), format!("{line}\n"));
+fn ends(target: &Target, args: &[&str], line: &str) {
+    assert_eq!(target.text(args), format!("{line}\n"));
 }
 
 /// A refusal: its exit code, its code, and that it says what helps.
 #[track_caller]
-fn refused(at: &Place, args: &[&str], exit: i32, code: &str) {
-    let told = at.refused(args, exit);
+fn refused(target: &Target, args: &[&str], exit: i32, code: &str) {
+    let told = target.refused(args, exit);
     assert!(told.starts_with("error: ") && told.contains(&format!("cause: {code}")), "{args:?}: {told}");
     assert!(told.contains("hint: "), "{args:?}: {told}");
 }
 
 #[test]
 fn members_come_change_and_go() {
-    everywhere(|at| {
-        with_ada(at);
-        let ben =
-            at.json(&["member", "add", "acme", "ben", "--email", "ben@example.com", "--name", "Benjamin"]);
+    everywhere(|target| {
+        with_ada(target);
+        let ben = target.json(&[
+            "member",
+            "add",
+            "acme",
+            "ben",
+            "--email",
+            "ben@example.com",
+            "--name",
+            "Benjamin",
+        ]);
         assert_eq!((&ben["id"], &ben["role"]), (&json!("ben"), &json!("member")), "{ben}");
-        let list = at.json(&["member", "list", "acme"]);
+        let list = target.json(&["member", "list", "acme"]);
         assert_eq!(column(&list, "id"), [json!("ben"), json!("ada")]);
-        let table = at.text(&["member", "list", "acme", "--limit", "1"]);
+        let table = target.text(&["member", "list", "acme", "--limit", "1"]);
         assert!(table.starts_with("ID ") && table.contains("ben@example.com"), "{table}");
-        assert_eq!(at.json(&["member", "show", "acme", "ben"]), ben);
+        assert_eq!(target.json(&["member", "show", "acme", "ben"]), ben);
 
-        refused(at, &["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "A"], 1, "member_exists");
-        refused(at, &["member", "remove", "acme", "ada"], 1, "last_admin");
-        refused(at, &["member", "change", "acme", "ada", "--role", "member"], 1, "last_admin");
-        refused(at, &["member", "show", "acme", "zoe"], 1, "member_not_found");
-        refused(at, &["member", "list", "nobody"], 1, "workspace_not_found");
-        refused(at, &["member", "add", "acme", "x", "--email", "none", "--name", "X"], 2, "invalid_field");
+        refused(
+            target,
+            &["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "A"],
+            1,
+            "member_exists",
+        );
+        refused(target, &["member", "remove", "acme", "ada"], 1, "last_admin");
+        refused(target, &["member", "change", "acme", "ada", "--role", "member"], 1, "last_admin");
+        refused(target, &["member", "show", "acme", "zoe"], 1, "member_not_found");
+        refused(target, &["member", "list", "nobody"], 1, "workspace_not_found");
+        refused(
+            target,
+            &["member", "add", "acme", "x", "--email", "none", "--name", "X"],
+            2,
+            "invalid_field",
+        );
 
-        let changed = at.text(&["member", "change", "acme", "ben", "--name", "Ben", "--role", "admin"]);
+        let changed = target.text(&["member", "change", "acme", "ben", "--name", "Ben", "--role", "admin"]);
         assert!(changed.contains("\nname        Ben\nrole        admin\n"), "{changed}");
-        ends(at, &["member", "remove", "acme", "ada"], "ada is removed from acme");
-        refused(at, &["member", "remove", "acme", "ada"], 1, "member_not_found");
-        assert_eq!(column(&at.json(&["member", "list", "acme"]), "name"), [json!("Ben")]);
+        ends(target, &["member", "remove", "acme", "ada"], "ada is removed from acme");
+        refused(target, &["member", "remove", "acme", "ada"], 1, "member_not_found");
+        assert_eq!(column(&target.json(&["member", "list", "acme"]), "name"), [json!("Ben")]);
     });
 }
 
 #[test]
 fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
-    everywhere(|at| {
-        with_ada(at);
+    everywhere(|target| {
+        with_ada(target);
         let create = [
             "key",
             "create",
@@ -88,7 +106,7 @@ fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
             "--worker",
             "w-7",
         ];
-        let shown = at.text(&create);
+        let shown = target.text(&create);
         let secret = shown.lines().last().expect("a last line");
         assert!(secret.starts_with("tk_workspace_") && secret.ends_with("_acme"), "{shown}");
         assert!(shown.contains("printed once") && shown.contains("\nscopes      charge,read\n"), "{shown}");
@@ -96,43 +114,48 @@ fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
 
         let args = ["key", "create", "acme", "--name", "reports", "--scope", "read", "--scope", "manage"];
         let until = "2099-01-01T00:00:00.000Z";
-        let made = at.json(&[&args[..], &["--expires-at", "2099-01-01T00:00:00Z"]].concat());
+        let made = target.json(&[&args[..], &["--expires-at", "2099-01-01T00:00:00Z"]].concat());
         assert_eq!((&made["scopes"], &made["expires_at"]), (&json!(["read", "manage"]), &json!(until)));
         let id = made["id"].as_str().expect("an id");
 
-        let list = at.json(&["key", "list", "acme"]);
+        let list = target.json(&["key", "list", "acme"]);
         assert_eq!(column(&list, "name"), [json!("reports"), json!("of ada")]);
-        let table = at.text(&["key", "list", "acme"]);
+        let table = target.text(&["key", "list", "acme"]);
         assert!(table.contains("  charge,read ") && table.contains("  w-7 "), "{table}");
         assert!(!table.contains("tk_workspace_") && !list.to_string().contains("tk_workspace_"), "{list}");
 
         let expired = ["key", "create", "acme", "--name", "late", "--scope", "read", "--expires-at"];
-        refused(at, &[&expired[..], &["2001-01-01T00:00:00Z"]].concat(), 2, "invalid_field");
-        refused(at, &[&expired[..], &["soon"]].concat(), 2, "invalid_field");
-        refused(at, &["key", "create", "nobody", "--name", "n", "--scope", "read"], 1, "workspace_not_found");
-        ends(at, &["key", "revoke", "acme", id], &format!("{id} is revoked"));
-        refused(at, &["key", "revoke", "acme", id], 1, "api_key_not_found");
-        refused(at, &["key", "revoke", "acme", "the-first"], 1, "api_key_not_found");
-        assert_eq!(column(&at.json(&["key", "list", "acme"]), "name"), [json!("of ada")]);
+        refused(target, &[&expired[..], &["2001-01-01T00:00:00Z"]].concat(), 2, "invalid_field");
+        refused(target, &[&expired[..], &["soon"]].concat(), 2, "invalid_field");
+        refused(
+            target,
+            &["key", "create", "nobody", "--name", "n", "--scope", "read"],
+            1,
+            "workspace_not_found",
+        );
+        ends(target, &["key", "revoke", "acme", id], &format!("{id} is revoked"));
+        refused(target, &["key", "revoke", "acme", id], 1, "api_key_not_found");
+        refused(target, &["key", "revoke", "acme", "the-first"], 1, "api_key_not_found");
+        assert_eq!(column(&target.json(&["key", "list", "acme"]), "name"), [json!("of ada")]);
     });
 }
 
 #[test]
 fn limits_are_set_shown_replaced_and_cleared() {
-    everywhere(|at| {
-        with_ada(at);
-        assert_eq!(at.text(&["limits", "show", "acme"]), "", "none is nothing");
-        at.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
-        let set = at.json(&["limits", "set", "acme", "workspace/month=500", "member:ada/day=0.30"]);
+    everywhere(|target| {
+        with_ada(target);
+        assert_eq!(target.text(&["limits", "show", "acme"]), "", "none is nothing");
+        target.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
+        let set = target.json(&["limits", "set", "acme", "workspace/month=500", "member:ada/day=0.30"]);
         let rows = set["limits"].as_array().expect("limits");
         assert_eq!((rows.len(), &rows[0]["id"], &rows[1]["amount"]), (2, &Value::Null, &json!(30_000)));
-        at.text(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "1"]);
-        let told =
-            at.refused(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "2"], 1);
+        target.text(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "1"]);
+        let told = target
+            .refused(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "2"], 1);
         for part in ["cause: limit_exceeded: ", "remaining 10,000 (0.10 USD)", "resets_at 20", "hint: "] {
             assert!(told.contains(part), "{part}: {told}");
         }
-        let table = at.text(&["limits", "show", "acme"]);
+        let table = target.text(&["limits", "show", "acme"]);
         let ada = table.lines().find(|line| line.starts_with("member")).expect("a line");
         let columns: Vec<&str> = ada.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         assert_eq!(
@@ -142,51 +165,58 @@ fn limits_are_set_shown_replaced_and_cleared() {
         );
 
         // All are replaced; one that stays keeps its count.
-        let set = at.json(&["limits", "set", "acme", "member:ada/day=1", "operation:virtual_try_on/month=5"]);
+        let set =
+            target.json(&["limits", "set", "acme", "member:ada/day=1", "operation:virtual_try_on/month=5"]);
         let used: Vec<_> = set["limits"].as_array().expect("limits").iter().map(|row| &row["used"]).collect();
         assert_eq!(used, [&json!(20_000), &json!(20_000)], "{set}");
         for wrong in ["member:ada/week=1", "member/day=1", "team:x/day=1", "member:ada/day=1,5"] {
-            let told = at.refused(&["limits", "set", "acme", wrong], 2);
+            let told = target.refused(&["limits", "set", "acme", wrong], 2);
             assert!(told.starts_with("error: invalid value ") && told.contains(": the "), "{told}");
         }
-        refused(at, &["limits", "set", "acme", "api_key:x/day=1"], 2, "invalid_field");
-        refused(at, &["limits", "show", "nobody"], 1, "workspace_not_found");
-        assert_eq!(at.json(&["limits", "show", "acme"]), set, "a refusal changed nothing");
-        assert_eq!(at.json(&["limits", "clear", "acme"]), json!({"limits": []}));
+        refused(target, &["limits", "set", "acme", "api_key:x/day=1"], 2, "invalid_field");
+        refused(target, &["limits", "show", "nobody"], 1, "workspace_not_found");
+        assert_eq!(target.json(&["limits", "show", "acme"]), set, "a refusal changed nothing");
+        assert_eq!(target.json(&["limits", "clear", "acme"]), json!({"limits": []}));
     });
 }
 
 #[test]
 fn a_link_is_made_and_sessions_are_ended() {
-    everywhere(|at| {
-        with_ada(at);
-        let shown = at.text(&["portal", "link", "acme", "ada"]);
+    everywhere(|target| {
+        with_ada(target);
+        let shown = target.text(&["portal", "link", "acme", "ada"]);
         let url = shown.lines().last().expect("a last line");
         assert!(url.starts_with("http://127.0.0.1:") && url.contains("/portal/sign-in/tk_link_"), "{shown}");
         assert!(shown.starts_with("Signs in ada, once and before 20"), "{shown}");
-        let made =
-            at.json(&["portal", "link", "acme", "ada", "--return-url", "https://app.example.com/billing"]);
+        let made = target.json(&[
+            "portal",
+            "link",
+            "acme",
+            "ada",
+            "--return-url",
+            "https://app.example.com/billing",
+        ]);
         assert_eq!(made["member"], "ada", "{made}");
-        refused(at, &["portal", "link", "acme", "zoe"], 1, "member_not_found");
-        refused(at, &["portal", "link", "acme", "ada", "--return-url", "nowhere"], 2, "invalid_field");
-        ends(at, &["portal", "end", "acme", "--member", "ada"], "ada is signed out of acme");
-        ends(at, &["portal", "end", "acme"], "every member is signed out of acme");
-        refused(at, &["portal", "end", "acme", "--member", "zoe"], 1, "member_not_found");
-        refused(at, &["portal", "end", "nobody"], 1, "workspace_not_found");
-        if let Place::Server(url, _) = at {
+        refused(target, &["portal", "link", "acme", "zoe"], 1, "member_not_found");
+        refused(target, &["portal", "link", "acme", "ada", "--return-url", "nowhere"], 2, "invalid_field");
+        ends(target, &["portal", "end", "acme", "--member", "ada"], "ada is signed out of acme");
+        ends(target, &["portal", "end", "acme"], "every member is signed out of acme");
+        refused(target, &["portal", "end", "acme", "--member", "zoe"], 1, "member_not_found");
+        refused(target, &["portal", "end", "nobody"], 1, "workspace_not_found");
+        if let Target::Server(url, _) = target {
             let link = made["url"].as_str().and_then(|link| link.strip_prefix(url)).expect("of this server");
-            Client::new(url, KEY).get(link).problem(410, "portal_link_expired");
+            TestClient::new(url, KEY).get(link).problem(410, "portal_link_expired");
         }
     });
 }
 
 #[test]
 fn an_end_has_no_json() {
-    everywhere(|at| {
-        with_ada(at);
-        let output = at.run(&["portal", "end", "acme", "--json"]);
-        assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
-        let output = at.run(&["member", "remove", "acme", "zoe", "--json"]);
+    everywhere(|target| {
+        with_ada(target);
+        let output = target.run(&["portal", "end", "acme", "--json"]);
+        assert_eq!((output.status.code(), printed(&output).as_str()), (Some(0), ""));
+        let output = target.run(&["member", "remove", "acme", "zoe", "--json"]);
         let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!((output.status.code(), &problem["code"]), (Some(1), &json!("member_not_found")));
     });
@@ -194,8 +224,8 @@ fn an_end_has_no_json() {
 
 #[test]
 fn commands_work_with_a_key_of_the_workspace_as_far_as_its_scopes_go() {
-    let server = Server::fresh();
-    let platform = Place::Server(&server.url, KEY);
+    let server = TestServer::fresh();
+    let platform = Target::Server(&server.url, KEY);
     with_ada(&platform);
     platform.text(&["workspace", "create", "other", "--name", "Other"]);
     platform.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
@@ -207,7 +237,7 @@ fn commands_work_with_a_key_of_the_workspace_as_far_as_its_scopes_go() {
     let [pays, sees, manages] =
         [&["--scope", "charge", "--member", "ada"][..], &["--scope", "read"], &["--scope", "manage"]]
             .map(key);
-    let with = |key| Place::Server(&server.url, key);
+    let with = |key| Target::Server(&server.url, key);
 
     let paid = with(&pays).json(&["charge", "create", "acme", "virtual_try_on", "--key", "1"]);
     assert_eq!((&paid["member"], &paid["amount"]), (&json!("ada"), &json!(20_000)));

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::harness::{Server, run, said, tollkeeper};
+use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
 pub const COMMANDS: [&[&str]; 52] = [
@@ -66,20 +66,20 @@ pub const COMMANDS: [&[&str]; 52] = [
 fn every_command_has_help_with_an_example() {
     for command in COMMANDS {
         let output = run(&[command, &["--help"]].concat());
-        let text = said(&output);
+        let text = printed(&output);
         assert_eq!(output.status.code(), Some(0), "{command:?}: {text}");
         assert!(output.stderr.is_empty(), "{command:?}: help is data");
         assert!(text.contains("  tollkeeper "), "{command:?} has an example: {text}");
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{command:?} fits a terminal: {text}");
     }
     let version = run(&["--version"]);
-    assert!(said(&version).starts_with("tollkeeper 0."), "{}", said(&version));
+    assert!(printed(&version).starts_with("tollkeeper 0."), "{}", printed(&version));
 }
 
 #[test]
 fn no_subcommand_is_missing_from_the_list_above() {
     let listed = |args: &[&str]| -> Vec<String> {
-        let text = said(&run(&[args, &["--help"]].concat()));
+        let text = printed(&run(&[args, &["--help"]].concat()));
         let after = text.split("Commands:\n").nth(1).unwrap_or_default();
         let lines = after.lines().take_while(|line| line.starts_with("  "));
         lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
@@ -94,7 +94,7 @@ fn no_subcommand_is_missing_from_the_list_above() {
 
 #[test]
 fn the_help_documents_the_exit_codes() {
-    let text = said(&run(&["--help"]));
+    let text = printed(&run(&["--help"]));
     for line in ["  0  done", "  1  refused", "  2  wrong usage", "  3  not now"] {
         assert!(text.contains(line), "{text}");
     }
@@ -149,7 +149,7 @@ fn wrong_usage_exits_2_and_says_so_on_stderr() {
         &["restore", "--from", "x"],
     ] {
         let output = run(args);
-        let text = said(&output);
+        let text = printed(&output);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
         assert!(output.stdout.is_empty(), "{args:?}: no data");
         assert!(text.contains("error: ") || text.contains("Usage: "), "{args:?}: {text}");
@@ -166,7 +166,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("TOLLKEEPER_DATABASE_URL", "mysql://localhost/x"),
     ] {
         let output = tollkeeper().arg("serve").env(variable, value).output().expect("the binary runs");
-        let text = said(&output);
+        let text = printed(&output);
         assert_eq!(output.status.code(), Some(2), "{text}");
         let setting = variable.trim_start_matches("TOLLKEEPER_").to_lowercase();
         assert!(text.contains(&setting) && text.contains("hint: "), "{text}");
@@ -175,7 +175,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     let file = own.path().join("tollkeeper.toml");
     std::fs::write(&file, "tick_ms = 100\nspeed = 11\n").expect("a file");
     let output = tollkeeper().args(["serve", "--config"]).arg(&file).output().expect("the binary runs");
-    let text = said(&output);
+    let text = printed(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("line 2") && text.contains("speed"), "{text}");
 }
@@ -205,7 +205,7 @@ fn a_server_that_is_not_there_is_not_now() {
             let mut command = tollkeeper();
             command.args(args).args(["--server", url]).env("TOLLKEEPER_KEY", crate::harness::KEY);
             let output = command.output().expect("the binary runs");
-            let text = said(&output);
+            let text = printed(&output);
             assert_eq!(output.status.code(), Some(3), "{text}");
             assert!(text.contains(url) && text.contains(&format!("hint: {hint}")), "{text}");
         }
@@ -214,19 +214,19 @@ fn a_server_that_is_not_there_is_not_now() {
 
 #[test]
 fn a_port_in_use_is_not_now() {
-    let server = Server::fresh();
+    let server = TestServer::fresh();
     let own = tempfile::TempDir::new().expect("a temporary directory");
     let address = server.url.trim_start_matches("http://");
     let mut command = tollkeeper();
     command.args(["serve", "--listen", address, "--data"]).arg(own.path().join("data"));
     let output = command.output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains(&format!("cannot listen on {address}")), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
+    assert!(printed(&output).contains(&format!("cannot listen on {address}")), "{}", printed(&output));
 }
 
 #[test]
 fn a_reader_that_has_had_enough_is_no_error() {
-    let server = Server::fresh();
+    let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
     let data = server.data.to_str().expect("a plain path");
     for args in [&["entries", "acme", "--data", data][..], &["charge", "--help"], &["audit", "--data", data]]
@@ -239,7 +239,7 @@ fn a_reader_that_has_had_enough_is_no_error() {
             .expect("the binary starts");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
-        assert!(output.stderr.is_empty(), "{args:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
+        assert!(output.stderr.is_empty(), "{args:?}: {}", printed(&output));
     }
 }

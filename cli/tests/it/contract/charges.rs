@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::home;
+use super::server;
 use crate::harness::assert_members;
 
 const CHARGE: &str = "id workspace operation quantity unit_price amount amount_usd status outcome \
@@ -10,8 +10,7 @@ const CHARGE: &str = "id workspace operation quantity unit_price amount amount_u
 
 #[test]
 fn a_charge_says_all_that_is_true_of_it() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let body = json!({
         "operation": "smart_pricing", "quantity": 3, "worker": "pricer-1", "member": "ada",
@@ -56,8 +55,7 @@ fn a_charge_says_all_that_is_true_of_it() {
 
 #[test]
 fn a_smaller_quantity_gives_the_difference_back() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "smart_pricing", "quantity": 37, "await_outcome": true});
     let id = server.charge("acme", "k", awaited).expect(201).id();
@@ -82,8 +80,7 @@ fn a_smaller_quantity_gives_the_difference_back() {
 
 #[test]
 fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let (kept, back) =
@@ -113,8 +110,7 @@ fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
 
 #[test]
 fn a_heartbeat_moves_the_deadline_and_never_nearer() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true, "timeout_seconds": 600});
     let charge = server.charge("acme", "k", awaited).expect(201);
@@ -133,8 +129,7 @@ fn a_heartbeat_moves_the_deadline_and_never_nearer() {
 
 #[test]
 fn the_platform_refunds_partly_then_wholly_and_never_more() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 20_000);
     let id = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
     let path = format!("/v1/workspaces/acme/charges/{id}/refund");
@@ -159,8 +154,7 @@ fn the_platform_refunds_partly_then_wholly_and_never_more() {
 
 #[test]
 fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 25_000);
     server.workspace("other", 500);
     let batch = json!({"charges": [
@@ -193,8 +187,7 @@ fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
 
 #[test]
 fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);
     let item = |n: usize| json!({"workspace": "acme", "idempotency_key": n.to_string(), "operation": "support_message"});
     let of = |count: usize| json!({"charges": (0..count).map(item).collect::<Vec<_>>()});
@@ -208,8 +201,7 @@ fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
 
 #[test]
 fn a_quote_moves_nothing() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 2_500);
     let quote = |body: Value| server.send("POST", "/v1/workspaces/acme/quote", body);
     let three = quote(json!({"operation": "smart_pricing", "quantity": 3})).expect(200);

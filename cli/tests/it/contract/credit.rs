@@ -2,15 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::home;
+use super::server;
 use crate::harness::assert_members;
 
 const GRANT: &str = "id workspace source amount amount_usd remaining remaining_usd reason created_at balance";
 
 #[test]
 fn a_grant_brings_credit_and_says_so() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 0);
     let body = json!({"source": "promotional", "amount": 150_000, "reason": "welcome"});
     let grant = server.post("/v1/workspaces/acme/grants", "g", body.clone()).expect(201);
@@ -34,8 +33,7 @@ fn a_grant_brings_credit_and_says_so() {
 
 #[test]
 fn promotional_credit_is_drawn_first_and_refunds_go_back_to_the_same_grants() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 0);
     let adjustment = server.grant("acme", "a", "adjustment", 15_000);
     let promotional = server.grant("acme", "p", "promotional", 15_000);
@@ -54,8 +52,7 @@ fn promotional_credit_is_drawn_first_and_refunds_go_back_to_the_same_grants() {
 
 #[test]
 fn a_void_takes_back_what_is_unspent() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 0);
     let grant = server.grant("acme", "g", "promotional", 30_000);
     server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201);
@@ -71,8 +68,7 @@ fn a_void_takes_back_what_is_unspent() {
 
 #[test]
 fn a_balance_never_leaves_what_json_readers_hold_exactly() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 0);
     let largest = (1_i64 << 53) - 1;
     server.grant("acme", "g", "adjustment", largest);
@@ -84,8 +80,7 @@ fn a_balance_never_leaves_what_json_readers_hold_exactly() {
 
 #[test]
 fn a_new_version_of_the_prices_prices_what_comes_after() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let old = server.charge("acme", "old", json!({"operation": "virtual_try_on"})).expect(201);
     let book = json!({"operations": [
@@ -110,8 +105,7 @@ fn a_new_version_of_the_prices_prices_what_comes_after() {
 
 #[test]
 fn prices_that_cannot_be() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     let one = |line: Value| json!({"operations": [line]});
     for (body, code, status) in [
         (json!({"operations": []}), "invalid_field", 422),
@@ -140,8 +134,7 @@ fn prices_that_cannot_be() {
 
 #[test]
 fn prices_of_the_future_wait_for_their_time() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let book =
         json!({"operations": [{"id": "video", "unit_price": 1}], "effective_at": "2999-01-01T00:00:00Z"});
@@ -152,8 +145,7 @@ fn prices_of_the_future_wait_for_their_time() {
 
 #[test]
 fn the_journal_says_who_did_what_and_is_chained() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let charge = server.charge("acme", "k", awaited).expect(201).id();

@@ -1,12 +1,11 @@
 //! Idempotency: the same key gives the same answer, byte by byte; another request under it is told the field.
 
-use super::home;
+use super::server;
 use serde_json::{Value, json};
 
 #[test]
 fn a_replay_is_the_first_answer_byte_by_byte_whatever_happened_since() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let body = json!({"operation": "virtual_try_on", "await_outcome": true, "metadata": {"z": 1, "a": 2}});
     let first = server.charge("acme", "k", body.clone()).expect(201);
@@ -28,8 +27,7 @@ fn a_replay_is_the_first_answer_byte_by_byte_whatever_happened_since() {
 
 #[test]
 fn another_request_under_the_key_is_told_the_field_that_differs() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let body =
         json!({"operation": "smart_pricing", "quantity": 2, "worker": "w", "member": "m", "reference": "r"});
@@ -63,8 +61,7 @@ fn another_request_under_the_key_is_told_the_field_that_differs() {
 
 #[test]
 fn refusals_come_in_their_order() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 500);
     let charge = |workspace: &str, key: &str, operation: &str, quantity: i64| {
         server.charge(workspace, key, json!({"operation": operation, "quantity": quantity}))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::home;
+use super::server;
 use crate::harness::assert_members;
 
 fn ids(rows: &[Value]) -> Vec<&str> {
@@ -11,8 +11,7 @@ fn ids(rows: &[Value]) -> Vec<&str> {
 
 #[test]
 fn pages_follow_each_other_without_gaps_while_more_comes_in() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);
     let charge = |n: usize| {
         server.charge("acme", &n.to_string(), json!({"operation": "support_message"})).expect(201).id()
@@ -36,8 +35,7 @@ fn pages_follow_each_other_without_gaps_while_more_comes_in() {
 
 #[test]
 fn every_list_has_pages() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     for n in 0..5 {
         server.workspace(&format!("w{n}"), 0);
         server.grant("w0", &format!("g{n}"), "promotional", 1_000);
@@ -68,8 +66,7 @@ fn every_list_has_pages() {
 
 #[test]
 fn filters_hold_all_at_once() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);
     let charge = |key: &str, body: Value| server.charge("acme", key, body).expect(201).id();
     let a = charge(

@@ -8,4 +8,4 @@ mod lists;
 mod service;
 mod workspaces;
 
-use super::home;
+use super::{server, store};

@@ -1,15 +1,14 @@
 //! What surrounds the data: health, readiness, metrics, the description of the API, the first start.
 
-use super::home;
-use crate::harness::{Client, KEY};
+use super::{server, store};
+use crate::harness::{KEY, TestClient};
 
 #[test]
 fn health_readiness_and_metrics_need_no_key() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);
     server.charge("acme", "k", serde_json::json!({"operation": "support_message"})).expect(201);
-    let stranger = Client::new(&server.url, "wrong");
+    let stranger = TestClient::new(&server.url, "wrong");
     stranger.get("/healthz").expect(200);
     stranger.get("/readyz").expect(200);
     let metrics = stranger.get("/metrics").expect(200);
@@ -21,9 +20,8 @@ fn health_readiness_and_metrics_need_no_key() {
 
 #[test]
 fn the_api_describes_itself_and_every_path_of_the_description_answers() {
-    let Some(home) = home() else { return };
-    let server = home.server();
-    let stranger = Client::new(&server.url, "wrong");
+    let Some(server) = server() else { return };
+    let stranger = TestClient::new(&server.url, "wrong");
     let document = stranger.get("/openapi.json").expect(200).json;
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     let paths = document["paths"].as_object().expect("paths");
@@ -69,11 +67,10 @@ fn the_api_describes_itself_and_every_path_of_the_description_answers() {
 
 #[test]
 fn every_call_of_the_api_needs_the_key() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 1_000);
     let document = server.get("/openapi.json").expect(200).json;
-    let stranger = Client::new(&server.url, "wrong");
+    let stranger = TestClient::new(&server.url, "wrong");
     for (path, methods) in
         document["paths"].as_object().expect("paths").iter().filter(|(path, _)| path.starts_with("/v1/"))
     {
@@ -87,31 +84,30 @@ fn every_call_of_the_api_needs_the_key() {
 
 #[test]
 fn the_first_start_makes_a_key_and_shows_it_once() {
-    let Some(home) = home() else { return };
-    let start = || home.shared_server(home.keyless_command());
+    let Some(store) = store() else { return };
+    let start = || store.start_server(store.command_without_key());
     let mut first = start();
-    let said = first.said();
-    let shown = |said: &str| -> Vec<String> {
-        said.split_whitespace().filter(|word| word.starts_with("tk_")).map(str::to_owned).collect()
+    let stderr = first.stderr_text();
+    let shown = |stderr: &str| -> Vec<String> {
+        stderr.split_whitespace().filter(|word| word.starts_with("tk_")).map(str::to_owned).collect()
     };
-    let keys = shown(&said);
-    assert_eq!(keys.len(), 1, "{said}");
-    Client::new(&first.url, &keys[0]).get("/v1/workspaces").expect(200);
+    let keys = shown(&stderr);
+    assert_eq!(keys.len(), 1, "{stderr}");
+    TestClient::new(&first.url, &keys[0]).get("/v1/workspaces").expect(200);
     assert_eq!(first.stop().code(), Some(0));
     let second = start();
-    assert_eq!(shown(&second.said()), keys, "the second start shows no other and not this one again");
-    Client::new(&second.url, &keys[0]).get("/v1/workspaces").expect(200);
-    Client::new(&second.url, KEY).get("/v1/workspaces").problem(401, "unauthenticated");
+    assert_eq!(shown(&second.stderr_text()), keys, "the second start shows no other and not this one again");
+    TestClient::new(&second.url, &keys[0]).get("/v1/workspaces").expect(200);
+    TestClient::new(&second.url, KEY).get("/v1/workspaces").problem(401, "unauthenticated");
 }
 
 #[test]
 fn a_request_refused_before_its_body_came_does_not_break_the_connection() {
     use std::io::{Read, Write};
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     let address = server.url.strip_prefix("http://").expect("an address");
     let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
-    stream.set_read_timeout(Some(crate::harness::PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(crate::harness::TIMEOUT)).expect("a timeout can be set");
     let mut answer = |sent: &str| {
         stream.write_all(sent.as_bytes()).expect("the connection stands");
         let mut bytes = [0; 4_096];

@@ -2,15 +2,14 @@
 
 use serde_json::json;
 
-use super::home;
+use super::server;
 use crate::harness::{assert_members, eventually};
 
 const WORKSPACE: &str = "id name timezone metadata suspended created_at";
 
 #[test]
 fn a_workspace_is_opened_shown_listed_and_changed() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     let body = json!({"id": "acme", "name": "Acme Fashion", "timezone": "Europe/Berlin", "metadata": {"plan": "gold"}});
     let made = server.send("POST", "/v1/workspaces", body).expect(201);
     assert_members(&made.json, WORKSPACE);
@@ -33,8 +32,7 @@ fn a_workspace_is_opened_shown_listed_and_changed() {
 
 #[test]
 fn an_id_is_made_when_none_is_given() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     let first = server.send("POST", "/v1/workspaces", json!({"name": "One"})).expect(201).id();
     let second = server.send("POST", "/v1/workspaces", json!({"name": "Two"})).expect(201).id();
     assert_ne!(first, second);
@@ -43,8 +41,7 @@ fn an_id_is_made_when_none_is_given() {
 
 #[test]
 fn what_a_workspace_cannot_be_called() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     for (body, field) in [
         (json!({"id": "a b", "name": "x"}), "id"),
         (json!({"id": "", "name": "x"}), "id"),
@@ -65,8 +62,7 @@ fn what_a_workspace_cannot_be_called() {
 
 #[test]
 fn a_suspended_workspace_pays_for_nothing() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 20_000);
     server.send("PATCH", "/v1/workspaces/acme", json!({"suspended": true})).expect(200);
     server.charge("acme", "k", json!({"operation": "virtual_try_on"})).problem(403, "workspace_suspended");
@@ -77,8 +73,7 @@ fn a_suspended_workspace_pays_for_nothing() {
 
 #[test]
 fn the_balance_has_both_units_and_answers_for_a_past_instant() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let before = server.get("/v1/workspaces/acme/balance").expect(200);
     assert_members(&before.json, "workspace available available_usd pending pending_usd debt debt_usd as_of");

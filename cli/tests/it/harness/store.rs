@@ -7,28 +7,28 @@ use std::process::Command;
 use tempfile::TempDir;
 use tollkeeper_testkit::postgres::{Database, shared};
 
-use super::{KEY, Server, tollkeeper};
+use super::{KEY, TestServer, tollkeeper};
 
 /// A place of a test's own.
-pub struct Home {
+pub struct TestStore {
     own: TempDir,
     database: Option<Database<'static>>,
     /// The file of PostgreSQL's log of changes that was being written when the database was made.
     changes_since: String,
 }
 
-impl Home {
+impl TestStore {
     /// A data directory that is not there yet.
-    pub fn directory() -> Home {
+    pub fn directory() -> TestStore {
         let own = TempDir::new().expect("a temporary directory");
-        Home { own, database: None, changes_since: String::new() }
+        TestStore { own, database: None, changes_since: String::new() }
     }
 
     /// An empty database of the cluster that all tests share.
-    pub fn database() -> Home {
+    pub fn database() -> TestStore {
         let database = shared().database();
         let changes_since = database.sql("SELECT pg_walfile_name(pg_current_wal_lsn())");
-        Home { database: Some(database), changes_since, ..Home::directory() }
+        TestStore { database: Some(database), changes_since, ..TestStore::directory() }
     }
 
     /// The data directory; for a database, a name beside which is room.
@@ -43,7 +43,7 @@ impl Home {
 
     /// All that is kept, byte by byte, each piece with its name: the files of the directory; of a database the rows of each
     /// table, the files that they and their indexes lie in, PostgreSQL's log, its log of changes, and a dump.
-    pub fn kept(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
         let Some(database) = &self.database else {
             return files(&self.data());
         };
@@ -67,7 +67,7 @@ impl Home {
     }
 
     /// Tells a command where to work.
-    pub fn name_in(&self, command: &mut Command) {
+    pub fn add_to(&self, command: &mut Command) {
         match self.url() {
             Some(url) => command.env("TOLLKEEPER_DATABASE_URL", url),
             None => command.arg("--data").arg(self.data()),
@@ -75,36 +75,36 @@ impl Home {
     }
 
     /// The command that serves it on a free port, without a key of the test's.
-    pub fn keyless_command(&self) -> Command {
+    pub fn command_without_key(&self) -> Command {
         let mut command = tollkeeper();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
-        self.name_in(&mut command);
+        self.add_to(&mut command);
         command
     }
 
     /// The command that serves it on a free port.
     pub fn command(&self) -> Command {
-        let mut command = self.keyless_command();
+        let mut command = self.command_without_key();
         command.env("TOLLKEEPER_PLATFORM_KEY", KEY);
         command
     }
 
     /// A server on it, which takes it along.
-    pub fn server(self) -> Server {
+    pub fn server(self) -> TestServer {
         let command = self.command();
-        self.server_by(command)
+        self.server_with(command)
     }
 
     /// The same by a command of the test's own.
-    pub fn server_by(self, command: Command) -> Server {
-        let mut server = Server::spawned(command, &self.data());
+    pub fn server_with(self, command: Command) -> TestServer {
+        let mut server = TestServer::spawned(command, &self.data());
         server.own = Some(self);
         server
     }
 
     /// A server on it, which is one of several.
-    pub fn shared_server(&self, command: Command) -> Server {
-        Server::spawned(command, &self.data())
+    pub fn start_server(&self, command: Command) -> TestServer {
+        TestServer::spawned(command, &self.data())
     }
 }
 

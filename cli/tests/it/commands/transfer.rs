@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollkeeper_testkit::postgres::{is_missing, shared};
 
-use crate::harness::{Home, Server, run, said, tollkeeper};
+use crate::harness::{TestServer, TestStore, printed, run, tollkeeper};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a plain path")
@@ -16,7 +16,7 @@ fn text(path: &Path) -> &str {
 
 #[track_caller]
 fn ran(output: &Output, exit: i32) -> Value {
-    assert_eq!(output.status.code(), Some(exit), "{}", said(output));
+    assert_eq!(output.status.code(), Some(exit), "{}", printed(output));
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
@@ -27,7 +27,7 @@ fn audit(place: &[&str]) -> Value {
 }
 
 /// A ledger with all that has to come along: a replayable charge, a pending one, prices of its own.
-fn filled(server: &Server) -> [(String, String); 2] {
+fn filled(server: &TestServer) -> [(String, String); 2] {
     server.workspace("acme", 1_000_000);
     server.workspace("other", 50_000);
     let prices = json!({"operations": [{"id": "virtual_try_on", "unit_price": 30_000}]});
@@ -39,7 +39,7 @@ fn filled(server: &Server) -> [(String, String); 2] {
 }
 
 /// What was charged is known by its key and by its id, and what was pending can end.
-fn lives_on(server: &Server, [paid, pending]: &[(String, String); 2]) {
+fn lives_on(server: &TestServer, [paid, pending]: &[(String, String); 2]) {
     let again = server.charge("acme", "paid", json!({"operation": "virtual_try_on"})).expect(201);
     assert!(again.replayed() && again.text == paid.1, "{}", again.text);
     assert_eq!(server.charge_now("acme", &paid.0).json["status"], "settled");
@@ -62,7 +62,7 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     let own = TempDir::new().expect("a temporary directory");
     let (data, file, back) =
         (own.path().join("data"), own.path().join("ledger.export"), own.path().join("back"));
-    let mut server = Server::on(&data);
+    let mut server = TestServer::on(&data);
     let charges = filled(&server);
     // An export is taken beside a running server, and is whole.
     let exported = ran(&run(&["export", "--data", text(&data), "--to", text(&file), "--json"]), 0);
@@ -70,13 +70,13 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     let before = audit(&["--data", text(&data)]);
     assert_eq!((&exported["entries"], &exported["journals"]), (&before["entries"], &json!(3)));
 
-    let database = Home::database();
+    let database = TestStore::database();
     let url = database.url().expect("a database");
     let import = || run(&["import", "--database-url", &url, "--from", text(&file), "--json"]);
     assert_eq!(ran(&import(), 0)["written"], before["entries"]);
     assert_eq!(ran(&import(), 0)["written"], 0, "it may be repeated");
     assert_eq!(audit(&["--database-url", &url]), before);
-    let server = database.shared_server(database.command());
+    let server = database.start_server(database.command());
     lives_on(&server, &charges);
     drop(server);
 
@@ -88,11 +88,11 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     let imported = tollkeeper().args(["import", "--data", text(&back)]).stdin(stream).output();
     let imported = imported.expect("the binary runs");
     ran(&imported, 0);
-    assert!(said(&imported).starts_with("imported "), "{}", said(&imported));
+    assert!(printed(&imported).starts_with("imported "), "{}", printed(&imported));
     let told = export.wait_with_output().expect("it ends");
-    assert!(said(&told).starts_with("exported "), "{}", said(&told));
+    assert!(printed(&told).starts_with("exported "), "{}", printed(&told));
     assert_eq!(audit(&["--data", text(&back)]), audit(&["--database-url", &url]));
-    let server = Server::on(&back);
+    let server = TestServer::on(&back);
     assert_eq!(server.available("acme"), 0);
     let again = server.charge("acme", "paid", json!({"operation": "virtual_try_on"})).expect(201);
     assert_eq!(again.text, charges[0].1);
@@ -106,7 +106,7 @@ fn damage_on_the_way_is_told_with_its_place_and_repaired_by_repeating() {
     }
     let own = TempDir::new().expect("a temporary directory");
     let at = |name: &str| own.path().join(name);
-    let mut server = Server::on(&at("data"));
+    let mut server = TestServer::on(&at("data"));
     filled(&server);
     assert_eq!(server.stop().code(), Some(0));
     let (data, file, new) = (at("data"), at("ledger.export"), at("new"));
@@ -126,24 +126,28 @@ fn damage_on_the_way_is_told_with_its_place_and_repaired_by_repeating() {
     ] {
         let output = import(bytes);
         ran(&output, 1);
-        assert!(said(&output).contains(said_of_it) && said(&output).contains("hint: "), "{}", said(&output));
+        assert!(
+            printed(&output).contains(said_of_it) && printed(&output).contains("hint: "),
+            "{}",
+            printed(&output)
+        );
     }
     assert!(ran(&import(&whole), 0)["written"].as_u64().is_some_and(|written| written > 0));
     ran(&import(&whole[..whole.len() - 1]), 1);
     assert_eq!(audit(&["--data", text(&new)]), audit(&["--data", text(&data)]));
 
     // Another ledger is not mixed in.
-    let mut other = Server::on(&at("other"));
+    let mut other = TestServer::on(&at("other"));
     other.workspace("acme", 5);
     assert_eq!(other.stop().code(), Some(0));
     let output = run(&["import", "--data", text(&at("other")), "--from", text(&file)]);
     ran(&output, 1);
-    assert!(said(&output).contains("another ledger is here"), "{}", said(&output));
+    assert!(printed(&output).contains("another ledger is here"), "{}", printed(&output));
     let database = shared().database();
     ran(&run(&["workspace", "create", "acme", "--name", "A", "--database-url", &database.url()]), 0);
     let output = run(&["import", "--database-url", &database.url(), "--from", text(&file)]);
     ran(&output, 1);
-    assert!(said(&output).contains("another ledger is here"), "{}", said(&output));
+    assert!(printed(&output).contains("another ledger is here"), "{}", printed(&output));
 }
 
 #[test]
@@ -154,7 +158,7 @@ fn an_export_overwrites_nothing_and_leaves_no_half_file() {
     fs::write(&file, "mine").expect("a file");
     let output = run(&["export", "--data", text(&data), "--to", text(&file)]);
     ran(&output, 3);
-    assert!(said(&output).contains("exists already"), "{}", said(&output));
+    assert!(printed(&output).contains("exists already"), "{}", printed(&output));
     assert_eq!(fs::read(&file).expect("a file"), b"mine");
     let output =
         run(&["export", "--data", text(&own.path().join("none")), "--to", text(&own.path().join("x"))]);

@@ -7,10 +7,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tollkeeper_testkit::postgres::{is_missing, shared};
 
-use crate::harness::{KEY, Server, said, tollkeeper};
+use crate::harness::{KEY, TestServer, printed, tollkeeper};
 
 /// Where commands go.
-pub enum Place<'a> {
+pub enum Target<'a> {
     /// A data directory.
     Directory(&'a Path),
     /// A database, by its address.
@@ -19,15 +19,15 @@ pub enum Place<'a> {
     Server(&'a str, &'a str),
 }
 
-impl Place<'_> {
+impl Target<'_> {
     /// Runs a command to its end.
     pub fn run(&self, args: &[&str]) -> Output {
         let mut command = tollkeeper();
         command.args(args);
         match self {
-            Place::Directory(data) => command.arg("--data").arg(data),
-            Place::Database(url) => command.args(["--database-url", url]),
-            Place::Server(url, key) => command.args(["--server", url]).env("TOLLKEEPER_KEY", key),
+            Target::Directory(data) => command.arg("--data").arg(data),
+            Target::Database(url) => command.args(["--database-url", url]),
+            Target::Server(url, key) => command.args(["--server", url]).env("TOLLKEEPER_KEY", key),
         };
         command.output().expect("the binary runs")
     }
@@ -36,7 +36,7 @@ impl Place<'_> {
     #[track_caller]
     pub fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
@@ -44,7 +44,7 @@ impl Place<'_> {
     #[track_caller]
     pub fn text(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
         String::from_utf8(output.stdout).expect("text")
     }
 
@@ -52,20 +52,20 @@ impl Place<'_> {
     #[track_caller]
     pub fn refused(&self, args: &[&str], exit: i32) -> String {
         let output = self.run(args);
-        assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", printed(&output));
         assert!(output.stdout.is_empty(), "{args:?}: no data");
         String::from_utf8(output.stderr).expect("text")
     }
 }
 
 /// The same script in every place; without PostgreSQL, in the other two.
-pub fn everywhere(script: impl Fn(&Place)) {
+pub fn everywhere(script: impl Fn(&Target)) {
     let own = TempDir::new().expect("a temporary directory");
-    script(&Place::Directory(&own.path().join("data")));
+    script(&Target::Directory(&own.path().join("data")));
     if !is_missing() {
         let database = shared().database();
-        script(&Place::Database(&database.url()));
+        script(&Target::Database(&database.url()));
     }
-    let server = Server::fresh();
-    script(&Place::Server(&server.url, KEY));
+    let server = TestServer::fresh();
+    script(&Target::Server(&server.url, KEY));
 }

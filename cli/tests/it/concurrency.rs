@@ -4,15 +4,15 @@ use std::sync::Barrier;
 
 use serde_json::json;
 
-use super::home;
-use crate::harness::{Client, Reply, next_month, zone_at};
+use super::server;
+use crate::harness::{Reply, TestClient, next_month, zone_at};
 
 const CLIENTS: usize = 64;
 
 /// All clients at once, each on a connection of its own; what each saw.
 fn race(
-    connect: impl Fn(usize) -> Client,
-    client: impl Fn(&Client, usize) -> Vec<Reply> + Sync,
+    connect: impl Fn(usize) -> TestClient,
+    client: impl Fn(&TestClient, usize) -> Vec<Reply> + Sync,
 ) -> Vec<Reply> {
     let start = Barrier::new(CLIENTS);
     std::thread::scope(|scope| {
@@ -31,8 +31,7 @@ fn race(
 
 #[test]
 fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
-    let Some(home) = home() else { return };
-    let mut server = home.server();
+    let Some(mut server) = server() else { return };
     server.workspace("acme", 100 * 20_000);
     let replies = race(
         |_| server.client(),
@@ -59,14 +58,13 @@ fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
     assert_eq!(server.available("acme"), 0);
     assert_eq!(server.all("/v1/workspaces/acme/charges").len(), 100);
     assert_eq!(server.stop().code(), Some(0));
-    let (code, said) = server.audit();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, report) = server.audit();
+    assert_eq!(code, Some(0), "{report}");
 }
 
 #[test]
 fn sixty_four_clients_send_the_same_request_under_the_same_key() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let replies = race(
         |_| server.client(),
@@ -85,8 +83,7 @@ fn sixty_four_clients_send_the_same_request_under_the_same_key() {
 
 #[test]
 fn sixty_four_clients_report_the_same_failure() {
-    let Some(home) = home() else { return };
-    let server = home.server();
+    let Some(server) = server() else { return };
     server.workspace("acme", 20_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let charge = server.charge("acme", "k", awaited).expect(201).id();
@@ -108,7 +105,7 @@ fn sixty_four_clients_report_the_same_failure() {
 }
 
 /// A workspace with credit for 1,000 charges, and a key tied to a member who may spend 50 of them a month; its secret.
-pub fn with_a_limit_worth_50_charges(platform: &Client) -> String {
+pub fn with_a_limit_worth_50_charges(platform: &TestClient) -> String {
     platform.workspace("acme", 1_000 * 20_000);
     platform.send("PATCH", "/v1/workspaces/acme", json!({"timezone": zone_at(12)})).expect(200);
     platform.member("acme", "ada", "admin");
@@ -118,9 +115,10 @@ pub fn with_a_limit_worth_50_charges(platform: &Client) -> String {
 }
 
 /// Races for that limit with 256 requests and sees that exactly 50 pass; then, after a refund, exactly one.
-pub fn race_for_the_limit(platform: &Client, connect: impl Fn(usize) -> Client) {
-    let ask =
-        |client: &Client, key: String| client.charge("acme", &key, json!({"operation": "virtual_try_on"}));
+pub fn race_for_the_limit(platform: &TestClient, connect: impl Fn(usize) -> TestClient) {
+    let ask = |client: &TestClient, key: String| {
+        client.charge("acme", &key, json!({"operation": "virtual_try_on"}))
+    };
     let replies =
         race(&connect, |client, number| (0..4).map(|n| ask(client, format!("{number}-{n}"))).collect());
     assert_eq!(replies.len(), 256);
@@ -152,7 +150,7 @@ fn refused_all_but(replies: &[Reply], paid: usize, resets_at: &str) {
 }
 
 /// Balance, usage and charges agree on how many were paid.
-fn stands_at(platform: &Client, paid: i64) {
+fn stands_at(platform: &TestClient, paid: i64) {
     assert_eq!(platform.available("acme"), (1_000 - paid) * 20_000);
     let limit = &platform.limits("acme")[0];
     assert_eq!((&limit["used"], &limit["remaining"]), (&json!(paid * 20_000), &json!(0)));
@@ -162,11 +160,10 @@ fn stands_at(platform: &Client, paid: i64) {
 
 #[test]
 fn sixty_four_clients_race_through_a_key_for_the_limit_of_its_member() {
-    let Some(home) = home() else { return };
-    let mut server = home.server();
+    let Some(mut server) = server() else { return };
     let key = with_a_limit_worth_50_charges(&server);
-    race_for_the_limit(&server, |_| Client::new(&server.url, &key));
+    race_for_the_limit(&server, |_| TestClient::new(&server.url, &key));
     assert_eq!(server.stop().code(), Some(0));
-    let (code, said) = server.audit();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, report) = server.audit();
+    assert_eq!(code, Some(0), "{report}");
 }

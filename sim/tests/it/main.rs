@@ -6,6 +6,7 @@ mod contract;
 mod crash;
 mod damage;
 mod determinism;
+mod formats;
 mod long_history;
 mod postgres;
 mod seeds;

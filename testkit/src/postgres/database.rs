@@ -41,6 +41,22 @@ impl Database<'_> {
         self.cluster.sql(&self.name, sql)
     }
 
+    /// Runs a script of any length as superuser, such as the output of `pg_dump`.
+    ///
+    /// Panics with PostgreSQL's message if it fails.
+    #[track_caller]
+    pub fn load(&self, script: &str) {
+        let mut psql = self.cluster.psql(&self.name);
+        let psql = psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut psql = psql.spawn().expect("psql starts");
+        let mut input = psql.stdin.take().expect("its stdin is piped");
+        // If psql ends early, its message says why.
+        let _ = input.write_all(script.as_bytes());
+        drop(input);
+        let output = psql.wait_with_output().expect("psql ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// The output of `pg_dump`.
     #[must_use]
     #[track_caller]

@@ -1,19 +1,24 @@
-//! What a server counts of itself, for metrics and readiness. What all servers together have written is counted in the
-//! database now and then; in between each adds what it does itself.
+//! Counters of one server, for metrics and readiness.
+//!
+//! The number of entries and of pending charges covers all servers of the database. It is read from
+//! the database now and then ([`Counters::reload`]); in between, each server adds only its own
+//! commits.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::batch::write::Rows;
 use super::database::failure::Failure;
 use super::database::session::{Session, column};
 use super::database::sql::Sql;
 use crate::EngineStats;
 
-/// The counters.
+/// The counters, updated by lanes and readers.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
+pub(super) struct Counters {
+    /// Commands run since the start.
     pub commands: AtomicU64,
+    /// Accounts in the memory of all lanes.
     pub accounts: AtomicI64,
+    /// Whether the last access to the database succeeded.
     pub writable: AtomicBool,
     entries: AtomicU64,
     pending: AtomicI64,
@@ -21,10 +26,20 @@ pub(super) struct Counted {
     bytes: AtomicU64,
 }
 
-impl Counted {
-    /// Counts in the database.
-    pub(super) async fn count(&self, session: &Session) -> Result<(), Failure> {
-        let rows = session.ask(Sql::Counts, &[]).await?;
+/// What one committed batch wrote.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CommittedBatch {
+    pub entries: u64,
+    /// The length of all encoded entries.
+    pub bytes: u64,
+    /// Pending charges after the batch, less those before it.
+    pub pending_change: i64,
+}
+
+impl Counters {
+    /// Reads the number of entries and of pending charges from the database.
+    pub(super) async fn reload(&self, session: &Session) -> Result<(), Failure> {
+        let rows = session.query_with_timeout(Sql::CountAll, &[]).await?;
         if let Some(row) = rows.first() {
             self.entries.store(column::<i64>(row, 0)? as u64, Relaxed);
             self.pending.store(column(row, 1)?, Relaxed);
@@ -32,18 +47,19 @@ impl Counted {
         Ok(())
     }
 
-    /// Adds what was just committed.
-    pub(super) fn committed(&self, rows: &Rows) {
-        if rows.entries.is_empty() {
+    /// Adds a committed batch. A batch without entries is no commit and counts nothing.
+    pub(super) fn add(&self, batch: CommittedBatch) {
+        if batch.entries == 0 {
+            assert_eq!(batch.pending_change, 0, "only an entry changes the number of pending charges");
             return;
         }
-        self.entries.fetch_add(rows.entries.len() as u64, Relaxed);
-        self.bytes.fetch_add(rows.bytes.len() as u64, Relaxed);
+        self.entries.fetch_add(batch.entries, Relaxed);
+        self.bytes.fetch_add(batch.bytes, Relaxed);
         self.commits.fetch_add(1, Relaxed);
-        self.pending.fetch_add(rows.pending_change, Relaxed);
+        self.pending.fetch_add(batch.pending_change, Relaxed);
     }
 
-    /// All of it, with how many requests wait.
+    /// All counters at this moment; `queued` is the number of requests waiting in the lanes.
     pub(super) fn stats(&self, queued: u64) -> EngineStats {
         EngineStats {
             entries: self.entries.load(Relaxed),
@@ -53,7 +69,7 @@ impl Counted {
             queued,
             accounts_in_memory: self.accounts.load(Relaxed).max(0) as u64,
             pending_charges: self.pending.load(Relaxed).max(0) as u64,
-            // What is committed is in the tables; there is nothing to replay.
+            // A commit updates the derived tables too, so a restart replays nothing.
             tail_entries: 0,
             writable: self.writable.load(Relaxed),
         }

@@ -1,59 +1,69 @@
-//! The platform as a server knows it: the price book and the platform keys, as of some entry of the platform's own chain.
+//! The platform as one server knows it: the price book and the platform keys, up to some entry of
+//! the platform's journal.
 //!
-//! Every decision is guarded by that entry's number, so a server that has not heard of new prices yet cannot decide by old
-//! ones: its batch fails, it reads what is new, and decides again.
+//! Every decision is guarded by that entry's number. A server that does not know new prices yet
+//! therefore cannot decide by old ones: its batch fails, it reads the new entries, and decides
+//! again.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tollkeeper_ledger::{Entry, Platform, WorkspaceId};
 
-use super::batch::prefetch::decoded;
+use super::database::decode::decode_entry;
 use super::database::failure::Failure;
 use super::database::session::{Session, column};
 use super::database::sql::Sql;
+use crate::Error;
 
-/// The platform up to an entry of its chain.
+/// The platform after the first `n` entries of its journal.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    /// The number of the last entry it includes.
+pub(super) struct PlatformSnapshot {
+    /// The number of the last entry included; 0 before the first.
     pub n: u64,
     pub platform: Arc<Platform>,
 }
 
-impl Known {
-    /// Adds what an entry of the platform's chain says.
+impl PlatformSnapshot {
+    /// Applies an entry of the platform's journal. A lane may apply an entry that does not follow
+    /// the snapshot, if another server was faster; the guard then rejects its batch.
     pub(super) fn apply(&mut self, entry: &Entry) {
         self.n = entry.n;
         Arc::make_mut(&mut self.platform).apply(entry);
     }
 }
 
-/// What all lanes and readers of a server know.
+/// The newest snapshot that a server has read or written, shared by its lanes and readers.
 #[derive(Debug, Default)]
-pub(super) struct Shared(RwLock<Known>);
+pub(super) struct PlatformCell(RwLock<PlatformSnapshot>);
 
-impl Shared {
-    pub(super) fn known(&self) -> Known {
+impl PlatformCell {
+    pub(super) fn snapshot(&self) -> PlatformSnapshot {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Shows everyone what was read or written, unless it is older than what they know.
-    pub(super) fn publish(&self, known: Known) {
-        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if shown.n < known.n {
-            *shown = known;
+    /// Replaces the shared snapshot, unless `snapshot` is not newer.
+    pub(super) fn publish(&self, snapshot: PlatformSnapshot) {
+        let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if shared.n < snapshot.n {
+            *shared = snapshot;
         }
     }
 
-    /// Reads what others have added to the platform's chain.
+    /// Reads the entries that other servers have added to the platform's journal.
     pub(super) async fn refresh(&self, session: &Session) -> Result<(), Failure> {
-        let mut known = self.known();
+        let mut snapshot = self.snapshot();
         let platform = WorkspaceId::platform();
-        let entries = session.ask(Sql::PlatformEntries, &[&platform.as_str(), &(known.n as i64)]).await?;
-        for row in &entries {
-            known.apply(&decoded(column(row, 0)?)?);
+        let rows = session
+            .query_with_timeout(Sql::PlatformEntries, &[&platform.as_str(), &(snapshot.n as i64)])
+            .await?;
+        for row in &rows {
+            let entry = decode_entry(column(row, 0)?)?;
+            if entry.n != snapshot.n + 1 {
+                return Err(Error::damaged("the platform's journal has a gap").into());
+            }
+            snapshot.apply(&entry);
         }
-        self.publish(known);
+        self.publish(snapshot);
         Ok(())
     }
 }

@@ -1,41 +1,44 @@
-//! The audit: recomputes every number from the entries and says the first line that disagrees.
+//! Audit: recomputes every number from the entries and reports the first disagreement.
 //!
-//! It reads all tables side by side, in the order of the workspaces, and replays each workspace from nothing: numbers,
-//! links of the hash chain, balances, grants, prices, the life of every charge. Then it compares what is kept beside the
-//! entries (the account, its team, usage, lots, pending charges, keys and places of ids) with what was recomputed. One look
-//! at one moment of the database, so it is safe beside running servers.
+//! It reads all tables side by side, in the order of the workspaces, and replays each workspace
+//! from its first entry: numbers, the links of the hash chain, balances, grants, prices, and the
+//! life of every charge. Then it compares the stored account, team, usage, grants, pending charges,
+//! keys and ids with what it recomputed.
+//!
+//! All reads see one snapshot of the database, so servers may run meanwhile.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::{Client, Row};
 use tollkeeper_ledger::{
-    Account, ChargeId, ChargeState, Entry, EntryBody, Grant, GrantId, Id, Micros, Platform, Status, Usage,
+    Account, ChargeId, ChargeState, Entry, EntryBody, Grant, Id, Micros, Platform, Status, Timestamp, Usage,
     UsageKey, Used, WorkspaceId,
 };
 
+use super::tables::{Stop, Tables};
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
-use crate::postgres::batch::current_hour::{OpenHour, usage_key};
-use crate::postgres::batch::prefetch::{decoded, decoded_account, decoded_grant};
 use crate::postgres::batch::state_machine::digest;
+use crate::postgres::database::blocking::block_on;
+use crate::postgres::database::config;
+use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_usage_row};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
 use crate::postgres::database::session::{Uuid, column, connect};
+use crate::postgres::database::usage_codec::decode_usage;
 use crate::postgres::ids::{fingerprint, number_in};
 use crate::{Error, answer, rollups};
 
-/// Rows that are fetched at once.
-const FETCHED: usize = 2_000;
-
-/// Recomputes everything from the entries; safe beside running servers. Waits on this thread, which must not be one of a
-/// runtime.
+/// Recomputes everything from the entries; servers may run meanwhile. Blocks the calling thread,
+/// which must not be a thread of a runtime.
 ///
 /// # Errors
-/// When the database cannot be read at all (a disagreement is not an error).
+/// [`Error::is_unavailable`] or [`Error::is_unusable`] if the database cannot be read. A
+/// disagreement is no error; it is in the report.
 pub fn audit(url: &str) -> Result<AuditReport, Error> {
-    let config = crate::postgres::database::config::parse(url)?;
-    crate::postgres::block_on(async {
+    let config = config::parse(url)?;
+    block_on(async {
         let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
-        schema::known(&client).await.map_err(Failure::into_error)?;
+        schema::require_version(&client).await.map_err(Failure::into_error)?;
         let mut auditor = Auditor::begin(&client).await.map_err(Failure::into_error)?;
         match auditor.run().await {
             Ok(()) => {}
@@ -46,117 +49,72 @@ pub fn audit(url: &str) -> Result<AuditReport, Error> {
     })
 }
 
-/// Why the audit ends before its end.
-enum Stop {
-    Disagreement(AuditDisagreement),
-    Failure(Failure),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Stop {
-        Stop::Failure(failure)
-    }
-}
-
-impl From<tokio_postgres::Error> for Stop {
-    fn from(error: tokio_postgres::Error) -> Stop {
-        Stop::Failure(error.into())
-    }
-}
-
-/// What cannot be read is what disagrees.
-impl From<Error> for Stop {
-    fn from(error: Error) -> Stop {
-        Stop::Disagreement(AuditDisagreement { workspace: None, entry: None, what: error.to_string() })
-    }
-}
-
-/// A table, read in the order of the workspaces.
-struct Table<'a> {
-    client: &'a Client,
-    fetch: String,
-    rows: VecDeque<Row>,
-    over: bool,
-}
-
-impl<'a> Table<'a> {
-    async fn open(client: &'a Client, name: &str, columns: &str, order: &str) -> Result<Table<'a>, Failure> {
-        let declare = format!(
-            "DECLARE audit_{name} NO SCROLL CURSOR FOR SELECT {columns} FROM {name} ORDER BY {order}"
-        );
-        client.batch_execute(&declare).await?;
-        let fetch = format!("FETCH FORWARD {FETCHED} FROM audit_{name}");
-        Ok(Table { client, fetch, rows: VecDeque::new(), over: false })
-    }
-
-    /// The workspace of the next row.
-    async fn next_workspace(&mut self) -> Result<Option<&str>, Stop> {
-        if self.rows.is_empty() && !self.over {
-            self.rows = self.client.query(&self.fetch, &[]).await?.into();
-            self.over = self.rows.is_empty();
-        }
-        Ok(self.rows.front().map(|row| column(row, 0)).transpose()?)
-    }
-
-    /// The next row, if it is one of this workspace.
-    async fn next_of(&mut self, workspace: &str) -> Result<Option<Row>, Stop> {
-        let is = self.next_workspace().await? == Some(workspace);
-        Ok(if is { self.rows.pop_front() } else { None })
-    }
-}
-
+/// An audit under way.
 struct Auditor<'a> {
     client: &'a Client,
-    entries: Table<'a>,
-    accounts: Table<'a>,
-    teams: Table<'a>,
-    usage: Table<'a>,
-    lots: Table<'a>,
-    pending: Table<'a>,
-    moved: Table<'a>,
+    tables: Tables<'a>,
     platform: Platform,
     report: AuditReport,
 }
 
-/// A charge that is pending or was touched since it was opened.
-struct Life {
+/// The present state of a charge that is pending, or that a later entry has changed.
+struct ChargeLife {
     id: ChargeId,
     amount: Micros,
     state: ChargeState,
 }
 
+impl ChargeLife {
+    /// The row of the table `pending` that belongs to the charge.
+    fn pending_row(&self) -> PendingRow {
+        PendingRow { charge: self.id, deadline: self.state.deadline.map_or(0, Timestamp::millis) }
+    }
+}
+
+/// A row of the table `pending`. The deadline is in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PendingRow {
+    charge: ChargeId,
+    deadline: i64,
+}
+
 /// A workspace as it is recomputed.
-struct Book {
+struct Recomputed {
     name: String,
     account: Account,
     usage: Usage,
-    /// By the number of the opening.
-    lives: HashMap<u64, Life>,
-    /// Ids that are found in the table `moved`.
+    /// By the number of the entry that opened the charge.
+    charges: HashMap<u64, ChargeLife>,
+    /// The rows of the table `moved`: ids that do not contain the number of their entry.
     moved: HashMap<Id, u64>,
 }
 
-impl Book {
+impl Recomputed {
+    fn is_platform(&self) -> bool {
+        self.name == WorkspaceId::platform().as_str()
+    }
+
     fn disagrees(&self, entry: Option<u64>, what: impl Into<String>) -> Stop {
-        let workspace = match self.name == WorkspaceId::platform().as_str() {
+        let workspace = match self.is_platform() {
             true => Some(WorkspaceId::platform()),
             false => WorkspaceId::new(self.name.as_str()).ok(),
         };
         Stop::Disagreement(AuditDisagreement { workspace, entry, what: what.into() })
     }
 
-    /// An entry without its bytes' meaning: where it stands, its key, what it points at.
+    /// Compares the columns of an entry's row with its decoded bytes: number, key, opened charge,
+    /// and id.
     fn check_columns(&self, row: &Row, entry: &Entry) -> Result<(), Stop> {
         let n: i64 = column(row, 1)?;
         if entry.n as i64 != n {
-            return Err(self.disagrees(Some(n as u64), "it is kept under another number"));
+            return Err(self.disagrees(Some(n as u64), "it is stored under another number"));
         }
         if column::<Option<Uuid>>(row, 2)? != entry.key.as_ref().map(fingerprint) {
-            return Err(self.disagrees(Some(entry.n), "it is not found under its key"));
+            return Err(self.disagrees(Some(entry.n), "it is not stored under its idempotency key"));
         }
         let opened = entry.body.charge().and_then(|(_, opened)| opened);
         if column::<Option<i64>>(row, 3)? != opened.map(|opened| opened as i64) {
-            return Err(self.disagrees(Some(entry.n), "it points at another charge"));
+            return Err(self.disagrees(Some(entry.n), "it refers to another charge"));
         }
         let id = match &entry.body {
             EntryBody::ChargeOpened(details) => details.id.0,
@@ -164,7 +122,7 @@ impl Book {
             _ => return Ok(()),
         };
         if number_in(id) != n && self.moved.get(&id) != Some(&entry.n) {
-            return Err(self.disagrees(Some(entry.n), "it is not found by the id it made"));
+            return Err(self.disagrees(Some(entry.n), "it is not found by the id that it created"));
         }
         Ok(())
     }
@@ -172,247 +130,224 @@ impl Book {
 
 impl<'a> Auditor<'a> {
     async fn begin(client: &'a Client) -> Result<Auditor<'a>, Failure> {
-        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        let table = |name, columns, order| Table::open(client, name, columns, order);
-        Ok(Auditor {
-            client,
-            entries: table("entry", "workspace, n, key, opened, data", "workspace, n").await?,
-            accounts: table("account", "workspace, n, created_at, data, usage", "workspace").await?,
-            teams: table("team", "workspace, data", "workspace").await?,
-            usage: table(
-                "usage",
-                "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded",
-                "workspace",
-            )
-            .await?,
-            lots: table("lot", "workspace, n, data", "workspace, n").await?,
-            pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,
-            moved: table("moved", "workspace, id, n", "workspace").await?,
-            platform: Platform::default(),
-            report: AuditReport::default(),
-        })
+        let tables = Tables::open(client).await?;
+        Ok(Auditor { client, tables, platform: Platform::default(), report: AuditReport::default() })
     }
 
     async fn run(&mut self) -> Result<(), Stop> {
-        let mut platforms = 0;
-        // The platform's own chain comes first: its name sorts before all others.
-        while let Some(name) = self.next_name().await? {
-            let account = self.workspace(&name).await?;
-            if name == WorkspaceId::platform().as_str() {
-                platforms = account.chain.n;
+        let mut platform_n = 0;
+        // The name of the platform, `*`, sorts before all workspace ids, so prices are known before
+        // charges.
+        while let Some(name) = self.tables.first_workspace().await? {
+            let recomputed = self.audit_workspace(&name).await?;
+            if recomputed.is_platform() {
+                platform_n = recomputed.account.chain.n;
             } else {
-                self.report.add(&account);
+                self.report.add(&recomputed.account);
             }
         }
         let row = self.client.query_one("SELECT n FROM platform", &[]).await?;
-        if column::<i64>(&row, 0)? as u64 != platforms {
-            return Err(Error::damaged("the platform's number differs from its journal").into());
+        if column::<i64>(&row, 0)? as u64 != platform_n {
+            return Err(Error::damaged("the platform's entry number differs from its journal").into());
         }
-        self.double_keys().await
+        self.check_keys_unique().await
     }
 
-    /// The first workspace that any table speaks of.
-    async fn next_name(&mut self) -> Result<Option<String>, Stop> {
-        let mut first: Option<String> = None;
-        for table in [
-            &mut self.entries,
-            &mut self.accounts,
-            &mut self.teams,
-            &mut self.usage,
-            &mut self.lots,
-            &mut self.pending,
-            &mut self.moved,
-        ] {
-            if let Some(name) = table.next_workspace().await?
-                && first.as_deref().is_none_or(|first| name < first)
-            {
-                first = Some(name.to_owned());
-            }
-        }
-        Ok(first)
-    }
-
-    /// Recomputes a workspace and compares what is kept of it.
-    async fn workspace(&mut self, name: &str) -> Result<Account, Stop> {
+    /// Recomputes a workspace and compares everything stored of it.
+    async fn audit_workspace(&mut self, name: &str) -> Result<Recomputed, Stop> {
         let mut moved = HashMap::new();
-        while let Some(row) = self.moved.next_of(name).await? {
+        while let Some(row) = self.tables.moved.next_of(name).await? {
             moved.insert(Id::from_bytes(column::<Uuid>(&row, 1)?.0), column::<i64>(&row, 2)? as u64);
         }
         let id = match name == WorkspaceId::platform().as_str() {
             true => WorkspaceId::platform(),
-            false => WorkspaceId::new(name).map_err(|_| Error::damaged("a workspace of no name"))?,
+            false => WorkspaceId::new(name).map_err(|_| Error::damaged("a workspace id is invalid"))?,
         };
-        let account = Account::new(id);
-        let mut book =
-            Book { name: name.to_owned(), account, usage: Usage::default(), lives: HashMap::new(), moved };
-        while let Some(row) = self.entries.next_of(name).await? {
-            self.line(&mut book, &row).await?;
+        let mut recomputed = Recomputed {
+            name: name.to_owned(),
+            account: Account::new(id),
+            usage: Usage::default(),
+            charges: HashMap::new(),
+            moved,
+        };
+        while let Some(row) = self.tables.entries.next_of(name).await? {
+            self.replay_entry(&mut recomputed, &row).await?;
         }
-        self.compare(&mut book).await?;
-        Ok(book.account)
+        self.compare(&mut recomputed).await?;
+        Ok(recomputed)
     }
 
-    /// Checks one entry.
-    async fn line(&mut self, book: &mut Book, row: &Row) -> Result<(), Stop> {
+    /// Checks one entry and applies it.
+    async fn replay_entry(&mut self, recomputed: &mut Recomputed, row: &Row) -> Result<(), Stop> {
         let n: i64 = column(row, 1)?;
         let bytes: &[u8] = column(row, 4)?;
-        let entry = decoded(bytes).map_err(|error| book.disagrees(Some(n as u64), error.to_string()))?;
-        book.check_columns(row, &entry)?;
-        let named =
-            matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id.as_str() == book.name);
-        if n == 1 && !named && book.name != WorkspaceId::platform().as_str() {
-            return Err(book.disagrees(Some(1), "the workspace was never created"));
+        let entry =
+            decode_entry(bytes).map_err(|error| recomputed.disagrees(Some(n as u64), error.to_string()))?;
+        recomputed.check_columns(row, &entry)?;
+        let creates = matches!(&entry.body, EntryBody::WorkspaceCreated(profile)
+            if profile.id.as_str() == recomputed.name);
+        if n == 1 && !creates && !recomputed.is_platform() {
+            return Err(recomputed.disagrees(Some(1), "the workspace was never created"));
         }
-        self.check_charge(book, &entry).await?;
-        let replayed = book.account.replay(&entry, digest(bytes));
-        replayed.map_err(|wrong| book.disagrees(Some(entry.n), wrong.to_string()))?;
-        book.usage.record(&entry);
-        if book.name == WorkspaceId::platform().as_str() {
+        self.check_charge(recomputed, &entry).await?;
+        let replayed = recomputed.account.replay(&entry, digest(bytes));
+        replayed.map_err(|wrong| recomputed.disagrees(Some(entry.n), wrong.to_string()))?;
+        recomputed.usage.record(&entry);
+        if recomputed.is_platform() {
             self.platform.apply(&entry);
         }
         self.report.entries += 1;
         Ok(())
     }
 
-    /// Checks the price of a charge at birth, and that every later entry follows from what stood.
-    async fn check_charge(&self, book: &mut Book, entry: &Entry) -> Result<(), Stop> {
+    /// Checks the price of a new charge, and that each later entry follows from the state of its
+    /// charge.
+    async fn check_charge(&self, recomputed: &mut Recomputed, entry: &Entry) -> Result<(), Stop> {
         let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
             return Ok(());
         };
         if let EntryBody::ChargeOpened(details) = &entry.body {
             if let Some(what) = price_disagrees(&self.platform, details) {
-                return Err(book.disagrees(Some(entry.n), what));
+                return Err(recomputed.disagrees(Some(entry.n), what));
             }
             if details.deadline.is_some() {
-                let life = Life { id, amount: details.amount, state: next };
-                book.lives.insert(entry.n, life);
+                let life = ChargeLife { id, amount: details.amount, state: next };
+                recomputed.charges.insert(entry.n, life);
             }
             return Ok(());
         }
         let opened = opened.unwrap_or_default();
-        if !book.lives.contains_key(&opened) {
-            let life = self.opening(book, opened).await?;
-            book.lives.extend(life.map(|life| (opened, life)));
+        if !recomputed.charges.contains_key(&opened) {
+            let life = self.opened_charge(recomputed, opened).await?;
+            recomputed.charges.extend(life.map(|life| (opened, life)));
         }
-        let known = book.lives.get_mut(&opened).filter(|life| life.id == id);
-        let Some(life) = known else {
-            return Err(book.disagrees(Some(entry.n), format!("charge {id} was never opened")));
+        let life = recomputed.charges.get_mut(&opened).filter(|life| life.id == id);
+        let Some(life) = life else {
+            return Err(recomputed.disagrees(Some(entry.n), format!("charge {id} was never opened")));
         };
         let before = std::mem::replace(&mut life.state, next);
         match life_disagrees(entry, (id, life.amount), before, next) {
             None => Ok(()),
-            Some(what) => Err(book.disagrees(Some(entry.n), what)),
+            Some(what) => Err(recomputed.disagrees(Some(entry.n), what)),
         }
     }
 
-    /// A charge that was settled at birth, as it was opened.
-    async fn opening(&self, book: &Book, opened: u64) -> Result<Option<Life>, Stop> {
+    /// A charge as entry `opened` opened it. Such a charge was settled at once, so it was not kept
+    /// in memory.
+    async fn opened_charge(&self, recomputed: &Recomputed, opened: u64) -> Result<Option<ChargeLife>, Stop> {
         let sql = "SELECT data FROM entry WHERE workspace = $1 AND n = $2";
-        let row = self.client.query_opt(sql, &[&book.name, &(opened as i64)]).await?;
-        let entry = row.map(|row| decoded(column(&row, 0)?)).transpose()?;
+        let row = self.client.query_opt(sql, &[&recomputed.name, &(opened as i64)]).await?;
+        let entry = row.map(|row| decode_entry(column(&row, 0)?)).transpose()?;
         let charge = entry.and_then(answer::charge_of);
-        Ok(charge.map(|charge| Life {
+        Ok(charge.map(|charge| ChargeLife {
             id: charge.details.id,
             amount: charge.details.amount,
             state: charge.state,
         }))
     }
 
-    /// Compares what is kept beside the entries with what was recomputed from them.
-    async fn compare(&mut self, book: &mut Book) -> Result<(), Stop> {
-        let n = book.account.chain.n;
+    /// Compares everything derived from the entries of a workspace with what was recomputed.
+    async fn compare(&mut self, recomputed: &mut Recomputed) -> Result<(), Stop> {
+        let n = recomputed.account.chain.n;
         let all_grants: BTreeMap<u64, Grant> =
-            book.account.grants.iter().map(|grant| (grant.n, grant.clone())).collect();
-        book.account.grants.release_spent();
-        let mut usage = self.kept_usage(book).await?;
-        let Some(row) = self.accounts.next_of(&book.name).await? else {
-            return Err(book.disagrees(None, "the account is missing"));
+            recomputed.account.grants.iter().map(|grant| (grant.n, grant.clone())).collect();
+        recomputed.account.grants.release_spent();
+        let mut usage = self.stored_usage(recomputed).await?;
+        let Some(row) = self.tables.accounts.next_of(&recomputed.name).await? else {
+            return Err(recomputed.disagrees(None, "the account is missing"));
         };
-        let team = self.teams.next_of(&book.name).await?;
+        let team = self.tables.teams.next_of(&recomputed.name).await?;
         let team = team.as_ref().map(|row| column(row, 1)).transpose()?;
-        let unreadable = |error: Error| book.disagrees(Some(n), error.to_string());
-        let kept = decoded_account(column(&row, 3)?, team).map_err(unreadable)?;
-        if kept.team != book.account.team {
-            return Err(book.disagrees(Some(n), "the kept team differs from the journal"));
+        let undecodable = |error: Error| recomputed.disagrees(Some(n), error.to_string());
+        let stored = decode_account(column(&row, 3)?, team).map_err(undecodable)?;
+        if stored.team != recomputed.account.team {
+            return Err(recomputed.disagrees(Some(n), "the stored team differs from the journal"));
         }
-        let columns = (column::<i64>(&row, 1)?, column::<i64>(&row, 2)?);
-        let recomputed = (n as i64, book.account.profile.created_at.millis());
-        if kept != book.account || columns != recomputed {
-            return Err(book.disagrees(Some(n), "the kept state of the account differs from the journal"));
+        let same_n = column::<i64>(&row, 1)? == n as i64;
+        let same_time = column::<i64>(&row, 2)? == recomputed.account.profile.created_at.millis();
+        if stored != recomputed.account || !same_n || !same_time {
+            return Err(
+                recomputed.disagrees(Some(n), "the stored state of the account differs from the journal")
+            );
         }
-        usage.extend(OpenHour::decode(column(&row, 4)?)?.rows().iter().cloned());
-        if rollups::folded(usage) != rollups::folded(book.usage.take()) {
-            return Err(book.disagrees(Some(n), "i08: the kept usage differs from the sum of the entries"));
+        usage.extend(decode_usage(column(&row, 4)?)?);
+        if rollups::folded(usage) != rollups::folded(recomputed.usage.take()) {
+            return Err(
+                recomputed.disagrees(Some(n), "i08: the stored usage differs from the sum of the entries")
+            );
         }
-        self.compare_lots(book, all_grants).await?;
-        self.compare_pending(book).await
+        self.compare_grants(recomputed, all_grants).await?;
+        self.compare_pending(recomputed).await
     }
 
-    async fn kept_usage(&mut self, book: &Book) -> Result<Vec<(UsageKey, Used)>, Stop> {
+    /// The rows of the usage table.
+    async fn stored_usage(&mut self, recomputed: &Recomputed) -> Result<Vec<(UsageKey, Used)>, Stop> {
         let mut rows = Vec::new();
-        while let Some(row) = self.usage.next_of(&book.name).await? {
-            let names = [column(&row, 2)?, column(&row, 3)?, column(&row, 4)?];
-            let key = usage_key(column(&row, 1)?, names, column::<Uuid>(&row, 5)?.api_key());
-            let key = key.ok_or_else(|| book.disagrees(None, "a row of usage is counted under no name"))?;
-            let (charged, refunded) = (Micros::new(column(&row, 8)?), Micros::new(column(&row, 9)?));
-            rows.push((key, Used { runs: column(&row, 6)?, quantity: column(&row, 7)?, charged, refunded }));
+        while let Some(row) = self.tables.usage.next_of(&recomputed.name).await? {
+            let stored = decode_usage_row(&row)
+                .map_err(|error| recomputed.disagrees(None, error.to_string()))?
+                .ok_or_else(|| recomputed.disagrees(None, "a row of the usage table has no operation"))?;
+            rows.push(stored);
         }
         Ok(rows)
     }
 
-    /// Every grant has its row: with what remains once it is spent, as it came before.
-    async fn compare_lots(&mut self, book: &Book, mut grants: BTreeMap<u64, Grant>) -> Result<(), Stop> {
-        while let Some(row) = self.lots.next_of(&book.name).await? {
-            let lot = decoded_grant(column(&row, 2)?)?;
+    /// Every grant has a row. The row of an unspent grant holds the grant as it was created.
+    async fn compare_grants(
+        &mut self,
+        recomputed: &Recomputed,
+        mut grants: BTreeMap<u64, Grant>,
+    ) -> Result<(), Stop> {
+        while let Some(row) = self.tables.lots.next_of(&recomputed.name).await? {
+            let lot = decode_grant(column(&row, 2)?)?;
             let n = column::<i64>(&row, 1)? as u64;
             let same = grants.remove(&n).is_some_and(|grant| {
                 let remaining = if grant.remaining == Micros::ZERO { Micros::ZERO } else { lot.remaining };
                 lot == Grant { remaining, ..grant }
             });
             if !same {
-                return Err(
-                    book.disagrees(Some(n), format!("the kept grant {} differs from the journal", lot.id))
-                );
+                let what = format!("the stored grant {} differs from the journal", lot.id);
+                return Err(recomputed.disagrees(Some(n), what));
             }
         }
         match grants.into_values().next() {
             None => Ok(()),
-            Some(Grant { id: GrantId(id), n, .. }) => {
-                Err(book.disagrees(Some(n), format!("grant {} is not kept", GrantId(id))))
+            Some(Grant { id, n, .. }) => {
+                Err(recomputed.disagrees(Some(n), format!("grant {id} is not stored")))
             }
         }
     }
 
-    /// What awaits an outcome is what is pending.
-    async fn compare_pending(&mut self, book: &Book) -> Result<(), Stop> {
-        let mut kept = BTreeMap::new();
-        while let Some(row) = self.pending.next_of(&book.name).await? {
+    /// The table `pending` has a row for each charge that awaits an outcome, and no other.
+    async fn compare_pending(&mut self, recomputed: &Recomputed) -> Result<(), Stop> {
+        let mut stored = BTreeMap::new();
+        while let Some(row) = self.tables.pending.next_of(&recomputed.name).await? {
             let charge = ChargeId(Id::from_bytes(column::<Uuid>(&row, 2)?.0));
-            kept.insert(column::<i64>(&row, 1)? as u64, (charge, column::<i64>(&row, 3)?));
+            let pending = PendingRow { charge, deadline: column(&row, 3)? };
+            stored.insert(column::<i64>(&row, 1)? as u64, pending);
         }
-        let open = book.lives.iter().filter(|(_, life)| life.state.status == Status::Pending);
-        let deadline = |life: &Life| life.state.deadline.map_or(0, |deadline| deadline.millis());
-        let open: BTreeMap<u64, (ChargeId, i64)> =
-            open.map(|(n, life)| (*n, (life.id, deadline(life)))).collect();
-        let differs = open.iter().find(|(n, charge)| kept.get(*n) != Some(*charge));
-        let differs = differs.or_else(|| kept.iter().find(|(n, _)| !open.contains_key(*n)));
+        let charges = recomputed.charges.iter();
+        let open = charges.filter(|(_, life)| life.state.status == Status::Pending);
+        let open: BTreeMap<u64, PendingRow> = open.map(|(n, life)| (*n, life.pending_row())).collect();
+        let differs = open.iter().find(|(n, pending)| stored.get(n) != Some(pending));
+        let differs = differs.or_else(|| stored.iter().find(|(n, _)| !open.contains_key(n)));
         match differs {
             None => Ok(()),
-            Some((n, (charge, _))) => {
-                Err(book
-                    .disagrees(Some(*n), format!("charge {charge}: what is kept of its deadline differs")))
+            Some((n, PendingRow { charge, .. })) => {
+                let what = format!("charge {charge}: its stored deadline differs from the journal");
+                Err(recomputed.disagrees(Some(*n), what))
             }
         }
     }
 
-    /// A key must stand once.
-    async fn double_keys(&self) -> Result<(), Stop> {
+    /// i07: each idempotency key has one entry.
+    async fn check_keys_unique(&self) -> Result<(), Stop> {
         let sql = "SELECT workspace, max(n) FROM entry WHERE key IS NOT NULL
                    GROUP BY workspace, key HAVING count(*) > 1 ORDER BY 1, 2 LIMIT 1";
         let Some(row) = self.client.query_opt(sql, &[]).await? else { return Ok(()) };
         let workspace = WorkspaceId::new(column::<&str>(&row, 0)?).ok();
         let entry = Some(column::<i64>(&row, 1)? as u64);
-        let what = "i07: its idempotency key stands twice".to_owned();
+        let what = "i07: another entry has the same idempotency key".to_owned();
         Err(Stop::Disagreement(AuditDisagreement { workspace, entry, what }))
     }
 }

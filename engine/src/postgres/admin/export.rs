@@ -1,6 +1,7 @@
-//! Export: all entries as a stream (see `moving`), of one moment of the database, beside servers or without any. The
-//! platform's journal comes first and then every workspace's, the oldest first, so that wherever the stream goes, the
-//! workspaces are listed in the same order.
+//! Export: all entries as a stream (see [`crate::transfer`]), from one snapshot of the database.
+//!
+//! Servers may run meanwhile. The journal of the platform comes first, then the journals of the
+//! workspaces, oldest first. An import therefore lists the workspaces in the same order.
 
 use std::io::Write;
 use std::pin::pin;
@@ -10,12 +11,14 @@ use tokio_postgres::Client;
 use tollkeeper_ledger::WorkspaceId;
 
 use crate::Error;
+use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{column, connect};
 use crate::transfer::{Counts, StreamWriter};
 
-/// All reads see one moment, however long they take.
+/// Begins a transaction in which all reads see one snapshot, without timeouts: an export may take
+/// hours.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
@@ -26,10 +29,11 @@ const ENTRIES: &str = "SELECT n, data FROM entry WHERE workspace = $1 ORDER BY n
 /// Writes all entries of a database as a stream.
 ///
 /// # Errors
-/// When the database cannot be read, is damaged, or the stream cannot be written.
+/// [`Error::is_unavailable`] if the database cannot be read or the stream cannot be written,
+/// [`Error::is_damaged`] if a journal has a gap.
 pub fn export(url: &str, to: impl Write) -> Result<Counts, Error> {
     let config = config::parse(url)?;
-    crate::postgres::block_on(async {
+    block_on(async {
         let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
         let mut stream = StreamWriter::begin(to)?;
         write_all(&client, &mut stream).await.map_err(Failure::into_error)?;
@@ -45,26 +49,27 @@ async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> R
         let (name, last): (&str, i64) = (column(&journal, 0)?, column(&journal, 1)?);
         let workspace = match name == platform.as_str() {
             true => platform.clone(),
-            false => WorkspaceId::new(name).map_err(|_| Error::damaged("an account of no workspace"))?,
+            false => WorkspaceId::new(name)
+                .map_err(|_| Error::damaged("an account has an invalid workspace id"))?,
         };
-        // Row by row: a journal may be longer than memory is large.
+        // Row by row: a journal may be larger than memory.
         let mut rows = pin!(client.query_raw(&entries, [name]).await?);
         let mut n = 0;
         while let Some(row) = rows.try_next().await? {
             n += 1;
             if column::<i64>(&row, 0)? != n {
-                return Err(gap(&workspace, n).into());
+                return Err(missing_entry(&workspace, n).into());
             }
             stream.entry(&workspace, column(&row, 1)?)?;
         }
         if n != last {
-            return Err(gap(&workspace, n + 1).into());
+            return Err(missing_entry(&workspace, n + 1).into());
         }
     }
     Ok(client.batch_execute("COMMIT").await?)
 }
 
-fn gap(workspace: &WorkspaceId, n: i64) -> Error {
+fn missing_entry(workspace: &WorkspaceId, n: i64) -> Error {
     Error::damaged(format!("entry {n} of {workspace} is missing"))
-        .with_hint("`tollkeeper audit` says how far the journal can be trusted")
+        .with_hint("run `tollkeeper audit`: it says how far the journal can be trusted")
 }

@@ -1,9 +1,14 @@
-//! Import: takes in a stream (see `moving`), some entries at a time, each verified by a replay and written byte by byte as
-//! it was, with everything that is derived from it in the same transaction. An import that was interrupted is repeated
-//! and goes on where it ended.
+//! Import: takes in a stream (see [`crate::transfer`]) in transactions of a bounded number of
+//! entries.
 //!
-//! Ids that another engine made do not carry the number of their entry here: they are kept in the table `moved`. Such
-//! rows are written before their entries; without an entry they mean nothing.
+//! Each entry is verified by a replay and stored byte by byte as it is in the stream. Everything
+//! derived from it is stored in the same transaction. An interrupted import can be repeated and
+//! goes on where it ended; until it has finished, a marker keeps servers from serving part of a
+//! ledger.
+//!
+//! Ids that another engine made do not contain the number of their entry. They are stored in the
+//! table `moved`, before the transaction with their entries; a row of `moved` without an entry has
+//! no effect.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,75 +16,67 @@ use std::io::Read;
 use tollkeeper_ledger::{Chain, Entry, EntryBody, Id, WorkspaceId};
 
 use crate::Error;
-use crate::postgres::batch::accounts::Accounts;
-use crate::postgres::batch::prefetch::{decoded_grant, slot};
+use crate::postgres::batch::accounts::{Accounts, Slot};
 use crate::postgres::batch::state_machine::digest;
-use crate::postgres::batch::write::{self, EntryRow, Rows};
-use crate::postgres::database::config;
-use crate::postgres::database::config::Address;
+use crate::postgres::batch::write::{self, BatchWrites, EntryRef, EntryRow, PendingWrite, PlatformNumbers};
+use crate::postgres::database::blocking::block_on;
+use crate::postgres::database::config::{self, Address};
+use crate::postgres::database::decode::decode_grant;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
-use crate::postgres::database::session::{Session, Uuid, column, connect, within};
+use crate::postgres::database::session::{Session, Uuid, column, connect, with_timeout};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::{fingerprint, number_in};
-use crate::transfer::{self, Comparison, Counts, Imported, Line, StreamReader};
+use crate::transfer::{Comparison, Counts, Imported, Line, StreamReader};
 
-/// Entries that are written in one transaction.
+/// The most entries in one transaction.
 const BATCH_ENTRIES: usize = 4_096;
 
-/// Accounts kept in memory between two transactions, about a kilobyte each.
+/// Accounts kept in memory between two transactions, about one kilobyte each.
 const ACCOUNTS_IN_MEMORY: usize = 65_536;
 
-/// Takes a stream into a database: an empty one, or one that an earlier import of it has begun.
+/// Takes a stream into a database that is empty, or into which an earlier import of the same stream
+/// has begun.
 ///
 /// # Errors
-/// [`Error::is_damaged`] with the place when the stream is not what was written or an entry does not follow from those
-/// before it, [`Error::is_conflict`] when another ledger is there or others write to it; what came before is taken in and
-/// stays.
+/// [`Error::is_damaged`] with the position in the stream if the stream is damaged or an entry does
+/// not follow from those before it. [`Error::is_conflict`] if the database holds another ledger or
+/// servers write to it. In both cases the entries before the error are stored and stay.
 pub fn import(url: &str, from: impl Read) -> Result<Imported, Error> {
     let config = config::parse(url)?;
-    crate::postgres::block_on(take_all(&config, from))
+    block_on(import_stream(&config, from))
 }
 
-async fn take_all(address: &Address, from: impl Read) -> Result<Imported, Error> {
+async fn import_stream(address: &Address, from: impl Read) -> Result<Imported, Error> {
     let mut stream = StreamReader::begin(from)?;
     schema::migrate(address).await.map_err(Failure::into_error)?;
     let session = Session::open(address).await.map_err(Failure::into_error)?;
     let hashes = platform_hashes(&session).await.map_err(Failure::into_error)?;
-    let platform = hashes.len() as u64;
-    let overlap = Comparison::new(hashes);
-    let was_importing = is_importing(&session).await.map_err(Failure::into_error)?;
-    let mut import = Import { session, accounts: Accounts::default(), overlap, platform, written: 0 };
-    let whole = import.take_stream(address, &mut stream).await;
-    match whole {
-        Ok(()) => import.begins(false).await.map_err(Failure::into_error)?,
-        // A ledger that was whole before somebody brought another one goes on.
+    let platform_n = hashes.len() as u64;
+    let comparison = Comparison::new(hashes);
+    let was_importing = schema::is_importing(&session).await.map_err(Failure::into_error)?;
+    let mut import =
+        Import { session, accounts: Accounts::default(), comparison, platform_n, entries_written: 0 };
+    match import.take_stream(address, &mut stream).await {
+        Ok(()) => import.set_importing(false).await?,
+        // A complete ledger stays usable if the stream turns out to be of another ledger.
         Err(error) if error.is_conflict() => {
-            import.begins(was_importing).await.map_err(Failure::into_error)?;
+            import.set_importing(was_importing).await?;
             return Err(error);
         }
         Err(error) => return Err(error),
     }
-    Ok(Imported { stream: stream.counts(), written: import.written })
+    Ok(Imported { stream: stream.counts(), written: import.entries_written })
 }
 
-/// Refuses to serve a part of a ledger.
-pub(crate) async fn refuse_half(session: &Session) -> Result<(), Failure> {
-    if is_importing(session).await? { Err(transfer::unfinished().into()) } else { Ok(()) }
-}
-
-async fn is_importing(session: &Session) -> Result<bool, Failure> {
-    let rows = within(session.query(Sql::Importing, &[])).await??;
-    Ok(rows.first().map_or(Ok(false), |row| column(row, 0))?)
-}
-
-/// The hashes of the platform's own entries, the first one first.
+/// The hashes of the platform's entries, in order.
 async fn platform_hashes(session: &Session) -> Result<Vec<[u8; 32]>, Failure> {
     let platform = WorkspaceId::platform();
-    let rows = within(session.query(Sql::PlatformEntries, &[&platform.as_str(), &0_i64])).await??;
+    let rows = session.query_with_timeout(Sql::PlatformEntries, &[&platform.as_str(), &0_i64]).await?;
     rows.iter().map(|row| Ok(digest(column(row, 0)?))).collect()
 }
 
+/// How many entries and journals the database holds.
 async fn counts(client: &tokio_postgres::Client) -> Result<Counts, Failure> {
     let row = client.query_one("SELECT coalesce(sum(n), 0)::bigint, count(*) FROM account", &[]).await?;
     Ok(Counts { entries: column::<i64>(&row, 0)? as u64, journals: column::<i64>(&row, 1)? as u64 })
@@ -89,17 +86,36 @@ async fn counts(client: &tokio_postgres::Client) -> Result<Counts, Failure> {
 struct Import {
     session: Session,
     accounts: Accounts,
-    overlap: Comparison,
-    /// The number of the platform's last entry.
-    platform: u64,
-    written: u64,
+    comparison: Comparison,
+    /// The number of the platform's last entry in the database.
+    platform_n: u64,
+    entries_written: u64,
 }
 
-/// A line that cannot be taken in: what came before it in its batch can.
-struct Wrong(usize, Error);
+/// A line that cannot be taken in, by its index in the batch. The lines before it are good.
+struct RefusedLine {
+    index: usize,
+    error: Error,
+}
+
+/// Rows of the table `moved`, as columns.
+#[derive(Default)]
+struct MovedIds<'a> {
+    workspaces: Vec<&'a str>,
+    ids: Vec<Uuid>,
+    numbers: Vec<i64>,
+}
+
+impl<'a> MovedIds<'a> {
+    fn push(&mut self, line: &'a Line, id: Id) {
+        self.workspaces.push(line.workspace.as_str());
+        self.ids.push(Uuid(id.to_bytes()));
+        self.numbers.push(line.entry.n as i64);
+    }
+}
 
 impl Import {
-    /// Takes in a whole stream, and compares the ends.
+    /// Takes in a whole stream, then compares its counts with those of the database.
     async fn take_stream<R: Read>(
         &mut self,
         address: &Address,
@@ -116,40 +132,41 @@ impl Import {
                     Err(error) => read = Err(error),
                 }
             }
-            // What came before a damaged record is good.
+            // The lines before a damaged record are good and are taken in.
             self.take_in(lines).await?;
             read?;
         }
         let (client, _) = connect(address).await.map_err(Failure::into_error)?;
-        let there = counts(&client).await.map_err(Failure::into_error)?;
-        self.overlap.finish(stream.counts(), there)
+        let stored = counts(&client).await.map_err(Failure::into_error)?;
+        self.comparison.finish(stream.counts(), stored)
     }
 
+    /// Takes in a batch of lines. If a line is refused, the lines before it are stored.
     async fn take_in(&mut self, lines: Vec<Line>) -> Result<(), Error> {
         self.load(&lines).await.map_err(Failure::into_error)?;
         let (new, refused) = self.new_lines(lines);
-        self.load_grants(&new).await.map_err(Failure::into_error)?;
-        if self.written == 0 && !new.is_empty() {
-            self.begins(true).await.map_err(Failure::into_error)?;
+        self.load_spent_grants(&new).await.map_err(Failure::into_error)?;
+        if self.entries_written == 0 && !new.is_empty() {
+            self.set_importing(true).await?;
         }
-        if let Err(Wrong(good, error)) = self.write(&new).await {
-            if good > 0 && good < new.len() {
-                let before = &new[..good];
-                self.load(before).await.map_err(Failure::into_error)?;
-                self.load_grants(before).await.map_err(Failure::into_error)?;
-                self.write(before).await.map_err(|Wrong(_, error)| error)?;
+        if let Err(RefusedLine { index, error }) = self.write(&new).await {
+            if index > 0 && index < new.len() {
+                let good = &new[..index];
+                self.load(good).await.map_err(Failure::into_error)?;
+                self.load_spent_grants(good).await.map_err(Failure::into_error)?;
+                self.write(good).await.map_err(|refused| refused.error)?;
             }
             return Err(error);
         }
         refused.map_or(Ok(()), Err)
     }
 
-    /// Notes that a part of a ledger is here from now on, or that it is whole.
-    async fn begins(&self, importing: bool) -> Result<(), Failure> {
-        within(self.session.execute(Sql::SetImporting, &[&importing])).await?
+    /// Sets or clears the marker of an unfinished import.
+    async fn set_importing(&self, importing: bool) -> Result<(), Error> {
+        schema::set_importing(&self.session, importing).await.map_err(Failure::into_error)
     }
 
-    /// Brings the accounts of some lines into memory, and begins the batch that speaks of them.
+    /// Brings the accounts of some lines into memory and marks them as used by the batch.
     async fn load(&mut self, lines: &[Line]) -> Result<(), Failure> {
         let mut missing: Vec<&str> = lines.iter().map(|line| line.workspace.as_str()).collect();
         missing.sort_unstable();
@@ -158,8 +175,8 @@ impl Import {
         if missing.is_empty() {
             return Ok(());
         }
-        for row in &within(self.session.query(Sql::AccountsOf, &[&missing])).await?? {
-            self.accounts.admit(slot(row)?);
+        for row in &self.session.query_with_timeout(Sql::AccountsOf, &[&missing]).await? {
+            self.accounts.admit(Slot::from_row(row)?);
         }
         for line in lines {
             if self.accounts.touch(line.workspace.as_str()).is_none() {
@@ -170,14 +187,16 @@ impl Import {
         Ok(())
     }
 
-    /// The lines that are not there yet, up to one that must not be.
+    /// The lines that the database does not have yet, up to the first one that conflicts with what
+    /// it has.
     fn new_lines(&mut self, lines: Vec<Line>) -> (Vec<Line>, Option<Error>) {
         let mut ends = HashMap::<usize, Chain>::new();
         let mut new = Vec::with_capacity(lines.len());
         for line in lines {
-            let no = self.no(&line.workspace);
-            let end = ends.entry(no).or_insert_with(|| self.accounts.get(no).account.chain);
-            match self.overlap.is_new(&line, end) {
+            let account_index = self.account_index(&line.workspace);
+            let end =
+                ends.entry(account_index).or_insert_with(|| self.accounts.get(account_index).account.chain);
+            match self.comparison.is_new(&line, end) {
                 Ok(true) => {
                     *end = Chain { n: line.entry.n, at: line.entry.at, hash: line.hash };
                     new.push(line);
@@ -189,96 +208,97 @@ impl Import {
         (new, None)
     }
 
-    fn no(&mut self, workspace: &WorkspaceId) -> usize {
-        self.accounts.touch(workspace.as_str()).expect("loaded for this batch")
+    fn account_index(&mut self, workspace: &WorkspaceId) -> usize {
+        self.accounts.touch(workspace.as_str()).expect("the accounts of all lines are loaded first")
     }
 
-    /// Brings spent grants back that some lines take from or give to.
-    async fn load_grants(&mut self, lines: &[Line]) -> Result<(), Failure> {
-        let (mut ids, mut numbers) = (Vec::new(), Vec::new());
+    /// Brings the spent grants into memory that some lines draw from or refund to. A grant that the
+    /// same lines create is not in the database yet, and the query gives no row for it.
+    async fn load_spent_grants(&mut self, lines: &[Line]) -> Result<(), Failure> {
+        let (mut workspaces, mut numbers, mut account_indexes) = (Vec::new(), Vec::new(), Vec::new());
         for line in lines {
-            let no = self.no(&line.workspace);
-            let grants = &self.accounts.get(no).account.grants;
+            let account_index = self.account_index(&line.workspace);
+            let grants = &self.accounts.get(account_index).account.grants;
             for draw in line.entry.body.draws().iter().filter(|draw| grants.get(draw.grant).is_none()) {
-                ids.push(line.workspace.as_str());
+                workspaces.push(line.workspace.as_str());
                 numbers.push(draw.grant as i64);
+                account_indexes.push(account_index);
             }
         }
-        if ids.is_empty() {
+        if workspaces.is_empty() {
             return Ok(());
         }
-        for row in &within(self.session.query(Sql::Lots, &[&ids, &numbers])).await?? {
-            // What comes in this very batch is not there yet.
-            let place = column::<i64>(row, 0)? as usize - 1;
-            let no = self.accounts.touch(ids[place]).expect("loaded for this batch");
-            self.accounts.get_mut(no).account.grants.insert(decoded_grant(column(row, 1)?)?);
+        for row in &self.session.query_with_timeout(Sql::Lots, &[&workspaces, &numbers]).await? {
+            let index = usize::try_from(column::<i64>(row, 0)? - 1).ok();
+            let account_index = index.and_then(|index| account_indexes.get(index).copied());
+            let account_index = account_index
+                .ok_or_else(|| Error::damaged("the database gave a grant that was not asked for"))?;
+            let grant = decode_grant(column(row, 1)?)?;
+            self.accounts.get_mut(account_index).account.grants.insert(grant);
         }
         Ok(())
     }
 
-    /// Replays lines and writes them with all that follows from them, in one transaction.
-    async fn write(&mut self, lines: &[Line]) -> Result<(), Wrong> {
-        let mut rows = Rows { platform: (self.platform, self.platform), ..Rows::default() };
-        let mut moved = (Vec::new(), Vec::new(), Vec::new());
-        for (at, line) in lines.iter().enumerate() {
-            let no = self.no(&line.workspace);
-            if let Err(what) = self.replay(no, line, &mut rows) {
-                self.accounts.forget_touched();
-                return Err(Wrong(at, line.position.damaged(&what)));
+    /// Replays lines and writes them with everything derived from them, in one transaction.
+    async fn write(&mut self, lines: &[Line]) -> Result<(), RefusedLine> {
+        let platform = PlatformNumbers::unchanged(self.platform_n);
+        let mut writes = BatchWrites { platform, ..BatchWrites::default() };
+        let mut moved = MovedIds::default();
+        for (index, line) in lines.iter().enumerate() {
+            let account_index = self.account_index(&line.workspace);
+            if let Err(what) = self.replay(account_index, line, &mut writes) {
+                self.accounts.discard_touched();
+                return Err(RefusedLine { index, error: line.position.damaged(&what) });
             }
             if let Some(id) = foreign_id(&line.entry) {
-                moved.0.push(line.workspace.as_str());
-                moved.1.push(Uuid(id.to_bytes()));
-                moved.2.push(line.entry.n as i64);
+                moved.push(line, id);
             }
         }
-        rows.gather(&mut self.accounts);
-        let written = self.send(&rows, &moved).await;
-        if let Err(failure) = written {
-            self.accounts.forget_touched();
-            return Err(Wrong(0, told(failure)));
+        writes.finish(&mut self.accounts);
+        let sent = self.send(&writes, &moved).await;
+        if let Err(failure) = sent {
+            self.accounts.discard_touched();
+            return Err(RefusedLine { index: 0, error: into_error(failure) });
         }
-        self.accounts.settle();
-        self.accounts.let_go(ACCOUNTS_IN_MEMORY);
-        self.platform = rows.platform.1;
-        self.written += lines.len() as u64;
+        self.accounts.mark_committed();
+        self.accounts.evict_idle(ACCOUNTS_IN_MEMORY);
+        self.platform_n = writes.platform.after;
+        self.entries_written += lines.len() as u64;
         Ok(())
     }
 
-    async fn send(&mut self, rows: &Rows, moved: &(Vec<&str>, Vec<Uuid>, Vec<i64>)) -> Result<(), Failure> {
-        if !moved.0.is_empty() {
-            within(self.session.execute(Sql::AddMoved, &[&moved.0, &moved.1, &moved.2])).await??;
+    async fn send(&mut self, writes: &BatchWrites, moved: &MovedIds<'_>) -> Result<(), Failure> {
+        let MovedIds { workspaces, ids, numbers } = moved;
+        if !workspaces.is_empty() {
+            with_timeout(self.session.execute(Sql::AddMovedIds, &[workspaces, ids, numbers])).await??;
         }
-        write::send(&self.session, rows, &mut self.accounts, false).await
+        write::send(&self.session, writes, &mut self.accounts, false).await
     }
 
-    /// Applies an entry to its account and makes its rows.
-    fn replay(&mut self, no: usize, line: &Line, rows: &mut Rows) -> Result<(), String> {
+    /// Applies an entry to its account and adds its rows.
+    fn replay(&mut self, account_index: usize, line: &Line, writes: &mut BatchWrites) -> Result<(), String> {
         let Line { workspace, entry, bytes, hash, .. } = line;
-        let slot = self.accounts.get_mut(no);
+        let slot = self.accounts.get_mut(account_index);
         let creates = matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id == *workspace);
         if !slot.account.exists() && !creates && !workspace.is_platform() {
             return Err(format!("workspace {workspace} was never created"));
         }
         slot.account.replay(entry, *hash).map_err(|disagreement| disagreement.to_string())?;
-        slot.gathered.record(entry);
-        rows.bytes.extend_from_slice(bytes);
+        slot.batch_usage.record(entry);
+        writes.bytes.extend_from_slice(bytes);
         let opened = entry.body.charge().and_then(|(_, opened)| opened);
         let key = entry.key.as_ref().map(fingerprint);
-        rows.entries.push(EntryRow { no, n: entry.n, key, opened, end: rows.bytes.len() });
+        writes.entries.push(EntryRow { account_index, n: entry.n, key, opened, end: writes.bytes.len() });
         if workspace.is_platform() {
-            rows.platform.1 = entry.n;
+            writes.platform.after = entry.n;
         }
         match &entry.body {
-            EntryBody::Granted { grant, .. } => {
-                let mut bytes = Vec::with_capacity(48);
-                grant.encode(&mut bytes);
-                rows.lots.insert((no, grant.n), bytes);
-            }
+            EntryBody::Granted { grant, .. } => writes.put_lot(account_index, grant),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
             body => {
-                if let (Some((id, opened)), Some(state)) = (body.charge(), body.state()) {
-                    rows.pending.insert((no, opened.unwrap_or(entry.n)), (id, state.deadline));
+                if let (Some((charge, opened)), Some(state)) = (body.charge(), body.state()) {
+                    let opened = EntryRef { account_index, n: opened.unwrap_or(entry.n) };
+                    writes.pending.insert(opened, PendingWrite { charge, deadline: state.deadline });
                 }
             }
         }
@@ -286,7 +306,7 @@ impl Import {
     }
 }
 
-/// The id that an entry makes, if it does not carry the entry's number.
+/// The id that an entry creates, if it does not contain the entry's number.
 fn foreign_id(entry: &Entry) -> Option<Id> {
     let id = match &entry.body {
         EntryBody::ChargeOpened(details) => details.id.0,
@@ -296,9 +316,10 @@ fn foreign_id(entry: &Entry) -> Option<Id> {
     (number_in(id) != entry.n as i64).then_some(id)
 }
 
-fn told(failure: Failure) -> Error {
+/// The error for a failed transaction: during an import, a conflict means that a server is running.
+fn into_error(failure: Failure) -> Error {
     match failure {
-        Failure::Conflict => Error::conflict("others write to the database while it is being imported into")
+        Failure::Conflict => Error::conflict("servers write to the database while it is being imported into")
             .with_hint("stop the servers on it and repeat the import; it goes on where it ended"),
         other => other.into_error(),
     }

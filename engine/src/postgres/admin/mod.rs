@@ -1,5 +1,8 @@
-//! admin.
+//! Administrative jobs on a whole database: audit, export and import.
+//!
+//! They run on the calling thread, with a connection of their own and without lanes or readers.
 
 pub(crate) mod audit;
 pub(crate) mod export;
 pub(crate) mod import;
+mod tables;

@@ -1,175 +1,202 @@
-//! The accounts that a lane has in memory, as the database had them when they were last seen. Nothing relies on their
-//! being up to date: what was decided on an old one fails at the guard, and the account is loaded again.
+//! The accounts that a lane keeps in memory, as the database had them when they were last read or
+//! written.
+//!
+//! An account in memory may be out of date, and that is safe: a decision made on an old account
+//! fails at the guard of its statement, and the account is loaded again.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use tokio_postgres::Row;
 use tollkeeper_ledger::{Account, Team, Totals, Usage, WorkspaceId, invariants};
 
-use super::current_hour::OpenHour;
+use super::current_hour::CurrentHour;
+use crate::Error;
+use crate::postgres::database::decode::decode_account;
+use crate::postgres::database::session::column;
 
 /// An account in memory.
 #[derive(Debug)]
 pub(crate) struct Slot {
+    /// The account after the commands of the current batch that were decided so far.
     pub account: Account,
-    pub hour: OpenHour,
-    /// What the batch under way used.
-    pub gathered: Usage,
-    /// The number of the last entry in the database; 0 if there is none.
-    pub n_stored: u64,
-    totals_stored: Totals,
-    /// The team in the database; while nobody changes it, it is the account's own.
-    team_stored: Arc<Team>,
-    /// Whether the batch under way speaks of it.
+    /// The current hour's usage in the account's row, without the usage of the current batch.
+    pub hour: CurrentHour,
+    /// The usage of the current batch.
+    pub batch_usage: Usage,
+    /// The number of the account's last entry in the database; 0 if there is none.
+    pub stored_n: u64,
+    stored_totals: Totals,
+    /// The team in the database. While no command changes it, it is the same allocation as the
+    /// account's team.
+    stored_team: Arc<Team>,
+    /// Whether the current batch uses the account.
     touched: bool,
-    /// Looked at since the last search for accounts to let go.
-    used: bool,
+    /// Whether the account was used since the clock hand last passed it.
+    recently_used: bool,
 }
 
 impl Slot {
-    /// An account as it was read.
-    pub(crate) fn stored(account: Account, hour: OpenHour) -> Slot {
-        let (n_stored, totals_stored) = (account.chain.n, account.totals);
-        let team_stored = Arc::clone(&account.team);
-        let (gathered, touched, used) = (Usage::default(), false, true);
-        Slot { account, hour, gathered, n_stored, totals_stored, team_stored, touched, used }
+    /// An account as the database has it.
+    pub(crate) fn stored(account: Account, hour: CurrentHour) -> Slot {
+        let (stored_n, stored_totals) = (account.chain.n, account.totals);
+        let stored_team = Arc::clone(&account.team);
+        let (batch_usage, touched, recently_used) = (Usage::default(), false, true);
+        Slot { account, hour, batch_usage, stored_n, stored_totals, stored_team, touched, recently_used }
     }
 
-    /// Whether the batch under way changes it.
+    /// Decodes a row of [`Sql::AccountsOf`](crate::postgres::database::sql::Sql::AccountsOf): the
+    /// account, its current hour and its team.
+    pub(crate) fn from_row(row: &Row) -> Result<Slot, Error> {
+        let account = decode_account(column(row, 0)?, column(row, 2)?)?;
+        Ok(Slot::stored(account, CurrentHour::decode(column(row, 1)?)?))
+    }
+
+    /// True if the current batch has recorded an entry of this account.
     pub(crate) fn is_changed(&self) -> bool {
-        self.account.chain.n != self.n_stored
+        self.account.chain.n != self.stored_n
     }
 
-    /// The team, if the batch under way changes it.
+    /// The team, if the current batch has changed it.
     pub(crate) fn changed_team(&self) -> Option<&Team> {
-        let changed = !Arc::ptr_eq(&self.team_stored, &self.account.team);
+        let changed = !Arc::ptr_eq(&self.stored_team, &self.account.team);
         changed.then_some(&*self.account.team)
     }
 
-    /// The batch under way was committed.
-    fn settle(&mut self) {
+    /// The current batch is committed: what is in memory is now in the database.
+    fn mark_committed(&mut self) {
+        assert!(self.account.chain.n >= self.stored_n, "i02: a commit never takes entries back");
+        assert!(self.batch_usage.is_empty(), "i08: the usage of a committed batch is stored with it");
         self.touched = false;
-        self.n_stored = self.account.chain.n;
-        self.totals_stored = self.account.totals;
+        self.stored_n = self.account.chain.n;
+        self.stored_totals = self.account.totals;
         if self.changed_team().is_some() {
-            self.team_stored = Arc::clone(&self.account.team);
+            self.stored_team = Arc::clone(&self.account.team);
         }
     }
 
-    /// i08: what was gathered is what the account was charged and refunded.
+    /// i08: the usage of the current batch is what the account was charged and refunded by it.
     pub(crate) fn assert_usage(&self) {
-        invariants::i08_usage_covers(self.gathered.total(), self.totals_stored, self.account.totals);
+        invariants::i08_usage_covers(self.batch_usage.total(), self.stored_totals, self.account.totals);
     }
 }
 
-/// The working set of a lane. Numbers of accounts are good for the batch under way only.
+/// The accounts of one lane. An `account_index` identifies an account during the current batch
+/// only: after that, the account may be evicted and the index reused.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     slots: Vec<Option<Box<Slot>>>,
     by_id: HashMap<Box<str>, usize>,
     free: Vec<usize>,
-    /// Those that the batch under way speaks of.
+    /// The accounts that the current batch uses, each once.
     touched: Vec<usize>,
-    /// Where the search for accounts to let go stopped.
-    hand: usize,
+    /// The slot at which the last search for idle accounts stopped (the hand of the CLOCK
+    /// algorithm).
+    clock_hand: usize,
 }
 
 impl Accounts {
-    /// How many are in memory.
+    /// How many accounts are in memory.
     pub(crate) fn in_memory(&self) -> usize {
         self.by_id.len()
     }
 
-    /// The number of an account that is in memory; the batch under way then speaks of it.
+    /// The index of an account, if it is in memory. Marks the account as used by the current batch.
     pub(crate) fn touch(&mut self, id: &str) -> Option<usize> {
-        let no = *self.by_id.get(id)?;
-        let slot = self.get_mut(no);
-        slot.used = true;
+        let account_index = *self.by_id.get(id)?;
+        let slot = self.get_mut(account_index);
+        slot.recently_used = true;
         if !slot.touched {
             slot.touched = true;
-            self.touched.push(no);
+            self.touched.push(account_index);
         }
-        Some(no)
+        Some(account_index)
     }
 
-    /// Takes an account in, instead of the one of the same name if there is one.
+    /// Adds an account, or replaces the account of the same workspace.
     pub(crate) fn admit(&mut self, slot: Slot) {
         let id = slot.account.profile.id.as_str();
-        if let Some(no) = self.by_id.get(id) {
-            let touched = self.get(*no).touched;
-            let no = *no;
-            self.slots[no] = Some(Box::new(Slot { touched, ..slot }));
+        if let Some(account_index) = self.by_id.get(id).copied() {
+            let touched = self.get(account_index).touched;
+            self.slots[account_index] = Some(Box::new(Slot { touched, ..slot }));
             return;
         }
         let id: Box<str> = id.into();
-        let no = self.free.pop().unwrap_or_else(|| {
+        let account_index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.slots[no] = Some(Box::new(slot));
-        self.by_id.insert(id, no);
+        assert!(self.slots[account_index].is_none(), "a free slot holds no account");
+        self.slots[account_index] = Some(Box::new(slot));
+        self.by_id.insert(id, account_index);
     }
 
-    /// A workspace that the database does not have; it counts once its first entry is recorded.
+    /// Adds an empty account for a workspace that is not in the database. It exists once its first
+    /// entry is recorded.
     pub(crate) fn admit_new(&mut self, id: WorkspaceId) {
-        self.admit(Slot::stored(Account::new(id), OpenHour::default()));
+        self.admit(Slot::stored(Account::new(id), CurrentHour::default()));
     }
 
-    /// Forgets an account, if it is in memory.
+    /// Removes an account from memory, if it is there.
     pub(crate) fn evict(&mut self, id: &str) {
-        if let Some(no) = self.by_id.remove(id) {
-            self.slots[no] = None;
-            self.free.push(no);
-            self.touched.retain(|touched| *touched != no);
+        if let Some(account_index) = self.by_id.remove(id) {
+            self.slots[account_index] = None;
+            self.free.push(account_index);
+            self.touched.retain(|touched| *touched != account_index);
         }
     }
 
-    pub(crate) fn get(&self, no: usize) -> &Slot {
-        self.slots[no].as_deref().expect("an account that a batch speaks of stays in memory")
+    pub(crate) fn get(&self, account_index: usize) -> &Slot {
+        self.slots[account_index].as_deref().expect("an account of the current batch stays in memory")
     }
 
-    pub(crate) fn get_mut(&mut self, no: usize) -> &mut Slot {
-        self.slots[no].as_deref_mut().expect("an account that a batch speaks of stays in memory")
+    pub(crate) fn get_mut(&mut self, account_index: usize) -> &mut Slot {
+        self.slots[account_index].as_deref_mut().expect("an account of the current batch stays in memory")
     }
 
-    /// Those that the batch under way speaks of, in the order in which the database locks them.
+    /// The accounts of the current batch in the order of their workspace ids, in which the database
+    /// locks them.
     pub(crate) fn touched(&mut self) -> &[usize] {
         let slots = &self.slots;
-        let id = |no: &usize| slots[*no].as_deref().map(|slot| slot.account.profile.id.as_str());
+        let id = |index: &usize| slots[*index].as_deref().map(|slot| slot.account.profile.id.as_str());
         self.touched.sort_by(|a, b| id(a).cmp(&id(b)));
         &self.touched
     }
 
-    /// The batch under way was committed: what is in memory is what the database has.
-    pub(crate) fn settle(&mut self) {
-        for no in std::mem::take(&mut self.touched) {
-            let slot = self.get_mut(no);
-            slot.settle();
+    /// The current batch is committed: what is in memory is now in the database.
+    pub(crate) fn mark_committed(&mut self) {
+        for account_index in std::mem::take(&mut self.touched) {
+            let slot = self.get_mut(account_index);
+            slot.mark_committed();
             if !slot.account.exists() {
-                // Another server may open it at any time.
+                // Another server may create the workspace at any time.
                 let id = slot.account.profile.id.clone();
                 self.evict(id.as_str());
             }
         }
     }
 
-    /// The batch under way came to nothing: what it speaks of is loaded again.
-    pub(crate) fn forget_touched(&mut self) {
-        for no in std::mem::take(&mut self.touched) {
-            let id = self.get(no).account.profile.id.clone();
+    /// The current batch is not committed: removes its accounts from memory, so that they are
+    /// loaded again.
+    pub(crate) fn discard_touched(&mut self) {
+        for account_index in std::mem::take(&mut self.touched) {
+            let id = self.get(account_index).account.profile.id.clone();
             self.evict(id.as_str());
         }
     }
 
-    /// Lets go of accounts that were not used lately while there are more than `most`; looks at a few only.
-    pub(crate) fn let_go(&mut self, most: usize) {
-        let mut looks = if self.in_memory() > most { 2 * (self.in_memory() - most) + 64 } else { 0 };
-        while looks > 0 && self.in_memory() > most {
-            looks -= 1;
-            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
-            let Some(slot) = self.slots[self.hand].as_deref_mut() else { continue };
-            if slot.used {
-                slot.used = false;
+    /// Evicts accounts that were not used recently while more than `limit` are in memory. Examines
+    /// only a few accounts per call, so it never delays a batch noticeably.
+    pub(crate) fn evict_idle(&mut self, limit: usize) {
+        assert!(self.touched.is_empty(), "accounts are evicted between batches only");
+        let excess = self.in_memory().saturating_sub(limit);
+        let mut examinations = if excess > 0 { 2 * excess + 64 } else { 0 };
+        while examinations > 0 && self.in_memory() > limit {
+            examinations -= 1;
+            self.clock_hand = if self.clock_hand + 1 < self.slots.len() { self.clock_hand + 1 } else { 0 };
+            let Some(slot) = self.slots[self.clock_hand].as_deref_mut() else { continue };
+            if slot.recently_used {
+                slot.recently_used = false;
             } else {
                 let id = slot.account.profile.id.clone();
                 self.evict(id.as_str());

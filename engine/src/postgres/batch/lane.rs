@@ -1,12 +1,19 @@
-//! A lane: one bounded queue, one connection, one set of accounts in memory, one batch at a time. All commands of a
-//! workspace that reach this server go through the same lane, so their order holds and nothing is locked in the process.
+//! A lane: a bounded queue, a thread, a connection, the accounts in memory, and one batch at a
+//! time.
 //!
-//! A lane has a thread of its own, so that what it decides holds up nobody's requests. A batch is whatever waits; there is
-//! no artificial delay.
+//! All commands of a workspace that reach this server go through the same lane. That keeps their
+//! order, and the process needs no locks. The lane has its own thread, so deciding delays no
+//! request of the server. A batch is everything that waits in the queue; there is no artificial
+//! delay.
 //!
-//! Deciding is optimistic first: on the accounts in memory, every key taken to be new, one round trip. When somebody else
-//! was faster, or a key stands already, the batch is decided again carefully, under locks. So is a batch whose end was not
-//! heard: its first attempt is looked for before anything is decided anew.
+//! A batch is first decided *optimistically*: on the accounts in memory, taking every idempotency
+//! key as new, with one round trip. If another server was faster or a key is taken, the batch is
+//! decided again *pessimistically*, under row locks. A batch whose COMMIT result is unknown is also
+//! retried this way: the lane first looks for the entries of the earlier attempt, and decides anew
+//! only if they are not in the database.
+//!
+//! A panic while deciding is a failed assertion. No credit moves, the command at fault gets an
+//! error, and the other commands of the batch run without it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,139 +24,146 @@ use tokio::sync::{mpsc, oneshot};
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::accounts::Accounts;
-use super::prefetch::{self, Scene};
-use super::state_machine::Mind;
-use super::write::{self, Attempt, Rows};
-use crate::postgres::counters::Counted;
-use crate::postgres::database::config::Address;
+use super::prefetch::{self, Locked, PrefetchedBatch};
+use super::state_machine::{DecidedBatch, StateMachine};
+use super::write::{self, Attempt};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, within};
+use crate::postgres::database::session::{Session, with_timeout};
 use crate::postgres::ids::Ids;
-use crate::postgres::platform::{Known, Shared};
-use crate::reply::Reply;
+use crate::postgres::platform::PlatformSnapshot;
+use crate::postgres::shared::SharedState;
+use crate::reply::{Reply, engine_closed};
 use crate::{CommandResult, Error};
 
-/// The most commands in one transaction: what waits longer goes into the next.
-const BATCH_COMMANDS: usize = 4_096;
+/// The most jobs in one transaction. Jobs beyond that wait for the next one.
+const BATCH_JOBS: usize = 4_096;
 
-/// Batches that are decided carefully after one that met another server or a repeated key: where that happened once it
-/// will happen again, and each time the first decision is for nothing.
-const CAREFUL_BATCHES: u32 = 32;
+/// How many batches are decided pessimistically after a conflict. Another server that works on the
+/// same workspaces will probably do so again, and each optimistic decision that fails is wasted
+/// work.
+const PESSIMISTIC_BATCHES: u32 = 32;
 
-/// The pause before the first attempt to connect again; each pause is twice as long as the one before.
+/// The pause before the first reconnection. Each pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// The longest pause.
+/// The longest pause between reconnections.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often a lane looks whether those it has answered ask again, and how long it sleeps in between.
+/// How often a lane lingers for new commands after it has answered a batch.
 const LINGERS: usize = 3;
-/// See [`LINGERS`].
+
+/// How long one linger lasts.
 const LINGER: Duration = Duration::from_micros(20);
 
-/// What can be asked of a lane.
+/// A request to a lane, with the channel for its answer.
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly every job is a single command, and a box for each is an allocation"
 )]
 #[derive(Debug)]
 pub(crate) enum Job {
+    /// Run one command at a time of the caller's clock.
     One(Submission, Timestamp, oneshot::Sender<Result<CommandResult, Error>>),
+    /// Run several commands in order.
     Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
+    /// Answer what is in the queue, then end the lane.
     Close(oneshot::Sender<Result<(), Error>>),
 }
 
-/// What all lanes of a server have in common.
-#[derive(Debug)]
-pub(crate) struct Common {
-    pub address: Address,
-    pub platform: Shared,
-    pub counted: Counted,
-    pub refund_window_seconds: i64,
-    pub patience: Duration,
-    pub accounts_in_memory: usize,
-}
-
-/// A lane's own.
+/// The state of one lane.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    common: Arc<Common>,
+    shared: Arc<SharedState>,
     session: Option<Session>,
     accounts: Accounts,
     ids: Ids,
-    /// How many more batches are to be decided carefully.
-    careful: u32,
-    /// How many accounts in memory it has told of.
-    counted: i64,
-    /// Whether patience with the database has ended. Until it is back, batches ask it once: nobody is kept waiting behind
-    /// others for an answer that is known.
-    away: bool,
+    /// How many more batches are decided pessimistically.
+    pessimistic_batches: u32,
+    /// How many of the lane's accounts the shared counter includes.
+    counted_accounts: i64,
+    /// True after a batch failed because the database could not be reached for
+    /// [`SharedState::retry_for`]. Until the database is back, each batch tries once, so that
+    /// requests do not queue up behind retries.
+    unreachable: bool,
 }
 
-/// What became of one attempt.
+/// The result of an attempt that did not fail at the database.
 enum Outcome {
-    Answers(Vec<CommandResult>),
-    /// An invariant did not hold; the command at fault if one is.
-    Bug(Error, Option<usize>),
-    Failed(Failure),
+    /// The batch is committed; one answer for each command.
+    Committed(Vec<CommandResult>),
+    /// An assertion failed and nothing was written.
+    Bug(Bug),
+}
+
+/// A failed assertion, and the index of the command that caused it, if a single one did.
+struct Bug {
+    error: Error,
+    command: Option<usize>,
+}
+
+/// Everything that an attempt needs, or an earlier attempt that turned out to be committed.
+enum Prefetched {
+    Ready(PrefetchedBatch),
+    Committed(usize),
 }
 
 /// A batch until it is answered.
 struct Batch {
+    /// The commands still to be run.
     commands: Vec<(Submission, Timestamp)>,
-    /// Where each of them stands among those that came.
-    places: Vec<usize>,
-    /// What those were told that have left the batch.
+    /// For each of them, its index among the commands of the requests.
+    positions: Vec<usize>,
+    /// For each command of the requests, the error for which it was removed from the batch.
     errors: Vec<Option<Error>>,
-    /// Those whose end was not heard, with their answers.
+    /// Attempts whose COMMIT result is unknown.
     attempts: Vec<Attempt>,
-    answers: Vec<Vec<CommandResult>>,
 }
 
 impl Lane {
-    pub(crate) fn new(common: Arc<Common>) -> Result<Lane, Error> {
+    pub(crate) fn new(shared: Arc<SharedState>) -> Result<Lane, Error> {
         Ok(Lane {
-            common,
+            shared,
             session: None,
             accounts: Accounts::default(),
             ids: Ids::new()?,
-            careful: 0,
-            counted: 0,
-            away: false,
+            pessimistic_batches: 0,
+            counted_accounts: 0,
+            unreachable: false,
         })
     }
 
-    /// Runs until it is told to close or nobody can ask any more.
+    /// Runs batches until a [`Job::Close`] arrives or all senders are dropped.
     pub(crate) async fn work(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut taken = Vec::new();
         let mut closing = None;
         let mut answered = 0;
         loop {
             linger(&jobs, answered);
-            if jobs.recv_many(&mut taken, BATCH_COMMANDS).await == 0 {
+            if jobs.recv_many(&mut taken, BATCH_JOBS).await == 0 {
                 break;
             }
-            let (mut commands, mut waiting) =
-                (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
+            let mut commands = Vec::with_capacity(taken.len());
+            let mut replies = Vec::with_capacity(taken.len());
             for job in taken.drain(..) {
                 match job {
-                    Job::One(submission, now, answer) => {
+                    Job::One(submission, now, sender) => {
                         commands.push((submission, now));
-                        waiting.push(Reply::One(answer));
+                        replies.push(Reply::One(sender));
                     }
-                    Job::Batch(submissions, now, answer) => {
-                        waiting.push(Reply::Batch(submissions.len(), answer));
+                    Job::Batch(submissions, now, sender) => {
+                        replies.push(Reply::Batch(submissions.len(), sender));
                         commands.extend(submissions.into_iter().map(|submission| (submission, now)));
                     }
-                    Job::Close(answer) => {
-                        // What is in the queue was accepted and is answered; nothing more is accepted.
+                    Job::Close(sender) => {
+                        // Everything in the queue was accepted and is answered; nothing more is
+                        // accepted.
                         jobs.close();
-                        closing = Some(answer);
+                        closing = Some(sender);
                     }
                 }
             }
-            answered = waiting.len();
-            self.batch(commands, waiting).await;
+            answered = replies.len();
+            self.run_and_reply(commands, replies).await;
         }
         drop(self);
         if let Some(closing) = closing {
@@ -157,156 +171,200 @@ impl Lane {
         }
     }
 
-    async fn batch(&mut self, commands: Vec<(Submission, Timestamp)>, waiting: Vec<Reply>) {
+    /// Runs a batch and sends the answers.
+    async fn run_and_reply(&mut self, commands: Vec<(Submission, Timestamp)>, replies: Vec<Reply>) {
         if commands.is_empty() {
-            waiting.into_iter().for_each(|waiting| waiting.answer(&mut std::iter::empty()));
+            replies.into_iter().for_each(|reply| reply.answer(&mut std::iter::empty()));
             return;
         }
         let count = commands.len();
-        let answers = self.run(commands).await;
-        self.common.counted.commands.fetch_add(count as u64, Relaxed);
-        let mut answers = answers.into_iter();
-        for waiting in waiting {
-            let own: Result<Vec<CommandResult>, Error> = answers.by_ref().take(waiting.commands()).collect();
+        let results = self.run(commands).await;
+        assert_eq!(results.len(), count, "every command has one answer");
+        self.shared.counters.commands.fetch_add(count as u64, Relaxed);
+        let mut results = results.into_iter();
+        for reply in replies {
+            let own: Result<Vec<CommandResult>, Error> = results.by_ref().take(reply.commands()).collect();
             match own {
-                Ok(answers) => waiting.answer(&mut answers.into_iter()),
-                Err(error) => waiting.fail(error),
+                Ok(answers) => reply.answer(&mut answers.into_iter()),
+                Err(error) => reply.fail(error),
             }
         }
-        self.accounts.let_go(self.common.accounts_in_memory);
+        self.accounts.evict_idle(self.shared.accounts_per_lane);
         let in_memory = self.accounts.in_memory() as i64;
-        self.common.counted.accounts.fetch_add(in_memory - self.counted, Relaxed);
-        self.counted = in_memory;
+        self.shared.counters.accounts.fetch_add(in_memory - self.counted_accounts, Relaxed);
+        self.counted_accounts = in_memory;
     }
 
-    /// Runs commands until they are answered or patience ends; one answer each, in order.
+    /// Runs commands until they are committed or no retry is left. Gives one result for each, in
+    /// order.
     async fn run(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Result<CommandResult, Error>> {
         let mut batch = Batch::new(commands);
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             let failure = match self.attempt(&mut batch).await {
-                Outcome::Answers(answers) => {
-                    self.away = false;
-                    self.careful = self.careful.saturating_sub(1);
-                    self.common.counted.writable.store(true, Relaxed);
-                    return batch.told(Ok(answers));
+                Ok(Outcome::Committed(answers)) => {
+                    self.unreachable = false;
+                    self.pessimistic_batches = self.pessimistic_batches.saturating_sub(1);
+                    self.shared.counters.writable.store(true, Relaxed);
+                    return batch.into_results(answers);
                 }
-                Outcome::Bug(error, culprit) => {
-                    self.forget().await;
-                    if !batch.dismiss(error.clone(), culprit) {
-                        return batch.told(Err(error));
+                Ok(Outcome::Bug(bug)) => {
+                    self.discard_memory().await;
+                    // Each bug removes a command, so this repeats no more often than there are
+                    // commands.
+                    if !batch.remove(&bug) {
+                        return batch.into_errors(&bug.error);
                     }
                     continue;
                 }
-                Outcome::Failed(failure) => failure,
+                Err(failure) => failure,
             };
-            self.careful = CAREFUL_BATCHES;
-            self.accounts.forget_touched();
-            let conflict = matches!(failure, Failure::Conflict);
-            if conflict {
+            self.pessimistic_batches = PESSIMISTIC_BATCHES;
+            self.accounts.discard_touched();
+            let is_conflict = matches!(failure, Failure::Conflict);
+            let is_permanent = matches!(failure, Failure::Permanent(_));
+            if is_conflict {
                 self.refresh_platform().await;
             } else {
-                // Whatever transaction was under way ends with its connection.
-                self.session = None;
-                self.common.counted.writable.store(false, Relaxed);
-                tokio::time::sleep(pause).await;
-                pause = LONGEST_PAUSE.min(2 * pause);
+                self.disconnect_and_wait(&mut pause).await;
             }
-            let hopeless = matches!(failure, Failure::Never(_));
-            if hopeless || begun.elapsed() >= self.common.patience || (self.away && !conflict) {
-                self.away |= !hopeless && !conflict;
-                return batch.told(Err(failure.into_error()));
+            let out_of_time = begun.elapsed() >= self.shared.retry_for;
+            if is_permanent || out_of_time || (self.unreachable && !is_conflict) {
+                self.unreachable |= !is_permanent && !is_conflict;
+                return batch.into_errors(&failure.into_error());
             }
         }
     }
 
-    /// Decides and writes a batch once.
-    async fn attempt(&mut self, batch: &mut Batch) -> Outcome {
-        match self.try_attempt(batch).await {
-            Ok(outcome) => outcome,
-            Err(failure) => Outcome::Failed(failure),
-        }
-    }
-
-    async fn try_attempt(&mut self, batch: &mut Batch) -> Result<Outcome, Failure> {
-        let careful = self.careful > 0;
-        let common = Arc::clone(&self.common);
+    /// Decides a batch and commits it, once.
+    async fn attempt(&mut self, batch: &mut Batch) -> Result<Outcome, Failure> {
         if self.session.as_ref().is_none_or(Session::is_closed) {
-            self.session = Some(Session::open(&common.address).await?);
+            self.session = Some(Session::open(&self.shared.address).await?);
         }
-        let session = self.session.as_ref().expect("just connected");
-        let known = common.platform.known();
-        let (accounts, commands) = (&mut self.accounts, &batch.commands);
-        let scene = if careful {
-            let (scene, current) =
-                prefetch::careful(session, accounts, commands, &batch.attempts, &known).await?;
-            if !current {
-                within(session.say("ROLLBACK")).await??;
-                return Err(Failure::Conflict);
-            }
-            scene
-        } else {
-            prefetch::optimistic(session, accounts, commands).await?
+        let is_pessimistic = self.pessimistic_batches > 0;
+        let platform = self.shared.platform.snapshot();
+        let prefetched = match self.prefetch(batch, &platform, is_pessimistic).await? {
+            Prefetched::Ready(prefetched) => prefetched,
+            Prefetched::Committed(attempt) => return self.end_committed(batch, attempt).await,
         };
-        if let Some(place) = scene.committed {
-            within(session.say("COMMIT")).await??;
-            if session.was_warned() {
-                return Err(Failure::Lost(Error::unavailable("the database does not vouch for the commit")));
-            }
-            // What was read under the locks is what the attempt has written.
-            self.accounts.settle();
-            return Ok(Outcome::Answers(batch.answers.swap_remove(place)));
-        }
-        let decided = decide(
-            (&mut self.accounts, &mut self.ids),
-            known,
-            common.refund_window_seconds,
-            scene,
-            &batch.commands,
-        );
-        let (answers, rows, known) = match decided {
+        let decided = match self.decide(platform, prefetched, &batch.commands) {
             Ok(decided) => decided,
-            Err(bug) => return Ok(bug),
+            Err(bug) => return Ok(Outcome::Bug(bug)),
         };
-        match write::send(session, &rows, &mut self.accounts, careful).await {
-            Ok(()) => {}
-            Err(failure) => {
-                if matches!(failure, Failure::Lost(_)) && !rows.entries.is_empty() {
-                    batch.attempts.push(rows.attempt(&self.accounts));
-                    batch.answers.push(answers);
-                }
-                return Err(failure);
+        let DecidedBatch { answers, writes, platform } = decided;
+        let session = self.session.as_ref().expect("the session was opened above");
+        if let Err(failure) = write::send(session, &writes, &mut self.accounts, is_pessimistic).await {
+            if matches!(failure, Failure::ConnectionLost(_)) && !writes.entries.is_empty() {
+                batch.attempts.push(writes.attempt(&self.accounts, answers));
             }
+            return Err(failure);
         }
-        self.accounts.settle();
-        common.platform.publish(known);
-        common.counted.committed(&rows);
-        Ok(Outcome::Answers(answers))
+        self.accounts.mark_committed();
+        self.shared.platform.publish(platform);
+        self.shared.counters.add(writes.committed());
+        Ok(Outcome::Committed(answers))
     }
 
-    /// Forgets the accounts of the batch under way and ends its transaction if it has one.
-    async fn forget(&mut self) {
-        self.accounts.forget_touched();
+    /// Loads what the batch needs, with or without locks.
+    async fn prefetch(
+        &mut self,
+        batch: &Batch,
+        platform: &PlatformSnapshot,
+        is_pessimistic: bool,
+    ) -> Result<Prefetched, Failure> {
+        let session = self.session.as_ref().expect("an attempt opens the session first");
+        let accounts = &mut self.accounts;
+        if !is_pessimistic {
+            assert!(
+                batch.attempts.is_empty(),
+                "a batch whose COMMIT result is unknown is retried under locks"
+            );
+            return Ok(Prefetched::Ready(prefetch::optimistic(session, accounts, &batch.commands).await?));
+        }
+        let locked =
+            prefetch::pessimistic(session, accounts, &batch.commands, &batch.attempts, platform).await?;
+        match locked {
+            Locked::Ready(prefetched) => Ok(Prefetched::Ready(prefetched)),
+            Locked::Committed(attempt) => Ok(Prefetched::Committed(attempt)),
+            Locked::PlatformOutdated => {
+                with_timeout(session.batch_execute("ROLLBACK")).await??;
+                Err(Failure::Conflict)
+            }
+        }
+    }
+
+    /// Ends the transaction in which an earlier attempt was found to be committed, and gives its
+    /// answers.
+    async fn end_committed(&mut self, batch: &mut Batch, attempt: usize) -> Result<Outcome, Failure> {
+        let session = self.session.as_ref().expect("an attempt opens the session first");
+        with_timeout(session.batch_execute("COMMIT")).await??;
+        if session.was_warned() {
+            return Err(Failure::ConnectionLost(write::commit_not_confirmed()));
+        }
+        // The accounts were read under locks and contain what the attempt wrote.
+        self.accounts.mark_committed();
+        Ok(Outcome::Committed(batch.attempts.swap_remove(attempt).answers))
+    }
+
+    /// Decides a batch in memory. A panic is a failed assertion: no credit moves.
+    fn decide(
+        &mut self,
+        platform: PlatformSnapshot,
+        prefetched: PrefetchedBatch,
+        commands: &[(Submission, Timestamp)],
+    ) -> Result<DecidedBatch, Bug> {
+        let PrefetchedBatch { loaded, resolved } = prefetched;
+        let refund_window_seconds = self.shared.refund_window_seconds;
+        let (accounts, ids) = (&mut self.accounts, &mut self.ids);
+        let machine = StateMachine::new(accounts, ids, platform, loaded, refund_window_seconds);
+        let mut command = None;
+        let decided =
+            catch_unwind(AssertUnwindSafe(|| machine.decide_all(commands, &resolved, &mut command)));
+        let error = match decided {
+            Ok(Ok(decided)) => return Ok(decided),
+            Ok(Err(error)) => error,
+            Err(panic) => {
+                let message = panic.downcast_ref::<String>().cloned();
+                let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                Error::bug(message.unwrap_or_else(|| "an invariant did not hold".to_owned()))
+            }
+        };
+        Err(Bug { error, command })
+    }
+
+    /// Removes the accounts of the batch from memory and ends its transaction, if one is open.
+    async fn discard_memory(&mut self) {
+        self.accounts.discard_touched();
         if let Some(session) = &self.session
-            && !matches!(within(session.say("ROLLBACK")).await, Ok(Ok(())))
+            && !matches!(with_timeout(session.batch_execute("ROLLBACK")).await, Ok(Ok(())))
         {
             self.session = None;
         }
     }
 
-    /// Reads what others have added to the platform's chain; the batch that is tried again needs it.
+    /// Closes the connection, which also ends its transaction, and waits before the next attempt.
+    async fn disconnect_and_wait(&mut self, pause: &mut Duration) {
+        self.session = None;
+        self.shared.counters.writable.store(false, Relaxed);
+        tokio::time::sleep(*pause).await;
+        *pause = LONGEST_PAUSE.min(2 * *pause);
+    }
+
+    /// Reads the entries that other servers have added to the platform's journal, for the retry of
+    /// the batch.
     async fn refresh_platform(&mut self) {
         if let Some(session) = &self.session
-            && self.common.platform.refresh(session).await.is_err()
+            && self.shared.platform.refresh(session).await.is_err()
         {
             self.session = None;
         }
     }
 }
 
-/// Gives those who were just answered a moment to ask again: most do at once, and are then in the next batch together with
-/// those who waited, so that one commit serves them all. Nobody waits longer for it than a commit takes.
+/// Waits briefly for the callers that were just answered. Most of them send the next command at
+/// once, and then one commit serves them together with those that waited. The wait is much shorter
+/// than a commit.
 fn linger(jobs: &mpsc::Receiver<Job>, answered: usize) {
     for _ in 0..LINGERS {
         if jobs.is_empty() || jobs.len() >= answered {
@@ -316,58 +374,40 @@ fn linger(jobs: &mpsc::Receiver<Job>, answered: usize) {
     }
 }
 
-/// Decides a batch in memory. A panic is an invariant that did not hold: no credit moves, and whoever is at fault is told.
-fn decide(
-    (accounts, ids): (&mut Accounts, &mut Ids),
-    known: Known,
-    refund_window_seconds: i64,
-    scene: Scene,
-    batch: &[(Submission, Timestamp)],
-) -> Result<(Vec<CommandResult>, Rows, Known), Outcome> {
-    let Scene { loaded, resolved, committed: _ } = scene;
-    let mut mind = Mind::new((accounts, ids), known, refund_window_seconds, loaded);
-    let mut at = None;
-    let decided = catch_unwind(AssertUnwindSafe(|| mind.decide_all(batch, &resolved, &mut at)));
-    match decided {
-        Ok(Ok(answers)) => Ok((answers, mind.rows, mind.known)),
-        Ok(Err(error)) => Err(Outcome::Bug(error, at)),
-        Err(panic) => {
-            let what = panic.downcast_ref::<String>().cloned();
-            let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let what = what.unwrap_or_else(|| "an invariant did not hold".to_owned());
-            Err(Outcome::Bug(Error::bug(what), at))
-        }
-    }
-}
-
 impl Batch {
     fn new(commands: Vec<(Submission, Timestamp)>) -> Batch {
-        let places = (0..commands.len()).collect();
+        let positions = (0..commands.len()).collect();
         let errors = vec![None; commands.len()];
-        Batch { commands, places, errors, attempts: Vec::new(), answers: Vec::new() }
+        Batch { commands, positions, errors, attempts: Vec::new() }
     }
 
-    /// Takes the command at fault out, so that the others can be run; `false` if there is none or nobody is left.
-    fn dismiss(&mut self, error: Error, culprit: Option<usize>) -> bool {
-        let Some(culprit) = culprit else { return false };
-        self.commands.remove(culprit);
-        self.errors[self.places.remove(culprit)] = Some(error);
-        // Answers of earlier attempts are no longer one a command.
+    /// Removes the command at fault, so that the others can be run. Gives `false` if the batch
+    /// cannot go on: no single command is at fault, none is left, or the batch may already be
+    /// committed.
+    fn remove(&mut self, bug: &Bug) -> bool {
+        let Some(command) = bug.command else { return false };
+        assert!(command < self.commands.len(), "the command at fault is one of the batch");
+        self.commands.remove(command);
+        let position = self.positions.remove(command);
+        assert!(self.errors[position].is_none(), "a command is removed once");
+        self.errors[position] = Some(bug.error.clone());
+        // The answers of an earlier attempt would no longer match the commands.
         !self.commands.is_empty() && self.attempts.is_empty()
     }
 
-    /// One answer for each command that came.
-    fn told(self, answers: Result<Vec<CommandResult>, Error>) -> Vec<Result<CommandResult, Error>> {
-        let (answers, error) = match answers {
-            Ok(answers) => (answers, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
+    /// One result for each command of the requests, from the answers to the commands that were run.
+    fn into_results(self, answers: Vec<CommandResult>) -> Vec<Result<CommandResult, Error>> {
+        assert_eq!(answers.len(), self.commands.len(), "every command that was run has one answer");
         let mut answers = answers.into_iter();
-        let error = error.unwrap_or_else(crate::reply::engine_closed);
-        let told = self.errors.into_iter().map(|left| match left {
+        let results = self.errors.into_iter().map(|removed| match removed {
             Some(error) => Err(error),
-            None => answers.next().ok_or_else(|| error.clone()),
+            None => answers.next().ok_or_else(engine_closed),
         });
-        told.collect()
+        results.collect()
+    }
+
+    /// One error for each command of the requests: its own, or the one for which the batch failed.
+    fn into_errors(self, error: &Error) -> Vec<Result<CommandResult, Error>> {
+        self.errors.into_iter().map(|removed| Err(removed.unwrap_or_else(|| error.clone()))).collect()
     }
 }

@@ -1,173 +1,189 @@
-//! What a batch needs from the database before it can be decided, loaded for all its commands together: accounts that are
-//! not in memory, entries made under its keys, charges and grants it speaks of, spent grants that it may give back to.
+//! Loads what a batch needs before it can be decided, for all its commands together: accounts that
+//! are not in memory, entries made under its idempotency keys, charges and grants that its commands
+//! name, and spent grants that may be drawn from or refunded to.
 //!
-//! Loading is one round trip, two when something turns out to be needed by what was loaded. A careful loading locks the
-//! accounts first and looks at everything else afterwards, so that nothing can change before the end of its transaction.
+//! [`optimistic`] takes the accounts in memory as they are and every key as new. It needs at most
+//! one round trip for the commands of nearly every batch, and another one if the rows that it
+//! loaded name further rows.
+//!
+//! [`pessimistic`] locks the accounts first and reads everything else afterwards, keys included.
+//! Nothing that it read can change before the end of its transaction.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Id, Submission, Team, Timestamp,
-    UsageKey, Used, WorkspaceId,
+    Charge, ChargeId, Command, EntryBody, GrantId, Id, Submission, Timestamp, UsageKey, Used, WorkspaceId,
 };
 
 use super::accounts::{Accounts, Slot};
-use super::current_hour::OpenHour;
-use super::write::Attempt;
+use super::write::{Attempt, EntryRef, KeyRef};
+use crate::postgres::database::decode::{decode_entry, decode_grant, decode_usage_row};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Params, Session, Uuid, column, within};
+use crate::postgres::database::session::{Params, Session, Uuid, column, with_timeout};
 use crate::postgres::database::sql::{self, Sql};
 use crate::postgres::ids::{fingerprint, number_in};
-use crate::postgres::platform::Known;
+use crate::postgres::platform::PlatformSnapshot;
 use crate::{Error, GrantRecord, answer, calendar};
 
-/// What was loaded for a batch besides its accounts, by the number of the account and its name.
+/// What was loaded for a batch besides its accounts.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    /// The bytes of entries by their key.
-    pub made: HashMap<(usize, Uuid), Vec<u8>>,
-    pub charges: HashMap<(usize, ChargeId), Charge>,
-    pub grants: HashMap<(usize, GrantId), GrantRecord>,
-    /// Where limits may be counted anew: what was used in the hours that may count.
+    /// The bytes of entries made under a key of the batch.
+    pub entries_by_key: HashMap<KeyRef, Vec<u8>>,
+    pub charges: HashMap<ChargeRef, Charge>,
+    pub grants: HashMap<GrantRef, GrantRecord>,
+    /// By account: the usage of the hours that a recount of limits may need.
     pub usage: HashMap<usize, Vec<(UsageKey, Used)>>,
 }
 
-/// What is known of a command before its turn.
+/// A charge of an account, identified within the current batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ChargeRef {
+    pub account_index: usize,
+    pub charge: ChargeId,
+}
+
+/// A grant of an account, identified within the current batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct GrantRef {
+    pub account_index: usize,
+    pub grant: GrantId,
+}
+
+/// What the prefetch found out about one command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolved {
-    pub no: usize,
+    pub account_index: usize,
+    /// The fingerprint of the command's idempotency key, if it has one.
     pub key: Option<Uuid>,
 }
 
-/// A batch that was loaded.
+/// A batch with everything that its decisions need.
 #[derive(Debug)]
-pub(crate) struct Scene {
+pub(crate) struct PrefetchedBatch {
     pub loaded: Loaded,
+    /// One for each command, in order.
     pub resolved: Vec<Resolved>,
-    /// Which of the attempts before was committed after all.
-    pub committed: Option<usize>,
 }
 
-/// Loads what a batch needs into `accounts` and a [`Scene`].
+/// The result of [`pessimistic`].
+pub(crate) enum Locked {
+    /// The accounts are locked and everything is loaded.
+    Ready(PrefetchedBatch),
+    /// The accounts are locked, and the attempt with this index was committed.
+    Committed(usize),
+    /// The platform's journal has entries that the snapshot does not include.
+    PlatformOutdated,
+}
+
+/// Loads what a batch needs into `accounts` and a [`PrefetchedBatch`], without locks.
 pub(crate) async fn optimistic(
     session: &Session,
     accounts: &mut Accounts,
     batch: &[(Submission, Timestamp)],
-) -> Result<Scene, Failure> {
-    let missing = missing(accounts, batch);
-    let mut loading = Loading::new(batch, &missing);
-    if !missing.is_empty() || !loading.named.is_empty() {
-        let begin = session.say(sql::BEGIN);
+) -> Result<PrefetchedBatch, Failure> {
+    let missing = missing_accounts(accounts, batch);
+    let mut prefetch = Prefetch::new(batch, &missing);
+    if !missing.is_empty() || !prefetch.named.is_empty() {
+        let begin = session.batch_execute(sql::BEGIN);
         let params: Params = &[&missing];
         let rows = session.query(Sql::AccountsOf, params);
-        let named = loading.load_named(session);
-        let end = session.say("COMMIT");
-        let ((), rows, named, ()) = within(async { try_join!(begin, rows, named, end) }).await??;
-        admit(accounts, rows)?;
-        loading.named_rows = named;
+        let named = prefetch.load_named(session);
+        let end = session.batch_execute("COMMIT");
+        let ((), rows, named, ()) = with_timeout(async { try_join!(begin, rows, named, end) }).await??;
+        admit_all(accounts, &rows)?;
+        prefetch.named_rows = named;
     }
-    loading.finish(session, accounts, batch, None).await
+    prefetch.finish(session, accounts, batch, None).await
 }
 
-/// The same under locks that last until the transaction ends; keys are looked up too, and whether one of the attempts
-/// before was committed.
-pub(crate) async fn careful(
+/// Loads the same under locks that last until the transaction ends, and also the entries made under
+/// the batch's keys. `attempts` are earlier attempts to commit the batch whose COMMIT result is
+/// unknown.
+///
+/// The transaction is left open.
+pub(crate) async fn pessimistic(
     session: &Session,
     accounts: &mut Accounts,
     batch: &[(Submission, Timestamp)],
     attempts: &[Attempt],
-    known: &Known,
-) -> Result<(Scene, bool), Failure> {
+    platform: &PlatformSnapshot,
+) -> Result<Locked, Failure> {
     for (submission, _) in batch {
         accounts.evict(submission.workspace.as_str());
     }
-    let all = missing(accounts, batch);
-    let mut loading = Loading::new(batch, &all);
-    let begin = session.say(sql::BEGIN);
-    let locked = lock(session, &all);
+    let all = missing_accounts(accounts, batch);
+    let mut prefetch = Prefetch::new(batch, &all);
+    let begin = session.batch_execute(sql::BEGIN);
+    let locked = lock_accounts(session, &all);
     let params: Params = &[&all];
     let rows = session.query(Sql::AccountsOf, params);
-    let made = loading.load_made(session);
-    let named = loading.load_named(session);
+    let by_key = prefetch.load_by_key(session);
+    let named = prefetch.load_named(session);
     let number = session.query(Sql::PlatformNumber, &[]);
-    let (_, (), rows, made, named, number) =
-        within(async { try_join!(begin, locked, rows, made, named, number) }).await??;
+    let ((), (), rows, by_key, named, number) =
+        with_timeout(async { try_join!(begin, locked, rows, by_key, named, number) }).await??;
     let number: i64 = number.first().map_or(Ok(0), |row| column(row, 0))?;
     let mut committed = None;
-    for (place, attempt) in attempts.iter().enumerate() {
-        if within(attempt.was_committed(session)).await?? {
-            committed = Some(place);
+    for (index, attempt) in attempts.iter().enumerate() {
+        if attempt.was_committed(session).await? {
+            committed = Some(index);
         }
     }
-    admit(accounts, rows)?;
-    loading.named_rows = named;
-    let mut scene = loading.finish(session, accounts, batch, Some(made)).await?;
-    scene.committed = committed;
-    Ok((scene, number as u64 == known.n))
+    admit_all(accounts, &rows)?;
+    prefetch.named_rows = named;
+    let prefetched = prefetch.finish(session, accounts, batch, Some(by_key)).await?;
+    if number as u64 != platform.n {
+        return Ok(Locked::PlatformOutdated);
+    }
+    Ok(committed.map_or(Locked::Ready(prefetched), Locked::Committed))
 }
 
-/// Locks accounts in the order of their names.
-async fn lock(session: &Session, names: &[&str]) -> Result<(), Failure> {
+/// Locks accounts in the order of their workspace ids. On a distributed database each lock is a
+/// statement of its own.
+async fn lock_accounts(session: &Session, workspaces: &[&str]) -> Result<(), Failure> {
+    assert!(
+        workspaces.is_sorted_by(|a, b| a < b),
+        "accounts are locked once each, in the order of their ids"
+    );
     if !session.is_distributed() {
-        return session.execute(Sql::LockAccounts, &[&names]).await;
+        return session.execute(Sql::LockAccounts, &[&workspaces]).await;
     }
-    let each: Vec<[&(dyn ToSql + Sync); 1]> = names.iter().map(|name| [name as _]).collect();
-    let locked = each.iter().map(|name| session.execute(Sql::LockAccount, name));
+    let params: Vec<[&(dyn ToSql + Sync); 1]> = workspaces.iter().map(|workspace| [workspace as _]).collect();
+    let locked = params.iter().map(|params| session.execute(Sql::LockAccount, params));
     try_join_all(locked).await?;
     Ok(())
 }
 
-/// The workspaces of a batch that are not in memory, each once, in order.
-fn missing<'a>(accounts: &mut Accounts, batch: &'a [(Submission, Timestamp)]) -> Vec<&'a str> {
-    let names = batch.iter().map(|(submission, _)| submission.workspace.as_str());
-    let mut missing: Vec<&str> = names.filter(|id| accounts.touch(id).is_none()).collect();
+/// The workspaces of a batch whose accounts are not in memory, sorted, each once.
+fn missing_accounts<'a>(accounts: &mut Accounts, batch: &'a [(Submission, Timestamp)]) -> Vec<&'a str> {
+    let workspaces = batch.iter().map(|(submission, _)| submission.workspace.as_str());
+    let mut missing: Vec<&str> = workspaces.filter(|id| accounts.touch(id).is_none()).collect();
     missing.sort_unstable();
     missing.dedup();
     missing
 }
 
-fn admit(accounts: &mut Accounts, rows: Vec<tokio_postgres::Row>) -> Result<(), Failure> {
-    for row in &rows {
-        accounts.admit(slot(row)?);
+fn admit_all(accounts: &mut Accounts, rows: &[Row]) -> Result<(), Failure> {
+    for row in rows {
+        accounts.admit(Slot::from_row(row)?);
     }
     Ok(())
 }
 
-/// An account as it is stored: its bytes, those of its present hour, and its team's.
-pub(crate) fn slot(row: &tokio_postgres::Row) -> Result<Slot, Error> {
-    let account = decoded_account(column(row, 0)?, column(row, 2)?)?;
-    Ok(Slot::stored(account, OpenHour::decode(column(row, 1)?)?))
-}
-
-/// An account out of its bytes and its team's: none where there is no team, or where it makes no difference.
-pub(crate) fn decoded_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Account, Error> {
-    let team = decoded_team(team)?;
-    Account::decode(bytes, team).map_err(|error| Error::damaged(format!("an account: {error}")))
-}
-
-/// A team out of its bytes, if there are any.
-pub(crate) fn decoded_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
-    Team::decode(bytes).map_err(|error| Error::damaged(format!("a team: {error}")))
-}
-
-/// An entry out of its bytes.
-pub(crate) fn decoded(bytes: &[u8]) -> Result<Entry, Error> {
-    Entry::decode(bytes).map_err(|error| Error::damaged(format!("an entry: {error}")))
-}
-
-/// Names as columns of a question.
+/// Charges and grants named by their ids, as the columns of [`Sql::EntriesById`].
 #[derive(Default)]
-struct Names<'a> {
+struct NamedIds<'a> {
     workspaces: Vec<&'a str>,
     numbers: Vec<i64>,
     ids: Vec<Uuid>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> NamedIds<'a> {
     fn push(&mut self, workspace: &'a str, id: Id) {
         self.workspaces.push(workspace);
         self.numbers.push(number_in(id));
@@ -177,147 +193,171 @@ impl<'a> Names<'a> {
     fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
+
+    async fn load(&self, session: &Session) -> Result<Vec<Row>, Failure> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        session.query(Sql::EntriesById, &[&self.workspaces, &self.numbers, &self.ids]).await
+    }
 }
 
-/// A batch on its way to being loaded.
-struct Loading<'a> {
-    absent: &'a [&'a str],
-    named: Names<'a>,
-    named_rows: Vec<tokio_postgres::Row>,
-    keys: (Vec<&'a str>, Vec<Uuid>),
-    resolved: Vec<Option<Uuid>>,
+/// The idempotency keys of a batch, as the columns of [`Sql::EntriesByKey`].
+#[derive(Default)]
+struct Keys<'a> {
+    workspaces: Vec<&'a str>,
+    fingerprints: Vec<Uuid>,
 }
 
-impl<'a> Loading<'a> {
-    fn new(batch: &'a [(Submission, Timestamp)], absent: &'a [&'a str]) -> Loading<'a> {
-        let mut loading = Loading {
-            absent,
-            named: Names::default(),
+/// A prefetch under way.
+struct Prefetch<'a> {
+    /// Workspaces whose accounts were not in memory.
+    missing: &'a [&'a str],
+    named: NamedIds<'a>,
+    named_rows: Vec<Row>,
+    keys: Keys<'a>,
+    /// The fingerprint of each command's key.
+    fingerprints: Vec<Option<Uuid>>,
+}
+
+impl<'a> Prefetch<'a> {
+    fn new(batch: &'a [(Submission, Timestamp)], missing: &'a [&'a str]) -> Prefetch<'a> {
+        let mut prefetch = Prefetch {
+            missing,
+            named: NamedIds::default(),
             named_rows: Vec::new(),
-            keys: Default::default(),
-            resolved: Vec::with_capacity(batch.len()),
+            keys: Keys::default(),
+            fingerprints: Vec::with_capacity(batch.len()),
         };
         for (submission, _) in batch {
             let workspace = submission.workspace.as_str();
             let charge = submission.command.charge().map(|charge| charge.0);
             if let Some(id) = charge.or(submission.command.grant().map(|grant| grant.0)) {
-                loading.named.push(workspace, id);
+                prefetch.named.push(workspace, id);
             }
             let own = submission.command.derived_key();
             let key = own.as_ref().or(submission.key.as_ref()).map(fingerprint);
             if let Some(key) = key {
-                loading.keys.0.push(workspace);
-                loading.keys.1.push(key);
+                prefetch.keys.workspaces.push(workspace);
+                prefetch.keys.fingerprints.push(key);
             }
-            loading.resolved.push(key);
+            prefetch.fingerprints.push(key);
         }
-        loading
+        prefetch
     }
 
-    async fn load_made(&self, session: &Session) -> Result<Vec<tokio_postgres::Row>, Failure> {
-        session.query(Sql::Made, &[&self.keys.0, &self.keys.1]).await
+    async fn load_by_key(&self, session: &Session) -> Result<Vec<Row>, Failure> {
+        session.query(Sql::EntriesByKey, &[&self.keys.workspaces, &self.keys.fingerprints]).await
     }
 
-    async fn load_named(&self, session: &Session) -> Result<Vec<tokio_postgres::Row>, Failure> {
-        named_rows(session, &self.named).await
+    async fn load_named(&self, session: &Session) -> Result<Vec<Row>, Failure> {
+        self.named.load(session).await
     }
 
-    /// Makes the scene of what was loaded, and loads what turns out to be needed besides.
+    /// Takes over the loaded rows and loads what they turn out to need. `by_key` are the entries
+    /// made under keys of the batch, if they were looked up.
     async fn finish(
         self,
         session: &Session,
         accounts: &mut Accounts,
         batch: &[(Submission, Timestamp)],
-        made: Option<Vec<tokio_postgres::Row>>,
-    ) -> Result<Scene, Failure> {
-        for id in self.absent {
+        by_key: Option<Vec<Row>>,
+    ) -> Result<PrefetchedBatch, Failure> {
+        self.admit_new_workspaces(accounts, batch);
+        let mut loaded = Loaded::default();
+        take_named(accounts, &mut loaded, &self.named, &self.named_rows)?;
+        if let Some(rows) = by_key {
+            let named = self.take_by_key(accounts, &mut loaded, &rows)?;
+            if !named.is_empty() {
+                let rows = with_timeout(named.load(session)).await??;
+                take_named(accounts, &mut loaded, &named, &rows)?;
+            }
+        }
+        load_spent_grants(session, accounts, &loaded, batch).await?;
+        load_usage(session, accounts, &mut loaded, batch).await?;
+        assert_eq!(self.fingerprints.len(), batch.len(), "the prefetch resolves every command of the batch");
+        let resolved = batch.iter().zip(self.fingerprints).map(|((submission, _), key)| {
+            let account_index = accounts.touch(submission.workspace.as_str());
+            let account_index = account_index.expect("all accounts of the batch were loaded or admitted");
+            Resolved { account_index, key }
+        });
+        Ok(PrefetchedBatch { resolved: resolved.collect(), loaded })
+    }
+
+    /// Admits an empty account for each workspace that the database does not have.
+    fn admit_new_workspaces(&self, accounts: &mut Accounts, batch: &[(Submission, Timestamp)]) {
+        for id in self.missing {
             if accounts.touch(id).is_none() {
-                let new = batch.iter().map(|(submission, _)| &submission.workspace);
-                let new: Option<&WorkspaceId> = new.into_iter().find(|workspace| workspace.as_str() == *id);
-                accounts.admit_new(new.expect("an absent workspace is one of the batch").clone());
+                let mut workspaces = batch.iter().map(|(submission, _)| &submission.workspace);
+                let new: Option<&WorkspaceId> = workspaces.find(|workspace| workspace.as_str() == *id);
+                accounts.admit_new(new.expect("a missing workspace is one of the batch").clone());
                 accounts.touch(id);
             }
         }
-        let mut loaded = Loaded::default();
-        take_named(accounts, &mut loaded, &self.named, &self.named_rows)?;
-        if let Some(made) = made {
-            let also = self.take_made(accounts, &mut loaded, &made)?;
-            if !also.is_empty() {
-                let rows = within(named_rows(session, &also)).await??;
-                take_named(accounts, &mut loaded, &also, &rows)?;
-            }
-        }
-        load_lots(session, accounts, &loaded, batch).await?;
-        load_usage(session, accounts, &mut loaded, batch).await?;
-        let resolved = batch.iter().zip(self.resolved).map(|((submission, _), key)| {
-            let no = accounts.touch(submission.workspace.as_str());
-            Resolved { no: no.expect("all accounts of the batch were loaded"), key }
-        });
-        Ok(Scene { resolved: resolved.collect(), loaded, committed: None })
     }
 
-    /// Takes entries made under the keys of the batch; gives the charges and grants that their answers speak of.
-    fn take_made(
+    /// Takes over entries made under keys of the batch. Gives the charges and grants that a replay
+    /// of their answers needs.
+    fn take_by_key(
         &self,
         accounts: &mut Accounts,
         loaded: &mut Loaded,
-        rows: &[tokio_postgres::Row],
-    ) -> Result<Names<'a>, Error> {
-        let mut also = Names::default();
+        rows: &[Row],
+    ) -> Result<NamedIds<'a>, Error> {
+        let mut named = NamedIds::default();
         for row in rows {
-            let place = place(row)?;
-            let (workspace, key) = (self.keys.0[place], self.keys.1[place]);
+            let index = row_position(row, self.keys.workspaces.len())?;
+            let (workspace, fingerprint) = (self.keys.workspaces[index], self.keys.fingerprints[index]);
             let bytes: &[u8] = column(row, 1)?;
-            match decoded(bytes)?.body {
-                EntryBody::ChargeRefunded(refund) => also.push(workspace, refund.charge.0),
-                EntryBody::GrantVoided { grant, .. } => also.push(workspace, grant.0),
+            match decode_entry(bytes)?.body {
+                EntryBody::ChargeRefunded(refund) => named.push(workspace, refund.charge.0),
+                EntryBody::GrantVoided { grant, .. } => named.push(workspace, grant.0),
                 _ => {}
             }
-            if let Some(no) = accounts.touch(workspace) {
-                loaded.made.insert((no, key), bytes.to_vec());
+            if let Some(account_index) = accounts.touch(workspace) {
+                loaded.entries_by_key.insert(KeyRef { account_index, fingerprint }, bytes.to_vec());
             }
         }
-        Ok(also)
+        Ok(named)
     }
 }
 
-async fn named_rows(session: &Session, names: &Names<'_>) -> Result<Vec<tokio_postgres::Row>, Failure> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    session.query(Sql::Named, &[&names.workspaces, &names.numbers, &names.ids]).await
+/// The index of the array element that a row belongs to, from its column 0 (`WITH ORDINALITY`,
+/// which counts from 1).
+fn row_position(row: &Row, length: usize) -> Result<usize, Error> {
+    let position: i64 = column(row, 0)?;
+    let index = usize::try_from(position - 1).ok().filter(|index| *index < length);
+    index
+        .ok_or_else(|| Error::damaged(format!("the database gave a row for position {position} of {length}")))
 }
 
-/// The place of a row's question among those that were asked together; they count from 1.
-fn place(row: &tokio_postgres::Row) -> Result<usize, Error> {
-    let place: i64 = column(row, 0)?;
-    usize::try_from(place - 1).map_err(|_| Error::damaged("the database counts from below 1"))
-}
-
-/// Takes charges and grants that were asked for by their ids, if what was found is what was named.
+/// Takes over charges and grants that were loaded by id. An entry that did not create the id is
+/// ignored: for an id of another ledger, the number in it may be that of any entry.
 fn take_named(
     accounts: &mut Accounts,
     loaded: &mut Loaded,
-    names: &Names,
-    rows: &[tokio_postgres::Row],
+    named: &NamedIds<'_>,
+    rows: &[Row],
 ) -> Result<(), Failure> {
     for row in rows {
-        let place = place(row)?;
-        let id = Id::from_bytes(names.ids[place].0);
-        let Some(no) = accounts.touch(names.workspaces[place]) else { continue };
-        in_step(accounts, no, column(row, 3)?)?;
-        let entry = decoded(column(row, 1)?)?;
+        let index = row_position(row, named.ids.len())?;
+        let id = Id::from_bytes(named.ids[index].0);
+        let Some(account_index) = accounts.touch(named.workspaces[index]) else { continue };
+        check_same_moment(accounts, account_index, column(row, 3)?)?;
+        let entry = decode_entry(column(row, 1)?)?;
         match &entry.body {
             EntryBody::ChargeOpened(details) if details.id.0 == id => {
                 let last: Option<&[u8]> = column(row, 2)?;
-                let last = last.map(decoded).transpose()?.and_then(|entry| entry.body.state());
+                let last = last.map(decode_entry).transpose()?.and_then(|entry| entry.body.state());
                 if let Some(charge) = answer::charge_of(entry) {
                     let state = last.unwrap_or(charge.state);
-                    loaded.charges.insert((no, ChargeId(id)), Charge { state, ..charge });
+                    let key = ChargeRef { account_index, charge: ChargeId(id) };
+                    loaded.charges.insert(key, Charge { state, ..charge });
                 }
             }
             EntryBody::Granted { grant, .. } if grant.id.0 == id => {
-                loaded.grants.extend(answer::record_of(entry).map(|record| ((no, GrantId(id)), record)));
+                let key = GrantRef { account_index, grant: GrantId(id) };
+                loaded.grants.extend(answer::record_of(entry).map(|record| (key, record)));
             }
             _ => {}
         }
@@ -325,86 +365,92 @@ fn take_named(
     Ok(())
 }
 
-/// Brings the spent grants into memory that a command may take from or give to.
-async fn load_lots(
+/// Brings the spent grants into memory that a command may draw from or refund to.
+async fn load_spent_grants(
     session: &Session,
     accounts: &mut Accounts,
     loaded: &Loaded,
     batch: &[(Submission, Timestamp)],
 ) -> Result<(), Failure> {
-    let mut wanted: Vec<(usize, i64)> = Vec::new();
+    let mut wanted: Vec<EntryRef> = Vec::new();
     for (submission, _) in batch {
-        let Some(no) = accounts.touch(submission.workspace.as_str()) else { continue };
-        let numbers = grants_of(accounts, loaded, no, &submission.command);
-        let account = &accounts.get(no).account;
+        let Some(account_index) = accounts.touch(submission.workspace.as_str()) else { continue };
+        let numbers = grants_of(accounts, loaded, account_index, &submission.command);
+        let account = &accounts.get(account_index).account;
         let missing = numbers.into_iter().filter(|n| account.grants.get(*n).is_none());
-        wanted.extend(missing.map(|n| (no, n as i64)));
+        wanted.extend(missing.map(|n| EntryRef { account_index, n }));
     }
     wanted.sort_unstable();
     wanted.dedup();
     if wanted.is_empty() {
         return Ok(());
     }
-    let names = wanted.iter().map(|(no, _)| accounts.get(*no).account.profile.id.as_str().to_owned());
-    let (names, numbers): (Vec<String>, Vec<i64>) = names.zip(wanted.iter().map(|(_, n)| *n)).unzip();
-    let rows = session.ask(Sql::Lots, &[&names, &numbers]).await?;
+    let id = |wanted: &EntryRef| accounts.get(wanted.account_index).account.profile.id.as_str().to_owned();
+    let workspaces: Vec<String> = wanted.iter().map(id).collect();
+    let numbers: Vec<i64> = wanted.iter().map(|wanted| wanted.n as i64).collect();
+    let rows = session.query_with_timeout(Sql::Lots, &[&workspaces, &numbers]).await?;
     if rows.len() != wanted.len() {
         return Err(Error::damaged("a spent grant is missing").into());
     }
     for row in &rows {
-        let (no, _) = wanted[place(row)?];
-        in_step(accounts, no, column(row, 2)?)?;
-        accounts.get_mut(no).account.grants.insert(decoded_grant(column(row, 1)?)?);
+        let EntryRef { account_index, .. } = wanted[row_position(row, wanted.len())?];
+        check_same_moment(accounts, account_index, column(row, 2)?)?;
+        accounts.get_mut(account_index).account.grants.insert(decode_grant(column(row, 1)?)?);
     }
     Ok(())
 }
 
-/// What is loaded beside an account in memory has to be of the same moment: together they would make no sense.
-fn in_step(accounts: &Accounts, no: usize, n: i64) -> Result<(), Failure> {
-    if accounts.get(no).account.chain.n as i64 == n { Ok(()) } else { Err(Failure::Conflict) }
+/// Gives a conflict unless the account in memory is at entry `n`, at which it was when the rows
+/// were loaded. Rows of different moments must not be combined.
+fn check_same_moment(accounts: &Accounts, account_index: usize, n: i64) -> Result<(), Failure> {
+    if accounts.get(account_index).account.chain.n as i64 == n { Ok(()) } else { Err(Failure::Conflict) }
 }
 
-/// A grant out of its bytes.
-pub(crate) fn decoded_grant(bytes: &[u8]) -> Result<Grant, Error> {
-    Grant::decode(bytes).map_err(|error| Error::damaged(format!("a grant: {error}")))
-}
-
-/// The grants that a command may take from or give to, by their numbers.
-fn grants_of(accounts: &Accounts, loaded: &Loaded, no: usize, command: &Command) -> Vec<u64> {
-    if let Some(charge) = command.charge().and_then(|id| loaded.charges.get(&(no, id))) {
+/// The numbers of the grants that a command may draw from or refund to.
+fn grants_of(accounts: &Accounts, loaded: &Loaded, account_index: usize, command: &Command) -> Vec<u64> {
+    let charge = command.charge().map(|charge| ChargeRef { account_index, charge });
+    if let Some(charge) = charge.and_then(|key| loaded.charges.get(&key)) {
         return charge.details.draws.iter().map(|draw| draw.grant).collect();
     }
-    if let Some(record) = command.grant().and_then(|id| loaded.grants.get(&(no, id))) {
+    let grant = command.grant().map(|grant| GrantRef { account_index, grant });
+    if let Some(record) = grant.and_then(|key| loaded.grants.get(&key)) {
         return vec![record.grant.n];
     }
     if let Command::RestoreClawBack { dispute } = command {
-        let claw_backs = accounts.get(no).account.claw_backs.iter();
+        let claw_backs = accounts.get(account_index).account.claw_backs.iter();
         let taken = claw_backs.filter(|claw_back| claw_back.dispute == *dispute);
         return taken.flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant)).collect();
     }
     Vec::new()
 }
 
-/// Loads what was used where limits may be counted anew. In which time zone is not known before the command's turn, as an
-/// earlier one may change it.
+/// The usage that a recount of limits needs.
+struct UsageWanted {
+    account_index: usize,
+    from_hour: i64,
+}
+
+/// Loads usage for commands that may recount limits. The time zone is not known before the command
+/// is decided, because an earlier command may change it, so the earliest hour of any time zone is
+/// loaded.
 async fn load_usage(
     session: &Session,
     accounts: &mut Accounts,
     loaded: &mut Loaded,
     batch: &[(Submission, Timestamp)],
 ) -> Result<(), Failure> {
-    let mut wanted: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, UsageWanted> = BTreeMap::new();
     for (submission, now) in batch.iter().filter(|(submission, _)| submission.command.may_recount()) {
         let id = submission.workspace.as_str();
-        let Some(no) = accounts.touch(id) else { continue };
-        let from = calendar::earliest_hour(accounts.get(no).account.clock(*now));
-        let earliest = wanted.entry(id).or_insert((no, from));
-        earliest.1 = earliest.1.min(from);
+        let Some(account_index) = accounts.touch(id) else { continue };
+        let from_hour = calendar::earliest_hour(accounts.get(account_index).account.clock(*now));
+        let earliest = wanted.entry(id).or_insert(UsageWanted { account_index, from_hour });
+        earliest.from_hour = earliest.from_hour.min(from_hour);
     }
-    for (id, (no, from)) in wanted {
-        let rows = session.ask(Sql::UsageOf, &[&id, &from, &i64::MAX]).await?;
-        let rows = rows.iter().filter_map(|row| crate::postgres::query::lists::usage_row(row).transpose());
-        loaded.usage.insert(no, rows.collect::<Result<_, _>>()?);
+    for (id, UsageWanted { account_index, from_hour }) in wanted {
+        let rows = session.query_with_timeout(Sql::UsageOf, &[&id, &from_hour, &i64::MAX]).await?;
+        let rows = rows.iter().filter_map(|row| decode_usage_row(row).transpose());
+        loaded.usage.insert(account_index, rows.collect::<Result<_, _>>()?);
     }
     Ok(())
 }

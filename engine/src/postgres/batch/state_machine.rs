@@ -1,218 +1,287 @@
-//! How the commands of a batch pass through memory: each is decided on what was loaded and on what those before it in the
-//! batch have done, and its entries become rows that are about to be written. Nothing here waits and nothing here is
-//! committed.
+//! Decides the commands of a batch in memory, one after another.
+//!
+//! Each command is decided on what was prefetched and on what the earlier commands of the batch
+//! have recorded. Its entries are encoded and linked into the hash chain, and what follows from
+//! them becomes rows to write. This module neither waits nor commits: if the batch is not
+//! committed, its accounts are removed from memory.
 
 use std::collections::HashMap;
 
 use tollkeeper_ledger::{
-    Actor, Change, Charge, Decision, Entry, EntryBody, Hash, Micros, PeriodWindows, Recount, Submission,
-    Timestamp, View, decide,
+    Actor, Change, Charge, ChargeState, Decision, Entry, EntryBody, Hash, Micros, PeriodWindows, Recount,
+    Status, Submission, Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
-use super::prefetch::{Loaded, Resolved, decoded};
-use super::write::{EntryRow, Rows};
+use super::prefetch::{ChargeRef, GrantRef, Loaded, Resolved};
+use super::write::{BatchWrites, EntryRef, EntryRow, KeyRef, PendingWrite, PlatformNumbers};
 use crate::answer::{self, About};
+use crate::postgres::database::decode::decode_entry;
 use crate::postgres::database::session::Uuid;
 use crate::postgres::ids::Ids;
-use crate::postgres::platform::Known;
+use crate::postgres::platform::PlatformSnapshot;
 use crate::{Answer, CommandResult, Error, calendar, rollups};
 
-/// A batch on its way through memory.
-pub(crate) struct Mind<'a> {
-    pub accounts: &'a mut Accounts,
-    pub ids: &'a mut Ids,
-    pub known: Known,
-    pub rows: Rows,
+/// The bytes to reserve for the entries of one command.
+const BYTES_PER_COMMAND: usize = 512;
+
+/// The state of one batch while it is decided.
+pub(crate) struct StateMachine<'a> {
+    accounts: &'a mut Accounts,
+    ids: &'a mut Ids,
+    platform: PlatformSnapshot,
+    writes: BatchWrites,
     refund_window_seconds: i64,
     loaded: Loaded,
-    /// Keys of this batch, with the places of their entries.
-    made: HashMap<(usize, Uuid), usize>,
+    /// For each key under which this batch made an entry: the entry's index in `writes`.
+    entries_by_key: HashMap<KeyRef, usize>,
 }
 
-impl<'a> Mind<'a> {
+/// A decided batch.
+pub(crate) struct DecidedBatch {
+    /// One for each command, in order.
+    pub answers: Vec<CommandResult>,
+    pub writes: BatchWrites,
+    /// The platform after the batch.
+    pub platform: PlatformSnapshot,
+}
+
+/// Who sent a command, when, and under which key.
+struct Origin {
+    actor: Actor,
+    now: Timestamp,
+    key: Option<Uuid>,
+}
+
+impl<'a> StateMachine<'a> {
     pub(crate) fn new(
-        (accounts, ids): (&'a mut Accounts, &'a mut Ids),
-        known: Known,
-        refund_window_seconds: i64,
+        accounts: &'a mut Accounts,
+        ids: &'a mut Ids,
+        platform: PlatformSnapshot,
         loaded: Loaded,
-    ) -> Mind<'a> {
-        let rows = Rows { platform: (known.n, known.n), ..Rows::default() };
-        Mind { accounts, ids, known, rows, refund_window_seconds, loaded, made: HashMap::new() }
+        refund_window_seconds: i64,
+    ) -> StateMachine<'a> {
+        let writes =
+            BatchWrites { platform: PlatformNumbers::unchanged(platform.n), ..BatchWrites::default() };
+        let entries_by_key = HashMap::new();
+        StateMachine { accounts, ids, platform, writes, refund_window_seconds, loaded, entries_by_key }
     }
 
-    /// Decides all commands in order; `at` says which one is on.
+    /// Decides all commands in order. While a command is being decided, `current` is its index, so
+    /// that the caller knows which one failed if this panics.
+    ///
+    /// # Errors
+    /// [`Error::is_damaged`] if an entry that a command needs cannot be decoded.
     pub(crate) fn decide_all(
-        &mut self,
+        mut self,
         batch: &[(Submission, Timestamp)],
         resolved: &[Resolved],
-        at: &mut Option<usize>,
-    ) -> Result<Vec<CommandResult>, Error> {
-        self.rows.bytes.reserve(512 * batch.len());
+        current: &mut Option<usize>,
+    ) -> Result<DecidedBatch, Error> {
+        self.writes.bytes.reserve(BYTES_PER_COMMAND * batch.len());
         let mut answers = Vec::with_capacity(batch.len());
         for ((submission, now), resolved) in batch.iter().zip(resolved) {
-            *at = Some(answers.len());
+            *current = Some(answers.len());
             answers.push(self.run_one(submission.clone(), *now, *resolved)?);
         }
-        *at = None;
-        self.rows.gather(self.accounts);
-        Ok(answers)
+        *current = None;
+        assert_eq!(answers.len(), batch.len(), "every command has one answer");
+        self.writes.finish(self.accounts);
+        Ok(DecidedBatch { answers, writes: self.writes, platform: self.platform })
     }
 
+    /// One command: find what it needs, decide, record.
     fn run_one(
         &mut self,
         submission: Submission,
         now: Timestamp,
-        Resolved { no, key }: Resolved,
+        Resolved { account_index, key }: Resolved,
     ) -> Result<CommandResult, Error> {
-        let made = self.find_made(&submission, no, key)?;
+        let made = self.find_by_key(&submission, account_index, key)?;
         let id = submission.command.charge();
-        let charge = id.and_then(|id| self.loaded.charges.get(&(no, id))).cloned();
-        let account = &self.accounts.get(no).account;
+        let charge = id.and_then(|charge| self.loaded.charges.get(&ChargeRef { account_index, charge }));
+        let charge = charge.cloned();
+        let account = &self.accounts.get(account_index).account;
+        assert!(
+            account.profile.id == submission.workspace,
+            "the view belongs to the workspace of the command"
+        );
+        assert!(
+            charge.as_ref().is_none_or(|charge| Some(charge.details.id) == id),
+            "the view has its charge"
+        );
         let recount = submission.command.recount(account);
         let windows = calendar::windows_for(account, recount.as_ref(), account.clock(now));
-        let spent = recount.map_or_else(Vec::new, |recount| self.spent(no, &recount, &windows));
+        let used_by_limit =
+            recount.map_or_else(Vec::new, |recount| self.used_by_limit(account_index, &recount, &windows));
         let actor = submission.actor.clone();
         let view = View {
             account: Some(account),
-            price_book: &self.known.platform.price_book,
+            price_book: &self.platform.platform.price_book,
             entry_under_key: made.as_ref(),
             charge: charge.as_ref(),
-            used_by_limit: &spent,
+            used_by_limit: &used_by_limit,
             windows,
             fresh_id: self.ids.fresh(now, account.chain.n + 1),
             refund_window_seconds: self.refund_window_seconds,
         };
         let decided = decide(&view, submission, now);
-        if let (Some(key), None) = (key, &made)
+        if let (Some(fingerprint), None) = (key, &made)
             && !matches!(decided, Ok(Decision::Change(_)))
         {
-            self.rows.unused_keys.push((no, key));
+            self.writes.unused_keys.push(KeyRef { account_index, fingerprint });
         }
-        let ran = match decided {
-            Ok(Decision::Change(change)) => Ok(self.write(no, change, (actor, now), (charge, key))),
-            Ok(Decision::Replay) => {
-                let made = made.expect("only what was made before is replayed");
-                Ok(self.tell_again(no, made))
+        Ok(match decided {
+            Ok(Decision::Change(change)) => {
+                Ok(self.record(account_index, change, Origin { actor, now, key }, charge))
             }
-            Ok(Decision::Unchanged) => Ok(answer::unchanged(&self.accounts.get(no).account, charge)),
+            Ok(Decision::Replay) => {
+                let made = made.expect("decide replays only an entry that the view contains");
+                Ok(self.replay_answer(account_index, made))
+            }
+            Ok(Decision::Unchanged) => {
+                Ok(answer::unchanged(&self.accounts.get(account_index).account, charge))
+            }
             Err(refusal) => Err(refusal),
-        };
-        Ok(ran)
+        })
     }
 
-    /// The entry that was made under the command's key in this workspace.
-    fn find_made(
+    /// The entry made under the command's key, by this batch or before it.
+    fn find_by_key(
         &self,
         submission: &Submission,
-        no: usize,
+        account_index: usize,
         key: Option<Uuid>,
     ) -> Result<Option<Entry>, Error> {
-        let Some(name) = key.map(|key| (no, key)) else { return Ok(None) };
-        let here = self.made.get(&name).map(|place| self.rows.entry(*place));
-        let Some(bytes) = here.or_else(|| self.loaded.made.get(&name).map(Vec::as_slice)) else {
+        let Some(fingerprint) = key else { return Ok(None) };
+        let key = KeyRef { account_index, fingerprint };
+        let own = self.entries_by_key.get(&key).map(|index| self.writes.entry_bytes(*index));
+        let Some(bytes) = own.or_else(|| self.loaded.entries_by_key.get(&key).map(Vec::as_slice)) else {
             return Ok(None);
         };
-        let entry = decoded(bytes)?;
-        let own = submission.command.derived_key();
-        if entry.key.as_ref() == own.as_ref().or(submission.key.as_ref()) {
+        let entry = decode_entry(bytes)?;
+        let derived_key = submission.command.derived_key();
+        if entry.key.as_ref() == derived_key.as_ref().or(submission.key.as_ref()) {
             return Ok(Some(entry));
         }
-        // It would take as many attempts as there are atoms in a star to find two such keys by chance.
-        Err(Error::damaged("two idempotency keys have one digest"))
+        // A chance collision of 128-bit fingerprints does not happen, so the stored fingerprint is
+        // damaged.
+        Err(Error::damaged("an entry is stored under the fingerprint of another idempotency key"))
     }
 
-    /// What each line of a recount has used (net) of the present period.
-    fn spent(&self, no: usize, recount: &Recount, windows: &PeriodWindows) -> Vec<Micros> {
-        let slot = self.accounts.get(no);
-        let mut rows = self.loaded.usage.get(&no).cloned().unwrap_or_default();
+    /// The net usage of each line of a recount in its current period.
+    fn used_by_limit(&self, account_index: usize, recount: &Recount, windows: &PeriodWindows) -> Vec<Micros> {
+        let slot = self.accounts.get(account_index);
+        let mut rows = self.loaded.usage.get(&account_index).cloned().unwrap_or_default();
         rows.extend(slot.hour.rows().iter().cloned());
-        rows.extend(slot.gathered.rows());
+        rows.extend(slot.batch_usage.rows());
         rollups::spent(recount, windows, &rows)
     }
 
-    /// Makes rows of a change: records, encodes and links its entries, and says what they answer.
-    fn write(
+    /// Records the entries of a change and gives the answer.
+    fn record(
         &mut self,
-        no: usize,
+        account_index: usize,
         change: Change,
-        (actor, now): (Actor, Timestamp),
-        (charge, fingerprint): (Option<Charge>, Option<Uuid>),
+        origin: Origin,
+        charge: Option<Charge>,
     ) -> Answer {
         let Change { first, rest, mut key } = change;
+        let Origin { actor, now, key: fingerprint } = origin;
         let mut fingerprint = fingerprint.filter(|_| key.is_some());
-        let mut answer: Option<Entry> = None;
+        let mut answering: Option<Entry> = None;
         for body in std::iter::once(first).chain(rest) {
             let about_charge = body.state().is_some();
-            let slot = self.accounts.get_mut(no);
-            let entry = slot.account.record(body, key.take(), actor.clone(), now);
-            let begin = self.rows.bytes.len();
-            entry.encode(&mut self.rows.bytes);
-            slot.account.link(digest(&self.rows.bytes[begin..]));
-            slot.gathered.record(&entry);
-            let key = fingerprint.take();
-            if let Some(key) = key {
-                self.made.insert((no, key), self.rows.entries.len());
-            }
-            let opened = entry.body.charge().and_then(|(_, opened)| opened);
-            let end = self.rows.bytes.len();
-            self.rows.entries.push(EntryRow { no, n: entry.n, key, opened, end });
-            self.absorb(no, &entry);
-            if answer.is_none() || about_charge {
-                answer = Some(entry);
+            let account = &mut self.accounts.get_mut(account_index).account;
+            let before = account.chain;
+            let entry = account.record(body, key.take(), actor.clone(), now);
+            assert_eq!(entry.n, before.n + 1, "i02: an entry has the number after the last one");
+            assert!(entry.previous == before.hash, "i02: an entry carries the hash of the one before it");
+            self.append(account_index, &entry, fingerprint.take());
+            self.apply_derived(account_index, &entry);
+            if answering.is_none() || about_charge {
+                answering = Some(entry);
             }
         }
-        let entry = answer.expect("a change has at least one entry");
-        let about = self.about(no, &entry.body, charge);
+        let entry = answering.expect("a change has at least one entry");
+        let about = self.about(account_index, &entry.body, charge);
         answer::answer(entry, about)
     }
 
-    /// Takes an entry into what is kept beside the journal, and into what later commands of the batch look at.
-    fn absorb(&mut self, no: usize, entry: &Entry) {
+    /// Encodes an entry, links its hash into the chain of its account and adds its row.
+    fn append(&mut self, account_index: usize, entry: &Entry, key: Option<Uuid>) {
+        let start = self.writes.bytes.len();
+        entry.encode(&mut self.writes.bytes);
+        let end = self.writes.bytes.len();
+        let slot = self.accounts.get_mut(account_index);
+        slot.account.link(digest(&self.writes.bytes[start..]));
+        slot.batch_usage.record(entry);
+        if let Some(fingerprint) = key {
+            let key = KeyRef { account_index, fingerprint };
+            let other = self.entries_by_key.insert(key, self.writes.entries.len());
+            assert!(other.is_none(), "i07: one entry for each idempotency key");
+        }
+        let opened = entry.body.charge().and_then(|(_, opened)| opened);
+        self.writes.entries.push(EntryRow { account_index, n: entry.n, key, opened, end });
+    }
+
+    /// Updates what is derived from an entry: the rows of other tables, and what later commands of
+    /// the batch look at.
+    fn apply_derived(&mut self, account_index: usize, entry: &Entry) {
         match &entry.body {
-            EntryBody::Granted { grant, .. } => {
-                let mut bytes = Vec::with_capacity(48);
-                grant.encode(&mut bytes);
-                self.rows.lots.insert((no, grant.n), bytes);
-            }
+            EntryBody::Granted { grant, .. } => self.writes.put_lot(account_index, grant),
             EntryBody::ChargeOpened(details) => {
-                if let Some(deadline) = details.deadline {
-                    self.rows.pending.insert((no, entry.n), (details.id, Some(deadline)));
-                    self.rows.pending_change += 1;
+                if details.deadline.is_some() {
+                    let opened = EntryRef { account_index, n: entry.n };
+                    let write = PendingWrite { charge: details.id, deadline: details.deadline };
+                    self.writes.pending.insert(opened, write);
+                    self.writes.pending_change += 1;
                 }
             }
             EntryBody::PricesSet(_) | EntryBody::PlatformKeySet { .. } => {
-                self.known.apply(entry);
-                self.rows.platform.1 = entry.n;
+                self.platform.apply(entry);
+                self.writes.platform.after = entry.n;
             }
             body => {
-                if let (Some((id, Some(opened))), Some(state)) = (body.charge(), body.state())
-                    && let Some(charge) = self.loaded.charges.get_mut(&(no, id))
-                {
-                    if charge.state.deadline.is_some() {
-                        self.rows.pending.insert((no, opened), (id, state.deadline));
-                        self.rows.pending_change -= i64::from(state.deadline.is_none());
-                    }
-                    charge.state = state;
+                if let (Some((charge, Some(opened))), Some(state)) = (body.charge(), body.state()) {
+                    let opened = EntryRef { account_index, n: opened };
+                    self.update_charge(ChargeRef { account_index, charge }, opened, state);
                 }
             }
         }
     }
 
-    /// The first answer again.
-    fn tell_again(&self, no: usize, made: Entry) -> Answer {
+    /// Gives a charge its new state, and writes its deadline if it was pending.
+    fn update_charge(&mut self, key: ChargeRef, opened: EntryRef, state: ChargeState) {
+        let is_pending = state.status == Status::Pending;
+        assert_eq!(state.deadline.is_some(), is_pending, "a charge has a deadline while it is pending");
+        let Some(charge) = self.loaded.charges.get_mut(&key) else { return };
+        let was_pending = charge.state.deadline.is_some();
+        assert!(was_pending || !is_pending, "i06: a charge leaves pending once");
+        if was_pending {
+            let write = PendingWrite { charge: key.charge, deadline: state.deadline };
+            self.writes.pending.insert(opened, write);
+            self.writes.pending_change -= i64::from(!is_pending);
+        }
+        charge.state = state;
+    }
+
+    /// The first answer of a repeated command, marked as a replay.
+    fn replay_answer(&self, account_index: usize, made: Entry) -> Answer {
         let charge = match &made.body {
-            EntryBody::ChargeRefunded(refund) => self.loaded.charges.get(&(no, refund.charge)).cloned(),
+            EntryBody::ChargeRefunded(refund) => {
+                self.loaded.charges.get(&ChargeRef { account_index, charge: refund.charge }).cloned()
+            }
             _ => None,
         };
-        let about = self.about(no, &made.body, charge);
+        let about = self.about(account_index, &made.body, charge);
         Answer { replayed: true, ..answer::answer(made, about) }
     }
 
-    /// What an answer needs that its entry does not hold.
-    fn about(&self, no: usize, body: &EntryBody, charge: Option<Charge>) -> About {
+    /// The charge or grant that an answer shows and its entry does not contain.
+    fn about(&self, account_index: usize, body: &EntryBody, charge: Option<Charge>) -> About {
         if let EntryBody::GrantVoided { grant, .. } = body {
-            let record = self.loaded.grants.get(&(no, *grant)).cloned();
+            let record = self.loaded.grants.get(&GrantRef { account_index, grant: *grant }).cloned();
             return record.map_or(About::Nothing, |record| About::Grant(Box::new(record)));
         }
         charge.map_or(About::Nothing, |charge| About::Charge(Box::new(charge)))

@@ -1,419 +1,239 @@
-//! What a batch is about to write, table by table, and how it is sent: in one go, the transaction's end included.
+//! What a batch writes, and how it is sent: in one go, together with the end of its transaction.
 //!
-//! Keeps i02 and i07 without a lock: an account is changed only if it is where the decision saw it, and numbers and keys
-//! are unique, so whatever another server wrote meanwhile makes the whole transaction fail. Accounts come first and in the
-//! order of their names, so that two servers wait for each other in one direction only: whoever has changed an account has
-//! its team, its usage and its lots to itself.
+//! Keeps i02 and i07 without locks. An account is updated only if it is at the entry that the
+//! decision saw, and entry numbers and keys are unique. If another server wrote in between, the
+//! whole transaction fails.
+//!
+//! Accounts are written first, in the order of their workspace ids, so servers wait for one another
+//! in one direction only and cannot deadlock. A transaction that has updated an account is the only
+//! one that writes the account's team, usage and grants.
 
 use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use tokio_postgres::types::ToSql;
-use tollkeeper_ledger::{ChargeId, MemberId, Spender, Timestamp, UsageKey, Used, WorkerId};
+use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, Used};
 
 use super::accounts::Accounts;
-use crate::Error;
+use super::columns::Columns;
+use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, Uuid, within};
+use crate::postgres::database::session::{Session, Uuid, column, with_timeout};
 use crate::postgres::database::sql::{self, Sql};
+use crate::{CommandResult, Error};
 
-/// An entry that is to be written.
+/// An entry of an account, identified within the current batch. Ordered by account, then by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EntryRef {
+    pub account_index: usize,
+    pub n: u64,
+}
+
+/// The fingerprint of an idempotency key in an account, identified within the current batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeyRef {
+    pub account_index: usize,
+    pub fingerprint: Uuid,
+}
+
+/// A row of the table `entry`.
 #[derive(Debug)]
 pub(crate) struct EntryRow {
-    /// Whose, by its number in memory.
-    pub no: usize,
+    pub account_index: usize,
     pub n: u64,
     pub key: Option<Uuid>,
+    /// For an entry about a charge opened earlier: the number of the entry that opened it.
     pub opened: Option<u64>,
-    /// Where its bytes end; they begin where those of the entry before end.
+    /// The end of the entry's bytes in [`BatchWrites::bytes`]. They start at the end of the entry
+    /// before.
     pub end: usize,
 }
 
-/// What a batch is about to write, and what it relied on without writing it.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    pub bytes: Vec<u8>,
-    pub entries: Vec<EntryRow>,
-    /// Charges by their account and the number of their opening, with their deadline while they are pending.
-    pub pending: BTreeMap<(usize, u64), (ChargeId, Option<Timestamp>)>,
-    /// How many more charges are pending afterwards.
-    pub pending_change: i64,
-    /// Grants that came or were spent, by their account and number.
-    pub lots: BTreeMap<(usize, u64), Vec<u8>>,
-    pub usage: Vec<(usize, UsageKey, Used)>,
-    /// Keys under which nothing was written, because the answer was no: it counts only if they do not stand.
-    pub unused_keys: Vec<(usize, Uuid)>,
-    /// The platform's number before and after.
-    pub platform: (u64, u64),
+/// The pending state of a charge after the batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PendingWrite {
+    pub charge: ChargeId,
+    /// The deadline while the charge is pending. `None` removes the row.
+    pub deadline: Option<Timestamp>,
 }
 
-/// The last entries of a batch: when they are in the database byte by byte, the batch was committed.
+/// Usage to add to the table `usage`.
+#[derive(Debug)]
+pub(crate) struct UsageWrite {
+    pub account_index: usize,
+    pub key: UsageKey,
+    pub used: Used,
+}
+
+/// The number of the platform's last entry before and after a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PlatformNumbers {
+    pub before: u64,
+    pub after: u64,
+}
+
+impl PlatformNumbers {
+    /// The numbers before anything was decided.
+    pub(crate) fn unchanged(n: u64) -> PlatformNumbers {
+        PlatformNumbers { before: n, after: n }
+    }
+}
+
+/// Everything that a batch writes, and what its decisions relied on without writing it.
+#[derive(Debug, Default)]
+pub(crate) struct BatchWrites {
+    /// The canonical bytes of all entries, one after another.
+    pub bytes: Vec<u8>,
+    pub entries: Vec<EntryRow>,
+    /// Charges whose deadline was set or removed, by the entry that opened them.
+    pub pending: BTreeMap<EntryRef, PendingWrite>,
+    /// Pending charges after the batch, less those before it.
+    pub pending_change: i64,
+    /// The bytes of grants that were created or spent, by the entry that created them.
+    pub lots: BTreeMap<EntryRef, Vec<u8>>,
+    pub usage: Vec<UsageWrite>,
+    /// Keys of commands that were refused or changed nothing. Such an answer is right only if the
+    /// key is still free.
+    pub unused_keys: Vec<KeyRef>,
+    pub platform: PlatformNumbers,
+}
+
+impl BatchWrites {
+    /// The bytes of an entry, by its index in `entries`.
+    pub(crate) fn entry_bytes(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.entries[before].end);
+        &self.bytes[start..self.entries[index].end]
+    }
+
+    /// Stores a grant in the table `lot`.
+    pub(crate) fn put_lot(&mut self, account_index: usize, grant: &Grant) {
+        let mut bytes = Vec::with_capacity(48);
+        grant.encode(&mut bytes);
+        self.lots.insert(EntryRef { account_index, n: grant.n }, bytes);
+    }
+
+    /// Brings each account into the form in which it is stored: spent grants and the rollups of
+    /// past hours leave it for tables of their own. Called once, after the last command of the
+    /// batch.
+    pub(crate) fn finish(&mut self, accounts: &mut Accounts) {
+        let mut recorded = 0;
+        for account_index in accounts.touched().to_vec() {
+            let slot = accounts.get_mut(account_index);
+            recorded += slot.account.chain.n - slot.stored_n;
+            let changed = slot.is_changed();
+            for grant in slot.account.grants.release_spent().into_iter().filter(|_| changed) {
+                self.put_lot(account_index, &grant);
+            }
+            slot.assert_usage();
+            let past = slot.hour.add(slot.batch_usage.take());
+            self.usage.extend(past.into_iter().map(|(key, used)| UsageWrite { account_index, key, used }));
+        }
+        assert_eq!(recorded, self.entries.len() as u64, "i02: every number of every account has its entry");
+        let end = self.entries.last().map_or(0, |entry| entry.end);
+        assert_eq!(end, self.bytes.len(), "all encoded bytes belong to an entry");
+    }
+
+    /// What to look for in the database if the result of COMMIT does not arrive, with the answers
+    /// of the batch.
+    pub(crate) fn attempt(&self, accounts: &Accounts, answers: Vec<CommandResult>) -> Attempt {
+        let mut attempt = Attempt { answers, ..Attempt::default() };
+        for (index, entry) in self.entries.iter().enumerate() {
+            let account = &accounts.get(entry.account_index).account;
+            if entry.n == account.chain.n {
+                attempt.workspaces.push(account.profile.id.as_str().to_owned());
+                attempt.numbers.push(entry.n as i64);
+                attempt.data.push(self.entry_bytes(index).to_vec());
+            }
+        }
+        assert!(!attempt.data.is_empty(), "an attempt that wrote entries has a last entry to look for");
+        attempt
+    }
+
+    /// What the counters add after the commit.
+    pub(crate) fn committed(&self) -> CommittedBatch {
+        CommittedBatch {
+            entries: self.entries.len() as u64,
+            bytes: self.bytes.len() as u64,
+            pending_change: self.pending_change,
+        }
+    }
+}
+
+/// An attempt to commit a batch whose COMMIT result is unknown, as the last entry of each of its
+/// accounts. If all of them are in the database byte by byte, the attempt was committed.
 #[derive(Debug, Default)]
 pub(crate) struct Attempt {
     workspaces: Vec<String>,
     numbers: Vec<i64>,
     data: Vec<Vec<u8>>,
-}
-
-impl Rows {
-    /// The bytes of an entry.
-    pub(crate) fn entry(&self, place: usize) -> &[u8] {
-        let begin = place.checked_sub(1).map_or(0, |before| self.entries[before].end);
-        &self.bytes[begin..self.entries[place].end]
-    }
-
-    /// Brings each account into the form in which it is stored: the rollups of hours that are over and grants that are
-    /// spent leave it.
-    pub(crate) fn gather(&mut self, accounts: &mut Accounts) {
-        for no in accounts.touched().to_vec() {
-            let slot = accounts.get_mut(no);
-            let changed = slot.is_changed();
-            for grant in slot.account.grants.release_spent().into_iter().filter(|_| changed) {
-                let mut bytes = Vec::with_capacity(48);
-                grant.encode(&mut bytes);
-                self.lots.insert((no, grant.n), bytes);
-            }
-            slot.assert_usage();
-            let over = slot.hour.add(slot.gathered.take());
-            self.usage.extend(over.into_iter().map(|(key, used)| (no, key, used)));
-        }
-    }
-
-    /// What has to be looked for when the end of the transaction is not heard.
-    pub(crate) fn attempt(&self, accounts: &Accounts) -> Attempt {
-        let mut attempt = Attempt::default();
-        for (place, entry) in self.entries.iter().enumerate() {
-            let account = &accounts.get(entry.no).account;
-            if entry.n == account.chain.n {
-                attempt.workspaces.push(account.profile.id.as_str().to_owned());
-                attempt.numbers.push(entry.n as i64);
-                attempt.data.push(self.entry(place).to_vec());
-            }
-        }
-        attempt
-    }
+    /// The answers of the batch, valid if the attempt was committed.
+    pub answers: Vec<CommandResult>,
 }
 
 impl Attempt {
-    /// Whether the batch was committed after all. Right only while its accounts are locked: nothing of it is under way
-    /// any more then.
+    /// True if the attempt was committed. The accounts must be locked: otherwise the attempt's
+    /// transaction may still be running, and the answer may change.
     pub(crate) async fn was_committed(&self, session: &Session) -> Result<bool, Failure> {
-        let rows = session.query(Sql::Present, &[&self.workspaces, &self.numbers, &self.data]).await?;
-        let present: i64 =
-            rows.first().map_or(Ok(0), |row| crate::postgres::database::session::column(row, 0))?;
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+            [&self.workspaces, &self.numbers, &self.data];
+        let rows = session.query_with_timeout(Sql::CountEntriesPresent, &params).await?;
+        let present: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
         Ok(!self.data.is_empty() && present == self.data.len() as i64)
     }
 }
 
-/// The accounts of a batch as columns.
-#[derive(Default)]
-struct AccountColumns<'a> {
-    workspace: Vec<&'a str>,
-    before: Vec<i64>,
-    n: Vec<i64>,
-    created_at: Vec<i64>,
-    data: Vec<Vec<u8>>,
-    usage: Vec<Vec<u8>>,
-}
-
-/// Everything as columns, in the order in which it is written.
-#[derive(Default)]
-struct Columns<'a> {
-    moved: AccountColumns<'a>,
-    added: AccountColumns<'a>,
-    relied: (Vec<&'a str>, Vec<i64>),
-    unused: (Vec<&'a str>, Vec<Uuid>),
-    entries: EntryColumns<'a>,
-    lots: (Vec<&'a str>, Vec<i64>, Vec<&'a [u8]>),
-    set: (Vec<&'a str>, Vec<i64>, Vec<Uuid>, Vec<i64>),
-    ended: (Vec<&'a str>, Vec<i64>),
-    usage: UsageColumns<'a>,
-    teams: (Vec<&'a str>, Vec<Vec<u8>>),
-    platform: (i64, i64),
-}
-
-#[derive(Default)]
-struct EntryColumns<'a> {
-    workspace: Vec<&'a str>,
-    n: Vec<i64>,
-    key: Vec<Option<Uuid>>,
-    opened: Vec<Option<i64>>,
-    data: Vec<&'a [u8]>,
-}
-
-#[derive(Default)]
-struct UsageColumns<'a> {
-    workspace: Vec<&'a str>,
-    hour: Vec<i64>,
-    names: [Vec<&'a str>; 3],
-    api_key: Vec<Uuid>,
-    numbers: [Vec<i64>; 4],
-}
-
-impl<'a> Columns<'a> {
-    fn of(rows: &'a Rows, accounts: &'a Accounts, touched: &[usize]) -> Columns<'a> {
-        let mut columns =
-            Columns { platform: (rows.platform.0 as i64, rows.platform.1 as i64), ..Columns::default() };
-        for no in touched {
-            columns.account(accounts, *no);
-        }
-        columns.entries(rows, accounts, touched);
-        let id = |no: usize| accounts.get(no).account.profile.id.as_str();
-        for (no, key) in &rows.unused_keys {
-            columns.unused.0.push(id(*no));
-            columns.unused.1.push(*key);
-        }
-        for ((no, n), bytes) in &rows.lots {
-            columns.lots.0.push(id(*no));
-            columns.lots.1.push(*n as i64);
-            columns.lots.2.push(bytes);
-        }
-        for ((no, opened), (charge, deadline)) in &rows.pending {
-            match deadline {
-                Some(deadline) => {
-                    columns.set.0.push(id(*no));
-                    columns.set.1.push(*opened as i64);
-                    columns.set.2.push(Uuid(charge.0.to_bytes()));
-                    columns.set.3.push(deadline.millis());
-                }
-                None => {
-                    columns.ended.0.push(id(*no));
-                    columns.ended.1.push(*opened as i64);
-                }
-            }
-        }
-        for (no, key, used) in &rows.usage {
-            columns.usage.push(id(*no), key, used);
-        }
-        columns
-    }
-
-    fn account(&mut self, accounts: &'a Accounts, no: usize) {
-        let slot = accounts.get(no);
-        let account = &slot.account;
-        let id = account.profile.id.as_str();
-        if !slot.is_changed() {
-            if account.exists() {
-                self.relied.0.push(id);
-                self.relied.1.push(account.chain.n as i64);
-            }
-            return;
-        }
-        let table = if slot.n_stored == 0 { &mut self.added } else { &mut self.moved };
-        let (mut data, mut usage) = (Vec::with_capacity(384), Vec::with_capacity(128));
-        account.encode(&mut data);
-        slot.hour.encode(&mut usage);
-        table.workspace.push(id);
-        table.before.push(slot.n_stored as i64);
-        table.n.push(account.chain.n as i64);
-        table.created_at.push(account.profile.created_at.millis());
-        table.data.push(data);
-        table.usage.push(usage);
-        if let Some(team) = slot.changed_team() {
-            let mut data = Vec::with_capacity(512);
-            team.encode(&mut data);
-            self.teams.0.push(id);
-            self.teams.1.push(data);
-        }
-    }
-
-    /// Entries by workspace, in the order of the accounts, and by number within each.
-    fn entries(&mut self, rows: &'a Rows, accounts: &'a Accounts, touched: &[usize]) {
-        let rank = |no: usize| {
-            let id = accounts.get(no).account.profile.id.as_str();
-            touched.partition_point(|other| accounts.get(*other).account.profile.id.as_str() < id)
-        };
-        let mut order: Vec<(usize, usize)> =
-            rows.entries.iter().enumerate().map(|(place, entry)| (rank(entry.no), place)).collect();
-        order.sort_unstable();
-        for (_, place) in order {
-            let entry = &rows.entries[place];
-            self.entries.workspace.push(accounts.get(entry.no).account.profile.id.as_str());
-            self.entries.n.push(entry.n as i64);
-            self.entries.key.push(entry.key);
-            self.entries.opened.push(entry.opened.map(|opened| opened as i64));
-            self.entries.data.push(rows.entry(place));
-        }
-    }
-}
-
-impl<'a> UsageColumns<'a> {
-    fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &Used) {
-        let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
-        let Used { runs, quantity, charged, refunded } = used;
-        self.workspace.push(workspace);
-        self.hour.push(*hour);
-        let worker = worker.as_ref().map_or("", WorkerId::as_str);
-        let member = member.as_ref().map_or("", MemberId::as_str);
-        for (column, name) in self.names.iter_mut().zip([operation.as_str(), worker, member]) {
-            column.push(name);
-        }
-        self.api_key.push(Uuid::of_api_key(*api_key));
-        for (column, number) in self.numbers.iter_mut().zip([*runs, *quantity, charged.get(), refunded.get()])
-        {
-            column.push(number);
-        }
-    }
-}
-
-/// Sends everything and the end of the transaction in one go; when this returns, it is committed. `begun` says that the
-/// transaction is under way and holds the locks of all accounts.
+/// Sends everything that a batch writes, and the end of its transaction, without waiting in
+/// between. After `Ok` the batch is committed. `is_begun`: the transaction is already open and
+/// holds the locks of all accounts.
+///
+/// A batch that writes nothing sends only the guard, which checks what the answers relied on.
 pub(crate) async fn send(
     session: &Session,
-    rows: &Rows,
+    writes: &BatchWrites,
     accounts: &mut Accounts,
-    begun: bool,
+    is_begun: bool,
 ) -> Result<(), Failure> {
     let touched = accounts.touched().to_vec();
-    let columns = Columns::of(rows, accounts, &touched);
-    let writes = !rows.entries.is_empty();
-    let relies = !columns.relied.0.is_empty() || !columns.unused.0.is_empty();
-    if !writes && !begun {
+    let columns = Columns::new(writes, accounts, &touched);
+    let relies = columns.has_guarded();
+    if writes.entries.is_empty() && !is_begun {
         if relies {
-            let guard = columns.guard(session);
-            within(guard).await??;
+            with_timeout(columns.check_guard(session)).await??;
         }
         return Ok(());
     }
-    if !begun && !relies && columns.are_plain() {
-        within(columns.send_plain(session)).await??;
+    if !is_begun && !relies && columns.only_update_accounts_and_add_entries() {
+        with_timeout(columns.update_accounts_and_add_entries(session)).await??;
     } else {
-        let mut flight: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(8);
-        if !begun {
-            flight.push(session.say(sql::BEGIN).boxed());
-        }
-        columns.statements(session, &mut flight, relies && !begun);
-        flight.push(session.say("COMMIT").boxed());
-        let ended = within(join_all(flight)).await?;
-        // The first failure is the cause; those behind it only say that the transaction had failed.
-        ended.into_iter().collect::<Result<(), _>>()?;
+        send_transaction(session, &columns, is_begun, relies && !is_begun).await?;
     }
     if session.was_warned() {
-        // Perhaps it is on the primary's disk alone.
-        return Err(Failure::Lost(Error::unavailable("the database does not vouch for the commit")));
+        // The commit may be on the primary's disk only.
+        return Err(Failure::ConnectionLost(commit_not_confirmed()));
     }
     Ok(())
 }
 
-impl Columns<'_> {
-    /// Whether there is nothing but entries of accounts that were there before: so it is with nearly every batch.
-    fn are_plain(&self) -> bool {
-        let Columns { moved, added, lots, set, ended, usage, teams, platform, .. } = self;
-        !moved.workspace.is_empty()
-            && added.workspace.is_empty()
-            && lots.0.is_empty()
-            && set.0.is_empty()
-            && ended.0.is_empty()
-            && usage.workspace.is_empty()
-            && teams.0.is_empty()
-            && platform.0 == platform.1
+/// Sends BEGIN (unless it was sent), all statements and COMMIT, one behind the other, then waits
+/// for all results.
+async fn send_transaction(
+    session: &Session,
+    columns: &Columns<'_>,
+    is_begun: bool,
+    with_guard: bool,
+) -> Result<(), Failure> {
+    let mut statements: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(10);
+    if !is_begun {
+        statements.push(session.batch_execute(sql::BEGIN).boxed());
     }
-
-    /// Sends accounts and entries as one statement, which is a transaction by itself.
-    async fn send_plain(&self, session: &Session) -> Result<(), Failure> {
-        let AccountColumns { workspace, before, n, data, usage, .. } = &self.moved;
-        let EntryColumns { workspace: of, n: number, key, opened, data: bytes } = &self.entries;
-        let params: [&(dyn ToSql + Sync); 11] =
-            [workspace, before, n, data, usage, &self.platform.0, of, number, key, opened, bytes];
-        session.query(Sql::MoveAndAdd, &params).await?;
-        Ok(())
-    }
-
-    async fn guard(&self, session: &Session) -> Result<(), Failure> {
-        let Columns { relied, unused, platform, .. } = self;
-        session.query(Sql::Guard, &[&relied.0, &relied.1, &unused.0, &unused.1, &platform.0]).await?;
-        Ok(())
-    }
-
-    /// Adds what there is to write to a flight, table by table.
-    fn statements<'s>(
-        &'s self,
-        session: &'s Session,
-        flight: &mut Vec<BoxFuture<'s, Result<(), Failure>>>,
-        relies: bool,
-    ) {
-        let Columns { moved, added, entries, lots, set, ended, usage, teams, platform, .. } = self;
-        if relies || (moved.workspace.is_empty() && !entries.workspace.is_empty()) {
-            flight.push(self.guard(session).boxed());
-        }
-        if !moved.workspace.is_empty() {
-            flight.push(moved.send(session, platform.0).boxed());
-        }
-        if !added.workspace.is_empty() {
-            flight.push(added.send_new(session).boxed());
-        }
-        if !entries.workspace.is_empty() {
-            flight.push(self.send_entries(session).boxed());
-        }
-        if !usage.workspace.is_empty() {
-            flight.push(usage.send(session).boxed());
-        }
-        if !teams.0.is_empty() {
-            flight.push(self.send_teams(session).boxed());
-        }
-        if !lots.0.is_empty() {
-            flight.push(self.send_lots(session).boxed());
-        }
-        if !set.0.is_empty() || !ended.0.is_empty() {
-            flight.push(self.send_pending(session).boxed());
-        }
-        if platform.0 != platform.1 {
-            flight.push(self.send_platform(session).boxed());
-        }
-    }
-
-    async fn send_entries(&self, session: &Session) -> Result<(), Failure> {
-        let EntryColumns { workspace, n, key, opened, data } = &self.entries;
-        session.execute(Sql::AddEntries, &[workspace, n, key, opened, data]).await
-    }
-
-    async fn send_teams(&self, session: &Session) -> Result<(), Failure> {
-        let (workspace, data) = &self.teams;
-        session.execute(Sql::SetTeams, &[workspace, data]).await
-    }
-
-    async fn send_lots(&self, session: &Session) -> Result<(), Failure> {
-        let (workspace, n, data) = &self.lots;
-        session.execute(Sql::SetLots, &[workspace, n, data]).await
-    }
-
-    async fn send_pending(&self, session: &Session) -> Result<(), Failure> {
-        let (workspace, n, charge, deadline) = &self.set;
-        let set: [&(dyn ToSql + Sync); 4] = [workspace, n, charge, deadline];
-        let (ended_of, ended) = &self.ended;
-        let end: [&(dyn ToSql + Sync); 2] = [ended_of, ended];
-        let set = session.execute(Sql::SetPending, &set);
-        let end = session.execute(Sql::EndPending, &end);
-        let (set, end) = futures_util::join!(set, end);
-        set.and(end)
-    }
-
-    async fn send_platform(&self, session: &Session) -> Result<(), Failure> {
-        let (before, after) = &self.platform;
-        session.execute(Sql::MovePlatform, &[before, after]).await
-    }
+    columns.push_statements(session, &mut statements, with_guard);
+    statements.push(session.batch_execute("COMMIT").boxed());
+    let results = with_timeout(join_all(statements)).await?;
+    // The first failure is the cause; the later ones only report the aborted transaction.
+    results.into_iter().collect()
 }
 
-impl AccountColumns<'_> {
-    async fn send(&self, session: &Session, platform: i64) -> Result<(), Failure> {
-        let AccountColumns { workspace, before, n, data, usage, .. } = self;
-        session.query(Sql::MoveAccounts, &[workspace, before, n, data, usage, &platform]).await?;
-        Ok(())
-    }
-
-    async fn send_new(&self, session: &Session) -> Result<(), Failure> {
-        let AccountColumns { workspace, n, created_at, data, usage, .. } = self;
-        session.execute(Sql::AddAccounts, &[workspace, n, created_at, data, usage]).await
-    }
-}
-
-impl UsageColumns<'_> {
-    async fn send(&self, session: &Session) -> Result<(), Failure> {
-        let UsageColumns { workspace, hour, names: [operation, worker, member], api_key, numbers } = self;
-        let [runs, quantity, charged, refunded] = numbers;
-        let params: [&(dyn ToSql + Sync); 10] =
-            [workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded];
-        session.execute(Sql::AddUsage, &params).await
-    }
+/// The error of a commit that the database acknowledged with a warning.
+pub(crate) fn commit_not_confirmed() -> Error {
+    Error::unavailable("the database acknowledged the commit with a warning: a standby may not have it")
 }

@@ -1,6 +1,6 @@
-//! How the database is reached: the address as it is given, and what is added to it.
+//! Parses the address of the database and adds timeouts and TLS to it.
 //!
-//! The address may hold a password, so it is never shown: not in an error, not in a log.
+//! The address may contain a password, so no error and no log message contains the address.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::chain;
+use super::failure::error_chain;
 use super::tls::{self, Trust};
 use crate::Error;
 
-/// How long one host may take until a session stands, unless the address says otherwise.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The timeout for connecting to one host, unless the address sets `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the network may stay silent about what was sent.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
+/// How long sent data may stay unacknowledged by TCP, unless the address sets `tcp_user_timeout`.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the database is, and how the way to it is encrypted.
+/// The hosts of the database with all connection options, and the TLS connector for them.
 #[derive(Clone)]
 pub(crate) struct Address {
     pub config: Config,
@@ -33,34 +33,36 @@ impl std::fmt::Debug for Address {
 }
 
 impl Address {
-    /// The hosts one by one, each with the time it may take. The driver counts only until a host accepts a connection; one
-    /// that accepts and then keeps silent must not stand before the others for ever.
+    /// The hosts one by one, each with its connection timeout. The driver's own timeout ends when a
+    /// host accepts the TCP connection. Without a timeout of ours, a host that accepts and stays
+    /// silent would block the others.
     pub(crate) fn hosts(&self) -> Vec<(Config, Duration)> {
         let all = &self.config;
-        let each = 0..all.get_hosts().len().max(all.get_hostaddrs().len());
-        let each = each.map(|place| {
-            let mut one = with_neither_host_nor_port(all);
-            if let Some(host) = all.get_hosts().get(place) {
+        let count = all.get_hosts().len().max(all.get_hostaddrs().len());
+        let hosts = (0..count).map(|index| {
+            let mut one = without_hosts_and_ports(all);
+            if let Some(host) = all.get_hosts().get(index) {
                 match host {
                     Host::Tcp(name) => one.host(name),
                     #[cfg(unix)]
                     Host::Unix(path) => one.host_path(path),
                 };
             }
-            if let Some(address) = all.get_hostaddrs().get(place) {
+            if let Some(address) = all.get_hostaddrs().get(index) {
                 one.hostaddr(*address);
             }
-            // One port is for all hosts.
-            if let Some(port) = all.get_ports().get(place).or(all.get_ports().first()) {
+            // A single port applies to all hosts.
+            if let Some(port) = all.get_ports().get(index).or(all.get_ports().first()) {
                 one.port(*port);
             }
-            (one, all.get_connect_timeout().copied().unwrap_or(CONNECT_WITHIN))
+            (one, all.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT))
         });
-        each.collect()
+        hosts.collect()
     }
 }
 
-fn with_neither_host_nor_port(all: &Config) -> Config {
+/// Copies every option of a configuration except hosts and ports.
+fn without_hosts_and_ports(all: &Config) -> Config {
     let mut one = Config::new();
     all.get_user().map(|user| one.user(user));
     all.get_password().map(|password| one.password(password));
@@ -77,25 +79,30 @@ fn with_neither_host_nor_port(all: &Config) -> Config {
     one
 }
 
-/// Reads an address: `postgres://user:password@host:port,host:port/database?target_session_attrs=read-write`.
+/// Parses an address such as
+/// `postgres://user:password@host:port,host:port/database?target_session_attrs=read-write`.
+///
+/// # Errors
+/// [`Error::is_unusable`] if the text is no such address. The message does not repeat the text.
 pub(crate) fn parse(url: &str) -> Result<Address, Error> {
-    let (url, trust) = trust(url)?;
-    Ok(Address { config: without_tls(&url)?, tls: tls::connector(&trust)? })
+    let (url, trust) = split_trust(url)?;
+    Ok(Address { config: parse_config(&url)?, tls: tls::connector(&trust)? })
 }
 
-/// Takes out of an address what says whose certificates are taken, which is not the driver's.
-fn trust(url: &str) -> Result<(String, Trust), Error> {
-    let Some((place, query)) = url.split_once('?') else { return Ok((url.to_owned(), Trust::Any)) };
-    let (mut verified, mut file, mut rest) = (false, None, Vec::new());
+/// Splits an address into the part that the driver parses and the certificate policy, which the
+/// driver does not know: `sslmode=verify-full` and `sslrootcert`.
+fn split_trust(url: &str) -> Result<(String, Trust), Error> {
+    let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), Trust::Any)) };
+    let (mut verify, mut file, mut rest) = (false, None, Vec::new());
     for parameter in query.split('&') {
         match parameter.split_once('=') {
             Some(("sslmode", "verify-full")) => {
-                verified = true;
+                verify = true;
                 rest.push("sslmode=require");
             }
             Some(("sslmode", "verify-ca" | "allow")) => {
                 return Err(Error::unusable("sslmode must be disable, prefer, require or verify-full")
-                    .with_hint("verify-full checks the authority and the host's name"));
+                    .with_hint("verify-full checks the certificate authority and the host name"));
             }
             Some(("sslrootcert", path)) => {
                 let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
@@ -104,31 +111,32 @@ fn trust(url: &str) -> Result<(String, Trust), Error> {
             _ => rest.push(parameter),
         }
     }
-    let trust = match (verified, file) {
+    let trust = match (verify, file) {
         (true, Some(file)) => Trust::File(file),
         (true, None) => Trust::System,
         (false, None) => Trust::Any,
         (false, Some(_)) => {
-            return Err(Error::unusable("sslrootcert is of use with sslmode=verify-full only"));
+            return Err(Error::unusable("sslrootcert needs sslmode=verify-full"));
         }
     };
-    Ok((format!("{place}?{}", rest.join("&")), trust))
+    Ok((format!("{base}?{}", rest.join("&")), trust))
 }
 
-fn without_tls(url: &str) -> Result<Config, Error> {
+/// Parses the driver's part of an address and adds the default timeouts.
+fn parse_config(url: &str) -> Result<Config, Error> {
     let malformed = |what: String| {
-        Error::unusable(format!("the address of the database cannot be read: {what}"))
-            .with_hint("it looks like postgres://user:password@host:port/database")
+        Error::unusable(format!("the address of the database is malformed: {what}"))
+            .with_hint("use the form postgres://user:password@host:port/database")
     };
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-        return Err(malformed("it does not begin with postgres://".to_owned()));
+        return Err(malformed("it does not start with postgres://".to_owned()));
     }
-    let mut config: Config = url.parse().map_err(|error| malformed(chain(&error)))?;
+    let mut config: Config = url.parse().map_err(|error| malformed(error_chain(&error)))?;
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_WITHIN);
+        config.connect_timeout(CONNECT_TIMEOUT);
     }
     if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(ACKNOWLEDGED_WITHIN);
+        config.tcp_user_timeout(TCP_USER_TIMEOUT);
     }
     if config.get_application_name().is_none() {
         config.application_name("tollkeeper");
@@ -142,49 +150,50 @@ mod tests {
     use tokio_postgres::config::TargetSessionAttrs;
 
     #[test]
-    fn an_address_is_read_and_its_password_never_told() {
+    fn an_address_is_parsed_and_errors_never_contain_its_password() {
         let url = "postgres://toll:s3cret@one:5432,two:5433/ledger?target_session_attrs=read-write";
-        let Address { config, .. } = parse(url).expect("an address");
+        let Address { config, .. } = parse(url).expect("the address is valid");
         assert_eq!((config.get_hosts().len(), config.get_dbname()), (2, Some("ledger")));
         for wrong in ["mysql://toll:s3cret@one/ledger", "postgres://toll:s3cret@one:port/ledger", "s3cret"] {
-            let told = parse(wrong).expect_err("no address");
-            assert!(told.is_unusable() && !told.to_string().contains("s3cret"), "{told}");
+            let error = parse(wrong).expect_err("the address is malformed");
+            assert!(error.is_unusable() && !error.to_string().contains("s3cret"), "{error}");
         }
     }
 
     #[test]
-    fn each_host_is_asked_by_itself_and_as_all_are() {
+    fn each_host_gets_the_options_of_the_whole_address() {
         let url = "postgres://toll:s3cret@one:5432,two:5433/ledger?target_session_attrs=read-write&options=-cjit%3Doff";
-        let hosts = parse(url).expect("an address").hosts();
+        let hosts = parse(url).expect("the address is valid").hosts();
         let names: Vec<_> =
             hosts.iter().map(|(host, _)| (host.get_hosts().to_vec(), host.get_ports())).collect();
         let tcp = |name: &str| vec![Host::Tcp(name.to_owned())];
         assert_eq!(names, [(tcp("one"), &[5432][..]), (tcp("two"), &[5433])]);
-        for (host, within) in &hosts {
+        for (host, timeout) in &hosts {
             assert_eq!(host.get_password(), Some(&b"s3cret"[..]));
             assert_eq!(host.get_options(), Some("-cjit=off"));
             assert_eq!(host.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
-            assert_eq!(*within, CONNECT_WITHIN);
+            assert_eq!(*timeout, CONNECT_TIMEOUT);
         }
-        let one_port = parse("postgres://one,two:7000/ledger?connect_timeout=1").expect("an address").hosts();
+        let one_port =
+            parse("postgres://one,two:7000/ledger?connect_timeout=1").expect("the address is valid").hosts();
         assert_eq!(one_port.iter().map(|(host, _)| host.get_ports()[0]).collect::<Vec<_>>(), [5432, 7000]);
         assert_eq!(one_port[0].1, Duration::from_secs(1));
     }
 
     #[test]
-    fn whose_certificates_are_taken_stands_in_the_address() {
-        let of = |query: &str| trust(&format!("postgres://one/ledger{query}")).map(|(_, trust)| trust);
-        assert_eq!(of("").expect("an address"), Trust::Any);
-        assert_eq!(of("?sslmode=require").expect("an address"), Trust::Any);
-        assert_eq!(of("?sslmode=verify-full").expect("an address"), Trust::System);
-        let file =
-            of("?sslmode=verify-full&connect_timeout=2&sslrootcert=/etc/a%20b.pem").expect("an address");
+    fn the_address_selects_the_certificate_policy() {
+        let of = |query: &str| split_trust(&format!("postgres://one/ledger{query}")).map(|(_, trust)| trust);
+        assert_eq!(of("").expect("the address is valid"), Trust::Any);
+        assert_eq!(of("?sslmode=require").expect("the address is valid"), Trust::Any);
+        assert_eq!(of("?sslmode=verify-full").expect("the address is valid"), Trust::System);
+        let file = of("?sslmode=verify-full&connect_timeout=2&sslrootcert=/etc/a%20b.pem")
+            .expect("the address is valid");
         assert_eq!(file, Trust::File("/etc/a b.pem".into()));
         for wrong in ["?sslmode=verify-ca", "?sslrootcert=/etc/a.pem"] {
-            assert!(of(wrong).expect_err("half a promise").is_unusable());
+            assert!(of(wrong).expect_err("the options contradict each other").is_unusable());
         }
-        let (url, _) =
-            trust("postgres://one/ledger?sslmode=verify-full&connect_timeout=2").expect("an address");
+        let (url, _) = split_trust("postgres://one/ledger?sslmode=verify-full&connect_timeout=2")
+            .expect("the address is valid");
         assert_eq!(url, "postgres://one/ledger?sslmode=require&connect_timeout=2");
     }
 }

@@ -1,73 +1,88 @@
-//! What a failure of the database means for whoever waits for an answer: is it to be decided again, tried again, or told.
+//! What a failure of the database means for a request: decide again, try again, or answer with the
+//! error.
 //!
-//! A transaction that the database refused with an error left nothing. One whose end was not heard may have been
-//! committed: that is *doubt*, and only a look at the journal ends it.
+//! If the database refuses a transaction with an error, nothing of it was written. If the
+//! connection is lost before the result of COMMIT arrives, the result is unknown: the transaction
+//! may have been committed. Only a look at the journal answers that (`batch::write::Attempt`).
 
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::Error;
 
-/// Why something did not happen, or is not known to have happened.
+/// Why a database operation did not succeed, or is not known to have succeeded.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Somebody else was faster, or a key stands already. Nothing happened; it is to be decided again.
+    /// Another server changed the same rows first, or an idempotency key is taken. Nothing was
+    /// written; the batch has to be decided again.
     Conflict,
-    /// The connection is of no more use. What was sent may have happened or not.
-    Lost(Error),
-    /// The database cannot do it at present. Nothing happened.
-    NotNow(Error),
-    /// Trying again is of no use.
-    Never(Error),
+    /// The connection is unusable. What was sent may have taken effect or not.
+    ConnectionLost(Error),
+    /// The database refuses work at present, for example because its disk is full. Nothing was
+    /// written.
+    Unavailable(Error),
+    /// A retry cannot succeed. Nothing was written.
+    Permanent(Error),
 }
 
-/// What to look at when there is no connection.
-pub(crate) const REACH: &str = "is the database running, and does its address lead there from here?";
+/// The hint of errors about a database that cannot be reached.
+pub(crate) const UNREACHABLE_HINT: &str =
+    "check that the database is running and that its address is reachable from this machine";
 
 impl Failure {
-    /// What whoever waits is told.
+    /// The error that the caller receives when no retry is left.
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Failure::Conflict => Error::unavailable("other servers were faster too often"),
-            Failure::Lost(error) | Failure::NotNow(error) | Failure::Never(error) => error,
+            Failure::Conflict => Error::unavailable("conflicts with other servers exhausted the retries"),
+            Failure::ConnectionLost(error) | Failure::Unavailable(error) | Failure::Permanent(error) => error,
         }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Never(error)
+        Failure::Permanent(error)
     }
 }
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Failure {
-        let Some(told) = error.as_db_error() else {
-            let what = format!("the database cannot be reached: {}", chain(&error));
-            return Failure::Lost(Error::unavailable(what).with_hint(REACH));
-        };
-        let what =
-            || Error::unavailable(format!("the database says: {} ({})", told.message(), told.code().code()));
-        if matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
-            return Failure::Lost(what());
-        }
-        let code = told.code();
-        if CONFLICTS.contains(code) {
-            return Failure::Conflict;
-        }
-        // Whole classes: connection exceptions, insufficient resources, intervention of an operator, the system itself.
-        match &code.code()[..2] {
-            "08" => Failure::Lost(what()),
-            "53" | "55" | "57" | "58" | "25" => Failure::NotNow(what()),
-            "28" | "3D" | "42" => {
-                Failure::Never(Error::unusable(format!("the database says: {}", told.message())))
+        match error.as_db_error() {
+            Some(refused) => classify(refused),
+            None => {
+                let what = format!("the database cannot be reached: {}", error_chain(&error));
+                Failure::ConnectionLost(Error::unavailable(what).with_hint(UNREACHABLE_HINT))
             }
-            _ => Failure::Never(what()),
         }
     }
 }
 
-/// Errors that mean that others were at work on the same rows: the guard (a division by zero), a number or a key that
-/// stands already, and what the database does about servers that wait for each other.
+/// Classifies an error that the database sent, by its severity and SQLSTATE.
+fn classify(refused: &DbError) -> Failure {
+    let code = refused.code();
+    let unavailable =
+        || Error::unavailable(format!("the database says: {} ({})", refused.message(), code.code()));
+    if matches!(refused.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
+        return Failure::ConnectionLost(unavailable());
+    }
+    if CONFLICTS.contains(code) {
+        return Failure::Conflict;
+    }
+    match code.code().get(..2) {
+        // Connection exception.
+        Some("08") => Failure::ConnectionLost(unavailable()),
+        // Insufficient resources, object not in the required state, operator intervention, system
+        // error, invalid transaction state.
+        Some("53" | "55" | "57" | "58" | "25") => Failure::Unavailable(unavailable()),
+        // Invalid authorization, unknown database, access rule violation or unknown table.
+        Some("28" | "3D" | "42") => {
+            Failure::Permanent(Error::unusable(format!("the database says: {}", refused.message())))
+        }
+        _ => Failure::Permanent(unavailable()),
+    }
+}
+
+/// Errors that mean a conflict with another server: the guard of a statement failed (a division by
+/// zero), an entry number or an idempotency key is taken, or the database resolved a deadlock.
 const CONFLICTS: [SqlState; 4] = [
     SqlState::DIVISION_BY_ZERO,
     SqlState::UNIQUE_VIOLATION,
@@ -75,14 +90,15 @@ const CONFLICTS: [SqlState; 4] = [
     SqlState::T_R_DEADLOCK_DETECTED,
 ];
 
-/// An error and what is behind it, without a word of how the database is reached.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+/// An error followed by its sources, separated by colons. The driver's errors do not contain the
+/// address.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
-    while let Some(behind) = source {
+    while let Some(cause) = source {
         text.push_str(": ");
-        text.push_str(&behind.to_string());
-        source = behind.source();
+        text.push_str(&cause.to_string());
+        source = cause.source();
     }
     text
 }

@@ -1,56 +1,60 @@
-//! The tables and their migrations: numbered, in the binary, run by whichever server starts first while the others wait.
+//! The schema: numbered migrations inside the binary, and the marker of an unfinished import.
 //!
-//! A database that is newer than this program is refused: an older program does not know what it would break. Where the
-//! tables are distributed already, those that a migration brings are distributed with them, in the same transaction.
+//! The server that starts first runs the migrations; other servers wait on an advisory lock. A
+//! database that is newer than this program is refused, because an older program cannot know what
+//! it would break. If the tables are distributed, the tables of a new migration are distributed in
+//! the same transaction.
 
 use tokio_postgres::Client;
 
 use super::config::Address;
 use super::distribute;
 use super::failure::Failure;
-use super::session::{column, connect, within};
-use crate::Error;
+use super::session::{Session, column, connect, with_timeout};
+use super::sql::Sql;
+use crate::{Error, transfer};
 
-/// All migrations, oldest first; a database has the first so many of them.
+/// All migrations, oldest first. A database of version `v` has the first `v` of them.
 const MIGRATIONS: [&str; 2] =
     [include_str!("../migrations/0001_tables.sql"), include_str!("../migrations/0002_teams.sql")];
 
-/// The version of the tables that this program knows.
+/// The schema version that this program reads and writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();
 
-/// Keeps two servers from migrating at once: any number that nobody else uses, here the first letters of the name.
-const LOCK: i64 = 0x746f_6c6c_6b65_6570;
+/// The key of the advisory lock under which migrations run: an arbitrary number, here "tollkeep" in
+/// ASCII.
+const MIGRATION_LOCK: i64 = 0x746f_6c6c_6b65_6570;
 
-/// Brings the tables to the form that this program knows.
+/// Creates the tables or upgrades them to [`VERSION`], in one transaction.
 pub(crate) async fn migrate(address: &Address) -> Result<(), Failure> {
     let (client, _) = connect(address).await?;
-    let version = within(version(&client)).await??;
-    if version == MIGRATIONS.len() {
+    let version = with_timeout(version(&client)).await??;
+    if version == VERSION {
         return Ok(());
     }
-    newer(version)?;
-    // Whoever is second waits for the lock as long as the first needs.
+    refuse_newer(version)?;
+    // No timeout: a second server waits for the lock until the first has migrated.
     let locked = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock({LOCK}); CREATE TABLE IF NOT EXISTS migration (
+        "BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); CREATE TABLE IF NOT EXISTS migration (
         version bigint NOT NULL PRIMARY KEY, run_at timestamptz NOT NULL DEFAULT now())"
     );
     client.batch_execute(&locked).await?;
     let version = self::version(&client).await?;
-    newer(version)?;
-    for (place, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+    refuse_newer(version)?;
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         client.batch_execute(migration).await?;
-        client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(place as i64 + 1)]).await?;
+        client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(index as i64 + 1)]).await?;
     }
     if version > 0 {
-        distribute::follow(&client).await?;
+        distribute::distribute_new_tables(&client).await?;
     }
     Ok(client.batch_execute("COMMIT").await?)
 }
 
-/// How many migrations a database has.
+/// The schema version of a database; 0 if it has no tables.
 async fn version(client: &Client) -> Result<usize, Failure> {
-    let there = client.query_one("SELECT to_regclass('migration') IS NOT NULL", &[]).await?;
-    if !column::<bool>(&there, 0)? {
+    let exists = client.query_one("SELECT to_regclass('migration') IS NOT NULL", &[]).await?;
+    if !column::<bool>(&exists, 0)? {
         return Ok(0);
     }
     let row = client.query_one("SELECT coalesce(max(version), 0) FROM migration", &[]).await?;
@@ -58,10 +62,11 @@ async fn version(client: &Client) -> Result<usize, Failure> {
     Ok(usize::try_from(version).unwrap_or_default())
 }
 
-/// Refuses a database of other tables than this program's, for those who only read.
-pub(crate) async fn known(client: &Client) -> Result<(), Failure> {
-    let version = within(version(client)).await??;
-    newer(version)?;
+/// Refuses a database whose version is not [`VERSION`]. For callers that only read and do not
+/// migrate.
+pub(crate) async fn require_version(client: &Client) -> Result<(), Failure> {
+    let version = with_timeout(version(client)).await??;
+    refuse_newer(version)?;
     Ok(match version {
         0 => Err(Error::unusable("the database holds no ledger")
             .with_hint("point --database-url at the database of a ledger")),
@@ -73,13 +78,29 @@ pub(crate) async fn known(client: &Client) -> Result<(), Failure> {
     }?)
 }
 
-fn newer(version: usize) -> Result<(), Error> {
-    if version <= MIGRATIONS.len() {
+fn refuse_newer(version: usize) -> Result<(), Error> {
+    if version <= VERSION {
         return Ok(());
     }
-    let known = MIGRATIONS.len();
     Err(Error::unusable(format!(
-        "the database has tables of version {version}, this program knows up to {known}"
+        "the database has tables of version {version}, this program knows up to {VERSION}"
     ))
     .with_hint("run a newer tollkeeper"))
+}
+
+/// Refuses to serve a database that holds only part of a ledger, because an import has not
+/// finished.
+pub(crate) async fn refuse_unfinished_import(session: &Session) -> Result<(), Failure> {
+    if is_importing(session).await? { Err(transfer::unfinished().into()) } else { Ok(()) }
+}
+
+/// True if an import has begun and not finished.
+pub(crate) async fn is_importing(session: &Session) -> Result<bool, Failure> {
+    let rows = session.query_with_timeout(Sql::IsImporting, &[]).await?;
+    Ok(rows.first().map_or(Ok(false), |row| column(row, 0))?)
+}
+
+/// Sets or clears the marker of an unfinished import.
+pub(crate) async fn set_importing(session: &Session, importing: bool) -> Result<(), Failure> {
+    with_timeout(session.execute(Sql::SetImporting, &[&importing])).await?
 }

@@ -1,8 +1,9 @@
-//! A connection with its prepared statements, and what the database says besides its answers.
+//! A connection with its prepared statements, and the warnings that the database sends on it.
 //!
-//! When a commit waits for a synchronous standby and the wait is cut short, PostgreSQL answers with success and a
-//! *warning*: it is on the primary's disk alone, and a failover would lose it. So warnings are watched, and what was
-//! acknowledged under one is not taken as committed ([`Session::was_warned`]).
+//! When a commit waits for a synchronous standby and the wait is cancelled, PostgreSQL reports
+//! success with a *warning*: the commit is on the primary's disk only, and a failover would lose
+//! it. The session therefore watches for warnings, and a commit acknowledged after one does not
+//! count ([`Session::was_warned`]).
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,102 +18,114 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
 use tollkeeper_ledger::{ApiKeyId, Id};
 
 use super::config::Address;
-use super::failure::{Failure, REACH};
+use super::failure::{Failure, UNREACHABLE_HINT};
 use super::sql::{self, Sql};
 use crate::Error;
 
-/// The longest that anything may take before the connection counts as lost; the database gives up before.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(12);
+/// The longest wait for an answer before the connection counts as lost. It exceeds
+/// `statement_timeout` in [`sql::SETTINGS`], so that the database normally gives up first and says
+/// so.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The parameters of a statement.
+/// The parameters of a statement, in the order of `$1`, `$2`, ….
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A connection.
+/// A connection with all statements of [`sql::ALL`] prepared.
 #[derive(Debug)]
 pub(crate) struct Session {
     client: Client,
+    /// In the order of the variants of [`Sql`].
     statements: Vec<Statement>,
     warned: Arc<AtomicBool>,
-    given_up: AtomicBool,
+    abandoned: AtomicBool,
     distributed: bool,
 }
 
 impl Session {
-    /// Connects, follows the connection on the runtime that this runs on, and prepares all statements.
+    /// Connects and prepares all statements. A task on the current runtime drives the connection.
     pub(crate) async fn open(address: &Address) -> Result<Session, Failure> {
         let mut address = address.clone();
         let own = address.config.get_options().map_or(String::new(), |own| format!("{own} "));
         address.config.options(format!("{own}{}", sql::SETTINGS));
         let (client, warned) = connect(&address).await?;
         let prepared = join_all(sql::ALL.iter().map(|(_, text)| client.prepare(text)));
-        let statements = within(prepared).await?.into_iter().collect::<Result<_, _>>()?;
-        // What was said at the beginning is about the database as a whole.
+        let statements: Vec<Statement> =
+            with_timeout(prepared).await?.into_iter().collect::<Result<_, _>>()?;
+        assert_eq!(statements.len(), sql::ALL.len(), "every statement is prepared once, in order");
+        // Warnings sent during the connection's start concern the database as a whole, not a
+        // commit.
         warned.store(false, Ordering::Relaxed);
         let catalog = "SELECT to_regclass('pg_dist_partition') IS NOT NULL";
-        let distributed = column(&within(client.query_one(catalog, &[])).await??, 0)?;
-        Ok(Session { client, statements, warned, given_up: AtomicBool::new(false), distributed })
+        let distributed = column(&with_timeout(client.query_one(catalog, &[])).await??, 0)?;
+        Ok(Session { client, statements, warned, abandoned: AtomicBool::new(false), distributed })
     }
 
-    /// Whether the tables may lie on several nodes, where rows of more than one cannot be locked by one statement.
+    /// True if the database has Citus: rows may then be on several nodes, and one statement cannot
+    /// lock rows of more than one node.
     pub(crate) fn is_distributed(&self) -> bool {
         self.distributed
     }
 
-    /// Whether the connection is gone, or as good as gone.
+    /// True if the connection is closed or was abandoned.
     pub(crate) fn is_closed(&self) -> bool {
-        self.client.is_closed() || self.given_up.load(Ordering::Relaxed)
+        self.client.is_closed() || self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Takes the connection for gone: what was asked was not answered in time, although nobody has closed it.
-    pub(crate) fn give_up(&self) {
-        self.given_up.store(true, Ordering::Relaxed);
+    /// Marks the connection as unusable: a request was not answered in time, although the
+    /// connection is open.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the database warned of something since the connection was made.
+    /// True if the database sent a warning since the connection was made.
     pub(crate) fn was_warned(&self) -> bool {
         self.warned.load(Ordering::Relaxed)
     }
 
-    /// Runs a statement of rows. Sent when first polled, so several are sent in the order in which they are polled.
+    /// Runs a statement and gives its rows. The statement is sent when the future is first polled,
+    /// so several futures are sent in the order in which they are polled, without waiting for one
+    /// another.
     pub(crate) async fn query(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         Ok(self.client.query(&self.statements[sql as usize], params).await?)
     }
 
-    /// Runs a statement of rows on its own, and does not wait for ever.
-    pub(crate) async fn ask(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        within(self.query(sql, params)).await?
+    /// Like [`Session::query`], with the timeout [`ANSWER_TIMEOUT`].
+    pub(crate) async fn query_with_timeout(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        with_timeout(self.query(sql, params)).await?
     }
 
-    /// Runs a statement for its effect.
+    /// Runs a statement that returns no rows.
     pub(crate) async fn execute(&self, sql: Sql, params: Params<'_>) -> Result<(), Failure> {
         self.client.execute(&self.statements[sql as usize], params).await?;
         Ok(())
     }
 
-    /// Runs plain text: the bounds of a transaction.
-    pub(crate) async fn say(&self, text: &str) -> Result<(), Failure> {
+    /// Runs SQL text without parameters, for example BEGIN and COMMIT.
+    pub(crate) async fn batch_execute(&self, text: &str) -> Result<(), Failure> {
         Ok(self.client.batch_execute(text).await?)
     }
 }
 
-/// Connects to the first host that will do, and follows the connection on the runtime that this runs on.
+/// Connects to the first host of the address that accepts. Gives the client and a flag that becomes
+/// true when the database sends a warning. A task on the current runtime drives the connection.
 pub(crate) async fn connect(address: &Address) -> Result<(Client, Arc<AtomicBool>), Failure> {
-    let mut failure = Failure::Lost(Error::unavailable("the address names no host"));
-    for (host, within) in address.hosts() {
-        match tokio::time::timeout(within, host.connect(address.tls.clone())).await {
-            Ok(Ok((client, connection))) => return Ok((client, follow(connection))),
+    let mut failure = Failure::ConnectionLost(Error::unavailable("the address contains no host"));
+    for (host, timeout) in address.hosts() {
+        match tokio::time::timeout(timeout, host.connect(address.tls.clone())).await {
+            Ok(Ok((client, connection))) => return Ok((client, drive(connection))),
             Ok(Err(error)) => failure = error.into(),
             Err(_) => {
-                failure =
-                    Failure::Lost(Error::unavailable("a host of the database keeps silent").with_hint(REACH))
+                let error =
+                    Error::unavailable("a host of the database accepts connections but does not answer");
+                failure = Failure::ConnectionLost(error.with_hint(UNREACHABLE_HINT));
             }
         }
     }
     Err(failure)
 }
 
-/// Follows a connection; gives whether the database warned of something.
-fn follow<S, T>(mut connection: Connection<S, T>) -> Arc<AtomicBool>
+/// Drives a connection in a task. Gives a flag that becomes true when the database sends a warning.
+fn drive<S, T>(mut connection: Connection<S, T>) -> Arc<AtomicBool>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -131,29 +144,38 @@ where
     warned
 }
 
-/// Waits, but not for ever.
-pub(crate) async fn within<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    let late = |_| Failure::Lost(Error::unavailable("the database does not answer").with_hint(REACH));
-    tokio::time::timeout(ANSWER_WITHIN, future).await.map_err(late)
+/// Waits for a future for at most [`ANSWER_TIMEOUT`]. After a timeout the connection counts as
+/// lost.
+pub(crate) async fn with_timeout<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let timed_out = |_| {
+        Failure::ConnectionLost(
+            Error::unavailable("the database does not answer").with_hint(UNREACHABLE_HINT),
+        )
+    };
+    tokio::time::timeout(ANSWER_TIMEOUT, future).await.map_err(timed_out)
 }
 
-/// A column of a row.
-pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, place: usize) -> Result<T, Error> {
-    row.try_get(place)
+/// Reads a column of a row, counted from 0.
+///
+/// # Errors
+/// [`Error::is_damaged`] if there is no such column or it has another type.
+pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Error> {
+    row.try_get(index)
         .map_err(|error| Error::damaged(format!("a row of the database cannot be read: {error}")))
 }
 
-/// Sixteen bytes as the database keeps them.
+/// The 16 bytes of a column of type `uuid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Uuid(pub [u8; 16]);
 
 impl Uuid {
-    /// An API key as a column of the primary key, which cannot be empty: all zeros stand for none.
+    /// The column `usage.api_key`. It is part of the primary key and cannot be NULL, so all zeros
+    /// mean none.
     pub(crate) fn of_api_key(key: Option<ApiKeyId>) -> Uuid {
         Uuid(key.map_or([0; 16], |key| key.0.to_bytes()))
     }
 
-    /// See [`Uuid::of_api_key`].
+    /// The inverse of [`Uuid::of_api_key`].
     pub(crate) fn api_key(self) -> Option<ApiKeyId> {
         (self.0 != [0; 16]).then(|| ApiKeyId(Id::from_bytes(self.0)))
     }

@@ -1,63 +1,76 @@
-//! Every statement that is prepared on a connection, by name. They load and store; none of them decides.
+//! The prepared statements by name. They load and store rows; no statement contains a business
+//! rule.
 //!
-//! Whatever a batch needs goes in one array per column, so that a batch is one statement per table however long it is.
-//! Joins name the workspace on both sides, so that a database distributed by workspace keeps them on one node.
+//! A batch passes its rows as one array per column, so it needs one statement per table, however
+//! long it is. Joins compare the workspace on both sides, so a database distributed by workspace
+//! runs them on one node.
+//!
+//! A statement that writes on the basis of a decision contains a *guard*: it divides by zero, which
+//! aborts the transaction, unless accounts and platform are at the entry numbers that the decision
+//! saw.
 
-/// A prepared statement.
+/// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sql {
     AccountsOf,
     LockAccounts,
     LockAccount,
-    Made,
-    Named,
+    EntriesByKey,
+    EntriesById,
     Lots,
-    Present,
+    CountEntriesPresent,
     PlatformNumber,
-    Importing,
+    IsImporting,
     SetImporting,
     PlatformEntries,
-    MoveAccounts,
-    MoveAndAdd,
+    UpdateAccounts,
+    UpdateAccountsAndAddEntries,
     AddAccounts,
     AddEntries,
     AddUsage,
     SetTeams,
     SetLots,
     SetPending,
-    EndPending,
-    AddMoved,
-    MovePlatform,
-    Guard,
-    Balance,
+    RemovePending,
+    AddMovedIds,
+    UpdatePlatform,
+    CheckGuard,
+    Account,
     Team,
     Workspaces,
     EntriesBefore,
-    EntriesAt,
-    ChargeWhole,
-    Standings,
+    EntriesByNumber,
+    ChargeWithEntries,
+    LatestChargeStates,
     GrantsBefore,
     UsageOf,
-    Claim,
-    Due,
-    ClaimThese,
-    Counts,
+    ClaimDueCharges,
+    DueCharges,
+    ClaimCharges,
+    CountAll,
 }
 
-/// How a transaction of a lane begins: each statement of it sees what was committed before that statement.
+/// Begins a transaction of a lane. Each statement sees what was committed before that statement
+/// started.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The settings of a connection. What takes too long is given up, and a transaction whose server has fallen silent lets go
-/// of its locks. The planner is told what it cannot know of a table that has just begun to grow: that rows are found by
-/// their keys, one after the other, in the order they are given in; so they are also locked in that order. What it is told
-/// not to do counts as very dear, for which it would compile even the shortest query. A pooler that ignores all this makes
-/// nothing wrong, only slower.
+/// The settings of a connection.
+///
+/// - The timeouts cancel statements that take too long, and release the locks of a server that
+///   stopped responding.
+/// - Statistics of a table that has just begun to grow mislead the planner. With these settings it
+///   finds rows by index, one after another, in the order of the arrays. Rows are then also locked
+///   in that order.
+/// - `enable_…=off` makes a plan look very expensive, for which PostgreSQL would JIT-compile every
+///   query: `jit=off`.
+///
+/// A connection pooler that ignores these settings costs speed, not correctness.
 pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ committed \
     -c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s \
     -c plan_cache_mode=force_generic_plan -c jit=off \
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
-/// All statements with their texts, in the order of the variants.
+/// All statements with their SQL, in the order of the variants.
 pub(crate) const ALL: [(Sql, &str); 36] = [
     (
         Sql::AccountsOf,
@@ -65,22 +78,22 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          WHERE a.workspace = ANY($1::text[])",
     ),
     (
-        // Reads nothing: whoever waits for the lock is given the account as it is afterwards, but what is joined to it as
-        // it was before.
+        // Locks only. After waiting for a lock, PostgreSQL re-reads the locked row but not the rows
+        // joined to it, so a join here could combine two moments.
         Sql::LockAccounts,
         "SELECT FROM account WHERE workspace = ANY($1::text[]) ORDER BY workspace FOR UPDATE",
     ),
     (Sql::LockAccount, "SELECT FROM account WHERE workspace = $1 FOR UPDATE"),
     (
-        Sql::Made,
-        "SELECT k.place, e.data FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k (workspace, key, place)
+        Sql::EntriesByKey,
+        "SELECT k.position, e.data FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k (workspace, key, position)
          JOIN entry AS e ON e.workspace = k.workspace AND e.key = k.key AND e.key IS NOT NULL",
     ),
     (
-        Sql::Named,
-        // With where the account is, because what is in memory may be older.
-        "SELECT k.place, e.data, t.data, a.n
-         FROM unnest($1::text[], $2::bigint[], $3::uuid[]) WITH ORDINALITY AS k (workspace, n, id, place)
+        Sql::EntriesById,
+        // Includes the account's last entry number, because the account in memory may be older.
+        "SELECT k.position, e.data, t.data, a.n
+         FROM unnest($1::text[], $2::bigint[], $3::uuid[]) WITH ORDINALITY AS k (workspace, n, id, position)
          LEFT JOIN moved AS m ON m.workspace = k.workspace AND m.id = k.id
          JOIN entry AS e ON e.workspace = k.workspace AND e.n = coalesce(m.n, k.n)
          LEFT JOIN LATERAL (
@@ -92,22 +105,22 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
     ),
     (
         Sql::Lots,
-        "SELECT k.place, l.data, a.n FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS k (workspace, n, place)
+        "SELECT k.position, l.data, a.n FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS k (workspace, n, position)
          JOIN lot AS l ON l.workspace = k.workspace AND l.n = k.n
          JOIN account AS a ON a.workspace = l.workspace",
     ),
     (
-        Sql::Present,
+        Sql::CountEntriesPresent,
         "SELECT count(*) FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS k (workspace, n, data)
          JOIN entry AS e ON e.workspace = k.workspace AND e.n = k.n AND e.data = k.data",
     ),
     (Sql::PlatformNumber, "SELECT n FROM platform"),
-    (Sql::Importing, "SELECT importing FROM platform"),
+    (Sql::IsImporting, "SELECT importing FROM platform"),
     (Sql::SetImporting, "UPDATE platform SET importing = $1"),
     (Sql::PlatformEntries, "SELECT data FROM entry WHERE workspace = $1 AND n > $2 ORDER BY n"),
     (
-        Sql::MoveAccounts,
-        // Divides by zero when an account, or the platform, is not where the decision saw it.
+        Sql::UpdateAccounts,
+        // Guard: every account and the platform are at the entry numbers that the decision saw.
         "WITH changed AS (
              UPDATE account AS a SET n = v.n, data = v.data, usage = v.usage
              FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])
@@ -119,9 +132,10 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
                     THEN 1 ELSE 0 END",
     ),
     (
-        Sql::MoveAndAdd,
-        // The two statements that nearly every batch consists of as one, so that it is a transaction by itself. The
-        // accounts come first, because the guard asks for them; what nobody asks for is run at the end.
+        Sql::UpdateAccountsAndAddEntries,
+        // UpdateAccounts and AddEntries in one statement, which is a transaction by itself. Nearly
+        // every batch needs only these two. The guard reads `changed`, so accounts are updated
+        // first; PostgreSQL runs `added`, which nothing reads, at the end.
         "WITH changed AS (
              UPDATE account AS a SET n = v.n, data = v.data, usage = v.usage
              FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])
@@ -171,19 +185,20 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          ON CONFLICT (workspace, n) DO UPDATE SET deadline = excluded.deadline, claimed_until = 0",
     ),
     (
-        Sql::EndPending,
+        Sql::RemovePending,
         "DELETE FROM pending AS p USING unnest($1::text[], $2::bigint[]) AS v (workspace, n)
          WHERE p.workspace = v.workspace AND p.n = v.n",
     ),
     (
-        Sql::AddMoved,
+        Sql::AddMovedIds,
         "INSERT INTO moved (workspace, id, n) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])
          ON CONFLICT (workspace, id) DO NOTHING",
     ),
-    (Sql::MovePlatform, "UPDATE platform SET n = $2 WHERE n = $1"),
+    (Sql::UpdatePlatform, "UPDATE platform SET n = $2 WHERE n = $1"),
     (
-        Sql::Guard,
-        // Divides by zero when an account or the platform is not where the decision saw it, or a key stands already.
+        Sql::CheckGuard,
+        // Guard for what a batch relied on without writing it: accounts and the platform are at the
+        // entry numbers that the decision saw, and the idempotency keys are still free.
         "SELECT 1 / CASE WHEN
              (SELECT count(*) FROM unnest($1::text[], $2::bigint[]) AS v (workspace, n)
               JOIN account AS a ON a.workspace = v.workspace AND a.n = v.n) = cardinality($1)
@@ -191,7 +206,7 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
               JOIN entry AS e ON e.workspace = k.workspace AND e.key = k.key AND e.key IS NOT NULL)
              AND $5 = (SELECT n FROM platform) THEN 1 ELSE 0 END",
     ),
-    (Sql::Balance, "SELECT data FROM account WHERE workspace = $1"),
+    (Sql::Account, "SELECT data FROM account WHERE workspace = $1"),
     (
         Sql::Team,
         "SELECT t.data FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace WHERE a.workspace = $1",
@@ -205,10 +220,11 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
         Sql::EntriesBefore,
         "SELECT data FROM entry WHERE workspace = $1 AND n < $2 ORDER BY n DESC LIMIT $3",
     ),
-    (Sql::EntriesAt, "SELECT data FROM entry WHERE workspace = $1 AND n = ANY($2::bigint[]) ORDER BY n"),
+    (Sql::EntriesByNumber, "SELECT data FROM entry WHERE workspace = $1 AND n = ANY($2::bigint[]) ORDER BY n"),
     (
-        Sql::ChargeWhole,
-        // One look at one moment: the account (0), the opening (1), and what happened since (2), in order.
+        Sql::ChargeWithEntries,
+        // One snapshot: the account (part 0), the entry that opened the charge (1), and all later
+        // entries about it (2).
         "WITH at AS (SELECT coalesce((SELECT n FROM moved WHERE workspace = $1 AND id = $3), $2) AS n)
          SELECT 0 AS part, n, data FROM account WHERE workspace = $1
          UNION ALL SELECT 1, n, data FROM entry WHERE workspace = $1 AND n = (SELECT n FROM at)
@@ -217,13 +233,14 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          ORDER BY part, n",
     ),
     (
-        Sql::Standings,
+        Sql::LatestChargeStates,
         "SELECT DISTINCT ON (opened) data FROM entry
          WHERE workspace = $1 AND opened = ANY($2::bigint[]) AND opened IS NOT NULL ORDER BY opened, n DESC",
     ),
     (
         Sql::GrantsBefore,
-        // The account (without an entry), then lots with the entries that brought them, newest first.
+        // The account first (its entry is NULL), then grants with the entries that created them,
+        // newest first.
         "SELECT data, NULL::bytea AS entry, NULL::bigint AS n FROM account WHERE workspace = $1
          UNION ALL (
              SELECT l.data, e.data, l.n FROM lot AS l JOIN entry AS e ON e.workspace = l.workspace AND e.n = l.n
@@ -232,7 +249,8 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
     ),
     (
         Sql::UsageOf,
-        // The account's present hour (without an operation), then what is kept of other hours.
+        // The account's current hour first (its operation is NULL), then the rows of the usage
+        // table.
         "SELECT usage, NULL::bigint AS hour, NULL::text AS operation, NULL::text AS worker, NULL::text AS member,
                 NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity, NULL::bigint AS charged,
                 NULL::bigint AS refunded
@@ -242,7 +260,7 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3",
     ),
     (
-        Sql::Claim,
+        Sql::ClaimDueCharges,
         "UPDATE pending AS p SET claimed_until = $2 FROM (
              SELECT workspace, n FROM pending WHERE deadline <= $1 AND claimed_until <= $1
              ORDER BY deadline LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -251,17 +269,17 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          RETURNING p.workspace, p.charge, p.deadline",
     ),
     (
-        Sql::Due,
+        Sql::DueCharges,
         "SELECT workspace, n FROM pending WHERE deadline <= $1 AND claimed_until <= $1 ORDER BY deadline LIMIT $2",
     ),
     (
-        Sql::ClaimThese,
+        Sql::ClaimCharges,
         "UPDATE pending AS p SET claimed_until = $2 FROM unnest($3::text[], $4::bigint[]) AS v (workspace, n)
          WHERE p.workspace = v.workspace AND p.n = v.n AND p.deadline <= $1 AND p.claimed_until <= $1
          RETURNING p.workspace, p.charge, p.deadline",
     ),
     (
-        Sql::Counts,
+        Sql::CountAll,
         "SELECT (SELECT coalesce(sum(n), 0)::bigint FROM account), (SELECT count(*) FROM pending)",
     ),
 ];
@@ -271,9 +289,9 @@ mod tests {
     use super::ALL;
 
     #[test]
-    fn every_statement_stands_in_its_place() {
-        for (place, (name, _)) in ALL.iter().enumerate() {
-            assert_eq!(*name as usize, place, "{name:?}");
+    fn every_statement_is_at_the_index_of_its_variant() {
+        for (index, (name, _)) in ALL.iter().enumerate() {
+            assert_eq!(*name as usize, index, "{name:?}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! How the way to the database is encrypted, and whom it is believed to lead to.
+//! TLS for connections to the database, and which server certificates are accepted.
 //!
-//! As every client of PostgreSQL has it: `sslmode=prefer` (the default) and `require` encrypt and take any certificate,
-//! `verify-full` takes only one that is the host's and comes from a known authority: the system's, or that of
-//! `sslrootcert`. Across a network that is not your own, only `verify-full` keeps others out.
+//! The modes are those of every PostgreSQL client. `sslmode=prefer` (the default) and `require`
+//! encrypt and accept any certificate. `verify-full` accepts only a certificate for the host's name
+//! from a trusted authority: one of the system's, or one in `sslrootcert`. Across an untrusted
+//! network only `verify-full` is secure.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,23 +17,26 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Error;
 
-/// Whose certificates are taken.
+/// Which server certificates are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Anybody's.
+    /// Any certificate.
     Any,
-    /// Those of an authority that the system knows.
+    /// Certificates of an authority that the operating system trusts.
     System,
-    /// Those of the authorities in a PEM file.
+    /// Certificates of an authority in this PEM file.
     File(PathBuf),
 }
 
-/// What makes encrypted connections.
+/// Builds the connector that the driver uses to encrypt connections.
+///
+/// # Errors
+/// [`Error::is_unusable`] if no trusted certificate authority can be loaded.
 pub(crate) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::bug(format!("TLS has no version: {error}")))?;
+        .map_err(|error| Error::bug(format!("TLS has no protocol version: {error}")))?;
     let config = match trust {
         Trust::Any => builder
             .dangerous()
@@ -48,9 +52,10 @@ fn system_roots() -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(Error::unusable("this system knows no certificate authorities").with_hint(
-            "install ca-certificates, or name a file: sslmode=verify-full&sslrootcert=/path/to/ca.pem",
-        ));
+        return Err(Error::unusable("the operating system has no trusted certificate authorities")
+            .with_hint(
+                "install ca-certificates, or name a file: sslmode=verify-full&sslrootcert=/path/to/ca.pem",
+            ));
     }
     Ok(roots)
 }
@@ -63,10 +68,10 @@ fn file_roots(path: &Path) -> Result<RootCertStore, Error> {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
         roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
-    if roots.is_empty() { Err(unusable("it holds no certificate".to_owned())) } else { Ok(roots) }
+    if roots.is_empty() { Err(unusable("it contains no certificate".to_owned())) } else { Ok(roots) }
 }
 
-/// Takes every certificate: what is sent is encrypted, but nobody knows for whom.
+/// Accepts every certificate: the connection is encrypted, but the server is not authenticated.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,5 +1,10 @@
-//! Reads of the PostgreSQL engine: one match from a query to the function that answers it. Short reads are in `point`,
-//! lists in `lists`, the connections for both in `readers`.
+//! Queries of the PostgreSQL engine: one match from a [`Query`] to the function that answers it.
+//!
+//! ```text
+//! point      a workspace, a balance, a team, one charge, due charges
+//! lists      entries, charges, grants and usage
+//! readers    the connections for queries, apart from those of the lanes
+//! ```
 
 pub(crate) mod lists;
 pub(crate) mod point;
@@ -38,8 +43,7 @@ pub(crate) async fn answer(session: &Session, query: &Query) -> Result<QueryResu
             QueryResult::Entries(lists::entries(session, workspace, page).await?)
         }
         Query::Usage { workspace, hours } => {
-            let hours = (hours.start, hours.end);
-            QueryResult::Usage(lists::usage(session, workspace, hours).await?)
+            QueryResult::Usage(lists::usage(session, workspace, hours.clone()).await?)
         }
     })
 }

@@ -1,72 +1,75 @@
-//! Short reads: a workspace, all workspaces, a balance now or in the past, a charge with all that happened to it, and what
-//! is due. Each looks at one moment of the database. Long lists are in `lists`.
+//! Short queries: a workspace, the list of workspaces, a balance now or in the past, a team, one
+//! charge with its refunds, and the charges that are due. Most of them read a single snapshot of
+//! the database.
 
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Balance, Charge, ChargeId, EntryBody, Id, Profile, Team, Timestamp, WorkspaceId};
+use tokio_postgres::types::ToSql;
+use tollkeeper_ledger::{
+    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Id, Micros, Profile, Team, Timestamp, WorkspaceId,
+};
 
-use crate::postgres::batch::prefetch::{decoded, decoded_account, decoded_grant, decoded_team};
+use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{Session, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
 use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, answer};
 
-/// How many entries are looked at in one step of a search by time: four steps for a million entries.
+/// How many entries one step of a search by time reads: four steps search a million entries.
 const PROBES: i64 = 32;
 
-/// For how long a server that asked what is due has it in hand.
-const CLAIMED_SECONDS: i64 = 30;
+/// How long due charges stay claimed for the server that asked for them.
+const CLAIM_SECONDS: i64 = 30;
 
-/// The account of a workspace that exists, without its team.
-pub(crate) async fn account(
-    session: &Session,
-    id: &WorkspaceId,
-) -> Result<Option<tollkeeper_ledger::Account>, Failure> {
+/// The most rows that one query asks for.
+pub(crate) const LIMIT_MAX: usize = 1 << 20;
+
+/// The account of a workspace, without its team. `None` if the workspace does not exist or is the
+/// platform.
+pub(crate) async fn account(session: &Session, id: &WorkspaceId) -> Result<Option<Account>, Failure> {
     if id.is_platform() {
         return Ok(None);
     }
-    let rows = session.ask(Sql::Balance, &[&id.as_str()]).await?;
-    let account = rows.first().map(|row| decoded_account(column(row, 0)?, None)).transpose()?;
+    let rows = session.query_with_timeout(Sql::Account, &[&id.as_str()]).await?;
+    let account = rows.first().map(|row| decode_account(column(row, 0)?, None)).transpose()?;
     Ok(account)
 }
 
-/// The team of a workspace that exists.
+/// The team of a workspace. `None` if the workspace does not exist or is the platform.
 pub(crate) async fn team(session: &Session, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Failure> {
-    let rows = session.ask(Sql::Team, &[&id.as_str()]).await?;
+    let rows = session.query_with_timeout(Sql::Team, &[&id.as_str()]).await?;
     let Some(row) = rows.first().filter(|_| !id.is_platform()) else { return Ok(None) };
-    Ok(Some(decoded_team(column(row, 0)?)?))
+    Ok(Some(decode_team(column(row, 0)?)?))
 }
 
-/// All workspaces, newest first.
+/// All workspaces, newest first. A cursor is `created_at/id` of the last workspace on the page
+/// before.
 pub(crate) async fn workspaces(session: &Session, page: &Page) -> Result<Listing<Profile>, Failure> {
     let (created_at, before) = match &page.cursor {
-        // No name sorts behind this one.
+        // Every workspace id sorts before this text.
         None => (i64::MAX, "\u{7f}".to_owned()),
         Some(cursor) => {
-            let (millis, name) = cursor.split_once('/').ok_or_else(Error::bad_cursor)?;
-            (millis.parse().map_err(|_| Error::bad_cursor())?, name.to_owned())
+            let (millis, id) = cursor.split_once('/').ok_or_else(Error::bad_cursor)?;
+            (millis.parse().map_err(|_| Error::bad_cursor())?, id.to_owned())
         }
     };
     let platform = WorkspaceId::platform();
     let limit = page.limit.min(LIMIT_MAX) as i64;
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&created_at, &before, &platform.as_str(), &(limit + 1)];
-    let rows = session.ask(Sql::Workspaces, &params).await?;
+    // One more row than wanted shows whether there is a next page.
+    let params: [&(dyn ToSql + Sync); 4] = [&created_at, &before, &platform.as_str(), &(limit + 1)];
+    let rows = session.query_with_timeout(Sql::Workspaces, &params).await?;
     let mut data = Vec::with_capacity(rows.len());
     for row in rows.iter().take(page.limit) {
-        data.push(*decoded_account(column(row, 0)?, None)?.profile);
+        data.push(*decode_account(column(row, 0)?, None)?.profile);
     }
     let last = data.last().filter(|_| rows.len() > page.limit);
     let next = last.map(|profile| format!("{}/{}", profile.created_at.millis(), profile.id));
     Ok(Listing { data, next })
 }
 
-/// More rows than that are never asked for at once.
-pub(crate) const LIMIT_MAX: usize = 1 << 20;
-
-/// What a workspace has, or had at an instant.
+/// The balance of a workspace, at present or after its last entry up to `at`.
 pub(crate) async fn balance(
     session: &Session,
     id: &WorkspaceId,
@@ -75,34 +78,36 @@ pub(crate) async fn balance(
     let Some(account) = account(session, id).await? else { return Ok(None) };
     let present = BalanceAt { balance: account.balance, last_entry_at: account.chain.at };
     let Some(at) = at.filter(|at| *at < account.chain.at) else { return Ok(Some(present)) };
-    let n = last_at(session, id, account.chain.n as i64, |entry_at| entry_at <= at).await?;
-    let rows = session.ask(Sql::EntriesAt, &[&id.as_str(), &vec![n]]).await?;
+    let n = last_entry_where(session, id, account.chain.n as i64, |entry_at| entry_at <= at).await?;
+    let rows = session.query_with_timeout(Sql::EntriesByNumber, &[&id.as_str(), &vec![n]]).await?;
     let Some(row) = rows.first() else {
         return Ok(Some(BalanceAt { balance: Balance::default(), last_entry_at: Timestamp::ZERO }));
     };
-    let entry = decoded(column(row, 0)?)?;
+    let entry = decode_entry(column(row, 0)?)?;
     Ok(Some(BalanceAt { balance: entry.balance, last_entry_at: entry.at }))
 }
 
-/// The number of the last of the entries 1 to `last` whose time is early enough; 0 if none is. Time never decreases from
-/// one entry to the next, so it is found by narrowing down.
-pub(crate) async fn last_at(
+/// The number of the last entry among 1 to `last` whose time satisfies `is_early`; 0 if there is
+/// none. Entry times never decrease, so the search narrows a range: the entry `found` is early, the
+/// entry `beyond` is not.
+pub(crate) async fn last_entry_where(
     session: &Session,
     id: &WorkspaceId,
     last: i64,
-    early: impl Fn(Timestamp) -> bool,
+    is_early: impl Fn(Timestamp) -> bool,
 ) -> Result<i64, Failure> {
     let (mut found, mut beyond) = (0, last + 1);
     while beyond - found > 1 {
         let step = ((beyond - found) / PROBES).max(1);
         let probes: Vec<i64> =
             (1..=PROBES).map(|probe| found + probe * step).filter(|n| *n < beyond).collect();
-        let rows = session.ask(Sql::EntriesAt, &[&id.as_str(), &probes]).await?;
+        assert!(!probes.is_empty(), "each step of the search narrows the range");
+        let rows = session.query_with_timeout(Sql::EntriesByNumber, &[&id.as_str(), &probes]).await?;
         if rows.len() != probes.len() {
             return Err(Error::damaged(format!("the journal of workspace {id} has a gap")).into());
         }
         for (n, row) in probes.into_iter().zip(&rows) {
-            if early(decoded(column(row, 0)?)?.at) {
+            if is_early(decode_entry(column(row, 0)?)?.at) {
                 found = n;
             } else {
                 beyond = n;
@@ -113,23 +118,24 @@ pub(crate) async fn last_at(
     Ok(found)
 }
 
-/// A charge of a workspace with all that happened to it.
+/// A charge of a workspace with its draws, its refunds and the present balance.
 pub(crate) async fn charge(
     session: &Session,
     id: &WorkspaceId,
     charge: ChargeId,
 ) -> Result<Option<ChargeRecord>, Failure> {
     let uuid = Uuid(charge.0.to_bytes());
-    let rows = session.ask(Sql::ChargeWhole, &[&id.as_str(), &number_in(charge.0), &uuid]).await?;
-    let (mut account, mut born, mut refunds) = (None, None::<Charge>, Vec::new());
+    let params: [&(dyn ToSql + Sync); 3] = [&id.as_str(), &number_in(charge.0), &uuid];
+    let rows = session.query_with_timeout(Sql::ChargeWithEntries, &params).await?;
+    let (mut account, mut opened, mut refunds) = (None, None::<Charge>, Vec::new());
     for row in &rows {
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
-            0 => account = Some(decoded_account(bytes, None)?),
-            1 => born = answer::charge_of(decoded(bytes)?).filter(|found| found.details.id == charge),
+            0 => account = Some(decode_account(bytes, None)?),
+            1 => opened = answer::charge_of(decode_entry(bytes)?).filter(|found| found.details.id == charge),
             _ => {
-                let entry = decoded(bytes)?;
-                if let (Some(charge), Some(state)) = (&mut born, entry.body.state()) {
+                let entry = decode_entry(bytes)?;
+                if let (Some(charge), Some(state)) = (&mut opened, entry.body.state()) {
                     charge.state = state;
                 }
                 if let EntryBody::ChargeRefunded(refund) = entry.body {
@@ -138,64 +144,89 @@ pub(crate) async fn charge(
             }
         }
     }
-    let (Some(account), Some(charge)) = (account.filter(|_| !id.is_platform()), born) else {
+    let (Some(account), Some(charge)) = (account.filter(|_| !id.is_platform()), opened) else {
         return Ok(None);
     };
+    let draws = draws_by_id(session, &account, &charge).await?;
+    Ok(Some(ChargeRecord { charge, draws, refunds, balance: account.balance }))
+}
+
+/// The draws of a charge with the ids of their grants. A spent grant is not in the account and is
+/// read from its row.
+async fn draws_by_id(
+    session: &Session,
+    account: &Account,
+    charge: &Charge,
+) -> Result<Vec<(GrantId, Micros)>, Failure> {
     let mut draws = Vec::with_capacity(charge.details.draws.len());
     for draw in charge.details.draws.iter() {
         let grant = match account.grants.get(draw.grant) {
             Some(grant) => grant.id,
-            None => spent_grant(session, id, draw.grant).await?,
+            None => spent_grant(session, &account.profile.id, draw.grant).await?,
         };
         draws.push((grant, draw.amount));
     }
-    Ok(Some(ChargeRecord { charge, draws, refunds, balance: account.balance }))
+    Ok(draws)
 }
 
-/// The id of a grant that is not in the account any more.
-async fn spent_grant(
-    session: &Session,
-    id: &WorkspaceId,
-    n: u64,
-) -> Result<tollkeeper_ledger::GrantId, Failure> {
+/// The id of a spent grant, by the number of the entry that created it.
+async fn spent_grant(session: &Session, id: &WorkspaceId, n: u64) -> Result<GrantId, Failure> {
     let (ids, numbers) = (vec![id.as_str()], vec![n as i64]);
-    let rows = session.ask(Sql::Lots, &[&ids, &numbers]).await?;
+    let rows = session.query_with_timeout(Sql::Lots, &[&ids, &numbers]).await?;
     let missing = || Error::damaged(format!("grant {n} of workspace {id} is missing"));
     let row = rows.first().ok_or_else(missing)?;
-    Ok(decoded_grant(column(row, 1)?)?.id)
+    Ok(decode_grant(column(row, 1)?)?.id)
 }
 
-async fn claim(session: &Session, (now, until): (i64, i64), most: i64) -> Result<Vec<Row>, Failure> {
-    if !session.is_distributed() {
-        return session.ask(Sql::Claim, &[&now, &until, &most]).await;
-    }
-    // Whoever comes second finds them claimed, and looks again at its next turn.
-    let due = session.ask(Sql::Due, &[&now, &most]).await?;
-    let mut names: (Vec<&str>, Vec<i64>) = Default::default();
-    for row in &due {
-        names.0.push(column(row, 0)?);
-        names.1.push(column(row, 1)?);
-    }
-    session.ask(Sql::ClaimThese, &[&now, &until, &names.0, &names.1]).await
-}
-
-/// Pending charges whose deadline has passed, the longest overdue first, at most so many. Whoever is given them has them in
-/// hand for half a minute, so that several servers share the work.
+/// Pending charges whose deadline has passed, the longest overdue first, at most `limit`. They are
+/// claimed for [`CLAIM_SECONDS`], so that several servers share the work and a charge of a stopped
+/// server is not lost.
 pub(crate) async fn due(
     session: &Session,
     now: Timestamp,
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<(WorkspaceId, ChargeId)>, Failure> {
-    let until = now.plus_seconds(CLAIMED_SECONDS).millis();
-    let most = most.min(LIMIT_MAX) as i64;
-    let rows = claim(session, (now.millis(), until), most).await?;
+    let claim = Claim {
+        now: now.millis(),
+        claimed_until: now.plus_seconds(CLAIM_SECONDS).millis(),
+        limit: limit.min(LIMIT_MAX) as i64,
+    };
+    let rows = claim.run(session).await?;
     let mut due = Vec::with_capacity(rows.len());
     for row in &rows {
         let workspace = WorkspaceId::new(column::<&str>(row, 0)?);
-        let workspace = workspace.map_err(|_| Error::damaged("a pending charge of no workspace"))?;
+        let workspace =
+            workspace.map_err(|_| Error::damaged("a pending charge has an invalid workspace id"))?;
         let charge = ChargeId(Id::from_bytes(column::<Uuid>(row, 1)?.0));
         due.push((column::<i64>(row, 2)?, workspace, charge));
     }
     due.sort();
     Ok(due.into_iter().map(|(_, workspace, charge)| (workspace, charge)).collect())
+}
+
+/// A claim of due charges. Times are milliseconds since 1970.
+struct Claim {
+    now: i64,
+    claimed_until: i64,
+    limit: i64,
+}
+
+impl Claim {
+    /// Claims charges and gives their rows: workspace, charge, deadline.
+    async fn run(&self, session: &Session) -> Result<Vec<Row>, Failure> {
+        let Claim { now, claimed_until, limit } = self;
+        if !session.is_distributed() {
+            return session.query_with_timeout(Sql::ClaimDueCharges, &[now, claimed_until, limit]).await;
+        }
+        // One statement cannot lock rows of several nodes, so this claims in two steps. A server
+        // that comes second finds the rows claimed, and gets others when it asks again.
+        let due = session.query_with_timeout(Sql::DueCharges, &[now, limit]).await?;
+        let (mut workspaces, mut numbers) = (Vec::<&str>::new(), Vec::<i64>::new());
+        for row in &due {
+            workspaces.push(column(row, 0)?);
+            numbers.push(column(row, 1)?);
+        }
+        let params: [&(dyn ToSql + Sync); 4] = [now, claimed_until, &workspaces, &numbers];
+        session.query_with_timeout(Sql::ClaimCharges, &params).await
+    }
 }

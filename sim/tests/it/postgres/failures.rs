@@ -26,7 +26,7 @@ const EACH: Micros = Micros::new(100_000);
 
 /// Options of a server that soon says "not now".
 fn impatient() -> Options {
-    Options { patience_millis: Some(200), ..Options::default() }
+    Options { retry_for_millis: Some(200), ..Options::default() }
 }
 
 fn serve(url: &str, options: Options) -> Arc<dyn Engine> {
@@ -206,7 +206,7 @@ fn a_database_that_is_down_is_told_and_comes_back() {
     let cluster = Cluster::start(NO_CRASH);
     let database = cluster.database();
     let patience = Duration::from_secs(1);
-    let server = serve(&database.url(), Options { patience_millis: Some(1_000), ..Options::default() });
+    let server = serve(&database.url(), Options { retry_for_millis: Some(1_000), ..Options::default() });
     bank::open(&*server, 1, EACH);
     cluster.stop(Stop::Fast);
     let begun = Instant::now();

@@ -89,7 +89,7 @@ const DAMAGE: [(&str, &str); 13] = [
     ("UPDATE account SET created_at = created_at + 1 WHERE workspace <> '*'", "account"),
     ("DELETE FROM account WHERE workspace <> '*'", "account"),
     ("UPDATE usage SET charged = charged + 1", "i08"),
-    ("DELETE FROM lot WHERE n = (SELECT min(n) FROM lot)", "kept"),
+    ("DELETE FROM lot WHERE n = (SELECT min(n) FROM lot)", "not stored"),
     ("INSERT INTO pending SELECT workspace, 3, gen_random_uuid(), 0, 0 FROM account", "deadline"),
     ("DELETE FROM pending", "deadline"),
     ("INSERT INTO usage VALUES ('nobody', 1, 'op', '', '', 1, 1, 1, 0)", "account"),

@@ -1,0 +1,123 @@
+//! The tables of an audit, each read by a cursor in the order of the workspaces, all in one
+//! snapshot.
+
+use std::collections::VecDeque;
+
+use tokio_postgres::{Client, Row};
+
+use crate::Error;
+use crate::audit::AuditDisagreement;
+use crate::postgres::database::failure::Failure;
+use crate::postgres::database::session::column;
+
+/// How many rows one FETCH reads.
+const FETCH_ROWS: usize = 2_000;
+
+/// Why the audit stops before its end.
+pub(super) enum Stop {
+    Disagreement(AuditDisagreement),
+    Failure(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Stop {
+        Stop::Failure(failure)
+    }
+}
+
+impl From<tokio_postgres::Error> for Stop {
+    fn from(error: tokio_postgres::Error) -> Stop {
+        Stop::Failure(error.into())
+    }
+}
+
+/// Rows that cannot be decoded are a disagreement.
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Disagreement(AuditDisagreement { workspace: None, entry: None, what: error.to_string() })
+    }
+}
+
+/// A table read by a cursor. Column 0 is the workspace.
+pub(super) struct Table<'a> {
+    client: &'a Client,
+    fetch: String,
+    rows: VecDeque<Row>,
+    is_at_end: bool,
+}
+
+impl<'a> Table<'a> {
+    async fn open(client: &'a Client, name: &str, columns: &str, order: &str) -> Result<Table<'a>, Failure> {
+        let declare = format!(
+            "DECLARE audit_{name} NO SCROLL CURSOR FOR SELECT {columns} FROM {name} ORDER BY {order}"
+        );
+        client.batch_execute(&declare).await?;
+        let fetch = format!("FETCH FORWARD {FETCH_ROWS} FROM audit_{name}");
+        Ok(Table { client, fetch, rows: VecDeque::new(), is_at_end: false })
+    }
+
+    /// The workspace of the next row.
+    async fn next_workspace(&mut self) -> Result<Option<&str>, Stop> {
+        if self.rows.is_empty() && !self.is_at_end {
+            self.rows = self.client.query(&self.fetch, &[]).await?.into();
+            self.is_at_end = self.rows.is_empty();
+        }
+        Ok(self.rows.front().map(|row| column(row, 0)).transpose()?)
+    }
+
+    /// The next row, if it belongs to `workspace`.
+    pub(super) async fn next_of(&mut self, workspace: &str) -> Result<Option<Row>, Stop> {
+        let belongs = self.next_workspace().await? == Some(workspace);
+        Ok(if belongs { self.rows.pop_front() } else { None })
+    }
+}
+
+/// All tables with a workspace column.
+pub(super) struct Tables<'a> {
+    pub entries: Table<'a>,
+    pub accounts: Table<'a>,
+    pub teams: Table<'a>,
+    pub usage: Table<'a>,
+    pub lots: Table<'a>,
+    pub pending: Table<'a>,
+    pub moved: Table<'a>,
+}
+
+impl<'a> Tables<'a> {
+    /// Begins the transaction of the audit and opens a cursor for each table.
+    pub(super) async fn open(client: &'a Client) -> Result<Tables<'a>, Failure> {
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let usage = "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded";
+        let table = |name, columns, order| Table::open(client, name, columns, order);
+        Ok(Tables {
+            entries: table("entry", "workspace, n, key, opened, data", "workspace, n").await?,
+            accounts: table("account", "workspace, n, created_at, data, usage", "workspace").await?,
+            teams: table("team", "workspace, data", "workspace").await?,
+            usage: table("usage", usage, "workspace").await?,
+            lots: table("lot", "workspace, n, data", "workspace, n").await?,
+            pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,
+            moved: table("moved", "workspace, id, n", "workspace").await?,
+        })
+    }
+
+    /// The smallest workspace id among the next rows of all tables.
+    pub(super) async fn first_workspace(&mut self) -> Result<Option<String>, Stop> {
+        let mut first: Option<String> = None;
+        for table in [
+            &mut self.entries,
+            &mut self.accounts,
+            &mut self.teams,
+            &mut self.usage,
+            &mut self.lots,
+            &mut self.pending,
+            &mut self.moved,
+        ] {
+            if let Some(name) = table.next_workspace().await?
+                && first.as_deref().is_none_or(|first| name < first)
+            {
+                first = Some(name.to_owned());
+            }
+        }
+        Ok(first)
+    }
+}

@@ -1,0 +1,414 @@
+//! The writes of a batch as one array per column, and the statements that send them.
+//!
+//! Each group of arrays belongs to one statement. Its arrays have one length, which is asserted
+//! before sending: `unnest` would otherwise pad the shorter arrays with NULL.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio_postgres::types::ToSql;
+use tollkeeper_ledger::{MemberId, Spender, UsageKey, Used, WorkerId};
+
+use super::accounts::Accounts;
+use super::write::{BatchWrites, UsageWrite};
+use crate::postgres::database::failure::Failure;
+use crate::postgres::database::session::{Session, Uuid};
+use crate::postgres::database::sql::Sql;
+
+type Param<'p> = &'p (dyn ToSql + Sync);
+
+/// Rows of the table `account`.
+#[derive(Default)]
+struct AccountColumns<'a> {
+    workspace: Vec<&'a str>,
+    /// The number of the last entry that the decision saw.
+    before: Vec<i64>,
+    n: Vec<i64>,
+    created_at: Vec<i64>,
+    data: Vec<Vec<u8>>,
+    usage: Vec<Vec<u8>>,
+}
+
+/// Accounts that the decisions relied on and that the batch does not write, at their entry numbers.
+#[derive(Default)]
+struct ReliedColumns<'a> {
+    workspace: Vec<&'a str>,
+    n: Vec<i64>,
+}
+
+/// Idempotency keys that must still be free.
+#[derive(Default)]
+struct UnusedKeyColumns<'a> {
+    workspace: Vec<&'a str>,
+    key: Vec<Uuid>,
+}
+
+/// Rows of the table `entry`.
+#[derive(Default)]
+struct EntryColumns<'a> {
+    workspace: Vec<&'a str>,
+    n: Vec<i64>,
+    key: Vec<Option<Uuid>>,
+    opened: Vec<Option<i64>>,
+    data: Vec<&'a [u8]>,
+}
+
+/// Rows of the table `lot`.
+#[derive(Default)]
+struct LotColumns<'a> {
+    workspace: Vec<&'a str>,
+    n: Vec<i64>,
+    data: Vec<&'a [u8]>,
+}
+
+/// Rows of the table `pending` to insert or update.
+#[derive(Default)]
+struct PendingColumns<'a> {
+    workspace: Vec<&'a str>,
+    n: Vec<i64>,
+    charge: Vec<Uuid>,
+    deadline: Vec<i64>,
+}
+
+/// Rows of the table `pending` to delete.
+#[derive(Default)]
+struct EndedColumns<'a> {
+    workspace: Vec<&'a str>,
+    n: Vec<i64>,
+}
+
+/// Rows of the table `usage`.
+#[derive(Default)]
+struct UsageColumns<'a> {
+    workspace: Vec<&'a str>,
+    hour: Vec<i64>,
+    /// Operation, worker, member.
+    names: [Vec<&'a str>; 3],
+    api_key: Vec<Uuid>,
+    /// Runs, quantity, charged, refunded.
+    numbers: [Vec<i64>; 4],
+}
+
+/// Rows of the table `team`.
+#[derive(Default)]
+struct TeamColumns<'a> {
+    workspace: Vec<&'a str>,
+    data: Vec<Vec<u8>>,
+}
+
+/// The platform's entry number before and after the batch.
+#[derive(Default)]
+struct PlatformColumns {
+    before: i64,
+    after: i64,
+}
+
+/// Everything that a batch sends.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    updated: AccountColumns<'a>,
+    added: AccountColumns<'a>,
+    relied: ReliedColumns<'a>,
+    unused: UnusedKeyColumns<'a>,
+    entries: EntryColumns<'a>,
+    lots: LotColumns<'a>,
+    pending: PendingColumns<'a>,
+    ended: EndedColumns<'a>,
+    usage: UsageColumns<'a>,
+    teams: TeamColumns<'a>,
+    platform: PlatformColumns,
+}
+
+/// Asserts that the columns of one statement have one length.
+fn assert_lengths<const N: usize>(table: &str, lengths: [usize; N]) {
+    assert!(lengths.iter().all(|length| *length == lengths[0]), "columns of `{table}` differ in length");
+}
+
+impl<'a> Columns<'a> {
+    /// Builds the columns. `touched` are the accounts of the batch in the order in which they are
+    /// locked.
+    pub(super) fn new(writes: &'a BatchWrites, accounts: &'a Accounts, touched: &[usize]) -> Columns<'a> {
+        let id = |account_index: usize| accounts.get(account_index).account.profile.id.as_str();
+        assert!(
+            touched.is_sorted_by(|a, b| id(*a) < id(*b)),
+            "accounts are locked once each, in the order of their workspace ids"
+        );
+        let platform = &writes.platform;
+        let platform = PlatformColumns { before: platform.before as i64, after: platform.after as i64 };
+        let mut columns = Columns { platform, ..Columns::default() };
+        for account_index in touched {
+            columns.push_account(accounts, *account_index);
+        }
+        columns.push_entries(writes, accounts, touched);
+        columns.push_pending(writes, accounts);
+        for key in &writes.unused_keys {
+            columns.unused.workspace.push(id(key.account_index));
+            columns.unused.key.push(key.fingerprint);
+        }
+        for (entry, bytes) in &writes.lots {
+            columns.lots.workspace.push(id(entry.account_index));
+            columns.lots.n.push(entry.n as i64);
+            columns.lots.data.push(bytes);
+        }
+        for UsageWrite { account_index, key, used } in &writes.usage {
+            columns.usage.push(id(*account_index), key, used);
+        }
+        columns.assert_lengths();
+        columns
+    }
+
+    /// Adds an account to the table it belongs to: new, changed, or only relied on.
+    fn push_account(&mut self, accounts: &'a Accounts, account_index: usize) {
+        let slot = accounts.get(account_index);
+        let account = &slot.account;
+        let id = account.profile.id.as_str();
+        if !slot.is_changed() {
+            if account.exists() {
+                self.relied.workspace.push(id);
+                self.relied.n.push(account.chain.n as i64);
+            }
+            return;
+        }
+        assert!(account.chain.n > slot.stored_n, "i02: an account only ever gains entries");
+        let table = if slot.stored_n == 0 { &mut self.added } else { &mut self.updated };
+        let (mut data, mut usage) = (Vec::with_capacity(384), Vec::with_capacity(128));
+        account.encode(&mut data);
+        slot.hour.encode(&mut usage);
+        table.workspace.push(id);
+        table.before.push(slot.stored_n as i64);
+        table.n.push(account.chain.n as i64);
+        table.created_at.push(account.profile.created_at.millis());
+        table.data.push(data);
+        table.usage.push(usage);
+        if let Some(team) = slot.changed_team() {
+            let mut data = Vec::with_capacity(512);
+            team.encode(&mut data);
+            self.teams.workspace.push(id);
+            self.teams.data.push(data);
+        }
+    }
+
+    /// Adds the entries in the order of the accounts, and by number within each.
+    fn push_entries(&mut self, writes: &'a BatchWrites, accounts: &'a Accounts, touched: &[usize]) {
+        let id = |account_index: usize| accounts.get(account_index).account.profile.id.as_str();
+        let rank = |account_index: usize| {
+            let workspace = id(account_index);
+            touched.partition_point(|other| id(*other) < workspace)
+        };
+        // The entries of one account are recorded in the order of their numbers, so the index
+        // orders them.
+        let entries = writes.entries.iter().enumerate();
+        let mut order: Vec<(usize, usize)> =
+            entries.map(|(index, entry)| (rank(entry.account_index), index)).collect();
+        order.sort_unstable();
+        let mut last: Option<(usize, u64)> = None;
+        for (_, index) in order {
+            let entry = &writes.entries[index];
+            let before = match last {
+                Some((account_index, n)) if account_index == entry.account_index => n,
+                _ => accounts.get(entry.account_index).stored_n,
+            };
+            assert_eq!(entry.n, before + 1, "i02: entries are numbered without gaps");
+            last = Some((entry.account_index, entry.n));
+            self.entries.workspace.push(id(entry.account_index));
+            self.entries.n.push(entry.n as i64);
+            self.entries.key.push(entry.key);
+            self.entries.opened.push(entry.opened.map(|opened| opened as i64));
+            self.entries.data.push(writes.entry_bytes(index));
+        }
+    }
+
+    fn push_pending(&mut self, writes: &'a BatchWrites, accounts: &'a Accounts) {
+        for (entry, write) in &writes.pending {
+            let workspace = accounts.get(entry.account_index).account.profile.id.as_str();
+            match write.deadline {
+                Some(deadline) => {
+                    self.pending.workspace.push(workspace);
+                    self.pending.n.push(entry.n as i64);
+                    self.pending.charge.push(Uuid(write.charge.0.to_bytes()));
+                    self.pending.deadline.push(deadline.millis());
+                }
+                None => {
+                    self.ended.workspace.push(workspace);
+                    self.ended.n.push(entry.n as i64);
+                }
+            }
+        }
+    }
+
+    fn assert_lengths(&self) {
+        for accounts in [&self.updated, &self.added] {
+            let AccountColumns { workspace, before, n, created_at, data, usage } = accounts;
+            let lengths = [workspace.len(), before.len(), n.len(), created_at.len(), data.len(), usage.len()];
+            assert_lengths("account", lengths);
+        }
+        let EntryColumns { workspace, n, key, opened, data } = &self.entries;
+        assert_lengths("entry", [workspace.len(), n.len(), key.len(), opened.len(), data.len()]);
+        assert_lengths("lot", [self.lots.workspace.len(), self.lots.n.len(), self.lots.data.len()]);
+        let PendingColumns { workspace, n, charge, deadline } = &self.pending;
+        assert_lengths("pending", [workspace.len(), n.len(), charge.len(), deadline.len()]);
+        let UsageColumns { workspace, hour, names: [a, b, c], api_key, numbers: [p, q, r, s] } = &self.usage;
+        let names = [workspace.len(), hour.len(), a.len(), b.len(), c.len(), api_key.len()];
+        assert_lengths("usage", names);
+        assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len()]);
+        assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
+    }
+
+    /// True if the decisions relied on something that the batch does not write.
+    pub(super) fn has_guarded(&self) -> bool {
+        !self.relied.workspace.is_empty() || !self.unused.workspace.is_empty()
+    }
+
+    /// True if the batch only updates accounts and adds entries, as nearly every batch does.
+    pub(super) fn only_update_accounts_and_add_entries(&self) -> bool {
+        let Columns { updated, added, lots, pending, ended, usage, teams, platform, .. } = self;
+        !updated.workspace.is_empty()
+            && added.workspace.is_empty()
+            && lots.workspace.is_empty()
+            && pending.workspace.is_empty()
+            && ended.workspace.is_empty()
+            && usage.workspace.is_empty()
+            && teams.workspace.is_empty()
+            && platform.before == platform.after
+    }
+
+    /// Sends accounts and entries as one statement, which is a transaction by itself.
+    pub(super) async fn update_accounts_and_add_entries(&self, session: &Session) -> Result<(), Failure> {
+        let AccountColumns { workspace, before, n, data, usage, .. } = &self.updated;
+        let EntryColumns { workspace: entry_workspace, n: entry_n, key, opened, data: entry_data } =
+            &self.entries;
+        let platform = &self.platform.before;
+        let params: [Param<'_>; 11] =
+            [workspace, before, n, data, usage, platform, entry_workspace, entry_n, key, opened, entry_data];
+        session.query(Sql::UpdateAccountsAndAddEntries, &params).await?;
+        Ok(())
+    }
+
+    /// Fails with a conflict unless everything that the decisions relied on is unchanged.
+    pub(super) async fn check_guard(&self, session: &Session) -> Result<(), Failure> {
+        let Columns { relied, unused, platform, .. } = self;
+        let params: [Param<'_>; 5] =
+            [&relied.workspace, &relied.n, &unused.workspace, &unused.key, &platform.before];
+        session.query(Sql::CheckGuard, &params).await?;
+        Ok(())
+    }
+
+    /// Adds the statements of the batch, in the order in which they are sent: accounts first.
+    pub(super) fn push_statements<'s>(
+        &'s self,
+        session: &'s Session,
+        statements: &mut Vec<BoxFuture<'s, Result<(), Failure>>>,
+        with_guard: bool,
+    ) {
+        let Columns { updated, added, entries, lots, pending, ended, usage, teams, platform, .. } = self;
+        // Updating accounts checks the platform's number too; a batch that only adds accounts needs
+        // the guard.
+        if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
+            statements.push(self.check_guard(session).boxed());
+        }
+        if !updated.workspace.is_empty() {
+            statements.push(updated.update(session, &platform.before).boxed());
+        }
+        if !added.workspace.is_empty() {
+            statements.push(added.add(session).boxed());
+        }
+        if !entries.workspace.is_empty() {
+            statements.push(entries.add(session).boxed());
+        }
+        if !usage.workspace.is_empty() {
+            statements.push(usage.add(session).boxed());
+        }
+        if !teams.workspace.is_empty() {
+            statements.push(teams.set(session).boxed());
+        }
+        if !lots.workspace.is_empty() {
+            statements.push(lots.set(session).boxed());
+        }
+        if !pending.workspace.is_empty() || !ended.workspace.is_empty() {
+            statements.push(self.set_and_remove_pending(session).boxed());
+        }
+        if platform.before != platform.after {
+            statements.push(platform.update(session).boxed());
+        }
+    }
+
+    async fn set_and_remove_pending(&self, session: &Session) -> Result<(), Failure> {
+        let PendingColumns { workspace, n, charge, deadline } = &self.pending;
+        let set: [Param<'_>; 4] = [workspace, n, charge, deadline];
+        let remove: [Param<'_>; 2] = [&self.ended.workspace, &self.ended.n];
+        let set = session.execute(Sql::SetPending, &set);
+        let remove = session.execute(Sql::RemovePending, &remove);
+        let (set, remove) = futures_util::join!(set, remove);
+        set.and(remove)
+    }
+}
+
+impl AccountColumns<'_> {
+    async fn update(&self, session: &Session, platform: &i64) -> Result<(), Failure> {
+        let AccountColumns { workspace, before, n, data, usage, .. } = self;
+        let params: [Param<'_>; 6] = [workspace, before, n, data, usage, platform];
+        session.query(Sql::UpdateAccounts, &params).await?;
+        Ok(())
+    }
+
+    async fn add(&self, session: &Session) -> Result<(), Failure> {
+        let AccountColumns { workspace, n, created_at, data, usage, .. } = self;
+        session.execute(Sql::AddAccounts, &[workspace, n, created_at, data, usage]).await
+    }
+}
+
+impl EntryColumns<'_> {
+    async fn add(&self, session: &Session) -> Result<(), Failure> {
+        let EntryColumns { workspace, n, key, opened, data } = self;
+        session.execute(Sql::AddEntries, &[workspace, n, key, opened, data]).await
+    }
+}
+
+impl LotColumns<'_> {
+    async fn set(&self, session: &Session) -> Result<(), Failure> {
+        let LotColumns { workspace, n, data } = self;
+        session.execute(Sql::SetLots, &[workspace, n, data]).await
+    }
+}
+
+impl TeamColumns<'_> {
+    async fn set(&self, session: &Session) -> Result<(), Failure> {
+        let TeamColumns { workspace, data } = self;
+        session.execute(Sql::SetTeams, &[workspace, data]).await
+    }
+}
+
+impl PlatformColumns {
+    async fn update(&self, session: &Session) -> Result<(), Failure> {
+        let PlatformColumns { before, after } = self;
+        session.execute(Sql::UpdatePlatform, &[before, after]).await
+    }
+}
+
+impl<'a> UsageColumns<'a> {
+    fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &Used) {
+        let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
+        let Used { runs, quantity, charged, refunded } = used;
+        self.workspace.push(workspace);
+        self.hour.push(*hour);
+        let worker = worker.as_ref().map_or("", WorkerId::as_str);
+        let member = member.as_ref().map_or("", MemberId::as_str);
+        for (column, name) in self.names.iter_mut().zip([operation.as_str(), worker, member]) {
+            column.push(name);
+        }
+        self.api_key.push(Uuid::of_api_key(*api_key));
+        let numbers = [*runs, *quantity, charged.get(), refunded.get()];
+        for (column, number) in self.numbers.iter_mut().zip(numbers) {
+            column.push(number);
+        }
+    }
+}
+
+impl UsageColumns<'_> {
+    async fn add(&self, session: &Session) -> Result<(), Failure> {
+        let UsageColumns { workspace, hour, names: [operation, worker, member], api_key, numbers } = self;
+        let [runs, quantity, charged, refunded] = numbers;
+        let params: [Param<'_>; 10] =
+            [workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded];
+        session.execute(Sql::AddUsage, &params).await
+    }
+}

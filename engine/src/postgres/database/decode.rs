@@ -1,0 +1,52 @@
+//! Decodes stored bytes and rows into the types of the ledger.
+//!
+//! Every reader of the database uses these functions: the prefetch of a batch, the queries, the
+//! audit and the import. Bytes that cannot be decoded give [`Error::is_damaged`], never a panic.
+
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+use tollkeeper_ledger::{Account, Entry, Grant, Micros, Team, UsageKey, Used};
+
+use super::session::{Uuid, column};
+use super::usage_codec::usage_key;
+use crate::Error;
+
+/// Decodes an entry from its canonical bytes.
+pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
+    Entry::decode(bytes).map_err(|error| Error::damaged(format!("an entry: {error}")))
+}
+
+/// Decodes an account. `team` is the `data` column of its row in the table `team`; with `None` the
+/// account has an empty team, which is enough for a caller that does not look at it.
+pub(crate) fn decode_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Account, Error> {
+    let team = decode_team(team)?;
+    Account::decode(bytes, team).map_err(|error| Error::damaged(format!("an account: {error}")))
+}
+
+/// Decodes a team; `None` gives the empty team.
+pub(crate) fn decode_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
+    Team::decode(bytes).map_err(|error| Error::damaged(format!("a team: {error}")))
+}
+
+/// Decodes a grant from the `data` column of the table `lot`.
+pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Grant, Error> {
+    Grant::decode(bytes).map_err(|error| Error::damaged(format!("a grant: {error}")))
+}
+
+/// Decodes a row of the usage table with the columns hour, operation, worker, member, API key,
+/// runs, quantity, charged and refunded, from column 1 on. Gives `None` if the operation is NULL,
+/// which marks the row of the account in [`Sql::UsageOf`](super::sql::Sql::UsageOf).
+pub(crate) fn decode_usage_row(row: &Row) -> Result<Option<(UsageKey, Used)>, Error> {
+    let Some(operation) = column::<Option<&str>>(row, 2)? else { return Ok(None) };
+    let names = [operation, column(row, 3)?, column(row, 4)?];
+    let key = usage_key(column(row, 1)?, names, column::<Uuid>(row, 5)?.api_key());
+    let key = key.ok_or_else(|| Error::damaged("a row of the usage table has an invalid name"))?;
+    let used = Used {
+        runs: column(row, 6)?,
+        quantity: column(row, 7)?,
+        charged: Micros::new(column(row, 8)?),
+        refunded: Micros::new(column(row, 9)?),
+    };
+    Ok(Some((key, used)))
+}

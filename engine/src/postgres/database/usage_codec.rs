@@ -1,0 +1,152 @@
+//! The bytes of the column `account.usage`: the rollups of the account's current hour.
+//!
+//! ```text
+//! format    one byte, 1 or 2
+//! row       hour, runs, quantity, charged, refunded (i64 each, little-endian),
+//!           operation, worker, member (one length byte and UTF-8 each; an empty name is none),
+//!           format 2 only: 0, or 1 and the 16 bytes of the API key
+//! ```
+//!
+//! Rows follow one another until the bytes end. Damaged bytes give an error, never a panic.
+
+use tollkeeper_ledger::{ApiKeyId, Id, MemberId, Micros, OperationId, Spender, UsageKey, Used, WorkerId};
+
+use crate::Error;
+
+/// The format that is written. A reader accepts this one and [`FORMAT_WITHOUT_API_KEYS`].
+const FORMAT: u8 = 2;
+
+/// The format before API keys existed: its usage counts under no API key. An account keeps this
+/// format until it is written the next time.
+const FORMAT_WITHOUT_API_KEYS: u8 = 1;
+
+/// Appends the encoded rows to `bytes`.
+pub(crate) fn encode_usage(rows: &[(UsageKey, Used)], bytes: &mut Vec<u8>) {
+    bytes.push(FORMAT);
+    for (key, used) in rows {
+        let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
+        let Used { runs, quantity, charged, refunded } = used;
+        for number in [*hour, *runs, *quantity, charged.get(), refunded.get()] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        let worker = worker.as_ref().map_or("", WorkerId::as_str);
+        for name in [operation.as_str(), worker, member.as_ref().map_or("", MemberId::as_str)] {
+            let length = u8::try_from(name.len()).expect("the ledger bounds a name to 64 bytes");
+            bytes.push(length);
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        bytes.push(u8::from(api_key.is_some()));
+        bytes.extend(api_key.iter().flat_map(|key| key.0.to_bytes()));
+    }
+}
+
+/// Decodes what [`encode_usage`] wrote, in either format.
+///
+/// # Errors
+/// [`Error::is_damaged`] for an unknown format, a row that is cut off, or an invalid name.
+pub(crate) fn decode_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, Used)>, Error> {
+    let damaged = || Error::damaged("the current hour's usage of an account cannot be decoded");
+    let (format, mut bytes) = bytes.split_first().ok_or_else(damaged)?;
+    if !matches!(*format, FORMAT | FORMAT_WITHOUT_API_KEYS) {
+        return Err(damaged());
+    }
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        rows.push(decode_row(&mut bytes, *format).ok_or_else(damaged)?);
+    }
+    Ok(rows)
+}
+
+fn decode_row(bytes: &mut &[u8], format: u8) -> Option<(UsageKey, Used)> {
+    let mut numbers = [0; 5];
+    for number in &mut numbers {
+        let (eight, rest) = bytes.split_first_chunk::<8>()?;
+        *bytes = rest;
+        *number = i64::from_le_bytes(*eight);
+    }
+    let mut names = [""; 3];
+    for name in &mut names {
+        let (length, rest) = bytes.split_first()?;
+        let (text, rest) = rest.split_at_checked(usize::from(*length))?;
+        *bytes = rest;
+        *name = std::str::from_utf8(text).ok()?;
+    }
+    let [hour, runs, quantity, charged, refunded] = numbers;
+    let api_key = if format == FORMAT { decode_api_key(bytes)? } else { None };
+    let key = usage_key(hour, names, api_key)?;
+    let (charged, refunded) = (Micros::new(charged), Micros::new(refunded));
+    Some((key, Used { runs, quantity, charged, refunded }))
+}
+
+/// Decodes an optional API key. The outer `None` means damaged bytes.
+fn decode_api_key(bytes: &mut &[u8]) -> Option<Option<ApiKeyId>> {
+    let (is_present, rest) = bytes.split_first()?;
+    *bytes = rest;
+    match is_present {
+        0 => Some(None),
+        1 => {
+            let (id, rest) = bytes.split_first_chunk::<16>()?;
+            *bytes = rest;
+            Some(Some(ApiKeyId(Id::from_bytes(*id))))
+        }
+        _ => None,
+    }
+}
+
+/// Builds a usage key from its stored names (operation, worker, member). An empty worker or member
+/// stands for none. Gives `None` if a name is invalid.
+pub(crate) fn usage_key(
+    hour: i64,
+    [operation, worker, member]: [&str; 3],
+    api_key: Option<ApiKeyId>,
+) -> Option<UsageKey> {
+    let optional = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    let spender = Spender {
+        operation: OperationId::new(operation).ok()?,
+        worker: optional(worker).map(WorkerId::new).transpose().ok()?,
+        member: optional(member).map(MemberId::new).transpose().ok()?,
+        api_key,
+    };
+    Some(UsageKey { hour, spender })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(hour: i64, operation: &str, worker: &str, runs: i64) -> (UsageKey, Used) {
+        let key = usage_key(hour, [operation, worker, ""], None).expect("the names are valid");
+        (key, Used { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
+    }
+
+    fn with_api_key(mut row: (UsageKey, Used)) -> (UsageKey, Used) {
+        row.0.spender.api_key = Some(ApiKeyId(Id::from_bytes(*b"sixteen bytes id")));
+        row
+    }
+
+    #[test]
+    fn usage_decodes_as_encoded_and_damage_is_an_error() {
+        let rows = vec![row(7, "message", "", 1), with_api_key(row(7, "message", "w1", 2))];
+        let mut bytes = Vec::new();
+        encode_usage(&rows, &mut bytes);
+        assert_eq!(decode_usage(&bytes).expect("the bytes are as encoded"), rows);
+        for cut in 1..60 {
+            let decoded = decode_usage(&bytes[..bytes.len() - cut]);
+            assert!(decoded.expect_err("half a row").is_damaged());
+        }
+        assert!(decode_usage(&[]).expect_err("no format byte").is_damaged());
+        assert!(decode_usage(&[FORMAT + 1]).expect_err("an unknown format").is_damaged());
+    }
+
+    #[test]
+    fn format_1_decodes_with_no_api_keys() {
+        let mut bytes = vec![FORMAT_WITHOUT_API_KEYS];
+        for runs in [1_i64, 2] {
+            let numbers = [7, runs, runs, 500 * runs, 0];
+            bytes.extend(numbers.into_iter().flat_map(i64::to_le_bytes));
+            bytes.extend(if runs == 1 { *b"\x07message\x00\x00" } else { *b"\x05image\x02w1\x00" });
+        }
+        let rows = decode_usage(&bytes).expect("an earlier version wrote these bytes");
+        assert_eq!(rows, [row(7, "message", "", 1), row(7, "image", "w1", 2)]);
+    }
+}

@@ -1,0 +1,228 @@
+//! The threads of the engine: one for each lane and one for the readers. They are started and
+//! stopped here.
+//!
+//! Each thread has a runtime of its own, so the engine needs no runtime of the caller, and deciding
+//! a batch delays no request of the server.
+
+use std::future::Future;
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use futures_util::future::{join_all, try_join_all};
+use siphasher::sip::SipHasher13;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
+use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
+
+use super::batch::lane::{Job, Lane};
+use super::database::blocking::single_thread_runtime;
+use super::database::failure::Failure;
+use super::database::session::Session;
+use super::query::readers::Readers;
+use super::shared::SharedState;
+use crate::reply::engine_closed;
+use crate::{CommandResult, Error};
+
+/// The lanes of a server with their threads.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    senders: Vec<mpsc::Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Lanes {
+    /// Starts `count` lanes, each with a queue of `queue` jobs.
+    pub(super) fn start(shared: &Arc<SharedState>, count: usize, queue: usize) -> Result<Lanes, Error> {
+        assert!(count > 0 && queue > 0, "the engine has a lane, and a lane has room in its queue");
+        let mut lanes = Lanes { senders: Vec::with_capacity(count), threads: Vec::with_capacity(count) };
+        for index in 0..count {
+            let (sender, jobs) = mpsc::channel(queue);
+            let lane = Lane::new(Arc::clone(shared))?;
+            let runtime = single_thread_runtime()?;
+            let thread = std::thread::Builder::new()
+                .name(format!("tollkeeper-lane-{index}"))
+                .spawn(move || runtime.block_on(lane.work(jobs)));
+            lanes.threads.push(thread.map_err(thread_not_started)?);
+            lanes.senders.push(sender);
+        }
+        Ok(lanes)
+    }
+
+    /// The index of a workspace's lane: in one server always the same.
+    fn index_of(&self, workspace: &WorkspaceId) -> usize {
+        let mut hasher = SipHasher13::new();
+        hasher.write(workspace.as_str().as_bytes());
+        (hasher.finish() % self.senders.len() as u64) as usize
+    }
+
+    /// Runs one command; waits for room in the queue.
+    pub(super) async fn run(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
+        let lane = &self.senders[self.index_of(&submission.workspace)];
+        let (sender, answer) = oneshot::channel();
+        lane.send(Job::One(submission, now, sender)).await.map_err(|_| engine_closed())?;
+        answer.await.map_err(|_| engine_closed())?
+    }
+
+    /// Runs one command, or fails at once with [`Error::is_overloaded`] if the queue is full.
+    pub(super) async fn run_or_shed(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+    ) -> Result<CommandResult, Error> {
+        let lane = &self.senders[self.index_of(&submission.workspace)];
+        let (sender, answer) = oneshot::channel();
+        lane.try_send(Job::One(submission, now, sender)).map_err(|error| match error {
+            TrySendError::Full(_) => Error::overloaded(),
+            TrySendError::Closed(_) => engine_closed(),
+        })?;
+        answer.await.map_err(|_| engine_closed())?
+    }
+
+    /// Runs commands in order. A command of the platform runs after all commands before it and
+    /// before all commands after it, because it may change prices; other commands run in parallel
+    /// on their lanes.
+    pub(super) async fn run_batch(
+        &self,
+        batch: Vec<Submission>,
+        now: Timestamp,
+    ) -> Result<Vec<CommandResult>, Error> {
+        let count = batch.len();
+        let mut answers = Vec::with_capacity(count);
+        let mut batch = batch.into_iter().peekable();
+        while let Some(first) = batch.peek() {
+            let is_platform = first.workspace.is_platform();
+            let mut part = Vec::new();
+            while let Some(next) = batch.next_if(|next| next.workspace.is_platform() == is_platform) {
+                part.push(next);
+            }
+            answers.extend(self.run_in_parallel(part, now).await?);
+        }
+        assert_eq!(answers.len(), count, "every command has one answer");
+        Ok(answers)
+    }
+
+    /// Distributes commands over the lanes and puts the answers back into the order of the
+    /// commands.
+    async fn run_in_parallel(
+        &self,
+        commands: Vec<Submission>,
+        now: Timestamp,
+    ) -> Result<Vec<CommandResult>, Error> {
+        let lanes: Vec<usize> =
+            commands.iter().map(|submission| self.index_of(&submission.workspace)).collect();
+        let mut parts: Vec<Vec<Submission>> = self.senders.iter().map(|_| Vec::new()).collect();
+        for (submission, lane) in commands.into_iter().zip(&lanes) {
+            parts[*lane].push(submission);
+        }
+        let running = parts.into_iter().zip(&self.senders).map(|(part, lane)| async move {
+            if part.is_empty() {
+                return Ok(Vec::new());
+            }
+            let (sender, answers) = oneshot::channel();
+            lane.send(Job::Batch(part, now, sender)).await.map_err(|_| engine_closed())?;
+            answers.await.map_err(|_| engine_closed())?
+        });
+        let answers = try_join_all(running).await?;
+        let mut answers: Vec<_> = answers.into_iter().map(Vec::into_iter).collect();
+        lanes.into_iter().map(|lane| answers[lane].next().ok_or_else(engine_closed)).collect()
+    }
+
+    /// How many jobs wait in all queues.
+    pub(super) fn queued(&self) -> usize {
+        self.senders.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
+    /// Ends all lanes after they have answered what is in their queues.
+    pub(super) async fn close(&self) {
+        let closing = self.senders.iter().map(|lane| async move {
+            let (sender, ended) = oneshot::channel();
+            // If the lane has ended already, it has answered everything that it accepted.
+            if lane.send(Job::Close(sender)).await.is_ok() {
+                let _ = ended.await;
+            }
+        });
+        join_all(closing).await;
+    }
+}
+
+impl Drop for Lanes {
+    /// Ends the lanes after they have answered what is in their queues, and waits for their
+    /// threads.
+    fn drop(&mut self) {
+        self.senders.clear();
+        for thread in self.threads.drain(..) {
+            // The panic message of a thread was printed by the panic itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread of the readers.
+#[derive(Debug)]
+pub(super) struct ReaderThread {
+    handle: Handle,
+    readers: Arc<Readers>,
+    /// Dropping it ends the thread.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ReaderThread {
+    /// Starts the thread.
+    pub(super) fn start(readers: Readers) -> Result<ReaderThread, Error> {
+        let runtime = single_thread_runtime()?;
+        let (handle, readers) = (runtime.handle().clone(), Arc::new(readers));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let refreshed = Arc::clone(&readers);
+        let thread = std::thread::Builder::new().name("tollkeeper-readers".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = refreshed.refresh_periodically() => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        let thread = thread.map_err(thread_not_started)?;
+        Ok(ReaderThread { handle, readers, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Migrates the database and loads what the server needs before it serves.
+    pub(super) async fn begin(&self) -> Result<(), Error> {
+        let readers = Arc::clone(&self.readers);
+        let begun = self.handle.spawn(async move { readers.begin().await });
+        begun.await.map_err(|_| engine_closed())?.map_err(Failure::into_error)
+    }
+
+    /// Runs a query on the thread. The caller may await the result on any runtime.
+    pub(super) async fn read<T, F>(
+        &self,
+        read: impl Fn(Arc<Session>) -> F + Send + Sync + 'static,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let answer = self.handle.spawn(async move { readers.read(read).await });
+        answer.await.map_err(|ended| match ended.is_panic() {
+            true => Error::bug("a query panicked"),
+            false => engine_closed(),
+        })?
+    }
+}
+
+impl Drop for ReaderThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // The panic message of a thread was printed by the panic itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn thread_not_started(error: std::io::Error) -> Error {
+    Error::unavailable(format!("a thread cannot be started: {error}"))
+}

@@ -1,0 +1,22 @@
+//! What the lanes and the readers of one server share: where the database is, the platform
+//! snapshot, the counters and the options. Servers share nothing but the database.
+
+use std::time::Duration;
+
+use super::counters::Counters;
+use super::database::config::Address;
+use super::platform::PlatformCell;
+
+/// PlatformCell by all lanes and readers of one server.
+#[derive(Debug)]
+pub(crate) struct SharedState {
+    pub address: Address,
+    pub platform: PlatformCell,
+    pub counters: Counters,
+    /// How long after a charge was opened a late system failure may still refund it.
+    pub refund_window_seconds: i64,
+    /// How long a batch or a read is retried while the database cannot be reached.
+    pub retry_for: Duration,
+    /// Accounts that one lane keeps in memory between batches.
+    pub accounts_per_lane: usize,
+}

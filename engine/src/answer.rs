@@ -26,7 +26,7 @@ pub(crate) fn answer(entry: Entry, about: About) -> Answer {
         }
         (EntryBody::ChargeOpened(details), _) => {
             let state = details.state();
-            Output::Charge(Charge { details, opened: n, created_at: at, state }, balance)
+            Output::Charge(Charge { details, opening_entry: n, created_at: at, state }, balance)
         }
         (EntryBody::PricesSet(version), _) => Output::Prices(version),
         (EntryBody::LimitsSet(limits), _) => Output::Limits(limits),
@@ -68,5 +68,5 @@ pub(crate) fn record_of(entry: Entry) -> Option<GrantRecord> {
 pub(crate) fn charge_of(entry: Entry) -> Option<Charge> {
     let Entry { n, at, body: EntryBody::ChargeOpened(details), .. } = entry else { return None };
     let state = details.state();
-    Some(Charge { details, opened: n, created_at: at, state })
+    Some(Charge { details, opening_entry: n, created_at: at, state })
 }

@@ -2,8 +2,7 @@
 //! Where the lines come from and what is kept beside them is each engine's own.
 
 use tollkeeper_ledger::{
-    Account, ChargeDetails, ChargeId, ChargeState, Entry, EntryBody, Micros, Platform, Status, Totals,
-    WorkspaceId,
+    Account, ChargeDetails, ChargeId, ChargeState, Entry, Micros, Platform, Totals, WorkspaceId, invariants,
 };
 
 /// What an audit found.
@@ -44,27 +43,14 @@ impl AuditReport {
     }
 }
 
-/// Whether an entry follows from what stood of its charge, and from what the charge took.
+/// Checks that an entry about charge `id` of `amount` follows from the state before it (i05, i06).
 pub(crate) fn life_disagrees(
     entry: &Entry,
     (id, amount): (ChargeId, Micros),
     before: ChargeState,
-    next: ChargeState,
 ) -> Option<String> {
-    let refunded = match &entry.body {
-        EntryBody::ChargeRefunded(refund) => refund.amount,
-        _ => Micros::ZERO,
-    };
-    let what = if next.refunded != before.refunded + refunded || next.refunded > amount {
-        "i05: its refunds do not add up"
-    } else if before.status != Status::Pending && next.status == Status::Pending {
-        "i06: it is pending again"
-    } else if (next.status == Status::Refunded) != (next.refunded == amount) {
-        "i05: refunded is refunded in full"
-    } else {
-        return None;
-    };
-    Some(format!("charge {id}: {what}"))
+    let violation = invariants::charge_transition(amount, before, &entry.body).err()?;
+    Some(format!("charge {id}: {violation}"))
 }
 
 /// Whether a charge was priced by the version of the price book that it names.

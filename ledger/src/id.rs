@@ -1,25 +1,42 @@
-//! Ids that the server makes: UUIDs of version 7 with a prefix that says what they name (`ch_…`, `gr_…`).
+//! Ids of charges, grants, API keys and sessions: UUIDs of version 7 with a prefix (`ch_…`, `gr_…`).
 //!
-//! The engine makes the number (its clock and its entropy are not here); this file gives it its form.
+//! The engine chooses the number from its clock and its entropy, which are not here. This file gives it its form.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then 74 bits of the engine's choice.
+/// A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then 74 bits that the engine chooses.
+///
+/// ```
+/// use tollkeeper_ledger::{ChargeId, Id};
+///
+/// let id = ChargeId(Id::v7(1_767_225_600_000, 0, 1));
+/// assert_eq!(id.to_string(), "ch_019b76da-a800-7000-8000-000000000001");
+/// assert_eq!("ch_019b76da-a800-7000-8000-000000000001".parse(), Ok(id));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(u128);
 
 impl Id {
-    /// Builds the UUID: the time, 12 bits for its third group and 62 bits for the rest; higher bits are ignored.
+    /// Builds the UUID from the time, 12 bits for its third group and 62 bits for the rest. Higher bits are ignored.
     #[must_use]
     pub const fn v7(millis: i64, group_a: u16, group_b: u64) -> Id {
         let time = (millis as u128 & 0xffff_ffff_ffff) << 80;
         let a = (group_a as u128 & 0xfff) << 64;
         let b = (group_b & 0x3fff_ffff_ffff_ffff) as u128;
-        Id(time | (0x7 << 76) | a | (0b10 << 62) | b)
+        let id = Id(time | (0x7 << 76) | a | (0b10 << 62) | b);
+        assert!(id.is_v7(), "an id that the engine makes is a UUID of version 7");
+        assert!(id.group_b() == group_b & 0x3fff_ffff_ffff_ffff, "the low bits of an id read back");
+        id
     }
 
-    /// The 62 low bits, where an engine may have left itself a note.
+    /// True if the version and the variant are those of a UUID of version 7.
+    #[must_use]
+    pub const fn is_v7(self) -> bool {
+        (self.0 >> 76) & 0xf == 0x7 && (self.0 >> 62) & 0b11 == 0b10
+    }
+
+    /// The 62 low bits, in which an engine may store a number of its own.
     #[must_use]
     pub const fn group_b(self) -> u64 {
         self.0 as u64 & 0x3fff_ffff_ffff_ffff
@@ -37,7 +54,7 @@ impl Id {
         Id(u128::from_be_bytes(bytes))
     }
 
-    /// The usual text: 36 lower-case characters in five groups.
+    /// The text of the UUID: 36 lower-case characters in five groups.
     fn text(self) -> [u8; 36] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; 36];
@@ -50,10 +67,11 @@ impl Id {
             text[at + 1] = DIGITS[usize::from(byte & 15)];
             at += 2;
         }
+        assert!(at == text.len(), "sixteen bytes and four hyphens fill the text");
         text
     }
 
-    /// Reads the usual text; only lower case, so that an id has one spelling.
+    /// Reads the text of a UUID, in lower case only, so that an id has one spelling.
     fn read(text: &str) -> Option<Id> {
         let digit = |byte: u8| match byte {
             b'0'..=b'9' => Some(byte - b'0'),
@@ -98,10 +116,14 @@ macro_rules! prefixed_id {
     };
 }
 
-prefixed_id!(ChargeId, "ch_", "Names a charge.");
-prefixed_id!(GrantId, "gr_", "Names a grant.");
-prefixed_id!(ApiKeyId, "ak_", "Names an API key; it is not the secret.");
-prefixed_id!(SessionId, "ps_", "Names a portal session, from its link on; it is not the secret.");
+prefixed_id!(ChargeId, "ch_", "The id of a charge.");
+prefixed_id!(GrantId, "gr_", "The id of a grant.");
+prefixed_id!(ApiKeyId, "ak_", "The id of an API key; it is not the secret.");
+prefixed_id!(
+    SessionId,
+    "ps_",
+    "The id of a portal session and of the link that begins it; it is not the secret."
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,19 +1,108 @@
-//! What is true: the rules of prepaid credits, pure.
+//! The rules of prepaid credits, without I/O: what is decided, what it does to an account, and how it is recorded.
 //!
-//! `decide(view, command, now)` answers every request that touches credit: either a [`Refusal`] or a [`Change`],
-//! which [`Account::record`] turns into journal entries, one after the other. The same entries, replayed by
-//! [`Account::replay`], rebuild the account bit by bit: there is no second way to change a balance.
+//! [`decide`] answers every command that touches credit with a [`Refusal`] or a [`Change`]. [`Account::record`] turns a
+//! change into journal entries, one after the other. [`Account::replay`] rebuilds the account from the same entries, bit
+//! by bit: there is no second way to change a balance.
 //!
-//! No I/O, no async, no clock, no randomness, no hash function of its own, no floats: time, ids and the digest of the
-//! hash chain are arguments. Nothing here knows HTTP, SQL or JSON.
+//! There is no I/O, no clock, no randomness, no hash function and no float here. Times, ids and hashes are arguments, so
+//! the same commands give the same bytes on every engine. Nothing here knows HTTP, SQL or JSON.
 //!
-//! Read in this order: [`decide`] (who may do what, in which order it is refused), `charge` (the life of a charge),
-//! `account` (what an entry does to the pool), `invariants` (i01–i12, asserted before every commit). Who may ask is in
-//! `actor`, who belongs to a workspace in `team`.
+//! # Reading order
+//! 1. `decide/mod.rs`: the order of a decision. `decide/view.rs`: what it reads and answers. `decide/charge.rs`: the
+//!    life of a charge. `decide/refusal.rs`: every refusal, in order.
+//! 2. `account/mod.rs`: what an entry does to an account. `account/invariants.rs`: i01 to i12, checked before every
+//!    commit.
+//! 3. `journal/entry.rs`: the entries. `journal/entry_codec.rs`: their bytes.
+//! 4. `team`, `prices`: who acts for a workspace, and what operations cost.
+//!
+//! A folder imports only the folders below it: `decide`, then `account`, `team`, `prices` and `journal`, then the values
+//! (`micros`, `id`, `name`, `text`, `time`, `hash`, `bounds`).
+//!
+//! # Example
+//! Opens a workspace, brings credit in and pays for one run of an operation:
+//!
+//! ```
+//! use tollkeeper_ledger::{
+//!     Account, Actor, ChargeRequest, Command, Decision, Entry, GrantRequest, Id, Micros, OperationId,
+//!     OperationPrice, PeriodWindow, PeriodWindows, Platform, Refusal, Source, Submission, Timestamp, View,
+//!     WorkspaceChanges, WorkspaceId, decide,
+//! };
+//!
+//! /// Decides a command at `now` and records what was decided.
+//! fn run(
+//!     account: &mut Account,
+//!     platform: &mut Platform,
+//!     command: Command,
+//!     now: Timestamp,
+//! ) -> Result<Vec<Entry>, Refusal> {
+//!     let workspace = account.profile.id.clone();
+//!     let never = PeriodWindow { start: Timestamp::ZERO, end: Timestamp::ZERO };
+//!     let view = View {
+//!         account: Some(account),
+//!         price_book: &platform.price_book,
+//!         entry_under_key: None,
+//!         charge: None,
+//!         used_by_limit: &[],
+//!         windows: PeriodWindows { day: never, month: never },
+//!         fresh_id: Id::v7(now.millis(), 0, account.chain.n),
+//!         refund_window_seconds: 30 * 24 * 3_600,
+//!     };
+//!     let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
+//!     let Decision::Change(change) = decide(&view, submission, now)? else { return Ok(Vec::new()) };
+//!     let mut key = change.key;
+//!     let mut entries = Vec::new();
+//!     for body in std::iter::once(change.first).chain(change.rest) {
+//!         let entry = account.record(body, key.take(), Actor::Platform, now);
+//!         // An engine writes the canonical bytes here and links their SHA-256.
+//!         account.link([entry.n as u8; 32]);
+//!         platform.apply(&entry);
+//!         entries.push(entry);
+//!     }
+//!     Ok(entries)
+//! }
+//!
+//! let now = Timestamp::from_millis(1_767_225_600_000);
+//! let mut platform = Platform::default();
+//! let mut prices = Account::new(WorkspaceId::platform());
+//! let mut acme = Account::new(WorkspaceId::new("acme").expect("an allowed name"));
+//! let message = OperationId::new("message").expect("an allowed name");
+//!
+//! let price = OperationPrice { id: message.clone(), unit_price: Micros::new(500), timeout_seconds: None };
+//! let set_prices = Command::SetPrices { operations: vec![price], effective_at: None };
+//! run(&mut prices, &mut platform, set_prices, now)?;
+//!
+//! run(&mut acme, &mut platform, Command::CreateWorkspace(WorkspaceChanges::default()), now)?;
+//! let welcome = GrantRequest {
+//!     source: Source::Promotional,
+//!     amount: Micros::new(1_200),
+//!     reason: Some("welcome".into()),
+//!     origin: None,
+//!     paid_cents: 0,
+//! };
+//! run(&mut acme, &mut platform, Command::Grant(welcome), now)?;
+//!
+//! let charge = ChargeRequest {
+//!     operation: message,
+//!     quantity: 2,
+//!     worker: None,
+//!     member: None,
+//!     await_outcome: false,
+//!     timeout_seconds: None,
+//!     reference: None,
+//!     metadata: None,
+//! };
+//! let entries = run(&mut acme, &mut platform, Command::Charge(charge.clone()), now)?;
+//! assert_eq!(entries[0].balance.available, Micros::new(200));
+//!
+//! let refused = run(&mut acme, &mut platform, Command::Charge(charge), now);
+//! assert_eq!(refused.map(|_| ()).map_err(|refusal| refusal.code()), Err("insufficient_credits"));
+//! # Ok::<(), Refusal>(())
+//! ```
 
 mod account;
 pub mod bounds;
 mod decide;
+mod hash;
 mod id;
 mod journal;
 mod micros;
@@ -27,6 +116,7 @@ mod time;
 mod tests;
 
 pub use account::alert::{Alerts, Threshold};
+pub use account::balance::{Balance, Totals};
 pub use account::charge::{
     Charge, ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status,
 };
@@ -34,29 +124,30 @@ pub use account::claw_back::{ClawBack, ClawBacks};
 pub use account::grant::{Draw, Draws, Grant, Grants, Source};
 pub use account::invariants;
 pub use account::limit::{Limit, Limits, Period, PeriodWindow, PeriodWindows, Subject};
+pub use account::profile::Profile;
 pub use account::spender::Spender;
 pub use account::usage::{Usage, UsageKey, Used};
-pub use account::{Account, Balance, Chain, Disagreement, Profile, Totals};
-pub use decide::authority::Actor;
+pub use account::{Account, Chain};
 pub use decide::command::{
     ChargeCommand, ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission,
     WorkspaceChanges,
 };
+pub use decide::decide;
 pub use decide::quote::{Quote, quote};
 pub use decide::refusal::Refusal;
-pub use decide::{Change, Decision, View, decide};
+pub use decide::view::{Change, Decision, View};
+pub use hash::{Hash, hex};
 pub use id::{ApiKeyId, ChargeId, GrantId, Id, SessionId};
 pub use journal::codec::Malformed;
+pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, WorkerId, WorkspaceId};
 pub use prices::platform::Platform;
 pub use prices::price_book::{Operation, PriceBook, PriceVersion};
+pub use team::actor::Actor;
 pub use team::api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
 pub use team::member::{Member, MemberChanges, MemberRequest, Role};
 pub use team::portal_session::{LinkRequest, PortalSession};
 pub use team::{Team, TeamChange, TeamCommand};
 pub use time::Timestamp;
-
-/// A link of the hash chain: the SHA-256 of an entry's canonical bytes, made by the caller.
-pub type Hash = [u8; 32];

@@ -1,7 +1,7 @@
-//! Credit as integers: micro-units, 100,000 to the dollar (P1), and dollars in and out without rounding.
+//! Credit as an integer: micro-units, 100,000 to the US dollar (P1), and dollars read and written without rounding.
 //!
-//! A micro-unit is 0.00001 USD, so five decimals write every amount exactly, and a dollar text with more than five
-//! decimals is refused instead of rounded. No floats, no decimal type.
+//! A micro-unit is 0.00001 USD, so five decimals write every amount exactly. A text in dollars with more than five
+//! decimals is refused instead of rounded. There are no floats and no decimal type.
 
 use std::fmt;
 
@@ -10,29 +10,42 @@ use crate::bounds::BALANCE_MAX_MICROS;
 /// Micro-units in one US dollar (P1).
 pub const MICROS_PER_USD: i64 = 100_000;
 
-/// An amount of credit in micro-units. Arithmetic is checked; whoever overflows is told, never wrapped.
+const _: () = assert!(MICROS_PER_USD == 10_i64.pow(5), "five decimals write every amount exactly");
+
+/// An amount of credit in micro-units, above or below zero. Arithmetic is checked: it never wraps.
+///
+/// ```
+/// use tollkeeper_ledger::Micros;
+///
+/// let price = Micros::new(20_000);
+/// assert_eq!(price.checked_times(3), Some(Micros::new(60_000)));
+/// assert_eq!(Micros::new(50_000).whole_units(price), 2);
+/// assert_eq!(price.usd().to_string(), "0.20");
+/// assert_eq!(Micros::from_usd("0.20"), Ok(price));
+/// assert!(Micros::from_usd("0.000001").is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(i64);
 
 impl Micros {
-    /// Nothing.
+    /// No credit.
     pub const ZERO: Micros = Micros(0);
     /// The largest balance, see [`BALANCE_MAX_MICROS`].
     pub const MAX: Micros = Micros(BALANCE_MAX_MICROS);
 
-    /// An amount of so many micro-units.
+    /// The amount of `micros` micro-units.
     #[must_use]
     pub const fn new(micros: i64) -> Micros {
         Micros(micros)
     }
 
-    /// The micro-units.
+    /// The number of micro-units.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
     }
 
-    /// The sum, unless it leaves the range of an `i64`.
+    /// The sum; `None` if it leaves the range of an `i64`.
     #[must_use]
     pub const fn checked_add(self, other: Micros) -> Option<Micros> {
         match self.0.checked_add(other.0) {
@@ -41,7 +54,7 @@ impl Micros {
         }
     }
 
-    /// The product with a quantity, unless it leaves the range of an `i64`.
+    /// The product with a quantity; `None` if it leaves the range of an `i64`.
     #[must_use]
     pub const fn checked_times(self, quantity: i64) -> Option<Micros> {
         match self.0.checked_mul(quantity) {
@@ -50,22 +63,27 @@ impl Micros {
         }
     }
 
-    /// How often `unit` fits in, rounded down; the answer to "how many can I afford".
+    /// The number of units that the amount pays for at the price `unit`, rounded down; 0 if either is not positive.
     #[must_use]
     pub const fn whole_units(self, unit: Micros) -> i64 {
-        if unit.0 <= 0 || self.0 <= 0 { 0 } else { self.0 / unit.0 }
+        if unit.0 <= 0 || self.0 <= 0 {
+            return 0;
+        }
+        let units = self.0 / unit.0;
+        assert!(units.saturating_mul(unit.0) <= self.0, "whole units never cost more than the amount");
+        units
     }
 
-    /// The same amount, to be written in dollars.
+    /// The amount, to be written in dollars.
     #[must_use]
     pub const fn usd(self) -> Usd {
         Usd(self)
     }
 
-    /// Reads an exact decimal of dollars: digits, and at most five of them after a point.
+    /// Reads an exact decimal number of dollars: digits, and at most five of them after a point.
     ///
     /// # Errors
-    /// [`AmountError`] for signs, exponents, blanks, a sixth decimal, or more than a balance can hold.
+    /// [`AmountError`] for a sign, an exponent, a blank, a sixth decimal, or more than a balance can hold.
     pub fn from_usd(text: &str) -> Result<Micros, AmountError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -78,6 +96,7 @@ impl Micros {
         let whole: i64 = whole.parse().map_err(|_| AmountError::TooLarge)?;
         let scale = 10_i64.pow(5 - fraction.len() as u32);
         let fraction: i64 = fraction.parse().map_err(|_| AmountError::TooLarge)?;
+        assert!(fraction * scale < MICROS_PER_USD, "five decimals are less than a dollar");
         whole
             .checked_mul(MICROS_PER_USD)
             .and_then(|micros| micros.checked_add(fraction * scale))
@@ -121,14 +140,14 @@ impl std::iter::Sum for Micros {
     }
 }
 
-/// Micro-units as they are written: the bare integer.
+/// The bare number of micro-units.
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
 }
 
-/// An amount in dollars, exact: at least two decimals, at most five (`0.02`, `0.005`, `12.00`).
+/// An amount written in dollars, exact: two to five decimals (`0.02`, `0.005`, `12.00`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usd(Micros);
 
@@ -147,14 +166,14 @@ impl fmt::Display for Usd {
     }
 }
 
-/// Why a text is not an amount of dollars.
+/// Why a text is no amount in dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmountError {
-    /// Something other than digits and one point.
+    /// The text has other characters than digits and one point.
     NotADecimal,
-    /// More than five decimals: finer than a micro-unit.
+    /// The text has more than five decimals, which is finer than a micro-unit.
     TooFine,
-    /// More than 2^53 − 1 micro-units.
+    /// The amount is more than 2^53 − 1 micro-units.
     TooLarge,
 }
 
@@ -191,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn dollars_are_read_exactly_or_not_at_all() {
+    fn dollars_are_read_exactly_or_refused() {
         let check = |text: &str, expected: Result<i64, AmountError>| {
             assert_eq!(Micros::from_usd(text).map(Micros::get), expected, "{text}");
         };
@@ -208,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn a_written_amount_reads_back() {
         for micros in (0..2_000_000).step_by(37) {
             let text = Micros::new(micros).usd().to_string();
             assert_eq!(Micros::from_usd(&text), Ok(Micros::new(micros)));

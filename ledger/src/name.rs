@@ -1,26 +1,27 @@
 //! Names that callers choose: workspaces, members, workers, operations, and idempotency keys.
 //!
-//! Checked once, at the edge; inside the ledger a name is always well-formed.
+//! A name is checked once, where it enters. Inside the ledger every name is well-formed. Ids that the engine chooses
+//! are in `id`.
 
 use std::fmt;
 
 use crate::bounds::{IDEMPOTENCY_KEY_MAX_BYTES, NAME_MAX_BYTES};
 use crate::text::Text;
 
-/// Names up to here lie in place: most words, in three machine words.
+/// Names up to this length are stored in place: most words, in three machine words.
 const WORD_BYTES: usize = 22;
 
-/// The same for what is often a UUID, of 36 characters.
+/// The same for names that are often a UUID of 36 characters.
 const UUID_BYTES: usize = 38;
 
 /// Why a text cannot be a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// Not one character.
+    /// The text is empty.
     Empty,
-    /// More characters than the bound given here.
+    /// The text has more bytes than this bound.
     TooLong(usize),
-    /// A character outside the allowed ones.
+    /// The text has this character, which is not allowed.
     Character(char),
 }
 
@@ -36,12 +37,13 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
+/// Checks the length and the alphabet of a name.
 fn check(text: &str, most: usize, allowed: fn(u8) -> bool) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
     if let Some(wrong) = text.bytes().position(|byte| !allowed(byte)) {
-        // The bytes before `wrong` are ASCII, so it begins a character.
+        assert!(text.is_char_boundary(wrong), "the bytes before it are ASCII, so it begins a character");
         return Err(NameError::Character(text[wrong..].chars().next().unwrap_or('\u{fffd}')));
     }
     if text.len() > most {
@@ -55,6 +57,7 @@ fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'@' | b'-')
 }
 
+/// Printable ASCII, the space included.
 fn printable(byte: u8) -> bool {
     (0x20..0x7f).contains(&byte)
 }
@@ -66,10 +69,10 @@ macro_rules! name {
         pub struct $name(Text<$in_place>);
 
         impl $name {
-            /// Checks the text and takes it.
+            /// Checks the text and makes it a name.
             ///
             /// # Errors
-            /// [`NameError`] when it is empty, too long, or holds a character that is not allowed.
+            /// [`NameError`] if it is empty, too long, or holds a character that is not allowed.
             pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
                 check(text.as_ref(), $most, $allowed)?;
                 Ok(Self(Text::new(text.as_ref())))
@@ -81,13 +84,13 @@ macro_rules! name {
                 self.0.as_str()
             }
 
-            /// Its bytes, which are ASCII.
+            /// The bytes of the text, which are ASCII.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
             }
 
-            /// What was checked before it was written, read back.
+            /// A name that was checked before it was stored.
             pub(crate) fn known(text: &str) -> Self {
                 Self(Text::new(text))
             }
@@ -106,33 +109,49 @@ name!(
     UUID_BYTES,
     NAME_MAX_BYTES,
     in_name,
-    "Names a workspace: 1–64 of `A-Z a-z 0-9 . _ : @ -`."
+    "The name of a workspace: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`.\n\n\
+     ```\nuse tollkeeper_ledger::{NameError, WorkspaceId};\n\n\
+     let name = WorkspaceId::new(\"acme.shop_1\").expect(\"an allowed name\");\n\
+     assert_eq!(name.as_str(), \"acme.shop_1\");\n\
+     assert_eq!(WorkspaceId::new(\"a b\"), Err(NameError::Character(' ')));\n```"
 );
-name!(MemberId, WORD_BYTES, NAME_MAX_BYTES, in_name, "Names a member: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
-name!(WorkerId, WORD_BYTES, NAME_MAX_BYTES, in_name, "Names an AI worker: 1–64 of `A-Z a-z 0-9 . _ : @ -`.");
+name!(
+    MemberId,
+    WORD_BYTES,
+    NAME_MAX_BYTES,
+    in_name,
+    "The name of a member: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+);
+name!(
+    WorkerId,
+    WORD_BYTES,
+    NAME_MAX_BYTES,
+    in_name,
+    "The name of an AI worker: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+);
 name!(
     OperationId,
     WORD_BYTES,
     NAME_MAX_BYTES,
     in_name,
-    "Names an operation: 1–64 of `A-Z a-z 0-9 . _ : @ -`."
+    "The name of an operation: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
     IdempotencyKey,
     UUID_BYTES,
     IDEMPOTENCY_KEY_MAX_BYTES,
     printable,
-    "Makes a request safe to repeat: 1–255 printable characters, unique in its workspace for ever."
+    "Makes a request safe to repeat (i07): 1 to 255 printable characters, unique in its workspace for ever."
 );
 
 impl WorkspaceId {
-    /// The chain of what concerns no single workspace: price book, platform keys. No caller can choose this name.
+    /// The name of the platform's own journal, with the price book and the platform keys. No caller can choose it.
     #[must_use]
     pub fn platform() -> WorkspaceId {
         WorkspaceId::known("*")
     }
 
-    /// Whether this is [`WorkspaceId::platform`].
+    /// True for [`WorkspaceId::platform`].
     #[must_use]
     pub fn is_platform(&self) -> bool {
         self.as_bytes() == b"*"
@@ -144,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_keep_to_their_alphabet_and_length() {
+    fn names_have_an_alphabet_and_a_length() {
         assert!(WorkspaceId::new("acme.shop_1:eu@x-Y").is_ok());
         assert_eq!(WorkspaceId::new("").map(|_| ()), Err(NameError::Empty));
         assert_eq!(WorkspaceId::new("a b").map(|_| ()), Err(NameError::Character(' ')));

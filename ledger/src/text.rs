@@ -1,23 +1,27 @@
-//! The text of a name. A short one lies where the name lies, a longer one in memory of its own: a charge carries five
-//! names, and to ask for memory five times costs more than to copy a few words.
+//! The text of a name: a short one is stored in place, a longer one in memory of its own.
 //!
-//! What a name may hold is in `name`.
+//! A charge has five names, and five allocations cost more than copying a few words. The characters that a name may
+//! have are in `name`.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// A text that lies here itself up to `N` bytes, which are at most 255.
+/// A text that is stored in place up to `N` bytes; `N` is at most 255.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Text<const N: usize> {
-    /// The bytes behind `length` are 0, so that equal texts are equal bytes.
+    /// At most `N` bytes. The bytes after `length` are 0, so that equal texts are equal bytes.
     Short { length: u8, bytes: [u8; N] },
-    /// Longer than `N`.
+    /// More than `N` bytes.
     Long(Box<str>),
 }
 
 impl<const N: usize> Text<N> {
+    const FITS_ITS_LENGTH: () = assert!(N <= u8::MAX as usize, "the length of a short text is one byte");
+
+    /// Stores the text.
     pub fn new(text: &str) -> Self {
+        const { Self::FITS_ITS_LENGTH };
         match u8::try_from(text.len()) {
             Ok(length) if text.len() <= N => {
                 let mut bytes = [0; N];
@@ -28,7 +32,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// To compare, to hash or to write: cheaper than [`Text::as_str`].
+    /// The bytes, to compare, hash or write them; cheaper than [`Text::as_str`].
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Text::Short { length, bytes } => &bytes[..usize::from(*length)],
@@ -36,11 +40,11 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// The text.
     pub fn as_str(&self) -> &str {
         match self {
-            Text::Short { length, bytes } => {
-                std::str::from_utf8(&bytes[..usize::from(*length)]).expect("it was a text when it came")
-            }
+            Text::Short { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)])
+                .expect("the bytes were copied from a text"),
             Text::Long(text) => text,
         }
     }
@@ -76,7 +80,7 @@ mod tests {
     use super::Text;
 
     #[test]
-    fn short_and_long_texts_are_the_same_to_whoever_reads_them() {
+    fn short_and_long_texts_read_alike() {
         for text in ["", "a", "abcd", "abcde", "ä€", "ä€!"] {
             assert_eq!(Text::<4>::new(text).as_str(), text);
             assert_eq!(Text::<4>::new(text).as_bytes(), text.as_bytes());
@@ -85,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_ordered_as_their_bytes_are() {
+    fn texts_are_ordered_by_their_bytes() {
         let mut texts = ["b", "abcde", "ab", "abcdz", "", "zz"].map(Text::<4>::new);
         texts.sort();
         assert_eq!(texts.each_ref().map(Text::as_str), ["", "ab", "abcde", "abcdz", "b", "zz"]);

@@ -1,26 +1,28 @@
-//! Low-balance thresholds (P13): an alert fires when one decision moves `available` from at or above a threshold to
-//! below it, and not again within the cooldown. Keeps i09. It is an entry of the journal; its way out by e-mail is not
-//! here.
+//! Low-balance thresholds (P13): an alert fires if one decision moves `available` from at or above a threshold to
+//! below it.
+//!
+//! Within the cooldown of a threshold it does not fire again (i09). An alert is an entry of the journal. The e-mail or
+//! webhook that it causes is not here.
 
-use super::invariants::Violation;
 use crate::journal::codec::{Malformed, Reader, Writer};
+use crate::journal::disagreement::Violation;
 use crate::{Micros, Timestamp, bounds};
 
-/// A line an admin set.
+/// A balance below which an alert fires, set by an admin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold {
-    /// The line.
+    /// The balance.
     pub amount: Micros,
-    /// When it last fired; [`Timestamp::ZERO`] if never.
+    /// The time at which its alert last fired; [`Timestamp::ZERO`] if never.
     pub fired_at: Timestamp,
 }
 
-/// The thresholds of a workspace and how long each stays quiet after it fired.
+/// The thresholds of a workspace and their cooldown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alerts {
-    /// At most [`bounds::THRESHOLDS_MAX`].
+    /// At most [`bounds::THRESHOLDS_MAX`], ascending.
     pub thresholds: Vec<Threshold>,
-    /// Seconds of quiet after an alert.
+    /// Seconds after an alert in which its threshold does not fire again.
     pub cooldown_seconds: i64,
 }
 
@@ -31,39 +33,45 @@ impl Default for Alerts {
 }
 
 impl Alerts {
-    /// The thresholds that a move from `before` to `after` crosses downwards and that may speak again.
+    /// The thresholds whose alerts fire when the balance moves from `before` to `after`: those that are crossed downwards
+    /// and whose cooldown is over.
     pub(crate) fn crossed(
         &self,
         before: Micros,
         after: Micros,
         now: Timestamp,
     ) -> impl Iterator<Item = Micros> {
+        assert!(self.thresholds.len() <= bounds::THRESHOLDS_MAX, "a workspace has at most ten thresholds");
+        assert!(self.cooldown_seconds >= 0, "i09: a cooldown ends no earlier than its alert");
         self.thresholds
             .iter()
-            .filter(move |line| before >= line.amount && after < line.amount)
-            .filter(move |line| self.may_fire(line, now))
-            .map(|line| line.amount)
+            .filter(move |threshold| before >= threshold.amount && after < threshold.amount)
+            .filter(move |threshold| self.may_fire(threshold, now))
+            .map(|threshold| threshold.amount)
     }
 
-    fn may_fire(&self, line: &Threshold, now: Timestamp) -> bool {
-        line.fired_at == Timestamp::ZERO || line.fired_at.plus_seconds(self.cooldown_seconds) <= now
+    fn may_fire(&self, threshold: &Threshold, now: Timestamp) -> bool {
+        threshold.fired_at == Timestamp::ZERO || threshold.fired_at.plus_seconds(self.cooldown_seconds) <= now
     }
 
-    /// Notes that an alert fired (i09).
+    /// Notes that the alert of a threshold fired.
+    ///
+    /// # Errors
+    /// [`Violation`] of i09 if there is no such threshold or its cooldown is not over.
     pub(crate) fn fire(&mut self, amount: Micros, now: Timestamp) -> Result<(), Violation> {
-        let place = self.thresholds.iter().position(|line| line.amount == amount);
-        let place = place.ok_or(Violation("i09: an alert fires for a threshold that is not set"))?;
-        if !self.may_fire(&self.thresholds[place], now) {
+        let index = self.thresholds.iter().position(|threshold| threshold.amount == amount);
+        let index = index.ok_or(Violation("i09: an alert fires for a threshold that is not set"))?;
+        if !self.may_fire(&self.thresholds[index], now) {
             return Err(Violation("i09: an alert fired twice"));
         }
-        self.thresholds[place].fired_at = now;
+        self.thresholds[index].fired_at = now;
         Ok(())
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
-        w.list(&self.thresholds, |w, line| {
-            w.micros(line.amount);
-            w.time(line.fired_at);
+        w.list(&self.thresholds, |w, threshold| {
+            w.micros(threshold.amount);
+            w.time(threshold.fired_at);
         });
         w.signed(self.cooldown_seconds);
     }

@@ -1,21 +1,21 @@
 //! Claw-backs: credit taken back after a payment was lost, and the debt where it was already spent.
 //!
-//! A claw-back takes what is unspent of the disputed grant, then what else is available, never below zero; the rest is
-//! owed and repaid first by later grants. While anything is owed no charge passes. A won dispute gives back exactly what
-//! was taken, and forgives what was still owed. Nothing here decides whether a dispute is lost.
+//! A claw-back takes what is unspent of the disputed grant, then what else is available, never below zero. The rest is
+//! owed, and later grants repay it first. While anything is owed, every charge is refused. A won dispute gives back
+//! exactly what was taken and forgives what was still owed. Whether a dispute is lost is not decided here.
 
-use super::invariants::Violation;
 use crate::journal::codec::{Malformed, Reader, Writer};
+use crate::journal::disagreement::Violation;
 use crate::{Draw, Micros};
 
-/// One dispute and what it took.
+/// One lost payment: what was taken for it and what is still owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClawBack {
     /// The name of the dispute at the payment provider.
     pub dispute: Box<str>,
-    /// What was taken so far, by grant.
+    /// What was taken so far, by grant, in the order in which it was taken.
     pub taken: Vec<Draw>,
-    /// What is still to be taken.
+    /// What is still owed, never negative.
     pub owed: Micros,
 }
 
@@ -24,30 +24,36 @@ pub struct ClawBack {
 pub struct ClawBacks(Vec<ClawBack>);
 
 impl ClawBacks {
-    /// All of them, oldest first.
+    /// The claw-backs, oldest first.
     pub fn iter(&self) -> std::slice::Iter<'_, ClawBack> {
         self.0.iter()
     }
 
-    /// The debt: what is still to be taken for all of them.
+    /// The debt: the sum of what is owed for them.
     #[must_use]
     pub fn owed(&self) -> Micros {
         self.0.iter().map(|claw_back| claw_back.owed).sum()
     }
 
+    /// The claw-back of this dispute, if it was not restored.
     pub(crate) fn find(&self, dispute: &str) -> Option<&ClawBack> {
         self.0.iter().find(|claw_back| &*claw_back.dispute == dispute)
     }
 
+    /// Adds the claw-back of a dispute.
     pub(crate) fn open(&mut self, claw_back: ClawBack) {
         self.0.push(claw_back);
     }
 
+    /// Removes the claw-back of a dispute that was won.
     pub(crate) fn close(&mut self, dispute: &str) {
         self.0.retain(|claw_back| &*claw_back.dispute != dispute);
     }
 
-    /// How a repayment from one grant spreads over the open debts, oldest first.
+    /// Repays debt from one grant, the oldest claw-back first.
+    ///
+    /// # Errors
+    /// [`Violation`] of i10 if the amount is more than is owed.
     pub(crate) fn repay(&mut self, draw: Draw) -> Result<(), Violation> {
         let mut left = draw.amount;
         for claw_back in &mut self.0 {

@@ -1,17 +1,17 @@
-//! Grants: the lots of credit that came in, and how charges draw from them and give back.
+//! Grants: lots of credit that came in, and how charges draw from them and refunds return to them.
 //!
 //! Keeps i03 (0 ≤ remaining ≤ amount). Credit never expires (P6, P7): a grant is spent or taken back, never lost.
-//! Draw order is promotional, adjustment, subscription, top-up, the oldest first within each, so that what was bought
-//! lasts longest. A refund goes back in the opposite order, so that what was bought returns first.
+//! The draw order is promotional, adjustment, subscription, top-up, the oldest first within each, so that bought credit
+//! lasts longest. A refund returns in the opposite order, so that bought credit returns first.
 
-use super::invariants::Violation;
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
+use crate::journal::disagreement::Violation;
 use crate::{GrantId, Micros};
 
-/// Where a grant came from; the order of the variants is the order in which they are drawn.
+/// The kind of a grant. The order of the variants is the order in which grants are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// A present of the platform.
+    /// Given by the platform for free.
     Promotional,
     /// A correction by the platform.
     Adjustment,
@@ -19,6 +19,17 @@ pub enum Source {
     Subscription,
     /// Bought (P5).
     TopUp,
+}
+
+impl Source {
+    /// True for a grant that a payment brings; it needs an origin (i11, i12).
+    #[must_use]
+    pub const fn is_paid_for(self) -> bool {
+        match self {
+            Source::Subscription | Source::TopUp => true,
+            Source::Promotional | Source::Adjustment => false,
+        }
+    }
 }
 
 coded!(Source, "a grant's source", {
@@ -31,24 +42,24 @@ coded!(Source, "a grant's source", {
 /// A lot of credit and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Its public name.
+    /// The id of the grant.
     pub id: GrantId,
-    /// The number of the entry that brought it: its short name inside the workspace, and its age.
+    /// The number of the entry that brought it; names it in draws and gives its age.
     pub n: u64,
-    /// Where it came from.
+    /// The kind of the grant.
     pub source: Source,
-    /// What it brought.
+    /// The credit that it brought.
     pub amount: Micros,
-    /// What is unspent; 0 ≤ remaining ≤ amount (i03).
+    /// The credit that is unspent; 0 ≤ remaining ≤ amount (i03).
     pub remaining: Micros,
 }
 
-/// So much of a charge (or of a claw-back) came from that grant.
+/// An amount that was taken from one grant, or that returns to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// [`Grant::n`].
+    /// The number of the grant ([`Grant::n`]).
     pub grant: u64,
-    /// More than zero.
+    /// The amount, above zero.
     pub amount: Micros,
 }
 
@@ -63,12 +74,12 @@ impl Draw {
     }
 }
 
-/// The draws of a charge: nearly always one, which then needs no memory of its own.
+/// The draws of a charge. Nearly every charge has one draw, which is stored in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Draws {
-    /// Just this.
+    /// One draw.
     One(Draw),
-    /// None, or at least two.
+    /// No draw, or at least two.
     Several(Vec<Draw>),
 }
 
@@ -91,60 +102,66 @@ impl std::ops::Deref for Draws {
     }
 }
 
-/// The grants of a workspace that are in memory: all with something left, and spent ones a command needs.
-///
-/// Kept in draw order.
+/// The grants of a workspace that are in memory, in draw order: all that are unspent, and the spent ones that a command
+/// needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants(Vec<Grant>);
 
 impl Grants {
-    /// In draw order.
+    /// The grants in draw order.
     pub fn iter(&self) -> std::slice::Iter<'_, Grant> {
         self.0.iter()
     }
 
-    /// The grant of this number, if it is in memory.
+    /// The grant with this number, if it is in memory.
     #[must_use]
     pub fn get(&self, n: u64) -> Option<&Grant> {
         self.0.iter().find(|grant| grant.n == n)
     }
 
-    /// The grant of this name, if it is in memory.
+    /// The grant with this id, if it is in memory.
     #[must_use]
     pub fn find(&self, id: GrantId) -> Option<&Grant> {
         self.0.iter().find(|grant| grant.id == id)
     }
 
-    /// Puts a grant in its place: a new one, or a spent one that a command needs again.
+    /// Adds a grant in draw order: a new one, or a spent one that a command needs.
     pub fn insert(&mut self, grant: Grant) {
         const FEW: usize = 8;
-        let place = self.0.partition_point(|g| (g.source, g.n) < (grant.source, grant.n));
+        let index = self.0.partition_point(|other| draw_order(other) < draw_order(&grant));
         if self.0.len() < FEW {
-            // Most accounts have few, and there are many accounts.
+            // Most accounts have few grants, and there are many accounts: no room in advance.
             self.0.reserve_exact(1);
         }
-        self.0.insert(place, grant);
+        self.0.insert(index, grant);
     }
 
-    /// What remains in all of them.
+    /// The sum of what remains in them.
     #[must_use]
     pub fn remaining(&self) -> Micros {
         self.0.iter().map(|grant| grant.remaining).sum()
     }
 
-    /// Takes the spent ones out, so that memory holds what can still be drawn; the engine keeps them.
+    /// Removes the spent grants and returns them, so that memory holds only what can still be drawn. The engine stores
+    /// them.
     pub fn release_spent(&mut self) -> Vec<Grant> {
         if self.0.iter().all(|grant| grant.remaining > Micros::ZERO) {
             return Vec::new();
         }
+        let before = self.remaining();
         let all = std::mem::take(&mut self.0);
-        let (open, spent) = all.into_iter().partition(|grant| grant.remaining > Micros::ZERO);
-        self.0 = open;
+        let (unspent, spent) = all.into_iter().partition(|grant| grant.remaining > Micros::ZERO);
+        self.0 = unspent;
+        assert!(self.remaining() == before, "i10: spent grants leave memory without credit");
         spent
     }
 
-    /// What a charge of this amount would draw; the caller has seen that there is enough.
+    /// The draws of a charge of this amount, which the caller found available.
+    ///
+    /// # Panics
+    /// If the grants hold less (i04).
     pub(crate) fn plan(&self, amount: Micros) -> Draws {
+        assert!(amount >= Micros::ZERO, "i01: a charge draws an amount that is not negative");
         // Most charges are drawn from one grant.
         if let Some(grant) = self.0.first()
             && grant.remaining >= amount
@@ -155,8 +172,15 @@ impl Grants {
         self.plan_from(None, amount).into()
     }
 
-    /// Like [`Grants::plan`], but from one grant before all others.
+    /// The draws of this amount, from one grant before all others.
+    ///
+    /// # Panics
+    /// If the grants hold less (i04) or are not in draw order.
     pub(crate) fn plan_from(&self, first: Option<u64>, amount: Micros) -> Vec<Draw> {
+        assert!(
+            self.0.is_sorted_by(|one, next| draw_order(one) < draw_order(next)),
+            "grants are kept in draw order, each once"
+        );
         let mut draws = Vec::with_capacity(1);
         let mut missing = amount;
         let preferred = first.and_then(|n| self.get(n));
@@ -175,6 +199,10 @@ impl Grants {
         draws
     }
 
+    /// Takes each draw from its grant.
+    ///
+    /// # Errors
+    /// [`Violation`] of i03 if a grant is not there or has less.
     pub(crate) fn take(&mut self, draws: &[Draw]) -> Result<(), Violation> {
         for draw in draws {
             let grant = self.loaded(draw.grant)?;
@@ -186,8 +214,12 @@ impl Grants {
         Ok(())
     }
 
-    pub(crate) fn give(&mut self, draws: &[Draw]) -> Result<(), Violation> {
-        for draw in draws {
+    /// Returns each draw to its grant.
+    ///
+    /// # Errors
+    /// [`Violation`] of i03 if a grant is not there or would hold more than it brought.
+    pub(crate) fn give(&mut self, returns: &[Draw]) -> Result<(), Violation> {
+        for draw in returns {
             let grant = self.loaded(draw.grant)?;
             if draw.amount > grant.amount - grant.remaining {
                 return Err(Violation("i03: a grant got back more than it brought"));
@@ -203,8 +235,18 @@ impl Grants {
     }
 }
 
-/// What goes back when `amount` of these draws is refunded after `refunded` was: the last drawn returns first.
-pub(crate) fn give_back(draws: &[Draw], refunded: Micros, amount: Micros) -> Vec<Draw> {
+/// The position of a grant in the draw order: by source, then by age.
+fn draw_order(grant: &Grant) -> (Source, u64) {
+    (grant.source, grant.n)
+}
+
+/// What returns to which grant if `amount` of a charge with these draws is refunded, of which `refunded` was refunded
+/// before: the last draw returns first.
+///
+/// # Panics
+/// If it is more than the charge drew and did not give back yet (i05).
+pub(crate) fn returns_of(draws: &[Draw], refunded: Micros, amount: Micros) -> Vec<Draw> {
+    assert!(refunded >= Micros::ZERO && amount >= Micros::ZERO, "i05: a refund is never negative");
     let (mut skip, mut missing) = (refunded, amount);
     let mut returns = Vec::with_capacity(1);
     for draw in draws.iter().rev() {
@@ -240,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn presents_go_first_and_what_was_bought_lasts_longest() {
+    fn promotional_credit_is_drawn_first_and_bought_credit_last() {
         let grants = grants(&[
             (2, Source::TopUp, 100),
             (3, Source::Subscription, 100),
@@ -256,7 +298,7 @@ mod tests {
     fn refunds_return_in_the_opposite_order_and_never_twice() {
         let draws =
             [(4, 10), (3, 100), (2, 5)].map(|(grant, amount)| Draw { grant, amount: Micros::new(amount) });
-        let back = |refunded, amount| pairs(&give_back(&draws, Micros::new(refunded), Micros::new(amount)));
+        let back = |refunded, amount| pairs(&returns_of(&draws, Micros::new(refunded), Micros::new(amount)));
         assert_eq!(back(0, 5), [(2, 5)]);
         assert_eq!(back(0, 115), [(2, 5), (3, 100), (4, 10)]);
         assert_eq!(back(3, 4), [(2, 2), (3, 2)]);

@@ -1,28 +1,28 @@
 //! Spending limits: a cap per day or month for the workspace, a member, a worker, an operation or an API key.
 //!
-//! Decided in the same step as the charge, so they hold at any concurrency, and counted from the same numbers as the
+//! A limit is checked in the same step as the charge, so it holds at any concurrency. It counts the same numbers as the
 //! usage report: what was charged in the period less what was refunded in it. Where a day or month begins depends on
-//! the workspace's time zone and is handed in as [`PeriodWindows`]; entries carry it, so that a replay needs no calendar.
+//! the time zone and is handed in as [`PeriodWindows`]. Entries carry the windows, so that a replay needs no calendar.
 
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
-use crate::{ApiKeyId, MemberId, Micros, OperationId, Refusal, Spender, Timestamp, WorkerId};
+use crate::{ApiKeyId, MemberId, Micros, OperationId, Spender, Timestamp, WorkerId};
 
 /// Whose spending is capped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
-    /// Everything the workspace spends.
+    /// All that the workspace spends.
     Workspace,
-    /// One person.
+    /// What is spent for one member.
     Member(MemberId),
-    /// One AI worker.
+    /// What one AI worker spends.
     Worker(WorkerId),
-    /// One operation.
+    /// What is spent on one operation.
     Operation(OperationId),
-    /// One API key, by its id.
+    /// What is spent by one API key.
     ApiKey(ApiKeyId),
 }
 
-/// How long a limit counts before it starts again.
+/// The period after which a limit counts from zero again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
     /// A calendar day in the workspace's time zone.
@@ -51,6 +51,14 @@ pub struct PeriodWindows {
     pub month: PeriodWindow,
 }
 
+impl PeriodWindow {
+    /// True if the instant is in the window: `start ≤ at < end`.
+    #[must_use]
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+}
+
 impl PeriodWindows {
     /// The window of a period.
     #[must_use]
@@ -73,23 +81,23 @@ impl PeriodWindows {
     }
 }
 
-/// One cap and what has been used of it.
+/// One spending limit and what was used of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Whose spending.
+    /// Whose spending is capped.
     pub subject: Subject,
-    /// For how long.
+    /// The period in which it is capped.
     pub period: Period,
-    /// The cap.
+    /// The cap, 0 to [`Micros::MAX`].
     pub amount: Micros,
-    /// Which period `used` counts, by its beginning.
+    /// The start of the period that `used` counts.
     pub since: Timestamp,
-    /// Net spending in that period; below zero when more was refunded than charged.
+    /// Charged less refunded in that period; below zero if more was refunded than charged.
     pub used: Micros,
 }
 
 impl Subject {
-    /// Whether what this spender spends counts under the subject.
+    /// True if a charge of this spender counts under the subject.
     #[must_use]
     pub fn covers(&self, spender: &Spender) -> bool {
         match self {
@@ -103,11 +111,19 @@ impl Subject {
 }
 
 impl Limit {
-    /// What it has counted in the present period. One that begins earlier than the period it counts is not another: it is what
-    /// a server with other time zones on hand takes for this one, and a cap must not start again for that.
+    /// What was used in the current period.
+    ///
+    /// A period that starts before the counted one is the counted one, as a server with an older time zone database sees
+    /// it. A limit must not count from zero again for that.
     #[must_use]
     pub fn used_in(&self, windows: &PeriodWindows) -> Micros {
         if self.since >= windows.of(self.period).start { self.used } else { Micros::ZERO }
+    }
+
+    /// What may still be spent in the current period; below zero if the limit was passed before it was lowered.
+    #[must_use]
+    pub fn left_in(&self, windows: &PeriodWindows) -> Micros {
+        self.amount - self.used_in(windows)
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -152,57 +168,32 @@ impl Limit {
 pub struct Limits(pub Vec<Limit>);
 
 impl Limits {
-    /// Whether nothing is capped, so that no calendar need be asked.
+    /// True if there are no limits; then no decision needs a calendar.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Refuses when a limit that covers the spender would be passed; names the one that leaves the least.
-    pub(crate) fn check(
+    /// Of the limits that cover the spender and that a charge of `amount` would pass, the one with the least left.
+    #[must_use]
+    pub fn tightest_passed(
         &self,
         spender: &Spender,
         amount: Micros,
         windows: &PeriodWindows,
-    ) -> Result<(), Refusal> {
-        let passed = |limit: &&Limit| limit.amount - limit.used_in(windows) < amount;
-        let tightest = self
-            .0
-            .iter()
-            .filter(|limit| limit.subject.covers(spender))
-            .filter(passed)
-            .min_by_key(|limit| limit.amount - limit.used_in(windows));
-        match tightest {
-            None => Ok(()),
-            Some(limit) => Err(Refusal::LimitExceeded {
-                subject: limit.subject.clone(),
-                period: limit.period,
-                required: amount,
-                limit: limit.amount,
-                remaining: (limit.amount - limit.used_in(windows)).max(Micros::ZERO),
-                resets_at: windows.of(limit.period).end,
-            }),
-        }
+    ) -> Option<&Limit> {
+        let covering = self.0.iter().filter(|limit| limit.subject.covers(spender));
+        let passed = covering.filter(|limit| limit.left_in(windows) < amount);
+        passed.min_by_key(|limit| limit.left_in(windows))
     }
 
-    /// Whether there is a limit on a subject.
-    pub(crate) fn has(&self, subject: &Subject, period: Period) -> bool {
-        self.0.iter().any(|limit| limit.subject == *subject && limit.period == period)
+    /// The limit on a subject in a period.
+    #[must_use]
+    pub fn find(&self, subject: &Subject, period: Period) -> Option<&Limit> {
+        self.0.iter().find(|limit| limit.subject == *subject && limit.period == period)
     }
 
-    /// What a limit that is there already has counted in the present period, and since when; `None` if there is none.
-    pub(crate) fn counted(
-        &self,
-        subject: &Subject,
-        period: Period,
-        windows: &PeriodWindows,
-    ) -> Option<(Timestamp, Micros)> {
-        let same = |limit: &&Limit| limit.subject == *subject && limit.period == period;
-        let limit = self.0.iter().find(same)?;
-        Some((limit.since.max(windows.of(period).start), limit.used_in(windows)))
-    }
-
-    /// Counts a charge (or, below zero, a refund) under every limit that covers the spender.
+    /// Counts a charge, or below zero a refund, under every limit that covers the spender.
     pub(crate) fn count(&mut self, spender: &Spender, amount: Micros, windows: &PeriodWindows) {
         for limit in self.0.iter_mut().filter(|limit| limit.subject.covers(spender)) {
             limit.used = limit.used_in(windows) + amount;
@@ -222,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_limit_speaks_and_a_new_day_starts_again() {
+    fn the_tightest_limit_is_named_and_a_new_day_counts_from_zero() {
         let operation = OperationId::known("op");
         let member = MemberId::known("ada");
         let spender = &Spender { operation, worker: None, member: Some(member.clone()), api_key: None };
@@ -239,21 +230,18 @@ mod tests {
             limit(Subject::Member(MemberId::known("bob")), Period::Day, 1),
         ]);
         limits.count(spender, Micros::new(40), &windows(10));
-        assert!(limits.check(spender, Micros::new(10), &windows(10)).is_ok());
-        let Err(Refusal::LimitExceeded { remaining, resets_at, .. }) =
-            limits.check(spender, Micros::new(11), &windows(10))
-        else {
-            panic!("eleven more pass the day's fifty");
-        };
-        assert_eq!((remaining.get(), resets_at.millis()), (10, 20));
-        assert!(limits.check(spender, Micros::new(50), &windows(20)).is_ok());
-        assert!(limits.check(spender, Micros::new(61), &windows(20)).is_err());
+        assert!(limits.tightest_passed(spender, Micros::new(10), &windows(10)).is_none());
+        let passed = limits.tightest_passed(spender, Micros::new(11), &windows(10));
+        let passed = passed.expect("eleven more pass the day's fifty");
+        assert_eq!((passed.left_in(&windows(10)).get(), passed.period), (10, Period::Day));
+        assert!(limits.tightest_passed(spender, Micros::new(50), &windows(20)).is_none());
+        assert!(limits.tightest_passed(spender, Micros::new(61), &windows(20)).is_some());
         limits.count(spender, Micros::new(-40), &windows(10));
-        assert!(limits.check(spender, Micros::new(50), &windows(10)).is_ok());
+        assert!(limits.tightest_passed(spender, Micros::new(50), &windows(10)).is_none());
     }
 
     #[test]
-    fn a_day_that_begins_earlier_elsewhere_is_not_another_day() {
+    fn a_day_that_starts_earlier_on_another_server_is_the_same_day() {
         let operation = OperationId::known("op");
         let spender = &Spender { operation, worker: None, member: None, api_key: None };
         let (subject, period, amount) = (Subject::Workspace, Period::Day, Micros::new(50));
@@ -262,8 +250,8 @@ mod tests {
         for begins in [10, 8, 10, 8] {
             limits.count(spender, Micros::new(10), &windows(begins));
         }
-        assert!(limits.check(spender, Micros::new(11), &windows(8)).is_err());
-        assert!(limits.check(spender, Micros::new(11), &windows(10)).is_err());
-        assert!(limits.check(spender, Micros::new(50), &windows(18)).is_ok());
+        assert!(limits.tightest_passed(spender, Micros::new(11), &windows(8)).is_some());
+        assert!(limits.tightest_passed(spender, Micros::new(11), &windows(10)).is_some());
+        assert!(limits.tightest_passed(spender, Micros::new(50), &windows(18)).is_none());
     }
 }

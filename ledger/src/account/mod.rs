@@ -1,146 +1,71 @@
-//! The account: a workspace's credit pool, and what each entry does to it.
+//! The account: the credit of a workspace, and what each entry does to it.
 //!
-//! [`Account::record`] applies what was decided and gives the entry that says so; [`Account::replay`] applies an entry
-//! that was written before and compares. Both go through the one `apply`, so that what is rebuilt from the journal is
-//! what was there. Every application ends in the assertions of `invariants`, in release builds too: a bug stops before
-//! the commit, and no credit moves. Nothing here refuses: that was `decide`.
+//! [`Account::record`] applies what was decided and returns the entry that says so. [`Account::replay`] applies an entry
+//! that was written before and compares. Both go through the one `apply`, so an account that is rebuilt from its journal
+//! is the account that was there. Every entry is checked by `invariants`, in release builds too: a bug stops before the
+//! commit, and no credit moves. Nothing here refuses a command; that is `decide`.
 
 pub(crate) mod alert;
+pub(crate) mod balance;
 pub(crate) mod charge;
 pub(crate) mod claw_back;
 pub(crate) mod grant;
 pub mod invariants;
 pub(crate) mod limit;
+pub(crate) mod profile;
 pub(crate) mod spender;
 pub(crate) mod usage;
 
-use std::fmt;
 use std::sync::Arc;
 
-use self::invariants::{Violation, holds};
+use self::invariants::Sums;
+use crate::journal::disagreement::{Violation, holds};
 use crate::{
-    Actor, Alerts, ClawBack, ClawBacks, Draw, Entry, EntryBody, Grants, Hash, IdempotencyKey, LedgerAccount,
-    Limit, Limits, Micros, PeriodWindows, Spender, Team, Threshold, Timestamp, WorkspaceId, bounds,
+    Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grants, Hash,
+    IdempotencyKey, LedgerAccount, Limit, Limits, Micros, PeriodWindows, Profile, Spender, Team, Threshold,
+    Timestamp, Totals, WorkspaceId, bounds, hex,
 };
 
-/// What is said of a workspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
-    /// Its name in every URL.
-    pub id: WorkspaceId,
-    /// Its display name.
-    pub name: Box<str>,
-    /// An IANA time zone.
-    pub timezone: Box<str>,
-    /// A JSON object of the platform's own.
-    pub metadata: Option<Box<str>>,
-    /// Whether charges are refused.
-    pub suspended: bool,
-    /// When it was opened.
-    pub created_at: Timestamp,
-}
-
-/// What a workspace has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// Can be spent; never negative (i04).
-    pub available: Micros,
-    /// Deducted for charges that await an outcome.
-    pub pending: Micros,
-    /// Owed after a lost payment.
-    pub debt: Micros,
-}
-
-/// What has moved since the beginning; i10 ties them to the balance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Came in by grants.
-    pub granted: Micros,
-    /// Deducted by charges.
-    pub charged: Micros,
-    /// Went back from charges.
-    pub refunded: Micros,
-    /// Taken back from grants, less what was restored.
-    pub clawed_back: Micros,
-}
-
-/// The end of the hash chain.
+/// The end of a journal, to which the next entry is linked (i02).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
     /// The number of the last entry; 0 before the first.
     pub n: u64,
-    /// Its time.
+    /// The time of the last entry.
     pub at: Timestamp,
-    /// Its hash.
+    /// The hash of the last entry's canonical bytes.
     pub hash: Hash,
 }
 
-/// A workspace's credit pool.
+/// The account of a workspace: all that its entries add up to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// What is said of it.
+    /// The description of the workspace.
     pub profile: Box<Profile>,
     /// The end of its journal.
     pub chain: Chain,
     /// What it has.
     pub balance: Balance,
-    /// What has moved.
+    /// What has moved since it was opened.
     pub totals: Totals,
-    /// Its lots of credit.
+    /// The grants that are in memory.
     pub grants: Grants,
-    /// Its spending limits.
+    /// The spending limits and what was used of them.
     pub limits: Limits,
-    /// Its low-balance thresholds.
+    /// The low-balance thresholds.
     pub alerts: Alerts,
-    /// Its lost payments.
+    /// The lost payments that were not restored.
     pub claw_backs: ClawBacks,
-    /// Who belongs to it; shared with whoever looks up who may act in its name.
+    /// The members, API keys and sessions; shared with the look-up of callers.
     pub team: Arc<Team>,
 }
 
-/// A stored entry that does not follow from the ones before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Disagreement {
-    /// It says something else than what follows.
-    Differs {
-        /// What differs.
-        what: &'static str,
-        /// What the journal says.
-        stored: String,
-        /// What follows from the entries before.
-        computed: String,
-    },
-    /// What it says cannot happen after them; the sentence that tells why.
-    Impossible(&'static str),
-}
-
-impl fmt::Display for Disagreement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Disagreement::Differs { what, stored, computed } => {
-                write!(f, "{what}: the journal says {stored}, but {computed} follows")
-            }
-            Disagreement::Impossible(sentence) => f.write_str(sentence),
-        }
-    }
-}
-
-impl std::error::Error for Disagreement {}
-
 impl Account {
-    /// A pool before its first entry.
+    /// The account of a workspace before its first entry.
     #[must_use]
     pub fn new(id: WorkspaceId) -> Account {
-        let profile = Profile {
-            id,
-            name: "".into(),
-            timezone: "UTC".into(),
-            metadata: None,
-            suspended: false,
-            created_at: Timestamp::ZERO,
-        };
         Account {
-            profile: Box::new(profile),
+            profile: Box::new(Profile::blank(id)),
             chain: Chain::default(),
             balance: Balance::default(),
             totals: Totals::default(),
@@ -148,25 +73,31 @@ impl Account {
             limits: Limits::default(),
             alerts: Alerts::default(),
             claw_backs: ClawBacks::default(),
-            team: Team::nobody(),
+            team: Team::empty(),
         }
     }
 
-    /// Whether it was opened.
+    /// True if the workspace was opened.
     #[must_use]
     pub fn exists(&self) -> bool {
         self.chain.n > 0
     }
 
-    /// What time it is for this account: a clock that jumps backwards must neither make history run backwards nor open
-    /// a day's limits anew, so it stands still at the last entry until the other has caught up.
+    /// The time of the account when a server's clock shows `now`: never before the last entry.
+    ///
+    /// If the clock was set back, times must not run backwards and a past day's limits must not count from zero again. So
+    /// the account's time stands still until the clock has caught up.
     #[must_use]
     pub fn clock(&self, now: Timestamp) -> Timestamp {
         now.max(self.chain.at)
     }
 
-    /// Applies what was decided and gives the entry that records it, linked to the one before. The caller writes it,
-    /// hashes its bytes, and hands the hash to [`Account::link`] before the next.
+    /// Applies what was decided and returns the entry that records it, linked to the one before. The caller writes the
+    /// entry, hashes its bytes, and passes the hash to [`Account::link`] before the next.
+    ///
+    /// # Panics
+    /// If an invariant does not hold afterwards, which is a bug. The account must then be discarded; nothing was
+    /// written.
     pub fn record(
         &mut self,
         body: EntryBody,
@@ -176,56 +107,61 @@ impl Account {
     ) -> Entry {
         let at = self.clock(now);
         let n = self.chain.n + 1;
-        let before = self.balance;
-        let applied = self.apply(&body, n, at).and_then(|()| invariants::after_entry(self, &body, before));
-        if let Err(Violation(sentence)) = applied {
-            panic!("{sentence}");
+        if let Err(violation) = self.apply_checked(&body, n, at) {
+            panic!("{violation}");
         }
-        invariants::payment_once(&body, key.as_ref());
+        if let Err(violation) = invariants::payment_once(&body, key.as_ref()) {
+            panic!("{violation}");
+        }
+        assert!(at >= self.chain.at, "i02: the times of entries never run backwards");
         let previous = self.chain.hash;
+        assert!(n == 1 || previous != Hash::default(), "i02: an entry is linked to the one before it");
         self.chain.n = n;
         self.chain.at = at;
         Entry { n, at, actor, key, balance: self.balance, previous, body }
     }
 
-    /// Makes the hash of the entry just recorded the end of the chain.
+    /// Makes the hash of the entry that was just recorded the end of the journal.
+    ///
+    /// # Panics
+    /// If nothing was recorded yet.
     pub fn link(&mut self, hash: Hash) {
+        assert!(self.chain.n > 0, "i02: a hash follows its entry");
         self.chain.hash = hash;
     }
 
-    /// Applies an entry that was written before, and compares all that follows from the ones before it.
+    /// Applies an entry that was written before, and compares all that follows from the entries before it.
     ///
     /// # Errors
-    /// [`Disagreement`] if its number, link, time or balance is not what follows; the account is then of no more use.
+    /// [`Disagreement`] if its number, link, time, content or balance is not what follows. The account must then be
+    /// discarded.
     pub fn replay(&mut self, entry: &Entry, hash: Hash) -> Result<(), Disagreement> {
-        differs("number", entry.n, self.chain.n + 1)?;
+        Disagreement::unless_equal("number", entry.n, self.chain.n + 1)?;
         if entry.previous != self.chain.hash {
             let (stored, computed) = (hex(&entry.previous), hex(&self.chain.hash));
             return Err(Disagreement::Differs { what: "hash of the entry before", stored, computed });
         }
         if entry.at < self.chain.at {
-            differs("time", entry.at.millis(), self.chain.at.millis())?;
+            Disagreement::unless_equal("time", entry.at.millis(), self.chain.at.millis())?;
         }
-        self.apply_stored(&entry.body, entry.n, entry.at)?;
-        differs("available", entry.balance.available, self.balance.available)?;
-        differs("pending", entry.balance.pending, self.balance.pending)?;
-        differs("debt", entry.balance.debt, self.balance.debt)?;
+        check_amounts(&entry.body)?;
+        self.apply_checked(&entry.body, entry.n, entry.at)?;
+        Disagreement::unless_equal("available", entry.balance.available, self.balance.available)?;
+        Disagreement::unless_equal("pending", entry.balance.pending, self.balance.pending)?;
+        Disagreement::unless_equal("debt", entry.balance.debt, self.balance.debt)?;
         self.chain = Chain { n: entry.n, at: entry.at, hash };
         Ok(())
     }
 
-    /// Applies what was read back: what does not hold is damage, not a bug.
-    fn apply_stored(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Disagreement> {
-        let violated = |Violation(sentence)| Disagreement::Impossible(sentence);
-        let in_range = |amount: Micros| amount >= Micros::ZERO && amount <= Micros::MAX;
-        let amounts = body.draws().iter().map(|draw| draw.amount).chain(body.legs().map(|legs| legs.amount));
-        if !amounts.into_iter().all(in_range) {
-            return Err(violated(Violation("i01: an entry moves an amount out of range")));
-        }
+    /// Applies an entry and checks the invariants.
+    fn apply_checked(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Violation> {
         let before = self.balance;
-        self.apply(body, n, at).and_then(|()| invariants::after_entry(self, body, before)).map_err(violated)
+        self.apply(body, n, at)?;
+        let sums = Sums { balance: self.balance, totals: self.totals, grants: &self.grants };
+        invariants::after_entry(sums, body, before)
     }
 
+    /// The only place that changes an account.
     fn apply(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Violation> {
         if let Some(legs) = body.legs() {
             self.shift(legs.from, Micros::ZERO - legs.amount);
@@ -245,8 +181,9 @@ impl Account {
             EntryBody::GrantVoided { draws, .. } => self.take_back(draws)?,
             EntryBody::ClawedBack { dispute, amount, draws, .. } => {
                 self.take_back(draws)?;
-                let taken: Micros = draws.iter().map(|take| take.amount).sum();
+                let taken: Micros = draws.iter().map(|draw| draw.amount).sum();
                 let owed = *amount - taken;
+                holds(owed >= Micros::ZERO, "i04: debt is negative")?;
                 let (dispute, taken) = (dispute.clone(), draws.clone());
                 self.claw_backs.open(ClawBack { dispute, taken, owed });
             }
@@ -256,7 +193,7 @@ impl Account {
             }
             EntryBody::ClawBackRestored { dispute, returns } => {
                 self.grants.give(returns)?;
-                self.totals.clawed_back -= returns.iter().map(|give| give.amount).sum();
+                self.totals.clawed_back -= returns.iter().map(|draw| draw.amount).sum();
                 self.claw_backs.close(dispute);
             }
             EntryBody::ChargeOpened(details) => {
@@ -272,7 +209,7 @@ impl Account {
             EntryBody::Team(change) => Arc::make_mut(&mut self.team).apply(change, at)?,
             EntryBody::LimitsSet(limits) => self.set_limits(limits)?,
             EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
-                self.set_alerts(thresholds, *cooldown_seconds);
+                self.set_alerts(thresholds, *cooldown_seconds)?;
             }
             EntryBody::BalanceLow { threshold } => self.alerts.fire(*threshold, at)?,
             EntryBody::ChargeSettled(_)
@@ -284,16 +221,18 @@ impl Account {
         Ok(())
     }
 
+    /// Adds an amount, or below zero subtracts it, if the account is one of the balance.
     fn shift(&mut self, account: LedgerAccount, amount: Micros) {
         match account {
             LedgerAccount::Available => self.balance.available += amount,
             LedgerAccount::Pending => self.balance.pending += amount,
-            // The rest is outside the balance; `totals` counts it.
+            // The others are outside the balance; `totals` has their sums.
             LedgerAccount::Funding | LedgerAccount::Consumed | LedgerAccount::ClawedBack => {}
         }
     }
 
-    /// Counts a charge or, below zero, a refund under the limits; an entry names its day and month when there are any.
+    /// Counts a charge, or below zero a refund, under the limits. An entry names its day and month if and only if there are
+    /// limits.
     fn count(
         &mut self,
         spender: &Spender,
@@ -312,47 +251,51 @@ impl Account {
         Ok(())
     }
 
-    /// What a limit has counted is a part of all that was ever charged and refunded.
+    /// Replaces the limits. What a limit has counted is a part of all that was charged and refunded.
     fn set_limits(&mut self, limits: &[Limit]) -> Result<(), Violation> {
         let counted = Micros::ZERO - self.totals.refunded..=self.totals.charged;
-        let holds_all = |limit: &Limit| {
+        let in_range = |limit: &Limit| {
             (Micros::ZERO..=Micros::MAX).contains(&limit.amount) && counted.contains(&limit.used)
         };
         holds(limits.len() <= bounds::LIMITS_MAX, "more limits are set than there may be")?;
-        holds(limits.iter().all(holds_all), "a limit is out of range, or has counted what was never spent")?;
+        holds(limits.iter().all(in_range), "a limit is out of range, or has counted what was never spent")?;
         self.limits = Limits(limits.to_vec());
         Ok(())
     }
 
+    /// Takes credit back from grants.
     fn take_back(&mut self, draws: &[Draw]) -> Result<(), Violation> {
         self.grants.take(draws)?;
-        self.totals.clawed_back += draws.iter().map(|take| take.amount).sum();
+        self.totals.clawed_back += draws.iter().map(|draw| draw.amount).sum();
         Ok(())
     }
 
-    /// A threshold that stays remembers when it fired, so that saving the settings again does not repeat an alert.
-    fn set_alerts(&mut self, amounts: &[Micros], cooldown_seconds: i64) {
+    /// Replaces the thresholds. A threshold that stays keeps the time of its last alert, so that saving the settings again
+    /// does not repeat the alert.
+    fn set_alerts(&mut self, amounts: &[Micros], cooldown_seconds: i64) -> Result<(), Violation> {
+        holds(amounts.len() <= bounds::THRESHOLDS_MAX, "more thresholds are set than there may be")?;
+        holds(amounts.is_sorted_by(|low, high| low < high), "i09: a threshold is set twice or out of order")?;
+        holds(cooldown_seconds >= 0, "i09: a cooldown is negative")?;
         let fired_at = |amount| {
-            let old = self.alerts.thresholds.iter().find(|line| line.amount == amount);
-            old.map_or(Timestamp::ZERO, |line| line.fired_at)
+            let old = self.alerts.thresholds.iter().find(|threshold| threshold.amount == amount);
+            old.map_or(Timestamp::ZERO, |threshold| threshold.fired_at)
         };
         let thresholds =
             amounts.iter().map(|&amount| Threshold { amount, fired_at: fired_at(amount) }).collect();
         self.alerts = Alerts { thresholds, cooldown_seconds };
+        Ok(())
     }
 }
 
-fn differs<T: PartialEq + fmt::Display>(
-    what: &'static str,
-    stored: T,
-    computed: T,
-) -> Result<(), Disagreement> {
-    if stored == computed {
-        return Ok(());
+/// Checks that every amount of a stored entry is in range, so that adding them up cannot overflow.
+fn check_amounts(body: &EntryBody) -> Result<(), Violation> {
+    let in_range = |amount: Micros| amount >= Micros::ZERO && amount <= Micros::MAX;
+    let sentence = "i01: an entry moves an amount out of range";
+    let mut sum = Micros::ZERO;
+    for draw in body.draws() {
+        let next = sum.checked_add(draw.amount).filter(|_| in_range(draw.amount));
+        sum = next.ok_or(Violation(sentence))?;
     }
-    Err(Disagreement::Differs { what, stored: stored.to_string(), computed: computed.to_string() })
-}
-
-fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    // The legs add up the draws, which is safe only now.
+    holds(body.legs().is_none_or(|legs| in_range(legs.amount)), sentence)
 }

@@ -1,4 +1,4 @@
-//! What a charge and its refunds are counted under: operation, worker, member and API key.
+//! The spender of a charge: the operation, worker, member and API key under which it and its refunds are counted.
 //!
 //! Usage rows and limits are keyed by these four. A charge stores them once, and each refund carries a copy, so that an
 //! entry can be counted without looking up the charge.
@@ -6,7 +6,7 @@
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{ApiKeyId, MemberId, OperationId, WorkerId};
 
-/// What credit was spent on, and in whose name.
+/// The operation that was paid for, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Spender {
     /// The operation that was paid for.

@@ -1,36 +1,39 @@
 //! Usage rollups (P11): runs, quantity, charged and refunded per hour (UTC), operation, worker, member and API key.
 //!
-//! Counted from entries, one after the other, so that they equal the sum of what they cover (i08). A refund counts in
-//! the hour it happens, so that a closed day never changes. An engine takes what has gathered here and adds it to what
-//! it keeps. Reports are not here.
+//! They are counted from entries, so that they equal the sum of the entries they cover (i08). A refund counts in the
+//! hour in which it happens, so that a past day never changes. The engine takes the rows that were counted here and adds them
+//! to the stored ones. Reports are not here.
 
 use crate::text::Text;
 use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, WorkerId};
 
-/// What a rollup is counted under.
+/// The hour and the spender of a rollup.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UsageKey {
-    /// Whole hours since 1970 in UTC.
+    /// Whole hours since 1970 in UTC ([`Timestamp::hour`](crate::Timestamp::hour)).
     pub hour: i64,
-    /// The operation, worker, member and API key. Reports add up over the API key, limits count by it.
+    /// The operation, worker, member and API key. Reports add up over API keys, limits count each.
     pub spender: Spender,
 }
 
-/// What was used.
+/// The sums of a rollup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Charges opened.
+    /// The number of charges that were opened.
     pub runs: i64,
-    /// Units of those.
+    /// The number of units that they paid for.
     pub quantity: i64,
-    /// Deducted.
+    /// The credit that they deducted.
     pub charged: Micros,
-    /// Given back.
+    /// The credit that was refunded in the hour.
     pub refunded: Micros,
 }
 
 impl Used {
-    /// Adds what another count holds.
+    /// Adds the sums of another rollup.
+    ///
+    /// # Panics
+    /// If a sum leaves the range of an `i64`.
     pub fn add(&mut self, other: Used) {
         self.runs += other.runs;
         self.quantity += other.quantity;
@@ -39,73 +42,77 @@ impl Used {
     }
 }
 
-/// So many rollups are searched one by one, which is faster than a map and more than most workspaces ever need.
+/// Up to this number, rows are searched one by one. That is faster than a map, and most workspaces have fewer.
 const SEARCHED_MAX: usize = 32;
 
-/// Positions of rows by their hash. Only looked up by key, so its order of iteration does not matter.
+/// Indexes of rows by their hash. The map is only looked up by key, so its order of iteration does not matter.
 #[expect(clippy::disallowed_types, reason = "never iterated over")]
 type RowsByHash = std::collections::HashMap<u64, Vec<u32>>;
 
-/// The rollups of one workspace that gathered since they were last taken.
+/// The rollups of one workspace since they were last taken.
 ///
-/// The charge of a workspace that was not looked at for a while waits for memory, not for arithmetic, so a row is found
-/// by its hash in one array, and its names lie in one piece.
+/// A charge of a workspace that is not in the processor's cache waits for memory, not for arithmetic. So a row is found by
+/// its hash in one array, and its names are stored in one piece.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
-    /// The hash of each row's names and hour.
+    /// The hash of the names and the hour of each row, in the order of `rows`.
     hashes: Vec<u64>,
     rows: Vec<Row>,
-    /// Places in `rows` by hash, once there are more than [`SEARCHED_MAX`].
-    /// Boxed: one word instead of six in an account that needs no map.
-    places: Option<Box<RowsByHash>>,
+    /// Indexes in `rows` by hash, once there are more than [`SEARCHED_MAX`]. Boxed, because most accounts have no map and
+    /// a box is one word instead of six.
+    indexes: Option<Box<RowsByHash>>,
 }
 
 #[derive(Clone, Debug)]
 struct Row {
     hour: i64,
-    /// Operation, worker and member, with a byte between them that no name holds; nothing stands for none.
+    /// Operation, worker and member, separated by a byte that no name has; a name that is absent is empty.
     names: Text<ROW_NAMES_BYTES>,
     api_key: Option<ApiKeyId>,
     used: Used,
 }
 
-/// The three names of a row usually fit into so many bytes.
+/// The three names of a row usually fit into this number of bytes.
 const ROW_NAMES_BYTES: usize = 38;
 
-/// What separates the names of a row.
-const BETWEEN: u8 = 0x1f;
+/// Separates the names of a row.
+const SEPARATOR: u8 = 0x1f;
 
-/// Names that are borrowed from the entry, so that counting allocates only for a new row.
+/// The names of a spender, borrowed from the entry, so that counting allocates only for a new row.
 #[derive(Clone, Copy)]
-struct Names<'a>([&'a [u8]; 3], Option<ApiKeyId>);
+struct Names<'a> {
+    /// Operation, worker and member; empty if absent.
+    names: [&'a [u8]; 3],
+    api_key: Option<ApiKeyId>,
+}
 
 impl<'a> Names<'a> {
     fn new(spender: &'a Spender) -> Names<'a> {
         let Spender { operation, worker, member, api_key } = spender;
         let worker = worker.as_ref().map_or(&[][..], WorkerId::as_bytes);
         let member = member.as_ref().map_or(&[][..], MemberId::as_bytes);
-        Names([operation.as_bytes(), worker, member], *api_key)
+        Names { names: [operation.as_bytes(), worker, member], api_key: *api_key }
     }
 
-    fn are(&self, row: &Row, hour: i64) -> bool {
-        let [operation, worker, member] = self.0;
+    fn are_of(&self, row: &Row, hour: i64) -> bool {
+        let [operation, worker, member] = self.names;
         let names = row.names.as_bytes();
         let (first, second) = (operation.len(), operation.len() + 1 + worker.len());
         row.hour == hour
-            && row.api_key == self.1
+            && row.api_key == self.api_key
             && names.len() == second + 1 + member.len()
             && names[..first] == *operation
-            && names[first] == BETWEEN
+            && names[first] == SEPARATOR
             && names[first + 1..second] == *worker
-            && names[second] == BETWEEN
+            && names[second] == SEPARATOR
             && names[second + 1..] == *member
     }
 
-    /// Eight bytes at a time, by multiplication: quick for short names. A collision costs a comparison, no more.
+    /// Mixes eight bytes at a time by multiplication, which is fast for short names. A collision costs one comparison.
     fn hash(&self, hour: i64) -> u64 {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut hash = mix(self.1.map_or(0, |key| key.0.group_b()), hour as u64);
-        for name in self.0 {
+        let mut hash = mix(self.api_key.map_or(0, |key| key.0.group_b()), hour as u64);
+        for name in self.names {
             let (words, rest) = name.as_chunks::<8>();
             for word in words {
                 hash = mix(hash, u64::from_le_bytes(*word));
@@ -118,7 +125,7 @@ impl<'a> Names<'a> {
 }
 
 impl Usage {
-    /// Counts what an entry charged or refunded; other kinds of entries use nothing.
+    /// Counts what an entry charged or refunded. Other kinds of entries change nothing.
     pub fn record(&mut self, entry: &Entry) {
         let hour = entry.at.hour();
         match &entry.body {
@@ -137,28 +144,29 @@ impl Usage {
 
     fn used(&mut self, names: &Names, hour: i64) -> &mut Used {
         let hash = names.hash(hour);
-        let place = match self.place(names, hour, hash) {
-            Some(place) => place,
+        let index = match self.find(names, hour, hash) {
+            Some(index) => index,
             None => self.insert(names, hour, hash),
         };
-        &mut self.rows[place].used
+        &mut self.rows[index].used
     }
 
-    fn place(&self, names: &Names, hour: i64, hash: u64) -> Option<usize> {
-        let is = |place: &usize| names.are(&self.rows[*place], hour);
+    fn find(&self, names: &Names, hour: i64, hash: u64) -> Option<usize> {
+        assert!(self.hashes.len() == self.rows.len(), "every row has its hash");
+        let is_it = |index: &usize| names.are_of(&self.rows[*index], hour);
         if self.rows.len() <= SEARCHED_MAX {
             let same = self.hashes.iter().enumerate().filter(|(_, other)| **other == hash);
-            return same.map(|(place, _)| place).find(is);
+            return same.map(|(index, _)| index).find(is_it);
         }
-        self.places.as_ref()?.get(&hash)?.iter().map(|place| *place as usize).find(is)
+        self.indexes.as_ref()?.get(&hash)?.iter().map(|index| *index as usize).find(is_it)
     }
 
     fn insert(&mut self, names: &Names, hour: i64, hash: u64) -> usize {
-        let api_key = names.1;
-        let names = names.0.join(&BETWEEN);
+        let api_key = names.api_key;
+        let names = names.names.join(&SEPARATOR);
         let names = Text::new(std::str::from_utf8(&names).expect("names are ASCII"));
         if self.rows.len() < SEARCHED_MAX {
-            // A workspace has a few rows and there are many workspaces: no room for rows that never come.
+            // A workspace has few rows, and there are many workspaces: no room in advance.
             self.rows.reserve_exact(1);
             self.hashes.reserve_exact(1);
         }
@@ -166,36 +174,37 @@ impl Usage {
         self.hashes.push(hash);
         let from = match self.rows.len() {
             few if few <= SEARCHED_MAX => few,
-            // The first row too many brings all the earlier ones into the map with it.
+            // The first row that is too many takes all the earlier ones into the map.
             few if few == SEARCHED_MAX + 1 => 0,
             many => many - 1,
         };
-        for place in from..self.rows.len() {
-            let places = self.places.get_or_insert_default();
-            places.entry(self.hashes[place]).or_default().push(place as u32);
+        for index in from..self.rows.len() {
+            let indexes = self.indexes.get_or_insert_default();
+            indexes.entry(self.hashes[index]).or_default().push(index as u32);
         }
         self.rows.len() - 1
     }
 
-    /// What has gathered, in the order it first appeared.
+    /// The rows, in the order in which they first appeared.
     #[must_use]
     pub fn rows(&self) -> Vec<(UsageKey, Used)> {
         self.rows.iter().map(|row| (row.key(), row.used)).collect()
     }
 
-    /// The hash of the first row, for whoever wants the rows fetched before they are needed.
+    /// A number that depends on the first row. An engine reads it to bring the rows into the processor's cache before they
+    /// are needed.
     #[must_use]
     pub fn first_hash(&self) -> u64 {
         self.hashes.first().copied().unwrap_or(0) ^ self.rows.first().map_or(0, |row| row.hour as u64)
     }
 
-    /// Whether nothing has gathered.
+    /// True if there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Takes what has gathered and begins anew.
+    /// Returns the rows and begins without any.
     #[must_use]
     pub fn take(&mut self) -> Vec<(UsageKey, Used)> {
         std::mem::take(self).rows()
@@ -208,13 +217,18 @@ impl Usage {
         for row in &self.rows {
             total.add(row.used);
         }
+        assert!(
+            total.refunded >= Micros::ZERO && total.charged >= Micros::ZERO,
+            "i08: usage is never negative"
+        );
         total
     }
 }
 
 impl Row {
+    /// The hour and the spender, from the names in one piece.
     fn key(&self) -> UsageKey {
-        let mut names = self.names.as_str().split(char::from(BETWEEN));
+        let mut names = self.names.as_str().split(char::from(SEPARATOR));
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
         let spender = Spender {

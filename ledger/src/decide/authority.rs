@@ -1,70 +1,50 @@
-//! Who asks, and whether they still may: the edge looked a key or a session up a moment ago, and the decision looks once
-//! more, at the account it decides on. So a key that was revoked or a member who was demoted does nothing afterwards, on
-//! whichever server the request came in.
+//! Whether the caller may still ask: checked first in every decision, on the account that it decides on.
 //!
-//! What a scope opens is decided at the edge, from the table of routes: a key's scopes cannot change in between. A role can,
-//! so what only admins may do is looked at here too.
+//! The edge looked up the API key or session a moment ago, on a team that may be out of date. This check is final: a
+//! revoked key or a demoted member changes nothing afterwards, on any server.
+//!
+//! The scopes of a key cannot change, so the edge checks them, from its table of routes. A role can change, so what
+//! only admins may do is checked here. A caller that is not known has no [`Actor`]: the edge refuses it, and nothing
+//! here takes it for the system.
 
-use super::View;
+use super::view::{Clocks, View};
 use crate::{
-    ApiKey, ApiKeyId, Command, MemberId, PortalSession, Refusal, Role, Team, TeamCommand, Timestamp,
+    Actor, ApiKey, Command, MemberId, PortalSession, Refusal, Role, Spender, Team, TeamCommand, Timestamp,
 };
 
-/// Who asks; every entry keeps it, so that the journal is the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Actor {
-    /// The holder of a platform key.
-    Platform,
-    /// Tollkeeper itself: timers, renewals.
-    System,
-    /// A workspace API key.
-    ApiKey(ApiKeyId),
-    /// A person in the dashboard.
-    Member(MemberId),
-}
+const ADMINS_ONLY: &str = "Only admins of the workspace may do this.";
+const TIED_KEY: &str = "The key is tied to one member or worker and cannot speak for another.";
 
-impl Actor {
-    /// The API key, if it is one.
-    #[must_use]
-    pub fn api_key(&self) -> Option<ApiKeyId> {
-        match self {
-            Actor::ApiKey(id) => Some(*id),
-            Actor::Platform | Actor::System | Actor::Member(_) => None,
-        }
-    }
-}
-
-/// Refuses whoever may not act in the workspace (any more), and a tied key that speaks for somebody else. `now` is the account's
-/// clock, `asked_at` the server's.
-pub(crate) fn confirm(
-    view: &View,
-    actor: &Actor,
-    command: &Command,
-    (now, asked_at): (Timestamp, Timestamp),
-) -> Result<(), Refusal> {
+/// Refuses a caller that may not act in the workspace, and a tied key that speaks for another member or worker.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `ActorUnknown`, `Forbidden`.
+pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clocks) -> Result<(), Refusal> {
     match actor {
         Actor::Platform | Actor::System => Ok(()),
         Actor::ApiKey(id) => {
-            let key = view.account()?.team.key(*id).filter(|key| key.holds(now));
-            is_tied(view, key.ok_or(Refusal::ActorUnknown)?, command)
+            let key = view.account()?.team.key(*id).filter(|key| key.is_valid_at(clocks.account));
+            check_tied_key(view, key.ok_or(Refusal::ActorUnknown)?, command)
         }
         Actor::Member(id) => {
             let team = &view.account()?.team;
             let member = team.member(id).ok_or(Refusal::ActorUnknown)?;
-            if is_own_way(team, id, command, asked_at) || member.role == Role::Admin {
+            assert!(member.id == *id, "a member acts under its own name");
+            if member.role == Role::Admin || is_own_session(team, id, command, clocks.server) {
                 Ok(())
             } else {
-                Err(Refusal::Forbidden { why: ADMINS })
+                Err(Refusal::Forbidden { why: ADMINS_ONLY })
             }
         }
     }
 }
 
-/// Whether a member follows a link of their own or ends a session of their own; what is not there (any more) harms nobody.
-fn is_own_way(team: &Team, member: &MemberId, command: &Command, asked_at: Timestamp) -> bool {
+/// True if the member follows their own link or ends their own session. A link or session that is not there changes
+/// nothing and counts as their own.
+fn is_own_session(team: &Team, member: &MemberId, command: &Command, server_now: Timestamp) -> bool {
     match command {
         Command::Team(TeamCommand::SignIn { link, .. }) => {
-            team.link(link, asked_at).is_none_or(|link| link.member == *member)
+            team.link(link, server_now).is_none_or(|link| link.member == *member)
         }
         Command::Team(TeamCommand::SignOut(session)) => {
             let is_it = |other: &&PortalSession| other.id == *session;
@@ -74,18 +54,17 @@ fn is_own_way(team: &Team, member: &MemberId, command: &Command, asked_at: Times
     }
 }
 
-const ADMINS: &str = "Only admins of the workspace may do this.";
-const TIED: &str = "The key is tied to one member or worker and cannot speak for another.";
-
-fn is_tied(view: &View, key: &ApiKey, command: &Command) -> Result<(), Refusal> {
+/// Refuses a tied key that opens a charge or creates a key in another name, or touches a charge of another name.
+fn check_tied_key(view: &View, key: &ApiKey, command: &Command) -> Result<(), Refusal> {
     let own = match command {
         Command::Charge(request) => key.speaks_for(request.member.as_ref(), request.worker.as_ref()),
-        Command::Team(TeamCommand::CreateKey(made)) => {
-            key.speaks_for(made.member.as_ref(), made.worker.as_ref())
+        Command::Team(TeamCommand::CreateKey(request)) => {
+            key.speaks_for(request.member.as_ref(), request.worker.as_ref())
         }
         _ => view.charge.is_none_or(|charge| {
-            key.speaks_for(charge.details.spender.member.as_ref(), charge.details.spender.worker.as_ref())
+            let Spender { member, worker, .. } = &charge.details.spender;
+            key.speaks_for(member.as_ref(), worker.as_ref())
         }),
     };
-    if own { Ok(()) } else { Err(Refusal::Forbidden { why: TIED }) }
+    if own { Ok(()) } else { Err(Refusal::Forbidden { why: TIED_KEY }) }
 }

@@ -1,53 +1,54 @@
-//! What can be asked of the ledger. A command is words already checked for form (names, lengths), never yet for right:
-//! that is decided in `decide`.
+//! What can be asked of the ledger.
+//!
+//! A command was checked for form before (names, lengths); whether it is accepted is decided in `decide`. This file
+//! also tells an engine what to load for a command: its derived key, its charge, its grant and what to count.
 
-use crate::account::limit::Subject;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period, Source,
-    TeamCommand, Timestamp, WorkerId, WorkspaceId,
+    Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
 };
 
-/// A command, for whom, by whom, and under which key it may be repeated.
+/// A command with the workspace, the caller and the idempotency key.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// Whose pool it concerns; [`WorkspaceId::platform`] for the price book and platform keys.
+    /// The workspace whose account is concerned; [`WorkspaceId::platform`] for the price book and platform keys.
     pub workspace: WorkspaceId,
-    /// Makes it safe to repeat. Commands that carry a name of their own ([`Command::derived_key`]) ignore it.
+    /// Makes the command safe to repeat (i07). A command with a [`Command::derived_key`] ignores it.
     pub key: Option<IdempotencyKey>,
-    /// Who asks.
+    /// The caller.
     pub actor: Actor,
-    /// What is asked.
+    /// What the caller asks for.
     pub command: Command,
 }
 
 /// What is asked.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Opens a workspace with an empty pool.
+    /// Opens a workspace with an empty account.
     CreateWorkspace(WorkspaceChanges),
-    /// Changes what is given; the rest stays.
+    /// Changes the given fields of a workspace's profile.
     UpdateWorkspace(WorkspaceChanges),
     /// Brings credit in.
     Grant(GrantRequest),
     /// Takes back what is unspent of a grant.
     VoidGrant {
-        /// Which.
+        /// The grant, which may not exist.
         grant: GrantId,
-        /// Why.
+        /// The reason, for people.
         reason: Option<Box<str>>,
     },
     /// Takes credit back after a lost payment.
     ClawBack {
-        /// What the lost payment had brought.
+        /// The grant that the payment brought.
         grant: GrantId,
-        /// The dispute's name at the payment provider; one claw-back each.
+        /// The name of the dispute at the payment provider; a dispute claws back once.
         dispute: Box<str>,
-        /// How much of it was lost.
+        /// The lost part of the grant.
         amount: Micros,
     },
     /// Gives back what a dispute took, because it was won.
     RestoreClawBack {
-        /// The dispute's name at the payment provider.
+        /// The name of the dispute at the payment provider.
         dispute: Box<str>,
     },
     /// Pays for one run of an operation.
@@ -59,25 +60,25 @@ pub enum Command {
         /// What to do with it.
         command: ChargeCommand,
     },
-    /// Replaces the spending limits.
+    /// Replaces the spending limits: whose spending, in which period, up to which sum.
     SetLimits(Vec<(Subject, Period, Micros)>),
     /// Replaces the low-balance thresholds.
     SetAlerts {
-        /// The lines.
+        /// The balances below which an alert fires.
         thresholds: Vec<Micros>,
-        /// Seconds of quiet after an alert.
+        /// Seconds after an alert in which its threshold does not fire again.
         cooldown_seconds: i64,
     },
     /// Changes members, API keys or portal sessions.
     Team(TeamCommand),
     /// Makes a new version of the price book.
     SetPrices {
-        /// The whole list; what is not in it is retired.
+        /// All operations; one that is not among them is retired.
         operations: Vec<OperationPrice>,
-        /// From when on; now when not said.
+        /// The instant from which the version prices charges; now if `None`.
         effective_at: Option<Timestamp>,
     },
-    /// Keeps the hash of a platform key; the key itself never reaches the ledger.
+    /// Stores the hash of a platform key; the key itself never reaches the ledger.
     SetPlatformKey {
         /// SHA-256 of the key.
         hash: Hash,
@@ -108,7 +109,7 @@ pub enum ChargeCommand {
     Refund {
         /// The amount to refund; all that is left if `None`.
         amount: Option<Micros>,
-        /// Why, for people.
+        /// The reason, for people.
         reason: Box<str>,
     },
     /// Refunds a pending charge whose deadline has passed; sent by a timer.
@@ -123,29 +124,29 @@ impl ChargeCommand {
     }
 }
 
-/// What is said of a workspace at its opening or at a change.
+/// The fields of a profile that a command sets; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkspaceChanges {
-    /// Its display name.
+    /// The display name.
     pub name: Option<Box<str>>,
-    /// An IANA time zone.
+    /// The IANA time zone in which its days and months are counted.
     pub timezone: Option<Box<str>>,
     /// A JSON object of the platform's own.
     pub metadata: Option<Box<str>>,
-    /// Whether charges are refused.
+    /// True to refuse charges.
     pub suspended: Option<bool>,
 }
 
 /// Credit that comes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantRequest {
-    /// Where it comes from.
+    /// The kind of grant, which decides when it is drawn.
     pub source: Source,
-    /// How much.
+    /// The credit, in micro-units.
     pub amount: Micros,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: Option<Box<str>>,
-    /// For a top-up the payment, for a subscription its name and period: whatever may bring credit once only (i11, i12).
+    /// What may bring credit only once (i11, i12): the payment of a top-up, or a subscription with its period.
     pub origin: Option<Box<str>>,
     /// What was paid for it, in cents.
     pub paid_cents: i64,
@@ -154,17 +155,17 @@ pub struct GrantRequest {
 /// One run of an operation, to be paid before it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeRequest {
-    /// What will run.
+    /// The operation.
     pub operation: OperationId,
-    /// How many units.
+    /// The number of units, 1 to [`crate::bounds::QUANTITY_MAX`].
     pub quantity: i64,
-    /// Which AI worker runs it.
+    /// The AI worker that runs it.
     pub worker: Option<WorkerId>,
-    /// For which person.
+    /// The member it runs for.
     pub member: Option<MemberId>,
-    /// Whether the charge waits for an outcome.
+    /// True if the charge stays pending until an outcome is reported.
     pub await_outcome: bool,
-    /// For how long.
+    /// Seconds until a pending charge times out; the price book's or the default if `None`.
     pub timeout_seconds: Option<u32>,
     /// The platform's own name for the run.
     pub reference: Option<Box<str>>,
@@ -172,32 +173,39 @@ pub struct ChargeRequest {
     pub metadata: Option<Box<str>>,
 }
 
-/// Limits whose use has to be counted from the rollups before a decision: new ones, or all of them in a new time zone.
+/// Limits whose use is to be counted from the rollups before a decision: new ones, or all of them in a new time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recount {
-    /// The time zone in which their days and months are counted.
+    /// The IANA time zone in which the days and months are counted.
     pub timezone: Box<str>,
-    /// What is counted, and for how long.
+    /// Whose spending to count, and over which period.
     pub lines: Vec<(Subject, Period)>,
 }
 
-/// A line of a new price list.
+/// One operation of a new price version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationPrice {
-    /// Its name.
+    /// The name of the operation.
     pub id: OperationId,
-    /// What one unit costs.
+    /// The price of one unit.
     pub unit_price: Micros,
-    /// If set, every charge awaits an outcome for so long.
+    /// If set, every charge stays pending for this many seconds unless an outcome comes.
     pub timeout_seconds: Option<u32>,
 }
 
+/// The first character of a derived key. No key of a caller can begin with it, because it is not printable.
+const DERIVED: char = '\u{1}';
+
 impl Command {
-    /// The key of commands that can happen once only, whoever sends them however often: derived from what they are
-    /// about, and spelled so that no caller's key can be equal to it.
+    /// The idempotency key of a command that can happen only once, from any caller: derived from its content (i11,
+    /// i12), and never equal to a key that a caller chose.
     #[must_use]
     pub fn derived_key(&self) -> Option<IdempotencyKey> {
-        let derived = |text: String| Some(IdempotencyKey::known(&format!("\u{1}{text}")));
+        let derived = |text: String| {
+            let key = format!("{DERIVED}{text}");
+            assert!(IdempotencyKey::new(&key).is_err(), "i12: no caller can choose a derived key");
+            Some(IdempotencyKey::known(&key))
+        };
         match self {
             Command::Grant(GrantRequest { source, origin: Some(origin), .. }) => {
                 derived(format!("{}:{origin}", source.as_str()))
@@ -208,13 +216,14 @@ impl Command {
         }
     }
 
-    /// The limits whose use the decision must see counted ([`View::used_by_limit`](crate::View::used_by_limit)).
+    /// The limits whose use the decision needs ([`View::used_by_limit`](crate::View::used_by_limit)).
     #[must_use]
     pub fn recount(&self, account: &Account) -> Option<Recount> {
-        match self {
+        let recount = match self {
             Command::SetLimits(limits) => {
-                // A limit that is there already has counted for itself.
-                let new = limits.iter().filter(|(subject, period, _)| !account.limits.has(subject, *period));
+                // A limit that stays has counted its own use.
+                let stays = |subject: &Subject, period| account.limits.find(subject, period).is_some();
+                let new = limits.iter().filter(|(subject, period, _)| !stays(subject, *period));
                 let lines: Vec<_> = new.map(|(subject, period, _)| (subject.clone(), *period)).collect();
                 let timezone = account.profile.timezone.clone();
                 (!lines.is_empty()).then_some(Recount { timezone, lines })
@@ -226,18 +235,22 @@ impl Command {
                 Some(Recount { timezone: timezone.clone(), lines: lines.collect() })
             }
             _ => None,
+        };
+        assert!(recount.is_none() || self.may_recount(), "a command that counts says so before it is loaded");
+        recount
+    }
+
+    /// True if [`Command::recount`] can give something for some account.
+    #[must_use]
+    pub fn may_recount(&self) -> bool {
+        match self {
+            Command::SetLimits(_) => true,
+            Command::UpdateWorkspace(changes) => changes.timezone.is_some(),
+            _ => false,
         }
     }
 
-    /// Whether [`Command::recount`] may ask for a count, whatever the account is by then.
-    #[must_use]
-    pub fn may_recount(&self) -> bool {
-        let moves = |changes: &WorkspaceChanges| changes.timezone.is_some();
-        matches!(self, Command::SetLimits(_))
-            || matches!(self, Command::UpdateWorkspace(changes) if moves(changes))
-    }
-
-    /// The charge that the decision must see.
+    /// The charge that the decision needs.
     #[must_use]
     pub fn charge(&self) -> Option<ChargeId> {
         match self {
@@ -246,12 +259,18 @@ impl Command {
         }
     }
 
-    /// The grant that the decision must see.
+    /// The grant that the decision needs.
     #[must_use]
     pub fn grant(&self) -> Option<GrantId> {
         match self {
             Command::VoidGrant { grant, .. } | Command::ClawBack { grant, .. } => Some(*grant),
             _ => None,
         }
+    }
+
+    /// True if the command belongs to the journal of the platform ([`WorkspaceId::platform`]) and to no workspace.
+    #[must_use]
+    pub fn is_for_platform(&self) -> bool {
+        matches!(self, Command::SetPrices { .. } | Command::SetPlatformKey { .. })
     }
 }

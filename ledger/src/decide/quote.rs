@@ -1,36 +1,40 @@
-//! What a charge would cost, without charging: the same price and the same refusals, nothing moves.
+//! What a charge would cost: the same price and the same refusals as a charge, but no credit moves.
+//!
+//! A quote promises nothing: the balance and the price version may change before the charge. Limits are not looked at.
 
-use crate::account::charge;
+use super::charge;
 use crate::{Micros, OperationId, PriceBook, Refusal, Timestamp};
 
-/// What a charge would cost now.
+/// What a charge would cost at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// What it would deduct.
+    /// The amount it would deduct.
     pub amount: Micros,
-    /// Whether there is enough.
+    /// True if the available balance covers the amount.
     pub affordable: bool,
-    /// How many units there is enough for.
+    /// The number of units that the available balance covers.
     pub affordable_quantity: i64,
 }
 
-/// Prices `quantity` units of an operation for a pool that holds `available`.
+/// Prices `quantity` units of an operation at `now`, for a workspace that has `available`.
 ///
 /// # Errors
 /// [`Refusal::OperationNotFound`] or [`Refusal::QuantityOutOfRange`], as a charge would be refused.
 pub fn quote(
-    book: &PriceBook,
+    price_book: &PriceBook,
     operation: &OperationId,
     quantity: i64,
     available: Micros,
     now: Timestamp,
 ) -> Result<Quote, Refusal> {
-    let prices = book.in_force(now).ok_or(Refusal::OperationNotFound)?;
+    let prices = price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
     let operation = prices.find(operation).ok_or(Refusal::OperationNotFound)?;
     let amount = charge::price(operation, quantity)?;
-    Ok(Quote {
-        amount,
-        affordable: amount <= available,
-        affordable_quantity: available.whole_units(operation.unit_price),
-    })
+    let affordable = amount <= available;
+    let affordable_quantity = available.whole_units(operation.unit_price);
+    assert!(
+        operation.unit_price == Micros::ZERO || affordable == (affordable_quantity >= quantity),
+        "a quantity is affordable if and only if its amount is"
+    );
+    Ok(Quote { amount, affordable, affordable_quantity })
 }

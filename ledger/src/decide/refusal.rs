@@ -1,122 +1,117 @@
-//! Every "no" of the ledger, closed and ordered: the order of the variants of a charge is the order in which it is
-//! refused. Each carries the numbers that explain it and has a stable code; words for people are made outside.
+//! Every refusal of the ledger: a closed, ordered enum.
+//!
+//! The order of the variants is the order in which they are decided: if several hold, the first is the answer, so
+//! `a < b` means that `a` is decided before `b`. A test goes through the chains. Each variant has a stable code and
+//! carries the numbers that explain it. Sentences for people are made at the edge, not here.
 
-use crate::account::charge::ChargeState;
-use crate::{Micros, Period, Subject, Timestamp};
+use crate::{ChargeState, Micros, Period, Subject, Timestamp};
 
-/// A "no" of the ledger. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a command was refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd)]
 pub enum Refusal {
-    /// The key stands for another request; names the first field that differs.
-    KeyReused {
-        /// As the API spells it.
-        field: &'static str,
-    },
-    /// No such workspace.
+    /// There is no such workspace, or the command belongs to another kind of workspace than the one named.
     WorkspaceNotFound,
-    /// Whoever asks is not known here, or not any more.
+    /// The API key or member that asks does not exist, was removed or has expired.
     ActorUnknown,
-    /// Whoever asks may not do this.
+    /// The API key or member that asks may not do this.
     Forbidden {
-        /// For people.
+        /// A sentence for people.
         why: &'static str,
     },
+    /// The idempotency key was used for another request (i07).
+    KeyReused {
+        /// The first field that differs, as the API spells it.
+        field: &'static str,
+    },
+    /// The name of the workspace is taken.
+    WorkspaceExists,
+    /// There is no such charge in this workspace.
+    ChargeNotFound,
+    /// There is no such grant in this workspace.
+    GrantNotFound,
+    /// There is no such open dispute in this workspace.
+    DisputeNotFound,
+    /// There is no such member in this workspace.
+    MemberNotFound,
+    /// The name of the member is taken.
+    MemberExists,
+    /// The last admin can neither leave nor be demoted.
+    LastAdmin,
+    /// There is no such API key in this workspace.
+    ApiKeyNotFound,
+    /// There is no such link: it was followed before, or it has expired.
+    PortalLinkExpired,
     /// The platform suspended the workspace.
     WorkspaceSuspended,
     /// Credit is owed after a lost payment.
     DebtOutstanding {
-        /// How much.
+        /// The sum that is owed.
         debt: Micros,
     },
-    /// Unknown, or retired by the price book in force.
+    /// The operation is not in the price version in force.
     OperationNotFound,
-    /// Not 1 to [`crate::bounds::QUANTITY_MAX`].
-    QuantityOutOfRange,
-    /// A spending limit would be passed.
-    LimitExceeded {
-        /// Whose.
-        subject: Subject,
-        /// Which period.
-        period: Period,
-        /// What the charge would take.
-        required: Micros,
-        /// The cap.
-        limit: Micros,
-        /// What may still be spent.
-        remaining: Micros,
-        /// When it starts again.
-        resets_at: Timestamp,
-    },
-    /// The pool holds less than the charge costs (P3, P8).
-    InsufficientCredits {
-        /// What it costs.
-        required: Micros,
-        /// What there is.
-        available: Micros,
-        /// How many units there is enough for.
-        affordable_quantity: i64,
-    },
-    /// The name is taken.
-    WorkspaceExists,
-    /// No such charge in this workspace.
-    ChargeNotFound,
-    /// The charge was settled; says what stands.
-    ChargeAlreadySettled(ChargeState),
-    /// The charge was refunded; says what stands.
+    /// A quantity reported as used is not 1 to the quantity that was paid for.
+    UsedQuantityOutOfRange,
+    /// The charge was refunded; carries its state.
     ChargeAlreadyRefunded(ChargeState),
-    /// More than what is left of the charge.
+    /// The charge was settled; carries its state.
+    ChargeAlreadySettled(ChargeState),
+    /// The quantity of a charge is not 1 to [`crate::bounds::QUANTITY_MAX`].
+    QuantityOutOfRange,
+    /// A value that can never be right.
+    InvalidField {
+        /// The field, as the API spells it.
+        field: &'static str,
+        /// The rest of a sentence that begins with the field.
+        why: &'static str,
+    },
+    /// A refund of more than what is left of the charge.
     RefundExceedsCharge {
         /// What is left.
         refundable: Micros,
     },
-    /// Too late for a system failure to refund by itself.
+    /// A failure of the system was reported too late for an automatic refund.
     RefundWindowClosed {
-        /// Since when.
+        /// The end of the refund window.
         closed_at: Timestamp,
     },
-    /// No such grant in this workspace.
-    GrantNotFound,
-    /// No such open dispute in this workspace.
-    DisputeNotFound,
-    /// No such member in this workspace.
-    MemberNotFound,
-    /// The name of a member is taken.
-    MemberExists,
-    /// The last admin can neither leave nor be demoted.
-    LastAdmin,
-    /// No such API key in this workspace.
-    ApiKeyNotFound,
-    /// The link was followed before, or waited too long.
-    PortalLinkExpired,
-    /// A value that can never be right; names the field and says why.
-    InvalidField {
-        /// As the API spells it.
-        field: &'static str,
-        /// For people.
-        why: &'static str,
+    /// A spending limit would be passed. If several would, this is the one with the least left.
+    LimitExceeded {
+        /// Whose spending the limit caps.
+        subject: Subject,
+        /// The period of the limit.
+        period: Period,
+        /// The amount of the charge.
+        required: Micros,
+        /// The cap.
+        limit: Micros,
+        /// What may still be spent in the period.
+        remaining: Micros,
+        /// The end of the period.
+        resets_at: Timestamp,
+    },
+    /// The workspace holds less than the charge costs (P3, P8).
+    InsufficientCredits {
+        /// The amount of the charge.
+        required: Micros,
+        /// What can be spent.
+        available: Micros,
+        /// The number of units that `available` pays for.
+        affordable_quantity: i64,
     },
 }
 
 impl Refusal {
-    /// The stable name of the refusal.
+    /// The stable code of the refusal, as the API gives it.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Refusal::KeyReused { .. } => "idempotency_key_reused",
             Refusal::WorkspaceNotFound => "workspace_not_found",
             Refusal::ActorUnknown => "unauthenticated",
             Refusal::Forbidden { .. } => "forbidden",
-            Refusal::WorkspaceSuspended => "workspace_suspended",
-            Refusal::DebtOutstanding { .. } => "debt_outstanding",
-            Refusal::OperationNotFound => "operation_not_found",
-            Refusal::LimitExceeded { .. } => "limit_exceeded",
-            Refusal::InsufficientCredits { .. } => "insufficient_credits",
+            Refusal::KeyReused { .. } => "idempotency_key_reused",
             Refusal::WorkspaceExists => "workspace_exists",
             Refusal::ChargeNotFound => "charge_not_found",
-            Refusal::ChargeAlreadySettled(_) => "charge_already_settled",
-            Refusal::ChargeAlreadyRefunded(_) => "charge_already_refunded",
-            Refusal::RefundExceedsCharge { .. } => "refund_exceeds_charge",
-            Refusal::RefundWindowClosed { .. } => "refund_window_closed",
             Refusal::GrantNotFound => "grant_not_found",
             Refusal::DisputeNotFound => "dispute_not_found",
             Refusal::MemberNotFound => "member_not_found",
@@ -124,7 +119,69 @@ impl Refusal {
             Refusal::LastAdmin => "last_admin",
             Refusal::ApiKeyNotFound => "api_key_not_found",
             Refusal::PortalLinkExpired => "portal_link_expired",
-            Refusal::QuantityOutOfRange | Refusal::InvalidField { .. } => "invalid_field",
+            Refusal::WorkspaceSuspended => "workspace_suspended",
+            Refusal::DebtOutstanding { .. } => "debt_outstanding",
+            Refusal::OperationNotFound => "operation_not_found",
+            Refusal::ChargeAlreadyRefunded(_) => "charge_already_refunded",
+            Refusal::ChargeAlreadySettled(_) => "charge_already_settled",
+            Refusal::UsedQuantityOutOfRange | Refusal::QuantityOutOfRange | Refusal::InvalidField { .. } => {
+                "invalid_field"
+            }
+            Refusal::RefundExceedsCharge { .. } => "refund_exceeds_charge",
+            Refusal::RefundWindowClosed { .. } => "refund_window_closed",
+            Refusal::LimitExceeded { .. } => "limit_exceeded",
+            Refusal::InsufficientCredits { .. } => "insufficient_credits",
+        }
+    }
+
+    /// Asserts that the numbers of the refusal explain it. A refusal that contradicts itself is a bug.
+    pub(crate) fn assert_explained(&self, now: Timestamp) {
+        match self {
+            Refusal::DebtOutstanding { debt } => {
+                assert!(*debt > Micros::ZERO, "a refusal for debt names a debt");
+            }
+            Refusal::ChargeAlreadyRefunded(state) => {
+                assert!(state.deadline.is_none(), "i06: a refunded charge awaits nothing");
+            }
+            Refusal::ChargeAlreadySettled(state) => {
+                assert!(state.deadline.is_none(), "i06: a settled charge awaits nothing");
+            }
+            Refusal::RefundExceedsCharge { refundable } => {
+                assert!(*refundable >= Micros::ZERO, "i05: what is left of a charge is never negative");
+            }
+            Refusal::RefundWindowClosed { closed_at } => {
+                assert!(*closed_at < now, "a refund window that closed did so in the past");
+            }
+            Refusal::LimitExceeded { required, limit, remaining, resets_at, .. } => {
+                assert!(
+                    remaining <= required,
+                    "a limit that is exceeded leaves no more than the charge needs"
+                );
+                assert!(*limit >= Micros::ZERO, "a limit is never negative");
+                assert!(*resets_at > now, "the period of a limit that is exceeded has not ended");
+            }
+            Refusal::InsufficientCredits { required, available, affordable_quantity } => {
+                assert!(available < required, "credits are insufficient only below the price");
+                assert!(*affordable_quantity >= 0, "an affordable quantity is never negative");
+            }
+            Refusal::WorkspaceNotFound
+            | Refusal::ActorUnknown
+            | Refusal::Forbidden { .. }
+            | Refusal::KeyReused { .. }
+            | Refusal::WorkspaceExists
+            | Refusal::ChargeNotFound
+            | Refusal::GrantNotFound
+            | Refusal::DisputeNotFound
+            | Refusal::MemberNotFound
+            | Refusal::MemberExists
+            | Refusal::LastAdmin
+            | Refusal::ApiKeyNotFound
+            | Refusal::PortalLinkExpired
+            | Refusal::WorkspaceSuspended
+            | Refusal::OperationNotFound
+            | Refusal::UsedQuantityOutOfRange
+            | Refusal::QuantityOutOfRange
+            | Refusal::InvalidField { .. } => {}
         }
     }
 }

@@ -1,11 +1,14 @@
-//! Same key, same answer (i07): whether a request is the one that an entry was made from, and if not, in which field
-//! they differ. What the first answer was is read from the entry; this file only compares.
+//! Same key, same answer (i07): whether a repeated request is the one that wrote the entry under its key, and if not,
+//! in which field they differ.
+//!
+//! This file only compares. The first answer is read from the entry, by the engine.
 
 use crate::{ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest};
 
-/// The first field, as the API spells it, in which the command differs from the one that made the entry.
-pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'static str> {
-    match (&made.body, command) {
+/// The first field, as the API spells it, in which the command differs from the one that wrote the entry; `None` if it
+/// is the same request. A key that was used for another kind of request differs in the `path`.
+pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'static str> {
+    match (&entry.body, command) {
         (EntryBody::ChargeOpened(details), Command::Charge(request)) => charge(details, request),
         (EntryBody::Granted { grant, reason, .. }, Command::Grant(request)) => {
             let GrantRequest { source, amount, reason: asked, origin: _, paid_cents: _ } = request;
@@ -23,20 +26,23 @@ pub(crate) fn first_difference(made: &Entry, command: &Command) -> Option<&'stat
             Command::ClawBack { grant: asked, amount: sum, .. },
         ) => first(&[("grant", grant == asked), ("amount", amount == sum)]),
         (EntryBody::ClawBackRestored { .. }, Command::RestoreClawBack { .. }) => None,
-        (
-            EntryBody::ChargeRefunded(refund),
-            Command::ExistingCharge { charge, command: ChargeCommand::Refund { amount, reason } },
-        ) => first(&[
-            ("charge", refund.charge == *charge),
-            ("amount", refund.requested == *amount),
-            ("reason", refund.detail.as_ref() == Some(reason)),
-        ]),
-        // The key was used for another kind of request altogether.
+        (EntryBody::ChargeRefunded(refund), Command::ExistingCharge { charge, command }) => match command {
+            ChargeCommand::Refund { amount, reason } => first(&[
+                ("charge", refund.charge == *charge),
+                ("amount", refund.requested == *amount),
+                ("reason", refund.detail.as_ref() == Some(reason)),
+            ]),
+            ChargeCommand::Succeed { .. }
+            | ChargeCommand::Fail { .. }
+            | ChargeCommand::Heartbeat { .. }
+            | ChargeCommand::TimeOut => Some("path"),
+        },
         _ => Some("path"),
     }
 }
 
-/// Who asks is no part of what is asked: a rotated key may repeat the request.
+/// The member and worker come first: a key that speaks for one member learns nothing of what another has charged. The
+/// caller is not compared: a rotated key may repeat the request.
 fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static str> {
     let ChargeRequest {
         operation,
@@ -48,7 +54,6 @@ fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static s
         reference,
         metadata,
     } = request;
-    // Whose it is comes first: a key that speaks for one member learns nothing of what another has charged.
     first(&[
         ("member", details.spender.member == *member),
         ("worker", details.spender.worker == *worker),
@@ -61,6 +66,7 @@ fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static s
     ])
 }
 
+/// The first field that is not the same.
 fn first(fields: &[(&'static str, bool)]) -> Option<&'static str> {
     fields.iter().find(|(_, same)| !same).map(|(field, _)| *field)
 }

@@ -1,20 +1,34 @@
-//! The bytes of an account, as an engine keeps them between two readings of the journal. Derived data: a format this
-//! program does not know is not upgraded but built anew from the journal. The team's bytes are kept apart (see `team`).
+//! The bytes of an account and of a grant, as an engine stores them beside the journal.
+//!
+//! They are derived data: an account of an unknown format is not upgraded but built anew from the journal. The engine
+//! stores spent grants and the team apart, because most charges need neither (see `team`).
 
 use std::sync::Arc;
 
 use super::codec::{Malformed, Reader, Writer};
 use super::entry_codec::{read_profile, write_profile};
 use crate::{
-    Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Source, Team, Totals,
+    Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Source, Team,
+    Totals,
 };
 
 /// The format of the bytes; a reader refuses any other.
 const FORMAT: u8 = 1;
 
 impl Account {
-    /// Appends the bytes: all but the spent grants and the team, which the engine keeps apart.
+    /// Appends the bytes of all but the spent grants and the team.
+    ///
+    /// # Panics
+    /// If an invariant does not hold: an account that is wrong must not be stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
+        assert!(self.balance.available >= Micros::ZERO, "i04: available is never negative");
+        assert!(
+            self.balance.available == self.grants.remaining(),
+            "i04: available is what remains in the grants"
+        );
+        assert!(self.balance.pending >= Micros::ZERO, "i04: pending is never negative");
+        assert!(self.balance.debt == self.claw_backs.owed(), "i04: debt is what is owed for the claw-backs");
+        assert!(self.totals.refunded <= self.totals.charged, "i10: no more is refunded than was charged");
         let w = &mut Writer(bytes);
         let Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team: _ } = self;
         w.byte(FORMAT);
@@ -28,14 +42,14 @@ impl Account {
         for amount in [totals.granted, totals.charged, totals.refunded, totals.clawed_back] {
             w.micros(amount);
         }
-        let open: Vec<&Grant> = grants.iter().filter(|grant| grant.remaining > crate::Micros::ZERO).collect();
+        let open: Vec<&Grant> = grants.iter().filter(|grant| grant.remaining > Micros::ZERO).collect();
         w.list(&open, |w, grant| grant.write(w));
         w.list(&limits.0, |w, limit| limit.write(w));
         alerts.write(w);
         claw_backs.write(w);
     }
 
-    /// Reads the bytes, and puts the team to them that was kept apart.
+    /// Reads the bytes and joins the team, which was stored apart.
     ///
     /// # Errors
     /// [`Malformed`] with the part that could not be read.
@@ -63,8 +77,14 @@ impl Account {
 }
 
 impl Grant {
-    /// Appends the bytes of one grant, for grants that are kept apart.
+    /// Appends the bytes of one grant, for spent grants, which are stored apart.
+    ///
+    /// # Panics
+    /// If the grant breaks i03: a grant that is wrong must not be stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
+        assert!(self.n > 0, "i02: a grant has the number of its entry");
+        assert!(self.remaining >= Micros::ZERO, "i03: a grant never holds less than nothing");
+        assert!(self.remaining <= self.amount, "i03: a grant never holds more than it brought");
         self.write(&mut Writer(bytes));
     }
 

@@ -1,15 +1,15 @@
 //! How values become bytes: the primitives of the canonical encoding that the hash chain covers.
 //!
-//! Unsigned numbers are LEB128, signed ones zig-zag first, amounts and times eight bytes, texts and lists carry their
-//! length, an option is a 0 or a 1 before its value. One value has one encoding, so equal entries have equal hashes on every engine. Reading never
-//! panics: bytes that say something else are [`Malformed`]. What is encoded, and in which order, is not here (see
-//! `entry_code` and `account_code`).
+//! Unsigned numbers are LEB128, signed numbers are zig-zag encoded first, amounts and times are eight bytes, texts and
+//! lists begin with their length, and an option is a 0 or a 1 before its value. A value has one encoding, so equal
+//! entries have equal hashes on every engine. Reading never panics: bytes that are no encoding of the expected type are
+//! [`Malformed`]. What is encoded, and in which order, is in `entry_codec` and `account_codec`.
 
 use std::fmt;
 
 use crate::{Id, Micros, Timestamp};
 
-/// Bytes that are no encoding of what was asked for; names the field that could not be read.
+/// Stored bytes that are no encoding of the expected value; names the field that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
@@ -21,26 +21,33 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
+/// The longest LEB128 encoding of a 64-bit number.
+const LEB128_MAX_BYTES: usize = 10;
+
 /// Appends values to a buffer.
 pub(crate) struct Writer<'a>(pub &'a mut Vec<u8>);
 
 impl Writer<'_> {
+    /// One byte.
     pub fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
+    /// Bytes of a length that the reader knows.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Seven bits a byte, the lowest first; the high bit says that another byte follows.
     pub fn unsigned(&mut self, mut value: u64) {
         if value < 0x80 {
             self.0.push(value as u8);
             return;
         }
-        let mut bytes = [0; 10];
+        let mut bytes = [0; LEB128_MAX_BYTES];
         let mut length = 0;
         while value >= 0x80 {
+            assert!(length + 1 < LEB128_MAX_BYTES, "64 bits are at most ten groups of seven");
             bytes[length] = value as u8 | 0x80;
             value >>= 7;
             length += 1;
@@ -49,15 +56,20 @@ impl Writer<'_> {
         self.raw(&bytes[..=length]);
     }
 
+    /// Zig-zag: small numbers are short, above and below zero.
     pub fn signed(&mut self, value: i64) {
-        self.unsigned(((value << 1) ^ (value >> 63)) as u64);
+        let zig_zag = ((value << 1) ^ (value >> 63)) as u64;
+        assert!(from_zig_zag(zig_zag) == value, "a signed number reads back");
+        self.unsigned(zig_zag);
     }
 
+    /// The length and the bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.unsigned(bytes.len() as u64);
         self.raw(bytes);
     }
 
+    /// The length in bytes and the text in UTF-8.
     pub fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
@@ -67,7 +79,7 @@ impl Writer<'_> {
         self.maybe_bytes(text.map(str::as_bytes));
     }
 
-    /// The same of a name, whose bytes are at hand.
+    /// Like [`Writer::maybe_text`], for the bytes of a name.
     pub fn maybe_bytes(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             None => self.byte(0),
@@ -89,24 +101,27 @@ impl Writer<'_> {
         }
     }
 
+    /// A 0 or a 1.
     pub fn flag(&mut self, flag: bool) {
         self.byte(u8::from(flag));
     }
 
-    /// Eight bytes, the lowest first: amounts are in every entry, and this is the quickest to write.
+    /// Eight bytes, the lowest first. Amounts are in every entry, and this encoding is the fastest.
     pub fn micros(&mut self, amount: Micros) {
         self.raw(&amount.get().to_le_bytes());
     }
 
-    /// Eight bytes, the lowest first: as a LEB128 it would be hardly shorter.
+    /// Eight bytes, the lowest first; LEB128 would be hardly shorter.
     pub fn time(&mut self, at: Timestamp) {
         self.raw(&at.millis().to_le_bytes());
     }
 
+    /// The 16 bytes of the UUID.
     pub fn id(&mut self, id: Id) {
         self.raw(&id.to_bytes());
     }
 
+    /// The number of items and each of them.
     pub fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
         self.unsigned(items.len() as u64);
         for item in items {
@@ -115,7 +130,8 @@ impl Writer<'_> {
     }
 }
 
-/// Takes values off the front of a buffer.
+/// Takes values off the front of a buffer. Each function is the counterpart of the one of the same name of [`Writer`];
+/// `what` names the field in the error.
 pub(crate) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -145,12 +161,13 @@ impl<'a> Reader<'a> {
 
     pub fn signed(&mut self, what: &'static str) -> Result<i64, Malformed> {
         let value = self.unsigned(what)?;
-        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+        Ok(from_zig_zag(value))
     }
 
+    /// The length of a text or list.
     pub fn length(&mut self, what: &'static str) -> Result<usize, Malformed> {
         let length = usize::try_from(self.unsigned(what)?).map_err(|_| Malformed(what))?;
-        // Every item takes a byte at least, so a length beyond the rest is damage, not a reason to allocate.
+        // Every item takes at least one byte. A length beyond the rest is damage, and must not allocate.
         if length > self.0.len() { Err(Malformed(what)) } else { Ok(length) }
     }
 
@@ -212,14 +229,33 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
+    /// Checks that no bytes are left.
     pub fn end(self, what: &'static str) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed(what)) }
     }
 }
 
-/// A closed set of names that is stored as one byte each.
+fn from_zig_zag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// True if every code is greater than the one before, so that no two variants have the same.
+pub(crate) const fn is_ascending(codes: &[u8]) -> bool {
+    let mut index = 1;
+    while index < codes.len() {
+        if codes[index - 1] >= codes[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// A closed set of names, each stored as one byte.
 macro_rules! coded {
     ($type:ident, $what:literal, { $($variant:ident = $byte:literal $text:literal),+ $(,)? }) => {
+        const _: () = assert!($crate::journal::codec::is_ascending(&[$($byte),+]), "a code stands for one name");
+
         impl $type {
             pub(crate) fn code(self) -> u8 {
                 match self { $($type::$variant => $byte),+ }
@@ -227,7 +263,7 @@ macro_rules! coded {
             pub(crate) fn from_code(code: u8) -> Result<Self, crate::Malformed> {
                 match code { $($byte => Ok($type::$variant),)+ _ => Err(crate::Malformed($what)) }
             }
-            /// The name as it is spoken outside.
+            /// The name in the API.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $($type::$variant => $text),+ }

@@ -1,127 +1,127 @@
-//! Entries: the lines of the journal. An entry says who did what when, moves an amount between two named accounts (i01),
-//! carries its number and the hash of the entry before it (i02), and what the balance was afterwards.
+//! The lines of the journal: [`Entry`] and [`EntryBody`].
 //!
-//! What an entry does to an account is in `account`, its bytes in `entry_code`.
+//! An entry says who did what and when, moves an amount between two named accounts (i01), and carries its number and
+//! the hash of the entry before (i02) and the balance after it. An entry never changes. What an entry does to an
+//! account is in `account`, its bytes are in `entry_codec`.
 
 use super::codec::coded;
-use crate::account::charge::{ChargeDetails, ChargeState, Refund, Settlement};
 use crate::{
-    Actor, Balance, ChargeId, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit, Micros, PriceVersion,
-    Profile, TeamChange, Timestamp,
+    Actor, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit,
+    Micros, PriceVersion, Profile, Refund, Settlement, TeamChange, Timestamp,
 };
 
 /// A line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// 1, 2, 3 … in its workspace, without gaps (i02).
+    /// The number of the entry in its workspace: 1, 2, 3 … without gaps (i02).
     pub n: u64,
-    /// When; never before the entry before.
+    /// The time of the entry; never earlier than that of the entry before.
     pub at: Timestamp,
-    /// By whom.
+    /// The caller whose command wrote the entry.
     pub actor: Actor,
-    /// The key under which the request may be repeated.
+    /// The idempotency key of the command; only its first entry has one (i07).
     pub key: Option<IdempotencyKey>,
-    /// What the workspace had after it.
+    /// The balance of the workspace after the entry.
     pub balance: Balance,
-    /// The hash of the entry before; zeros for the first (i02).
+    /// The hash of the entry before; zeros in the first entry (i02).
     pub previous: Hash,
     /// What happened.
     pub body: EntryBody,
 }
 
-/// What happened.
+/// What an entry says has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryBody {
     /// A workspace was opened.
     WorkspaceCreated(Box<Profile>),
-    /// A workspace is described anew.
+    /// The profile of a workspace was changed; carries it whole.
     WorkspaceUpdated(Box<Profile>),
     /// Credit came in.
     Granted {
-        /// The lot; `n` is this entry's number.
+        /// The grant, unspent; its `n` is the number of this entry.
         grant: Grant,
-        /// Why, for people.
+        /// The reason, for people.
         reason: Option<Box<str>>,
-        /// The payment, or the subscription and its period.
+        /// The payment, or the subscription and its period (i11, i12).
         origin: Option<Box<str>>,
         /// What was paid for it, in cents.
         paid_cents: i64,
     },
-    /// What was unspent of a grant was taken back by the platform.
+    /// The platform took back what was unspent of a grant.
     GrantVoided {
-        /// Which.
+        /// The grant.
         grant: GrantId,
-        /// What was taken; nothing if it was spent.
+        /// What was taken; empty if the grant was spent.
         draws: Vec<Draw>,
-        /// Why, for people.
+        /// The reason, for people.
         reason: Option<Box<str>>,
     },
-    /// A lost payment was taken back, as far as there was credit.
+    /// A lost payment was taken back, as far as credit was available; the rest is owed.
     ClawedBack {
-        /// What the payment had brought.
+        /// The grant that the payment brought.
         grant: GrantId,
-        /// The provider's name for the dispute.
+        /// The name of the dispute at the payment provider.
         dispute: Box<str>,
-        /// What was asked back.
+        /// The lost part of the grant.
         amount: Micros,
-        /// What was taken.
+        /// What was taken, at most `amount`.
         draws: Vec<Draw>,
     },
     /// A new grant repaid debt.
     DebtRepaid {
-        /// From the grant, how much.
+        /// The amount, drawn from the new grant.
         draw: Draw,
     },
-    /// A dispute was won: what was taken came back.
+    /// A dispute was won: what it took was given back, and what it was owed was forgiven.
     ClawBackRestored {
-        /// The provider's name for the dispute.
+        /// The name of the dispute at the payment provider.
         dispute: Box<str>,
-        /// What came back.
+        /// What was given back, by grant.
         returns: Vec<Draw>,
     },
     /// A charge was deducted.
     ChargeOpened(Box<ChargeDetails>),
-    /// A charge was kept.
+    /// A charge was settled, or an outcome of a settled charge was reported.
     ChargeSettled(Settlement),
-    /// A charge went back, wholly or partly.
+    /// A charge was refunded, wholly or partly.
     ChargeRefunded(Box<Refund>),
-    /// A pending charge got more time.
+    /// The deadline of a pending charge was moved.
     ChargeExtended {
-        /// Which.
+        /// The charge.
         charge: ChargeId,
-        /// The number of the entry that opened it.
-        opened: u64,
-        /// What is true of it now.
+        /// The number of the entry that opened the charge.
+        opening_entry: u64,
+        /// The state of the charge after the entry.
         state: ChargeState,
     },
     /// The spending limits were replaced.
     LimitsSet(Vec<Limit>),
     /// The low-balance thresholds were replaced.
     AlertsSet {
-        /// The lines.
+        /// The balances below which an alert fires, ascending.
         thresholds: Vec<Micros>,
-        /// Seconds of quiet after an alert.
+        /// Seconds after an alert in which its threshold does not fire again.
         cooldown_seconds: i64,
     },
-    /// The balance fell below a threshold.
+    /// The available balance fell below a threshold (i09).
     BalanceLow {
-        /// The line.
+        /// The threshold.
         threshold: Micros,
     },
     /// The price book has a new version.
     PricesSet(PriceVersion),
     /// A platform key was made.
     PlatformKeySet {
-        /// Its SHA-256.
+        /// SHA-256 of the key.
         hash: Hash,
     },
-    /// The members, API keys or portal sessions changed.
+    /// Members, API keys or portal sessions changed.
     Team(Box<TeamChange>),
 }
 
-/// The kinds of entries by name.
+/// The kinds of entries, without their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it; each is a variant of EntryBody")]
+#[expect(missing_docs, reason = "each is a variant of EntryBody or TeamChange, where it is described")]
 pub enum Kind {
     WorkspaceCreated,
     WorkspaceUpdated,
@@ -183,20 +183,20 @@ coded!(Kind, "an entry's kind", {
 /// The accounts of a workspace between which credit moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LedgerAccount {
-    /// Outside: where grants come from.
+    /// Where grants come from, outside the balance.
     Funding,
     /// What can be spent.
     Available,
-    /// Deducted, its outcome awaited.
+    /// What was deducted for pending charges.
     Pending,
-    /// Spent for good.
+    /// What was deducted for settled charges, outside the balance.
     Consumed,
-    /// Taken back.
+    /// What was taken back from grants, outside the balance.
     ClawedBack,
 }
 
 impl LedgerAccount {
-    /// The name as it is spoken outside.
+    /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -209,23 +209,24 @@ impl LedgerAccount {
     }
 }
 
-/// The two legs of an entry: `amount` leaves one account and enters the other, so they sum to zero (i01).
+/// The two legs of an entry: `amount` leaves one account and enters the other, so that they sum to zero (i01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Legs {
-    /// What it leaves.
+    /// The account that the amount leaves.
     pub from: LedgerAccount,
-    /// What it enters.
+    /// The account that the amount enters.
     pub to: LedgerAccount,
-    /// How much; never below zero.
+    /// The amount, never below zero.
     pub amount: Micros,
 }
 
+/// The sum of some draws.
 fn sum(draws: &[Draw]) -> Micros {
     draws.iter().map(|draw| draw.amount).sum()
 }
 
 impl EntryBody {
-    /// The kind by name.
+    /// The kind of the entry.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -249,7 +250,7 @@ impl EntryBody {
         }
     }
 
-    /// What moves between which accounts; `None` for entries that move no credit.
+    /// What moves between which accounts; `None` for an entry that moves no credit.
     #[must_use]
     pub fn legs(&self) -> Option<Legs> {
         use LedgerAccount::{Available, ClawedBack, Consumed, Funding, Pending};
@@ -282,19 +283,19 @@ impl EntryBody {
         }
     }
 
-    /// The charge the entry is about, and the number of the entry that opened it if that is another one.
+    /// The charge that the entry is about, and the number of the entry that opened it if that is another entry.
     #[must_use]
     pub fn charge(&self) -> Option<(ChargeId, Option<u64>)> {
         match self {
             EntryBody::ChargeOpened(details) => Some((details.id, None)),
-            EntryBody::ChargeSettled(settlement) => Some((settlement.charge, Some(settlement.opened))),
-            EntryBody::ChargeRefunded(refund) => Some((refund.charge, Some(refund.opened))),
-            EntryBody::ChargeExtended { charge, opened, .. } => Some((*charge, Some(*opened))),
+            EntryBody::ChargeSettled(settlement) => Some((settlement.charge, Some(settlement.opening_entry))),
+            EntryBody::ChargeRefunded(refund) => Some((refund.charge, Some(refund.opening_entry))),
+            EntryBody::ChargeExtended { charge, opening_entry, .. } => Some((*charge, Some(*opening_entry))),
             _ => None,
         }
     }
 
-    /// What is true of its charge after the entry, if it is about one.
+    /// The state of the charge after the entry, if it is about a charge.
     #[must_use]
     pub fn state(&self) -> Option<ChargeState> {
         match self {
@@ -306,7 +307,8 @@ impl EntryBody {
         }
     }
 
-    /// The numbers of the grants that the entry takes from or gives to: they must be in memory when it is applied.
+    /// What the entry takes from grants or returns to them. The grants must be in memory when it is applied.
+    #[must_use]
     pub fn draws(&self) -> &[Draw] {
         match self {
             EntryBody::GrantVoided { draws, .. } | EntryBody::ClawedBack { draws, .. } => draws,
@@ -315,6 +317,25 @@ impl EntryBody {
             EntryBody::ChargeOpened(details) => &details.draws,
             EntryBody::ChargeRefunded(refund) => &refund.returns,
             _ => &[],
+        }
+    }
+}
+
+impl TeamChange {
+    /// The kind of the entry that carries the change.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            TeamChange::MemberAdded(_) => Kind::MemberAdded,
+            TeamChange::MemberChanged(_) => Kind::MemberChanged,
+            TeamChange::MemberRemoved(_) => Kind::MemberRemoved,
+            TeamChange::KeyCreated(_) => Kind::ApiKeyCreated,
+            TeamChange::KeyRevoked(_) => Kind::ApiKeyRevoked,
+            TeamChange::KeyUsed(_) => Kind::ApiKeyUsed,
+            TeamChange::LinkMade(_) => Kind::PortalLinkMade,
+            TeamChange::SignedIn(_) => Kind::PortalSignedIn,
+            TeamChange::SignedOut(_) => Kind::PortalSignedOut,
+            TeamChange::AllSignedOut(_) => Kind::PortalAllSignedOut,
         }
     }
 }

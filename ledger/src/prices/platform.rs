@@ -1,23 +1,28 @@
-//! What concerns no single workspace: the price book and the platform keys. It has a journal of its own (the chain of
-//! [`WorkspaceId::platform`](crate::WorkspaceId::platform)), and this is what that journal adds up to.
+//! What concerns no single workspace: the price book and the hashes of the platform keys.
+//!
+//! The platform has a journal of its own (that of [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is
+//! the state that its entries add up to.
 
-use crate::{Entry, Hash, PriceBook};
+use crate::{Entry, EntryBody, Hash, PriceBook};
 
-/// The platform as its journal tells it.
+/// The state of the platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Platform {
     /// All versions of the prices.
     pub price_book: PriceBook,
-    /// SHA-256 of each platform key.
+    /// SHA-256 of each platform key, oldest first.
     pub key_hashes: Vec<Hash>,
 }
 
 impl Platform {
-    /// Adds what an entry of the platform's journal says.
+    /// Applies an entry of the platform's journal. Entries of other journals change nothing.
+    ///
+    /// # Panics
+    /// If a price version has another number than the next one.
     pub fn apply(&mut self, entry: &Entry) {
         match &entry.body {
-            crate::EntryBody::PricesSet(version) => self.price_book.add(version.clone()),
-            crate::EntryBody::PlatformKeySet { hash } => self.key_hashes.push(*hash),
+            EntryBody::PricesSet(version) => self.price_book.add(version.clone()),
+            EntryBody::PlatformKeySet { hash } => self.key_hashes.push(*hash),
             _ => {}
         }
     }

@@ -1,37 +1,48 @@
-//! The price book: versions of the list of operations and their unit prices (P2). A charge records the version that
-//! priced it; a version never changes, so that an old charge can always be explained.
+//! The price book: versions of the list of operations and their unit prices (P2).
+//!
+//! A charge records the version that priced it. A version never changes, so that every charge can be explained later.
+//! Who may set prices, and which prices are allowed, is decided in `decide::prices`.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{Micros, OperationId, Timestamp};
 
-/// Something with a price.
+/// An operation with its price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Its name.
+    /// The name of the operation.
     pub id: OperationId,
-    /// What one unit costs.
+    /// The price of one unit.
     pub unit_price: Micros,
-    /// If set, every charge awaits an outcome for so long.
+    /// If set, every charge stays pending for this many seconds unless an outcome comes.
     pub timeout_seconds: Option<u32>,
 }
 
-/// One edition of the whole list.
+/// One version of the whole list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceVersion {
-    /// 1, 2, 3 …
+    /// The number of the version: 1, 2, 3 …
     pub version: u32,
-    /// From when on it prices charges.
+    /// The instant from which the version prices charges.
     pub effective_at: Timestamp,
-    /// Sorted by id. An operation that is not in it is retired.
+    /// The operations, sorted by id. An operation that is not among them is retired.
     pub operations: Vec<Operation>,
 }
 
 impl PriceVersion {
-    /// The operation of this name.
+    /// The operation of this name; `None` if it is unknown or retired.
     #[must_use]
     pub fn find(&self, id: &OperationId) -> Option<&Operation> {
-        let place = self.operations.binary_search_by(|operation| operation.id.cmp(id)).ok()?;
-        Some(&self.operations[place])
+        let index = self.operations.binary_search_by(|operation| operation.id.cmp(id)).ok()?;
+        Some(&self.operations[index])
+    }
+
+    /// Asserts what [`PriceVersion::find`] relies on.
+    pub(crate) fn assert_sorted(&self) {
+        assert!(self.version > 0, "price versions are numbered from 1");
+        assert!(
+            self.operations.is_sorted_by(|a, b| a.id < b.id),
+            "the operations of a price version are sorted, each once"
+        );
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -60,25 +71,35 @@ impl PriceVersion {
     }
 }
 
+/// Reads an optional number of seconds.
 pub(crate) fn read_seconds(r: &mut Reader) -> Result<Option<u32>, Malformed> {
     let seconds = r.maybe_signed("a timeout")?.map(u32::try_from);
     seconds.transpose().map_err(|_| Malformed("a timeout"))
 }
 
-/// All versions, oldest first.
+/// All versions of the prices, oldest first.
+///
+/// ```
+/// use tollkeeper_ledger::{PriceBook, Timestamp};
+///
+/// let price_book = PriceBook::default();
+/// assert!(price_book.versions().is_empty());
+/// // Before the first version nothing has a price, so every charge is refused.
+/// assert!(price_book.in_force(Timestamp::from_millis(1_767_225_600_000)).is_none());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PriceBook {
     versions: Vec<PriceVersion>,
 }
 
 impl PriceBook {
-    /// All versions, oldest first.
+    /// All versions, oldest first; version `n` has index `n - 1`.
     #[must_use]
     pub fn versions(&self) -> &[PriceVersion] {
         &self.versions
     }
 
-    /// The version that prices a charge now: the newest whose time has come.
+    /// The version that prices a charge at `now`: the latest of those that are effective.
     #[must_use]
     pub fn in_force(&self, now: Timestamp) -> Option<&PriceVersion> {
         self.versions.iter().rev().find(|version| version.effective_at <= now)

@@ -1,28 +1,27 @@
-//! The API keys of a workspace: who may do what in its name, until when, and under which member's or worker's name.
+//! The API keys of a workspace: what each may do, until when, and for which member or worker.
 //!
-//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is made, used and revoked. What a
-//! scope opens is not here but where the routes are; that a key still holds is confirmed in `actor`.
+//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is made, used and revoked. Which
+//! routes a scope opens is in the server's table of routes. That a key is still valid is checked in `decide::authority`.
 
-use crate::decide::View;
 use crate::journal::codec::{Malformed, Reader, Writer};
-use crate::{ApiKeyId, Hash, MemberId, Refusal, TeamChange, Timestamp, WorkerId, bounds};
+use crate::{ApiKeyId, Hash, MemberId, Timestamp, WorkerId, bounds};
 
-/// One thing a key may do.
+/// A group of operations that a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Pay for operations and say what became of them.
+    /// Open charges and report their outcomes.
     Charge,
-    /// See.
+    /// Read everything of the workspace.
     Read,
     /// Change the workspace: members, keys, limits.
     Manage,
 }
 
 impl Scope {
-    /// All of them, in the order in which they are told.
+    /// All scopes, in the order of the API.
     pub const ALL: [Scope; 3] = [Scope::Charge, Scope::Read, Scope::Manage];
 
-    /// The name as it is spoken outside.
+    /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,6 +31,7 @@ impl Scope {
         }
     }
 
+    /// The bit of the scope in the stored byte.
     const fn bit(self) -> u8 {
         match self {
             Scope::Charge => 1,
@@ -41,24 +41,29 @@ impl Scope {
     }
 }
 
-/// What a key may do.
+/// A set of scopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scopes(u8);
 
+/// The byte with the bits of all scopes.
+const ALL_BITS: u8 = Scope::Charge.bit() | Scope::Read.bit() | Scope::Manage.bit();
+
+const _: () = assert!(ALL_BITS.count_ones() as usize == Scope::ALL.len(), "each scope has a bit of its own");
+
 impl Scopes {
-    /// Whether there are none.
+    /// True if there are none.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether this is one of them.
+    /// True if the scope is one of them.
     #[must_use]
     pub const fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
-    /// Each of them, in the order of [`Scope::ALL`].
+    /// The scopes, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
@@ -66,28 +71,30 @@ impl Scopes {
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Scopes {
-        Scopes(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
+        let bits = scopes.into_iter().fold(0, |bits, scope| bits | scope.bit());
+        assert!(bits & !ALL_BITS == 0, "a set of scopes has no other bits");
+        Scopes(bits)
     }
 }
 
 /// An API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its name in entries and limits.
+    /// The id in entries and limits; not the secret.
     pub id: ApiKeyId,
-    /// Its display name.
+    /// The display name.
     pub name: Box<str>,
-    /// What it may do.
+    /// What the key may do.
     pub scopes: Scopes,
-    /// Whose name its charges bear.
+    /// If set, the key only opens charges for this member and only touches those.
     pub member: Option<MemberId>,
-    /// Which worker's name its charges bear.
+    /// If set, the key only opens charges for this worker and only touches those.
     pub worker: Option<WorkerId>,
-    /// Until when it holds.
+    /// The first instant at which the key is no longer valid; `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time at which the key was made.
     pub created_at: Timestamp,
-    /// When it was last used, to within [`bounds::KEY_USE_NOTED_SECONDS`].
+    /// The time of the last use that was noted; exact to [`bounds::KEY_USE_NOTED_SECONDS`].
     pub last_used_at: Option<Timestamp>,
     /// SHA-256 of the secret.
     pub hash: Hash,
@@ -111,19 +118,19 @@ pub struct ApiKeyRequest {
 }
 
 impl ApiKey {
-    /// Whether it holds at an instant.
+    /// True until the key expires.
     #[must_use]
-    pub fn holds(&self, now: Timestamp) -> bool {
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Whether its use is to be noted: it was not for a while.
+    /// True if no use was noted within the last [`bounds::KEY_USE_NOTED_SECONDS`].
     #[must_use]
     pub fn is_use_due(&self, now: Timestamp) -> bool {
         self.last_used_at.is_none_or(|last| now >= last.plus_seconds(bounds::KEY_USE_NOTED_SECONDS))
     }
 
-    /// Whether what bears these names is this key's to touch: a tied key speaks for its own member and worker only.
+    /// True if the key may open or touch a charge of this member and worker. A tied key speaks only for its own.
     #[must_use]
     pub fn speaks_for(&self, member: Option<&MemberId>, worker: Option<&WorkerId>) -> bool {
         self.member.as_ref().is_none_or(|own| member == Some(own))
@@ -132,6 +139,7 @@ impl ApiKey {
 
     pub(crate) fn write(&self, w: &mut Writer) {
         let ApiKey { id, name, scopes, member, worker, expires_at, created_at, last_used_at, hash } = self;
+        assert!(!scopes.is_empty(), "an API key that is stored may do something");
         w.id(id.0);
         w.text(name);
         w.byte(scopes.0);
@@ -148,7 +156,7 @@ impl ApiKey {
             id: ApiKeyId(r.id("an API key")?),
             name: r.text("an API key's name")?.into(),
             scopes: match r.byte("an API key's scopes")? {
-                bits @ 1..=7 => Scopes(bits),
+                bits @ 1..=ALL_BITS => Scopes(bits),
                 _ => return Err(Malformed("an API key's scopes")),
             },
             member: r.maybe_text("an API key's member")?.map(MemberId::known),
@@ -159,33 +167,4 @@ impl ApiKey {
             hash: r.hash("an API key's hash")?,
         })
     }
-}
-
-pub(crate) fn create(view: &View, request: ApiKeyRequest, now: Timestamp) -> Result<TeamChange, Refusal> {
-    let team = &view.account()?.team;
-    let ApiKeyRequest { name, scopes, member, worker, expires_at, hash } = request;
-    if scopes.is_empty() {
-        return Err(Refusal::InvalidField { field: "scopes", why: "must name at least one" });
-    }
-    if expires_at.is_some_and(|end| end <= now) {
-        return Err(Refusal::InvalidField { field: "expires_at", why: "must be in the future" });
-    }
-    if team.keys.len() >= bounds::API_KEYS_MAX {
-        return Err(Refusal::InvalidField { field: "api_keys", why: "are 100 already; revoke one first" });
-    }
-    let id = ApiKeyId(view.fresh_id);
-    let (created_at, last_used_at) = (now, None);
-    let key = ApiKey { id, name, scopes, member, worker, expires_at, created_at, last_used_at, hash };
-    Ok(TeamChange::KeyCreated(key))
-}
-
-pub(crate) fn revoke(view: &View, id: ApiKeyId) -> Result<TeamChange, Refusal> {
-    view.account()?.team.key(id).ok_or(Refusal::ApiKeyNotFound)?;
-    Ok(TeamChange::KeyRevoked(id))
-}
-
-/// Notes that a key is in use; nothing if that was noted lately, by whichever server.
-pub(crate) fn note_use(view: &View, id: ApiKeyId, now: Timestamp) -> Result<Option<TeamChange>, Refusal> {
-    let key = view.account()?.team.key(id).ok_or(Refusal::ApiKeyNotFound)?;
-    Ok(key.is_use_due(now).then_some(TeamChange::KeyUsed(id)))
 }

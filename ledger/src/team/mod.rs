@@ -1,21 +1,22 @@
 //! The team of a workspace: its members, API keys and portal sessions, and what each entry does to them.
 //!
-//! Most charges need none of it and it can be large, so an engine keeps its bytes apart from the account's and writes
-//! them when they change. Links and sessions that are over leave with the next entry about one; whoever looks one up is
-//! told nothing of it before that already.
+//! A team can be large and most charges do not need it, so an engine stores its bytes apart from the account's and
+//! writes them when they change. Expired links and sessions are removed by the next entry about one; a look-up ignores
+//! them before. What is accepted is decided in `decide::team`.
 
+pub(crate) mod actor;
 pub(crate) mod api_key;
 pub(crate) mod member;
 pub(crate) mod portal_session;
 
 use std::sync::{Arc, LazyLock};
 
-use crate::account::invariants::{Violation, holds};
-use crate::decide::View;
+use crate::hash::is_same_secret;
 use crate::journal::codec::{Malformed, Reader, Writer};
+use crate::journal::disagreement::{Violation, holds};
 use crate::{
-    ApiKey, ApiKeyId, ApiKeyRequest, Hash, Kind, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
-    PortalSession, Refusal, Role, SessionId, Timestamp, bounds,
+    ApiKey, ApiKeyId, ApiKeyRequest, Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
+    PortalSession, Role, SessionId, Timestamp, bounds,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -24,153 +25,83 @@ const FORMAT: u8 = 1;
 /// What can be asked of a team.
 #[derive(Clone, Debug)]
 pub enum TeamCommand {
-    /// Brings a person into the workspace.
+    /// Adds a member.
     AddMember(MemberRequest),
-    /// Describes a member anew.
+    /// Changes the given fields of a member.
     ChangeMember(MemberId, MemberChanges),
-    /// Takes a member out, with the keys and sessions that act in that name.
+    /// Removes a member, and the keys, links and sessions that act in that name.
     RemoveMember(MemberId),
     /// Makes an API key.
     CreateKey(ApiKeyRequest),
-    /// Ends an API key.
+    /// Revokes an API key.
     RevokeKey(ApiKeyId),
-    /// Notes that an API key is in use; sent by the edge now and then.
+    /// Notes that an API key is in use; sent by the server at most once per
+    /// [`bounds::KEY_USE_NOTED_SECONDS`].
     NoteKeyUse(ApiKeyId),
-    /// Makes a link that signs a member in, once.
+    /// Makes a link that signs a member in once.
     MakeLink(LinkRequest),
-    /// Follows such a link.
+    /// Follows a link and begins a session.
     SignIn {
         /// SHA-256 of the link's secret.
         link: Hash,
-        /// SHA-256 of the session's secret.
+        /// SHA-256 of the new session's secret.
         session: Hash,
-        /// For how long the session holds, in seconds.
+        /// The seconds for which the session is valid.
         lasts_seconds: i64,
     },
     /// Ends a session.
     SignOut(SessionId),
-    /// Ends all sessions and links, of one member or of all.
+    /// Ends all sessions and links of one member, or of all if `None`.
     SignOutAll(Option<MemberId>),
 }
 
 /// What happened to a team.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TeamChange {
-    /// A person came into the workspace.
+    /// A member was added.
     MemberAdded(Member),
-    /// A member is described anew.
+    /// A member was changed; carries it whole.
     MemberChanged(Member),
-    /// A member left, and with the member the keys and sessions that acted in that name.
+    /// A member was removed, and the keys, links and sessions that acted in that name.
     MemberRemoved(MemberId),
     /// An API key was made.
     KeyCreated(ApiKey),
-    /// An API key was ended.
+    /// An API key was revoked.
     KeyRevoked(ApiKeyId),
     /// An API key was in use.
     KeyUsed(ApiKeyId),
-    /// A link was made that signs a member in, once.
+    /// A link was made that signs a member in once.
     LinkMade(PortalSession),
     /// A member followed a link.
     SignedIn(PortalSession),
     /// A member signed out.
     SignedOut(SessionId),
-    /// All sessions and links were ended, of one member or of all.
+    /// All sessions and links of one member were ended, or of all if `None`.
     AllSignedOut(Option<MemberId>),
 }
 
-/// Decides a command about the team; `None` when it is so already. `now` is the account's clock, `asked_at` the server's.
-pub(crate) fn decide(
-    view: &View,
-    command: TeamCommand,
-    (now, asked_at): (Timestamp, Timestamp),
-) -> Result<Option<TeamChange>, Refusal> {
-    match command {
-        TeamCommand::AddMember(request) => member::add(view, request, now).map(Some),
-        TeamCommand::ChangeMember(id, changes) => member::change(view, &id, changes),
-        TeamCommand::RemoveMember(id) => member::remove(view, id).map(Some),
-        TeamCommand::CreateKey(request) => api_key::create(view, request, now).map(Some),
-        TeamCommand::RevokeKey(id) => api_key::revoke(view, id).map(Some),
-        TeamCommand::NoteKeyUse(id) => api_key::note_use(view, id, now),
-        TeamCommand::MakeLink(request) => portal_session::make_link(view, request, asked_at).map(Some),
-        TeamCommand::SignIn { link, session, lasts_seconds } => {
-            portal_session::sign_in(view, (link, session), lasts_seconds, asked_at).map(Some)
-        }
-        TeamCommand::SignOut(id) => portal_session::sign_out(view, id),
-        TeamCommand::SignOutAll(member) => portal_session::sign_out_all(view, member),
-    }
-}
-
-impl TeamChange {
-    /// The kind by name.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            TeamChange::MemberAdded(_) => Kind::MemberAdded,
-            TeamChange::MemberChanged(_) => Kind::MemberChanged,
-            TeamChange::MemberRemoved(_) => Kind::MemberRemoved,
-            TeamChange::KeyCreated(_) => Kind::ApiKeyCreated,
-            TeamChange::KeyRevoked(_) => Kind::ApiKeyRevoked,
-            TeamChange::KeyUsed(_) => Kind::ApiKeyUsed,
-            TeamChange::LinkMade(_) => Kind::PortalLinkMade,
-            TeamChange::SignedIn(_) => Kind::PortalSignedIn,
-            TeamChange::SignedOut(_) => Kind::PortalSignedOut,
-            TeamChange::AllSignedOut(_) => Kind::PortalAllSignedOut,
-        }
-    }
-
-    pub(crate) fn write(&self, w: &mut Writer) {
-        match self {
-            TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => member.write(w),
-            TeamChange::MemberRemoved(member) => w.text(member.as_str()),
-            TeamChange::KeyCreated(key) => key.write(w),
-            TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => w.id(key.0),
-            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => session.write(w),
-            TeamChange::SignedOut(session) => w.id(session.0),
-            TeamChange::AllSignedOut(member) => w.maybe_bytes(member.as_ref().map(MemberId::as_bytes)),
-        }
-    }
-
-    /// Reads what [`TeamChange::write`] wrote of this kind.
-    pub(crate) fn read(r: &mut Reader, kind: Kind) -> Result<TeamChange, Malformed> {
-        Ok(match kind {
-            Kind::MemberAdded => TeamChange::MemberAdded(Member::read(r)?),
-            Kind::MemberChanged => TeamChange::MemberChanged(Member::read(r)?),
-            Kind::MemberRemoved => TeamChange::MemberRemoved(MemberId::known(r.text("a member")?)),
-            Kind::ApiKeyCreated => TeamChange::KeyCreated(ApiKey::read(r)?),
-            Kind::ApiKeyRevoked => TeamChange::KeyRevoked(ApiKeyId(r.id("an API key")?)),
-            Kind::ApiKeyUsed => TeamChange::KeyUsed(ApiKeyId(r.id("an API key")?)),
-            Kind::PortalLinkMade => TeamChange::LinkMade(PortalSession::read(r)?),
-            Kind::PortalSignedIn => TeamChange::SignedIn(PortalSession::read(r)?),
-            Kind::PortalSignedOut => TeamChange::SignedOut(SessionId(r.id("a portal session")?)),
-            Kind::PortalAllSignedOut => {
-                TeamChange::AllSignedOut(r.maybe_text("a member")?.map(MemberId::known))
-            }
-            _ => return Err(Malformed("a team's change")),
-        })
-    }
-}
-
-/// Who belongs to a workspace and who may act in its name.
+/// The people, keys and sessions that act for a workspace besides the platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
-    /// Its members, the first to come first.
+    /// The members, in the order in which they were added.
     pub members: Vec<Member>,
-    /// Its API keys, the oldest first; those that were revoked are gone.
+    /// The API keys that were not revoked, oldest first.
     pub keys: Vec<ApiKey>,
-    /// Links that nobody has followed yet.
+    /// The links that were not followed, oldest first.
     pub links: Vec<PortalSession>,
-    /// Sessions under way.
+    /// The sessions that were not ended, oldest first.
     pub sessions: Vec<PortalSession>,
 }
 
 impl Team {
-    /// The team of a workspace that only the platform acts for: one for all of them.
-    pub(crate) fn nobody() -> Arc<Team> {
-        static NOBODY: LazyLock<Arc<Team>> = LazyLock::new(Arc::default);
-        Arc::clone(&NOBODY)
+    /// The empty team, shared by all workspaces for which only the platform acts.
+    pub(crate) fn empty() -> Arc<Team> {
+        static EMPTY: LazyLock<Arc<Team>> = LazyLock::new(Arc::default);
+        assert!(EMPTY.is_empty(), "the shared team of workspaces without one stays empty");
+        Arc::clone(&EMPTY)
     }
 
-    /// Whether nobody but the platform acts for the workspace.
+    /// True if only the platform acts for the workspace.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Team { members, keys, links, sessions } = self;
@@ -183,7 +114,7 @@ impl Team {
         self.members.iter().find(|member| member.id == *id)
     }
 
-    /// A key by id, whether or not it still holds.
+    /// A key by id, valid or expired.
     #[must_use]
     pub fn key(&self, id: ApiKeyId) -> Option<&ApiKey> {
         self.keys.iter().find(|key| key.id == id)
@@ -192,38 +123,66 @@ impl Team {
     /// Index in `keys` of the key with this secret, if it has not expired at `now`.
     #[must_use]
     pub fn key_index(&self, hash: &Hash, now: Timestamp) -> Option<usize> {
-        self.keys.iter().position(|key| is_same(&key.hash, hash) && key.holds(now))
+        self.keys.iter().position(|key| is_same_secret(&key.hash, hash) && key.is_valid_at(now))
     }
 
-    /// The link of this secret, if it holds.
+    /// The link with this secret, if it has not expired at `now`.
     #[must_use]
     pub fn link(&self, hash: &Hash, now: Timestamp) -> Option<&PortalSession> {
-        self.links.iter().find(|link| is_same(&link.hash, hash) && link.holds(now))
+        self.links.iter().find(|link| is_same_secret(&link.hash, hash) && link.is_valid_at(now))
     }
 
-    /// The session of this secret, if it holds.
+    /// The session with this secret, if it has not expired at `now`.
     #[must_use]
     pub fn session(&self, hash: &Hash, now: Timestamp) -> Option<&PortalSession> {
-        self.sessions.iter().find(|session| is_same(&session.hash, hash) && session.holds(now))
+        let is_it =
+            |session: &&PortalSession| is_same_secret(&session.hash, hash) && session.is_valid_at(now);
+        self.sessions.iter().find(is_it)
+    }
+
+    /// True if the member is an admin and there is no other.
+    pub(crate) fn is_last_admin(&self, member: &Member) -> bool {
+        let mut admins = self.members.iter().filter(|member| member.role == Role::Admin);
+        member.role == Role::Admin && admins.nth(1).is_none()
     }
 
     /// Appends the bytes.
+    ///
+    /// # Panics
+    /// If the team is too large or does not read back as it is: a team that is wrong must not be stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let Team { members, keys, links, sessions } = self;
+        assert!(
+            self.is_within_bounds(),
+            "a team has no more members, keys, links and sessions than it may have"
+        );
+        let start = bytes.len();
         let w = &mut Writer(bytes);
         w.byte(FORMAT);
         w.list(members, |w, member| member.write(w));
         w.list(keys, |w, key| key.write(w));
         w.list(links, |w, link| link.write(w));
         w.list(sessions, |w, session| session.write(w));
+        assert!(
+            Team::decode(Some(&bytes[start..])).is_ok_and(|team| *team == *self),
+            "a team reads back as it is"
+        );
     }
 
-    /// Reads the bytes; none at all are the team of a workspace that never had one.
+    fn is_within_bounds(&self) -> bool {
+        let Team { members, keys, links, sessions } = self;
+        members.len() <= bounds::MEMBERS_MAX
+            && keys.len() <= bounds::API_KEYS_MAX
+            && links.len() <= bounds::PORTAL_SESSIONS_MAX
+            && sessions.len() <= bounds::PORTAL_SESSIONS_MAX
+    }
+
+    /// Reads the bytes; `None` is the team of a workspace that never had one.
     ///
     /// # Errors
     /// [`Malformed`] with the part that could not be read.
     pub fn decode(bytes: Option<&[u8]>) -> Result<Arc<Team>, Malformed> {
-        let Some(bytes) = bytes else { return Ok(Team::nobody()) };
+        let Some(bytes) = bytes else { return Ok(Team::empty()) };
         let mut r = Reader(bytes);
         if r.byte("a team's format")? != FORMAT {
             return Err(Malformed("a team of another format"));
@@ -235,10 +194,16 @@ impl Team {
             sessions: r.list("the portal sessions", PortalSession::read)?,
         };
         r.end("a team")?;
+        if !team.is_within_bounds() {
+            return Err(Malformed("a team that is too large"));
+        }
         Ok(Arc::new(team))
     }
 
-    /// What an entry about the team does to it.
+    /// Applies an entry about the team.
+    ///
+    /// # Errors
+    /// [`Violation`] if the change does not follow from the team as it is.
     pub(crate) fn apply(&mut self, change: &TeamChange, at: Timestamp) -> Result<(), Violation> {
         match change {
             TeamChange::MemberAdded(member) => {
@@ -260,28 +225,25 @@ impl Team {
                 self.keys.push(key.clone());
             }
             TeamChange::KeyRevoked(key) => {
-                takes_out(&mut self.keys, |other| other.id == *key, "a key is revoked that is not there")?;
+                remove_first(&mut self.keys, |other| other.id == *key, "a key is revoked that is not there")?;
             }
             TeamChange::KeyUsed(key) => {
                 let used = self.keys.iter_mut().find(|other| other.id == *key);
                 used.ok_or(Violation("a key is used that is not there"))?.last_used_at = Some(at);
             }
             TeamChange::LinkMade(link) => {
-                self.let_expire(link.created_at);
+                self.remove_expired(link.created_at);
                 push_bounded(&mut self.links, link);
             }
             TeamChange::SignedIn(session) => {
-                self.let_expire(session.created_at);
-                takes_out(
-                    &mut self.links,
-                    |link| link.id == session.id,
-                    "a link is followed that is not there",
-                )?;
+                self.remove_expired(session.created_at);
+                let is_its = |link: &PortalSession| link.id == session.id;
+                remove_first(&mut self.links, is_its, "a link is followed that is not there")?;
                 push_bounded(&mut self.sessions, session);
             }
             TeamChange::SignedOut(session) => {
                 let is_it = |other: &PortalSession| other.id == *session;
-                takes_out(&mut self.sessions, is_it, "a session ends that is not there")?;
+                remove_first(&mut self.sessions, is_it, "a session ends that is not there")?;
             }
             TeamChange::AllSignedOut(None) => {
                 self.links.clear();
@@ -292,17 +254,17 @@ impl Team {
         Ok(())
     }
 
-    /// A member leaves, and with the member whatever acts in that name.
+    /// Removes a member, and the keys, links and sessions that act in that name.
     fn remove(&mut self, id: &MemberId) -> Result<(), Violation> {
         self.keeps_an_admin(id)?;
-        takes_out(&mut self.members, |member| member.id == *id, "a member leaves who is not there")?;
+        remove_first(&mut self.members, |member| member.id == *id, "a member leaves who is not there")?;
         self.keys.retain(|key| key.member.as_ref() != Some(id));
         self.sign_out(id);
         Ok(())
     }
 
     fn keeps_an_admin(&self, leaving: &MemberId) -> Result<(), Violation> {
-        let last = self.member(leaving).is_some_and(|member| member::is_last_admin(self, member));
+        let last = self.member(leaving).is_some_and(|member| self.is_last_admin(member));
         holds(!last, "the last admin goes")
     }
 
@@ -311,33 +273,29 @@ impl Team {
         self.sessions.retain(|session| session.member != *member);
     }
 
-    /// Lets go what is over by the clock of whoever makes the next one.
-    fn let_expire(&mut self, at: Timestamp) {
-        self.links.retain(|link| link.holds(at));
-        self.sessions.retain(|session| session.holds(at));
+    /// Removes the links and sessions that have expired at `at`, a server's time.
+    fn remove_expired(&mut self, at: Timestamp) {
+        self.links.retain(|link| link.is_valid_at(at));
+        self.sessions.retain(|session| session.is_valid_at(at));
     }
 }
 
-/// Takes out the one that is there.
-fn takes_out<T>(
+/// Removes the item, or gives the violation that there is none.
+fn remove_first<T>(
     list: &mut Vec<T>,
     is_it: impl Fn(&T) -> bool,
-    otherwise: &'static str,
+    missing: &'static str,
 ) -> Result<(), Violation> {
-    let place = list.iter().position(is_it).ok_or(Violation(otherwise))?;
-    list.remove(place);
+    let index = list.iter().position(is_it).ok_or(Violation(missing))?;
+    list.remove(index);
     Ok(())
 }
 
-/// Compares hashes in a time that says nothing of how far they are the same.
-fn is_same(one: &Hash, other: &Hash) -> bool {
-    one.iter().zip(other).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0
-}
-
-/// The oldest gives way when there are too many.
+/// Adds a link or session; removes the oldest if there are too many.
 fn push_bounded(sessions: &mut Vec<PortalSession>, session: &PortalSession) {
     if sessions.len() >= bounds::PORTAL_SESSIONS_MAX {
         sessions.remove(0);
     }
     sessions.push(session.clone());
+    assert!(sessions.len() <= bounds::PORTAL_SESSIONS_MAX, "links and sessions stay within their bound");
 }

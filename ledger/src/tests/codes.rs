@@ -124,8 +124,8 @@ fn a_changed_byte_is_malformed_or_another_entry() {
 fn accounts_read_back_and_their_damage_never_panics() {
     let mut world = eventful();
     world.run(super::script::command_of(&world, "claw_back g1 5_000 dispute=d2"), None);
-    let account = &Account { team: Team::nobody(), ..world.account };
-    let decode = |bytes: &[u8]| Account::decode(bytes, Team::nobody());
+    let account = &Account { team: Team::empty(), ..world.account };
+    let decode = |bytes: &[u8]| Account::decode(bytes, Team::empty());
     let mut bytes = Vec::new();
     account.encode(&mut bytes);
     assert_eq!(decode(&bytes).as_ref(), Ok(account));

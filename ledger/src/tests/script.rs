@@ -412,7 +412,7 @@ fn no(world: &World, refusal: &Refusal) -> String {
     let code = refusal.code();
     match refusal {
         Refusal::KeyReused { field } | Refusal::InvalidField { field, .. } => format!("{code} {field}"),
-        Refusal::QuantityOutOfRange => format!("{code} quantity"),
+        Refusal::QuantityOutOfRange | Refusal::UsedQuantityOutOfRange => format!("{code} quantity"),
         Refusal::DebtOutstanding { debt } => format!("{code} {debt}"),
         Refusal::LimitExceeded { limit, remaining, resets_at, .. } => {
             format!("{code} {remaining} of {limit} left, resets {}", later(*resets_at, world.now))

@@ -166,7 +166,7 @@ impl World {
             EntryBody::ChargeOpened(details) => self.charges.push(Charge {
                 state: details.state(),
                 details: details.clone(),
-                opened: entry.n,
+                opening_entry: entry.n,
                 created_at: entry.at,
             }),
             body => {

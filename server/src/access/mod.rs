@@ -166,7 +166,7 @@ pub async fn confirm(app: &App, caller: &Caller, now: Timestamp) -> Result<(), P
     let Caller::Key(holder) = caller else { return Ok(()) };
     let team =
         app.teams.look(app.engine(), &holder.workspace).await.map_err(|error| refusal::failed(&error))?;
-    let holds = team.is_some_and(|team| team.key(holder.key().id).is_some_and(|key| key.holds(now)));
+    let holds = team.is_some_and(|team| team.key(holder.key().id).is_some_and(|key| key.is_valid_at(now)));
     if holds { Ok(()) } else { Err(unauthenticated(NO_KEY)) }
 }
 

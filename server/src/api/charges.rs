@@ -161,7 +161,7 @@ pub struct ChargeJson<'a> {
 impl<'a> ChargeJson<'a> {
     /// A charge as a list shows it, or with the balance after it.
     pub fn of(workspace: &'a str, charge: &'a Charge, balance: Option<Balance>) -> ChargeJson<'a> {
-        let Charge { details, opened: _, created_at, state } = charge;
+        let Charge { details, opening_entry: _, created_at, state } = charge;
         // The standing's quantity is what was used; what was paid for is the opening's.
         let ChargeState { status, outcome, refunded, quantity: _, deadline } = state;
         let ChargeDetails { id, spender, quantity, unit_price, amount, price_version, .. } = &**details;

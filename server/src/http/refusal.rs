@@ -78,6 +78,9 @@ fn told(app: &App, workspace: &WorkspaceId, refusal: Refusal) -> Problem {
         ),
         Refusal::ApiKeyNotFound => api_key_not_found(),
         Refusal::PortalLinkExpired => portal_link_expired(),
+        Refusal::UsedQuantityOutOfRange => {
+            Problem::field("quantity", "must be at least 1 and at most what was paid for")
+        }
         Refusal::InvalidField { field, why } => Problem::field(field, why),
     }
 }

@@ -84,7 +84,7 @@ impl Pool {
         let (place, charge) = self.find(charge)?;
         let bought = charge.details.quantity;
         if quantity.is_some_and(|used| used < 1 || used > bought) {
-            return Err(invalid("quantity"));
+            return Err(Refusal::UsedQuantityOutOfRange);
         }
         let state = charge.state;
         if state.outcome == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == state.quantity) {

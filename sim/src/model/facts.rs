@@ -304,7 +304,7 @@ impl Pool {
                         deadline: details.deadline,
                     },
                     details: details.clone(),
-                    opened: n,
+                    opening_entry: n,
                     created_at: line.at,
                 }),
                 Fact::Settled { charge, outcome, quantity } => {

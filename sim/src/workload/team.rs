@@ -69,7 +69,7 @@ impl Workload {
     /// Mostly one that holds, at times one that is over, seldom one that never was.
     pub(super) fn some_key(&mut self, pool: &Pool) -> ApiKeyId {
         let mut there = pool.keys();
-        there.retain(|key| key.holds(self.now));
+        there.retain(|key| key.is_valid_at(self.now));
         match self.random.below(100) {
             0..85 if !there.is_empty() => self.random.pick(&there).id,
             0..96 if pool.key_count() > 0 => ApiKeyId(nth(self.random.index(pool.key_count()))),

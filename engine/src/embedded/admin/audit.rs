@@ -235,7 +235,7 @@ impl<'a> Auditor<'a> {
             return Ok(Some(format!("charge {id} was never opened")));
         };
         let before = self.states.get(&opened_at).copied().unwrap_or_else(|| details.state());
-        let what = life_disagrees(entry, (id, details.amount), before, next);
+        let what = life_disagrees(entry, (id, details.amount), before);
         self.states.insert(opened_at, next);
         Ok(what)
     }

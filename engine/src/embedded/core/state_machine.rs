@@ -467,7 +467,7 @@ impl StateMachine {
             }
         }
         self.seqs = seqs;
-        let charge = Charge { details, opened, created_at, state };
+        let charge = Charge { details, opening_entry: opened, created_at, state };
         Ok(Some(Located { charge, opened_at }))
     }
 

@@ -226,7 +226,7 @@ impl<'a> Auditor<'a> {
             return Err(recomputed.disagrees(Some(entry.n), format!("charge {id} was never opened")));
         };
         let before = std::mem::replace(&mut life.state, next);
-        match life_disagrees(entry, (id, life.amount), before, next) {
+        match life_disagrees(entry, (id, life.amount), before) {
             None => Ok(()),
             Some(what) => Err(recomputed.disagrees(Some(entry.n), what)),
         }

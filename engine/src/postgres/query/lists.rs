@@ -145,7 +145,7 @@ async fn with_latest_state(
     id: &WorkspaceId,
     mut charges: Vec<Charge>,
 ) -> Result<Vec<Charge>, Failure> {
-    let opened: Vec<i64> = charges.iter().map(|charge| charge.opened as i64).collect();
+    let opened: Vec<i64> = charges.iter().map(|charge| charge.opening_entry as i64).collect();
     if opened.is_empty() {
         return Ok(charges);
     }

@@ -88,7 +88,7 @@ impl Kept {
         let last = about.last().unwrap_or(born);
         Some(Charge {
             details: details.clone(),
-            opened: born.n,
+            opening_entry: born.n,
             created_at: born.at,
             state: last.body.state()?,
         })

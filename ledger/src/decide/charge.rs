@@ -1,0 +1,386 @@
+//! Decides charges: a new one, and what becomes of one that exists.
+//!
+//! [`open`] decides a new charge (P2, P3): every refusal in its order, then the deduction. [`ExistingCharge`] decides
+//! outcomes, heartbeats, refunds and timeouts (P8, P9). Both only answer with entries; what the entries do to the
+//! account is in `account`. Every answer about an existing charge is checked against i05 and i06 before it is given.
+
+use super::view::{Clocks, View};
+use crate::account::grant::returns_of;
+use crate::account::invariants;
+use crate::{
+    ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Draw, EntryBody,
+    Grants, Limit, Micros, Operation, Outcome, PeriodWindows, Refund, RefundReason, Refusal, Settlement,
+    Spender, Status, Timestamp, bounds,
+};
+
+/// Decides a new charge.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `WorkspaceSuspended`, `DebtOutstanding`, `OperationNotFound`, `QuantityOutOfRange`,
+/// `InvalidField`, `LimitExceeded`, `InsufficientCredits`: the first that holds.
+pub(super) fn open(
+    view: &View,
+    request: ChargeRequest,
+    api_key: Option<ApiKeyId>,
+    now: Timestamp,
+) -> Result<EntryBody, Refusal> {
+    let account = view.account()?;
+    if account.profile.suspended {
+        return Err(Refusal::WorkspaceSuspended);
+    }
+    if account.balance.debt > Micros::ZERO {
+        return Err(Refusal::DebtOutstanding { debt: account.balance.debt });
+    }
+    let prices = view.price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
+    let operation = prices.find(&request.operation).ok_or(Refusal::OperationNotFound)?;
+    let amount = price(operation, request.quantity)?;
+    let deadline = deadline(operation, &request, now)?;
+    let windows = view.windows_of_limits(now);
+    let ChargeRequest { operation: id, worker, member, .. } = request;
+    let spender = Spender { operation: id, worker, member, api_key };
+    if let Some(windows) = &windows
+        && let Some(limit) = account.limits.tightest_passed(&spender, amount, windows)
+    {
+        return Err(limit_exceeded(limit, amount, windows));
+    }
+    let available = account.balance.available;
+    if available < amount {
+        let affordable_quantity = available.whole_units(operation.unit_price);
+        assert!(
+            affordable_quantity < request.quantity,
+            "who affords the quantity is not refused for its price"
+        );
+        return Err(Refusal::InsufficientCredits { required: amount, available, affordable_quantity });
+    }
+    let draws = account.grants.plan(amount);
+    assert!(
+        draws.iter().map(|draw| draw.amount).sum::<Micros>() == amount,
+        "i05: the draws sum to the charge"
+    );
+    Ok(EntryBody::ChargeOpened(Box::new(ChargeDetails {
+        id: ChargeId(view.fresh_id),
+        quantity: request.quantity,
+        unit_price: operation.unit_price,
+        amount,
+        price_version: prices.version,
+        spender,
+        reference: request.reference,
+        metadata: request.metadata,
+        await_outcome: request.await_outcome,
+        timeout_seconds: request.timeout_seconds,
+        deadline,
+        draws,
+        windows: windows.map(Box::new),
+    })))
+}
+
+/// The price of a quantity (P2).
+///
+/// # Errors
+/// [`Refusal::QuantityOutOfRange`].
+pub(super) fn price(operation: &Operation, quantity: i64) -> Result<Micros, Refusal> {
+    if !(1..=bounds::QUANTITY_MAX).contains(&quantity) {
+        return Err(Refusal::QuantityOutOfRange);
+    }
+    let amount = operation.unit_price.checked_times(quantity).ok_or(Refusal::QuantityOutOfRange)?;
+    assert!(amount >= Micros::ZERO, "a price is never negative, or a charge would bring credit");
+    Ok(amount)
+}
+
+/// The deadline of a new charge: `None` if neither the caller nor the price book asks for an outcome. The timeout of
+/// the caller takes precedence, then that of the price book, then the default.
+fn deadline(
+    operation: &Operation,
+    request: &ChargeRequest,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Refusal> {
+    if !request.await_outcome && operation.timeout_seconds.is_none() {
+        return Ok(None);
+    }
+    let seconds =
+        request.timeout_seconds.or(operation.timeout_seconds).unwrap_or(bounds::TIMEOUT_DEFAULT_SECONDS);
+    if !(bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS).contains(&seconds) {
+        return Err(Refusal::InvalidField { field: "timeout_seconds", why: "must be 1 to 604800, a week" });
+    }
+    let deadline = now.plus_seconds(i64::from(seconds));
+    assert!(deadline > now, "the deadline of a new charge is in the future");
+    Ok(Some(deadline))
+}
+
+fn limit_exceeded(limit: &Limit, required: Micros, windows: &PeriodWindows) -> Refusal {
+    Refusal::LimitExceeded {
+        subject: limit.subject.clone(),
+        period: limit.period,
+        required,
+        limit: limit.amount,
+        remaining: limit.left_in(windows).max(Micros::ZERO),
+        resets_at: windows.of(limit.period).end,
+    }
+}
+
+/// What a decision about an existing charge leads to.
+pub(super) enum Transition {
+    /// The charge is in the requested state already; nothing is written.
+    Unchanged,
+    /// At least one entry, in the order in which they are written.
+    Entries(Vec<EntryBody>),
+}
+
+/// An existing charge with what a decision about it depends on.
+pub(super) struct ExistingCharge<'a> {
+    charge: &'a Charge,
+    grants: &'a Grants,
+    /// The windows in which a refund counts; `None` if the workspace has no limits.
+    windows: Option<PeriodWindows>,
+    refund_window_seconds: i64,
+    now: Timestamp,
+}
+
+impl<'a> ExistingCharge<'a> {
+    /// The charge that the view's command names.
+    pub fn new(view: &View<'a>, clocks: Clocks) -> Result<ExistingCharge<'a>, Refusal> {
+        let charge = view.charge()?;
+        let grants = &view.account()?.grants;
+        assert!(charge.opening_entry > 0, "i02: a charge was opened by a numbered entry");
+        assert!(charge.created_at <= clocks.account, "a charge was opened in the past");
+        let windows = view.windows_of_limits(clocks.account);
+        let refund_window_seconds = view.refund_window_seconds;
+        Ok(ExistingCharge { charge, grants, windows, refund_window_seconds, now: clocks.account })
+    }
+
+    /// Decides a command about the charge.
+    ///
+    /// # Errors
+    /// What each command may be refused for is said at its function.
+    pub fn decide(&self, command: ChargeCommand) -> Result<Transition, Refusal> {
+        let transition = match command {
+            ChargeCommand::Succeed { quantity } => self.succeed(quantity)?,
+            ChargeCommand::Fail { by_system, detail } => self.fail(by_system, detail)?,
+            ChargeCommand::Heartbeat { extend_seconds } => self.extend(extend_seconds)?,
+            ChargeCommand::Refund { amount, reason } => self.refund(amount, reason)?,
+            ChargeCommand::TimeOut => self.time_out(),
+        };
+        if let Transition::Entries(bodies) = &transition {
+            self.assert_lawful(bodies);
+        }
+        Ok(transition)
+    }
+
+    /// Asserts that the entries lead from the state of the charge to a lawful one (i05, i06).
+    fn assert_lawful(&self, bodies: &[EntryBody]) {
+        assert!(!bodies.is_empty(), "a charge that changes does so by an entry");
+        let amount = self.charge.details.amount;
+        let mut state = self.charge.state;
+        for body in bodies {
+            match invariants::charge_transition(amount, state, body) {
+                Ok(next) => state = next,
+                Err(violation) => panic!("{violation}"),
+            }
+        }
+        assert!(state != self.charge.state, "an entry about a charge changes its state");
+    }
+
+    /// The operation succeeded. If fewer units were used than paid for, the price of the others is refunded (P9).
+    ///
+    /// # Errors
+    /// `UsedQuantityOutOfRange`, `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by another outcome.
+    fn succeed(&self, used: Option<i64>) -> Result<Transition, Refusal> {
+        let Charge { details, state, .. } = self.charge;
+        if used.is_some_and(|used| !(1..=details.quantity).contains(&used)) {
+            return Err(Refusal::UsedQuantityOutOfRange);
+        }
+        let reported = state.outcome;
+        if reported == Some(Outcome::Succeeded) && used.is_none_or(|used| used == state.quantity) {
+            return Ok(Transition::Unchanged);
+        }
+        let reports_whole = reported.is_none() && used.is_none_or(|used| used == details.quantity);
+        let may_settle = self.is_pending() || (state.status == Status::Settled && reports_whole);
+        if !may_settle {
+            return Err(self.already_ended());
+        }
+        let quantity = used.unwrap_or(details.quantity);
+        let kept = details.unit_price.checked_times(quantity);
+        let unused = details.amount - kept.expect("fewer units than were priced when the charge was opened");
+        assert!(unused >= Micros::ZERO, "i05: what was used costs no more than what was paid");
+        let mut bodies = Vec::with_capacity(2);
+        let mut state = *state;
+        if unused > Micros::ZERO {
+            assert!(self.is_pending(), "i06: only a pending charge is used in part");
+            state.refunded += unused;
+            bodies.push(self.refunded(unused, RefundReason::PartlyUsed, state));
+        }
+        state = ChargeState {
+            status: Status::Settled,
+            outcome: Some(Outcome::Succeeded),
+            quantity,
+            deadline: None,
+            ..state
+        };
+        bodies.push(self.settled(state, None));
+        Ok(Transition::Entries(bodies))
+    }
+
+    /// The operation failed. A failure of the system is refunded in full, a failure of the user is not (P9).
+    ///
+    /// # Errors
+    /// `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by another outcome, `RefundWindowClosed` for a failure of the
+    /// system that is reported too late.
+    fn fail(&self, by_system: bool, detail: Option<Box<str>>) -> Result<Transition, Refusal> {
+        let state = self.charge.state;
+        let outcome = if by_system { Outcome::FailedSystem } else { Outcome::FailedUser };
+        if state.outcome == Some(outcome) {
+            return Ok(Transition::Unchanged);
+        }
+        if state.status == Status::Refunded || (!by_system && !self.is_pending() && state.outcome.is_some()) {
+            return Err(self.already_ended());
+        }
+        if !by_system {
+            let state =
+                ChargeState { status: Status::Settled, outcome: Some(outcome), deadline: None, ..state };
+            return Ok(Transition::Entries(vec![self.settled(state, detail)]));
+        }
+        let closed_at = self.charge.created_at.plus_seconds(self.refund_window_seconds);
+        if !self.is_pending() && self.now > closed_at {
+            return Err(Refusal::RefundWindowClosed { closed_at });
+        }
+        let mut refund = self.refunded_in_full(RefundReason::FailedSystem, outcome);
+        refund.detail = detail;
+        Ok(Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))]))
+    }
+
+    /// Moves the deadline to `seconds` from now, never nearer.
+    ///
+    /// # Errors
+    /// `ChargeAlreadyRefunded`, `ChargeAlreadySettled`, `InvalidField`.
+    fn extend(&self, seconds: u32) -> Result<Transition, Refusal> {
+        let Some(deadline) = self.charge.state.deadline else {
+            return Err(self.already_ended());
+        };
+        assert!(self.is_pending(), "i06: pending and only pending charges have a deadline");
+        if !(bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS).contains(&seconds) {
+            return Err(Refusal::InvalidField {
+                field: "extend_seconds",
+                why: "must be 1 to 604800, a week",
+            });
+        }
+        let later = self.now.plus_seconds(i64::from(seconds));
+        assert!(later > self.now, "a heartbeat moves the deadline into the future");
+        if later <= deadline {
+            return Ok(Transition::Unchanged);
+        }
+        Ok(Transition::Entries(vec![EntryBody::ChargeExtended {
+            charge: self.charge.details.id,
+            opening_entry: self.charge.opening_entry,
+            state: ChargeState { deadline: Some(later), ..self.charge.state },
+        }]))
+    }
+
+    /// The platform refunds `requested`, or all that is left. A pending charge is refunded whole or not at all.
+    ///
+    /// # Errors
+    /// `ChargeAlreadyRefunded`, `InvalidField`, `RefundExceedsCharge`.
+    fn refund(&self, requested: Option<Micros>, reason: Box<str>) -> Result<Transition, Refusal> {
+        if self.charge.state.status == Status::Refunded {
+            return Err(self.already_ended());
+        }
+        let refundable = self.charge.refundable();
+        let amount = requested.unwrap_or(refundable);
+        if amount <= Micros::ZERO {
+            return Err(Refusal::InvalidField { field: "amount", why: "must be more than zero" });
+        }
+        if amount > refundable {
+            return Err(Refusal::RefundExceedsCharge { refundable });
+        }
+        if self.is_pending() && amount < refundable {
+            return Err(Refusal::InvalidField {
+                field: "amount",
+                why: "a pending charge goes back whole; report an outcome with the smaller quantity instead",
+            });
+        }
+        let mut refund = if amount == refundable {
+            self.refunded_in_full(RefundReason::Requested, Outcome::Reversed)
+        } else {
+            let refunded = self.charge.state.refunded + amount;
+            self.refund_of(amount, RefundReason::Requested, ChargeState { refunded, ..self.charge.state })
+        };
+        refund.detail = Some(reason);
+        refund.requested = requested;
+        Ok(Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))]))
+    }
+
+    /// Refunds a pending charge whose deadline has passed. If an outcome or a heartbeat came before the timer,
+    /// nothing changes.
+    fn time_out(&self) -> Transition {
+        match self.charge.state.deadline {
+            Some(deadline) if deadline <= self.now => {
+                let refund = self.refunded_in_full(RefundReason::TimedOut, Outcome::TimedOut);
+                assert!(refund.from_pending, "i06: only a pending charge times out");
+                Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))])
+            }
+            Some(_) | None => Transition::Unchanged,
+        }
+    }
+
+    fn is_pending(&self) -> bool {
+        self.charge.state.status == Status::Pending
+    }
+
+    /// The refusal that names the state in which the charge ended.
+    fn already_ended(&self) -> Refusal {
+        match self.charge.state.status {
+            Status::Refunded => Refusal::ChargeAlreadyRefunded(self.charge.state),
+            Status::Pending | Status::Settled => Refusal::ChargeAlreadySettled(self.charge.state),
+        }
+    }
+
+    fn settled(&self, state: ChargeState, detail: Option<Box<str>>) -> EntryBody {
+        assert!(state.status == Status::Settled, "a settlement leaves the charge settled");
+        let kept = self.charge.details.amount - state.refunded;
+        let amount = if self.is_pending() { kept } else { Micros::ZERO };
+        EntryBody::ChargeSettled(Settlement {
+            charge: self.charge.details.id,
+            opening_entry: self.charge.opening_entry,
+            amount,
+            detail,
+            state,
+        })
+    }
+
+    fn refunded(&self, amount: Micros, reason: RefundReason, state: ChargeState) -> EntryBody {
+        EntryBody::ChargeRefunded(Box::new(self.refund_of(amount, reason, state)))
+    }
+
+    /// The refund of all that is left, which ends the charge.
+    fn refunded_in_full(&self, reason: RefundReason, outcome: Outcome) -> Refund {
+        let amount = self.charge.refundable();
+        let refunded = self.charge.state.refunded + amount;
+        assert!(refunded == self.charge.details.amount, "i05: refunded in full is the amount of the charge");
+        let state = ChargeState {
+            status: Status::Refunded,
+            outcome: Some(outcome),
+            refunded,
+            deadline: None,
+            ..self.charge.state
+        };
+        self.refund_of(amount, reason, state)
+    }
+
+    fn refund_of(&self, amount: Micros, reason: RefundReason, state: ChargeState) -> Refund {
+        let returns = returns_of(&self.charge.details.draws, self.charge.state.refunded, amount);
+        let loaded = |draw: &Draw| self.grants.get(draw.grant).is_some();
+        assert!(returns.iter().all(loaded), "i03: a view holds the grants that a refund returns to");
+        Refund {
+            charge: self.charge.details.id,
+            opening_entry: self.charge.opening_entry,
+            amount,
+            reason,
+            detail: None,
+            requested: None,
+            from_pending: self.is_pending(),
+            returns,
+            state,
+            spender: self.charge.details.spender.clone(),
+            windows: self.windows,
+        }
+    }
+}

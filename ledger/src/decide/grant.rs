@@ -1,0 +1,103 @@
+//! Decides what brings credit in and what takes it back: grants, voided grants, claw-backs and won disputes.
+//!
+//! Keeps i12 at the entrance: a subscription or top-up grant needs the payment it comes from. Guards the bound of a
+//! balance where credit comes in, so that no later refund can exceed it. Whether a payment was made or lost is not
+//! decided here; the platform reports it.
+
+use super::view::View;
+use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal};
+
+/// Brings credit in. Debt is repaid from it first.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `InvalidField`.
+pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>, Refusal> {
+    let account = view.account()?;
+    let GrantRequest { source, amount, reason, origin, paid_cents } = request;
+    if amount <= Micros::ZERO {
+        return Err(Refusal::InvalidField { field: "amount", why: "must be more than zero" });
+    }
+    if source.is_paid_for() && origin.is_none() {
+        return Err(Refusal::InvalidField { field: "source", why: "comes with a payment only" });
+    }
+    check_balance_bound(account, amount)?;
+    let n = account.chain.n + 1;
+    let id = GrantId(view.fresh_id);
+    assert!(account.grants.get(n).is_none(), "i02: a grant has the number of a new entry");
+    assert!(account.grants.find(id).is_none(), "a new grant has an id that no other has");
+    let grant = Grant { id, n, source, amount, remaining: amount };
+    let mut bodies = vec![EntryBody::Granted { grant, reason, origin, paid_cents }];
+    let repaid = account.balance.debt.min(amount);
+    assert!(repaid >= Micros::ZERO, "i04: debt is never negative");
+    if repaid > Micros::ZERO {
+        bodies.push(EntryBody::DebtRepaid { draw: Draw { grant: n, amount: repaid } });
+    }
+    Ok(bodies)
+}
+
+/// Refuses credit that would take the balance beyond [`Micros::MAX`], even if all that was spent were refunded.
+fn check_balance_bound(account: &Account, amount: Micros) -> Result<(), Refusal> {
+    let held = account.totals.granted - account.totals.clawed_back;
+    assert!(account.balance.available <= held, "i10: what is available was granted and not taken back");
+    if held.checked_add(amount).is_none_or(|sum| sum > Micros::MAX) {
+        let why = "would take the balance beyond 2^53 − 1 micro-units";
+        return Err(Refusal::InvalidField { field: "amount", why });
+    }
+    Ok(())
+}
+
+/// Takes back what is unspent of a grant.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `GrantNotFound`.
+pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result<Vec<EntryBody>, Refusal> {
+    let account = view.account()?;
+    let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
+    assert!(grant.remaining <= account.balance.available, "i04: available is the sum of what remains");
+    let draws = if grant.remaining > Micros::ZERO {
+        vec![Draw { grant: grant.n, amount: grant.remaining }]
+    } else {
+        Vec::new()
+    };
+    Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason }])
+}
+
+/// Takes credit back after a lost payment: first what is unspent of its grant, then what else is available. The rest
+/// is owed.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `GrantNotFound`, `InvalidField`.
+pub(super) fn claw_back(
+    view: &View,
+    id: GrantId,
+    dispute: Box<str>,
+    amount: Micros,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let account = view.account()?;
+    let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
+    if amount <= Micros::ZERO || amount > grant.amount {
+        return Err(Refusal::InvalidField {
+            field: "amount",
+            why: "must be more than zero and at most what the grant brought",
+        });
+    }
+    let taken = amount.min(account.balance.available);
+    let draws = account.grants.plan_from(Some(grant.n), taken);
+    let drawn: Micros = draws.iter().map(|draw| draw.amount).sum();
+    assert!(drawn == taken, "i05: the draws of a claw-back sum to what it takes");
+    Ok(vec![EntryBody::ClawedBack { grant: id, dispute, amount, draws }])
+}
+
+/// Gives back exactly what a dispute took, because it was won. What was still owed for it is forgiven.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `DisputeNotFound`, `InvalidField`.
+pub(super) fn restore(view: &View, dispute: Box<str>) -> Result<Vec<EntryBody>, Refusal> {
+    let account = view.account()?;
+    let claw_back = account.claw_backs.find(&dispute).ok_or(Refusal::DisputeNotFound)?;
+    let taken: Micros = claw_back.taken.iter().map(|draw| draw.amount).sum();
+    assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute is never negative");
+    assert!(taken <= account.totals.clawed_back, "i10: a dispute gives back what was taken and no more");
+    check_balance_bound(account, taken)?;
+    Ok(vec![EntryBody::ClawBackRestored { dispute, returns: claw_back.taken.clone() }])
+}

@@ -1,0 +1,46 @@
+//! Decides what concerns the platform as a whole: a new version of the price book (P2).
+//!
+//! A version is checked whole before it is written, so that the price of a charge is found without further checks.
+
+use super::view::View;
+use crate::{EntryBody, Operation, OperationPrice, PriceVersion, Refusal, Timestamp, bounds};
+
+/// Makes a new version of the price book. An operation that is not in it is retired.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn set_prices(
+    view: &View,
+    operations: Vec<OperationPrice>,
+    effective_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let refuse = |field, why| Err(Refusal::InvalidField { field, why });
+    if operations.is_empty() || operations.len() > bounds::OPERATIONS_MAX {
+        return refuse("operations", "must be 1 to 1,000");
+    }
+    let effective_at = effective_at.unwrap_or(now);
+    if effective_at < now {
+        return refuse("effective_at", "must not be in the past: what was charged stays as it was");
+    }
+    let mut list = Vec::with_capacity(operations.len());
+    for OperationPrice { id, unit_price, timeout_seconds } in operations {
+        if !(1..=bounds::UNIT_PRICE_MAX_MICROS).contains(&unit_price.get()) {
+            return refuse("unit_price", "must be 1 to 9,000,000,000 micro-units");
+        }
+        let range = bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS;
+        if timeout_seconds.is_some_and(|seconds| !range.contains(&seconds)) {
+            return refuse("timeout_seconds", "must be 1 to 604800, a week");
+        }
+        list.push(Operation { id, unit_price, timeout_seconds });
+    }
+    list.sort_by(|a, b| a.id.cmp(&b.id));
+    if list.windows(2).any(|pair| pair[0].id == pair[1].id) {
+        return refuse("operations", "must name each operation once");
+    }
+    let version = u32::try_from(view.price_book.versions().len() + 1);
+    let version = version.expect("four thousand million price versions do not fit in memory");
+    let version = PriceVersion { version, effective_at, operations: list };
+    version.assert_sorted();
+    Ok(vec![EntryBody::PricesSet(version)])
+}

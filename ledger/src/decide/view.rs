@@ -1,0 +1,122 @@
+//! What a decision reads and what it answers: [`View`], [`Change`] and [`Decision`].
+//!
+//! A view holds everything that one command may depend on. The engine loads it before it calls
+//! [`decide`](crate::decide), so that a decision never waits and never reads more than it is given. It borrows and
+//! changes nothing. How an engine loads a view and writes a change is not here.
+
+use crate::{
+    Account, Charge, ChargeId, Entry, EntryBody, Id, IdempotencyKey, Micros, PeriodWindows, PriceBook,
+    Refusal, Timestamp, WorkspaceId,
+};
+
+/// Exactly what a decision may read.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The account of the workspace that the command names; `None` if there is no such workspace.
+    pub account: Option<&'a Account>,
+    /// All versions of the price book.
+    pub price_book: &'a PriceBook,
+    /// The entry that was written under the command's idempotency key, if there is one (i07).
+    pub entry_under_key: Option<&'a Entry>,
+    /// The charge that the command names, if it exists in this workspace.
+    pub charge: Option<&'a Charge>,
+    /// For a command with a [`Command::recount`](crate::Command::recount): the net spending of each of its lines in
+    /// the current period, in the order of the lines. Empty for other commands.
+    pub used_by_limit: &'a [Micros],
+    /// The day and month around [`Account::clock`], in the time zone of the workspace or of the recount. Read only
+    /// if the workspace has limits or the command has a recount.
+    pub windows: PeriodWindows,
+    /// An id that nothing has yet; the new charge, grant, key or link gets it.
+    pub fresh_id: Id,
+    /// Seconds after its creation in which a settled charge may be refunded by a late failure of the system.
+    pub refund_window_seconds: i64,
+}
+
+/// Exactly what a decision may write: entries in this order, the first under the request's key.
+#[derive(Debug)]
+pub struct Change {
+    /// The entry that the command asks for.
+    pub first: EntryBody,
+    /// The entries that follow from it, such as alerts and repaid debt.
+    pub rest: Vec<EntryBody>,
+    /// The idempotency key of the first entry.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// An accepted command.
+#[derive(Debug)]
+pub enum Decision {
+    /// These entries are to be written.
+    Change(Change),
+    /// The same request wrote [`View::entry_under_key`]: answer as that entry did, write nothing (i07).
+    Replay,
+    /// The command asks for what is so already; there is nothing to write.
+    Unchanged,
+}
+
+/// The two clocks of one decision. They differ after the clock of a server has jumped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// The time of the account ([`Account::clock`]): the server's, but never before the last entry.
+    pub account: Timestamp,
+    /// The clock of the server that received the command.
+    pub server: Timestamp,
+}
+
+impl Clocks {
+    /// The clocks of an account, or of a workspace that does not exist, when the server's clock shows `server`.
+    pub fn new(account: Option<&Account>, server: Timestamp) -> Clocks {
+        let clocks = Clocks { account: account.map_or(server, |account| account.clock(server)), server };
+        assert!(clocks.account >= clocks.server, "the clock of an account is never behind the server's");
+        clocks
+    }
+}
+
+impl<'a> View<'a> {
+    /// The account, or the refusal that there is no such workspace.
+    pub(crate) fn account(&self) -> Result<&'a Account, Refusal> {
+        self.account.filter(|account| account.exists()).ok_or(Refusal::WorkspaceNotFound)
+    }
+
+    /// The charge, or the refusal that it does not exist.
+    pub(crate) fn charge(&self) -> Result<&'a Charge, Refusal> {
+        self.account()?;
+        self.charge.ok_or(Refusal::ChargeNotFound)
+    }
+
+    /// The windows in which a charge or refund counts; `None` if the workspace has no limits.
+    pub(crate) fn windows_of_limits(&self, now: Timestamp) -> Option<PeriodWindows> {
+        let limited = self.account.is_some_and(|account| !account.limits.is_empty());
+        limited.then(|| self.windows_around(now))
+    }
+
+    /// The windows, of which the caller needs the one around `now`.
+    pub(crate) fn windows_around(&self, now: Timestamp) -> PeriodWindows {
+        assert!(self.windows.day.contains(now), "the day of a view is the one around the account's clock");
+        assert!(
+            self.windows.month.contains(now),
+            "the month of a view is the one around the account's clock"
+        );
+        self.windows
+    }
+
+    /// Asserts that the engine loaded the view for this command: another workspace's account or another charge would
+    /// move credit that nobody asked about.
+    pub(crate) fn assert_loaded_for(
+        &self,
+        workspace: &WorkspaceId,
+        charge: Option<ChargeId>,
+        key: Option<&IdempotencyKey>,
+    ) {
+        if let Some(account) = self.account {
+            assert!(account.profile.id == *workspace, "a view holds the account of its command's workspace");
+        }
+        if let Some(loaded) = self.charge {
+            assert!(charge == Some(loaded.details.id), "a view holds the charge that its command names");
+        }
+        if let Some(entry) = self.entry_under_key {
+            assert!(entry.key.as_ref() == key, "i07: a view holds the entry under its command's key");
+        }
+        assert!(self.refund_window_seconds >= 0, "a refund window ends no earlier than it begins");
+    }
+}

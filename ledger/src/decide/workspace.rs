@@ -1,0 +1,146 @@
+//! Decides what an admin or the platform sets on a workspace: its profile, spending limits and thresholds.
+//!
+//! A new limit needs what was spent before it was set, and a new time zone has other days and months. The use of both
+//! is counted by the engine from the rollups and is handed in as [`View::used_by_limit`].
+
+use super::view::View;
+use crate::{
+    Balance, EntryBody, Limit, Micros, Period, Profile, Refusal, Subject, Timestamp, WorkspaceChanges,
+    WorkspaceId, bounds,
+};
+
+/// The longest quiet time after an alert: a leap year.
+const COOLDOWN_MAX_SECONDS: i64 = 366 * 24 * 3_600;
+
+/// Opens a workspace with an empty account.
+///
+/// # Errors
+/// `WorkspaceExists`.
+pub(super) fn create(
+    view: &View,
+    id: WorkspaceId,
+    changes: WorkspaceChanges,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    if let Some(account) = view.account {
+        if account.exists() {
+            return Err(Refusal::WorkspaceExists);
+        }
+        assert!(account.balance == Balance::default(), "i10: a new workspace has no credit");
+    }
+    let blank = Profile { created_at: now, ..Profile::blank(id) };
+    Ok(vec![EntryBody::WorkspaceCreated(Box::new(with_changes(blank, changes)))])
+}
+
+/// Changes the profile; no entry if nothing differs. A new time zone sets the limits anew, because they count other
+/// days and months from then on.
+///
+/// # Errors
+/// `WorkspaceNotFound`.
+pub(super) fn update(
+    view: &View,
+    changes: WorkspaceChanges,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let account = view.account()?;
+    let profile = with_changes(account.profile.as_ref().clone(), changes);
+    assert!(profile.id == account.profile.id, "a workspace keeps its id");
+    assert!(profile.created_at == account.profile.created_at, "a workspace keeps its time of creation");
+    if profile == *account.profile {
+        return Ok(Vec::new());
+    }
+    let moves = profile.timezone != account.profile.timezone && !account.limits.is_empty();
+    let mut bodies = vec![EntryBody::WorkspaceUpdated(Box::new(profile))];
+    if moves {
+        let windows = view.windows_around(now);
+        assert_eq!(account.limits.0.len(), view.used_by_limit.len(), "the use of every limit was counted");
+        let lines = account.limits.0.iter().zip(view.used_by_limit);
+        let limits = lines.map(|(limit, used)| Limit {
+            since: windows.of(limit.period).start,
+            used: *used,
+            ..limit.clone()
+        });
+        bodies.push(EntryBody::LimitsSet(limits.collect()));
+    }
+    Ok(bodies)
+}
+
+/// The profile with the given changes; what is `None` stays.
+fn with_changes(profile: Profile, changes: WorkspaceChanges) -> Profile {
+    let WorkspaceChanges { name, timezone, metadata, suspended } = changes;
+    Profile {
+        name: name.unwrap_or(profile.name),
+        timezone: timezone.unwrap_or(profile.timezone),
+        metadata: metadata.or(profile.metadata),
+        suspended: suspended.unwrap_or(profile.suspended),
+        ..profile
+    }
+}
+
+/// Replaces the spending limits. A limit that stays keeps its count, which is exact; the rollups count by whole hours.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `InvalidField`.
+pub(super) fn set_limits(
+    view: &View,
+    limits: Vec<(Subject, Period, Micros)>,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let account = view.account()?;
+    if limits.len() > bounds::LIMITS_MAX {
+        return Err(Refusal::InvalidField { field: "limits", why: "must be at most 200" });
+    }
+    if limits.iter().any(|(_, _, amount)| *amount < Micros::ZERO || *amount > Micros::MAX) {
+        return Err(Refusal::InvalidField { field: "amount", why: "must be 0 to 2^53 − 1" });
+    }
+    let mut named: Vec<_> = limits.iter().map(|(subject, period, _)| (subject, period)).collect();
+    named.sort_unstable();
+    if named.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Refusal::InvalidField { field: "limits", why: "must name each subject once a period" });
+    }
+    if limits.is_empty() {
+        return Ok(vec![EntryBody::LimitsSet(Vec::new())]);
+    }
+    let kept = limits.iter().filter(|(subject, period, _)| account.limits.find(subject, *period).is_some());
+    let new = limits.len() - kept.count();
+    assert!(view.used_by_limit.len() == new, "the use of every new limit was counted");
+    // Without a recount and without limits there was nothing to find the windows for.
+    let windows = view.windows_around(now);
+    let mut used_by_limit = view.used_by_limit.iter();
+    let limits = limits.into_iter().map(|(subject, period, amount)| {
+        let (since, used) = match account.limits.find(&subject, period) {
+            Some(limit) => (limit.since.max(windows.of(period).start), limit.used_in(&windows)),
+            None => {
+                let used = *used_by_limit.next().expect("the use of every new limit was counted");
+                (windows.of(period).start, used)
+            }
+        };
+        Limit { subject, period, amount, since, used }
+    });
+    Ok(vec![EntryBody::LimitsSet(limits.collect())])
+}
+
+/// Replaces the low-balance thresholds, sorted and each once.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `InvalidField`.
+pub(super) fn set_alerts(
+    view: &View,
+    mut thresholds: Vec<Micros>,
+    cooldown_seconds: i64,
+) -> Result<Vec<EntryBody>, Refusal> {
+    view.account()?;
+    if thresholds.len() > bounds::THRESHOLDS_MAX {
+        return Err(Refusal::InvalidField { field: "thresholds", why: "must be at most 10" });
+    }
+    if thresholds.iter().any(|line| *line <= Micros::ZERO || *line > Micros::MAX) {
+        return Err(Refusal::InvalidField { field: "amount", why: "must be 1 to 2^53 − 1" });
+    }
+    if !(0..=COOLDOWN_MAX_SECONDS).contains(&cooldown_seconds) {
+        return Err(Refusal::InvalidField { field: "cooldown_hours", why: "must be 0 to a year" });
+    }
+    thresholds.sort_unstable();
+    thresholds.dedup();
+    assert!(thresholds.is_sorted_by(|low, high| low < high), "i09: a threshold is set once");
+    Ok(vec![EntryBody::AlertsSet { thresholds, cooldown_seconds }])
+}

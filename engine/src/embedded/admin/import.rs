@@ -133,8 +133,9 @@ impl StateMachine {
         };
         let opened = match entry.body.charge() {
             Some((id, Some(opened))) => {
-                let found =
-                    self.find_charge(account_index, id)?.filter(|located| located.charge.opening_entry == opened);
+                let found = self
+                    .find_charge(account_index, id)?
+                    .filter(|located| located.charge.opening_entry == opened);
                 found.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?.opened_at
             }
             _ => 0,

@@ -1,4 +1,4 @@
-//! Bad input gets the documented refusal, moves nothing, and never reaches a 5xx or a panic.
+//! Invalid requests get the documented refusal, move no credit, and cause no 5xx and no panic.
 
 use serde_json::{Value, json};
 
@@ -9,19 +9,19 @@ const CREDIT: i64 = 1_000_000;
 const CHARGES: &str = "/v1/workspaces/acme/charges";
 const GRANTS: &str = "/v1/workspaces/acme/grants";
 
-/// Runs a test against a workspace with credit, and sees that nothing moved and the server still serves.
+/// Runs a test on a workspace with credit; asserts that nothing was written and the server works.
 fn unmoved(test: impl FnOnce(&TestServer)) {
     let Some(server) = server() else { return };
     server.workspace("acme", CREDIT);
     let before = server.all("/v1/workspaces/acme/entries");
     test(&server);
     assert_eq!(server.available("acme"), CREDIT);
-    assert_eq!(server.all("/v1/workspaces/acme/entries"), before, "nothing was written");
+    assert_eq!(server.all("/v1/workspaces/acme/entries"), before, "no entry was written");
     server.charge("acme", "still-serving", json!({"operation": "support_message"})).expect(201);
 }
 
 #[test]
-fn quantities_that_cannot_be() {
+fn invalid_quantities_are_refused() {
     unmoved(|server| {
         let quantities = [
             "0",
@@ -49,7 +49,7 @@ fn quantities_that_cannot_be() {
 }
 
 #[test]
-fn amounts_that_cannot_be() {
+fn invalid_amounts_are_refused() {
     unmoved(|server| {
         let amounts =
             ["0", "-1", "1.5", "1.0", "\"100\"", "null", "9007199254740992", "9223372036854775808", "{}"];
@@ -83,7 +83,7 @@ fn amounts_that_cannot_be() {
 }
 
 #[test]
-fn fields_that_are_not_known_missing_or_of_another_type() {
+fn unknown_missing_and_mistyped_fields_are_refused() {
     unmoved(|server| {
         let try_on = |more: Value| {
             let mut body = json!({"operation": "virtual_try_on"});
@@ -124,7 +124,7 @@ fn fields_that_are_not_known_missing_or_of_another_type() {
 }
 
 #[test]
-fn bodies_that_are_not_json() {
+fn bodies_that_are_not_json_are_refused() {
     unmoved(|server| {
         let bodies: [&[u8]; 8] = [
             b"",
@@ -150,7 +150,7 @@ fn bodies_that_are_not_json() {
 }
 
 #[test]
-fn bodies_that_are_too_deep_or_too_large() {
+fn bodies_that_are_too_deep_or_too_large_are_refused() {
     unmoved(|server| {
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         let body = format!(r#"{{"operation":"virtual_try_on","metadata":{{"x":{deep}}}}}"#);
@@ -164,14 +164,14 @@ fn bodies_that_are_too_deep_or_too_large() {
 }
 
 #[test]
-fn another_content_type_or_none() {
+fn content_types_other_than_json_are_refused() {
     unmoved(|server| {
         let body = br#"{"operation":"virtual_try_on"}"#;
         for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json", ""]
         {
             post(server, CHARGES, content_type, body.to_vec()).problem(415, "unsupported_media_type");
         }
-        // With a parameter it is JSON still: a dry question that moves nothing.
+        // A parameter of the content type is accepted. A quote changes nothing.
         let quote =
             post(server, "/v1/workspaces/acme/quote", "application/json; charset=utf-8", body.to_vec());
         quote.expect(200);
@@ -179,7 +179,7 @@ fn another_content_type_or_none() {
 }
 
 #[test]
-fn keys_that_are_missing_or_cannot_be() {
+fn missing_and_invalid_keys_are_refused() {
     unmoved(|server| {
         let body = json!({"operation": "virtual_try_on"});
         server.send("POST", CHARGES, body.clone()).problem(400, "idempotency_key_required");
@@ -198,13 +198,13 @@ fn keys_that_are_missing_or_cannot_be() {
             let reply = server.raw("GET", "/v1/workspaces", &[("authorization", wrong)], "");
             let reply = reply.expect("the server answers").problem(401, "unauthenticated");
             assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
-            assert!(!reply.text.contains(KEY), "no key in an answer");
+            assert!(!reply.text.contains(KEY), "the answer does not contain the key");
         }
     });
 }
 
 #[test]
-fn parameters_and_paths_that_cannot_be() {
+fn invalid_parameters_and_paths_are_refused() {
     unmoved(|server| {
         for query in [
             "limit=0",
@@ -238,7 +238,7 @@ fn parameters_and_paths_that_cannot_be() {
 }
 
 #[test]
-fn bytes_that_are_not_http() {
+fn bytes_that_are_not_http_are_refused() {
     unmoved(|server| {
         let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000));
         let headers = format!("GET / HTTP/1.1\r\n{}\r\n", "X-Padding: x\r\n".repeat(20_000));
@@ -254,7 +254,7 @@ fn bytes_that_are_not_http() {
             let answer = server.send_bytes(head.as_bytes());
             assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
         }
-        // What is too long or breaks off may be hung up on while it is still being sent.
+        // The server may close the connection while a long or incomplete request is being sent.
         for bytes in [
             b"\x16\x03\x01\x02\x00\x01\x00".as_slice(),
             long.as_bytes(),
@@ -266,7 +266,7 @@ fn bytes_that_are_not_http() {
             let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
             assert!(refused, "{}", answer.lines().next().unwrap_or_default());
         }
-        // Half a request, then silence and a hang-up.
+        // Half a request, then the end of the connection.
         server.send_bytes(
             b"POST /v1/workspaces/acme/charges HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"oper",
         );

@@ -1,4 +1,5 @@
-//! The command line: help, output, JSON, errors, exit codes; the same answers locally and from a server.
+//! The command line: help, output, JSON, errors, exit codes; the same answers locally and from a
+//! server.
 
 mod data;
 mod database;

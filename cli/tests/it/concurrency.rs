@@ -1,4 +1,5 @@
-//! Clients racing for the same credit or limit: exactly what can be paid is paid (P8), and a key is answered once.
+//! Clients race for the same credit or limit: exactly as many charges succeed as can be paid (P8),
+//! and a key is charged once.
 
 use std::sync::Barrier;
 
@@ -9,7 +10,7 @@ use crate::harness::{Reply, TestClient, next_month, zone_at};
 
 const CLIENTS: usize = 64;
 
-/// All clients at once, each on a connection of its own; what each saw.
+/// Runs all clients at the same time, each on its own connection; returns all replies.
 fn race(
     connect: impl Fn(usize) -> TestClient,
     client: impl Fn(&TestClient, usize) -> Vec<Reply> + Sync,
@@ -51,7 +52,7 @@ fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
             refused.text
         );
     }
-    // Each saw a balance of its own on the way down: 99, 98 … 0 prices left.
+    // Each reply shows another balance: 99, 98 … 0 times the price.
     let mut left: Vec<i64> = paid.iter().map(|reply| reply.int("/balance/available")).collect();
     left.sort_unstable();
     assert_eq!(left, (0..100).map(|n| n * 20_000).collect::<Vec<_>>());
@@ -63,7 +64,7 @@ fn sixty_four_clients_race_for_a_balance_worth_100_charges() {
 }
 
 #[test]
-fn sixty_four_clients_send_the_same_request_under_the_same_key() {
+fn sixty_four_clients_send_the_same_request_with_the_same_key() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let replies = race(
@@ -77,12 +78,12 @@ fn sixty_four_clients_send_the_same_request_under_the_same_key() {
         },
     );
     assert!(replies.iter().all(|reply| reply.status == 201 && reply.text == replies[0].text));
-    assert_eq!(replies.iter().filter(|reply| !reply.replayed()).count(), 1, "one is the first answer");
+    assert_eq!(replies.iter().filter(|reply| !reply.replayed()).count(), 1, "only one reply is not a replay");
     assert_eq!(server.available("acme"), 80_000, "charged once");
 }
 
 #[test]
-fn sixty_four_clients_report_the_same_failure() {
+fn sixty_four_clients_report_contradicting_outcomes() {
     let Some(server) = server() else { return };
     server.workspace("acme", 20_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
@@ -95,7 +96,7 @@ fn sixty_four_clients_report_the_same_failure() {
             vec![client.outcome("acme", &charge, if number % 2 == 0 { failed } else { succeeded })]
         },
     );
-    // It leaves pending once (i06): whoever was first decided, the others are told what stands.
+    // The charge leaves `pending` once (i06): the first outcome counts, others are refused.
     let now = server.charge_now("acme", &charge);
     let refunded = now.json["status"] == "refunded";
     assert_eq!(server.available("acme"), if refunded { 20_000 } else { 0 });
@@ -104,7 +105,8 @@ fn sixty_four_clients_report_the_same_failure() {
     }
 }
 
-/// A workspace with credit for 1,000 charges, and a key tied to a member who may spend 50 of them a month; its secret.
+/// Creates a workspace with credit for 1,000 charges and a member with a monthly limit of 50
+/// charges; returns the secret of a key that is bound to the member.
 pub fn with_a_limit_worth_50_charges(platform: &TestClient) -> String {
     platform.workspace("acme", 1_000 * 20_000);
     platform.send("PATCH", "/v1/workspaces/acme", json!({"timezone": zone_at(12)})).expect(200);
@@ -114,7 +116,7 @@ pub fn with_a_limit_worth_50_charges(platform: &TestClient) -> String {
     platform.api_key("acme", json!({"name": "of ada", "scopes": ["charge"], "member": "ada"})).1
 }
 
-/// Races for that limit with 256 requests and sees that exactly 50 pass; then, after a refund, exactly one.
+/// Races for that limit with 256 requests: exactly 50 succeed, and after a refund exactly one more.
 pub fn race_for_the_limit(platform: &TestClient, connect: impl Fn(usize) -> TestClient) {
     let ask = |client: &TestClient, key: String| {
         client.charge("acme", &key, json!({"operation": "virtual_try_on"}))
@@ -137,7 +139,7 @@ pub fn race_for_the_limit(platform: &TestClient, connect: impl Fn(usize) -> Test
     stands_at(platform, 50);
 }
 
-/// All but so many are refused, with the numbers that explain it.
+/// Asserts that all replies but `paid` are refusals with the numbers that explain them.
 fn refused_all_but(replies: &[Reply], paid: usize, resets_at: &str) {
     let refused: Vec<_> = replies.iter().filter(|reply| reply.status != 201).collect();
     assert_eq!(refused.len(), replies.len() - paid);
@@ -149,17 +151,17 @@ fn refused_all_but(replies: &[Reply], paid: usize, resets_at: &str) {
     }
 }
 
-/// Balance, usage and charges agree on how many were paid.
+/// Asserts that balance, usage and list of charges agree on the number of charges.
 fn stands_at(platform: &TestClient, paid: i64) {
     assert_eq!(platform.available("acme"), (1_000 - paid) * 20_000);
     let limit = &platform.limits("acme")[0];
     assert_eq!((&limit["used"], &limit["remaining"]), (&json!(paid * 20_000), &json!(0)));
     let settled = platform.all("/v1/workspaces/acme/charges?member=ada&status=settled");
-    assert_eq!(settled.len() as i64, paid, "each bears the member's name");
+    assert_eq!(settled.len() as i64, paid, "each charge carries the member");
 }
 
 #[test]
-fn sixty_four_clients_race_through_a_key_for_the_limit_of_its_member() {
+fn sixty_four_clients_race_for_the_limit_of_a_member() {
     let Some(mut server) = server() else { return };
     let key = with_a_limit_worth_50_charges(&server);
     race_for_the_limit(&server, |_| TestClient::new(&server.url, &key));

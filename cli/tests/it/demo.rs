@@ -1,4 +1,4 @@
-//! `tollkeeper demo`: what it prints can be pasted into a shell, and does what it says there.
+//! `tollkeeper demo`: its output can be pasted into a shell and does what its comments say.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::harness::{cleaned, printed, tollkeeper};
 
-/// A running demo and all that it printed.
+/// A running demo and the tour that it printed.
 struct Demo {
     child: Child,
     tour: String,
@@ -31,7 +31,7 @@ impl Demo {
         Demo { child, tour }
     }
 
-    /// Pastes the whole tour into a shell.
+    /// Runs the tour in a shell; returns its output.
     fn pasted(&self, directory: &Path) -> String {
         let mut shell = cleaned(Command::new("bash"));
         shell.args(["-e", "-u", "-o", "pipefail", "-c", &self.tour]).current_dir(directory);
@@ -43,13 +43,13 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The answers in order: status line, whether it is a replay, body.
+/// The HTTP answers in the output, in order: status, whether it is a replay, body.
 fn answers(shown: &str) -> Vec<(u16, bool, serde_json::Value)> {
     let shown = shown.replace('\r', "");
     let answer = |text: &str| {
@@ -63,7 +63,7 @@ fn answers(shown: &str) -> Vec<(u16, bool, serde_json::Value)> {
 }
 
 #[test]
-fn the_tour_does_what_it_says_and_can_be_taken_again() {
+fn the_tour_works_and_can_be_repeated_after_a_restart() {
     let own = TempDir::new().expect("a temporary directory");
     for start in 0..2 {
         let demo = Demo::start(own.path());
@@ -78,14 +78,14 @@ fn the_tour_does_what_it_says_and_can_be_taken_again() {
         assert_eq!((&answers[1].2["amount"], &answers[3].2["amount"]), (&20_000.into(), &37_000.into()));
         assert_eq!(answers[4].2["outcome"], "failed_system");
         assert_eq!(answers[5].2["code"], "insufficient_credits");
-        assert_eq!(answers[7].2["available"], 1_000_000 - 20_000 - 37_000, "the failed one came back");
+        assert_eq!(answers[7].2["available"], 1_000_000 - 20_000 - 37_000, "the failed charge is refunded");
         assert!(shown.contains("every number agrees with the journal"), "{shown}");
         assert!(own.path().join("tollkeeper-demo").is_dir());
     }
 }
 
 #[test]
-fn what_is_no_command_is_a_comment() {
+fn every_line_of_the_tour_is_a_command_or_a_comment() {
     let own = TempDir::new().expect("a temporary directory");
     let demo = Demo::start(own.path());
     let mut continued = false;

@@ -1,4 +1,5 @@
-//! What the documents say is true: the README's tour works when pasted, and every setting is described.
+//! The documents are true: the tour of the README works when it is pasted, and every setting and
+//! metric is described.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +23,7 @@ fn the_tour_of_the_readme_works_when_it_is_pasted() {
     let after = readme.split("## Five minutes").nth(1).expect("the tour has a heading");
     let block =
         after.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of shell");
-    // The binary was built by the test's own build.
+    // The build of the test has built the binary already.
     let (build, tour) = block.split_once('\n').expect("lines");
     assert!(build.starts_with("cargo build --release && export PATH="), "{build}");
     let programs = Path::new(env!("CARGO_BIN_EXE_tollkeeper")).parent().expect("it is in a directory");
@@ -56,16 +57,16 @@ fn every_setting_is_described() {
         assert!(operating.contains(&row), "docs/OPERATING.md has no row that begins {row}");
     }
     let rows = operating.lines().filter(|line| line.contains("| `TOLLKEEPER_")).count();
-    assert_eq!(rows, SETTINGS.len(), "and none that does not exist");
+    assert_eq!(rows, SETTINGS.len(), "a row describes a setting that does not exist");
 }
 
 #[test]
-fn every_figure_worth_an_alert_exists() {
+fn every_metric_of_the_operating_manual_exists() {
     let server = crate::harness::TestServer::fresh();
     let metrics = server.get("/metrics").expect(200).text;
     let operating = read("docs/OPERATING.md");
     let named = operating.split('`').filter(|word| word.starts_with("tollkeeper_"));
-    for figure in named.map(|word| word.split('{').next().unwrap_or(word)) {
-        assert!(metrics.contains(&format!("# TYPE {figure} ")), "{figure}");
+    for metric in named.map(|word| word.split('{').next().unwrap_or(word)) {
+        assert!(metrics.contains(&format!("# TYPE {metric} ")), "{metric}");
     }
 }

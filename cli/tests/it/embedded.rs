@@ -1,4 +1,4 @@
-//! The suite that both engines keep, on a data directory.
+//! The tests that must hold on both engines, on a data directory.
 
 use crate::harness::{TestServer, TestStore};
 

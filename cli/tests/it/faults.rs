@@ -1,8 +1,9 @@
-//! Faults around the program: a directory that is held, read-only, damaged or from the future, and a disk that is full.
-//! A clear message or a 503, nothing half-done, service again when there is room.
+//! Faults of the environment: a data directory that is in use, read-only, damaged or of a newer
+//! version, and a full disk. The program reports a clear message or 503, leaves nothing half-done,
+//! and works again when the fault is gone.
 //!
-//! Full and read-only disks are mounts in a namespace of the server's own, which needs `unshare`: as root, or where users
-//! may have namespaces. Elsewhere those tests fail and say what is missing: what was not shown is not claimed.
+//! Full and read-only disks are mounts in a mount namespace of the server, which needs `unshare` as
+//! root, or user namespaces. Where neither is allowed, these tests fail and say what is missing.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -20,7 +21,7 @@ fn temporary() -> TempDir {
     TempDir::new().expect("a temporary directory")
 }
 
-/// Starts a server that must not start, and gives what it said.
+/// Starts a server, which must fail; returns its output.
 #[track_caller]
 fn refuses_to_serve(data: &Path) -> String {
     let output = TestServer::command(data).output().expect("the binary runs");
@@ -31,12 +32,12 @@ fn refuses_to_serve(data: &Path) -> String {
 fn refused(output: &Output) -> String {
     let text = printed(output);
     assert_eq!(output.status.code(), EXIT_NOT_NOW, "{text}");
-    assert!(output.stdout.is_empty(), "it was never ready: {text}");
+    assert!(output.stdout.is_empty(), "it must not report that it is ready: {text}");
     assert!(text.contains("error: ") && !text.contains("panicked"), "{text}");
     text
 }
 
-/// A directory with a workspace and some charges, and no process on it.
+/// Creates a data directory with a workspace and some charges; no process uses it afterwards.
 fn filled(data: &Path) {
     let mut server = TestServer::on(data);
     server.workspace("acme", 1_000_000);
@@ -47,7 +48,7 @@ fn filled(data: &Path) {
     assert_eq!(server.stop().code(), Some(0));
 }
 
-/// The SQLite files of a directory.
+/// The paths of the SQLite files in a directory.
 fn databases(data: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(data).expect("a data directory").map(|file| file.expect("a file").path());
     let found: Vec<_> = files
@@ -58,16 +59,16 @@ fn databases(data: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_second_process_on_the_directory_is_told_who_holds_it() {
+fn a_second_process_on_a_directory_is_refused_and_names_the_first() {
     let server = TestServer::fresh();
     server.workspace("acme", 1_000);
-    let told = refuses_to_serve(&server.data);
-    assert!(told.contains(&server.pid().to_string()), "{told}");
+    let stderr = refuses_to_serve(&server.data);
+    assert!(stderr.contains(&server.pid().to_string()), "{stderr}");
     let data = server.data.to_str().expect("a plain path");
     let output = run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--data", data]);
-    let told = refused(&output);
-    assert!(told.contains(&server.pid().to_string()) && told.contains("--server"), "{told}");
-    // Reading works beside it, and sees what was committed.
+    let stderr = refused(&output);
+    assert!(stderr.contains(&server.pid().to_string()) && stderr.contains("--server"), "{stderr}");
+    // A command that only reads works at the same time and sees committed data.
     let output = run(&["balance", "acme", "--json", "--data", data]);
     assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
     let balance: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -76,7 +77,7 @@ fn a_second_process_on_the_directory_is_told_who_holds_it() {
 }
 
 #[test]
-fn a_directory_of_a_newer_version_is_left_alone() {
+fn a_directory_of_a_newer_version_is_not_changed() {
     let own = temporary();
     let data = own.path().join("data");
     filled(&data);
@@ -84,21 +85,21 @@ fn a_directory_of_a_newer_version_is_left_alone() {
         .into_iter()
         .map(|path| {
             let mut bytes = fs::read(&path).expect("a file");
-            // The user version of a SQLite file stands here, in the first page.
+            // These bytes of the first page hold the user version of a SQLite file.
             bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
             fs::write(&path, &bytes).expect("a file");
             (path, bytes)
         })
         .collect();
-    let told = refuses_to_serve(&data);
-    assert!(told.contains("newer") && told.contains("hint: "), "{told}");
+    let stderr = refuses_to_serve(&data);
+    assert!(stderr.contains("newer") && stderr.contains("hint: "), "{stderr}");
     for (path, bytes) in kept {
-        assert!(fs::read(&path).expect("a file") == bytes, "{} was touched", path.display());
+        assert!(fs::read(&path).expect("a file") == bytes, "{} was changed", path.display());
     }
 }
 
 #[test]
-fn a_damaged_database_is_named_and_not_served() {
+fn a_damaged_database_is_reported_and_not_served() {
     for damage in ["head", "garbage", "cut"] {
         let own = temporary();
         let data = own.path().join("data");
@@ -113,8 +114,8 @@ fn a_damaged_database_is_named_and_not_served() {
             }
             fs::write(&path, &bytes).expect("a file");
         }
-        let told = refuses_to_serve(&data);
-        assert!(told.contains("cause: "), "{damage}: {told}");
+        let stderr = refuses_to_serve(&data);
+        assert!(stderr.contains("cause: "), "{damage}: {stderr}");
         let output = tollkeeper().arg("audit").arg("--data").arg(&data).output().expect("the audit runs");
         assert!(matches!(output.status.code(), Some(1 | 3)), "{damage}: {}", printed(&output));
         assert!(!printed(&output).contains("panicked"), "{damage}: {}", printed(&output));
@@ -140,7 +141,10 @@ fn a_lost_or_damaged_state_file_loses_nothing() {
         let mut server = TestServer::on(&data);
         assert_eq!(server.available("acme"), 1_000_000 - 20 * 500, "{damage}");
         let body = json!({"operation": "support_message", "reference": "reference-0007"});
-        assert!(server.charge("acme", "7", body).expect(201).replayed(), "{damage}: keys are known still");
+        assert!(
+            server.charge("acme", "7", body).expect(201).replayed(),
+            "{damage}: idempotency keys are known"
+        );
         assert_eq!(server.stop().code(), Some(0));
         let (code, report) = server.audit();
         assert_eq!(code, Some(0), "{damage}: {report}");
@@ -148,7 +152,7 @@ fn a_lost_or_damaged_state_file_loses_nothing() {
 }
 
 #[test]
-fn a_path_that_cannot_be_a_data_directory() {
+fn a_path_that_cannot_be_a_data_directory_is_refused() {
     let own = temporary();
     let file = own.path().join("file");
     fs::write(&file, "not a directory").expect("a file");
@@ -156,13 +160,14 @@ fn a_path_that_cannot_be_a_data_directory() {
         let own_log = temporary();
         let mut command = TestServer::command(path);
         let output = command.current_dir(own_log.path()).output().expect("the binary runs");
-        let told = refused(&output);
-        assert!(told.contains(&path.display().to_string()), "{told}");
+        let stderr = refused(&output);
+        assert!(stderr.contains(&path.display().to_string()), "{stderr}");
     }
     assert_eq!(fs::read_to_string(&file).expect("a file"), "not a directory");
 }
 
-/// A command that runs `args` after mounting something, in a mount namespace of its own.
+/// A command that runs the binary in a new mount namespace, after a shell command `mount` on
+/// `directory`.
 fn mounted(mount: &str, directory: &Path) -> Command {
     let root = ["-m", "--propagation", "private"];
     let user = ["-r", "-m", "--propagation", "private"];
@@ -186,8 +191,8 @@ fn mounted(mount: &str, directory: &Path) -> Command {
     command
 }
 
-/// The binary in the namespace of a server that [`mounted`] made.
-fn beside(server: &TestServer) -> Command {
+/// A command that runs the binary in the mount namespace of a server.
+fn in_namespace_of(server: &TestServer) -> Command {
     let mut command = cleaned(Command::new("nsenter"));
     command.args(["--target", &server.pid().to_string(), "--mount"]);
     let user =
@@ -207,9 +212,9 @@ fn a_read_only_directory_is_refused_with_a_clear_message() {
     let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\"";
     let mut command = mounted(mount, own.path());
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-    let told = refused(&command.output().expect("the binary runs"));
-    assert!(told.contains("data directory") && told.contains("cause: "), "{told}");
-    // With the right to write it serves again, and nothing is lost.
+    let stderr = refused(&command.output().expect("the binary runs"));
+    assert!(stderr.contains("data directory") && stderr.contains("cause: "), "{stderr}");
+    // Without the read-only mount, the server works and nothing is lost.
     let server = TestServer::on(&data);
     assert_eq!(server.available("acme"), 1_000_000 - 20 * 500);
 }
@@ -226,7 +231,7 @@ fn bulky_batch(round: usize) -> Value {
 }
 
 #[test]
-fn a_full_disk_is_a_503_and_nothing_is_lost() {
+fn a_full_disk_answers_503_and_loses_nothing() {
     let own = temporary();
     let mut command = mounted("mount -t tmpfs -o size=24m tmpfs \"$0\"", own.path());
     let data = own.path().join("data");
@@ -235,7 +240,7 @@ fn a_full_disk_is_a_503_and_nothing_is_lost() {
     server.workspace("acme", 1_000_000_000);
     let first = server.charge("acme", "first", json!({"operation": "virtual_try_on"})).expect(201);
 
-    // The disk of the server, seen through its process.
+    // The path of the small disk as seen from outside the namespace.
     let disk = PathBuf::from(format!("/proc/{}/root{}", server.pid(), own.path().display()));
     let ballast = disk.join("ballast");
     fill(&ballast);
@@ -249,7 +254,7 @@ fn a_full_disk_is_a_503_and_nothing_is_lost() {
         } else {
             paid.push((128, reply.expect(200)));
         }
-        assert!(*round < 200, "the disk is never full");
+        assert!(*round < 200, "the disk is not full after {round} batches");
         full
     });
     let full_at = full_at.expect("the loop above ends");
@@ -257,28 +262,25 @@ fn a_full_disk_is_a_503_and_nothing_is_lost() {
     assert_eq!(
         server.available("acme"),
         1_000_000_000 - spent(&paid),
-        "it can still be read, and nothing is half-done"
+        "reads work, and no part of the refused batch is charged"
     );
     server.get("/healthz").expect(200);
 
-    fs::remove_file(&ballast).expect("the ballast goes");
-    let again = eventually("service again when there is room", || {
+    fs::remove_file(&ballast).expect("the ballast can be removed");
+    let again = eventually("a charge after space was freed", || {
         let reply = server.send("POST", "/v1/charges/batch", bulky_batch(full_at));
         (reply.status != 503).then_some(reply)
     });
     paid.push((128, again.expect(200)));
-    assert_eq!(
-        server.available("acme"),
-        1_000_000_000 - spent(&paid),
-        "the batch that met the full disk is charged once"
-    );
+    assert_eq!(server.available("acme"), 1_000_000_000 - spent(&paid), "the refused batch is charged once");
     let replay = server.charge("acme", "first", json!({"operation": "virtual_try_on"})).expect(201);
     assert!(replay.replayed() && replay.text == first.text);
-    let audit = beside(&server).arg("audit").arg("--data").arg(&data).output().expect("the audit runs");
+    let audit =
+        in_namespace_of(&server).arg("audit").arg("--data").arg(&data).output().expect("the audit runs");
     assert_eq!(audit.status.code(), Some(0), "{}", printed(&audit));
 }
 
-/// Takes all the room there is.
+/// Fills the disk.
 fn fill(ballast: &Path) {
     let mut file = File::create(ballast).expect("a file on the small disk");
     let mut block = vec![0_u8; 1 << 20];

@@ -1,6 +1,7 @@
-//! A server of its own for every test, and words to speak to it: workspaces, grants, charges, balances.
+//! What all tests share: servers, clients, and the calls of the API that most tests need.
 //!
-//! A server is killed when its test ends, and a test fails if its server panicked.
+//! A server is killed when its test ends, and a test fails if its server panicked. Stores are in
+//! `store`, time zones in `calendar`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,18 +20,18 @@ mod store;
 pub use calendar::{next_midnight, next_month, zone_at};
 pub use store::{TestStore, files};
 
-/// The platform key of all servers here.
+/// The platform key of the test servers.
 pub const KEY: &str = "tk_test_0123456789abcdef0123456789abcdef";
 
-/// How long anything may take before a test gives up; far more than it ever should.
+/// How long a test waits for anything before it fails; much longer than anything takes.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The binary with a clean environment.
+/// A command that runs the binary, with a clean environment.
 pub fn tollkeeper() -> Command {
     cleaned(Command::new(env!("CARGO_BIN_EXE_tollkeeper")))
 }
 
-/// A command that sees nothing of this process's settings.
+/// Removes the settings of this process from the environment of a command.
 pub fn cleaned(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOLLKEEPER_")) {
         command.env_remove(name);
@@ -44,7 +45,7 @@ pub fn run(args: &[&str]) -> Output {
     tollkeeper().args(args).output().expect("the binary runs")
 }
 
-/// Asks again and again until the answer is there.
+/// Repeats `ask` until it returns an answer; fails after [`TIMEOUT`].
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -56,26 +57,28 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A running server.
+/// A running server; killed when it is dropped.
 pub struct TestServer {
     child: Child,
-    /// Where it listens.
+    /// The URL of the server.
     pub url: String,
-    /// Its data directory; of a server on a database, a name beside which its stderr is kept.
+    /// The data directory. For a server on a database, a path that does not exist.
     pub data: PathBuf,
     stdout: BufReader<ChildStdout>,
     stderr: PathBuf,
     client: TestClient,
+    /// The store, if it ends with the server.
+    /// The store, if it ends with the server.
     own: Option<TestStore>,
 }
 
 impl TestServer {
-    /// In a fresh directory, which goes with it.
+    /// Starts a server on a new data directory, which is removed with it.
     pub fn fresh() -> TestServer {
         TestStore::directory().server()
     }
 
-    /// On a data directory.
+    /// Starts a server on a data directory.
     pub fn on(data: &Path) -> TestServer {
         TestServer::spawned(TestServer::command(data), data)
     }
@@ -88,7 +91,7 @@ impl TestServer {
         command
     }
 
-    /// Started by a command of the test's own.
+    /// Starts a server by a command. Its stderr goes to a file next to `data`.
     pub fn spawned(mut command: Command, data: &Path) -> TestServer {
         let stderr = data.with_extension("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("a file for stderr");
@@ -105,34 +108,34 @@ impl TestServer {
         TestServer { child, url, data: data.to_owned(), stdout, stderr, client, own: None }
     }
 
-    /// What it wrote to stdout after it was ready; waits for its end.
+    /// Waits until the server has ended; returns what it wrote to stdout after it was ready.
     pub fn rest_of_stdout(&mut self) -> String {
         let mut text = String::new();
         self.stdout.read_to_string(&mut text).expect("it prints text");
         text
     }
 
-    /// What it wrote to stderr so far.
+    /// What the server wrote to stderr until now.
     pub fn stderr_text(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
-    /// Its process.
+    /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// A client of its own connections.
+    /// A client with its own connections.
     pub fn client(&self) -> TestClient {
         TestClient::new(&self.url, KEY)
     }
 
-    /// Writes bytes on a connection of its own, hangs up, and gives what came back.
+    /// Sends bytes on a new connection, closes its sending side, and returns what came back.
     pub fn send_bytes(&self, bytes: &[u8]) -> String {
         let address = self.url.strip_prefix("http://").expect("an address");
         let mut stream = TcpStream::connect(address).expect("the server listens");
         stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
-        // The server may hang up before it has read all.
+        // The server may close the connection before it has read everything.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
@@ -140,17 +143,17 @@ impl TestServer {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// kill -9.
+    /// Kills the process (`kill -9`).
     pub fn kill(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a killed child ends");
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM and waits; returns how the process ended.
     pub fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         let child = &mut self.child;
-        eventually("the server drains", || child.try_wait().expect("its state can be asked"))
+        eventually("the server drains", || child.try_wait().expect("the state of a child can be read"))
     }
 
     /// Sends a signal by name.
@@ -159,7 +162,7 @@ impl TestServer {
         assert!(sent.expect("kill is there").success());
     }
 
-    /// The exit code of an audit of what it keeps, and what that said on stdout and stderr.
+    /// Audits the store; returns the exit code and the output of the audit.
     pub fn audit(&self) -> (Option<i32>, String) {
         let mut command = tollkeeper();
         command.arg("audit");
@@ -172,7 +175,7 @@ impl TestServer {
     }
 }
 
-/// Both outputs of a command.
+/// What a command printed to stdout and stderr.
 pub fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -186,7 +189,7 @@ impl std::ops::Deref for TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let log = self.stderr_text();
@@ -196,7 +199,7 @@ impl Drop for TestServer {
     }
 }
 
-/// Speaks to a server on connections of its own.
+/// A client of the HTTP API, with its own connections.
 #[derive(Clone)]
 pub struct TestClient {
     agent: Agent,
@@ -204,7 +207,7 @@ pub struct TestClient {
     key: String,
 }
 
-/// An answer.
+/// An answer of the server.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
@@ -219,19 +222,19 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Whether it is a first answer again.
+    /// True if the answer repeats the first answer to its key.
     pub fn replayed(&self) -> bool {
         self.header("idempotent-replayed") == Some("true")
     }
 
-    /// This reply, which must have this status.
+    /// Asserts the status; returns the reply.
     #[track_caller]
     pub fn expect(self, status: u16) -> Reply {
         assert_eq!(self.status, status, "{}", self.text);
         self
     }
 
-    /// This reply, which must be a problem with this status and code, and well formed.
+    /// Asserts that the reply is a well-formed problem with this status and code; returns it.
     #[track_caller]
     pub fn problem(self, status: u16, code: &str) -> Reply {
         assert_eq!((self.status, self.json["code"].as_str()), (status, Some(code)), "{}", self.text);
@@ -244,13 +247,13 @@ impl Reply {
         self
     }
 
-    /// The id in it.
+    /// The member `id`.
     #[track_caller]
     pub fn id(&self) -> String {
         self.json["id"].as_str().unwrap_or_else(|| panic!("no id: {}", self.text)).to_owned()
     }
 
-    /// An integer in it.
+    /// The integer at a JSON pointer.
     #[track_caller]
     pub fn int(&self, pointer: &str) -> i64 {
         let value = self.json.pointer(pointer).and_then(Value::as_i64);
@@ -258,7 +261,7 @@ impl Reply {
     }
 }
 
-/// What the forms of a page of the dashboard carry, as a browser sends it.
+/// The hidden token of the forms on a dashboard page, as the body of a form.
 #[track_caller]
 pub fn form_token(page: &Reply) -> String {
     let value = page.text.split_once("name=\"token\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
@@ -266,14 +269,15 @@ pub fn form_token(page: &Reply) -> String {
 }
 
 impl TestClient {
-    /// For a server, with a key.
+    /// A client for the server at `url` that sends `key`.
     pub fn new(url: &str, key: &str) -> TestClient {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
         let config = config.timeout_global(Some(TIMEOUT));
         TestClient { agent: Agent::new_with_config(config.build()), url: url.into(), key: key.into() }
     }
 
-    /// A request with a body as it is and headers of its own; an error when the connection broke.
+    /// Sends a request with these headers and this body; an error if the connection breaks. A
+    /// header with an empty value is not sent.
     pub fn raw(
         &self,
         method: &str,
@@ -299,7 +303,7 @@ impl TestClient {
         })
     }
 
-    /// A request with a JSON body, under a key; an error when the connection broke.
+    /// Sends a JSON body, with an idempotency key if given; an error if the connection breaks.
     pub fn try_send(
         &self,
         method: &str,
@@ -312,25 +316,25 @@ impl TestClient {
         self.raw(method, path, &headers, body.to_string())
     }
 
-    /// Reads.
+    /// Sends a GET request.
     #[track_caller]
     pub fn get(&self, path: &str) -> Reply {
         self.raw("GET", path, &[], "").expect("the server answers")
     }
 
-    /// Writes, without a key.
+    /// Sends a JSON body without an idempotency key.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, body: Value) -> Reply {
         self.try_send(method, path, None, &body).expect("the server answers")
     }
 
-    /// Posts under a key.
+    /// Posts a JSON body with an idempotency key.
     #[track_caller]
     pub fn post(&self, path: &str, key: &str, body: Value) -> Reply {
         self.try_send("POST", path, Some(key), &body).expect("the server answers")
     }
 
-    /// Opens a workspace with so much promotional credit.
+    /// Creates a workspace with this much promotional credit.
     #[track_caller]
     pub fn workspace(&self, id: &str, credit: i64) {
         self.send("POST", "/v1/workspaces", json!({"id": id, "name": id})).expect(201);
@@ -339,47 +343,47 @@ impl TestClient {
         }
     }
 
-    /// Gives credit; its id.
+    /// Grants credit; returns the id of the grant.
     #[track_caller]
     pub fn grant(&self, workspace: &str, key: &str, source: &str, amount: i64) -> String {
         let body = json!({"source": source, "amount": amount, "reason": "a test"});
         self.post(&format!("/v1/workspaces/{workspace}/grants"), key, body).expect(201).id()
     }
 
-    /// Brings a member in.
+    /// Adds a member.
     #[track_caller]
     pub fn member(&self, workspace: &str, id: &str, role: &str) {
         let body = json!({"id": id, "email": format!("{id}@example.com"), "name": id, "role": role});
         self.send("POST", &format!("/v1/workspaces/{workspace}/members"), body).expect(201);
     }
 
-    /// Makes an API key; its id and its secret.
+    /// Creates an API key; returns its id and its secret.
     #[track_caller]
     pub fn api_key(&self, workspace: &str, body: Value) -> (String, String) {
         let made = self.send("POST", &format!("/v1/workspaces/{workspace}/api-keys"), body).expect(201);
         (made.id(), made.json["secret"].as_str().expect("a new key shows its secret").to_owned())
     }
 
-    /// Sets all limits of a workspace; how they stand.
+    /// Replaces the limits of a workspace; returns them with their use.
     #[track_caller]
     pub fn limit(&self, workspace: &str, limits: Value) -> Value {
         let path = format!("/v1/workspaces/{workspace}/limits");
         self.send("PUT", &path, json!({ "limits": limits })).expect(200).json["limits"].clone()
     }
 
-    /// How the limits of a workspace stand.
+    /// The limits of a workspace, with their use.
     #[track_caller]
     pub fn limits(&self, workspace: &str) -> Value {
         self.get(&format!("/v1/workspaces/{workspace}/limits")).expect(200).json["limits"].clone()
     }
 
-    /// Charges under a key.
+    /// Charges with an idempotency key.
     #[track_caller]
     pub fn charge(&self, workspace: &str, key: &str, body: Value) -> Reply {
         self.post(&format!("/v1/workspaces/{workspace}/charges"), key, body)
     }
 
-    /// A charge as it is now.
+    /// The current state of a charge.
     #[track_caller]
     pub fn charge_now(&self, workspace: &str, id: &str) -> Reply {
         self.get(&format!("/v1/workspaces/{workspace}/charges/{id}")).expect(200)
@@ -391,20 +395,20 @@ impl TestClient {
         self.send("POST", &format!("/v1/workspaces/{workspace}/charges/{charge}/outcome"), body)
     }
 
-    /// Gives a whole charge back.
+    /// Refunds a whole charge.
     #[track_caller]
     pub fn refund(&self, workspace: &str, charge: &str) -> Reply {
         let path = format!("/v1/workspaces/{workspace}/charges/{charge}/refund");
         self.post(&path, &format!("refund of {charge}"), json!({"reason": "a test"}))
     }
 
-    /// What a workspace can spend.
+    /// The available credit of a workspace.
     #[track_caller]
     pub fn available(&self, workspace: &str) -> i64 {
         self.get(&format!("/v1/workspaces/{workspace}/balance")).expect(200).int("/available")
     }
 
-    /// All rows of a list, page by page, newest first.
+    /// All rows of a list, newest first.
     #[track_caller]
     pub fn all(&self, path: &str) -> Vec<Value> {
         let (mut rows, mut cursor) = (Vec::new(), None);
@@ -421,7 +425,7 @@ impl TestClient {
     }
 }
 
-/// The names of an object's members, sorted.
+/// The sorted member names of a JSON object.
 pub fn members(json: &Value) -> Vec<&str> {
     let mut names: Vec<&str> =
         json.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -429,7 +433,7 @@ pub fn members(json: &Value) -> Vec<&str> {
     names
 }
 
-/// The object has exactly these members.
+/// Asserts that a JSON object has exactly these members.
 #[track_caller]
 pub fn assert_members(json: &Value, expected: &str) {
     let mut expected: Vec<&str> = expected.split_whitespace().collect();

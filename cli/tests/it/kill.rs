@@ -1,5 +1,6 @@
-//! kill -9 of the real server under load: what was acknowledged stands exactly once, what was not may be asked again under
-//! the same key, and the journal agrees with itself after every crash.
+//! `kill -9` of the server under load: an acknowledged charge exists exactly once, a request
+//! without an answer can be repeated with the same key, and the journal passes its audit after
+//! every crash.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +17,15 @@ const ROUNDS: usize = 6;
 const PRICE: i64 = 500;
 const CREDIT: i64 = 1_000_000_000;
 
-/// What the clients know: the keys they sent, and the charge ids they were told for them.
+/// What the clients know: the keys that they sent, and the charge ids of the answers.
 #[derive(Default)]
-struct Output {
+struct ClientLog {
     sent: BTreeSet<String>,
     acknowledged: BTreeMap<String, String>,
 }
 
-/// Loads the server with charges from all clients, and kills it after so many answers.
-fn load_and_kill(server: &mut TestServer, round: usize, answers: usize, told: &mut Output) {
+/// Charges from all clients at once, and kills the server after `answers` answers.
+fn load_and_kill(server: &mut TestServer, round: usize, answers: usize, log: &mut ClientLog) {
     let (answered, received) = mpsc::channel();
     let stop = AtomicBool::new(false);
     let connections: Vec<_> = (0..CLIENTS).map(|_| server.client()).collect();
@@ -38,9 +39,9 @@ fn load_and_kill(server: &mut TestServer, round: usize, answers: usize, told: &m
                     let path = "/v1/workspaces/acme/charges";
                     let reply = client.try_send("POST", path, Some(&key), &body).ok();
                     let id = reply.as_ref().map(|reply| reply.clone().expect(201).id());
-                    let broken = id.is_none();
-                    let heard = answered.send((key, id)).is_ok();
-                    if broken || !heard || stop.load(Ordering::Relaxed) {
+                    let is_broken = id.is_none();
+                    let received = answered.send((key, id)).is_ok();
+                    if is_broken || !received || stop.load(Ordering::Relaxed) {
                         return;
                     }
                 }
@@ -48,17 +49,17 @@ fn load_and_kill(server: &mut TestServer, round: usize, answers: usize, told: &m
         }
         drop(answered);
         for _ in 0..answers {
-            told.note(received.recv_timeout(TIMEOUT).expect("the server answers under load"));
+            log.note(received.recv_timeout(TIMEOUT).expect("the server answers under load"));
         }
         server.kill();
         stop.store(true, Ordering::Relaxed);
         for pair in received {
-            told.note(pair);
+            log.note(pair);
         }
     });
 }
 
-impl Output {
+impl ClientLog {
     fn note(&mut self, (key, id): (String, Option<String>)) {
         if let Some(id) = id {
             self.acknowledged.insert(key.clone(), id);
@@ -68,42 +69,46 @@ impl Output {
 }
 
 #[test]
-fn what_was_acknowledged_stands_exactly_once_after_every_kill() {
+fn an_acknowledged_charge_exists_exactly_once_after_every_kill() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
     let mut server = TestServer::on(&data);
     server.workspace("acme", CREDIT);
-    let mut told = Output::default();
+    let mut log = ClientLog::default();
     for round in 0..ROUNDS {
-        load_and_kill(&mut server, round, 100 + 150 * round, &mut told);
+        load_and_kill(&mut server, round, 100 + 150 * round, &mut log);
         let (code, report) = server.audit();
         assert_eq!(code, Some(0), "after kill {round}: {report}");
         server = TestServer::on(&data);
 
-        // The same requests under the same keys: those that were acknowledged replay with the id that was told.
-        for key in &told.sent {
+        // Repeat all requests: those that were acknowledged are replayed with the same charge id.
+        for key in &log.sent {
             let reply = server.charge("acme", key, json!({"operation": "support_message"})).expect(201);
-            match told.acknowledged.get(key) {
+            match log.acknowledged.get(key) {
                 Some(id) => assert!(reply.replayed() && reply.id() == *id, "{key} was {id}: {}", reply.text),
-                None => drop(told.acknowledged.insert(key.clone(), reply.id())),
+                None => drop(log.acknowledged.insert(key.clone(), reply.id())),
             }
         }
-        let charges = told.acknowledged.len();
-        let distinct: BTreeSet<_> = told.acknowledged.values().collect();
+        let charges = log.acknowledged.len();
+        let distinct: BTreeSet<_> = log.acknowledged.values().collect();
         assert_eq!(distinct.len(), charges, "no two keys share a charge");
         let spent = PRICE * i64::try_from(charges).expect("a small number");
-        assert_eq!(server.available("acme"), CREDIT - spent, "each charge stands exactly once");
+        assert_eq!(server.available("acme"), CREDIT - spent, "each charge exists exactly once");
     }
-    let kept: BTreeSet<String> = server
+    let charges: BTreeSet<String> = server
         .all("/v1/workspaces/acme/charges")
         .iter()
         .map(|charge| charge["id"].as_str().expect("a charge has an id").to_owned())
         .collect();
-    assert_eq!(kept, told.acknowledged.into_values().collect(), "what is kept is what was told");
+    assert_eq!(
+        charges,
+        log.acknowledged.into_values().collect(),
+        "the charges are exactly those of the answers"
+    );
 }
 
 #[test]
-fn a_key_is_answered_again_after_a_restart_byte_by_byte() {
+fn a_replay_after_a_restart_has_the_same_bytes() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
     let mut server = TestServer::on(&data);
@@ -124,10 +129,10 @@ fn a_key_is_answered_again_after_a_restart_byte_by_byte() {
 }
 
 #[test]
-fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
+fn a_pending_charge_is_refunded_after_a_kill_and_a_restart() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
-    // This one never looks at deadlines: it is gone before one is over.
+    // This server is killed before the deadline, so it does not time the charge out.
     let mut command = TestServer::command(&data);
     command.env("TOLLKEEPER_TICK_MS", "60000");
     let mut server = TestServer::spawned(command, &data);
@@ -139,7 +144,7 @@ fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
     server.kill();
 
     let server = TestServer::on(&data);
-    let refunded = eventually("the deadline refunds", || {
+    let refunded = eventually("a refund at the deadline", || {
         let charge = server.charge_now("acme", &short);
         (charge.json["status"] != "pending").then_some(charge)
     });
@@ -148,9 +153,9 @@ fn a_pending_charge_whose_server_was_killed_is_refunded_by_the_next_start() {
         (Some("refunded"), Some("timed_out"))
     );
     assert_eq!(refunded.int("/refunded_amount"), 20_000);
-    assert_eq!(server.charge_now("acme", &long).json["status"], "pending", "its time has not come");
+    assert_eq!(server.charge_now("acme", &long).json["status"], "pending", "its deadline is later");
     assert_eq!(server.available("acme"), 30_000);
-    // Too late: the caller is told what stands, and nothing moves.
+    // A late outcome is refused, and no credit moves.
     let late = server.outcome("acme", &short, json!({"result": "succeeded"}));
     late.problem(409, "charge_already_refunded");
     assert_eq!(server.available("acme"), 30_000);
@@ -164,10 +169,10 @@ fn sigterm_right_after_the_server_is_ready_exits_0() {
 }
 
 #[test]
-fn sigterm_answers_what_was_accepted_and_exits_0() {
+fn sigterm_answers_accepted_requests_and_exits_0() {
     let mut server = TestServer::fresh();
     server.workspace("acme", CREDIT);
-    let mut told = Output::default();
+    let mut log = ClientLog::default();
     let (answered, received) = mpsc::channel();
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
@@ -177,7 +182,8 @@ fn sigterm_answers_what_was_accepted_and_exits_0() {
                     let (key, body) = (format!("{number}-{n}"), json!({"operation": "support_message"}));
                     let path = "/v1/workspaces/acme/charges";
                     let Ok(reply) = client.try_send("POST", path, Some(&key), &body) else { return };
-                    // While it drains it may shed with a 503; it never answers anything else.
+                    // While the server drains, it may refuse with 503, and never answers anything
+                    // else.
                     assert!(matches!(reply.status, 201 | 503), "{}", reply.text);
                     if reply.status == 503 || answered.send((key, Some(reply.id()))).is_err() {
                         return;
@@ -187,20 +193,20 @@ fn sigterm_answers_what_was_accepted_and_exits_0() {
         }
         drop(answered);
         for _ in 0..300 {
-            told.note(received.recv_timeout(TIMEOUT).expect("the server answers under load"));
+            log.note(received.recv_timeout(TIMEOUT).expect("the server answers under load"));
         }
         assert_eq!(server.stop().code(), Some(0));
         while let Ok(pair) = received.recv_timeout(Duration::from_secs(5)) {
-            told.note(pair);
+            log.note(pair);
         }
     });
     let again = TestServer::on(&server.data);
-    let kept = again.all("/v1/workspaces/acme/charges");
-    let ids: BTreeSet<_> = kept.iter().filter_map(|charge| charge["id"].as_str()).collect();
+    let charges = again.all("/v1/workspaces/acme/charges");
+    let ids: BTreeSet<_> = charges.iter().filter_map(|charge| charge["id"].as_str()).collect();
     assert!(
-        told.acknowledged.values().all(|id| ids.contains(id.as_str())),
+        log.acknowledged.values().all(|id| ids.contains(id.as_str())),
         "an acknowledged charge is missing"
     );
-    let spent = PRICE * i64::try_from(kept.len()).expect("a small number");
+    let spent = PRICE * i64::try_from(charges.len()).expect("a small number");
     assert_eq!(again.available("acme"), CREDIT - spent);
 }

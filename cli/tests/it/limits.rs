@@ -1,29 +1,31 @@
-//! Spending limits as somebody who calls the API meets them: set, looked at, passed, given back, and begun anew when a day
-//! or a month ends where the workspace is. How a count crosses midnight takes a clock of the test's own and is tested where
-//! there is one.
+//! Spending limits over HTTP: set, shown, exceeded, given back by refunds, reset by a new day or
+//! month in the time zone of the workspace.
+//!
+//! How a count resets at midnight needs a simulated clock; the simulator tests it.
 
 use serde_json::{Value, json};
 
 use super::{server, store};
 use crate::harness::{TestClient, TestServer, assert_members, next_midnight, next_month, zone_at};
 
-/// Opens a workspace where it is noon, so that no day and no month ends meanwhile.
-fn open_at_noon(client: &TestClient, workspace: &str) {
+/// Creates a workspace in a time zone where it is noon, so that no day or month ends during a test.
+fn workspace_at_noon(client: &TestClient, workspace: &str) {
     client.workspace(workspace, 10_000_000);
-    move_to(client, workspace, &zone_at(12));
+    set_timezone(client, workspace, &zone_at(12));
 }
 
-/// Moves a workspace to another time zone.
-fn move_to(client: &TestClient, workspace: &str, zone: &str) {
+/// Changes the time zone of a workspace.
+fn set_timezone(client: &TestClient, workspace: &str, zone: &str) {
     let path = format!("/v1/workspaces/{workspace}");
     assert_eq!(client.send("PATCH", &path, json!({"timezone": zone})).expect(200).json["timezone"], zone);
 }
 
-/// Two charges may be paid under this limit; more go through only for another subject, or when something came back.
+/// Checks a limit that allows two charges: a third is refused, except for another subject and after
+/// a refund.
 fn check(server: &TestServer, subject: &str, period: &str) {
     let workspace = format!("{subject}-{period}");
     let platform: &TestClient = server;
-    open_at_noon(platform, &workspace);
+    workspace_at_noon(platform, &workspace);
     let (id, secret) = platform.api_key(&workspace, json!({"name": "k", "scopes": ["charge"]}));
     let with_key = TestClient::new(&server.url, &secret);
     let try_on = json!({"operation": "virtual_try_on"});
@@ -71,24 +73,24 @@ fn check(server: &TestServer, subject: &str, period: &str) {
     if let Some(other) = other {
         platform.charge(&workspace, "other", other).expect(201);
     }
-    // What was refused, and what is another's, is not counted.
+    // Refused charges and charges of another subject are not counted.
     let limit = stands_at(40_000);
     for field in ["subject", "id", "period", "remaining", "remaining_usd", "resets_at"] {
         assert_eq!(refused.json[field], limit[field], "{workspace}: {field}");
     }
     assert_eq!((refused.int("/limit"), &refused.json["limit_usd"]), (40_000, &json!("0.40")));
 
-    // What goes back may be spent again, under the key that was refused before.
+    // A refund makes room for another charge, also with a key that was refused before.
     platform.refund(&workspace, &first).expect(200);
     stands_at(20_000);
     charge("third").expect(201);
     charge("fourth").problem(402, "limit_exceeded");
-    assert!(charge("second").expect(201).replayed(), "an answer that was given stands");
+    assert!(charge("second").expect(201).replayed(), "a replay is not refused");
     stands_at(40_000);
 }
 
 #[test]
-fn a_limit_of_each_kind_counts_what_it_names() {
+fn a_limit_of_each_kind_counts_its_subject() {
     let Some(server) = server() else { return };
     for subject in ["workspace", "member", "worker", "operation", "api_key"] {
         for period in ["day", "month"] {
@@ -98,9 +100,9 @@ fn a_limit_of_each_kind_counts_what_it_names() {
 }
 
 #[test]
-fn a_failure_of_the_system_gives_a_limit_back_and_one_of_the_user_does_not() {
+fn a_system_failure_is_subtracted_from_a_limit_and_a_user_failure_is_not() {
     let Some(server) = server() else { return };
-    open_at_noon(&server, "acme");
+    workspace_at_noon(&server, "acme");
     server.limit("acme", json!([{"subject": "workspace", "period": "day", "amount": 60_000}]));
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
     let pending = |key| server.charge("acme", key, awaited.clone()).expect(201).id();
@@ -117,7 +119,7 @@ fn a_failure_of_the_system_gives_a_limit_back_and_one_of_the_user_does_not() {
 }
 
 #[test]
-fn a_key_that_asks_too_often_is_told_when_to_come_again() {
+fn a_key_that_exceeds_its_rate_is_refused_with_the_time_to_wait() {
     let Some(store) = store() else { return };
     let mut command = store.command();
     command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "1");
@@ -128,18 +130,18 @@ fn a_key_that_asks_too_often_is_told_when_to_come_again() {
     let first = client.get("/v1/workspaces/acme").expect(200);
     assert_eq!(first.header("ratelimit-limit"), Some("10"));
     let refused = (0..100).map(|_| client.get("/v1/workspaces/acme")).find(|reply| reply.status == 429);
-    let refused = refused.expect("a hundred at once are too many").problem(429, "rate_limited");
+    let refused = refused.expect("a hundred requests exceed the rate").problem(429, "rate_limited");
     assert_eq!(refused.header("ratelimit-remaining"), Some("0"));
     let seconds = refused.header("retry-after").and_then(|text| text.parse::<i64>().ok()).expect("seconds");
     assert!(seconds >= 1 && refused.json["retry_after_seconds"] == seconds, "{}", refused.text);
-    // The platform goes on.
+    // The platform key has its own rate.
     server.get("/v1/workspaces/acme").expect(200);
 }
 
 #[test]
-fn the_tightest_of_several_limits_speaks_and_nothing_passes_a_limit_of_nothing() {
+fn the_tightest_limit_is_reported_and_a_limit_of_0_refuses_everything() {
     let Some(server) = server() else { return };
-    open_at_noon(&server, "acme");
+    workspace_at_noon(&server, "acme");
     server.limit(
         "acme",
         json!([
@@ -161,7 +163,7 @@ fn the_tightest_of_several_limits_speaks_and_nothing_passes_a_limit_of_nothing()
     }
     let refused = charge("4", "virtual_try_on", "ben", "w").problem(402, "limit_exceeded");
     assert_eq!((&refused.json["subject"], refused.int("/remaining")), (&json!("workspace"), 15_000));
-    // A limit goes before want of credit, and a batch is decided charge by charge.
+    // A limit is checked before the balance, and each charge of a batch is decided on its own.
     let batch = json!({"charges": [
         {"workspace": "acme", "idempotency_key": "b1", "operation": "product_listing", "member": "ben"},
         {"workspace": "acme", "idempotency_key": "b2", "operation": "virtual_try_on", "quantity": 1_000_000},
@@ -177,9 +179,9 @@ fn the_tightest_of_several_limits_speaks_and_nothing_passes_a_limit_of_nothing()
 }
 
 #[test]
-fn a_new_limit_counts_what_was_spent_before_it() {
+fn a_new_limit_counts_earlier_charges() {
     let Some(server) = server() else { return };
-    open_at_noon(&server, "acme");
+    workspace_at_noon(&server, "acme");
     let (id, secret) = server.api_key("acme", json!({"name": "k", "scopes": ["charge"]}));
     let body = json!({"operation": "virtual_try_on", "member": "ada", "worker": "w-1"});
     let with_key = TestClient::new(&server.url, &secret);
@@ -201,7 +203,7 @@ fn a_new_limit_counts_what_was_spent_before_it() {
         limits.as_array().expect("limits").iter().filter_map(|limit| limit["used"].as_i64()).collect()
     };
     assert_eq!(used(server.limit("acme", json!(lines))), [40_000, 40_000, 40_000, 40_000, 20_000, 0]);
-    // Once more, in another order and after a while without: the count is the same.
+    // The count is the same in another order, and after a time without limits.
     server.limit("acme", json!([]));
     with_key.charge("acme", "4", json!({"operation": "smart_pricing"})).expect(201);
     let lines = json!([lines[4], lines[5], lines[0], lines[3]]);
@@ -209,7 +211,7 @@ fn a_new_limit_counts_what_was_spent_before_it() {
 }
 
 #[test]
-fn a_day_and_a_month_begin_anew_where_the_workspace_is() {
+fn limits_reset_in_the_time_zone_of_the_workspace() {
     let Some(server) = server() else { return };
     server.workspace("acme", 10_000);
     let lines = json!([
@@ -231,20 +233,20 @@ fn a_day_and_a_month_begin_anew_where_the_workspace_is() {
         "Pacific/Pago_Pago",
     ] {
         let before = [next_midnight(zone), next_month(zone)];
-        move_to(&server, "acme", zone);
+        set_timezone(&server, "acme", zone);
         let limits = server.limits("acme");
         let after = [next_midnight(zone), next_month(zone)];
-        for (place, resets_at) in [&limits[0]["resets_at"], &limits[1]["resets_at"]].into_iter().enumerate() {
-            let expected = [&before[place], &after[place]];
+        for (index, resets_at) in [&limits[0]["resets_at"], &limits[1]["resets_at"]].into_iter().enumerate() {
+            let expected = [&before[index], &after[index]];
             assert!(expected.iter().any(|time| resets_at == *time), "{zone}: {resets_at}, not {expected:?}");
         }
     }
 }
 
 #[test]
-fn a_move_to_another_time_zone_keeps_what_was_spent_today() {
+fn another_time_zone_keeps_the_use_of_today() {
     let Some(server) = server() else { return };
-    open_at_noon(&server, "acme");
+    workspace_at_noon(&server, "acme");
     server.limit(
         "acme",
         json!([
@@ -255,10 +257,10 @@ fn a_move_to_another_time_zone_keeps_what_was_spent_today() {
     let charge =
         |key: &str| server.charge("acme", key, json!({"operation": "virtual_try_on", "member": "ada"}));
     charge("1").expect(201);
-    // It was the same day an hour ago in each of these, and is for an hour more.
+    // In each of these hours, it is the same day an hour earlier and an hour later.
     for hour in [8, 16, 12] {
         let zone = zone_at(hour);
-        move_to(&server, "acme", &zone);
+        set_timezone(&server, "acme", &zone);
         let limits = server.limits("acme");
         assert_eq!((&limits[0]["used"], &limits[1]["used"]), (&json!(20_000), &json!(20_000)), "{zone}");
         assert_eq!(limits[0]["resets_at"], next_midnight(&zone));
@@ -269,16 +271,16 @@ fn a_move_to_another_time_zone_keeps_what_was_spent_today() {
     let entries = server.all("/v1/workspaces/acme/entries");
     let kinds: Vec<_> = entries.iter().map(|entry| entry["kind"].as_str().expect("a kind")).collect();
     assert_eq!(kinds[..4], ["limits.set", "workspace.updated", "limits.set", "workspace.updated"]);
-    // A time zone that does not exist moves nothing.
+    // A time zone that does not exist changes nothing.
     let wrong = server.send("PATCH", "/v1/workspaces/acme", json!({"timezone": "Mars/Olympus"}));
     assert_eq!(wrong.problem(422, "invalid_field").json["field"], "timezone");
     assert_eq!(server.all("/v1/workspaces/acme/entries"), entries);
 }
 
 #[test]
-fn limits_that_cannot_be_are_refused_by_name_and_change_nothing() {
+fn invalid_limits_are_refused_by_field_and_change_nothing() {
     let Some(server) = server() else { return };
-    open_at_noon(&server, "acme");
+    workspace_at_noon(&server, "acme");
     let kept = server.limit("acme", json!([{"subject": "workspace", "period": "day", "amount": 1}]));
     let line = |field: &str, value: Value| {
         let mut line = json!({"subject": "member", "id": "ada", "period": "day", "amount": 1});

@@ -1,8 +1,9 @@
-//! Black-box tests of the binary: what it promises on its command line and over HTTP, with crashes and faults.
+//! Black-box tests of the binary: its command line and its HTTP API, also with crashes and faults.
 //!
-//! Every test starts servers of its own on free ports, in a directory or on a database of its own, so all run at once.
-//! What every engine keeps is a suite of its own and runs on each: `embedded` and `postgres` hold the same modules.
-//! Nothing here looks into the program; `harness` holds what all share.
+//! Every test starts its own servers on free ports, on its own directory or database, so that all
+//! tests can run at the same time. Tests that must hold on both engines are in modules that
+//! `embedded` and `postgres` both include. Tests on PostgreSQL do not run where it is missing,
+//! unless `TOLLKEEPER_REQUIRE_POSTGRES=1`. `harness` holds what all tests share.
 
 #![expect(clippy::duplicate_mod, reason = "the same tests on both engines")]
 

@@ -1,4 +1,4 @@
-//! The way into the dashboard, as a browser goes it: the link, the cookie, the page, and out again.
+//! Signing in to the dashboard, as a browser does it: the link, the cookie, the page, signing out.
 
 use std::sync::Barrier;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::store;
 use crate::harness::{KEY, Reply, TestClient, TestServer, form_token};
 
-/// A server with a workspace that has an admin, Ada, and a member, Ben.
-fn with_a_team() -> Option<TestServer> {
+/// Starts a server with a workspace that has an admin, Ada, and a member, Ben.
+fn server_with_a_team() -> Option<TestServer> {
     let server = store()?.server();
     server.workspace("acme", 1_234_500);
     server.member("acme", "ada", "admin");
@@ -16,7 +16,7 @@ fn with_a_team() -> Option<TestServer> {
     Some(server)
 }
 
-/// Makes a link for a member; its path on the server.
+/// Creates a sign-in link; returns its path on the server.
 #[track_caller]
 fn link(server: &TestServer, body: Value) -> String {
     let made = server.send("POST", "/v1/workspaces/acme/portal-sessions", body).expect(201);
@@ -24,7 +24,7 @@ fn link(server: &TestServer, body: Value) -> String {
     url.strip_prefix(&server.url).expect("the address is this server's").to_owned()
 }
 
-/// Somebody's browser: no key, but headers and perhaps a cookie.
+/// A browser: it sends headers and perhaps a cookie, and no key.
 struct Browser {
     client: TestClient,
     cookie: String,
@@ -35,7 +35,7 @@ impl Browser {
         Browser { client: server.client(), cookie: String::new() }
     }
 
-    /// One that has followed a link for this member.
+    /// A browser that has followed a link for this member.
     fn signed_in(server: &TestServer, member: &str) -> Browser {
         let mut browser = Browser::new(server);
         let reply = browser.visit(&link(server, json!({"member": member}))).expect(303);
@@ -43,7 +43,7 @@ impl Browser {
         browser
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
         self.send(method, path, headers, "")
     }
 
@@ -56,10 +56,10 @@ impl Browser {
     }
 
     fn visit(&self, path: &str) -> Reply {
-        self.ask("GET", path, &[])
+        self.request("GET", path, &[])
     }
 
-    /// Presses a button of the page, or one that the page does not show, with all that the page's forms carry.
+    /// Submits a form to this path, with the token of the page, also if the page has no such form.
     fn press(&self, path: &str) -> Reply {
         let form = form_token(&self.visit("/portal"));
         self.send_form(path, &form)
@@ -69,9 +69,9 @@ impl Browser {
         self.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], form)
     }
 
-    /// Who is signed in; the reply as a program gets it.
+    /// The session as JSON.
     fn session(&self) -> Reply {
-        self.ask("GET", "/portal/session", &[("accept", "application/json")])
+        self.request("GET", "/portal/session", &[("accept", "application/json")])
     }
 }
 
@@ -79,7 +79,7 @@ fn cookie(reply: &Reply) -> &str {
     reply.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {reply:?}"))
 }
 
-/// A page, not JSON: whole by itself and kept by nobody.
+/// Asserts that the reply is an HTML page that loads nothing and is not cached; returns it.
 #[track_caller]
 fn page(reply: Reply, status: u16) -> Reply {
     let reply = reply.expect(status);
@@ -94,8 +94,8 @@ fn page(reply: Reply, status: u16) -> Reply {
 }
 
 #[test]
-fn a_link_signs_in_once_and_the_page_shows_the_balance_until_signing_out() {
-    let Some(server) = with_a_team() else { return };
+fn a_link_signs_in_once_and_the_page_shows_the_balance_until_sign_out() {
+    let Some(server) = server_with_a_team() else { return };
     let path = link(&server, json!({"member": "ada", "return_url": "https://app.example.com/billing"}));
     let mut browser = Browser::new(&server);
     page(browser.visit("/portal"), 401);
@@ -120,11 +120,11 @@ fn a_link_signs_in_once_and_the_page_shows_the_balance_until_signing_out() {
     assert_eq!((&session.json["member"], &session.json["role"]), (&json!("ada"), &json!("admin")));
     assert_eq!(session.json["return_url"], "https://app.example.com/billing");
 
-    // Whoever loads it again is in; for everybody else it is gone, for a person and for a program.
+    // A signed-in browser can load the link again; for every other client it has expired.
     assert_eq!(browser.visit(&path).expect(303).header("location"), Some("/portal"));
     let again = page(Browser::new(&server).visit(&path), 410);
     assert!(again.header("set-cookie").is_none() && again.text.contains("has been used"), "{}", again.text);
-    let again = Browser::new(&server).ask("GET", &path, &[("accept", "application/json")]);
+    let again = Browser::new(&server).request("GET", &path, &[("accept", "application/json")]);
     again.problem(410, "portal_link_expired");
 
     let out = page(browser.press("/portal/sign-out"), 200);
@@ -135,20 +135,20 @@ fn a_link_signs_in_once_and_the_page_shows_the_balance_until_signing_out() {
 }
 
 #[test]
-fn whoever_only_looks_does_not_use_a_link_up() {
-    let Some(server) = with_a_team() else { return };
+fn head_and_prefetch_requests_do_not_use_up_a_link() {
+    let Some(server) = server_with_a_team() else { return };
     let path = link(&server, json!({"member": "ben"}));
     let browser = Browser::new(&server);
     for reply in [
-        browser.ask("HEAD", &path, &[]),
-        browser.ask("HEAD", &path, &[]),
-        browser.ask("GET", &path, &[("sec-purpose", "prefetch;prerender")]),
+        browser.request("HEAD", &path, &[]),
+        browser.request("HEAD", &path, &[]),
+        browser.request("GET", &path, &[("sec-purpose", "prefetch;prerender")]),
     ] {
         assert!(reply.expect(204).header("set-cookie").is_none());
     }
     assert!(cookie(&browser.visit(&path).expect(303)).contains("tk_session_"));
-    browser.ask("HEAD", &path, &[]).expect(410);
-    // And what is no link was none.
+    browser.request("HEAD", &path, &[]).expect(410);
+    // Links that never existed.
     let digits = "0".repeat(64);
     for wrong in ["x".into(), format!("tk_link_{digits}_acme"), format!("tk_link_{digits}_nobody")] {
         page(browser.visit(&format!("/portal/sign-in/{wrong}")), 410);
@@ -156,8 +156,8 @@ fn whoever_only_looks_does_not_use_a_link_up() {
 }
 
 #[test]
-fn sixteen_who_follow_a_link_at_once_are_one_who_signs_in() {
-    let Some(server) = with_a_team() else { return };
+fn only_one_of_sixteen_concurrent_browsers_signs_in_by_a_link() {
+    let Some(server) = server_with_a_team() else { return };
     let path = link(&server, json!({"member": "ada"}));
     let start = Barrier::new(16);
     let statuses: Vec<u16> = std::thread::scope(|scope| {
@@ -174,8 +174,8 @@ fn sixteen_who_follow_a_link_at_once_are_one_who_signs_in() {
 }
 
 #[test]
-fn a_session_has_the_role_that_its_member_has_now() {
-    let Some(server) = with_a_team() else { return };
+fn a_session_has_the_current_role_of_its_member() {
+    let Some(server) = server_with_a_team() else { return };
     let (ada, ben) = (Browser::signed_in(&server, "ada"), Browser::signed_in(&server, "ben"));
     assert_eq!(ben.session().expect(200).json["role"], "member");
     let shown = page(ben.visit("/portal"), 200);
@@ -198,8 +198,8 @@ fn a_session_has_the_role_that_its_member_has_now() {
 }
 
 #[test]
-fn sessions_and_links_end_with_their_member_or_when_the_platform_ends_them() {
-    let Some(server) = with_a_team() else { return };
+fn removing_a_member_and_the_platform_end_sessions_and_links() {
+    let Some(server) = server_with_a_team() else { return };
     let (ada, ben) = (Browser::signed_in(&server, "ada"), Browser::signed_in(&server, "ben"));
     let unused = link(&server, json!({"member": "ben"}));
     server.send("DELETE", "/v1/workspaces/acme/members/ben", json!({})).expect(204);
@@ -222,12 +222,12 @@ fn sessions_and_links_end_with_their_member_or_when_the_platform_ends_them() {
 }
 
 #[test]
-fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
-    let Some(server) = with_a_team() else { return };
+fn a_cookie_is_valid_only_for_the_dashboard_and_a_key_only_for_the_api() {
+    let Some(server) = server_with_a_team() else { return };
     let ada = Browser::signed_in(&server, "ada");
     let secret = ada.cookie.strip_prefix("tollkeeper_session=").expect("the name of the cookie");
     for path in ["/v1/workspaces/acme/balance", "/v1/workspaces/acme/members", "/v1/workspaces"] {
-        ada.ask("GET", path, &[]).problem(401, "unauthenticated");
+        ada.request("GET", path, &[]).problem(401, "unauthenticated");
         TestClient::new(&server.url, secret).get(path).problem(401, "unauthenticated");
     }
     let (_, key) = server.api_key("acme", json!({"name": "k", "scopes": ["charge", "read", "manage"]}));
@@ -235,14 +235,14 @@ fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
         let bearer = format!("Bearer {key}");
         let cookie = format!("tollkeeper_session={key}");
         for header in [("authorization", bearer.as_str()), ("cookie", cookie.as_str())] {
-            page(Browser::new(&server).ask("GET", "/portal", &[header]), 401);
+            page(Browser::new(&server).request("GET", "/portal", &[header]), 401);
         }
     }
     TestClient::new(&server.url, &key)
         .send("POST", "/v1/workspaces/acme/portal-sessions", json!({"member": "ada"}))
         .problem(403, "forbidden");
 
-    // What changes something has to come from a page of this session.
+    // A form must carry the token of its own session.
     let others = form_token(&Browser::signed_in(&server, "ada").visit("/portal"));
     for form in ["", "token=", "token=x", &others] {
         page(ada.send_form("/portal/sign-out", form), 403);
@@ -251,7 +251,7 @@ fn a_cookie_opens_the_dashboard_only_and_a_key_everything_else() {
 }
 
 #[test]
-fn links_and_cookies_are_as_the_settings_say() {
+fn links_and_cookies_follow_the_settings() {
     let Some(store) = store() else { return };
     let mut command = store.command();
     command

@@ -1,4 +1,5 @@
-//! The suite that both engines keep, on a PostgreSQL database.
+//! The tests that must hold on both engines, on PostgreSQL; and tests of several servers on one
+//! database.
 
 use serde_json::json;
 use tollkeeper_testkit::postgres::is_missing;
@@ -21,14 +22,14 @@ mod reference;
 mod secrets;
 
 #[test]
-fn servers_that_start_at_once_make_prices_and_a_key_once() {
+fn servers_that_start_together_make_prices_and_a_key_only_once() {
     let Some(store) = store() else { return };
     let servers: Vec<_> = std::thread::scope(|scope| {
         let start = || store.start_server(store.command_without_key());
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
         starting.into_iter().map(|server| server.join().expect("it starts")).collect()
     });
-    // They share one file for what they say.
+    // All servers write to the same stderr file.
     let stderr = servers[0].stderr_text();
     let keys: Vec<&str> = stderr.match_indices("tk_platform_").map(|(at, _)| &stderr[at..at + 76]).collect();
     assert_eq!(keys.len(), 1, "{stderr}");
@@ -39,7 +40,7 @@ fn servers_that_start_at_once_make_prices_and_a_key_once() {
 }
 
 #[test]
-fn a_limit_holds_at_all_servers_together() {
+fn a_limit_holds_across_all_servers() {
     let Some(store) = store() else { return };
     let servers = [store.start_server(store.command()), store.start_server(store.command())];
     let key = concurrency::with_a_limit_worth_50_charges(&servers[0]);
@@ -47,7 +48,7 @@ fn a_limit_holds_at_all_servers_together() {
 }
 
 #[test]
-fn a_key_opens_and_ends_at_all_servers_at_once() {
+fn a_new_key_and_a_revoked_key_take_effect_on_all_servers_immediately() {
     let Some(store) = store() else { return };
     let [here, there] = [store.start_server(store.command()), store.start_server(store.command())];
     here.workspace("acme", 1_000_000);
@@ -55,16 +56,17 @@ fn a_key_opens_and_ends_at_all_servers_at_once() {
     let charges = "/v1/workspaces/acme/charges";
     let body = json!({"operation": "support_message", "await_outcome": true});
     let succeeded = json!({"result": "succeeded"});
-    // What is asked first after the end of a key that the other server has seen: all that it would answer itself or do again.
-    type Ask<'a> = &'a dyn Fn(&TestClient, &str, &str) -> Reply;
-    let asks: [(&str, Ask); 7] = [
+    // The first request after the key was revoked on the other server: requests that this server
+    // could answer from its cache or replay.
+    type Send<'a> = &'a dyn Fn(&TestClient, &str, &str) -> Reply;
+    let requests: [(&str, Send); 7] = [
         ("a new charge", &|client, _, _| client.charge("acme", "new", body.clone())),
-        ("a charge once more", &|client, key, _| client.charge("acme", key, body.clone())),
-        ("an outcome once more", &|client, _, charge| client.outcome("acme", charge, succeeded.clone())),
+        ("a charge again", &|client, key, _| client.charge("acme", key, body.clone())),
+        ("an outcome again", &|client, _, charge| client.outcome("acme", charge, succeeded.clone())),
         ("a heartbeat", &|client, _, charge| {
             client.send("POST", &format!("{charges}/{charge}/heartbeat"), json!({"extend_seconds": 1}))
         }),
-        ("a batch once more", &|client, key, _| {
+        ("a batch again", &|client, key, _| {
             let mut item = body.clone();
             item["workspace"] = json!("acme");
             item["idempotency_key"] = json!(key);
@@ -75,14 +77,14 @@ fn a_key_opens_and_ends_at_all_servers_at_once() {
         }),
         ("a balance", &|client, _, _| client.get("/v1/workspaces/acme/balance")),
     ];
-    for (what, ask) in asks {
+    for (what, send) in requests {
         let (id, secret) = here.api_key("acme", json!({"name": what, "scopes": ["charge", "read"]}));
         let client = TestClient::new(&there.url, &secret);
         let charge = client.charge("acme", what, body.clone()).expect(201).id();
         client.outcome("acme", &charge, succeeded.clone()).expect(200);
         client.charge("acme", what, body.clone()).expect(201);
         here.send("DELETE", &format!("/v1/workspaces/acme/api-keys/{id}"), json!({})).expect(204);
-        let refused = ask(&client, what, &charge);
+        let refused = send(&client, what, &charge);
         let problem = if what.contains("batch") && refused.status == 200 {
             refused.json["results"][0]["problem"].clone()
         } else {
@@ -90,7 +92,7 @@ fn a_key_opens_and_ends_at_all_servers_at_once() {
         };
         assert_eq!(problem["code"], "unauthenticated", "{what}: {}", refused.text);
     }
-    // A key also ends with the member it is tied to.
+    // A key is also revoked with the member it is bound to.
     let (_, secret) = here.api_key("acme", json!({"name": "of ada", "scopes": ["charge"], "member": "ada"}));
     let client = TestClient::new(&there.url, &secret);
     client.charge("acme", "of ada", body.clone()).expect(201);

@@ -1,10 +1,10 @@
-//! The facts of the reference policy (P1–P3, P6–P10, P14) on its five operations and prices, over HTTP.
+//! The reference policy (P1–P3, P6–P10, P14) with its five operations and prices, over HTTP.
 
 use serde_json::json;
 
 use super::{server, store};
 
-/// P2: operation, price in micro-units, price in dollars.
+/// The price list of P2: operation, price in micro-units, price in dollars.
 const PRICES: [(&str, i64, &str); 5] = [
     ("virtual_try_on", 20_000, "0.20"),
     ("product_listing", 5_000, "0.05"),
@@ -65,7 +65,7 @@ fn p3_p8_the_price_is_deducted_before_the_operation_runs() {
     let body = json!({"operation": "virtual_try_on", "await_outcome": true});
     let charge = server.charge("acme", "k", body).expect(201);
     assert_eq!(charge.json["status"], "pending");
-    assert_eq!(charge.int("/balance/available"), 0, "it is gone before anything ran");
+    assert_eq!(charge.int("/balance/available"), 0, "the price is deducted before the operation runs");
     let balance = server.get("/v1/workspaces/acme/balance").expect(200);
     assert_eq!((balance.int("/available"), balance.int("/pending")), (0, 20_000));
     server.outcome("acme", &charge.id(), json!({"result": "succeeded"})).expect(200);
@@ -74,7 +74,7 @@ fn p3_p8_the_price_is_deducted_before_the_operation_runs() {
 }
 
 #[test]
-fn p3_p8_what_cannot_be_paid_does_not_run_and_the_refusal_says_what_helps() {
+fn p3_p8_a_charge_above_the_balance_is_refused_with_the_missing_amount() {
     let Some(store) = store() else { return };
     let mut command = store.command();
     command.env("TOLLKEEPER_ADD_CREDITS_URL", "https://app.example.com/{workspace}/billing");
@@ -95,10 +95,10 @@ fn p3_p8_what_cannot_be_paid_does_not_run_and_the_refusal_says_what_helps() {
     assert_eq!(server.available("acme"), 2_500, "nothing moved");
     assert!(server.all("/v1/workspaces/acme/charges").is_empty());
 
-    // The refusal was not kept: after a grant the same request under the same key passes.
+    // A refusal does not use up its key: after a grant, the same request succeeds.
     server.grant("acme", "more", "adjustment", 34_500);
     server.charge("acme", "k", asked).expect(201);
-    assert_eq!(server.available("acme"), 0, "to the last micro-unit, and never below");
+    assert_eq!(server.available("acme"), 0, "the balance is 0 and not negative");
     server.charge("acme", "k2", json!({"operation": "support_message"})).problem(402, "insufficient_credits");
     assert_eq!(server.available("acme"), 0);
 }
@@ -115,15 +115,15 @@ fn p6_p7_credit_of_old_grants_never_expires_and_has_no_cap() {
     assert_eq!(grants.len(), 24);
     for grant in &grants {
         assert_eq!(grant["remaining"], 5_000);
-        assert!(grant.get("expires_at").is_none(), "a grant has no end: {grant}");
+        assert!(grant.get("expires_at").is_none(), "a grant never expires: {grant}");
     }
-    // All of it can be spent, the oldest first.
+    // All of it can be spent.
     server.charge("acme", "k", json!({"operation": "smart_pricing", "quantity": 120})).expect(201);
     assert_eq!(server.available("acme"), 0);
 }
 
 #[test]
-fn p9_a_system_failure_is_refunded_by_itself_and_a_users_is_not() {
+fn p9_a_system_failure_is_refunded_automatically_and_a_user_failure_is_not() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
@@ -146,13 +146,13 @@ fn p9_a_system_failure_is_refunded_by_itself_and_a_users_is_not() {
     assert_eq!(kept.int("/refunded_amount"), 0);
     assert_eq!(server.available("acme"), 80_000);
 
-    // Saying it again changes nothing: no credit is minted.
+    // The same outcome again changes nothing.
     server.outcome("acme", &system, json!({"result": "failed", "fault": "system"})).expect(200);
     assert_eq!(server.available("acme"), 80_000);
 }
 
 #[test]
-fn p9_a_charge_settled_at_birth_is_refunded_by_a_late_system_failure() {
+fn p9_a_charge_that_awaits_no_outcome_is_refunded_by_a_late_system_failure() {
     let Some(server) = server() else { return };
     server.workspace("acme", 5_000);
     let charge = server.charge("acme", "k", json!({"operation": "product_listing"})).expect(201);
@@ -184,8 +184,8 @@ fn p14_all_members_share_one_pool() {
     assert_eq!((first.int("/balance/available"), second.int("/balance/available")), (20_000, 0));
     server.charge("acme", "c", of("ada")).problem(402, "insufficient_credits");
     let of_ada = server.all("/v1/workspaces/acme/charges?member=ada");
-    assert_eq!(of_ada.len(), 1, "what each used can be told apart");
-    // Another workspace has a pool of its own.
+    assert_eq!(of_ada.len(), 1, "the charges of each member can be listed");
+    // Another workspace has its own pool.
     server.workspace("other", 0);
     server.charge("other", "a", of("ada")).problem(402, "insufficient_credits");
 }

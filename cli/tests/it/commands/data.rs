@@ -1,4 +1,4 @@
-//! Data commands: the same words and JSON from a data directory, from a database and from a running server.
+//! Data commands: the same text and JSON from a data directory, from a database and from a server.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -7,7 +7,7 @@ use super::target::{Target, everywhere};
 use crate::harness::{TestServer, printed, tollkeeper};
 
 #[test]
-fn a_workspace_from_its_opening_to_its_last_refund() {
+fn a_workspace_from_its_creation_to_its_last_refund() {
     everywhere(|target| {
         let made =
             target.json(&["workspace", "create", "acme", "--name", "Acme", "--timezone", "Europe/Berlin"]);
@@ -75,7 +75,7 @@ fn a_workspace_from_its_opening_to_its_last_refund() {
 }
 
 #[test]
-fn people_read_both_units_in_aligned_lines() {
+fn text_has_both_units_in_aligned_lines() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);
         target.text(&["grant", "create", "acme", "--amount", "1234567", "--reason", "welcome"]);
@@ -113,13 +113,14 @@ fn people_read_both_units_in_aligned_lines() {
 fn a_refusal_exits_1_with_its_cause_and_a_hint() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);
-        let told = target.refused(&["charge", "create", "acme", "virtual_try_on", "--key", "k"], 1);
-        assert!(told.starts_with("error: "), "{told}");
+        let stderr = target.refused(&["charge", "create", "acme", "virtual_try_on", "--key", "k"], 1);
+        assert!(stderr.starts_with("error: "), "{stderr}");
         assert!(
-            told.contains("cause: insufficient_credits: ") && told.contains("shortfall 20,000 (0.20 USD)"),
-            "{told}"
+            stderr.contains("cause: insufficient_credits: ")
+                && stderr.contains("shortfall 20,000 (0.20 USD)"),
+            "{stderr}"
         );
-        assert!(told.contains("hint: add credit"), "{told}");
+        assert!(stderr.contains("hint: add credit"), "{stderr}");
         for (args, code) in [
             (&["balance", "nobody"][..], "workspace_not_found"),
             (&["workspace", "create", "acme", "--name", "again"], "workspace_exists"),
@@ -127,9 +128,9 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
             (&["charge", "show", "acme", "ch_1"], "charge_not_found"),
             (&["grant", "void", "acme", "gr_1", "--key", "k"], "grant_not_found"),
         ] {
-            let told = target.refused(args, 1);
-            assert!(told.contains(&format!("cause: {code}")), "{told}");
-            assert!(told.contains("hint: ") || code == "workspace_exists", "{told}");
+            let stderr = target.refused(args, 1);
+            assert!(stderr.contains(&format!("cause: {code}")), "{stderr}");
+            assert!(stderr.contains("hint: ") || code == "workspace_exists", "{stderr}");
         }
         for args in [
             &["charge", "create", "acme", "virtual_try_on", "--quantity", "0", "--key", "k"][..],
@@ -138,10 +139,10 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
             &["charge", "list", "acme", "--limit", "0"],
             &["balance", "acme", "--at", "yesterday"],
         ] {
-            let told = target.refused(args, 2);
-            assert!(told.contains("cause: invalid_"), "{told}");
+            let stderr = target.refused(args, 2);
+            assert!(stderr.contains("cause: invalid_"), "{stderr}");
         }
-        // With --json the problem document is the data.
+        // With --json, the problem document goes to stdout.
         let output = target.run(&["balance", "nobody", "--json"]);
         let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!((output.status.code(), &problem["code"]), (Some(1), &json!("workspace_not_found")));
@@ -149,12 +150,12 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
 }
 
 #[test]
-fn a_key_of_chance_is_said_so_that_a_command_can_be_repeated() {
+fn a_random_key_is_printed_so_that_a_command_can_be_repeated() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);
         let output = target.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r"]);
-        let told = String::from_utf8(output.stderr).expect("text");
-        let key = told.split_whitespace().find(|word| word.starts_with("cli-")).expect("a key");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        let key = stderr.split_whitespace().find(|word| word.starts_with("cli-")).expect("a key");
         let again = target.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--key", key]);
         assert_eq!(again.stdout, output.stdout);
         assert!(printed(&again).contains("replayed"), "{}", printed(&again));
@@ -193,15 +194,15 @@ fn prices_are_shown_edited_and_set() {
 }
 
 #[test]
-fn a_long_list_goes_on_at_its_cursor() {
+fn a_long_list_continues_at_its_cursor() {
     everywhere(|target| {
         for n in 0..3 {
             target.text(&["workspace", "create", &format!("w{n}"), "--name", "x"]);
         }
         let first = target.run(&["workspace", "list", "--limit", "2"]);
-        let told = String::from_utf8_lossy(&first.stderr).into_owned();
-        let cursor = told.trim_end().rsplit(' ').next().expect("a cursor").to_owned();
-        assert!(told.contains("--cursor "), "{told}");
+        let stderr = String::from_utf8_lossy(&first.stderr).into_owned();
+        let cursor = stderr.trim_end().rsplit(' ').next().expect("a cursor").to_owned();
+        assert!(stderr.contains("--cursor "), "{stderr}");
         let second = target.text(&["workspace", "list", "--limit", "2", "--cursor", &cursor]);
         let rows = |text: &str| text.lines().skip(1).count();
         assert_eq!((rows(&String::from_utf8_lossy(&first.stdout)), rows(&second)), (2, 1));
@@ -209,24 +210,24 @@ fn a_long_list_goes_on_at_its_cursor() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_not_made_by_mistake() {
+fn a_missing_directory_is_not_created_by_mistake() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("nothing");
     let target = Target::Directory(&data);
     for args in [&["balance", "acme"][..], &["charge", "create", "acme", "virtual_try_on", "--key", "k"]] {
-        let told = target.refused(args, 3);
-        assert!(told.contains("there is no data directory") && told.contains("--data"), "{told}");
+        let stderr = target.refused(args, 3);
+        assert!(stderr.contains("there is no data directory") && stderr.contains("--data"), "{stderr}");
     }
     assert!(!data.exists());
-    // Nor is a ledger begun in one that is there.
+    // An empty directory does not get a ledger either.
     std::fs::create_dir(&data).expect("a directory can be made");
-    let told = target.refused(&["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "Ada"], 3);
-    assert!(told.contains("there is no ledger in"), "{told}");
+    let stderr = target.refused(&["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "Ada"], 3);
+    assert!(stderr.contains("there is no ledger in"), "{stderr}");
     assert_eq!(std::fs::read_dir(&data).expect("it is there").count(), 0);
 }
 
 #[test]
-fn a_directory_begun_by_a_command_gets_its_key_when_it_is_served() {
+fn a_directory_created_by_a_command_gets_its_platform_key_from_the_first_server() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
     Target::Directory(&data).text(&["workspace", "create", "acme", "--name", "Acme"]);
@@ -234,6 +235,6 @@ fn a_directory_begun_by_a_command_gets_its_key_when_it_is_served() {
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
     let server = TestServer::spawned(command, &data);
     let stderr = server.stderr_text();
-    let key = stderr.split_whitespace().find(|word| word.starts_with("tk_")).expect("a key is shown");
+    let key = stderr.split_whitespace().find(|word| word.starts_with("tk_")).expect("a key is printed");
     crate::harness::TestClient::new(&server.url, key).get("/v1/workspaces/acme").expect(200);
 }

@@ -1,4 +1,5 @@
-//! Commands on a database: what is said of a wrong address, that no password is ever shown, what has no sense there.
+//! Commands on a database: wrong addresses, passwords that are never shown, commands that databases
+//! do not support.
 
 use std::process::Output;
 
@@ -7,7 +8,7 @@ use tollkeeper_testkit::postgres::{is_missing, shared};
 
 use crate::harness::{TestStore, printed, run, tollkeeper};
 
-/// A password that must not be seen anywhere.
+/// A password that no output may contain.
 const PASSWORD: &str = "hunter2-of-the-tests";
 
 fn with_url(args: &[&str], url: &str) -> Output {
@@ -15,7 +16,7 @@ fn with_url(args: &[&str], url: &str) -> Output {
 }
 
 #[test]
-fn an_address_that_cannot_work_is_told_without_its_password() {
+fn an_invalid_address_is_reported_without_its_password() {
     if is_missing() {
         return;
     }
@@ -36,7 +37,7 @@ fn an_address_that_cannot_work_is_told_without_its_password() {
             &["migrate"],
             &["bench", "--engine", "postgres", "--charges", "1"],
         ] {
-            // By the environment, and by an option.
+            // From the environment and from an option.
             let by_option = run(&[args, &["--database-url", &url]].concat());
             for output in [with_url(args, &url), by_option] {
                 let text = printed(&output);
@@ -61,8 +62,8 @@ fn a_served_database_shows_its_password_nowhere() {
     server.workspace("acme", 1_000);
     server.get("/readyz").expect(200);
     let metrics = server.get("/metrics").expect(200).text;
-    let figure = |name: &str| metrics.lines().any(|line| line == name);
-    assert!(figure("tollkeeper_store_writable 1"), "{metrics}");
+    let has_metric = |name: &str| metrics.lines().any(|line| line == name);
+    assert!(has_metric("tollkeeper_store_writable 1"), "{metrics}");
     let description = server.get("/openapi.json").expect(200).text;
     let help = printed(&with_url(&["serve", "--help"], &url));
     assert_eq!(server.stop().code(), Some(0));
@@ -72,8 +73,8 @@ fn a_served_database_shows_its_password_nowhere() {
 }
 
 #[test]
-fn a_database_that_is_not_there_and_a_setting_that_is_wrong_say_what_to_look_at() {
-    // Nobody but the system's own services may listen there.
+fn an_unreachable_database_and_an_invalid_setting_have_a_hint() {
+    // Only services of the system may listen on port 1.
     let output = with_url(&["audit"], "postgres://x@127.0.0.1:1/x");
     assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
     assert!(printed(&output).contains("hint: is the database running"), "{}", printed(&output));
@@ -89,7 +90,7 @@ fn a_database_that_is_not_there_and_a_setting_that_is_wrong_say_what_to_look_at(
 }
 
 #[test]
-fn two_places_at_once_are_none() {
+fn a_directory_and_a_database_exclude_each_other() {
     if is_missing() {
         return;
     }
@@ -124,7 +125,7 @@ fn a_database_is_backed_up_by_its_own_tools() {
 }
 
 #[test]
-fn tables_are_migrated_and_not_distributed_where_nothing_can() {
+fn tables_are_migrated_and_not_distributed_without_citus() {
     if is_missing() {
         return;
     }
@@ -141,7 +142,7 @@ fn tables_are_migrated_and_not_distributed_where_nothing_can() {
     let output = run(&["migrate", "--distribute", "--database-url", &url]);
     assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
     assert!(printed(&output).contains("the extension citus is not installed"), "{}", printed(&output));
-    // A database of a newer program is left alone.
+    // A database of a newer version is refused.
     database.sql("INSERT INTO migration (version) VALUES (1000)");
     let output = run(&["balance", "acme", "--database-url", &url]);
     assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
@@ -149,7 +150,7 @@ fn tables_are_migrated_and_not_distributed_where_nothing_can() {
 }
 
 #[test]
-fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
+fn a_benchmark_on_a_database_reports_its_options_and_its_baseline() {
     if is_missing() {
         return;
     }
@@ -161,14 +162,18 @@ fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
         assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         serde_json::from_slice(&output.stdout).expect("one JSON object")
     };
-    let floored = bench(&["--charges", "400", "--callers", "8", "--floor"]);
-    assert_eq!((&floored["engine"], &floored["callers"]), (&json!("postgres"), &json!(8)));
-    assert!(floored["floor_per_second"].as_u64().is_some_and(|rate| rate > 0), "{floored}");
+    let with_baseline = bench(&["--charges", "400", "--callers", "8", "--floor"]);
+    assert_eq!((&with_baseline["engine"], &with_baseline["callers"]), (&json!("postgres"), &json!(8)));
+    assert!(with_baseline["floor_per_second"].as_u64().is_some_and(|rate| rate > 0), "{with_baseline}");
     assert!(
-        floored["ratio"].is_number()
-            && floored["floor"].as_str().is_some_and(|name| name.contains("pgbench"))
+        with_baseline["ratio"].is_number()
+            && with_baseline["floor"].as_str().is_some_and(|name| name.contains("pgbench"))
     );
-    assert_eq!(database.sql("SELECT to_regnamespace('tollkeeper_floor') IS NULL"), "t", "it leaves nothing");
+    assert_eq!(
+        database.sql("SELECT to_regnamespace('tollkeeper_floor') IS NULL"),
+        "t",
+        "the schema of the baseline is dropped"
+    );
     let paced = bench(&["--charges", "50", "--callers", "4", "--rate", "500", "--http"]);
     assert_eq!((&paced["rate"], &paced["http"]), (&json!(500), &json!(true)));
     assert!(paced["p99_ms"].is_number(), "{paced}");
@@ -178,7 +183,10 @@ fn a_benchmark_on_a_database_says_what_it_ran_and_its_floor() {
     let keyed = bench(&["--charges", "40", "--callers", "4", "--http", "--credential", "workspace"]);
     assert_eq!((&paced["credential"], &keyed["credential"]), (&json!("platform"), &json!("workspace")));
     let made = database.sql("SELECT sum(n) FROM account WHERE workspace LIKE 'bench-%'");
-    assert!(made.parse::<i64>().is_ok_and(|made| made >= 50 * 2 + 400 + 50 + 50 + 40), "{made}: a key each");
+    assert!(
+        made.parse::<i64>().is_ok_and(|made| made >= 50 * 2 + 400 + 50 + 50 + 40),
+        "{made}: one key for each workspace"
+    );
 
     let mut command = tollkeeper();
     command.args(["bench", "--engine", "postgres", "--database-url", &url, "--floor", "--charges", "1"]);

@@ -1,4 +1,4 @@
-//! Audit, backup and restore.
+//! Audit, backup and restore of a data directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ fn audit(data: &Path, json: bool) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn an_audit_beside_a_running_server_sums_up() {
+fn an_audit_while_a_server_runs_reports_the_sums() {
     let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
     server.workspace("other", 50_000);
     let charge = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
     server.outcome("acme", &charge, json!({"result": "failed", "fault": "system"})).expect(200);
     server.charge("other", "k", json!({"operation": "smart_pricing", "quantity": 3})).expect(201);
-    let (code, text, told) = audit(&server.data, false);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, text, stderr) = audit(&server.data, false);
+    assert_eq!(code, Some(0), "{stderr}");
     assert!(text.starts_with("audit        every number agrees with the journal\n"), "{text}");
     assert!(text.contains("\navailable    1,047,000 (10.47 USD)\n"), "{text}");
     let (code, json, _) = audit(&server.data, true);
@@ -40,7 +40,7 @@ fn an_audit_beside_a_running_server_sums_up() {
 }
 
 #[test]
-fn an_audit_names_the_first_line_that_disagrees_after_a_byte_was_flipped() {
+fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
     let own = TempDir::new().expect("a temporary directory");
     let data = own.path().join("data");
     let mut server = TestServer::on(&data);
@@ -52,18 +52,19 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_byte_was_flipped() {
     }
     assert_eq!(server.stop().code(), Some(0));
     assert_eq!(audit(&data, false).0, Some(0));
-    // Line 1 set the prices, 2 opened the workspace, 3 brought the credit, so charge 4 (counted from 0) is line 8.
+    // Line 1 sets the prices, line 2 creates the workspace, line 3 grants the credit, so charge 4,
+    // counted from 0, is line 8.
     let flipped = flip(&data, b"reference-0004-of-the-tests");
-    assert!(flipped > 0, "the reference stands in the journal");
-    let (code, text, told) = audit(&data, false);
-    assert_eq!(code, Some(1), "{text}{told}");
+    assert!(flipped > 0, "the reference is in the journal");
+    let (code, text, stderr) = audit(&data, false);
+    assert_eq!(code, Some(1), "{text}{stderr}");
     assert!(text.contains("DISAGREES: journal line 8 "), "{text}");
-    assert!(told.contains("cause: journal line 8 ") && told.contains("hint: "), "{told}");
+    assert!(stderr.contains("cause: journal line 8 ") && stderr.contains("hint: "), "{stderr}");
     let (code, json, _) = audit(&data, true);
     let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((code, &json["ok"]), (Some(1), &json!(false)));
     assert!(json["disagreement"]["what"].as_str().is_some_and(|what| what.contains("line 8")), "{json}");
-    // What does not pass is not restored.
+    // A backup that fails its audit is not restored.
     let output = run(&[
         "restore",
         "--from",
@@ -74,7 +75,8 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_byte_was_flipped() {
     assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
 }
 
-/// Flips a bit in the first byte of every place where `text` stands in the files of a directory; how many there were.
+/// Flips a bit in the first byte of every occurrence of `text` in the files of a directory; returns
+/// the number of occurrences.
 fn flip(data: &Path, text: &[u8]) -> usize {
     let mut flipped = 0;
     for path in fs::read_dir(data).expect("a data directory").map(|file| file.expect("a file").path()) {
@@ -93,7 +95,7 @@ fn flip(data: &Path, text: &[u8]) -> usize {
 }
 
 #[test]
-fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
+fn a_backup_of_version_1_is_audited_and_restored_unchanged() {
     let own = TempDir::new().expect("a temporary directory");
     let at = |name: &str| own.path().join(name).to_str().expect("a plain path").to_owned();
     let server = TestServer::fresh();
@@ -104,7 +106,7 @@ fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
     };
     done(&["backup", "--data", data, "--to", &at("backup")]);
-    // SQLite keeps the version of a file's contents in its head.
+    // Bytes 60 to 63 of a SQLite file hold its user version.
     let file = Path::new(&at("backup")).join("journal.db");
     let mut bytes = fs::read(&file).expect("the backup reads");
     assert_eq!(bytes[60..64], [0, 0, 0, 2]);
@@ -114,7 +116,7 @@ fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
     done(&["export", "--data", &at("backup"), "--to", &at("export")]);
     done(&["backup", "--data", &at("backup"), "--to", &at("another")]);
     done(&["restore", "--from", &at("backup"), "--to", &at("restored")]);
-    assert!(fs::read(&file).expect("the backup reads") == bytes, "it was left as it is");
+    assert!(fs::read(&file).expect("the backup reads") == bytes, "the backup is unchanged");
     let early = run(&["balance", "acme", "--data", &at("restored")]);
     assert_eq!(early.status.code(), Some(3), "{}", printed(&early));
     assert!(printed(&early).contains("hint: start a server on the directory once"), "{}", printed(&early));
@@ -122,7 +124,7 @@ fn a_backup_of_before_there_were_teams_is_audited_and_restored_as_it_is() {
 }
 
 #[test]
-fn a_backup_is_taken_while_serving_and_restored() {
+fn a_backup_is_made_while_a_server_runs_and_restored() {
     let own = TempDir::new().expect("a temporary directory");
     let at = |name: &str| -> PathBuf { own.path().join(name) };
     let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
@@ -161,7 +163,7 @@ fn a_backup_is_taken_while_serving_and_restored() {
     let charged: i64 = kept.iter().filter_map(|charge| charge["amount"].as_i64()).sum();
     assert_eq!(spent, charged, "the copy agrees with itself");
 
-    // Nothing is ever overwritten.
+    // A backup and a restore never overwrite.
     for args in [
         ["backup", "--data", &text(&server.data), "--to", &text(&backup)],
         ["restore", "--from", &text(&backup), "--to", &text(&restored)],

@@ -1,4 +1,4 @@
-//! Where data commands go in these tests: a directory, a database and a server, for the same script in each.
+//! Runs the same script of commands on a directory, on a database and against a server.
 
 use std::path::Path;
 use std::process::Output;
@@ -9,13 +9,13 @@ use tollkeeper_testkit::postgres::{is_missing, shared};
 
 use crate::harness::{KEY, TestServer, printed, tollkeeper};
 
-/// Where commands go.
+/// Where commands work.
 pub enum Target<'a> {
     /// A data directory.
     Directory(&'a Path),
-    /// A database, by its address.
+    /// A database, by its URL.
     Database(&'a str),
-    /// A server at an address, with a key.
+    /// A server, by its URL, and a key.
     Server(&'a str, &'a str),
 }
 
@@ -32,7 +32,7 @@ impl Target<'_> {
         command.output().expect("the binary runs")
     }
 
-    /// Runs a command that succeeds; its JSON.
+    /// Runs a command, which must succeed; returns its JSON.
     #[track_caller]
     pub fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["--json"]].concat());
@@ -40,7 +40,7 @@ impl Target<'_> {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// Runs a command that succeeds; its text for people.
+    /// Runs a command, which must succeed; returns its text for users.
     #[track_caller]
     pub fn text(&self, args: &[&str]) -> String {
         let output = self.run(args);
@@ -48,7 +48,7 @@ impl Target<'_> {
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// Runs a command that is refused; what it said.
+    /// Runs a command, which must fail with this exit code; returns its stderr.
     #[track_caller]
     pub fn refused(&self, args: &[&str], exit: i32) -> String {
         let output = self.run(args);
@@ -58,7 +58,7 @@ impl Target<'_> {
     }
 }
 
-/// The same script in every place; without PostgreSQL, in the other two.
+/// Runs a script on all three targets; without PostgreSQL, on the other two.
 pub fn everywhere(script: impl Fn(&Target)) {
     let own = TempDir::new().expect("a temporary directory");
     script(&Target::Directory(&own.path().join("data")));

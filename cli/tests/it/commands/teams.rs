@@ -1,14 +1,14 @@
-//! Commands about members, keys, limits and the portal: in a directory, on a database and with a server, there also with
-//! a workspace's key.
+//! Commands about members, keys, limits and the portal, on all targets; and with the key of a
+//! workspace on a server.
 
 use serde_json::{Value, json};
 
 use super::target::{Target, everywhere};
 use crate::harness::{KEY, TestClient, TestServer, printed, zone_at};
 
-/// A workspace with an admin.
+/// Creates a workspace with an admin, Ada.
 fn with_ada(target: &Target) {
-    // No day ends there while a test runs.
+    // In this time zone, no day ends during a test.
     target.text(&["workspace", "create", "acme", "--name", "Acme", "--timezone", &zone_at(12)]);
     target.text(&[
         "member",
@@ -24,27 +24,30 @@ fn with_ada(target: &Target) {
     ]);
 }
 
-/// The values of a field, row by row.
+/// The values of a field in all rows of a list.
 fn column(list: &Value, field: &str) -> Vec<Value> {
     list["data"].as_array().expect("a list").iter().map(|row| row[field].clone()).collect()
 }
 
-/// What a command that ends something says: a line for people, and no JSON, as the API.
+/// Runs a command that removes something; asserts that it prints this line.
 #[track_caller]
-fn ends(target: &Target, args: &[&str], line: &str) {
+fn prints(target: &Target, args: &[&str], line: &str) {
     assert_eq!(target.text(args), format!("{line}\n"));
 }
 
-/// A refusal: its exit code, its code, and that it says what helps.
+/// Runs a command; asserts its exit code, the code of its refusal, and that it prints a hint.
 #[track_caller]
 fn refused(target: &Target, args: &[&str], exit: i32, code: &str) {
-    let told = target.refused(args, exit);
-    assert!(told.starts_with("error: ") && told.contains(&format!("cause: {code}")), "{args:?}: {told}");
-    assert!(told.contains("hint: "), "{args:?}: {told}");
+    let stderr = target.refused(args, exit);
+    assert!(
+        stderr.starts_with("error: ") && stderr.contains(&format!("cause: {code}")),
+        "{args:?}: {stderr}"
+    );
+    assert!(stderr.contains("hint: "), "{args:?}: {stderr}");
 }
 
 #[test]
-fn members_come_change_and_go() {
+fn members_are_added_changed_and_removed() {
     everywhere(|target| {
         with_ada(target);
         let ben = target.json(&[
@@ -83,7 +86,7 @@ fn members_come_change_and_go() {
 
         let changed = target.text(&["member", "change", "acme", "ben", "--name", "Ben", "--role", "admin"]);
         assert!(changed.contains("\nname        Ben\nrole        admin\n"), "{changed}");
-        ends(target, &["member", "remove", "acme", "ada"], "ada is removed from acme");
+        prints(target, &["member", "remove", "acme", "ada"], "ada is removed from acme");
         refused(target, &["member", "remove", "acme", "ada"], 1, "member_not_found");
         assert_eq!(column(&target.json(&["member", "list", "acme"]), "name"), [json!("Ben")]);
     });
@@ -133,7 +136,7 @@ fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
             1,
             "workspace_not_found",
         );
-        ends(target, &["key", "revoke", "acme", id], &format!("{id} is revoked"));
+        prints(target, &["key", "revoke", "acme", id], &format!("{id} is revoked"));
         refused(target, &["key", "revoke", "acme", id], 1, "api_key_not_found");
         refused(target, &["key", "revoke", "acme", "the-first"], 1, "api_key_not_found");
         assert_eq!(column(&target.json(&["key", "list", "acme"]), "name"), [json!("of ada")]);
@@ -144,16 +147,16 @@ fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
 fn limits_are_set_shown_replaced_and_cleared() {
     everywhere(|target| {
         with_ada(target);
-        assert_eq!(target.text(&["limits", "show", "acme"]), "", "none is nothing");
+        assert_eq!(target.text(&["limits", "show", "acme"]), "", "no limits print nothing to stdout");
         target.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
         let set = target.json(&["limits", "set", "acme", "workspace/month=500", "member:ada/day=0.30"]);
         let rows = set["limits"].as_array().expect("limits");
         assert_eq!((rows.len(), &rows[0]["id"], &rows[1]["amount"]), (2, &Value::Null, &json!(30_000)));
         target.text(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "1"]);
-        let told = target
+        let stderr = target
             .refused(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "2"], 1);
         for part in ["cause: limit_exceeded: ", "remaining 10,000 (0.10 USD)", "resets_at 20", "hint: "] {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(stderr.contains(part), "{part}: {stderr}");
         }
         let table = target.text(&["limits", "show", "acme"]);
         let ada = table.lines().find(|line| line.starts_with("member")).expect("a line");
@@ -164,14 +167,14 @@ fn limits_are_set_shown_replaced_and_cleared() {
             "{table}"
         );
 
-        // All are replaced; one that stays keeps its count.
+        // A new list replaces all limits. A limit that stays keeps its use.
         let set =
             target.json(&["limits", "set", "acme", "member:ada/day=1", "operation:virtual_try_on/month=5"]);
         let used: Vec<_> = set["limits"].as_array().expect("limits").iter().map(|row| &row["used"]).collect();
         assert_eq!(used, [&json!(20_000), &json!(20_000)], "{set}");
         for wrong in ["member:ada/week=1", "member/day=1", "team:x/day=1", "member:ada/day=1,5"] {
-            let told = target.refused(&["limits", "set", "acme", wrong], 2);
-            assert!(told.starts_with("error: invalid value ") && told.contains(": the "), "{told}");
+            let stderr = target.refused(&["limits", "set", "acme", wrong], 2);
+            assert!(stderr.starts_with("error: invalid value ") && stderr.contains(": the "), "{stderr}");
         }
         refused(target, &["limits", "set", "acme", "api_key:x/day=1"], 2, "invalid_field");
         refused(target, &["limits", "show", "nobody"], 1, "workspace_not_found");
@@ -181,7 +184,7 @@ fn limits_are_set_shown_replaced_and_cleared() {
 }
 
 #[test]
-fn a_link_is_made_and_sessions_are_ended() {
+fn a_link_is_created_and_sessions_are_ended() {
     everywhere(|target| {
         with_ada(target);
         let shown = target.text(&["portal", "link", "acme", "ada"]);
@@ -199,8 +202,8 @@ fn a_link_is_made_and_sessions_are_ended() {
         assert_eq!(made["member"], "ada", "{made}");
         refused(target, &["portal", "link", "acme", "zoe"], 1, "member_not_found");
         refused(target, &["portal", "link", "acme", "ada", "--return-url", "nowhere"], 2, "invalid_field");
-        ends(target, &["portal", "end", "acme", "--member", "ada"], "ada is signed out of acme");
-        ends(target, &["portal", "end", "acme"], "every member is signed out of acme");
+        prints(target, &["portal", "end", "acme", "--member", "ada"], "ada is signed out of acme");
+        prints(target, &["portal", "end", "acme"], "every member is signed out of acme");
         refused(target, &["portal", "end", "acme", "--member", "zoe"], 1, "member_not_found");
         refused(target, &["portal", "end", "nobody"], 1, "workspace_not_found");
         if let Target::Server(url, _) = target {
@@ -211,7 +214,7 @@ fn a_link_is_made_and_sessions_are_ended() {
 }
 
 #[test]
-fn an_end_has_no_json() {
+fn a_removal_prints_no_json() {
     everywhere(|target| {
         with_ada(target);
         let output = target.run(&["portal", "end", "acme", "--json"]);
@@ -223,7 +226,7 @@ fn an_end_has_no_json() {
 }
 
 #[test]
-fn commands_work_with_a_key_of_the_workspace_as_far_as_its_scopes_go() {
+fn commands_with_a_key_of_the_workspace_are_limited_by_its_scopes() {
     let server = TestServer::fresh();
     let platform = Target::Server(&server.url, KEY);
     with_ada(&platform);
@@ -234,30 +237,30 @@ fn commands_work_with_a_key_of_the_workspace_as_far_as_its_scopes_go() {
         made["secret"].as_str().expect("a secret").to_owned()
     };
     let manages_as_ada = key(&["--scope", "manage", "--member", "ada"]);
-    let [pays, sees, manages] =
+    let [charges, reads, manages] =
         [&["--scope", "charge", "--member", "ada"][..], &["--scope", "read"], &["--scope", "manage"]]
             .map(key);
     let with = |key| Target::Server(&server.url, key);
 
-    let paid = with(&pays).json(&["charge", "create", "acme", "virtual_try_on", "--key", "1"]);
+    let paid = with(&charges).json(&["charge", "create", "acme", "virtual_try_on", "--key", "1"]);
     assert_eq!((&paid["member"], &paid["amount"]), (&json!("ada"), &json!(20_000)));
     let charge = paid["id"].as_str().expect("an id");
-    with(&pays).text(&["charge", "outcome", "acme", charge, "failed", "--fault", "system"]);
-    with(&pays).text(&["charge", "quote", "acme", "virtual_try_on"]);
-    assert_eq!(with(&sees).json(&["balance", "acme"])["available"], 1_000_000);
-    with(&sees).text(&["entries", "acme"]);
-    with(&sees).text(&["limits", "show", "acme"]);
+    with(&charges).text(&["charge", "outcome", "acme", charge, "failed", "--fault", "system"]);
+    with(&charges).text(&["charge", "quote", "acme", "virtual_try_on"]);
+    assert_eq!(with(&reads).json(&["balance", "acme"])["available"], 1_000_000);
+    with(&reads).text(&["entries", "acme"]);
+    with(&reads).text(&["limits", "show", "acme"]);
     with(&manages).text(&["limits", "set", "acme", "member:ada/month=5"]);
     with(&manages).text(&["member", "list", "acme"]);
     with(&manages).text(&["key", "create", "acme", "--name", "another", "--scope", "read"]);
     with(&manages).text(&["workspace", "update", "acme", "--timezone", "Europe/Berlin"]);
 
     for (key, args) in [
-        (&pays, &["balance", "acme"][..]),
-        (&pays, &["charge", "create", "acme", "virtual_try_on", "--member", "ben", "--key", "2"]),
-        (&pays, &["charge", "refund", "acme", charge, "--reason", "mine", "--key", "3"]),
-        (&sees, &["charge", "create", "acme", "virtual_try_on", "--key", "4"]),
-        (&sees, &["member", "list", "acme"]),
+        (&charges, &["balance", "acme"][..]),
+        (&charges, &["charge", "create", "acme", "virtual_try_on", "--member", "ben", "--key", "2"]),
+        (&charges, &["charge", "refund", "acme", charge, "--reason", "mine", "--key", "3"]),
+        (&reads, &["charge", "create", "acme", "virtual_try_on", "--key", "4"]),
+        (&reads, &["member", "list", "acme"]),
         (&manages, &["grant", "create", "acme", "--usd", "1", "--reason", "mine", "--key", "5"]),
         (&manages, &["portal", "link", "acme", "ada"]),
         (&manages, &["workspace", "list"]),
@@ -265,12 +268,12 @@ fn commands_work_with_a_key_of_the_workspace_as_far_as_its_scopes_go() {
     ] {
         refused(&with(key), args, 1, "forbidden");
     }
-    // What a tied key makes is tied as it is.
+    // A key created with a bound key is bound to the same member.
     let made =
         with(&manages_as_ada).json(&["key", "create", "acme", "--name", "its own", "--scope", "charge"]);
     assert_eq!(made["member"], "ada");
-    // Another workspace is not there for it.
-    refused(&with(&sees), &["balance", "other"], 1, "workspace_not_found");
+    // A key sees only its own workspace.
+    refused(&with(&reads), &["balance", "other"], 1, "workspace_not_found");
     let made = &made["secret"].as_str().expect("a secret");
     let charge = ["charge", "create", "acme", "virtual_try_on", "--key", "6"];
     with(made).text(&charge);

@@ -1,4 +1,5 @@
-//! Export and import: a ledger that moved between a directory, a file and a database is the same ledger.
+//! Export and import: a ledger that moves between a directory, a file and a database stays the
+//! same.
 
 use std::fs;
 use std::path::Path;
@@ -20,13 +21,14 @@ fn ran(output: &Output, exit: i32) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
-/// What an audit says as JSON; it must pass.
+/// Audits a store, which must pass; returns the JSON of the audit.
 #[track_caller]
 fn audit(place: &[&str]) -> Value {
     ran(&run(&[&["audit", "--json"], place].concat()), 0)
 }
 
-/// A ledger with all that has to come along: a replayable charge, a pending one, prices of its own.
+/// Fills a ledger with a settled charge, a pending charge and new prices; returns id and answer of
+/// the charges.
 fn filled(server: &TestServer) -> [(String, String); 2] {
     server.workspace("acme", 1_000_000);
     server.workspace("other", 50_000);
@@ -38,8 +40,8 @@ fn filled(server: &TestServer) -> [(String, String); 2] {
     [(paid.id(), paid.text), (pending.id(), pending.text)]
 }
 
-/// What was charged is known by its key and by its id, and what was pending can end.
-fn lives_on(server: &TestServer, [paid, pending]: &[(String, String); 2]) {
+/// Asserts that the charges are found by key and by id, and that the pending one can be refunded.
+fn assert_usable(server: &TestServer, [paid, pending]: &[(String, String); 2]) {
     let again = server.charge("acme", "paid", json!({"operation": "virtual_try_on"})).expect(201);
     assert!(again.replayed() && again.text == paid.1, "{}", again.text);
     assert_eq!(server.charge_now("acme", &paid.0).json["status"], "settled");
@@ -64,7 +66,7 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
         (own.path().join("data"), own.path().join("ledger.export"), own.path().join("back"));
     let mut server = TestServer::on(&data);
     let charges = filled(&server);
-    // An export is taken beside a running server, and is whole.
+    // An export while a server runs is complete.
     let exported = ran(&run(&["export", "--data", text(&data), "--to", text(&file), "--json"]), 0);
     assert_eq!(server.stop().code(), Some(0));
     let before = audit(&["--data", text(&data)]);
@@ -74,13 +76,13 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     let url = database.url().expect("a database");
     let import = || run(&["import", "--database-url", &url, "--from", text(&file), "--json"]);
     assert_eq!(ran(&import(), 0)["written"], before["entries"]);
-    assert_eq!(ran(&import(), 0)["written"], 0, "it may be repeated");
+    assert_eq!(ran(&import(), 0)["written"], 0, "an import can be repeated");
     assert_eq!(audit(&["--database-url", &url]), before);
     let server = database.start_server(database.command());
-    lives_on(&server, &charges);
+    assert_usable(&server, &charges);
     drop(server);
 
-    // By a pipe, the way back.
+    // Back to a directory, through a pipe.
     let mut export = tollkeeper();
     export.args(["export", "--database-url", &url]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut export = export.spawn().expect("the binary runs");
@@ -89,8 +91,8 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     let imported = imported.expect("the binary runs");
     ran(&imported, 0);
     assert!(printed(&imported).starts_with("imported "), "{}", printed(&imported));
-    let told = export.wait_with_output().expect("it ends");
-    assert!(printed(&told).starts_with("exported "), "{}", printed(&told));
+    let output = export.wait_with_output().expect("it ends");
+    assert!(printed(&output).starts_with("exported "), "{}", printed(&output));
     assert_eq!(audit(&["--data", text(&back)]), audit(&["--database-url", &url]));
     let server = TestServer::on(&back);
     assert_eq!(server.available("acme"), 0);
@@ -100,7 +102,7 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
 }
 
 #[test]
-fn damage_on_the_way_is_told_with_its_place_and_repaired_by_repeating() {
+fn a_damaged_export_is_refused_with_its_position_and_a_repeat_completes_the_import() {
     if is_missing() {
         return;
     }
@@ -118,7 +120,7 @@ fn damage_on_the_way_is_told_with_its_place_and_repaired_by_repeating() {
     };
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
-    for (bytes, said_of_it) in [
+    for (bytes, expected) in [
         (&whole[..whole.len() / 2], "cut off at byte"),
         (&flipped[..], "is damaged"),
         (b"not a ledger at all, but long enough", "no exported ledger"),
@@ -127,7 +129,7 @@ fn damage_on_the_way_is_told_with_its_place_and_repaired_by_repeating() {
         let output = import(bytes);
         ran(&output, 1);
         assert!(
-            printed(&output).contains(said_of_it) && printed(&output).contains("hint: "),
+            printed(&output).contains(expected) && printed(&output).contains("hint: "),
             "{}",
             printed(&output)
         );
@@ -136,7 +138,7 @@ fn damage_on_the_way_is_told_with_its_place_and_repaired_by_repeating() {
     ran(&import(&whole[..whole.len() - 1]), 1);
     assert_eq!(audit(&["--data", text(&new)]), audit(&["--data", text(&data)]));
 
-    // Another ledger is not mixed in.
+    // An import into a store with another ledger is refused.
     let mut other = TestServer::on(&at("other"));
     other.workspace("acme", 5);
     assert_eq!(other.stop().code(), Some(0));
@@ -151,7 +153,7 @@ fn damage_on_the_way_is_told_with_its_place_and_repaired_by_repeating() {
 }
 
 #[test]
-fn an_export_overwrites_nothing_and_leaves_no_half_file() {
+fn an_export_overwrites_nothing_and_leaves_no_partial_file() {
     let own = TempDir::new().expect("a temporary directory");
     let (data, file) = (own.path().join("data"), own.path().join("ledger.export"));
     ran(&run(&["workspace", "create", "acme", "--name", "A", "--data", text(&data)]), 0);

@@ -1,4 +1,4 @@
-//! Help, wrong usage, and ends that are not the program's fault.
+//! Help, wrong usage, and failures that are not the fault of the program.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -68,7 +68,7 @@ fn every_command_has_help_with_an_example() {
         let output = run(&[command, &["--help"]].concat());
         let text = printed(&output);
         assert_eq!(output.status.code(), Some(0), "{command:?}: {text}");
-        assert!(output.stderr.is_empty(), "{command:?}: help is data");
+        assert!(output.stderr.is_empty(), "{command:?}: help goes to stdout");
         assert!(text.contains("  tollkeeper "), "{command:?} has an example: {text}");
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{command:?} fits a terminal: {text}");
     }
@@ -101,7 +101,7 @@ fn the_help_documents_the_exit_codes() {
 }
 
 #[test]
-fn wrong_usage_exits_2_and_says_so_on_stderr() {
+fn wrong_usage_exits_2_with_a_message_on_stderr() {
     for args in [
         &["fly"][..],
         &[],
@@ -151,14 +151,14 @@ fn wrong_usage_exits_2_and_says_so_on_stderr() {
         let output = run(args);
         let text = printed(&output);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
-        assert!(output.stdout.is_empty(), "{args:?}: no data");
+        assert!(output.stdout.is_empty(), "{args:?}: stdout is empty");
         assert!(text.contains("error: ") || text.contains("Usage: "), "{args:?}: {text}");
         assert!(!text.contains("panicked"), "{args:?}: {text}");
     }
 }
 
 #[test]
-fn a_wrong_setting_stops_the_start_and_is_named() {
+fn an_invalid_setting_prevents_the_start_and_is_named() {
     for (variable, value) in [
         ("TOLLKEEPER_LISTEN", "nowhere"),
         ("TOLLKEEPER_TICK_MS", "soon"),
@@ -181,8 +181,8 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_not_now() {
-    // One that takes the request and hangs up; nobody but the system's own services may listen at the other port.
+fn an_unreachable_server_exits_3_with_a_hint() {
+    // One server closes every connection after the request; on port 1, nothing listens.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let there = format!("http://{}", silent.local_addr().expect("it is bound"));
     std::thread::spawn(move || {
@@ -213,7 +213,7 @@ fn a_server_that_is_not_there_is_not_now() {
 }
 
 #[test]
-fn a_port_in_use_is_not_now() {
+fn a_port_in_use_exits_3() {
     let server = TestServer::fresh();
     let own = tempfile::TempDir::new().expect("a temporary directory");
     let address = server.url.trim_start_matches("http://");
@@ -225,7 +225,7 @@ fn a_port_in_use_is_not_now() {
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_error() {
+fn a_reader_that_closes_the_pipe_early_is_no_error() {
     let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
     let data = server.data.to_str().expect("a plain path");

@@ -1,4 +1,4 @@
-//! Charges: their members, their life, batches and quotes.
+//! Charges: their members, outcomes, refunds, batches and quotes.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const CHARGE: &str = "id workspace operation quantity unit_price amount amount_u
     refunded_amount refunded_amount_usd price_version worker member reference metadata deadline created_at balance";
 
 #[test]
-fn a_charge_says_all_that_is_true_of_it() {
+fn a_charge_has_all_its_members() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let body = json!({
@@ -48,13 +48,13 @@ fn a_charge_says_all_that_is_true_of_it() {
     let draws = shown.json["draws"].as_array().expect("draws");
     assert_eq!((draws.len(), &draws[0]["grant"], &draws[0]["amount"]), (1, &grant, &json!(3_000)));
     assert_eq!(shown.json["refunds"], json!([]));
-    // Charges belong to their workspace.
+    // A charge is found only in its workspace.
     server.workspace("other", 0);
     server.get(&format!("/v1/workspaces/other/charges/{}", charge.id())).problem(404, "charge_not_found");
 }
 
 #[test]
-fn a_smaller_quantity_gives_the_difference_back() {
+fn a_smaller_quantity_refunds_the_difference() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "smart_pricing", "quantity": 37, "await_outcome": true});
@@ -79,22 +79,22 @@ fn a_smaller_quantity_gives_the_difference_back() {
 }
 
 #[test]
-fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
+fn the_same_outcome_again_changes_nothing_and_another_is_refused() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
-    let (kept, back) =
+    let (settled, refunded) =
         (server.charge("acme", "1", awaited.clone()).id(), server.charge("acme", "2", awaited).id());
     let (succeeded, by_system) =
         (json!({"result": "succeeded"}), json!({"result": "failed", "fault": "system", "detail": "no GPU"}));
     let by_user = json!({"result": "failed", "fault": "user"});
-    server.outcome("acme", &kept, succeeded.clone()).expect(200);
-    server.outcome("acme", &kept, succeeded.clone()).expect(200);
-    server.outcome("acme", &kept, by_user.clone()).problem(409, "charge_already_settled");
-    server.outcome("acme", &back, by_system.clone()).expect(200);
-    server.outcome("acme", &back, by_system).expect(200);
-    server.outcome("acme", &back, succeeded).problem(409, "charge_already_refunded");
-    server.outcome("acme", &back, by_user).problem(409, "charge_already_refunded");
+    server.outcome("acme", &settled, succeeded.clone()).expect(200);
+    server.outcome("acme", &settled, succeeded.clone()).expect(200);
+    server.outcome("acme", &settled, by_user.clone()).problem(409, "charge_already_settled");
+    server.outcome("acme", &refunded, by_system.clone()).expect(200);
+    server.outcome("acme", &refunded, by_system).expect(200);
+    server.outcome("acme", &refunded, succeeded).problem(409, "charge_already_refunded");
+    server.outcome("acme", &refunded, by_user).problem(409, "charge_already_refunded");
     assert_eq!(server.available("acme"), 80_000);
     for wrong in [
         json!({"result": "lost"}),
@@ -102,33 +102,33 @@ fn the_same_outcome_again_is_harmless_and_another_is_told_what_stands() {
         json!({"result": "failed", "fault": "mine"}),
         json!({}),
     ] {
-        server.outcome("acme", &kept, wrong).problem(422, "invalid_field");
+        server.outcome("acme", &settled, wrong).problem(422, "invalid_field");
     }
-    let unknown = server.outcome("acme", &kept, json!({"result": "succeeded", "why": "x"}));
+    let unknown = server.outcome("acme", &settled, json!({"result": "succeeded", "why": "x"}));
     unknown.problem(400, "unknown_field");
 }
 
 #[test]
-fn a_heartbeat_moves_the_deadline_and_never_nearer() {
+fn a_heartbeat_never_moves_the_deadline_earlier() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true, "timeout_seconds": 600});
     let charge = server.charge("acme", "k", awaited).expect(201);
-    let beat = |seconds: i64| {
+    let heartbeat = |seconds: i64| {
         let path = format!("/v1/workspaces/acme/charges/{}/heartbeat", charge.id());
         server.send("POST", &path, json!({"extend_seconds": seconds}))
     };
-    let later = beat(3_600).expect(200);
+    let later = heartbeat(3_600).expect(200);
     assert!(later.json["deadline"].as_str() > charge.json["deadline"].as_str());
-    assert_eq!(beat(1).expect(200).json["deadline"], later.json["deadline"]);
-    beat(0).problem(422, "invalid_field");
+    assert_eq!(heartbeat(1).expect(200).json["deadline"], later.json["deadline"]);
+    heartbeat(0).problem(422, "invalid_field");
     server.outcome("acme", &charge.id(), json!({"result": "succeeded"})).expect(200);
-    beat(60).problem(409, "charge_already_settled");
+    heartbeat(60).problem(409, "charge_already_settled");
     assert_eq!(server.available("acme"), 80_000);
 }
 
 #[test]
-fn the_platform_refunds_partly_then_wholly_and_never_more() {
+fn the_platform_refunds_partly_then_wholly_and_never_more_than_the_charge() {
     let Some(server) = server() else { return };
     server.workspace("acme", 20_000);
     let id = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
@@ -153,7 +153,7 @@ fn the_platform_refunds_partly_then_wholly_and_never_more() {
 }
 
 #[test]
-fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
+fn a_batch_answers_each_item_in_order_and_is_safe_to_repeat() {
     let Some(server) = server() else { return };
     server.workspace("acme", 25_000);
     server.workspace("other", 500);
@@ -186,7 +186,7 @@ fn a_batch_answers_each_item_in_order_and_is_safe_to_send_again() {
 }
 
 #[test]
-fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
+fn a_batch_has_1_to_1000_items() {
     let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);
     let item = |n: usize| json!({"workspace": "acme", "idempotency_key": n.to_string(), "operation": "support_message"});
@@ -200,7 +200,7 @@ fn a_batch_has_1_to_1000_items_and_a_bad_item_spoils_nothing() {
 }
 
 #[test]
-fn a_quote_moves_nothing() {
+fn a_quote_changes_nothing() {
     let Some(server) = server() else { return };
     server.workspace("acme", 2_500);
     let quote = |body: Value| server.send("POST", "/v1/workspaces/acme/quote", body);

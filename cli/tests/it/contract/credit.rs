@@ -1,4 +1,4 @@
-//! Credit in, the price book, and the journal.
+//! Grants, the price book, and the journal.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::harness::assert_members;
 const GRANT: &str = "id workspace source amount amount_usd remaining remaining_usd reason created_at balance";
 
 #[test]
-fn a_grant_brings_credit_and_says_so() {
+fn a_grant_adds_credit_and_returns_the_new_balance() {
     let Some(server) = server() else { return };
     server.workspace("acme", 0);
     let body = json!({"source": "promotional", "amount": 150_000, "reason": "welcome"});
@@ -67,7 +67,7 @@ fn a_void_takes_back_what_is_unspent() {
 }
 
 #[test]
-fn a_balance_never_leaves_what_json_readers_hold_exactly() {
+fn a_balance_never_exceeds_the_exact_integers_of_json_readers() {
     let Some(server) = server() else { return };
     server.workspace("acme", 0);
     let largest = (1_i64 << 53) - 1;
@@ -79,7 +79,7 @@ fn a_balance_never_leaves_what_json_readers_hold_exactly() {
 }
 
 #[test]
-fn a_new_version_of_the_prices_prices_what_comes_after() {
+fn a_new_version_of_the_prices_applies_to_later_charges() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let old = server.charge("acme", "old", json!({"operation": "virtual_try_on"})).expect(201);
@@ -92,11 +92,18 @@ fn a_new_version_of_the_prices_prices_what_comes_after() {
     let new = server.charge("acme", "new", json!({"operation": "virtual_try_on"})).expect(201);
     assert_eq!((new.int("/amount"), new.int("/price_version")), (30_000, 2));
     let video = server.charge("acme", "v", json!({"operation": "video"})).expect(201);
-    assert_eq!(video.json["status"], "pending", "the price book says that it awaits an outcome");
+    assert_eq!(
+        video.json["status"], "pending",
+        "the price book sets a timeout, so the charge awaits an outcome"
+    );
     server.charge("acme", "r", json!({"operation": "smart_pricing"})).problem(404, "operation_not_found");
-    assert_eq!(server.charge_now("acme", &old.id()).int("/amount"), 20_000, "what was charged stays");
+    assert_eq!(
+        server.charge_now("acme", &old.id()).int("/amount"),
+        20_000,
+        "earlier charges keep their amount"
+    );
     let again = server.charge("acme", "old", json!({"operation": "virtual_try_on"})).expect(201);
-    assert!(again.replayed() && again.text == old.text, "a replay knows no new price");
+    assert!(again.replayed() && again.text == old.text, "a replay keeps the old price");
     let versions = server.get("/v1/price-book/versions").expect(200);
     let numbers: Vec<_> =
         versions.json["data"].as_array().expect("a list").iter().map(|v| v["version"].as_i64()).collect();
@@ -104,7 +111,7 @@ fn a_new_version_of_the_prices_prices_what_comes_after() {
 }
 
 #[test]
-fn prices_that_cannot_be() {
+fn invalid_prices_are_refused() {
     let Some(server) = server() else { return };
     let one = |line: Value| json!({"operations": [line]});
     for (body, code, status) in [
@@ -133,7 +140,7 @@ fn prices_that_cannot_be() {
 }
 
 #[test]
-fn prices_of_the_future_wait_for_their_time() {
+fn future_prices_are_not_in_force_yet() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let book =
@@ -144,7 +151,7 @@ fn prices_of_the_future_wait_for_their_time() {
 }
 
 #[test]
-fn the_journal_says_who_did_what_and_is_chained() {
+fn the_journal_lists_all_entries_and_is_chained() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let awaited = json!({"operation": "virtual_try_on", "await_outcome": true});
@@ -159,7 +166,10 @@ fn the_journal_says_who_did_what_and_is_chained() {
         entries.iter().map(|entry| entry["hash"].as_str().expect("a hash")).collect();
     assert_eq!(hashes.len(), 4);
     for pair in entries.windows(2) {
-        assert_eq!(pair[0]["previous_hash"], pair[1]["hash"], "each carries the hash of the one before");
+        assert_eq!(
+            pair[0]["previous_hash"], pair[1]["hash"],
+            "each entry carries the hash of the one before"
+        );
     }
     assert_eq!((&entries[0]["amount"], &entries[1]["amount"]), (&json!(20_000), &json!(20_000)));
 }

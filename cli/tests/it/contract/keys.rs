@@ -1,10 +1,11 @@
-//! Idempotency: the same key gives the same answer, byte by byte; another request under it is told the field.
+//! Idempotency: the same key and request give the same answer, byte by byte; another request with
+//! the key is refused, and the answer names the field that differs.
 
 use super::server;
 use serde_json::{Value, json};
 
 #[test]
-fn a_replay_is_the_first_answer_byte_by_byte_whatever_happened_since() {
+fn a_replay_has_the_bytes_of_the_first_answer_also_after_other_changes() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let body = json!({"operation": "virtual_try_on", "await_outcome": true, "metadata": {"z": 1, "a": 2}});
@@ -18,7 +19,7 @@ fn a_replay_is_the_first_answer_byte_by_byte_whatever_happened_since() {
     assert_eq!(again.text, first.text);
     assert_eq!(again.header("content-type"), first.header("content-type"));
     assert_eq!(server.available("acme"), 99_000);
-    // Spelled differently it is the same request.
+    // The same request with other spacing and order of members.
     let spelled = r#" {"metadata": {"a": 2, "z": 1}, "quantity": 1, "await_outcome": true, "operation": "virtual_try_on"} "#;
     let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
     let again = server.raw("POST", "/v1/workspaces/acme/charges", &headers, spelled).expect("an answer");
@@ -26,7 +27,7 @@ fn a_replay_is_the_first_answer_byte_by_byte_whatever_happened_since() {
 }
 
 #[test]
-fn another_request_under_the_key_is_told_the_field_that_differs() {
+fn another_request_with_a_used_key_is_refused_and_names_the_field_that_differs() {
     let Some(server) = server() else { return };
     server.workspace("acme", 100_000);
     let body =
@@ -54,20 +55,20 @@ fn another_request_under_the_key_is_told_the_field_that_differs() {
         server.post("/v1/workspaces/acme/grants", "k", grant).problem(422, "idempotency_key_reused");
     assert_eq!(refused.json["field"], "path");
     assert_eq!(server.available("acme"), 98_000);
-    // A key belongs to its workspace.
+    // A key is unique only within its workspace.
     server.workspace("other", 100_000);
     server.charge("other", "k", json!({"operation": "virtual_try_on"})).expect(201);
 }
 
 #[test]
-fn refusals_come_in_their_order() {
+fn the_first_refusal_in_order_is_the_one_reported() {
     let Some(server) = server() else { return };
     server.workspace("acme", 500);
     let charge = |workspace: &str, key: &str, operation: &str, quantity: i64| {
         server.charge(workspace, key, json!({"operation": operation, "quantity": quantity}))
     };
     charge("acme", "paid", "support_message", 1).expect(201);
-    // Unknown workspace, then suspended, operation, quantity, credit; a replay goes before all.
+    // Order: replay, unknown workspace, suspended, operation, quantity, credit.
     charge("nobody", "k", "teleport", 0).problem(404, "workspace_not_found");
     charge("acme", "k", "teleport", 0).problem(404, "operation_not_found");
     charge("acme", "k", "smart_pricing", 0).problem(422, "invalid_field");

@@ -1,4 +1,4 @@
-//! Lists: pages, cursors, filters; newest first.
+//! Lists: pages, cursors, filters, newest row first.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn ids(rows: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn pages_follow_each_other_without_gaps_while_more_comes_in() {
+fn pages_have_no_gaps_while_rows_are_added() {
     let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);
     let charge = |n: usize| {
@@ -21,12 +21,12 @@ fn pages_follow_each_other_without_gaps_while_more_comes_in() {
     let first = server.get("/v1/workspaces/acme/charges").expect(200);
     assert_members(&first.json, "data next_cursor");
     let data = first.json["data"].as_array().expect("data");
-    assert_eq!(ids(data), made[..50], "50 unless asked otherwise, newest first");
+    assert_eq!(ids(data), made[..50], "a page has 50 rows by default, newest first");
     charge(120);
-    let cursor = first.json["next_cursor"].as_str().expect("there is more");
+    let cursor = first.json["next_cursor"].as_str().expect("another page");
     let second = server.get(&format!("/v1/workspaces/acme/charges?limit=60&cursor={cursor}")).expect(200);
     assert_eq!(ids(second.json["data"].as_array().expect("data")), made[50..110]);
-    let cursor = second.json["next_cursor"].as_str().expect("there is more");
+    let cursor = second.json["next_cursor"].as_str().expect("another page");
     let third = server.get(&format!("/v1/workspaces/acme/charges?limit=200&cursor={cursor}")).expect(200);
     assert_eq!(ids(third.json["data"].as_array().expect("data")), made[110..]);
     assert_eq!(third.json["next_cursor"], Value::Null);
@@ -59,13 +59,13 @@ fn every_list_has_pages() {
             let Some(next) = page.json["next_cursor"].as_str() else { break };
             cursor = format!("&cursor={next}");
         }
-        assert_eq!(seen, server.all(path), "{path}: pages of 2 are the list");
+        assert_eq!(seen, server.all(path), "{path}: pages of 2 give the same list");
         assert_eq!(seen.len(), expected, "{path}");
     }
 }
 
 #[test]
-fn filters_hold_all_at_once() {
+fn filters_can_be_combined() {
     let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);
     let charge = |key: &str, body: Value| server.charge("acme", key, body).expect(201).id();
@@ -100,7 +100,7 @@ fn filters_hold_all_at_once() {
     check("from=2001-01-01T00:00:00Z&to=2002-01-01T00:00:00Z", &[]);
     check("from=2001-01-01T00:00:00Z", &[&d, &c, &b, &a]);
     let from = server.all(&format!("/v1/workspaces/acme/charges?from={created}"));
-    assert!(ids(&from).contains(&c.as_str()), "from is included");
+    assert!(ids(&from).contains(&c.as_str()), "`from` is inclusive");
     let to = server.all(&format!("/v1/workspaces/acme/charges?to={created}"));
-    assert!(!ids(&to).contains(&c.as_str()), "to is not");
+    assert!(!ids(&to).contains(&c.as_str()), "`to` is exclusive");
 }

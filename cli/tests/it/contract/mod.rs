@@ -1,5 +1,5 @@
-//! The contract of the HTTP API, row by row: statuses, members, headers, lists, replays, the order of refusals. Bad input
-//! has a file of its own.
+//! The contract of the HTTP API: statuses, members, headers, lists, replays, the order of refusals.
+//! Invalid requests are in `bad_input`.
 
 mod charges;
 mod credit;

@@ -1,4 +1,4 @@
-//! What surrounds the data: health, readiness, metrics, the description of the API, the first start.
+//! What surrounds the data: health, readiness, metrics, the API description, the first start.
 
 use super::{server, store};
 use crate::harness::{KEY, TestClient};
@@ -19,7 +19,7 @@ fn health_readiness_and_metrics_need_no_key() {
 }
 
 #[test]
-fn the_api_describes_itself_and_every_path_of_the_description_answers() {
+fn every_path_of_the_api_description_exists() {
     let Some(server) = server() else { return };
     let stranger = TestClient::new(&server.url, "wrong");
     let document = stranger.get("/openapi.json").expect(200).json;
@@ -83,7 +83,7 @@ fn every_call_of_the_api_needs_the_key() {
 }
 
 #[test]
-fn the_first_start_makes_a_key_and_shows_it_once() {
+fn the_first_start_makes_a_key_and_prints_it_once() {
     let Some(store) = store() else { return };
     let start = || store.start_server(store.command_without_key());
     let mut first = start();
@@ -96,20 +96,20 @@ fn the_first_start_makes_a_key_and_shows_it_once() {
     TestClient::new(&first.url, &keys[0]).get("/v1/workspaces").expect(200);
     assert_eq!(first.stop().code(), Some(0));
     let second = start();
-    assert_eq!(shown(&second.stderr_text()), keys, "the second start shows no other and not this one again");
+    assert_eq!(shown(&second.stderr_text()), keys, "the second start prints no key");
     TestClient::new(&second.url, &keys[0]).get("/v1/workspaces").expect(200);
     TestClient::new(&second.url, KEY).get("/v1/workspaces").problem(401, "unauthenticated");
 }
 
 #[test]
-fn a_request_refused_before_its_body_came_does_not_break_the_connection() {
+fn a_connection_stays_usable_after_a_refusal_before_the_body() {
     use std::io::{Read, Write};
     let Some(server) = server() else { return };
     let address = server.url.strip_prefix("http://").expect("an address");
     let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(crate::harness::TIMEOUT)).expect("a timeout can be set");
     let mut answer = |sent: &str| {
-        stream.write_all(sent.as_bytes()).expect("the connection stands");
+        stream.write_all(sent.as_bytes()).expect("the connection is open");
         let mut bytes = [0; 4_096];
         let length = stream.read(&mut bytes).expect("an answer");
         String::from_utf8_lossy(&bytes[..length]).into_owned()

@@ -1,4 +1,4 @@
-//! Workspaces and their balance.
+//! Workspaces and their balances.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::harness::{assert_members, eventually};
 const WORKSPACE: &str = "id name timezone metadata suspended created_at";
 
 #[test]
-fn a_workspace_is_opened_shown_listed_and_changed() {
+fn a_workspace_is_created_shown_listed_and_changed() {
     let Some(server) = server() else { return };
     let body = json!({"id": "acme", "name": "Acme Fashion", "timezone": "Europe/Berlin", "metadata": {"plan": "gold"}});
     let made = server.send("POST", "/v1/workspaces", body).expect(201);
@@ -31,7 +31,7 @@ fn a_workspace_is_opened_shown_listed_and_changed() {
 }
 
 #[test]
-fn an_id_is_made_when_none_is_given() {
+fn an_id_is_generated_if_none_is_given() {
     let Some(server) = server() else { return };
     let first = server.send("POST", "/v1/workspaces", json!({"name": "One"})).expect(201).id();
     let second = server.send("POST", "/v1/workspaces", json!({"name": "Two"})).expect(201).id();
@@ -40,7 +40,7 @@ fn an_id_is_made_when_none_is_given() {
 }
 
 #[test]
-fn what_a_workspace_cannot_be_called() {
+fn invalid_ids_names_and_time_zones_are_refused() {
     let Some(server) = server() else { return };
     for (body, field) in [
         (json!({"id": "a b", "name": "x"}), "id"),
@@ -50,7 +50,7 @@ fn what_a_workspace_cannot_be_called() {
         (json!({"id": "acme", "name": ""}), "name"),
         (json!({"id": "acme"}), "name"),
         (json!({"id": "acme", "name": "x", "timezone": "Mars/Olympus"}), "timezone"),
-        // What is another zone on another machine.
+        // These names mean different zones on different machines.
         (json!({"id": "acme", "name": "x", "timezone": "localtime"}), "timezone"),
         (json!({"id": "acme", "name": "x", "timezone": "posixrules"}), "timezone"),
     ] {
@@ -61,7 +61,7 @@ fn what_a_workspace_cannot_be_called() {
 }
 
 #[test]
-fn a_suspended_workspace_pays_for_nothing() {
+fn charges_of_a_suspended_workspace_are_refused() {
     let Some(server) = server() else { return };
     server.workspace("acme", 20_000);
     server.send("PATCH", "/v1/workspaces/acme", json!({"suspended": true})).expect(200);
@@ -77,7 +77,7 @@ fn the_balance_has_both_units_and_answers_for_a_past_instant() {
     server.workspace("acme", 100_000);
     let before = server.get("/v1/workspaces/acme/balance").expect(200);
     assert_members(&before.json, "workspace available available_usd pending pending_usd debt debt_usd as_of");
-    // An instant after the grant and before the charge: the entries themselves say when they were written.
+    // The times of the entries give an instant after the grant and before the charge.
     let granted_at = server.all("/v1/workspaces/acme/entries")[0]["created_at"].clone();
     let charged_at = eventually("a charge in a later millisecond", || {
         let n = server.all("/v1/workspaces/acme/entries").len();

@@ -1,4 +1,4 @@
-//! Where the servers of a test keep their ledger: a directory or a database of the test's own, gone when it ends.
+//! The store of a test: a data directory or a PostgreSQL database, removed when the test ends.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,40 +9,41 @@ use tollkeeper_testkit::postgres::{Database, shared};
 
 use super::{KEY, TestServer, tollkeeper};
 
-/// A place of a test's own.
+/// A data directory or a database that only one test uses.
 pub struct TestStore {
     own: TempDir,
     database: Option<Database<'static>>,
-    /// The file of PostgreSQL's log of changes that was being written when the database was made.
-    changes_since: String,
+    /// The name of PostgreSQL's WAL file when the database was created.
+    first_wal_file: String,
 }
 
 impl TestStore {
-    /// A data directory that is not there yet.
+    /// A data directory that does not exist yet.
     pub fn directory() -> TestStore {
         let own = TempDir::new().expect("a temporary directory");
-        TestStore { own, database: None, changes_since: String::new() }
+        TestStore { own, database: None, first_wal_file: String::new() }
     }
 
-    /// An empty database of the cluster that all tests share.
+    /// An empty database in the cluster that all tests share.
     pub fn database() -> TestStore {
         let database = shared().database();
-        let changes_since = database.sql("SELECT pg_walfile_name(pg_current_wal_lsn())");
-        TestStore { database: Some(database), changes_since, ..TestStore::directory() }
+        let first_wal_file = database.sql("SELECT pg_walfile_name(pg_current_wal_lsn())");
+        TestStore { database: Some(database), first_wal_file, ..TestStore::directory() }
     }
 
-    /// The data directory; for a database, a name beside which is room.
+    /// The data directory. For a database, a path that does not exist; logs are written next to it.
     pub fn data(&self) -> PathBuf {
         self.own.path().join("data")
     }
 
-    /// The address of the database.
+    /// The URL of the database.
     pub fn url(&self) -> Option<String> {
         self.database.as_ref().map(Database::url)
     }
 
-    /// All that is kept, byte by byte, each piece with its name: the files of the directory; of a database the rows of each
-    /// table, the files that they and their indexes lie in, PostgreSQL's log, its log of changes, and a dump.
+    /// Everything that is stored, each piece with a name: the files of the directory; for a
+    /// database, the rows and files of its tables and indexes, the log and the WAL of PostgreSQL,
+    /// and a dump.
     pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
         let Some(database) = &self.database else {
             return files(&self.data());
@@ -53,20 +54,21 @@ impl TestStore {
             (format!("table {table}"), rows.into_bytes())
         });
         database.sql("CHECKPOINT");
-        let lies_at =
+        let directory =
             database.sql("SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()");
         let log = fs::read(shared().path().join("log")).expect("PostgreSQL has a log");
         let data = shared().path().join("data");
-        let mut kept: Vec<_> = rows.collect();
-        kept.push(("the database's log".to_owned(), log));
-        kept.push(("a dump".to_owned(), database.dump().into_bytes()));
-        kept.extend(files(&data.join(lies_at)));
-        let changes = files(&data.join("pg_wal")).into_iter();
-        kept.extend(changes.filter(|(path, _)| path.rsplit('/').next() >= Some(self.changes_since.as_str())));
-        kept
+        let mut contents: Vec<_> = rows.collect();
+        contents.push(("the log of PostgreSQL".to_owned(), log));
+        contents.push(("a dump".to_owned(), database.dump().into_bytes()));
+        contents.extend(files(&data.join(directory)));
+        let wal = files(&data.join("pg_wal")).into_iter();
+        contents
+            .extend(wal.filter(|(path, _)| path.rsplit('/').next() >= Some(self.first_wal_file.as_str())));
+        contents
     }
 
-    /// Tells a command where to work.
+    /// Adds the store to the options or the environment of a command.
     pub fn add_to(&self, command: &mut Command) {
         match self.url() {
             Some(url) => command.env("TOLLKEEPER_DATABASE_URL", url),
@@ -74,7 +76,7 @@ impl TestStore {
         };
     }
 
-    /// The command that serves it on a free port, without a key of the test's.
+    /// The command that serves the store on a free port, without a platform key.
     pub fn command_without_key(&self) -> Command {
         let mut command = tollkeeper();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
@@ -82,36 +84,36 @@ impl TestStore {
         command
     }
 
-    /// The command that serves it on a free port.
+    /// The command that serves the store on a free port, with the platform key of the tests.
     pub fn command(&self) -> Command {
         let mut command = self.command_without_key();
         command.env("TOLLKEEPER_PLATFORM_KEY", KEY);
         command
     }
 
-    /// A server on it, which takes it along.
+    /// Starts a server that owns the store: both end together.
     pub fn server(self) -> TestServer {
         let command = self.command();
         self.server_with(command)
     }
 
-    /// The same by a command of the test's own.
+    /// Like [`TestStore::server`], with another command.
     pub fn server_with(self, command: Command) -> TestServer {
         let mut server = TestServer::spawned(command, &self.data());
         server.own = Some(self);
         server
     }
 
-    /// A server on it, which is one of several.
+    /// Starts one of several servers on the store.
     pub fn start_server(&self, command: Command) -> TestServer {
         TestServer::spawned(command, &self.data())
     }
 }
 
-/// The files of a directory, by name, with what is in them.
+/// The files of a directory: path and content.
 pub fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let listed = fs::read_dir(directory).unwrap_or_else(|why| panic!("{}: {why}", directory.display()));
     let paths = listed.map(|entry| entry.expect("an entry of a directory").path());
-    // One that is not needed any more may go meanwhile.
+    // A file may be removed in the meantime.
     paths.filter_map(|path| Some((path.display().to_string(), fs::read(&path).ok()?))).collect()
 }

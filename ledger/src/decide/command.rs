@@ -173,6 +173,31 @@ pub struct ChargeRequest {
     pub metadata: Option<Box<str>>,
 }
 
+impl GrantRequest {
+    /// A grant of `amount` that nothing was paid for, without a reason or an origin.
+    #[must_use]
+    pub const fn new(source: Source, amount: Micros) -> GrantRequest {
+        GrantRequest { source, amount, reason: None, origin: None, paid_cents: 0 }
+    }
+}
+
+impl ChargeRequest {
+    /// A charge for `quantity` units that is settled at once, with no worker, member, reference or metadata.
+    #[must_use]
+    pub const fn new(operation: OperationId, quantity: i64) -> ChargeRequest {
+        ChargeRequest {
+            operation,
+            quantity,
+            worker: None,
+            member: None,
+            await_outcome: false,
+            timeout_seconds: None,
+            reference: None,
+            metadata: None,
+        }
+    }
+}
+
 /// Limits whose use is to be counted from the rollups before a decision: new ones, or all of them in a new time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recount {

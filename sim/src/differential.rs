@@ -1,9 +1,10 @@
-//! An engine beside the model: each answer compared when it comes, everything that is kept at the end.
+//! The differential test: an engine and the model run the same commands, and every answer is
+//! compared.
 //!
-//! The first difference ends the run with a [`Difference`] that names the seed and the step, which is all that is needed
-//! to see it again. At the end the whole journal of every workspace is read and checked line by line against the facts of
-//! the model, its hashes are made anew, and what the engine derives from it (grants, charges, the team, what limits have
-//! counted, usage, past balances, what is due) is compared with what the facts add up to.
+//! The first difference ends the run with a [`Difference`] that names the seed and the step, which
+//! is enough to reproduce it. At the end the journal of every workspace is compared entry by entry
+//! with the facts of the model, and its hashes are recomputed. Then all derived state is compared:
+//! grants, charges, the team, counted limits, usage, past balances and due charges.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,44 +23,44 @@ use crate::model::{Model, Pool};
 use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
 
-/// Where engine and model part.
+/// The first point at which engine and model differ.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// The run.
+    /// The seed of the run.
     pub seed: u64,
-    /// After so many steps.
+    /// The number of steps before it.
     pub step: usize,
-    /// What was asked, if it was an answer that differs.
-    pub asked: Option<String>,
-    /// What is compared.
+    /// The step whose answer differs; `None` if stored state differs.
+    pub request: Option<String>,
+    /// What was compared.
     pub what: String,
-    /// What the engine says.
+    /// The value of the engine.
     pub engine: String,
-    /// What the model says.
+    /// The value of the model.
     pub model: String,
-    /// Why the engine could not say anything, if that is the difference.
+    /// The error of the engine, if it gave no value.
     pub error: Option<Box<Error>>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { seed, step, asked, what, engine, model, error: _ } = self;
+        let Difference { seed, step, request, what, engine, model, error: _ } = self;
         writeln!(f, "seed {seed}, step {step}: {what}")?;
-        if let Some(asked) = asked {
-            writeln!(f, "  asked:  {asked}")?;
+        if let Some(request) = request {
+            writeln!(f, "  request: {request}")?;
         }
-        write!(f, "  engine: {engine}\n  model:  {model}")
+        write!(f, "  engine:  {engine}\n  model:   {model}")
     }
 }
 
-/// A model, what an engine calls things, and how far they came together.
+/// A run of one engine beside the model.
 #[derive(Clone, Debug)]
 pub struct Differential {
-    /// What has to be so.
+    /// The model, after the steps so far.
     pub model: Model,
-    /// How the engine calls it.
+    /// The ids of the engine for the ids of the model.
     pub names: Names,
-    /// How often each answer was given: the code of a "no", `yes`, or `replay`.
+    /// How often each answer was given: the code of a refusal, `yes`, or `replay`.
     pub answers: BTreeMap<&'static str, u64>,
     seed: u64,
     steps: usize,
@@ -67,7 +68,7 @@ pub struct Differential {
 }
 
 impl Differential {
-    /// Before the first step of a seed.
+    /// A run of this seed before its first step.
     #[must_use]
     pub fn new(seed: u64) -> Differential {
         Differential {
@@ -80,31 +81,31 @@ impl Differential {
         }
     }
 
-    /// How many answers were compared.
+    /// The number of answers compared so far.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// The run.
+    /// The seed of the run.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// When the last step was asked.
+    /// The clock of the last step.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How many answers were the first one again.
+    /// The number of answers that were replays.
     #[must_use]
     pub fn replays(&self) -> u64 {
         self.answers.get("replay").copied().unwrap_or_default()
     }
 
-    /// Lets the model answer, and compares.
+    /// Runs a step on the model and compares its answer with the engine's.
     ///
     /// # Errors
     /// The [`Difference`].
@@ -112,22 +113,22 @@ impl Differential {
         let expected = self.model.step(step);
         self.now = step.now;
         self.steps += 1;
-        *self.answers.entry(word(&expected)).or_default() += 1;
+        *self.answers.entry(code_of(&expected)).or_default() += 1;
         let ran = match ran {
             Ok(answer) => Ok(self.names.for_model(&step.submission.workspace, answer)),
             Err(refusal) => {
                 let refusal = self.names.refusal_for_model(&step.submission.workspace, refusal);
-                Err(without_words(refusal))
+                Err(without_explanation(refusal))
             }
         };
         if ran == expected {
             return Ok(());
         }
-        let asked = format!("{step:?}");
-        Err(Difference { asked: Some(asked), ..self.difference("the answer", &ran, &expected) })
+        let request = format!("{step:?}");
+        Err(Difference { request: Some(request), ..self.difference("the answer", &ran, &expected) })
     }
 
-    /// Where they part, as of now.
+    /// A difference at the current step.
     pub fn difference(
         &self,
         what: impl Into<String>,
@@ -137,7 +138,7 @@ impl Differential {
         Difference {
             seed: self.seed,
             step: self.steps,
-            asked: None,
+            request: None,
             what: what.into(),
             engine: format!("{engine:?}"),
             model: format!("{model:?}"),
@@ -145,29 +146,29 @@ impl Differential {
         }
     }
 
-    /// What an engine reads; that it cannot is a difference.
+    /// Waits for a read of the engine; an error is a difference.
     fn read<T>(&self, what: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, Difference> {
-        block_on(future).map_err(|error| self.unable(what, error))
+        block_on(future).map_err(|error| self.engine_error(what, error))
     }
 
-    /// The same of something that the model knows to be there.
+    /// Waits for a read of something that exists in the model; an error or `None` is a difference.
     fn present<T>(
         &self,
         what: &str,
         future: impl Future<Output = Result<Option<T>, Error>>,
     ) -> Result<T, Difference> {
-        self.read(what, future)?.ok_or_else(|| self.difference(what, &"nothing", &"it is there"))
+        self.read(what, future)?.ok_or_else(|| self.difference(what, &"nothing", &"it exists"))
     }
 
-    /// An engine that cannot say something.
-    pub fn unable(&self, what: &str, error: Error) -> Difference {
+    /// The difference of an engine that returned an error instead of an answer.
+    pub fn engine_error(&self, what: &str, error: Error) -> Difference {
         Difference { error: Some(Box::new(error.clone())), ..self.difference(what, &error, &"an answer") }
     }
 
-    /// Learns from the journal what an engine calls what it made in answers that were never told.
+    /// Reads the ids of the engine from its journal, for answers that the caller never received.
     ///
     /// # Errors
-    /// A [`Difference`] if it cannot be read.
+    /// A [`Difference`] if the journal cannot be read.
     pub fn learn(&mut self, engine: &dyn Engine) -> Result<(), Difference> {
         let ids: Vec<WorkspaceId> = self.model.pools.keys().cloned().collect();
         for id in &ids {
@@ -180,15 +181,20 @@ impl Differential {
         Ok(())
     }
 
-    /// Compares one thing by hand.
+    /// Compares two values.
     ///
     /// # Errors
     /// The [`Difference`].
-    pub fn same<T: PartialEq + fmt::Debug>(&self, what: &str, engine: T, model: T) -> Result<(), Difference> {
+    pub fn expect_equal<T: PartialEq + fmt::Debug>(
+        &self,
+        what: &str,
+        engine: T,
+        model: T,
+    ) -> Result<(), Difference> {
         if engine == model { Ok(()) } else { Err(self.difference(what, &engine, &model)) }
     }
 
-    /// Compares everything that the engine keeps with everything that the model says.
+    /// Compares all stored state of the engine with the model.
     ///
     /// # Errors
     /// The first [`Difference`].
@@ -197,7 +203,7 @@ impl Differential {
         for id in &ids {
             let pool = self.model.pools[id].clone();
             let what = format!("the profile of {id}");
-            self.same(&what, self.present(&what, engine.workspace(id))?, pool.profile())?;
+            self.expect_equal(&what, self.present(&what, engine.workspace(id))?, pool.profile())?;
             self.compare_entries(engine, id, &pool)?;
             self.compare_grants(engine, id, &pool)?;
             self.compare_charges(engine, id, &pool)?;
@@ -207,65 +213,66 @@ impl Differential {
             let mut usage = self.read(&what, engine.usage(id, i64::MIN..i64::MAX))?;
             usage.iter_mut().for_each(|(key, _)| self.names.usage_for_model(id, key));
             usage.sort_by(|a, b| a.0.cmp(&b.0));
-            self.same(&what, usage, pool.usage().into_iter().collect())?;
+            self.expect_equal(&what, usage, pool.usage().into_iter().collect())?;
         }
         let listed = all(|page| self.read("the list of workspaces", engine.workspaces(page)))?;
         let mut listed: Vec<WorkspaceId> = listed.into_iter().map(|profile| profile.id).collect();
         listed.sort();
-        self.same("the list of workspaces", listed, ids)?;
+        self.expect_equal("the list of workspaces", listed, ids)?;
         self.compare_platform(engine)?;
         self.compare_due(engine, self.now)
     }
 
     fn compare_platform(&self, engine: &dyn Engine) -> Result<(), Difference> {
         let platform = engine.platform();
-        self.same("the price book", platform.price_book.versions(), &self.model.prices)?;
-        self.same("the number of platform keys", platform.key_hashes.len(), self.model.platform_keys)
+        self.expect_equal("the price book", platform.price_book.versions(), &self.model.prices)?;
+        self.expect_equal("the number of platform keys", platform.key_hashes.len(), self.model.platform_keys)
     }
 
     fn compare_due(&mut self, engine: &dyn Engine, now: Timestamp) -> Result<(), Difference> {
-        let due = self.read("what is due", engine.due(now, usize::MAX))?.into_iter();
+        let due = self.read("the due charges", engine.due(now, usize::MAX))?.into_iter();
         let names = &mut self.names;
         let mut due: Vec<(WorkspaceId, usize)> =
             due.map(|(id, charge)| (id.clone(), index_of(names.charge_for_model(&id, charge).0))).collect();
         due.sort();
         let mut expected = self.model.due(now);
         expected.sort();
-        self.same("what is due", due, expected)
+        self.expect_equal("the due charges", due, expected)
     }
 
-    /// Every line of the journal, its hash and link, its legs, its balance, and what it took from which grant.
+    /// Compares each entry: number, kind, time, link, hash, balance, legs and draws.
     fn compare_entries(&self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
         let what = format!("the entries of {id}");
         let mut entries = all(|page| self.present(&what, engine.entries(id, page)))?;
         entries.reverse();
-        self.same(&what, entries.len(), pool.lines.len())?;
+        self.expect_equal(&what, entries.len(), pool.lines.len())?;
         let mut previous: Hash = [0; 32];
         let mut held = Micros::ZERO;
         for (place, EntryRecord { entry, hash }) in entries.iter().enumerate() {
             let line = &pool.lines[place];
             let what = |what: &str| format!("{what} of entry {} of {id}", place + 1);
-            self.same(&what("the number"), entry.n, place as u64 + 1)?;
-            self.same(&what("the kind"), entry.body.kind(), line.fact.kind())?;
-            self.same(&what("the time"), entry.at, line.at)?;
-            self.same(&what("the link"), entry.previous, previous)?;
+            self.expect_equal(&what("the number"), entry.n, place as u64 + 1)?;
+            self.expect_equal(&what("the kind"), entry.body.kind(), line.fact.kind())?;
+            self.expect_equal(&what("the time"), entry.at, line.at)?;
+            self.expect_equal(&what("the link"), entry.previous, previous)?;
             previous = hash_of(entry);
-            self.same(&what("the hash"), *hash, previous)?;
+            self.expect_equal(&what("the hash"), *hash, previous)?;
             let balance = pool.after(place + 1).balance();
-            self.same(&what("the balance"), entry.balance, balance)?;
+            self.expect_equal(&what("the balance"), entry.balance, balance)?;
             held += into_available(&entry.body);
-            self.same(&what("the sum of the legs up to it"), held, balance.available)?;
-            self.same(&what("the draws"), moved(entry), sorted(line.fact.flows(entry.n)))?;
+            self.expect_equal(&what("the sum of the legs up to it"), held, balance.available)?;
+            self.expect_equal(&what("the draws"), net_draws(entry), sorted(line.fact.flows(entry.n)))?;
         }
         for place in (0..pool.lines.len()).step_by(5) {
             let at = pool.lines[place].at;
-            let last = pool.lines.iter().rposition(|line| line.at <= at).expect("this one");
+            let last =
+                pool.lines.iter().rposition(|line| line.at <= at).expect("this entry itself is that early");
             let what = format!("the balance of {id} at {at:?}");
             let past = self.present(&what, engine.balance(id, Some(at)))?;
-            self.same(&what, past.balance, pool.after(last + 1).balance())?;
+            self.expect_equal(&what, past.balance, pool.after(last + 1).balance())?;
         }
         let what = format!("the balance of {id}");
-        self.same(&what, self.present(&what, engine.balance(id, None))?.balance, pool.balance())
+        self.expect_equal(&what, self.present(&what, engine.balance(id, None))?.balance, pool.balance())
     }
 
     fn compare_grants(
@@ -280,7 +287,7 @@ impl Differential {
         for record in &mut grants {
             self.names.grant_for_model(id, record);
         }
-        self.same(&what, grants, pool.grants())
+        self.expect_equal(&what, grants, pool.grants())
     }
 
     fn compare_charges(
@@ -297,16 +304,16 @@ impl Differential {
             self.names.details_for_model(id, &mut charge.details);
         }
         let expected = pool.charges();
-        self.same(&what, &charges, &expected)?;
+        self.expect_equal(&what, &charges, &expected)?;
         for place in (0..expected.len()).step_by(3) {
-            let charge = self.names.charge(id, place).expect("listed above");
+            let charge = self.names.charge(id, place).expect("the charges were compared above");
             let record = self.present(&what, engine.charge(id, charge))?;
             self.compare_charge(id, pool, place, record)?;
         }
         Ok(())
     }
 
-    /// Everybody who belongs to a workspace; links and sessions as far as they hold.
+    /// Compares members, API keys, and the links and sessions that have not expired.
     fn compare_team(&mut self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
         let what = |what: &str| format!("the {what} of {id}");
         let now = self.now;
@@ -318,13 +325,13 @@ impl Differential {
         links.retain(|link| now < link.expires_at);
         sessions.retain(|session| now < session.expires_at);
         keys.iter_mut().for_each(|key| self.names.api_key_for_model(id, key));
-        self.same(&what("members"), members, pool.members())?;
-        self.same(&what("API keys"), keys, pool.keys())?;
-        self.same(&what("links"), links, pool.links(now))?;
-        self.same(&what("sessions"), sessions, pool.sessions(now))
+        self.expect_equal(&what("members"), members, pool.members())?;
+        self.expect_equal(&what("API keys"), keys, pool.keys())?;
+        self.expect_equal(&what("links"), links, pool.links(now))?;
+        self.expect_equal(&what("sessions"), sessions, pool.sessions(now))
     }
 
-    /// The limits with what they have counted of the present day or month.
+    /// Compares the limits with what they have counted in the current day or month.
     fn compare_limits(
         &mut self,
         engine: &dyn Engine,
@@ -334,13 +341,13 @@ impl Differential {
         let what = format!("the limits of {id}");
         let now = pool.clock(self.now);
         let (Limits(mut limits), windows) = self.present(&what, engine.limits(id, self.now))?;
-        self.same(&what, windows, pool.windows(now))?;
+        self.expect_equal(&what, windows, pool.windows(now))?;
         for limit in &mut limits {
             limit.used = limit.used_in(&windows);
             limit.since = windows.of(limit.period).start;
         }
         self.names.limits_for_model(id, &mut limits);
-        self.same(&what, limits, pool.limits_at(now))
+        self.expect_equal(&what, limits, pool.limits_at(now))
     }
 
     fn compare_charge(
@@ -352,7 +359,7 @@ impl Differential {
     ) -> Result<(), Difference> {
         let what = |what: &str| format!("{what} of charge {place} of {id}");
         let charge = &pool.charges()[place];
-        self.same(&what("the standing"), record.charge.state, charge.state)?;
+        self.expect_equal(&what("the state"), record.charge.state, charge.state)?;
         let number = |names: &mut Names, grant: GrantId| {
             crate::model::step::index_of(names.grant_id_for_model(id, grant).0)
         };
@@ -362,14 +369,14 @@ impl Differential {
             .map(|(grant, amount)| (pool.grants()[number(&mut self.names, *grant)].grant.n, *amount))
             .collect();
         let expected = charge.details.draws.iter().map(|draw| (draw.grant, draw.amount)).collect();
-        self.same(&what("the draws"), draws, expected)?;
+        self.expect_equal(&what("the draws"), draws, expected)?;
         let refunded: Micros = record.refunds.iter().map(|refund| refund.refund.amount).sum();
-        self.same(&what("the sum of the refunds"), refunded, charge.state.refunded)?;
-        self.same(&what("the balance beside"), record.balance, pool.balance())
+        self.expect_equal(&what("the sum of the refunds"), refunded, charge.state.refunded)?;
+        self.expect_equal(&what("the balance in the record"), record.balance, pool.balance())
     }
 }
 
-/// Drives an engine through so many steps of a seed beside the model, in batches of up to `batch`.
+/// Runs `steps` steps of a seed on an engine and the model, in batches of up to `batch` commands.
 ///
 /// # Errors
 /// The first [`Difference`].
@@ -380,8 +387,7 @@ pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result
         let batch = next_batch(&mut diff, &mut workload, batch);
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
-        let answers =
-            block_on(engine.run_batch(submissions, now)).expect("a healthy engine runs what it is given");
+        let answers = block_on(engine.run_batch(submissions, now)).expect("a healthy engine runs a batch");
         for ((step, _), ran) in batch.iter().zip(answers) {
             diff.compare(step, ran)?;
         }
@@ -390,15 +396,16 @@ pub fn run(engine: &dyn Engine, seed: u64, steps: usize, batch: usize) -> Result
     Ok(diff)
 }
 
-/// The next steps, all at the time of the first, each with what is to be sent. They are drawn before any of them is
-/// answered, so none speaks of what another one brings.
+/// The next steps, all at the time of the first, each with its submission in the ids of the engine.
+///
+/// All are drawn before any of them is answered, so none refers to what another one creates.
 pub fn next_batch(
     diff: &mut Differential,
     workload: &mut Workload,
-    most: usize,
+    batch_max: usize,
 ) -> Vec<(Step, tollkeeper_ledger::Submission)> {
-    let mut batch: Vec<(Step, tollkeeper_ledger::Submission)> = Vec::with_capacity(most);
-    for _ in 0..most {
+    let mut batch: Vec<(Step, tollkeeper_ledger::Submission)> = Vec::with_capacity(batch_max);
+    for _ in 0..batch_max {
         let mut step = workload.next(&diff.model);
         if let Some((first, _)) = batch.first() {
             step.now = first.now;
@@ -410,7 +417,7 @@ pub fn next_batch(
     batch
 }
 
-/// All pages of a list, in pages of an odd size.
+/// All rows of a list, read in pages of 37 rows, so that page limits fall at odd places.
 fn all<T>(mut page: impl FnMut(Page) -> Result<Listing<T>, Difference>) -> Result<Vec<T>, Difference> {
     let mut rows = Vec::new();
     let mut cursor = None;
@@ -432,7 +439,7 @@ pub fn hash_of(entry: &tollkeeper_ledger::Entry) -> Hash {
     Sha256::digest(&bytes).into()
 }
 
-/// What the legs of an entry add to the available balance.
+/// The change of the available balance by the legs of an entry.
 fn into_available(body: &EntryBody) -> Micros {
     body.legs().map_or(Micros::ZERO, |legs| match (legs.from, legs.to) {
         (LedgerAccount::Available, _) => Micros::ZERO - legs.amount,
@@ -441,8 +448,8 @@ fn into_available(body: &EntryBody) -> Micros {
     })
 }
 
-/// What an entry moved in or out of which grant, in the order of the grants.
-fn moved(entry: &tollkeeper_ledger::Entry) -> Vec<Draw> {
+/// The change of each grant by an entry, negative for a draw, in the order of the grants.
+fn net_draws(entry: &tollkeeper_ledger::Entry) -> Vec<Draw> {
     let inward = match &entry.body {
         EntryBody::Granted { grant, .. } => return vec![Draw { grant: grant.n, amount: grant.amount }],
         EntryBody::ClawBackRestored { .. } | EntryBody::ChargeRefunded(_) => true,
@@ -455,7 +462,7 @@ fn moved(entry: &tollkeeper_ledger::Entry) -> Vec<Draw> {
     sorted(entry.body.draws().iter().map(signed).collect())
 }
 
-/// In the order of the grants, one line each, empty ones left out.
+/// The sum for each grant, in the order of the grants, without zeros.
 fn sorted(draws: Vec<Draw>) -> Vec<Draw> {
     let mut sums = BTreeMap::<u64, Micros>::new();
     for draw in draws {
@@ -465,7 +472,7 @@ fn sorted(draws: Vec<Draw>) -> Vec<Draw> {
     lines.map(|(grant, amount)| Draw { grant, amount }).collect()
 }
 
-fn word(ran: &CommandResult) -> &'static str {
+fn code_of(ran: &CommandResult) -> &'static str {
     match ran {
         Ok(answer) if answer.replayed => "replay",
         Ok(_) => "yes",
@@ -473,8 +480,8 @@ fn word(ran: &CommandResult) -> &'static str {
     }
 }
 
-/// The refusal without its words for people, which are no part of what is right.
-fn without_words(refusal: Refusal) -> Refusal {
+/// The refusal without its explanation, which the model does not have.
+fn without_explanation(refusal: Refusal) -> Refusal {
     match refusal {
         Refusal::InvalidField { field, why: _ } => Refusal::InvalidField { field, why: "" },
         Refusal::Forbidden { why: _ } => Refusal::Forbidden { why: "" },

@@ -12,11 +12,11 @@
 //! faults         power failures, failing disks, damaged files, many callers at once
 //! ```
 //!
-//! Reading order: `model`, `workload`, `differential`, then `faults`. A lower line of the list may import
-//! a higher one, never the reverse. A run depends on its seed alone: nothing here asks a clock or the
-//! system for random numbers. The bank test is the exception, because its threads run in any order.
-//! Not here: the server over HTTP and killed processes (the tests of crate `cli`), and what tests of other
-//! crates share (crate `testkit`).
+//! Reading order: `model`, `workload`, `differential`, then `faults`. A lower line of the list may
+//! import a higher one, never the reverse. A run depends on its seed alone: nothing here asks a
+//! clock or the system for random numbers. The bank test is the exception, because its threads run
+//! in any order. Not here: the server over HTTP and killed processes (the tests of crate `cli`),
+//! and what tests of other crates share (crate `testkit`).
 
 pub mod contract;
 pub mod differential;

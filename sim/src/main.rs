@@ -1,7 +1,8 @@
 //! Runs the simulator for as many seeds as one likes and prints what it found.
 //!
-//! `cargo run --release -p tollkeeper-sim -- seeds 1000` report decisions, crashes and faults for the first 1,000 seeds;
-//! `-- seed 17` for one. It ends with 1 at the first difference, and says how to see it again.
+//! `cargo run --release -p tollkeeper-sim -- seeds 1000` report decisions, crashes and faults for
+//! the first 1,000 seeds; `-- seed 17` for one. It ends with 1 at the first difference, and says
+//! how to see it again.
 
 use std::process::ExitCode;
 

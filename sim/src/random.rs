@@ -1,10 +1,11 @@
-//! Chance that can be repeated: a small seeded generator for everything the simulator leaves to luck.
+//! Chance that can be repeated: a small seeded generator for everything the simulator leaves to
+//! luck.
 //!
-//! The simulator promises "same seed, same bytes", so its chance may come neither from the system nor from a
-//! dependency that is free to change its stream between versions. The generator is SplitMix64: one addition
-//! and three mixing steps, a period of 2^64, every seed as good as another.
-//! Keeps: equal seeds give equal streams, on every machine and in every build.
-//! Not here: secrets. A key or a session identifier must never be drawn from this.
+//! The simulator promises "same seed, same bytes", so its chance may come neither from the system
+//! nor from a dependency that is free to change its stream between versions. The generator is
+//! SplitMix64: one addition and three mixing steps, a period of 2^64, every seed as good as
+//! another. Keeps: equal seeds give equal streams, on every machine and in every build. Not here:
+//! secrets. A key or a session identifier must never be drawn from this.
 
 /// A deterministic stream of numbers, wholly determined by its seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,9 @@ impl Random {
 
     /// A number in `0..bound`. Panics on a bound of zero: there is nothing to choose from.
     ///
-    /// The high half of a 128-bit product: its bias is below `bound / 2^64`, nothing a simulation could
-    /// notice, and each call draws exactly once, so that streams stay aligned whatever the bounds are.
+    /// The high half of a 128-bit product: its bias is below `bound / 2^64`, nothing a simulation
+    /// could notice, and each call draws exactly once, so that streams stay aligned whatever the
+    /// bounds are.
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "a choice among nothing");
         let product = u128::from(self.next_u64()) * u128::from(bound);

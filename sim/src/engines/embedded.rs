@@ -1,9 +1,10 @@
-//! The embedded engine beside the model, tended, restarted and read as it goes.
+//! The embedded engine beside the model, with maintenance, checkpoints and restarts between
+//! batches.
 //!
-//! Its core is driven step by step with options so small that everything happens often: rounds of keeping, runs of the
-//! key index and their merges, accounts let go and loaded again. Between batches the seed may keep everything, or drop
-//! the core and open it anew. At the end the public engine opens the directory, everything it keeps is compared, and an
-//! audit has to find nothing. Not here: crashes (`crash`).
+//! The core runs step by step, with options so small that everything happens often: checkpoint
+//! rounds, key index runs and their merges, evicted accounts that are loaded again. At the end the
+//! public engine opens the directory, all stored state is compared with the model, and the audit
+//! must pass. Not here: crashes (`faults/crash.rs`).
 
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
 
-/// Options so small that a few hundred entries walk every path.
+/// Options so small that a few hundred entries reach every path.
 #[must_use]
 pub fn small(random: &mut Random, vfs: Option<&str>) -> CoreOptions {
     CoreOptions {
@@ -30,7 +31,7 @@ pub fn small(random: &mut Random, vfs: Option<&str>) -> CoreOptions {
     }
 }
 
-/// Drives a core in `directory` through so many steps of a seed beside the model.
+/// Runs `steps` steps of a seed on a core in `directory` and on the model.
 ///
 /// # Errors
 /// The first [`Difference`].
@@ -53,7 +54,7 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Di
             0..60 => core.maintain().expect("a healthy disk"),
             60..65 => core.checkpoint_all().expect("a healthy disk"),
             65..70 => {
-                // One process holds a directory at a time, so the old core goes first.
+                // The directory is locked by one core at a time, so the old one is dropped first.
                 drop(core);
                 core = open();
             }
@@ -61,11 +62,11 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Di
         }
     }
     drop(core);
-    compare_kept(directory, &mut diff)?;
+    compare_stored(directory, &mut diff)?;
     Ok(diff)
 }
 
-/// Drives the public engine, with its threads and with options as small, through so many steps of a seed beside the model.
+/// Runs `steps` steps of a seed on the public engine with its threads, with the same small options.
 ///
 /// # Errors
 /// The first [`Difference`].
@@ -75,26 +76,27 @@ pub fn run_threaded(directory: &Path, seed: u64, steps: usize) -> Result<Differe
     let mut diff = crate::differential::run(&engine, seed, steps, 7)?;
     block_on(engine.close()).expect("a healthy disk");
     drop(engine);
-    compare_kept(directory, &mut diff)?;
+    compare_stored(directory, &mut diff)?;
     Ok(diff)
 }
 
-/// Opens a directory with the public engine, compares everything it keeps, closes it, and audits.
+/// Opens a directory with the public engine, compares all stored state, closes the engine, and
+/// audits the directory.
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn compare_kept(directory: &Path, diff: &mut Differential) -> Result<(), Difference> {
-    let unable = |what: &str, diff: &Differential, error| diff.unable(what, error);
+pub fn compare_stored(directory: &Path, diff: &mut Differential) -> Result<(), Difference> {
+    let engine_error = |what: &str, diff: &Differential, error| diff.engine_error(what, error);
     let engine = Embedded::open(directory, Options::default());
-    let engine = engine.map_err(|error| unable("the start", diff, error))?;
+    let engine = engine.map_err(|error| engine_error("the start", diff, error))?;
     diff.compare_all(&engine)?;
-    block_on(engine.close()).map_err(|error| unable("the end", diff, error))?;
+    block_on(engine.close()).map_err(|error| engine_error("the end", diff, error))?;
     drop(engine);
-    let report = audit(directory).map_err(|error| unable("the audit", diff, error))?;
+    let report = audit(directory).map_err(|error| engine_error("the audit", diff, error))?;
     let entries = diff.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>()
         + diff.model.prices.len()
         + diff.model.platform_keys;
-    diff.same("the audit", report.disagreement.map(|found| found.what), None)?;
-    diff.same("the number of entries", report.entries, entries as u64)?;
-    diff.same("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)
+    diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
+    diff.expect_equal("the number of entries", report.entries, entries as u64)?;
+    diff.expect_equal("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)
 }

@@ -7,8 +7,9 @@
 //! retrying_client   several engines behind a client that retries until one answers
 //! ```
 //!
-//! The options of the embedded and the PostgreSQL engine are so small here that a few hundred entries reach
-//! every path. Not here: what a run compares (`differential`), crashes and faults (`faults`).
+//! The options of the embedded and the PostgreSQL engine are so small here that a few hundred
+//! entries reach every path. Not here: what a run compares (`differential`), crashes and faults
+//! (`faults`).
 
 pub mod embedded;
 pub mod memory;

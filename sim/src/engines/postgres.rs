@@ -1,8 +1,9 @@
-//! The PostgreSQL engine beside the model, and as a store that is opened again and again.
+//! The PostgreSQL engine beside the model, and as a store of the contract's clauses.
 //!
-//! Its options are so small that a short history walks every path: accounts are let go and loaded again, several lanes
-//! work at once. Two engines on one database take turns, as two servers do whose clients go now to one and now to the
-//! other, so that what each has in memory is old most of the time.
+//! The options are so small that a short run reaches every path: accounts are evicted and loaded
+//! again, and several lanes work at once. With two engines on one database, each batch goes to one
+//! of them at random. So the accounts that an engine has in memory are stale most of the time, as
+//! on two servers behind a load balancer.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::Database;
 
-/// Options so small that a few hundred entries walk every path.
+/// Options so small that a few hundred entries reach every path.
 #[must_use]
 pub fn small(random: &mut Random) -> Options {
     Options {
@@ -27,13 +28,13 @@ pub fn small(random: &mut Random) -> Options {
     }
 }
 
-/// Opens the engine on a database that is there.
+/// Opens the engine on a database.
 #[must_use]
 pub fn open(database: &Database, options: Options) -> Postgres {
     block_on(Postgres::open(&database.url(), options)).expect("a database of its own opens")
 }
 
-/// A database as a store.
+/// A database as a store, with the options of each opening.
 pub struct InDatabase(pub Database<'static>, pub Options);
 
 impl Store for InDatabase {
@@ -42,7 +43,7 @@ impl Store for InDatabase {
     }
 }
 
-/// Drives so many engines on one database, in turns, through so many steps of a seed beside the model.
+/// Runs `steps` steps of a seed on the model and on `engines` engines that share one database.
 ///
 /// # Errors
 /// The first [`Difference`].
@@ -55,20 +56,20 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
         let batch = next_batch(&mut diff, &mut workload, 1 + random.index(20));
         let now = batch[0].0.now;
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
-        let place = random.index(servers.len());
-        let answers = block_on(servers[place].run_batch(submissions, now)).expect("a healthy database");
+        let server = random.index(servers.len());
+        let answers = block_on(servers[server].run_batch(submissions, now)).expect("a healthy database");
         for ((step, _), ran) in batch.iter().zip(answers) {
             diff.compare(step, ran)?;
         }
         if random.chance(30) {
             let fresh = open(database, small(&mut random));
-            servers[place] = fresh;
+            servers[server] = fresh;
         }
     }
     drop(servers);
     diff.compare_all(&open(database, Options::default()))?;
-    let report = audit(&database.url()).map_err(|error| diff.unable("the audit", error))?;
-    diff.same("the audit", report.disagreement.map(|found| found.what), None)?;
-    diff.same("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)?;
+    let report = audit(&database.url()).map_err(|error| diff.engine_error("the audit", error))?;
+    diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
+    diff.expect_equal("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)?;
     Ok(diff)
 }

@@ -1,8 +1,8 @@
-//! A client who asks until answered: now this server, now that one, the same request under the same key.
+//! A client of several engines on one ledger, which retries on the next engine until one answers.
 //!
-//! It stands for all callers of several servers on one ledger, and keeps the engines' own contract, so that whatever is
-//! asked of one engine (the bank test) can be asked of several while they fail and come back. "Not now" is asked again
-//! after a moment; anything else that is no answer ends the test, and so does a server that keeps silent.
+//! It implements [`Engine`], so that a test for one engine (the bank test) also runs against
+//! several engines that fail and come back. It retries after "unavailable" and "overloaded". Any
+//! other error ends the test, and so does an engine that does not answer in time.
 
 use std::fmt;
 use std::future::Future;
@@ -14,34 +14,34 @@ use tokio::runtime::{Builder, Runtime};
 use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
-/// The longest that a server may keep silent, whatever has failed behind it.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// The longest that a client asks again.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// How long it waits before it asks again.
-const MOMENT: Duration = Duration::from_millis(20);
+/// How long an engine may take to answer, whatever has failed behind it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request is retried.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(90);
+/// The pause before a retry.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// What was asked so far.
+/// What the client has counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Commands that were answered.
+pub struct RetryCounts {
+    /// Commands that got an answer.
     pub answered: u64,
-    /// Times that a server said "not now", to a command or a reader.
+    /// Attempts that failed with "unavailable" or "overloaded", of commands and reads.
     pub not_now: u64,
 }
 
-/// Several engines on one ledger, and the patience to ask until one answers.
+/// Several engines on one ledger behind the interface of one.
 pub struct RetryingClient {
     runtime: Runtime,
     engines: Mutex<Vec<Arc<dyn Engine>>>,
     turn: AtomicUsize,
-    asked: Mutex<Asked>,
+    counts: Mutex<RetryCounts>,
     answered: Condvar,
 }
 
 impl fmt::Debug for RetryingClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RetryingClient").field("asked", &self.asked()).finish_non_exhaustive()
+        f.debug_struct("RetryingClient").field("counts", &self.counts()).finish_non_exhaustive()
     }
 }
 
@@ -50,39 +50,39 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RetryingClient {
-    /// Asks these in turn.
+    /// A client that sends each attempt to the next of these engines.
     #[must_use]
     pub fn new(engines: Vec<Arc<dyn Engine>>) -> RetryingClient {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         RetryingClient {
-            runtime: runtime.expect("threads can be started"),
+            runtime: runtime.expect("the system can start threads"),
             engines: Mutex::new(engines),
             turn: AtomicUsize::new(0),
-            asked: Mutex::default(),
+            counts: Mutex::default(),
             answered: Condvar::new(),
         }
     }
 
-    /// Asks these from now on; whatever is under way elsewhere goes on until it is answered or told "not now".
+    /// Uses these engines from now on. Attempts under way on others continue until they end.
     pub fn switch_to(&self, engines: Vec<Arc<dyn Engine>>) {
         *locked(&self.engines) = engines;
     }
 
-    /// What was asked so far.
+    /// The counts so far.
     #[must_use]
-    pub fn asked(&self) -> Asked {
-        *locked(&self.asked)
+    pub fn counts(&self) -> RetryCounts {
+        *locked(&self.counts)
     }
 
-    /// Waits until so many more commands were answered.
+    /// Waits until `more` more commands got an answer.
     pub fn wait_for_answers(&self, more: u64) {
-        let mut asked = locked(&self.asked);
-        let enough = asked.answered + more;
-        while asked.answered < enough {
+        let mut counts = locked(&self.counts);
+        let enough = counts.answered + more;
+        while counts.answered < enough {
             let (woken, waited) =
-                self.answered.wait_timeout(asked, PATIENCE).unwrap_or_else(PoisonError::into_inner);
-            assert!(!waited.timed_out(), "nothing is answered any more");
-            asked = woken;
+                self.answered.wait_timeout(counts, RETRY_TIMEOUT).unwrap_or_else(PoisonError::into_inner);
+            assert!(!waited.timed_out(), "the engines answer commands");
+            counts = woken;
         }
     }
 
@@ -92,8 +92,8 @@ impl RetryingClient {
         Arc::clone(&engines[turn % engines.len()])
     }
 
-    /// Asks until answered.
-    async fn ask<T, F>(&self, call: impl Fn(Arc<dyn Engine>) -> F) -> Result<T, Error>
+    /// Repeats a call until an engine answers it.
+    async fn retry<T, F>(&self, call: impl Fn(Arc<dyn Engine>) -> F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -102,30 +102,31 @@ impl RetryingClient {
         loop {
             let call = call(self.next());
             let answer = async move {
-                let answer = tokio::time::timeout(SILENCE_MAX, call).await.expect("a server answers in time");
+                let answer =
+                    tokio::time::timeout(ANSWER_TIMEOUT, call).await.expect("an engine answers in time");
                 if answer.as_ref().is_err_and(not_now) {
-                    tokio::time::sleep(MOMENT).await;
+                    tokio::time::sleep(RETRY_PAUSE).await;
                 }
                 answer
             };
-            match self.runtime.spawn(answer).await.expect("a server does not panic") {
+            match self.runtime.spawn(answer).await.expect("an engine does not panic") {
                 Err(error) if not_now(&error) => {
-                    locked(&self.asked).not_now += 1;
-                    assert!(begun.elapsed() < PATIENCE, "it is never answered: {error}");
+                    locked(&self.counts).not_now += 1;
+                    assert!(begun.elapsed() < RETRY_TIMEOUT, "no engine answers: {error}");
                 }
                 answer => return answer,
             }
         }
     }
 
-    /// Asks for something to be done, and counts it.
+    /// Repeats a command until an engine answers it, and counts the answer.
     async fn command<T, F>(&self, call: impl Fn(Arc<dyn Engine>) -> F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let answer = self.ask(call).await;
-        locked(&self.asked).answered += 1;
+        let answer = self.retry(call).await;
+        locked(&self.counts).answered += 1;
         self.answered.notify_all();
         answer
     }
@@ -166,7 +167,7 @@ impl Engine for RetryingClient {
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
-        Box::pin(self.ask(move |engine| {
+        Box::pin(self.retry(move |engine| {
             let query = query.clone();
             async move { engine.query(query).await }
         }))
@@ -177,7 +178,7 @@ impl Engine for RetryingClient {
     }
 
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
-        Box::pin(self.ask(move |engine| async move { engine.due(now, most).await }))
+        Box::pin(self.retry(move |engine| async move { engine.due(now, most).await }))
     }
 
     fn stats(&self) -> EngineStats {
@@ -185,6 +186,6 @@ impl Engine for RetryingClient {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.ask(|engine| async move { engine.close().await }))
+        Box::pin(self.retry(|engine| async move { engine.close().await }))
     }
 }

@@ -1,8 +1,10 @@
-//! The bank test: many callers at once, few workspaces, and afterwards every micro-unit is accounted for.
+//! The bank test: many callers at once on few workspaces, after which every micro-unit is accounted
+//! for.
 //!
-//! Each caller moves credit at random and keeps a tally of what was acknowledged to it. When all are done, the tallies of
-//! all callers together have to be the balances, exactly. Meanwhile readers look at balances and lists, which must never
-//! show what cannot be. Threads make the order of things different in every run; what is asked is drawn by seed.
+//! Each caller moves credit at random and tallies the answers it received. At the end, the sum of
+//! all tallies must equal the balances exactly. Meanwhile readers check that no balance and no list
+//! ever shows an impossible state. The commands are drawn by seed, but the threads run in another
+//! order every time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,36 +20,36 @@ use crate::contract::{self, credit, prices, submission};
 use crate::random::Random;
 use tollkeeper_testkit::blocking::block_on;
 
-/// The price of the one operation.
+/// The unit price of the only operation.
 pub const PRICE: Micros = Micros::new(500);
 
-/// What was acknowledged, by workspace.
+/// What was acknowledged to the callers, for one workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Came in, less what was taken back.
+    /// Micro-units granted.
     pub granted: i64,
-    /// Deducted, less what went back.
+    /// Micro-units charged, less refunds.
     pub spent: i64,
-    /// Of that, what still awaits an outcome.
+    /// The part of `spent` that awaits an outcome.
     pub pending: i64,
-    /// Answers that were "yes".
-    pub yes: u64,
-    /// Of those, answers to requests under a key of their own.
+    /// Accepted commands.
+    pub accepted: u64,
+    /// The part of `accepted` that had an idempotency key of its own.
     pub keyed: u64,
-    /// Answers that were "no".
-    pub no: u64,
+    /// Refused commands.
+    pub refused: u64,
 }
 
-/// The time at which everything happens: the bank has no clock.
+/// The time of all commands.
 pub const NOW: Timestamp = Timestamp::from_millis(1_835_420_000_000);
 
-/// A workspace of the bank.
+/// The workspace of this number.
 #[must_use]
 pub fn workspace(place: usize) -> WorkspaceId {
     WorkspaceId::new(format!("bank{place}")).expect("a name")
 }
 
-/// A request of the platform.
+/// A submission of the platform.
 #[must_use]
 pub fn ask(workspace: WorkspaceId, key: Option<String>, command: Command) -> Submission {
     submission(workspace, key.as_deref(), command)
@@ -57,7 +59,7 @@ fn run(engine: &dyn Engine, submission: Submission) -> CommandResult {
     block_on(engine.run(submission, NOW)).expect("a healthy engine")
 }
 
-/// Sets the price, opens so many workspaces, and gives each so much.
+/// Publishes the price, creates `workspaces` workspaces, and grants `each` to every one.
 pub fn open(engine: &dyn Engine, workspaces: usize, each: Micros) {
     let prices = prices(&[("message", PRICE.get())]);
     run(engine, ask(WorkspaceId::platform(), None, prices)).expect("a price list");
@@ -72,13 +74,14 @@ fn grant(amount: Micros) -> Command {
     Command::Grant(credit("trade", Source::Promotional, amount.get()))
 }
 
-/// A charge for so many of the one operation.
+/// A charge for `quantity` units of the only operation.
 #[must_use]
 pub fn charge(quantity: i64, await_outcome: bool) -> Command {
     Command::Charge(ChargeRequest { await_outcome, ..contract::charge("message", quantity) })
 }
 
-/// Lets so many callers race for one workspace until each was refused once; says how many charges passed.
+/// Lets `callers` callers charge one workspace until each was refused once, and returns how many
+/// charges passed.
 #[must_use]
 pub fn race(engine: &Arc<dyn Engine>, callers: usize) -> u64 {
     let passed = AtomicU64::new(0);
@@ -90,7 +93,7 @@ pub fn race(engine: &Arc<dyn Engine>, callers: usize) -> u64 {
                     let key = format!("race {caller} {turn}");
                     match run(engine, ask(workspace(0), Some(key), charge(1, false))) {
                         Ok(answer) if !answer.replayed => passed.fetch_add(1, Ordering::Relaxed),
-                        Ok(_) => panic!("a new key was answered as an old one"),
+                        Ok(_) => panic!("a new key got the answer of another request"),
                         Err(refusal) => {
                             assert_eq!(refusal.code(), "insufficient_credits");
                             return;
@@ -103,7 +106,8 @@ pub fn race(engine: &Arc<dyn Engine>, callers: usize) -> u64 {
     passed.into_inner()
 }
 
-/// Lets so many callers move credit at random, so many times each; gives what was acknowledged, by workspace.
+/// Lets `callers` callers move credit at random, `turns` times each, and returns one tally for each
+/// workspace.
 #[must_use]
 pub fn trade(
     engine: &Arc<dyn Engine>,
@@ -126,9 +130,9 @@ pub fn trade(
                 sum.granted += tally.granted;
                 sum.spent += tally.spent;
                 sum.pending += tally.pending;
-                sum.yes += tally.yes;
+                sum.accepted += tally.accepted;
                 sum.keyed += tally.keyed;
-                sum.no += tally.no;
+                sum.refused += tally.refused;
             }
         }
         done.store(true, Ordering::Relaxed);
@@ -156,10 +160,10 @@ fn trade_alone(engine: &dyn Engine, seed: u64, caller: usize, turns: usize, work
         let command = if random.chance(150) { grant(Micros::new(amount)) } else { charge(quantity, awaits) };
         let first = run(engine, ask(workspace(place), key.clone(), command.clone()));
         if first.is_ok() && random.chance(200) {
-            // A caller who lost the answer asks again.
+            // A caller who lost the answer repeats the request.
             let again = run(engine, ask(workspace(place), key, command));
-            let again = again.expect("what was answered is answered again");
-            assert!(again.replayed, "a repeated request was run anew");
+            let again = again.expect("a repeated request is accepted again");
+            assert!(again.replayed, "a repeated request was executed twice");
             assert_eq!(Some(&again.output), first.as_ref().ok().map(|answer| &answer.output));
         }
         match first.map(|answer| answer.output) {
@@ -174,17 +178,17 @@ fn trade_alone(engine: &dyn Engine, seed: u64, caller: usize, turns: usize, work
             Ok(other) => panic!("neither a charge nor a grant: {other:?}"),
             Err(refusal) => {
                 assert_eq!(refusal.code(), "insufficient_credits");
-                tally.no += 1;
+                tally.refused += 1;
                 continue;
             }
         }
-        tally.yes += 1;
+        tally.accepted += 1;
         tally.keyed += 1;
     }
     tallies
 }
 
-/// Says what became of a charge.
+/// Reports a random outcome of a pending charge.
 fn finish(
     engine: &dyn Engine,
     random: &mut Random,
@@ -199,68 +203,79 @@ fn finish(
         _ => (ChargeCommand::Fail { by_system: true, detail: None }.for_charge(charge), quantity),
     };
     for _ in 0..2 {
-        // Twice: repeating an outcome is harmless.
+        // Twice, because a repeated outcome must change nothing.
         run(engine, ask(workspace.clone(), None, command.clone())).expect("an open charge");
     }
     tally.spent -= PRICE.get() * back;
     tally.pending -= PRICE.get() * quantity;
-    tally.yes += 1;
+    tally.accepted += 1;
 }
 
-/// Looks at what is kept while it changes: nothing may ever show what cannot be.
+/// Reads balances, entries, charges and usage until `done`, and checks that each state is a
+/// possible one.
 fn watch(engine: &dyn Engine, workspaces: usize, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         for place in 0..workspaces {
             let id = workspace(place);
-            let balance =
-                block_on(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
+            let balance = block_on(engine.balance(&id, None))
+                .expect("the engine reads")
+                .expect("the workspace exists")
+                .balance;
             assert!(balance.available >= Micros::ZERO && balance.pending >= Micros::ZERO, "{balance:?}");
             let page = || Page { limit: 20, cursor: None };
-            let entries = block_on(engine.entries(&id, page())).expect("it reads").expect("it is there");
+            let entries = block_on(engine.entries(&id, page()))
+                .expect("the engine reads")
+                .expect("the workspace exists");
             let linked = entries
                 .data
                 .windows(2)
                 .all(|pair| pair[0].entry.n == pair[1].entry.n + 1 && pair[0].entry.previous == pair[1].hash);
-            assert!(linked, "the newest entries of {id} do not hang together");
+            assert!(linked, "the newest entries of {id} are not chained");
             let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
-            let charges =
-                block_on(engine.charges(&id, pending, page())).expect("it reads").expect("it is there");
+            let charges = block_on(engine.charges(&id, pending, page()))
+                .expect("the engine reads")
+                .expect("the workspace exists");
             assert!(charges.data.iter().all(|charge| charge.state.status == Status::Pending));
-            let usage = block_on(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
+            let usage = block_on(engine.usage(&id, i64::MIN..i64::MAX)).expect("the engine reads");
             assert!(usage.iter().all(|(_, used)| used.refunded <= used.charged));
         }
     }
 }
 
-/// Compares the balances with what was acknowledged.
-pub fn settle(engine: &dyn Engine, details: Micros, tallies: &[Tally]) {
+/// Checks the balance and the usage of each workspace against its tally; `granted` is its first
+/// grant.
+pub fn check_balances(engine: &dyn Engine, granted: Micros, tallies: &[Tally]) {
     for (place, tally) in tallies.iter().enumerate() {
         let id = workspace(place);
-        let balance = block_on(engine.balance(&id, None)).expect("it reads").expect("it is there").balance;
-        assert_eq!(balance.available.get(), details.get() + tally.granted - tally.spent, "{id}: {tally:?}");
+        let balance = block_on(engine.balance(&id, None))
+            .expect("the engine reads")
+            .expect("the workspace exists")
+            .balance;
+        assert_eq!(balance.available.get(), granted.get() + tally.granted - tally.spent, "{id}: {tally:?}");
         assert_eq!(balance.pending.get(), tally.pending, "{id}: {tally:?}");
-        let usage = block_on(engine.usage(&id, i64::MIN..i64::MAX)).expect("it reads");
+        let usage = block_on(engine.usage(&id, i64::MIN..i64::MAX)).expect("the engine reads");
         let net: i64 = usage.iter().map(|(_, used)| used.charged.get() - used.refunded.get()).sum();
         assert_eq!(net, tally.spent, "{id}: {tally:?}");
     }
 }
 
-/// Reads every journal to its beginning: a chain without gaps, in which each key that was acknowledged stands once and no
-/// other does.
-pub fn recount(engine: &dyn Engine, tallies: &[Tally]) {
+/// Reads every journal back to its first entry: the chain has no gaps, and holds each acknowledged
+/// key once and no other.
+pub fn check_journals(engine: &dyn Engine, tallies: &[Tally]) {
     for (place, tally) in tallies.iter().enumerate() {
         let id = workspace(place);
         let (mut keys, mut cursor, mut newer) = (HashSet::new(), None, None);
         loop {
             let page = Page { limit: 200, cursor };
-            let entries = block_on(engine.entries(&id, page)).expect("it reads").expect("it is there");
+            let entries =
+                block_on(engine.entries(&id, page)).expect("the engine reads").expect("the workspace exists");
             for record in entries.data {
                 let linked =
                     newer.is_none_or(|(n, previous)| n == record.entry.n + 1 && previous == record.hash);
                 assert!(linked, "{id}: the journal breaks after entry {}", record.entry.n);
                 newer = Some((record.entry.n, record.entry.previous));
                 if let Some(key) = record.entry.key {
-                    assert!(keys.insert(key.clone()), "{id}: the key {key} stands twice");
+                    assert!(keys.insert(key.clone()), "{id}: the key {key} occurs twice");
                 }
             }
             cursor = entries.next;
@@ -269,7 +284,7 @@ pub fn recount(engine: &dyn Engine, tallies: &[Tally]) {
             }
         }
         assert_eq!(newer.map(|(n, _)| n), Some(1), "{id}: the journal begins with its first entry");
-        let details = 1;
-        assert_eq!(keys.len() as u64, details + tally.keyed, "{id}: {tally:?}");
+        let first_grant = 1;
+        assert_eq!(keys.len() as u64, first_grant + tally.keyed, "{id}: {tally:?}");
     }
 }

@@ -1,11 +1,16 @@
-//! Power that fails, and disks that do: the embedded engine on a disk that remembers.
+//! The embedded engine after a power failure, and on a disk that refuses writes and syncs.
 //!
-//! [`crashes`] runs a seed once and notes, after every acknowledged batch, how many operations the disk had seen. Then it
-//! lets the power fail behind an operation, opens what the disk may hold in one of the ways of [`Survivors`], and asks:
-//! is everything acknowledged before there, exactly once, and at most the one batch that was under way besides, whole or
-//! not at all? Does the audit pass? Is every request answered again as it was, and does service go on
-//! as the model says? [`faults`] lets writes and syncs be refused instead: nothing but a clear "not now" may come of it,
-//! and what was in doubt is settled by asking again under the same keys.
+//! [`crashes`] runs a seed once on a recording disk. After each acknowledged batch it notes how
+//! many disk operations there were. Then it simulates a power failure behind a disk operation,
+//! opens an image that the disk may hold (see [`Survivors`]), and checks:
+//! - every batch acknowledged before the failure is there, exactly once;
+//! - the batch in flight is there as a whole or not at all, and nothing else is;
+//! - the audit passes;
+//! - every request that is repeated under its key gets its first answer;
+//! - new commands are answered as the model says.
+//!
+//! [`faults`] makes writes and syncs fail instead. The only permitted error is "unavailable", and a
+//! repeated request under the same key resolves what was in doubt.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,34 +20,34 @@ use tollkeeper_ledger::{Actor, Submission, Timestamp};
 
 use crate::differential::{Difference, Differential, next_batch};
 use crate::disk::{Disk, Fault, Survivors};
-use crate::engines::embedded::{compare_kept, small};
+use crate::engines::embedded::{compare_stored, small};
 use crate::model::step::Step;
 use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::scratch::Scratch;
 
-/// What was doubted in a run.
+/// What a run of [`crashes`] or [`faults`] went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CrashReport {
-    /// Operations of the disk.
+    /// Disk operations of the recorded run.
     pub operations: usize,
-    /// Crashes that were recovered from.
+    /// Crash images that were recovered.
     pub crashes: u64,
-    /// Batches under way at a crash or a fault that turned out to have happened.
+    /// Batches in flight at a crash or a fault that were found committed.
     pub in_flight_committed: u64,
-    /// Batches under way at a crash or a fault that turned out not to have happened.
+    /// Batches in flight at a crash or a fault that were found absent.
     pub in_flight_lost: u64,
-    /// Requests that were sent again and answered as before.
+    /// Repeated requests that got their first answer.
     pub replays: u64,
-    /// Writes and syncs that were refused.
+    /// Writes and syncs that the disk refused.
     pub refused: u64,
 }
 
-/// What was acknowledged when the disk had seen so many operations.
+/// A batch of the recorded run, with its place in the disk log and the state after it.
 struct RecordedBatch {
-    /// The operations before the batch was brought to the disk.
+    /// The number of disk operations before the commit of the batch.
     began: usize,
-    /// The operations when it was answered.
+    /// The number of disk operations when it was acknowledged.
     operations: usize,
     batch: Vec<(Step, Submission)>,
     diff: Differential,
@@ -50,26 +55,27 @@ struct RecordedBatch {
 }
 
 impl RecordedBatch {
-    /// A batch that was decided, after which the model stands so.
+    /// A decided batch with copies of the model and the workload after it.
     fn of(batch: Vec<(Step, Submission)>, diff: &Differential, workload: &Workload) -> RecordedBatch {
         let (diff, workload) = (diff.clone(), workload.clone());
         RecordedBatch { began: 0, operations: 0, batch, diff, workload }
     }
 
-    /// The same, brought to the disk.
-    fn brought(self, disk: &Disk, bring: impl FnOnce() -> Result<(), Error>) -> RecordedBatch {
+    /// The same batch after `commit` wrote it to the disk.
+    fn committed_by(self, disk: &Disk, commit: impl FnOnce() -> Result<(), Error>) -> RecordedBatch {
         let began = disk.op_count();
-        bring().expect("a healthy disk");
+        commit().expect("a healthy disk");
         RecordedBatch { began, operations: disk.op_count(), ..self }
     }
 }
 
-/// How densely a run is crashed.
+/// At which disk operations a run is crashed.
 #[derive(Clone, Copy, Debug)]
 pub enum Density {
-    /// Behind every operation, in every way.
+    /// Behind every operation, with every kind of [`Survivors`].
     Everywhere,
-    /// At so many operations, each in a way drawn at random.
+    /// Behind this many operations drawn at random, each with one kind of [`Survivors`] drawn at
+    /// random.
     Sampled(usize),
 }
 
@@ -78,11 +84,11 @@ fn disk() -> Disk {
     Disk::new(&format!("crash-{}", DISKS.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// Runs so many steps of a seed on a disk that remembers, and crashes it.
+/// Runs `steps` steps of a seed on a recording disk, then crashes that run as `density` says.
 ///
 /// # Errors
-/// The first [`Difference`]: something acknowledged that is lost or there twice, an audit that does not pass, an answer
-/// that is another one than before.
+/// The first [`Difference`]: an acknowledged entry that is lost or doubled, an audit that fails, or
+/// a repeated request with another answer than its first.
 pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<CrashReport, Difference> {
     let mut random = Random::new(seed.rotate_left(32));
     let (disk, live) = (disk(), Scratch::new());
@@ -120,7 +126,7 @@ pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<CrashReport,
     Ok(counts)
 }
 
-/// The run that is crashed later.
+/// The run without crashes, batch by batch.
 fn record(
     disk: &Disk,
     live: &Scratch,
@@ -141,16 +147,16 @@ fn record(
         let decided = RecordedBatch::of(batch, &diff, &workload);
         let in_flight = if random.chance(400) { core.begin_append() } else { None };
         let Some(in_flight) = in_flight else {
-            batches.push(decided.brought(disk, || core.commit()));
+            batches.push(decided.committed_by(disk, || core.commit()));
             core = between(core, &open, random);
             continue;
         };
-        // The next batch is decided, and what is derived is kept, while this one is under way.
+        // While this batch is in flight, maintenance runs and the next batch is decided.
         core.maintain().expect("a healthy disk");
         let batch = next_batch(&mut diff, &mut workload, 1 + random.index(12));
         let answers = core.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
         compare(&mut diff, &batch, answers)?;
-        batches.push(decided.brought(disk, || {
+        batches.push(decided.committed_by(disk, || {
             let appended = appender.append(&in_flight);
             core.append_finished(&appended);
             appended
@@ -159,19 +165,19 @@ fn record(
             appender.finish_wal_checkpoint();
         }
         let next = RecordedBatch::of(batch, &diff, &workload);
-        batches.push(next.brought(disk, || core.commit()));
+        batches.push(next.committed_by(disk, || core.commit()));
         core = between(core, &open, random);
     }
     Ok(batches)
 }
 
-/// What may happen between two commits: a little is kept, or everything, or the core is opened anew.
+/// What may happen between two commits: maintenance, a full checkpoint, or a restart of the core.
 fn between(mut core: Core, open: &dyn Fn() -> Core, random: &mut Random) -> Core {
     match random.below(100) {
         0..60 => core.maintain().expect("a healthy disk"),
         60..65 => core.checkpoint_all().expect("a healthy disk"),
         65..68 => {
-            // One process holds a directory at a time, so the old core goes first.
+            // The directory is locked by one core at a time, so the old one is dropped first.
             drop(core);
             return open();
         }
@@ -192,7 +198,7 @@ fn compare(
     batch.iter().zip(ran).try_for_each(|((step, _), ran)| diff.compare(step, ran))
 }
 
-/// Opens what a crash left and holds it against what was acknowledged.
+/// Opens a crash image and compares it with what was acknowledged.
 fn recover(
     scratch: &Scratch,
     index: usize,
@@ -228,10 +234,11 @@ fn recover(
         }
         None => acknowledged.clone(),
     };
-    diff.same("the audit of the crash", report.disagreement.map(|found| found.what), None)?;
-    diff.same("the entries after the crash", report.entries, entries(&diff))?;
+    diff.expect_equal("the audit of the crash", report.disagreement.map(|found| found.what), None)?;
+    diff.expect_equal("the entries after the crash", report.entries, entries(&diff))?;
 
-    // What was acknowledged, and what was under way, is asked again: the one is answered as it was, the other done.
+    // All requests are repeated: acknowledged ones get their first answers, those in flight are
+    // executed if absent.
     let now = diff.now();
     for recorded in &batches[..next] {
         counts.replays += retry(&mut core, &mut diff, &recorded.batch, now)?;
@@ -249,10 +256,10 @@ fn recover(
     }
     drop(core);
     counts.crashes += 1;
-    compare_kept(&directory, &mut diff)
+    compare_stored(&directory, &mut diff)
 }
 
-/// How many entries the journal of a history has.
+/// The number of entries in the journal, as the model says.
 fn entries(diff: &Differential) -> u64 {
     let model = &diff.model;
     let lines: usize = model.pools.values().map(|pool| pool.lines.len()).sum();
@@ -263,7 +270,7 @@ fn is_keyed(submission: &Submission) -> bool {
     submission.key.is_some() || submission.command.derived_key().is_some()
 }
 
-/// Sends what was asked under a key once more; says how many answers were replays.
+/// Repeats the requests that have a key and returns how many of the answers were replays.
 fn retry(
     core: &mut Core,
     diff: &mut Differential,
@@ -281,10 +288,11 @@ fn retry(
     Ok(diff.replays() - before)
 }
 
-/// Runs so many steps of a seed on a disk that refuses writes and syncs now and then.
+/// Runs `steps` steps of a seed on a disk that refuses writes and syncs at random.
 ///
 /// # Errors
-/// The first [`Difference`]: an answer that is neither right nor "not now", something lost or there twice.
+/// The first [`Difference`]: an error other than "unavailable", or an entry that is lost or
+/// doubled.
 pub fn faults(seed: u64, steps: usize) -> Result<CrashReport, Difference> {
     let mut random = Random::new(seed.rotate_left(16));
     let (disk, live) = (disk(), Scratch::new());
@@ -300,12 +308,12 @@ pub fn faults(seed: u64, steps: usize) -> Result<CrashReport, Difference> {
         if random.chance(300) {
             disk.fail(fault(&mut random));
         }
-        match run_somehow(&mut core, &mut appender, &batch, &mut random) {
+        match commit_somehow(&mut core, &mut appender, &batch, &mut random) {
             Ok(ran) => compare(&mut diff, &batch, ran)?,
             Err(error) => {
-                clear(&diff, &error)?;
+                expect_unavailable(&diff, &error)?;
                 if random.chance(300) {
-                    // It may still be broken, or pass: both are told by the answer.
+                    // The core must survive a batch on the broken disk; it may fail or succeed.
                     let _ = core.run_batch(Vec::new(), now);
                 }
                 disk.heal();
@@ -315,20 +323,20 @@ pub fn faults(seed: u64, steps: usize) -> Result<CrashReport, Difference> {
         if random.chance(600)
             && let Err(error) = core.maintain()
         {
-            clear(&diff, &error)?;
+            expect_unavailable(&diff, &error)?;
         }
         disk.heal();
     }
     drop(core);
     counts.refused = disk.refused();
     counts.operations = disk.op_count();
-    compare_kept(live.path(), &mut diff)?;
+    compare_stored(live.path(), &mut diff)?;
     Ok(counts)
 }
 
-/// Commits a batch in one of the two ways: at once, or as a batch in flight. Whoever asks again while it is under way is answered
-/// the same, from what is not on disk yet.
-fn run_somehow(
+/// Commits a batch at once or as a batch in flight. While it is in flight, repeated requests must
+/// get the same answers, although the entries are not on disk yet.
+fn commit_somehow(
     core: &mut Core,
     appender: &mut Appender,
     batch: &[(Step, Submission)],
@@ -341,13 +349,14 @@ fn run_somehow(
         return core.commit().map(|()| ran);
     };
     let keyed = batch.iter().zip(&ran).filter(|((_, submission), ran)| is_keyed(submission) && ran.is_ok());
-    // By somebody who may ask still, whatever the batch has done to the first.
+    // The platform repeats them, because the batch may have removed the member or key that asked
+    // first.
     let again = |submission: &Submission| Submission { actor: Actor::Platform, ..submission.clone() };
     let (again, first): (Vec<Submission>, Vec<&CommandResult>) =
         keyed.map(|((_, submission), ran)| (again(submission), ran)).unzip();
     for (ran, first) in core.decide_batch(again, now)?.iter().zip(first) {
-        let told = |ran: &CommandResult| ran.as_ref().map(|answer| answer.output.clone()).ok();
-        assert_eq!(told(ran), told(first), "a request that is repeated is answered the same");
+        let output = |ran: &CommandResult| ran.as_ref().map(|answer| answer.output.clone()).ok();
+        assert_eq!(output(ran), output(first), "a repeated request gets the first answer");
     }
     let appended = appender.append(&in_flight);
     core.append_finished(&appended);
@@ -363,15 +372,16 @@ fn fault(random: &mut Random) -> Fault {
     }
 }
 
-/// A disk that fails is "not now", nothing else.
-fn clear(diff: &Differential, error: &Error) -> Result<(), Difference> {
+/// The only permitted error of a failing disk is "unavailable".
+fn expect_unavailable(diff: &Differential, error: &Error) -> Result<(), Difference> {
     if error.is_unavailable() {
         return Ok(());
     }
     Err(diff.difference("the error of a failing disk", error, &"unavailable"))
 }
 
-/// Finds out whether the batch in doubt has happened, and asks for it again.
+/// Finds out whether the batch in doubt was committed, updates the model if so, and repeats its
+/// requests.
 fn mark_committed(
     core: &mut Core,
     diff: &mut Differential,
@@ -379,25 +389,26 @@ fn mark_committed(
     directory: &std::path::Path,
     counts: &mut CrashReport,
 ) -> Result<(), Difference> {
-    // An empty batch makes the core read the disk anew, which settles what is there.
-    core.run_batch(Vec::new(), now).expect("a disk that is whole again");
-    let kept = audit(directory).expect("an opened directory can be audited").entries;
-    let mut happened = diff.clone();
+    // An empty batch makes the core read the end of the journal again.
+    core.run_batch(Vec::new(), now).expect("the disk works again");
+    let found = audit(directory).expect("an opened directory can be audited").entries;
+    let mut committed = diff.clone();
     for (step, _) in batch {
-        // The answers were never told.
-        let _ = happened.model.step(step);
+        // The callers never received these answers.
+        let _ = committed.model.step(step);
     }
-    if entries(&happened) > entries(diff) && kept == entries(&happened) {
+    if entries(&committed) > entries(diff) && found == entries(&committed) {
         counts.in_flight_committed += 1;
-        *diff = happened;
-        let reader = Embedded::open_read_only(directory).map_err(|error| diff.unable("a reader", error))?;
+        *diff = committed;
+        let reader =
+            Embedded::open_read_only(directory).map_err(|error| diff.engine_error("a reader", error))?;
         diff.learn(&reader)?;
     } else {
         counts.in_flight_lost += 1;
-        diff.same("the entries after a fault", kept, entries(diff))?;
+        diff.expect_equal("the entries after a fault", found, entries(diff))?;
     }
     let before = diff.replays();
-    let ran = core.run_batch(submissions(batch), now).expect("a disk that is whole again");
+    let ran = core.run_batch(submissions(batch), now).expect("the disk works again");
     compare(diff, batch, ran)?;
     counts.replays += diff.replays() - before;
     Ok(())

@@ -1,8 +1,8 @@
-//! Files that are not what was written: bits that flipped, sectors that were lost, files that were cut.
+//! The embedded engine on damaged files: flipped bits, lost or scrambled sectors, truncated files.
 //!
-//! A directory of a run is damaged in one place. Whoever asks then has to be told, by the audit or by the start; or the
-//! damage was in nothing that counts, and everything still agrees with the model. No panic in either case, and no credit
-//! that nobody granted.
+//! The directory of a run is damaged in one place. Then the audit, the start or a read must report
+//! the damage, or all data still agrees with the model because the damaged bytes were unused. There
+//! must be no panic in either case, and no answer that differs from the model.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,26 +12,27 @@ use tollkeeper_engine::Error;
 use tollkeeper_engine::embedded::{Core, audit};
 
 use crate::differential::{Difference, Differential, next_batch};
-use crate::engines::embedded::{compare_kept, run, small};
+use crate::engines::embedded::{compare_stored, run, small};
 use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::scratch::Scratch;
 
-/// What became of the damages of a run.
+/// How the damages of a run were noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damages {
-    /// The audit or the start told them.
-    pub told: u64,
-    /// The audit found nothing, but a read told them.
-    pub told_late: u64,
-    /// They were in nothing that counts.
+    /// Damages that the audit or the start reported.
+    pub detected: u64,
+    /// Damages that the audit missed and a read reported.
+    pub detected_late: u64,
+    /// Damages of unused bytes: everything still agrees with the model.
     pub harmless: u64,
 }
 
-/// Runs so many steps of a seed and damages what they left in so many ways, one at a time.
+/// Runs `steps` steps of a seed, then damages copies of the directory `count` times, in one place
+/// each.
 ///
 /// # Errors
-/// The first [`Difference`]: damage that nobody tells and that is not harmless, or a panic.
+/// The first [`Difference`]: damage that is neither detected nor harmless, or a panic.
 pub fn damages(seed: u64, steps: usize, count: usize) -> Result<Damages, Difference> {
     let whole = Scratch::new();
     let diff = run(whole.path(), seed, steps)?;
@@ -41,20 +42,20 @@ pub fn damages(seed: u64, steps: usize, count: usize) -> Result<Damages, Differe
         let scratch = Scratch::new();
         let directory = scratch.path().join("data");
         let damage = damage(whole.path(), &directory, &mut random);
-        let told = told(&directory, &diff, &mut random).map_err(|mut difference| {
+        let detection = detect(&directory, &diff, &mut random).map_err(|mut difference| {
             difference.what = format!("{} ({damage})", difference.what);
             difference
         })?;
-        match told {
-            Output::AtOnce => damages.told += 1,
-            Output::Late => damages.told_late += 1,
-            Output::Not => damages.harmless += 1,
+        match detection {
+            Detection::AtOnce => damages.detected += 1,
+            Detection::Late => damages.detected_late += 1,
+            Detection::None => damages.harmless += 1,
         }
     }
     Ok(damages)
 }
 
-/// Copies a directory and damages one of its files; says how.
+/// Copies a directory, damages one of its files, and returns a description of the damage.
 fn damage(from: &Path, to: &Path, random: &mut Random) -> String {
     fs::create_dir_all(to).expect("a temporary directory");
     let listed = fs::read_dir(from).expect("a directory of a run").flatten();
@@ -80,7 +81,7 @@ fn damage(from: &Path, to: &Path, random: &mut Random) -> String {
         }
         2 => {
             bytes.truncate(at);
-            "cut"
+            "truncation"
         }
         _ => {
             bytes[at] ^= 1 << random.below(8);
@@ -91,52 +92,60 @@ fn damage(from: &Path, to: &Path, random: &mut Random) -> String {
     format!("{how} at {at} of {}", file.file_name().expect("a file has a name").display())
 }
 
-/// When somebody was told of a damage.
-enum Output {
+/// When a damage was noticed.
+enum Detection {
+    /// By the audit or by the start.
     AtOnce,
+    /// By a read.
     Late,
-    Not,
+    /// Never: no bytes in use were damaged.
+    None,
 }
 
-/// When somebody is told of the damage; if never, everything has to agree.
-fn told(directory: &Path, diff: &Differential, random: &mut Random) -> Result<Output, Difference> {
+/// When the damage is noticed; if it is not, all data must agree with the model.
+fn detect(directory: &Path, diff: &Differential, random: &mut Random) -> Result<Detection, Difference> {
     let audited = no_panic(diff, "the audit", || audit(directory))?;
-    let mut told = match audited {
-        Ok(report) if report.disagreement.is_none() => Output::Not,
-        Ok(_) => Output::AtOnce,
-        Err(error) => told_by(diff, "the audit", error)?,
+    let mut detection = match audited {
+        Ok(report) if report.disagreement.is_none() => Detection::None,
+        Ok(_) => Detection::AtOnce,
+        Err(error) => reported_by(diff, "the audit", error)?,
     };
-    if matches!(told, Output::Not)
-        && let Err(difference) = compare_kept(directory, &mut diff.clone())
+    if matches!(detection, Detection::None)
+        && let Err(difference) = compare_stored(directory, &mut diff.clone())
     {
         match &difference.error {
-            Some(error) if error.is_damaged() => told = Output::Late,
+            Some(error) if error.is_damaged() => detection = Detection::Late,
             _ => return Err(difference),
         }
     }
     let options = small(random, None);
     match no_panic(diff, "the start", || Core::open(directory, options))? {
-        Err(error) => told = told_by(diff, "the start", error)?,
-        Ok(core) => go_on(core, diff.clone())?,
+        Err(error) => detection = reported_by(diff, "the start", error)?,
+        Ok(core) => run_more(core, diff.clone())?,
     }
-    Ok(told)
+    Ok(detection)
 }
 
-/// Service goes on as far as it can: with answers, or with errors that say what is damaged.
-fn go_on(mut core: Core, mut diff: Differential) -> Result<(), Difference> {
+/// Runs more commands, which must end in answers or errors, never in a panic.
+fn run_more(mut core: Core, mut diff: Differential) -> Result<(), Difference> {
     let mut workload = Workload::new(diff.seed());
     for _ in 0..5 {
         let batch = next_batch(&mut diff, &mut workload, 5);
         let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
         let now = diff.now();
         let _ = no_panic(&diff, "a batch", || core.run_batch(submissions, now))?;
-        let _ = no_panic(&diff, "the keeping", || core.maintain())?;
+        let _ = no_panic(&diff, "the maintenance", || core.maintain())?;
     }
     Ok(())
 }
 
-fn told_by(diff: &Differential, who: &str, error: Error) -> Result<Output, Difference> {
-    if error.is_damaged() || error.is_unusable() { Ok(Output::AtOnce) } else { Err(diff.unable(who, error)) }
+/// Checks that an error of a damaged directory is of the right kind.
+fn reported_by(diff: &Differential, who: &str, error: Error) -> Result<Detection, Difference> {
+    if error.is_damaged() || error.is_unusable() {
+        Ok(Detection::AtOnce)
+    } else {
+        Err(diff.engine_error(who, error))
+    }
 }
 
 fn no_panic<T>(diff: &Differential, who: &str, act: impl FnOnce() -> T) -> Result<T, Difference> {

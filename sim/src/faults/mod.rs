@@ -1,4 +1,5 @@
-//! What goes wrong around the engines, and the checks that nothing is lost and nothing happens twice.
+//! What goes wrong around the engines, and the checks that nothing is lost and nothing happens
+//! twice.
 //!
 //! ```text
 //! crash    the embedded engine after a power failure, and on a disk that refuses writes

@@ -6,7 +6,7 @@ use tollkeeper_engine::embedded::{Embedded, audit};
 use tollkeeper_engine::{Engine, Options};
 use tollkeeper_ledger::Micros;
 use tollkeeper_sim::engines::embedded::small;
-use tollkeeper_sim::faults::bank::{PRICE, open, race, recount, settle, trade};
+use tollkeeper_sim::faults::bank::{PRICE, check_balances, check_journals, open, race, trade};
 use tollkeeper_sim::random::Random;
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::scratch::Scratch;
@@ -34,14 +34,14 @@ fn every_micro_unit_is_accounted_for_after_many_callers() {
         let (workspaces, each) = (3, Micros::new(20_000));
         open(&*engine, workspaces, each);
         let tallies = trade(&engine, seed, (64, 200), workspaces);
-        settle(&*engine, each, &tallies);
-        recount(&*engine, &tallies);
-        assert!(tallies.iter().all(|tally| tally.yes > 500 && tally.no > 50), "{tallies:?}");
+        check_balances(&*engine, each, &tallies);
+        check_journals(&*engine, &tallies);
+        assert!(tallies.iter().all(|tally| tally.accepted > 500 && tally.refused > 50), "{tallies:?}");
         block_on(engine.close()).expect("a healthy disk");
         drop(engine);
         let report = audit(scratch.path()).expect("a healthy disk");
         assert_eq!(report.disagreement.map(|found| found.what), None);
         let again = Embedded::open(scratch.path(), Options::default()).expect("a directory of its own");
-        settle(&again, each, &tallies);
+        check_balances(&again, each, &tallies);
     }
 }

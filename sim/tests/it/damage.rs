@@ -12,7 +12,7 @@ use crate::seeds::seeds;
 fn damage_is_told_or_harmless() {
     let mut told = 0;
     for seed in seeds(4) {
-        told += damages(seed, 200, 30).unwrap_or_else(|found| panic!("{found}")).told;
+        told += damages(seed, 200, 30).unwrap_or_else(|found| panic!("{found}")).detected;
     }
     assert!(told > 20, "{told} are too few: much of a file counts");
 }

@@ -14,14 +14,14 @@ use tollkeeper_engine::postgres::{Options, Postgres, audit};
 use tollkeeper_engine::{CommandResult, Engine, Error, Reads};
 use tollkeeper_ledger::{Command, Micros, Submission};
 use tollkeeper_sim::engines::retrying_client::RetryingClient;
-use tollkeeper_sim::faults::bank::{self, NOW, PRICE, Tally, recount, settle, trade};
+use tollkeeper_sim::faults::bank::{self, NOW, PRICE, Tally, check_balances, check_journals, trade};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::cuttable_proxy::CuttableProxy;
 use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, Pair, Stop, is_missing, shared, two_hosts};
 
 const CALLERS: usize = 64;
 const WORKSPACES: usize = 10;
-/// What each workspace has at the beginning: enough for a part of what is asked.
+/// What each workspace has at the beginning: enough for a part of what is client.
 const EACH: Micros = Micros::new(100_000);
 
 /// Options of a server that soon says "not now".
@@ -36,17 +36,17 @@ fn serve(url: &str, options: Options) -> Arc<dyn Engine> {
 /// So many servers at one address, and those who ask them.
 fn several(url: &str, servers: usize) -> (Vec<Arc<dyn Engine>>, Arc<RetryingClient>) {
     let servers: Vec<_> = (0..servers).map(|_| serve(url, Options::default())).collect();
-    let asked = Arc::new(RetryingClient::new(servers.clone()));
-    bank::open(&*asked, WORKSPACES, EACH);
-    (servers, asked)
+    let client = Arc::new(RetryingClient::new(servers.clone()));
+    bank::open(&*client, WORKSPACES, EACH);
+    (servers, client)
 }
 
 /// Lets all callers trade while something fails; gives what was acknowledged to them.
-fn trade_while(asked: &Arc<RetryingClient>, turns: usize, fault: impl FnOnce()) -> Vec<Tally> {
+fn trade_while(client: &Arc<RetryingClient>, turns: usize, fault: impl FnOnce()) -> Vec<Tally> {
     thread::scope(|scope| {
-        let engine: Arc<dyn Engine> = asked.clone();
+        let engine: Arc<dyn Engine> = client.clone();
         let trading = scope.spawn(move || trade(&engine, 7, (CALLERS, turns), WORKSPACES));
-        asked.wait_for_answers(200);
+        client.wait_for_answers(200);
         fault();
         assert!(!trading.is_finished(), "it failed in the middle of the load");
         trading.join().expect("the callers do not panic")
@@ -56,10 +56,10 @@ fn trade_while(asked: &Arc<RetryingClient>, turns: usize, fault: impl FnOnce()) 
 /// Compares what the servers keep with what was acknowledged.
 fn reckon(servers: &[Arc<dyn Engine>], url: &str, tallies: &[Tally]) {
     for server in servers {
-        settle(&**server, EACH, tallies);
+        check_balances(&**server, EACH, tallies);
     }
-    recount(&*servers[0], tallies);
-    assert!(tallies.iter().all(|tally| tally.yes > 0), "{tallies:?}");
+    check_journals(&*servers[0], tallies);
+    assert!(tallies.iter().all(|tally| tally.accepted > 0), "{tallies:?}");
     audited(url);
 }
 
@@ -107,12 +107,12 @@ fn two_servers_share_ten_workspaces() {
         return;
     }
     let database = shared().database();
-    let (servers, asked) = several(&database.url(), 2);
-    let engine: Arc<dyn Engine> = asked.clone();
+    let (servers, client) = several(&database.url(), 2);
+    let engine: Arc<dyn Engine> = client.clone();
     let tallies = trade(&engine, 1, (CALLERS, 40), WORKSPACES);
-    assert_eq!(asked.asked().not_now, 0, "nothing failed");
+    assert_eq!(client.counts().not_now, 0, "nothing failed");
     reckon(&servers, &database.url(), &tallies);
-    assert!(tallies.iter().any(|tally| tally.no > 0), "some were refused: {tallies:?}");
+    assert!(tallies.iter().any(|tally| tally.refused > 0), "some were refused: {tallies:?}");
 }
 
 #[test]
@@ -141,17 +141,17 @@ fn a_server_dies_and_the_primary_fails_over_to_its_standby() {
     let proxies = [CuttableProxy::to(pair.primary.port()), CuttableProxy::to(pair.standby.port())];
     let doomed = two_hosts((proxies[0].port(), proxies[1].port()), database.name());
     let (doomed, living) = (serve(&doomed, impatient()), serve(&url, Options::default()));
-    let asked = Arc::new(RetryingClient::new(vec![doomed, living.clone()]));
-    bank::open(&*asked, WORKSPACES, EACH);
-    let tallies = trade_while(&asked, 80, || {
+    let client = Arc::new(RetryingClient::new(vec![doomed, living.clone()]));
+    bank::open(&*client, WORKSPACES, EACH);
+    let tallies = trade_while(&client, 80, || {
         proxies.iter().for_each(CuttableProxy::sever);
-        asked.switch_to(vec![living.clone()]);
-        asked.wait_for_answers(200);
+        client.switch_to(vec![living.clone()]);
+        client.wait_for_answers(200);
         pair.fail_over(Stop::Kill);
-        asked.wait_for_answers(200);
+        client.wait_for_answers(200);
         // A server that starts now finds the new primary by the same address.
-        asked.switch_to(vec![living.clone(), serve(&url, Options::default())]);
-        asked.wait_for_answers(200);
+        client.switch_to(vec![living.clone(), serve(&url, Options::default())]);
+        client.wait_for_answers(200);
     });
     reckon(&[living], &url, &tallies);
 }
@@ -164,16 +164,16 @@ fn connections_are_cut_over_and_over() {
     let database = shared().database();
     let proxy = CuttableProxy::to(shared().port());
     let behind = format!("postgres://tollkeeper@127.0.0.1:{}/{}", proxy.port(), database.name());
-    let (servers, asked) = several(&behind, 2);
+    let (servers, client) = several(&behind, 2);
     let mut cut = 0;
-    let tallies = trade_while(&asked, 60, || {
+    let tallies = trade_while(&client, 60, || {
         for round in 0..20 {
             if round % 2 == 0 {
                 cut += proxy.cut();
             } else {
                 cut += database.end_sessions();
             }
-            asked.wait_for_answers(20);
+            client.wait_for_answers(20);
         }
     });
     assert!(cut > 20, "{cut} were cut");
@@ -187,12 +187,12 @@ fn the_database_server_restarts() {
     }
     let cluster = Cluster::start(&[]);
     let database = cluster.database();
-    let (servers, asked) = several(&database.url(), 2);
-    let tallies = trade_while(&asked, 80, || {
+    let (servers, client) = several(&database.url(), 2);
+    let tallies = trade_while(&client, 80, || {
         for how in [Stop::Fast, Stop::Immediate, Stop::Kill] {
             cluster.stop(how);
             cluster.restart();
-            asked.wait_for_answers(200);
+            client.wait_for_answers(200);
         }
     });
     reckon(&servers, &database.url(), &tallies);

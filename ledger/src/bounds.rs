@@ -1,13 +1,15 @@
 //! The limits of the system, each with its reason.
 //!
-//! The server publishes most of them in its API description. The spending limits that a customer sets are not here but
-//! in `account::limit`.
+//! The server publishes most of them in its API description. The spending limits that a customer
+//! sets are not here but in `account::limit`.
 
-/// The largest balance, 2^53 − 1 micro-units: every JSON reader holds it exactly. It is checked where credit comes in:
-/// what was granted and not taken back never exceeds it, so no refund can exceed it either.
+/// The largest balance, 2^53 − 1 micro-units: every JSON reader holds it exactly. It is checked
+/// where credit comes in: what was granted and not taken back never exceeds it, so no refund can
+/// exceed it either.
 pub const BALANCE_MAX_MICROS: i64 = (1 << 53) - 1;
 
-/// The largest quantity of one charge. With [`UNIT_PRICE_MAX_MICROS`] no product leaves the range of a balance.
+/// The largest quantity of one charge. With [`UNIT_PRICE_MAX_MICROS`] no product leaves the range
+/// of a balance.
 pub const QUANTITY_MAX: i64 = 1_000_000;
 
 /// The largest unit price, 90,000 USD: times [`QUANTITY_MAX`] it stays below 2^53.
@@ -18,13 +20,17 @@ const _: () = assert!(
     "no price times a quantity leaves the range of a balance"
 );
 
-/// The longest name of a workspace, member, worker or operation: it is in every URL, entry and index.
+/// The longest name of a workspace, member, worker or operation: it is in every URL, entry and
+/// index.
 pub const NAME_MAX_BYTES: usize = 64;
 
 /// The longest idempotency key: room for two UUIDs and a sentence.
 pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
 
-/// The longest free text (a workspace's display name, a reason, a reference): it is kept for ever in the journal.
+const _: () = assert!(NAME_MAX_BYTES < IDEMPOTENCY_KEY_MAX_BYTES, "a key may contain a name and more");
+
+/// The longest free text (a workspace's display name, a reason, a reference): it is kept for ever
+/// in the journal.
 pub const TEXT_MAX_BYTES: usize = 255;
 
 /// The largest metadata document: it is kept for ever and returned with every list row.
@@ -36,7 +42,8 @@ pub const TIMEOUT_MIN_SECONDS: u32 = 1;
 /// The longest time a pending charge may wait, a week from its opening or from a heartbeat.
 pub const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600;
 
-/// How long a pending charge waits if neither the caller nor the price book says: longer than any interactive operation.
+/// How long a pending charge waits if neither the caller nor the price book says: longer than any
+/// interactive operation.
 pub const TIMEOUT_DEFAULT_SECONDS: u32 = 15 * 60;
 
 const _: () = assert!(
@@ -44,10 +51,17 @@ const _: () = assert!(
     "the default timeout is an allowed one"
 );
 
-/// How long after its birth a settled charge may still be refunded by a late system failure: 30 days.
+/// How long after its birth a settled charge may still be refunded by a late system failure: 30
+/// days.
 pub const REFUND_WINDOW_DEFAULT_SECONDS: i64 = 30 * 24 * 3_600;
 
-/// The most operations in one version of the price book: a version is one entry and is held in memory whole.
+const _: () = assert!(
+    REFUND_WINDOW_DEFAULT_SECONDS > TIMEOUT_MAX_SECONDS as i64,
+    "a failure can still be reported after the longest timeout"
+);
+
+/// The most operations in one version of the price book: a version is one entry and is held in
+/// memory whole.
 pub const OPERATIONS_MAX: usize = 1_000;
 
 /// The most spending limits of one workspace: every charge checks each of them.
@@ -59,10 +73,12 @@ pub const MEMBERS_MAX: usize = 1_000;
 /// The most API keys of one workspace: a request searches them for its own.
 pub const API_KEYS_MAX: usize = 100;
 
-/// The shortest time between two notes of a key's use: often enough to find unused keys, too seldom to fill the journal.
+/// The shortest time between two notes of a key's use: often enough to find unused keys, too seldom
+/// to fill the journal.
 pub const KEY_USE_NOTED_SECONDS: i64 = 3_600;
 
-/// The most portal sessions of one workspace, and the most links to begin one; a further one removes the oldest.
+/// The most portal sessions of one workspace, and the most links to begin one; a further one
+/// removes the oldest.
 pub const PORTAL_SESSIONS_MAX: usize = 1_000;
 
 /// How long a link to the dashboard is valid: it is made when a person clicks and followed at once.
@@ -79,6 +95,14 @@ pub const THRESHOLDS_MAX: usize = 10;
 
 /// How long an alert stays quiet after it fired, unless the workspace chose otherwise.
 pub const ALERT_COOLDOWN_DEFAULT_SECONDS: i64 = 24 * 3_600;
+
+/// The longest time an alert may stay quiet, a leap year.
+pub const ALERT_COOLDOWN_MAX_SECONDS: i64 = 366 * 24 * 3_600;
+
+const _: () = assert!(
+    ALERT_COOLDOWN_DEFAULT_SECONDS <= ALERT_COOLDOWN_MAX_SECONDS,
+    "the default cooldown is an allowed one"
+);
 
 /// The most charges in one batch request.
 pub const BATCH_MAX: usize = 1_000;

@@ -1,7 +1,8 @@
 //! SHA-256 digests as the ledger sees them: 32 bytes that the caller computed.
 //!
-//! The ledger links entries by hashes and compares the hashes of secrets, but computes none: it has no dependencies,
-//! and which bytes are hashed is decided where they are written (the canonical bytes of an entry, see `entry_codec`).
+//! The ledger links entries by hashes and compares the hashes of secrets, but computes none: it has
+//! no dependencies, and which bytes are hashed is decided where they are written (the canonical
+//! bytes of an entry, see `entry_codec`).
 
 /// A SHA-256 digest: of an entry's canonical bytes, or of a secret.
 pub type Hash = [u8; 32];
@@ -22,7 +23,8 @@ pub fn hex(hash: &Hash) -> String {
     text
 }
 
-/// Compares hashes of secrets in constant time, so that the time tells nothing about how much of them is equal.
+/// Compares hashes of secrets in constant time, so that the time tells nothing about how much of
+/// them is equal.
 pub(crate) fn is_same_secret(one: &Hash, other: &Hash) -> bool {
     one.iter().zip(other).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0
 }

@@ -1,6 +1,8 @@
-//! Ids of charges, grants, API keys and sessions: UUIDs of version 7 with a prefix (`ch_…`, `gr_…`).
+//! Ids of charges, grants, API keys and sessions: UUIDs of version 7 with a prefix (`ch_…`,
+//! `gr_…`).
 //!
-//! The engine chooses the number from its clock and its entropy, which are not here. This file gives it its form.
+//! The engine chooses the number from its clock and its entropy, which are not here. This file
+//! gives it its form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +20,8 @@ use std::str::FromStr;
 pub struct Id(u128);
 
 impl Id {
-    /// Builds the UUID from the time, 12 bits for its third group and 62 bits for the rest. Higher bits are ignored.
+    /// Builds the UUID from the time, 12 bits for its third group and 62 bits for the rest. Higher
+    /// bits are ignored.
     #[must_use]
     pub const fn v7(millis: i64, group_a: u16, group_b: u64) -> Id {
         let time = (millis as u128 & 0xffff_ffff_ffff) << 80;
@@ -89,7 +92,9 @@ impl Id {
                 value = (value << 4) | u128::from(digit(*byte)?);
             }
         }
-        Some(Id(value))
+        let id = Id(value);
+        assert!(id.text() == *text, "an id has one spelling");
+        Some(id)
     }
 }
 

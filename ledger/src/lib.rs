@@ -1,22 +1,25 @@
-//! The rules of prepaid credits, without I/O: what is decided, what it does to an account, and how it is recorded.
+//! The rules of prepaid credits, without I/O: what is decided, what it does to an account, and how
+//! it is recorded.
 //!
-//! [`decide`] answers every command that touches credit with a [`Refusal`] or a [`Change`]. [`Account::record`] turns a
-//! change into journal entries, one after the other. [`Account::replay`] rebuilds the account from the same entries, bit
-//! by bit: there is no second way to change a balance.
+//! [`decide`] answers every command that touches credit with a [`Refusal`] or a [`Change`].
+//! [`Account::record`] turns a change into journal entries, one after the other.
+//! [`Account::replay`] rebuilds the account from the same entries, bit by bit: there is no second
+//! way to change a balance.
 //!
-//! There is no I/O, no clock, no randomness, no hash function and no float here. Times, ids and hashes are arguments, so
-//! the same commands give the same bytes on every engine. Nothing here knows HTTP, SQL or JSON.
+//! There is no I/O, no clock, no randomness, no hash function and no float here. Times, ids and
+//! hashes are arguments, so the same commands give the same bytes on every engine. Nothing here
+//! knows HTTP, SQL or JSON.
 //!
 //! # Reading order
-//! 1. `decide/mod.rs`: the order of a decision. `decide/view.rs`: what it reads and answers. `decide/charge.rs`: the
-//!    life of a charge. `decide/refusal.rs`: every refusal, in order.
-//! 2. `account/mod.rs`: what an entry does to an account. `account/invariants.rs`: i01 to i12, checked before every
-//!    commit.
+//! 1. `decide/mod.rs`: the order of a decision. `decide/view.rs`: what it reads and answers.
+//!    `decide/charge.rs`: the life of a charge. `decide/refusal.rs`: every refusal, in order.
+//! 2. `account/mod.rs`: what an entry does to an account. `account/invariants.rs`: i01 to i12,
+//!    checked before every commit.
 //! 3. `journal/entry.rs`: the entries. `journal/entry_codec.rs`: their bytes.
 //! 4. `team`, `prices`: who acts for a workspace, and what operations cost.
 //!
-//! A folder imports only the folders below it: `decide`, then `account`, `team`, `prices` and `journal`, then the values
-//! (`micros`, `id`, `name`, `text`, `time`, `hash`, `bounds`).
+//! A folder imports only the folders below it: `decide`, then `account`, `team`, `prices` and
+//! `journal`, then the values (`micros`, `id`, `name`, `text`, `time`, `hash`, `bounds`).
 //!
 //! # Example
 //! Opens a workspace, brings credit in and pays for one run of an operation:
@@ -72,25 +75,10 @@
 //! run(&mut prices, &mut platform, set_prices, now)?;
 //!
 //! run(&mut acme, &mut platform, Command::CreateWorkspace(WorkspaceChanges::default()), now)?;
-//! let welcome = GrantRequest {
-//!     source: Source::Promotional,
-//!     amount: Micros::new(1_200),
-//!     reason: Some("welcome".into()),
-//!     origin: None,
-//!     paid_cents: 0,
-//! };
+//! let welcome = GrantRequest::new(Source::Promotional, Micros::new(1_200));
 //! run(&mut acme, &mut platform, Command::Grant(welcome), now)?;
 //!
-//! let charge = ChargeRequest {
-//!     operation: message,
-//!     quantity: 2,
-//!     worker: None,
-//!     member: None,
-//!     await_outcome: false,
-//!     timeout_seconds: None,
-//!     reference: None,
-//!     metadata: None,
-//! };
+//! let charge = ChargeRequest::new(message, 2);
 //! let entries = run(&mut acme, &mut platform, Command::Charge(charge.clone()), now)?;
 //! assert_eq!(entries[0].balance.available, Micros::new(200));
 //!
@@ -98,6 +86,8 @@
 //! assert_eq!(refused.map(|_| ()).map_err(|refusal| refusal.code()), Err("insufficient_credits"));
 //! # Ok::<(), Refusal>(())
 //! ```
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::float_arithmetic)]
 
 mod account;
 pub mod bounds;

@@ -1,7 +1,8 @@
-//! Credit as an integer: micro-units, 100,000 to the US dollar (P1), and dollars read and written without rounding.
+//! Credit as an integer: micro-units, 100,000 to the US dollar (P1), and dollars read and written
+//! without rounding.
 //!
-//! A micro-unit is 0.00001 USD, so five decimals write every amount exactly. A text in dollars with more than five
-//! decimals is refused instead of rounded. There are no floats and no decimal type.
+//! A micro-unit is 0.00001 USD, so five decimals write every amount exactly. A text in dollars with
+//! more than five decimals is refused instead of rounded. There are no floats and no decimal type.
 
 use std::fmt;
 
@@ -63,7 +64,8 @@ impl Micros {
         }
     }
 
-    /// The number of units that the amount pays for at the price `unit`, rounded down; 0 if either is not positive.
+    /// The number of units that the amount pays for at the price `unit`, rounded down; 0 if either
+    /// is not positive.
     #[must_use]
     pub const fn whole_units(self, unit: Micros) -> i64 {
         if unit.0 <= 0 || self.0 <= 0 {
@@ -83,7 +85,8 @@ impl Micros {
     /// Reads an exact decimal number of dollars: digits, and at most five of them after a point.
     ///
     /// # Errors
-    /// [`AmountError`] for a sign, an exponent, a blank, a sixth decimal, or more than a balance can hold.
+    /// [`AmountError`] for a sign, an exponent, a blank, a sixth decimal, or more than a balance
+    /// can hold.
     pub fn from_usd(text: &str) -> Result<Micros, AmountError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -108,7 +111,8 @@ impl Micros {
 
 impl std::ops::Add for Micros {
     type Output = Micros;
-    /// Panics on overflow, which the bounds make impossible: every balance and product stays below 2^53.
+    /// Panics on overflow, which the bounds make impossible: every balance and product stays below
+    /// 2^53.
     fn add(self, other: Micros) -> Micros {
         self.checked_add(other).expect("amounts stay below 2^53, see bounds")
     }
@@ -116,7 +120,8 @@ impl std::ops::Add for Micros {
 
 impl std::ops::Sub for Micros {
     type Output = Micros;
-    /// Panics on overflow, which the bounds make impossible: every balance and product stays below 2^53.
+    /// Panics on overflow, which the bounds make impossible: every balance and product stays below
+    /// 2^53.
     fn sub(self, other: Micros) -> Micros {
         Micros(self.0.checked_sub(other.0).expect("amounts stay below 2^53, see bounds"))
     }

@@ -1,7 +1,7 @@
 //! Names that callers choose: workspaces, members, workers, operations, and idempotency keys.
 //!
-//! A name is checked once, where it enters. Inside the ledger every name is well-formed. Ids that the engine chooses
-//! are in `id`.
+//! A name is checked once, where it enters. Inside the ledger every name is well-formed. Ids that
+//! the engine chooses are in `id`.
 
 use std::fmt;
 
@@ -53,14 +53,20 @@ fn check(text: &str, most: usize, allowed: fn(u8) -> bool) -> Result<(), NameErr
 }
 
 /// `A-Z a-z 0-9 . _ : @ -`: what needs no escaping in a URL's path, a header or a shell word.
-fn in_name(byte: u8) -> bool {
+const fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'@' | b'-')
 }
 
 /// Printable ASCII, the space included.
-fn printable(byte: u8) -> bool {
-    (0x20..0x7f).contains(&byte)
+const fn printable(byte: u8) -> bool {
+    matches!(byte, 0x20..0x7f)
 }
+
+/// The name of the platform's own journal.
+const PLATFORM: &str = "*";
+
+const _: () = assert!(!in_name(PLATFORM.as_bytes()[0]), "no caller can choose the platform's name");
+const _: () = assert!(UUID_BYTES >= 36, "the text of a UUID is stored in place");
 
 macro_rules! name {
     ($name:ident, $in_place:expr, $most:expr, $allowed:expr, $doc:literal) => {
@@ -145,16 +151,17 @@ name!(
 );
 
 impl WorkspaceId {
-    /// The name of the platform's own journal, with the price book and the platform keys. No caller can choose it.
+    /// The name of the platform's own journal, with the price book and the platform keys. No caller
+    /// can choose it.
     #[must_use]
     pub fn platform() -> WorkspaceId {
-        WorkspaceId::known("*")
+        WorkspaceId::known(PLATFORM)
     }
 
     /// True for [`WorkspaceId::platform`].
     #[must_use]
     pub fn is_platform(&self) -> bool {
-        self.as_bytes() == b"*"
+        self.as_bytes() == PLATFORM.as_bytes()
     }
 }
 

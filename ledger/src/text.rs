@@ -1,7 +1,7 @@
 //! The text of a name: a short one is stored in place, a longer one in memory of its own.
 //!
-//! A charge has five names, and five allocations cost more than copying a few words. The characters that a name may
-//! have are in `name`.
+//! A charge has five names, and five allocations cost more than copying a few words. The characters
+//! that a name may have are in `name`.
 
 use std::cmp::Ordering;
 use std::fmt;

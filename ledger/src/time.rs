@@ -1,7 +1,7 @@
 //! An instant as the ledger keeps it: milliseconds since 1970 in UTC.
 //!
-//! Nothing here reads a clock: every time is an argument. Calendars and time zones are not here either; the start and
-//! end of a day or month are handed in (see `account::limit`).
+//! Nothing here reads a clock: every time is an argument. Calendars and time zones are not here
+//! either; the start and end of a day or month are handed in (see `account::limit`).
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 ///

@@ -1,8 +1,8 @@
-//! Low-balance thresholds (P13): an alert fires if one decision moves `available` from at or above a threshold to
-//! below it.
+//! Low-balance thresholds (P13): an alert fires if one decision moves `available` from at or above
+//! a threshold to below it.
 //!
-//! Within the cooldown of a threshold it does not fire again (i09). An alert is an entry of the journal. The e-mail or
-//! webhook that it causes is not here.
+//! Within the cooldown of a threshold it does not fire again (i09). An alert is an entry of the
+//! journal. The e-mail or webhook that it causes is not here.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::Violation;
@@ -33,8 +33,8 @@ impl Default for Alerts {
 }
 
 impl Alerts {
-    /// The thresholds whose alerts fire when the balance moves from `before` to `after`: those that are crossed downwards
-    /// and whose cooldown is over.
+    /// The thresholds whose alerts fire when the balance moves from `before` to `after`: those that
+    /// are crossed downwards and whose cooldown is over.
     pub(crate) fn crossed(
         &self,
         before: Micros,

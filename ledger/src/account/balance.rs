@@ -1,4 +1,5 @@
-//! The sums of an account: what it has now ([`Balance`]) and what has moved since it was opened ([`Totals`]).
+//! The sums of an account: what it has now ([`Balance`]) and what has moved since it was opened
+//! ([`Totals`]).
 
 use crate::Micros;
 

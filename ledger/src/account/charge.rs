@@ -1,7 +1,8 @@
 //! A charge: the deduction for one run of an operation, and its state from then on.
 //!
-//! A charge deducts when it is opened, leaves `pending` once (i06), and never gives back more than it took (i05). Here are
-//! the types; what is decided about a charge is in `decide::charge`, what an entry does to the account in `account`.
+//! A charge deducts when it is opened, leaves `pending` once (i06), and never gives back more than
+//! it took (i05). Here are the types; what is decided about a charge is in `decide::charge`, what
+//! an entry does to the account in `account`.
 
 use crate::journal::codec::coded;
 use crate::{ChargeId, Draw, Draws, Micros, PeriodWindows, Spender, Timestamp};
@@ -85,7 +86,8 @@ pub struct ChargeDetails {
     pub await_outcome: bool,
     /// As requested; a repeated request is compared with it (i07).
     pub timeout_seconds: Option<u32>,
-    /// The time until which an outcome is awaited; `None` if the charge was settled when it was opened.
+    /// The time until which an outcome is awaited; `None` if the charge was settled when it was
+    /// opened.
     pub deadline: Option<Timestamp>,
     /// What was drawn from which grant; sums to `amount` (i05).
     pub draws: Draws,

@@ -1,8 +1,9 @@
 //! Claw-backs: credit taken back after a payment was lost, and the debt where it was already spent.
 //!
-//! A claw-back takes what is unspent of the disputed grant, then what else is available, never below zero. The rest is
-//! owed, and later grants repay it first. While anything is owed, every charge is refused. A won dispute gives back
-//! exactly what was taken and forgives what was still owed. Whether a dispute is lost is not decided here.
+//! A claw-back takes what is unspent of the disputed grant, then what else is available, never
+//! below zero. The rest is owed, and later grants repay it first. While anything is owed, every
+//! charge is refused. A won dispute gives back exactly what was taken and forgives what was still
+//! owed. Whether a dispute is lost is not decided here.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::Violation;
@@ -42,6 +43,7 @@ impl ClawBacks {
 
     /// Adds the claw-back of a dispute.
     pub(crate) fn open(&mut self, claw_back: ClawBack) {
+        assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute is never negative");
         self.0.push(claw_back);
     }
 

@@ -1,8 +1,9 @@
 //! Grants: lots of credit that came in, and how charges draw from them and refunds return to them.
 //!
-//! Keeps i03 (0 ≤ remaining ≤ amount). Credit never expires (P6, P7): a grant is spent or taken back, never lost.
-//! The draw order is promotional, adjustment, subscription, top-up, the oldest first within each, so that bought credit
-//! lasts longest. A refund returns in the opposite order, so that bought credit returns first.
+//! Keeps i03 (0 ≤ remaining ≤ amount). Credit never expires (P6, P7): a grant is spent or taken
+//! back, never lost. The draw order is promotional, adjustment, subscription, top-up, the oldest
+//! first within each, so that bought credit lasts longest. A refund returns in the opposite order,
+//! so that bought credit returns first.
 
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::journal::disagreement::Violation;
@@ -102,8 +103,8 @@ impl std::ops::Deref for Draws {
     }
 }
 
-/// The grants of a workspace that are in memory, in draw order: all that are unspent, and the spent ones that a command
-/// needs.
+/// The grants of a workspace that are in memory, in draw order: all that are unspent, and the spent
+/// ones that a command needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants(Vec<Grant>);
 
@@ -142,8 +143,8 @@ impl Grants {
         self.0.iter().map(|grant| grant.remaining).sum()
     }
 
-    /// Removes the spent grants and returns them, so that memory holds only what can still be drawn. The engine stores
-    /// them.
+    /// Removes the spent grants and returns them, so that memory holds only what can still be
+    /// drawn. The engine stores them.
     pub fn release_spent(&mut self) -> Vec<Grant> {
         if self.0.iter().all(|grant| grant.remaining > Micros::ZERO) {
             return Vec::new();
@@ -190,11 +191,13 @@ impl Grants {
                 break;
             }
             let taken = grant.remaining.min(missing);
+            assert!(taken >= Micros::ZERO, "i03: a grant never holds less than nothing");
             if taken > Micros::ZERO {
                 draws.push(Draw { grant: grant.n, amount: taken });
                 missing -= taken;
             }
         }
+        assert!(draws.len() <= self.0.len(), "a charge draws from each grant once");
         assert!(missing == Micros::ZERO, "i04: the grants hold less than the balance says");
         draws
     }
@@ -240,8 +243,8 @@ fn draw_order(grant: &Grant) -> (Source, u64) {
     (grant.source, grant.n)
 }
 
-/// What returns to which grant if `amount` of a charge with these draws is refunded, of which `refunded` was refunded
-/// before: the last draw returns first.
+/// What returns to which grant if `amount` of a charge with these draws is refunded, of which
+/// `refunded` was refunded before: the last draw returns first.
 ///
 /// # Panics
 /// If it is more than the charge drew and did not give back yet (i05).
@@ -258,6 +261,7 @@ pub(crate) fn returns_of(draws: &[Draw], refunded: Micros, amount: Micros) -> Ve
             returns.push(Draw { grant: draw.grant, amount: given });
         }
     }
+    assert!(skip == Micros::ZERO, "i05: more was refunded than the charge drew");
     assert!(missing == Micros::ZERO, "i05: a refund exceeds what the charge drew");
     returns
 }

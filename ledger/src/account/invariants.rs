@@ -1,7 +1,10 @@
-//! The invariants as functions. Every entry is checked before it is committed, in release builds too.
+//! The invariants as functions. Every entry is checked before it is committed, in release builds
+//! too.
 //!
-//! - i01 an entry moves an amount between two accounts: the legs sum to zero, and the balance moved by just them
-//! - i02 entries are numbered without gaps, each with the hash of the one before (`Account::record`, `Account::replay`)
+//! - i01 an entry moves an amount between two accounts: the legs sum to zero, and the balance moved
+//!   by just them
+//! - i02 entries are numbered without gaps, each with the hash of the one before
+//!   (`Account::record`, `Account::replay`)
 //! - i03 0 ≤ remaining ≤ amount for every grant (also where it changes, in `grant`)
 //! - i04 available = the sum of what remains in the grants, never negative
 //! - i05 the draws of a charge sum to its amount, and it never gives back more than it took
@@ -12,9 +15,9 @@
 //! - i10 granted + refunded = charged + clawed back + available
 //! - i11, i12 one grant per subscription and period, no payment granted twice
 //!
-//! In an entry that is about to be written a [`Violation`] is a bug: `Account::record` panics, and the engine turns the
-//! panic into a failure of that one request, in which no credit moved. In an entry that is read back it is damage:
-//! `Account::replay` and the audits of the engines report it.
+//! In an entry that is about to be written a [`Violation`] is a bug: `Account::record` panics, and
+//! the engine turns the panic into a failure of that one request, in which no credit moved. In an
+//! entry that is read back it is damage: `Account::replay` and the audits of the engines report it.
 
 use crate::journal::disagreement::{Violation, holds};
 use crate::{
@@ -30,7 +33,8 @@ pub(crate) struct Sums<'a> {
     pub grants: &'a Grants,
 }
 
-/// Checks i01, i03, i04, i05 and i10 after an entry was applied to an account whose balance was `before`.
+/// Checks i01, i03, i04, i05 and i10 after an entry was applied to an account whose balance was
+/// `before`.
 pub(crate) fn after_entry(sums: Sums, body: &EntryBody, before: Balance) -> Result<(), Violation> {
     i01_legs_move_the_balance(sums.balance, body, before)?;
     i03_grants_in_range(sums.grants)?;
@@ -89,8 +93,9 @@ fn i10_nothing_appears_nothing_vanishes(totals: Totals, balance: Balance) -> Res
     holds(granted - clawed_back <= Micros::MAX, "i10: more was granted than a balance can hold")
 }
 
-/// Checks i05 and i06 on one entry about a charge of `amount` whose state was `before`; gives the state after it. This
-/// is the only place that states them: decisions and the audits of the engines both call it.
+/// Checks i05 and i06 on one entry about a charge of `amount` whose state was `before`; gives the
+/// state after it. This is the only place that states them: decisions and the audits of the engines
+/// both call it.
 ///
 /// # Errors
 /// [`Violation`] if the entry is about no charge, or its state does not follow from `before`.
@@ -117,7 +122,8 @@ pub fn charge_transition(
     Ok(next)
 }
 
-/// Checks i11 and i12: a grant that a payment brings has its origin in its key, which an account accepts only once.
+/// Checks i11 and i12: a grant that a payment brings has its origin in its key, which an account
+/// accepts only once.
 pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) -> Result<(), Violation> {
     let EntryBody::Granted { grant, origin, .. } = body else { return Ok(()) };
     if !grant.source.is_paid_for() {

@@ -1,8 +1,10 @@
-//! Spending limits: a cap per day or month for the workspace, a member, a worker, an operation or an API key.
+//! Spending limits: a cap per day or month for the workspace, a member, a worker, an operation or
+//! an API key.
 //!
-//! A limit is checked in the same step as the charge, so it holds at any concurrency. It counts the same numbers as the
-//! usage report: what was charged in the period less what was refunded in it. Where a day or month begins depends on
-//! the time zone and is handed in as [`PeriodWindows`]. Entries carry the windows, so that a replay needs no calendar.
+//! A limit is checked in the same step as the charge, so it holds at any concurrency. It counts the
+//! same numbers as the usage report: what was charged in the period less what was refunded in it.
+//! Where a day or month begins depends on the time zone and is handed in as [`PeriodWindows`].
+//! Entries carry the windows, so that a replay needs no calendar.
 
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::{ApiKeyId, MemberId, Micros, OperationId, Spender, Timestamp, WorkerId};
@@ -113,14 +115,15 @@ impl Subject {
 impl Limit {
     /// What was used in the current period.
     ///
-    /// A period that starts before the counted one is the counted one, as a server with an older time zone database sees
-    /// it. A limit must not count from zero again for that.
+    /// A period that starts before the counted one is the counted one, as a server with an older
+    /// time zone database sees it. A limit must not count from zero again for that.
     #[must_use]
     pub fn used_in(&self, windows: &PeriodWindows) -> Micros {
         if self.since >= windows.of(self.period).start { self.used } else { Micros::ZERO }
     }
 
-    /// What may still be spent in the current period; below zero if the limit was passed before it was lowered.
+    /// What may still be spent in the current period; below zero if the limit was passed before it
+    /// was lowered.
     #[must_use]
     pub fn left_in(&self, windows: &PeriodWindows) -> Micros {
         self.amount - self.used_in(windows)
@@ -174,7 +177,8 @@ impl Limits {
         self.0.is_empty()
     }
 
-    /// Of the limits that cover the spender and that a charge of `amount` would pass, the one with the least left.
+    /// Of the limits that cover the spender and that a charge of `amount` would pass, the one with
+    /// the least left.
     #[must_use]
     pub fn tightest_passed(
         &self,

@@ -1,9 +1,10 @@
 //! The account: the credit of a workspace, and what each entry does to it.
 //!
-//! [`Account::record`] applies what was decided and returns the entry that says so. [`Account::replay`] applies an entry
-//! that was written before and compares. Both go through the one `apply`, so an account that is rebuilt from its journal
-//! is the account that was there. Every entry is checked by `invariants`, in release builds too: a bug stops before the
-//! commit, and no credit moves. Nothing here refuses a command; that is `decide`.
+//! [`Account::record`] applies what was decided and returns the entry that says so.
+//! [`Account::replay`] applies an entry that was written before and compares. Both go through the
+//! one `apply`, so an account that is rebuilt from its journal is the account that was there. Every
+//! entry is checked by `invariants`, in release builds too: a bug stops before the commit, and no
+//! credit moves. Nothing here refuses a command; that is `decide`.
 
 pub(crate) mod alert;
 pub(crate) mod balance;
@@ -85,19 +86,20 @@ impl Account {
 
     /// The time of the account when a server's clock shows `now`: never before the last entry.
     ///
-    /// If the clock was set back, times must not run backwards and a past day's limits must not count from zero again. So
-    /// the account's time stands still until the clock has caught up.
+    /// If the clock was set back, times must not run backwards and a past day's limits must not
+    /// count from zero again. So the account's time stands still until the clock has caught up.
     #[must_use]
     pub fn clock(&self, now: Timestamp) -> Timestamp {
         now.max(self.chain.at)
     }
 
-    /// Applies what was decided and returns the entry that records it, linked to the one before. The caller writes the
-    /// entry, hashes its bytes, and passes the hash to [`Account::link`] before the next.
+    /// Applies what was decided and returns the entry that records it, linked to the one before.
+    /// The caller writes the entry, hashes its bytes, and passes the hash to [`Account::link`]
+    /// before the next.
     ///
     /// # Panics
-    /// If an invariant does not hold afterwards, which is a bug. The account must then be discarded; nothing was
-    /// written.
+    /// If an invariant does not hold afterwards, which is a bug. The account must then be
+    /// discarded; nothing was written.
     pub fn record(
         &mut self,
         body: EntryBody,
@@ -107,12 +109,23 @@ impl Account {
     ) -> Entry {
         let at = self.clock(now);
         let n = self.chain.n + 1;
+        let before = self.totals;
+        if let Some((_, Some(opening_entry))) = body.charge() {
+            assert!(opening_entry < n, "i02: an entry about a charge follows the one that opened it");
+        }
         if let Err(violation) = self.apply_checked(&body, n, at) {
             panic!("{violation}");
         }
         if let Err(violation) = invariants::payment_once(&body, key.as_ref()) {
             panic!("{violation}");
         }
+        let Totals { granted, charged, refunded, .. } = self.totals;
+        assert!(granted >= before.granted, "i10: what was granted stays granted");
+        assert!(charged >= before.charged, "i10: what was charged stays charged");
+        assert!(refunded >= before.refunded, "i10: what was refunded stays refunded");
+        assert!(refunded <= charged, "i10: no more is refunded than was charged");
+        assert!(self.balance.available <= Micros::MAX, "i10: a balance stays exact in every JSON reader");
+        assert!(self.balance.debt == self.claw_backs.owed(), "i04: debt is what is owed for the claw-backs");
         assert!(at >= self.chain.at, "i02: the times of entries never run backwards");
         let previous = self.chain.hash;
         assert!(n == 1 || previous != Hash::default(), "i02: an entry is linked to the one before it");
@@ -130,11 +143,12 @@ impl Account {
         self.chain.hash = hash;
     }
 
-    /// Applies an entry that was written before, and compares all that follows from the entries before it.
+    /// Applies an entry that was written before, and compares all that follows from the entries
+    /// before it.
     ///
     /// # Errors
-    /// [`Disagreement`] if its number, link, time, content or balance is not what follows. The account must then be
-    /// discarded.
+    /// [`Disagreement`] if its number, link, time, content or balance is not what follows. The
+    /// account must then be discarded.
     pub fn replay(&mut self, entry: &Entry, hash: Hash) -> Result<(), Disagreement> {
         Disagreement::unless_equal("number", entry.n, self.chain.n + 1)?;
         if entry.previous != self.chain.hash {
@@ -231,8 +245,8 @@ impl Account {
         }
     }
 
-    /// Counts a charge, or below zero a refund, under the limits. An entry names its day and month if and only if there are
-    /// limits.
+    /// Counts a charge, or below zero a refund, under the limits. An entry names its day and month
+    /// if and only if there are limits.
     fn count(
         &mut self,
         spender: &Spender,
@@ -251,7 +265,8 @@ impl Account {
         Ok(())
     }
 
-    /// Replaces the limits. What a limit has counted is a part of all that was charged and refunded.
+    /// Replaces the limits. What a limit has counted is a part of all that was charged and
+    /// refunded.
     fn set_limits(&mut self, limits: &[Limit]) -> Result<(), Violation> {
         let counted = Micros::ZERO - self.totals.refunded..=self.totals.charged;
         let in_range = |limit: &Limit| {
@@ -270,8 +285,8 @@ impl Account {
         Ok(())
     }
 
-    /// Replaces the thresholds. A threshold that stays keeps the time of its last alert, so that saving the settings again
-    /// does not repeat the alert.
+    /// Replaces the thresholds. A threshold that stays keeps the time of its last alert, so that
+    /// saving the settings again does not repeat the alert.
     fn set_alerts(&mut self, amounts: &[Micros], cooldown_seconds: i64) -> Result<(), Violation> {
         holds(amounts.len() <= bounds::THRESHOLDS_MAX, "more thresholds are set than there may be")?;
         holds(amounts.is_sorted_by(|low, high| low < high), "i09: a threshold is set twice or out of order")?;

@@ -1,4 +1,5 @@
-//! What is known of a workspace besides its credit: its name, time zone, metadata and whether it is suspended.
+//! What is known of a workspace besides its credit: its name, time zone, metadata and whether it is
+//! suspended.
 
 use crate::{Timestamp, WorkspaceId};
 

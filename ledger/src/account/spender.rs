@@ -1,7 +1,8 @@
-//! The spender of a charge: the operation, worker, member and API key under which it and its refunds are counted.
+//! The spender of a charge: the operation, worker, member and API key under which it and its
+//! refunds are counted.
 //!
-//! Usage rows and limits are keyed by these four. A charge stores them once, and each refund carries a copy, so that an
-//! entry can be counted without looking up the charge.
+//! Usage rows and limits are keyed by these four. A charge stores them once, and each refund
+//! carries a copy, so that an entry can be counted without looking up the charge.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{ApiKeyId, MemberId, OperationId, WorkerId};

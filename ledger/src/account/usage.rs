@@ -1,8 +1,9 @@
-//! Usage rollups (P11): runs, quantity, charged and refunded per hour (UTC), operation, worker, member and API key.
+//! Usage rollups (P11): runs, quantity, charged and refunded per hour (UTC), operation, worker,
+//! member and API key.
 //!
-//! They are counted from entries, so that they equal the sum of the entries they cover (i08). A refund counts in the
-//! hour in which it happens, so that a past day never changes. The engine takes the rows that were counted here and adds them
-//! to the stored ones. Reports are not here.
+//! They are counted from entries, so that they equal the sum of the entries they cover (i08). A
+//! refund counts in the hour in which it happens, so that a past day never changes. The engine
+//! takes the rows that were counted here and adds them to the stored ones. Reports are not here.
 
 use crate::text::Text;
 use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, WorkerId};
@@ -42,31 +43,34 @@ impl Used {
     }
 }
 
-/// Up to this number, rows are searched one by one. That is faster than a map, and most workspaces have fewer.
+/// Up to this number, rows are searched one by one. That is faster than a map, and most workspaces
+/// have fewer.
 const SEARCHED_MAX: usize = 32;
 
-/// Indexes of rows by their hash. The map is only looked up by key, so its order of iteration does not matter.
+/// Indexes of rows by their hash. The map is only looked up by key, so its order of iteration does
+/// not matter.
 #[expect(clippy::disallowed_types, reason = "never iterated over")]
 type RowsByHash = std::collections::HashMap<u64, Vec<u32>>;
 
 /// The rollups of one workspace since they were last taken.
 ///
-/// A charge of a workspace that is not in the processor's cache waits for memory, not for arithmetic. So a row is found by
-/// its hash in one array, and its names are stored in one piece.
+/// A charge of a workspace that is not in the processor's cache waits for memory, not for
+/// arithmetic. So a row is found by its hash in one array, and its names are stored in one piece.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
     /// The hash of the names and the hour of each row, in the order of `rows`.
     hashes: Vec<u64>,
     rows: Vec<Row>,
-    /// Indexes in `rows` by hash, once there are more than [`SEARCHED_MAX`]. Boxed, because most accounts have no map and
-    /// a box is one word instead of six.
+    /// Indexes in `rows` by hash, once there are more than [`SEARCHED_MAX`]. Boxed, because most
+    /// accounts have no map and a box is one word instead of six.
     indexes: Option<Box<RowsByHash>>,
 }
 
 #[derive(Clone, Debug)]
 struct Row {
     hour: i64,
-    /// Operation, worker and member, separated by a byte that no name has; a name that is absent is empty.
+    /// Operation, worker and member, separated by a byte that no name has; a name that is absent is
+    /// empty.
     names: Text<ROW_NAMES_BYTES>,
     api_key: Option<ApiKeyId>,
     used: Used,
@@ -108,7 +112,8 @@ impl<'a> Names<'a> {
             && names[second + 1..] == *member
     }
 
-    /// Mixes eight bytes at a time by multiplication, which is fast for short names. A collision costs one comparison.
+    /// Mixes eight bytes at a time by multiplication, which is fast for short names. A collision
+    /// costs one comparison.
     fn hash(&self, hour: i64) -> u64 {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut hash = mix(self.api_key.map_or(0, |key| key.0.group_b()), hour as u64);
@@ -191,8 +196,8 @@ impl Usage {
         self.rows.iter().map(|row| (row.key(), row.used)).collect()
     }
 
-    /// A number that depends on the first row. An engine reads it to bring the rows into the processor's cache before they
-    /// are needed.
+    /// A number that depends on the first row. An engine reads it to bring the rows into the
+    /// processor's cache before they are needed.
     #[must_use]
     pub fn first_hash(&self) -> u64 {
         self.hashes.first().copied().unwrap_or(0) ^ self.rows.first().map_or(0, |row| row.hour as u64)
@@ -207,7 +212,9 @@ impl Usage {
     /// Returns the rows and begins without any.
     #[must_use]
     pub fn take(&mut self) -> Vec<(UsageKey, Used)> {
-        std::mem::take(self).rows()
+        let rows = std::mem::take(self).rows();
+        assert!(self.is_empty(), "i08: a row is taken once");
+        rows
     }
 
     /// The sum over all rows.
@@ -231,6 +238,7 @@ impl Row {
         let mut names = self.names.as_str().split(char::from(SEPARATOR));
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
+        assert!(names.next().is_none(), "a row has three names");
         let spender = Spender {
             operation: OperationId::known(operation),
             worker: (!worker.is_empty()).then(|| WorkerId::known(worker)),

@@ -1,11 +1,12 @@
-//! Whether the caller may still ask: checked first in every decision, on the account that it decides on.
+//! Whether the caller may still ask: checked first in every decision, on the account that it
+//! decides on.
 //!
-//! The edge looked up the API key or session a moment ago, on a team that may be out of date. This check is final: a
-//! revoked key or a demoted member changes nothing afterwards, on any server.
+//! The edge looked up the API key or session a moment ago, on a team that may be out of date. This
+//! check is final: a revoked key or a demoted member changes nothing afterwards, on any server.
 //!
-//! The scopes of a key cannot change, so the edge checks them, from its table of routes. A role can change, so what
-//! only admins may do is checked here. A caller that is not known has no [`Actor`]: the edge refuses it, and nothing
-//! here takes it for the system.
+//! The scopes of a key cannot change, so the edge checks them, from its table of routes. A role can
+//! change, so what only admins may do is checked here. A caller that is not known has no [`Actor`]:
+//! the edge refuses it, and nothing here takes it for the system.
 
 use super::view::{Clocks, View};
 use crate::{
@@ -15,7 +16,8 @@ use crate::{
 const ADMINS_ONLY: &str = "Only admins of the workspace may do this.";
 const TIED_KEY: &str = "The key is tied to one member or worker and cannot speak for another.";
 
-/// Refuses a caller that may not act in the workspace, and a tied key that speaks for another member or worker.
+/// Refuses a caller that may not act in the workspace, and a tied key that speaks for another
+/// member or worker.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `ActorUnknown`, `Forbidden`.
@@ -39,8 +41,8 @@ pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clock
     }
 }
 
-/// True if the member follows their own link or ends their own session. A link or session that is not there changes
-/// nothing and counts as their own.
+/// True if the member follows their own link or ends their own session. A link or session that is
+/// not there changes nothing and counts as their own.
 fn is_own_session(team: &Team, member: &MemberId, command: &Command, server_now: Timestamp) -> bool {
     match command {
         Command::Team(TeamCommand::SignIn { link, .. }) => {
@@ -54,7 +56,8 @@ fn is_own_session(team: &Team, member: &MemberId, command: &Command, server_now:
     }
 }
 
-/// Refuses a tied key that opens a charge or creates a key in another name, or touches a charge of another name.
+/// Refuses a tied key that opens a charge or creates a key in another name, or touches a charge of
+/// another name.
 fn check_tied_key(view: &View, key: &ApiKey, command: &Command) -> Result<(), Refusal> {
     let own = match command {
         Command::Charge(request) => key.speaks_for(request.member.as_ref(), request.worker.as_ref()),

@@ -1,8 +1,9 @@
 //! Decides charges: a new one, and what becomes of one that exists.
 //!
-//! [`open`] decides a new charge (P2, P3): every refusal in its order, then the deduction. [`ExistingCharge`] decides
-//! outcomes, heartbeats, refunds and timeouts (P8, P9). Both only answer with entries; what the entries do to the
-//! account is in `account`. Every answer about an existing charge is checked against i05 and i06 before it is given.
+//! [`open`] decides a new charge (P2, P3): every refusal in its order, then the deduction.
+//! [`ExistingCharge`] decides outcomes, heartbeats, refunds and timeouts (P8, P9). Both only answer
+//! with entries; what the entries do to the account is in `account`. Every answer about an existing
+//! charge is checked against i05 and i06 before it is given.
 
 use super::view::{Clocks, View};
 use crate::account::grant::returns_of;
@@ -16,8 +17,9 @@ use crate::{
 /// Decides a new charge.
 ///
 /// # Errors
-/// `WorkspaceNotFound`, `WorkspaceSuspended`, `DebtOutstanding`, `OperationNotFound`, `QuantityOutOfRange`,
-/// `InvalidField`, `LimitExceeded`, `InsufficientCredits`: the first that holds.
+/// `WorkspaceNotFound`, `WorkspaceSuspended`, `DebtOutstanding`, `OperationNotFound`,
+/// `QuantityOutOfRange`, `InvalidField`, `LimitExceeded`, `InsufficientCredits`: the first that
+/// holds.
 pub(super) fn open(
     view: &View,
     request: ChargeRequest,
@@ -33,6 +35,8 @@ pub(super) fn open(
     }
     let prices = view.price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
     let operation = prices.find(&request.operation).ok_or(Refusal::OperationNotFound)?;
+    assert!(prices.effective_at <= now, "a charge is priced by a version that is effective");
+    assert!(operation.id == request.operation, "a charge is priced as its own operation");
     let amount = price(operation, request.quantity)?;
     let deadline = deadline(operation, &request, now)?;
     let windows = view.windows_of_limits(now);
@@ -87,8 +91,9 @@ pub(super) fn price(operation: &Operation, quantity: i64) -> Result<Micros, Refu
     Ok(amount)
 }
 
-/// The deadline of a new charge: `None` if neither the caller nor the price book asks for an outcome. The timeout of
-/// the caller takes precedence, then that of the price book, then the default.
+/// The deadline of a new charge: `None` if neither the caller nor the price book asks for an
+/// outcome. The timeout of the caller takes precedence, then that of the price book, then the
+/// default.
 fn deadline(
     operation: &Operation,
     request: &ChargeRequest,
@@ -143,6 +148,16 @@ impl<'a> ExistingCharge<'a> {
         let grants = &view.account()?.grants;
         assert!(charge.opening_entry > 0, "i02: a charge was opened by a numbered entry");
         assert!(charge.created_at <= clocks.account, "a charge was opened in the past");
+        let ChargeState { status, refunded, deadline, .. } = charge.state;
+        assert!(refunded >= Micros::ZERO, "i05: what was refunded is never negative");
+        assert!(
+            (status == Status::Refunded) == (refunded == charge.details.amount),
+            "i05: refunded is refunded in full"
+        );
+        assert!(
+            (status == Status::Pending) == deadline.is_some(),
+            "i06: pending and only pending charges have a deadline"
+        );
         let windows = view.windows_of_limits(clocks.account);
         let refund_window_seconds = view.refund_window_seconds;
         Ok(ExistingCharge { charge, grants, windows, refund_window_seconds, now: clocks.account })
@@ -171,7 +186,9 @@ impl<'a> ExistingCharge<'a> {
         assert!(!bodies.is_empty(), "a charge that changes does so by an entry");
         let amount = self.charge.details.amount;
         let mut state = self.charge.state;
+        let name = Some((self.charge.details.id, Some(self.charge.opening_entry)));
         for body in bodies {
+            assert!(body.charge() == name, "an entry about a charge names it and the entry that opened it");
             match invariants::charge_transition(amount, state, body) {
                 Ok(next) => state = next,
                 Err(violation) => panic!("{violation}"),
@@ -180,10 +197,12 @@ impl<'a> ExistingCharge<'a> {
         assert!(state != self.charge.state, "an entry about a charge changes its state");
     }
 
-    /// The operation succeeded. If fewer units were used than paid for, the price of the others is refunded (P9).
+    /// The operation succeeded. If fewer units were used than paid for, the price of the others is
+    /// refunded (P9).
     ///
     /// # Errors
-    /// `UsedQuantityOutOfRange`, `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by another outcome.
+    /// `UsedQuantityOutOfRange`, `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by another
+    /// outcome.
     fn succeed(&self, used: Option<i64>) -> Result<Transition, Refusal> {
         let Charge { details, state, .. } = self.charge;
         if used.is_some_and(|used| !(1..=details.quantity).contains(&used)) {
@@ -220,11 +239,12 @@ impl<'a> ExistingCharge<'a> {
         Ok(Transition::Entries(bodies))
     }
 
-    /// The operation failed. A failure of the system is refunded in full, a failure of the user is not (P9).
+    /// The operation failed. A failure of the system is refunded in full, a failure of the user is
+    /// not (P9).
     ///
     /// # Errors
-    /// `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by another outcome, `RefundWindowClosed` for a failure of the
-    /// system that is reported too late.
+    /// `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by another outcome, `RefundWindowClosed` for
+    /// a failure of the system that is reported too late.
     fn fail(&self, by_system: bool, detail: Option<Box<str>>) -> Result<Transition, Refusal> {
         let state = self.charge.state;
         let outcome = if by_system { Outcome::FailedSystem } else { Outcome::FailedUser };
@@ -275,7 +295,8 @@ impl<'a> ExistingCharge<'a> {
         }]))
     }
 
-    /// The platform refunds `requested`, or all that is left. A pending charge is refunded whole or not at all.
+    /// The platform refunds `requested`, or all that is left. A pending charge is refunded whole or
+    /// not at all.
     ///
     /// # Errors
     /// `ChargeAlreadyRefunded`, `InvalidField`, `RefundExceedsCharge`.
@@ -308,8 +329,8 @@ impl<'a> ExistingCharge<'a> {
         Ok(Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))]))
     }
 
-    /// Refunds a pending charge whose deadline has passed. If an outcome or a heartbeat came before the timer,
-    /// nothing changes.
+    /// Refunds a pending charge whose deadline has passed. If an outcome or a heartbeat came before
+    /// the timer, nothing changes.
     fn time_out(&self) -> Transition {
         match self.charge.state.deadline {
             Some(deadline) if deadline <= self.now => {
@@ -336,6 +357,7 @@ impl<'a> ExistingCharge<'a> {
     fn settled(&self, state: ChargeState, detail: Option<Box<str>>) -> EntryBody {
         assert!(state.status == Status::Settled, "a settlement leaves the charge settled");
         let kept = self.charge.details.amount - state.refunded;
+        assert!(kept >= Micros::ZERO, "i05: a charge gives back more than it took");
         let amount = if self.is_pending() { kept } else { Micros::ZERO };
         EntryBody::ChargeSettled(Settlement {
             charge: self.charge.details.id,
@@ -366,6 +388,7 @@ impl<'a> ExistingCharge<'a> {
     }
 
     fn refund_of(&self, amount: Micros, reason: RefundReason, state: ChargeState) -> Refund {
+        assert!(amount > Micros::ZERO, "a refund moves credit");
         let returns = returns_of(&self.charge.details.draws, self.charge.state.refunded, amount);
         let loaded = |draw: &Draw| self.grants.get(draw.grant).is_some();
         assert!(returns.iter().all(loaded), "i03: a view holds the grants that a refund returns to");

@@ -1,7 +1,8 @@
 //! What can be asked of the ledger.
 //!
-//! A command was checked for form before (names, lengths); whether it is accepted is decided in `decide`. This file
-//! also tells an engine what to load for a command: its derived key, its charge, its grant and what to count.
+//! A command was checked for form before (names, lengths); whether it is accepted is decided in
+//! `decide`. This file also tells an engine what to load for a command: its derived key, its
+//! charge, its grant and what to count.
 
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period, Source,
@@ -11,9 +12,11 @@ use crate::{
 /// A command with the workspace, the caller and the idempotency key.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// The workspace whose account is concerned; [`WorkspaceId::platform`] for the price book and platform keys.
+    /// The workspace whose account is concerned; [`WorkspaceId::platform`] for the price book and
+    /// platform keys.
     pub workspace: WorkspaceId,
-    /// Makes the command safe to repeat (i07). A command with a [`Command::derived_key`] ignores it.
+    /// Makes the command safe to repeat (i07). A command with a [`Command::derived_key`] ignores
+    /// it.
     pub key: Option<IdempotencyKey>,
     /// The caller.
     pub actor: Actor,
@@ -146,7 +149,8 @@ pub struct GrantRequest {
     pub amount: Micros,
     /// The reason, for people.
     pub reason: Option<Box<str>>,
-    /// What may bring credit only once (i11, i12): the payment of a top-up, or a subscription with its period.
+    /// What may bring credit only once (i11, i12): the payment of a top-up, or a subscription with
+    /// its period.
     pub origin: Option<Box<str>>,
     /// What was paid for it, in cents.
     pub paid_cents: i64,
@@ -182,7 +186,8 @@ impl GrantRequest {
 }
 
 impl ChargeRequest {
-    /// A charge for `quantity` units that is settled at once, with no worker, member, reference or metadata.
+    /// A charge for `quantity` units that is settled at once, with no worker, member, reference or
+    /// metadata.
     #[must_use]
     pub const fn new(operation: OperationId, quantity: i64) -> ChargeRequest {
         ChargeRequest {
@@ -198,7 +203,8 @@ impl ChargeRequest {
     }
 }
 
-/// Limits whose use is to be counted from the rollups before a decision: new ones, or all of them in a new time zone.
+/// Limits whose use is to be counted from the rollups before a decision: new ones, or all of them
+/// in a new time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recount {
     /// The IANA time zone in which the days and months are counted.
@@ -218,12 +224,13 @@ pub struct OperationPrice {
     pub timeout_seconds: Option<u32>,
 }
 
-/// The first character of a derived key. No key of a caller can begin with it, because it is not printable.
+/// The first character of a derived key. No key of a caller can begin with it, because it is not
+/// printable.
 const DERIVED: char = '\u{1}';
 
 impl Command {
-    /// The idempotency key of a command that can happen only once, from any caller: derived from its content (i11,
-    /// i12), and never equal to a key that a caller chose.
+    /// The idempotency key of a command that can happen only once, from any caller: derived from
+    /// its content (i11, i12), and never equal to a key that a caller chose.
     #[must_use]
     pub fn derived_key(&self) -> Option<IdempotencyKey> {
         let derived = |text: String| {
@@ -241,7 +248,8 @@ impl Command {
         }
     }
 
-    /// The limits whose use the decision needs ([`View::used_by_limit`](crate::View::used_by_limit)).
+    /// The limits whose use the decision needs
+    /// ([`View::used_by_limit`](crate::View::used_by_limit)).
     #[must_use]
     pub fn recount(&self, account: &Account) -> Option<Recount> {
         let recount = match self {
@@ -293,7 +301,8 @@ impl Command {
         }
     }
 
-    /// True if the command belongs to the journal of the platform ([`WorkspaceId::platform`]) and to no workspace.
+    /// True if the command belongs to the journal of the platform ([`WorkspaceId::platform`]) and
+    /// to no workspace.
     #[must_use]
     pub fn is_for_platform(&self) -> bool {
         matches!(self, Command::SetPrices { .. } | Command::SetPlatformKey { .. })

@@ -1,8 +1,9 @@
-//! Decides what brings credit in and what takes it back: grants, voided grants, claw-backs and won disputes.
+//! Decides what brings credit in and what takes it back: grants, voided grants, claw-backs and won
+//! disputes.
 //!
-//! Keeps i12 at the entrance: a subscription or top-up grant needs the payment it comes from. Guards the bound of a
-//! balance where credit comes in, so that no later refund can exceed it. Whether a payment was made or lost is not
-//! decided here; the platform reports it.
+//! Keeps i12 at the entrance: a subscription or top-up grant needs the payment it comes from.
+//! Guards the bound of a balance where credit comes in, so that no later refund can exceed it.
+//! Whether a payment was made or lost is not decided here; the platform reports it.
 
 use super::view::View;
 use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal};
@@ -21,6 +22,7 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
         return Err(Refusal::InvalidField { field: "source", why: "comes with a payment only" });
     }
     check_balance_bound(account, amount)?;
+    assert!(amount <= Micros::MAX, "i10: a grant brings no more than a balance can hold");
     let n = account.chain.n + 1;
     let id = GrantId(view.fresh_id);
     assert!(account.grants.get(n).is_none(), "i02: a grant has the number of a new entry");
@@ -35,7 +37,8 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
     Ok(bodies)
 }
 
-/// Refuses credit that would take the balance beyond [`Micros::MAX`], even if all that was spent were refunded.
+/// Refuses credit that would take the balance beyond [`Micros::MAX`], even if all that was spent
+/// were refunded.
 fn check_balance_bound(account: &Account, amount: Micros) -> Result<(), Refusal> {
     let held = account.totals.granted - account.totals.clawed_back;
     assert!(account.balance.available <= held, "i10: what is available was granted and not taken back");
@@ -62,8 +65,8 @@ pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result
     Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason }])
 }
 
-/// Takes credit back after a lost payment: first what is unspent of its grant, then what else is available. The rest
-/// is owed.
+/// Takes credit back after a lost payment: first what is unspent of its grant, then what else is
+/// available. The rest is owed.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `GrantNotFound`, `InvalidField`.
@@ -88,7 +91,8 @@ pub(super) fn claw_back(
     Ok(vec![EntryBody::ClawedBack { grant: id, dispute, amount, draws }])
 }
 
-/// Gives back exactly what a dispute took, because it was won. What was still owed for it is forgiven.
+/// Gives back exactly what a dispute took, because it was won. What was still owed for it is
+/// forgiven.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `DisputeNotFound`, `InvalidField`.
@@ -99,5 +103,7 @@ pub(super) fn restore(view: &View, dispute: Box<str>) -> Result<Vec<EntryBody>, 
     assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute is never negative");
     assert!(taken <= account.totals.clawed_back, "i10: a dispute gives back what was taken and no more");
     check_balance_bound(account, taken)?;
+    let loaded = |draw: &Draw| account.grants.get(draw.grant).is_some();
+    assert!(claw_back.taken.iter().all(loaded), "i03: a view holds the grants that a dispute returns to");
     Ok(vec![EntryBody::ClawBackRestored { dispute, returns: claw_back.taken.clone() }])
 }

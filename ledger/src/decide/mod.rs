@@ -1,10 +1,10 @@
-//! The one place where credit is decided: [`decide`] reads a [`View`] and answers a command with the [`Change`] to
-//! write, with a replay, or with a [`Refusal`].
+//! The one place where credit is decided: [`decide`] reads a [`View`] and answers a command with
+//! the [`Change`] to write, with a replay, or with a [`Refusal`].
 //!
-//! First the caller must still be allowed to ask (`authority`). Then a replay is looked for, before all else (i07).
-//! Then one match sends the command to the file of its family, where the refusals come in the order of [`Refusal`]'s
-//! variants. Nothing is loaded here and nothing is changed: the engine has loaded the view, and
-//! [`Account::record`](crate::Account::record) applies the change.
+//! First the caller must still be allowed to ask (`authority`). Then a replay is looked for, before
+//! all else (i07). Then one match sends the command to the file of its family, where the refusals
+//! come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is changed: the
+//! engine has loaded the view, and [`Account::record`](crate::Account::record) applies the change.
 
 pub(crate) mod authority;
 pub(crate) mod charge;
@@ -20,19 +20,21 @@ mod workspace;
 
 use self::charge::{ExistingCharge, Transition};
 use self::view::{Change, Clocks, Decision, View};
+use crate::account::invariants;
 use crate::{
     Actor, Command, EntryBody, IdempotencyKey, LedgerAccount, Micros, Refusal, Submission, Timestamp,
-    WorkspaceId,
+    WorkspaceId, bounds,
 };
 
 /// Decides a command. `server_now` is the clock of the server that received it.
 ///
 /// # Errors
-/// The first [`Refusal`] that holds, in the order of its variants. A refusal changes nothing and is not kept: the
-/// same request may succeed later under the same key.
+/// The first [`Refusal`] that holds, in the order of its variants. A refusal changes nothing and is
+/// not kept: the same request may succeed later under the same key.
 ///
 /// # Panics
-/// If the view was not loaded for the command, or an invariant does not hold. Both are bugs; no credit has moved.
+/// If the view was not loaded for the command, or an invariant does not hold. Both are bugs; no
+/// credit has moved.
 ///
 /// # Examples
 /// ```
@@ -55,13 +57,7 @@ use crate::{
 ///     fresh_id: Id::v7(now.millis(), 0, 1),
 ///     refund_window_seconds: 30 * 24 * 3_600,
 /// };
-/// let command = Command::Grant(GrantRequest {
-///     source: Source::Promotional,
-///     amount: Micros::new(100_000),
-///     reason: None,
-///     origin: None,
-///     paid_cents: 0,
-/// });
+/// let command = Command::Grant(GrantRequest::new(Source::Promotional, Micros::new(100_000)));
 /// let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
 /// // The account has no entry yet, so there is no such workspace.
 /// assert_eq!(decide(&view, submission, now).err(), Some(Refusal::WorkspaceNotFound));
@@ -69,11 +65,17 @@ use crate::{
 pub fn decide(view: &View, submission: Submission, server_now: Timestamp) -> Result<Decision, Refusal> {
     let Submission { workspace, key, actor, command } = submission;
     let key = command.derived_key().or(key);
-    view.assert_loaded_for(&workspace, command.charge(), key.as_ref());
+    view.assert_loaded_for(&workspace, &command, key.as_ref());
     let clocks = Clocks::new(view.account, server_now);
+    let is_platform = workspace.is_platform();
     let decided = decide_loaded(view, workspace, key, &actor, command, clocks);
     match &decided {
-        Ok(Decision::Change(change)) => assert_change(view, change),
+        Ok(Decision::Change(change)) => {
+            let is_for_platform =
+                matches!(change.first, EntryBody::PricesSet(_) | EntryBody::PlatformKeySet { .. });
+            assert!(is_for_platform == is_platform, "an entry of the platform is in the platform's journal");
+            assert_change(view, change);
+        }
         Ok(Decision::Replay) => {
             assert!(view.entry_under_key.is_some(), "i07: only a stored answer is replayed")
         }
@@ -133,7 +135,8 @@ fn decide_loaded(
     Ok(with_alerts(view, first, bodies.collect(), key, now))
 }
 
-/// The entries that a command about an existing charge leads to; none if the charge is in that state already.
+/// The entries that a command about an existing charge leads to; none if the charge is in that
+/// state already.
 fn decide_existing_charge(
     view: &View,
     command: crate::ChargeCommand,
@@ -145,7 +148,8 @@ fn decide_existing_charge(
     }
 }
 
-/// The change, and the alerts of the thresholds that the available balance crosses downwards (P13, i09).
+/// The change, and the alerts of the thresholds that the available balance crosses downwards (P13,
+/// i09).
 fn with_alerts(
     view: &View,
     first: EntryBody,
@@ -158,6 +162,7 @@ fn with_alerts(
     {
         let before = account.balance.available;
         let moved: Micros = std::iter::once(&first).chain(&rest).map(moved_available).sum();
+        assert!(before + moved >= Micros::ZERO, "i04: a decision takes no more than is available");
         let crossed = account.alerts.crossed(before, before + moved, now);
         rest.extend(crossed.map(|threshold| EntryBody::BalanceLow { threshold }));
     }
@@ -183,6 +188,27 @@ fn assert_change(view: &View, change: &Change) {
         let available = account.balance.available + moved_available(&change.first);
         assert!(available >= Micros::ZERO, "i04: a decision takes no more than is available");
     }
+    assert!(
+        invariants::payment_once(&change.first, change.key.as_ref()).is_ok(),
+        "i12: a grant that a payment brings is decided under the key of the payment"
+    );
+    let first_grant = match &change.first {
+        EntryBody::Granted { grant, .. } => Some(grant),
+        _ => None,
+    };
+    for body in &change.rest {
+        if let EntryBody::DebtRepaid { draw } = body {
+            assert!(
+                first_grant.is_some_and(|grant| grant.n == draw.grant),
+                "debt is repaid from the new grant"
+            );
+            assert!(
+                first_grant.is_some_and(|grant| draw.amount <= grant.amount),
+                "i03: a grant gave more than it had"
+            );
+        }
+    }
+    assert!(change.rest.len() <= bounds::THRESHOLDS_MAX + 1, "a change is a few entries");
     let opens = |body: &EntryBody| matches!(body, EntryBody::ChargeOpened(_) | EntryBody::Granted { .. });
     assert!(!change.rest.iter().any(opens), "i07: only the entry with the key opens a charge or a grant");
 }

@@ -1,6 +1,7 @@
 //! Decides what concerns the platform as a whole: a new version of the price book (P2).
 //!
-//! A version is checked whole before it is written, so that the price of a charge is found without further checks.
+//! A version is checked whole before it is written, so that the price of a charge is found without
+//! further checks.
 
 use super::view::View;
 use crate::{EntryBody, Operation, OperationPrice, PriceVersion, Refusal, Timestamp, bounds};
@@ -42,5 +43,8 @@ pub(super) fn set_prices(
     let version = version.expect("four thousand million price versions do not fit in memory");
     let version = PriceVersion { version, effective_at, operations: list };
     version.assert_sorted();
+    assert!(version.effective_at >= now, "a price version never prices what was charged before");
+    let last = view.price_book.versions().last().map_or(0, |last| last.version);
+    assert!(version.version == last + 1, "price versions are numbered without gaps");
     Ok(vec![EntryBody::PricesSet(version)])
 }

@@ -1,6 +1,7 @@
 //! What a charge would cost: the same price and the same refusals as a charge, but no credit moves.
 //!
-//! A quote promises nothing: the balance and the price version may change before the charge. Limits are not looked at.
+//! A quote promises nothing: the balance and the price version may change before the charge. Limits
+//! are not looked at.
 
 use super::charge;
 use crate::{Micros, OperationId, PriceBook, Refusal, Timestamp};

@@ -1,15 +1,17 @@
 //! Every refusal of the ledger: a closed, ordered enum.
 //!
-//! The order of the variants is the order in which they are decided: if several hold, the first is the answer, so
-//! `a < b` means that `a` is decided before `b`. A test goes through the chains. Each variant has a stable code and
-//! carries the numbers that explain it. Sentences for people are made at the edge, not here.
+//! The order of the variants is the order in which they are decided: if several hold, the first is
+//! the answer, so `a < b` means that `a` is decided before `b`. A test goes through the chains.
+//! Each variant has a stable code and carries the numbers that explain it. Sentences for people are
+//! made at the edge, not here.
 
 use crate::{ChargeState, Micros, Period, Subject, Timestamp};
 
 /// Why a command was refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd)]
 pub enum Refusal {
-    /// There is no such workspace, or the command belongs to another kind of workspace than the one named.
+    /// There is no such workspace, or the command belongs to another kind of workspace than the one
+    /// named.
     WorkspaceNotFound,
     /// The API key or member that asks does not exist, was removed or has expired.
     ActorUnknown,
@@ -134,7 +136,8 @@ impl Refusal {
         }
     }
 
-    /// Asserts that the numbers of the refusal explain it. A refusal that contradicts itself is a bug.
+    /// Asserts that the numbers of the refusal explain it. A refusal that contradicts itself is a
+    /// bug.
     pub(crate) fn assert_explained(&self, now: Timestamp) {
         match self {
             Refusal::DebtOutstanding { debt } => {

@@ -1,13 +1,15 @@
-//! Same key, same answer (i07): whether a repeated request is the one that wrote the entry under its key, and if not,
-//! in which field they differ.
+//! Same key, same answer (i07): whether a repeated request is the one that wrote the entry under
+//! its key, and if not, in which field they differ.
 //!
 //! This file only compares. The first answer is read from the entry, by the engine.
 
 use crate::{ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest};
 
-/// The first field, as the API spells it, in which the command differs from the one that wrote the entry; `None` if it
-/// is the same request. A key that was used for another kind of request differs in the `path`.
+/// The first field, as the API spells it, in which the command differs from the one that wrote the
+/// entry; `None` if it is the same request. A key that was used for another kind of request differs
+/// in the `path`.
 pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'static str> {
+    assert!(entry.key.is_some(), "i07: only an entry with a key is repeated");
     match (&entry.body, command) {
         (EntryBody::ChargeOpened(details), Command::Charge(request)) => charge(details, request),
         (EntryBody::Granted { grant, reason, .. }, Command::Grant(request)) => {
@@ -41,8 +43,8 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
     }
 }
 
-/// The member and worker come first: a key that speaks for one member learns nothing of what another has charged. The
-/// caller is not compared: a rotated key may repeat the request.
+/// The member and worker come first: a key that speaks for one member learns nothing of what
+/// another has charged. The caller is not compared: a rotated key may repeat the request.
 fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static str> {
     let ChargeRequest {
         operation,

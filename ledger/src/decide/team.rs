@@ -1,8 +1,9 @@
 //! Decides changes of a team: members (P14, P15), API keys, links to the portal and sessions.
 //!
-//! The state and what an entry does to it are in `team`. Who may ask for a change is in `authority`. How long links
-//! and sessions last goes by the clock of the server and not by the account's: after a server's clock was ahead, the
-//! account's stands still, and would end them at once or late.
+//! The state and what an entry does to it are in `team`. Who may ask for a change is in
+//! `authority`. How long links and sessions last goes by the clock of the server and not by the
+//! account's: after a server's clock was ahead, the account's stands still, and would end them at
+//! once or late.
 
 use super::view::{Clocks, View};
 use crate::{
@@ -20,6 +21,7 @@ pub(super) fn decide(
     clocks: Clocks,
 ) -> Result<Option<TeamChange>, Refusal> {
     let team = &*view.account()?.team;
+    assert!(team.is_within_bounds(), "a team is within its bounds");
     match command {
         TeamCommand::AddMember(request) => add_member(team, request, clocks.account).map(Some),
         TeamCommand::ChangeMember(id, changes) => change_member(team, &id, changes),
@@ -87,7 +89,8 @@ fn remove_member(team: &Team, id: MemberId) -> Result<TeamChange, Refusal> {
     Ok(TeamChange::MemberRemoved(id))
 }
 
-/// Refuses that the last admin leaves or is demoted: no member could buy credits or change the team afterwards.
+/// Refuses that the last admin leaves or is demoted: no member could buy credits or change the team
+/// afterwards.
 fn check_admin_stays(team: &Team, leaving: &Member) -> Result<(), Refusal> {
     if team.is_last_admin(leaving) { Err(Refusal::LastAdmin) } else { Ok(()) }
 }
@@ -139,7 +142,8 @@ struct SignInSecrets {
     session: Hash,
 }
 
-/// Signs in. The link is removed by the same entry, so that of two browsers that follow it one signs in.
+/// Signs in. The link is removed by the same entry, so that of two browsers that follow it one
+/// signs in.
 ///
 /// # Errors
 /// `PortalLinkExpired`.
@@ -151,6 +155,7 @@ fn sign_in(
 ) -> Result<TeamChange, Refusal> {
     let link = team.link(&secrets.link, server_now).ok_or(Refusal::PortalLinkExpired)?;
     assert!(server_now < link.expires_at, "a link signs in before it expires");
+    assert!(team.member(&link.member).is_some(), "a member who was removed has no link");
     let (created_at, expires_at) = (server_now, server_now.plus_seconds(lasts_seconds));
     let session = PortalSession { hash: secrets.session, created_at, expires_at, ..link.clone() };
     Ok(TeamChange::SignedIn(session))
@@ -169,6 +174,8 @@ fn sign_out_all(team: &Team, member: Option<MemberId>) -> Result<Option<TeamChan
     if let Some(member) = &member {
         team.member(member).ok_or(Refusal::MemberNotFound)?;
     }
+    let has_member = |session: &PortalSession| team.member(&session.member).is_some();
+    assert!(team.sessions.iter().all(has_member), "a member who was removed has no session");
     let concerned = |session: &PortalSession| member.as_ref().is_none_or(|member| session.member == *member);
     let any = team.sessions.iter().chain(&team.links).any(concerned);
     Ok(any.then_some(TeamChange::AllSignedOut(member)))

@@ -1,11 +1,11 @@
 //! What a decision reads and what it answers: [`View`], [`Change`] and [`Decision`].
 //!
 //! A view holds everything that one command may depend on. The engine loads it before it calls
-//! [`decide`](crate::decide), so that a decision never waits and never reads more than it is given. It borrows and
-//! changes nothing. How an engine loads a view and writes a change is not here.
+//! [`decide`](crate::decide), so that a decision never waits and never reads more than it is given.
+//! It borrows and changes nothing. How an engine loads a view and writes a change is not here.
 
 use crate::{
-    Account, Charge, ChargeId, Entry, EntryBody, Id, IdempotencyKey, Micros, PeriodWindows, PriceBook,
+    Account, Charge, Command, Entry, EntryBody, Id, IdempotencyKey, Micros, PeriodWindows, PriceBook,
     Refusal, Timestamp, WorkspaceId,
 };
 
@@ -20,15 +20,16 @@ pub struct View<'a> {
     pub entry_under_key: Option<&'a Entry>,
     /// The charge that the command names, if it exists in this workspace.
     pub charge: Option<&'a Charge>,
-    /// For a command with a [`Command::recount`](crate::Command::recount): the net spending of each of its lines in
-    /// the current period, in the order of the lines. Empty for other commands.
+    /// For a command with a [`Command::recount`](crate::Command::recount): the net spending of each
+    /// of its lines in the current period, in the order of the lines. Empty for other commands.
     pub used_by_limit: &'a [Micros],
-    /// The day and month around [`Account::clock`], in the time zone of the workspace or of the recount. Read only
-    /// if the workspace has limits or the command has a recount.
+    /// The day and month around [`Account::clock`], in the time zone of the workspace or of the
+    /// recount. Read only if the workspace has limits or the command has a recount.
     pub windows: PeriodWindows,
     /// An id that nothing has yet; the new charge, grant, key or link gets it.
     pub fresh_id: Id,
-    /// Seconds after its creation in which a settled charge may be refunded by a late failure of the system.
+    /// Seconds after its creation in which a settled charge may be refunded by a late failure of
+    /// the system.
     pub refund_window_seconds: i64,
 }
 
@@ -48,7 +49,8 @@ pub struct Change {
 pub enum Decision {
     /// These entries are to be written.
     Change(Change),
-    /// The same request wrote [`View::entry_under_key`]: answer as that entry did, write nothing (i07).
+    /// The same request wrote [`View::entry_under_key`]: answer as that entry did, write nothing
+    /// (i07).
     Replay,
     /// The command asks for what is so already; there is nothing to write.
     Unchanged,
@@ -64,9 +66,15 @@ pub(crate) struct Clocks {
 }
 
 impl Clocks {
-    /// The clocks of an account, or of a workspace that does not exist, when the server's clock shows `server`.
+    /// The clocks of an account, or of a workspace that does not exist, when the server's clock
+    /// shows `server`.
     pub fn new(account: Option<&Account>, server: Timestamp) -> Clocks {
         let clocks = Clocks { account: account.map_or(server, |account| account.clock(server)), server };
+        let last = account.map_or(server, |account| account.chain.at);
+        assert!(
+            clocks.account == clocks.server || clocks.account == last,
+            "an account's time is the server's or that of its last entry"
+        );
         assert!(clocks.account >= clocks.server, "the clock of an account is never behind the server's");
         clocks
     }
@@ -100,23 +108,34 @@ impl<'a> View<'a> {
         self.windows
     }
 
-    /// Asserts that the engine loaded the view for this command: another workspace's account or another charge would
-    /// move credit that nobody asked about.
+    /// Asserts that the engine loaded the view for this command: another workspace's account or
+    /// another charge would move credit that nobody asked about.
     pub(crate) fn assert_loaded_for(
         &self,
         workspace: &WorkspaceId,
-        charge: Option<ChargeId>,
+        command: &Command,
         key: Option<&IdempotencyKey>,
     ) {
+        assert!(self.fresh_id.is_v7(), "a new id is a UUID of version 7");
         if let Some(account) = self.account {
             assert!(account.profile.id == *workspace, "a view holds the account of its command's workspace");
         }
         if let Some(loaded) = self.charge {
-            assert!(charge == Some(loaded.details.id), "a view holds the charge that its command names");
+            assert!(
+                command.charge() == Some(loaded.details.id),
+                "a view holds the charge that its command names"
+            );
         }
         if let Some(entry) = self.entry_under_key {
             assert!(entry.key.as_ref() == key, "i07: a view holds the entry under its command's key");
         }
+        if let (Some(account), Some(entry)) = (self.account, self.entry_under_key) {
+            assert!(entry.n <= account.chain.n, "i02: the entry under a key is one of the journal's");
+        }
+        assert!(
+            self.used_by_limit.is_empty() || command.may_recount(),
+            "a view counts the use of limits only for a command that asks for it"
+        );
         assert!(self.refund_window_seconds >= 0, "a refund window ends no earlier than it begins");
     }
 }

@@ -1,16 +1,15 @@
-//! Decides what an admin or the platform sets on a workspace: its profile, spending limits and thresholds.
+//! Decides what an admin or the platform sets on a workspace: its profile, spending limits and
+//! thresholds.
 //!
-//! A new limit needs what was spent before it was set, and a new time zone has other days and months. The use of both
-//! is counted by the engine from the rollups and is handed in as [`View::used_by_limit`].
+//! A new limit needs what was spent before it was set, and a new time zone has other days and
+//! months. The use of both is counted by the engine from the rollups and is handed in as
+//! [`View::used_by_limit`].
 
 use super::view::View;
 use crate::{
-    Balance, EntryBody, Limit, Micros, Period, Profile, Refusal, Subject, Timestamp, WorkspaceChanges,
-    WorkspaceId, bounds,
+    Account, Balance, EntryBody, Limit, Micros, Period, Profile, Refusal, Subject, Timestamp, Totals,
+    WorkspaceChanges, WorkspaceId, bounds,
 };
-
-/// The longest quiet time after an alert: a leap year.
-const COOLDOWN_MAX_SECONDS: i64 = 366 * 24 * 3_600;
 
 /// Opens a workspace with an empty account.
 ///
@@ -27,13 +26,17 @@ pub(super) fn create(
             return Err(Refusal::WorkspaceExists);
         }
         assert!(account.balance == Balance::default(), "i10: a new workspace has no credit");
+        assert!(account.totals == Totals::default(), "i10: in a new workspace nothing has moved");
+        assert!(account.limits.is_empty(), "a new workspace has no limits");
+        assert!(account.team.is_empty(), "a new workspace has no team");
     }
+    assert!(!id.is_platform(), "no workspace has the name of the platform's journal");
     let blank = Profile { created_at: now, ..Profile::blank(id) };
     Ok(vec![EntryBody::WorkspaceCreated(Box::new(with_changes(blank, changes)))])
 }
 
-/// Changes the profile; no entry if nothing differs. A new time zone sets the limits anew, because they count other
-/// days and months from then on.
+/// Changes the profile; no entry if nothing differs. A new time zone sets the limits anew, because
+/// they count other days and months from then on.
 ///
 /// # Errors
 /// `WorkspaceNotFound`.
@@ -54,6 +57,7 @@ pub(super) fn update(
     if moves {
         let windows = view.windows_around(now);
         assert_eq!(account.limits.0.len(), view.used_by_limit.len(), "the use of every limit was counted");
+        assert_counted(account, view.used_by_limit);
         let lines = account.limits.0.iter().zip(view.used_by_limit);
         let limits = lines.map(|(limit, used)| Limit {
             since: windows.of(limit.period).start,
@@ -77,7 +81,8 @@ fn with_changes(profile: Profile, changes: WorkspaceChanges) -> Profile {
     }
 }
 
-/// Replaces the spending limits. A limit that stays keeps its count, which is exact; the rollups count by whole hours.
+/// Replaces the spending limits. A limit that stays keeps its count, which is exact; the rollups
+/// count by whole hours.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `InvalidField`.
@@ -104,7 +109,7 @@ pub(super) fn set_limits(
     let kept = limits.iter().filter(|(subject, period, _)| account.limits.find(subject, *period).is_some());
     let new = limits.len() - kept.count();
     assert!(view.used_by_limit.len() == new, "the use of every new limit was counted");
-    // Without a recount and without limits there was nothing to find the windows for.
+    assert_counted(account, view.used_by_limit);
     let windows = view.windows_around(now);
     let mut used_by_limit = view.used_by_limit.iter();
     let limits = limits.into_iter().map(|(subject, period, amount)| {
@@ -118,6 +123,15 @@ pub(super) fn set_limits(
         Limit { subject, period, amount, since, used }
     });
     Ok(vec![EntryBody::LimitsSet(limits.collect())])
+}
+
+/// Asserts that what the engine counted for limits is a part of all that was charged and refunded.
+fn assert_counted(account: &Account, used_by_limit: &[Micros]) {
+    let Totals { charged, refunded, .. } = account.totals;
+    for used in used_by_limit {
+        assert!(*used <= charged, "i08: a limit counts no more than was charged");
+        assert!(*used >= Micros::ZERO - refunded, "i08: a limit counts no more back than was refunded");
+    }
 }
 
 /// Replaces the low-balance thresholds, sorted and each once.
@@ -136,7 +150,7 @@ pub(super) fn set_alerts(
     if thresholds.iter().any(|line| *line <= Micros::ZERO || *line > Micros::MAX) {
         return Err(Refusal::InvalidField { field: "amount", why: "must be 1 to 2^53 − 1" });
     }
-    if !(0..=COOLDOWN_MAX_SECONDS).contains(&cooldown_seconds) {
+    if !(0..=bounds::ALERT_COOLDOWN_MAX_SECONDS).contains(&cooldown_seconds) {
         return Err(Refusal::InvalidField { field: "cooldown_hours", why: "must be 0 to a year" });
     }
     thresholds.sort_unstable();

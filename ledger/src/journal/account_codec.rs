@@ -1,7 +1,8 @@
 //! The bytes of an account and of a grant, as an engine stores them beside the journal.
 //!
-//! They are derived data: an account of an unknown format is not upgraded but built anew from the journal. The engine
-//! stores spent grants and the team apart, because most charges need neither (see `team`).
+//! They are derived data: an account of an unknown format is not upgraded but built anew from the
+//! journal. The engine stores spent grants and the team apart, because most charges need neither
+//! (see `team`).
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::codec::{Malformed, Reader, Writer};
 use super::entry_codec::{read_profile, write_profile};
 use crate::{
     Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Source, Team,
-    Totals,
+    Totals, bounds,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -28,6 +29,15 @@ impl Account {
         );
         assert!(self.balance.pending >= Micros::ZERO, "i04: pending is never negative");
         assert!(self.balance.debt == self.claw_backs.owed(), "i04: debt is what is owed for the claw-backs");
+        assert!(self.limits.0.len() <= bounds::LIMITS_MAX, "a workspace has no more limits than it may have");
+        assert!(
+            self.chain.n > 0 || self.totals == Totals::default(),
+            "i02: without an entry nothing has moved"
+        );
+        assert!(
+            self.grants.iter().all(|grant| grant.n <= self.chain.n),
+            "i02: no grant is newer than the last entry"
+        );
         assert!(self.totals.refunded <= self.totals.charged, "i10: no more is refunded than was charged");
         let w = &mut Writer(bytes);
         let Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team: _ } = self;

@@ -1,9 +1,10 @@
 //! How values become bytes: the primitives of the canonical encoding that the hash chain covers.
 //!
-//! Unsigned numbers are LEB128, signed numbers are zig-zag encoded first, amounts and times are eight bytes, texts and
-//! lists begin with their length, and an option is a 0 or a 1 before its value. A value has one encoding, so equal
-//! entries have equal hashes on every engine. Reading never panics: bytes that are no encoding of the expected type are
-//! [`Malformed`]. What is encoded, and in which order, is in `entry_codec` and `account_codec`.
+//! Unsigned numbers are LEB128, signed numbers are zig-zag encoded first, amounts and times are
+//! eight bytes, texts and lists begin with their length, and an option is a 0 or a 1 before its
+//! value. A value has one encoding, so equal entries have equal hashes on every engine. Reading
+//! never panics: bytes that are no encoding of the expected type are [`Malformed`]. What is
+//! encoded, and in which order, is in `entry_codec` and `account_codec`.
 
 use std::fmt;
 
@@ -130,8 +131,8 @@ impl Writer<'_> {
     }
 }
 
-/// Takes values off the front of a buffer. Each function is the counterpart of the one of the same name of [`Writer`];
-/// `what` names the field in the error.
+/// Takes values off the front of a buffer. Each function is the counterpart of the one of the same
+/// name of [`Writer`]; `what` names the field in the error.
 pub(crate) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -167,7 +168,8 @@ impl<'a> Reader<'a> {
     /// The length of a text or list.
     pub fn length(&mut self, what: &'static str) -> Result<usize, Malformed> {
         let length = usize::try_from(self.unsigned(what)?).map_err(|_| Malformed(what))?;
-        // Every item takes at least one byte. A length beyond the rest is damage, and must not allocate.
+        // Every item takes at least one byte. A length beyond the rest is damage, and must not
+        // allocate.
         if length > self.0.len() { Err(Malformed(what)) } else { Ok(length) }
     }
 

@@ -1,13 +1,14 @@
-//! What can be wrong with an entry: [`Violation`], a rule that it breaks, and [`Disagreement`], what the replay of a
-//! journal reports.
+//! What can be wrong with an entry: [`Violation`], a rule that it breaks, and [`Disagreement`],
+//! what the replay of a journal reports.
 //!
-//! The checks are the same for an entry that is about to be written and for one that is read back. In the first a
-//! violation is a bug: `Account::record` panics and no credit moves. In the second it is damage: `Account::replay`
-//! returns it.
+//! The checks are the same for an entry that is about to be written and for one that is read back.
+//! In the first a violation is a bug: `Account::record` panics and no credit moves. In the second
+//! it is damage: `Account::replay` returns it.
 
 use std::fmt;
 
-/// The rule that an entry breaks, in one sentence; it begins with the number of the invariant, if it has one.
+/// The rule that an entry breaks, in one sentence; it begins with the number of the invariant, if
+/// it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 

@@ -1,8 +1,8 @@
 //! The lines of the journal: [`Entry`] and [`EntryBody`].
 //!
-//! An entry says who did what and when, moves an amount between two named accounts (i01), and carries its number and
-//! the hash of the entry before (i02) and the balance after it. An entry never changes. What an entry does to an
-//! account is in `account`, its bytes are in `entry_codec`.
+//! An entry says who did what and when, moves an amount between two named accounts (i01), and
+//! carries its number and the hash of the entry before (i02) and the balance after it. An entry
+//! never changes. What an entry does to an account is in `account`, its bytes are in `entry_codec`.
 
 use super::codec::coded;
 use crate::{
@@ -209,7 +209,8 @@ impl LedgerAccount {
     }
 }
 
-/// The two legs of an entry: `amount` leaves one account and enters the other, so that they sum to zero (i01).
+/// The two legs of an entry: `amount` leaves one account and enters the other, so that they sum to
+/// zero (i01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Legs {
     /// The account that the amount leaves.
@@ -283,7 +284,8 @@ impl EntryBody {
         }
     }
 
-    /// The charge that the entry is about, and the number of the entry that opened it if that is another entry.
+    /// The charge that the entry is about, and the number of the entry that opened it if that is
+    /// another entry.
     #[must_use]
     pub fn charge(&self) -> Option<(ChargeId, Option<u64>)> {
         match self {
@@ -307,7 +309,8 @@ impl EntryBody {
         }
     }
 
-    /// What the entry takes from grants or returns to them. The grants must be in memory when it is applied.
+    /// What the entry takes from grants or returns to them. The grants must be in memory when it is
+    /// applied.
     #[must_use]
     pub fn draws(&self) -> &[Draw] {
         match self {

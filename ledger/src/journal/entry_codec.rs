@@ -1,8 +1,8 @@
 //! The canonical bytes of an entry: what is stored and hashed, the same on every engine.
 //!
-//! The first byte is the format, the second the kind. The common fields follow, then the body. Nothing that an engine
-//! numbers for itself, such as a global sequence, is among them, so a journal keeps its hashes when it is moved to another engine.
-//! The primitives are in `codec`.
+//! The first byte is the format, the second the kind. The common fields follow, then the body.
+//! Nothing that an engine numbers for itself, such as a global sequence, is among them, so a
+//! journal keeps its hashes when it is moved to another engine. The primitives are in `codec`.
 
 use super::codec::{Malformed, Reader, Writer};
 use super::entry::Kind;

@@ -1,4 +1,5 @@
-//! What operations cost: the price book and its versions (`price_book`), and the platform's own journal (`platform`).
+//! What operations cost: the price book and its versions (`price_book`), and the platform's own
+//! journal (`platform`).
 
 pub(crate) mod platform;
 pub(crate) mod price_book;

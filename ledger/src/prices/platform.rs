@@ -1,7 +1,8 @@
 //! What concerns no single workspace: the price book and the hashes of the platform keys.
 //!
-//! The platform has a journal of its own (that of [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is
-//! the state that its entries add up to.
+//! The platform has a journal of its own (that of
+//! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add
+//! up to.
 
 use crate::{Entry, EntryBody, Hash, PriceBook};
 

@@ -1,7 +1,8 @@
 //! The price book: versions of the list of operations and their unit prices (P2).
 //!
-//! A charge records the version that priced it. A version never changes, so that every charge can be explained later.
-//! Who may set prices, and which prices are allowed, is decided in `decide::prices`.
+//! A charge records the version that priced it. A version never changes, so that every charge can
+//! be explained later. Who may set prices, and which prices are allowed, is decided in
+//! `decide::prices`.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{Micros, OperationId, Timestamp};

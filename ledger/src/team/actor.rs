@@ -1,7 +1,8 @@
 //! Who acts: every entry names its actor, so that the journal is the audit log.
 //!
-//! An actor is a caller that is known. A caller without a key or session has none; what such a caller asks for never
-//! reaches the ledger. Whether an actor may still act is decided in `decide::authority`.
+//! An actor is a caller that is known. A caller without a key or session has none; what such a
+//! caller asks for never reaches the ledger. Whether an actor may still act is decided in
+//! `decide::authority`.
 
 use crate::{ApiKeyId, MemberId};
 

@@ -1,7 +1,8 @@
 //! The API keys of a workspace: what each may do, until when, and for which member or worker.
 //!
-//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is made, used and revoked. Which
-//! routes a scope opens is in the server's table of routes. That a key is still valid is checked in `decide::authority`.
+//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is made, used
+//! and revoked. Which routes a scope opens is in the server's table of routes. That a key is still
+//! valid is checked in `decide::authority`.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{ApiKeyId, Hash, MemberId, Timestamp, WorkerId, bounds};
@@ -130,7 +131,8 @@ impl ApiKey {
         self.last_used_at.is_none_or(|last| now >= last.plus_seconds(bounds::KEY_USE_NOTED_SECONDS))
     }
 
-    /// True if the key may open or touch a charge of this member and worker. A tied key speaks only for its own.
+    /// True if the key may open or touch a charge of this member and worker. A tied key speaks only
+    /// for its own.
     #[must_use]
     pub fn speaks_for(&self, member: Option<&MemberId>, worker: Option<&WorkerId>) -> bool {
         self.member.as_ref().is_none_or(|own| member == Some(own))

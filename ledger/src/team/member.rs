@@ -1,7 +1,8 @@
-//! The members of a workspace: the people who share its credit (P14). Only admins change what it spends (P15).
+//! The members of a workspace: the people who share its credit (P14). Only admins change what it
+//! spends (P15).
 //!
-//! A charge may name a person who is no member: the platform may keep a list of its own. What is decided about members
-//! is in `decide::team`.
+//! A charge may name a person who is no member: the platform may keep a list of its own. What is
+//! decided about members is in `decide::team`.
 
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::{MemberId, Timestamp};

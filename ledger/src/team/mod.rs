@@ -1,8 +1,10 @@
-//! The team of a workspace: its members, API keys and portal sessions, and what each entry does to them.
+//! The team of a workspace: its members, API keys and portal sessions, and what each entry does to
+//! them.
 //!
-//! A team can be large and most charges do not need it, so an engine stores its bytes apart from the account's and
-//! writes them when they change. Expired links and sessions are removed by the next entry about one; a look-up ignores
-//! them before. What is accepted is decided in `decide::team`.
+//! A team can be large and most charges do not need it, so an engine stores its bytes apart from
+//! the account's and writes them when they change. Expired links and sessions are removed by the
+//! next entry about one; a look-up ignores them before. What is accepted is decided in
+//! `decide::team`.
 
 pub(crate) mod actor;
 pub(crate) mod api_key;
@@ -149,7 +151,8 @@ impl Team {
     /// Appends the bytes.
     ///
     /// # Panics
-    /// If the team is too large or does not read back as it is: a team that is wrong must not be stored.
+    /// If the team is too large or does not read back as it is: a team that is wrong must not be
+    /// stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let Team { members, keys, links, sessions } = self;
         assert!(
@@ -169,7 +172,8 @@ impl Team {
         );
     }
 
-    fn is_within_bounds(&self) -> bool {
+    /// True if the team is no larger than it may be.
+    pub(crate) fn is_within_bounds(&self) -> bool {
         let Team { members, keys, links, sessions } = self;
         members.len() <= bounds::MEMBERS_MAX
             && keys.len() <= bounds::API_KEYS_MAX

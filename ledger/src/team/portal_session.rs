@@ -1,8 +1,8 @@
 //! How a member enters the dashboard: a link that signs in once, and the session that it begins.
 //!
-//! Both are known by the SHA-256 of a secret that only the browser has. Their times are those of the servers' clocks
-//! (see `decide::team`). A session has the role that its member has now, not the one at its beginning. Cookies and pages
-//! are not here.
+//! Both are known by the SHA-256 of a secret that only the browser has. Their times are those of
+//! the servers' clocks (see `decide::team`). A session has the role that its member has now, not
+//! the one at its beginning. Cookies and pages are not here.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{Hash, MemberId, SessionId, Timestamp};

@@ -1,4 +1,5 @@
-//! Low-balance alerts: once per crossing, not again within the cooldown, armed again above the line (i09).
+//! Low-balance alerts: once per crossing, not again within the cooldown, armed again above the line
+//! (i09).
 
 use super::check;
 

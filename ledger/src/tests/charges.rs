@@ -1,4 +1,5 @@
-//! The life of a charge: born, settled or refunded once, partly or late, with the exact credit each step moves.
+//! The life of a charge: born, settled or refunded once, partly or late, with the exact credit each
+//! step moves.
 
 use super::check;
 

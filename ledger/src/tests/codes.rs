@@ -1,4 +1,5 @@
-//! Bytes: every kind of entry and every account reads back, and damage is an error or another value, never a panic.
+//! Bytes: every kind of entry and every account reads back, and damage is an error or another
+//! value, never a panic.
 
 use super::check;
 use super::world::World;

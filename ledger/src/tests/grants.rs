@@ -1,4 +1,5 @@
-//! Credit in: the order in which grants are drawn, how refunds find their way back, and what may come once only.
+//! Credit in: the order in which grants are drawn, how refunds find their way back, and what may
+//! come once only.
 
 use super::check;
 

@@ -1,4 +1,5 @@
-//! Each invariant fails when it should: wrong accounts and wrong entries, made by hand, stop before a commit.
+//! Each invariant fails when it should: wrong accounts and wrong entries, made by hand, stop before
+//! a commit.
 
 use super::world::{World, acme};
 use crate::account::invariants;

@@ -1,10 +1,11 @@
 //! The ledger's decisions, told as scripts: one command a line, and behind `=>` what it answers.
 //!
-//! [`check`] runs a script against one workspace, `acme`, opened on day 100, with a price book of six operations. A
-//! line without `=>` has to succeed. After every line the bytes of each new entry are read back and the rollups are
-//! compared with the totals (i08); after the last the whole account is rebuilt from its journal and from its bytes.
-//! What the words of a script mean is in `script`, how a command runs in `world`. Each family of rules has its file.
-//! Not here: anything an engine adds.
+//! [`check`] runs a script against one workspace, `acme`, opened on day 100, with a price book of
+//! six operations. A line without `=>` has to succeed. After every line the bytes of each new entry
+//! are read back and the rollups are compared with the totals (i08); after the last the whole
+//! account is rebuilt from its journal and from its bytes. What the words of a script mean is in
+//! `script`, how a command runs in `world`. Each family of rules has its file. Not here: anything
+//! an engine adds.
 
 mod alerts;
 mod charges;

@@ -1,4 +1,5 @@
-//! A journal rebuilds its account, and one that was altered is caught, with the field that disagrees.
+//! A journal rebuilds its account, and one that was altered is caught, with the field that
+//! disagrees.
 
 use super::check;
 use super::world::{World, acme, toy_hash};
@@ -38,7 +39,8 @@ fn replayed(n: usize, alter: impl Fn(&mut Entry), rehashed: bool) -> Result<(), 
     Ok(())
 }
 
-/// Why a journal that is well-formed in all else is not taken: the script, and what its last entry says instead.
+/// Why a journal that is well-formed in all else is not taken: the script, and what its last entry
+/// says instead.
 fn check_refused(script: &str, instead: impl Fn(&mut EntryBody), sentence: &str) {
     let mut world = check(script);
     let (last, hash) = world.journal.last_mut().expect("the script writes");
@@ -153,7 +155,8 @@ fn an_entry_with_any_byte_changed_never_panics_the_replay() {
     assert!(disagreements > 1_000, "{disagreements}");
 }
 
-/// Replays a journal whose links and hashes are made anew, as somebody would who covers up his traces.
+/// Replays a journal whose links and hashes are made anew, as somebody would who covers up his
+/// traces.
 fn replay_rehashed(journal: &mut [(Entry, crate::Hash)]) -> Result<(), Disagreement> {
     let mut account = Account::new(acme());
     for (entry, hash) in journal {

@@ -1,4 +1,5 @@
-//! Same key, same answer (i07): replay is looked for before all else, and the field that differs is named.
+//! Same key, same answer (i07): replay is looked for before all else, and the field that differs is
+//! named.
 
 use super::check;
 

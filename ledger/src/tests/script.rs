@@ -14,9 +14,9 @@
 //! wait 10s|3h|2d     back 10s|3h|2d                      elsewhere COMMAND
 //! balance    show cN    grants    spent    team
 //! ```
-//! `cN`, `gN`, `kN` and `lN` are the charges, grants, keys and links in the order in which they came; a link's session
-//! bears its name. Amounts may be grouped by `_`. Any command may end in `by=kN` or `by=NAME`: who asks, if not the
-//! platform.
+//! `cN`, `gN`, `kN` and `lN` are the charges, grants, keys and links in the order in which they
+//! came; a link's session bears its name. Amounts may be grouped by `_`. Any command may end in
+//! `by=kN` or `by=NAME`: who asks, if not the platform.
 
 use super::world::{Output, World};
 use crate::{
@@ -88,10 +88,9 @@ fn place(word: &str) -> usize {
     word[1..].parse::<usize>().expect("a charge or grant by its number") - 1
 }
 
-/// Runs one line and says in words what was answered.
+/// Runs one line and says the answer in words.
 pub(super) fn run(world: &mut World, line: &str) -> String {
-    let mut words = Words::of(line);
-    let by = words.take("by").map_or(Actor::Platform, |name| actor(world, name));
+    let words = Words::of(line);
     match words.bare[0] {
         "wait" => world.now = world.now.plus_seconds(seconds(words.bare[1])),
         "back" => world.now = world.now.plus_seconds(-seconds(words.bare[1])),
@@ -100,18 +99,25 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
         "grants" => return grants(world),
         "spent" => return spent(world),
         "team" => return team(world),
-        "elsewhere" => {
-            let command = command(world, &Words::of(line.split_once(' ').expect("a command follows").1));
-            let told = world.run_elsewhere(command);
-            return say(world, told);
-        }
         _ => {
-            let command = command(world, &words);
-            let told = world.run_by(by, command, words.text("key"));
-            return say(world, told);
+            let output = output_of(world, line);
+            return say(world, output);
         }
     }
     String::new()
+}
+
+/// Runs a line that is a command.
+pub(super) fn output_of(world: &mut World, line: &str) -> Output {
+    let mut words = Words::of(line);
+    if words.bare[0] == "elsewhere" {
+        words.bare.remove(0);
+        let command = command(world, &words);
+        return world.run_elsewhere(command);
+    }
+    let by = words.take("by").map_or(Actor::Platform, |name| actor(world, name));
+    let command = command(world, &words);
+    world.run_by(by, command, words.text("key"))
 }
 
 /// The command that a line asks for.
@@ -356,8 +362,8 @@ fn team(world: &World) -> String {
     members.chain(keys).chain(links).chain(sessions).collect::<Vec<_>>().join(", ")
 }
 
-fn say(world: &World, told: Output) -> String {
-    match told {
+fn say(world: &World, output: Output) -> String {
+    match output {
         Output::Wrote(entries) => {
             entries.iter().map(|entry| happened(world, entry)).collect::<Vec<_>>().join(", ")
         }

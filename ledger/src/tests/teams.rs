@@ -1,4 +1,5 @@
-//! Teams: who belongs to a workspace, which keys and sessions act in its name, and what they may no longer do.
+//! Teams: who belongs to a workspace, which keys and sessions act in its name, and what they may no
+//! longer do.
 
 use super::check;
 

@@ -1,8 +1,10 @@
-//! The smallest engine there can be: it loads a view, lets the ledger decide, and keeps what was decided in vectors.
+//! The smallest engine there can be: it loads a view, lets the ledger decide, and keeps what was
+//! decided in vectors.
 //!
-//! Months have thirty days each, so that a script can count them, and a time zone is `UTC` and so many hours. The hash is a toy: the
-//! ledger only hands hashes on. Spent grants leave the account after every command and come back when they are needed,
-//! as an engine that keeps memory small does it.
+//! Months have thirty days each, so that a script can count them, and a time zone is `UTC` and so
+//! many hours. The hash is a toy: the ledger only hands hashes on. Spent grants leave the account
+//! after every command and come back when they are needed, as an engine that keeps memory small
+//! does it.
 
 use std::collections::BTreeMap;
 

@@ -37,7 +37,7 @@ use crate::{Error, answer, rollups};
 pub fn audit(url: &str) -> Result<AuditReport, Error> {
     let config = config::parse(url)?;
     block_on(async {
-        let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
+        let client = connect(&config).await.map_err(Failure::into_error)?;
         schema::require_version(&client).await.map_err(Failure::into_error)?;
         let mut auditor = Auditor::begin(&client).await.map_err(Failure::into_error)?;
         match auditor.run().await {

@@ -34,7 +34,7 @@ const ENTRIES: &str = "SELECT n, data FROM entry WHERE workspace = $1 ORDER BY n
 pub fn export(url: &str, to: impl Write) -> Result<Counts, Error> {
     let config = config::parse(url)?;
     block_on(async {
-        let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
+        let client = connect(&config).await.map_err(Failure::into_error)?;
         let mut stream = StreamWriter::begin(to)?;
         write_all(&client, &mut stream).await.map_err(Failure::into_error)?;
         Ok(stream.end()?.1)

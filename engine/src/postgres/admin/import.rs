@@ -17,8 +17,9 @@ use tollkeeper_ledger::{Chain, Entry, EntryBody, Id, WorkspaceId};
 
 use crate::Error;
 use crate::postgres::batch::accounts::{Accounts, Slot};
+use crate::postgres::batch::commit;
 use crate::postgres::batch::state_machine::digest;
-use crate::postgres::batch::write::{self, BatchWrites, EntryRef, EntryRow, PendingWrite, PlatformNumbers};
+use crate::postgres::batch::write::{BatchWrites, EntryRef, EntryRow, PendingWrite, PlatformNumbers};
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config::{self, Address};
 use crate::postgres::database::decode::decode_grant;
@@ -136,7 +137,7 @@ impl Import {
             self.take_in(lines).await?;
             read?;
         }
-        let (client, _) = connect(address).await.map_err(Failure::into_error)?;
+        let client = connect(address).await.map_err(Failure::into_error)?;
         let stored = counts(&client).await.map_err(Failure::into_error)?;
         self.comparison.finish(stream.counts(), stored)
     }
@@ -272,7 +273,7 @@ impl Import {
         if !workspaces.is_empty() {
             with_timeout(self.session.execute(Sql::AddMovedIds, &[workspaces, ids, numbers])).await??;
         }
-        write::send(&self.session, writes, &mut self.accounts, false).await
+        commit::commit(&self.session, writes, &mut self.accounts, false).await
     }
 
     /// Applies an entry to its account and adds its rows.

@@ -49,7 +49,11 @@ impl Slot {
     /// account, its current hour and its team.
     pub(crate) fn from_row(row: &Row) -> Result<Slot, Error> {
         let account = decode_account(column(row, 0)?, column(row, 2)?)?;
-        Ok(Slot::stored(account, CurrentHour::decode(column(row, 1)?)?))
+        let hour = CurrentHour::decode(column(row, 1)?)?;
+        if hour.newest().is_some_and(|newest| newest > account.chain.at.hour()) {
+            return Err(Error::damaged("an account has usage of an hour after its last entry"));
+        }
+        Ok(Slot::stored(account, hour))
     }
 
     /// True if the current batch has recorded an entry of this account.

@@ -21,18 +21,28 @@ impl CurrentHour {
         &self.0
     }
 
+    /// The latest hour of a row, in whole hours since 1970.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        self.0.iter().map(|(key, _)| key.hour).max()
+    }
+
     /// Adds the usage of a batch. Gives the rows to add to the usage table now, one for each key.
     pub(crate) fn add(&mut self, batch_usage: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
+        let newest = self.newest();
+        assert!(
+            batch_usage.iter().all(|(key, _)| newest.is_none_or(|newest| key.hour >= newest)),
+            "i08: a batch adds usage to the current hour or to a later one"
+        );
         for (key, used) in batch_usage {
             match self.0.iter_mut().find(|(other, _)| *other == key) {
                 Some((_, sum)) => sum.add(used),
                 None => self.0.push((key, used)),
             }
         }
-        let newest = self.0.iter().map(|(key, _)| key.hour).max().unwrap_or_default();
         if self.0.len() > ROWS_MAX {
             return std::mem::take(&mut self.0);
         }
+        let newest = self.newest().unwrap_or_default();
         if self.0.iter().all(|(key, _)| key.hour == newest) {
             return Vec::new();
         }

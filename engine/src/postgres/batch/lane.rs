@@ -24,9 +24,10 @@ use tokio::sync::{mpsc, oneshot};
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::accounts::Accounts;
+use super::commit;
 use super::prefetch::{self, Locked, PrefetchedBatch};
 use super::state_machine::{DecidedBatch, StateMachine};
-use super::write::{self, Attempt};
+use super::write::Attempt;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{Session, with_timeout};
 use crate::postgres::ids::Ids;
@@ -254,7 +255,7 @@ impl Lane {
         };
         let DecidedBatch { answers, writes, platform } = decided;
         let session = self.session.as_ref().expect("the session was opened above");
-        if let Err(failure) = write::send(session, &writes, &mut self.accounts, is_pessimistic).await {
+        if let Err(failure) = commit::commit(session, &writes, &mut self.accounts, is_pessimistic).await {
             if matches!(failure, Failure::ConnectionLost(_)) && !writes.entries.is_empty() {
                 batch.attempts.push(writes.attempt(&self.accounts, answers));
             }
@@ -300,7 +301,7 @@ impl Lane {
         let session = self.session.as_ref().expect("an attempt opens the session first");
         with_timeout(session.batch_execute("COMMIT")).await??;
         if session.was_warned() {
-            return Err(Failure::ConnectionLost(write::commit_not_confirmed()));
+            return Err(Failure::ConnectionLost(commit::commit_not_confirmed()));
         }
         // The accounts were read under locks and contain what the attempt wrote.
         self.accounts.mark_committed();

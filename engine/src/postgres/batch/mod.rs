@@ -4,14 +4,16 @@
 //! lane            takes commands from its queue, runs a batch with retries, sends the answers
 //! prefetch        loads what the batch needs from the database
 //! state_machine   decides every command in memory and records its entries
-//! write           collects what the batch writes and commits it
-//! columns         the same as one array per column, and the statements
+//! write           collects what the batch writes
+//! columns         the writes as one array per column, and their statements
+//! commit          sends them together with the end of the transaction
 //! accounts        the accounts that a lane keeps in memory
 //! current_hour    the usage of the current hour, stored in the account's row
 //! ```
 
 pub(crate) mod accounts;
 mod columns;
+pub(crate) mod commit;
 pub(crate) mod current_hour;
 pub(crate) mod lane;
 pub(crate) mod prefetch;

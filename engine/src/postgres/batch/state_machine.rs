@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use tollkeeper_ledger::{
     Actor, Change, Charge, ChargeState, Decision, Entry, EntryBody, Hash, Micros, PeriodWindows, Recount,
-    Status, Submission, Timestamp, View, decide,
+    Refusal, Status, Submission, Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
@@ -90,7 +90,8 @@ impl<'a> StateMachine<'a> {
         Ok(DecidedBatch { answers, writes: self.writes, platform: self.platform })
     }
 
-    /// One command: find what it needs, decide, record.
+    /// Runs one command: finds the entry under its key and its charge, decides, and records the
+    /// change.
     fn run_one(
         &mut self,
         submission: Submission,
@@ -98,34 +99,11 @@ impl<'a> StateMachine<'a> {
         Resolved { account_index, key }: Resolved,
     ) -> Result<CommandResult, Error> {
         let made = self.find_by_key(&submission, account_index, key)?;
-        let id = submission.command.charge();
-        let charge = id.and_then(|charge| self.loaded.charges.get(&ChargeRef { account_index, charge }));
+        let charge = submission.command.charge();
+        let charge = charge.and_then(|charge| self.loaded.charges.get(&ChargeRef { account_index, charge }));
         let charge = charge.cloned();
-        let account = &self.accounts.get(account_index).account;
-        assert!(
-            account.profile.id == submission.workspace,
-            "the view belongs to the workspace of the command"
-        );
-        assert!(
-            charge.as_ref().is_none_or(|charge| Some(charge.details.id) == id),
-            "the view has its charge"
-        );
-        let recount = submission.command.recount(account);
-        let windows = calendar::windows_for(account, recount.as_ref(), account.clock(now));
-        let used_by_limit =
-            recount.map_or_else(Vec::new, |recount| self.used_by_limit(account_index, &recount, &windows));
         let actor = submission.actor.clone();
-        let view = View {
-            account: Some(account),
-            price_book: &self.platform.platform.price_book,
-            entry_under_key: made.as_ref(),
-            charge: charge.as_ref(),
-            used_by_limit: &used_by_limit,
-            windows,
-            fresh_id: self.ids.fresh(now, account.chain.n + 1),
-            refund_window_seconds: self.refund_window_seconds,
-        };
-        let decided = decide(&view, submission, now);
+        let decided = self.decide_one(submission, now, account_index, made.as_ref(), charge.as_ref());
         if let (Some(fingerprint), None) = (key, &made)
             && !matches!(decided, Ok(Decision::Change(_)))
         {
@@ -144,6 +122,39 @@ impl<'a> StateMachine<'a> {
             }
             Err(refusal) => Err(refusal),
         })
+    }
+
+    /// Builds the view of one command and decides it. Changes nothing.
+    fn decide_one(
+        &mut self,
+        submission: Submission,
+        now: Timestamp,
+        account_index: usize,
+        made: Option<&Entry>,
+        charge: Option<&Charge>,
+    ) -> Result<Decision, Refusal> {
+        let account = &self.accounts.get(account_index).account;
+        let command = &submission.command;
+        assert!(account.profile.id == submission.workspace, "the view is of the command's workspace");
+        assert!(
+            charge.is_none_or(|charge| Some(charge.details.id) == command.charge()),
+            "the view is of the command's charge"
+        );
+        let recount = command.recount(account);
+        let windows = calendar::windows_for(account, recount.as_ref(), account.clock(now));
+        let used_by_limit =
+            recount.map_or_else(Vec::new, |recount| self.used_by_limit(account_index, &recount, &windows));
+        let view = View {
+            account: Some(account),
+            price_book: &self.platform.platform.price_book,
+            entry_under_key: made,
+            charge,
+            used_by_limit: &used_by_limit,
+            windows,
+            fresh_id: self.ids.fresh(now, account.chain.n + 1),
+            refund_window_seconds: self.refund_window_seconds,
+        };
+        decide(&view, submission, now)
     }
 
     /// The entry made under the command's key, by this batch or before it.

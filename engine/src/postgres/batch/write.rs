@@ -1,26 +1,18 @@
-//! What a batch writes, and how it is sent: in one go, together with the end of its transaction.
+//! What a batch writes, row by row, and what to look for if the result of its COMMIT is unknown.
 //!
-//! Keeps i02 and i07 without locks. An account is updated only if it is at the entry that the
-//! decision saw, and entry numbers and keys are unique. If another server wrote in between, the
-//! whole transaction fails.
-//!
-//! Accounts are written first, in the order of their workspace ids, so servers wait for one another
-//! in one direction only and cannot deadlock. A transaction that has updated an account is the only
-//! one that writes the account's team, usage and grants.
+//! The state machine fills [`BatchWrites`] while it decides. `columns` turns them into one array
+//! per column, `commit` sends them.
 
 use std::collections::BTreeMap;
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join_all};
 use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, Used};
 
 use super::accounts::Accounts;
-use super::columns::Columns;
+use crate::CommandResult;
 use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, Uuid, column, with_timeout};
-use crate::postgres::database::sql::{self, Sql};
-use crate::{CommandResult, Error};
+use crate::postgres::database::session::{Session, Uuid, column};
+use crate::postgres::database::sql::Sql;
 
 /// An entry of an account, identified within the current batch. Ordered by account, then by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,60 +172,4 @@ impl Attempt {
         let present: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
         Ok(!self.data.is_empty() && present == self.data.len() as i64)
     }
-}
-
-/// Sends everything that a batch writes, and the end of its transaction, without waiting in
-/// between. After `Ok` the batch is committed. `is_begun`: the transaction is already open and
-/// holds the locks of all accounts.
-///
-/// A batch that writes nothing sends only the guard, which checks what the answers relied on.
-pub(crate) async fn send(
-    session: &Session,
-    writes: &BatchWrites,
-    accounts: &mut Accounts,
-    is_begun: bool,
-) -> Result<(), Failure> {
-    let touched = accounts.touched().to_vec();
-    let columns = Columns::new(writes, accounts, &touched);
-    let relies = columns.has_guarded();
-    if writes.entries.is_empty() && !is_begun {
-        if relies {
-            with_timeout(columns.check_guard(session)).await??;
-        }
-        return Ok(());
-    }
-    if !is_begun && !relies && columns.only_update_accounts_and_add_entries() {
-        with_timeout(columns.update_accounts_and_add_entries(session)).await??;
-    } else {
-        send_transaction(session, &columns, is_begun, relies && !is_begun).await?;
-    }
-    if session.was_warned() {
-        // The commit may be on the primary's disk only.
-        return Err(Failure::ConnectionLost(commit_not_confirmed()));
-    }
-    Ok(())
-}
-
-/// Sends BEGIN (unless it was sent), all statements and COMMIT, one behind the other, then waits
-/// for all results.
-async fn send_transaction(
-    session: &Session,
-    columns: &Columns<'_>,
-    is_begun: bool,
-    with_guard: bool,
-) -> Result<(), Failure> {
-    let mut statements: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(10);
-    if !is_begun {
-        statements.push(session.batch_execute(sql::BEGIN).boxed());
-    }
-    columns.push_statements(session, &mut statements, with_guard);
-    statements.push(session.batch_execute("COMMIT").boxed());
-    let results = with_timeout(join_all(statements)).await?;
-    // The first failure is the cause; the later ones only report the aborted transaction.
-    results.into_iter().collect()
-}
-
-/// The error of a commit that the database acknowledged with a warning.
-pub(crate) fn commit_not_confirmed() -> Error {
-    Error::unavailable("the database acknowledged the commit with a warning: a standby may not have it")
 }

@@ -29,7 +29,7 @@ const REFERENCE: [&str; 2] = ["platform", "migration"];
 pub fn distribute(url: &str) -> Result<Vec<String>, Error> {
     let config = config::parse(url)?;
     block_on(async {
-        let (client, _) = connect(&config).await.map_err(Failure::into_error)?;
+        let client = connect(&config).await.map_err(Failure::into_error)?;
         require_citus(&client).await?;
         distribute_all(&client).await.map_err(Failure::into_error)
     })

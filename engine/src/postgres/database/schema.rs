@@ -27,7 +27,7 @@ const MIGRATION_LOCK: i64 = 0x746f_6c6c_6b65_6570;
 
 /// Creates the tables or upgrades them to [`VERSION`], in one transaction.
 pub(crate) async fn migrate(address: &Address) -> Result<(), Failure> {
-    let (client, _) = connect(address).await?;
+    let client = connect(address).await?;
     let version = with_timeout(version(&client)).await??;
     if version == VERSION {
         return Ok(());

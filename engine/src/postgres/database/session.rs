@@ -47,7 +47,7 @@ impl Session {
         let mut address = address.clone();
         let own = address.config.get_options().map_or(String::new(), |own| format!("{own} "));
         address.config.options(format!("{own}{}", sql::SETTINGS));
-        let (client, warned) = connect(&address).await?;
+        let Connected { client, warned } = connect_and_watch(&address).await?;
         let prepared = join_all(sql::ALL.iter().map(|(_, text)| client.prepare(text)));
         let statements: Vec<Statement> =
             with_timeout(prepared).await?.into_iter().collect::<Result<_, _>>()?;
@@ -106,13 +106,24 @@ impl Session {
     }
 }
 
-/// Connects to the first host of the address that accepts. Gives the client and a flag that becomes
-/// true when the database sends a warning. A task on the current runtime drives the connection.
-pub(crate) async fn connect(address: &Address) -> Result<(Client, Arc<AtomicBool>), Failure> {
+/// A client whose connection is driven by a task on the current runtime.
+struct Connected {
+    client: Client,
+    /// Becomes true when the database sends a warning.
+    warned: Arc<AtomicBool>,
+}
+
+/// Connects to the first host of the address that accepts. A task on the current runtime drives the
+/// connection.
+pub(crate) async fn connect(address: &Address) -> Result<Client, Failure> {
+    Ok(connect_and_watch(address).await?.client)
+}
+
+async fn connect_and_watch(address: &Address) -> Result<Connected, Failure> {
     let mut failure = Failure::ConnectionLost(Error::unavailable("the address contains no host"));
     for (host, timeout) in address.hosts() {
         match tokio::time::timeout(timeout, host.connect(address.tls.clone())).await {
-            Ok(Ok((client, connection))) => return Ok((client, drive(connection))),
+            Ok(Ok((client, connection))) => return Ok(Connected { client, warned: drive(connection) }),
             Ok(Err(error)) => failure = error.into(),
             Err(_) => {
                 let error =

@@ -1,0 +1,76 @@
+//! Commits a batch: sends its writes together with the end of its transaction, in one go.
+//!
+//! Keeps i02 and i07 without locks. An account is updated only if it is at the entry that the
+//! decision saw, and entry numbers and keys are unique. If another server wrote in between, the
+//! whole transaction fails.
+//!
+//! Accounts are written first, in the order of their workspace ids, so servers wait for one another
+//! in one direction only and cannot deadlock. A transaction that has updated an account is the only
+//! one that writes the account's team, usage and grants.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+
+use super::accounts::Accounts;
+use super::columns::Columns;
+use super::write::BatchWrites;
+use crate::Error;
+use crate::postgres::database::failure::Failure;
+use crate::postgres::database::session::{Session, with_timeout};
+use crate::postgres::database::sql;
+
+/// Sends everything that a batch writes, and the end of its transaction, without waiting in
+/// between. After `Ok` the batch is committed. `is_begun`: the transaction is already open and
+/// holds the locks of all accounts.
+///
+/// A batch that writes nothing sends only the guard, which checks what the answers relied on.
+pub(crate) async fn commit(
+    session: &Session,
+    writes: &BatchWrites,
+    accounts: &mut Accounts,
+    is_begun: bool,
+) -> Result<(), Failure> {
+    let touched = accounts.touched().to_vec();
+    let columns = Columns::new(writes, accounts, &touched);
+    let relies = columns.has_guarded();
+    if writes.entries.is_empty() && !is_begun {
+        if relies {
+            with_timeout(columns.check_guard(session)).await??;
+        }
+        return Ok(());
+    }
+    if !is_begun && !relies && columns.only_update_accounts_and_add_entries() {
+        with_timeout(columns.update_accounts_and_add_entries(session)).await??;
+    } else {
+        send_transaction(session, &columns, is_begun, relies && !is_begun).await?;
+    }
+    if session.was_warned() {
+        // The commit may be on the primary's disk only.
+        return Err(Failure::ConnectionLost(commit_not_confirmed()));
+    }
+    Ok(())
+}
+
+/// Sends BEGIN (unless it was sent), all statements and COMMIT, one behind the other, then waits
+/// for all results.
+async fn send_transaction(
+    session: &Session,
+    columns: &Columns<'_>,
+    is_begun: bool,
+    with_guard: bool,
+) -> Result<(), Failure> {
+    let mut statements: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(10);
+    if !is_begun {
+        statements.push(session.batch_execute(sql::BEGIN).boxed());
+    }
+    columns.push_statements(session, &mut statements, with_guard);
+    statements.push(session.batch_execute("COMMIT").boxed());
+    let results = with_timeout(join_all(statements)).await?;
+    // The first failure is the cause; the later ones only report the aborted transaction.
+    results.into_iter().collect()
+}
+
+/// The error of a commit that the database acknowledged with a warning.
+pub(crate) fn commit_not_confirmed() -> Error {
+    Error::unavailable("the database acknowledged the commit with a warning: a standby may not have it")
+}

@@ -33,7 +33,7 @@ struct HashKey {
 }
 
 impl Ids {
-    /// A generator with a random key, so that nobody outside can predict its ids.
+    /// A generator with a random key, so that its ids cannot be predicted.
     ///
     /// # Errors
     /// [`Error::is_unavailable`] if the operating system gives no random bytes.

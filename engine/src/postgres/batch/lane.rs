@@ -9,7 +9,7 @@
 //! A batch is first decided *optimistically*: on the accounts in memory, taking every idempotency
 //! key as new, with one round trip. If another server was faster or a key is taken, the batch is
 //! decided again *pessimistically*, under row locks. A batch whose COMMIT result is unknown is also
-//! retried this way: the lane first looks for the entries of the earlier attempt, and decides anew
+//! retried this way: the lane first looks for the entries of the earlier attempt, and decides again
 //! only if they are not in the database.
 //!
 //! A panic while deciding is a failed assertion. No credit moves, the command at fault gets an
@@ -25,7 +25,7 @@ use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::accounts::Accounts;
 use super::commit;
-use super::prefetch::{self, Locked, PrefetchedBatch};
+use super::prefetch::{self, PrefetchOutcome, PrefetchedBatch};
 use super::state_machine::{DecidedBatch, StateMachine};
 use super::write::Attempt;
 use crate::postgres::database::failure::Failure;
@@ -100,12 +100,6 @@ enum Outcome {
 struct Bug {
     error: Error,
     command: Option<usize>,
-}
-
-/// Everything that an attempt needs, or an earlier attempt that turned out to be committed.
-enum Prefetched {
-    Ready(PrefetchedBatch),
-    Committed(usize),
 }
 
 /// A batch until it is answered.
@@ -246,8 +240,12 @@ impl Lane {
         let is_pessimistic = self.pessimistic_batches > 0;
         let platform = self.shared.platform.snapshot();
         let prefetched = match self.prefetch(batch, &platform, is_pessimistic).await? {
-            Prefetched::Ready(prefetched) => prefetched,
-            Prefetched::Committed(attempt) => return self.end_committed(batch, attempt).await,
+            PrefetchOutcome::Ready(prefetched) => *prefetched,
+            PrefetchOutcome::Committed(attempt) => return self.end_committed(batch, attempt).await,
+            PrefetchOutcome::PlatformOutdated => {
+                self.roll_back().await?;
+                return Err(Failure::Conflict);
+            }
         };
         let decided = match self.decide(platform, prefetched, &batch.commands) {
             Ok(decided) => decided,
@@ -273,25 +271,21 @@ impl Lane {
         batch: &Batch,
         platform: &PlatformSnapshot,
         is_pessimistic: bool,
-    ) -> Result<Prefetched, Failure> {
+    ) -> Result<PrefetchOutcome, Failure> {
         let session = self.session.as_ref().expect("an attempt opens the session first");
-        let accounts = &mut self.accounts;
-        if !is_pessimistic {
-            assert!(
-                batch.attempts.is_empty(),
-                "a batch whose COMMIT result is unknown is retried under locks"
-            );
-            return Ok(Prefetched::Ready(prefetch::optimistic(session, accounts, &batch.commands).await?));
+        let (accounts, commands) = (&mut self.accounts, &batch.commands);
+        if is_pessimistic {
+            return prefetch::pessimistic(session, accounts, commands, &batch.attempts, platform).await;
         }
-        let locked =
-            prefetch::pessimistic(session, accounts, &batch.commands, &batch.attempts, platform).await?;
-        match locked {
-            Locked::Ready(prefetched) => Ok(Prefetched::Ready(prefetched)),
-            Locked::Committed(attempt) => Ok(Prefetched::Committed(attempt)),
-            Locked::PlatformOutdated => {
-                with_timeout(session.batch_execute("ROLLBACK")).await??;
-                Err(Failure::Conflict)
-            }
+        assert!(batch.attempts.is_empty(), "a batch whose COMMIT result is unknown is retried under locks");
+        let prefetched = prefetch::optimistic(session, accounts, commands).await?;
+        Ok(PrefetchOutcome::Ready(Box::new(prefetched)))
+    }
+
+    async fn roll_back(&self) -> Result<(), Failure> {
+        match &self.session {
+            Some(session) => with_timeout(session.batch_execute("ROLLBACK")).await?,
+            None => Ok(()),
         }
     }
 
@@ -337,9 +331,7 @@ impl Lane {
     /// Removes the accounts of the batch from memory and ends its transaction, if one is open.
     async fn discard_memory(&mut self) {
         self.accounts.discard_touched();
-        if let Some(session) = &self.session
-            && !matches!(with_timeout(session.batch_execute("ROLLBACK")).await, Ok(Ok(())))
-        {
+        if self.roll_back().await.is_err() {
             self.session = None;
         }
     }

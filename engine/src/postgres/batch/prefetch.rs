@@ -70,10 +70,10 @@ pub(crate) struct PrefetchedBatch {
     pub resolved: Vec<Resolved>,
 }
 
-/// The result of [`pessimistic`].
-pub(crate) enum Locked {
-    /// The accounts are locked and everything is loaded.
-    Ready(PrefetchedBatch),
+/// The result of a prefetch.
+pub(crate) enum PrefetchOutcome {
+    /// Everything is loaded.
+    Ready(Box<PrefetchedBatch>),
     /// The accounts are locked, and the attempt with this index was committed.
     Committed(usize),
     /// The platform's journal has entries that the snapshot does not include.
@@ -112,7 +112,7 @@ pub(crate) async fn pessimistic(
     batch: &[(Submission, Timestamp)],
     attempts: &[Attempt],
     platform: &PlatformSnapshot,
-) -> Result<Locked, Failure> {
+) -> Result<PrefetchOutcome, Failure> {
     for (submission, _) in batch {
         accounts.evict(submission.workspace.as_str());
     }
@@ -138,9 +138,12 @@ pub(crate) async fn pessimistic(
     prefetch.named_rows = named;
     let prefetched = prefetch.finish(session, accounts, batch, Some(by_key)).await?;
     if number as u64 != platform.n {
-        return Ok(Locked::PlatformOutdated);
+        return Ok(PrefetchOutcome::PlatformOutdated);
     }
-    Ok(committed.map_or(Locked::Ready(prefetched), Locked::Committed))
+    Ok(match committed {
+        Some(attempt) => PrefetchOutcome::Committed(attempt),
+        None => PrefetchOutcome::Ready(Box::new(prefetched)),
+    })
 }
 
 /// Locks accounts in the order of their workspace ids. On a distributed database each lock is a

@@ -1,9 +1,7 @@
 # syntax=docker/dockerfile:1
 
-# Build stage: the `dist` profile, with the toolchain of the image.
+# Build stage: the `dist` profile, with the toolchain of the image (rust-toolchain.toml is not copied).
 FROM rust:1.95-bookworm AS build
-# rust-toolchain.toml names the channel `stable`; the image's toolchain is installed under its number.
-ENV RUSTUP_TOOLCHAIN=${RUST_VERSION}
 WORKDIR /src
 COPY . .
 RUN cargo build --profile dist --locked --package tollkeeper \

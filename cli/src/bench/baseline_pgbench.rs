@@ -165,7 +165,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Returns the directory of pgbench and psql: in PATH, else the newest version of Debian.
+/// Returns the directory of pgbench and psql: in PATH, else of the newest PostgreSQL of Debian.
 fn programs() -> Option<PathBuf> {
     let both = |directory: &PathBuf| ["pgbench", "psql"].iter().all(|name| directory.join(name).is_file());
     let in_path = std::env::var_os("PATH").unwrap_or_default();

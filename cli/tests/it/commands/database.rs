@@ -77,7 +77,7 @@ fn an_unreachable_database_and_an_invalid_setting_have_a_hint() {
     // Only services of the system may listen on port 1.
     let output = with_url(&["audit"], "postgres://x@127.0.0.1:1/x");
     assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
-    assert!(printed(&output).contains("hint: is the database running"), "{}", printed(&output));
+    assert!(printed(&output).contains("hint: check that the database is running"), "{}", printed(&output));
     let mut command = tollkeeper();
     command.args(["balance", "acme"]).env("TOLLKEEPER_QUEUE", "many");
     let output = command.output().expect("the binary runs");

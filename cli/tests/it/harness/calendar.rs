@@ -14,7 +14,7 @@ pub fn zone_at(hour: i8) -> String {
 
 /// The start of the next day in a time zone, in the format of the API.
 pub fn next_midnight(zone: &str) -> String {
-    begin(zone, today(zone).tomorrow().expect("the calendar goes on"))
+    begin(zone, today(zone).tomorrow().expect("the calendar has a next day"))
 }
 
 /// The start of the next month in a time zone, in the format of the API.

@@ -1,19 +1,24 @@
-//! What is spoken: the HTTP API over an engine. JSON becomes a command here, and an answer becomes JSON; nothing here
-//! decides credit, and nothing here keeps it.
+//! The HTTP server: the API and the dashboard over an engine.
+//!
+//! JSON becomes a command, and the engine's answer becomes JSON. Nothing here decides about credit,
+//! and nothing here stores it. The folders, from the highest layer to the lowest; none imports one
+//! above it:
 //!
 //! ```text
-//! settings   one file and the environment; store: where the ledger is kept
-//! app        what stands behind every route, and what is put in place before the first request
-//! serve      the network; timers the one ticking job
-//! router     the edge every request passes: auth (who may), rate (how often), query, call (what a handler gets)
-//! secret     what opens: keys, links, sessions; teams: whose they are, as it was seen last; cookie: what a browser keeps
-//! api        the table of routes and the handlers, a file per noun, each with its JSON types
-//! body, json how bodies come in and are read; value, metadata: how single values are written and kept
-//! problem    the shape of every "no"; refusal: which "no" it is
-//! portal     signing in to the dashboard
-//! openapi    the description of it all, from the same table; docs: to browse it
-//! metrics    figures for Prometheus; log: lines for people
+//! startup     builds the state and the table of routes, serves, ends
+//! settings    one file and the environment, composed of the folders' own settings
+//! api         the resources of the API: routes, JSON types, handlers; OpenAPI and /docs
+//! dashboard   the pages for members: sign-in, overview
+//! jobs        the timer loop
+//! http        the edge that every request passes: router, body, query, problems
+//! app         the state behind every route
+//! access      who may do what: keys, sessions, rate limits
+//! observe     metrics and log
+//! wire        JSON values in both directions
 //! ```
+//!
+//! Reading order: `http/route.rs` (a line of the table), `http/router.rs` (the path of a request),
+//! `access/admit.rs`, `api/charges.rs`.
 
 mod access;
 mod api;
@@ -23,15 +28,14 @@ mod http;
 mod jobs;
 mod observe;
 pub mod settings;
+mod startup;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use app::{App, Clock, Error, prepare};
-pub use http::router::router;
-pub use http::serve::{answer, serve};
+pub use app::{App, Clock};
+pub use http::serve::answer;
 pub use observe::log::start_log;
-pub use settings::store;
-pub use settings::store::{DatabaseUrl, Store};
-pub use settings::{Settings, SettingsError};
+pub use settings::{DatabaseUrl, Settings, SettingsError, Store};
+pub use startup::{Error, prepare, router, serve};

@@ -15,7 +15,8 @@ use axum::http::{StatusCode, header};
 use axum::routing::post;
 use tokio::net::TcpListener;
 use tollkeeper_engine::Engine;
-use tollkeeper_server::{App, Settings, settings::Secret};
+use tollkeeper_server::settings::{AccessSettings, Secret};
+use tollkeeper_server::{App, Settings};
 
 use super::connection::Connection;
 use super::credentials::{Credential, Credentials, PLATFORM_KEY};
@@ -55,13 +56,14 @@ impl BenchServer {
         engine: Arc<dyn Engine>,
         credential: Credential,
         workspaces: u64,
-    ) -> Result<BenchServer, Failure> {
-        let settings = Settings {
+    ) -> Result<Host, Failure> {
+        let access = AccessSettings {
             platform_key: Some(Secret::new(PLATFORM_KEY)),
             platform_key_requests_per_second: 0,
             workspace_key_requests_per_second: 0,
-            ..Settings::default()
+            ..AccessSettings::default()
         };
+        let settings = Settings { access, ..Settings::default() };
         let app = App::new(engine, &settings);
         tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
         let credentials = Arc::new(Credentials::create(&app, credential, workspaces).await?);

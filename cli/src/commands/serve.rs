@@ -49,7 +49,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
     let settings = settings(args)?;
-    server::start_log(&settings);
+    server::start_log(&settings.log);
     server_process::block_on(async {
         let app = App::new(server_process::open(&settings.store, &settings).await?, &settings);
         if let Some(key) = server_process::prepare(&app).await? {
@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 "The platform key, printed once; only its hash is stored:\n\n    {key}\n"
             ));
         }
-        let (listener, address) = server_process::listen(&settings.listen).await?;
+        let (listener, address) = server_process::listen(&settings.http.listen).await?;
         let stop = server_process::stop_signal()?;
         output::data(&format!("listening on http://{address}\n"))?;
         server_process::serve(app, listener, stop).await
@@ -73,7 +73,7 @@ fn settings(args: Args) -> Result<Settings, Failure> {
         settings.store = store;
     }
     if let Some(listen) = listen {
-        settings.listen = listen;
+        settings.http.listen = listen;
     }
     Ok(settings)
 }

@@ -57,8 +57,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let data = args.data.unwrap_or_else(|| PathBuf::from("tollkeeper-demo"));
     settings.store = Store::Directory(data.clone());
     let key = format!("demo-{}", random_hex()?);
-    settings.platform_key = Some(Secret::new(key.clone()));
-    server::start_log(&settings);
+    settings.access.platform_key = Some(Secret::new(key.clone()));
+    server::start_log(&settings.log);
     server_process::block_on(async {
         let app = App::new(server_process::open(&settings.store, &settings).await?, &settings);
         server_process::prepare(&app).await?;

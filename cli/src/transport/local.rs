@@ -22,12 +22,12 @@ use crate::terminal::failure::{Exit, Failure};
 pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
     let mut settings = Settings::load(None).map_err(|why| server_process::invalid_setting(&why))?;
     let key = random_hex()?;
-    settings.platform_key = Some(Secret::new(key.clone()));
-    // The public URL of links cannot come from a `Host` header here.
-    settings.public_url.get_or_insert_with(|| format!("http://{}", settings.listen));
-    // A 500 refers to the log by an id. The log of this process is this terminal.
-    settings.log_level = LogLevel::Error;
-    server::start_log(&settings);
+    settings.access.platform_key = Some(Secret::new(key.clone()));
+    // There is no request's `Host` to tell by where links lead.
+    settings.http.public_url.get_or_insert_with(|| format!("http://{}", settings.http.listen));
+    // An answer names an id in the log where it does not say what failed; there is no other log than this terminal.
+    settings.log.level = LogLevel::Error;
+    server::start_log(&settings.log);
     server_process::block_on(async {
         let engine = open(store, &settings, request.access).await?;
         let app = App::new(engine.clone(), &settings);

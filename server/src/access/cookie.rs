@@ -1,32 +1,34 @@
-//! The cookie of a session in the dashboard: its name and flags, where it is read, and the token that forms carry.
+//! The cookie of a session in the dashboard, and the token that its forms carry.
 //!
-//! Scripts cannot read it and other sites cannot send it with a form (`HttpOnly`, `SameSite`). Where browsers come by HTTPS, it
-//! goes over nothing else and bears the prefix with which browsers let nobody else set it (`__Host-`), so that another site
-//! under the same domain cannot put a session of its own in its place.
+//! Scripts cannot read the cookie (`HttpOnly`), and other sites cannot send it with a form
+//! (`SameSite`). If the browser uses HTTPS, the cookie is sent over HTTPS only (`Secure`), and its
+//! name begins with `__Host-`. Browsers let no other host set a cookie of such a name, so another
+//! site under the same domain cannot replace the session.
 //!
-//! Here is also what is known of the way on which a browser comes: by HTTPS or not, and to which host. What a session opens is
-//! not here but in `auth`.
+//! This file also finds out from the headers whether the browser uses HTTPS and which host it asked
+//! for. What a session may do is in `session` and `admit`.
 
 use axum::http::header::{COOKIE, HOST};
 use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The name over plain HTTP, which is for one's own machine.
+/// The name over plain HTTP, which is meant for development.
 const PLAIN: &str = "tollkeeper_session";
 
 /// The name over HTTPS.
 const SECURE: &str = "__Host-tollkeeper_session";
 
-/// The field of a form that carries the token.
-pub const TOKEN_FIELD: &str = "token";
+/// The form field that carries the token.
+const TOKEN_FIELD: &str = "token";
 
-/// So many cookies of the name are looked at: over plain HTTP others may have set some.
+/// At most this many cookies of the name are tried. Over plain HTTP other hosts can set some too, and
+/// each one costs a look-up.
 const COOKIES_MAX: usize = 4;
 
-/// Whether a browser comes by HTTPS, as far as the settings or a proxy say.
+/// Whether the browser uses HTTPS: by `public_url`, else by the header of a proxy.
 pub fn is_secure(public_url: Option<&str>, headers: &HeaderMap) -> bool {
-    // The first of several proxies is the one that browsers talk to.
+    // Each proxy appends its value; the first one is that of the proxy next to the browser.
     let first = |value: &HeaderValue| {
         let first = value.as_bytes().split(|byte| *byte == b',').next();
         first.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
@@ -35,30 +37,30 @@ pub fn is_secure(public_url: Option<&str>, headers: &HeaderMap) -> bool {
     public_url.map_or_else(forwarded, |url| url.starts_with("https://"))
 }
 
-/// The name of the cookie.
-pub const fn name(is_secure: bool) -> &'static str {
+const fn name(is_secure: bool) -> &'static str {
     if is_secure { SECURE } else { PLAIN }
 }
 
-/// The sessions of a request.
+/// The secrets of the session cookies of a request, at most [`COOKIES_MAX`].
 pub fn sessions(headers: &HeaderMap, is_secure: bool) -> impl Iterator<Item = &str> {
     let name = name(is_secure).as_bytes();
-    // Pair by pair: what others have put beside it need not be text.
+    // Other cookies in the same header need not be text, so the header is split as bytes.
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     let values = pairs.filter_map(move |pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="));
     values.filter_map(|value| std::str::from_utf8(value).ok()).take(COOKIES_MAX)
 }
 
-/// Gives a browser a session for so many seconds; none at all takes it away.
+/// The `Set-Cookie` header that gives a browser a session for `seconds`; 0 removes the cookie.
 pub fn set(secret: &str, seconds: i64, is_secure: bool) -> HeaderValue {
     let name = name(is_secure);
-    // The prefix asks for the whole host.
+    // Browsers accept the prefix `__Host-` only with the path `/`.
     let (path, secure) = if is_secure { ("/", "; Secure") } else { ("/portal", "") };
     let text = format!("{name}={secret}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(text).expect("a secret and numbers are ASCII")
 }
 
-/// What the forms of a session's pages carry, so that no other site can make one up. It does not lead back to the session.
+/// The token that the forms of a session carry, so that no other site can forge one. It is derived
+/// from the session's secret, which cannot be computed back from it.
 pub fn form_token(secret: &str) -> String {
     let digest = Sha256::new().chain_update(b"a form of the session ").chain_update(secret).finalize();
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
@@ -70,7 +72,7 @@ pub fn is_own_form(form: &[u8], token: &str) -> bool {
     fields.any(|(name, value)| name == TOKEN_FIELD && bool::from(value.as_bytes().ct_eq(token.as_bytes())))
 }
 
-/// The host that a browser asked for, if it is spelled as one.
+/// The host that the browser asked for, if the header is a well-formed host.
 pub fn host(headers: &HeaderMap) -> Option<&str> {
     let host = headers.get(HOST)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);

@@ -1,10 +1,10 @@
-//! Rate limits: how many requests a key may make, so that a loop gone wild does not take the service from the others.
-//! Spending is not limited here but in the ledger.
+//! Rate limits: how many requests a key may make, so that one runaway client cannot use up the server.
 //!
-//! Each server counts for itself, in memory. A key may go on with so many requests a second, and make ten seconds' worth
-//! at once (the generic cell rate algorithm, by `governor`). Every answer to a key with a limit tells where it stands, in
-//! the fields of draft-ietf-httpapi-ratelimit-headers: those of its last version, and the three of earlier ones that
-//! clients know too.
+//! Requests are limited here; spending is limited by the ledger. Each server counts for itself, in
+//! memory. A key may go on at its limit per second, and may make ten seconds' worth of requests at
+//! once (the generic cell rate algorithm, by the crate `governor`). Every response to a key with a
+//! limit has the header fields of draft-ietf-httpapi-ratelimit-headers: those of its last version,
+//! and the three of earlier versions that clients know.
 
 use std::num::NonZeroU32;
 use std::ops::Add;
@@ -20,88 +20,93 @@ use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::http::problem::{Code, Problem};
-
-/// So many seconds' worth of requests may come at once.
+/// The requests of this many seconds may come at once.
 const BURST_SECONDS: u32 = 10;
 
-/// When there are more keys than that, and twice as many as the last time, those that have been quiet are let go.
-const TIDIED_ABOVE: usize = 16_384;
+/// Idle keys are evicted if there are more keys than this, and twice as many as after the last time.
+const EVICT_ABOVE: usize = 16_384;
 
-/// What a key is known by here.
-pub type KeyName = u128;
+/// The id of a key as a number; 0 for all platform keys together.
+type KeyNumber = u128;
 
-/// Nanoseconds since some beginning. Not the time of day: a clock that is set back must not shut a key out.
+/// A clock that returns nanoseconds since any fixed start. It is monotonic and not the time of day:
+/// if that is set back, keys must not be shut out.
 pub type Ticks = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-type Limiter = RateLimiter<KeyName, HashMapStateStore<KeyName>, AppClock, StateInformationMiddleware>;
+type Limiter = RateLimiter<KeyNumber, HashMapStateStore<KeyNumber>, TickClock, StateInformationMiddleware>;
 
-/// The limit of all keys of a kind.
-pub struct Rate {
+/// The rate limit of all keys of one kind.
+pub struct RateLimit {
     limiter: Limiter,
-    clock: AppClock,
+    clock: TickClock,
     burst: u32,
-    tidied: AtomicUsize,
+    /// The number of keys after the last eviction.
+    after_eviction: AtomicUsize,
 }
 
-impl Rate {
-    /// So many requests a second; `None` when that is 0, which stands for no limit.
-    pub fn per_second(requests: u32, ticks: Ticks) -> Option<Rate> {
+impl RateLimit {
+    /// A limit of `requests` a second; `None` if that is 0, which means no limit.
+    pub fn per_second(requests: u32, ticks: Ticks) -> Option<RateLimit> {
         let per_second = NonZeroU32::new(requests)?;
         let burst = per_second.saturating_mul(NonZeroU32::new(BURST_SECONDS)?);
         let quota = Quota::per_second(per_second).allow_burst(burst);
-        let clock = AppClock(ticks);
+        let clock = TickClock(ticks);
         let limiter = Limiter::new(quota, HashMapStateStore::default(), clock.clone());
-        Some(Rate { limiter, clock, burst: burst.get(), tidied: AtomicUsize::new(0) })
+        Some(RateLimit { limiter, clock, burst: burst.get(), after_eviction: AtomicUsize::new(0) })
     }
 
     /// Counts a request of a key.
-    pub fn count(&self, key: KeyName) -> RateStatus {
-        if self.limiter.len() > TIDIED_ABOVE.max(2 * self.tidied.load(Relaxed)) {
+    pub fn count(&self, key: KeyNumber) -> RateStatus {
+        if self.limiter.len() > EVICT_ABOVE.max(2 * self.after_eviction.load(Relaxed)) {
             self.limiter.retain_recent();
-            self.tidied.store(self.limiter.len(), Relaxed);
+            self.after_eviction.store(self.limiter.len(), Relaxed);
         }
         let per_request = Duration::from_secs(u64::from(BURST_SECONDS)) / self.burst;
         let (remaining, wait) = match self.limiter.check_key(&key) {
             Ok(state) => (state.remaining_burst_capacity(), Duration::ZERO),
             Err(until) => (0, until.wait_time_from(self.clock.now())),
         };
-        // Until all of it is there again.
-        let full = wait + per_request * (self.burst - remaining);
-        RateStatus { burst: self.burst, remaining, reset: full, wait }
+        let reset = wait + per_request * (self.burst - remaining);
+        RateStatus { burst: self.burst, remaining, reset, wait }
     }
 }
 
-/// Where a key stands after a request.
+/// The state of a key's rate limit after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateStatus {
+    /// How many requests may come at once after a pause.
     burst: u32,
+    /// How many requests may still come at once.
     remaining: u32,
+    /// The time until `remaining` equals `burst` again.
     reset: Duration,
-    /// Zero when the request may pass.
+    /// The time until the next request is let in; zero if this one is.
     wait: Duration,
 }
 
 impl RateStatus {
-    /// Refuses a request that came too soon.
-    ///
-    /// # Errors
-    /// [`Code::RateLimited`].
-    pub fn check(&self) -> Result<(), Problem> {
-        if self.wait.is_zero() {
-            return Ok(());
-        }
-        let detail = format!(
-            "This key's rate limit is {} a second, with {} at once; go on in {} s.",
-            self.burst / BURST_SECONDS,
-            self.burst,
-            whole_seconds(self.wait)
-        );
-        Err(Problem::new(Code::RateLimited, detail).with("retry_after_seconds", whole_seconds(self.wait)))
+    /// Whether the request came too early and must be denied.
+    pub fn is_exceeded(&self) -> bool {
+        !self.wait.is_zero()
     }
 
-    /// Tells it in the headers of an answer.
-    pub fn tell(&self, headers: &mut HeaderMap) {
+    /// The requests a second that the key may make.
+    pub fn per_second(&self) -> u32 {
+        self.burst / BURST_SECONDS
+    }
+
+    /// The requests that the key may make at once after a pause.
+    pub fn burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// The whole seconds until the next request is let in, rounded up.
+    pub fn retry_after_seconds(&self) -> u64 {
+        whole_seconds(self.wait)
+    }
+
+    /// Writes the state into the headers of a response.
+    pub fn write_headers(&self, headers: &mut HeaderMap) {
         let RateStatus { burst, remaining, reset, wait } = self;
         let reset = whole_seconds(*reset);
         let mut put = |name: &'static str, value: String| {
@@ -119,15 +124,15 @@ impl RateStatus {
     }
 }
 
-/// Rounded up: whoever waits so long does not come too soon.
+/// Rounded up, so that a client that waits this long does not come too early.
 fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 #[derive(Clone)]
-struct AppClock(Ticks);
+struct TickClock(Ticks);
 
-impl Clock for AppClock {
+impl Clock for TickClock {
     type Instant = Instant;
 
     fn now(&self) -> Instant {
@@ -135,7 +140,7 @@ impl Clock for AppClock {
     }
 }
 
-/// See [`Ticks`].
+/// A reading of [`Ticks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Instant(u64);
 

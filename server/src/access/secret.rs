@@ -1,31 +1,58 @@
-//! Secrets that open something: how they are made, spelled and kept. Only their SHA-256 is ever kept.
+//! Secrets: how keys, links and sessions are made, spelled and hashed. Only their SHA-256 is stored.
 //!
 //! ```text
 //! tk_platform_HEX                 a platform key, made at the first start
 //! tk_workspace_HEX_WORKSPACE      an API key
-//! tk_link_HEX_WORKSPACE           a link to the dashboard
-//! tk_session_HEX_WORKSPACE        a session in it
+//! tk_link_HEX_WORKSPACE           a sign-in link of the dashboard
+//! tk_session_HEX_WORKSPACE        a session in the dashboard
 //! ```
-//! The digits are 256 random bits; the prefix is for whoever searches code and logs for what should not be there. The
-//! workspace tells where the hash is kept, so that no table of all keys is needed; it is covered by the hash too.
+//! HEX is 256 random bits. The prefix lets a scanner find a leaked secret in code and logs. The
+//! workspace says which team has the hash, so that no table of all keys is needed; the hash covers
+//! the workspace too.
+
+use std::fmt;
 
 use sha2::{Digest, Sha256};
 use tollkeeper_ledger::{Hash, WorkspaceId};
 
-/// What a secret opens.
+/// A secret text that `Debug` does not show.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text, for the code that must use it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What a secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Everything.
+    /// A platform key, which opens every route of the API.
     Platform,
-    /// One workspace, within scopes.
+    /// An API key, which opens one workspace within its scopes.
     ApiKey,
-    /// The dashboard, once.
+    /// A link that signs a member in to the dashboard once.
     Link,
-    /// The dashboard, as a member.
+    /// A session of a member in the dashboard.
     Session,
 }
 
-/// Digits of a secret.
+/// The number of hexadecimal digits in a secret.
 const DIGITS: usize = 64;
 
 impl Kind {
@@ -39,15 +66,15 @@ impl Kind {
     }
 }
 
-/// Makes a secret; all but a platform key belong to a workspace.
+/// Makes a secret. Every kind except a platform key has a workspace.
 ///
 /// # Errors
-/// When the machine has no random numbers.
+/// The operating system gives no random numbers.
 pub fn make(kind: Kind, workspace: Option<&WorkspaceId>) -> std::io::Result<String> {
-    let mut chance = [0_u8; DIGITS / 2];
-    getrandom::fill(&mut chance).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let mut random = [0_u8; DIGITS / 2];
+    getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
     let mut text = kind.prefix().to_owned();
-    text.extend(chance.iter().map(|byte| format!("{byte:02x}")));
+    text.extend(random.iter().map(|byte| format!("{byte:02x}")));
     if let Some(workspace) = workspace {
         text.push('_');
         text.push_str(workspace.as_str());
@@ -55,7 +82,7 @@ pub fn make(kind: Kind, workspace: Option<&WorkspaceId>) -> std::io::Result<Stri
     Ok(text)
 }
 
-/// The workspace of a secret that is spelled as one of this kind.
+/// The workspace in the text of a secret; `None` if the text is not a secret of this kind.
 #[must_use]
 pub fn workspace_of(kind: Kind, text: &str) -> Option<WorkspaceId> {
     let (digits, workspace) = text.strip_prefix(kind.prefix())?.split_at_checked(DIGITS)?;
@@ -63,7 +90,7 @@ pub fn workspace_of(kind: Kind, text: &str) -> Option<WorkspaceId> {
     WorkspaceId::new(workspace.strip_prefix('_')?).ok().filter(|_| digits)
 }
 
-/// The hash under which a secret is kept.
+/// The hash that is stored instead of a secret: its SHA-256.
 #[must_use]
 pub fn hash(secret: &[u8]) -> Hash {
     Sha256::digest(secret).into()
@@ -74,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_tells_its_workspace_and_nothing_else_does() {
+    fn only_a_well_formed_secret_has_a_workspace() {
         let acme = WorkspaceId::new("acme_2:eu").expect("a name");
         let secret = make(Kind::ApiKey, Some(&acme)).expect("the machine has random numbers");
         assert_eq!(workspace_of(Kind::ApiKey, &secret), Some(acme));

@@ -1,8 +1,8 @@
-//! Teams as they were seen last, so that a key is looked up without asking the engine with every request.
+//! A cache of teams, so that not every request of an API key reads the team from the engine.
 //!
-//! Another server on the same database may have changed a team since. What was seen last is therefore only good for
-//! requests whose decision confirms who asks ([`Route::confirmed`](crate::api::Route)): a key that was revoked meanwhile is
-//! refused there. Everybody else asks for the team as it is.
+//! Another server on the same database may have changed a team since it was cached. A cached team is
+//! therefore used only if the ledger checks the key again when it decides; see
+//! [`Admission::rechecked_at_decision`](super::Admission). All other requests fetch the team.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,78 +11,78 @@ use tokio::sync::Semaphore;
 use tollkeeper_engine::{Engine, Error, Reads};
 use tollkeeper_ledger::{Team, WorkspaceId};
 
-/// Teams that are remembered; when there are more, all are forgotten and asked for again.
-const REMEMBERED_MAX: usize = 65_536;
+/// The most teams in the cache. One more empties it, and the teams are fetched again when needed.
+const CACHED_MAX: usize = 65_536;
 
-/// So many look-ups for secrets that were not seen before are under way at once; the rest wait for their turn. Whoever makes
-/// secrets up takes no more than that of the engine's queue from those who have one.
-const STRANGERS_MAX: usize = 64;
+/// At most this many lookups of unknown secrets run at a time, so that guessing cannot fill the
+/// engine's queue. Further ones wait.
+const COLD_LOOKUPS_MAX: usize = 64;
 
-/// What was seen last.
+/// The teams that were fetched last.
 #[derive(Debug)]
-pub struct Teams {
-    seen: RwLock<HashMap<WorkspaceId, Arc<Team>>>,
-    strangers: Semaphore,
+pub struct TeamCache {
+    cached: RwLock<HashMap<WorkspaceId, Arc<Team>>>,
+    cold_lookups: Semaphore,
 }
 
-impl Default for Teams {
-    fn default() -> Teams {
-        Teams { seen: RwLock::default(), strangers: Semaphore::new(STRANGERS_MAX) }
+impl Default for TeamCache {
+    fn default() -> TeamCache {
+        TeamCache { cached: RwLock::default(), cold_lookups: Semaphore::new(COLD_LOOKUPS_MAX) }
     }
 }
 
-impl Teams {
-    /// The team as it was seen last.
-    pub fn seen(&self, workspace: &WorkspaceId) -> Option<Arc<Team>> {
-        self.seen.read().unwrap_or_else(PoisonError::into_inner).get(workspace).cloned()
+impl TeamCache {
+    /// The team as it was when it was fetched last; `None` if it is not in the cache.
+    pub fn cached(&self, workspace: &WorkspaceId) -> Option<Arc<Team>> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).get(workspace).cloned()
     }
 
-    /// Forgets what was seen: it has changed.
-    pub fn forget(&self, workspace: &WorkspaceId) {
-        self.seen.write().unwrap_or_else(PoisonError::into_inner).remove(workspace);
+    /// Removes a team from the cache.
+    pub fn discard(&self, workspace: &WorkspaceId) {
+        self.cached.write().unwrap_or_else(PoisonError::into_inner).remove(workspace);
     }
 
-    /// The team as it is, for a secret that `opens` something of it, or nothing. One that opened nothing of the team as it was
-    /// seen last waits for its turn.
+    /// Fetches the team for a secret. `is_known` says whether a team has that secret. If the cached
+    /// team does not have it, this is a cold lookup and may have to wait.
     ///
     /// # Errors
-    /// When the engine cannot read.
-    pub async fn look_for(
+    /// The engine cannot read.
+    pub async fn fetch_for(
         &self,
         engine: &dyn Engine,
         workspace: &WorkspaceId,
-        opens: impl Fn(&Team) -> bool,
+        is_known: impl Fn(&Team) -> bool,
     ) -> Result<Option<Arc<Team>>, Error> {
-        let known = self.seen(workspace).is_some_and(|team| opens(&team));
-        // Nobody closes the semaphore; if somebody did, everybody would pass.
-        let _turn = if known { None } else { self.strangers.acquire().await.ok() };
-        self.look(engine, workspace).await
+        let is_warm = self.cached(workspace).is_some_and(|team| is_known(&team));
+        // The semaphore is never closed. If it were, no lookup would wait.
+        let _permit = if is_warm { None } else { self.cold_lookups.acquire().await.ok() };
+        self.fetch(engine, workspace).await
     }
 
-    /// The team as it is; `None` if there is no such workspace.
+    /// Fetches the present team and caches it; `None` if there is no such workspace.
     ///
     /// # Errors
-    /// When the engine cannot read.
-    pub async fn look(
+    /// The engine cannot read.
+    pub async fn fetch(
         &self,
         engine: &dyn Engine,
         workspace: &WorkspaceId,
     ) -> Result<Option<Arc<Team>>, Error> {
         let team = engine.team(workspace).await?;
         match &team {
-            Some(team) => self.remember(workspace, team),
-            None => self.forget(workspace),
+            Some(team) => self.store(workspace, team),
+            None => self.discard(workspace),
         }
         Ok(team)
     }
 
-    /// Keeps in mind what was seen.
-    pub fn remember(&self, workspace: &WorkspaceId, team: &Arc<Team>) {
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= REMEMBERED_MAX && !seen.contains_key(workspace) {
-            seen.clear();
+    /// Puts a team into the cache.
+    pub fn store(&self, workspace: &WorkspaceId, team: &Arc<Team>) {
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        if cached.len() >= CACHED_MAX && !cached.contains_key(workspace) {
+            cached.clear();
         }
-        seen.insert(workspace.clone(), Arc::clone(team));
+        cached.insert(workspace.clone(), Arc::clone(team));
     }
 }
 
@@ -95,23 +95,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stranger_waits_while_as_many_others_are_looked_up_and_whoever_is_known_does_not() {
+    async fn a_cold_lookup_waits_for_a_permit_and_a_warm_one_does_not() {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let engine = Embedded::open(directory.path(), Options::default()).expect("an empty directory opens");
         let acme = WorkspaceId::new("acme").expect("a name");
         let command = Command::CreateWorkspace(WorkspaceChanges::default());
         let opened = Submission { workspace: acme.clone(), key: None, actor: Actor::Platform, command };
         assert!(engine.run(opened, Timestamp::ZERO).await.is_ok_and(|ran| ran.is_ok()));
-        let teams = Teams::default();
-        let look_for = |known: bool| teams.look_for(&engine, &acme, move |_| known);
-        assert!(look_for(false).await.is_ok_and(|team| team.is_some()), "there is a turn for it");
-        let turns = teams.strangers.acquire_many(STRANGERS_MAX as u32).await.expect("nobody closes it");
-        let mut stranger = Box::pin(look_for(false));
-        assert!((&mut stranger).now_or_never().is_none());
-        assert!(look_for(true).await.is_ok_and(|team| team.is_some()));
-        // Whoever had asked the engine before would have been answered before.
-        assert!((&mut stranger).now_or_never().is_none());
-        drop(turns);
-        assert!(stranger.await.is_ok_and(|team| team.is_some()));
+        let teams = TeamCache::default();
+        let fetch_for = |known: bool| teams.fetch_for(&engine, &acme, move |_| known);
+        assert!(fetch_for(false).await.is_ok_and(|team| team.is_some()), "a permit is free");
+        let all = COLD_LOOKUPS_MAX as u32;
+        let permits = teams.cold_lookups.acquire_many(all).await.expect("the semaphore is open");
+        let mut cold = Box::pin(fetch_for(false));
+        assert!((&mut cold).now_or_never().is_none());
+        assert!(fetch_for(true).await.is_ok_and(|team| team.is_some()));
+        // The engine answers in order: a cold lookup that had reached it would be answered by now.
+        assert!((&mut cold).now_or_never().is_none());
+        drop(permits);
+        assert!(cold.await.is_ok_and(|team| team.is_some()));
     }
 }

@@ -1,47 +1,100 @@
-//! The API keys of a workspace. A secret is shown once, when it is made; only its hash is kept.
+//! The API keys of a workspace. The secret of a key is shown once, when it is made; only its hash is
+//! stored.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::json as json_value;
+use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
     ApiKey, ApiKeyId, ApiKeyRequest, MemberId, Scope, Scopes, TeamChange, TeamCommand, WorkerId,
 };
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
-use super::ListJson;
+use super::PAGE;
+use crate::access::Rule::Workspace;
 use crate::access::secret::{self, Kind};
-use crate::http::call::{Call, answer, empty};
+use crate::http::call::{Call, json, no_content, wrong_output};
 use crate::http::problem::Problem;
 use crate::http::refusal;
+use crate::http::route::{Route, list_of, of};
+use crate::wire::page::{ListJson, newest_first};
 use crate::wire::read::{DisplayName, Each, Instant, Word, maybe_word, one_of, word};
 use crate::wire::write::{Text, Time};
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/api-keys",
+        Workspace(&[Manage]),
+        "Create an API key",
+        |call| Box::pin(create(call)),
+    )
+    .description(
+        "Creates a key of the workspace. The response has its secret, which is shown this once. If the caller's key is \
+         tied to a member or worker, the new key is tied to the same one.",
+    )
+    .request(of::<ApiKeyIn>, r#"{"name": "storefront", "scopes": ["charge"], "worker": "w-7"}"#)
+    .response(
+        201,
+        of::<ApiKeyJson>,
+        r#"{"id": "ak_01991234-5678-7abc-bfff-0123456789ab", "name": "storefront", "scopes": ["charge"],
+            "member": null, "worker": "w-7", "expires_at": null, "created_at": "2026-11-23T15:04:05.678Z",
+            "last_used_at": null, "secret": "tk_workspace_9c41…_acme"}"#,
+    ),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/api-keys",
+        Workspace(&[Manage]),
+        "List API keys",
+        |call| Box::pin(list(call)),
+    )
+    .description("Lists the keys of a workspace, newest first, without their secrets.")
+    .parameters(PAGE)
+    .response(
+        200,
+        list_of::<ApiKeyJson>,
+        r#"{"id": "ak_01991234-5678-7abc-bfff-0123456789ab", "name": "storefront", "scopes": ["charge"],
+            "member": null, "worker": "w-7", "expires_at": null, "created_at": "2026-11-23T15:04:05.678Z",
+            "last_used_at": "2026-11-23T16:00:12.345Z"}"#,
+    ),
+    Route::new(
+        Method::DELETE,
+        "/v1/workspaces/{workspace}/api-keys/{key}",
+        Workspace(&[Manage]),
+        "Revoke an API key",
+        |call| Box::pin(revoke(call)),
+    )
+    .description("Revokes a key. Every server refuses it from then on. It cannot be restored.")
+    .no_content(),
+];
 
 /// About the size of one key in JSON.
 const KEY_BYTES: usize = 512;
 
-/// A key to be made.
+/// The key to be created.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ApiKeyRequest)]
 pub struct ApiKeyIn {
-    /// The display name.
+    /// The display name, 1–255 bytes.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "storefront")]
     name: DisplayName,
-    /// What it may do: `charge` pays and reports outcomes, `read` sees, `manage` changes the workspace.
+    /// What the key may do; see [`scopes_schema`] for the description.
     #[schema(schema_with = scopes_schema)]
     scopes: Vec<Each<Scope>>,
-    /// Charges through it bear this member's name and no other.
+    /// The id of a member. Every charge with the key is made for this member and no other.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     member: Option<MemberId>,
-    /// Charges through it bear this worker's name and no other.
+    /// The id of a worker. Every charge with the key is made by this worker and no other.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     worker: Option<WorkerId>,
-    /// From when on it opens nothing any more.
+    /// When the key expires; never if it is absent.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Instant>,
@@ -54,7 +107,11 @@ fn scopes_schema() -> Schema {
         .items(scope)
         .min_items(Some(1))
         .max_items(Some(3))
-        .examples([json!(["charge"])])
+        .description(Some(
+            "What the key may do: `charge` makes charges and reports outcomes, `read` reads, `manage` changes the workspace \
+             and its team.",
+        ))
+        .examples([json_value!(["charge"])])
         .into()
 }
 
@@ -65,33 +122,39 @@ impl Word for Scope {
     }
 }
 
-/// An API key.
+/// An API key of a workspace.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub struct ApiKeyJson<'a> {
-    /// Its name in entries and limits; it opens nothing.
+    /// The id by which entries and limits name the key. It is not secret.
     #[schema(value_type = String, example = "ak_01991234-5678-7abc-bfff-0123456789ab")]
     id: Text<ApiKeyId>,
+    /// The display name.
     name: &'a str,
+    /// What the key may do: `charge`, `read`, `manage`.
     scopes: Vec<&'static str>,
+    /// The id of the member that every charge with the key is made for; null if it is not tied.
     #[schema(required)]
     member: Option<&'a str>,
+    /// The id of the worker that every charge with the key is made by; null if it is not tied.
     #[schema(required)]
     worker: Option<&'a str>,
+    /// When the key expires; null for never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     expires_at: Option<Time>,
+    /// When the key was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
-    /// When it was last used, to the hour; null before.
+    /// When the key was last used, recorded at most once an hour; null before the first use.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_used_at: Option<Time>,
-    /// What is sent as `Authorization: Bearer`; told this once.
+    /// The secret to send as `Authorization: Bearer SECRET`. Only the response to its creation has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
 
 impl<'a> ApiKeyJson<'a> {
-    /// A key without its secret.
+    /// The key without its secret.
     pub fn of(key: &'a ApiKey) -> ApiKeyJson<'a> {
         let ApiKey { id, name, scopes, member, worker, expires_at, created_at, last_used_at, hash: _ } = key;
         ApiKeyJson {
@@ -108,12 +171,12 @@ impl<'a> ApiKeyJson<'a> {
     }
 }
 
-/// `POST /v1/workspaces/{workspace}/api-keys`. What a tied key makes is tied as it is.
-pub async fn create(mut call: Call) -> Result<Response, Problem> {
+/// `POST /v1/workspaces/{workspace}/api-keys`. A key made with a tied key is tied the same way.
+async fn create(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let ApiKeyIn { name: DisplayName(name), scopes, member, worker, expires_at } = call.json().await?;
     let secret = secret::make(Kind::ApiKey, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
-    let own = call.caller.key();
+    let own = call.caller.api_key();
     let request = ApiKeyRequest {
         name,
         scopes: scopes.into_iter().map(|Each(scope)| scope).collect::<Scopes>(),
@@ -124,28 +187,28 @@ pub async fn create(mut call: Call) -> Result<Response, Problem> {
     };
     match call.run_team(&workspace, TeamCommand::CreateKey(request)).await? {
         Some(TeamChange::KeyCreated(key)) => {
-            let json = ApiKeyJson { secret: Some(&secret), ..ApiKeyJson::of(&key) };
-            Ok(answer(StatusCode::CREATED, KEY_BYTES, &json))
+            let key = ApiKeyJson { secret: Some(&secret), ..ApiKeyJson::of(&key) };
+            Ok(json(StatusCode::CREATED, KEY_BYTES, &key))
         }
-        _ => Err(refusal::internal(&"the engine did not answer with a key")),
+        _ => Err(wrong_output("an API key")),
     }
 }
 
 /// `GET /v1/workspaces/{workspace}/api-keys`.
-pub async fn list(call: Call) -> Result<Response, Problem> {
+async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let team = call.team(&workspace).await?;
-    let listing = super::paged(&team.keys, |key| key.created_at, &call.query.page()?)?;
-    let json = ListJson::of(&listing, |key| ApiKeyJson::of(key));
-    Ok(answer(StatusCode::OK, KEY_BYTES * listing.data.len() + 64, &json))
+    let listing = newest_first(&team.keys, |key| key.created_at, &call.query().page()?)?;
+    let rows = ListJson::of(&listing, |key| ApiKeyJson::of(key));
+    Ok(json(StatusCode::OK, KEY_BYTES * listing.data.len() + 64, &rows))
 }
 
 /// `DELETE /v1/workspaces/{workspace}/api-keys/{key}`.
-pub async fn revoke(call: Call) -> Result<Response, Problem> {
+async fn revoke(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let Ok(id) = call.param("key").parse() else {
         return Err(call.missing(&workspace, refusal::api_key_not_found()).await);
     };
     call.run_team(&workspace, TeamCommand::RevokeKey(id)).await?;
-    Ok(empty())
+    Ok(no_content())
 }

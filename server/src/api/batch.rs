@@ -1,75 +1,121 @@
-//! Batches: up to 1,000 charges in one request, each decided alone and in order, each with its own answer. Safe to send
-//! again whole: what was charged is replayed, what was refused is decided anew.
+//! Batches: up to 1,000 charges in one request, each decided alone and in order, each with its result.
+//!
+//! A batch can be sent again whole: charges that were made are replayed, and refused ones are decided
+//! anew.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tollkeeper_engine::{CommandResult, Output};
 use tollkeeper_ledger::{
-    Command, IdempotencyKey, MemberId, OperationId, Refusal, Submission, WorkerId, WorkspaceId, bounds,
+    Command, IdempotencyKey, MemberId, OperationId, Refusal, Scope, Submission, WorkerId, WorkspaceId, bounds,
 };
 use utoipa::ToSchema;
 
 use super::charges::{CHARGE_BYTES, ChargeIn, ChargeJson};
-use crate::access;
-use crate::app::App;
-use crate::http::call::{Call, answer, key_required};
-use crate::http::problem::Problem;
+use crate::access::Rule::AnyWorkspace;
+use crate::http::call::{Call, json, wrong_output};
+use crate::http::problem::{Problem, ProblemJson};
 use crate::http::refusal;
+use crate::http::route::{Route, of};
+use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
 use crate::wire::read::{Line, Object, maybe_word, read, word};
 
-/// Charges to be made together.
+/// The routes.
+pub const ROUTES: &[Route] = &[Route::new(
+    Method::POST,
+    "/v1/charges/batch",
+    AnyWorkspace(&[Scope::Charge]),
+    "Charge in a batch",
+    |call| Box::pin(open(call)),
+)
+.description(
+    "Makes up to 1,000 charges. Each item is decided alone and in order, and has its own idempotency key and its own \
+     result. The status is 200 even if items are refused. The batch can be sent again whole.",
+)
+.rechecked_at_decision()
+.request(
+    of::<BatchIn>,
+    r#"{"charges": [
+        {"workspace": "acme", "idempotency_key": "order-4711", "operation": "support_message"},
+        {"workspace": "acme", "idempotency_key": "order-4712", "operation": "smart_pricing", "quantity": 3}]}"#,
+)
+.response(
+    200,
+    of::<BatchJson>,
+    r#"{"results": [{"status": 201, "charge": {"id": "ch_01991234-5678-7abc-bfff-0123456789ab",
+        "workspace": "acme", "operation": "support_message", "quantity": 1, "unit_price": 500, "amount": 500,
+        "amount_usd": "0.005", "status": "settled", "outcome": null, "refunded_amount": 0,
+        "refunded_amount_usd": "0.00", "price_version": 1, "worker": null, "member": null, "reference": null,
+        "metadata": null, "deadline": null, "created_at": "2026-11-23T15:04:05.678Z",
+        "balance": {"available": 700, "available_usd": "0.007"}}},
+        {"status": 402, "problem": {"type": "urn:tollkeeper:problem:insufficient_credits",
+        "title": "Not enough credits", "status": 402,
+        "detail": "This costs 0.03 USD and 0.007 USD are available; 0.023 USD are missing. Nothing was deducted.",
+        "code": "insufficient_credits", "retryable": false, "required": 3000, "required_usd": "0.03",
+        "available": 700, "available_usd": "0.007", "shortfall": 2300, "shortfall_usd": "0.023",
+        "affordable_quantity": 0, "add_credits_url": "https://app.example.com/acme/billing"}}]}"#,
+)];
+
+/// The charges of a batch.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BatchRequest)]
 pub struct BatchIn {
-    /// Decided in this order.
+    /// The charges, which are decided in this order.
     #[schema(value_type = Vec<BatchItemIn>, min_items = 1, max_items = 1_000)]
     charges: Vec<Object<BatchItemIn>>,
 }
 
-/// The same with the items left as they came, for when one of them cannot be read.
+/// The same with unparsed items, for a batch with an item that cannot be read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBatchIn {
     charges: Vec<Box<RawValue>>,
 }
 
-/// A charge and what the path and the header say of a single one.
+/// A charge with its workspace and its idempotency key.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BatchItem)]
 pub struct BatchItemIn {
-    /// Whose credit pays.
+    /// The id of the workspace that is charged.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     workspace: WorkspaceId,
-    /// Makes the item safe to repeat.
+    /// The idempotency key of the item, 1–255 printable characters.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = String, required, min_length = 1, max_length = 255, pattern = r"^[ -~]+$")]
     idempotency_key: Option<IdempotencyKey>,
-    /// See the single charge for all that follows.
+    /// The id of the operation in the price book.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     operation: OperationId,
+    /// The number of units.
     #[serde(default = "one")]
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000, default = 1)]
     quantity: i64,
+    /// The id of the AI worker that runs the operation.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     worker: Option<WorkerId>,
+    /// The id of the member for whom the operation runs.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     member: Option<MemberId>,
+    /// Whether the charge is pending until its outcome is reported.
     #[schema(default = false)]
     await_outcome: Option<bool>,
+    /// The seconds until the deadline. If no outcome is reported by then, the charge is refunded.
     #[schema(minimum = 1, maximum = 604_800)]
     timeout_seconds: Option<u32>,
+    /// Your product's name for the run, 1–255 bytes.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     reference: Option<Line>,
+    /// A JSON object that your product chooses, at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
 }
@@ -78,88 +124,102 @@ fn one() -> i64 {
     1
 }
 
-/// One result per item, in their order.
+/// The results of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Batch)]
 pub struct BatchJson<'a> {
+    /// One result per item, in the order of the items.
     results: Vec<ResultJson<'a>>,
 }
 
-/// What became of an item: what a single request would have been answered.
+/// The result of an item: what a single request would have been answered.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BatchResult)]
 pub struct ResultJson<'a> {
     /// The status a single request would have had.
     status: u16,
-    /// With 201.
+    /// The charge, if the status is 201.
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<ChargeJson<'a>>,
-    /// True when this is the first answer again.
+    /// True if this is a replay of the first result; else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
-    /// With any other status.
+    /// The problem, if the status is not 201.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<super::openapi::ProblemJson>)]
+    #[schema(value_type = Option<ProblemJson>)]
     problem: Option<Problem>,
 }
 
+/// An item that was read and may be charged, by its workspace; else the problem of the item.
+type Item = Result<WorkspaceId, Problem>;
+
 /// `POST /v1/charges/batch`.
-pub async fn open(mut call: Call) -> Result<Response, Problem> {
-    let items = read_items(&call.body().await?)?;
-    let mut places = Vec::with_capacity(items.len());
-    let mut submissions = Vec::with_capacity(items.len());
-    for item in items {
-        match item.and_then(|item| submission(&call, item)) {
+async fn open(mut call: Call) -> Result<Response, Problem> {
+    let requests = read_items(&call.body().await?)?;
+    let mut items: Vec<Item> = Vec::with_capacity(requests.len());
+    let mut submissions = Vec::with_capacity(requests.len());
+    for request in requests {
+        match request.and_then(|request| submission(&call, request)) {
             Ok(submission) => {
-                places.push(Ok(submission.workspace.clone()));
+                items.push(Ok(submission.workspace.clone()));
                 submissions.push(submission);
             }
-            Err(problem) => places.push(Err(problem)),
+            Err(problem) => items.push(Err(problem)),
         }
     }
-    let ran = if submissions.is_empty() {
-        // No decision looks whether the key still holds.
-        access::confirm(&call.app, &call.caller, call.now).await?;
+    let decided = if submissions.is_empty() {
+        // Without a command, the ledger does not check the caller again.
+        call.app.access.recheck(&call.caller, call.now).await?;
         Vec::new()
     } else {
-        let ran = call.app.engine().run_batch(submissions, call.now).await;
-        ran.map_err(|error| refusal::failed(&error))?
+        call.app.engine().run_batch(submissions, call.now).await?
     };
-    // A key that ended before anything was paid opens nothing; one that ends in the middle is told of each charge.
-    if ran.iter().all(Result::is_err)
-        && let Some(Err(refusal)) = ran.iter().find(|ran| matches!(ran, Err(Refusal::ActorUnknown)))
-        && let Some(Ok(workspace)) = places.iter().find(|place| place.is_ok())
-    {
-        return Err(refusal::refused(&call.app, workspace, refusal.clone()));
+    if let Some(problem) = ended_before(&call, &items, &decided) {
+        return Err(problem);
     }
-    let mut ran = ran.iter();
-    let mut results = Vec::with_capacity(places.len());
-    for place in &places {
-        results.push(match place {
+    let mut decided = decided.iter();
+    let mut results = Vec::with_capacity(items.len());
+    for item in &items {
+        results.push(match item {
             Ok(workspace) => {
-                let ran = ran.next().ok_or_else(|| refusal::internal(&"a batch with an answer missing"))?;
-                result(&call.app, workspace, ran)
+                let next = decided.next();
+                let result = next.ok_or_else(|| refusal::internal(&"the engine left out a result"))?;
+                result_of(&call, workspace, result)
             }
-            Err(problem) => refused(&call.app, problem.clone()),
+            Err(problem) => refused(&call, problem.clone()),
         });
     }
-    let about_bytes = results.len() * CHARGE_BYTES + 64;
-    Ok(answer(StatusCode::OK, about_bytes, &BatchJson { results }))
+    let capacity = results.len() * CHARGE_BYTES + 64;
+    Ok(json(StatusCode::OK, capacity, &BatchJson { results }))
 }
 
-/// The items; each that cannot be read is a problem of its own, as long as the batch around it can.
+/// The problem if the caller's key ended before anything was charged: then the whole request is
+/// unauthenticated. If the key ends in the middle, each item has its own result.
+fn ended_before(call: &Call, items: &[Item], decided: &[CommandResult]) -> Option<Problem> {
+    if decided.iter().any(Result::is_ok) {
+        return None;
+    }
+    let unknown = |result: &&CommandResult| matches!(result, Err(Refusal::ActorUnknown));
+    let refusal = decided.iter().find(unknown)?.as_ref().err()?;
+    let workspace = items.iter().find_map(|item| item.as_ref().ok())?;
+    Some(call.refused(workspace, refusal.clone()))
+}
+
+/// The items of a batch. An item that cannot be read has a problem of its own, if the batch around it
+/// can be read.
 fn read_items(bytes: &[u8]) -> Result<Vec<Result<BatchItemIn, Problem>>, Problem> {
     let whole = serde_json::from_slice::<Object<BatchIn>>(bytes);
     let items = match whole {
         Ok(Object(BatchIn { charges })) => charges.into_iter().map(|Object(item)| Ok(item)).collect(),
         Err(_) => {
             let RawBatchIn { charges } = read(bytes)?;
-            charges.iter().map(|item| read(item.get().as_bytes())).collect::<Vec<_>>()
+            let item = |item: &Box<RawValue>| read(item.get().as_bytes()).map_err(Problem::from);
+            charges.iter().map(item).collect::<Vec<_>>()
         }
     };
     if items.is_empty() || items.len() > bounds::BATCH_MAX {
-        let must = format!("must be 1 to {} items", bounds::BATCH_MAX);
-        return Err(Problem::field("charges", &must));
+        let rule = format!("must be 1 to {} items", bounds::BATCH_MAX);
+        return Err(ReadError::field("charges", rule).into());
     }
     Ok(items)
 }
@@ -177,32 +237,32 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
         reference,
         metadata,
     } = item;
-    let key = idempotency_key.ok_or_else(key_required)?;
+    let key = idempotency_key.ok_or_else(refusal::idempotency_key_required)?;
     if !call.caller.may_name(&workspace) {
         return Err(refusal::workspace_not_found(workspace.as_str()));
     }
     let charge =
         ChargeIn { operation, quantity, worker, member, await_outcome, timeout_seconds, reference, metadata };
-    Ok(call.submission(workspace, Some(key), Command::Charge(charge.request(&call.caller)?)))
+    call.submission(workspace, Some(key), Command::Charge(charge.request(&call.caller)?))
 }
 
-fn result<'a>(app: &App, workspace: &'a WorkspaceId, ran: &'a CommandResult) -> ResultJson<'a> {
-    match ran {
-        Ok(answer) => match &answer.output {
+fn result_of<'a>(call: &Call, workspace: &'a WorkspaceId, result: &'a CommandResult) -> ResultJson<'a> {
+    match result {
+        Ok(answer) => match &answer.told {
             Output::Charge(charge, balance) => ResultJson {
                 status: 201,
                 charge: Some(ChargeJson::of(workspace.as_str(), charge, Some(*balance))),
                 replayed: answer.replayed,
                 problem: None,
             },
-            _ => refused(app, refusal::internal(&"the engine did not answer with a charge")),
+            _ => refused(call, wrong_output("a charge")),
         },
-        Err(refusal) => refused(app, refusal::refused(app, workspace, refusal.clone())),
+        Err(refusal) => refused(call, call.refused(workspace, refusal.clone())),
     }
 }
 
-fn refused(app: &App, problem: Problem) -> ResultJson<'static> {
-    app.metrics.refused(problem.code);
+fn refused(call: &Call, problem: Problem) -> ResultJson<'static> {
+    call.app.metrics.count_problem(problem.code as usize);
     let status = problem.code.status();
     ResultJson { status, charge: None, replayed: false, problem: Some(problem) }
 }

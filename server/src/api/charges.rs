@@ -1,64 +1,165 @@
-//! Charges: the deduction before an operation runs (P3), the list of them, and all that is known of one.
+//! Charges: the deduction before an operation runs (P3), the list of charges, and one with its history.
+//!
+//! What becomes of a charge is in `outcomes`; many charges in one request are in `batch`.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tollkeeper_engine::{Answer, ChargeFilter, ChargeRecord, Output, Reads, RefundRecord};
 use tollkeeper_ledger::{
     Balance, Charge, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Command, Draw, GrantId, MemberId,
-    Micros, OperationId, Spender, Status, WorkerId, WorkspaceId,
+    Micros, OperationId, Scope, Spender, Status, WorkerId, WorkspaceId,
 };
 use utoipa::ToSchema;
 
-use super::ListJson;
 use crate::access::Caller;
-use crate::http::call::{Call, answer, mark_replayed};
-use crate::http::problem::Problem;
+use crate::access::Rule::Workspace;
+use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
+use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
+use crate::http::route::{Route, list_of, of};
+use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
-use crate::wire::read::{Line, Word, maybe_word, word};
+use crate::wire::page::ListJson;
+use crate::wire::read::{ID_RULE, Line, Word, maybe_word, word};
 use crate::wire::write::{AvailableJson, Text, Time, Usd, metadata};
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/charges",
+        Workspace(&[Scope::Charge]),
+        "Charge for an operation",
+        |call| Box::pin(open(call)),
+    )
+    .description(
+        "Deducts unit price × quantity before the operation runs: the whole amount or nothing. Run the operation only \
+         after a 201. With `await_outcome` or `timeout_seconds` the charge is pending until its outcome is reported; if \
+         the deadline passes first, it is refunded.",
+    )
+    .rechecked_at_decision()
+    .idempotency_key()
+    .request(
+        of::<ChargeIn>,
+        r#"{"operation": "virtual_try_on", "worker": "w-7", "member": "ada", "timeout_seconds": 900,
+            "reference": "run 17", "metadata": {"order": 4711}}"#,
+    )
+    .response(201, of::<ChargeJson>, OPENED)
+    .problems(&[
+        Code::WorkspaceSuspended,
+        Code::DebtOutstanding,
+        Code::OperationNotFound,
+        Code::LimitExceeded,
+        Code::InsufficientCredits,
+    ]),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/charges",
+        Workspace(&[Scope::Read]),
+        "List charges",
+        |call| Box::pin(list(call)),
+    )
+    .description(
+        "Lists the charges of a workspace, newest first. All filters hold at once. A page may have fewer rows than \
+         `limit` although `next_cursor` is set.",
+    )
+    .parameters(&["operation", "worker", "member", "status", "reference", "from", "to", "limit", "cursor"])
+    .response(200, list_of::<ChargeJson>, LISTED),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/charges/{charge}",
+        Workspace(&[Scope::Read]),
+        "Get a charge",
+        |call| Box::pin(get(call)),
+    )
+    .description("Returns a charge with its draws from grants and its refunds.")
+    .response(200, of::<ChargeJson>, IN_FULL),
+];
+
+/// A pending charge, as the responses to requests about one charge have it.
+const OPENED: &str = r#"{"id": "ch_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
+    "operation": "virtual_try_on", "quantity": 1, "unit_price": 20000, "amount": 20000, "amount_usd": "0.20",
+    "status": "pending", "outcome": null, "refunded_amount": 0, "refunded_amount_usd": "0.00",
+    "price_version": 1, "worker": "w-7", "member": "ada", "reference": "run 17", "metadata": {"order": 4711},
+    "deadline": "2026-11-23T15:19:05.678Z", "created_at": "2026-11-23T15:04:05.678Z",
+    "balance": {"available": 1230000, "available_usd": "12.30"}}"#;
+
+/// A charge whose operation succeeded.
+pub const SETTLED: &str = r#"{"id": "ch_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
+    "operation": "virtual_try_on", "quantity": 1, "unit_price": 20000, "amount": 20000, "amount_usd": "0.20",
+    "status": "settled", "outcome": "succeeded", "refunded_amount": 0, "refunded_amount_usd": "0.00",
+    "price_version": 1, "worker": "w-7", "member": "ada", "reference": "run 17", "metadata": {"order": 4711},
+    "deadline": null, "created_at": "2026-11-23T15:04:05.678Z",
+    "balance": {"available": 1230000, "available_usd": "12.30"}}"#;
+
+/// A pending charge after a heartbeat.
+pub const EXTENDED: &str = OPENED;
+
+/// A charge of which a part was refunded.
+pub const REFUNDED: &str = r#"{"id": "ch_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
+    "operation": "virtual_try_on", "quantity": 1, "unit_price": 20000, "amount": 20000, "amount_usd": "0.20",
+    "status": "settled", "outcome": "succeeded", "refunded_amount": 5000, "refunded_amount_usd": "0.05",
+    "price_version": 1, "worker": "w-7", "member": "ada", "reference": "run 17", "metadata": {"order": 4711},
+    "deadline": null, "created_at": "2026-11-23T15:04:05.678Z",
+    "balance": {"available": 1235000, "available_usd": "12.35"}}"#;
+
+/// A row of the list.
+const LISTED: &str = r#"{"id": "ch_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
+    "operation": "virtual_try_on", "quantity": 1, "unit_price": 20000, "amount": 20000, "amount_usd": "0.20",
+    "status": "settled", "outcome": "succeeded", "refunded_amount": 0, "refunded_amount_usd": "0.00",
+    "price_version": 1, "worker": "w-7", "member": "ada", "reference": "run 17", "metadata": {"order": 4711},
+    "deadline": null, "created_at": "2026-11-23T15:04:05.678Z"}"#;
+
+/// A charge with its draws and refunds.
+const IN_FULL: &str = r#"{"id": "ch_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
+    "operation": "virtual_try_on", "quantity": 1, "unit_price": 20000, "amount": 20000, "amount_usd": "0.20",
+    "status": "settled", "outcome": "succeeded", "refunded_amount": 5000, "refunded_amount_usd": "0.05",
+    "price_version": 1, "worker": "w-7", "member": "ada", "reference": "run 17", "metadata": {"order": 4711},
+    "deadline": null, "created_at": "2026-11-23T15:04:05.678Z",
+    "balance": {"available": 1235000, "available_usd": "12.35"},
+    "draws": [{"grant": "gr_01991234-5678-7abc-bfff-0123456789ab", "amount": 15000, "amount_usd": "0.15"}],
+    "refunds": [{"amount": 5000, "amount_usd": "0.05", "reason": "requested", "detail": "The picture was blurred.",
+        "gives": [{"grant": "gr_01991234-5678-7abc-bfff-0123456789ab", "amount": 5000, "amount_usd": "0.05"}],
+        "created_at": "2026-11-24T09:30:00.000Z"}]}"#;
 
 /// About the size of one charge in JSON.
 pub const CHARGE_BYTES: usize = 768;
 
-/// The query parameters of the list.
-pub const FILTERS: &[&str] =
-    &["operation", "worker", "member", "status", "reference", "from", "to", "limit", "cursor"];
-
-/// One run of an operation, to be paid before it runs.
+/// One run of an operation, which is charged before it runs.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ChargeRequest)]
 pub struct ChargeIn {
-    /// What will run; a name of the price book.
+    /// The id of the operation in the price book.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "virtual_try_on")]
     pub(super) operation: OperationId,
-    /// How many units.
+    /// The number of units.
     #[serde(default = "one")]
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000, default = 1)]
     pub(super) quantity: i64,
-    /// Which AI worker runs it.
+    /// The id of the AI worker that runs the operation; your product chooses it.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     pub(super) worker: Option<WorkerId>,
-    /// For which person.
+    /// The id of the member for whom the operation runs.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     pub(super) member: Option<MemberId>,
-    /// Whether the charge stays pending until its outcome is reported. Follows from `timeout_seconds` when absent.
+    /// Whether the charge is pending until its outcome is reported. If it is absent: true if
+    /// `timeout_seconds` is given or the operation has a timeout in the price book.
     #[schema(default = false)]
     pub(super) await_outcome: Option<bool>,
-    /// For how long an outcome is awaited; then the charge is refunded.
+    /// The seconds until the deadline. If no outcome is reported by then, the charge is refunded.
     #[schema(minimum = 1, maximum = 604_800)]
     pub(super) timeout_seconds: Option<u32>,
-    /// The platform's own name for the run.
+    /// Your product's name for the run, 1–255 bytes. The list can be filtered by it.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     pub(super) reference: Option<Line>,
-    /// A JSON object of the platform's own, at most 4,096 bytes.
+    /// A JSON object that your product chooses, at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     pub(super) metadata: Option<Metadata>,
 }
@@ -68,8 +169,12 @@ fn one() -> i64 {
 }
 
 impl ChargeIn {
-    /// What the ledger is asked. What is charged through a tied key bears its names.
-    pub fn request(self, caller: &Caller) -> Result<ChargeRequest, Problem> {
+    /// The request to the ledger. A charge with a tied key is made for the member and by the worker of
+    /// the key.
+    ///
+    /// # Errors
+    /// The fields contradict each other.
+    pub fn request(self, caller: &Caller) -> Result<ChargeRequest, ReadError> {
         let ChargeIn {
             operation,
             quantity,
@@ -81,7 +186,7 @@ impl ChargeIn {
             metadata,
         } = self;
         let await_outcome = awaits(await_outcome, timeout_seconds)?;
-        let key = caller.key();
+        let key = caller.api_key();
         let worker = worker.or_else(|| key.and_then(|key| key.worker.clone()));
         let member = member.or_else(|| key.and_then(|key| key.member.clone()));
         Ok(ChargeRequest {
@@ -97,72 +202,82 @@ impl ChargeIn {
     }
 }
 
-/// A time to wait says that there is something to wait for, unless the opposite is said.
-pub fn awaits(await_outcome: Option<bool>, timeout_seconds: Option<u32>) -> Result<bool, Problem> {
+/// Whether the charge awaits an outcome: as requested, else if a timeout is given.
+fn awaits(await_outcome: Option<bool>, timeout_seconds: Option<u32>) -> Result<bool, ReadError> {
     match (await_outcome, timeout_seconds) {
         (Some(false), Some(_)) => {
-            Err(Problem::field("timeout_seconds", "cannot be given with `await_outcome` false"))
+            Err(ReadError::field("timeout_seconds", "cannot be given if `await_outcome` is false"))
         }
-        (said, seconds) => Ok(said.unwrap_or(seconds.is_some())),
+        (requested, seconds) => Ok(requested.unwrap_or(seconds.is_some())),
     }
 }
 
-/// A charge.
+/// A charge: the deduction for one run of an operation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Charge)]
 pub struct ChargeJson<'a> {
+    /// The id of the charge.
     #[schema(value_type = String, example = "ch_01991234-5678-7abc-bfff-0123456789ab")]
     id: Text<ChargeId>,
+    /// The id of the workspace that was charged.
     workspace: &'a str,
+    /// The id of the operation.
     operation: &'a str,
-    /// Units paid for.
+    /// The number of units that were charged.
     quantity: i64,
-    /// What one unit cost, in micro-units.
+    /// The price of one unit, in micro-units.
     unit_price: i64,
-    /// What was deducted, in micro-units: unit price × quantity.
+    /// The amount that was deducted: unit price × quantity, in micro-units.
     amount: i64,
+    /// `amount` in dollars, as an exact decimal text.
     #[schema(value_type = String, example = "0.20")]
     amount_usd: Usd,
-    /// `pending`, `settled` or `refunded` (in full).
+    /// `pending`, `settled`, or `refunded` (in full).
     status: &'static str,
-    /// `succeeded`, `failed_system`, `failed_user`, `timed_out` or `reversed`; null while nobody said.
+    /// `succeeded`, `failed_system`, `failed_user`, `timed_out` or `reversed`; null if none was reported.
     #[schema(required)]
     outcome: Option<&'static str>,
-    /// What went back so far, in micro-units.
+    /// The amount that was refunded so far, in micro-units.
     refunded_amount: i64,
+    /// `refunded_amount` in dollars, as an exact decimal text.
     #[schema(value_type = String, example = "0.00")]
     refunded_amount_usd: Usd,
-    /// The version of the price book that priced it.
+    /// The version of the price book that priced the charge.
     price_version: u32,
+    /// The id of the worker that runs the operation.
     #[schema(required)]
     worker: Option<&'a str>,
+    /// The id of the member for whom the operation runs.
     #[schema(required)]
     member: Option<&'a str>,
+    /// Your product's name for the run.
     #[schema(required)]
     reference: Option<&'a str>,
+    /// Your product's JSON object.
     #[schema(value_type = Option<Object>, required)]
     metadata: Option<&'a RawValue>,
-    /// Until when an outcome is awaited, while it is pending.
+    /// When a pending charge is refunded if no outcome is reported; null if it is not pending.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     deadline: Option<Time>,
+    /// When the charge was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
-    /// The balance after what was answered; lists leave it out.
+    /// The balance after the request; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<AvailableJson>,
-    /// From which grants it drew; only told of one charge alone.
+    /// The grants that the charge drew from, less its refunds; only present if one charge is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     draws: Option<Vec<DrawJson>>,
-    /// What went back, oldest first; only told of one charge alone.
+    /// The refunds, oldest first; only present if one charge is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     refunds: Option<Vec<ChargeRefundJson<'a>>>,
 }
 
 impl<'a> ChargeJson<'a> {
-    /// A charge as a list shows it, or with the balance after it.
+    /// A charge as a list shows it, or with the balance after the request.
     pub fn of(workspace: &'a str, charge: &'a Charge, balance: Option<Balance>) -> ChargeJson<'a> {
-        let Charge { details, opening_entry: _, created_at, state } = charge;
-        // The standing's quantity is what was used; what was paid for is the opening's.
+        let Charge { details, opened: _, created_at, state } = charge;
+        // The state's quantity is what was used; the details have what was charged.
         let ChargeState { status, outcome, refunded, quantity: _, deadline } = state;
         let ChargeDetails { id, spender, quantity, unit_price, amount, price_version, .. } = &**details;
         let Spender { operation, worker, member, api_key: _ } = spender;
@@ -192,113 +307,114 @@ impl<'a> ChargeJson<'a> {
     }
 }
 
-/// How much of a charge came from which grant and has not gone back, or how much of a refund went back to it.
+/// An amount and its grant: drawn by a charge and not refunded, or returned by a refund.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Draw)]
 pub struct DrawJson {
-    #[schema(value_type = String)]
+    /// The id of the grant.
+    #[schema(value_type = String, example = "gr_01991234-5678-7abc-bfff-0123456789ab")]
     grant: Text<GrantId>,
-    /// Micro-units.
+    /// The amount in micro-units.
     amount: i64,
-    #[schema(value_type = String)]
+    /// `amount` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.15")]
     amount_usd: Usd,
 }
 
-/// The grants that a charge drew from, by the number under which its draws and refunds name them.
-type Names = Vec<(u64, GrantId)>;
+/// The ids of the grants that a charge drew from, by the number that its draws and refunds have.
+type GrantIds = Vec<(u64, GrantId)>;
 
 impl DrawJson {
-    fn of(names: &Names, draw: Draw) -> Option<DrawJson> {
-        let (_, grant) = names.iter().find(|(n, _)| *n == draw.grant)?;
+    fn of(grants: &GrantIds, draw: Draw) -> Option<DrawJson> {
+        let (_, grant) = grants.iter().find(|(n, _)| *n == draw.grant)?;
         Some(DrawJson { grant: Text(*grant), amount: draw.amount.get(), amount_usd: Usd(draw.amount) })
     }
 
-    /// What is still drawn, so that it sums to the charge less its refunds (i05).
-    fn left(names: &Names, details: &ChargeDetails, refunds: &[RefundRecord]) -> Vec<DrawJson> {
-        let left = |draw: &Draw| {
-            let gives = refunds.iter().flat_map(|record| &record.refund.returns);
-            let given: Micros = gives.filter(|give| give.grant == draw.grant).map(|give| give.amount).sum();
-            Draw { amount: draw.amount - given, ..*draw }
+    /// The draws less the refunds, so that they sum to the charge less its refunds (i05).
+    fn remaining(grants: &GrantIds, details: &ChargeDetails, refunds: &[RefundRecord]) -> Vec<DrawJson> {
+        let remaining = |draw: &Draw| {
+            let returns = refunds.iter().flat_map(|record| &record.refund.returns);
+            let returned: Micros =
+                returns.filter(|back| back.grant == draw.grant).map(|back| back.amount).sum();
+            Draw { amount: draw.amount - returned, ..*draw }
         };
-        let draws = details.draws.iter().map(left).filter(|draw| draw.amount > Micros::ZERO);
-        draws.filter_map(|draw| DrawJson::of(names, draw)).collect()
+        let draws = details.draws.iter().map(remaining).filter(|draw| draw.amount > Micros::ZERO);
+        draws.filter_map(|draw| DrawJson::of(grants, draw)).collect()
     }
 }
 
-/// What went back of a charge at once.
+/// One refund of a charge.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Refund)]
 pub struct ChargeRefundJson<'a> {
-    /// Micro-units.
+    /// The amount that was refunded, in micro-units.
     amount: i64,
-    #[schema(value_type = String)]
+    /// `amount` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.05")]
     amount_usd: Usd,
     /// `failed_system`, `timed_out`, `partly_used` or `requested`.
     reason: &'static str,
-    /// Why, for people.
+    /// Why it was refunded, in words of the platform.
     #[schema(required)]
     detail: Option<&'a str>,
-    /// To which grants it went back.
+    /// The amounts that returned to grants.
     gives: Vec<DrawJson>,
+    /// When it was refunded.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
 }
 
 impl<'a> ChargeRefundJson<'a> {
-    fn of(names: &Names, RefundRecord { at, refund }: &'a RefundRecord) -> ChargeRefundJson<'a> {
+    fn of(grants: &GrantIds, RefundRecord { at, refund }: &'a RefundRecord) -> ChargeRefundJson<'a> {
         ChargeRefundJson {
             amount: refund.amount.get(),
             amount_usd: Usd(refund.amount),
             reason: refund.reason.as_str(),
             detail: refund.detail.as_deref(),
-            gives: refund.returns.iter().filter_map(|give| DrawJson::of(names, *give)).collect(),
+            gives: refund.returns.iter().filter_map(|back| DrawJson::of(grants, *back)).collect(),
             created_at: Time(*at),
         }
     }
 }
 
-/// `POST /v1/workspaces/{workspace}/charges`. Sheds instead of waiting when the engine has no room.
-pub async fn open(mut call: Call) -> Result<Response, Problem> {
+/// `POST /v1/workspaces/{workspace}/charges`. If the engine's queue is full, the request is shed (503).
+async fn open(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let key = call.key()?;
+    let key = call.idempotency_key()?;
     let request = call.json::<ChargeIn>().await?.request(&call.caller)?;
-    let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request));
-    match call.app.engine().run_or_shed(submission, call.now).await {
-        Ok(Ok(answer)) => told(StatusCode::CREATED, &workspace, &answer),
-        Ok(Err(refused)) => Err(refusal::refused(&call.app, &workspace, refused)),
-        Err(error) => Err(refusal::failed(&error)),
-    }
+    let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request))?;
+    let result = call.app.engine().run_or_shed(submission, call.now).await?;
+    let answer = result.map_err(|refused| call.refused(&workspace, refused))?;
+    respond(StatusCode::CREATED, &workspace, &answer)
 }
 
-/// The answer to every request about one charge.
-pub fn told(status: StatusCode, workspace: &WorkspaceId, answered: &Answer) -> Result<Response, Problem> {
-    let Output::Charge(charge, balance) = &answered.output else {
-        return Err(refusal::internal(&"the engine did not answer with a charge"));
+/// The response to every request about one charge.
+pub fn respond(status: StatusCode, workspace: &WorkspaceId, answer: &Answer) -> Result<Response, Problem> {
+    let Output::Charge(charge, balance) = &answer.told else {
+        return Err(wrong_output("a charge"));
     };
-    let json = ChargeJson::of(workspace.as_str(), charge, Some(*balance));
-    let mut response = answer(status, CHARGE_BYTES, &json);
-    mark_replayed(&mut response, answered.replayed);
+    let charge = ChargeJson::of(workspace.as_str(), charge, Some(*balance));
+    let mut response = json(status, CHARGE_BYTES, &charge);
+    mark_replayed(&mut response, answer.replayed);
     Ok(response)
 }
 
 /// `GET /v1/workspaces/{workspace}/charges`.
-pub async fn list(call: Call) -> Result<Response, Problem> {
+async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let (filter, page) = (filter(&call)?, call.query.page()?);
-    let listing = call.app.engine().charges(&workspace, filter, page).await;
-    let listing = listing.map_err(|error| refusal::failed(&error))?;
-    let listing = listing.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))?;
-    let json = ListJson::of(&listing, |charge| ChargeJson::of(workspace.as_str(), charge, None));
-    Ok(answer(StatusCode::OK, CHARGE_BYTES * listing.data.len() + 64, &json))
+    let (filter, page) = (filter(&call)?, call.query().page()?);
+    let listing = call.app.engine().charges(&workspace, filter, page).await?;
+    let listing = existing(&workspace, listing)?;
+    let rows = ListJson::of(&listing, |charge| ChargeJson::of(workspace.as_str(), charge, None));
+    Ok(json(StatusCode::OK, CHARGE_BYTES * listing.data.len() + 64, &rows))
 }
 
 fn filter(call: &Call) -> Result<ChargeFilter, Problem> {
-    const NAME: &str = "must be 1 to 64 of A-Z a-z 0-9 . _ : @ -";
-    let query = &call.query;
+    let query = call.query();
     Ok(ChargeFilter {
-        operation: query.value("operation", |text| OperationId::new(text).ok(), NAME)?,
-        worker: query.value("worker", |text| WorkerId::new(text).ok(), NAME)?,
-        member: query.value("member", |text| MemberId::new(text).ok(), NAME)?,
+        operation: query.value("operation", |text| OperationId::new(text).ok(), ID_RULE)?,
+        worker: query.value("worker", |text| WorkerId::new(text).ok(), ID_RULE)?,
+        member: query.value("member", |text| MemberId::new(text).ok(), ID_RULE)?,
         status: query.value("status", status, "must be pending, settled or refunded")?,
         reference: query.value("reference", line, "must be a text of 1 to 255 bytes")?,
         from: query.time("from")?,
@@ -315,20 +431,19 @@ fn status(text: &str) -> Option<Status> {
 }
 
 /// `GET /v1/workspaces/{workspace}/charges/{charge}`.
-pub async fn get(call: Call) -> Result<Response, Problem> {
+async fn get(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let id = call.charge(&workspace).await?;
-    let record = call.app.engine().charge(&workspace, id).await.map_err(|error| refusal::failed(&error))?;
-    let Some(record) = record else {
+    let Some(record) = call.app.engine().charge(&workspace, id).await? else {
         return Err(call.missing(&workspace, refusal::charge_not_found()).await);
     };
     let ChargeRecord { charge, draws, refunds, balance } = &record;
     let numbers = charge.details.draws.iter().map(|draw| draw.grant);
-    let names: Names = numbers.zip(draws.iter().map(|(grant, _)| *grant)).collect();
-    let json = ChargeJson {
-        draws: Some(DrawJson::left(&names, &charge.details, refunds)),
-        refunds: Some(refunds.iter().map(|record| ChargeRefundJson::of(&names, record)).collect()),
+    let grants: GrantIds = numbers.zip(draws.iter().map(|(grant, _)| *grant)).collect();
+    let charge = ChargeJson {
+        draws: Some(DrawJson::remaining(&grants, &charge.details, refunds)),
+        refunds: Some(refunds.iter().map(|record| ChargeRefundJson::of(&grants, record)).collect()),
         ..ChargeJson::of(workspace.as_str(), charge, Some(*balance))
     };
-    Ok(answer(StatusCode::OK, 2 * CHARGE_BYTES, &json))
+    Ok(json(StatusCode::OK, 2 * CHARGE_BYTES, &charge))
 }

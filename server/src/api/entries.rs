@@ -1,91 +1,129 @@
-//! The journal of a workspace, which is its audit log: who did what when, what moved, and the hash that chains it to
-//! the entry before.
+//! The journal of a workspace, which is its audit log.
+//!
+//! An entry says who did what and when, what moved, the balance after it, and the hash that chains it
+//! to the entry before (i02).
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::{Value, json};
-use tollkeeper_engine::{EntryRecord, Reads};
+use serde_json::{Value, json as json_value};
+use tollkeeper_engine::EntryRecord;
 use tollkeeper_ledger::{
     Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, Hash, IdempotencyKey, LedgerAccount,
     Limit, MemberId, Scope, TeamChange,
 };
 use utoipa::ToSchema;
 
+use super::PAGE;
 use super::api_keys::ApiKeyJson;
 use super::members::MemberJson;
-use super::{ListJson, limits};
-use crate::http::call::{Call, answer};
+use crate::access::Rule::Workspace;
+use crate::http::call::{Call, existing, json};
 use crate::http::problem::Problem;
-use crate::http::refusal;
+use crate::http::route::{Route, list_of};
+use crate::wire::page::ListJson;
+use crate::wire::subject::SubjectFields;
 use crate::wire::write::{Text, Time, Usd, metadata};
+
+/// The routes.
+pub const ROUTES: &[Route] = &[Route::new(
+    Method::GET,
+    "/v1/workspaces/{workspace}/entries",
+    Workspace(&[Scope::Read]),
+    "List entries",
+    |call| Box::pin(list(call)),
+)
+.description(
+    "Lists the journal of a workspace, newest first. Entries are never changed or deleted. Their numbers have no gaps, \
+     and each entry has the hash of the one before.",
+)
+.parameters(PAGE)
+.response(
+    200,
+    list_of::<EntryJson>,
+    r#"{"number": 3, "kind": "charge.opened", "created_at": "2026-11-23T15:04:05.678Z",
+        "actor": {"kind": "api_key", "id": "ak_01991234-5678-7abc-bfff-0123456789ab"},
+        "idempotency_key": "order-4711", "amount": 20000, "amount_usd": "0.20", "from": "available",
+        "to": "pending", "charge": "ch_01991234-5678-7abc-bfff-0123456789ab", "grant": null,
+        "operation": "virtual_try_on", "member": "ada",
+        "api_key": "ak_01991234-5678-7abc-bfff-0123456789ab", "reason": null, "details": null,
+        "balance": {"available": 1230000, "available_usd": "12.30", "pending": 20000, "pending_usd": "0.20",
+            "debt": 0, "debt_usd": "0.00"},
+        "hash": "3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8551",
+        "previous_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}"#,
+)];
 
 /// About the size of one entry in JSON.
 const ENTRY_BYTES: usize = 768;
 
-/// A line of the journal.
+/// An entry of the journal.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Entry)]
 pub struct EntryJson<'a> {
-    /// 1, 2, 3 … in its workspace, without gaps.
+    /// The number in the workspace: 1, 2, 3 … without gaps.
     number: u64,
     /// What happened, such as `charge.opened`.
     kind: &'static str,
+    /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
+    /// Who did it.
     actor: ActorJson<'a>,
-    /// The key of the request that caused it; null where the server made one, or none was needed.
+    /// The idempotency key of the request; null if the request needed none or the server made one.
     #[schema(required)]
     idempotency_key: Option<&'a str>,
-    /// What moved, in micro-units; null where nothing did.
+    /// The amount that moved, in micro-units; null if nothing moved.
     #[schema(required)]
     amount: Option<i64>,
+    /// `amount` in dollars, as an exact decimal text.
     #[schema(value_type = Option<String>, required)]
     amount_usd: Option<Usd>,
-    /// The account it left: `funding`, `available`, `pending`, `consumed` or `clawed_back`.
+    /// The account that the amount left: `funding`, `available`, `pending`, `consumed` or `clawed_back`.
     #[schema(required)]
     from: Option<&'static str>,
-    /// The account it entered.
+    /// The account that the amount entered.
     #[schema(required)]
     to: Option<&'static str>,
-    /// The charge it is about.
+    /// The id of the charge that the entry is about.
     #[schema(value_type = Option<String>, required)]
     charge: Option<Text<ChargeId>>,
-    /// The grant it is about.
+    /// The id of the grant that the entry is about.
     #[schema(value_type = Option<String>, required)]
     grant: Option<Text<GrantId>>,
-    /// The operation of the charge, where it is told.
+    /// The operation of the charge, if the entry records it.
     #[schema(required)]
     operation: Option<&'a str>,
-    /// The member it is about, or whose name the charge bears.
+    /// The member that the entry is about, or for whom the charge was made.
     #[schema(required)]
     member: Option<&'a str>,
-    /// The API key it is about, or through which the charge came.
+    /// The API key that the entry is about, or with which the charge was made.
     #[schema(value_type = Option<String>, required)]
     api_key: Option<Text<ApiKeyId>>,
-    /// Why, for people.
+    /// Why it happened, for people.
     #[schema(required)]
     reason: Option<&'a str>,
-    /// What was set, as the request for it is spelled; null where there is nothing to tell, or it is of members and keys and
-    /// the caller may not list those.
+    /// What was set, with the fields of the request. It is null if there is nothing more to say, and
+    /// for members and API keys if the caller's key does not have the scope `manage`.
     #[schema(value_type = Option<Object>, required)]
     details: Option<Value>,
+    /// The balance after the entry.
     balance: BalanceAfterJson,
-    /// SHA-256 of this entry, which the next one carries.
+    /// The SHA-256 of this entry in hexadecimal; the next entry has it as `previous_hash`.
     hash: String,
-    /// SHA-256 of the entry before; zeros for the first.
+    /// The SHA-256 of the entry before; zeros for the first.
     previous_hash: String,
 }
 
-/// Who asked.
+/// Who did something.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Actor)]
 pub struct ActorJson<'a> {
     /// `platform`, `system`, `api_key` or `member`.
     kind: &'static str,
+    /// The id of the API key or member; null for the platform and the system.
     #[schema(required)]
     id: Option<Cow<'a, str>>,
 }
@@ -102,18 +140,24 @@ impl<'a> From<&'a Actor> for ActorJson<'a> {
     }
 }
 
-/// What the workspace had after an entry.
+/// The balance of the workspace after an entry.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BalanceAfter)]
 pub struct BalanceAfterJson {
+    /// The credit that can be spent, in micro-units.
     available: i64,
-    #[schema(value_type = String)]
+    /// `available` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "12.30")]
     available_usd: Usd,
+    /// The credit deducted by charges that await an outcome, in micro-units.
     pending: i64,
-    #[schema(value_type = String)]
+    /// `pending` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.20")]
     pending_usd: Usd,
+    /// The credit owed after a lost payment, in micro-units.
     debt: i64,
-    #[schema(value_type = String)]
+    /// `debt` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.00")]
     debt_usd: Usd,
 }
 
@@ -131,7 +175,7 @@ impl From<Balance> for BalanceAfterJson {
 }
 
 impl<'a> EntryJson<'a> {
-    /// A line as whoever may look at the team sees it, or without what it tells of that.
+    /// An entry. Details about the team are only written if `shows_team`.
     fn of(EntryRecord { entry, hash }: &'a EntryRecord, shows_team: bool) -> EntryJson<'a> {
         let Entry { n, at, actor, key, balance, previous, body } = entry;
         let legs = body.legs();
@@ -141,6 +185,7 @@ impl<'a> EntryJson<'a> {
             kind: body.kind().as_str(),
             created_at: Time(*at),
             actor: actor.into(),
+            // Keys that the server derives begin with a control character, which clients cannot send.
             idempotency_key: key.as_ref().map(IdempotencyKey::as_str).filter(|key| !key.starts_with('\u{1}')),
             amount: legs.map(|legs| legs.amount.get()),
             amount_usd: legs.map(|legs| Usd(legs.amount)),
@@ -160,6 +205,7 @@ impl<'a> EntryJson<'a> {
     }
 }
 
+/// What an entry is about, besides its charge.
 #[derive(Default)]
 struct About<'a> {
     grant: Option<GrantId>,
@@ -169,7 +215,7 @@ struct About<'a> {
     api_key: Option<ApiKeyId>,
 }
 
-/// What an entry names besides its charge.
+/// What an entry is about, besides its charge.
 fn about(body: &EntryBody) -> About<'_> {
     let nothing = About::default();
     match body {
@@ -227,37 +273,37 @@ fn about(body: &EntryBody) -> About<'_> {
     }
 }
 
-/// What an entry set, where its amount and names do not say it all. Hashes of secrets are not told.
+/// What an entry set, if its amount and ids do not say it all. Hashes of secrets are left out.
 fn details(body: &EntryBody) -> Option<Value> {
-    let json = |value: Result<Value, serde_json::Error>| value.expect("these have texts for keys");
+    let value = |value: Result<Value, serde_json::Error>| value.expect("these structs have string keys");
     match body {
-        EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => Some(json!({
+        EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => Some(json_value!({
             "name": profile.name, "timezone": profile.timezone, "suspended": profile.suspended,
             "metadata": metadata(profile.metadata.as_deref()),
         })),
         EntryBody::LimitsSet(limits) => {
             let line = |limit: &Limit| {
-                let (subject, id) = limits::subject(&limit.subject);
-                json!({
-                    "subject": subject, "id": id, "period": limit.period.as_str(), "amount": limit.amount.get(),
+                let SubjectFields { kind, id } = SubjectFields::from(&limit.subject);
+                json_value!({
+                    "subject": kind, "id": id, "period": limit.period.as_str(), "amount": limit.amount.get(),
                 })
             };
-            Some(json!({ "limits": limits.iter().map(line).collect::<Vec<_>>() }))
+            Some(json_value!({ "limits": limits.iter().map(line).collect::<Vec<_>>() }))
         }
-        EntryBody::AlertsSet { thresholds, cooldown_seconds } => Some(json!({
+        EntryBody::AlertsSet { thresholds, cooldown_seconds } => Some(json_value!({
             "thresholds": thresholds.iter().map(|line| line.get()).collect::<Vec<_>>(),
             "cooldown_seconds": cooldown_seconds,
         })),
-        EntryBody::BalanceLow { threshold } => Some(json!({ "threshold": threshold.get() })),
+        EntryBody::BalanceLow { threshold } => Some(json_value!({ "threshold": threshold.get() })),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
-                Some(json(serde_json::to_value(MemberJson::from(member))))
+                Some(value(serde_json::to_value(MemberJson::from(member))))
             }
-            TeamChange::KeyCreated(key) => Some(json(serde_json::to_value(ApiKeyJson::of(key)))),
-            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => Some(json!({
+            TeamChange::KeyCreated(key) => Some(value(serde_json::to_value(ApiKeyJson::of(key)))),
+            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => Some(json_value!({
                 "session": session.id.to_string(), "expires_at": Time(session.expires_at).to_string(),
             })),
-            TeamChange::SignedOut(session) => Some(json!({ "session": session.to_string() })),
+            TeamChange::SignedOut(session) => Some(json_value!({ "session": session.to_string() })),
             TeamChange::MemberRemoved(_)
             | TeamChange::KeyRevoked(_)
             | TeamChange::KeyUsed(_)
@@ -270,19 +316,18 @@ fn details(body: &EntryBody) -> Option<Value> {
 fn hex(hash: &Hash) -> String {
     let mut text = String::with_capacity(64);
     for byte in hash {
-        write!(text, "{byte:02x}").expect("writing to memory does not fail");
+        write!(text, "{byte:02x}").expect("writing to a String does not fail");
     }
     text
 }
 
 /// `GET /v1/workspaces/{workspace}/entries`.
-pub async fn list(call: Call) -> Result<Response, Problem> {
+async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let listing = call.app.engine().entries(&workspace, call.query.page()?).await;
-    let listing = listing.map_err(|error| refusal::failed(&error))?;
-    let listing = listing.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))?;
-    // The addresses of members and the scopes of keys are for those who may list them.
-    let shows_team = call.caller.key().is_none_or(|key| key.scopes.contains(Scope::Manage));
-    let json = ListJson::of(&listing, |record| EntryJson::of(record, shows_team));
-    Ok(answer(StatusCode::OK, ENTRY_BYTES * listing.data.len() + 64, &json))
+    let listing = call.app.engine().entries(&workspace, call.query().page()?).await?;
+    let listing = existing(&workspace, listing)?;
+    // E-mail addresses and scopes are shown only to callers who may list members and keys.
+    let shows_team = call.caller.api_key().is_none_or(|key| key.scopes.contains(Scope::Manage));
+    let rows = ListJson::of(&listing, |record| EntryJson::of(record, shows_team));
+    Ok(json(StatusCode::OK, ENTRY_BYTES * listing.data.len() + 64, &rows))
 }

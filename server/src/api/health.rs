@@ -1,43 +1,61 @@
-//! How the server is: alive, ready, and in figures. Open to everybody who reaches the address; nothing here names a
-//! workspace.
+//! Health, readiness and metrics. They are public and show nothing about a workspace.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::call::{Call, answer};
+use crate::access::Rule::Public;
+use crate::http::call::{Call, json};
 use crate::http::problem::{Code, Problem};
+use crate::http::route::{Route, of};
 
-/// All is well.
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(Method::GET, "/healthz", Public, "Check that the process runs", |call| Box::pin(alive(call)))
+        .description("Answers 200 while the process runs, also if the store is not available. Use it to restart a dead process.")
+        .response(200, of::<HealthJson>, EXAMPLE),
+    Route::new(Method::GET, "/readyz", Public, "Check that requests can be taken", |call| {
+        Box::pin(ready(call))
+    })
+    .description("Answers 200 if the store takes writes, else 503. Use it to route requests to this server.")
+    .response(200, of::<HealthJson>, EXAMPLE)
+    .problems(&[Code::StoreUnavailable]),
+    Route::new(Method::GET, "/metrics", Public, "Read the metrics", |call| Box::pin(metrics(call)))
+        .description("Counters and histograms in the text format of Prometheus."),
+];
+
+const EXAMPLE: &str = r#"{"status": "ok"}"#;
+
+/// The server is healthy.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Health)]
 pub struct HealthJson {
-    /// `ok`
+    /// Always `ok`; otherwise the response is a problem.
     status: &'static str,
 }
 
 /// `GET /healthz`.
-pub async fn alive(_: Call) -> Result<Response, Problem> {
-    Ok(answer(StatusCode::OK, 16, &HealthJson { status: "ok" }))
+async fn alive(_: Call) -> Result<Response, Problem> {
+    Ok(json(StatusCode::OK, 16, &HealthJson { status: "ok" }))
 }
 
 /// `GET /readyz`.
-pub async fn ready(call: Call) -> Result<Response, Problem> {
+async fn ready(call: Call) -> Result<Response, Problem> {
     if call.app.engine().stats().writable {
-        Ok(answer(StatusCode::OK, 16, &HealthJson { status: "ok" }))
+        Ok(json(StatusCode::OK, 16, &HealthJson { status: "ok" }))
     } else {
         Err(Problem::new(Code::StoreUnavailable, "The store takes no writes at present."))
     }
 }
 
 /// `GET /metrics`.
-pub async fn metrics(call: Call) -> Result<Response, Problem> {
+async fn metrics(call: Call) -> Result<Response, Problem> {
     let text = call.app.metrics.text(call.app.engine().stats());
     let mut response = Response::new(Body::from(text));
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
     Ok(response)
 }

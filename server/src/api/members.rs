@@ -1,57 +1,128 @@
-//! The members of a workspace: who shares its pool (P14), and who of them may change what it spends (P15).
+//! The members of a workspace: who shares its credit (P14), and who may change what it spends (P15).
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
     Member, MemberChanges, MemberId, MemberRequest, Role, TeamChange, TeamCommand, WorkspaceId,
 };
 use utoipa::ToSchema;
 
-use super::ListJson;
-use crate::http::call::{Call, answer, empty};
-use crate::http::problem::Problem;
+use super::PAGE;
+use crate::access::Rule::Workspace;
+use crate::http::call::{Call, json, no_content, wrong_output};
+use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
+use crate::http::route::{Route, list_of, of};
+use crate::wire::page::{ListJson, newest_first};
 use crate::wire::read::{DisplayName, Email, Word, maybe_word, one_of, word};
 use crate::wire::write::Time;
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/members",
+        Workspace(&[Manage]),
+        "Add a member",
+        |call| Box::pin(add(call)),
+    )
+    .description("Adds a person to a workspace. Charges and limits may name the member by its id.")
+    .request(
+        of::<MemberIn>,
+        r#"{"id": "ada", "email": "ada@example.com", "name": "Ada Lovelace", "role": "admin"}"#,
+    )
+    .response(201, of::<MemberJson>, EXAMPLE)
+    .problems(&[Code::MemberExists]),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/members",
+        Workspace(&[Manage]),
+        "List members",
+        |call| Box::pin(list(call)),
+    )
+    .description("Lists the members of a workspace, newest first.")
+    .parameters(PAGE)
+    .response(200, list_of::<MemberJson>, EXAMPLE),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/members/{member}",
+        Workspace(&[Manage]),
+        "Get a member",
+        |call| Box::pin(get(call)),
+    )
+    .description("Returns the name, e-mail address and role of a member.")
+    .response(200, of::<MemberJson>, EXAMPLE),
+    Route::new(
+        Method::PATCH,
+        "/v1/workspaces/{workspace}/members/{member}",
+        Workspace(&[Manage]),
+        "Change a member",
+        |call| Box::pin(change(call)),
+    )
+    .description("Changes the given fields; absent fields keep their values. The last admin must stay an admin.")
+    .request(of::<MemberChangesIn>, r#"{"role": "admin"}"#)
+    .response(200, of::<MemberJson>, EXAMPLE)
+    .problems(&[Code::LastAdmin]),
+    Route::new(
+        Method::DELETE,
+        "/v1/workspaces/{workspace}/members/{member}",
+        Workspace(&[Manage]),
+        "Remove a member",
+        |call| Box::pin(remove(call)),
+    )
+    .description(
+        "Removes a member. The API keys that are tied to the member and the member's sessions end too. Charges keep the \
+         member's id. The last admin cannot be removed.",
+    )
+    .no_content()
+    .problems(&[Code::LastAdmin]),
+];
+
+const EXAMPLE: &str = r#"{"id": "ada", "email": "ada@example.com", "name": "Ada Lovelace", "role": "admin",
+    "created_at": "2026-11-23T15:04:05.678Z"}"#;
 
 /// About the size of one member in JSON.
 const MEMBER_BYTES: usize = 256;
 
-/// A person who joins.
+/// The person to be added.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = MemberRequest)]
 pub struct MemberIn {
-    /// The name that charges and limits bear.
+    /// The id by which charges and limits name the member; your product chooses it.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "ada")]
     id: MemberId,
-    /// Where messages go.
+    /// The e-mail address that messages are sent to.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, format = "email", max_length = 254, example = "ada@example.com")]
     email: Email,
-    /// The display name.
+    /// The display name, 1–255 bytes.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "Ada Lovelace")]
     name: DisplayName,
-    /// `admin` changes everything of the workspace, `member` sees the balance and the usage.
+    /// `admin` may change the workspace in the dashboard; `member` may look at the balance and usage.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, pattern = "^(admin|member)$", example = "member")]
     role: Role,
 }
 
-/// What is to change of a member; what is absent stays.
+/// The fields to be changed; absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = MemberChanges)]
 pub struct MemberChangesIn {
+    /// The new e-mail address.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = "email", max_length = 254)]
     email: Option<Email>,
+    /// The new display name, 1–255 bytes.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$")]
     name: Option<DisplayName>,
+    /// The new role, `admin` or `member`. It counts from the next request on.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, pattern = "^(admin|member)$")]
     role: Option<Role>,
@@ -64,15 +135,19 @@ impl Word for Role {
     }
 }
 
-/// A member.
+/// A member of a workspace.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Member)]
 pub struct MemberJson<'a> {
+    /// The id by which charges and limits name the member.
     id: &'a str,
+    /// The e-mail address that messages are sent to.
     email: &'a str,
+    /// The display name.
     name: &'a str,
     /// `admin` or `member`.
     role: &'static str,
+    /// When the member was added.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
 }
@@ -85,38 +160,38 @@ impl<'a> From<&'a Member> for MemberJson<'a> {
 }
 
 /// `POST /v1/workspaces/{workspace}/members`.
-pub async fn add(mut call: Call) -> Result<Response, Problem> {
+async fn add(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let MemberIn { id, email: Email(email), name: DisplayName(name), role } = call.json().await?;
     let request = MemberRequest { id, email, name, role };
     match call.run_team(&workspace, TeamCommand::AddMember(request)).await? {
         Some(TeamChange::MemberAdded(member)) => {
-            Ok(answer(StatusCode::CREATED, MEMBER_BYTES, &MemberJson::from(&member)))
+            Ok(json(StatusCode::CREATED, MEMBER_BYTES, &MemberJson::from(&member)))
         }
-        _ => Err(refusal::internal(&"the engine did not answer with a member")),
+        _ => Err(wrong_output("a member")),
     }
 }
 
 /// `GET /v1/workspaces/{workspace}/members`.
-pub async fn list(call: Call) -> Result<Response, Problem> {
+async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let team = call.team(&workspace).await?;
-    let listing = super::paged(&team.members, |member| member.created_at, &call.query.page()?)?;
-    let json = ListJson::of(&listing, |member| MemberJson::from(*member));
-    Ok(answer(StatusCode::OK, MEMBER_BYTES * listing.data.len() + 64, &json))
+    let listing = newest_first(&team.members, |member| member.created_at, &call.query().page()?)?;
+    let rows = ListJson::of(&listing, |member| MemberJson::from(*member));
+    Ok(json(StatusCode::OK, MEMBER_BYTES * listing.data.len() + 64, &rows))
 }
 
 /// `GET /v1/workspaces/{workspace}/members/{member}`.
-pub async fn get(call: Call) -> Result<Response, Problem> {
+async fn get(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let id = named(&call, &workspace).await?;
-    found(&call, &workspace, &id).await
+    let id = member_id(&call, &workspace).await?;
+    respond(&call, &workspace, &id).await
 }
 
 /// `PATCH /v1/workspaces/{workspace}/members/{member}`.
-pub async fn change(mut call: Call) -> Result<Response, Problem> {
+async fn change(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let id = named(&call, &workspace).await?;
+    let id = member_id(&call, &workspace).await?;
     let MemberChangesIn { email, name, role } = call.json().await?;
     let changes = MemberChanges {
         email: email.map(|Email(text)| text),
@@ -125,31 +200,33 @@ pub async fn change(mut call: Call) -> Result<Response, Problem> {
     };
     match call.run_team(&workspace, TeamCommand::ChangeMember(id.clone(), changes)).await? {
         Some(TeamChange::MemberChanged(member)) => {
-            Ok(answer(StatusCode::OK, MEMBER_BYTES, &MemberJson::from(&member)))
+            Ok(json(StatusCode::OK, MEMBER_BYTES, &MemberJson::from(&member)))
         }
-        // It was so already.
-        _ => found(&call, &workspace, &id).await,
+        // Nothing had to change.
+        _ => respond(&call, &workspace, &id).await,
     }
 }
 
 /// `DELETE /v1/workspaces/{workspace}/members/{member}`.
-pub async fn remove(call: Call) -> Result<Response, Problem> {
+async fn remove(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let id = named(&call, &workspace).await?;
+    let id = member_id(&call, &workspace).await?;
     call.run_team(&workspace, TeamCommand::RemoveMember(id)).await?;
-    Ok(empty())
+    Ok(no_content())
 }
 
-/// The member of the path; when no member can have such a name, there is none.
-async fn named(call: &Call, workspace: &WorkspaceId) -> Result<MemberId, Problem> {
+/// The id of the member in the path. If the text cannot be the id of a member, there is no such
+/// member.
+async fn member_id(call: &Call, workspace: &WorkspaceId) -> Result<MemberId, Problem> {
     match MemberId::new(call.param("member")) {
         Ok(id) => Ok(id),
         Err(_) => Err(call.missing(workspace, refusal::member_not_found()).await),
     }
 }
 
-async fn found(call: &Call, workspace: &WorkspaceId, id: &MemberId) -> Result<Response, Problem> {
+/// The response with a member as it is now.
+async fn respond(call: &Call, workspace: &WorkspaceId, id: &MemberId) -> Result<Response, Problem> {
     let team = call.team(workspace).await?;
     let member = team.member(id).ok_or_else(refusal::member_not_found)?;
-    Ok(answer(StatusCode::OK, MEMBER_BYTES, &MemberJson::from(member)))
+    Ok(json(StatusCode::OK, MEMBER_BYTES, &MemberJson::from(member)))
 }

@@ -1,70 +1,32 @@
-//! The API's description in OpenAPI 3.1, made from the table of routes and the JSON types: what is not in the code is not
-//! in the description, and what is in the table cannot be missing from it.
+//! The description of the API in OpenAPI 3.1, made from the table of routes and the JSON types.
+//!
+//! Everything in the table is described, and nothing else: only the routes of [`RESOURCES`], so
+//! neither the dashboard nor the pages of this description.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use axum::http::HeaderMap;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tollkeeper_ledger::bounds;
-use utoipa::ToSchema;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
+use tollkeeper_ledger::{Scope, bounds};
 
-use super::{ROUTES, Route};
-use crate::access::cookie;
-use crate::access::{self, Rule};
-use crate::http::body::{BODY_MAX_BYTES, Media};
-use crate::http::problem::Code;
+use super::RESOURCES;
+use crate::access::Rule;
+use crate::http::body::BODY_MAX_BYTES;
+use crate::http::problem::ProblemJson;
+use crate::http::route::{Content, Resource, Route, Shape, of};
 
-/// The schema of a JSON type, those it is made of, and how it is used.
-pub struct Shape {
-    name: String,
-    schemas: Vec<(String, RefOr<Schema>)>,
-    list: bool,
-}
-
-/// The shape of a type.
-pub fn of<T: ToSchema>() -> Shape {
-    let mut schemas = Vec::new();
-    T::schemas(&mut schemas);
-    schemas.push((T::name().into_owned(), T::schema()));
-    Shape { name: T::name().into_owned(), schemas, list: false }
-}
-
-/// The shape of a page of a list of a type.
-pub fn list_of<T: ToSchema>() -> Shape {
-    Shape { list: true, ..of::<T>() }
-}
-
-/// A problem document (RFC 9457) with members of its own, depending on the code.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub struct ProblemJson {
-    /// `urn:tollkeeper:problem:` and the code.
-    r#type: Cow<'static, str>,
-    title: Cow<'static, str>,
-    status: u16,
-    /// This case, in a sentence.
-    detail: Cow<'static, str>,
-    /// Stable; see the description of the status.
-    code: Cow<'static, str>,
-    /// Whether the same request may succeed a moment later, under the same key.
-    retryable: bool,
-}
-
-/// The whole document.
+/// The whole document. `public_url` is the address of the server from outside.
 pub fn document(public_url: Option<&str>) -> Value {
     let mut schemas = Map::new();
     add(&mut schemas, of::<ProblemJson>());
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in ROUTES {
-        let method = route.method.as_str().to_ascii_lowercase();
-        let described = operation(route, &mut schemas);
-        paths.entry(route.path).or_default().insert(method, described);
+    for resource in RESOURCES {
+        for route in resource.routes() {
+            let method = route.method.as_str().to_ascii_lowercase();
+            let described = operation(resource, route, &mut schemas);
+            paths.entry(route.path).or_default().insert(method, described);
+        }
     }
-    let session = cookie::name(cookie::is_secure(public_url, &HeaderMap::new()));
+    let tag = |resource: &Resource| json!({ "name": resource.name, "description": resource.description });
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -74,28 +36,35 @@ pub fn document(public_url: Option<&str>) -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": public_url.unwrap_or("/") }],
+        "tags": RESOURCES.iter().map(tag).collect::<Vec<_>>(),
         "security": [{ "key": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "key": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": session },
+                "key": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "A platform key, or an API key of a workspace, as `Authorization: Bearer KEY`.",
+                },
             },
         },
     })
 }
 
-fn introduction() -> String {
+/// What a stranger needs to know before the first request.
+pub fn introduction() -> String {
     format!(
-        "Prepaid credits for products that sell AI operations. Amounts are integers in micro-units; 100,000 are 1.00 USD, \
-         and beside each stands the same in dollars as an exact decimal text. Times are RFC 3339 in UTC. Problems are \
+        "Prepaid credit for products that sell AI operations. A workspace owns credit; every run of an operation is \
+         charged before it runs, or refused with 402.\n\n\
+         **Amounts** are integers in micro-units: 100,000 are 1.00 USD. Beside each stands the same amount in dollars, as \
+         an exact decimal text. Requests may give either. **Times** are RFC 3339 in UTC. **Errors** are \
          `application/problem+json` with a stable `code`.\n\n\
-         Requests that move credit carry an `Idempotency-Key`, which never expires: repeated, they are answered as the \
-         first time, with the header `Idempotent-Replayed: true`.\n\n\
-         Limits: a body has at most {BODY_MAX_BYTES} bytes, a batch {} charges, a page {} rows (default {}), a name {} \
-         characters, a text {} bytes, an idempotency key {} characters, metadata {} bytes, a quantity is 1 to {}, a unit \
-         price at most {} micro-units, a price book has at most {} operations, and a balance stays at or below {} micro-units.",
+         **Repeating requests.** Requests that move credit carry an `Idempotency-Key`, which never expires. If such a \
+         request is repeated, the first answer is returned again with the header `Idempotent-Replayed: true`.\n\n\
+         **Lists** are newest first. `next_cursor` is passed as `cursor` to get the next page.\n\n\
+         **Bounds.** A body has at most {BODY_MAX_BYTES} bytes, a batch {} charges, a page {} rows (default {}), an id {} \
+         characters, a text {} bytes, an idempotency key {} characters, metadata {} bytes. A quantity is 1 to {}, a unit \
+         price at most {} micro-units. A price book has at most {} operations. A balance is at most {} micro-units.",
         bounds::BATCH_MAX,
         bounds::PAGE_MAX,
         bounds::PAGE_DEFAULT,
@@ -110,59 +79,86 @@ fn introduction() -> String {
     )
 }
 
+/// Adds the schemas of a shape; returns the schema that refers to it.
 fn add(schemas: &mut Map<String, Value>, shape: Shape) -> Value {
-    let Shape { name, schemas: found, list } = shape;
+    let Shape { name, schemas: found, is_list } = shape;
     for (name, schema) in found {
-        let schema = serde_json::to_value(schema).expect("a schema is made of texts and numbers");
+        let schema = serde_json::to_value(schema).expect("a schema has string keys");
         schemas.insert(name, schema);
     }
     let one = json!({ "$ref": format!("#/components/schemas/{name}") });
-    if !list {
+    if !is_list {
         return one;
     }
     json!({
         "type": "object",
         "required": ["data", "next_cursor"],
         "properties": {
-            "data": { "type": "array", "items": one, "maxItems": bounds::PAGE_MAX },
-            "next_cursor": { "type": ["string", "null"], "description": "Where the next page begins; null at the end." },
+            "data": {
+                "type": "array", "items": one, "maxItems": bounds::PAGE_MAX, "description": "The rows, newest first.",
+            },
+            "next_cursor": {
+                "type": ["string", "null"],
+                "description": "The `cursor` of the next page; null if this is the last one.",
+            },
         },
     })
 }
 
-fn operation(route: &Route, schemas: &mut Map<String, Value>) -> Value {
+/// The schema and the example of a JSON body.
+fn media(content: Content, schemas: &mut Map<String, Value>) -> Value {
+    let shape = (content.shape)();
+    let example = example(&content, shape.is_list);
+    json!({ "application/json": { "schema": add(schemas, shape), "example": example } })
+}
+
+/// The example of a JSON body; for a list, a page with one row.
+pub fn example(content: &Content, is_list: bool) -> Value {
+    let one: Value = serde_json::from_str(content.example).expect("a test reads every example");
+    if is_list { json!({ "data": [one], "next_cursor": null }) } else { one }
+}
+
+fn operation(resource: &Resource, route: &Route, schemas: &mut Map<String, Value>) -> Value {
     let mut described = json!({
         "operationId": operation_id(route),
+        "tags": [resource.name],
         "summary": route.summary,
+        "description": format!("{}\n\n{}", route.description, callers(route.rule)),
         "parameters": parameters(route),
         "responses": responses(route, schemas),
     });
     if let Some(body) = route.body {
-        let schema = add(schemas, body());
-        let required = !route.path.ends_with("/void");
         described["requestBody"] =
-            json!({ "required": required, "content": { "application/json": { "schema": schema } } });
+            json!({ "required": body.is_required, "content": media(body.content, schemas) });
     }
-    if access::is_form(route) {
-        let token = json!({ "type": "string", "description": "What the page's forms carry." });
-        let fields = json!({
-            "type": "object", "required": [cookie::TOKEN_FIELD], "properties": { cookie::TOKEN_FIELD: token },
-        });
-        let content = json!({ Media::Form.as_str(): { "schema": fields } });
-        described["requestBody"] = json!({ "required": true, "content": content });
-    }
-    match route.rule {
-        Rule::Public => described["security"] = json!([]),
-        Rule::SignedIn(_) => described["security"] = json!([{ "session": [] }]),
-        Rule::Platform | Rule::Workspace(_) | Rule::AnyWorkspace(_) => {}
+    if route.rule == Rule::Public {
+        described["security"] = json!([]);
     }
     described
 }
 
-/// `post_workspaces_charges`: the method and the fixed parts of the path.
+/// Who may call a route, in a sentence.
+pub fn callers(rule: Rule) -> String {
+    let with_scopes = |scopes: &[Scope], of: &str| {
+        let names: Vec<String> = scopes.iter().map(|scope| format!("`{}`", scope.as_str())).collect();
+        format!(
+            "May be called with a platform key, or with an API key of {of} with the scope {}.",
+            names.join(" or ")
+        )
+    };
+    match rule {
+        Rule::Public => "May be called without a key.".to_owned(),
+        Rule::Platform => "May be called with a platform key only.".to_owned(),
+        Rule::Workspace(scopes) => with_scopes(scopes, "the workspace"),
+        Rule::AnyWorkspace(scopes) => with_scopes(scopes, "any workspace"),
+        Rule::SignedIn(role) => format!("May be called by a signed-in {}.", role.as_str()),
+    }
+}
+
+/// The stable id: the method and the parts of the path, such as `post_workspaces_by_workspace_charges`.
 fn operation_id(route: &Route) -> String {
-    let fixed = route.path.split('/').filter(|part| !part.is_empty() && *part != "v1");
-    let words = fixed.map(|part| match part.strip_prefix('{') {
+    let parts = route.path.split('/').filter(|part| !part.is_empty() && *part != "v1");
+    let words = parts.map(|part| match part.strip_prefix('{') {
         Some(name) => format!("_by_{}", name.trim_end_matches('}')),
         None => format!("_{}", part.replace(['-', '.'], "_")),
     });
@@ -170,104 +166,93 @@ fn operation_id(route: &Route) -> String {
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
-    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let mut all: Vec<Value> = in_path
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
-        .collect();
+    let mut all: Vec<Value> = route.path_parameters().map(path_parameter).collect();
     all.extend(route.parameters.iter().map(|name| {
-        let (schema, description) = query_parameter(name);
+        let Parameter { schema, description } = query_parameter(name);
         json!({ "name": name, "in": "query", "schema": schema, "description": description })
     }));
-    if route.keyed {
+    if route.requires_idempotency_key {
         all.push(json!({
-            "name": "Idempotency-Key", "in": "header", "required": true,
-            "description": "Makes the request safe to repeat; printable characters.",
+            "name": "Idempotency-Key", "in": "header", "required": true, "example": "order-4711",
+            "description": "A unique key, 1–255 printable characters, that makes the request safe to repeat.",
             "schema": { "type": "string", "minLength": 1, "maxLength": bounds::IDEMPOTENCY_KEY_MAX_BYTES },
         }));
     }
     all
 }
 
-fn query_parameter(name: &str) -> (Value, &'static str) {
+fn path_parameter(name: &str) -> Value {
+    let (description, example) = match name {
+        "workspace" => ("The id of the workspace.", "acme"),
+        "charge" => ("The id of the charge.", "ch_01991234-5678-7abc-bfff-0123456789ab"),
+        "grant" => ("The id of the grant.", "gr_01991234-5678-7abc-bfff-0123456789ab"),
+        "member" => ("The id of the member.", "ada"),
+        "key" => ("The id of the API key.", "ak_01991234-5678-7abc-bfff-0123456789ab"),
+        _ => ("", ""),
+    };
+    json!({
+        "name": name, "in": "path", "required": true, "schema": { "type": "string" },
+        "description": description, "example": example,
+    })
+}
+
+struct Parameter {
+    schema: Value,
+    description: &'static str,
+}
+
+fn query_parameter(name: &str) -> Parameter {
     let text = json!({ "type": "string", "minLength": 1 });
     let time = json!({ "type": "string", "format": "date-time" });
-    match name {
-        "limit" => {
-            let (most, default) = (bounds::PAGE_MAX, bounds::PAGE_DEFAULT);
-            (
-                json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default }),
-                "Rows of a page.",
-            )
-        }
-        "cursor" => (text, "Where the page before ended, as its `next_cursor` said."),
-        "at" => (time, "A past instant."),
-        "from" => (time, "Made at or after."),
-        "to" => (time, "Made before."),
-        "status" => (
-            json!({ "type": "string", "enum": ["pending", "settled", "refunded"] }),
-            "Only in this state now.",
-        ),
-        _ => (text, "Only with this value."),
-    }
+    let count = json!({
+        "type": "integer", "minimum": 1, "maximum": bounds::PAGE_MAX, "default": bounds::PAGE_DEFAULT,
+    });
+    let status = json!({ "type": "string", "enum": ["pending", "settled", "refunded"] });
+    let (schema, description) = match name {
+        "limit" => (count, "The most rows on a page."),
+        "cursor" => (text, "The `next_cursor` of the page before; absent for the first page."),
+        "at" => (time, "A past time. If it is absent or in the future, the present balance is returned."),
+        "from" => (time, "Only charges made at this time or later."),
+        "to" => (time, "Only charges made before this time."),
+        "status" => (status, "Only charges that have this status now."),
+        "operation" => (text, "Only charges of this operation."),
+        "worker" => (text, "Only charges by this worker."),
+        "member" => (text, "Only those of this member."),
+        "reference" => (text, "Only charges with this reference."),
+        _ => (text, ""),
+    };
+    Parameter { schema, description }
 }
 
 fn responses(route: &Route, schemas: &mut Map<String, Value>) -> Value {
     let mut all = Map::new();
-    let (status, shape) = &route.answer;
-    let mut success = json!({ "description": route.summary });
-    if let Some(shape) = shape {
-        success["content"] = json!({ "application/json": { "schema": add(schemas, shape()) } });
+    let mut success = json!({ "description": success_title(route) });
+    if let Some(content) = route.success.content {
+        success["content"] = media(content, schemas);
     }
-    if route.keyed {
+    if route.requires_idempotency_key {
         success["headers"] = json!({ "Idempotent-Replayed": {
-            "description": "`true` when this is the first answer again.", "schema": { "type": "string" },
+            "description": "`true` if this is a replay of the first answer; else absent.",
+            "schema": { "type": "string" },
         } });
     }
-    all.insert(status.to_string(), success);
+    all.insert(route.success.status.to_string(), success);
     let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
-    for code in codes(route) {
-        by_status.entry(code.status()).or_default().push(format!("`{}`: {}.", code.as_str(), code.title()));
+    for code in route.codes() {
+        by_status.entry(code.status()).or_default().push(format!("- `{}`: {}", code.as_str(), code.when()));
     }
     let schema = json!({ "$ref": "#/components/schemas/Problem" });
     for (status, lines) in by_status {
         let content = json!({ "application/problem+json": { "schema": schema } });
-        all.insert(status.to_string(), json!({ "description": lines.join(" "), "content": content }));
+        all.insert(status.to_string(), json!({ "description": lines.join("\n"), "content": content }));
     }
     Value::Object(all)
 }
 
-/// Which problems a route can answer with: its own, and those that follow from what it takes.
-pub fn codes(route: &Route) -> Vec<Code> {
-    let mut codes = vec![Code::InvalidParameter, Code::InternalError];
-    match route.rule {
-        Rule::Public => {}
-        Rule::Platform | Rule::Workspace(_) | Rule::AnyWorkspace(_) => {
-            codes.extend([Code::Unauthenticated, Code::Forbidden, Code::RateLimited]);
-            codes.extend([Code::Overloaded, Code::StoreUnavailable]);
-        }
-        Rule::SignedIn(_) => codes.extend([Code::Unauthenticated, Code::Forbidden, Code::StoreUnavailable]),
+fn success_title(route: &Route) -> &'static str {
+    match route.success.status {
+        201 => "Created.",
+        204 => "Done; there is no content.",
+        _ => "Success.",
     }
-    for (part, code) in [
-        ("{workspace}", Code::WorkspaceNotFound),
-        ("{charge}", Code::ChargeNotFound),
-        ("{grant}", Code::GrantNotFound),
-        ("{member}", Code::MemberNotFound),
-        ("{key}", Code::ApiKeyNotFound),
-    ] {
-        if route.path.contains(part) {
-            codes.push(code);
-        }
-    }
-    if route.keyed {
-        codes.extend([Code::IdempotencyKeyRequired, Code::IdempotencyKeyReused]);
-    }
-    if access::is_form(route) {
-        codes.extend([Code::MalformedJson, Code::BodyTooLarge, Code::UnsupportedMediaType]);
-    }
-    if route.body.is_some() {
-        codes.extend([Code::MalformedJson, Code::UnknownField, Code::BodyTooLarge]);
-        codes.extend([Code::UnsupportedMediaType, Code::InvalidField]);
-    }
-    codes.extend(route.codes);
-    codes
 }

@@ -1,17 +1,64 @@
-//! What becomes of a charge: its outcome, more time for it, and refunds by the platform (P9).
+//! What becomes of a charge: its outcome, a later deadline, and refunds by the platform (P9).
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
-use tollkeeper_ledger::ChargeCommand;
+use tollkeeper_ledger::{Command, Scope};
 use utoipa::ToSchema;
 
-use super::charges::told;
+use super::charges::{ChargeJson, EXTENDED, REFUNDED, SETTLED, respond};
+use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::Call;
-use crate::http::problem::Problem;
-use crate::wire::read::{Dollars, Line, Word, given, given_word, maybe_word, one_amount, word};
+use crate::http::problem::{Code, Problem};
+use crate::http::route::{Route, of};
+use crate::wire::read::{AMOUNT, Dollars, Line, Word, given, given_word, maybe_word, optional_amount, word};
 
-/// What became of an operation. Repeating it is harmless; saying something else later is refused.
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/charges/{charge}/outcome",
+        Workspace(&[Scope::Charge]),
+        "Report the outcome",
+        |call| Box::pin(report(call)),
+    )
+    .description(
+        "Reports what became of the operation. `succeeded` keeps the credit; with a smaller `quantity` the difference is \
+         refunded. `failed` with the fault `system` refunds the charge in full; with the fault `user` the credit is kept. \
+         Reporting the same outcome again changes nothing. A late `failed` by the system refunds a settled charge \
+         within the refund window.",
+    )
+    .rechecked_at_decision()
+    .request(of::<OutcomeIn>, r#"{"result": "succeeded"}"#)
+    .response(200, of::<ChargeJson>, SETTLED)
+    .problems(&[Code::ChargeAlreadySettled, Code::ChargeAlreadyRefunded, Code::RefundWindowClosed]),
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/charges/{charge}/heartbeat",
+        Workspace(&[Scope::Charge]),
+        "Extend the deadline",
+        |call| Box::pin(heartbeat(call)),
+    )
+    .description("Moves the deadline of a pending charge, so that a long operation is not refunded while it runs.")
+    .rechecked_at_decision()
+    .request(of::<HeartbeatIn>, r#"{"extend_seconds": 900}"#)
+    .response(200, of::<ChargeJson>, EXTENDED)
+    .problems(&[Code::ChargeAlreadySettled, Code::ChargeAlreadyRefunded]),
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/charges/{charge}/refund",
+        Platform,
+        "Refund a charge",
+        |call| Box::pin(refund(call)),
+    )
+    .description("Refunds a charge by decision of the platform: the given amount, or all that is left of it.")
+    .idempotency_key()
+    .request(of::<RefundIn>, r#"{"amount_usd": "0.05", "reason": "The picture was blurred."}"#)
+    .response(200, of::<ChargeJson>, REFUNDED)
+    .problems(&[Code::ChargeAlreadyRefunded, Code::RefundExceedsCharge]),
+];
+
+/// What became of an operation. A different outcome later is refused.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OutcomeRequest)]
@@ -19,37 +66,39 @@ pub struct OutcomeIn {
     /// `succeeded` or `failed`.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, pattern = "^(succeeded|failed)$", example = "succeeded")]
-    result: Ending,
-    /// With `succeeded`: what was really used, if less; the difference goes back.
+    result: OperationResult,
+    /// With `succeeded`: the number of units used, if fewer; the difference is refunded.
     #[schema(minimum = 1, maximum = 1_000_000)]
     quantity: Option<i64>,
-    /// With `failed`: `system` (refunded) or `user` (kept).
+    /// With `failed`: `system` refunds the charge, `user` keeps the credit.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, pattern = "^(system|user)$")]
     fault: Option<Fault>,
-    /// With `failed`: what happened, for people.
+    /// With `failed`: what happened, for people, 1–255 bytes.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     detail: Option<Line>,
 }
 
+/// Whether the operation succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+enum OperationResult {
     Succeeded,
     Failed,
 }
 
-impl Word for Ending {
+impl Word for OperationResult {
     const EXPECTED: &'static str = "\"succeeded\" or \"failed\"";
     fn read(text: &str) -> Result<Self, String> {
         match text {
-            "succeeded" => Ok(Ending::Succeeded),
-            "failed" => Ok(Ending::Failed),
+            "succeeded" => Ok(OperationResult::Succeeded),
+            "failed" => Ok(OperationResult::Failed),
             _ => Err(format!("this is not {}", Self::EXPECTED)),
         }
     }
 }
 
+/// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     System,
@@ -68,75 +117,75 @@ impl Word for Fault {
 }
 
 /// `POST …/charges/{charge}/outcome`.
-pub async fn report(mut call: Call) -> Result<Response, Problem> {
+async fn report(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let charge = call.charge(&workspace).await?;
     let OutcomeIn { result, quantity, fault, detail } = call.json().await?;
     let command = match (result, fault) {
-        (Ending::Succeeded, Some(_)) => {
+        (OperationResult::Succeeded, Some(_)) => {
             return Err(Problem::field("fault", "cannot be given with `succeeded`"));
         }
-        (Ending::Succeeded, None) if detail.is_some() => {
+        (OperationResult::Succeeded, None) if detail.is_some() => {
             return Err(Problem::field("detail", "cannot be given with `succeeded`"));
         }
-        (Ending::Succeeded, None) => ChargeCommand::Succeed { quantity }.for_charge(charge),
-        (Ending::Failed, None) => return Err(Problem::field("fault", "is required with `failed`")),
-        (Ending::Failed, Some(_)) if quantity.is_some() => {
+        (OperationResult::Succeeded, None) => Command::Succeed { charge, quantity },
+        (OperationResult::Failed, None) => return Err(Problem::field("fault", "is required with `failed`")),
+        (OperationResult::Failed, Some(_)) if quantity.is_some() => {
             return Err(Problem::field("quantity", "cannot be given with `failed`"));
         }
-        (Ending::Failed, Some(fault)) => {
+        (OperationResult::Failed, Some(fault)) => {
             let detail = detail.map(|Line(text)| text);
             ChargeCommand::Fail { by_system: fault == Fault::System, detail }.for_charge(charge)
         }
     };
-    told(StatusCode::OK, &workspace, &call.run(&workspace, None, command).await?)
+    respond(StatusCode::OK, &workspace, &call.run(&workspace, None, command).await?)
 }
 
-/// More time for a pending charge.
+/// A later deadline for a pending charge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = HeartbeatRequest)]
 pub struct HeartbeatIn {
-    /// The deadline becomes so many seconds from now, unless it is later already.
+    /// The seconds from now until the new deadline. A later deadline is not changed.
     #[schema(minimum = 1, maximum = 604_800)]
     extend_seconds: u32,
 }
 
 /// `POST …/charges/{charge}/heartbeat`.
-pub async fn heartbeat(mut call: Call) -> Result<Response, Problem> {
+async fn heartbeat(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let charge = call.charge(&workspace).await?;
     let HeartbeatIn { extend_seconds } = call.json().await?;
-    let command = ChargeCommand::Heartbeat { extend_seconds }.for_charge(charge);
-    told(StatusCode::OK, &workspace, &call.run(&workspace, None, command).await?)
+    let command = Command::Heartbeat { charge, extend_seconds };
+    respond(StatusCode::OK, &workspace, &call.run(&workspace, None, command).await?)
 }
 
-/// What is to go back of a charge; all that is left when no amount is given.
+/// The refund of a charge. Without an amount, all that is left of the charge is refunded.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RefundRequest)]
 pub struct RefundIn {
-    /// Micro-units.
+    /// The amount to refund, in micro-units.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     amount: Option<i64>,
-    /// The same in dollars; give one of the two or none.
+    /// The amount in dollars, as a decimal text; give one of the two or neither.
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$")]
     amount_usd: Option<Dollars>,
-    /// Why, for people.
+    /// Why it is refunded, for people, 1–255 bytes.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: Line,
 }
 
 /// `POST …/charges/{charge}/refund`.
-pub async fn refund(mut call: Call) -> Result<Response, Problem> {
+async fn refund(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let charge = call.charge(&workspace).await?;
-    let key = call.key()?;
+    let key = call.idempotency_key()?;
     let RefundIn { amount, amount_usd, reason: Line(reason) } = call.json().await?;
-    let amount = one_amount(["amount", "amount_usd"], amount, amount_usd)?;
-    let command = ChargeCommand::Refund { amount, reason }.for_charge(charge);
-    told(StatusCode::OK, &workspace, &call.run(&workspace, Some(key), command).await?)
+    let amount = optional_amount(AMOUNT, amount, amount_usd)?;
+    let command = Command::Refund { charge, amount, reason };
+    respond(StatusCode::OK, &workspace, &call.run(&workspace, Some(key), command).await?)
 }

@@ -1,64 +1,113 @@
-//! The price book (P2): the prices in force, a new version of them, and all versions there were.
+//! The price book (P2): the prices in force, a new version of them, and the list of versions.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::{Listing, Output};
+use tollkeeper_ledger::Scope::{Charge, Manage, Read};
 use tollkeeper_ledger::{Command, Operation, OperationId, OperationPrice, PriceVersion, WorkspaceId};
 use utoipa::ToSchema;
 
-use super::ListJson;
-use crate::http::call::{Call, answer};
+use super::PAGE;
+use crate::access::Rule::{AnyWorkspace, Platform};
+use crate::http::call::{Call, json, wrong_output};
 use crate::http::problem::{Code, Problem};
-use crate::http::refusal;
-use crate::wire::read::{Dollars, Instant, Object, amount, given, given_word, maybe_word, word};
+use crate::http::route::{Route, list_of, of};
+use crate::wire::ReadError;
+use crate::wire::page::ListJson;
+use crate::wire::read::{
+    AmountFields, Dollars, Instant, Object, amount, given, given_word, maybe_word, word,
+};
 use crate::wire::write::{Time, Usd};
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Method::GET,
+        "/v1/price-book",
+        AnyWorkspace(&[Charge, Read, Manage]),
+        "Get the prices in force",
+        |call| Box::pin(get(call)),
+    )
+    .description("Returns the version of the price book that prices charges now.")
+    .response(200, of::<PricesJson>, EXAMPLE)
+    .problems(&[Code::NotFound]),
+    Route::new(Method::PUT, "/v1/price-book", Platform, "Publish prices", |call| Box::pin(put(call)))
+        .description(
+            "Publishes a new version of the whole price book, now or at a later time. Operations that are not in the \
+             list are retired. Charges keep the price of the version that priced them.",
+        )
+        .request(
+            of::<PricesIn>,
+            r#"{"operations": [{"id": "virtual_try_on", "unit_price_usd": "0.20", "timeout_seconds": 900},
+                {"id": "support_message", "unit_price": 500}]}"#,
+        )
+        .response(200, of::<PricesJson>, EXAMPLE),
+    Route::new(
+        Method::GET,
+        "/v1/price-book/versions",
+        AnyWorkspace(&[Charge, Read, Manage]),
+        "List price versions",
+        |call| Box::pin(versions(call)),
+    )
+    .description("Lists all versions of the price book, newest first, also those that are not in force yet.")
+    .parameters(PAGE)
+    .response(200, list_of::<PricesJson>, EXAMPLE),
+];
+
+const EXAMPLE: &str = r#"{"version": 2, "effective_at": "2026-11-23T15:04:05.678Z", "operations": [
+    {"id": "support_message", "unit_price": 500, "unit_price_usd": "0.005", "timeout_seconds": null},
+    {"id": "virtual_try_on", "unit_price": 20000, "unit_price_usd": "0.20", "timeout_seconds": 900}]}"#;
 
 /// About the size of one priced operation in JSON.
 const OPERATION_BYTES: usize = 128;
 
-/// A new version of the prices: the whole list, since what is not in it is retired.
+/// A new version of the price book. It replaces the whole list.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PriceBookRequest)]
 pub struct PricesIn {
+    /// Every operation that can be charged.
     #[schema(value_type = Vec<OperationIn>, min_items = 1, max_items = 1_000)]
     operations: Vec<Object<OperationIn>>,
-    /// From when on; now when absent, never in the past.
+    /// When the version comes into force; now if it is absent. It cannot be in the past.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = DateTime)]
     effective_at: Option<Instant>,
 }
 
-/// An operation and its price.
+/// An operation and its new price.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OperationRequest)]
 pub struct OperationIn {
+    /// The id by which charges name the operation.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     id: OperationId,
-    /// What one unit costs, in micro-units.
+    /// The price of one unit, in micro-units.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false, minimum = 1, maximum = 9_000_000_000_i64)]
     unit_price: Option<i64>,
-    /// The same in dollars; give one of the two.
+    /// The price of one unit in dollars, as a decimal text; give one of the two.
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$")]
     unit_price_usd: Option<Dollars>,
-    /// If set, every charge awaits an outcome for so long.
+    /// If it is set, every charge awaits an outcome for this many seconds.
     #[schema(minimum = 1, maximum = 604_800)]
     timeout_seconds: Option<u32>,
 }
 
-/// A version of the prices.
+/// A version of the price book.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PriceBook)]
 pub struct PricesJson<'a> {
-    /// 1, 2, 3 …
+    /// The number of the version: 1, 2, 3 …
     version: u32,
+    /// When the version comes or came into force.
     #[schema(value_type = String, format = DateTime)]
     effective_at: Time,
+    /// Every operation that can be charged.
     operations: Vec<OperationJson<'a>>,
 }
 
@@ -66,11 +115,14 @@ pub struct PricesJson<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Operation)]
 pub struct OperationJson<'a> {
+    /// The id by which charges name the operation.
     id: &'a str,
-    /// What one unit costs, in micro-units.
+    /// The price of one unit, in micro-units.
     unit_price: i64,
-    #[schema(value_type = String)]
+    /// `unit_price` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.20")]
     unit_price_usd: Usd,
+    /// The seconds that every charge awaits an outcome; null if it awaits none.
     #[schema(required)]
     timeout_seconds: Option<u32>,
 }
@@ -96,41 +148,42 @@ impl<'a> PricesJson<'a> {
 }
 
 /// `GET /v1/price-book`.
-pub async fn get(call: Call) -> Result<Response, Problem> {
+async fn get(call: Call) -> Result<Response, Problem> {
     let platform = call.app.engine().platform();
-    let prices = platform.price_book.in_force(call.now);
-    let prices = prices.ok_or_else(|| Problem::new(Code::NotFound, "No prices are in force."))?;
-    Ok(shown(prices))
+    let prices = platform.book.in_force(call.now);
+    let prices = prices.ok_or_else(|| Problem::new(Code::NotFound, "No price book is in force."))?;
+    Ok(respond(prices))
 }
 
 /// `PUT /v1/price-book`.
-pub async fn put(mut call: Call) -> Result<Response, Problem> {
+async fn put(mut call: Call) -> Result<Response, Problem> {
     let PricesIn { operations, effective_at } = call.json().await?;
     let operations = operations.into_iter().enumerate().map(price).collect::<Result<Vec<_>, _>>()?;
     let effective_at = effective_at.map(|Instant(at)| at);
     let command = Command::SetPrices { operations, effective_at };
-    let answered = call.run(&WorkspaceId::platform(), None, command).await?;
-    match &answered.output {
-        Output::Prices(prices) => Ok(shown(prices)),
-        _ => Err(refusal::internal(&"the engine did not answer with prices")),
+    let answer = call.run(&WorkspaceId::platform(), None, command).await?;
+    match &answer.told {
+        Output::Prices(prices) => Ok(respond(prices)),
+        _ => Err(wrong_output("prices")),
     }
 }
 
-fn price((place, Object(operation)): (usize, Object<OperationIn>)) -> Result<OperationPrice, Problem> {
+/// A price of the request, with its index in the list for error messages.
+fn price((index, Object(operation)): (usize, Object<OperationIn>)) -> Result<OperationPrice, ReadError> {
     let OperationIn { id, unit_price, unit_price_usd, timeout_seconds } = operation;
-    let name = |field| format!("operations[{place}].{field}");
-    let names = [name("unit_price"), name("unit_price_usd")];
-    let unit_price = amount([&names[0], &names[1]], unit_price, unit_price_usd)?;
+    let field = |name| format!("operations[{index}].{name}");
+    let (micros, usd) = (field("unit_price"), field("unit_price_usd"));
+    let unit_price = amount(AmountFields { micros: &micros, usd: &usd }, unit_price, unit_price_usd)?;
     Ok(OperationPrice { id, unit_price, timeout_seconds })
 }
 
-fn shown(prices: &PriceVersion) -> Response {
-    answer(StatusCode::OK, OPERATION_BYTES * (prices.operations.len() + 1), &PricesJson::of(prices))
+fn respond(prices: &PriceVersion) -> Response {
+    json(StatusCode::OK, OPERATION_BYTES * (prices.operations.len() + 1), &PricesJson::of(prices))
 }
 
-/// `GET /v1/price-book/versions`. A cursor is the number of the oldest version that was shown.
-pub async fn versions(call: Call) -> Result<Response, Problem> {
-    let page = call.query.page()?;
+/// `GET /v1/price-book/versions`. A cursor is the number of the oldest version on the page before.
+async fn versions(call: Call) -> Result<Response, Problem> {
+    let page = call.query().page()?;
     let platform = call.app.engine().platform();
     let all = platform.price_book.versions();
     let end = match page.cursor {
@@ -138,12 +191,12 @@ pub async fn versions(call: Call) -> Result<Response, Problem> {
         Some(cursor) => all
             .iter()
             .position(|prices| prices.version.to_string() == cursor)
-            .ok_or_else(|| Problem::parameter("cursor", "is not one that this list gave out"))?,
+            .ok_or(ReadError::InvalidCursor)?,
     };
     let begin = end.saturating_sub(page.limit);
     let data: Vec<&PriceVersion> = all[begin..end].iter().rev().collect();
     let next = if begin > 0 { data.last().map(|prices| prices.version.to_string()) } else { None };
     let listing = Listing { data, next };
-    let json = ListJson::of(&listing, |prices| PricesJson::of(prices));
-    Ok(answer(StatusCode::OK, 4_096, &json))
+    let rows = ListJson::of(&listing, |prices| PricesJson::of(prices));
+    Ok(json(StatusCode::OK, 4_096, &rows))
 }

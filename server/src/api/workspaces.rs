@@ -1,64 +1,119 @@
-//! Workspaces: opening, describing and changing them, and what they have (P10).
+//! Workspaces: opening, reading and changing them, and their balance (P10).
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{Answer, Output, Reads};
+use tollkeeper_engine::{Answer, Output};
+use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{Balance, Command, Id, Profile, Timestamp, WorkspaceChanges, WorkspaceId};
 use utoipa::ToSchema;
 
-use super::ListJson;
+use super::PAGE;
 use crate::access::Caller;
-use crate::http::call::{Call, answer};
+use crate::access::Rule::{Platform, Workspace};
+use crate::http::call::{Call, existing, json, wrong_output};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
+use crate::http::route::{Route, list_of, of};
 use crate::wire::metadata::Metadata;
+use crate::wire::page::ListJson;
 use crate::wire::read::{DisplayName, Timezone, maybe_word, word};
 use crate::wire::write::{Time, Usd, metadata};
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(Method::POST, "/v1/workspaces", Platform, "Create a workspace", |call| {
+        Box::pin(create(call))
+    })
+    .description("Creates a workspace with no credit. The id may be chosen, such as the customer's id in your product.")
+    .request(
+        of::<WorkspaceIn>,
+        r#"{"id": "acme", "name": "Acme Shop", "timezone": "Europe/Berlin", "metadata": {"plan": "gold"}}"#,
+    )
+    .response(201, of::<WorkspaceJson>, EXAMPLE)
+    .problems(&[Code::WorkspaceExists]),
+    Route::new(Method::GET, "/v1/workspaces", Platform, "List workspaces", |call| Box::pin(list(call)))
+        .description("Lists all workspaces, newest first.")
+        .parameters(PAGE)
+        .response(200, list_of::<WorkspaceJson>, EXAMPLE),
+    Route::new(Method::GET, "/v1/workspaces/{workspace}", Workspace(&[Read]), "Get a workspace", |call| {
+        Box::pin(get(call))
+    })
+    .description("Returns the name, time zone, metadata and state of a workspace.")
+    .response(200, of::<WorkspaceJson>, EXAMPLE),
+    Route::new(
+        Method::PATCH,
+        "/v1/workspaces/{workspace}",
+        Workspace(&[Manage]),
+        "Change a workspace",
+        |call| Box::pin(change(call)),
+    )
+    .description("Changes the given fields; absent fields keep their values. Only the platform may set `suspended`.")
+    .request(of::<WorkspaceChangesIn>, r#"{"name": "Acme Fashion"}"#)
+    .response(200, of::<WorkspaceJson>, EXAMPLE),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/balance",
+        Workspace(&[Read]),
+        "Get the balance",
+        |call| Box::pin(balance(call)),
+    )
+    .description("Returns the balance of a workspace: now, or at a past time.")
+    .parameters(&["at"])
+    .response(
+        200,
+        of::<BalanceJson>,
+        r#"{"workspace": "acme", "available": 1230000, "available_usd": "12.30", "pending": 20000,
+            "pending_usd": "0.20", "debt": 0, "debt_usd": "0.00", "as_of": "2026-11-23T15:04:05.678Z"}"#,
+    ),
+];
+
+const EXAMPLE: &str = r#"{"id": "acme", "name": "Acme Shop", "timezone": "Europe/Berlin",
+    "metadata": {"plan": "gold"}, "suspended": false, "created_at": "2026-11-23T15:04:05.678Z"}"#;
 
 /// About the size of one workspace in JSON.
 const WORKSPACE_BYTES: usize = 256;
 
-/// A workspace to be opened.
+/// The workspace to be created.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WorkspaceRequest)]
 pub struct WorkspaceIn {
-    /// Its name in every URL: 1–64 of `A-Z a-z 0-9 . _ : @ -`. Made by the server when absent.
+    /// The id in every path: 1–64 of `A-Z a-z 0-9 . _ : @ -`. If it is absent, the server makes one.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     id: Option<WorkspaceId>,
-    /// Its display name.
+    /// The display name, 1–255 bytes.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "Acme Shop")]
     name: DisplayName,
-    /// An IANA time zone; UTC when absent.
+    /// The IANA time zone in which the days and months of limits begin. UTC if it is absent.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
     timezone: Option<Timezone>,
-    /// A JSON object of the platform's own, at most 4,096 bytes.
+    /// A JSON object that the platform chooses, at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
 }
 
-/// What is to change of a workspace; what is absent stays.
+/// The fields to be changed; absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WorkspaceChanges)]
 pub struct WorkspaceChangesIn {
-    /// Its display name.
+    /// The new display name, 1–255 bytes.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$")]
     name: Option<DisplayName>,
-    /// An IANA time zone.
+    /// The new IANA time zone. Limits count anew by its days and months.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>)]
     timezone: Option<Timezone>,
-    /// Replaces the whole object.
+    /// The new metadata; it replaces the whole object.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
-    /// Whether charges are refused; only for the platform to say.
+    /// Whether charges are refused. Only the platform may set it.
     suspended: Option<bool>,
 }
 
@@ -66,56 +121,65 @@ pub struct WorkspaceChangesIn {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Workspace)]
 pub struct WorkspaceJson<'a> {
+    /// The id in every path.
     id: &'a str,
+    /// The display name.
     name: &'a str,
+    /// The IANA time zone in which the days and months of limits begin.
     timezone: &'a str,
+    /// The platform's JSON object; null if none was set.
     #[schema(value_type = Option<Object>, required)]
     metadata: Option<&'a RawValue>,
-    /// Whether charges are refused.
+    /// Whether charges are refused, because the platform suspended the workspace.
     suspended: bool,
+    /// When the workspace was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
 }
 
 impl<'a> WorkspaceJson<'a> {
     fn of(profile: &'a Profile) -> WorkspaceJson<'a> {
-        let Profile { id, name, timezone, metadata: kept, suspended, created_at } = profile;
+        let Profile { id, name, timezone, metadata: stored, suspended, created_at } = profile;
         WorkspaceJson {
             id: id.as_str(),
             name,
             timezone,
-            metadata: metadata(kept.as_deref()),
+            metadata: metadata(stored.as_deref()),
             suspended: *suspended,
             created_at: Time(*created_at),
         }
     }
 }
 
-/// What a workspace has, or had.
+/// The balance of a workspace at one time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Balance)]
 pub struct BalanceJson<'a> {
+    /// The id of the workspace.
     workspace: &'a str,
-    /// Can be spent, in micro-units; never negative.
+    /// The credit that can be spent, in micro-units; never negative.
     #[schema(minimum = 0)]
     available: i64,
-    #[schema(value_type = String, example = "12.50")]
+    /// `available` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "12.30")]
     available_usd: Usd,
-    /// Deducted for charges that await an outcome, in micro-units.
+    /// The credit deducted by charges that await an outcome, in micro-units.
     pending: i64,
-    #[schema(value_type = String)]
+    /// `pending` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.20")]
     pending_usd: Usd,
-    /// Owed after a lost payment, in micro-units.
+    /// The credit owed after a lost payment, in micro-units.
     debt: i64,
-    #[schema(value_type = String)]
+    /// `debt` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.00")]
     debt_usd: Usd,
-    /// The instant it is true of.
+    /// The time of the balance.
     #[schema(value_type = String, format = DateTime)]
     as_of: Time,
 }
 
 /// `POST /v1/workspaces`.
-pub async fn create(mut call: Call) -> Result<Response, Problem> {
+async fn create(mut call: Call) -> Result<Response, Problem> {
     let WorkspaceIn { id, name: DisplayName(name), timezone, metadata } = call.json().await?;
     let id = match id {
         Some(id) => id,
@@ -128,42 +192,40 @@ pub async fn create(mut call: Call) -> Result<Response, Problem> {
         suspended: None,
     };
     let answered = call.run(&id, None, Command::CreateWorkspace(changes)).await?;
-    told(StatusCode::CREATED, &answered)
+    respond(StatusCode::CREATED, &answered)
 }
 
-/// `ws_` and a UUID of version 7.
+/// An id that the server makes: `ws_` and a UUID of version 7.
 fn fresh_id(now: Timestamp) -> Result<WorkspaceId, Problem> {
-    let mut chance = [0_u8; 16];
-    getrandom::fill(&mut chance).map_err(|error| refusal::internal(&error))?;
-    let chance = u128::from_be_bytes(chance);
-    let id = Id::v7(now.millis(), (chance >> 64) as u16, chance as u64);
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).map_err(|error| refusal::internal(&error))?;
+    let random = u128::from_be_bytes(random);
+    let id = Id::v7(now.millis(), (random >> 64) as u16, random as u64);
     let hex = format!("{:032x}", u128::from_be_bytes(id.to_bytes()));
     let text = format!("ws_{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
     WorkspaceId::new(text).map_err(|error| refusal::internal(&error))
 }
 
 /// `GET /v1/workspaces`.
-pub async fn list(call: Call) -> Result<Response, Problem> {
-    let listing = call.app.engine().workspaces(call.query.page()?).await;
-    let listing = listing.map_err(|error| refusal::failed(&error))?;
-    let json = ListJson::of(&listing, WorkspaceJson::of);
-    Ok(answer(StatusCode::OK, WORKSPACE_BYTES * listing.data.len() + 64, &json))
+async fn list(call: Call) -> Result<Response, Problem> {
+    let listing = call.app.engine().workspaces(call.query().page()?).await?;
+    let rows = ListJson::of(&listing, WorkspaceJson::of);
+    Ok(json(StatusCode::OK, WORKSPACE_BYTES * listing.data.len() + 64, &rows))
 }
 
 /// `GET /v1/workspaces/{workspace}`.
-pub async fn get(call: Call) -> Result<Response, Problem> {
+async fn get(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let profile = call.app.engine().workspace(&workspace).await.map_err(|error| refusal::failed(&error))?;
-    let profile = profile.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))?;
-    Ok(answer(StatusCode::OK, WORKSPACE_BYTES, &WorkspaceJson::of(&profile)))
+    let profile = existing(&workspace, call.app.engine().workspace(&workspace).await?)?;
+    Ok(json(StatusCode::OK, WORKSPACE_BYTES, &WorkspaceJson::of(&profile)))
 }
 
 /// `PATCH /v1/workspaces/{workspace}`.
-pub async fn change(mut call: Call) -> Result<Response, Problem> {
+async fn change(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let WorkspaceChangesIn { name, timezone, metadata, suspended } = call.json().await?;
     if suspended.is_some() && !matches!(call.caller, Caller::Platform) {
-        let detail = "Only the platform suspends a workspace, or ends that.";
+        let detail = "Only the platform may suspend a workspace or end its suspension.";
         return Err(Problem::new(Code::Forbidden, detail));
     }
     let changes = WorkspaceChanges {
@@ -173,26 +235,24 @@ pub async fn change(mut call: Call) -> Result<Response, Problem> {
         suspended,
     };
     let answered = call.run(&workspace, None, Command::UpdateWorkspace(changes)).await?;
-    told(StatusCode::OK, &answered)
+    respond(StatusCode::OK, &answered)
 }
 
-fn told(status: StatusCode, answered: &Answer) -> Result<Response, Problem> {
-    match &answered.output {
-        Output::Workspace(profile) => Ok(answer(status, WORKSPACE_BYTES, &WorkspaceJson::of(profile))),
-        _ => Err(refusal::internal(&"the engine did not answer with a workspace")),
+fn respond(status: StatusCode, answered: &Answer) -> Result<Response, Problem> {
+    match &answered.told {
+        Output::Workspace(profile) => Ok(json(status, WORKSPACE_BYTES, &WorkspaceJson::of(profile))),
+        _ => Err(wrong_output("a workspace")),
     }
 }
 
 /// `GET /v1/workspaces/{workspace}/balance`.
-pub async fn balance(call: Call) -> Result<Response, Problem> {
+async fn balance(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    // What a later instant will be true of, nobody knows: it is answered as of now.
-    let at = call.query.time("at")?.filter(|at| *at < call.now);
-    let balance = call.app.engine().balance(&workspace, at).await;
-    let balance = balance.map_err(|error| refusal::failed(&error))?;
-    let balance = balance.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))?;
+    // The balance at a future time is not known: such a request gets the present balance.
+    let at = call.query().time("at")?.filter(|at| *at < call.now);
+    let balance = existing(&workspace, call.app.engine().balance(&workspace, at).await?)?;
     let Balance { available, pending, debt } = balance.balance;
-    let json = BalanceJson {
+    let balance = BalanceJson {
         workspace: workspace.as_str(),
         available: available.get(),
         available_usd: Usd(available),
@@ -202,5 +262,5 @@ pub async fn balance(call: Call) -> Result<Response, Problem> {
         debt_usd: Usd(debt),
         as_of: Time(at.unwrap_or(call.now)),
     };
-    Ok(answer(StatusCode::OK, 320, &json))
+    Ok(json(StatusCode::OK, 320, &balance))
 }

@@ -1,4 +1,4 @@
-//! How the bytes of a body come in: only as JSON (from a browser, as a form), only up to a bound, only within a time.
+//! Reads the bytes of a body: only of the expected media type, only up to a size, only for a time.
 
 use std::time::Duration;
 
@@ -9,26 +9,27 @@ use futures_util::StreamExt;
 
 use super::problem::{Code, Problem};
 
-/// The largest body, 1 MiB: a batch of a thousand charges fits in.
+/// The largest body: 1 MiB, enough for a batch of 1,000 charges.
 pub const BODY_MAX_BYTES: usize = 1 << 20;
 
-/// How much of a body that is too large is still taken in, so that its sender gets to read the answer.
+/// How many bytes of a body that is too large are still read and discarded. Many clients read the
+/// response only after they have sent their body.
 const DRAIN_MAX_BYTES: usize = 32 << 20;
 
-/// For how long a body may take to come, and one that is too large to be taken in.
+/// The longest time to read a body, and to discard one that is too large.
 const BODY_MAX_TIME: Duration = Duration::from_secs(30);
 
-/// What a body is made of.
+/// The media type of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
-    /// What programs send.
+    /// JSON, from API clients.
     Json,
-    /// What browsers send: the fields of a form.
+    /// The fields of an HTML form, from browsers.
     Form,
 }
 
 impl Media {
-    /// As `Content-Type` has it.
+    /// The value of the header `Content-Type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Media::Json => "application/json",
@@ -37,11 +38,11 @@ impl Media {
     }
 }
 
-/// Takes in a body of this kind.
+/// Reads a whole body.
 ///
 /// # Errors
-/// When it says to be something else, is larger than [`BODY_MAX_BYTES`], or does not come whole.
-pub async fn take(headers: &HeaderMap, body: Body, media: Media) -> Result<Bytes, Problem> {
+/// `Content-Type` is not `media`, the body is larger than [`BODY_MAX_BYTES`], or it ends early.
+pub async fn collect(headers: &HeaderMap, body: Body, media: Media) -> Result<Bytes, Problem> {
     if !headers.get(CONTENT_TYPE).is_some_and(|value| is(value, media)) {
         let detail = format!("Send the body as `Content-Type: {}`.", media.as_str());
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
@@ -49,7 +50,7 @@ pub async fn take(headers: &HeaderMap, body: Body, media: Media) -> Result<Bytes
     let mut frames = body.into_data_stream();
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > BODY_MAX_BYTES as u64) {
-        // Who asks first whether the body is welcome has not sent it and need not.
+        // A client that sends `Expect: 100-continue` waits for permission and has sent nothing.
         if !headers.contains_key(EXPECT) {
             drain(&mut frames).await;
         }
@@ -61,9 +62,10 @@ pub async fn take(headers: &HeaderMap, body: Body, media: Media) -> Result<Bytes
             drain(&mut frames).await;
             Err(too_large())
         }
-        Ok(Gathered::Broken) | Err(_) => {
-            Err(Problem::new(Code::MalformedJson, "The body ended before it was complete."))
-        }
+        Ok(Gathered::Broken) | Err(_) => Err(Problem::new(
+            Code::MalformedJson,
+            "The body did not arrive completely. Send the request again.",
+        )),
     }
 }
 
@@ -73,7 +75,7 @@ enum Gathered {
     Broken,
 }
 
-/// Most bodies come in one frame, which is handed on as it is.
+/// Reads all frames. Most bodies have one frame, which is returned without a copy.
 async fn gather(frames: &mut BodyDataStream) -> Gathered {
     let mut first = Bytes::new();
     let mut all: Vec<u8> = Vec::new();
@@ -94,7 +96,7 @@ async fn gather(frames: &mut BodyDataStream) -> Gathered {
     Gathered::Whole(if all.is_empty() { first } else { Bytes::from(all) })
 }
 
-/// Takes in what a sender is still sending, within bounds, so that it gets to read why it was refused.
+/// Reads and discards the rest of a body within bounds, so that the client gets to read the response.
 async fn drain(frames: &mut BodyDataStream) {
     let discard = async {
         let mut left = DRAIN_MAX_BYTES;
@@ -105,12 +107,12 @@ async fn drain(frames: &mut BodyDataStream) {
             }
         }
     };
-    // Whether the body ends or the time does, the answer is the same.
+    // The response is the same, whether the body ended or the time ran out.
     let _ = tokio::time::timeout(BODY_MAX_TIME, discard).await;
 }
 
 fn too_large() -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("A body may have at most {BODY_MAX_BYTES} bytes."))
+    Problem::new(Code::BodyTooLarge, format!("The body may have at most {BODY_MAX_BYTES} bytes."))
         .with("max_bytes", BODY_MAX_BYTES)
 }
 

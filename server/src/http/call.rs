@@ -1,5 +1,7 @@
-//! A call: what a handler gets of a request after it was let in, and the few ways to look at it. The clock was read once,
-//! at the edge; the body is read by the handler, because not every route has one.
+//! A call: what a handler gets of an admitted request, and the helpers that handlers share.
+//!
+//! The clock was read once, at the edge. The body is read by the handler, because not every route
+//! has one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,38 +15,44 @@ use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    ChargeId, Command, GrantId, IdempotencyKey, Submission, Team, TeamChange, TeamCommand, Timestamp,
-    WorkspaceId,
+    ChargeId, Command, GrantId, IdempotencyKey, Refusal, Submission, Team, TeamChange, TeamCommand,
+    Timestamp, WorkspaceId,
 };
 
 use super::body::{self, Media};
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::query::Query;
 use super::refusal;
-use crate::access::Caller;
-use crate::access::cookie;
+use crate::access::{Caller, cookie};
 use crate::app::App;
 use crate::wire::read;
 
-/// A request that was let in.
+/// The head of an admitted request.
+pub struct Head {
+    /// Whether the method is `HEAD`: only the head of the response is wanted.
+    pub is_head: bool,
+    /// The query parameters.
+    pub query: Query,
+    /// The parameters of the path, decoded.
+    pub params: RawPathParams,
+    /// The headers.
+    pub headers: HeaderMap,
+}
+
+/// An admitted request.
 pub struct Call {
-    /// The program.
+    /// The state of the server.
     pub app: Arc<App>,
-    /// When it came.
-    pub now: Timestamp,
     /// Who calls.
     pub caller: Caller,
-    /// Whether only the head of the answer is wanted.
-    pub is_head: bool,
-    /// Its parameters.
-    pub query: Query,
-    params: RawPathParams,
-    headers: HeaderMap,
-    /// Read by one handler only, so that the call can be shared with the engine meanwhile.
+    /// The time of the request.
+    pub now: Timestamp,
+    head: Head,
+    /// In a wrapper, because a body is not `Sync` and the call is shared across awaits.
     body: SyncWrapper<Body>,
 }
 
-/// Without its headers and parameters: they hold secrets.
+/// Headers and parameters are left out: they contain secrets.
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("caller", &self.caller).finish_non_exhaustive()
@@ -52,56 +60,65 @@ impl fmt::Debug for Call {
 }
 
 impl Call {
-    /// Puts together what was checked at the edge.
-    pub fn new(
-        app: Arc<App>,
-        (caller, now): (Caller, Timestamp),
-        is_head: bool,
-        query: Query,
-        params: RawPathParams,
-        (headers, body): (HeaderMap, Body),
-    ) -> Call {
-        Call { app, now, caller, is_head, query, params, headers, body: SyncWrapper::new(body) }
+    /// A call of an admitted caller.
+    pub fn new(app: Arc<App>, caller: Caller, now: Timestamp, head: Head, body: Body) -> Call {
+        Call { app, caller, now, head, body: SyncWrapper::new(body) }
     }
 
-    /// A header of the request, if it is a text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+    /// Whether the method is `HEAD`.
+    pub fn is_head(&self) -> bool {
+        self.head.is_head
     }
 
-    /// All headers of the request.
+    /// The query parameters.
+    pub fn query(&self) -> &Query {
+        &self.head.query
+    }
+
+    /// The headers of the request.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.head.headers
     }
 
-    /// Whether a browser comes by HTTPS, as far as is known.
+    /// A header of the request; `None` if it is absent or not ASCII text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether the browser uses HTTPS, as far as settings and proxies say.
     pub fn is_secure(&self) -> bool {
-        cookie::is_secure(self.app.public_url(), &self.headers)
+        cookie::is_secure(self.app.public_url.as_deref(), &self.head.headers)
     }
 
-    /// The host that was asked for.
-    pub fn host(&self) -> &str {
-        cookie::host(&self.headers).unwrap_or("localhost")
+    /// The address of this server from outside, without a slash at the end: `public_url`, else the
+    /// host that the request asked for.
+    pub fn origin(&self) -> String {
+        if let Some(url) = &self.app.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        format!("{scheme}://{}", cookie::host(&self.head.headers).unwrap_or("localhost"))
     }
 
-    /// A part of the path by its name in the route.
+    /// A parameter of the path, by its name in the route; empty if the route has no such parameter.
     pub fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+        self.head.params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
 
-    /// The workspace of the path.
+    /// The workspace in the path.
     ///
     /// # Errors
-    /// When no workspace can have such a name: then there is none.
+    /// The text cannot be the id of a workspace, so there is no such workspace.
     pub fn workspace(&self) -> Result<WorkspaceId, Problem> {
-        let name = self.param("workspace");
-        WorkspaceId::new(name).map_err(|_| refusal::workspace_not_found(name))
+        let id = self.param("workspace");
+        WorkspaceId::new(id).map_err(|_| refusal::workspace_not_found(id))
     }
 
-    /// The charge of the path.
+    /// The charge in the path.
     ///
     /// # Errors
-    /// When it is spelled as no charge is: then there is none, in a workspace that may not exist either.
+    /// The text cannot be the id of a charge, so there is no such charge; or there is no such
+    /// workspace.
     pub async fn charge(&self, workspace: &WorkspaceId) -> Result<ChargeId, Problem> {
         match self.param("charge").parse() {
             Ok(charge) => Ok(charge),
@@ -109,7 +126,7 @@ impl Call {
         }
     }
 
-    /// The grant of the path.
+    /// The grant in the path.
     ///
     /// # Errors
     /// As for [`Call::charge`].
@@ -120,83 +137,82 @@ impl Call {
         }
     }
 
-    /// Something is not there: the workspace, if it is unknown, else what was looked for in it.
+    /// The problem if something is not found in a workspace: `otherwise`, unless the workspace itself
+    /// does not exist.
     pub async fn missing(&self, workspace: &WorkspaceId, otherwise: Problem) -> Problem {
         match self.app.engine().workspace(workspace).await {
             Ok(Some(_)) => otherwise,
             Ok(None) => refusal::workspace_not_found(workspace.as_str()),
-            Err(error) => refusal::failed(&error),
+            Err(error) => error.into(),
         }
     }
 
-    /// The key under which the request may be repeated.
+    /// The key in the header `Idempotency-Key`.
     ///
     /// # Errors
-    /// When there is none, more than one, or one that is not 1–255 printable characters.
-    pub fn key(&self) -> Result<IdempotencyKey, Problem> {
-        let mut values = self.headers.get_all("idempotency-key").iter();
-        let value = values.next().ok_or_else(key_required)?;
+    /// The header is absent, is given twice, or is not 1–255 printable characters.
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
+        const NAME: &str = "Idempotency-Key";
+        let mut values = self.head.headers.get_all(NAME).iter();
+        let value = values.next().ok_or_else(refusal::idempotency_key_required)?;
         if values.next().is_some() {
-            return Err(Problem::parameter("Idempotency-Key", "is given twice"));
+            return Err(Problem::parameter(NAME, "is given twice"));
         }
         let text = value.to_str().ok().and_then(|text| IdempotencyKey::new(text).ok());
-        text.ok_or_else(|| Problem::parameter("Idempotency-Key", "must be 1 to 255 printable characters"))
+        text.ok_or_else(|| Problem::parameter(NAME, "must be 1 to 255 printable characters"))
     }
 
     /// The bytes of a JSON body.
     ///
     /// # Errors
-    /// When it says to be something else, or is too large.
+    /// The media type is another one, the body is too large, or it ends early.
     pub async fn body(&mut self) -> Result<Bytes, Problem> {
-        body::take(&self.headers, std::mem::take(self.body.get_mut()), Media::Json).await
+        body::collect(&self.head.headers, std::mem::take(self.body.get_mut()), Media::Json).await
     }
 
     /// The bytes of a form that a browser sends.
     ///
     /// # Errors
-    /// As [`Call::body`].
+    /// As for [`Call::body`].
     pub async fn form(&mut self) -> Result<Bytes, Problem> {
-        body::take(&self.headers, std::mem::take(self.body.get_mut()), Media::Form).await
+        body::collect(&self.head.headers, std::mem::take(self.body.get_mut()), Media::Form).await
     }
 
     /// Reads the JSON body.
     ///
     /// # Errors
-    /// The first fault in it.
+    /// The first error in it.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
-        read::read(&self.body().await?)
+        Ok(read::read(&self.body().await?)?)
     }
 
-    /// Reads the JSON body; no body at all is the same as an empty object.
+    /// Reads the JSON body; an absent body is read as an empty object.
     ///
     /// # Errors
-    /// The first fault in it.
-    pub async fn json_if_any<T: DeserializeOwned + Default>(&mut self) -> Result<T, Problem> {
+    /// The first error in it.
+    pub async fn optional_json<T: DeserializeOwned + Default>(&mut self) -> Result<T, Problem> {
         if self.body.get_mut().is_end_stream() { Ok(T::default()) } else { self.json().await }
     }
 
-    /// Runs a command for the caller; waits for room in the queue.
+    /// Runs a command in the caller's name; waits for room in the engine's queue.
     ///
     /// # Errors
-    /// The refusal of the ledger or the failure of the engine, as a problem.
+    /// The refusal of the ledger or the error of the engine.
     pub async fn run(
         &self,
         workspace: &WorkspaceId,
         key: Option<IdempotencyKey>,
         command: Command,
     ) -> Result<Answer, Problem> {
-        let submission = self.submission(workspace.clone(), key, command);
-        match self.app.engine().run(submission, self.now).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(refused)) => Err(refusal::refused(&self.app, workspace, refused)),
-            Err(error) => Err(refusal::failed(&error)),
-        }
+        let submission = self.submission(workspace.clone(), key, command)?;
+        let result = self.app.engine().run(submission, self.now).await?;
+        result.map_err(|refused| self.refused(workspace, refused))
     }
 
-    /// Runs a command about the team for the caller; `None` when it was so already.
+    /// Runs a command about the team in the caller's name; `None` if nothing had to change.
     ///
     /// # Errors
-    /// As [`Call::run`].
+    /// As for [`Call::run`].
     pub async fn run_team(
         &self,
         workspace: &WorkspaceId,
@@ -204,9 +220,9 @@ impl Call {
     ) -> Result<Option<TeamChange>, Problem> {
         match self.run(workspace, None, Command::Team(command)).await?.output {
             Output::Team(change) => {
-                // What was seen of a team still serves as long as no key of it has ended.
+                // The cached team stays good until one of its keys ends.
                 if matches!(*change, TeamChange::KeyRevoked(_) | TeamChange::MemberRemoved(_)) {
-                    self.app.teams.forget(workspace);
+                    self.app.access.discard_cached_team(workspace);
                 }
                 Ok(Some(*change))
             }
@@ -214,55 +230,69 @@ impl Call {
         }
     }
 
-    /// The team of a workspace as it is.
+    /// The present team of a workspace.
     ///
     /// # Errors
-    /// When there is no such workspace, or the engine cannot read.
+    /// There is no such workspace, or the engine cannot read.
     pub async fn team(&self, workspace: &WorkspaceId) -> Result<Arc<Team>, Problem> {
-        let team = self.app.teams.look(self.app.engine(), workspace).await;
-        let team = team.map_err(|error| refusal::failed(&error))?;
-        team.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))
+        existing(workspace, self.app.access.team(workspace).await?)
     }
 
     /// A command in the caller's name.
+    ///
+    /// # Errors
+    /// The caller is anonymous. A public route must not submit commands: this is a bug (500).
     pub fn submission(
         &self,
         workspace: WorkspaceId,
         key: Option<IdempotencyKey>,
         command: Command,
-    ) -> Submission {
-        Submission { workspace, key, actor: self.caller.actor(), command }
+    ) -> Result<Submission, Problem> {
+        match self.caller.actor() {
+            Some(actor) => Ok(Submission { workspace, key, actor, command }),
+            None => Err(refusal::internal(&"a public route submitted a command for an anonymous caller")),
+        }
+    }
+
+    /// The problem for a refusal of the ledger.
+    pub fn refused(&self, workspace: &WorkspaceId, refused: Refusal) -> Problem {
+        refusal::into_problem(refused, workspace, self.app.add_credits_url(workspace))
     }
 }
 
-/// The problem of a request that moves credit and could not be repeated.
-pub fn key_required() -> Problem {
-    Problem::new(
-        Code::IdempotencyKeyRequired,
-        "Send a key of your own choice as `Idempotency-Key`, so that the request can be repeated without being done twice.",
-    )
+/// The value that was read of a workspace.
+///
+/// # Errors
+/// It is `None`: there is no such workspace.
+pub fn existing<T>(workspace: &WorkspaceId, found: Option<T>) -> Result<T, Problem> {
+    found.ok_or_else(|| refusal::workspace_not_found(workspace.as_str()))
 }
 
-/// An answer of JSON, written into one buffer of about the size it will need.
-pub fn answer(status: StatusCode, about_bytes: usize, value: &impl Serialize) -> Response<Body> {
-    let mut bytes = Vec::with_capacity(about_bytes);
-    serde_json::to_writer(&mut bytes, value).expect("answers have texts for keys and write to memory");
+/// A response of JSON. `capacity` is about the size of the text in bytes.
+pub fn json(status: StatusCode, capacity: usize, value: &impl Serialize) -> Response<Body> {
+    let mut bytes = Vec::with_capacity(capacity);
+    serde_json::to_writer(&mut bytes, value).expect("responses have string keys and are written to memory");
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// An answer that says nothing beyond "done".
-pub fn empty() -> Response<Body> {
+/// A response without content, 204.
+pub fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
-/// Marks an answer that was given before.
-pub fn mark_replayed(response: &mut Response<Body>, replayed: bool) {
-    if replayed {
+/// Adds the header of a replay, if the answer is one.
+pub fn mark_replayed(response: &mut Response<Body>, is_replayed: bool) {
+    if is_replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
+}
+
+/// The problem if the engine's answer is not of the kind that the command answers: a bug.
+pub fn wrong_output(expected: &str) -> Problem {
+    refusal::internal(&format_args!("the engine did not answer with {expected}"))
 }

@@ -1,9 +1,14 @@
-//! http.
+//! The edge that every request passes: connections, routing, bodies, queries, problems.
+//!
+//! It knows no resource. The table of routes and the look of pages are given to the router when it
+//! is built (`startup`), so nothing here imports `api` or `dashboard`.
 
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod refusal;
+pub(crate) mod route;
 pub(crate) mod router;
 pub(crate) mod serve;
+pub(crate) mod settings;

@@ -1,8 +1,8 @@
-//! Problem documents (RFC 9457): the one shape in which a client is told "no".
+//! Problem documents (RFC 9457): the one form of every error that a client gets.
 //!
-//! Every [`Code`] is stable and has its status, its title and whether asking again can help; what explains the single
-//! case is in `detail` and in members of its own. Which refusal of the ledger gets which code is in `refusal`. No
-//! stack trace and no HTML ever get here.
+//! Every [`Code`] is stable. It has a status, a title, and says whether a retry can help. What
+//! explains the single case is in `detail` and in members of its own. Which refusal of the ledger
+//! becomes which code is in `refusal`. No stack trace and no internal message gets here.
 
 use std::borrow::Cow;
 
@@ -13,20 +13,23 @@ use axum::response::Response;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use tollkeeper_ledger::Micros;
+use utoipa::ToSchema;
 
+use super::query::CURSOR_RULE;
+use crate::wire::ReadError;
 use crate::wire::write::Usd;
 
-/// Where the `type` of a problem begins; the code follows. A name, not an address: nothing need be reachable there.
-pub const TYPE_PREFIX: &str = "urn:tollkeeper:problem:";
+/// The beginning of the member `type`; the code follows. It is a name and not the address of a page.
+const TYPE_PREFIX: &str = "urn:tollkeeper:problem:";
 
 macro_rules! codes {
-    ($($name:ident = $status:literal $text:literal $title:literal $retryable:literal),+ $(,)?) => {
-        /// The stable name of a problem.
+    ($($name:ident = $status:literal $text:literal $title:literal $retryable:literal $when:literal),+ $(,)?) => {
+        /// The stable code of a problem.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Code { $($name),+ }
+        pub enum Code { $(#[doc = $when] $name),+ }
 
         impl Code {
-            /// All of them.
+            /// Every code, in the order of their numbers, which are indexes in the metrics.
             pub const ALL: &[Code] = &[$(Code::$name),+];
 
             /// The code as clients compare it.
@@ -41,119 +44,188 @@ macro_rules! codes {
                 match self { $(Code::$name => $status),+ }
             }
 
-            /// The same for an answer.
+            /// The HTTP status as axum's type.
             #[must_use]
             pub fn http_status(self) -> StatusCode {
-                StatusCode::from_u16(self.status()).expect("the statuses of the table are HTTP's")
+                StatusCode::from_u16(self.status()).expect("the table has only statuses of HTTP")
             }
 
-            /// The title for people.
+            /// The title, for people.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Code::$name => $title),+ }
             }
 
-            /// Whether the same request, under the same key, may succeed a moment later without anything else done.
+            /// Whether the same request under the same key may succeed a moment later.
             #[must_use]
             pub const fn retryable(self) -> bool {
                 match self { $(Code::$name => $retryable),+ }
+            }
+
+            /// When the problem occurs and what to do, for the documents.
+            #[must_use]
+            pub const fn when(self) -> &'static str {
+                match self { $(Code::$name => $when),+ }
             }
         }
     };
 }
 
 codes! {
-    MalformedJson = 400 "malformed_json" "The body is not JSON" false,
-    UnknownField = 400 "unknown_field" "The body has a field that is not known here" false,
-    IdempotencyKeyRequired = 400 "idempotency_key_required" "An idempotency key is required" false,
-    InvalidParameter = 400 "invalid_parameter" "A parameter or header is not valid" false,
-    Unauthenticated = 401 "unauthenticated" "No valid key or session" false,
-    InsufficientCredits = 402 "insufficient_credits" "Not enough credits" false,
-    LimitExceeded = 402 "limit_exceeded" "A spending limit would be passed" false,
-    DebtOutstanding = 402 "debt_outstanding" "Credit is owed after a lost payment" false,
-    Forbidden = 403 "forbidden" "This is not yours to do" false,
-    WorkspaceSuspended = 403 "workspace_suspended" "The workspace is suspended" false,
-    NotFound = 404 "not_found" "There is nothing here" false,
-    WorkspaceNotFound = 404 "workspace_not_found" "No such workspace" false,
-    ChargeNotFound = 404 "charge_not_found" "No such charge" false,
-    OperationNotFound = 404 "operation_not_found" "No such operation" false,
-    GrantNotFound = 404 "grant_not_found" "No such grant" false,
-    DisputeNotFound = 404 "dispute_not_found" "No such dispute" false,
-    MemberNotFound = 404 "member_not_found" "No such member" false,
-    ApiKeyNotFound = 404 "api_key_not_found" "No such API key" false,
-    MethodNotAllowed = 405 "method_not_allowed" "This method is not offered here" false,
-    WorkspaceExists = 409 "workspace_exists" "The workspace exists" false,
-    MemberExists = 409 "member_exists" "The member exists" false,
-    LastAdmin = 409 "last_admin" "A workspace keeps an admin" false,
-    ChargeAlreadySettled = 409 "charge_already_settled" "The charge was settled" false,
-    ChargeAlreadyRefunded = 409 "charge_already_refunded" "The charge was refunded" false,
-    RefundExceedsCharge = 409 "refund_exceeds_charge" "More than what is left of the charge" false,
-    RefundWindowClosed = 409 "refund_window_closed" "Too late for an automatic refund" false,
-    PortalLinkExpired = 410 "portal_link_expired" "The link has been used or is over" false,
-    BodyTooLarge = 413 "body_too_large" "The body is too large" false,
-    UnsupportedMediaType = 415 "unsupported_media_type" "The body is of another media type" false,
-    InvalidField = 422 "invalid_field" "A field is not valid" false,
-    IdempotencyKeyReused = 422 "idempotency_key_reused" "The key stands for another request" false,
-    RateLimited = 429 "rate_limited" "Too many requests of this key" true,
-    InternalError = 500 "internal_error" "Something is wrong on our side" true,
-    Overloaded = 503 "overloaded" "Too many requests at once" true,
-    StoreUnavailable = 503 "store_unavailable" "The store is not available" true,
+    MalformedJson = 400 "malformed_json" "The body is not valid JSON" false
+        "The body is not well-formed JSON, has one field twice, or did not arrive completely.",
+    UnknownField = 400 "unknown_field" "The body has an unknown field" false
+        "The body has a field that the request does not have. `field` names it.",
+    IdempotencyKeyRequired = 400 "idempotency_key_required" "An idempotency key is required" false
+        "The request moves credit and has no `Idempotency-Key` header, or an item of a batch has no `idempotency_key`.",
+    InvalidParameter = 400 "invalid_parameter" "A parameter or header is not valid" false
+        "A query parameter or header is unknown, given twice, or not valid. `parameter` names it.",
+    Unauthenticated = 401 "unauthenticated" "No valid key or session" false
+        "The request has no key, or the key is unknown, was revoked or has expired.",
+    InsufficientCredits = 402 "insufficient_credits" "Not enough credits" false
+        "The available credit does not cover the charge. Nothing was deducted. After credit is added, the same request under the same key can succeed.",
+    LimitExceeded = 402 "limit_exceeded" "A spending limit would be exceeded" false
+        "The charge would exceed a spending limit. Nothing was deducted. `resets_at` says when the next period begins.",
+    DebtOutstanding = 402 "debt_outstanding" "The workspace owes credit" false
+        "The workspace owes credit after a lost payment, so it cannot be charged. Credit that is added repays the debt first.",
+    Forbidden = 403 "forbidden" "Not allowed" false
+        "The key is valid and does not have the scope, or is tied to another member or worker.",
+    WorkspaceSuspended = 403 "workspace_suspended" "The workspace is suspended" false
+        "The platform suspended the workspace. It cannot be charged until the platform ends that.",
+    NotFound = 404 "not_found" "Not found" false
+        "There is no such path, or no price book is in force.",
+    WorkspaceNotFound = 404 "workspace_not_found" "No such workspace" false
+        "There is no workspace with this id, or the API key belongs to another one.",
+    ChargeNotFound = 404 "charge_not_found" "No such charge" false
+        "The workspace has no charge with this id.",
+    OperationNotFound = 404 "operation_not_found" "No such operation" false
+        "The price book in force has no operation with this id.",
+    GrantNotFound = 404 "grant_not_found" "No such grant" false
+        "The workspace has no grant with this id.",
+    DisputeNotFound = 404 "dispute_not_found" "No such dispute" false
+        "The workspace has no open dispute with this id.",
+    MemberNotFound = 404 "member_not_found" "No such member" false
+        "The workspace has no member with this id.",
+    ApiKeyNotFound = 404 "api_key_not_found" "No such API key" false
+        "The workspace has no API key with this id, or it was revoked.",
+    MethodNotAllowed = 405 "method_not_allowed" "The path does not have this method" false
+        "The path exists without this method. The header `Allow` lists its methods.",
+    WorkspaceExists = 409 "workspace_exists" "The workspace exists already" false
+        "There is a workspace with this id already.",
+    MemberExists = 409 "member_exists" "The member exists already" false
+        "The workspace has a member with this id already.",
+    LastAdmin = 409 "last_admin" "The workspace needs an admin" false
+        "The last admin of a workspace cannot be removed or become a plain member.",
+    ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false
+        "The charge is settled, and another outcome was reported. `outcome` says which one counts.",
+    ChargeAlreadyRefunded = 409 "charge_already_refunded" "The charge is refunded already" false
+        "The charge is refunded in full, so nothing of it can change.",
+    RefundExceedsCharge = 409 "refund_exceeds_charge" "The refund exceeds the charge" false
+        "The refund is larger than what is left of the charge. `refundable` says how much is left.",
+    RefundWindowClosed = 409 "refund_window_closed" "Too late for an automatic refund" false
+        "The charge was settled too long ago to be refunded by a late failure. The platform can still refund it by hand.",
+    PortalLinkExpired = 410 "portal_link_expired" "The link has been used or has expired" false
+        "A sign-in link works once and for ten minutes. Ask for a new one.",
+    BodyTooLarge = 413 "body_too_large" "The body is too large" false
+        "The body has more bytes than `max_bytes`.",
+    UnsupportedMediaType = 415 "unsupported_media_type" "The body has another media type" false
+        "The header `Content-Type` is not `application/json`.",
+    InvalidField = 422 "invalid_field" "A field is not valid" false
+        "A field of the body is missing, has the wrong type, or a value out of range. `field` names it.",
+    IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key belongs to another request" false
+        "The key was used for a different request. `field` names the first field that differs. Use a new key.",
+    RateLimited = 429 "rate_limited" "Too many requests with this key" true
+        "The key has made too many requests. Wait for the seconds in the header `Retry-After`.",
+    InternalError = 500 "internal_error" "Internal error" true
+        "The server has an error. Its log has the details under `id`. A request with an idempotency key can be repeated safely.",
+    Overloaded = 503 "overloaded" "The server is overloaded" true
+        "The queue is full, so the request was not processed. Repeat it after the seconds in the header `Retry-After`.",
+    StoreUnavailable = 503 "store_unavailable" "The store is not available" true
+        "The database or disk cannot be used at present. Repeat the request; under the same idempotency key it is done once.",
 }
 
-/// A "no" as a client gets it.
+/// An error as RFC 9457 describes it. Some codes have further members, such as `required`,
+/// `available` and `shortfall` for `insufficient_credits`.
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "it describes the JSON of `Problem`, whose members depend on the code")]
+pub struct ProblemJson {
+    /// The name of the kind of problem: `urn:tollkeeper:problem:` and the code.
+    #[schema(example = "urn:tollkeeper:problem:insufficient_credits")]
+    r#type: String,
+    /// The title of the kind of problem, for people.
+    #[schema(example = "Not enough credits")]
+    title: String,
+    /// The HTTP status.
+    #[schema(example = 402)]
+    status: u16,
+    /// What happened in this case, in a sentence for people.
+    #[schema(
+        example = "This costs 0.20 USD and 0.05 USD are available; 0.15 USD are missing. Nothing was deducted."
+    )]
+    detail: String,
+    /// The stable code. Programs compare this.
+    #[schema(example = "insufficient_credits")]
+    code: String,
+    /// Whether the same request under the same key may succeed a moment later.
+    #[schema(example = false)]
+    retryable: bool,
+}
+
+/// An error that is returned to a client.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Which.
+    /// The kind of problem.
     pub code: Code,
-    /// This case, in a sentence.
+    /// What happened in this case, in a sentence for people.
     pub detail: Cow<'static, str>,
-    /// What explains it to a program.
+    /// Further members for programs, by name.
     pub members: Vec<(&'static str, Value)>,
-    /// Whether the ledger said so, after it had looked who asks.
+    /// Whether the ledger decided it, after it had checked the caller. It is not written.
     pub is_decided: bool,
 }
 
 impl Problem {
-    /// A problem with a sentence and no members.
+    /// A problem without further members.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem { code, detail: detail.into(), members: Vec::new(), is_decided: false }
     }
 
-    /// The same as a decision of the ledger.
+    /// Marks it as a decision of the ledger.
     #[must_use]
     pub fn decided(mut self) -> Problem {
         self.is_decided = true;
         self
     }
 
-    /// A field of the body that is not valid.
+    /// A field of the body that is not valid. `why` follows the name in the sentence.
     pub fn field(field: &str, why: &str) -> Problem {
         Problem::new(Code::InvalidField, format!("`{field}` {why}.")).with("field", field)
     }
 
-    /// A query parameter or header that is not valid.
+    /// A query parameter or header that is not valid. `why` follows the name in the sentence.
     pub fn parameter(parameter: &str, why: &str) -> Problem {
         Problem::new(Code::InvalidParameter, format!("`{parameter}` {why}.")).with("parameter", parameter)
     }
 
-    /// The same with a member more.
+    /// Adds a member.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Problem {
         self.members.push((name, value.into()));
         self
     }
 
-    /// The same with an amount more, in micro-units and in dollars.
+    /// Adds an amount as two members: in micro-units and in dollars.
     #[must_use]
-    pub fn with_amount(self, names: [&'static str; 2], amount: Micros) -> Problem {
-        self.with(names[0], amount.get()).with(names[1], Usd(amount).to_string())
+    pub fn with_amount(self, micros_name: &'static str, usd_name: &'static str, amount: Micros) -> Problem {
+        self.with(micros_name, amount.get()).with(usd_name, Usd(amount).to_string())
     }
 
-    /// The answer that carries it.
+    /// The response that carries it.
     #[must_use]
     pub fn into_response(self) -> Response {
         let mut bytes = Vec::with_capacity(512);
-        serde_json::to_writer(&mut bytes, &self).expect("a problem is made of texts and integers");
+        serde_json::to_writer(&mut bytes, &self).expect("a problem has string keys and is written to memory");
         let mut response = Response::new(Body::from(bytes));
         *response.status_mut() = self.code.http_status();
         let headers = response.headers_mut();
@@ -161,12 +233,12 @@ impl Problem {
         if self.code.status() == 401 {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        self.say_when(headers);
+        self.write_retry_after(headers);
         response
     }
 
-    /// Says in the headers of an answer when to ask again, if that is soon.
-    pub fn say_when(&self, headers: &mut HeaderMap) {
+    /// Adds the header `Retry-After` if the problem passes soon.
+    pub fn write_retry_after(&self, headers: &mut HeaderMap) {
         if self.code.status() == 503 {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -187,5 +259,25 @@ impl Serialize for Problem {
             map.serialize_entry(name, value)?;
         }
         map.end()
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Problem {
+        match error {
+            ReadError::Malformed { detail, field } => {
+                let problem = Problem::new(Code::MalformedJson, detail);
+                match field {
+                    Some(field) => problem.with("field", field),
+                    None => problem,
+                }
+            }
+            ReadError::UnknownField { field } => {
+                Problem::new(Code::UnknownField, format!("`{field}` is not a field of this request."))
+                    .with("field", field)
+            }
+            ReadError::InvalidField { field, why } => Problem::field(&field, &why),
+            ReadError::InvalidCursor => Problem::parameter("cursor", CURSOR_RULE),
+        }
     }
 }

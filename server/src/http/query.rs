@@ -1,4 +1,4 @@
-//! The query of a URL: only parameters that the route names, each at most once; and the page of a list.
+//! The query of a URL: only parameters of the route, each at most once; and the page of a list.
 
 use axum::http::Uri;
 use tollkeeper_engine::Page;
@@ -7,18 +7,21 @@ use tollkeeper_ledger::{Timestamp, bounds};
 use super::problem::Problem;
 use crate::wire::write::read_time;
 
-/// The longest cursor that is handed to an engine: they are all much shorter.
+/// The longest cursor that is passed to an engine. The cursors of all lists are much shorter.
 const CURSOR_MAX_BYTES: usize = 256;
 
-/// The parameters of a request.
+/// The rule for cursors, to follow the parameter's name.
+pub const CURSOR_RULE: &str = "is not a `next_cursor` of this list";
+
+/// The query parameters of a request, by name.
 #[derive(Debug, Default)]
 pub struct Query(Vec<(&'static str, String)>);
 
 impl Query {
-    /// Reads the query of a URL against the names that a route knows.
+    /// Reads the query of a URL; `known` are the parameters of the route.
     ///
     /// # Errors
-    /// A name that is not known, or that is given twice.
+    /// A parameter is unknown or given twice.
     pub fn read(uri: &Uri, known: &[&'static str]) -> Result<Query, Problem> {
         let Some(text) = uri.query().filter(|text| !text.is_empty()) else {
             return Ok(Query::default());
@@ -37,15 +40,15 @@ impl Query {
         Ok(query)
     }
 
-    /// The text of a parameter.
+    /// The text of a parameter, decoded.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that is read by `read`.
+    /// A parameter that `read` converts. `must` says what it must be, to follow its name.
     ///
     /// # Errors
-    /// When it cannot be.
+    /// `read` returns `None`.
     pub fn value<T>(
         &self,
         name: &str,
@@ -58,24 +61,24 @@ impl Query {
         }
     }
 
-    /// A parameter that is an instant.
+    /// A parameter that is a time in RFC 3339.
     ///
     /// # Errors
-    /// When it is not.
+    /// It is not one.
     pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         self.value(name, read_time, "must be a time such as 2026-11-23T15:04:05Z")
     }
 
-    /// Which part of a list is wanted.
+    /// The page of a list, from `limit` and `cursor`.
     ///
     /// # Errors
-    /// When `limit` is not 1 to [`bounds::PAGE_MAX`], or `cursor` is nothing a list gives out.
+    /// `limit` is not 1 to [`bounds::PAGE_MAX`], or `cursor` cannot be one.
     pub fn page(&self) -> Result<Page, Problem> {
         let in_range = |text: &str| text.parse().ok().filter(|limit| (1..=bounds::PAGE_MAX).contains(limit));
         let limit = self.value("limit", in_range, &format!("must be 1 to {}", bounds::PAGE_MAX))?;
         let short =
             |text: &str| (text.len() <= CURSOR_MAX_BYTES && !text.is_empty()).then(|| text.to_owned());
-        let cursor = self.value("cursor", short, "is not one that this list gave out")?;
+        let cursor = self.value("cursor", short, CURSOR_RULE)?;
         Ok(Page { limit: limit.unwrap_or(bounds::PAGE_DEFAULT), cursor })
     }
 }

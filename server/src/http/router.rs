@@ -1,12 +1,13 @@
-//! From the table of routes to a router, and the edge that every request passes: let in, checked, answered, counted.
+//! Builds the router from the table of routes, and takes every request through the same steps: admit,
+//! check, handle, respond, count.
 //!
-//! There is no stack of layers: what every request needs is done in one function, and what it does not need is not done.
-//! Whatever goes wrong, a panic included, leaves as a problem document.
+//! There is no stack of layers. One function does what every request needs. Every failure, also a
+//! panic, becomes a problem document.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -18,64 +19,73 @@ use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
 use tollkeeper_ledger::Timestamp;
 
-use super::call::Call;
+use super::call::{Call, Head};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::refusal;
-use crate::access::rate::RateStatus;
-use crate::access::{self, Caller};
-use crate::api::{ROUTES, Route};
+use super::route::{Pages, Route, Site};
+use crate::access::{Admission, Caller, RateStatus, check_form_token};
 use crate::app::App;
-use crate::dashboard::sign_in;
-use crate::observe::metrics::UNROUTED;
 
-/// The API of a program: every route of the table, and a problem for whatever is none.
-pub fn router(app: Arc<App>) -> Router {
+/// A router with every route of the site, and a problem for every other request.
+pub fn router(app: Arc<App>, site: Site) -> Router {
+    let Site { routes, pages } = site;
     let mut router = Router::new();
-    for (index, route) in ROUTES.iter().enumerate() {
+    for (index, route) in routes.into_iter().enumerate() {
+        let line = Line { index, route, pages };
         let app = Arc::clone(&app);
-        let endpoint = move |request: Request| edge(Arc::clone(&app), index, route, request);
+        let endpoint = move |request: Request| edge(Arc::clone(&app), line, request);
         router = router.route(route.path, on(filter(&route.method), endpoint));
     }
     let elsewhere = Arc::clone(&app);
     router
-        .fallback(move |request: Request| unrouted(Arc::clone(&elsewhere), request, not_found()))
+        .fallback(move |request: Request| unrouted(Arc::clone(&elsewhere), pages, request, not_found()))
         .method_not_allowed_fallback(move |request: Request| {
-            unrouted(Arc::clone(&app), request, method_not_allowed())
+            unrouted(Arc::clone(&app), pages, request, method_not_allowed())
         })
 }
 
-fn filter(method: &Method) -> MethodFilter {
-    MethodFilter::try_from(method.clone()).expect("the table names methods of HTTP")
+/// A route with its index in the metrics.
+#[derive(Clone, Copy)]
+struct Line {
+    index: usize,
+    route: &'static Route,
+    pages: Pages,
 }
 
-async fn edge(app: Arc<App>, index: usize, route: &'static Route, request: Request) -> Response {
+fn filter(method: &Method) -> MethodFilter {
+    MethodFilter::try_from(method.clone()).expect("the table has only methods that axum knows")
+}
+
+/// Everything from the head of a request to its response.
+async fn edge(app: Arc<App>, Line { index, route, pages }: Line, request: Request) -> Response {
     let began = Instant::now();
-    let as_page = route.page && sign_in::wants_page(request.headers());
+    let as_page = route.is_page && (pages.wants_page)(request.headers());
     let mut rate = None;
     let responding = respond(Arc::clone(&app), route, request, &mut rate);
     let outcome = AssertUnwindSafe(responding).catch_unwind().await;
     let mut response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => {
-            app.metrics.refused(problem.code);
-            if as_page { sign_in::problem_page(&problem) } else { problem.into_response() }
+            app.metrics.count_problem(problem.code as usize);
+            if as_page { (pages.problem)(&problem) } else { problem.into_response() }
         }
         Err(panic) => {
-            app.metrics.refused(Code::InternalError);
+            app.metrics.count_problem(Code::InternalError as usize);
             refusal::internal(&format_args!("a handler panicked: {}", message(&*panic))).into_response()
         }
     };
-    if route.path.starts_with("/portal") {
-        sign_in::protect(response.headers_mut());
+    if route.is_private {
+        (pages.protect)(response.headers_mut());
     }
-    if let Some(standing) = rate {
-        standing.tell(response.headers_mut());
+    if let Some(status) = rate {
+        status.write_headers(response.headers_mut());
     }
-    app.metrics.answered(index, response.status(), began.elapsed());
+    app.metrics.count_response(Some(index), response.status(), began.elapsed());
     response
 }
 
+/// Admits the request and runs the handler.
 async fn respond(
     app: Arc<App>,
     route: &'static Route,
@@ -84,57 +94,77 @@ async fn respond(
 ) -> Result<Response, Problem> {
     let now = app.now();
     let (mut parts, body) = request.into_parts();
-    // A path that is no text names nothing.
+    // A path that is not UTF-8 after decoding names nothing. That is answered after admission.
     let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| not_found());
-    let named = params.as_ref().ok().and_then(|params| params.iter().find(|(name, _)| *name == "workspace"));
-    let workspace = named.map(|(_, workspace)| workspace);
-    let caller = access::admit(&app, route, (&parts.headers, workspace), now, rate).await?;
-    let doubted = route.confirmed.then(|| caller.clone());
-    let answered = answer(&app, route, (caller, now), params, (parts, body)).await;
-    // What was said without a decision is only said to a key that still holds.
+    let workspace = params.as_ref().ok().and_then(|params| {
+        params.iter().find(|(name, _)| *name == "workspace").map(|(_, workspace)| workspace)
+    });
+    let admission = Admission {
+        rule: route.rule,
+        rechecked_at_decision: route.rechecked_at_decision,
+        headers: &parts.headers,
+        workspace,
+        now,
+    };
+    let caller = app.access.admit(admission, rate).await?;
+    let recheck = route.rechecked_at_decision.then(|| caller.clone());
+    let answered = handle(&app, route, Admitted { caller, now }, params, parts, body).await;
+    // A problem that the ledger did not decide is only told to a key that is still valid.
     let is_undecided = |problem: &Problem| !problem.is_decided && problem.code.status() < 500;
-    let undecided = answered.as_ref().is_err_and(is_undecided);
-    if let Some(caller) = doubted.filter(|_| undecided) {
-        access::confirm(&app, &caller, now).await?;
+    let must_recheck = answered.as_ref().is_err_and(is_undecided);
+    if let Some(caller) = recheck.filter(|_| must_recheck) {
+        app.access.recheck(&caller, now).await?;
     }
     answered
 }
 
-async fn answer(
+/// Who was admitted, and when.
+struct Admitted {
+    caller: Caller,
+    now: Timestamp,
+}
+
+/// Checks query, path and form token, then runs the handler.
+async fn handle(
     app: &Arc<App>,
     route: &'static Route,
-    (caller, now): (Caller, Timestamp),
+    Admitted { caller, now }: Admitted,
     params: Result<RawPathParams, Problem>,
-    (parts, body): (Parts, Body),
+    parts: Parts,
+    body: Body,
 ) -> Result<Response, Problem> {
     let query = Query::read(&parts.uri, route.parameters)?;
-    let is_head = parts.method == Method::HEAD;
-    let mut call = Call::new(Arc::clone(app), (caller, now), is_head, query, params?, (parts.headers, body));
-    if access::is_form(route) {
+    let head = Head { is_head: parts.method == Method::HEAD, query, params: params?, headers: parts.headers };
+    let mut call = Call::new(Arc::clone(app), caller, now, head, body);
+    if route.is_form() {
         let form = call.form().await?;
-        access::confirm_form(&call.caller, &form)?;
+        check_form_token(&call.caller, &form)?;
     }
     (route.run)(call).await
 }
 
-async fn unrouted(app: Arc<App>, request: Request, problem: Problem) -> Response {
-    app.metrics.refused(problem.code);
-    let in_portal = request.uri().path().starts_with("/portal");
-    let as_page = in_portal && sign_in::wants_page(request.headers());
-    let mut response = if as_page { sign_in::problem_page(&problem) } else { problem.into_response() };
-    if in_portal {
-        sign_in::protect(response.headers_mut());
+/// Answers a request that no route takes.
+async fn unrouted(app: Arc<App>, pages: Pages, request: Request, problem: Problem) -> Response {
+    app.metrics.count_problem(problem.code as usize);
+    let is_private = request.uri().path().starts_with(pages.root);
+    let as_page = is_private && (pages.wants_page)(request.headers());
+    let mut response = if as_page { (pages.problem)(&problem) } else { problem.into_response() };
+    if is_private {
+        (pages.protect)(response.headers_mut());
     }
-    app.metrics.answered(UNROUTED, response.status(), std::time::Duration::ZERO);
+    app.metrics.count_response(None, response.status(), Duration::ZERO);
     response
 }
 
 fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "There is no such path; /openapi.json lists them all.")
+    Problem::new(Code::NotFound, "There is no such path. /openapi.json lists all paths.")
 }
 
 fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "This path takes other methods; the header `Allow` lists them.")
+    Problem::new(
+        Code::MethodNotAllowed,
+        "This path has no such method. The header `Allow` lists its methods.",
+    )
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

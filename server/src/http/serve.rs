@@ -1,9 +1,9 @@
-//! The network: accepts connections, speaks HTTP/1.1 on each, and ends in order. What was accepted is answered; only
-//! then is the engine closed.
+//! The network: accepts connections, speaks HTTP/1.1 on each, and shuts down gracefully: every
+//! accepted request is answered. It knows only a router, no state of the server.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
+
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,72 +19,54 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::body::BODY_MAX_BYTES;
-use super::router::router;
-use crate::app::{App, Error};
-use crate::jobs::time_outs;
-
-/// For how long a connection may take to send the head of a request, or idle between two.
+/// The longest time for the head of a request, and for the pause between two requests.
 const HEAD_MAX_TIME: Duration = Duration::from_secs(60);
 
-/// How long accepted requests may take to finish after the shutdown began; their clients ask again under the same key.
+/// The longest time for accepted requests to finish after the shutdown began. Their clients can
+/// repeat them under the same idempotency key.
 const DRAIN_MAX_TIME: Duration = Duration::from_secs(30);
 
-/// How long to wait when the system has no room for another connection.
+/// The pause if the operating system cannot accept another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves the API until `shutdown`, then finishes what was accepted and closes the engine. Deadlines that passed while
-/// nobody served are looked at before the first request.
-///
-/// # Errors
-/// When the engine cannot be closed in order.
-pub async fn serve(
-    app: Arc<App>,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    time_outs::tick(&app).await;
+/// Serves a router until `shutdown` completes, then lets the accepted requests finish.
+pub async fn until(router: axum::Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
-    {
-        let ticking = time_outs::run(&app);
-        let accepting = accept(router(Arc::clone(&app)), listener, &connections);
-        tokio::select! {
-            () = shutdown => {}
-            () = ticking => {}
-            () = accepting => {}
-        }
-        // The listener is gone by now: a new connection is refused by the system.
+    tokio::select! {
+        () = shutdown => {}
+        () = accept(router, listener, &connections) => {}
     }
+    // The listener is closed here: the operating system refuses new connections.
     if tokio::time::timeout(DRAIN_MAX_TIME, connections.shutdown()).await.is_err() {
-        tracing::warn!("requests were still open when the time to finish them was over");
+        tracing::warn!("the shutdown ended before all open requests were answered");
     }
-    app.engine().close().await?;
-    Ok(())
 }
 
-/// Answers with any router on the very connections that [`serve`] uses, until it is dropped: what a benchmark compares.
+/// Serves any router on the same kind of connections, until the future is dropped. A benchmark uses
+/// it to measure the network alone.
 pub async fn answer(router: axum::Router, listener: TcpListener) {
     accept(router, listener, &GracefulShutdown::new()).await;
 }
 
 async fn accept(router: axum::Router, listener: TcpListener, connections: &GracefulShutdown) {
     let service = router.map_request(|request: Request<Incoming>| {
-        // Who asks first whether the body is welcome does not send one that was refused.
-        let comes = !request.headers().contains_key(EXPECT);
-        request.map(|body| if comes { Body::new(ReadToEnd(Some(body))) } else { Body::new(body) })
+        // A client that sends `Expect: 100-continue` sends no body if the response comes first.
+        let sends_body = !request.headers().contains_key(EXPECT);
+        request.map(|body| if sends_body { Body::new(ReadToEnd(Some(body))) } else { Body::new(body) })
     });
     let mut http = http1::Builder::new();
-    // No `pipeline_flush`: with it the answer to a head that cannot be parsed would never leave.
+    // No `pipeline_flush`: with it, the response to a head that cannot be parsed is never sent.
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME);
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        prompt(&stream);
+        disable_delay(&stream);
         let connection =
             http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
         let watched = connections.watch(connection);
@@ -96,8 +78,9 @@ async fn accept(router: axum::Router, listener: TcpListener, connections: &Grace
     }
 }
 
-/// The body of a request. Who refuses a request before its body has come leaves the rest to be taken in here, within
-/// bounds: closing the connection instead could take the answer with it, or break the next request on it.
+/// A body that is read to its end even if the handler did not read it: dropping it discards the rest
+/// in the background, within bounds. If the connection were closed instead, the response could be
+/// lost, or the next request on the connection could break.
 struct ReadToEnd(Option<Incoming>);
 
 impl HttpBody for ReadToEnd {
@@ -126,7 +109,7 @@ impl HttpBody for ReadToEnd {
 impl Drop for ReadToEnd {
     fn drop(&mut self) {
         let Some(mut body) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
-        let take_in = async move {
+        let discard = async move {
             let mut left = BODY_MAX_BYTES;
             while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
                 left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
@@ -135,13 +118,13 @@ impl Drop for ReadToEnd {
                 }
             }
         };
-        tokio::spawn(tokio::time::timeout(HEAD_MAX_TIME, take_in));
+        tokio::spawn(tokio::time::timeout(HEAD_MAX_TIME, discard));
     }
 }
 
-/// Answers leave at once instead of waiting for more to send.
-fn prompt(stream: &TcpStream) {
+/// Sends responses at once instead of collecting bytes first (Nagle's algorithm).
+fn disable_delay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection will answer late");
+        tracing::debug!(%error, "could not set TCP_NODELAY; responses may be delayed");
     }
 }

@@ -1,20 +1,25 @@
-//! The one ticking job: asks the engine which deadlines have passed and sends each its command. A command decides again
-//! by itself, so that a timer that fires late, twice, or beside an outcome does no harm.
+//! Refunds pending charges whose deadline has passed.
+//!
+//! The engine says which deadlines have passed; each such charge gets a command. The ledger decides
+//! every command by itself, so a timer that fires late, twice or together with an outcome does no
+//! harm.
+
+use std::time::Duration;
 
 use tollkeeper_engine::Error;
 use tollkeeper_ledger::{Actor, ChargeCommand, ChargeId, Submission, WorkspaceId};
 
 use crate::app::App;
 
-/// The most charges timed out in one go: a batch like any other.
+/// The most charges timed out in one batch, the size of any other batch.
 const BATCH: usize = 1_000;
 
-/// The most batches of one tick, so that a tick ends whatever happens; the next one goes on.
+/// The most batches in one run, so that a run ends. The next run continues.
 const BATCHES_PER_TICK: usize = 1_000;
 
-/// Looks at the timers for ever, once every tick.
-pub async fn run(app: &App) {
-    let mut ticks = tokio::time::interval(app.tick());
+/// Looks for passed deadlines every `interval`, without end.
+pub async fn run(app: &App, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -29,14 +34,15 @@ pub async fn tick(app: &App) {
             Ok(timed_out) if timed_out == BATCH => {}
             Ok(_) => return,
             Err(error) => {
-                // They stay due, and the next tick asks again.
-                tracing::warn!(%error, "deadlines could not be looked at");
+                // The charges stay due, and the next run tries again.
+                tracing::warn!(%error, "could not time out due charges; the next run retries");
                 return;
             }
         }
     }
 }
 
+/// Times out at most [`BATCH`] charges; returns how many.
 async fn time_out_batch(app: &App) -> Result<usize, Error> {
     let now = app.now();
     let due = app.engine().due(now, BATCH).await?;
@@ -44,13 +50,13 @@ async fn time_out_batch(app: &App) -> Result<usize, Error> {
         return Ok(0);
     }
     let batch: Vec<Submission> = due.into_iter().map(time_out).collect();
-    let asked = batch.len();
+    let submitted = batch.len();
     let answers = app.engine().run_batch(batch, now).await?;
-    let refused = answers.iter().filter_map(|answer| answer.as_ref().err()).count();
+    let refused = answers.iter().filter(|answer| answer.is_err()).count();
     if refused > 0 {
-        tracing::error!(refused, "charges that are due could not be timed out");
+        tracing::error!(refused, "the ledger refused to time out charges that are due");
     }
-    Ok(asked - refused)
+    Ok(submitted - refused)
 }
 
 fn time_out((workspace, charge): (WorkspaceId, ChargeId)) -> Submission {

@@ -1,25 +1,26 @@
-//! The program's log, on the standard error: lines for people, or JSON for machines. No secret is ever in it.
+//! The log of the process, on standard error: lines of text for people, or JSON for machines. No
+//! secret is ever logged.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::Settings;
-use crate::settings::{LogFormat, LogLevel};
+use super::settings::{LogFormat, LogLevel, LogSettings};
 
-/// Starts the log. Once is enough: later calls change nothing.
-pub fn start_log(settings: &Settings) {
-    let level = match settings.log_level {
+/// Starts the log. A second call has no effect.
+pub fn start_log(settings: &LogSettings) {
+    let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    let lines = lines.with_ansi(uses_color(|name| std::env::var_os(name), std::io::stderr().is_terminal()));
-    // A program that embeds the server may have a log of its own already: then that one is used.
-    let _ = match settings.log_format {
+    // Colors are for terminals, not for files.
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    // A program that embeds the server may have started a log of its own; then that one is used.
+    let _ = match settings.format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().try_init(),
     };

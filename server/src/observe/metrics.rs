@@ -1,5 +1,9 @@
-//! EngineStats for Prometheus: requests and their time by route and status, refusals by code, and what the engine says of
-//! itself. Counted in fixed places, so that a request costs a few additions and nothing is looked up or allocated.
+//! Metrics for Prometheus: requests and their duration by route, problems by code, and the counters
+//! of the engine.
+//!
+//! Every counter has a fixed index, so that a request costs a few additions: nothing is looked up
+//! or allocated. The metrics do not know the table of routes; they get its labels when they are
+//! built, and a route is counted by its index in that list.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,47 +12,63 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use tollkeeper_engine::EngineStats;
 
-use crate::api::ROUTES;
-use crate::http::problem::Code;
-
-/// The place of requests that no route takes.
-pub const UNROUTED: usize = ROUTES.len();
-
-/// The statuses that are given; whatever else would be counted in the last place, as 0.
-const STATUSES: [u16; 19] =
+/// The statuses that responses have. Any other status would be counted under 0, the last one.
+pub const STATUSES: [u16; 19] =
     [200, 201, 204, 303, 400, 401, 402, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 503, 0];
 
-/// Upper bounds of the time buckets.
+/// The upper bounds of the histogram's buckets, in microseconds.
 const BUCKETS_MICROS: [u64; 13] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000];
 
-/// All counts since the start.
+/// What is counted, by name.
+#[derive(Debug)]
+pub struct Labels {
+    /// The routes, in the order of their indexes.
+    pub routes: Vec<RouteLabel>,
+    /// The problem codes, in the order of their indexes.
+    pub codes: Vec<&'static str>,
+}
+
+/// The labels of a route.
+#[derive(Debug)]
+pub struct RouteLabel {
+    /// The method, such as `GET`.
+    pub method: String,
+    /// The path with its parameters in braces.
+    pub path: &'static str,
+}
+
+/// All counters since the start of the process.
 #[derive(Debug)]
 pub struct Metrics {
+    labels: Labels,
+    /// One per route, and a last one for requests that no route takes.
     routes: Vec<RouteCounts>,
-    refusals: Vec<AtomicU64>,
+    problems: Vec<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
 struct RouteCounts {
     statuses: [AtomicU64; STATUSES.len()],
-    /// One more than there are bounds: the last is for whatever took longer.
+    /// One per bound, and a last one for requests that took longer than all bounds.
     buckets: [AtomicU64; BUCKETS_MICROS.len() + 1],
+    /// The sum of all durations in microseconds.
     micros: AtomicU64,
 }
 
 impl Metrics {
-    /// Nothing counted yet.
-    pub fn new() -> Metrics {
+    /// Counters at zero.
+    pub fn new(labels: Labels) -> Metrics {
         Metrics {
-            routes: (0..=UNROUTED).map(|_| RouteCounts::default()).collect(),
-            refusals: Code::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            routes: (0..=labels.routes.len()).map(|_| RouteCounts::default()).collect(),
+            problems: labels.codes.iter().map(|_| AtomicU64::new(0)).collect(),
+            labels,
         }
     }
 
-    /// Counts an answer of a route by its place in the table.
-    pub fn answered(&self, route: usize, status: StatusCode, took: Duration) {
-        let counts = &self.routes[route];
+    /// Counts a response. `route` is the index of the route; `None` if no route takes the request.
+    pub fn count_response(&self, route: Option<usize>, status: StatusCode, took: Duration) {
+        let counts = &self.routes[route.unwrap_or(self.labels.routes.len())];
         let status = STATUSES.iter().position(|known| *known == status.as_u16());
         counts.statuses[status.unwrap_or(STATUSES.len() - 1)].fetch_add(1, Relaxed);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -57,47 +77,48 @@ impl Metrics {
         counts.micros.fetch_add(micros, Relaxed);
     }
 
-    /// Counts a problem, one in a batch too.
-    pub fn refused(&self, code: Code) {
-        self.refusals[code as usize].fetch_add(1, Relaxed);
+    /// Counts a problem by the index of its code; one in a batch too.
+    pub fn count_problem(&self, code: usize) {
+        self.problems[code].fetch_add(1, Relaxed);
     }
 
-    /// Everything in the text format of Prometheus.
-    pub fn text(&self, figures: EngineStats) -> String {
+    /// All metrics in the text format of Prometheus.
+    pub fn text(&self, stats: EngineStats) -> String {
         let mut text = String::with_capacity(16_384);
-        self.write(&mut text, figures).expect("writing to memory does not fail");
+        self.write(&mut text, stats).expect("writing to a String does not fail");
         text
     }
 
-    fn write(&self, text: &mut String, figures: EngineStats) -> std::fmt::Result {
-        head(text, "tollkeeper_http_requests_total", "counter", "Answered requests by route and status.")?;
+    fn write(&self, text: &mut String, stats: EngineStats) -> std::fmt::Result {
+        const REQUESTS: &str = "tollkeeper_http_requests_total";
+        head(text, REQUESTS, "counter", "Answered requests by route and status.")?;
         for (index, counts) in self.routes.iter().enumerate() {
-            for (place, status) in STATUSES.iter().enumerate() {
-                let count = counts.statuses[place].load(Relaxed);
+            let labels = self.route_labels(index);
+            for (status, count) in STATUSES.iter().zip(&counts.statuses) {
+                let count = count.load(Relaxed);
                 if count > 0 {
-                    let labels = labels(index);
-                    writeln!(text, "tollkeeper_http_requests_total{{{labels},status=\"{status}\"}} {count}")?;
+                    writeln!(text, "{REQUESTS}{{{labels},status=\"{status}\"}} {count}")?;
                 }
             }
         }
-        self.write_times(text)?;
-        head(text, "tollkeeper_refusals_total", "counter", "Problems told, those in batches too, by code.")?;
-        for code in Code::ALL {
-            let count = self.refusals[*code as usize].load(Relaxed);
-            writeln!(text, "tollkeeper_refusals_total{{code=\"{}\"}} {count}", code.as_str())?;
+        self.write_durations(text)?;
+        const REFUSALS: &str = "tollkeeper_refusals_total";
+        head(text, REFUSALS, "counter", "Problems returned, including those in batches, by code.")?;
+        for (code, count) in self.labels.codes.iter().zip(&self.problems) {
+            writeln!(text, "{REFUSALS}{{code=\"{code}\"}} {}", count.load(Relaxed))?;
         }
-        write_figures(text, figures)
+        write_engine_stats(text, stats)
     }
 
-    fn write_times(&self, text: &mut String) -> std::fmt::Result {
+    fn write_durations(&self, text: &mut String) -> std::fmt::Result {
         const NAME: &str = "tollkeeper_http_request_duration_seconds";
-        head(text, NAME, "histogram", "Time from a request's head to its answer, by route.")?;
+        head(text, NAME, "histogram", "Time from the head of a request to its response, by route.")?;
         for (index, counts) in self.routes.iter().enumerate() {
             let found: Vec<u64> = counts.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
             if found.iter().all(|count| *count == 0) {
                 continue;
             }
-            let labels = labels(index);
+            let labels = self.route_labels(index);
             let mut below = 0;
             for (bound, count) in BUCKETS_MICROS.iter().zip(&found) {
                 below += count;
@@ -110,9 +131,17 @@ impl Metrics {
         }
         Ok(())
     }
+
+    /// The labels of a route; empty ones for requests that no route takes.
+    fn route_labels(&self, index: usize) -> String {
+        match self.labels.routes.get(index) {
+            Some(RouteLabel { method, path }) => format!("method=\"{method}\",route=\"{path}\""),
+            None => "method=\"\",route=\"\"".to_owned(),
+        }
+    }
 }
 
-fn write_figures(text: &mut String, figures: EngineStats) -> std::fmt::Result {
+fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result {
     let EngineStats {
         entries,
         journal_bytes,
@@ -123,17 +152,17 @@ fn write_figures(text: &mut String, figures: EngineStats) -> std::fmt::Result {
         pending_charges,
         tail_entries,
         writable,
-    } = figures;
+    } = stats;
     for (name, kind, help, value) in [
         ("tollkeeper_journal_entries", "gauge", "Entries in the journal.", entries),
         ("tollkeeper_journal_bytes_total", "counter", "Bytes appended since the start.", journal_bytes),
         ("tollkeeper_commits_total", "counter", "Database transactions since the start.", commits),
         ("tollkeeper_commands_total", "counter", "Commands run since the start.", commands),
-        ("tollkeeper_queued_requests", "gauge", "Requests waiting in the queue.", queued),
+        ("tollkeeper_queued_requests", "gauge", "Requests waiting in the engine's queue.", queued),
         ("tollkeeper_accounts_in_memory", "gauge", "Workspaces held in memory.", accounts_in_memory),
         ("tollkeeper_pending_charges", "gauge", "Charges that await an outcome.", pending_charges),
-        ("tollkeeper_tail_entries", "gauge", "Entries a start after a kill would replay.", tail_entries),
-        ("tollkeeper_store_writable", "gauge", "Whether the store takes writes.", u64::from(writable)),
+        ("tollkeeper_tail_entries", "gauge", "Entries that a start after a kill would replay.", tail_entries),
+        ("tollkeeper_store_writable", "gauge", "1 if the store takes writes, else 0.", u64::from(writable)),
     ] {
         head(text, name, kind, help)?;
         writeln!(text, "{name} {value}")?;
@@ -145,27 +174,7 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Resu
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
-fn labels(index: usize) -> String {
-    match ROUTES.get(index) {
-        Some(route) => format!("method=\"{}\",route=\"{}\"", route.method, route.path),
-        None => "method=\"\",route=\"\"".to_owned(),
-    }
-}
-
-/// Micro-seconds as exact decimal seconds.
+/// Microseconds as exact decimal seconds.
 fn seconds(micros: u64) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_status_that_is_given_is_counted_under_its_number() {
-        let given =
-            ROUTES.iter().map(|route| route.answer.0).chain(Code::ALL.iter().map(|code| code.status()));
-        let uncounted: Vec<u16> = given.filter(|status| !STATUSES.contains(status)).collect();
-        assert_eq!(uncounted, Vec::<u16>::new());
-    }
 }

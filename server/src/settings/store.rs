@@ -1,26 +1,26 @@
-//! Where a ledger is kept: in a directory of its own, or in a PostgreSQL database that servers share. The address of a
-//! database holds a password, so it is shown without it, everywhere.
+//! Where the ledger is stored: in a data directory, or in a PostgreSQL database that several servers
+//! share. The URL of a database contains a password; it is never shown with it.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{Secret, SettingsError};
+use super::value::SettingsError;
 
-/// The directory when nothing is said.
+/// The data directory if no setting names a store.
 const DIRECTORY_DEFAULT: &str = "tollkeeper-data";
 
-/// Why two places at once are no place.
+/// The end of the message for two stores at once.
 const EXCLUDE: &str = "exclude each other: a ledger is in a directory or in a database";
 
-/// The two settings that name a place, in the environment.
-const VARIABLES: [&str; 2] = ["TOLLKEEPER_DATA", "TOLLKEEPER_DATABASE_URL"];
+/// The environment variables that name a store: the directory, then the database.
+pub(super) const VARIABLES: [&str; 2] = ["TOLLKEEPER_DATA", "TOLLKEEPER_DATABASE_URL"];
 
-/// Where a ledger is kept.
+/// Where the ledger is stored.
 #[derive(Clone, Debug)]
 pub enum Store {
-    /// A data directory, which one process holds.
+    /// A data directory, which one process opens at a time.
     Directory(PathBuf),
-    /// A PostgreSQL database.
+    /// A PostgreSQL database, which several servers may share.
     Database(DatabaseUrl),
 }
 
@@ -31,10 +31,10 @@ impl Default for Store {
 }
 
 impl Store {
-    /// What the environment names, if it names one.
+    /// The store that the environment names; `None` if it names none.
     ///
     /// # Errors
-    /// When it names both, or the address is none of a database.
+    /// It names a directory and a database, or the URL is not one of a PostgreSQL database.
     pub fn in_environment() -> Result<Option<Store>, SettingsError> {
         Store::named(|variable| std::env::var_os(variable).map(|value| value.into_string().ok()))
     }
@@ -57,8 +57,8 @@ impl Store {
     }
 }
 
-/// Two names of a place at once.
-pub(crate) fn both([one, other]: [&str; 2]) -> SettingsError {
+/// The error of two settings that both name a store.
+pub(super) fn both([one, other]: [&str; 2]) -> SettingsError {
     SettingsError::new(format!("{one} and {other} {EXCLUDE}"))
 }
 
@@ -71,27 +71,27 @@ impl fmt::Display for Store {
     }
 }
 
-/// The address of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?…`, with several hosts too. Shown
-/// without its password and its parameters, which may hold one.
+/// The URL of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?…`; several hosts
+/// are allowed. `Display` and `Debug` leave out the password and the parameters, which may contain one.
 #[derive(Clone)]
-pub struct DatabaseUrl(Secret);
+pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// Takes an address.
+    /// Checks a URL.
     ///
     /// # Errors
-    /// When it is none of a PostgreSQL database: in words that do not repeat it.
+    /// It is not one of a PostgreSQL database. The message does not repeat the URL.
     pub fn new(text: impl Into<String>) -> Result<DatabaseUrl, SettingsError> {
         let text = text.into();
         let checked = tollkeeper_engine::postgres::check_url(&text);
         checked.map_err(|why| SettingsError::new(why.to_string()))?;
-        Ok(DatabaseUrl(Secret::new(text)))
+        Ok(DatabaseUrl(text))
     }
 
-    /// The whole address, for the one place that connects.
+    /// The whole URL with its password, for the code that connects.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        &self.0
     }
 }
 
@@ -107,19 +107,19 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The address as far as it may be shown: scheme, user, hosts and database. Where it is not clear what is what, less is
-/// shown rather than more.
+/// The URL with scheme, user, hosts and database only. If the parts are ambiguous, less is shown
+/// rather than more.
 fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
-    // A password may hold any character that is not an @, written as it is.
-    let (user, place) = match rest.rsplit_once('@') {
-        Some((user, place)) => (user.split([':', '/', '?']).next(), place),
+    // A password may contain any character except an @ without escaping.
+    let (user, hosts) = match rest.rsplit_once('@') {
+        Some((user, hosts)) => (user.split([':', '/', '?']).next(), hosts),
         None => (None, rest),
     };
-    let place = place.split('?').next().unwrap_or_default();
+    let hosts = hosts.split('?').next().unwrap_or_default();
     match user {
-        Some(user) => format!("{scheme}://{user}@{place}"),
-        None => format!("{scheme}://{place}"),
+        Some(user) => format!("{scheme}://{user}@{hosts}"),
+        None => format!("{scheme}://{hosts}"),
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_shown_without_its_secrets() {
+    fn a_database_url_is_shown_without_its_secrets() {
         for (url, shown) in [
             ("postgres://h/d", "postgres://h/d"),
             ("postgres://ada@h:5433/d", "postgres://ada@h:5433/d"),
@@ -139,7 +139,7 @@ mod tests {
                 "postgresql://ada@a:1,b:2/d",
             ),
             ("postgres://h/d?user=ada&password=secret", "postgres://h/d"),
-            // What cannot be told apart is rather not shown.
+            // Ambiguous parts are left out.
             ("postgres://h/d?password=secret@x", "postgres://h@x"),
         ] {
             assert_eq!(without_secrets(url), shown);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_names_one_place() {
+    fn the_environment_names_at_most_one_store() {
         let named = |data: &str, url: &str| {
             let value = |variable: &str| {
                 let value = if variable == VARIABLES[0] { data } else { url };
@@ -159,12 +159,12 @@ mod tests {
         assert_eq!(named("", ""), Ok(None));
         assert_eq!(named("/a", ""), Ok(Some("the data directory /a".to_owned())));
         assert_eq!(named("", "postgres://u:p@h/d"), Ok(Some("the database postgres://u@h/d".to_owned())));
-        let both = named("/a", "postgres://u:p@h/d").expect_err("one of both");
+        let both = named("/a", "postgres://u:p@h/d").expect_err("two stores are an error");
         assert_eq!(
             both,
             "TOLLKEEPER_DATA and TOLLKEEPER_DATABASE_URL exclude each other: a ledger is in a directory or in a database"
         );
-        let wrong = named("", "mysql://u:secret@h/d").expect_err("another database");
+        let wrong = named("", "mysql://u:secret@h/d").expect_err("MySQL is not supported");
         assert!(wrong.starts_with("TOLLKEEPER_DATABASE_URL: ") && !wrong.contains("secret"), "{wrong}");
     }
 }

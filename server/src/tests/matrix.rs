@@ -7,9 +7,9 @@ use tollkeeper_ledger::{Role, Scope};
 
 use super::teams::{Team, team};
 use super::*;
-use crate::access::cookie;
-use crate::access::{self, Rule};
-use crate::api::{ROUTES, Route};
+use crate::access::{Rule, cookie};
+use crate::http::route::Route;
+use crate::startup::site;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,7 +113,7 @@ async fn ask(world: &World, team: &Team, route: &Route, workspace: &str, who: Wh
         AdminSession => team.admin_session.as_str(),
         _ => "",
     };
-    let (media_type, body) = match (access::is_form(route), route.body) {
+    let (media_type, body) = match (route.is_form(), route.body) {
         (true, _) => ("application/x-www-form-urlencoded", format!("token={}", cookie::form_token(session))),
         (false, Some(_)) => ("application/json", "{}".to_owned()),
         (false, None) => ("application/json", String::new()),
@@ -163,11 +163,12 @@ async fn ask_everybody(route: &Route) -> usize {
 async fn everybody_finds_what_the_table_says_and_nothing_more() {
     let mut refused = 0;
     // Some worlds at a time: each has some twenty files open.
-    for routes in ROUTES.chunks(8) {
-        refused += join_all(routes.iter().map(ask_everybody)).await.iter().sum::<usize>();
+    let routes = site().routes;
+    for routes in routes.chunks(8) {
+        refused += join_all(routes.iter().map(|route| ask_everybody(route))).await.iter().sum::<usize>();
     }
-    let asked = ROUTES.len() * EVERYBODY.len();
-    println!("{asked} requests over {} routes, {refused} refused, 0 leaks", ROUTES.len());
+    let asked = routes.len() * EVERYBODY.len();
+    println!("{asked} requests over {} routes, {refused} refused, 0 leaks", routes.len());
     assert!(refused > asked / 2, "most of the matrix is shut");
 }
 
@@ -177,7 +178,7 @@ async fn another_workspace_answers_like_one_that_nobody_has() {
     let team = team(&world).await;
     let own = Key(&[Scope::Charge, Scope::Read, Scope::Manage]);
     let mut compared = 0;
-    for route in ROUTES.iter().filter(|route| matches!(route.rule, Rule::Workspace(_))) {
+    for route in site().routes.iter().filter(|route| matches!(route.rule, Rule::Workspace(_))) {
         let other = ask(&world, &team, route, "other", own).await;
         let nobodys = ask(&world, &team, route, "nobodys", own).await;
         let same = |reply: &Reply, name: &str| reply.text.replace(name, "W");
@@ -195,7 +196,7 @@ async fn ids_of_another_workspace_answer_like_unknown_ones() {
     let team = team(&world).await;
     let unknown = "01991234-5678-7abc-bfff-0123456789ab";
     let mut compared = 0;
-    for route in ROUTES {
+    for route in site().routes {
         for (name, theirs) in [
             ("{charge}", &team.anothers_charge),
             ("{grant}", &team.anothers_grant),

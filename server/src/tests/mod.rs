@@ -28,9 +28,8 @@ use tollkeeper_engine::Embedded;
 use tollkeeper_ledger::Timestamp;
 use tower::ServiceExt;
 
-use crate::http::router::router;
-use crate::settings::Secret;
-use crate::{App, Settings, prepare};
+use crate::settings::{AccessSettings, HttpSettings, Secret};
+use crate::{App, Settings, prepare, router};
 
 const KEY: &str = "tk_platform_of_the_tests";
 
@@ -82,8 +81,11 @@ impl Reply {
 
 fn settings() -> Settings {
     Settings {
-        platform_key: Some(Secret::new(KEY)),
-        add_credits_url: Some("https://shop.example/{workspace}/credits".to_owned()),
+        access: AccessSettings { platform_key: Some(Secret::new(KEY)), ..AccessSettings::default() },
+        http: HttpSettings {
+            add_credits_url: Some("https://shop.example/{workspace}/credits".to_owned()),
+            ..HttpSettings::default()
+        },
         ..Settings::default()
     }
 }

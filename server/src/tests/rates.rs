@@ -5,11 +5,9 @@ use super::*;
 /// A world whose workspace keys may ask twice a second, and platform keys so often.
 async fn limited(platform: u32) -> World {
     let world = world_with(100_000).await;
-    let settings = Settings {
-        workspace_key_requests_per_second: 2,
-        platform_key_requests_per_second: platform,
-        ..settings()
-    };
+    let mut settings = settings();
+    settings.access.workspace_key_requests_per_second = 2;
+    settings.access.platform_key_requests_per_second = platform;
     let World { app, clock, _dir } = world;
     app.engine().close().await.expect("it closes in order");
     drop(app);

@@ -9,7 +9,7 @@ use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Qu
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
-use crate::http::serve::serve;
+use crate::serve;
 
 /// Serves until the sender speaks; gives the address.
 async fn serving(
@@ -80,7 +80,8 @@ async fn deadlines_that_passed_while_nobody_served_are_refunded_before_the_first
 async fn the_first_start_makes_a_key_that_opens_until_another_is_configured() {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let clock = Arc::new(AtomicI64::new(NOW));
-    let unset = Settings { platform_key: None, ..settings() };
+    let mut unset = settings();
+    unset.access.platform_key = None;
     let app = open(dir.path(), &unset, &clock);
     let key = prepare(&app).await.expect("it can write").expect("a first start makes a key");
     assert!(key.starts_with("tk_platform_") && key.len() == 76, "256 bits in hexadecimal");

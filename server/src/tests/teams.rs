@@ -282,11 +282,11 @@ async fn a_key_that_was_used_and_revoked_opens_no_route() {
             let paid = world.charge_with(&secret, &format!("{here} {number}"), "").await;
             assert_eq!(paid.status, 201, "{}", paid.text);
             let acme = WorkspaceId::new("acme").expect("a name");
-            let seen = world.app.teams.seen(&acme).expect("the key was looked up");
+            let seen = world.app.access.cached_team(&acme).expect("the key was looked up");
             let gone = format!("/v1/workspaces/acme/api-keys/{id}");
             assert_eq!(world.put("DELETE", &gone, "", "").await.status, 204);
             if !here {
-                world.app.teams.remember(&acme, &seen);
+                world.app.access.cache_team(&acme, &seen);
             }
             let refused = world.ask_with(&secret, (method, path), "revoked", body).await;
             assert_eq!(refused.status, 401, "{method} {path} {body}: {}", refused.text);

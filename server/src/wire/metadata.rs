@@ -1,5 +1,7 @@
-//! Metadata: a JSON object of the platform's own, kept as canonical text (sorted keys, no blanks), so that the same
-//! object repeated in another spelling is the same request. A key given twice is refused instead of lost.
+//! Metadata: a JSON object that the platform chooses, stored as canonical text.
+//!
+//! Canonical means sorted keys and no blanks. The same object in another notation is therefore the
+//! same request under one idempotency key. An object with one key twice is refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +13,7 @@ use tollkeeper_ledger::bounds;
 
 use super::read::Object;
 
-/// The canonical text of a JSON object, within [`bounds::METADATA_MAX_BYTES`].
+/// The canonical text of a JSON object, at most [`bounds::METADATA_MAX_BYTES`] long.
 #[derive(Debug)]
 pub struct Metadata(pub Box<str>);
 
@@ -20,14 +22,14 @@ impl<'de> Deserialize<'de> for Metadata {
         let Object(value) = Object::<Canonical>::deserialize(deserializer)?;
         let text = serde_json::to_string(&value).map_err(D::Error::custom)?;
         if text.len() > bounds::METADATA_MAX_BYTES {
-            let most = bounds::METADATA_MAX_BYTES;
-            return Err(D::Error::custom(format_args!("the object is longer than {most} bytes")));
+            let max = bounds::METADATA_MAX_BYTES;
+            return Err(D::Error::custom(format_args!("the object is longer than {max} bytes")));
         }
         Ok(Metadata(text.into()))
     }
 }
 
-/// Any JSON value, with sorted keys.
+/// Any JSON value; the keys of its objects are sorted.
 #[derive(Debug)]
 enum Canonical {
     Null,
@@ -83,7 +85,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Canonical, E> {
-        // Numbers of the platform's own, never credit: kept as any JSON reader would hold them.
+        // These numbers are the platform's, never credit, so a float is allowed here.
         Number::from_f64(number).map(Canonical::Number).ok_or_else(|| E::custom("a number is out of range"))
     }
 
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_object_has_one_text() {
+    fn an_object_has_one_canonical_text() {
         let text = |json: &str| serde_json::from_str::<Metadata>(json).map(|metadata| metadata.0);
         let canonical = r#"{"a":[1,-2,2.5,null,true],"b":{"x":"ä","y":""}}"#;
         for spelling in [canonical, r#" { "b" : {"y":"", "x":"\u00e4"}, "a" : [1, -2, 2.50, null, true ] } "#]

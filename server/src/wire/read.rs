@@ -1,8 +1,9 @@
-//! How a JSON body is read: fast when it is right, and explained when it is not.
+//! How a JSON body is read: fast if it is right, and with a precise error if it is not.
 //!
-//! A body is parsed straight into its struct. Only when that fails is it parsed a second time, with the path to the
-//! fault, to name the field and to tell "not JSON" (400) from "not a field of this request" (400) from "not such a
-//! value" (422). Names, words and texts are checked while they are read, so that a struct that was read is well-formed.
+//! A body is parsed directly into its struct. Only if that fails, it is parsed a second time with a
+//! path to the error. The second pass names the field and separates three kinds: not JSON, an
+//! unknown field, a wrong value. Ids and texts are checked while they are read, so every struct that
+//! was read holds valid values.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,15 +15,18 @@ use tollkeeper_ledger::{
     IdempotencyKey, MemberId, Micros, OperationId, Timestamp, WorkerId, WorkspaceId, bounds,
 };
 
+use super::ReadError;
+use super::url::is_url;
 use super::write::read_time;
-use crate::http::problem::{Code, Problem};
-use crate::settings::is_url;
+
+/// The rule for ids that a caller may choose, to follow a field's or parameter's name.
+pub const ID_RULE: &str = "must be 1 to 64 of A-Z a-z 0-9 . _ : @ -";
 
 /// Reads a body, which is one JSON object.
 ///
 /// # Errors
-/// The problem with the first fault in it.
-pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// The first error in it.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
     match serde_json::from_slice::<Object<T>>(bytes) {
         Ok(Object(value)) => Ok(value),
         Err(_) => Err(explain::<T>(bytes)),
@@ -30,8 +34,8 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 #[cold]
-fn explain<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
-    // What is no JSON is told before anything in it is, wherever in the body it stops being JSON.
+fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ReadError {
+    // If the body is not JSON, that is the error, even if a wrong field stands before that point.
     if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes)
         && !is_too_large_a_number(&error)
     {
@@ -45,42 +49,46 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
             let syntax = error.classify() != Category::Data && !is_too_large_a_number(&error);
             if syntax { malformed(&error) } else { at_field(&path, &error.to_string()) }
         }
-        Ok(_) => Problem::new(Code::MalformedJson, "The body goes on after its end."),
+        Ok(_) => malformed_at(None, "The body has more bytes after the end of its JSON value.".into()),
     }
 }
 
-/// A number such as 1e999 is well-formed; it is only too large for any type.
+/// A number such as 1e999 is well-formed JSON; it is a value out of range.
 fn is_too_large_a_number(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 
-fn malformed(error: &serde_json::Error) -> Problem {
-    Problem::new(Code::MalformedJson, format!("The body cannot be read as JSON: {error}."))
+fn malformed(error: &serde_json::Error) -> ReadError {
+    malformed_at(None, format!("The body cannot be read as JSON: {error}."))
 }
 
-/// What serde says of a fault, told under the name of the field.
-fn at_field(path: &str, message: &str) -> Problem {
+fn malformed_at(field: Option<String>, detail: String) -> ReadError {
+    ReadError::Malformed { detail, field }
+}
+
+/// The error of one field, from serde's message about it.
+fn at_field(path: &str, message: &str) -> ReadError {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
     if let Some(name) = named(message, "unknown field `") {
-        let field = join(parent_of(path, name, parent), name);
-        return Problem::new(Code::UnknownField, format!("`{field}` is not a field of this request."))
-            .with("field", field);
+        return ReadError::UnknownField { field: join(parent_of(path, name, parent), name) };
     }
     if let Some(name) = named(message, "missing field `") {
-        return Problem::field(&join(path, name), "is required");
+        return ReadError::field(join(path, name), "is required");
     }
     if let Some(name) = named(message, "duplicate field `") {
         let field = join(parent_of(path, name, parent), name);
-        return Problem::new(Code::MalformedJson, format!("`{field}` is given twice.")).with("field", field);
+        let detail = format!("`{field}` is given twice.");
+        return malformed_at(Some(field), detail);
     }
     let field = if path == "." { "body" } else { path };
     let message = message.replace("expected i64", "expected a whole number");
     let message = message.replace("expected u32", "expected a whole number of 0 to 4294967295");
-    Problem::field(field, &format!("is not valid: {message}"))
+    ReadError::field(field, format!("is not valid: {message}"))
 }
 
-/// The path leads to the field itself or to what holds it, depending on how far the reader came.
+/// The path of the object that holds the field. serde's path ends at the field or at that object,
+/// depending on how far the parser came.
 fn parent_of<'a>(path: &'a str, name: &str, parent: &'a str) -> &'a str {
     if path == name || path.ends_with(&format!(".{name}")) { parent } else { path }
 }
@@ -95,7 +103,7 @@ fn named<'a>(message: &'a str, before: &str) -> Option<&'a str> {
     Some(&rest[..end])
 }
 
-/// A JSON object and nothing else: a derived reader would take an array of the same values too.
+/// A JSON object and nothing else. A derived reader alone would also accept an array of the values.
 #[derive(Debug)]
 pub struct Object<T>(pub T);
 
@@ -115,21 +123,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A value that JSON writes as a text.
+/// A value that JSON writes as a string.
 pub trait Word: Sized {
-    /// What a reader should have found, to follow "expected".
+    /// What the value must be, to follow "expected" in a message.
     const EXPECTED: &'static str;
-    /// Takes the text, or says what is wrong with it.
+    /// Reads the value from the text of the string.
     ///
     /// # Errors
-    /// For people.
+    /// What is wrong with the text, as part of a sentence for people.
     fn read(text: &str) -> Result<Self, String>;
 }
 
-/// The one of these that is called so.
+/// The value among `all` whose name is `text`.
 ///
 /// # Errors
-/// For people.
+/// What the text must be, as part of a sentence for people.
 pub fn one_of<T: Word + Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<T, String> {
     let found = all.iter().copied().find(|one| name(*one) == text);
     found.ok_or_else(|| format!("this is not {}", T::EXPECTED))
@@ -147,12 +155,12 @@ impl<'de, T: Word> Visitor<'de> for Words<T> {
     }
 }
 
-/// For `deserialize_with`: a word that must be there.
+/// For `deserialize_with`: a word that is required.
 pub fn word<'de, D: Deserializer<'de>, T: Word>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_str(Words(PhantomData))
 }
 
-/// For `deserialize_with`, beside `default`: a word that may be absent or null.
+/// For `deserialize_with`, together with `default`: a word that may be absent or null.
 pub fn maybe_word<'de, D: Deserializer<'de>, T: Word>(deserializer: D) -> Result<Option<T>, D::Error> {
     struct Maybe<T>(PhantomData<T>);
     impl<'de, T: Word> Visitor<'de> for Maybe<T> {
@@ -173,12 +181,14 @@ pub fn maybe_word<'de, D: Deserializer<'de>, T: Word>(deserializer: D) -> Result
     deserializer.deserialize_option(Maybe(PhantomData))
 }
 
-/// For `deserialize_with`, beside `default`: a word that may be absent but not null, because null is no amount.
+/// For `deserialize_with`, together with `default`: a word that may be absent but not null, because
+/// null is no amount.
 pub fn given_word<'de, D: Deserializer<'de>, T: Word>(deserializer: D) -> Result<Option<T>, D::Error> {
     word(deserializer).map(Some)
 }
 
-/// For `deserialize_with`, beside `default`: a value that may be absent but not null, because null is no amount.
+/// For `deserialize_with`, together with `default`: a value that may be absent but not null, because
+/// null is no amount.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -195,14 +205,14 @@ macro_rules! names {
 }
 
 names! {
-    WorkspaceId "the name of a workspace",
-    MemberId "the name of a member",
-    WorkerId "the name of a worker",
-    OperationId "the name of an operation",
+    WorkspaceId "the id of a workspace",
+    MemberId "the id of a member",
+    WorkerId "the id of a worker",
+    OperationId "the id of an operation",
     IdempotencyKey "an idempotency key",
 }
 
-/// A free text, neither empty nor longer than [`bounds::TEXT_MAX_BYTES`].
+/// A free text: not blank, at most [`bounds::TEXT_MAX_BYTES`] long.
 #[derive(Debug)]
 pub struct Line(pub Box<str>);
 
@@ -219,7 +229,7 @@ impl Word for Line {
     }
 }
 
-/// A display name: a text that shows as it is, in a message's head too.
+/// A display name: a free text without control characters, so that it can stand in an e-mail header.
 #[derive(Debug)]
 pub struct DisplayName(pub Box<str>);
 
@@ -233,7 +243,7 @@ impl Word for DisplayName {
     }
 }
 
-/// An e-mail address: a name, an `@` and a host, without blanks. Whether anybody reads it shows when something is sent.
+/// An e-mail address: a name, one `@` and a host, without blanks. Only the form is checked here.
 #[derive(Debug)]
 pub struct Email(pub Box<str>);
 
@@ -251,7 +261,7 @@ impl Word for Email {
     }
 }
 
-/// A URL that a browser can be sent to.
+/// An absolute HTTP URL, at most [`bounds::URL_MAX_BYTES`] long, that a browser can be sent to.
 #[derive(Debug)]
 pub struct WebUrl(pub Box<str>);
 
@@ -263,7 +273,7 @@ impl Word for WebUrl {
     }
 }
 
-/// A word in a list.
+/// A word that is an item of a list.
 #[derive(Debug)]
 pub struct Each<T>(pub T);
 
@@ -273,15 +283,15 @@ impl<'de, T: Word> Deserialize<'de> for Each<T> {
     }
 }
 
-/// A time zone that the calendar knows.
+/// An IANA time zone that the engine's calendar knows.
 #[derive(Debug)]
 pub struct Timezone(pub Box<str>);
 
 impl Word for Timezone {
     const EXPECTED: &'static str = "a time zone of the IANA database such as \"Europe/Berlin\"";
     fn read(text: &str) -> Result<Self, String> {
-        // The engine keeps it in every profile; the longest name of the database has 32 characters.
-        if text.len() <= bounds::NAME_MAX_BYTES && tollkeeper_engine::is_known_timezone(text) {
+        // The longest name in the IANA database has 32 characters, so this bound excludes none.
+        if text.len() <= bounds::NAME_MAX_BYTES && tollkeeper_engine::known_timezone(text) {
             Ok(Timezone(text.into()))
         } else {
             Err(format!("this is not {}", Self::EXPECTED))
@@ -289,7 +299,7 @@ impl Word for Timezone {
     }
 }
 
-/// An amount given as an exact decimal text of dollars.
+/// An amount that is given as an exact decimal text of dollars.
 #[derive(Clone, Copy, Debug)]
 pub struct Dollars(pub Micros);
 
@@ -300,7 +310,7 @@ impl Word for Dollars {
     }
 }
 
-/// An instant in RFC 3339.
+/// A time in RFC 3339.
 #[derive(Clone, Copy, Debug)]
 pub struct Instant(pub Timestamp);
 
@@ -311,19 +321,31 @@ impl Word for Instant {
     }
 }
 
-/// The amount that was given in one of two ways; `None` if in neither.
+/// The names of the two fields that can give one amount.
+#[derive(Clone, Copy, Debug)]
+pub struct AmountFields<'a> {
+    /// The field in micro-units.
+    pub micros: &'a str,
+    /// The field in dollars.
+    pub usd: &'a str,
+}
+
+/// `amount` and `amount_usd`, the usual names.
+pub const AMOUNT: AmountFields<'static> = AmountFields { micros: "amount", usd: "amount_usd" };
+
+/// The amount that is given in one of two fields; `None` if it is given in neither.
 ///
 /// # Errors
-/// When it was given in both.
-pub fn one_amount(
-    names: [&str; 2],
+/// The amount is given in both fields.
+pub fn optional_amount(
+    fields: AmountFields<'_>,
     micros: Option<i64>,
     dollars: Option<Dollars>,
-) -> Result<Option<Micros>, Problem> {
+) -> Result<Option<Micros>, ReadError> {
     match (micros, dollars) {
-        (Some(_), Some(_)) => Err(Problem::field(
-            names[1],
-            &format!("cannot be given beside `{}`; give one of the two", names[0]),
+        (Some(_), Some(_)) => Err(ReadError::field(
+            fields.usd,
+            format!("cannot be given together with `{}`; give one of the two", fields.micros),
         )),
         (Some(micros), None) => Ok(Some(Micros::new(micros))),
         (None, Some(Dollars(amount))) => Ok(Some(amount)),
@@ -331,11 +353,15 @@ pub fn one_amount(
     }
 }
 
-/// Like [`one_amount`], for an amount that must be there.
+/// Like [`optional_amount`], for an amount that is required.
 ///
 /// # Errors
-/// When it was given in both ways or in neither.
-pub fn amount(names: [&str; 2], micros: Option<i64>, dollars: Option<Dollars>) -> Result<Micros, Problem> {
-    one_amount(names, micros, dollars)?
-        .ok_or_else(|| Problem::field(names[0], &format!("is required (or `{}`)", names[1])))
+/// The amount is given in both fields or in neither.
+pub fn amount(
+    fields: AmountFields<'_>,
+    micros: Option<i64>,
+    dollars: Option<Dollars>,
+) -> Result<Micros, ReadError> {
+    optional_amount(fields, micros, dollars)?
+        .ok_or_else(|| ReadError::field(fields.micros, format!("is required (or `{}`)", fields.usd)))
 }

@@ -1,5 +1,7 @@
-//! How single values are written in JSON: dollars, instants, ids, metadata. Each writes straight into the answer, without
-//! a text of its own in between. How they are read is in `json`.
+//! How single values are written in JSON: dollars, times, ids, metadata.
+//!
+//! Each value writes itself into the response buffer, without a `String` in between. How values are
+//! read is in `read`, except for times, whose two directions stand together here.
 
 use std::fmt;
 
@@ -8,7 +10,7 @@ use serde_json::value::RawValue;
 use tollkeeper_ledger::{Balance, Micros, Timestamp};
 use utoipa::ToSchema;
 
-/// An amount in dollars, as an exact decimal text.
+/// An amount in dollars, written as an exact decimal text such as `"0.005"`.
 #[derive(Clone, Copy, Debug)]
 pub struct Usd(pub Micros);
 
@@ -24,7 +26,7 @@ impl Serialize for Usd {
     }
 }
 
-/// Anything that has a name: written as its text.
+/// A value that JSON writes as the text of its `Display`, such as an id.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<T>(pub T);
 
@@ -34,12 +36,12 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
-/// An instant as RFC 3339 in UTC with milliseconds.
+/// A time, written as RFC 3339 in UTC with milliseconds: `2026-11-23T15:04:05.678Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Timestamp);
 
 impl Time {
-    /// `2026-11-23T15:04:05.678Z`; what lies beyond the year 9999 is written as the last instant before.
+    /// The text as ASCII. A time after the year 9999 is written as the last one in it.
     fn text(self) -> [u8; 24] {
         let instant = jiff::Timestamp::from_millisecond(self.0.millis()).unwrap_or(jiff::Timestamp::MAX);
         let civil = jiff::tz::Offset::UTC.to_datetime(instant);
@@ -55,8 +57,8 @@ impl Time {
     }
 }
 
-fn digits(place: &mut [u8], mut number: u16) {
-    for digit in place.iter_mut().rev() {
+fn digits(target: &mut [u8], mut number: u16) {
+    for digit in target.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
@@ -74,28 +76,28 @@ impl Serialize for Time {
     }
 }
 
-/// Reads RFC 3339; finer parts than a millisecond are cut off.
+/// Reads a time in RFC 3339 with any offset; parts below a millisecond are cut off.
 #[must_use]
 pub fn read_time(text: &str) -> Option<Timestamp> {
     let instant: jiff::Timestamp = text.parse().ok()?;
     Some(Timestamp::from_millis(instant.as_millisecond()))
 }
 
-/// Metadata is kept as the text of a JSON object and given back as that object.
+/// Stored metadata, which is the text of a JSON object, as that object.
 #[must_use]
-pub fn metadata(kept: Option<&str>) -> Option<&RawValue> {
-    kept.and_then(|text| serde_json::from_str(text).ok())
+pub fn metadata(stored: Option<&str>) -> Option<&RawValue> {
+    stored.and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// What can be spent, beside a charge or grant that moved it.
+/// The credit that can be spent after a charge or grant.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = Available)]
 pub struct AvailableJson {
-    /// Micro-units.
-    #[schema(value_type = i64, minimum = 0)]
+    /// The credit that can be spent, in micro-units.
+    #[schema(value_type = i64, minimum = 0, example = 1_230_000)]
     available: i64,
-    /// The same in dollars.
-    #[schema(value_type = String, example = "12.50")]
+    /// `available` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "12.30")]
     available_usd: Usd,
 }
 
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_written_with_milliseconds_and_read_back() {
+    fn times_are_written_with_milliseconds_and_read_back() {
         let check = |millis: i64, expected: &str| {
             let at = Timestamp::from_millis(millis);
             assert_eq!(Time(at).to_string(), expected);

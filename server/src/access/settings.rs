@@ -1,0 +1,50 @@
+//! The settings of access: the platform key, rate limits, the length of a session.
+
+use super::secret::Secret;
+
+/// Who may use the API and how often.
+#[derive(Clone, Debug)]
+pub struct AccessSettings {
+    /// The platform key. If it is set, it is the only platform key that is accepted.
+    pub platform_key: Option<Secret>,
+    /// The requests a second that platform keys may make together; 0 for no limit.
+    pub platform_key_requests_per_second: u32,
+    /// The requests a second that each API key of a workspace may make; 0 for no limit.
+    pub workspace_key_requests_per_second: u32,
+    /// How long a session in the dashboard lasts, in hours.
+    pub portal_session_hours: u32,
+}
+
+impl Default for AccessSettings {
+    fn default() -> AccessSettings {
+        AccessSettings {
+            platform_key: None,
+            platform_key_requests_per_second: 0,
+            workspace_key_requests_per_second: 1_000,
+            portal_session_hours: 12,
+        }
+    }
+}
+
+impl AccessSettings {
+    /// Sets one value from its text. `None` if `name` is not a setting of this struct, or the value
+    /// is not what the setting must be.
+    pub fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        let requests = || value.parse().ok().filter(|requests| *requests <= 1_000_000_u32);
+        match name {
+            "platform_key" => self.platform_key = Some(platform_key(value)?),
+            "platform_key_requests_per_second" => self.platform_key_requests_per_second = requests()?,
+            "workspace_key_requests_per_second" => self.workspace_key_requests_per_second = requests()?,
+            "portal_session_hours" => {
+                self.portal_session_hours = value.parse().ok().filter(|hours| (1..=720).contains(hours))?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn platform_key(text: &str) -> Option<Secret> {
+    let is_printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_printable && (1..=255).contains(&text.len())).then(|| Secret::new(text))
+}

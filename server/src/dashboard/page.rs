@@ -1,0 +1,114 @@
+//! What all pages share: rendering, headers, the page of a problem, numbers for people.
+
+use askama::Template;
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use tollkeeper_ledger::Micros;
+
+use crate::access::{Caller, SignedIn};
+use crate::http::call::{Call, no_content};
+use crate::http::problem::{Code, Problem};
+use crate::http::refusal;
+use crate::wire::write::Usd;
+
+/// The path of the dashboard. Over plain HTTP, the cookie of a session is limited to it.
+pub const ROOT: &str = "/portal";
+
+/// Pages load nothing, and their forms are sent to this server only.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; \
+                      base-uri 'none'";
+
+/// A page that shows a title and a sentence.
+#[derive(Template)]
+#[template(path = "message.html")]
+pub struct Message<'a> {
+    /// The title.
+    pub title: &'a str,
+    /// The sentence.
+    pub text: &'a str,
+    /// The page of the platform's product that a button leads back to.
+    pub return_url: Option<&'a str>,
+}
+
+/// A response with a page.
+pub fn page(status: StatusCode, template: &impl Template) -> Response {
+    let text = template.render().expect("the templates are written to a String");
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+}
+
+/// A redirection to a page of the dashboard, 303.
+pub fn see_other(path: &'static str) -> Response {
+    let mut response = no_content();
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(path));
+    response
+}
+
+/// Whether the client is a browser that shows the response to a person.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// A problem as a page. Problems of the server show no detail, because members cannot act on it.
+pub fn problem_page(problem: &Problem) -> Response {
+    let (title, text) = match problem.code {
+        Code::Unauthenticated => ("You are not signed in", problem.detail.as_ref()),
+        code if code.status() >= 500 => (code.title(), "Please try again in a moment."),
+        code => (code.title(), problem.detail.as_ref()),
+    };
+    let mut response = page(problem.code.http_status(), &Message { title, text, return_url: None });
+    problem.write_retry_after(response.headers_mut());
+    response
+}
+
+/// Adds the headers of every response of the dashboard. Its path may contain a secret, and its
+/// content is private.
+pub fn protect(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// The member who is signed in.
+///
+/// # Errors
+/// Nobody is: the route has a wrong rule, which is a bug (500).
+pub fn signed_in(call: &Call) -> Result<&SignedIn, Problem> {
+    match &call.caller {
+        Caller::Member(signed_in) => Ok(signed_in),
+        _ => Err(refusal::internal(&"a route of the dashboard admitted a caller without a session")),
+    }
+}
+
+/// A number with a comma between groups of three digits: `1,234,567`.
+pub fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// An amount in dollars with a comma between groups of three digits: `12,345.67`.
+pub fn grouped_usd(amount: Micros) -> String {
+    let text = Usd(amount).to_string();
+    match text.split_once('.').and_then(|(whole, rest)| Some((whole.parse().ok()?, rest))) {
+        Some((whole, rest)) => format!("{}.{rest}", grouped(whole)),
+        None => text,
+    }
+}

@@ -1,0 +1,198 @@
+//! Start and end of a server: builds the state, writes what the first request needs, serves.
+//!
+//! The first start on an empty store publishes the reference prices and makes a platform key.
+//! Several servers may start on one database at once; idempotency keys let one of them win.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::net::TcpListener;
+use tollkeeper_engine::Engine;
+use tollkeeper_ledger::{
+    Actor, Command, IdempotencyKey, Micros, OperationId, OperationPrice, Refusal, Submission, Timestamp,
+    WorkspaceId,
+};
+
+use crate::access::{Access, Ticks, secret};
+use crate::api;
+use crate::app::{App, Clock};
+use crate::dashboard;
+use crate::http::problem::Code;
+use crate::http::route::{Resource, Route, Site};
+use crate::http::{router, serve};
+use crate::jobs::time_outs;
+use crate::observe::metrics::{Labels, Metrics, RouteLabel};
+use crate::settings::Settings;
+
+/// The prices of the reference policy (P2) in micro-units. They are in force until others are set.
+const REFERENCE_PRICES: [(&str, i64); 5] = [
+    ("background_removal", 2_000),
+    ("product_listing", 5_000),
+    ("smart_pricing", 1_000),
+    ("support_message", 500),
+    ("virtual_try_on", 20_000),
+];
+
+/// Every route of the server: the API's resources, then the dashboard.
+pub(crate) fn site() -> Site {
+    let api = api::RESOURCES.iter().flat_map(Resource::routes);
+    let pages = dashboard::ROUTES.iter().copied().flatten();
+    Site { routes: api.chain(api::docs::ROUTES).chain(pages).collect(), pages: dashboard::PAGES }
+}
+
+impl App {
+    /// The state over an engine, with the clock of the operating system.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Engine>, settings: &Settings) -> Arc<App> {
+        let start = Instant::now();
+        let ticks = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        App::assemble(engine, settings, Box::new(system_time), Arc::new(ticks))
+    }
+
+    /// The state over an engine, with the caller's clock, which also drives the rate limits.
+    #[must_use]
+    pub fn with_clock(engine: Arc<dyn Engine>, settings: &Settings, clock: Clock) -> Arc<App> {
+        let clock = Arc::new(clock);
+        let same = Arc::clone(&clock);
+        let ticks = move || u64::try_from(same().millis()).unwrap_or_default().saturating_mul(1_000_000);
+        App::assemble(engine, settings, Box::new(move || clock()), Arc::new(ticks))
+    }
+
+    fn assemble(engine: Arc<dyn Engine>, settings: &Settings, clock: Clock, ticks: Ticks) -> Arc<App> {
+        let public_url = settings.http.public_url.clone();
+        let document = api::openapi::document(public_url.as_deref());
+        Arc::new(App {
+            access: Access::new(Arc::clone(&engine), &settings.access, public_url.clone(), &ticks),
+            engine,
+            clock,
+            metrics: Metrics::new(labels(&site())),
+            public_url,
+            add_credits_url: settings.http.add_credits_url.clone(),
+            tick: Duration::from_millis(settings.jobs.tick_ms),
+            description: document.to_string().into(),
+        })
+    }
+}
+
+fn labels(site: &Site) -> Labels {
+    let route = |route: &&Route| RouteLabel { method: route.method.to_string(), path: route.path };
+    Labels {
+        routes: site.routes.iter().map(route).collect(),
+        codes: Code::ALL.iter().map(|code| code.as_str()).collect(),
+    }
+}
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Why the server could not start or could not go on.
+#[derive(Debug)]
+pub enum Error {
+    /// The engine failed.
+    Engine(tollkeeper_engine::Error),
+    /// The ledger refused a command of the first start.
+    Refused(Refusal),
+    /// The network failed, or the operating system gave no random numbers.
+    Io(std::io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Engine(error) => match error.hint() {
+                Some(hint) => write!(f, "{error} ({hint})"),
+                None => write!(f, "{error}"),
+            },
+            Error::Refused(refusal) => {
+                write!(f, "the ledger refused the first prices or the first key: {}", refusal.code())
+            }
+            Error::Io(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<tollkeeper_engine::Error> for Error {
+    fn from(error: tollkeeper_engine::Error) -> Error {
+        Error::Engine(error)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Error {
+        Error::Io(error)
+    }
+}
+
+/// The router with every route of the server.
+pub fn router(app: Arc<App>) -> axum::Router {
+    router::router(app, site())
+}
+
+/// Serves until `shutdown` completes, then answers the accepted requests and closes the engine.
+/// Charges whose deadline passed while no server ran are refunded before the first request.
+///
+/// # Errors
+/// The engine cannot be closed.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    time_outs::tick(&app).await;
+    let until = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = time_outs::run(&app, app.tick) => {}
+        }
+    };
+    serve::until(router(Arc::clone(&app)), listener, until).await;
+    app.engine().close().await?;
+    Ok(())
+}
+
+/// Writes what the first request needs: the reference prices if there are no prices, and a platform
+/// key if there is none. Returns the key if one was made, to be shown once; only its hash is stored.
+///
+/// # Errors
+/// The engine cannot write.
+pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
+    let platform = app.engine.platform();
+    if platform.book.versions().is_empty() {
+        let command = Command::SetPrices { operations: reference_prices(), effective_at: None };
+        run_once(app, "first start: prices", command).await?;
+    }
+    if app.access.has_configured_key() || !platform.key_hashes.is_empty() {
+        return Ok(None);
+    }
+    let key = secret::make(secret::Kind::Platform, None)?;
+    let command = Command::SetPlatformKey { hash: secret::hash(key.as_bytes()) };
+    let was_run = run_once(app, "first start: key", command).await?;
+    Ok(was_run.then_some(key))
+}
+
+/// Runs a command of the first start under a fixed idempotency key. Returns false if another server
+/// on the same database has run it.
+async fn run_once(app: &App, key: &str, command: Command) -> Result<bool, Error> {
+    let key = IdempotencyKey::new(key).expect("the keys of the first start are printable");
+    let workspace = WorkspaceId::platform();
+    let submission = Submission { workspace, key: Some(key), actor: Actor::System, command };
+    match app.engine.run(submission, app.now()).await? {
+        Ok(answer) => Ok(!answer.replayed),
+        Err(Refusal::KeyReused { .. }) => Ok(false),
+        Err(refusal) => Err(Error::Refused(refusal)),
+    }
+}
+
+fn reference_prices() -> Vec<OperationPrice> {
+    let price = |(id, micros)| OperationPrice {
+        id: OperationId::new(id).expect("the reference ids are well-formed"),
+        unit_price: Micros::new(micros),
+        timeout_seconds: None,
+    };
+    REFERENCE_PRICES.map(price).into()
+}

@@ -162,7 +162,7 @@ pub async fn serve(
 /// The engine cannot write.
 pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
     let platform = app.engine.platform();
-    if platform.book.versions().is_empty() {
+    if platform.price_book.versions().is_empty() {
         let command = Command::SetPrices { operations: reference_prices(), effective_at: None };
         run_once(app, "first start: prices", command).await?;
     }

@@ -56,7 +56,7 @@ impl BenchServer {
         engine: Arc<dyn Engine>,
         credential: Credential,
         workspaces: u64,
-    ) -> Result<Host, Failure> {
+    ) -> Result<BenchServer, Failure> {
         let access = AccessSettings {
             platform_key: Some(Secret::new(PLATFORM_KEY)),
             platform_key_requests_per_second: 0,

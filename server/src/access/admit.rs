@@ -154,7 +154,7 @@ impl Access {
         let Caller::Key(holder) = caller else { return Ok(()) };
         let team = self.team(&holder.workspace).await?;
         let key = holder.api_key().id;
-        let is_valid = team.is_some_and(|team| team.key(key).is_some_and(|key| key.holds(now)));
+        let is_valid = team.is_some_and(|team| team.key(key).is_some_and(|key| key.is_valid_at(now)));
         if is_valid { Ok(()) } else { Err(Denied::Unauthenticated(UNKNOWN_KEY)) }
     }
 
@@ -211,7 +211,7 @@ impl Access {
         if let Some(holder) = self.cached_holder(admission, scopes, &workspace, &hash) {
             return Ok(Caller::Key(holder));
         }
-        let is_known = |team: &Team| team.key_place(&hash, admission.now).is_some();
+        let is_known = |team: &Team| team.key_index(&hash, admission.now).is_some();
         let team = self.team_for(&workspace, is_known).await?;
         let holder = team.and_then(|team| KeyHolder::find(workspace, team, &hash, admission.now));
         holder.map(Caller::Key).ok_or(Denied::Unauthenticated(UNKNOWN_KEY))

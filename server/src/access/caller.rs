@@ -49,7 +49,7 @@ impl KeyHolder {
     /// The holder of the key with this hash, if the team has such a key and it is valid at `now`.
     #[must_use]
     pub fn find(workspace: WorkspaceId, team: Arc<Team>, hash: &Hash, now: Timestamp) -> Option<KeyHolder> {
-        let key_index = team.key_place(hash, now)?;
+        let key_index = team.key_index(hash, now)?;
         Some(KeyHolder { workspace, team, key_index })
     }
 

@@ -248,7 +248,7 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
 
 fn result_of<'a>(call: &Call, workspace: &'a WorkspaceId, result: &'a CommandResult) -> ResultJson<'a> {
     match result {
-        Ok(answer) => match &answer.told {
+        Ok(answer) => match &answer.output {
             Output::Charge(charge, balance) => ResultJson {
                 status: 201,
                 charge: Some(ChargeJson::of(workspace.as_str(), charge, Some(*balance))),

@@ -276,7 +276,7 @@ pub struct ChargeJson<'a> {
 impl<'a> ChargeJson<'a> {
     /// A charge as a list shows it, or with the balance after the request.
     pub fn of(workspace: &'a str, charge: &'a Charge, balance: Option<Balance>) -> ChargeJson<'a> {
-        let Charge { details, opened: _, created_at, state } = charge;
+        let Charge { details, opening_entry: _, created_at, state } = charge;
         // The state's quantity is what was used; the details have what was charged.
         let ChargeState { status, outcome, refunded, quantity: _, deadline } = state;
         let ChargeDetails { id, spender, quantity, unit_price, amount, price_version, .. } = &**details;
@@ -390,7 +390,7 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
 
 /// The response to every request about one charge.
 pub fn respond(status: StatusCode, workspace: &WorkspaceId, answer: &Answer) -> Result<Response, Problem> {
-    let Output::Charge(charge, balance) = &answer.told else {
+    let Output::Charge(charge, balance) = &answer.output else {
         return Err(wrong_output("a charge"));
     };
     let charge = ChargeJson::of(workspace.as_str(), charge, Some(*balance));

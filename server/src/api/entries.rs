@@ -10,7 +10,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json as json_value};
-use tollkeeper_engine::EntryRecord;
+use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, Hash, IdempotencyKey, LedgerAccount,
     Limit, MemberId, Scope, TeamChange,

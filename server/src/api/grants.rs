@@ -193,7 +193,7 @@ async fn void(mut call: Call) -> Result<Response, Problem> {
 }
 
 fn respond(status: StatusCode, workspace: &WorkspaceId, answer: &Answer) -> Result<Response, Problem> {
-    let Output::Grant(record, balance) = &answer.told else {
+    let Output::Grant(record, balance) = &answer.output else {
         return Err(wrong_output("a grant"));
     };
     let grant = GrantJson::of(workspace.as_str(), record, Some(*balance));

@@ -6,6 +6,7 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{
     ApiKeyId, Command, Limit, MemberId, Micros, OperationId, Period, PeriodWindows, Subject, WorkerId,

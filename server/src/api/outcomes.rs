@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
-use tollkeeper_ledger::{Command, Scope};
+use tollkeeper_ledger::{ChargeCommand, Scope};
 use utoipa::ToSchema;
 
 use super::charges::{ChargeJson, EXTENDED, REFUNDED, SETTLED, respond};
@@ -128,7 +128,7 @@ async fn report(mut call: Call) -> Result<Response, Problem> {
         (OperationResult::Succeeded, None) if detail.is_some() => {
             return Err(Problem::field("detail", "cannot be given with `succeeded`"));
         }
-        (OperationResult::Succeeded, None) => Command::Succeed { charge, quantity },
+        (OperationResult::Succeeded, None) => ChargeCommand::Succeed { quantity }.for_charge(charge),
         (OperationResult::Failed, None) => return Err(Problem::field("fault", "is required with `failed`")),
         (OperationResult::Failed, Some(_)) if quantity.is_some() => {
             return Err(Problem::field("quantity", "cannot be given with `failed`"));
@@ -156,7 +156,7 @@ async fn heartbeat(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let charge = call.charge(&workspace).await?;
     let HeartbeatIn { extend_seconds } = call.json().await?;
-    let command = Command::Heartbeat { charge, extend_seconds };
+    let command = ChargeCommand::Heartbeat { extend_seconds }.for_charge(charge);
     respond(StatusCode::OK, &workspace, &call.run(&workspace, None, command).await?)
 }
 
@@ -186,6 +186,6 @@ async fn refund(mut call: Call) -> Result<Response, Problem> {
     let key = call.idempotency_key()?;
     let RefundIn { amount, amount_usd, reason: Line(reason) } = call.json().await?;
     let amount = optional_amount(AMOUNT, amount, amount_usd)?;
-    let command = Command::Refund { charge, amount, reason };
+    let command = ChargeCommand::Refund { amount, reason }.for_charge(charge);
     respond(StatusCode::OK, &workspace, &call.run(&workspace, Some(key), command).await?)
 }

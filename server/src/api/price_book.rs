@@ -150,7 +150,7 @@ impl<'a> PricesJson<'a> {
 /// `GET /v1/price-book`.
 async fn get(call: Call) -> Result<Response, Problem> {
     let platform = call.app.engine().platform();
-    let prices = platform.book.in_force(call.now);
+    let prices = platform.price_book.in_force(call.now);
     let prices = prices.ok_or_else(|| Problem::new(Code::NotFound, "No price book is in force."))?;
     Ok(respond(prices))
 }
@@ -162,7 +162,7 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     let effective_at = effective_at.map(|Instant(at)| at);
     let command = Command::SetPrices { operations, effective_at };
     let answer = call.run(&WorkspaceId::platform(), None, command).await?;
-    match &answer.told {
+    match &answer.output {
         Output::Prices(prices) => Ok(respond(prices)),
         _ => Err(wrong_output("prices")),
     }

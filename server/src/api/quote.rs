@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Charge, Read};
 use tollkeeper_ledger::{OperationId, Quote};
 use utoipa::ToSchema;

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{Answer, Output};
+use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{Balance, Command, Id, Profile, Timestamp, WorkspaceChanges, WorkspaceId};
 use utoipa::ToSchema;
@@ -191,8 +191,8 @@ async fn create(mut call: Call) -> Result<Response, Problem> {
         metadata: metadata.map(|Metadata(text)| text),
         suspended: None,
     };
-    let answered = call.run(&id, None, Command::CreateWorkspace(changes)).await?;
-    respond(StatusCode::CREATED, &answered)
+    let answer = call.run(&id, None, Command::CreateWorkspace(changes)).await?;
+    respond(StatusCode::CREATED, &answer)
 }
 
 /// An id that the server makes: `ws_` and a UUID of version 7.
@@ -234,12 +234,12 @@ async fn change(mut call: Call) -> Result<Response, Problem> {
         metadata: metadata.map(|Metadata(text)| text),
         suspended,
     };
-    let answered = call.run(&workspace, None, Command::UpdateWorkspace(changes)).await?;
-    respond(StatusCode::OK, &answered)
+    let answer = call.run(&workspace, None, Command::UpdateWorkspace(changes)).await?;
+    respond(StatusCode::OK, &answer)
 }
 
-fn respond(status: StatusCode, answered: &Answer) -> Result<Response, Problem> {
-    match &answered.told {
+fn respond(status: StatusCode, answer: &Answer) -> Result<Response, Problem> {
+    match &answer.output {
         Output::Workspace(profile) => Ok(json(status, WORKSPACE_BYTES, &WorkspaceJson::of(profile))),
         _ => Err(wrong_output("a workspace")),
     }

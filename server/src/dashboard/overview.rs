@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Role;
 
 use super::page::{ROOT, grouped, grouped_usd, page, signed_in};

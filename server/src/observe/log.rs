@@ -17,8 +17,8 @@ pub fn start_log(settings: &LogSettings) {
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    // Colors are for terminals, not for files.
-    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    let is_terminal = std::io::stderr().is_terminal();
+    let lines = lines.with_ansi(uses_color(|name| std::env::var_os(name), is_terminal));
     // A program that embeds the server may have started a log of its own; then that one is used.
     let _ = match settings.format {
         LogFormat::Text => lines.with_target(false).try_init(),

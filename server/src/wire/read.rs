@@ -291,7 +291,7 @@ impl Word for Timezone {
     const EXPECTED: &'static str = "a time zone of the IANA database such as \"Europe/Berlin\"";
     fn read(text: &str) -> Result<Self, String> {
         // The longest name in the IANA database has 32 characters, so this bound excludes none.
-        if text.len() <= bounds::NAME_MAX_BYTES && tollkeeper_engine::known_timezone(text) {
+        if text.len() <= bounds::NAME_MAX_BYTES && tollkeeper_engine::is_known_timezone(text) {
             Ok(Timezone(text.into()))
         } else {
             Err(format!("this is not {}", Self::EXPECTED))

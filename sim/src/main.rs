@@ -1,8 +1,8 @@
-//! Runs the simulator for as many seeds as one likes and prints what it found.
+//! The command line of the simulator: runs seeds and prints a summary.
 //!
-//! `cargo run --release -p tollkeeper-sim -- seeds 1000` report decisions, crashes and faults for
-//! the first 1,000 seeds; `-- seed 17` for one. It ends with 1 at the first difference, and says
-//! how to see it again.
+//! `cargo run --release -p tollkeeper-sim -- seeds 1000` runs the first 1,000 seeds: every engine
+//! beside the model, crashes and disk faults. `-- seed 17` runs one seed. At the first difference
+//! it prints how to reproduce it and exits with 1.
 
 use std::process::ExitCode;
 
@@ -13,15 +13,16 @@ use tollkeeper_sim::faults::crash::{CrashReport, Density, crashes, faults};
 use tollkeeper_testkit::scratch::Scratch;
 
 const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER";
-/// Steps of each run beside the model, and of each run that is crashed or hindered.
+/// Steps of each run beside the model.
 const STEPS: usize = 400;
-const DOUBTED_STEPS: usize = 150;
+/// Steps of each run with crashes or disk faults.
+const FAULTY_STEPS: usize = 150;
 /// Crashes of each run.
 const CRASHES: usize = 40;
 
-/// What all seeds together came to.
+/// The sums over all seeds.
 #[derive(Debug, Default)]
-struct Found {
+struct Summary {
     commands: usize,
     operations: usize,
     crashes: u64,
@@ -31,7 +32,7 @@ struct Found {
     refused: u64,
 }
 
-impl Found {
+impl Summary {
     fn add(&mut self, report: CrashReport) {
         self.operations += report.operations;
         self.crashes += report.crashes;
@@ -42,15 +43,15 @@ impl Found {
     }
 }
 
-fn doubt(seed: u64, found: &mut Found) -> Result<(), Difference> {
+fn run_seed(seed: u64, summary: &mut Summary) -> Result<(), Difference> {
     let batch = 1 + (seed % 3) as usize * 7;
-    found.commands += differential::run(&Memory::default(), seed, STEPS, batch)?.steps();
+    summary.commands += differential::run(&Memory::default(), seed, STEPS, batch)?.steps();
     let scratch = Scratch::new();
-    found.commands += embedded::run(scratch.path(), seed, STEPS)?.steps();
+    summary.commands += embedded::run(scratch.path(), seed, STEPS)?.steps();
     let scratch = Scratch::new();
-    found.commands += embedded::run_threaded(scratch.path(), seed, STEPS)?.steps();
-    found.add(crashes(seed, DOUBTED_STEPS, Density::Sampled(CRASHES))?);
-    found.add(faults(seed, DOUBTED_STEPS)?);
+    summary.commands += embedded::run_threaded(scratch.path(), seed, STEPS)?.steps();
+    summary.add(crashes(seed, FAULTY_STEPS, Density::Sampled(CRASHES))?);
+    summary.add(faults(seed, FAULTY_STEPS)?);
     Ok(())
 }
 
@@ -67,22 +68,20 @@ fn main() -> ExitCode {
         }
     };
     let count = seeds.end - seeds.start;
-    let mut found = Found::default();
+    let mut summary = Summary::default();
     for seed in seeds {
-        if let Err(difference) = doubt(seed, &mut found) {
-            eprintln!("{difference}\nsee it again: cargo run --release -p tollkeeper-sim -- seed {seed}");
+        if let Err(difference) = run_seed(seed, &mut summary) {
+            eprintln!("{difference}\nreproduce it: cargo run --release -p tollkeeper-sim -- seed {seed}");
             return ExitCode::FAILURE;
         }
     }
-    let Found { commands, operations, crashes, in_flight_committed, in_flight_lost, replays, refused } =
-        found;
+    let Summary { commands, operations, crashes, in_flight_committed, in_flight_lost, replays, refused } =
+        summary;
     println!("seeds {count}, commands beside the model {commands}, disagreements 0");
     println!(
-        "crashes {crashes} behind {operations} disk operations (of the batch under way {in_flight_committed} had in_flight_committed, \
-         {in_flight_lost} had not), refused writes and syncs {refused}"
+        "crashes {crashes} behind {operations} disk operations (batches in flight: {in_flight_committed} committed, \
+         {in_flight_lost} lost), refused writes and syncs {refused}"
     );
-    println!(
-        "acknowledged and lost 0, charged twice 0, requests asked again and answered as before {replays}"
-    );
+    println!("acknowledged and lost 0, charged twice 0, repeated requests with their first answer {replays}");
     ExitCode::SUCCESS
 }

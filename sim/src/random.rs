@@ -1,20 +1,19 @@
-//! Chance that can be repeated: a small seeded generator for everything the simulator leaves to
-//! luck.
+//! A seeded random number generator for everything that the simulator draws.
 //!
-//! The simulator promises "same seed, same bytes", so its chance may come neither from the system
-//! nor from a dependency that is free to change its stream between versions. The generator is
-//! SplitMix64: one addition and three mixing steps, a period of 2^64, every seed as good as
-//! another. Keeps: equal seeds give equal streams, on every machine and in every build. Not here:
-//! secrets. A key or a session identifier must never be drawn from this.
+//! The simulator promises "same seed, same bytes". So its random numbers come neither from the
+//! system nor from a dependency, which may change its stream between versions. The generator is
+//! SplitMix64: one addition and three mixing steps, a period of 2^64, and no weak seeds.
+//! Guarantee: equal seeds give equal streams, on every machine and in every build.
+//! Not here: secrets. A key or a session id must never be drawn from this generator.
 
-/// A deterministic stream of numbers, wholly determined by its seed.
+/// A stream of numbers that depends on its seed alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// A stream that depends on `seed` alone.
+    /// The stream of a seed.
     pub fn new(seed: u64) -> Random {
         Random { state: seed }
     }
@@ -28,18 +27,18 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number in `0..bound`. Panics on a bound of zero: there is nothing to choose from.
+    /// A number in `0..bound`. Panics if `bound` is zero.
     ///
-    /// The high half of a 128-bit product: its bias is below `bound / 2^64`, nothing a simulation
-    /// could notice, and each call draws exactly once, so that streams stay aligned whatever the
-    /// bounds are.
+    /// The result is the high half of a 128-bit product. Its bias is below `bound / 2^64`, which no
+    /// simulation could notice. Each call draws exactly one number, so streams stay aligned for all
+    /// bounds.
     pub fn below(&mut self, bound: u64) -> u64 {
-        assert!(bound > 0, "a choice among nothing");
+        assert!(bound > 0, "a bound is at least 1");
         let product = u128::from(self.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).expect("the high half of a 128-bit product fits 64 bits")
     }
 
-    /// An index in `0..length`, for choosing a place in a slice.
+    /// An index in `0..length`, for an element of a slice.
     pub fn index(&mut self, length: usize) -> usize {
         let bound = u64::try_from(length).expect("a length fits 64 bits");
         usize::try_from(self.below(bound)).expect("an index below a length fits usize")
@@ -50,7 +49,7 @@ impl Random {
         self.below(1000) < per_mille
     }
 
-    /// One of the items. Panics on an empty slice.
+    /// One of the items. Panics if the slice is empty.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.index(items.len())]
     }

@@ -1,4 +1,4 @@
-//! Credit in and out, the answers to it, and that asking again changes nothing.
+//! Clauses about credit in and out, the answers, and repeated requests.
 
 use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::{ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status};
@@ -7,7 +7,7 @@ use super::Store;
 use super::test_client::{BEGINNING, TestClient, acme, awaited, charge, charged, submission, workspace};
 use tollkeeper_testkit::blocking::block_on;
 
-pub(super) fn a_charge_takes_its_price(store: &dyn Store) {
+pub(super) fn a_charge_deducts_its_price(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
     let (paid, balance) = client.charge("k", charge("try_on", 2));
     assert_eq!((paid.details.amount.get(), paid.details.unit_price.get()), (40_000, 20_000));
@@ -20,19 +20,21 @@ pub(super) fn a_charge_takes_its_price(store: &dyn Store) {
     assert!(record.refunds.is_empty());
 }
 
-pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
+pub(super) fn a_repeated_key_gets_the_first_answer(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 100_000);
-    let first = client.submit_keyed("k", Command::Charge(charge("message", 3))).expect("yes");
+    let first =
+        client.submit_keyed("k", Command::Charge(charge("message", 3))).expect("the command is accepted");
     assert!(!first.replayed);
     let id = charged(Ok(first.clone())).0.details.id;
     let refund =
         ChargeCommand::Refund { amount: Some(Micros::new(500)), reason: "courtesy".into() }.for_charge(id);
-    let refunded = client.submit_keyed("r", refund.clone()).expect("yes");
+    let refunded = client.submit_keyed("r", refund.clone()).expect("the command is accepted");
     client.advance_clock(86_400);
-    let again = client.submit_keyed("k", Command::Charge(charge("message", 3))).expect("yes");
+    let again =
+        client.submit_keyed("k", Command::Charge(charge("message", 3))).expect("the command is accepted");
     assert!(again.replayed);
-    assert_eq!(again.output, first.output, "the first answer, not what has become of it since");
-    let again = client.submit_keyed("r", refund).expect("yes");
+    assert_eq!(again.output, first.output, "the first answer, not the current state");
+    let again = client.submit_keyed("r", refund).expect("the command is accepted");
     assert_eq!((again.replayed, again.output), (true, refunded.output));
     let refused =
         client.submit_keyed("k", Command::Charge(charge("message", 4))).expect_err("another request");
@@ -45,7 +47,7 @@ pub(super) fn the_same_key_is_answered_the_same(store: &dyn Store) {
     assert_eq!(client.balance().available.get(), 100_000 - 1_500 + 500 + 1_000);
 }
 
-pub(super) fn a_refusal_leaves_nothing(store: &dyn Store) {
+pub(super) fn a_refusal_changes_nothing(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 499);
     let before = client.entry_count();
     for _ in 0..2 {
@@ -121,8 +123,8 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
     assert_eq!(record.refunds[0].refund.detail.as_deref(), Some("broken"));
 }
 
-fn answer(told: Output) -> tollkeeper_engine::Answer {
-    tollkeeper_engine::Answer { replayed: false, output: told }
+fn answer(output: Output) -> tollkeeper_engine::Answer {
+    tollkeeper_engine::Answer { replayed: false, output: output }
 }
 
 pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
@@ -134,21 +136,22 @@ pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
     assert_eq!(draws[1].0, bought);
     let refund =
         |amount| ChargeCommand::Refund { amount, reason: "courtesy".into() }.for_charge(paid.details.id);
-    client.submit_keyed("r", refund(Some(Micros::new(3_500)))).expect("yes");
+    client.submit_keyed("r", refund(Some(Micros::new(3_500)))).expect("the command is accepted");
     assert_eq!(client.refused(refund(Some(Micros::new(501)))), "refund_exceeds_charge");
     let remaining = |client: &TestClient| {
         let page = tollkeeper_engine::Page { limit: 10, cursor: None };
-        let listing = block_on(client.engine.grants(&acme(), page)).expect("it reads").expect("it is there");
+        let listing =
+            block_on(client.engine.grants(&acme(), page)).expect("the engine reads").expect("it exists");
         listing.data.iter().map(|record| record.grant.remaining.get()).collect::<Vec<_>>()
     };
-    assert_eq!(remaining(&client), [5_000, 500], "newest first; what was bought came back first");
+    assert_eq!(remaining(&client), [5_000, 500], "newest first; the last draw returned first");
     let client = client.restarted(store);
     client.accepted(refund(None));
     assert_eq!(remaining(&client), [5_000, 1_000]);
     assert_eq!(client.record(paid.details.id).charge.state.outcome, Some(Outcome::Reversed));
 }
 
-pub(super) fn a_deadline_is_due(store: &dyn Store) {
+pub(super) fn a_passed_deadline_is_due(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 10_000);
     let (early, _) = client.charge("early", awaited("message", 1, 30));
     let (late, _) = client.charge("late", awaited("message", 1, 60));
@@ -175,20 +178,20 @@ pub(super) fn a_grant_can_be_voided(store: &dyn Store) {
     let grant = client.grant("wrong", Source::Adjustment, 2_000);
     client.charge("k", charge("message", 1));
     let void = Command::VoidGrant { grant, reason: Some("a mistake".into()) };
-    let first = client.submit_keyed("v", void.clone()).expect("yes");
-    let Output::Grant(record, balance) = &first.output else { panic!("a void is told as its grant") };
+    let first = client.submit_keyed("v", void.clone()).expect("the command is accepted");
+    let Output::Grant(record, balance) = &first.output else { panic!("a void is answered by its grant") };
     assert_eq!((record.grant.amount.get(), record.grant.remaining), (2_000, Micros::ZERO));
     assert_eq!(balance.available.get(), 500);
-    let again = client.submit_keyed("v", void).expect("yes");
+    let again = client.submit_keyed("v", void).expect("the command is accepted");
     assert_eq!((again.replayed, again.output), (true, first.output));
-    let nobody = Command::VoidGrant {
+    let unknown = Command::VoidGrant {
         grant: tollkeeper_ledger::GrantId(crate::model::step::unknown_id()),
         reason: None,
     };
-    assert_eq!(client.refused(nobody), "grant_not_found");
+    assert_eq!(client.refused(unknown), "grant_not_found");
 }
 
-pub(super) fn a_lost_payment_is_taken_back(store: &dyn Store) {
+pub(super) fn a_lost_payment_is_clawed_back(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 500);
     let grant = client.grant("pay_1", Source::TopUp, 2_000);
     client.charge("k", charge("message", 3));

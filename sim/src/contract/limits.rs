@@ -1,4 +1,4 @@
-//! Spending limits: that they hold, what they count, and from when on.
+//! Clauses about spending limits: enforcement, counted usage, and time zones.
 
 use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::{
@@ -13,7 +13,7 @@ use tollkeeper_testkit::blocking::block_on;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-fn hers(quantity: i64) -> ChargeRequest {
+fn of_ada(quantity: i64) -> ChargeRequest {
     ChargeRequest { member: Some(member("ada")), ..charge("message", quantity) }
 }
 
@@ -22,37 +22,37 @@ fn limits(lines: &[(Subject, Period, i64)]) -> Command {
     Command::SetLimits(lines.iter().map(line).collect())
 }
 
-fn moved(zone: &str) -> Command {
+fn new_time_zone(zone: &str) -> Command {
     Command::UpdateWorkspace(WorkspaceChanges { timezone: Some(zone.into()), ..Default::default() })
 }
 
-pub(super) fn limits_hold(store: &dyn Store) {
+pub(super) fn limits_are_enforced(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 100_000);
-    client.accepted(Command::Charge(hers(2)));
+    client.accepted(Command::Charge(of_ada(2)));
     let message = OperationId::new("message").expect("a name");
     client.accepted(limits(&[
         (Subject::Member(member("ada")), Period::Day, 1_500),
         (Subject::Operation(message), Period::Month, 5_000),
     ]));
-    assert_eq!(client.refused(Command::Charge(hers(2))), "limit_exceeded");
-    client.accepted(Command::Charge(hers(1)));
+    assert_eq!(client.refused(Command::Charge(of_ada(2))), "limit_exceeded");
+    client.accepted(Command::Charge(of_ada(1)));
     client.advance_clock(HOUR);
     let mut client = client.restarted(store);
-    assert_eq!(client.refused(Command::Charge(hers(1))), "limit_exceeded");
+    assert_eq!(client.refused(Command::Charge(of_ada(1))), "limit_exceeded");
     client.accepted(Command::Charge(charge("message", 1)));
     client.advance_clock(DAY);
-    client.accepted(Command::Charge(hers(3)));
+    client.accepted(Command::Charge(of_ada(3)));
     assert_eq!(client.refused(Command::Charge(charge("message", 4))), "limit_exceeded");
     client.accepted(Command::Charge(charge("removal", 4)));
 }
 
-pub(super) fn limits_show_what_they_counted(store: &dyn Store) {
+pub(super) fn limits_show_their_usage(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
-    let (first, _) = client.charge("first", hers(2));
-    let hers_a_day = (Subject::Member(member("ada")), Period::Day, 5_000);
-    let set = limits(&[(Subject::Workspace, Period::Month, 50_000), hers_a_day.clone()]);
-    let Output::Limits(told) = client.accepted(set) else { panic!("limits are told as they count") };
-    assert_eq!(told.iter().map(|limit| limit.used.get()).collect::<Vec<_>>(), [1_000, 1_000]);
+    let (first, _) = client.charge("first", of_ada(2));
+    let adas_day = (Subject::Member(member("ada")), Period::Day, 5_000);
+    let set = limits(&[(Subject::Workspace, Period::Month, 50_000), adas_day.clone()]);
+    let Output::Limits(output) = client.accepted(set) else { panic!("limits are answered by limits") };
+    assert_eq!(output.iter().map(|limit| limit.used.get()).collect::<Vec<_>>(), [1_000, 1_000]);
     assert_eq!(client.used(), [1_000, 1_000]);
     let (second, _) = client.charge("second", charge("message", 4));
     assert_eq!(client.used(), [3_000, 1_000]);
@@ -65,8 +65,8 @@ pub(super) fn limits_show_what_they_counted(store: &dyn Store) {
     assert_eq!(client.used(), [2_500, 0], "a new day, the same month");
     client.accepted(back(first.details.id, None));
     assert_eq!(client.used(), [1_500, -1_000], "a refund counts in the day in which it happens");
-    client.accepted(limits(&[hers_a_day]));
-    assert_eq!(client.used(), [-1_000], "a limit that stays keeps what it has counted");
+    client.accepted(limits(&[adas_day]));
+    assert_eq!(client.used(), [-1_000], "a limit that is set again keeps its usage");
     client.accepted(limits(&[]));
     assert_eq!(client.restarted(store).used(), [0; 0]);
 }
@@ -75,35 +75,35 @@ pub(super) fn a_limit_worth_fifty_lets_fifty_pass(store: &dyn Store) {
     let client = TestClient::with_credit(store, 1_000_000);
     client.accepted(limits(&[(Subject::Member(member("ada")), Period::Day, 50 * 500)]));
     let batch = |caller: usize| {
-        let line = |n| submission(acme(), Some(&format!("{caller} {n}")), Command::Charge(hers(1)));
+        let line = |n| submission(acme(), Some(&format!("{caller} {n}")), Command::Charge(of_ada(1)));
         client.codes((0..50).map(line).collect())
     };
     let batch = &batch;
     let words: Vec<&str> = std::thread::scope(|scope| {
         let callers: Vec<_> = (0..4).map(|caller| scope.spawn(move || batch(caller))).collect();
-        callers.into_iter().flat_map(|caller| caller.join().expect("a caller that ends well")).collect()
+        callers.into_iter().flat_map(|caller| caller.join().expect("a caller does not panic")).collect()
     });
     assert_eq!(words.iter().filter(|word| **word == "yes").count(), 50);
     assert_eq!(words.iter().filter(|word| **word == "limit_exceeded").count(), 150);
     assert_eq!((client.balance().available.get(), client.used()), (1_000_000 - 50 * 500, vec![50 * 500]));
     let client = client.restarted(store);
-    assert_eq!(client.refused(Command::Charge(hers(1))), "limit_exceeded");
+    assert_eq!(client.refused(Command::Charge(of_ada(1))), "limit_exceeded");
     client.accepted(Command::Charge(charge("message", 1)));
 }
 
-pub(super) fn a_new_limit_misses_nothing(store: &dyn Store) {
+pub(super) fn a_new_limit_counts_all_earlier_charges(store: &dyn Store) {
     let client = TestClient::with_credit(store, 1_000_000);
     let set = |lines: &[_]| submission(acme(), None, limits(lines));
     for n in 1..=200 {
-        // While it is counted, what was charged a moment ago may be on its way to where usage is kept.
+        // The last charge may not have reached the stored usage yet when the limit is set.
         client.charge(&format!("k{n}"), charge("message", 1));
-        let forgotten_and_set = vec![set(&[]), set(&[(Subject::Workspace, Period::Month, 1_000_000)])];
-        assert_eq!(client.codes(forgotten_and_set), ["yes", "yes"]);
+        let removed_and_set = vec![set(&[]), set(&[(Subject::Workspace, Period::Month, 1_000_000)])];
+        assert_eq!(client.codes(removed_and_set), ["yes", "yes"]);
         assert_eq!(client.used(), [n * 500]);
     }
 }
 
-pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
+pub(super) fn a_limit_on_a_key_counts_its_charges(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 100_000);
     let (one, other) = (client.create_key(key("one")), client.create_key(key("other")));
     let pay = |client: &TestClient, id, quantity| {
@@ -117,36 +117,37 @@ pub(super) fn a_limit_on_a_key_knows_what_it_spent(store: &dyn Store) {
     let client = client.restarted(store);
     let both = [one, other].map(|id| (Subject::ApiKey(id), Period::Day, 2_500));
     client.accepted(limits(&both));
-    assert_eq!(client.used(), [2_000, 2_500], "spent before anybody set a limit");
+    assert_eq!(client.used(), [2_000, 2_500], "the charges before the limit count");
     assert_eq!(pay(&client, one, 2), Err("limit_exceeded"));
     pay(&client, one, 1).expect("the last");
     assert_eq!(pay(&client, one, 1), Err("limit_exceeded"));
     client.accepted(Command::Charge(charge("message", 9)));
-    let Output::Charge(first, _) = paid.output else { panic!("a charge is told") };
+    let Output::Charge(first, _) = paid.output else { panic!("a charge is answered by a charge") };
     assert_eq!(first.details.spender.api_key, Some(one));
     client.accepted(
         ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(first.details.id),
     );
     let client = client.restarted(store);
     assert_eq!(client.used(), [1_000, 2_500]);
-    pay(&client, one, 3).expect("what was given back");
+    pay(&client, one, 3).expect("the refund lowered the usage");
 }
 
-pub(super) fn what_went_back_before_the_day_began_lifts_no_limit(store: &dyn Store) {
+pub(super) fn a_refund_before_the_day_does_not_reduce_its_usage(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 100_000);
     let (charged, _) = client.charge("yesterday", charge("message", 4));
     client.advance_clock(18 * HOUR + 600);
     let charge_id = charged.details.id;
     client.accepted(ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(charge_id));
     client.advance_clock(30 * 60);
-    // In Kolkata the day began at half past six, between the two.
-    client.accepted(moved("Asia/Kolkata"));
+    // The day in Kolkata began at 18:30 UTC, between charge and refund on one side and the new
+    // limit on the other.
+    client.accepted(new_time_zone("Asia/Kolkata"));
     client.charge("today", charge("message", 1));
     client.accepted(limits(&[(Subject::Workspace, Period::Day, 1_000)]));
     assert_eq!(client.used(), [500]);
 }
 
-pub(super) fn another_time_zone_counts_anew(store: &dyn Store) {
+pub(super) fn a_new_time_zone_recounts_the_limits(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 100_000);
     let month = (Subject::Workspace, Period::Month, 3_000);
     let day = (Subject::Workspace, Period::Day, 50_000);
@@ -159,39 +160,44 @@ pub(super) fn another_time_zone_counts_anew(store: &dyn Store) {
     assert_eq!(client.used(), [3_000, 1_500]);
     assert_eq!(client.refused(Command::Charge(charge("message", 1))), "limit_exceeded");
 
-    // In Kolkata it is February since half past six, and of the hour in which that was, the whole counts.
+    // In Kolkata it is February since 18:30 UTC. Charges before the change count by the hour, so
+    // the whole hour from 18:00 counts.
     let before = client.entry_count();
-    client.accepted(moved("Asia/Kolkata"));
+    client.accepted(new_time_zone("Asia/Kolkata"));
     assert_eq!((client.used(), client.entry_count()), (vec![1_500, 1_500], before + 2));
     let half_past_six = BEGINNING.plus_seconds(30 * DAY + 18 * HOUR + 30 * 60);
     let windows = |client: &TestClient| {
-        let limits = block_on(client.engine.limits(&acme(), client.now)).expect("it reads");
-        limits.expect("it is there").1
+        let limits = block_on(client.engine.limits(&acme(), client.now)).expect("the engine reads");
+        limits.expect("it exists").1
     };
     let from_half_past_six =
         |days: i64| PeriodWindow { start: half_past_six, end: half_past_six.plus_seconds(days * DAY) };
     assert_eq!(windows(&client).day, from_half_past_six(1));
     assert_eq!(windows(&client).month, from_half_past_six(28));
     client.charge("in february", charge("message", 1));
-    client.accepted(moved("Asia/Kolkata"));
+    client.accepted(new_time_zone("Asia/Kolkata"));
     assert_eq!((client.used(), client.entry_count()), (vec![2_000, 2_000], before + 3));
 
     // In New York the year began five hours later, after the first charge.
     let client = client.restarted(store);
-    client.accepted(moved("America/New_York"));
+    client.accepted(new_time_zone("America/New_York"));
     assert_eq!(client.used(), [2_000, 2_000]);
     let mut client = client.restarted(store);
-    client.accepted(moved("UTC"));
-    assert_eq!(client.used(), [3_500, 2_000], "more than the limit, because nobody could know");
+    client.accepted(new_time_zone("UTC"));
+    assert_eq!(
+        client.used(),
+        [3_500, 2_000],
+        "more than the limit, because the limit did not count them before"
+    );
     assert_eq!(client.refused(Command::Charge(charge("message", 1))), "limit_exceeded");
 
-    // The 29th of March 2026 has twenty-three hours in Berlin.
-    client.accepted(moved("Europe/Berlin"));
+    // In Berlin, 29 March 2026 has 23 hours.
+    client.accepted(new_time_zone("Europe/Berlin"));
     client.now = BEGINNING.plus_seconds(87 * DAY);
     assert_eq!(client.used(), [0, 0]);
     let refused = client.submit(acme(), None, Command::Charge(charge("try_on", 3))).expect_err("too much");
     let Refusal::LimitExceeded { resets_at, .. } = refused else { panic!("{refused:?}") };
     let midnight = |days: i64, hours: i64| BEGINNING.plus_seconds(days * DAY - hours * HOUR);
-    assert_eq!(resets_at, midnight(90, 2), "of the two that are passed, the month leaves less");
+    assert_eq!(resets_at, midnight(90, 2), "of the two exceeded limits, the month has less left");
     assert_eq!(windows(&client).day, PeriodWindow { start: midnight(87, 1), end: midnight(88, 2) });
 }

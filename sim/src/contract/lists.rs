@@ -1,4 +1,4 @@
-//! Reads: pages, filters, past balances, usage, and the chain of hashes.
+//! Clauses about reads: pages, filters, past balances, usage, and the hash chain.
 
 use tollkeeper_engine::{BalanceAt, ChargeFilter, EntryRecord, Page, Reads};
 use tollkeeper_ledger::{
@@ -13,14 +13,14 @@ use tollkeeper_testkit::blocking::block_on;
 fn charges(client: &TestClient, limit: usize, filter: &ChargeFilter) -> Vec<Charge> {
     pages(limit, |page| {
         block_on(client.engine.charges(&acme(), filter.clone(), page))
-            .expect("it reads")
-            .expect("it is there")
+            .expect("the engine reads")
+            .expect("it exists")
     })
 }
 
 fn entries(client: &TestClient, limit: usize) -> Vec<EntryRecord> {
     pages(limit, |page| {
-        block_on(client.engine.entries(&acme(), page)).expect("it reads").expect("it is there")
+        block_on(client.engine.entries(&acme(), page)).expect("the engine reads").expect("it exists")
     })
 }
 
@@ -44,7 +44,7 @@ fn whole_in_pages(client: &TestClient) {
         let numbers: Vec<u64> = entries(client, limit).iter().map(|record| record.entry.n).collect();
         assert_eq!(numbers, (1..=42).rev().collect::<Vec<_>>(), "pages of {limit}");
         let grants = pages(limit, |page| {
-            block_on(client.engine.grants(&acme(), page)).expect("it reads").expect("there")
+            block_on(client.engine.grants(&acme(), page)).expect("the engine reads").expect("it exists")
         });
         let reasons: Vec<String> =
             grants.iter().filter_map(|record| record.reason.as_deref().map(str::to_owned)).collect();
@@ -52,7 +52,7 @@ fn whole_in_pages(client: &TestClient) {
     }
 }
 
-pub(super) fn charges_are_found(store: &dyn Store) {
+pub(super) fn charges_are_filtered(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 1_000_000);
     let worker = |name: &str| Some(WorkerId::new(name).expect("a name"));
     for n in 0..12 {
@@ -81,7 +81,7 @@ pub(super) fn charges_are_found(store: &dyn Store) {
     assert_eq!(count(ChargeFilter { from: Some(client.now), ..none() }), 0);
 }
 
-pub(super) fn a_page_stays_a_page(store: &dyn Store) {
+pub(super) fn new_rows_do_not_shift_pages(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
     for n in 0..10 {
         client.charge(&format!("k{n}"), charge("message", n + 1));
@@ -89,7 +89,7 @@ pub(super) fn a_page_stays_a_page(store: &dyn Store) {
     let page = |cursor| {
         let page = Page { limit: 4, cursor };
         block_on(client.engine.charges(&acme(), ChargeFilter::default(), page))
-            .expect("it reads")
+            .expect("the engine reads")
             .expect("there")
     };
     let first = page(None);
@@ -98,10 +98,10 @@ pub(super) fn a_page_stays_a_page(store: &dyn Store) {
     let third = page(second.next);
     let rows = first.data.iter().chain(&second.data).chain(&third.data);
     let quantities: Vec<i64> = rows.map(|charge| charge.details.quantity).collect();
-    assert_eq!(quantities, (1..=10).rev().collect::<Vec<_>>(), "nothing twice, nothing left out");
+    assert_eq!(quantities, (1..=10).rev().collect::<Vec<_>>(), "no row twice and none left out");
 }
 
-pub(super) fn a_past_balance_is_what_it_was(store: &dyn Store) {
+pub(super) fn a_past_balance_does_not_change(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 10_000);
     let mut seen: Vec<(Timestamp, Balance)> = vec![(client.now, client.balance())];
     for n in 0..10 {
@@ -111,13 +111,19 @@ pub(super) fn a_past_balance_is_what_it_was(store: &dyn Store) {
         seen.push((client.now, client.balance()));
     }
     let client = client.restarted(store);
-    let at = |at| block_on(client.engine.balance(&acme(), Some(at))).expect("it reads").expect("it is there");
+    let at = |at| {
+        block_on(client.engine.balance(&acme(), Some(at))).expect("the engine reads").expect("it exists")
+    };
     for (then, balance) in &seen {
         let expected = BalanceAt { balance: *balance, last_entry_at: *then };
         assert_eq!(at(*then), expected);
-        assert_eq!(at(then.plus_seconds(1_699)), expected, "until something else happened");
+        assert_eq!(at(then.plus_seconds(1_699)), expected, "until the next entry");
     }
-    assert_eq!(at(BEGINNING.plus_seconds(-1)).balance, Balance::default(), "before the workspace was opened");
+    assert_eq!(
+        at(BEGINNING.plus_seconds(-1)).balance,
+        Balance::default(),
+        "before the workspace was created"
+    );
     assert_eq!(at(BEGINNING.plus_seconds(1_000_000)).balance, client.balance());
 }
 
@@ -132,7 +138,7 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
         ChargeCommand::Refund { amount: None, reason: "courtesy".into() }.for_charge(early.details.id);
     client.accepted(refund);
     let rows = |client: &TestClient, from, to| {
-        let mut rows = block_on(client.engine.usage(&acme(), from..to)).expect("it reads");
+        let mut rows = block_on(client.engine.usage(&acme(), from..to)).expect("the engine reads");
         rows.sort_by(|a, b| a.0.cmp(&b.0));
         let row = |(key, used): &(tollkeeper_ledger::UsageKey, tollkeeper_ledger::Used)| {
             let numbers = (used.runs, used.quantity, used.charged.get(), used.refunded.get());
@@ -150,7 +156,7 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
     assert_eq!(rows(&client, hour + 1, hour + 2), [(1, false, (2, 4, 2_000, 1_000))]);
 }
 
-pub(super) fn the_journal_is_a_chain(store: &dyn Store) {
+pub(super) fn the_journal_is_a_hash_chain(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
     for n in 0..10 {
         client.charge(&format!("k{n}"), charge("message", 1));
@@ -175,7 +181,7 @@ pub(super) fn the_journal_is_a_chain(store: &dyn Store) {
     assert_eq!(sum.get(), 100_000 + 11 * 500);
 }
 
-pub(super) fn a_wrong_cursor_is_told(store: &dyn Store) {
+pub(super) fn a_wrong_cursor_is_an_error(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
     client.create_workspace(workspace("b"));
     let page = || Page { limit: 5, cursor: Some("no cursor".to_owned()) };
@@ -187,11 +193,11 @@ pub(super) fn a_wrong_cursor_is_told(store: &dyn Store) {
     assert!(block_on(client.engine.entries(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
     assert!(block_on(client.engine.workspaces(page())).expect_err("a wrong cursor").is_bad_cursor());
     for cursor in ["18446744073709551615", "9223372036854775808", "-1", "0", ""] {
-        // A number that was never handed out may be told or lead to an empty page, but to nothing else.
+        // A number that is no cursor of this list gives an error or a page, and nothing else.
         let page = || Page { limit: 5, cursor: Some(cursor.to_owned()) };
-        let told = block_on(client.engine.entries(&acme(), page()));
-        assert!(told.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {told:?}");
-        let told = block_on(client.engine.charges(&acme(), all(), page()));
-        assert!(told.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {told:?}");
+        let output = block_on(client.engine.entries(&acme(), page()));
+        assert!(output.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {output:?}");
+        let output = block_on(client.engine.charges(&acme(), all(), page()));
+        assert!(output.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {output:?}");
     }
 }

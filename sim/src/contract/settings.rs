@@ -1,4 +1,4 @@
-//! What is set: workspaces, prices, platform keys, alerts.
+//! Clauses about workspaces, prices, platform keys and alerts.
 
 use tollkeeper_engine::{ChargeFilter, Output, Page, Reads};
 use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, WorkspaceChanges};
@@ -8,15 +8,15 @@ use super::test_client::{BEGINNING, TestClient, acme, charge, pages, prices, wor
 use crate::model::step::unknown_id;
 use tollkeeper_testkit::blocking::block_on;
 
-pub(super) fn a_workspace_is_opened_once(store: &dyn Store) {
+pub(super) fn a_workspace_is_created_once(store: &dyn Store) {
     let mut client = TestClient::open(store, BEGINNING);
-    let described = |name: &str| WorkspaceChanges { name: Some(name.into()), ..Default::default() };
-    let Output::Workspace(profile) = client.accepted(Command::CreateWorkspace(described("Acme"))) else {
-        panic!("a workspace is told as it is described");
+    let named = |name: &str| WorkspaceChanges { name: Some(name.into()), ..Default::default() };
+    let Output::Workspace(profile) = client.accepted(Command::CreateWorkspace(named("Acme"))) else {
+        panic!("a workspace is answered by its profile");
     };
     assert_eq!((profile.id.as_str(), &*profile.name, &*profile.timezone), ("acme", "Acme", "UTC"));
     assert_eq!((profile.suspended, profile.created_at), (false, BEGINNING));
-    assert_eq!(client.refused(Command::CreateWorkspace(described("Other"))), "workspace_exists");
+    assert_eq!(client.refused(Command::CreateWorkspace(named("Other"))), "workspace_exists");
     client.advance_clock(5);
     let changes = WorkspaceChanges {
         timezone: Some("Europe/Berlin".into()),
@@ -27,49 +27,53 @@ pub(super) fn a_workspace_is_opened_once(store: &dyn Store) {
     client.accepted(Command::UpdateWorkspace(changes.clone()));
     let before = client.entry_count();
     client.accepted(Command::UpdateWorkspace(changes));
-    assert_eq!(client.entry_count(), before, "what is so already is not written again");
-    let profile = block_on(client.engine.workspace(&acme())).expect("it reads").expect("it is there");
+    assert_eq!(client.entry_count(), before, "an unchanged workspace writes no entry");
+    let profile = block_on(client.engine.workspace(&acme())).expect("the engine reads").expect("it exists");
     assert_eq!((&*profile.name, &*profile.timezone), ("Acme", "Europe/Berlin"));
     assert_eq!((profile.metadata.as_deref(), profile.suspended), (Some("{\"tier\":1}"), true));
     for name in ["b", "c", "d"] {
         client.create_workspace(workspace(name));
     }
-    let listed = pages(3, |page| block_on(client.engine.workspaces(page)).expect("it reads"));
+    let listed = pages(3, |page| block_on(client.engine.workspaces(page)).expect("the engine reads"));
     let names: Vec<&str> = listed.iter().map(|profile| profile.id.as_str()).collect();
-    assert_eq!(names, ["d", "c", "b", "acme"], "newest first, the platform's own chain is none");
+    assert_eq!(names, ["d", "c", "b", "acme"], "newest first, without the platform's journal");
 }
 
-pub(super) fn what_nobody_opened_is_not_there(store: &dyn Store) {
+pub(super) fn an_unknown_workspace_is_not_found(store: &dyn Store) {
     let client = TestClient::with_credit(store, 500);
-    let nobody = workspace("nobody");
+    let unknown = workspace("unknown");
     let page = || Page { limit: 5, cursor: None };
-    let refused = client.submit(nobody.clone(), Some("k"), Command::Charge(charge("message", 1)));
-    assert_eq!(refused.expect_err("nobody pays").code(), "workspace_not_found");
-    assert_eq!(block_on(client.engine.workspace(&nobody)).expect("it reads"), None);
-    assert_eq!(block_on(client.engine.team(&nobody)).expect("it reads"), None);
-    assert_eq!(block_on(client.engine.limits(&nobody, client.now)).expect("it reads"), None);
-    assert_eq!(block_on(client.engine.balance(&nobody, None)).expect("it reads"), None);
-    assert_eq!(block_on(client.engine.balance(&nobody, Some(BEGINNING))).expect("it reads"), None);
+    let refused = client.submit(unknown.clone(), Some("k"), Command::Charge(charge("message", 1)));
+    assert_eq!(refused.expect_err("it does not exist").code(), "workspace_not_found");
+    assert_eq!(block_on(client.engine.workspace(&unknown)).expect("the engine reads"), None);
+    assert_eq!(block_on(client.engine.team(&unknown)).expect("the engine reads"), None);
+    assert_eq!(block_on(client.engine.limits(&unknown, client.now)).expect("the engine reads"), None);
+    assert_eq!(block_on(client.engine.balance(&unknown, None)).expect("the engine reads"), None);
+    assert_eq!(block_on(client.engine.balance(&unknown, Some(BEGINNING))).expect("the engine reads"), None);
     assert_eq!(
-        block_on(client.engine.charges(&nobody, ChargeFilter::default(), page())).expect("it reads"),
+        block_on(client.engine.charges(&unknown, ChargeFilter::default(), page())).expect("the engine reads"),
         None
     );
-    assert_eq!(block_on(client.engine.grants(&nobody, page())).expect("it reads"), None);
-    assert_eq!(block_on(client.engine.entries(&nobody, page())).expect("it reads"), None);
+    assert_eq!(block_on(client.engine.grants(&unknown, page())).expect("the engine reads"), None);
+    assert_eq!(block_on(client.engine.entries(&unknown, page())).expect("the engine reads"), None);
     let (paid, _) = client.charge("k", charge("message", 1));
-    client.create_workspace(nobody.clone());
-    for (id, charge) in [(&nobody, paid.details.id), (&acme(), ChargeId(unknown_id()))] {
-        assert_eq!(block_on(client.engine.charge(id, charge)).expect("it reads"), None, "{charge} of {id}");
+    client.create_workspace(unknown.clone());
+    for (id, charge) in [(&unknown, paid.details.id), (&acme(), ChargeId(unknown_id()))] {
+        assert_eq!(
+            block_on(client.engine.charge(id, charge)).expect("the engine reads"),
+            None,
+            "{charge} of {id}"
+        );
     }
     let outcome = ChargeCommand::Succeed { quantity: None }.for_charge(paid.details.id);
-    let refused = client.submit(nobody, None, outcome).expect_err("a charge of another workspace");
+    let refused = client.submit(unknown, None, outcome).expect_err("a charge of another workspace");
     assert_eq!(refused.code(), "charge_not_found");
 }
 
 pub(super) fn prices_have_versions(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 100_000);
     let Output::Prices(version) = client.accepted_by_platform(prices(&[("message", 700)])) else {
-        panic!("a price list is told as its version");
+        panic!("a price list is answered by its version");
     };
     assert_eq!((version.version, version.effective_at), (2, BEGINNING));
     let Command::SetPrices { operations, .. } = prices(&[("message", 900)]) else { unreachable!() };
@@ -88,7 +92,7 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     assert_eq!(client.record(now.details.id).charge.details.price_version, 2);
 }
 
-pub(super) fn platform_keys_are_kept(store: &dyn Store) {
+pub(super) fn platform_keys_are_stored(store: &dyn Store) {
     let client = TestClient::open(store, BEGINNING);
     assert!(client.engine.platform().key_hashes.is_empty());
     client.accepted_by_platform(Command::SetPlatformKey { hash: [1; 32] });
@@ -104,12 +108,13 @@ pub(super) fn an_alert_is_an_entry(store: &dyn Store) {
     client.accepted(Command::SetAlerts { thresholds, cooldown_seconds: 3_600 });
     client.charge("one", charge("message", 1));
     client.charge("two", charge("message", 2));
-    let entries =
-        pages(50, |page| block_on(client.engine.entries(&acme(), page)).expect("it reads").expect("there"));
+    let entries = pages(50, |page| {
+        block_on(client.engine.entries(&acme(), page)).expect("the engine reads").expect("it exists")
+    });
     let low: Vec<u64> = entries
         .iter()
         .filter(|record| record.entry.body.kind() == Kind::BalanceLow)
         .map(|record| record.entry.n)
         .collect();
-    assert_eq!(low, [7, 5], "one after each charge that crossed a line");
+    assert_eq!(low, [7, 5], "one after each charge that crossed a threshold");
 }

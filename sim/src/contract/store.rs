@@ -1,4 +1,4 @@
-//! What a restart must not change, what an engine says of itself, and its end.
+//! Clauses about restarts, concurrency, stats and closing.
 
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{ChargeCommand, Command, Micros, Status};
@@ -7,18 +7,18 @@ use super::Store;
 use super::test_client::{TestClient, acme, awaited, charge, submission};
 use tollkeeper_testkit::blocking::block_on;
 
-pub(super) fn a_restart_keeps_everything(store: &dyn Store) {
+pub(super) fn a_restart_loses_nothing(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 100_000);
     let (paid, _) = client.charge("k", charge("message", 3));
     let (open, _) = client.charge("open", awaited("message", 1, 600));
     client.advance_clock(10);
     let (profile, balance) =
-        (block_on(client.engine.workspace(&acme())).expect("it reads"), client.balance());
+        (block_on(client.engine.workspace(&acme())).expect("the engine reads"), client.balance());
     let (count, record) = (client.entry_count(), client.record(paid.details.id));
     let mut client = client;
     for _ in 0..3 {
         client = client.restarted(store);
-        assert_eq!(block_on(client.engine.workspace(&acme())).expect("it reads"), profile);
+        assert_eq!(block_on(client.engine.workspace(&acme())).expect("the engine reads"), profile);
         assert_eq!((client.balance(), client.entry_count()), (balance, count));
         assert_eq!(client.record(paid.details.id), record);
         assert_eq!(client.record(open.details.id).charge.state.status, Status::Pending);
@@ -27,9 +27,11 @@ pub(super) fn a_restart_keeps_everything(store: &dyn Store) {
     assert_eq!(client.entry_count(), count + 1);
 }
 
-pub(super) fn a_key_used_long_ago_still_stands(store: &dyn Store) {
+pub(super) fn an_old_key_is_still_known(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 1_000_000);
-    let first = client.submit_keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
+    let first = client
+        .submit_keyed("the first", Command::Charge(charge("message", 1)))
+        .expect("the command is accepted");
     for round in 0..3 {
         let batch = (0..500).map(|n| {
             let key = format!("{round} {n}");
@@ -40,21 +42,26 @@ pub(super) fn a_key_used_long_ago_still_stands(store: &dyn Store) {
         client.advance_clock(86_400 * 400);
         client = client.restarted(store);
     }
-    let again = client.submit_keyed("the first", Command::Charge(charge("message", 1))).expect("yes");
+    let again = client
+        .submit_keyed("the first", Command::Charge(charge("message", 1)))
+        .expect("the command is accepted");
     assert_eq!((again.replayed, again.output), (true, first.output));
     for key in ["0 0", "1 250", "2 499"] {
         assert!(
-            client.submit_keyed(key, Command::Charge(charge("message", 1))).expect("yes").replayed,
+            client
+                .submit_keyed(key, Command::Charge(charge("message", 1)))
+                .expect("the command is accepted")
+                .replayed,
             "{key}"
         );
     }
     assert_eq!(client.balance().available, Micros::new(1_000_000 - 1_501 * 500));
 }
 
-pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
+pub(super) fn concurrent_large_batches_run_each_key_once(store: &dyn Store) {
     let client = TestClient::with_credit(store, 10_000_000);
     let batch = |caller: usize| {
-        // Two callers each ask for the same, under the same keys.
+        // Two callers each send the same requests under the same keys.
         let line = |n| {
             submission(acme(), Some(&format!("{} {n}", caller / 2)), Command::Charge(charge("message", 1)))
         };
@@ -75,10 +82,10 @@ pub(super) fn large_batches_at_once_are_done_once(store: &dyn Store) {
             assert!(available <= least && available % 500 == 0, "{available} after {least}");
             least = available;
         }
-        callers.into_iter().map(|caller| caller.join().expect("a caller that ends well")).collect()
+        callers.into_iter().map(|caller| caller.join().expect("a caller does not panic")).collect()
     });
     let first = answers.iter().flatten().filter(|replayed| !**replayed).count();
-    assert_eq!(first, 3_000, "each key is charged once, whoever came first");
+    assert_eq!(first, 3_000, "each key is charged once");
     assert_eq!(client.balance().available.get(), 10_000_000 - 3_000 * 500);
     let client = client.restarted(store);
     assert_eq!(client.balance().available.get(), 10_000_000 - 3_000 * 500);
@@ -100,13 +107,13 @@ pub(super) fn a_pending_charge_is_due_after_a_restart(store: &dyn Store) {
     assert_eq!(client.due(), []);
 }
 
-pub(super) fn figures_say_what_is_kept(store: &dyn Store) {
+pub(super) fn stats_count_entries_and_commands(store: &dyn Store) {
     let client = TestClient::with_credit(store, 10_000);
     let before = client.engine.stats();
     client.charge("a", charge("message", 1));
     client.charge("b", awaited("message", 1, 60));
     client.charge("b", awaited("message", 1, 60));
-    // What an engine says of itself may follow a moment after its answers; a read comes after both.
+    // The stats may lag behind an answer for a moment; a read comes after both.
     let _ = client.balance();
     let after = client.engine.stats();
     assert_eq!(after.entries - before.entries, 2);

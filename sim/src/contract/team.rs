@@ -1,4 +1,4 @@
-//! Members, API keys and portal sessions: that they are shown as they were made, and that who has gone does nothing more.
+//! Clauses about members, API keys and portal sessions.
 
 use tollkeeper_engine::{Output, Page, Reads};
 use tollkeeper_ledger::{
@@ -11,29 +11,29 @@ use super::test_client::{TestClient, acme, awaited, charge, key, member, submiss
 use crate::model::step::unknown_id;
 use tollkeeper_testkit::blocking::block_on;
 
-fn somebody(name: &str, role: Role) -> Command {
+fn add_member(name: &str, role: Role) -> Command {
     let email = format!("{name}@acme.example").into();
     Command::Team(TeamCommand::AddMember(MemberRequest { id: member(name), email, name: name.into(), role }))
 }
 
-fn changed(name: &str, role: Role) -> Command {
+fn change_role(name: &str, role: Role) -> Command {
     let changes = MemberChanges { role: Some(role), ..MemberChanges::default() };
     Command::Team(TeamCommand::ChangeMember(member(name), changes))
 }
 
-fn removed(name: &str) -> Command {
+fn remove_member(name: &str) -> Command {
     Command::Team(TeamCommand::RemoveMember(member(name)))
 }
 
-/// A client with an admin, ada, and a member, bob.
+/// A client of a workspace with the admin ada and the member bob.
 fn with_team(store: &dyn Store) -> TestClient {
     let client = TestClient::with_credit(store, 100_000);
-    client.accepted(somebody("ada", Role::Admin));
-    client.accepted(somebody("bob", Role::Member));
+    client.accepted(add_member("ada", Role::Admin));
+    client.accepted(add_member("bob", Role::Member));
     client
 }
 
-/// A link for somebody, good for ten minutes.
+/// Creates a sign-in link that is valid for ten minutes.
 fn link(client: &TestClient, name: &str, secret: u8) -> PortalSession {
     let request = LinkRequest {
         member: member(name),
@@ -41,23 +41,25 @@ fn link(client: &TestClient, name: &str, secret: u8) -> PortalSession {
         return_url: Some("https://acme.example/".into()),
         lasts_seconds: 600,
     };
-    let told = client.accepted(Command::Team(TeamCommand::MakeLink(request)));
-    let Output::Team(change) = told else { panic!("a link was answered by {told:?}") };
+    let output = client.accepted(Command::Team(TeamCommand::MakeLink(request)));
+    let Output::Team(change) = output else {
+        panic!("a link is answered by a team change, not by {output:?}")
+    };
     let TeamChange::LinkMade(link) = *change else { panic!("a link was answered by {change:?}") };
     link
 }
 
-/// Follows a link into a session of an hour.
+/// Follows a link into a session of one hour.
 fn sign_in(link: u8, session: u8) -> Command {
     Command::Team(TeamCommand::SignIn { link: [link; 32], session: [session; 32], lasts_seconds: 3_600 })
 }
 
-pub(super) fn what_was_added_is_shown(store: &dyn Store) {
+pub(super) fn a_team_is_shown_as_it_was_created(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 10_000);
     assert!(client.team().is_empty());
-    client.accepted(somebody("ada", Role::Admin));
+    client.accepted(add_member("ada", Role::Admin));
     client.advance_clock(5);
-    client.accepted(somebody("bob", Role::Member));
+    client.accepted(add_member("bob", Role::Member));
     let tied = ApiKeyRequest {
         scopes: [Scope::Charge, Scope::Read].into_iter().collect(),
         member: Some(member("bob")),
@@ -66,7 +68,7 @@ pub(super) fn what_was_added_is_shown(store: &dyn Store) {
     };
     let id = client.create_key(tied.clone());
     let made = link(&client, "bob", 7);
-    client.accepted(changed("bob", Role::Admin));
+    client.accepted(change_role("bob", Role::Admin));
     client.create_workspace(workspace("b"));
     for _ in 0..3 {
         let team = client.team();
@@ -80,18 +82,18 @@ pub(super) fn what_was_added_is_shown(store: &dyn Store) {
         assert_eq!((shown.expires_at, shown.last_used_at), (tied.expires_at, None));
         assert_eq!(team.links, std::slice::from_ref(&made));
         let elsewhere =
-            block_on(client.engine.team(&workspace("b"))).expect("it reads").expect("it is there");
+            block_on(client.engine.team(&workspace("b"))).expect("the engine reads").expect("it exists");
         assert!(elsewhere.is_empty());
         client = client.restarted(store);
     }
-    assert_eq!(client.refused(somebody("ada", Role::Member)), "member_exists");
+    assert_eq!(client.refused(add_member("ada", Role::Member)), "member_exists");
     let before = client.entry_count();
-    client.accepted(changed("bob", Role::Admin));
-    assert_eq!(client.entry_count(), before, "what is so already is not written again");
-    assert_eq!(client.refused(removed("eve")), "member_not_found");
+    client.accepted(change_role("bob", Role::Admin));
+    assert_eq!(client.entry_count(), before, "an unchanged member writes no entry");
+    assert_eq!(client.refused(remove_member("eve")), "member_not_found");
 }
 
-pub(super) fn a_member_takes_keys_and_sessions_along(store: &dyn Store) {
+pub(super) fn a_removed_member_loses_keys_and_sessions(store: &dyn Store) {
     let client = with_team(store);
     let his = client.create_key(ApiKeyRequest { member: Some(member("bob")), ..key("his") });
     let hers = client.create_key(ApiKeyRequest { member: Some(member("ada")), ..key("hers") });
@@ -101,9 +103,9 @@ pub(super) fn a_member_takes_keys_and_sessions_along(store: &dyn Store) {
     client.accepted(sign_in(1, 11));
     client.accepted(sign_in(2, 12));
     let client = client.restarted(store);
-    client.accepted(removed("bob"));
-    client.accepted(somebody("bob", Role::Member));
-    let gone = |client: &TestClient| {
+    client.accepted(remove_member("bob"));
+    client.accepted(add_member("bob", Role::Member));
+    let check = |client: &TestClient| {
         let team = client.team();
         assert_eq!(team.keys.iter().map(|key| key.id).collect::<Vec<_>>(), [hers]);
         assert_eq!(team.sessions.iter().map(|session| session.hash[0]).collect::<Vec<_>>(), [11]);
@@ -112,11 +114,11 @@ pub(super) fn a_member_takes_keys_and_sessions_along(store: &dyn Store) {
         assert_eq!(client.submit_as(Actor::ApiKey(his), pay).expect_err("his key").code(), "unauthenticated");
         assert_eq!(client.refused(sign_in(3, 13)), "portal_link_expired");
     };
-    gone(&client);
-    gone(&client.restarted(store));
+    check(&client);
+    check(&client.restarted(store));
 }
 
-pub(super) fn a_key_that_has_ended_is_refused(store: &dyn Store) {
+pub(super) fn a_revoked_or_expired_key_is_refused(store: &dyn Store) {
     let mut client = with_team(store);
     let (revoked, batched) = (client.create_key(key("one")), client.create_key(key("two")));
     let expired =
@@ -140,17 +142,18 @@ pub(super) fn a_key_that_has_ended_is_refused(store: &dyn Store) {
         let again = vec![pay(revoked, "f"), pay(expired, "f"), pay(revoked, "a"), pay(expired, "b")];
         assert_eq!(client.codes(again), ["unauthenticated"; 4]);
         let other = Command::Team(TeamCommand::CreateKey(key("four")));
-        let refused = client.submit_as(Actor::ApiKey(expired), other).expect_err("it has ended");
+        let refused = client.submit_as(Actor::ApiKey(expired), other).expect_err("the key has expired");
         assert_eq!(refused.code(), "unauthenticated");
         assert_eq!((client.entry_count(), client.balance()), (before, balance));
         client = client.restarted(store);
     }
     assert_eq!(client.refused(Command::Team(TeamCommand::RevokeKey(revoked))), "api_key_not_found");
-    let by_platform = client.submit_keyed("a", Command::Charge(charge("message", 1))).expect("yes");
-    assert!(by_platform.replayed, "who asks is no part of what is asked");
+    let by_platform =
+        client.submit_keyed("a", Command::Charge(charge("message", 1))).expect("the command is accepted");
+    assert!(by_platform.replayed, "the actor is not compared with the first request");
 }
 
-pub(super) fn a_tied_key_speaks_for_nobody_else(store: &dyn Store) {
+pub(super) fn a_tied_key_charges_only_for_its_member_and_worker(store: &dyn Store) {
     let client = with_team(store);
     let worker = |name: &str| WorkerId::new(name).expect("a name");
     let tied = client.create_key(ApiKeyRequest {
@@ -181,7 +184,7 @@ pub(super) fn a_tied_key_speaks_for_nobody_else(store: &dyn Store) {
     assert_eq!(word(ChargeCommand::Succeed { quantity: None }.for_charge(foreign.details.id)), "forbidden");
 }
 
-pub(super) fn members_see_and_admins_change(store: &dyn Store) {
+pub(super) fn only_admins_change_settings(store: &dyn Store) {
     let client = with_team(store);
     let word = |client: &TestClient, name: &str| {
         let ran = client.submit_as(Actor::Member(member(name)), Command::SetLimits(Vec::new()));
@@ -191,17 +194,18 @@ pub(super) fn members_see_and_admins_change(store: &dyn Store) {
         ["ada", "bob", "eve"].map(|name| word(&client, name)),
         ["yes", "forbidden", "unauthenticated"]
     );
-    client.accepted(changed("bob", Role::Admin));
+    client.accepted(change_role("bob", Role::Admin));
     assert_eq!(word(&client, "bob"), "yes");
     let newest = Page { limit: 1, cursor: None };
-    let entries = block_on(client.engine.entries(&acme(), newest)).expect("it reads").expect("it is there");
-    assert_eq!(entries.data[0].entry.actor, Actor::Member(member("bob")), "the journal says who it was");
-    client.accepted(changed("ada", Role::Member));
+    let entries =
+        block_on(client.engine.entries(&acme(), newest)).expect("the engine reads").expect("it exists");
+    assert_eq!(entries.data[0].entry.actor, Actor::Member(member("bob")), "the journal names the actor");
+    client.accepted(change_role("ada", Role::Member));
     let client = client.restarted(store);
     assert_eq!(["ada", "bob"].map(|name| word(&client, name)), ["forbidden", "yes"]);
-    assert_eq!(client.refused(changed("bob", Role::Member)), "last_admin");
-    assert_eq!(client.refused(removed("bob")), "last_admin");
-    client.accepted(removed("ada"));
+    assert_eq!(client.refused(change_role("bob", Role::Member)), "last_admin");
+    assert_eq!(client.refused(remove_member("bob")), "last_admin");
+    client.accepted(remove_member("ada"));
     assert_eq!(word(&client, "ada"), "unauthenticated");
 }
 
@@ -215,7 +219,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     let mut client = client.restarted(store);
     assert_eq!(client.refused(sign_in(1, 13)), "portal_link_expired");
     let team = client.team();
-    let session = team.session(&[11; 32], client.now).expect("it is under way");
+    let session = team.session(&[11; 32], client.now).expect("the session is valid");
     assert_eq!((session.id, session.member.as_str()), (made.id, "bob"));
     assert_eq!(session.return_url, made.return_url);
     assert!(team.session(&[12; 32], client.now).is_none());
@@ -229,7 +233,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     let before = client.entry_count();
     client.accepted(out(made.id));
     client.accepted(out(SessionId(unknown_id())));
-    assert_eq!(client.entry_count(), before, "who has signed out is out");
+    assert_eq!(client.entry_count(), before, "a second sign-out writes no entry");
     link(&client, "ada", 3);
     client.accepted(sign_in(3, 15));
     link(&client, "bob", 4);
@@ -238,7 +242,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
     assert!(client.team().sessions.is_empty() && client.team().links.is_empty());
 }
 
-pub(super) fn the_use_of_a_key_is_noted(store: &dyn Store) {
+pub(super) fn the_use_of_a_key_is_recorded(store: &dyn Store) {
     let mut client = with_team(store);
     let id = client.create_key(key("the shop"));
     let note = || Command::Team(TeamCommand::NoteKeyUse(id));

@@ -1,4 +1,5 @@
-//! The client of the contract's clauses: an engine, a clock and short calls for the workspace `acme`.
+//! The client of the contract's clauses: an engine, a clock and short calls for the workspace
+//! `acme`.
 
 use std::sync::Arc;
 
@@ -101,7 +102,8 @@ pub fn prices(list: &[(&str, i64)]) -> Command {
 }
 
 impl TestClient {
-    /// Opens a store, publishes the reference prices, and creates `acme` with a promotional grant of `amount`.
+    /// Opens a store, publishes the reference prices, and creates `acme` with a promotional grant
+    /// of `amount`.
     #[must_use]
     pub fn with_credit(store: &dyn Store, amount: i64) -> TestClient {
         let mut client = TestClient::open(store, BEGINNING);
@@ -228,8 +230,8 @@ impl TestClient {
     /// For each limit of `acme`, the micro-units used in its current day or month.
     #[must_use]
     pub fn used(&self) -> Vec<i64> {
-        let limits = block_on(self.engine.limits(&acme(), self.now)).expect("it reads");
-        let (limits, windows) = limits.expect("it is there");
+        let limits = block_on(self.engine.limits(&acme(), self.now)).expect("the engine reads");
+        let (limits, windows) = limits.expect("it exists");
         limits.0.iter().map(|limit| limit.used_in(&windows).get()).collect()
     }
 
@@ -244,7 +246,7 @@ impl TestClient {
     /// The pending charges whose deadline has passed.
     #[must_use]
     pub fn due(&self) -> Vec<(WorkspaceId, ChargeId)> {
-        block_on(self.engine.due(self.now, 100)).expect("it reads")
+        block_on(self.engine.due(self.now, 100)).expect("the engine reads")
     }
 
     /// The number of entries of `acme`.

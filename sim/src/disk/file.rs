@@ -1,17 +1,17 @@
-//! An open file as SQLite uses it: what changes it is recorded, all else goes to the system's file layer as
-//! it comes.
+//! An open file as SQLite uses it: changes are recorded, all other calls go to the system's VFS.
 //!
-//! Three things differ from the system's layer:
-//! - Nothing is synced in truth. The power of a test does not fail, the log is what counts, and it is much
-//!   faster.
-//! - Memory-mapped pages are refused (methods of version 2 have no `xFetch`): they would change files unseen.
-//! - Growing a file in advance (`SQLITE_FCNTL_SIZE_HINT`, `SQLITE_FCNTL_CHUNK_SIZE`) is refused for the same
-//!   reason.
+//! Three things differ from the system's VFS:
+//! - Nothing is really synced. The power does not fail during a test, only the log counts, and it
+//!   is much faster.
+//! - Memory-mapped pages are refused (methods of version 2 have no `xFetch`), because they change
+//!   files unseen.
+//! - Growing a file in advance (`SQLITE_FCNTL_SIZE_HINT`, `SQLITE_FCNTL_CHUNK_SIZE`) is refused for
+//!   the same reason.
 //!
-//! Keeps: a change of a recorded file and its entry in the log happen under one lock.
-//! Not here: opening and deleting (`vfs.rs`), what is logged and which fault strikes (`log.rs`).
+//! Guarantee: a change of a recorded file and its entry in the log happen under one lock.
+//! Not here: opening and deleting (`vfs.rs`), the log and the faults (`log.rs`).
 
-// As in `vfs.rs`: SQLite's file layer is a C interface of raw pointers and callbacks without a safe form.
+// As in `vfs.rs`: SQLite's VFS is a C interface of raw pointers and callbacks without a safe form.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -22,14 +22,14 @@ use rusqlite::ffi;
 
 use super::log::{Recorded, Recorder, Verdict};
 
-/// An open file as SQLite sees it. The parent's own file lies in memory right behind it.
+/// An open file as SQLite sees it. The parent's own file follows right behind it in memory.
 #[repr(C)]
 pub(super) struct OpenFile {
     base: ffi::sqlite3_file,
     handle: *mut Handle,
 }
 
-/// What this layer keeps about an open file.
+/// The state of an open file.
 struct Handle {
     recorder: Arc<Recorder>,
     recorded: Option<Recorded>,
@@ -58,7 +58,7 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
 };
 
 impl OpenFile {
-    /// What goes before the parent's file, which has to be open already.
+    /// The head in front of the parent's file, which must be open already.
     pub(super) fn new(recorder: Arc<Recorder>, recorded: Option<Recorded>) -> OpenFile {
         let handle = Box::into_raw(Box::new(Handle { recorder, recorded }));
         OpenFile { base: ffi::sqlite3_file { pMethods: &METHODS }, handle }
@@ -75,15 +75,16 @@ pub(super) unsafe fn close_parent(inner: *mut ffi::sqlite3_file) -> c_int {
 ///
 /// SAFETY: `file` must have been opened by `open` below and not been closed since.
 unsafe fn parent<'a>(file: *mut ffi::sqlite3_file) -> (*mut ffi::sqlite3_file, &'a ffi::sqlite3_io_methods) {
-    // SAFETY: SQLite allocated `szOsFile` bytes, that is ours and the parent's; ours are a multiple of eight,
-    // so the parent's file is aligned. A successful open left the address of its static methods there.
+    // SAFETY: SQLite allocated `szOsFile` bytes, that is ours and the parent's; ours are a multiple
+    // of eight, so the parent's file is aligned. A successful open left the address of its static
+    // methods there.
     unsafe {
         let inner = file.cast::<OpenFile>().add(1).cast::<ffi::sqlite3_file>();
         (inner, &*(*inner).pMethods)
     }
 }
 
-/// What this layer keeps about the file.
+/// The state of an open file.
 ///
 /// SAFETY: as for `parent`.
 unsafe fn handle<'a>(file: *mut ffi::sqlite3_file) -> &'a Handle {
@@ -92,7 +93,8 @@ unsafe fn handle<'a>(file: *mut ffi::sqlite3_file) -> &'a Handle {
 }
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
-    // SAFETY: SQLite closes an open file once; the handle came from a box and is not used afterwards.
+    // SAFETY: SQLite closes an open file once; the handle came from a box and is not used
+    // afterwards.
     unsafe {
         let (inner, _) = parent(file);
         let code = close_parent(inner);
@@ -171,7 +173,7 @@ unsafe extern "C" fn file_control(
     argument: *mut c_void,
 ) -> c_int {
     match operation {
-        // A hint may be ignored.
+        // The hint may be ignored.
         ffi::SQLITE_FCNTL_SIZE_HINT => ffi::SQLITE_OK,
         ffi::SQLITE_FCNTL_CHUNK_SIZE | ffi::SQLITE_FCNTL_MMAP_SIZE => ffi::SQLITE_NOTFOUND,
         // SAFETY: SQLite's arguments, unchanged, for the parent's file.
@@ -182,8 +184,8 @@ unsafe extern "C" fn file_control(
     }
 }
 
-// From here on: calls that change nothing that survives a crash, passed on as they come. What holds for all
-// of them: SQLite passes an open file, and the parent's file gets SQLite's other arguments unchanged.
+// The calls below change nothing that survives a crash and are forwarded. For all of them: SQLite
+// passes an open file, and the parent's file gets SQLite's other arguments unchanged.
 
 unsafe extern "C" fn read(
     file: *mut ffi::sqlite3_file,

@@ -1,16 +1,17 @@
-//! What lies on the disk when the machine comes up again.
+//! The files on the disk when the machine starts again after a crash.
 //!
-//! An image is plain bytes by name: it can be put into a directory and opened by the engine through the
-//! system's own file layer, or damaged further by a test that wants a flipped bit or a cut file.
-//! Keeps: an image never changes by itself; files nobody touched since share their bytes with the replay.
-//! Not here: which bytes survive (`replay.rs`).
+//! An image holds plain bytes by file name. A test writes it into a directory and opens it with the
+//! engine through the system's VFS, or damages it further first.
+//! Guarantee: an image never changes by itself. It shares the bytes of unchanged files with the
+//! replayer.
+//! Not here: which bytes survive a crash (`replay.rs`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-/// The files of a crashed machine.
+/// The files after a crash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CrashImage {
     files: BTreeMap<Arc<str>, Arc<Vec<u8>>>,
@@ -26,18 +27,18 @@ impl CrashImage {
         self.files.keys().map(|name| &**name)
     }
 
-    /// What the file holds, if it is there.
+    /// The content of a file, if it exists.
     pub fn file(&self, name: &str) -> Option<&[u8]> {
         self.files.get(name).map(|bytes| bytes.as_slice())
     }
 
-    /// The file's bytes to be damaged by hand, if it is there.
+    /// The content of a file for further damage, if it exists.
     pub fn file_mut(&mut self, name: &str) -> Option<&mut Vec<u8>> {
         self.files.get_mut(name).map(Arc::make_mut)
     }
 
-    /// Puts the files into `directory`, which is made if it is missing and has to be empty: a leftover
-    /// shared-memory or write-ahead file beside them would make this another crash than the one asked for.
+    /// Writes the files into `directory`, which is created if it is missing. It must be empty,
+    /// because a left-over WAL or shared-memory file would turn this into another crash.
     pub fn write_to(&self, directory: &Path) -> io::Result<()> {
         fs::create_dir_all(directory)?;
         if fs::read_dir(directory)?.next().is_some() {

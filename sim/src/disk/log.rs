@@ -1,10 +1,11 @@
-//! What the disk was asked to do, in one order, and the faults it was told to have.
+//! The log of disk operations, and the faults that a test has ordered.
 //!
-//! One lock orders everything: a write is done and noted under it, so the log's order is the order in which
-//! the files changed, whichever thread asked. A fault is decided under the same lock, so "the fifth write
-//! from now" means one write and no other.
-//! Keeps: an operation is in the log if and only if it changed a recorded file or made its changes durable.
-//! Not here: SQLite's calling conventions (`vfs.rs`), what survives a power loss (`replay.rs`).
+//! One lock orders everything: a write is executed and logged under it. So the order of the log is
+//! the order in which the files changed, for all threads. A fault is decided under the same lock,
+//! so "the fifth write from now" is exactly one write.
+//! Guarantee: an operation is in the log if and only if it changed a recorded file or made its
+//! changes durable.
+//! Not here: SQLite's calling conventions (`vfs.rs`), what survives a power failure (`replay.rs`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,35 +13,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::ffi;
 
-/// What a disk writes whole or not at all, in bytes.
+/// The size of a sector, which a disk writes whole or not at all, in bytes.
 pub const SECTOR_BYTES: usize = 512;
 
-/// One operation that changed a file, or made its changes durable. A file goes by its name within its
+/// One operation that changed a file or made its changes durable. Files are named relative to their
 /// directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// A file that lay in the directory before this disk first saw it; its bytes count as durable.
+    /// A file that was in the directory before this disk first saw it; its bytes count as durable.
     Found {
         /// The file's name.
         file: Arc<str>,
-        /// All it held.
+        /// The whole content of the file.
         bytes: Arc<[u8]>,
     },
-    /// An empty file came to be.
+    /// An empty file was created.
     Create {
         /// The file's name.
         file: Arc<str>,
     },
-    /// Bytes were written, not yet durable.
+    /// Bytes were written; they are not durable yet.
     Write {
         /// The file's name.
         file: Arc<str>,
-        /// Where in the file, in bytes.
+        /// The position in the file, in bytes.
         offset: u64,
-        /// What was written there.
+        /// The bytes that were written.
         bytes: Arc<[u8]>,
     },
-    /// The file was cut to a size, not yet durable.
+    /// The file was truncated; this is not durable yet.
     Truncate {
         /// The file's name.
         file: Arc<str>,
@@ -52,66 +53,68 @@ pub enum Op {
         /// The file's name.
         file: Arc<str>,
     },
-    /// The file is gone.
+    /// The file was deleted.
     Delete {
         /// The file's name.
         file: Arc<str>,
     },
 }
 
-/// Something that goes wrong until `Disk::heal`. Counts start at the call of `Disk::fail`: zero means the
-/// next one.
+/// A fault that lasts until `Disk::heal`. Its count starts at the call of `Disk::fail`; zero means
+/// the next operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// After so many more writes there is no room: every write is refused with `SQLITE_FULL`.
+    /// The disk is full: after `after_writes` more writes, each write fails with `SQLITE_FULL`.
     DiskFull {
         /// Writes that still succeed.
         after_writes: u64,
     },
-    /// After so many more writes the device breaks: every write is refused with `SQLITE_IOERR_WRITE`.
+    /// The device is broken: after `after_writes` more writes, each write fails with
+    /// `SQLITE_IOERR_WRITE`.
     WriteError {
         /// Writes that still succeed.
         after_writes: u64,
     },
-    /// After so many more syncs one sync is refused with `SQLITE_IOERR_FSYNC`; the next ones succeed again.
+    /// After `after_syncs` more syncs, one sync fails with `SQLITE_IOERR_FSYNC`; the next ones
+    /// succeed again.
     SyncError {
         /// Syncs that still succeed.
         after_syncs: u64,
     },
 }
 
-/// What becomes of a write that is asked for.
+/// The decision about a write.
 pub(super) enum Verdict {
     Accept,
-    /// Refused with this code, after so many of its bytes reached the file.
+    /// The write fails with this code, after `kept_bytes` of its bytes have reached the file.
     Refuse {
         code: i32,
         kept_bytes: usize,
     },
 }
 
-/// Which incarnation of a name an open file belongs to. A file that was deleted and made again is another
-/// file, and late writes through a handle on the old one must not be taken for writes to the new one.
+/// An open file with its generation. A file that was deleted and created again is another file, and
+/// late writes through a handle of the old one must not count as writes to the new one.
 #[derive(Clone, Debug)]
 pub(super) struct Recorded {
     pub(super) file: Arc<str>,
     generation: u64,
 }
 
-/// How a file stood just before it was opened.
+/// The state of a file just before it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
     Absent,
-    /// There, but never seen by this disk.
+    /// The file exists, but this disk has never seen it.
     Unseen,
     Known,
 }
 
-/// The path lies in another directory than the files before it, or has no name in one.
+/// The error of a path in another directory than the earlier files, or without a file name.
 #[derive(Debug)]
 pub(super) struct Misplaced;
 
-/// The log with what is needed to go on writing it.
+/// The log, with the state that is needed to continue it.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
     pub(super) log: Vec<Op>,
@@ -122,13 +125,13 @@ pub(super) struct Recording {
     fault: Option<Fault>,
 }
 
-/// The recording behind its lock, shared by the disk and every file opened on it.
+/// The recording behind its lock, shared by the disk and each file opened on it.
 #[derive(Debug, Default)]
 pub(super) struct Recorder(Mutex<Recording>);
 
 impl Recorder {
-    /// A poisoned lock is taken all the same: a panicking test thread must not turn every later call from
-    /// SQLite, which cannot unwind, into an abort that hides the first panic.
+    /// Ignores a poisoned lock. SQLite's calls cannot unwind, so a panic here would become an abort
+    /// that hides the first panic of the test.
     pub(super) fn lock(&self) -> MutexGuard<'_, Recording> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,7 +142,7 @@ impl Recording {
         self.fault = fault;
     }
 
-    /// How the file at `path` stands now, to be asked before it is opened.
+    /// The state of the file at `path`, to be read before it is opened.
     pub(super) fn before_opening(&mut self, path: &Path) -> Result<(Arc<str>, Before), Misplaced> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Misplaced);
@@ -157,7 +160,7 @@ impl Recording {
         Ok((file, before))
     }
 
-    /// Notes that the file is open. `found` is what an unseen file held, empty for the others.
+    /// Logs that the file is open. `found` is the content of an unseen file, empty for other files.
     pub(super) fn opened(&mut self, file: Arc<str>, before: Before, found: Vec<u8>) -> Recorded {
         let arrival = match before {
             Before::Absent => Some(Op::Create { file: file.clone() }),
@@ -173,7 +176,7 @@ impl Recording {
         Recorded { file, generation }
     }
 
-    /// Whether a write of so many bytes may happen. Counts towards the fault.
+    /// Decides about a write of `length` bytes, and counts it towards the fault.
     pub(super) fn judge_write(&mut self, length: usize) -> Verdict {
         let (left, code) = match &mut self.fault {
             Some(Fault::DiskFull { after_writes }) => (after_writes, ffi::SQLITE_FULL),
@@ -185,12 +188,13 @@ impl Recording {
             return Verdict::Accept;
         }
         self.refused += 1;
-        // A device rarely stops at the edge of a request: half of a long write is there although it failed.
+        // A real device can fail in the middle of a write, so half of a long write has reached the
+        // file.
         let kept_bytes = length / 2 / SECTOR_BYTES * SECTOR_BYTES;
         Verdict::Refuse { code, kept_bytes }
     }
 
-    /// Whether a sync may succeed. Counts towards the fault.
+    /// Decides about a sync, and counts it towards the fault.
     pub(super) fn judge_sync(&mut self) -> Result<(), i32> {
         match &mut self.fault {
             Some(Fault::SyncError { after_syncs: 0 }) => {

@@ -1,28 +1,29 @@
-//! A disk that remembers: crashes are shown by recording what SQLite writes and syncs, and starting again
-//! from every prefix of it, torn and reordered where no sync forbids that.
+//! A recording disk: every write and sync of SQLite is logged, and the log yields crash images.
 //!
-//! `Disk::new` registers a file layer under a name; databases opened with
-//! `Connection::open_with_flags_and_vfs` and that name live in real files of one directory, and every change
-//! is logged in one order for all files and threads. `Disk::crash_at` then gives what a machine could hold
-//! after losing power behind any operation of the log, and `Disk::process_killed_at` what it holds if only
-//! the process died. `Disk::fail` makes the disk itself misbehave.
+//! [`Disk::new`] registers a SQLite file layer (VFS) under a name. Databases opened with
+//! `Connection::open_with_flags_and_vfs` and that name are real files in one directory. Every
+//! change is logged, in one order for all files and threads. [`Disk::crash_at`] returns what the
+//! machine may hold after a power failure behind any operation of the log: torn and reordered
+//! writes, where no sync forbids them. [`Disk::process_killed_at`] returns what it holds if only
+//! the process died. [`Disk::fail`] makes writes or syncs fail.
 //!
-//! An acknowledgement is tested by noting `Disk::op_count` when it is given: a crash at that index or later
-//! must keep what was acknowledged.
+//! A test notes [`Disk::op_count`] at each acknowledgement. A crash image at that index or later
+//! must contain what was acknowledged.
 //!
-//! The model and its limits:
-//! - Creations and deletions are durable at once and in order. A real machine may lose them until the
-//!   directory is synced, which SQLite sees to for its journals by itself.
-//! - A failed sync makes nothing durable, and a later one that succeeds covers the same changes. Some systems
-//!   forget the changes instead; this disk is not that cruel.
-//! - One disk, one directory: a file elsewhere cannot be opened through it. Files the engine writes without
-//!   SQLite are not seen.
-//! - SQLite draws the salts of its write-ahead log from a generator of its own, so these few bytes and the
-//!   checksums over them differ from run to run. The order, the places and the lengths of operations do not
-//!   depend on them.
+//! The limits of the simulation:
+//! - Creations and deletions of files are durable at once and in order. A real machine may lose
+//!   them until the directory is synced; SQLite syncs it for its journals.
+//! - A failed sync makes nothing durable, and a later successful sync covers the same changes. Some
+//!   systems drop the changes after a failed sync; this disk does not.
+//! - One disk serves one directory. It refuses files elsewhere, and does not see files that the
+//!   engine writes without SQLite.
+//! - SQLite draws the salts of its WAL from a generator of its own. So these bytes and the
+//!   checksums over them differ from run to run, but the order, offsets and lengths of operations
+//!   do not.
 //!
-//! Keeps: what a sync covered is in every image; equal logs, indices and seeds give equal images.
-//! Not here: the engine's own recovery, which is what the images are opened for.
+//! Guarantee: each image contains all synced changes; equal logs, indices and seeds give equal
+//! images.
+//! Not here: the recovery of the engine, which opens the images.
 
 mod file;
 mod image;
@@ -40,32 +41,32 @@ use self::log::Recorder;
 use self::vfs::Registered;
 use crate::random::Random;
 
-/// A recording file layer for the SQLite databases of one directory.
+/// A recording VFS for the SQLite databases of one directory.
 #[derive(Debug)]
 pub struct Disk {
     name: String,
     recorder: Arc<Recorder>,
-    /// Where the last image was made, so that the next one further on starts from there.
+    /// Its position is that of the last image, so that a later image continues from there.
     replayer: Mutex<Replayer>,
-    /// Unregisters the layer when the disk is dropped. Connections still open go on working.
+    /// Unregisters the VFS when the disk is dropped. Open connections continue to work.
     _registered: Registered,
 }
 
 impl Disk {
-    /// Registers a file layer under `name`. Panics if the name is taken in this process.
+    /// Registers a VFS under `name`. Panics if the name is taken in this process.
     pub fn new(name: &str) -> Disk {
         let recorder = Arc::new(Recorder::default());
         let registered = Registered::new(name, &recorder);
         Disk { name: name.to_owned(), recorder, replayer: Mutex::default(), _registered: registered }
     }
 
-    /// The name to open connections with.
+    /// The name of the VFS.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many operations there have been. What was acknowledged before this call rests on these and no
-    /// others.
+    /// The number of operations so far. A change acknowledged before this call depends on no later
+    /// one.
     pub fn op_count(&self) -> usize {
         self.recorder.lock().log.len()
     }
@@ -75,7 +76,7 @@ impl Disk {
         self.recorder.lock().log.clone()
     }
 
-    /// Lets the disk misbehave from now on, in place of any fault before.
+    /// Orders a fault from now on. It replaces the previous fault.
     pub fn fail(&self, fault: Fault) {
         self.recorder.lock().set_fault(Some(fault));
     }
@@ -85,20 +86,22 @@ impl Disk {
         self.recorder.lock().set_fault(None);
     }
 
-    /// How many writes and syncs have been refused so far: whether a fault struck at all.
+    /// The number of writes and syncs refused so far.
     pub fn refused(&self) -> u64 {
         self.recorder.lock().refused
     }
 
-    /// What a machine may hold that lost power right after the first `op_index` operations, in one of the
-    /// ways of `Survivors`, drawn at random.
+    /// What the machine may hold after a power failure right behind the first `op_index`
+    /// operations, with a kind of [`Survivors`] drawn at random.
     pub fn crash_at(&self, op_index: usize, random: &mut Random) -> CrashImage {
         let survivors = *random.pick(&Survivors::EACH);
         self.crash_with(op_index, survivors, random)
     }
 
-    /// What a machine may hold that lost power right after the first `op_index` operations, in the given way.
-    /// For rising indices the log is walked once; an index below the last one starts over.
+    /// What the machine may hold after a power failure right behind the first `op_index`
+    /// operations, with the given survivors.
+    ///
+    /// For ascending indices the log is walked once; a lower index starts from the beginning.
     pub fn crash_with(&self, op_index: usize, survivors: Survivors, random: &mut Random) -> CrashImage {
         let mut replayer = self.replayer.lock().unwrap_or_else(PoisonError::into_inner);
         if op_index < replayer.position() {
@@ -111,10 +114,10 @@ impl Disk {
         replayer.crash(survivors, random)
     }
 
-    /// What the directory holds when the process is killed right after the first `op_index` operations and
-    /// the machine runs on: every write, synced or not.
+    /// What the directory holds if the process is killed right behind the first `op_index`
+    /// operations and the machine keeps running: every write, synced or not.
     pub fn process_killed_at(&self, op_index: usize) -> CrashImage {
-        // Nothing is left to chance here, so the seed does not matter.
+        // Nothing is drawn at random for `All`, so the seed does not matter.
         self.crash_with(op_index, Survivors::All, &mut Random::new(0))
     }
 }

@@ -1,23 +1,24 @@
-//! From the log to what a machine may hold after losing power.
+//! Replays the log up to an operation and computes what a machine may hold after a power failure
+//! there.
 //!
-//! The replayer walks the log once, keeping for each file its durable bytes and the changes no sync has
-//! covered yet, so that images for a rising index cost the log once and then only what each image itself
-//! holds.
+//! The replayer walks the log once. For each file it keeps the durable bytes and the changes that
+//! no sync has covered yet. So images for ascending indices cost one walk and then only their own
+//! bytes.
 //!
-//! What may survive of the uncovered changes:
-//! - A sector (512 bytes) is written whole or not at all, and holds what it held at some moment since the
-//!   last sync: of three writes to it none, the first, the first two or all three are there, never the third
-//!   without the others. Different sectors are independent of each other, within one write and between
-//!   writes: that is reordering.
-//! - Bytes of a sector that no write touched are never harmed. SQLite is told so by the system's file layer
-//!   (`SQLITE_IOCAP_POWERSAFE_OVERWRITE`), and relies on it.
-//! - A write past the end may lengthen the file though none of its bytes arrived: zeros are read there. Or
-//!   the file stays short.
-//! - A truncation may be lost although later writes are there.
+//! What may survive of the changes that no sync covers:
+//! - A sector (512 bytes) is written whole or not at all, and holds what it held at some moment
+//!   since the last sync. Of three writes to it, none, the first, the first two or all three
+//!   survive, never the third alone. Different sectors are independent, within one write and
+//!   between writes: that is reordering.
+//! - Bytes of a sector that no write touched never change. The system's VFS promises this to SQLite
+//!   (`SQLITE_IOCAP_POWERSAFE_OVERWRITE`), which relies on it.
+//! - A write past the end of a file may extend it although none of its bytes arrived; they read as
+//!   zeros. Or the file stays short.
+//! - A truncation may be lost although later writes survive.
 //!
-//! Keeps: what a sync covered is in every image; an image depends on the log's prefix, the choice and the
-//! seed alone.
-//! Not here: the loss of directory entries (creations and deletions are durable at once, see `mod.rs`).
+//! Guarantee: each image contains all synced changes. An image depends only on the prefix of the
+//! log, the kind of survivors and the seed.
+//! Not here: lost directory entries, which are durable at once (`mod.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -27,28 +28,29 @@ use super::image::CrashImage;
 use super::log::{Op, SECTOR_BYTES};
 use crate::random::Random;
 
-/// Which of the changes that no sync has covered are on the disk after the crash.
+/// Which of the changes that no sync has covered survive the crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Survivors {
-    /// All of them. It is also what a killed process leaves, for the system goes on and keeps its buffers.
+    /// All of them. This is also what a killed process leaves, because the system keeps its
+    /// buffers.
     All,
-    /// None: exactly what was synced.
+    /// None of them: exactly what was synced survives.
     None,
-    /// Those before a moment drawn at random, across all files.
+    /// The changes before a moment drawn at random, across all files.
     Prefix,
     /// As `Prefix`, and of the next write only the first few sectors.
     TornPrefix,
-    /// Each sector for itself, in no order.
+    /// Each sector independently, in any order.
     Scattered,
 }
 
 impl Survivors {
-    /// Every kind of survival.
+    /// All kinds of survivors.
     pub const EACH: [Survivors; 5] =
         [Survivors::All, Survivors::None, Survivors::Prefix, Survivors::TornPrefix, Survivors::Scattered];
 }
 
-/// A walk through the log.
+/// The state of a walk through the log.
 #[derive(Clone, Debug, Default)]
 pub struct Replayer {
     position: usize,
@@ -61,7 +63,7 @@ struct File {
     pending: Vec<Pending>,
 }
 
-/// A change no sync has covered, with its place in the log.
+/// A change that no sync has covered, with its index in the log.
 #[derive(Clone, Debug)]
 struct Pending {
     index: usize,
@@ -74,11 +76,12 @@ enum Change {
     Truncate { size: usize },
 }
 
-/// What was decided for one image, before looking at single changes.
+/// What was drawn for one image, before looking at single changes.
 enum Fate {
-    /// Changes before this place in the log are there; of the change at this place its first `torn_sectors`.
+    /// Changes before this index in the log survive; of the change at this index, its first
+    /// `torn_sectors` do.
     Before { index: usize, torn_sectors: usize },
-    /// Each sector is there in so many cases of a thousand.
+    /// Each sector survives with this probability.
     Scattered { per_mille: u64 },
 }
 
@@ -88,12 +91,12 @@ impl Replayer {
         Replayer::default()
     }
 
-    /// How many operations have been replayed.
+    /// The number of operations replayed so far.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// Replays the operations that follow in the log.
+    /// Replays the next operations of the log.
     pub fn advance(&mut self, ops: &[Op]) {
         for op in ops {
             self.replay(op);
@@ -101,7 +104,7 @@ impl Replayer {
         }
     }
 
-    /// What a machine that loses power now may hold.
+    /// What the machine may hold after a power failure now.
     pub fn crash(&self, survivors: Survivors, random: &mut Random) -> CrashImage {
         let fate = self.draw_fate(survivors, random);
         let files = self.files.iter().map(|(name, file)| (name.clone(), file.after(&fate, random)));
@@ -124,7 +127,7 @@ impl Replayer {
             Op::Truncate { file, size } => {
                 self.postpone(file, Change::Truncate { size: in_memory(*size) });
             }
-            Op::Sync { file } => self.existing(file).settle(),
+            Op::Sync { file } => self.existing(file).sync(),
             Op::Delete { file } => {
                 self.files.remove(file);
             }
@@ -150,13 +153,13 @@ impl Replayer {
                 let torn_sectors = if sectors > 1 { 1 + random.index(sectors - 1) } else { 0 };
                 Fate::Before { index, torn_sectors }
             }
-            // Rare survivors and rare losses find other faults than an even mixture does.
+            // High and low probabilities find other faults than an even one.
             Survivors::Scattered => Fate::Scattered { per_mille: *random.pick(&[100, 500, 900]) },
         }
     }
 
-    /// A pending change drawn at random, by its place in the log and the number of sectors it touches; or the
-    /// end.
+    /// The index and the number of sectors of a pending change drawn at random; or the end of the
+    /// log.
     fn draw_moment(&self, random: &mut Random) -> (usize, usize) {
         let pending = self.files.values().flat_map(|file| &file.pending);
         let mut moments: Vec<_> = pending.map(|pending| (pending.index, pending.change.sectors())).collect();
@@ -168,7 +171,7 @@ impl Replayer {
 
 impl File {
     /// Makes all pending changes durable.
-    fn settle(&mut self) {
+    fn sync(&mut self) {
         if self.pending.is_empty() {
             return;
         }
@@ -201,9 +204,9 @@ impl File {
         contents
     }
 
-    /// Applies the pending changes sector by sector, each kept or lost by chance. A sector that lost one
-    /// write loses the later ones too: whoever writes a sector to the device writes all that memory holds of
-    /// it.
+    /// Applies the pending changes sector by sector, each kept or lost at random. A sector that
+    /// lost one write also loses the later ones, because the system writes a sector with all its
+    /// changes.
     fn scatter(&self, per_mille: u64, random: &mut Random, contents: &mut Vec<u8>) {
         let mut stale = BTreeSet::new();
         for pending in &self.pending {
@@ -224,7 +227,8 @@ impl File {
                 Change::Truncate { .. } => {
                     if random.chance(per_mille) {
                         pending.change.apply(contents);
-                        // What lay behind the cut is gone, and what will lie there starts afresh.
+                        // The sectors behind the new end are gone, and later writes to them start
+                        // fresh.
                         stale.split_off(&contents.len().div_ceil(SECTOR_BYTES));
                     }
                 }
@@ -257,7 +261,7 @@ impl Change {
     }
 }
 
-/// The sectors a write touches, each with the part of the write's bytes that falls into it.
+/// The sectors that a write touches, each with the range of the write's bytes in it.
 fn sectors(offset: usize, length: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
     let end = offset + length;
     let touched = offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES);
@@ -268,7 +272,7 @@ fn sectors(offset: usize, length: usize) -> impl Iterator<Item = (usize, Range<u
     })
 }
 
-/// Writes as a file system does: a gap before the bytes reads as zeros.
+/// Writes bytes as a file system does: a gap before them reads as zeros.
 fn put(contents: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     let end = offset + bytes.len();
     if contents.len() < end {

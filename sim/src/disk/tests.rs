@@ -1,8 +1,8 @@
-//! The disk's own tests: a plain table of numbers in a write-ahead database, crashed everywhere.
+//! The tests of the disk itself: a table in a WAL database, crashed behind every operation.
 //!
-//! Every row is one commit, its acknowledgement is the log's length right after it. The control at the end
-//! shows that the model bites: without syncs the same table does lose rows.
-//! Not here: the engine's databases, which are crashed by the simulator's own tests.
+//! Every row is one commit; its acknowledgement is the length of the log right after it. Without
+//! syncs the same table must lose rows, which shows that the images are not too kind.
+//! Not here: the databases of the engine, which `faults/crash.rs` crashes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,16 +32,16 @@ fn open(path: &Path, disk: &Disk, synchronous: &str) -> Connection {
 }
 
 fn insert(connection: &Connection, number: u32) -> rusqlite::Result<usize> {
-    // Fillings of different lengths, some over several pages.
+    // Contents of different lengths, some over several pages.
     let filling = vec![0xa5_u8; usize::try_from(number * 397 % 3000).expect("small")];
     connection.execute("INSERT INTO row VALUES (?1, ?2)", (number, filling))
 }
 
-/// The rows of a database opened through the system's own file layer, or what is wrong with it.
+/// The rows of a database opened through the system's VFS, or the error of the integrity check.
 fn recovered(path: &Path) -> Result<BTreeSet<u32>, String> {
     let read = || -> rusqlite::Result<(String, BTreeSet<u32>)> {
         let connection = Connection::open(path)?;
-        // The image need not survive another crash.
+        // This image is not crashed again.
         connection.execute_batch("PRAGMA synchronous = OFF")?;
         let integrity = connection.query_row("PRAGMA integrity_check", (), |row| row.get(0))?;
         let has_table = "SELECT count(*) FROM sqlite_schema WHERE name = 'row'";
@@ -65,12 +65,13 @@ fn rows_in(image: &CrashImage) -> Result<BTreeSet<u32>, String> {
     recovered(&database(&scratch))
 }
 
-/// Inserts `count` rows, each its own commit. Gives for each row the log's length when it was acknowledged.
+/// Inserts `count` rows, one commit each, and returns the length of the log at each
+/// acknowledgement.
 fn acknowledged_rows(disk: &Disk, scratch: &Scratch, synchronous: &str, count: u32) -> Vec<usize> {
     let connection = open(&database(scratch), disk, synchronous);
     let acknowledged = (0..count)
         .map(|number| {
-            insert(&connection, number).expect("the disk is sound");
+            insert(&connection, number).expect("the disk works");
             disk.op_count()
         })
         .collect();
@@ -78,13 +79,13 @@ fn acknowledged_rows(disk: &Disk, scratch: &Scratch, synchronous: &str, count: u
     acknowledged
 }
 
-/// Whether the rows are the first few of the order they were written in.
+/// True if the rows are the first ones in the order of insertion.
 fn is_prefix(rows: &BTreeSet<u32>) -> bool {
     rows.iter().copied().eq(0..u32::try_from(rows.len()).expect("small"))
 }
 
 #[test]
-fn acknowledged_rows_survive_a_crash_everywhere() {
+fn acknowledged_rows_survive_a_crash_behind_any_operation() {
     let (disk, scratch) = (Disk::new("crash-everywhere"), Scratch::new());
     let acknowledged = acknowledged_rows(&disk, &scratch, "FULL", 40);
     let mut random = Random::new(1);
@@ -120,14 +121,14 @@ fn a_normal_database_loses_only_the_last_rows_and_a_killed_process_none() {
         let rows = rows.unwrap_or_else(|wrong| panic!("{op_index}: {wrong}"));
         assert!(is_prefix(&rows), "{op_index}: {rows:?}");
         lost += owed.saturating_sub(rows.len());
-        let rows = rows_in(&disk.process_killed_at(op_index)).expect("a killed process harms nothing");
+        let rows = rows_in(&disk.process_killed_at(op_index)).expect("a killed process loses nothing");
         assert!(is_prefix(&rows) && rows.len() >= owed, "{op_index}: {owed} acknowledged, {rows:?}");
     }
     assert!(lost > 0, "a commit that is not synced can be lost");
 }
 
 #[test]
-fn without_syncs_the_model_does_harm() {
+fn without_syncs_rows_are_lost() {
     let (disk, scratch) = (Disk::new("crash-off"), Scratch::new());
     let acknowledged = acknowledged_rows(&disk, &scratch, "OFF", 40);
     let mut random = Random::new(3);
@@ -157,11 +158,11 @@ fn equal_seeds_give_equal_images() {
 }
 
 #[test]
-fn the_log_tells_what_the_files_hold() {
+fn the_log_replays_to_the_content_of_the_files() {
     let (disk, scratch) = (Disk::new("log-is-exact"), Scratch::new());
     let connection = open(&database(&scratch), &disk, "NORMAL");
     for number in 0..20 {
-        insert(&connection, number).expect("the disk is sound");
+        insert(&connection, number).expect("the disk works");
     }
     let image = disk.process_killed_at(disk.op_count());
     assert_eq!(image.names().collect::<Vec<_>>(), ["rows.db", "rows.db-wal"]);
@@ -175,17 +176,17 @@ fn the_log_tells_what_the_files_hold() {
 }
 
 #[test]
-fn a_disk_takes_over_what_lies_in_the_directory() {
+fn a_disk_records_files_that_existed_before() {
     let (first, scratch) = (Disk::new("before"), Scratch::new());
     acknowledged_rows(&first, &scratch, "FULL", 30);
     let restarted = Scratch::new();
     let image = first.process_killed_at(first.op_count() / 2);
     image.write_to(restarted.path()).expect("the image is written");
-    let before = rows_in(&image).expect("a killed process harms nothing").len();
+    let before = rows_in(&image).expect("a killed process loses nothing").len();
 
     let second = Disk::new("after");
     let connection = open(&database(&restarted), &second, "FULL");
-    insert(&connection, 1000).expect("the disk is sound");
+    insert(&connection, 1000).expect("the disk works");
     let acknowledged = second.op_count();
     assert!(matches!(second.log()[0], Op::Found { .. }));
     let mut random = Random::new(4);
@@ -197,7 +198,7 @@ fn a_disk_takes_over_what_lies_in_the_directory() {
 }
 
 #[test]
-fn a_fault_is_an_error_and_passes() {
+fn a_fault_is_an_error_until_it_is_healed() {
     let (disk, scratch) = (Disk::new("faults"), Scratch::new());
     let connection = open(&database(&scratch), &disk, "FULL");
     let mut expected = BTreeSet::new();
@@ -214,14 +215,15 @@ fn a_fault_is_an_error_and_passes() {
             while disk.refused() == refused_before {
                 number += 1;
                 match insert(&connection, number) {
-                    // A checkpoint after the commit may have met the fault: the row is there all the same.
+                    // A checkpoint after the commit may have met the fault; the row is committed
+                    // anyway.
                     Ok(_) => assert!(expected.insert(number)),
                     Err(error) => assert_eq!(error.sqlite_error_code(), Some(code)),
                 }
             }
             disk.heal();
             number += 1;
-            insert(&connection, number).expect("the disk is sound again");
+            insert(&connection, number).expect("the disk works again");
             assert!(expected.insert(number));
             let acknowledged = disk.crash_with(disk.op_count(), Survivors::None, &mut Random::new(0));
             assert_eq!(rows_in(&acknowledged).as_ref(), Ok(&expected));
@@ -249,14 +251,14 @@ fn a_reader_and_a_writer_share_a_database() {
             assert!(insert(&reader, 1000).is_err(), "the reader cannot write");
         });
         for number in 0..300 {
-            insert(&writer, number).expect("the disk is sound");
+            insert(&writer, number).expect("the disk works");
         }
     });
     assert_eq!(rows_in(&disk.process_killed_at(disk.op_count())).map(|rows| rows.len()), Ok(300));
 }
 
 #[test]
-fn a_dropped_disk_refuses_new_files_and_elsewhere_is_refused_always() {
+fn a_dropped_disk_and_another_directory_are_refused() {
     let (disk, scratch, elsewhere) = (Disk::new("dropped"), Scratch::new(), Scratch::new());
     let flags = OpenFlags::default();
     let connection = open(&database(&scratch), &disk, "FULL");

@@ -1,14 +1,15 @@
-//! The file layer SQLite calls: it passes everything on to the system's own one, and tells the recorder.
+//! The SQLite file layer (VFS) of the disk: it forwards every call to the system's VFS and logs
+//! changes.
 //!
-//! Real files in a real directory, real locks, the real shared-memory index of the write-ahead log: several
-//! connections of several threads work as they do in service. Files SQLite makes for itself and never reads
-//! after a restart (temporary ones) are passed on unrecorded, and so is the shared memory, which does not
-//! survive a crash.
-//! Keeps: a file's coming, going or being found happens under one lock with its entry in the log.
-//! Not here: what is done with an open file (`file.rs`), what is logged and which fault strikes (`log.rs`).
+//! Files, locks and the shared-memory index of the WAL are real, so several connections of several
+//! threads work as in service. Temporary files, which SQLite never reads after a restart, are not
+//! recorded; neither is shared memory, which does not survive a crash.
+//! Guarantee: the creation, deletion or discovery of a file and its entry in the log happen under
+//! one lock.
+//! Not here: operations on an open file (`file.rs`), the log and the faults (`log.rs`).
 
-// SQLite's file layer is a C interface of raw pointers and callbacks; rusqlite has no safe form of it. No
-// file but this one and `file.rs` is excused from the rule against unsafe code.
+// SQLite's VFS is a C interface of raw pointers and callbacks, and rusqlite has no safe form of it.
+// Only this file and `file.rs` may contain unsafe code.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -29,45 +30,48 @@ const RECORDED_KINDS: c_int = ffi::SQLITE_OPEN_MAIN_DB
     | ffi::SQLITE_OPEN_SUPER_JOURNAL
     | ffi::SQLITE_OPEN_WAL;
 
-/// A layer SQLite knows by name until this is dropped.
+/// A VFS that is registered until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Registered {
     vfs: AtomicPtr<ffi::sqlite3_vfs>,
 }
 
-/// What the layer's entry points find behind `pAppData`.
+/// The data of the VFS, reached through `pAppData`.
 struct Behind {
     parent: *mut ffi::sqlite3_vfs,
     recorder: Weak<Recorder>,
 }
 
 impl Registered {
-    /// Makes the layer known to SQLite. Panics if the name is taken: two disks would silently share one log.
+    /// Registers the VFS with SQLite. Panics if the name is taken, because two disks would silently
+    /// share one log.
     pub(super) fn new(name: &str, recorder: &Arc<Recorder>) -> Registered {
         let c_name = CString::new(name).expect("the name of a disk has no zero byte");
-        // SAFETY: the name is a C string that outlives both calls; a null name asks for the default layer.
+        // SAFETY: the name is a C string that outlives both calls; a null name asks for the default
+        // layer.
         let (taken, parent) =
             unsafe { (ffi::sqlite3_vfs_find(c_name.as_ptr()), ffi::sqlite3_vfs_find(ptr::null())) };
         assert!(taken.is_null(), "a disk named {name} is already registered");
         assert!(!parent.is_null(), "SQLite has a default file layer on every system it supports");
-        // SAFETY: SQLite keeps a registered layer's memory valid; the structure is plain data and is copied
-        // whole.
+        // SAFETY: SQLite keeps a registered layer's memory valid; the structure is plain data and
+        // is copied whole.
         let mut vfs = unsafe { *parent };
-        // The entry points not replaced below (paths, randomness, time, errors) do not look at the layer they
-        // are called for, so the parent's can be taken over as they are.
+        // The entry points not replaced below (paths, randomness, time, errors) do not use the VFS
+        // that they are called for, so the parent's are copied.
         let own_bytes = c_int::try_from(size_of::<OpenFile>()).expect("the structure has a few bytes");
         vfs.szOsFile += own_bytes;
         vfs.pNext = ptr::null_mut();
         vfs.xOpen = Some(open);
         vfs.xDelete = Some(delete);
-        // These few hundred bytes are never freed: a connection that outlives the disk still holds the
-        // layer's address, and must find an entry point there that refuses it rather than freed memory.
+        // These few hundred bytes are never freed. A connection that outlives the disk still has
+        // the address of the VFS, and must find an entry point that refuses instead of freed
+        // memory.
         vfs.zName = c_name.into_raw();
         let behind = Behind { parent, recorder: Arc::downgrade(recorder) };
         vfs.pAppData = Box::into_raw(Box::new(behind)).cast();
         let vfs = Box::into_raw(Box::new(vfs));
-        // SAFETY: the structure, its name and what lies behind it stay valid and unmoved for good (see
-        // above).
+        // SAFETY: the structure, its name and what lies behind it stay valid and unmoved for good
+        // (see above).
         let code = unsafe { ffi::sqlite3_vfs_register(vfs, 0) };
         assert_eq!(code, ffi::SQLITE_OK, "registering a file layer only adds it to a list");
         Registered { vfs: AtomicPtr::new(vfs) }
@@ -76,12 +80,13 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // SAFETY: the pointer is the one that was registered; unregistering takes SQLite's own lock.
+        // SAFETY: the pointer is the one that was registered; unregistering takes SQLite's own
+        // lock.
         unsafe { ffi::sqlite3_vfs_unregister(self.vfs.load(Ordering::Relaxed)) };
     }
 }
 
-/// A path SQLite passes, if it is one that can be recorded. SQLite's paths are UTF-8.
+/// A path from SQLite, if it can be recorded. SQLite's paths are UTF-8.
 ///
 /// SAFETY: `name` must be null or a C string that lives as long as the answer is used.
 unsafe fn path_of<'a>(name: *const c_char) -> Option<&'a Path> {
@@ -99,10 +104,10 @@ unsafe extern "C" fn open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite passes the registered layer, whose `pAppData` is never freed, and enough memory for the
-    // file.
+    // SAFETY: SQLite passes the registered layer, whose `pAppData` is never freed, and enough
+    // memory for the file.
     let (behind, inner) = unsafe {
-        // Without methods SQLite knows that there is nothing to close, should this fail.
+        // Without methods, SQLite does not close the file if this call fails.
         (*file).pMethods = ptr::null();
         let inner = file.cast::<OpenFile>().add(1).cast::<ffi::sqlite3_file>();
         (*inner).pMethods = ptr::null();
@@ -118,7 +123,7 @@ unsafe extern "C" fn open(
     let arrival = if is_recorded {
         match path.map(|path| recording.before_opening(path)) {
             Some(Ok(arrival)) => Some(arrival),
-            // Better no database than one whose changes go unseen.
+            // A refused open is better than a database whose changes are not recorded.
             Some(Err(Misplaced)) | None => return ffi::SQLITE_CANTOPEN,
         }
     } else {
@@ -162,15 +167,16 @@ unsafe fn parent_open(
         let open = (*vfs).xOpen.expect("every file layer can open");
         let code = open(vfs, name, inner, flags, out_flags);
         if code != ffi::SQLITE_OK && !(*inner).pMethods.is_null() {
-            // A layer that fails but left methods behind wants to be closed all the same.
+            // If an open fails but left methods behind, the file must be closed.
             file::close_parent(inner);
         }
         code
     }
 }
 
-/// All bytes of a file that lay there unseen; nothing of any other. Read through the parent, since opening
-/// and closing the file a second time would drop every lock this process holds on it (a rule of POSIX).
+/// The content of a file that this disk has never seen; empty for other files. It is read through
+/// the parent, because opening and closing the file a second time would drop all locks of this
+/// process on it (a rule of POSIX).
 ///
 /// SAFETY: `inner` must be a file the parent opened.
 unsafe fn found(inner: *mut ffi::sqlite3_file, before: Before) -> Result<Vec<u8>, c_int> {
@@ -185,7 +191,7 @@ unsafe fn found(inner: *mut ffi::sqlite3_file, before: Before) -> Result<Vec<u8>
     if code != ffi::SQLITE_OK {
         return Err(code);
     }
-    // One call reads what an int can count: two gigabytes, more than a test's file has.
+    // One call reads at most 2 GiB, which is more than a test's file has.
     let length = c_int::try_from(size).map_err(|_| ffi::SQLITE_CANTOPEN)?;
     let mut bytes = vec![0; usize::try_from(length).map_err(|_| ffi::SQLITE_CANTOPEN)?];
     let read = methods.xRead.expect("every file can be read");

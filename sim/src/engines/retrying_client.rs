@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
-/// How long an engine may take to answer, whatever has failed behind it.
+/// How long an engine may take to answer, even if its database has failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request is retried.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(90);

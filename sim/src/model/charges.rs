@@ -1,4 +1,4 @@
-//! What may become of a charge, as the rules of its life say it.
+//! The rules of charges: opening, outcomes, heartbeats, refunds and time-outs.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -9,9 +9,9 @@ use tollkeeper_ledger::{
 use super::facts::{Fact, Pool};
 use crate::model::step::{index_of, nth};
 
-/// A week: no charge waits longer at once.
+/// The longest time to a deadline: one week.
 const WAIT_MAX_SECONDS: u32 = 604_800;
-/// A quarter of an hour: how long a charge waits when nobody said.
+/// The time to a deadline if neither the request nor the operation sets one: 15 minutes.
 const WAIT_SECONDS: u32 = 900;
 
 impl Pool {
@@ -72,7 +72,7 @@ impl Pool {
         }
         let draws = draw(&self.draw_order(), amount);
         self.add(now, Fact::Charged(Box::new(ChargeDetails { draws: draws.into(), ..details })));
-        Ok(self.tell(self.charge_count() - 1))
+        Ok(self.output(self.charge_count() - 1))
     }
 
     pub(super) fn succeed(
@@ -81,26 +81,26 @@ impl Pool {
         quantity: Option<i64>,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let (place, charge) = self.find(charge)?;
+        let (index, charge) = self.find(charge)?;
         let bought = charge.details.quantity;
         if quantity.is_some_and(|used| used < 1 || used > bought) {
             return Err(Refusal::UsedQuantityOutOfRange);
         }
         let state = charge.state;
         if state.outcome == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == state.quantity) {
-            return Ok(self.tell(place));
+            return Ok(self.output(index));
         }
         let used = quantity.unwrap_or(bought);
-        let late_word = state.status == Status::Settled && state.outcome.is_none() && used == bought;
-        if state.status != Status::Pending && !late_word {
-            return Err(stands(&charge));
+        let late_success = state.status == Status::Settled && state.outcome.is_none() && used == bought;
+        if state.status != Status::Pending && !late_success {
+            return Err(already_ended(&charge));
         }
         let unused = Micros::new(charge.details.unit_price.get() * (bought - used));
         if unused > Micros::ZERO {
-            self.give_back(place, unused, None, now);
+            self.return_to_grants(index, unused, None, now);
         }
-        self.add(now, Fact::Settled { charge: place, outcome: Outcome::Succeeded, quantity: used });
-        Ok(self.tell(place))
+        self.add(now, Fact::Settled { charge: index, outcome: Outcome::Succeeded, quantity: used });
+        Ok(self.output(index))
     }
 
     pub(super) fn fail(
@@ -110,28 +110,28 @@ impl Pool {
         refund_window_seconds: i64,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let (place, charge) = self.find(charge)?;
+        let (index, charge) = self.find(charge)?;
         let state = charge.state;
         let outcome = if by_system { Outcome::FailedSystem } else { Outcome::FailedUser };
         if state.outcome == Some(outcome) {
-            return Ok(self.tell(place));
+            return Ok(self.output(index));
         }
         if state.status == Status::Refunded {
-            return Err(stands(&charge));
+            return Err(already_ended(&charge));
         }
         if by_system {
             let closed_at = charge.created_at.plus_seconds(refund_window_seconds);
             if state.status == Status::Settled && now > closed_at {
                 return Err(Refusal::RefundWindowClosed { closed_at });
             }
-            self.give_back(place, charge.details.amount - state.refunded, Some(outcome), now);
+            self.return_to_grants(index, charge.details.amount - state.refunded, Some(outcome), now);
         } else {
             if state.outcome.is_some() {
-                return Err(stands(&charge));
+                return Err(already_ended(&charge));
             }
-            self.add(now, Fact::Settled { charge: place, outcome, quantity: state.quantity });
+            self.add(now, Fact::Settled { charge: index, outcome, quantity: state.quantity });
         }
-        Ok(self.tell(place))
+        Ok(self.output(index))
     }
 
     pub(super) fn heartbeat(
@@ -140,18 +140,18 @@ impl Pool {
         seconds: u32,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let (place, charge) = self.find(charge)?;
+        let (index, charge) = self.find(charge)?;
         if charge.state.status != Status::Pending {
-            return Err(stands(&charge));
+            return Err(already_ended(&charge));
         }
         if !(1..=WAIT_MAX_SECONDS).contains(&seconds) {
             return Err(invalid("extend_seconds"));
         }
         let deadline = now.plus_seconds(i64::from(seconds));
         if Some(deadline) > charge.state.deadline {
-            self.add(now, Fact::Extended { charge: place, deadline });
+            self.add(now, Fact::Extended { charge: index, deadline });
         }
-        Ok(self.tell(place))
+        Ok(self.output(index))
     }
 
     pub(super) fn refund(
@@ -160,9 +160,9 @@ impl Pool {
         amount: Option<Micros>,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let (place, charge) = self.find(charge)?;
+        let (index, charge) = self.find(charge)?;
         if charge.state.status == Status::Refunded {
-            return Err(stands(&charge));
+            return Err(already_ended(&charge));
         }
         let left = charge.details.amount - charge.state.refunded;
         let amount = amount.unwrap_or(left);
@@ -176,46 +176,46 @@ impl Pool {
         if !whole && charge.state.status == Status::Pending {
             return Err(invalid("amount"));
         }
-        self.give_back(place, amount, whole.then_some(Outcome::Reversed), now);
-        Ok(self.tell(place))
+        self.return_to_grants(index, amount, whole.then_some(Outcome::Reversed), now);
+        Ok(self.output(index))
     }
 
     pub(super) fn time_out(&mut self, charge: ChargeId, now: Timestamp) -> Result<Output, Refusal> {
-        let (place, charge) = self.find(charge)?;
+        let (index, charge) = self.find(charge)?;
         if charge.state.deadline.is_some_and(|deadline| deadline <= now) {
             let left = charge.details.amount - charge.state.refunded;
-            self.give_back(place, left, Some(Outcome::TimedOut), now);
+            self.return_to_grants(index, left, Some(Outcome::TimedOut), now);
         }
-        Ok(self.tell(place))
+        Ok(self.output(index))
     }
 
-    /// What was drawn last returns first, to the grant it came from.
-    fn give_back(&mut self, place: usize, amount: Micros, outcome: Option<Outcome>, now: Timestamp) {
+    /// Returns credit to the grants of a charge, in the reverse order of its draws.
+    fn return_to_grants(&mut self, index: usize, amount: Micros, outcome: Option<Outcome>, now: Timestamp) {
         let mut missing = amount;
         let mut returns = Vec::new();
-        for drawn in self.charges()[place].details.draws.iter().rev() {
-            let out = drawn.amount - self.given_back(place, drawn.grant);
-            let give = out.min(missing);
-            if give > Micros::ZERO {
-                returns.push(Draw { grant: drawn.grant, amount: give });
-                missing -= give;
+        for drawn in self.charges()[index].details.draws.iter().rev() {
+            let outstanding = drawn.amount - self.returned(index, drawn.grant);
+            let part = outstanding.min(missing);
+            if part > Micros::ZERO {
+                returns.push(Draw { grant: drawn.grant, amount: part });
+                missing -= part;
             }
         }
-        assert!(missing == Micros::ZERO, "the model gave back more than was drawn");
-        self.add(now, Fact::Refunded { charge: place, amount, returns, outcome });
+        assert!(missing == Micros::ZERO, "a refund returns no more than was drawn");
+        self.add(now, Fact::Refunded { charge: index, amount, returns, outcome });
     }
 
     fn find(&self, charge: ChargeId) -> Result<(usize, Charge), Refusal> {
-        let place = index_of(charge.0);
-        self.charges().get(place).map(|charge| (place, charge.clone())).ok_or(Refusal::ChargeNotFound)
+        let index = index_of(charge.0);
+        self.charges().get(index).map(|charge| (index, charge.clone())).ok_or(Refusal::ChargeNotFound)
     }
 
-    fn tell(&self, place: usize) -> Output {
-        Output::Charge(self.charges()[place].clone(), self.balance())
+    fn output(&self, index: usize) -> Output {
+        Output::Charge(self.charges()[index].clone(), self.balance())
     }
 }
 
-/// What taking `amount` takes from each grant, in the order given; the caller has seen that there is enough.
+/// Draws `amount` from grants in the given order. The caller has checked that there is enough.
 pub(super) fn draw(order: &[(u64, Micros)], amount: Micros) -> Vec<Draw> {
     let mut draws = Vec::new();
     let mut missing = amount;
@@ -226,16 +226,16 @@ pub(super) fn draw(order: &[(u64, Micros)], amount: Micros) -> Vec<Draw> {
             missing -= taken;
         }
     }
-    assert!(missing == Micros::ZERO, "the model drew more than there is");
+    assert!(missing == Micros::ZERO, "a draw takes no more than there is");
     draws
 }
 
-/// What can never be right; the model has no words for people.
+/// The refusal of an invalid field, without an explanation.
 pub(super) fn invalid(field: &'static str) -> Refusal {
     Refusal::InvalidField { field, why: "" }
 }
 
-fn stands(charge: &Charge) -> Refusal {
+fn already_ended(charge: &Charge) -> Refusal {
     match charge.state.status {
         Status::Refunded => Refusal::ChargeAlreadyRefunded(charge.state),
         Status::Pending | Status::Settled => Refusal::ChargeAlreadySettled(charge.state),

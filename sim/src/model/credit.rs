@@ -1,4 +1,4 @@
-//! Credit that comes in and credit that is taken back, as the rules of grants and claw-backs say it.
+//! The rules of grants, voided grants and claw-backs.
 
 use tollkeeper_engine::{GrantRecord, Output};
 use tollkeeper_ledger::{Draw, Grant, GrantId, GrantRequest, Micros, Refusal, Source, Timestamp};
@@ -19,7 +19,7 @@ impl Pool {
         if bought && request.origin.is_none() {
             return Err(invalid("source"));
         }
-        self.room_for(request.amount)?;
+        self.check_balance_bound(request.amount)?;
         let grant = Grant {
             id: GrantId(nth(self.grants().len())),
             n: self.next_n(),
@@ -44,27 +44,28 @@ impl Pool {
         Ok(answer)
     }
 
-    /// Credit that was granted and not taken back fits a balance, so that refunds always find room.
-    fn room_for(&self, amount: Micros) -> Result<(), Refusal> {
-        let mut held = Micros::ZERO;
+    /// Checks that all granted credit together stays within the largest balance, so that every
+    /// refund fits.
+    fn check_balance_bound(&self, amount: Micros) -> Result<(), Refusal> {
+        let mut granted = Micros::ZERO;
         for (n, line) in (1..).zip(&self.lines) {
             let moved: Micros = line.fact.flows(n).iter().map(|flow| flow.amount).sum();
             match line.fact {
                 Fact::Charged(_) | Fact::Refunded { .. } => {}
-                _ => held += moved,
+                _ => granted += moved,
             }
         }
-        let fits = amount <= BALANCE_MAX && held + amount <= BALANCE_MAX;
+        let fits = amount <= BALANCE_MAX && granted + amount <= BALANCE_MAX;
         if fits { Ok(()) } else { Err(invalid("amount")) }
     }
 
     pub(super) fn void(&mut self, grant: GrantId, now: Timestamp) -> Result<Output, Refusal> {
-        let place = index_of(grant.0);
-        let record = self.grants().get(place).cloned().ok_or(Refusal::GrantNotFound)?;
+        let index = index_of(grant.0);
+        let record = self.grants().get(index).cloned().ok_or(Refusal::GrantNotFound)?;
         let left = record.grant.remaining;
         let draws = Some(Draw { grant: record.grant.n, amount: left }).filter(|_| left > Micros::ZERO);
         self.add(now, Fact::Voided(draws.into_iter().collect()));
-        Ok(Output::Grant(Box::new(self.grants()[place].clone()), self.balance()))
+        Ok(Output::Grant(Box::new(self.grants()[index].clone()), self.balance()))
     }
 
     pub(super) fn claw_back(
@@ -89,7 +90,7 @@ impl Pool {
         let disputes = self.disputes();
         let open = disputes.iter().find(|((_, name), _)| &**name == dispute);
         let (_, taken) = open.map(|(_, state)| state.clone()).ok_or(Refusal::DisputeNotFound)?;
-        self.room_for(taken.iter().map(|take| take.amount).sum())?;
+        self.check_balance_bound(taken.iter().map(|take| take.amount).sum())?;
         self.add(now, Fact::Restored { dispute: dispute.into(), returns: taken });
         Ok(Output::Done)
     }

@@ -1,7 +1,7 @@
-//! A workspace as a list of facts, and the questions that the list answers.
+//! A workspace as a list of facts, and what can be computed from that list.
 //!
-//! Every fact is one entry of the journal, so a grant's number is the place of its fact, counted from one. Nothing is
-//! remembered beside the list.
+//! Every fact corresponds to one entry of the journal, so the number of a grant is the position of
+//! its fact, counted from one. There is no other state.
 
 use std::collections::BTreeMap;
 
@@ -14,96 +14,96 @@ use tollkeeper_engine::GrantRecord;
 
 use crate::model::step::nth;
 
-/// Something that happened.
+/// One thing that happened in a workspace.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// The workspace was opened.
+    /// The workspace was created with this profile.
     Created(Profile),
-    /// The workspace was described anew.
+    /// The workspace got this profile.
     Updated(Profile),
-    /// Credit came in.
+    /// A grant was made.
     Granted(GrantRecord),
-    /// What was unspent of a grant was taken back.
+    /// A grant was voided: its unspent credit was taken.
     Voided(Vec<Draw>),
-    /// A lost payment was taken back as far as there was credit.
+    /// A lost payment was taken back, as far as there was credit.
     ClawedBack {
-        /// Its dispute.
+        /// The id of the dispute.
         dispute: Box<str>,
-        /// What was lost.
+        /// The lost amount.
         amount: Micros,
-        /// What was taken.
+        /// The credit that was taken.
         draws: Vec<Draw>,
     },
     /// A grant repaid debt.
     Repaid(Draw),
     /// A dispute was won.
     Restored {
-        /// Its name.
+        /// The id of the dispute.
         dispute: Box<str>,
-        /// What came back.
+        /// The credit that came back.
         returns: Vec<Draw>,
     },
     /// A charge was deducted.
     Charged(Box<ChargeDetails>),
-    /// A charge was kept.
+    /// A charge was settled.
     Settled {
-        /// The place of the charge.
+        /// The index of the charge.
         charge: usize,
-        /// What was said of it.
+        /// The reported outcome.
         outcome: Outcome,
-        /// Units really used.
+        /// The units that were used.
         quantity: i64,
     },
-    /// Credit of a charge went back.
+    /// A charge was refunded, wholly or partly.
     Refunded {
-        /// The place of the charge.
+        /// The index of the charge.
         charge: usize,
-        /// How much.
+        /// The refunded amount.
         amount: Micros,
-        /// To which grants.
+        /// The grants to which it returned.
         returns: Vec<Draw>,
-        /// What was said of it, if that made it go back in full.
+        /// The outcome, if the charge is now refunded in full.
         outcome: Option<Outcome>,
     },
-    /// A pending charge got more time.
+    /// The deadline of a pending charge was moved.
     Extended {
-        /// The place of the charge.
+        /// The index of the charge.
         charge: usize,
-        /// Until when.
+        /// The new deadline.
         deadline: Timestamp,
     },
     /// The limits were replaced.
     Limits(Vec<(Subject, Period, Micros)>),
     /// The thresholds were replaced.
     Alerts {
-        /// In rising order, each once.
+        /// The thresholds in ascending order, without duplicates.
         thresholds: Vec<Micros>,
-        /// Seconds of quiet.
+        /// The time after an alert in which its threshold fires no other.
         cooldown_seconds: i64,
     },
-    /// The balance fell below a threshold.
+    /// The balance fell below this threshold, and an alert fired.
     Low(Micros),
     /// Members, API keys, links or sessions changed.
     Team(TeamChange),
 }
 
-/// A fact and its time.
+/// A fact with its time.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// When.
+    /// The time of the fact.
     pub at: Timestamp,
-    /// What.
+    /// What happened.
     pub fact: Fact,
 }
 
-/// A workspace: all that ever happened in it.
+/// A workspace with everything that ever happened in it.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// In order.
+    /// The facts in the order in which they happened.
     pub lines: Vec<Line>,
 }
 
-/// Who spends, as limits see it.
+/// A charge, or a refund with a negative amount, as limits and usage count it.
 #[derive(Clone, Copy)]
 pub(super) struct Spending<'a> {
     /// The number of its fact.
@@ -114,7 +114,7 @@ pub(super) struct Spending<'a> {
 }
 
 impl Fact {
-    /// What an engine's journal calls it.
+    /// The kind of the corresponding journal entry.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -136,7 +136,7 @@ impl Fact {
         }
     }
 
-    /// What it moved in or out of which grant, below zero for out.
+    /// The change of each grant by this fact, negative for a draw; `n` is the number of the fact.
     #[must_use]
     pub fn flows(&self, n: u64) -> Vec<Draw> {
         let out = |draws: &[Draw]| {
@@ -154,7 +154,7 @@ impl Fact {
 }
 
 impl Pool {
-    /// A workspace just opened.
+    /// A workspace that was just created.
     pub(super) fn open(id: WorkspaceId, changes: &WorkspaceChanges, now: Timestamp) -> Pool {
         let profile = Profile {
             id,
@@ -167,7 +167,7 @@ impl Pool {
         Pool { lines: vec![Line { at: now, fact: Fact::Created(profile) }] }
     }
 
-    /// A clock that jumps back stands still at the last fact.
+    /// The caller's clock, but never earlier than the last fact.
     #[must_use]
     pub fn clock(&self, now: Timestamp) -> Timestamp {
         self.lines.last().map_or(now, |line| now.max(line.at))
@@ -177,12 +177,12 @@ impl Pool {
         self.lines.push(Line { at, fact });
     }
 
-    /// The number that the next fact gets.
+    /// The number of the next fact.
     pub(super) fn next_n(&self) -> u64 {
         self.lines.len() as u64 + 1
     }
 
-    /// The list as it was after its first `n` facts.
+    /// The workspace after its first `n` facts.
     #[must_use]
     pub fn after(&self, n: usize) -> Pool {
         Pool { lines: self.lines[..n].to_vec() }
@@ -193,24 +193,24 @@ impl Pool {
         (1..).zip(&self.lines)
     }
 
-    /// What is said of the workspace.
+    /// The current profile.
     #[must_use]
     pub fn profile(&self) -> Profile {
         let mut described = self.lines.iter().rev().filter_map(|line| match &line.fact {
             Fact::Created(profile) | Fact::Updated(profile) => Some(profile),
             _ => None,
         });
-        described.next().expect("the first fact describes the workspace").clone()
+        described.next().expect("the first fact creates the profile").clone()
     }
 
-    /// What is left of a grant.
+    /// The unspent credit of a grant.
     #[must_use]
     pub fn remaining(&self, grant: u64) -> Micros {
         let flows = self.numbered().flat_map(|(n, line)| line.fact.flows(n));
         flows.filter(|flow| flow.grant == grant).map(|flow| flow.amount).sum()
     }
 
-    /// The grants in the order they came, with what is left of each.
+    /// The grants in the order of their creation, with the unspent credit of each.
     #[must_use]
     pub fn grants(&self) -> Vec<GrantRecord> {
         let mut grants: Vec<GrantRecord> = self
@@ -221,8 +221,8 @@ impl Pool {
                 _ => None,
             })
             .collect();
-        for (place, record) in grants.iter_mut().enumerate() {
-            record.grant.id = GrantId(nth(place));
+        for (index, record) in grants.iter_mut().enumerate() {
+            record.grant.id = GrantId(nth(index));
             record.grant.remaining = self.remaining(record.grant.n);
         }
         grants
@@ -258,7 +258,8 @@ impl Pool {
         }
     }
 
-    /// The open disputes in the order they came: what each is still owed, and what it took.
+    /// The open disputes in the order of their creation, each with the amount owed and the credit
+    /// taken.
     pub(super) fn disputes(&self) -> BTreeMap<(usize, Box<str>), (Micros, Vec<Draw>)> {
         let mut open: BTreeMap<(usize, Box<str>), (Micros, Vec<Draw>)> = BTreeMap::new();
         for (place, line) in self.lines.iter().enumerate() {
@@ -283,13 +284,13 @@ impl Pool {
         open
     }
 
-    /// How many charges there are.
+    /// The number of charges.
     #[must_use]
     pub fn charge_count(&self) -> usize {
         self.lines.iter().filter(|line| matches!(line.fact, Fact::Charged(_))).count()
     }
 
-    /// All charges as they stand, in the order they came.
+    /// All charges with their current state, in the order of their creation.
     #[must_use]
     pub fn charges(&self) -> Vec<Charge> {
         let mut charges: Vec<Charge> = Vec::new();
@@ -330,22 +331,22 @@ impl Pool {
         charges
     }
 
-    /// How one charge stands.
+    /// The current state of one charge.
     #[must_use]
-    pub fn state(&self, place: usize) -> ChargeState {
-        self.charges()[place].state
+    pub fn state(&self, index: usize) -> ChargeState {
+        self.charges()[index].state
     }
 
-    /// What of a charge went back to which grant so far.
-    pub(super) fn given_back(&self, place: usize, grant: u64) -> Micros {
+    /// The credit of a charge that has returned to a grant so far.
+    pub(super) fn returned(&self, index: usize, grant: u64) -> Micros {
         let returns = self.lines.iter().filter_map(|line| match &line.fact {
-            Fact::Refunded { charge, returns, .. } if *charge == place => Some(returns),
+            Fact::Refunded { charge, returns, .. } if *charge == index => Some(returns),
             _ => None,
         });
-        returns.flatten().filter(|give| give.grant == grant).map(|give| give.amount).sum()
+        returns.flatten().filter(|draw| draw.grant == grant).map(|draw| draw.amount).sum()
     }
 
-    /// Everything that was charged, and, below zero, refunded.
+    /// Every charge, and every refund with a negative amount.
     pub(super) fn spendings(&self) -> Vec<Spending<'_>> {
         let mut openings = Vec::new();
         let mut spendings = Vec::new();

@@ -1,8 +1,9 @@
-//! Spending limits, as their rules say it: whose spending counts, in which day or month, and from which fact on.
+//! The rules of spending limits: which charges count, in which day or month, and from which fact
+//! on.
 //!
-//! What happened after a limit came, or after its workspace moved into another time zone, counts to the millisecond. What
-//! happened before is known by the hour only, as usage is kept: there the whole of the hour counts in which the day or
-//! month begins.
+//! A charge counts by its exact time if it comes after the limit was set and after the last change
+//! of the time zone. Earlier charges are only known by the hour, as usage is stored. Then the hour
+//! in which the day or month begins counts as a whole.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -27,8 +28,8 @@ impl Pool {
         if limits.iter().any(|(_, _, cap)| *cap < Micros::ZERO || *cap > AMOUNT_MAX) {
             return Err(invalid("amount"));
         }
-        let named_twice = |(place, (subject, period, _)): (usize, &(Subject, Period, Micros))| {
-            limits[..place].iter().any(|(s, p, _)| s == subject && p == period)
+        let named_twice = |(index, (subject, period, _)): (usize, &(Subject, Period, Micros))| {
+            limits[..index].iter().any(|(s, p, _)| s == subject && p == period)
         };
         if limits.iter().enumerate().any(named_twice) {
             return Err(invalid("limits"));
@@ -47,7 +48,7 @@ impl Pool {
         set.next().unwrap_or(&[])
     }
 
-    /// The limits in force, each with what it has counted of its present period.
+    /// The limits in force, each with what it has counted in its current period.
     #[must_use]
     pub fn limits_at(&self, now: Timestamp) -> Vec<Limit> {
         let counted = |(subject, period, amount): &(Subject, Period, Micros)| Limit {
@@ -67,9 +68,10 @@ impl Pool {
         let hour = |at: Timestamp| at.millis().div_euclid(HOUR_MILLIS);
         let counts = |spending: &Spending| {
             let in_period = if spending.n < began {
-                let is_parted = begin.millis() % HOUR_MILLIS != 0 && hour(spending.at) == hour(begin);
-                let went_back = spending.amount < Micros::ZERO;
-                same_period && hour(spending.at) >= hour(begin) && !(is_parted && went_back)
+                let starts_within_hour =
+                    begin.millis() % HOUR_MILLIS != 0 && hour(spending.at) == hour(begin);
+                let is_refund = spending.amount < Micros::ZERO;
+                same_period && hour(spending.at) >= hour(begin) && !(starts_within_hour && is_refund)
             } else {
                 spending.at >= begin
             };
@@ -78,16 +80,17 @@ impl Pool {
         self.spendings().into_iter().filter(counts).map(|spending| spending.amount).sum()
     }
 
-    /// The number of the fact from which on a limit counts one by one: the one that set it after it was not there, or the
-    /// one that last moved the workspace into another time zone since.
+    /// The number of the fact from which on a limit counts by exact time.
+    ///
+    /// It is the fact that introduced the limit, or a later one that changed the time zone.
     fn counts_from(&self, subject: &Subject, period: Period) -> u64 {
-        let (mut from, mut stands, mut zone) = (0, false, "");
+        let (mut from, mut is_set, mut zone) = (0, false, "");
         for (n, line) in self.numbered() {
             match &line.fact {
                 Fact::Limits(limits) => {
-                    let stood = stands;
-                    stands = limits.iter().any(|(s, p, _)| s == subject && *p == period);
-                    if stands && !stood {
+                    let was_set = is_set;
+                    is_set = limits.iter().any(|(s, p, _)| s == subject && *p == period);
+                    if is_set && !was_set {
                         from = n;
                     }
                 }
@@ -123,7 +126,7 @@ impl Pool {
         tightest.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
-    /// The day or month around an instant.
+    /// The day or the month around an instant.
     fn period(&self, period: Period, now: Timestamp) -> PeriodWindow {
         let windows = self.windows(now);
         match period {

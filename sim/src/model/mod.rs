@@ -1,12 +1,15 @@
-//! A slow, obvious model of the whole ledger, written from the rules alone and sharing no decision with it.
+//! A slow reference model of the ledger, written from the rules and independent of the ledger's
+//! code.
 //!
-//! Each workspace is a list of facts, and every question (what is left of a grant, how a charge stands, what a limit has
-//! counted, who may act, when an alert last spoke) is answered by reading that list from its beginning. So there is nothing that could
-//! be forgotten in an update, and nothing that is fast. Asked a [`Step`], the model says what has to be answered, with ids
-//! by number ([`crate::model::step::nth`]) and without words for people.
+//! A workspace is a list of facts. Every question is answered by reading that list from its
+//! beginning: what remains of a grant, the state of a charge, what a limit has counted, who may
+//! act, when an alert last fired. So the model has no derived state that an update could forget,
+//! and it is slow. For a [`Step`] the model returns the expected answer, with its own ids
+//! ([`crate::model::step::nth`]) and without explanations for people.
 //!
-//! Keeps: it looks at values of the ledger (`Micros`, `Refusal`, `Charge`), never at its decisions or its accounts.
-//! Not here: where steps come from (`workload`), the comparison (`history`).
+//! The model uses the value types of the ledger (`Micros`, `Refusal`, `Charge`), never its
+//! decisions or its accounts. Not here: the source of the steps (`workload`), the comparison
+//! (`differential`).
 
 mod charges;
 mod credit;
@@ -28,9 +31,9 @@ use tollkeeper_ledger::{
 
 use crate::model::step::Step;
 
-/// What was answered under a key, and to what.
+/// The first request under an idempotency key, with its answer.
 #[derive(Clone, Debug)]
-struct Made {
+struct Answered {
     key: String,
     command: Command,
     answer: Answer,
@@ -39,19 +42,19 @@ struct Made {
 /// All workspaces, the price book, and every answer given under a key.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The workspaces that were opened.
+    /// The workspaces.
     pub pools: BTreeMap<WorkspaceId, Pool>,
     /// The versions of the price book.
     pub prices: Vec<PriceVersion>,
-    /// How many platform keys were made.
+    /// The number of platform keys.
     pub platform_keys: usize,
     platform_at: Timestamp,
-    made: BTreeMap<WorkspaceId, Vec<Made>>,
+    answered: BTreeMap<WorkspaceId, Vec<Answered>>,
     refund_window_seconds: i64,
 }
 
 impl Model {
-    /// An empty model whose settled charges may fail late for so long.
+    /// An empty model. A settled charge may still fail within `refund_window_seconds`.
     #[must_use]
     pub fn new(refund_window_seconds: i64) -> Model {
         Model {
@@ -59,42 +62,42 @@ impl Model {
             prices: Vec::new(),
             platform_keys: 0,
             platform_at: Timestamp::ZERO,
-            made: BTreeMap::new(),
+            answered: BTreeMap::new(),
             refund_window_seconds,
         }
     }
 
-    /// What has to be answered; what it says has happened afterwards.
+    /// Returns the expected answer and applies it to the model.
     pub fn step(&mut self, step: &Step) -> CommandResult {
         let Submission { workspace, key, actor, command } = &step.submission;
         self.admit(workspace, actor, command, step.now)?;
-        let key = once_only(command).or_else(|| key.as_ref().map(|key| key.as_str().to_owned()));
-        if let Some(made) = self.made_under(workspace, key.as_deref()) {
-            return match differing_field(&made.command, command) {
-                None => Ok(Answer { replayed: true, ..made.answer.clone() }),
+        let key = derived_key(command).or_else(|| key.as_ref().map(|key| key.as_str().to_owned()));
+        if let Some(first) = self.answered_under(workspace, key.as_deref()) {
+            return match differing_field(&first.command, command) {
+                None => Ok(Answer { replayed: true, ..first.answer.clone() }),
                 Some(field) => Err(Refusal::KeyReused { field }),
             };
         }
-        let told = self.told(workspace, actor, command, step.now)?;
-        let answer = Answer { replayed: false, output: told };
+        let output = self.run(workspace, actor, command, step.now)?;
+        let answer = Answer { replayed: false, output };
         if let Some(key) = key {
-            let made = Made { key, command: command.clone(), answer: answer.clone() };
-            self.made.entry(workspace.clone()).or_default().push(made);
+            let first = Answered { key, command: command.clone(), answer: answer.clone() };
+            self.answered.entry(workspace.clone()).or_default().push(first);
         }
         Ok(answer)
     }
 
-    /// Whether this key already has its answer.
+    /// True if a request under this key was accepted before.
     #[must_use]
     pub fn has_answered(&self, workspace: &WorkspaceId, key: &IdempotencyKey) -> bool {
-        self.made_under(workspace, Some(key.as_str())).is_some()
+        self.answered_under(workspace, Some(key.as_str())).is_some()
     }
 
-    fn made_under(&self, workspace: &WorkspaceId, key: Option<&str>) -> Option<&Made> {
-        self.made.get(workspace)?.iter().find(|made| Some(made.key.as_str()) == key)
+    fn answered_under(&self, workspace: &WorkspaceId, key: Option<&str>) -> Option<&Answered> {
+        self.answered.get(workspace)?.iter().find(|first| Some(first.key.as_str()) == key)
     }
 
-    /// Whether somebody may ask for this at all, which is looked at before anything else.
+    /// Checks whether the actor may run the command; this comes before every other rule.
     fn admit(
         &self,
         id: &WorkspaceId,
@@ -107,7 +110,7 @@ impl Model {
         }
         match self.pools.get(id) {
             Some(pool) => pool.admit(actor, command, (pool.clock(now), now)),
-            // The platform's own chain has no members and no keys of a workspace.
+            // The platform's journal has neither members nor workspace keys.
             None if id.is_platform() && (self.platform_keys > 0 || !self.prices.is_empty()) => {
                 Err(Refusal::ActorUnknown)
             }
@@ -115,7 +118,7 @@ impl Model {
         }
     }
 
-    fn told(
+    fn run(
         &mut self,
         id: &WorkspaceId,
         actor: &Actor,
@@ -136,9 +139,9 @@ impl Model {
                     return Err(Refusal::WorkspaceExists);
                 }
                 let pool = Pool::open(id.clone(), changes, now);
-                let told = Output::Workspace(Box::new(pool.profile()));
+                let output = Output::Workspace(Box::new(pool.profile()));
                 self.pools.insert(id.clone(), pool);
-                return Ok(told);
+                return Ok(output);
             }
             _ => {}
         }
@@ -196,21 +199,23 @@ impl Model {
         Ok(Output::Prices(version))
     }
 
-    /// Pending charges whose deadline has passed, by workspace and place, in no order that matters.
+    /// The pending charges whose deadline has passed, each as workspace and index, in no particular
+    /// order.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Vec<(WorkspaceId, usize)> {
         let mut due = Vec::new();
         for (id, pool) in &self.pools {
-            let late = |place: &usize| pool.state(*place).deadline.is_some_and(|deadline| deadline <= now);
-            due.extend((0..pool.charge_count()).filter(late).map(|place| (id.clone(), place)));
+            let late = |index: &usize| pool.state(*index).deadline.is_some_and(|deadline| deadline <= now);
+            due.extend((0..pool.charge_count()).filter(late).map(|index| (id.clone(), index)));
         }
         due
     }
 }
 
-/// What names itself can happen once only, under whatever key it is sent. Callers' keys are printable, so a control
-/// character keeps the two apart.
-fn once_only(command: &Command) -> Option<String> {
+/// The key that a command brings itself, so that it is executed once under any key of the caller.
+///
+/// The keys of callers are printable. A control character at the beginning keeps these apart.
+fn derived_key(command: &Command) -> Option<String> {
     match command {
         Command::Grant(request) => {
             let origin = request.origin.as_deref()?;
@@ -222,7 +227,7 @@ fn once_only(command: &Command) -> Option<String> {
     }
 }
 
-/// The first field in which two requests under one key differ, as the API spells it.
+/// The API's name of the first field in which two requests under one key differ.
 fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
     let fields: Vec<(&'static str, bool)> = match (first, again) {
         (Command::Charge(a), Command::Charge(b)) => vec![

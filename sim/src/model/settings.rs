@@ -1,4 +1,4 @@
-//! What is set rather than moved: descriptions, thresholds and the alerts they fire, price lists.
+//! The rules of profiles, thresholds with their alerts, and price lists.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{Micros, Operation, OperationPrice, Profile, Refusal, Timestamp, WorkspaceChanges};
@@ -6,7 +6,7 @@ use tollkeeper_ledger::{Micros, Operation, OperationPrice, Profile, Refusal, Tim
 use super::charges::invalid;
 use super::facts::{Fact, Pool};
 
-/// The largest amount that can be named, 2^53 − 1.
+/// The largest amount in a request, 2^53 − 1.
 pub(super) const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);
 const YEAR_SECONDS: i64 = 366 * 86_400;
 
@@ -52,7 +52,8 @@ impl Pool {
         Ok(Output::Done)
     }
 
-    /// Alerts for the thresholds that lie between what was available before a command and what is now.
+    /// Fires an alert for each threshold that the command has crossed downwards; `before` is the
+    /// balance before it.
     pub(super) fn fire_alerts(&mut self, before: Micros, now: Timestamp) {
         let after = self.balance().available;
         let Some((thresholds, cooldown_seconds)) = self.alerts() else {
@@ -67,7 +68,8 @@ impl Pool {
         }
     }
 
-    /// The thresholds in force, and the seconds of quiet after each alert.
+    /// The thresholds in force, and the seconds after an alert in which its threshold fires no
+    /// other.
     pub(crate) fn alerts(&self) -> Option<(Vec<Micros>, i64)> {
         self.lines.iter().rev().find_map(|line| match &line.fact {
             Fact::Alerts { thresholds, cooldown_seconds } => Some((thresholds.clone(), *cooldown_seconds)),
@@ -75,12 +77,12 @@ impl Pool {
         })
     }
 
-    /// When a threshold last spoke; one that was taken away in between has forgotten it.
+    /// The time of a threshold's last alert; `None` if the threshold was removed since.
     fn last_alert(&self, threshold: Micros) -> Option<Timestamp> {
         let mut last = None;
         for line in &self.lines {
             match &line.fact {
-                Fact::Low(spoke) if *spoke == threshold => last = Some(line.at),
+                Fact::Low(fired) if *fired == threshold => last = Some(line.at),
                 Fact::Alerts { thresholds, .. } if !thresholds.contains(&threshold) => last = None,
                 _ => {}
             }
@@ -108,8 +110,8 @@ pub(super) fn check_prices(
             return Err(invalid("timeout_seconds"));
         }
     }
-    let named_twice = |(place, operation): (usize, &OperationPrice)| {
-        operations[..place].iter().any(|earlier| earlier.id == operation.id)
+    let named_twice = |(index, operation): (usize, &OperationPrice)| {
+        operations[..index].iter().any(|earlier| earlier.id == operation.id)
     };
     if operations.iter().enumerate().any(named_twice) {
         return Err(invalid("operations"));

@@ -1,10 +1,11 @@
-//! One thing that is asked of an engine and of the model alike, and the names they have for it.
+//! One command for an engine and for the model, and the translation of ids between them.
 //!
-//! An engine makes ids, the model counts: the third charge of a workspace is number 2 there. A [`Step`] speaks of
-//! charges, grants, API keys and sessions by the model's [`nth`] ids; [`Names`] translates it for an engine and the
-//! engine's answers back, learning each new id from the answer that first told it. So one stream of steps drives any
-//! engine, and what two engines answered can be compared as it stands.
-//! Not here: where steps come from (`workload`), what is right (`model`).
+//! An engine generates ids, the model counts: the third charge of a workspace has index 2. A
+//! [`Step`] names charges, grants, API keys and sessions by the model's [`nth`] ids. [`Names`]
+//! translates a step for an engine and the engine's answers back, and learns each new id from the
+//! first answer that contains it. So one stream of steps drives any engine, and the answers of two
+//! engines can be compared directly. Not here: the source of the steps (`workload`), the expected
+//! answers (`model`).
 
 use std::collections::HashMap;
 
@@ -14,39 +15,41 @@ use tollkeeper_ledger::{
     Refusal, Subject, Submission, TeamChange, TeamCommand, Timestamp, UsageKey, WorkspaceId,
 };
 
-/// What is asked, and when.
+/// A command with the clock of its caller.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The caller's clock.
     pub now: Timestamp,
-    /// What is asked, with everything that an engine names under its [`nth`] id.
+    /// The command, with [`nth`] ids.
     pub submission: Submission,
 }
 
-/// The model's id of what so many of its kind came before in its workspace: a charge, a grant, an API key, or a session,
-/// which is counted by its link.
+/// The model's id for an index among the charges, grants, API keys or sessions of a workspace,
+/// counted from 0.
+///
+/// Sessions are counted by their links.
 #[must_use]
-pub fn nth(place: usize) -> Id {
-    Id::from_bytes((place as u128).to_be_bytes())
+pub fn nth(index: usize) -> Id {
+    Id::from_bytes((index as u128).to_be_bytes())
 }
 
-/// Which place an id of the model's stands for.
+/// The index behind an id of the model.
 #[must_use]
 pub fn index_of(id: Id) -> usize {
     usize::try_from(u128::from_be_bytes(id.to_bytes())).unwrap_or(usize::MAX)
 }
 
-/// An id that names nothing in any engine.
+/// An id that exists in no engine.
 #[must_use]
 pub fn unknown_id() -> Id {
     Id::from_bytes([0xff; 16])
 }
 
-/// What an engine calls the charges, grants, API keys and sessions of each workspace.
+/// The engine's ids of the charges, grants, API keys and sessions of each workspace.
 #[derive(Clone, Debug, Default)]
 pub struct Names(HashMap<WorkspaceId, Named>);
 
-/// The engine's ids of one workspace, each kind in the order it came.
+/// The engine's ids of one workspace, each kind in the order of creation.
 #[derive(Clone, Debug, Default)]
 struct Named {
     charges: Vec<Id>,
@@ -60,12 +63,13 @@ impl Names {
         self.0.entry(workspace.clone()).or_default()
     }
 
-    /// The submission as the engine understands it; `None` while it speaks of something the engine has not named yet.
+    /// The submission with the engine's ids; `None` if it names something whose id is not known
+    /// yet.
     #[must_use]
     pub fn for_engine(&self, submission: &Submission) -> Option<Submission> {
         let mut submission = submission.clone();
-        let nothing = Named::default();
-        let named = self.0.get(&submission.workspace).unwrap_or(&nothing);
+        let none = Named::default();
+        let named = self.0.get(&submission.workspace).unwrap_or(&none);
         if let Actor::ApiKey(key) = &mut submission.actor {
             key.0 = known(&named.keys, key.0)?;
         }
@@ -100,7 +104,7 @@ impl Names {
         Some(submission)
     }
 
-    /// The answer in the model's words; what was not heard of before gets the next number.
+    /// The answer with the model's ids; an unknown id gets the next index.
     pub fn for_model(&mut self, workspace: &WorkspaceId, mut answer: Answer) -> Answer {
         match &mut answer.output {
             Output::Charge(charge, _) => self.details_for_model(workspace, &mut charge.details),
@@ -112,7 +116,7 @@ impl Names {
         answer
     }
 
-    /// The refusal in the model's words.
+    /// The refusal with the model's ids.
     pub fn refusal_for_model(&mut self, workspace: &WorkspaceId, mut refusal: Refusal) -> Refusal {
         if let Refusal::LimitExceeded { subject, .. } = &mut refusal {
             self.subject_for_model(workspace, subject);
@@ -120,7 +124,7 @@ impl Names {
         refusal
     }
 
-    /// Learns what an entry names, for want of the answer that told it.
+    /// Learns the id in an entry, for an answer that the caller never received.
     pub fn learn(&mut self, workspace: &WorkspaceId, body: &EntryBody) {
         let named = self.of(workspace);
         match body {
@@ -140,13 +144,13 @@ impl Names {
         ChargeId(learn(&mut self.of(workspace).charges, charge.0))
     }
 
-    /// Puts the model's ids into a charge as it was born.
+    /// Replaces the ids in the details of a charge.
     pub fn details_for_model(&mut self, workspace: &WorkspaceId, details: &mut ChargeDetails) {
         details.id = self.charge_for_model(workspace, details.id);
         details.spender.api_key = details.spender.api_key.map(|key| self.key_for_model(workspace, key));
     }
 
-    /// Puts the model's id into the record of a grant.
+    /// Replaces the id in the record of a grant.
     pub fn grant_for_model(&mut self, workspace: &WorkspaceId, record: &mut GrantRecord) {
         record.grant.id = self.grant_id_for_model(workspace, record.grant.id);
     }
@@ -166,24 +170,24 @@ impl Names {
         }
     }
 
-    /// Puts the model's ids into spending limits.
+    /// Replaces the ids in spending limits.
     pub fn limits_for_model(&mut self, workspace: &WorkspaceId, limits: &mut [Limit]) {
         for limit in limits {
             self.subject_for_model(workspace, &mut limit.subject);
         }
     }
 
-    /// Puts the model's id into what usage is counted under.
+    /// Replaces the id in a usage key.
     pub fn usage_for_model(&mut self, workspace: &WorkspaceId, key: &mut UsageKey) {
         key.spender.api_key = key.spender.api_key.map(|key| self.key_for_model(workspace, key));
     }
 
-    /// Puts the model's id into an API key.
+    /// Replaces the id of an API key.
     pub fn api_key_for_model(&mut self, workspace: &WorkspaceId, key: &mut ApiKey) {
         key.id = self.key_for_model(workspace, key.id);
     }
 
-    /// Puts the model's id into a link or a session.
+    /// Replaces the id of a link or a session.
     pub fn session_for_model(&mut self, workspace: &WorkspaceId, session: &mut PortalSession) {
         session.id.0 = learn(&mut self.of(workspace).sessions, session.id.0);
     }
@@ -207,10 +211,10 @@ impl Names {
         }
     }
 
-    /// The engine's id of a workspace's charge by its place.
+    /// The engine's id of a charge by its index.
     #[must_use]
-    pub fn charge(&self, workspace: &WorkspaceId, place: usize) -> Option<ChargeId> {
-        self.0.get(workspace)?.charges.get(place).map(|id| ChargeId(*id))
+    pub fn charge(&self, workspace: &WorkspaceId, index: usize) -> Option<ChargeId> {
+        self.0.get(workspace)?.charges.get(index).map(|id| ChargeId(*id))
     }
 }
 
@@ -222,9 +226,9 @@ fn learn(names: &mut Vec<Id>, id: Id) -> Id {
     if id == unknown_id() {
         return id;
     }
-    let place = names.iter().position(|name| *name == id).unwrap_or_else(|| {
+    let index = names.iter().position(|name| *name == id).unwrap_or_else(|| {
         names.push(id);
         names.len() - 1
     });
-    nth(place)
+    nth(index)
 }

@@ -1,7 +1,8 @@
-//! Who belongs to a workspace and who may act in its name, as the rules say it.
+//! The rules of members, API keys, links and sessions, and who may run which command.
 //!
-//! A member, a key, a link or a session is there because a fact brought it and no later fact took it away; each question
-//! looks for both. Not here: that the oldest of a thousand sessions gives way, which no run reaches.
+//! A member, a key, a link or a session exists if a fact created it and no later fact removed it;
+//! each method looks for both. Not here: the removal of the oldest session beyond a thousand, which
+//! no run reaches.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -15,10 +16,10 @@ use crate::model::step::{index_of, nth};
 
 const MEMBERS_MAX: usize = 1_000;
 const KEYS_MAX: usize = 100;
-/// An hour: the use of a key is noted no more often.
+/// The use of a key is recorded at most once an hour.
 const USE_NOTED_SECONDS: i64 = 3_600;
 
-/// Whether everything that this person has signed in to is over by this.
+/// True if the change ends all links and sessions of the member.
 fn signs_out(change: &TeamChange, member: &MemberId) -> bool {
     match change {
         TeamChange::MemberRemoved(one) | TeamChange::AllSignedOut(Some(one)) => one == member,
@@ -28,9 +29,9 @@ fn signs_out(change: &TeamChange, member: &MemberId) -> bool {
 }
 
 impl Pool {
-    /// What happened to the team after the fact of this number, and when.
+    /// The changes of the team after the fact with this number: number, time and change.
     fn team_after(&self, after: u64) -> impl DoubleEndedIterator<Item = (u64, Timestamp, &TeamChange)> {
-        let first = usize::try_from(after).expect("a place in a vector");
+        let first = usize::try_from(after).expect("an index of a vector");
         let numbered = self.lines[first..].iter().enumerate();
         numbered.filter_map(move |(place, line)| match &line.fact {
             Fact::Team(change) => Some((after + place as u64 + 1, line.at, change)),
@@ -38,7 +39,7 @@ impl Pool {
         })
     }
 
-    /// The members in the order they came, each as last described.
+    /// The members in the order of their creation, each with its last changes.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
         let added = self.team_after(0).filter_map(|(n, _, change)| match change {
@@ -64,7 +65,8 @@ impl Pool {
         self.members().into_iter().find(|member| member.id == *id)
     }
 
-    /// The API keys in the order they came, expired ones too: those that nobody revoked and whose member has not left.
+    /// The API keys in the order of their creation, with expired ones, without revoked ones and
+    /// those of removed members.
     #[must_use]
     pub fn keys(&self) -> Vec<ApiKey> {
         let mut keys = Vec::new();
@@ -88,26 +90,27 @@ impl Pool {
         self.keys().into_iter().find(|key| key.id == id)
     }
 
-    /// How many keys were ever made.
+    /// The number of keys ever created.
     #[must_use]
     pub fn key_count(&self) -> usize {
         self.team_after(0).filter(|(_, _, change)| matches!(change, TeamChange::KeyCreated(_))).count()
     }
 
-    /// How many links were ever made.
+    /// The number of links ever created.
     #[must_use]
     pub fn link_count(&self) -> usize {
         self.team_after(0).filter(|(_, _, change)| matches!(change, TeamChange::LinkMade(_))).count()
     }
 
-    /// The links that still sign in.
+    /// The links that can still be followed.
     #[must_use]
     pub fn links(&self, now: Timestamp) -> Vec<PortalSession> {
-        self.links_there().into_iter().filter(|link| now < link.expires_at).collect()
+        self.stored_links().into_iter().filter(|link| now < link.expires_at).collect()
     }
 
-    /// Whether one that is over has been let go: so it is with the next link that is made or followed.
-    fn was_let_go(&self, n: u64, session: &PortalSession) -> bool {
+    /// True if an expired link or session was removed: the next link that is created or followed
+    /// removes it.
+    fn was_removed(&self, n: u64, session: &PortalSession) -> bool {
         let made_at = |change: &TeamChange| match change {
             TeamChange::LinkMade(next) | TeamChange::SignedIn(next) => Some(next.created_at),
             _ => None,
@@ -115,14 +118,14 @@ impl Pool {
         self.team_after(n).any(|(_, _, change)| made_at(change).is_some_and(|at| at >= session.expires_at))
     }
 
-    /// The links that nobody followed or ended, those that are over as long as they have not been let go.
-    fn links_there(&self) -> Vec<PortalSession> {
+    /// The links that were neither followed nor ended, with expired ones that were not yet removed.
+    fn stored_links(&self) -> Vec<PortalSession> {
         let there = |(n, link): &(u64, &PortalSession)| {
             let over = |change: &TeamChange| {
                 matches!(change, TeamChange::SignedIn(session) if session.id == link.id)
                     || signs_out(change, &link.member)
             };
-            !self.was_let_go(*n, link) && !self.team_after(*n).any(|(_, _, change)| over(change))
+            !self.was_removed(*n, link) && !self.team_after(*n).any(|(_, _, change)| over(change))
         };
         let made = self.team_after(0).filter_map(|(n, _, change)| match change {
             TeamChange::LinkMade(link) => Some((n, link)),
@@ -131,20 +134,20 @@ impl Pool {
         made.filter(there).map(|(_, link)| link.clone()).collect()
     }
 
-    /// The sessions under way.
+    /// The sessions that have not expired.
     #[must_use]
     pub fn sessions(&self, now: Timestamp) -> Vec<PortalSession> {
-        self.sessions_there().into_iter().filter(|session| now < session.expires_at).collect()
+        self.stored_sessions().into_iter().filter(|session| now < session.expires_at).collect()
     }
 
-    /// The sessions that nobody ended, those that are over as long as they have not been let go.
-    fn sessions_there(&self) -> Vec<PortalSession> {
+    /// The sessions that were not ended, with expired ones that were not yet removed.
+    fn stored_sessions(&self) -> Vec<PortalSession> {
         let there = |(n, session): &(u64, &PortalSession)| {
             let over = |change: &TeamChange| {
                 matches!(change, TeamChange::SignedOut(id) if *id == session.id)
                     || signs_out(change, &session.member)
             };
-            !self.was_let_go(*n, session) && !self.team_after(*n).any(|(_, _, change)| over(change))
+            !self.was_removed(*n, session) && !self.team_after(*n).any(|(_, _, change)| over(change))
         };
         let begun = self.team_after(0).filter_map(|(n, _, change)| match change {
             TeamChange::SignedIn(session) => Some((n, session)),
@@ -153,7 +156,7 @@ impl Pool {
         begun.filter(there).map(|(_, session)| session.clone()).collect()
     }
 
-    /// Whether somebody may ask for this at all.
+    /// Checks whether the actor may run the command.
     pub(super) fn admit(
         &self,
         actor: &Actor,
@@ -164,24 +167,24 @@ impl Pool {
             Actor::Platform | Actor::System => true,
             Actor::Member(id) => {
                 let member = self.member(id).ok_or(Refusal::ActorUnknown)?;
-                let of = match command {
+                let named = match command {
                     Command::Team(TeamCommand::SignIn { link, .. }) => {
                         Some(self.links(asked_at).into_iter().find(|known| known.hash == *link))
                     }
                     Command::Team(TeamCommand::SignOut(session)) => {
-                        Some(self.sessions_there().into_iter().find(|known| known.id == *session))
+                        Some(self.stored_sessions().into_iter().find(|known| known.id == *session))
                     }
                     _ => None,
                 };
-                let own_way = of.is_some_and(|of| of.is_none_or(|of| of.member == *id));
-                member.role == Role::Admin || own_way
+                let own_session = named.is_some_and(|named| named.is_none_or(|named| named.member == *id));
+                member.role == Role::Admin || own_session
             }
             Actor::ApiKey(id) => {
                 let key = self.key(*id).ok_or(Refusal::ActorUnknown)?;
                 if key.expires_at.is_some_and(|end| end <= now) {
                     return Err(Refusal::ActorUnknown);
                 }
-                let Some((member, worker)) = self.speaks_of(command) else { return Ok(()) };
+                let Some((member, worker)) = self.charged_to(command) else { return Ok(()) };
                 (key.member.is_none() || key.member == member)
                     && (key.worker.is_none() || key.worker == worker)
             }
@@ -189,8 +192,9 @@ impl Pool {
         if allowed { Ok(()) } else { Err(Refusal::Forbidden { why: "" }) }
     }
 
-    /// The member and worker of the charge or key that a command makes, or of the charge it is about.
-    fn speaks_of(&self, command: &Command) -> Option<(Option<MemberId>, Option<WorkerId>)> {
+    /// The member and worker of the charge or key that a command creates, or of the charge that it
+    /// names.
+    fn charged_to(&self, command: &Command) -> Option<(Option<MemberId>, Option<WorkerId>)> {
         let charge = match command {
             Command::Charge(request) => return Some((request.member.clone(), request.worker.clone())),
             Command::Team(TeamCommand::CreateKey(request)) => {
@@ -238,7 +242,7 @@ impl Pool {
                 }))
             }
             TeamCommand::SignOut(id) => {
-                let there = self.sessions_there().iter().any(|session| session.id == *id);
+                let there = self.stored_sessions().iter().any(|session| session.id == *id);
                 there.then_some(TeamChange::SignedOut(*id))
             }
             TeamCommand::SignOutAll(member) => {
@@ -246,7 +250,7 @@ impl Pool {
                     self.member(id).ok_or(Refusal::MemberNotFound)?;
                 }
                 let change = TeamChange::AllSignedOut(member.clone());
-                let there = [self.links_there(), self.sessions_there()].concat();
+                let there = [self.stored_links(), self.stored_sessions()].concat();
                 there.iter().any(|session| signs_out(&change, &session.member)).then_some(change)
             }
         };
@@ -283,7 +287,7 @@ impl Pool {
         Ok((new != old).then_some(TeamChange::MemberChanged(new)))
     }
 
-    /// An admin goes only while another stays.
+    /// The last admin can neither be removed nor become a member.
     fn needs_another_admin(&self, leaving: &Member) -> Result<(), Refusal> {
         let another = |member: &Member| member.role == Role::Admin && member.id != leaving.id;
         let may_go = leaving.role == Role::Member || self.members().iter().any(another);

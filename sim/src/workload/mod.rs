@@ -1,10 +1,12 @@
-//! What is asked, by seed: small workspaces with little credit, so that every "no" is frequent and every path is walked.
+//! Random commands by seed: few workspaces with little credit, so that every refusal is frequent.
 //!
-//! The seed draws the shape first (how many workspaces, how hot the hottest, how poor, how impatient the clock), then
-//! step by step what is asked. The model is looked at to ask interesting things (a charge that is pending, a grant that is
-//! there); nothing else about the engine is known, so the same seed asks every engine the same.
+//! The seed first draws the shape of the run: the number of workspaces, the share of the busiest
+//! one, the size of grants, the pace of the clock. Then it draws the commands step by step. It
+//! reads the model, to name pending charges and existing grants, and knows nothing about the
+//! engine. So every engine gets the same commands for the same seed.
 //!
-//! One thing is never asked, because the rules leave the answer open: a key on a request that moves no credit.
+//! One kind of request is never drawn, because the rules leave its answer open: an idempotency key
+//! on a request that moves no credit.
 
 use tollkeeper_ledger::{
     ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Micros,
@@ -25,7 +27,8 @@ const OPERATIONS: [&str; 5] =
 const PRICES: [i64; 5] = [20_000, 5_000, 2_000, 500, 1_000];
 const MEMBERS: [&str; 4] = ["ada", "bob", "eve", "dan"];
 const WORKERS: [&str; 2] = ["w1", "w2"];
-/// East and west, with summer time and without, half an hour and a quarter off, and one where summer time skips midnight.
+/// Zones east and west, with and without summer time, with offsets of half and quarter hours. In
+/// one of them, summer time skips midnight.
 const ZONES: [&str; 8] = [
     "UTC",
     "Europe/Berlin",
@@ -37,26 +40,26 @@ const ZONES: [&str; 8] = [
     "Africa/Cairo",
 ];
 
-/// The shape of a run.
+/// The shape of a run; shares are per thousand.
 #[derive(Clone, Debug)]
 struct Shape {
     workspaces: usize,
-    /// Of a thousand steps, how many go to the first workspace.
+    /// The share of steps for the first workspace.
     hot: u64,
-    /// Grants are drawn below this.
+    /// Grants are smaller than this, in micro-units.
     richness: u64,
-    /// Seconds between steps are drawn below this.
+    /// The clock advances by at most this many seconds between steps.
     pace: u64,
-    /// Of a thousand steps, how many repeat a key.
+    /// The share of steps that repeat an earlier request.
     repeats: u64,
-    /// Of a thousand steps, how many come with a clock that jumped back.
+    /// The share of steps before which the clock jumps back.
     backwards: u64,
-    /// Of a thousand charges, how many await an outcome.
+    /// The share of charges that await an outcome.
     awaits: u64,
-    /// Of a thousand commands, how many are about the team.
+    /// The share of commands about the team.
     team: u64,
-    /// Of a thousand changes of a workspace, how many move it into another time zone.
-    moves: u64,
+    /// The share of workspace updates that change the time zone.
+    zone_changes: u64,
 }
 
 /// A stream of steps.
@@ -69,13 +72,14 @@ pub struct Workload {
     disputes: u64,
     payments: u64,
     secrets: u64,
-    /// The link that was followed last.
+    /// The hash of the link that was followed last.
     followed: Hash,
-    asked: Vec<Submission>,
+    /// The submissions that can be repeated.
+    repeatable: Vec<Submission>,
 }
 
 impl Workload {
-    /// The stream of a seed.
+    /// The stream of steps of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Workload {
         let mut random = Random::new(seed);
@@ -88,22 +92,23 @@ impl Workload {
             backwards: *random.pick(&[0, 0, 30]),
             awaits: *random.pick(&[100, 500, 900]),
             team: *random.pick(&[30, 100, 350]),
-            moves: *random.pick(&[0, 300, 800]),
+            zone_changes: *random.pick(&[0, 300, 800]),
         };
-        // A few hours before the end of a month with a leap day and a change of summer time close by.
+        // Within three weeks before the end of February 2028, which has a leap day and is followed
+        // by summer time.
         let now = Timestamp::from_millis(1_835_420_000_000).plus_seconds(random.below(2_000_000) as i64);
         let (keys, disputes, payments, secrets) = (0, 0, 0, 0);
-        let (followed, asked) = ([0; 32], Vec::new());
-        Workload { random, shape, now, keys, disputes, payments, secrets, followed, asked }
+        let (followed, repeatable) = ([0; 32], Vec::new());
+        Workload { random, shape, now, keys, disputes, payments, secrets, followed, repeatable }
     }
 
-    /// What is asked next, given what has happened.
+    /// The next step, given the state of the model.
     pub fn next(&mut self, model: &Model) -> Step {
         self.tick(model);
         if model.prices.is_empty() {
             return self.step(None, WorkspaceId::platform(), None, first_prices());
         }
-        if self.random.chance(self.shape.repeats) && !self.asked.is_empty() {
+        if self.random.chance(self.shape.repeats) && !self.repeatable.is_empty() {
             let submission = self.repeated(model);
             return Step { now: self.now, submission };
         }
@@ -136,8 +141,8 @@ impl Workload {
         }
     }
 
-    /// The caller's clock: mostly forward a little, at times a day or a month, at times to the very instant at which
-    /// something changes, rarely back.
+    /// The caller's clock: mostly forward a little, at times a day or a month, at times to the very
+    /// instant at which something changes, rarely back.
     fn tick(&mut self, model: &Model) {
         let seconds = match self.random.below(1_000) {
             roll if roll < self.shape.backwards => -(self.random.below(200_000) as i64),
@@ -153,11 +158,11 @@ impl Workload {
         self.now = Timestamp::from_millis(self.now.plus_seconds(seconds).millis() + millis);
     }
 
-    /// Sets the clock to one of these, or a little before.
+    /// Sets the clock to one of these times, or a little before.
     fn turn_to(&mut self, turns: &[Timestamp]) {
         if !turns.is_empty() {
-            // The millisecond before belongs to it too, so that both sides of the line are walked on, and the hour in which
-            // it lies.
+            // Also one millisecond and 25 minutes before, so that both sides of the boundary and
+            // its hour are reached.
             let before = *self.random.pick(&[0, 0, 1, 1_500_000]);
             let turn = self.random.pick(turns).millis() - before;
             self.now = self.now.max(Timestamp::from_millis(turn));
@@ -176,20 +181,21 @@ impl Workload {
             self.tie(pool, &actor, &mut command);
         }
         let submission = Submission { workspace, key, actor, command };
-        let again = submission.key.is_some() || submission.command.derived_key().is_some();
-        if again {
-            self.asked.push(submission.clone());
+        let repeatable = submission.key.is_some() || submission.command.derived_key().is_some();
+        if repeatable {
+            self.repeatable.push(submission.clone());
         }
         Step { now: self.now, submission }
     }
 
-    /// A request that was sent before, as it was or with one thing changed, by whoever asked or by somebody else.
+    /// An earlier request, unchanged or with one field changed, from the same actor or from
+    /// another.
     fn repeated(&mut self, model: &Model) -> Submission {
-        // Mostly the last few, at times one used long ago.
-        let count = self.asked.len();
+        // Mostly one of the last few, at times one from long ago.
+        let count = self.repeatable.len();
         let back =
             if self.random.chance(700) { self.random.index(count.min(8)) } else { self.random.index(count) };
-        let mut submission = self.asked[count - 1 - back].clone();
+        let mut submission = self.repeatable[count - 1 - back].clone();
         if self.random.chance(300) {
             match &mut submission.command {
                 Command::Charge(request) => match self.random.below(5) {
@@ -218,12 +224,12 @@ impl Workload {
     }
 
     fn workspace(&mut self) -> WorkspaceId {
-        let place =
+        let number =
             if self.random.chance(self.shape.hot) { 0 } else { self.random.index(self.shape.workspaces) };
-        WorkspaceId::new(format!("w{place}")).expect("a name")
+        WorkspaceId::new(format!("w{number}")).expect("a name")
     }
 
-    /// A new key, for requests that move credit and carry one.
+    /// A new idempotency key for a request that moves credit; `None` for other requests.
     fn key_for(&mut self, command: &Command) -> Option<IdempotencyKey> {
         match command {
             Command::Charge(_) | Command::ExistingCharge { command: ChargeCommand::Refund { .. }, .. } => {}
@@ -241,7 +247,7 @@ impl Workload {
         match self.random.below(1_000) {
             0..400 => Command::Charge(self.charge()),
             400..530 => self.grant(),
-            530..750 => self.about_a_charge(pool),
+            530..750 => self.existing_charge(pool),
             750..800 => ChargeCommand::TimeOut.for_charge(self.some_charge(pool)),
             800..830 => self.claw_back(pool),
             830..855 => Command::RestoreClawBack {
@@ -296,7 +302,7 @@ impl Workload {
         ]);
         let bought = matches!(source, Source::Subscription | Source::TopUp);
         let origin = (bought && !self.random.chance(20)).then(|| {
-            // At times a payment that was told before.
+            // At times a payment that was reported before.
             self.payments += u64::from(self.random.chance(850));
             format!("pay_{}", self.payments).into()
         });
@@ -304,7 +310,7 @@ impl Workload {
             0 => 0,
             1 => -1,
             2 => 9_007_199_254_740_992,
-            // Mostly whole messages, so that balances meet prices and thresholds exactly.
+            // Mostly multiples of 500, so that balances meet prices and thresholds exactly.
             3..70 => 500 * (1 + self.random.below(self.shape.richness / 500) as i64),
             _ => 1 + self.random.below(self.shape.richness) as i64,
         };
@@ -313,7 +319,7 @@ impl Workload {
         Command::Grant(GrantRequest { source, amount: Micros::new(amount), reason, origin, paid_cents })
     }
 
-    /// Mostly one that is pending, at times any, at times none.
+    /// Mostly a pending charge, at times any charge, at times an unknown id.
     fn some_charge(&mut self, pool: &Pool) -> ChargeId {
         let charges = pool.charges();
         let pending: Vec<_> = charges.iter().filter(|c| c.state.status == Status::Pending).collect();
@@ -335,7 +341,7 @@ impl Workload {
         }
     }
 
-    fn about_a_charge(&mut self, pool: &Pool) -> Command {
+    fn existing_charge(&mut self, pool: &Pool) -> Command {
         let charge = self.some_charge(pool);
         match self.random.below(100) {
             0..25 => ChargeCommand::Succeed { quantity: None }.for_charge(charge),
@@ -385,7 +391,7 @@ impl Workload {
     fn alerts(&mut self) -> Command {
         let count = self.random.index(4);
         let thresholds = (0..count).map(|_| {
-            // From a small set, so that a line is often set again and remembers.
+            // From a small set, so that a threshold is often set again and keeps its last alert.
             Micros::new(*self.random.pick(&[0, 500, 1_000, 5_000, 20_000, 100_000]))
         });
         let thresholds = thresholds.filter(|line| *line > Micros::ZERO).collect();
@@ -394,12 +400,12 @@ impl Workload {
     }
 
     fn update(&mut self) -> Command {
-        let zone = self.random.chance(self.shape.moves).then(|| (*self.random.pick(&ZONES)).into());
+        let zone = self.random.chance(self.shape.zone_changes).then(|| (*self.random.pick(&ZONES)).into());
         Command::UpdateWorkspace(WorkspaceChanges {
             name: self.random.chance(300).then(|| "Renamed".into()),
             timezone: zone,
             metadata: self.random.chance(200).then(|| "{\"tier\":2}".into()),
-            // A suspended workspace is to be found released again soon.
+            // Mostly `false`, so that a suspended workspace is soon active again.
             suspended: self.random.chance(700).then(|| self.random.chance(300)),
         })
     }
@@ -430,14 +436,15 @@ impl Workload {
     }
 }
 
-/// The beginnings of the next day and month wherever something is capped.
+/// The next beginnings of a day and of a month in workspaces with limits.
 fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
-    let capped = model.pools.values().filter(|pool| !pool.limits().is_empty());
-    let windows = capped.map(|pool| pool.windows(pool.clock(now)));
+    let limited = model.pools.values().filter(|pool| !pool.limits().is_empty());
+    let windows = limited.map(|pool| pool.windows(pool.clock(now)));
     windows.flat_map(|windows| [windows.day.end, windows.day.end, windows.month.end]).collect()
 }
 
-/// The instants after now at which something changes: deadlines, ends of refund windows, cooldowns, keys, links, sessions.
+/// The times after `now` at which something ends: deadlines, refund windows, cooldowns, keys, links
+/// and sessions.
 fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
     let of_pool = |pool: &Pool| {
         let charges = pool.charges().into_iter();
@@ -446,9 +453,9 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
             .flat_map(|charge| [Some(closes(charge.created_at)), charge.state.deadline])
             .flatten()
             .collect();
-        let quiet = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);
-        let spoke = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Low(_)));
-        turns.extend(spoke.map(|line| line.at.plus_seconds(quiet)));
+        let cooldown = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);
+        let fired = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Low(_)));
+        turns.extend(fired.map(|line| line.at.plus_seconds(cooldown)));
         for key in pool.keys() {
             turns.extend(key.expires_at);
             turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_NOTED_SECONDS)));
@@ -457,7 +464,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
         turns
     };
     let all = model.pools.values().flat_map(of_pool);
-    // Far ones would carry the clock past all that is near.
+    // A time far ahead would make the clock skip all nearer ones.
     all.filter(|turn| *turn > now && *turn < now.plus_seconds(31 * 86_400)).collect()
 }
 

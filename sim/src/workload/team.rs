@@ -1,4 +1,5 @@
-//! Who asks, and what is asked of a team: members and keys that may, that may not any more, and that never were.
+//! Random actors and team commands: members and keys that are valid, that have ended, and that
+//! never existed.
 
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Command, Hash, LinkRequest, MemberChanges, MemberId, MemberRequest, Role,
@@ -10,27 +11,30 @@ use crate::model::Pool;
 use crate::model::step::{nth, unknown_id};
 use crate::random::Random;
 
-/// How long keys, links and sessions hold.
+/// The lifetimes of keys, links and sessions.
 const LIVES_SECONDS: [i64; 8] = [0, 60, 3_600, 100_000, 3_000_000, 3_000_000, 3_000_000, 3_000_000];
 
-/// The name of a member.
+/// A member id.
 pub(super) fn member(name: &str) -> MemberId {
     MemberId::new(name).expect("a name")
 }
 
-/// The name of a worker.
+/// A worker id.
 pub(super) fn worker(name: &str) -> WorkerId {
     WorkerId::new(name).expect("a name")
 }
 
-/// One of those listed, or none.
+/// One of the names, or none.
 fn maybe<T>(random: &mut Random, names: &[&str], named: impl Fn(&str) -> T) -> Option<T> {
     random.chance(400).then(|| named(random.pick::<&str>(names)))
 }
 
 impl Workload {
-    /// Who asks for this. The platform mostly; where there is a team, often a key or a member of it, seldom one that is
-    /// none. Whoever follows a link or signs out does so mostly in person.
+    /// The actor of a command: mostly the platform; in a workspace with a team, often a key or a
+    /// member.
+    ///
+    /// A sign-in or a sign-out mostly comes from the member of that link or session. Rarely the
+    /// actor does not exist.
     pub(super) fn actor(&mut self, pool: Option<&Pool>, command: &Command) -> Actor {
         let (keys, members) = pool.map_or_else(Default::default, |pool| (pool.keys(), pool.members()));
         let anyway = self.random.chance(60);
@@ -40,7 +44,7 @@ impl Workload {
                 Actor::ApiKey(pool.map_or(ApiKeyId(unknown_id()), |pool| self.some_key(pool)))
             }
             75..100 if !members.is_empty() || anyway => {
-                let own_way = match (pool, command) {
+                let own_session = match (pool, command) {
                     (Some(pool), Command::Team(TeamCommand::SignIn { link, .. })) => {
                         pool.links(self.now).into_iter().find(|known| known.hash == *link)
                     }
@@ -49,13 +53,13 @@ impl Workload {
                     }
                     _ => None,
                 };
-                Actor::Member(own_way.map_or_else(|| self.some_member(pool), |session| session.member))
+                Actor::Member(own_session.map_or_else(|| self.some_member(pool), |session| session.member))
             }
             _ => Actor::Platform,
         }
     }
 
-    /// A tied key mostly charges in the name that it is tied to.
+    /// A key that is tied to a member or a worker mostly charges for them.
     pub(super) fn tie(&mut self, pool: &Pool, actor: &Actor, command: &mut Command) {
         let Command::Charge(request) = command else { return };
         let Actor::ApiKey(id) = actor else { return };
@@ -66,18 +70,18 @@ impl Workload {
         }
     }
 
-    /// Mostly one that holds, at times one that is over, seldom one that never was.
+    /// Mostly a valid key, at times one that has ended, rarely an unknown id.
     pub(super) fn some_key(&mut self, pool: &Pool) -> ApiKeyId {
-        let mut there = pool.keys();
-        there.retain(|key| key.is_valid_at(self.now));
+        let mut valid = pool.keys();
+        valid.retain(|key| key.is_valid_at(self.now));
         match self.random.below(100) {
-            0..85 if !there.is_empty() => self.random.pick(&there).id,
+            0..85 if !valid.is_empty() => self.random.pick(&valid).id,
             0..96 if pool.key_count() > 0 => ApiKeyId(nth(self.random.index(pool.key_count()))),
             _ => ApiKeyId(unknown_id()),
         }
     }
 
-    /// An admin mostly, at times any member, at times a name that may be none.
+    /// Mostly an admin, at times any member, at times a name that may not exist.
     fn some_member(&mut self, pool: Option<&Pool>) -> MemberId {
         let mut members = pool.map_or_else(Vec::new, Pool::members);
         if self.random.chance(600) {
@@ -89,7 +93,7 @@ impl Workload {
         self.random.pick(&members).id.clone()
     }
 
-    /// A secret's hash that nobody has yet.
+    /// A new hash of a secret.
     fn secret(&mut self) -> Hash {
         self.secrets += 1;
         let mut hash = [0; 32];
@@ -97,15 +101,15 @@ impl Workload {
         hash
     }
 
-    /// Something about a team, mostly what leads on: where nobody is there to follow a link, somebody comes, where there is
-    /// no link, one is made.
+    /// A team command. If it needs a member or a link that does not exist, mostly one that creates
+    /// it instead.
     pub(super) fn team_command(&mut self, pool: &Pool) -> TeamCommand {
-        let nobody = pool.members().is_empty() && self.random.chance(600);
+        let no_members = pool.members().is_empty() && self.random.chance(600);
         let (links, sessions) = (pool.links(self.now), pool.sessions(self.now));
-        let leads_on = self.random.chance(700);
+        let create_first = self.random.chance(700);
         match self.random.below(100) {
             0..20 => self.add_member(),
-            _ if nobody => self.add_member(),
+            _ if no_members => self.add_member(),
             20..28 => {
                 let changes = MemberChanges {
                     email: self.random.chance(200).then(|| "other@acme.example".into()),
@@ -119,9 +123,9 @@ impl Workload {
             51..55 => TeamCommand::RevokeKey(self.some_key(pool)),
             55..63 => TeamCommand::NoteKeyUse(self.some_key(pool)),
             63..70 => self.make_link(pool),
-            70..100 if links.is_empty() && sessions.is_empty() && leads_on => self.make_link(pool),
+            70..100 if links.is_empty() && sessions.is_empty() && create_first => self.make_link(pool),
             70..86 => self.sign_in(pool),
-            86..100 if sessions.is_empty() && leads_on => self.sign_in(pool),
+            86..100 if sessions.is_empty() && create_first => self.sign_in(pool),
             86..97 => self.sign_out(pool),
             _ => {
                 let one = self.random.chance(600).then(|| self.some_member(Some(pool)));
@@ -161,7 +165,8 @@ impl Workload {
         })
     }
 
-    /// Follows a link: mostly one that holds, often the one that was followed last, at times one that never was.
+    /// Follows a link: mostly a valid one, often the one that was followed last, at times an
+    /// unknown one.
     fn sign_in(&mut self, pool: &Pool) -> TeamCommand {
         let links = pool.links(self.now);
         let link = match self.random.below(100) {
@@ -174,11 +179,11 @@ impl Workload {
         TeamCommand::SignIn { link, session: self.secret(), lasts_seconds }
     }
 
-    /// Ends a session: mostly one under way, at times one that is over, seldom one that never was.
+    /// Ends a session: mostly a valid one, at times one that has ended, rarely an unknown one.
     fn sign_out(&mut self, pool: &Pool) -> TeamCommand {
-        let under_way = pool.sessions(self.now);
+        let valid = pool.sessions(self.now);
         TeamCommand::SignOut(match self.random.below(100) {
-            0..80 if !under_way.is_empty() => self.random.pick(&under_way).id,
+            0..80 if !valid.is_empty() => self.random.pick(&valid).id,
             0..90 if pool.link_count() > 0 => SessionId(nth(self.random.index(pool.link_count()))),
             _ => SessionId(unknown_id()),
         })

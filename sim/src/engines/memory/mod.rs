@@ -1,8 +1,9 @@
-//! The smallest engine there can be: the ledger, its entries in vectors, and the contract's reads by looking through them.
+//! The smallest possible engine: the ledger, its entries in vectors, and reads that scan them.
 //!
-//! It lets the simulator doubt the bare ledger by the very suite that holds the real engines, and says what a contract's
-//! answer looks like where nothing is stored, cached or rebuilt. Every read goes through the journal from its beginning.
-//! Not here: durability, and any care for speed.
+//! With it the simulator tests the bare ledger by the same suite as the real engines. It shows what
+//! the contract requires where nothing is stored, cached or recovered: each read scans the journal
+//! from its beginning.
+//! Not here: durability and speed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,9 +21,9 @@ use tollkeeper_ledger::{
 
 mod queries;
 
-/// A workspace's account and journal, and what its charges and keys point to.
+/// The account and the journal of a workspace.
 #[derive(Debug)]
-struct Kept {
+struct StoredWorkspace {
     account: Account,
     journal: Vec<EntryRecord>,
     usage: Usage,
@@ -30,15 +31,15 @@ struct Kept {
 
 #[derive(Debug, Default)]
 struct State {
-    kept: BTreeMap<WorkspaceId, Kept>,
-    /// In the order they were opened.
+    stored: BTreeMap<WorkspaceId, StoredWorkspace>,
+    /// The workspaces in the order of their creation.
     opened: Vec<WorkspaceId>,
     platform: Arc<Platform>,
     ids: u64,
     commands: u64,
 }
 
-/// An engine that keeps nothing beyond its own life.
+/// An engine whose data ends with its process.
 #[derive(Debug)]
 pub struct Memory {
     state: Mutex<State>,
@@ -62,9 +63,9 @@ impl Memory {
     }
 }
 
-impl Kept {
-    fn new(id: WorkspaceId) -> Kept {
-        Kept { account: Account::new(id), journal: Vec::new(), usage: Usage::default() }
+impl StoredWorkspace {
+    fn new(id: WorkspaceId) -> StoredWorkspace {
+        StoredWorkspace { account: Account::new(id), journal: Vec::new(), usage: Usage::default() }
     }
 
     fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
@@ -75,7 +76,7 @@ impl Kept {
         self.charge_after(id, u64::MAX)
     }
 
-    /// The charge as it stood after the `n`-th entry.
+    /// The charge as it was after entry `n`.
     fn charge_after(&self, id: ChargeId, n: u64) -> Option<Charge> {
         let mut about = self
             .entries()
@@ -107,17 +108,19 @@ impl Kept {
         })
     }
 
-    /// What a line of limits has already used of the present period, net of refunds: as engines keep usage by the hour, the
-    /// whole of the hour counts in which the period begins.
+    /// The amount that a limit has used in its current period, net of refunds. Real engines store
+    /// usage by the hour, so the whole hour counts in which the period begins.
     fn spent(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
         let begin = windows.of(*period).start;
         let since = begin.hour();
-        let is_parted = begin.millis() % 3_600_000 != 0;
+        let starts_within_hour = begin.millis() % 3_600_000 != 0;
         let spent = |entry: &Entry| {
             let (spender, amount) = match &entry.body {
                 EntryBody::ChargeOpened(details) => (&details.spender, details.amount),
-                // Rollups cannot tell whether it was before the day began.
-                EntryBody::ChargeRefunded(_) if is_parted && entry.at.hour() == since => return Micros::ZERO,
+                // Stored usage does not show whether the refund came before the day began.
+                EntryBody::ChargeRefunded(_) if starts_within_hour && entry.at.hour() == since => {
+                    return Micros::ZERO;
+                }
                 EntryBody::ChargeRefunded(refund) => (&refund.spender, Micros::ZERO - refund.amount),
                 _ => return Micros::ZERO,
             };
@@ -135,21 +138,21 @@ impl State {
         let workspace = submission.workspace.clone();
         let command = submission.command.clone();
         let actor = submission.actor.clone();
-        let empty = Kept::new(workspace.clone());
-        let kept = self.kept.get(&workspace).unwrap_or(&empty);
+        let empty = StoredWorkspace::new(workspace.clone());
+        let stored = self.stored.get(&workspace).unwrap_or(&empty);
         let key = command.derived_key().or_else(|| submission.key.clone());
-        let made = key.and_then(|key| kept.entries().find(|entry| entry.key.as_ref() == Some(&key)));
-        let charge = command.charge().and_then(|id| kept.charge(id));
-        let clock = kept.account.clock(now);
-        let recount = command.recount(&kept.account);
-        let timezone = recount.as_ref().map_or(&kept.account.profile.timezone, |recount| &recount.timezone);
+        let first = key.and_then(|key| stored.entries().find(|entry| entry.key.as_ref() == Some(&key)));
+        let charge = command.charge().and_then(|id| stored.charge(id));
+        let clock = stored.account.clock(now);
+        let recount = command.recount(&stored.account);
+        let timezone = recount.as_ref().map_or(&stored.account.profile.timezone, |recount| &recount.timezone);
         let windows = tollkeeper_engine::period_windows(timezone, clock);
         let lines = recount.iter().flat_map(|recount| &recount.lines);
-        let spent: Vec<Micros> = lines.map(|line| kept.spent(line, &windows)).collect();
+        let spent: Vec<Micros> = lines.map(|line| stored.spent(line, &windows)).collect();
         let view = View {
-            account: Some(&kept.account),
+            account: Some(&stored.account),
             price_book: &self.platform.price_book,
-            entry_under_key: made,
+            entry_under_key: first,
             charge: charge.as_ref(),
             used_by_limit: &spent,
             windows,
@@ -158,24 +161,25 @@ impl State {
         };
         match decide(&view, submission, now)? {
             Decision::Replay => {
-                let n = made.expect("only what was made is replayed").n;
-                Ok(Answer { replayed: true, output: kept.told(n, n) })
+                let n = first.expect("a replay has a first entry").n;
+                Ok(Answer { replayed: true, output: stored.output(n, n) })
             }
             Decision::Unchanged => {
-                let told = match charge {
-                    Some(charge) => Output::Charge(charge, kept.account.balance),
-                    None => Output::Workspace(kept.account.profile.clone()),
+                let output = match charge {
+                    Some(charge) => Output::Charge(charge, stored.account.balance),
+                    None => Output::Workspace(stored.account.profile.clone()),
                 };
-                Ok(Answer { replayed: false, output: told })
+                Ok(Answer { replayed: false, output })
             }
             Decision::Change(change) => {
                 let (first, last) = self.write(&workspace, change, actor, now);
-                Ok(Answer { replayed: false, output: self.kept[&workspace].told(first, last) })
+                Ok(Answer { replayed: false, output: self.stored[&workspace].output(first, last) })
             }
         }
     }
 
-    /// Applies and keeps a change; gives the numbers of its first entry and of the last that is about its charge.
+    /// Applies a change to the account and the journal. Returns the numbers of its first entry and
+    /// of the last one about its charge.
     fn write(
         &mut self,
         id: &WorkspaceId,
@@ -184,17 +188,17 @@ impl State {
         now: Timestamp,
     ) -> (u64, u64) {
         let Change { first, rest, mut key } = change;
-        let kept = self.kept.entry(id.clone()).or_insert_with(|| Kept::new(id.clone()));
-        let (before, used) = (kept.account.totals, kept.usage.total());
-        let first_n = kept.account.chain.n + 1;
+        let stored = self.stored.entry(id.clone()).or_insert_with(|| StoredWorkspace::new(id.clone()));
+        let (before, used) = (stored.account.totals, stored.usage.total());
+        let first_n = stored.account.chain.n + 1;
         let mut last_n = first_n;
         for body in std::iter::once(first).chain(rest) {
-            let entry = kept.account.record(body, key.take(), actor.clone(), now);
+            let entry = stored.account.record(body, key.take(), actor.clone(), now);
             let mut bytes = Vec::new();
             entry.encode(&mut bytes);
             let hash = Sha256::digest(&bytes).into();
-            kept.account.link(hash);
-            kept.usage.record(&entry);
+            stored.account.link(hash);
+            stored.usage.record(&entry);
             Arc::make_mut(&mut self.platform).apply(&entry);
             if entry.body.charge().is_some() {
                 last_n = entry.n;
@@ -202,27 +206,28 @@ impl State {
             if matches!(entry.body, EntryBody::WorkspaceCreated(_)) {
                 self.opened.push(id.clone());
             }
-            kept.journal.push(EntryRecord { entry, hash });
+            stored.journal.push(EntryRecord { entry, hash });
         }
-        let mut total = kept.usage.total();
+        let mut total = stored.usage.total();
         total.charged -= used.charged;
         total.refunded -= used.refunded;
-        invariants::i08_usage_covers(total, before, kept.account.totals);
+        invariants::i08_usage_covers(total, before, stored.account.totals);
         (first_n, last_n)
     }
 }
 
-impl Kept {
-    /// What entries answer: the first of a change says what kind of answer it is, the last about a charge how it stands.
-    fn told(&self, first: u64, last: u64) -> Output {
-        let entry = |n: u64| &self.journal[usize::try_from(n - 1).expect("a place in a vector")].entry;
+impl StoredWorkspace {
+    /// The answer of a change. Its first entry determines the kind of answer, the last one about a
+    /// charge determines the state.
+    fn output(&self, first: u64, last: u64) -> Output {
+        let entry = |n: u64| &self.journal[usize::try_from(n - 1).expect("an index of a vector")].entry;
         let balance = entry(last).balance;
         match &entry(first).body {
             EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => {
                 Output::Workspace(profile.clone())
             }
-            EntryBody::Granted { grant, .. } => self.told_grant(grant.id, grant.amount, balance),
-            EntryBody::GrantVoided { grant, .. } => self.told_grant(*grant, Micros::ZERO, balance),
+            EntryBody::Granted { grant, .. } => self.grant_output(grant.id, grant.amount, balance),
+            EntryBody::GrantVoided { grant, .. } => self.grant_output(*grant, Micros::ZERO, balance),
             EntryBody::PricesSet(version) => Output::Prices(version.clone()),
             EntryBody::LimitsSet(limits) => Output::Limits(limits.clone()),
             EntryBody::Team(change) => Output::Team(change.clone()),
@@ -237,14 +242,14 @@ impl Kept {
         }
     }
 
-    fn told_grant(&self, id: GrantId, remaining: Micros, balance: tollkeeper_ledger::Balance) -> Output {
+    fn grant_output(&self, id: GrantId, remaining: Micros, balance: tollkeeper_ledger::Balance) -> Output {
         let mut record = self.grant(id).expect("an entry is about a grant of its account");
         record.grant.remaining = remaining;
         Output::Grant(Box::new(record), balance)
     }
 }
 
-/// What is ready at once.
+/// A future that is ready at once.
 fn now<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, Error>> {
     Box::pin(std::future::ready(Ok(value)))
 }
@@ -287,7 +292,7 @@ impl Engine for Memory {
     fn stats(&self) -> EngineStats {
         let state = self.state();
         EngineStats {
-            entries: state.kept.values().map(|kept| kept.journal.len() as u64).sum(),
+            entries: state.stored.values().map(|stored| stored.journal.len() as u64).sum(),
             commits: state.commands,
             commands: state.commands,
             accounts_in_memory: state.opened.len() as u64,
@@ -303,8 +308,8 @@ impl Engine for Memory {
 }
 
 impl State {
-    /// A workspace that was opened; the platform's own chain is none.
-    fn open(&self, id: &WorkspaceId) -> Option<&Kept> {
-        self.kept.get(id).filter(|kept| !id.is_platform() && kept.account.exists())
+    /// The account of a workspace that exists; the platform's journal is no workspace.
+    fn open(&self, id: &WorkspaceId) -> Option<&StoredWorkspace> {
+        self.stored.get(id).filter(|stored| !id.is_platform() && stored.account.exists())
     }
 }

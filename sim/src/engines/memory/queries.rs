@@ -1,4 +1,4 @@
-//! The reads of the engine in memory: each looks through the journal from its beginning.
+//! The queries of the engine in memory: each scans the journal from its beginning.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use tollkeeper_engine::{
 };
 use tollkeeper_ledger::{Account, Balance, Charge, ChargeId, EntryBody, Status, Timestamp, WorkspaceId};
 
-use super::{Kept, State};
+use super::{State, StoredWorkspace};
 
-/// One page of a list that is there whole, newest first. A cursor is the number of rows from there on to the oldest, so
-/// that new rows do not move it.
+/// One page of a complete list, newest first. A cursor is the number of rows from there to the
+/// oldest row, so that new rows do not shift it.
 pub(super) fn paged<T>(rows: Vec<T>, page: &Page) -> Listing<T> {
     let from_here = page.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
     let from_here = from_here.map_or(rows.len(), |left: usize| left.min(rows.len()));
@@ -22,7 +22,7 @@ pub(super) fn paged<T>(rows: Vec<T>, page: &Page) -> Listing<T> {
     }
 }
 
-impl Kept {
+impl StoredWorkspace {
     pub(super) fn balance_at(&self, at: Option<Timestamp>) -> BalanceAt {
         let before = |entry_at: Timestamp| at.is_none_or(|at| entry_at <= at);
         let last = self.entries().rev().find(|entry| before(entry.at));
@@ -51,7 +51,7 @@ impl Kept {
         })
     }
 
-    /// All charges that pass the filter, newest first.
+    /// The charges that pass the filter, newest first.
     pub(super) fn charges(&self, filter: &ChargeFilter) -> Vec<Charge> {
         let ids = self.entries().rev().filter_map(|entry| match &entry.body {
             EntryBody::ChargeOpened(details) => Some(details.id),
@@ -61,7 +61,7 @@ impl Kept {
         charges.filter(|charge| passes(filter, charge)).collect()
     }
 
-    /// All grants, newest first.
+    /// The grants, newest first.
     pub(super) fn grant_records(&self) -> Vec<GrantRecord> {
         let ids = self.entries().rev().filter_map(|entry| match &entry.body {
             EntryBody::Granted { grant, .. } => Some(grant.id),
@@ -87,54 +87,56 @@ impl State {
     /// Answers a query.
     pub(super) fn answer(&self, query: &Query) -> QueryResult {
         match query {
-            Query::Workspace { workspace } => {
-                QueryResult::Workspace(self.open(workspace).map(|kept| kept.account.profile.as_ref().clone()))
-            }
+            Query::Workspace { workspace } => QueryResult::Workspace(
+                self.open(workspace).map(|stored| stored.account.profile.as_ref().clone()),
+            ),
             Query::Workspaces { page } => {
                 let ids = self.opened.iter().rev();
-                let rows = ids.map(|id| self.kept[id].account.profile.as_ref().clone()).collect();
+                let rows = ids.map(|id| self.stored[id].account.profile.as_ref().clone()).collect();
                 QueryResult::Workspaces(paged(rows, page))
             }
             Query::Balance { workspace, at } => {
-                QueryResult::Balance(self.open(workspace).map(|kept| kept.balance_at(*at)))
+                QueryResult::Balance(self.open(workspace).map(|stored| stored.balance_at(*at)))
             }
             Query::Team { workspace } => {
-                QueryResult::Team(self.open(workspace).map(|kept| Arc::clone(&kept.account.team)))
+                QueryResult::Team(self.open(workspace).map(|stored| Arc::clone(&stored.account.team)))
             }
-            Query::Limits { workspace, now } => QueryResult::Limits(self.open(workspace).map(|kept| {
-                let Account { profile, limits, .. } = &kept.account;
+            Query::Limits { workspace, now } => QueryResult::Limits(self.open(workspace).map(|stored| {
+                let Account { profile, limits, .. } = &stored.account;
                 (
                     limits.clone(),
-                    tollkeeper_engine::period_windows(&profile.timezone, kept.account.clock(*now)),
+                    tollkeeper_engine::period_windows(&profile.timezone, stored.account.clock(*now)),
                 )
             })),
             Query::Charge { workspace, charge } => {
-                let record = self.open(workspace).and_then(|kept| kept.charge_record(*charge));
+                let record = self.open(workspace).and_then(|stored| stored.charge_record(*charge));
                 QueryResult::Charge(record.map(Box::new))
             }
             Query::Charges { workspace, filter, page } => {
-                QueryResult::Charges(self.open(workspace).map(|kept| paged(kept.charges(filter), page)))
+                QueryResult::Charges(self.open(workspace).map(|stored| paged(stored.charges(filter), page)))
             }
             Query::Grants { workspace, page } => {
-                QueryResult::Grants(self.open(workspace).map(|kept| paged(kept.grant_records(), page)))
+                QueryResult::Grants(self.open(workspace).map(|stored| paged(stored.grant_records(), page)))
             }
             Query::Entries { workspace, page } => {
-                let newest_first = |kept: &Kept| kept.journal.iter().rev().cloned().collect();
-                QueryResult::Entries(self.kept.get(workspace).map(|kept| paged(newest_first(kept), page)))
+                let newest_first = |stored: &StoredWorkspace| stored.journal.iter().rev().cloned().collect();
+                QueryResult::Entries(
+                    self.stored.get(workspace).map(|stored| paged(newest_first(stored), page)),
+                )
             }
             Query::Usage { workspace, hours } => {
-                let rows = self.open(workspace).map_or(Vec::new(), |kept| kept.usage.rows());
+                let rows = self.open(workspace).map_or(Vec::new(), |stored| stored.usage.rows());
                 let wanted = rows.into_iter().filter(|(key, _)| hours.contains(&key.hour));
                 QueryResult::Usage(wanted.collect())
             }
         }
     }
 
-    /// Pending charges whose deadline has passed.
+    /// The pending charges whose deadline has passed.
     pub(super) fn due(&self, now: Timestamp) -> Vec<(WorkspaceId, ChargeId)> {
-        let all = self.kept.iter().flat_map(|(id, kept)| {
+        let all = self.stored.iter().flat_map(|(id, stored)| {
             let pending = ChargeFilter { status: Some(Status::Pending), ..ChargeFilter::default() };
-            kept.charges(&pending).into_iter().map(|charge| (id.clone(), charge))
+            stored.charges(&pending).into_iter().map(|charge| (id.clone(), charge))
         });
         let late = all.filter(|(_, charge)| charge.state.deadline.is_some_and(|at| at <= now));
         late.map(|(id, charge)| (id, charge.details.id)).collect()

@@ -3,8 +3,8 @@
 //!
 //! All commands of a workspace that reach this server go through the same lane. That keeps their
 //! order, and the process needs no locks. The lane has its own thread, so deciding delays no
-//! request of the server. A batch is everything that waits in the queue; there is no artificial
-//! delay.
+//! request of the server. A batch is everything that waits in the queue. The lane lingers for at
+//! most 60 microseconds to let more commands join it.
 //!
 //! A batch is first decided *optimistically*: on the accounts in memory, taking every idempotency
 //! key as new, with one round trip. If another server was faster or a key is taken, the batch is
@@ -63,9 +63,9 @@ const LINGER: Duration = Duration::from_micros(20);
 )]
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Run one command at a time of the caller's clock.
+    /// Run one command. The time is that of the caller's clock.
     One(Submission, Timestamp, oneshot::Sender<Result<CommandResult, Error>>),
-    /// Run several commands in order.
+    /// Run several commands in order, with one time for all.
     Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
     /// Answer what is in the queue, then end the lane.
     Close(oneshot::Sender<Result<(), Error>>),
@@ -92,13 +92,14 @@ pub(crate) struct Lane {
 enum Outcome {
     /// The batch is committed; one answer for each command.
     Committed(Vec<CommandResult>),
-    /// An assertion failed and nothing was written.
-    Bug(Bug),
+    /// A command could not be decided, and nothing was written.
+    Undecided(Undecided),
 }
 
-/// A failed assertion, and the index of the command that caused it, if a single one did.
-struct Bug {
+/// Why a batch could not be decided: a failed assertion, or a damaged entry.
+struct Undecided {
     error: Error,
+    /// The index of the command at fault, if it is a single one.
     command: Option<usize>,
 }
 
@@ -204,12 +205,12 @@ impl Lane {
                     self.shared.counters.writable.store(true, Relaxed);
                     return batch.into_results(answers);
                 }
-                Ok(Outcome::Bug(bug)) => {
+                Ok(Outcome::Undecided(undecided)) => {
                     self.discard_memory().await;
-                    // Each bug removes a command, so this repeats no more often than there are
-                    // commands.
-                    if !batch.remove(&bug) {
-                        return batch.into_errors(&bug.error);
+                    // Each time a command is removed, so this repeats at most once for each
+                    // command.
+                    if !batch.remove(&undecided) {
+                        return batch.into_errors(&undecided.error);
                     }
                     continue;
                 }
@@ -249,7 +250,7 @@ impl Lane {
         };
         let decided = match self.decide(platform, prefetched, &batch.commands) {
             Ok(decided) => decided,
-            Err(bug) => return Ok(Outcome::Bug(bug)),
+            Err(undecided) => return Ok(Outcome::Undecided(undecided)),
         };
         let DecidedBatch { answers, writes, platform } = decided;
         let session = self.session.as_ref().expect("the session was opened above");
@@ -308,7 +309,7 @@ impl Lane {
         platform: PlatformSnapshot,
         prefetched: PrefetchedBatch,
         commands: &[(Submission, Timestamp)],
-    ) -> Result<DecidedBatch, Bug> {
+    ) -> Result<DecidedBatch, Undecided> {
         let PrefetchedBatch { loaded, resolved } = prefetched;
         let refund_window_seconds = self.shared.refund_window_seconds;
         let (accounts, ids) = (&mut self.accounts, &mut self.ids);
@@ -325,7 +326,7 @@ impl Lane {
                 Error::bug(message.unwrap_or_else(|| "an invariant did not hold".to_owned()))
             }
         };
-        Err(Bug { error, command })
+        Err(Undecided { error, command })
     }
 
     /// Removes the accounts of the batch from memory and ends its transaction, if one is open.
@@ -377,13 +378,13 @@ impl Batch {
     /// Removes the command at fault, so that the others can be run. Gives `false` if the batch
     /// cannot go on: no single command is at fault, none is left, or the batch may already be
     /// committed.
-    fn remove(&mut self, bug: &Bug) -> bool {
-        let Some(command) = bug.command else { return false };
+    fn remove(&mut self, undecided: &Undecided) -> bool {
+        let Some(command) = undecided.command else { return false };
         assert!(command < self.commands.len(), "the command at fault is one of the batch");
         self.commands.remove(command);
         let position = self.positions.remove(command);
         assert!(self.errors[position].is_none(), "a command is removed once");
-        self.errors[position] = Some(bug.error.clone());
+        self.errors[position] = Some(undecided.error.clone());
         // The answers of an earlier attempt would no longer match the commands.
         !self.commands.is_empty() && self.attempts.is_empty()
     }

@@ -60,9 +60,9 @@ pub(super) fn number_in(id: Id) -> i64 {
     (id.group_b() & ((1 << NUMBER_BITS) - 1)) as i64
 }
 
-/// The value of the column `entry.key`: the first 16 bytes of the SHA-256 of the idempotency key,
-/// so that index entries are short and of one size. The caller compares the key of the entry it
-/// found with the full key.
+/// The value of the column `entry.key`: the first 16 bytes of the SHA-256 of the idempotency key.
+/// Index entries are thus short and of one size. The caller compares the key of the entry it found
+/// with the full key.
 pub(super) fn fingerprint(key: &IdempotencyKey) -> Uuid {
     let digest: [u8; 32] = sha2::Sha256::digest(key.as_str()).into();
     let [first, ..] = digest.as_chunks::<16>().0 else { unreachable!("a SHA-256 digest has 32 bytes") };

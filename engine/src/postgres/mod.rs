@@ -14,7 +14,7 @@
 //!
 //! The table `entry` is the truth. The other tables (accounts, teams, usage, grants, pending
 //! charges) are written in the same transaction and can be recomputed from it. Servers share
-//! nothing but the database: a server decides in memory on what it last read, and its transaction
+//! nothing but the database. A server decides in memory on what it last read, and its transaction
 //! commits only if that is still current.
 
 mod admin;

@@ -2,7 +2,7 @@
 //! the platform's journal.
 //!
 //! Every decision is guarded by that entry's number. A server that does not know new prices yet
-//! therefore cannot decide by old ones: its batch fails, it reads the new entries, and decides
+//! therefore cannot decide by old ones. Its batch fails, it reads the new entries, and decides
 //! again.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -24,8 +24,8 @@ pub(super) struct PlatformSnapshot {
 }
 
 impl PlatformSnapshot {
-    /// Applies an entry of the platform's journal. A lane may apply an entry that does not follow
-    /// the snapshot, if another server was faster; the guard then rejects its batch.
+    /// Applies an entry of the platform's journal. If another server was faster, the entry may not
+    /// follow the snapshot; the guard then rejects the batch.
     pub(super) fn apply(&mut self, entry: &Entry) {
         self.n = entry.n;
         Arc::make_mut(&mut self.platform).apply(entry);

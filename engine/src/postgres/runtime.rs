@@ -1,8 +1,8 @@
 //! The threads of the engine: one for each lane and one for the readers. They are started and
 //! stopped here.
 //!
-//! Each thread has a runtime of its own, so the engine needs no runtime of the caller, and deciding
-//! a batch delays no request of the server.
+//! Each thread has a runtime of its own. The engine therefore needs no runtime of the caller, and
+//! deciding a batch delays no request of the server.
 
 use std::future::Future;
 use std::hash::Hasher;
@@ -80,9 +80,9 @@ impl Lanes {
         answer.await.map_err(|_| engine_closed())?
     }
 
-    /// Runs commands in order. A command of the platform runs after all commands before it and
-    /// before all commands after it, because it may change prices; other commands run in parallel
-    /// on their lanes.
+    /// Runs commands in order. Commands of workspaces run in parallel on their lanes. A command of
+    /// the platform may change prices, so it runs after everything before it and before everything
+    /// after it.
     pub(super) async fn run_batch(
         &self,
         batch: Vec<Submission>,

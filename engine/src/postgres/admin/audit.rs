@@ -1,6 +1,6 @@
 //! Audit: recomputes every number from the entries and reports the first disagreement.
 //!
-//! It reads all tables side by side, in the order of the workspaces, and replays each workspace
+//! It reads all tables side by side, in the order of the workspaces. Each workspace is replayed
 //! from its first entry: numbers, the links of the hash chain, balances, grants, prices, and the
 //! life of every charge. Then it compares the stored account, team, usage, grants, pending charges,
 //! keys and ids with what it recomputed.

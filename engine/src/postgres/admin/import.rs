@@ -3,11 +3,11 @@
 //!
 //! Each entry is verified by a replay and stored byte by byte as it is in the stream. Everything
 //! derived from it is stored in the same transaction. An interrupted import can be repeated and
-//! goes on where it ended; until it has finished, a marker keeps servers from serving part of a
+//! goes on where it ended. Until it has finished, a marker keeps servers from serving part of a
 //! ledger.
 //!
 //! Ids that another engine made do not contain the number of their entry. They are stored in the
-//! table `moved`, before the transaction with their entries; a row of `moved` without an entry has
+//! table `moved`, before the transaction with their entries. A row of `moved` without an entry has
 //! no effect.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! The accounts that a lane keeps in memory, as the database had them when they were last read or
 //! written.
 //!
-//! An account in memory may be out of date, and that is safe: a decision made on an old account
+//! An account in memory may be out of date, and that is safe. A decision made on an old account
 //! fails at the guard of its statement, and the account is loaded again.
 
 use std::sync::Arc;

@@ -4,9 +4,9 @@
 //! decision saw, and entry numbers and keys are unique. If another server wrote in between, the
 //! whole transaction fails.
 //!
-//! Accounts are written first, in the order of their workspace ids, so servers wait for one another
-//! in one direction only and cannot deadlock. A transaction that has updated an account is the only
-//! one that writes the account's team, usage and grants.
+//! Accounts are written first, in the order of their workspace ids. Servers thus wait for one
+//! another in one direction only and cannot deadlock. A transaction that has updated an account is
+//! the only one that writes the account's team, usage and grants.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};

@@ -9,7 +9,7 @@
 //! A batch is first decided *optimistically*: on the accounts in memory, taking every idempotency
 //! key as new, with one round trip. If another server was faster or a key is taken, the batch is
 //! decided again *pessimistically*, under row locks. A batch whose COMMIT result is unknown is also
-//! retried this way: the lane first looks for the entries of the earlier attempt, and decides again
+//! retried this way. The lane first looks for the entries of the earlier attempt, and decides again
 //! only if they are not in the database.
 //!
 //! A panic while deciding is a failed assertion. No credit moves, the command at fault gets an
@@ -376,8 +376,8 @@ impl Batch {
     }
 
     /// Removes the command at fault, so that the others can be run. Gives `false` if the batch
-    /// cannot go on: no single command is at fault, none is left, or the batch may already be
-    /// committed.
+    /// cannot go on, because no single command is at fault, none is left, or the batch may already
+    /// be committed.
     fn remove(&mut self, undecided: &Undecided) -> bool {
         let Some(command) = undecided.command else { return false };
         assert!(command < self.commands.len(), "the command at fault is one of the batch");

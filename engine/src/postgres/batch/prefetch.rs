@@ -1,10 +1,9 @@
-//! Loads what a batch needs before it can be decided, for all its commands together: accounts that
-//! are not in memory, entries made under its idempotency keys, charges and grants that its commands
-//! name, and spent grants that may be drawn from or refunded to.
+//! Loads what a batch needs before it can be decided, for all its commands together. That is
+//! accounts that are not in memory, entries made under its idempotency keys, charges and grants
+//! that its commands name, and spent grants that they may draw from or refund to.
 //!
 //! [`optimistic`] takes the accounts in memory as they are and every key as new. It needs at most
-//! one round trip for the commands of nearly every batch, and another one if the rows that it
-//! loaded name further rows.
+//! one round trip, and further ones if the loaded rows name other rows or limits are recounted.
 //!
 //! [`pessimistic`] locks the accounts first and reads everything else afterwards, keys included.
 //! Nothing that it read can change before the end of its transaction.
@@ -335,7 +334,7 @@ fn row_position(row: &Row, length: usize) -> Result<usize, Error> {
 }
 
 /// Takes over charges and grants that were loaded by id. An entry that did not create the id is
-/// ignored: for an id of another ledger, the number in it may be that of any entry.
+/// ignored, because the number in an id of another ledger may be that of any entry.
 fn take_named(
     accounts: &mut Accounts,
     loaded: &mut Loaded,
@@ -433,9 +432,8 @@ struct UsageWanted {
     from_hour: i64,
 }
 
-/// Loads usage for commands that may recount limits. The time zone is not known before the command
-/// is decided, because an earlier command may change it, so the earliest hour of any time zone is
-/// loaded.
+/// Loads usage for commands that may recount limits. An earlier command of the batch may change the
+/// time zone. The usage is therefore loaded from the earliest hour that counts in any time zone.
 async fn load_usage(
     session: &Session,
     accounts: &mut Accounts,

@@ -104,7 +104,7 @@ impl BatchWrites {
         self.lots.insert(EntryRef { account_index, n: grant.n }, bytes);
     }
 
-    /// Brings each account into the form in which it is stored: spent grants and the rollups of
+    /// Brings each account into the form in which it is stored. Spent grants and the rollups of
     /// past hours leave it for tables of their own. Called once, after the last command of the
     /// batch.
     pub(crate) fn finish(&mut self, accounts: &mut Accounts) {

@@ -17,8 +17,8 @@ pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
     Entry::decode(bytes).map_err(|error| Error::damaged(format!("an entry: {error}")))
 }
 
-/// Decodes an account. `team` is the `data` column of its row in the table `team`; with `None` the
-/// account has an empty team, which is enough for a caller that does not look at it.
+/// Decodes an account. `team` is the column `data` of its row in the table `team`. With `None` the
+/// account has an empty team, for a caller that does not need the team.
 pub(crate) fn decode_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Account, Error> {
     let team = decode_team(team)?;
     Account::decode(bytes, team).map_err(|error| Error::damaged(format!("an account: {error}")))
@@ -34,9 +34,9 @@ pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Grant, Error> {
     Grant::decode(bytes).map_err(|error| Error::damaged(format!("a grant: {error}")))
 }
 
-/// Decodes a row of the usage table with the columns hour, operation, worker, member, API key,
-/// runs, quantity, charged and refunded, from column 1 on. Gives `None` if the operation is NULL,
-/// which marks the row of the account in [`Sql::UsageOf`](super::sql::Sql::UsageOf).
+/// Decodes a row of the table `usage`. Its columns from 1 on are hour, operation, worker, member,
+/// API key, runs, quantity, charged and refunded. Gives `None` if the operation is NULL, which
+/// marks the row of the account in [`Sql::UsageOf`](super::sql::Sql::UsageOf).
 pub(crate) fn decode_usage_row(row: &Row) -> Result<Option<(UsageKey, Used)>, Error> {
     let Some(operation) = column::<Option<&str>>(row, 2)? else { return Ok(None) };
     let names = [operation, column(row, 3)?, column(row, 4)?];

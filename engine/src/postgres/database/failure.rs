@@ -81,7 +81,7 @@ fn classify(refused: &DbError) -> Failure {
     }
 }
 
-/// Errors that mean a conflict with another server: the guard of a statement failed (a division by
+/// Errors that mean a conflict with another server. The guard of a statement failed (a division by
 /// zero), an entry number or an idempotency key is taken, or the database resolved a deadlock.
 const CONFLICTS: [SqlState; 4] = [
     SqlState::DIVISION_BY_ZERO,

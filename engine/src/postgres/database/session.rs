@@ -1,9 +1,9 @@
 //! A connection with its prepared statements, and the warnings that the database sends on it.
 //!
 //! When a commit waits for a synchronous standby and the wait is cancelled, PostgreSQL reports
-//! success with a *warning*: the commit is on the primary's disk only, and a failover would lose
-//! it. The session therefore watches for warnings, and a commit acknowledged after one does not
-//! count ([`Session::was_warned`]).
+//! success with a *warning*. The commit is then on the primary's disk only, and a failover would
+//! lose it. The session therefore watches for warnings, and a commit acknowledged after one does
+//! not count ([`Session::was_warned`]).
 
 use std::future::Future;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Session {
         Ok(Session { client, statements, warned, abandoned: AtomicBool::new(false), distributed })
     }
 
-    /// True if the database has Citus: rows may then be on several nodes, and one statement cannot
+    /// True if the database has Citus. Rows may then be on several nodes, and one statement cannot
     /// lock rows of more than one node.
     pub(crate) fn is_distributed(&self) -> bool {
         self.distributed
@@ -82,8 +82,8 @@ impl Session {
         self.warned.load(Ordering::Relaxed)
     }
 
-    /// Runs a statement and gives its rows. The statement is sent when the future is first polled,
-    /// so several futures are sent in the order in which they are polled, without waiting for one
+    /// Runs a statement and gives its rows. The statement is sent when the future is first polled.
+    /// Several futures are thus sent in the order in which they are polled, without waiting for one
     /// another.
     pub(crate) async fn query(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         Ok(self.client.query(&self.statements[sql as usize], params).await?)

@@ -5,9 +5,9 @@
 //! long it is. Joins compare the workspace on both sides, so a database distributed by workspace
 //! runs them on one node.
 //!
-//! A statement that writes on the basis of a decision contains a *guard*: it divides by zero, which
-//! aborts the transaction, unless accounts and platform are at the entry numbers that the decision
-//! saw.
+//! A statement that writes the result of a decision contains a *guard*. Unless accounts and
+//! platform are at the entry numbers that the decision saw, it divides by zero, which aborts the
+//! transaction.
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
     ),
     (
         // Locks only. After waiting for a lock, PostgreSQL re-reads the locked row but not the rows
-        // joined to it, so a join here could combine two moments.
+        // joined to it. A join here could combine two moments.
         Sql::LockAccounts,
         "SELECT FROM account WHERE workspace = ANY($1::text[]) ORDER BY workspace FOR UPDATE",
     ),
@@ -197,7 +197,7 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
     (Sql::UpdatePlatform, "UPDATE platform SET n = $2 WHERE n = $1"),
     (
         Sql::CheckGuard,
-        // Guard for what a batch relied on without writing it: accounts and the platform are at the
+        // Guard for what a batch relied on without writing it. Accounts and platform are at the
         // entry numbers that the decision saw, and the idempotency keys are still free.
         "SELECT 1 / CASE WHEN
              (SELECT count(*) FROM unnest($1::text[], $2::bigint[]) AS v (workspace, n)

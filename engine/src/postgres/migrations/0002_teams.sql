@@ -1,5 +1,5 @@
 -- Adds the team of a workspace, in a table of its own because it is large and rarely changes. Adds
--- the API key to the usage rollups, so that limits per key can be computed from them; older usage
+-- the API key to the usage rollups, so that limits per key can be computed from them. Older usage
 -- counts under no key. An older server can use neither the new primary key nor the new rollups:
 -- stop older servers first.
 

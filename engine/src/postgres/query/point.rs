@@ -1,6 +1,5 @@
-//! Short queries: a workspace, the list of workspaces, a balance now or in the past, a team, one
-//! charge with its refunds, and the charges that are due. Most of them read a single snapshot of
-//! the database.
+//! Short queries: one workspace or all, a balance now or in the past, a team, one charge with its
+//! refunds, due charges. Most of them read a single snapshot of the database.
 
 use std::sync::Arc;
 

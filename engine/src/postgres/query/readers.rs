@@ -1,9 +1,9 @@
 //! The connections for queries. They are apart from the connections of the lanes, so that no report
 //! delays a charge.
 //!
-//! The readers also refresh the platform snapshot once a second: a server without commands would
-//! otherwise not learn that another server has changed prices or platform keys. A conflict makes a
-//! lane refresh it at once.
+//! The readers also refresh the platform snapshot once a second. A server without commands would
+//! otherwise not learn that another server has changed prices or platform keys. After a conflict, a
+//! lane refreshes the snapshot at once.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Many callers at once on few workspaces: exactly what can be paid passes, and afterwards every micro-unit is there.
+//! The bank test on the embedded engine: many callers at once on few workspaces.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tollkeeper_testkit::scratch::Scratch;
 #[test]
 fn a_balance_worth_a_hundred_charges_pays_for_exactly_a_hundred() {
     let scratch = Scratch::new();
-    let engine = Embedded::open(scratch.path(), Options::default()).expect("a directory of its own");
+    let engine = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
     let engine: Arc<dyn Engine> = Arc::new(engine);
     open(&*engine, 1, Micros::new(100 * PRICE.get()));
     assert_eq!(race(&engine, 64), 100);
@@ -27,9 +27,9 @@ fn a_balance_worth_a_hundred_charges_pays_for_exactly_a_hundred() {
 fn every_micro_unit_is_accounted_for_after_many_callers() {
     for seed in 0..3 {
         let scratch = Scratch::new();
-        // Everything that an engine does beside its commits happens all the time, on its threads.
+        // With these options, checkpoints and evictions run all the time on the engine's threads.
         let options = small(&mut Random::new(seed), None);
-        let engine = Embedded::open_tuned(scratch.path(), options, 64).expect("a directory of its own");
+        let engine = Embedded::open_tuned(scratch.path(), options, 64).expect("a fresh directory opens");
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let (workspaces, each) = (3, Micros::new(20_000));
         open(&*engine, workspaces, each);
@@ -41,7 +41,7 @@ fn every_micro_unit_is_accounted_for_after_many_callers() {
         drop(engine);
         let report = audit(scratch.path()).expect("a healthy disk");
         assert_eq!(report.disagreement.map(|found| found.what), None);
-        let again = Embedded::open(scratch.path(), Options::default()).expect("a directory of its own");
+        let again = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
         check_balances(&again, each, &tallies);
     }
 }

@@ -1,4 +1,4 @@
-//! Every engine is held to the contract, clause by clause.
+//! The engine contract, clause by clause, for the engine in memory and the embedded engine.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tollkeeper_sim::engines::memory::Memory;
 use tollkeeper_sim::random::Random;
 use tollkeeper_testkit::scratch::Scratch;
 
-/// One engine for all openings: what is in memory outlives no process, so a restart is none.
+/// One engine for all openings, because its data ends with the engine.
 struct InMemory(Arc<Memory>);
 
 impl Store for InMemory {
@@ -19,7 +19,7 @@ impl Store for InMemory {
     }
 }
 
-/// A data directory, with the options of a server or with ones so small that everything happens often.
+/// A data directory, opened with the options of a server or with small ones.
 struct InDirectory(Scratch, Option<CoreOptions>);
 
 impl Store for InDirectory {
@@ -28,12 +28,12 @@ impl Store for InDirectory {
             None => Embedded::open(self.0.path(), Options::default()),
             Some(options) => Embedded::open_tuned(self.0.path(), options.clone(), 64),
         };
-        Arc::new(opened.expect("a directory of its own opens"))
+        Arc::new(opened.expect("a fresh directory opens"))
     }
 }
 
-/// Holds fresh stores to all clauses; the last name that is printed is the one that failed.
-pub fn hold(clauses: &[Clause], store: impl Fn() -> Box<dyn Store>) {
+/// Runs each clause on a fresh store. The last name that is printed is the one that failed.
+pub fn check_contract(clauses: &[Clause], store: impl Fn() -> Box<dyn Store>) {
     for (name, clause) in clauses {
         println!("{name}");
         clause(&*store());
@@ -41,20 +41,20 @@ pub fn hold(clauses: &[Clause], store: impl Fn() -> Box<dyn Store>) {
 }
 
 #[test]
-fn the_engine_in_memory_keeps_the_contract() {
-    hold(CLAUSES, || Box::new(InMemory(Arc::default())));
+fn the_engine_in_memory_meets_the_contract() {
+    check_contract(CLAUSES, || Box::new(InMemory(Arc::default())));
 }
 
 #[test]
-fn the_embedded_engine_keeps_the_contract() {
-    hold(CLAUSES, || Box::new(InDirectory(Scratch::new(), None)));
-    hold(STORE_CLAUSES, || Box::new(InDirectory(Scratch::new(), None)));
+fn the_embedded_engine_meets_the_contract() {
+    check_contract(CLAUSES, || Box::new(InDirectory(Scratch::new(), None)));
+    check_contract(STORE_CLAUSES, || Box::new(InDirectory(Scratch::new(), None)));
 }
 
 #[test]
-fn the_embedded_engine_keeps_the_contract_while_it_tidies_up() {
+fn the_embedded_engine_meets_the_contract_under_constant_maintenance() {
     for seed in 0..4 {
         let options = small(&mut Random::new(seed), None);
-        hold(CLAUSES, || Box::new(InDirectory(Scratch::new(), Some(options.clone()))));
+        check_contract(CLAUSES, || Box::new(InDirectory(Scratch::new(), Some(options.clone()))));
     }
 }

@@ -1,4 +1,4 @@
-//! Damaged files are told or harmless, and never a panic.
+//! Damage of files is detected or harmless, and never a panic.
 
 use rusqlite::Connection;
 use tollkeeper_engine::embedded::audit;
@@ -9,17 +9,17 @@ use tollkeeper_testkit::scratch::Scratch;
 use crate::seeds::seeds;
 
 #[test]
-fn damage_is_told_or_harmless() {
-    let mut told = 0;
+fn damage_is_detected_or_harmless() {
+    let mut detected = 0;
     for seed in seeds(4) {
-        told += damages(seed, 200, 30).unwrap_or_else(|found| panic!("{found}")).detected;
+        detected += damages(seed, 200, 30).unwrap_or_else(|found| panic!("{found}")).detected;
     }
-    assert!(told > 20, "{told} are too few: much of a file counts");
+    assert!(detected > 20, "{detected} detected damages are too few");
 }
 
-/// Somebody changes what the state file keeps, in a way that SQLite does not notice: the audit does.
+/// SQLite cannot notice these changes of the state file; the audit must.
 #[test]
-fn what_the_state_file_keeps_otherwise_is_told() {
+fn the_audit_detects_changed_rows_of_the_state_file() {
     let changes = [
         "DELETE FROM pending",
         "UPDATE pending SET deadline = deadline + 1",
@@ -32,23 +32,23 @@ fn what_the_state_file_keeps_otherwise_is_told() {
         "UPDATE usage SET charged = charged + 1",
         "DELETE FROM run WHERE first = 1",
     ];
-    let mut told = [0; 10];
+    let mut detected = [0; 10];
     for seed in seeds(4) {
         let whole = Scratch::new();
         run(whole.path(), seed, 400).unwrap_or_else(|found| panic!("{found}"));
-        for (sql, told) in changes.iter().zip(&mut told) {
+        for (sql, detected) in changes.iter().zip(&mut detected) {
             let copy = Scratch::new();
             for file in ["journal.db", "state.db"] {
                 std::fs::copy(whole.path().join(file), copy.path().join(file)).expect("a copy");
             }
-            let state = Connection::open(copy.path().join("state.db")).expect("it opens");
-            let changed = state.execute(sql, []).expect("it can be changed");
+            let state = Connection::open(copy.path().join("state.db")).expect("the database opens");
+            let changed = state.execute(sql, []).expect("the statement runs");
             drop(state);
-            let report = audit(copy.path()).expect("it can be read");
+            let report = audit(copy.path()).expect("the directory can be read");
             assert_eq!(report.disagreement.is_some(), changed > 0, "seed {seed}: {sql}");
-            *told += changed;
+            *detected += changed;
         }
     }
-    let idle: Vec<_> = changes.iter().zip(told).filter(|(_, told)| *told == 0).collect();
-    assert!(idle.is_empty(), "these changed nothing: {idle:?}");
+    let idle: Vec<_> = changes.iter().zip(detected).filter(|(_, detected)| *detected == 0).collect();
+    assert!(idle.is_empty(), "these statements changed no row: {idle:?}");
 }

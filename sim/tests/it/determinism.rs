@@ -10,11 +10,13 @@ use tollkeeper_sim::faults::crash::{Density, crashes};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::scratch::Scratch;
 
-/// The last hash of every workspace after a run: each covers all the bytes before it, ids and times among them.
-fn ends(engine: &dyn Engine, diff: &Differential) -> Vec<(String, Hash)> {
+/// The last hash of every workspace after a run. Each covers all earlier entries, with ids and
+/// times.
+fn head_hashes(engine: &dyn Engine, diff: &Differential) -> Vec<(String, Hash)> {
     let end = |id| {
         let newest = Page { limit: 1, cursor: None };
-        let listing = block_on(engine.entries(id, newest)).expect("it reads").expect("it was opened");
+        let listing =
+            block_on(engine.entries(id, newest)).expect("the engine reads").expect("the workspace exists");
         (id.to_string(), listing.data[0].hash)
     };
     diff.model.pools.keys().map(end).collect()
@@ -23,14 +25,14 @@ fn ends(engine: &dyn Engine, diff: &Differential) -> Vec<(String, Hash)> {
 fn in_memory(seed: u64) -> Vec<(String, Hash)> {
     let engine = Memory::default();
     let diff = differential::run(&engine, seed, 200, 5).unwrap_or_else(|difference| panic!("{difference}"));
-    ends(&engine, &diff)
+    head_hashes(&engine, &diff)
 }
 
 fn in_directory(seed: u64) -> Vec<(String, Hash)> {
     let scratch = Scratch::new();
     let diff = embedded::run(scratch.path(), seed, 200).unwrap_or_else(|difference| panic!("{difference}"));
-    let engine = Embedded::open(scratch.path(), Options::default()).expect("it was there just now");
-    ends(&engine, &diff)
+    let engine = Embedded::open(scratch.path(), Options::default()).expect("the directory opens again");
+    head_hashes(&engine, &diff)
 }
 
 #[test]

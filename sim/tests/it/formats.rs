@@ -1,9 +1,10 @@
-//! Data of earlier releases: directories, databases and export streams open, replay, audit and import
-//! unchanged.
+//! Data of earlier releases: directories, databases and export streams open, replay, audit and
+//! import unchanged.
 //!
-//! `sim/tests/formats` holds what a release has written, and beside each piece the answers of that release
-//! (its README describes the files). Each test copies a piece, lets the present code read it, and compares
-//! every answer and every hash. Only a new format adds a fixture; the old ones are never written again.
+//! `sim/tests/formats` holds what a release has written, and beside each piece the answers of that
+//! release (its README describes the files). Each test copies a piece, lets the present code read
+//! it, and compares every answer and every hash. Only a new format adds a fixture; the old ones are
+//! never written again.
 
 use std::fmt::{Display, Write as _};
 use std::fs;
@@ -179,7 +180,8 @@ fn describe_limits(engine: &dyn Engine, id: &WorkspaceId, at: Timestamp, text: &
     }
 }
 
-/// The ledger goes on: an old key gives its first answer, a pending charge times out at its deadline.
+/// The ledger goes on: an old key gives its first answer, a pending charge times out at its
+/// deadline.
 fn live_on(engine: &dyn Engine, expected: &Expected) {
     let words = expected.line("replay");
     let (key, operation, quantity, id) = (words[2], words[3], words[4], words[5]);

@@ -1,5 +1,5 @@
-//! The simulator's tests, in one binary: engines beside the model, the engine contract, faults, data of
-//! earlier versions, and the rules of the source tree.
+//! The simulator's tests, in one binary: engines beside the model, the engine contract, faults,
+//! data of earlier versions, and the rules of the source tree.
 
 mod bank;
 mod contract;

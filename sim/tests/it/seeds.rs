@@ -1,8 +1,7 @@
-//! Random commands by seed, each answered by an engine and by the slow model, compared after each step and whole at the
-//! end.
+//! Random commands by seed, answered by an engine and by the reference model.
 //!
-//! Every day a fixed set of seeds runs; `TOLLKEEPER_SEEDS=N` runs the first N. A seed that ever failed is kept in
-//! `sim/seeds.txt`, with the reason, and runs always.
+//! A normal run uses a fixed set of seeds; `TOLLKEEPER_SEEDS=N` runs the first N. A seed that ever
+//! failed is listed in `sim/seeds.txt`, with the reason, and runs always.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +10,23 @@ use tollkeeper_sim::engines::embedded;
 use tollkeeper_sim::engines::memory::Memory;
 use tollkeeper_testkit::scratch::Scratch;
 
-/// Steps of one run: long enough for a month of clock, short enough for the model, which reads everything each time.
+/// Steps of one run: about a month of simulated time, and few enough for the slow model.
 const STEPS: usize = 300;
 
-/// The seeds to run: the first of all, and those that ever failed.
-pub fn seeds(every_day: u64) -> Vec<u64> {
+/// The seeds to run: the first `count_by_default`, or as many as the environment says, and those
+/// that ever failed.
+pub fn seeds(count_by_default: u64) -> Vec<u64> {
     let count = match std::env::var("TOLLKEEPER_SEEDS") {
         Ok(count) => count.parse().expect("TOLLKEEPER_SEEDS is a number"),
-        Err(_) => every_day,
+        Err(_) => count_by_default,
     };
-    let kept = include_str!("../../seeds.txt").lines().filter(|line| !line.starts_with('#'));
-    let kept = kept.filter_map(|line| line.split_whitespace().next());
-    let kept = kept.map(|seed| seed.parse().expect("a line of seeds.txt begins with a seed"));
-    (0..count).chain(kept).collect()
+    let failed = include_str!("../../seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    let failed = failed.filter_map(|line| line.split_whitespace().next());
+    let failed = failed.map(|seed| seed.parse().expect("a line of seeds.txt begins with a seed"));
+    (0..count).chain(failed).collect()
 }
 
-/// Every answer there is and every kind of entry, so that no rule is left out by a change of the workload.
+/// All answers that must occur, so that a change of the workload leaves out no rule.
 const ANSWERS: [&str; 25] = [
     "api_key_not_found",
     "charge_already_refunded",

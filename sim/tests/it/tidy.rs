@@ -1,5 +1,5 @@
-//! House style as a test, where it can be one: which crate may see which, that every file says what it is, how long files
-//! and functions may get, and that the documents name what exists.
+//! House style as a test, where it can be one: which crate may see which, that every file says what
+//! it is, how long files and functions may get, and that the documents name what exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
-//! PostgreSQL and the way to it fail in the middle of the load: nothing acknowledged is lost, nothing is charged twice, and
-//! service goes on without a restart of any server.
+//! PostgreSQL or the network to it fails under load: nothing acknowledged is lost, nothing is
+//! charged twice, and service continues without a restart of any server.
 //!
-//! Callers ask again under the same key until they are answered, of whichever server answers; what was acknowledged to
-//! them has to be in the journal, once, and nothing else. Where the fault lasts, each server says "not now" in bounded
-//! time instead of keeping its callers waiting.
+//! Callers retry under the same key, on any server, until they get an answer. The journal must
+//! contain what was acknowledged to them, once, and nothing else. While a fault lasts, each server
+//! answers "unavailable" within a bounded time.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, Pair, Stop, is_missing, sh
 
 const CALLERS: usize = 64;
 const WORKSPACES: usize = 10;
-/// What each workspace has at the beginning: enough for a part of what is client.
+/// The first grant of each workspace: enough for a part of the charges.
 const EACH: Micros = Micros::new(100_000);
 
-/// Options of a server that soon says "not now".
+/// Options of a server that gives up soon.
 fn impatient() -> Options {
     Options { retry_for_millis: Some(200), ..Options::default() }
 }
 
 fn serve(url: &str, options: Options) -> Arc<dyn Engine> {
-    Arc::new(block_on(Postgres::open(url, options)).expect("the database can be used"))
+    Arc::new(block_on(Postgres::open(url, options)).expect("the database opens"))
 }
 
-/// So many servers at one address, and those who ask them.
+/// Several servers on one database, and a client of them all.
 fn several(url: &str, servers: usize) -> (Vec<Arc<dyn Engine>>, Arc<RetryingClient>) {
     let servers: Vec<_> = (0..servers).map(|_| serve(url, Options::default())).collect();
     let client = Arc::new(RetryingClient::new(servers.clone()));
@@ -41,31 +41,31 @@ fn several(url: &str, servers: usize) -> (Vec<Arc<dyn Engine>>, Arc<RetryingClie
     (servers, client)
 }
 
-/// Lets all callers trade while something fails; gives what was acknowledged to them.
+/// Runs the callers while `fault` happens, and returns what was acknowledged to them.
 fn trade_while(client: &Arc<RetryingClient>, turns: usize, fault: impl FnOnce()) -> Vec<Tally> {
     thread::scope(|scope| {
         let engine: Arc<dyn Engine> = client.clone();
         let trading = scope.spawn(move || trade(&engine, 7, (CALLERS, turns), WORKSPACES));
         client.wait_for_answers(200);
         fault();
-        assert!(!trading.is_finished(), "it failed in the middle of the load");
+        assert!(!trading.is_finished(), "the fault happens under load");
         trading.join().expect("the callers do not panic")
     })
 }
 
-/// Compares what the servers keep with what was acknowledged.
-fn reckon(servers: &[Arc<dyn Engine>], url: &str, tallies: &[Tally]) {
+/// Compares balances and journals with what was acknowledged.
+fn check_all(servers: &[Arc<dyn Engine>], url: &str, tallies: &[Tally]) {
     for server in servers {
         check_balances(&**server, EACH, tallies);
     }
     check_journals(&*servers[0], tallies);
     assert!(tallies.iter().all(|tally| tally.accepted > 0), "{tallies:?}");
-    audited(url);
+    check_audit(url);
 }
 
-/// Lets the audit compute everything anew.
+/// Audits the database.
 #[track_caller]
-fn audited(url: &str) {
+fn check_audit(url: &str) {
     let report = audit(url).expect("the database can be read");
     assert_eq!(report.disagreement.map(|found| found.what), None);
 }
@@ -81,22 +81,22 @@ fn pay(engine: &dyn Engine, key: &str) -> Result<CommandResult, Error> {
 
 fn available(engine: &dyn Engine) -> i64 {
     let balance =
-        block_on(engine.balance(&bank::workspace(0), None)).expect("it reads").expect("it is there");
+        block_on(engine.balance(&bank::workspace(0), None)).expect("the engine reads").expect("it exists");
     balance.balance.available.get()
 }
 
 #[track_caller]
 fn assert_not_now(answer: Result<CommandResult, Error>) {
-    let error = answer.expect_err("it cannot be done at present");
+    let error = answer.expect_err("the database is not available");
     assert!(error.is_unavailable(), "{error}");
-    assert!(!error.to_string().contains("tollkeeper@"), "the address is told to nobody: {error}");
+    assert!(!error.to_string().contains("tollkeeper@"), "the message hides the URL: {error}");
 }
 
-/// Pays under a key that was told "not now", and once more: it is done once, by whichever of the two.
+/// Repeats a charge that got "unavailable", twice: it is executed once.
 #[track_caller]
 fn assert_paid_once(engine: &dyn Engine, key: &str) {
-    let first = pay(engine, key).expect("it can be done again").expect("there is enough");
-    let again = pay(engine, key).expect("it can be done again").expect("there is enough");
+    let first = pay(engine, key).expect("the database is back").expect("there is enough credit");
+    let again = pay(engine, key).expect("the database is back").expect("there is enough credit");
     assert!(again.replayed);
     assert_eq!(first.output, again.output);
 }
@@ -111,12 +111,12 @@ fn two_servers_share_ten_workspaces() {
     let engine: Arc<dyn Engine> = client.clone();
     let tallies = trade(&engine, 1, (CALLERS, 40), WORKSPACES);
     assert_eq!(client.counts().not_now, 0, "nothing failed");
-    reckon(&servers, &database.url(), &tallies);
+    check_all(&servers, &database.url(), &tallies);
     assert!(tallies.iter().any(|tally| tally.refused > 0), "some were refused: {tallies:?}");
 }
 
 #[test]
-fn two_servers_let_exactly_as_many_pass_as_can_be_paid() {
+fn two_servers_accept_exactly_the_charges_that_can_be_paid() {
     if is_missing() {
         return;
     }
@@ -137,7 +137,7 @@ fn a_server_dies_and_the_primary_fails_over_to_its_standby() {
     let pair = Pair::start(&[]);
     let database = pair.primary.database();
     let url = two_hosts((pair.primary.port(), pair.standby.port()), database.name());
-    // The server that will die has proxies to both hosts; when they are severed it is as good as dead.
+    // The first server has proxies to both hosts. When they are severed, it can reach no database.
     let proxies = [CuttableProxy::to(pair.primary.port()), CuttableProxy::to(pair.standby.port())];
     let doomed = two_hosts((proxies[0].port(), proxies[1].port()), database.name());
     let (doomed, living) = (serve(&doomed, impatient()), serve(&url, Options::default()));
@@ -149,11 +149,11 @@ fn a_server_dies_and_the_primary_fails_over_to_its_standby() {
         client.wait_for_answers(200);
         pair.fail_over(Stop::Kill);
         client.wait_for_answers(200);
-        // A server that starts now finds the new primary by the same address.
+        // A server that starts now finds the new primary by the same URL.
         client.switch_to(vec![living.clone(), serve(&url, Options::default())]);
         client.wait_for_answers(200);
     });
-    reckon(&[living], &url, &tallies);
+    check_all(&[living], &url, &tallies);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn connections_are_cut_over_and_over() {
         }
     });
     assert!(cut > 20, "{cut} were cut");
-    reckon(&servers, &database.url(), &tallies);
+    check_all(&servers, &database.url(), &tallies);
 }
 
 #[test]
@@ -195,56 +195,56 @@ fn the_database_server_restarts() {
             client.wait_for_answers(200);
         }
     });
-    reckon(&servers, &database.url(), &tallies);
+    check_all(&servers, &database.url(), &tallies);
 }
 
 #[test]
-fn a_database_that_is_down_is_told_and_comes_back() {
+fn a_stopped_database_is_unavailable_until_it_restarts() {
     if is_missing() {
         return;
     }
     let cluster = Cluster::start(NO_CRASH);
     let database = cluster.database();
-    let patience = Duration::from_secs(1);
+    let timeout = Duration::from_secs(1);
     let server = serve(&database.url(), Options { retry_for_millis: Some(1_000), ..Options::default() });
     bank::open(&*server, 1, EACH);
     cluster.stop(Stop::Fast);
     let begun = Instant::now();
     assert_not_now(pay(&*server, "while it is down"));
-    assert!(begun.elapsed() >= patience, "it tries for a while");
+    assert!(begun.elapsed() >= timeout, "the first attempt waits");
     let begun = Instant::now();
     assert_not_now(pay(&*server, "while it is down"));
-    assert!(begun.elapsed() < patience, "what is known is told at once");
+    assert!(begun.elapsed() < timeout, "a known outage is answered at once");
     assert!(!server.stats().writable);
     let balance = block_on(server.balance(&bank::workspace(0), None));
-    assert!(balance.expect_err("there is nothing to read").is_unavailable());
+    assert!(balance.expect_err("the database is stopped").is_unavailable());
     let late = block_on(Postgres::open(&database.url(), impatient()));
-    assert!(late.expect_err("there is nothing to open").is_unavailable());
+    assert!(late.expect_err("the database is stopped").is_unavailable());
     cluster.restart();
     assert_paid_once(&*server, "while it is down");
     assert!(server.stats().writable);
     assert_eq!(available(&*server), EACH.get() - PRICE.get());
-    audited(&database.url());
+    check_audit(&database.url());
 }
 
 #[test]
-fn somebody_holds_the_locks() {
+fn the_tables_are_locked_by_another_session() {
     if is_missing() {
         return;
     }
     let database = shared().database();
     let server = serve(&database.url(), impatient());
     bank::open(&*server, 1, EACH);
-    let held = database.open_transaction("LOCK TABLE account");
+    let lock = database.open_transaction("LOCK TABLE account");
     assert_not_now(pay(&*server, "while it is locked"));
-    drop(held);
+    drop(lock);
     assert_paid_once(&*server, "while it is locked");
     assert_eq!(available(&*server), EACH.get() - PRICE.get());
-    audited(&database.url());
+    check_audit(&database.url());
 }
 
 #[test]
-fn there_are_no_connections_left() {
+fn no_connection_is_left() {
     if is_missing() {
         return;
     }
@@ -259,7 +259,7 @@ fn there_are_no_connections_left() {
     database.sql(&limit(-1));
     assert_paid_once(&*server, "without a connection");
     assert_eq!(available(&*server), EACH.get() - PRICE.get());
-    audited(&database.url());
+    check_audit(&database.url());
 }
 
 #[test]
@@ -292,24 +292,24 @@ fn the_disk_of_the_database_is_full() {
             true
         }
     });
-    let full_at = full_at.expect("the disk is full in the end");
+    let full_at = full_at.expect("the disk gets full");
     let spent = |rounds: usize| 1_000_000_000 - rounds as i64 * 50 * PRICE.get();
-    assert_eq!(available(&*server), spent(full_at), "it can still be read, and nothing is half-done");
+    assert_eq!(available(&*server), spent(full_at), "reads work, and no batch is half written");
     database.free_disk();
-    let answers = run(full_at).expect("there is room");
+    let answers = run(full_at).expect("the disk has space");
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(available(&*server), spent(full_at + 1));
-    audited(&database.url());
+    check_audit(&database.url());
 }
 
 #[test]
-fn a_host_that_accepts_and_keeps_silent_is_passed_over() {
+fn a_host_that_accepts_and_never_answers_is_skipped() {
     if is_missing() {
         return;
     }
     let database = shared().database();
-    // The system accepts for it, and it never looks: a host that hangs.
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    // The system accepts connections for this listener, and no one reads them: a host that hangs.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("the system has a free port");
     let silent_port = silent.local_addr().expect("it is bound").port();
     let url = two_hosts((silent_port, shared().port()), database.name());
     let server = serve(&format!("{url}&connect_timeout=1"), Options::default());
@@ -328,23 +328,23 @@ fn a_commit_that_did_not_wait_for_the_standby_is_not_acknowledged() {
     let server = serve(&url, impatient());
     bank::open(&*server, 1, EACH);
     pair.standby.freeze();
-    let told = thread::scope(|scope| {
+    let answer = thread::scope(|scope| {
         let paying = scope.spawn(|| pay(&*server, "on one disk alone"));
-        // Whoever is impatient cuts the wait short, again and again; PostgreSQL then says success, with a warning.
+        // A cancelled wait for the standby ends the COMMIT with success and a warning.
         let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
         let mut cancelled = 0;
         while !paying.is_finished() {
             cancelled += usize::from(database.sql(cancel) == "t");
         }
-        assert!(cancelled > 0, "it waited for the standby");
-        paying.join().expect("it does not panic")
+        assert!(cancelled > 0, "the COMMIT waited for the standby");
+        paying.join().expect("the thread does not panic")
     });
-    assert_not_now(told);
-    // The only disk that has it is lost.
+    assert_not_now(answer);
+    // The only copy of the commit is lost.
     pair.primary.stop(Stop::Kill);
     pair.standby.thaw();
     pair.promote();
     assert_paid_once(&*server, "on one disk alone");
     assert_eq!(available(&*server), EACH.get() - PRICE.get());
-    audited(&url);
+    check_audit(&url);
 }

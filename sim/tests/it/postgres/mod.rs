@@ -1,5 +1,5 @@
-//! The PostgreSQL engine: the contract clause by clause, random histories beside the model, and an audit that finds what
-//! somebody changed by hand.
+//! The PostgreSQL engine: the contract, random commands beside the model, and an audit that detects
+//! changed rows.
 
 mod failures;
 mod teams;
@@ -13,40 +13,40 @@ use tollkeeper_sim::engines::postgres::{self, InDatabase, small};
 use tollkeeper_sim::random::Random;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
 
-use crate::contract::hold;
+use crate::contract::check_contract;
 use crate::seeds::seeds;
 
 /// Steps of one run.
 const STEPS: usize = 300;
 
 #[test]
-fn the_postgres_engine_keeps_the_contract() {
+fn the_postgres_engine_meets_the_contract() {
     if is_missing() {
         return;
     }
-    hold(CLAUSES, || Box::new(InDatabase(shared().database(), Options::default())));
-    hold(STORE_CLAUSES, || Box::new(InDatabase(shared().database(), Options::default())));
+    check_contract(CLAUSES, || Box::new(InDatabase(shared().database(), Options::default())));
+    check_contract(STORE_CLAUSES, || Box::new(InDatabase(shared().database(), Options::default())));
 }
 
 #[test]
-fn the_postgres_engine_keeps_the_contract_with_little_memory() {
+fn the_postgres_engine_meets_the_contract_with_little_memory() {
     if is_missing() {
         return;
     }
     for seed in 0..2 {
         let options = small(&mut Random::new(seed));
-        hold(CLAUSES, || Box::new(InDatabase(shared().database(), options.clone())));
+        check_contract(CLAUSES, || Box::new(InDatabase(shared().database(), options.clone())));
     }
 }
 
 #[test]
-fn the_contract_holds_where_no_statement_locks_rows_of_several_nodes() {
+fn the_contract_is_met_without_locks_on_several_nodes() {
     if is_missing() {
         return;
     }
-    hold(CLAUSES, || {
+    check_contract(CLAUSES, || {
         let database = shared().database();
-        // By this table an engine knows Citus.
+        // The engine recognizes Citus by this table.
         database.sql("CREATE TABLE pg_dist_partition (logicalrelid regclass)");
         Box::new(InDatabase(database, Options::default()))
     });
@@ -76,7 +76,7 @@ fn two_servers_on_one_database_agree_with_the_model() {
     }
 }
 
-/// What somebody may do to a table, and a word of what the audit says then.
+/// A change of the tables, and a word of the audit's message about it.
 const DAMAGE: [(&str, &str); 13] = [
     ("UPDATE entry SET data = set_byte(data, 40, get_byte(data, 40) # 1) WHERE n = 9", ""),
     ("UPDATE entry SET key = NULL WHERE n = (SELECT max(n) FROM entry WHERE key IS NOT NULL)", "key"),
@@ -96,8 +96,8 @@ const DAMAGE: [(&str, &str); 13] = [
     ("UPDATE platform SET n = n + 1", "platform"),
 ];
 
-/// A ledger with something in every table.
-fn kept() -> Database<'static> {
+/// A ledger with rows in every table.
+fn ledger() -> Database<'static> {
     let store = InDatabase(shared().database(), Options::default());
     let mut client = TestClient::with_credit(&store, 100_000);
     let (paid, _) = client.charge("a", charge("message", 1));
@@ -117,25 +117,25 @@ fn kept() -> Database<'static> {
 }
 
 #[test]
-fn an_audit_finds_what_was_changed_by_hand() {
+fn an_audit_detects_changed_rows() {
     if is_missing() {
         return;
     }
-    let database = kept();
-    let report = audit(&database.url()).expect("it reads");
+    let database = ledger();
+    let report = audit(&database.url()).expect("the database can be read");
     assert!(report.disagreement.is_none(), "{report:?}");
     assert_eq!((report.entries, report.workspaces, report.available.get()), (10, 1, 97_500));
     for (sql, word) in DAMAGE {
-        let database = kept();
+        let database = ledger();
         database.sql(sql);
-        let report = audit(&database.url()).expect("it reads");
-        let found = report.disagreement.unwrap_or_else(|| panic!("nothing was found after {sql}"));
+        let report = audit(&database.url()).expect("the database can be read");
+        let found = report.disagreement.unwrap_or_else(|| panic!("the audit passed after {sql}"));
         assert!(found.what.contains(word), "{sql}: {}", found.what);
     }
 }
 
 #[test]
-fn an_empty_database_holds_no_ledger_to_audit() {
+fn an_audit_of_an_empty_database_is_an_error() {
     if is_missing() {
         return;
     }

@@ -1,4 +1,4 @@
-//! The way to the database, encrypted: by default where the server can, and believed only when it is asked to be.
+//! TLS to the database: used by default if the server has it, and verified if the URL asks for it.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use tollkeeper_engine::{Engine, Error};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, is_missing};
 
-/// Makes the server present a certificate of its own making.
+/// Gives the server a self-signed certificate.
 fn encrypt(cluster: &Cluster) {
     let certificate = "openssl req -new -x509 -days 2 -nodes -subj /CN=ledger -addext subjectAltName=IP:127.0.0.1 \
                        -addext basicConstraints=critical,CA:FALSE -keyout server.key -out server.crt && chmod 600 server.key";
@@ -16,12 +16,12 @@ fn encrypt(cluster: &Cluster) {
     cluster.sql("postgres", "SELECT pg_reload_conf()");
     let begun = Instant::now();
     while cluster.sql("postgres", "SHOW ssl").trim() != "on" {
-        assert!(begun.elapsed().as_secs() < 30, "the server does not take its certificate");
+        assert!(begun.elapsed().as_secs() < 30, "the server loads its certificate");
     }
 }
 
 #[test]
-fn the_way_to_the_database_is_encrypted_and_checked_when_asked() {
+fn connections_are_encrypted_and_verified_as_the_url_says() {
     if is_missing() {
         return;
     }
@@ -43,10 +43,10 @@ fn the_way_to_the_database_is_encrypted_and_checked_when_asked() {
     };
     let root = cluster.path().join("data/server.crt");
     let known = format!("sslmode=verify-full&sslrootcert={}", root.display());
-    assert!(connections(open("connect_timeout=5").expect("prefer")) > 0, "encrypted where the server can");
+    assert!(connections(open("connect_timeout=5").expect("prefer")) > 0, "TLS is used if the server has it");
     assert!(connections(open("sslmode=require").expect("require")) > 0);
     assert_eq!(connections(open("sslmode=disable").expect("disable")), 0);
     assert!(connections(open(&known).expect("a known authority")) > 0);
-    let stranger = open("sslmode=verify-full").expect_err("an authority that nobody knows");
+    let stranger = open("sslmode=verify-full").expect_err("an unknown authority");
     assert!(stranger.to_string().contains("certificate"), "{stranger}");
 }

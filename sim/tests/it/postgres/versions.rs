@@ -1,5 +1,5 @@
-//! A database that an earlier program has kept is brought to the present version, with all that is in it: a plain one, and
-//! one whose tables are distributed.
+//! Migrations of a database with tables of version 1: a plain one, and one whose tables are
+//! distributed.
 
 use tollkeeper_engine::Reads;
 use tollkeeper_engine::postgres::{Options, audit, migrate};
@@ -12,7 +12,7 @@ use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
 
-use super::teams::{agrees, new_key, used};
+use super::teams::{check_audit, new_key, used};
 
 const TABLES: &str = include_str!("../../../../engine/src/postgres/migrations/0001_tables.sql");
 const ROWS: &str = include_str!("../../formats/version_1.sql");
@@ -20,7 +20,7 @@ const ROWS: &str = include_str!("../../formats/version_1.sql");
 /// When its first entry was made: 2026-01-01, midnight in UTC.
 const BEGUN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// A database as a server of version 1 left it.
+/// A database with tables of version 1.
 fn version_1() -> Database<'static> {
     let database = shared().database();
     database.sql(&format!("SET ROLE tollkeeper; {TABLES}; {ROWS}"));
@@ -35,7 +35,7 @@ fn by_ann(quantity: i64) -> ChargeRequest {
     }
 }
 
-/// Runs, charged and refunded.
+/// The sums of runs, charged and refunded micro-units.
 fn counted(usage: &[(UsageKey, Used)]) -> (i64, i64, i64) {
     let mut sum = Used::default();
     usage.iter().for_each(|(_, used)| sum.add(*used));
@@ -43,23 +43,26 @@ fn counted(usage: &[(UsageKey, Used)]) -> (i64, i64, i64) {
 }
 
 #[test]
-fn a_database_of_version_1_keeps_all_that_is_in_it() {
+fn a_migrated_database_keeps_all_data() {
     if is_missing() {
         return;
     }
     let store = InDatabase(version_1(), Options::default());
     let acme = WorkspaceId::new("acme").expect("a name");
     let mut client = TestClient::open(&store, BEGUN.plus_seconds(7 * 3_600));
-    agrees(&store.0);
+    check_audit(&store.0);
     assert_eq!((client.balance().available.get(), client.balance().pending.get()), (71_700, 20_000));
-    assert!(block_on(client.engine.team(&acme)).expect("it reads").is_some_and(|team| team.is_empty()));
+    assert!(
+        block_on(client.engine.team(&acme)).expect("the engine reads").is_some_and(|team| team.is_empty())
+    );
     let hours = BEGUN.hour()..BEGUN.hour() + 24;
-    let usage = |client: &TestClient| block_on(client.engine.usage(&acme, hours.clone())).expect("it reads");
+    let usage =
+        |client: &TestClient| block_on(client.engine.usage(&acme, hours.clone())).expect("the engine reads");
     assert_eq!(counted(&usage(&client)), (6, 29_500, 500));
-    assert!(usage(&client).iter().all(|(key, _)| key.spender.api_key.is_none()), "there were none");
-    assert!(client.submit_keyed("f", Command::Charge(by_ann(1))).expect("it was paid before").replayed);
+    assert!(usage(&client).iter().all(|(key, _)| key.spender.api_key.is_none()), "version 1 had no API keys");
+    assert!(client.submit_keyed("f", Command::Charge(by_ann(1))).expect("the first answer").replayed);
 
-    // The rollups that are in the table and those of the present hour are found where limits are counted anew.
+    // A new time zone recounts the limits from the stored usage and that of the current hour.
     assert_eq!(used(&client), [23_500, 2_500]);
     client.accepted(Command::UpdateWorkspace(WorkspaceChanges {
         timezone: Some("UTC".into()),
@@ -76,36 +79,36 @@ fn a_database_of_version_1_keeps_all_that_is_in_it() {
     };
     let paid =
         block_on(client.engine.run_batch(vec![pay(), pay(), pay()], client.now)).expect("a healthy engine");
-    assert_eq!(paid.iter().filter(|ran| ran.is_ok()).count(), 2, "the third is more than the key may spend");
+    assert_eq!(paid.iter().filter(|ran| ran.is_ok()).count(), 2, "the third exceeds the limit of the key");
     assert_eq!(counted(&usage(&client)), (8, 30_500, 500));
     client.advance_clock(86_400);
     client.charge("g", charge("message", 1));
     let through: Vec<_> =
         usage(&client).into_iter().filter(|(used, _)| used.spender.api_key == Some(key)).collect();
     assert_eq!(counted(&through), (2, 1_000, 0));
-    agrees(&store.0);
+    check_audit(&store.0);
 }
 
 #[test]
-fn an_audit_says_that_a_database_is_of_version_1() {
+fn an_audit_names_the_version_of_an_old_database() {
     if is_missing() {
         return;
     }
     let database = version_1();
-    let refused = audit(&database.url()).expect_err("it lacks tables that this program reads");
+    let refused = audit(&database.url()).expect_err("the tables are of version 1");
     assert!(refused.is_unusable(), "{refused}");
     assert_eq!(
         refused.to_string(),
         "the database has tables of version 1, this program reads those of version 2"
     );
-    let empty = audit(&shared().database().url()).expect_err("there is nothing to audit");
+    let empty = audit(&shared().database().url()).expect_err("the database is empty");
     assert_eq!(empty.to_string(), "the database holds no ledger");
-    migrate(&database.url()).expect("it is brought to this version");
-    agrees(&database);
+    migrate(&database.url()).expect("the migration runs");
+    check_audit(&database);
 }
 
 #[test]
-fn tables_that_a_migration_brings_are_distributed_where_the_others_are() {
+fn a_migration_distributes_new_tables_like_the_others() {
     if is_missing() {
         return;
     }
@@ -119,8 +122,8 @@ fn tables_that_a_migration_brings_are_distributed_where_the_others_are() {
          INSERT INTO pg_dist_partition SELECT relname::regclass, 'workspace', 'entry' FROM pg_class
              WHERE relname IN ('entry', 'account', 'usage', 'lot', 'pending', 'moved', 'platform', 'migration')",
     );
-    migrate(&database.url()).expect("it is brought to this version");
+    migrate(&database.url()).expect("the migration runs");
     let team = "SELECT by, beside FROM pg_dist_partition WHERE logicalrelid = 'team'::regclass";
     assert_eq!(database.sql(team), "workspace|entry");
-    agrees(&database);
+    check_audit(&database);
 }

@@ -51,8 +51,8 @@ const _: () = assert!(
     "the default timeout is an allowed one"
 );
 
-/// How long after its birth a settled charge may still be refunded by a late system failure: 30
-/// days.
+/// How long after its opening a settled charge may still be refunded by a late failure of the
+/// system: 30 days.
 pub const REFUND_WINDOW_DEFAULT_SECONDS: i64 = 30 * 24 * 3_600;
 
 const _: () = assert!(

@@ -198,7 +198,7 @@ impl Grants {
             }
         }
         assert!(draws.len() <= self.0.len(), "a charge draws from each grant once");
-        assert!(missing == Micros::ZERO, "i04: the grants hold less than the balance says");
+        assert!(missing == Micros::ZERO, "i04: the grants hold less than the available balance");
         draws
     }
 
@@ -234,7 +234,7 @@ impl Grants {
 
     fn loaded(&mut self, n: u64) -> Result<&mut Grant, Violation> {
         let grant = self.0.iter_mut().find(|grant| grant.n == n);
-        grant.ok_or(Violation("i03: an entry names a grant that is not there"))
+        grant.ok_or(Violation("i03: an entry names a grant that does not exist"))
     }
 }
 

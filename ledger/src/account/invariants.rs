@@ -56,20 +56,26 @@ fn i01_legs_move_the_balance(balance: Balance, body: &EntryBody, before: Balance
             }
         }
     }
-    holds(balance.available - before.available == available, "i01: available moved otherwise")?;
-    holds(balance.pending - before.pending == pending, "i01: pending moved otherwise")
+    holds(
+        balance.available - before.available == available,
+        "i01: the available balance did not move by the legs of the entry",
+    )?;
+    holds(
+        balance.pending - before.pending == pending,
+        "i01: the pending balance did not move by the legs of the entry",
+    )
 }
 
 fn i03_grants_in_range(grants: &Grants) -> Result<(), Violation> {
     let in_range = |grant: &Grant| grant.remaining >= Micros::ZERO && grant.remaining <= grant.amount;
-    holds(grants.iter().all(in_range), "i03: a grant holds less than nothing or more than it brought")
+    holds(grants.iter().all(in_range), "i03: what remains of a grant is negative or more than it brought")
 }
 
 fn i04_available_is_what_remains(balance: Balance, grants: &Grants) -> Result<(), Violation> {
     let Balance { available, pending, debt } = balance;
-    holds(available >= Micros::ZERO, "i04: the balance is negative")?;
-    holds(available == grants.remaining(), "i04: the balance is not what the grants hold")?;
-    holds(pending >= Micros::ZERO, "i04: pending is negative")?;
+    holds(available >= Micros::ZERO, "i04: the available balance is negative")?;
+    holds(available == grants.remaining(), "i04: the available balance is not what remains in the grants")?;
+    holds(pending >= Micros::ZERO, "i04: the pending balance is negative")?;
     holds(debt >= Micros::ZERO, "i04: debt is negative")
 }
 
@@ -80,7 +86,7 @@ fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {
             holds(sum(&details.draws) == details.amount, "i05: the draws do not sum to the charge")
         }
         EntryBody::ChargeRefunded(refund) => {
-            holds(sum(&refund.returns) == refund.amount, "i05: what goes back does not sum to the refund")
+            holds(sum(&refund.returns) == refund.amount, "i05: the returns do not sum to the refund")
         }
         _ => Ok(()),
     }

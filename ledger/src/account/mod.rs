@@ -258,7 +258,7 @@ impl Account {
             None if self.limits.is_empty() => {}
             _ => {
                 return Err(Violation(
-                    "an entry does not say in which day it counts, or says it for no limit",
+                    "an entry has no day and month although there are limits, or has them without limits",
                 ));
             }
         }
@@ -272,8 +272,8 @@ impl Account {
         let in_range = |limit: &Limit| {
             (Micros::ZERO..=Micros::MAX).contains(&limit.amount) && counted.contains(&limit.used)
         };
-        holds(limits.len() <= bounds::LIMITS_MAX, "more limits are set than there may be")?;
-        holds(limits.iter().all(in_range), "a limit is out of range, or has counted what was never spent")?;
+        holds(limits.len() <= bounds::LIMITS_MAX, "a workspace has more limits than it may have")?;
+        holds(limits.iter().all(in_range), "a limit is out of range or counts more than was spent")?;
         self.limits = Limits(limits.to_vec());
         Ok(())
     }
@@ -288,7 +288,7 @@ impl Account {
     /// Replaces the thresholds. A threshold that stays keeps the time of its last alert, so that
     /// saving the settings again does not repeat the alert.
     fn set_alerts(&mut self, amounts: &[Micros], cooldown_seconds: i64) -> Result<(), Violation> {
-        holds(amounts.len() <= bounds::THRESHOLDS_MAX, "more thresholds are set than there may be")?;
+        holds(amounts.len() <= bounds::THRESHOLDS_MAX, "a workspace has more thresholds than it may have")?;
         holds(amounts.is_sorted_by(|low, high| low < high), "i09: a threshold is set twice or out of order")?;
         holds(cooldown_seconds >= 0, "i09: a cooldown is negative")?;
         let fired_at = |amount| {

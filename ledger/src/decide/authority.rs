@@ -1,5 +1,5 @@
-//! Whether the caller may still ask: checked first in every decision, on the account that it
-//! decides on.
+//! Whether the caller may still ask: this is checked first in every decision, on the account that
+//! it decides on.
 //!
 //! The edge looked up the API key or session a moment ago, on a team that may be out of date. This
 //! check is final: a revoked key or a demoted member changes nothing afterwards, on any server.

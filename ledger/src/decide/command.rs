@@ -1,7 +1,7 @@
 //! What can be asked of the ledger.
 //!
 //! A command was checked for form before (names, lengths); whether it is accepted is decided in
-//! `decide`. This file also tells an engine what to load for a command: its derived key, its
+//! `decide`. This file also says what an engine must load for a command: its derived key, its
 //! charge, its grant and what to count.
 
 use crate::{

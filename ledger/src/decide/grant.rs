@@ -1,9 +1,9 @@
 //! Decides what brings credit in and what takes it back: grants, voided grants, claw-backs and won
 //! disputes.
 //!
-//! Keeps i12 at the entrance: a subscription or top-up grant needs the payment it comes from.
-//! Guards the bound of a balance where credit comes in, so that no later refund can exceed it.
-//! Whether a payment was made or lost is not decided here; the platform reports it.
+//! A subscription or top-up grant needs the payment it comes from (i12). The bound of a balance is
+//! checked where credit comes in, so that no later refund can exceed it. Whether a payment was made
+//! or lost is not decided here; the platform reports it.
 
 use super::view::View;
 use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal};

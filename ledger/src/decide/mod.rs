@@ -30,7 +30,7 @@ use crate::{
 ///
 /// # Errors
 /// The first [`Refusal`] that holds, in the order of its variants. A refusal changes nothing and is
-/// not kept: the same request may succeed later under the same key.
+/// not stored: the same request may succeed later under the same key.
 ///
 /// # Panics
 /// If the view was not loaded for the command, or an invariant does not hold. Both are bugs; no
@@ -178,7 +178,7 @@ fn moved_available(body: &EntryBody) -> Micros {
     }
 }
 
-/// Asserts what every change keeps, whatever was asked.
+/// Asserts what holds for the change of every command.
 fn assert_change(view: &View, change: &Change) {
     if let Some(legs) = change.first.legs() {
         assert!(legs.amount >= Micros::ZERO, "i01: an entry moves an amount below zero");

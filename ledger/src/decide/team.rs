@@ -1,9 +1,8 @@
 //! Decides changes of a team: members (P14, P15), API keys, links to the portal and sessions.
 //!
 //! The state and what an entry does to it are in `team`. Who may ask for a change is in
-//! `authority`. How long links and sessions last goes by the clock of the server and not by the
-//! account's: after a server's clock was ahead, the account's stands still, and would end them at
-//! once or late.
+//! `authority`. Links and sessions expire by the clock of the server. The account's clock
+//! stands still after a server's clock was ahead, and would end them at once or late.
 
 use super::view::{Clocks, View};
 use crate::{

@@ -109,7 +109,7 @@ impl<'a> View<'a> {
     }
 
     /// Asserts that the engine loaded the view for this command: another workspace's account or
-    /// another charge would move credit that nobody asked about.
+    /// another charge would move credit without a request.
     pub(crate) fn assert_loaded_for(
         &self,
         workspace: &WorkspaceId,

@@ -35,7 +35,7 @@ pub(super) fn create(
     Ok(vec![EntryBody::WorkspaceCreated(Box::new(with_changes(blank, changes)))])
 }
 
-/// Changes the profile; no entry if nothing differs. A new time zone sets the limits anew, because
+/// Changes the profile; no entry if nothing differs. A new time zone sets the limits again, because
 /// they count other days and months from then on.
 ///
 /// # Errors

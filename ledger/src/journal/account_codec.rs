@@ -1,6 +1,6 @@
 //! The bytes of an account and of a grant, as an engine stores them beside the journal.
 //!
-//! They are derived data: an account of an unknown format is not upgraded but built anew from the
+//! They are derived data: an account of an unknown format is not upgraded but rebuilt from the
 //! journal. The engine stores spent grants and the team apart, because most charges need neither
 //! (see `team`).
 

@@ -211,8 +211,8 @@ impl Team {
     pub(crate) fn apply(&mut self, change: &TeamChange, at: Timestamp) -> Result<(), Violation> {
         match change {
             TeamChange::MemberAdded(member) => {
-                holds(self.member(&member.id).is_none(), "a member comes who is there already")?;
-                holds(self.members.len() < bounds::MEMBERS_MAX, "more members come than there may be")?;
+                holds(self.member(&member.id).is_none(), "a member is added who is in the team already")?;
+                holds(self.members.len() < bounds::MEMBERS_MAX, "a team has more members than it may have")?;
                 self.members.push(member.clone());
             }
             TeamChange::MemberChanged(changed) => {
@@ -220,20 +220,24 @@ impl Team {
                     self.keeps_an_admin(&changed.id)?;
                 }
                 let member = self.members.iter_mut().find(|member| member.id == changed.id);
-                member.ok_or(Violation("a member changes who is not there"))?.clone_from(changed);
+                member.ok_or(Violation("a member is changed who is not in the team"))?.clone_from(changed);
             }
             TeamChange::MemberRemoved(member) => self.remove(member)?,
             TeamChange::KeyCreated(key) => {
-                holds(self.key(key.id).is_none(), "a key is made that is there already")?;
-                holds(self.keys.len() < bounds::API_KEYS_MAX, "more keys are made than there may be")?;
+                holds(self.key(key.id).is_none(), "an API key is made that exists already")?;
+                holds(self.keys.len() < bounds::API_KEYS_MAX, "a team has more API keys than it may have")?;
                 self.keys.push(key.clone());
             }
             TeamChange::KeyRevoked(key) => {
-                remove_first(&mut self.keys, |other| other.id == *key, "a key is revoked that is not there")?;
+                remove_first(
+                    &mut self.keys,
+                    |other| other.id == *key,
+                    "an API key is revoked that does not exist",
+                )?;
             }
             TeamChange::KeyUsed(key) => {
                 let used = self.keys.iter_mut().find(|other| other.id == *key);
-                used.ok_or(Violation("a key is used that is not there"))?.last_used_at = Some(at);
+                used.ok_or(Violation("an API key is used that does not exist"))?.last_used_at = Some(at);
             }
             TeamChange::LinkMade(link) => {
                 self.remove_expired(link.created_at);
@@ -242,12 +246,12 @@ impl Team {
             TeamChange::SignedIn(session) => {
                 self.remove_expired(session.created_at);
                 let is_its = |link: &PortalSession| link.id == session.id;
-                remove_first(&mut self.links, is_its, "a link is followed that is not there")?;
+                remove_first(&mut self.links, is_its, "a link is followed that does not exist")?;
                 push_bounded(&mut self.sessions, session);
             }
             TeamChange::SignedOut(session) => {
                 let is_it = |other: &PortalSession| other.id == *session;
-                remove_first(&mut self.sessions, is_it, "a session ends that is not there")?;
+                remove_first(&mut self.sessions, is_it, "a session is ended that does not exist")?;
             }
             TeamChange::AllSignedOut(None) => {
                 self.links.clear();
@@ -261,7 +265,11 @@ impl Team {
     /// Removes a member, and the keys, links and sessions that act in that name.
     fn remove(&mut self, id: &MemberId) -> Result<(), Violation> {
         self.keeps_an_admin(id)?;
-        remove_first(&mut self.members, |member| member.id == *id, "a member leaves who is not there")?;
+        remove_first(
+            &mut self.members,
+            |member| member.id == *id,
+            "a member is removed who is not in the team",
+        )?;
         self.keys.retain(|key| key.member.as_ref() != Some(id));
         self.sign_out(id);
         Ok(())
@@ -269,7 +277,7 @@ impl Team {
 
     fn keeps_an_admin(&self, leaving: &MemberId) -> Result<(), Violation> {
         let last = self.member(leaving).is_some_and(|member| self.is_last_admin(member));
-        holds(!last, "the last admin goes")
+        holds(!last, "the last admin is removed or demoted")
     }
 
     fn sign_out(&mut self, member: &MemberId) {

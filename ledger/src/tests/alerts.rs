@@ -1,10 +1,10 @@
-//! Low-balance alerts: once per crossing, not again within the cooldown, armed again above the line
-//! (i09).
+//! Low-balance alerts: they fire once per crossing, not again within the cooldown, and again after
+//! the balance was at or above the threshold (i09).
 
 use super::check;
 
 #[test]
-fn an_alert_fires_when_the_line_is_crossed_downwards() {
+fn an_alert_fires_when_the_balance_falls_below_its_threshold() {
     check(
         "
         grant promotional 3_000
@@ -18,7 +18,7 @@ fn an_alert_fires_when_the_line_is_crossed_downwards() {
 }
 
 #[test]
-fn one_decision_may_cross_several_lines() {
+fn one_decision_may_cross_several_thresholds() {
     check(
         "
         grant promotional 3_000
@@ -29,7 +29,7 @@ fn one_decision_may_cross_several_lines() {
 }
 
 #[test]
-fn an_alert_is_armed_again_above_the_line_and_quiet_within_the_cooldown() {
+fn an_alert_fires_again_after_a_new_crossing_and_the_cooldown() {
     check(
         "
         grant promotional 1_000
@@ -53,7 +53,7 @@ fn an_alert_is_armed_again_above_the_line_and_quiet_within_the_cooldown() {
 }
 
 #[test]
-fn whatever_takes_credit_away_can_fire() {
+fn every_command_that_takes_credit_can_fire_an_alert() {
     check(
         "
         grant top_up 1_000 origin=pay_1
@@ -83,7 +83,7 @@ fn a_grant_that_repays_debt_moves_only_the_rest() {
 }
 
 #[test]
-fn a_line_that_stays_remembers_when_it_spoke() {
+fn a_threshold_that_stays_keeps_the_time_of_its_alert() {
     check(
         "
         grant promotional 1_000

@@ -1,5 +1,5 @@
-//! The life of a charge: born, settled or refunded once, partly or late, with the exact credit each
-//! step moves.
+//! The life of a charge: opened, settled or refunded once, partly or late, and the exact credit
+//! that each step moves.
 
 use super::check;
 
@@ -36,7 +36,7 @@ fn a_charge_awaits_an_outcome_if_asked_or_if_the_price_book_says_so() {
 }
 
 #[test]
-fn success_settles() {
+fn a_success_settles() {
     check(
         "
         grant promotional 10_000
@@ -55,7 +55,7 @@ fn success_settles() {
 }
 
 #[test]
-fn success_with_less_gives_the_difference_back() {
+fn a_success_with_fewer_units_refunds_the_difference() {
     check(
         "
         grant promotional 10_000
@@ -74,7 +74,7 @@ fn success_with_less_gives_the_difference_back() {
 }
 
 #[test]
-fn the_systems_failure_refunds_once() {
+fn a_failure_by_the_system_is_refunded_once() {
     check(
         "
         grant promotional 10_000
@@ -94,7 +94,7 @@ fn the_systems_failure_refunds_once() {
 }
 
 #[test]
-fn the_users_failure_is_kept() {
+fn a_failure_by_the_user_is_settled() {
     check(
         "
         grant promotional 10_000
@@ -111,7 +111,7 @@ fn the_users_failure_is_kept() {
 }
 
 #[test]
-fn a_charge_settled_at_birth_can_be_told_its_outcome() {
+fn an_outcome_can_be_reported_for_a_charge_that_was_settled_when_opened() {
     check(
         "
         grant promotional 10_000
@@ -128,7 +128,7 @@ fn a_charge_settled_at_birth_can_be_told_its_outcome() {
 }
 
 #[test]
-fn a_late_failure_refunds_inside_the_window_only() {
+fn a_late_failure_is_refunded_only_inside_the_window() {
     check(
         "
         grant promotional 10_000
@@ -161,7 +161,7 @@ fn a_late_failure_refunds_inside_the_window_only() {
 }
 
 #[test]
-fn a_late_failure_after_partial_refunds_gives_back_the_rest() {
+fn a_late_failure_after_partial_refunds_refunds_the_rest() {
     check(
         "
         grant promotional 10_000
@@ -176,7 +176,7 @@ fn a_late_failure_after_partial_refunds_gives_back_the_rest() {
 }
 
 #[test]
-fn no_outcome_by_the_deadline_means_refunded() {
+fn a_charge_without_an_outcome_by_the_deadline_is_refunded() {
     check(
         "
         grant promotional 10_000
@@ -216,7 +216,7 @@ fn an_outcome_after_the_deadline_but_before_the_timer_counts() {
 }
 
 #[test]
-fn the_platform_refunds_in_parts_and_never_more_than_was_taken() {
+fn the_platform_refunds_in_parts_and_never_more_than_was_charged() {
     check(
         "
         grant promotional 10_000
@@ -237,7 +237,7 @@ fn the_platform_refunds_in_parts_and_never_more_than_was_taken() {
 }
 
 #[test]
-fn a_pending_charge_goes_back_whole() {
+fn a_pending_charge_is_refunded_whole() {
     check(
         "
         grant promotional 10_000
@@ -252,7 +252,7 @@ fn a_pending_charge_goes_back_whole() {
 }
 
 #[test]
-fn a_clock_that_jumps_back_does_not_turn_history_round() {
+fn a_clock_that_is_set_back_does_not_reverse_the_times_of_entries() {
     let world = check(
         "
         grant promotional 10_000

@@ -1,9 +1,9 @@
-//! Lost payments: what is taken, what is owed, who repays, and what a won dispute restores.
+//! Lost payments: what is taken, what is owed, what repays it, and what a won dispute gives back.
 
 use super::check;
 
 #[test]
-fn the_disputed_grant_gives_first_then_the_others_in_draw_order() {
+fn the_disputed_grant_is_drawn_first_then_the_others_in_draw_order() {
     check(
         "
         grant top_up 1_000 origin=pay_1
@@ -20,7 +20,7 @@ fn the_disputed_grant_gives_first_then_the_others_in_draw_order() {
 }
 
 #[test]
-fn only_what_was_brought_can_be_lost() {
+fn no_more_is_clawed_back_than_the_grant_brought() {
     check(
         "
         grant top_up 1_000 origin=pay_1
@@ -57,7 +57,7 @@ fn later_grants_repay_the_oldest_debt_first() {
 }
 
 #[test]
-fn a_won_dispute_restores_exactly_what_was_taken_and_forgives_the_rest() {
+fn a_won_dispute_gives_back_exactly_what_was_taken_and_forgives_the_rest() {
     check(
         "
         grant top_up 1_000 origin=pay_1

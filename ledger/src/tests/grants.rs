@@ -1,10 +1,10 @@
-//! Credit in: the order in which grants are drawn, how refunds find their way back, and what may
-//! come once only.
+//! Grants: the order in which they are drawn, how refunds return to them, and what brings credit
+//! only once.
 
 use super::check;
 
 #[test]
-fn presents_go_first_and_what_was_bought_lasts_longest() {
+fn promotional_credit_is_drawn_first_and_bought_credit_last() {
     check(
         "
         grant top_up 1_000 origin=pay_1
@@ -22,7 +22,7 @@ fn presents_go_first_and_what_was_bought_lasts_longest() {
 }
 
 #[test]
-fn refunds_return_to_the_grants_they_came_from_what_was_bought_first() {
+fn refunds_return_to_their_grants_and_bought_credit_first() {
     check(
         "
         grant top_up 1_000 origin=pay_1
@@ -39,7 +39,7 @@ fn refunds_return_to_the_grants_they_came_from_what_was_bought_first() {
 }
 
 #[test]
-fn a_partly_used_charge_keeps_what_was_drawn_first() {
+fn a_partly_used_charge_keeps_the_first_draws() {
     check(
         "
         grant top_up 1_000 origin=pay_1
@@ -52,7 +52,7 @@ fn a_partly_used_charge_keeps_what_was_drawn_first() {
 }
 
 #[test]
-fn what_a_payment_or_period_brings_comes_once() {
+fn a_payment_or_period_brings_credit_once() {
     check(
         "
         grant top_up 1_000 origin=pay_1 paid=1
@@ -71,7 +71,7 @@ fn what_a_payment_or_period_brings_comes_once() {
 }
 
 #[test]
-fn a_balance_stays_readable_for_every_json_reader() {
+fn a_balance_stays_exact_in_every_json_reader() {
     check(
         "
         grant promotional 0 => no invalid_field amount
@@ -91,7 +91,7 @@ fn a_balance_stays_readable_for_every_json_reader() {
 }
 
 #[test]
-fn void_takes_back_what_is_unspent() {
+fn voiding_takes_back_what_is_unspent() {
     check(
         "
         grant promotional 1_000

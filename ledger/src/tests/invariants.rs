@@ -1,5 +1,5 @@
-//! Each invariant fails when it should: wrong accounts and wrong entries, made by hand, stop before
-//! a commit.
+//! Each invariant is broken once: an account or entry that was made wrong by hand panics before it
+//! could be committed.
 
 use super::world::{World, acme};
 use crate::account::invariants;
@@ -12,8 +12,8 @@ fn micros(amount: i64) -> Micros {
     Micros::new(amount)
 }
 
-/// A pool with one promotional grant of 1,000, and one pending charge of 500.
-fn pool() -> World {
+/// A workspace with one promotional grant of 1,000 and one pending charge of 500.
+fn acme_with_a_charge() -> World {
     super::check("grant promotional 1_000\ncharge message await")
 }
 
@@ -40,8 +40,8 @@ fn refund(world: &World, amount: i64) -> Refund {
 
 #[test]
 #[should_panic(expected = "i01: an entry moves an amount below zero")]
-fn i01_an_entry_moves_forward() {
-    let mut world = pool();
+fn i01_an_entry_moves_no_negative_amount() {
+    let mut world = acme_with_a_charge();
     let body = EntryBody::ChargeRefunded(Box::new(refund(&world, -1)));
     record(&mut world.account, body);
 }
@@ -49,7 +49,7 @@ fn i01_an_entry_moves_forward() {
 #[test]
 #[should_panic(expected = "i03: a grant gave more than it had")]
 fn i03_a_grant_gives_what_it_has() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     let take = Draw { grant: 2, amount: micros(501) };
     record(
         &mut world.account,
@@ -60,14 +60,14 @@ fn i03_a_grant_gives_what_it_has() {
 #[test]
 #[should_panic(expected = "i03: a grant got back more than it brought")]
 fn i03_a_grant_gets_back_what_it_brought() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     let body = EntryBody::ChargeRefunded(Box::new(refund(&world, 501)));
     record(&mut world.account, body);
 }
 
 #[test]
-#[should_panic(expected = "i03: a grant holds less than nothing or more than it brought")]
-fn i03_a_grant_that_comes_in_is_in_range() {
+#[should_panic(expected = "i03: what remains of a grant is negative or more than it brought")]
+fn i03_a_new_grant_is_in_range() {
     let mut account = Account::new(acme());
     let grant = Grant {
         id: GrantId(Id::v7(0, 0, 0)),
@@ -80,34 +80,34 @@ fn i03_a_grant_that_comes_in_is_in_range() {
 }
 
 #[test]
-#[should_panic(expected = "i04: the balance is not what the grants hold")]
+#[should_panic(expected = "i04: the available balance is not what remains in the grants")]
 fn i04_available_is_what_remains_in_the_grants() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     world.account.balance.available += micros(1);
     record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 
 #[test]
-#[should_panic(expected = "i04: the balance is negative")]
+#[should_panic(expected = "i04: the available balance is negative")]
 fn i04_available_is_never_negative() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     world.account.balance.available = micros(-1);
     record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 
 #[test]
-#[should_panic(expected = "i04: pending is negative")]
+#[should_panic(expected = "i04: the pending balance is negative")]
 fn i04_pending_is_never_negative() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     world.account.balance.pending = micros(499);
     let body = EntryBody::ChargeRefunded(Box::new(refund(&world, 500)));
     record(&mut world.account, body);
 }
 
 #[test]
-#[should_panic(expected = "i04: the grants hold less than the balance says")]
+#[should_panic(expected = "i04: the grants hold less than the available balance")]
 fn i04_a_charge_cannot_draw_what_is_not_there() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     world.account.balance.available += micros(500);
     let command = super::script::command_of(&world, "charge pricing");
     world.run(command, None);
@@ -116,7 +116,7 @@ fn i04_a_charge_cannot_draw_what_is_not_there() {
 #[test]
 #[should_panic(expected = "i05: the draws do not sum to the charge")]
 fn i05_the_draws_sum_to_the_charge() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     let mut details = world.charges[0].details.clone();
     details.amount = micros(400);
     details.draws = vec![Draw { grant: 2, amount: micros(500) }].into();
@@ -133,7 +133,7 @@ fn state(status: Status, refunded: i64) -> ChargeState {
 
 /// Why a charge of 500 cannot go from one state to another by a refund of `amount`.
 fn violation(before: ChargeState, amount: i64, next: ChargeState) -> String {
-    let refund = Refund { state: next, ..refund(&pool(), amount) };
+    let refund = Refund { state: next, ..refund(&acme_with_a_charge(), amount) };
     let body = EntryBody::ChargeRefunded(Box::new(refund));
     let violation = invariants::charge_transition(micros(500), before, &body);
     violation.map(|_| "none".to_owned()).unwrap_or_else(|violation| violation.to_string())
@@ -172,8 +172,8 @@ fn i06_a_charge_leaves_pending_once_and_its_deadline_with_it() {
 
 #[test]
 #[should_panic(expected = "i05: a refund exceeds what the charge drew")]
-fn i05_a_refund_goes_back_to_what_was_drawn() {
-    let mut world = pool();
+fn i05_a_refund_returns_what_was_drawn() {
+    let mut world = acme_with_a_charge();
     world.charges[0].details.draws = Vec::new().into();
     let command = super::script::command_of(&world, "fail c1 system");
     world.run(command, None);
@@ -205,13 +205,13 @@ fn i09_an_alert_fires_once() {
 #[test]
 #[should_panic(expected = "i09: an alert fires for a threshold that is not set")]
 fn i09_an_alert_has_its_threshold() {
-    record(&mut pool().account, EntryBody::BalanceLow { threshold: micros(7) });
+    record(&mut acme_with_a_charge().account, EntryBody::BalanceLow { threshold: micros(7) });
 }
 
 #[test]
 #[should_panic(expected = "i10: credit appeared or vanished")]
-fn i10_nothing_appears() {
-    let mut world = pool();
+fn i10_no_credit_appears() {
+    let mut world = acme_with_a_charge();
     world.account.totals.granted += micros(1);
     record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
@@ -219,7 +219,7 @@ fn i10_nothing_appears() {
 #[test]
 #[should_panic(expected = "i10: more was granted than a balance can hold")]
 fn i10_what_was_granted_fits_a_balance() {
-    let mut world = pool();
+    let mut world = acme_with_a_charge();
     world.account.totals.granted += Micros::MAX;
     world.account.totals.charged += Micros::MAX;
     record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
@@ -227,11 +227,12 @@ fn i10_what_was_granted_fits_a_balance() {
 
 #[test]
 #[should_panic(expected = "i10: more was repaid than was owed")]
-fn i10_nobody_repays_more_than_is_owed() {
+fn i10_no_more_is_repaid_than_is_owed() {
     let draw = Draw { grant: 2, amount: micros(1) };
-    record(&mut pool().account, EntryBody::DebtRepaid { draw });
+    record(&mut acme_with_a_charge().account, EntryBody::DebtRepaid { draw });
 }
 
+/// Records a top-up grant with this origin under this key.
 fn bought(origin: Option<&str>, key: Option<&str>) {
     let mut account = Account::new(acme());
     let id = GrantId(Id::v7(0, 0, 0));
@@ -242,12 +243,12 @@ fn bought(origin: Option<&str>, key: Option<&str>) {
 
 #[test]
 #[should_panic(expected = "i12: a grant without its payment")]
-fn i12_a_top_up_has_its_payment() {
+fn i12_a_top_up_has_a_payment() {
     bought(None, None);
 }
 
 #[test]
 #[should_panic(expected = "i11, i12: a payment that could be granted twice")]
-fn i11_a_payment_is_its_grants_key() {
+fn i11_the_key_of_a_bought_grant_is_its_payment() {
     bought(Some("pay_1"), Some("a key of the caller's"));
 }

@@ -1,9 +1,9 @@
-//! Spending limits: whose spending counts, when a period begins again, and that refunds give back.
+//! Spending limits: whose spending counts, when a period starts, and how refunds count.
 
 use super::check;
 
 #[test]
-fn each_subject_counts_its_own() {
+fn each_limit_counts_the_spending_of_its_subject() {
     check(
         "
         grant promotional 100_000
@@ -23,7 +23,7 @@ fn each_subject_counts_its_own() {
 }
 
 #[test]
-fn days_and_months_begin_again() {
+fn a_new_day_or_month_counts_from_zero() {
     check(
         "
         grant promotional 100_000
@@ -43,7 +43,7 @@ fn days_and_months_begin_again() {
 }
 
 #[test]
-fn refunds_give_back_in_the_period_in_which_they_happen() {
+fn refunds_count_in_the_period_in_which_they_happen() {
     check(
         "
         grant promotional 100_000
@@ -79,7 +79,7 @@ fn a_partly_used_charge_counts_what_was_kept() {
 }
 
 #[test]
-fn a_new_limit_knows_what_was_spent_before_it() {
+fn a_new_limit_counts_what_was_spent_before_it() {
     check(
         "
         grant promotional 100_000
@@ -96,7 +96,7 @@ fn a_new_limit_knows_what_was_spent_before_it() {
 }
 
 #[test]
-fn a_limit_on_an_api_key_knows_what_the_key_spent_and_goes_on_when_set_again() {
+fn a_limit_on_an_api_key_counts_what_was_spent_before_and_continues_when_set_again() {
     check(
         "
         grant promotional 100_000
@@ -121,7 +121,7 @@ fn a_limit_on_an_api_key_knows_what_the_key_spent_and_goes_on_when_set_again() {
 }
 
 #[test]
-fn in_a_new_time_zone_other_days_and_months_count() {
+fn a_new_time_zone_counts_other_days_and_months() {
     check(
         "
         grant promotional 100_000
@@ -155,7 +155,7 @@ fn each_subject_is_capped_once_a_period() {
 }
 
 #[test]
-fn limits_are_replaced_whole_and_have_bounds() {
+fn limits_are_replaced_together_and_have_bounds() {
     let many: String = (0..201).map(|n| format!(" member:m{n}/day=1")).collect();
     check(&format!(
         "
@@ -172,7 +172,7 @@ fn limits_are_replaced_whole_and_have_bounds() {
 }
 
 #[test]
-fn a_clock_that_jumps_back_over_midnight_does_not_empty_a_limit() {
+fn a_clock_that_is_set_back_over_midnight_does_not_reset_a_limit() {
     check(
         "
         grant promotional 100_000

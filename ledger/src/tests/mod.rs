@@ -1,16 +1,16 @@
-//! The ledger's decisions, told as scripts: one command a line, and behind `=>` what it answers.
+//! Tests of the ledger as scripts: a line is a command, and its answer follows after `=>`.
 //!
-//! [`check`] runs a script against one workspace, `acme`, opened on day 100, with a price book of
-//! six operations. A line without `=>` has to succeed. After every line the bytes of each new entry
-//! are read back and the rollups are compared with the totals (i08); after the last the whole
-//! account is rebuilt from its journal and from its bytes. What the words of a script mean is in
-//! `script`, how a command runs in `world`. Each family of rules has its file. Not here: anything
-//! an engine adds.
+//! [`check`] runs a script in one workspace, `acme`, opened on day 100, with a price book of six
+//! operations. A line without `=>` must not be refused. After every line the bytes of each new
+//! entry are read back, and the rollups are compared with the totals (i08). After the last line the
+//! account is rebuilt from its journal and from its bytes. The words of a script are in `script`,
+//! and `world` runs a command. Each family of rules has a file. What an engine adds is not tested
+//! here.
 
 mod alerts;
 mod charges;
 mod claw_backs;
-mod codes;
+mod encoding;
 mod grants;
 mod invariants;
 mod limits;
@@ -25,7 +25,7 @@ mod world;
 
 use world::World;
 
-/// Runs a script in a workspace just opened.
+/// Runs a script in a new workspace and checks the answers.
 fn check(script: &str) -> World {
     let mut world = World::new();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -33,11 +33,11 @@ fn check(script: &str) -> World {
             Some((command, expected)) => (command.trim(), Some(expected.trim())),
             None => (line, None),
         };
-        let told = script::run(&mut world, command);
+        let answer = script::run(&mut world, command);
         match expected {
-            Some(expected) => assert_eq!(told, expected, "{command}\nin the script{script}"),
+            Some(expected) => assert_eq!(answer, expected, "{command}\nin the script{script}"),
             None => {
-                assert!(!told.starts_with("no "), "{command} was answered: {told}\nin the script{script}")
+                assert!(!answer.starts_with("no "), "{command} was refused: {answer}\nin the script{script}")
             }
         }
     }

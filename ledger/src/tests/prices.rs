@@ -1,9 +1,9 @@
-//! Versions of the price book: which one prices a charge, and that an old charge keeps its own.
+//! Versions of the price book: which one prices a charge, and that an old charge keeps its version.
 
 use super::check;
 
 #[test]
-fn the_newest_version_whose_time_has_come_prices_a_charge() {
+fn the_latest_version_that_is_effective_prices_a_charge() {
     let world = check(
         "
         grant promotional 100_000
@@ -28,7 +28,7 @@ fn the_newest_version_whose_time_has_come_prices_a_charge() {
 }
 
 #[test]
-fn a_version_that_changes_the_timeout_leaves_pending_charges_alone() {
+fn a_version_that_changes_the_timeout_does_not_change_pending_charges() {
     check(
         "
         grant promotional 100_000
@@ -73,7 +73,7 @@ fn the_largest_charge_fits_a_balance() {
 }
 
 #[test]
-fn platform_keys_are_kept_by_their_hash() {
+fn platform_keys_are_stored_as_hashes() {
     let world = check("platform_key 7 => platform key");
     assert_eq!(world.platform.key_hashes, [[7; 32]]);
 }

@@ -1,4 +1,4 @@
-//! A journal rebuilds its account, and one that was altered is caught, with the field that
+//! Replay: a journal rebuilds its account, and an altered journal is refused with the field that
 //! disagrees.
 
 use super::check;
@@ -22,7 +22,7 @@ fn journal() -> World {
     )
 }
 
-/// Replays the journal with one entry altered, its hashes as they were or made anew.
+/// Replays the journal with one entry altered, with the old hashes or with recomputed ones.
 fn replayed(n: usize, alter: impl Fn(&mut Entry), rehashed: bool) -> Result<(), Disagreement> {
     let mut world = journal();
     alter(&mut world.journal[n - 1].0);
@@ -39,8 +39,7 @@ fn replayed(n: usize, alter: impl Fn(&mut Entry), rehashed: bool) -> Result<(), 
     Ok(())
 }
 
-/// Why a journal that is well-formed in all else is not taken: the script, and what its last entry
-/// says instead.
+/// Checks why the journal of a script is refused after its last entry was altered and rehashed.
 fn check_refused(script: &str, instead: impl Fn(&mut EntryBody), sentence: &str) {
     let mut world = check(script);
     let (last, hash) = world.journal.last_mut().expect("the script writes");
@@ -48,7 +47,7 @@ fn check_refused(script: &str, instead: impl Fn(&mut EntryBody), sentence: &str)
     *hash = toy_hash(last);
     let mut account = Account::new(acme());
     let refused = world.journal.iter().find_map(|(entry, hash)| account.replay(entry, *hash).err());
-    let refused = refused.unwrap_or_else(|| panic!("taken, although {sentence}"));
+    let refused = refused.unwrap_or_else(|| panic!("accepted, although {sentence}"));
     assert_eq!(refused.to_string(), sentence);
 }
 
@@ -58,7 +57,7 @@ fn check_altered(n: usize, alter: impl Fn(&mut Entry), expected: &str) {
 }
 
 #[test]
-fn an_altered_journal_disagrees_in_the_field_that_was_altered() {
+fn an_altered_journal_disagrees_in_the_altered_field() {
     check_altered(3, |entry| entry.n = 4, "number: the journal says 4, but 3 follows");
     check_altered(
         4,
@@ -113,7 +112,7 @@ fn a_broken_link_disagrees() {
 }
 
 #[test]
-fn a_draw_that_its_grants_cannot_give_disagrees_instead_of_panicking() {
+fn a_draw_that_its_grant_cannot_give_disagrees_without_a_panic() {
     let drawn = |alter: fn(&mut crate::Draw)| {
         move |entry: &mut Entry| {
             if let EntryBody::ChargeOpened(details) = &mut entry.body {
@@ -135,9 +134,9 @@ fn a_draw_that_its_grants_cannot_give_disagrees_instead_of_panicking() {
 
 #[test]
 fn an_entry_with_any_byte_changed_never_panics_the_replay() {
-    let world = super::codes::eventful();
+    let world = super::encoding::eventful();
     let mut disagreements = 0;
-    for (place, (entry, _)) in world.journal.iter().enumerate() {
+    for (index, (entry, _)) in world.journal.iter().enumerate() {
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);
         for at in 0..bytes.len() {
@@ -146,7 +145,7 @@ fn an_entry_with_any_byte_changed_never_panics_the_replay() {
                 damaged[at] ^= flip;
                 if let Ok(read) = Entry::decode(&damaged) {
                     let mut journal = world.journal.clone();
-                    journal[place].0 = read;
+                    journal[index].0 = read;
                     disagreements += usize::from(replay_rehashed(&mut journal).is_err());
                 }
             }
@@ -155,8 +154,7 @@ fn an_entry_with_any_byte_changed_never_panics_the_replay() {
     assert!(disagreements > 1_000, "{disagreements}");
 }
 
-/// Replays a journal whose links and hashes are made anew, as somebody would who covers up his
-/// traces.
+/// Replays a journal whose links and hashes are recomputed, as an attacker would do it.
 fn replay_rehashed(journal: &mut [(Entry, crate::Hash)]) -> Result<(), Disagreement> {
     let mut account = Account::new(acme());
     for (entry, hash) in journal {
@@ -167,7 +165,7 @@ fn replay_rehashed(journal: &mut [(Entry, crate::Hash)]) -> Result<(), Disagreem
     Ok(())
 }
 
-/// The change of the team that a script ends in.
+/// The team change of the last entry of a script.
 fn last_change(script: &str) -> TeamChange {
     match &check(script).journal.last().expect("the script writes").0.body {
         EntryBody::Team(change) => change.as_ref().clone(),
@@ -176,7 +174,7 @@ fn last_change(script: &str) -> TeamChange {
 }
 
 #[test]
-fn a_team_that_does_not_follow_is_refused() {
+fn a_team_change_that_does_not_follow_is_refused() {
     let refused = |instead: TeamChange, sentence| {
         let script = "new_key read\njoin ada admin\njoin bob member";
         check_refused(script, |body| *body = EntryBody::Team(Box::new(instead.clone())), sentence);
@@ -184,16 +182,16 @@ fn a_team_that_does_not_follow_is_refused() {
     let joined = last_change("join ada member");
     let MemberAdded(ada) = joined.clone() else { panic!("{joined:?}") };
     let eve = Member { id: MemberId::known("eve"), ..ada.clone() };
-    refused(joined, "a member comes who is there already");
-    refused(MemberRemoved(ada.id.clone()), "the last admin goes");
-    refused(MemberChanged(ada), "the last admin goes");
-    refused(MemberRemoved(eve.id.clone()), "a member leaves who is not there");
-    refused(MemberChanged(eve), "a member changes who is not there");
-    refused(last_change("new_key read"), "a key is made that is there already");
-    refused(KeyRevoked(ApiKeyId(Id::v7(1, 2, 3))), "a key is revoked that is not there");
-    refused(KeyUsed(ApiKeyId(Id::v7(1, 2, 3))), "a key is used that is not there");
-    refused(SignedOut(SessionId(Id::v7(1, 2, 3))), "a session ends that is not there");
-    refused(last_change("join ada admin\nlink ada\nsign_in l1"), "a link is followed that is not there");
+    refused(joined, "a member is added who is in the team already");
+    refused(MemberRemoved(ada.id.clone()), "the last admin is removed or demoted");
+    refused(MemberChanged(ada), "the last admin is removed or demoted");
+    refused(MemberRemoved(eve.id.clone()), "a member is removed who is not in the team");
+    refused(MemberChanged(eve), "a member is changed who is not in the team");
+    refused(last_change("new_key read"), "an API key is made that exists already");
+    refused(KeyRevoked(ApiKeyId(Id::v7(1, 2, 3))), "an API key is revoked that does not exist");
+    refused(KeyUsed(ApiKeyId(Id::v7(1, 2, 3))), "an API key is used that does not exist");
+    refused(SignedOut(SessionId(Id::v7(1, 2, 3))), "a session is ended that does not exist");
+    refused(last_change("join ada admin\nlink ada\nsign_in l1"), "a link is followed that does not exist");
 }
 
 #[test]
@@ -205,7 +203,7 @@ fn limits_that_do_not_follow_are_refused() {
             other => panic!("{other:?} sets no limits"),
         }
     };
-    let sentence = "a limit is out of range, or has counted what was never spent";
+    let sentence = "a limit is out of range or counts more than was spent";
     check_refused(spends, first(|limit| limit.used = Micros::new(i64::MAX)), sentence);
     check_refused(spends, first(|limit| limit.used = Micros::new(501)), sentence);
     check_refused(spends, first(|limit| limit.used = Micros::new(-1)), sentence);
@@ -214,11 +212,15 @@ fn limits_that_do_not_follow_are_refused() {
         EntryBody::LimitsSet(limits) => *limits = vec![limits[0].clone(); bounds::LIMITS_MAX + 1],
         other => panic!("{other:?} sets no limits"),
     };
-    check_refused(spends, many, "more limits are set than there may be");
+    check_refused(spends, many, "a workspace has more limits than it may have");
     let dayless = |body: &mut EntryBody| match body {
         EntryBody::ChargeOpened(details) => details.windows = None,
         other => panic!("{other:?} is no charge"),
     };
     let capped = "grant promotional 5_000\nlimits workspace/day=900\ncharge message";
-    check_refused(capped, dayless, "an entry does not say in which day it counts, or says it for no limit");
+    check_refused(
+        capped,
+        dayless,
+        "an entry has no day and month although there are limits, or has them without limits",
+    );
 }

@@ -175,7 +175,7 @@ fn a_refusal_names_the_numbers_that_explain_it() {
 }
 
 #[test]
-fn quantities_and_times_have_bounds() {
+fn quantities_and_timeouts_have_bounds() {
     check(
         "
         grant promotional 2_000_000_000
@@ -225,7 +225,7 @@ fn a_missing_charge_grant_or_dispute_is_not_found() {
 }
 
 #[test]
-fn a_suspended_or_indebted_workspace_still_settles_what_it_started() {
+fn a_suspended_workspace_in_debt_still_settles_open_charges() {
     check(
         "
         grant top_up 9_000 origin=pay_1

@@ -1,10 +1,10 @@
-//! Same key, same answer (i07): replay is looked for before all else, and the field that differs is
-//! named.
+//! Same key, same answer (i07): a replay is looked for before all other refusals, and the field
+//! that differs is named.
 
 use super::check;
 
 #[test]
-fn the_same_request_is_answered_again_whatever_happened_since() {
+fn a_repeated_request_is_a_replay_after_any_other_change() {
     check(
         "
         grant promotional 500 key=g
@@ -28,7 +28,7 @@ fn the_same_request_is_answered_again_whatever_happened_since() {
 }
 
 #[test]
-fn a_refusal_is_not_kept() {
+fn a_refused_request_may_succeed_later() {
     check(
         "
         charge message key=c => no insufficient_credits 0 of 500, affords 0
@@ -66,7 +66,7 @@ fn a_key_belongs_to_one_request_and_the_field_that_differs_is_named() {
 }
 
 #[test]
-fn grants_voids_and_refunds_name_the_field_too() {
+fn grants_voids_and_refunds_name_the_field_that_differs() {
     check(
         "
         grant promotional 1_000 reason=welcome key=g
@@ -108,7 +108,7 @@ fn a_key_used_for_another_kind_of_request_is_refused() {
 }
 
 #[test]
-fn a_derived_key_is_out_of_reach_for_callers() {
+fn a_caller_cannot_choose_a_derived_key() {
     use crate::{IdempotencyKey, NameError};
     let taken = IdempotencyKey::new("\u{1}top_up:pay_1");
     assert_eq!(taken, Err(NameError::Character('\u{1}')));

@@ -1,4 +1,4 @@
-//! The words of a script.
+//! The language of the test scripts: a line is parsed into a command, and an answer is printed.
 //!
 //! ```text
 //! grant SOURCE AMOUNT [origin= reason= paid= key=]      void gN [reason= key=]
@@ -15,8 +15,8 @@
 //! balance    show cN    grants    spent    team
 //! ```
 //! `cN`, `gN`, `kN` and `lN` are the charges, grants, keys and links in the order in which they
-//! came; a link's session bears its name. Amounts may be grouped by `_`. Any command may end in
-//! `by=kN` or `by=NAME`: who asks, if not the platform.
+//! were made; a session has the name of its link. Digits may be grouped by `_`. Any command may
+//! have `by=kN` or `by=NAME`, the caller; without it the platform is the caller.
 
 use super::world::{Output, World};
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     Timestamp, WorkerId, WorkspaceChanges,
 };
 
-/// The words of one line: bare ones in order, `name=value` by name.
+/// The words of one line: bare words in order, and `name=value` pairs.
 struct Words<'a> {
     bare: Vec<&'a str>,
     named: Vec<(&'a str, &'a str)>,
@@ -48,13 +48,13 @@ impl<'a> Words<'a> {
     }
 
     fn number<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
-        self.text(name).map(|text| T::try_from(number(text)).ok().expect("a number in its range"))
+        self.text(name).map(|text| T::try_from(number(text)).ok().expect("a script's numbers are in range"))
     }
 
-    /// Takes a named word out.
+    /// Removes a pair and returns its value.
     fn take(&mut self, name: &str) -> Option<&'a str> {
-        let place = self.named.iter().position(|(n, _)| *n == name)?;
-        Some(self.named.remove(place).1)
+        let index = self.named.iter().position(|(n, _)| *n == name)?;
+        Some(self.named.remove(index).1)
     }
 
     /// The quantity, written `x37`.
@@ -64,7 +64,7 @@ impl<'a> Words<'a> {
 }
 
 fn number(text: &str) -> i64 {
-    text.replace('_', "").parse().unwrap_or_else(|_| panic!("{text} is no number"))
+    text.replace('_', "").parse().unwrap_or_else(|_| panic!("{text} is not a number"))
 }
 
 fn micros(text: &str) -> Micros {
@@ -78,14 +78,14 @@ fn seconds(text: &str) -> i64 {
         "m" => 60,
         "h" => 3_600,
         "d" => 86_400,
-        other => panic!("{other} is no unit of time"),
+        other => panic!("{other} is not a unit of time"),
     };
     number(count) * unit
 }
 
-/// The zero-based place of `c3` or `g3`.
-fn place(word: &str) -> usize {
-    word[1..].parse::<usize>().expect("a charge or grant by its number") - 1
+/// The zero-based index of `c3` or `g3`.
+fn index(word: &str) -> usize {
+    word[1..].parse::<usize>().expect("a charge or grant is named by its number") - 1
 }
 
 /// Runs one line and says the answer in words.
@@ -95,9 +95,9 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
         "wait" => world.now = world.now.plus_seconds(seconds(words.bare[1])),
         "back" => world.now = world.now.plus_seconds(-seconds(words.bare[1])),
         "balance" => return balance(world),
-        "show" => return show(world.charges[place(words.bare[1])].state, world.now),
+        "show" => return show(world.charges[index(words.bare[1])].state, world.now),
         "grants" => return grants(world),
-        "spent" => return spent(world),
+        "spent" => return used(world),
         "team" => return team(world),
         _ => {
             let output = output_of(world, line);
@@ -126,8 +126,8 @@ pub(super) fn command_of(world: &World, line: &str) -> Command {
 }
 
 fn command(world: &World, words: &Words) -> Command {
-    let charge = || world.charge_id(place(words.bare[1]));
-    let grant = || world.grants.get(place(words.bare[1])).map_or(GrantId(Id::v7(0, 0, 0)), |grant| grant.id);
+    let charge = || world.charge_id(index(words.bare[1]));
+    let grant = || world.grants.get(index(words.bare[1])).map_or(GrantId(Id::v7(0, 0, 0)), |grant| grant.id);
     let dispute = || words.boxed("dispute").expect("a dispute has a name");
     match words.bare[0] {
         "create" => Command::CreateWorkspace(changes(words)),
@@ -143,7 +143,7 @@ fn command(world: &World, words: &Words) -> Command {
         "fail" => ChargeCommand::Fail { by_system: words.bare[2] == "system", detail: words.boxed("detail") }
             .for_charge(charge()),
         "heartbeat" => {
-            let extend_seconds = number(words.bare[2]).try_into().expect("seconds");
+            let extend_seconds = number(words.bare[2]).try_into().expect("a script's seconds fit");
             ChargeCommand::Heartbeat { extend_seconds }.for_charge(charge())
         }
         "refund" => ChargeCommand::Refund {
@@ -161,9 +161,9 @@ fn command(world: &World, words: &Words) -> Command {
             cooldown_seconds: words.number("cooldown").unwrap_or(86_400),
         },
         "prices" => prices(world, words),
-        "platform_key" => {
-            Command::SetPlatformKey { hash: [number(words.bare[1]).try_into().expect("a byte"); 32] }
-        }
+        "platform_key" => Command::SetPlatformKey {
+            hash: [number(words.bare[1]).try_into().expect("a script's byte fits"); 32],
+        },
         _ => Command::Team(team_command(world, words)),
     }
 }
@@ -173,9 +173,9 @@ fn actor(world: &World, name: &str) -> Actor {
     key.map_or_else(|| Actor::Member(MemberId::known(name)), |_| Actor::ApiKey(api_key(world, name)))
 }
 
-/// The key `kN`, or one that nobody made.
+/// The id of the key `kN`, or one that no key has.
 fn api_key(world: &World, name: &str) -> ApiKeyId {
-    world.keys.get(place(name)).copied().unwrap_or(ApiKeyId(Id::v7(0, 0, 0)))
+    world.keys.get(index(name)).copied().unwrap_or(ApiKeyId(Id::v7(0, 0, 0)))
 }
 
 fn role(text: &str) -> Role {
@@ -184,12 +184,12 @@ fn role(text: &str) -> Role {
 
 fn team_command(world: &World, words: &Words) -> TeamCommand {
     let member = || MemberId::known(words.bare[1]);
-    let session = || world.links.get(place(words.bare[1])).copied().unwrap_or(SessionId(Id::v7(0, 0, 0)));
+    let session = || world.links.get(index(words.bare[1])).copied().unwrap_or(SessionId(Id::v7(0, 0, 0)));
     let lasts = |otherwise| words.number("expires").unwrap_or(otherwise);
-    // The secrets of a script are the numbers of what they open.
+    // A script's secret is the number of the key or link that it opens.
     let hash = |name: &str, kind: u8| {
         let mut hash = [kind; 32];
-        hash[..8].copy_from_slice(&place(name).to_le_bytes());
+        hash[..8].copy_from_slice(&index(name).to_le_bytes());
         hash
     };
     match words.bare[0] {
@@ -230,7 +230,7 @@ fn team_command(world: &World, words: &Words) -> TeamCommand {
         },
         "sign_out" => TeamCommand::SignOut(session()),
         "sign_out_all" => TeamCommand::SignOutAll(words.bare.get(1).map(|name| MemberId::known(name))),
-        other => panic!("{other} is no command of a script"),
+        other => panic!("{other} is not a command of a script"),
     }
 }
 
@@ -249,7 +249,7 @@ fn grant_request(words: &Words) -> GrantRequest {
         "adjustment" => Source::Adjustment,
         "subscription" => Source::Subscription,
         "top_up" => Source::TopUp,
-        other => panic!("{other} is no source"),
+        other => panic!("{other} is not a source"),
     };
     GrantRequest {
         source,
@@ -274,7 +274,7 @@ fn charge_request(words: &Words) -> ChargeRequest {
 }
 
 fn limit(world: &World, line: &str, cap: &str) -> (Subject, Period, Micros) {
-    let (subject, period) = line.split_once('/').expect("a subject and a period");
+    let (subject, period) = line.split_once('/').expect("a limit has a subject and a period");
     let (kind, id) = subject.split_once(':').unwrap_or((subject, ""));
     let subject = match kind {
         "workspace" => Subject::Workspace,
@@ -282,7 +282,7 @@ fn limit(world: &World, line: &str, cap: &str) -> (Subject, Period, Micros) {
         "worker" => Subject::Worker(WorkerId::known(id)),
         "operation" => Subject::Operation(OperationId::known(id)),
         "api_key" => Subject::ApiKey(api_key(world, id)),
-        other => panic!("{other} is no subject"),
+        other => panic!("{other} is not a subject"),
     };
     let period = if period == "day" { Period::Day } else { Period::Month };
     (subject, period, micros(cap))
@@ -295,7 +295,7 @@ fn prices(world: &World, words: &Words) -> Command {
         OperationPrice {
             id: OperationId::known(id),
             unit_price: micros(price),
-            timeout_seconds: timeout.map(|text| number(text).try_into().expect("seconds")),
+            timeout_seconds: timeout.map(|text| number(text).try_into().expect("a script's seconds fit")),
         }
     });
     let effective_at = words.number::<i64>("in").map(|later| world.now.plus_seconds(later));
@@ -338,22 +338,25 @@ fn grants(world: &World) -> String {
     (0..world.grants.len()).map(line).collect::<Vec<_>>().join(", ")
 }
 
-fn spent(world: &World) -> String {
+fn used(world: &World) -> String {
     world.account.limits.0.iter().map(|limit| limit.used.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Members with their roles, keys, links and sessions by their names.
+/// The members with their roles, and the keys, links and sessions by name.
 fn team(world: &World) -> String {
     let team = &world.account.team;
     let members = team.members.iter().map(|member| format!("{} {}", member.id, member.role.as_str()));
     let keys = team.keys.iter().map(|key| {
         let scopes: Vec<_> = key.scopes.iter().map(Scope::as_str).collect();
         let used = key.last_used_at.map_or(String::new(), |at| format!(" used {}", later(at, world.now)));
-        let name = world.keys.iter().position(|id| *id == key.id).expect("a key that was made") + 1;
+        let name =
+            world.keys.iter().position(|id| *id == key.id).expect("every key was made by the script") + 1;
         format!("k{name} {}{used}", scopes.join("+"))
     });
     let named = |sessions: &[crate::PortalSession], what: &str| {
-        let name = |id| world.links.iter().position(|link| *link == id).expect("a link that was made") + 1;
+        let name = |id| {
+            world.links.iter().position(|link| *link == id).expect("every link was made by the script") + 1
+        };
         let line =
             |session: &crate::PortalSession| format!("{what} l{} {}", name(session.id), session.member);
         sessions.iter().map(line).collect::<Vec<_>>()
@@ -410,7 +413,9 @@ fn happened(world: &World, entry: &Entry) -> String {
 }
 
 fn draws(world: &World, draws: &[Draw]) -> String {
-    let name = |n| world.grants.iter().position(|grant| grant.n == n).expect("a grant that came") + 1;
+    let name = |n| {
+        world.grants.iter().position(|grant| grant.n == n).expect("every grant was made by the script") + 1
+    };
     draws.iter().map(|draw| format!(" g{}:{}", name(draw.grant), draw.amount)).collect()
 }
 

@@ -1,10 +1,9 @@
-//! Teams: who belongs to a workspace, which keys and sessions act in its name, and what they may no
-//! longer do.
+//! Teams: members, API keys and sessions, and what they may no longer do after they were removed.
 
 use super::check;
 
 #[test]
-fn members_join_change_and_leave() {
+fn members_are_added_changed_and_removed() {
     check(
         "
         join ada admin => member.added
@@ -64,7 +63,7 @@ fn a_key_is_made_used_and_revoked() {
 }
 
 #[test]
-fn a_key_holds_until_it_expires() {
+fn a_key_is_valid_until_it_expires() {
     check(
         "
         grant promotional 10_000
@@ -80,7 +79,7 @@ fn a_key_holds_until_it_expires() {
 }
 
 #[test]
-fn a_tied_key_speaks_for_its_own_alone() {
+fn a_tied_key_speaks_only_for_its_member_and_worker() {
     check(
         "
         grant promotional 100_000
@@ -145,7 +144,7 @@ fn a_link_signs_in_once_and_the_session_ends() {
 }
 
 #[test]
-fn a_link_and_a_session_last_as_long_when_the_accounts_clock_stands_still() {
+fn links_and_sessions_expire_by_the_servers_clock() {
     check(
         "
         join ada admin
@@ -167,7 +166,7 @@ fn a_link_and_a_session_last_as_long_when_the_accounts_clock_stands_still() {
 }
 
 #[test]
-fn sessions_that_are_over_leave() {
+fn expired_sessions_are_removed() {
     check(
         "
         join ada admin
@@ -182,7 +181,7 @@ fn sessions_that_are_over_leave() {
 }
 
 #[test]
-fn who_leaves_takes_keys_and_sessions_along() {
+fn a_removed_member_loses_keys_and_sessions() {
     check(
         "
         grant promotional 10_000
@@ -203,7 +202,7 @@ fn who_leaves_takes_keys_and_sessions_along() {
 }
 
 #[test]
-fn only_admins_change_anything() {
+fn only_admins_change_the_workspace() {
     check(
         "
         join ada admin

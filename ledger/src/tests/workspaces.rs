@@ -1,9 +1,9 @@
-//! What is said of a workspace, and that saying it again changes nothing.
+//! The profile of a workspace: it is set, changed, and unchanged by a repetition.
 
 use super::check;
 
 #[test]
-fn a_workspace_is_opened_once_and_described_anew() {
+fn a_workspace_is_opened_once_and_its_profile_changed() {
     let world = check(
         "
         create name=Acme => no workspace_exists
@@ -20,7 +20,7 @@ fn a_workspace_is_opened_once_and_described_anew() {
 }
 
 #[test]
-fn suspension_refuses_charges_and_nothing_else() {
+fn a_suspended_workspace_is_refused_only_charges() {
     check(
         "
         update suspended=true

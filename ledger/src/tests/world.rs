@@ -1,10 +1,8 @@
-//! The smallest engine there can be: it loads a view, lets the ledger decide, and keeps what was
-//! decided in vectors.
+//! A minimal engine in memory: it loads a view, calls `decide`, and records what was decided.
 //!
-//! Months have thirty days each, so that a script can count them, and a time zone is `UTC` and so
-//! many hours. The hash is a toy: the ledger only hands hashes on. Spent grants leave the account
-//! after every command and come back when they are needed, as an engine that keeps memory small
-//! does it.
+//! Every month has thirty days, so that a script can count them. A time zone is `UTC` with a number
+//! of hours. The hash is no SHA-256, because the ledger only passes hashes on. Spent grants are
+//! removed from the account after every command and inserted before the next, as an engine does it.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +14,20 @@ use crate::{
     decide,
 };
 
-/// When every script begins: midnight of day 100.
+/// The time at which every script begins: midnight of day 100.
 pub(super) const BEGINNING: Timestamp = Timestamp::from_millis(100 * DAY_MILLIS);
 const DAY_MILLIS: i64 = 24 * 3_600 * 1_000;
 
-/// What was answered, with the entries that were written.
+/// The answer to a command.
 pub(super) enum Output {
+    /// The entries that were written.
     Wrote(Vec<Entry>),
     Replay,
     Unchanged,
     No(Refusal),
 }
 
-/// One workspace, the platform's chain beside it, and both journals.
+/// One workspace and the platform, with what was recorded of both.
 pub(super) struct World {
     pub now: Timestamp,
     pub account: Account,
@@ -42,23 +41,23 @@ pub(super) struct World {
     pub links: Vec<SessionId>,
     prices: Account,
     spent: Vec<Grant>,
-    made: BTreeMap<String, Entry>,
+    entries_by_key: BTreeMap<String, Entry>,
     usage: Usage,
     ids: u64,
 }
 
 impl World {
-    /// With the workspace opened and the first prices set.
+    /// The workspace is open and the first prices are set.
     pub fn new() -> World {
         let mut world = World::empty();
-        let told = world.run(Command::CreateWorkspace(WorkspaceChanges::default()), None);
-        assert!(matches!(told, Output::Wrote(_)));
-        let told = world.run(Command::SetPrices { operations: price_list(), effective_at: None }, None);
-        assert!(matches!(told, Output::Wrote(_)));
+        let output = world.run(Command::CreateWorkspace(WorkspaceChanges::default()), None);
+        assert!(matches!(output, Output::Wrote(_)));
+        let output = world.run(Command::SetPrices { operations: price_list(), effective_at: None }, None);
+        assert!(matches!(output, Output::Wrote(_)));
         world
     }
 
-    /// Before anything happened.
+    /// Nothing has happened yet.
     pub fn empty() -> World {
         World {
             now: BEGINNING,
@@ -71,18 +70,18 @@ impl World {
             links: Vec::new(),
             prices: Account::new(WorkspaceId::platform()),
             spent: Vec::new(),
-            made: BTreeMap::new(),
+            entries_by_key: BTreeMap::new(),
             usage: Usage::default(),
             ids: 0,
         }
     }
 
-    /// Runs a command of the platform's under a key.
+    /// Runs a command of the platform under a key.
     pub fn run(&mut self, command: Command, key: Option<&str>) -> Output {
         self.run_by(Actor::Platform, command, key)
     }
 
-    /// Runs somebody's command under a key.
+    /// Runs a command of a caller under a key.
     pub fn run_by(&mut self, actor: Actor, command: Command, key: Option<&str>) -> Output {
         let workspace = match command {
             Command::SetPrices { .. } | Command::SetPlatformKey { .. } => WorkspaceId::platform(),
@@ -93,17 +92,17 @@ impl World {
         }
         let key = key.map(|key| IdempotencyKey::new(key).expect("a script's key is well-formed"));
         let submission = Submission { workspace: workspace.clone(), key, actor: actor.clone(), command };
-        let told = match self.decide(submission) {
+        let output = match self.decide(submission) {
             Ok(Decision::Change(change)) => Output::Wrote(self.write(change, &workspace, &actor)),
             Ok(Decision::Replay) => Output::Replay,
             Ok(Decision::Unchanged) => Output::Unchanged,
             Err(refusal) => Output::No(refusal),
         };
         self.spent = self.account.grants.release_spent();
-        told
+        output
     }
 
-    /// The same, in a workspace that nobody opened.
+    /// Runs a command of the platform in a workspace that does not exist.
     pub fn run_elsewhere(&mut self, command: Command) -> Output {
         let mut elsewhere = World { platform: self.platform.clone(), now: self.now, ..World::empty() };
         elsewhere.run(command, None)
@@ -122,7 +121,7 @@ impl World {
         let view = View {
             account: Some(account),
             price_book: &self.platform.price_book,
-            entry_under_key: key.and_then(|key| self.made.get(key.as_str())),
+            entry_under_key: key.and_then(|key| self.entries_by_key.get(key.as_str())),
             charge: self.charges.iter().find(|charge| Some(charge.details.id) == named),
             used_by_limit: &spent,
             windows,
@@ -141,7 +140,7 @@ impl World {
             let entry = account.record(body, key.take(), actor.clone(), self.now);
             let hash = toy_hash(&entry);
             account.link(hash);
-            self.keep(&entry);
+            self.store(&entry);
             if !workspace.is_platform() {
                 self.journal.push((entry.clone(), hash));
             }
@@ -152,11 +151,11 @@ impl World {
         entries
     }
 
-    fn keep(&mut self, entry: &Entry) {
+    fn store(&mut self, entry: &Entry) {
         self.usage.record(entry);
         self.platform.apply(entry);
         if let Some(key) = &entry.key {
-            self.made.insert(key.as_str().to_owned(), entry.clone());
+            self.entries_by_key.insert(key.as_str().to_owned(), entry.clone());
         }
         match &entry.body {
             EntryBody::Granted { grant, .. } => self.grants.push(grant.clone()),
@@ -175,13 +174,13 @@ impl World {
                 let about = body.charge().map(|(id, _)| id);
                 if let Some(charge) = self.charges.iter_mut().find(|charge| Some(charge.details.id) == about)
                 {
-                    charge.state = body.state().expect("an entry about a charge says how it stands");
+                    charge.state = body.state().expect("an entry about a charge carries its state");
                 }
             }
         }
     }
 
-    /// What a limit's subject has spent of the present period, net of refunds.
+    /// What a limit's subject has spent in the current period, less refunds.
     fn net_use(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
         let since = windows.of(*period).start;
         let in_period = self.journal.iter().map(|(entry, _)| entry).filter(|entry| entry.at >= since);
@@ -194,21 +193,22 @@ impl World {
             .sum()
     }
 
-    /// What is left of the grant that came `index`-th.
+    /// What is left of the grant with this index in the order of their making.
     pub fn remaining(&self, index: usize) -> Micros {
         self.account.grants.find(self.grants[index].id).map_or(Micros::ZERO, |grant| grant.remaining)
     }
 
-    /// The charge with this place in the order of births.
+    /// The id of the charge with this index in the order of their opening, or one that no charge
+    /// has.
     pub fn charge_id(&self, index: usize) -> ChargeId {
         self.charges.get(index).map_or(ChargeId(Id::v7(0, 0, 0)), |charge| charge.details.id)
     }
 
-    /// The account comes out the same from its journal and from its bytes.
+    /// Checks that the account is rebuilt from its journal and from its bytes.
     pub fn rebuild(&self) {
         let mut rebuilt = Account::new(acme());
         for (entry, hash) in &self.journal {
-            rebuilt.replay(entry, *hash).expect("the journal agrees with itself");
+            rebuilt.replay(entry, *hash).expect("a recorded journal replays");
         }
         let _ = rebuilt.grants.release_spent();
         assert_eq!(rebuilt, self.account);
@@ -221,10 +221,10 @@ impl World {
 }
 
 pub(super) fn acme() -> WorkspaceId {
-    WorkspaceId::new("acme").expect("a name")
+    WorkspaceId::new("acme").expect("an allowed name")
 }
 
-/// Bytes of the entry, read back, and folded into something that differs for each.
+/// Checks that the entry reads back, and folds its bytes into a hash.
 pub(super) fn toy_hash(entry: &Entry) -> Hash {
     let mut bytes = Vec::new();
     entry.encode(&mut bytes);
@@ -247,7 +247,7 @@ fn windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     PeriodWindows { day: around(DAY_MILLIS), month: around(30 * DAY_MILLIS) }
 }
 
-/// The five operations of the reference, and `render`, which always awaits its outcome.
+/// The five reference operations, and `render`, whose charges always await an outcome.
 fn price_list() -> Vec<OperationPrice> {
     let listed = [
         ("try_on", 20_000, None),

@@ -1,5 +1,5 @@
-//! Bytes: every kind of entry and every account reads back, and damage is an error or another
-//! value, never a panic.
+//! The encoding: every kind of entry and every account reads back. Damaged bytes give an error or
+//! another value, never a panic.
 
 use super::check;
 use super::world::World;
@@ -60,6 +60,7 @@ pub(super) fn eventful() -> World {
     world
 }
 
+/// The canonical bytes of an entry.
 fn encoded(entry: &Entry) -> Vec<u8> {
     let mut bytes = Vec::new();
     entry.encode(&mut bytes);
@@ -73,7 +74,7 @@ fn entries() -> Vec<Entry> {
     for line in ["prices a=1 b=2/60 in=9", "platform_key 9"] {
         let command = super::script::command_of(&world, line);
         let super::world::Output::Wrote(written) = world.run(command, None) else {
-            panic!("{line} is accepted");
+            panic!("{line} is refused");
         };
         entries.extend(written);
     }
@@ -84,7 +85,7 @@ fn entries() -> Vec<Entry> {
 fn every_kind_of_entry_reads_back() {
     let entries = entries();
     for code in 1..=26 {
-        let kind = Kind::from_code(code).expect("twenty-six kinds");
+        let kind = Kind::from_code(code).expect("there are twenty-six kinds");
         assert!(entries.iter().any(|entry| entry.body.kind() == kind), "{} does not occur", kind.as_str());
     }
     assert!(Kind::from_code(27).is_err());
@@ -109,12 +110,12 @@ fn a_cut_or_lengthened_entry_is_malformed() {
 fn a_changed_byte_is_malformed_or_another_entry() {
     for entry in entries() {
         let bytes = encoded(&entry);
-        for place in 0..bytes.len() {
+        for index in 0..bytes.len() {
             for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
                 let mut damaged = bytes.clone();
-                damaged[place] ^= flip;
+                damaged[index] ^= flip;
                 if let Ok(read) = Entry::decode(&damaged) {
-                    assert_ne!(read, entry, "byte {place} of {:?} says nothing", entry.body.kind());
+                    assert_ne!(read, entry, "byte {index} of {:?} has no effect", entry.body.kind());
                 }
             }
         }
@@ -122,7 +123,7 @@ fn a_changed_byte_is_malformed_or_another_entry() {
 }
 
 #[test]
-fn accounts_read_back_and_their_damage_never_panics() {
+fn accounts_read_back_and_damaged_bytes_never_panic() {
     let mut world = eventful();
     world.run(super::script::command_of(&world, "claw_back g1 5_000 dispute=d2"), None);
     let account = &Account { team: Team::empty(), ..world.account };
@@ -130,20 +131,20 @@ fn accounts_read_back_and_their_damage_never_panics() {
     let mut bytes = Vec::new();
     account.encode(&mut bytes);
     assert_eq!(decode(&bytes).as_ref(), Ok(account));
-    for place in 0..bytes.len() {
-        assert!(decode(&bytes[..place]).is_err(), "cut to {place}");
+    for index in 0..bytes.len() {
+        assert!(decode(&bytes[..index]).is_err(), "cut to {index}");
         for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
             let mut damaged = bytes.clone();
-            damaged[place] ^= flip;
+            damaged[index] ^= flip;
             if let Ok(read) = decode(&damaged) {
-                assert_ne!(&read, account, "byte {place} says nothing");
+                assert_ne!(&read, account, "byte {index} has no effect");
             }
         }
     }
 }
 
 #[test]
-fn teams_read_back_and_their_damage_never_panics() {
+fn teams_read_back_and_damaged_bytes_never_panic() {
     let team = eventful().account.team;
     assert!(
         !team.members.is_empty()
@@ -154,21 +155,21 @@ fn teams_read_back_and_their_damage_never_panics() {
     let mut bytes = Vec::new();
     team.encode(&mut bytes);
     assert_eq!(Team::decode(Some(&bytes)).as_ref(), Ok(&team));
-    assert!(Team::decode(None).is_ok_and(|nobody| nobody.is_empty()));
-    for place in 0..bytes.len() {
-        assert!(Team::decode(Some(&bytes[..place])).is_err(), "cut to {place}");
+    assert!(Team::decode(None).is_ok_and(|team| team.is_empty()));
+    for index in 0..bytes.len() {
+        assert!(Team::decode(Some(&bytes[..index])).is_err(), "cut to {index}");
         for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
             let mut damaged = bytes.clone();
-            damaged[place] ^= flip;
+            damaged[index] ^= flip;
             if let Ok(read) = Team::decode(Some(&damaged)) {
-                assert_ne!(read, team, "byte {place} says nothing");
+                assert_ne!(read, team, "byte {index} has no effect");
             }
         }
     }
 }
 
 #[test]
-fn grants_kept_apart_read_back() {
+fn grants_that_are_stored_apart_read_back() {
     let world = eventful();
     for grant in &world.grants {
         let mut bytes = Vec::new();

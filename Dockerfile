@@ -20,7 +20,9 @@ COPY --from=build --chown=tollkeeper:tollkeeper /out/data /data
 
 USER tollkeeper
 WORKDIR /data
-ENV TOLLKEEPER_DATA=/data TOLLKEEPER_LISTEN=0.0.0.0:8080
+# TOLLKEEPER_DATA is not set, because it excludes TOLLKEEPER_DATABASE_URL; the default is
+# tollkeeper-data in the working directory.
+ENV TOLLKEEPER_LISTEN=0.0.0.0:8080
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM

@@ -39,3 +39,8 @@ pub use embedded::{Embedded, Options};
 pub use error::Error;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
+
+/// The Rust example of the README, compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

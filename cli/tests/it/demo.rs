@@ -22,9 +22,14 @@ impl Demo {
         let mut tour = String::new();
         let mut reader = BufReader::new(child.stdout.take().expect("its stdout is piped"));
         while !tour.contains("/docs\n") {
-            if reader.read_line(&mut tour).expect("lines") == 0 {
+            if reader.read_line(&mut tour).expect("the output has lines") == 0 {
                 let mut stderr = String::new();
-                child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("text");
+                child
+                    .stderr
+                    .take()
+                    .expect("its output is piped")
+                    .read_to_string(&mut stderr)
+                    .expect("the output is text");
                 panic!("the demo ended: {tour}{stderr}");
             }
         }
@@ -35,9 +40,9 @@ impl Demo {
     fn pasted(&self, directory: &Path) -> String {
         let mut shell = cleaned(Command::new("bash"));
         shell.args(["-e", "-u", "-o", "pipefail", "-c", &self.tour]).current_dir(directory);
-        let output = shell.output().expect("bash is there");
+        let output = shell.output().expect("bash is installed");
         assert!(output.status.success(), "{}", printed(&output));
-        String::from_utf8(output.stdout).expect("text")
+        String::from_utf8(output.stdout).expect("the output is text")
     }
 }
 
@@ -64,7 +69,7 @@ fn answers(shown: &str) -> Vec<(u16, bool, serde_json::Value)> {
 
 #[test]
 fn the_tour_works_and_can_be_repeated_after_a_restart() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     for start in 0..2 {
         let demo = Demo::start(own.path());
         let shown = demo.pasted(own.path());
@@ -86,7 +91,7 @@ fn the_tour_works_and_can_be_repeated_after_a_restart() {
 
 #[test]
 fn every_line_of_the_tour_is_a_command_or_a_comment() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let demo = Demo::start(own.path());
     let mut continued = false;
     for line in demo.tour.lines() {

@@ -24,16 +24,16 @@ fn the_tour_of_the_readme_works_when_it_is_pasted() {
     let block =
         after.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of shell");
     // The build of the test has built the binary already.
-    let (build, tour) = block.split_once('\n').expect("lines");
+    let (build, tour) = block.split_once('\n').expect("the output has lines");
     assert!(build.starts_with("cargo build --release && export PATH="), "{build}");
     let programs = Path::new(env!("CARGO_BIN_EXE_tollkeeper")).parent().expect("it is in a directory");
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let mut shell = cleaned(Command::new("bash"));
     shell.args(["-e", "-u", "-o", "pipefail", "-c", tour]).env("PATH", path).env("TMPDIR", own.path());
-    let output = shell.output().expect("bash is there");
+    let output = shell.output().expect("bash is installed");
     assert!(output.status.success(), "{}", printed(&output));
-    let shown = String::from_utf8(output.stdout).expect("text");
+    let shown = String::from_utf8(output.stdout).expect("the output is text");
     for expected in [
         "amount             37,000 (0.37 USD)",
         "available  943,000 (9.43 USD)",

@@ -18,7 +18,7 @@ use crate::harness::{KEY, TestServer, cleaned, eventually, printed, run, tollkee
 const EXIT_NOT_NOW: Option<i32> = Some(3);
 
 fn temporary() -> TempDir {
-    TempDir::new().expect("a temporary directory")
+    TempDir::new().expect("a temporary directory can be created")
 }
 
 /// Starts a server, which must fail; returns its output.
@@ -50,7 +50,8 @@ fn filled(data: &Path) {
 
 /// The paths of the SQLite files in a directory.
 fn databases(data: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(data).expect("a data directory").map(|file| file.expect("a file").path());
+    let files =
+        fs::read_dir(data).expect("a data directory").map(|file| file.expect("the file can be used").path());
     let found: Vec<_> = files
         .filter(|path| fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")))
         .collect();
@@ -64,14 +65,14 @@ fn a_second_process_on_a_directory_is_refused_and_names_the_first() {
     server.workspace("acme", 1_000);
     let stderr = refuses_to_serve(&server.data);
     assert!(stderr.contains(&server.pid().to_string()), "{stderr}");
-    let data = server.data.to_str().expect("a plain path");
+    let data = server.data.to_str().expect("the path is UTF-8");
     let output = run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--data", data]);
     let stderr = refused(&output);
     assert!(stderr.contains(&server.pid().to_string()) && stderr.contains("--server"), "{stderr}");
     // A command that only reads works at the same time and sees committed data.
     let output = run(&["balance", "acme", "--json", "--data", data]);
     assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
-    let balance: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let balance: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
     assert_eq!(balance["available"], 1_000);
     assert_eq!(server.available("acme"), 1_000);
 }
@@ -84,17 +85,17 @@ fn a_directory_of_a_newer_version_is_not_changed() {
     let kept: Vec<_> = databases(&data)
         .into_iter()
         .map(|path| {
-            let mut bytes = fs::read(&path).expect("a file");
+            let mut bytes = fs::read(&path).expect("the file can be used");
             // These bytes of the first page hold the user version of a SQLite file.
             bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
-            fs::write(&path, &bytes).expect("a file");
+            fs::write(&path, &bytes).expect("the file can be used");
             (path, bytes)
         })
         .collect();
     let stderr = refuses_to_serve(&data);
     assert!(stderr.contains("newer") && stderr.contains("hint: "), "{stderr}");
     for (path, bytes) in kept {
-        assert!(fs::read(&path).expect("a file") == bytes, "{} was changed", path.display());
+        assert!(fs::read(&path).expect("the file can be used") == bytes, "{} was changed", path.display());
     }
 }
 
@@ -105,14 +106,14 @@ fn a_damaged_database_is_reported_and_not_served() {
         let data = own.path().join("data");
         filled(&data);
         for path in databases(&data) {
-            let mut bytes = fs::read(&path).expect("a file");
+            let mut bytes = fs::read(&path).expect("the file can be used");
             let middle = bytes.len() / 2;
             match damage {
                 "head" => bytes[..16].fill(b'x'),
                 "garbage" => bytes[100..].fill(0x5a),
                 _ => bytes.truncate(middle + 1),
             }
-            fs::write(&path, &bytes).expect("a file");
+            fs::write(&path, &bytes).expect("the file can be used");
         }
         let stderr = refuses_to_serve(&data);
         assert!(stderr.contains("cause: "), "{damage}: {stderr}");
@@ -131,11 +132,11 @@ fn a_lost_or_damaged_state_file_loses_nothing() {
         let state = data.join("state.db");
         let mut bytes = fs::read(&state).expect("a file of derived state");
         match damage {
-            "lost" => fs::remove_file(&state).expect("a file"),
-            "garbage" => fs::write(&state, vec![0x5a; bytes.len()]).expect("a file"),
+            "lost" => fs::remove_file(&state).expect("the file can be used"),
+            "garbage" => fs::write(&state, vec![0x5a; bytes.len()]).expect("the file can be used"),
             _ => {
                 bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
-                fs::write(&state, &bytes).expect("a file");
+                fs::write(&state, &bytes).expect("the file can be used");
             }
         }
         let mut server = TestServer::on(&data);
@@ -155,7 +156,7 @@ fn a_lost_or_damaged_state_file_loses_nothing() {
 fn a_path_that_cannot_be_a_data_directory_is_refused() {
     let own = temporary();
     let file = own.path().join("file");
-    fs::write(&file, "not a directory").expect("a file");
+    fs::write(&file, "not a directory").expect("the file can be used");
     for path in [file.as_path(), Path::new("/proc/tollkeeper"), Path::new("/dev/null/data")] {
         let own_log = temporary();
         let mut command = TestServer::command(path);
@@ -163,7 +164,7 @@ fn a_path_that_cannot_be_a_data_directory_is_refused() {
         let stderr = refused(&output);
         assert!(stderr.contains(&path.display().to_string()), "{stderr}");
     }
-    assert_eq!(fs::read_to_string(&file).expect("a file"), "not a directory");
+    assert_eq!(fs::read_to_string(&file).expect("the file can be used"), "not a directory");
 }
 
 /// A command that runs the binary in a new mount namespace, after a shell command `mount` on

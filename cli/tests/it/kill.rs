@@ -70,7 +70,7 @@ impl ClientLog {
 
 #[test]
 fn an_acknowledged_charge_exists_exactly_once_after_every_kill() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data");
     let mut server = TestServer::on(&data);
     server.workspace("acme", CREDIT);
@@ -92,7 +92,7 @@ fn an_acknowledged_charge_exists_exactly_once_after_every_kill() {
         let charges = log.acknowledged.len();
         let distinct: BTreeSet<_> = log.acknowledged.values().collect();
         assert_eq!(distinct.len(), charges, "no two keys share a charge");
-        let spent = PRICE * i64::try_from(charges).expect("a small number");
+        let spent = PRICE * i64::try_from(charges).expect("the number of charges fits");
         assert_eq!(server.available("acme"), CREDIT - spent, "each charge exists exactly once");
     }
     let charges: BTreeSet<String> = server
@@ -109,7 +109,7 @@ fn an_acknowledged_charge_exists_exactly_once_after_every_kill() {
 
 #[test]
 fn a_replay_after_a_restart_has_the_same_bytes() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data");
     let mut server = TestServer::on(&data);
     server.workspace("acme", 100_000);
@@ -130,7 +130,7 @@ fn a_replay_after_a_restart_has_the_same_bytes() {
 
 #[test]
 fn a_pending_charge_is_refunded_after_a_kill_and_a_restart() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data");
     // This server is killed before the deadline, so it does not time the charge out.
     let mut command = TestServer::command(&data);
@@ -207,6 +207,6 @@ fn sigterm_answers_accepted_requests_and_exits_0() {
         log.acknowledged.values().all(|id| ids.contains(id.as_str())),
         "an acknowledged charge is missing"
     );
-    let spent = PRICE * i64::try_from(charges.len()).expect("a small number");
+    let spent = PRICE * i64::try_from(charges.len()).expect("the number of charges fits");
     assert_eq!(again.available("acme"), CREDIT - spent);
 }

@@ -6,20 +6,8 @@ use tollkeeper_testkit::postgres::is_missing;
 
 use crate::harness::{Reply, TestClient, TestServer, TestStore};
 
-#[path = "bad_input.rs"]
-mod bad_input;
-#[path = "concurrency.rs"]
-mod concurrency;
-#[path = "contract/mod.rs"]
-mod contract;
-#[path = "limits.rs"]
-mod limits;
-#[path = "portal.rs"]
-mod portal;
-#[path = "reference.rs"]
-mod reference;
-#[path = "secrets.rs"]
-mod secrets;
+#[path = "both_engines/mod.rs"]
+mod both_engines;
 
 #[test]
 fn servers_that_start_together_make_prices_and_a_key_only_once() {
@@ -43,8 +31,10 @@ fn servers_that_start_together_make_prices_and_a_key_only_once() {
 fn a_limit_holds_across_all_servers() {
     let Some(store) = store() else { return };
     let servers = [store.start_server(store.command()), store.start_server(store.command())];
-    let key = concurrency::with_a_limit_worth_50_charges(&servers[0]);
-    concurrency::race_for_the_limit(&servers[1], |number| TestClient::new(&servers[number % 2].url, &key));
+    let key = both_engines::concurrency::with_a_limit_worth_50_charges(&servers[0]);
+    both_engines::concurrency::race_for_the_limit(&servers[1], |number| {
+        TestClient::new(&servers[number % 2].url, &key)
+    });
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_workspace_from_its_creation_to_its_last_refund() {
             (&charge["amount"], &charge["worker"], &charge["metadata"]),
             (&json!(37_000), &json!("w"), &json!({"a": 1}))
         );
-        let id = charge["id"].as_str().expect("an id");
+        let id = charge["id"].as_str().expect("the answer has an id");
         let pending = target.json(&[
             "charge",
             "create",
@@ -41,7 +41,7 @@ fn a_workspace_from_its_creation_to_its_last_refund() {
             "--timeout-seconds",
             "60",
         ]);
-        let pending = pending["id"].as_str().expect("an id");
+        let pending = pending["id"].as_str().expect("the answer has an id");
         let beat = target.json(&["charge", "heartbeat", "acme", pending, "--extend-seconds", "600"]);
         assert_eq!(beat["status"], "pending");
         let failed = target.json(&[
@@ -58,12 +58,14 @@ fn a_workspace_from_its_creation_to_its_last_refund() {
         );
         let quote = target.json(&["charge", "quote", "acme", "smart_pricing", "--quantity", "121"]);
         assert_eq!((&quote["affordable"], &quote["affordable_quantity"]), (&json!(false), &json!(120)));
-        let grant =
-            target.json(&["grant", "list", "acme"])["data"][0]["id"].as_str().expect("an id").to_owned();
+        let grant = target.json(&["grant", "list", "acme"])["data"][0]["id"]
+            .as_str()
+            .expect("the answer has an id")
+            .to_owned();
         target.json(&["grant", "void", "acme", &grant, "--reason", "the end"]);
         let kinds: Vec<Value> = target.json(&["entries", "acme"])["data"]
             .as_array()
-            .expect("a list")
+            .expect("the answer is a list")
             .iter()
             .map(|entry| entry["kind"].clone())
             .collect();
@@ -80,7 +82,7 @@ fn text_has_both_units_in_aligned_lines() {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);
         target.text(&["grant", "create", "acme", "--amount", "1234567", "--reason", "welcome"]);
         let balance = target.text(&["balance", "acme"]);
-        let (lines, as_of) = balance.trim_end().rsplit_once('\n').expect("lines");
+        let (lines, as_of) = balance.trim_end().rsplit_once('\n').expect("the output has lines");
         assert_eq!(
             lines,
             "workspace  acme\navailable  1,234,567 (12.34567 USD)\npending    0 (0.00 USD)\ndebt       0 (0.00 USD)"
@@ -89,12 +91,13 @@ fn text_has_both_units_in_aligned_lines() {
         let charge = target.text(&["charge", "create", "acme", "virtual_try_on"]);
         assert!(charge.contains("\namount             20,000 (0.20 USD)\n"), "{charge}");
         assert!(charge.contains("\nbalance.available  1,214,567 (12.14567 USD)\n"), "{charge}");
-        let id = charge.split_whitespace().find(|word| word.starts_with("ch_")).expect("an id");
+        let id =
+            charge.split_whitespace().find(|word| word.starts_with("ch_")).expect("the answer has an id");
         let shown = target.text(&["charge", "show", "acme", id]);
         assert!(shown.contains("\ndraws\nGRANT"), "{shown}");
         let awaited =
             target.json(&["charge", "create", "acme", "virtual_try_on", "--await-outcome", "--key", "w"]);
-        let awaited = awaited["id"].as_str().expect("an id");
+        let awaited = awaited["id"].as_str().expect("the answer has an id");
         target.text(&["charge", "outcome", "acme", awaited, "failed", "--fault", "system"]);
         let back = target.text(&["charge", "show", "acme", awaited]);
         let row = back.lines().last().expect("a refund");
@@ -144,7 +147,7 @@ fn a_refusal_exits_1_with_its_cause_and_a_hint() {
         }
         // With --json, the problem document goes to stdout.
         let output = target.run(&["balance", "nobody", "--json"]);
-        let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let problem: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
         assert_eq!((output.status.code(), &problem["code"]), (Some(1), &json!("workspace_not_found")));
     });
 }
@@ -154,7 +157,7 @@ fn a_random_key_is_printed_so_that_a_command_can_be_repeated() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);
         let output = target.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r"]);
-        let stderr = String::from_utf8(output.stderr).expect("text");
+        let stderr = String::from_utf8(output.stderr).expect("the output is text");
         let key = stderr.split_whitespace().find(|word| word.starts_with("cli-")).expect("a key");
         let again = target.run(&["grant", "create", "acme", "--usd", "1", "--reason", "r", "--key", key]);
         assert_eq!(again.stdout, output.stdout);
@@ -170,25 +173,25 @@ fn a_random_key_is_printed_so_that_a_command_can_be_repeated() {
 fn prices_are_shown_edited_and_set() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);
-        let own = TempDir::new().expect("a temporary directory");
+        let own = TempDir::new().expect("a temporary directory can be created");
         let file = own.path().join("prices.json");
         let shown = target.json(&["prices", "show"]);
         let edited = shown.to_string().replace("20000", "25000");
-        std::fs::write(&file, edited).expect("a file");
-        let file = file.to_str().expect("a plain path");
+        std::fs::write(&file, edited).expect("the file can be used");
+        let file = file.to_str().expect("the path is UTF-8");
         let set = target.json(&["prices", "set", file]);
         assert_eq!(set["version"], 2);
         let price = |book: &Value| {
-            let operations = book["operations"].as_array().expect("operations").clone();
+            let operations = book["operations"].as_array().expect("the answer has operations").clone();
             operations.iter().find(|line| line["id"] == "virtual_try_on").expect("it is there")["unit_price"]
                 .clone()
         };
         assert_eq!(price(&target.json(&["prices", "show"])), 25_000);
         let versions = target.json(&["prices", "versions"]);
         assert_eq!(versions["data"].as_array().map(Vec::len), Some(2));
-        std::fs::write(file, r#"{"operations": [{"id": "a", "cost": 1}]}"#).expect("a file");
+        std::fs::write(file, r#"{"operations": [{"id": "a", "cost": 1}]}"#).expect("the file can be used");
         assert!(target.refused(&["prices", "set", file], 2).contains("cost"));
-        std::fs::write(file, "{").expect("a file");
+        std::fs::write(file, "{").expect("the file can be used");
         assert!(target.refused(&["prices", "set", file], 2).contains("hint: "));
     });
 }
@@ -211,7 +214,7 @@ fn a_long_list_continues_at_its_cursor() {
 
 #[test]
 fn a_missing_directory_is_not_created_by_mistake() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("nothing");
     let target = Target::Directory(&data);
     for args in [&["balance", "acme"][..], &["charge", "create", "acme", "virtual_try_on", "--key", "k"]] {
@@ -220,7 +223,7 @@ fn a_missing_directory_is_not_created_by_mistake() {
     }
     assert!(!data.exists());
     // An empty directory does not get a ledger either.
-    std::fs::create_dir(&data).expect("a directory can be made");
+    std::fs::create_dir(&data).expect("the directory can be created");
     let stderr = target.refused(&["member", "add", "acme", "ada", "--email", "a@b.c", "--name", "Ada"], 3);
     assert!(stderr.contains("there is no ledger in"), "{stderr}");
     assert_eq!(std::fs::read_dir(&data).expect("it is there").count(), 0);
@@ -228,7 +231,7 @@ fn a_missing_directory_is_not_created_by_mistake() {
 
 #[test]
 fn a_directory_created_by_a_command_gets_its_platform_key_from_the_first_server() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data");
     Target::Directory(&data).text(&["workspace", "create", "acme", "--name", "Acme"]);
     let mut command = tollkeeper();

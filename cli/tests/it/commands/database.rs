@@ -55,7 +55,10 @@ fn a_served_database_shows_its_password_nowhere() {
         return;
     }
     let store = TestStore::database();
-    let url = store.url().expect("a database").replace("tollkeeper@", &format!("tollkeeper:{PASSWORD}@"));
+    let url = store
+        .url()
+        .expect("the store is a database")
+        .replace("tollkeeper@", &format!("tollkeeper:{PASSWORD}@"));
     let mut command = store.command();
     command.env("TOLLKEEPER_DATABASE_URL", &url).env("TOLLKEEPER_LOG_LEVEL", "debug");
     let mut server = store.server_with(command);
@@ -134,7 +137,7 @@ fn tables_are_migrated_and_not_distributed_without_citus() {
     for _ in 0..2 {
         let output = run(&["migrate", "--database-url", &url, "--json"]);
         assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
-        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
         assert_eq!(json, json!({"version": 2, "distributed": null}));
     }
     let output = run(&["migrate", "--database-url", &url]);

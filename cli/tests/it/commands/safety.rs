@@ -12,7 +12,7 @@ fn audit(data: &Path, json: bool) -> (Option<i32>, String, String) {
     let mut command = tollkeeper();
     command.arg("audit").arg("--data").arg(data).args(json.then_some("--json"));
     let output = command.output().expect("the audit runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is text");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
@@ -29,7 +29,7 @@ fn an_audit_while_a_server_runs_reports_the_sums() {
     assert!(text.starts_with("audit        every number agrees with the journal\n"), "{text}");
     assert!(text.contains("\navailable    1,047,000 (10.47 USD)\n"), "{text}");
     let (code, json, _) = audit(&server.data, true);
-    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let json: Value = serde_json::from_str(&json).expect("the output is JSON");
     assert_eq!((code, &json["ok"], &json["workspaces"]), (Some(0), &json!(true), &json!(2)));
     assert_eq!(
         (&json["granted"], &json["charged"], &json["refunded"]),
@@ -41,7 +41,7 @@ fn an_audit_while_a_server_runs_reports_the_sums() {
 
 #[test]
 fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data");
     let mut server = TestServer::on(&data);
     server.workspace("acme", 1_000_000);
@@ -61,16 +61,16 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
     assert!(text.contains("DISAGREES: journal line 8 "), "{text}");
     assert!(stderr.contains("cause: journal line 8 ") && stderr.contains("hint: "), "{stderr}");
     let (code, json, _) = audit(&data, true);
-    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let json: Value = serde_json::from_str(&json).expect("the output is JSON");
     assert_eq!((code, &json["ok"]), (Some(1), &json!(false)));
     assert!(json["disagreement"]["what"].as_str().is_some_and(|what| what.contains("line 8")), "{json}");
     // A backup that fails its audit is not restored.
     let output = run(&[
         "restore",
         "--from",
-        data.to_str().expect("plain"),
+        data.to_str().expect("the path is UTF-8"),
         "--to",
-        own.path().join("new").to_str().expect("plain"),
+        own.path().join("new").to_str().expect("the path is UTF-8"),
     ]);
     assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
 }
@@ -79,7 +79,9 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
 /// the number of occurrences.
 fn flip(data: &Path, text: &[u8]) -> usize {
     let mut flipped = 0;
-    for path in fs::read_dir(data).expect("a data directory").map(|file| file.expect("a file").path()) {
+    for path in
+        fs::read_dir(data).expect("a data directory").map(|file| file.expect("the file can be used").path())
+    {
         let mut bytes = fs::read(&path).unwrap_or_default();
         let places: Vec<usize> =
             (0..bytes.len().saturating_sub(text.len())).filter(|at| bytes[*at..].starts_with(text)).collect();
@@ -87,7 +89,7 @@ fn flip(data: &Path, text: &[u8]) -> usize {
             bytes[*place] ^= 1;
         }
         if !places.is_empty() {
-            fs::write(&path, bytes).expect("a file");
+            fs::write(&path, bytes).expect("the file can be used");
         }
         flipped += places.len();
     }
@@ -96,11 +98,11 @@ fn flip(data: &Path, text: &[u8]) -> usize {
 
 #[test]
 fn a_backup_of_version_1_is_audited_and_restored_unchanged() {
-    let own = TempDir::new().expect("a temporary directory");
-    let at = |name: &str| own.path().join(name).to_str().expect("a plain path").to_owned();
+    let own = TempDir::new().expect("a temporary directory can be created");
+    let at = |name: &str| own.path().join(name).to_str().expect("the path is UTF-8").to_owned();
     let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
-    let data = server.data.to_str().expect("a plain path");
+    let data = server.data.to_str().expect("the path is UTF-8");
     let done = |args: &[&str]| {
         let output = run(args);
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
@@ -125,9 +127,9 @@ fn a_backup_of_version_1_is_audited_and_restored_unchanged() {
 
 #[test]
 fn a_backup_is_made_while_a_server_runs_and_restored() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let at = |name: &str| -> PathBuf { own.path().join(name) };
-    let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
+    let text = |path: &Path| path.to_str().expect("the path is UTF-8").to_owned();
     let (backup, restored) = (at("backup"), at("restored"));
     let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
@@ -146,7 +148,7 @@ fn a_backup_is_made_while_a_server_runs_and_restored() {
         let output = run(&["backup", "--data", &text(&server.data), "--to", &text(&backup), "--json"]);
         charging.store(false, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
-        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
         assert!(json["entries"].as_i64().is_some_and(|entries| entries >= 4), "{json}");
     });
     let after = server.charge("acme", "after", json!({"operation": "virtual_try_on"})).expect(201).id();

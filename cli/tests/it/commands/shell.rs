@@ -31,7 +31,8 @@ fn bash_accepts_its_completion_script_and_completes() {
         "{script}\nCOMP_WORDS=(tollkeeper work); COMP_CWORD=1; _tollkeeper tollkeeper work tollkeeper; \
          echo \"${{COMPREPLY[@]}}\""
     );
-    let output = std::process::Command::new("bash").args(["-c", &complete]).output().expect("bash is there");
+    let output =
+        std::process::Command::new("bash").args(["-c", &complete]).output().expect("bash is installed");
     assert_eq!(printed(&output), "workspace\n");
 }
 
@@ -52,8 +53,8 @@ fn the_manual_page_has_its_sections_and_names_every_subcommand() {
 
 #[test]
 fn the_manual_pages_of_all_subcommands_are_written_to_a_directory() {
-    let own = TempDir::new().expect("a temporary directory");
-    let directory = own.path().to_str().expect("a plain path");
+    let own = TempDir::new().expect("a temporary directory can be created");
+    let directory = own.path().to_str().expect("the path is UTF-8");
     let output = run(&["man", "--to", directory]);
     assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
     for command in COMMANDS {
@@ -69,7 +70,7 @@ fn the_manual_pages_of_all_subcommands_are_written_to_a_directory() {
 
 /// The log of a server and the output of some commands under these variables.
 fn output_under(variables: &[(&str, &str)]) -> String {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data");
     let mut serve = TestServer::command(&data);
     serve.env("TOLLKEEPER_LOG_LEVEL", "debug").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");

@@ -37,7 +37,7 @@ impl Target<'_> {
     pub fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["--json"]].concat());
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        serde_json::from_slice(&output.stdout).expect("the output is JSON")
     }
 
     /// Runs a command, which must succeed; returns its text for users.
@@ -45,7 +45,7 @@ impl Target<'_> {
     pub fn text(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
-        String::from_utf8(output.stdout).expect("text")
+        String::from_utf8(output.stdout).expect("the output is text")
     }
 
     /// Runs a command, which must fail with this exit code; returns its stderr.
@@ -54,13 +54,13 @@ impl Target<'_> {
         let output = self.run(args);
         assert_eq!(output.status.code(), Some(exit), "{args:?}: {}", printed(&output));
         assert!(output.stdout.is_empty(), "{args:?}: no data");
-        String::from_utf8(output.stderr).expect("text")
+        String::from_utf8(output.stderr).expect("the output is text")
     }
 }
 
 /// Runs a script on all three targets; without PostgreSQL, on the other two.
 pub fn everywhere(script: impl Fn(&Target)) {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     script(&Target::Directory(&own.path().join("data")));
     if !is_missing() {
         let database = shared().database();

@@ -26,7 +26,7 @@ fn with_ada(target: &Target) {
 
 /// The values of a field in all rows of a list.
 fn column(list: &Value, field: &str) -> Vec<Value> {
-    list["data"].as_array().expect("a list").iter().map(|row| row[field].clone()).collect()
+    list["data"].as_array().expect("the answer is a list").iter().map(|row| row[field].clone()).collect()
 }
 
 /// Runs a command that removes something; asserts that it prints this line.
@@ -119,7 +119,7 @@ fn the_secret_of_a_key_is_printed_once_alone_on_its_line() {
         let until = "2099-01-01T00:00:00.000Z";
         let made = target.json(&[&args[..], &["--expires-at", "2099-01-01T00:00:00Z"]].concat());
         assert_eq!((&made["scopes"], &made["expires_at"]), (&json!(["read", "manage"]), &json!(until)));
-        let id = made["id"].as_str().expect("an id");
+        let id = made["id"].as_str().expect("the answer has an id");
 
         let list = target.json(&["key", "list", "acme"]);
         assert_eq!(column(&list, "name"), [json!("reports"), json!("of ada")]);
@@ -150,7 +150,7 @@ fn limits_are_set_shown_replaced_and_cleared() {
         assert_eq!(target.text(&["limits", "show", "acme"]), "", "no limits print nothing to stdout");
         target.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
         let set = target.json(&["limits", "set", "acme", "workspace/month=500", "member:ada/day=0.30"]);
-        let rows = set["limits"].as_array().expect("limits");
+        let rows = set["limits"].as_array().expect("the answer has limits");
         assert_eq!((rows.len(), &rows[0]["id"], &rows[1]["amount"]), (2, &Value::Null, &json!(30_000)));
         target.text(&["charge", "create", "acme", "virtual_try_on", "--member", "ada", "--key", "1"]);
         let stderr = target
@@ -170,7 +170,8 @@ fn limits_are_set_shown_replaced_and_cleared() {
         // A new list replaces all limits. A limit that stays keeps its use.
         let set =
             target.json(&["limits", "set", "acme", "member:ada/day=1", "operation:virtual_try_on/month=5"]);
-        let used: Vec<_> = set["limits"].as_array().expect("limits").iter().map(|row| &row["used"]).collect();
+        let used: Vec<_> =
+            set["limits"].as_array().expect("the answer has limits").iter().map(|row| &row["used"]).collect();
         assert_eq!(used, [&json!(20_000), &json!(20_000)], "{set}");
         for wrong in ["member:ada/week=1", "member/day=1", "team:x/day=1", "member:ada/day=1,5"] {
             let stderr = target.refused(&["limits", "set", "acme", wrong], 2);
@@ -220,7 +221,7 @@ fn a_removal_prints_no_json() {
         let output = target.run(&["portal", "end", "acme", "--json"]);
         assert_eq!((output.status.code(), printed(&output).as_str()), (Some(0), ""));
         let output = target.run(&["member", "remove", "acme", "zoe", "--json"]);
-        let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let problem: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
         assert_eq!((output.status.code(), &problem["code"]), (Some(1), &json!("member_not_found")));
     });
 }
@@ -234,7 +235,7 @@ fn commands_with_a_key_of_the_workspace_are_limited_by_its_scopes() {
     platform.text(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
     let key = |args: &[&str]| {
         let made = platform.json(&[&["key", "create", "acme", "--name", "k"], args].concat());
-        made["secret"].as_str().expect("a secret").to_owned()
+        made["secret"].as_str().expect("the answer has a secret").to_owned()
     };
     let manages_as_ada = key(&["--scope", "manage", "--member", "ada"]);
     let [charges, reads, manages] =
@@ -244,7 +245,7 @@ fn commands_with_a_key_of_the_workspace_are_limited_by_its_scopes() {
 
     let paid = with(&charges).json(&["charge", "create", "acme", "virtual_try_on", "--key", "1"]);
     assert_eq!((&paid["member"], &paid["amount"]), (&json!("ada"), &json!(20_000)));
-    let charge = paid["id"].as_str().expect("an id");
+    let charge = paid["id"].as_str().expect("the answer has an id");
     with(&charges).text(&["charge", "outcome", "acme", charge, "failed", "--fault", "system"]);
     with(&charges).text(&["charge", "quote", "acme", "virtual_try_on"]);
     assert_eq!(with(&reads).json(&["balance", "acme"])["available"], 1_000_000);
@@ -274,10 +275,10 @@ fn commands_with_a_key_of_the_workspace_are_limited_by_its_scopes() {
     assert_eq!(made["member"], "ada");
     // A key sees only its own workspace.
     refused(&with(&reads), &["balance", "other"], 1, "workspace_not_found");
-    let made = &made["secret"].as_str().expect("a secret");
+    let made = &made["secret"].as_str().expect("the answer has a secret");
     let charge = ["charge", "create", "acme", "virtual_try_on", "--key", "6"];
     with(made).text(&charge);
     let newest = platform.json(&["key", "list", "acme"])["data"][0]["id"].clone();
-    platform.text(&["key", "revoke", "acme", newest.as_str().expect("an id")]);
+    platform.text(&["key", "revoke", "acme", newest.as_str().expect("the answer has an id")]);
     refused(&with(made), &charge, 1, "unauthenticated");
 }

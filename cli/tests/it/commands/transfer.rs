@@ -12,7 +12,7 @@ use tollkeeper_testkit::postgres::{is_missing, shared};
 use crate::harness::{TestServer, TestStore, printed, run, tollkeeper};
 
 fn text(path: &Path) -> &str {
-    path.to_str().expect("a plain path")
+    path.to_str().expect("the path is UTF-8")
 }
 
 #[track_caller]
@@ -46,11 +46,12 @@ fn assert_usable(server: &TestServer, [paid, pending]: &[(String, String); 2]) {
     assert!(again.replayed() && again.text == paid.1, "{}", again.text);
     assert_eq!(server.charge_now("acme", &paid.0).json["status"], "settled");
     let deadline = server.charge_now("acme", &pending.0).json["deadline"].clone();
-    assert_eq!(serde_json::from_str::<Value>(&pending.1).expect("JSON")["deadline"], deadline);
+    assert_eq!(serde_json::from_str::<Value>(&pending.1).expect("the output is JSON")["deadline"], deadline);
     assert_eq!(server.available("acme"), 940_000);
     server.outcome("acme", &pending.0, json!({"result": "failed", "fault": "system"})).expect(200);
     assert_eq!(server.available("acme"), 970_000);
-    let grant = server.all("/v1/workspaces/acme/grants")[0]["id"].as_str().expect("an id").to_owned();
+    let grant =
+        server.all("/v1/workspaces/acme/grants")[0]["id"].as_str().expect("the answer has an id").to_owned();
     let voided =
         server.post(&format!("/v1/workspaces/acme/grants/{grant}/void"), "void", json!({"reason": "r"}));
     assert_eq!(voided.expect(200).json["remaining"], 0);
@@ -61,7 +62,7 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     if is_missing() {
         return;
     }
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let (data, file, back) =
         (own.path().join("data"), own.path().join("ledger.export"), own.path().join("back"));
     let mut server = TestServer::on(&data);
@@ -73,7 +74,7 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     assert_eq!((&exported["entries"], &exported["journals"]), (&before["entries"], &json!(3)));
 
     let database = TestStore::database();
-    let url = database.url().expect("a database");
+    let url = database.url().expect("the store is a database");
     let import = || run(&["import", "--database-url", &url, "--from", text(&file), "--json"]);
     assert_eq!(ran(&import(), 0)["written"], before["entries"]);
     assert_eq!(ran(&import(), 0)["written"], 0, "an import can be repeated");
@@ -86,12 +87,12 @@ fn a_ledger_moves_from_a_directory_to_a_database_and_back() {
     let mut export = tollkeeper();
     export.args(["export", "--database-url", &url]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut export = export.spawn().expect("the binary runs");
-    let stream = export.stdout.take().expect("piped");
+    let stream = export.stdout.take().expect("its output is piped");
     let imported = tollkeeper().args(["import", "--data", text(&back)]).stdin(stream).output();
     let imported = imported.expect("the binary runs");
     ran(&imported, 0);
     assert!(printed(&imported).starts_with("imported "), "{}", printed(&imported));
-    let output = export.wait_with_output().expect("it ends");
+    let output = export.wait_with_output().expect("the process ends");
     assert!(printed(&output).starts_with("exported "), "{}", printed(&output));
     assert_eq!(audit(&["--data", text(&back)]), audit(&["--database-url", &url]));
     let server = TestServer::on(&back);
@@ -106,7 +107,7 @@ fn a_damaged_export_is_refused_with_its_position_and_a_repeat_completes_the_impo
     if is_missing() {
         return;
     }
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let at = |name: &str| own.path().join(name);
     let mut server = TestServer::on(&at("data"));
     filled(&server);
@@ -115,7 +116,7 @@ fn a_damaged_export_is_refused_with_its_position_and_a_repeat_completes_the_impo
     ran(&run(&["export", "--data", text(&data), "--to", text(&file)]), 0);
     let whole = fs::read(&file).expect("the export");
     let import = |bytes: &[u8]| {
-        fs::write(at("damaged"), bytes).expect("a file");
+        fs::write(at("damaged"), bytes).expect("the file can be used");
         run(&["import", "--data", text(&new), "--from", text(&at("damaged")), "--json"])
     };
     let mut flipped = whole.clone();
@@ -154,14 +155,14 @@ fn a_damaged_export_is_refused_with_its_position_and_a_repeat_completes_the_impo
 
 #[test]
 fn an_export_overwrites_nothing_and_leaves_no_partial_file() {
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let (data, file) = (own.path().join("data"), own.path().join("ledger.export"));
     ran(&run(&["workspace", "create", "acme", "--name", "A", "--data", text(&data)]), 0);
-    fs::write(&file, "mine").expect("a file");
+    fs::write(&file, "mine").expect("the file can be used");
     let output = run(&["export", "--data", text(&data), "--to", text(&file)]);
     ran(&output, 3);
     assert!(printed(&output).contains("exists already"), "{}", printed(&output));
-    assert_eq!(fs::read(&file).expect("a file"), b"mine");
+    assert_eq!(fs::read(&file).expect("the file can be used"), b"mine");
     let output =
         run(&["export", "--data", text(&own.path().join("none")), "--to", text(&own.path().join("x"))]);
     ran(&output, 3);

@@ -171,9 +171,9 @@ fn an_invalid_setting_prevents_the_start_and_is_named() {
         let setting = variable.trim_start_matches("TOLLKEEPER_").to_lowercase();
         assert!(text.contains(&setting) && text.contains("hint: "), "{text}");
     }
-    let own = tempfile::TempDir::new().expect("a temporary directory");
+    let own = tempfile::TempDir::new().expect("a temporary directory can be created");
     let file = own.path().join("tollkeeper.toml");
-    std::fs::write(&file, "tick_ms = 100\nspeed = 11\n").expect("a file");
+    std::fs::write(&file, "tick_ms = 100\nspeed = 11\n").expect("the file can be used");
     let output = tollkeeper().args(["serve", "--config"]).arg(&file).output().expect("the binary runs");
     let text = printed(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
@@ -215,7 +215,7 @@ fn an_unreachable_server_exits_3_with_a_hint() {
 #[test]
 fn a_port_in_use_exits_3() {
     let server = TestServer::fresh();
-    let own = tempfile::TempDir::new().expect("a temporary directory");
+    let own = tempfile::TempDir::new().expect("a temporary directory can be created");
     let address = server.url.trim_start_matches("http://");
     let mut command = tollkeeper();
     command.args(["serve", "--listen", address, "--data"]).arg(own.path().join("data"));
@@ -228,7 +228,7 @@ fn a_port_in_use_exits_3() {
 fn a_reader_that_closes_the_pipe_early_is_no_error() {
     let server = TestServer::fresh();
     server.workspace("acme", 1_000_000);
-    let data = server.data.to_str().expect("a plain path");
+    let data = server.data.to_str().expect("the path is UTF-8");
     for args in [&["entries", "acme", "--data", data][..], &["charge", "--help"], &["audit", "--data", data]]
     {
         let mut child = tollkeeper()
@@ -238,7 +238,7 @@ fn a_reader_that_closes_the_pipe_early_is_no_error() {
             .spawn()
             .expect("the binary starts");
         drop(child.stdout.take());
-        let output = child.wait_with_output().expect("it ends");
+        let output = child.wait_with_output().expect("the process ends");
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", printed(&output));
         assert!(output.stderr.is_empty(), "{args:?}: {}", printed(&output));
     }

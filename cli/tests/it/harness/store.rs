@@ -20,7 +20,7 @@ pub struct TestStore {
 impl TestStore {
     /// A data directory that does not exist yet.
     pub fn directory() -> TestStore {
-        let own = TempDir::new().expect("a temporary directory");
+        let own = TempDir::new().expect("a temporary directory can be created");
         TestStore { own, database: None, first_wal_file: String::new() }
     }
 

@@ -6,7 +6,7 @@ use super::server;
 use crate::harness::assert_members;
 
 fn ids(rows: &[Value]) -> Vec<&str> {
-    rows.iter().map(|row| row["id"].as_str().expect("an id")).collect()
+    rows.iter().map(|row| row["id"].as_str().expect("the answer has an id")).collect()
 }
 
 #[test]
@@ -20,15 +20,15 @@ fn pages_have_no_gaps_while_rows_are_added() {
     made.reverse();
     let first = server.get("/v1/workspaces/acme/charges").expect(200);
     assert_members(&first.json, "data next_cursor");
-    let data = first.json["data"].as_array().expect("data");
+    let data = first.json["data"].as_array().expect("a list has data");
     assert_eq!(ids(data), made[..50], "a page has 50 rows by default, newest first");
     charge(120);
     let cursor = first.json["next_cursor"].as_str().expect("another page");
     let second = server.get(&format!("/v1/workspaces/acme/charges?limit=60&cursor={cursor}")).expect(200);
-    assert_eq!(ids(second.json["data"].as_array().expect("data")), made[50..110]);
+    assert_eq!(ids(second.json["data"].as_array().expect("a list has data")), made[50..110]);
     let cursor = second.json["next_cursor"].as_str().expect("another page");
     let third = server.get(&format!("/v1/workspaces/acme/charges?limit=200&cursor={cursor}")).expect(200);
-    assert_eq!(ids(third.json["data"].as_array().expect("data")), made[110..]);
+    assert_eq!(ids(third.json["data"].as_array().expect("a list has data")), made[110..]);
     assert_eq!(third.json["next_cursor"], Value::Null);
     assert_eq!(server.all("/v1/workspaces/acme/charges").len(), 121);
 }
@@ -53,7 +53,7 @@ fn every_list_has_pages() {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = server.get(&format!("{path}?limit=2{cursor}")).expect(200);
-            let data = page.json["data"].as_array().expect("data");
+            let data = page.json["data"].as_array().expect("a list has data");
             assert!(data.len() <= 2, "{path}");
             seen.extend(data.iter().cloned());
             let Some(next) = page.json["next_cursor"].as_str() else { break };

@@ -24,7 +24,7 @@ fn every_path_of_the_api_description_exists() {
     let stranger = TestClient::new(&server.url, "wrong");
     let document = stranger.get("/openapi.json").expect(200).json;
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
-    let paths = document["paths"].as_object().expect("paths");
+    let paths = document["paths"].as_object().expect("the answer has paths");
     for path in [
         "/v1/workspaces",
         "/v1/workspaces/{workspace}",
@@ -71,8 +71,11 @@ fn every_call_of_the_api_needs_the_key() {
     server.workspace("acme", 1_000);
     let document = server.get("/openapi.json").expect(200).json;
     let stranger = TestClient::new(&server.url, "wrong");
-    for (path, methods) in
-        document["paths"].as_object().expect("paths").iter().filter(|(path, _)| path.starts_with("/v1/"))
+    for (path, methods) in document["paths"]
+        .as_object()
+        .expect("the answer has paths")
+        .iter()
+        .filter(|(path, _)| path.starts_with("/v1/"))
     {
         let real = path.replace("{workspace}", "acme").replace("{charge}", "x").replace("{grant}", "x");
         for method in methods.as_object().into_iter().flatten().map(|(name, _)| name.to_uppercase()) {

@@ -105,8 +105,12 @@ fn a_new_version_of_the_prices_applies_to_later_charges() {
     let again = server.charge("acme", "old", json!({"operation": "virtual_try_on"})).expect(201);
     assert!(again.replayed() && again.text == old.text, "a replay keeps the old price");
     let versions = server.get("/v1/price-book/versions").expect(200);
-    let numbers: Vec<_> =
-        versions.json["data"].as_array().expect("a list").iter().map(|v| v["version"].as_i64()).collect();
+    let numbers: Vec<_> = versions.json["data"]
+        .as_array()
+        .expect("the answer is a list")
+        .iter()
+        .map(|v| v["version"].as_i64())
+        .collect();
     assert_eq!(numbers, [Some(2), Some(1)]);
 }
 

@@ -172,7 +172,8 @@ fn the_tightest_limit_is_reported_and_a_limit_of_0_refuses_everything() {
         {"workspace": "acme", "idempotency_key": "b5", "operation": "product_listing", "member": "ben"},
     ]});
     let results = server.send("POST", "/v1/charges/batch", batch).expect(200).json["results"].clone();
-    let statuses: Vec<_> = results.as_array().expect("results").iter().map(|one| &one["status"]).collect();
+    let statuses: Vec<_> =
+        results.as_array().expect("the answer has results").iter().map(|one| &one["status"]).collect();
     assert_eq!(statuses, [201, 402, 201, 201, 402], "{results}");
     assert_eq!(results[1]["problem"]["code"], "limit_exceeded");
     assert_eq!(server.limits("acme")[0]["remaining"], 0);
@@ -200,7 +201,12 @@ fn a_new_limit_counts_earlier_charges() {
         line("member", "ben"),
     ];
     let used = |limits: Value| -> Vec<i64> {
-        limits.as_array().expect("limits").iter().filter_map(|limit| limit["used"].as_i64()).collect()
+        limits
+            .as_array()
+            .expect("the answer has limits")
+            .iter()
+            .filter_map(|limit| limit["used"].as_i64())
+            .collect()
     };
     assert_eq!(used(server.limit("acme", json!(lines))), [40_000, 40_000, 40_000, 40_000, 20_000, 0]);
     // The count is the same in another order, and after a time without limits.

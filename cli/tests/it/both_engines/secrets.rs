@@ -58,7 +58,7 @@ impl Recorder {
     fn api_key(&mut self, platform: &str, what: &'static str, scopes: &[&str]) -> String {
         let body = json!({"name": what, "scopes": scopes, "member": "ada"});
         let made = self.send_with(platform, "POST", "/v1/workspaces/acme/api-keys", body).expect(201);
-        self.shown(what, made.json["secret"].as_str().expect("a secret"))
+        self.shown(what, made.json["secret"].as_str().expect("the answer has a secret"))
     }
 
     /// Creates a sign-in link to the dashboard; returns its path.
@@ -212,7 +212,7 @@ fn command(store: &TestStore, args: &[&str]) -> String {
 #[test]
 fn a_secret_is_shown_once_and_found_nowhere_else() {
     let Some(store) = store() else { return };
-    let own = TempDir::new().expect("a temporary directory");
+    let own = TempDir::new().expect("a temporary directory can be created");
     let mut server = server_with_debug_log(&store, None);
     let mut recorder = Recorder::new(&server);
     let log = server.stderr_text();
@@ -245,7 +245,7 @@ fn a_secret_is_shown_once_and_found_nowhere_else() {
     let statuses =
         (0..60).map(|_| recorder.send_with(&sees, "GET", "/v1/workspaces/acme/balance", Value::Null).status);
     assert!(statuses.collect::<Vec<_>>().contains(&429));
-    let id = list.json["data"][0]["id"].as_str().expect("an id");
+    let id = list.json["data"][0]["id"].as_str().expect("the answer has an id");
     recorder
         .send_with(SET_KEY, "DELETE", &format!("/v1/workspaces/acme/api-keys/{id}"), Value::Null)
         .expect(204);
@@ -277,7 +277,7 @@ fn stop(server: &mut TestServer) -> String {
 
 /// Copies of the store: an export, a backup of a data directory, and the output of commands.
 fn copies(store: &TestStore, own: &Path) -> Vec<(String, Vec<u8>)> {
-    let text = |name: &str| own.join(name).to_str().expect("a plain path").to_owned();
+    let text = |name: &str| own.join(name).to_str().expect("the path is UTF-8").to_owned();
     let mut outputs = vec![
         ("the output of export", command(store, &["export", "--to", &text("export")])),
         ("the output of audit", command(store, &["audit", "--json"])),

@@ -31,7 +31,7 @@ fn p1_a_hundred_thousand_micro_units_are_one_dollar() {
 fn p2_each_operation_has_its_price() {
     let Some(server) = server() else { return };
     let book = server.get("/v1/price-book").expect(200);
-    let listed = book.json["operations"].as_array().expect("operations");
+    let listed = book.json["operations"].as_array().expect("the answer has operations");
     assert_eq!(listed.len(), PRICES.len());
     server.workspace("acme", 1_000_000);
     let mut left = 1_000_000;

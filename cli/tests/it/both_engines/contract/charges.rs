@@ -45,7 +45,7 @@ fn a_charge_has_all_its_members() {
     let shown = server.charge_now("acme", &charge.id());
     assert_members(&shown.json, &format!("{CHARGE} draws refunds"));
     let grant = server.all("/v1/workspaces/acme/grants")[0]["id"].clone();
-    let draws = shown.json["draws"].as_array().expect("draws");
+    let draws = shown.json["draws"].as_array().expect("the answer has draws");
     assert_eq!((draws.len(), &draws[0]["grant"], &draws[0]["amount"]), (1, &grant, &json!(3_000)));
     assert_eq!(shown.json["refunds"], json!([]));
     // A charge is found only in its workspace.
@@ -71,7 +71,7 @@ fn a_smaller_quantity_refunds_the_difference() {
     assert_eq!(settled.int("/refunded_amount"), 7_000);
     assert_eq!(server.available("acme"), 70_000);
     let shown = server.charge_now("acme", &id);
-    let refunds = shown.json["refunds"].as_array().expect("refunds");
+    let refunds = shown.json["refunds"].as_array().expect("the answer has refunds");
     assert_eq!(
         (refunds.len(), &refunds[0]["amount"], &refunds[0]["reason"]),
         (1, &json!(7_000), &json!("partly_used"))
@@ -166,7 +166,7 @@ fn a_batch_answers_each_item_in_order_and_is_safe_to_repeat() {
         {"workspace": "acme", "idempotency_key": "1", "operation": "virtual_try_on"},
     ]});
     let first = server.send("POST", "/v1/charges/batch", batch.clone()).expect(200);
-    let results = first.json["results"].as_array().expect("results");
+    let results = first.json["results"].as_array().expect("the answer has results");
     let statuses: Vec<_> = results.iter().map(|result| result["status"].as_i64()).collect();
     assert_eq!(statuses, [201, 402, 201, 404, 201, 201].map(Some));
     assert_eq!(results[1]["problem"]["code"], "insufficient_credits");
@@ -178,7 +178,7 @@ fn a_batch_answers_each_item_in_order_and_is_safe_to_repeat() {
 
     let again = server.send("POST", "/v1/charges/batch", batch).expect(200);
     let ids = |reply: &crate::harness::Reply| -> Vec<Value> {
-        let results = reply.json["results"].as_array().expect("results");
+        let results = reply.json["results"].as_array().expect("the answer has results");
         results.iter().map(|result| result["charge"]["id"].clone()).collect()
     };
     assert_eq!(ids(&again), ids(&first));

@@ -1,52 +1,72 @@
-//! What an entry answers to whoever asked for it: the same words the first time and at every repetition, because they
-//! come from entries alone (i07).
+//! The answer that an entry stands for.
+//!
+//! A replay must answer as the first time (i07). So answers are built from entries alone, by one function for both
+//! engines. What an entry only names (the charge of an outcome, the grant of a void) is looked up through [`Records`].
 
-use tollkeeper_ledger::{Account, Charge, Entry, EntryBody, Grant, Micros};
+use tollkeeper_ledger::{Account, Charge, ChargeId, Entry, EntryBody, Grant, GrantId, Micros};
 
-use crate::{Answer, GrantRecord, Output};
+use crate::{Answer, Error, GrantRecord, Output};
 
-/// What an entry is about, where it does not hold that itself.
-#[derive(Debug)]
-pub(crate) enum About {
-    Nothing,
-    Charge(Box<Charge>),
-    Grant(Box<GrantRecord>),
+/// Look-ups inside one workspace.
+pub(crate) trait Records {
+    /// A charge as it stands now.
+    fn find_charge(&mut self, id: ChargeId) -> Result<Option<Charge>, Error>;
+
+    /// A grant as its `Granted` entry describes it.
+    fn find_grant(&mut self, id: GrantId) -> Result<Option<GrantRecord>, Error>;
 }
 
-/// The answer that an entry stands for.
-pub(crate) fn answer(entry: Entry, about: About) -> Answer {
+/// The answer to a command that was recorded as `entry`. `charge`: the charge that the command is about, if it was about
+/// an existing one.
+pub(crate) fn answer(
+    entry: Entry,
+    charge: Option<Charge>,
+    records: &mut impl Records,
+) -> Result<Answer, Error> {
     let Entry { n, at, balance, body, .. } = entry;
-    let output = match (body, about) {
-        (EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile), _) => {
+    let output = match body {
+        EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => {
             Output::Workspace(profile)
         }
-        (EntryBody::Granted { grant, reason, origin, paid_cents }, _) => {
+        EntryBody::Granted { grant, reason, origin, paid_cents } => {
             let record = GrantRecord { grant, reason, origin, paid_cents, created_at: at };
             Output::Grant(Box::new(record), balance)
         }
-        (EntryBody::ChargeOpened(details), _) => {
+        EntryBody::ChargeOpened(details) => {
             let state = details.state();
             Output::Charge(Charge { details, opening_entry: n, created_at: at, state }, balance)
         }
-        (EntryBody::PricesSet(version), _) => Output::Prices(version),
-        (EntryBody::LimitsSet(limits), _) => Output::Limits(limits),
-        (EntryBody::Team(change), _) => Output::Team(change),
-        (EntryBody::GrantVoided { .. }, About::Grant(record)) => {
-            // Whatever has come back to the grant since: when it was voided, nothing remained.
-            let grant = Grant { remaining: Micros::ZERO, ..record.grant };
-            Output::Grant(Box::new(GrantRecord { grant, ..*record }), balance)
-        }
-        (body, About::Charge(charge)) => match body.state() {
-            Some(state) => Output::Charge(Charge { state, ..*charge }, balance),
+        EntryBody::PricesSet(version) => Output::Prices(version),
+        EntryBody::LimitsSet(limits) => Output::Limits(limits),
+        EntryBody::Team(change) => Output::Team(change),
+        EntryBody::GrantVoided { grant, .. } => match records.find_grant(grant)? {
+            Some(record) => {
+                // When it was voided, nothing remained, although credit may have come back since.
+                let grant = Grant { remaining: Micros::ZERO, ..record.grant };
+                Output::Grant(Box::new(GrantRecord { grant, ..record }), balance)
+            }
             None => Output::Done,
         },
-        _ => Output::Done,
+        body => match (body.state(), charge) {
+            (Some(state), Some(charge)) => Output::Charge(Charge { state, ..charge }, balance),
+            _ => Output::Done,
+        },
     };
-    Answer { replayed: false, output }
+    Ok(Answer { replayed: false, output })
 }
 
-/// The answer when nothing had to change: what stands.
-pub(crate) fn unchanged(account: &Account, charge: Option<Charge>) -> Answer {
+/// The first answer again, to a command that was recorded as `entry` earlier.
+pub(crate) fn replay_answer(entry: Entry, records: &mut impl Records) -> Result<Answer, Error> {
+    // Of the entries about an existing charge only a refund carries an idempotency key, so only it is replayed.
+    let charge = match &entry.body {
+        EntryBody::ChargeRefunded(refund) => records.find_charge(refund.charge)?,
+        _ => None,
+    };
+    Ok(Answer { replayed: true, ..answer(entry, charge, records)? })
+}
+
+/// The answer to a command that changed nothing: what stands.
+pub(crate) fn unchanged_answer(account: &Account, charge: Option<Charge>) -> Answer {
     let output = match charge {
         Some(charge) => Output::Charge(charge, account.balance),
         None => Output::Workspace(account.profile.clone()),
@@ -54,8 +74,8 @@ pub(crate) fn unchanged(account: &Account, charge: Option<Charge>) -> Answer {
     Answer { replayed: false, output }
 }
 
-/// What a `Granted` entry says.
-pub(crate) fn record_of(entry: Entry) -> Option<GrantRecord> {
+/// The grant that a `Granted` entry describes; `None` for other entries.
+pub(crate) fn granted_by(entry: Entry) -> Option<GrantRecord> {
     match entry.body {
         EntryBody::Granted { grant, reason, origin, paid_cents } => {
             Some(GrantRecord { grant, reason, origin, paid_cents, created_at: entry.at })
@@ -64,8 +84,8 @@ pub(crate) fn record_of(entry: Entry) -> Option<GrantRecord> {
     }
 }
 
-/// The charge that an entry opens, as it was born.
-pub(crate) fn charge_of(entry: Entry) -> Option<Charge> {
+/// The charge that a `ChargeOpened` entry describes, in its first state; `None` for other entries.
+pub(crate) fn charge_opened_by(entry: Entry) -> Option<Charge> {
     let Entry { n, at, body: EntryBody::ChargeOpened(details), .. } = entry else { return None };
     let state = details.state();
     Some(Charge { details, opening_entry: n, created_at: at, state })

@@ -1,9 +1,12 @@
-//! "Not now", as opposed to the ledger's "no": why an engine could not run or read something. Opaque, with predicates:
-//! what a caller can do about it, not which part of which store failed. A refusal is never an `Error`.
+//! Why an engine could not run a command or answer a query.
+//!
+//! An [`Error`] means "not now" or "not here"; a refusal of the ledger means "no" and is never an `Error`. The type is
+//! opaque. Its predicates say what a caller can do about it, not which part of which store failed.
 
+use std::any::Any;
 use std::fmt;
 
-/// Why an engine could not do what was asked.
+/// Why an engine could not run a command or answer a query; `Display` says it for people.
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: Kind,
@@ -29,14 +32,14 @@ impl Error {
         self.kind == Kind::Overloaded
     }
 
-    /// The store does not take writes or reads at present (a full disk, a lost connection); ask again under the same
-    /// key: whether the command was run or not, it will be once.
+    /// The store does not take writes or reads at present: a full disk, a lost connection. Ask again under the same key;
+    /// the command then runs once, whether or not the first attempt did.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// What is stored cannot be read as what was written.
+    /// What is stored is not what was written: a checksum, a hash or a number does not fit.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.kind == Kind::Damaged
@@ -48,31 +51,31 @@ impl Error {
         self.kind == Kind::Unusable
     }
 
-    /// A cursor that this engine did not hand out.
+    /// The cursor is not one that this engine gave for this list.
     #[must_use]
     pub fn is_bad_cursor(&self) -> bool {
         self.kind == Kind::BadCursor
     }
 
-    /// What is stored is another ledger, or another part of it, than what was to be put beside it.
+    /// An import met entries of another ledger, or entries that the imported stream does not have.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.kind == Kind::Conflict
     }
 
-    /// A bug: an invariant did not hold, and no credit moved.
+    /// An invariant did not hold, which is a bug. No credit moved.
     #[must_use]
     pub fn is_bug(&self) -> bool {
         self.kind == Kind::Bug
     }
 
-    /// What to do about it, for people.
+    /// Advice for people, one sentence.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// Says what to do about it.
+    /// The same error with advice for people.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
@@ -89,6 +92,16 @@ impl Error {
 
     pub(crate) fn unavailable(what: impl Into<String>) -> Error {
         Error::new(Kind::Unavailable, what)
+    }
+
+    /// The thread that would answer has ended.
+    pub(crate) fn engine_closed() -> Error {
+        Error::unavailable("the engine is closed")
+    }
+
+    /// The system gives no thread or no runtime.
+    pub(crate) fn cannot_start_thread(error: std::io::Error) -> Error {
+        Error::unavailable(format!("cannot start a thread: {error}"))
     }
 
     pub(crate) fn damaged(what: impl Into<String>) -> Error {
@@ -110,6 +123,18 @@ impl Error {
     pub(crate) fn bug(what: impl Into<String>) -> Error {
         Error::new(Kind::Bug, what)
     }
+
+    /// A caught panic: an assertion failed before the commit, so no credit moved.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
+        Error::bug(panic_message(panic))
+    }
+}
+
+/// The message of a caught panic.
+#[must_use]
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&'static str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }
 
 impl fmt::Display for Error {

@@ -23,6 +23,7 @@ mod calendar;
 mod contract;
 pub mod embedded;
 mod error;
+mod hash;
 pub mod postgres;
 mod query;
 mod reply;
@@ -36,7 +37,8 @@ pub use contract::{
     EntryRecord, GrantRecord, Listing, Output, Page, RefundRecord,
 };
 pub use embedded::{Embedded, Options};
-pub use error::Error;
+pub use error::{Error, panic_message};
+pub use hash::digest;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
 

@@ -19,7 +19,11 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
 
 /// What each line has used (net) of the present period. Where a day does not begin with an hour, all that was charged in that
 /// hour counts and nothing that went back in it: rather too much than more than the cap.
-pub(crate) fn spent(recount: &Recount, windows: &PeriodWindows, rows: &[(UsageKey, Used)]) -> Vec<Micros> {
+pub(crate) fn used_by_limit(
+    recount: &Recount,
+    windows: &PeriodWindows,
+    rows: &[(UsageKey, Used)],
+) -> Vec<Micros> {
     let used = |(subject, period): &(Subject, Period)| {
         let begin = windows.of(*period).start;
         let since = begin.hour();

@@ -1,21 +1,26 @@
-//! The embedded engine: one directory, one process that writes it, SQLite underneath.
+//! The embedded engine: one data directory, one process that writes it, SQLite as the file format.
 //!
 //! ```text
-//! shell      the queue in front of it                  writer    the thread: batches, commits, answers
-//! heart      decide, append, answer                    mind      load, decide, write, absorb
-//! flight     a batch under way to the disk             committer the thread that brings it there
-//! timers     deadlines in order
-//! journal    the truth: blocks of entries              block     how entries lie in a row
-//! accounts   the working set in memory                 index     from keys to places in the journal
-//! tend       keeping what is derived, in small steps   keeper    the thread that writes it to the state file
-//! recover    start, crash or not: replay the tail      state     the tables of what is derived
-//! reads      answers from memory                       lists     long reads, on threads of their own
-//! audit      recompute everything and compare          backup    copy while serving, restore
-//! export     all entries as a stream                   import    take in a stream, verified
-//! ids        from an id to the entry that made it
+//! callers ──► queue ──► writer thread ── decides ──► core ── small batch ──► journal.db
+//!                │                                     │
+//!                │      commit thread ◄─ large batch ──┤ in flight ─────────► journal.db
+//!                │      checkpoint thread ◄─ tasks ────┘ ───────────────────► state.db
+//!                └────► reader threads ◄── journal.db, state.db
 //! ```
 //!
-//! The journal is the truth; the state file can be thrown away at any time.
+//! The journal is the truth; the state file is derived from it and can be deleted at any time.
+//!
+//! ```text
+//! queue     the bounded queue in front of the writer thread, and what that thread publishes
+//! core      decide, append, answer: deterministic, without threads and without a clock
+//! threads   writer (group commit), committer, checkpoint
+//! storage   the files: journal, blocks, state file, key index, lock
+//! scan      long reads, on threads of their own
+//! admin     audit, backup, restore, export, import
+//! ```
+//!
+//! Reading order: `core`, `core::state_machine`, `threads::writer`, `core::in_flight`, `storage::journal`,
+//! `core::maintenance`, `core::recovery`.
 
 mod admin;
 pub(crate) mod core;
@@ -40,25 +45,27 @@ pub use storage::journal::holds_ledger;
 
 pub use crate::audit::{AuditDisagreement, AuditReport};
 
-use self::queue::{CoreHandle, CoreSnapshot};
+use self::queue::{CoreHandle, Publication};
 use self::scan::lists::Reader;
 use self::scan::readers::Readers;
+use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
 
-/// Requests that may wait unless said otherwise: some tens of milliseconds of work.
+/// The default length of the queue: some tens of milliseconds of work.
 const QUEUE_DEFAULT: usize = 8_192;
 
 /// How to open an [`Embedded`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// For how long after its birth a settled charge may be refunded by a late system failure; 30 days when `None`.
+    /// Seconds after a charge was created in which a late system failure may still refund it once it is settled; 30 days
+    /// when `None`.
     pub refund_window_seconds: Option<i64>,
-    /// Requests that may wait; 8,192 when `None`.
+    /// Requests that may wait in the queue; 8,192 when `None`.
     pub queue: Option<usize>,
 }
 
-/// The embedded engine.
+/// The embedded engine: open one per data directory and share it. It has threads of its own and needs no runtime.
 #[derive(Debug)]
 pub struct Embedded {
     core: CoreHandle,
@@ -67,7 +74,7 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens (or makes) the data directory and holds it alone.
+    /// Opens (or makes) a data directory and holds it alone.
     ///
     /// # Errors
     /// [`Error::is_unusable`] when another process holds it or it cannot be written, [`Error::is_damaged`] when its
@@ -77,27 +84,28 @@ impl Embedded {
         Embedded::open_tuned(path, core_options(&options), queue)
     }
 
-    /// The same with every option of the heart, for simulations that want everything to happen often.
+    /// The same with every option of the core and the length of the queue, for simulations.
     ///
     /// # Errors
     /// As [`Embedded::open`].
     pub fn open_tuned(path: &Path, options: CoreOptions, queue: usize) -> Result<Embedded, Error> {
-        let (handle, jobs) = CoreHandle::queue(queue);
-        let mut core = Core::open_with(path, options, handle.wake_maker())?;
-        core.refuse_half()?;
+        let (handle, jobs) = CoreHandle::new(queue);
+        let start_checkpointer = Box::new(StartOnThread(handle.wake()));
+        let mut core = Core::open_with(path, options, start_checkpointer)?;
+        core.refuse_unfinished_import()?;
         let readers = Readers::start(path, &handle)?;
         Embedded::start(core, readers, handle, jobs)
     }
 
-    /// Opens for reading only, beside the process that holds the directory or without one. It shows what was committed
-    /// when it was opened; commands are refused as unavailable.
+    /// Opens a data directory for reading, beside the process that holds it or without one. It shows what was committed
+    /// when it was opened. Commands are refused with [`Error::is_unavailable`].
     ///
     /// # Errors
     /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not what was written.
     pub fn open_read_only(path: &Path) -> Result<Embedded, Error> {
-        let (handle, jobs) = CoreHandle::queue(QUEUE_DEFAULT);
-        let (core, reading) = Core::open_read_only_with(path, CoreOptions::default())?;
-        let readers = Readers::start_held(path, &handle, Reader::held(reading, handle.clone()))?;
+        let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
+        let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
+        let readers = Readers::start_held(path, &handle, Reader::held(files, handle.clone()))?;
         Embedded::start(core, readers, handle, jobs)
     }
 
@@ -107,23 +115,23 @@ impl Embedded {
         handle: CoreHandle,
         jobs: tokio::sync::mpsc::Receiver<queue::Job>,
     ) -> Result<Embedded, Error> {
-        let published = handle.published();
-        published.publish(CoreSnapshot::of(&core));
+        let (published, wake) = (handle.published(), handle.wake());
+        published.publish(Publication::of(&core));
         let writer = std::thread::Builder::new()
             .name("tollkeeper-writer".into())
-            .spawn(move || writer::work(core, published, jobs))
-            .map_err(|error| Error::unavailable(format!("no thread: {error}")))?;
+            .spawn(move || writer::work(core, published, jobs, wake))
+            .map_err(Error::cannot_start_thread)?;
         Ok(Embedded { core: handle, readers, writer: Mutex::new(Some(writer)) })
     }
 }
 
 impl Drop for Embedded {
-    /// Ends as [`Engine::close`] does: when this is gone, the directory is free again.
+    /// Closes the engine as [`Engine::close`] does: afterwards the directory is free.
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(writer) = writer {
             self.core.close_without_waiting();
-            // A panic there was printed there.
+            // A panic was printed by the thread.
             let _ = writer.join();
         }
     }
@@ -175,7 +183,6 @@ impl Embedded {
                 readers.read(move |reader| reader.entries(&id, &page)).await.map(QueryResult::Entries)
             }
             Query::Usage { workspace: id, hours } => {
-                let hours = (hours.start, hours.end);
                 readers.read(move |reader| reader.usage(&id, hours)).await.map(QueryResult::Usage)
             }
         }
@@ -224,7 +231,7 @@ impl Engine for Embedded {
             let closed = self.core.close().await;
             let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             if let Some(writer) = writer {
-                // It has answered already; what is left is to end.
+                // It has answered already and is about to end.
                 let _ = writer.join();
             }
             closed

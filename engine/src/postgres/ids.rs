@@ -7,7 +7,6 @@
 
 use std::hash::Hasher;
 
-use sha2::Digest;
 use siphasher::sip::SipHasher13;
 use tollkeeper_ledger::{Id, IdempotencyKey, Timestamp};
 
@@ -64,7 +63,7 @@ pub(super) fn number_in(id: Id) -> i64 {
 /// Index entries are thus short and of one size. The caller compares the key of the entry it found
 /// with the full key.
 pub(super) fn fingerprint(key: &IdempotencyKey) -> Uuid {
-    let digest: [u8; 32] = sha2::Sha256::digest(key.as_str()).into();
+    let digest = crate::hash::digest(key.as_str().as_bytes());
     let [first, ..] = digest.as_chunks::<16>().0 else { unreachable!("a SHA-256 digest has 32 bytes") };
     Uuid(*first)
 }

@@ -187,7 +187,7 @@ impl Engine for Postgres {
     }
 
     fn stats(&self) -> EngineStats {
-        self.shared.counters.stats(self.lanes.queued() as u64)
+        self.shared.counters.stats(self.lanes.queued())
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -4,6 +4,7 @@
 //! Each thread has a runtime of its own. The engine therefore needs no runtime of the caller, and
 //! deciding a batch delays no request of the server.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -12,23 +13,22 @@ use std::thread::JoinHandle;
 use futures_util::future::{join_all, try_join_all};
 use siphasher::sip::SipHasher13;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
 
-use super::batch::lane::{Job, Lane};
+use super::batch::lane::Lane;
 use super::database::blocking::single_thread_runtime;
 use super::database::failure::Failure;
 use super::database::session::Session;
 use super::query::readers::Readers;
 use super::shared::SharedState;
-use crate::reply::engine_closed;
+use crate::reply::RequestQueue;
 use crate::{CommandResult, Error};
 
 /// The lanes of a server with their threads.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    senders: Vec<mpsc::Sender<Job>>,
+    queues: Vec<RequestQueue<Infallible>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -36,16 +36,16 @@ impl Lanes {
     /// Starts `count` lanes, each with a queue of `queue` jobs.
     pub(super) fn start(shared: &Arc<SharedState>, count: usize, queue: usize) -> Result<Lanes, Error> {
         assert!(count > 0 && queue > 0, "the engine has a lane, and a lane has room in its queue");
-        let mut lanes = Lanes { senders: Vec::with_capacity(count), threads: Vec::with_capacity(count) };
+        let mut lanes = Lanes { queues: Vec::with_capacity(count), threads: Vec::with_capacity(count) };
         for index in 0..count {
-            let (sender, jobs) = mpsc::channel(queue);
+            let (sender, jobs) = RequestQueue::new(queue);
             let lane = Lane::new(Arc::clone(shared))?;
             let runtime = single_thread_runtime()?;
             let thread = std::thread::Builder::new()
                 .name(format!("tollkeeper-lane-{index}"))
                 .spawn(move || runtime.block_on(lane.work(jobs)));
-            lanes.threads.push(thread.map_err(thread_not_started)?);
-            lanes.senders.push(sender);
+            lanes.threads.push(thread.map_err(Error::cannot_start_thread)?);
+            lanes.queues.push(sender);
         }
         Ok(lanes)
     }
@@ -54,15 +54,12 @@ impl Lanes {
     fn index_of(&self, workspace: &WorkspaceId) -> usize {
         let mut hasher = SipHasher13::new();
         hasher.write(workspace.as_str().as_bytes());
-        (hasher.finish() % self.senders.len() as u64) as usize
+        (hasher.finish() % self.queues.len() as u64) as usize
     }
 
     /// Runs one command; waits for room in the queue.
     pub(super) async fn run(&self, submission: Submission, now: Timestamp) -> Result<CommandResult, Error> {
-        let lane = &self.senders[self.index_of(&submission.workspace)];
-        let (sender, answer) = oneshot::channel();
-        lane.send(Job::One(submission, now, sender)).await.map_err(|_| engine_closed())?;
-        answer.await.map_err(|_| engine_closed())?
+        self.queues[self.index_of(&submission.workspace)].run(submission, now).await
     }
 
     /// Runs one command, or fails at once with [`Error::is_overloaded`] if the queue is full.
@@ -71,13 +68,7 @@ impl Lanes {
         submission: Submission,
         now: Timestamp,
     ) -> Result<CommandResult, Error> {
-        let lane = &self.senders[self.index_of(&submission.workspace)];
-        let (sender, answer) = oneshot::channel();
-        lane.try_send(Job::One(submission, now, sender)).map_err(|error| match error {
-            TrySendError::Full(_) => Error::overloaded(),
-            TrySendError::Closed(_) => engine_closed(),
-        })?;
-        answer.await.map_err(|_| engine_closed())?
+        self.queues[self.index_of(&submission.workspace)].run_or_shed(submission, now).await
     }
 
     /// Runs commands in order. Commands of workspaces run in parallel on their lanes. A command of
@@ -112,36 +103,31 @@ impl Lanes {
     ) -> Result<Vec<CommandResult>, Error> {
         let lanes: Vec<usize> =
             commands.iter().map(|submission| self.index_of(&submission.workspace)).collect();
-        let mut parts: Vec<Vec<Submission>> = self.senders.iter().map(|_| Vec::new()).collect();
+        let mut parts: Vec<Vec<Submission>> = self.queues.iter().map(|_| Vec::new()).collect();
         for (submission, lane) in commands.into_iter().zip(&lanes) {
             parts[*lane].push(submission);
         }
-        let running = parts.into_iter().zip(&self.senders).map(|(part, lane)| async move {
+        let running = parts.into_iter().zip(&self.queues).map(|(part, lane)| async move {
             if part.is_empty() {
                 return Ok(Vec::new());
             }
-            let (sender, answers) = oneshot::channel();
-            lane.send(Job::Batch(part, now, sender)).await.map_err(|_| engine_closed())?;
-            answers.await.map_err(|_| engine_closed())?
+            lane.run_batch(part, now).await
         });
         let answers = try_join_all(running).await?;
         let mut answers: Vec<_> = answers.into_iter().map(Vec::into_iter).collect();
-        lanes.into_iter().map(|lane| answers[lane].next().ok_or_else(engine_closed)).collect()
+        lanes.into_iter().map(|lane| answers[lane].next().ok_or_else(Error::engine_closed)).collect()
     }
 
     /// How many jobs wait in all queues.
-    pub(super) fn queued(&self) -> usize {
-        self.senders.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    pub(super) fn queued(&self) -> u64 {
+        self.queues.iter().map(RequestQueue::queued).sum()
     }
 
     /// Ends all lanes after they have answered what is in their queues.
     pub(super) async fn close(&self) {
-        let closing = self.senders.iter().map(|lane| async move {
-            let (sender, ended) = oneshot::channel();
+        let closing = self.queues.iter().map(|lane| async move {
             // If the lane has ended already, it has answered everything that it accepted.
-            if lane.send(Job::Close(sender)).await.is_ok() {
-                let _ = ended.await;
-            }
+            let _ = lane.close().await;
         });
         join_all(closing).await;
     }
@@ -151,7 +137,7 @@ impl Drop for Lanes {
     /// Ends the lanes after they have answered what is in their queues, and waits for their
     /// threads.
     fn drop(&mut self) {
-        self.senders.clear();
+        self.queues.clear();
         for thread in self.threads.drain(..) {
             // The panic message of a thread was printed by the panic itself.
             let _ = thread.join();
@@ -184,7 +170,7 @@ impl ReaderThread {
                 }
             });
         });
-        let thread = thread.map_err(thread_not_started)?;
+        let thread = thread.map_err(Error::cannot_start_thread)?;
         Ok(ReaderThread { handle, readers, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -192,7 +178,7 @@ impl ReaderThread {
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let readers = Arc::clone(&self.readers);
         let begun = self.handle.spawn(async move { readers.begin().await });
-        begun.await.map_err(|_| engine_closed())?.map_err(Failure::into_error)
+        begun.await.map_err(|_| Error::engine_closed())?.map_err(Failure::into_error)
     }
 
     /// Runs a query on the thread. The caller may await the result on any runtime.
@@ -208,7 +194,7 @@ impl ReaderThread {
         let answer = self.handle.spawn(async move { readers.read(read).await });
         answer.await.map_err(|ended| match ended.is_panic() {
             true => Error::bug("a query panicked"),
-            false => engine_closed(),
+            false => Error::engine_closed(),
         })?
     }
 }
@@ -221,8 +207,4 @@ impl Drop for ReaderThread {
             let _ = thread.join();
         }
     }
-}
-
-fn thread_not_started(error: std::io::Error) -> Error {
-    Error::unavailable(format!("a thread cannot be started: {error}"))
 }

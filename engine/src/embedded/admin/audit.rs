@@ -1,9 +1,10 @@
-//! The audit: recomputes every number from the journal and says the first line that disagrees.
+//! The audit: recomputes every number from the journal and reports the first line that disagrees.
 //!
-//! It reads all blocks in order and replays each workspace from nothing: numbers, links of the hash chain, balances,
-//! grants, the life of every charge, prices against the price book, keys that stand once. Then it compares what the state
-//! file keeps (accounts, usage, hours, pending charges, the key index) with what was recomputed. Read-only, on a state of the
-//! files that does not change meanwhile, so it is safe beside a running server.
+//! It reads all blocks in order and replays each workspace from nothing: entry numbers, the hash chain, balances, grants,
+//! the life of every charge, prices against the price workspace, idempotency keys that are used once. Then it compares what the
+//! state file holds with what was recomputed: accounts, usage, hours, pending charges, the key index.
+//!
+//! Read-only and on one state of the files, so it is safe beside a running server. Damage is a finding, not an error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,16 +19,16 @@ use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{PersistedAccount, State};
 use crate::{Error, rollups};
 
-/// Recomputes everything from the journal; safe beside a running server.
+/// Recomputes everything from the journal of a data directory, beside a running server or without one.
 ///
 /// # Errors
-/// When the directory cannot be read at all (a disagreement is not an error).
+/// When the directory cannot be read at all. A disagreement is no error; the report has it.
 pub fn audit(path: &Path) -> Result<AuditReport, Error> {
     journal::must_hold(path)?;
-    // The state first: a journal read later holds everything that the state was derived from.
+    // The state file first: a journal that is read later holds all entries that it derives from.
     let state = match State::open(path, None, Access::Read) {
         Ok(state) => Some(state),
-        // Without a state file, or with a damaged one, there is nothing to compare: the next start makes it anew.
+        // Nothing to compare with; the next start builds the file anew.
         Err(error) if error.is_unusable() || error.is_damaged() => None,
         Err(error) => return Err(error),
     };
@@ -53,29 +54,29 @@ pub fn audit(path: &Path) -> Result<AuditReport, Error> {
 }
 
 /// A workspace as it is recomputed.
-struct Book {
+struct Recomputed {
     account: Account,
-    /// The place of its last entry.
+    /// The sequence number of its last entry.
     head: u64,
     usage: Usage,
-    /// The hours in which it has entries, each with the place of the last of them.
+    /// The hours in which it has entries, each with the sequence number of the last of them.
     hours: BTreeMap<i64, u64>,
-    /// Its pending charges by the place of their opening, with their deadlines.
+    /// The deadlines of its pending charges, by the sequence number of their opening entry.
     pending: BTreeMap<u64, Timestamp>,
-    /// What the state file keeps of it, until that was compared.
+    /// What the state file holds of it, until that was compared.
     persisted: Option<PersistedAccount>,
-    /// Whether the state file keeps it at all.
+    /// True if the state file holds it.
     is_persisted: bool,
 }
 
-impl Book {
-    fn new(id: WorkspaceId, persisted: Option<PersistedAccount>) -> Book {
+impl Recomputed {
+    fn new(id: WorkspaceId, persisted: Option<PersistedAccount>) -> Recomputed {
         let (usage, hours, pending) = Default::default();
         let is_persisted = persisted.is_some();
-        Book { account: Account::new(id), head: 0, usage, hours, pending, persisted, is_persisted }
+        Recomputed { account: Account::new(id), head: 0, usage, hours, pending, persisted, is_persisted }
     }
 
-    /// Takes what an entry says beside the account.
+    /// Takes what an entry adds besides the account.
     fn note(&mut self, entry: &Entry, envelope: &Envelope) {
         self.head = envelope.seq;
         self.usage.record(entry);
@@ -92,30 +93,30 @@ struct Auditor<'a> {
     journal: &'a Journal,
     state: Option<&'a State>,
     fingerprints: Fingerprints,
-    books: HashMap<u32, Book>,
+    workspaces: HashMap<u32, Recomputed>,
     persisted: HashMap<u32, PersistedAccount>,
-    /// The kept pending charges of each workspace, until they were compared.
+    /// The pending charges that the state file holds of each workspace, until they were compared.
     pending: HashMap<u32, BTreeMap<u64, Timestamp>>,
     platform: Platform,
-    /// Charges that are pending or were touched, by the place of their opening.
+    /// The last state of every charge that changed, by the sequence number of its opening entry.
     states: HashMap<u64, ChargeState>,
-    /// The fingerprints of all keys, to find one that stands twice.
+    /// The fingerprint and sequence number of every idempotency key, to find one that is used twice.
     keys: Vec<(u64, u64)>,
     index_persisted_to: u64,
-    /// All pairs that the kept runs must hold, folded into one number.
+    /// The checksum of all pairs that the runs in the state file must hold.
     index_sum: u64,
     disagreement: Option<AuditDisagreement>,
 }
 
 fn fold(sum: u64, (fingerprint, seq): (u64, u64)) -> u64 {
-    // Order does not matter, every bit does.
+    // A sum, so that the order of the pairs does not matter.
     sum.wrapping_add((fingerprint ^ seq.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 impl<'a> Auditor<'a> {
     fn new(journal: &'a Journal, state: Option<&'a State>) -> Result<Auditor<'a>, Error> {
-        let nobody = || [0; 16];
-        let fingerprints = Fingerprints::new(journal.directory_id(nobody)?);
+        let without_id = || [0; 16];
+        let fingerprints = Fingerprints::new(journal.directory_id(without_id)?);
         let (mut persisted, mut index_persisted_to, mut disagreement) = (HashMap::new(), 0, None);
         let mut pending: HashMap<u32, BTreeMap<u64, Timestamp>> = HashMap::new();
         if let Some(state) = state {
@@ -123,13 +124,15 @@ impl<'a> Auditor<'a> {
                 (Ok(accounts), Ok(runs)) => {
                     persisted =
                         accounts.into_iter().map(|persisted| (persisted.account_index, persisted)).collect();
-                    index_persisted_to = runs.last().map_or(0, |run| run.head.covers.1);
+                    index_persisted_to = runs.last().map_or(0, |run| run.head.covers.last);
                     for (opened, account_index, deadline) in state.pending()? {
                         pending.entry(account_index).or_default().insert(opened, deadline);
                     }
                 }
                 (Err(error), _) | (_, Err(error)) if error.is_damaged() => {
-                    let what = format!("{error} (losing the state file loses nothing: remove it and start)");
+                    let what = format!(
+                        "{error} (nothing is lost with the state file: remove it and start a server)"
+                    );
                     disagreement = Some(AuditDisagreement { workspace: None, entry: None, what });
                 }
                 (Err(error), _) | (_, Err(error)) => return Err(error),
@@ -139,7 +142,7 @@ impl<'a> Auditor<'a> {
             journal,
             state,
             fingerprints,
-            books: HashMap::new(),
+            workspaces: HashMap::new(),
             persisted,
             pending,
             platform: Platform::default(),
@@ -156,7 +159,8 @@ impl<'a> Auditor<'a> {
     }
 
     fn disagrees(&mut self, account_index: u32, n: u64, what: String) {
-        let workspace = self.books.get(&account_index).map(|book| book.account.profile.id.clone());
+        let workspace =
+            self.workspaces.get(&account_index).map(|workspace| workspace.account.profile.id.clone());
         self.disagreement.get_or_insert(AuditDisagreement { workspace, entry: Some(n), what });
     }
 
@@ -170,7 +174,7 @@ impl<'a> Auditor<'a> {
         let entry = stored.entry()?;
         self.note_names(&entry, &stored);
         let account_index = envelope.account_index;
-        if !self.books.contains_key(&account_index) {
+        if !self.workspaces.contains_key(&account_index) {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
                 _ if account_index == 0 => WorkspaceId::platform(),
@@ -181,21 +185,21 @@ impl<'a> Auditor<'a> {
                     return Ok(());
                 }
             };
-            self.books.insert(account_index, Book::new(id, self.persisted.remove(&account_index)));
+            self.workspaces.insert(account_index, Recomputed::new(id, self.persisted.remove(&account_index)));
         }
         if let Some(what) = self.charge_disagrees(&entry, envelope.opened)? {
             self.disagrees(account_index, entry.n, what);
             return Ok(());
         }
-        let book = self.books.get_mut(&account_index).expect("just made");
-        let linked = book.head == envelope.previous;
-        let replayed = book.account.replay(&entry, stored.hash());
-        book.note(&entry, &envelope);
+        let workspace = self.workspaces.get_mut(&account_index).expect("it was just added");
+        let linked = workspace.head == envelope.previous;
+        let replayed = workspace.account.replay(&entry, stored.hash());
+        workspace.note(&entry, &envelope);
         if let Err(disagreement) = replayed {
             self.disagrees(account_index, entry.n, disagreement.to_string());
         } else if !linked {
-            self.disagrees(account_index, entry.n, "does not point at the entry before it".to_owned());
-        } else if book.persisted.as_ref().is_some_and(|persisted| persisted.account.chain.n == entry.n) {
+            self.disagrees(account_index, entry.n, "it does not point to the entry before it".to_owned());
+        } else if workspace.persisted.as_ref().is_some_and(|persisted| persisted.account.chain.n == entry.n) {
             self.compare_persisted(account_index)?;
         }
         self.platform.apply(&entry);
@@ -206,7 +210,7 @@ impl<'a> Auditor<'a> {
         let (account_index, seq) = (stored.envelope.account_index, stored.envelope.seq);
         let key = entry.key.as_ref().map(|key| self.fingerprints.of(account_index, Name::Key(key)));
         let opened = Some(stored.envelope.opened).filter(|opened| *opened != 0);
-        let touched = opened.map(|opened| self.fingerprints.of(account_index, Name::Touched(opened)));
+        let touched = opened.map(|opened| self.fingerprints.of(account_index, Name::Changed(opened)));
         let foreign = crate::embedded::core::ids::foreign_id(entry, seq);
         let foreign = foreign.map(|id| self.fingerprints.of(account_index, Name::Id(id.to_bytes())));
         self.keys.extend(key.map(|fingerprint| (fingerprint, seq)));
@@ -217,7 +221,7 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Checks the life of a charge: its price at birth, and that every later entry follows from what stood.
+    /// Checks the price of a new charge, and that a later entry about a charge follows from its state before.
     fn charge_disagrees(&mut self, entry: &Entry, opened_at: u64) -> Result<Option<String>, Error> {
         if let EntryBody::ChargeOpened(details) = &entry.body {
             return Ok(price_disagrees(&self.platform, details));
@@ -240,32 +244,32 @@ impl<'a> Auditor<'a> {
         Ok(what)
     }
 
-    /// Compares what the state file keeps of an account with what was recomputed up to the same entry.
+    /// Compares what the state file holds of an account with what was recomputed up to the same entry.
     fn compare_persisted(&mut self, account_index: u32) -> Result<(), Error> {
         let Some(state) = self.state else { return Ok(()) };
-        let book = self.books.get_mut(&account_index).expect("its line was just read");
-        let Some(persisted) = book.persisted.take() else { return Ok(()) };
+        let workspace = self.workspaces.get_mut(&account_index).expect("its line was just read");
+        let Some(persisted) = workspace.persisted.take() else { return Ok(()) };
         let n = persisted.account.chain.n;
-        let mut recomputed = book.account.clone();
+        let mut recomputed = workspace.account.clone();
         let spent = recomputed.grants.release_spent();
         let mut what = None;
-        if persisted.account != recomputed || persisted.head != book.head {
-            what = Some("the kept state of the account differs from the journal");
+        if persisted.account != recomputed || persisted.head != workspace.head {
+            what = Some("the account in the state file differs from the journal");
         }
         for grant in &spent {
             if state.lot(account_index, grant.n)?.as_ref() != Some(grant) {
-                what = Some("a kept spent grant differs from the journal");
+                what = Some("a spent grant in the state file differs from the journal");
             }
         }
-        let rows = rollups::folded(book.usage.rows());
-        if state.usage(account_index, (i64::MIN, i64::MAX))? != rows {
-            what = Some("i08: the kept usage differs from the sum of the entries");
+        let rows = rollups::folded(workspace.usage.rows());
+        if state.usage(account_index, i64::MIN..i64::MAX)? != rows {
+            what = Some("i08: the usage in the state file differs from the sum of the entries");
         }
-        if self.pending.remove(&account_index).unwrap_or_default() != book.pending {
-            what = Some("what is kept of its pending charges differs from the journal");
+        if self.pending.remove(&account_index).unwrap_or_default() != workspace.pending {
+            what = Some("the pending charges in the state file differ from the journal");
         }
-        if state.hours(account_index)? != book.hours || state.account_n(account_index)? != n {
-            what = Some("what is kept to find its entries differs from the journal");
+        if state.hours(account_index)? != workspace.hours || state.account_n(account_index)? != n {
+            what = Some("the hours of entries in the state file differ from the journal");
         }
         if let Some(what) = what {
             self.disagrees(account_index, n, what.to_owned());
@@ -273,7 +277,7 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
-    /// A key must stand once: equal fingerprints are looked at in full.
+    /// Finds an idempotency key that is used twice (i07): entries with equal fingerprints are compared in full.
     fn double_keys(&mut self) -> Result<(), Error> {
         let mut keys = std::mem::take(&mut self.keys);
         keys.sort_unstable();
@@ -282,7 +286,7 @@ impl<'a> Auditor<'a> {
                 |seq| self.journal.read(seq, |stored| Ok((stored.envelope.account_index, stored.entry()?)));
             let (Some(one), Some(other)) = (read(pair[0].1)?, read(pair[1].1)?) else { continue };
             if one.0 == other.0 && one.1.key == other.1.key {
-                self.disagrees(other.0, other.1.n, "i07: its idempotency key stands twice".to_owned());
+                self.disagrees(other.0, other.1.n, "i07: its idempotency key is used twice".to_owned());
             }
         }
         Ok(())
@@ -305,29 +309,35 @@ impl<'a> Auditor<'a> {
             self.double_keys()?;
         }
         if self.disagreement.is_none() && self.index_disagrees()? {
-            self.store_disagrees("the kept key index differs from the journal".to_owned());
+            self.store_disagrees("the key index in the state file differs from the journal".to_owned());
         }
-        let behind = self.books.values().any(|book| book.persisted.is_some())
+        let behind = self.workspaces.values().any(|workspace| workspace.persisted.is_some())
             || !self.persisted.is_empty()
             || !self.pending.is_empty();
         if self.disagreement.is_none() && behind {
-            self.store_disagrees("the state file keeps more than the journal holds".to_owned());
+            self.store_disagrees("the state file holds more than the journal".to_owned());
         }
         let unsound = state.map_or(Ok(None), State::unsound)?;
         if let Some(what) = unsound {
             self.store_disagrees(format!("the state file is damaged: {what}"));
         }
         let persisted_to = state.map_or(Ok(0), State::accounts_persisted_to)?;
-        let lost = self.books.values().find(|book| !book.is_persisted && book.head <= persisted_to);
-        if let Some(id) = lost.map(|book| book.account.profile.id.clone()) {
+        let lost = self
+            .workspaces
+            .values()
+            .find(|workspace| !workspace.is_persisted && workspace.head <= persisted_to);
+        if let Some(id) = lost.map(|workspace| workspace.account.profile.id.clone()) {
             self.store_disagrees(format!("the state file has lost workspace {id}"));
         }
         if let Some(state) = state {
             state.release();
         }
         let mut report = AuditReport { entries, disagreement: self.disagreement, ..AuditReport::default() };
-        for account in
-            self.books.iter().filter(|(account_index, _)| **account_index != 0).map(|(_, book)| &book.account)
+        for account in self
+            .workspaces
+            .iter()
+            .filter(|(account_index, _)| **account_index != 0)
+            .map(|(_, workspace)| &workspace.account)
         {
             report.add(account);
         }

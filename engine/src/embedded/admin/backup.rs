@@ -1,6 +1,7 @@
-//! Backup and restore. A backup is a data directory of its own: a consistent copy of the journal, made while it is being
-//! written to or not. The state file is left out: it is derived, and the first start makes it. A restore audits what it
-//! copies before it puts it in place.
+//! Backup and restore.
+//!
+//! A backup is a data directory: a consistent copy of the journal, safe beside a running server. The state file is left
+//! out, because the first start builds it from the journal. A restore audits a backup before it puts it in place.
 
 use std::path::Path;
 
@@ -11,8 +12,8 @@ use crate::Error;
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::sqlite::{self, Access, explain};
 
-/// Copies the journal of a data directory consistently into a new directory, beside a running server or not. Gives the
-/// number of entries copied.
+/// Copies the journal of a data directory into a new directory, beside a running server or without one. Gives the number of
+/// copied entries.
 ///
 /// # Errors
 /// When the source cannot be read, or the target is not an empty or absent directory, or cannot be written.
@@ -22,13 +23,13 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     empty_directory(to)?;
     let copied = copy(&source, to);
     if copied.is_err() {
-        // Half a copy must not be taken for a backup.
+        // A part of a copy must not be taken for a backup.
         let _ = std::fs::remove_file(to.join(journal::FILE));
     }
     copied
 }
 
-/// Puts a backup in place as a new data directory, after an audit of it. Gives the number of entries restored.
+/// Copies a backup into a new data directory, after an audit of it. Gives the number of copied entries.
 ///
 /// # Errors
 /// When the backup does not pass its audit, or the target is not an empty or absent directory.
@@ -36,7 +37,7 @@ pub fn restore(backup_at: &Path, to: &Path) -> Result<u64, Error> {
     let report = audit(backup_at)?;
     if let Some(disagreement) = report.disagreement {
         return Err(Error::damaged(format!("{}: {}", backup_at.display(), disagreement.what))
-            .with_hint("take an older backup; `tollkeeper audit` tells more"));
+            .with_hint("take an older backup; `tollkeeper audit` reports more"));
     }
     backup(backup_at, to)
 }
@@ -46,7 +47,7 @@ fn empty_directory(to: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(to).map_err(unusable)?;
     if std::fs::read_dir(to).map_err(unusable)?.next().is_some() {
         return Err(Error::unusable(format!("{} is not empty", to.display()))
-            .with_hint("name a new directory; nothing is ever overwritten"));
+            .with_hint("name a new directory; nothing is overwritten"));
     }
     Ok(())
 }
@@ -57,7 +58,7 @@ fn copy(source: &Journal, to: &Path) -> Result<u64, Error> {
     let failed = |error| explain(&path, error);
     {
         let backup = Backup::new(source.connection(), &mut target).map_err(failed)?;
-        // All pages in one step: one state of the source, however much is written to it meanwhile.
+        // All pages in one step: SQLite then copies one state of the source, whatever is written to it meanwhile.
         backup.step(-1).map_err(failed)?;
     }
     drop(target);

@@ -1,5 +1,6 @@
-//! Export: the journal's entries as a stream (see `moving`), in the order in which they were written. Read-only, on one
-//! state of the file, so it is safe beside a running server and whole in itself.
+//! Export: all entries of the journal as a stream (see `transfer`), in the order in which they were written.
+//!
+//! Read-only and on one state of the file, so it is safe beside a running server.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,30 +21,24 @@ pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
     let journal = Journal::open(path, None, Access::Read)?;
     journal.hold()?;
     let mut stream = StreamWriter::begin(to)?;
-    // By number; the platform's own chain is the first.
+    // By account index; the platform's own chain is the first.
     let mut workspaces = vec![WorkspaceId::platform()];
     let mut expected = 1;
     journal.read_from(1, |stored| {
         let seq = stored.envelope.seq;
-        let account_index = stored.envelope.account_index as usize;
+        let index = stored.envelope.account_index as usize;
         if seq != expected {
             return Err(Error::damaged(format!("journal line {expected} is missing; {seq} follows")));
         }
         expected += 1;
-        if account_index == workspaces.len() {
+        let never_created = || Error::damaged(format!("journal line {seq}: its workspace was never created"));
+        if index == workspaces.len() {
             match stored.entry()?.body {
                 EntryBody::WorkspaceCreated(profile) => workspaces.push(profile.id),
-                _ => {
-                    return Err(Error::damaged(format!(
-                        "journal line {seq}: its workspace was never created"
-                    )));
-                }
+                _ => return Err(never_created()),
             }
         }
-        let workspace = workspaces.get(account_index);
-        let workspace = workspace
-            .ok_or_else(|| Error::damaged(format!("journal line {seq}: its workspace was never created")))?;
-        stream.entry(workspace, stored.bytes)
+        stream.entry(workspaces.get(index).ok_or_else(never_created)?, stored.bytes)
     })?;
     Ok(stream.end()?.1)
 }

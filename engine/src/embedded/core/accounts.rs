@@ -1,9 +1,14 @@
-//! The accounts in memory: the working set, by number and by name, with what has happened to each since it was last
-//! kept. Cold ones are loaded on demand and leave again when there are too many.
+//! The accounts in memory: the working set, by index and by workspace id, with what changed in each since it was persisted.
 //!
-//! Keeping goes in rounds, in small steps, while service goes on: a round takes every account that was changed when it
-//! began, some at a time, each with all its changes up to that moment. An account's row says up to which entry it holds,
-//! so rows of different moments make one whole. When the round is through, everything up to its beginning is kept.
+//! Accounts that are not in memory are loaded on demand. Idle ones are evicted when there are too many.
+//!
+//! Accounts are persisted in *checkpoint rounds*, in small slices, while commands go on. A round takes every account that
+//! was dirty when it began, each with all its changes up to the moment at which its slice is taken. An account's row says
+//! up to which entry it goes, so rows of different moments are consistent. After the last slice everything up to the
+//! beginning of the round is persisted.
+//!
+//! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the platform's own chain; an index
+//! is never used for two workspaces.
 
 use std::sync::Arc;
 
@@ -13,30 +18,46 @@ use tollkeeper_ledger::{
 };
 
 use crate::Error;
-use crate::embedded::storage::checkpointer::{AccountRow, Slice};
+use crate::embedded::storage::checkpoint_queue::{AccountRow, LotRow, Slice};
 use crate::embedded::storage::state_db::{PersistedAccount, State};
 
-/// What has happened to an account since it was last kept, besides the account itself.
+/// What changed since an account was last persisted, besides the account itself.
 #[derive(Debug, Default)]
 pub(crate) struct Unpersisted {
     pub usage: Usage,
-    /// The hours in which it has entries, with the place of the last.
+    /// The hours in which it has entries, oldest first, each with the sequence number of the last of them.
     pub hours: Vec<(i64, u64)>,
-    /// Places of openings, with their deadline while pending.
+    /// Sequence numbers of entries that opened charges, each with the deadline while the charge is pending.
     pub pending: Vec<(u64, Option<Timestamp>)>,
-    /// Grants that came, with the place of their entry.
+    /// Grants that came in, each with the sequence number of its entry.
     pub lots: Vec<(u64, Grant)>,
 }
 
-/// What was handed to the keeper and is not yet known to be on disk.
+impl Unpersisted {
+    /// Notes that entry `seq` falls into an hour.
+    pub(super) fn note_hour(&mut self, hour: i64, seq: u64) {
+        match self.hours.last_mut() {
+            Some(last) if last.0 == hour => last.1 = seq,
+            _ => {
+                // Rarely more than one between two rounds, and there are many accounts.
+                self.hours.reserve_exact(1);
+                self.hours.push((hour, seq));
+            }
+        }
+    }
+}
+
+/// What was given to the checkpointer and is not known to be on disk.
 #[derive(Debug)]
 pub(crate) struct BeingPersisted {
-    /// Up to which of its entries.
+    /// The number of the account's last entry that it includes.
     pub n: u64,
     pub usage: Vec<(UsageKey, Used)>,
+    /// As in [`Unpersisted`].
     pub hours: Vec<(i64, u64)>,
+    /// As in [`Unpersisted`].
     pub lots: Vec<(u64, Grant)>,
-    /// Grants that were spent and left memory with it.
+    /// Spent grants, which left memory at this moment.
     pub spent: Vec<Grant>,
 }
 
@@ -45,17 +66,17 @@ pub(crate) struct BeingPersisted {
 pub(crate) struct Slot {
     pub account_index: u32,
     pub account: Account,
-    /// The place of its last entry.
+    /// The sequence number of its last entry, 0 if it has none.
     pub head: u64,
     pub unpersisted: Unpersisted,
     pub being_persisted: Option<Box<BeingPersisted>>,
-    /// Up to which of its entries the state file holds it.
+    /// The number of its last entry that the state file includes.
     pub persisted_n: u64,
     persisted_totals: Totals,
-    /// The team as it is kept; while nobody changes it, it is the account's own.
+    /// The team as it is persisted; the account's own as long as it did not change.
     persisted_team: Arc<Team>,
     dirty: bool,
-    /// Looked at since the last search for accounts to let go.
+    /// Used since the eviction last passed it.
     used: bool,
 }
 
@@ -78,7 +99,7 @@ impl Slot {
         }
     }
 
-    /// Brings a spent grant back into memory because a command needs it.
+    /// Brings a spent grant back into memory; [`Error::is_damaged`] if it is nowhere.
     pub(crate) fn load_grant(&mut self, n: u64, state: &State) -> Result<(), Error> {
         if self.account.grants.get(n).is_some() {
             return Ok(());
@@ -97,21 +118,22 @@ impl Slot {
         Ok(())
     }
 
-    /// Adds everything that is to be kept of it to a slice.
+    /// Moves everything that is unpersisted into a slice.
     fn take_dirty(&mut self, slice: &mut Slice) {
+        assert!(self.being_persisted.is_none(), "the slice before is on disk");
         let account_index = self.account_index;
         let unpersisted = std::mem::take(&mut self.unpersisted);
         invariants::i08_usage_covers(unpersisted.usage.total(), self.persisted_totals, self.account.totals);
         let Unpersisted { mut usage, hours, pending, lots } = unpersisted;
         let usage = usage.take();
         let spent = self.account.grants.release_spent();
-        let bytes = |grant: &Grant| {
-            let mut bytes = Vec::with_capacity(48);
-            grant.encode(&mut bytes);
-            bytes
+        let row = |grant: &Grant, seq: Option<u64>| {
+            let mut data = Vec::with_capacity(48);
+            grant.encode(&mut data);
+            LotRow { account_index, n: grant.n, seq, data }
         };
-        slice.lots.extend(lots.iter().map(|(seq, grant)| (account_index, grant.n, Some(*seq), bytes(grant))));
-        slice.lots.extend(spent.iter().map(|grant| (account_index, grant.n, None, bytes(grant))));
+        slice.lots.extend(lots.iter().map(|(seq, grant)| row(grant, Some(*seq))));
+        slice.lots.extend(spent.iter().map(|grant| row(grant, None)));
         slice.usage.extend(usage.iter().map(|(key, used)| (account_index, key.clone(), *used)));
         slice.hours.extend(hours.iter().map(|(hour, seq)| (account_index, *hour, *seq)));
         slice.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, account_index, deadline)));
@@ -131,32 +153,33 @@ impl Slot {
     }
 }
 
-/// The working set.
+/// The accounts in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
-    /// By workspace number.
+    /// By account index; `None` for an account that is not in memory.
     slots: Vec<Option<Box<Slot>>>,
     by_id: HashMap<WorkspaceId, u32>,
-    /// Changed since they were last handed over.
+    /// Accounts that changed since their last slice.
     dirty: Vec<u32>,
-    /// The rest of the round under way, and the place it began at.
+    /// The accounts of the round under way that are still to come, the next one last.
     round: Vec<u32>,
+    /// The last sequence number at the beginning of the round under way.
     round_began: Option<u64>,
     in_memory: usize,
-    /// Where the search for accounts to let go stopped.
-    hand: usize,
+    /// The account that the eviction looked at last.
+    evict_at: usize,
 }
 
 impl Accounts {
-    /// A working set in which the next new workspace gets this number.
+    /// No accounts in memory; the next new workspace gets index `next_index`.
     pub(crate) fn new(next_index: u32) -> Accounts {
         let mut accounts = Accounts::default();
         accounts.slots.resize_with(next_index as usize, || None);
         accounts
     }
 
-    /// Makes sure that the platform's own chain is there, as number 0, before any workspace gets a number.
-    pub(crate) fn admit_platform(&mut self, state: &State) -> Result<(), Error> {
+    /// Loads or adds the platform's own chain as index 0, before any workspace gets an index.
+    pub(crate) fn add_platform(&mut self, state: &State) -> Result<(), Error> {
         if self.slots.is_empty() {
             self.slots.push(None);
         }
@@ -166,72 +189,77 @@ impl Accounts {
         Ok(())
     }
 
-    /// How many are in memory.
+    /// The number of accounts in memory.
     pub(crate) fn in_memory(&self) -> usize {
         self.in_memory
     }
 
-    /// One more than the highest number.
+    /// The index that the next new workspace gets.
     pub(crate) fn next_index(&self) -> u32 {
         self.slots.len() as u32
     }
 
-    /// The number of a workspace, loading it if it is cold; `None` if there is none of that name.
+    /// The index of a workspace, which is loaded if necessary; `None` if there is no such workspace.
     pub(crate) fn resolve(&mut self, id: &WorkspaceId, state: &State) -> Result<Option<u32>, Error> {
         if let Some(account_index) = self.by_id.get(id) {
             return Ok(Some(*account_index));
         }
         let persisted = state.account(id.as_str())?;
-        Ok(persisted.map(|persisted| self.admit(persisted)))
+        Ok(persisted.map(|persisted| self.add_persisted(persisted)))
     }
 
-    /// The account of a number, loading it if it is cold.
+    /// The account with this index, loaded if necessary; `None` if there is none.
     pub(crate) fn load(&mut self, account_index: u32, state: &State) -> Result<Option<&mut Slot>, Error> {
         let known = self.slots.get(account_index as usize).is_some_and(Option::is_some);
         if !known && let Some(persisted) = state.account_at(account_index)? {
-            self.admit(persisted);
+            self.add_persisted(persisted);
         }
         Ok(self.slots.get_mut(account_index as usize).and_then(Option::as_deref_mut))
     }
 
-    fn admit(&mut self, persisted: PersistedAccount) -> u32 {
+    fn add_persisted(&mut self, persisted: PersistedAccount) -> u32 {
         let PersistedAccount { account_index, head, account } = persisted;
         self.put(Slot::new(account_index, account, head))
     }
 
-    /// A workspace nobody has yet, with its number; it counts once its first entry is recorded.
-    pub(crate) fn admit_new(&mut self, id: WorkspaceId) -> u32 {
+    /// Adds a workspace that does not exist yet; gives its index. It exists once its first entry is recorded.
+    pub(crate) fn add_new(&mut self, id: WorkspaceId) -> u32 {
         let account_index = self.next_index();
         self.slots.push(None);
         self.put(Slot::new(account_index, Account::new(id), 0))
     }
 
-    /// Takes back [`Accounts::admit_new`] because the workspace was refused; it must be the newest.
-    pub(crate) fn dismiss_new(&mut self, account_index: u32) {
-        if account_index + 1 == self.next_index()
-            && let Some(Some(slot)) = self.slots.pop()
-        {
+    /// Reverts [`Accounts::add_new`], because the workspace was refused.
+    ///
+    /// # Panics
+    /// When it is not the newest: a later workspace would take its index.
+    pub(crate) fn remove_new(&mut self, account_index: u32) {
+        assert_eq!(account_index + 1, self.next_index(), "only the newest workspace is removed");
+        if let Some(Some(slot)) = self.slots.pop() {
+            assert_eq!(slot.head, 0, "a workspace with entries is never removed");
             self.by_id.remove(&slot.account.profile.id);
             self.in_memory -= 1;
         }
     }
 
     fn put(&mut self, slot: Slot) -> u32 {
-        let account_index = slot.account_index;
-        self.by_id.insert(slot.account.profile.id.clone(), account_index);
-        self.slots[account_index as usize] = Some(Box::new(slot));
+        let index = slot.account_index;
+        let free = &mut self.slots[index as usize];
+        assert!(free.is_none(), "an account is in memory once");
+        self.by_id.insert(slot.account.profile.id.clone(), index);
+        *free = Some(Box::new(slot));
         self.in_memory += 1;
-        account_index
+        index
     }
 
-    /// An account that was resolved or loaded before in this batch.
+    /// An account that was resolved or loaded in this batch.
     pub(crate) fn get(&self, account_index: u32) -> &Slot {
         self.slots[account_index as usize]
             .as_deref()
             .expect("a resolved account stays in memory during its batch")
     }
 
-    /// See [`Accounts::get`].
+    /// The same, to be changed.
     pub(crate) fn get_mut(&mut self, account_index: u32) -> &mut Slot {
         let slot = self.slots[account_index as usize].as_deref_mut();
         let slot = slot.expect("a resolved account stays in memory during its batch");
@@ -239,7 +267,8 @@ impl Accounts {
         slot
     }
 
-    /// Looks at what a charge will need of each account, so that the processor fetches it for all of them at once.
+    /// Reads what a charge will need of each account, so that the processor fetches it for all of them at once. The number
+    /// has no meaning; it keeps the compiler from removing the reads.
     pub(crate) fn touch(&self, numbers: impl Iterator<Item = u32>) -> i64 {
         numbers.filter_map(|account_index| self.slots.get(account_index as usize)?.as_deref()).fold(
             0,
@@ -269,7 +298,7 @@ impl Accounts {
         )
     }
 
-    /// Notes that an account was changed.
+    /// Notes that an account changed.
     pub(crate) fn mark_dirty(&mut self, account_index: u32) {
         let slot = self.slots[account_index as usize].as_deref_mut().expect("a changed account is in memory");
         if !slot.dirty {
@@ -278,20 +307,21 @@ impl Accounts {
         }
     }
 
-    /// Whether a round is under way.
+    /// True if a round is under way.
     pub(crate) fn in_round(&self) -> bool {
         self.round_began.is_some()
     }
 
-    /// Begins a round that will keep everything up to `last`.
-    pub(crate) fn begin_round(&mut self, last: u64) {
+    /// Begins a round; `last_seq` is the sequence number up to which it will have persisted everything.
+    pub(crate) fn begin_round(&mut self, last_seq: u64) {
+        assert!(self.round_began.is_none() && self.round.is_empty(), "one round is under way at a time");
         self.round = std::mem::take(&mut self.dirty);
-        // Neighbours in the state file are written together.
+        // In the order of the table's rows, so that neighbors in the file are written together.
         self.round.sort_unstable_by(|a, b| b.cmp(a));
-        self.round_began = Some(last);
+        self.round_began = Some(last_seq);
     }
 
-    /// The next accounts of the round, at most `most`; the last slice of a round says so.
+    /// The next slice of the round, of at most `most` accounts; `None` if no round is under way.
     pub(crate) fn next_slice(&mut self, most: usize) -> Option<Slice> {
         let began = self.round_began?;
         let mut slice = Slice::default();
@@ -309,29 +339,33 @@ impl Accounts {
         Some(slice)
     }
 
-    /// These accounts are on disk as they were handed over.
-    pub(crate) fn persisted(&mut self, accounts: &[u32]) {
+    /// Notes that the slice with these accounts is on disk.
+    pub(crate) fn mark_persisted(&mut self, accounts: &[u32]) {
         for account_index in accounts {
             if let Some(slot) = self.slots[*account_index as usize].as_deref_mut()
                 && let Some(being_persisted) = slot.being_persisted.take()
             {
+                assert!(slot.persisted_n <= being_persisted.n, "a checkpoint never goes back");
                 slot.persisted_n = being_persisted.n;
             }
         }
     }
 
-    /// Lets go of accounts that were not used lately while there are more than `most`; looks at a few only.
+    /// Evicts accounts that were not used lately while more than `most` are in memory. Looks at a few at a time.
     pub(crate) fn evict_idle(&mut self, most: usize) {
         let mut looks = if self.in_memory > most { 2 * (self.in_memory - most) + 64 } else { 0 };
         while looks > 0 && self.in_memory > most {
             looks -= 1;
-            self.hand =
-                if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 1.min(self.slots.len() - 1) };
-            let Some(slot) = self.slots[self.hand].as_deref_mut() else { continue };
+            self.evict_at = if self.evict_at + 1 < self.slots.len() {
+                self.evict_at + 1
+            } else {
+                1.min(self.slots.len() - 1)
+            };
+            let Some(slot) = self.slots[self.evict_at].as_deref_mut() else { continue };
             let idle = !slot.dirty && slot.being_persisted.is_none() && slot.account_index != 0;
             if idle && !slot.used {
                 self.by_id.remove(&slot.account.profile.id);
-                self.slots[self.hand] = None;
+                self.slots[self.evict_at] = None;
                 self.in_memory -= 1;
             } else {
                 slot.used = false;

@@ -1,15 +1,30 @@
-//! From an id to the entry that made it. An id made here says the place of its entry. One that came with another ledger
-//! does not, unless all entries came in the order in which they were first written; the key index finds it by name.
+//! From an id to the entry that made it, and back.
+//!
+//! An id that this engine makes holds the sequence number of its entry. An id that came with an imported ledger does so
+//! only if all entries were imported in the order in which they were first written. Otherwise it is *foreign*, and the key
+//! index finds its entry by name.
 
 use tollkeeper_ledger::{Entry, EntryBody, Id};
 
-use super::state_machine::{StateMachine, seq_of_id};
-use crate::Error;
-use crate::embedded::storage::block::Stored;
-use crate::embedded::storage::key_index::Name;
+/// The bits of an id that hold the sequence number of its entry: enough for 2.8 × 10^14 entries.
+const SEQ_BITS: u32 = 48;
 
-/// The id that an entry makes.
-fn id_made_by(entry: &Entry) -> Option<Id> {
+/// The id of the entry `seq`: `millis` for its time, `random` for what nobody outside can predict.
+///
+/// # Panics
+/// When the sequence number does not fit.
+pub(crate) fn id_with_seq(millis: i64, random: u64, seq: u64) -> Id {
+    assert!(seq < 1 << SEQ_BITS, "a sequence number fits into an id");
+    Id::v7(millis, (random >> 32) as u16, seq | (random << SEQ_BITS))
+}
+
+/// The sequence number that an id of this engine's own holds; of any other id, some number.
+pub(crate) fn seq_of_id(id: Id) -> u64 {
+    id.group_b() & ((1 << SEQ_BITS) - 1)
+}
+
+/// The id of the charge or grant that an entry makes.
+pub(crate) fn id_made_by(entry: &Entry) -> Option<Id> {
     match &entry.body {
         EntryBody::ChargeOpened(details) => Some(details.id.0),
         EntryBody::Granted { grant, .. } => Some(grant.id.0),
@@ -17,31 +32,20 @@ fn id_made_by(entry: &Entry) -> Option<Id> {
     }
 }
 
-/// The id that an entry makes, if it does not say the entry's place by itself.
+/// The id that entry `seq` makes, if it does not hold that number.
 pub(crate) fn foreign_id(entry: &Entry, seq: u64) -> Option<Id> {
     id_made_by(entry).filter(|id| seq_of_id(*id) != seq)
 }
 
-impl StateMachine {
-    /// The entry of a workspace that made an id, and its place.
-    pub(crate) fn entry_of_id(&mut self, account_index: u32, id: Id) -> Result<Option<(u64, Entry)>, Error> {
-        let made = |stored: Stored| {
-            if stored.envelope.account_index != account_index {
-                return Ok(None);
-            }
-            let entry = stored.entry()?;
-            Ok((id_made_by(&entry) == Some(id)).then_some(entry))
-        };
-        let seq = seq_of_id(id);
-        if let Some(entry) = self.read(seq, made)?.flatten() {
-            return Ok(Some((seq, entry)));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_holds_the_sequence_number_of_its_entry() {
+        for seq in [1, 2, 1_000_000, (1 << SEQ_BITS) - 1] {
+            assert_eq!(seq_of_id(id_with_seq(1_767_225_600_000, u64::MAX, seq)), seq);
+            assert_eq!(seq_of_id(id_with_seq(0, 0, seq)), seq);
         }
-        let fingerprint = self.fingerprints.of(account_index, Name::Id(id.to_bytes()));
-        for seq in self.seqs_of(fingerprint, true)? {
-            if let Some(entry) = self.read(seq, made)?.flatten() {
-                return Ok(Some((seq, entry)));
-            }
-        }
-        Ok(None)
     }
 }

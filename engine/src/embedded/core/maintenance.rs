@@ -1,219 +1,148 @@
-//! Between batches: keeps what is derived, in small steps. Rounds over the changed accounts, runs of the key index and
-//! their merges, the journal's WAL, accounts that are no longer needed. All the writing is the keeper's; what is here
-//! decides what it is given and takes note of what is done.
+//! Maintenance between batches: persists what is derived, in small steps, so that the next start is short and memory small.
+//!
+//! Checkpoint rounds over the dirty accounts, runs of the key index and their merges, the journal's WAL, eviction of idle
+//! accounts. The checkpointer does all the writing. Here is decided what it is given, and its results are applied.
+//!
+//! Invariant: nothing that derives from an entry is written before the entry is on disk.
 
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
 use crate::Error;
-use crate::embedded::storage::checkpointer::{Done, Task};
-
-/// So few pages left in the journal's WAL are moved by the heart itself, so that the WAL starts again from its beginning.
-const WAL_REST_PAGES: u64 = 256;
-
-/// What the keeper has been given and not yet done.
-#[derive(Debug)]
-pub(crate) struct MaintenanceState {
-    /// Bytes appended to the journal since its WAL was moved into the file.
-    pub appended: u64,
-    /// Pages the last look found left in it.
-    wal_pages: u64,
-    slice: bool,
-    run: bool,
-    merge: bool,
-    journal: bool,
-    /// Few pages of the WAL are left, for whoever writes the journal next to move.
-    pub wal_rest: bool,
-    /// What speaks of entries that are under way to the disk: it must not be there before them.
-    pub held: Vec<Task>,
-}
-
-impl Default for MaintenanceState {
-    fn default() -> MaintenanceState {
-        MaintenanceState {
-            appended: 0,
-            wal_pages: u64::MAX,
-            slice: false,
-            run: false,
-            merge: false,
-            journal: false,
-            wal_rest: false,
-            held: Vec::new(),
-        }
-    }
-}
-
-impl MaintenanceState {
-    /// As much of the WAL is in the file as can be for now.
-    fn wal_is_moved(&mut self) {
-        (self.journal, self.appended, self.wal_pages) = (false, 0, u64::MAX);
-    }
-
-    fn busy(&self) -> bool {
-        self.slice || self.run || self.merge || self.journal
-    }
-}
+use crate::embedded::storage::checkpoint_queue::{Done, Task};
 
 impl Core {
-    /// Does a little of what keeps the next start short and memory small. To be called after every batch, and when the
-    /// keeper nudges.
+    /// Does a small step of maintenance. To be called after every batch, and when the checkpointer has finished a task.
     ///
     /// # Errors
-    /// When something could not be written; the next batch reads everything anew.
+    /// When something could not be written; the next batch then loads everything anew.
     pub fn maintain(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         let maintained = machine.maintain(&self.options);
-        self.note(maintained)
+        self.check_maintained(maintained)
     }
 
-    /// Whether [`Heart::tend`] will have to wait for the keeper, which may itself wait for a flight.
+    /// True if [`Core::maintain`] has to wait for the checkpointer, which may itself wait for the batch in flight.
     pub(crate) fn is_crowded(&self) -> bool {
         self.machine.as_ref().is_some_and(StateMachine::is_crowded)
     }
 
-    /// Keeps everything that can be kept: the next start has nothing to replay.
+    /// Persists everything, so that the next start has nothing to replay. No batch may be in flight.
     ///
     /// # Errors
-    /// When something could not be written; the next batch reads everything anew.
+    /// When something could not be written; the next batch then loads everything anew.
     pub fn checkpoint_all(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         let persisted = machine.checkpoint_all(&self.options);
-        self.note(persisted)
+        self.check_maintained(persisted)
     }
 
-    fn note(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+    fn check_maintained(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         if let Err(error) = &result {
-            self.machine = None;
-            self.last_error = Some(error.clone());
+            self.discard_memory(error);
         }
         result
     }
 }
 
 impl StateMachine {
-    /// Whether the key index has to wait for the keeper before it takes more.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.index.is_crowded() && self.maintenance.run
+    /// True if the key index has to wait for the checkpointer before it takes more.
+    fn is_crowded(&self) -> bool {
+        self.index.is_crowded() && self.maintenance.is_writing_run()
     }
 
-    /// Gives the keeper what speaks of entries: once all of them are on disk.
-    fn give_after_entries(&mut self, task: Task) {
-        if self.in_flight.is_some() {
-            self.maintenance.held.push(task);
-        } else {
-            self.checkpointer.give(task);
-        }
-    }
-
-    /// The place of the last entry.
-    pub(crate) fn last(&self) -> u64 {
-        self.next - 1
-    }
-
-    pub(crate) fn maintain(&mut self, options: &CoreOptions) -> Result<(), Error> {
-        if self.checkpointer.is_none() {
+    pub(super) fn maintain(&mut self, options: &CoreOptions) -> Result<(), Error> {
+        if self.maintenance.is_read_only() {
             return Ok(());
         }
-        while let Some(done) = self.checkpointer.poll() {
+        while let Some(done) = self.maintenance.poll() {
             self.apply_done(done)?;
         }
-        if self.in_flight.is_none() && std::mem::take(&mut self.maintenance.wal_rest) {
+        if !self.pending.is_in_flight() && self.maintenance.take_wal_rest() {
             self.journal.checkpoint()?;
         }
-        // A replay that begins for the key index's sake may still be behind what is kept of the accounts.
-        let unpersisted = self.last().saturating_sub(self.accounts_persisted_to);
+        // A replay that begins early for the key index may still be behind what is persisted of the accounts.
+        let unpersisted = self.last_seq().saturating_sub(self.accounts_persisted_to);
         if !self.accounts.in_round() && unpersisted >= options.round_entries {
-            self.accounts.begin_round(self.last());
+            self.accounts.begin_round(self.last_seq());
         }
-        self.give(options, false);
-        if self.maintenance.appended >= options.wal_bytes && !self.maintenance.journal {
-            self.maintenance.journal = true;
-            self.checkpointer.give(Task::JournalCheckpoint);
-        }
-        while self.in_flight.is_none()
+        self.submit_tasks(options, false);
+        self.maintenance.checkpoint_journal(options.wal_bytes);
+        while !self.pending.is_in_flight()
             && self.is_crowded()
-            && let Some(done) = self.checkpointer.wait()
+            && let Some(done) = self.maintenance.wait()
         {
             self.apply_done(done)?;
-            self.give(options, false);
+            self.submit_tasks(options, false);
         }
         self.accounts.evict_idle(options.accounts_in_memory);
         Ok(())
     }
 
-    fn give(&mut self, options: &CoreOptions, force: bool) {
-        if !self.maintenance.slice
+    /// Gives the checkpointer the next task of each kind that is due. `force`: a run also of a table that is not full.
+    fn submit_tasks(&mut self, options: &CoreOptions, force: bool) {
+        let in_flight = self.pending.is_in_flight();
+        if !self.maintenance.is_writing_slice()
             && let Some(slice) = self.accounts.next_slice(options.slice_accounts)
         {
-            self.maintenance.slice = true;
-            self.give_after_entries(Task::Slice(slice));
+            self.maintenance.submit_derived(Task::Slice(slice), in_flight);
         }
-        if !self.maintenance.run
-            && let Some((pairs, covers)) = self.index.freeze(self.next - 1, force)
+        if !self.maintenance.is_writing_run()
+            && let Some((pairs, covers)) = self.index.freeze(self.next_seq - 1, force)
         {
-            self.maintenance.run = true;
-            self.give_after_entries(Task::Run { pairs, covers });
+            self.maintenance.submit_derived(Task::Run { pairs, covers }, in_flight);
         }
-        if !self.maintenance.merge
+        if !self.maintenance.is_merging()
             && let Some(heads) = self.index.to_merge()
         {
-            self.maintenance.merge = true;
-            self.checkpointer.give(Task::Merge(heads));
+            self.maintenance.submit(Task::Merge(heads));
         }
     }
 
     fn apply_done(&mut self, done: Done) -> Result<(), Error> {
         match done {
             Done::Slice { accounts, persists_to } => {
-                self.maintenance.slice = false;
-                self.accounts.persisted(&accounts);
+                self.accounts.mark_persisted(&accounts);
                 if let Some(to) = persists_to {
+                    assert!(to <= self.last_seq(), "a checkpoint is never ahead of the last entry");
+                    assert!(to >= self.accounts_persisted_to, "a checkpoint never goes back");
                     self.accounts_persisted_to = to;
                 }
             }
             Done::Run(run) => {
-                self.maintenance.run = false;
+                assert!(run.head.covers.last <= self.last_seq(), "a run is never ahead of the last entry");
                 self.index.frozen_is_persisted(run);
             }
             Done::Merged(run) => {
-                self.maintenance.merge = false;
-                let dropped = self.index.merged(run);
-                self.checkpointer.give(Task::Drop(dropped));
+                let sources = self.index.merged(run);
+                self.maintenance.submit(Task::Drop(sources));
             }
-            Done::JournalCheckpoint { left } if left <= WAL_REST_PAGES => {
-                self.maintenance.wal_is_moved();
-                self.maintenance.wal_rest = true;
-            }
-            Done::JournalCheckpoint { left } if left < self.maintenance.wal_pages / 2 => {
-                self.maintenance.wal_pages = left;
-                self.checkpointer.give(Task::JournalCheckpoint);
-            }
-            // A long read holds the rest: it is tried again when as much has been appended once more.
-            Done::JournalCheckpoint { .. } => self.maintenance.wal_is_moved(),
+            Done::JournalCheckpoint { left } => self.maintenance.journal_checkpointed(left),
             Done::Failed(error) => return Err(error),
         }
         Ok(())
     }
 
-    pub(crate) fn checkpoint_all(&mut self, options: &CoreOptions) -> Result<(), Error> {
-        if self.checkpointer.is_none() {
+    fn checkpoint_all(&mut self, options: &CoreOptions) -> Result<(), Error> {
+        if self.maintenance.is_read_only() {
             return Ok(());
         }
-        while self.accounts_persisted_to < self.last()
-            || self.index.persisted_to() < self.last()
-            || self.maintenance.busy()
+        assert!(!self.pending.is_in_flight(), "everything is on disk before everything is persisted");
+        while self.accounts_persisted_to < self.last_seq()
+            || self.index.persisted_to() < self.last_seq()
+            || self.maintenance.is_busy()
         {
-            if !self.accounts.in_round() && self.accounts_persisted_to < self.last() {
-                self.accounts.begin_round(self.last());
+            if !self.accounts.in_round() && self.accounts_persisted_to < self.last_seq() {
+                self.accounts.begin_round(self.last_seq());
             }
-            self.give(options, true);
-            if !self.maintenance.busy() {
+            self.submit_tasks(options, true);
+            if !self.maintenance.is_busy() {
                 break;
             }
-            let Some(done) = self.checkpointer.wait() else { break };
+            let Some(done) = self.maintenance.wait() else { break };
             self.apply_done(done)?;
         }
         self.journal.checkpoint()?;
-        self.maintenance.appended = 0;
+        self.maintenance.wal_is_empty();
         Ok(())
     }
 }

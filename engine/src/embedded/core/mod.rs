@@ -1,16 +1,26 @@
-//! The heart of the embedded engine: synchronous, single-threaded, driven step by step. It has commands decided
-//! ([`Heart::run_batch`]), appends what was decided to the journal in one database transaction, and only then answers.
+//! The core of the embedded engine: deterministic, synchronous and single-threaded, driven step by step.
 //!
-//! Memory holds the working set; the journal is the truth. When an append fails, or an invariant does not hold, all of
-//! memory (the `mind`) is thrown away and read anew from disk, as after a crash: there is no other way back. Keeping
-//! derived state ([`Heart::tend`]) goes on between batches in small steps and never makes one wait.
+//! It has commands decided, appends their entries to the journal in one database transaction, and only then gives their
+//! answers away. The simulator drives it directly; a server drives it from the writer thread (`threads`).
 //!
-//! How a command is decided is in `mind`; the queue and the thread around the heart are in `shell` and `writer`; how it
-//! starts is in `recover`; what it reads for others in `reads`.
+//! Memory is a cache of the disk. When an append fails, or an invariant does not hold, all of memory (the
+//! [`StateMachine`](state_machine::StateMachine)) is discarded and loaded anew from disk, as after a crash. There is no
+//! other way back, so there is no second way to be wrong.
+//!
+//! ```text
+//! state_machine  load, decide, record, apply       lookup       entries by number, key and id
+//! in_flight      entries that are not on disk      accounts     the accounts in memory
+//! timers         deadlines in order                ids          from an id to its entry
+//! recovery       start, replay, import             maintenance  persist what is derived, in small steps
+//! queries        answers from memory
+//! ```
+//!
+//! Nothing here reads a clock, starts a thread, or knows the queue. Same commands and same directory id, same bytes.
 
 pub(crate) mod accounts;
 pub(crate) mod ids;
 pub(crate) mod in_flight;
+pub(crate) mod lookup;
 pub(crate) mod maintenance;
 pub(crate) mod queries;
 pub(crate) mod recovery;
@@ -18,30 +28,32 @@ pub(crate) mod state_machine;
 pub(crate) mod timers;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tollkeeper_ledger::{Submission, Timestamp};
+use tollkeeper_ledger::{Platform, Submission, Timestamp};
 
 use self::in_flight::{Appender, InFlightBatch};
 use self::state_machine::StateMachine;
+use super::storage::checkpoint_queue::StartCheckpointer;
 use super::storage::lock::DirectoryLock;
-use crate::{CommandResult, Error};
+use crate::{CommandResult, EngineStats, Error};
 
-/// How a heart is opened. The defaults are for a server; a simulation sets the rest.
+/// How a core is opened. The defaults are for a server; a simulation sets small numbers, so that everything happens often.
 #[derive(Clone, Debug)]
 pub struct CoreOptions {
-    /// For how long after its birth a settled charge may be refunded by a late system failure.
+    /// Seconds after a charge was created in which a late system failure may still refund it once it is settled.
     pub refund_window_seconds: i64,
-    /// A registered SQLite VFS instead of the system's.
+    /// The name of a registered SQLite VFS; the system's when `None`.
     pub vfs: Option<String>,
-    /// The number a new data directory is given, instead of a random one: with it, same commands, same bytes.
+    /// The id of a new data directory; random when `None`. It keys the fingerprints and with them all ids.
     pub directory_id: Option<[u8; 16]>,
-    /// Entries since the last round of keeping that begin the next one.
+    /// Unpersisted entries that begin a checkpoint round.
     pub round_entries: u64,
-    /// Accounts that are kept in one step.
+    /// Accounts in one slice of a round.
     pub slice_accounts: usize,
     /// Pairs of the key index that make a run.
     pub run_pairs: usize,
-    /// Accounts in memory beyond which idle ones are let go.
+    /// Accounts in memory beyond which idle ones are evicted.
     pub accounts_in_memory: usize,
     /// Bytes appended to the journal after which its WAL is moved into the file.
     pub wal_bytes: u64,
@@ -62,26 +74,28 @@ impl Default for CoreOptions {
     }
 }
 
-/// The heart.
+/// The embedded engine without its threads.
 #[derive(Debug)]
 pub struct Core {
-    pub(super) directory: PathBuf,
-    pub(super) options: CoreOptions,
-    pub(super) lock: Option<DirectoryLock>,
-    pub(super) wake: super::queue::WakeMaker,
-    /// What was read from disk; `None` after a failure, until it is read anew.
-    pub(super) machine: Option<StateMachine>,
-    /// What made the last reading anew necessary, until it succeeds.
-    pub(super) last_error: Option<Error>,
-    pub(super) journal_bytes: u64,
-    pub(super) commits: u64,
-    pub(super) commands: u64,
+    directory: PathBuf,
+    options: CoreOptions,
+    /// `None` if the directory is open for reading only.
+    lock: Option<DirectoryLock>,
+    start_checkpointer: Box<dyn StartCheckpointer>,
+    /// What was loaded from disk; `None` after a failure, until it is loaded anew.
+    machine: Option<StateMachine>,
+    /// The failure that discarded memory last, until the disk takes writes again.
+    last_error: Option<Error>,
+    journal_bytes: u64,
+    commits: u64,
+    commands: u64,
 }
 
-/// A failure of a batch, and the command at fault if one is.
+/// Why no command of a batch was run.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct BatchFailure {
     pub error: Error,
+    /// The index of the command whose invariant did not hold; `None` if no single command is at fault.
     pub culprit: Option<usize>,
 }
 
@@ -89,18 +103,18 @@ impl Core {
     /// Runs commands in order, each decided alone, all in one commit. One answer each, in order.
     ///
     /// # Errors
-    /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold ([`Error::is_bug`]); no
-    /// command of the batch may then be taken as run, and all may be asked again under the same keys.
+    /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold ([`Error::is_bug`]). Then
+    /// no command of the batch may be taken as run, and all may be sent again under the same keys.
     pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<CommandResult>, Error> {
         let answers = self.decide_batch(batch, now)?;
         self.commit()?;
         Ok(answers)
     }
 
-    /// Decides commands in order, on top of what was decided before. Nobody may be answered before it is on disk.
+    /// Decides commands in order, on top of what was decided before. No answer may be given before it is on disk.
     ///
     /// # Errors
-    /// As [`Heart::run_batch`]; everything that was decided and is not on disk is forgotten then.
+    /// As [`Core::run_batch`]; then everything that was decided and is not on disk is discarded.
     pub fn decide_batch(
         &mut self,
         batch: Vec<Submission>,
@@ -110,35 +124,29 @@ impl Core {
         self.decide(batch).map_err(|failure| failure.error)
     }
 
-    /// Decides commands in order, each with its own now, on top of what was decided and not yet committed.
+    /// The same, each command with its own `now`.
     pub(super) fn decide(
         &mut self,
         batch: Vec<(Submission, Timestamp)>,
-    ) -> Result<Vec<CommandResult>, Failure> {
-        self.ensure_loaded_for_write().map_err(|error| Failure { error, culprit: None })?;
+    ) -> Result<Vec<CommandResult>, BatchFailure> {
+        self.ensure_loaded_for_write().map_err(|error| BatchFailure { error, culprit: None })?;
         let commands = batch.len() as u64;
         let mut at = 0;
-        let machine = self.machine.as_mut().expect("wake has read it");
-        let run =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| machine.decide_all(batch, &mut at)));
-        let failure = match run {
+        let machine = self.machine.as_mut().expect("it was just loaded");
+        let decide = std::panic::AssertUnwindSafe(|| machine.decide_all(batch, &mut at));
+        let failure = match std::panic::catch_unwind(decide) {
             Ok(Ok(answers)) => {
                 self.commands += commands;
                 return Ok(answers);
             }
-            Ok(Err(error)) => Failure { error, culprit: None },
-            Err(panic) => {
-                let what = panic.downcast_ref::<String>().cloned();
-                let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                let what = what.unwrap_or_else(|| "an invariant did not hold".to_owned());
-                Failure { error: Error::bug(what), culprit: Some(at) }
-            }
+            Ok(Err(error)) => BatchFailure { error, culprit: None },
+            Err(panic) => BatchFailure { error: Error::panicked(&*panic), culprit: Some(at) },
         };
         self.discard_memory(&failure.error);
         Err(failure)
     }
 
-    /// Someone who brings to the disk what [`Heart::take_off`] hands over, on any thread.
+    /// A second connection to the journal, which brings batches in flight to the disk, on any thread.
     ///
     /// # Errors
     /// When the journal cannot be opened once more.
@@ -146,14 +154,14 @@ impl Core {
         Appender::open(&self.directory, self.options.vfs.as_deref())
     }
 
-    /// Hands over what was decided, so that more can be decided while it is appended; `None` if nothing was written. What
-    /// becomes of it must be told to [`Heart::landed`] before anything else is appended.
+    /// Hands over what was decided, so that more can be decided while it is appended; `None` if nothing was recorded. Its
+    /// result must be given to [`Core::append_finished`] before anything else is appended.
     pub fn begin_append(&mut self) -> Option<InFlightBatch> {
         self.machine.as_mut()?.begin_append()
     }
 
-    /// Takes note of what became of a flight. After a failure everything that is not on disk is forgotten, also what was
-    /// decided on top of it.
+    /// Takes the result of the batch in flight. After a failure everything that is not on disk is discarded, also what was
+    /// decided on top of the batch.
     pub fn append_finished(&mut self, result: &Result<(), Error>) {
         let Some(machine) = &mut self.machine else { return };
         match result {
@@ -168,7 +176,7 @@ impl Core {
     /// Appends what was decided in one database transaction: when this returns, it is on disk.
     ///
     /// # Errors
-    /// When it may not be on disk; it is forgotten, and the disk is read anew before anything else.
+    /// When it may not be on disk. It is discarded, and everything is loaded anew before the next command.
     pub fn commit(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         match machine.commit() {
@@ -184,9 +192,61 @@ impl Core {
         }
     }
 
-    /// What is in memory is ahead of the disk, or wrong: only the disk counts.
+    /// Discards what is in memory, because it is ahead of the disk or wrong.
     fn discard_memory(&mut self, why: &Error) {
         self.machine = None;
         self.last_error = Some(why.clone());
+    }
+
+    /// True if the directory is open for reading only.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// Everything in memory counted, on disk or not. `queued` is not known here; what a discarded memory held is 0.
+    pub(super) fn stats(&self) -> EngineStats {
+        let stats = EngineStats {
+            journal_bytes: self.journal_bytes,
+            commits: self.commits,
+            commands: self.commands,
+            writable: self.lock.is_some() && self.last_error.is_none(),
+            ..EngineStats::default()
+        };
+        let Some(machine) = &self.machine else { return stats };
+        EngineStats {
+            entries: machine.last_seq(),
+            accounts_in_memory: machine.accounts.in_memory() as u64,
+            pending_charges: machine.timers.len() as u64,
+            tail_entries: machine.last_seq().saturating_sub(machine.accounts_persisted_to),
+            ..stats
+        }
+    }
+
+    /// The price book and the platform keys, on disk or not; `None` while memory is discarded.
+    pub(super) fn platform(&self) -> Option<Arc<Platform>> {
+        self.machine.as_ref().map(|machine| Arc::clone(&machine.platform))
+    }
+
+    /// The state machine, for an import.
+    pub(super) fn machine_for_import(&mut self) -> Result<&mut StateMachine, Error> {
+        self.ensure_loaded_for_write()
+    }
+
+    /// The number of entries, and of journals with at least one entry: one a workspace, and the platform's.
+    pub(super) fn counts(&mut self) -> Result<(u64, u64), Error> {
+        let machine = self.ensure_loaded()?;
+        let platform_is_empty = !machine.accounts.get(0).account.exists();
+        let journals = u64::from(machine.accounts.next_index()) - u64::from(platform_is_empty);
+        Ok((machine.last_seq(), journals))
+    }
+
+    /// True between the beginning and the end of an import.
+    pub(super) fn is_importing(&mut self) -> Result<bool, Error> {
+        self.ensure_loaded()?.journal.is_importing()
+    }
+
+    /// Marks the beginning or the end of an import.
+    pub(super) fn set_importing(&mut self, importing: bool) -> Result<(), Error> {
+        self.ensure_loaded()?.journal.set_importing(importing)
     }
 }

@@ -1,53 +1,63 @@
-//! What the heart answers from memory, for commands and for readers: balances, single charges, and what a reader needs
-//! to make a whole of what it finds on disk (a *glance* at an account and its unkept changes). Long lists are not read
-//! here: that is `lists`, on connections and threads of their own.
+//! What the core answers from memory: profiles, balances, single charges, what is due.
+//!
+//! For long lists, which are read from disk by other threads, it gives an [`AccountSnapshot`]: what the state file does
+//! not hold yet of an account. The lists themselves are in `scan`.
+//!
+//! Every query may load an account from the state file, or load everything anew after a failure. So every query can fail.
 
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    ChargeId, Entry, EntryBody, Grant, GrantId, Limits, Micros, PeriodWindows, Profile, Recount, Team,
-    Timestamp, UsageKey, Used, WorkspaceId,
+    ChargeId, EntryBody, Grant, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, Used, WorkspaceId,
 };
 
 use super::Core;
 use super::state_machine::StateMachine;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::Name;
-use crate::{
-    BalanceAt, ChargeRecord, Error, GrantRecord, Listing, Page, RefundRecord, answer, calendar, rollups,
-};
+use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, calendar};
 
 /// What the state file does not hold yet of an account that it holds up to some entry.
 #[derive(Debug)]
 pub(crate) struct AccountSnapshot {
     pub account_index: u32,
-    /// The place of the last entry.
+    /// The sequence number of the account's last entry.
     pub head: u64,
-    /// Hours with the place of their last entry, oldest first.
+    /// Hours with entries, oldest first, each with the sequence number of the last of them.
     pub hours: Vec<(i64, u64)>,
-    /// To be added to the kept usage.
+    /// To be added to the usage in the file.
     pub usage: Vec<(UsageKey, Used)>,
-    /// Grants that came, with the place of their entry.
+    /// Grants that came in, each with the sequence number of its entry.
     pub lots: Vec<(u64, Grant)>,
-    /// Grants whose remainder differs from what is kept.
+    /// Grants whose remainder may differ from the one in the file.
     pub grants: Vec<Grant>,
 }
 
+/// A snapshot is possible only for a file that is as young as memory expects.
+#[derive(Debug)]
+pub(crate) enum SnapshotResult {
+    /// There is no such workspace.
+    NoWorkspace,
+    /// The state file that was read is too old by now; read it again.
+    FileTooOld,
+    Snapshot(AccountSnapshot),
+}
+
 impl Core {
-    /// What is said of a workspace.
+    /// The profile of a workspace; `None` if there is no such workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn workspace(&mut self, id: &WorkspaceId) -> Result<Option<Profile>, Error> {
         let machine = self.ensure_loaded()?;
-        let account_index = machine.known(id)?;
-        Ok(account_index.map(|account_index| (*machine.accounts.get(account_index).account.profile).clone()))
+        let index = machine.find_workspace(id)?;
+        Ok(index.map(|index| (*machine.accounts.get(index).account.profile).clone()))
     }
 
-    /// All workspaces, newest first.
+    /// All workspaces, newest first. A cursor is the account index at which the page before ended.
     ///
     /// # Errors
-    /// When the store cannot be read, or the cursor is none of this list.
+    /// When the store cannot be read, or the cursor is not one of this list.
     pub fn workspaces(&mut self, page: &Page) -> Result<Listing<Profile>, Error> {
         let machine = self.ensure_loaded()?;
         let before = match &page.cursor {
@@ -55,44 +65,42 @@ impl Core {
             Some(cursor) => cursor.parse().map_err(|_| Error::bad_cursor())?,
         };
         let mut data = Vec::new();
-        let mut account_index = before.min(machine.accounts.next_index());
+        let mut index = before.min(machine.accounts.next_index());
         // The platform's own chain has number 0 and is no workspace.
-        while account_index > 1 && data.len() < page.limit {
-            account_index -= 1;
+        while index > 1 && data.len() < page.limit {
+            index -= 1;
             data.extend(
-                machine
-                    .accounts
-                    .load(account_index, &machine.state)?
-                    .map(|slot| (*slot.account.profile).clone()),
+                machine.accounts.load(index, &machine.state)?.map(|slot| (*slot.account.profile).clone()),
             );
         }
-        Ok(Listing { data, next: (account_index > 1).then(|| account_index.to_string()) })
+        Ok(Listing { data, next: (index > 1).then(|| index.to_string()) })
     }
 
-    /// What a workspace has.
+    /// The present balance of a workspace; `None` if there is no such workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn balance(&mut self, id: &WorkspaceId) -> Result<Option<BalanceAt>, Error> {
         let machine = self.ensure_loaded()?;
-        let account_index = machine.known(id)?;
-        Ok(account_index.map(|account_index| {
-            let account = &machine.accounts.get(account_index).account;
+        let index = machine.find_workspace(id)?;
+        Ok(index.map(|index| {
+            let account = &machine.accounts.get(index).account;
             BalanceAt { balance: account.balance, last_entry_at: account.chain.at }
         }))
     }
 
-    /// Who belongs to a workspace and who may act in its name.
+    /// The members, API keys and portal sessions of a workspace; `None` if there is no such workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn team(&mut self, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Error> {
         let machine = self.ensure_loaded()?;
-        let account_index = machine.known(id)?;
-        Ok(account_index.map(|account_index| Arc::clone(&machine.accounts.get(account_index).account.team)))
+        let index = machine.find_workspace(id)?;
+        Ok(index.map(|index| Arc::clone(&machine.accounts.get(index).account.team)))
     }
 
-    /// The spending limits of a workspace, and the day and month they count at an instant.
+    /// The spending limits of a workspace, and the day and month around `now` in its time zone; `None` if there is no such
+    /// workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -102,21 +110,20 @@ impl Core {
         now: Timestamp,
     ) -> Result<Option<(Limits, PeriodWindows)>, Error> {
         let machine = self.ensure_loaded()?;
-        let account_index = machine.known(id)?;
-        Ok(account_index
-            .map(|account_index| calendar::limits(&machine.accounts.get(account_index).account, now)))
+        let index = machine.find_workspace(id)?;
+        Ok(index.map(|index| calendar::limits(&machine.accounts.get(index).account, now)))
     }
 
-    /// A charge of a workspace with all that happened to it.
+    /// A charge with its draws and refunds; `None` if there is no such charge in that workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn charge(&mut self, id: &WorkspaceId, charge: ChargeId) -> Result<Option<ChargeRecord>, Error> {
         let machine = self.ensure_loaded()?;
-        let Some(account_index) = machine.known(id)? else { return Ok(None) };
-        let Some(located) = machine.find_charge(account_index, charge)? else { return Ok(None) };
+        let Some(index) = machine.find_workspace(id)? else { return Ok(None) };
+        let Some(located) = machine.find_charge(index, charge)? else { return Ok(None) };
         let mut refunds = Vec::new();
-        for entry in machine.touches(account_index, located.opened_at)?.into_iter().rev() {
+        for entry in machine.changes_of_charge(index, located.opened)?.into_iter().rev() {
             if let EntryBody::ChargeRefunded(refund) = entry.body
                 && refund.charge == charge
             {
@@ -125,15 +132,15 @@ impl Core {
         }
         let mut draws = Vec::new();
         for draw in located.charge.details.draws.iter() {
-            let slot = machine.accounts.get_mut(account_index);
+            let slot = machine.accounts.get_mut(index);
             slot.load_grant(draw.grant, &machine.state)?;
             draws.extend(slot.account.grants.get(draw.grant).map(|grant| (grant.id, draw.amount)));
         }
-        let balance = machine.accounts.get(account_index).account.balance;
+        let balance = machine.accounts.get(index).account.balance;
         Ok(Some(ChargeRecord { charge: located.charge, draws, refunds, balance }))
     }
 
-    /// Pending charges whose deadline has passed, at most so many.
+    /// At most `most` pending charges whose deadline has passed, the longest overdue first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -143,9 +150,9 @@ impl Core {
         let mut due = Vec::with_capacity(seqs.len());
         for seq in seqs {
             let read = |stored: Stored| Ok((stored.envelope.account_index, stored.entry()?));
-            let Some((account_index, entry)) = machine.read(seq, read)? else { continue };
+            let Some((index, entry)) = machine.read(seq, read)? else { continue };
             if let Some((charge, _)) = entry.body.charge()
-                && let Some(slot) = machine.accounts.load(account_index, &machine.state)?
+                && let Some(slot) = machine.accounts.load(index, &machine.state)?
             {
                 due.push((slot.account.profile.id.clone(), charge));
             }
@@ -153,28 +160,26 @@ impl Core {
         Ok(due)
     }
 
-    /// What a reader needs besides a state file that holds the account up to its entry `n_in_file`; the outer `None` if
-    /// there is no such workspace, the inner if the reader's file is too old by now.
-    pub(crate) fn snapshot(
-        &mut self,
-        id: &WorkspaceId,
-        n_in_file: u64,
-    ) -> Result<Option<Option<AccountSnapshot>>, Error> {
+    /// What a reader needs besides a state file that holds the account up to its entry `n_in_file`.
+    pub(crate) fn snapshot(&mut self, id: &WorkspaceId, n_in_file: u64) -> Result<SnapshotResult, Error> {
         let machine = self.ensure_loaded()?;
-        let Some(account_index) = machine.known(id)? else { return Ok(None) };
-        Ok(Some(machine.snapshot(account_index, n_in_file)))
+        let Some(index) = machine.find_workspace(id)? else { return Ok(SnapshotResult::NoWorkspace) };
+        Ok(match machine.account_snapshot(index, n_in_file) {
+            Some(snapshot) => SnapshotResult::Snapshot(snapshot),
+            None => SnapshotResult::FileTooOld,
+        })
     }
 
-    /// The number of a workspace.
-    pub(crate) fn number(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
-        self.ensure_loaded()?.known(id)
+    /// The account index of a workspace; `None` if there is no such workspace.
+    pub(crate) fn account_index(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
+        self.ensure_loaded()?.find_workspace(id)
     }
 
-    /// The places that may hold what happened to charges since they were opened, each list newest first.
-    pub(crate) fn touches_of(&mut self, account_index: u32, opened: &[u64]) -> Result<Vec<Vec<u64>>, Error> {
+    /// For each charge, by the sequence number of its opening entry: the later entries that may be about it, newest first.
+    pub(crate) fn changes_of(&mut self, account_index: u32, opened: &[u64]) -> Result<Vec<Vec<u64>>, Error> {
         let machine = self.ensure_loaded()?;
-        let seqs = opened.iter().map(|seq| {
-            let fingerprint = machine.fingerprints.of(account_index, Name::Touched(*seq));
+        let seqs = opened.iter().map(|opened| {
+            let fingerprint = machine.fingerprints.of(account_index, Name::Changed(*opened));
             machine.seqs_of(fingerprint, true)
         });
         seqs.collect()
@@ -182,27 +187,19 @@ impl Core {
 }
 
 impl StateMachine {
-    /// The number of a workspace that exists; the platform's own chain is none.
-    pub(crate) fn known(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
-        let account_index = self.accounts.resolve(id, &self.state)?;
-        Ok(account_index.filter(|account_index| {
-            *account_index != 0 && self.accounts.get(*account_index).account.exists()
-        }))
+    /// The account index of a workspace that exists. The platform's own chain is no workspace.
+    fn find_workspace(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
+        let index = self.accounts.resolve(id, &self.state)?;
+        Ok(index.filter(|index| *index != 0 && self.accounts.get(*index).account.exists()))
     }
 
-    fn touches(&mut self, account_index: u32, opened: u64) -> Result<Vec<Entry>, Error> {
-        let fingerprint = self.fingerprints.of(account_index, Name::Touched(opened));
-        let seqs = self.seqs_of(fingerprint, true)?;
-        let entries = seqs.iter().map(|seq| self.read(*seq, |stored| stored.entry()));
-        entries.filter_map(Result::transpose).collect()
-    }
-
-    fn snapshot(&self, account_index: u32, n_in_file: u64) -> Option<AccountSnapshot> {
+    /// What a state file that holds the account up to its entry `n_in_file` is missing; `None` if memory does not know
+    /// any more what that is.
+    pub(super) fn account_snapshot(&self, account_index: u32, n_in_file: u64) -> Option<AccountSnapshot> {
         let slot = self.accounts.get(account_index);
-        let being_persisted = slot.being_persisted.as_deref();
-        let being_persisted = match being_persisted {
-            Some(being_persisted) if n_in_file == being_persisted.n => None,
-            _ if n_in_file == slot.persisted_n => being_persisted,
+        let being_persisted = match slot.being_persisted.as_deref() {
+            Some(written) if n_in_file == written.n => None,
+            _ if n_in_file == slot.persisted_n => slot.being_persisted.as_deref(),
             _ => return None,
         };
         let unpersisted = &slot.unpersisted;
@@ -212,63 +209,16 @@ impl StateMachine {
             hours.extend_from_slice(&being_persisted.hours);
             usage.extend_from_slice(&being_persisted.usage);
             lots.extend_from_slice(&being_persisted.lots);
-            let again = |grant: &&Grant| slot.account.grants.get(grant.n).is_none();
-            grants.extend(being_persisted.spent.iter().filter(again).cloned());
+            let left_memory = |grant: &&Grant| slot.account.grants.get(grant.n).is_none();
+            grants.extend(being_persisted.spent.iter().filter(left_memory).cloned());
         }
         hours.extend_from_slice(&unpersisted.hours);
         usage.extend(unpersisted.usage.rows());
         lots.extend_from_slice(&unpersisted.lots);
+        assert!(
+            lots.last().is_none_or(|(seq, _)| *seq <= slot.head),
+            "a grant is not newer than the last entry"
+        );
         Some(AccountSnapshot { account_index, head: slot.head, hours, usage, lots, grants })
     }
-}
-
-/// What each line of a recount has used (net) of the present period.
-pub(crate) fn spent(
-    machine: &StateMachine,
-    account_index: u32,
-    recount: &Recount,
-    now: Timestamp,
-) -> Result<Vec<Micros>, Error> {
-    let windows = calendar::period_windows(&recount.timezone, now);
-    let hours = (windows.month.start.hour(), now.hour() + 1);
-    // Both of one moment, or what the keeper writes in between would be missed.
-    machine.state.hold()?;
-    let persisted = machine
-        .state
-        .usage(account_index, hours)
-        .and_then(|rows| Ok((rows, machine.state.account_n(account_index)?)));
-    machine.state.release();
-    let (mut rows, n_in_file) = persisted?;
-    let snapshot = machine.snapshot(account_index, n_in_file);
-    let snapshot = snapshot.ok_or_else(|| Error::unavailable("the state file is older than memory says"))?;
-    rows.extend(snapshot.usage);
-    Ok(rollups::spent(recount, &windows, &rows))
-}
-
-/// The entry that brought a grant of this workspace.
-fn grant_entry(machine: &mut StateMachine, account_index: u32, id: GrantId) -> Result<Option<Entry>, Error> {
-    let made = machine.entry_of_id(account_index, id.0)?.map(|(_, entry)| entry);
-    Ok(made.filter(|entry| matches!(entry.body, EntryBody::Granted { .. })))
-}
-
-/// The number of a grant inside its workspace.
-pub(crate) fn grant_number(
-    machine: &mut StateMachine,
-    account_index: u32,
-    id: GrantId,
-) -> Result<Option<u64>, Error> {
-    if let Some(grant) = machine.accounts.get(account_index).account.grants.find(id) {
-        return Ok(Some(grant.n));
-    }
-    Ok(grant_entry(machine, account_index, id)?.map(|entry| entry.n))
-}
-
-/// A grant with what was said of it.
-pub(crate) fn grant_record(
-    machine: &mut StateMachine,
-    account_index: u32,
-    id: GrantId,
-) -> Result<Option<GrantRecord>, Error> {
-    let Some(entry) = grant_entry(machine, account_index, id)? else { return Ok(None) };
-    Ok(answer::record_of(entry))
 }

@@ -1,60 +1,64 @@
-//! How a heart starts: opens the journal and the state file, loads what is kept, and replays the tail of the journal on
-//! top. The same after a clean end, a crash, a failed commit, and the loss of the whole state file; only the length of
-//! the tail differs.
+//! How the core starts: it opens the journal and the state file, loads what is persisted, and replays the rest of the
+//! journal on top. The same replay verifies the entries of an import.
+//!
+//! A start after a clean end, after a crash, after a failed commit, and after the loss of the whole state file is the
+//! same; only the number of entries to replay differs. An entry that does not follow from those before it gives
+//! [`Error::is_damaged`].
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tollkeeper_ledger::{Entry, EntryBody, Platform};
+use tollkeeper_ledger::{Chain, Entry, EntryBody, Hash, Platform, WorkspaceId};
 
 use super::accounts::Accounts;
-use super::state_machine::StateMachine;
+use super::state_machine::{Parts, StateMachine};
 use super::{Core, CoreOptions};
 use crate::Error;
-use crate::embedded::queue::WakeMaker;
-use crate::embedded::storage::block::Stored;
-use crate::embedded::storage::checkpointer::{Checkpointer, CheckpointerLink};
+use crate::embedded::storage::block::{Envelope, Stored};
+use crate::embedded::storage::checkpoint_queue::{MaintenanceState, StartCheckpointer, StartInline};
+use crate::embedded::storage::checkpointer::Checkpointer;
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex};
 use crate::embedded::storage::lock::DirectoryLock;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{self, State};
-use crate::embedded::threads::checkpoint::CheckpointThread;
 
-/// What a mind is made of before the replay.
-pub(crate) struct Parts {
+/// Entries after which a long replay does a step of maintenance, so that memory does not gather all of history.
+const REPLAY_STEP: u64 = 4_096;
+
+/// How often two connections are opened until both see the same state file.
+const HOLD_ATTEMPTS: u32 = 100;
+
+/// Connections with the same view of the files as the core, for a reader.
+#[derive(Debug)]
+pub(crate) struct HeldFiles {
     pub journal: Journal,
     pub state: State,
-    pub checkpointer: CheckpointerLink,
-    pub accounts: Accounts,
-    pub index: KeyIndex,
-    pub fingerprints: Fingerprints,
-    pub next: u64,
-    pub accounts_persisted_to: u64,
 }
 
 impl Core {
-    /// Opens (or makes) a data directory, holds it alone, and reads what is there.
+    /// Opens (or makes) a data directory, holds it alone, and loads what is there. The checkpointer runs in the caller's
+    /// thread.
     ///
     /// # Errors
     /// [`Error::is_unusable`] when another process holds it or it cannot be written, [`Error::is_damaged`] when the
     /// journal is not what was written.
     pub fn open(directory: &Path, options: CoreOptions) -> Result<Core, Error> {
-        Core::open_with(directory, options, WakeMaker::none())
+        Core::open_with(directory, options, Box::new(StartInline))
     }
 
-    /// Like [`Heart::open`]; with a nudge the keeper gets a thread of its own.
+    /// The same with a checkpointer that is started by `start_checkpointer`.
     pub(in crate::embedded) fn open_with(
         directory: &Path,
         options: CoreOptions,
-        wake: WakeMaker,
+        start_checkpointer: Box<dyn StartCheckpointer>,
     ) -> Result<Core, Error> {
         std::fs::create_dir_all(directory).map_err(|error| {
             Error::unusable(format!("{}: {error}", directory.display()))
                 .with_hint("the directory must exist and be writable by this user")
         })?;
         let lock = DirectoryLock::take(directory)?;
-        let mut core = Core::unloaded(directory, options, wake);
+        let mut core = Core::unloaded(directory, options, start_checkpointer);
         core.lock = Some(lock);
         core.ensure_loaded()?;
         Ok(core)
@@ -65,28 +69,31 @@ impl Core {
     /// # Errors
     /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not what was written.
     pub fn open_read_only(directory: &Path, options: CoreOptions) -> Result<Core, Error> {
-        Core::open_read_only_with(directory, options).map(|(core, _)| core)
+        Core::open_read_only_with_files(directory, options).map(|(core, _)| core)
     }
 
-    /// The same, and connections for a reader that hold the same state of the files as the heart.
-    pub(crate) fn open_read_only_with(
+    /// The same, and connections for a reader that see the same state of the files.
+    pub(in crate::embedded) fn open_read_only_with_files(
         directory: &Path,
         options: CoreOptions,
-    ) -> Result<(Core, (Journal, State)), Error> {
+    ) -> Result<(Core, HeldFiles), Error> {
         journal::must_hold(directory)?;
-        let mut core = Core::unloaded(directory, options, WakeMaker::none());
-        let (machine, reading) = StateMachine::read_only(directory, &core.options)?;
+        let mut core = Core::unloaded(directory, options, Box::new(StartInline));
+        let (machine, files) = StateMachine::read_only(directory, &core.options)?;
         core.machine = Some(machine);
-        Ok((core, reading))
+        Ok((core, files))
     }
 
-    fn unloaded(directory: &Path, options: CoreOptions, wake: WakeMaker) -> Core {
-        let directory = directory.to_path_buf();
+    fn unloaded(
+        directory: &Path,
+        options: CoreOptions,
+        start_checkpointer: Box<dyn StartCheckpointer>,
+    ) -> Core {
         Core {
-            directory,
+            directory: directory.to_path_buf(),
             options,
             lock: None,
-            wake,
+            start_checkpointer,
             machine: None,
             last_error: None,
             journal_bytes: 0,
@@ -95,150 +102,153 @@ impl Core {
         }
     }
 
-    /// Reads everything anew if a failure made that necessary.
-    pub(crate) fn ensure_loaded(&mut self) -> Result<&mut StateMachine, Error> {
+    /// Loads everything from disk, if a failure has discarded what was in memory.
+    pub(super) fn ensure_loaded(&mut self) -> Result<&mut StateMachine, Error> {
         if self.machine.is_none() {
-            self.machine = Some(StateMachine::open(&self.directory, &self.options, &self.wake)?);
+            let machine = StateMachine::open(&self.directory, &self.options, &*self.start_checkpointer)?;
+            self.machine = Some(machine);
         }
-        Ok(self.machine.as_mut().expect("just read"))
+        Ok(self.machine.as_mut().expect("it was just loaded"))
     }
 
-    /// The same, and makes sure that the disk takes writes again.
-    pub(crate) fn ensure_loaded_for_write(&mut self) -> Result<&mut StateMachine, Error> {
+    /// The same, and makes sure that the disk takes writes again after a failure.
+    pub(super) fn ensure_loaded_for_write(&mut self) -> Result<&mut StateMachine, Error> {
         if self.lock.is_none() {
             return Err(Error::unavailable("the data directory is open for reading only"));
         }
-        let troubled = self.last_error.is_some();
+        let failed = self.last_error.is_some();
         let machine = self.ensure_loaded()?;
-        if troubled {
+        if failed {
             machine.journal.probe()?;
             self.last_error = None;
         }
-        Ok(self.machine.as_mut().expect("just read"))
+        Ok(self.machine.as_mut().expect("it was just loaded"))
     }
 }
 
 impl StateMachine {
-    fn open(directory: &Path, options: &CoreOptions, wake: &WakeMaker) -> Result<StateMachine, Error> {
+    fn open(
+        directory: &Path,
+        options: &CoreOptions,
+        start_checkpointer: &dyn StartCheckpointer,
+    ) -> Result<StateMachine, Error> {
         let vfs = options.vfs.as_deref();
         let journal = Journal::open(directory, vfs, Access::Create)?;
         let mut checkpointer = Checkpointer::open(directory, vfs)?;
         let mut state = State::open(directory, vfs, Access::Read)?;
         let last = journal.last()?;
         if is_ahead(&state, last)? {
-            // A journal put back from a backup beside a younger state file: only the journal counts.
+            // The journal was restored from a backup beside a younger state file: only the journal counts.
             drop((checkpointer, state));
             state_db::remove(directory)?;
             checkpointer = Checkpointer::open(directory, vfs)?;
             state = State::open(directory, vfs, Access::Read)?;
         }
-        let checkpointer = match wake.make() {
-            None => CheckpointerLink::Inline(Box::new(checkpointer), std::collections::VecDeque::new()),
-            Some(wake) => {
-                let thread = CheckpointThread::start(checkpointer, wake);
-                CheckpointerLink::Thread(
-                    thread.map_err(|error| Error::unavailable(format!("no thread: {error}")))?,
-                )
-            }
-        };
-        let reading = Journal::open(directory, vfs, Access::Read)?;
-        StateMachine::assemble(journal, state, checkpointer, reading, options)
+        let maintenance = MaintenanceState::new(Some(start_checkpointer.start(checkpointer)?));
+        let replayed = Journal::open(directory, vfs, Access::Read)?;
+        StateMachine::load_and_replay((journal, state), maintenance, &replayed, options)
     }
 
-    fn read_only(directory: &Path, options: &CoreOptions) -> Result<(StateMachine, (Journal, State)), Error> {
+    fn read_only(directory: &Path, options: &CoreOptions) -> Result<(StateMachine, HeldFiles), Error> {
         let vfs = options.vfs.as_deref();
-        // The state first: a journal read later holds everything that the state was derived from.
-        let (state, twin) = held_twice(directory, vfs)?;
-        let journal = || {
+        // The state file first: a journal that is read later holds all entries that it derives from.
+        let (state, reader_state) = state_held_twice(directory, vfs)?;
+        let open_held = || {
             let journal = Journal::open(directory, vfs, Access::Read)?;
             journal.hold()?;
             Ok::<Journal, Error>(journal)
         };
-        let (own, walk, readers) = (journal()?, journal()?, journal()?);
-        let machine = StateMachine::assemble(own, state, CheckpointerLink::None, walk, options)?;
-        Ok((machine, (readers, twin)))
+        let (journal, replayed) = (open_held()?, open_held()?);
+        let files = HeldFiles { journal: open_held()?, state: reader_state };
+        let maintenance = MaintenanceState::new(None);
+        let machine = StateMachine::load_and_replay((journal, state), maintenance, &replayed, options)?;
+        Ok((machine, files))
     }
 
-    fn assemble(
-        journal: Journal,
-        state: State,
-        checkpointer: CheckpointerLink,
-        reading: Journal,
+    fn load_and_replay(
+        (journal, state): (Journal, State),
+        maintenance: MaintenanceState,
+        replayed: &Journal,
         options: &CoreOptions,
     ) -> Result<StateMachine, Error> {
-        let fresh = || {
+        let new_id = || {
             options.directory_id.unwrap_or_else(|| {
                 let mut id = [0; 16];
                 getrandom::fill(&mut id).expect("the system gives random numbers");
                 id
             })
         };
-        let fingerprints = Fingerprints::new(journal.directory_id(fresh)?);
+        let fingerprints = Fingerprints::new(journal.directory_id(new_id)?);
         let index = KeyIndex::new(state.runs()?, options.run_pairs);
-        let accounts = Accounts::new(state.highest_index()?.map_or(0, |account_index| account_index + 1));
+        let accounts = Accounts::new(state.highest_index()?.map_or(0, |index| index + 1));
         let accounts_persisted_to = state.accounts_persisted_to()?;
         let from = index.persisted_to().min(accounts_persisted_to) + 1;
         let pending = state.pending()?;
-        let parts = Parts {
+        let mut machine = StateMachine::new(Parts {
             journal,
             state,
-            checkpointer,
             accounts,
             index,
             fingerprints,
-            next: from,
+            maintenance,
+            next_seq: from,
             accounts_persisted_to,
-        };
-        let mut machine = StateMachine::new(parts, options.refund_window_seconds);
+            refund_window_seconds: options.refund_window_seconds,
+        });
         for (opened, _, deadline) in pending {
             machine.timers.set(opened, Some(deadline));
         }
-        machine.accounts.admit_platform(&machine.state)?;
-        machine.replay(&reading, from, options)?;
-        machine.read_platform()?;
+        machine.accounts.add_platform(&machine.state)?;
+        machine.replay(replayed, from, options)?;
+        machine.load_platform()?;
         Ok(machine)
     }
 
     fn replay(&mut self, journal: &Journal, from: u64, options: &CoreOptions) -> Result<(), Error> {
         let index_persisted_to = self.index.persisted_to();
-        // Everything that is read meanwhile is on disk.
-        self.tail_from = u64::MAX;
         journal.read_from(from, |stored| {
+            let seq = stored.envelope.seq;
+            if seq != self.next_seq {
+                return Err(Error::damaged(format!(
+                    "journal line {} is missing; {seq} follows",
+                    self.next_seq
+                )));
+            }
             let entry = stored.entry()?;
-            if stored.envelope.seq > index_persisted_to {
+            if seq > index_persisted_to {
                 self.index_entry(&entry, stored.envelope, None);
             }
             self.replay_account(&entry, stored)?;
-            self.next = stored.envelope.seq + 1;
-            // A long replay must not gather all of history in memory.
-            if stored.envelope.seq.is_multiple_of(4_096) {
+            self.next_seq = seq + 1;
+            if seq.is_multiple_of(REPLAY_STEP) {
                 self.maintain(options)?;
             }
             Ok(())
         })?;
-        self.tail_from = self.next;
+        self.pending.start_at(self.next_seq);
         Ok(())
     }
 
-    pub(crate) fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
-        let account_index = stored.envelope.account_index;
+    /// Verifies an entry against its account and applies it, unless the account was persisted after it.
+    fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
+        let index = stored.envelope.account_index;
         let damaged = |what: String| Error::damaged(format!("journal line {}: {what}", stored.envelope.seq));
-        if self.accounts.load(account_index, &self.state)?.is_none() {
+        if self.accounts.load(index, &self.state)?.is_none() {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
-                _ => return Err(damaged(format!("workspace {account_index} was never created"))),
+                _ => return Err(damaged(format!("workspace {index} was never created"))),
             };
-            if self.accounts.admit_new(id) != account_index {
-                return Err(damaged(format!("workspace {account_index} is out of order")));
+            if self.accounts.next_index() != index {
+                return Err(damaged(format!("workspace {index} is out of order")));
             }
+            self.accounts.add_new(id);
         }
-        let slot = self.accounts.get_mut(account_index);
+        let slot = self.accounts.get_mut(index);
         if entry.n <= slot.account.chain.n {
-            // The account was kept after this entry.
             return Ok(());
         }
         for draw in entry.body.draws() {
-            // A new grant that repays debt draws on itself, and is there by then.
+            // A new grant that repays debt draws on itself; it is not in the state file, but in memory by then.
             slot.load_grant(draw.grant, &self.state)?;
         }
         let replayed = slot.account.replay(entry, stored.hash());
@@ -247,39 +257,93 @@ impl StateMachine {
         Ok(())
     }
 
-    /// The price book and the platform keys, from the platform's own short journal.
-    fn read_platform(&mut self) -> Result<(), Error> {
+    /// Loads the price book and the platform keys from the platform's own chain, which is short.
+    fn load_platform(&mut self) -> Result<(), Error> {
         let mut platform = Platform::default();
-        let mut entries = Vec::new();
+        let entries = self.platform_chain(|stored| stored.entry())?;
+        entries.iter().for_each(|entry| platform.apply(entry));
+        self.platform = Arc::new(platform);
+        Ok(())
+    }
+
+    /// Something of each entry of the platform's own chain, oldest first.
+    fn platform_chain<T>(&mut self, read: impl Fn(&Stored) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let mut chain = Vec::new();
         let mut seq = self.accounts.load(0, &self.state)?.map_or(0, |slot| slot.head);
         while seq != 0 {
-            let read = |stored: Stored| Ok((stored.entry()?, stored.envelope.previous));
-            let Some((entry, previous)) = self.read(seq, read)? else {
-                return Err(Error::damaged(format!("journal line {seq} is missing")));
-            };
-            entries.push(entry);
+            let found = self.read(seq, |stored| Ok((read(&stored)?, stored.envelope.previous)))?;
+            let missing = || Error::damaged(format!("journal line {seq} is missing"));
+            let (value, previous) = found.ok_or_else(missing)?;
+            chain.push(value);
             seq = previous;
         }
-        entries.iter().rev().for_each(|entry| platform.apply(entry));
-        self.platform = Arc::new(platform);
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// The hashes of the platform's own entries, oldest first.
+    pub(in crate::embedded) fn platform_hashes(&mut self) -> Result<Vec<Hash>, Error> {
+        self.platform_chain(|stored| Ok(stored.hash()))
+    }
+
+    /// The end of a workspace's hash chain; the default for a workspace that does not exist.
+    pub(in crate::embedded) fn chain_of(&mut self, workspace: &WorkspaceId) -> Result<Chain, Error> {
+        let index = self.accounts.resolve(workspace, &self.state)?;
+        Ok(index.map(|index| self.accounts.get(index).account.chain).unwrap_or_default())
+    }
+
+    /// Verifies an entry of an imported ledger and makes it the next of the journal, byte by byte as it was. It is on disk
+    /// after the next commit.
+    pub(in crate::embedded) fn import_entry(
+        &mut self,
+        workspace: &WorkspaceId,
+        entry: &Entry,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let index = match self.accounts.resolve(workspace, &self.state)? {
+            Some(index) => index,
+            None => {
+                let creates =
+                    matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id == *workspace);
+                if !creates {
+                    return Err(Error::damaged(format!("workspace {workspace} was never created")));
+                }
+                self.accounts.next_index()
+            }
+        };
+        let opened = match entry.body.charge() {
+            Some((id, Some(n))) => {
+                let located =
+                    self.find_charge(index, id)?.filter(|located| located.charge.opening_entry == n);
+                located.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?.opened
+            }
+            _ => 0,
+        };
+        let previous = self.accounts.load(index, &self.state)?.map_or(0, |slot| slot.head);
+        let envelope = Envelope { seq: self.next_seq, account_index: index, previous, opened };
+        self.replay_account(entry, Stored { envelope, bytes })?;
+        self.index_entry(entry, envelope, None);
+        self.pending.begin_entry(&envelope).extend_from_slice(bytes);
+        self.apply_to_platform(entry, envelope);
         Ok(())
     }
 }
 
+/// True if the state file includes entries that the journal does not have.
 fn is_ahead(state: &State, last: u64) -> Result<bool, Error> {
-    let index_persisted_to = state.runs()?.last().map_or(0, |run| run.head.covers.1);
+    let index_persisted_to = state.runs()?.last().map_or(0, |run| run.head.covers.last);
     Ok(state.accounts_persisted_to()? > last || index_persisted_to > last)
 }
 
-/// Two connections that hold the same state of the state file, while another process may be writing it.
-fn held_twice(directory: &Path, vfs: Option<&str>) -> Result<(State, State), Error> {
-    for _ in 0..100 {
-        let (one, two) =
-            (State::open(directory, vfs, Access::Read)?, State::open(directory, vfs, Access::Read)?);
+/// Two connections that see the same state file, while another process may be writing it.
+fn state_held_twice(directory: &Path, vfs: Option<&str>) -> Result<(State, State), Error> {
+    for _ in 0..HOLD_ATTEMPTS {
+        let one = State::open(directory, vfs, Access::Read)?;
+        let other = State::open(directory, vfs, Access::Read)?;
         one.hold()?;
-        two.hold()?;
-        if one.changes()? == two.changes()? {
-            return Ok((one, two));
+        other.hold()?;
+        if one.changes()? == other.changes()? {
+            return Ok((one, other));
         }
     }
     Err(Error::unavailable("the state file changes faster than it can be read"))

@@ -1,14 +1,19 @@
-//! Long reads: lists, usage, past balances. They walk a workspace's chain of entries on connections and threads of their
-//! own ([`Reader`]) and ask the heart only for what is not in the files yet, so that no report makes a charge wait.
+//! Lists, usage and past balances, read from the files.
 //!
-//! A page is found by walking backwards from the newest entry, or from the cursor, or from the end of the hour that the
-//! filter begins with. One request looks at a bounded number of entries and then says where to go on.
+//! A page is found by a walk backwards over the chain of a workspace's entries: from the newest, from the cursor, or from
+//! the end of the hour with which the filter begins. One request looks at a bounded number of entries; then it answers
+//! with what it has and with the cursor at which to continue.
+//!
+//! A cursor of entries and charges is a sequence number, a cursor of grants an entry number. What the files do not hold
+//! yet comes from the core, as an [`AccountSnapshot`].
 
+use std::ops::Range;
 use std::path::Path;
 
 use tollkeeper_ledger::{Charge, Timestamp, UsageKey, Used, WorkspaceId};
 
-use crate::embedded::core::queries::AccountSnapshot;
+use crate::embedded::core::queries::{AccountSnapshot, SnapshotResult};
+use crate::embedded::core::recovery::HeldFiles;
 use crate::embedded::queue::CoreHandle;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::journal::Journal;
@@ -19,16 +24,19 @@ use crate::{BalanceAt, ChargeFilter, EntryRecord, Error, GrantRecord, Listing, P
 /// Entries that one request looks at before it answers with what it has.
 const LOOKS_MAX: usize = 20_000;
 
-/// Charges whose present state is asked of the heart at once.
+/// Charges whose present state is asked of the core at once.
 const ASKED_AT_ONCE: usize = 256;
 
-/// Connections for reading, one set a thread.
+/// How often a snapshot is asked for until the file is as young as memory expects.
+const SNAPSHOT_ATTEMPTS: u32 = 100;
+
+/// The connections of one reading thread.
 #[derive(Debug)]
 pub(crate) struct Reader {
     journal: Journal,
     state: State,
     core: CoreHandle,
-    /// Whether the connections hold one state of the files for good, the heart's own.
+    /// True if the connections see one state of the files for good, the same as the core's.
     held: bool,
 }
 
@@ -39,44 +47,43 @@ impl Reader {
         Ok(Reader { journal, state, core, held: false })
     }
 
-    /// A reader that shares the state of the files that the heart itself holds.
-    pub(crate) fn held((journal, state): (Journal, State), core: CoreHandle) -> Reader {
+    /// A reader that sees the same state of the files as a core that is open for reading only.
+    pub(crate) fn held(HeldFiles { journal, state }: HeldFiles, core: CoreHandle) -> Reader {
         Reader { journal, state, core, held: true }
     }
 
-    /// Runs `read` on a state of the file that does not change meanwhile, with what is missing in it.
+    /// Runs `read` on one state of the state file, with what is missing in it; `None` if there is no such workspace.
     fn with_snapshot<T>(
         &self,
         id: &WorkspaceId,
         read: impl FnOnce(&Self, AccountSnapshot) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let wanted = id.clone();
-        let Some(account_index) = self.core.ask(move |core| core.number(&wanted))? else { return Ok(None) };
-        // The file may be written anew between looking and asking; soon a look is young enough.
-        for _ in 0..100 {
+        let Some(index) = self.core.blocking_read(move |core| core.account_index(&wanted))? else {
+            return Ok(None);
+        };
+        // The checkpointer may write the file between the look into it and the question.
+        for _ in 0..SNAPSHOT_ATTEMPTS {
             if !self.held {
                 self.state.hold()?;
             }
             let wanted = id.clone();
             let asked = self
                 .state
-                .account_n(account_index)
-                .and_then(|n| self.core.ask(move |core| core.snapshot(&wanted, n)));
-            let result = match asked {
-                Ok(Some(None)) => None,
-                Ok(None) => {
+                .account_n(index)
+                .and_then(|n| self.core.blocking_read(move |core| core.snapshot(&wanted, n)));
+            let found = match asked {
+                Ok(SnapshotResult::FileTooOld) => {
                     self.release();
-                    return Ok(None);
+                    continue;
                 }
-                Ok(Some(Some(snapshot))) => Some(Ok(snapshot)),
-                Err(error) => Some(Err(error)),
+                Ok(SnapshotResult::NoWorkspace) => Ok(None),
+                Ok(SnapshotResult::Snapshot(snapshot)) => Ok(Some(snapshot)),
+                Err(error) => Err(error),
             };
-            if let Some(snapshot) = result {
-                let value = snapshot.and_then(|snapshot| read(self, snapshot));
-                self.release();
-                return value.map(Some);
-            }
+            let value = found.and_then(|found| found.map(|snapshot| read(self, snapshot)).transpose());
             self.release();
+            return value;
         }
         Err(Error::unavailable("the state file changes faster than it can be read"))
     }
@@ -87,13 +94,14 @@ impl Reader {
         }
     }
 
+    /// Reads entry `seq`, which must exist.
     fn stored<T>(&self, seq: u64, then: impl FnMut(Stored) -> Result<T, Error>) -> Result<T, Error> {
         let read = self.journal.read(seq, then)?;
         read.ok_or_else(|| Error::damaged(format!("journal line {seq} is missing")))
     }
 
-    /// Where to begin a walk backwards so that nothing at or before `at` is missed.
-    fn begin(&self, snapshot: &AccountSnapshot, at: Option<Timestamp>) -> Result<u64, Error> {
+    /// The entry at which a walk backwards begins, so that no entry up to `at` is missed; 0 if there is none.
+    fn walk_from(&self, snapshot: &AccountSnapshot, at: Option<Timestamp>) -> Result<u64, Error> {
         let Some(at) = at else { return Ok(snapshot.head) };
         let unpersisted = snapshot.hours.iter().rev().find(|(hour, _)| *hour <= at.hour());
         match unpersisted {
@@ -102,10 +110,10 @@ impl Reader {
         }
     }
 
-    /// What a workspace had at an instant.
+    /// The balance after the last entry up to an instant; `None` if there is no such workspace.
     pub(crate) fn balance_at(&self, id: &WorkspaceId, at: Timestamp) -> Result<Option<BalanceAt>, Error> {
         self.with_snapshot(id, |reader, snapshot| {
-            let mut seq = reader.begin(&snapshot, Some(at))?;
+            let mut seq = reader.walk_from(&snapshot, Some(at))?;
             while seq != 0 {
                 let (entry, previous) =
                     reader.stored(seq, |stored| Ok((stored.entry()?, stored.envelope.previous)))?;
@@ -118,19 +126,19 @@ impl Reader {
         })
     }
 
-    /// The journal of a workspace, newest first.
+    /// The journal of a workspace, newest first; `None` if there is no such workspace.
     pub(crate) fn entries(
         &self,
         id: &WorkspaceId,
         page: &Page,
     ) -> Result<Option<Listing<EntryRecord>>, Error> {
-        let cursor = place_in(page)?;
+        let cursor = cursor_of(page)?;
         self.with_snapshot(id, |reader, snapshot| {
-            let mut seq = within(cursor, &snapshot)?.unwrap_or(snapshot.head);
+            let mut seq = check_cursor(cursor, &snapshot)?.unwrap_or(snapshot.head);
             let mut data = Vec::new();
             while seq != 0 && data.len() < page.limit {
                 let (record, previous) = reader.stored(seq, |stored| {
-                    own(&stored, snapshot.account_index)?;
+                    check_workspace(&stored, snapshot.account_index)?;
                     let record = EntryRecord { entry: stored.entry()?, hash: stored.hash() };
                     Ok((record, stored.envelope.previous))
                 })?;
@@ -141,18 +149,18 @@ impl Reader {
         })
     }
 
-    /// The charges of a workspace, newest first.
+    /// The charges of a workspace, newest first; `None` if there is no such workspace.
     pub(crate) fn charges(
         &self,
         id: &WorkspaceId,
         filter: &ChargeFilter,
         page: &Page,
     ) -> Result<Option<Listing<Charge>>, Error> {
-        let cursor = place_in(page)?;
+        let cursor = cursor_of(page)?;
         self.with_snapshot(id, |reader, snapshot| {
-            let mut seq = match within(cursor, &snapshot)? {
+            let mut seq = match check_cursor(cursor, &snapshot)? {
                 Some(seq) => seq,
-                None => reader.begin(&snapshot, filter.to)?,
+                None => reader.walk_from(&snapshot, filter.to)?,
             };
             let (mut data, mut looks) = (Vec::new(), 0);
             while seq != 0 && data.len() < page.limit && looks < LOOKS_MAX {
@@ -160,30 +168,30 @@ impl Reader {
                 let wanted = ASKED_AT_ONCE.min(page.limit - data.len());
                 while seq != 0 && found.len() < wanted && looks < LOOKS_MAX {
                     looks += 1;
-                    let at = seq;
-                    let (charge, previous, early) =
-                        reader.stored(at, |stored| opening(&stored, &snapshot, filter))?;
-                    found.extend(charge.map(|charge| (at, charge)));
-                    seq = if early { 0 } else { previous };
+                    let look = reader.stored(seq, |stored| look_at(&stored, &snapshot, filter))?;
+                    found.extend(look.charge.map(|charge| (seq, charge)));
+                    seq = if look.is_too_early { 0 } else { look.previous };
                 }
-                for charge in reader.as_they_stand(snapshot.account_index, found)? {
+                for charge in reader.in_present_state(snapshot.account_index, found)? {
                     if filter.status.is_none_or(|status| charge.state.status == status) {
                         data.push(charge);
                     }
                 }
             }
+            assert!(data.len() <= page.limit, "a page holds at most as many rows as were asked for");
             Ok(Listing { data, next: (seq != 0).then(|| seq.to_string()) })
         })
     }
 
-    /// Brings charges from their opening to their present state.
-    fn as_they_stand(&self, account_index: u32, opened: Vec<(u64, Charge)>) -> Result<Vec<Charge>, Error> {
+    /// Brings charges from their first state to their present one. `opened`: each with the number of its opening entry.
+    fn in_present_state(&self, index: u32, opened: Vec<(u64, Charge)>) -> Result<Vec<Charge>, Error> {
         let seqs: Vec<u64> = opened.iter().map(|(seq, _)| *seq).collect();
-        let touches = self.core.ask(move |core| core.touches_of(account_index, &seqs))?;
+        let changes = self.core.blocking_read(move |core| core.changes_of(index, &seqs))?;
+        assert_eq!(changes.len(), opened.len(), "the core answers for every charge");
         let mut charges = Vec::with_capacity(opened.len());
-        for ((_, mut charge), touches) in opened.into_iter().zip(touches) {
-            for seq in touches {
-                // An entry that was committed after the heart answered may be there already; it is as true.
+        for ((_, mut charge), changes) in opened.into_iter().zip(changes) {
+            for seq in changes {
+                // It may be newer than the snapshot; it is committed all the same.
                 let entry = self.stored(seq, |stored| stored.entry())?;
                 let about = entry.body.charge().is_some_and(|(id, _)| id == charge.details.id);
                 if let Some(state) = entry.body.state().filter(|_| about) {
@@ -196,15 +204,16 @@ impl Reader {
         Ok(charges)
     }
 
-    /// The grants of a workspace, newest first.
+    /// The grants of a workspace, newest first; `None` if there is no such workspace.
     pub(crate) fn grants(
         &self,
         id: &WorkspaceId,
         page: &Page,
     ) -> Result<Option<Listing<GrantRecord>>, Error> {
-        let before = place_in(page)?.unwrap_or(u64::MAX);
+        let before = cursor_of(page)?.unwrap_or(u64::MAX);
         self.with_snapshot(id, |reader, snapshot| {
             let unpersisted = snapshot.lots.iter().rev().filter(|(_, grant)| grant.n < before).cloned();
+            // One more than asked for says whether another page follows.
             let mut lots: Vec<_> = unpersisted.take(page.limit + 1).collect();
             let oldest = lots.last().map_or(before, |(_, grant)| grant.n);
             let missing = page.limit + 1 - lots.len();
@@ -214,52 +223,54 @@ impl Reader {
             let next = lots.last().filter(|_| more).map(|(_, grant)| grant.n.to_string());
             let mut data = Vec::with_capacity(lots.len());
             for (seq, lot) in lots {
-                let record = reader.stored(seq, |stored| Ok(answer::record_of(stored.entry()?)))?;
-                let now = snapshot.grants.iter().find(|grant| grant.n == lot.n);
-                let grant = now.cloned().unwrap_or(lot);
+                let record = reader.stored(seq, |stored| Ok(answer::granted_by(stored.entry()?)))?;
+                let present = snapshot.grants.iter().find(|grant| grant.n == lot.n);
+                let grant = present.cloned().unwrap_or(lot);
                 data.extend(record.map(|record| GrantRecord { grant, ..record }));
             }
             Ok(Listing { data, next })
         })
     }
 
-    /// The usage of a workspace by hour.
-    pub(crate) fn usage(&self, id: &WorkspaceId, hours: (i64, i64)) -> Result<Vec<(UsageKey, Used)>, Error> {
+    /// The usage of a workspace by hour, in the order of keys; empty if there is no such workspace.
+    pub(crate) fn usage(&self, id: &WorkspaceId, hours: Range<i64>) -> Result<Vec<(UsageKey, Used)>, Error> {
         let rows = self.with_snapshot(id, |reader, snapshot| {
-            let mut rows = reader.state.usage(snapshot.account_index, hours)?;
-            let unpersisted =
-                snapshot.usage.into_iter().filter(|(key, _)| key.hour >= hours.0 && key.hour < hours.1);
-            rows.extend(unpersisted);
+            let mut rows = reader.state.usage(snapshot.account_index, hours.clone())?;
+            rows.extend(snapshot.usage.into_iter().filter(|(key, _)| hours.contains(&key.hour)));
             Ok(rollups::folded(rows))
         })?;
         Ok(rows.unwrap_or_default())
     }
 }
 
-fn place_in(page: &Page) -> Result<Option<u64>, Error> {
+fn cursor_of(page: &Page) -> Result<Option<u64>, Error> {
     page.cursor.as_ref().map(|cursor| cursor.parse().map_err(|_| Error::bad_cursor())).transpose()
 }
 
-/// A cursor beyond the newest entry was never handed out.
-fn within(cursor: Option<u64>, snapshot: &AccountSnapshot) -> Result<Option<u64>, Error> {
+/// Refuses a cursor behind the newest entry: it was never given.
+fn check_cursor(cursor: Option<u64>, snapshot: &AccountSnapshot) -> Result<Option<u64>, Error> {
     if cursor.is_some_and(|seq| seq > snapshot.head) { Err(Error::bad_cursor()) } else { Ok(cursor) }
 }
 
-/// A cursor that points into another workspace's journal is none of this list.
-fn own(stored: &Stored, account_index: u32) -> Result<(), Error> {
+/// Refuses a cursor that points to an entry of another workspace.
+fn check_workspace(stored: &Stored, account_index: u32) -> Result<(), Error> {
     if stored.envelope.account_index == account_index { Ok(()) } else { Err(Error::bad_cursor()) }
 }
 
-/// The charge an entry opens, if it is wanted; the place of the entry before; and whether all before are too early.
-fn opening(
-    stored: &Stored,
-    snapshot: &AccountSnapshot,
-    filter: &ChargeFilter,
-) -> Result<(Option<Charge>, u64, bool), Error> {
-    own(stored, snapshot.account_index)?;
+/// What a walk over charges finds at one entry.
+struct Look {
+    /// The charge that the entry opens, if the filter admits it.
+    charge: Option<Charge>,
+    /// The workspace's previous entry.
+    previous: u64,
+    /// True if the entry, and so all before it, is earlier than the filter begins.
+    is_too_early: bool,
+}
+
+fn look_at(stored: &Stored, snapshot: &AccountSnapshot, filter: &ChargeFilter) -> Result<Look, Error> {
+    check_workspace(stored, snapshot.account_index)?;
     let entry = stored.entry()?;
-    let previous = stored.envelope.previous;
-    let early = filter.from.is_some_and(|from| entry.at < from);
-    let charge = answer::charge_of(entry).filter(|charge| filter.admits(charge));
-    Ok((charge, previous, early))
+    let is_too_early = filter.from.is_some_and(|from| entry.at < from);
+    let charge = answer::charge_opened_by(entry).filter(|charge| filter.admits(charge));
+    Ok(Look { charge, previous: stored.envelope.previous, is_too_early })
 }

@@ -1,5 +1,6 @@
-//! The threads that do the long reads, each with connections of its own, so that a report makes no charge wait and a
-//! runtime's threads are never blocked. What they read is in `lists`.
+//! The threads for long reads, each with connections of its own.
+//!
+//! A report blocks neither the writer thread nor a thread of the caller's runtime. What is read is in `lists`.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,22 +12,22 @@ use super::lists::Reader;
 use crate::Error;
 use crate::embedded::queue::CoreHandle;
 
-/// Two: one long report does not keep the short ones waiting.
+/// Two, so that one long report does not keep the short ones waiting.
 const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce(Result<&Reader, Error>) + Send>;
 
-/// The way to the reading threads; they end when this is dropped.
+/// The queue of the reading threads, which end when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Readers(Sender<Job>);
 
 impl Readers {
-    /// Starts the threads. Each opens its connections when the first job comes.
+    /// Starts the threads. Each opens its connections at its first job.
     pub(crate) fn start(directory: &Path, core: &CoreHandle) -> Result<Readers, Error> {
         Readers::start_with(directory, core, (0..THREADS).map(|_| None))
     }
 
-    /// Starts one thread with a reader that is there already.
+    /// Starts one thread with a reader that is already open.
     pub(crate) fn start_held(directory: &Path, core: &CoreHandle, reader: Reader) -> Result<Readers, Error> {
         Readers::start_with(directory, core, std::iter::once(Some(reader)))
     }
@@ -43,24 +44,21 @@ impl Readers {
             std::thread::Builder::new()
                 .name("tollkeeper-reader".into())
                 .spawn(move || work(&receiver, &directory, &core, reader))
-                .map_err(|error| Error::unavailable(format!("no thread: {error}")))?;
+                .map_err(Error::cannot_start_thread)?;
         }
         Ok(Readers(jobs))
     }
 
-    /// Reads something on one of the threads.
+    /// Runs a read on one of the threads.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |reader| {
-            // Whoever asked may have gone; then nobody needs the answer.
-            let _ = answer.send(reader.and_then(read));
-        });
-        let engine_closed = || Error::unavailable("the engine is closed");
-        self.0.send(job).map_err(|_| engine_closed())?;
-        answered.await.map_err(|_| engine_closed())?
+        let (reply, answer) = oneshot::channel();
+        // The caller may have gone away; then the answer is not needed.
+        let job: Job = Box::new(move |reader| drop(reply.send(reader.and_then(read))));
+        self.0.send(job).map_err(|_| Error::engine_closed())?;
+        answer.await.map_err(|_| Error::engine_closed())?
     }
 }
 

@@ -1,40 +1,45 @@
-//! Blocks: how entries lie in the journal. A block is one row: up to [`BLOCK_ENTRIES`] entries in sequence, each behind
-//! an envelope with what only this engine knows, then where each begins, then a checksum.
+//! Blocks: the layout of entries in the journal file.
 //!
-//! Rows are the dear part of an append, bytes the cheap one, so entries share a row; a single entry is still found by
-//! one look-up, through the table of beginnings. Keeps: a flipped bit is found when the block is read.
+//! A block is one row of the journal's table: up to [`BLOCK_ENTRIES`] consecutive entries. Rows are the expensive part of
+//! an append and bytes the cheap one, so entries share a row. Each entry stands behind an [`Envelope`] with what only this
+//! engine knows of it. An offset table after the entries finds one of them without decoding the others.
+//!
+//! Guarantee: the checksum finds every flipped bit when the block is read. Damaged bytes give [`Error::is_damaged`],
+//! never a panic; the assertions here are about what this program is about to write.
 //!
 //! ```text
-//! entry 0 | entry 1 | … | beginning of each (u32) | count (u32) | CRC-32 of all before (u32)
-//! entry  = workspace number, distance to the workspace's previous entry, distance to the entry that opened the charge
-//!          this one is about (both 0 if there is none), then the ledger's canonical bytes
+//! entry 0 | entry 1 | … | offset of each entry (u32) | number of entries (u32) | CRC-32 of everything before (u32)
+//! entry  = account index, distance to the workspace's previous entry, distance to the entry that opened the charge
+//!          which this entry is about (varints, 0 for "none"), then the ledger's canonical bytes
 //! ```
 
 use tollkeeper_ledger::{Entry, Hash};
 
 use crate::Error;
+use crate::hash::digest;
 
-/// The most entries in a block: reading one entry reads its block.
+/// The most entries in a block: to read one entry, its whole block is read and checked.
 pub(crate) const BLOCK_ENTRIES: usize = 128;
 
-/// A block is closed once it holds so much: a row of this size spans a few pages.
+/// A block takes no further entry once it holds this many bytes: a row of this size spans a few pages.
 pub(crate) const BLOCK_BYTES: usize = 16 * 1024;
 
-/// What only this engine knows of an entry.
+/// What this engine knows of an entry besides its canonical bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    /// The place of the entry in the whole journal: 1, 2, 3 …
+    /// The sequence number of the entry in the journal of all workspaces: 1, 2, 3 …
     pub seq: u64,
-    /// The workspace, by number.
+    /// The number of the workspace in this data directory; 0 is the platform's own chain.
     pub account_index: u32,
-    /// The place of the workspace's previous entry; 0 if there is none.
+    /// The sequence number of the workspace's previous entry; 0 if there is none.
     pub previous: u64,
-    /// The place of the entry that opened the charge this one is about; 0 if it is about none, or opens it.
+    /// The sequence number of the entry that opened the charge which this entry is about. 0 if it is about no charge, or
+    /// opens one itself.
     pub opened: u64,
 }
 
 impl Envelope {
-    /// The place of the opening of the charge that the entry is about or opens.
+    /// The sequence number of the entry that opened the charge which this entry opens or is about.
     pub fn opening(&self) -> u64 {
         if self.opened == 0 { self.seq } else { self.opened }
     }
@@ -62,26 +67,31 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 impl Envelope {
-    /// Appends the envelope; the entry's canonical bytes follow.
+    /// Appends the envelope; the entry's canonical bytes are to follow.
+    ///
+    /// # Panics
+    /// When the envelope points forwards: it could not be read back.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
-        let distance = |place: u64| if place == 0 { 0 } else { self.seq - place };
+        assert!(self.previous < self.seq, "the previous entry comes before the entry");
+        assert!(self.opened < self.seq, "a charge is opened before the entries about it");
+        let distance = |earlier: u64| if earlier == 0 { 0 } else { self.seq - earlier };
         push_varint(bytes, u64::from(self.account_index));
         push_varint(bytes, distance(self.previous));
         push_varint(bytes, distance(self.opened));
     }
 
-    /// Reads the envelope of the entry at `seq` and leaves its canonical bytes.
+    /// Reads the envelope of entry `seq` and leaves its canonical bytes; `None` if it is none.
     fn read(seq: u64, bytes: &mut &[u8]) -> Option<Envelope> {
         let account_index = u32::try_from(take_varint(bytes)?).ok()?;
-        let mut place = || match take_varint(bytes)? {
+        let mut earlier = || match take_varint(bytes)? {
             0 => Some(0),
             distance => seq.checked_sub(distance),
         };
-        Some(Envelope { seq, account_index, previous: place()?, opened: place()? })
+        Some(Envelope { seq, account_index, previous: earlier()?, opened: earlier()? })
     }
 }
 
-/// An entry with its envelope and its canonical bytes.
+/// An entry as it is stored: its envelope and its canonical bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored<'a> {
     pub envelope: Envelope,
@@ -89,55 +99,61 @@ pub(crate) struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
-    /// Takes apart what [`Envelope::write`] and the ledger wrote.
+    /// Splits the bytes of entry `seq` into its envelope and its canonical bytes.
     pub(crate) fn parse(seq: u64, mut bytes: &'a [u8]) -> Result<Stored<'a>, Error> {
         let envelope = Envelope::read(seq, &mut bytes).ok_or_else(|| damaged(seq))?;
         Ok(Stored { envelope, bytes })
     }
 
-    /// The entry.
+    /// Decodes the entry.
     pub(crate) fn entry(&self) -> Result<Entry, Error> {
         Entry::decode(self.bytes)
             .map_err(|error| Error::damaged(format!("journal line {}: {error}", self.envelope.seq)))
     }
 
-    /// The hash that the workspace's next entry carries.
+    /// The hash of the entry, which the workspace's next entry carries (i02).
     pub(crate) fn hash(&self) -> Hash {
         digest(self.bytes)
     }
-}
-
-/// The digest of the hash chain: SHA-256.
-pub(crate) fn digest(bytes: &[u8]) -> Hash {
-    use sha2::Digest;
-    sha2::Sha256::digest(bytes).into()
 }
 
 fn damaged(seq: u64) -> Error {
     Error::damaged(format!("journal line {seq} cannot be read: its block is damaged"))
 }
 
-/// Appends the end of a block to its entries, which begin at `beginnings` (relative to `bytes`).
-pub(crate) fn seal(bytes: &mut Vec<u8>, beginnings: &[u32]) {
-    for beginning in beginnings {
-        bytes.extend_from_slice(&beginning.to_le_bytes());
+/// Makes a block of the entries in `bytes`: appends the offset table, the number of entries and the checksum. `offsets`:
+/// where each entry begins in `bytes`.
+///
+/// # Panics
+/// When the offsets are not those of a readable block.
+pub(crate) fn seal(bytes: &mut Vec<u8>, offsets: &[u32]) {
+    assert!((1..=BLOCK_ENTRIES).contains(&offsets.len()), "a block holds 1 to {BLOCK_ENTRIES} entries");
+    assert!(offsets[0] == 0, "the first entry of a block begins with the block");
+    assert!(
+        (offsets[offsets.len() - 1] as usize) < bytes.len(),
+        "the last entry of a block lies in the block"
+    );
+    for offset in offsets {
+        bytes.extend_from_slice(&offset.to_le_bytes());
     }
-    bytes.extend_from_slice(&(beginnings.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&(offsets.len() as u32).to_le_bytes());
     let crc = crc32fast::hash(bytes);
     bytes.extend_from_slice(&crc.to_le_bytes());
 }
 
-/// A block whose checksum is right.
+/// A block whose checksum was found right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
+    /// The sequence number of the first entry.
     first: u64,
     bytes: &'a [u8],
     count: usize,
-    table: usize,
+    /// Where the offset table begins.
+    offset_table: usize,
 }
 
 impl<'a> Block<'a> {
-    /// Checks a block whose first entry is at `first`.
+    /// Checks the bytes of a block whose first entry is `first`.
     pub(crate) fn open(first: u64, bytes: &'a [u8]) -> Result<Block<'a>, Error> {
         let parts = || {
             let (body, crc) = bytes.split_last_chunk::<4>()?;
@@ -146,16 +162,16 @@ impl<'a> Block<'a> {
             let table = body.len().checked_sub(4)?.checked_sub(count.checked_mul(4)?)?;
             (crc32fast::hash(body) == u32::from_le_bytes(*crc)).then_some((count, table))
         };
-        let (count, table) = parts().ok_or_else(|| damaged(first))?;
-        Ok(Block { first, bytes, count, table })
+        let (count, offset_table) = parts().ok_or_else(|| damaged(first))?;
+        Ok(Block { first, bytes, count, offset_table })
     }
 
-    /// How many entries it holds.
+    /// The number of entries in the block.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// The entry at this place in the journal, if it is in this block.
+    /// Entry `seq` of the journal, if it is in this block.
     pub(crate) fn get(&self, seq: u64) -> Result<Option<Stored<'a>>, Error> {
         let Some(index) = seq.checked_sub(self.first).map(|index| index as usize) else {
             return Ok(None);
@@ -163,13 +179,13 @@ impl<'a> Block<'a> {
         if index >= self.count {
             return Ok(None);
         }
-        let beginning = |index: usize| {
-            let at = self.table + 4 * index;
+        let offset = |index: usize| {
+            let at = self.offset_table + 4 * index;
             let four = self.bytes.get(at..at + 4)?.try_into().ok()?;
             Some(u32::from_le_bytes(four) as usize)
         };
-        let end = if index + 1 == self.count { Some(self.table) } else { beginning(index + 1) };
-        let slice = beginning(index).zip(end).and_then(|(from, to)| self.bytes.get(from..to));
+        let end = if index + 1 == self.count { Some(self.offset_table) } else { offset(index + 1) };
+        let slice = offset(index).zip(end).and_then(|(from, to)| self.bytes.get(from..to));
         Stored::parse(seq, slice.ok_or_else(|| damaged(seq))?).map(Some)
     }
 }
@@ -180,18 +196,18 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_block_is_found() {
-        let (mut bytes, mut beginnings) = (Vec::new(), Vec::new());
-        for (seq, text) in [(7, "first"), (8, "second"), (9, "")] {
-            beginnings.push(bytes.len() as u32);
+        let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
+        for (seq, text) in [(7, "first"), (8, "second"), (9, "third")] {
+            offsets.push(bytes.len() as u32);
             Envelope { seq, account_index: 3, previous: seq - 2, opened: 0 }.write(&mut bytes);
             bytes.extend_from_slice(text.as_bytes());
         }
-        seal(&mut bytes, &beginnings);
-        let block = Block::open(7, &bytes).expect("as sealed");
-        let stored = block.get(8).expect("readable").expect("there");
+        seal(&mut bytes, &offsets);
+        let block = Block::open(7, &bytes).expect("it was just sealed");
+        let stored = block.get(8).expect("the block is whole").expect("the block holds entry 8");
         assert_eq!((stored.bytes, stored.envelope.previous), (&b"second"[..], 6));
-        assert!(block.get(6).expect("readable").is_none());
-        assert!(block.get(10).expect("readable").is_none());
+        assert!(block.get(6).expect("the block is whole").is_none());
+        assert!(block.get(10).expect("the block is whole").is_none());
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

@@ -1,8 +1,8 @@
-//! The keeper: writes what is derived from the journal into the state file, off the path of a commit.
+//! The checkpointer: writes what is derived from the journal into the state file, off the path of a commit.
 //!
-//! It is told what to write by the heart ([`Task`]) and says when it is done ([`Done`]); it decides nothing and looks at
-//! no account. Each task is one database transaction or a series of small ones. A failure is told once, and the heart
-//! then reads everything anew from disk. It runs on a thread of its own, or in the caller's for a simulation.
+//! It does what it is told ([`Task`]) and reports when it is done ([`Done`]); it decides nothing and knows no account in
+//! memory. Each task is one database transaction, a merge is a series of small ones. After a failure the core loads
+//! everything anew from disk. Which thread it runs on is not known here.
 
 use std::path::Path;
 
@@ -10,89 +10,32 @@ use rusqlite::Connection;
 use tollkeeper_ledger::{Spender, Timestamp, UsageKey, Used};
 
 use super::bloom::Bloom;
+use super::checkpoint_queue::{AccountRow, Done, LotRow, Slice, Task};
 use super::journal;
-use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, page_of, pairs_of};
+use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
 use super::sqlite::{self, Access};
 use super::state_db::{self, State};
 use crate::Error;
-use crate::embedded::threads::checkpoint::CheckpointThread;
 
 /// Pages of a merged run that are written in one transaction.
 const MERGE_STEP_PAGES: usize = 512;
 
-/// Pages the state file's WAL may hold before it is moved into the file.
+/// Pages that the state file's WAL may hold before SQLite moves it into the file.
 const STATE_WAL_PAGES: u32 = 4_000;
 
-/// What of some accounts is to be kept.
-#[derive(Debug, Default)]
-pub(crate) struct Slice {
-    pub accounts: Vec<AccountRow>,
-    /// Workspace, bytes of its team.
-    pub teams: Vec<(u32, Vec<u8>)>,
-    /// Workspace, number of the grant, place of its entry if it is new, bytes.
-    pub lots: Vec<(u32, u64, Option<u64>, Vec<u8>)>,
-    /// Added to what is there.
-    pub usage: Vec<(u32, UsageKey, Used)>,
-    /// Workspace, hour, place of its last entry in it.
-    pub hours: Vec<(u32, i64, u64)>,
-    /// Place of the opening, workspace, deadline; `None` takes it out.
-    pub pending: Vec<(u64, u32, Option<Timestamp>)>,
-    /// If this is the last slice of a round: the place up to which every account is then kept.
-    pub persists_to: Option<u64>,
-}
-
-/// A row of the account table.
-#[derive(Debug)]
-pub(crate) struct AccountRow {
-    pub account_index: u32,
-    pub id: Box<str>,
-    pub head: u64,
-    pub n: u64,
-    pub data: Vec<u8>,
-}
-
-/// What is to be written.
-#[derive(Debug)]
-pub(crate) enum Task {
-    Slice(Slice),
-    Run {
-        pairs: Vec<Pair>,
-        covers: (u64, u64),
-    },
-    Merge(Vec<RunHead>),
-    Drop(Vec<i64>),
-    /// Move the journal's WAL into its file.
-    JournalCheckpoint,
-}
-
-/// What was written.
-#[derive(Debug)]
-pub(crate) enum Done {
-    /// These accounts, and the end of the round if it was one.
-    Slice {
-        accounts: Vec<u32>,
-        persists_to: Option<u64>,
-    },
-    Run(Run),
-    Merged(Run),
-    /// So many pages are still in the journal's WAL.
-    JournalCheckpoint {
-        left: u64,
-    },
-    Failed(Error),
-}
-
-/// Writes the state file.
+/// The only writer of the state file.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
     state: State,
     journal: Connection,
+    /// The merge under way.
     merge: Option<Merge>,
+    /// Memory of the page being written.
     page: Vec<u8>,
 }
 
 impl Checkpointer {
-    /// Opens the state file, or makes it (anew), and drops what an earlier end left unfinished.
+    /// Opens the state file, or makes it anew, and deletes runs that were never finished.
     pub(crate) fn open(directory: &Path, vfs: Option<&str>) -> Result<Checkpointer, Error> {
         let state = state_db::open_or_rebuild(directory, vfs)?;
         let tidy = format!(
@@ -107,7 +50,7 @@ impl Checkpointer {
         Ok(Checkpointer { state, journal, merge: None, page: Vec::new() })
     }
 
-    /// Does a task. `None`: a merge has begun, [`Keeper::step`] goes on with it.
+    /// Does a task. `None` if there is nothing to report: a deletion, or a merge that [`Checkpointer::step`] continues.
     pub(crate) fn begin(&mut self, task: Task) -> Option<Done> {
         let done = match task {
             Task::Slice(slice) => self.slice(slice).map(Some),
@@ -121,12 +64,12 @@ impl Checkpointer {
         done.unwrap_or_else(|error| Some(Done::Failed(self.state.failed(error))))
     }
 
-    /// Whether a merge is under way.
+    /// True while a merge is under way.
     pub(crate) fn is_merging(&self) -> bool {
         self.merge.is_some()
     }
 
-    /// Goes on with the merge under way by one small transaction.
+    /// Continues the merge under way by one small transaction; reports its end.
     pub(crate) fn step(&mut self) -> Option<Done> {
         let done = self.merge_step();
         if !matches!(done, Ok(None)) {
@@ -178,7 +121,7 @@ impl Checkpointer {
         Ok(Done::Slice { accounts, persists_to: slice.persists_to })
     }
 
-    fn run(&mut self, mut pairs: Vec<Pair>, covers: (u64, u64)) -> rusqlite::Result<Run> {
+    fn run(&mut self, mut pairs: Vec<Pair>, covers: SeqRange) -> rusqlite::Result<Run> {
         pairs.sort_unstable();
         let transaction = self.state.connection.unchecked_transaction()?;
         let id = new_run(&transaction, 0, covers)?;
@@ -190,6 +133,7 @@ impl Checkpointer {
             page_of(pairs, &mut self.page);
             put_page(&transaction, id, page, &self.page)?;
         }
+        assert!(fences.is_sorted(), "the pages of a run are in the order of their fingerprints");
         let head = RunHead { id, tier: 0, covers, pairs: pairs.len() as u64, pages: fences.len() };
         let run = Run { head, bloom, fences };
         finish_run(&transaction, &run)?;
@@ -207,10 +151,11 @@ impl Checkpointer {
     }
 
     fn begin_merge(&mut self, heads: &[RunHead]) -> rusqlite::Result<()> {
-        let (Some(first), Some(last)) = (heads.first(), heads.last()) else {
-            return Ok(());
-        };
-        let covers = (first.covers.0, last.covers.1);
+        assert!(self.merge.is_none(), "one merge is under way at a time");
+        let (first, last) = heads.first().zip(heads.last()).expect("a merge has sources");
+        let follows = |pair: &[RunHead]| pair[0].covers.last + 1 == pair[1].covers.first;
+        assert!(heads.windows(2).all(follows), "the sources of a merge follow each other without gaps");
+        let covers = SeqRange { first: first.covers.first, last: last.covers.last };
         let id = new_run(&self.state.connection, first.tier + 1, covers)?;
         let pairs = heads.iter().map(|head| head.pairs).sum::<u64>();
         self.merge = Some(Merge {
@@ -265,7 +210,7 @@ struct Merge {
     fences: Vec<u64>,
 }
 
-/// A run being read in order.
+/// A run that is read in order.
 #[derive(Debug)]
 struct Source {
     head: RunHead,
@@ -275,7 +220,7 @@ struct Source {
 }
 
 impl Source {
-    /// The next pair, without taking it.
+    /// The next pair of the run, which stays in place.
     fn peek(&mut self, connection: &Connection) -> rusqlite::Result<Option<Pair>> {
         if self.at == self.pairs.len() && self.page < self.head.pages {
             let sql = "SELECT data FROM run_page WHERE run = ?1 AND page = ?2";
@@ -292,7 +237,7 @@ impl Source {
 }
 
 impl Merge {
-    /// The smallest pair that is left in any source.
+    /// Takes the smallest pair of all sources.
     fn next(&mut self, connection: &Connection) -> rusqlite::Result<Option<Pair>> {
         let mut least: Option<(Pair, usize)> = None;
         for (index, source) in self.sources.iter_mut().enumerate() {
@@ -309,8 +254,8 @@ impl Merge {
     }
 }
 
-fn put_lots(connection: &Connection, lots: &[(u32, u64, Option<u64>, Vec<u8>)]) -> rusqlite::Result<()> {
-    for (account_index, n, seq, data) in lots {
+fn put_lots(connection: &Connection, lots: &[LotRow]) -> rusqlite::Result<()> {
+    for LotRow { account_index, n, seq, data } in lots {
         match seq {
             Some(seq) => connection
                 .prepare_cached("INSERT OR REPLACE INTO lot (no, n, seq, data) VALUES (?1, ?2, ?3, ?4)")?
@@ -354,10 +299,10 @@ fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, Used)]) -> rusqlit
     Ok(())
 }
 
-fn new_run(connection: &Connection, tier: u32, covers: (u64, u64)) -> rusqlite::Result<i64> {
+fn new_run(connection: &Connection, tier: u32, covers: SeqRange) -> rusqlite::Result<i64> {
     connection.execute(
         "INSERT INTO run (tier, first, last, pairs, pages, whole) VALUES (?1, ?2, ?3, 0, 0, 0)",
-        (tier, covers.0 as i64, covers.1 as i64),
+        (tier, covers.first as i64, covers.last as i64),
     )?;
     Ok(connection.last_insert_rowid())
 }
@@ -372,54 +317,4 @@ fn finish_run(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
     let sql = "UPDATE run SET pairs = ?2, pages = ?3, bloom = ?4, fences = ?5, whole = 1 WHERE id = ?1";
     let (pairs, pages) = (run.head.pairs as i64, run.head.pages as i64);
     connection.execute(sql, (run.head.id, pairs, pages, run.bloom.to_bytes(), fences)).map(|_| ())
-}
-
-/// How the heart reaches the keeper.
-#[derive(Debug)]
-pub(crate) enum CheckpointerLink {
-    /// Nothing may be written.
-    None,
-    /// In the caller's thread: a task is done when it is given. What was done waits to be fetched.
-    Inline(Box<Checkpointer>, std::collections::VecDeque<Done>),
-    /// On a thread of its own.
-    Thread(CheckpointThread),
-}
-
-impl CheckpointerLink {
-    /// Whether there is none, because the directory is open for reading only.
-    pub(crate) fn is_none(&self) -> bool {
-        matches!(self, CheckpointerLink::None)
-    }
-
-    /// Gives the keeper something to do.
-    pub(crate) fn give(&mut self, task: Task) {
-        match self {
-            CheckpointerLink::None => {}
-            CheckpointerLink::Inline(checkpointer, done) => {
-                done.extend(checkpointer.begin(task));
-                while checkpointer.is_merging() {
-                    done.extend(checkpointer.step());
-                }
-            }
-            CheckpointerLink::Thread(thread) => thread.give(task),
-        }
-    }
-
-    /// Something that is done, if there is.
-    pub(crate) fn poll(&mut self) -> Option<Done> {
-        match self {
-            CheckpointerLink::None => None,
-            CheckpointerLink::Inline(_, done) => done.pop_front(),
-            CheckpointerLink::Thread(thread) => thread.poll(),
-        }
-    }
-
-    /// Waits for something that is done; `None` if nothing can be under way.
-    pub(crate) fn wait(&mut self) -> Option<Done> {
-        match self {
-            CheckpointerLink::None => None,
-            CheckpointerLink::Inline(_, done) => done.pop_front(),
-            CheckpointerLink::Thread(thread) => Some(thread.wait()),
-        }
-    }
 }

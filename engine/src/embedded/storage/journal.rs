@@ -1,8 +1,10 @@
-//! The journal file: the truth. Everything else this engine keeps is derived from it.
+//! The journal file: all entries of all workspaces in the order in which they were written.
 //!
-//! One table of blocks keyed by the place of their first entry, appended to and never changed, in WAL mode with
-//! `synchronous = FULL`: when [`Journal::append`] returns, the entries are on disk. Moving the WAL into the file is the
-//! keeper's work ([`Journal::checkpoint`] on a connection of its own).
+//! It is the only source of truth of the embedded engine; everything else is derived from it. Its one table holds blocks
+//! (see `block`), keyed by the sequence number of their first entry. Rows are appended and never changed.
+//!
+//! Guarantee: the file is in WAL mode with `synchronous = FULL`, so when [`Journal::append`] returns, the entries are on
+//! disk. Moving the WAL into the file is left to the checkpointer, which calls [`checkpoint`] on its own connection.
 
 use std::path::{Path, PathBuf};
 
@@ -15,26 +17,25 @@ use crate::Error;
 /// The name of the file in the data directory.
 pub(crate) const FILE: &str = "journal.db";
 
-/// "TKJ1": marks the file as ours.
+/// "TKJ1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_4a31;
 const VERSION: i32 = 2;
 
-/// The steps from each version to the next. The first makes a new file; with the second come entries about teams, which an
-/// older program cannot read and should not call damaged. Whoever only reads leaves an older file as it is: what is in it
-/// reads as it did.
+/// The SQL from each version to the next. Version 1 is a new file. Version 2 changes no table: it may hold entries about
+/// teams, which an older program would take for damage. A reader leaves an older file as it is, and can read it.
 const UPGRADES: [&str; VERSION as usize] = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);",
     "",
 ];
 
-/// Whether there is a ledger in a directory.
+/// True if a directory holds a ledger's journal.
 #[must_use]
 pub fn holds_ledger(directory: &Path) -> bool {
     directory.join(FILE).exists()
 }
 
-/// Refuses a directory that there is nothing in to read.
+/// [`Error::is_unusable`] for a directory without a journal.
 pub(crate) fn must_hold(directory: &Path) -> Result<(), Error> {
     if holds_ledger(directory) {
         return Ok(());
@@ -44,44 +45,48 @@ pub(crate) fn must_hold(directory: &Path) -> Result<(), Error> {
     ))
 }
 
-/// Entries that wait to be appended: the bytes of each after the other, and where each begins.
+/// Consecutive entries that are to be appended.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
+    /// The stored bytes of the entries, one after the other.
     pub bytes: Vec<u8>,
-    pub beginnings: Vec<usize>,
+    /// Where each entry begins in `bytes`.
+    pub offsets: Vec<usize>,
 }
 
 impl Tail {
-    /// Forgets the entries, keeps the memory.
+    /// Removes the entries and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.beginnings.clear();
+        self.offsets.clear();
     }
 
-    /// How many entries wait.
+    /// The number of entries.
     pub(crate) fn len(&self) -> usize {
-        self.beginnings.len()
+        self.offsets.len()
     }
 
-    /// The bytes of one of them.
+    /// The stored bytes of the entry with this index, from 0.
     pub(crate) fn get(&self, index: usize) -> Option<&[u8]> {
-        let from = *self.beginnings.get(index)?;
-        let to = self.beginnings.get(index + 1).copied().unwrap_or(self.bytes.len());
+        let from = *self.offsets.get(index)?;
+        let to = self.offsets.get(index + 1).copied().unwrap_or(self.bytes.len());
         self.bytes.get(from..to)
     }
 }
 
-/// An open journal.
+/// A connection to the journal file.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
     connection: Connection,
+    /// Memory of the block being written.
     block: Vec<u8>,
-    beginnings: Vec<u32>,
+    /// Where its entries begin.
+    offsets: Vec<u32>,
 }
 
 impl Journal {
-    /// Opens the journal of a directory; makes or upgrades it if it may write.
+    /// Opens the journal of a directory; makes or upgrades it unless `access` is [`Access::Read`].
     pub(crate) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<Journal, Error> {
         let path = directory.join(FILE);
         let connection = sqlite::open(&path, vfs, access)?;
@@ -94,10 +99,10 @@ impl Journal {
             upgrade(&connection, version).map_err(|error| explain(&path, error))?;
         }
         connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| explain(&path, error))?;
-        Ok(Journal { path, connection, block: Vec::new(), beginnings: Vec::new() })
+        Ok(Journal { path, connection, block: Vec::new(), offsets: Vec::new() })
     }
 
-    /// The number this data directory was given at its making, or gives it `fresh`.
+    /// The random id of this data directory; stores `fresh()` if it has none yet.
     pub(crate) fn directory_id(&self, fresh: impl FnOnce() -> [u8; 16]) -> Result<[u8; 16], Error> {
         let found = self
             .connection
@@ -114,13 +119,13 @@ impl Journal {
         Ok(id)
     }
 
-    /// Whether an import has begun and not ended: what is here is a part of a ledger.
+    /// True between the beginning and the end of an import: the journal holds a part of a ledger.
     pub(crate) fn is_importing(&self) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'importing')";
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| explain(&self.path, error))
     }
 
-    /// Notes it, or that it has ended.
+    /// Marks the beginning or the end of an import.
     pub(crate) fn set_importing(&self, importing: bool) -> Result<(), Error> {
         let sql = match importing {
             true => "INSERT OR REPLACE INTO meta (name, value) VALUES ('importing', x'01')",
@@ -129,20 +134,20 @@ impl Journal {
         self.connection.execute(sql, []).map(|_| ()).map_err(|error| explain(&self.path, error))
     }
 
-    /// The place of the last entry; 0 if there is none.
+    /// The sequence number of the last entry; 0 if there is none.
     pub(crate) fn last(&self) -> Result<u64, Error> {
-        self.with("SELECT first, data FROM block ORDER BY first DESC LIMIT 1", [], |first, bytes| {
+        self.with_block("SELECT first, data FROM block ORDER BY first DESC LIMIT 1", [], |first, bytes| {
             Ok(first + Block::open(first, bytes)?.count() as u64 - 1)
         })
         .map(Option::unwrap_or_default)
     }
 
-    /// Appends entries, the first at `first`, in one database transaction. When this returns, they are on disk; when it
-    /// fails, they may or may not be, and the caller must read again before it goes on.
+    /// Appends entries, the first with sequence number `first`, in one database transaction. On success they are on disk.
+    /// After an error they may be or not, and the caller must read the file again before it appends more.
     pub(crate) fn append(&mut self, first: u64, tail: &Tail) -> Result<(), Error> {
         self.write_blocks(first, tail).map_err(|error| {
             if !self.connection.is_autocommit() {
-                // A failure here leaves the transaction to be rolled back by the next open.
+                // If this fails too, the next open rolls the transaction back.
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
             explain(&self.path, error)
@@ -150,41 +155,43 @@ impl Journal {
     }
 
     fn write_blocks(&mut self, first: u64, tail: &Tail) -> rusqlite::Result<()> {
+        assert!(first > 0, "entries are numbered from 1");
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut insert = self.connection.prepare_cached("INSERT INTO block (first, data) VALUES (?1, ?2)")?;
         let mut from = 0;
         while from < tail.len() {
-            let start = tail.beginnings[from];
+            let start = tail.offsets[from];
             let to = (from + 1..tail.len().min(from + BLOCK_ENTRIES))
-                .find(|to| tail.beginnings[*to] - start >= BLOCK_BYTES)
+                .find(|to| tail.offsets[*to] - start >= BLOCK_BYTES)
                 .unwrap_or_else(|| tail.len().min(from + BLOCK_ENTRIES));
-            let end = tail.beginnings.get(to).copied().unwrap_or(tail.bytes.len());
+            let end = tail.offsets.get(to).copied().unwrap_or(tail.bytes.len());
             self.block.clear();
             self.block.extend_from_slice(&tail.bytes[start..end]);
-            self.beginnings.clear();
-            self.beginnings.extend(tail.beginnings[from..to].iter().map(|at| (at - start) as u32));
-            seal(&mut self.block, &self.beginnings);
+            self.offsets.clear();
+            self.offsets.extend(tail.offsets[from..to].iter().map(|at| (at - start) as u32));
+            seal(&mut self.block, &self.offsets);
             insert.execute((first as i64 + from as i64, &self.block))?;
             from = to;
         }
+        assert_eq!(from, tail.len(), "every entry is in a block");
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
-    /// Reads the entry at a place; `None` beyond the end.
+    /// Reads entry `seq`; `None` beyond the end.
     pub(crate) fn read<T>(
         &self,
         seq: u64,
         mut then: impl FnMut(Stored) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let sql = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
-        let found = self.with(sql, [seq as i64], |first, bytes| {
+        let found = self.with_block(sql, [seq as i64], |first, bytes| {
             Block::open(first, bytes)?.get(seq)?.map(&mut then).transpose()
         })?;
         Ok(found.flatten())
     }
 
-    /// Reads all entries from a place on, in order.
+    /// Reads all entries from `seq` on, in order.
     pub(crate) fn read_from(
         &self,
         seq: u64,
@@ -210,7 +217,8 @@ impl Journal {
         Ok(())
     }
 
-    fn with<T>(
+    /// Runs `then` on the first block that a query finds.
+    fn with_block<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -227,30 +235,30 @@ impl Journal {
         then(first, bytes).map(Some)
     }
 
-    /// Moves what it can of the WAL into the file without making anyone wait; says how many pages are left in it.
+    /// Moves as much of the WAL into the file as no reader still needs; gives the number of pages that are left in it.
     pub(crate) fn checkpoint(&self) -> Result<u64, Error> {
         checkpoint(&self.connection).map_err(|error| explain(&self.path, error))
     }
 
-    /// Whether the file takes writes again: writes something as large as a small batch, and takes it out.
+    /// Checks that the file takes writes: writes as much as a small batch and removes it.
     pub(crate) fn probe(&self) -> Result<(), Error> {
         let sql =
             "BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', zeroblob(131072));
                    COMMIT; DELETE FROM meta WHERE name = 'probe'";
         self.connection.execute_batch(sql).map_err(|error| {
             if !self.connection.is_autocommit() {
-                // The failure that matters is the first one.
+                // The first failure is the one that is reported.
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
             explain(&self.path, error)
         })
     }
 
-    /// Holds the present state of the file for all reads until this is dropped.
+    /// Begins a read transaction: all reads see the file as it is now, until this is dropped.
     pub(crate) fn hold(&self) -> Result<(), Error> {
         let hold = || {
             self.connection.execute_batch("BEGIN")?;
-            // A read transaction begins with its first read.
+            // SQLite takes its snapshot at the first read of a transaction.
             self.connection.query_row("SELECT count(*) FROM meta", [], |row| row.get::<_, i64>(0))
         };
         hold().map(|_| ()).map_err(|error| explain(&self.path, error))
@@ -262,11 +270,12 @@ impl Journal {
     }
 }
 
-/// A passive checkpoint: the number of pages in the WAL that are not yet in the file.
+/// A passive checkpoint of the WAL; gives the number of its pages that are not in the file yet.
 pub(crate) fn checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
-    let (log, moved) = statement.query_row([], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
-    Ok((log - moved).max(0) as u64)
+    let (in_wal, moved) =
+        statement.query_row([], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
+    Ok((in_wal - moved).max(0) as u64)
 }
 
 fn upgrade(connection: &Connection, from: i32) -> rusqlite::Result<()> {

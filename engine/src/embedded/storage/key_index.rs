@@ -1,15 +1,19 @@
-//! The key index: from what a request names to the places in the journal that may hold it, kept for ever and never in
-//! the way of a commit.
+//! The key index: from a name to the entries in the journal that may carry it.
 //!
-//! A name (an idempotency key in its workspace, a charge that was touched, an id from elsewhere) becomes a 64-bit fingerprint; the index holds
-//! (fingerprint, place) pairs. The newest are in a table in memory; when that is full it is frozen, sorted, and written
-//! by the keeper as a *run*: pages of sorted pairs, with a filter and the first fingerprint of each page in memory.
-//! Runs of like size are merged in the background. So an insertion touches memory only, and the look-up of a new key
-//! nearly always ends at the filters, however long the history is.
+//! A name is an idempotency key in its workspace, a charge that was changed, or an id from another ledger. A keyed hash
+//! makes a 64-bit fingerprint of it, and the index holds pairs of a fingerprint and a sequence number. The newest pairs
+//! are in a hash table in memory. A full table is frozen, sorted, and written by the checkpointer as a *run*: pages of
+//! sorted pairs on disk, with a Bloom filter and the first fingerprint of each page (its *fence*) in memory. Runs of like
+//! size are merged in the background, as in an LSM tree.
 //!
-//! A fingerprint is a hint: whoever looks up reads the entry and compares the name itself, so that equal fingerprints of
-//! different names do no harm. The function is keyed by the data directory, so that nobody can aim at a collision.
-//! The index is derived from the journal and knows which places it covers.
+//! So an insertion touches memory only, and a search for a new key nearly always ends at the filters, however long the
+//! history is. Keys are kept as long as the journal.
+//!
+//! A fingerprint is a hint. The caller reads the entry and compares the name itself, so equal fingerprints of different
+//! names do no harm. The hash is keyed by the data directory, so nobody outside can prepare a collision.
+//!
+//! Invariant: the runs, the frozen table and the table cover the journal without gaps, in this order. The index is derived
+//! from the journal; after a restart the entries behind the last run are inserted again.
 
 use std::hash::Hasher;
 
@@ -19,37 +23,37 @@ use tollkeeper_ledger::IdempotencyKey;
 
 use super::bloom::Bloom;
 
-/// A fingerprint and the place of an entry that has it.
+/// A fingerprint, and the sequence number of an entry that has it.
 pub(crate) type Pair = (u64, u64);
 
 /// Pairs in a page of a run: 508 × 16 bytes fill one page of the state file.
 pub(crate) const PAGE_PAIRS: usize = 508;
 
-/// So many pairs in memory make a run: just below where the table would double.
+/// Pairs in memory that make a run: just below the size at which the table would double its memory.
 pub(crate) const TABLE_PAIRS: usize = 450_000;
 
-/// So many runs of a tier are merged into one of the next.
+/// This many runs of a tier are merged into one run of the next.
 pub(crate) const RUNS_PER_TIER: usize = 4;
 
-/// What a name is the name of; part of its fingerprint.
+/// A name, by its kind; the kind is part of the fingerprint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Name<'a> {
     /// An idempotency key.
     Key(&'a IdempotencyKey),
-    /// A charge, by the place of the entry that opened it; the pairs are the entries that touched it since.
-    Touched(u64),
-    /// An id that does not say its place by itself.
+    /// The charge that entry `.0` opened; its pairs are the later entries about it.
+    Changed(u64),
+    /// An id that does not hold the sequence number of its entry.
     Id([u8; 16]),
 }
 
-/// Makes fingerprints.
+/// The keyed hash of a data directory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fingerprints {
     key: (u64, u64),
 }
 
 impl Fingerprints {
-    /// Keyed by the number of the data directory.
+    /// The hash that is keyed by the id of the data directory.
     pub(crate) fn new(directory_id: [u8; 16]) -> Fingerprints {
         let number = u128::from_le_bytes(directory_id);
         Fingerprints { key: (number as u64, (number >> 64) as u64) }
@@ -63,9 +67,9 @@ impl Fingerprints {
                 hasher.write_u32(account_index);
                 hasher.write(key.as_bytes());
             }
-            Name::Touched(seq) => {
+            Name::Changed(opened) => {
                 hasher.write_u64(u64::from(account_index) | 1 << 32);
-                hasher.write_u64(seq);
+                hasher.write_u64(opened);
             }
             Name::Id(id) => {
                 hasher.write_u64(u64::from(account_index) | 2 << 32);
@@ -75,7 +79,7 @@ impl Fingerprints {
         hasher.finish()
     }
 
-    /// 64 bits that look random and are the same for the same input: the entropy of ids.
+    /// 64 bits for a new id: unpredictable outside this directory, the same for the same input.
     pub(crate) fn scatter(&self, at: i64, seq: u64) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.key.1, self.key.0);
         hasher.write_i64(at);
@@ -84,23 +88,34 @@ impl Fingerprints {
     }
 }
 
-/// What is known of a run without its contents.
+/// A range of sequence numbers, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeqRange {
+    pub first: u64,
+    pub last: u64,
+}
+
+/// The description of a run, without its contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunHead {
+    /// The row id of the run in the state file.
     pub id: i64,
+    /// 0 for a frozen table, one more than its sources for a merged run.
     pub tier: u32,
-    /// The first and the last place it covers; runs follow each other without gaps.
-    pub covers: (u64, u64),
+    /// The entries whose names are in the run.
+    pub covers: SeqRange,
+    /// The number of pairs.
     pub pairs: u64,
+    /// The number of pages.
     pub pages: usize,
 }
 
-/// A run: sorted pairs on disk, what finds them in memory.
+/// A run: its pages are on disk, what finds the right page is in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub head: RunHead,
     pub bloom: Bloom,
-    /// The first fingerprint of each page.
+    /// The first fingerprint of each page, ascending.
     pub fences: Vec<u64>,
 }
 
@@ -113,43 +128,48 @@ impl Run {
     }
 }
 
-/// The index as far as it is in memory.
+/// The part of the index that is in memory.
 #[derive(Debug)]
 pub(crate) struct KeyIndex {
     table: HashTable<Pair>,
+    /// A full table that is being written as a run.
     frozen: Option<HashTable<Pair>>,
     /// Oldest first.
     runs: Vec<Run>,
-    /// The last place that is in a run or in the frozen table.
+    /// The last sequence number that the runs and the frozen table cover.
     frozen_to: u64,
-    /// So many pairs make a run.
+    /// The number of pairs that makes a run.
     table_pairs: usize,
 }
 
 impl KeyIndex {
-    /// The index as it was kept.
+    /// The index as the state file holds it: `runs`, oldest first, without gaps.
     pub(crate) fn new(runs: Vec<Run>, table_pairs: usize) -> KeyIndex {
-        let frozen_to = runs.last().map_or(0, |run| run.head.covers.1);
+        let frozen_to = runs.last().map_or(0, |run| run.head.covers.last);
         KeyIndex { table: HashTable::new(), frozen: None, runs, frozen_to, table_pairs }
     }
 
-    /// The last place whose pairs are kept on disk: what comes after is to be inserted again after a restart.
+    /// The last sequence number whose names are on disk; later entries are inserted again after a restart.
     pub(crate) fn persisted_to(&self) -> u64 {
-        self.runs.last().map_or(0, |run| run.head.covers.1)
+        self.runs.last().map_or(0, |run| run.head.covers.last)
     }
 
-    /// Whether the table has grown to twice a run's size while the one before is not yet kept.
+    /// True if the table has twice the size of a run while the frozen one is still being written.
     pub(crate) fn is_crowded(&self) -> bool {
         self.table.len() >= 2 * self.table_pairs
     }
 
     /// Adds a pair.
+    ///
+    /// # Panics
+    /// When the entry belongs to a range that is already in a run: the pair would be lost at a restart.
     pub(crate) fn insert(&mut self, fingerprint: u64, seq: u64) {
+        assert!(seq > self.frozen_to, "a new pair lies behind the frozen ones");
         self.table.insert_unique(fingerprint, (fingerprint, seq), |pair| pair.0);
     }
 
-    /// Asks of many fingerprints at once whether anything but the table in memory may hold them: the memory accesses of
-    /// one do not wait for those of another.
+    /// For each fingerprint: true if the frozen table or a run may hold it. All are asked together, so that the memory
+    /// accesses of one do not wait for those of another.
     pub(crate) fn probe(&self, fingerprints: &[u64], may: &mut Vec<bool>) {
         may.clear();
         may.resize(fingerprints.len(), false);
@@ -165,14 +185,15 @@ impl KeyIndex {
         }
     }
 
-    /// Looks where fingerprints are or will be, so that the processor fetches it for all of them at once.
+    /// Reads the table's memory for these fingerprints, so that the processor fetches all of it at once. The number has
+    /// no meaning; it keeps the compiler from removing the reads.
     pub(crate) fn touch(&self, fingerprints: impl Iterator<Item = u64>) -> usize {
         fingerprints.filter(|wanted| self.table.find(*wanted, |pair| pair.0 == *wanted).is_some()).count()
     }
 
-    /// The places in memory that have a fingerprint. `beyond`: whether the frozen table is to be asked as well.
-    pub(crate) fn in_memory(&self, fingerprint: u64, beyond: bool, seqs: &mut Vec<u64>) {
-        let frozen = self.frozen.as_ref().filter(|_| beyond);
+    /// Appends the sequence numbers that the table has for a fingerprint; with `frozen_too` those of the frozen table.
+    pub(crate) fn in_memory(&self, fingerprint: u64, frozen_too: bool, seqs: &mut Vec<u64>) {
+        let frozen = self.frozen.as_ref().filter(|_| frozen_too);
         for table in std::iter::once(&self.table).chain(frozen) {
             for pair in table.iter_hash(fingerprint).filter(|pair| pair.0 == fingerprint) {
                 seqs.push(pair.1);
@@ -180,19 +201,20 @@ impl KeyIndex {
         }
     }
 
-    /// The runs that may hold a fingerprint, newest first.
+    /// The runs whose filter admits a fingerprint, newest first.
     pub(crate) fn runs_with(&self, fingerprint: u64) -> impl Iterator<Item = &Run> {
         self.runs.iter().rev().filter(move |run| run.bloom.may_contain(fingerprint))
     }
 
-    /// If the table is full and the one before is kept: freezes it and gives its pairs, to be written as a run that
-    /// covers all places up to `last`.
-    pub(crate) fn freeze(&mut self, last: u64, force: bool) -> Option<(Vec<Pair>, (u64, u64))> {
+    /// Freezes the table, to be written as a run that covers all entries up to `last`. `None` while the table is not full
+    /// (with `force`: while nothing is new) or the previous one is still being written.
+    pub(crate) fn freeze(&mut self, last: u64, force: bool) -> Option<(Vec<Pair>, SeqRange)> {
         let full = self.table.len() >= self.table_pairs || (force && self.frozen_to < last);
         if !full || self.frozen.is_some() {
             return None;
         }
-        let covers = (self.frozen_to + 1, last);
+        let covers = SeqRange { first: self.frozen_to + 1, last };
+        assert!(covers.first <= covers.last, "a frozen table holds names of new entries");
         self.frozen_to = last;
         let table = std::mem::take(&mut self.table);
         let pairs = table.iter().copied().collect();
@@ -200,13 +222,15 @@ impl KeyIndex {
         Some((pairs, covers))
     }
 
-    /// The frozen table is kept as this run.
+    /// Takes the run that was written of the frozen table in its stead.
     pub(crate) fn frozen_is_persisted(&mut self, run: Run) {
+        assert!(self.frozen.is_some(), "a run is written of a frozen table");
+        assert_eq!(run.head.covers.first, self.persisted_to() + 1, "runs follow each other without gaps");
         self.frozen = None;
         self.runs.push(run);
     }
 
-    /// The runs of one tier that are to be merged, oldest first; the lowest tier that has enough.
+    /// The runs to merge next, oldest first: those of the lowest tier that has enough of them.
     pub(crate) fn to_merge(&self) -> Option<Vec<RunHead>> {
         let mut tiers: Vec<u32> = self.runs.iter().map(|run| run.head.tier).collect();
         tiers.sort_unstable();
@@ -218,19 +242,26 @@ impl KeyIndex {
         })
     }
 
-    /// Puts a merged run in the place of those it was made of; gives the ids that may be dropped.
-    pub(crate) fn merged(&mut self, run: Run) -> Vec<i64> {
-        let inside =
-            |old: &Run| old.head.covers.0 >= run.head.covers.0 && old.head.covers.1 <= run.head.covers.1;
-        let at = self.runs.iter().position(inside).unwrap_or(self.runs.len());
-        let dropped = self.runs.iter().filter(|old| inside(old)).map(|old| old.head.id).collect();
-        self.runs.retain(|old| !inside(old));
-        self.runs.insert(at, run);
-        dropped
+    /// Replaces the runs that `merged` was made of by it; gives their ids, whose pages may be deleted.
+    pub(crate) fn merged(&mut self, merged: Run) -> Vec<i64> {
+        let covers = merged.head.covers;
+        let is_source =
+            |run: &Run| run.head.covers.first >= covers.first && run.head.covers.last <= covers.last;
+        let sources: Vec<RunHead> =
+            self.runs.iter().filter(|run| is_source(run)).map(|run| run.head).collect();
+        assert!(
+            sources.first().is_some_and(|head| head.covers.first == covers.first)
+                && sources.last().is_some_and(|head| head.covers.last == covers.last),
+            "a merged run covers exactly the entries of its sources"
+        );
+        let at = self.runs.iter().position(is_source).unwrap_or(self.runs.len());
+        self.runs.retain(|run| !is_source(run));
+        self.runs.insert(at, merged);
+        sources.into_iter().map(|head| head.id).collect()
     }
 }
 
-/// Splits the bytes of a page into its pairs.
+/// The pairs in the bytes of a page.
 pub(crate) fn pairs_of(page: &[u8]) -> impl Iterator<Item = Pair> {
     page.as_chunks::<16>().0.iter().map(|pair| {
         let (fingerprint, seq) = pair.split_at(8);
@@ -239,8 +270,9 @@ pub(crate) fn pairs_of(page: &[u8]) -> impl Iterator<Item = Pair> {
     })
 }
 
-/// The bytes of a page.
+/// Writes the bytes of a page.
 pub(crate) fn page_of(pairs: &[Pair], bytes: &mut Vec<u8>) {
+    assert!(pairs.len() <= PAGE_PAIRS, "a page holds at most {PAGE_PAIRS} pairs");
     bytes.clear();
     for (fingerprint, seq) in pairs {
         bytes.extend_from_slice(&fingerprint.to_le_bytes());

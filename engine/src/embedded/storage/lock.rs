@@ -1,5 +1,7 @@
-//! One process owns a data directory: an operating-system lock on a file in it, released by the system however the
-//! process ends. The file holds the number of the process, so that a second one can say who is in its way.
+//! One process owns a data directory, by an operating-system lock on a file in it.
+//!
+//! The system releases the lock when the process ends, in whichever way. The file holds the process id of the owner, so
+//! that a second process can name it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -7,20 +9,20 @@ use std::path::Path;
 
 use crate::Error;
 
-/// The lock; held as long as this lives.
+/// The lock on a data directory, held until this is dropped.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock(File);
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child process that is just being started still has it open for a moment. Where
-        // unlocking fails, the last who closes it unlocks.
+        // Closing the file is not enough: a child process that is being started has it open for a moment. If unlocking
+        // fails, the last process that closes the file unlocks it.
         let _ = self.0.unlock();
     }
 }
 
 impl DirectoryLock {
-    /// Takes the lock of a directory, or says who holds it.
+    /// Takes the lock of a directory; [`Error::is_unusable`] with the owner's process id if it is held.
     pub(crate) fn take(directory: &Path) -> Result<DirectoryLock, Error> {
         let path = directory.join("lock");
         let unusable = |error: std::io::Error| {
@@ -33,7 +35,7 @@ impl DirectoryLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // The number is a help, not a need: without it the message is still right.
+                // Without the process id the message is still right.
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim();
                 let who = if holder.is_empty() { "another process" } else { &format!("process {holder}") };
@@ -57,15 +59,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_is_let_go_is_free_although_a_child_still_has_the_file() {
+    fn a_released_lock_is_free_although_a_child_still_has_the_file() {
         let directory = std::env::temp_dir().join(format!("tollkeeper-lock-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a temporary directory");
-        let lock = DirectoryLock::take(&directory).expect("nobody holds it");
+        let lock = DirectoryLock::take(&directory).expect("the directory is new");
         let childs = lock.0.try_clone().expect("a second descriptor of the same file");
         assert!(DirectoryLock::take(&directory).expect_err("it is held").is_unusable());
         drop(lock);
-        DirectoryLock::take(&directory).expect("nobody holds it any more");
+        DirectoryLock::take(&directory).expect("it was released");
         drop(childs);
-        std::fs::remove_dir_all(&directory).expect("it is ours");
+        std::fs::remove_dir_all(&directory).expect("the test made it");
     }
 }

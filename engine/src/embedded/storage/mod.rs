@@ -2,6 +2,7 @@
 
 pub(crate) mod block;
 pub(crate) mod bloom;
+pub(crate) mod checkpoint_queue;
 pub(crate) mod checkpointer;
 pub(crate) mod journal;
 pub(crate) mod key_index;

@@ -1,5 +1,6 @@
-//! How this engine opens SQLite and reads its errors: one place for pragmas and for what each failure means to a caller.
-//! What is stored is in `journal` and `state`.
+//! How the engine opens SQLite files and what its errors mean to a caller.
+//!
+//! One place for pragmas, versions and error kinds. The tables are in `journal` and `state_db`.
 
 use std::path::Path;
 
@@ -10,15 +11,15 @@ use crate::Error;
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Makes the file if it is not there.
+    /// Reads and writes; makes the file if it is missing.
     Create,
-    /// Reads and writes a file that is there.
+    /// Reads and writes; the file must exist.
     Write,
-    /// Reads only; SQLite refuses everything else.
+    /// Reads only; SQLite refuses writes.
     Read,
 }
 
-/// Opens a database file in WAL mode; the checkpoints of the WAL are the keeper's business, never a commit's.
+/// Opens a database file in WAL mode. A commit never checkpoints the WAL; the checkpointer does.
 pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Connection, Error> {
     let flags = match access {
         Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
@@ -34,7 +35,7 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| explain(path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
     let pragmas = match access {
-        // The page size counts before the first table is made only.
+        // The page size takes effect only before the first table is made.
         Access::Create | Access::Write => {
             "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
              PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
@@ -45,7 +46,8 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
     Ok(connection)
 }
 
-/// Refuses a file of another kind or of a newer version, and says which version it has (0: it is new).
+/// The version of a file, 0 if it is new; [`Error::is_unusable`] if it belongs to another program or is newer than
+/// `newest`.
 pub(crate) fn version(
     path: &Path,
     connection: &Connection,
@@ -69,17 +71,16 @@ pub(crate) fn version(
     Ok(version)
 }
 
-/// What a failure of SQLite means to the caller.
+/// The engine's error for a failure of SQLite.
 pub(crate) fn explain(path: &Path, error: rusqlite::Error) -> Error {
     let what = format!("{}: {error}", path.display());
     let cut = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
     match error.sqlite_error_code() {
-        // A file that ends within a page was cut: asking again does not bring it back.
+        // A file that ends within a page was cut; a retry does not help.
         Some(ErrorCode::SystemIoFailure) if cut => damaged(what),
-        Some(ErrorCode::DiskFull) => {
-            Error::unavailable(what).with_hint("make room on the disk; service goes on by itself")
-        }
-        // Not SQLite failed but what it gave: a value of a type that was never written.
+        Some(ErrorCode::DiskFull) => Error::unavailable(what)
+            .with_hint("make room on the disk; the engine then continues without a restart"),
+        // SQLite did not fail, but gave a value of a type that is never written.
         None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(what),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Error::unusable(what).with_hint("the directory must exist and be writable by this user")

@@ -1,11 +1,17 @@
-//! The state file: what is derived from the journal, so that a start need not read all of it. Losing this file loses
-//! nothing; a version this program does not know is thrown away and built anew.
+//! The state file: what is derived from the journal, so that a start need not read all of it.
 //!
-//! Written by the keeper only, in small transactions; an account's row says up to which of its entries it holds, so that
-//! accounts may be kept at different times (see `heart`). Here are the tables and what reads them; what writes them is
-//! in `keeper`.
+//! Its loss loses nothing. A file of a version that this program does not know, or a damaged one, is deleted and built
+//! anew from the journal.
+//!
+//! Only the checkpointer writes it, in small transactions. Accounts are persisted at different times: each account's row
+//! holds the number of the last entry that it includes. `meta.accounts_kept_to` is the sequence number up to which all of
+//! them are complete. Here are the tables and the queries; the writes are in `checkpointer`.
+//!
+//! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is the number of an entry
+//! in its workspace, `lot` is a grant.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -15,14 +21,14 @@ use tollkeeper_ledger::{
 };
 
 use super::bloom::Bloom;
-use super::key_index::{Run, RunHead};
+use super::key_index::{Run, RunHead, SeqRange};
 use super::sqlite::{self, Access, explain};
 use crate::Error;
 
 /// The name of the file in the data directory.
 pub(crate) const FILE: &str = "state.db";
 
-/// "TKS1": marks the file as ours.
+/// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
 const VERSION: i32 = 2;
 
@@ -46,15 +52,15 @@ const TABLES: &str = "
         PRIMARY KEY (run, page)) WITHOUT ROWID;
 ";
 
-/// What [`kept`] reads.
+/// The columns that [`persisted_account`] reads.
 const ACCOUNTS: &str =
     "SELECT a.no, a.head, a.data, t.data FROM account AS a LEFT JOIN team AS t ON t.no = a.no";
 
-/// An account as it was kept.
+/// An account as the state file holds it.
 #[derive(Debug)]
 pub(crate) struct PersistedAccount {
     pub account_index: u32,
-    /// The place of its last entry.
+    /// The sequence number of its last entry.
     pub head: u64,
     pub account: Account,
 }
@@ -66,12 +72,12 @@ pub(crate) struct State {
     pub(crate) connection: Connection,
 }
 
-/// Opens the state file for the keeper: makes it if it is missing, and anew if it is of another version or damaged.
+/// Opens the state file for the checkpointer. Makes it if it is missing, and anew if it is damaged or of another version.
 pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<State, Error> {
     match State::open(directory, vfs, Access::Create) {
         Ok(state) => Ok(state),
         Err(error) if error.is_damaged() || error.is_unusable() => {
-            // What cannot be thrown away is the reason, not what was wrong inside.
+            // If it cannot be deleted, the error of opening it is the one to report.
             remove(directory).map_err(|_| error)?;
             State::open(directory, vfs, Access::Create)
         }
@@ -79,7 +85,7 @@ pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<Sta
     }
 }
 
-/// Throws the state file away; nothing is lost by it.
+/// Deletes the state file; nothing is lost by it.
 pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
     for suffix in ["", "-wal", "-shm"] {
         let path = directory.join(format!("{FILE}{suffix}"));
@@ -93,20 +99,22 @@ pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
 }
 
 impl State {
-    /// Opens the file; makes its tables if it may.
+    /// Opens the file; makes its tables unless `access` is [`Access::Read`].
     pub(crate) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<State, Error> {
         let path = directory.join(FILE);
         if access == Access::Read && !path.exists() {
-            let what = format!("{} is not there yet, as after a restore", path.display());
+            let what = format!("{} does not exist yet, as after a restore", path.display());
             return Err(Error::unusable(what)
-                .with_hint("start a server on the directory once: it is built from the journal"));
+                .with_hint("start a server on the directory once; it builds the file from the journal"));
         }
         let connection = sqlite::open(&path, vfs, access)?;
         let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
         if version != VERSION {
             if version != 0 {
                 let what = format!("{} is of an older version", path.display());
-                return Err(Error::unusable(what).with_hint("start a server on it once: it is built anew"));
+                return Err(
+                    Error::unusable(what).with_hint("start a server on it once; it builds the file anew")
+                );
             }
             if access == Access::Read {
                 return Err(Error::unusable(format!("{} has not been set up yet", path.display())));
@@ -117,7 +125,7 @@ impl State {
             );
             connection.execute_batch(&make).map_err(|error| explain(&path, error))?;
         }
-        // A power cut may lose the last transactions here, never their order: the journal has them all.
+        // A power cut may lose the last transactions but not their order, and the journal has all that they derive from.
         let normal = connection.execute_batch("PRAGMA synchronous = NORMAL");
         normal.map_err(|error| explain(&path, error))?;
         Ok(State { path, connection })
@@ -148,73 +156,74 @@ impl State {
         rows.collect::<rusqlite::Result<Vec<T>>>().map_err(|error| self.failed(error))
     }
 
-    /// Holds the present state of the file for all reads until [`State::release`].
+    /// Begins a read transaction: all reads see the file as it is now, until [`State::release`].
     pub(crate) fn hold(&self) -> Result<(), Error> {
         self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))?;
         self.accounts_persisted_to().map(|_| ())
     }
 
-    /// Ends what [`State::hold`] began.
+    /// Ends the read transaction.
     pub(crate) fn release(&self) {
-        // Nothing was written, so there is nothing to lose if this fails.
+        // Nothing was written, so nothing is lost if this fails.
         let _ = self.connection.execute_batch("COMMIT");
     }
 
-    /// What SQLite itself finds wrong in the file, rows and their indices compared.
+    /// The first fault that SQLite's own integrity check finds, if any.
     pub(crate) fn unsound(&self) -> Result<Option<String>, Error> {
         let found = self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
         Ok(found.filter(|found| found != "ok"))
     }
 
-    /// The place up to which every account is kept.
+    /// The sequence number up to which every account is persisted.
     pub(crate) fn accounts_persisted_to(&self) -> Result<u64, Error> {
         let sql = "SELECT value FROM meta WHERE name = 'accounts_kept_to'";
         Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
     }
 
-    /// How often the accounts have been written: tells two states of the file apart.
+    /// How often accounts were written; two connections with the same number see the same accounts.
     pub(crate) fn changes(&self) -> Result<u64, Error> {
         let sql = "SELECT value FROM meta WHERE name = 'changes'";
         Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
     }
 
-    /// The highest workspace number that is kept; `None` if there is none.
+    /// The highest account index in the file; `None` if it holds no account.
     pub(crate) fn highest_index(&self) -> Result<Option<u32>, Error> {
         let found = self.one("SELECT max(no) FROM account", [], |row| row.get::<_, Option<u32>>(0))?;
         Ok(found.flatten())
     }
 
-    /// The account of this name.
+    /// The account with this workspace id.
     pub(crate) fn account(&self, id: &str) -> Result<Option<PersistedAccount>, Error> {
-        self.one(&format!("{ACCOUNTS} WHERE id = ?1"), [id], persisted)?.transpose()
+        self.one(&format!("{ACCOUNTS} WHERE id = ?1"), [id], persisted_account)?.transpose()
     }
 
-    /// The account of this number.
+    /// The account with this index.
     pub(crate) fn account_at(&self, account_index: u32) -> Result<Option<PersistedAccount>, Error> {
-        self.one(&format!("{ACCOUNTS} WHERE a.no = ?1"), [account_index], persisted)?.transpose()
+        self.one(&format!("{ACCOUNTS} WHERE a.no = ?1"), [account_index], persisted_account)?.transpose()
     }
 
-    /// Up to which of its entries an account is kept; 0 if it is not.
+    /// The number of the last entry that an account's row includes; 0 if there is no row.
     pub(crate) fn account_n(&self, account_index: u32) -> Result<u64, Error> {
         let n =
             self.one("SELECT n FROM account WHERE no = ?1", [account_index], |row| row.get::<_, i64>(0))?;
         Ok(n.unwrap_or(0) as u64)
     }
 
-    /// All accounts, in the order of their numbers.
+    /// All accounts, in the order of their indices.
     pub(crate) fn accounts(&self) -> Result<Vec<PersistedAccount>, Error> {
-        let rows = self.all(&format!("{ACCOUNTS} ORDER BY a.no"), [], persisted)?;
+        let rows = self.all(&format!("{ACCOUNTS} ORDER BY a.no"), [], persisted_account)?;
         rows.into_iter().collect()
     }
 
-    /// A grant of a workspace, by the number of its entry.
+    /// The grant that entry `n` of a workspace brought.
     pub(crate) fn lot(&self, account_index: u32, n: u64) -> Result<Option<Grant>, Error> {
         let sql = "SELECT data FROM lot WHERE no = ?1 AND n = ?2";
         let found = self.one(sql, (account_index, n as i64), |row| Ok(grant(row.get_ref(0)?.as_blob()?)))?;
         found.transpose()
     }
 
-    /// The grants of a workspace from before a number on, newest first: the place of the entry, and the lot.
+    /// At most `most` grants of a workspace with numbers below `before`, newest first, each with the sequence number of its
+    /// entry.
     pub(crate) fn lots(
         &self,
         account_index: u32,
@@ -229,17 +238,17 @@ impl State {
         rows.into_iter().map(|(seq, grant)| Ok((seq, grant?))).collect()
     }
 
-    /// The usage of a workspace from one hour to before another.
+    /// The usage of a workspace, in the order of keys. `hours`: whole hours since 1970-01-01 UTC.
     pub(crate) fn usage(
         &self,
         account_index: u32,
-        hours: (i64, i64),
+        hours: Range<i64>,
     ) -> Result<Vec<(UsageKey, Used)>, Error> {
         let sql =
             "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded FROM usage
                    WHERE no = ?1 AND hour >= ?2 AND hour < ?3
                    ORDER BY hour, operation, worker, member, api_key";
-        let rows = self.all(sql, (account_index, hours.0, hours.1), |row| {
+        let rows = self.all(sql, (account_index, hours.start, hours.end), |row| {
             Ok((
                 (
                     row.get(0)?,
@@ -256,7 +265,7 @@ impl State {
                 },
             ))
         })?;
-        let damaged = |_| Error::damaged("the state file holds a name that is none");
+        let damaged = |_| Error::damaged("the state file holds a malformed name");
         rows.into_iter()
             .map(|((hour, operation, worker, member, api_key), used)| {
                 let some = |text: Box<str>| Some(text).filter(|text| !text.is_empty());
@@ -271,20 +280,20 @@ impl State {
             .collect()
     }
 
-    /// The hours in which a workspace has entries, each with the place of the last of them.
+    /// The hours in which a workspace has entries, each with the sequence number of the last of them.
     pub(crate) fn hours(&self, account_index: u32) -> Result<BTreeMap<i64, u64>, Error> {
         let sql = "SELECT hour, seq FROM hour WHERE no = ?1";
         let rows = self.all(sql, [account_index], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
         Ok(rows.into_iter().collect())
     }
 
-    /// The last hour at or before this one in which the workspace has entries, and the place of the last of them.
+    /// The last hour up to `hour` in which a workspace has entries, with the sequence number of the last of them.
     pub(crate) fn hour(&self, account_index: u32, hour: i64) -> Result<Option<(i64, u64)>, Error> {
         let sql = "SELECT hour, seq FROM hour WHERE no = ?1 AND hour <= ?2 ORDER BY hour DESC LIMIT 1";
         self.one(sql, (account_index, hour), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
     }
 
-    /// All pending charges: the place of the opening, the workspace, the deadline.
+    /// All pending charges: the sequence number of the opening entry, the account index, the deadline.
     pub(crate) fn pending(&self) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
         self.all("SELECT seq, no, deadline FROM pending", [], |row| {
             Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, Timestamp::from_millis(row.get(2)?)))
@@ -292,8 +301,9 @@ impl State {
     }
 
     /// The runs of the key index, oldest first, without those that a merge replaced or left unfinished.
+    /// [`Error::is_damaged`] if one is missing: a key would not be found, and what it paid for would be paid again.
     pub(crate) fn runs(&self) -> Result<Vec<Run>, Error> {
-        // A run inside the range of another was merged into it, but not yet dropped.
+        // A run inside the range of another was merged into it, and is not deleted yet.
         let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences FROM run AS r WHERE whole AND NOT EXISTS
                    (SELECT 1 FROM run AS m WHERE m.whole AND m.id <> r.id AND m.tier > r.tier
                     AND m.first <= r.first AND m.last >= r.last) ORDER BY first";
@@ -301,18 +311,21 @@ impl State {
             let head = head(row)?;
             let fences = row.get_ref(7)?.as_blob()?.as_chunks::<8>().0;
             let bloom = Bloom::from_bytes(row.get_ref(6)?.as_blob()?);
-            let fences = fences.iter().map(|fence| u64::from_le_bytes(*fence)).collect();
-            Ok(bloom.map(|bloom| Run { head, bloom, fences }))
+            let fences: Vec<u64> = fences.iter().map(|fence| u64::from_le_bytes(*fence)).collect();
+            let whole =
+                fences.len() == head.pages && fences.is_sorted() && head.covers.first <= head.covers.last;
+            Ok(bloom.filter(|_| whole).map(|bloom| Run { head, bloom, fences }))
         })?;
         let runs = rows.into_iter().collect::<Option<Vec<Run>>>();
-        let runs = runs.ok_or_else(|| Error::damaged("the state file holds a filter that is none"))?;
-        // A key that stands in a run which is lost would not be found, and what it paid for be paid again.
+        let runs = runs.ok_or_else(|| Error::damaged("the state file holds a damaged run of keys"))?;
         let mut next = 1;
         for run in &runs {
-            if run.head.covers.0 != next {
-                return Err(Error::damaged(format!("the state file has lost the keys from place {next} on")));
+            if run.head.covers.first != next {
+                return Err(Error::damaged(format!(
+                    "the state file has lost the keys of journal lines {next} and later"
+                )));
             }
-            next = run.head.covers.1 + 1;
+            next = run.head.covers.last + 1;
         }
         Ok(runs)
     }
@@ -330,20 +343,20 @@ impl State {
 }
 
 fn api_key_named(text: &str) -> Result<ApiKeyId, Error> {
-    text.parse().map_err(|()| Error::damaged("the state file holds the id of an API key that is none"))
+    text.parse().map_err(|()| Error::damaged("the state file holds a malformed API key id"))
 }
 
 fn head(row: &Row) -> rusqlite::Result<RunHead> {
     Ok(RunHead {
         id: row.get(0)?,
         tier: row.get(1)?,
-        covers: (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64),
+        covers: SeqRange { first: row.get::<_, i64>(2)? as u64, last: row.get::<_, i64>(3)? as u64 },
         pairs: row.get::<_, i64>(4)? as u64,
         pages: row.get::<_, i64>(5)? as usize,
     })
 }
 
-fn persisted(row: &Row) -> rusqlite::Result<Result<PersistedAccount, Error>> {
+fn persisted_account(row: &Row) -> rusqlite::Result<Result<PersistedAccount, Error>> {
     let (account_index, head) = (row.get(0)?, row.get::<_, i64>(1)? as u64);
     let team = Team::decode(row.get_ref(3)?.as_blob_or_null()?);
     let data = row.get_ref(2)?.as_blob()?;
@@ -362,16 +375,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_an_older_version_is_built_anew_by_whoever_may_write() {
+    fn a_file_of_an_older_version_is_built_anew_by_a_writer_and_refused_by_a_reader() {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
         let older = format!("DROP TABLE team; PRAGMA user_version = {}", VERSION - 1);
-        state.connection.execute_batch(&older).expect("it can be written");
+        state.connection.execute_batch(&older).expect("it is an open database");
         drop(state);
-        let read = State::open(directory.path(), None, Access::Read).expect_err("there is no team to read");
+        let read = State::open(directory.path(), None, Access::Read).expect_err("a reader does not upgrade");
         assert!(read.is_unusable() && read.to_string().ends_with("is of an older version"), "{read}");
-        let state = open_or_rebuild(directory.path(), None).expect("it is thrown away");
+        let state = open_or_rebuild(directory.path(), None).expect("it is deleted and made anew");
         assert!(state.account_at(1).expect("the tables are there").is_none());
-        State::open(directory.path(), None, Access::Read).expect("it is of this version now");
+        State::open(directory.path(), None, Access::Read).expect("it has this version now");
     }
 }

@@ -1,42 +1,64 @@
-//! The thread around the keeper: takes tasks in order, goes on with a merge while none waits, and nudges whoever feeds
-//! the heart when something is done. What is written is in `keeper`.
+//! The thread around the checkpointer: does its tasks in order, and continues a merge while no task waits.
+//!
+//! When something is finished, it wakes the writer thread, which fetches it. What is written is in
+//! `storage::checkpointer`.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use crate::Error;
-use crate::embedded::storage::checkpointer::{Checkpointer, Done, Task};
+use crate::embedded::storage::checkpoint_queue::{CheckpointerLink, Done, StartCheckpointer, Task};
+use crate::embedded::storage::checkpointer::Checkpointer;
 
-/// Called from the keeper's thread when something is done.
-pub(crate) type Wake = Box<dyn Fn() + Send>;
+/// Wakes the writer thread; called from any thread when it has something to fetch.
+pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// The keeper's thread; ends, and is waited for, when this is dropped.
+/// Starts checkpointers on threads of their own.
+pub(crate) struct StartOnThread(pub(crate) Wake);
+
+impl fmt::Debug for StartOnThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartOnThread").finish_non_exhaustive()
+    }
+}
+
+impl StartCheckpointer for StartOnThread {
+    fn start(&self, checkpointer: Checkpointer) -> Result<Box<dyn CheckpointerLink>, Error> {
+        let thread = CheckpointThread::start(checkpointer, Arc::clone(&self.0));
+        Ok(Box::new(thread.map_err(Error::cannot_start_thread)?))
+    }
+}
+
+/// A checkpointer's thread; it ends, and is waited for, when this is dropped.
 #[derive(Debug)]
-pub(crate) struct CheckpointThread {
+struct CheckpointThread {
+    /// Dropped to end the thread.
     tasks: Option<Sender<Task>>,
     done: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl CheckpointThread {
-    /// Starts the thread.
-    pub(crate) fn start(checkpointer: Checkpointer, wake: Wake) -> std::io::Result<CheckpointThread> {
-        let (tasks, from_core) = channel();
-        let (handle, done) = channel();
-        let work = move || work(checkpointer, &from_core, &handle, &wake);
-        let thread = std::thread::Builder::new().name("tollkeeper-keeper".into()).spawn(work)?;
+    fn start(checkpointer: Checkpointer, wake: Wake) -> std::io::Result<CheckpointThread> {
+        let (tasks, received) = channel();
+        let (finished, done) = channel();
+        let work = move || work(checkpointer, &received, &finished, &wake);
+        let thread = std::thread::Builder::new().name("tollkeeper-checkpoint".into()).spawn(work)?;
         Ok(CheckpointThread { tasks: Some(tasks), done, thread: Some(thread) })
     }
+}
 
-    pub(crate) fn give(&self, task: Task) {
+impl CheckpointerLink for CheckpointThread {
+    fn submit(&mut self, task: Task) {
         if let Some(tasks) = &self.tasks {
-            // The thread ends only when this end of the channel is dropped, or by a panic that `wait` reports.
+            // If the thread has ended by a panic, `poll` and `wait` report it.
             let _ = tasks.send(task);
         }
     }
 
-    /// Something that is done, if there is. A thread that ended without being told has failed.
-    pub(crate) fn poll(&self) -> Option<Done> {
+    fn poll(&mut self) -> Option<Done> {
         match self.done.try_recv() {
             Ok(done) => Some(done),
             Err(TryRecvError::Empty) => None,
@@ -44,21 +66,21 @@ impl CheckpointThread {
         }
     }
 
-    /// Waits for something that is done.
-    pub(crate) fn wait(&self) -> Done {
-        self.done.recv().unwrap_or_else(|_| ended())
+    fn wait(&mut self) -> Option<Done> {
+        Some(self.done.recv().unwrap_or_else(|_| ended()))
     }
 }
 
+/// A thread that ended before this end was dropped has failed.
 fn ended() -> Done {
-    Done::Failed(Error::unavailable("the keeper of derived state has ended"))
+    Done::Failed(Error::unavailable("the checkpoint thread has ended"))
 }
 
 impl Drop for CheckpointThread {
     fn drop(&mut self) {
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there was printed there; what it left undone is read anew from the journal.
+            // A panic was printed by the thread; what it did not write is derived from the journal again.
             let _ = thread.join();
         }
     }
@@ -96,14 +118,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keeper_that_ended_by_itself_has_failed() {
+    fn a_checkpoint_thread_that_ended_by_itself_has_failed() {
         let (tasks, _) = channel();
-        let (handle, done) = channel();
-        let checkpointer = CheckpointThread { tasks: Some(tasks), done, thread: None };
-        assert!(checkpointer.poll().is_none(), "nothing is done yet");
-        drop(handle);
-        checkpointer.give(Task::JournalCheckpoint);
-        assert!(matches!(checkpointer.poll(), Some(Done::Failed(error)) if error.is_unavailable()));
-        assert!(matches!(checkpointer.wait(), Done::Failed(_)));
+        let (finished, done) = channel();
+        let mut thread = CheckpointThread { tasks: Some(tasks), done, thread: None };
+        assert!(thread.poll().is_none(), "nothing is finished yet");
+        drop(finished);
+        thread.submit(Task::JournalCheckpoint);
+        assert!(matches!(thread.poll(), Some(Done::Failed(error)) if error.is_unavailable()));
+        assert!(matches!(thread.wait(), Some(Done::Failed(_))));
     }
 }

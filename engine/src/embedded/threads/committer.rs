@@ -1,5 +1,7 @@
-//! The thread that brings flights to the disk, and answers those who wait for them, while the writer decides the next
-//! batch. What a flight is, and why there is one at most, is in `flight`.
+//! The thread that appends large batches to the journal and answers them, while the writer decides the next batch.
+//!
+//! It has its own connection to the journal ([`Appender`]). At most one batch is given to it at a time; why that is so is
+//! in `core::in_flight`.
 
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -8,69 +10,76 @@ use super::checkpoint::Wake;
 use crate::Error;
 use crate::embedded::core::in_flight::{Appender, InFlightBatch};
 
-/// What is done with the news of a flight, on the committer's thread.
+/// What is done with the result of a batch, on the committer's thread: publish it and answer the callers.
 pub(crate) type Then = Box<dyn FnOnce(&Result<(), Error>) + Send>;
 
-/// The committer's thread; ends, and is waited for, when this is dropped.
+/// The committer's thread; it ends, and is waited for, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Committer {
+    /// Dropped to end the thread.
     batches: Option<Sender<(InFlightBatch, Then)>>,
-    append_finished: Receiver<Result<(), Error>>,
-    is_under_way: bool,
+    results: Receiver<Result<(), Error>>,
+    /// True from a batch's submission until its result was fetched.
+    in_flight: bool,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Committer {
-    /// Starts the thread; it nudges whenever a flight has landed.
+    /// Starts the thread. It calls `wake` whenever a result can be fetched.
     pub(crate) fn start(appender: Appender, wake: Wake) -> std::io::Result<Committer> {
-        let (batches, given) = channel();
-        let (news, append_finished) = channel();
-        let work = move || work(appender, &given, &news, &wake);
+        let (batches, received) = channel();
+        let (finished, results) = channel();
+        let work = move || work(appender, &received, &finished, &wake);
         let thread = std::thread::Builder::new().name("tollkeeper-commit".into()).spawn(work)?;
-        Ok(Committer { batches: Some(batches), append_finished, is_under_way: false, thread: Some(thread) })
+        Ok(Committer { batches: Some(batches), results, in_flight: false, thread: Some(thread) })
     }
 
-    /// Whether a flight is under way whose landing nobody has heard of yet.
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.is_under_way
+    /// True if there is a batch whose result was not fetched yet.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.in_flight
     }
 
-    /// Sends a flight off; the one before must have landed.
-    pub(crate) fn give(&mut self, in_flight: InFlightBatch, then: Then) {
-        self.is_under_way = true;
+    /// Has a batch appended.
+    ///
+    /// # Panics
+    /// When the result of the batch before was not fetched: entries are appended in their order.
+    pub(crate) fn submit(&mut self, batch: InFlightBatch, then: Then) {
+        assert!(!self.in_flight, "one batch is in flight at a time");
+        self.in_flight = true;
         if let Some(batches) = &self.batches {
-            // A thread that ended is met by whoever waits for the landing.
-            let _ = batches.send((in_flight, then));
+            // If the thread has ended by a panic, `poll` and `wait` report it.
+            let _ = batches.send((batch, then));
         }
     }
 
-    /// What became of the flight, if that is known.
+    /// The result of the batch in flight, if it is known.
     pub(crate) fn poll(&mut self) -> Option<Result<(), Error>> {
-        let result = match self.append_finished.try_recv() {
+        let result = match self.results.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => ended(),
         };
-        self.is_under_way = false;
+        self.in_flight = false;
         Some(result)
     }
 
-    /// Waits for the flight that is under way.
+    /// Waits for the result of the batch in flight.
     pub(crate) fn wait(&mut self) -> Result<(), Error> {
-        self.is_under_way = false;
-        self.append_finished.recv().unwrap_or_else(|_| ended())
+        assert!(self.in_flight, "without a batch in flight there is no result to wait for");
+        self.in_flight = false;
+        self.results.recv().unwrap_or_else(|_| ended())
     }
 }
 
 fn ended() -> Result<(), Error> {
-    Err(Error::unavailable("the thread that writes the journal has ended"))
+    Err(Error::unavailable("the commit thread has ended"))
 }
 
 impl Drop for Committer {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there was printed there; whoever waited was told that the answer is not known.
+            // A panic was printed by the thread; the callers were told that the result is not known.
             let _ = thread.join();
         }
     }
@@ -79,20 +88,20 @@ impl Drop for Committer {
 fn work(
     mut appender: Appender,
     batches: &Receiver<(InFlightBatch, Then)>,
-    news: &Sender<Result<(), Error>>,
+    finished: &Sender<Result<(), Error>>,
     wake: &Wake,
 ) {
-    while let Ok((in_flight, then)) = batches.recv() {
-        let result = appender.append(&in_flight);
+    while let Ok((batch, then)) = batches.recv() {
+        let result = appender.append(&batch);
         then(&result);
-        let moves_rest = result.is_ok() && in_flight.finishes_wal_checkpoint();
-        // The writer uses its memory again, once nobody else holds it.
-        drop(in_flight);
-        if news.send(result).is_err() {
+        let finishes_wal = result.is_ok() && batch.finishes_wal_checkpoint();
+        // Before the result is fetched, so that the writer can use the batch's memory again.
+        drop(batch);
+        if finished.send(result).is_err() {
             return;
         }
         wake();
-        if moves_rest {
+        if finishes_wal {
             appender.finish_wal_checkpoint();
         }
     }

@@ -1,10 +1,14 @@
-//! The writer thread: takes whatever waits in the queue, lets the heart decide it, takes what came meanwhile, and when
-//! nothing more waits commits it all at once and answers. There is no artificial delay: a batch grows only while there is
-//! something to decide. Those who were just answered and ask again at once are in the next batch together with those who
-//! waited, so that one sync of the disk serves them all.
+//! The writer thread: group commit.
 //!
-//! The thread that decides does not wait for the disk when a batch is large: the `committer` appends it and answers, and
-//! the next batch is decided meanwhile. Reads look at memory at once; their answers wait until all that they saw is on disk.
+//! It takes all jobs that wait in the queue, has the core decide them, takes what came in meanwhile, and commits when
+//! nothing more waits. So a batch grows only while there is something to decide; there is no artificial delay. Callers
+//! that were just answered and send again at once join those that waited, and one sync of the disk serves them all.
+//!
+//! For a large batch the thread does not wait for the disk: the committer appends and answers it, while the next batch is
+//! decided. Reads see memory at once; their answers are held back until all that they saw is on disk.
+//!
+//! Guarantee: no answer is sent before what it says is on disk. When an append fails, or its result is not known, every
+//! caller that depends on it gets [`Error::is_unavailable`] and may send the same request again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,119 +16,112 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tollkeeper_ledger::{Submission, Timestamp};
 
+use super::checkpoint::Wake;
 use super::committer::Committer;
-use crate::embedded::core::{Core, Failure};
-use crate::embedded::queue::{CoreSnapshot, DeliverRead, Job, Published, Read};
+use crate::embedded::core::{BatchFailure, Core};
+use crate::embedded::queue::{CoreJob, DeliverRead, Job, Publication, Published, Read};
 use crate::reply::Reply;
 use crate::{CommandResult, Error};
 
-/// The most commands in one commit: what waits longer goes into the next.
+/// The most commands in one commit, unless a single request has more; what waits longer goes into the next.
 const BATCH_COMMANDS: usize = 8_192;
 
-/// So many commands are handed over to the committer; fewer are committed here.
-const HANDED_OVER_FROM: usize = 1_024;
+/// A batch of at least this many commands is appended by the committer, a smaller one by this thread.
+const COMMITTER_FROM: usize = 1_024;
 
 /// Jobs taken from the queue at once.
 const JOBS_AT_ONCE: usize = 1_024;
 
-/// What was decided and is not on disk yet: the answers, who waits for them, and reads that saw it.
+/// What was decided and is not on disk: the answers, the callers that wait for them, and the reads that saw it.
 #[derive(Default)]
 struct Undelivered {
     answers: Vec<CommandResult>,
-    waiting: Vec<Reply>,
-    releases: Vec<DeliverRead>,
+    replies: Vec<Reply>,
+    reads: Vec<DeliverRead>,
 }
 
 impl Undelivered {
     fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.releases.is_empty()
+        self.replies.is_empty() && self.reads.is_empty()
     }
 
-    /// It is on disk, or what became of it is not known.
+    /// Sends everything, after it was appended or the append has failed.
     fn deliver(self, result: &Result<(), Error>) {
-        let mut answers = self.answers.into_iter();
         match result {
-            Ok(()) => self.waiting.into_iter().for_each(|waiting| waiting.answer(&mut answers)),
-            Err(error) => self.waiting.into_iter().for_each(|waiting| waiting.fail(error.clone())),
+            Ok(()) => {
+                let mut answers = self.answers.into_iter();
+                self.replies.into_iter().for_each(|reply| reply.send(&mut answers));
+                assert!(answers.next().is_none(), "every answer has reached its caller");
+            }
+            Err(error) => self.replies.into_iter().for_each(|reply| reply.fail(error.clone())),
         }
-        self.releases.into_iter().for_each(|release| release(result));
+        self.reads.into_iter().for_each(|deliver| deliver(result));
     }
 
-    /// Nobody's command was run. Whoever is at fault is told so, the others may ask again.
-    fn fail(self, failure: &Failure) {
-        let mut from = 0;
-        for waiting in self.waiting {
-            let commands = waiting.commands();
-            let at_fault = failure.culprit.is_none_or(|culprit| (from..from + commands).contains(&culprit));
-            from += commands;
-            waiting.fail(if at_fault { failure.error.clone() } else { another_failed() });
+    /// No command was run: the caller of the culprit gets the error, the others may send again.
+    fn fail(self, failure: &BatchFailure) {
+        let mut first = 0;
+        for reply in self.replies {
+            let commands = first..first + reply.commands();
+            first = commands.end;
+            let at_fault = failure.culprit.is_none_or(|culprit| commands.contains(&culprit));
+            reply.fail(if at_fault { failure.error.clone() } else { another_failed() });
         }
-        self.releases.into_iter().for_each(|release| release(&Err(another_failed())));
+        self.reads.into_iter().for_each(|deliver| deliver(&Err(another_failed())));
     }
 }
 
 fn another_failed() -> Error {
-    Error::unavailable("another request failed")
+    Error::unavailable("another request of the same batch failed")
 }
 
-/// The thread's own.
+/// What the thread owns.
 struct Writer {
     core: Core,
     published: Arc<Published>,
-    /// None where no thread can be had: then every batch is waited for.
+    /// `None` if the directory is open for reading only, or the system gives no thread: then this thread appends.
     committer: Option<Committer>,
-    jobs: mpsc::Receiver<Job>,
-    /// Taken from the queue and not looked at yet.
+    queue: mpsc::Receiver<Job>,
+    /// Jobs that were taken from the queue and not looked at yet.
     received: VecDeque<Job>,
-    /// Decided and not handed over yet.
-    present: Undelivered,
-    /// Reads that saw nothing but what is under way.
-    releases: Vec<DeliverRead>,
+    /// What was decided since the last commit.
+    undelivered: Undelivered,
+    /// Reads that saw nothing newer than the batch in flight.
+    reads_in_flight: Vec<DeliverRead>,
     closing: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
-/// Runs until it is told to close or nobody can ask any more. `nudge`: how the committer says that it is done.
-pub(crate) fn work(core: Core, published: Arc<Published>, jobs: mpsc::Receiver<Job>) {
-    let committer = core.wake.make().and_then(|wake| {
-        // A directory that is only read has nothing to commit.
-        let appender = core.lock.is_some().then(|| core.appender().ok()).flatten()?;
-        Committer::start(appender, wake).ok()
-    });
+/// Runs until the engine is closed or its last handle is dropped.
+pub(crate) fn work(core: Core, published: Arc<Published>, queue: mpsc::Receiver<Job>, wake: Wake) {
+    let appender = if core.is_read_only() { None } else { core.appender().ok() };
+    let committer = appender.and_then(|appender| Committer::start(appender, wake).ok());
     let mut writer = Writer {
         core,
         published,
         committer,
-        jobs,
+        queue,
         received: VecDeque::new(),
-        present: Undelivered::default(),
-        releases: Vec::new(),
+        undelivered: Undelivered::default(),
+        reads_in_flight: Vec::new(),
         closing: None,
     };
-    let mut first = Vec::with_capacity(JOBS_AT_ONCE);
+    let mut received = Vec::with_capacity(JOBS_AT_ONCE);
     loop {
         if writer.received.is_empty() {
-            if writer.jobs.blocking_recv_many(&mut first, JOBS_AT_ONCE) == 0 {
+            if writer.queue.blocking_recv_many(&mut received, JOBS_AT_ONCE) == 0 {
                 break;
             }
-            writer.received.extend(first.drain(..));
+            writer.received.extend(received.drain(..));
         }
-        writer.batch();
+        writer.run_batch();
         writer.maintain();
     }
-    let _ = writer.wait_for_append();
-    let Writer { mut core, published, committer, closing, .. } = writer;
-    drop(committer);
-    let persisted = core.checkpoint_all();
-    published.publish(CoreSnapshot::of(&core));
-    drop(core);
-    if let Some(closing) = closing {
-        let _ = closing.send(persisted);
-    }
+    writer.close();
 }
 
 impl Writer {
-    /// Decides what was taken and what comes meanwhile, and sees that it gets to the disk and is answered.
-    fn batch(&mut self) {
+    /// Decides what was received and what comes in meanwhile, and has it committed and answered.
+    fn run_batch(&mut self) {
         self.poll_append();
         let mut result = Ok(());
         while result.is_ok() {
@@ -134,61 +131,67 @@ impl Writer {
             }
             result = self.decide(portion);
             while self.received.len() < JOBS_AT_ONCE
-                && let Ok(job) = self.jobs.try_recv()
+                && let Ok(job) = self.queue.try_recv()
             {
                 self.received.push_back(job);
             }
         }
         if let Err(failure) = result {
-            // What is under way was decided before, and may still get there; the disk is read anew after it.
+            // The batch in flight was decided before and may still arrive on disk, which is then read anew.
             let _ = self.wait_for_append();
-            std::mem::take(&mut self.present).fail(&failure);
-        } else if !self.present.is_empty() {
+            std::mem::take(&mut self.undelivered).fail(&failure);
+        } else if !self.undelivered.is_empty() {
             self.commit();
         }
     }
 
-    /// A large batch is handed over, so that the next can be decided while the disk works. A small one is waited for: there
-    /// the sync is what takes time, and to decide ahead would only split those who wait for it into two halves.
+    /// Commits what was decided. A large batch is given to the committer, so that the next one can be decided while the
+    /// disk works. A small batch is waited for: there the sync takes most of the time, and to decide ahead would only
+    /// split the waiting callers into two halves.
     fn commit(&mut self) {
-        if let Err(error) = self.wait_for_append() {
+        let before = self.wait_for_append();
+        let undelivered = std::mem::take(&mut self.undelivered);
+        if let Err(error) = before {
             // It was decided on top of what is lost.
-            std::mem::take(&mut self.present).deliver(&Err(error));
+            undelivered.deliver(&Err(error));
             return;
         }
-        let present = std::mem::take(&mut self.present);
-        if present.answers.len() >= HANDED_OVER_FROM
+        if undelivered.answers.len() >= COMMITTER_FROM
             && let Some(committer) = &mut self.committer
-            && let Some(in_flight) = self.core.begin_append()
+            && let Some(batch) = self.core.begin_append()
         {
             let published = Arc::clone(&self.published);
-            let shown = CoreSnapshot::of(&self.core).append_finished(in_flight.bytes());
+            let publication = Publication::of(&self.core).after_append(batch.bytes());
             let then = move |result: &Result<(), Error>| {
-                // Before anyone is answered: whoever knows that a key was made must find it.
+                // Before anyone is answered: a caller that knows of a new platform key must find it valid.
                 if result.is_ok() {
-                    published.publish(shown);
+                    published.publish(publication);
                 }
-                present.deliver(result);
+                undelivered.deliver(result);
             };
-            committer.give(in_flight, Box::new(then));
+            committer.submit(batch, Box::new(then));
         } else {
             let committed = self.core.commit();
-            self.published.publish(CoreSnapshot::of(&self.core));
-            present.deliver(&committed);
+            self.publish();
+            undelivered.deliver(&committed);
         }
     }
 
-    /// Takes note of a landing, if there was one.
+    fn publish(&self) {
+        self.published.publish(Publication::of(&self.core));
+    }
+
+    /// Takes the result of the batch in flight, if it is known.
     fn poll_append(&mut self) {
         if let Some(result) = self.committer.as_mut().and_then(Committer::poll) {
             self.append_finished(&result);
         }
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no batch is in flight; gives the result of the one that was.
     fn wait_for_append(&mut self) -> Result<(), Error> {
         match &mut self.committer {
-            Some(committer) if committer.is_under_way() => {
+            Some(committer) if committer.is_in_flight() => {
                 let result = committer.wait();
                 self.append_finished(&result);
                 result
@@ -200,78 +203,87 @@ impl Writer {
     fn append_finished(&mut self, result: &Result<(), Error>) {
         self.core.append_finished(result);
         if result.is_err() {
-            self.published.publish(CoreSnapshot::of(&self.core));
+            self.publish();
         }
-        std::mem::take(&mut self.releases).into_iter().for_each(|release| release(result));
+        std::mem::take(&mut self.reads_in_flight).into_iter().for_each(|deliver| deliver(result));
     }
 
-    fn is_under_way(&self) -> bool {
-        self.committer.as_ref().is_some_and(Committer::is_under_way)
+    fn is_in_flight(&self) -> bool {
+        self.committer.as_ref().is_some_and(Committer::is_in_flight)
     }
 
     fn maintain(&mut self) {
         if self.core.is_crowded() {
-            // What the keeper is waited for may itself wait for the landing. A failure is met by the next batch.
+            // The checkpointer, which is waited for, may itself wait for the batch in flight. The next batch meets a
+            // failure of it.
             let _ = self.wait_for_append();
         }
-        // A failure here is remembered by the heart and met by the next batch.
+        // The core remembers a failure, and the next batch meets it.
         let _ = self.core.maintain();
-        if !self.is_under_way() {
-            self.published.publish(CoreSnapshot::of(&self.core));
+        if !self.is_in_flight() {
+            self.publish();
         }
     }
 
-    /// Answers a read as soon as all that it saw is on disk.
+    /// Runs a read; delivers its answer as soon as all that it saw is on disk.
     fn read(&mut self, read: Read) {
-        let release = read(&mut self.core);
-        if !self.present.answers.is_empty() {
-            self.present.releases.push(release);
-        } else if self.is_under_way() {
-            self.releases.push(release);
+        let deliver = read(&mut self.core);
+        if !self.undelivered.answers.is_empty() {
+            self.undelivered.reads.push(deliver);
+        } else if self.is_in_flight() {
+            self.reads_in_flight.push(deliver);
         } else {
-            release(&Ok(()));
+            deliver(&Ok(()));
         }
     }
 
-    /// The commands of what was taken, as long as they fit into one commit; reads are answered or put off on the way.
+    /// The commands of the received jobs, as many as fit into one commit; other jobs are done on the way.
     fn next_portion(&mut self) -> Vec<(Submission, Timestamp)> {
         let mut portion = Vec::with_capacity(self.received.len());
         while let Some(job) = self.received.pop_front() {
-            let more = job.commands();
-            let decided = self.present.answers.len() + portion.len();
-            if more > 0 && decided > 0 && decided + more > BATCH_COMMANDS {
-                self.received.push_front(job);
-                break;
-            }
             match job {
-                Job::One(submission, now, answer) => {
-                    portion.push((submission, now));
-                    self.present.waiting.push(Reply::One(answer));
+                Job::Run(request) => {
+                    let decided = self.undelivered.answers.len() + portion.len();
+                    if decided > 0 && decided + request.commands() > BATCH_COMMANDS {
+                        self.received.push_front(Job::Run(request));
+                        break;
+                    }
+                    self.undelivered.replies.push(request.unpack(&mut portion));
                 }
-                Job::Batch(submissions, now, answer) => {
-                    self.present.waiting.push(Reply::Batch(submissions.len(), answer));
-                    portion.extend(submissions.into_iter().map(|submission| (submission, now)));
-                }
-                Job::Read(read) => self.read(read),
-                Job::Wake => {}
-                Job::Close(answer) => {
-                    // What is in the queue was accepted and is answered; nothing more is accepted.
-                    self.jobs.close();
-                    self.closing = Some(answer);
+                Job::Other(CoreJob::Read(read)) => self.read(read),
+                Job::Other(CoreJob::Wake) => {}
+                Job::Close(reply) => {
+                    // The queue takes nothing more; what it holds was accepted and is answered.
+                    self.queue.close();
+                    self.closing = Some(reply);
                 }
             }
         }
         portion
     }
 
-    fn decide(&mut self, portion: Vec<(Submission, Timestamp)>) -> Result<(), Failure> {
-        let before = self.present.answers.len();
-        let decided = self.core.decide(portion);
-        let answers = decided.map_err(|failure| Failure {
+    fn decide(&mut self, portion: Vec<(Submission, Timestamp)>) -> Result<(), BatchFailure> {
+        let before = self.undelivered.answers.len();
+        let answers = self.core.decide(portion).map_err(|failure| BatchFailure {
             culprit: failure.culprit.map(|culprit| before + culprit),
             ..failure
         })?;
-        self.present.answers.extend(answers);
+        self.undelivered.answers.extend(answers);
         Ok(())
+    }
+
+    /// Persists everything and answers the caller that closes the engine.
+    fn close(mut self) {
+        let _ = self.wait_for_append();
+        let Writer { mut core, published, committer, closing, .. } = self;
+        drop(committer);
+        let persisted = core.checkpoint_all();
+        published.publish(Publication::of(&core));
+        // The lock is free before the caller learns that the engine is closed.
+        drop(core);
+        if let Some(closing) = closing {
+            // The caller may have gone away; then the result is not needed.
+            let _ = closing.send(persisted);
+        }
     }
 }

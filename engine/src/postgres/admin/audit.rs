@@ -17,7 +17,7 @@ use tollkeeper_ledger::{
 
 use super::tables::{Stop, Tables};
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
-use crate::postgres::batch::state_machine::digest;
+use crate::hash::digest;
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_usage_row};
@@ -238,7 +238,7 @@ impl<'a> Auditor<'a> {
         let sql = "SELECT data FROM entry WHERE workspace = $1 AND n = $2";
         let row = self.client.query_opt(sql, &[&recomputed.name, &(opened as i64)]).await?;
         let entry = row.map(|row| decode_entry(column(&row, 0)?)).transpose()?;
-        let charge = entry.and_then(answer::charge_of);
+        let charge = entry.and_then(answer::charge_opened_by);
         Ok(charge.map(|charge| ChargeLife {
             id: charge.details.id,
             amount: charge.details.amount,

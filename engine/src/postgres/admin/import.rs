@@ -16,9 +16,9 @@ use std::io::Read;
 use tollkeeper_ledger::{Chain, Entry, EntryBody, Id, WorkspaceId};
 
 use crate::Error;
+use crate::hash::digest;
 use crate::postgres::batch::accounts::{Accounts, Slot};
 use crate::postgres::batch::commit;
-use crate::postgres::batch::state_machine::digest;
 use crate::postgres::batch::write::{BatchWrites, EntryRef, EntryRow, PendingWrite, PlatformNumbers};
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config::{self, Address};

@@ -15,12 +15,13 @@
 //! A panic while deciding is a failed assertion. No credit moves, the command at fault gets an
 //! error, and the other commands of the batch run without it.
 
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::accounts::Accounts;
@@ -33,7 +34,7 @@ use crate::postgres::database::session::{Session, with_timeout};
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
 use crate::postgres::shared::SharedState;
-use crate::reply::{Reply, engine_closed};
+use crate::reply::{Job, Reply};
 use crate::{CommandResult, Error};
 
 /// The most jobs in one transaction. Jobs beyond that wait for the next one.
@@ -56,20 +57,8 @@ const LINGERS: usize = 3;
 /// How long one linger lasts.
 const LINGER: Duration = Duration::from_micros(20);
 
-/// A request to a lane, with the channel for its answer.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every job is a single command, and a box for each is an allocation"
-)]
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// Run one command. The time is that of the caller's clock.
-    One(Submission, Timestamp, oneshot::Sender<Result<CommandResult, Error>>),
-    /// Run several commands in order, with one time for all.
-    Batch(Vec<Submission>, Timestamp, oneshot::Sender<Result<Vec<CommandResult>, Error>>),
-    /// Answer what is in the queue, then end the lane.
-    Close(oneshot::Sender<Result<(), Error>>),
-}
+/// A job of a lane: commands to run, or to answer what is in the queue and end the lane.
+pub(crate) type LaneJob = Job<Infallible>;
 
 /// The state of one lane.
 #[derive(Debug)]
@@ -129,7 +118,7 @@ impl Lane {
     }
 
     /// Runs batches until a [`Job::Close`] arrives or all senders are dropped.
-    pub(crate) async fn work(mut self, mut jobs: mpsc::Receiver<Job>) {
+    pub(crate) async fn work(mut self, mut jobs: mpsc::Receiver<LaneJob>) {
         let mut taken = Vec::new();
         let mut closing = None;
         let mut answered = 0;
@@ -142,14 +131,8 @@ impl Lane {
             let mut replies = Vec::with_capacity(taken.len());
             for job in taken.drain(..) {
                 match job {
-                    Job::One(submission, now, sender) => {
-                        commands.push((submission, now));
-                        replies.push(Reply::One(sender));
-                    }
-                    Job::Batch(submissions, now, sender) => {
-                        replies.push(Reply::Batch(submissions.len(), sender));
-                        commands.extend(submissions.into_iter().map(|submission| (submission, now)));
-                    }
+                    Job::Run(request) => replies.push(request.unpack(&mut commands)),
+                    Job::Other(never) => match never {},
                     Job::Close(sender) => {
                         // Everything in the queue was accepted and is answered; nothing more is
                         // accepted.
@@ -170,7 +153,7 @@ impl Lane {
     /// Runs a batch and sends the answers.
     async fn run_and_reply(&mut self, commands: Vec<(Submission, Timestamp)>, replies: Vec<Reply>) {
         if commands.is_empty() {
-            replies.into_iter().for_each(|reply| reply.answer(&mut std::iter::empty()));
+            replies.into_iter().for_each(|reply| reply.send(&mut std::iter::empty()));
             return;
         }
         let count = commands.len();
@@ -181,7 +164,7 @@ impl Lane {
         for reply in replies {
             let own: Result<Vec<CommandResult>, Error> = results.by_ref().take(reply.commands()).collect();
             match own {
-                Ok(answers) => reply.answer(&mut answers.into_iter()),
+                Ok(answers) => reply.send(&mut answers.into_iter()),
                 Err(error) => reply.fail(error),
             }
         }
@@ -320,11 +303,7 @@ impl Lane {
         let error = match decided {
             Ok(Ok(decided)) => return Ok(decided),
             Ok(Err(error)) => error,
-            Err(panic) => {
-                let message = panic.downcast_ref::<String>().cloned();
-                let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                Error::bug(message.unwrap_or_else(|| "an invariant did not hold".to_owned()))
-            }
+            Err(panic) => Error::panicked(&*panic),
         };
         Err(Undecided { error, command })
     }
@@ -359,7 +338,7 @@ impl Lane {
 /// Waits briefly for the callers that were just answered. Most of them send the next command at
 /// once, and then one commit serves them together with those that waited. The wait is much shorter
 /// than a commit.
-fn linger(jobs: &mpsc::Receiver<Job>, answered: usize) {
+fn linger(jobs: &mpsc::Receiver<LaneJob>, answered: usize) {
     for _ in 0..LINGERS {
         if jobs.is_empty() || jobs.len() >= answered {
             return;
@@ -395,7 +374,7 @@ impl Batch {
         let mut answers = answers.into_iter();
         let results = self.errors.into_iter().map(|removed| match removed {
             Some(error) => Err(error),
-            None => answers.next().ok_or_else(engine_closed),
+            None => answers.next().ok_or_else(Error::engine_closed),
         });
         results.collect()
     }

@@ -351,7 +351,7 @@ fn take_named(
             EntryBody::ChargeOpened(details) if details.id.0 == id => {
                 let last: Option<&[u8]> = column(row, 2)?;
                 let last = last.map(decode_entry).transpose()?.and_then(|entry| entry.body.state());
-                if let Some(charge) = answer::charge_of(entry) {
+                if let Some(charge) = answer::charge_opened_by(entry) {
                     let state = last.unwrap_or(charge.state);
                     let key = ChargeRef { account_index, charge: ChargeId(id) };
                     loaded.charges.insert(key, Charge { state, ..charge });
@@ -359,7 +359,7 @@ fn take_named(
             }
             EntryBody::Granted { grant, .. } if grant.id.0 == id => {
                 let key = GrantRef { account_index, grant: GrantId(id) };
-                loaded.grants.extend(answer::record_of(entry).map(|record| (key, record)));
+                loaded.grants.extend(answer::granted_by(entry).map(|record| (key, record)));
             }
             _ => {}
         }

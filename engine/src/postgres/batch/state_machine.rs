@@ -8,19 +8,20 @@
 use std::collections::HashMap;
 
 use tollkeeper_ledger::{
-    Actor, Change, Charge, ChargeState, Decision, Entry, EntryBody, Hash, Micros, PeriodWindows, Recount,
-    Refusal, Status, Submission, Timestamp, View, decide,
+    Actor, Change, Charge, ChargeId, ChargeState, Decision, Entry, EntryBody, GrantId, Micros, PeriodWindows,
+    Recount, Refusal, Status, Submission, Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
 use super::prefetch::{ChargeRef, GrantRef, Loaded, Resolved};
 use super::write::{BatchWrites, EntryRef, EntryRow, KeyRef, PendingWrite, PlatformNumbers};
-use crate::answer::{self, About};
+use crate::answer::{self, Records};
+use crate::hash::digest;
 use crate::postgres::database::decode::decode_entry;
 use crate::postgres::database::session::Uuid;
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
-use crate::{Answer, CommandResult, Error, calendar, rollups};
+use crate::{Answer, CommandResult, Error, GrantRecord, calendar, rollups};
 
 /// The bytes to reserve for the entries of one command.
 const BYTES_PER_COMMAND: usize = 512;
@@ -111,14 +112,14 @@ impl<'a> StateMachine<'a> {
         }
         Ok(match decided {
             Ok(Decision::Change(change)) => {
-                Ok(self.record(account_index, change, Origin { actor, now, key }, charge))
+                Ok(self.record(account_index, change, Origin { actor, now, key }, charge)?)
             }
             Ok(Decision::Replay) => {
                 let made = made.expect("decide replays only an entry that the view contains");
-                Ok(self.replay_answer(account_index, made))
+                Ok(answer::replay_answer(made, &mut self.records(account_index))?)
             }
             Ok(Decision::Unchanged) => {
-                Ok(answer::unchanged(&self.accounts.get(account_index).account, charge))
+                Ok(answer::unchanged_answer(&self.accounts.get(account_index).account, charge))
             }
             Err(refusal) => Err(refusal),
         })
@@ -186,7 +187,7 @@ impl<'a> StateMachine<'a> {
         let mut rows = self.loaded.usage.get(&account_index).cloned().unwrap_or_default();
         rows.extend(slot.hour.rows().iter().cloned());
         rows.extend(slot.batch_usage.rows());
-        rollups::spent(recount, windows, &rows)
+        rollups::used_by_limit(recount, windows, &rows)
     }
 
     /// Records the entries of a change and gives the answer.
@@ -196,7 +197,7 @@ impl<'a> StateMachine<'a> {
         change: Change,
         origin: Origin,
         charge: Option<Charge>,
-    ) -> Answer {
+    ) -> Result<Answer, Error> {
         let Change { first, rest, mut key } = change;
         let Origin { actor, now, key: fingerprint } = origin;
         let mut fingerprint = fingerprint.filter(|_| key.is_some());
@@ -215,8 +216,7 @@ impl<'a> StateMachine<'a> {
             }
         }
         let entry = answering.expect("a change has at least one entry");
-        let about = self.about(account_index, &entry.body, charge);
-        answer::answer(entry, about)
+        answer::answer(entry, charge, &mut self.records(account_index))
     }
 
     /// Encodes an entry, links its hash into the chain of its account and adds its row.
@@ -277,30 +277,26 @@ impl<'a> StateMachine<'a> {
         charge.state = state;
     }
 
-    /// The first answer of a repeated command, marked as a replay.
-    fn replay_answer(&self, account_index: usize, made: Entry) -> Answer {
-        let charge = match &made.body {
-            EntryBody::ChargeRefunded(refund) => {
-                self.loaded.charges.get(&ChargeRef { account_index, charge: refund.charge }).cloned()
-            }
-            _ => None,
-        };
-        let about = self.about(account_index, &made.body, charge);
-        Answer { replayed: true, ..answer::answer(made, about) }
-    }
-
-    /// The charge or grant that an answer shows and its entry does not contain.
-    fn about(&self, account_index: usize, body: &EntryBody, charge: Option<Charge>) -> About {
-        if let EntryBody::GrantVoided { grant, .. } = body {
-            let record = self.loaded.grants.get(&GrantRef { account_index, grant: *grant }).cloned();
-            return record.map_or(About::Nothing, |record| About::Grant(Box::new(record)));
-        }
-        charge.map_or(About::Nothing, |charge| About::Charge(Box::new(charge)))
+    /// The charges and grants that answers of this account show.
+    fn records(&self, account_index: usize) -> AccountRecords<'_> {
+        AccountRecords { loaded: &self.loaded, account_index }
     }
 }
 
-/// The digest of the hash chain: SHA-256.
-pub(crate) fn digest(bytes: &[u8]) -> Hash {
-    use sha2::Digest;
-    sha2::Sha256::digest(bytes).into()
+/// What was prefetched of one account, for answers.
+struct AccountRecords<'a> {
+    loaded: &'a Loaded,
+    account_index: usize,
+}
+
+impl Records for AccountRecords<'_> {
+    fn find_charge(&mut self, charge: ChargeId) -> Result<Option<Charge>, Error> {
+        let account_index = self.account_index;
+        Ok(self.loaded.charges.get(&ChargeRef { account_index, charge }).cloned())
+    }
+
+    fn find_grant(&mut self, grant: GrantId) -> Result<Option<GrantRecord>, Error> {
+        let account_index = self.account_index;
+        Ok(self.loaded.grants.get(&GrantRef { account_index, grant }).cloned())
+    }
 }

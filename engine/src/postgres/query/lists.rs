@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tollkeeper_ledger::{Charge, Entry, UsageKey, Used, WorkspaceId};
 
 use super::point::{LIMIT_MAX, account, last_entry_where};
-use crate::postgres::batch::state_machine::digest;
+use crate::hash::digest;
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_usage_row};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{Session, column};
@@ -133,7 +133,7 @@ impl ChargeScan<'_> {
                 self.before = 1;
                 break;
             }
-            found.extend(answer::charge_of(entry).filter(|charge| self.filter.admits(charge)));
+            found.extend(answer::charge_opened_by(entry).filter(|charge| self.filter.admits(charge)));
         }
         Ok(found)
     }
@@ -180,7 +180,7 @@ pub(crate) async fn grants(
     let mut data = Vec::with_capacity(lots.len());
     for row in lots.iter().take(page.limit) {
         let lot = decode_grant(column(row, 0)?)?;
-        let record = answer::record_of(decode_entry(column(row, 1)?)?);
+        let record = answer::granted_by(decode_entry(column(row, 1)?)?);
         let record = record.ok_or_else(|| Error::damaged(format!("grant {} has no entry", lot.id)))?;
         let grant = account.grants.get(lot.n).cloned().unwrap_or(lot);
         data.push(GrantRecord { grant, ..record });

@@ -131,7 +131,10 @@ pub(crate) async fn charge(
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
             0 => account = Some(decode_account(bytes, None)?),
-            1 => opened = answer::charge_of(decode_entry(bytes)?).filter(|found| found.details.id == charge),
+            1 => {
+                opened =
+                    answer::charge_opened_by(decode_entry(bytes)?).filter(|found| found.details.id == charge)
+            }
             _ => {
                 let entry = decode_entry(bytes)?;
                 if let (Some(charge), Some(state)) = (&mut opened, entry.body.state()) {

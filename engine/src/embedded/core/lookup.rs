@@ -1,0 +1,217 @@
+//! Searches of the state machine: entries by number, by idempotency key and by id; charges and grants as they stand.
+//!
+//! Sources, in this order: pending entries, the key index in memory, the state file, the journal. A fingerprint of the
+//! index is a hint, so every entry that it leads to is read and compared.
+
+use tollkeeper_ledger::{
+    Charge, ChargeId, Command, Entry, EntryBody, GrantId, Id, Micros, Recount, Submission, Timestamp,
+};
+
+use super::ids;
+use super::state_machine::{LocatedCharge, StateMachine};
+use crate::answer::{self, Records};
+use crate::embedded::storage::block::Stored;
+use crate::embedded::storage::key_index::{Name, pairs_of};
+use crate::{Error, GrantRecord, calendar, rollups};
+
+impl StateMachine {
+    /// Reads entry `seq`, pending or on disk; `None` beyond the end.
+    pub(super) fn read<T>(
+        &self,
+        seq: u64,
+        mut then: impl FnMut(Stored) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match self.pending.get(seq) {
+            Some(bytes) => then(Stored::parse(seq, bytes)?).map(Some),
+            None if self.pending.is_on_disk(seq) => self.journal.read(seq, then),
+            None => Ok(None),
+        }
+    }
+
+    /// The entries that may carry a name, newest first. `everywhere`: false searches only the table in memory, for a name
+    /// that is known to be nowhere else.
+    pub(super) fn seqs_of(&mut self, fingerprint: u64, everywhere: bool) -> Result<Vec<u64>, Error> {
+        let mut seqs = std::mem::take(&mut self.found);
+        seqs.clear();
+        self.index.in_memory(fingerprint, everywhere, &mut seqs);
+        if everywhere {
+            for run in self.index.runs_with(fingerprint) {
+                for page in run.pages(fingerprint) {
+                    self.state.page(run.head.id, page, |bytes| {
+                        let pairs = pairs_of(bytes).filter(|pair| pair.0 == fingerprint);
+                        seqs.extend(pairs.map(|pair| pair.1));
+                    })?;
+                }
+            }
+        }
+        seqs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(seqs)
+    }
+
+    /// The entry that was recorded in this workspace under the command's idempotency key.
+    pub(super) fn find_entry_under_key(
+        &mut self,
+        account_index: u32,
+        submission: &Submission,
+        fingerprint: u64,
+        everywhere: bool,
+    ) -> Result<Option<Entry>, Error> {
+        let seqs = self.seqs_of(fingerprint, everywhere)?;
+        let mut found = None;
+        if !seqs.is_empty() {
+            let derived = submission.command.derived_key();
+            let key = derived.as_ref().or(submission.key.as_ref());
+            for seq in &seqs {
+                let entry = self.read(*seq, |stored| in_workspace(stored, account_index))?.flatten();
+                if let Some(entry) = entry.filter(|entry| entry.key.as_ref() == key) {
+                    found = Some(entry);
+                    break;
+                }
+            }
+        }
+        self.found = seqs;
+        Ok(found)
+    }
+
+    /// The entry of a workspace that made an id, and its sequence number.
+    fn find_entry_of_id(&mut self, account_index: u32, id: Id) -> Result<Option<(u64, Entry)>, Error> {
+        let made = |stored: Stored| {
+            let entry = in_workspace(stored, account_index)?;
+            Ok(entry.filter(|entry| ids::id_made_by(entry) == Some(id)))
+        };
+        let seq = ids::seq_of_id(id);
+        if let Some(entry) = self.read(seq, made)?.flatten() {
+            return Ok(Some((seq, entry)));
+        }
+        let fingerprint = self.fingerprints.of(account_index, Name::Id(id.to_bytes()));
+        for seq in self.seqs_of(fingerprint, true)? {
+            if let Some(entry) = self.read(seq, made)?.flatten() {
+                return Ok(Some((seq, entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A charge of a workspace as it stands: its details from the entry that opened it, its state from the last entry
+    /// about it.
+    pub(super) fn find_charge(
+        &mut self,
+        account_index: u32,
+        id: ChargeId,
+    ) -> Result<Option<LocatedCharge>, Error> {
+        let Some((opened, made)) = self.find_entry_of_id(account_index, id.0)? else { return Ok(None) };
+        let Entry { n, at: created_at, body: EntryBody::ChargeOpened(details), .. } = made else {
+            return Ok(None);
+        };
+        let mut state = details.state();
+        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opened));
+        let seqs = self.seqs_of(fingerprint, true)?;
+        for seq in &seqs {
+            let entry = self.read(*seq, |stored| stored.entry())?;
+            let about = |entry: &Entry| entry.body.charge().is_some_and(|(charge, _)| charge == id);
+            if let Some(now) = entry.filter(about).and_then(|entry| entry.body.state()) {
+                state = now;
+                break;
+            }
+        }
+        self.found = seqs;
+        let charge = Charge { details, opening_entry: n, created_at, state };
+        Ok(Some(LocatedCharge { charge, opened }))
+    }
+
+    /// The later entries that may be about the charge which entry `opened` opened, newest first.
+    pub(super) fn changes_of_charge(&mut self, account_index: u32, opened: u64) -> Result<Vec<Entry>, Error> {
+        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opened));
+        let seqs = self.seqs_of(fingerprint, true)?;
+        let entries = seqs.iter().map(|seq| self.read(*seq, |stored| stored.entry()));
+        entries.filter_map(Result::transpose).collect()
+    }
+
+    /// Brings the grants into memory that a command may draw from or return credit to.
+    pub(super) fn load_grants(
+        &mut self,
+        account_index: u32,
+        command: &Command,
+        charge: Option<&LocatedCharge>,
+    ) -> Result<(), Error> {
+        let mut wanted: Vec<u64> = Vec::new();
+        if let Some(located) = charge {
+            wanted.extend(located.charge.details.draws.iter().map(|draw| draw.grant));
+        }
+        if let Some(id) = command.grant() {
+            wanted.extend(self.grant_number(account_index, id)?);
+        }
+        let slot = self.accounts.get_mut(account_index);
+        if let Command::RestoreClawBack { dispute } = command {
+            let of_dispute = slot.account.claw_backs.iter().filter(|claw_back| claw_back.dispute == *dispute);
+            wanted.extend(of_dispute.flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant)));
+        }
+        for n in wanted {
+            slot.load_grant(n, &self.state)?;
+        }
+        Ok(())
+    }
+
+    /// What each limit of a recount has used of its present period, net of refunds.
+    pub(super) fn used_by_limit(
+        &self,
+        account_index: u32,
+        recount: &Recount,
+        now: Timestamp,
+    ) -> Result<Vec<Micros>, Error> {
+        let windows = calendar::period_windows(&recount.timezone, now);
+        let hours = windows.month.start.hour()..now.hour() + 1;
+        // Both reads see one state of the file; else what the checkpointer writes in between would be missed.
+        self.state.hold()?;
+        let rows = self.state.usage(account_index, hours);
+        let persisted = rows.and_then(|rows| Ok((rows, self.state.account_n(account_index)?)));
+        self.state.release();
+        let (mut rows, n_in_file) = persisted?;
+        let snapshot = self.account_snapshot(account_index, n_in_file);
+        let snapshot =
+            snapshot.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
+        rows.extend(snapshot.usage);
+        Ok(rollups::used_by_limit(recount, &windows, &rows))
+    }
+
+    /// The number, inside its workspace, of the entry that brought a grant.
+    fn grant_number(&mut self, account_index: u32, id: GrantId) -> Result<Option<u64>, Error> {
+        if let Some(grant) = self.accounts.get(account_index).account.grants.find(id) {
+            return Ok(Some(grant.n));
+        }
+        Ok(self.granted_entry(account_index, id)?.map(|entry| entry.n))
+    }
+
+    fn granted_entry(&mut self, account_index: u32, id: GrantId) -> Result<Option<Entry>, Error> {
+        let made = self.find_entry_of_id(account_index, id.0)?.map(|(_, entry)| entry);
+        Ok(made.filter(|entry| matches!(entry.body, EntryBody::Granted { .. })))
+    }
+
+    /// The look-ups that answers need, inside one workspace.
+    pub(super) fn records(&mut self, account_index: u32) -> WorkspaceRecords<'_> {
+        WorkspaceRecords { machine: self, account_index }
+    }
+}
+
+/// The entry, if it belongs to this workspace.
+fn in_workspace(stored: Stored, account_index: u32) -> Result<Option<Entry>, Error> {
+    if stored.envelope.account_index == account_index { stored.entry().map(Some) } else { Ok(None) }
+}
+
+/// The look-ups that answers need, inside one workspace.
+pub(super) struct WorkspaceRecords<'a> {
+    machine: &'a mut StateMachine,
+    account_index: u32,
+}
+
+impl Records for WorkspaceRecords<'_> {
+    fn find_charge(&mut self, id: ChargeId) -> Result<Option<Charge>, Error> {
+        let located = self.machine.find_charge(self.account_index, id)?;
+        Ok(located.map(|located| located.charge))
+    }
+
+    fn find_grant(&mut self, id: GrantId) -> Result<Option<GrantRecord>, Error> {
+        let entry = self.machine.granted_entry(self.account_index, id)?;
+        Ok(entry.and_then(answer::granted_by))
+    }
+}

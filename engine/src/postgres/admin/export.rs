@@ -71,5 +71,5 @@ async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> R
 
 fn missing_entry(workspace: &WorkspaceId, n: i64) -> Error {
     Error::damaged(format!("entry {n} of {workspace} is missing"))
-        .with_hint("run `tollkeeper audit`: it says how far the journal can be trusted")
+        .with_hint("run `tollkeeper audit` to learn how far the journal can be trusted")
 }

@@ -14,24 +14,25 @@ use crate::Error;
 
 /// Decodes an entry from its canonical bytes.
 pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
-    Entry::decode(bytes).map_err(|error| Error::damaged(format!("an entry: {error}")))
+    Entry::decode(bytes).map_err(|error| Error::damaged(format!("an entry cannot be decoded: {error}")))
 }
 
 /// Decodes an account. `team` is the column `data` of its row in the table `team`. With `None` the
 /// account has an empty team, for a caller that does not need the team.
 pub(crate) fn decode_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Account, Error> {
     let team = decode_team(team)?;
-    Account::decode(bytes, team).map_err(|error| Error::damaged(format!("an account: {error}")))
+    Account::decode(bytes, team)
+        .map_err(|error| Error::damaged(format!("an account cannot be decoded: {error}")))
 }
 
 /// Decodes a team; `None` gives the empty team.
 pub(crate) fn decode_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
-    Team::decode(bytes).map_err(|error| Error::damaged(format!("a team: {error}")))
+    Team::decode(bytes).map_err(|error| Error::damaged(format!("a team cannot be decoded: {error}")))
 }
 
 /// Decodes a grant from the `data` column of the table `lot`.
 pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Grant, Error> {
-    Grant::decode(bytes).map_err(|error| Error::damaged(format!("a grant: {error}")))
+    Grant::decode(bytes).map_err(|error| Error::damaged(format!("a grant cannot be decoded: {error}")))
 }
 
 /// Decodes a row of the table `usage`. Its columns from 1 on are hour, operation, worker, member,

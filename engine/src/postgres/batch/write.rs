@@ -113,6 +113,10 @@ impl BatchWrites {
             let slot = accounts.get_mut(account_index);
             recorded += slot.account.chain.n - slot.stored_n;
             let changed = slot.is_changed();
+            if changed && slot.account.profile.id.is_platform() {
+                let last = slot.account.chain.n;
+                assert_eq!(self.platform.after, last, "the platform's number is that of its last entry");
+            }
             for grant in slot.account.grants.release_spent().into_iter().filter(|_| changed) {
                 self.put_lot(account_index, &grant);
             }

@@ -20,7 +20,7 @@ pub(crate) mod usage;
 use std::sync::Arc;
 
 use self::invariants::Sums;
-use crate::journal::disagreement::{Violation, holds};
+use crate::journal::disagreement::{Violation, assert_lawful, holds};
 use crate::{
     Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grants, Hash,
     IdempotencyKey, LedgerAccount, Limit, Limits, Micros, PeriodWindows, Profile, Spender, Team, Threshold,
@@ -113,12 +113,8 @@ impl Account {
         if let Some((_, Some(opening_entry))) = body.charge() {
             assert!(opening_entry < n, "i02: an entry about a charge follows the one that opened it");
         }
-        if let Err(violation) = self.apply_checked(&body, n, at) {
-            panic!("{violation}");
-        }
-        if let Err(violation) = invariants::payment_once(&body, key.as_ref()) {
-            panic!("{violation}");
-        }
+        assert_lawful(self.apply_checked(&body, n, at));
+        assert_lawful(invariants::payment_once(&body, key.as_ref()));
         let Totals { granted, charged, refunded, .. } = self.totals;
         assert!(granted >= before.granted, "i10: what was granted stays granted");
         assert!(charged >= before.charged, "i10: what was charged stays charged");

@@ -8,6 +8,7 @@
 use super::view::{Clocks, View};
 use crate::account::grant::returns_of;
 use crate::account::invariants;
+use crate::journal::disagreement::assert_lawful;
 use crate::{
     ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Draw, EntryBody,
     Grants, Limit, Micros, Operation, Outcome, PeriodWindows, Refund, RefundReason, Refusal, Settlement,
@@ -148,7 +149,15 @@ impl<'a> ExistingCharge<'a> {
         let grants = &view.account()?.grants;
         assert!(charge.opening_entry > 0, "i02: a charge was opened by a numbered entry");
         assert!(charge.created_at <= clocks.account, "a charge was opened in the past");
-        let ChargeState { status, refunded, deadline, .. } = charge.state;
+        let last = view.account()?.chain.n;
+        assert!(charge.opening_entry <= last, "i02: a charge was opened by an entry of its journal");
+        let ChargeDetails { unit_price, quantity: paid, amount, .. } = &*charge.details;
+        assert!(
+            unit_price.checked_times(*paid) == Some(*amount),
+            "a charge took its price times its quantity"
+        );
+        let ChargeState { status, refunded, quantity, deadline, .. } = charge.state;
+        assert!((1..=*paid).contains(&quantity), "a charge uses at most the units that it paid for");
         assert!(refunded >= Micros::ZERO, "i05: what was refunded is never negative");
         assert!(
             (status == Status::Refunded) == (refunded == charge.details.amount),
@@ -176,23 +185,20 @@ impl<'a> ExistingCharge<'a> {
             ChargeCommand::TimeOut => self.time_out(),
         };
         if let Transition::Entries(bodies) = &transition {
-            self.assert_lawful(bodies);
+            self.assert_transition(bodies);
         }
         Ok(transition)
     }
 
     /// Asserts that the entries lead from the state of the charge to a lawful one (i05, i06).
-    fn assert_lawful(&self, bodies: &[EntryBody]) {
+    fn assert_transition(&self, bodies: &[EntryBody]) {
         assert!(!bodies.is_empty(), "a charge that changes does so by an entry");
         let amount = self.charge.details.amount;
         let mut state = self.charge.state;
         let name = Some((self.charge.details.id, Some(self.charge.opening_entry)));
         for body in bodies {
             assert!(body.charge() == name, "an entry about a charge names it and the entry that opened it");
-            match invariants::charge_transition(amount, state, body) {
-                Ok(next) => state = next,
-                Err(violation) => panic!("{violation}"),
-            }
+            state = assert_lawful(invariants::charge_transition(amount, state, body));
         }
         assert!(state != self.charge.state, "an entry about a charge changes its state");
     }

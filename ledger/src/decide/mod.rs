@@ -21,6 +21,7 @@ mod workspace;
 use self::charge::{ExistingCharge, Transition};
 use self::view::{Change, Clocks, Decision, View};
 use crate::account::invariants;
+use crate::journal::disagreement::assert_lawful;
 use crate::{
     Actor, Command, EntryBody, IdempotencyKey, LedgerAccount, Micros, Refusal, Submission, Timestamp,
     WorkspaceId, bounds,
@@ -188,10 +189,7 @@ fn assert_change(view: &View, change: &Change) {
         let available = account.balance.available + moved_available(&change.first);
         assert!(available >= Micros::ZERO, "i04: a decision takes no more than is available");
     }
-    assert!(
-        invariants::payment_once(&change.first, change.key.as_ref()).is_ok(),
-        "i12: a grant that a payment brings is decided under the key of the payment"
-    );
+    assert_lawful(invariants::payment_once(&change.first, change.key.as_ref()));
     let first_grant = match &change.first {
         EntryBody::Granted { grant, .. } => Some(grant),
         _ => None,

@@ -105,6 +105,7 @@ impl<'a> View<'a> {
             self.windows.month.contains(now),
             "the month of a view is the one around the account's clock"
         );
+        assert!(self.windows.month.start <= self.windows.day.start, "a day starts in its month");
         self.windows
     }
 

@@ -28,6 +28,15 @@ pub(crate) fn holds(condition: bool, sentence: &'static str) -> Result<(), Viola
     if condition { Ok(()) } else { Err(Violation(sentence)) }
 }
 
+/// Ends in a panic if a rule is broken by what is about to be written, which is a bug. The message
+/// is the sentence of the rule.
+pub(crate) fn assert_lawful<T>(checked: Result<T, Violation>) -> T {
+    match checked {
+        Ok(value) => value,
+        Err(violation) => panic!("{violation}"),
+    }
+}
+
 /// A stored entry that does not follow from the entries before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disagreement {

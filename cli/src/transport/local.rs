@@ -23,9 +23,9 @@ pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
     let mut settings = Settings::load(None).map_err(|why| server_process::invalid_setting(&why))?;
     let key = random_hex()?;
     settings.access.platform_key = Some(Secret::new(key.clone()));
-    // There is no request's `Host` to tell by where links lead.
+    // The public URL of links cannot come from a `Host` header here.
     settings.http.public_url.get_or_insert_with(|| format!("http://{}", settings.http.listen));
-    // An answer names an id in the log where it does not say what failed; there is no other log than this terminal.
+    // A 500 refers to the log by an id. The log of this process is this terminal.
     settings.log.level = LogLevel::Error;
     server::start_log(&settings.log);
     server_process::block_on(async {

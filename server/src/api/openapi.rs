@@ -196,12 +196,16 @@ fn path_parameter(name: &str) -> Value {
     })
 }
 
-struct Parameter {
-    schema: Value,
-    description: &'static str,
+/// A query parameter.
+pub struct Parameter {
+    /// The schema of its value.
+    pub schema: Value,
+    /// What it does, in a sentence.
+    pub description: &'static str,
 }
 
-fn query_parameter(name: &str) -> Parameter {
+/// The query parameter with this name. A name has the same meaning on every route.
+pub fn query_parameter(name: &str) -> Parameter {
     let text = json!({ "type": "string", "minLength": 1 });
     let time = json!({ "type": "string", "format": "date-time" });
     let count = json!({

@@ -15,12 +15,14 @@ use serde_json::Value;
 use tollkeeper_ledger::Micros;
 use utoipa::ToSchema;
 
-use super::query::CURSOR_RULE;
 use crate::wire::ReadError;
 use crate::wire::write::Usd;
 
 /// The beginning of the member `type`; the code follows. It is a name and not the address of a page.
 const TYPE_PREFIX: &str = "urn:tollkeeper:problem:";
+
+/// The rule for cursors, to follow the parameter's name.
+pub const CURSOR_RULE: &str = "is not a `next_cursor` of this list";
 
 macro_rules! codes {
     ($($name:ident = $status:literal $text:literal $title:literal $retryable:literal $when:literal),+ $(,)?) => {

@@ -4,14 +4,11 @@ use axum::http::Uri;
 use tollkeeper_engine::Page;
 use tollkeeper_ledger::{Timestamp, bounds};
 
-use super::problem::Problem;
+use super::problem::{CURSOR_RULE, Problem};
 use crate::wire::write::read_time;
 
 /// The longest cursor that is passed to an engine. The cursors of all lists are much shorter.
 const CURSOR_MAX_BYTES: usize = 256;
-
-/// The rule for cursors, to follow the parameter's name.
-pub const CURSOR_RULE: &str = "is not a `next_cursor` of this list";
 
 /// The query parameters of a request, by name.
 #[derive(Debug, Default)]

@@ -8,8 +8,7 @@ use std::fmt::Display;
 use tollkeeper_engine::Error;
 use tollkeeper_ledger::{ChargeState, Micros, Period, Refusal, Subject, Timestamp, WorkspaceId, bounds};
 
-use super::problem::{Code, Problem};
-use super::query::CURSOR_RULE;
+use super::problem::{CURSOR_RULE, Code, Problem};
 use crate::access::Denied;
 use crate::wire::subject::SubjectFields;
 use crate::wire::write::{Time, Usd};

@@ -1,11 +1,14 @@
 //! Tests of the whole API over the embedded engine, in process, with a clock of their own: each opens a world with a
 //! data directory and one workspace, asks as a client would, and looks at what a client would see.
 
+mod anonymous;
+mod api_page;
 mod batch;
 mod charges;
 mod conventions;
 mod credit;
 mod description;
+mod examples;
 mod limits;
 mod matrix;
 mod outcomes;

@@ -156,7 +156,8 @@ pub async fn serve(
 }
 
 /// Writes what the first request needs: the reference prices if there are no prices, and a platform
-/// key if there is none. Returns the key if one was made, to be shown once; only its hash is stored.
+/// key if there is none. Returns the key if one was made, to be shown once; only its hash is
+/// stored.
 ///
 /// # Errors
 /// The engine cannot write.

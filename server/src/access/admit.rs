@@ -70,8 +70,8 @@ pub struct Admission<'a> {
 }
 
 impl Access {
-    /// Access to the workspaces of an engine. `public_url` is the address of the server from outside;
-    /// `ticks` is the clock of the rate limits.
+    /// Access to the workspaces of an engine. `public_url` is the address of the server from
+    /// outside; `ticks` is the clock of the rate limits.
     #[must_use]
     pub fn new(
         engine: Arc<dyn Engine>,
@@ -108,8 +108,8 @@ impl Access {
         self.platform_key.is_some()
     }
 
-    /// Lets a request in. `rate` is set to the state of the key's rate limit, if it has one, also if
-    /// the request is then denied.
+    /// Lets a request in. `rate` is set to the state of the key's rate limit, if it has one, also
+    /// if the request is then denied.
     ///
     /// # Errors
     /// No valid key or session (401), too many requests (429), not allowed (403), or a workspace
@@ -145,8 +145,8 @@ impl Access {
         Ok(caller)
     }
 
-    /// Checks once more that an API key is valid. Needed where admission used the cached team and no
-    /// decision of the ledger followed.
+    /// Checks once more that an API key is valid. Needed where admission used the cached team and
+    /// no decision of the ledger followed.
     ///
     /// # Errors
     /// The key was revoked or has expired (401).
@@ -217,8 +217,8 @@ impl Access {
         holder.map(Caller::Key).ok_or(Denied::Unauthenticated(UNKNOWN_KEY))
     }
 
-    /// The holder by the cached team, if that is enough: the request would be let in, and the ledger
-    /// will check the key again. A denial always goes by the present team.
+    /// The holder by the cached team, if that is enough: the request would be let in, and the
+    /// ledger will check the key again. A denial always goes by the present team.
     fn cached_holder(
         &self,
         admission: &Admission<'_>,

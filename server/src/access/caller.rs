@@ -80,8 +80,8 @@ pub struct SignedIn {
 }
 
 impl Caller {
-    /// The actor that the journal records for the caller's commands; `None` for an anonymous caller,
-    /// who may submit no command.
+    /// The actor that the journal records for the caller's commands; `None` for an anonymous
+    /// caller, who may submit no command.
     #[must_use]
     pub fn actor(&self) -> Option<Actor> {
         match self {

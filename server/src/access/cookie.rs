@@ -22,8 +22,8 @@ const SECURE: &str = "__Host-tollkeeper_session";
 /// The form field that carries the token.
 const TOKEN_FIELD: &str = "token";
 
-/// At most this many cookies of the name are tried. Over plain HTTP other hosts can set some too, and
-/// each one costs a look-up.
+/// At most this many cookies of the name are tried. Over plain HTTP other hosts can set some too,
+/// and each one costs a look-up.
 const COOKIES_MAX: usize = 4;
 
 /// Whether the browser uses HTTPS: by `public_url`, else by the header of a proxy.

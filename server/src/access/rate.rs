@@ -1,4 +1,5 @@
-//! Rate limits: how many requests a key may make, so that one runaway client cannot use up the server.
+//! Rate limits: how many requests a key may make, so that one runaway client cannot use up the
+//! server.
 //!
 //! Requests are limited here; spending is limited by the ledger. Each server counts for itself, in
 //! memory. A key may go on at its limit per second, and may make ten seconds' worth of requests at
@@ -23,7 +24,8 @@ use governor::{Quota, RateLimiter};
 /// The requests of this many seconds may come at once.
 const BURST_SECONDS: u32 = 10;
 
-/// Idle keys are evicted if there are more keys than this, and twice as many as after the last time.
+/// Idle keys are evicted if there are more keys than this, and twice as many as after the last
+/// time.
 const EVICT_ABOVE: usize = 16_384;
 
 /// The id of a key as a number; 0 for all platform keys together.

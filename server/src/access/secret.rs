@@ -1,4 +1,5 @@
-//! Secrets: how keys, links and sessions are made, spelled and hashed. Only their SHA-256 is stored.
+//! Secrets: how keys, links and sessions are made, spelled and hashed. Only their SHA-256 is
+//! stored.
 //!
 //! ```text
 //! tk_platform_HEX                 a platform key, made at the first start

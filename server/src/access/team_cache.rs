@@ -1,7 +1,7 @@
 //! A cache of teams, so that not every request of an API key reads the team from the engine.
 //!
-//! Another server on the same database may have changed a team since it was cached. A cached team is
-//! therefore used only if the ledger checks the key again when it decides; see
+//! Another server on the same database may have changed a team since it was cached. A cached team
+//! is therefore used only if the ledger checks the key again when it decides; see
 //! [`Admission::rechecked_at_decision`](super::Admission). All other requests fetch the team.
 
 use std::collections::HashMap;

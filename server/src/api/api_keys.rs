@@ -1,5 +1,5 @@
-//! The API keys of a workspace. The secret of a key is shown once, when it is made; only its hash is
-//! stored.
+//! The API keys of a workspace. The secret of a key is shown once, when it is made; only its hash
+//! is stored.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -148,7 +148,8 @@ pub struct ApiKeyJson<'a> {
     /// When the key was last used, recorded at most once an hour; null before the first use.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_used_at: Option<Time>,
-    /// The secret to send as `Authorization: Bearer SECRET`. Only the response to its creation has it.
+    /// The secret to send as `Authorization: Bearer SECRET`. Only the response to its creation has
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }

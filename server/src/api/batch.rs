@@ -1,7 +1,8 @@
-//! Batches: up to 1,000 charges in one request, each decided alone and in order, each with its result.
+//! Batches: up to 1,000 charges in one request, each decided alone and in order, each with its
+//! result.
 //!
-//! A batch can be sent again whole: charges that were made are replayed, and refused ones are decided
-//! anew.
+//! A batch can be sent again whole: charges that were made are replayed, and refused ones are
+//! decided anew.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -205,16 +206,16 @@ fn ended_before(call: &Call, items: &[Item], decided: &[CommandResult]) -> Optio
     Some(call.refused(workspace, refusal.clone()))
 }
 
-/// The items of a batch. An item that cannot be read has a problem of its own, if the batch around it
-/// can be read.
+/// The items of a batch. An item that cannot be read has a problem of its own, if the batch around
+/// it can be read.
 fn read_items(bytes: &[u8]) -> Result<Vec<Result<BatchItemIn, Problem>>, Problem> {
     let whole = serde_json::from_slice::<Object<BatchIn>>(bytes);
     let items = match whole {
         Ok(Object(BatchIn { charges })) => charges.into_iter().map(|Object(item)| Ok(item)).collect(),
         Err(_) => {
             let RawBatchIn { charges } = read(bytes)?;
-            let item = |item: &Box<RawValue>| read(item.get().as_bytes()).map_err(Problem::from);
-            charges.iter().map(item).collect::<Vec<_>>()
+            let item = |item: &RawValue| read(item.get().as_bytes()).map_err(Problem::from);
+            charges.iter().map(|charge| item(charge)).collect::<Vec<_>>()
         }
     };
     if items.is_empty() || items.len() > bounds::BATCH_MAX {

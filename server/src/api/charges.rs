@@ -1,4 +1,5 @@
-//! Charges: the deduction before an operation runs (P3), the list of charges, and one with its history.
+//! Charges: the deduction before an operation runs (P3), the list of charges, and one with its
+//! history.
 //!
 //! What becomes of a charge is in `outcomes`; many charges in one request are in `batch`.
 
@@ -169,8 +170,8 @@ fn one() -> i64 {
 }
 
 impl ChargeIn {
-    /// The request to the ledger. A charge with a tied key is made for the member and by the worker of
-    /// the key.
+    /// The request to the ledger. A charge with a tied key is made for the member and by the worker
+    /// of the key.
     ///
     /// # Errors
     /// The fields contradict each other.
@@ -234,7 +235,8 @@ pub struct ChargeJson<'a> {
     amount_usd: Usd,
     /// `pending`, `settled`, or `refunded` (in full).
     status: &'static str,
-    /// `succeeded`, `failed_system`, `failed_user`, `timed_out` or `reversed`; null if none was reported.
+    /// `succeeded`, `failed_system`, `failed_user`, `timed_out` or `reversed`; null if none was
+    /// reported.
     #[schema(required)]
     outcome: Option<&'static str>,
     /// The amount that was refunded so far, in micro-units.
@@ -377,7 +379,8 @@ impl<'a> ChargeRefundJson<'a> {
     }
 }
 
-/// `POST /v1/workspaces/{workspace}/charges`. If the engine's queue is full, the request is shed (503).
+/// `POST /v1/workspaces/{workspace}/charges`. If the engine's queue is full, the request is shed
+/// (503).
 async fn open(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let key = call.idempotency_key()?;

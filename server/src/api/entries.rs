@@ -1,7 +1,7 @@
 //! The journal of a workspace, which is its audit log.
 //!
-//! An entry says who did what and when, what moved, the balance after it, and the hash that chains it
-//! to the entry before (i02).
+//! An entry says who did what and when, what moved, the balance after it, and the hash that chains
+//! it to the entry before (i02).
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -81,7 +81,8 @@ pub struct EntryJson<'a> {
     /// `amount` in dollars, as an exact decimal text.
     #[schema(value_type = Option<String>, required)]
     amount_usd: Option<Usd>,
-    /// The account that the amount left: `funding`, `available`, `pending`, `consumed` or `clawed_back`.
+    /// The account that the amount left: `funding`, `available`, `pending`, `consumed` or
+    /// `clawed_back`.
     #[schema(required)]
     from: Option<&'static str>,
     /// The account that the amount entered.
@@ -105,8 +106,8 @@ pub struct EntryJson<'a> {
     /// Why it happened, for people.
     #[schema(required)]
     reason: Option<&'a str>,
-    /// What was set, with the fields of the request. It is null if there is nothing more to say, and
-    /// for members and API keys if the caller's key does not have the scope `manage`.
+    /// What was set, with the fields of the request. It is null if there is nothing more to say,
+    /// and for members and API keys if the caller's key does not have the scope `manage`.
     #[schema(value_type = Option<Object>, required)]
     details: Option<Value>,
     /// The balance after the entry.
@@ -185,7 +186,8 @@ impl<'a> EntryJson<'a> {
             kind: body.kind().as_str(),
             created_at: Time(*at),
             actor: actor.into(),
-            // Keys that the server derives begin with a control character, which clients cannot send.
+            // Keys that the server derives begin with a control character, which clients cannot
+            // send.
             idempotency_key: key.as_ref().map(IdempotencyKey::as_str).filter(|key| !key.starts_with('\u{1}')),
             amount: legs.map(|legs| legs.amount.get()),
             amount_usd: legs.map(|legs| Usd(legs.amount)),

@@ -1,5 +1,5 @@
-//! Grants by the platform: promotional credit, adjustments, and voiding them. Credit that is bought or
-//! comes with a plan is not granted here.
+//! Grants by the platform: promotional credit, adjustments, and voiding them. Credit that is bought
+//! or comes with a plan is not granted here.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;

@@ -1,5 +1,5 @@
-//! Spending limits: a cap per day or month for the workspace, a member, a worker, an operation or an
-//! API key.
+//! Spending limits: a cap per day or month for the workspace, a member, a worker, an operation or
+//! an API key.
 //!
 //! They are set and read here. The ledger refuses a charge that would exceed one.
 

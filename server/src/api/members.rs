@@ -1,4 +1,5 @@
-//! The members of a workspace: who shares its credit (P14), and who may change what it spends (P15).
+//! The members of a workspace: who shares its credit (P14), and who may change what it spends
+//! (P15).
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -103,7 +104,8 @@ pub struct MemberIn {
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "Ada Lovelace")]
     name: DisplayName,
-    /// `admin` may change the workspace in the dashboard; `member` may look at the balance and usage.
+    /// `admin` may change the workspace in the dashboard; `member` may look at the balance and
+    /// usage.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, pattern = "^(admin|member)$", example = "member")]
     role: Role,

@@ -51,7 +51,7 @@ pub fn document(public_url: Option<&str>) -> Value {
     })
 }
 
-/// What a stranger needs to know before the first request.
+/// What a new user of the API needs to know before the first request.
 pub fn introduction() -> String {
     format!(
         "Prepaid credit for products that sell AI operations. A workspace owns credit; every run of an operation is \
@@ -155,7 +155,8 @@ pub fn callers(rule: Rule) -> String {
     }
 }
 
-/// The stable id: the method and the parts of the path, such as `post_workspaces_by_workspace_charges`.
+/// The stable id: the method and the parts of the path, such as
+/// `post_workspaces_by_workspace_charges`.
 fn operation_id(route: &Route) -> String {
     let parts = route.path.split('/').filter(|part| !part.is_empty() && *part != "v1");
     let words = parts.map(|part| match part.strip_prefix('{') {

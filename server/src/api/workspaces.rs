@@ -80,7 +80,8 @@ const WORKSPACE_BYTES: usize = 256;
 #[serde(deny_unknown_fields)]
 #[schema(as = WorkspaceRequest)]
 pub struct WorkspaceIn {
-    /// The id in every path: 1–64 of `A-Z a-z 0-9 . _ : @ -`. If it is absent, the server makes one.
+    /// The id in every path: 1–64 of `A-Z a-z 0-9 . _ : @ -`. If it is absent, the server makes
+    /// one.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
     id: Option<WorkspaceId>,

@@ -1,7 +1,8 @@
 //! The dashboard: pages for the members of a workspace.
 //!
-//! The pages are complete HTML: no script, no other host, no cache. A member comes in by a link that
-//! the platform makes (`api::portal_sessions`) and stays signed in by a cookie (`access::cookie`).
+//! The pages are complete HTML: no script, no other host, no cache. A member comes in by a link
+//! that the platform makes (`api::portal_sessions`) and stays signed in by a cookie
+//! (`access::cookie`).
 
 mod overview;
 mod page;

@@ -83,7 +83,7 @@ pub fn protect(headers: &mut HeaderMap) {
 /// The member who is signed in.
 ///
 /// # Errors
-/// Nobody is: the route has a wrong rule, which is a bug (500).
+/// The caller has no session: the route has a wrong rule, which is a bug (500).
 pub fn signed_in(call: &Call) -> Result<&SignedIn, Problem> {
     match &call.caller {
         Caller::Member(signed_in) => Ok(signed_in),

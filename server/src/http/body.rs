@@ -96,7 +96,8 @@ async fn gather(frames: &mut BodyDataStream) -> Gathered {
     Gathered::Whole(if all.is_empty() { first } else { Bytes::from(all) })
 }
 
-/// Reads and discards the rest of a body within bounds, so that the client gets to read the response.
+/// Reads and discards the rest of a body within bounds, so that the client gets to read the
+/// response.
 async fn drain(frames: &mut BodyDataStream) {
     let discard = async {
         let mut left = DRAIN_MAX_BYTES;

@@ -137,8 +137,8 @@ impl Call {
         }
     }
 
-    /// The problem if something is not found in a workspace: `otherwise`, unless the workspace itself
-    /// does not exist.
+    /// The problem if something is not found in a workspace: `otherwise`, unless the workspace
+    /// itself does not exist.
     pub async fn missing(&self, workspace: &WorkspaceId, otherwise: Problem) -> Problem {
         match self.app.engine().workspace(workspace).await {
             Ok(Some(_)) => otherwise,

@@ -18,7 +18,8 @@ use utoipa::ToSchema;
 use crate::wire::ReadError;
 use crate::wire::write::Usd;
 
-/// The beginning of the member `type`; the code follows. It is a name and not the address of a page.
+/// The beginning of the member `type`; the code follows. It is a name and not the address of a
+/// page.
 const TYPE_PREFIX: &str = "urn:tollkeeper:problem:";
 
 /// The rule for cursors, to follow the parameter's name.

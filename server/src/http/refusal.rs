@@ -1,4 +1,5 @@
-//! Turns the refusals of the ledger, the errors of an engine and the denials of access into problems.
+//! Turns the refusals of the ledger, the errors of an engine and the denials of access into
+//! problems.
 //!
 //! The match on [`Refusal`] is exhaustive: a new refusal does not compile before it has a code, a
 //! sentence and its numbers.

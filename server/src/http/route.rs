@@ -1,8 +1,8 @@
 //! One line of the table of routes: path, rule, handler, and what the API's description says of it.
 //!
 //! Router, admission, metrics, OpenAPI and `docs/API.md` are all made from these lines. A route can
-//! therefore not be without a rule or a description. The lines stand with their resources in `api`
-//! and `dashboard`.
+//! therefore not be without a rule or a description. The lines are in the files of their resources
+//! in `api` and `dashboard`.
 
 use std::fmt;
 use std::future::Future;

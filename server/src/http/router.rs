@@ -1,5 +1,5 @@
-//! Builds the router from the table of routes, and takes every request through the same steps: admit,
-//! check, handle, respond, count.
+//! Builds the router from the table of routes, and takes every request through the same steps:
+//! admit, check, handle, respond, count.
 //!
 //! There is no stack of layers. One function does what every request needs. Every failure, also a
 //! panic, becomes a problem document.
@@ -109,7 +109,7 @@ async fn respond(
     let caller = app.access.admit(admission, rate).await?;
     let recheck = route.rechecked_at_decision.then(|| caller.clone());
     let answered = handle(&app, route, Admitted { caller, now }, params, parts, body).await;
-    // A problem that the ledger did not decide is only told to a key that is still valid.
+    // A problem that the ledger did not decide is only returned to a key that is still valid.
     let is_undecided = |problem: &Problem| !problem.is_decided && problem.code.status() < 500;
     let must_recheck = answered.as_ref().is_err_and(is_undecided);
     if let Some(caller) = recheck.filter(|_| must_recheck) {

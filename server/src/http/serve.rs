@@ -78,9 +78,9 @@ async fn accept(router: axum::Router, listener: TcpListener, connections: &Grace
     }
 }
 
-/// A body that is read to its end even if the handler did not read it: dropping it discards the rest
-/// in the background, within bounds. If the connection were closed instead, the response could be
-/// lost, or the next request on the connection could break.
+/// A body that is read to its end even if the handler did not read it: dropping it discards the
+/// rest in the background, within bounds. If the connection were closed instead, the response could
+/// be lost, or the next request on the connection could break.
 struct ReadToEnd(Option<Incoming>);
 
 impl HttpBody for ReadToEnd {

@@ -7,8 +7,8 @@ use crate::wire::url::{is_origin, is_url};
 pub struct HttpSettings {
     /// The address to listen on, `HOST:PORT`; port 0 takes a free one.
     pub listen: String,
-    /// The page where customers add credits, sent with every 402. `{workspace}` in it is replaced by
-    /// the id of the workspace.
+    /// The page where customers add credits, sent with every 402. `{workspace}` in it is replaced
+    /// by the id of the workspace.
     pub add_credits_url: Option<String>,
     /// The address of the server from outside, without a path.
     pub public_url: Option<String>,

@@ -26,8 +26,8 @@ pub fn start_log(settings: &LogSettings) {
     };
 }
 
-/// True if the log is colored: on a terminal, or if `CLICOLOR_FORCE` is set. `NO_COLOR` prevents both.
-/// A variable that is empty counts as not set; `CLICOLOR_FORCE=0` too.
+/// True if the log is colored: on a terminal, or if `CLICOLOR_FORCE` is set. `NO_COLOR` prevents
+/// both. A variable that is empty counts as not set; `CLICOLOR_FORCE=0` too.
 fn uses_color(variable: impl Fn(&str) -> Option<OsString>, is_terminal: bool) -> bool {
     let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
     let is_forced = is_set("CLICOLOR_FORCE") && variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");

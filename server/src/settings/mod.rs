@@ -1,9 +1,9 @@
 //! Loads the settings: defaults, then one TOML file, then the environment.
 //!
 //! Precedence: flag, then environment, then file. Flags are applied by the command line and are not
-//! here. Each folder owns the struct of its settings, with the defaults and the check of each value;
-//! this folder composes them. [`SETTINGS`] describes every setting. A wrong value stops the start
-//! with a message that names the setting, where it was read, and what it must be.
+//! here. Each folder owns the struct of its settings, with the defaults and the check of each
+//! value; this folder composes them. [`SETTINGS`] describes every setting. A wrong value stops the
+//! start with a message that names the setting, where it was read, and what it must be.
 
 mod store;
 mod value;
@@ -26,8 +26,8 @@ pub use crate::observe::settings::{LogFormat, LogLevel, LogSettings};
 /// All settings of the server.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Where the ledger is stored, from `data` or `database_url`. The source with precedence decides
-    /// alone.
+    /// Where the ledger is stored, from `data` or `database_url`. The source with precedence
+    /// decides alone.
     pub store: Store,
     /// How the engine is opened.
     pub engine: EngineSettings,
@@ -195,7 +195,8 @@ impl Settings {
         self.set_value(setting.name, value).ok_or_else(|| setting.wrong(source))
     }
 
-    /// Sets one value; `None` if it is not what [`SETTINGS`] says it must be. No value may be empty.
+    /// Sets one value; `None` if it is not what [`SETTINGS`] says it must be. No value may be
+    /// empty.
     fn set_value(&mut self, name: &str, value: &str) -> Option<()> {
         if value.is_empty() {
             return None;

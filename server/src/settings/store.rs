@@ -1,5 +1,5 @@
-//! Where the ledger is stored: in a data directory, or in a PostgreSQL database that several servers
-//! share. The URL of a database contains a password; it is never shown with it.
+//! Where the ledger is stored: in a data directory, or in a PostgreSQL database that several
+//! servers share. The URL of a database contains a password; it is never shown with it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -72,7 +72,8 @@ impl fmt::Display for Store {
 }
 
 /// The URL of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?…`; several hosts
-/// are allowed. `Display` and `Debug` leave out the password and the parameters, which may contain one.
+/// are allowed. `Display` and `Debug` leave out the password and the parameters, which may contain
+/// one.
 #[derive(Clone)]
 pub struct DatabaseUrl(String);
 

@@ -1,5 +1,5 @@
-//! An anonymous caller has no actor, so a public route cannot submit a command, whatever its handler
-//! does.
+//! An anonymous caller has no actor, so a public route cannot submit a command, whatever its
+//! handler does.
 
 use axum::http::Method;
 use axum::response::Response;

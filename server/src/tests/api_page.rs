@@ -115,7 +115,10 @@ fn print_objects(text: &mut String) {
     let document = document(None);
     for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
         let description = one_line(&schema["description"]);
-        line(text, &format!("\n### {name} object\n\n{description}\n\n| field | type | meaning |\n|---|---|---|"));
+        line(
+            text,
+            &format!("\n### {name} object\n\n{description}\n\n| field | type | meaning |\n|---|---|---|"),
+        );
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         for (field, described) in schema["properties"].as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! Batches over HTTP: every item for itself, in order, with the answer a single request would have had.
+//! Batches over HTTP: each item is decided alone, in order, with the result of a single request.
 
 use super::*;
 
@@ -12,7 +12,7 @@ async fn every_item_is_decided_alone_and_in_order() {
     let items = [
         r#"{"workspace":"acme","idempotency_key":"a","operation":"support_message"}"#,
         r#"{"workspace":"acme","idempotency_key":"b","operation":"smart_pricing"}"#,
-        r#"{"workspace":"nobody","idempotency_key":"c","operation":"support_message"}"#,
+        r#"{"workspace":"unknown","idempotency_key":"c","operation":"support_message"}"#,
     ]
     .join(",");
     let reply = batch(&world, &items).await;
@@ -32,7 +32,7 @@ async fn every_item_is_decided_alone_and_in_order() {
         + r#""shortfall":300,"shortfall_usd":"0.003","affordable_quantity":0,"#
         + r#""add_credits_url":"https://shop.example/acme/credits"}},"#
         + r#"{"status":404,"problem":{"type":"urn:tollkeeper:problem:workspace_not_found","#
-        + r#""title":"No such workspace","status":404,"detail":"There is no workspace `nobody`.","#
+        + r#""title":"No such workspace","status":404,"detail":"There is no workspace `unknown`.","#
         + r#""code":"workspace_not_found","retryable":false}}]}"#;
     assert_eq!((reply.status, reply.text), (200, expected));
 
@@ -43,7 +43,7 @@ async fn every_item_is_decided_alone_and_in_order() {
     assert_eq!(world.balance().await, (700, 0));
 }
 
-/// Items, and the status, code and field of what is wrong with each.
+/// Malformed items, each with the status, code and field of its problem.
 const MALFORMED: &[(&str, i64, &str, &str)] = &[
     (r#"{"workspace":"acme","operation":"support_message"}"#, 400, "idempotency_key_required", ""),
     (r#"{"workspace":"acme","idempotency_key":"","operation":"x"}"#, 422, "invalid_field", "idempotency_key"),

@@ -1,9 +1,9 @@
-//! Charges over HTTP: what they cost (P2), that they are paid before (P3, P8), that they can be repeated.
+//! Charges over HTTP: prices (P2), deduction before the operation (P3, P8), replays, lists.
 
 use super::*;
 
 #[tokio::test]
-async fn the_five_operations_cost_what_the_reference_says() {
+async fn the_five_operations_have_the_reference_prices() {
     let world = world_with(100_000).await;
     let mut available = 100_000;
     for (operation, quantity, amount, usd) in [
@@ -25,7 +25,7 @@ async fn the_five_operations_cost_what_the_reference_says() {
 }
 
 #[tokio::test]
-async fn a_charge_is_told_whole() {
+async fn a_charge_has_all_fields() {
     let world = world_with(100_000).await;
     let body = r#"{"operation":"smart_pricing","quantity":3,"worker":"w-1","member":"ada@acme","timeout_seconds":60,
                    "reference":"run 17","metadata":{"b":2,"a":{"x":null}}}"#;
@@ -55,7 +55,7 @@ async fn a_charge_is_told_whole() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_paid_does_not_run_and_says_how_to_go_on() {
+async fn a_charge_that_the_credit_does_not_cover_is_refused_with_the_shortfall() {
     let world = world_with(12_500).await;
     let reply = world.charge("k", r#"{"operation":"product_listing","quantity":3}"#).await;
     reply.problem(402, "insufficient_credits");
@@ -70,12 +70,12 @@ async fn what_cannot_be_paid_does_not_run_and_says_how_to_go_on() {
     assert_eq!(world.balance().await, (12_500, 0));
     world.grant("acme", "more", 2_500).await;
     let again = world.charge("k", r#"{"operation":"product_listing","quantity":3}"#).await;
-    assert_eq!(again.status, 201, "a refusal is not kept under its key");
+    assert_eq!(again.status, 201, "a refusal does not use up its key");
     assert_eq!(world.balance().await, (0, 0));
 }
 
 #[tokio::test]
-async fn the_same_key_gets_the_same_bytes_and_another_request_gets_none() {
+async fn a_replay_has_the_same_bytes_and_another_request_is_refused() {
     let world = world_with(100_000).await;
     let first = world.charge("k", r#"{"operation":"background_removal","metadata":{"a":1,"b":2}}"#).await;
     assert_eq!((first.status, first.header("idempotent-replayed")), (201, None));
@@ -100,10 +100,10 @@ async fn the_same_key_gets_the_same_bytes_and_another_request_gets_none() {
 }
 
 #[tokio::test]
-async fn refusals_before_the_balance_have_their_codes() {
+async fn other_refusals_of_a_charge_have_their_codes() {
     let world = world_with(100_000).await;
     world.charge("k", r#"{"operation":"teleport"}"#).await.problem(404, "operation_not_found");
-    let elsewhere = world.post("/v1/workspaces/nobody/charges", "k", r#"{"operation":"teleport"}"#).await;
+    let elsewhere = world.post("/v1/workspaces/unknown/charges", "k", r#"{"operation":"teleport"}"#).await;
     elsewhere.problem(404, "workspace_not_found");
     let suspended = world.put("PATCH", "/v1/workspaces/acme", "", r#"{"suspended":true}"#).await;
     assert_eq!(suspended.json()["suspended"], true);
@@ -113,7 +113,7 @@ async fn refusals_before_the_balance_have_their_codes() {
 }
 
 #[tokio::test]
-async fn one_charge_tells_its_draws_and_refunds() {
+async fn a_charge_shows_its_draws_and_refunds() {
     let world = world_with(700).await;
     let gift = world.get("/v1/workspaces/acme/grants").await.json()["data"][0]["id"].clone();
     let body = r#"{"source":"adjustment","amount":10000,"reason":"more"}"#;
@@ -130,7 +130,7 @@ async fn one_charge_tells_its_draws_and_refunds() {
             { "grant": gift, "amount": 700, "amount_usd": "0.007" },
             { "grant": more, "amount": 800, "amount_usd": "0.008" },
         ]),
-        "what is still drawn: the charge less its refund"
+        "the draws less the refund"
     );
     assert_eq!(
         charge["refunds"],
@@ -143,10 +143,10 @@ async fn one_charge_tells_its_draws_and_refunds() {
 }
 
 #[tokio::test]
-async fn a_charge_that_is_not_there_is_told_from_a_workspace_that_is_not() {
+async fn an_unknown_charge_differs_from_an_unknown_workspace() {
     let world = world().await;
-    let nobody = "ch_01991234-5678-7abc-bfff-0123456789ab";
-    for id in [nobody, "ch_1", "gr_01991234-5678-7abc-bfff-0123456789ab"] {
+    let unknown = "ch_01991234-5678-7abc-bfff-0123456789ab";
+    for id in [unknown, "ch_1", "gr_01991234-5678-7abc-bfff-0123456789ab"] {
         let path = format!("/v1/workspaces/acme/charges/{id}");
         world.get(&path).await.problem(404, "charge_not_found");
         for (call, body) in [
@@ -156,13 +156,13 @@ async fn a_charge_that_is_not_there_is_told_from_a_workspace_that_is_not() {
         ] {
             world.post(&format!("{path}/{call}"), "k", body).await.problem(404, "charge_not_found");
         }
-        let elsewhere = world.get(&format!("/v1/workspaces/nobody/charges/{id}")).await;
+        let elsewhere = world.get(&format!("/v1/workspaces/unknown/charges/{id}")).await;
         elsewhere.problem(404, "workspace_not_found");
     }
 }
 
 #[tokio::test]
-async fn the_list_is_newest_first_filtered_and_paged() {
+async fn charges_are_listed_newest_first_with_filters_and_pages() {
     let world = world_with(1_000_000).await;
     for n in 0..7 {
         let (operation, worker) =

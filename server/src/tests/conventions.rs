@@ -1,9 +1,10 @@
-//! What holds for every route: keys, methods, paths, queries, the edge that turns everything into problems.
+//! What holds for every route: keys, methods, paths, queries, bodies, and that every error is a
+//! problem.
 
 use super::*;
 
 #[tokio::test]
-async fn without_the_platform_key_nothing_opens() {
+async fn a_route_needs_a_valid_key() {
     let world = world().await;
     let path = "/v1/workspaces/acme";
     let none = world.ask("GET", path, &[], Body::empty()).await;
@@ -15,11 +16,11 @@ async fn without_the_platform_key_nothing_opens() {
         reply.problem(401, "unauthenticated");
     }
     let right = world.ask("GET", path, &[("authorization", &format!("bearer {KEY}"))], Body::empty()).await;
-    assert_eq!(right.status, 200, "the scheme has no case");
+    assert_eq!(right.status, 200, "the scheme is case-insensitive");
 }
 
 #[tokio::test]
-async fn a_header_that_is_no_text_is_told_so() {
+async fn a_header_that_is_not_text_is_refused() {
     let world = world().await;
     let bytes = axum::http::HeaderValue::from_bytes(b"k\xff").expect("headers may hold such bytes");
     let request = |name: &str| {
@@ -30,7 +31,7 @@ async fn a_header_that_is_no_text_is_told_so() {
         if name != "authorization" {
             request = request.header(name, bytes.clone());
         }
-        request.body(Body::from(r#"{"operation":"support_message"}"#)).expect("well written")
+        request.body(Body::from(r#"{"operation":"support_message"}"#)).expect("the request is well-formed")
     };
     world.send(request("authorization")).await.problem(401, "unauthenticated");
     world.send(request("idempotency-key")).await.problem(400, "invalid_parameter");
@@ -41,7 +42,7 @@ fn bearer() -> axum::http::HeaderValue {
 }
 
 #[tokio::test]
-async fn what_is_no_route_is_a_problem_too() {
+async fn a_path_without_a_route_is_a_problem() {
     let world = world().await;
     for path in ["/", "/v1", "/v1/wallets", "/v1/workspaces/", "/v1/workspaces/acme/charges/x/y", "/docs/x/y"]
     {
@@ -58,25 +59,25 @@ async fn head_is_answered_where_get_is() {
     let world = world().await;
     let reply = world.put("HEAD", "/v1/workspaces/acme", "", "").await;
     assert_eq!((reply.status, reply.text.as_str()), (200, ""));
-    assert_eq!(world.put("HEAD", "/v1/workspaces/nobody", "", "").await.status, 404);
+    assert_eq!(world.put("HEAD", "/v1/workspaces/unknown", "", "").await.status, 404);
 }
 
 #[tokio::test]
-async fn names_no_workspace_can_have_are_of_no_workspace() {
+async fn an_invalid_workspace_id_is_an_unknown_workspace() {
     let world = world().await;
     let long = "x".repeat(65);
-    for name in ["nobody", "a%20b", "%2A", "*", "%ff", "a%2Fb", &long] {
+    for name in ["unknown", "a%20b", "%2A", "*", "%ff", "a%2Fb", &long] {
         for rest in ["", "/balance", "/charges", "/grants", "/entries", "/charges/ch_x"] {
             let reply = world.get(&format!("/v1/workspaces/{name}{rest}")).await;
             let code = if name == "%ff" { "not_found" } else { "workspace_not_found" };
             reply.problem(404, code);
         }
     }
-    assert_eq!(world.get("/v1/workspaces/%61cme").await.status, 200, "an escaped name is the name");
+    assert_eq!(world.get("/v1/workspaces/%61cme").await.status, 200, "an escaped id is decoded");
 }
 
 #[tokio::test]
-async fn queries_are_known_single_and_right() {
+async fn query_parameters_are_known_single_and_valid() {
     let world = world().await;
     for (path, parameter) in [
         ("/v1/workspaces?page=1", "page"),
@@ -108,7 +109,7 @@ async fn queries_are_known_single_and_right() {
 }
 
 #[tokio::test]
-async fn requests_that_move_credit_need_a_key_of_their_own() {
+async fn requests_that_move_credit_need_an_idempotency_key() {
     let world = world_with(1_000).await;
     let charge = world.charge("c", r#"{"operation":"support_message"}"#).await.id();
     let grant = world.grant("acme", "g", 1).await.id();
@@ -129,7 +130,7 @@ async fn requests_that_move_credit_need_a_key_of_their_own() {
 }
 
 #[tokio::test]
-async fn bodies_are_json_and_not_too_large() {
+async fn a_body_must_be_json_and_not_too_large() {
     let world = world().await;
     let bearer = format!("Bearer {KEY}");
     let path = "/v1/workspaces/acme/quote";
@@ -161,9 +162,9 @@ async fn bodies_are_json_and_not_too_large() {
 }
 
 #[tokio::test]
-async fn a_closed_store_is_not_available_and_says_when_to_ask_again() {
+async fn a_closed_store_is_unavailable_and_has_retry_after() {
     let world = world_with(1_000).await;
-    world.app.engine().close().await.expect("it closes in order");
+    world.app.engine().close().await.expect("the engine closes");
     let reply = world.charge("c", r#"{"operation":"support_message"}"#).await;
     reply.problem(503, "store_unavailable");
     assert_eq!(reply.header("retry-after"), Some("1"));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_workspace_is_opened_described_and_changed() {
+async fn a_workspace_is_created_read_and_changed() {
     let world = world().await;
     let body = r#"{"id":"shop.1:eu@x","name":"Shop","timezone":"Europe/Berlin","metadata":{"plan":"x"}}"#;
     let reply = world.post("/v1/workspaces", "", body).await;
@@ -19,7 +19,7 @@ async fn a_workspace_is_opened_described_and_changed() {
     assert_eq!(changed["metadata"], serde_json::json!({}));
     let same = world.put("PATCH", "/v1/workspaces/shop.1:eu@x", "", "{}").await;
     assert_eq!((same.status, same.json()), (200, changed));
-    world.put("PATCH", "/v1/workspaces/nobody", "", "{}").await.problem(404, "workspace_not_found");
+    world.put("PATCH", "/v1/workspaces/unknown", "", "{}").await.problem(404, "workspace_not_found");
 
     let made = world.post("/v1/workspaces", "", r#"{"name":"No id"}"#).await;
     let id = made.id();
@@ -32,7 +32,7 @@ async fn a_workspace_is_opened_described_and_changed() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_cannot_be_is_refused_by_field() {
+async fn an_invalid_workspace_is_refused_by_field() {
     let world = world().await;
     for (body, field) in [
         (r#"{"id":"x"}"#, "name"),
@@ -49,7 +49,7 @@ async fn a_workspace_that_cannot_be_is_refused_by_field() {
 }
 
 #[tokio::test]
-async fn grants_come_in_are_listed_and_taken_back() {
+async fn grants_are_created_listed_and_voided() {
     let world = world().await;
     let path = "/v1/workspaces/acme/grants";
     let body = r#"{"source":"adjustment","amount_usd":"1.50","reason":"sorry"}"#;
@@ -62,7 +62,7 @@ async fn grants_come_in_are_listed_and_taken_back() {
     world.charge("c", r#"{"operation":"virtual_try_on"}"#).await;
     let again = world.post(path, "g", r#"{"source":"adjustment","amount":150000,"reason":"sorry"}"#).await;
     assert_eq!((again.status, again.header("idempotent-replayed")), (201, Some("true")));
-    assert_eq!(again.text, expected, "as it was answered, though it was drawn from since");
+    assert_eq!(again.text, expected, "a replay is the first answer, although the grant was drawn from since");
     let other = world.post(path, "g", r#"{"source":"adjustment","amount":1,"reason":"sorry"}"#).await;
     assert_eq!(other.problem(422, "idempotency_key_reused")["field"], "amount");
     assert_eq!(world.get(path).await.json()["data"][0]["remaining"], 130_000);
@@ -75,15 +75,15 @@ async fn grants_come_in_are_listed_and_taken_back() {
     let headers = [("authorization", bearer.as_str()), ("idempotency-key", "w")];
     let bare = world.ask("POST", &format!("{path}/{id}/void"), &headers, Body::empty()).await;
     assert_eq!(bare.status, 200, "a void needs no body: {}", bare.text);
-    let nobody = "gr_01991234-5678-7abc-bfff-0123456789ab";
-    for id in [nobody, "x"] {
+    let unknown = "gr_01991234-5678-7abc-bfff-0123456789ab";
+    for id in [unknown, "x"] {
         world.post(&format!("{path}/{id}/void"), "z", "{}").await.problem(404, "grant_not_found");
     }
     assert_eq!(world.balance().await, (0, 0));
 }
 
 #[tokio::test]
-async fn the_balance_is_told_in_both_units_for_now_and_then() {
+async fn the_balance_is_returned_in_both_units_now_and_at_a_past_time() {
     let world = world_with(100_000).await;
     world.pass_seconds(60);
     world.charge("c", r#"{"operation":"support_message","await_outcome":true}"#).await;
@@ -101,7 +101,7 @@ async fn the_balance_is_told_in_both_units_for_now_and_then() {
 }
 
 #[tokio::test]
-async fn the_journal_tells_who_did_what_and_is_chained() {
+async fn the_journal_shows_actors_and_is_chained() {
     let world = world_with(100_000).await;
     let charge = world.charge("c-1", r#"{"operation":"support_message"}"#).await.id();
     let list = world.get("/v1/workspaces/acme/entries").await.json();
@@ -123,7 +123,7 @@ async fn the_journal_tells_who_did_what_and_is_chained() {
 }
 
 #[tokio::test]
-async fn a_quote_tells_the_price_and_moves_nothing() {
+async fn a_quote_returns_the_price_and_moves_nothing() {
     let world = world_with(12_500).await;
     let path = "/v1/workspaces/acme/quote";
     let reply = world.post(path, "", r#"{"operation":"product_listing","quantity":3}"#).await;
@@ -135,7 +135,7 @@ async fn a_quote_tells_the_price_and_moves_nothing() {
     world.post(path, "", r#"{"operation":"none"}"#).await.problem(404, "operation_not_found");
     let problem = world.post(path, "", r#"{"operation":"product_listing","quantity":0}"#).await;
     assert_eq!(problem.problem(422, "invalid_field")["field"], "quantity");
-    let nobody = world.post("/v1/workspaces/nobody/quote", "", r#"{"operation":"none"}"#).await;
-    nobody.problem(404, "workspace_not_found");
+    let unknown = world.post("/v1/workspaces/unknown/quote", "", r#"{"operation":"none"}"#).await;
+    unknown.problem(404, "workspace_not_found");
     assert_eq!(world.balance().await, (12_500, 0));
 }

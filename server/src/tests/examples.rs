@@ -1,5 +1,5 @@
-//! The examples in the API's description: each request is accepted by its handler, and each response
-//! has the fields of the real one.
+//! The examples in the API's description: each request is accepted by its handler, and each
+//! response has the fields of the real one.
 
 use super::description::api_routes;
 use super::*;

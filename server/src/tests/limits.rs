@@ -1,4 +1,4 @@
-//! Spending limits: how they are set and told, when a day and a month begin anew, and that they hold.
+//! Spending limits: setting and reading them, the borders of days and months, and that they hold.
 
 use super::*;
 
@@ -8,33 +8,36 @@ const PATH: &str = "/v1/workspaces/acme/limits";
 const MESSAGE: &str = r#"{"operation":"support_message"}"#;
 
 impl World {
-    /// Lets it be an instant that is yet to come.
+    /// Moves the clock forward to a time.
     fn at(&self, instant: &str) {
-        let at = crate::wire::write::read_time(instant).expect("the tests write times well");
-        assert!(at.millis() >= self.clock.swap(at.millis(), Ordering::Relaxed), "time goes on");
+        let at = crate::wire::write::read_time(instant).expect("the time is well-formed");
+        assert!(
+            at.millis() >= self.clock.swap(at.millis(), Ordering::Relaxed),
+            "the clock only moves forward"
+        );
     }
 
     async fn limit(&self, lines: &str) -> Reply {
         self.put("PUT", PATH, "", &format!(r#"{{"limits":[{lines}]}}"#)).await
     }
 
-    /// Used, remaining and when it begins anew, of each limit.
+    /// Of each limit: used, remaining, and when the next period begins.
     async fn limits(&self) -> Vec<(i64, i64, String)> {
-        let told = self.get(PATH).await.json()["limits"].clone();
+        let limits = self.get(PATH).await.json()["limits"].clone();
         let row = |row: &Value| {
             let amount = |name: &str| row[name].as_i64().expect("amounts are integers");
             (amount("used"), amount("remaining"), row["resets_at"].as_str().expect("a time").to_owned())
         };
-        told.as_array().expect("a list").iter().map(row).collect()
+        limits.as_array().expect("a list").iter().map(row).collect()
     }
 }
 
-fn told(rows: &[(i64, i64, &str)]) -> Vec<(i64, i64, String)> {
+fn expected(rows: &[(i64, i64, &str)]) -> Vec<(i64, i64, String)> {
     rows.iter().map(|(used, remaining, resets_at)| (*used, *remaining, (*resets_at).to_owned())).collect()
 }
 
 #[tokio::test]
-async fn limits_are_set_told_and_kept() {
+async fn limits_are_set_read_and_enforced() {
     let world = world_with(100_000).await;
     assert_eq!(world.get(PATH).await.text, r#"{"limits":[]}"#);
     let set = world
@@ -66,19 +69,23 @@ async fn limits_are_set_told_and_kept() {
     ] {
         assert_eq!(problem[name], value, "{name}");
     }
-    assert_eq!(world.charge("c", MESSAGE).await.status, 201, "others go on");
+    assert_eq!(world.charge("c", MESSAGE).await.status, 201, "other members are not limited");
     let outcome = format!("/v1/workspaces/acme/charges/{charged}/outcome");
     world.post(&outcome, "", r#"{"result":"failed","fault":"system"}"#).await;
     let day = "2026-11-24T00:00:00.000Z";
     let month = "2026-12-01T00:00:00.000Z";
-    assert_eq!(world.limits().await, told(&[(0, 1_000, day), (500, 4_500, month)]), "refunds give back");
+    assert_eq!(
+        world.limits().await,
+        expected(&[(0, 1_000, day), (500, 4_500, month)]),
+        "refunds lower what was used"
+    );
     assert_eq!(world.charge("d", ada).await.status, 201);
     assert_eq!(world.limit("").await.text, r#"{"limits":[]}"#);
-    assert_eq!(world.charge("e", ada).await.status, 201, "without limits nothing is refused");
+    assert_eq!(world.charge("e", ada).await.status, 201, "without limits no charge is refused");
 }
 
 #[tokio::test]
-async fn a_limit_is_described_well_or_not_at_all() {
+async fn an_invalid_limit_is_refused_by_field() {
     let world = world().await;
     let check = async |line: &str, field: &str| {
         let problem = world.limit(line).await.problem(422, "invalid_field");
@@ -105,14 +112,14 @@ async fn a_limit_is_described_well_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_key_has_a_limit_of_its_own_that_knows_the_past() {
+async fn a_limit_of_a_key_counts_what_was_spent_before_it_was_set() {
     let world = world_with(100_000).await;
     let (id, secret) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
     let (_, other) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
     assert_eq!(world.charge_with(&secret, "a", "").await.status, 201);
     assert_eq!(world.charge_with(&other, "b", "").await.status, 201);
     world.limit(&format!(r#"{{"subject":"api_key","id":"{id}","period":"month","amount":1000}}"#)).await;
-    assert_eq!(world.limits().await, told(&[(500, 500, "2026-12-01T00:00:00.000Z")]));
+    assert_eq!(world.limits().await, expected(&[(500, 500, "2026-12-01T00:00:00.000Z")]));
     assert_eq!(world.charge_with(&secret, "c", "").await.status, 201);
     let problem = world.charge_with(&secret, "d", "").await.problem(402, "limit_exceeded");
     assert_eq!((&problem["subject"], &problem["id"]), (&"api_key".into(), &id.into()));
@@ -120,7 +127,7 @@ async fn a_key_has_a_limit_of_its_own_that_knows_the_past() {
 }
 
 #[tokio::test]
-async fn a_day_of_summer_time_has_its_own_length() {
+async fn a_day_with_a_clock_change_has_its_own_length() {
     let world = world_with(100_000).await;
     world.put("PATCH", "/v1/workspaces/acme", "", r#"{"timezone":"Europe/Berlin"}"#).await;
     world.limit(r#"{"subject":"workspace","period":"day","amount":500}"#).await;
@@ -129,19 +136,19 @@ async fn a_day_of_summer_time_has_its_own_length() {
         assert_eq!(world.charge(key, MESSAGE).await.status, status, "{at}");
         assert_eq!(world.limits().await[0].2, resets_at, "{at}");
     };
-    // 23 hours: the clock goes from 02:00 to 03:00 on the 28th of March.
+    // 23 hours: on March 28 the clock moves from 02:00 to 03:00.
     spends("2027-03-27T22:59:59Z", "a", 201, "2027-03-27T23:00:00.000Z").await;
     spends("2027-03-27T23:00:00Z", "b", 201, "2027-03-28T22:00:00.000Z").await;
     spends("2027-03-28T21:59:59Z", "c", 402, "2027-03-28T22:00:00.000Z").await;
     spends("2027-03-28T22:00:00Z", "d", 201, "2027-03-29T22:00:00.000Z").await;
-    // 25 hours: from 03:00 back to 02:00 on the 31st of October.
+    // 25 hours: on October 31 the clock moves back from 03:00 to 02:00.
     spends("2027-10-30T22:00:00Z", "e", 201, "2027-10-31T23:00:00.000Z").await;
     spends("2027-10-31T22:59:59Z", "f", 402, "2027-10-31T23:00:00.000Z").await;
     spends("2027-10-31T23:00:00Z", "g", 201, "2027-11-01T23:00:00.000Z").await;
 }
 
 #[tokio::test]
-async fn a_month_ends_where_it_does() {
+async fn a_month_ends_in_the_time_zone_of_the_workspace() {
     let world = world_with(100_000).await;
     world.put("PATCH", "/v1/workspaces/acme", "", r#"{"timezone":"America/New_York"}"#).await;
     world.limit(r#"{"subject":"workspace","period":"month","amount":500}"#).await;
@@ -161,7 +168,7 @@ async fn a_month_ends_where_it_does() {
 }
 
 #[tokio::test]
-async fn in_another_time_zone_what_was_spent_counts_in_its_days_and_months() {
+async fn after_a_change_of_time_zone_spending_counts_in_the_new_days_and_months() {
     let world = world_with(100_000).await;
     world.at("2026-11-30T23:30:00Z");
     world
@@ -176,32 +183,32 @@ async fn in_another_time_zone_what_was_spent_counts_in_its_days_and_months() {
     world.charge("b", ada).await;
     assert_eq!(
         world.limits().await,
-        told(&[(500, 1_000, "2026-12-02T00:00:00.000Z"), (500, 1_000, "2027-01-01T00:00:00.000Z")])
+        expected(&[(500, 1_000, "2026-12-02T00:00:00.000Z"), (500, 1_000, "2027-01-01T00:00:00.000Z")])
     );
     let zone = async |zone: &str| {
         let body = format!(r#"{{"timezone":"{zone}"}}"#);
         assert_eq!(world.put("PATCH", "/v1/workspaces/acme", "", &body).await.status, 200);
         world.limits().await
     };
-    // There it is still the 30th of November, and both charges are of that day.
+    // In New York it is still November 30, and both charges are of that day.
     assert_eq!(
         zone("America/New_York").await,
-        told(&[(1_000, 500, "2026-12-01T05:00:00.000Z"), (1_000, 500, "2026-12-01T05:00:00.000Z")])
+        expected(&[(1_000, 500, "2026-12-01T05:00:00.000Z"), (1_000, 500, "2026-12-01T05:00:00.000Z")])
     );
     assert_eq!(world.charge("c", ada).await.status, 201);
     world.charge("d", ada).await.problem(402, "limit_exceeded");
-    // There it has been December since 23:00 of the 30th in UTC, and all three charges are of it.
+    // In Berlin, December began at 23:00 UTC on November 30: all three charges are in it.
     assert_eq!(
         zone("Europe/Berlin").await,
-        told(&[(1_500, 0, "2026-12-01T23:00:00.000Z"), (1_500, 0, "2026-12-31T23:00:00.000Z")])
+        expected(&[(1_500, 0, "2026-12-01T23:00:00.000Z"), (1_500, 0, "2026-12-31T23:00:00.000Z")])
     );
-    // Half past the hour: the day began at 18:30 in UTC.
+    // In Kolkata the day began at 18:30 UTC.
     assert_eq!(
         zone("Asia/Kolkata").await,
-        told(&[(1_500, 0, "2026-12-01T18:30:00.000Z"), (1_500, 0, "2026-12-31T18:30:00.000Z")])
+        expected(&[(1_500, 0, "2026-12-01T18:30:00.000Z"), (1_500, 0, "2026-12-31T18:30:00.000Z")])
     );
     assert_eq!(
         zone("UTC").await,
-        told(&[(1_000, 500, "2026-12-02T00:00:00.000Z"), (1_000, 500, "2027-01-01T00:00:00.000Z")])
+        expected(&[(1_000, 500, "2026-12-02T00:00:00.000Z"), (1_000, 500, "2027-01-01T00:00:00.000Z")])
     );
 }

@@ -1,5 +1,7 @@
-//! Tests of the whole API over the embedded engine, in process, with a clock of their own: each opens a world with a
-//! data directory and one workspace, asks as a client would, and looks at what a client would see.
+//! Tests of the whole server over the embedded engine, in process, with a clock of their own.
+//!
+//! Each test opens a world: a data directory, a server and one workspace. It sends requests as a
+//! client does, and checks what a client sees.
 
 mod anonymous;
 mod api_page;
@@ -36,17 +38,17 @@ use crate::{App, Settings, prepare, router};
 
 const KEY: &str = "tk_platform_of_the_tests";
 
-/// 2026-11-23T15:04:05.678Z.
+/// The time at which a test begins: 2026-11-23T15:04:05.678Z.
 const NOW: i64 = 1_795_446_245_678;
 
-/// A server of one test.
+/// The server of one test.
 struct World {
     app: Arc<App>,
     clock: Arc<AtomicI64>,
     _dir: TempDir,
 }
 
-/// What a client sees.
+/// A response as a client sees it.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -63,12 +65,12 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The id of what was made.
+    /// The id of the object that was created.
     fn id(&self) -> String {
-        self.json()["id"].as_str().expect("what was made has an id").to_owned()
+        self.json()["id"].as_str().expect("a created object has an id").to_owned()
     }
 
-    /// Whether this is a well-formed problem of this code; gives its members.
+    /// Asserts that this is a well-formed problem with this code; returns its members.
     #[track_caller]
     fn problem(&self, status: u16, code: &str) -> Value {
         let problem = self.json();
@@ -100,7 +102,7 @@ fn open(dir: &Path, settings: &Settings, clock: &Arc<AtomicI64>) -> Arc<App> {
     App::with_clock(Arc::new(engine), settings, Box::new(now))
 }
 
-/// A world with the reference prices and the workspace `acme`, which has nothing.
+/// A world with the reference prices and the workspace `acme`, which has no credit.
 async fn world() -> World {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let clock = Arc::new(AtomicI64::new(NOW));
@@ -112,7 +114,7 @@ async fn world() -> World {
     world
 }
 
-/// The same, and `acme` has so much.
+/// The same, and `acme` has this much credit.
 async fn world_with(micros: i64) -> World {
     let world = world().await;
     world.grant("acme", "start", micros).await;
@@ -137,14 +139,14 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.send(request.body(body.into()).expect("the tests write requests well")).await
+        self.send(request.body(body.into()).expect("the request is well-formed")).await
     }
 
     async fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, &[("authorization", &format!("Bearer {KEY}"))], Body::empty()).await
     }
 
-    /// Sends JSON, under an idempotency key unless that is empty.
+    /// Sends JSON with the platform key, and with an idempotency key unless that is empty.
     async fn put(&self, method: &str, path: &str, key: &str, body: &str) -> Reply {
         let bearer = format!("Bearer {KEY}");
         let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -170,7 +172,7 @@ impl World {
         self.post("/v1/workspaces/acme/charges", key, body).await
     }
 
-    /// Available, pending.
+    /// The available and the pending credit of `acme`.
     async fn balance(&self) -> (i64, i64) {
         let balance = self.get("/v1/workspaces/acme/balance").await.json();
         let amount = |name: &str| balance[name].as_i64().expect("balances are integers");

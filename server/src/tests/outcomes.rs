@@ -1,4 +1,4 @@
-//! What becomes of a charge, over HTTP (P9): kept, given back, given more time, timed out.
+//! Outcomes over HTTP (P9): success, failure, heartbeats, time-outs, refunds.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn pending(world: &World, key: &str) -> String {
 }
 
 #[tokio::test]
-async fn success_keeps_and_gives_back_what_was_not_used() {
+async fn success_keeps_the_charge_and_refunds_unused_units() {
     let world = world_with(100_000).await;
     let whole = pending(&world, "whole").await;
     let reply = world.post(&format!("{whole}/outcome"), "", r#"{"result":"succeeded"}"#).await;
@@ -24,9 +24,13 @@ async fn success_keeps_and_gives_back_what_was_not_used() {
     for _ in 0..2 {
         let body = r#"{"result":"succeeded","quantity":4}"#;
         let charge = world.post(&format!("{part}/outcome"), "", body).await.json();
-        assert_eq!((&charge["quantity"], &charge["amount"]), (&10.into(), &10_000.into()), "as it was paid");
+        assert_eq!(
+            (&charge["quantity"], &charge["amount"]),
+            (&10.into(), &10_000.into()),
+            "the charge itself does not change"
+        );
         assert_eq!((&charge["refunded_amount"], &charge["status"]), (&6_000.into(), &"settled".into()));
-        assert_eq!(world.balance().await, (86_000, 0), "reporting again is harmless");
+        assert_eq!(world.balance().await, (86_000, 0), "the same outcome again changes nothing");
     }
     let more = pending(&world, "more").await;
     let body = r#"{"result":"succeeded","quantity":11}"#;
@@ -35,7 +39,7 @@ async fn success_keeps_and_gives_back_what_was_not_used() {
 }
 
 #[tokio::test]
-async fn failure_of_the_system_refunds_and_of_the_user_does_not() {
+async fn a_failure_of_the_system_is_refunded_and_one_of_the_user_is_not() {
     let world = world_with(100_000).await;
     let system = pending(&world, "system").await;
     let body = r#"{"result":"failed","fault":"system","detail":"no GPU"}"#;
@@ -58,7 +62,7 @@ async fn failure_of_the_system_refunds_and_of_the_user_does_not() {
 }
 
 #[tokio::test]
-async fn a_late_failure_refunds_within_the_window_only() {
+async fn a_late_failure_is_refunded_only_within_the_window() {
     let world = world_with(100_000).await;
     let body = r#"{"result":"failed","fault":"system"}"#;
     let mut paths = Vec::new();
@@ -74,7 +78,7 @@ async fn a_late_failure_refunds_within_the_window_only() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_says_two_things_is_refused() {
+async fn a_contradictory_outcome_is_refused_by_field() {
     let world = world_with(100_000).await;
     let charge = pending(&world, "k").await;
     for (body, field) in [
@@ -94,7 +98,7 @@ async fn an_outcome_that_says_two_things_is_refused() {
 }
 
 #[tokio::test]
-async fn a_deadline_refunds_by_itself_and_a_heartbeat_moves_it() {
+async fn a_passed_deadline_refunds_and_a_heartbeat_moves_it() {
     let world = world_with(100_000).await;
     let lost = pending(&world, "lost").await;
     let alive = pending(&world, "alive").await;
@@ -118,7 +122,7 @@ async fn a_deadline_refunds_by_itself_and_a_heartbeat_moves_it() {
 }
 
 #[tokio::test]
-async fn refunds_never_exceed_the_charge_and_can_be_repeated() {
+async fn refunds_never_exceed_the_charge_and_are_replayed() {
     let world = world_with(100_000).await;
     let id = world.charge("k", r#"{"operation":"virtual_try_on"}"#).await.id();
     let refund = format!("/v1/workspaces/acme/charges/{id}/refund");

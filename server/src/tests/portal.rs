@@ -1,4 +1,4 @@
-//! Signing in to the dashboard: links, sessions, their ends, and what the pages show.
+//! The dashboard: sign-in links, sessions and their end, and what the pages show.
 
 use futures_util::FutureExt;
 
@@ -8,7 +8,7 @@ use crate::dashboard::problem_page;
 use crate::http::problem::{Code, Problem};
 
 impl World {
-    /// Asks as a browser does that is signed in: for a page, or with a form of it.
+    /// Sends a request as a signed-in browser does: for a page, or with a form of a page.
     async fn browse(&self, method: &str, path: &str, session: &str) -> Reply {
         let form = if method == "POST" { format!("token={}", form_token(session)) } else { String::new() };
         self.send_form(method, path, session, form).await
@@ -26,7 +26,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_link_signs_in_once_with_the_members_role() {
+async fn a_link_signs_in_once_with_the_present_role_of_the_member() {
     let world = world_with(1_234_567).await;
     world.add_member("acme", "ada", "admin").await;
     world.add_member("acme", "bob", "member").await;
@@ -37,7 +37,7 @@ async fn a_link_signs_in_once_with_the_members_role() {
     assert_eq!(made.json()["expires_at"], "2026-11-23T15:14:05.678Z");
     let url = made.json()["url"].as_str().expect("a link").to_owned();
     let link = url.strip_prefix("http://localhost").expect("it leads here");
-    // Whoever only looks does not use it up.
+    // Requests that only look at the link do not use it up.
     assert_eq!(world.ask("HEAD", link, &[], Body::empty()).await.status, 204);
     for ahead in [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")] {
         assert_eq!(world.ask("GET", link, &[ahead], Body::empty()).await.status, 204, "{ahead:?}");
@@ -59,7 +59,7 @@ async fn a_link_signs_in_once_with_the_members_role() {
     assert_eq!(
         (reloaded.status, reloaded.header("location")),
         (303, Some("/portal")),
-        "whoever is in is led in"
+        "a browser with a session is redirected"
     );
     let page = world.browse("GET", "/portal", session).await;
     assert_eq!(page.status, 200);
@@ -71,21 +71,21 @@ async fn a_link_signs_in_once_with_the_members_role() {
     {
         assert!(page.text.contains(shown), "{shown} is not in {}", page.text);
     }
-    assert!(!page.text.contains("everybody"), "a member does not sign others out");
-    let told = world.browse("GET", "/portal/session", session).await.json();
+    assert!(!page.text.contains("all members"), "a member cannot sign out others");
+    let shown = world.browse("GET", "/portal/session", session).await.json();
     assert_eq!(
-        (&told["workspace"], &told["member"], &told["role"]),
+        (&shown["workspace"], &shown["member"], &shown["role"]),
         (&"acme".into(), &"bob".into(), &"member".into())
     );
-    assert_eq!(told["expires_at"], "2026-11-24T03:04:05.678Z");
-    // The role is that of the moment.
+    assert_eq!(shown["expires_at"], "2026-11-24T03:04:05.678Z");
+    // A changed role counts at once.
     world.put("PATCH", "/v1/workspaces/acme/members/bob", "", r#"{"role":"admin"}"#).await;
     assert_eq!(world.browse("GET", "/portal/session", session).await.json()["role"], "admin");
-    assert!(world.browse("GET", "/portal", session).await.text.contains("everybody"));
+    assert!(world.browse("GET", "/portal", session).await.text.contains("all members"));
 }
 
 #[tokio::test]
-async fn a_session_ends_by_signing_out_by_time_and_with_the_member() {
+async fn a_session_ends_by_sign_out_by_time_and_with_the_member() {
     let world = world().await;
     world.add_member("acme", "ada", "admin").await;
     world.add_member("acme", "bob", "member").await;
@@ -94,13 +94,13 @@ async fn a_session_ends_by_signing_out_by_time_and_with_the_member() {
     let other = world.sign_in("acme", "bob").await;
     let out = world.browse("POST", "/portal/sign-out", &bobs).await;
     assert_eq!((out.status, is_in(&bobs).await, is_in(&other).await), (200, false, true));
-    let cookie = out.header("set-cookie").expect("the cookie is taken away");
+    let cookie = out.header("set-cookie").expect("the cookie is removed");
     assert!(cookie.starts_with("tollkeeper_session=; Path=/portal; Max-Age=0;"), "{cookie}");
     assert!(out.text.contains("signed out"), "{}", out.text);
     world.pass_seconds(12 * 3_600 - 1);
     assert!(is_in(&other).await);
     world.pass_seconds(1);
-    assert!(!is_in(&other).await, "over after twelve hours");
+    assert!(!is_in(&other).await, "a session ends after twelve hours");
     let page = world.browse("GET", "/portal", &other).await;
     assert_eq!((page.status, page.header("content-type")), (401, Some("text/html; charset=utf-8")));
     assert!(page.text.contains("<h1>You are not signed in</h1>"), "{}", page.text);
@@ -110,7 +110,7 @@ async fn a_session_ends_by_signing_out_by_time_and_with_the_member() {
     let bobs = world.sign_in("acme", "bob").await;
     let waiting = world.link("acme", "bob").await;
     assert_eq!(world.put("DELETE", "/v1/workspaces/acme/members/bob", "", "").await.status, 204);
-    assert!(!is_in(&bobs).await, "the member has left");
+    assert!(!is_in(&bobs).await, "the member was removed");
     world.ask("GET", &waiting, &[], Body::empty()).await.problem(410, "portal_link_expired");
 }
 
@@ -123,7 +123,7 @@ async fn an_admin_ends_all_sessions() {
     let is_in = async |session: &str| world.browse("GET", "/portal/session", session).await.status == 200;
     let (adas, bobs) = (world.sign_in("acme", "ada").await, world.sign_in("acme", "bob").await);
     world.browse("POST", "/portal/sign-out-all", &bobs).await;
-    assert!(is_in(&adas).await && is_in(&bobs).await, "a member does not sign others out");
+    assert!(is_in(&adas).await && is_in(&bobs).await, "a member cannot sign out others");
     assert_eq!(world.browse("POST", "/portal/sign-out-all", &adas).await.status, 200);
     assert!(!is_in(&adas).await && !is_in(&bobs).await);
     let (adas, bobs) = (world.sign_in("acme", "ada").await, world.sign_in("acme", "bob").await);
@@ -134,11 +134,15 @@ async fn an_admin_ends_all_sessions() {
     world.put("DELETE", &format!("{path}?member=a%20b"), "", "").await.problem(400, "invalid_parameter");
     assert_eq!(world.put("DELETE", path, "", "").await.status, 204);
     assert!(!is_in(&adas).await);
-    assert_eq!(world.put("DELETE", path, "", "").await.status, 204, "what is so already stays");
+    assert_eq!(
+        world.put("DELETE", path, "", "").await.status,
+        204,
+        "an unchanged member is returned as it is"
+    );
 }
 
 #[tokio::test]
-async fn signing_out_ends_a_session_that_only_the_account_thinks_over() {
+async fn signing_out_ends_a_session_although_another_server_has_a_later_clock() {
     let world = world().await;
     world.add_member("acme", "ada", "admin").await;
     let (session, other) = (world.sign_in("acme", "ada").await, world.sign_in("acme", "ada").await);
@@ -154,7 +158,7 @@ async fn signing_out_ends_a_session_that_only_the_account_thinks_over() {
 }
 
 #[tokio::test]
-async fn other_sites_change_nothing_with_the_cookie() {
+async fn forms_of_other_sites_are_refused() {
     let world = world().await;
     world.add_member("acme", "ada", "admin").await;
     let session = world.sign_in("acme", "ada").await;
@@ -173,13 +177,13 @@ async fn other_sites_change_nothing_with_the_cookie() {
     world.ask("POST", "/portal/sign-out", &json, "{}").await.problem(415, "unsupported_media_type");
     let long = world.send_form("POST", "/portal/sign-out", &session, "x".repeat(1 << 21)).await;
     assert_eq!(long.status, 413);
-    assert_eq!(world.browse("GET", "/portal", &session).await.status, 200, "the session goes on");
+    assert_eq!(world.browse("GET", "/portal", &session).await.status, 200, "the session is still valid");
     let tossed = format!("tollkeeper_session=junk; a=b; tollkeeper_session={session}");
-    let told = world.ask("GET", "/portal/session", &[("cookie", &tossed)], Body::empty()).await;
+    let tossed = world.ask("GET", "/portal/session", &[("cookie", &tossed)], Body::empty()).await;
     let beside = format!("name=é; tollkeeper_session={session}");
     let beside = world.ask("GET", "/portal/session", &[("cookie", &beside)], Body::empty()).await;
     assert_eq!(beside.status, 200, "another cookie that is not text does no harm");
-    assert_eq!((told.status, told.header("cache-control")), (200, Some("no-store")), "{}", told.text);
+    assert_eq!((tossed.status, tossed.header("cache-control")), (200, Some("no-store")), "{}", tossed.text);
     for wrong in ["", "x", &session[1..], &session.replace("_acme", "_other"), "tk_session__acme"] {
         let reply = world.browse("GET", "/portal/session", wrong).await;
         reply.problem(401, "unauthenticated");
@@ -187,7 +191,7 @@ async fn other_sites_change_nothing_with_the_cookie() {
 }
 
 #[tokio::test]
-async fn a_link_is_asked_for_well_or_not_at_all() {
+async fn an_invalid_sign_in_link_is_refused() {
     let world = world().await;
     world.add_member("acme", "ada", "admin").await;
     let path = "/v1/workspaces/acme/portal-sessions";
@@ -219,7 +223,7 @@ async fn a_link_is_asked_for_well_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn behind_https_the_cookie_says_so() {
+async fn over_https_the_cookie_is_secure_and_bound_to_its_host() {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let clock = Arc::new(AtomicI64::new(NOW));
     let mut settings = settings();
@@ -236,18 +240,18 @@ async fn behind_https_the_cookie_says_so() {
     let cookie = world.ask("GET", link, &[], Body::empty()).await;
     let cookie = cookie.header("set-cookie").expect("a cookie");
     assert!(cookie.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
-    // The name that nobody else can set is the only one that counts.
+    // Only the name that other hosts cannot set is accepted.
     let secret = cookie.strip_prefix("__Host-tollkeeper_session=").and_then(|rest| rest.split(';').next());
-    let told = async |name: &str| {
+    let status_of = async |name: &str| {
         let cookie = format!("{name}={}", secret.expect("a session"));
         world.ask("GET", "/portal/session", &[("cookie", &cookie)], Body::empty()).await
     };
-    assert_eq!(told("__Host-tollkeeper_session").await.status, 200);
-    told("tollkeeper_session").await.problem(401, "unauthenticated");
+    assert_eq!(status_of("__Host-tollkeeper_session").await.status, 200);
+    status_of("tollkeeper_session").await.problem(401, "unauthenticated");
 }
 
 #[tokio::test]
-async fn a_link_leads_to_where_the_request_came_in() {
+async fn a_link_has_the_host_of_the_request() {
     let world = world().await;
     world.add_member("acme", "ada", "admin").await;
     let link_by = async |more: &[(&str, &str)]| {
@@ -257,7 +261,7 @@ async fn a_link_leads_to_where_the_request_came_in() {
         let made =
             world.ask("POST", "/v1/workspaces/acme/portal-sessions", &headers, r#"{"member":"ada"}"#).await;
         let url = made.json()["url"].as_str().expect("a link").to_owned();
-        url.split_once("/portal/").expect("into the portal").0.to_owned()
+        url.split_once("/portal/").expect("the link is under /portal").0.to_owned()
     };
     assert_eq!(link_by(&[("host", "10.0.0.7:8080")]).await, "http://10.0.0.7:8080");
     assert_eq!(link_by(&[("host", "[::1]:8080")]).await, "http://[::1]:8080");
@@ -272,7 +276,7 @@ async fn a_link_leads_to_where_the_request_came_in() {
 }
 
 #[tokio::test]
-async fn a_browser_that_loses_its_way_gets_a_page() {
+async fn a_browser_gets_a_page_for_a_problem() {
     let world = world().await;
     for (method, path, status) in
         [("GET", "/portal/", 404), ("GET", "/portal/sign-out", 405), ("GET", "/portal", 401)]
@@ -288,7 +292,7 @@ async fn a_browser_that_loses_its_way_gets_a_page() {
 }
 
 #[test]
-fn a_page_of_a_store_that_is_down_says_when_to_come_again_and_nothing_of_keys() {
+fn the_page_of_a_server_problem_has_retry_after_and_no_technical_detail() {
     let problem = Problem::new(Code::StoreUnavailable, "Ask again under the same key.");
     let page = problem_page(&problem);
     assert_eq!((page.status().as_u16(), page.headers()["retry-after"].to_str().ok()), (503, Some("1")));

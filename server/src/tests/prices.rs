@@ -1,4 +1,4 @@
-//! The price book over HTTP.
+//! The price book over HTTP: reference prices, new versions, invalid ones.
 
 use super::*;
 
@@ -12,12 +12,16 @@ async fn the_reference_prices_are_in_force_from_the_start() {
         + r#"{"id":"support_message","unit_price":500,"unit_price_usd":"0.005","timeout_seconds":null},"#
         + r#"{"id":"virtual_try_on","unit_price":20000,"unit_price_usd":"0.20","timeout_seconds":null}]}"#;
     assert_eq!(world.get("/v1/price-book").await.text, expected);
-    assert_eq!(prepare(&world.app).await.expect("prices are there"), None, "a second start adds nothing");
+    assert_eq!(
+        prepare(&world.app).await.expect("prices are there"),
+        None,
+        "a second start publishes nothing"
+    );
     assert_eq!(world.get("/v1/price-book").await.text, expected);
 }
 
 #[tokio::test]
-async fn a_new_version_prices_from_its_time_on() {
+async fn a_new_version_prices_charges_from_its_time_on() {
     let world = world_with(100_000).await;
     let body = r#"{"operations":[{"id":"draw","unit_price_usd":"0.07","timeout_seconds":30}],
                    "effective_at":"2026-11-23T16:04:05.678Z"}"#;
@@ -43,7 +47,7 @@ async fn a_new_version_prices_from_its_time_on() {
 }
 
 #[tokio::test]
-async fn prices_that_cannot_be_are_refused_by_field() {
+async fn invalid_prices_are_refused_by_field() {
     let world = world().await;
     for (body, field) in [
         (r#"{"operations":[]}"#, "operations"),

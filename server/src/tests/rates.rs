@@ -1,21 +1,22 @@
-//! Rate limits: how often a key may ask, what it is told, and whom it does not concern.
+//! Rate limits: how many requests a key may make, the headers, and which callers have none.
 
 use super::*;
 
-/// A world whose workspace keys may ask twice a second, and platform keys so often.
+/// A world whose API keys may make two requests a second, and platform keys `platform`; 0 for no
+/// limit.
 async fn limited(platform: u32) -> World {
     let world = world_with(100_000).await;
     let mut settings = settings();
     settings.access.workspace_key_requests_per_second = 2;
     settings.access.platform_key_requests_per_second = platform;
     let World { app, clock, _dir } = world;
-    app.engine().close().await.expect("it closes in order");
+    app.engine().close().await.expect("the engine closes");
     drop(app);
     World { app: open(_dir.path(), &settings, &clock), clock, _dir }
 }
 
 #[tokio::test]
-async fn a_key_that_asks_too_often_waits() {
+async fn a_key_with_too_many_requests_is_refused_until_it_waits() {
     let world = limited(0).await;
     let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["charge","read"]}"#).await;
     let (_, other) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
@@ -38,7 +39,7 @@ async fn a_key_that_asks_too_often_waits() {
     assert_eq!(
         (last.status, last.header("ratelimit-remaining")),
         (200, Some("0")),
-        "whatever is asked counts"
+        "requests of every route count"
     );
     let refused = world.charge_with(&secret, "new", "").await;
     let problem: Value = refused.json();
@@ -47,7 +48,7 @@ async fn a_key_that_asks_too_often_waits() {
         (429, &"rate_limited".into(), &true.into())
     );
     assert_eq!((refused.header("retry-after"), &problem["retry_after_seconds"]), (Some("1"), &1.into()));
-    assert_eq!(world.charge_with(&other, "other", "").await.status, 201, "each key has its own");
+    assert_eq!(world.charge_with(&other, "other", "").await.status, 201, "each key has its own limit");
     world.pass_seconds(1);
     assert_eq!(world.charge_with(&secret, "new", "").await.status, 201);
     assert_eq!(world.charge_with(&secret, "newer", "").await.status, 201);
@@ -57,7 +58,7 @@ async fn a_key_that_asks_too_often_waits() {
 }
 
 #[tokio::test]
-async fn a_refusal_tells_where_the_key_stands_too() {
+async fn a_denied_request_has_the_rate_headers_too() {
     let world = limited(0).await;
     let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["read"]}"#).await;
     let refused = world.charge_with(&secret, "k", "").await;
@@ -65,7 +66,7 @@ async fn a_refusal_tells_where_the_key_stands_too() {
 }
 
 #[tokio::test]
-async fn platform_keys_have_no_limit_unless_the_settings_say_so() {
+async fn platform_keys_have_no_limit_unless_the_settings_set_one() {
     let world = limited(0).await;
     for _ in 0..50 {
         let reply = world.get("/v1/workspaces/acme").await;
@@ -79,6 +80,6 @@ async fn platform_keys_have_no_limit_unless_the_settings_say_so() {
     assert_eq!(
         world.ask("GET", "/healthz", &[], Body::empty()).await.status,
         200,
-        "what is public is not counted"
+        "requests of public routes are not counted"
     );
 }

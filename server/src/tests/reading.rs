@@ -1,8 +1,8 @@
-//! How bodies are read: every fault is told with its code and its field, and moves nothing.
+//! Reading bodies: every error has its code and its field, and moves nothing.
 
 use super::*;
 
-/// Sends a body to a route and expects a fault.
+/// Sends a body to a route and expects an error: status, code, field.
 async fn check(world: &World, path: &str, body: &str, expected: (u16, &str, &str)) {
     let reply = world.post(path, "k", body).await;
     let (status, code, field) = expected;
@@ -11,7 +11,7 @@ async fn check(world: &World, path: &str, body: &str, expected: (u16, &str, &str
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_malformed() {
+async fn a_body_that_is_not_json_is_malformed() {
     let world = world_with(100_000).await;
     let deep = format!("{{\"operation\":\"x\",\"metadata\":{}1{}}}", "[".repeat(200), "]".repeat(200));
     let deeper = format!("{{\"metadata\":{}}}", "{\"a\":".repeat(50_000));
@@ -48,7 +48,7 @@ async fn what_is_not_json_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_wrong_value_is_told_with_its_field() {
+async fn a_wrong_value_is_refused_by_field() {
     let world = world_with(100_000).await;
     for (rest, field) in [
         (r#""quantity":0"#, "quantity"),

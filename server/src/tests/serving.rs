@@ -1,4 +1,4 @@
-//! The network, the first start, the end, and what happens when something breaks inside.
+//! The network, the first start, the shutdown, and a bug inside the server.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 use super::*;
 use crate::serve;
 
-/// Serves until the sender speaks; gives the address.
+/// Serves until the sender sends; returns the address, the sender and the running server.
 async fn serving(
     app: Arc<App>,
 ) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), crate::Error>>) {
@@ -19,7 +19,7 @@ async fn serving(
     let address = listener.local_addr().expect("it is bound");
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(serve(app, listener, async move {
-        // A sender that is gone means the same as one that speaks.
+        // A dropped sender stops the server too.
         let _ = stopped.await;
     }));
     (address, stop, serving)
@@ -27,15 +27,15 @@ async fn serving(
 
 /// Sends bytes and reads until the server closes the connection.
 async fn exchange(address: SocketAddr, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
-    stream.write_all(request).await.expect("it reads");
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    stream.write_all(request).await.expect("the server reads");
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.expect("it answers and closes");
+    stream.read_to_end(&mut answer).await.expect("the server answers and closes");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]
-async fn it_answers_over_the_network_and_ends_in_order() {
+async fn a_server_answers_over_the_network_and_shuts_down() {
     let world = world_with(1_000).await;
     let (address, stop, serving) = serving(Arc::clone(&world.app)).await;
     let body = r#"{"operation":"support_message"}"#;
@@ -53,15 +53,15 @@ async fn it_answers_over_the_network_and_ends_in_order() {
     );
     let answer = exchange(address, large.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large"), "{answer}");
-    stop.send(()).expect("it still serves");
-    serving.await.expect("it does not panic").expect("it closes in order");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    stop.send(()).expect("the server is running");
+    serving.await.expect("the server does not panic").expect("the engine closes");
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
     let reply = world.charge("k2", body).await;
     reply.problem(503, "store_unavailable");
 }
 
 #[tokio::test]
-async fn deadlines_that_passed_while_nobody_served_are_refunded_before_the_first_request() {
+async fn deadlines_that_passed_without_a_server_are_refunded_before_the_first_request() {
     let world = world_with(1_000).await;
     let body = r#"{"operation":"support_message","timeout_seconds":5}"#;
     assert_eq!(world.charge("k", body).await.json()["status"], "pending");
@@ -72,38 +72,38 @@ async fn deadlines_that_passed_while_nobody_served_are_refunded_before_the_first
     );
     let answer = exchange(address, request.as_bytes()).await;
     assert!(answer.contains(r#""available":1000,"#), "{answer}");
-    stop.send(()).expect("it still serves");
-    serving.await.expect("it does not panic").expect("it closes in order");
+    stop.send(()).expect("the server is running");
+    serving.await.expect("the server does not panic").expect("the engine closes");
 }
 
 #[tokio::test]
-async fn the_first_start_makes_a_key_that_opens_until_another_is_configured() {
+async fn the_first_start_makes_a_platform_key_that_a_configured_one_replaces() {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let clock = Arc::new(AtomicI64::new(NOW));
     let mut unset = settings();
     unset.access.platform_key = None;
     let app = open(dir.path(), &unset, &clock);
-    let key = prepare(&app).await.expect("it can write").expect("a first start makes a key");
+    let key = prepare(&app).await.expect("the engine can write").expect("a first start makes a key");
     assert!(key.starts_with("tk_platform_") && key.len() == 76, "256 bits in hexadecimal");
     let status = async |app: &Arc<App>, key: &str| {
         let request = Request::get("/v1/workspaces").header("authorization", format!("Bearer {key}"));
-        let request = request.body(Body::empty()).expect("well written");
+        let request = request.body(Body::empty()).expect("the request is well-formed");
         router(Arc::clone(app)).oneshot(request).await.expect("a router always answers").status().as_u16()
     };
     assert_eq!((status(&app, &key).await, status(&app, KEY).await), (200, 401));
-    assert_eq!(prepare(&app).await.expect("it can read"), None, "the key is made once");
-    app.engine().close().await.expect("it closes in order");
+    assert_eq!(prepare(&app).await.expect("the engine can read"), None, "the key is made once");
+    app.engine().close().await.expect("the engine closes");
     drop(app);
     let app = open(dir.path(), &unset, &clock);
-    assert_eq!(prepare(&app).await.expect("it can read"), None, "the key is kept");
+    assert_eq!(prepare(&app).await.expect("the engine can read"), None, "the key is stored");
     assert_eq!(status(&app, &key).await, 200);
-    app.engine().close().await.expect("it closes in order");
+    app.engine().close().await.expect("the engine closes");
     drop(app);
     let app = open(dir.path(), &settings(), &clock);
     assert_eq!((status(&app, &key).await, status(&app, KEY).await), (401, 200));
 }
 
-/// An engine with a bug in every corner.
+/// An engine whose every function panics.
 struct Broken;
 
 const BUG: &str = "a bug with a secret in it";
@@ -121,7 +121,7 @@ impl Engine for Broken {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_problem_with_an_id_and_without_a_word_of_the_inside() {
+async fn a_panic_is_a_problem_with_an_id_and_without_internal_details() {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let app = App::new(Arc::new(Broken), &settings());
     let world = World { app, clock: Arc::new(AtomicI64::new(NOW)), _dir: dir };

@@ -1,4 +1,4 @@
-//! Members, API keys, and what they may do; and the cast of the matrix.
+//! Members and API keys, what keys may do, and the callers of the matrix.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use tollkeeper_ledger::{Scope, WorkspaceId};
 
 use super::*;
 
-/// A workspace `acme` with everything a route can name and every kind of credential, and a workspace `other`.
+/// A workspace `acme` with every object that a route can name and every kind of credential, and a
+/// workspace `other`.
 pub(super) struct Team {
     pub charge: String,
     pub grant: String,
@@ -14,20 +15,20 @@ pub(super) struct Team {
     pub expired: String,
     pub revoked: String,
     keys: Vec<(Vec<Scope>, String)>,
-    pub anothers: String,
-    pub anothers_charge: String,
-    pub anothers_grant: String,
-    pub anothers_key_id: String,
+    pub other_key: String,
+    pub other_charge: String,
+    pub other_grant: String,
+    pub other_key_id: String,
     pub member_session: String,
     pub admin_session: String,
     pub ended_session: String,
 }
 
 impl Team {
-    /// The secret of the key with just these scopes.
+    /// The secret of the key with exactly these scopes.
     pub fn key(&self, scopes: &[Scope]) -> &str {
         let found = self.keys.iter().find(|(has, _)| has == scopes);
-        &found.expect("a key for each combination that is asked for").1
+        &found.expect("there is a key for each combination of scopes").1
     }
 }
 
@@ -37,14 +38,14 @@ impl World {
         self.post(&format!("/v1/workspaces/{workspace}/members"), "", &body).await
     }
 
-    /// Makes a key; its id and its secret.
+    /// Creates a key; returns its id and its secret.
     pub(super) async fn make_key(&self, workspace: &str, body: &str) -> (String, String) {
         let made = self.post(&format!("/v1/workspaces/{workspace}/api-keys"), "", body).await;
         assert_eq!(made.status, 201, "{}", made.text);
         (made.id(), made.json()["secret"].as_str().expect("a secret is shown once").to_owned())
     }
 
-    /// Asks with somebody's key, under an idempotency key unless that is empty.
+    /// Sends JSON with any key, and with an idempotency key unless that is empty.
     pub(super) async fn ask_with(
         &self,
         secret: &str,
@@ -60,22 +61,22 @@ impl World {
         self.ask(method, path, &headers, body.to_owned()).await
     }
 
-    /// Charges a support message, 500 micro-units, through a key.
+    /// Charges a support message, 500 micro-units, with any key.
     pub(super) async fn charge_with(&self, secret: &str, key: &str, more: &str) -> Reply {
         let body = format!(r#"{{"operation":"support_message"{more}}}"#);
         self.ask_with(secret, ("POST", "/v1/workspaces/acme/charges"), key, &body).await
     }
 
-    /// The address of a link that signs a member in.
+    /// The path of a new sign-in link of a member.
     pub(super) async fn link(&self, workspace: &str, member: &str) -> String {
         let path = format!("/v1/workspaces/{workspace}/portal-sessions");
         let made = self.post(&path, "", &format!(r#"{{"member":"{member}"}}"#)).await;
         assert_eq!(made.status, 201, "{}", made.text);
         let url = made.json()["url"].as_str().expect("a link has an address").to_owned();
-        url.strip_prefix("http://localhost").expect("the tests name no host").to_owned()
+        url.strip_prefix("http://localhost").expect("the request has no host").to_owned()
     }
 
-    /// Follows a link; the secret of the session.
+    /// Follows a new sign-in link; returns the secret of the session.
     pub(super) async fn sign_in(&self, workspace: &str, member: &str) -> String {
         let link = self.link(workspace, member).await;
         let reply = self.ask("GET", &link, &[], Body::empty()).await;
@@ -110,10 +111,10 @@ pub(super) async fn team(world: &World) -> Team {
     let charge_id = world.charge("of the team", charge).await.id();
     let grant = world.get("/v1/workspaces/acme/grants").await.json()["data"][0]["id"].clone();
     world.post("/v1/workspaces", "", r#"{"id":"other","name":"Other"}"#).await;
-    let anothers_grant = world.grant("other", "g", 10_000).await.id();
-    let anothers_charge = world.post("/v1/workspaces/other/charges", "c", charge).await.id();
+    let other_grant = world.grant("other", "g", 10_000).await.id();
+    let other_charge = world.post("/v1/workspaces/other/charges", "c", charge).await.id();
     world.add_member("other", "eve", "admin").await;
-    let (anothers_key_id, anothers) = world.make_key("other", &format!(r#"{{"name":"k",{every}}}"#)).await;
+    let (other_key_id, other_key) = world.make_key("other", &format!(r#"{{"name":"k",{every}}}"#)).await;
     let ended_session = world.sign_in("acme", "bob").await;
     let ended = world.put("DELETE", "/v1/workspaces/acme/portal-sessions", "", "").await;
     assert_eq!(ended.status, 204, "{}", ended.text);
@@ -124,10 +125,10 @@ pub(super) async fn team(world: &World) -> Team {
         expired,
         revoked,
         keys,
-        anothers,
-        anothers_charge,
-        anothers_grant,
-        anothers_key_id,
+        other_key,
+        other_charge,
+        other_grant,
+        other_key_id,
         member_session: world.sign_in("acme", "bob").await,
         admin_session: world.sign_in("acme", "ada").await,
         ended_session,
@@ -135,7 +136,7 @@ pub(super) async fn team(world: &World) -> Team {
 }
 
 #[tokio::test]
-async fn members_join_change_and_leave() {
+async fn members_are_added_changed_and_removed() {
     let world = world().await;
     let path = "/v1/workspaces/acme/members";
     let ada = world.add_member("acme", "ada", "admin").await;
@@ -157,7 +158,7 @@ async fn members_join_change_and_leave() {
         (200, &"admin".into(), &"Bob B.".into())
     );
     let same = world.put("PATCH", &format!("{path}/bob"), "", r#"{"role":"admin"}"#).await;
-    assert_eq!((same.status, &same.text), (200, &bob.text), "what is so already stays");
+    assert_eq!((same.status, &same.text), (200, &bob.text), "an unchanged member is returned as it is");
     let listed = world.get(path).await.json();
     let ids: Vec<_> = listed["data"].as_array().expect("rows").iter().map(|row| row["id"].clone()).collect();
     assert_eq!(ids, ["bob", "ada"], "newest first");
@@ -177,7 +178,7 @@ async fn members_join_change_and_leave() {
 }
 
 #[tokio::test]
-async fn what_comes_in_the_same_instant_is_listed_newest_first_too() {
+async fn rows_with_the_same_time_are_listed_newest_first() {
     let world = world().await;
     let names = ["d", "a", "c", "e", "b"];
     for name in names {
@@ -194,7 +195,8 @@ async fn what_comes_in_the_same_instant_is_listed_newest_first_too() {
             found.extend(rows.iter().map(|row| row[name].as_str().expect("a name").to_owned()));
             let Some(next) = page["next_cursor"].as_str() else { break };
             cursor = format!("&cursor={next}");
-            // The oldest member leaves between two pages: somebody may be listed twice for it, but nobody is passed over.
+            // The oldest member is removed between two pages: a row may be repeated, but none is
+            // skipped.
             if found.len() == 2 && list == "members" {
                 let gone = world.put("DELETE", "/v1/workspaces/acme/members/d", "", "").await;
                 assert_eq!(gone.status, 204, "{}", gone.text);
@@ -206,7 +208,7 @@ async fn what_comes_in_the_same_instant_is_listed_newest_first_too() {
 }
 
 #[tokio::test]
-async fn a_member_is_described_well_or_not_at_all() {
+async fn an_invalid_member_is_refused_by_field() {
     let world = world().await;
     let check = async |body: &str, code: &str, field: &str| {
         let status = if code == "unknown_field" { 400 } else { 422 };
@@ -231,7 +233,7 @@ async fn a_member_is_described_well_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_key_does_what_its_scopes_say_until_it_ends() {
+async fn a_key_does_what_its_scopes_say_until_it_is_revoked() {
     let world = world_with(10_000).await;
     let (id, secret) = world.make_key("acme", r#"{"name":"shop","scopes":["charge"]}"#).await;
     assert!(secret.starts_with("tk_workspace_") && secret.ends_with("_acme") && secret.len() == 13 + 64 + 5);
@@ -255,7 +257,7 @@ async fn a_key_does_what_its_scopes_say_until_it_ends() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_used_and_revoked_opens_no_route() {
+async fn a_revoked_key_that_was_used_opens_no_route() {
     let world = world_with(100_000).await;
     let charges = "/v1/workspaces/acme/charges";
     let item = r#"{"workspace":"acme","idempotency_key":"b","operation":"support_message"}"#;
@@ -275,7 +277,7 @@ async fn a_key_that_was_used_and_revoked_opens_no_route() {
         ("POST", "/v1/charges/batch".to_owned(), r#"{"charges":[]}"#.to_owned()),
         ("GET", "/v1/workspaces/acme/balance".to_owned(), String::new()),
     ];
-    // As this server ends it, and as another one does: then the team was seen as it was before.
+    // Revoked by this server, and by another one: then the cached team is out of date.
     for here in [true, false] {
         for (number, (method, path, body)) in asks.iter().enumerate() {
             let (id, secret) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
@@ -297,7 +299,7 @@ async fn a_key_that_was_used_and_revoked_opens_no_route() {
 }
 
 #[tokio::test]
-async fn a_tied_key_charges_in_its_names_and_in_no_other() {
+async fn a_tied_key_charges_for_its_member_and_worker_only() {
     let world = world_with(10_000).await;
     let tied = r#"{"name":"k","scopes":["charge","manage"],"member":"ada","worker":"w1"}"#;
     let (id, secret) = world.make_key("acme", tied).await;
@@ -316,20 +318,20 @@ async fn a_tied_key_charges_in_its_names_and_in_no_other() {
     assert_eq!(statuses, [201, 403, 404]);
     assert_eq!(results[0]["charge"]["member"], "ada");
     assert_eq!(results[2]["problem"]["code"], "workspace_not_found");
-    // What another charged is not the key's to fail, settle or keep alive.
+    // A tied key may not report the outcome of a charge that it did not make.
     let theirs = world.charge("theirs", r#"{"operation":"support_message","await_outcome":true}"#).await.id();
     let outcome = r#"{"result":"failed","fault":"system"}"#;
     let path = |charge: &str| format!("/v1/workspaces/acme/charges/{charge}/outcome");
     world.ask_with(&secret, ("POST", &path(&theirs)), "", outcome).await.problem(403, "forbidden");
     let own = charged["id"].as_str().expect("an id");
     assert_eq!(world.ask_with(&secret, ("POST", &path(own)), "", outcome).await.json()["status"], "refunded");
-    // What it makes is tied as it is.
+    // A key made with a tied key is tied the same way.
     let keys = ("POST", "/v1/workspaces/acme/api-keys");
     let made = world.ask_with(&secret, keys, "", r#"{"name":"child","scopes":["charge"]}"#).await.json();
     assert_eq!((&made["member"], &made["worker"]), (&"ada".into(), &"w1".into()));
     let other = r#"{"name":"child","scopes":["charge"],"member":"bob"}"#;
     world.ask_with(&secret, keys, "", other).await.problem(403, "forbidden");
-    // Whoever leaves takes the key along.
+    // The key ends when its member is removed.
     world.add_member("acme", "ada", "member").await;
     assert_eq!(world.put("DELETE", "/v1/workspaces/acme/members/ada", "", "").await.status, 204);
     world.charge_with(&secret, "z", "").await.problem(401, "unauthenticated");
@@ -340,7 +342,7 @@ async fn a_tied_key_charges_in_its_names_and_in_no_other() {
 }
 
 #[tokio::test]
-async fn a_key_is_described_well_or_not_at_all() {
+async fn an_invalid_key_is_refused_by_field() {
     let world = world().await;
     let check = async |body: &str, field: &str| {
         let problem =
@@ -361,26 +363,26 @@ async fn a_key_is_described_well_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn the_use_of_a_key_is_noted_now_and_then() {
+async fn the_use_of_a_key_is_recorded_once_an_hour() {
     let world = world_with(10_000).await;
     let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["read","manage"]}"#).await;
     let used = async || {
         let listed = world.ask_with(&secret, ("GET", "/v1/workspaces/acme/api-keys"), "", "").await.json();
         listed["data"][0]["last_used_at"].as_str().map(str::to_owned)
     };
-    // Noted in the background: ask until it is there, but not for ever.
+    // It is recorded in the background: ask until it is there, for at most a minute.
     let used_at = async |at: &str| {
         let asking = async {
             while used().await.as_deref() != Some(at) {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), asking).await.expect("the use is noted");
+        tokio::time::timeout(Duration::from_secs(60), asking).await.expect("the use is recorded");
     };
     let first = "2026-11-23T15:04:05.678Z";
     used_at(first).await;
     world.pass_seconds(3_599);
-    assert_eq!(used().await.as_deref(), Some(first), "to the hour");
+    assert_eq!(used().await.as_deref(), Some(first), "recorded at most once an hour");
     world.pass_seconds(1);
     used_at("2026-11-23T16:04:05.678Z").await;
     let journal = world.get("/v1/workspaces/acme/entries").await.text;
@@ -388,7 +390,7 @@ async fn the_use_of_a_key_is_noted_now_and_then() {
 }
 
 #[tokio::test]
-async fn the_journal_tells_who_changed_what() {
+async fn the_journal_shows_who_changed_what() {
     let world = world().await;
     let (id, secret) = world.make_key("acme", r#"{"name":"ops","scopes":["manage","read"]}"#).await;
     let member = r#"{"id":"ada","email":"ada@example.com","name":"Ada","role":"admin"}"#;
@@ -418,7 +420,7 @@ async fn the_journal_tells_who_changed_what() {
 }
 
 #[tokio::test]
-async fn only_the_platform_suspends() {
+async fn only_the_platform_may_suspend() {
     let world = world().await;
     let (_, secret) = world.make_key("acme", r#"{"name":"ops","scopes":["manage"]}"#).await;
     let workspace = ("PATCH", "/v1/workspaces/acme");

@@ -1,8 +1,8 @@
 //! The values of the API in JSON: how they are read, checked and written.
 //!
 //! Nothing here knows a route, a status or a caller. Reading returns a [`ReadError`]; the folder
-//! `http` gives it a status and a code. Types in this folder are shared by several resources; a type
-//! that one resource uses alone stands in that resource's file in `api`.
+//! `http` gives it a status and a code. Types in this folder are shared by several resources; a
+//! type that one resource uses alone is in that resource's file in `api`.
 
 mod error;
 pub(crate) mod metadata;

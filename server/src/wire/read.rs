@@ -2,8 +2,8 @@
 //!
 //! A body is parsed directly into its struct. Only if that fails, it is parsed a second time with a
 //! path to the error. The second pass names the field and separates three kinds: not JSON, an
-//! unknown field, a wrong value. Ids and texts are checked while they are read, so every struct that
-//! was read holds valid values.
+//! unknown field, a wrong value. Ids and texts are checked while they are read, so every struct
+//! that was read holds valid values.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,7 +35,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
 
 #[cold]
 fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ReadError {
-    // If the body is not JSON, that is the error, even if a wrong field stands before that point.
+    // If the body is not JSON, that is the error, even if a wrong field comes before that point.
     if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes)
         && !is_too_large_a_number(&error)
     {
@@ -187,8 +187,8 @@ pub fn given_word<'de, D: Deserializer<'de>, T: Word>(deserializer: D) -> Result
     word(deserializer).map(Some)
 }
 
-/// For `deserialize_with`, together with `default`: a value that may be absent but not null, because
-/// null is no amount.
+/// For `deserialize_with`, together with `default`: a value that may be absent but not null,
+/// because null is no amount.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -229,7 +229,8 @@ impl Word for Line {
     }
 }
 
-/// A display name: a free text without control characters, so that it can stand in an e-mail header.
+/// A display name: a free text without control characters, so that it can stand in an e-mail
+/// header.
 #[derive(Debug)]
 pub struct DisplayName(pub Box<str>);
 

@@ -1,7 +1,7 @@
 //! How single values are written in JSON: dollars, times, ids, metadata.
 //!
 //! Each value writes itself into the response buffer, without a `String` in between. How values are
-//! read is in `read`, except for times, whose two directions stand together here.
+//! read is in `read`, except for times, which are read and written here.
 
 use std::fmt;
 

@@ -102,7 +102,7 @@ pub struct OperationIn {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PriceBook)]
 pub struct PricesJson<'a> {
-    /// The number of the version: 1, 2, 3 …
+    /// The number of the version, which counts from 1.
     version: u32,
     /// When the version comes or came into force.
     #[schema(value_type = String, format = DateTime)]

@@ -10,7 +10,7 @@
 //! - new commands are answered as the model says.
 //!
 //! [`faults`] makes writes and syncs fail instead. The only permitted error is "unavailable", and a
-//! repeated request under the same key resolves what was in doubt.
+//! repeated request under the same key shows whether the batch was committed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -380,7 +380,7 @@ fn expect_unavailable(diff: &Differential, error: &Error) -> Result<(), Differen
     Err(diff.difference("the error of a failing disk", error, &"unavailable"))
 }
 
-/// Finds out whether the batch in doubt was committed, updates the model if so, and repeats its
+/// Finds out whether the failed batch was committed, updates the model if so, and repeats its
 /// requests.
 fn mark_committed(
     core: &mut Core,

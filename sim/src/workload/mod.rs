@@ -94,8 +94,7 @@ impl Workload {
             team: *random.pick(&[30, 100, 350]),
             zone_changes: *random.pick(&[0, 300, 800]),
         };
-        // Within three weeks before the end of February 2028, which has a leap day and is followed
-        // by summer time.
+        // Between the leap day of 2028 and the changes to summer time in the weeks after it.
         let now = Timestamp::from_millis(1_835_420_000_000).plus_seconds(random.below(2_000_000) as i64);
         let (keys, disputes, payments, secrets) = (0, 0, 0, 0);
         let (followed, repeatable) = ([0; 32], Vec::new());

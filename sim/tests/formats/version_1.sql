@@ -1,6 +1,7 @@
--- What a server with version 1 of the tables had kept, as `pg_dump --data-only --inserts` told it. The workspace `acme` lives in
--- New York: it paid 1,500 and 4,000 on 2026-01-01 in UTC while it was December there, and 2,500, 1,000, 20,000 (which await an
--- outcome) and 500 at six; 500 of the first were given back. The grant of 700 is spent. The workspace `empty` is empty.
+-- The rows of a database with tables of version 1, as `pg_dump --data-only --inserts` printed them.
+-- The workspace `acme` lies in New York. It was charged 1,500 and 4,000 on 2026-01-01 in UTC, when it was
+-- December there, and 2,500, 1,000, 20,000 (pending) and 500 at 06:00 UTC; 500 of the first were refunded.
+-- Its grant of 700 is spent. The workspace `empty` has no credit.
 
 CREATE TABLE migration (version bigint NOT NULL PRIMARY KEY, run_at timestamptz NOT NULL DEFAULT now());
 INSERT INTO account VALUES ('*', 2, 0, '\x01012a0003555443000000000000000000000200a8da769b0100006f7306d12fe1a36f38bcb5a31a367db8615866ca386dcc9d906b6948b9a79bf2000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000080c60a00', '\x01');

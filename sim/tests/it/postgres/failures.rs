@@ -25,7 +25,7 @@ const WORKSPACES: usize = 10;
 const EACH: Micros = Micros::new(100_000);
 
 /// Options of a server that gives up soon.
-fn impatient() -> Options {
+fn short_timeout() -> Options {
     Options { retry_for_millis: Some(200), ..Options::default() }
 }
 
@@ -140,7 +140,7 @@ fn a_server_dies_and_the_primary_fails_over_to_its_standby() {
     // The first server has proxies to both hosts. When they are severed, it can reach no database.
     let proxies = [CuttableProxy::to(pair.primary.port()), CuttableProxy::to(pair.standby.port())];
     let doomed = two_hosts((proxies[0].port(), proxies[1].port()), database.name());
-    let (doomed, living) = (serve(&doomed, impatient()), serve(&url, Options::default()));
+    let (doomed, living) = (serve(&doomed, short_timeout()), serve(&url, Options::default()));
     let client = Arc::new(RetryingClient::new(vec![doomed, living.clone()]));
     bank::open(&*client, WORKSPACES, EACH);
     let tallies = trade_while(&client, 80, || {
@@ -218,7 +218,7 @@ fn a_stopped_database_is_unavailable_until_it_restarts() {
     assert!(!server.stats().writable);
     let balance = block_on(server.balance(&bank::workspace(0), None));
     assert!(balance.expect_err("the database is stopped").is_unavailable());
-    let late = block_on(Postgres::open(&database.url(), impatient()));
+    let late = block_on(Postgres::open(&database.url(), short_timeout()));
     assert!(late.expect_err("the database is stopped").is_unavailable());
     cluster.restart();
     assert_paid_once(&*server, "while it is down");
@@ -233,7 +233,7 @@ fn the_tables_are_locked_by_another_session() {
         return;
     }
     let database = shared().database();
-    let server = serve(&database.url(), impatient());
+    let server = serve(&database.url(), short_timeout());
     bank::open(&*server, 1, EACH);
     let lock = database.open_transaction("LOCK TABLE account");
     assert_not_now(pay(&*server, "while it is locked"));
@@ -249,7 +249,7 @@ fn no_connection_is_left() {
         return;
     }
     let database = shared().database();
-    let server = serve(&database.url(), impatient());
+    let server = serve(&database.url(), short_timeout());
     bank::open(&*server, 1, EACH);
     let name = database.name();
     let limit = |connections: i32| format!("ALTER DATABASE {name} CONNECTION LIMIT {connections}");
@@ -269,7 +269,7 @@ fn the_disk_of_the_database_is_full() {
     }
     let cluster = Cluster::start_on_small_disk(48, NO_CRASH);
     let database = cluster.database();
-    let server = serve(&database.url(), impatient());
+    let server = serve(&database.url(), short_timeout());
     bank::open(&*server, 1, Micros::new(1_000_000_000));
     database.fill_disk();
     let bulky = |key: String| {
@@ -325,7 +325,7 @@ fn a_commit_that_did_not_wait_for_the_standby_is_not_acknowledged() {
     let pair = Pair::start(&[]);
     let database = pair.primary.database();
     let url = pair.url(database.name());
-    let server = serve(&url, impatient());
+    let server = serve(&url, short_timeout());
     bank::open(&*server, 1, EACH);
     pair.standby.freeze();
     let answer = thread::scope(|scope| {

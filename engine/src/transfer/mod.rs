@@ -39,6 +39,9 @@ const VERSION: u32 = 2;
 const ENTRY: u8 = 1;
 const END: u8 = 2;
 
+/// The length of the end record: its kind and two counts.
+const END_BYTES: usize = 1 + 8 + 8;
+
 /// The longest record: the largest price book is a hundredth of it, and a damaged length asks for no more memory.
 const RECORD_MAX_BYTES: usize = 16 << 20;
 

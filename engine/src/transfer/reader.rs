@@ -6,7 +6,7 @@ use std::io::Read;
 use sha2::Digest;
 use tollkeeper_ledger::{Entry, Hash, WorkspaceId};
 
-use super::{Counts, END, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
+use super::{Counts, END, END_BYTES, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
 use crate::Error;
 
 /// A stream being read.
@@ -146,6 +146,9 @@ impl<R: Read> StreamReader<R> {
             let bytes = self.record.get(at..at + 8)?;
             Some(u64::from_le_bytes(bytes.try_into().ok()?))
         };
+        if self.record.len() != END_BYTES {
+            return Err(self.damaged("is damaged: it is the end, but of another length"));
+        }
         let output = number(1).zip(number(9)).map(|(entries, journals)| Counts { entries, journals });
         if output != Some(self.counts) {
             return Err(self.damaged("counts other entries than came before it"));

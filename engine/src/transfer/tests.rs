@@ -88,6 +88,17 @@ fn every_flipped_bit_and_every_cut_is_found_and_told_with_its_place() {
 }
 
 #[test]
+fn an_end_record_of_another_length_is_refused() {
+    let mut stream = stream(&[]);
+    let record = stream.split_off(22);
+    let longer = [&18_u32.to_le_bytes()[..], &record[4..21], &[0]].concat();
+    stream.extend_from_slice(&longer);
+    let sum = crc32fast::hash(&stream);
+    stream.extend_from_slice(&sum.to_le_bytes());
+    assert!(read(&stream).expect_err("a byte too many").to_string().contains("of another length"));
+}
+
+#[test]
 fn a_record_that_is_missing_or_elsewhere_is_found() {
     let (id, entries) = journal("acme", 2);
     let whole = stream(&[(id.clone(), entries.clone())]);

@@ -148,13 +148,16 @@ impl<'a> Reader<'a> {
         Ok(*first)
     }
 
+    /// One value has one encoding, so a last byte of 0 and bits beyond the 64th are malformed.
     pub fn unsigned(&mut self, what: &'static str) -> Result<u64, Malformed> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte(what)?;
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return Ok(value);
+                let is_padded = byte == 0 && shift > 0;
+                let is_too_large = byte > 1 && shift == 63;
+                return if is_padded || is_too_large { Err(Malformed(what)) } else { Ok(value) };
             }
         }
         Err(Malformed(what))
@@ -288,6 +291,9 @@ mod tests {
             assert_eq!(Reader(&bytes[..bytes.len() - 1]).signed("n"), Err(Malformed("n")));
         }
         assert_eq!(Reader(&[0xff; 11]).unsigned("n"), Err(Malformed("n")));
+        assert_eq!(Reader(&[0x80, 0]).unsigned("n"), Err(Malformed("n")), "a zero with a byte too many");
+        let beyond = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2];
+        assert_eq!(Reader(&beyond).unsigned("n"), Err(Malformed("n")), "a 65th bit");
         assert_eq!(Reader(&[200, 1, 65]).text("t"), Err(Malformed("t")));
         assert_eq!(Reader(&[1, 0xff]).text("t"), Err(Malformed("t")));
     }

@@ -44,9 +44,11 @@ pub struct Answer {
 impl Server {
     /// Fills a new directory and opens it read-only.
     pub fn start() -> Server {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime starts");
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
-        let settings = Settings { platform_key: Some(Secret::new(KEY)), ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.access.platform_key = Some(Secret::new(KEY));
 
         let engine: Arc<dyn Engine> =
             Arc::new(Embedded::open(directory.path(), Options::default()).expect("an empty directory opens"));

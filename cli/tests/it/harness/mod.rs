@@ -8,7 +8,9 @@
 //! ```
 
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tollkeeper_testkit::retry::retry_for;
 
 mod calendar;
 mod client;
@@ -46,15 +48,9 @@ pub fn run(args: &[&str]) -> Output {
 }
 
 /// Repeats `ask` until it returns an answer; fails after [`TIMEOUT`].
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(begun.elapsed() < TIMEOUT, "{what}: not within {TIMEOUT:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+#[track_caller]
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    retry_for(TIMEOUT, what, ask)
 }
 
 /// What a command printed to stdout and stderr.

@@ -1,7 +1,8 @@
 //! The answer that an entry stands for.
 //!
-//! A replay must answer as the first time (i07). So answers are built from entries alone, by one function for both
-//! engines. What an entry only names (the charge of an outcome, the grant of a void) is looked up through [`Records`].
+//! A replay must answer as the first time (i07). So answers are built from entries alone, by one
+//! function for both engines. What an entry only names (the charge of an outcome, the grant of a
+//! void) is looked up through [`Records`].
 
 use tollkeeper_ledger::{Account, Charge, ChargeId, Entry, EntryBody, Grant, GrantId, Micros};
 
@@ -16,8 +17,8 @@ pub(crate) trait Records {
     fn find_grant(&mut self, id: GrantId) -> Result<Option<GrantRecord>, Error>;
 }
 
-/// The answer to a command that was recorded as `entry`. `charge`: the charge that the command is about, if it was about
-/// an existing one.
+/// The answer to a command that was recorded as `entry`. `charge`: the charge that the command is
+/// about, if it was about an existing one.
 pub(crate) fn answer(
     entry: Entry,
     charge: Option<Charge>,
@@ -57,7 +58,8 @@ pub(crate) fn answer(
 
 /// The first answer again, to a command that was recorded as `entry` earlier.
 pub(crate) fn replay_answer(entry: Entry, records: &mut impl Records) -> Result<Answer, Error> {
-    // Of the entries about an existing charge only a refund carries an idempotency key, so only it is replayed.
+    // Of the entries about an existing charge only a refund carries an idempotency key, so only it
+    // is replayed.
     let charge = match &entry.body {
         EntryBody::ChargeRefunded(refund) => records.find_charge(refund.charge)?,
         _ => None,

@@ -1,5 +1,7 @@
-//! What every audit finds and how it is told, and what all of them recompute alike: the price and the life of a charge.
-//! Where the lines come from and what is kept beside them is each engine's own.
+//! The report of an audit, and what all engines recompute alike: the price and the life of a
+//! charge.
+//!
+//! Where the entries come from, and what is compared with them, is in each engine's own `audit`.
 
 use tollkeeper_ledger::{
     Account, ChargeDetails, ChargeId, ChargeState, Entry, Micros, Platform, Totals, WorkspaceId, invariants,
@@ -8,31 +10,31 @@ use tollkeeper_ledger::{
 /// What an audit found.
 #[derive(Clone, Debug, Default)]
 pub struct AuditReport {
-    /// Entries read.
+    /// The number of entries that were read.
     pub entries: u64,
-    /// Workspaces (the platform's own chain not counted).
+    /// The number of workspaces, without the platform's own chain.
     pub workspaces: u64,
     /// The sum of all available balances, in micro-units.
     pub available: Micros,
-    /// Granted, charged, refunded, clawed back over all workspaces.
+    /// The totals of all workspaces: granted, charged, refunded, clawed back.
     pub totals: Totals,
-    /// The first line that disagrees; `None` if all is well.
+    /// The first line that disagrees; `None` if everything agrees.
     pub disagreement: Option<AuditDisagreement>,
 }
 
 /// The first line that disagrees.
 #[derive(Clone, Debug)]
 pub struct AuditDisagreement {
-    /// In whose journal; `None` for the store as a whole.
+    /// The workspace whose journal disagrees; `None` for the store as a whole.
     pub workspace: Option<WorkspaceId>,
-    /// The number of the entry in that workspace, if one is at fault.
+    /// The number of the entry in that workspace, if a single one disagrees.
     pub entry: Option<u64>,
     /// What is wrong, for people.
     pub what: String,
 }
 
 impl AuditReport {
-    /// Adds a workspace as it was recomputed.
+    /// Adds a recomputed workspace.
     pub(crate) fn add(&mut self, account: &Account) {
         self.workspaces += 1;
         self.available += account.balance.available;
@@ -53,7 +55,8 @@ pub(crate) fn life_disagrees(
     Some(format!("charge {id}: {violation}"))
 }
 
-/// Whether a charge was priced by the version of the price book that it names.
+/// What is wrong with the price of a new charge, if anything: it must be in the version of the
+/// price book that the charge names, and the amount must be price × quantity.
 pub(crate) fn price_disagrees(platform: &Platform, details: &ChargeDetails) -> Option<String> {
     let place = (details.price_version as usize).checked_sub(1);
     let version = place.and_then(|place| platform.price_book.versions().get(place));

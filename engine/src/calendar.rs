@@ -1,40 +1,50 @@
-//! Where a day and a month begin in a time zone: the calendar the ledger does not have.
+//! Time zones: where a day and a month begin. The ledger has no calendar, so the engines give it
+//! the periods.
 //!
-//! The time zones come with the program, not with the machine: servers of one version count the same days, and what a
-//! machine lacks, or calls `localtime`, starts no limit again.
+//! The time zone database is part of the program. So servers of one version agree on the days,
+//! whatever their machines have installed.
 //!
-//! A day begins with its first instant that exists: where summer time skips midnight, that is a later hour.
+//! A day begins with its first instant that exists: a later hour where summer time skips midnight.
 
 use jiff::{ToSpan, Zoned, tz::TimeZone};
 use tollkeeper_ledger::{Account, Limits, PeriodWindow, PeriodWindows, Recount, Timestamp};
 
-/// Whether this is a time zone of the IANA database.
+/// True for the name of a time zone in the IANA database.
 #[must_use]
 pub fn is_known_timezone(name: &str) -> bool {
     TimeZone::get(name).is_ok()
 }
 
-/// The day and the month around an instant in a time zone; in UTC if the zone is not known (any more).
+/// The day and the month around an instant in a time zone; in UTC if the time zone is not known.
+///
+/// Both contain the instant: `start <= now < end`. Only instants that the calendar cannot represent
+/// (after the year 9999) give the periods around 1970-01-01 or periods that end early.
 #[must_use]
 pub fn period_windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
     let instant = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let day = begin(&instant.to_zoned(zone));
-    let month = day.first_of_month().map_or_else(|_| day.clone(), |first| begin(&first));
-    let next_day = begin(&day.saturating_add(1.day()));
-    let next_month = begin(&month.saturating_add(1.month()));
-    PeriodWindows { day: window(&day, &next_day), month: window(&month, &next_month) }
+    let day = start_of_day(&instant.to_zoned(zone));
+    let month = day.first_of_month().map_or_else(|_| day.clone(), |first| start_of_day(&first));
+    let next_day = start_of_day(&day.saturating_add(1.day()));
+    let next_month = start_of_day(&month.saturating_add(1.month()));
+    let windows = PeriodWindows { day: window(&day, &next_day), month: window(&month, &next_month) };
+    assert!(windows.month.start <= windows.day.start, "a day begins in its month");
+    assert!(
+        windows.day.start.millis() <= instant.as_millisecond(),
+        "a period begins before what it contains"
+    );
+    windows
 }
 
-/// The hour before which neither the day nor the month around an instant, or one after it, begins in any time zone: none is
-/// a whole day ahead of UTC or behind it.
+/// An hour before which no day and no month begins, in any time zone, that contains `now` or a
+/// later instant. No time zone is a whole day ahead of UTC or behind it.
 pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
     const DAY_SECONDS: i64 = 24 * 60 * 60;
     period_windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.start.plus_seconds(-DAY_SECONDS).hour()
 }
 
-/// What a decision may need to know of the calendar: the day and month of a recount's time zone, or of the account's; nothing
-/// where nothing counts by them.
+/// The periods for a decision: in the time zone of a recount if there is one, else in the
+/// account's. Empty periods if the account has no limits, because nothing counts by them.
 pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Timestamp) -> PeriodWindows {
     match recount {
         Some(recount) => period_windows(&recount.timezone, now),
@@ -46,12 +56,12 @@ pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Tim
     }
 }
 
-/// The limits of an account, and the day and month they count at an instant.
+/// The limits of an account, and the day and month around an instant in its time zone.
 pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, PeriodWindows) {
     (account.limits.clone(), period_windows(&account.profile.timezone, account.clock(now)))
 }
 
-fn begin(at: &Zoned) -> Zoned {
+fn start_of_day(at: &Zoned) -> Zoned {
     at.start_of_day().unwrap_or_else(|_| at.clone())
 }
 
@@ -68,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_month_begins_before_the_earliest_hour() {
+    fn no_period_begins_before_the_earliest_hour() {
         // 2026-02-28 and the days around it, hour by hour.
         for hour in 0..96 {
             let now = Timestamp::from_millis(1_772_236_800_000).plus_seconds(3_600 * hour);

@@ -1,8 +1,9 @@
-//! The contract every engine keeps: run a command durably, and read what is kept.
+//! The contract that every engine keeps: run commands durably, and answer queries about committed
+//! state.
 //!
-//! One test suite holds all engines to it. Commands go through [`Engine::run`] and [`Engine::run_batch`]; an answer
-//! means the change is on disk. Reads show what is committed, never what is about to be. `now` comes from the caller:
-//! no engine looks at a clock.
+//! An answer means that the change is on disk. A query shows what is committed, never what is about
+//! to be. `now` comes from the caller: no engine reads a clock to decide. One test suite holds all
+//! engines to this.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,63 +16,64 @@ use tollkeeper_ledger::{
 
 use crate::{Error, Query, QueryResult};
 
-/// A future that an engine hands out.
+/// The future of an engine's answer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What became of a command that the engine could run: the ledger's yes or no.
+/// The ledger's decision on a command that the engine could run: an answer or a refusal.
 pub type CommandResult = Result<Answer, Refusal>;
 
-/// The ledger's "yes", on disk.
+/// The ledger's "yes"; what it says is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Whether this is the first answer again, to a request that was repeated under its key.
+    /// True if this is the first answer again, to a request that was repeated under its idempotency
+    /// key (i07).
     pub replayed: bool,
-    /// What was answered.
+    /// What the command made or changed.
     pub output: Output,
 }
 
-/// What a command answers.
+/// What a command made or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// A workspace as it is now described.
+    /// The profile of a workspace after the command.
     Workspace(Box<Profile>),
-    /// A charge, and the balance after the entry that answered (for an unchanged charge: the present one).
+    /// A charge, and the balance after the command's entry; the present balance if nothing changed.
     Charge(Charge, Balance),
-    /// A grant as it was when it was answered, and the balance after it.
+    /// A grant after the command's entry, and the balance after it.
     Grant(Box<GrantRecord>, Balance),
-    /// A version of the price book.
+    /// The published version of the price book.
     Prices(PriceVersion),
-    /// Spending limits with what was used of them.
+    /// The spending limits with what is used of them.
     Limits(Vec<Limit>),
-    /// What changed of the team.
+    /// What changed in the team.
     Team(Box<TeamChange>),
-    /// Alerts, platform keys, claw-backs: nothing to tell beyond "done".
+    /// Nothing to show: alerts, platform keys, claw-backs.
     Done,
 }
 
-/// A grant with what was said of it.
+/// A grant with the circumstances of its entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantRecord {
-    /// The lot and what remains of it.
+    /// The grant and what remains of it.
     pub grant: Grant,
-    /// Why, for people.
+    /// The reason that the request gave, for people.
     pub reason: Option<Box<str>>,
-    /// The payment, or the subscription and its period.
+    /// The payment, or the subscription and its period, that brought it.
     pub origin: Option<Box<str>>,
-    /// What was paid for it, in cents.
+    /// What was paid for it, in cents (its cost basis).
     pub paid_cents: i64,
-    /// When it came.
+    /// The time of its entry.
     pub created_at: Timestamp,
 }
 
-/// A charge with all that happened to it.
+/// A charge with its draws and refunds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeRecord {
-    /// The charge.
+    /// The charge as it stands.
     pub charge: Charge,
-    /// From which grants it drew at birth.
+    /// The grants that it drew from when it was created, with the amounts.
     pub draws: Vec<(GrantId, Micros)>,
-    /// What went back, oldest first.
+    /// Its refunds, oldest first.
     pub refunds: Vec<RefundRecord>,
     /// The present balance of its workspace.
     pub balance: Balance,
@@ -80,70 +82,70 @@ pub struct ChargeRecord {
 /// One refund of a charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundRecord {
-    /// When.
+    /// The time of the refund's entry.
     pub at: Timestamp,
-    /// What and why.
+    /// The amount and the reason.
     pub refund: Refund,
 }
 
 /// A balance and the instant it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BalanceAt {
-    /// What the workspace has, or had.
+    /// The balance.
     pub balance: Balance,
-    /// The time of the last entry that it includes.
+    /// The time of the last entry that the balance includes.
     pub last_entry_at: Timestamp,
 }
 
-/// An entry and its place in the hash chain.
+/// An entry with its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryRecord {
-    /// The line of the journal.
+    /// The entry of the journal.
     pub entry: Entry,
-    /// Its hash, which the next entry carries.
+    /// Its hash, which the next entry of the workspace carries (i02).
     pub hash: Hash,
 }
 
-/// Which part of a list is wanted.
+/// The part of a list that is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// At most so many rows.
+    /// The most rows of the answer.
     pub limit: usize,
-    /// Where the page before ended, as [`Listing::next`] said; from the newest when `None`.
+    /// [`Listing::next`] of the page before; `None` for the newest rows.
     pub cursor: Option<String>,
 }
 
-/// A page of a list, newest first. It may hold fewer rows than asked while `next` still says where to go on: a filter
-/// that finds little looks through a bounded number of entries at a time.
+/// A page of a list, newest first. It may hold fewer rows than asked for although `next` is set,
+/// because a filter looks at a bounded number of entries at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
     /// The rows.
     pub data: Vec<T>,
-    /// Where the next page begins; `None` at the end.
+    /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
-/// Which charges are wanted; all conditions hold at once.
+/// The conditions that a listed charge meets, all at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChargeFilter {
-    /// Only this operation.
+    /// Only charges of this operation.
     pub operation: Option<OperationId>,
-    /// Only this worker.
+    /// Only charges of this worker.
     pub worker: Option<WorkerId>,
-    /// Only this member.
+    /// Only charges of this member.
     pub member: Option<MemberId>,
-    /// Only in this state now.
+    /// Only charges that have this status now.
     pub status: Option<Status>,
-    /// Only with this reference.
+    /// Only charges with this reference.
     pub reference: Option<Box<str>>,
-    /// Opened at or after.
+    /// Only charges that were created at this instant or later.
     pub from: Option<Timestamp>,
-    /// Opened before.
+    /// Only charges that were created before this instant.
     pub to: Option<Timestamp>,
 }
 
 impl ChargeFilter {
-    /// Whether a charge as it was born is wanted; what has become of it is not looked at.
+    /// True if a charge meets all conditions but the status, which can change.
     pub(crate) fn admits(&self, charge: &Charge) -> bool {
         let ChargeFilter { operation, worker, member, status: _, reference, from, to } = self;
         let details = &charge.details;
@@ -156,10 +158,10 @@ impl ChargeFilter {
     }
 }
 
-/// What an engine says of itself, for metrics and readiness.
+/// Numbers of an engine, for metrics and readiness. Counters begin with 0 at every start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineStats {
-    /// Entries in the journal.
+    /// Entries in the journal, or in the table of entries.
     pub entries: u64,
     /// Bytes appended to the journal since the start.
     pub journal_bytes: u64,
@@ -169,29 +171,31 @@ pub struct EngineStats {
     pub commands: u64,
     /// Requests waiting in the queue.
     pub queued: u64,
-    /// Workspaces held in memory.
+    /// Accounts in memory.
     pub accounts_in_memory: u64,
     /// Charges that await an outcome.
     pub pending_charges: u64,
-    /// Entries that a start after a kill would replay.
+    /// Entries that a start after a crash would replay.
     pub tail_entries: u64,
-    /// Whether the store takes writes at present.
+    /// True if the store takes writes at present.
     pub writable: bool,
 }
 
-/// Runs commands durably and reads what is kept.
+/// Runs commands durably and answers queries; the queries have typed methods in
+/// [`Reads`](crate::Reads).
 pub trait Engine: Send + Sync + 'static {
-    /// Runs one command; waits for room in the queue.
+    /// Runs one command. Waits while the queue is full.
     fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>>;
 
-    /// Runs one command, or says at once that there is no room ([`Error::is_overloaded`]).
+    /// Runs one command, or fails at once with [`Error::is_overloaded`] if the queue is full.
     fn run_or_shed(
         &self,
         submission: Submission,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<CommandResult, Error>>;
 
-    /// Runs commands in order, each decided alone, all in as few commits as possible; one answer each, in order.
+    /// Runs commands in order, each decided alone, in as few commits as possible. One answer each,
+    /// in order.
     fn run_batch(
         &self,
         batch: Vec<Submission>,
@@ -201,15 +205,17 @@ pub trait Engine: Send + Sync + 'static {
     /// Answers a query from committed state; [`crate::Reads`] has a typed method for each.
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>>;
 
-    /// The price book and the platform keys, as last committed; cheap enough to ask with every request.
+    /// The price book and the platform keys, as last committed. Cheap enough for every request.
     fn platform(&self) -> Arc<Platform>;
 
-    /// Pending charges whose deadline has passed, at most so many: each is to be sent a `TimeOut`.
+    /// At most `most` pending charges whose deadline has passed. The caller sends each of them a
+    /// `TimeOut`.
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>>;
 
-    /// What the engine says of itself.
+    /// Numbers for metrics and readiness.
     fn stats(&self) -> EngineStats;
 
-    /// Finishes what was accepted and leaves everything in order. Later calls are refused as unavailable.
+    /// Finishes what was accepted, and persists everything. Later calls fail with
+    /// [`Error::is_unavailable`].
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
 }

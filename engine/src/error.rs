@@ -1,7 +1,8 @@
 //! Why an engine could not run a command or answer a query.
 //!
-//! An [`Error`] means "not now" or "not here"; a refusal of the ledger means "no" and is never an `Error`. The type is
-//! opaque. Its predicates say what a caller can do about it, not which part of which store failed.
+//! An [`Error`] means "not now" or "not here"; a refusal of the ledger means "no" and is never an
+//! `Error`. The type is opaque. Its predicates say what a caller can do about it, not which part of
+//! which store failed.
 
 use std::any::Any;
 use std::fmt;
@@ -32,8 +33,8 @@ impl Error {
         self.kind == Kind::Overloaded
     }
 
-    /// The store does not take writes or reads at present: a full disk, a lost connection. Ask again under the same key;
-    /// the command then runs once, whether or not the first attempt did.
+    /// The store does not take writes or reads at present: a full disk, a lost connection. Ask
+    /// again under the same key; the command then runs once, whether or not the first attempt did.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
@@ -45,7 +46,8 @@ impl Error {
         self.kind == Kind::Damaged
     }
 
-    /// The store cannot be opened as it is: held by another process, no permission, a newer version.
+    /// The store cannot be opened as it is: held by another process, no permission, a newer
+    /// version.
     #[must_use]
     pub fn is_unusable(&self) -> bool {
         self.kind == Kind::Unusable

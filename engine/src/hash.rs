@@ -1,7 +1,8 @@
 //! SHA-256: the one digest of the engines.
 //!
-//! The hash of an entry is the digest of its canonical bytes. The next entry of the workspace carries it (i02), so a hash
-//! stands for all entries up to it. Checksums that find damage but not forgery are CRC-32, beside the bytes they protect.
+//! The hash of an entry is the digest of its canonical bytes. The next entry of the workspace
+//! carries it (i02), so a hash stands for all entries up to it. Checksums that find damage but not
+//! forgery are CRC-32, beside the bytes they protect.
 
 use sha2::{Digest, Sha256};
 use tollkeeper_ledger::Hash;

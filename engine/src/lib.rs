@@ -1,20 +1,81 @@
-//! What is kept: commands run durably, each decided by `tollkeeper_ledger::decide`.
+//! The engines of Tollkeeper: they run the commands of [`tollkeeper_ledger`] durably and answer
+//! queries.
 //!
-//! [`Engine`] is the contract; [`Embedded`] keeps it in a directory of its own with SQLite, [`Postgres`] in a database
-//! that many servers share. An answer means that what it says is on disk. Nothing here decides credit, and nothing here
-//! knows HTTP.
+//! The ledger decides; an engine loads what a decision needs, records the entries that follow from
+//! it, and brings them to disk before it answers. [`Embedded`] does so in a data directory of its
+//! own, with SQLite as the file format. [`Postgres`] does so in a database that many servers share.
+//! Both keep one contract, [`Engine`] with [`Reads`].
+//!
+//! Nothing here decides credit, and nothing here knows HTTP. No engine reads a clock to decide:
+//! `now` is an argument.
+//!
+//! # Example
+//!
+//! ```
+//! use tollkeeper_engine::{Embedded, Engine, Options, Output, Reads};
+//! use tollkeeper_ledger::{
+//!     Actor, ChargeRequest, Command, GrantRequest, Micros, OperationId, OperationPrice, Source,
+//!     Submission, Timestamp, WorkspaceId,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let directory = tempfile::tempdir()?;
+//! let engine = Embedded::open(directory.path(), Options::default())?;
+//!
+//! let now = Timestamp::from_millis(1_767_225_600_000);
+//! let acme = WorkspaceId::new("acme")?;
+//! let message = OperationId::new("message")?;
+//! let run = async |workspace: &WorkspaceId, command: Command| {
+//!     let (workspace, actor) = (workspace.clone(), Actor::Platform);
+//!     engine.run(Submission { workspace, key: None, actor, command }, now).await
+//! };
+//!
+//! let unit_price = Micros::new(500);
+//! let price = OperationPrice { id: message.clone(), unit_price, timeout_seconds: None };
+//! let prices = Command::SetPrices { operations: vec![price], effective_at: None };
+//! run(&WorkspaceId::platform(), prices).await?.expect("the price list is valid");
+//! run(&acme, Command::CreateWorkspace(Default::default())).await?.expect("the workspace is new");
+//! let grant = GrantRequest::new(Source::Promotional, Micros::new(2_000));
+//! run(&acme, Command::Grant(grant)).await?.expect("the workspace exists");
+//!
+//! let charge = ChargeRequest {
+//!     operation: message,
+//!     quantity: 3,
+//!     worker: None,
+//!     member: None,
+//!     await_outcome: false,
+//!     timeout_seconds: None,
+//!     reference: None,
+//!     metadata: None,
+//! };
+//! let answer = run(&acme, Command::Charge(charge)).await?.expect("there is enough credit");
+//! let Output::Charge(charge, balance) = answer.output else { panic!("a charge is answered") };
+//! assert_eq!((charge.details.amount, balance.available), (Micros::new(1_500), Micros::new(500)));
+//!
+//! // The balance is on disk, and so is the journal that explains it.
+//! let present = engine.balance(&acme, None).await?.expect("the workspace exists");
+//! assert_eq!(present.balance, balance);
+//! engine.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Reading order
 //!
 //! ```text
-//! contract   the trait every engine keeps, and the shapes of its answers
-//! error      "not now", as opposed to the ledger's "no"
-//! embedded   the default engine
+//! contract   Engine, and the shapes of its answers
+//! query      Query, Reads: what can be asked
+//! embedded   the default engine; its head has a diagram of threads and files
 //! postgres   the engine for many servers on one database
-//! told       what an entry answers
-//! audit      what every audit finds, and what all recompute alike
-//! rollups    what engines do alike with rows of usage
-//! waiting    who waits for the answers of a batch
-//! moving     a whole ledger as a stream, from any engine to any engine
+//! reply      the queue in front of an engine's thread, and its replies
+//! answer     the answer that an entry stands for
+//! transfer   a whole ledger as a stream, from any engine to any engine
+//! audit      the report of an audit, and what all engines recompute alike
 //! calendar   where a day and a month begin in a time zone
+//! rollups    rows of hourly usage
+//! hash       SHA-256
+//! error      "not now", as opposed to the ledger's "no"
 //! ```
 
 mod answer;
@@ -41,8 +102,3 @@ pub use error::{Error, panic_message};
 pub use hash::digest;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
-
-/// The Rust example of the README, compiled as a documentation test.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

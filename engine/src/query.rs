@@ -1,13 +1,14 @@
-//! Reads: a closed list of questions ([`Query`]), their answers ([`QueryResult`]), and a typed method for each
-//! ([`Reads`]).
+//! Reads: a closed list of questions ([`Query`]), their answers ([`QueryResult`]), and a typed
+//! method for each ([`Reads`]).
 //!
-//! A read passes an engine as one value. So each engine has one match from a query to the function that answers it, and
-//! a decorator (a retrying client, a stub) passes all reads on with one method. To add a report: a variant of [`Query`]
-//! and of [`QueryResult`], a method of [`Reads`], and one function per engine.
+//! A read passes an engine as one value. So each engine has one match from a query to the function
+//! that answers it, and a decorator (a retrying client, a stub) passes all reads on with one
+//! method. To add a report: a variant of [`Query`] and of [`QueryResult`], a method of [`Reads`],
+//! and one function per engine.
 //!
-//! Every answer shows committed state only. Errors are [`Error::is_unavailable`] when the store cannot be read at
-//! present, [`Error::is_damaged`] when it is not what was written, and [`Error::is_bad_cursor`] for a cursor that is not
-//! of that list.
+//! Every answer shows committed state only. Errors are [`Error::is_unavailable`] when the store
+//! cannot be read at present, [`Error::is_damaged`] when it is not what was written, and
+//! [`Error::is_bad_cursor`] for a cursor that is not of that list.
 
 use std::future::Future;
 use std::ops::Range;
@@ -130,7 +131,8 @@ macro_rules! ask {
 /// The typed reads of every [`Engine`].
 ///
 /// # Panics
-/// Each method panics if the engine answers another query than was asked, which is a bug of that engine.
+/// Each method panics if the engine answers another query than was asked, which is a bug of that
+/// engine.
 pub trait Reads: Engine {
     /// The profile of a workspace; `None` if there is no such workspace.
     fn workspace(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Profile>, Error>> + Send {
@@ -142,7 +144,8 @@ pub trait Reads: Engine {
         ask!(self, Workspaces { page: page })
     }
 
-    /// The balance of a workspace, at present or after the last entry up to `at`; `None` if there is no such workspace.
+    /// The balance of a workspace, at present or after the last entry up to `at`; `None` if there
+    /// is no such workspace.
     fn balance(
         &self,
         id: &WorkspaceId,
@@ -151,13 +154,14 @@ pub trait Reads: Engine {
         ask!(self, Balance { workspace: id.clone(), at: at })
     }
 
-    /// The members, API keys and portal sessions of a workspace; `None` if there is no such workspace.
+    /// The members, API keys and portal sessions of a workspace; `None` if there is no such
+    /// workspace.
     fn team(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Arc<Team>>, Error>> + Send {
         ask!(self, Team { workspace: id.clone() })
     }
 
-    /// The spending limits of a workspace, and the day and month around `now` in its time zone; `None` if there is no
-    /// such workspace.
+    /// The spending limits of a workspace, and the day and month around `now` in its time zone;
+    /// `None` if there is no such workspace.
     fn limits(
         &self,
         id: &WorkspaceId,
@@ -204,8 +208,8 @@ pub trait Reads: Engine {
         ask!(self, Entries { workspace: id.clone(), page: page })
     }
 
-    /// The usage of a workspace by hour, one row per key in the order of keys. `hours` counts whole hours since
-    /// 1970-01-01 UTC, from the first to before the last.
+    /// The usage of a workspace by hour, one row per key in the order of keys. `hours` counts whole
+    /// hours since 1970-01-01 UTC, from the first to before the last.
     fn usage(
         &self,
         id: &WorkspaceId,

@@ -1,11 +1,12 @@
 //! The queue in front of an engine's thread, and the replies to what came through it.
 //!
-//! Callers are asynchronous, the thread that runs their commands is not. So a request travels with the sender of a
-//! one-shot channel, its [`Reply`]. Both engines use this queue; a job that only one of them knows is its `Job::Other`.
-//! The queue is bounded: when it is full, [`RequestQueue::run_or_shed`] refuses instead of waiting.
+//! Callers are asynchronous, the thread that runs their commands is not. So a request travels with
+//! the sender of a one-shot channel, its [`Reply`]. Both engines use this queue; a job that only
+//! one of them knows is its `Job::Other`. The queue is bounded: when it is full,
+//! [`RequestQueue::run_or_shed`] refuses instead of waiting.
 //!
-//! Invariant: a reply is sent exactly as many answers as its request had commands, in their order. A caller may have gone
-//! away; its reply is then dropped without an error.
+//! Invariant: a reply is sent exactly as many answers as its request had commands, in their order.
+//! A caller may have gone away; its reply is then dropped without an error.
 
 use std::fmt;
 
@@ -38,7 +39,8 @@ impl Request {
         }
     }
 
-    /// Appends the commands to `portion`, each with the caller's clock, and gives the reply that waits for their answers.
+    /// Appends the commands to `portion`, each with the caller's clock, and gives the reply that
+    /// waits for their answers.
     pub(crate) fn unpack(self, portion: &mut Vec<(Submission, Timestamp)>) -> Reply {
         match self {
             Request::One(submission, now, reply) => {

@@ -1,10 +1,11 @@
-//! What engines do alike with rows of usage: fold them, and count what limits have used of them.
+//! Rows of hourly usage, as all engines handle them: fold them, and count what limits have used
+//! (i08).
 
 use tollkeeper_ledger::{Micros, Period, PeriodWindows, Recount, Subject, Timestamp, UsageKey, Used};
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
-/// One row for each key, in order.
+/// Adds up rows with equal keys; gives one row per key, in the order of keys.
 pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     let mut sums: Vec<(UsageKey, Used)> = Vec::with_capacity(rows.len());
@@ -17,21 +18,24 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
     sums
 }
 
-/// What each line has used (net) of the present period. Where a day does not begin with an hour, all that was charged in that
-/// hour counts and nothing that went back in it: rather too much than more than the cap.
+/// What each line of a recount has used of its present period, net of refunds.
+///
+/// Rows count whole hours. If a day begins within an hour, all charges of that hour count and none
+/// of its refunds do: too much rather than too little, so that a limit is never exceeded.
 pub(crate) fn used_by_limit(
     recount: &Recount,
     windows: &PeriodWindows,
     rows: &[(UsageKey, Used)],
 ) -> Vec<Micros> {
     let used = |(subject, period): &(Subject, Period)| {
-        let begin = windows.of(*period).start;
-        let since = begin.hour();
-        let is_parted = begin != Timestamp::from_millis(since * HOUR_MILLIS);
-        let rows = rows.iter().filter(|(key, _)| key.hour >= since && subject.covers(&key.spender));
+        let start = windows.of(*period).start;
+        let first_hour = start.hour();
+        let begins_within_hour = start != Timestamp::from_millis(first_hour * HOUR_MILLIS);
+        let rows = rows.iter().filter(|(key, _)| key.hour >= first_hour && subject.covers(&key.spender));
         let net = |(key, used): &(UsageKey, Used)| {
-            let gone_back = if is_parted && key.hour == since { Micros::ZERO } else { used.refunded };
-            used.charged - gone_back
+            let refunded =
+                if begins_within_hour && key.hour == first_hour { Micros::ZERO } else { used.refunded };
+            used.charged - refunded
         };
         rows.map(net).sum()
     };

@@ -19,8 +19,8 @@
 //! admin     audit, backup, restore, export, import
 //! ```
 //!
-//! Reading order: `core`, `core::state_machine`, `threads::writer`, `core::in_flight`, `storage::journal`,
-//! `core::maintenance`, `core::recovery`.
+//! Reading order: `core`, `core::state_machine`, `threads::writer`, `core::in_flight`,
+//! `storage::journal`, `core::maintenance`, `core::recovery`.
 
 mod admin;
 pub(crate) mod core;
@@ -58,14 +58,15 @@ const QUEUE_DEFAULT: usize = 8_192;
 /// How to open an [`Embedded`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Seconds after a charge was created in which a late system failure may still refund it once it is settled; 30 days
-    /// when `None`.
+    /// Seconds after a charge was created in which a late system failure may still refund it once
+    /// it is settled; 30 days when `None`.
     pub refund_window_seconds: Option<i64>,
     /// Requests that may wait in the queue; 8,192 when `None`.
     pub queue: Option<usize>,
 }
 
-/// The embedded engine: open one per data directory and share it. It has threads of its own and needs no runtime.
+/// The embedded engine: open one per data directory and share it. It has threads of its own and
+/// needs no runtime.
 #[derive(Debug)]
 pub struct Embedded {
     core: CoreHandle,
@@ -77,8 +78,8 @@ impl Embedded {
     /// Opens (or makes) a data directory and holds it alone.
     ///
     /// # Errors
-    /// [`Error::is_unusable`] when another process holds it or it cannot be written, [`Error::is_damaged`] when its
-    /// journal is not what was written.
+    /// [`Error::is_unusable`] when another process holds it or it cannot be written,
+    /// [`Error::is_damaged`] when its journal is not what was written.
     pub fn open(path: &Path, options: Options) -> Result<Embedded, Error> {
         let queue = options.queue.unwrap_or(QUEUE_DEFAULT);
         Embedded::open_tuned(path, core_options(&options), queue)
@@ -97,11 +98,13 @@ impl Embedded {
         Embedded::start(core, readers, handle, jobs)
     }
 
-    /// Opens a data directory for reading, beside the process that holds it or without one. It shows what was committed
-    /// when it was opened. Commands are refused with [`Error::is_unavailable`].
+    /// Opens a data directory for reading, beside the process that holds it or without one. It
+    /// shows what was committed when it was opened. Commands are refused with
+    /// [`Error::is_unavailable`].
     ///
     /// # Errors
-    /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not what was written.
+    /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not
+    /// what was written.
     pub fn open_read_only(path: &Path) -> Result<Embedded, Error> {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
@@ -146,7 +149,8 @@ fn core_options(options: &Options) -> CoreOptions {
 }
 
 impl Embedded {
-    /// Short reads are answered from memory by the writer thread; long ones by the readers, from disk.
+    /// Short reads are answered from memory by the writer thread; long ones by the readers, from
+    /// disk.
     async fn answer(&self, query: Query) -> Result<QueryResult, Error> {
         let Embedded { core, readers, .. } = self;
         match query {

@@ -1,8 +1,10 @@
-//! The core's end for callers: the bounded queue in front of the writer thread, and what that thread publishes.
+//! The core's end for callers: the bounded queue in front of the writer thread, and what that
+//! thread publishes.
 //!
-//! Commands, reads of memory and wake-ups go through one queue, so a read sees everything that was decided before it. Its
-//! answer is held back until all that it saw is on disk. The price book and the numbers for metrics do not pass the queue:
-//! the writer publishes them after every commit. What the thread does with the queue is in `threads::writer`.
+//! Commands, reads of memory and wake-ups go through one queue, so a read sees everything that was
+//! decided before it. Its answer is held back until all that it saw is on disk. The price book and
+//! the numbers for metrics do not pass the queue: the writer publishes them after every commit.
+//! What the thread does with the queue is in `threads::writer`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,7 +17,8 @@ use super::threads::checkpoint::Wake;
 use crate::reply::{self, RequestQueue};
 use crate::{CommandResult, EngineStats, Error};
 
-/// A read of memory. It gives what delivers its answer, to be called once everything that it saw is on disk.
+/// A read of memory. It gives what delivers its answer, to be called once everything that it saw is
+/// on disk.
 pub(super) type Read = Box<dyn FnOnce(&mut Core) -> DeliverRead + Send>;
 
 /// Sends the answer of a read, or the error because of which what it saw is not on disk.

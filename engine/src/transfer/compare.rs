@@ -1,36 +1,39 @@
-//! Compares a stream with what is there already, so that an import can be repeated and goes on where it ended, and so
+//! Compares a stream with what an engine already holds, so that an import can be repeated, and so
 //! that two ledgers are never mixed.
 //!
-//! A hash stands for all entries before it. So of a journal that is there up to some entry, the stream's entries are
-//! followed by their own links, and only the hash at that entry is compared: if it is the same, all before it are. The
-//! platform's journal is short and compared line by line, because it tells two ledgers apart before anything is written.
+//! A hash stands for all entries before it. So of a journal that is there up to some entry, the
+//! stream's entries need only be linked to each other, and only the hash at that entry is compared:
+//! if it is equal, so are all before it. The platform's journal is compared entry by entry. It is
+//! short, and tells two ledgers apart before anything is written.
 
 use std::collections::HashMap;
 
 use tollkeeper_ledger::{Chain, Hash, WorkspaceId};
 
-use super::Line;
+use super::format::Counts;
+use super::reader::Line;
 use crate::Error;
 
-/// What is being compared.
+/// A comparison under way.
 #[derive(Debug)]
 pub(crate) struct Comparison {
-    /// The hashes of the platform's entries that are there.
+    /// The hashes of the platform's entries that the engine holds, oldest first.
     platform: Vec<Hash>,
-    /// Of the journals that are there further than the stream has come: the stream's last number and hash.
+    /// For each journal that the engine holds further than the stream was read: number and hash of
+    /// the last entry read.
     behind: HashMap<WorkspaceId, (u64, Hash)>,
 }
 
 impl Comparison {
-    /// Beside a ledger whose platform's journal has these hashes.
+    /// Compares with an engine whose platform's entries have these hashes, oldest first.
     pub(crate) fn new(platform: Vec<Hash>) -> Comparison {
         Comparison { platform, behind: HashMap::new() }
     }
 
-    /// Whether a line is new to a journal that ends with `there`.
+    /// True if a line is new to a journal whose chain ends with `there`.
     ///
     /// # Errors
-    /// [`Error::is_conflict`] when it is not the line that is there.
+    /// [`Error::is_conflict`] when it differs from the entry that the engine holds.
     pub(crate) fn is_new(&mut self, line: &Line, there: &Chain) -> Result<bool, Error> {
         let n = line.entry.n;
         if line.workspace.is_platform()
@@ -55,11 +58,11 @@ impl Comparison {
         Ok(false)
     }
 
-    /// At the end of the stream: whether everything that is there was in it. `journals`: how many of them are there.
+    /// At the end of the stream: checks that it held everything that the engine holds.
     ///
     /// # Errors
-    /// [`Error::is_conflict`] when the ledger has gone on since, or holds what the stream does not.
-    pub(crate) fn finish(&self, stream: super::Counts, there: super::Counts) -> Result<(), Error> {
+    /// [`Error::is_conflict`] when the engine holds entries that the stream does not.
+    pub(crate) fn finish(&self, stream: Counts, there: Counts) -> Result<(), Error> {
         if let Some((workspace, (n, _))) = self.behind.iter().min_by_key(|(workspace, _)| workspace.as_str())
         {
             return Err(Error::conflict(format!(

@@ -1,13 +1,13 @@
-//! Reads a stream: checks every record, and says where it stopped being one.
+//! Reads a stream: checks every record, and reports the position of the first one that is wrong.
 
 use std::collections::HashSet;
 use std::io::Read;
 
-use sha2::Digest;
 use tollkeeper_ledger::{Entry, Hash, WorkspaceId};
 
-use super::{Counts, END, END_BYTES, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
+use super::format::{Counts, END, END_BYTES, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
 use crate::Error;
+use crate::hash::digest;
 
 /// A stream being read.
 #[derive(Debug)]
@@ -15,9 +15,9 @@ pub struct StreamReader<R> {
     from: R,
     sum: crc32fast::Hasher,
     record: Vec<u8>,
-    /// The record at hand.
+    /// Where the record under way is.
     position: Position,
-    /// How many bytes were read.
+    /// The number of bytes that were read.
     at: u64,
     counts: Counts,
     journals: HashSet<WorkspaceId>,
@@ -28,26 +28,26 @@ pub struct StreamReader<R> {
 /// Where a record is in its stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// Its number, from 1.
+    /// The number of the record, from 1.
     pub record: u64,
-    /// How many bytes come before it.
+    /// The number of bytes before it.
     pub byte: u64,
 }
 
 impl Position {
-    /// What is wrong with the record there.
+    /// The error for a record that is wrong in this way.
     pub(crate) fn damaged(self, what: &str) -> Error {
         Error::damaged(format!("record {}, at byte {}: {what}", self.record, self.byte))
-            .with_hint("what came before it was taken in and stays; export again and repeat the import")
+            .with_hint("what came before it is imported and stays; export again and repeat the import")
     }
 }
 
-/// An entry of a stream.
+/// An entry of a stream, with what it was read from.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Where it is.
+    /// Where its record is in the stream.
     pub position: Position,
-    /// Whose.
+    /// The workspace whose journal it belongs to.
     pub workspace: WorkspaceId,
     /// The entry.
     pub entry: Entry,
@@ -76,14 +76,14 @@ impl<R: Read> StreamReader<R> {
         };
         let magic: [u8; MAGIC.len()] = stream.take("its header")?;
         if magic != *MAGIC {
-            return Err(Error::damaged("this is no exported ledger: its first bytes are others")
-                .with_hint("give what `tollkeeper export` wrote, unpacked"));
+            return Err(Error::damaged("this is not an exported ledger: it begins with other bytes")
+                .with_hint("give the uncompressed file that `tollkeeper export` wrote"));
         }
         let version = u32::from_le_bytes(stream.take("its header")?);
         if !(1..=VERSION).contains(&version) {
             let what =
                 format!("the exported ledger has format {version}; this program knows up to {VERSION}");
-            return Err(Error::damaged(what).with_hint("import it with the program that is as new"));
+            return Err(Error::damaged(what).with_hint("import it with a program of that version"));
         }
         stream.sum.update(MAGIC);
         stream.sum.update(&version.to_le_bytes());
@@ -93,7 +93,8 @@ impl<R: Read> StreamReader<R> {
     /// The next entry; `None` after the last, when the stream is known to be whole.
     ///
     /// # Errors
-    /// [`Error::is_damaged`] with the place, when something else than what was written follows, or the stream ends early.
+    /// [`Error::is_damaged`] with the place, when something else than what was written follows, or
+    /// the stream ends early.
     pub fn next_line(&mut self) -> Result<Option<Line>, Error> {
         if self.ended {
             return Ok(None);
@@ -102,11 +103,11 @@ impl<R: Read> StreamReader<R> {
         match self.record.first() {
             Some(&ENTRY) => self.line().map(Some),
             Some(&END) => self.end().map(|()| None),
-            _ => Err(self.damaged("is of a kind this program does not know")),
+            _ => Err(self.damaged("has a kind that this program does not know")),
         }
     }
 
-    /// What the stream held; counted as far as it was read.
+    /// What the stream held, as far as it was read.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
@@ -130,7 +131,7 @@ impl<R: Read> StreamReader<R> {
             name => WorkspaceId::new(name).map_err(|_| self.damaged("names no workspace"))?,
         };
         let entry = Entry::decode(bytes).map_err(|error| self.damaged(&error.to_string()))?;
-        let hash = sha2::Sha256::digest(bytes).into();
+        let hash = digest(bytes);
         let line = Line { position: self.position, workspace, entry, bytes: bytes.into(), hash };
         self.counts.entries += 1;
         if self.last.as_ref() != Some(&line.workspace) {
@@ -149,8 +150,8 @@ impl<R: Read> StreamReader<R> {
         if self.record.len() != END_BYTES {
             return Err(self.damaged("is damaged: it is the end, but of another length"));
         }
-        let output = number(1).zip(number(9)).map(|(entries, journals)| Counts { entries, journals });
-        if output != Some(self.counts) {
+        let written = number(1).zip(number(9)).map(|(entries, journals)| Counts { entries, journals });
+        if written != Some(self.counts) {
             return Err(self.damaged("counts other entries than came before it"));
         }
         let mut more = [0; 1];
@@ -167,7 +168,7 @@ impl<R: Read> StreamReader<R> {
         self.sum.update(&length);
         let length = u32::from_le_bytes(length) as usize;
         if length > RECORD_MAX_BYTES {
-            return Err(self.damaged("is damaged: it is longer than any"));
+            return Err(self.damaged("is damaged: it is longer than the longest record"));
         }
         let mut record = std::mem::take(&mut self.record);
         record.resize(length, 0);
@@ -179,9 +180,7 @@ impl<R: Read> StreamReader<R> {
         self.sum.update(&self.record);
         let sum: [u8; 4] = self.take("a record's checksum")?;
         if self.sum.clone().finalize() != u32::from_le_bytes(sum) {
-            return Err(
-                self.damaged("is damaged, or not the one that was written here: its checksum is wrong")
-            );
+            return Err(self.damaged("is damaged, or another one was written here: its checksum is wrong"));
         }
         Ok(())
     }
@@ -192,7 +191,7 @@ impl<R: Read> StreamReader<R> {
         if read < N { Err(self.cut(what)) } else { Ok(bytes) }
     }
 
-    /// Reads until the buffer is full or the stream ends; says how much.
+    /// Reads until the buffer is full or the stream ends; gives the number of bytes.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         let mut read = 0;
         while read < bytes.len() {

@@ -1,4 +1,4 @@
-//! A stream reads back, and whatever happens to it on the way is found.
+//! A stream reads back, and every change of it is found.
 
 use tollkeeper_ledger::{
     Account, Actor, EntryBody, Grant, GrantId, Id, Micros, Profile, Source, Timestamp, WorkspaceId,
@@ -7,7 +7,7 @@ use tollkeeper_ledger::{
 use super::{Comparison, Counts, Line, StreamReader, StreamWriter};
 use crate::Error;
 
-/// The journal of a workspace with its opening and so many grants.
+/// The journal of a workspace: its creation and `grants` grants.
 fn journal(name: &str, grants: u64) -> (WorkspaceId, Vec<Vec<u8>>) {
     let id = WorkspaceId::new(name).expect("a name");
     let mut account = Account::new(id.clone());
@@ -30,8 +30,7 @@ fn journal(name: &str, grants: u64) -> (WorkspaceId, Vec<Vec<u8>>) {
         let entry = account.record(body, None, Actor::Platform, Timestamp::from_millis(1));
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);
-        use sha2::Digest;
-        account.link(sha2::Sha256::digest(&bytes).into());
+        account.link(crate::digest(&bytes));
         bytes
     });
     let bytes = written.collect();
@@ -39,11 +38,11 @@ fn journal(name: &str, grants: u64) -> (WorkspaceId, Vec<Vec<u8>>) {
 }
 
 fn stream(journals: &[(WorkspaceId, Vec<Vec<u8>>)]) -> Vec<u8> {
-    let mut stream = StreamWriter::begin(Vec::new()).expect("memory takes everything");
+    let mut stream = StreamWriter::begin(Vec::new()).expect("a vector takes every write");
     for (id, entries) in journals {
-        entries.iter().for_each(|bytes| stream.entry(id, bytes).expect("memory takes everything"));
+        entries.iter().for_each(|bytes| stream.entry(id, bytes).expect("a vector takes every write"));
     }
-    stream.end().expect("memory takes everything").0
+    stream.end().expect("a vector takes every write").0
 }
 
 fn read(bytes: &[u8]) -> Result<(Vec<Line>, Counts), Error> {
@@ -68,15 +67,15 @@ fn a_stream_reads_back_byte_by_byte() {
 }
 
 #[test]
-fn every_flipped_bit_and_every_cut_is_found_and_told_with_its_place() {
+fn every_flipped_bit_and_every_cut_is_found_and_reported_with_its_position() {
     let whole = stream(&[journal("acme", 1)]);
     for bit in 0..whole.len() * 8 {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let error = read(&flipped).expect_err("a flipped bit is found");
         assert!(error.is_damaged(), "bit {bit}: {error}");
-        let output = error.to_string();
-        assert!(bit / 8 < 22 || output.starts_with("record "), "bit {bit}: {output}");
+        let text = error.to_string();
+        assert!(bit / 8 < 22 || text.starts_with("record "), "bit {bit}: {text}");
     }
     for length in 0..whole.len() {
         let error = read(&whole[..length]).expect_err("a cut is found");
@@ -115,14 +114,14 @@ fn a_record_that_is_missing_or_elsewhere_is_found() {
 }
 
 #[test]
-fn what_is_there_is_known_again_and_another_ledger_is_refused() {
+fn entries_that_are_there_are_recognized_and_another_ledger_is_refused() {
     let (acme, twin) = (journal("acme", 3), journal("acme", 4));
     let (lines, counts) = read(&stream(&[acme])).expect("as written");
     let (longer, _) = read(&stream(&[twin])).expect("as written");
     let end_of =
         |line: &Line| tollkeeper_ledger::Chain { n: line.entry.n, at: line.entry.at, hash: line.hash };
 
-    // There are two of the four: those are known, the others are new.
+    // The engine holds two of the four entries: those are recognized, the others are new.
     let mut comparison = Comparison::new(Vec::new());
     let mut there = end_of(&lines[1]);
     let mut new = Vec::new();
@@ -136,14 +135,14 @@ fn what_is_there_is_known_again_and_another_ledger_is_refused() {
     assert_eq!(new, [false, false, true, true]);
     comparison.finish(counts, counts).expect("all of it is there");
 
-    // There are five: the stream ends before.
+    // The engine holds five: the stream ends before.
     let mut comparison = Comparison::new(Vec::new());
     let there = end_of(&longer[4]);
     assert!(lines.iter().all(|line| !comparison.is_new(line, &there).expect("the same so far")));
     let error = comparison.finish(counts, counts).expect_err("it has gone on");
     assert!(error.is_conflict() && error.to_string().contains("ends with its entry 4"), "{error}");
 
-    // Another second entry than the stream's.
+    // The engine's second entry is another one.
     let mut other = end_of(&lines[1]);
     other.hash[0] ^= 1;
     let mut comparison = Comparison::new(Vec::new());

@@ -1,11 +1,11 @@
-//! Writes a stream: header, a record an entry, the end.
+//! Writes a stream: the header, a record per entry, the end record.
 
 use std::collections::HashSet;
 use std::io::Write;
 
 use tollkeeper_ledger::WorkspaceId;
 
-use super::{Counts, END, ENTRY, MAGIC, VERSION};
+use super::format::{Counts, END, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
 use crate::Error;
 
 /// A stream being written. Without [`Outgoing::end`] it is not whole, and a reader says so.
@@ -20,7 +20,7 @@ pub struct StreamWriter<W> {
 }
 
 impl<W: Write> StreamWriter<W> {
-    /// Begins a stream.
+    /// Writes the header.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -52,7 +52,7 @@ impl<W: Write> StreamWriter<W> {
         self.entries += 1;
         let name = workspace.as_str().as_bytes();
         let length =
-            u8::try_from(name.len()).map_err(|_| Error::damaged("a workspace's name is too long"))?;
+            u8::try_from(name.len()).map_err(|_| Error::damaged("the id of a workspace is too long"))?;
         self.record.clear();
         self.record.push(ENTRY);
         self.record.push(length);
@@ -61,12 +61,13 @@ impl<W: Write> StreamWriter<W> {
         self.write_record()
     }
 
-    /// Ends the stream and says what it holds. The caller makes sure that it is on disk, if it is to be.
+    /// Writes the end record; gives what the stream holds. The caller syncs the file, if it is one.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn end(mut self) -> Result<(W, Counts), Error> {
         let counts = Counts { entries: self.entries, journals: self.journals.len() as u64 };
+        assert!(counts.journals <= counts.entries, "every journal in the stream has an entry");
         self.record.clear();
         self.record.push(END);
         self.record.extend_from_slice(&counts.entries.to_le_bytes());
@@ -77,6 +78,7 @@ impl<W: Write> StreamWriter<W> {
     }
 
     fn write_record(&mut self) -> Result<(), Error> {
+        assert!(self.record.len() <= RECORD_MAX_BYTES, "a reader refuses a longer record");
         let length = (self.record.len() as u32).to_le_bytes();
         self.sum.update(&length);
         self.sum.update(&self.record);
@@ -90,5 +92,5 @@ impl<W: Write> StreamWriter<W> {
 
 fn unwritable(error: std::io::Error) -> Error {
     Error::unavailable(format!("the export cannot be written: {error}"))
-        .with_hint("nothing was changed; export again when there is room")
+        .with_hint("nothing was changed; export again when the target takes writes")
 }

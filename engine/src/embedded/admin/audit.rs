@@ -1,10 +1,12 @@
 //! The audit: recomputes every number from the journal and reports the first line that disagrees.
 //!
-//! It reads all blocks in order and replays each workspace from nothing: entry numbers, the hash chain, balances, grants,
-//! the life of every charge, prices against the price workspace, idempotency keys that are used once. Then it compares what the
-//! state file holds with what was recomputed: accounts, usage, hours, pending charges, the key index.
+//! It reads all blocks in order and replays each workspace from nothing: entry numbers, the hash
+//! chain, balances, grants, the life of every charge, prices against the price workspace,
+//! idempotency keys that are used once. Then it compares what the state file holds with what was
+//! recomputed: accounts, usage, hours, pending charges, the key index.
 //!
-//! Read-only and on one state of the files, so it is safe beside a running server. Damage is a finding, not an error.
+//! Read-only and on one state of the files, so it is safe beside a running server. Damage is a
+//! finding, not an error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,7 +21,8 @@ use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{PersistedAccount, State};
 use crate::{Error, rollups};
 
-/// Recomputes everything from the journal of a data directory, beside a running server or without one.
+/// Recomputes everything from the journal of a data directory, beside a running server or without
+/// one.
 ///
 /// # Errors
 /// When the directory cannot be read at all. A disagreement is no error; the report has it.
@@ -100,7 +103,8 @@ struct Auditor<'a> {
     platform: Platform,
     /// The last state of every charge that changed, by the sequence number of its opening entry.
     states: HashMap<u64, ChargeState>,
-    /// The fingerprint and sequence number of every idempotency key, to find one that is used twice.
+    /// The fingerprint and sequence number of every idempotency key, to find one that is used
+    /// twice.
     keys: Vec<(u64, u64)>,
     index_persisted_to: u64,
     /// The checksum of all pairs that the runs in the state file must hold.
@@ -221,7 +225,8 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Checks the price of a new charge, and that a later entry about a charge follows from its state before.
+    /// Checks the price of a new charge, and that a later entry about a charge follows from its
+    /// state before.
     fn charge_disagrees(&mut self, entry: &Entry, opened_at: u64) -> Result<Option<String>, Error> {
         if let EntryBody::ChargeOpened(details) = &entry.body {
             return Ok(price_disagrees(&self.platform, details));
@@ -244,7 +249,8 @@ impl<'a> Auditor<'a> {
         Ok(what)
     }
 
-    /// Compares what the state file holds of an account with what was recomputed up to the same entry.
+    /// Compares what the state file holds of an account with what was recomputed up to the same
+    /// entry.
     fn compare_persisted(&mut self, account_index: u32) -> Result<(), Error> {
         let Some(state) = self.state else { return Ok(()) };
         let workspace = self.workspaces.get_mut(&account_index).expect("its line was just read");
@@ -277,7 +283,8 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
-    /// Finds an idempotency key that is used twice (i07): entries with equal fingerprints are compared in full.
+    /// Finds an idempotency key that is used twice (i07): entries with equal fingerprints are
+    /// compared in full.
     fn double_keys(&mut self) -> Result<(), Error> {
         let mut keys = std::mem::take(&mut self.keys);
         keys.sort_unstable();

@@ -1,7 +1,8 @@
 //! Backup and restore.
 //!
-//! A backup is a data directory: a consistent copy of the journal, safe beside a running server. The state file is left
-//! out, because the first start builds it from the journal. A restore audits a backup before it puts it in place.
+//! A backup is a data directory: a consistent copy of the journal, safe beside a running server.
+//! The state file is left out, because the first start builds it from the journal. A restore audits
+//! a backup before it puts it in place.
 
 use std::path::Path;
 
@@ -12,11 +13,12 @@ use crate::Error;
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::sqlite::{self, Access, explain};
 
-/// Copies the journal of a data directory into a new directory, beside a running server or without one. Gives the number of
-/// copied entries.
+/// Copies the journal of a data directory into a new directory, beside a running server or without
+/// one. Gives the number of copied entries.
 ///
 /// # Errors
-/// When the source cannot be read, or the target is not an empty or absent directory, or cannot be written.
+/// When the source cannot be read, or the target is not an empty or absent directory, or cannot be
+/// written.
 pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     journal::must_hold(path)?;
     let source = Journal::open(path, None, Access::Read)?;
@@ -29,7 +31,8 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     copied
 }
 
-/// Copies a backup into a new data directory, after an audit of it. Gives the number of copied entries.
+/// Copies a backup into a new data directory, after an audit of it. Gives the number of copied
+/// entries.
 ///
 /// # Errors
 /// When the backup does not pass its audit, or the target is not an empty or absent directory.
@@ -58,7 +61,8 @@ fn copy(source: &Journal, to: &Path) -> Result<u64, Error> {
     let failed = |error| explain(&path, error);
     {
         let backup = Backup::new(source.connection(), &mut target).map_err(failed)?;
-        // All pages in one step: SQLite then copies one state of the source, whatever is written to it meanwhile.
+        // All pages in one step: SQLite then copies one state of the source, whatever is written to
+        // it meanwhile.
         backup.step(-1).map_err(failed)?;
     }
     drop(target);

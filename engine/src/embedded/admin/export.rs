@@ -1,4 +1,5 @@
-//! Export: all entries of the journal as a stream (see `transfer`), in the order in which they were written.
+//! Export: all entries of the journal as a stream (see `transfer`), in the order in which they were
+//! written.
 //!
 //! Read-only and on one state of the file, so it is safe beside a running server.
 

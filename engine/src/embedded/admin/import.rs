@@ -1,7 +1,8 @@
 //! Import: takes a stream (see `transfer`) into a data directory, entry by entry.
 //!
-//! Each entry is verified as after a crash and appended byte by byte as it was. The import holds the directory alone and
-//! commits as it goes. So an import that was interrupted can be repeated; it continues where it ended.
+//! Each entry is verified as after a crash and appended byte by byte as it was. The import holds
+//! the directory alone and commits as it goes. So an import that was interrupted can be repeated;
+//! it continues where it ended.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,12 +14,13 @@ use crate::transfer::{self, Comparison, Counts, Imported, Line, StreamReader};
 /// Entries that are appended in one database transaction.
 const BATCH_ENTRIES: u64 = 8_192;
 
-/// Takes a stream into a data directory: an empty or absent one, or one in which an earlier import of it was interrupted.
+/// Takes a stream into a data directory: an empty or absent one, or one in which an earlier import
+/// of it was interrupted.
 ///
 /// # Errors
-/// [`Error::is_damaged`] with the place in the stream when it is not what was written, or when an entry does not follow
-/// from those before it; [`Error::is_conflict`] when the directory holds another ledger. The entries before the failure
-/// are imported and stay.
+/// [`Error::is_damaged`] with the place in the stream when it is not what was written, or when an
+/// entry does not follow from those before it; [`Error::is_conflict`] when the directory holds
+/// another ledger. The entries before the failure are imported and stay.
 pub fn import(path: &Path, from: impl Read) -> Result<Imported, Error> {
     import_tuned(path, from, CoreOptions::default())
 }
@@ -34,7 +36,8 @@ pub fn import_tuned(path: &Path, from: impl Read, options: CoreOptions) -> Resul
     let was_importing = core.is_importing()?;
     let mut written = 0;
     let read = import_all(&mut core, &mut stream, &mut comparison, &mut written);
-    // The entries before a failure are committed. The account in memory is not: it may be ahead by a part of an entry.
+    // The entries before a failure are committed. The account in memory is not: it may be ahead by
+    // a part of an entry.
     let committed = core.commit();
     let whole = read.and(committed).and_then(|()| {
         core.checkpoint_all()?;

@@ -1,7 +1,7 @@
 //! What an operator does with a data directory as a whole: audit, back up, restore, export, import.
 //!
-//! All of them read the files themselves. Only an import goes through the core, because its entries must be verified and
-//! indexed like new ones.
+//! All of them read the files themselves. Only an import goes through the core, because its entries
+//! must be verified and indexed like new ones.
 
 pub(crate) mod audit;
 pub(crate) mod backup;

@@ -1,14 +1,17 @@
-//! The accounts in memory: the working set, by index and by workspace id, with what changed in each since it was persisted.
+//! The accounts in memory: the working set, by index and by workspace id, with what changed in each
+//! since it was persisted.
 //!
-//! Accounts that are not in memory are loaded on demand. Idle ones are evicted when there are too many.
+//! Accounts that are not in memory are loaded on demand. Idle ones are evicted when there are too
+//! many.
 //!
-//! Accounts are persisted in *checkpoint rounds*, in small slices, while commands go on. A round takes every account that
-//! was dirty when it began, each with all its changes up to the moment at which its slice is taken. An account's row says
-//! up to which entry it goes, so rows of different moments are consistent. After the last slice everything up to the
-//! beginning of the round is persisted.
+//! Accounts are persisted in *checkpoint rounds*, in small slices, while commands go on. A round
+//! takes every account that was dirty when it began, each with all its changes up to the moment at
+//! which its slice is taken. An account's row says up to which entry it goes, so rows of different
+//! moments are consistent. After the last slice everything up to the beginning of the round is
+//! persisted.
 //!
-//! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the platform's own chain; an index
-//! is never used for two workspaces.
+//! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
+//! platform's own chain; an index is never used for two workspaces.
 
 use std::sync::Arc;
 
@@ -25,9 +28,11 @@ use crate::embedded::storage::state_db::{PersistedAccount, State};
 #[derive(Debug, Default)]
 pub(crate) struct Unpersisted {
     pub usage: Usage,
-    /// The hours in which it has entries, oldest first, each with the sequence number of the last of them.
+    /// The hours in which it has entries, oldest first, each with the sequence number of the last
+    /// of them.
     pub hours: Vec<(i64, u64)>,
-    /// Sequence numbers of entries that opened charges, each with the deadline while the charge is pending.
+    /// Sequence numbers of entries that opened charges, each with the deadline while the charge is
+    /// pending.
     pub pending: Vec<(u64, Option<Timestamp>)>,
     /// Grants that came in, each with the sequence number of its entry.
     pub lots: Vec<(u64, Grant)>,
@@ -199,7 +204,8 @@ impl Accounts {
         self.slots.len() as u32
     }
 
-    /// The index of a workspace, which is loaded if necessary; `None` if there is no such workspace.
+    /// The index of a workspace, which is loaded if necessary; `None` if there is no such
+    /// workspace.
     pub(crate) fn resolve(&mut self, id: &WorkspaceId, state: &State) -> Result<Option<u32>, Error> {
         if let Some(account_index) = self.by_id.get(id) {
             return Ok(Some(*account_index));
@@ -222,7 +228,8 @@ impl Accounts {
         self.put(Slot::new(account_index, account, head))
     }
 
-    /// Adds a workspace that does not exist yet; gives its index. It exists once its first entry is recorded.
+    /// Adds a workspace that does not exist yet; gives its index. It exists once its first entry is
+    /// recorded.
     pub(crate) fn add_new(&mut self, id: WorkspaceId) -> u32 {
         let account_index = self.next_index();
         self.slots.push(None);
@@ -267,8 +274,8 @@ impl Accounts {
         slot
     }
 
-    /// Reads what a charge will need of each account, so that the processor fetches it for all of them at once. The number
-    /// has no meaning; it keeps the compiler from removing the reads.
+    /// Reads what a charge will need of each account, so that the processor fetches it for all of
+    /// them at once. The number has no meaning; it keeps the compiler from removing the reads.
     pub(crate) fn touch(&self, numbers: impl Iterator<Item = u32>) -> i64 {
         numbers.filter_map(|account_index| self.slots.get(account_index as usize)?.as_deref()).fold(
             0,
@@ -312,7 +319,8 @@ impl Accounts {
         self.round_began.is_some()
     }
 
-    /// Begins a round; `last_seq` is the sequence number up to which it will have persisted everything.
+    /// Begins a round; `last_seq` is the sequence number up to which it will have persisted
+    /// everything.
     pub(crate) fn begin_round(&mut self, last_seq: u64) {
         assert!(self.round_began.is_none() && self.round.is_empty(), "one round is under way at a time");
         self.round = std::mem::take(&mut self.dirty);
@@ -351,7 +359,8 @@ impl Accounts {
         }
     }
 
-    /// Evicts accounts that were not used lately while more than `most` are in memory. Looks at a few at a time.
+    /// Evicts accounts that were not used lately while more than `most` are in memory. Looks at a
+    /// few at a time.
     pub(crate) fn evict_idle(&mut self, most: usize) {
         let mut looks = if self.in_memory > most { 2 * (self.in_memory - most) + 64 } else { 0 };
         while looks > 0 && self.in_memory > most {

@@ -1,8 +1,8 @@
 //! From an id to the entry that made it, and back.
 //!
-//! An id that this engine makes holds the sequence number of its entry. An id that came with an imported ledger does so
-//! only if all entries were imported in the order in which they were first written. Otherwise it is *foreign*, and the key
-//! index finds its entry by name.
+//! An id that this engine makes holds the sequence number of its entry. An id that came with an
+//! imported ledger does so only if all entries were imported in the order in which they were first
+//! written. Otherwise it is *foreign*, and the key index finds its entry by name.
 
 use tollkeeper_ledger::{Entry, EntryBody, Id};
 

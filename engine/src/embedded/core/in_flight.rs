@@ -1,11 +1,12 @@
 //! Entries that were recorded and are not on disk yet: the tail, and the batch in flight before it.
 //!
-//! A large batch takes the disk some milliseconds. The writer decides the next batch meanwhile, on top of the one in
-//! flight. So nothing of the next batch is answered, and nothing that is derived from entries is persisted, before the
-//! batch in flight is on disk.
+//! A large batch takes the disk some milliseconds. The writer decides the next batch meanwhile, on
+//! top of the one in flight. So nothing of the next batch is answered, and nothing that is derived
+//! from entries is persisted, before the batch in flight is on disk.
 //!
-//! Invariant: entries are appended in their order, so at most one batch is in flight, and the tail begins where it ends.
-//! An [`Appender`] with a connection of its own brings a batch to the disk, on any thread.
+//! Invariant: entries are appended in their order, so at most one batch is in flight, and the tail
+//! begins where it ends. An [`Appender`] with a connection of its own brings a batch to the disk,
+//! on any thread.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -70,7 +71,8 @@ impl Appender {
         self.journal.append(batch.first, &batch.tail)
     }
 
-    /// Moves the last pages of the WAL into the file, so that the WAL starts again from its beginning.
+    /// Moves the last pages of the WAL into the file, so that the WAL starts again from its
+    /// beginning.
     pub fn finish_wal_checkpoint(&mut self) {
         // Nothing is lost by a failure: the checkpointer meets the same one and reports it.
         let _ = self.journal.checkpoint();
@@ -98,7 +100,8 @@ impl PendingEntries {
         self.tail_first = next_seq;
     }
 
-    /// Begins the next entry with its envelope; its canonical bytes are to be appended to the given bytes.
+    /// Begins the next entry with its envelope; its canonical bytes are to be appended to the given
+    /// bytes.
     ///
     /// # Panics
     /// When the entry does not follow the one before: entries are numbered without gaps.
@@ -132,7 +135,8 @@ impl PendingEntries {
         }
     }
 
-    /// Appends the tail to the journal; gives its number of bytes. When this returns, it is on disk.
+    /// Appends the tail to the journal; gives its number of bytes. When this returns, it is on
+    /// disk.
     pub(crate) fn append_to(&mut self, journal: &mut Journal) -> Result<u64, Error> {
         assert!(
             self.in_flight.is_none(),
@@ -147,7 +151,8 @@ impl PendingEntries {
         Ok(bytes)
     }
 
-    /// Makes the tail the batch in flight; `None` if it is empty. `wal_rest` is asked only if there is a batch.
+    /// Makes the tail the batch in flight; `None` if it is empty. `wal_rest` is asked only if there
+    /// is a batch.
     pub(crate) fn begin_append(&mut self, wal_rest: impl FnOnce() -> bool) -> Option<InFlightBatch> {
         assert!(
             self.in_flight.is_none(),

@@ -1,7 +1,8 @@
-//! Searches of the state machine: entries by number, by idempotency key and by id; charges and grants as they stand.
+//! Searches of the state machine: entries by number, by idempotency key and by id; charges and
+//! grants as they stand.
 //!
-//! Sources, in this order: pending entries, the key index in memory, the state file, the journal. A fingerprint of the
-//! index is a hint, so every entry that it leads to is read and compared.
+//! Sources, in this order: pending entries, the key index in memory, the state file, the journal. A
+//! fingerprint of the index is a hint, so every entry that it leads to is read and compared.
 
 use tollkeeper_ledger::{
     Charge, ChargeId, Command, Entry, EntryBody, GrantId, Id, Micros, Recount, Submission, Timestamp,
@@ -28,8 +29,8 @@ impl StateMachine {
         }
     }
 
-    /// The entries that may carry a name, newest first. `everywhere`: false searches only the table in memory, for a name
-    /// that is known to be nowhere else.
+    /// The entries that may carry a name, newest first. `everywhere`: false searches only the table
+    /// in memory, for a name that is known to be nowhere else.
     pub(super) fn seqs_of(&mut self, fingerprint: u64, everywhere: bool) -> Result<Vec<u64>, Error> {
         let mut seqs = std::mem::take(&mut self.found);
         seqs.clear();
@@ -92,8 +93,8 @@ impl StateMachine {
         Ok(None)
     }
 
-    /// A charge of a workspace as it stands: its details from the entry that opened it, its state from the last entry
-    /// about it.
+    /// A charge of a workspace as it stands: its details from the entry that opened it, its state
+    /// from the last entry about it.
     pub(super) fn find_charge(
         &mut self,
         account_index: u32,
@@ -161,7 +162,8 @@ impl StateMachine {
     ) -> Result<Vec<Micros>, Error> {
         let windows = calendar::period_windows(&recount.timezone, now);
         let hours = windows.month.start.hour()..now.hour() + 1;
-        // Both reads see one state of the file; else what the checkpointer writes in between would be missed.
+        // Both reads see one state of the file; else what the checkpointer writes in between would
+        // be missed.
         self.state.hold()?;
         let rows = self.state.usage(account_index, hours);
         let persisted = rows.and_then(|rows| Ok((rows, self.state.account_n(account_index)?)));

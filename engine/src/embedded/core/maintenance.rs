@@ -1,7 +1,9 @@
-//! Maintenance between batches: persists what is derived, in small steps, so that the next start is short and memory small.
+//! Maintenance between batches: persists what is derived, in small steps, so that the next start is
+//! short and memory small.
 //!
-//! Checkpoint rounds over the dirty accounts, runs of the key index and their merges, the journal's WAL, eviction of idle
-//! accounts. The checkpointer does all the writing. Here is decided what it is given, and its results are applied.
+//! Checkpoint rounds over the dirty accounts, runs of the key index and their merges, the journal's
+//! WAL, eviction of idle accounts. The checkpointer does all the writing. Here is decided what it
+//! is given, and its results are applied.
 //!
 //! Invariant: nothing that derives from an entry is written before the entry is on disk.
 
@@ -11,7 +13,8 @@ use crate::Error;
 use crate::embedded::storage::checkpoint_queue::{Done, Task};
 
 impl Core {
-    /// Does a small step of maintenance. To be called after every batch, and when the checkpointer has finished a task.
+    /// Does a small step of maintenance. To be called after every batch, and when the checkpointer
+    /// has finished a task.
     ///
     /// # Errors
     /// When something could not be written; the next batch then loads everything anew.
@@ -21,12 +24,14 @@ impl Core {
         self.check_maintained(maintained)
     }
 
-    /// True if [`Core::maintain`] has to wait for the checkpointer, which may itself wait for the batch in flight.
+    /// True if [`Core::maintain`] has to wait for the checkpointer, which may itself wait for the
+    /// batch in flight.
     pub(crate) fn is_crowded(&self) -> bool {
         self.machine.as_ref().is_some_and(StateMachine::is_crowded)
     }
 
-    /// Persists everything, so that the next start has nothing to replay. No batch may be in flight.
+    /// Persists everything, so that the next start has nothing to replay. No batch may be in
+    /// flight.
     ///
     /// # Errors
     /// When something could not be written; the next batch then loads everything anew.
@@ -60,7 +65,8 @@ impl StateMachine {
         if !self.pending.is_in_flight() && self.maintenance.take_wal_rest() {
             self.journal.checkpoint()?;
         }
-        // A replay that begins early for the key index may still be behind what is persisted of the accounts.
+        // A replay that begins early for the key index may still be behind what is persisted of the
+        // accounts.
         let unpersisted = self.last_seq().saturating_sub(self.accounts_persisted_to);
         if !self.accounts.in_round() && unpersisted >= options.round_entries {
             self.accounts.begin_round(self.last_seq());
@@ -78,7 +84,8 @@ impl StateMachine {
         Ok(())
     }
 
-    /// Gives the checkpointer the next task of each kind that is due. `force`: a run also of a table that is not full.
+    /// Gives the checkpointer the next task of each kind that is due. `force`: a run also of a
+    /// table that is not full.
     fn submit_tasks(&mut self, options: &CoreOptions, force: bool) {
         let in_flight = self.pending.is_in_flight();
         if !self.maintenance.is_writing_slice()

@@ -1,21 +1,24 @@
-//! The core of the embedded engine: deterministic, synchronous and single-threaded, driven step by step.
+//! The core of the embedded engine: deterministic, synchronous and single-threaded, driven step by
+//! step.
 //!
-//! It has commands decided, appends their entries to the journal in one database transaction, and only then gives their
-//! answers away. The simulator drives it directly; a server drives it from the writer thread (`threads`).
+//! It has commands decided, appends their entries to the journal in one database transaction, and
+//! only then gives their answers away. The simulator drives it directly; a server drives it from
+//! the writer thread (`threads`).
 //!
-//! Memory is a cache of the disk. When an append fails, or an invariant does not hold, all of memory (the
-//! [`StateMachine`](state_machine::StateMachine)) is discarded and loaded anew from disk, as after a crash. There is no
-//! other way back, so there is no second way to be wrong.
+//! Memory is a cache of the disk. When an append fails, or an invariant does not hold, all of
+//! memory (the [`StateMachine`](state_machine::StateMachine)) is discarded and loaded anew from
+//! disk, as after a crash. There is no other way back, so there is no second way to be wrong.
 //!
 //! ```text
 //! state_machine  load, decide, record, apply       lookup       entries by number, key and id
 //! in_flight      entries that are not on disk      accounts     the accounts in memory
 //! timers         deadlines in order                ids          from an id to its entry
-//! recovery       start, replay, import             maintenance  persist what is derived, in small steps
+//! recovery       start, replay, import             maintenance  persist what is derived
 //! queries        answers from memory
 //! ```
 //!
-//! Nothing here reads a clock, starts a thread, or knows the queue. Same commands and same directory id, same bytes.
+//! Nothing here reads a clock, starts a thread, or knows the queue. Same commands and same
+//! directory id, same bytes.
 
 pub(crate) mod accounts;
 pub(crate) mod ids;
@@ -38,14 +41,17 @@ use super::storage::checkpoint_queue::StartCheckpointer;
 use super::storage::lock::DirectoryLock;
 use crate::{CommandResult, EngineStats, Error};
 
-/// How a core is opened. The defaults are for a server; a simulation sets small numbers, so that everything happens often.
+/// How a core is opened. The defaults are for a server; a simulation sets small numbers, so that
+/// everything happens often.
 #[derive(Clone, Debug)]
 pub struct CoreOptions {
-    /// Seconds after a charge was created in which a late system failure may still refund it once it is settled.
+    /// Seconds after a charge was created in which a late system failure may still refund it once
+    /// it is settled.
     pub refund_window_seconds: i64,
     /// The name of a registered SQLite VFS; the system's when `None`.
     pub vfs: Option<String>,
-    /// The id of a new data directory; random when `None`. It keys the fingerprints and with them all ids.
+    /// The id of a new data directory; random when `None`. It keys the fingerprints and with them
+    /// all ids.
     pub directory_id: Option<[u8; 16]>,
     /// Unpersisted entries that begin a checkpoint round.
     pub round_entries: u64,
@@ -95,7 +101,8 @@ pub struct Core {
 #[derive(Debug)]
 pub(super) struct BatchFailure {
     pub error: Error,
-    /// The index of the command whose invariant did not hold; `None` if no single command is at fault.
+    /// The index of the command whose invariant did not hold; `None` if no single command is at
+    /// fault.
     pub culprit: Option<usize>,
 }
 
@@ -103,15 +110,17 @@ impl Core {
     /// Runs commands in order, each decided alone, all in one commit. One answer each, in order.
     ///
     /// # Errors
-    /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold ([`Error::is_bug`]). Then
-    /// no command of the batch may be taken as run, and all may be sent again under the same keys.
+    /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold
+    /// ([`Error::is_bug`]). Then no command of the batch may be taken as run, and all may be sent
+    /// again under the same keys.
     pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<CommandResult>, Error> {
         let answers = self.decide_batch(batch, now)?;
         self.commit()?;
         Ok(answers)
     }
 
-    /// Decides commands in order, on top of what was decided before. No answer may be given before it is on disk.
+    /// Decides commands in order, on top of what was decided before. No answer may be given before
+    /// it is on disk.
     ///
     /// # Errors
     /// As [`Core::run_batch`]; then everything that was decided and is not on disk is discarded.
@@ -146,7 +155,8 @@ impl Core {
         Err(failure)
     }
 
-    /// A second connection to the journal, which brings batches in flight to the disk, on any thread.
+    /// A second connection to the journal, which brings batches in flight to the disk, on any
+    /// thread.
     ///
     /// # Errors
     /// When the journal cannot be opened once more.
@@ -154,14 +164,15 @@ impl Core {
         Appender::open(&self.directory, self.options.vfs.as_deref())
     }
 
-    /// Hands over what was decided, so that more can be decided while it is appended; `None` if nothing was recorded. Its
-    /// result must be given to [`Core::append_finished`] before anything else is appended.
+    /// Hands over what was decided, so that more can be decided while it is appended; `None` if
+    /// nothing was recorded. Its result must be given to [`Core::append_finished`] before anything
+    /// else is appended.
     pub fn begin_append(&mut self) -> Option<InFlightBatch> {
         self.machine.as_mut()?.begin_append()
     }
 
-    /// Takes the result of the batch in flight. After a failure everything that is not on disk is discarded, also what was
-    /// decided on top of the batch.
+    /// Takes the result of the batch in flight. After a failure everything that is not on disk is
+    /// discarded, also what was decided on top of the batch.
     pub fn append_finished(&mut self, result: &Result<(), Error>) {
         let Some(machine) = &mut self.machine else { return };
         match result {
@@ -176,7 +187,8 @@ impl Core {
     /// Appends what was decided in one database transaction: when this returns, it is on disk.
     ///
     /// # Errors
-    /// When it may not be on disk. It is discarded, and everything is loaded anew before the next command.
+    /// When it may not be on disk. It is discarded, and everything is loaded anew before the next
+    /// command.
     pub fn commit(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         match machine.commit() {
@@ -203,7 +215,8 @@ impl Core {
         self.lock.is_none()
     }
 
-    /// Everything in memory counted, on disk or not. `queued` is not known here; what a discarded memory held is 0.
+    /// Everything in memory counted, on disk or not. `queued` is not known here; what a discarded
+    /// memory held is 0.
     pub(super) fn stats(&self) -> EngineStats {
         let stats = EngineStats {
             journal_bytes: self.journal_bytes,
@@ -232,7 +245,8 @@ impl Core {
         self.ensure_loaded_for_write()
     }
 
-    /// The number of entries, and of journals with at least one entry: one a workspace, and the platform's.
+    /// The number of entries, and of journals with at least one entry: one a workspace, and the
+    /// platform's.
     pub(super) fn counts(&mut self) -> Result<(u64, u64), Error> {
         let machine = self.ensure_loaded()?;
         let platform_is_empty = !machine.accounts.get(0).account.exists();

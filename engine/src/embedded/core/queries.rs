@@ -1,9 +1,10 @@
 //! What the core answers from memory: profiles, balances, single charges, what is due.
 //!
-//! For long lists, which are read from disk by other threads, it gives an [`AccountSnapshot`]: what the state file does
-//! not hold yet of an account. The lists themselves are in `scan`.
+//! For long lists, which are read from disk by other threads, it gives an [`AccountSnapshot`]: what
+//! the state file does not hold yet of an account. The lists themselves are in `scan`.
 //!
-//! Every query may load an account from the state file, or load everything anew after a failure. So every query can fail.
+//! Every query may load an account from the state file, or load everything anew after a failure. So
+//! every query can fail.
 
 use std::sync::Arc;
 
@@ -89,7 +90,8 @@ impl Core {
         }))
     }
 
-    /// The members, API keys and portal sessions of a workspace; `None` if there is no such workspace.
+    /// The members, API keys and portal sessions of a workspace; `None` if there is no such
+    /// workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -99,8 +101,8 @@ impl Core {
         Ok(index.map(|index| Arc::clone(&machine.accounts.get(index).account.team)))
     }
 
-    /// The spending limits of a workspace, and the day and month around `now` in its time zone; `None` if there is no such
-    /// workspace.
+    /// The spending limits of a workspace, and the day and month around `now` in its time zone;
+    /// `None` if there is no such workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -175,7 +177,8 @@ impl Core {
         self.ensure_loaded()?.find_workspace(id)
     }
 
-    /// For each charge, by the sequence number of its opening entry: the later entries that may be about it, newest first.
+    /// For each charge, by the sequence number of its opening entry: the later entries that may be
+    /// about it, newest first.
     pub(crate) fn changes_of(&mut self, account_index: u32, opened: &[u64]) -> Result<Vec<Vec<u64>>, Error> {
         let machine = self.ensure_loaded()?;
         let seqs = opened.iter().map(|opened| {
@@ -193,8 +196,8 @@ impl StateMachine {
         Ok(index.filter(|index| *index != 0 && self.accounts.get(*index).account.exists()))
     }
 
-    /// What a state file that holds the account up to its entry `n_in_file` is missing; `None` if memory does not know
-    /// any more what that is.
+    /// What a state file that holds the account up to its entry `n_in_file` is missing; `None` if
+    /// memory does not know any more what that is.
     pub(super) fn account_snapshot(&self, account_index: u32, n_in_file: u64) -> Option<AccountSnapshot> {
         let slot = self.accounts.get(account_index);
         let being_persisted = match slot.being_persisted.as_deref() {

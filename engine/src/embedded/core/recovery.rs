@@ -1,9 +1,9 @@
-//! How the core starts: it opens the journal and the state file, loads what is persisted, and replays the rest of the
-//! journal on top. The same replay verifies the entries of an import.
+//! How the core starts: it opens the journal and the state file, loads what is persisted, and
+//! replays the rest of the journal on top. The same replay verifies the entries of an import.
 //!
-//! A start after a clean end, after a crash, after a failed commit, and after the loss of the whole state file is the
-//! same; only the number of entries to replay differs. An entry that does not follow from those before it gives
-//! [`Error::is_damaged`].
+//! A start after a clean end, after a crash, after a failed commit, and after the loss of the whole
+//! state file is the same; only the number of entries to replay differs. An entry that does not
+//! follow from those before it gives [`Error::is_damaged`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ use crate::embedded::storage::lock::DirectoryLock;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{self, State};
 
-/// Entries after which a long replay does a step of maintenance, so that memory does not gather all of history.
+/// Entries after which a long replay does a step of maintenance, so that memory does not gather all
+/// of history.
 const REPLAY_STEP: u64 = 4_096;
 
 /// How often two connections are opened until both see the same state file.
@@ -37,12 +38,12 @@ pub(crate) struct HeldFiles {
 }
 
 impl Core {
-    /// Opens (or makes) a data directory, holds it alone, and loads what is there. The checkpointer runs in the caller's
-    /// thread.
+    /// Opens (or makes) a data directory, holds it alone, and loads what is there. The checkpointer
+    /// runs in the caller's thread.
     ///
     /// # Errors
-    /// [`Error::is_unusable`] when another process holds it or it cannot be written, [`Error::is_damaged`] when the
-    /// journal is not what was written.
+    /// [`Error::is_unusable`] when another process holds it or it cannot be written,
+    /// [`Error::is_damaged`] when the journal is not what was written.
     pub fn open(directory: &Path, options: CoreOptions) -> Result<Core, Error> {
         Core::open_with(directory, options, Box::new(StartInline))
     }
@@ -67,7 +68,8 @@ impl Core {
     /// Opens a data directory for reading, beside the process that holds it or without one.
     ///
     /// # Errors
-    /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not what was written.
+    /// [`Error::is_unusable`] when there is nothing to read, [`Error::is_damaged`] when it is not
+    /// what was written.
     pub fn open_read_only(directory: &Path, options: CoreOptions) -> Result<Core, Error> {
         Core::open_read_only_with_files(directory, options).map(|(core, _)| core)
     }
@@ -138,7 +140,8 @@ impl StateMachine {
         let mut state = State::open(directory, vfs, Access::Read)?;
         let last = journal.last()?;
         if is_ahead(&state, last)? {
-            // The journal was restored from a backup beside a younger state file: only the journal counts.
+            // The journal was restored from a backup beside a younger state file: only the journal
+            // counts.
             drop((checkpointer, state));
             state_db::remove(directory)?;
             checkpointer = Checkpointer::open(directory, vfs)?;
@@ -151,7 +154,8 @@ impl StateMachine {
 
     fn read_only(directory: &Path, options: &CoreOptions) -> Result<(StateMachine, HeldFiles), Error> {
         let vfs = options.vfs.as_deref();
-        // The state file first: a journal that is read later holds all entries that it derives from.
+        // The state file first: a journal that is read later holds all entries that it derives
+        // from.
         let (state, reader_state) = state_held_twice(directory, vfs)?;
         let open_held = || {
             let journal = Journal::open(directory, vfs, Access::Read)?;
@@ -229,7 +233,8 @@ impl StateMachine {
         Ok(())
     }
 
-    /// Verifies an entry against its account and applies it, unless the account was persisted after it.
+    /// Verifies an entry against its account and applies it, unless the account was persisted after
+    /// it.
     fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
         let index = stored.envelope.account_index;
         let damaged = |what: String| Error::damaged(format!("journal line {}: {what}", stored.envelope.seq));
@@ -248,7 +253,8 @@ impl StateMachine {
             return Ok(());
         }
         for draw in entry.body.draws() {
-            // A new grant that repays debt draws on itself; it is not in the state file, but in memory by then.
+            // A new grant that repays debt draws on itself; it is not in the state file, but in
+            // memory by then.
             slot.load_grant(draw.grant, &self.state)?;
         }
         let replayed = slot.account.replay(entry, stored.hash());
@@ -292,8 +298,8 @@ impl StateMachine {
         Ok(index.map(|index| self.accounts.get(index).account.chain).unwrap_or_default())
     }
 
-    /// Verifies an entry of an imported ledger and makes it the next of the journal, byte by byte as it was. It is on disk
-    /// after the next commit.
+    /// Verifies an entry of an imported ledger and makes it the next of the journal, byte by byte
+    /// as it was. It is on disk after the next commit.
     pub(in crate::embedded) fn import_entry(
         &mut self,
         workspace: &WorkspaceId,

@@ -1,11 +1,13 @@
 //! In-memory state of the engine and the path of one command: load, decide, record, apply.
 //!
-//! Load what the command refers to, let the ledger decide, record the entries of the change, apply them to everything
-//! that is derived from entries. Loading looks up many commands together, and touches the accounts of the next few, so
-//! that the processor waits for memory once and not once a command.
+//! Load what the command refers to, let the ledger decide, record the entries of the change, apply
+//! them to everything that is derived from entries. Loading looks up many commands together, and
+//! touches the accounts of the next few, so that the processor waits for memory once and not once a
+//! command.
 //!
-//! Nothing here decides credit, and nothing is on disk until [`StateMachine::commit`] returns or a batch in flight has
-//! arrived. Searching for entries is in `lookup`, loading from disk in `recovery`, persisting in `maintenance`.
+//! Nothing here decides credit, and nothing is on disk until [`StateMachine::commit`] returns or a
+//! batch in flight has arrived. Searching for entries is in `lookup`, loading from disk in
+//! `recovery`, persisting in `maintenance`.
 
 use std::sync::Arc;
 
@@ -26,7 +28,8 @@ use crate::embedded::storage::state_db::State;
 use crate::hash::digest;
 use crate::{Answer, CommandResult, Error, answer, calendar};
 
-/// Commands that are looked up together: few enough that what was found is still in the cache at their turn.
+/// Commands that are looked up together: few enough that what was found is still in the cache at
+/// their turn.
 const LOADED_AHEAD: usize = 512;
 
 /// Accounts whose memory is fetched together just before their turn.
@@ -121,8 +124,8 @@ impl StateMachine {
         self.next_seq - 1
     }
 
-    /// Decides commands in order, on top of what was decided and not yet committed; gives one answer each. `at` is the
-    /// index of the command under way, for the report of a panic.
+    /// Decides commands in order, on top of what was decided and not yet committed; gives one
+    /// answer each. `at` is the index of the command under way, for the report of a panic.
     pub(super) fn decide_all(
         &mut self,
         batch: Vec<(Submission, Timestamp)>,
@@ -155,7 +158,8 @@ impl StateMachine {
         Ok(bytes)
     }
 
-    /// Hands over what was decided, so that more can be decided while it is appended; `None` if nothing was recorded.
+    /// Hands over what was decided, so that more can be decided while it is appended; `None` if
+    /// nothing was recorded.
     pub(super) fn begin_append(&mut self) -> Option<InFlightBatch> {
         let StateMachine { pending, maintenance, .. } = self;
         pending.begin_append(|| maintenance.take_wal_rest())
@@ -189,11 +193,13 @@ impl StateMachine {
         Ok(loaded)
     }
 
-    /// Looks up a command whose workspace was not there when its batch was loaded: an earlier command may have created it.
+    /// Looks up a command whose workspace was not there when its batch was loaded: an earlier
+    /// command may have created it.
     fn load_again(&mut self, submission: &Submission) -> Result<Loaded, Error> {
         let account_index = self.accounts.resolve(&submission.workspace, &self.state)?;
         let key = account_index.and_then(|index| self.key_fingerprint(index, submission));
-        // All entries of a workspace this young are in the table in memory, but to search further is never wrong.
+        // All entries of a workspace this young are in the table in memory, but to search further
+        // is never wrong.
         Ok(Loaded { account_index, key, may_be_old: key.is_some() })
     }
 
@@ -304,7 +310,8 @@ impl StateMachine {
         answer::answer(entry, charge.map(|located| located.charge), &mut self.records(index))
     }
 
-    /// Adds the names of an entry to the key index. `key`: the fingerprint of its idempotency key, if it is known.
+    /// Adds the names of an entry to the key index. `key`: the fingerprint of its idempotency key,
+    /// if it is known.
     pub(super) fn index_entry(&mut self, entry: &Entry, envelope: Envelope, key: Option<u64>) {
         let Envelope { seq, account_index, opened, .. } = envelope;
         if let Some(name) = &entry.key {
@@ -319,8 +326,8 @@ impl StateMachine {
         }
     }
 
-    /// Applies an entry to what is derived from the journal, besides the account itself and the key index. The same for
-    /// new entries and for entries that are replayed after a crash.
+    /// Applies an entry to what is derived from the journal, besides the account itself and the key
+    /// index. The same for new entries and for entries that are replayed after a crash.
     pub(super) fn apply_derived(&mut self, entry: &Entry, envelope: Envelope) {
         let Envelope { seq, account_index, .. } = envelope;
         assert_eq!(seq, self.next_seq, "entries are applied in their order, without gaps");

@@ -1,7 +1,7 @@
 //! The deadlines of pending charges, in order: which charges are to be timed out next.
 //!
-//! Rebuilt at the start from the state file and the entries after it. Whether a charge is timed out is the ledger's
-//! decision; this is only the list of candidates.
+//! Rebuilt at the start from the state file and the entries after it. Whether a charge is timed out
+//! is the ledger's decision; this is only the list of candidates.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,8 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Sets or moves the deadline of a charge; `None` removes it, because the charge has left `pending`.
+    /// Sets or moves the deadline of a charge; `None` removes it, because the charge has left
+    /// `pending`.
     pub(crate) fn set(&mut self, opened: u64, deadline: Option<Timestamp>) {
         let before = match deadline {
             Some(deadline) => self.deadlines.insert(opened, deadline),

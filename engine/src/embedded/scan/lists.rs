@@ -1,11 +1,12 @@
 //! Lists, usage and past balances, read from the files.
 //!
-//! A page is found by a walk backwards over the chain of a workspace's entries: from the newest, from the cursor, or from
-//! the end of the hour with which the filter begins. One request looks at a bounded number of entries; then it answers
-//! with what it has and with the cursor at which to continue.
+//! A page is found by a walk backwards over the chain of a workspace's entries: from the newest,
+//! from the cursor, or from the end of the hour with which the filter begins. One request looks at
+//! a bounded number of entries; then it answers with what it has and with the cursor at which to
+//! continue.
 //!
-//! A cursor of entries and charges is a sequence number, a cursor of grants an entry number. What the files do not hold
-//! yet comes from the core, as an [`AccountSnapshot`].
+//! A cursor of entries and charges is a sequence number, a cursor of grants an entry number. What
+//! the files do not hold yet comes from the core, as an [`AccountSnapshot`].
 
 use std::ops::Range;
 use std::path::Path;
@@ -52,7 +53,8 @@ impl Reader {
         Reader { journal, state, core, held: true }
     }
 
-    /// Runs `read` on one state of the state file, with what is missing in it; `None` if there is no such workspace.
+    /// Runs `read` on one state of the state file, with what is missing in it; `None` if there is
+    /// no such workspace.
     fn with_snapshot<T>(
         &self,
         id: &WorkspaceId,
@@ -100,7 +102,8 @@ impl Reader {
         read.ok_or_else(|| Error::damaged(format!("journal line {seq} is missing")))
     }
 
-    /// The entry at which a walk backwards begins, so that no entry up to `at` is missed; 0 if there is none.
+    /// The entry at which a walk backwards begins, so that no entry up to `at` is missed; 0 if
+    /// there is none.
     fn walk_from(&self, snapshot: &AccountSnapshot, at: Option<Timestamp>) -> Result<u64, Error> {
         let Some(at) = at else { return Ok(snapshot.head) };
         let unpersisted = snapshot.hours.iter().rev().find(|(hour, _)| *hour <= at.hour());
@@ -183,7 +186,8 @@ impl Reader {
         })
     }
 
-    /// Brings charges from their first state to their present one. `opened`: each with the number of its opening entry.
+    /// Brings charges from their first state to their present one. `opened`: each with the number
+    /// of its opening entry.
     fn in_present_state(&self, index: u32, opened: Vec<(u64, Charge)>) -> Result<Vec<Charge>, Error> {
         let seqs: Vec<u64> = opened.iter().map(|(seq, _)| *seq).collect();
         let changes = self.core.blocking_read(move |core| core.changes_of(index, &seqs))?;

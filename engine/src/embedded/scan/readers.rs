@@ -1,6 +1,7 @@
 //! The threads for long reads, each with connections of its own.
 //!
-//! A report blocks neither the writer thread nor a thread of the caller's runtime. What is read is in `lists`.
+//! A report blocks neither the writer thread nor a thread of the caller's runtime. What is read is
+//! in `lists`.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};

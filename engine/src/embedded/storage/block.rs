@@ -1,16 +1,18 @@
 //! Blocks: the layout of entries in the journal file.
 //!
-//! A block is one row of the journal's table: up to [`BLOCK_ENTRIES`] consecutive entries. Rows are the expensive part of
-//! an append and bytes the cheap one, so entries share a row. Each entry stands behind an [`Envelope`] with what only this
-//! engine knows of it. An offset table after the entries finds one of them without decoding the others.
+//! A block is one row of the journal's table: up to [`BLOCK_ENTRIES`] consecutive entries. Rows are
+//! the expensive part of an append and bytes the cheap one, so entries share a row. Each entry
+//! stands behind an [`Envelope`] with what only this engine knows of it. An offset table after the
+//! entries finds one of them without decoding the others.
 //!
-//! Guarantee: the checksum finds every flipped bit when the block is read. Damaged bytes give [`Error::is_damaged`],
-//! never a panic; the assertions here are about what this program is about to write.
+//! Guarantee: the checksum finds every flipped bit when the block is read. Damaged bytes give
+//! [`Error::is_damaged`], never a panic; the assertions here are about what this program is about
+//! to write.
 //!
 //! ```text
-//! entry 0 | entry 1 | … | offset of each entry (u32) | number of entries (u32) | CRC-32 of everything before (u32)
-//! entry  = account index, distance to the workspace's previous entry, distance to the entry that opened the charge
-//!          which this entry is about (varints, 0 for "none"), then the ledger's canonical bytes
+//! block = entries, offset of each entry (u32), number of entries (u32), CRC-32 of all before (u32)
+//! entry = account index, distance to the workspace's previous entry, distance to the entry that
+//!         opened the charge which this entry is about (varints, 0 for "none"), canonical bytes
 //! ```
 
 use tollkeeper_ledger::{Entry, Hash};
@@ -21,7 +23,8 @@ use crate::hash::digest;
 /// The most entries in a block: to read one entry, its whole block is read and checked.
 pub(crate) const BLOCK_ENTRIES: usize = 128;
 
-/// A block takes no further entry once it holds this many bytes: a row of this size spans a few pages.
+/// A block takes no further entry once it holds this many bytes: a row of this size spans a few
+/// pages.
 pub(crate) const BLOCK_BYTES: usize = 16 * 1024;
 
 /// What this engine knows of an entry besides its canonical bytes.
@@ -33,8 +36,8 @@ pub(crate) struct Envelope {
     pub account_index: u32,
     /// The sequence number of the workspace's previous entry; 0 if there is none.
     pub previous: u64,
-    /// The sequence number of the entry that opened the charge which this entry is about. 0 if it is about no charge, or
-    /// opens one itself.
+    /// The sequence number of the entry that opened the charge which this entry is about. 0 if it
+    /// is about no charge, or opens one itself.
     pub opened: u64,
 }
 
@@ -121,8 +124,8 @@ fn damaged(seq: u64) -> Error {
     Error::damaged(format!("journal line {seq} cannot be read: its block is damaged"))
 }
 
-/// Makes a block of the entries in `bytes`: appends the offset table, the number of entries and the checksum. `offsets`:
-/// where each entry begins in `bytes`.
+/// Makes a block of the entries in `bytes`: appends the offset table, the number of entries and the
+/// checksum. `offsets`: where each entry begins in `bytes`.
 ///
 /// # Panics
 /// When the offsets are not those of a readable block.

@@ -1,7 +1,8 @@
 //! A Bloom filter for the fingerprints in a run of the key index.
 //!
-//! It answers "surely not" for nearly every fingerprint that is not in the run, without a look at the disk. It takes
-//! sixteen bits a key, and all probes of a key lie in one cache line, so a question costs one access to memory.
+//! It answers "surely not" for nearly every fingerprint that is not in the run, without a look at
+//! the disk. It takes sixteen bits a key, and all probes of a key lie in one cache line, so a
+//! question costs one access to memory.
 //!
 //! Guarantee: no false negatives. A fingerprint that was inserted is always found.
 
@@ -24,11 +25,13 @@ impl Bloom {
         Bloom { words: vec![0; lines * LINE_WORDS] }
     }
 
-    /// Where a fingerprint's line begins (from its high half), and the bits that choose the probes (from its low half).
+    /// Where a fingerprint's line begins (from its high half), and the bits that choose the probes
+    /// (from its low half).
     fn line_of(&self, fingerprint: u64) -> (usize, u64) {
         let lines = (self.words.len() / LINE_WORDS) as u64;
         let line = ((fingerprint >> 32) * lines) >> 32;
-        // Fingerprints are uniform; the multiplication spreads the low half over the bits the probes use.
+        // Fingerprints are uniform; the multiplication spreads the low half over the bits the
+        // probes use.
         (line as usize * LINE_WORDS, (fingerprint as u32 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 

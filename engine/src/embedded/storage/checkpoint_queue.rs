@@ -1,10 +1,13 @@
-//! The tasks of the checkpointer: what they are, how they are given to it, and which of them are not finished.
+//! The tasks of the checkpointer: what they are, how they are given to it, and which of them are
+//! not finished.
 //!
-//! The core decides what is to be written and gives it away as a [`Task`]; the checkpointer writes it and answers with a
-//! [`Done`]. Tasks are finished in the order in which they were given. [`MaintenanceState`] remembers what is under way.
+//! The core decides what is to be written and gives it away as a [`Task`]; the checkpointer writes
+//! it and answers with a [`Done`]. Tasks are finished in the order in which they were given.
+//! [`MaintenanceState`] remembers what is under way.
 //!
-//! Where the checkpointer runs is behind [`CheckpointerLink`]: on a thread of its own in a server, in the caller's thread
-//! ([`Inline`]) in a simulation, which so stays deterministic. Here is no knowledge of accounts and none of threads.
+//! Where the checkpointer runs is behind [`CheckpointerLink`]: on a thread of its own in a server,
+//! in the caller's thread ([`Inline`]) in a simulation, which so stays deterministic. Here is no
+//! knowledge of accounts and none of threads.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -15,8 +18,8 @@ use super::checkpointer::Checkpointer;
 use super::key_index::{Pair, Run, RunHead, SeqRange};
 use crate::Error;
 
-/// The journal's WAL is moved by the core itself when at most this many pages are left in it, because the WAL starts
-/// again from its beginning only when no page is left.
+/// The journal's WAL is moved by the core itself when at most this many pages are left in it,
+/// because the WAL starts again from its beginning only when no page is left.
 const WAL_REST_PAGES: u64 = 256;
 
 /// The unpersisted changes of some accounts, to be written in one transaction.
@@ -31,9 +34,11 @@ pub(crate) struct Slice {
     pub usage: Vec<(u32, UsageKey, Used)>,
     /// Account index, hour, sequence number of the account's last entry in it.
     pub hours: Vec<(u32, i64, u64)>,
-    /// Sequence number of the opening entry, account index, deadline; without a deadline the row is deleted.
+    /// Sequence number of the opening entry, account index, deadline; without a deadline the row is
+    /// deleted.
     pub pending: Vec<(u64, u32, Option<Timestamp>)>,
-    /// In the last slice of a round: the sequence number up to which every account is persisted by it.
+    /// In the last slice of a round: the sequence number up to which every account is persisted by
+    /// it.
     pub persists_to: Option<u64>,
 }
 
@@ -161,7 +166,8 @@ pub(crate) struct MaintenanceState {
     /// `None` in a directory that is open for reading only: then nothing is written.
     checkpointer: Option<Box<dyn CheckpointerLink>>,
     under_way: UnderWay,
-    /// Tasks that derive from entries which are not on disk yet: the state file must never be ahead of the journal.
+    /// Tasks that derive from entries which are not on disk yet: the state file must never be ahead
+    /// of the journal.
     held: Vec<Task>,
     /// Bytes appended to the journal since its WAL was moved into the file.
     appended_bytes: u64,
@@ -215,7 +221,8 @@ impl MaintenanceState {
         self.give(task);
     }
 
-    /// The same for a task that derives from entries; it is held back while `in_flight`: they are not on disk yet.
+    /// The same for a task that derives from entries; it is held back while `in_flight`: they are
+    /// not on disk yet.
     pub(crate) fn submit_derived(&mut self, task: Task, in_flight: bool) {
         self.mark_under_way(&task);
         if in_flight { self.held.push(task) } else { self.give(task) }
@@ -248,7 +255,8 @@ impl MaintenanceState {
         self.appended_bytes += bytes;
     }
 
-    /// Has the journal's WAL moved into its file if at least `wal_bytes` were appended since the last time.
+    /// Has the journal's WAL moved into its file if at least `wal_bytes` were appended since the
+    /// last time.
     pub(crate) fn checkpoint_journal(&mut self, wal_bytes: u64) {
         if self.appended_bytes >= wal_bytes && !self.under_way.journal {
             self.submit(Task::JournalCheckpoint);

@@ -1,8 +1,10 @@
-//! The checkpointer: writes what is derived from the journal into the state file, off the path of a commit.
+//! The checkpointer: writes what is derived from the journal into the state file, off the path of a
+//! commit.
 //!
-//! It does what it is told ([`Task`]) and reports when it is done ([`Done`]); it decides nothing and knows no account in
-//! memory. Each task is one database transaction, a merge is a series of small ones. After a failure the core loads
-//! everything anew from disk. Which thread it runs on is not known here.
+//! It does what it is told ([`Task`]) and reports when it is done ([`Done`]); it decides nothing
+//! and knows no account in memory. Each task is one database transaction, a merge is a series of
+//! small ones. After a failure the core loads everything anew from disk. Which thread it runs on is
+//! not known here.
 
 use std::path::Path;
 
@@ -50,7 +52,8 @@ impl Checkpointer {
         Ok(Checkpointer { state, journal, merge: None, page: Vec::new() })
     }
 
-    /// Does a task. `None` if there is nothing to report: a deletion, or a merge that [`Checkpointer::step`] continues.
+    /// Does a task. `None` if there is nothing to report: a deletion, or a merge that
+    /// [`Checkpointer::step`] continues.
     pub(crate) fn begin(&mut self, task: Task) -> Option<Done> {
         let done = match task {
             Task::Slice(slice) => self.slice(slice).map(Some),

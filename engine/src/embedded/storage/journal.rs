@@ -1,10 +1,12 @@
 //! The journal file: all entries of all workspaces in the order in which they were written.
 //!
-//! It is the only source of truth of the embedded engine; everything else is derived from it. Its one table holds blocks
-//! (see `block`), keyed by the sequence number of their first entry. Rows are appended and never changed.
+//! It is the only source of truth of the embedded engine; everything else is derived from it. Its
+//! one table holds blocks (see `block`), keyed by the sequence number of their first entry. Rows
+//! are appended and never changed.
 //!
-//! Guarantee: the file is in WAL mode with `synchronous = FULL`, so when [`Journal::append`] returns, the entries are on
-//! disk. Moving the WAL into the file is left to the checkpointer, which calls [`checkpoint`] on its own connection.
+//! Guarantee: the file is in WAL mode with `synchronous = FULL`, so when [`Journal::append`]
+//! returns, the entries are on disk. Moving the WAL into the file is left to the checkpointer,
+//! which calls [`checkpoint`] on its own connection.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +23,9 @@ pub(crate) const FILE: &str = "journal.db";
 const APPLICATION: i32 = 0x544b_4a31;
 const VERSION: i32 = 2;
 
-/// The SQL from each version to the next. Version 1 is a new file. Version 2 changes no table: it may hold entries about
-/// teams, which an older program would take for damage. A reader leaves an older file as it is, and can read it.
+/// The SQL from each version to the next. Version 1 is a new file. Version 2 changes no table: it
+/// may hold entries about teams, which an older program would take for damage. A reader leaves an
+/// older file as it is, and can read it.
 const UPGRADES: [&str; VERSION as usize] = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);",
@@ -142,8 +145,9 @@ impl Journal {
         .map(Option::unwrap_or_default)
     }
 
-    /// Appends entries, the first with sequence number `first`, in one database transaction. On success they are on disk.
-    /// After an error they may be or not, and the caller must read the file again before it appends more.
+    /// Appends entries, the first with sequence number `first`, in one database transaction. On
+    /// success they are on disk. After an error they may be or not, and the caller must read the
+    /// file again before it appends more.
     pub(crate) fn append(&mut self, first: u64, tail: &Tail) -> Result<(), Error> {
         self.write_blocks(first, tail).map_err(|error| {
             if !self.connection.is_autocommit() {
@@ -235,7 +239,8 @@ impl Journal {
         then(first, bytes).map(Some)
     }
 
-    /// Moves as much of the WAL into the file as no reader still needs; gives the number of pages that are left in it.
+    /// Moves as much of the WAL into the file as no reader still needs; gives the number of pages
+    /// that are left in it.
     pub(crate) fn checkpoint(&self) -> Result<u64, Error> {
         checkpoint(&self.connection).map_err(|error| explain(&self.path, error))
     }

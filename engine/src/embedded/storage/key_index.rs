@@ -1,19 +1,22 @@
 //! The key index: from a name to the entries in the journal that may carry it.
 //!
-//! A name is an idempotency key in its workspace, a charge that was changed, or an id from another ledger. A keyed hash
-//! makes a 64-bit fingerprint of it, and the index holds pairs of a fingerprint and a sequence number. The newest pairs
-//! are in a hash table in memory. A full table is frozen, sorted, and written by the checkpointer as a *run*: pages of
-//! sorted pairs on disk, with a Bloom filter and the first fingerprint of each page (its *fence*) in memory. Runs of like
+//! A name is an idempotency key in its workspace, a charge that was changed, or an id from another
+//! ledger. A keyed hash makes a 64-bit fingerprint of it, and the index holds pairs of a
+//! fingerprint and a sequence number. The newest pairs are in a hash table in memory. A full table
+//! is frozen, sorted, and written by the checkpointer as a *run*: pages of sorted pairs on disk,
+//! with a Bloom filter and the first fingerprint of each page (its *fence*) in memory. Runs of like
 //! size are merged in the background, as in an LSM tree.
 //!
-//! So an insertion touches memory only, and a search for a new key nearly always ends at the filters, however long the
-//! history is. Keys are kept as long as the journal.
+//! So an insertion touches memory only, and a search for a new key nearly always ends at the
+//! filters, however long the history is. Keys are kept as long as the journal.
 //!
-//! A fingerprint is a hint. The caller reads the entry and compares the name itself, so equal fingerprints of different
-//! names do no harm. The hash is keyed by the data directory, so nobody outside can prepare a collision.
+//! A fingerprint is a hint. The caller reads the entry and compares the name itself, so equal
+//! fingerprints of different names do no harm. The hash is keyed by the data directory, so nobody
+//! outside can prepare a collision.
 //!
-//! Invariant: the runs, the frozen table and the table cover the journal without gaps, in this order. The index is derived
-//! from the journal; after a restart the entries behind the last run are inserted again.
+//! Invariant: the runs, the frozen table and the table cover the journal without gaps, in this
+//! order. The index is derived from the journal; after a restart the entries behind the last run
+//! are inserted again.
 
 use std::hash::Hasher;
 
@@ -149,7 +152,8 @@ impl KeyIndex {
         KeyIndex { table: HashTable::new(), frozen: None, runs, frozen_to, table_pairs }
     }
 
-    /// The last sequence number whose names are on disk; later entries are inserted again after a restart.
+    /// The last sequence number whose names are on disk; later entries are inserted again after a
+    /// restart.
     pub(crate) fn persisted_to(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.head.covers.last)
     }
@@ -162,14 +166,15 @@ impl KeyIndex {
     /// Adds a pair.
     ///
     /// # Panics
-    /// When the entry belongs to a range that is already in a run: the pair would be lost at a restart.
+    /// When the entry belongs to a range that is already in a run: the pair would be lost at a
+    /// restart.
     pub(crate) fn insert(&mut self, fingerprint: u64, seq: u64) {
         assert!(seq > self.frozen_to, "a new pair lies behind the frozen ones");
         self.table.insert_unique(fingerprint, (fingerprint, seq), |pair| pair.0);
     }
 
-    /// For each fingerprint: true if the frozen table or a run may hold it. All are asked together, so that the memory
-    /// accesses of one do not wait for those of another.
+    /// For each fingerprint: true if the frozen table or a run may hold it. All are asked together,
+    /// so that the memory accesses of one do not wait for those of another.
     pub(crate) fn probe(&self, fingerprints: &[u64], may: &mut Vec<bool>) {
         may.clear();
         may.resize(fingerprints.len(), false);
@@ -185,13 +190,14 @@ impl KeyIndex {
         }
     }
 
-    /// Reads the table's memory for these fingerprints, so that the processor fetches all of it at once. The number has
-    /// no meaning; it keeps the compiler from removing the reads.
+    /// Reads the table's memory for these fingerprints, so that the processor fetches all of it at
+    /// once. The number has no meaning; it keeps the compiler from removing the reads.
     pub(crate) fn touch(&self, fingerprints: impl Iterator<Item = u64>) -> usize {
         fingerprints.filter(|wanted| self.table.find(*wanted, |pair| pair.0 == *wanted).is_some()).count()
     }
 
-    /// Appends the sequence numbers that the table has for a fingerprint; with `frozen_too` those of the frozen table.
+    /// Appends the sequence numbers that the table has for a fingerprint; with `frozen_too` those
+    /// of the frozen table.
     pub(crate) fn in_memory(&self, fingerprint: u64, frozen_too: bool, seqs: &mut Vec<u64>) {
         let frozen = self.frozen.as_ref().filter(|_| frozen_too);
         for table in std::iter::once(&self.table).chain(frozen) {
@@ -206,8 +212,9 @@ impl KeyIndex {
         self.runs.iter().rev().filter(move |run| run.bloom.may_contain(fingerprint))
     }
 
-    /// Freezes the table, to be written as a run that covers all entries up to `last`. `None` while the table is not full
-    /// (with `force`: while nothing is new) or the previous one is still being written.
+    /// Freezes the table, to be written as a run that covers all entries up to `last`. `None` while
+    /// the table is not full (with `force`: while nothing is new) or the previous one is still
+    /// being written.
     pub(crate) fn freeze(&mut self, last: u64, force: bool) -> Option<(Vec<Pair>, SeqRange)> {
         let full = self.table.len() >= self.table_pairs || (force && self.frozen_to < last);
         if !full || self.frozen.is_some() {
@@ -242,7 +249,8 @@ impl KeyIndex {
         })
     }
 
-    /// Replaces the runs that `merged` was made of by it; gives their ids, whose pages may be deleted.
+    /// Replaces the runs that `merged` was made of by it; gives their ids, whose pages may be
+    /// deleted.
     pub(crate) fn merged(&mut self, merged: Run) -> Vec<i64> {
         let covers = merged.head.covers;
         let is_source =

@@ -1,7 +1,7 @@
 //! One process owns a data directory, by an operating-system lock on a file in it.
 //!
-//! The system releases the lock when the process ends, in whichever way. The file holds the process id of the owner, so
-//! that a second process can name it.
+//! The system releases the lock when the process ends, in whichever way. The file holds the process
+//! id of the owner, so that a second process can name it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -15,14 +15,15 @@ pub(crate) struct DirectoryLock(File);
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child process that is being started has it open for a moment. If unlocking
-        // fails, the last process that closes the file unlocks it.
+        // Closing the file is not enough: a child process that is being started has it open for a
+        // moment. If unlocking fails, the last process that closes the file unlocks it.
         let _ = self.0.unlock();
     }
 }
 
 impl DirectoryLock {
-    /// Takes the lock of a directory; [`Error::is_unusable`] with the owner's process id if it is held.
+    /// Takes the lock of a directory; [`Error::is_unusable`] with the owner's process id if it is
+    /// held.
     pub(crate) fn take(directory: &Path) -> Result<DirectoryLock, Error> {
         let path = directory.join("lock");
         let unusable = |error: std::io::Error| {

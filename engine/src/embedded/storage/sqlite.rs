@@ -46,8 +46,8 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
     Ok(connection)
 }
 
-/// The version of a file, 0 if it is new; [`Error::is_unusable`] if it belongs to another program or is newer than
-/// `newest`.
+/// The version of a file, 0 if it is new; [`Error::is_unusable`] if it belongs to another program
+/// or is newer than `newest`.
 pub(crate) fn version(
     path: &Path,
     connection: &Connection,

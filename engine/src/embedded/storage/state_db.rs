@@ -1,14 +1,15 @@
 //! The state file: what is derived from the journal, so that a start need not read all of it.
 //!
-//! Its loss loses nothing. A file of a version that this program does not know, or a damaged one, is deleted and built
-//! anew from the journal.
+//! Its loss loses nothing. A file of a version that this program does not know, or a damaged one,
+//! is deleted and built anew from the journal.
 //!
-//! Only the checkpointer writes it, in small transactions. Accounts are persisted at different times: each account's row
-//! holds the number of the last entry that it includes. `meta.accounts_kept_to` is the sequence number up to which all of
-//! them are complete. Here are the tables and the queries; the writes are in `checkpointer`.
+//! Only the checkpointer writes it, in small transactions. Accounts are persisted at different
+//! times: each account's row holds the number of the last entry that it includes.
+//! `meta.accounts_kept_to` is the sequence number up to which all of them are complete. Here are
+//! the tables and the queries; the writes are in `checkpointer`.
 //!
-//! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is the number of an entry
-//! in its workspace, `lot` is a grant.
+//! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is
+//! the number of an entry in its workspace, `lot` is a grant.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -72,7 +73,8 @@ pub(crate) struct State {
     pub(crate) connection: Connection,
 }
 
-/// Opens the state file for the checkpointer. Makes it if it is missing, and anew if it is damaged or of another version.
+/// Opens the state file for the checkpointer. Makes it if it is missing, and anew if it is damaged
+/// or of another version.
 pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<State, Error> {
     match State::open(directory, vfs, Access::Create) {
         Ok(state) => Ok(state),
@@ -125,7 +127,8 @@ impl State {
             );
             connection.execute_batch(&make).map_err(|error| explain(&path, error))?;
         }
-        // A power cut may lose the last transactions but not their order, and the journal has all that they derive from.
+        // A power cut may lose the last transactions but not their order, and the journal has all
+        // that they derive from.
         let normal = connection.execute_batch("PRAGMA synchronous = NORMAL");
         normal.map_err(|error| explain(&path, error))?;
         Ok(State { path, connection })
@@ -222,8 +225,8 @@ impl State {
         found.transpose()
     }
 
-    /// At most `most` grants of a workspace with numbers below `before`, newest first, each with the sequence number of its
-    /// entry.
+    /// At most `most` grants of a workspace with numbers below `before`, newest first, each with
+    /// the sequence number of its entry.
     pub(crate) fn lots(
         &self,
         account_index: u32,
@@ -280,28 +283,32 @@ impl State {
             .collect()
     }
 
-    /// The hours in which a workspace has entries, each with the sequence number of the last of them.
+    /// The hours in which a workspace has entries, each with the sequence number of the last of
+    /// them.
     pub(crate) fn hours(&self, account_index: u32) -> Result<BTreeMap<i64, u64>, Error> {
         let sql = "SELECT hour, seq FROM hour WHERE no = ?1";
         let rows = self.all(sql, [account_index], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
         Ok(rows.into_iter().collect())
     }
 
-    /// The last hour up to `hour` in which a workspace has entries, with the sequence number of the last of them.
+    /// The last hour up to `hour` in which a workspace has entries, with the sequence number of the
+    /// last of them.
     pub(crate) fn hour(&self, account_index: u32, hour: i64) -> Result<Option<(i64, u64)>, Error> {
         let sql = "SELECT hour, seq FROM hour WHERE no = ?1 AND hour <= ?2 ORDER BY hour DESC LIMIT 1";
         self.one(sql, (account_index, hour), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
     }
 
-    /// All pending charges: the sequence number of the opening entry, the account index, the deadline.
+    /// All pending charges: the sequence number of the opening entry, the account index, the
+    /// deadline.
     pub(crate) fn pending(&self) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
         self.all("SELECT seq, no, deadline FROM pending", [], |row| {
             Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, Timestamp::from_millis(row.get(2)?)))
         })
     }
 
-    /// The runs of the key index, oldest first, without those that a merge replaced or left unfinished.
-    /// [`Error::is_damaged`] if one is missing: a key would not be found, and what it paid for would be paid again.
+    /// The runs of the key index, oldest first, without those that a merge replaced or left
+    /// unfinished. [`Error::is_damaged`] if one is missing: a key would not be found, and what it
+    /// paid for would be paid again.
     pub(crate) fn runs(&self) -> Result<Vec<Run>, Error> {
         // A run inside the range of another was merged into it, and is not deleted yet.
         let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences FROM run AS r WHERE whole AND NOT EXISTS

@@ -1,4 +1,5 @@
-//! The thread around the checkpointer: does its tasks in order, and continues a merge while no task waits.
+//! The thread around the checkpointer: does its tasks in order, and continues a merge while no task
+//! waits.
 //!
 //! When something is finished, it wakes the writer thread, which fetches it. What is written is in
 //! `storage::checkpointer`.
@@ -80,7 +81,8 @@ impl Drop for CheckpointThread {
     fn drop(&mut self) {
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was printed by the thread; what it did not write is derived from the journal again.
+            // A panic was printed by the thread; what it did not write is derived from the journal
+            // again.
             let _ = thread.join();
         }
     }

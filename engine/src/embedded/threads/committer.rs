@@ -1,7 +1,8 @@
-//! The thread that appends large batches to the journal and answers them, while the writer decides the next batch.
+//! The thread that appends large batches to the journal and answers them, while the writer decides
+//! the next batch.
 //!
-//! It has its own connection to the journal ([`Appender`]). At most one batch is given to it at a time; why that is so is
-//! in `core::in_flight`.
+//! It has its own connection to the journal ([`Appender`]). At most one batch is given to it at a
+//! time; why that is so is in `core::in_flight`.
 
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -10,7 +11,8 @@ use super::checkpoint::Wake;
 use crate::Error;
 use crate::embedded::core::in_flight::{Appender, InFlightBatch};
 
-/// What is done with the result of a batch, on the committer's thread: publish it and answer the callers.
+/// What is done with the result of a batch, on the committer's thread: publish it and answer the
+/// callers.
 pub(crate) type Then = Box<dyn FnOnce(&Result<(), Error>) + Send>;
 
 /// The committer's thread; it ends, and is waited for, when this is dropped.
@@ -79,7 +81,8 @@ impl Drop for Committer {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was printed by the thread; the callers were told that the result is not known.
+            // A panic was printed by the thread; the callers were told that the result is not
+            // known.
             let _ = thread.join();
         }
     }

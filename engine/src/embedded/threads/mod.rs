@@ -6,8 +6,8 @@
 //! checkpoint  runs the checkpointer, which writes the state file
 //! ```
 //!
-//! Only the writer touches the core. The other two get what they need by message and wake the writer when they are done.
-//! The threads that read lists from disk are in `scan`.
+//! Only the writer touches the core. The other two get what they need by message and wake the
+//! writer when they are done. The threads that read lists from disk are in `scan`.
 
 pub(crate) mod checkpoint;
 pub(crate) mod committer;

@@ -1,14 +1,17 @@
 //! The writer thread: group commit.
 //!
-//! It takes all jobs that wait in the queue, has the core decide them, takes what came in meanwhile, and commits when
-//! nothing more waits. So a batch grows only while there is something to decide; there is no artificial delay. Callers
-//! that were just answered and send again at once join those that waited, and one sync of the disk serves them all.
+//! It takes all jobs that wait in the queue, has the core decide them, takes what came in
+//! meanwhile, and commits when nothing more waits. So a batch grows only while there is something
+//! to decide; there is no artificial delay. Callers that were just answered and send again at once
+//! join those that waited, and one sync of the disk serves them all.
 //!
-//! For a large batch the thread does not wait for the disk: the committer appends and answers it, while the next batch is
-//! decided. Reads see memory at once; their answers are held back until all that they saw is on disk.
+//! For a large batch the thread does not wait for the disk: the committer appends and answers it,
+//! while the next batch is decided. Reads see memory at once; their answers are held back until all
+//! that they saw is on disk.
 //!
-//! Guarantee: no answer is sent before what it says is on disk. When an append fails, or its result is not known, every
-//! caller that depends on it gets [`Error::is_unavailable`] and may send the same request again.
+//! Guarantee: no answer is sent before what it says is on disk. When an append fails, or its result
+//! is not known, every caller that depends on it gets [`Error::is_unavailable`] and may send the
+//! same request again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,16 +26,19 @@ use crate::embedded::queue::{CoreJob, DeliverRead, Job, Publication, Published, 
 use crate::reply::Reply;
 use crate::{CommandResult, Error};
 
-/// The most commands in one commit, unless a single request has more; what waits longer goes into the next.
+/// The most commands in one commit, unless a single request has more; what waits longer goes into
+/// the next.
 const BATCH_COMMANDS: usize = 8_192;
 
-/// A batch of at least this many commands is appended by the committer, a smaller one by this thread.
+/// A batch of at least this many commands is appended by the committer, a smaller one by this
+/// thread.
 const COMMITTER_FROM: usize = 1_024;
 
 /// Jobs taken from the queue at once.
 const JOBS_AT_ONCE: usize = 1_024;
 
-/// What was decided and is not on disk: the answers, the callers that wait for them, and the reads that saw it.
+/// What was decided and is not on disk: the answers, the callers that wait for them, and the reads
+/// that saw it.
 #[derive(Default)]
 struct Undelivered {
     answers: Vec<CommandResult>,
@@ -79,7 +85,8 @@ fn another_failed() -> Error {
 struct Writer {
     core: Core,
     published: Arc<Published>,
-    /// `None` if the directory is open for reading only, or the system gives no thread: then this thread appends.
+    /// `None` if the directory is open for reading only, or the system gives no thread: then this
+    /// thread appends.
     committer: Option<Committer>,
     queue: mpsc::Receiver<Job>,
     /// Jobs that were taken from the queue and not looked at yet.
@@ -137,7 +144,8 @@ impl Writer {
             }
         }
         if let Err(failure) = result {
-            // The batch in flight was decided before and may still arrive on disk, which is then read anew.
+            // The batch in flight was decided before and may still arrive on disk, which is then
+            // read anew.
             let _ = self.wait_for_append();
             std::mem::take(&mut self.undelivered).fail(&failure);
         } else if !self.undelivered.is_empty() {
@@ -145,9 +153,9 @@ impl Writer {
         }
     }
 
-    /// Commits what was decided. A large batch is given to the committer, so that the next one can be decided while the
-    /// disk works. A small batch is waited for: there the sync takes most of the time, and to decide ahead would only
-    /// split the waiting callers into two halves.
+    /// Commits what was decided. A large batch is given to the committer, so that the next one can
+    /// be decided while the disk works. A small batch is waited for: there the sync takes most of
+    /// the time, and to decide ahead would only split the waiting callers into two halves.
     fn commit(&mut self) {
         let before = self.wait_for_append();
         let undelivered = std::mem::take(&mut self.undelivered);
@@ -163,7 +171,8 @@ impl Writer {
             let published = Arc::clone(&self.published);
             let publication = Publication::of(&self.core).after_append(batch.bytes());
             let then = move |result: &Result<(), Error>| {
-                // Before anyone is answered: a caller that knows of a new platform key must find it valid.
+                // Before anyone is answered: a caller that knows of a new platform key must find it
+                // valid.
                 if result.is_ok() {
                     published.publish(publication);
                 }
@@ -214,8 +223,8 @@ impl Writer {
 
     fn maintain(&mut self) {
         if self.core.is_crowded() {
-            // The checkpointer, which is waited for, may itself wait for the batch in flight. The next batch meets a
-            // failure of it.
+            // The checkpointer, which is waited for, may itself wait for the batch in flight. The
+            // next batch meets a failure of it.
             let _ = self.wait_for_append();
         }
         // The core remembers a failure, and the next batch meets it.
@@ -237,7 +246,8 @@ impl Writer {
         }
     }
 
-    /// The commands of the received jobs, as many as fit into one commit; other jobs are done on the way.
+    /// The commands of the received jobs, as many as fit into one commit; other jobs are done on
+    /// the way.
     fn next_portion(&mut self) -> Vec<(Submission, Timestamp)> {
         let mut portion = Vec::with_capacity(self.received.len());
         while let Some(job) = self.received.pop_front() {

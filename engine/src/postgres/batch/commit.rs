@@ -8,6 +8,8 @@
 //! another in one direction only and cannot deadlock. A transaction that has updated an account is
 //! the only one that writes the account's team, usage and grants.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
@@ -31,7 +33,9 @@ pub(crate) async fn commit(
     is_begun: bool,
 ) -> Result<(), Failure> {
     let touched = accounts.touched().to_vec();
-    let columns = Columns::new(writes, accounts, &touched);
+    // A failed assertion fails the batch, not the lane. Nothing was sent.
+    let columns = catch_unwind(AssertUnwindSafe(|| Columns::new(writes, accounts, &touched)))
+        .map_err(|panic| Failure::Permanent(Error::panicked(&*panic)))?;
     let relies = columns.has_guarded();
     if writes.entries.is_empty() && !is_begun {
         if relies {

@@ -9,8 +9,7 @@ use crate::Error;
 
 /// Builds a runtime that runs on the thread which blocks on it.
 pub(crate) fn single_thread_runtime() -> Result<Runtime, Error> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Error::unavailable(format!("the runtime cannot be started: {error}")))
+    Builder::new_current_thread().enable_all().build().map_err(Error::cannot_start_thread)
 }
 
 /// Runs `work` to its end on the calling thread, which must not be a thread of a runtime. For the

@@ -149,7 +149,8 @@ impl Limit {
         let code = r.byte("a limit's subject")?;
         let text = r.text("a limit's subject")?;
         let subject = match code {
-            0 => Subject::Workspace,
+            // The workspace has no name here: one limit has one encoding.
+            0 if text.is_empty() => Subject::Workspace,
             1 => Subject::Member(MemberId::known(text)),
             2 => Subject::Worker(WorkerId::known(text)),
             3 => Subject::Operation(OperationId::known(text)),

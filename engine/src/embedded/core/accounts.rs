@@ -21,7 +21,7 @@ use tollkeeper_ledger::{
 };
 
 use crate::Error;
-use crate::embedded::storage::checkpoint_queue::{AccountRow, LotRow, Slice};
+use crate::embedded::storage::checkpoint_task::{AccountRow, LotRow, Slice};
 use crate::embedded::storage::state_db::{PersistedAccount, State};
 
 /// What changed since an account was last persisted, besides the account itself.

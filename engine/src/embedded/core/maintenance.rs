@@ -10,7 +10,7 @@
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
 use crate::Error;
-use crate::embedded::storage::checkpoint_queue::{Done, Task};
+use crate::embedded::storage::checkpoint_task::{Done, Task};
 
 impl Core {
     /// Does a small step of maintenance. To be called after every batch, and when the checkpointer

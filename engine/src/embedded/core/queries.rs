@@ -197,7 +197,7 @@ impl StateMachine {
     }
 
     /// What a state file that holds the account up to its entry `n_in_file` is missing; `None` if
-    /// memory does not know any more what that is.
+    /// memory no longer knows what that is.
     pub(super) fn account_snapshot(&self, account_index: u32, n_in_file: u64) -> Option<AccountSnapshot> {
         let slot = self.accounts.get(account_index);
         let being_persisted = match slot.being_persisted.as_deref() {

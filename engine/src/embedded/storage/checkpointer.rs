@@ -1,10 +1,10 @@
 //! The checkpointer: writes what is derived from the journal into the state file, off the path of a
 //! commit.
 //!
-//! It does what it is told ([`Task`]) and reports when it is done ([`Done`]); it decides nothing
-//! and knows no account in memory. Each task is one database transaction, a merge is a series of
-//! small ones. After a failure the core loads everything anew from disk. Which thread it runs on is
-//! not known here.
+//! It does the tasks that it is given ([`Task`]) and reports when it is done ([`Done`]); it decides
+//! nothing and knows no account in memory. Each task is one database transaction, a merge is a
+//! series of small ones. After a failure the core loads everything anew from disk. Which thread it
+//! runs on is not known here.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tollkeeper_ledger::{Spender, Timestamp, UsageKey, Used};
 
 use super::bloom::Bloom;
-use super::checkpoint_queue::{AccountRow, Done, LotRow, Slice, Task};
+use super::checkpoint_task::{AccountRow, Done, LotRow, Slice, Task};
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
 use super::sqlite::{self, Access};

@@ -1,8 +1,12 @@
-//! storage.
+//! The files of a data directory, and who may write them: the journal, the state file, the lock.
+//!
+//! `journal` and `block` hold the entries. `state_db`, `key_index` and `bloom` hold what is derived
+//! from them, and `checkpointer` writes it. Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
 pub(crate) mod bloom;
 pub(crate) mod checkpoint_queue;
+pub(crate) mod checkpoint_task;
 pub(crate) mod checkpointer;
 pub(crate) mod journal;
 pub(crate) mod key_index;

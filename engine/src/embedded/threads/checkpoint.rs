@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use crate::Error;
-use crate::embedded::storage::checkpoint_queue::{CheckpointerLink, Done, StartCheckpointer, Task};
+use crate::embedded::storage::checkpoint_queue::{CheckpointerLink, StartCheckpointer};
+use crate::embedded::storage::checkpoint_task::{Done, Task};
 use crate::embedded::storage::checkpointer::Checkpointer;
 
 /// Wakes the writer thread; called from any thread when it has something to fetch.

@@ -8,7 +8,7 @@
 //! workload       random commands, drawn by seed
 //! differential   an engine beside the model: every answer, then everything that is stored
 //! contract       what every engine guarantees, clause by clause
-//! engines        the engines under test: in memory, embedded, PostgreSQL, several behind one client
+//! engines        the engines under test: in memory, embedded, PostgreSQL, several at once
 //! faults         power failures, failing disks, damaged files, many callers at once
 //! ```
 //!

@@ -1,12 +1,14 @@
 //! Example: the ledger and the embedded engine as a library, without a server and without HTTP.
 //!
-//! `cargo run -p tollkeeper-example-embed -- DIRECTORY` opens a new data directory, sets one price, creates a
-//! workspace, grants it credit, charges it and refunds the charge. Commands that move credit carry an
-//! idempotency key: the same key and the same command return the first answer again, and no credit moves
-//! twice. The `tollkeeper` binary works on the same directory (`tollkeeper audit --data DIRECTORY`).
+//! `cargo run -p tollkeeper-example-embed -- DIRECTORY` opens a new data directory, sets one price,
+//! creates a workspace, grants it credit, charges it and refunds the charge. Commands that move
+//! credit carry an idempotency key: the same key and the same command return the first answer
+//! again, and no credit moves twice. The `tollkeeper` binary works on the same directory
+//! (`tollkeeper audit --data DIRECTORY`).
 //!
-//! Not here: charges with a deadline. A program that opens them also refunds those that are due: it calls
-//! [`Engine::due`] every second or so and runs `ChargeCommand::TimeOut` for each charge in the answer.
+//! Not here: charges with a deadline. A program that opens them also refunds those that are due: it
+//! calls [`Engine::due`] every second or so and runs `ChargeCommand::TimeOut` for each charge in
+//! the answer.
 
 use std::error::Error;
 use std::path::Path;
@@ -29,8 +31,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Sets a price, opens a workspace with 10 USD, charges one run and refunds it. Returns the balance after the
-/// charge and after the refund.
+/// Sets a price, opens a workspace with 10 USD, charges one run and refunds it. Returns the balance
+/// after the charge and after the refund.
 async fn tour(directory: &Path) -> Result<(Balance, Balance)> {
     let engine = Embedded::open(directory, Options::default())?;
     let (acme, try_on) = (WorkspaceId::new("acme")?, OperationId::new("virtual_try_on")?);
@@ -50,7 +52,8 @@ async fn tour(directory: &Path) -> Result<(Balance, Balance)> {
     Ok((charged, refunded))
 }
 
-/// Runs a command for the platform. The answer is on disk; the same key again returns the same answer.
+/// Runs a command for the platform. The answer is on disk; the same key again returns the same
+/// answer.
 async fn run(
     engine: &Embedded,
     workspace: &WorkspaceId,
@@ -60,7 +63,8 @@ async fn run(
     let (workspace, key) = (workspace.clone(), key.map(IdempotencyKey::new).transpose()?);
     let submission = Submission { workspace, key, actor: Actor::Platform, command };
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    // The outer error is "not now" (a full disk), the inner one the ledger's refusal (insufficient credits).
+    // The outer error is "not now" (a full disk), the inner one the ledger's refusal (insufficient
+    // credits).
     let answer = engine.run(submission, Timestamp::from_millis(now)).await?;
     Ok(answer.map_err(|refusal| refusal.code())?.output)
 }

@@ -1,4 +1,4 @@
-//! An anonymous caller has no actor, so a public route cannot submit a command, whatever its
+//! An anonymous caller has no actor, so a public route cannot submit a command, even if its
 //! handler does.
 
 use axum::http::Method;

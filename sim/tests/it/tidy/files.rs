@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 600;
 /// The most lines of a function.
 const FUNCTION_LINES_MAX: usize = 70;
 /// The least words in the first line of a file.
-const HEAD_WORDS_MIN: usize = 1;
+const HEAD_WORDS_MIN: usize = 4;
 
 #[test]
 fn every_file_says_what_it_is() {

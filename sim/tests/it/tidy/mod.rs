@@ -5,6 +5,7 @@
 //! folders   which folder of a crate may import which
 //! files     heads, sizes, and that every file is reached
 //! code      what code must not contain
+//! prose     banned words, and the width of comments
 //! docs      paths named in documents and comments exist
 //! ```
 //!
@@ -17,6 +18,7 @@ mod crates;
 mod docs;
 mod files;
 mod folders;
+mod prose;
 
 use std::fs;
 use std::path::{Path, PathBuf};

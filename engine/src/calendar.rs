@@ -2,7 +2,7 @@
 //! the periods.
 //!
 //! The time zone database is part of the program. So servers of one version agree on the days,
-//! whatever their machines have installed.
+//! independent of the database on their machines.
 //!
 //! A day begins with its first instant that exists: a later hour where summer time skips midnight.
 

@@ -1,5 +1,6 @@
-//! Cursors: the first byte selects a list, the rest is the `cursor` parameter. An arbitrary cursor is refused with a
-//! 400 or answered with a page, never a panic; the cursor of that page is then accepted too.
+//! Cursors: the first byte selects a list, the rest is the `cursor` parameter. An arbitrary cursor
+//! is refused with a 400 or answered with a page, never a panic; the cursor of that page is then
+//! accepted too.
 
 #![no_main]
 

@@ -1,5 +1,6 @@
-//! Entry codec: arbitrary bytes are refused or decoded, never a panic, and an entry has one encoding: the bytes
-//! that decode to it are the bytes it encodes to. The hash chain relies on that.
+//! Entry codec: arbitrary bytes are refused or decoded, never a panic, and an entry has one
+//! encoding: the bytes that decode to it are the bytes it encodes to. The hash chain relies on
+//! that.
 
 #![no_main]
 

@@ -1,9 +1,9 @@
-//! Import stream: arbitrary bytes are refused or read, never a panic or an endless loop, and a stream that is read
-//! to its end is written again byte by byte.
+//! Import stream: arbitrary bytes are refused or read, never a panic or an endless loop, and a
+//! stream that is read to its end is written again byte by byte.
 //!
-//! Every record carries a checksum, which random bytes never match. So an input whose first byte is odd is taken
-//! as a list of records without checksums (one length byte pair, then the record), and this target adds the header,
-//! the lengths and the checksums. Other inputs are read as they are.
+//! Every record carries a checksum, which random bytes never match. So an input whose first byte is
+//! odd is taken as a list of records without checksums (one length byte pair, then the record), and
+//! this target adds the header, the lengths and the checksums. Other inputs are read as they are.
 
 #![no_main]
 

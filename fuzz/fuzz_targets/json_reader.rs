@@ -1,5 +1,6 @@
-//! JSON reader: the first byte selects a request, the rest is its body. Arbitrary bodies are refused with a problem
-//! document or accepted, never a panic. The server is read-only, so an accepted command is answered 503.
+//! JSON reader: the first byte selects a request, the rest is its body. Arbitrary bodies are
+//! refused with a problem document or accepted, never a panic. The server is read-only, so an
+//! accepted command is answered 503.
 
 #![no_main]
 

@@ -1,8 +1,10 @@
-//! The server that the HTTP targets call: the real router over a read-only data directory, in this process.
+//! The server that the HTTP targets call: the real router over a read-only data directory, in this
+//! process.
 //!
-//! Requests pass the same path as in production: admission, query, body, handler, engine. The directory is
-//! read-only so that an input cannot change what the next one finds: a command that passes every check is
-//! answered 503. The router turns a panic into a 500, so [`Server::send`] fails on a 500.
+//! Requests pass the same path as in production: admission, query, body, handler, engine. The
+//! directory is read-only so that an input cannot change what the next one finds: a command that
+//! passes every check is answered 503. The router turns a panic into a 500, so [`Server::send`]
+//! fails on a 500.
 
 use std::sync::Arc;
 

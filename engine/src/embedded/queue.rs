@@ -62,7 +62,7 @@ impl Publication {
         Publication { stats: core.stats(), platform: core.platform() }
     }
 
-    /// The same after the batch in flight, of so many bytes, has arrived on disk.
+    /// The same after the batch in flight, of `bytes` bytes, is on disk.
     pub(super) fn after_append(mut self, bytes: u64) -> Publication {
         self.stats.journal_bytes += bytes;
         self.stats.commits += 1;

@@ -1,4 +1,4 @@
-//! Backup and restore.
+//! Backup and restore of a data directory.
 //!
 //! A backup is a data directory: a consistent copy of the journal, safe beside a running server.
 //! The state file is left out, because the first start builds it from the journal. A restore audits
@@ -61,8 +61,8 @@ fn copy(source: &Journal, to: &Path) -> Result<u64, Error> {
     let failed = |error| explain(&path, error);
     {
         let backup = Backup::new(source.connection(), &mut target).map_err(failed)?;
-        // All pages in one step: SQLite then copies one state of the source, whatever is written to
-        // it meanwhile.
+        // All pages in one step: SQLite then copies one state of the source, although the server
+        // writes to it meanwhile.
         backup.step(-1).map_err(failed)?;
     }
     drop(target);

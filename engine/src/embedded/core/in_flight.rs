@@ -65,8 +65,9 @@ impl Appender {
     /// Appends a batch in one database transaction: when this returns, it is on disk.
     ///
     /// # Errors
-    /// When it may not be on disk. In both cases the core must be told with
-    /// [`Core::append_finished`](crate::embedded::Core::append_finished) before it decides more.
+    /// If the batch may not be on disk. In both cases the caller must pass the result to
+    /// [`Core::append_finished`](crate::embedded::Core::append_finished) before the core decides
+    /// more.
     pub fn append(&mut self, batch: &InFlightBatch) -> Result<(), Error> {
         self.journal.append(batch.first, &batch.tail)
     }

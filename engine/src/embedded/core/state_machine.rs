@@ -56,7 +56,7 @@ pub(crate) struct StateMachine {
     refund_window_seconds: i64,
 }
 
-/// What a state machine is made of before the replay of the journal's tail.
+/// The parts of a state machine before the tail of the journal is replayed.
 pub(super) struct Parts {
     pub journal: Journal,
     pub state: State,

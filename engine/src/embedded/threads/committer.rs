@@ -81,8 +81,8 @@ impl Drop for Committer {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was printed by the thread; the callers were told that the result is not
-            // known.
+            // The thread has printed its panic, and the callers got the error that the result is
+            // not known.
             let _ = thread.join();
         }
     }

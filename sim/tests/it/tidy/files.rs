@@ -52,6 +52,11 @@ fn functions_fit_a_screen() {
             if !scoped && !begins.iter().any(|begin| code.starts_with(begin)) {
                 continue;
             }
+            let mut ends = lines[start..].iter().filter(|line| line.ends_with(['{', ';', '}']));
+            if ends.next().is_some_and(|line| line.ends_with(';')) {
+                // A declaration in a trait has no body.
+                continue;
+            }
             let closing = format!("{}}}", " ".repeat(indent));
             let length = lines[start..].iter().position(|line| *line == closing).map_or(1, |end| end + 1);
             if length > FUNCTION_LINES_MAX {

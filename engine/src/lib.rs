@@ -102,3 +102,8 @@ pub use error::{Error, panic_message};
 pub use hash::digest;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
+
+/// The Rust example of the README, compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

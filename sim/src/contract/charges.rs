@@ -124,7 +124,7 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
 }
 
 fn answer(output: Output) -> tollkeeper_engine::Answer {
-    tollkeeper_engine::Answer { replayed: false, output: output }
+    tollkeeper_engine::Answer { replayed: false, output }
 }
 
 pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {

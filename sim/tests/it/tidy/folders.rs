@@ -151,7 +151,7 @@ fn expand(path: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     let (mut depth, mut start) = (0, 0);
     let group = group.rsplit_once('}').map_or(group, |(inside, _)| inside);
-    let ends = group.char_indices().map(|(at, c)| (at, c)).chain([(group.len(), ',')]);
+    let ends = group.char_indices().chain([(group.len(), ',')]);
     for (at, c) in ends {
         match c {
             '{' => depth += 1,

@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, Used, WorkspaceId,
+    Charge, ChargeId, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, UsageSums, WorkspaceId,
 };
 
 use crate::{BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, Listing, Page};
@@ -113,7 +113,7 @@ pub enum QueryResult {
     /// A page of entries; `None` if there is no such workspace.
     Entries(Option<Listing<EntryRecord>>),
     /// Rows of usage, one per key, in the order of their keys; empty if there is no such workspace.
-    Usage(Vec<(UsageKey, Used)>),
+    Usage(Vec<(UsageKey, UsageSums)>),
 }
 
 /// Asks an engine and takes the answer of the same name.
@@ -214,7 +214,7 @@ pub trait Reads: Engine {
         &self,
         id: &WorkspaceId,
         hours: Range<i64>,
-    ) -> impl Future<Output = Result<Vec<(UsageKey, Used)>, Error>> + Send {
+    ) -> impl Future<Output = Result<Vec<(UsageKey, UsageSums)>, Error>> + Send {
         ask!(self, Usage { workspace: id.clone(), hours: hours })
     }
 }

@@ -1,14 +1,14 @@
 //! Rows of hourly usage, as all engines handle them: fold them, and count what limits have used
 //! (i08).
 
-use tollkeeper_ledger::{Micros, Period, PeriodWindows, Recount, Subject, Timestamp, UsageKey, Used};
+use tollkeeper_ledger::{Micros, Period, PeriodWindows, Recount, Subject, Timestamp, UsageKey, UsageSums};
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
 /// Adds up rows with equal keys; gives one row per key, in the order of keys.
-pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
+pub(crate) fn folded(mut rows: Vec<(UsageKey, UsageSums)>) -> Vec<(UsageKey, UsageSums)> {
     rows.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut sums: Vec<(UsageKey, Used)> = Vec::with_capacity(rows.len());
+    let mut sums: Vec<(UsageKey, UsageSums)> = Vec::with_capacity(rows.len());
     for (key, used) in rows {
         match sums.last_mut() {
             Some(last) if last.0 == key => last.1.add(used),
@@ -18,26 +18,26 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
     sums
 }
 
-/// What each line of a recount has used of its present period, net of refunds.
+/// What each limit of a recount has used of its current period, net of refunds.
 ///
 /// Rows count whole hours. If a day begins within an hour, all charges of that hour count and none
 /// of its refunds do: too much rather than too little, so that a limit is never exceeded.
 pub(crate) fn used_by_limit(
     recount: &Recount,
     windows: &PeriodWindows,
-    rows: &[(UsageKey, Used)],
+    rows: &[(UsageKey, UsageSums)],
 ) -> Vec<Micros> {
     let used = |(subject, period): &(Subject, Period)| {
         let start = windows.of(*period).start;
         let first_hour = start.hour();
         let begins_within_hour = start != Timestamp::from_millis(first_hour * HOUR_MILLIS);
         let rows = rows.iter().filter(|(key, _)| key.hour >= first_hour && subject.covers(&key.spender));
-        let net = |(key, used): &(UsageKey, Used)| {
+        let net = |(key, used): &(UsageKey, UsageSums)| {
             let refunded =
                 if begins_within_hour && key.hour == first_hour { Micros::ZERO } else { used.refunded };
             used.charged - refunded
         };
         rows.map(net).sum()
     };
-    recount.lines.iter().map(used).collect()
+    recount.limits.iter().map(used).collect()
 }

@@ -73,9 +73,9 @@ pub const MEMBERS_MAX: usize = 1_000;
 /// The most API keys of one workspace: a request searches them for its own.
 pub const API_KEYS_MAX: usize = 100;
 
-/// The shortest time between two notes of a key's use: often enough to find unused keys, too seldom
-/// to fill the journal.
-pub const KEY_USE_NOTED_SECONDS: i64 = 3_600;
+/// The shortest time between two recorded uses of a key: often enough to find unused keys, too
+/// seldom to fill the journal.
+pub const KEY_USE_INTERVAL_SECONDS: i64 = 3_600;
 
 /// The most portal sessions of one workspace, and the most links to begin one; a further one
 /// removes the oldest.

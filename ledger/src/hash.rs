@@ -25,7 +25,7 @@ pub fn hex(hash: &Hash) -> String {
 
 /// Compares hashes of secrets in constant time, so that the time tells nothing about how much of
 /// them is equal.
-pub(crate) fn is_same_secret(one: &Hash, other: &Hash) -> bool {
+pub(crate) fn constant_time_eq(one: &Hash, other: &Hash) -> bool {
     one.iter().zip(other).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0
 }
 
@@ -36,11 +36,11 @@ mod tests {
     #[test]
     fn hashes_that_differ_in_one_bit_are_different() {
         let one = [7; 32];
-        assert!(is_same_secret(&one, &[7; 32]));
+        assert!(constant_time_eq(&one, &[7; 32]));
         for byte in [0, 31] {
             let mut other = one;
             other[byte] ^= 0x80;
-            assert!(!is_same_secret(&one, &other));
+            assert!(!constant_time_eq(&one, &other));
         }
     }
 }

@@ -20,16 +20,16 @@ use std::str::FromStr;
 pub struct Id(u128);
 
 impl Id {
-    /// Builds the UUID from the time, 12 bits for its third group and 62 bits for the rest. Higher
-    /// bits are ignored.
+    /// Builds the UUID from the time and the fields `rand_a` (12 bits) and `rand_b` (62 bits) of
+    /// RFC 9562. Higher bits are ignored.
     #[must_use]
-    pub const fn v7(millis: i64, group_a: u16, group_b: u64) -> Id {
+    pub const fn v7(millis: i64, rand_a: u16, rand_b: u64) -> Id {
         let time = (millis as u128 & 0xffff_ffff_ffff) << 80;
-        let a = (group_a as u128 & 0xfff) << 64;
-        let b = (group_b & 0x3fff_ffff_ffff_ffff) as u128;
+        let a = (rand_a as u128 & 0xfff) << 64;
+        let b = (rand_b & 0x3fff_ffff_ffff_ffff) as u128;
         let id = Id(time | (0x7 << 76) | a | (0b10 << 62) | b);
-        assert!(id.is_v7(), "an id that the engine makes is a UUID of version 7");
-        assert!(id.group_b() == group_b & 0x3fff_ffff_ffff_ffff, "the low bits of an id read back");
+        assert!(id.is_v7(), "an id that the engine chooses is a UUID of version 7");
+        assert!(id.rand_b() == rand_b & 0x3fff_ffff_ffff_ffff, "the low bits of an id read back");
         id
     }
 
@@ -39,9 +39,9 @@ impl Id {
         (self.0 >> 76) & 0xf == 0x7 && (self.0 >> 62) & 0b11 == 0b10
     }
 
-    /// The 62 low bits, in which an engine may store a number of its own.
+    /// The field `rand_b`: the 62 low bits, in which an engine may store a number of its own.
     #[must_use]
-    pub const fn group_b(self) -> u64 {
+    pub const fn rand_b(self) -> u64 {
         self.0 as u64 & 0x3fff_ffff_ffff_ffff
     }
 
@@ -140,7 +140,7 @@ mod tests {
         let text = id.to_string();
         assert_eq!(text, "ch_01991234-5678-7abc-bfff-0123456789ab");
         assert_eq!(text.parse(), Ok(id));
-        assert_eq!(id.0.group_b(), 0x3fff_0123_4567_89ab);
+        assert_eq!(id.0.rand_b(), 0x3fff_0123_4567_89ab);
         for wrong in [
             "",
             "ch_",

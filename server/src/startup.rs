@@ -184,7 +184,7 @@ async fn run_once(app: &App, key: &str, command: Command) -> Result<bool, Error>
     let submission = Submission { workspace, key: Some(key), actor: Actor::System, command };
     match app.engine.run(submission, app.now()).await? {
         Ok(answer) => Ok(!answer.replayed),
-        Err(Refusal::KeyReused { .. }) => Ok(false),
+        Err(Refusal::IdempotencyKeyReused { .. }) => Ok(false),
         Err(refusal) => Err(Error::Refused(refusal)),
     }
 }

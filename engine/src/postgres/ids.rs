@@ -56,7 +56,7 @@ impl Ids {
 
 /// The entry number in an id that this engine made. For any other id the number has no meaning.
 pub(super) fn number_in(id: Id) -> i64 {
-    (id.group_b() & ((1 << NUMBER_BITS) - 1)) as i64
+    (id.rand_b() & ((1 << NUMBER_BITS) - 1)) as i64
 }
 
 /// The value of the column `entry.key`: the first 16 bytes of the SHA-256 of the idempotency key.

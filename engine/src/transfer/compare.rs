@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use tollkeeper_ledger::{Chain, Hash, WorkspaceId};
+use tollkeeper_ledger::{ChainEnd, Hash, WorkspaceId};
 
 use super::format::Counts;
 use super::reader::Line;
@@ -34,7 +34,7 @@ impl Comparison {
     ///
     /// # Errors
     /// [`Error::is_conflict`] when it differs from the entry that the engine holds.
-    pub(crate) fn is_new(&mut self, line: &Line, there: &Chain) -> Result<bool, Error> {
+    pub(crate) fn is_new(&mut self, line: &Line, there: &ChainEnd) -> Result<bool, Error> {
         let n = line.entry.n;
         if line.workspace.is_platform()
             && let Some(known) = n.checked_sub(1).and_then(|index| self.platform.get(index as usize))

@@ -119,7 +119,7 @@ fn entries_that_are_there_are_recognized_and_another_ledger_is_refused() {
     let (lines, counts) = read(&stream(&[acme])).expect("as written");
     let (longer, _) = read(&stream(&[twin])).expect("as written");
     let end_of =
-        |line: &Line| tollkeeper_ledger::Chain { n: line.entry.n, at: line.entry.at, hash: line.hash };
+        |line: &Line| tollkeeper_ledger::ChainEnd { n: line.entry.n, at: line.entry.at, hash: line.hash };
 
     // The engine holds two of the four entries: those are recognized, the others are new.
     let mut comparison = Comparison::new(Vec::new());

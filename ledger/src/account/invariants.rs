@@ -19,10 +19,10 @@
 //! the engine turns the panic into a failure of that one request, in which no credit moved. In an
 //! entry that is read back it is damage: `Account::replay` and the audits of the engines report it.
 
-use crate::journal::disagreement::{Violation, holds};
+use crate::journal::disagreement::{Violation, ensure};
 use crate::{
     Balance, ChargeState, Draw, EntryBody, Grant, Grants, IdempotencyKey, LedgerAccount, Micros, Status,
-    Totals, Used,
+    Totals, UsageSums,
 };
 
 /// The sums of an account that an entry may change.
@@ -46,8 +46,8 @@ pub(crate) fn after_entry(sums: Sums, body: &EntryBody, before: Balance) -> Resu
 fn i01_legs_move_the_balance(balance: Balance, body: &EntryBody, before: Balance) -> Result<(), Violation> {
     let (mut available, mut pending) = (Micros::ZERO, Micros::ZERO);
     if let Some(legs) = body.legs() {
-        holds(legs.amount >= Micros::ZERO, "i01: an entry moves an amount below zero")?;
-        holds(legs.from != legs.to, "i01: an entry moves from an account to itself")?;
+        ensure(legs.amount >= Micros::ZERO, "i01: an entry moves an amount below zero")?;
+        ensure(legs.from != legs.to, "i01: an entry moves from an account to itself")?;
         for (side, amount) in [(legs.from, Micros::ZERO - legs.amount), (legs.to, legs.amount)] {
             match side {
                 LedgerAccount::Available => available += amount,
@@ -56,11 +56,11 @@ fn i01_legs_move_the_balance(balance: Balance, body: &EntryBody, before: Balance
             }
         }
     }
-    holds(
+    ensure(
         balance.available - before.available == available,
         "i01: the available balance did not move by the legs of the entry",
     )?;
-    holds(
+    ensure(
         balance.pending - before.pending == pending,
         "i01: the pending balance did not move by the legs of the entry",
     )
@@ -68,25 +68,25 @@ fn i01_legs_move_the_balance(balance: Balance, body: &EntryBody, before: Balance
 
 fn i03_grants_in_range(grants: &Grants) -> Result<(), Violation> {
     let in_range = |grant: &Grant| grant.remaining >= Micros::ZERO && grant.remaining <= grant.amount;
-    holds(grants.iter().all(in_range), "i03: what remains of a grant is negative or more than it brought")
+    ensure(grants.iter().all(in_range), "i03: what remains of a grant is negative or more than it brought")
 }
 
 fn i04_available_is_what_remains(balance: Balance, grants: &Grants) -> Result<(), Violation> {
     let Balance { available, pending, debt } = balance;
-    holds(available >= Micros::ZERO, "i04: the available balance is negative")?;
-    holds(available == grants.remaining(), "i04: the available balance is not what remains in the grants")?;
-    holds(pending >= Micros::ZERO, "i04: the pending balance is negative")?;
-    holds(debt >= Micros::ZERO, "i04: debt is negative")
+    ensure(available >= Micros::ZERO, "i04: the available balance is negative")?;
+    ensure(available == grants.remaining(), "i04: the available balance is not what remains in the grants")?;
+    ensure(pending >= Micros::ZERO, "i04: the pending balance is negative")?;
+    ensure(debt >= Micros::ZERO, "i04: debt is negative")
 }
 
 fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {
     let sum = |draws: &[Draw]| draws.iter().map(|draw| draw.amount).sum::<Micros>();
     match body {
         EntryBody::ChargeOpened(details) => {
-            holds(sum(&details.draws) == details.amount, "i05: the draws do not sum to the charge")
+            ensure(sum(&details.draws) == details.amount, "i05: the draws do not sum to the charge")
         }
         EntryBody::ChargeRefunded(refund) => {
-            holds(sum(&refund.returns) == refund.amount, "i05: the returns do not sum to the refund")
+            ensure(sum(&refund.returns) == refund.amount, "i05: the returns do not sum to the refund")
         }
         _ => Ok(()),
     }
@@ -95,8 +95,8 @@ fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {
 fn i10_nothing_appears_nothing_vanishes(totals: Totals, balance: Balance) -> Result<(), Violation> {
     let Totals { granted, charged, refunded, clawed_back } = totals;
     let spent = charged + clawed_back + balance.available;
-    holds(granted + refunded == spent, "i10: credit appeared or vanished")?;
-    holds(granted - clawed_back <= Micros::MAX, "i10: more was granted than a balance can hold")
+    ensure(granted + refunded == spent, "i10: credit appeared or vanished")?;
+    ensure(granted - clawed_back <= Micros::MAX, "i10: more was granted than a balance can hold")
 }
 
 /// Checks i05 and i06 on one entry about a charge of `amount` whose state was `before`; gives the
@@ -115,16 +115,16 @@ pub fn charge_transition(
         EntryBody::ChargeRefunded(refund) => refund.amount,
         _ => Micros::ZERO,
     };
-    holds(refund >= Micros::ZERO, "i05: a refund is negative")?;
+    ensure(refund >= Micros::ZERO, "i05: a refund is negative")?;
     let refunded = before.refunded.checked_add(refund);
-    holds(refunded == Some(next.refunded), "i05: the refunds of a charge do not add up")?;
-    holds(next.refunded <= amount, "i05: a charge gives back more than it took")?;
+    ensure(refunded == Some(next.refunded), "i05: the refunds of a charge do not add up")?;
+    ensure(next.refunded <= amount, "i05: a charge gives back more than it took")?;
     let in_full = next.refunded == amount;
-    holds((next.status == Status::Refunded) == in_full, "i05: refunded is refunded in full")?;
+    ensure((next.status == Status::Refunded) == in_full, "i05: refunded is refunded in full")?;
     let was_pending = before.status == Status::Pending;
     let is_pending = next.status == Status::Pending;
-    holds(was_pending || !is_pending, "i06: a charge became pending again")?;
-    holds(is_pending == next.deadline.is_some(), "i06: pending and only pending charges have a deadline")?;
+    ensure(was_pending || !is_pending, "i06: a charge became pending again")?;
+    ensure(is_pending == next.deadline.is_some(), "i06: pending and only pending charges have a deadline")?;
     Ok(next)
 }
 
@@ -137,14 +137,14 @@ pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) -> Re
     }
     let origin = origin.as_deref().ok_or(Violation("i12: a grant without its payment"))?;
     let keyed = key.is_some_and(|key| key.as_str().ends_with(origin));
-    holds(keyed, "i11, i12: a payment that could be granted twice")
+    ensure(keyed, "i11, i12: a payment that could be granted twice")
 }
 
 /// Asserts i08: the rollups counted what the account was charged and refunded between two totals.
 ///
 /// # Panics
 /// If they did not; then the rollups must not be stored.
-pub fn i08_usage_covers(usage: Used, before: Totals, after: Totals) {
+pub fn i08_usage_covers(usage: UsageSums, before: Totals, after: Totals) {
     assert!(usage.charged == after.charged - before.charged, "i08: the usage rollups miss a charge");
     assert!(usage.refunded == after.refunded - before.refunded, "i08: the usage rollups miss a refund");
 }

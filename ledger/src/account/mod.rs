@@ -20,7 +20,7 @@ pub(crate) mod usage;
 use std::sync::Arc;
 
 use self::invariants::Sums;
-use crate::journal::disagreement::{Violation, assert_lawful, holds};
+use crate::journal::disagreement::{Violation, assert_no_violation, ensure};
 use crate::{
     Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grants, Hash,
     IdempotencyKey, LedgerAccount, Limit, Limits, Micros, PeriodWindows, Profile, Spender, Team, Threshold,
@@ -29,7 +29,7 @@ use crate::{
 
 /// The end of a journal, to which the next entry is linked (i02).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
+pub struct ChainEnd {
     /// The number of the last entry; 0 before the first.
     pub n: u64,
     /// The time of the last entry.
@@ -44,7 +44,7 @@ pub struct Account {
     /// The description of the workspace.
     pub profile: Box<Profile>,
     /// The end of its journal.
-    pub chain: Chain,
+    pub chain: ChainEnd,
     /// What it has.
     pub balance: Balance,
     /// What has moved since it was opened.
@@ -67,7 +67,7 @@ impl Account {
     pub fn new(id: WorkspaceId) -> Account {
         Account {
             profile: Box::new(Profile::blank(id)),
-            chain: Chain::default(),
+            chain: ChainEnd::default(),
             balance: Balance::default(),
             totals: Totals::default(),
             grants: Grants::default(),
@@ -113,8 +113,8 @@ impl Account {
         if let Some((_, Some(opening_entry))) = body.charge() {
             assert!(opening_entry < n, "i02: an entry about a charge follows the one that opened it");
         }
-        assert_lawful(self.apply_checked(&body, n, at));
-        assert_lawful(invariants::payment_once(&body, key.as_ref()));
+        assert_no_violation(self.apply_checked(&body, n, at));
+        assert_no_violation(invariants::payment_once(&body, key.as_ref()));
         let Totals { granted, charged, refunded, .. } = self.totals;
         assert!(granted >= before.granted, "i10: what was granted stays granted");
         assert!(charged >= before.charged, "i10: what was charged stays charged");
@@ -146,20 +146,20 @@ impl Account {
     /// [`Disagreement`] if its number, link, time, content or balance is not what follows. The
     /// account must then be discarded.
     pub fn replay(&mut self, entry: &Entry, hash: Hash) -> Result<(), Disagreement> {
-        Disagreement::unless_equal("number", entry.n, self.chain.n + 1)?;
+        Disagreement::check_equal("number", entry.n, self.chain.n + 1)?;
         if entry.previous != self.chain.hash {
             let (stored, computed) = (hex(&entry.previous), hex(&self.chain.hash));
             return Err(Disagreement::Differs { what: "hash of the entry before", stored, computed });
         }
         if entry.at < self.chain.at {
-            Disagreement::unless_equal("time", entry.at.millis(), self.chain.at.millis())?;
+            Disagreement::check_equal("time", entry.at.millis(), self.chain.at.millis())?;
         }
         check_amounts(&entry.body)?;
         self.apply_checked(&entry.body, entry.n, entry.at)?;
-        Disagreement::unless_equal("available", entry.balance.available, self.balance.available)?;
-        Disagreement::unless_equal("pending", entry.balance.pending, self.balance.pending)?;
-        Disagreement::unless_equal("debt", entry.balance.debt, self.balance.debt)?;
-        self.chain = Chain { n: entry.n, at: entry.at, hash };
+        Disagreement::check_equal("available", entry.balance.available, self.balance.available)?;
+        Disagreement::check_equal("pending", entry.balance.pending, self.balance.pending)?;
+        Disagreement::check_equal("debt", entry.balance.debt, self.balance.debt)?;
+        self.chain = ChainEnd { n: entry.n, at: entry.at, hash };
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl Account {
                 self.take_back(draws)?;
                 let taken: Micros = draws.iter().map(|draw| draw.amount).sum();
                 let owed = *amount - taken;
-                holds(owed >= Micros::ZERO, "i04: debt is negative")?;
+                ensure(owed >= Micros::ZERO, "i04: debt is negative")?;
                 let (dispute, taken) = (dispute.clone(), draws.clone());
                 self.claw_backs.open(ClawBack { dispute, taken, owed });
             }
@@ -268,8 +268,8 @@ impl Account {
         let in_range = |limit: &Limit| {
             (Micros::ZERO..=Micros::MAX).contains(&limit.amount) && counted.contains(&limit.used)
         };
-        holds(limits.len() <= bounds::LIMITS_MAX, "a workspace has more limits than it may have")?;
-        holds(limits.iter().all(in_range), "a limit is out of range or counts more than was spent")?;
+        ensure(limits.len() <= bounds::LIMITS_MAX, "a workspace has more limits than it may have")?;
+        ensure(limits.iter().all(in_range), "a limit is out of range or counts more than was spent")?;
         self.limits = Limits(limits.to_vec());
         Ok(())
     }
@@ -284,9 +284,12 @@ impl Account {
     /// Replaces the thresholds. A threshold that stays keeps the time of its last alert, so that
     /// saving the settings again does not repeat the alert.
     fn set_alerts(&mut self, amounts: &[Micros], cooldown_seconds: i64) -> Result<(), Violation> {
-        holds(amounts.len() <= bounds::THRESHOLDS_MAX, "a workspace has more thresholds than it may have")?;
-        holds(amounts.is_sorted_by(|low, high| low < high), "i09: a threshold is set twice or out of order")?;
-        holds(cooldown_seconds >= 0, "i09: a cooldown is negative")?;
+        ensure(amounts.len() <= bounds::THRESHOLDS_MAX, "a workspace has more thresholds than it may have")?;
+        ensure(
+            amounts.is_sorted_by(|low, high| low < high),
+            "i09: a threshold is set twice or out of order",
+        )?;
+        ensure(cooldown_seconds >= 0, "i09: a cooldown is negative")?;
         let fired_at = |amount| {
             let old = self.alerts.thresholds.iter().find(|threshold| threshold.amount == amount);
             old.map_or(Timestamp::ZERO, |threshold| threshold.fired_at)
@@ -308,5 +311,5 @@ fn check_amounts(body: &EntryBody) -> Result<(), Violation> {
         sum = next.ok_or(Violation(sentence))?;
     }
     // The legs add up the draws, which is safe only now.
-    holds(body.legs().is_none_or(|legs| in_range(legs.amount)), sentence)
+    ensure(body.legs().is_none_or(|legs| in_range(legs.amount)), sentence)
 }

@@ -19,7 +19,7 @@ pub struct UsageKey {
 
 /// The sums of a rollup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Used {
+pub struct UsageSums {
     /// The number of charges that were opened.
     pub runs: i64,
     /// The number of units that they paid for.
@@ -30,12 +30,12 @@ pub struct Used {
     pub refunded: Micros,
 }
 
-impl Used {
+impl UsageSums {
     /// Adds the sums of another rollup.
     ///
     /// # Panics
     /// If a sum leaves the range of an `i64`.
-    pub fn add(&mut self, other: Used) {
+    pub fn add(&mut self, other: UsageSums) {
         self.runs += other.runs;
         self.quantity += other.quantity;
         self.charged += other.charged;
@@ -73,7 +73,7 @@ struct Row {
     /// empty.
     names: Text<ROW_NAMES_BYTES>,
     api_key: Option<ApiKeyId>,
-    used: Used,
+    sums: UsageSums,
 }
 
 /// The three names of a row usually fit into this number of bytes.
@@ -116,7 +116,7 @@ impl<'a> Names<'a> {
     /// costs one comparison.
     fn hash(&self, hour: i64) -> u64 {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut hash = mix(self.api_key.map_or(0, |key| key.0.group_b()), hour as u64);
+        let mut hash = mix(self.api_key.map_or(0, |key| key.0.rand_b()), hour as u64);
         for name in self.names {
             let (words, rest) = name.as_chunks::<8>();
             for word in words {
@@ -135,25 +135,25 @@ impl Usage {
         let hour = entry.at.hour();
         match &entry.body {
             EntryBody::ChargeOpened(details) => {
-                let used = self.used(&Names::new(&details.spender), hour);
-                used.runs += 1;
-                used.quantity += details.quantity;
-                used.charged += details.amount;
+                let sums = self.sums_of(&Names::new(&details.spender), hour);
+                sums.runs += 1;
+                sums.quantity += details.quantity;
+                sums.charged += details.amount;
             }
             EntryBody::ChargeRefunded(refund) => {
-                self.used(&Names::new(&refund.spender), hour).refunded += refund.amount;
+                self.sums_of(&Names::new(&refund.spender), hour).refunded += refund.amount;
             }
             _ => {}
         }
     }
 
-    fn used(&mut self, names: &Names, hour: i64) -> &mut Used {
+    fn sums_of(&mut self, names: &Names, hour: i64) -> &mut UsageSums {
         let hash = names.hash(hour);
         let index = match self.find(names, hour, hash) {
             Some(index) => index,
             None => self.insert(names, hour, hash),
         };
-        &mut self.rows[index].used
+        &mut self.rows[index].sums
     }
 
     fn find(&self, names: &Names, hour: i64, hash: u64) -> Option<usize> {
@@ -175,7 +175,7 @@ impl Usage {
             self.rows.reserve_exact(1);
             self.hashes.reserve_exact(1);
         }
-        self.rows.push(Row { hour, names, api_key, used: Used::default() });
+        self.rows.push(Row { hour, names, api_key, sums: UsageSums::default() });
         self.hashes.push(hash);
         let from = match self.rows.len() {
             few if few <= SEARCHED_MAX => few,
@@ -192,8 +192,8 @@ impl Usage {
 
     /// The rows, in the order in which they first appeared.
     #[must_use]
-    pub fn rows(&self) -> Vec<(UsageKey, Used)> {
-        self.rows.iter().map(|row| (row.key(), row.used)).collect()
+    pub fn rows(&self) -> Vec<(UsageKey, UsageSums)> {
+        self.rows.iter().map(|row| (row.key(), row.sums)).collect()
     }
 
     /// A number that depends on the first row. An engine reads it to bring the rows into the
@@ -211,7 +211,7 @@ impl Usage {
 
     /// Returns the rows and begins without any.
     #[must_use]
-    pub fn take(&mut self) -> Vec<(UsageKey, Used)> {
+    pub fn take(&mut self) -> Vec<(UsageKey, UsageSums)> {
         let rows = std::mem::take(self).rows();
         assert!(self.is_empty(), "i08: a row is taken once");
         rows
@@ -219,10 +219,10 @@ impl Usage {
 
     /// The sum over all rows.
     #[must_use]
-    pub fn total(&self) -> Used {
-        let mut total = Used::default();
+    pub fn total(&self) -> UsageSums {
+        let mut total = UsageSums::default();
         for row in &self.rows {
-            total.add(row.used);
+            total.add(row.sums);
         }
         assert!(
             total.refunded >= Micros::ZERO && total.charged >= Micros::ZERO,

@@ -1,12 +1,12 @@
-//! Whether the caller may still ask: this is checked first in every decision, on the account that
-//! it decides on.
+//! Authorization: whether the caller may still do this. It is checked first in every decision, on
+//! the account that is decided on.
 //!
 //! The edge looked up the API key or session a moment ago, on a team that may be out of date. This
 //! check is final: a revoked key or a demoted member changes nothing afterwards, on any server.
 //!
 //! The scopes of a key cannot change, so the edge checks them, from its table of routes. A role can
-//! change, so what only admins may do is checked here. A caller that is not known has no [`Actor`]:
-//! the edge refuses it, and nothing here takes it for the system.
+//! change, so what only admins may do is checked here. An unknown caller has no [`Actor`]: the edge
+//! refuses it, and nothing here takes it for the system.
 
 use super::view::{Clocks, View};
 use crate::{
@@ -14,23 +14,23 @@ use crate::{
 };
 
 const ADMINS_ONLY: &str = "Only admins of the workspace may do this.";
-const TIED_KEY: &str = "The key is tied to one member or worker and cannot speak for another.";
+const TIED_KEY: &str = "The key is tied to one member or worker and cannot act for another member or worker.";
 
-/// Refuses a caller that may not act in the workspace, and a tied key that speaks for another
-/// member or worker.
+/// Refuses a caller that may not act in the workspace, and a tied key that acts for another member
+/// or worker.
 ///
 /// # Errors
-/// `WorkspaceNotFound`, `ActorUnknown`, `Forbidden`.
+/// `WorkspaceNotFound`, `Unauthenticated`, `Forbidden`.
 pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clocks) -> Result<(), Refusal> {
     match actor {
         Actor::Platform | Actor::System => Ok(()),
         Actor::ApiKey(id) => {
             let key = view.account()?.team.key(*id).filter(|key| key.is_valid_at(clocks.account));
-            check_tied_key(view, key.ok_or(Refusal::ActorUnknown)?, command)
+            check_tied_key(view, key.ok_or(Refusal::Unauthenticated)?, command)
         }
         Actor::Member(id) => {
             let team = &view.account()?.team;
-            let member = team.member(id).ok_or(Refusal::ActorUnknown)?;
+            let member = team.member(id).ok_or(Refusal::Unauthenticated)?;
             assert!(member.id == *id, "a member acts under its own name");
             if member.role == Role::Admin || is_own_session(team, id, command, clocks.server) {
                 Ok(())
@@ -56,17 +56,17 @@ fn is_own_session(team: &Team, member: &MemberId, command: &Command, server_now:
     }
 }
 
-/// Refuses a tied key that opens a charge or creates a key in another name, or touches a charge of
-/// another name.
+/// Refuses a tied key that opens a charge, creates a key, or changes a charge for another member or
+/// worker.
 fn check_tied_key(view: &View, key: &ApiKey, command: &Command) -> Result<(), Refusal> {
     let own = match command {
-        Command::Charge(request) => key.speaks_for(request.member.as_ref(), request.worker.as_ref()),
+        Command::Charge(request) => key.may_act_for(request.member.as_ref(), request.worker.as_ref()),
         Command::Team(TeamCommand::CreateKey(request)) => {
-            key.speaks_for(request.member.as_ref(), request.worker.as_ref())
+            key.may_act_for(request.member.as_ref(), request.worker.as_ref())
         }
         _ => view.charge.is_none_or(|charge| {
             let Spender { member, worker, .. } = &charge.details.spender;
-            key.speaks_for(member.as_ref(), worker.as_ref())
+            key.may_act_for(member.as_ref(), worker.as_ref())
         }),
     };
     if own { Ok(()) } else { Err(Refusal::Forbidden { why: TIED_KEY }) }

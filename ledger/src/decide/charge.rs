@@ -8,7 +8,7 @@
 use super::view::{Clocks, View};
 use crate::account::grant::returns_of;
 use crate::account::invariants;
-use crate::journal::disagreement::assert_lawful;
+use crate::journal::disagreement::assert_no_violation;
 use crate::{
     ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Draw, EntryBody,
     Grants, Limit, Micros, Operation, Outcome, PeriodWindows, Refund, RefundReason, Refusal, Settlement,
@@ -198,7 +198,7 @@ impl<'a> ExistingCharge<'a> {
         let name = Some((self.charge.details.id, Some(self.charge.opening_entry)));
         for body in bodies {
             assert!(body.charge() == name, "an entry about a charge names it and the entry that opened it");
-            state = assert_lawful(invariants::charge_transition(amount, state, body));
+            state = assert_no_violation(invariants::charge_transition(amount, state, body));
         }
         assert!(state != self.charge.state, "an entry about a charge changes its state");
     }

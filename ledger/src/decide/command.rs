@@ -203,14 +203,14 @@ impl ChargeRequest {
     }
 }
 
-/// Limits whose use is to be counted from the rollups before a decision: new ones, or all of them
-/// in a new time zone.
+/// The limits to count from rollups: new ones, or all if the time zone changes. The engine counts
+/// them before the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recount {
     /// The IANA time zone in which the days and months are counted.
     pub timezone: Box<str>,
     /// Whose spending to count, and over which period.
-    pub lines: Vec<(Subject, Period)>,
+    pub limits: Vec<(Subject, Period)>,
 }
 
 /// One operation of a new price version.
@@ -257,15 +257,15 @@ impl Command {
                 // A limit that stays has counted its own use.
                 let stays = |subject: &Subject, period| account.limits.find(subject, period).is_some();
                 let new = limits.iter().filter(|(subject, period, _)| !stays(subject, *period));
-                let lines: Vec<_> = new.map(|(subject, period, _)| (subject.clone(), *period)).collect();
+                let limits: Vec<_> = new.map(|(subject, period, _)| (subject.clone(), *period)).collect();
                 let timezone = account.profile.timezone.clone();
-                (!lines.is_empty()).then_some(Recount { timezone, lines })
+                (!limits.is_empty()).then_some(Recount { timezone, limits })
             }
             Command::UpdateWorkspace(WorkspaceChanges { timezone: Some(timezone), .. })
                 if !account.limits.is_empty() && *timezone != account.profile.timezone =>
             {
-                let lines = account.limits.0.iter().map(|limit| (limit.subject.clone(), limit.period));
-                Some(Recount { timezone: timezone.clone(), lines: lines.collect() })
+                let limits = account.limits.0.iter().map(|limit| (limit.subject.clone(), limit.period));
+                Some(Recount { timezone: timezone.clone(), limits: limits.collect() })
             }
             _ => None,
         };

@@ -21,7 +21,7 @@ mod workspace;
 use self::charge::{ExistingCharge, Transition};
 use self::view::{Change, Clocks, Decision, View};
 use crate::account::invariants;
-use crate::journal::disagreement::assert_lawful;
+use crate::journal::disagreement::assert_no_violation;
 use crate::{
     Actor, Command, EntryBody, IdempotencyKey, LedgerAccount, Micros, Refusal, Submission, Timestamp,
     WorkspaceId, bounds,
@@ -30,7 +30,7 @@ use crate::{
 /// Decides a command. `server_now` is the clock of the server that received it.
 ///
 /// # Errors
-/// The first [`Refusal`] that holds, in the order of its variants. A refusal changes nothing and is
+/// The first [`Refusal`] that applies, in the order of its variants. A refusal changes nothing and is
 /// not stored: the same request may succeed later under the same key.
 ///
 /// # Panics
@@ -101,7 +101,7 @@ fn decide_loaded(
     if let Some(entry) = view.entry_under_key {
         return match replay::first_difference(entry, &command) {
             None => Ok(Decision::Replay),
-            Some(field) => Err(Refusal::KeyReused { field }),
+            Some(field) => Err(Refusal::IdempotencyKeyReused { field }),
         };
     }
     let now = clocks.account;
@@ -189,7 +189,7 @@ fn assert_change(view: &View, change: &Change) {
         let available = account.balance.available + moved_available(&change.first);
         assert!(available >= Micros::ZERO, "i04: a decision takes no more than is available");
     }
-    assert_lawful(invariants::payment_once(&change.first, change.key.as_ref()));
+    assert_no_violation(invariants::payment_once(&change.first, change.key.as_ref()));
     let first_grant = match &change.first {
         EntryBody::Granted { grant, .. } => Some(grant),
         _ => None,

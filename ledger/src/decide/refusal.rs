@@ -14,14 +14,14 @@ pub enum Refusal {
     /// named.
     WorkspaceNotFound,
     /// The API key or member that asks does not exist, was removed or has expired.
-    ActorUnknown,
+    Unauthenticated,
     /// The API key or member that asks may not do this.
     Forbidden {
         /// A sentence for people.
         why: &'static str,
     },
     /// The idempotency key was used for another request (i07).
-    KeyReused {
+    IdempotencyKeyReused {
         /// The first field that differs, as the API spells it.
         field: &'static str,
     },
@@ -109,9 +109,9 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Refusal::WorkspaceNotFound => "workspace_not_found",
-            Refusal::ActorUnknown => "unauthenticated",
+            Refusal::Unauthenticated => "unauthenticated",
             Refusal::Forbidden { .. } => "forbidden",
-            Refusal::KeyReused { .. } => "idempotency_key_reused",
+            Refusal::IdempotencyKeyReused { .. } => "idempotency_key_reused",
             Refusal::WorkspaceExists => "workspace_exists",
             Refusal::ChargeNotFound => "charge_not_found",
             Refusal::GrantNotFound => "grant_not_found",
@@ -168,9 +168,9 @@ impl Refusal {
                 assert!(*affordable_quantity >= 0, "an affordable quantity is never negative");
             }
             Refusal::WorkspaceNotFound
-            | Refusal::ActorUnknown
+            | Refusal::Unauthenticated
             | Refusal::Forbidden { .. }
-            | Refusal::KeyReused { .. }
+            | Refusal::IdempotencyKeyReused { .. }
             | Refusal::WorkspaceExists
             | Refusal::ChargeNotFound
             | Refusal::GrantNotFound

@@ -43,8 +43,8 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
     }
 }
 
-/// The member and worker come first: a key that speaks for one member learns nothing of what
-/// another has charged. The caller is not compared: a rotated key may repeat the request.
+/// The member and worker come first: a key that is tied to one member learns nothing
+/// about the charges of another. The caller is not compared: a rotated key may repeat the request.
 fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static str> {
     let ChargeRequest {
         operation,

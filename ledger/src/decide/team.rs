@@ -32,16 +32,16 @@ pub(super) fn decide(
             team.key(id).ok_or(Refusal::ApiKeyNotFound)?;
             Ok(Some(TeamChange::KeyRevoked(id)))
         }
-        TeamCommand::NoteKeyUse(id) => {
+        TeamCommand::RecordKeyUse(id) => {
             let key = team.key(id).ok_or(Refusal::ApiKeyNotFound)?;
             Ok(key.is_use_due(clocks.account).then_some(TeamChange::KeyUsed(id)))
         }
-        TeamCommand::MakeLink(request) => {
-            make_link(team, SessionId(view.fresh_id), request, clocks.server).map(Some)
+        TeamCommand::CreateLink(request) => {
+            create_link(team, SessionId(view.fresh_id), request, clocks.server).map(Some)
         }
-        TeamCommand::SignIn { link, session, lasts_seconds } => {
+        TeamCommand::SignIn { link, session, valid_for_seconds } => {
             let secrets = SignInSecrets { link, session };
-            sign_in(team, &secrets, lasts_seconds, clocks.server).map(Some)
+            sign_in(team, &secrets, valid_for_seconds, clocks.server).map(Some)
         }
         TeamCommand::SignOut(id) => Ok(sign_out(team, id)),
         TeamCommand::SignOutAll(member) => sign_out_all(team, member),
@@ -121,16 +121,16 @@ fn create_key(
 
 /// # Errors
 /// `MemberNotFound`.
-fn make_link(
+fn create_link(
     team: &Team,
     id: SessionId,
     request: LinkRequest,
     server_now: Timestamp,
 ) -> Result<TeamChange, Refusal> {
-    let LinkRequest { member, hash, return_url, lasts_seconds } = request;
+    let LinkRequest { member, hash, return_url, valid_for_seconds } = request;
     team.member(&member).ok_or(Refusal::MemberNotFound)?;
-    let (created_at, expires_at) = (server_now, server_now.plus_seconds(lasts_seconds));
-    Ok(TeamChange::LinkMade(PortalSession { id, member, hash, return_url, created_at, expires_at }))
+    let (created_at, expires_at) = (server_now, server_now.plus_seconds(valid_for_seconds));
+    Ok(TeamChange::LinkCreated(PortalSession { id, member, hash, return_url, created_at, expires_at }))
 }
 
 /// The hashes of the two secrets of a sign-in.
@@ -149,13 +149,13 @@ struct SignInSecrets {
 fn sign_in(
     team: &Team,
     secrets: &SignInSecrets,
-    lasts_seconds: i64,
+    valid_for_seconds: i64,
     server_now: Timestamp,
 ) -> Result<TeamChange, Refusal> {
     let link = team.link(&secrets.link, server_now).ok_or(Refusal::PortalLinkExpired)?;
     assert!(server_now < link.expires_at, "a link signs in before it expires");
     assert!(team.member(&link.member).is_some(), "a member who was removed has no link");
-    let (created_at, expires_at) = (server_now, server_now.plus_seconds(lasts_seconds));
+    let (created_at, expires_at) = (server_now, server_now.plus_seconds(valid_for_seconds));
     let session = PortalSession { hash: secrets.session, created_at, expires_at, ..link.clone() };
     Ok(TeamChange::SignedIn(session))
 }

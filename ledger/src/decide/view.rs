@@ -20,8 +20,8 @@ pub struct View<'a> {
     pub entry_under_key: Option<&'a Entry>,
     /// The charge that the command names, if it exists in this workspace.
     pub charge: Option<&'a Charge>,
-    /// For a command with a [`Command::recount`](crate::Command::recount): the net spending of each
-    /// of its lines in the current period, in the order of the lines. Empty for other commands.
+    /// For a command with a [`Command::recount`](crate::Command::recount): the net spending under
+    /// each of its limits in the current period, in the same order. Empty for other commands.
     pub used_by_limit: &'a [Micros],
     /// The day and month around [`Account::clock`], in the time zone of the workspace or of the
     /// recount. Read only if the workspace has limits or the command has a recount.

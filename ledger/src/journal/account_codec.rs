@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::codec::{Malformed, Reader, Writer};
 use super::entry_codec::{read_profile, write_profile};
 use crate::{
-    Account, Alerts, Balance, Chain, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Source, Team,
-    Totals, bounds,
+    Account, Alerts, Balance, ChainEnd, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Source,
+    Team, Totals, bounds,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -69,7 +69,7 @@ impl Account {
             return Err(Malformed("an account of another format"));
         }
         let profile = Box::new(read_profile(&mut r)?);
-        let chain = Chain { n: r.unsigned("a chain")?, at: r.time("a chain")?, hash: r.hash("a chain")? };
+        let chain = ChainEnd { n: r.unsigned("a chain")?, at: r.time("a chain")?, hash: r.hash("a chain")? };
         let mut micros = || r.micros("an account's amounts");
         let balance = Balance { available: micros()?, pending: micros()?, debt: micros()? };
         let totals =

@@ -24,13 +24,13 @@ impl std::error::Error for Violation {}
 ///
 /// # Errors
 /// [`Violation`] with the sentence, if the condition is false.
-pub(crate) fn holds(condition: bool, sentence: &'static str) -> Result<(), Violation> {
+pub(crate) fn ensure(condition: bool, sentence: &'static str) -> Result<(), Violation> {
     if condition { Ok(()) } else { Err(Violation(sentence)) }
 }
 
 /// Ends in a panic if a rule is broken by what is about to be written, which is a bug. The message
 /// is the sentence of the rule.
-pub(crate) fn assert_lawful<T>(checked: Result<T, Violation>) -> T {
+pub(crate) fn assert_no_violation<T>(checked: Result<T, Violation>) -> T {
     match checked {
         Ok(value) => value,
         Err(violation) => panic!("{violation}"),
@@ -58,7 +58,7 @@ impl Disagreement {
     ///
     /// # Errors
     /// [`Disagreement::Differs`] if they are not equal.
-    pub(crate) fn unless_equal<T: PartialEq + fmt::Display>(
+    pub(crate) fn check_equal<T: PartialEq + fmt::Display>(
         what: &'static str,
         stored: T,
         computed: T,

@@ -203,7 +203,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::ApiKeyCreated
         | Kind::ApiKeyRevoked
         | Kind::ApiKeyUsed
-        | Kind::PortalLinkMade
+        | Kind::PortalLinkCreated
         | Kind::PortalSignedIn
         | Kind::PortalSignedOut
         | Kind::PortalAllSignedOut => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
@@ -229,7 +229,7 @@ fn write_team_change(w: &mut Writer, change: &TeamChange) {
         TeamChange::MemberRemoved(member) => w.text(member.as_str()),
         TeamChange::KeyCreated(key) => key.write(w),
         TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => w.id(key.0),
-        TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => session.write(w),
+        TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => session.write(w),
         TeamChange::SignedOut(session) => w.id(session.0),
         TeamChange::AllSignedOut(member) => w.maybe_bytes(member.as_ref().map(MemberId::as_bytes)),
     }
@@ -243,7 +243,7 @@ fn read_team_change(r: &mut Reader, kind: Kind) -> Result<TeamChange, Malformed>
         Kind::ApiKeyCreated => TeamChange::KeyCreated(ApiKey::read(r)?),
         Kind::ApiKeyRevoked => TeamChange::KeyRevoked(ApiKeyId(r.id("an API key")?)),
         Kind::ApiKeyUsed => TeamChange::KeyUsed(ApiKeyId(r.id("an API key")?)),
-        Kind::PortalLinkMade => TeamChange::LinkMade(PortalSession::read(r)?),
+        Kind::PortalLinkCreated => TeamChange::LinkCreated(PortalSession::read(r)?),
         Kind::PortalSignedIn => TeamChange::SignedIn(PortalSession::read(r)?),
         Kind::PortalSignedOut => TeamChange::SignedOut(SessionId(r.id("a portal session")?)),
         Kind::PortalAllSignedOut => TeamChange::AllSignedOut(r.maybe_text("a member")?.map(MemberId::known)),

@@ -1,13 +1,13 @@
 //! The API keys of a workspace: what each may do, until when, and for which member or worker.
 //!
-//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is made, used
-//! and revoked. Which routes a scope opens is in the server's table of routes. That a key is still
+//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is
+//! created, used and revoked. Which routes a scope opens is in the server's table of routes. That a key is still
 //! valid is checked in `decide::authority`.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{ApiKeyId, Hash, MemberId, Timestamp, WorkerId, bounds};
 
-/// A group of operations that a key may do.
+/// A group of routes that a key may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Open charges and report their outcomes.
@@ -85,23 +85,25 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     /// The display name.
     pub name: Box<str>,
-    /// What the key may do.
+    /// The groups of routes that the key may call.
     pub scopes: Scopes,
-    /// If set, the key only opens charges for this member and only touches those.
+    /// If set, the key opens and changes charges of this member only; what else its scopes allow is
+    /// not restricted.
     pub member: Option<MemberId>,
-    /// If set, the key only opens charges for this worker and only touches those.
+    /// If set, the key opens and changes charges of this worker only; what else its scopes allow is
+    /// not restricted.
     pub worker: Option<WorkerId>,
     /// The first instant at which the key is no longer valid; `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// The time at which the key was made.
+    /// The time at which the key was created.
     pub created_at: Timestamp,
-    /// The time of the last use that was noted; exact to [`bounds::KEY_USE_NOTED_SECONDS`].
+    /// The last recorded use; exact to [`bounds::KEY_USE_INTERVAL_SECONDS`].
     pub last_used_at: Option<Timestamp>,
     /// SHA-256 of the secret.
     pub hash: Hash,
 }
 
-/// A key to be made.
+/// An API key to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyRequest {
     /// See [`ApiKey::name`].
@@ -125,16 +127,16 @@ impl ApiKey {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// True if no use was noted within the last [`bounds::KEY_USE_NOTED_SECONDS`].
+    /// True if no use was recorded within the last [`bounds::KEY_USE_INTERVAL_SECONDS`].
     #[must_use]
     pub fn is_use_due(&self, now: Timestamp) -> bool {
-        self.last_used_at.is_none_or(|last| now >= last.plus_seconds(bounds::KEY_USE_NOTED_SECONDS))
+        self.last_used_at.is_none_or(|last| now >= last.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS))
     }
 
-    /// True if the key may open or touch a charge of this member and worker. A tied key speaks only
-    /// for its own.
+    /// True if the key may open or change a charge of this member and worker. A tied key may act
+    /// only for its own.
     #[must_use]
-    pub fn speaks_for(&self, member: Option<&MemberId>, worker: Option<&WorkerId>) -> bool {
+    pub fn may_act_for(&self, member: Option<&MemberId>, worker: Option<&WorkerId>) -> bool {
         self.member.as_ref().is_none_or(|own| member == Some(own))
             && self.worker.as_ref().is_none_or(|own| worker == Some(own))
     }

@@ -13,9 +13,9 @@ pub(crate) mod portal_session;
 
 use std::sync::{Arc, LazyLock};
 
-use crate::hash::is_same_secret;
+use crate::hash::constant_time_eq;
 use crate::journal::codec::{Malformed, Reader, Writer};
-use crate::journal::disagreement::{Violation, holds};
+use crate::journal::disagreement::{Violation, ensure};
 use crate::{
     ApiKey, ApiKeyId, ApiKeyRequest, Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
     PortalSession, Role, SessionId, Timestamp, bounds,
@@ -38,10 +38,10 @@ pub enum TeamCommand {
     /// Revokes an API key.
     RevokeKey(ApiKeyId),
     /// Notes that an API key is in use; sent by the server at most once per
-    /// [`bounds::KEY_USE_NOTED_SECONDS`].
-    NoteKeyUse(ApiKeyId),
+    /// [`bounds::KEY_USE_INTERVAL_SECONDS`].
+    RecordKeyUse(ApiKeyId),
     /// Makes a link that signs a member in once.
-    MakeLink(LinkRequest),
+    CreateLink(LinkRequest),
     /// Follows a link and begins a session.
     SignIn {
         /// SHA-256 of the link's secret.
@@ -49,7 +49,7 @@ pub enum TeamCommand {
         /// SHA-256 of the new session's secret.
         session: Hash,
         /// The seconds for which the session is valid.
-        lasts_seconds: i64,
+        valid_for_seconds: i64,
     },
     /// Ends a session.
     SignOut(SessionId),
@@ -73,7 +73,7 @@ pub enum TeamChange {
     /// An API key was in use.
     KeyUsed(ApiKeyId),
     /// A link was made that signs a member in once.
-    LinkMade(PortalSession),
+    LinkCreated(PortalSession),
     /// A member followed a link.
     SignedIn(PortalSession),
     /// A member signed out.
@@ -125,20 +125,20 @@ impl Team {
     /// Index in `keys` of the key with this secret, if it has not expired at `now`.
     #[must_use]
     pub fn key_index(&self, hash: &Hash, now: Timestamp) -> Option<usize> {
-        self.keys.iter().position(|key| is_same_secret(&key.hash, hash) && key.is_valid_at(now))
+        self.keys.iter().position(|key| constant_time_eq(&key.hash, hash) && key.is_valid_at(now))
     }
 
     /// The link with this secret, if it has not expired at `now`.
     #[must_use]
     pub fn link(&self, hash: &Hash, now: Timestamp) -> Option<&PortalSession> {
-        self.links.iter().find(|link| is_same_secret(&link.hash, hash) && link.is_valid_at(now))
+        self.links.iter().find(|link| constant_time_eq(&link.hash, hash) && link.is_valid_at(now))
     }
 
     /// The session with this secret, if it has not expired at `now`.
     #[must_use]
     pub fn session(&self, hash: &Hash, now: Timestamp) -> Option<&PortalSession> {
         let is_it =
-            |session: &&PortalSession| is_same_secret(&session.hash, hash) && session.is_valid_at(now);
+            |session: &&PortalSession| constant_time_eq(&session.hash, hash) && session.is_valid_at(now);
         self.sessions.iter().find(is_it)
     }
 
@@ -211,8 +211,8 @@ impl Team {
     pub(crate) fn apply(&mut self, change: &TeamChange, at: Timestamp) -> Result<(), Violation> {
         match change {
             TeamChange::MemberAdded(member) => {
-                holds(self.member(&member.id).is_none(), "a member is added who is in the team already")?;
-                holds(self.members.len() < bounds::MEMBERS_MAX, "a team has more members than it may have")?;
+                ensure(self.member(&member.id).is_none(), "a member is added who is in the team already")?;
+                ensure(self.members.len() < bounds::MEMBERS_MAX, "a team has more members than it may have")?;
                 self.members.push(member.clone());
             }
             TeamChange::MemberChanged(changed) => {
@@ -224,8 +224,8 @@ impl Team {
             }
             TeamChange::MemberRemoved(member) => self.remove(member)?,
             TeamChange::KeyCreated(key) => {
-                holds(self.key(key.id).is_none(), "an API key is made that exists already")?;
-                holds(self.keys.len() < bounds::API_KEYS_MAX, "a team has more API keys than it may have")?;
+                ensure(self.key(key.id).is_none(), "an API key is made that exists already")?;
+                ensure(self.keys.len() < bounds::API_KEYS_MAX, "a team has more API keys than it may have")?;
                 self.keys.push(key.clone());
             }
             TeamChange::KeyRevoked(key) => {
@@ -239,7 +239,7 @@ impl Team {
                 let used = self.keys.iter_mut().find(|other| other.id == *key);
                 used.ok_or(Violation("an API key is used that does not exist"))?.last_used_at = Some(at);
             }
-            TeamChange::LinkMade(link) => {
+            TeamChange::LinkCreated(link) => {
                 self.remove_expired(link.created_at);
                 push_bounded(&mut self.links, link);
             }
@@ -277,7 +277,7 @@ impl Team {
 
     fn keeps_an_admin(&self, leaving: &MemberId) -> Result<(), Violation> {
         let last = self.member(leaving).is_some_and(|member| self.is_last_admin(member));
-        holds(!last, "the last admin is removed or demoted")
+        ensure(!last, "the last admin is removed or demoted")
     }
 
     fn sign_out(&mut self, member: &MemberId) {

@@ -63,5 +63,5 @@ pub struct LinkRequest {
     /// See [`PortalSession::return_url`].
     pub return_url: Option<Box<str>>,
     /// The seconds for which it is valid.
-    pub lasts_seconds: i64,
+    pub valid_for_seconds: i64,
 }

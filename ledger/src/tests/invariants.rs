@@ -5,7 +5,7 @@ use super::world::{World, acme};
 use crate::account::invariants;
 use crate::{
     Account, Actor, ChargeState, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey, Micros, Outcome,
-    Refund, Source, Status, Timestamp, Totals, Used,
+    Refund, Source, Status, Timestamp, Totals, UsageSums,
 };
 
 fn micros(amount: i64) -> Micros {
@@ -183,14 +183,14 @@ fn i05_a_refund_returns_what_was_drawn() {
 #[should_panic(expected = "i08: the usage rollups miss a charge")]
 fn i08_rollups_cover_every_charge() {
     let after = Totals { charged: micros(1), ..Totals::default() };
-    invariants::i08_usage_covers(Used::default(), Totals::default(), after);
+    invariants::i08_usage_covers(UsageSums::default(), Totals::default(), after);
 }
 
 #[test]
 #[should_panic(expected = "i08: the usage rollups miss a refund")]
 fn i08_rollups_cover_every_refund() {
     let after = Totals { refunded: micros(1), ..Totals::default() };
-    invariants::i08_usage_covers(Used::default(), Totals::default(), after);
+    invariants::i08_usage_covers(UsageSums::default(), Totals::default(), after);
 }
 
 #[test]

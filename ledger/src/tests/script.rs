@@ -216,17 +216,17 @@ fn team_command(world: &World, words: &Words) -> TeamCommand {
             hash: hash(&format!("k{}", world.keys.len() + 1), 1),
         }),
         "revoke" => TeamCommand::RevokeKey(api_key(world, words.bare[1])),
-        "note" => TeamCommand::NoteKeyUse(api_key(world, words.bare[1])),
-        "link" => TeamCommand::MakeLink(LinkRequest {
+        "note" => TeamCommand::RecordKeyUse(api_key(world, words.bare[1])),
+        "link" => TeamCommand::CreateLink(LinkRequest {
             member: member(),
             hash: hash(&format!("l{}", world.links.len() + 1), 2),
             return_url: None,
-            lasts_seconds: lasts(600),
+            valid_for_seconds: lasts(600),
         }),
         "sign_in" => TeamCommand::SignIn {
             link: hash(words.bare[1], 2),
             session: hash(words.bare[1], 3),
-            lasts_seconds: lasts(3_600),
+            valid_for_seconds: lasts(3_600),
         },
         "sign_out" => TeamCommand::SignOut(session()),
         "sign_out_all" => TeamCommand::SignOutAll(words.bare.get(1).map(|name| MemberId::known(name))),
@@ -422,7 +422,9 @@ fn draws(world: &World, draws: &[Draw]) -> String {
 fn no(world: &World, refusal: &Refusal) -> String {
     let code = refusal.code();
     match refusal {
-        Refusal::KeyReused { field } | Refusal::InvalidField { field, .. } => format!("{code} {field}"),
+        Refusal::IdempotencyKeyReused { field } | Refusal::InvalidField { field, .. } => {
+            format!("{code} {field}")
+        }
         Refusal::QuantityOutOfRange | Refusal::UsedQuantityOutOfRange => format!("{code} quantity"),
         Refusal::DebtOutstanding { debt } => format!("{code} {debt}"),
         Refusal::LimitExceeded { limit, remaining, resets_at, .. } => {
@@ -437,7 +439,7 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::RefundExceedsCharge { refundable } => format!("{code} {refundable}"),
         Refusal::RefundWindowClosed { closed_at } => format!("{code} {}", later(*closed_at, world.now)),
         Refusal::WorkspaceNotFound
-        | Refusal::ActorUnknown
+        | Refusal::Unauthenticated
         | Refusal::Forbidden { .. }
         | Refusal::MemberNotFound
         | Refusal::MemberExists

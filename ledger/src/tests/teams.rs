@@ -79,7 +79,7 @@ fn a_key_is_valid_until_it_expires() {
 }
 
 #[test]
-fn a_tied_key_speaks_only_for_its_member_and_worker() {
+fn a_tied_key_acts_only_for_its_member_and_worker() {
     check(
         "
         grant promotional 100_000

@@ -115,8 +115,8 @@ impl World {
         let recount = submission.command.recount(account);
         let timezone = recount.as_ref().map_or(&account.profile.timezone, |recount| &recount.timezone);
         let windows = windows(timezone, account.clock(self.now));
-        let lines = recount.iter().flat_map(|recount| &recount.lines);
-        let spent: Vec<Micros> = lines.map(|line| self.net_use(line, &windows)).collect();
+        let limits = recount.iter().flat_map(|recount| &recount.limits);
+        let spent: Vec<Micros> = limits.map(|limit| self.net_use(limit, &windows)).collect();
         self.ids += 1;
         let view = View {
             account: Some(account),
@@ -161,7 +161,7 @@ impl World {
             EntryBody::Granted { grant, .. } => self.grants.push(grant.clone()),
             EntryBody::Team(change) => match &**change {
                 TeamChange::KeyCreated(key) => self.keys.push(key.id),
-                TeamChange::LinkMade(link) => self.links.push(link.id),
+                TeamChange::LinkCreated(link) => self.links.push(link.id),
                 _ => {}
             },
             EntryBody::ChargeOpened(details) => self.charges.push(Charge {

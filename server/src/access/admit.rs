@@ -140,7 +140,7 @@ impl Access {
             if let Some(workspace) = other {
                 return Err(Denied::WorkspaceNotFound(workspace.to_owned()));
             }
-            self.record_use(holder, admission.now);
+            self.record_key_use(holder, admission.now);
         }
         Ok(caller)
     }
@@ -261,7 +261,7 @@ impl Access {
 
     /// Records that a key is in use, at most once an hour and in the background: the request does
     /// not wait for it. If recording fails, the next request tries again.
-    fn record_use(self: &Arc<Access>, holder: &KeyHolder, now: Timestamp) {
+    fn record_key_use(self: &Arc<Access>, holder: &KeyHolder, now: Timestamp) {
         let key = holder.api_key();
         if !key.is_use_due(now) || !self.recording_use().insert(key.id) {
             return;
@@ -272,7 +272,7 @@ impl Access {
                 workspace: workspace.clone(),
                 key: None,
                 actor: Actor::ApiKey(key),
-                command: Command::Team(TeamCommand::NoteKeyUse(key)),
+                command: Command::Team(TeamCommand::RecordKeyUse(key)),
             };
             let recorded = access.engine.run(submission, now).await.map(|_| ());
             let refreshed = access.team(&workspace).await.map(|_| ());

@@ -200,7 +200,7 @@ fn ended_before(call: &Call, items: &[Item], decided: &[CommandResult]) -> Optio
     if decided.iter().any(Result::is_ok) {
         return None;
     }
-    let unknown = |result: &&CommandResult| matches!(result, Err(Refusal::ActorUnknown));
+    let unknown = |result: &&CommandResult| matches!(result, Err(Refusal::Unauthenticated));
     let refusal = decided.iter().find(unknown)?.as_ref().err()?;
     let workspace = items.iter().find_map(|item| item.as_ref().ok())?;
     Some(call.refused(workspace, refusal.clone()))

@@ -258,7 +258,7 @@ fn about(body: &EntryBody) -> About<'_> {
             TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => {
                 About { api_key: Some(*key), ..nothing }
             }
-            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => {
+            TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => {
                 About { member: Some(&session.member), ..nothing }
             }
             TeamChange::SignedOut(_) | TeamChange::AllSignedOut(None) => nothing,
@@ -302,7 +302,7 @@ fn details(body: &EntryBody) -> Option<Value> {
                 Some(value(serde_json::to_value(MemberJson::from(member))))
             }
             TeamChange::KeyCreated(key) => Some(value(serde_json::to_value(ApiKeyJson::of(key)))),
-            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => Some(json_value!({
+            TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => Some(json_value!({
                 "session": session.id.to_string(), "expires_at": Time(session.expires_at).to_string(),
             })),
             TeamChange::SignedOut(session) => Some(json_value!({ "session": session.to_string() })),

@@ -24,7 +24,7 @@ pub const ROUTES: &[Route] = &[
         "/v1/workspaces/{workspace}/portal-sessions",
         Platform,
         "Make a sign-in link",
-        |call| Box::pin(make_link(call)),
+        |call| Box::pin(create_link(call)),
     )
     .description(
         "Makes a link that signs a member in to the dashboard. It works once and for ten minutes. Make it when the \
@@ -83,7 +83,7 @@ pub struct PortalSessionJson<'a> {
 }
 
 /// `POST /v1/workspaces/{workspace}/portal-sessions`.
-async fn make_link(mut call: Call) -> Result<Response, Problem> {
+async fn create_link(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let PortalSessionIn { member, return_url } = call.json().await?;
     let secret = secret::make(Kind::Link, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
@@ -91,10 +91,10 @@ async fn make_link(mut call: Call) -> Result<Response, Problem> {
         member,
         hash: secret::hash(secret.as_bytes()),
         return_url: return_url.map(|WebUrl(url)| url),
-        lasts_seconds: bounds::PORTAL_LINK_SECONDS,
+        valid_for_seconds: bounds::PORTAL_LINK_SECONDS,
     };
-    match call.run_team(&workspace, TeamCommand::MakeLink(request)).await? {
-        Some(TeamChange::LinkMade(link)) => {
+    match call.run_team(&workspace, TeamCommand::CreateLink(request)).await? {
+        Some(TeamChange::LinkCreated(link)) => {
             let link = PortalSessionJson {
                 url: format!("{}/portal/sign-in/{secret}", call.origin()),
                 member: link.member.as_str(),

@@ -71,19 +71,19 @@ async fn sign_in(call: Call) -> Result<Response, Problem> {
         return Ok(no_content());
     }
     let secret = secret::make(Kind::Session, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
-    let lasts_seconds = call.app.access.session_seconds();
+    let valid_for_seconds = call.app.access.session_seconds();
     let session = secret::hash(secret.as_bytes());
     // The caller is anonymous; the link proves which member acts.
     let submission = Submission {
         workspace: workspace.clone(),
         key: None,
         actor: Actor::Member(member.clone()),
-        command: Command::Team(TeamCommand::SignIn { link: hash, session, lasts_seconds }),
+        command: Command::Team(TeamCommand::SignIn { link: hash, session, valid_for_seconds }),
     };
     let result = call.app.engine().run(submission, call.now).await?;
     result.map_err(|refused| call.refused(&workspace, refused))?;
     let mut response = see_other(ROOT);
-    let cookie = cookie::set(&secret, lasts_seconds, call.is_secure());
+    let cookie = cookie::set(&secret, valid_for_seconds, call.is_secure());
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
 }

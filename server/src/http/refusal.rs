@@ -18,9 +18,9 @@ use crate::wire::write::{Time, Usd};
 /// adds credits.
 pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: Option<String>) -> Problem {
     let problem = match refusal {
-        Refusal::KeyReused { field } => idempotency_key_reused(field),
+        Refusal::IdempotencyKeyReused { field } => idempotency_key_reused(field),
         Refusal::WorkspaceNotFound => workspace_not_found(workspace.as_str()),
-        Refusal::ActorUnknown => {
+        Refusal::Unauthenticated => {
             Problem::new(Code::Unauthenticated, "The key or session has just been ended.")
         }
         Refusal::Forbidden { why } => Problem::new(Code::Forbidden, why),

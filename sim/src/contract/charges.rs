@@ -38,7 +38,7 @@ pub(super) fn a_repeated_key_gets_the_first_answer(store: &dyn Store) {
     assert_eq!((again.replayed, again.output), (true, refunded.output));
     let refused =
         client.submit_keyed("k", Command::Charge(charge("message", 4))).expect_err("another request");
-    assert_eq!(refused, tollkeeper_ledger::Refusal::KeyReused { field: "quantity" });
+    assert_eq!(refused, tollkeeper_ledger::Refusal::IdempotencyKeyReused { field: "quantity" });
     client.create_workspace(workspace("b"));
     let elsewhere = client.submit(workspace("b"), Some("k"), Command::Charge(charge("message", 3)));
     assert_eq!(elsewhere.expect_err("no credit there").code(), "insufficient_credits");

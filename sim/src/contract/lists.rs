@@ -140,7 +140,7 @@ pub(super) fn usage_is_counted_by_the_hour(store: &dyn Store) {
     let rows = |client: &TestClient, from, to| {
         let mut rows = block_on(client.engine.usage(&acme(), from..to)).expect("the engine reads");
         rows.sort_by(|a, b| a.0.cmp(&b.0));
-        let row = |(key, used): &(tollkeeper_ledger::UsageKey, tollkeeper_ledger::Used)| {
+        let row = |(key, used): &(tollkeeper_ledger::UsageKey, tollkeeper_ledger::UsageSums)| {
             let numbers = (used.runs, used.quantity, used.charged.get(), used.refunded.get());
             (key.hour - hour, key.spender.worker.is_some(), numbers)
         };

@@ -39,19 +39,19 @@ fn link(client: &TestClient, name: &str, secret: u8) -> PortalSession {
         member: member(name),
         hash: [secret; 32],
         return_url: Some("https://acme.example/".into()),
-        lasts_seconds: 600,
+        valid_for_seconds: 600,
     };
-    let output = client.accepted(Command::Team(TeamCommand::MakeLink(request)));
+    let output = client.accepted(Command::Team(TeamCommand::CreateLink(request)));
     let Output::Team(change) = output else {
         panic!("a link is answered by a team change, not by {output:?}")
     };
-    let TeamChange::LinkMade(link) = *change else { panic!("a link was answered by {change:?}") };
+    let TeamChange::LinkCreated(link) = *change else { panic!("a link was answered by {change:?}") };
     link
 }
 
 /// Follows a link into a session of one hour.
 fn sign_in(link: u8, session: u8) -> Command {
-    Command::Team(TeamCommand::SignIn { link: [link; 32], session: [session; 32], lasts_seconds: 3_600 })
+    Command::Team(TeamCommand::SignIn { link: [link; 32], session: [session; 32], valid_for_seconds: 3_600 })
 }
 
 pub(super) fn a_team_is_shown_as_it_was_created(store: &dyn Store) {
@@ -245,7 +245,7 @@ pub(super) fn a_link_signs_in_once(store: &dyn Store) {
 pub(super) fn the_use_of_a_key_is_recorded(store: &dyn Store) {
     let mut client = with_team(store);
     let id = client.create_key(key("the shop"));
-    let note = || Command::Team(TeamCommand::NoteKeyUse(id));
+    let note = || Command::Team(TeamCommand::RecordKeyUse(id));
     let beginning = client.now;
     let before = client.entry_count();
     client.accepted(note());

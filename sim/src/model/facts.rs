@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
     Balance, Charge, ChargeDetails, ChargeState, Draw, GrantId, Kind, Micros, Outcome, Period, Profile,
-    Source, Status, Subject, TeamChange, Timestamp, UsageKey, Used, WorkspaceChanges, WorkspaceId,
+    Source, Status, Subject, TeamChange, Timestamp, UsageKey, UsageSums, WorkspaceChanges, WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -368,8 +368,8 @@ impl Pool {
 
     /// Usage by hour, operation, worker, member and API key.
     #[must_use]
-    pub fn usage(&self) -> BTreeMap<UsageKey, Used> {
-        let mut usage: BTreeMap<UsageKey, Used> = BTreeMap::new();
+    pub fn usage(&self) -> BTreeMap<UsageKey, UsageSums> {
+        let mut usage: BTreeMap<UsageKey, UsageSums> = BTreeMap::new();
         for Spending { n: _, at, details, amount } in self.spendings() {
             let key = UsageKey { hour: at.millis().div_euclid(3_600_000), spender: details.spender.clone() };
             let used = usage.entry(key).or_default();

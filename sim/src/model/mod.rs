@@ -75,7 +75,7 @@ impl Model {
         if let Some(first) = self.answered_under(workspace, key.as_deref()) {
             return match differing_field(&first.command, command) {
                 None => Ok(Answer { replayed: true, ..first.answer.clone() }),
-                Some(field) => Err(Refusal::KeyReused { field }),
+                Some(field) => Err(Refusal::IdempotencyKeyReused { field }),
             };
         }
         let output = self.run(workspace, actor, command, step.now)?;
@@ -112,7 +112,7 @@ impl Model {
             Some(pool) => pool.admit(actor, command, (pool.clock(now), now)),
             // The platform's journal has neither members nor workspace keys.
             None if id.is_platform() && (self.platform_keys > 0 || !self.prices.is_empty()) => {
-                Err(Refusal::ActorUnknown)
+                Err(Refusal::Unauthenticated)
             }
             None => Err(Refusal::WorkspaceNotFound),
         }

@@ -85,7 +85,7 @@ impl Names {
                     }
                 }
             }
-            Command::Team(TeamCommand::RevokeKey(key) | TeamCommand::NoteKeyUse(key)) => {
+            Command::Team(TeamCommand::RevokeKey(key) | TeamCommand::RecordKeyUse(key)) => {
                 key.0 = known(&named.keys, key.0)?;
             }
             Command::Team(TeamCommand::SignOut(session)) => {
@@ -132,7 +132,7 @@ impl Names {
             EntryBody::Granted { grant, .. } => learn(&mut named.grants, grant.id.0),
             EntryBody::Team(change) => match change.as_ref() {
                 TeamChange::KeyCreated(key) => learn(&mut named.keys, key.id.0),
-                TeamChange::LinkMade(link) => learn(&mut named.sessions, link.id.0),
+                TeamChange::LinkCreated(link) => learn(&mut named.sessions, link.id.0),
                 _ => return,
             },
             _ => return,
@@ -198,7 +198,7 @@ impl Names {
             TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => {
                 *key = self.key_for_model(workspace, *key);
             }
-            TeamChange::LinkMade(session) | TeamChange::SignedIn(session) => {
+            TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => {
                 self.session_for_model(workspace, session);
             }
             TeamChange::SignedOut(session) => {

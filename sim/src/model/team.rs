@@ -99,7 +99,7 @@ impl Pool {
     /// The number of links ever created.
     #[must_use]
     pub fn link_count(&self) -> usize {
-        self.team_after(0).filter(|(_, _, change)| matches!(change, TeamChange::LinkMade(_))).count()
+        self.team_after(0).filter(|(_, _, change)| matches!(change, TeamChange::LinkCreated(_))).count()
     }
 
     /// The links that can still be followed.
@@ -112,7 +112,7 @@ impl Pool {
     /// removes it.
     fn was_removed(&self, n: u64, session: &PortalSession) -> bool {
         let made_at = |change: &TeamChange| match change {
-            TeamChange::LinkMade(next) | TeamChange::SignedIn(next) => Some(next.created_at),
+            TeamChange::LinkCreated(next) | TeamChange::SignedIn(next) => Some(next.created_at),
             _ => None,
         };
         self.team_after(n).any(|(_, _, change)| made_at(change).is_some_and(|at| at >= session.expires_at))
@@ -128,7 +128,7 @@ impl Pool {
             !self.was_removed(*n, link) && !self.team_after(*n).any(|(_, _, change)| over(change))
         };
         let made = self.team_after(0).filter_map(|(n, _, change)| match change {
-            TeamChange::LinkMade(link) => Some((n, link)),
+            TeamChange::LinkCreated(link) => Some((n, link)),
             _ => None,
         });
         made.filter(there).map(|(_, link)| link.clone()).collect()
@@ -166,7 +166,7 @@ impl Pool {
         let allowed = match actor {
             Actor::Platform | Actor::System => true,
             Actor::Member(id) => {
-                let member = self.member(id).ok_or(Refusal::ActorUnknown)?;
+                let member = self.member(id).ok_or(Refusal::Unauthenticated)?;
                 let named = match command {
                     Command::Team(TeamCommand::SignIn { link, .. }) => {
                         Some(self.links(asked_at).into_iter().find(|known| known.hash == *link))
@@ -180,9 +180,9 @@ impl Pool {
                 member.role == Role::Admin || own_session
             }
             Actor::ApiKey(id) => {
-                let key = self.key(*id).ok_or(Refusal::ActorUnknown)?;
+                let key = self.key(*id).ok_or(Refusal::Unauthenticated)?;
                 if key.expires_at.is_some_and(|end| end <= now) {
-                    return Err(Refusal::ActorUnknown);
+                    return Err(Refusal::Unauthenticated);
                 }
                 let Some((member, worker)) = self.charged_to(command) else { return Ok(()) };
                 (key.member.is_none() || key.member == member)
@@ -224,16 +224,16 @@ impl Pool {
                 self.key(*id).ok_or(Refusal::ApiKeyNotFound)?;
                 Some(TeamChange::KeyRevoked(*id))
             }
-            TeamCommand::NoteKeyUse(id) => {
+            TeamCommand::RecordKeyUse(id) => {
                 let key = self.key(*id).ok_or(Refusal::ApiKeyNotFound)?;
                 let noted = |last: Timestamp| now < last.plus_seconds(USE_NOTED_SECONDS);
                 (!key.last_used_at.is_some_and(noted)).then_some(TeamChange::KeyUsed(*id))
             }
-            TeamCommand::MakeLink(request) => Some(self.make_link(request, asked_at)?),
-            TeamCommand::SignIn { link, session, lasts_seconds } => {
+            TeamCommand::CreateLink(request) => Some(self.create_link(request, asked_at)?),
+            TeamCommand::SignIn { link, session, valid_for_seconds } => {
                 let followed = self.links(asked_at).into_iter().find(|known| known.hash == *link);
                 let followed = followed.ok_or(Refusal::PortalLinkExpired)?;
-                let (hash, expires_at) = (*session, asked_at.plus_seconds(*lasts_seconds));
+                let (hash, expires_at) = (*session, asked_at.plus_seconds(*valid_for_seconds));
                 Some(TeamChange::SignedIn(PortalSession {
                     hash,
                     expires_at,
@@ -311,12 +311,12 @@ impl Pool {
         Ok(TeamChange::KeyCreated(key))
     }
 
-    fn make_link(&self, request: &LinkRequest, asked_at: Timestamp) -> Result<TeamChange, Refusal> {
-        let LinkRequest { member, hash, return_url, lasts_seconds } = request.clone();
+    fn create_link(&self, request: &LinkRequest, asked_at: Timestamp) -> Result<TeamChange, Refusal> {
+        let LinkRequest { member, hash, return_url, valid_for_seconds } = request.clone();
         self.member(&member).ok_or(Refusal::MemberNotFound)?;
         let id = SessionId(nth(self.link_count()));
-        let expires_at = asked_at.plus_seconds(lasts_seconds);
+        let expires_at = asked_at.plus_seconds(valid_for_seconds);
         let link = PortalSession { id, member, hash, return_url, created_at: asked_at, expires_at };
-        Ok(TeamChange::LinkMade(link))
+        Ok(TeamChange::LinkCreated(link))
     }
 }

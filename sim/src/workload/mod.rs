@@ -457,7 +457,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
         turns.extend(fired.map(|line| line.at.plus_seconds(cooldown)));
         for key in pool.keys() {
             turns.extend(key.expires_at);
-            turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_NOTED_SECONDS)));
+            turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS)));
         }
         turns.extend([pool.links(now), pool.sessions(now)].concat().iter().map(|session| session.expires_at));
         turns

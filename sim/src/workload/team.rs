@@ -121,9 +121,9 @@ impl Workload {
             28..33 => TeamCommand::RemoveMember(self.some_member(Some(pool))),
             33..51 => self.create_key(),
             51..55 => TeamCommand::RevokeKey(self.some_key(pool)),
-            55..63 => TeamCommand::NoteKeyUse(self.some_key(pool)),
-            63..70 => self.make_link(pool),
-            70..100 if links.is_empty() && sessions.is_empty() && create_first => self.make_link(pool),
+            55..63 => TeamCommand::RecordKeyUse(self.some_key(pool)),
+            63..70 => self.create_link(pool),
+            70..100 if links.is_empty() && sessions.is_empty() && create_first => self.create_link(pool),
             70..86 => self.sign_in(pool),
             86..100 if sessions.is_empty() && create_first => self.sign_in(pool),
             86..97 => self.sign_out(pool),
@@ -143,12 +143,12 @@ impl Workload {
         })
     }
 
-    fn make_link(&mut self, pool: &Pool) -> TeamCommand {
-        TeamCommand::MakeLink(LinkRequest {
+    fn create_link(&mut self, pool: &Pool) -> TeamCommand {
+        TeamCommand::CreateLink(LinkRequest {
             member: self.some_member(Some(pool)),
             hash: self.secret(),
             return_url: self.random.chance(500).then(|| "https://acme.example/billing".into()),
-            lasts_seconds: *self.random.pick(&LIVES_SECONDS),
+            valid_for_seconds: *self.random.pick(&LIVES_SECONDS),
         })
     }
 
@@ -175,8 +175,8 @@ impl Workload {
             _ => [0xff; 32],
         };
         self.followed = link;
-        let lasts_seconds = *self.random.pick(&LIVES_SECONDS);
-        TeamCommand::SignIn { link, session: self.secret(), lasts_seconds }
+        let valid_for_seconds = *self.random.pick(&LIVES_SECONDS);
+        TeamCommand::SignIn { link, session: self.secret(), valid_for_seconds }
     }
 
     /// Ends a session: mostly a valid one, at times one that has ended, rarely an unknown one.

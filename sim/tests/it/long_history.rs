@@ -50,7 +50,10 @@ fn a_key_used_a_million_entries_ago_gives_the_first_answer() {
     }
     let replay = Answer { replayed: true, ..first };
     assert_eq!(one(&mut core, charge("acme", "order-1", 3)), Ok(replay.clone()));
-    assert_eq!(one(&mut core, charge("acme", "order-1", 4)), Err(Refusal::KeyReused { field: "quantity" }));
+    assert_eq!(
+        one(&mut core, charge("acme", "order-1", 4)),
+        Err(Refusal::IdempotencyKeyReused { field: "quantity" })
+    );
     drop(core);
     let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("the directory opens again");
     assert_eq!(one(&mut core, charge("acme", "order-1", 3)), Ok(replay));

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tollkeeper_ledger::{
-    Account, Grant, Team, Timestamp, Totals, Usage, UsageKey, Used, WorkspaceId, invariants,
+    Account, Grant, Team, Timestamp, Totals, Usage, UsageKey, UsageSums, WorkspaceId, invariants,
 };
 
 use crate::Error;
@@ -57,7 +57,7 @@ impl Unpersisted {
 pub(crate) struct BeingPersisted {
     /// The number of the account's last entry that it includes.
     pub n: u64,
-    pub usage: Vec<(UsageKey, Used)>,
+    pub usage: Vec<(UsageKey, UsageSums)>,
     /// As in [`Unpersisted`].
     pub hours: Vec<(i64, u64)>,
     /// As in [`Unpersisted`].

@@ -20,7 +20,7 @@ pub(crate) fn id_with_seq(millis: i64, random: u64, seq: u64) -> Id {
 
 /// The sequence number that an id of this engine's own holds; of any other id, some number.
 pub(crate) fn seq_of_id(id: Id) -> u64 {
-    id.group_b() & ((1 << SEQ_BITS) - 1)
+    id.rand_b() & ((1 << SEQ_BITS) - 1)
 }
 
 /// The id of the charge or grant that an entry makes.

@@ -9,7 +9,8 @@
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    ChargeId, EntryBody, Grant, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, Used, WorkspaceId,
+    ChargeId, EntryBody, Grant, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, UsageSums,
+    WorkspaceId,
 };
 
 use super::Core;
@@ -27,7 +28,7 @@ pub(crate) struct AccountSnapshot {
     /// Hours with entries, oldest first, each with the sequence number of the last of them.
     pub hours: Vec<(i64, u64)>,
     /// To be added to the usage in the file.
-    pub usage: Vec<(UsageKey, Used)>,
+    pub usage: Vec<(UsageKey, UsageSums)>,
     /// Grants that came in, each with the sequence number of its entry.
     pub lots: Vec<(u64, Grant)>,
     /// Grants whose remainder may differ from the one in the file.

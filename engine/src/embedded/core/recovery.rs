@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollkeeper_ledger::{Chain, Entry, EntryBody, Hash, Platform, WorkspaceId};
+use tollkeeper_ledger::{ChainEnd, Entry, EntryBody, Hash, Platform, WorkspaceId};
 
 use super::accounts::Accounts;
 use super::state_machine::{Parts, StateMachine};
@@ -293,7 +293,7 @@ impl StateMachine {
     }
 
     /// The end of a workspace's hash chain; the default for a workspace that does not exist.
-    pub(in crate::embedded) fn chain_of(&mut self, workspace: &WorkspaceId) -> Result<Chain, Error> {
+    pub(in crate::embedded) fn chain_of(&mut self, workspace: &WorkspaceId) -> Result<ChainEnd, Error> {
         let index = self.accounts.resolve(workspace, &self.state)?;
         Ok(index.map(|index| self.accounts.get(index).account.chain).unwrap_or_default())
     }

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use tollkeeper_ledger::{Charge, Timestamp, UsageKey, Used, WorkspaceId};
+use tollkeeper_ledger::{Charge, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
 use crate::embedded::core::queries::{AccountSnapshot, SnapshotResult};
 use crate::embedded::core::recovery::HeldFiles;
@@ -237,7 +237,11 @@ impl Reader {
     }
 
     /// The usage of a workspace by hour, in the order of keys; empty if there is no such workspace.
-    pub(crate) fn usage(&self, id: &WorkspaceId, hours: Range<i64>) -> Result<Vec<(UsageKey, Used)>, Error> {
+    pub(crate) fn usage(
+        &self,
+        id: &WorkspaceId,
+        hours: Range<i64>,
+    ) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
         let rows = self.with_snapshot(id, |reader, snapshot| {
             let mut rows = reader.state.usage(snapshot.account_index, hours.clone())?;
             rows.extend(snapshot.usage.into_iter().filter(|(key, _)| hours.contains(&key.hour)));

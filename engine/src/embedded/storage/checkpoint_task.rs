@@ -3,7 +3,7 @@
 //! The core decides what a task holds, and the checkpointer writes it. How a task gets there is in
 //! `checkpoint_queue`.
 
-use tollkeeper_ledger::{Timestamp, UsageKey, Used};
+use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
 use super::key_index::{Pair, Run, RunHead, SeqRange};
 use crate::Error;
@@ -17,7 +17,7 @@ pub(crate) struct Slice {
     /// Grants that are new or that left memory.
     pub lots: Vec<LotRow>,
     /// Account index, key, and what is added to its row.
-    pub usage: Vec<(u32, UsageKey, Used)>,
+    pub usage: Vec<(u32, UsageKey, UsageSums)>,
     /// Account index, hour, sequence number of the account's last entry in it.
     pub hours: Vec<(u32, i64, u64)>,
     /// Sequence number of the opening entry, account index, deadline; without a deadline the row is

@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use tollkeeper_ledger::{Spender, Timestamp, UsageKey, Used};
+use tollkeeper_ledger::{Spender, Timestamp, UsageKey, UsageSums};
 
 use super::bloom::Bloom;
 use super::checkpoint_task::{AccountRow, Done, LotRow, Slice, Task};
@@ -271,7 +271,7 @@ fn put_lots(connection: &Connection, lots: &[LotRow]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, Used)]) -> rusqlite::Result<()> {
+fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, UsageSums)]) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
         "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs,
@@ -280,7 +280,7 @@ fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, Used)]) -> rusqlit
     )?;
     for (account_index, key, used) in rows {
         let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
-        let Used { runs, quantity, charged, refunded } = used;
+        let UsageSums { runs, quantity, charged, refunded } = used;
         let worker = worker.as_ref().map_or("", |worker| worker.as_str());
         let member = member.as_ref().map_or("", |member| member.as_str());
         let api_key = api_key.map_or_else(String::new, |key| key.to_string());

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use tollkeeper_ledger::{
-    Account, ApiKeyId, Grant, MemberId, Micros, OperationId, Spender, Team, Timestamp, UsageKey, Used,
+    Account, ApiKeyId, Grant, MemberId, Micros, OperationId, Spender, Team, Timestamp, UsageKey, UsageSums,
     WorkerId,
 };
 
@@ -246,7 +246,7 @@ impl State {
         &self,
         account_index: u32,
         hours: Range<i64>,
-    ) -> Result<Vec<(UsageKey, Used)>, Error> {
+    ) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
         let sql =
             "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded FROM usage
                    WHERE no = ?1 AND hour >= ?2 AND hour < ?3
@@ -260,7 +260,7 @@ impl State {
                     row.get::<_, Box<str>>(3)?,
                     row.get::<_, Box<str>>(4)?,
                 ),
-                Used {
+                UsageSums {
                     runs: row.get(5)?,
                     quantity: row.get(6)?,
                     charged: Micros::new(row.get(7)?),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::{Client, Row};
 use tollkeeper_ledger::{
     Account, ChargeId, ChargeState, Entry, EntryBody, Grant, Id, Micros, Platform, Status, Timestamp, Usage,
-    UsageKey, Used, WorkspaceId,
+    UsageKey, UsageSums, WorkspaceId,
 };
 
 use super::tables::{Stop, Tables};
@@ -281,7 +281,7 @@ impl<'a> Auditor<'a> {
     }
 
     /// The rows of the usage table.
-    async fn stored_usage(&mut self, recomputed: &Recomputed) -> Result<Vec<(UsageKey, Used)>, Stop> {
+    async fn stored_usage(&mut self, recomputed: &Recomputed) -> Result<Vec<(UsageKey, UsageSums)>, Stop> {
         let mut rows = Vec::new();
         while let Some(row) = self.tables.usage.next_of(&recomputed.name).await? {
             let stored = decode_usage_row(&row)

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use tollkeeper_ledger::{Chain, Entry, EntryBody, Id, WorkspaceId};
+use tollkeeper_ledger::{ChainEnd, Entry, EntryBody, Id, WorkspaceId};
 
 use crate::Error;
 use crate::hash::digest;
@@ -191,7 +191,7 @@ impl Import {
     /// The lines that the database does not have yet, up to the first one that conflicts with what
     /// it has.
     fn new_lines(&mut self, lines: Vec<Line>) -> (Vec<Line>, Option<Error>) {
-        let mut ends = HashMap::<usize, Chain>::new();
+        let mut ends = HashMap::<usize, ChainEnd>::new();
         let mut new = Vec::with_capacity(lines.len());
         for line in lines {
             let account_index = self.account_index(&line.workspace);
@@ -199,7 +199,7 @@ impl Import {
                 ends.entry(account_index).or_insert_with(|| self.accounts.get(account_index).account.chain);
             match self.comparison.is_new(&line, end) {
                 Ok(true) => {
-                    *end = Chain { n: line.entry.n, at: line.entry.at, hash: line.hash };
+                    *end = ChainEnd { n: line.entry.n, at: line.entry.at, hash: line.hash };
                     new.push(line);
                 }
                 Ok(false) => {}

@@ -6,7 +6,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_postgres::types::ToSql;
-use tollkeeper_ledger::{MemberId, Spender, UsageKey, Used, WorkerId};
+use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
 
 use super::accounts::Accounts;
 use super::write::{BatchWrites, UsageWrite};
@@ -385,9 +385,9 @@ impl PlatformColumns {
 }
 
 impl<'a> UsageColumns<'a> {
-    fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &Used) {
+    fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &UsageSums) {
         let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
-        let Used { runs, quantity, charged, refunded } = used;
+        let UsageSums { runs, quantity, charged, refunded } = used;
         self.workspace.push(workspace);
         self.hour.push(*hour);
         let worker = worker.as_ref().map_or("", WorkerId::as_str);

@@ -4,7 +4,7 @@
 //! Rollups move to the usage table when their hour is over, or when the current hour has more than
 //! [`ROWS_MAX`] of them.
 
-use tollkeeper_ledger::{UsageKey, Used};
+use tollkeeper_ledger::{UsageKey, UsageSums};
 
 use crate::Error;
 use crate::postgres::database::usage_codec::{decode_usage, encode_usage};
@@ -14,10 +14,10 @@ const ROWS_MAX: usize = 32;
 
 /// The rollups that are not in the usage table yet: at most one row for each key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CurrentHour(Vec<(UsageKey, Used)>);
+pub(crate) struct CurrentHour(Vec<(UsageKey, UsageSums)>);
 
 impl CurrentHour {
-    pub(crate) fn rows(&self) -> &[(UsageKey, Used)] {
+    pub(crate) fn rows(&self) -> &[(UsageKey, UsageSums)] {
         &self.0
     }
 
@@ -27,7 +27,7 @@ impl CurrentHour {
     }
 
     /// Adds the usage of a batch. Gives the rows to add to the usage table now, one for each key.
-    pub(crate) fn add(&mut self, batch_usage: Vec<(UsageKey, Used)>) -> Vec<(UsageKey, Used)> {
+    pub(crate) fn add(&mut self, batch_usage: Vec<(UsageKey, UsageSums)>) -> Vec<(UsageKey, UsageSums)> {
         let newest = self.newest();
         assert!(
             batch_usage.iter().all(|(key, _)| newest.is_none_or(|newest| key.hour >= newest)),
@@ -70,12 +70,12 @@ mod tests {
     use super::*;
     use crate::postgres::database::usage_codec::usage_key;
 
-    fn row(hour: i64, operation: &str, runs: i64) -> (UsageKey, Used) {
+    fn row(hour: i64, operation: &str, runs: i64) -> (UsageKey, UsageSums) {
         let key = usage_key(hour, [operation, "", ""], None).expect("the names are valid");
-        (key, Used { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
+        (key, UsageSums { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
     }
 
-    fn with_api_key(mut row: (UsageKey, Used)) -> (UsageKey, Used) {
+    fn with_api_key(mut row: (UsageKey, UsageSums)) -> (UsageKey, UsageSums) {
         row.0.spender.api_key = Some(ApiKeyId(Id::from_bytes(*b"sixteen bytes id")));
         row
     }

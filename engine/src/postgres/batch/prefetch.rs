@@ -15,7 +15,8 @@ use futures_util::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Charge, ChargeId, Command, EntryBody, GrantId, Id, Submission, Timestamp, UsageKey, Used, WorkspaceId,
+    Charge, ChargeId, Command, EntryBody, GrantId, Id, Submission, Timestamp, UsageKey, UsageSums,
+    WorkspaceId,
 };
 
 use super::accounts::{Accounts, Slot};
@@ -36,7 +37,7 @@ pub(crate) struct Loaded {
     pub charges: HashMap<ChargeRef, Charge>,
     pub grants: HashMap<GrantRef, GrantRecord>,
     /// By account: the usage of the hours that a recount of limits may need.
-    pub usage: HashMap<usize, Vec<(UsageKey, Used)>>,
+    pub usage: HashMap<usize, Vec<(UsageKey, UsageSums)>>,
 }
 
 /// A charge of an account, identified within the current batch.

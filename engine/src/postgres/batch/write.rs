@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, Used};
+use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, UsageSums};
 
 use super::accounts::Accounts;
 use crate::CommandResult;
@@ -54,7 +54,7 @@ pub(crate) struct PendingWrite {
 pub(crate) struct UsageWrite {
     pub account_index: usize,
     pub key: UsageKey,
-    pub used: Used,
+    pub used: UsageSums,
 }
 
 /// The number of the platform's last entry before and after a batch.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Account, Entry, Grant, Micros, Team, UsageKey, Used};
+use tollkeeper_ledger::{Account, Entry, Grant, Micros, Team, UsageKey, UsageSums};
 
 use super::session::{Uuid, column};
 use super::usage_codec::usage_key;
@@ -38,12 +38,12 @@ pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Grant, Error> {
 /// Decodes a row of the table `usage`. Its columns from 1 on are hour, operation, worker, member,
 /// API key, runs, quantity, charged and refunded. Gives `None` if the operation is NULL, which
 /// marks the row of the account in [`Sql::UsageOf`](super::sql::Sql::UsageOf).
-pub(crate) fn decode_usage_row(row: &Row) -> Result<Option<(UsageKey, Used)>, Error> {
+pub(crate) fn decode_usage_row(row: &Row) -> Result<Option<(UsageKey, UsageSums)>, Error> {
     let Some(operation) = column::<Option<&str>>(row, 2)? else { return Ok(None) };
     let names = [operation, column(row, 3)?, column(row, 4)?];
     let key = usage_key(column(row, 1)?, names, column::<Uuid>(row, 5)?.api_key());
     let key = key.ok_or_else(|| Error::damaged("a row of the usage table has an invalid name"))?;
-    let used = Used {
+    let used = UsageSums {
         runs: column(row, 6)?,
         quantity: column(row, 7)?,
         charged: Micros::new(column(row, 8)?),

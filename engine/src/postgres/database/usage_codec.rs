@@ -9,7 +9,9 @@
 //!
 //! Rows follow one another until the bytes end. Damaged bytes give an error, never a panic.
 
-use tollkeeper_ledger::{ApiKeyId, Id, MemberId, Micros, OperationId, Spender, UsageKey, Used, WorkerId};
+use tollkeeper_ledger::{
+    ApiKeyId, Id, MemberId, Micros, OperationId, Spender, UsageKey, UsageSums, WorkerId,
+};
 
 use crate::Error;
 
@@ -21,11 +23,11 @@ const FORMAT: u8 = 2;
 const FORMAT_WITHOUT_API_KEYS: u8 = 1;
 
 /// Appends the encoded rows to `bytes`.
-pub(crate) fn encode_usage(rows: &[(UsageKey, Used)], bytes: &mut Vec<u8>) {
+pub(crate) fn encode_usage(rows: &[(UsageKey, UsageSums)], bytes: &mut Vec<u8>) {
     bytes.push(FORMAT);
     for (key, used) in rows {
         let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
-        let Used { runs, quantity, charged, refunded } = used;
+        let UsageSums { runs, quantity, charged, refunded } = used;
         for number in [*hour, *runs, *quantity, charged.get(), refunded.get()] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
@@ -44,7 +46,7 @@ pub(crate) fn encode_usage(rows: &[(UsageKey, Used)], bytes: &mut Vec<u8>) {
 ///
 /// # Errors
 /// [`Error::is_damaged`] for an unknown format, a row that is cut off, or an invalid name.
-pub(crate) fn decode_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, Used)>, Error> {
+pub(crate) fn decode_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
     let damaged = || Error::damaged("the current hour's usage of an account cannot be decoded");
     let (format, mut bytes) = bytes.split_first().ok_or_else(damaged)?;
     if !matches!(*format, FORMAT | FORMAT_WITHOUT_API_KEYS) {
@@ -57,7 +59,7 @@ pub(crate) fn decode_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, Used)>, Error>
     Ok(rows)
 }
 
-fn decode_row(bytes: &mut &[u8], format: u8) -> Option<(UsageKey, Used)> {
+fn decode_row(bytes: &mut &[u8], format: u8) -> Option<(UsageKey, UsageSums)> {
     let mut numbers = [0; 5];
     for number in &mut numbers {
         let (eight, rest) = bytes.split_first_chunk::<8>()?;
@@ -75,7 +77,7 @@ fn decode_row(bytes: &mut &[u8], format: u8) -> Option<(UsageKey, Used)> {
     let api_key = if format == FORMAT { decode_api_key(bytes)? } else { None };
     let key = usage_key(hour, names, api_key)?;
     let (charged, refunded) = (Micros::new(charged), Micros::new(refunded));
-    Some((key, Used { runs, quantity, charged, refunded }))
+    Some((key, UsageSums { runs, quantity, charged, refunded }))
 }
 
 /// Decodes an optional API key. The outer `None` means damaged bytes.
@@ -114,12 +116,12 @@ pub(crate) fn usage_key(
 mod tests {
     use super::*;
 
-    fn row(hour: i64, operation: &str, worker: &str, runs: i64) -> (UsageKey, Used) {
+    fn row(hour: i64, operation: &str, worker: &str, runs: i64) -> (UsageKey, UsageSums) {
         let key = usage_key(hour, [operation, worker, ""], None).expect("the names are valid");
-        (key, Used { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
+        (key, UsageSums { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
     }
 
-    fn with_api_key(mut row: (UsageKey, Used)) -> (UsageKey, Used) {
+    fn with_api_key(mut row: (UsageKey, UsageSums)) -> (UsageKey, UsageSums) {
         row.0.spender.api_key = Some(ApiKeyId(Id::from_bytes(*b"sixteen bytes id")));
         row
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Charge, Entry, UsageKey, Used, WorkspaceId};
+use tollkeeper_ledger::{Charge, Entry, UsageKey, UsageSums, WorkspaceId};
 
 use super::point::{LIMIT_MAX, account, last_entry_where};
 use crate::hash::digest;
@@ -196,7 +196,7 @@ pub(crate) async fn usage(
     session: &Session,
     id: &WorkspaceId,
     hours: Range<i64>,
-) -> Result<Vec<(UsageKey, Used)>, Failure> {
+) -> Result<Vec<(UsageKey, UsageSums)>, Failure> {
     let rows = session.query_with_timeout(Sql::UsageOf, &[&id.as_str(), &hours.start, &hours.end]).await?;
     let mut usage = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -147,8 +147,8 @@ impl State {
         let recount = command.recount(&stored.account);
         let timezone = recount.as_ref().map_or(&stored.account.profile.timezone, |recount| &recount.timezone);
         let windows = tollkeeper_engine::period_windows(timezone, clock);
-        let lines = recount.iter().flat_map(|recount| &recount.lines);
-        let spent: Vec<Micros> = lines.map(|line| stored.spent(line, &windows)).collect();
+        let limits = recount.iter().flat_map(|recount| &recount.limits);
+        let spent: Vec<Micros> = limits.map(|limit| stored.spent(limit, &windows)).collect();
         let view = View {
             account: Some(&stored.account),
             price_book: &self.platform.price_book,

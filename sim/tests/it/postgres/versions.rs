@@ -4,8 +4,8 @@
 use tollkeeper_engine::Reads;
 use tollkeeper_engine::postgres::{Options, audit, migrate};
 use tollkeeper_ledger::{
-    Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey, Used,
-    WorkerId, WorkspaceChanges, WorkspaceId,
+    Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey,
+    UsageSums, WorkerId, WorkspaceChanges, WorkspaceId,
 };
 use tollkeeper_sim::contract::{TestClient, charge};
 use tollkeeper_sim::engines::postgres::InDatabase;
@@ -36,8 +36,8 @@ fn by_ann(quantity: i64) -> ChargeRequest {
 }
 
 /// The sums of runs, charged and refunded micro-units.
-fn counted(usage: &[(UsageKey, Used)]) -> (i64, i64, i64) {
-    let mut sum = Used::default();
+fn counted(usage: &[(UsageKey, UsageSums)]) -> (i64, i64, i64) {
+    let mut sum = UsageSums::default();
     usage.iter().for_each(|(_, used)| sum.add(*used));
     (sum.runs, sum.charged.get(), sum.refunded.get())
 }

@@ -10,7 +10,7 @@ use crate::{Answer, Error, GrantRecord, Output};
 
 /// Look-ups inside one workspace.
 pub(crate) trait Records {
-    /// A charge as it stands now.
+    /// A charge in its current state.
     fn find_charge(&mut self, id: ChargeId) -> Result<Option<Charge>, Error>;
 
     /// A grant as its `Granted` entry describes it.
@@ -67,7 +67,7 @@ pub(crate) fn replay_answer(entry: Entry, records: &mut impl Records) -> Result<
     Ok(Answer { replayed: true, ..answer(entry, charge, records)? })
 }
 
-/// The answer to a command that changed nothing: what stands.
+/// The answer to a command that changed nothing: the current state.
 pub(crate) fn unchanged_answer(account: &Account, charge: Option<Charge>) -> Answer {
     let output = match charge {
         Some(charge) => Output::Charge(charge, account.balance),

@@ -1,5 +1,5 @@
-//! Time zones: where a day and a month begin. The ledger has no calendar, so the engines give it
-//! the periods.
+//! Time zones: where a day and a month begin. The ledger has no calendar, so the engines compute
+//! the periods for it.
 //!
 //! The time zone database is part of the program. So servers of one version agree on the days,
 //! independent of the database on their machines.
@@ -18,7 +18,7 @@ pub fn is_known_timezone(name: &str) -> bool {
 /// The day and the month around an instant in a time zone; in UTC if the time zone is not known.
 ///
 /// Both contain the instant: `start <= now < end`. Only instants that the calendar cannot represent
-/// (after the year 9999) give the periods around 1970-01-01 or periods that end early.
+/// (after the year 9999) have the periods around 1970-01-01 or periods that end early.
 #[must_use]
 pub fn period_windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
@@ -36,8 +36,8 @@ pub fn period_windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     windows
 }
 
-/// An hour before which no day and no month begins, in any time zone, that contains `now` or a
-/// later instant. No time zone is a whole day ahead of UTC or behind it.
+/// The earliest UTC hour at which the current day or month can begin, in any time zone; those of
+/// later instants begin later. No time zone is a whole day ahead of UTC or behind it.
 pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
     const DAY_SECONDS: i64 = 24 * 60 * 60;
     period_windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.start.plus_seconds(-DAY_SECONDS).hour()

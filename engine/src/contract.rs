@@ -22,7 +22,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The ledger's decision on a command that the engine could run: an answer or a refusal.
 pub type CommandResult = Result<Answer, Refusal>;
 
-/// The ledger's "yes"; what it says is on disk.
+/// The answer to a command that the ledger accepted; what it states is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// True if this is the first answer again, to a request that was repeated under its idempotency
@@ -37,7 +37,7 @@ pub struct Answer {
 pub enum Output {
     /// The profile of a workspace after the command.
     Workspace(Box<Profile>),
-    /// A charge, and the balance after the command's entry; the present balance if nothing changed.
+    /// A charge, and the balance after the command's entry; the current balance if nothing changed.
     Charge(Charge, Balance),
     /// A grant after the command's entry, and the balance after it.
     Grant(Box<GrantRecord>, Balance),
@@ -69,13 +69,13 @@ pub struct GrantRecord {
 /// A charge with its draws and refunds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeRecord {
-    /// The charge as it stands.
+    /// The charge in its current state.
     pub charge: Charge,
     /// The grants that it drew from when it was created, with the amounts.
     pub draws: Vec<(GrantId, Micros)>,
     /// Its refunds, oldest first.
     pub refunds: Vec<RefundRecord>,
-    /// The present balance of its workspace.
+    /// The current balance of its workspace.
     pub balance: Balance,
 }
 
@@ -177,7 +177,7 @@ pub struct EngineStats {
     pub pending_charges: u64,
     /// Entries that a start after a crash would replay.
     pub tail_entries: u64,
-    /// True if the store takes writes at present.
+    /// True if the store takes writes now.
     pub writable: bool,
 }
 

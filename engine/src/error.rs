@@ -1,8 +1,8 @@
 //! Why an engine could not run a command or answer a query.
 //!
-//! An [`Error`] means "not now" or "not here"; a refusal of the ledger means "no" and is never an
-//! `Error`. The type is opaque. Its predicates say what a caller can do about it, not which part of
-//! which store failed.
+//! An [`Error`] means that the engine could not do what was asked: the store, the queue or the
+//! program is at fault. A refusal is the ledger's decision, and never an `Error`. The type is
+//! opaque. Its predicates say what a caller can do about it, not which part of which store failed.
 
 use std::any::Any;
 use std::fmt;
@@ -33,14 +33,15 @@ impl Error {
         self.kind == Kind::Overloaded
     }
 
-    /// The store does not take writes or reads at present: a full disk, a lost connection. Ask
-    /// again under the same key; the command then runs once, whether or not the first attempt did.
+    /// The store does not take writes or reads now: a full disk, a lost connection. Ask again under
+    /// the same key; the command then runs once, whether or not the first attempt did.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// What is stored is not what was written: a checksum, a hash or a number does not fit.
+    /// What is stored is not what was written (corruption): a checksum, a hash or a number does not
+    /// fit.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.kind == Kind::Damaged
@@ -53,7 +54,7 @@ impl Error {
         self.kind == Kind::Unusable
     }
 
-    /// The cursor is not one that this engine gave for this list.
+    /// The cursor is not one that this engine returned for this list.
     #[must_use]
     pub fn is_bad_cursor(&self) -> bool {
         self.kind == Kind::BadCursor
@@ -101,7 +102,7 @@ impl Error {
         Error::unavailable("the engine is closed")
     }
 
-    /// The system gives no thread or no runtime.
+    /// The system could not start a thread or a runtime.
     pub(crate) fn cannot_start_thread(error: std::io::Error) -> Error {
         Error::unavailable(format!("cannot start a thread: {error}"))
     }

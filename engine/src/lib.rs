@@ -54,8 +54,8 @@
 //! assert_eq!((charge.details.amount, balance.available), (Micros::new(1_500), Micros::new(500)));
 //!
 //! // The balance is on disk, and so is the journal that explains it.
-//! let present = engine.balance(&acme, None).await?.expect("the workspace exists");
-//! assert_eq!(present.balance, balance);
+//! let current = engine.balance(&acme, None).await?.expect("the workspace exists");
+//! assert_eq!(current.balance, balance);
 //! engine.close().await?;
 //! # Ok(())
 //! # }
@@ -75,7 +75,7 @@
 //! calendar   where a day and a month begin in a time zone
 //! rollups    rows of hourly usage
 //! hash       SHA-256
-//! error      "not now", as opposed to the ledger's "no"
+//! error      why an engine could not run a command or answer a query
 //! ```
 
 mod answer;

@@ -7,7 +7,7 @@
 //! and one function per engine.
 //!
 //! Every answer shows committed state only. Errors are [`Error::is_unavailable`] when the store
-//! cannot be read at present, [`Error::is_damaged`] when it is not what was written, and
+//! cannot be read now, [`Error::is_damaged`] when it is not what was written, and
 //! [`Error::is_bad_cursor`] for a cursor that is not of that list.
 
 use std::future::Future;
@@ -20,7 +20,8 @@ use tollkeeper_ledger::{
 
 use crate::{BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, Listing, Page};
 
-/// A question about committed state; [`Reads`] has a method for each.
+/// A question about committed state, described once, here; [`Reads`] has a method for each, and
+/// [`QueryResult`] says what `None` means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
     /// The profile of a workspace.
@@ -33,11 +34,11 @@ pub enum Query {
         /// The part of the list that is wanted.
         page: Page,
     },
-    /// The balance of a workspace, present or past.
+    /// The balance of a workspace: the current one, or the one after the last entry up to `at`.
     Balance {
         /// The workspace that is asked about.
         workspace: WorkspaceId,
-        /// The instant that is asked about; the present when `None`.
+        /// The instant that is asked about; now when `None`.
         at: Option<Timestamp>,
     },
     /// The members, API keys and portal sessions of a workspace.
@@ -45,7 +46,7 @@ pub enum Query {
         /// The workspace that is asked about.
         workspace: WorkspaceId,
     },
-    /// The spending limits of a workspace and the periods they count in.
+    /// The spending limits of a workspace, and the day and month around `now` in its time zone.
     Limits {
         /// The workspace that is asked about.
         workspace: WorkspaceId,
@@ -128,24 +129,24 @@ macro_rules! ask {
     };
 }
 
-/// The typed reads of every [`Engine`].
+/// The typed reads of every [`Engine`]: each asks the [`Query`] of its name and returns the value
+/// of the [`QueryResult`] of that name.
 ///
 /// # Panics
 /// Each method panics if the engine answers another query than was asked, which is a bug of that
 /// engine.
 pub trait Reads: Engine {
-    /// The profile of a workspace; `None` if there is no such workspace.
+    /// Asks [`Query::Workspace`].
     fn workspace(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Profile>, Error>> + Send {
         ask!(self, Workspace { workspace: id.clone() })
     }
 
-    /// All workspaces, newest first.
+    /// Asks [`Query::Workspaces`].
     fn workspaces(&self, page: Page) -> impl Future<Output = Result<Listing<Profile>, Error>> + Send {
         ask!(self, Workspaces { page: page })
     }
 
-    /// The balance of a workspace, at present or after the last entry up to `at`; `None` if there
-    /// is no such workspace.
+    /// Asks [`Query::Balance`].
     fn balance(
         &self,
         id: &WorkspaceId,
@@ -154,14 +155,12 @@ pub trait Reads: Engine {
         ask!(self, Balance { workspace: id.clone(), at: at })
     }
 
-    /// The members, API keys and portal sessions of a workspace; `None` if there is no such
-    /// workspace.
+    /// Asks [`Query::Team`].
     fn team(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Arc<Team>>, Error>> + Send {
         ask!(self, Team { workspace: id.clone() })
     }
 
-    /// The spending limits of a workspace, and the day and month around `now` in its time zone;
-    /// `None` if there is no such workspace.
+    /// Asks [`Query::Limits`].
     fn limits(
         &self,
         id: &WorkspaceId,
@@ -170,7 +169,7 @@ pub trait Reads: Engine {
         ask!(self, Limits { workspace: id.clone(), now: now })
     }
 
-    /// A charge with its draws and refunds; `None` if there is no such charge in that workspace.
+    /// Asks [`Query::Charge`].
     fn charge(
         &self,
         id: &WorkspaceId,
@@ -180,7 +179,7 @@ pub trait Reads: Engine {
         async move { found.await.map(|found: Option<Box<ChargeRecord>>| found.map(|record| *record)) }
     }
 
-    /// The charges of a workspace, newest first; `None` if there is no such workspace.
+    /// Asks [`Query::Charges`].
     fn charges(
         &self,
         id: &WorkspaceId,
@@ -190,7 +189,7 @@ pub trait Reads: Engine {
         ask!(self, Charges { workspace: id.clone(), filter: filter, page: page })
     }
 
-    /// The grants of a workspace, newest first; `None` if there is no such workspace.
+    /// Asks [`Query::Grants`].
     fn grants(
         &self,
         id: &WorkspaceId,
@@ -199,7 +198,7 @@ pub trait Reads: Engine {
         ask!(self, Grants { workspace: id.clone(), page: page })
     }
 
-    /// The journal of a workspace, newest entry first; `None` if there is no such workspace.
+    /// Asks [`Query::Entries`].
     fn entries(
         &self,
         id: &WorkspaceId,
@@ -208,8 +207,7 @@ pub trait Reads: Engine {
         ask!(self, Entries { workspace: id.clone(), page: page })
     }
 
-    /// The usage of a workspace by hour, one row per key in the order of keys. `hours` counts whole
-    /// hours since 1970-01-01 UTC, from the first to before the last.
+    /// Asks [`Query::Usage`].
     fn usage(
         &self,
         id: &WorkspaceId,

@@ -39,7 +39,7 @@ impl Request {
         }
     }
 
-    /// Appends the commands to `portion`, each with the caller's clock, and gives the reply that
+    /// Appends the commands to `portion`, each with the caller's clock, and returns the reply that
     /// waits for their answers.
     pub(crate) fn unpack(self, portion: &mut Vec<(Submission, Timestamp)>) -> Reply {
         match self {
@@ -179,7 +179,7 @@ impl<Other> RequestQueue<Other> {
         self.jobs.blocking_send(job).map_err(|_| Error::engine_closed())
     }
 
-    /// Has everything that was accepted answered, and waits until that is done.
+    /// Closes the engine: waits until everything that was accepted is answered.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         let (reply, closed) = oneshot::channel();
         self.send(Job::Close(reply)).await?;

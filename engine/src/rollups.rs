@@ -5,7 +5,7 @@ use tollkeeper_ledger::{Micros, Period, PeriodWindows, Recount, Subject, Timesta
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
-/// Adds up rows with equal keys; gives one row per key, in the order of keys.
+/// Adds up rows with equal keys; returns one row per key, in the order of keys.
 pub(crate) fn folded(mut rows: Vec<(UsageKey, UsageSums)>) -> Vec<(UsageKey, UsageSums)> {
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     let mut sums: Vec<(UsageKey, UsageSums)> = Vec::with_capacity(rows.len());

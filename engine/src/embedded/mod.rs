@@ -4,7 +4,8 @@
 //! callers ──► queue ──► writer thread ── decides ──► core ── small batch ──► journal.db
 //!                │                                     │
 //!                │      commit thread ◄─ large batch ──┤ in flight ─────────► journal.db
-//!                │      checkpoint thread ◄─ tasks ────┘ ───────────────────► state.db
+//!                │      checkpoint thread ◄─ tasks ────┘ ── derived state ──► state.db
+//!                │                                          WAL of journal ─► journal.db
 //!                └────► reader threads ◄── journal.db, state.db
 //! ```
 //!
@@ -149,8 +150,8 @@ fn core_options(options: &Options) -> CoreOptions {
 }
 
 impl Embedded {
-    /// Short reads are answered from memory by the writer thread; long ones by the readers, from
-    /// disk.
+    /// Short reads are answered by the writer thread, from memory and single reads of the files;
+    /// long ones by the readers, from the files.
     async fn answer(&self, query: Query) -> Result<QueryResult, Error> {
         let Embedded { core, readers, .. } = self;
         match query {

@@ -1,10 +1,10 @@
-//! The core's end for callers: the bounded queue in front of the writer thread, and what that
-//! thread publishes.
+//! How callers on any thread reach the core: the bounded queue in front of the writer thread, and
+//! what is published after every commit.
 //!
 //! Commands, reads of memory and wake-ups go through one queue, so a read sees everything that was
 //! decided before it. Its answer is held back until all that it saw is on disk. The price book and
-//! the numbers for metrics do not pass the queue: the writer publishes them after every commit.
-//! What the thread does with the queue is in `threads::writer`.
+//! the numbers for metrics do not pass the queue: the thread that committed publishes them after
+//! every commit. What the thread does with the queue is in `threads::writer`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,8 +17,8 @@ use super::threads::checkpoint::Wake;
 use crate::reply::{self, RequestQueue};
 use crate::{CommandResult, EngineStats, Error};
 
-/// A read of memory. It gives what delivers its answer, to be called once everything that it saw is
-/// on disk.
+/// A read on the writer thread. It returns what delivers its answer, to be called once everything
+/// that it saw is on disk.
 pub(super) type Read = Box<dyn FnOnce(&mut Core) -> DeliverRead + Send>;
 
 /// Sends the answer of a read, or the error because of which what it saw is not on disk.
@@ -34,7 +34,7 @@ pub(super) enum CoreJob {
 /// A job of the writer thread.
 pub(super) type Job = reply::Job<CoreJob>;
 
-/// What the writer thread publishes: always on disk.
+/// What the thread that committed publishes after every commit: always on disk.
 #[derive(Debug, Default)]
 pub(super) struct Published {
     platform: RwLock<Arc<Platform>>,
@@ -52,7 +52,7 @@ pub(super) struct Published {
 #[derive(Debug)]
 pub(super) struct Publication {
     stats: EngineStats,
-    /// `None` while memory is discarded: then what was last published of it stands.
+    /// `None` while memory is discarded; the last value stays published.
     platform: Option<Arc<Platform>>,
 }
 
@@ -104,7 +104,7 @@ impl CoreHandle {
         (CoreHandle { queue, published: Arc::default() }, receiver)
     }
 
-    /// What the writer thread publishes to.
+    /// Where the committing thread publishes.
     pub(super) fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published)
     }
@@ -199,7 +199,7 @@ impl CoreHandle {
     }
 }
 
-/// A read at once, whose answer is sent when everything that it saw is on disk.
+/// A job that reads at once, and sends its answer when everything that it saw is on disk.
 fn read_job<T: Send + 'static>(
     read: impl FnOnce(&mut Core) -> Result<T, Error> + Send + 'static,
     send: impl FnOnce(Result<T, Error>) + Send + 'static,

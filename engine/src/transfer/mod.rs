@@ -1,6 +1,6 @@
 //! Export and import: a whole ledger as one stream of bytes, from any engine to any engine.
 //!
-//! The stream holds the entries of all journals, byte by byte as they were written, and nothing
+//! The stream holds the entries of all journals, byte for byte as they were written, and nothing
 //! else. Balances, grants, usage, pending charges, keys and ids follow from them, and the importing
 //! engine derives them again. Hashes stay the same. A stream is written and read from front to back
 //! in bounded memory.
@@ -17,7 +17,7 @@
 //! another place. The entries of a workspace come in their order, and an entry of the platform
 //! (`*`) before the entries that depend on it. Journals may follow one another or be mixed.
 //!
-//! [`StreamWriter`] writes a stream and [`StreamReader`] reads one. [`Comparison`] compares it with
+//! [`StreamWriter`] writes a stream and [`StreamReader`] reads one. `Comparison` compares it with
 //! what an engine already holds, so that an import can be repeated. How an engine takes an entry in
 //! is in its own `import`.
 

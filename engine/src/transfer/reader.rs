@@ -191,7 +191,7 @@ impl<R: Read> StreamReader<R> {
         if read < N { Err(self.cut(what)) } else { Ok(bytes) }
     }
 
-    /// Reads until the buffer is full or the stream ends; gives the number of bytes.
+    /// Reads until the buffer is full or the stream ends; returns the number of bytes.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         let mut read = 0;
         while read < bytes.len() {

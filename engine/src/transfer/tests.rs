@@ -55,7 +55,7 @@ fn read(bytes: &[u8]) -> Result<(Vec<Line>, Counts), Error> {
 }
 
 #[test]
-fn a_stream_reads_back_byte_by_byte() {
+fn a_stream_reads_back_byte_for_byte() {
     let journals = [journal("acme", 3), journal("other", 0)];
     let (lines, counts) = read(&stream(&journals)).expect("as written");
     assert_eq!(counts, Counts { entries: 5, journals: 2 });

@@ -8,7 +8,7 @@ use tollkeeper_ledger::WorkspaceId;
 use super::format::{Counts, END, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
 use crate::Error;
 
-/// A stream being written. Without [`Outgoing::end`] it is not whole, and a reader says so.
+/// A stream being written. Without [`StreamWriter::end`] it is not whole, and a reader says so.
 #[derive(Debug)]
 pub struct StreamWriter<W> {
     to: W,
@@ -61,7 +61,8 @@ impl<W: Write> StreamWriter<W> {
         self.write_record()
     }
 
-    /// Writes the end record; gives what the stream holds. The caller syncs the file, if it is one.
+    /// Writes the end record; returns what the stream holds. The caller syncs the file, if it is
+    /// one.
     ///
     /// # Errors
     /// When it cannot be written.

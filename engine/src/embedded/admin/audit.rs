@@ -1,9 +1,9 @@
 //! The audit: recomputes every number from the journal and reports the first line that disagrees.
 //!
 //! It reads all blocks in order and replays each workspace from nothing: entry numbers, the hash
-//! chain, balances, grants, the life of every charge, prices against the price workspace,
-//! idempotency keys that are used once. Then it compares what the state file holds with what was
-//! recomputed: accounts, usage, hours, pending charges, the key index.
+//! chain, balances, grants, the life of every charge, prices against the price book in the
+//! platform's journal, idempotency keys that are used once. Then it compares what the state file
+//! holds with what was recomputed: accounts, usage, hours, pending charges, the key index.
 //!
 //! Read-only and on one state of the files, so it is safe beside a running server. Damage is a
 //! finding, not an error.
@@ -31,7 +31,7 @@ pub fn audit(path: &Path) -> Result<AuditReport, Error> {
     // The state file first: a journal that is read later holds all entries that it derives from.
     let state = match State::open(path, None, Access::Read) {
         Ok(state) => Some(state),
-        // Nothing to compare with; the next start builds the file anew.
+        // Nothing to compare with; the next start builds the file again.
         Err(error) if error.is_unusable() || error.is_damaged() => None,
         Err(error) => return Err(error),
     };
@@ -184,7 +184,7 @@ impl<'a> Auditor<'a> {
                 _ if account_index == 0 => WorkspaceId::platform(),
                 _ => {
                     self.store_disagrees(format!(
-                        "journal line {expected}: workspace {account_index} was never created"
+                        "journal line {expected}: the workspace with account index {account_index} was never created"
                     ));
                     return Ok(());
                 }

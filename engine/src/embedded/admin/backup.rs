@@ -14,7 +14,7 @@ use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::sqlite::{self, Access, explain};
 
 /// Copies the journal of a data directory into a new directory, beside a running server or without
-/// one. Gives the number of copied entries.
+/// one. Returns the number of copied entries.
 ///
 /// # Errors
 /// When the source cannot be read, or the target is not an empty or absent directory, or cannot be
@@ -31,7 +31,7 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     copied
 }
 
-/// Copies a backup into a new data directory, after an audit of it. Gives the number of copied
+/// Copies a backup into a new data directory, after an audit of it. Returns the number of copied
 /// entries.
 ///
 /// # Errors

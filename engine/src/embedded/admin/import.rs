@@ -1,6 +1,6 @@
 //! Import: takes a stream (see `transfer`) into a data directory, entry by entry.
 //!
-//! Each entry is verified as after a crash and appended byte by byte as it was. The import holds
+//! Each entry is verified as after a crash and appended byte for byte as it was. The import holds
 //! the directory alone and commits as it goes. So an import that was interrupted can be repeated;
 //! it continues where it ended.
 
@@ -63,8 +63,8 @@ fn import_all<R: Read>(
     written: &mut u64,
 ) -> Result<(), Error> {
     while let Some(line) = stream.next_line()? {
-        let present = core.machine_for_import()?.chain_of(&line.workspace)?;
-        if !comparison.is_new(&line, &present)? {
+        let chain = core.machine_for_import()?.chain_of(&line.workspace)?;
+        if !comparison.is_new(&line, &chain)? {
             continue;
         }
         if *written == 0 {

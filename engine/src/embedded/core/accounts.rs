@@ -4,11 +4,11 @@
 //! Accounts that are not in memory are loaded on demand. Idle ones are evicted when there are too
 //! many.
 //!
-//! Accounts are persisted in *checkpoint rounds*, in small slices, while commands go on. A round
-//! takes every account that was dirty when it began, each with all its changes up to the moment at
-//! which its slice is taken. An account's row says up to which entry it goes, so rows of different
-//! moments are consistent. After the last slice everything up to the beginning of the round is
-//! persisted.
+//! Accounts are persisted in *checkpoint rounds*, in small slices, while commands go on (a fuzzy
+//! checkpoint). A round takes every account that was dirty when it began, each with all its changes
+//! up to the moment at which its slice is taken. An account's row says up to which entry it goes,
+//! so rows of different moments are consistent. After the last slice everything up to the beginning
+//! of the round is persisted.
 //!
 //! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
 //! platform's own chain; an index is never used for two workspaces.
@@ -228,8 +228,8 @@ impl Accounts {
         self.put(Slot::new(account_index, account, head))
     }
 
-    /// Adds a workspace that does not exist yet; gives its index. It exists once its first entry is
-    /// recorded.
+    /// Adds a workspace that does not exist yet; returns its index. It exists once its first entry
+    /// is recorded.
     pub(crate) fn add_new(&mut self, id: WorkspaceId) -> u32 {
         let account_index = self.next_index();
         self.slots.push(None);

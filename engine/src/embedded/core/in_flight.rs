@@ -136,7 +136,7 @@ impl PendingEntries {
         }
     }
 
-    /// Appends the tail to the journal; gives its number of bytes. When this returns, it is on
+    /// Appends the tail to the journal; returns its number of bytes. When this returns, it is on
     /// disk.
     pub(crate) fn append_to(&mut self, journal: &mut Journal) -> Result<u64, Error> {
         assert!(
@@ -170,7 +170,7 @@ impl PendingEntries {
         Some(batch)
     }
 
-    /// The batch in flight is on disk; gives its number of bytes, 0 if none was in flight.
+    /// The batch in flight is on disk; returns its number of bytes, 0 if none was in flight.
     pub(crate) fn append_finished(&mut self) -> u64 {
         let Some(batch) = self.in_flight.take() else { return 0 };
         let bytes = batch.bytes();

@@ -1,5 +1,5 @@
 //! Searches of the state machine: entries by number, by idempotency key and by id; charges and
-//! grants as they stand.
+//! grants in their current state.
 //!
 //! Sources, in this order: pending entries, the key index in memory, the state file, the journal. A
 //! fingerprint of the index is a hint, so every entry that it leads to is read and compared.
@@ -93,8 +93,8 @@ impl StateMachine {
         Ok(None)
     }
 
-    /// A charge of a workspace as it stands: its details from the entry that opened it, its state
-    /// from the last entry about it.
+    /// A charge of a workspace in its current state: its details from the entry that opened it, its
+    /// state from the last entry about it.
     pub(super) fn find_charge(
         &mut self,
         account_index: u32,
@@ -153,7 +153,7 @@ impl StateMachine {
         Ok(())
     }
 
-    /// What each limit of a recount has used of its present period, net of refunds.
+    /// What each limit of a recount has used of its current period, net of refunds.
     pub(super) fn used_by_limit(
         &self,
         account_index: u32,

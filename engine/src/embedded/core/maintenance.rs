@@ -2,8 +2,8 @@
 //! short and memory small.
 //!
 //! Checkpoint rounds over the dirty accounts, runs of the key index and their merges, the journal's
-//! WAL, eviction of idle accounts. The checkpointer does all the writing. Here is decided what it
-//! is given, and its results are applied.
+//! WAL, eviction of idle accounts. The checkpointer does all the writing. This file decides what it
+//! gets, and applies its results.
 //!
 //! Invariant: nothing that derives from an entry is written before the entry is on disk.
 
@@ -17,7 +17,7 @@ impl Core {
     /// has finished a task.
     ///
     /// # Errors
-    /// When something could not be written; the next batch then loads everything anew.
+    /// When something could not be written; the next batch then loads everything again.
     pub fn maintain(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         let maintained = machine.maintain(&self.options);
@@ -34,7 +34,7 @@ impl Core {
     /// flight.
     ///
     /// # Errors
-    /// When something could not be written; the next batch then loads everything anew.
+    /// When something could not be written; the next batch then loads everything again.
     pub fn checkpoint_all(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         let persisted = machine.checkpoint_all(&self.options);
@@ -84,8 +84,8 @@ impl StateMachine {
         Ok(())
     }
 
-    /// Gives the checkpointer the next task of each kind that is due. `force`: a run also of a
-    /// table that is not full.
+    /// Gives the checkpointer the next task of each kind that is due. `force`: write a run even if
+    /// the table is not full.
     fn submit_tasks(&mut self, options: &CoreOptions, force: bool) {
         let in_flight = self.pending.is_in_flight();
         if !self.maintenance.is_writing_slice()

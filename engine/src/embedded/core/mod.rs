@@ -1,24 +1,24 @@
 //! The core of the embedded engine: deterministic, synchronous and single-threaded, driven step by
 //! step.
 //!
-//! It has commands decided, appends their entries to the journal in one database transaction, and
-//! only then gives their answers away. The simulator drives it directly; a server drives it from
-//! the writer thread (`threads`).
+//! It decides commands by the rules of the ledger, appends their entries to the journal in one
+//! database transaction, and only then returns their answers. The simulator drives it directly; a
+//! server drives it from the writer thread (`threads`).
 //!
 //! Memory is a cache of the disk. When an append fails, or an invariant does not hold, all of
-//! memory (the [`StateMachine`](state_machine::StateMachine)) is discarded and loaded anew from
-//! disk, as after a crash. There is no other way back, so there is no second way to be wrong.
+//! memory (the [`StateMachine`](state_machine::StateMachine)) is discarded and loaded again from
+//! disk, as after a crash. Every failure is handled in this one way.
 //!
 //! ```text
 //! state_machine  load, decide, record, apply       lookup       entries by number, key and id
 //! in_flight      entries that are not on disk      accounts     the accounts in memory
 //! timers         deadlines in order                ids          from an id to its entry
 //! recovery       start, replay, import             maintenance  persist what is derived
-//! queries        answers from memory
+//! queries        short reads
 //! ```
 //!
-//! Nothing here reads a clock, starts a thread, or knows the queue. Same commands and same
-//! directory id, same bytes.
+//! Nothing here reads a clock, starts a thread, or knows the queue. The same commands, times and
+//! directory id give the same bytes.
 
 pub(crate) mod accounts;
 pub(crate) mod ids;
@@ -88,7 +88,7 @@ pub struct Core {
     /// `None` if the directory is open for reading only.
     lock: Option<DirectoryLock>,
     start_checkpointer: Box<dyn StartCheckpointer>,
-    /// What was loaded from disk; `None` after a failure, until it is loaded anew.
+    /// What was loaded from disk; `None` after a failure, until it is loaded again.
     machine: Option<StateMachine>,
     /// The failure that discarded memory last, until the disk takes writes again.
     last_error: Option<Error>,
@@ -187,7 +187,7 @@ impl Core {
     /// Appends what was decided in one database transaction: when this returns, it is on disk.
     ///
     /// # Errors
-    /// When it may not be on disk. It is discarded, and everything is loaded anew before the next
+    /// When it may not be on disk. It is discarded, and everything is loaded again before the next
     /// command.
     pub fn commit(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };

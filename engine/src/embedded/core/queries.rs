@@ -1,10 +1,11 @@
-//! What the core answers from memory: profiles, balances, single charges, what is due.
+//! What the writer thread answers, from memory and single reads of the files: profiles, balances,
+//! single charges, what is due.
 //!
-//! For long lists, which are read from disk by other threads, it gives an [`AccountSnapshot`]: what
-//! the state file does not hold yet of an account. The lists themselves are in `scan`.
+//! For long lists, which are read from disk by other threads, it returns an [`AccountSnapshot`]:
+//! what the state file does not hold yet of an account. The lists themselves are in `scan`.
 //!
-//! Every query may load an account from the state file, or load everything anew after a failure. So
-//! every query can fail.
+//! Every query may load an account from the state file, or load everything again after a failure.
+//! So every query can fail.
 
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ pub(crate) enum SnapshotResult {
 }
 
 impl Core {
-    /// The profile of a workspace; `None` if there is no such workspace.
+    /// Answers [`Query::Workspace`](crate::Query::Workspace).
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -56,7 +57,8 @@ impl Core {
         Ok(index.map(|index| (*machine.accounts.get(index).account.profile).clone()))
     }
 
-    /// All workspaces, newest first. A cursor is the account index at which the page before ended.
+    /// Answers [`Query::Workspaces`](crate::Query::Workspaces). A cursor is the account index at
+    /// which the page before ended.
     ///
     /// # Errors
     /// When the store cannot be read, or the cursor is not one of this list.
@@ -78,7 +80,7 @@ impl Core {
         Ok(Listing { data, next: (index > 1).then(|| index.to_string()) })
     }
 
-    /// The present balance of a workspace; `None` if there is no such workspace.
+    /// Answers [`Query::Balance`](crate::Query::Balance) for the current balance.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -91,8 +93,7 @@ impl Core {
         }))
     }
 
-    /// The members, API keys and portal sessions of a workspace; `None` if there is no such
-    /// workspace.
+    /// Answers [`Query::Team`](crate::Query::Team).
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -102,8 +103,7 @@ impl Core {
         Ok(index.map(|index| Arc::clone(&machine.accounts.get(index).account.team)))
     }
 
-    /// The spending limits of a workspace, and the day and month around `now` in its time zone;
-    /// `None` if there is no such workspace.
+    /// Answers [`Query::Limits`](crate::Query::Limits).
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -117,7 +117,7 @@ impl Core {
         Ok(index.map(|index| calendar::limits(&machine.accounts.get(index).account, now)))
     }
 
-    /// A charge with its draws and refunds; `None` if there is no such charge in that workspace.
+    /// Answers [`Query::Charge`](crate::Query::Charge).
     ///
     /// # Errors
     /// When the store cannot be read.

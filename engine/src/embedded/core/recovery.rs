@@ -3,7 +3,7 @@
 //!
 //! A start after a clean end, after a crash, after a failed commit, and after the loss of the whole
 //! state file is the same; only the number of entries to replay differs. An entry that does not
-//! follow from those before it gives [`Error::is_damaged`].
+//! follow from those before it is [`Error::is_damaged`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -178,7 +178,7 @@ impl StateMachine {
         let new_id = || {
             options.directory_id.unwrap_or_else(|| {
                 let mut id = [0; 16];
-                getrandom::fill(&mut id).expect("the system gives random numbers");
+                getrandom::fill(&mut id).expect("the system has random numbers");
                 id
             })
         };
@@ -241,10 +241,14 @@ impl StateMachine {
         if self.accounts.load(index, &self.state)?.is_none() {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
-                _ => return Err(damaged(format!("workspace {index} was never created"))),
+                _ => {
+                    return Err(damaged(format!(
+                        "the workspace with account index {index} was never created"
+                    )));
+                }
             };
             if self.accounts.next_index() != index {
-                return Err(damaged(format!("workspace {index} is out of order")));
+                return Err(damaged(format!("the workspace with account index {index} is out of order")));
             }
             self.accounts.add_new(id);
         }
@@ -298,7 +302,7 @@ impl StateMachine {
         Ok(index.map(|index| self.accounts.get(index).account.chain).unwrap_or_default())
     }
 
-    /// Verifies an entry of an imported ledger and makes it the next of the journal, byte by byte
+    /// Verifies an entry of an imported ledger and makes it the next of the journal, byte for byte
     /// as it was. It is on disk after the next commit.
     pub(in crate::embedded) fn import_entry(
         &mut self,

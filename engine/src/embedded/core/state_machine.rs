@@ -124,7 +124,7 @@ impl StateMachine {
         self.next_seq - 1
     }
 
-    /// Decides commands in order, on top of what was decided and not yet committed; gives one
+    /// Decides commands in order, on top of what was decided and not yet committed; returns one
     /// answer each. `at` is the index of the command under way, for the report of a panic.
     pub(super) fn decide_all(
         &mut self,
@@ -151,7 +151,7 @@ impl StateMachine {
         Ok(answers)
     }
 
-    /// Appends what was decided; gives its number of bytes. When this returns, it is on disk.
+    /// Appends what was decided; returns its number of bytes. When this returns, it is on disk.
     pub(super) fn commit(&mut self) -> Result<u64, Error> {
         let bytes = self.pending.append_to(&mut self.journal)?;
         self.maintenance.note_appended(bytes);
@@ -165,7 +165,7 @@ impl StateMachine {
         pending.begin_append(|| maintenance.take_wal_rest())
     }
 
-    /// The batch in flight is on disk; gives its number of bytes.
+    /// The batch in flight is on disk; returns its number of bytes.
     pub(super) fn append_finished(&mut self) -> u64 {
         let bytes = self.pending.append_finished();
         self.maintenance.note_appended(bytes);
@@ -280,7 +280,7 @@ impl StateMachine {
         ids::id_with_seq(now.millis(), random, self.next_seq)
     }
 
-    /// Records a change: encodes, links, indexes and applies its entries; gives what they answer.
+    /// Records a change: encodes, links, indexes and applies its entries; returns their answer.
     fn record(&mut self, index: u32, change: Change, with: Recording) -> Result<Answer, Error> {
         let Change { first, rest, mut key } = change;
         let Recording { actor, now, charge, key: mut fingerprint } = with;

@@ -25,7 +25,7 @@ use crate::{BalanceAt, ChargeFilter, EntryRecord, Error, GrantRecord, Listing, P
 /// Entries that one request looks at before it answers with what it has.
 const LOOKS_MAX: usize = 20_000;
 
-/// Charges whose present state is asked of the core at once.
+/// Charges whose current state is asked of the core at once.
 const ASKED_AT_ONCE: usize = 256;
 
 /// How often a snapshot is asked for until the file is as young as memory expects.
@@ -113,7 +113,7 @@ impl Reader {
         }
     }
 
-    /// The balance after the last entry up to an instant; `None` if there is no such workspace.
+    /// Answers [`Query::Balance`](crate::Query::Balance) for a past instant.
     pub(crate) fn balance_at(&self, id: &WorkspaceId, at: Timestamp) -> Result<Option<BalanceAt>, Error> {
         self.with_snapshot(id, |reader, snapshot| {
             let mut seq = reader.walk_from(&snapshot, Some(at))?;
@@ -129,7 +129,7 @@ impl Reader {
         })
     }
 
-    /// The journal of a workspace, newest first; `None` if there is no such workspace.
+    /// Answers [`Query::Entries`](crate::Query::Entries).
     pub(crate) fn entries(
         &self,
         id: &WorkspaceId,
@@ -152,7 +152,7 @@ impl Reader {
         })
     }
 
-    /// The charges of a workspace, newest first; `None` if there is no such workspace.
+    /// Answers [`Query::Charges`](crate::Query::Charges).
     pub(crate) fn charges(
         &self,
         id: &WorkspaceId,
@@ -175,7 +175,7 @@ impl Reader {
                     found.extend(look.charge.map(|charge| (seq, charge)));
                     seq = if look.is_too_early { 0 } else { look.previous };
                 }
-                for charge in reader.in_present_state(snapshot.account_index, found)? {
+                for charge in reader.in_current_state(snapshot.account_index, found)? {
                     if filter.status.is_none_or(|status| charge.state.status == status) {
                         data.push(charge);
                     }
@@ -186,9 +186,9 @@ impl Reader {
         })
     }
 
-    /// Brings charges from their first state to their present one. `opened`: each with the number
+    /// Brings charges from their first state to their current one. `opened`: each with the number
     /// of its opening entry.
-    fn in_present_state(&self, index: u32, opened: Vec<(u64, Charge)>) -> Result<Vec<Charge>, Error> {
+    fn in_current_state(&self, index: u32, opened: Vec<(u64, Charge)>) -> Result<Vec<Charge>, Error> {
         let seqs: Vec<u64> = opened.iter().map(|(seq, _)| *seq).collect();
         let changes = self.core.blocking_read(move |core| core.changes_of(index, &seqs))?;
         assert_eq!(changes.len(), opened.len(), "the core answers for every charge");
@@ -208,7 +208,7 @@ impl Reader {
         Ok(charges)
     }
 
-    /// The grants of a workspace, newest first; `None` if there is no such workspace.
+    /// Answers [`Query::Grants`](crate::Query::Grants).
     pub(crate) fn grants(
         &self,
         id: &WorkspaceId,
@@ -228,15 +228,15 @@ impl Reader {
             let mut data = Vec::with_capacity(lots.len());
             for (seq, lot) in lots {
                 let record = reader.stored(seq, |stored| Ok(answer::granted_by(stored.entry()?)))?;
-                let present = snapshot.grants.iter().find(|grant| grant.n == lot.n);
-                let grant = present.cloned().unwrap_or(lot);
+                let current = snapshot.grants.iter().find(|grant| grant.n == lot.n);
+                let grant = current.cloned().unwrap_or(lot);
                 data.extend(record.map(|record| GrantRecord { grant, ..record }));
             }
             Ok(Listing { data, next })
         })
     }
 
-    /// The usage of a workspace by hour, in the order of keys; empty if there is no such workspace.
+    /// Answers [`Query::Usage`](crate::Query::Usage).
     pub(crate) fn usage(
         &self,
         id: &WorkspaceId,
@@ -255,7 +255,7 @@ fn cursor_of(page: &Page) -> Result<Option<u64>, Error> {
     page.cursor.as_ref().map(|cursor| cursor.parse().map_err(|_| Error::bad_cursor())).transpose()
 }
 
-/// Refuses a cursor behind the newest entry: it was never given.
+/// Refuses a cursor beyond the newest entry: no page ended with it.
 fn check_cursor(cursor: Option<u64>, snapshot: &AccountSnapshot) -> Result<Option<u64>, Error> {
     if cursor.is_some_and(|seq| seq > snapshot.head) { Err(Error::bad_cursor()) } else { Ok(cursor) }
 }

@@ -2,10 +2,10 @@
 //!
 //! A block is one row of the journal's table: up to [`BLOCK_ENTRIES`] consecutive entries. Rows are
 //! the expensive part of an append and bytes the cheap one, so entries share a row. Each entry
-//! stands behind an [`Envelope`] with what only this engine knows of it. An offset table after the
+//! follows an [`Envelope`] with what only this engine knows of it. An offset table after the
 //! entries finds one of them without decoding the others.
 //!
-//! Guarantee: the checksum finds every flipped bit when the block is read. Damaged bytes give
+//! Guarantee: the checksum finds every flipped bit when the block is read. Damaged bytes are
 //! [`Error::is_damaged`], never a panic; the assertions here are about what this program is about
 //! to write.
 //!

@@ -5,8 +5,8 @@
 //! [`MaintenanceState`] remembers what is under way.
 //!
 //! Where the checkpointer runs is behind [`CheckpointerLink`]: on a thread of its own in a server,
-//! in the caller's thread ([`Inline`]) in a simulation, which so stays deterministic. Here is no
-//! knowledge of accounts and none of threads.
+//! in the caller's thread ([`Inline`]) in a simulation, which so stays deterministic. Nothing here
+//! knows an account or a thread.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -31,7 +31,7 @@ pub(crate) trait CheckpointerLink: Debug + Send {
     fn wait(&mut self) -> Option<Done>;
 }
 
-/// Starts a checkpointer. The core needs it again after a failure, when it loads everything anew.
+/// Starts a checkpointer. The core needs it again after a failure, when it loads everything again.
 pub(crate) trait StartCheckpointer: Debug + Send {
     fn start(&self, checkpointer: Checkpointer) -> Result<Box<dyn CheckpointerLink>, Error>;
 }
@@ -174,8 +174,8 @@ impl MaintenanceState {
         self.appended_bytes += bytes;
     }
 
-    /// Has the journal's WAL moved into its file if at least `wal_bytes` were appended since the
-    /// last time.
+    /// Submits the task that moves the journal's WAL into its file, if at least `wal_bytes` were
+    /// appended since the last one.
     pub(crate) fn checkpoint_journal(&mut self, wal_bytes: u64) {
         if self.appended_bytes >= wal_bytes && !self.under_way.journal {
             self.submit(Task::JournalCheckpoint);
@@ -228,7 +228,7 @@ impl MaintenanceState {
             Done::Run(_) => &mut self.under_way.run,
             Done::Merged(_) => &mut self.under_way.merge,
             Done::JournalCheckpoint { .. } => &mut self.under_way.journal,
-            // Everything is loaded anew after a failure.
+            // Everything is loaded again after a failure.
             Done::Failed(_) => return,
         };
         assert!(*under_way, "what is done was under way");

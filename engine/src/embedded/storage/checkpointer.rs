@@ -1,9 +1,9 @@
-//! The checkpointer: writes what is derived from the journal into the state file, off the path of a
-//! commit.
+//! The checkpointer: writes what is derived from the journal into the state file, and moves the
+//! journal's WAL into `journal.db`; both off the path of a commit.
 //!
 //! It does the tasks that it is given ([`Task`]) and reports when it is done ([`Done`]); it decides
 //! nothing and knows no account in memory. Each task is one database transaction, a merge is a
-//! series of small ones. After a failure the core loads everything anew from disk. Which thread it
+//! series of small ones. After a failure the core loads everything again from disk. Which thread it
 //! runs on is not known here.
 
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Opens the state file, or makes it anew, and deletes runs that were never finished.
+    /// Opens the state file, or rebuilds it, and deletes runs that were never finished.
     pub(crate) fn open(directory: &Path, vfs: Option<&str>) -> Result<Checkpointer, Error> {
         let state = state_db::open_or_rebuild(directory, vfs)?;
         let tidy = format!(

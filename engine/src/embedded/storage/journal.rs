@@ -23,9 +23,9 @@ pub(crate) const FILE: &str = "journal.db";
 const APPLICATION: i32 = 0x544b_4a31;
 const VERSION: i32 = 2;
 
-/// The SQL from each version to the next. Version 1 is a new file. Version 2 changes no table: it
-/// may hold entries about teams, which an older program would take for damage. A reader leaves an
-/// older file as it is, and can read it.
+/// The SQL from each version to the next. The first step creates the tables of a new file. Version
+/// 2 changes no table: it may hold entries about teams, which an older program would take for
+/// damage. A reader leaves an older file as it is, and can read it.
 const UPGRADES: [&str; VERSION as usize] = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);",
@@ -239,7 +239,7 @@ impl Journal {
         then(first, bytes).map(Some)
     }
 
-    /// Moves as much of the WAL into the file as no reader still needs; gives the number of pages
+    /// Moves as much of the WAL into the file as no reader still needs; returns the number of pages
     /// that are left in it.
     pub(crate) fn checkpoint(&self) -> Result<u64, Error> {
         checkpoint(&self.connection).map_err(|error| explain(&self.path, error))
@@ -275,7 +275,7 @@ impl Journal {
     }
 }
 
-/// A passive checkpoint of the WAL; gives the number of its pages that are not in the file yet.
+/// A passive checkpoint of the WAL; returns the number of its pages that are not in the file yet.
 pub(crate) fn checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
     let (in_wal, moved) =

@@ -2,10 +2,11 @@
 //!
 //! A name is an idempotency key in its workspace, a charge that was changed, or an id from another
 //! ledger. A keyed hash makes a 64-bit fingerprint of it, and the index holds pairs of a
-//! fingerprint and a sequence number. The newest pairs are in a hash table in memory. A full table
-//! is frozen, sorted, and written by the checkpointer as a *run*: pages of sorted pairs on disk,
-//! with a Bloom filter and the first fingerprint of each page (its *fence*) in memory. Runs of like
-//! size are merged in the background, as in an LSM tree.
+//! fingerprint and a sequence number. The newest pairs are in a hash table in memory (the
+//! memtable). A full table is frozen (an immutable memtable), sorted, and written by the
+//! checkpointer as a *run*: pages of sorted pairs on disk, with a Bloom filter and the first
+//! fingerprint of each page (its *fence*) in memory. Runs of like size are merged in the background
+//! (compaction), as in an LSM tree.
 //!
 //! So an insertion touches memory only, and a search for a new key nearly always ends at the
 //! filters, however long the history is. Keys are kept as long as the journal.
@@ -15,8 +16,8 @@
 //! outside can prepare a collision.
 //!
 //! Invariant: the runs, the frozen table and the table cover the journal without gaps, in this
-//! order. The index is derived from the journal; after a restart the entries behind the last run
-//! are inserted again.
+//! order. The index is derived from the journal; after a restart the entries after the last run are
+//! inserted again.
 
 use std::hash::Hasher;
 
@@ -169,7 +170,7 @@ impl KeyIndex {
     /// When the entry belongs to a range that is already in a run: the pair would be lost at a
     /// restart.
     pub(crate) fn insert(&mut self, fingerprint: u64, seq: u64) {
-        assert!(seq > self.frozen_to, "a new pair lies behind the frozen ones");
+        assert!(seq > self.frozen_to, "a new pair is of an entry after the frozen ones");
         self.table.insert_unique(fingerprint, (fingerprint, seq), |pair| pair.0);
     }
 
@@ -229,7 +230,7 @@ impl KeyIndex {
         Some((pairs, covers))
     }
 
-    /// Takes the run that was written of the frozen table in its stead.
+    /// Replaces the frozen table by the run written from it.
     pub(crate) fn frozen_is_persisted(&mut self, run: Run) {
         assert!(self.frozen.is_some(), "a run is written of a frozen table");
         assert_eq!(run.head.covers.first, self.persisted_to() + 1, "runs follow each other without gaps");
@@ -249,8 +250,7 @@ impl KeyIndex {
         })
     }
 
-    /// Replaces the runs that `merged` was made of by it; gives their ids, whose pages may be
-    /// deleted.
+    /// Replaces the source runs of `merged` by it; returns their ids, whose pages may be deleted.
     pub(crate) fn merged(&mut self, merged: Run) -> Vec<i64> {
         let covers = merged.head.covers;
         let is_source =

@@ -1,7 +1,8 @@
 //! The state file: what is derived from the journal, so that a start need not read all of it.
 //!
-//! Its loss loses nothing. A file of a version that this program does not know, or a damaged one,
-//! is deleted and built anew from the journal.
+//! Its loss loses nothing. A start rebuilds it from the journal if the file is of another version,
+//! older or newer, if SQLite cannot open it, or if it includes entries that the journal does not
+//! have. Damage that is found later is reported; delete the file to rebuild it.
 //!
 //! Only the checkpointer writes it, in small transactions. Accounts are persisted at different
 //! times: each account's row holds the number of the last entry that it includes.
@@ -73,8 +74,8 @@ pub(crate) struct State {
     pub(crate) connection: Connection,
 }
 
-/// Opens the state file for the checkpointer. Makes it if it is missing, and anew if it is damaged
-/// or of another version.
+/// Opens the state file for the checkpointer. Makes it if it is missing; deletes it and makes it
+/// again if SQLite cannot open it, or if it is of another version.
 pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<State, Error> {
     match State::open(directory, vfs, Access::Create) {
         Ok(state) => Ok(state),
@@ -115,7 +116,7 @@ impl State {
             if version != 0 {
                 let what = format!("{} is of an older version", path.display());
                 return Err(
-                    Error::unusable(what).with_hint("start a server on it once; it builds the file anew")
+                    Error::unusable(what).with_hint("start a server on it once; it rebuilds the file")
                 );
             }
             if access == Access::Read {
@@ -370,7 +371,9 @@ fn persisted_account(row: &Row) -> rusqlite::Result<Result<PersistedAccount, Err
     Ok(team
         .and_then(|team| Account::decode(data, team))
         .map(|account| PersistedAccount { account_index, head, account })
-        .map_err(|error| Error::damaged(format!("the state of workspace {account_index}: {error}"))))
+        .map_err(|error| {
+            Error::damaged(format!("the state of the workspace with account index {account_index}: {error}"))
+        }))
 }
 
 fn grant(bytes: &[u8]) -> Result<Grant, Error> {
@@ -382,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_an_older_version_is_built_anew_by_a_writer_and_refused_by_a_reader() {
+    fn a_file_of_an_older_version_is_rebuilt_by_a_writer_and_refused_by_a_reader() {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
         let older = format!("DROP TABLE team; PRAGMA user_version = {}", VERSION - 1);
@@ -390,7 +393,7 @@ mod tests {
         drop(state);
         let read = State::open(directory.path(), None, Access::Read).expect_err("a reader does not upgrade");
         assert!(read.is_unusable() && read.to_string().ends_with("is of an older version"), "{read}");
-        let state = open_or_rebuild(directory.path(), None).expect("it is deleted and made anew");
+        let state = open_or_rebuild(directory.path(), None).expect("it is deleted and made again");
         assert!(state.account_at(1).expect("the tables are there").is_none());
         State::open(directory.path(), None, Access::Read).expect("it has this version now");
     }

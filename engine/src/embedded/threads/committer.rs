@@ -41,7 +41,7 @@ impl Committer {
         self.in_flight
     }
 
-    /// Has a batch appended.
+    /// Gives a batch to the thread, which appends it.
     ///
     /// # Panics
     /// When the result of the batch before was not fetched: entries are appended in their order.
@@ -81,8 +81,8 @@ impl Drop for Committer {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // The thread has printed its panic, and the callers got the error that the result is
-            // not known.
+            // The thread has printed its panic. It dropped the replies of its batch, so those
+            // callers got the error that the engine is closed.
             let _ = thread.join();
         }
     }

@@ -3,7 +3,8 @@
 //! ```text
 //! writer      owns the core: takes jobs from the queue, decides, commits small batches, answers
 //! committer   appends large batches and answers them, while the writer decides the next one
-//! checkpoint  runs the checkpointer, which writes the state file
+//! checkpoint  runs the checkpointer, which writes the state file and moves the journal's WAL into
+//!             journal.db
 //! ```
 //!
 //! Only the writer touches the core. The other two get what they need by message and wake the

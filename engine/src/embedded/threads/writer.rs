@@ -1,6 +1,6 @@
 //! The writer thread: group commit.
 //!
-//! It takes all jobs that wait in the queue, has the core decide them, takes what came in
+//! It takes all jobs that wait in the queue, decides them through the core, takes what came in
 //! meanwhile, and commits when nothing more waits. So a batch grows only while there is something
 //! to decide; there is no artificial delay. Callers that were just answered and send again at once
 //! join those that waited, and one sync of the disk serves them all.
@@ -85,8 +85,8 @@ fn another_failed() -> Error {
 struct Writer {
     core: Core,
     published: Arc<Published>,
-    /// `None` if the directory is open for reading only, or the system gives no thread: then this
-    /// thread appends.
+    /// `None` if the directory is open for reading only, or if the system could not start it: then
+    /// this thread appends.
     committer: Option<Committer>,
     queue: mpsc::Receiver<Job>,
     /// Jobs that were taken from the queue and not looked at yet.
@@ -127,7 +127,7 @@ pub(crate) fn work(core: Core, published: Arc<Published>, queue: mpsc::Receiver<
 }
 
 impl Writer {
-    /// Decides what was received and what comes in meanwhile, and has it committed and answered.
+    /// Decides what was received and what comes in meanwhile; then commits and answers it.
     fn run_batch(&mut self) {
         self.poll_append();
         let mut result = Ok(());
@@ -144,8 +144,8 @@ impl Writer {
             }
         }
         if let Err(failure) = result {
-            // The batch in flight was decided before and may still arrive on disk, which is then
-            // read anew.
+            // Memory is discarded. Wait for the older batch: it may still commit, and the reload
+            // must see it.
             let _ = self.wait_for_append();
             std::mem::take(&mut self.undelivered).fail(&failure);
         } else if !self.undelivered.is_empty() {
@@ -197,7 +197,7 @@ impl Writer {
         }
     }
 
-    /// Waits until no batch is in flight; gives the result of the one that was.
+    /// Waits until no batch is in flight; returns the result of the one that was.
     fn wait_for_append(&mut self) -> Result<(), Error> {
         match &mut self.committer {
             Some(committer) if committer.is_in_flight() => {

@@ -99,7 +99,7 @@ impl Differential {
         self.now
     }
 
-    /// The number of answers that were replays.
+    /// The number of answers that were a first answer again.
     #[must_use]
     pub fn replays(&self) -> u64 {
         self.answers.get("replay").copied().unwrap_or_default()
@@ -152,7 +152,7 @@ impl Differential {
     }
 
     /// Waits for a read of something that exists in the model; an error or `None` is a difference.
-    fn present<T>(
+    fn existing<T>(
         &self,
         what: &str,
         future: impl Future<Output = Result<Option<T>, Error>>,
@@ -173,7 +173,7 @@ impl Differential {
         let ids: Vec<WorkspaceId> = self.model.pools.keys().cloned().collect();
         for id in &ids {
             let what = format!("the entries of {id}");
-            let entries = all(|page| self.present(&what, engine.entries(id, page)))?;
+            let entries = all(|page| self.existing(&what, engine.entries(id, page)))?;
             for record in entries.iter().rev() {
                 self.names.learn(id, &record.entry.body);
             }
@@ -203,7 +203,7 @@ impl Differential {
         for id in &ids {
             let pool = self.model.pools[id].clone();
             let what = format!("the profile of {id}");
-            self.expect_equal(&what, self.present(&what, engine.workspace(id))?, pool.profile())?;
+            self.expect_equal(&what, self.existing(&what, engine.workspace(id))?, pool.profile())?;
             self.compare_entries(engine, id, &pool)?;
             self.compare_grants(engine, id, &pool)?;
             self.compare_charges(engine, id, &pool)?;
@@ -243,7 +243,7 @@ impl Differential {
     /// Compares each entry: number, kind, time, link, hash, balance, legs and draws.
     fn compare_entries(&self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
         let what = format!("the entries of {id}");
-        let mut entries = all(|page| self.present(&what, engine.entries(id, page)))?;
+        let mut entries = all(|page| self.existing(&what, engine.entries(id, page)))?;
         entries.reverse();
         self.expect_equal(&what, entries.len(), pool.lines.len())?;
         let mut previous: Hash = [0; 32];
@@ -268,11 +268,11 @@ impl Differential {
             let last =
                 pool.lines.iter().rposition(|line| line.at <= at).expect("this entry itself is that early");
             let what = format!("the balance of {id} at {at:?}");
-            let past = self.present(&what, engine.balance(id, Some(at)))?;
+            let past = self.existing(&what, engine.balance(id, Some(at)))?;
             self.expect_equal(&what, past.balance, pool.after(last + 1).balance())?;
         }
         let what = format!("the balance of {id}");
-        self.expect_equal(&what, self.present(&what, engine.balance(id, None))?.balance, pool.balance())
+        self.expect_equal(&what, self.existing(&what, engine.balance(id, None))?.balance, pool.balance())
     }
 
     fn compare_grants(
@@ -282,7 +282,7 @@ impl Differential {
         pool: &Pool,
     ) -> Result<(), Difference> {
         let what = format!("the grants of {id}");
-        let mut grants = all(|page| self.present(&what, engine.grants(id, page)))?;
+        let mut grants = all(|page| self.existing(&what, engine.grants(id, page)))?;
         grants.reverse();
         for record in &mut grants {
             self.names.grant_for_model(id, record);
@@ -298,7 +298,7 @@ impl Differential {
     ) -> Result<(), Difference> {
         let what = format!("the charges of {id}");
         let none = ChargeFilter::default;
-        let mut charges = all(|page| self.present(&what, engine.charges(id, none(), page)))?;
+        let mut charges = all(|page| self.existing(&what, engine.charges(id, none(), page)))?;
         charges.reverse();
         for charge in &mut charges {
             self.names.details_for_model(id, &mut charge.details);
@@ -307,7 +307,7 @@ impl Differential {
         self.expect_equal(&what, &charges, &expected)?;
         for place in (0..expected.len()).step_by(3) {
             let charge = self.names.charge(id, place).expect("the charges were compared above");
-            let record = self.present(&what, engine.charge(id, charge))?;
+            let record = self.existing(&what, engine.charge(id, charge))?;
             self.compare_charge(id, pool, place, record)?;
         }
         Ok(())
@@ -318,7 +318,7 @@ impl Differential {
         let what = |what: &str| format!("the {what} of {id}");
         let now = self.now;
         let Team { members, mut keys, mut links, mut sessions } =
-            self.present(&what("team"), engine.team(id))?.as_ref().clone();
+            self.existing(&what("team"), engine.team(id))?.as_ref().clone();
         for session in links.iter_mut().chain(&mut sessions) {
             self.names.session_for_model(id, session);
         }
@@ -340,7 +340,7 @@ impl Differential {
     ) -> Result<(), Difference> {
         let what = format!("the limits of {id}");
         let now = pool.clock(self.now);
-        let (Limits(mut limits), windows) = self.present(&what, engine.limits(id, self.now))?;
+        let (Limits(mut limits), windows) = self.existing(&what, engine.limits(id, self.now))?;
         self.expect_equal(&what, windows, pool.windows(now))?;
         for limit in &mut limits {
             limit.used = limit.used_in(&windows);

@@ -79,7 +79,7 @@ fn main() -> ExitCode {
         summary;
     println!("seeds {count}, commands beside the model {commands}, disagreements 0");
     println!(
-        "crashes {crashes} behind {operations} disk operations (batches in flight: {in_flight_committed} committed, \
+        "crashes {crashes} after {operations} disk operations (batches in flight: {in_flight_committed} committed, \
          {in_flight_lost} lost), refused writes and syncs {refused}"
     );
     println!("acknowledged and lost 0, charged twice 0, repeated requests with their first answer {replays}");

@@ -22,7 +22,7 @@ use rusqlite::ffi;
 
 use super::log::{Recorded, Recorder, Verdict};
 
-/// An open file as SQLite sees it. The parent's own file follows right behind it in memory.
+/// An open file as SQLite sees it. The parent's own file follows right after it in memory.
 #[repr(C)]
 pub(super) struct OpenFile {
     base: ffi::sqlite3_file,

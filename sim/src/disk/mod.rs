@@ -3,7 +3,7 @@
 //! [`Disk::new`] registers a SQLite file layer (VFS) under a name. Databases opened with
 //! `Connection::open_with_flags_and_vfs` and that name are real files in one directory. Every
 //! change is logged, in one order for all files and threads. [`Disk::crash_at`] returns what the
-//! machine may hold after a power failure behind any operation of the log: torn and reordered
+//! machine may hold after a power failure after any operation of the log: torn and reordered
 //! writes, where no sync forbids them. [`Disk::process_killed_at`] returns what it holds if only
 //! the process died. [`Disk::fail`] makes writes or syncs fail.
 //!
@@ -91,14 +91,14 @@ impl Disk {
         self.recorder.lock().refused
     }
 
-    /// What the machine may hold after a power failure right behind the first `op_index`
+    /// What the machine may hold after a power failure right after the first `op_index`
     /// operations, with a kind of [`Survivors`] drawn at random.
     pub fn crash_at(&self, op_index: usize, random: &mut Random) -> CrashImage {
         let survivors = *random.pick(&Survivors::EACH);
         self.crash_with(op_index, survivors, random)
     }
 
-    /// What the machine may hold after a power failure right behind the first `op_index`
+    /// What the machine may hold after a power failure right after the first `op_index`
     /// operations, with the given survivors.
     ///
     /// For ascending indices the log is walked once; a lower index starts from the beginning.
@@ -114,7 +114,7 @@ impl Disk {
         replayer.crash(survivors, random)
     }
 
-    /// What the directory holds if the process is killed right behind the first `op_index`
+    /// What the directory holds if the process is killed right after the first `op_index`
     /// operations and the machine keeps running: every write, synced or not.
     pub fn process_killed_at(&self, op_index: usize) -> CrashImage {
         // Nothing is drawn at random for `All`, so the seed does not matter.

@@ -227,7 +227,7 @@ impl File {
                 Change::Truncate { .. } => {
                     if random.chance(per_mille) {
                         pending.change.apply(contents);
-                        // The sectors behind the new end are gone, and later writes to them start
+                        // The sectors after the new end are gone, and later writes to them start
                         // fresh.
                         stale.split_off(&contents.len().div_ceil(SECTOR_BYTES));
                     }

@@ -1,4 +1,4 @@
-//! The tests of the disk itself: a table in a WAL database, crashed behind every operation.
+//! The tests of the disk itself: a table in a WAL database, crashed after every operation.
 //!
 //! Every row is one commit; its acknowledgement is the length of the log right after it. Without
 //! syncs the same table must lose rows, which shows that the images are not too kind.

@@ -1,7 +1,7 @@
 //! The embedded engine after a power failure, and on a disk that refuses writes and syncs.
 //!
 //! [`crashes`] runs a seed once on a recording disk. After each acknowledged batch it notes how
-//! many disk operations there were. Then it simulates a power failure behind a disk operation,
+//! many disk operations there were. Then it simulates a power failure after a disk operation,
 //! opens an image that the disk may hold (see [`Survivors`]), and checks:
 //! - every batch acknowledged before the failure is there, exactly once;
 //! - the batch in flight is there as a whole or not at all, and nothing else is;
@@ -72,9 +72,9 @@ impl RecordedBatch {
 /// At which disk operations a run is crashed.
 #[derive(Clone, Copy, Debug)]
 pub enum Density {
-    /// Behind every operation, with every kind of [`Survivors`].
+    /// After every operation, with every kind of [`Survivors`].
     Everywhere,
-    /// Behind this many operations drawn at random, each with one kind of [`Survivors`] drawn at
+    /// After this many operations drawn at random, each with one kind of [`Survivors`] drawn at
     /// random.
     Sampled(usize),
 }
@@ -102,7 +102,7 @@ pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<CrashReport,
         image.write_to(&scratch.path().join("data")).expect("a temporary directory takes an image");
         let recovered = recover(&scratch, index, &batches, (&options, random), &mut counts);
         recovered.map_err(|mut difference| {
-            difference.what = format!("{} (crash behind operation {index}, {survivors:?})", difference.what);
+            difference.what = format!("{} (crash after operation {index}, {survivors:?})", difference.what);
             difference
         })
     };
@@ -270,7 +270,7 @@ fn is_keyed(submission: &Submission) -> bool {
     submission.key.is_some() || submission.command.derived_key().is_some()
 }
 
-/// Repeats the requests that have a key and returns how many of the answers were replays.
+/// Repeats the requests that have a key and returns how many of them got their first answer again.
 fn retry(
     core: &mut Core,
     diff: &mut Differential,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! crash    the embedded engine after a power failure, and on a disk that refuses writes
-//! damage   the embedded engine on files that were changed behind its back
+//! damage   the embedded engine on files that were damaged from outside
 //! bank     many callers at once on few workspaces
 //! ```
 //!

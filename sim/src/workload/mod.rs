@@ -103,7 +103,7 @@ impl Workload {
 
     /// The next step, given the state of the model.
     pub fn next(&mut self, model: &Model) -> Step {
-        self.tick(model);
+        self.advance_clock(model);
         if model.prices.is_empty() {
             return self.step(None, WorkspaceId::platform(), None, first_prices());
         }
@@ -140,9 +140,9 @@ impl Workload {
         }
     }
 
-    /// The caller's clock: mostly forward a little, at times a day or a month, at times to the very
+    /// Moves the caller's clock: mostly forward a little, at times a day or a month, at times to the very
     /// instant at which something changes, rarely back.
-    fn tick(&mut self, model: &Model) {
+    fn advance_clock(&mut self, model: &Model) {
         let seconds = match self.random.below(1_000) {
             roll if roll < self.shape.backwards => -(self.random.below(200_000) as i64),
             roll if roll > 995 => 86_400 * (1 + self.random.below(40) as i64),

@@ -1,4 +1,4 @@
-//! The embedded engine after power failures behind any disk operation, and on a disk that refuses
+//! The embedded engine after power failures after any disk operation, and on a disk that refuses
 //! operations.
 
 use tollkeeper_sim::faults::crash::{Density, crashes, faults};

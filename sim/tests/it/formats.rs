@@ -2,7 +2,7 @@
 //! import unchanged.
 //!
 //! `sim/tests/formats` holds what a release has written, and beside each piece the answers of that
-//! release (its README describes the files). Each test copies a piece, lets the present code read
+//! release (its README describes the files). Each test copies a piece, lets the current code read
 //! it, and compares every answer and every hash. Only a new format adds a fixture; the old ones are
 //! never written again.
 

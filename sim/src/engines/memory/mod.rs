@@ -161,7 +161,7 @@ impl State {
         };
         match decide(&view, submission, now)? {
             Decision::Replay => {
-                let n = first.expect("a replay has a first entry").n;
+                let n = first.expect("an answer is repeated from its first entry").n;
                 Ok(Answer { replayed: true, output: stored.output(n, n) })
             }
             Decision::Unchanged => {

@@ -137,7 +137,7 @@ fn code_of(text: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// The paths in `a::{b::C, d as e}`, one for each name; the name behind `as` comes last.
+/// The paths in `a::{b::C, d as e}`, one for each name; the name after `as` comes last.
 fn expand(path: &str) -> Vec<Vec<String>> {
     let Some((before, group)) = path.split_once('{') else {
         let words: Vec<&str> = path.split_whitespace().collect();

@@ -21,7 +21,7 @@ Exit codes:
   0  done
   1  refused: the API refuses the request, or an audit finds a disagreement
   2  wrong usage: the command line or a setting is invalid
-  3  not now: the store cannot be used, or the server cannot be reached
+  3  unavailable: the store cannot be used, or the server cannot be reached
 
 Environment:
   TOLLKEEPER_DATA            the data directory [default: ./tollkeeper-data]
@@ -30,6 +30,7 @@ Environment:
   TOLLKEEPER_PLATFORM_KEY    the platform key of `serve`, also used with --server
   TOLLKEEPER_KEY             the key used with --server, of the platform or of a workspace
   NO_COLOR                   if not empty, the log of `serve` has no colors
+  CLICOLOR_FORCE             if set and not 0, the log of `serve` has colors also in a file
 
 Precedence: flag, then environment, then file.
 

@@ -20,7 +20,9 @@ use crate::terminal::failure::{Exit, Failure};
 pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
-        .map_err(|why| Failure::new(Exit::NotNow, "the threads of the server cannot start").because(why))?
+        .map_err(|why| {
+            Failure::new(Exit::Unavailable, "the threads of the server cannot start").because(why)
+        })?
         .block_on(work)
 }
 
@@ -57,7 +59,7 @@ pub fn cannot_open(store: &Store, why: &tollkeeper_engine::Error) -> Failure {
 pub async fn prepare(app: &Arc<App>) -> Result<Option<String>, Failure> {
     server::prepare(app)
         .await
-        .map_err(|why| Failure::new(Exit::NotNow, "the first start cannot be completed").because(why))
+        .map_err(|why| Failure::new(Exit::Unavailable, "the first start cannot be completed").because(why))
 }
 
 /// Checks the value of `--listen`, which must be `HOST:PORT`.
@@ -70,7 +72,7 @@ pub fn address(text: &str) -> Result<String, &'static str> {
 /// Listens at `HOST:PORT`; port 0 takes a free port. Returns the listener and its address.
 pub async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), Failure> {
     let failed = |why: std::io::Error| {
-        Failure::new(Exit::NotNow, format!("cannot listen on {address}"))
+        Failure::new(Exit::Unavailable, format!("cannot listen on {address}"))
             .because(why)
             .hint("choose another address with --listen; port 0 takes a free port")
     };
@@ -86,14 +88,14 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let served = server::serve(app, listener, stop).await;
-    served.map_err(|why| Failure::new(Exit::NotNow, "the server did not shut down cleanly").because(why))
+    served.map_err(|why| Failure::new(Exit::Unavailable, "the server did not shut down cleanly").because(why))
 }
 
 /// Returns a future that resolves on SIGTERM or SIGINT. The handlers are installed when this
 /// function returns: call it before the program reports that it is ready.
 pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let handler = |kind| {
-        signal(kind).map_err(|why| Failure::new(Exit::NotNow, "signals cannot be handled").because(why))
+        signal(kind).map_err(|why| Failure::new(Exit::Unavailable, "signals cannot be handled").because(why))
     };
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;

@@ -1,5 +1,5 @@
 //! Import stream: arbitrary bytes are refused or read, never a panic or an endless loop, and a
-//! stream that is read to its end is written again byte by byte.
+//! stream that is read to its end is written again byte for byte.
 //!
 //! Every record carries a checksum, which random bytes never match. So an input whose first byte is
 //! odd is taken as a list of records without checksums (one length byte pair, then the record), and

@@ -1,4 +1,4 @@
-//! The failures of a running benchmark. All have the exit code of "not now".
+//! The failures of a running benchmark. All have the exit code of [`Exit::Unavailable`].
 
 use tollkeeper_engine::Error;
 
@@ -6,7 +6,7 @@ use crate::terminal::failure::{Exit, Failure};
 
 /// The failure when a step of the benchmark fails.
 pub fn failed(why: impl Into<String>) -> Failure {
-    Failure::new(Exit::NotNow, "the benchmark cannot continue").because(why.into())
+    Failure::new(Exit::Unavailable, "the benchmark cannot continue").because(why.into())
 }
 
 /// The failure when the engine reports an error.

@@ -14,7 +14,7 @@ const EXAMPLE: &str = "Examples:
   tollkeeper limits clear acme";
 
 const SET_EXAMPLE: &str =
-    "The given limits replace all present limits. A limit that stays keeps what is used of it.
+    "The given limits replace all current limits. A limit that stays keeps what is used of it.
 
 A LIMIT is SUBJECT/PERIOD=DOLLARS:
   SUBJECT   workspace, member:ID, worker:ID, operation:ID or api_key:ID

@@ -24,11 +24,12 @@ pub fn run(args: Args, definition: clap::Command) -> Result<(), Failure> {
     let Some(directory) = args.to else {
         let mut page = Vec::new();
         let rendered = clap_mangen::Man::new(definition).render(&mut page);
-        rendered.map_err(|why| Failure::new(Exit::NotNow, "the page cannot be rendered").because(why))?;
+        rendered
+            .map_err(|why| Failure::new(Exit::Unavailable, "the page cannot be rendered").because(why))?;
         return output::data(&String::from_utf8_lossy(&page));
     };
     clap_mangen::generate_to(definition, &directory).map_err(|why| {
-        Failure::new(Exit::NotNow, format!("the pages cannot be written to {}", directory.display()))
+        Failure::new(Exit::Unavailable, format!("the pages cannot be written to {}", directory.display()))
             .because(why)
             .hint("name an existing directory that you may write to")
     })

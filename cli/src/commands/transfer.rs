@@ -94,7 +94,7 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
         None => read(&store, BufReader::with_capacity(BUFFER_BYTES, std::io::stdin().lock())),
         Some(path) => {
             let file = File::open(path).map_err(|why| {
-                Failure::new(Exit::NotNow, format!("{} cannot be read", path.display())).because(why)
+                Failure::new(Exit::Unavailable, format!("{} cannot be read", path.display())).because(why)
             })?;
             read(&store, BufReader::with_capacity(BUFFER_BYTES, file))
         }
@@ -136,10 +136,10 @@ fn to_file(
     write: impl FnOnce(&mut BufWriter<File>) -> Result<Counts, Failure>,
 ) -> Result<Counts, Failure> {
     let failed = |why: std::io::Error| {
-        Failure::new(Exit::NotNow, format!("{} cannot be written", path.display())).because(why)
+        Failure::new(Exit::Unavailable, format!("{} cannot be written", path.display())).because(why)
     };
     if path.exists() {
-        return Err(Failure::new(Exit::NotNow, format!("{} exists already", path.display()))
+        return Err(Failure::new(Exit::Unavailable, format!("{} exists already", path.display()))
             .hint("name a new file; an export never overwrites"));
     }
     let mut name = path.as_os_str().to_owned();

@@ -116,5 +116,5 @@ async fn listen(given: Option<String>) -> Result<(TcpListener, SocketAddr), Fail
 
 fn absolute(directory: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(directory)
-        .map_err(|why| Failure::new(Exit::NotNow, "the current directory does not exist").because(why))
+        .map_err(|why| Failure::new(Exit::Unavailable, "the current directory does not exist").because(why))
 }

@@ -17,7 +17,7 @@ pub enum Exit {
     /// The command line or a setting is invalid: this command can never succeed as it was given.
     Usage = 2,
     /// The store cannot be used or the server cannot be reached now. A later attempt may succeed.
-    NotNow = 3,
+    Unavailable = 3,
 }
 
 /// Why a command failed.
@@ -59,10 +59,10 @@ impl Failure {
         self
     }
 
-    /// Makes a failure of kind [`Exit::NotNow`] from an error of the engine, with the engine's
+    /// Makes a failure of kind [`Exit::Unavailable`] from an error of the engine, with the engine's
     /// hint; `error` says what was not done.
     pub fn of_engine(error: impl Into<String>, why: &Error) -> Failure {
-        let failure = Failure::new(Exit::NotNow, error).because(why);
+        let failure = Failure::new(Exit::Unavailable, error).because(why);
         match why.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,

@@ -36,7 +36,7 @@ pub fn data(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(why) if why.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::NotNow, "the output cannot be written").because(why))
+            Err(Failure::new(Exit::Unavailable, "the output cannot be written").because(why))
         }
         _ => Ok(()),
     }

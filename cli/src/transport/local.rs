@@ -51,7 +51,7 @@ async fn open(store: &Store, settings: &Settings, access: Access) -> Result<Arc<
     };
     if access != Access::Creates && !embedded::holds_ledger(directory) {
         let what = if directory.is_dir() { "there is no ledger in" } else { "there is no data directory" };
-        return Err(Failure::new(Exit::NotNow, format!("{what} {}", directory.display())).hint(
+        return Err(Failure::new(Exit::Unavailable, format!("{what} {}", directory.display())).hint(
             "name the right directory with --data or a running server with --server, or start with `tollkeeper demo`",
         ));
     }
@@ -89,6 +89,7 @@ pub async fn call(app: Arc<App>, key: &str, request: Request) -> Result<Answer, 
     let status = response.status().as_u16();
     let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
     let bytes = to_bytes(response.into_body(), usize::MAX).await;
-    let bytes = bytes.map_err(|why| Failure::new(Exit::NotNow, "the answer is incomplete").because(why))?;
+    let bytes =
+        bytes.map_err(|why| Failure::new(Exit::Unavailable, "the answer is incomplete").because(why))?;
     Ok(Answer { status, replayed, text: String::from_utf8_lossy(&bytes).into_owned() })
 }

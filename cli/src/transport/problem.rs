@@ -13,7 +13,7 @@ const COMMON: [&str; 6] = ["type", "title", "status", "detail", "code", "retryab
 /// Returns the failure for an answer whose status is 300 or more.
 pub fn failure(answer: &Answer) -> Failure {
     let Some(problem) = serde_json::from_str::<Value>(&answer.text).ok().filter(Value::is_object) else {
-        return Failure::new(Exit::NotNow, "the answer does not come from a Tollkeeper server")
+        return Failure::new(Exit::Unavailable, "the answer does not come from a Tollkeeper server")
             .because(format!("HTTP status {}", answer.status))
             .hint("check that the address is that of a Tollkeeper server");
     };
@@ -31,7 +31,7 @@ pub fn failure(answer: &Answer) -> Failure {
 fn exit(status: u16, code: &str) -> Exit {
     match (status, code) {
         (400 | 413 | 415, _) | (_, "invalid_field") => Exit::Usage,
-        (429 | 500.., _) => Exit::NotNow,
+        (429 | 500.., _) => Exit::Unavailable,
         _ => Exit::No,
     }
 }
@@ -111,8 +111,8 @@ mod tests {
         assert_eq!(exit(422, "invalid_field"), Exit::Usage);
         assert_eq!(exit(400, "unknown_field"), Exit::Usage);
         assert_eq!(exit(402, "limit_exceeded"), Exit::No);
-        assert_eq!(exit(429, "rate_limited"), Exit::NotNow);
-        assert_eq!(exit(503, "store_unavailable"), Exit::NotNow);
-        assert_eq!(exit(500, "internal"), Exit::NotNow);
+        assert_eq!(exit(429, "rate_limited"), Exit::Unavailable);
+        assert_eq!(exit(503, "store_unavailable"), Exit::Unavailable);
+        assert_eq!(exit(500, "internal"), Exit::Unavailable);
     }
 }

@@ -86,5 +86,5 @@ fn unreachable(url: &str, repeat_hint: &str, why: &ureq::Error) -> Failure {
     } else {
         repeat_hint
     };
-    Failure::new(Exit::NotNow, format!("the server at {url} did not answer")).because(why).hint(hint)
+    Failure::new(Exit::Unavailable, format!("the server at {url} did not answer")).because(why).hint(hint)
 }

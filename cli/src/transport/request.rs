@@ -97,8 +97,9 @@ impl Request {
 /// Returns 128 random bits as 32 hexadecimal digits.
 pub fn random_hex() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|why| Failure::new(Exit::NotNow, "the system cannot provide random numbers").because(why))?;
+    getrandom::fill(&mut bytes).map_err(|why| {
+        Failure::new(Exit::Unavailable, "the system cannot provide random numbers").because(why)
+    })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

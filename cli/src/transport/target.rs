@@ -147,7 +147,7 @@ impl Target {
 
 fn parse(answer: &Answer) -> Result<Value, Failure> {
     serde_json::from_str(&answer.text).map_err(|why| {
-        Failure::new(Exit::NotNow, "the answer does not come from a Tollkeeper server")
+        Failure::new(Exit::Unavailable, "the answer does not come from a Tollkeeper server")
             .because(why)
             .hint("check that the address is that of a Tollkeeper server")
     })

@@ -54,7 +54,7 @@ impl Drop for Demo {
     }
 }
 
-/// The HTTP answers in the output, in order: status, whether it is a replay, body.
+/// The HTTP answers in the output, in order: status, whether it is the first answer again, body.
 fn answers(shown: &str) -> Vec<(u16, bool, serde_json::Value)> {
     let shown = shown.replace('\r', "");
     let answer = |text: &str| {
@@ -77,7 +77,7 @@ fn the_tour_works_and_can_be_repeated_after_a_restart() {
         let statuses: Vec<_> = answers.iter().map(|(status, _, _)| *status).collect();
         assert_eq!(statuses, [200, 201, 201, 201, 200, 402, 200, 200], "start {start}: {shown}");
         let (_, replayed, again) = &answers[2];
-        assert!(replayed, "the repeated charge is a replay");
+        assert!(replayed, "the repeated charge gets its first answer");
         assert_eq!(again, &answers[1].2);
         assert_eq!(answers[0].2["available_usd"], "10.00");
         assert_eq!((&answers[1].2["amount"], &answers[3].2["amount"]), (&20_000.into(), &37_000.into()));

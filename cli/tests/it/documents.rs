@@ -45,7 +45,7 @@ fn the_tour_of_the_readme_works_when_it_is_pasted() {
     }
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("replayed: "),
-        "the repeated charge is a replay"
+        "the repeated charge gets its first answer"
     );
 }
 

@@ -47,7 +47,7 @@ fn a_new_key_and_a_revoked_key_take_effect_on_all_servers_immediately() {
     let body = json!({"operation": "support_message", "await_outcome": true});
     let succeeded = json!({"result": "succeeded"});
     // The first request after the key was revoked on the other server: requests that this server
-    // could answer from its cache or replay.
+    // could answer from its cache or with its first answer.
     type Send<'a> = &'a dyn Fn(&TestClient, &str, &str) -> Reply;
     let requests: [(&str, Send); 7] = [
         ("a new charge", &|client, _, _| client.charge("acme", "new", body.clone())),

@@ -63,8 +63,8 @@ async fn run(
     let (workspace, key) = (workspace.clone(), key.map(IdempotencyKey::new).transpose()?);
     let submission = Submission { workspace, key, actor: Actor::Platform, command };
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    // The outer error is "not now" (a full disk), the inner one the ledger's refusal (insufficient
-    // credits).
+    // The outer error means that the store cannot be used now (a full disk); the inner one is the
+    // ledger's refusal (insufficient credits).
     let answer = engine.run(submission, Timestamp::from_millis(now)).await?;
     Ok(answer.map_err(|refusal| refusal.code())?.output)
 }

@@ -78,7 +78,11 @@ fn sixty_four_clients_send_the_same_request_with_the_same_key() {
         },
     );
     assert!(replies.iter().all(|reply| reply.status == 201 && reply.text == replies[0].text));
-    assert_eq!(replies.iter().filter(|reply| !reply.replayed()).count(), 1, "only one reply is not a replay");
+    assert_eq!(
+        replies.iter().filter(|reply| !reply.replayed()).count(),
+        1,
+        "only one reply is not the first answer again"
+    );
     assert_eq!(server.available("acme"), 80_000, "charged once");
 }
 

@@ -85,7 +85,7 @@ fn check(server: &TestServer, subject: &str, period: &str) {
     stands_at(20_000);
     charge("third").expect(201);
     charge("fourth").problem(402, "limit_exceeded");
-    assert!(charge("second").expect(201).replayed(), "a replay is not refused");
+    assert!(charge("second").expect(201).replayed(), "a repeated request is not refused");
     stands_at(40_000);
 }
 

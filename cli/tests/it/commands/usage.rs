@@ -95,7 +95,7 @@ fn no_subcommand_is_missing_from_the_list_above() {
 #[test]
 fn the_help_documents_the_exit_codes() {
     let text = printed(&run(&["--help"]));
-    for line in ["  0  done", "  1  refused", "  2  wrong usage", "  3  not now"] {
+    for line in ["  0  done", "  1  refused", "  2  wrong usage", "  3  unavailable"] {
         assert!(text.contains(line), "{text}");
     }
 }

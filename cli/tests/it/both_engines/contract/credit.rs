@@ -103,7 +103,7 @@ fn a_new_version_of_the_prices_applies_to_later_charges() {
         "earlier charges keep their amount"
     );
     let again = server.charge("acme", "old", json!({"operation": "virtual_try_on"})).expect(201);
-    assert!(again.replayed() && again.text == old.text, "a replay keeps the old price");
+    assert!(again.replayed() && again.text == old.text, "the first answer keeps the old price");
     let versions = server.get("/v1/price-book/versions").expect(200);
     let numbers: Vec<_> = versions.json["data"]
         .as_array()

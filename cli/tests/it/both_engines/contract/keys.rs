@@ -1,4 +1,4 @@
-//! Idempotency: the same key and request give the same answer, byte by byte; another request with
+//! Idempotency: the same key and request give the same answer, byte for byte; another request with
 //! the key is refused, and the answer names the field that differs.
 
 use super::server;
@@ -68,7 +68,7 @@ fn the_first_refusal_in_order_is_the_one_reported() {
         server.charge(workspace, key, json!({"operation": operation, "quantity": quantity}))
     };
     charge("acme", "paid", "support_message", 1).expect(201);
-    // Order: replay, unknown workspace, suspended, operation, quantity, credit.
+    // Order: the first answer again, unknown workspace, suspended, operation, quantity, credit.
     charge("nobody", "k", "teleport", 0).problem(404, "workspace_not_found");
     charge("acme", "k", "teleport", 0).problem(404, "operation_not_found");
     charge("acme", "k", "smart_pricing", 0).problem(422, "invalid_field");

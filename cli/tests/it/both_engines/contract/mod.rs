@@ -1,4 +1,4 @@
-//! The contract of the HTTP API: statuses, members, headers, lists, replays, the order of refusals.
+//! The contract of the HTTP API: statuses, members, headers, lists, repeated requests, the order of refusals.
 //! Invalid requests are in `bad_input`.
 
 mod charges;

@@ -11,7 +11,7 @@ use tollkeeper_ledger::{Timestamp, WorkspaceId};
 use crate::access::Access;
 use crate::observe::metrics::Metrics;
 
-/// A function that returns the present time.
+/// A function that returns the current time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The state behind every route.
@@ -24,8 +24,8 @@ pub struct App {
     pub(crate) public_url: Option<String>,
     /// The URL where credits are added, with `{workspace}` for the id of a workspace.
     pub(crate) add_credits_url: Option<String>,
-    /// The interval of the timer loop.
-    pub(crate) tick: std::time::Duration,
+    /// The interval of the polling job.
+    pub(crate) poll_interval: std::time::Duration,
     /// The description of the API in OpenAPI, as JSON text.
     pub(crate) description: axum::body::Bytes,
 }
@@ -43,7 +43,7 @@ impl App {
         &*self.engine
     }
 
-    /// The present time. It is read once per request and once per run of the timer loop.
+    /// The current time. It is read once per request and once per batch of the polling job.
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }

@@ -8,9 +8,9 @@
 //! startup     builds the state and the table of routes, serves, ends
 //! settings    one file and the environment, composed of the folders' own settings
 //! api         the resources of the API: routes, JSON types, handlers; OpenAPI and /docs
-//! dashboard   the pages for members: sign-in, overview
-//! jobs        the timer loop
-//! http        the edge that every request passes: router, body, query, problems
+//! dashboard   the pages for members, served under /portal: sign-in, overview
+//! jobs        the polling job
+//! http        the HTTP layer, which every request passes: router, body, query, problems
 //! app         the state behind every route
 //! access      who may do what: keys, sessions, rate limits
 //! observe     metrics and log

@@ -14,7 +14,7 @@ use tollkeeper_ledger::{
     WorkspaceId,
 };
 
-use crate::access::{Access, Ticks, secret};
+use crate::access::{Access, MonotonicNanos, secret};
 use crate::api;
 use crate::app::{App, Clock};
 use crate::dashboard;
@@ -46,8 +46,8 @@ impl App {
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>, settings: &Settings) -> Arc<App> {
         let start = Instant::now();
-        let ticks = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        App::assemble(engine, settings, Box::new(system_time), Arc::new(ticks))
+        let monotonic = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        App::assemble(engine, settings, Box::new(system_time), Arc::new(monotonic))
     }
 
     /// The state over an engine, with the caller's clock, which also drives the rate limits.
@@ -55,21 +55,26 @@ impl App {
     pub fn with_clock(engine: Arc<dyn Engine>, settings: &Settings, clock: Clock) -> Arc<App> {
         let clock = Arc::new(clock);
         let same = Arc::clone(&clock);
-        let ticks = move || u64::try_from(same().millis()).unwrap_or_default().saturating_mul(1_000_000);
-        App::assemble(engine, settings, Box::new(move || clock()), Arc::new(ticks))
+        let monotonic = move || u64::try_from(same().millis()).unwrap_or_default().saturating_mul(1_000_000);
+        App::assemble(engine, settings, Box::new(move || clock()), Arc::new(monotonic))
     }
 
-    fn assemble(engine: Arc<dyn Engine>, settings: &Settings, clock: Clock, ticks: Ticks) -> Arc<App> {
+    fn assemble(
+        engine: Arc<dyn Engine>,
+        settings: &Settings,
+        clock: Clock,
+        monotonic: MonotonicNanos,
+    ) -> Arc<App> {
         let public_url = settings.http.public_url.clone();
         let document = api::openapi::document(public_url.as_deref());
         Arc::new(App {
-            access: Access::new(Arc::clone(&engine), &settings.access, public_url.clone(), &ticks),
+            access: Access::new(Arc::clone(&engine), &settings.access, public_url.clone(), &monotonic),
             engine,
             clock,
             metrics: Metrics::new(labels(&site())),
             public_url,
             add_credits_url: settings.http.add_credits_url.clone(),
-            tick: Duration::from_millis(settings.jobs.tick_ms),
+            poll_interval: Duration::from_millis(settings.jobs.tick_ms),
             description: document.to_string().into(),
         })
     }
@@ -143,11 +148,11 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    time_outs::tick(&app).await;
+    time_outs::poll(&app).await;
     let until = async {
         tokio::select! {
             () = shutdown => {}
-            () = time_outs::run(&app, app.tick) => {}
+            () = time_outs::run(&app, app.poll_interval) => {}
         }
     };
     serve::until(router(Arc::clone(&app)), listener, until).await;

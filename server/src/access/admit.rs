@@ -1,4 +1,4 @@
-//! Lets a request in or denies it, by the rule of its route.
+//! Authenticates and authorizes a request, by the rule of its route.
 //!
 //! A platform key opens every route except the dashboard's. If the settings name a platform key, it
 //! is the only one: setting a key also disables the one that the first start made. Otherwise the
@@ -24,7 +24,7 @@ use tollkeeper_ledger::{
 
 use super::caller::{Caller, KeyHolder, Rule};
 use super::denied::Denied;
-use super::rate::{RateLimit, RateStatus, Ticks};
+use super::rate::{MonotonicNanos, RateLimit, RateStatus};
 use super::secret::{self, Kind};
 use super::settings::AccessSettings;
 use super::team_cache::TeamCache;
@@ -71,13 +71,13 @@ pub struct Admission<'a> {
 
 impl Access {
     /// Access to the workspaces of an engine. `public_url` is the address of the server from
-    /// outside; `ticks` is the clock of the rate limits.
+    /// outside; `monotonic` is the clock of the rate limits.
     #[must_use]
     pub fn new(
         engine: Arc<dyn Engine>,
         settings: &AccessSettings,
         public_url: Option<String>,
-        ticks: &Ticks,
+        monotonic: &MonotonicNanos,
     ) -> Arc<Access> {
         let AccessSettings {
             platform_key,
@@ -85,7 +85,7 @@ impl Access {
             workspace_key_requests_per_second,
             portal_session_hours,
         } = settings;
-        let rate = |per_second: u32| RateLimit::per_second(per_second, Arc::clone(ticks));
+        let rate = |per_second: u32| RateLimit::per_second(per_second, Arc::clone(monotonic));
         Arc::new(Access {
             engine,
             teams: TeamCache::default(),
@@ -158,7 +158,7 @@ impl Access {
         if is_valid { Ok(()) } else { Err(Denied::Unauthenticated(UNKNOWN_KEY)) }
     }
 
-    /// The present team of a workspace; `None` if there is no such workspace.
+    /// The current team of a workspace; `None` if there is no such workspace.
     ///
     /// # Errors
     /// The engine cannot read.
@@ -166,7 +166,7 @@ impl Access {
         self.teams.fetch(&*self.engine, workspace).await
     }
 
-    /// The present team for a secret that was not seen before; see [`TeamCache::fetch_for`].
+    /// The current team for a secret that was not seen before; see [`TeamCache::fetch_for`].
     ///
     /// # Errors
     /// The engine cannot read.
@@ -218,7 +218,7 @@ impl Access {
     }
 
     /// The holder by the cached team, if that is enough: the request would be let in, and the
-    /// ledger will check the key again. A denial always goes by the present team.
+    /// ledger will check the key again. A denial always goes by the current team.
     fn cached_holder(
         &self,
         admission: &Admission<'_>,

@@ -17,5 +17,5 @@ mod team_cache;
 pub use admit::{Access, Admission};
 pub use caller::{Caller, Rule, SignedIn};
 pub use denied::Denied;
-pub use rate::{RateStatus, Ticks};
+pub use rate::{MonotonicNanos, RateStatus};
 pub use session::check_form_token;

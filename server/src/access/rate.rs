@@ -2,10 +2,10 @@
 //! server.
 //!
 //! Requests are limited here; spending is limited by the ledger. Each server counts for itself, in
-//! memory. A key may go on at its limit per second, and may make ten seconds' worth of requests at
-//! once (the generic cell rate algorithm, by the crate `governor`). Every response to a key with a
-//! limit has the header fields of draft-ietf-httpapi-ratelimit-headers: those of its last version,
-//! and the three of earlier versions that clients know.
+//! memory. A key may make requests at its limit per second for any time, and ten seconds' worth of
+//! requests at once (the generic cell rate algorithm, by the crate `governor`). Every response to a
+//! key with a limit has the header fields of draft-ietf-httpapi-ratelimit-headers: those of its last
+//! version, and the three of earlier versions that clients know.
 
 use std::num::NonZeroU32;
 use std::ops::Add;
@@ -33,14 +33,14 @@ type KeyNumber = u128;
 
 /// A clock that returns nanoseconds since any fixed start. It is monotonic and not the time of day:
 /// if that is set back, keys must not be shut out.
-pub type Ticks = Arc<dyn Fn() -> u64 + Send + Sync>;
+pub type MonotonicNanos = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-type Limiter = RateLimiter<KeyNumber, HashMapStateStore<KeyNumber>, TickClock, StateInformationMiddleware>;
+type Limiter = RateLimiter<KeyNumber, HashMapStateStore<KeyNumber>, NanosClock, StateInformationMiddleware>;
 
 /// The rate limit of all keys of one kind.
 pub struct RateLimit {
     limiter: Limiter,
-    clock: TickClock,
+    clock: NanosClock,
     burst: u32,
     /// The number of keys after the last eviction.
     after_eviction: AtomicUsize,
@@ -48,11 +48,11 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// A limit of `requests` a second; `None` if that is 0, which means no limit.
-    pub fn per_second(requests: u32, ticks: Ticks) -> Option<RateLimit> {
+    pub fn per_second(requests: u32, clock: MonotonicNanos) -> Option<RateLimit> {
         let per_second = NonZeroU32::new(requests)?;
         let burst = per_second.saturating_mul(NonZeroU32::new(BURST_SECONDS)?);
         let quota = Quota::per_second(per_second).allow_burst(burst);
-        let clock = TickClock(ticks);
+        let clock = NanosClock(clock);
         let limiter = Limiter::new(quota, HashMapStateStore::default(), clock.clone());
         Some(RateLimit { limiter, clock, burst: burst.get(), after_eviction: AtomicUsize::new(0) })
     }
@@ -132,9 +132,9 @@ fn whole_seconds(time: Duration) -> u64 {
 }
 
 #[derive(Clone)]
-struct TickClock(Ticks);
+struct NanosClock(MonotonicNanos);
 
-impl Clock for TickClock {
+impl Clock for NanosClock {
     type Instant = Instant;
 
     fn now(&self) -> Instant {
@@ -142,7 +142,7 @@ impl Clock for TickClock {
     }
 }
 
-/// A reading of [`Ticks`].
+/// A reading of [`MonotonicNanos`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Instant(u64);
 

@@ -59,7 +59,7 @@ impl TeamCache {
         self.fetch(engine, workspace).await
     }
 
-    /// Fetches the present team and caches it; `None` if there is no such workspace.
+    /// Fetches the current team and caches it; `None` if there is no such workspace.
     ///
     /// # Errors
     /// The engine cannot read.

@@ -1,8 +1,8 @@
 //! Batches: up to 1,000 charges in one request, each decided alone and in order, each with its
 //! result.
 //!
-//! A batch can be sent again whole: charges that were made are replayed, and refused ones are
-//! decided anew.
+//! A batch can be sent again whole: charges that were made get their first answer again, and refused
+//! ones are decided again.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -22,7 +22,7 @@ use crate::http::refusal;
 use crate::http::route::{Route, of};
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
-use crate::wire::read::{Line, Object, maybe_word, read, word};
+use crate::wire::read::{Object, ShortText, maybe_word, read, word};
 
 /// The routes.
 pub const ROUTES: &[Route] = &[Route::new(
@@ -115,7 +115,7 @@ pub struct BatchItemIn {
     /// Your product's name for the run, 1–255 bytes.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
-    reference: Option<Line>,
+    reference: Option<ShortText>,
     /// A JSON object that your product chooses, at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
@@ -142,7 +142,7 @@ pub struct ResultJson<'a> {
     /// The charge, if the status is 201.
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<ChargeJson<'a>>,
-    /// True if this is a replay of the first result; else absent.
+    /// True if this is the first result again; else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
     /// The problem, if the status is not 201.

@@ -23,7 +23,7 @@ use crate::http::route::{Route, list_of, of};
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
 use crate::wire::page::ListJson;
-use crate::wire::read::{ID_RULE, Line, Word, maybe_word, word};
+use crate::wire::read::{ID_RULE, ShortText, Word, maybe_word, word};
 use crate::wire::write::{AvailableJson, Text, Time, Usd, metadata};
 
 /// The routes.
@@ -159,7 +159,7 @@ pub struct ChargeIn {
     /// Your product's name for the run, 1–255 bytes. The list can be filtered by it.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
-    pub(super) reference: Option<Line>,
+    pub(super) reference: Option<ShortText>,
     /// A JSON object that your product chooses, at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     pub(super) metadata: Option<Metadata>,
@@ -197,7 +197,7 @@ impl ChargeIn {
             member,
             await_outcome,
             timeout_seconds,
-            reference: reference.map(|Line(text)| text),
+            reference: reference.map(|ShortText(text)| text),
             metadata: metadata.map(|Metadata(text)| text),
         })
     }
@@ -426,7 +426,7 @@ fn filter(call: &Call) -> Result<ChargeFilter, Problem> {
 }
 
 fn line(text: &str) -> Option<Box<str>> {
-    Line::read(text).ok().map(|Line(text)| text)
+    ShortText::read(text).ok().map(|ShortText(text)| text)
 }
 
 fn status(text: &str) -> Option<Status> {

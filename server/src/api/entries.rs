@@ -4,7 +4,6 @@
 //! it to the entry before (i02).
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -12,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, Hash, IdempotencyKey, LedgerAccount,
-    Limit, MemberId, Scope, TeamChange,
+    Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, IdempotencyKey, LedgerAccount, Limit,
+    MemberId, Scope, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
@@ -313,14 +312,6 @@ fn details(body: &EntryBody) -> Option<Value> {
         },
         _ => None,
     }
-}
-
-fn hex(hash: &Hash) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in hash {
-        write!(text, "{byte:02x}").expect("writing to a String does not fail");
-    }
-    text
 }
 
 /// `GET /v1/workspaces/{workspace}/entries`.

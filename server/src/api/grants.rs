@@ -14,7 +14,7 @@ use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
 use crate::http::problem::Problem;
 use crate::http::route::{Route, list_of, of};
 use crate::wire::page::ListJson;
-use crate::wire::read::{AMOUNT, Dollars, Line, Word, amount, given, given_word, maybe_word, word};
+use crate::wire::read::{AMOUNT, Dollars, ShortText, Word, amount, given, given_word, maybe_word, word};
 use crate::wire::write::{AvailableJson, Text, Time, Usd};
 
 /// The routes.
@@ -88,7 +88,7 @@ pub struct GrantIn {
     /// Why the credit is granted, for people, 1–255 bytes.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
-    reason: Line,
+    reason: ShortText,
 }
 
 /// A source of credit that needs no payment.
@@ -114,7 +114,7 @@ pub struct VoidIn {
     /// Why the grant is voided, for people, 1–255 bytes.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
-    reason: Option<Line>,
+    reason: Option<ShortText>,
 }
 
 /// Credit that came in at once, and what remains of it.
@@ -173,7 +173,7 @@ impl<'a> GrantJson<'a> {
 async fn create(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let key = call.idempotency_key()?;
-    let GrantIn { source: GivenSource(source), amount: micros, amount_usd, reason: Line(reason) } =
+    let GrantIn { source: GivenSource(source), amount: micros, amount_usd, reason: ShortText(reason) } =
         call.json().await?;
     let amount = amount(AMOUNT, micros, amount_usd)?;
     let request = GrantRequest { source, amount, reason: Some(reason), origin: None, paid_cents: 0 };
@@ -187,7 +187,7 @@ async fn void(mut call: Call) -> Result<Response, Problem> {
     let grant = call.grant(&workspace).await?;
     let key = call.idempotency_key()?;
     let VoidIn { reason } = call.optional_json().await?;
-    let command = Command::VoidGrant { grant, reason: reason.map(|Line(text)| text) };
+    let command = Command::VoidGrant { grant, reason: reason.map(|ShortText(text)| text) };
     let answer = call.run(&workspace, Some(key), command).await?;
     respond(StatusCode::OK, &workspace, &answer)
 }

@@ -47,7 +47,7 @@ async fn ready(call: Call) -> Result<Response, Problem> {
     if call.app.engine().stats().writable {
         Ok(json(StatusCode::OK, 16, &HealthJson { status: "ok" }))
     } else {
-        Err(Problem::new(Code::StoreUnavailable, "The store takes no writes at present."))
+        Err(Problem::new(Code::StoreUnavailable, "The store accepts no writes at the moment."))
     }
 }
 

@@ -34,7 +34,7 @@ pub const ROUTES: &[Route] = &[
         "Get the limits",
         |call| Box::pin(get(call)),
     )
-    .description("Returns the spending limits of a workspace and what was used of each in the present day or month.")
+    .description("Returns the spending limits of a workspace and what was used of each in the current day or month.")
     .response(200, of::<LimitsJson>, EXAMPLE),
     Route::new(
         Method::PUT,
@@ -45,7 +45,7 @@ pub const ROUTES: &[Route] = &[
     )
     .description(
         "Replaces all spending limits of a workspace; an empty list removes them. A new limit counts what was spent in \
-         the present period before it was set.",
+         the current period before it was set.",
     )
     .request(
         of::<LimitsIn>,
@@ -65,7 +65,7 @@ const EXAMPLE: &str = r#"{"limits": [{"subject": "workspace", "id": null, "perio
 /// About the size of one limit in JSON.
 const LIMIT_BYTES: usize = 320;
 
-/// All limits of a workspace. They replace the present ones.
+/// All limits of a workspace. They replace the current ones.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = LimitsRequest)]
@@ -157,13 +157,13 @@ pub struct LimitJson {
     /// `amount` in dollars, as an exact decimal text.
     #[schema(value_type = String, example = "25.00")]
     amount_usd: Usd,
-    /// What was charged in the present period less what was refunded in it, in micro-units. It is
+    /// What was charged in the current period less what was refunded in it, in micro-units. It is
     /// negative if more was refunded than charged.
     used: i64,
     /// `used` in dollars, as an exact decimal text.
     #[schema(value_type = String, example = "0.20")]
     used_usd: Usd,
-    /// What may still be spent in the present period, in micro-units.
+    /// What may still be spent in the current period, in micro-units.
     remaining: i64,
     /// `remaining` in dollars, as an exact decimal text.
     #[schema(value_type = String, example = "24.80")]
@@ -174,7 +174,7 @@ pub struct LimitJson {
 }
 
 impl LimitJson {
-    /// A limit in the present day or month, whose `windows` are given.
+    /// A limit in the current day or month, whose `windows` are given.
     fn of(limit: &Limit, windows: &PeriodWindows) -> LimitJson {
         let SubjectFields { kind, id } = SubjectFields::from(&limit.subject);
         let used = limit.used_in(windows);
@@ -210,7 +210,7 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     respond(&call, &workspace).await
 }
 
-/// The response with the present limits.
+/// The response with the current limits.
 async fn respond(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
     let found = call.app.engine().limits(workspace, call.now).await?;
     let (limits, windows) = existing(workspace, found)?;

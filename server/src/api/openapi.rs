@@ -13,6 +13,7 @@ use crate::access::Rule;
 use crate::http::body::BODY_MAX_BYTES;
 use crate::http::problem::ProblemJson;
 use crate::http::route::{Content, Resource, Route, Shape, of};
+use crate::wire::write::grouped;
 
 /// The whole document. `public_url` is the address of the server from outside.
 pub fn document(public_url: Option<&str>) -> Value {
@@ -62,20 +63,21 @@ pub fn introduction() -> String {
          **Repeating requests.** Requests that move credit carry an `Idempotency-Key`, which never expires. If such a \
          request is repeated, the first answer is returned again with the header `Idempotent-Replayed: true`.\n\n\
          **Lists** are newest first. `next_cursor` is passed as `cursor` to get the next page.\n\n\
-         **Bounds.** A body has at most {BODY_MAX_BYTES} bytes, a batch {} charges, a page {} rows (default {}), an id {} \
+         **Bounds.** A body has at most {} bytes, a batch {} charges, a page {} rows (default {}), an id {} \
          characters, a text {} bytes, an idempotency key {} characters, metadata {} bytes. A quantity is 1 to {}, a unit \
          price at most {} micro-units. A price book has at most {} operations. A balance is at most {} micro-units.",
-        bounds::BATCH_MAX,
+        grouped(BODY_MAX_BYTES),
+        grouped(bounds::BATCH_MAX),
         bounds::PAGE_MAX,
         bounds::PAGE_DEFAULT,
         bounds::NAME_MAX_BYTES,
         bounds::TEXT_MAX_BYTES,
         bounds::IDEMPOTENCY_KEY_MAX_BYTES,
-        bounds::METADATA_MAX_BYTES,
-        bounds::QUANTITY_MAX,
-        bounds::UNIT_PRICE_MAX_MICROS,
-        bounds::OPERATIONS_MAX,
-        bounds::BALANCE_MAX_MICROS,
+        grouped(bounds::METADATA_MAX_BYTES),
+        grouped(bounds::QUANTITY_MAX),
+        grouped(bounds::UNIT_PRICE_MAX_MICROS),
+        grouped(bounds::OPERATIONS_MAX),
+        grouped(bounds::BALANCE_MAX_MICROS),
     )
 }
 
@@ -216,7 +218,7 @@ pub fn query_parameter(name: &str) -> Parameter {
     let (schema, description) = match name {
         "limit" => (count, "The most rows on a page."),
         "cursor" => (text, "The `next_cursor` of the page before; absent for the first page."),
-        "at" => (time, "A past time. If it is absent or in the future, the present balance is returned."),
+        "at" => (time, "A past time. If it is absent or in the future, the current balance is returned."),
         "from" => (time, "Only charges made at this time or later."),
         "to" => (time, "Only charges made before this time."),
         "status" => (status, "Only charges that have this status now."),
@@ -237,7 +239,7 @@ fn responses(route: &Route, schemas: &mut Map<String, Value>) -> Value {
     }
     if route.requires_idempotency_key {
         success["headers"] = json!({ "Idempotent-Replayed": {
-            "description": "`true` if this is a replay of the first answer; else absent.",
+            "description": "`true` if this is the first answer again; else absent.",
             "schema": { "type": "string" },
         } });
     }

@@ -11,7 +11,9 @@ use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::Call;
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
-use crate::wire::read::{AMOUNT, Dollars, Line, Word, given, given_word, maybe_word, optional_amount, word};
+use crate::wire::read::{
+    AMOUNT, Dollars, ShortText, Word, given, given_word, maybe_word, optional_amount, word,
+};
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -77,7 +79,7 @@ pub struct OutcomeIn {
     /// With `failed`: what happened, for people, 1–255 bytes.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
-    detail: Option<Line>,
+    detail: Option<ShortText>,
 }
 
 /// Whether the operation succeeded.
@@ -134,7 +136,7 @@ async fn report(mut call: Call) -> Result<Response, Problem> {
             return Err(Problem::field("quantity", "cannot be given with `failed`"));
         }
         (OperationResult::Failed, Some(fault)) => {
-            let detail = detail.map(|Line(text)| text);
+            let detail = detail.map(|ShortText(text)| text);
             ChargeCommand::Fail { by_system: fault == Fault::System, detail }.for_charge(charge)
         }
     };
@@ -146,7 +148,7 @@ async fn report(mut call: Call) -> Result<Response, Problem> {
 #[serde(deny_unknown_fields)]
 #[schema(as = HeartbeatRequest)]
 pub struct HeartbeatIn {
-    /// The seconds from now until the new deadline. A later deadline is not changed.
+    /// The seconds from now until the new deadline. If the current deadline is later, it stays.
     #[schema(minimum = 1, maximum = 604_800)]
     extend_seconds: u32,
 }
@@ -176,7 +178,7 @@ pub struct RefundIn {
     /// Why it is refunded, for people, 1–255 bytes.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
-    reason: Line,
+    reason: ShortText,
 }
 
 /// `POST …/charges/{charge}/refund`.
@@ -184,7 +186,7 @@ async fn refund(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let charge = call.charge(&workspace).await?;
     let key = call.idempotency_key()?;
-    let RefundIn { amount, amount_usd, reason: Line(reason) } = call.json().await?;
+    let RefundIn { amount, amount_usd, reason: ShortText(reason) } = call.json().await?;
     let amount = optional_amount(AMOUNT, amount, amount_usd)?;
     let command = ChargeCommand::Refund { amount, reason }.for_charge(charge);
     respond(StatusCode::OK, &workspace, &call.run(&workspace, Some(key), command).await?)

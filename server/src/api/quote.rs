@@ -1,4 +1,5 @@
-//! Quotes: what a charge would cost, and whether there is enough credit for it. Nothing moves.
+//! Quotes: the price of a charge, and whether the available balance covers it. Nothing moves.
+//! Suspension, debt and limits are not checked.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -24,8 +25,8 @@ pub const ROUTES: &[Route] = &[Route::new(
     |call| Box::pin(quote(call)),
 )
 .description(
-    "Says what a charge would cost now and whether the available credit covers it. Nothing is deducted or reserved. \
-     Spending limits are not checked.",
+    "Returns the price of a charge now and whether the available balance covers it. Nothing is deducted or \
+     reserved. Suspension, debt and spending limits are not checked.",
 )
 .request(of::<QuoteIn>, r#"{"operation": "smart_pricing", "quantity": 3}"#)
 .response(

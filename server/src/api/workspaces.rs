@@ -107,7 +107,7 @@ pub struct WorkspaceChangesIn {
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$")]
     name: Option<DisplayName>,
-    /// The new IANA time zone. Limits count anew by its days and months.
+    /// The new IANA time zone. All limits are counted again by its days and months.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>)]
     timezone: Option<Timezone>,
@@ -249,7 +249,7 @@ fn respond(status: StatusCode, answer: &Answer) -> Result<Response, Problem> {
 /// `GET /v1/workspaces/{workspace}/balance`.
 async fn balance(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    // The balance at a future time is not known: such a request gets the present balance.
+    // The balance at a future time is not known: such a request gets the current balance.
     let at = call.query().time("at")?.filter(|at| *at < call.now);
     let balance = existing(&workspace, call.app.engine().balance(&workspace, at).await?)?;
     let Balance { available, pending, debt } = balance.balance;

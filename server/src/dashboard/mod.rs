@@ -1,4 +1,5 @@
-//! The dashboard: pages for the members of a workspace.
+//! The dashboard: pages for the members of a workspace, served under `/portal`. Messages to members
+//! call it the billing page, because the link to it stands under "Billing" in the product.
 //!
 //! The pages are complete HTML: no script, no other host, no cache. A member comes in by a link
 //! that the platform makes (`api::portal_sessions`) and stays signed in by a cookie

@@ -14,7 +14,7 @@ use crate::access::{Caller, SignedIn};
 use crate::http::call::{Call, no_content};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
-use crate::wire::write::Usd;
+use crate::wire::write::{Usd, grouped};
 
 /// The path of the dashboard. Over plain HTTP, the cookie of a session is limited to it.
 pub const ROOT: &str = "/portal";
@@ -91,23 +91,10 @@ pub fn signed_in(call: &Call) -> Result<&SignedIn, Problem> {
     }
 }
 
-/// A number with a comma between groups of three digits: `1,234,567`.
-pub fn grouped(number: i64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// An amount in dollars with a comma between groups of three digits: `12,345.67`.
 pub fn grouped_usd(amount: Micros) -> String {
     let text = Usd(amount).to_string();
-    match text.split_once('.').and_then(|(whole, rest)| Some((whole.parse().ok()?, rest))) {
+    match text.split_once('.') {
         Some((whole, rest)) => format!("{}.{rest}", grouped(whole)),
         None => text,
     }

@@ -1,6 +1,6 @@
 //! A call: what a handler gets of an admitted request, and the helpers that handlers share.
 //!
-//! The clock was read once, at the edge. The body is read by the handler, because not every route
+//! The clock was read once, when the request arrived. The body is read by the handler, because not every route
 //! has one.
 
 use std::fmt;
@@ -230,7 +230,7 @@ impl Call {
         }
     }
 
-    /// The present team of a workspace.
+    /// The current team of a workspace.
     ///
     /// # Errors
     /// There is no such workspace, or the engine cannot read.
@@ -285,7 +285,7 @@ pub fn no_content() -> Response<Body> {
     response
 }
 
-/// Adds the header of a replay, if the answer is one.
+/// Adds the header `Idempotent-Replayed` if the answer is the first answer again.
 pub fn mark_replayed(response: &mut Response<Body>, is_replayed: bool) {
     if is_replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));

@@ -1,4 +1,4 @@
-//! The edge that every request passes: connections, routing, bodies, queries, problems.
+//! The HTTP layer, which every request passes: connections, routing, bodies, queries, problems.
 //!
 //! It knows no resource. The table of routes and the look of pages are given to the router when it
 //! is built (`startup`), so nothing here imports `api` or `dashboard`.

@@ -144,7 +144,7 @@ codes! {
     Overloaded = 503 "overloaded" "The server is overloaded" true
         "The queue is full, so the request was not processed. Repeat it after the seconds in the header `Retry-After`.",
     StoreUnavailable = 503 "store_unavailable" "The store is not available" true
-        "The database or disk cannot be used at present. Repeat the request; under the same idempotency key it is done once.",
+        "The database or disk cannot be used at the moment. Repeat the request; under the same idempotency key it is done once.",
 }
 
 /// An error as RFC 9457 describes it. Some codes have further members, such as `required`,

@@ -160,7 +160,7 @@ struct ExceededLimit {
     required: Micros,
     /// The limit of the period.
     limit: Micros,
-    /// What may still be spent in the present period.
+    /// What may still be spent in the current period.
     remaining: Micros,
     /// When the next period begins.
     resets_at: Timestamp,
@@ -221,7 +221,7 @@ impl From<Error> for Problem {
             tracing::error!(%error, hint = error.hint(), "the store is not available");
             Problem::new(
                 Code::StoreUnavailable,
-                "The store takes no requests at present. Repeat the request in a moment; under the same idempotency key it is done once.",
+                "The store accepts no requests at the moment. Repeat the request in a moment; under the same idempotency key it is done once.",
             )
         } else if error.is_bad_cursor() {
             Problem::parameter("cursor", CURSOR_RULE)

@@ -4,7 +4,6 @@
 //! There is no stack of layers. One function does what every request needs. Every failure, also a
 //! panic, becomes a problem document.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
+use tollkeeper_engine::panic_message;
 use tollkeeper_ledger::Timestamp;
 
 use super::call::{Call, Head};
@@ -32,9 +32,9 @@ pub fn router(app: Arc<App>, site: Site) -> Router {
     let Site { routes, pages } = site;
     let mut router = Router::new();
     for (index, route) in routes.into_iter().enumerate() {
-        let line = Line { index, route, pages };
+        let mounted = MountedRoute { index, route, pages };
         let app = Arc::clone(&app);
-        let endpoint = move |request: Request| edge(Arc::clone(&app), line, request);
+        let endpoint = move |request: Request| handle_request(Arc::clone(&app), mounted, request);
         router = router.route(route.path, on(filter(&route.method), endpoint));
     }
     let elsewhere = Arc::clone(&app);
@@ -45,9 +45,9 @@ pub fn router(app: Arc<App>, site: Site) -> Router {
         })
 }
 
-/// A route with its index in the metrics.
+/// A route of the table as the router mounts it, with its index in the metrics.
 #[derive(Clone, Copy)]
-struct Line {
+struct MountedRoute {
     index: usize,
     route: &'static Route,
     pages: Pages,
@@ -58,7 +58,11 @@ fn filter(method: &Method) -> MethodFilter {
 }
 
 /// Everything from the head of a request to its response.
-async fn edge(app: Arc<App>, Line { index, route, pages }: Line, request: Request) -> Response {
+async fn handle_request(
+    app: Arc<App>,
+    MountedRoute { index, route, pages }: MountedRoute,
+    request: Request,
+) -> Response {
     let began = Instant::now();
     let as_page = route.is_page && (pages.wants_page)(request.headers());
     let mut rate = None;
@@ -72,7 +76,7 @@ async fn edge(app: Arc<App>, Line { index, route, pages }: Line, request: Reques
         }
         Err(panic) => {
             app.metrics.count_problem(Code::InternalError as usize);
-            refusal::internal(&format_args!("a handler panicked: {}", message(&*panic))).into_response()
+            refusal::internal(&format_args!("a handler panicked: {}", panic_message(&*panic))).into_response()
         }
     };
     if route.is_private {
@@ -165,9 +169,4 @@ fn method_not_allowed() -> Problem {
         Code::MethodNotAllowed,
         "This path has no such method. The header `Allow` lists its methods.",
     )
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&'static str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }

@@ -1,4 +1,4 @@
-//! The settings of the HTTP edge: the address to listen on, and the URLs that responses carry.
+//! The settings of the HTTP layer: the address to listen on, and the URLs that responses carry.
 
 use crate::wire::url::{is_origin, is_url};
 

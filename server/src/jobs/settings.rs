@@ -1,6 +1,6 @@
-//! The settings of the timer loop.
+//! The settings of the polling job.
 
-/// How often the loop runs.
+/// How often the polling job runs.
 #[derive(Clone, Debug)]
 pub struct JobSettings {
     /// The interval between two searches for passed deadlines, in milliseconds.

@@ -1,7 +1,7 @@
-//! Refunds pending charges whose deadline has passed.
+//! The polling job: it refunds pending charges whose deadline has passed.
 //!
 //! The engine says which deadlines have passed; each such charge gets a command. The ledger decides
-//! every command by itself, so a timer that fires late, twice or together with an outcome does no
+//! every command by itself, so a command that comes late, twice or together with an outcome does no
 //! harm.
 
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::app::App;
 /// The most charges timed out in one batch, the size of any other batch.
 const BATCH: usize = 1_000;
 
-/// The most batches in one run, so that a run ends. The next run continues.
-const BATCHES_PER_TICK: usize = 1_000;
+/// The most batches in one poll, so that a poll ends. The next poll continues.
+const BATCHES_PER_POLL: usize = 1_000;
 
-/// Looks for passed deadlines every `interval`, without end.
+/// Polls for passed deadlines every `interval`, without end.
 pub async fn run(app: &App, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut timer = tokio::time::interval(interval);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        tick(app).await;
+        timer.tick().await;
+        poll(app).await;
     }
 }
 
-/// Refunds every pending charge whose deadline has passed.
-pub async fn tick(app: &App) {
-    for _ in 0..BATCHES_PER_TICK {
+/// Refunds every pending charge whose deadline has passed, once.
+pub async fn poll(app: &App) {
+    for _ in 0..BATCHES_PER_POLL {
         match time_out_batch(app).await {
             Ok(timed_out) if timed_out == BATCH => {}
             Ok(_) => return,
             Err(error) => {
-                // The charges stay due, and the next run tries again.
-                tracing::warn!(%error, "could not time out due charges; the next run retries");
+                // The charges stay due, and the next poll tries again.
+                tracing::warn!(%error, "could not time out due charges; the next poll retries");
                 return;
             }
         }

@@ -35,7 +35,7 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Who may use the API and how often.
     pub access: AccessSettings,
-    /// How often the timer loop runs.
+    /// How often the polling job runs.
     pub jobs: JobSettings,
     /// What is logged.
     pub log: LogSettings,

@@ -1,4 +1,4 @@
-//! Charges over HTTP: prices (P2), deduction before the operation (P3, P8), replays, lists.
+//! Charges over HTTP: prices (P2), deduction before the operation (P3, P8), repeated requests, lists.
 
 use super::*;
 

@@ -62,7 +62,10 @@ async fn grants_are_created_listed_and_voided() {
     world.charge("c", r#"{"operation":"virtual_try_on"}"#).await;
     let again = world.post(path, "g", r#"{"source":"adjustment","amount":150000,"reason":"sorry"}"#).await;
     assert_eq!((again.status, again.header("idempotent-replayed")), (201, Some("true")));
-    assert_eq!(again.text, expected, "a replay is the first answer, although the grant was drawn from since");
+    assert_eq!(
+        again.text, expected,
+        "a repeated request gets the first answer, although the grant was drawn from since"
+    );
     let other = world.post(path, "g", r#"{"source":"adjustment","amount":1,"reason":"sorry"}"#).await;
     assert_eq!(other.problem(422, "idempotency_key_reused")["field"], "amount");
     assert_eq!(world.get(path).await.json()["data"][0]["remaining"], 130_000);

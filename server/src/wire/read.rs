@@ -214,9 +214,9 @@ names! {
 
 /// A free text: not blank, at most [`bounds::TEXT_MAX_BYTES`] long.
 #[derive(Debug)]
-pub struct Line(pub Box<str>);
+pub struct ShortText(pub Box<str>);
 
-impl Word for Line {
+impl Word for ShortText {
     const EXPECTED: &'static str = "a text";
     fn read(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
@@ -225,7 +225,7 @@ impl Word for Line {
         if text.len() > bounds::TEXT_MAX_BYTES {
             return Err(format!("the text is longer than {} bytes", bounds::TEXT_MAX_BYTES));
         }
-        Ok(Line(text.into()))
+        Ok(ShortText(text.into()))
     }
 }
 
@@ -240,7 +240,7 @@ impl Word for DisplayName {
         if text.chars().any(char::is_control) {
             return Err("the text must not have control characters".into());
         }
-        Line::read(text).map(|Line(text)| DisplayName(text))
+        ShortText::read(text).map(|ShortText(text)| DisplayName(text))
     }
 }
 

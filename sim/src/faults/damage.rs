@@ -8,8 +8,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use tollkeeper_engine::Error;
 use tollkeeper_engine::embedded::{Core, audit};
+use tollkeeper_engine::{Error, panic_message};
 
 use crate::differential::{Difference, Differential, next_batch};
 use crate::engines::embedded::{compare_stored, run, small};
@@ -149,9 +149,6 @@ fn reported_by(diff: &Differential, who: &str, error: Error) -> Result<Detection
 }
 
 fn no_panic<T>(diff: &Differential, who: &str, act: impl FnOnce() -> T) -> Result<T, Difference> {
-    catch_unwind(AssertUnwindSafe(act)).map_err(|panic| {
-        let what = panic.downcast_ref::<String>().cloned();
-        let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        diff.difference(format!("a panic in {who}"), &what.unwrap_or_default(), &"no panic")
-    })
+    catch_unwind(AssertUnwindSafe(act))
+        .map_err(|panic| diff.difference(format!("a panic in {who}"), &panic_message(&*panic), &"no panic"))
 }

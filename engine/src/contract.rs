@@ -176,7 +176,7 @@ pub struct EngineStats {
     /// Charges that await an outcome.
     pub pending_charges: u64,
     /// Entries that a start after a crash would replay.
-    pub tail_entries: u64,
+    pub entries_to_replay: u64,
     /// True if the store takes writes now.
     pub writable: bool,
 }

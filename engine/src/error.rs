@@ -22,7 +22,7 @@ enum Kind {
     Damaged,
     Unusable,
     BadCursor,
-    Conflict,
+    ImportConflict,
     Bug,
 }
 
@@ -60,10 +60,11 @@ impl Error {
         self.kind == Kind::BadCursor
     }
 
-    /// An import met entries of another ledger, or entries that the imported stream does not have.
+    /// An import met a store that does not match the stream: it holds another ledger or later
+    /// entries, or servers write to it.
     #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        self.kind == Kind::Conflict
+    pub fn is_import_conflict(&self) -> bool {
+        self.kind == Kind::ImportConflict
     }
 
     /// An invariant did not hold, which is a bug. No credit moved.
@@ -119,8 +120,8 @@ impl Error {
         Error::new(Kind::BadCursor, "the cursor is not one of this list")
     }
 
-    pub(crate) fn conflict(what: impl Into<String>) -> Error {
-        Error::new(Kind::Conflict, what)
+    pub(crate) fn import_conflict(what: impl Into<String>) -> Error {
+        Error::new(Kind::ImportConflict, what)
     }
 
     pub(crate) fn bug(what: impl Into<String>) -> Error {

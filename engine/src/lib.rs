@@ -64,18 +64,18 @@
 //! # Reading order
 //!
 //! ```text
-//! contract   Engine, and the shapes of its answers
-//! query      Query, Reads: what can be asked
-//! embedded   the default engine; its head has a diagram of threads and files
-//! postgres   the engine for many servers on one database
-//! reply      the queue in front of an engine's thread, and its replies
-//! answer     the answer that an entry stands for
-//! transfer   a whole ledger as a stream, from any engine to any engine
-//! audit      the report of an audit, and what all engines recompute alike
-//! calendar   where a day and a month begin in a time zone
-//! rollups    rows of hourly usage
-//! hash       SHA-256
-//! error      why an engine could not run a command or answer a query
+//! contract       Engine, and the shapes of its answers
+//! query          Query, Reads: what can be asked
+//! embedded       the default engine; its head has a diagram of threads and files
+//! postgres       the engine for many servers on one database
+//! request_queue  the queue in front of an engine's thread, and its replies
+//! answer         the answer that an entry stands for
+//! transfer       a whole ledger as a stream, from any engine to any engine
+//! audit          the report of an audit, and what all engines recompute alike
+//! calendar       where a day and a month begin in a time zone
+//! rollups        rows of hourly usage
+//! hash           SHA-256
+//! error          why an engine could not run a command or answer a query
 //! ```
 
 mod answer;
@@ -87,7 +87,7 @@ mod error;
 mod hash;
 pub mod postgres;
 mod query;
-mod reply;
+mod request_queue;
 mod rollups;
 pub mod transfer;
 

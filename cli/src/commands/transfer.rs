@@ -101,7 +101,7 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
     };
     let Imported { stream, written } = imported.map_err(|why| {
         let failure = Failure::of_engine(format!("the import into {store} is not complete"), &why);
-        if why.is_damaged() || why.is_conflict() { failure.with_exit(Exit::No) } else { failure }
+        if why.is_damaged() || why.is_import_conflict() { failure.with_exit(Exit::No) } else { failure }
     })?;
     if args.json {
         let Counts { entries, journals } = stream;

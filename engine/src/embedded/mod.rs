@@ -12,12 +12,12 @@
 //! The journal is the truth; the state file is derived from it and can be deleted at any time.
 //!
 //! ```text
-//! queue     the bounded queue in front of the writer thread, and what that thread publishes
-//! core      decide, append, answer: deterministic, without threads and without a clock
-//! threads   writer (group commit), committer, checkpoint
-//! storage   the files: journal, blocks, state file, key index, lock
-//! scan      long reads, on threads of their own
-//! admin     audit, backup, restore, export, import
+//! core_handle  how callers reach the core: the bounded queue, and what is published
+//! core         decide, append, answer: deterministic, without threads and without a clock
+//! threads      writer (group commit), committer, checkpoint
+//! storage      the files: journal, blocks, state file, key index, lock
+//! scan         long reads, on threads of their own
+//! admin        audit, backup, restore, export, import
 //! ```
 //!
 //! Reading order: `core`, `core::state_machine`, `threads::writer`, `core::in_flight`,
@@ -25,7 +25,7 @@
 
 mod admin;
 pub(crate) mod core;
-pub(crate) mod queue;
+pub(crate) mod core_handle;
 mod scan;
 mod storage;
 mod threads;
@@ -39,14 +39,14 @@ use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, 
 pub use admin::audit::audit;
 pub use admin::backup::{backup, restore};
 pub use admin::export::export;
-pub use admin::import::{import, import_tuned};
+pub use admin::import::{import, import_with_options};
 pub use core::in_flight::{Appender, InFlightBatch};
 pub use core::{Core, CoreOptions};
 pub use storage::journal::holds_ledger;
 
 pub use crate::audit::{AuditDisagreement, AuditReport};
 
-use self::queue::{CoreHandle, Publication};
+use self::core_handle::{CoreHandle, Publication};
 use self::scan::lists::Reader;
 use self::scan::readers::Readers;
 use self::threads::checkpoint::StartOnThread;
@@ -83,14 +83,14 @@ impl Embedded {
     /// [`Error::is_damaged`] when its journal is not what was written.
     pub fn open(path: &Path, options: Options) -> Result<Embedded, Error> {
         let queue = options.queue.unwrap_or(QUEUE_DEFAULT);
-        Embedded::open_tuned(path, core_options(&options), queue)
+        Embedded::open_with_options(path, core_options(&options), queue)
     }
 
     /// The same with every option of the core and the length of the queue, for simulations.
     ///
     /// # Errors
     /// As [`Embedded::open`].
-    pub fn open_tuned(path: &Path, options: CoreOptions, queue: usize) -> Result<Embedded, Error> {
+    pub fn open_with_options(path: &Path, options: CoreOptions, queue: usize) -> Result<Embedded, Error> {
         let (handle, jobs) = CoreHandle::new(queue);
         let start_checkpointer = Box::new(StartOnThread(handle.wake()));
         let mut core = Core::open_with(path, options, start_checkpointer)?;
@@ -117,7 +117,7 @@ impl Embedded {
         core: Core,
         readers: Readers,
         handle: CoreHandle,
-        jobs: tokio::sync::mpsc::Receiver<queue::Job>,
+        jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
     ) -> Result<Embedded, Error> {
         let (published, wake) = (handle.published(), handle.wake());
         published.publish(Publication::of(&core));

@@ -70,7 +70,7 @@ impl Counters {
             accounts_in_memory: self.accounts.load(Relaxed).max(0) as u64,
             pending_charges: self.pending.load(Relaxed).max(0) as u64,
             // A commit updates the derived tables too, so a restart replays nothing.
-            tail_entries: 0,
+            entries_to_replay: 0,
             writable: self.writable.load(Relaxed),
         }
     }

@@ -22,7 +22,7 @@ use super::database::failure::Failure;
 use super::database::session::Session;
 use super::query::readers::Readers;
 use super::shared::SharedState;
-use crate::reply::RequestQueue;
+use crate::request_queue::RequestQueue;
 use crate::{CommandResult, Error};
 
 /// The lanes of a server with their threads.

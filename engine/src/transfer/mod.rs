@@ -30,7 +30,7 @@ pub(crate) mod writer;
 
 pub(crate) use compare::Comparison;
 pub use format::Counts;
-pub use reader::{Line, Position, StreamReader};
+pub use reader::{Position, StreamEntry, StreamReader};
 pub use writer::StreamWriter;
 
 /// The error of serving a directory or database whose import was begun and not finished.

@@ -44,7 +44,7 @@ impl Position {
 
 /// An entry of a stream, with what it was read from.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct StreamEntry {
     /// Where its record is in the stream.
     pub position: Position,
     /// The workspace whose journal it belongs to.
@@ -95,13 +95,13 @@ impl<R: Read> StreamReader<R> {
     /// # Errors
     /// [`Error::is_damaged`] with the place, when something else than what was written follows, or
     /// the stream ends early.
-    pub fn next_line(&mut self) -> Result<Option<Line>, Error> {
+    pub fn next_entry(&mut self) -> Result<Option<StreamEntry>, Error> {
         if self.ended {
             return Ok(None);
         }
         self.read_record()?;
         match self.record.first() {
-            Some(&ENTRY) => self.line().map(Some),
+            Some(&ENTRY) => self.entry().map(Some),
             Some(&END) => self.end().map(|()| None),
             _ => Err(self.damaged("has a kind that this program does not know")),
         }
@@ -117,7 +117,7 @@ impl<R: Read> StreamReader<R> {
         self.position.damaged(what)
     }
 
-    fn line(&mut self) -> Result<Line, Error> {
+    fn entry(&mut self) -> Result<StreamEntry, Error> {
         let parts = || {
             let length = usize::from(*self.record.get(1)?);
             let (name, bytes) = self.record.get(2..)?.split_at_checked(length)?;
@@ -132,14 +132,14 @@ impl<R: Read> StreamReader<R> {
         };
         let entry = Entry::decode(bytes).map_err(|error| self.damaged(&error.to_string()))?;
         let hash = digest(bytes);
-        let line = Line { position: self.position, workspace, entry, bytes: bytes.into(), hash };
+        let streamed = StreamEntry { position: self.position, workspace, entry, bytes: bytes.into(), hash };
         self.counts.entries += 1;
-        if self.last.as_ref() != Some(&line.workspace) {
-            self.journals.insert(line.workspace.clone());
+        if self.last.as_ref() != Some(&streamed.workspace) {
+            self.journals.insert(streamed.workspace.clone());
             self.counts.journals = self.journals.len() as u64;
-            self.last = Some(line.workspace.clone());
+            self.last = Some(streamed.workspace.clone());
         }
-        Ok(line)
+        Ok(streamed)
     }
 
     fn end(&mut self) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use tollkeeper_ledger::{
     Account, Actor, EntryBody, Grant, GrantId, Id, Micros, Profile, Source, Timestamp, WorkspaceId,
 };
 
-use super::{Comparison, Counts, Line, StreamReader, StreamWriter};
+use super::{Comparison, Counts, StreamEntry, StreamReader, StreamWriter};
 use crate::Error;
 
 /// The journal of a workspace: its creation and `grants` grants.
@@ -45,25 +45,25 @@ fn stream(journals: &[(WorkspaceId, Vec<Vec<u8>>)]) -> Vec<u8> {
     stream.end().expect("a vector takes every write").0
 }
 
-fn read(bytes: &[u8]) -> Result<(Vec<Line>, Counts), Error> {
+fn read(bytes: &[u8]) -> Result<(Vec<StreamEntry>, Counts), Error> {
     let mut stream = StreamReader::begin(bytes)?;
-    let mut lines = Vec::new();
-    while let Some(line) = stream.next_line()? {
-        lines.push(line);
+    let mut entries_read = Vec::new();
+    while let Some(streamed) = stream.next_entry()? {
+        entries_read.push(streamed);
     }
-    Ok((lines, stream.counts()))
+    Ok((entries_read, stream.counts()))
 }
 
 #[test]
 fn a_stream_reads_back_byte_for_byte() {
     let journals = [journal("acme", 3), journal("other", 0)];
-    let (lines, counts) = read(&stream(&journals)).expect("as written");
+    let (entries_read, counts) = read(&stream(&journals)).expect("as written");
     assert_eq!(counts, Counts { entries: 5, journals: 2 });
     let written = journals.iter().flat_map(|(id, entries)| entries.iter().map(move |bytes| (id, bytes)));
-    for (line, (id, bytes)) in lines.iter().zip(written) {
-        assert_eq!((&line.workspace, &*line.bytes), (id, bytes.as_slice()));
+    for (streamed, (id, bytes)) in entries_read.iter().zip(written) {
+        assert_eq!((&streamed.workspace, &*streamed.bytes), (id, bytes.as_slice()));
     }
-    assert_eq!(lines[1].entry.previous, lines[0].hash);
+    assert_eq!(entries_read[1].entry.previous, entries_read[0].hash);
 }
 
 #[test]
@@ -116,19 +116,22 @@ fn a_record_that_is_missing_or_elsewhere_is_found() {
 #[test]
 fn entries_that_are_there_are_recognized_and_another_ledger_is_refused() {
     let (acme, twin) = (journal("acme", 3), journal("acme", 4));
-    let (lines, counts) = read(&stream(&[acme])).expect("as written");
+    let (entries_read, counts) = read(&stream(&[acme])).expect("as written");
     let (longer, _) = read(&stream(&[twin])).expect("as written");
-    let end_of =
-        |line: &Line| tollkeeper_ledger::ChainEnd { n: line.entry.n, at: line.entry.at, hash: line.hash };
+    let end_of = |streamed: &StreamEntry| tollkeeper_ledger::ChainEnd {
+        n: streamed.entry.n,
+        at: streamed.entry.at,
+        hash: streamed.hash,
+    };
 
     // The engine holds two of the four entries: those are recognized, the others are new.
     let mut comparison = Comparison::new(Vec::new());
-    let mut there = end_of(&lines[1]);
+    let mut stored = end_of(&entries_read[1]);
     let mut new = Vec::new();
-    for line in &lines {
-        let is_new = comparison.is_new(line, &there).expect("the same ledger");
+    for streamed in &entries_read {
+        let is_new = comparison.is_new(streamed, &stored).expect("the same ledger");
         if is_new {
-            there = end_of(line);
+            stored = end_of(streamed);
         }
         new.push(is_new);
     }
@@ -137,16 +140,18 @@ fn entries_that_are_there_are_recognized_and_another_ledger_is_refused() {
 
     // The engine holds five: the stream ends before.
     let mut comparison = Comparison::new(Vec::new());
-    let there = end_of(&longer[4]);
-    assert!(lines.iter().all(|line| !comparison.is_new(line, &there).expect("the same so far")));
+    let stored = end_of(&longer[4]);
+    assert!(
+        entries_read.iter().all(|streamed| !comparison.is_new(streamed, &stored).expect("the same so far"))
+    );
     let error = comparison.finish(counts, counts).expect_err("it has gone on");
-    assert!(error.is_conflict() && error.to_string().contains("ends with its entry 4"), "{error}");
+    assert!(error.is_import_conflict() && error.to_string().contains("ends with its entry 4"), "{error}");
 
     // The engine's second entry is another one.
-    let mut other = end_of(&lines[1]);
+    let mut other = end_of(&entries_read[1]);
     other.hash[0] ^= 1;
     let mut comparison = Comparison::new(Vec::new());
-    assert!(!comparison.is_new(&lines[0], &other).expect("only the hash at the end says it"));
-    let error = comparison.is_new(&lines[1], &other).expect_err("another ledger");
-    assert!(error.is_conflict() && error.to_string().contains("differs at entry 2"), "{error}");
+    assert!(!comparison.is_new(&entries_read[0], &other).expect("only the hash at the end says it"));
+    let error = comparison.is_new(&entries_read[1], &other).expect_err("another ledger");
+    assert!(error.is_import_conflict() && error.to_string().contains("differs at entry 2"), "{error}");
 }

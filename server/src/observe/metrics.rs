@@ -150,7 +150,7 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
         queued,
         accounts_in_memory,
         pending_charges,
-        tail_entries,
+        entries_to_replay,
         writable,
     } = stats;
     for (name, kind, help, value) in [
@@ -161,7 +161,12 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
         ("tollkeeper_queued_requests", "gauge", "Requests waiting in the engine's queue.", queued),
         ("tollkeeper_accounts_in_memory", "gauge", "Workspaces held in memory.", accounts_in_memory),
         ("tollkeeper_pending_charges", "gauge", "Charges that await an outcome.", pending_charges),
-        ("tollkeeper_tail_entries", "gauge", "Entries that a start after a kill would replay.", tail_entries),
+        (
+            "tollkeeper_tail_entries",
+            "gauge",
+            "Entries that a start after a kill would replay.",
+            entries_to_replay,
+        ),
         ("tollkeeper_store_writable", "gauge", "1 if the store takes writes, else 0.", u64::from(writable)),
     ] {
         head(text, name, kind, help)?;

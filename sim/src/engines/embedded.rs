@@ -23,7 +23,7 @@ pub fn small(random: &mut Random, vfs: Option<&str>) -> CoreOptions {
         vfs: vfs.map(str::to_owned),
         directory_id: Some([7; 16]),
         round_entries: *random.pick(&[1, 20, 100]),
-        slice_accounts: *random.pick(&[1, 3]),
+        chunk_accounts: *random.pick(&[1, 3]),
         run_pairs: *random.pick(&[8, 32, 100]),
         accounts_in_memory: *random.pick(&[1, 2, 100]),
         wal_bytes: *random.pick(&[1, 4_000, 40_000]),
@@ -72,7 +72,7 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Di
 /// The first [`Difference`].
 pub fn run_threaded(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Difference> {
     let options = small(&mut Random::new(!seed), None);
-    let engine = Embedded::open_tuned(directory, options, 16).expect("a directory of its own opens");
+    let engine = Embedded::open_with_options(directory, options, 16).expect("a directory of its own opens");
     let mut diff = crate::differential::run(&engine, seed, steps, 7)?;
     block_on(engine.close()).expect("a healthy disk");
     drop(engine);

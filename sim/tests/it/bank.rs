@@ -29,7 +29,8 @@ fn every_micro_unit_is_accounted_for_after_many_callers() {
         let scratch = Scratch::new();
         // With these options, checkpoints and evictions run all the time on the engine's threads.
         let options = small(&mut Random::new(seed), None);
-        let engine = Embedded::open_tuned(scratch.path(), options, 64).expect("a fresh directory opens");
+        let engine =
+            Embedded::open_with_options(scratch.path(), options, 64).expect("a fresh directory opens");
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let (workspaces, each) = (3, Micros::new(20_000));
         open(&*engine, workspaces, each);

@@ -26,7 +26,7 @@ impl Store for InDirectory {
     fn open(&self) -> Arc<dyn Engine> {
         let opened = match &self.1 {
             None => Embedded::open(self.0.path(), Options::default()),
-            Some(options) => Embedded::open_tuned(self.0.path(), options.clone(), 64),
+            Some(options) => Embedded::open_with_options(self.0.path(), options.clone(), 64),
         };
         Arc::new(opened.expect("a fresh directory opens"))
     }

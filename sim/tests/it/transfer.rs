@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_tuned};
-use tollkeeper_engine::transfer::{Imported, Line, StreamReader, StreamWriter};
+use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_with_options};
+use tollkeeper_engine::transfer::{Imported, StreamEntry, StreamReader, StreamWriter};
 use tollkeeper_engine::{Engine, Options, Postgres, postgres};
 use tollkeeper_sim::differential::{Differential, next_batch};
 use tollkeeper_sim::engines::embedded::small;
@@ -55,16 +55,16 @@ fn exported(directory: &Path) -> Vec<u8> {
 /// The same stream sorted by workspace, as PostgreSQL exports it.
 fn by_workspace(stream: &[u8]) -> Vec<u8> {
     let mut incoming = StreamReader::begin(stream).expect("an export stream");
-    let mut journals: Vec<Vec<Line>> = Vec::new();
-    while let Some(line) = incoming.next_line().expect("the stream is whole") {
-        match journals.iter_mut().find(|journal| journal[0].workspace == line.workspace) {
-            Some(journal) => journal.push(line),
-            None => journals.push(vec![line]),
+    let mut journals: Vec<Vec<StreamEntry>> = Vec::new();
+    while let Some(streamed) = incoming.next_entry().expect("the stream is whole") {
+        match journals.iter_mut().find(|journal| journal[0].workspace == streamed.workspace) {
+            Some(journal) => journal.push(streamed),
+            None => journals.push(vec![streamed]),
         }
     }
     let mut outgoing = StreamWriter::begin(Vec::new()).expect("memory can be written");
-    for line in journals.iter().flatten() {
-        outgoing.entry(&line.workspace, &line.bytes).expect("memory can be written");
+    for streamed in journals.iter().flatten() {
+        outgoing.entry(&streamed.workspace, &streamed.bytes).expect("memory can be written");
     }
     outgoing.end().expect("memory can be written").0
 }
@@ -75,15 +75,15 @@ fn forged(stream: &[u8]) -> (u64, Vec<u8>) {
     let mut incoming = StreamReader::begin(stream).expect("an export stream");
     let mut outgoing = StreamWriter::begin(Vec::new()).expect("memory can be written");
     let mut forged = 0;
-    while let Some(line) = incoming.next_line().expect("the stream is whole") {
-        let mut entry = line.entry;
-        if entry.n == 4 && forged == 0 && !line.workspace.is_platform() {
-            forged = line.position.record;
+    while let Some(streamed) = incoming.next_entry().expect("the stream is whole") {
+        let mut entry = streamed.entry;
+        if entry.n == 4 && forged == 0 && !streamed.workspace.is_platform() {
+            forged = streamed.position.record;
             entry.balance.available += tollkeeper_ledger::Micros::new(1);
         }
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);
-        outgoing.entry(&line.workspace, &bytes).expect("memory can be written");
+        outgoing.entry(&streamed.workspace, &bytes).expect("memory can be written");
     }
     (forged, outgoing.end().expect("memory can be written").0)
 }
@@ -107,7 +107,7 @@ fn a_ledger_is_transferred_between_directories_and_back() {
         let stream = exported(old.path());
         let stream = if seed % 2 == 0 { by_workspace(&stream) } else { stream };
         let options = || small(&mut Random::new(seed), None);
-        let import_new = |stream: &[u8]| import_tuned(new.path(), stream, options());
+        let import_new = |stream: &[u8]| import_with_options(new.path(), stream, options());
 
         // A truncated import, then the whole stream, then the whole stream again.
         let cut = import_new(&stream[..stream.len() * 2 / 3]).expect_err("the stream is truncated");
@@ -120,7 +120,7 @@ fn a_ledger_is_transferred_between_directories_and_back() {
         audits_agree(old.path(), new.path());
 
         run_in(new.path(), &mut diff, &mut workload);
-        assert!(import_new(&stream).expect_err("the ledger has new entries").is_conflict());
+        assert!(import_new(&stream).expect_err("the ledger has new entries").is_import_conflict());
         run_in(new.path(), &mut diff, &mut workload);
         let newer = exported(new.path());
         let back = import(old.path(), &newer[..]).expect("the old ledger is a prefix of the new one");
@@ -149,7 +149,7 @@ fn two_ledgers_are_never_mixed() {
     }
     let before = exported(one.path());
     let refused = import(one.path(), &exported(other.path())[..]).expect_err("another ledger is there");
-    assert!(refused.is_conflict(), "{refused}");
+    assert!(refused.is_import_conflict(), "{refused}");
     assert_eq!(exported(one.path()), before, "nothing was written");
 }
 
@@ -195,7 +195,9 @@ fn a_ledger_is_transferred_to_a_database_and_back() {
         assert_eq!(postgres::import(&url, &stream[..]).expect("everything is imported").written, 0);
 
         run_on_database(&url, &mut diff, &mut workload);
-        assert!(postgres::import(&url, &stream[..]).expect_err("the ledger has new entries").is_conflict());
+        assert!(
+            postgres::import(&url, &stream[..]).expect_err("the ledger has new entries").is_import_conflict()
+        );
         let mut newer = Vec::new();
         let counts = postgres::export(&url, &mut newer).expect("the store can be read");
         let imported = import(new.path(), &newer[..]).expect("an empty directory");
@@ -226,7 +228,7 @@ fn a_database_refuses_another_ledger_and_a_wrong_entry() {
     let count = || database.sql("SELECT count(*) FROM entry");
     let before = count();
     let refused = postgres::import(&url, &exported(other.path())[..]).expect_err("another ledger is there");
-    assert!(refused.is_conflict(), "{refused}");
+    assert!(refused.is_import_conflict(), "{refused}");
     assert_eq!(count(), before, "nothing was written");
 
     let (forged, stream) = forged(&exported(other.path()));

@@ -58,8 +58,8 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
     assert!(flipped > 0, "the reference is in the journal");
     let (code, text, stderr) = audit(&data, false);
     assert_eq!(code, Some(1), "{text}{stderr}");
-    assert!(text.contains("DISAGREES: journal line 8 "), "{text}");
-    assert!(stderr.contains("cause: journal line 8 ") && stderr.contains("hint: "), "{stderr}");
+    assert!(text.contains("DISAGREES: journal entry 8 "), "{text}");
+    assert!(stderr.contains("cause: journal entry 8 ") && stderr.contains("hint: "), "{stderr}");
     let (code, json, _) = audit(&data, true);
     let json: Value = serde_json::from_str(&json).expect("the output is JSON");
     assert_eq!((code, &json["ok"]), (Some(1), &json!(false)));

@@ -172,7 +172,7 @@ impl<'a> Auditor<'a> {
     fn line(&mut self, expected: u64, stored: Stored) -> Result<(), Error> {
         let envelope = stored.envelope;
         if envelope.seq != expected {
-            self.store_disagrees(format!("journal line {expected} is missing; {} follows", envelope.seq));
+            self.store_disagrees(format!("journal entry {expected} is missing; {} follows", envelope.seq));
             return Ok(());
         }
         let entry = stored.entry()?;
@@ -184,7 +184,7 @@ impl<'a> Auditor<'a> {
                 _ if account_index == 0 => WorkspaceId::platform(),
                 _ => {
                     self.store_disagrees(format!(
-                        "journal line {expected}: the workspace with account index {account_index} was never created"
+                        "journal entry {expected}: the workspace with account index {account_index} was never created"
                     ));
                     return Ok(());
                 }

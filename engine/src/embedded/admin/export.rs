@@ -29,10 +29,11 @@ pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
         let seq = stored.envelope.seq;
         let index = stored.envelope.account_index as usize;
         if seq != expected {
-            return Err(Error::damaged(format!("journal line {expected} is missing; {seq} follows")));
+            return Err(Error::damaged(format!("journal entry {expected} is missing; {seq} follows")));
         }
         expected += 1;
-        let never_created = || Error::damaged(format!("journal line {seq}: its workspace was never created"));
+        let never_created =
+            || Error::damaged(format!("journal entry {seq}: its workspace was never created"));
         if index == workspaces.len() {
             match stored.entry()?.body {
                 EntryBody::WorkspaceCreated(profile) => workspaces.push(profile.id),

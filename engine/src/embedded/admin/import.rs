@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::embedded::core::{Core, CoreOptions};
-use crate::transfer::{self, Comparison, Counts, Imported, Line, StreamReader};
+use crate::transfer::{self, Comparison, Counts, Imported, StreamEntry, StreamReader};
 
 /// Entries that are appended in one database transaction.
 const BATCH_ENTRIES: u64 = 8_192;
@@ -19,17 +19,17 @@ const BATCH_ENTRIES: u64 = 8_192;
 ///
 /// # Errors
 /// [`Error::is_damaged`] with the place in the stream when it is not what was written, or when an
-/// entry does not follow from those before it; [`Error::is_conflict`] when the directory holds
-/// another ledger. The entries before the failure are imported and stay.
+/// entry does not follow from those before it; [`Error::is_import_conflict`] when the directory
+/// holds another ledger. The entries before the failure are imported and stay.
 pub fn import(path: &Path, from: impl Read) -> Result<Imported, Error> {
-    import_tuned(path, from, CoreOptions::default())
+    import_with_options(path, from, CoreOptions::default())
 }
 
 /// The same with every option of the core.
 ///
 /// # Errors
 /// As [`import`].
-pub fn import_tuned(path: &Path, from: impl Read, options: CoreOptions) -> Result<Imported, Error> {
+pub fn import_with_options(path: &Path, from: impl Read, options: CoreOptions) -> Result<Imported, Error> {
     let mut stream = StreamReader::begin(from)?;
     let mut core = Core::open(path, options)?;
     let mut comparison = Comparison::new(core.machine_for_import()?.platform_hashes()?);
@@ -47,7 +47,7 @@ pub fn import_tuned(path: &Path, from: impl Read, options: CoreOptions) -> Resul
     match whole {
         Ok(()) => core.set_importing(false)?,
         // A ledger that was whole before the import of another one can still be served.
-        Err(error) if error.is_conflict() => {
+        Err(error) if error.is_import_conflict() => {
             core.set_importing(was_importing)?;
             return Err(error);
         }
@@ -62,15 +62,15 @@ fn import_all<R: Read>(
     comparison: &mut Comparison,
     written: &mut u64,
 ) -> Result<(), Error> {
-    while let Some(line) = stream.next_line()? {
-        let chain = core.machine_for_import()?.chain_of(&line.workspace)?;
-        if !comparison.is_new(&line, &chain)? {
+    while let Some(streamed) = stream.next_entry()? {
+        let chain = core.machine_for_import()?.chain_of(&streamed.workspace)?;
+        if !comparison.is_new(&streamed, &chain)? {
             continue;
         }
         if *written == 0 {
             core.set_importing(true)?;
         }
-        let Line { position, workspace, entry, bytes, .. } = &line;
+        let StreamEntry { position, workspace, entry, bytes, .. } = &streamed;
         if let Err(error) = core.machine_for_import()?.import_entry(workspace, entry, bytes) {
             return Err(if error.is_damaged() { position.damaged(&error.to_string()) } else { error });
         }

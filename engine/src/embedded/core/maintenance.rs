@@ -89,7 +89,7 @@ impl StateMachine {
     fn submit_tasks(&mut self, options: &CoreOptions, force: bool) {
         let in_flight = self.pending.is_in_flight();
         if !self.maintenance.is_writing_slice()
-            && let Some(slice) = self.accounts.next_slice(options.slice_accounts)
+            && let Some(slice) = self.accounts.next_slice(options.chunk_accounts)
         {
             self.maintenance.submit_derived(Task::Slice(slice), in_flight);
         }

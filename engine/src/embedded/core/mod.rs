@@ -56,7 +56,7 @@ pub struct CoreOptions {
     /// Unpersisted entries that begin a checkpoint round.
     pub round_entries: u64,
     /// Accounts in one slice of a round.
-    pub slice_accounts: usize,
+    pub chunk_accounts: usize,
     /// Pairs of the key index that make a run.
     pub run_pairs: usize,
     /// Accounts in memory beyond which idle ones are evicted.
@@ -72,7 +72,7 @@ impl Default for CoreOptions {
             vfs: None,
             directory_id: None,
             round_entries: 1_000_000,
-            slice_accounts: 256,
+            chunk_accounts: 256,
             run_pairs: super::storage::key_index::TABLE_PAIRS,
             accounts_in_memory: 131_072,
             wal_bytes: 32 << 20,
@@ -230,7 +230,7 @@ impl Core {
             entries: machine.last_seq(),
             accounts_in_memory: machine.accounts.in_memory() as u64,
             pending_charges: machine.timers.len() as u64,
-            tail_entries: machine.last_seq().saturating_sub(machine.accounts_persisted_to),
+            entries_to_replay: machine.last_seq().saturating_sub(machine.accounts_persisted_to),
             ..stats
         }
     }

@@ -214,7 +214,7 @@ impl StateMachine {
             let seq = stored.envelope.seq;
             if seq != self.next_seq {
                 return Err(Error::damaged(format!(
-                    "journal line {} is missing; {seq} follows",
+                    "journal entry {} is missing; {seq} follows",
                     self.next_seq
                 )));
             }
@@ -237,7 +237,7 @@ impl StateMachine {
     /// it.
     fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
         let index = stored.envelope.account_index;
-        let damaged = |what: String| Error::damaged(format!("journal line {}: {what}", stored.envelope.seq));
+        let damaged = |what: String| Error::damaged(format!("journal entry {}: {what}", stored.envelope.seq));
         if self.accounts.load(index, &self.state)?.is_none() {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
@@ -282,7 +282,7 @@ impl StateMachine {
         let mut seq = self.accounts.load(0, &self.state)?.map_or(0, |slot| slot.head);
         while seq != 0 {
             let found = self.read(seq, |stored| Ok((read(&stored)?, stored.envelope.previous)))?;
-            let missing = || Error::damaged(format!("journal line {seq} is missing"));
+            let missing = || Error::damaged(format!("journal entry {seq} is missing"));
             let (value, previous) = found.ok_or_else(missing)?;
             chain.push(value);
             seq = previous;

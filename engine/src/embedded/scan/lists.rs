@@ -15,7 +15,7 @@ use tollkeeper_ledger::{Charge, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
 use crate::embedded::core::queries::{AccountSnapshot, SnapshotResult};
 use crate::embedded::core::recovery::HeldFiles;
-use crate::embedded::queue::CoreHandle;
+use crate::embedded::core_handle::CoreHandle;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::sqlite::Access;
@@ -99,7 +99,7 @@ impl Reader {
     /// Reads entry `seq`, which must exist.
     fn stored<T>(&self, seq: u64, then: impl FnMut(Stored) -> Result<T, Error>) -> Result<T, Error> {
         let read = self.journal.read(seq, then)?;
-        read.ok_or_else(|| Error::damaged(format!("journal line {seq} is missing")))
+        read.ok_or_else(|| Error::damaged(format!("journal entry {seq} is missing")))
     }
 
     /// The entry at which a walk backwards begins, so that no entry up to `at` is missed; 0 if

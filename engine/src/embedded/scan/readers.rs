@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::lists::Reader;
 use crate::Error;
-use crate::embedded::queue::CoreHandle;
+use crate::embedded::core_handle::CoreHandle;
 
 /// Two, so that one long report does not keep the short ones waiting.
 const THREADS: usize = 2;

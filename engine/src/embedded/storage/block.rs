@@ -111,7 +111,7 @@ impl<'a> Stored<'a> {
     /// Decodes the entry.
     pub(crate) fn entry(&self) -> Result<Entry, Error> {
         Entry::decode(self.bytes)
-            .map_err(|error| Error::damaged(format!("journal line {}: {error}", self.envelope.seq)))
+            .map_err(|error| Error::damaged(format!("journal entry {}: {error}", self.envelope.seq)))
     }
 
     /// The hash of the entry, which the workspace's next entry carries (i02).
@@ -121,7 +121,7 @@ impl<'a> Stored<'a> {
 }
 
 fn damaged(seq: u64) -> Error {
-    Error::damaged(format!("journal line {seq} cannot be read: its block is damaged"))
+    Error::damaged(format!("journal entry {seq} cannot be read: its block is damaged"))
 }
 
 /// Makes a block of the entries in `bytes`: appends the offset table, the number of entries and the

@@ -330,7 +330,7 @@ impl State {
         for run in &runs {
             if run.head.covers.first != next {
                 return Err(Error::damaged(format!(
-                    "the state file has lost the keys of journal lines {next} and later"
+                    "the state file has lost the keys of journal entrys {next} and later"
                 )));
             }
             next = run.head.covers.last + 1;

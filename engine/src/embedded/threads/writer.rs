@@ -22,8 +22,8 @@ use tollkeeper_ledger::{Submission, Timestamp};
 use super::checkpoint::Wake;
 use super::committer::Committer;
 use crate::embedded::core::{BatchFailure, Core};
-use crate::embedded::queue::{CoreJob, DeliverRead, Job, Publication, Published, Read};
-use crate::reply::Reply;
+use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, Publication, Published, Read};
+use crate::request_queue::Reply;
 use crate::{CommandResult, Error};
 
 /// The most commands in one commit, unless a single request has more; what waits longer goes into

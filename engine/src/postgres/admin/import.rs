@@ -28,7 +28,7 @@ use crate::postgres::database::schema;
 use crate::postgres::database::session::{Session, Uuid, column, connect, with_timeout};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::{fingerprint, number_in};
-use crate::transfer::{Comparison, Counts, Imported, Line, StreamReader};
+use crate::transfer::{Comparison, Counts, Imported, StreamEntry, StreamReader};
 
 /// The most entries in one transaction.
 const BATCH_ENTRIES: usize = 4_096;
@@ -41,8 +41,8 @@ const ACCOUNTS_IN_MEMORY: usize = 65_536;
 ///
 /// # Errors
 /// [`Error::is_damaged`] with the position in the stream if the stream is damaged or an entry does
-/// not follow from those before it. [`Error::is_conflict`] if the database holds another ledger or
-/// servers write to it. In both cases the entries before the error are stored and stay.
+/// not follow from those before it. [`Error::is_import_conflict`] if the database holds another
+/// ledger or servers write to it. In both cases the entries before the error are stored and stay.
 pub fn import(url: &str, from: impl Read) -> Result<Imported, Error> {
     let config = config::parse(url)?;
     block_on(import_stream(&config, from))
@@ -61,7 +61,7 @@ async fn import_stream(address: &Address, from: impl Read) -> Result<Imported, E
     match import.take_stream(address, &mut stream).await {
         Ok(()) => import.set_importing(false).await?,
         // A complete ledger stays usable if the stream turns out to be of another ledger.
-        Err(error) if error.is_conflict() => {
+        Err(error) if error.is_import_conflict() => {
             import.set_importing(was_importing).await?;
             return Err(error);
         }
@@ -108,7 +108,7 @@ struct MovedIds<'a> {
 }
 
 impl<'a> MovedIds<'a> {
-    fn push(&mut self, line: &'a Line, id: Id) {
+    fn push(&mut self, line: &'a StreamEntry, id: Id) {
         self.workspaces.push(line.workspace.as_str());
         self.ids.push(Uuid(id.to_bytes()));
         self.numbers.push(line.entry.n as i64);
@@ -127,7 +127,7 @@ impl Import {
             let mut lines = Vec::with_capacity(BATCH_ENTRIES);
             let mut read = Ok(());
             while lines.len() < BATCH_ENTRIES && more && read.is_ok() {
-                match stream.next_line() {
+                match stream.next_entry() {
                     Ok(Some(line)) => lines.push(line),
                     Ok(None) => more = false,
                     Err(error) => read = Err(error),
@@ -143,7 +143,7 @@ impl Import {
     }
 
     /// Takes in a batch of lines. If a line is refused, the lines before it are stored.
-    async fn take_in(&mut self, lines: Vec<Line>) -> Result<(), Error> {
+    async fn take_in(&mut self, lines: Vec<StreamEntry>) -> Result<(), Error> {
         self.load(&lines).await.map_err(Failure::into_error)?;
         let (new, refused) = self.new_lines(lines);
         self.load_spent_grants(&new).await.map_err(Failure::into_error)?;
@@ -168,7 +168,7 @@ impl Import {
     }
 
     /// Brings the accounts of some lines into memory and marks them as used by the batch.
-    async fn load(&mut self, lines: &[Line]) -> Result<(), Failure> {
+    async fn load(&mut self, lines: &[StreamEntry]) -> Result<(), Failure> {
         let mut missing: Vec<&str> = lines.iter().map(|line| line.workspace.as_str()).collect();
         missing.sort_unstable();
         missing.dedup();
@@ -190,7 +190,7 @@ impl Import {
 
     /// The lines that the database does not have yet, up to the first one that conflicts with what
     /// it has.
-    fn new_lines(&mut self, lines: Vec<Line>) -> (Vec<Line>, Option<Error>) {
+    fn new_lines(&mut self, lines: Vec<StreamEntry>) -> (Vec<StreamEntry>, Option<Error>) {
         let mut ends = HashMap::<usize, ChainEnd>::new();
         let mut new = Vec::with_capacity(lines.len());
         for line in lines {
@@ -215,7 +215,7 @@ impl Import {
 
     /// Brings the spent grants into memory that some lines draw from or refund to. A grant that the
     /// same lines create is not in the database yet, and the query gives no row for it.
-    async fn load_spent_grants(&mut self, lines: &[Line]) -> Result<(), Failure> {
+    async fn load_spent_grants(&mut self, lines: &[StreamEntry]) -> Result<(), Failure> {
         let (mut workspaces, mut numbers, mut account_indexes) = (Vec::new(), Vec::new(), Vec::new());
         for line in lines {
             let account_index = self.account_index(&line.workspace);
@@ -241,7 +241,7 @@ impl Import {
     }
 
     /// Replays lines and writes them with everything derived from them, in one transaction.
-    async fn write(&mut self, lines: &[Line]) -> Result<(), RefusedLine> {
+    async fn write(&mut self, lines: &[StreamEntry]) -> Result<(), RefusedLine> {
         let platform = PlatformNumbers::unchanged(self.platform_n);
         let mut writes = BatchWrites { platform, ..BatchWrites::default() };
         let mut moved = MovedIds::default();
@@ -277,8 +277,13 @@ impl Import {
     }
 
     /// Applies an entry to its account and adds its rows.
-    fn replay(&mut self, account_index: usize, line: &Line, writes: &mut BatchWrites) -> Result<(), String> {
-        let Line { workspace, entry, bytes, hash, .. } = line;
+    fn replay(
+        &mut self,
+        account_index: usize,
+        line: &StreamEntry,
+        writes: &mut BatchWrites,
+    ) -> Result<(), String> {
+        let StreamEntry { workspace, entry, bytes, hash, .. } = line;
         let slot = self.accounts.get_mut(account_index);
         let creates = matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id == *workspace);
         if !slot.account.exists() && !creates && !workspace.is_platform() {
@@ -320,8 +325,10 @@ fn foreign_id(entry: &Entry) -> Option<Id> {
 /// The error for a failed transaction: during an import, a conflict means that a server is running.
 fn into_error(failure: Failure) -> Error {
     match failure {
-        Failure::Conflict => Error::conflict("servers write to the database while it is being imported into")
-            .with_hint("stop the servers on it and repeat the import; it goes on where it ended"),
+        Failure::Conflict => {
+            Error::import_conflict("servers write to the database while it is being imported into")
+                .with_hint("stop the servers on it and repeat the import; it goes on where it ended")
+        }
         other => other.into_error(),
     }
 }

@@ -34,7 +34,7 @@ use crate::postgres::database::session::{Session, with_timeout};
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
 use crate::postgres::shared::SharedState;
-use crate::reply::{Job, Reply};
+use crate::request_queue::{Job, Reply};
 use crate::{CommandResult, Error};
 
 /// The most jobs in one transaction. Jobs beyond that wait for the next one.

@@ -14,7 +14,7 @@ use tollkeeper_ledger::{Platform, Submission, Timestamp};
 
 use super::core::Core;
 use super::threads::checkpoint::Wake;
-use crate::reply::{self, RequestQueue};
+use crate::request_queue::{self, RequestQueue};
 use crate::{CommandResult, EngineStats, Error};
 
 /// A read on the writer thread. It returns what delivers its answer, to be called once everything
@@ -32,7 +32,7 @@ pub(super) enum CoreJob {
 }
 
 /// A job of the writer thread.
-pub(super) type Job = reply::Job<CoreJob>;
+pub(super) type Job = request_queue::Job<CoreJob>;
 
 /// What the thread that committed publishes after every commit: always on disk.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ impl Published {
         self.entries.store(stats.entries, Relaxed);
         self.accounts.store(stats.accounts_in_memory, Relaxed);
         self.pending.store(stats.pending_charges, Relaxed);
-        self.tail.store(stats.tail_entries, Relaxed);
+        self.tail.store(stats.entries_to_replay, Relaxed);
         let mut platform = self.platform.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&platform, &new) {
             *platform = new;
@@ -193,7 +193,7 @@ impl CoreHandle {
             queued: self.queue.queued(),
             accounts_in_memory: published.accounts.load(Relaxed),
             pending_charges: published.pending.load(Relaxed),
-            tail_entries: published.tail.load(Relaxed),
+            entries_to_replay: published.tail.load(Relaxed),
             writable: published.writable.load(Relaxed),
         }
     }

@@ -17,7 +17,7 @@ pub const UNIT_PRICE_MAX_MICROS: i64 = 9_000_000_000;
 
 const _: () = assert!(
     UNIT_PRICE_MAX_MICROS <= BALANCE_MAX_MICROS / QUANTITY_MAX,
-    "no price times a quantity leaves the range of a balance"
+    "no price times a quantity may leave the range of a balance"
 );
 
 /// The longest name of a workspace, member, worker or operation: it is in every URL, entry and
@@ -27,7 +27,7 @@ pub const NAME_MAX_BYTES: usize = 64;
 /// The longest idempotency key: room for two UUIDs and a sentence.
 pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
 
-const _: () = assert!(NAME_MAX_BYTES < IDEMPOTENCY_KEY_MAX_BYTES, "a key may contain a name and more");
+const _: () = assert!(NAME_MAX_BYTES < IDEMPOTENCY_KEY_MAX_BYTES, "a key must have room for a name and more");
 
 /// The longest free text (a workspace's display name, a reason, a reference): it is kept for ever
 /// in the journal.
@@ -48,7 +48,7 @@ pub const TIMEOUT_DEFAULT_SECONDS: u32 = 15 * 60;
 
 const _: () = assert!(
     TIMEOUT_MIN_SECONDS <= TIMEOUT_DEFAULT_SECONDS && TIMEOUT_DEFAULT_SECONDS <= TIMEOUT_MAX_SECONDS,
-    "the default timeout is an allowed one"
+    "the default timeout must be an allowed one"
 );
 
 /// How long after its opening a settled charge may still be refunded by a late failure of the
@@ -57,7 +57,7 @@ pub const REFUND_WINDOW_DEFAULT_SECONDS: i64 = 30 * 24 * 3_600;
 
 const _: () = assert!(
     REFUND_WINDOW_DEFAULT_SECONDS > TIMEOUT_MAX_SECONDS as i64,
-    "a failure can still be reported after the longest timeout"
+    "the refund window must be longer than the longest timeout"
 );
 
 /// The most operations in one version of the price book: a version is one entry and is held in
@@ -101,7 +101,7 @@ pub const ALERT_COOLDOWN_MAX_SECONDS: i64 = 366 * 24 * 3_600;
 
 const _: () = assert!(
     ALERT_COOLDOWN_DEFAULT_SECONDS <= ALERT_COOLDOWN_MAX_SECONDS,
-    "the default cooldown is an allowed one"
+    "the default cooldown must be an allowed one"
 );
 
 /// The most charges in one batch request.
@@ -113,4 +113,4 @@ pub const PAGE_DEFAULT: usize = 50;
 /// The largest page of a list: a page is built in memory.
 pub const PAGE_MAX: usize = 200;
 
-const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX, "the default page is an allowed one");
+const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX, "the default page must be an allowed one");

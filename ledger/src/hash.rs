@@ -19,7 +19,7 @@ pub fn hex(hash: &Hash) -> String {
     let digits =
         hash.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     let text: String = digits.map(char::from).collect();
-    assert!(text.len() == 2 * hash.len(), "a byte is two hexadecimal digits");
+    assert!(text.len() == 2 * hash.len(), "a byte must be two hexadecimal digits");
     text
 }
 

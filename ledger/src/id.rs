@@ -28,8 +28,8 @@ impl Id {
         let a = (rand_a as u128 & 0xfff) << 64;
         let b = (rand_b & 0x3fff_ffff_ffff_ffff) as u128;
         let id = Id(time | (0x7 << 76) | a | (0b10 << 62) | b);
-        assert!(id.is_v7(), "an id that the engine chooses is a UUID of version 7");
-        assert!(id.rand_b() == rand_b & 0x3fff_ffff_ffff_ffff, "the low bits of an id read back");
+        assert!(id.is_v7(), "an id that the engine chooses must be a UUID of version 7");
+        assert!(id.rand_b() == rand_b & 0x3fff_ffff_ffff_ffff, "the low bits of an id must read back");
         id
     }
 
@@ -70,7 +70,7 @@ impl Id {
             text[at + 1] = DIGITS[usize::from(byte & 15)];
             at += 2;
         }
-        assert!(at == text.len(), "sixteen bytes and four hyphens fill the text");
+        assert!(at == text.len(), "sixteen bytes and four hyphens must fill the text");
         text
     }
 
@@ -93,7 +93,7 @@ impl Id {
             }
         }
         let id = Id(value);
-        assert!(id.text() == *text, "an id has one spelling");
+        assert!(id.text() == *text, "an id must have one spelling");
         Some(id)
     }
 }

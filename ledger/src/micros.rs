@@ -11,7 +11,7 @@ use crate::bounds::BALANCE_MAX_MICROS;
 /// Micro-units in one US dollar (P1).
 pub const MICROS_PER_USD: i64 = 100_000;
 
-const _: () = assert!(MICROS_PER_USD == 10_i64.pow(5), "five decimals write every amount exactly");
+const _: () = assert!(MICROS_PER_USD == 10_i64.pow(5), "five decimals must write every amount exactly");
 
 /// An amount of credit in micro-units, above or below zero. Arithmetic is checked: it never wraps.
 ///
@@ -72,7 +72,7 @@ impl Micros {
             return 0;
         }
         let units = self.0 / unit.0;
-        assert!(units.saturating_mul(unit.0) <= self.0, "whole units never cost more than the amount");
+        assert!(units.saturating_mul(unit.0) <= self.0, "whole units must not cost more than the amount");
         units
     }
 
@@ -99,7 +99,7 @@ impl Micros {
         let whole: i64 = whole.parse().map_err(|_| AmountError::TooLarge)?;
         let scale = 10_i64.pow(5 - fraction.len() as u32);
         let fraction: i64 = fraction.parse().map_err(|_| AmountError::TooLarge)?;
-        assert!(fraction * scale < MICROS_PER_USD, "five decimals are less than a dollar");
+        assert!(fraction * scale < MICROS_PER_USD, "five decimals must be less than a dollar");
         whole
             .checked_mul(MICROS_PER_USD)
             .and_then(|micros| micros.checked_add(fraction * scale))

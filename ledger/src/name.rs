@@ -43,7 +43,7 @@ fn check(text: &str, most: usize, allowed: fn(u8) -> bool) -> Result<(), NameErr
         return Err(NameError::Empty);
     }
     if let Some(wrong) = text.bytes().position(|byte| !allowed(byte)) {
-        assert!(text.is_char_boundary(wrong), "the bytes before it are ASCII, so it begins a character");
+        assert!(text.is_char_boundary(wrong), "the bytes before it are ASCII, so it must begin a character");
         return Err(NameError::Character(text[wrong..].chars().next().unwrap_or('\u{fffd}')));
     }
     if text.len() > most {
@@ -65,8 +65,9 @@ const fn printable(byte: u8) -> bool {
 /// The name of the platform's own journal.
 const PLATFORM: &str = "*";
 
-const _: () = assert!(!in_name(PLATFORM.as_bytes()[0]), "no caller can choose the platform's name");
-const _: () = assert!(UUID_BYTES >= 36, "the text of a UUID is stored in place");
+const _: () =
+    assert!(!in_name(PLATFORM.as_bytes()[0]), "a caller must not be able to choose the platform's id");
+const _: () = assert!(UUID_BYTES >= 36, "the text of a UUID must be stored in place");
 
 macro_rules! name {
     ($name:ident, $in_place:expr, $most:expr, $allowed:expr, $doc:literal) => {

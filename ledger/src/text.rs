@@ -17,7 +17,8 @@ pub enum Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    const FITS_ITS_LENGTH: () = assert!(N <= u8::MAX as usize, "the length of a short text is one byte");
+    const FITS_ITS_LENGTH: () =
+        assert!(N <= u8::MAX as usize, "the length of a short text must fit into one byte");
 
     /// Stores the text.
     pub fn new(text: &str) -> Self {

@@ -35,7 +35,7 @@ impl Timestamp {
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Timestamp {
         let later = Timestamp(self.0.saturating_add(seconds.saturating_mul(1_000)));
-        assert!((later.0 >= self.0) == (seconds >= 0) || later.0 == self.0, "adding seconds never wraps");
+        assert!((later.0 >= self.0) == (seconds >= 0) || later.0 == self.0, "adding seconds must not wrap");
         later
     }
 

@@ -41,8 +41,11 @@ impl Alerts {
         after: Micros,
         now: Timestamp,
     ) -> impl Iterator<Item = Micros> {
-        assert!(self.thresholds.len() <= bounds::THRESHOLDS_MAX, "a workspace has at most ten thresholds");
-        assert!(self.cooldown_seconds >= 0, "i09: a cooldown ends no earlier than its alert");
+        assert!(
+            self.thresholds.len() <= bounds::THRESHOLDS_MAX,
+            "a workspace must have at most ten thresholds"
+        );
+        assert!(self.cooldown_seconds >= 0, "i09: a cooldown must not be negative");
         self.thresholds
             .iter()
             .filter(move |threshold| before >= threshold.amount && after < threshold.amount)

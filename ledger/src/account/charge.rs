@@ -184,7 +184,7 @@ impl Charge {
     #[must_use]
     pub fn refundable(&self) -> Micros {
         let refundable = self.details.amount - self.state.refunded;
-        assert!(refundable >= Micros::ZERO, "i05: a charge gives back more than it took");
+        assert!(refundable >= Micros::ZERO, "i05: a charge must not be refunded more than it took");
         refundable
     }
 }

@@ -43,7 +43,7 @@ impl ClawBacks {
 
     /// Adds the claw-back of a dispute.
     pub(crate) fn open(&mut self, claw_back: ClawBack) {
-        assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute is never negative");
+        assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute must not be negative");
         self.0.push(claw_back);
     }
 

@@ -153,7 +153,7 @@ impl Grants {
         let all = std::mem::take(&mut self.0);
         let (unspent, spent) = all.into_iter().partition(|grant| grant.remaining > Micros::ZERO);
         self.0 = unspent;
-        assert!(self.remaining() == before, "i10: spent grants leave memory without credit");
+        assert!(self.remaining() == before, "i10: a grant that leaves memory must have nothing left");
         spent
     }
 
@@ -162,7 +162,7 @@ impl Grants {
     /// # Panics
     /// If the grants hold less (i04).
     pub(crate) fn plan(&self, amount: Micros) -> Draws {
-        assert!(amount >= Micros::ZERO, "i01: a charge draws an amount that is not negative");
+        assert!(amount >= Micros::ZERO, "i01: a charge must not draw a negative amount");
         // Most charges are drawn from one grant.
         if let Some(grant) = self.0.first()
             && grant.remaining >= amount
@@ -180,7 +180,7 @@ impl Grants {
     pub(crate) fn plan_from(&self, first: Option<u64>, amount: Micros) -> Vec<Draw> {
         assert!(
             self.0.is_sorted_by(|one, next| draw_order(one) < draw_order(next)),
-            "grants are kept in draw order, each once"
+            "grants must be in draw order, each once"
         );
         let mut draws = Vec::with_capacity(1);
         let mut missing = amount;
@@ -191,14 +191,14 @@ impl Grants {
                 break;
             }
             let taken = grant.remaining.min(missing);
-            assert!(taken >= Micros::ZERO, "i03: a grant never holds less than nothing");
+            assert!(taken >= Micros::ZERO, "i03: what remains of a grant must not be negative");
             if taken > Micros::ZERO {
                 draws.push(Draw { grant: grant.n, amount: taken });
                 missing -= taken;
             }
         }
-        assert!(draws.len() <= self.0.len(), "a charge draws from each grant once");
-        assert!(missing == Micros::ZERO, "i04: the grants hold less than the available balance");
+        assert!(draws.len() <= self.0.len(), "a charge must draw from each grant at most once");
+        assert!(missing == Micros::ZERO, "i04: the grants must hold the available balance");
         draws
     }
 
@@ -249,7 +249,7 @@ fn draw_order(grant: &Grant) -> (Source, u64) {
 /// # Panics
 /// If it is more than the charge drew and did not give back yet (i05).
 pub(crate) fn returns_of(draws: &[Draw], refunded: Micros, amount: Micros) -> Vec<Draw> {
-    assert!(refunded >= Micros::ZERO && amount >= Micros::ZERO, "i05: a refund is never negative");
+    assert!(refunded >= Micros::ZERO && amount >= Micros::ZERO, "i05: a refund must not be negative");
     let (mut skip, mut missing) = (refunded, amount);
     let mut returns = Vec::with_capacity(1);
     for draw in draws.iter().rev() {
@@ -261,8 +261,8 @@ pub(crate) fn returns_of(draws: &[Draw], refunded: Micros, amount: Micros) -> Ve
             returns.push(Draw { grant: draw.grant, amount: given });
         }
     }
-    assert!(skip == Micros::ZERO, "i05: more was refunded than the charge drew");
-    assert!(missing == Micros::ZERO, "i05: a refund exceeds what the charge drew");
+    assert!(skip == Micros::ZERO, "i05: the earlier refunds must not exceed what the charge drew");
+    assert!(missing == Micros::ZERO, "i05: a refund must not exceed what the charge drew");
     returns
 }
 

@@ -145,6 +145,12 @@ pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) -> Re
 /// # Panics
 /// If they did not; then the rollups must not be stored.
 pub fn i08_usage_covers(usage: UsageSums, before: Totals, after: Totals) {
-    assert!(usage.charged == after.charged - before.charged, "i08: the usage rollups miss a charge");
-    assert!(usage.refunded == after.refunded - before.refunded, "i08: the usage rollups miss a refund");
+    assert!(
+        usage.charged == after.charged - before.charged,
+        "i08: the usage rollups must count every charge"
+    );
+    assert!(
+        usage.refunded == after.refunded - before.refunded,
+        "i08: the usage rollups must count every refund"
+    );
 }

@@ -111,20 +111,23 @@ impl Account {
         let n = self.chain.n + 1;
         let before = self.totals;
         if let Some((_, Some(opening_entry))) = body.charge() {
-            assert!(opening_entry < n, "i02: an entry about a charge follows the one that opened it");
+            assert!(opening_entry < n, "i02: an entry about a charge must follow the one that opened it");
         }
         assert_no_violation(self.apply_checked(&body, n, at));
         assert_no_violation(invariants::payment_once(&body, key.as_ref()));
         let Totals { granted, charged, refunded, .. } = self.totals;
-        assert!(granted >= before.granted, "i10: what was granted stays granted");
-        assert!(charged >= before.charged, "i10: what was charged stays charged");
-        assert!(refunded >= before.refunded, "i10: what was refunded stays refunded");
-        assert!(refunded <= charged, "i10: no more is refunded than was charged");
-        assert!(self.balance.available <= Micros::MAX, "i10: a balance stays exact in every JSON reader");
-        assert!(self.balance.debt == self.claw_backs.owed(), "i04: debt is what is owed for the claw-backs");
-        assert!(at >= self.chain.at, "i02: the times of entries never run backwards");
+        assert!(granted >= before.granted, "i10: the total granted must not fall");
+        assert!(charged >= before.charged, "i10: the total charged must not fall");
+        assert!(refunded >= before.refunded, "i10: the total refunded must not fall");
+        assert!(refunded <= charged, "i10: the total refunded must not exceed the total charged");
+        assert!(self.balance.available <= Micros::MAX, "i10: a balance must be exact in every JSON reader");
+        assert!(
+            self.balance.debt == self.claw_backs.owed(),
+            "i04: debt must be the sum of what is owed for the claw-backs"
+        );
+        assert!(at >= self.chain.at, "i02: the times of entries must not run backwards");
         let previous = self.chain.hash;
-        assert!(n == 1 || previous != Hash::default(), "i02: an entry is linked to the one before it");
+        assert!(n == 1 || previous != Hash::default(), "i02: an entry must be linked to the one before it");
         self.chain.n = n;
         self.chain.at = at;
         Entry { n, at, actor, key, balance: self.balance, previous, body }
@@ -135,7 +138,7 @@ impl Account {
     /// # Panics
     /// If nothing was recorded yet.
     pub fn link(&mut self, hash: Hash) {
-        assert!(self.chain.n > 0, "i02: a hash follows its entry");
+        assert!(self.chain.n > 0, "i02: an entry must be recorded before it is linked");
         self.chain.hash = hash;
     }
 

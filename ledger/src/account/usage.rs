@@ -157,7 +157,7 @@ impl Usage {
     }
 
     fn find(&self, names: &Names, hour: i64, hash: u64) -> Option<usize> {
-        assert!(self.hashes.len() == self.rows.len(), "every row has its hash");
+        assert!(self.hashes.len() == self.rows.len(), "every row must have its hash");
         let is_it = |index: &usize| names.are_of(&self.rows[*index], hour);
         if self.rows.len() <= SEARCHED_MAX {
             let same = self.hashes.iter().enumerate().filter(|(_, other)| **other == hash);
@@ -226,7 +226,7 @@ impl Usage {
         }
         assert!(
             total.refunded >= Micros::ZERO && total.charged >= Micros::ZERO,
-            "i08: usage is never negative"
+            "i08: usage must not be negative"
         );
         total
     }
@@ -238,7 +238,7 @@ impl Row {
         let mut names = self.names.as_str().split(char::from(SEPARATOR));
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
-        assert!(names.next().is_none(), "a row has three names");
+        assert!(names.next().is_none(), "a row must have three names");
         let spender = Spender {
             operation: OperationId::known(operation),
             worker: (!worker.is_empty()).then(|| WorkerId::known(worker)),

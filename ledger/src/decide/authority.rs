@@ -31,7 +31,7 @@ pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clock
         Actor::Member(id) => {
             let team = &view.account()?.team;
             let member = team.member(id).ok_or(Refusal::Unauthenticated)?;
-            assert!(member.id == *id, "a member acts under its own name");
+            assert!(member.id == *id, "a member must act under their own id");
             if member.role == Role::Admin || is_own_session(team, id, command, clocks.server) {
                 Ok(())
             } else {

@@ -36,8 +36,8 @@ pub(super) fn open(
     }
     let prices = view.price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
     let operation = prices.find(&request.operation).ok_or(Refusal::OperationNotFound)?;
-    assert!(prices.effective_at <= now, "a charge is priced by a version that is effective");
-    assert!(operation.id == request.operation, "a charge is priced as its own operation");
+    assert!(prices.effective_at <= now, "a charge must be priced by an effective version");
+    assert!(operation.id == request.operation, "a charge must be priced as its own operation");
     let amount = price(operation, request.quantity)?;
     let deadline = deadline(operation, &request, now)?;
     let windows = view.windows_of_limits(now);
@@ -53,14 +53,14 @@ pub(super) fn open(
         let affordable_quantity = available.whole_units(operation.unit_price);
         assert!(
             affordable_quantity < request.quantity,
-            "who affords the quantity is not refused for its price"
+            "a refused quantity must cost more than is available"
         );
         return Err(Refusal::InsufficientCredits { required: amount, available, affordable_quantity });
     }
     let draws = account.grants.plan(amount);
     assert!(
         draws.iter().map(|draw| draw.amount).sum::<Micros>() == amount,
-        "i05: the draws sum to the charge"
+        "i05: the draws must sum to the charge"
     );
     Ok(EntryBody::ChargeOpened(Box::new(ChargeDetails {
         id: ChargeId(view.fresh_id),
@@ -88,7 +88,7 @@ pub(super) fn price(operation: &Operation, quantity: i64) -> Result<Micros, Refu
         return Err(Refusal::QuantityOutOfRange);
     }
     let amount = operation.unit_price.checked_times(quantity).ok_or(Refusal::QuantityOutOfRange)?;
-    assert!(amount >= Micros::ZERO, "a price is never negative, or a charge would bring credit");
+    assert!(amount >= Micros::ZERO, "a price must not be negative, or a charge would add credit");
     Ok(amount)
 }
 
@@ -109,7 +109,7 @@ fn deadline(
         return Err(Refusal::InvalidField { field: "timeout_seconds", why: "must be 1 to 604800, a week" });
     }
     let deadline = now.plus_seconds(i64::from(seconds));
-    assert!(deadline > now, "the deadline of a new charge is in the future");
+    assert!(deadline > now, "the deadline of a new charge must be in the future");
     Ok(Some(deadline))
 }
 
@@ -147,25 +147,25 @@ impl<'a> ExistingCharge<'a> {
     pub fn new(view: &View<'a>, clocks: Clocks) -> Result<ExistingCharge<'a>, Refusal> {
         let charge = view.charge()?;
         let grants = &view.account()?.grants;
-        assert!(charge.opening_entry > 0, "i02: a charge was opened by a numbered entry");
-        assert!(charge.created_at <= clocks.account, "a charge was opened in the past");
+        assert!(charge.opening_entry > 0, "i02: a charge must have the number of the entry that opened it");
+        assert!(charge.created_at <= clocks.account, "a charge must not be opened in the future");
         let last = view.account()?.chain.n;
-        assert!(charge.opening_entry <= last, "i02: a charge was opened by an entry of its journal");
+        assert!(charge.opening_entry <= last, "i02: a charge must be opened by an entry of its journal");
         let ChargeDetails { unit_price, quantity: paid, amount, .. } = &*charge.details;
         assert!(
             unit_price.checked_times(*paid) == Some(*amount),
-            "a charge took its price times its quantity"
+            "a charge must cost its unit price times its quantity"
         );
         let ChargeState { status, refunded, quantity, deadline, .. } = charge.state;
-        assert!((1..=*paid).contains(&quantity), "a charge uses at most the units that it paid for");
-        assert!(refunded >= Micros::ZERO, "i05: what was refunded is never negative");
+        assert!((1..=*paid).contains(&quantity), "a charge must not use more units than it paid for");
+        assert!(refunded >= Micros::ZERO, "i05: what was refunded must not be negative");
         assert!(
             (status == Status::Refunded) == (refunded == charge.details.amount),
-            "i05: refunded is refunded in full"
+            "i05: a charge must be refunded in full if and only if its status is refunded"
         );
         assert!(
             (status == Status::Pending) == deadline.is_some(),
-            "i06: pending and only pending charges have a deadline"
+            "i06: a charge must have a deadline if and only if it is pending"
         );
         let windows = view.windows_of_limits(clocks.account);
         let refund_window_seconds = view.refund_window_seconds;
@@ -192,15 +192,18 @@ impl<'a> ExistingCharge<'a> {
 
     /// Asserts that the entries lead from the state of the charge to a lawful one (i05, i06).
     fn assert_transition(&self, bodies: &[EntryBody]) {
-        assert!(!bodies.is_empty(), "a charge that changes does so by an entry");
+        assert!(!bodies.is_empty(), "a charge must not change without an entry");
         let amount = self.charge.details.amount;
         let mut state = self.charge.state;
         let name = Some((self.charge.details.id, Some(self.charge.opening_entry)));
         for body in bodies {
-            assert!(body.charge() == name, "an entry about a charge names it and the entry that opened it");
+            assert!(
+                body.charge() == name,
+                "an entry about a charge must name it and the entry that opened it"
+            );
             state = assert_no_violation(invariants::charge_transition(amount, state, body));
         }
-        assert!(state != self.charge.state, "an entry about a charge changes its state");
+        assert!(state != self.charge.state, "an entry about a charge must change its state");
     }
 
     /// The operation succeeded. If fewer units were used than paid for, the price of the others is
@@ -226,11 +229,11 @@ impl<'a> ExistingCharge<'a> {
         let quantity = used.unwrap_or(details.quantity);
         let kept = details.unit_price.checked_times(quantity);
         let unused = details.amount - kept.expect("fewer units than were priced when the charge was opened");
-        assert!(unused >= Micros::ZERO, "i05: what was used costs no more than what was paid");
+        assert!(unused >= Micros::ZERO, "i05: what was used must not cost more than was paid");
         let mut bodies = Vec::with_capacity(2);
         let mut state = *state;
         if unused > Micros::ZERO {
-            assert!(self.is_pending(), "i06: only a pending charge is used in part");
+            assert!(self.is_pending(), "i06: a charge that is partly used must be pending");
             state.refunded += unused;
             bodies.push(self.refunded(unused, RefundReason::PartlyUsed, state));
         }
@@ -282,7 +285,7 @@ impl<'a> ExistingCharge<'a> {
         let Some(deadline) = self.charge.state.deadline else {
             return Err(self.already_ended());
         };
-        assert!(self.is_pending(), "i06: pending and only pending charges have a deadline");
+        assert!(self.is_pending(), "i06: a charge must have a deadline if and only if it is pending");
         if !(bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS).contains(&seconds) {
             return Err(Refusal::InvalidField {
                 field: "extend_seconds",
@@ -290,7 +293,7 @@ impl<'a> ExistingCharge<'a> {
             });
         }
         let later = self.now.plus_seconds(i64::from(seconds));
-        assert!(later > self.now, "a heartbeat moves the deadline into the future");
+        assert!(later > self.now, "a heartbeat must move the deadline into the future");
         if later <= deadline {
             return Ok(Transition::Unchanged);
         }
@@ -341,7 +344,7 @@ impl<'a> ExistingCharge<'a> {
         match self.charge.state.deadline {
             Some(deadline) if deadline <= self.now => {
                 let refund = self.refunded_in_full(RefundReason::TimedOut, Outcome::TimedOut);
-                assert!(refund.from_pending, "i06: only a pending charge times out");
+                assert!(refund.from_pending, "i06: a charge that times out must be pending");
                 Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))])
             }
             Some(_) | None => Transition::Unchanged,
@@ -361,9 +364,9 @@ impl<'a> ExistingCharge<'a> {
     }
 
     fn settled(&self, state: ChargeState, detail: Option<Box<str>>) -> EntryBody {
-        assert!(state.status == Status::Settled, "a settlement leaves the charge settled");
+        assert!(state.status == Status::Settled, "a settlement must leave the charge settled");
         let kept = self.charge.details.amount - state.refunded;
-        assert!(kept >= Micros::ZERO, "i05: a charge gives back more than it took");
+        assert!(kept >= Micros::ZERO, "i05: a charge must not be refunded more than it took");
         let amount = if self.is_pending() { kept } else { Micros::ZERO };
         EntryBody::ChargeSettled(Settlement {
             charge: self.charge.details.id,
@@ -382,7 +385,10 @@ impl<'a> ExistingCharge<'a> {
     fn refunded_in_full(&self, reason: RefundReason, outcome: Outcome) -> Refund {
         let amount = self.charge.refundable();
         let refunded = self.charge.state.refunded + amount;
-        assert!(refunded == self.charge.details.amount, "i05: refunded in full is the amount of the charge");
+        assert!(
+            refunded == self.charge.details.amount,
+            "i05: a full refund must bring the refunds to the amount of the charge"
+        );
         let state = ChargeState {
             status: Status::Refunded,
             outcome: Some(outcome),
@@ -394,10 +400,10 @@ impl<'a> ExistingCharge<'a> {
     }
 
     fn refund_of(&self, amount: Micros, reason: RefundReason, state: ChargeState) -> Refund {
-        assert!(amount > Micros::ZERO, "a refund moves credit");
+        assert!(amount > Micros::ZERO, "a refund must move credit");
         let returns = returns_of(&self.charge.details.draws, self.charge.state.refunded, amount);
         let loaded = |draw: &Draw| self.grants.get(draw.grant).is_some();
-        assert!(returns.iter().all(loaded), "i03: a view holds the grants that a refund returns to");
+        assert!(returns.iter().all(loaded), "i03: a view must hold the grants that a refund returns to");
         Refund {
             charge: self.charge.details.id,
             opening_entry: self.charge.opening_entry,

@@ -235,7 +235,10 @@ impl Command {
     pub fn derived_key(&self) -> Option<IdempotencyKey> {
         let derived = |text: String| {
             let key = format!("{DERIVED}{text}");
-            assert!(IdempotencyKey::new(&key).is_err(), "i12: no caller can choose a derived key");
+            assert!(
+                IdempotencyKey::new(&key).is_err(),
+                "i12: a caller must not be able to choose a derived key"
+            );
             Some(IdempotencyKey::known(&key))
         };
         match self {
@@ -269,7 +272,10 @@ impl Command {
             }
             _ => None,
         };
-        assert!(recount.is_none() || self.may_recount(), "a command that counts says so before it is loaded");
+        assert!(
+            recount.is_none() || self.may_recount(),
+            "a command with a recount must be announced by may_recount"
+        );
         recount
     }
 

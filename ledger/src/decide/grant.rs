@@ -22,15 +22,15 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
         return Err(Refusal::InvalidField { field: "source", why: "comes with a payment only" });
     }
     check_balance_bound(account, amount)?;
-    assert!(amount <= Micros::MAX, "i10: a grant brings no more than a balance can hold");
+    assert!(amount <= Micros::MAX, "i10: a grant must not exceed what a balance can hold");
     let n = account.chain.n + 1;
     let id = GrantId(view.fresh_id);
-    assert!(account.grants.get(n).is_none(), "i02: a grant has the number of a new entry");
-    assert!(account.grants.find(id).is_none(), "a new grant has an id that no other has");
+    assert!(account.grants.get(n).is_none(), "i02: a grant must have the number of a new entry");
+    assert!(account.grants.find(id).is_none(), "a new grant must have a new id");
     let grant = Grant { id, n, source, amount, remaining: amount };
     let mut bodies = vec![EntryBody::Granted { grant, reason, origin, paid_cents }];
     let repaid = account.balance.debt.min(amount);
-    assert!(repaid >= Micros::ZERO, "i04: debt is never negative");
+    assert!(repaid >= Micros::ZERO, "i04: debt must not be negative");
     if repaid > Micros::ZERO {
         bodies.push(EntryBody::DebtRepaid { draw: Draw { grant: n, amount: repaid } });
     }
@@ -41,7 +41,10 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
 /// were refunded.
 fn check_balance_bound(account: &Account, amount: Micros) -> Result<(), Refusal> {
     let held = account.totals.granted - account.totals.clawed_back;
-    assert!(account.balance.available <= held, "i10: what is available was granted and not taken back");
+    assert!(
+        account.balance.available <= held,
+        "i10: what is available must not exceed what was granted and not taken back"
+    );
     if held.checked_add(amount).is_none_or(|sum| sum > Micros::MAX) {
         let why = "would take the balance beyond 2^53 − 1 micro-units";
         return Err(Refusal::InvalidField { field: "amount", why });
@@ -56,7 +59,10 @@ fn check_balance_bound(account: &Account, amount: Micros) -> Result<(), Refusal>
 pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
-    assert!(grant.remaining <= account.balance.available, "i04: available is the sum of what remains");
+    assert!(
+        grant.remaining <= account.balance.available,
+        "i04: what remains of a grant must not exceed what is available"
+    );
     let draws = if grant.remaining > Micros::ZERO {
         vec![Draw { grant: grant.n, amount: grant.remaining }]
     } else {
@@ -87,7 +93,7 @@ pub(super) fn claw_back(
     let taken = amount.min(account.balance.available);
     let draws = account.grants.plan_from(Some(grant.n), taken);
     let drawn: Micros = draws.iter().map(|draw| draw.amount).sum();
-    assert!(drawn == taken, "i05: the draws of a claw-back sum to what it takes");
+    assert!(drawn == taken, "the draws of a claw-back must sum to what it takes");
     Ok(vec![EntryBody::ClawedBack { grant: id, dispute, amount, draws }])
 }
 
@@ -100,10 +106,13 @@ pub(super) fn restore(view: &View, dispute: Box<str>) -> Result<Vec<EntryBody>, 
     let account = view.account()?;
     let claw_back = account.claw_backs.find(&dispute).ok_or(Refusal::DisputeNotFound)?;
     let taken: Micros = claw_back.taken.iter().map(|draw| draw.amount).sum();
-    assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute is never negative");
-    assert!(taken <= account.totals.clawed_back, "i10: a dispute gives back what was taken and no more");
+    assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute must not be negative");
+    assert!(taken <= account.totals.clawed_back, "i10: a won dispute must not give back more than was taken");
     check_balance_bound(account, taken)?;
     let loaded = |draw: &Draw| account.grants.get(draw.grant).is_some();
-    assert!(claw_back.taken.iter().all(loaded), "i03: a view holds the grants that a dispute returns to");
+    assert!(
+        claw_back.taken.iter().all(loaded),
+        "i03: a view must hold the grants that a won dispute returns to"
+    );
     Ok(vec![EntryBody::ClawBackRestored { dispute, returns: claw_back.taken.clone() }])
 }

@@ -74,11 +74,14 @@ pub fn decide(view: &View, submission: Submission, server_now: Timestamp) -> Res
         Ok(Decision::Change(change)) => {
             let is_for_platform =
                 matches!(change.first, EntryBody::PricesSet(_) | EntryBody::PlatformKeySet { .. });
-            assert!(is_for_platform == is_platform, "an entry of the platform is in the platform's journal");
+            assert!(
+                is_for_platform == is_platform,
+                "an entry of the platform must be in the platform's journal"
+            );
             assert_change(view, change);
         }
         Ok(Decision::Replay) => {
-            assert!(view.entry_under_key.is_some(), "i07: only a stored answer is replayed")
+            assert!(view.entry_under_key.is_some(), "i07: a replay must have a stored entry")
         }
         Ok(Decision::Unchanged) => {}
         Err(refusal) => refusal.assert_explained(clocks.account),
@@ -163,7 +166,7 @@ fn with_alerts(
     {
         let before = account.balance.available;
         let moved: Micros = std::iter::once(&first).chain(&rest).map(moved_available).sum();
-        assert!(before + moved >= Micros::ZERO, "i04: a decision takes no more than is available");
+        assert!(before + moved >= Micros::ZERO, "i04: a decision must not take more than is available");
         let crossed = account.alerts.crossed(before, before + moved, now);
         rest.extend(crossed.map(|threshold| EntryBody::BalanceLow { threshold }));
     }
@@ -182,12 +185,12 @@ fn moved_available(body: &EntryBody) -> Micros {
 /// Asserts what holds for the change of every command.
 fn assert_change(view: &View, change: &Change) {
     if let Some(legs) = change.first.legs() {
-        assert!(legs.amount >= Micros::ZERO, "i01: an entry moves an amount below zero");
-        assert!(legs.amount <= Micros::MAX, "i01: an entry moves no more than a balance can hold");
+        assert!(legs.amount >= Micros::ZERO, "i01: an entry must not move a negative amount");
+        assert!(legs.amount <= Micros::MAX, "i01: an entry must not move more than a balance can hold");
     }
     if let Some(account) = view.account {
         let available = account.balance.available + moved_available(&change.first);
-        assert!(available >= Micros::ZERO, "i04: a decision takes no more than is available");
+        assert!(available >= Micros::ZERO, "i04: a decision must not take more than is available");
     }
     assert_no_violation(invariants::payment_once(&change.first, change.key.as_ref()));
     let first_grant = match &change.first {
@@ -198,15 +201,18 @@ fn assert_change(view: &View, change: &Change) {
         if let EntryBody::DebtRepaid { draw } = body {
             assert!(
                 first_grant.is_some_and(|grant| grant.n == draw.grant),
-                "debt is repaid from the new grant"
+                "debt must be repaid from the new grant"
             );
             assert!(
                 first_grant.is_some_and(|grant| draw.amount <= grant.amount),
-                "i03: a grant gave more than it had"
+                "i03: a grant must not give more than it has"
             );
         }
     }
-    assert!(change.rest.len() <= bounds::THRESHOLDS_MAX + 1, "a change is a few entries");
+    assert!(
+        change.rest.len() <= bounds::THRESHOLDS_MAX + 1,
+        "a change must not have more entries than one command can cause"
+    );
     let opens = |body: &EntryBody| matches!(body, EntryBody::ChargeOpened(_) | EntryBody::Granted { .. });
-    assert!(!change.rest.iter().any(opens), "i07: only the entry with the key opens a charge or a grant");
+    assert!(!change.rest.iter().any(opens), "i07: an entry that opens a charge or a grant must have the key");
 }

@@ -43,8 +43,8 @@ pub(super) fn set_prices(
     let version = version.expect("four thousand million price versions do not fit in memory");
     let version = PriceVersion { version, effective_at, operations: list };
     version.assert_sorted();
-    assert!(version.effective_at >= now, "a price version never prices what was charged before");
+    assert!(version.effective_at >= now, "a price version must not price earlier charges");
     let last = view.price_book.versions().last().map_or(0, |last| last.version);
-    assert!(version.version == last + 1, "price versions are numbered without gaps");
+    assert!(version.version == last + 1, "price versions must be numbered without gaps");
     Ok(vec![EntryBody::PricesSet(version)])
 }

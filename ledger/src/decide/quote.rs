@@ -35,7 +35,7 @@ pub fn quote(
     let affordable_quantity = available.whole_units(operation.unit_price);
     assert!(
         operation.unit_price == Micros::ZERO || affordable == (affordable_quantity >= quantity),
-        "a quantity is affordable if and only if its amount is"
+        "a quantity must be affordable if and only if its amount is"
     );
     Ok(Quote { amount, affordable, affordable_quantity })
 }

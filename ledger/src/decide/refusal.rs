@@ -141,31 +141,31 @@ impl Refusal {
     pub(crate) fn assert_explained(&self, now: Timestamp) {
         match self {
             Refusal::DebtOutstanding { debt } => {
-                assert!(*debt > Micros::ZERO, "a refusal for debt names a debt");
+                assert!(*debt > Micros::ZERO, "a refusal for debt must name a debt");
             }
             Refusal::ChargeAlreadyRefunded(state) => {
-                assert!(state.deadline.is_none(), "i06: a refunded charge awaits nothing");
+                assert!(state.deadline.is_none(), "i06: a refunded charge must not have a deadline");
             }
             Refusal::ChargeAlreadySettled(state) => {
-                assert!(state.deadline.is_none(), "i06: a settled charge awaits nothing");
+                assert!(state.deadline.is_none(), "i06: a settled charge must not have a deadline");
             }
             Refusal::RefundExceedsCharge { refundable } => {
-                assert!(*refundable >= Micros::ZERO, "i05: what is left of a charge is never negative");
+                assert!(*refundable >= Micros::ZERO, "i05: what is left of a charge must not be negative");
             }
             Refusal::RefundWindowClosed { closed_at } => {
-                assert!(*closed_at < now, "a refund window that closed did so in the past");
+                assert!(*closed_at < now, "a refund window that is closed must have ended");
             }
             Refusal::LimitExceeded { required, limit, remaining, resets_at, .. } => {
                 assert!(
                     remaining <= required,
-                    "a limit that is exceeded leaves no more than the charge needs"
+                    "a limit that is exceeded must leave less than the charge needs"
                 );
-                assert!(*limit >= Micros::ZERO, "a limit is never negative");
-                assert!(*resets_at > now, "the period of a limit that is exceeded has not ended");
+                assert!(*limit >= Micros::ZERO, "a limit must not be negative");
+                assert!(*resets_at > now, "the period of a limit that is exceeded must not have ended");
             }
             Refusal::InsufficientCredits { required, available, affordable_quantity } => {
-                assert!(available < required, "credits are insufficient only below the price");
-                assert!(*affordable_quantity >= 0, "an affordable quantity is never negative");
+                assert!(available < required, "credits that are insufficient must be below the price");
+                assert!(*affordable_quantity >= 0, "an affordable quantity must not be negative");
             }
             Refusal::WorkspaceNotFound
             | Refusal::Unauthenticated

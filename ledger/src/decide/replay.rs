@@ -9,7 +9,7 @@ use crate::{ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBo
 /// entry; `None` if it is the same request. A key that was used for another kind of request differs
 /// in the `path`.
 pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'static str> {
-    assert!(entry.key.is_some(), "i07: only an entry with a key is repeated");
+    assert!(entry.key.is_some(), "i07: an entry that is repeated must have a key");
     match (&entry.body, command) {
         (EntryBody::ChargeOpened(details), Command::Charge(request)) => charge(details, request),
         (EntryBody::Granted { grant, reason, .. }, Command::Grant(request)) => {

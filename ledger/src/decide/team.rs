@@ -20,7 +20,7 @@ pub(super) fn decide(
     clocks: Clocks,
 ) -> Result<Option<TeamChange>, Refusal> {
     let team = &*view.account()?.team;
-    assert!(team.is_within_bounds(), "a team is within its bounds");
+    assert!(team.is_within_bounds(), "a team must be within its bounds");
     match command {
         TeamCommand::AddMember(request) => add_member(team, request, clocks.account).map(Some),
         TeamCommand::ChangeMember(id, changes) => change_member(team, &id, changes),
@@ -112,10 +112,10 @@ fn create_key(
     if team.keys.len() >= bounds::API_KEYS_MAX {
         return Err(Refusal::InvalidField { field: "api_keys", why: "are 100 already; revoke one first" });
     }
-    assert!(team.key(id).is_none(), "a new API key has an id that no other has");
+    assert!(team.key(id).is_none(), "a new API key must have a new id");
     let (created_at, last_used_at) = (now, None);
     let key = ApiKey { id, name, scopes, member, worker, expires_at, created_at, last_used_at, hash };
-    assert!(key.is_valid_at(now), "a new API key is valid");
+    assert!(key.is_valid_at(now), "a new API key must be valid");
     Ok(TeamChange::KeyCreated(key))
 }
 
@@ -153,8 +153,8 @@ fn sign_in(
     server_now: Timestamp,
 ) -> Result<TeamChange, Refusal> {
     let link = team.link(&secrets.link, server_now).ok_or(Refusal::PortalLinkExpired)?;
-    assert!(server_now < link.expires_at, "a link signs in before it expires");
-    assert!(team.member(&link.member).is_some(), "a member who was removed has no link");
+    assert!(server_now < link.expires_at, "a link must not sign in after it expires");
+    assert!(team.member(&link.member).is_some(), "a member who was removed must not have a link");
     let (created_at, expires_at) = (server_now, server_now.plus_seconds(valid_for_seconds));
     let session = PortalSession { hash: secrets.session, created_at, expires_at, ..link.clone() };
     Ok(TeamChange::SignedIn(session))

@@ -73,9 +73,9 @@ impl Clocks {
         let last = account.map_or(server, |account| account.chain.at);
         assert!(
             clocks.account == clocks.server || clocks.account == last,
-            "an account's time is the server's or that of its last entry"
+            "an account's time must be the server's or that of its last entry"
         );
-        assert!(clocks.account >= clocks.server, "the clock of an account is never behind the server's");
+        assert!(clocks.account >= clocks.server, "an account's time must not be earlier than the server's");
         clocks
     }
 }
@@ -100,12 +100,9 @@ impl<'a> View<'a> {
 
     /// The windows, of which the caller needs the one around `now`.
     pub(crate) fn windows_around(&self, now: Timestamp) -> PeriodWindows {
-        assert!(self.windows.day.contains(now), "the day of a view is the one around the account's clock");
-        assert!(
-            self.windows.month.contains(now),
-            "the month of a view is the one around the account's clock"
-        );
-        assert!(self.windows.month.start <= self.windows.day.start, "a day starts in its month");
+        assert!(self.windows.day.contains(now), "the day of a view must contain the account's time");
+        assert!(self.windows.month.contains(now), "the month of a view must contain the account's time");
+        assert!(self.windows.month.start <= self.windows.day.start, "a day must start in its month");
         self.windows
     }
 
@@ -117,26 +114,29 @@ impl<'a> View<'a> {
         command: &Command,
         key: Option<&IdempotencyKey>,
     ) {
-        assert!(self.fresh_id.is_v7(), "a new id is a UUID of version 7");
+        assert!(self.fresh_id.is_v7(), "a new id must be a UUID of version 7");
         if let Some(account) = self.account {
-            assert!(account.profile.id == *workspace, "a view holds the account of its command's workspace");
+            assert!(
+                account.profile.id == *workspace,
+                "a view must hold the account of its command's workspace"
+            );
         }
         if let Some(loaded) = self.charge {
             assert!(
                 command.charge() == Some(loaded.details.id),
-                "a view holds the charge that its command names"
+                "a view must hold the charge that its command names"
             );
         }
         if let Some(entry) = self.entry_under_key {
-            assert!(entry.key.as_ref() == key, "i07: a view holds the entry under its command's key");
+            assert!(entry.key.as_ref() == key, "i07: a view must hold the entry under its command's key");
         }
         if let (Some(account), Some(entry)) = (self.account, self.entry_under_key) {
-            assert!(entry.n <= account.chain.n, "i02: the entry under a key is one of the journal's");
+            assert!(entry.n <= account.chain.n, "i02: the entry under a key must be in the journal");
         }
         assert!(
             self.used_by_limit.is_empty() || command.may_recount(),
-            "a view counts the use of limits only for a command that asks for it"
+            "a view that counts the use of limits must be of a command that asks for it"
         );
-        assert!(self.refund_window_seconds >= 0, "a refund window ends no earlier than it begins");
+        assert!(self.refund_window_seconds >= 0, "a refund window must not be negative");
     }
 }

@@ -25,12 +25,12 @@ pub(super) fn create(
         if account.exists() {
             return Err(Refusal::WorkspaceExists);
         }
-        assert!(account.balance == Balance::default(), "i10: a new workspace has no credit");
-        assert!(account.totals == Totals::default(), "i10: in a new workspace nothing has moved");
-        assert!(account.limits.is_empty(), "a new workspace has no limits");
-        assert!(account.team.is_empty(), "a new workspace has no team");
+        assert!(account.balance == Balance::default(), "i10: a new workspace must have no credit");
+        assert!(account.totals == Totals::default(), "i10: a new workspace must have totals of zero");
+        assert!(account.limits.is_empty(), "a new workspace must have no limits");
+        assert!(account.team.is_empty(), "a new workspace must have no team");
     }
-    assert!(!id.is_platform(), "no workspace has the name of the platform's journal");
+    assert!(!id.is_platform(), "a workspace must not have the id of the platform's journal");
     let blank = Profile { created_at: now, ..Profile::blank(id) };
     Ok(vec![EntryBody::WorkspaceCreated(Box::new(with_changes(blank, changes)))])
 }
@@ -47,8 +47,8 @@ pub(super) fn update(
 ) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let profile = with_changes(account.profile.as_ref().clone(), changes);
-    assert!(profile.id == account.profile.id, "a workspace keeps its id");
-    assert!(profile.created_at == account.profile.created_at, "a workspace keeps its time of creation");
+    assert!(profile.id == account.profile.id, "a workspace must keep its id");
+    assert!(profile.created_at == account.profile.created_at, "a workspace must keep its time of creation");
     if profile == *account.profile {
         return Ok(Vec::new());
     }
@@ -56,7 +56,11 @@ pub(super) fn update(
     let mut bodies = vec![EntryBody::WorkspaceUpdated(Box::new(profile))];
     if moves {
         let windows = view.windows_around(now);
-        assert_eq!(account.limits.0.len(), view.used_by_limit.len(), "the use of every limit was counted");
+        assert_eq!(
+            account.limits.0.len(),
+            view.used_by_limit.len(),
+            "a view must count the use of every limit"
+        );
         assert_counted(account, view.used_by_limit);
         let lines = account.limits.0.iter().zip(view.used_by_limit);
         let limits = lines.map(|(limit, used)| Limit {
@@ -108,7 +112,7 @@ pub(super) fn set_limits(
     }
     let kept = limits.iter().filter(|(subject, period, _)| account.limits.find(subject, *period).is_some());
     let new = limits.len() - kept.count();
-    assert!(view.used_by_limit.len() == new, "the use of every new limit was counted");
+    assert!(view.used_by_limit.len() == new, "a view must count the use of every new limit");
     assert_counted(account, view.used_by_limit);
     let windows = view.windows_around(now);
     let mut used_by_limit = view.used_by_limit.iter();
@@ -129,8 +133,8 @@ pub(super) fn set_limits(
 fn assert_counted(account: &Account, used_by_limit: &[Micros]) {
     let Totals { charged, refunded, .. } = account.totals;
     for used in used_by_limit {
-        assert!(*used <= charged, "i08: a limit counts no more than was charged");
-        assert!(*used >= Micros::ZERO - refunded, "i08: a limit counts no more back than was refunded");
+        assert!(*used <= charged, "i08: a limit must not count more than was charged");
+        assert!(*used >= Micros::ZERO - refunded, "i08: a limit must not count more refunds than were made");
     }
 }
 
@@ -155,6 +159,6 @@ pub(super) fn set_alerts(
     }
     thresholds.sort_unstable();
     thresholds.dedup();
-    assert!(thresholds.is_sorted_by(|low, high| low < high), "i09: a threshold is set once");
+    assert!(thresholds.is_sorted_by(|low, high| low < high), "i09: a threshold must be set once");
     Ok(vec![EntryBody::AlertsSet { thresholds, cooldown_seconds }])
 }

@@ -22,23 +22,29 @@ impl Account {
     /// # Panics
     /// If an invariant does not hold: an account that is wrong must not be stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
-        assert!(self.balance.available >= Micros::ZERO, "i04: available is never negative");
+        assert!(self.balance.available >= Micros::ZERO, "i04: available must not be negative");
         assert!(
             self.balance.available == self.grants.remaining(),
-            "i04: available is what remains in the grants"
+            "i04: available must be the sum of what remains in the grants"
         );
-        assert!(self.balance.pending >= Micros::ZERO, "i04: pending is never negative");
-        assert!(self.balance.debt == self.claw_backs.owed(), "i04: debt is what is owed for the claw-backs");
-        assert!(self.limits.0.len() <= bounds::LIMITS_MAX, "a workspace has no more limits than it may have");
+        assert!(self.balance.pending >= Micros::ZERO, "i04: pending must not be negative");
+        assert!(
+            self.balance.debt == self.claw_backs.owed(),
+            "i04: debt must be the sum of what is owed for the claw-backs"
+        );
+        assert!(self.limits.0.len() <= bounds::LIMITS_MAX, "a workspace must have at most 200 limits");
         assert!(
             self.chain.n > 0 || self.totals == Totals::default(),
-            "i02: without an entry nothing has moved"
+            "i02: an account without entries must have totals of zero"
         );
         assert!(
             self.grants.iter().all(|grant| grant.n <= self.chain.n),
-            "i02: no grant is newer than the last entry"
+            "i02: a grant must not be newer than the last entry"
         );
-        assert!(self.totals.refunded <= self.totals.charged, "i10: no more is refunded than was charged");
+        assert!(
+            self.totals.refunded <= self.totals.charged,
+            "i10: the total refunded must not exceed the total charged"
+        );
         let w = &mut Writer(bytes);
         let Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team: _ } = self;
         w.byte(FORMAT);
@@ -92,9 +98,9 @@ impl Grant {
     /// # Panics
     /// If the grant breaks i03: a grant that is wrong must not be stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
-        assert!(self.n > 0, "i02: a grant has the number of its entry");
-        assert!(self.remaining >= Micros::ZERO, "i03: a grant never holds less than nothing");
-        assert!(self.remaining <= self.amount, "i03: a grant never holds more than it brought");
+        assert!(self.n > 0, "i02: a grant must have the number of its entry");
+        assert!(self.remaining >= Micros::ZERO, "i03: what remains of a grant must not be negative");
+        assert!(self.remaining <= self.amount, "i03: what remains of a grant must not exceed its amount");
         self.write(&mut Writer(bytes));
     }
 

@@ -48,7 +48,7 @@ impl Writer<'_> {
         let mut bytes = [0; LEB128_MAX_BYTES];
         let mut length = 0;
         while value >= 0x80 {
-            assert!(length + 1 < LEB128_MAX_BYTES, "64 bits are at most ten groups of seven");
+            assert!(length + 1 < LEB128_MAX_BYTES, "64 bits must fit into ten groups of seven");
             bytes[length] = value as u8 | 0x80;
             value >>= 7;
             length += 1;
@@ -60,7 +60,7 @@ impl Writer<'_> {
     /// Zig-zag: small numbers are short, above and below zero.
     pub fn signed(&mut self, value: i64) {
         let zig_zag = ((value << 1) ^ (value >> 63)) as u64;
-        assert!(from_zig_zag(zig_zag) == value, "a signed number reads back");
+        assert!(from_zig_zag(zig_zag) == value, "a signed number must read back");
         self.unsigned(zig_zag);
     }
 
@@ -259,7 +259,7 @@ pub(crate) const fn is_ascending(codes: &[u8]) -> bool {
 /// A closed set of names, each stored as one byte.
 macro_rules! coded {
     ($type:ident, $what:literal, { $($variant:ident = $byte:literal $text:literal),+ $(,)? }) => {
-        const _: () = assert!($crate::journal::codec::is_ascending(&[$($byte),+]), "a code stands for one name");
+        const _: () = assert!($crate::journal::codec::is_ascending(&[$($byte),+]), "a code must stand for one name");
 
         impl $type {
             pub(crate) fn code(self) -> u8 {

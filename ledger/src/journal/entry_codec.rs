@@ -42,7 +42,7 @@ impl Entry {
         let is_rare = self.body.legs().is_none() && self.body.charge().is_none();
         assert!(
             !is_rare || Entry::decode(&bytes[start..]).as_ref() == Ok(self),
-            "an entry reads back as it is"
+            "an entry must read back as it is"
         );
     }
 

@@ -39,10 +39,10 @@ impl PriceVersion {
 
     /// Asserts what [`PriceVersion::find`] relies on.
     pub(crate) fn assert_sorted(&self) {
-        assert!(self.version > 0, "price versions are numbered from 1");
+        assert!(self.version > 0, "price versions must be numbered from 1");
         assert!(
             self.operations.is_sorted_by(|a, b| a.id < b.id),
-            "the operations of a price version are sorted, each once"
+            "the operations of a price version must be sorted, each once"
         );
     }
 
@@ -109,7 +109,7 @@ impl PriceBook {
     pub(crate) fn add(&mut self, version: PriceVersion) {
         assert!(
             version.version as usize == self.versions.len() + 1,
-            "price versions are numbered without gaps"
+            "price versions must be numbered without gaps"
         );
         self.versions.push(version);
     }

@@ -49,7 +49,8 @@ pub struct Scopes(u8);
 /// The byte with the bits of all scopes.
 const ALL_BITS: u8 = Scope::Charge.bit() | Scope::Read.bit() | Scope::Manage.bit();
 
-const _: () = assert!(ALL_BITS.count_ones() as usize == Scope::ALL.len(), "each scope has a bit of its own");
+const _: () =
+    assert!(ALL_BITS.count_ones() as usize == Scope::ALL.len(), "each scope must have a bit of its own");
 
 impl Scopes {
     /// True if there are none.
@@ -73,7 +74,7 @@ impl Scopes {
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Scopes {
         let bits = scopes.into_iter().fold(0, |bits, scope| bits | scope.bit());
-        assert!(bits & !ALL_BITS == 0, "a set of scopes has no other bits");
+        assert!(bits & !ALL_BITS == 0, "a set of scopes must have no other bits");
         Scopes(bits)
     }
 }
@@ -143,7 +144,7 @@ impl ApiKey {
 
     pub(crate) fn write(&self, w: &mut Writer) {
         let ApiKey { id, name, scopes, member, worker, expires_at, created_at, last_used_at, hash } = self;
-        assert!(!scopes.is_empty(), "an API key that is stored may do something");
+        assert!(!scopes.is_empty(), "an API key must have a scope");
         w.id(id.0);
         w.text(name);
         w.byte(scopes.0);

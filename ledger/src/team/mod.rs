@@ -99,7 +99,7 @@ impl Team {
     /// The empty team, shared by all workspaces for which only the platform acts.
     pub(crate) fn empty() -> Arc<Team> {
         static EMPTY: LazyLock<Arc<Team>> = LazyLock::new(Arc::default);
-        assert!(EMPTY.is_empty(), "the shared team of workspaces without one stays empty");
+        assert!(EMPTY.is_empty(), "the shared team of workspaces without one must stay empty");
         Arc::clone(&EMPTY)
     }
 
@@ -155,10 +155,7 @@ impl Team {
     /// stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let Team { members, keys, links, sessions } = self;
-        assert!(
-            self.is_within_bounds(),
-            "a team has no more members, keys, links and sessions than it may have"
-        );
+        assert!(self.is_within_bounds(), "a team must be within its bounds");
         let start = bytes.len();
         let w = &mut Writer(bytes);
         w.byte(FORMAT);
@@ -168,7 +165,7 @@ impl Team {
         w.list(sessions, |w, session| session.write(w));
         assert!(
             Team::decode(Some(&bytes[start..])).is_ok_and(|team| *team == *self),
-            "a team reads back as it is"
+            "a team must read back as it is"
         );
     }
 
@@ -309,5 +306,5 @@ fn push_bounded(sessions: &mut Vec<PortalSession>, session: &PortalSession) {
         sessions.remove(0);
     }
     sessions.push(session.clone());
-    assert!(sessions.len() <= bounds::PORTAL_SESSIONS_MAX, "links and sessions stay within their bound");
+    assert!(sessions.len() <= bounds::PORTAL_SESSIONS_MAX, "links and sessions must stay within their bound");
 }

@@ -105,7 +105,7 @@ fn i04_pending_is_never_negative() {
 }
 
 #[test]
-#[should_panic(expected = "i04: the grants hold less than the available balance")]
+#[should_panic(expected = "i04: the grants must hold the available balance")]
 fn i04_a_charge_cannot_draw_what_is_not_there() {
     let mut world = acme_with_a_charge();
     world.account.balance.available += micros(500);
@@ -171,7 +171,7 @@ fn i06_a_charge_leaves_pending_once_and_its_deadline_with_it() {
 }
 
 #[test]
-#[should_panic(expected = "i05: a refund exceeds what the charge drew")]
+#[should_panic(expected = "i05: a refund must not exceed what the charge drew")]
 fn i05_a_refund_returns_what_was_drawn() {
     let mut world = acme_with_a_charge();
     world.charges[0].details.draws = Vec::new().into();
@@ -180,14 +180,14 @@ fn i05_a_refund_returns_what_was_drawn() {
 }
 
 #[test]
-#[should_panic(expected = "i08: the usage rollups miss a charge")]
+#[should_panic(expected = "i08: the usage rollups must count every charge")]
 fn i08_rollups_cover_every_charge() {
     let after = Totals { charged: micros(1), ..Totals::default() };
     invariants::i08_usage_covers(UsageSums::default(), Totals::default(), after);
 }
 
 #[test]
-#[should_panic(expected = "i08: the usage rollups miss a refund")]
+#[should_panic(expected = "i08: the usage rollups must count every refund")]
 fn i08_rollups_cover_every_refund() {
     let after = Totals { refunded: micros(1), ..Totals::default() };
     invariants::i08_usage_covers(UsageSums::default(), Totals::default(), after);

@@ -54,6 +54,7 @@ impl Alerts {
     }
 
     fn may_fire(&self, threshold: &Threshold, now: Timestamp) -> bool {
+        assert!(threshold.fired_at <= now, "i09: an alert must not have fired in the future");
         threshold.fired_at == Timestamp::ZERO || threshold.fired_at.plus_seconds(self.cooldown_seconds) <= now
     }
 

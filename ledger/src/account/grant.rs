@@ -1,4 +1,4 @@
-//! Grants: lots of credit that came in, and how charges draw from them and refunds return to them.
+//! Grants: lots of credit, and how charges draw from them and refunds return to them.
 //!
 //! Keeps i03 (0 ≤ remaining ≤ amount). Credit never expires (P6, P7): a grant is spent or taken
 //! back, never lost. The draw order is promotional, adjustment, subscription, top-up, the oldest
@@ -23,7 +23,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// True for a grant that a payment brings; it needs an origin (i11, i12).
+    /// True for a grant that a payment pays for; it needs an origin (i11, i12).
     #[must_use]
     pub const fn is_paid_for(self) -> bool {
         match self {
@@ -45,17 +45,18 @@ coded!(Source, "a grant's source", {
 pub struct Grant {
     /// The id of the grant.
     pub id: GrantId,
-    /// The number of the entry that brought it; names it in draws and gives its age.
+    /// The number of the entry that granted it; draws name the grant by it, and it orders grants by
+    /// age.
     pub n: u64,
     /// The kind of the grant.
     pub source: Source,
-    /// The credit that it brought.
+    /// The credit that was granted.
     pub amount: Micros,
     /// The credit that is unspent; 0 ≤ remaining ≤ amount (i03).
     pub remaining: Micros,
 }
 
-/// An amount that was taken from one grant, or that returns to it.
+/// An amount taken from, or returned to, one grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// The number of the grant ([`Grant::n`]).
@@ -176,19 +177,20 @@ impl Grants {
     /// The draws of this amount, from one grant before all others.
     ///
     /// # Panics
-    /// If the grants hold less (i04) or are not in draw order.
+    /// If the grants hold less (i04), or those that are drawn are not in draw order.
     pub(crate) fn plan_from(&self, first: Option<u64>, amount: Micros) -> Vec<Draw> {
-        assert!(
-            self.0.is_sorted_by(|one, next| draw_order(one) < draw_order(next)),
-            "grants must be in draw order, each once"
-        );
         let mut draws = Vec::with_capacity(1);
         let mut missing = amount;
         let preferred = first.and_then(|n| self.get(n));
         let others = self.0.iter().filter(|grant| Some(grant.n) != first);
+        let mut last = None;
         for grant in preferred.into_iter().chain(others) {
             if missing == Micros::ZERO {
                 break;
+            }
+            if Some(grant.n) != first {
+                assert!(last < Some(draw_order(grant)), "grants must be in draw order, each once");
+                last = Some(draw_order(grant));
             }
             let taken = grant.remaining.min(missing);
             assert!(taken >= Micros::ZERO, "i03: what remains of a grant must not be negative");
@@ -220,12 +222,12 @@ impl Grants {
     /// Returns each draw to its grant.
     ///
     /// # Errors
-    /// [`Violation`] of i03 if a grant is not there or would hold more than it brought.
+    /// [`Violation`] of i03 if a grant is not there or would hold more than its amount.
     pub(crate) fn give(&mut self, returns: &[Draw]) -> Result<(), Violation> {
         for draw in returns {
             let grant = self.loaded(draw.grant)?;
             if draw.amount > grant.amount - grant.remaining {
-                return Err(Violation("i03: a grant got back more than it brought"));
+                return Err(Violation("i03: a grant got back more than its amount"));
             }
             grant.remaining += draw.amount;
         }

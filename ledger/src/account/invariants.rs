@@ -6,7 +6,8 @@
 //! - i02 entries are numbered without gaps, each with the hash of the one before
 //!   (`Account::record`, `Account::replay`)
 //! - i03 0 ≤ remaining ≤ amount for every grant (also where it changes, in `grant`)
-//! - i04 available = the sum of what remains in the grants, never negative
+//! - i04 available = the sum of what remains in the grants, never negative; debt moves only by
+//!   claw-backs, repayments and won disputes
 //! - i05 the draws of a charge sum to its amount, and it never gives back more than it took
 //! - i06 a charge leaves pending once
 //! - i07 same key, same answer (`decide::replay`)
@@ -16,13 +17,16 @@
 //! - i11, i12 one grant per subscription and period, no payment granted twice
 //!
 //! In an entry that is about to be written a [`Violation`] is a bug: `Account::record` panics, and
-//! the engine turns the panic into a failure of that one request, in which no credit moved. In an
-//! entry that is read back it is damage: `Account::replay` and the audits of the engines report it.
+//! no credit moves. The engine answers the command at fault with an error. The embedded engine
+//! fails the rest of the batch as unavailable; the PostgreSQL engine runs it without that command.
+//! In an entry that is read back a violation is damage: `Account::replay` and the audits of the
+//! engines report it.
 
 use crate::journal::disagreement::{Violation, ensure};
+use crate::journal::entry::sum;
 use crate::{
-    Balance, ChargeState, Draw, EntryBody, Grant, Grants, IdempotencyKey, LedgerAccount, Micros, Status,
-    Totals, UsageSums,
+    Balance, ChargeState, EntryBody, Grant, Grants, IdempotencyKey, LedgerAccount, Micros, Status, Totals,
+    UsageSums,
 };
 
 /// The sums of an account that an entry may change.
@@ -34,11 +38,12 @@ pub(crate) struct Sums<'a> {
 }
 
 /// Checks i01, i03, i04, i05 and i10 after an entry was applied to an account whose balance was
-/// `before`.
+/// `before`. Every entry pays for this, so the grants are walked once.
 pub(crate) fn after_entry(sums: Sums, body: &EntryBody, before: Balance) -> Result<(), Violation> {
     i01_legs_move_the_balance(sums.balance, body, before)?;
-    i03_grants_in_range(sums.grants)?;
-    i04_available_is_what_remains(sums.balance, sums.grants)?;
+    let remaining = i03_grants_in_range(sums.grants)?;
+    i04_available_is_what_remains(sums.balance, remaining)?;
+    i04_debt_moves_by_the_entry(sums.balance, body, before)?;
     i05_draws_sum_to_the_amount(body)?;
     i10_nothing_appears_nothing_vanishes(sums.totals, sums.balance)
 }
@@ -66,21 +71,38 @@ fn i01_legs_move_the_balance(balance: Balance, body: &EntryBody, before: Balance
     )
 }
 
-fn i03_grants_in_range(grants: &Grants) -> Result<(), Violation> {
-    let in_range = |grant: &Grant| grant.remaining >= Micros::ZERO && grant.remaining <= grant.amount;
-    ensure(grants.iter().all(in_range), "i03: what remains of a grant is negative or more than it brought")
+/// Checks every grant, and returns the sum of what remains in them.
+fn i03_grants_in_range(grants: &Grants) -> Result<Micros, Violation> {
+    let mut sum = Micros::ZERO;
+    for Grant { amount, remaining, .. } in grants.iter() {
+        let in_range = *remaining >= Micros::ZERO && remaining <= amount;
+        ensure(in_range, "i03: what remains of a grant is negative or more than its amount")?;
+        sum += *remaining;
+    }
+    Ok(sum)
 }
 
-fn i04_available_is_what_remains(balance: Balance, grants: &Grants) -> Result<(), Violation> {
+fn i04_available_is_what_remains(balance: Balance, remaining: Micros) -> Result<(), Violation> {
     let Balance { available, pending, debt } = balance;
     ensure(available >= Micros::ZERO, "i04: the available balance is negative")?;
-    ensure(available == grants.remaining(), "i04: the available balance is not what remains in the grants")?;
+    ensure(available == remaining, "i04: the available balance is not what remains in the grants")?;
     ensure(pending >= Micros::ZERO, "i04: the pending balance is negative")?;
     ensure(debt >= Micros::ZERO, "i04: debt is negative")
 }
 
+/// Debt grows by what a claw-back could not take, and falls only when it is repaid or forgiven.
+fn i04_debt_moves_by_the_entry(balance: Balance, body: &EntryBody, before: Balance) -> Result<(), Violation> {
+    let moved = balance.debt - before.debt;
+    let expected = match body {
+        EntryBody::ClawedBack { amount, draws, .. } => *amount - sum(draws),
+        EntryBody::DebtRepaid { draw } => Micros::ZERO - draw.amount,
+        EntryBody::ClawBackRestored { .. } => moved.min(Micros::ZERO),
+        _ => Micros::ZERO,
+    };
+    ensure(moved == expected, "i04: debt did not move by what the entry takes, repays or forgives")
+}
+
 fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {
-    let sum = |draws: &[Draw]| draws.iter().map(|draw| draw.amount).sum::<Micros>();
     match body {
         EntryBody::ChargeOpened(details) => {
             ensure(sum(&details.draws) == details.amount, "i05: the draws do not sum to the charge")
@@ -99,7 +121,7 @@ fn i10_nothing_appears_nothing_vanishes(totals: Totals, balance: Balance) -> Res
     ensure(granted - clawed_back <= Micros::MAX, "i10: more was granted than a balance can hold")
 }
 
-/// Checks i05 and i06 on one entry about a charge of `amount` whose state was `before`; gives the
+/// Checks i05 and i06 on one entry about a charge of `amount` whose state was `before`. Returns the
 /// state after it. This is the only place that states them: decisions and the audits of the engines
 /// both call it.
 ///
@@ -128,7 +150,7 @@ pub fn charge_transition(
     Ok(next)
 }
 
-/// Checks i11 and i12: a grant that a payment brings has its origin in its key, which an account
+/// Checks i11 and i12: a grant that was paid for has its origin in its key, which an account
 /// accepts only once.
 pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) -> Result<(), Violation> {
     let EntryBody::Granted { grant, origin, .. } = body else { return Ok(()) };

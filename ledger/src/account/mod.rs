@@ -3,8 +3,8 @@
 //! [`Account::record`] applies what was decided and returns the entry that says so.
 //! [`Account::replay`] applies an entry that was written before and compares. Both go through the
 //! one `apply`, so an account that is rebuilt from its journal is the account that was there. Every
-//! entry is checked by `invariants`, in release builds too: a bug stops before the commit, and no
-//! credit moves. Nothing here refuses a command; that is `decide`.
+//! entry is checked by `invariants`, in release builds too: a bug is stopped before the commit, and
+//! no credit moves. Nothing here refuses a command; that is `decide`.
 
 pub(crate) mod alert;
 pub(crate) mod balance;
@@ -27,7 +27,7 @@ use crate::{
     Timestamp, Totals, WorkspaceId, bounds, hex,
 };
 
-/// The end of a journal, to which the next entry is linked (i02).
+/// The end of the hash chain of a journal, to which the next entry is linked (i02).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChainEnd {
     /// The number of the last entry; 0 before the first.
@@ -47,7 +47,7 @@ pub struct Account {
     pub chain: ChainEnd,
     /// What it has.
     pub balance: Balance,
-    /// What has moved since it was opened.
+    /// What has moved since it was created.
     pub totals: Totals,
     /// The grants that are in memory.
     pub grants: Grants,
@@ -78,7 +78,7 @@ impl Account {
         }
     }
 
-    /// True if the workspace was opened.
+    /// True if the workspace was created.
     #[must_use]
     pub fn exists(&self) -> bool {
         self.chain.n > 0
@@ -120,11 +120,12 @@ impl Account {
         assert!(charged >= before.charged, "i10: the total charged must not fall");
         assert!(refunded >= before.refunded, "i10: the total refunded must not fall");
         assert!(refunded <= charged, "i10: the total refunded must not exceed the total charged");
-        assert!(self.balance.available <= Micros::MAX, "i10: a balance must be exact in every JSON reader");
+        let kept = charged - refunded;
         assert!(
-            self.balance.debt == self.claw_backs.owed(),
-            "i04: debt must be the sum of what is owed for the claw-backs"
+            self.balance.pending <= kept,
+            "i10: pending must not exceed what was charged and not refunded"
         );
+        assert!(self.balance.available <= Micros::MAX, "i10: a balance must be exact in every JSON reader");
         assert!(at >= self.chain.at, "i02: the times of entries must not run backwards");
         let previous = self.chain.hash;
         assert!(n == 1 || previous != Hash::default(), "i02: an entry must be linked to the one before it");
@@ -199,15 +200,18 @@ impl Account {
                 ensure(owed >= Micros::ZERO, "i04: debt is negative")?;
                 let (dispute, taken) = (dispute.clone(), draws.clone());
                 self.claw_backs.open(ClawBack { dispute, taken, owed });
+                self.balance.debt = self.claw_backs.owed();
             }
             EntryBody::DebtRepaid { draw } => {
                 self.take_back(std::slice::from_ref(draw))?;
                 self.claw_backs.repay(*draw)?;
+                self.balance.debt = self.claw_backs.owed();
             }
             EntryBody::ClawBackRestored { dispute, returns } => {
                 self.grants.give(returns)?;
                 self.totals.clawed_back -= returns.iter().map(|draw| draw.amount).sum();
                 self.claw_backs.close(dispute);
+                self.balance.debt = self.claw_backs.owed();
             }
             EntryBody::ChargeOpened(details) => {
                 self.grants.take(&details.draws)?;
@@ -230,7 +234,6 @@ impl Account {
             | EntryBody::PricesSet(_)
             | EntryBody::PlatformKeySet { .. } => {}
         }
-        self.balance.debt = self.claw_backs.owed();
         Ok(())
     }
 

@@ -40,6 +40,10 @@ pub(super) fn open(
     assert!(operation.id == request.operation, "a charge must be priced as its own operation");
     let amount = price(operation, request.quantity)?;
     let deadline = deadline(operation, &request, now)?;
+    assert!(
+        deadline.is_some() || !request.await_outcome,
+        "a charge that awaits an outcome must have a deadline"
+    );
     let windows = view.windows_of_limits(now);
     let ChargeRequest { operation: id, worker, member, .. } = request;
     let spender = Spender { operation: id, worker, member, api_key };
@@ -338,8 +342,8 @@ impl<'a> ExistingCharge<'a> {
         Ok(Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))]))
     }
 
-    /// Refunds a pending charge whose deadline has passed. If an outcome or a heartbeat came before
-    /// the timer, nothing changes.
+    /// Refunds a pending charge whose deadline has passed. If an outcome or a heartbeat came
+    /// before the server's polling job, nothing changes.
     fn time_out(&self) -> Transition {
         match self.charge.state.deadline {
             Some(deadline) if deadline <= self.now => {
@@ -385,10 +389,7 @@ impl<'a> ExistingCharge<'a> {
     fn refunded_in_full(&self, reason: RefundReason, outcome: Outcome) -> Refund {
         let amount = self.charge.refundable();
         let refunded = self.charge.state.refunded + amount;
-        assert!(
-            refunded == self.charge.details.amount,
-            "i05: a full refund must bring the refunds to the amount of the charge"
-        );
+        assert!(refunded == self.charge.details.amount, "i05: a full refund must leave nothing to refund");
         let state = ChargeState {
             status: Status::Refunded,
             outcome: Some(outcome),

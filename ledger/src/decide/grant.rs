@@ -1,14 +1,14 @@
-//! Decides what brings credit in and what takes it back: grants, voided grants, claw-backs and won
+//! Decides what grants credit and what takes it back: grants, voided grants, claw-backs and won
 //! disputes.
 //!
 //! A subscription or top-up grant needs the payment it comes from (i12). The bound of a balance is
-//! checked where credit comes in, so that no later refund can exceed it. Whether a payment was made
-//! or lost is not decided here; the platform reports it.
+//! checked where credit is granted, so that no later refund can exceed it. Whether a payment was
+//! made or lost is not decided here; the platform reports it.
 
 use super::view::View;
-use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal};
+use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal, Totals};
 
-/// Brings credit in. Debt is repaid from it first.
+/// Grants credit. Debt is repaid from it first.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `InvalidField`.
@@ -87,11 +87,13 @@ pub(super) fn claw_back(
     if amount <= Micros::ZERO || amount > grant.amount {
         return Err(Refusal::InvalidField {
             field: "amount",
-            why: "must be more than zero and at most what the grant brought",
+            why: "must be more than zero and at most the grant's amount",
         });
     }
     let taken = amount.min(account.balance.available);
     let draws = account.grants.plan_from(Some(grant.n), taken);
+    let Totals { granted, clawed_back, .. } = account.totals;
+    assert!(clawed_back + taken <= granted, "i10: a claw-back must not take more than was granted");
     let drawn: Micros = draws.iter().map(|draw| draw.amount).sum();
     assert!(drawn == taken, "the draws of a claw-back must sum to what it takes");
     Ok(vec![EntryBody::ClawedBack { grant: id, dispute, amount, draws }])

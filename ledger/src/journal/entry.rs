@@ -32,11 +32,11 @@ pub struct Entry {
 /// What an entry says has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryBody {
-    /// A workspace was opened.
+    /// A workspace was created.
     WorkspaceCreated(Box<Profile>),
     /// The profile of a workspace was changed; carries it whole.
     WorkspaceUpdated(Box<Profile>),
-    /// Credit came in.
+    /// Credit was granted.
     Granted {
         /// The grant, unspent; its `n` is the number of this entry.
         grant: Grant,
@@ -58,7 +58,7 @@ pub enum EntryBody {
     },
     /// A lost payment was taken back, as far as credit was available; the rest is owed.
     ClawedBack {
-        /// The grant that the payment brought.
+        /// The grant that was paid for.
         grant: GrantId,
         /// The name of the dispute at the payment provider.
         dispute: Box<str>,
@@ -110,7 +110,7 @@ pub enum EntryBody {
     },
     /// The price book has a new version.
     PricesSet(PriceVersion),
-    /// A platform key was made.
+    /// A platform key was created.
     PlatformKeySet {
         /// SHA-256 of the key.
         hash: Hash,
@@ -191,7 +191,8 @@ pub enum LedgerAccount {
     Pending,
     /// What was deducted for settled charges, outside the balance.
     Consumed,
-    /// What was taken back from grants, outside the balance.
+    /// What was taken back from grants, outside the balance: by claw-backs, as repaid debt, and
+    /// when a grant was voided.
     ClawedBack,
 }
 
@@ -222,7 +223,7 @@ pub struct Legs {
 }
 
 /// The sum of some draws.
-fn sum(draws: &[Draw]) -> Micros {
+pub(crate) fn sum(draws: &[Draw]) -> Micros {
     draws.iter().map(|draw| draw.amount).sum()
 }
 

@@ -39,7 +39,7 @@ impl Entry {
         w.raw(&self.previous);
         write_body(w, &self.body);
         // The kinds that are written with every charge are read back in the tests only.
-        let is_rare = self.body.legs().is_none() && self.body.charge().is_none();
+        let is_rare = self.body.charge().is_none() && self.body.legs().is_none();
         assert!(
             !is_rare || Entry::decode(&bytes[start..]).as_ref() == Ok(self),
             "an entry must read back as it is"

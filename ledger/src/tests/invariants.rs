@@ -58,15 +58,15 @@ fn i03_a_grant_gives_what_it_has() {
 }
 
 #[test]
-#[should_panic(expected = "i03: a grant got back more than it brought")]
-fn i03_a_grant_gets_back_what_it_brought() {
+#[should_panic(expected = "i03: a grant got back more than its amount")]
+fn i03_a_grant_gets_back_at_most_its_amount() {
     let mut world = acme_with_a_charge();
     let body = EntryBody::ChargeRefunded(Box::new(refund(&world, 501)));
     record(&mut world.account, body);
 }
 
 #[test]
-#[should_panic(expected = "i03: what remains of a grant is negative or more than it brought")]
+#[should_panic(expected = "i03: what remains of a grant is negative or more than its amount")]
 fn i03_a_new_grant_is_in_range() {
     let mut account = Account::new(acme());
     let grant = Grant {

@@ -4,7 +4,7 @@
 //! sets are not here but in `account::limit`.
 
 /// The largest balance, 2^53 − 1 micro-units: every JSON reader holds it exactly. It is checked
-/// where credit comes in: what was granted and not taken back never exceeds it, so no refund can
+/// where credit is granted: what was granted and not taken back never exceeds it, so no refund can
 /// exceed it either.
 pub const BALANCE_MAX_MICROS: i64 = (1 << 53) - 1;
 
@@ -20,7 +20,7 @@ const _: () = assert!(
     "no price times a quantity may leave the range of a balance"
 );
 
-/// The longest name of a workspace, member, worker or operation: it is in every URL, entry and
+/// The longest id of a workspace, member, worker or operation: it is in every URL, entry and
 /// index.
 pub const NAME_MAX_BYTES: usize = 64;
 
@@ -81,7 +81,8 @@ pub const KEY_USE_INTERVAL_SECONDS: i64 = 3_600;
 /// removes the oldest.
 pub const PORTAL_SESSIONS_MAX: usize = 1_000;
 
-/// How long a link to the dashboard is valid: it is made when a person clicks and followed at once.
+/// How long a link to the dashboard is valid: it is created when a person clicks, and followed at
+/// once.
 pub const PORTAL_LINK_SECONDS: i64 = 10 * 60;
 
 /// The longest e-mail address (RFC 5321, 4.5.3.1.3, less its brackets).

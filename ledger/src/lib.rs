@@ -3,7 +3,7 @@
 //!
 //! [`decide`] answers every command that touches credit with a [`Refusal`] or a [`Change`].
 //! [`Account::record`] turns a change into journal entries, one after the other.
-//! [`Account::replay`] rebuilds the account from the same entries, bit by bit: there is no second
+//! [`Account::replay`] rebuilds the account from the same entries, exactly: there is no second
 //! way to change a balance.
 //!
 //! There is no I/O, no clock, no randomness, no hash function and no float here. Times, ids and
@@ -22,7 +22,7 @@
 //! `journal`, then the values (`micros`, `id`, `name`, `text`, `time`, `hash`, `bounds`).
 //!
 //! # Example
-//! Opens a workspace, brings credit in and pays for one run of an operation:
+//! Creates a workspace, grants credit and pays for one run of an operation:
 //!
 //! ```
 //! use tollkeeper_ledger::{

@@ -1,8 +1,9 @@
 //! Credit as an integer: micro-units, 100,000 to the US dollar (P1), and dollars read and written
 //! without rounding.
 //!
-//! A micro-unit is 0.00001 USD, so five decimals write every amount exactly. A text in dollars with
-//! more than five decimals is refused instead of rounded. There are no floats and no decimal type.
+//! Not a millionth: one micro-unit is 1/100,000 of a US dollar, so five decimals write every amount
+//! exactly. A text in dollars with more than five decimals is refused instead of rounded. There are
+//! no floats and no decimal type.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Names that callers choose: workspaces, members, workers, operations, and idempotency keys.
+//! Names that callers choose: the ids of workspaces, members, workers and operations, and
+//! idempotency keys.
 //!
 //! A name is checked once, where it enters. Inside the ledger every name is well-formed. Ids that
 //! the engine chooses are in `id`.
@@ -62,7 +63,7 @@ const fn printable(byte: u8) -> bool {
     matches!(byte, 0x20..0x7f)
 }
 
-/// The name of the platform's own journal.
+/// The id of the platform's own journal.
 const PLATFORM: &str = "*";
 
 const _: () =
@@ -116,7 +117,7 @@ name!(
     UUID_BYTES,
     NAME_MAX_BYTES,
     in_name,
-    "The name of a workspace: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`.\n\n\
+    "The id of a workspace, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`.\n\n\
      ```\nuse tollkeeper_ledger::{NameError, WorkspaceId};\n\n\
      let name = WorkspaceId::new(\"acme.shop_1\").expect(\"an allowed name\");\n\
      assert_eq!(name.as_str(), \"acme.shop_1\");\n\
@@ -127,21 +128,21 @@ name!(
     WORD_BYTES,
     NAME_MAX_BYTES,
     in_name,
-    "The name of a member: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+    "The id of a member, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
     WorkerId,
     WORD_BYTES,
     NAME_MAX_BYTES,
     in_name,
-    "The name of an AI worker: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+    "The id of an AI worker, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
     OperationId,
     WORD_BYTES,
     NAME_MAX_BYTES,
     in_name,
-    "The name of an operation: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+    "The id of an operation, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
     IdempotencyKey,
@@ -152,7 +153,7 @@ name!(
 );
 
 impl WorkspaceId {
-    /// The name of the platform's own journal, with the price book and the platform keys. No caller
+    /// The id of the platform's own journal, with the price book and the platform keys. No caller
     /// can choose it.
     #[must_use]
     pub fn platform() -> WorkspaceId {

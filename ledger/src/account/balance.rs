@@ -1,4 +1,4 @@
-//! The sums of an account: what it has now ([`Balance`]) and what has moved since it was opened
+//! The sums of an account: what it has now ([`Balance`]) and what has moved since it was created
 //! ([`Totals`]).
 
 use crate::Micros;
@@ -14,15 +14,16 @@ pub struct Balance {
     pub debt: Micros,
 }
 
-/// What has moved since the workspace was opened; i10 ties the sums to the balance.
+/// What has moved since the workspace was created; i10 ties the sums to the balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Brought by grants.
+    /// The sum of the amounts of all grants.
     pub granted: Micros,
     /// Deducted by charges.
     pub charged: Micros,
     /// Refunded from charges.
     pub refunded: Micros,
-    /// Taken back from grants, less what was given back after a won dispute.
+    /// Taken back from grants, less what was given back after a won dispute. Counts claw-backs,
+    /// repaid debt and voided grants.
     pub clawed_back: Micros,
 }

@@ -25,9 +25,9 @@ coded!(Status, "a charge's status", { Pending = 0 "pending", Settled = 1 "settle
 pub enum Outcome {
     /// The operation succeeded.
     Succeeded,
-    /// The operation failed by the system; the charge was refunded (P9).
+    /// The operation failed through the system's fault; the charge was refunded (P9).
     FailedSystem,
-    /// The operation failed by the user; the charge was settled (P9).
+    /// The operation failed through the user's fault; the charge was settled (P9).
     FailedUser,
     /// No outcome was reported by the deadline; the charge was refunded.
     TimedOut,
@@ -46,7 +46,7 @@ coded!(Outcome, "a charge's outcome", {
 /// Why credit of a charge was refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefundReason {
-    /// The operation failed by the system.
+    /// The operation failed through the system's fault.
     FailedSystem,
     /// No outcome was reported by the deadline.
     TimedOut,

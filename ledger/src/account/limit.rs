@@ -115,8 +115,8 @@ impl Subject {
 impl Limit {
     /// What was used in the current period.
     ///
-    /// A period that starts before the counted one is the counted one, as a server with an older
-    /// time zone database sees it. A limit must not count from zero again for that.
+    /// A server with an older time zone database may see the period start earlier than `since`. It
+    /// is the same period and must not restart.
     #[must_use]
     pub fn used_in(&self, windows: &PeriodWindows) -> Micros {
         if self.since >= windows.of(self.period).start { self.used } else { Micros::ZERO }

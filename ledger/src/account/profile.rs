@@ -6,7 +6,7 @@ use crate::{Timestamp, WorkspaceId};
 /// The description of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// The name of the workspace in every URL; it never changes.
+    /// The id of the workspace, chosen by the platform; in every URL, and never changes.
     pub id: WorkspaceId,
     /// The display name.
     pub name: Box<str>,
@@ -16,12 +16,12 @@ pub struct Profile {
     pub metadata: Option<Box<str>>,
     /// True if charges are refused.
     pub suspended: bool,
-    /// The time at which the workspace was opened.
+    /// The time at which the workspace was created.
     pub created_at: Timestamp,
 }
 
 impl Profile {
-    /// The profile of a workspace that was not opened yet.
+    /// The profile of a workspace that was not created yet.
     pub(crate) fn blank(id: WorkspaceId) -> Profile {
         Profile {
             id,

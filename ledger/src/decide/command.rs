@@ -27,11 +27,11 @@ pub struct Submission {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Opens a workspace with an empty account.
+    /// Creates a workspace with an empty account.
     CreateWorkspace(WorkspaceChanges),
     /// Changes the given fields of a workspace's profile.
     UpdateWorkspace(WorkspaceChanges),
-    /// Brings credit in.
+    /// Grants credit.
     Grant(GrantRequest),
     /// Takes back what is unspent of a grant.
     VoidGrant {
@@ -42,7 +42,7 @@ pub enum Command {
     },
     /// Takes credit back after a lost payment.
     ClawBack {
-        /// The grant that the payment brought.
+        /// The grant that was paid for.
         grant: GrantId,
         /// The name of the dispute at the payment provider; a dispute claws back once.
         dispute: Box<str>,
@@ -74,7 +74,7 @@ pub enum Command {
     },
     /// Changes members, API keys or portal sessions.
     Team(TeamCommand),
-    /// Makes a new version of the price book.
+    /// Creates a new version of the price book.
     SetPrices {
         /// All operations; one that is not among them is retired.
         operations: Vec<OperationPrice>,
@@ -98,7 +98,8 @@ pub enum ChargeCommand {
     },
     /// Reports that the operation failed.
     Fail {
-        /// A failure by the system is refunded, a failure by the user is not (P9).
+        /// True if the system is at fault: such a failure is refunded, one of the user's is not
+        /// (P9).
         by_system: bool,
         /// What happened, for people.
         detail: Option<Box<str>>,
@@ -115,7 +116,7 @@ pub enum ChargeCommand {
         /// The reason, for people.
         reason: Box<str>,
     },
-    /// Refunds a pending charge whose deadline has passed; sent by a timer.
+    /// Refunds a pending charge whose deadline has passed; sent by the server's polling job.
     TimeOut,
 }
 
@@ -140,7 +141,7 @@ pub struct WorkspaceChanges {
     pub suspended: Option<bool>,
 }
 
-/// Credit that comes in.
+/// A grant to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantRequest {
     /// The kind of grant, which decides when it is drawn.
@@ -149,7 +150,7 @@ pub struct GrantRequest {
     pub amount: Micros,
     /// The reason, for people.
     pub reason: Option<Box<str>>,
-    /// What may bring credit only once (i11, i12): the payment of a top-up, or a subscription with
+    /// What may grant credit only once (i11, i12): the payment of a top-up, or a subscription with
     /// its period.
     pub origin: Option<Box<str>>,
     /// What was paid for it, in cents.
@@ -216,7 +217,7 @@ pub struct Recount {
 /// One operation of a new price version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationPrice {
-    /// The name of the operation.
+    /// The id of the operation, chosen by the platform.
     pub id: OperationId,
     /// The price of one unit.
     pub unit_price: Micros,
@@ -279,7 +280,7 @@ impl Command {
         recount
     }
 
-    /// True if [`Command::recount`] can give something for some account.
+    /// True if [`Command::recount`] can return limits for some account.
     #[must_use]
     pub fn may_recount(&self) -> bool {
         match self {

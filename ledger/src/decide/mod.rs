@@ -2,9 +2,10 @@
 //! the [`Change`] to write, with a replay, or with a [`Refusal`].
 //!
 //! First the caller must still be allowed to ask (`authority`). Then a replay is looked for, before
-//! all else (i07). Then one match sends the command to the file of its family, where the refusals
-//! come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is changed: the
-//! engine has loaded the view, and [`Account::record`](crate::Account::record) applies the change.
+//! all other refusals (i07). Then one match sends the command to the file of its family, where the
+//! refusals come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is
+//! changed: the engine has loaded the view, and [`Account::record`](crate::Account::record) applies
+//! the change.
 
 pub(crate) mod authority;
 pub(crate) mod charge;
@@ -30,8 +31,8 @@ use crate::{
 /// Decides a command. `server_now` is the clock of the server that received it.
 ///
 /// # Errors
-/// The first [`Refusal`] that applies, in the order of its variants. A refusal changes nothing and is
-/// not stored: the same request may succeed later under the same key.
+/// The first [`Refusal`] that applies, in the order of its variants. A refusal changes nothing and
+/// is not stored: the same request may succeed later under the same key.
 ///
 /// # Panics
 /// If the view was not loaded for the command, or an invariant does not hold. Both are bugs; no
@@ -109,7 +110,7 @@ fn decide_loaded(
     }
     let now = clocks.account;
     let bodies = match command {
-        // The most frequent command takes a way without a list.
+        // The most frequent command needs no list.
         Command::Charge(request) => {
             let opened = charge::open(view, request, actor.api_key(), now)?;
             return Ok(with_alerts(view, opened, Vec::new(), key, now));

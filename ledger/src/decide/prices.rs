@@ -6,7 +6,7 @@
 use super::view::View;
 use crate::{EntryBody, Operation, OperationPrice, PriceVersion, Refusal, Timestamp, bounds};
 
-/// Makes a new version of the price book. An operation that is not in it is retired.
+/// Creates a new version of the price book. An operation that is not in it is retired.
 ///
 /// # Errors
 /// `InvalidField`.

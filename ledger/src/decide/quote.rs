@@ -1,7 +1,7 @@
-//! What a charge would cost: the same price and the same refusals as a charge, but no credit moves.
+//! A quote: the price of a charge, and whether the available balance covers it. No credit moves.
 //!
-//! A quote promises nothing: the balance and the price version may change before the charge. Limits
-//! are not looked at.
+//! Suspension, debt and limits are not checked. A quote promises nothing: the balance and the price
+//! version may change before the charge.
 
 use super::charge;
 use crate::{Micros, OperationId, PriceBook, Refusal, Timestamp};

@@ -1,9 +1,9 @@
 //! Every refusal of the ledger: a closed, ordered enum.
 //!
-//! The order of the variants is the order in which they are decided: if several hold, the first is
-//! the answer, so `a < b` means that `a` is decided before `b`. A test goes through the chains.
-//! Each variant has a stable code and carries the numbers that explain it. Sentences for people are
-//! made at the edge, not here.
+//! The order of the variants is the order in which they are decided: if several apply, the first is
+//! the answer, so `a < b` means that `a` is decided before `b`. `tests/refusals.rs` checks the
+//! order. Each variant has a stable code and carries the numbers that explain it. A `why` is passed
+//! on to the caller as it is; the server writes all other sentences.
 
 use crate::{ChargeState, Micros, Period, Subject, Timestamp};
 
@@ -25,7 +25,7 @@ pub enum Refusal {
         /// The first field that differs, as the API spells it.
         field: &'static str,
     },
-    /// The name of the workspace is taken.
+    /// The id of the workspace is taken.
     WorkspaceExists,
     /// There is no such charge in this workspace.
     ChargeNotFound,
@@ -35,7 +35,7 @@ pub enum Refusal {
     DisputeNotFound,
     /// There is no such member in this workspace.
     MemberNotFound,
-    /// The name of the member is taken.
+    /// The id of the member is taken.
     MemberExists,
     /// The last admin can neither leave nor be demoted.
     LastAdmin,
@@ -60,7 +60,7 @@ pub enum Refusal {
     ChargeAlreadySettled(ChargeState),
     /// The quantity of a charge is not 1 to [`crate::bounds::QUANTITY_MAX`].
     QuantityOutOfRange,
-    /// A value that can never be right.
+    /// A value that is not allowed, or not allowed in the current state.
     InvalidField {
         /// The field, as the API spells it.
         field: &'static str,
@@ -104,7 +104,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The stable code of the refusal, as the API gives it.
+    /// The stable code of the refusal, as the API returns it.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

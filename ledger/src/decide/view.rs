@@ -12,7 +12,8 @@ use crate::{
 /// Exactly what a decision may read.
 #[derive(Debug)]
 pub struct View<'a> {
-    /// The account of the workspace that the command names; `None` if there is no such workspace.
+    /// The account of the workspace that the command names. A workspace that does not exist is
+    /// `None` or an account without entries.
     pub account: Option<&'a Account>,
     /// All versions of the price book.
     pub price_book: &'a PriceBook,
@@ -52,7 +53,7 @@ pub enum Decision {
     /// The same request wrote [`View::entry_under_key`]: answer as that entry did, write nothing
     /// (i07).
     Replay,
-    /// The command asks for what is so already; there is nothing to write.
+    /// The command would change nothing; there is nothing to write.
     Unchanged,
 }
 
@@ -98,7 +99,7 @@ impl<'a> View<'a> {
         limited.then(|| self.windows_around(now))
     }
 
-    /// The windows, of which the caller needs the one around `now`.
+    /// The day and month of the view; asserts that they contain `now`.
     pub(crate) fn windows_around(&self, now: Timestamp) -> PeriodWindows {
         assert!(self.windows.day.contains(now), "the day of a view must contain the account's time");
         assert!(self.windows.month.contains(now), "the month of a view must contain the account's time");

@@ -11,7 +11,7 @@ use crate::{
     WorkspaceChanges, WorkspaceId, bounds,
 };
 
-/// Opens a workspace with an empty account.
+/// Creates a workspace with an empty account.
 ///
 /// # Errors
 /// `WorkspaceExists`.

@@ -1,8 +1,9 @@
 //! The bytes of an account and of a grant, as an engine stores them beside the journal.
 //!
-//! They are derived data: an account of an unknown format is not upgraded but rebuilt from the
-//! journal. The engine stores spent grants and the team apart, because most charges need neither
-//! (see `team`).
+//! They are derived data. A reader refuses an unknown format. With a new format, raise the version
+//! of the state file too: the embedded engine then rebuilds that file from the journal. On
+//! PostgreSQL a new format needs a migration. The engine stores spent grants and the team apart,
+//! because most charges need neither (see `team`).
 
 use std::sync::Arc;
 

@@ -75,7 +75,7 @@ impl Writer<'_> {
         self.bytes(text.as_bytes());
     }
 
-    /// An absent text is a 0; a present one carries its length plus one.
+    /// An absent text is a 0; any other carries its length plus one.
     pub fn maybe_text(&mut self, text: Option<&str>) {
         self.maybe_bytes(text.map(str::as_bytes));
     }
@@ -91,7 +91,7 @@ impl Writer<'_> {
         }
     }
 
-    /// An absent number is a 0; a present one is a 1 and the number.
+    /// An absent number is a 0; any other is a 1 and the number.
     pub fn maybe_signed(&mut self, value: Option<i64>) {
         match value {
             None => self.byte(0),

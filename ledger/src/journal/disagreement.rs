@@ -1,5 +1,5 @@
-//! What can be wrong with an entry: [`Violation`], a rule that it breaks, and [`Disagreement`],
-//! what the replay of a journal reports.
+//! What can be wrong with an entry: [`Violation`], how it breaks a rule, and [`Disagreement`], what
+//! the replay of a journal reports.
 //!
 //! The checks are the same for an entry that is about to be written and for one that is read back.
 //! In the first a violation is a bug: `Account::record` panics and no credit moves. In the second
@@ -7,8 +7,8 @@
 
 use std::fmt;
 
-/// The rule that an entry breaks, in one sentence; it begins with the number of the invariant, if
-/// it has one.
+/// How an entry breaks a rule, in one sentence. It begins with the number of the invariant, if the
+/// rule has one. (The messages of `assert!` state the rule itself, with "must".)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 
@@ -23,13 +23,13 @@ impl std::error::Error for Violation {}
 /// Checks a rule.
 ///
 /// # Errors
-/// [`Violation`] with the sentence, if the condition is false.
-pub(crate) fn ensure(condition: bool, sentence: &'static str) -> Result<(), Violation> {
-    if condition { Ok(()) } else { Err(Violation(sentence)) }
+/// [`Violation`] with this sentence, if the condition is false.
+pub(crate) fn ensure(condition: bool, violation: &'static str) -> Result<(), Violation> {
+    if condition { Ok(()) } else { Err(Violation(violation)) }
 }
 
-/// Ends in a panic if a rule is broken by what is about to be written, which is a bug. The message
-/// is the sentence of the rule.
+/// Panics with the sentence of the violation, if there is one: what is about to be written breaks a
+/// rule, which is a bug.
 pub(crate) fn assert_no_violation<T>(checked: Result<T, Violation>) -> T {
     match checked {
         Ok(value) => value,

@@ -10,7 +10,7 @@ use crate::{Micros, OperationId, Timestamp};
 /// An operation with its price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// The name of the operation.
+    /// The id of the operation, chosen by the platform.
     pub id: OperationId,
     /// The price of one unit.
     pub unit_price: Micros,
@@ -30,7 +30,7 @@ pub struct PriceVersion {
 }
 
 impl PriceVersion {
-    /// The operation of this name; `None` if it is unknown or retired.
+    /// The operation with this id; `None` if it is unknown or retired.
     #[must_use]
     pub fn find(&self, id: &OperationId) -> Option<&Operation> {
         let index = self.operations.binary_search_by(|operation| operation.id.cmp(id)).ok()?;

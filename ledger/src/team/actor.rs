@@ -11,7 +11,8 @@ use crate::{ApiKeyId, MemberId};
 pub enum Actor {
     /// The holder of a platform key.
     Platform,
-    /// The program itself: timers and the first start. Never a caller from outside.
+    /// The program itself: the server's polling job and the first start. Never a caller from
+    /// outside.
     System,
     /// A workspace's API key.
     ApiKey(ApiKeyId),

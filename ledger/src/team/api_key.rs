@@ -1,8 +1,8 @@
 //! The API keys of a workspace: what each may do, until when, and for which member or worker.
 //!
-//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is
-//! created, used and revoked. Which routes a scope opens is in the server's table of routes. That a key is still
-//! valid is checked in `decide::authority`.
+//! The secret never reaches the ledger, only its SHA-256. A key does not change: it is created,
+//! used and revoked. Which routes a scope opens is in the server's table of routes. That a key is
+//! still valid is checked in `decide::authority`.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{ApiKeyId, Hash, MemberId, Timestamp, WorkerId, bounds};

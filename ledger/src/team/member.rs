@@ -21,7 +21,7 @@ coded!(Role, "a member's role", { Admin = 0 "admin", Member = 1 "member" });
 /// A person in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The name in charges and limits.
+    /// The id in charges and limits, chosen by the platform.
     pub id: MemberId,
     /// The e-mail address.
     pub email: Box<str>,

@@ -2,9 +2,8 @@
 //! them.
 //!
 //! A team can be large and most charges do not need it, so an engine stores its bytes apart from
-//! the account's and writes them when they change. Expired links and sessions are removed by the
-//! next entry about one; a look-up ignores them before. What is accepted is decided in
-//! `decide::team`.
+//! the account's and writes them when they change. An expired link or session is skipped by lookups
+//! and removed by the next link or sign-in entry. What is accepted is decided in `decide::team`.
 
 pub(crate) mod actor;
 pub(crate) mod api_key;
@@ -33,14 +32,14 @@ pub enum TeamCommand {
     ChangeMember(MemberId, MemberChanges),
     /// Removes a member, and the keys, links and sessions that act in that name.
     RemoveMember(MemberId),
-    /// Makes an API key.
+    /// Creates an API key.
     CreateKey(ApiKeyRequest),
     /// Revokes an API key.
     RevokeKey(ApiKeyId),
-    /// Notes that an API key is in use; sent by the server at most once per
+    /// Records that an API key is in use; sent by the server at most once per
     /// [`bounds::KEY_USE_INTERVAL_SECONDS`].
     RecordKeyUse(ApiKeyId),
-    /// Makes a link that signs a member in once.
+    /// Creates a link that signs a member in once.
     CreateLink(LinkRequest),
     /// Follows a link and begins a session.
     SignIn {
@@ -66,13 +65,13 @@ pub enum TeamChange {
     MemberChanged(Member),
     /// A member was removed, and the keys, links and sessions that acted in that name.
     MemberRemoved(MemberId),
-    /// An API key was made.
+    /// An API key was created.
     KeyCreated(ApiKey),
     /// An API key was revoked.
     KeyRevoked(ApiKeyId),
     /// An API key was in use.
     KeyUsed(ApiKeyId),
-    /// A link was made that signs a member in once.
+    /// A link was created that signs a member in once.
     LinkCreated(PortalSession),
     /// A member followed a link.
     SignedIn(PortalSession),
@@ -110,7 +109,7 @@ impl Team {
         members.is_empty() && keys.is_empty() && links.is_empty() && sessions.is_empty()
     }
 
-    /// A member by name.
+    /// A member by id.
     #[must_use]
     pub fn member(&self, id: &MemberId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == *id)
@@ -221,7 +220,7 @@ impl Team {
             }
             TeamChange::MemberRemoved(member) => self.remove(member)?,
             TeamChange::KeyCreated(key) => {
-                ensure(self.key(key.id).is_none(), "an API key is made that exists already")?;
+                ensure(self.key(key.id).is_none(), "an API key is created that exists already")?;
                 ensure(self.keys.len() < bounds::API_KEYS_MAX, "a team has more API keys than it may have")?;
                 self.keys.push(key.clone());
             }
@@ -289,7 +288,10 @@ impl Team {
     }
 }
 
-/// Removes the item, or gives the violation that there is none.
+/// Removes the first item for which `is_it` is true.
+///
+/// # Errors
+/// [`Violation`] with `missing`, if there is none.
 fn remove_first<T>(
     list: &mut Vec<T>,
     is_it: impl Fn(&T) -> bool,

@@ -18,7 +18,7 @@ pub struct PortalSession {
     pub hash: Hash,
     /// The URL to which the dashboard links back.
     pub return_url: Option<Box<str>>,
-    /// The time at which the link was made or the session began.
+    /// The time at which the link was created or the session began.
     pub created_at: Timestamp,
     /// The first instant at which it is no longer valid.
     pub expires_at: Timestamp,
@@ -53,7 +53,7 @@ impl PortalSession {
     }
 }
 
-/// A link to be made.
+/// A link to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkRequest {
     /// See [`PortalSession::member`].

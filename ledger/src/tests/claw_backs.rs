@@ -20,7 +20,7 @@ fn the_disputed_grant_is_drawn_first_then_the_others_in_draw_order() {
 }
 
 #[test]
-fn no_more_is_clawed_back_than_the_grant_brought() {
+fn no_more_is_clawed_back_than_the_grants_amount() {
     check(
         "
         grant top_up 1_000 origin=pay_1

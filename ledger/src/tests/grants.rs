@@ -1,4 +1,4 @@
-//! Grants: the order in which they are drawn, how refunds return to them, and what brings credit
+//! Grants: the order in which they are drawn, how refunds return to them, and what grants credit
 //! only once.
 
 use super::check;

@@ -1,6 +1,6 @@
 //! Tests of the ledger as scripts: a line is a command, and its answer follows after `=>`.
 //!
-//! [`check`] runs a script in one workspace, `acme`, opened on day 100, with a price book of six
+//! [`check`] runs a script in one workspace, `acme`, created on day 100, with a price book of six
 //! operations. A line without `=>` must not be refused. After every line the bytes of each new
 //! entry are read back, and the rollups are compared with the totals (i08). After the last line the
 //! account is rebuilt from its journal and from its bytes. The words of a script are in `script`,

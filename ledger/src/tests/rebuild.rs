@@ -187,7 +187,7 @@ fn a_team_change_that_does_not_follow_is_refused() {
     refused(MemberChanged(ada), "the last admin is removed or demoted");
     refused(MemberRemoved(eve.id.clone()), "a member is removed who is not in the team");
     refused(MemberChanged(eve), "a member is changed who is not in the team");
-    refused(last_change("new_key read"), "an API key is made that exists already");
+    refused(last_change("new_key read"), "an API key is created that exists already");
     refused(KeyRevoked(ApiKeyId(Id::v7(1, 2, 3))), "an API key is revoked that does not exist");
     refused(KeyUsed(ApiKeyId(Id::v7(1, 2, 3))), "an API key is used that does not exist");
     refused(SignedOut(SessionId(Id::v7(1, 2, 3))), "a session is ended that does not exist");

@@ -1,5 +1,5 @@
-//! Same key, same answer (i07): a replay is looked for before all other refusals, and the field
-//! that differs is named.
+//! Same key, same answer (i07): a replay is looked for after the authorization of the caller and
+//! before all other refusals. If the request differs, the refusal names the field.
 
 use super::check;
 

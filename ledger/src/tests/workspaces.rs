@@ -3,7 +3,7 @@
 use super::check;
 
 #[test]
-fn a_workspace_is_opened_once_and_its_profile_changed() {
+fn a_workspace_is_created_once_and_its_profile_changed() {
     let world = check(
         "
         create name=Acme => no workspace_exists

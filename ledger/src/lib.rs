@@ -10,6 +10,9 @@
 //! hashes are arguments, so the same commands give the same bytes on every engine. Nothing here
 //! knows HTTP, SQL or JSON.
 //!
+//! P1 to P16 in comments are the product's rules, i01 to i12 the invariants; `docs/ARCHITECTURE.md`
+//! lists both.
+//!
 //! # Reading order
 //! 1. `decide/mod.rs`: the order of a decision. `decide/view.rs`: what it reads and answers.
 //!    `decide/charge.rs`: the life of a charge. `decide/refusal.rs`: every refusal, in order.

@@ -39,17 +39,17 @@ impl Request {
         }
     }
 
-    /// Appends the commands to `portion`, each with the caller's clock, and returns the reply that
-    /// waits for their answers.
-    pub(crate) fn unpack(self, portion: &mut Vec<(Submission, Timestamp)>) -> Reply {
+    /// Appends the commands to `to`, each with the caller's clock, and returns the reply that waits
+    /// for their answers.
+    pub(crate) fn unpack(self, to: &mut Vec<(Submission, Timestamp)>) -> Reply {
         match self {
             Request::One(submission, now, reply) => {
-                portion.push((submission, now));
+                to.push((submission, now));
                 Reply::One(reply)
             }
             Request::Batch(submissions, now, reply) => {
                 let commands = submissions.len();
-                portion.extend(submissions.into_iter().map(|submission| (submission, now)));
+                to.extend(submissions.into_iter().map(|submission| (submission, now)));
                 Reply::Batch(commands, reply)
             }
         }

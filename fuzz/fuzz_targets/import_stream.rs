@@ -26,8 +26,8 @@ fn read(stream: &[u8]) {
     let Ok(mut reader) = StreamReader::begin(stream) else { return };
     let mut writer = StreamWriter::begin(Vec::new()).expect("memory takes every write");
     loop {
-        match reader.next_line() {
-            Ok(Some(line)) => writer.entry(&line.workspace, &line.bytes).expect("memory takes every write"),
+        match reader.next_entry() {
+            Ok(Some(entry)) => writer.entry(&entry.workspace, &entry.bytes).expect("memory takes every write"),
             Ok(None) => break,
             Err(_) => return,
         }

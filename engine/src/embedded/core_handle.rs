@@ -36,7 +36,7 @@ pub(super) type Job = request_queue::Job<CoreJob>;
 
 /// What the thread that committed publishes after every commit: always on disk.
 #[derive(Debug, Default)]
-pub(super) struct Published {
+pub(super) struct PublishedState {
     platform: RwLock<Arc<Platform>>,
     entries: AtomicU64,
     journal_bytes: AtomicU64,
@@ -44,36 +44,36 @@ pub(super) struct Published {
     commands: AtomicU64,
     accounts: AtomicU64,
     pending: AtomicU64,
-    tail: AtomicU64,
+    entries_to_replay: AtomicU64,
     writable: AtomicBool,
 }
 
-/// What the core has to publish at one moment.
+/// What is to be published once it is on disk.
 #[derive(Debug)]
-pub(super) struct Publication {
+pub(super) struct StateToPublish {
     stats: EngineStats,
     /// `None` while memory is discarded; the last value stays published.
     platform: Option<Arc<Platform>>,
 }
 
-impl Publication {
+impl StateToPublish {
     /// Everything in memory. It must be on disk before it is published.
-    pub(super) fn of(core: &Core) -> Publication {
-        Publication { stats: core.stats(), platform: core.platform() }
+    pub(super) fn of(core: &Core) -> StateToPublish {
+        StateToPublish { stats: core.stats(), platform: core.platform() }
     }
 
     /// The same after the batch in flight, of `bytes` bytes, is on disk.
-    pub(super) fn after_append(mut self, bytes: u64) -> Publication {
+    pub(super) fn after_append(mut self, bytes: u64) -> StateToPublish {
         self.stats.journal_bytes += bytes;
         self.stats.commits += 1;
         self
     }
 }
 
-impl Published {
+impl PublishedState {
     /// Publishes what is on disk.
-    pub(super) fn publish(&self, publication: Publication) {
-        let Publication { stats, platform } = publication;
+    pub(super) fn publish(&self, to_publish: StateToPublish) {
+        let StateToPublish { stats, platform } = to_publish;
         self.journal_bytes.store(stats.journal_bytes, Relaxed);
         self.commits.store(stats.commits, Relaxed);
         self.commands.store(stats.commands, Relaxed);
@@ -82,7 +82,7 @@ impl Published {
         self.entries.store(stats.entries, Relaxed);
         self.accounts.store(stats.accounts_in_memory, Relaxed);
         self.pending.store(stats.pending_charges, Relaxed);
-        self.tail.store(stats.entries_to_replay, Relaxed);
+        self.entries_to_replay.store(stats.entries_to_replay, Relaxed);
         let mut platform = self.platform.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&platform, &new) {
             *platform = new;
@@ -94,7 +94,7 @@ impl Published {
 #[derive(Clone, Debug)]
 pub(super) struct CoreHandle {
     queue: RequestQueue<CoreJob>,
-    published: Arc<Published>,
+    published: Arc<PublishedState>,
 }
 
 impl CoreHandle {
@@ -105,7 +105,7 @@ impl CoreHandle {
     }
 
     /// Where the committing thread publishes.
-    pub(super) fn published(&self) -> Arc<Published> {
+    pub(super) fn published(&self) -> Arc<PublishedState> {
         Arc::clone(&self.published)
     }
 
@@ -193,7 +193,7 @@ impl CoreHandle {
             queued: self.queue.queued(),
             accounts_in_memory: published.accounts.load(Relaxed),
             pending_charges: published.pending.load(Relaxed),
-            entries_to_replay: published.tail.load(Relaxed),
+            entries_to_replay: published.entries_to_replay.load(Relaxed),
             writable: published.writable.load(Relaxed),
         }
     }

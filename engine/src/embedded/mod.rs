@@ -46,7 +46,7 @@ pub use storage::journal::holds_ledger;
 
 pub use crate::audit::{AuditDisagreement, AuditReport};
 
-use self::core_handle::{CoreHandle, Publication};
+use self::core_handle::{CoreHandle, StateToPublish};
 use self::scan::lists::Reader;
 use self::scan::readers::Readers;
 use self::threads::checkpoint::StartOnThread;
@@ -109,7 +109,7 @@ impl Embedded {
     pub fn open_read_only(path: &Path) -> Result<Embedded, Error> {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
-        let readers = Readers::start_held(path, &handle, Reader::held(files, handle.clone()))?;
+        let readers = Readers::start_with_reader(path, &handle, Reader::on_snapshot(files, handle.clone()))?;
         Embedded::start(core, readers, handle, jobs)
     }
 
@@ -120,10 +120,10 @@ impl Embedded {
         jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
     ) -> Result<Embedded, Error> {
         let (published, wake) = (handle.published(), handle.wake());
-        published.publish(Publication::of(&core));
+        published.publish(StateToPublish::of(&core));
         let writer = std::thread::Builder::new()
             .name("tollkeeper-writer".into())
-            .spawn(move || writer::work(core, published, jobs, wake))
+            .spawn(move || writer::run(core, published, jobs, wake))
             .map_err(Error::cannot_start_thread)?;
         Ok(Embedded { core: handle, readers, writer: Mutex::new(Some(writer)) })
     }

@@ -1,4 +1,5 @@
-//! The audit: recomputes every number from the journal and reports the first line that disagrees.
+//! The audit: recomputes every number from the journal and reports the first entry or stored row
+//! that disagrees.
 //!
 //! It reads all blocks in order and replays each workspace from nothing: entry numbers, the hash
 //! chain, balances, grants, the life of every charge, prices against the price book in the
@@ -14,11 +15,11 @@ use std::path::Path;
 use tollkeeper_ledger::{Account, ChargeState, Entry, EntryBody, Platform, Timestamp, Usage, WorkspaceId};
 
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
-use crate::embedded::storage::block::{Envelope, Stored};
+use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, Name, pairs_of};
 use crate::embedded::storage::sqlite::Access;
-use crate::embedded::storage::state_db::{PersistedAccount, State};
+use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
 use crate::{Error, rollups};
 
 /// Recomputes everything from the journal of a data directory, beside a running server or without
@@ -29,22 +30,22 @@ use crate::{Error, rollups};
 pub fn audit(path: &Path) -> Result<AuditReport, Error> {
     journal::must_hold(path)?;
     // The state file first: a journal that is read later holds all entries that it derives from.
-    let state = match State::open(path, None, Access::Read) {
+    let state = match StateFile::open(path, None, Access::Read) {
         Ok(state) => Some(state),
         // Nothing to compare with; the next start builds the file again.
         Err(error) if error.is_unusable() || error.is_damaged() => None,
         Err(error) => return Err(error),
     };
     if let Some(state) = &state {
-        state.hold()?;
+        state.begin_snapshot()?;
     }
     let journal = Journal::open(path, None, Access::Read)?;
-    journal.hold()?;
+    journal.begin_snapshot()?;
     let mut auditor = Auditor::new(&journal, state.as_ref())?;
     let mut expected = 1;
     let read = journal.read_from(1, |stored| {
         if auditor.disagreement.is_none() {
-            auditor.line(expected, stored)?;
+            auditor.check_entry(expected, stored)?;
             expected += 1;
         }
         Ok(())
@@ -80,13 +81,13 @@ impl Recomputed {
     }
 
     /// Takes what an entry adds besides the account.
-    fn note(&mut self, entry: &Entry, envelope: &Envelope) {
-        self.head = envelope.seq;
+    fn note(&mut self, entry: &Entry, header: &EntryHeader) {
+        self.head = header.seq;
         self.usage.record(entry);
-        self.hours.insert(entry.at.hour(), envelope.seq);
+        self.hours.insert(entry.at.hour(), header.seq);
         match entry.body.state().map(|state| state.deadline) {
-            Some(Some(deadline)) => _ = self.pending.insert(envelope.opening(), deadline),
-            Some(None) => _ = self.pending.remove(&envelope.opening()),
+            Some(Some(deadline)) => _ = self.pending.insert(header.charge_opening_seq(), deadline),
+            Some(None) => _ = self.pending.remove(&header.charge_opening_seq()),
             None => {}
         }
     }
@@ -94,7 +95,7 @@ impl Recomputed {
 
 struct Auditor<'a> {
     journal: &'a Journal,
-    state: Option<&'a State>,
+    state: Option<&'a StateFile>,
     fingerprints: Fingerprints,
     workspaces: HashMap<u32, Recomputed>,
     persisted: HashMap<u32, PersistedAccount>,
@@ -118,7 +119,7 @@ fn fold(sum: u64, (fingerprint, seq): (u64, u64)) -> u64 {
 }
 
 impl<'a> Auditor<'a> {
-    fn new(journal: &'a Journal, state: Option<&'a State>) -> Result<Auditor<'a>, Error> {
+    fn new(journal: &'a Journal, state: Option<&'a StateFile>) -> Result<Auditor<'a>, Error> {
         let without_id = || [0; 16];
         let fingerprints = Fingerprints::new(journal.directory_id(without_id)?);
         let (mut persisted, mut index_persisted_to, mut disagreement) = (HashMap::new(), 0, None);
@@ -129,8 +130,8 @@ impl<'a> Auditor<'a> {
                     persisted =
                         accounts.into_iter().map(|persisted| (persisted.account_index, persisted)).collect();
                     index_persisted_to = runs.last().map_or(0, |run| run.head.covers.last);
-                    for (opened, account_index, deadline) in state.pending()? {
-                        pending.entry(account_index).or_default().insert(opened, deadline);
+                    for (opening_seq, account_index, deadline) in state.pending()? {
+                        pending.entry(account_index).or_default().insert(opening_seq, deadline);
                     }
                 }
                 (Err(error), _) | (_, Err(error)) if error.is_damaged() => {
@@ -168,16 +169,16 @@ impl<'a> Auditor<'a> {
         self.disagreement.get_or_insert(AuditDisagreement { workspace, entry: Some(n), what });
     }
 
-    /// Checks one line of the journal.
-    fn line(&mut self, expected: u64, stored: Stored) -> Result<(), Error> {
-        let envelope = stored.envelope;
-        if envelope.seq != expected {
-            self.store_disagrees(format!("journal entry {expected} is missing; {} follows", envelope.seq));
+    /// Checks one entry of the journal.
+    fn check_entry(&mut self, expected: u64, stored: Stored) -> Result<(), Error> {
+        let header = stored.header;
+        if header.seq != expected {
+            self.store_disagrees(format!("journal entry {expected} is missing; {} follows", header.seq));
             return Ok(());
         }
         let entry = stored.entry()?;
         self.note_names(&entry, &stored);
-        let account_index = envelope.account_index;
+        let account_index = header.account_index;
         if !self.workspaces.contains_key(&account_index) {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
@@ -191,14 +192,14 @@ impl<'a> Auditor<'a> {
             };
             self.workspaces.insert(account_index, Recomputed::new(id, self.persisted.remove(&account_index)));
         }
-        if let Some(what) = self.charge_disagrees(&entry, envelope.opened)? {
+        if let Some(what) = self.charge_disagrees(&entry, header.opening_seq)? {
             self.disagrees(account_index, entry.n, what);
             return Ok(());
         }
         let workspace = self.workspaces.get_mut(&account_index).expect("it was just added");
-        let linked = workspace.head == envelope.previous;
+        let linked = workspace.head == header.previous;
         let replayed = workspace.account.replay(&entry, stored.hash());
-        workspace.note(&entry, &envelope);
+        workspace.note(&entry, &header);
         if let Err(disagreement) = replayed {
             self.disagrees(account_index, entry.n, disagreement.to_string());
         } else if !linked {
@@ -211,15 +212,15 @@ impl<'a> Auditor<'a> {
     }
 
     fn note_names(&mut self, entry: &Entry, stored: &Stored) {
-        let (account_index, seq) = (stored.envelope.account_index, stored.envelope.seq);
+        let (account_index, seq) = (stored.header.account_index, stored.header.seq);
         let key = entry.key.as_ref().map(|key| self.fingerprints.of(account_index, Name::Key(key)));
-        let opened = Some(stored.envelope.opened).filter(|opened| *opened != 0);
-        let touched = opened.map(|opened| self.fingerprints.of(account_index, Name::Changed(opened)));
+        let opening_seq = Some(stored.header.opening_seq).filter(|seq| *seq != 0);
+        let changed = opening_seq.map(|seq| self.fingerprints.of(account_index, Name::Changed(seq)));
         let foreign = crate::embedded::core::ids::foreign_id(entry, seq);
         let foreign = foreign.map(|id| self.fingerprints.of(account_index, Name::Id(id.to_bytes())));
         self.keys.extend(key.map(|fingerprint| (fingerprint, seq)));
         if seq <= self.index_persisted_to {
-            for fingerprint in key.into_iter().chain(touched).chain(foreign) {
+            for fingerprint in key.into_iter().chain(changed).chain(foreign) {
                 self.index_sum = fold(self.index_sum, (fingerprint, seq));
             }
         }
@@ -227,7 +228,7 @@ impl<'a> Auditor<'a> {
 
     /// Checks the price of a new charge, and that a later entry about a charge follows from its
     /// state before.
-    fn charge_disagrees(&mut self, entry: &Entry, opened_at: u64) -> Result<Option<String>, Error> {
+    fn charge_disagrees(&mut self, entry: &Entry, opening_seq: u64) -> Result<Option<String>, Error> {
         if let EntryBody::ChargeOpened(details) = &entry.body {
             return Ok(price_disagrees(&self.platform, details));
         }
@@ -235,7 +236,7 @@ impl<'a> Auditor<'a> {
             return Ok(None);
         };
         let details =
-            self.journal.read(opened_at, |stored| Ok((stored.envelope.account_index, stored.entry()?)))?;
+            self.journal.read(opening_seq, |stored| Ok((stored.header.account_index, stored.entry()?)))?;
         let details = details.and_then(|(_, entry)| match entry.body {
             EntryBody::ChargeOpened(details) if details.id == id && Some(entry.n) == opened => Some(details),
             _ => None,
@@ -243,9 +244,9 @@ impl<'a> Auditor<'a> {
         let Some(details) = details else {
             return Ok(Some(format!("charge {id} was never opened")));
         };
-        let before = self.states.get(&opened_at).copied().unwrap_or_else(|| details.state());
+        let before = self.states.get(&opening_seq).copied().unwrap_or_else(|| details.state());
         let what = life_disagrees(entry, (id, details.amount), before);
-        self.states.insert(opened_at, next);
+        self.states.insert(opening_seq, next);
         Ok(what)
     }
 
@@ -253,7 +254,7 @@ impl<'a> Auditor<'a> {
     /// entry.
     fn compare_persisted(&mut self, account_index: u32) -> Result<(), Error> {
         let Some(state) = self.state else { return Ok(()) };
-        let workspace = self.workspaces.get_mut(&account_index).expect("its line was just read");
+        let workspace = self.workspaces.get_mut(&account_index).expect("its entry was just read");
         let Some(persisted) = workspace.persisted.take() else { return Ok(()) };
         let n = persisted.account.chain.n;
         let mut recomputed = workspace.account.clone();
@@ -290,7 +291,7 @@ impl<'a> Auditor<'a> {
         keys.sort_unstable();
         for pair in keys.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
             let read =
-                |seq| self.journal.read(seq, |stored| Ok((stored.envelope.account_index, stored.entry()?)));
+                |seq| self.journal.read(seq, |stored| Ok((stored.header.account_index, stored.entry()?)));
             let (Some(one), Some(other)) = (read(pair[0].1)?, read(pair[1].1)?) else { continue };
             if one.0 == other.0 && one.1.key == other.1.key {
                 self.disagrees(other.0, other.1.n, "i07: its idempotency key is used twice".to_owned());
@@ -311,24 +312,24 @@ impl<'a> Auditor<'a> {
         Ok(sum != self.index_sum)
     }
 
-    fn finish(mut self, state: Option<&State>, entries: u64) -> Result<AuditReport, Error> {
+    fn finish(mut self, state: Option<&StateFile>, entries: u64) -> Result<AuditReport, Error> {
         if self.disagreement.is_none() {
             self.double_keys()?;
         }
         if self.disagreement.is_none() && self.index_disagrees()? {
             self.store_disagrees("the key index in the state file differs from the journal".to_owned());
         }
-        let behind = self.workspaces.values().any(|workspace| workspace.persisted.is_some())
+        let is_ahead = self.workspaces.values().any(|workspace| workspace.persisted.is_some())
             || !self.persisted.is_empty()
             || !self.pending.is_empty();
-        if self.disagreement.is_none() && behind {
+        if self.disagreement.is_none() && is_ahead {
             self.store_disagrees("the state file holds more than the journal".to_owned());
         }
-        let unsound = state.map_or(Ok(None), State::unsound)?;
-        if let Some(what) = unsound {
+        let integrity_error = state.map_or(Ok(None), StateFile::integrity_error)?;
+        if let Some(what) = integrity_error {
             self.store_disagrees(format!("the state file is damaged: {what}"));
         }
-        let persisted_to = state.map_or(Ok(0), State::accounts_persisted_to)?;
+        let persisted_to = state.map_or(Ok(0), StateFile::accounts_persisted_to)?;
         let lost = self
             .workspaces
             .values()
@@ -337,7 +338,7 @@ impl<'a> Auditor<'a> {
             self.store_disagrees(format!("the state file has lost workspace {id}"));
         }
         if let Some(state) = state {
-            state.release();
+            state.end_snapshot();
         }
         let mut report = AuditReport { entries, disagreement: self.disagreement, ..AuditReport::default() };
         for account in self

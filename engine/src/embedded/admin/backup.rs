@@ -11,7 +11,7 @@ use rusqlite::backup::Backup;
 use super::audit::audit;
 use crate::Error;
 use crate::embedded::storage::journal::{self, Journal};
-use crate::embedded::storage::sqlite::{self, Access, explain};
+use crate::embedded::storage::sqlite::{self, Access, classify};
 
 /// Copies the journal of a data directory into a new directory, beside a running server or without
 /// one. Returns the number of copied entries.
@@ -58,7 +58,7 @@ fn empty_directory(to: &Path) -> Result<(), Error> {
 fn copy(source: &Journal, to: &Path) -> Result<u64, Error> {
     let path = to.join(journal::FILE);
     let mut target = sqlite::open(&path, None, Access::Create)?;
-    let failed = |error| explain(&path, error);
+    let failed = |error| classify(&path, error);
     {
         let backup = Backup::new(source.connection(), &mut target).map_err(failed)?;
         // All pages in one step: SQLite then copies one state of the source, although the server

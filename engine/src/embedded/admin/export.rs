@@ -20,14 +20,14 @@ use crate::transfer::{Counts, StreamWriter};
 pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
     journal::must_hold(path)?;
     let journal = Journal::open(path, None, Access::Read)?;
-    journal.hold()?;
+    journal.begin_snapshot()?;
     let mut stream = StreamWriter::begin(to)?;
     // By account index; the platform's own chain is the first.
     let mut workspaces = vec![WorkspaceId::platform()];
     let mut expected = 1;
     journal.read_from(1, |stored| {
-        let seq = stored.envelope.seq;
-        let index = stored.envelope.account_index as usize;
+        let seq = stored.header.seq;
+        let index = stored.header.account_index as usize;
         if seq != expected {
             return Err(Error::damaged(format!("journal entry {expected} is missing; {seq} follows")));
         }

@@ -4,10 +4,10 @@
 //! Accounts that are not in memory are loaded on demand. Idle ones are evicted when there are too
 //! many.
 //!
-//! Accounts are persisted in *checkpoint rounds*, in small slices, while commands go on (a fuzzy
+//! Accounts are persisted in *checkpoint rounds*, in small chunks, while commands go on (a fuzzy
 //! checkpoint). A round takes every account that was dirty when it began, each with all its changes
-//! up to the moment at which its slice is taken. An account's row says up to which entry it goes,
-//! so rows of different moments are consistent. After the last slice everything up to the beginning
+//! up to the moment at which its chunk is taken. An account's row says up to which entry it goes,
+//! so rows of different moments are consistent. After the last chunk everything up to the beginning
 //! of the round is persisted.
 //!
 //! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
@@ -21,8 +21,8 @@ use tollkeeper_ledger::{
 };
 
 use crate::Error;
-use crate::embedded::storage::checkpoint_task::{AccountRow, LotRow, Slice};
-use crate::embedded::storage::state_db::{PersistedAccount, State};
+use crate::embedded::storage::checkpoint_task::{AccountChunk, AccountRow, LotRow};
+use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
 
 /// What changed since an account was last persisted, besides the account itself.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(crate) struct Unpersisted {
     /// pending.
     pub pending: Vec<(u64, Option<Timestamp>)>,
     /// Grants that came in, each with the sequence number of its entry.
-    pub lots: Vec<(u64, Grant)>,
+    pub grants: Vec<(u64, Grant)>,
 }
 
 impl Unpersisted {
@@ -61,7 +61,7 @@ pub(crate) struct BeingPersisted {
     /// As in [`Unpersisted`].
     pub hours: Vec<(i64, u64)>,
     /// As in [`Unpersisted`].
-    pub lots: Vec<(u64, Grant)>,
+    pub grants: Vec<(u64, Grant)>,
     /// Spent grants, which left memory at this moment.
     pub spent: Vec<Grant>,
 }
@@ -76,36 +76,38 @@ pub(crate) struct Slot {
     pub unpersisted: Unpersisted,
     pub being_persisted: Option<Box<BeingPersisted>>,
     /// The number of its last entry that the state file includes.
-    pub persisted_n: u64,
-    persisted_totals: Totals,
-    /// The team as it is persisted; the account's own as long as it did not change.
-    persisted_team: Arc<Team>,
+    pub stored_n: u64,
+    stored_totals: Totals,
+    /// The team in the state file. While no command changes it, it is the same allocation as the
+    /// account's team.
+    stored_team: Arc<Team>,
     dirty: bool,
-    /// Used since the eviction last passed it.
-    used: bool,
+    /// Whether the account was used since the clock hand last passed it.
+    recently_used: bool,
 }
 
 impl Slot {
     fn new(account_index: u32, account: Account, head: u64) -> Slot {
-        let (persisted_n, persisted_totals) = (account.chain.n, account.totals);
-        let persisted_team = Arc::clone(&account.team);
-        let (unpersisted, being_persisted, dirty, used) = (Unpersisted::default(), None, false, true);
+        let (stored_n, stored_totals) = (account.chain.n, account.totals);
+        let stored_team = Arc::clone(&account.team);
+        let (unpersisted, being_persisted, dirty, recently_used) =
+            (Unpersisted::default(), None, false, true);
         Slot {
             account_index,
             account,
             head,
             unpersisted,
             being_persisted,
-            persisted_n,
-            persisted_totals,
-            persisted_team,
+            stored_n,
+            stored_totals,
+            stored_team,
             dirty,
-            used,
+            recently_used,
         }
     }
 
     /// Brings a spent grant back into memory; [`Error::is_damaged`] if it is nowhere.
-    pub(crate) fn load_grant(&mut self, n: u64, state: &State) -> Result<(), Error> {
+    pub(crate) fn load_grant(&mut self, n: u64, state: &StateFile) -> Result<(), Error> {
         if self.account.grants.get(n).is_some() {
             return Ok(());
         }
@@ -123,13 +125,13 @@ impl Slot {
         Ok(())
     }
 
-    /// Moves everything that is unpersisted into a slice.
-    fn take_dirty(&mut self, slice: &mut Slice) {
-        assert!(self.being_persisted.is_none(), "the slice before is on disk");
+    /// Moves everything that is unpersisted into a chunk.
+    fn take_dirty(&mut self, chunk: &mut AccountChunk) {
+        assert!(self.being_persisted.is_none(), "the chunk before is on disk");
         let account_index = self.account_index;
         let unpersisted = std::mem::take(&mut self.unpersisted);
-        invariants::i08_usage_covers(unpersisted.usage.total(), self.persisted_totals, self.account.totals);
-        let Unpersisted { mut usage, hours, pending, lots } = unpersisted;
+        invariants::i08_usage_covers(unpersisted.usage.total(), self.stored_totals, self.account.totals);
+        let Unpersisted { mut usage, hours, pending, grants } = unpersisted;
         let usage = usage.take();
         let spent = self.account.grants.release_spent();
         let row = |grant: &Grant, seq: Option<u64>| {
@@ -137,23 +139,23 @@ impl Slot {
             grant.encode(&mut data);
             LotRow { account_index, n: grant.n, seq, data }
         };
-        slice.lots.extend(lots.iter().map(|(seq, grant)| row(grant, Some(*seq))));
-        slice.lots.extend(spent.iter().map(|grant| row(grant, None)));
-        slice.usage.extend(usage.iter().map(|(key, used)| (account_index, key.clone(), *used)));
-        slice.hours.extend(hours.iter().map(|(hour, seq)| (account_index, *hour, *seq)));
-        slice.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, account_index, deadline)));
+        chunk.lots.extend(grants.iter().map(|(seq, grant)| row(grant, Some(*seq))));
+        chunk.lots.extend(spent.iter().map(|grant| row(grant, None)));
+        chunk.usage.extend(usage.iter().map(|(key, used)| (account_index, key.clone(), *used)));
+        chunk.hours.extend(hours.iter().map(|(hour, seq)| (account_index, *hour, *seq)));
+        chunk.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, account_index, deadline)));
         let mut data = Vec::with_capacity(256);
         self.account.encode(&mut data);
         let (id, n) = (self.account.profile.id.as_str().into(), self.account.chain.n);
-        slice.accounts.push(AccountRow { account_index, id, head: self.head, n, data });
-        self.persisted_totals = self.account.totals;
-        if !Arc::ptr_eq(&self.persisted_team, &self.account.team) {
+        chunk.accounts.push(AccountRow { account_index, id, head: self.head, n, data });
+        self.stored_totals = self.account.totals;
+        if !Arc::ptr_eq(&self.stored_team, &self.account.team) {
             let mut data = Vec::with_capacity(512);
             self.account.team.encode(&mut data);
-            slice.teams.push((account_index, data));
-            self.persisted_team = Arc::clone(&self.account.team);
+            chunk.teams.push((account_index, data));
+            self.stored_team = Arc::clone(&self.account.team);
         }
-        self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, lots, spent }));
+        self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, grants, spent }));
         self.dirty = false;
     }
 }
@@ -164,15 +166,16 @@ pub(crate) struct Accounts {
     /// By account index; `None` for an account that is not in memory.
     slots: Vec<Option<Box<Slot>>>,
     by_id: HashMap<WorkspaceId, u32>,
-    /// Accounts that changed since their last slice.
+    /// Accounts that changed since their last chunk.
     dirty: Vec<u32>,
     /// The accounts of the round under way that are still to come, the next one last.
     round: Vec<u32>,
     /// The last sequence number at the beginning of the round under way.
     round_began: Option<u64>,
     in_memory: usize,
-    /// The account that the eviction looked at last.
-    evict_at: usize,
+    /// The slot at which the last search for idle accounts stopped (the hand of the CLOCK
+    /// algorithm).
+    clock_hand: usize,
 }
 
 impl Accounts {
@@ -184,12 +187,12 @@ impl Accounts {
     }
 
     /// Loads or adds the platform's own chain as index 0, before any workspace gets an index.
-    pub(crate) fn add_platform(&mut self, state: &State) -> Result<(), Error> {
+    pub(crate) fn add_platform(&mut self, state: &StateFile) -> Result<(), Error> {
         if self.slots.is_empty() {
             self.slots.push(None);
         }
         if self.load(0, state)?.is_none() {
-            self.put(Slot::new(0, Account::new(WorkspaceId::platform()), 0));
+            self.admit(Slot::new(0, Account::new(WorkspaceId::platform()), 0));
         }
         Ok(())
     }
@@ -206,7 +209,7 @@ impl Accounts {
 
     /// The index of a workspace, which is loaded if necessary; `None` if there is no such
     /// workspace.
-    pub(crate) fn resolve(&mut self, id: &WorkspaceId, state: &State) -> Result<Option<u32>, Error> {
+    pub(crate) fn resolve(&mut self, id: &WorkspaceId, state: &StateFile) -> Result<Option<u32>, Error> {
         if let Some(account_index) = self.by_id.get(id) {
             return Ok(Some(*account_index));
         }
@@ -215,7 +218,7 @@ impl Accounts {
     }
 
     /// The account with this index, loaded if necessary; `None` if there is none.
-    pub(crate) fn load(&mut self, account_index: u32, state: &State) -> Result<Option<&mut Slot>, Error> {
+    pub(crate) fn load(&mut self, account_index: u32, state: &StateFile) -> Result<Option<&mut Slot>, Error> {
         let known = self.slots.get(account_index as usize).is_some_and(Option::is_some);
         if !known && let Some(persisted) = state.account_at(account_index)? {
             self.add_persisted(persisted);
@@ -225,18 +228,18 @@ impl Accounts {
 
     fn add_persisted(&mut self, persisted: PersistedAccount) -> u32 {
         let PersistedAccount { account_index, head, account } = persisted;
-        self.put(Slot::new(account_index, account, head))
+        self.admit(Slot::new(account_index, account, head))
     }
 
     /// Adds a workspace that does not exist yet; returns its index. It exists once its first entry
     /// is recorded.
-    pub(crate) fn add_new(&mut self, id: WorkspaceId) -> u32 {
+    pub(crate) fn admit_new(&mut self, id: WorkspaceId) -> u32 {
         let account_index = self.next_index();
         self.slots.push(None);
-        self.put(Slot::new(account_index, Account::new(id), 0))
+        self.admit(Slot::new(account_index, Account::new(id), 0))
     }
 
-    /// Reverts [`Accounts::add_new`], because the workspace was refused.
+    /// Reverts [`Accounts::admit_new`], because the workspace was refused.
     ///
     /// # Panics
     /// When it is not the newest: a later workspace would take its index.
@@ -249,7 +252,7 @@ impl Accounts {
         }
     }
 
-    fn put(&mut self, slot: Slot) -> u32 {
+    fn admit(&mut self, slot: Slot) -> u32 {
         let index = slot.account_index;
         let free = &mut self.slots[index as usize];
         assert!(free.is_none(), "an account is in memory once");
@@ -270,14 +273,14 @@ impl Accounts {
     pub(crate) fn get_mut(&mut self, account_index: u32) -> &mut Slot {
         let slot = self.slots[account_index as usize].as_deref_mut();
         let slot = slot.expect("a resolved account stays in memory during its batch");
-        slot.used = true;
+        slot.recently_used = true;
         slot
     }
 
-    /// Reads what a charge will need of each account, so that the processor fetches it for all of
-    /// them at once. The number has no meaning; it keeps the compiler from removing the reads.
-    pub(crate) fn touch(&self, numbers: impl Iterator<Item = u32>) -> i64 {
-        numbers.filter_map(|account_index| self.slots.get(account_index as usize)?.as_deref()).fold(
+    /// Reads what a charge will need of each account, so that the processor loads all of it into
+    /// its cache at once. The result has no meaning; it keeps the compiler from removing the reads.
+    pub(crate) fn prefetch_into_cache(&self, account_indexes: impl Iterator<Item = u32>) -> i64 {
+        account_indexes.filter_map(|account_index| self.slots.get(account_index as usize)?.as_deref()).fold(
             0,
             |sum, slot| {
                 let Account { profile, chain, balance, totals, grants, limits, alerts, .. } = &slot.account;
@@ -288,12 +291,11 @@ impl Accounts {
                     limits.is_empty(),
                     alerts.thresholds.is_empty(),
                     slot.dirty,
-                    slot.used,
+                    slot.recently_used,
                 ];
                 let flags = flags.into_iter().fold(0, |sum, flag| sum << 1 | i64::from(flag));
                 let chain = chain.n as i64 ^ chain.at.millis() ^ i64::from(chain.hash[31]);
-                let sums =
-                    balance.available.get() ^ totals.charged.get() ^ slot.persisted_totals.charged.get();
+                let sums = balance.available.get() ^ totals.charged.get() ^ slot.stored_totals.charged.get();
                 sum ^ flags
                     ^ chain
                     ^ sums
@@ -329,55 +331,55 @@ impl Accounts {
         self.round_began = Some(last_seq);
     }
 
-    /// The next slice of the round, of at most `most` accounts; `None` if no round is under way.
-    pub(crate) fn next_slice(&mut self, most: usize) -> Option<Slice> {
+    /// The next chunk of the round, of at most `limit` accounts; `None` if no round is under way.
+    pub(crate) fn next_chunk(&mut self, limit: usize) -> Option<AccountChunk> {
         let began = self.round_began?;
-        let mut slice = Slice::default();
-        while slice.accounts.len() < most
+        let mut chunk = AccountChunk::default();
+        while chunk.accounts.len() < limit
             && let Some(account_index) = self.round.pop()
         {
             let slot =
                 self.slots[account_index as usize].as_deref_mut().expect("a dirty account stays in memory");
-            slot.take_dirty(&mut slice);
+            slot.take_dirty(&mut chunk);
         }
         if self.round.is_empty() {
-            slice.persists_to = Some(began);
+            chunk.persists_to = Some(began);
             self.round_began = None;
         }
-        Some(slice)
+        Some(chunk)
     }
 
-    /// Notes that the slice with these accounts is on disk.
+    /// Notes that the chunk with these accounts is on disk.
     pub(crate) fn mark_persisted(&mut self, accounts: &[u32]) {
         for account_index in accounts {
             if let Some(slot) = self.slots[*account_index as usize].as_deref_mut()
                 && let Some(being_persisted) = slot.being_persisted.take()
             {
-                assert!(slot.persisted_n <= being_persisted.n, "a checkpoint never goes back");
-                slot.persisted_n = being_persisted.n;
+                assert!(slot.stored_n <= being_persisted.n, "a checkpoint never goes back");
+                slot.stored_n = being_persisted.n;
             }
         }
     }
 
     /// Evicts accounts that were not used lately while more than `most` are in memory. Looks at a
     /// few at a time.
-    pub(crate) fn evict_idle(&mut self, most: usize) {
-        let mut looks = if self.in_memory > most { 2 * (self.in_memory - most) + 64 } else { 0 };
-        while looks > 0 && self.in_memory > most {
-            looks -= 1;
-            self.evict_at = if self.evict_at + 1 < self.slots.len() {
-                self.evict_at + 1
+    pub(crate) fn evict_idle(&mut self, limit: usize) {
+        let mut examinations = if self.in_memory > limit { 2 * (self.in_memory - limit) + 64 } else { 0 };
+        while examinations > 0 && self.in_memory > limit {
+            examinations -= 1;
+            self.clock_hand = if self.clock_hand + 1 < self.slots.len() {
+                self.clock_hand + 1
             } else {
                 1.min(self.slots.len() - 1)
             };
-            let Some(slot) = self.slots[self.evict_at].as_deref_mut() else { continue };
+            let Some(slot) = self.slots[self.clock_hand].as_deref_mut() else { continue };
             let idle = !slot.dirty && slot.being_persisted.is_none() && slot.account_index != 0;
-            if idle && !slot.used {
+            if idle && !slot.recently_used {
                 self.by_id.remove(&slot.account.profile.id);
-                self.slots[self.evict_at] = None;
+                self.slots[self.clock_hand] = None;
                 self.in_memory -= 1;
             } else {
-                slot.used = false;
+                slot.recently_used = false;
             }
         }
     }

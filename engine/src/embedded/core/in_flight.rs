@@ -1,19 +1,19 @@
-//! Entries that were recorded and are not on disk yet: the tail, and the batch in flight before it.
+//! Entries that were recorded and are not on disk yet: the batch in flight, and the next batch.
 //!
 //! A large batch takes the disk some milliseconds. The writer decides the next batch meanwhile, on
 //! top of the one in flight. So nothing of the next batch is answered, and nothing that is derived
 //! from entries is persisted, before the batch in flight is on disk.
 //!
-//! Invariant: entries are appended in their order, so at most one batch is in flight, and the tail
-//! begins where it ends. An [`Appender`] with a connection of its own brings a batch to the disk,
-//! on any thread.
+//! Invariant: entries are appended in their order, so at most one batch is in flight, and the next
+//! batch begins where it ends. An [`Appender`] with a connection of its own brings a batch to the
+//! disk, on any thread.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::Error;
-use crate::embedded::storage::block::Envelope;
-use crate::embedded::storage::journal::{Journal, Tail};
+use crate::embedded::storage::block::EntryHeader;
+use crate::embedded::storage::journal::{EncodedEntries, Journal};
 use crate::embedded::storage::sqlite::Access;
 
 /// Consecutive entries that are being appended to the journal.
@@ -21,33 +21,33 @@ use crate::embedded::storage::sqlite::Access;
 pub struct InFlightBatch {
     /// The sequence number of the first entry.
     first: u64,
-    tail: Arc<Tail>,
+    entries: Arc<EncodedEntries>,
     /// True if the rest of the WAL is to be moved into the file afterwards.
-    wal_rest: bool,
+    wal_remainder: bool,
 }
 
 impl InFlightBatch {
     /// The number of bytes that are appended.
     pub(crate) fn bytes(&self) -> u64 {
-        self.tail.bytes.len() as u64
+        self.entries.bytes.len() as u64
     }
 
     /// True if [`Appender::finish_wal_checkpoint`] is to follow, after the callers were answered.
     #[must_use]
     pub fn finishes_wal_checkpoint(&self) -> bool {
-        self.wal_rest
+        self.wal_remainder
     }
 
     /// The stored bytes of entry `seq`, if it is in the batch.
     fn get(&self, seq: u64) -> Option<&[u8]> {
-        self.tail.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
+        self.entries.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
     }
 
     /// The memory of the batch, emptied, if no other copy of it is left.
-    fn into_tail(self) -> Option<Tail> {
-        let mut tail = Arc::into_inner(self.tail)?;
-        tail.clear();
-        Some(tail)
+    fn into_memory(self) -> Option<EncodedEntries> {
+        let mut entries = Arc::into_inner(self.entries)?;
+        entries.clear();
+        Some(entries)
     }
 }
 
@@ -69,53 +69,61 @@ impl Appender {
     /// [`Core::append_finished`](crate::embedded::Core::append_finished) before the core decides
     /// more.
     pub fn append(&mut self, batch: &InFlightBatch) -> Result<(), Error> {
-        self.journal.append(batch.first, &batch.tail)
+        self.journal.append(batch.first, &batch.entries)
     }
 
     /// Moves the last pages of the WAL into the file, so that the WAL starts again from its
     /// beginning.
     pub fn finish_wal_checkpoint(&mut self) {
         // Nothing is lost by a failure: the checkpointer meets the same one and reports it.
-        let _ = self.journal.checkpoint();
+        let _ = self.journal.wal_checkpoint();
     }
 }
 
 /// All entries that are not on disk.
 #[derive(Debug)]
-pub(crate) struct PendingEntries {
+pub(crate) struct UncommittedEntries {
     in_flight: Option<InFlightBatch>,
-    tail: Tail,
-    /// The sequence number of the first entry of the tail, also while the tail is empty.
-    tail_first: u64,
+    next_batch: EncodedEntries,
+    /// The sequence number of the first entry of the next batch, also while that is empty.
+    next_batch_first: u64,
 }
 
-impl PendingEntries {
-    /// Nothing is pending while the journal is replayed; [`PendingEntries::start_at`] ends that.
-    pub(crate) fn during_replay() -> PendingEntries {
-        PendingEntries { in_flight: None, tail: Tail::default(), tail_first: u64::MAX }
+impl UncommittedEntries {
+    /// Nothing is uncommitted while the journal is replayed; [`UncommittedEntries::start_at`] ends
+    /// that.
+    pub(crate) fn during_replay() -> UncommittedEntries {
+        UncommittedEntries {
+            in_flight: None,
+            next_batch: EncodedEntries::default(),
+            next_batch_first: u64::MAX,
+        }
     }
 
     /// From now on entries are recorded, the next with number `next_seq`.
     pub(crate) fn start_at(&mut self, next_seq: u64) {
-        assert!(self.tail.len() == 0 && self.in_flight.is_none(), "nothing is pending after a replay");
-        self.tail_first = next_seq;
+        assert!(
+            self.next_batch.len() == 0 && self.in_flight.is_none(),
+            "nothing is uncommitted after a replay"
+        );
+        self.next_batch_first = next_seq;
     }
 
-    /// Begins the next entry with its envelope; its canonical bytes are to be appended to the given
+    /// Begins the next entry with its header; its canonical bytes are to be appended to the given
     /// bytes.
     ///
     /// # Panics
     /// When the entry does not follow the one before: entries are numbered without gaps.
-    pub(crate) fn begin_entry(&mut self, envelope: &Envelope) -> &mut Vec<u8> {
-        assert_eq!(envelope.seq, self.next_seq(), "sequence numbers have no gaps");
-        self.tail.offsets.push(self.tail.bytes.len());
-        envelope.write(&mut self.tail.bytes);
-        &mut self.tail.bytes
+    pub(crate) fn begin_entry(&mut self, header: &EntryHeader) -> &mut Vec<u8> {
+        assert_eq!(header.seq, self.next_seq(), "sequence numbers have no gaps");
+        self.next_batch.offsets.push(self.next_batch.bytes.len());
+        header.write(&mut self.next_batch.bytes);
+        &mut self.next_batch.bytes
     }
 
     /// The sequence number of the next entry.
     pub(crate) fn next_seq(&self) -> u64 {
-        self.tail_first + self.tail.len() as u64
+        self.next_batch_first + self.next_batch.len() as u64
     }
 
     /// True if a batch is in flight.
@@ -125,47 +133,47 @@ impl PendingEntries {
 
     /// True if entry `seq` is on disk, if it exists.
     pub(crate) fn is_on_disk(&self, seq: u64) -> bool {
-        seq < self.in_flight.as_ref().map_or(self.tail_first, |batch| batch.first)
+        seq < self.in_flight.as_ref().map_or(self.next_batch_first, |batch| batch.first)
     }
 
-    /// The stored bytes of entry `seq`, if it is pending.
+    /// The stored bytes of entry `seq`, if it is uncommitted.
     pub(crate) fn get(&self, seq: u64) -> Option<&[u8]> {
-        match seq.checked_sub(self.tail_first) {
-            Some(index) => self.tail.get(usize::try_from(index).ok()?),
+        match seq.checked_sub(self.next_batch_first) {
+            Some(index) => self.next_batch.get(usize::try_from(index).ok()?),
             None => self.in_flight.as_ref()?.get(seq),
         }
     }
 
-    /// Appends the tail to the journal; returns its number of bytes. When this returns, it is on
-    /// disk.
+    /// Appends the next batch to the journal; returns its number of bytes. When this returns, it is
+    /// on disk.
     pub(crate) fn append_to(&mut self, journal: &mut Journal) -> Result<u64, Error> {
         assert!(
             self.in_flight.is_none(),
             "entries are appended in their order: the batch in flight comes first"
         );
-        let bytes = self.tail.bytes.len() as u64;
+        let bytes = self.next_batch.bytes.len() as u64;
         if bytes > 0 {
-            journal.append(self.tail_first, &self.tail)?;
-            self.tail_first = self.next_seq();
-            self.tail.clear();
+            journal.append(self.next_batch_first, &self.next_batch)?;
+            self.next_batch_first = self.next_seq();
+            self.next_batch.clear();
         }
         Ok(bytes)
     }
 
-    /// Makes the tail the batch in flight; `None` if it is empty. `wal_rest` is asked only if there
-    /// is a batch.
-    pub(crate) fn begin_append(&mut self, wal_rest: impl FnOnce() -> bool) -> Option<InFlightBatch> {
+    /// Makes the next batch the batch in flight; `None` if it is empty. `wal_remainder` is called
+    /// only if there is a batch.
+    pub(crate) fn begin_append(&mut self, wal_remainder: impl FnOnce() -> bool) -> Option<InFlightBatch> {
         assert!(
             self.in_flight.is_none(),
             "entries are appended in their order: the batch in flight comes first"
         );
-        if self.tail.len() == 0 {
+        if self.next_batch.len() == 0 {
             return None;
         }
-        let (first, next) = (self.tail_first, self.next_seq());
-        let tail = Arc::new(std::mem::take(&mut self.tail));
-        let batch = InFlightBatch { first, tail, wal_rest: wal_rest() };
-        self.tail_first = next;
+        let (first, next) = (self.next_batch_first, self.next_seq());
+        let entries = Arc::new(std::mem::take(&mut self.next_batch));
+        let batch = InFlightBatch { first, entries, wal_remainder: wal_remainder() };
+        self.next_batch_first = next;
         self.in_flight = Some(batch.clone());
         Some(batch)
     }
@@ -175,14 +183,14 @@ impl PendingEntries {
         let Some(batch) = self.in_flight.take() else { return 0 };
         let bytes = batch.bytes();
         assert_eq!(
-            batch.first + batch.tail.len() as u64,
-            self.tail_first,
-            "the tail begins where the batch ends"
+            batch.first + batch.entries.len() as u64,
+            self.next_batch_first,
+            "the next batch begins where the batch in flight ends"
         );
-        if self.tail.len() == 0
-            && let Some(tail) = batch.into_tail()
+        if self.next_batch.len() == 0
+            && let Some(entries) = batch.into_memory()
         {
-            self.tail = tail;
+            self.next_batch = entries;
         }
         bytes
     }

@@ -1,8 +1,9 @@
 //! Searches of the state machine: entries by number, by idempotency key and by id; charges and
 //! grants in their current state.
 //!
-//! Sources, in this order: pending entries, the key index in memory, the state file, the journal. A
-//! fingerprint of the index is a hint, so every entry that it leads to is read and compared.
+//! Sources, in this order: uncommitted entries, the key index in memory, the state file, the
+//! journal. A fingerprint of the index is a hint, so every entry that it leads to is read and
+//! compared.
 
 use tollkeeper_ledger::{
     Charge, ChargeId, Command, Entry, EntryBody, GrantId, Id, Micros, Recount, Submission, Timestamp,
@@ -16,26 +17,27 @@ use crate::embedded::storage::key_index::{Name, pairs_of};
 use crate::{Error, GrantRecord, calendar, rollups};
 
 impl StateMachine {
-    /// Reads entry `seq`, pending or on disk; `None` beyond the end.
+    /// Reads entry `seq`, uncommitted or on disk; `None` beyond the end.
     pub(super) fn read<T>(
         &self,
         seq: u64,
-        mut then: impl FnMut(Stored) -> Result<T, Error>,
+        mut read: impl FnMut(Stored) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        match self.pending.get(seq) {
-            Some(bytes) => then(Stored::parse(seq, bytes)?).map(Some),
-            None if self.pending.is_on_disk(seq) => self.journal.read(seq, then),
+        match self.uncommitted.get(seq) {
+            Some(bytes) => read(Stored::parse(seq, bytes)?).map(Some),
+            None if self.uncommitted.is_on_disk(seq) => self.journal.read(seq, read),
             None => Ok(None),
         }
     }
 
-    /// The entries that may carry a name, newest first. `everywhere`: false searches only the table
-    /// in memory, for a name that is known to be nowhere else.
-    pub(super) fn seqs_of(&mut self, fingerprint: u64, everywhere: bool) -> Result<Vec<u64>, Error> {
+    /// The entries that may carry a name, newest first. `search_persisted`: false searches only the
+    /// table of the newest names, for a name that is known to be neither in the frozen table nor in
+    /// a run.
+    pub(super) fn seqs_of(&mut self, fingerprint: u64, search_persisted: bool) -> Result<Vec<u64>, Error> {
         let mut seqs = std::mem::take(&mut self.found);
         seqs.clear();
-        self.index.in_memory(fingerprint, everywhere, &mut seqs);
-        if everywhere {
+        self.index.in_memory(fingerprint, search_persisted, &mut seqs);
+        if search_persisted {
             for run in self.index.runs_with(fingerprint) {
                 for page in run.pages(fingerprint) {
                     self.state.page(run.head.id, page, |bytes| {
@@ -55,9 +57,9 @@ impl StateMachine {
         account_index: u32,
         submission: &Submission,
         fingerprint: u64,
-        everywhere: bool,
+        search_persisted: bool,
     ) -> Result<Option<Entry>, Error> {
-        let seqs = self.seqs_of(fingerprint, everywhere)?;
+        let seqs = self.seqs_of(fingerprint, search_persisted)?;
         let mut found = None;
         if !seqs.is_empty() {
             let derived = submission.command.derived_key();
@@ -76,17 +78,17 @@ impl StateMachine {
 
     /// The entry of a workspace that made an id, and its sequence number.
     fn find_entry_of_id(&mut self, account_index: u32, id: Id) -> Result<Option<(u64, Entry)>, Error> {
-        let made = |stored: Stored| {
+        let with_this_id = |stored: Stored| {
             let entry = in_workspace(stored, account_index)?;
             Ok(entry.filter(|entry| ids::id_made_by(entry) == Some(id)))
         };
         let seq = ids::seq_of_id(id);
-        if let Some(entry) = self.read(seq, made)?.flatten() {
+        if let Some(entry) = self.read(seq, with_this_id)?.flatten() {
             return Ok(Some((seq, entry)));
         }
         let fingerprint = self.fingerprints.of(account_index, Name::Id(id.to_bytes()));
         for seq in self.seqs_of(fingerprint, true)? {
-            if let Some(entry) = self.read(seq, made)?.flatten() {
+            if let Some(entry) = self.read(seq, with_this_id)?.flatten() {
                 return Ok(Some((seq, entry)));
             }
         }
@@ -100,12 +102,12 @@ impl StateMachine {
         account_index: u32,
         id: ChargeId,
     ) -> Result<Option<LocatedCharge>, Error> {
-        let Some((opened, made)) = self.find_entry_of_id(account_index, id.0)? else { return Ok(None) };
-        let Entry { n, at: created_at, body: EntryBody::ChargeOpened(details), .. } = made else {
+        let Some((opening_seq, entry)) = self.find_entry_of_id(account_index, id.0)? else { return Ok(None) };
+        let Entry { n, at: created_at, body: EntryBody::ChargeOpened(details), .. } = entry else {
             return Ok(None);
         };
         let mut state = details.state();
-        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opened));
+        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
         let seqs = self.seqs_of(fingerprint, true)?;
         for seq in &seqs {
             let entry = self.read(*seq, |stored| stored.entry())?;
@@ -117,12 +119,17 @@ impl StateMachine {
         }
         self.found = seqs;
         let charge = Charge { details, opening_entry: n, created_at, state };
-        Ok(Some(LocatedCharge { charge, opened }))
+        Ok(Some(LocatedCharge { charge, opening_seq }))
     }
 
-    /// The later entries that may be about the charge which entry `opened` opened, newest first.
-    pub(super) fn changes_of_charge(&mut self, account_index: u32, opened: u64) -> Result<Vec<Entry>, Error> {
-        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opened));
+    /// The later entries that may be about the charge which entry `opening_seq` opened, newest
+    /// first.
+    pub(super) fn changes_of_charge(
+        &mut self,
+        account_index: u32,
+        opening_seq: u64,
+    ) -> Result<Vec<Entry>, Error> {
+        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
         let seqs = self.seqs_of(fingerprint, true)?;
         let entries = seqs.iter().map(|seq| self.read(*seq, |stored| stored.entry()));
         entries.filter_map(Result::transpose).collect()
@@ -164,15 +171,14 @@ impl StateMachine {
         let hours = windows.month.start.hour()..now.hour() + 1;
         // Both reads see one state of the file; else what the checkpointer writes in between would
         // be missed.
-        self.state.hold()?;
+        self.state.begin_snapshot()?;
         let rows = self.state.usage(account_index, hours);
         let persisted = rows.and_then(|rows| Ok((rows, self.state.account_n(account_index)?)));
-        self.state.release();
+        self.state.end_snapshot();
         let (mut rows, n_in_file) = persisted?;
-        let snapshot = self.account_snapshot(account_index, n_in_file);
-        let snapshot =
-            snapshot.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
-        rows.extend(snapshot.usage);
+        let delta = self.account_delta(account_index, n_in_file);
+        let delta = delta.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
+        rows.extend(delta.usage);
         Ok(rollups::used_by_limit(recount, &windows, &rows))
     }
 
@@ -185,8 +191,8 @@ impl StateMachine {
     }
 
     fn granted_entry(&mut self, account_index: u32, id: GrantId) -> Result<Option<Entry>, Error> {
-        let made = self.find_entry_of_id(account_index, id.0)?.map(|(_, entry)| entry);
-        Ok(made.filter(|entry| matches!(entry.body, EntryBody::Granted { .. })))
+        let found = self.find_entry_of_id(account_index, id.0)?.map(|(_, entry)| entry);
+        Ok(found.filter(|entry| matches!(entry.body, EntryBody::Granted { .. })))
     }
 
     /// The look-ups that answers need, inside one workspace.
@@ -197,7 +203,7 @@ impl StateMachine {
 
 /// The entry, if it belongs to this workspace.
 fn in_workspace(stored: Stored, account_index: u32) -> Result<Option<Entry>, Error> {
-    if stored.envelope.account_index == account_index { stored.entry().map(Some) } else { Ok(None) }
+    if stored.header.account_index == account_index { stored.entry().map(Some) } else { Ok(None) }
 }
 
 /// The look-ups that answers need, inside one workspace.

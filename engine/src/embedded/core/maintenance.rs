@@ -10,7 +10,7 @@
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
 use crate::Error;
-use crate::embedded::storage::checkpoint_task::{Done, Task};
+use crate::embedded::storage::checkpoint_task::{Task, TaskResult};
 
 impl Core {
     /// Does a small step of maintenance. To be called after every batch, and when the checkpointer
@@ -26,8 +26,8 @@ impl Core {
 
     /// True if [`Core::maintain`] has to wait for the checkpointer, which may itself wait for the
     /// batch in flight.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.machine.as_ref().is_some_and(StateMachine::is_crowded)
+    pub(crate) fn must_wait_for_flush(&self) -> bool {
+        self.machine.as_ref().is_some_and(StateMachine::must_wait_for_flush)
     }
 
     /// Persists everything, so that the next start has nothing to replay. No batch may be in
@@ -50,9 +50,10 @@ impl Core {
 }
 
 impl StateMachine {
-    /// True if the key index has to wait for the checkpointer before it takes more.
-    fn is_crowded(&self) -> bool {
-        self.index.is_crowded() && self.maintenance.is_writing_run()
+    /// True if the key index has to wait for the checkpointer to write the frozen table before it
+    /// takes more.
+    fn must_wait_for_flush(&self) -> bool {
+        self.index.is_overfull() && self.maintenance.is_writing_run()
     }
 
     pub(super) fn maintain(&mut self, options: &CoreOptions) -> Result<(), Error> {
@@ -60,10 +61,10 @@ impl StateMachine {
             return Ok(());
         }
         while let Some(done) = self.maintenance.poll() {
-            self.apply_done(done)?;
+            self.apply_result(done)?;
         }
-        if !self.pending.is_in_flight() && self.maintenance.take_wal_rest() {
-            self.journal.checkpoint()?;
+        if !self.uncommitted.is_in_flight() && self.maintenance.take_wal_remainder() {
+            self.journal.wal_checkpoint()?;
         }
         // A replay that begins early for the key index may still be behind what is persisted of the
         // accounts.
@@ -72,12 +73,12 @@ impl StateMachine {
             self.accounts.begin_round(self.last_seq());
         }
         self.submit_tasks(options, false);
-        self.maintenance.checkpoint_journal(options.wal_bytes);
-        while !self.pending.is_in_flight()
-            && self.is_crowded()
+        self.maintenance.request_wal_checkpoint(options.wal_bytes);
+        while !self.uncommitted.is_in_flight()
+            && self.must_wait_for_flush()
             && let Some(done) = self.maintenance.wait()
         {
-            self.apply_done(done)?;
+            self.apply_result(done)?;
             self.submit_tasks(options, false);
         }
         self.accounts.evict_idle(options.accounts_in_memory);
@@ -87,11 +88,11 @@ impl StateMachine {
     /// Gives the checkpointer the next task of each kind that is due. `force`: write a run even if
     /// the table is not full.
     fn submit_tasks(&mut self, options: &CoreOptions, force: bool) {
-        let in_flight = self.pending.is_in_flight();
-        if !self.maintenance.is_writing_slice()
-            && let Some(slice) = self.accounts.next_slice(options.chunk_accounts)
+        let in_flight = self.uncommitted.is_in_flight();
+        if !self.maintenance.is_writing_chunk()
+            && let Some(chunk) = self.accounts.next_chunk(options.chunk_accounts)
         {
-            self.maintenance.submit_derived(Task::Slice(slice), in_flight);
+            self.maintenance.submit_derived(Task::Chunk(chunk), in_flight);
         }
         if !self.maintenance.is_writing_run()
             && let Some((pairs, covers)) = self.index.freeze(self.next_seq - 1, force)
@@ -105,9 +106,9 @@ impl StateMachine {
         }
     }
 
-    fn apply_done(&mut self, done: Done) -> Result<(), Error> {
+    fn apply_result(&mut self, done: TaskResult) -> Result<(), Error> {
         match done {
-            Done::Slice { accounts, persists_to } => {
+            TaskResult::Chunk { accounts, persists_to } => {
                 self.accounts.mark_persisted(&accounts);
                 if let Some(to) = persists_to {
                     assert!(to <= self.last_seq(), "a checkpoint is never ahead of the last entry");
@@ -115,16 +116,16 @@ impl StateMachine {
                     self.accounts_persisted_to = to;
                 }
             }
-            Done::Run(run) => {
+            TaskResult::Run(run) => {
                 assert!(run.head.covers.last <= self.last_seq(), "a run is never ahead of the last entry");
                 self.index.frozen_is_persisted(run);
             }
-            Done::Merged(run) => {
+            TaskResult::Merged(run) => {
                 let sources = self.index.merged(run);
-                self.maintenance.submit(Task::Drop(sources));
+                self.maintenance.submit(Task::DeleteRuns(sources));
             }
-            Done::JournalCheckpoint { left } => self.maintenance.journal_checkpointed(left),
-            Done::Failed(error) => return Err(error),
+            TaskResult::WalCheckpoint { left } => self.maintenance.wal_checkpointed(left),
+            TaskResult::Failed(error) => return Err(error),
         }
         Ok(())
     }
@@ -133,7 +134,7 @@ impl StateMachine {
         if self.maintenance.is_read_only() {
             return Ok(());
         }
-        assert!(!self.pending.is_in_flight(), "everything is on disk before everything is persisted");
+        assert!(!self.uncommitted.is_in_flight(), "everything is on disk before everything is persisted");
         while self.accounts_persisted_to < self.last_seq()
             || self.index.persisted_to() < self.last_seq()
             || self.maintenance.is_busy()
@@ -146,9 +147,9 @@ impl StateMachine {
                 break;
             }
             let Some(done) = self.maintenance.wait() else { break };
-            self.apply_done(done)?;
+            self.apply_result(done)?;
         }
-        self.journal.checkpoint()?;
+        self.journal.wal_checkpoint()?;
         self.maintenance.wal_is_empty();
         Ok(())
     }

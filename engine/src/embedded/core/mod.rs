@@ -12,7 +12,7 @@
 //! ```text
 //! state_machine  load, decide, record, apply       lookup       entries by number, key and id
 //! in_flight      entries that are not on disk      accounts     the accounts in memory
-//! timers         deadlines in order                ids          from an id to its entry
+//! deadlines      when charges are timed out        ids          from an id to its entry
 //! recovery       start, replay, import             maintenance  persist what is derived
 //! queries        short reads
 //! ```
@@ -21,6 +21,7 @@
 //! directory id give the same bytes.
 
 pub(crate) mod accounts;
+pub(crate) mod deadlines;
 pub(crate) mod ids;
 pub(crate) mod in_flight;
 pub(crate) mod lookup;
@@ -28,7 +29,6 @@ pub(crate) mod maintenance;
 pub(crate) mod queries;
 pub(crate) mod recovery;
 pub(crate) mod state_machine;
-pub(crate) mod timers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ use tollkeeper_ledger::{Platform, Submission, Timestamp};
 
 use self::in_flight::{Appender, InFlightBatch};
 use self::state_machine::StateMachine;
-use super::storage::checkpoint_queue::StartCheckpointer;
+use super::storage::checkpointer_handle::StartCheckpointer;
 use super::storage::lock::DirectoryLock;
 use crate::{CommandResult, EngineStats, Error};
 
@@ -50,12 +50,12 @@ pub struct CoreOptions {
     pub refund_window_seconds: i64,
     /// The name of a registered SQLite VFS; the system's when `None`.
     pub vfs: Option<String>,
-    /// The id of a new data directory; random when `None`. It keys the fingerprints and with them
-    /// all ids.
+    /// The id of a new data directory; random when `None`. It is also the key of the hash from
+    /// which fingerprints and ids are made.
     pub directory_id: Option<[u8; 16]>,
     /// Unpersisted entries that begin a checkpoint round.
     pub round_entries: u64,
-    /// Accounts in one slice of a round.
+    /// Accounts in one chunk of a round.
     pub chunk_accounts: usize,
     /// Pairs of the key index that make a run.
     pub run_pairs: usize,
@@ -229,7 +229,7 @@ impl Core {
         EngineStats {
             entries: machine.last_seq(),
             accounts_in_memory: machine.accounts.in_memory() as u64,
-            pending_charges: machine.timers.len() as u64,
+            pending_charges: machine.deadlines.len() as u64,
             entries_to_replay: machine.last_seq().saturating_sub(machine.accounts_persisted_to),
             ..stats
         }

@@ -1,8 +1,8 @@
 //! What the writer thread answers, from memory and single reads of the files: profiles, balances,
 //! single charges, what is due.
 //!
-//! For long lists, which are read from disk by other threads, it returns an [`AccountSnapshot`]:
-//! what the state file does not hold yet of an account. The lists themselves are in `scan`.
+//! For long lists, which are read from disk by other threads, it returns an [`AccountDelta`]: what
+//! the state file does not hold yet of an account. The lists themselves are in `scan`.
 //!
 //! Every query may load an account from the state file, or load everything again after a failure.
 //! So every query can fail.
@@ -22,7 +22,7 @@ use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, calenda
 
 /// What the state file does not hold yet of an account that it holds up to some entry.
 #[derive(Debug)]
-pub(crate) struct AccountSnapshot {
+pub(crate) struct AccountDelta {
     pub account_index: u32,
     /// The sequence number of the account's last entry.
     pub head: u64,
@@ -31,19 +31,19 @@ pub(crate) struct AccountSnapshot {
     /// To be added to the usage in the file.
     pub usage: Vec<(UsageKey, UsageSums)>,
     /// Grants that came in, each with the sequence number of its entry.
-    pub lots: Vec<(u64, Grant)>,
+    pub new_grants: Vec<(u64, Grant)>,
     /// Grants whose remainder may differ from the one in the file.
-    pub grants: Vec<Grant>,
+    pub changed_grants: Vec<Grant>,
 }
 
-/// A snapshot is possible only for a file that is as young as memory expects.
+/// A delta is possible only for a file that is as young as memory expects.
 #[derive(Debug)]
-pub(crate) enum SnapshotResult {
+pub(crate) enum DeltaResult {
     /// There is no such workspace.
     NoWorkspace,
     /// The state file that was read is too old by now; read it again.
     FileTooOld,
-    Snapshot(AccountSnapshot),
+    Delta(AccountDelta),
 }
 
 impl Core {
@@ -126,7 +126,7 @@ impl Core {
         let Some(index) = machine.find_workspace(id)? else { return Ok(None) };
         let Some(located) = machine.find_charge(index, charge)? else { return Ok(None) };
         let mut refunds = Vec::new();
-        for entry in machine.changes_of_charge(index, located.opened)?.into_iter().rev() {
+        for entry in machine.changes_of_charge(index, located.opening_seq)?.into_iter().rev() {
             if let EntryBody::ChargeRefunded(refund) = entry.body
                 && refund.charge == charge
             {
@@ -149,10 +149,10 @@ impl Core {
     /// When the store cannot be read.
     pub fn due(&mut self, now: Timestamp, most: usize) -> Result<Vec<(WorkspaceId, ChargeId)>, Error> {
         let machine = self.ensure_loaded()?;
-        let seqs: Vec<u64> = machine.timers.due(now).take(most).collect();
+        let seqs: Vec<u64> = machine.deadlines.due(now).take(most).collect();
         let mut due = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            let read = |stored: Stored| Ok((stored.envelope.account_index, stored.entry()?));
+            let read = |stored: Stored| Ok((stored.header.account_index, stored.entry()?));
             let Some((index, entry)) = machine.read(seq, read)? else { continue };
             if let Some((charge, _)) = entry.body.charge()
                 && let Some(slot) = machine.accounts.load(index, &machine.state)?
@@ -164,12 +164,12 @@ impl Core {
     }
 
     /// What a reader needs besides a state file that holds the account up to its entry `n_in_file`.
-    pub(crate) fn snapshot(&mut self, id: &WorkspaceId, n_in_file: u64) -> Result<SnapshotResult, Error> {
+    pub(crate) fn delta(&mut self, id: &WorkspaceId, n_in_file: u64) -> Result<DeltaResult, Error> {
         let machine = self.ensure_loaded()?;
-        let Some(index) = machine.find_workspace(id)? else { return Ok(SnapshotResult::NoWorkspace) };
-        Ok(match machine.account_snapshot(index, n_in_file) {
-            Some(snapshot) => SnapshotResult::Snapshot(snapshot),
-            None => SnapshotResult::FileTooOld,
+        let Some(index) = machine.find_workspace(id)? else { return Ok(DeltaResult::NoWorkspace) };
+        Ok(match machine.account_delta(index, n_in_file) {
+            Some(delta) => DeltaResult::Delta(delta),
+            None => DeltaResult::FileTooOld,
         })
     }
 
@@ -180,10 +180,14 @@ impl Core {
 
     /// For each charge, by the sequence number of its opening entry: the later entries that may be
     /// about it, newest first.
-    pub(crate) fn changes_of(&mut self, account_index: u32, opened: &[u64]) -> Result<Vec<Vec<u64>>, Error> {
+    pub(crate) fn changes_of(
+        &mut self,
+        account_index: u32,
+        opening_seqs: &[u64],
+    ) -> Result<Vec<Vec<u64>>, Error> {
         let machine = self.ensure_loaded()?;
-        let seqs = opened.iter().map(|opened| {
-            let fingerprint = machine.fingerprints.of(account_index, Name::Changed(*opened));
+        let seqs = opening_seqs.iter().map(|opening_seq| {
+            let fingerprint = machine.fingerprints.of(account_index, Name::Changed(*opening_seq));
             machine.seqs_of(fingerprint, true)
         });
         seqs.collect()
@@ -199,30 +203,30 @@ impl StateMachine {
 
     /// What a state file that holds the account up to its entry `n_in_file` is missing; `None` if
     /// memory no longer knows what that is.
-    pub(super) fn account_snapshot(&self, account_index: u32, n_in_file: u64) -> Option<AccountSnapshot> {
+    pub(super) fn account_delta(&self, account_index: u32, n_in_file: u64) -> Option<AccountDelta> {
         let slot = self.accounts.get(account_index);
         let being_persisted = match slot.being_persisted.as_deref() {
             Some(written) if n_in_file == written.n => None,
-            _ if n_in_file == slot.persisted_n => slot.being_persisted.as_deref(),
+            _ if n_in_file == slot.stored_n => slot.being_persisted.as_deref(),
             _ => return None,
         };
         let unpersisted = &slot.unpersisted;
-        let (mut hours, mut usage, mut lots) = (Vec::new(), Vec::new(), Vec::new());
-        let mut grants: Vec<Grant> = slot.account.grants.iter().cloned().collect();
+        let (mut hours, mut usage, mut new_grants) = (Vec::new(), Vec::new(), Vec::new());
+        let mut changed_grants: Vec<Grant> = slot.account.grants.iter().cloned().collect();
         if let Some(being_persisted) = being_persisted {
             hours.extend_from_slice(&being_persisted.hours);
             usage.extend_from_slice(&being_persisted.usage);
-            lots.extend_from_slice(&being_persisted.lots);
+            new_grants.extend_from_slice(&being_persisted.grants);
             let left_memory = |grant: &&Grant| slot.account.grants.get(grant.n).is_none();
-            grants.extend(being_persisted.spent.iter().filter(left_memory).cloned());
+            changed_grants.extend(being_persisted.spent.iter().filter(left_memory).cloned());
         }
         hours.extend_from_slice(&unpersisted.hours);
         usage.extend(unpersisted.usage.rows());
-        lots.extend_from_slice(&unpersisted.lots);
+        new_grants.extend_from_slice(&unpersisted.grants);
         assert!(
-            lots.last().is_none_or(|(seq, _)| *seq <= slot.head),
+            new_grants.last().is_none_or(|(seq, _)| *seq <= slot.head),
             "a grant is not newer than the last entry"
         );
-        Some(AccountSnapshot { account_index, head: slot.head, hours, usage, lots, grants })
+        Some(AccountDelta { account_index, head: slot.head, hours, usage, new_grants, changed_grants })
     }
 }

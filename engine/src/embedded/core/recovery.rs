@@ -14,27 +14,28 @@ use super::accounts::Accounts;
 use super::state_machine::{Parts, StateMachine};
 use super::{Core, CoreOptions};
 use crate::Error;
-use crate::embedded::storage::block::{Envelope, Stored};
-use crate::embedded::storage::checkpoint_queue::{MaintenanceState, StartCheckpointer, StartInline};
+use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::checkpointer::Checkpointer;
+use crate::embedded::storage::checkpointer_handle::{StartCheckpointer, StartInline};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex};
 use crate::embedded::storage::lock::DirectoryLock;
+use crate::embedded::storage::maintenance_state::MaintenanceState;
 use crate::embedded::storage::sqlite::Access;
-use crate::embedded::storage::state_db::{self, State};
+use crate::embedded::storage::state_db::{self, StateFile};
 
 /// Entries after which a long replay does a step of maintenance, so that memory does not gather all
 /// of history.
 const REPLAY_STEP: u64 = 4_096;
 
-/// How often two connections are opened until both see the same state file.
-const HOLD_ATTEMPTS: u32 = 100;
+/// How often two connections are opened until both have the same snapshot of the state file.
+const SNAPSHOT_ATTEMPTS: u32 = 100;
 
-/// Connections with the same view of the files as the core, for a reader.
+/// Connections with the same snapshot of the files as the core, for a reader.
 #[derive(Debug)]
-pub(crate) struct HeldFiles {
+pub(crate) struct SnapshotFiles {
     pub journal: Journal,
-    pub state: State,
+    pub state: StateFile,
 }
 
 impl Core {
@@ -74,11 +75,11 @@ impl Core {
         Core::open_read_only_with_files(directory, options).map(|(core, _)| core)
     }
 
-    /// The same, and connections for a reader that see the same state of the files.
+    /// The same, and connections for a reader on the same snapshot of the files.
     pub(in crate::embedded) fn open_read_only_with_files(
         directory: &Path,
         options: CoreOptions,
-    ) -> Result<(Core, HeldFiles), Error> {
+    ) -> Result<(Core, SnapshotFiles), Error> {
         journal::must_hold(directory)?;
         let mut core = Core::unloaded(directory, options, Box::new(StartInline));
         let (machine, files) = StateMachine::read_only(directory, &core.options)?;
@@ -121,7 +122,7 @@ impl Core {
         let failed = self.last_error.is_some();
         let machine = self.ensure_loaded()?;
         if failed {
-            machine.journal.probe()?;
+            machine.journal.check_writable()?;
             self.last_error = None;
         }
         Ok(self.machine.as_mut().expect("it was just loaded"))
@@ -137,7 +138,7 @@ impl StateMachine {
         let vfs = options.vfs.as_deref();
         let journal = Journal::open(directory, vfs, Access::Create)?;
         let mut checkpointer = Checkpointer::open(directory, vfs)?;
-        let mut state = State::open(directory, vfs, Access::Read)?;
+        let mut state = StateFile::open(directory, vfs, Access::Read)?;
         let last = journal.last()?;
         if is_ahead(&state, last)? {
             // The journal was restored from a backup beside a younger state file: only the journal
@@ -145,32 +146,32 @@ impl StateMachine {
             drop((checkpointer, state));
             state_db::remove(directory)?;
             checkpointer = Checkpointer::open(directory, vfs)?;
-            state = State::open(directory, vfs, Access::Read)?;
+            state = StateFile::open(directory, vfs, Access::Read)?;
         }
         let maintenance = MaintenanceState::new(Some(start_checkpointer.start(checkpointer)?));
         let replayed = Journal::open(directory, vfs, Access::Read)?;
         StateMachine::load_and_replay((journal, state), maintenance, &replayed, options)
     }
 
-    fn read_only(directory: &Path, options: &CoreOptions) -> Result<(StateMachine, HeldFiles), Error> {
+    fn read_only(directory: &Path, options: &CoreOptions) -> Result<(StateMachine, SnapshotFiles), Error> {
         let vfs = options.vfs.as_deref();
         // The state file first: a journal that is read later holds all entries that it derives
         // from.
-        let (state, reader_state) = state_held_twice(directory, vfs)?;
-        let open_held = || {
+        let (state, reader_state) = same_snapshot_twice(directory, vfs)?;
+        let open_snapshot = || {
             let journal = Journal::open(directory, vfs, Access::Read)?;
-            journal.hold()?;
+            journal.begin_snapshot()?;
             Ok::<Journal, Error>(journal)
         };
-        let (journal, replayed) = (open_held()?, open_held()?);
-        let files = HeldFiles { journal: open_held()?, state: reader_state };
+        let (journal, replayed) = (open_snapshot()?, open_snapshot()?);
+        let files = SnapshotFiles { journal: open_snapshot()?, state: reader_state };
         let maintenance = MaintenanceState::new(None);
         let machine = StateMachine::load_and_replay((journal, state), maintenance, &replayed, options)?;
         Ok((machine, files))
     }
 
     fn load_and_replay(
-        (journal, state): (Journal, State),
+        (journal, state): (Journal, StateFile),
         maintenance: MaintenanceState,
         replayed: &Journal,
         options: &CoreOptions,
@@ -199,8 +200,8 @@ impl StateMachine {
             accounts_persisted_to,
             refund_window_seconds: options.refund_window_seconds,
         });
-        for (opened, _, deadline) in pending {
-            machine.timers.set(opened, Some(deadline));
+        for (opening_seq, _, deadline) in pending {
+            machine.deadlines.set(opening_seq, Some(deadline));
         }
         machine.accounts.add_platform(&machine.state)?;
         machine.replay(replayed, from, options)?;
@@ -211,7 +212,7 @@ impl StateMachine {
     fn replay(&mut self, journal: &Journal, from: u64, options: &CoreOptions) -> Result<(), Error> {
         let index_persisted_to = self.index.persisted_to();
         journal.read_from(from, |stored| {
-            let seq = stored.envelope.seq;
+            let seq = stored.header.seq;
             if seq != self.next_seq {
                 return Err(Error::damaged(format!(
                     "journal entry {} is missing; {seq} follows",
@@ -220,7 +221,7 @@ impl StateMachine {
             }
             let entry = stored.entry()?;
             if seq > index_persisted_to {
-                self.index_entry(&entry, stored.envelope, None);
+                self.index_entry(&entry, stored.header, None);
             }
             self.replay_account(&entry, stored)?;
             self.next_seq = seq + 1;
@@ -229,15 +230,15 @@ impl StateMachine {
             }
             Ok(())
         })?;
-        self.pending.start_at(self.next_seq);
+        self.uncommitted.start_at(self.next_seq);
         Ok(())
     }
 
     /// Verifies an entry against its account and applies it, unless the account was persisted after
     /// it.
     fn replay_account(&mut self, entry: &Entry, stored: Stored) -> Result<(), Error> {
-        let index = stored.envelope.account_index;
-        let damaged = |what: String| Error::damaged(format!("journal entry {}: {what}", stored.envelope.seq));
+        let index = stored.header.account_index;
+        let damaged = |what: String| Error::damaged(format!("journal entry {}: {what}", stored.header.seq));
         if self.accounts.load(index, &self.state)?.is_none() {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
@@ -250,7 +251,7 @@ impl StateMachine {
             if self.accounts.next_index() != index {
                 return Err(damaged(format!("the workspace with account index {index} is out of order")));
             }
-            self.accounts.add_new(id);
+            self.accounts.admit_new(id);
         }
         let slot = self.accounts.get_mut(index);
         if entry.n <= slot.account.chain.n {
@@ -263,7 +264,7 @@ impl StateMachine {
         }
         let replayed = slot.account.replay(entry, stored.hash());
         replayed.map_err(|disagreement| damaged(disagreement.to_string()))?;
-        self.apply_derived(entry, stored.envelope);
+        self.apply_derived(entry, stored.header);
         Ok(())
     }
 
@@ -281,7 +282,7 @@ impl StateMachine {
         let mut chain = Vec::new();
         let mut seq = self.accounts.load(0, &self.state)?.map_or(0, |slot| slot.head);
         while seq != 0 {
-            let found = self.read(seq, |stored| Ok((read(&stored)?, stored.envelope.previous)))?;
+            let found = self.read(seq, |stored| Ok((read(&stored)?, stored.header.previous)))?;
             let missing = || Error::damaged(format!("journal entry {seq} is missing"));
             let (value, previous) = found.ok_or_else(missing)?;
             chain.push(value);
@@ -321,37 +322,37 @@ impl StateMachine {
                 self.accounts.next_index()
             }
         };
-        let opened = match entry.body.charge() {
+        let opening_seq = match entry.body.charge() {
             Some((id, Some(n))) => {
                 let located =
                     self.find_charge(index, id)?.filter(|located| located.charge.opening_entry == n);
-                located.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?.opened
+                located.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?.opening_seq
             }
             _ => 0,
         };
         let previous = self.accounts.load(index, &self.state)?.map_or(0, |slot| slot.head);
-        let envelope = Envelope { seq: self.next_seq, account_index: index, previous, opened };
-        self.replay_account(entry, Stored { envelope, bytes })?;
-        self.index_entry(entry, envelope, None);
-        self.pending.begin_entry(&envelope).extend_from_slice(bytes);
-        self.apply_to_platform(entry, envelope);
+        let header = EntryHeader { seq: self.next_seq, account_index: index, previous, opening_seq };
+        self.replay_account(entry, Stored { header, bytes })?;
+        self.index_entry(entry, header, None);
+        self.uncommitted.begin_entry(&header).extend_from_slice(bytes);
+        self.apply_to_platform(entry, header);
         Ok(())
     }
 }
 
 /// True if the state file includes entries that the journal does not have.
-fn is_ahead(state: &State, last: u64) -> Result<bool, Error> {
+fn is_ahead(state: &StateFile, last: u64) -> Result<bool, Error> {
     let index_persisted_to = state.runs()?.last().map_or(0, |run| run.head.covers.last);
     Ok(state.accounts_persisted_to()? > last || index_persisted_to > last)
 }
 
-/// Two connections that see the same state file, while another process may be writing it.
-fn state_held_twice(directory: &Path, vfs: Option<&str>) -> Result<(State, State), Error> {
-    for _ in 0..HOLD_ATTEMPTS {
-        let one = State::open(directory, vfs, Access::Read)?;
-        let other = State::open(directory, vfs, Access::Read)?;
-        one.hold()?;
-        other.hold()?;
+/// Two connections on the same snapshot of the state file, while another process may be writing it.
+fn same_snapshot_twice(directory: &Path, vfs: Option<&str>) -> Result<(StateFile, StateFile), Error> {
+    for _ in 0..SNAPSHOT_ATTEMPTS {
+        let one = StateFile::open(directory, vfs, Access::Read)?;
+        let other = StateFile::open(directory, vfs, Access::Read)?;
+        one.begin_snapshot()?;
+        other.begin_snapshot()?;
         if one.changes()? == other.changes()? {
             return Ok((one, other));
         }

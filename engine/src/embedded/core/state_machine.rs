@@ -2,8 +2,8 @@
 //!
 //! Load what the command refers to, let the ledger decide, record the entries of the change, apply
 //! them to everything that is derived from entries. Loading looks up many commands together, and
-//! touches the accounts of the next few, so that the processor waits for memory once and not once a
-//! command.
+//! prefetches the accounts of the next few, so that the processor waits for memory once and not
+//! once a command.
 //!
 //! Nothing here decides credit, and nothing is on disk until [`StateMachine::commit`] returns or a
 //! batch in flight has arrived. Searching for entries is in `lookup`, loading from disk in
@@ -17,14 +17,14 @@ use tollkeeper_ledger::{
 };
 
 use super::accounts::Accounts;
+use super::deadlines::Deadlines;
 use super::ids;
-use super::in_flight::{InFlightBatch, PendingEntries};
-use super::timers::Timers;
-use crate::embedded::storage::block::Envelope;
-use crate::embedded::storage::checkpoint_queue::MaintenanceState;
+use super::in_flight::{InFlightBatch, UncommittedEntries};
+use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex, Name};
-use crate::embedded::storage::state_db::State;
+use crate::embedded::storage::maintenance_state::MaintenanceState;
+use crate::embedded::storage::state_db::StateFile;
 use crate::hash::digest;
 use crate::{Answer, CommandResult, Error, answer, calendar};
 
@@ -33,19 +33,19 @@ use crate::{Answer, CommandResult, Error, answer, calendar};
 const LOADED_AHEAD: usize = 512;
 
 /// Accounts whose memory is fetched together just before their turn.
-const TOUCHED_AHEAD: usize = 32;
+const PREFETCHED_AHEAD: usize = 32;
 
 /// Everything in memory that comes from disk.
 #[derive(Debug)]
 pub(crate) struct StateMachine {
     pub(super) journal: Journal,
-    pub(super) state: State,
+    pub(super) state: StateFile,
     pub(super) accounts: Accounts,
     pub(super) index: KeyIndex,
     pub(super) fingerprints: Fingerprints,
-    pub(super) timers: Timers,
+    pub(super) deadlines: Deadlines,
     pub(super) maintenance: MaintenanceState,
-    pub(super) pending: PendingEntries,
+    pub(super) uncommitted: UncommittedEntries,
     pub(super) platform: Arc<Platform>,
     /// The sequence number of the next entry.
     pub(super) next_seq: u64,
@@ -56,10 +56,10 @@ pub(crate) struct StateMachine {
     refund_window_seconds: i64,
 }
 
-/// The parts of a state machine before the tail of the journal is replayed.
+/// The parts of a state machine before the rest of the journal is replayed.
 pub(super) struct Parts {
     pub journal: Journal,
-    pub state: State,
+    pub state: StateFile,
     pub accounts: Accounts,
     pub index: KeyIndex,
     pub fingerprints: Fingerprints,
@@ -78,14 +78,14 @@ struct Loaded {
     /// The fingerprint of its idempotency key.
     key: Option<u64>,
     /// True if the key may be in the index outside the table in memory.
-    may_be_old: bool,
+    search_persisted: bool,
 }
 
 /// A charge, and the sequence number of the entry that opened it.
 #[derive(Debug)]
 pub(crate) struct LocatedCharge {
     pub charge: Charge,
-    pub opened: u64,
+    pub opening_seq: u64,
 }
 
 /// What a change is recorded with.
@@ -108,9 +108,9 @@ impl StateMachine {
             accounts,
             index,
             fingerprints,
-            timers: Timers::default(),
+            deadlines: Deadlines::default(),
             maintenance,
-            pending: PendingEntries::during_replay(),
+            uncommitted: UncommittedEntries::during_replay(),
             platform: Arc::default(),
             next_seq,
             accounts_persisted_to,
@@ -137,10 +137,12 @@ impl StateMachine {
         while rest.len() > 0 {
             let loaded = self.load(&rest.as_slice()[..rest.len().min(LOADED_AHEAD)])?;
             for (index, (submission, now)) in rest.by_ref().take(loaded.len()).enumerate() {
-                if index % TOUCHED_AHEAD == 0 {
-                    let next = &loaded[index..loaded.len().min(index + TOUCHED_AHEAD)];
-                    let accounts = self.accounts.touch(next.iter().filter_map(|loaded| loaded.account_index));
-                    let keys = self.index.touch(next.iter().filter_map(|loaded| loaded.key));
+                if index % PREFETCHED_AHEAD == 0 {
+                    let next = &loaded[index..loaded.len().min(index + PREFETCHED_AHEAD)];
+                    let accounts = self
+                        .accounts
+                        .prefetch_into_cache(next.iter().filter_map(|loaded| loaded.account_index));
+                    let keys = self.index.prefetch_into_cache(next.iter().filter_map(|loaded| loaded.key));
                     std::hint::black_box((accounts, keys));
                 }
                 *at = answers.len();
@@ -153,7 +155,7 @@ impl StateMachine {
 
     /// Appends what was decided; returns its number of bytes. When this returns, it is on disk.
     pub(super) fn commit(&mut self) -> Result<u64, Error> {
-        let bytes = self.pending.append_to(&mut self.journal)?;
+        let bytes = self.uncommitted.append_to(&mut self.journal)?;
         self.maintenance.note_appended(bytes);
         Ok(bytes)
     }
@@ -161,15 +163,15 @@ impl StateMachine {
     /// Hands over what was decided, so that more can be decided while it is appended; `None` if
     /// nothing was recorded.
     pub(super) fn begin_append(&mut self) -> Option<InFlightBatch> {
-        let StateMachine { pending, maintenance, .. } = self;
-        pending.begin_append(|| maintenance.take_wal_rest())
+        let StateMachine { uncommitted, maintenance, .. } = self;
+        uncommitted.begin_append(|| maintenance.take_wal_remainder())
     }
 
     /// The batch in flight is on disk; returns its number of bytes.
     pub(super) fn append_finished(&mut self) -> u64 {
-        let bytes = self.pending.append_finished();
+        let bytes = self.uncommitted.append_finished();
         self.maintenance.note_appended(bytes);
-        self.maintenance.release_held();
+        self.maintenance.submit_deferred();
         bytes
     }
 
@@ -178,17 +180,17 @@ impl StateMachine {
         let mut loaded = Vec::with_capacity(batch.len());
         for (submission, _) in batch {
             let account_index = self.accounts.resolve(&submission.workspace, &self.state)?;
-            loaded.push(Loaded { account_index, key: None, may_be_old: false });
+            loaded.push(Loaded { account_index, key: None, search_persisted: false });
         }
         let mut keys = Vec::with_capacity(batch.len());
         for ((submission, _), loaded) in batch.iter().zip(&mut loaded) {
             loaded.key = loaded.account_index.and_then(|index| self.key_fingerprint(index, submission));
             keys.push(loaded.key.unwrap_or(0));
         }
-        let mut may_be_old = Vec::new();
-        self.index.probe(&keys, &mut may_be_old);
-        for (loaded, may_be_old) in loaded.iter_mut().zip(may_be_old) {
-            loaded.may_be_old = may_be_old;
+        let mut search_persisted = Vec::new();
+        self.index.may_contain_each(&keys, &mut search_persisted);
+        for (loaded, search_persisted) in loaded.iter_mut().zip(search_persisted) {
+            loaded.search_persisted = search_persisted;
         }
         Ok(loaded)
     }
@@ -200,7 +202,7 @@ impl StateMachine {
         let key = account_index.and_then(|index| self.key_fingerprint(index, submission));
         // All entries of a workspace this young are in the table in memory, but to search further
         // is never wrong.
-        Ok(Loaded { account_index, key, may_be_old: key.is_some() })
+        Ok(Loaded { account_index, key, search_persisted: key.is_some() })
     }
 
     fn key_fingerprint(&self, account_index: u32, submission: &Submission) -> Option<u64> {
@@ -221,12 +223,12 @@ impl StateMachine {
         let (index, is_new) = match loaded.account_index {
             Some(index) => (index, false),
             None if matches!(submission.command, Command::CreateWorkspace(_)) => {
-                (self.accounts.add_new(submission.workspace.clone()), true)
+                (self.accounts.admit_new(submission.workspace.clone()), true)
             }
             None => return Ok(Err(Refusal::WorkspaceNotFound)),
         };
-        let made = match loaded.key {
-            Some(key) => self.find_entry_under_key(index, &submission, key, loaded.may_be_old)?,
+        let earlier_entry = match loaded.key {
+            Some(key) => self.find_entry_under_key(index, &submission, key, loaded.search_persisted)?,
             None => None,
         };
         let charge = match submission.command.charge() {
@@ -245,7 +247,7 @@ impl StateMachine {
         let view = View {
             account: Some(account),
             price_book: &self.platform.price_book,
-            entry_under_key: made.as_ref(),
+            entry_under_key: earlier_entry.as_ref(),
             charge: charge.as_ref().map(|located| &located.charge),
             used_by_limit: &used_by_limit,
             windows: calendar::windows_for(account, recount.as_ref(), clock),
@@ -258,8 +260,9 @@ impl StateMachine {
                 self.record(index, change, Recording { actor, now, charge, key: loaded.key }).map(Ok)
             }
             Ok(Decision::Replay) => {
-                let made = made.expect("the ledger replays only an entry that it was shown");
-                answer::replay_answer(made, &mut self.records(index)).map(Ok)
+                let earlier_entry =
+                    earlier_entry.expect("the ledger replays only an entry that it was shown");
+                answer::replay_answer(earlier_entry, &mut self.records(index)).map(Ok)
             }
             Ok(Decision::Unchanged) => {
                 let account = &self.accounts.get(index).account;
@@ -276,7 +279,7 @@ impl StateMachine {
 
     /// The id for what the next entry makes.
     fn fresh_id(&self, now: Timestamp) -> Id {
-        let random = self.fingerprints.scatter(now.millis(), self.next_seq);
+        let random = self.fingerprints.random_bits(now.millis(), self.next_seq);
         ids::id_with_seq(now.millis(), random, self.next_seq)
     }
 
@@ -284,7 +287,7 @@ impl StateMachine {
     fn record(&mut self, index: u32, change: Change, with: Recording) -> Result<Answer, Error> {
         let Change { first, rest, mut key } = change;
         let Recording { actor, now, charge, key: mut fingerprint } = with;
-        let charge_opened = charge.as_ref().map_or(0, |located| located.opened);
+        let charge_opening_seq = charge.as_ref().map_or(0, |located| located.opening_seq);
         let mut rest = rest.into_iter();
         let mut next = Some(first);
         let mut answering: Option<Entry> = None;
@@ -292,15 +295,16 @@ impl StateMachine {
             let about_charge = body.state().is_some();
             let slot = self.accounts.get_mut(index);
             let entry = slot.account.record(body, key.take(), actor.clone(), now);
-            let opened = if about_charge { charge_opened } else { 0 };
-            let envelope = Envelope { seq: self.next_seq, account_index: index, previous: slot.head, opened };
-            let bytes = self.pending.begin_entry(&envelope);
+            let opening_seq = if about_charge { charge_opening_seq } else { 0 };
+            let header =
+                EntryHeader { seq: self.next_seq, account_index: index, previous: slot.head, opening_seq };
+            let bytes = self.uncommitted.begin_entry(&header);
             let canonical = bytes.len();
             entry.encode(bytes);
             slot.account.link(digest(&bytes[canonical..]));
-            self.index_entry(&entry, envelope, fingerprint.take());
-            self.apply_derived(&entry, envelope);
-            self.apply_to_platform(&entry, envelope);
+            self.index_entry(&entry, header, fingerprint.take());
+            self.apply_derived(&entry, header);
+            self.apply_to_platform(&entry, header);
             if answering.is_none() || about_charge {
                 answering = Some(entry);
             }
@@ -312,14 +316,14 @@ impl StateMachine {
 
     /// Adds the names of an entry to the key index. `key`: the fingerprint of its idempotency key,
     /// if it is known.
-    pub(super) fn index_entry(&mut self, entry: &Entry, envelope: Envelope, key: Option<u64>) {
-        let Envelope { seq, account_index, opened, .. } = envelope;
+    pub(super) fn index_entry(&mut self, entry: &Entry, header: EntryHeader, key: Option<u64>) {
+        let EntryHeader { seq, account_index, opening_seq, .. } = header;
         if let Some(name) = &entry.key {
             let fingerprint = key.unwrap_or_else(|| self.fingerprints.of(account_index, Name::Key(name)));
             self.index.insert(fingerprint, seq);
         }
-        if opened != 0 {
-            self.index.insert(self.fingerprints.of(account_index, Name::Changed(opened)), seq);
+        if opening_seq != 0 {
+            self.index.insert(self.fingerprints.of(account_index, Name::Changed(opening_seq)), seq);
         }
         if let Some(id) = ids::foreign_id(entry, seq) {
             self.index.insert(self.fingerprints.of(account_index, Name::Id(id.to_bytes())), seq);
@@ -328,8 +332,8 @@ impl StateMachine {
 
     /// Applies an entry to what is derived from the journal, besides the account itself and the key
     /// index. The same for new entries and for entries that are replayed after a crash.
-    pub(super) fn apply_derived(&mut self, entry: &Entry, envelope: Envelope) {
-        let Envelope { seq, account_index, .. } = envelope;
+    pub(super) fn apply_derived(&mut self, entry: &Entry, header: EntryHeader) {
+        let EntryHeader { seq, account_index, .. } = header;
         assert_eq!(seq, self.next_seq, "entries are applied in their order, without gaps");
         let slot = self.accounts.get_mut(account_index);
         slot.head = seq;
@@ -337,13 +341,13 @@ impl StateMachine {
         unpersisted.note_hour(entry.at.hour(), seq);
         unpersisted.usage.record(entry);
         match &entry.body {
-            EntryBody::Granted { grant, .. } => unpersisted.lots.push((seq, grant.clone())),
+            EntryBody::Granted { grant, .. } => unpersisted.grants.push((seq, grant.clone())),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
             body => {
                 if let Some(state) = body.state() {
-                    let opened = envelope.opening();
-                    unpersisted.pending.push((opened, state.deadline));
-                    self.timers.set(opened, state.deadline);
+                    let opening_seq = header.charge_opening_seq();
+                    unpersisted.pending.push((opening_seq, state.deadline));
+                    self.deadlines.set(opening_seq, state.deadline);
                 }
             }
         }
@@ -352,8 +356,8 @@ impl StateMachine {
     }
 
     /// Applies an entry of the platform's own chain to the price book and the platform keys.
-    pub(super) fn apply_to_platform(&mut self, entry: &Entry, envelope: Envelope) {
-        if envelope.account_index == 0 {
+    pub(super) fn apply_to_platform(&mut self, entry: &Entry, header: EntryHeader) {
+        if header.account_index == 0 {
             Arc::make_mut(&mut self.platform).apply(entry);
         }
     }

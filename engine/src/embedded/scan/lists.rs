@@ -6,20 +6,20 @@
 //! continue.
 //!
 //! A cursor of entries and charges is a sequence number, a cursor of grants an entry number. What
-//! the files do not hold yet comes from the core, as an [`AccountSnapshot`].
+//! the files do not hold yet comes from the core, as an [`AccountDelta`].
 
 use std::ops::Range;
 use std::path::Path;
 
 use tollkeeper_ledger::{Charge, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
-use crate::embedded::core::queries::{AccountSnapshot, SnapshotResult};
-use crate::embedded::core::recovery::HeldFiles;
+use crate::embedded::core::queries::{AccountDelta, DeltaResult};
+use crate::embedded::core::recovery::SnapshotFiles;
 use crate::embedded::core_handle::CoreHandle;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::sqlite::Access;
-use crate::embedded::storage::state_db::State;
+use crate::embedded::storage::state_db::StateFile;
 use crate::{BalanceAt, ChargeFilter, EntryRecord, Error, GrantRecord, Listing, Page, answer, rollups};
 
 /// Entries that one request looks at before it answers with what it has.
@@ -28,98 +28,98 @@ const LOOKS_MAX: usize = 20_000;
 /// Charges whose current state is asked of the core at once.
 const ASKED_AT_ONCE: usize = 256;
 
-/// How often a snapshot is asked for until the file is as young as memory expects.
-const SNAPSHOT_ATTEMPTS: u32 = 100;
+/// How often a delta is asked for until the file is as young as memory expects.
+const DELTA_ATTEMPTS: u32 = 100;
 
 /// The connections of one reading thread.
 #[derive(Debug)]
 pub(crate) struct Reader {
     journal: Journal,
-    state: State,
+    state: StateFile,
     core: CoreHandle,
-    /// True if the connections see one state of the files for good, the same as the core's.
-    held: bool,
+    /// True if the connections have one snapshot of the files for good, the same as the core.
+    is_snapshot: bool,
 }
 
 impl Reader {
     pub(crate) fn open(directory: &Path, vfs: Option<&str>, core: CoreHandle) -> Result<Reader, Error> {
         let journal = Journal::open(directory, vfs, Access::Read)?;
-        let state = State::open(directory, vfs, Access::Read)?;
-        Ok(Reader { journal, state, core, held: false })
+        let state = StateFile::open(directory, vfs, Access::Read)?;
+        Ok(Reader { journal, state, core, is_snapshot: false })
     }
 
-    /// A reader that sees the same state of the files as a core that is open for reading only.
-    pub(crate) fn held(HeldFiles { journal, state }: HeldFiles, core: CoreHandle) -> Reader {
-        Reader { journal, state, core, held: true }
+    /// A reader on the same snapshot of the files as a core that is open for reading only.
+    pub(crate) fn on_snapshot(SnapshotFiles { journal, state }: SnapshotFiles, core: CoreHandle) -> Reader {
+        Reader { journal, state, core, is_snapshot: true }
     }
 
-    /// Runs `read` on one state of the state file, with what is missing in it; `None` if there is
-    /// no such workspace.
-    fn with_snapshot<T>(
+    /// Runs `read` on one snapshot of the state file, with what is missing in it; `None` if there
+    /// is no such workspace.
+    fn with_delta<T>(
         &self,
         id: &WorkspaceId,
-        read: impl FnOnce(&Self, AccountSnapshot) -> Result<T, Error>,
+        read: impl FnOnce(&Self, AccountDelta) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let wanted = id.clone();
         let Some(index) = self.core.blocking_read(move |core| core.account_index(&wanted))? else {
             return Ok(None);
         };
         // The checkpointer may write the file between the look into it and the question.
-        for _ in 0..SNAPSHOT_ATTEMPTS {
-            if !self.held {
-                self.state.hold()?;
+        for _ in 0..DELTA_ATTEMPTS {
+            if !self.is_snapshot {
+                self.state.begin_snapshot()?;
             }
             let wanted = id.clone();
             let asked = self
                 .state
                 .account_n(index)
-                .and_then(|n| self.core.blocking_read(move |core| core.snapshot(&wanted, n)));
+                .and_then(|n| self.core.blocking_read(move |core| core.delta(&wanted, n)));
             let found = match asked {
-                Ok(SnapshotResult::FileTooOld) => {
-                    self.release();
+                Ok(DeltaResult::FileTooOld) => {
+                    self.end_snapshot();
                     continue;
                 }
-                Ok(SnapshotResult::NoWorkspace) => Ok(None),
-                Ok(SnapshotResult::Snapshot(snapshot)) => Ok(Some(snapshot)),
+                Ok(DeltaResult::NoWorkspace) => Ok(None),
+                Ok(DeltaResult::Delta(delta)) => Ok(Some(delta)),
                 Err(error) => Err(error),
             };
-            let value = found.and_then(|found| found.map(|snapshot| read(self, snapshot)).transpose());
-            self.release();
+            let value = found.and_then(|found| found.map(|delta| read(self, delta)).transpose());
+            self.end_snapshot();
             return value;
         }
         Err(Error::unavailable("the state file changes faster than it can be read"))
     }
 
-    fn release(&self) {
-        if !self.held {
-            self.state.release();
+    fn end_snapshot(&self) {
+        if !self.is_snapshot {
+            self.state.end_snapshot();
         }
     }
 
     /// Reads entry `seq`, which must exist.
-    fn stored<T>(&self, seq: u64, then: impl FnMut(Stored) -> Result<T, Error>) -> Result<T, Error> {
-        let read = self.journal.read(seq, then)?;
-        read.ok_or_else(|| Error::damaged(format!("journal entry {seq} is missing")))
+    fn stored<T>(&self, seq: u64, read: impl FnMut(Stored) -> Result<T, Error>) -> Result<T, Error> {
+        let found = self.journal.read(seq, read)?;
+        found.ok_or_else(|| Error::damaged(format!("journal entry {seq} is missing")))
     }
 
     /// The entry at which a walk backwards begins, so that no entry up to `at` is missed; 0 if
     /// there is none.
-    fn walk_from(&self, snapshot: &AccountSnapshot, at: Option<Timestamp>) -> Result<u64, Error> {
-        let Some(at) = at else { return Ok(snapshot.head) };
-        let unpersisted = snapshot.hours.iter().rev().find(|(hour, _)| *hour <= at.hour());
+    fn walk_from(&self, delta: &AccountDelta, at: Option<Timestamp>) -> Result<u64, Error> {
+        let Some(at) = at else { return Ok(delta.head) };
+        let unpersisted = delta.hours.iter().rev().find(|(hour, _)| *hour <= at.hour());
         match unpersisted {
             Some((_, seq)) => Ok(*seq),
-            None => Ok(self.state.hour(snapshot.account_index, at.hour())?.map_or(0, |(_, seq)| seq)),
+            None => Ok(self.state.hour(delta.account_index, at.hour())?.map_or(0, |(_, seq)| seq)),
         }
     }
 
     /// Answers [`Query::Balance`](crate::Query::Balance) for a past instant.
     pub(crate) fn balance_at(&self, id: &WorkspaceId, at: Timestamp) -> Result<Option<BalanceAt>, Error> {
-        self.with_snapshot(id, |reader, snapshot| {
-            let mut seq = reader.walk_from(&snapshot, Some(at))?;
+        self.with_delta(id, |reader, delta| {
+            let mut seq = reader.walk_from(&delta, Some(at))?;
             while seq != 0 {
                 let (entry, previous) =
-                    reader.stored(seq, |stored| Ok((stored.entry()?, stored.envelope.previous)))?;
+                    reader.stored(seq, |stored| Ok((stored.entry()?, stored.header.previous)))?;
                 if entry.at <= at {
                     return Ok(BalanceAt { balance: entry.balance, last_entry_at: entry.at });
                 }
@@ -136,14 +136,14 @@ impl Reader {
         page: &Page,
     ) -> Result<Option<Listing<EntryRecord>>, Error> {
         let cursor = cursor_of(page)?;
-        self.with_snapshot(id, |reader, snapshot| {
-            let mut seq = check_cursor(cursor, &snapshot)?.unwrap_or(snapshot.head);
+        self.with_delta(id, |reader, delta| {
+            let mut seq = check_cursor(cursor, &delta)?.unwrap_or(delta.head);
             let mut data = Vec::new();
             while seq != 0 && data.len() < page.limit {
                 let (record, previous) = reader.stored(seq, |stored| {
-                    check_workspace(&stored, snapshot.account_index)?;
+                    check_workspace(&stored, delta.account_index)?;
                     let record = EntryRecord { entry: stored.entry()?, hash: stored.hash() };
-                    Ok((record, stored.envelope.previous))
+                    Ok((record, stored.header.previous))
                 })?;
                 data.push(record);
                 seq = previous;
@@ -160,10 +160,10 @@ impl Reader {
         page: &Page,
     ) -> Result<Option<Listing<Charge>>, Error> {
         let cursor = cursor_of(page)?;
-        self.with_snapshot(id, |reader, snapshot| {
-            let mut seq = match check_cursor(cursor, &snapshot)? {
+        self.with_delta(id, |reader, delta| {
+            let mut seq = match check_cursor(cursor, &delta)? {
                 Some(seq) => seq,
-                None => reader.walk_from(&snapshot, filter.to)?,
+                None => reader.walk_from(&delta, filter.to)?,
             };
             let (mut data, mut looks) = (Vec::new(), 0);
             while seq != 0 && data.len() < page.limit && looks < LOOKS_MAX {
@@ -171,11 +171,11 @@ impl Reader {
                 let wanted = ASKED_AT_ONCE.min(page.limit - data.len());
                 while seq != 0 && found.len() < wanted && looks < LOOKS_MAX {
                     looks += 1;
-                    let look = reader.stored(seq, |stored| look_at(&stored, &snapshot, filter))?;
+                    let look = reader.stored(seq, |stored| look_at(&stored, &delta, filter))?;
                     found.extend(look.charge.map(|charge| (seq, charge)));
                     seq = if look.is_too_early { 0 } else { look.previous };
                 }
-                for charge in reader.in_current_state(snapshot.account_index, found)? {
+                for charge in reader.in_current_state(delta.account_index, found)? {
                     if filter.status.is_none_or(|status| charge.state.status == status) {
                         data.push(charge);
                     }
@@ -186,14 +186,14 @@ impl Reader {
         })
     }
 
-    /// Brings charges from their first state to their current one. `opened`: each with the number
-    /// of its opening entry.
-    fn in_current_state(&self, index: u32, opened: Vec<(u64, Charge)>) -> Result<Vec<Charge>, Error> {
-        let seqs: Vec<u64> = opened.iter().map(|(seq, _)| *seq).collect();
+    /// Brings charges from their first state to their current one. `charges`: each with the
+    /// sequence number of its opening entry.
+    fn in_current_state(&self, index: u32, charges: Vec<(u64, Charge)>) -> Result<Vec<Charge>, Error> {
+        let seqs: Vec<u64> = charges.iter().map(|(seq, _)| *seq).collect();
         let changes = self.core.blocking_read(move |core| core.changes_of(index, &seqs))?;
-        assert_eq!(changes.len(), opened.len(), "the core answers for every charge");
-        let mut charges = Vec::with_capacity(opened.len());
-        for ((_, mut charge), changes) in opened.into_iter().zip(changes) {
+        assert_eq!(changes.len(), charges.len(), "the core answers for every charge");
+        let mut current = Vec::with_capacity(charges.len());
+        for ((_, mut charge), changes) in charges.into_iter().zip(changes) {
             for seq in changes {
                 // It may be newer than the snapshot; it is committed all the same.
                 let entry = self.stored(seq, |stored| stored.entry())?;
@@ -203,9 +203,9 @@ impl Reader {
                     break;
                 }
             }
-            charges.push(charge);
+            current.push(charge);
         }
-        Ok(charges)
+        Ok(current)
     }
 
     /// Answers [`Query::Grants`](crate::Query::Grants).
@@ -215,20 +215,20 @@ impl Reader {
         page: &Page,
     ) -> Result<Option<Listing<GrantRecord>>, Error> {
         let before = cursor_of(page)?.unwrap_or(u64::MAX);
-        self.with_snapshot(id, |reader, snapshot| {
-            let unpersisted = snapshot.lots.iter().rev().filter(|(_, grant)| grant.n < before).cloned();
+        self.with_delta(id, |reader, delta| {
+            let unpersisted = delta.new_grants.iter().rev().filter(|(_, grant)| grant.n < before).cloned();
             // One more than asked for says whether another page follows.
             let mut lots: Vec<_> = unpersisted.take(page.limit + 1).collect();
             let oldest = lots.last().map_or(before, |(_, grant)| grant.n);
             let missing = page.limit + 1 - lots.len();
-            lots.extend(reader.state.lots(snapshot.account_index, oldest, missing)?);
+            lots.extend(reader.state.lots(delta.account_index, oldest, missing)?);
             let more = lots.len() > page.limit;
             lots.truncate(page.limit);
             let next = lots.last().filter(|_| more).map(|(_, grant)| grant.n.to_string());
             let mut data = Vec::with_capacity(lots.len());
             for (seq, lot) in lots {
                 let record = reader.stored(seq, |stored| Ok(answer::granted_by(stored.entry()?)))?;
-                let current = snapshot.grants.iter().find(|grant| grant.n == lot.n);
+                let current = delta.changed_grants.iter().find(|grant| grant.n == lot.n);
                 let grant = current.cloned().unwrap_or(lot);
                 data.extend(record.map(|record| GrantRecord { grant, ..record }));
             }
@@ -242,9 +242,9 @@ impl Reader {
         id: &WorkspaceId,
         hours: Range<i64>,
     ) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
-        let rows = self.with_snapshot(id, |reader, snapshot| {
-            let mut rows = reader.state.usage(snapshot.account_index, hours.clone())?;
-            rows.extend(snapshot.usage.into_iter().filter(|(key, _)| hours.contains(&key.hour)));
+        let rows = self.with_delta(id, |reader, delta| {
+            let mut rows = reader.state.usage(delta.account_index, hours.clone())?;
+            rows.extend(delta.usage.into_iter().filter(|(key, _)| hours.contains(&key.hour)));
             Ok(rollups::folded(rows))
         })?;
         Ok(rows.unwrap_or_default())
@@ -256,13 +256,13 @@ fn cursor_of(page: &Page) -> Result<Option<u64>, Error> {
 }
 
 /// Refuses a cursor beyond the newest entry: no page ended with it.
-fn check_cursor(cursor: Option<u64>, snapshot: &AccountSnapshot) -> Result<Option<u64>, Error> {
-    if cursor.is_some_and(|seq| seq > snapshot.head) { Err(Error::bad_cursor()) } else { Ok(cursor) }
+fn check_cursor(cursor: Option<u64>, delta: &AccountDelta) -> Result<Option<u64>, Error> {
+    if cursor.is_some_and(|seq| seq > delta.head) { Err(Error::bad_cursor()) } else { Ok(cursor) }
 }
 
 /// Refuses a cursor that points to an entry of another workspace.
 fn check_workspace(stored: &Stored, account_index: u32) -> Result<(), Error> {
-    if stored.envelope.account_index == account_index { Ok(()) } else { Err(Error::bad_cursor()) }
+    if stored.header.account_index == account_index { Ok(()) } else { Err(Error::bad_cursor()) }
 }
 
 /// What a walk over charges finds at one entry.
@@ -275,10 +275,10 @@ struct Look {
     is_too_early: bool,
 }
 
-fn look_at(stored: &Stored, snapshot: &AccountSnapshot, filter: &ChargeFilter) -> Result<Look, Error> {
-    check_workspace(stored, snapshot.account_index)?;
+fn look_at(stored: &Stored, delta: &AccountDelta, filter: &ChargeFilter) -> Result<Look, Error> {
+    check_workspace(stored, delta.account_index)?;
     let entry = stored.entry()?;
     let is_too_early = filter.from.is_some_and(|from| entry.at < from);
     let charge = answer::charge_opened_by(entry).filter(|charge| filter.admits(charge));
-    Ok(Look { charge, previous: stored.envelope.previous, is_too_early })
+    Ok(Look { charge, previous: stored.header.previous, is_too_early })
 }

@@ -29,7 +29,11 @@ impl Readers {
     }
 
     /// Starts one thread with a reader that is already open.
-    pub(crate) fn start_held(directory: &Path, core: &CoreHandle, reader: Reader) -> Result<Readers, Error> {
+    pub(crate) fn start_with_reader(
+        directory: &Path,
+        core: &CoreHandle,
+        reader: Reader,
+    ) -> Result<Readers, Error> {
         Readers::start_with(directory, core, std::iter::once(Some(reader)))
     }
 
@@ -44,7 +48,7 @@ impl Readers {
             let (receiver, directory, core) = (Arc::clone(&receiver), directory.to_path_buf(), core.clone());
             std::thread::Builder::new()
                 .name("tollkeeper-reader".into())
-                .spawn(move || work(&receiver, &directory, &core, reader))
+                .spawn(move || run(&receiver, &directory, &core, reader))
                 .map_err(Error::cannot_start_thread)?;
         }
         Ok(Readers(jobs))
@@ -63,7 +67,7 @@ impl Readers {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, directory: &Path, core: &CoreHandle, mut reader: Option<Reader>) {
+fn run(jobs: &Mutex<Receiver<Job>>, directory: &Path, core: &CoreHandle, mut reader: Option<Reader>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };

@@ -2,7 +2,7 @@
 //!
 //! A block is one row of the journal's table: up to [`BLOCK_ENTRIES`] consecutive entries. Rows are
 //! the expensive part of an append and bytes the cheap one, so entries share a row. Each entry
-//! follows an [`Envelope`] with what only this engine knows of it. An offset table after the
+//! follows an [`EntryHeader`] with what only this engine knows of it. An offset table after the
 //! entries finds one of them without decoding the others.
 //!
 //! Guarantee: the checksum finds every flipped bit when the block is read. Damaged bytes are
@@ -29,7 +29,7 @@ pub(crate) const BLOCK_BYTES: usize = 16 * 1024;
 
 /// What this engine knows of an entry besides its canonical bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Envelope {
+pub(crate) struct EntryHeader {
     /// The sequence number of the entry in the journal of all workspaces: 1, 2, 3 …
     pub seq: u64,
     /// The number of the workspace in this data directory; 0 is the platform's own chain.
@@ -38,13 +38,13 @@ pub(crate) struct Envelope {
     pub previous: u64,
     /// The sequence number of the entry that opened the charge which this entry is about. 0 if it
     /// is about no charge, or opens one itself.
-    pub opened: u64,
+    pub opening_seq: u64,
 }
 
-impl Envelope {
+impl EntryHeader {
     /// The sequence number of the entry that opened the charge which this entry opens or is about.
-    pub fn opening(&self) -> u64 {
-        if self.opened == 0 { self.seq } else { self.opened }
+    pub fn charge_opening_seq(&self) -> u64 {
+        if self.opening_seq == 0 { self.seq } else { self.opening_seq }
     }
 }
 
@@ -69,49 +69,49 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-impl Envelope {
-    /// Appends the envelope; the entry's canonical bytes are to follow.
+impl EntryHeader {
+    /// Appends the header; the entry's canonical bytes are to follow.
     ///
     /// # Panics
-    /// When the envelope points forwards: it could not be read back.
+    /// When the header points forwards: it could not be read back.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         assert!(self.previous < self.seq, "the previous entry comes before the entry");
-        assert!(self.opened < self.seq, "a charge is opened before the entries about it");
+        assert!(self.opening_seq < self.seq, "a charge is opened before the entries about it");
         let distance = |earlier: u64| if earlier == 0 { 0 } else { self.seq - earlier };
         push_varint(bytes, u64::from(self.account_index));
         push_varint(bytes, distance(self.previous));
-        push_varint(bytes, distance(self.opened));
+        push_varint(bytes, distance(self.opening_seq));
     }
 
-    /// Reads the envelope of entry `seq` and leaves its canonical bytes; `None` if it is none.
-    fn read(seq: u64, bytes: &mut &[u8]) -> Option<Envelope> {
+    /// Reads the header of entry `seq` and leaves its canonical bytes; `None` if it is none.
+    fn read(seq: u64, bytes: &mut &[u8]) -> Option<EntryHeader> {
         let account_index = u32::try_from(take_varint(bytes)?).ok()?;
         let mut earlier = || match take_varint(bytes)? {
             0 => Some(0),
             distance => seq.checked_sub(distance),
         };
-        Some(Envelope { seq, account_index, previous: earlier()?, opened: earlier()? })
+        Some(EntryHeader { seq, account_index, previous: earlier()?, opening_seq: earlier()? })
     }
 }
 
-/// An entry as it is stored: its envelope and its canonical bytes.
+/// An entry as it is stored: its header and its canonical bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored<'a> {
-    pub envelope: Envelope,
+    pub header: EntryHeader,
     pub bytes: &'a [u8],
 }
 
 impl<'a> Stored<'a> {
-    /// Splits the bytes of entry `seq` into its envelope and its canonical bytes.
+    /// Splits the bytes of entry `seq` into its header and its canonical bytes.
     pub(crate) fn parse(seq: u64, mut bytes: &'a [u8]) -> Result<Stored<'a>, Error> {
-        let envelope = Envelope::read(seq, &mut bytes).ok_or_else(|| damaged(seq))?;
-        Ok(Stored { envelope, bytes })
+        let header = EntryHeader::read(seq, &mut bytes).ok_or_else(|| damaged(seq))?;
+        Ok(Stored { header, bytes })
     }
 
     /// Decodes the entry.
     pub(crate) fn entry(&self) -> Result<Entry, Error> {
         Entry::decode(self.bytes)
-            .map_err(|error| Error::damaged(format!("journal entry {}: {error}", self.envelope.seq)))
+            .map_err(|error| Error::damaged(format!("journal entry {}: {error}", self.header.seq)))
     }
 
     /// The hash of the entry, which the workspace's next entry carries (i02).
@@ -129,7 +129,7 @@ fn damaged(seq: u64) -> Error {
 ///
 /// # Panics
 /// When the offsets are not those of a readable block.
-pub(crate) fn seal(bytes: &mut Vec<u8>, offsets: &[u32]) {
+pub(crate) fn finish_block(bytes: &mut Vec<u8>, offsets: &[u32]) {
     assert!((1..=BLOCK_ENTRIES).contains(&offsets.len()), "a block holds 1 to {BLOCK_ENTRIES} entries");
     assert!(offsets[0] == 0, "the first entry of a block begins with the block");
     assert!(
@@ -202,13 +202,13 @@ mod tests {
         let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
         for (seq, text) in [(7, "first"), (8, "second"), (9, "third")] {
             offsets.push(bytes.len() as u32);
-            Envelope { seq, account_index: 3, previous: seq - 2, opened: 0 }.write(&mut bytes);
+            EntryHeader { seq, account_index: 3, previous: seq - 2, opening_seq: 0 }.write(&mut bytes);
             bytes.extend_from_slice(text.as_bytes());
         }
-        seal(&mut bytes, &offsets);
+        finish_block(&mut bytes, &offsets);
         let block = Block::open(7, &bytes).expect("it was just sealed");
         let stored = block.get(8).expect("the block is whole").expect("the block holds entry 8");
-        assert_eq!((stored.bytes, stored.envelope.previous), (&b"second"[..], 6));
+        assert_eq!((stored.bytes, stored.header.previous), (&b"second"[..], 6));
         assert!(block.get(6).expect("the block is whole").is_none());
         assert!(block.get(10).expect("the block is whole").is_none());
         for bit in 0..bytes.len() * 8 {

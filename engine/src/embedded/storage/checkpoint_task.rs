@@ -1,7 +1,7 @@
 //! The tasks of the checkpointer and their results: data only.
 //!
 //! The core decides what a task holds, and the checkpointer writes it. How a task gets there is in
-//! `checkpoint_queue`.
+//! `checkpointer_handle`; which tasks are not finished, in `maintenance_state`.
 
 use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
@@ -10,7 +10,7 @@ use crate::Error;
 
 /// The unpersisted changes of some accounts, to be written in one transaction.
 #[derive(Debug, Default)]
-pub(crate) struct Slice {
+pub(crate) struct AccountChunk {
     pub accounts: Vec<AccountRow>,
     /// Account index, encoded team; only of teams that changed.
     pub teams: Vec<(u32, Vec<u8>)>,
@@ -23,7 +23,7 @@ pub(crate) struct Slice {
     /// Sequence number of the opening entry, account index, deadline; without a deadline the row is
     /// deleted.
     pub pending: Vec<(u64, u32, Option<Timestamp>)>,
-    /// In the last slice of a round: the sequence number up to which every account is persisted by
+    /// In the last chunk of a round: the sequence number up to which every account is persisted by
     /// it.
     pub persists_to: Option<u64>,
 }
@@ -58,29 +58,29 @@ pub(crate) struct LotRow {
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Write the changes of some accounts.
-    Slice(Slice),
+    Chunk(AccountChunk),
     /// Write a frozen table as a run.
     Run { pairs: Vec<Pair>, covers: SeqRange },
     /// Merge these runs, oldest first.
     Merge(Vec<RunHead>),
-    /// Delete the pages of these runs. Nothing waits for it, so it has no [`Done`].
-    Drop(Vec<i64>),
+    /// Delete the pages of these runs. Nothing waits for it, so it has no [`TaskResult`].
+    DeleteRuns(Vec<i64>),
     /// Move the journal's WAL into its file.
-    JournalCheckpoint,
+    WalCheckpoint,
 }
 
 /// What was written.
 #[derive(Debug)]
-pub(crate) enum Done {
-    /// The indices of the accounts, and [`Slice::persists_to`].
-    Slice {
+pub(crate) enum TaskResult {
+    /// The indices of the accounts, and [`AccountChunk::persists_to`].
+    Chunk {
         accounts: Vec<u32>,
         persists_to: Option<u64>,
     },
     Run(Run),
     Merged(Run),
     /// The number of pages that are still in the journal's WAL.
-    JournalCheckpoint {
+    WalCheckpoint {
         left: u64,
     },
     Failed(Error),

@@ -1,7 +1,7 @@
 //! The checkpointer: writes what is derived from the journal into the state file, and moves the
 //! journal's WAL into `journal.db`; both off the path of a commit.
 //!
-//! It does the tasks that it is given ([`Task`]) and reports when it is done ([`Done`]); it decides
+//! It performs the tasks that it is given ([`Task`]) and reports each [`TaskResult`]. It decides
 //! nothing and knows no account in memory. Each task is one database transaction, a merge is a
 //! series of small ones. After a failure the core loads everything again from disk. Which thread it
 //! runs on is not known here.
@@ -12,11 +12,11 @@ use rusqlite::Connection;
 use tollkeeper_ledger::{Spender, Timestamp, UsageKey, UsageSums};
 
 use super::bloom::Bloom;
-use super::checkpoint_task::{AccountRow, Done, LotRow, Slice, Task};
+use super::checkpoint_task::{AccountChunk, AccountRow, LotRow, Task, TaskResult};
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
 use super::sqlite::{self, Access};
-use super::state_db::{self, State};
+use super::state_db::{self, StateFile};
 use crate::Error;
 
 /// Pages of a merged run that are written in one transaction.
@@ -28,7 +28,7 @@ const STATE_WAL_PAGES: u32 = 4_000;
 /// The only writer of the state file.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
-    state: State,
+    state: StateFile,
     journal: Connection,
     /// The merge under way.
     merge: Option<Merge>,
@@ -48,23 +48,25 @@ impl Checkpointer {
         state.connection.execute_batch(&tidy).map_err(|error| state.failed(error))?;
         let path = directory.join(journal::FILE);
         let journal = sqlite::open(&path, vfs, Access::Write)?;
-        journal.execute_batch("PRAGMA synchronous = FULL").map_err(|error| sqlite::explain(&path, error))?;
+        journal.execute_batch("PRAGMA synchronous = FULL").map_err(|error| sqlite::classify(&path, error))?;
         Ok(Checkpointer { state, journal, merge: None, page: Vec::new() })
     }
 
-    /// Does a task. `None` if there is nothing to report: a deletion, or a merge that
-    /// [`Checkpointer::step`] continues.
-    pub(crate) fn begin(&mut self, task: Task) -> Option<Done> {
+    /// Performs a task. `None` if there is nothing to report: a deletion, or a merge that
+    /// [`Checkpointer::continue_merge`] continues.
+    pub(crate) fn perform(&mut self, task: Task) -> Option<TaskResult> {
         let done = match task {
-            Task::Slice(slice) => self.slice(slice).map(Some),
-            Task::Run { pairs, covers } => self.run(pairs, covers).map(|run| Some(Done::Run(run))),
+            Task::Chunk(chunk) => self.write_chunk(chunk).map(Some),
+            Task::Run { pairs, covers } => {
+                self.write_run(pairs, covers).map(|run| Some(TaskResult::Run(run)))
+            }
             Task::Merge(heads) => self.begin_merge(&heads).map(|()| None),
-            Task::Drop(ids) => self.drop_runs(&ids).map(|()| None),
-            Task::JournalCheckpoint => {
-                journal::checkpoint(&self.journal).map(|left| Some(Done::JournalCheckpoint { left }))
+            Task::DeleteRuns(ids) => self.delete_runs(&ids).map(|()| None),
+            Task::WalCheckpoint => {
+                journal::wal_checkpoint(&self.journal).map(|left| Some(TaskResult::WalCheckpoint { left }))
             }
         };
-        done.unwrap_or_else(|error| Some(Done::Failed(self.state.failed(error))))
+        done.unwrap_or_else(|error| Some(TaskResult::Failed(self.state.failed(error))))
     }
 
     /// True while a merge is under way.
@@ -73,36 +75,36 @@ impl Checkpointer {
     }
 
     /// Continues the merge under way by one small transaction; reports its end.
-    pub(crate) fn step(&mut self) -> Option<Done> {
+    pub(crate) fn continue_merge(&mut self) -> Option<TaskResult> {
         let done = self.merge_step();
         if !matches!(done, Ok(None)) {
             self.merge = None;
         }
-        done.unwrap_or_else(|error| Some(Done::Failed(self.state.failed(error))))
+        done.unwrap_or_else(|error| Some(TaskResult::Failed(self.state.failed(error))))
     }
 
-    fn slice(&mut self, slice: Slice) -> rusqlite::Result<Done> {
+    fn write_chunk(&mut self, chunk: AccountChunk) -> rusqlite::Result<TaskResult> {
         let connection = &self.state.connection;
         let transaction = connection.unchecked_transaction()?;
         let mut put = connection.prepare_cached(
             "INSERT INTO account (no, id, head, n, data) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (no)
              DO UPDATE SET head = excluded.head, n = excluded.n, data = excluded.data",
         )?;
-        for AccountRow { account_index, id, head, n, data } in &slice.accounts {
+        for AccountRow { account_index, id, head, n, data } in &chunk.accounts {
             put.execute((account_index, id, *head as i64, *n as i64, data))?;
         }
         let mut put = connection.prepare_cached("INSERT OR REPLACE INTO team (no, data) VALUES (?1, ?2)")?;
-        for (account_index, data) in &slice.teams {
+        for (account_index, data) in &chunk.teams {
             put.execute((account_index, data))?;
         }
-        put_lots(connection, &slice.lots)?;
-        put_usage(connection, &slice.usage)?;
+        put_lots(connection, &chunk.lots)?;
+        put_usage(connection, &chunk.usage)?;
         let mut put =
             connection.prepare_cached("INSERT OR REPLACE INTO hour (no, hour, seq) VALUES (?1, ?2, ?3)")?;
-        for (account_index, hour, seq) in &slice.hours {
+        for (account_index, hour, seq) in &chunk.hours {
             put.execute((account_index, hour, *seq as i64))?;
         }
-        for (seq, account_index, deadline) in &slice.pending {
+        for (seq, account_index, deadline) in &chunk.pending {
             let sql = match deadline {
                 Some(_) => "INSERT OR REPLACE INTO pending (seq, no, deadline) VALUES (?1, ?2, ?3)",
                 None => "DELETE FROM pending WHERE seq = ?1 AND no = ?2 AND ?3 IS NULL",
@@ -115,16 +117,16 @@ impl Checkpointer {
         }
         let sql = "INSERT INTO meta (name, value) VALUES ('changes', 1) ON CONFLICT DO UPDATE SET value = value + 1";
         connection.prepare_cached(sql)?.execute([])?;
-        if let Some(to) = slice.persists_to {
+        if let Some(to) = chunk.persists_to {
             let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('accounts_kept_to', ?1)";
             connection.prepare_cached(sql)?.execute([to as i64])?;
         }
         transaction.commit()?;
-        let accounts = slice.accounts.iter().map(|row| row.account_index).collect();
-        Ok(Done::Slice { accounts, persists_to: slice.persists_to })
+        let accounts = chunk.accounts.iter().map(|row| row.account_index).collect();
+        Ok(TaskResult::Chunk { accounts, persists_to: chunk.persists_to })
     }
 
-    fn run(&mut self, mut pairs: Vec<Pair>, covers: SeqRange) -> rusqlite::Result<Run> {
+    fn write_run(&mut self, mut pairs: Vec<Pair>, covers: SeqRange) -> rusqlite::Result<Run> {
         pairs.sort_unstable();
         let transaction = self.state.connection.unchecked_transaction()?;
         let id = new_run(&transaction, 0, covers)?;
@@ -144,7 +146,7 @@ impl Checkpointer {
         Ok(run)
     }
 
-    fn drop_runs(&mut self, ids: &[i64]) -> rusqlite::Result<()> {
+    fn delete_runs(&mut self, ids: &[i64]) -> rusqlite::Result<()> {
         let transaction = self.state.connection.unchecked_transaction()?;
         for id in ids {
             transaction.execute("DELETE FROM run_page WHERE run = ?1", [id])?;
@@ -173,7 +175,7 @@ impl Checkpointer {
         Ok(())
     }
 
-    fn merge_step(&mut self) -> rusqlite::Result<Option<Done>> {
+    fn merge_step(&mut self) -> rusqlite::Result<Option<TaskResult>> {
         let Some(merge) = &mut self.merge else { return Ok(None) };
         let transaction = self.state.connection.unchecked_transaction()?;
         let mut pairs = Vec::with_capacity(PAGE_PAIRS);
@@ -192,7 +194,7 @@ impl Checkpointer {
                 };
                 finish_run(&transaction, &run)?;
                 transaction.commit()?;
-                return Ok(Some(Done::Merged(run)));
+                return Ok(Some(TaskResult::Merged(run)));
             };
             merge.fences.push(first.0);
             pairs.iter().for_each(|pair| merge.bloom.insert(pair.0));

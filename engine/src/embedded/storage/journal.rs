@@ -6,14 +6,14 @@
 //!
 //! Guarantee: the file is in WAL mode with `synchronous = FULL`, so when [`Journal::append`]
 //! returns, the entries are on disk. Moving the WAL into the file is left to the checkpointer,
-//! which calls [`checkpoint`] on its own connection.
+//! which calls [`wal_checkpoint`] on its own connection.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::block::{BLOCK_BYTES, BLOCK_ENTRIES, Block, Stored, seal};
-use super::sqlite::{self, Access, explain};
+use super::block::{BLOCK_BYTES, BLOCK_ENTRIES, Block, Stored, finish_block};
+use super::sqlite::{self, Access, classify};
 use crate::Error;
 
 /// The name of the file in the data directory.
@@ -50,14 +50,14 @@ pub(crate) fn must_hold(directory: &Path) -> Result<(), Error> {
 
 /// Consecutive entries that are to be appended.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub(crate) struct EncodedEntries {
     /// The stored bytes of the entries, one after the other.
     pub bytes: Vec<u8>,
     /// Where each entry begins in `bytes`.
     pub offsets: Vec<usize>,
 }
 
-impl Tail {
+impl EncodedEntries {
     /// Removes the entries and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
@@ -99,33 +99,34 @@ impl Journal {
             return Err(Error::unusable(what).with_hint("start the server on it once"));
         }
         if access != Access::Read && version < VERSION {
-            upgrade(&connection, version).map_err(|error| explain(&path, error))?;
+            upgrade(&connection, version).map_err(|error| classify(&path, error))?;
         }
-        connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| explain(&path, error))?;
+        connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| classify(&path, error))?;
         Ok(Journal { path, connection, block: Vec::new(), offsets: Vec::new() })
     }
 
-    /// The random id of this data directory; stores `fresh()` if it has none yet.
+    /// The random id of this data directory, which is also the secret key of its hashes; stores
+    /// `fresh()` if it has none yet.
     pub(crate) fn directory_id(&self, fresh: impl FnOnce() -> [u8; 16]) -> Result<[u8; 16], Error> {
         let found = self
             .connection
             .query_row("SELECT value FROM meta WHERE name = 'directory'", [], |row| row.get(0))
             .optional()
-            .map_err(|error| explain(&self.path, error))?;
+            .map_err(|error| classify(&self.path, error))?;
         if let Some(id) = found {
             return Ok(id);
         }
         let id = fresh();
         self.connection
             .execute("INSERT INTO meta (name, value) VALUES ('directory', ?1)", [&id[..]])
-            .map_err(|error| explain(&self.path, error))?;
+            .map_err(|error| classify(&self.path, error))?;
         Ok(id)
     }
 
     /// True between the beginning and the end of an import: the journal holds a part of a ledger.
     pub(crate) fn is_importing(&self) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'importing')";
-        self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| explain(&self.path, error))
+        self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| classify(&self.path, error))
     }
 
     /// Marks the beginning or the end of an import.
@@ -134,7 +135,7 @@ impl Journal {
             true => "INSERT OR REPLACE INTO meta (name, value) VALUES ('importing', x'01')",
             false => "DELETE FROM meta WHERE name = 'importing'",
         };
-        self.connection.execute(sql, []).map(|_| ()).map_err(|error| explain(&self.path, error))
+        self.connection.execute(sql, []).map(|_| ()).map_err(|error| classify(&self.path, error))
     }
 
     /// The sequence number of the last entry; 0 if there is none.
@@ -148,36 +149,36 @@ impl Journal {
     /// Appends entries, the first with sequence number `first`, in one database transaction. On
     /// success they are on disk. After an error they may be or not, and the caller must read the
     /// file again before it appends more.
-    pub(crate) fn append(&mut self, first: u64, tail: &Tail) -> Result<(), Error> {
-        self.write_blocks(first, tail).map_err(|error| {
+    pub(crate) fn append(&mut self, first: u64, entries: &EncodedEntries) -> Result<(), Error> {
+        self.write_blocks(first, entries).map_err(|error| {
             if !self.connection.is_autocommit() {
                 // If this fails too, the next open rolls the transaction back.
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
-            explain(&self.path, error)
+            classify(&self.path, error)
         })
     }
 
-    fn write_blocks(&mut self, first: u64, tail: &Tail) -> rusqlite::Result<()> {
+    fn write_blocks(&mut self, first: u64, entries: &EncodedEntries) -> rusqlite::Result<()> {
         assert!(first > 0, "entries are numbered from 1");
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut insert = self.connection.prepare_cached("INSERT INTO block (first, data) VALUES (?1, ?2)")?;
         let mut from = 0;
-        while from < tail.len() {
-            let start = tail.offsets[from];
-            let to = (from + 1..tail.len().min(from + BLOCK_ENTRIES))
-                .find(|to| tail.offsets[*to] - start >= BLOCK_BYTES)
-                .unwrap_or_else(|| tail.len().min(from + BLOCK_ENTRIES));
-            let end = tail.offsets.get(to).copied().unwrap_or(tail.bytes.len());
+        while from < entries.len() {
+            let start = entries.offsets[from];
+            let to = (from + 1..entries.len().min(from + BLOCK_ENTRIES))
+                .find(|to| entries.offsets[*to] - start >= BLOCK_BYTES)
+                .unwrap_or_else(|| entries.len().min(from + BLOCK_ENTRIES));
+            let end = entries.offsets.get(to).copied().unwrap_or(entries.bytes.len());
             self.block.clear();
-            self.block.extend_from_slice(&tail.bytes[start..end]);
+            self.block.extend_from_slice(&entries.bytes[start..end]);
             self.offsets.clear();
-            self.offsets.extend(tail.offsets[from..to].iter().map(|at| (at - start) as u32));
-            seal(&mut self.block, &self.offsets);
+            self.offsets.extend(entries.offsets[from..to].iter().map(|at| (at - start) as u32));
+            finish_block(&mut self.block, &self.offsets);
             insert.execute((first as i64 + from as i64, &self.block))?;
             from = to;
         }
-        assert_eq!(from, tail.len(), "every entry is in a block");
+        assert_eq!(from, entries.len(), "every entry is in a block");
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
@@ -186,11 +187,11 @@ impl Journal {
     pub(crate) fn read<T>(
         &self,
         seq: u64,
-        mut then: impl FnMut(Stored) -> Result<T, Error>,
+        mut read: impl FnMut(Stored) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let sql = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
         let found = self.with_block(sql, [seq as i64], |first, bytes| {
-            Block::open(first, bytes)?.get(seq)?.map(&mut then).transpose()
+            Block::open(first, bytes)?.get(seq)?.map(&mut read).transpose()
         })?;
         Ok(found.flatten())
     }
@@ -199,10 +200,10 @@ impl Journal {
     pub(crate) fn read_from(
         &self,
         seq: u64,
-        mut then: impl FnMut(Stored) -> Result<(), Error>,
+        mut read: impl FnMut(Stored) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let start = "SELECT first FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
-        let failed = |error| explain(&self.path, error);
+        let failed = |error| classify(&self.path, error);
         let start: Option<i64> =
             self.connection.query_row(start, [seq as i64], |row| row.get(0)).optional().map_err(failed)?;
         let sql = "SELECT first, data FROM block WHERE first >= ?1 ORDER BY first";
@@ -214,21 +215,21 @@ impl Journal {
             let block = Block::open(first, bytes)?;
             for at in first.max(seq)..first + block.count() as u64 {
                 if let Some(stored) = block.get(at)? {
-                    then(stored)?;
+                    read(stored)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Runs `then` on the first block that a query finds.
+    /// Runs `read` on the first block that a query finds.
     fn with_block<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
-        then: impl FnOnce(u64, &[u8]) -> Result<T, Error>,
+        read: impl FnOnce(u64, &[u8]) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let failed = |error| explain(&self.path, error);
+        let failed = |error| classify(&self.path, error);
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query(params).map_err(failed)?;
         let Some(row) = rows.next().map_err(failed)? else {
@@ -236,17 +237,17 @@ impl Journal {
         };
         let first = row.get::<_, i64>(0).map_err(failed)? as u64;
         let bytes = row.get_ref(1).map_err(failed)?.as_blob().map_err(|error| failed(error.into()))?;
-        then(first, bytes).map(Some)
+        read(first, bytes).map(Some)
     }
 
     /// Moves as much of the WAL into the file as no reader still needs; returns the number of pages
     /// that are left in it.
-    pub(crate) fn checkpoint(&self) -> Result<u64, Error> {
-        checkpoint(&self.connection).map_err(|error| explain(&self.path, error))
+    pub(crate) fn wal_checkpoint(&self) -> Result<u64, Error> {
+        wal_checkpoint(&self.connection).map_err(|error| classify(&self.path, error))
     }
 
     /// Checks that the file takes writes: writes as much as a small batch and removes it.
-    pub(crate) fn probe(&self) -> Result<(), Error> {
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
         let sql =
             "BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', zeroblob(131072));
                    COMMIT; DELETE FROM meta WHERE name = 'probe'";
@@ -255,18 +256,19 @@ impl Journal {
                 // The first failure is the one that is reported.
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
-            explain(&self.path, error)
+            classify(&self.path, error)
         })
     }
 
-    /// Begins a read transaction: all reads see the file as it is now, until this is dropped.
-    pub(crate) fn hold(&self) -> Result<(), Error> {
-        let hold = || {
+    /// Begins a read transaction, a snapshot: all reads see the file as it is now, until this is
+    /// dropped.
+    pub(crate) fn begin_snapshot(&self) -> Result<(), Error> {
+        let begin = || {
             self.connection.execute_batch("BEGIN")?;
             // SQLite takes its snapshot at the first read of a transaction.
             self.connection.query_row("SELECT count(*) FROM meta", [], |row| row.get::<_, i64>(0))
         };
-        hold().map(|_| ()).map_err(|error| explain(&self.path, error))
+        begin().map(|_| ()).map_err(|error| classify(&self.path, error))
     }
 
     /// The connection, for copying the file.
@@ -276,7 +278,7 @@ impl Journal {
 }
 
 /// A passive checkpoint of the WAL; returns the number of its pages that are not in the file yet.
-pub(crate) fn checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
+pub(crate) fn wal_checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
     let (in_wal, moved) =
         statement.query_row([], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;

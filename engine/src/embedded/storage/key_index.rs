@@ -57,7 +57,7 @@ pub(crate) struct Fingerprints {
 }
 
 impl Fingerprints {
-    /// The hash that is keyed by the id of the data directory.
+    /// The hash whose secret key is the id of the data directory.
     pub(crate) fn new(directory_id: [u8; 16]) -> Fingerprints {
         let number = u128::from_le_bytes(directory_id);
         Fingerprints { key: (number as u64, (number >> 64) as u64) }
@@ -71,9 +71,9 @@ impl Fingerprints {
                 hasher.write_u32(account_index);
                 hasher.write(key.as_bytes());
             }
-            Name::Changed(opened) => {
+            Name::Changed(opening_seq) => {
                 hasher.write_u64(u64::from(account_index) | 1 << 32);
-                hasher.write_u64(opened);
+                hasher.write_u64(opening_seq);
             }
             Name::Id(id) => {
                 hasher.write_u64(u64::from(account_index) | 2 << 32);
@@ -83,8 +83,9 @@ impl Fingerprints {
         hasher.finish()
     }
 
-    /// 64 bits for a new id: unpredictable outside this directory, the same for the same input.
-    pub(crate) fn scatter(&self, at: i64, seq: u64) -> u64 {
+    /// 64 pseudo-random bits for a new id: unpredictable without the id of the data directory,
+    /// which is the key of the hash; the same for the same input.
+    pub(crate) fn random_bits(&self, at: i64, seq: u64) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.key.1, self.key.0);
         hasher.write_i64(at);
         hasher.write_u64(seq);
@@ -160,7 +161,7 @@ impl KeyIndex {
     }
 
     /// True if the table has twice the size of a run while the frozen one is still being written.
-    pub(crate) fn is_crowded(&self) -> bool {
+    pub(crate) fn is_overfull(&self) -> bool {
         self.table.len() >= 2 * self.table_pairs
     }
 
@@ -176,7 +177,7 @@ impl KeyIndex {
 
     /// For each fingerprint: true if the frozen table or a run may hold it. All are asked together,
     /// so that the memory accesses of one do not wait for those of another.
-    pub(crate) fn probe(&self, fingerprints: &[u64], may: &mut Vec<bool>) {
+    pub(crate) fn may_contain_each(&self, fingerprints: &[u64], may: &mut Vec<bool>) {
         may.clear();
         may.resize(fingerprints.len(), false);
         if let Some(frozen) = &self.frozen {
@@ -191,16 +192,16 @@ impl KeyIndex {
         }
     }
 
-    /// Reads the table's memory for these fingerprints, so that the processor fetches all of it at
-    /// once. The number has no meaning; it keeps the compiler from removing the reads.
-    pub(crate) fn touch(&self, fingerprints: impl Iterator<Item = u64>) -> usize {
+    /// Reads the table's memory for these fingerprints, so that the processor loads all of it into
+    /// its cache at once. The result has no meaning; it keeps the compiler from removing the reads.
+    pub(crate) fn prefetch_into_cache(&self, fingerprints: impl Iterator<Item = u64>) -> usize {
         fingerprints.filter(|wanted| self.table.find(*wanted, |pair| pair.0 == *wanted).is_some()).count()
     }
 
-    /// Appends the sequence numbers that the table has for a fingerprint; with `frozen_too` those
-    /// of the frozen table.
-    pub(crate) fn in_memory(&self, fingerprint: u64, frozen_too: bool, seqs: &mut Vec<u64>) {
-        let frozen = self.frozen.as_ref().filter(|_| frozen_too);
+    /// Appends the sequence numbers that the table has for a fingerprint. `search_persisted`: also
+    /// those of the frozen table.
+    pub(crate) fn in_memory(&self, fingerprint: u64, search_persisted: bool, seqs: &mut Vec<u64>) {
+        let frozen = self.frozen.as_ref().filter(|_| search_persisted);
         for table in std::iter::once(&self.table).chain(frozen) {
             for pair in table.iter_hash(fingerprint).filter(|pair| pair.0 == fingerprint) {
                 seqs.push(pair.1);

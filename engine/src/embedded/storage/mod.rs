@@ -5,11 +5,12 @@
 
 pub(crate) mod block;
 pub(crate) mod bloom;
-pub(crate) mod checkpoint_queue;
 pub(crate) mod checkpoint_task;
 pub(crate) mod checkpointer;
+pub(crate) mod checkpointer_handle;
 pub(crate) mod journal;
 pub(crate) mod key_index;
 pub(crate) mod lock;
+pub(crate) mod maintenance_state;
 pub(crate) mod sqlite;
 pub(crate) mod state_db;

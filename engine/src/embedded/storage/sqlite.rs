@@ -31,8 +31,8 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
         None => Connection::open_with_flags(path, flags),
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
     };
-    let connection = connection.map_err(|error| explain(path, error))?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| explain(path, error))?;
+    let connection = connection.map_err(|error| classify(path, error))?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| classify(path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
     let pragmas = match access {
         // The page size takes effect only before the first table is made.
@@ -42,7 +42,7 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
         }
         Access::Read => "PRAGMA query_only = 1; PRAGMA cache_size = -4096;",
     };
-    connection.execute_batch(pragmas).map_err(|error| explain(path, error))?;
+    connection.execute_batch(pragmas).map_err(|error| classify(path, error))?;
     Ok(connection)
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn version(
 ) -> Result<i32, Error> {
     let pragma = |name: &str| {
         let read = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
-        read.map_err(|error| explain(path, error))
+        read.map_err(|error| classify(path, error))
     };
     let version = pragma("user_version")?;
     let found = pragma("application_id")?;
@@ -71,8 +71,8 @@ pub(crate) fn version(
     Ok(version)
 }
 
-/// The engine's error for a failure of SQLite.
-pub(crate) fn explain(path: &Path, error: rusqlite::Error) -> Error {
+/// The engine's error for a failure of SQLite: its kind says what a caller can do.
+pub(crate) fn classify(path: &Path, error: rusqlite::Error) -> Error {
     let what = format!("{}: {error}", path.display());
     let cut = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
     match error.sqlite_error_code() {

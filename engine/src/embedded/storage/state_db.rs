@@ -24,7 +24,7 @@ use tollkeeper_ledger::{
 
 use super::bloom::Bloom;
 use super::key_index::{Run, RunHead, SeqRange};
-use super::sqlite::{self, Access, explain};
+use super::sqlite::{self, Access, classify};
 use crate::Error;
 
 /// The name of the file in the data directory.
@@ -69,20 +69,20 @@ pub(crate) struct PersistedAccount {
 
 /// A connection to the state file.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct StateFile {
     path: PathBuf,
     pub(crate) connection: Connection,
 }
 
 /// Opens the state file for the checkpointer. Makes it if it is missing; deletes it and makes it
 /// again if SQLite cannot open it, or if it is of another version.
-pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<State, Error> {
-    match State::open(directory, vfs, Access::Create) {
+pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<StateFile, Error> {
+    match StateFile::open(directory, vfs, Access::Create) {
         Ok(state) => Ok(state),
         Err(error) if error.is_damaged() || error.is_unusable() => {
             // If it cannot be deleted, the error of opening it is the one to report.
             remove(directory).map_err(|_| error)?;
-            State::open(directory, vfs, Access::Create)
+            StateFile::open(directory, vfs, Access::Create)
         }
         Err(error) => Err(error),
     }
@@ -101,9 +101,9 @@ pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-impl State {
+impl StateFile {
     /// Opens the file; makes its tables unless `access` is [`Access::Read`].
-    pub(crate) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<State, Error> {
+    pub(crate) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<StateFile, Error> {
         let path = directory.join(FILE);
         if access == Access::Read && !path.exists() {
             let what = format!("{} does not exist yet, as after a restore", path.display());
@@ -126,17 +126,17 @@ impl State {
                 "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION};
                  PRAGMA user_version = {VERSION}; COMMIT"
             );
-            connection.execute_batch(&make).map_err(|error| explain(&path, error))?;
+            connection.execute_batch(&make).map_err(|error| classify(&path, error))?;
         }
         // A power cut may lose the last transactions but not their order, and the journal has all
         // that they derive from.
         let normal = connection.execute_batch("PRAGMA synchronous = NORMAL");
-        normal.map_err(|error| explain(&path, error))?;
-        Ok(State { path, connection })
+        normal.map_err(|error| classify(&path, error))?;
+        Ok(StateFile { path, connection })
     }
 
     pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
-        explain(&self.path, error)
+        classify(&self.path, error)
     }
 
     fn one<T>(
@@ -160,20 +160,21 @@ impl State {
         rows.collect::<rusqlite::Result<Vec<T>>>().map_err(|error| self.failed(error))
     }
 
-    /// Begins a read transaction: all reads see the file as it is now, until [`State::release`].
-    pub(crate) fn hold(&self) -> Result<(), Error> {
+    /// Begins a read transaction, a snapshot: all reads see the file as it is now, until
+    /// [`StateFile::end_snapshot`].
+    pub(crate) fn begin_snapshot(&self) -> Result<(), Error> {
         self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))?;
         self.accounts_persisted_to().map(|_| ())
     }
 
     /// Ends the read transaction.
-    pub(crate) fn release(&self) {
+    pub(crate) fn end_snapshot(&self) {
         // Nothing was written, so nothing is lost if this fails.
         let _ = self.connection.execute_batch("COMMIT");
     }
 
-    /// The first fault that SQLite's own integrity check finds, if any.
-    pub(crate) fn unsound(&self) -> Result<Option<String>, Error> {
+    /// The first error that SQLite's own integrity check finds, if any.
+    pub(crate) fn integrity_error(&self) -> Result<Option<String>, Error> {
         let found = self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
         Ok(found.filter(|found| found != "ok"))
     }
@@ -343,10 +344,10 @@ impl State {
         &self,
         run: i64,
         page: usize,
-        then: impl FnOnce(&[u8]) -> T,
+        read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, Error> {
         let sql = "SELECT data FROM run_page WHERE run = ?1 AND page = ?2";
-        self.one(sql, (run, page as i64), |row| Ok(then(row.get_ref(0)?.as_blob()?)))
+        self.one(sql, (run, page as i64), |row| Ok(read(row.get_ref(0)?.as_blob()?)))
     }
 }
 
@@ -391,10 +392,11 @@ mod tests {
         let older = format!("DROP TABLE team; PRAGMA user_version = {}", VERSION - 1);
         state.connection.execute_batch(&older).expect("it is an open database");
         drop(state);
-        let read = State::open(directory.path(), None, Access::Read).expect_err("a reader does not upgrade");
+        let read =
+            StateFile::open(directory.path(), None, Access::Read).expect_err("a reader does not upgrade");
         assert!(read.is_unusable() && read.to_string().ends_with("is of an older version"), "{read}");
         let state = open_or_rebuild(directory.path(), None).expect("it is deleted and made again");
         assert!(state.account_at(1).expect("the tables are there").is_none());
-        State::open(directory.path(), None, Access::Read).expect("it has this version now");
+        StateFile::open(directory.path(), None, Access::Read).expect("it has this version now");
     }
 }

@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use crate::Error;
-use crate::embedded::storage::checkpoint_queue::{CheckpointerLink, StartCheckpointer};
-use crate::embedded::storage::checkpoint_task::{Done, Task};
+use crate::embedded::storage::checkpoint_task::{Task, TaskResult};
 use crate::embedded::storage::checkpointer::Checkpointer;
+use crate::embedded::storage::checkpointer_handle::{CheckpointerHandle, StartCheckpointer};
 
 /// Wakes the writer thread; called from any thread when it has something to fetch.
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -27,7 +27,7 @@ impl fmt::Debug for StartOnThread {
 }
 
 impl StartCheckpointer for StartOnThread {
-    fn start(&self, checkpointer: Checkpointer) -> Result<Box<dyn CheckpointerLink>, Error> {
+    fn start(&self, checkpointer: Checkpointer) -> Result<Box<dyn CheckpointerHandle>, Error> {
         let thread = CheckpointThread::start(checkpointer, Arc::clone(&self.0));
         Ok(Box::new(thread.map_err(Error::cannot_start_thread)?))
     }
@@ -38,7 +38,7 @@ impl StartCheckpointer for StartOnThread {
 struct CheckpointThread {
     /// Dropped to end the thread.
     tasks: Option<Sender<Task>>,
-    done: Receiver<Done>,
+    done: Receiver<TaskResult>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,13 +46,13 @@ impl CheckpointThread {
     fn start(checkpointer: Checkpointer, wake: Wake) -> std::io::Result<CheckpointThread> {
         let (tasks, received) = channel();
         let (finished, done) = channel();
-        let work = move || work(checkpointer, &received, &finished, &wake);
-        let thread = std::thread::Builder::new().name("tollkeeper-checkpoint".into()).spawn(work)?;
+        let body = move || run(checkpointer, &received, &finished, &wake);
+        let thread = std::thread::Builder::new().name("tollkeeper-checkpoint".into()).spawn(body)?;
         Ok(CheckpointThread { tasks: Some(tasks), done, thread: Some(thread) })
     }
 }
 
-impl CheckpointerLink for CheckpointThread {
+impl CheckpointerHandle for CheckpointThread {
     fn submit(&mut self, task: Task) {
         if let Some(tasks) = &self.tasks {
             // If the thread has ended by a panic, `poll` and `wait` report it.
@@ -60,7 +60,7 @@ impl CheckpointerLink for CheckpointThread {
         }
     }
 
-    fn poll(&mut self) -> Option<Done> {
+    fn poll(&mut self) -> Option<TaskResult> {
         match self.done.try_recv() {
             Ok(done) => Some(done),
             Err(TryRecvError::Empty) => None,
@@ -68,14 +68,14 @@ impl CheckpointerLink for CheckpointThread {
         }
     }
 
-    fn wait(&mut self) -> Option<Done> {
+    fn wait(&mut self) -> Option<TaskResult> {
         Some(self.done.recv().unwrap_or_else(|_| ended()))
     }
 }
 
 /// A thread that ended before this end was dropped has failed.
-fn ended() -> Done {
-    Done::Failed(Error::unavailable("the checkpoint thread has ended"))
+fn ended() -> TaskResult {
+    TaskResult::Failed(Error::unavailable("the checkpoint thread has ended"))
 }
 
 impl Drop for CheckpointThread {
@@ -89,7 +89,7 @@ impl Drop for CheckpointThread {
     }
 }
 
-fn work(mut checkpointer: Checkpointer, tasks: &Receiver<Task>, done: &Sender<Done>, wake: &Wake) {
+fn run(mut checkpointer: Checkpointer, tasks: &Receiver<Task>, done: &Sender<TaskResult>, wake: &Wake) {
     loop {
         let task = if checkpointer.is_merging() {
             match tasks.try_recv() {
@@ -104,8 +104,8 @@ fn work(mut checkpointer: Checkpointer, tasks: &Receiver<Task>, done: &Sender<Do
             }
         };
         let result = match task {
-            Some(task) => checkpointer.begin(task),
-            None => checkpointer.step(),
+            Some(task) => checkpointer.perform(task),
+            None => checkpointer.continue_merge(),
         };
         if let Some(result) = result {
             if done.send(result).is_err() {
@@ -127,8 +127,8 @@ mod tests {
         let mut thread = CheckpointThread { tasks: Some(tasks), done, thread: None };
         assert!(thread.poll().is_none(), "nothing is finished yet");
         drop(finished);
-        thread.submit(Task::JournalCheckpoint);
-        assert!(matches!(thread.poll(), Some(Done::Failed(error)) if error.is_unavailable()));
-        assert!(matches!(thread.wait(), Some(Done::Failed(_))));
+        thread.submit(Task::WalCheckpoint);
+        assert!(matches!(thread.poll(), Some(TaskResult::Failed(error)) if error.is_unavailable()));
+        assert!(matches!(thread.wait(), Some(TaskResult::Failed(_))));
     }
 }

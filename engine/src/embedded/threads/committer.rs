@@ -13,13 +13,13 @@ use crate::embedded::core::in_flight::{Appender, InFlightBatch};
 
 /// What is done with the result of a batch, on the committer's thread: publish it and answer the
 /// callers.
-pub(crate) type Then = Box<dyn FnOnce(&Result<(), Error>) + Send>;
+pub(crate) type OnAppended = Box<dyn FnOnce(&Result<(), Error>) + Send>;
 
 /// The committer's thread; it ends, and is waited for, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Committer {
     /// Dropped to end the thread.
-    batches: Option<Sender<(InFlightBatch, Then)>>,
+    batches: Option<Sender<(InFlightBatch, OnAppended)>>,
     results: Receiver<Result<(), Error>>,
     /// True from a batch's submission until its result was fetched.
     in_flight: bool,
@@ -31,8 +31,8 @@ impl Committer {
     pub(crate) fn start(appender: Appender, wake: Wake) -> std::io::Result<Committer> {
         let (batches, received) = channel();
         let (finished, results) = channel();
-        let work = move || work(appender, &received, &finished, &wake);
-        let thread = std::thread::Builder::new().name("tollkeeper-commit".into()).spawn(work)?;
+        let body = move || run(appender, &received, &finished, &wake);
+        let thread = std::thread::Builder::new().name("tollkeeper-commit".into()).spawn(body)?;
         Ok(Committer { batches: Some(batches), results, in_flight: false, thread: Some(thread) })
     }
 
@@ -45,12 +45,12 @@ impl Committer {
     ///
     /// # Panics
     /// When the result of the batch before was not fetched: entries are appended in their order.
-    pub(crate) fn submit(&mut self, batch: InFlightBatch, then: Then) {
+    pub(crate) fn submit(&mut self, batch: InFlightBatch, on_appended: OnAppended) {
         assert!(!self.in_flight, "one batch is in flight at a time");
         self.in_flight = true;
         if let Some(batches) = &self.batches {
             // If the thread has ended by a panic, `poll` and `wait` report it.
-            let _ = batches.send((batch, then));
+            let _ = batches.send((batch, on_appended));
         }
     }
 
@@ -88,15 +88,15 @@ impl Drop for Committer {
     }
 }
 
-fn work(
+fn run(
     mut appender: Appender,
-    batches: &Receiver<(InFlightBatch, Then)>,
+    batches: &Receiver<(InFlightBatch, OnAppended)>,
     finished: &Sender<Result<(), Error>>,
     wake: &Wake,
 ) {
-    while let Ok((batch, then)) = batches.recv() {
+    while let Ok((batch, on_appended)) = batches.recv() {
         let result = appender.append(&batch);
-        then(&result);
+        on_appended(&result);
         let finishes_wal = result.is_ok() && batch.finishes_wal_checkpoint();
         // Before the result is fetched, so that the writer can use the batch's memory again.
         drop(batch);

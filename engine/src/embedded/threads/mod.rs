@@ -7,8 +7,8 @@
 //!             journal.db
 //! ```
 //!
-//! Only the writer touches the core. The other two get what they need by message and wake the
-//! writer when they are done. The threads that read lists from disk are in `scan`.
+//! Only the writer uses the core. The other two get what they need by message and wake the writer
+//! when they are done. The threads that read lists from disk are in `scan`.
 
 pub(crate) mod checkpoint;
 pub(crate) mod committer;

@@ -22,7 +22,7 @@ use tollkeeper_ledger::{Submission, Timestamp};
 use super::checkpoint::Wake;
 use super::committer::Committer;
 use crate::embedded::core::{BatchFailure, Core};
-use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, Publication, Published, Read};
+use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, PublishedState, Read, StateToPublish};
 use crate::request_queue::Reply;
 use crate::{CommandResult, Error};
 
@@ -32,7 +32,7 @@ const BATCH_COMMANDS: usize = 8_192;
 
 /// A batch of at least this many commands is appended by the committer, a smaller one by this
 /// thread.
-const COMMITTER_FROM: usize = 1_024;
+const COMMITTER_MIN_COMMANDS: usize = 1_024;
 
 /// Jobs taken from the queue at once.
 const JOBS_AT_ONCE: usize = 1_024;
@@ -84,7 +84,7 @@ fn another_failed() -> Error {
 /// What the thread owns.
 struct Writer {
     core: Core,
-    published: Arc<Published>,
+    published: Arc<PublishedState>,
     /// `None` if the directory is open for reading only, or if the system could not start it: then
     /// this thread appends.
     committer: Option<Committer>,
@@ -99,7 +99,7 @@ struct Writer {
 }
 
 /// Runs until the engine is closed or its last handle is dropped.
-pub(crate) fn work(core: Core, published: Arc<Published>, queue: mpsc::Receiver<Job>, wake: Wake) {
+pub(crate) fn run(core: Core, published: Arc<PublishedState>, queue: mpsc::Receiver<Job>, wake: Wake) {
     let appender = if core.is_read_only() { None } else { core.appender().ok() };
     let committer = appender.and_then(|appender| Committer::start(appender, wake).ok());
     let mut writer = Writer {
@@ -132,11 +132,11 @@ impl Writer {
         self.poll_append();
         let mut result = Ok(());
         while result.is_ok() {
-            let portion = self.next_portion();
-            if portion.is_empty() {
+            let commands = self.next_commands();
+            if commands.is_empty() {
                 break;
             }
-            result = self.decide(portion);
+            result = self.decide(commands);
             while self.received.len() < JOBS_AT_ONCE
                 && let Ok(job) = self.queue.try_recv()
             {
@@ -164,21 +164,21 @@ impl Writer {
             undelivered.deliver(&Err(error));
             return;
         }
-        if undelivered.answers.len() >= COMMITTER_FROM
+        if undelivered.answers.len() >= COMMITTER_MIN_COMMANDS
             && let Some(committer) = &mut self.committer
             && let Some(batch) = self.core.begin_append()
         {
             let published = Arc::clone(&self.published);
-            let publication = Publication::of(&self.core).after_append(batch.bytes());
-            let then = move |result: &Result<(), Error>| {
+            let to_publish = StateToPublish::of(&self.core).after_append(batch.bytes());
+            let on_appended = move |result: &Result<(), Error>| {
                 // Before anyone is answered: a caller that knows of a new platform key must find it
                 // valid.
                 if result.is_ok() {
-                    published.publish(publication);
+                    published.publish(to_publish);
                 }
                 undelivered.deliver(result);
             };
-            committer.submit(batch, Box::new(then));
+            committer.submit(batch, Box::new(on_appended));
         } else {
             let committed = self.core.commit();
             self.publish();
@@ -187,7 +187,7 @@ impl Writer {
     }
 
     fn publish(&self) {
-        self.published.publish(Publication::of(&self.core));
+        self.published.publish(StateToPublish::of(&self.core));
     }
 
     /// Takes the result of the batch in flight, if it is known.
@@ -222,7 +222,7 @@ impl Writer {
     }
 
     fn maintain(&mut self) {
-        if self.core.is_crowded() {
+        if self.core.must_wait_for_flush() {
             // The checkpointer, which is waited for, may itself wait for the batch in flight. The
             // next batch meets a failure of it.
             let _ = self.wait_for_append();
@@ -248,17 +248,17 @@ impl Writer {
 
     /// The commands of the received jobs, as many as fit into one commit; other jobs are done on
     /// the way.
-    fn next_portion(&mut self) -> Vec<(Submission, Timestamp)> {
-        let mut portion = Vec::with_capacity(self.received.len());
+    fn next_commands(&mut self) -> Vec<(Submission, Timestamp)> {
+        let mut commands = Vec::with_capacity(self.received.len());
         while let Some(job) = self.received.pop_front() {
             match job {
                 Job::Run(request) => {
-                    let decided = self.undelivered.answers.len() + portion.len();
+                    let decided = self.undelivered.answers.len() + commands.len();
                     if decided > 0 && decided + request.commands() > BATCH_COMMANDS {
                         self.received.push_front(Job::Run(request));
                         break;
                     }
-                    self.undelivered.replies.push(request.unpack(&mut portion));
+                    self.undelivered.replies.push(request.unpack(&mut commands));
                 }
                 Job::Other(CoreJob::Read(read)) => self.read(read),
                 Job::Other(CoreJob::Wake) => {}
@@ -269,12 +269,12 @@ impl Writer {
                 }
             }
         }
-        portion
+        commands
     }
 
-    fn decide(&mut self, portion: Vec<(Submission, Timestamp)>) -> Result<(), BatchFailure> {
+    fn decide(&mut self, commands: Vec<(Submission, Timestamp)>) -> Result<(), BatchFailure> {
         let before = self.undelivered.answers.len();
-        let answers = self.core.decide(portion).map_err(|failure| BatchFailure {
+        let answers = self.core.decide(commands).map_err(|failure| BatchFailure {
             culprit: failure.culprit.map(|culprit| before + culprit),
             ..failure
         })?;
@@ -288,7 +288,7 @@ impl Writer {
         let Writer { mut core, published, committer, closing, .. } = self;
         drop(committer);
         let persisted = core.checkpoint_all();
-        published.publish(Publication::of(&core));
+        published.publish(StateToPublish::of(&core));
         // The lock is free before the caller learns that the engine is closed.
         drop(core);
         if let Some(closing) = closing {

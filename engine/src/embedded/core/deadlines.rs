@@ -10,37 +10,40 @@ use tollkeeper_ledger::Timestamp;
 
 /// The deadlines, keyed by the sequence number of the entry that opened the charge.
 #[derive(Debug, Default)]
-pub(crate) struct Timers {
+pub(crate) struct Deadlines {
     /// Deadline and key, earliest first.
-    order: BTreeSet<(Timestamp, u64)>,
-    deadlines: HashMap<u64, Timestamp>,
+    by_time: BTreeSet<(Timestamp, u64)>,
+    by_charge: HashMap<u64, Timestamp>,
 }
 
-impl Timers {
+impl Deadlines {
     /// Sets or moves the deadline of a charge; `None` removes it, because the charge has left
     /// `pending`.
-    pub(crate) fn set(&mut self, opened: u64, deadline: Option<Timestamp>) {
+    pub(crate) fn set(&mut self, opening_seq: u64, deadline: Option<Timestamp>) {
         let before = match deadline {
-            Some(deadline) => self.deadlines.insert(opened, deadline),
-            None => self.deadlines.remove(&opened),
+            Some(deadline) => self.by_charge.insert(opening_seq, deadline),
+            None => self.by_charge.remove(&opening_seq),
         };
         if let Some(before) = before {
-            self.order.remove(&(before, opened));
+            self.by_time.remove(&(before, opening_seq));
         }
         if let Some(deadline) = deadline {
-            self.order.insert((deadline, opened));
+            self.by_time.insert((deadline, opening_seq));
         }
-        assert_eq!(self.order.len(), self.deadlines.len(), "a pending charge has one deadline");
+        assert_eq!(self.by_time.len(), self.by_charge.len(), "a pending charge has one deadline");
     }
 
     /// The charges whose deadline has passed at `now`, the longest overdue first.
     pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = u64> {
-        self.order.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, opened)| *opened)
+        self.by_time
+            .iter()
+            .take_while(move |(deadline, _)| *deadline <= now)
+            .map(|(_, opening_seq)| *opening_seq)
     }
 
     /// The number of pending charges.
     pub(crate) fn len(&self) -> usize {
-        self.order.len()
+        self.by_time.len()
     }
 }
 
@@ -51,14 +54,14 @@ mod tests {
     #[test]
     fn a_moved_deadline_replaces_the_old_one_and_none_removes_it() {
         let at = Timestamp::from_millis;
-        let mut timers = Timers::default();
-        timers.set(1, Some(at(10)));
-        timers.set(2, Some(at(20)));
-        timers.set(1, Some(at(30)));
-        assert_eq!(timers.due(at(29)).collect::<Vec<_>>(), [2]);
-        assert_eq!(timers.due(at(30)).collect::<Vec<_>>(), [2, 1]);
-        timers.set(2, None);
-        timers.set(3, None);
-        assert_eq!((timers.due(at(30)).collect::<Vec<_>>(), timers.len()), (vec![1], 1));
+        let mut deadlines = Deadlines::default();
+        deadlines.set(1, Some(at(10)));
+        deadlines.set(2, Some(at(20)));
+        deadlines.set(1, Some(at(30)));
+        assert_eq!(deadlines.due(at(29)).collect::<Vec<_>>(), [2]);
+        assert_eq!(deadlines.due(at(30)).collect::<Vec<_>>(), [2, 1]);
+        deadlines.set(2, None);
+        deadlines.set(3, None);
+        assert_eq!((deadlines.due(at(30)).collect::<Vec<_>>(), deadlines.len()), (vec![1], 1));
     }
 }

@@ -191,7 +191,9 @@ impl ReaderThread {
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        let answer = self.handle.spawn(async move { readers.read(read).await });
+        // Boxed, because a runtime moves the future of a task several times, and this one is several
+        // kilobytes long.
+        let answer = self.handle.spawn(Box::pin(async move { readers.read(read).await }));
         answer.await.map_err(|ended| match ended.is_panic() {
             true => Error::bug("a query panicked"),
             false => Error::engine_closed(),

@@ -28,12 +28,14 @@ impl CurrentHour {
 
     /// Adds the usage of a batch. Gives the rows to add to the usage table now, one for each key.
     pub(crate) fn add(&mut self, batch_usage: Vec<(UsageKey, UsageSums)>) -> Vec<(UsageKey, UsageSums)> {
-        let newest = self.newest();
-        assert!(
-            batch_usage.iter().all(|(key, _)| newest.is_none_or(|newest| key.hour >= newest)),
-            "i08: a batch adds usage to the current hour or to a later one"
-        );
+        let mut newest = self.newest().unwrap_or(i64::MIN);
+        let stored_newest = newest;
         for (key, used) in batch_usage {
+            assert!(
+                key.hour >= stored_newest,
+                "i08: a batch adds usage to the current hour or to a later one"
+            );
+            newest = newest.max(key.hour);
             match self.0.iter_mut().find(|(other, _)| *other == key) {
                 Some((_, sum)) => sum.add(used),
                 None => self.0.push((key, used)),
@@ -42,7 +44,6 @@ impl CurrentHour {
         if self.0.len() > ROWS_MAX {
             return std::mem::take(&mut self.0);
         }
-        let newest = self.newest().unwrap_or_default();
         if self.0.iter().all(|(key, _)| key.hour == newest) {
             return Vec::new();
         }

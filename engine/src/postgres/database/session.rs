@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use futures_util::future::{join_all, poll_fn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::error::Severity;
@@ -157,13 +158,16 @@ where
 
 /// Waits for a future for at most [`ANSWER_TIMEOUT`]. After a timeout the connection counts as
 /// lost.
-pub(crate) async fn with_timeout<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+///
+/// Not an `async fn`: its future would contain `future` twice, as the argument and as what it
+/// awaits. The futures of queries and batches are several kilobytes long.
+pub(crate) fn with_timeout<T>(future: impl Future<Output = T>) -> impl Future<Output = Result<T, Failure>> {
     let timed_out = |_| {
         Failure::ConnectionLost(
             Error::unavailable("the database does not answer").with_hint(UNREACHABLE_HINT),
         )
     };
-    tokio::time::timeout(ANSWER_TIMEOUT, future).await.map_err(timed_out)
+    tokio::time::timeout(ANSWER_TIMEOUT, future).map_err(timed_out)
 }
 
 /// Reads a column of a row, counted from 0.

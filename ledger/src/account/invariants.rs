@@ -142,11 +142,14 @@ pub fn charge_transition(
     ensure(refunded == Some(next.refunded), "i05: the refunds of a charge do not add up")?;
     ensure(next.refunded <= amount, "i05: a charge gives back more than it took")?;
     let in_full = next.refunded == amount;
-    ensure((next.status == Status::Refunded) == in_full, "i05: refunded is refunded in full")?;
+    ensure(
+        (next.status == Status::Refunded) == in_full,
+        "i05: the status of a charge does not match its refunds",
+    )?;
     let was_pending = before.status == Status::Pending;
     let is_pending = next.status == Status::Pending;
     ensure(was_pending || !is_pending, "i06: a charge became pending again")?;
-    ensure(is_pending == next.deadline.is_some(), "i06: pending and only pending charges have a deadline")?;
+    ensure(is_pending == next.deadline.is_some(), "i06: the deadline of a charge does not match its status")?;
     Ok(next)
 }
 

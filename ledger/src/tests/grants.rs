@@ -52,7 +52,7 @@ fn a_partly_used_charge_keeps_the_first_draws() {
 }
 
 #[test]
-fn a_payment_or_period_brings_credit_once() {
+fn a_payment_or_period_grants_credit_once() {
     check(
         "
         grant top_up 1_000 origin=pay_1 paid=1

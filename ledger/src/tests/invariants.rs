@@ -151,7 +151,7 @@ fn i05_refunds_add_up_and_stay_below_the_amount() {
     assert_eq!(violation(settled(100), i64::MAX, settled(100)), sum);
     let more = "i05: a charge gives back more than it took";
     assert_eq!(violation(settled(100), 401, state(Status::Refunded, 501)), more);
-    let in_full = "i05: refunded is refunded in full";
+    let in_full = "i05: the status of a charge does not match its refunds";
     assert_eq!(violation(settled(0), 499, state(Status::Refunded, 499)), in_full);
     assert_eq!(violation(settled(0), 500, settled(500)), in_full);
 }
@@ -161,10 +161,10 @@ fn i06_a_charge_leaves_pending_once_and_its_deadline_with_it() {
     let (pending, settled) = (state(Status::Pending, 0), state(Status::Settled, 0));
     assert_eq!(violation(pending, 0, settled), "none");
     assert_eq!(violation(settled, 0, pending), "i06: a charge became pending again");
-    let deadlines = "i06: pending and only pending charges have a deadline";
+    let mismatch = "i06: the deadline of a charge does not match its status";
     let late = ChargeState { deadline: Some(Timestamp::ZERO), ..settled };
-    assert_eq!(violation(pending, 0, late), deadlines);
-    assert_eq!(violation(pending, 0, ChargeState { deadline: None, ..pending }), deadlines);
+    assert_eq!(violation(pending, 0, late), mismatch);
+    assert_eq!(violation(pending, 0, ChargeState { deadline: None, ..pending }), mismatch);
     let about_none = EntryBody::LimitsSet(Vec::new());
     let about_none = invariants::charge_transition(micros(500), pending, &about_none);
     assert_eq!(about_none, Err(crate::Violation("i06: the entry is about no charge")));

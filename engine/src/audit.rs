@@ -18,11 +18,11 @@ pub struct AuditReport {
     pub available: Micros,
     /// The totals of all workspaces: granted, charged, refunded, clawed back.
     pub totals: Totals,
-    /// The first line that disagrees; `None` if everything agrees.
+    /// The first entry or stored row that disagrees; `None` if everything agrees.
     pub disagreement: Option<AuditDisagreement>,
 }
 
-/// The first line that disagrees.
+/// The first entry or stored row that disagrees.
 #[derive(Clone, Debug)]
 pub struct AuditDisagreement {
     /// The workspace whose journal disagrees; `None` for the store as a whole.

@@ -232,13 +232,15 @@ impl<'a> Auditor<'a> {
         if let EntryBody::ChargeOpened(details) = &entry.body {
             return Ok(price_disagrees(&self.platform, details));
         }
-        let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
+        let (Some((id, opening_n)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
             return Ok(None);
         };
         let details =
             self.journal.read(opening_seq, |stored| Ok((stored.header.account_index, stored.entry()?)))?;
         let details = details.and_then(|(_, entry)| match entry.body {
-            EntryBody::ChargeOpened(details) if details.id == id && Some(entry.n) == opened => Some(details),
+            EntryBody::ChargeOpened(details) if details.id == id && Some(entry.n) == opening_n => {
+                Some(details)
+            }
             _ => None,
         });
         let Some(details) = details else {

@@ -361,8 +361,8 @@ impl Accounts {
         }
     }
 
-    /// Evicts accounts that were not used lately while more than `most` are in memory. Looks at a
-    /// few at a time.
+    /// Evicts accounts that were not used recently while more than `limit` are in memory. Examines
+    /// only a few accounts per call, so it never delays a batch noticeably.
     pub(crate) fn evict_idle(&mut self, limit: usize) {
         let mut examinations = if self.in_memory > limit { 2 * (self.in_memory - limit) + 64 } else { 0 };
         while examinations > 0 && self.in_memory > limit {

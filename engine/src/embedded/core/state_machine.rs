@@ -6,7 +6,7 @@
 //! once a command.
 //!
 //! Nothing here decides credit, and nothing is on disk until [`StateMachine::commit`] returns or a
-//! batch in flight has arrived. Searching for entries is in `lookup`, loading from disk in
+//! batch in flight was appended. Searching for entries is in `lookup`, loading from disk in
 //! `recovery`, persisting in `maintenance`.
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::{Answer, CommandResult, Error, answer, calendar};
 /// their turn.
 const LOADED_AHEAD: usize = 512;
 
-/// Accounts whose memory is fetched together just before their turn.
+/// Commands whose accounts and keys are prefetched together just before their turn.
 const PREFETCHED_AHEAD: usize = 32;
 
 /// Everything in memory that comes from disk.
@@ -77,7 +77,7 @@ struct Loaded {
     account_index: Option<u32>,
     /// The fingerprint of its idempotency key.
     key: Option<u64>,
-    /// True if the key may be in the index outside the table in memory.
+    /// True if the frozen table or a run may hold the key, so that they must be searched too.
     search_persisted: bool,
 }
 

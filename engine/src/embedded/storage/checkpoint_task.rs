@@ -59,7 +59,7 @@ pub(crate) struct LotRow {
 pub(crate) enum Task {
     /// Write the changes of some accounts.
     Chunk(AccountChunk),
-    /// Write a frozen table as a run.
+    /// Write a frozen table as a run (a flush).
     Run { pairs: Vec<Pair>, covers: SeqRange },
     /// Merge these runs, oldest first.
     Merge(Vec<RunHead>),

@@ -1,7 +1,7 @@
 //! One process owns a data directory, by an operating-system lock on a file in it.
 //!
-//! The system releases the lock when the process ends, in whichever way. The file holds the process
-//! id of the owner, so that a second process can name it.
+//! The system releases the lock when the process ends, by a crash or not. The file holds the
+//! process id of the owner, so that a second process can name it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};

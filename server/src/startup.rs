@@ -93,7 +93,7 @@ fn system_time() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Why the server could not start or could not go on.
+/// Why the server could not start or could not continue.
 #[derive(Debug)]
 pub enum Error {
     /// The engine failed.

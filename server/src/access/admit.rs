@@ -108,8 +108,8 @@ impl Access {
         self.platform_key.is_some()
     }
 
-    /// Lets a request in. `rate` is set to the state of the key's rate limit, if it has one, also
-    /// if the request is then denied.
+    /// Authenticates and authorizes a request. `rate` is set to the state of the key's rate limit, if
+    /// it has one, also if the request is then denied.
     ///
     /// # Errors
     /// No valid key or session (401), too many requests (429), not allowed (403), or a workspace
@@ -217,7 +217,7 @@ impl Access {
         holder.map(Caller::Key).ok_or(Denied::Unauthenticated(UNKNOWN_KEY))
     }
 
-    /// The holder by the cached team, if that is enough: the request would be let in, and the
+    /// The holder by the cached team, if that is enough: the request would be admitted, and the
     /// ledger will check the key again. A denial always goes by the current team.
     fn cached_holder(
         &self,

@@ -1,4 +1,4 @@
-//! Why a request is not let in.
+//! Why a request is denied.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use tollkeeper_engine::Error;
 
 use super::rate::RateStatus;
 
-/// The reason why a request is not let in. `http::refusal` turns it into a problem document.
+/// The reason why a request is denied. `http::refusal` turns it into a problem document.
 #[derive(Debug)]
 pub enum Denied {
     /// There is no valid key or session; a sentence that says what to send or do.

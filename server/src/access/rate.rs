@@ -32,7 +32,7 @@ const EVICT_ABOVE: usize = 16_384;
 type KeyNumber = u128;
 
 /// A clock that returns nanoseconds since any fixed start. It is monotonic and not the time of day:
-/// if that is set back, keys must not be shut out.
+/// if that is set back, keys must not be denied.
 pub type MonotonicNanos = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 type Limiter = RateLimiter<KeyNumber, HashMapStateStore<KeyNumber>, NanosClock, StateInformationMiddleware>;
@@ -82,7 +82,7 @@ pub struct RateStatus {
     remaining: u32,
     /// The time until `remaining` equals `burst` again.
     reset: Duration,
-    /// The time until the next request is let in; zero if this one is.
+    /// The time until the next request is admitted; zero if this one is.
     wait: Duration,
 }
 
@@ -102,7 +102,7 @@ impl RateStatus {
         self.burst
     }
 
-    /// The whole seconds until the next request is let in, rounded up.
+    /// The whole seconds until the next request is admitted, rounded up.
     pub fn retry_after_seconds(&self) -> u64 {
         whole_seconds(self.wait)
     }

@@ -1,5 +1,5 @@
 //! The dashboard: pages for the members of a workspace, served under `/portal`. Messages to members
-//! call it the billing page, because the link to it stands under "Billing" in the product.
+//! call it the billing page, because products usually show the link to it as "Billing".
 //!
 //! The pages are complete HTML: no script, no other host, no cache. A member comes in by a link
 //! that the platform makes (`api::portal_sessions`) and stays signed in by a cookie

@@ -71,7 +71,7 @@ pub(super) unsafe fn close_parent(inner: *mut ffi::sqlite3_file) -> c_int {
     unsafe { (*(*inner).pMethods).xClose.expect("every file can be closed")(inner) }
 }
 
-/// The parent's file behind ours, and its methods.
+/// The parent's file after ours, and its methods.
 ///
 /// SAFETY: `file` must have been opened by `open` below and not been closed since.
 unsafe fn parent<'a>(file: *mut ffi::sqlite3_file) -> (*mut ffi::sqlite3_file, &'a ffi::sqlite3_io_methods) {

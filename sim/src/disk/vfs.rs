@@ -37,7 +37,7 @@ pub(super) struct Registered {
 }
 
 /// The data of the VFS, reached through `pAppData`.
-struct Behind {
+struct VfsData {
     parent: *mut ffi::sqlite3_vfs,
     recorder: Weak<Recorder>,
 }
@@ -67,11 +67,11 @@ impl Registered {
         // the address of the VFS, and must find an entry point that refuses instead of freed
         // memory.
         vfs.zName = c_name.into_raw();
-        let behind = Behind { parent, recorder: Arc::downgrade(recorder) };
-        vfs.pAppData = Box::into_raw(Box::new(behind)).cast();
+        let data = VfsData { parent, recorder: Arc::downgrade(recorder) };
+        vfs.pAppData = Box::into_raw(Box::new(data)).cast();
         let vfs = Box::into_raw(Box::new(vfs));
-        // SAFETY: the structure, its name and what lies behind it stay valid and unmoved for good
-        // (see above).
+        // SAFETY: the structure, its name and what it points to stay valid and unmoved until the
+        // process ends (see above).
         let code = unsafe { ffi::sqlite3_vfs_register(vfs, 0) };
         assert_eq!(code, ffi::SQLITE_OK, "registering a file layer only adds it to a list");
         Registered { vfs: AtomicPtr::new(vfs) }
@@ -106,14 +106,14 @@ unsafe extern "C" fn open(
 ) -> c_int {
     // SAFETY: SQLite passes the registered layer, whose `pAppData` is never freed, and enough
     // memory for the file.
-    let (behind, inner) = unsafe {
+    let (data, inner) = unsafe {
         // Without methods, SQLite does not close the file if this call fails.
         (*file).pMethods = ptr::null();
         let inner = file.cast::<OpenFile>().add(1).cast::<ffi::sqlite3_file>();
         (*inner).pMethods = ptr::null();
-        (&*(*vfs).pAppData.cast::<Behind>(), inner)
+        (&*(*vfs).pAppData.cast::<VfsData>(), inner)
     };
-    let Some(recorder) = behind.recorder.upgrade() else {
+    let Some(recorder) = data.recorder.upgrade() else {
         return ffi::SQLITE_CANTOPEN;
     };
     // SAFETY: SQLite passes null or a path that stays valid while the file is open.
@@ -130,7 +130,7 @@ unsafe extern "C" fn open(
         None
     };
     // SAFETY: the parent gets its own layer, its own memory and SQLite's arguments unchanged.
-    let code = unsafe { parent_open(behind.parent, name, inner, flags, out_flags) };
+    let code = unsafe { parent_open(data.parent, name, inner, flags, out_flags) };
     if code != ffi::SQLITE_OK {
         return code;
     }
@@ -149,7 +149,7 @@ unsafe extern "C" fn open(
         }
     };
     drop(recording);
-    // SAFETY: the memory is ours to fill in, and the parent's file behind it is open.
+    // SAFETY: the memory is ours to fill in, and the parent's file after it is open.
     unsafe { file.cast::<OpenFile>().write(OpenFile::new(recorder, recorded)) };
     ffi::SQLITE_OK
 }
@@ -167,7 +167,7 @@ unsafe fn parent_open(
         let open = (*vfs).xOpen.expect("every file layer can open");
         let code = open(vfs, name, inner, flags, out_flags);
         if code != ffi::SQLITE_OK && !(*inner).pMethods.is_null() {
-            // If an open fails but left methods behind, the file must be closed.
+            // If an open fails but set methods, the file must be closed.
             file::close_parent(inner);
         }
         code
@@ -207,13 +207,13 @@ unsafe extern "C" fn delete(
 ) -> c_int {
     // SAFETY: SQLite passes the registered layer and a path; the parent gets its own layer.
     unsafe {
-        let behind = &*(*vfs).pAppData.cast::<Behind>();
-        let delete = (*behind.parent).xDelete.expect("every file layer can delete");
-        let Some(recorder) = behind.recorder.upgrade() else {
-            return delete(behind.parent, name, 0);
+        let data = &*(*vfs).pAppData.cast::<VfsData>();
+        let delete = (*data.parent).xDelete.expect("every file layer can delete");
+        let Some(recorder) = data.recorder.upgrade() else {
+            return delete(data.parent, name, 0);
         };
         let mut recording = recorder.lock();
-        let code = delete(behind.parent, name, 0);
+        let code = delete(data.parent, name, 0);
         if let Some(path) = path_of(name).filter(|_| code == ffi::SQLITE_OK) {
             recording.deleted(path);
         }

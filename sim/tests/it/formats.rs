@@ -180,7 +180,7 @@ fn describe_limits(engine: &dyn Engine, id: &WorkspaceId, at: Timestamp, text: &
     }
 }
 
-/// The ledger goes on: an old key gives its first answer, a pending charge times out at its
+/// The ledger continues: an old key gives its first answer, a pending charge times out at its
 /// deadline.
 fn live_on(engine: &dyn Engine, expected: &Expected) {
     let words = expected.line("replay");

@@ -81,7 +81,8 @@ fn an_acknowledged_charge_exists_exactly_once_after_every_kill() {
         assert_eq!(code, Some(0), "after kill {round}: {report}");
         server = TestServer::on(&data);
 
-        // Repeat all requests: those that were acknowledged get their first answer, with the same charge id.
+        // Repeat all requests: those that were acknowledged get their first answer, with the same
+        // charge id.
         for key in &log.sent {
             let reply = server.charge("acme", key, json!({"operation": "support_message"})).expect(201);
             match log.acknowledged.get(key) {

@@ -108,8 +108,8 @@ impl Access {
         self.platform_key.is_some()
     }
 
-    /// Authenticates and authorizes a request. `rate` is set to the state of the key's rate limit, if
-    /// it has one, also if the request is then denied.
+    /// Authenticates and authorizes a request. `rate` is set to the state of the key's rate limit,
+    /// if it has one, also if the request is then denied.
     ///
     /// # Errors
     /// No valid key or session (401), too many requests (429), not allowed (403), or a workspace

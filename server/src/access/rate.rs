@@ -4,8 +4,8 @@
 //! Requests are limited here; spending is limited by the ledger. Each server counts for itself, in
 //! memory. A key may make requests at its limit per second for any time, and ten seconds' worth of
 //! requests at once (the generic cell rate algorithm, by the crate `governor`). Every response to a
-//! key with a limit has the header fields of draft-ietf-httpapi-ratelimit-headers: those of its last
-//! version, and the three of earlier versions that clients know.
+//! key with a limit has the header fields of draft-ietf-httpapi-ratelimit-headers: those of its
+//! last version, and the three of earlier versions that clients know.
 
 use std::num::NonZeroU32;
 use std::ops::Add;

@@ -1,8 +1,8 @@
 //! Batches: up to 1,000 charges in one request, each decided alone and in order, each with its
 //! result.
 //!
-//! A batch can be sent again whole: charges that were made get their first answer again, and refused
-//! ones are decided again.
+//! A batch can be sent again whole: charges that were made get their first answer again, and
+//! refused ones are decided again.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;

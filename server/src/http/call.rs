@@ -1,7 +1,7 @@
 //! A call: what a handler gets of an admitted request, and the helpers that handlers share.
 //!
-//! The clock was read once, when the request arrived. The body is read by the handler, because not every route
-//! has one.
+//! The clock was read once, when the request arrived. The body is read by the handler, because not
+//! every route has one.
 
 use std::fmt;
 use std::sync::Arc;

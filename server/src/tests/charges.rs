@@ -1,4 +1,5 @@
-//! Charges over HTTP: prices (P2), deduction before the operation (P3, P8), repeated requests, lists.
+//! Charges over HTTP: prices (P2), deduction before the operation (P3, P8), repeated requests,
+//! lists.
 
 use super::*;
 

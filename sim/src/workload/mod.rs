@@ -140,8 +140,8 @@ impl Workload {
         }
     }
 
-    /// Moves the caller's clock: mostly forward a little, at times a day or a month, at times to the very
-    /// instant at which something changes, rarely back.
+    /// Moves the caller's clock: mostly forward a little, at times a day or a month, at times to
+    /// the very instant at which something changes, rarely back.
     fn advance_clock(&mut self, model: &Model) {
         let seconds = match self.random.below(1_000) {
             roll if roll < self.shape.backwards => -(self.random.below(200_000) as i64),

@@ -1,5 +1,5 @@
-//! The contract of the HTTP API: statuses, members, headers, lists, repeated requests, the order of refusals.
-//! Invalid requests are in `bad_input`.
+//! The contract of the HTTP API: statuses, members, headers, lists, repeated requests, the order of
+//! refusals. Invalid requests are in `bad_input`.
 
 mod charges;
 mod credit;

@@ -105,6 +105,8 @@ fn i04_debt_moves_by_the_entry(balance: Balance, body: &EntryBody, before: Balan
 fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {
     match body {
         EntryBody::ChargeOpened(details) => {
+            let price = details.unit_price.checked_times(details.quantity);
+            ensure(price == Some(details.amount), "i05: a charge is not its unit price times its quantity")?;
             ensure(sum(&details.draws) == details.amount, "i05: the draws do not sum to the charge")
         }
         EntryBody::ChargeRefunded(refund) => {
@@ -118,6 +120,7 @@ fn i10_nothing_appears_nothing_vanishes(totals: Totals, balance: Balance) -> Res
     let Totals { granted, charged, refunded, clawed_back } = totals;
     let spent = charged + clawed_back + balance.available;
     ensure(granted + refunded == spent, "i10: credit appeared or vanished")?;
+    ensure(refunded <= charged, "i10: more was refunded than was charged")?;
     ensure(granted - clawed_back <= Micros::MAX, "i10: more was granted than a balance can hold")
 }
 

@@ -91,7 +91,40 @@ impl Account {
         let alerts = Alerts::read(&mut r)?;
         let claw_backs = ClawBacks::read(&mut r)?;
         r.end("an account")?;
-        Ok(Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team })
+        let account = Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team };
+        account.check_stored()?;
+        Ok(account)
+    }
+
+    /// Refuses bytes that [`Account::encode`] never writes, so that damage is reported where it is
+    /// read and does not break an assertion later.
+    fn check_stored(&self) -> Result<(), Malformed> {
+        let Account { chain, balance, totals, grants, limits, alerts, claw_backs, .. } = self;
+        let mut remaining = grants.iter().map(|grant| grant.remaining);
+        let mut owed = claw_backs.iter().map(|claw_back| claw_back.owed);
+        // Damaged amounts may not fit into a sum.
+        let checked = |sum: Micros, amount: Micros| sum.checked_add(amount);
+        let is_sound = balance.available >= Micros::ZERO
+            && balance.pending >= Micros::ZERO
+            && remaining.try_fold(Micros::ZERO, checked) == Some(balance.available)
+            && owed.try_fold(Micros::ZERO, checked) == Some(balance.debt)
+            && totals.refunded <= totals.charged
+            && (chain.n > 0 || *totals == Totals::default());
+        if !is_sound {
+            return Err(Malformed("an account whose sums do not agree"));
+        }
+        if grants.iter().any(|grant| grant.n > chain.n) {
+            return Err(Malformed("a grant newer than the last entry"));
+        }
+        let thresholds = &alerts.thresholds;
+        if limits.0.len() > bounds::LIMITS_MAX || thresholds.len() > bounds::THRESHOLDS_MAX {
+            return Err(Malformed("more limits or thresholds than a workspace can have"));
+        }
+        let fired_later = thresholds.iter().any(|threshold| threshold.fired_at > chain.at);
+        if fired_later || alerts.cooldown_seconds < 0 {
+            return Err(Malformed("an alert in the future, or a negative cooldown"));
+        }
+        Ok(())
     }
 }
 
@@ -127,12 +160,16 @@ impl Grant {
     }
 
     fn read(r: &mut Reader) -> Result<Grant, Malformed> {
-        Ok(Grant {
+        let grant = Grant {
             id: GrantId(r.id("a grant")?),
             n: r.unsigned("a grant")?,
             source: Source::from_code(r.byte("a grant's source")?)?,
             amount: r.micros("a grant")?,
             remaining: r.micros("a grant")?,
-        })
+        };
+        if grant.n == 0 || !(Micros::ZERO..=grant.amount).contains(&grant.remaining) {
+            return Err(Malformed("a grant with more or less than it can hold"));
+        }
+        Ok(grant)
     }
 }

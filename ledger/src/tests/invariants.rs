@@ -118,10 +118,20 @@ fn i04_a_charge_cannot_draw_what_is_not_there() {
 fn i05_the_draws_sum_to_the_charge() {
     let mut world = acme_with_a_charge();
     let mut details = world.charges[0].details.clone();
+    details.unit_price = micros(400);
     details.amount = micros(400);
     details.draws = vec![Draw { grant: 2, amount: micros(500) }].into();
     world.account.balance.available -= micros(100);
     world.account.totals.charged += micros(100);
+    record(&mut world.account, EntryBody::ChargeOpened(details));
+}
+
+#[test]
+#[should_panic(expected = "i05: a charge is not its unit price times its quantity")]
+fn i05_a_charge_is_its_unit_price_times_its_quantity() {
+    let mut world = acme_with_a_charge();
+    let mut details = world.charges[0].details.clone();
+    details.unit_price += micros(1);
     record(&mut world.account, EntryBody::ChargeOpened(details));
 }
 
@@ -213,6 +223,15 @@ fn i09_an_alert_has_its_threshold() {
 fn i10_no_credit_appears() {
     let mut world = acme_with_a_charge();
     world.account.totals.granted += micros(1);
+    record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+}
+
+#[test]
+#[should_panic(expected = "i10: more was refunded than was charged")]
+fn i10_no_more_is_refunded_than_was_charged() {
+    let mut world = acme_with_a_charge();
+    world.account.totals.clawed_back += micros(1_000);
+    world.account.totals.refunded += micros(1_000);
     record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 

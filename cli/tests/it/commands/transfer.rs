@@ -124,7 +124,7 @@ fn a_damaged_export_is_refused_with_its_position_and_a_repeat_completes_the_impo
     for (bytes, expected) in [
         (&whole[..whole.len() / 2], "cut off at byte"),
         (&flipped[..], "is damaged"),
-        (b"not a ledger at all, but long enough", "no exported ledger"),
+        (b"not a ledger at all, but long enough", "not an exported ledger"),
         (b"", "cut off at byte 0"),
     ] {
         let output = import(bytes);

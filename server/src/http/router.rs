@@ -161,7 +161,7 @@ async fn unrouted(app: Arc<App>, pages: Pages, request: Request, problem: Proble
 }
 
 fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "There is no such path. /openapi.json lists all paths.")
+    Problem::new(Code::NotFound, "There is no such path. /openapi.json lists the paths of the API.")
 }
 
 fn method_not_allowed() -> Problem {

@@ -8,6 +8,7 @@ use std::path::Path;
 use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_with_options};
 use tollkeeper_engine::transfer::{Imported, StreamEntry, StreamReader, StreamWriter};
 use tollkeeper_engine::{Engine, Options, Postgres, postgres};
+use tollkeeper_ledger::{Entry, EntryBody};
 use tollkeeper_sim::differential::{Differential, next_batch};
 use tollkeeper_sim::engines::embedded::small;
 use tollkeeper_sim::random::Random;
@@ -69,17 +70,28 @@ fn by_workspace(stream: &[u8]) -> Vec<u8> {
     outgoing.end().expect("memory can be written").0
 }
 
-/// The stream with one balance raised by 1 and correct checksums, and the number of the changed
-/// record.
-fn forged(stream: &[u8]) -> (u64, Vec<u8>) {
+/// The stream with one balance raised by 1.
+fn with_a_wrong_balance(stream: &[u8]) -> (u64, Vec<u8>) {
+    forged(stream, |entry| {
+        entry.balance.available += tollkeeper_ledger::Micros::new(1);
+        entry.n == 4
+    })
+}
+
+/// The stream with the first entry changed for which `change` returns true, and correct checksums;
+/// and the number of the changed record. Entries of the platform stay as they are.
+fn forged(stream: &[u8], change: impl Fn(&mut Entry) -> bool) -> (u64, Vec<u8>) {
     let mut incoming = StreamReader::begin(stream).expect("an export stream");
     let mut outgoing = StreamWriter::begin(Vec::new()).expect("memory can be written");
     let mut forged = 0;
     while let Some(streamed) = incoming.next_entry().expect("the stream is whole") {
         let mut entry = streamed.entry;
-        if entry.n == 4 && forged == 0 && !streamed.workspace.is_platform() {
-            forged = streamed.position.record;
-            entry.balance.available += tollkeeper_ledger::Micros::new(1);
+        if forged == 0 && !streamed.workspace.is_platform() {
+            let original = entry.clone();
+            match change(&mut entry) {
+                true => forged = streamed.position.record,
+                false => entry = original,
+            }
         }
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);
@@ -157,7 +169,7 @@ fn two_ledgers_are_never_mixed() {
 fn an_entry_that_contradicts_the_journal_is_refused_with_its_position() {
     let (old, new) = (Scratch::new(), Scratch::new());
     run_in(old.path(), &mut Differential::new(3), &mut Workload::new(3));
-    let (forged, stream) = forged(&exported(old.path()));
+    let (forged, stream) = with_a_wrong_balance(&exported(old.path()));
     let refused = import(new.path(), &stream[..]).expect_err("the balance is wrong");
     let message = refused.to_string();
     assert!(refused.is_damaged() && message.starts_with(&format!("record {forged}, at byte ")), "{message}");
@@ -167,6 +179,25 @@ fn an_entry_that_contradicts_the_journal_is_refused_with_its_position() {
         forged - 1,
         "the entries before it are imported"
     );
+}
+
+#[test]
+fn an_entry_that_contradicts_its_charge_is_refused() {
+    let (old, new) = (Scratch::new(), Scratch::new());
+    run_in(old.path(), &mut Differential::new(3), &mut Workload::new(3));
+    // The sums of the account stay right: only the state of the charge shows that it is wrong.
+    let (forged, stream) = forged(&exported(old.path()), |entry| match &mut entry.body {
+        EntryBody::ChargeSettled(settlement) => {
+            settlement.state.refunded += tollkeeper_ledger::Micros::new(1);
+            true
+        }
+        _ => false,
+    });
+    assert!(forged > 0, "the workload settles a charge");
+    let refused = import(new.path(), &stream[..]).expect_err("nothing was refunded");
+    let message = refused.to_string();
+    assert!(refused.is_damaged() && message.starts_with(&format!("record {forged}, at byte ")), "{message}");
+    assert!(message.contains("i05: the refunds of a charge do not add up"), "{message}");
 }
 
 #[test]
@@ -231,7 +262,7 @@ fn a_database_refuses_another_ledger_and_a_wrong_entry() {
     assert!(refused.is_import_conflict(), "{refused}");
     assert_eq!(count(), before, "nothing was written");
 
-    let (forged, stream) = forged(&exported(other.path()));
+    let (forged, stream) = with_a_wrong_balance(&exported(other.path()));
     let empty = shared().database();
     let refused = postgres::import(&empty.url(), &stream[..]).expect_err("the balance is wrong");
     let message = refused.to_string();

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollkeeper_ledger::{ChainEnd, Entry, EntryBody, Hash, Platform, WorkspaceId};
+use tollkeeper_ledger::{ChainEnd, Charge, Entry, EntryBody, Hash, Platform, WorkspaceId, invariants};
 
 use super::accounts::Accounts;
 use super::state_machine::{Parts, StateMachine};
@@ -326,7 +326,12 @@ impl StateMachine {
             Some((id, Some(n))) => {
                 let located =
                     self.find_charge(index, id)?.filter(|located| located.charge.opening_entry == n);
-                located.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?.opening_seq
+                let located =
+                    located.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?;
+                let Charge { details, state, .. } = &located.charge;
+                invariants::charge_transition(details.amount, *state, &entry.body)
+                    .map_err(|violation| Error::damaged(format!("charge {id}: {violation}")))?;
+                located.opening_seq
             }
             _ => 0,
         };

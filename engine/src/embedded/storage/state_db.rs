@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use tollkeeper_ledger::{
-    Account, ApiKeyId, Grant, MemberId, Micros, OperationId, Spender, Team, Timestamp, UsageKey, UsageSums,
-    WorkerId,
+    Account, ApiKeyId, Grant, Malformed, MemberId, Micros, OperationId, Spender, Team, Timestamp, UsageKey,
+    UsageSums, WorkerId,
 };
 
 use super::bloom::Bloom;
@@ -56,7 +56,7 @@ const TABLES: &str = "
 
 /// The columns that [`persisted_account`] reads.
 const ACCOUNTS: &str =
-    "SELECT a.no, a.head, a.data, t.data FROM account AS a LEFT JOIN team AS t ON t.no = a.no";
+    "SELECT a.no, a.head, a.data, t.data, a.id FROM account AS a LEFT JOIN team AS t ON t.no = a.no";
 
 /// An account as the state file holds it.
 #[derive(Debug)]
@@ -369,9 +369,13 @@ fn persisted_account(row: &Row) -> rusqlite::Result<Result<PersistedAccount, Err
     let (account_index, head) = (row.get(0)?, row.get::<_, i64>(1)? as u64);
     let team = Team::decode(row.get_ref(3)?.as_blob_or_null()?);
     let data = row.get_ref(2)?.as_blob()?;
+    let id = row.get_ref(4)?.as_str()?;
     Ok(team
         .and_then(|team| Account::decode(data, team))
-        .map(|account| PersistedAccount { account_index, head, account })
+        .and_then(|account| match account.profile.id.as_str() == id {
+            true => Ok(PersistedAccount { account_index, head, account }),
+            false => Err(Malformed("the account of another workspace")),
+        })
         .map_err(|error| {
             Error::damaged(format!("the state of the workspace with account index {account_index}: {error}"))
         }))
@@ -383,6 +387,8 @@ fn grant(bytes: &[u8]) -> Result<Grant, Error> {
 
 #[cfg(test)]
 mod tests {
+    use tollkeeper_ledger::WorkspaceId;
+
     use super::*;
 
     #[test]
@@ -398,5 +404,22 @@ mod tests {
         let state = open_or_rebuild(directory.path(), None).expect("it is deleted and made again");
         assert!(state.account_at(1).expect("the tables are there").is_none());
         StateFile::open(directory.path(), None, Access::Read).expect("it has this version now");
+    }
+
+    #[test]
+    fn a_row_that_holds_the_account_of_another_workspace_is_damaged() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
+        let mut data = Vec::new();
+        Account::new(WorkspaceId::new("acme").expect("an allowed name")).encode(&mut data);
+        let put = |index: u32, id: &str| {
+            let sql = "INSERT INTO account (no, id, head, n, data) VALUES (?1, ?2, 0, 0, ?3)";
+            state.connection.execute(sql, (index, id, &data)).expect("the table takes a row");
+        };
+        put(1, "acme");
+        put(2, "acmf");
+        assert!(state.account_at(1).expect("it is sound").is_some());
+        let error = state.account_at(2).expect_err("its bytes are of acme");
+        assert!(error.is_damaged() && error.to_string().contains("another workspace"), "{error}");
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use super::database::failure::Failure;
-use super::database::session::{Session, column};
+use super::database::session::{DbSession, column};
 use super::database::sql::Sql;
 use crate::EngineStats;
 
@@ -38,7 +38,7 @@ pub(super) struct CommittedBatch {
 
 impl Counters {
     /// Reads the number of entries and of pending charges from the database.
-    pub(super) async fn reload(&self, session: &Session) -> Result<(), Failure> {
+    pub(super) async fn reload(&self, session: &DbSession) -> Result<(), Failure> {
         let rows = session.query_with_timeout(Sql::CountAll, &[]).await?;
         if let Some(row) = rows.first() {
             self.entries.store(column::<i64>(row, 0)? as u64, Relaxed);

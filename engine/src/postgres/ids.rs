@@ -1,9 +1,10 @@
-//! Ids that contain the number of the entry that creates them, and the fingerprint of an
+//! Ids that contain the number of the entry that creates them, and the digest of an
 //! idempotency key.
 //!
 //! A charge or grant is found by the primary key of its entry, so no index of ids is needed. An id
-//! that another ledger made contains some other number and is found through the table `moved`. The
-//! caller therefore always compares the id of what it found with the id it searched for.
+//! that another ledger made is a *foreign id*: it contains some other number and is found through
+//! the table `moved`. The caller therefore always compares the id of what it found with the id it
+//! searched for.
 
 use std::hash::Hasher;
 
@@ -62,7 +63,7 @@ pub(super) fn number_in(id: Id) -> i64 {
 /// The value of the column `entry.key`: the first 16 bytes of the SHA-256 of the idempotency key.
 /// Index entries are thus short and of one size. The caller compares the key of the entry it found
 /// with the full key.
-pub(super) fn fingerprint(key: &IdempotencyKey) -> Uuid {
+pub(super) fn key_digest(key: &IdempotencyKey) -> Uuid {
     let digest = crate::hash::digest(key.as_str().as_bytes());
     let [first, ..] = digest.as_chunks::<16>().0 else { unreachable!("a SHA-256 digest has 32 bytes") };
     Uuid(*first)

@@ -15,7 +15,7 @@
 //! The table `entry` is the truth. The other tables (accounts, teams, usage, grants, pending
 //! charges) are written in the same transaction and can be recomputed from it. Servers share
 //! nothing but the database. A server decides in memory on what it last read, and its transaction
-//! commits only if that is still current.
+//! commits only if that is still current (optimistic concurrency control).
 
 mod admin;
 mod batch;
@@ -40,7 +40,7 @@ use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, 
 use self::counters::Counters;
 use self::database::blocking::block_on;
 use self::database::failure::Failure;
-use self::database::session::Session;
+use self::database::session::DbSession;
 use self::database::{config, schema};
 use self::platform::PlatformCell;
 use self::query::point;
@@ -73,7 +73,7 @@ pub fn check_url(url: &str) -> Result<(), Error> {
     config::parse(url).map(|_| ())
 }
 
-/// Creates or upgrades the tables of a database. Gives the schema version, which is that of this
+/// Creates or upgrades the tables of a database. Returns the schema version, which is that of this
 /// program.
 ///
 /// # Errors
@@ -140,7 +140,7 @@ impl Postgres {
 
     fn read<'a, T, F>(
         &'a self,
-        read: impl Fn(Arc<Session>) -> F + Send + Sync + 'static,
+        read: impl Fn(Arc<DbSession>) -> F + Send + Sync + 'static,
     ) -> BoxFuture<'a, Result<T, Error>>
     where
         T: Send + 'static,

@@ -11,7 +11,7 @@ use tollkeeper_ledger::{Entry, Platform, WorkspaceId};
 
 use super::database::decode::decode_entry;
 use super::database::failure::Failure;
-use super::database::session::{Session, column};
+use super::database::session::{DbSession, column};
 use super::database::sql::Sql;
 use crate::Error;
 
@@ -50,7 +50,7 @@ impl PlatformCell {
     }
 
     /// Reads the entries that other servers have added to the platform's journal.
-    pub(super) async fn refresh(&self, session: &Session) -> Result<(), Failure> {
+    pub(super) async fn refresh(&self, session: &DbSession) -> Result<(), Failure> {
         let mut snapshot = self.snapshot();
         let platform = WorkspaceId::platform();
         let rows = session

@@ -19,7 +19,7 @@ use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
 use super::batch::lane::Lane;
 use super::database::blocking::single_thread_runtime;
 use super::database::failure::Failure;
-use super::database::session::Session;
+use super::database::session::DbSession;
 use super::query::readers::Readers;
 use super::shared::SharedState;
 use crate::request_queue::RequestQueue;
@@ -184,15 +184,15 @@ impl ReaderThread {
     /// Runs a query on the thread. The caller may await the result on any runtime.
     pub(super) async fn read<T, F>(
         &self,
-        read: impl Fn(Arc<Session>) -> F + Send + Sync + 'static,
+        read: impl Fn(Arc<DbSession>) -> F + Send + Sync + 'static,
     ) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        // Boxed, because a runtime moves the future of a task several times, and this one is several
-        // kilobytes long.
+        // Boxed, because a runtime moves the future of a task several times, and this one is
+        // several kilobytes long.
         let answer = self.handle.spawn(Box::pin(async move { readers.read(read).await }));
         answer.await.map_err(|ended| match ended.is_panic() {
             true => Error::bug("a query panicked"),

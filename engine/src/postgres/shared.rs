@@ -7,7 +7,7 @@ use super::counters::Counters;
 use super::database::config::Address;
 use super::platform::PlatformCell;
 
-/// PlatformCell by all lanes and readers of one server.
+/// Shared by all lanes and readers of one server.
 #[derive(Debug)]
 pub(crate) struct SharedState {
     pub address: Address,

@@ -25,7 +25,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
 use crate::postgres::database::session::{Uuid, column, connect};
 use crate::postgres::database::usage_codec::decode_usage;
-use crate::postgres::ids::{fingerprint, number_in};
+use crate::postgres::ids::{key_digest, number_in};
 use crate::{Error, answer, rollups};
 
 /// Recomputes everything from the entries; servers may run meanwhile. Blocks the calling thread,
@@ -57,7 +57,7 @@ struct Auditor<'a> {
     report: AuditReport,
 }
 
-/// The present state of a charge that is pending, or that a later entry has changed.
+/// The current state of a charge that is pending, or that a later entry has changed.
 struct ChargeLife {
     id: ChargeId,
     amount: Micros,
@@ -85,8 +85,8 @@ struct Recomputed {
     usage: Usage,
     /// By the number of the entry that opened the charge.
     charges: HashMap<u64, ChargeLife>,
-    /// The rows of the table `moved`: ids that do not contain the number of their entry.
-    moved: HashMap<Id, u64>,
+    /// The rows of the table `moved`: foreign ids, which do not contain the number of their entry.
+    foreign_ids: HashMap<Id, u64>,
 }
 
 impl Recomputed {
@@ -109,11 +109,11 @@ impl Recomputed {
         if entry.n as i64 != n {
             return Err(self.disagrees(Some(n as u64), "it is stored under another number"));
         }
-        if column::<Option<Uuid>>(row, 2)? != entry.key.as_ref().map(fingerprint) {
+        if column::<Option<Uuid>>(row, 2)? != entry.key.as_ref().map(key_digest) {
             return Err(self.disagrees(Some(entry.n), "it is not stored under its idempotency key"));
         }
-        let opened = entry.body.charge().and_then(|(_, opened)| opened);
-        if column::<Option<i64>>(row, 3)? != opened.map(|opened| opened as i64) {
+        let opening_entry = entry.body.charge().and_then(|(_, opening_entry)| opening_entry);
+        if column::<Option<i64>>(row, 3)? != opening_entry.map(|n| n as i64) {
             return Err(self.disagrees(Some(entry.n), "it refers to another charge"));
         }
         let id = match &entry.body {
@@ -121,7 +121,7 @@ impl Recomputed {
             EntryBody::Granted { grant, .. } => grant.id.0,
             _ => return Ok(()),
         };
-        if number_in(id) != n && self.moved.get(&id) != Some(&entry.n) {
+        if number_in(id) != n && self.foreign_ids.get(&id) != Some(&entry.n) {
             return Err(self.disagrees(Some(entry.n), "it is not found by the id that it created"));
         }
         Ok(())
@@ -155,9 +155,9 @@ impl<'a> Auditor<'a> {
 
     /// Recomputes a workspace and compares everything stored of it.
     async fn audit_workspace(&mut self, name: &str) -> Result<Recomputed, Stop> {
-        let mut moved = HashMap::new();
-        while let Some(row) = self.tables.moved.next_of(name).await? {
-            moved.insert(Id::from_bytes(column::<Uuid>(&row, 1)?.0), column::<i64>(&row, 2)? as u64);
+        let mut foreign_ids = HashMap::new();
+        while let Some(row) = self.tables.foreign_ids.next_of(name).await? {
+            foreign_ids.insert(Id::from_bytes(column::<Uuid>(&row, 1)?.0), column::<i64>(&row, 2)? as u64);
         }
         let id = match name == WorkspaceId::platform().as_str() {
             true => WorkspaceId::platform(),
@@ -168,7 +168,7 @@ impl<'a> Auditor<'a> {
             account: Account::new(id),
             usage: Usage::default(),
             charges: HashMap::new(),
-            moved,
+            foreign_ids,
         };
         while let Some(row) = self.tables.entries.next_of(name).await? {
             self.replay_entry(&mut recomputed, &row).await?;
@@ -203,7 +203,7 @@ impl<'a> Auditor<'a> {
     /// Checks the price of a new charge, and that each later entry follows from the state of its
     /// charge.
     async fn check_charge(&self, recomputed: &mut Recomputed, entry: &Entry) -> Result<(), Stop> {
-        let (Some((id, opened)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
+        let (Some((id, opening_entry)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
             return Ok(());
         };
         if let EntryBody::ChargeOpened(details) = &entry.body {
@@ -216,12 +216,12 @@ impl<'a> Auditor<'a> {
             }
             return Ok(());
         }
-        let opened = opened.unwrap_or_default();
-        if !recomputed.charges.contains_key(&opened) {
-            let life = self.opened_charge(recomputed, opened).await?;
-            recomputed.charges.extend(life.map(|life| (opened, life)));
+        let opening_entry = opening_entry.unwrap_or_default();
+        if !recomputed.charges.contains_key(&opening_entry) {
+            let life = self.opened_charge(recomputed, opening_entry).await?;
+            recomputed.charges.extend(life.map(|life| (opening_entry, life)));
         }
-        let life = recomputed.charges.get_mut(&opened).filter(|life| life.id == id);
+        let life = recomputed.charges.get_mut(&opening_entry).filter(|life| life.id == id);
         let Some(life) = life else {
             return Err(recomputed.disagrees(Some(entry.n), format!("charge {id} was never opened")));
         };
@@ -232,11 +232,15 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// A charge as entry `opened` opened it. Such a charge was settled at once, so it was not kept
-    /// in memory.
-    async fn opened_charge(&self, recomputed: &Recomputed, opened: u64) -> Result<Option<ChargeLife>, Stop> {
+    /// A charge as entry `opening_entry` opened it. Such a charge was settled at once, so it was
+    /// not kept in memory.
+    async fn opened_charge(
+        &self,
+        recomputed: &Recomputed,
+        opening_entry: u64,
+    ) -> Result<Option<ChargeLife>, Stop> {
         let sql = "SELECT data FROM entry WHERE workspace = $1 AND n = $2";
-        let row = self.client.query_opt(sql, &[&recomputed.name, &(opened as i64)]).await?;
+        let row = self.client.query_opt(sql, &[&recomputed.name, &(opening_entry as i64)]).await?;
         let entry = row.map(|row| decode_entry(column(&row, 0)?)).transpose()?;
         let charge = entry.and_then(answer::charge_opened_by);
         Ok(charge.map(|charge| ChargeLife {
@@ -298,15 +302,15 @@ impl<'a> Auditor<'a> {
         recomputed: &Recomputed,
         mut grants: BTreeMap<u64, Grant>,
     ) -> Result<(), Stop> {
-        while let Some(row) = self.tables.lots.next_of(&recomputed.name).await? {
-            let lot = decode_grant(column(&row, 2)?)?;
+        while let Some(row) = self.tables.grant_rows.next_of(&recomputed.name).await? {
+            let stored = decode_grant(column(&row, 2)?)?;
             let n = column::<i64>(&row, 1)? as u64;
             let same = grants.remove(&n).is_some_and(|grant| {
-                let remaining = if grant.remaining == Micros::ZERO { Micros::ZERO } else { lot.remaining };
-                lot == Grant { remaining, ..grant }
+                let remaining = if grant.remaining == Micros::ZERO { Micros::ZERO } else { stored.remaining };
+                stored == Grant { remaining, ..grant }
             });
             if !same {
-                let what = format!("the stored grant {} differs from the journal", lot.id);
+                let what = format!("the stored grant {} differs from the journal", stored.id);
                 return Err(recomputed.disagrees(Some(n), what));
             }
         }

@@ -1,14 +1,14 @@
 //! Import: takes in a stream (see [`crate::transfer`]) in transactions of a bounded number of
 //! entries.
 //!
-//! Each entry is verified by a replay and stored byte by byte as it is in the stream. Everything
+//! Each entry is verified by a replay and stored byte for byte as it is in the stream. Everything
 //! derived from it is stored in the same transaction. An interrupted import can be repeated and
 //! goes on where it ended. Until it has finished, a marker keeps servers from serving part of a
 //! ledger.
 //!
-//! Ids that another engine made do not contain the number of their entry. They are stored in the
-//! table `moved`, before the transaction with their entries. A row of `moved` without an entry has
-//! no effect.
+//! Ids that another engine made (*foreign ids*) do not contain the number of their entry. They are
+//! stored in the table `moved`, before the transaction with their entries. A row of `moved` without
+//! an entry has no effect.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -18,6 +18,7 @@ use tollkeeper_ledger::{ChainEnd, Entry, EntryBody, Id, WorkspaceId};
 use crate::Error;
 use crate::hash::digest;
 use crate::postgres::batch::accounts::{Accounts, Slot};
+use crate::postgres::batch::columns::Columns;
 use crate::postgres::batch::commit;
 use crate::postgres::batch::write::{BatchWrites, EntryRef, EntryRow, PendingWrite, PlatformNumbers};
 use crate::postgres::database::blocking::block_on;
@@ -25,9 +26,9 @@ use crate::postgres::database::config::{self, Address};
 use crate::postgres::database::decode::decode_grant;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
-use crate::postgres::database::session::{Session, Uuid, column, connect, with_timeout};
+use crate::postgres::database::session::{DbSession, Uuid, column, connect, with_timeout};
 use crate::postgres::database::sql::Sql;
-use crate::postgres::ids::{fingerprint, number_in};
+use crate::postgres::ids::{key_digest, number_in};
 use crate::transfer::{Comparison, Counts, Imported, StreamEntry, StreamReader};
 
 /// The most entries in one transaction.
@@ -51,7 +52,7 @@ pub fn import(url: &str, from: impl Read) -> Result<Imported, Error> {
 async fn import_stream(address: &Address, from: impl Read) -> Result<Imported, Error> {
     let mut stream = StreamReader::begin(from)?;
     schema::migrate(address).await.map_err(Failure::into_error)?;
-    let session = Session::open(address).await.map_err(Failure::into_error)?;
+    let session = DbSession::open(address).await.map_err(Failure::into_error)?;
     let hashes = platform_hashes(&session).await.map_err(Failure::into_error)?;
     let platform_n = hashes.len() as u64;
     let comparison = Comparison::new(hashes);
@@ -71,7 +72,7 @@ async fn import_stream(address: &Address, from: impl Read) -> Result<Imported, E
 }
 
 /// The hashes of the platform's entries, in order.
-async fn platform_hashes(session: &Session) -> Result<Vec<[u8; 32]>, Failure> {
+async fn platform_hashes(session: &DbSession) -> Result<Vec<[u8; 32]>, Failure> {
     let platform = WorkspaceId::platform();
     let rows = session.query_with_timeout(Sql::PlatformEntries, &[&platform.as_str(), &0_i64]).await?;
     rows.iter().map(|row| Ok(digest(column(row, 0)?))).collect()
@@ -85,7 +86,7 @@ async fn counts(client: &tokio_postgres::Client) -> Result<Counts, Failure> {
 
 /// An import under way.
 struct Import {
-    session: Session,
+    session: DbSession,
     accounts: Accounts,
     comparison: Comparison,
     /// The number of the platform's last entry in the database.
@@ -99,15 +100,15 @@ struct RefusedLine {
     error: Error,
 }
 
-/// Rows of the table `moved`, as columns.
+/// Foreign ids: rows of the table `moved`, as columns.
 #[derive(Default)]
-struct MovedIds<'a> {
+struct ForeignIds<'a> {
     workspaces: Vec<&'a str>,
     ids: Vec<Uuid>,
     numbers: Vec<i64>,
 }
 
-impl<'a> MovedIds<'a> {
+impl<'a> ForeignIds<'a> {
     fn push(&mut self, line: &'a StreamEntry, id: Id) {
         self.workspaces.push(line.workspace.as_str());
         self.ids.push(Uuid(id.to_bytes()));
@@ -214,7 +215,7 @@ impl Import {
     }
 
     /// Brings the spent grants into memory that some lines draw from or refund to. A grant that the
-    /// same lines create is not in the database yet, and the query gives no row for it.
+    /// same lines create is not in the database yet, and the query returns no row for it.
     async fn load_spent_grants(&mut self, lines: &[StreamEntry]) -> Result<(), Failure> {
         let (mut workspaces, mut numbers, mut account_indexes) = (Vec::new(), Vec::new(), Vec::new());
         for line in lines {
@@ -229,7 +230,7 @@ impl Import {
         if workspaces.is_empty() {
             return Ok(());
         }
-        for row in &self.session.query_with_timeout(Sql::Lots, &[&workspaces, &numbers]).await? {
+        for row in &self.session.query_with_timeout(Sql::GrantRows, &[&workspaces, &numbers]).await? {
             let index = usize::try_from(column::<i64>(row, 0)? - 1).ok();
             let account_index = index.and_then(|index| account_indexes.get(index).copied());
             let account_index = account_index
@@ -244,7 +245,7 @@ impl Import {
     async fn write(&mut self, lines: &[StreamEntry]) -> Result<(), RefusedLine> {
         let platform = PlatformNumbers::unchanged(self.platform_n);
         let mut writes = BatchWrites { platform, ..BatchWrites::default() };
-        let mut moved = MovedIds::default();
+        let mut foreign_ids = ForeignIds::default();
         for (index, line) in lines.iter().enumerate() {
             let account_index = self.account_index(&line.workspace);
             if let Err(what) = self.replay(account_index, line, &mut writes) {
@@ -252,11 +253,11 @@ impl Import {
                 return Err(RefusedLine { index, error: line.position.damaged(&what) });
             }
             if let Some(id) = foreign_id(&line.entry) {
-                moved.push(line, id);
+                foreign_ids.push(line, id);
             }
         }
         writes.finish(&mut self.accounts);
-        let sent = self.send(&writes, &moved).await;
+        let sent = self.send(&writes, &foreign_ids).await;
         if let Err(failure) = sent {
             self.accounts.discard_touched();
             return Err(RefusedLine { index: 0, error: into_error(failure) });
@@ -268,12 +269,14 @@ impl Import {
         Ok(())
     }
 
-    async fn send(&mut self, writes: &BatchWrites, moved: &MovedIds<'_>) -> Result<(), Failure> {
-        let MovedIds { workspaces, ids, numbers } = moved;
+    async fn send(&mut self, writes: &BatchWrites, foreign_ids: &ForeignIds<'_>) -> Result<(), Failure> {
+        let ForeignIds { workspaces, ids, numbers } = foreign_ids;
         if !workspaces.is_empty() {
-            with_timeout(self.session.execute(Sql::AddMovedIds, &[workspaces, ids, numbers])).await??;
+            with_timeout(self.session.execute(Sql::AddForeignIds, &[workspaces, ids, numbers])).await??;
         }
-        commit::commit(&self.session, writes, &mut self.accounts, false).await
+        let touched = self.accounts.touched().to_vec();
+        let columns = Columns::new(writes, &self.accounts, &touched);
+        commit::commit(&self.session, &columns, false).await
     }
 
     /// Applies an entry to its account and adds its rows.
@@ -292,19 +295,25 @@ impl Import {
         slot.account.replay(entry, *hash).map_err(|disagreement| disagreement.to_string())?;
         slot.batch_usage.record(entry);
         writes.bytes.extend_from_slice(bytes);
-        let opened = entry.body.charge().and_then(|(_, opened)| opened);
-        let key = entry.key.as_ref().map(fingerprint);
-        writes.entries.push(EntryRow { account_index, n: entry.n, key, opened, end: writes.bytes.len() });
+        let opening_entry = entry.body.charge().and_then(|(_, opening_entry)| opening_entry);
+        let key = entry.key.as_ref().map(key_digest);
+        writes.entries.push(EntryRow {
+            account_index,
+            n: entry.n,
+            key,
+            opening_entry,
+            end: writes.bytes.len(),
+        });
         if workspace.is_platform() {
             writes.platform.after = entry.n;
         }
         match &entry.body {
-            EntryBody::Granted { grant, .. } => writes.put_lot(account_index, grant),
+            EntryBody::Granted { grant, .. } => writes.put_grant_row(account_index, grant),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
             body => {
-                if let (Some((charge, opened)), Some(state)) = (body.charge(), body.state()) {
-                    let opened = EntryRef { account_index, n: opened.unwrap_or(entry.n) };
-                    writes.pending.insert(opened, PendingWrite { charge, deadline: state.deadline });
+                if let (Some((charge, opening_entry)), Some(state)) = (body.charge(), body.state()) {
+                    let opening_entry = EntryRef { account_index, n: opening_entry.unwrap_or(entry.n) };
+                    writes.pending.insert(opening_entry, PendingWrite { charge, deadline: state.deadline });
                 }
             }
         }

@@ -78,9 +78,9 @@ pub(super) struct Tables<'a> {
     pub accounts: Table<'a>,
     pub teams: Table<'a>,
     pub usage: Table<'a>,
-    pub lots: Table<'a>,
+    pub grant_rows: Table<'a>,
     pub pending: Table<'a>,
-    pub moved: Table<'a>,
+    pub foreign_ids: Table<'a>,
 }
 
 impl<'a> Tables<'a> {
@@ -94,9 +94,9 @@ impl<'a> Tables<'a> {
             accounts: table("account", "workspace, n, created_at, data, usage", "workspace").await?,
             teams: table("team", "workspace, data", "workspace").await?,
             usage: table("usage", usage, "workspace").await?,
-            lots: table("lot", "workspace, n, data", "workspace, n").await?,
+            grant_rows: table("lot", "workspace, n, data", "workspace, n").await?,
             pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,
-            moved: table("moved", "workspace, id, n", "workspace").await?,
+            foreign_ids: table("moved", "workspace, id, n", "workspace").await?,
         })
     }
 
@@ -108,9 +108,9 @@ impl<'a> Tables<'a> {
             &mut self.accounts,
             &mut self.teams,
             &mut self.usage,
-            &mut self.lots,
+            &mut self.grant_rows,
             &mut self.pending,
-            &mut self.moved,
+            &mut self.foreign_ids,
         ] {
             if let Some(name) = table.next_workspace().await?
                 && first.as_deref().is_none_or(|first| name < first)

@@ -189,6 +189,12 @@ impl Accounts {
         }
     }
 
+    /// Damages the memory: the next call of [`Accounts::discard_touched`] panics.
+    #[cfg(test)]
+    pub(crate) fn touch_missing_slot(&mut self) {
+        self.touched.push(self.slots.len());
+    }
+
     /// Evicts accounts that were not used recently while more than `limit` are in memory. Examines
     /// only a few accounts per call, so it never delays a batch noticeably.
     pub(crate) fn evict_idle(&mut self, limit: usize) {

@@ -11,7 +11,7 @@ use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
 use super::accounts::Accounts;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, Uuid};
+use crate::postgres::database::session::{DbSession, Uuid};
 use crate::postgres::database::sql::Sql;
 
 type Param<'p> = &'p (dyn ToSql + Sync);
@@ -28,9 +28,10 @@ struct AccountColumns<'a> {
     usage: Vec<Vec<u8>>,
 }
 
-/// Accounts that the decisions relied on and that the batch does not write, at their entry numbers.
+/// Accounts that the batch does not write, but that its decisions relied on: they must still be at
+/// these entry numbers.
 #[derive(Default)]
-struct ReliedColumns<'a> {
+struct CheckedColumns<'a> {
     workspace: Vec<&'a str>,
     n: Vec<i64>,
 }
@@ -48,13 +49,13 @@ struct EntryColumns<'a> {
     workspace: Vec<&'a str>,
     n: Vec<i64>,
     key: Vec<Option<Uuid>>,
-    opened: Vec<Option<i64>>,
+    opening_entry: Vec<Option<i64>>,
     data: Vec<&'a [u8]>,
 }
 
 /// Rows of the table `lot`.
 #[derive(Default)]
-struct LotColumns<'a> {
+struct GrantColumns<'a> {
     workspace: Vec<&'a str>,
     n: Vec<i64>,
     data: Vec<&'a [u8]>,
@@ -104,13 +105,13 @@ struct PlatformColumns {
 
 /// Everything that a batch sends.
 #[derive(Default)]
-pub(super) struct Columns<'a> {
+pub(crate) struct Columns<'a> {
     updated: AccountColumns<'a>,
     added: AccountColumns<'a>,
-    relied: ReliedColumns<'a>,
+    checked_only: CheckedColumns<'a>,
     unused: UnusedKeyColumns<'a>,
     entries: EntryColumns<'a>,
-    lots: LotColumns<'a>,
+    grant_rows: GrantColumns<'a>,
     pending: PendingColumns<'a>,
     ended: EndedColumns<'a>,
     usage: UsageColumns<'a>,
@@ -126,7 +127,7 @@ fn assert_lengths<const N: usize>(table: &str, lengths: [usize; N]) {
 impl<'a> Columns<'a> {
     /// Builds the columns. `touched` are the accounts of the batch in the order in which they are
     /// locked.
-    pub(super) fn new(writes: &'a BatchWrites, accounts: &'a Accounts, touched: &[usize]) -> Columns<'a> {
+    pub(crate) fn new(writes: &'a BatchWrites, accounts: &'a Accounts, touched: &[usize]) -> Columns<'a> {
         let id = |account_index: usize| accounts.get(account_index).account.profile.id.as_str();
         assert!(
             touched.is_sorted_by(|a, b| id(*a) < id(*b)),
@@ -142,12 +143,12 @@ impl<'a> Columns<'a> {
         columns.push_pending(writes, accounts);
         for key in &writes.unused_keys {
             columns.unused.workspace.push(id(key.account_index));
-            columns.unused.key.push(key.fingerprint);
+            columns.unused.key.push(key.key_digest);
         }
-        for (entry, bytes) in &writes.lots {
-            columns.lots.workspace.push(id(entry.account_index));
-            columns.lots.n.push(entry.n as i64);
-            columns.lots.data.push(bytes);
+        for (entry, bytes) in &writes.grant_rows {
+            columns.grant_rows.workspace.push(id(entry.account_index));
+            columns.grant_rows.n.push(entry.n as i64);
+            columns.grant_rows.data.push(bytes);
         }
         for UsageWrite { account_index, key, used } in &writes.usage {
             columns.usage.push(id(*account_index), key, used);
@@ -156,15 +157,15 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    /// Adds an account to the table it belongs to: new, changed, or only relied on.
+    /// Adds an account to the table it belongs to: new, changed, or only checked.
     fn push_account(&mut self, accounts: &'a Accounts, account_index: usize) {
         let slot = accounts.get(account_index);
         let account = &slot.account;
         let id = account.profile.id.as_str();
         if !slot.is_changed() {
             if account.exists() {
-                self.relied.workspace.push(id);
-                self.relied.n.push(account.chain.n as i64);
+                self.checked_only.workspace.push(id);
+                self.checked_only.n.push(account.chain.n as i64);
             }
             return;
         }
@@ -212,7 +213,7 @@ impl<'a> Columns<'a> {
             self.entries.workspace.push(id(entry.account_index));
             self.entries.n.push(entry.n as i64);
             self.entries.key.push(entry.key);
-            self.entries.opened.push(entry.opened.map(|opened| opened as i64));
+            self.entries.opening_entry.push(entry.opening_entry.map(|n| n as i64));
             self.entries.data.push(writes.entry_bytes(index));
         }
     }
@@ -241,9 +242,12 @@ impl<'a> Columns<'a> {
             let lengths = [workspace.len(), before.len(), n.len(), created_at.len(), data.len(), usage.len()];
             assert_lengths("account", lengths);
         }
-        let EntryColumns { workspace, n, key, opened, data } = &self.entries;
-        assert_lengths("entry", [workspace.len(), n.len(), key.len(), opened.len(), data.len()]);
-        assert_lengths("lot", [self.lots.workspace.len(), self.lots.n.len(), self.lots.data.len()]);
+        let EntryColumns { workspace, n, key, opening_entry, data } = &self.entries;
+        assert_lengths("entry", [workspace.len(), n.len(), key.len(), opening_entry.len(), data.len()]);
+        assert_lengths(
+            "lot",
+            [self.grant_rows.workspace.len(), self.grant_rows.n.len(), self.grant_rows.data.len()],
+        );
         let PendingColumns { workspace, n, charge, deadline } = &self.pending;
         assert_lengths("pending", [workspace.len(), n.len(), charge.len(), deadline.len()]);
         let UsageColumns { workspace, hour, names: [a, b, c], api_key, numbers: [p, q, r, s] } = &self.usage;
@@ -254,16 +258,21 @@ impl<'a> Columns<'a> {
     }
 
     /// True if the decisions relied on something that the batch does not write.
-    pub(super) fn has_guarded(&self) -> bool {
-        !self.relied.workspace.is_empty() || !self.unused.workspace.is_empty()
+    pub(super) fn relies_on_unwritten(&self) -> bool {
+        !self.checked_only.workspace.is_empty() || !self.unused.workspace.is_empty()
+    }
+
+    /// True if the batch writes nothing.
+    pub(super) fn have_no_entries(&self) -> bool {
+        self.entries.workspace.is_empty()
     }
 
     /// True if the batch only updates accounts and adds entries, as nearly every batch does.
     pub(super) fn only_update_accounts_and_add_entries(&self) -> bool {
-        let Columns { updated, added, lots, pending, ended, usage, teams, platform, .. } = self;
+        let Columns { updated, added, grant_rows, pending, ended, usage, teams, platform, .. } = self;
         !updated.workspace.is_empty()
             && added.workspace.is_empty()
-            && lots.workspace.is_empty()
+            && grant_rows.workspace.is_empty()
             && pending.workspace.is_empty()
             && ended.workspace.is_empty()
             && usage.workspace.is_empty()
@@ -272,22 +281,33 @@ impl<'a> Columns<'a> {
     }
 
     /// Sends accounts and entries as one statement, which is a transaction by itself.
-    pub(super) async fn update_accounts_and_add_entries(&self, session: &Session) -> Result<(), Failure> {
+    pub(super) async fn update_accounts_and_add_entries(&self, session: &DbSession) -> Result<(), Failure> {
         let AccountColumns { workspace, before, n, data, usage, .. } = &self.updated;
-        let EntryColumns { workspace: entry_workspace, n: entry_n, key, opened, data: entry_data } =
+        let EntryColumns { workspace: entry_workspace, n: entry_n, key, opening_entry, data: entry_data } =
             &self.entries;
         let platform = &self.platform.before;
-        let params: [Param<'_>; 11] =
-            [workspace, before, n, data, usage, platform, entry_workspace, entry_n, key, opened, entry_data];
+        let params: [Param<'_>; 11] = [
+            workspace,
+            before,
+            n,
+            data,
+            usage,
+            platform,
+            entry_workspace,
+            entry_n,
+            key,
+            opening_entry,
+            entry_data,
+        ];
         session.query(Sql::UpdateAccountsAndAddEntries, &params).await?;
         Ok(())
     }
 
     /// Fails with a conflict unless everything that the decisions relied on is unchanged.
-    pub(super) async fn check_guard(&self, session: &Session) -> Result<(), Failure> {
-        let Columns { relied, unused, platform, .. } = self;
+    pub(super) async fn check_guard(&self, session: &DbSession) -> Result<(), Failure> {
+        let Columns { checked_only, unused, platform, .. } = self;
         let params: [Param<'_>; 5] =
-            [&relied.workspace, &relied.n, &unused.workspace, &unused.key, &platform.before];
+            [&checked_only.workspace, &checked_only.n, &unused.workspace, &unused.key, &platform.before];
         session.query(Sql::CheckGuard, &params).await?;
         Ok(())
     }
@@ -295,11 +315,12 @@ impl<'a> Columns<'a> {
     /// Adds the statements of the batch, in the order in which they are sent: accounts first.
     pub(super) fn push_statements<'s>(
         &'s self,
-        session: &'s Session,
+        session: &'s DbSession,
         statements: &mut Vec<BoxFuture<'s, Result<(), Failure>>>,
         with_guard: bool,
     ) {
-        let Columns { updated, added, entries, lots, pending, ended, usage, teams, platform, .. } = self;
+        let Columns { updated, added, entries, grant_rows, pending, ended, usage, teams, platform, .. } =
+            self;
         // Updating accounts checks the platform's number too; a batch that only adds accounts needs
         // the guard.
         if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
@@ -320,8 +341,8 @@ impl<'a> Columns<'a> {
         if !teams.workspace.is_empty() {
             statements.push(teams.set(session).boxed());
         }
-        if !lots.workspace.is_empty() {
-            statements.push(lots.set(session).boxed());
+        if !grant_rows.workspace.is_empty() {
+            statements.push(grant_rows.set(session).boxed());
         }
         if !pending.workspace.is_empty() || !ended.workspace.is_empty() {
             statements.push(self.set_and_remove_pending(session).boxed());
@@ -331,7 +352,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    async fn set_and_remove_pending(&self, session: &Session) -> Result<(), Failure> {
+    async fn set_and_remove_pending(&self, session: &DbSession) -> Result<(), Failure> {
         let PendingColumns { workspace, n, charge, deadline } = &self.pending;
         let set: [Param<'_>; 4] = [workspace, n, charge, deadline];
         let remove: [Param<'_>; 2] = [&self.ended.workspace, &self.ended.n];
@@ -343,42 +364,42 @@ impl<'a> Columns<'a> {
 }
 
 impl AccountColumns<'_> {
-    async fn update(&self, session: &Session, platform: &i64) -> Result<(), Failure> {
+    async fn update(&self, session: &DbSession, platform: &i64) -> Result<(), Failure> {
         let AccountColumns { workspace, before, n, data, usage, .. } = self;
         let params: [Param<'_>; 6] = [workspace, before, n, data, usage, platform];
         session.query(Sql::UpdateAccounts, &params).await?;
         Ok(())
     }
 
-    async fn add(&self, session: &Session) -> Result<(), Failure> {
+    async fn add(&self, session: &DbSession) -> Result<(), Failure> {
         let AccountColumns { workspace, n, created_at, data, usage, .. } = self;
         session.execute(Sql::AddAccounts, &[workspace, n, created_at, data, usage]).await
     }
 }
 
 impl EntryColumns<'_> {
-    async fn add(&self, session: &Session) -> Result<(), Failure> {
-        let EntryColumns { workspace, n, key, opened, data } = self;
-        session.execute(Sql::AddEntries, &[workspace, n, key, opened, data]).await
+    async fn add(&self, session: &DbSession) -> Result<(), Failure> {
+        let EntryColumns { workspace, n, key, opening_entry, data } = self;
+        session.execute(Sql::AddEntries, &[workspace, n, key, opening_entry, data]).await
     }
 }
 
-impl LotColumns<'_> {
-    async fn set(&self, session: &Session) -> Result<(), Failure> {
-        let LotColumns { workspace, n, data } = self;
-        session.execute(Sql::SetLots, &[workspace, n, data]).await
+impl GrantColumns<'_> {
+    async fn set(&self, session: &DbSession) -> Result<(), Failure> {
+        let GrantColumns { workspace, n, data } = self;
+        session.execute(Sql::SetGrantRows, &[workspace, n, data]).await
     }
 }
 
 impl TeamColumns<'_> {
-    async fn set(&self, session: &Session) -> Result<(), Failure> {
+    async fn set(&self, session: &DbSession) -> Result<(), Failure> {
         let TeamColumns { workspace, data } = self;
         session.execute(Sql::SetTeams, &[workspace, data]).await
     }
 }
 
 impl PlatformColumns {
-    async fn update(&self, session: &Session) -> Result<(), Failure> {
+    async fn update(&self, session: &DbSession) -> Result<(), Failure> {
         let PlatformColumns { before, after } = self;
         session.execute(Sql::UpdatePlatform, &[before, after]).await
     }
@@ -404,7 +425,7 @@ impl<'a> UsageColumns<'a> {
 }
 
 impl UsageColumns<'_> {
-    async fn add(&self, session: &Session) -> Result<(), Failure> {
+    async fn add(&self, session: &DbSession) -> Result<(), Failure> {
         let UsageColumns { workspace, hour, names: [operation, worker, member], api_key, numbers } = self;
         let [runs, quantity, charged, refunded] = numbers;
         let params: [Param<'_>; 10] =

@@ -1,4 +1,4 @@
-//! Commits a batch: sends its writes together with the end of its transaction, in one go.
+//! Commits a batch: sends its writes and the end of its transaction, pipelined.
 //!
 //! Keeps i02 and i07 without locks. An account is updated only if it is at the entry that the
 //! decision saw, and entry numbers and keys are unique. If another server wrote in between, the
@@ -8,45 +8,36 @@
 //! another in one direction only and cannot deadlock. A transaction that has updated an account is
 //! the only one that writes the account's team, usage and grants.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
-use super::accounts::Accounts;
 use super::columns::Columns;
-use super::write::BatchWrites;
 use crate::Error;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, with_timeout};
+use crate::postgres::database::session::{DbSession, with_timeout};
 use crate::postgres::database::sql;
 
-/// Sends everything that a batch writes, and the end of its transaction, without waiting in
-/// between. After `Ok` the batch is committed. `is_begun`: the transaction is already open and
-/// holds the locks of all accounts.
+/// Sends everything that a batch writes, and the end of its transaction, pipelined. After `Ok` the
+/// batch is committed. `is_begun`: the transaction is already open and holds the locks of all
+/// accounts.
 ///
 /// A batch that writes nothing sends only the guard, which checks what the answers relied on.
 pub(crate) async fn commit(
-    session: &Session,
-    writes: &BatchWrites,
-    accounts: &mut Accounts,
+    session: &DbSession,
+    columns: &Columns<'_>,
     is_begun: bool,
 ) -> Result<(), Failure> {
-    let touched = accounts.touched().to_vec();
-    // A failed assertion fails the batch, not the lane. Nothing was sent.
-    let columns = catch_unwind(AssertUnwindSafe(|| Columns::new(writes, accounts, &touched)))
-        .map_err(|panic| Failure::Permanent(Error::panicked(&*panic)))?;
-    let relies = columns.has_guarded();
-    if writes.entries.is_empty() && !is_begun {
-        if relies {
+    let relies_on_unwritten = columns.relies_on_unwritten();
+    if columns.have_no_entries() && !is_begun {
+        if relies_on_unwritten {
             with_timeout(columns.check_guard(session)).await??;
         }
         return Ok(());
     }
-    if !is_begun && !relies && columns.only_update_accounts_and_add_entries() {
+    if !is_begun && !relies_on_unwritten && columns.only_update_accounts_and_add_entries() {
         with_timeout(columns.update_accounts_and_add_entries(session)).await??;
     } else {
-        send_transaction(session, &columns, is_begun, relies && !is_begun).await?;
+        send_transaction(session, columns, is_begun, relies_on_unwritten && !is_begun).await?;
     }
     if session.was_warned() {
         // The commit may be on the primary's disk only.
@@ -55,10 +46,10 @@ pub(crate) async fn commit(
     Ok(())
 }
 
-/// Sends BEGIN (unless it was sent), all statements and COMMIT, one behind the other, then waits
-/// for all results.
+/// Sends BEGIN (unless it was sent), all statements and COMMIT, pipelined, then waits for all
+/// results.
 async fn send_transaction(
-    session: &Session,
+    session: &DbSession,
     columns: &Columns<'_>,
     is_begun: bool,
     with_guard: bool,

@@ -26,7 +26,7 @@ impl CurrentHour {
         self.0.iter().map(|(key, _)| key.hour).max()
     }
 
-    /// Adds the usage of a batch. Gives the rows to add to the usage table now, one for each key.
+    /// Adds the usage of a batch. Returns the rows to add to the usage table now, one for each key.
     pub(crate) fn add(&mut self, batch_usage: Vec<(UsageKey, UsageSums)>) -> Vec<(UsageKey, UsageSums)> {
         let mut newest = self.newest().unwrap_or(i64::MIN);
         let stored_newest = newest;

@@ -3,8 +3,8 @@
 //!
 //! All commands of a workspace that reach this server go through the same lane. That keeps their
 //! order, and the process needs no locks. The lane has its own thread, so deciding delays no
-//! request of the server. A batch is everything that waits in the queue. The lane lingers for at
-//! most 60 microseconds to let more commands join it.
+//! request of the server. A batch is everything that waits in the queue. The lane lingers for up to
+//! three sleeps of 20 µs to let more commands join it.
 //!
 //! A batch is first decided *optimistically*: on the accounts in memory, taking every idempotency
 //! key as new, with one round trip. If another server was faster or a key is taken, the batch is
@@ -12,25 +12,30 @@
 //! retried this way. The lane first looks for the entries of the earlier attempt, and decides again
 //! only if they are not in the database.
 //!
-//! A panic while deciding is a failed assertion. No credit moves, the command at fault gets an
-//! error, and the other commands of the batch run without it.
+//! A panic is a failed assertion. If it happens while a command is decided, no credit moves, the
+//! command at fault gets an error, and the other commands of the batch run without it. After a
+//! panic anywhere else, all commands of the batch get an error. The lane then closes its
+//! connection, removes all accounts from memory, and goes on with the next batch.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::accounts::Accounts;
+use super::columns::Columns;
 use super::commit;
 use super::prefetch::{self, PrefetchOutcome, PrefetchedBatch};
 use super::state_machine::{DecidedBatch, StateMachine};
-use super::write::Attempt;
+use super::write::UnknownCommit;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, with_timeout};
+use crate::postgres::database::session::{DbSession, with_timeout};
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
 use crate::postgres::shared::SharedState;
@@ -40,9 +45,9 @@ use crate::{CommandResult, Error};
 /// The most jobs in one transaction. Jobs beyond that wait for the next one.
 const BATCH_JOBS: usize = 4_096;
 
-/// How many batches are decided pessimistically after a conflict. Another server that works on the
-/// same workspaces will probably do so again, and each optimistic decision that fails is wasted
-/// work.
+/// How many batches are decided pessimistically after a failed attempt. The usual failure is a
+/// conflict: another server that works on the same workspaces will probably do so again, and each
+/// optimistic decision that fails is wasted work.
 const PESSIMISTIC_BATCHES: u32 = 32;
 
 /// The pause before the first reconnection. Each pause is twice as long as the one before.
@@ -64,7 +69,7 @@ pub(crate) type LaneJob = Job<Infallible>;
 #[derive(Debug)]
 pub(crate) struct Lane {
     shared: Arc<SharedState>,
-    session: Option<Session>,
+    session: Option<DbSession>,
     accounts: Accounts,
     ids: Ids,
     /// How many more batches are decided pessimistically.
@@ -75,10 +80,13 @@ pub(crate) struct Lane {
     /// [`SharedState::retry_for`]. Until the database is back, each batch tries once, so that
     /// requests do not queue up behind retries.
     unreachable: bool,
+    /// True if the current batch may be committed: its writes were sent, and the database has not
+    /// refused them.
+    may_be_committed: bool,
 }
 
-/// The result of an attempt that did not fail at the database.
-enum Outcome {
+/// The result of an attempt to decide and commit a batch, unless the database failed.
+enum AttemptResult {
     /// The batch is committed; one answer for each command.
     Committed(Vec<CommandResult>),
     /// A command could not be decided, and nothing was written.
@@ -100,8 +108,8 @@ struct Batch {
     positions: Vec<usize>,
     /// For each command of the requests, the error for which it was removed from the batch.
     errors: Vec<Option<Error>>,
-    /// Attempts whose COMMIT result is unknown.
-    attempts: Vec<Attempt>,
+    /// Earlier attempts whose COMMIT result is unknown.
+    unknown_commits: Vec<UnknownCommit>,
 }
 
 impl Lane {
@@ -114,6 +122,7 @@ impl Lane {
             pessimistic_batches: 0,
             counted_accounts: 0,
             unreachable: false,
+            may_be_committed: false,
         })
     }
 
@@ -157,8 +166,7 @@ impl Lane {
             return;
         }
         let count = commands.len();
-        let results = self.run(commands).await;
-        assert_eq!(results.len(), count, "every command has one answer");
+        let results = self.run_or_recover(commands).await;
         self.shared.counters.commands.fetch_add(count as u64, Relaxed);
         let mut results = results.into_iter();
         for reply in replies {
@@ -168,28 +176,69 @@ impl Lane {
                 Err(error) => reply.fail(error),
             }
         }
-        self.accounts.evict_idle(self.shared.accounts_per_lane);
+        let limit = self.shared.accounts_per_lane;
+        if catch_unwind(AssertUnwindSafe(|| self.accounts.evict_idle(limit))).is_err() {
+            self.discard_all();
+        }
         let in_memory = self.accounts.in_memory() as i64;
         self.shared.counters.accounts.fetch_add(in_memory - self.counted_accounts, Relaxed);
         self.counted_accounts = in_memory;
     }
 
-    /// Runs commands until they are committed or no retry is left. Gives one result for each, in
+    /// Like [`Lane::run`], but a panic fails the batch and not the lane. The message was printed by
+    /// the panic itself.
+    async fn run_or_recover(
+        &mut self,
+        commands: Vec<(Submission, Timestamp)>,
+    ) -> Vec<Result<CommandResult, Error>> {
+        let count = commands.len();
+        let caught = {
+            // Pinned in place, because the future is several kilobytes long.
+            let run = pin!(async {
+                let results = self.run(commands).await;
+                assert_eq!(results.len(), count, "every command has one answer");
+                results
+            });
+            AssertUnwindSafe(run).catch_unwind().await
+        };
+        caught.unwrap_or_else(|panic| {
+            self.discard_all();
+            vec![Err(self.batch_error(Error::panicked(&*panic))); count]
+        })
+    }
+
+    /// The error that answers a batch. If the batch may be committed, it does not claim otherwise.
+    fn batch_error(&self, error: Error) -> Error {
+        if !self.may_be_committed || error.is_unavailable() {
+            return error;
+        }
+        Error::unavailable(format!("it is not known whether the batch was committed: {error}"))
+    }
+
+    /// Removes all accounts from memory and closes the connection, which ends its transaction.
+    fn discard_all(&mut self) {
+        self.accounts = Accounts::default();
+        self.session = None;
+    }
+
+    /// Runs commands until they are committed or no retry is left. Returns one result for each, in
     /// order.
     async fn run(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Result<CommandResult, Error>> {
+        self.may_be_committed = false;
         let mut batch = Batch::new(commands);
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             let failure = match self.attempt(&mut batch).await {
-                Ok(Outcome::Committed(answers)) => {
+                Ok(AttemptResult::Committed(answers)) => {
                     self.unreachable = false;
                     self.pessimistic_batches = self.pessimistic_batches.saturating_sub(1);
                     self.shared.counters.writable.store(true, Relaxed);
                     return batch.into_results(answers);
                 }
-                Ok(Outcome::Undecided(undecided)) => {
+                Ok(AttemptResult::Undecided(Undecided { error, command })) => {
                     self.discard_memory().await;
+                    let undecided = Undecided { error: self.batch_error(error), command };
                     // Each time a command is removed, so this repeats at most once for each
                     // command.
                     if !batch.remove(&undecided) {
@@ -211,15 +260,15 @@ impl Lane {
             let out_of_time = begun.elapsed() >= self.shared.retry_for;
             if is_permanent || out_of_time || (self.unreachable && !is_conflict) {
                 self.unreachable |= !is_permanent && !is_conflict;
-                return batch.into_errors(&failure.into_error());
+                return batch.into_errors(&self.batch_error(failure.into_error()));
             }
         }
     }
 
     /// Decides a batch and commits it, once.
-    async fn attempt(&mut self, batch: &mut Batch) -> Result<Outcome, Failure> {
-        if self.session.as_ref().is_none_or(Session::is_closed) {
-            self.session = Some(Session::open(&self.shared.address).await?);
+    async fn attempt(&mut self, batch: &mut Batch) -> Result<AttemptResult, Failure> {
+        if self.session.as_ref().is_none_or(DbSession::is_closed) {
+            self.session = Some(DbSession::open(&self.shared.address).await?);
         }
         let is_pessimistic = self.pessimistic_batches > 0;
         let platform = self.shared.platform.snapshot();
@@ -233,20 +282,25 @@ impl Lane {
         };
         let decided = match self.decide(platform, prefetched, &batch.commands) {
             Ok(decided) => decided,
-            Err(undecided) => return Ok(Outcome::Undecided(undecided)),
+            Err(undecided) => return Ok(AttemptResult::Undecided(undecided)),
         };
         let DecidedBatch { answers, writes, platform } = decided;
+        let touched = self.accounts.touched().to_vec();
+        let columns = Columns::new(&writes, &self.accounts, &touched);
         let session = self.session.as_ref().expect("the session was opened above");
-        if let Err(failure) = commit::commit(session, &writes, &mut self.accounts, is_pessimistic).await {
-            if matches!(failure, Failure::ConnectionLost(_)) && !writes.entries.is_empty() {
-                batch.attempts.push(writes.attempt(&self.accounts, answers));
+        self.may_be_committed |= !writes.entries.is_empty();
+        if let Err(failure) = commit::commit(session, &columns, is_pessimistic).await {
+            let is_unknown = matches!(failure, Failure::ConnectionLost(_)) && !writes.entries.is_empty();
+            self.may_be_committed = is_unknown || !batch.unknown_commits.is_empty();
+            if is_unknown {
+                batch.unknown_commits.push(writes.unknown_commit(&self.accounts, answers));
             }
             return Err(failure);
         }
         self.accounts.mark_committed();
         self.shared.platform.publish(platform);
         self.shared.counters.add(writes.committed());
-        Ok(Outcome::Committed(answers))
+        Ok(AttemptResult::Committed(answers))
     }
 
     /// Loads what the batch needs, with or without locks.
@@ -259,9 +313,13 @@ impl Lane {
         let session = self.session.as_ref().expect("an attempt opens the session first");
         let (accounts, commands) = (&mut self.accounts, &batch.commands);
         if is_pessimistic {
-            return prefetch::pessimistic(session, accounts, commands, &batch.attempts, platform).await;
+            return prefetch::pessimistic(session, accounts, commands, &batch.unknown_commits, platform)
+                .await;
         }
-        assert!(batch.attempts.is_empty(), "a batch whose COMMIT result is unknown is retried under locks");
+        assert!(
+            batch.unknown_commits.is_empty(),
+            "a batch whose COMMIT result is unknown is retried under locks"
+        );
         let prefetched = prefetch::optimistic(session, accounts, commands).await?;
         Ok(PrefetchOutcome::Ready(Box::new(prefetched)))
     }
@@ -273,9 +331,9 @@ impl Lane {
         }
     }
 
-    /// Ends the transaction in which an earlier attempt was found to be committed, and gives its
+    /// Ends the transaction in which an earlier attempt was found to be committed, and returns its
     /// answers.
-    async fn end_committed(&mut self, batch: &mut Batch, attempt: usize) -> Result<Outcome, Failure> {
+    async fn end_committed(&mut self, batch: &mut Batch, attempt: usize) -> Result<AttemptResult, Failure> {
         let session = self.session.as_ref().expect("an attempt opens the session first");
         with_timeout(session.batch_execute("COMMIT")).await??;
         if session.was_warned() {
@@ -283,7 +341,7 @@ impl Lane {
         }
         // The accounts were read under locks and contain what the attempt wrote.
         self.accounts.mark_committed();
-        Ok(Outcome::Committed(batch.attempts.swap_remove(attempt).answers))
+        Ok(AttemptResult::Committed(batch.unknown_commits.swap_remove(attempt).answers))
     }
 
     /// Decides a batch in memory. A panic is a failed assertion: no credit moves.
@@ -351,10 +409,10 @@ impl Batch {
     fn new(commands: Vec<(Submission, Timestamp)>) -> Batch {
         let positions = (0..commands.len()).collect();
         let errors = vec![None; commands.len()];
-        Batch { commands, positions, errors, attempts: Vec::new() }
+        Batch { commands, positions, errors, unknown_commits: Vec::new() }
     }
 
-    /// Removes the command at fault, so that the others can be run. Gives `false` if the batch
+    /// Removes the command at fault, so that the others can be run. Returns `false` if the batch
     /// cannot go on, because no single command is at fault, none is left, or the batch may already
     /// be committed.
     fn remove(&mut self, undecided: &Undecided) -> bool {
@@ -365,7 +423,7 @@ impl Batch {
         assert!(self.errors[position].is_none(), "a command is removed once");
         self.errors[position] = Some(undecided.error.clone());
         // The answers of an earlier attempt would no longer match the commands.
-        !self.commands.is_empty() && self.attempts.is_empty()
+        !self.commands.is_empty() && self.unknown_commits.is_empty()
     }
 
     /// One result for each command of the requests, from the answers to the commands that were run.
@@ -382,5 +440,63 @@ impl Batch {
     /// One error for each command of the requests: its own, or the one for which the batch failed.
     fn into_errors(self, error: &Error) -> Vec<Result<CommandResult, Error>> {
         self.errors.into_iter().map(|removed| Err(removed.unwrap_or_else(|| error.clone()))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollkeeper_ledger::{Actor, Command, WorkspaceId};
+
+    use super::*;
+    use crate::postgres::counters::Counters;
+    use crate::postgres::database::blocking::single_thread_runtime;
+    use crate::postgres::database::config;
+    use crate::postgres::platform::PlatformCell;
+    use crate::request_queue::RequestQueue;
+
+    /// A lane whose database refuses connections.
+    fn lane_without_database() -> Lane {
+        let shared = SharedState {
+            address: config::parse("postgres://127.0.0.1:1/none").expect("the address is well-formed"),
+            platform: PlatformCell::default(),
+            counters: Counters::default(),
+            refund_window_seconds: 0,
+            retry_for: Duration::ZERO,
+            accounts_per_lane: 1,
+        };
+        Lane::new(Arc::new(shared)).expect("the operating system gives random bytes")
+    }
+
+    fn submission() -> Submission {
+        let workspace = WorkspaceId::new("acme").expect("the id is valid");
+        let command = Command::SetLimits(Vec::new());
+        Submission { workspace, key: None, actor: Actor::System, command }
+    }
+
+    #[test]
+    fn a_panic_outside_deciding_fails_the_batch_and_not_the_lane() {
+        let mut lane = lane_without_database();
+        lane.accounts.touch_missing_slot();
+        let (queue, jobs) = RequestQueue::new(4);
+        let calls = async {
+            let now = Timestamp::from_millis(0);
+            let panicked = queue.run(submission(), now).await.expect_err("the batch panics");
+            assert!(panicked.is_bug(), "nothing was sent: {panicked}");
+            let next = queue.run(submission(), now).await.expect_err("there is no database");
+            assert!(next.is_unavailable() && next.to_string().contains("database"), "{next}");
+            queue.close().await.expect("the lane still answers");
+        };
+        let runtime = single_thread_runtime().expect("a runtime starts");
+        runtime.block_on(async { tokio::join!(lane.work(jobs), calls) });
+    }
+
+    #[test]
+    fn the_error_of_a_batch_that_may_be_committed_does_not_say_that_it_was_not() {
+        let mut lane = lane_without_database();
+        assert!(lane.batch_error(Error::panicked(&"an assertion failed")).is_bug());
+        lane.may_be_committed = true;
+        let error = lane.batch_error(Error::panicked(&"an assertion failed"));
+        assert!(error.is_unavailable() && !error.is_bug(), "the caller is told to retry: {error}");
+        assert!(error.to_string().contains("it is not known whether"), "{error}");
     }
 }

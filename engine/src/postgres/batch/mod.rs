@@ -12,7 +12,7 @@
 //! ```
 
 pub(crate) mod accounts;
-mod columns;
+pub(crate) mod columns;
 pub(crate) mod commit;
 pub(crate) mod current_hour;
 pub(crate) mod lane;

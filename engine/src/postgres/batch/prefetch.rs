@@ -1,5 +1,5 @@
 //! Loads what a batch needs before it can be decided, for all its commands together. That is
-//! accounts that are not in memory, entries made under its idempotency keys, charges and grants
+//! accounts that are not in memory, entries recorded under its idempotency keys, charges and grants
 //! that its commands name, and spent grants that they may draw from or refund to.
 //!
 //! [`optimistic`] takes the accounts in memory as they are and every key as new. It needs at most
@@ -20,19 +20,19 @@ use tollkeeper_ledger::{
 };
 
 use super::accounts::{Accounts, Slot};
-use super::write::{Attempt, EntryRef, KeyRef};
+use super::write::{EntryRef, KeyRef, UnknownCommit};
 use crate::postgres::database::decode::{decode_entry, decode_grant, decode_usage_row};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Params, Session, Uuid, column, with_timeout};
+use crate::postgres::database::session::{DbSession, Params, Uuid, column, with_timeout};
 use crate::postgres::database::sql::{self, Sql};
-use crate::postgres::ids::{fingerprint, number_in};
+use crate::postgres::ids::{key_digest, number_in};
 use crate::postgres::platform::PlatformSnapshot;
 use crate::{Error, GrantRecord, answer, calendar};
 
 /// What was loaded for a batch besides its accounts.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    /// The bytes of entries made under a key of the batch.
+    /// The bytes of entries recorded under a key of the batch.
     pub entries_by_key: HashMap<KeyRef, Vec<u8>>,
     pub charges: HashMap<ChargeRef, Charge>,
     pub grants: HashMap<GrantRef, GrantRecord>,
@@ -58,7 +58,7 @@ pub(crate) struct GrantRef {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolved {
     pub account_index: usize,
-    /// The fingerprint of the command's idempotency key, if it has one.
+    /// The digest of the command's idempotency key, if it has one.
     pub key: Option<Uuid>,
 }
 
@@ -82,7 +82,7 @@ pub(crate) enum PrefetchOutcome {
 
 /// Loads what a batch needs into `accounts` and a [`PrefetchedBatch`], without locks.
 pub(crate) async fn optimistic(
-    session: &Session,
+    session: &DbSession,
     accounts: &mut Accounts,
     batch: &[(Submission, Timestamp)],
 ) -> Result<PrefetchedBatch, Failure> {
@@ -101,16 +101,15 @@ pub(crate) async fn optimistic(
     prefetch.finish(session, accounts, batch, None).await
 }
 
-/// Loads the same under locks that last until the transaction ends, and also the entries made under
-/// the batch's keys. `attempts` are earlier attempts to commit the batch whose COMMIT result is
-/// unknown.
+/// Loads the same under locks that last until the transaction ends, and also the entries recorded
+/// under the batch's keys. `unknown_commits` are earlier attempts to commit the batch.
 ///
 /// The transaction is left open.
 pub(crate) async fn pessimistic(
-    session: &Session,
+    session: &DbSession,
     accounts: &mut Accounts,
     batch: &[(Submission, Timestamp)],
-    attempts: &[Attempt],
+    unknown_commits: &[UnknownCommit],
     platform: &PlatformSnapshot,
 ) -> Result<PrefetchOutcome, Failure> {
     for (submission, _) in batch {
@@ -129,8 +128,8 @@ pub(crate) async fn pessimistic(
         with_timeout(async { try_join!(begin, locked, rows, by_key, named, number) }).await??;
     let number: i64 = number.first().map_or(Ok(0), |row| column(row, 0))?;
     let mut committed = None;
-    for (index, attempt) in attempts.iter().enumerate() {
-        if attempt.was_committed(session).await? {
+    for (index, unknown) in unknown_commits.iter().enumerate() {
+        if unknown.was_committed(session).await? {
             committed = Some(index);
         }
     }
@@ -148,7 +147,7 @@ pub(crate) async fn pessimistic(
 
 /// Locks accounts in the order of their workspace ids. On a distributed database each lock is a
 /// statement of its own.
-async fn lock_accounts(session: &Session, workspaces: &[&str]) -> Result<(), Failure> {
+async fn lock_accounts(session: &DbSession, workspaces: &[&str]) -> Result<(), Failure> {
     assert!(
         workspaces.is_sorted_by(|a, b| a < b),
         "accounts are locked once each, in the order of their ids"
@@ -197,7 +196,7 @@ impl<'a> NamedIds<'a> {
         self.ids.is_empty()
     }
 
-    async fn load(&self, session: &Session) -> Result<Vec<Row>, Failure> {
+    async fn load(&self, session: &DbSession) -> Result<Vec<Row>, Failure> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
@@ -209,7 +208,7 @@ impl<'a> NamedIds<'a> {
 #[derive(Default)]
 struct Keys<'a> {
     workspaces: Vec<&'a str>,
-    fingerprints: Vec<Uuid>,
+    key_digests: Vec<Uuid>,
 }
 
 /// A prefetch under way.
@@ -219,8 +218,8 @@ struct Prefetch<'a> {
     named: NamedIds<'a>,
     named_rows: Vec<Row>,
     keys: Keys<'a>,
-    /// The fingerprint of each command's key.
-    fingerprints: Vec<Option<Uuid>>,
+    /// The digest of each command's key.
+    key_digests: Vec<Option<Uuid>>,
 }
 
 impl<'a> Prefetch<'a> {
@@ -230,7 +229,7 @@ impl<'a> Prefetch<'a> {
             named: NamedIds::default(),
             named_rows: Vec::new(),
             keys: Keys::default(),
-            fingerprints: Vec::with_capacity(batch.len()),
+            key_digests: Vec::with_capacity(batch.len()),
         };
         for (submission, _) in batch {
             let workspace = submission.workspace.as_str();
@@ -239,21 +238,21 @@ impl<'a> Prefetch<'a> {
                 prefetch.named.push(workspace, id);
             }
             let own = submission.command.derived_key();
-            let key = own.as_ref().or(submission.key.as_ref()).map(fingerprint);
+            let key = own.as_ref().or(submission.key.as_ref()).map(key_digest);
             if let Some(key) = key {
                 prefetch.keys.workspaces.push(workspace);
-                prefetch.keys.fingerprints.push(key);
+                prefetch.keys.key_digests.push(key);
             }
-            prefetch.fingerprints.push(key);
+            prefetch.key_digests.push(key);
         }
         prefetch
     }
 
-    async fn load_by_key(&self, session: &Session) -> Result<Vec<Row>, Failure> {
-        session.query(Sql::EntriesByKey, &[&self.keys.workspaces, &self.keys.fingerprints]).await
+    async fn load_by_key(&self, session: &DbSession) -> Result<Vec<Row>, Failure> {
+        session.query(Sql::EntriesByKey, &[&self.keys.workspaces, &self.keys.key_digests]).await
     }
 
-    async fn load_named(&self, session: &Session) -> Result<Vec<Row>, Failure> {
+    async fn load_named(&self, session: &DbSession) -> Result<Vec<Row>, Failure> {
         self.named.load(session).await
     }
 
@@ -261,7 +260,7 @@ impl<'a> Prefetch<'a> {
     /// made under keys of the batch, if they were looked up.
     async fn finish(
         self,
-        session: &Session,
+        session: &DbSession,
         accounts: &mut Accounts,
         batch: &[(Submission, Timestamp)],
         by_key: Option<Vec<Row>>,
@@ -278,8 +277,8 @@ impl<'a> Prefetch<'a> {
         }
         load_spent_grants(session, accounts, &loaded, batch).await?;
         load_usage(session, accounts, &mut loaded, batch).await?;
-        assert_eq!(self.fingerprints.len(), batch.len(), "the prefetch resolves every command of the batch");
-        let resolved = batch.iter().zip(self.fingerprints).map(|((submission, _), key)| {
+        assert_eq!(self.key_digests.len(), batch.len(), "the prefetch resolves every command of the batch");
+        let resolved = batch.iter().zip(self.key_digests).map(|((submission, _), key)| {
             let account_index = accounts.touch(submission.workspace.as_str());
             let account_index = account_index.expect("all accounts of the batch were loaded or admitted");
             Resolved { account_index, key }
@@ -299,8 +298,8 @@ impl<'a> Prefetch<'a> {
         }
     }
 
-    /// Takes over entries made under keys of the batch. Gives the charges and grants that a replay
-    /// of their answers needs.
+    /// Takes over entries recorded under keys of the batch. Returns the charges and grants that a
+    /// replay of their answers needs.
     fn take_by_key(
         &self,
         accounts: &mut Accounts,
@@ -310,7 +309,7 @@ impl<'a> Prefetch<'a> {
         let mut named = NamedIds::default();
         for row in rows {
             let index = row_position(row, self.keys.workspaces.len())?;
-            let (workspace, fingerprint) = (self.keys.workspaces[index], self.keys.fingerprints[index]);
+            let (workspace, key_digest) = (self.keys.workspaces[index], self.keys.key_digests[index]);
             let bytes: &[u8] = column(row, 1)?;
             match decode_entry(bytes)?.body {
                 EntryBody::ChargeRefunded(refund) => named.push(workspace, refund.charge.0),
@@ -318,7 +317,7 @@ impl<'a> Prefetch<'a> {
                 _ => {}
             }
             if let Some(account_index) = accounts.touch(workspace) {
-                loaded.entries_by_key.insert(KeyRef { account_index, fingerprint }, bytes.to_vec());
+                loaded.entries_by_key.insert(KeyRef { account_index, key_digest }, bytes.to_vec());
             }
         }
         Ok(named)
@@ -370,7 +369,7 @@ fn take_named(
 
 /// Brings the spent grants into memory that a command may draw from or refund to.
 async fn load_spent_grants(
-    session: &Session,
+    session: &DbSession,
     accounts: &mut Accounts,
     loaded: &Loaded,
     batch: &[(Submission, Timestamp)],
@@ -391,7 +390,7 @@ async fn load_spent_grants(
     let id = |wanted: &EntryRef| accounts.get(wanted.account_index).account.profile.id.as_str().to_owned();
     let workspaces: Vec<String> = wanted.iter().map(id).collect();
     let numbers: Vec<i64> = wanted.iter().map(|wanted| wanted.n as i64).collect();
-    let rows = session.query_with_timeout(Sql::Lots, &[&workspaces, &numbers]).await?;
+    let rows = session.query_with_timeout(Sql::GrantRows, &[&workspaces, &numbers]).await?;
     if rows.len() != wanted.len() {
         return Err(Error::damaged("a spent grant is missing").into());
     }
@@ -403,7 +402,7 @@ async fn load_spent_grants(
     Ok(())
 }
 
-/// Gives a conflict unless the account in memory is at entry `n`, at which it was when the rows
+/// Returns a conflict unless the account in memory is at entry `n`, at which it was when the rows
 /// were loaded. Rows of different moments must not be combined.
 fn check_same_moment(accounts: &Accounts, account_index: usize, n: i64) -> Result<(), Failure> {
     if accounts.get(account_index).account.chain.n as i64 == n { Ok(()) } else { Err(Failure::Conflict) }
@@ -436,7 +435,7 @@ struct UsageWanted {
 /// Loads usage for commands that may recount limits. An earlier command of the batch may change the
 /// time zone. The usage is therefore loaded from the earliest hour that counts in any time zone.
 async fn load_usage(
-    session: &Session,
+    session: &DbSession,
     accounts: &mut Accounts,
     loaded: &mut Loaded,
     batch: &[(Submission, Timestamp)],

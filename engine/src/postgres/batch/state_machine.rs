@@ -34,7 +34,7 @@ pub(crate) struct StateMachine<'a> {
     writes: BatchWrites,
     refund_window_seconds: i64,
     loaded: Loaded,
-    /// For each key under which this batch made an entry: the entry's index in `writes`.
+    /// For each key under which this batch recorded an entry: the entry's index in `writes`.
     entries_by_key: HashMap<KeyRef, usize>,
 }
 
@@ -47,11 +47,14 @@ pub(crate) struct DecidedBatch {
     pub platform: PlatformSnapshot,
 }
 
-/// Who sent a command, when, and under which key.
-struct Origin {
+/// What a change is recorded with.
+struct Recording {
     actor: Actor,
     now: Timestamp,
-    key: Option<Uuid>,
+    /// The existing charge that the command is about.
+    charge: Option<Charge>,
+    /// The digest of the command's idempotency key.
+    key_digest: Option<Uuid>,
 }
 
 impl<'a> StateMachine<'a> {
@@ -99,24 +102,27 @@ impl<'a> StateMachine<'a> {
         now: Timestamp,
         Resolved { account_index, key }: Resolved,
     ) -> Result<CommandResult, Error> {
-        let made = self.find_by_key(&submission, account_index, key)?;
+        let earlier_entry = self.find_by_key(&submission, account_index, key)?;
         let charge = submission.command.charge();
         let charge = charge.and_then(|charge| self.loaded.charges.get(&ChargeRef { account_index, charge }));
         let charge = charge.cloned();
         let actor = submission.actor.clone();
-        let decided = self.decide_one(submission, now, account_index, made.as_ref(), charge.as_ref());
-        if let (Some(fingerprint), None) = (key, &made)
+        let decided =
+            self.decide_one(submission, now, account_index, earlier_entry.as_ref(), charge.as_ref());
+        if let (Some(key_digest), None) = (key, &earlier_entry)
             && !matches!(decided, Ok(Decision::Change(_)))
         {
-            self.writes.unused_keys.push(KeyRef { account_index, fingerprint });
+            self.writes.unused_keys.push(KeyRef { account_index, key_digest });
         }
         Ok(match decided {
             Ok(Decision::Change(change)) => {
-                Ok(self.record(account_index, change, Origin { actor, now, key }, charge)?)
+                let with = Recording { actor, now, charge, key_digest: key };
+                Ok(self.record(account_index, change, with)?)
             }
             Ok(Decision::Replay) => {
-                let made = made.expect("decide replays only an entry that the view contains");
-                Ok(answer::replay_answer(made, &mut self.records(account_index))?)
+                let earlier_entry =
+                    earlier_entry.expect("decide replays only an entry that the view contains");
+                Ok(answer::replay_answer(earlier_entry, &mut self.records(account_index))?)
             }
             Ok(Decision::Unchanged) => {
                 Ok(answer::unchanged_answer(&self.accounts.get(account_index).account, charge))
@@ -131,7 +137,7 @@ impl<'a> StateMachine<'a> {
         submission: Submission,
         now: Timestamp,
         account_index: usize,
-        made: Option<&Entry>,
+        earlier_entry: Option<&Entry>,
         charge: Option<&Charge>,
     ) -> Result<Decision, Refusal> {
         let account = &self.accounts.get(account_index).account;
@@ -148,7 +154,7 @@ impl<'a> StateMachine<'a> {
         let view = View {
             account: Some(account),
             price_book: &self.platform.platform.price_book,
-            entry_under_key: made,
+            entry_under_key: earlier_entry,
             charge,
             used_by_limit: &used_by_limit,
             windows,
@@ -158,15 +164,15 @@ impl<'a> StateMachine<'a> {
         decide(&view, submission, now)
     }
 
-    /// The entry made under the command's key, by this batch or before it.
+    /// The entry recorded under the command's key, by this batch or before it.
     fn find_by_key(
         &self,
         submission: &Submission,
         account_index: usize,
         key: Option<Uuid>,
     ) -> Result<Option<Entry>, Error> {
-        let Some(fingerprint) = key else { return Ok(None) };
-        let key = KeyRef { account_index, fingerprint };
+        let Some(key_digest) = key else { return Ok(None) };
+        let key = KeyRef { account_index, key_digest };
         let own = self.entries_by_key.get(&key).map(|index| self.writes.entry_bytes(*index));
         let Some(bytes) = own.or_else(|| self.loaded.entries_by_key.get(&key).map(Vec::as_slice)) else {
             return Ok(None);
@@ -176,9 +182,9 @@ impl<'a> StateMachine<'a> {
         if entry.key.as_ref() == derived_key.as_ref().or(submission.key.as_ref()) {
             return Ok(Some(entry));
         }
-        // A chance collision of 128-bit fingerprints does not happen, so the stored fingerprint is
+        // A chance collision of 128-bit digests does not happen, so the stored digest is
         // damaged.
-        Err(Error::damaged("an entry is stored under the fingerprint of another idempotency key"))
+        Err(Error::damaged("an entry is stored under the digest of another idempotency key"))
     }
 
     /// The net usage of each line of a recount in its current period.
@@ -190,17 +196,11 @@ impl<'a> StateMachine<'a> {
         rollups::used_by_limit(recount, windows, &rows)
     }
 
-    /// Records the entries of a change and gives the answer.
-    fn record(
-        &mut self,
-        account_index: usize,
-        change: Change,
-        origin: Origin,
-        charge: Option<Charge>,
-    ) -> Result<Answer, Error> {
+    /// Records the entries of a change and returns the answer.
+    fn record(&mut self, account_index: usize, change: Change, with: Recording) -> Result<Answer, Error> {
         let Change { first, rest, mut key } = change;
-        let Origin { actor, now, key: fingerprint } = origin;
-        let mut fingerprint = fingerprint.filter(|_| key.is_some());
+        let Recording { actor, now, charge, key_digest } = with;
+        let mut key_digest = key_digest.filter(|_| key.is_some());
         let mut answering: Option<Entry> = None;
         for body in std::iter::once(first).chain(rest) {
             let about_charge = body.state().is_some();
@@ -209,7 +209,7 @@ impl<'a> StateMachine<'a> {
             let entry = account.record(body, key.take(), actor.clone(), now);
             assert_eq!(entry.n, before.n + 1, "i02: an entry has the number after the last one");
             assert!(entry.previous == before.hash, "i02: an entry carries the hash of the one before it");
-            self.append(account_index, &entry, fingerprint.take());
+            self.append(account_index, &entry, key_digest.take());
             self.apply_derived(account_index, &entry);
             if answering.is_none() || about_charge {
                 answering = Some(entry);
@@ -227,25 +227,25 @@ impl<'a> StateMachine<'a> {
         let slot = self.accounts.get_mut(account_index);
         slot.account.link(digest(&self.writes.bytes[start..]));
         slot.batch_usage.record(entry);
-        if let Some(fingerprint) = key {
-            let key = KeyRef { account_index, fingerprint };
+        if let Some(key_digest) = key {
+            let key = KeyRef { account_index, key_digest };
             let other = self.entries_by_key.insert(key, self.writes.entries.len());
             assert!(other.is_none(), "i07: one entry for each idempotency key");
         }
-        let opened = entry.body.charge().and_then(|(_, opened)| opened);
-        self.writes.entries.push(EntryRow { account_index, n: entry.n, key, opened, end });
+        let opening_entry = entry.body.charge().and_then(|(_, opening_entry)| opening_entry);
+        self.writes.entries.push(EntryRow { account_index, n: entry.n, key, opening_entry, end });
     }
 
     /// Updates what is derived from an entry: the rows of other tables, and what later commands of
     /// the batch look at.
     fn apply_derived(&mut self, account_index: usize, entry: &Entry) {
         match &entry.body {
-            EntryBody::Granted { grant, .. } => self.writes.put_lot(account_index, grant),
+            EntryBody::Granted { grant, .. } => self.writes.put_grant_row(account_index, grant),
             EntryBody::ChargeOpened(details) => {
                 if details.deadline.is_some() {
-                    let opened = EntryRef { account_index, n: entry.n };
+                    let opening_entry = EntryRef { account_index, n: entry.n };
                     let write = PendingWrite { charge: details.id, deadline: details.deadline };
-                    self.writes.pending.insert(opened, write);
+                    self.writes.pending.insert(opening_entry, write);
                     self.writes.pending_change += 1;
                 }
             }
@@ -254,16 +254,16 @@ impl<'a> StateMachine<'a> {
                 self.writes.platform.after = entry.n;
             }
             body => {
-                if let (Some((charge, Some(opened))), Some(state)) = (body.charge(), body.state()) {
-                    let opened = EntryRef { account_index, n: opened };
-                    self.update_charge(ChargeRef { account_index, charge }, opened, state);
+                if let (Some((charge, Some(opening_entry))), Some(state)) = (body.charge(), body.state()) {
+                    let opening_entry = EntryRef { account_index, n: opening_entry };
+                    self.update_charge(ChargeRef { account_index, charge }, opening_entry, state);
                 }
             }
         }
     }
 
-    /// Gives a charge its new state, and writes its deadline if it was pending.
-    fn update_charge(&mut self, key: ChargeRef, opened: EntryRef, state: ChargeState) {
+    /// Sets the new state of a charge, and writes its deadline if it was pending.
+    fn update_charge(&mut self, key: ChargeRef, opening_entry: EntryRef, state: ChargeState) {
         let is_pending = state.status == Status::Pending;
         assert_eq!(state.deadline.is_some(), is_pending, "a charge has a deadline while it is pending");
         let Some(charge) = self.loaded.charges.get_mut(&key) else { return };
@@ -271,7 +271,7 @@ impl<'a> StateMachine<'a> {
         assert!(was_pending || !is_pending, "i06: a charge leaves pending once");
         if was_pending {
             let write = PendingWrite { charge: key.charge, deadline: state.deadline };
-            self.writes.pending.insert(opened, write);
+            self.writes.pending.insert(opening_entry, write);
             self.writes.pending_change -= i64::from(!is_pending);
         }
         charge.state = state;

@@ -11,7 +11,7 @@ use super::accounts::Accounts;
 use crate::CommandResult;
 use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, Uuid, column};
+use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 
 /// An entry of an account, identified within the current batch. Ordered by account, then by number.
@@ -21,11 +21,11 @@ pub(crate) struct EntryRef {
     pub n: u64,
 }
 
-/// The fingerprint of an idempotency key in an account, identified within the current batch.
+/// The digest of an idempotency key in an account, identified within the current batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyRef {
     pub account_index: usize,
-    pub fingerprint: Uuid,
+    pub key_digest: Uuid,
 }
 
 /// A row of the table `entry`.
@@ -35,7 +35,7 @@ pub(crate) struct EntryRow {
     pub n: u64,
     pub key: Option<Uuid>,
     /// For an entry about a charge opened earlier: the number of the entry that opened it.
-    pub opened: Option<u64>,
+    pub opening_entry: Option<u64>,
     /// The end of the entry's bytes in [`BatchWrites::bytes`]. They start at the end of the entry
     /// before.
     pub end: usize,
@@ -82,7 +82,7 @@ pub(crate) struct BatchWrites {
     /// Pending charges after the batch, less those before it.
     pub pending_change: i64,
     /// The bytes of grants that were created or spent, by the entry that created them.
-    pub lots: BTreeMap<EntryRef, Vec<u8>>,
+    pub grant_rows: BTreeMap<EntryRef, Vec<u8>>,
     pub usage: Vec<UsageWrite>,
     /// Keys of commands that were refused or changed nothing. Such an answer is right only if the
     /// key is still free.
@@ -97,11 +97,11 @@ impl BatchWrites {
         &self.bytes[start..self.entries[index].end]
     }
 
-    /// Stores a grant in the table `lot`.
-    pub(crate) fn put_lot(&mut self, account_index: usize, grant: &Grant) {
+    /// Stores a grant's row in the table `lot`.
+    pub(crate) fn put_grant_row(&mut self, account_index: usize, grant: &Grant) {
         let mut bytes = Vec::with_capacity(48);
         grant.encode(&mut bytes);
-        self.lots.insert(EntryRef { account_index, n: grant.n }, bytes);
+        self.grant_rows.insert(EntryRef { account_index, n: grant.n }, bytes);
     }
 
     /// Brings each account into the form in which it is stored. Spent grants and the rollups of
@@ -118,7 +118,7 @@ impl BatchWrites {
                 assert_eq!(self.platform.after, last, "the platform's number is that of its last entry");
             }
             for grant in slot.account.grants.release_spent().into_iter().filter(|_| changed) {
-                self.put_lot(account_index, &grant);
+                self.put_grant_row(account_index, &grant);
             }
             slot.assert_usage();
             let past = slot.hour.add(slot.batch_usage.take());
@@ -131,18 +131,18 @@ impl BatchWrites {
 
     /// What to look for in the database if the result of COMMIT does not arrive, with the answers
     /// of the batch.
-    pub(crate) fn attempt(&self, accounts: &Accounts, answers: Vec<CommandResult>) -> Attempt {
-        let mut attempt = Attempt { answers, ..Attempt::default() };
+    pub(crate) fn unknown_commit(&self, accounts: &Accounts, answers: Vec<CommandResult>) -> UnknownCommit {
+        let mut unknown = UnknownCommit { answers, ..UnknownCommit::default() };
         for (index, entry) in self.entries.iter().enumerate() {
             let account = &accounts.get(entry.account_index).account;
             if entry.n == account.chain.n {
-                attempt.workspaces.push(account.profile.id.as_str().to_owned());
-                attempt.numbers.push(entry.n as i64);
-                attempt.data.push(self.entry_bytes(index).to_vec());
+                unknown.workspaces.push(account.profile.id.as_str().to_owned());
+                unknown.numbers.push(entry.n as i64);
+                unknown.data.push(self.entry_bytes(index).to_vec());
             }
         }
-        assert!(!attempt.data.is_empty(), "an attempt that wrote entries has a last entry to look for");
-        attempt
+        assert!(!unknown.data.is_empty(), "an attempt that wrote entries has a last entry to look for");
+        unknown
     }
 
     /// What the counters add after the commit.
@@ -155,10 +155,11 @@ impl BatchWrites {
     }
 }
 
-/// An attempt to commit a batch whose COMMIT result is unknown, as the last entry of each of its
-/// accounts. If all of them are in the database byte by byte, the attempt was committed.
+/// An attempt to commit a batch whose COMMIT result is unknown (an *in-doubt* transaction), as the
+/// last entry of each of its accounts. If all of them are in the database byte for byte, the
+/// attempt was committed.
 #[derive(Debug, Default)]
-pub(crate) struct Attempt {
+pub(crate) struct UnknownCommit {
     workspaces: Vec<String>,
     numbers: Vec<i64>,
     data: Vec<Vec<u8>>,
@@ -166,14 +167,14 @@ pub(crate) struct Attempt {
     pub answers: Vec<CommandResult>,
 }
 
-impl Attempt {
+impl UnknownCommit {
     /// True if the attempt was committed. The accounts must be locked: otherwise the attempt's
     /// transaction may still be running, and the answer may change.
-    pub(crate) async fn was_committed(&self, session: &Session) -> Result<bool, Failure> {
+    pub(crate) async fn was_committed(&self, session: &DbSession) -> Result<bool, Failure> {
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
             [&self.workspaces, &self.numbers, &self.data];
-        let rows = session.query_with_timeout(Sql::CountEntriesPresent, &params).await?;
-        let present: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
-        Ok(!self.data.is_empty() && present == self.data.len() as i64)
+        let rows = session.query_with_timeout(Sql::CountStoredEntries, &params).await?;
+        let stored: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
+        Ok(!self.data.is_empty() && stored == self.data.len() as i64)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn decode_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Accoun
         .map_err(|error| Error::damaged(format!("an account cannot be decoded: {error}")))
 }
 
-/// Decodes a team; `None` gives the empty team.
+/// Decodes a team; `None` stands for the empty team.
 pub(crate) fn decode_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
     Team::decode(bytes).map_err(|error| Error::damaged(format!("a team cannot be decoded: {error}")))
 }
@@ -36,7 +36,7 @@ pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Grant, Error> {
 }
 
 /// Decodes a row of the table `usage`. Its columns from 1 on are hour, operation, worker, member,
-/// API key, runs, quantity, charged and refunded. Gives `None` if the operation is NULL, which
+/// API key, runs, quantity, charged and refunded. Returns `None` if the operation is NULL, which
 /// marks the row of the account in [`Sql::UsageOf`](super::sql::Sql::UsageOf).
 pub(crate) fn decode_usage_row(row: &Row) -> Result<Option<(UsageKey, UsageSums)>, Error> {
     let Some(operation) = column::<Option<&str>>(row, 2)? else { return Ok(None) };

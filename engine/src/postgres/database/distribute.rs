@@ -21,8 +21,8 @@ const BY_WORKSPACE: [&str; 7] = ["entry", "account", "team", "usage", "lot", "pe
 /// The reference tables: every node has a full copy.
 const REFERENCE: [&str; 2] = ["platform", "migration"];
 
-/// Distributes the tables of a migrated database. Gives the names of the tables distributed by this
-/// call.
+/// Distributes the tables of a migrated database. Returns the names of the tables distributed by
+/// this call.
 ///
 /// # Errors
 /// [`Error::is_unusable`] if the database has no Citus, or Citus refuses.

@@ -3,7 +3,8 @@
 //!
 //! If the database refuses a transaction with an error, nothing of it was written. If the
 //! connection is lost before the result of COMMIT arrives, the result is unknown: the transaction
-//! may have been committed. Only a look at the journal answers that (`batch::write::Attempt`).
+//! may have been committed. Only a look at the journal answers that
+//! (`batch::write::UnknownCommit`).
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
@@ -17,7 +18,7 @@ pub(crate) enum Failure {
     Conflict,
     /// The connection is unusable. What was sent may have taken effect or not.
     ConnectionLost(Error),
-    /// The database refuses work at present, for example because its disk is full. Nothing was
+    /// The database refuses work now, for example because its disk is full. Nothing was
     /// written.
     Unavailable(Error),
     /// A retry cannot succeed. Nothing was written.

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use super::config::Address;
 use super::distribute;
 use super::failure::Failure;
-use super::session::{Session, column, connect, with_timeout};
+use super::session::{DbSession, column, connect, with_timeout};
 use super::sql::Sql;
 use crate::{Error, transfer};
 
@@ -90,17 +90,17 @@ fn refuse_newer(version: usize) -> Result<(), Error> {
 
 /// Refuses to serve a database that holds only part of a ledger, because an import has not
 /// finished.
-pub(crate) async fn refuse_unfinished_import(session: &Session) -> Result<(), Failure> {
+pub(crate) async fn refuse_unfinished_import(session: &DbSession) -> Result<(), Failure> {
     if is_importing(session).await? { Err(transfer::unfinished().into()) } else { Ok(()) }
 }
 
 /// True if an import has begun and not finished.
-pub(crate) async fn is_importing(session: &Session) -> Result<bool, Failure> {
+pub(crate) async fn is_importing(session: &DbSession) -> Result<bool, Failure> {
     let rows = session.query_with_timeout(Sql::IsImporting, &[]).await?;
     Ok(rows.first().map_or(Ok(false), |row| column(row, 0))?)
 }
 
 /// Sets or clears the marker of an unfinished import.
-pub(crate) async fn set_importing(session: &Session, importing: bool) -> Result<(), Failure> {
+pub(crate) async fn set_importing(session: &DbSession, importing: bool) -> Result<(), Failure> {
     with_timeout(session.execute(Sql::SetImporting, &[&importing])).await?
 }

@@ -3,7 +3,7 @@
 //! When a commit waits for a synchronous standby and the wait is cancelled, PostgreSQL reports
 //! success with a *warning*. The commit is then on the primary's disk only, and a failover would
 //! lose it. The session therefore watches for warnings, and a commit acknowledged after one does
-//! not count ([`Session::was_warned`]).
+//! not count ([`DbSession::was_warned`]).
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// A connection with all statements of [`sql::ALL`] prepared.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct DbSession {
     client: Client,
     /// In the order of the variants of [`Sql`].
     statements: Vec<Statement>,
@@ -42,9 +42,9 @@ pub(crate) struct Session {
     distributed: bool,
 }
 
-impl Session {
+impl DbSession {
     /// Connects and prepares all statements. A task on the current runtime drives the connection.
-    pub(crate) async fn open(address: &Address) -> Result<Session, Failure> {
+    pub(crate) async fn open(address: &Address) -> Result<DbSession, Failure> {
         let mut address = address.clone();
         let own = address.config.get_options().map_or(String::new(), |own| format!("{own} "));
         address.config.options(format!("{own}{}", sql::SETTINGS));
@@ -58,7 +58,7 @@ impl Session {
         warned.store(false, Ordering::Relaxed);
         let catalog = "SELECT to_regclass('pg_dist_partition') IS NOT NULL";
         let distributed = column(&with_timeout(client.query_one(catalog, &[])).await??, 0)?;
-        Ok(Session { client, statements, warned, abandoned: AtomicBool::new(false), distributed })
+        Ok(DbSession { client, statements, warned, abandoned: AtomicBool::new(false), distributed })
     }
 
     /// True if the database has Citus. Rows may then be on several nodes, and one statement cannot
@@ -83,14 +83,14 @@ impl Session {
         self.warned.load(Ordering::Relaxed)
     }
 
-    /// Runs a statement and gives its rows. The statement is sent when the future is first polled.
-    /// Several futures are thus sent in the order in which they are polled, without waiting for one
-    /// another.
+    /// Runs a statement and returns its rows. The statement is sent when the future is first
+    /// polled. Several futures are thus pipelined: their statements are sent in the order in which
+    /// they are polled, without waiting for one another.
     pub(crate) async fn query(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         Ok(self.client.query(&self.statements[sql as usize], params).await?)
     }
 
-    /// Like [`Session::query`], with the timeout [`ANSWER_TIMEOUT`].
+    /// Like [`DbSession::query`], with the timeout [`ANSWER_TIMEOUT`].
     pub(crate) async fn query_with_timeout(&self, sql: Sql, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         with_timeout(self.query(sql, params)).await?
     }
@@ -136,7 +136,8 @@ async fn connect_and_watch(address: &Address) -> Result<Connected, Failure> {
     Err(failure)
 }
 
-/// Drives a connection in a task. Gives a flag that becomes true when the database sends a warning.
+/// Drives a connection in a task. Returns a flag that becomes true when the database sends a
+/// warning.
 fn drive<S, T>(mut connection: Connection<S, T>) -> Arc<AtomicBool>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

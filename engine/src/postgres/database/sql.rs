@@ -17,8 +17,8 @@ pub(crate) enum Sql {
     LockAccount,
     EntriesByKey,
     EntriesById,
-    Lots,
-    CountEntriesPresent,
+    GrantRows,
+    CountStoredEntries,
     PlatformNumber,
     IsImporting,
     SetImporting,
@@ -29,10 +29,10 @@ pub(crate) enum Sql {
     AddEntries,
     AddUsage,
     SetTeams,
-    SetLots,
+    SetGrantRows,
     SetPending,
     RemovePending,
-    AddMovedIds,
+    AddForeignIds,
     UpdatePlatform,
     CheckGuard,
     Account,
@@ -104,13 +104,13 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          JOIN account AS a ON a.workspace = e.workspace",
     ),
     (
-        Sql::Lots,
+        Sql::GrantRows,
         "SELECT k.position, l.data, a.n FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS k (workspace, n, position)
          JOIN lot AS l ON l.workspace = k.workspace AND l.n = k.n
          JOIN account AS a ON a.workspace = l.workspace",
     ),
     (
-        Sql::CountEntriesPresent,
+        Sql::CountStoredEntries,
         "SELECT count(*) FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS k (workspace, n, data)
          JOIN entry AS e ON e.workspace = k.workspace AND e.n = k.n AND e.data = k.data",
     ),
@@ -174,7 +174,7 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          ON CONFLICT (workspace) DO UPDATE SET data = excluded.data",
     ),
     (
-        Sql::SetLots,
+        Sql::SetGrantRows,
         "INSERT INTO lot (workspace, n, data) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
          ON CONFLICT (workspace, n) DO UPDATE SET data = excluded.data",
     ),
@@ -190,7 +190,7 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          WHERE p.workspace = v.workspace AND p.n = v.n",
     ),
     (
-        Sql::AddMovedIds,
+        Sql::AddForeignIds,
         "INSERT INTO moved (workspace, id, n) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])
          ON CONFLICT (workspace, id) DO NOTHING",
     ),

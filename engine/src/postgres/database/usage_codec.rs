@@ -96,7 +96,7 @@ fn decode_api_key(bytes: &mut &[u8]) -> Option<Option<ApiKeyId>> {
 }
 
 /// Builds a usage key from its stored names (operation, worker, member). An empty worker or member
-/// stands for none. Gives `None` if a name is invalid.
+/// stands for none. Returns `None` if a name is invalid.
 pub(crate) fn usage_key(
     hour: i64,
     [operation, worker, member]: [&str; 3],

@@ -13,7 +13,7 @@ use super::point::{LIMIT_MAX, account, last_entry_where};
 use crate::hash::digest;
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_usage_row};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, column};
+use crate::postgres::database::session::{DbSession, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::database::usage_codec::decode_usage;
 use crate::{ChargeFilter, EntryRecord, Error, GrantRecord, Listing, Page, answer, rollups};
@@ -48,7 +48,7 @@ fn start(cursor: Option<i64>, last: u64) -> Result<i64, Error> {
 
 /// At most `limit` entries of a workspace with numbers below `before`, newest first.
 async fn entries_before(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     before: i64,
     limit: usize,
@@ -58,7 +58,7 @@ async fn entries_before(
 
 /// The journal of a workspace, newest first.
 pub(crate) async fn entries(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     page: &Page,
 ) -> Result<Option<Listing<EntryRecord>>, Failure> {
@@ -77,7 +77,7 @@ pub(crate) async fn entries(
 
 /// The charges of a workspace that match a filter, newest first.
 pub(crate) async fn charges(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     filter: &ChargeFilter,
     page: &Page,
@@ -104,7 +104,7 @@ pub(crate) async fn charges(
 
 /// A scan of a journal for charges, from new to old.
 struct ChargeScan<'a> {
-    session: &'a Session,
+    session: &'a DbSession,
     id: &'a WorkspaceId,
     filter: &'a ChargeFilter,
     /// The scan goes on below this entry number; 1 or less means that it is at the end.
@@ -114,8 +114,8 @@ struct ChargeScan<'a> {
 }
 
 impl ChargeScan<'_> {
-    /// Reads `read` entries and gives at most `wanted` charges that match the filter, as they were
-    /// opened.
+    /// Reads `read` entries and returns at most `wanted` charges that match the filter, as they
+    /// were opened.
     async fn read(&mut self, read: usize, wanted: usize) -> Result<Vec<Charge>, Failure> {
         let rows = entries_before(self.session, self.id, self.before, read).await?;
         if rows.is_empty() {
@@ -139,9 +139,9 @@ impl ChargeScan<'_> {
     }
 }
 
-/// Brings charges from the state in which they were opened to their present state.
+/// Brings charges from the state in which they were opened to their current state.
 async fn with_latest_state(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     mut charges: Vec<Charge>,
 ) -> Result<Vec<Charge>, Failure> {
@@ -167,7 +167,7 @@ async fn with_latest_state(
 /// The grants of a workspace, newest first. What remains of an unspent grant is in the account; a
 /// spent grant is in the table `lot` only.
 pub(crate) async fn grants(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     page: &Page,
 ) -> Result<Option<Listing<GrantRecord>>, Failure> {
@@ -175,17 +175,17 @@ pub(crate) async fn grants(
     // One more row than wanted shows whether there is a next page.
     let limit = page.limit.min(LIMIT_MAX) as i64 + 1;
     let rows = session.query_with_timeout(Sql::GrantsBefore, &[&id.as_str(), &before, &limit]).await?;
-    let Some((first, lots)) = rows.split_first().filter(|_| !id.is_platform()) else { return Ok(None) };
+    let Some((first, grant_rows)) = rows.split_first().filter(|_| !id.is_platform()) else { return Ok(None) };
     let account = decode_account(column(first, 0)?, None)?;
-    let mut data = Vec::with_capacity(lots.len());
-    for row in lots.iter().take(page.limit) {
-        let lot = decode_grant(column(row, 0)?)?;
+    let mut data = Vec::with_capacity(grant_rows.len());
+    for row in grant_rows.iter().take(page.limit) {
+        let stored = decode_grant(column(row, 0)?)?;
         let record = answer::granted_by(decode_entry(column(row, 1)?)?);
-        let record = record.ok_or_else(|| Error::damaged(format!("grant {} has no entry", lot.id)))?;
-        let grant = account.grants.get(lot.n).cloned().unwrap_or(lot);
+        let record = record.ok_or_else(|| Error::damaged(format!("grant {} has no entry", stored.id)))?;
+        let grant = account.grants.get(stored.n).cloned().unwrap_or(stored);
         data.push(GrantRecord { grant, ..record });
     }
-    let last = data.last().filter(|_| lots.len() > page.limit);
+    let last = data.last().filter(|_| grant_rows.len() > page.limit);
     let next = last.map(|record| record.grant.n.to_string());
     Ok(Some(Listing { data, next }))
 }
@@ -193,7 +193,7 @@ pub(crate) async fn grants(
 /// The usage of a workspace by hour: the rows of the usage table, and the current hour in the
 /// account.
 pub(crate) async fn usage(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     hours: Range<i64>,
 ) -> Result<Vec<(UsageKey, UsageSums)>, Failure> {

@@ -11,11 +11,11 @@ pub(crate) mod point;
 pub(crate) mod readers;
 
 use super::database::failure::Failure;
-use super::database::session::Session;
+use super::database::session::DbSession;
 use crate::{Query, QueryResult, calendar};
 
 /// Answers a query on one connection.
-pub(crate) async fn answer(session: &Session, query: &Query) -> Result<QueryResult, Failure> {
+pub(crate) async fn answer(session: &DbSession, query: &Query) -> Result<QueryResult, Failure> {
     Ok(match query {
         Query::Workspace { workspace } => {
             let account = point::account(session, workspace).await?;

@@ -11,7 +11,7 @@ use tollkeeper_ledger::{
 
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{Session, Uuid, column};
+use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
 use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, answer};
@@ -27,7 +27,7 @@ pub(crate) const LIMIT_MAX: usize = 1 << 20;
 
 /// The account of a workspace, without its team. `None` if the workspace does not exist or is the
 /// platform.
-pub(crate) async fn account(session: &Session, id: &WorkspaceId) -> Result<Option<Account>, Failure> {
+pub(crate) async fn account(session: &DbSession, id: &WorkspaceId) -> Result<Option<Account>, Failure> {
     if id.is_platform() {
         return Ok(None);
     }
@@ -37,7 +37,7 @@ pub(crate) async fn account(session: &Session, id: &WorkspaceId) -> Result<Optio
 }
 
 /// The team of a workspace. `None` if the workspace does not exist or is the platform.
-pub(crate) async fn team(session: &Session, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Failure> {
+pub(crate) async fn team(session: &DbSession, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Failure> {
     let rows = session.query_with_timeout(Sql::Team, &[&id.as_str()]).await?;
     let Some(row) = rows.first().filter(|_| !id.is_platform()) else { return Ok(None) };
     Ok(Some(decode_team(column(row, 0)?)?))
@@ -45,7 +45,7 @@ pub(crate) async fn team(session: &Session, id: &WorkspaceId) -> Result<Option<A
 
 /// All workspaces, newest first. A cursor is `created_at/id` of the last workspace on the page
 /// before.
-pub(crate) async fn workspaces(session: &Session, page: &Page) -> Result<Listing<Profile>, Failure> {
+pub(crate) async fn workspaces(session: &DbSession, page: &Page) -> Result<Listing<Profile>, Failure> {
     let (created_at, before) = match &page.cursor {
         // Every workspace id sorts before this text.
         None => (i64::MAX, "\u{7f}".to_owned()),
@@ -68,15 +68,15 @@ pub(crate) async fn workspaces(session: &Session, page: &Page) -> Result<Listing
     Ok(Listing { data, next })
 }
 
-/// The balance of a workspace, at present or after its last entry up to `at`.
+/// The balance of a workspace, now or after its last entry up to `at`.
 pub(crate) async fn balance(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     at: Option<Timestamp>,
 ) -> Result<Option<BalanceAt>, Failure> {
     let Some(account) = account(session, id).await? else { return Ok(None) };
-    let present = BalanceAt { balance: account.balance, last_entry_at: account.chain.at };
-    let Some(at) = at.filter(|at| *at < account.chain.at) else { return Ok(Some(present)) };
+    let current = BalanceAt { balance: account.balance, last_entry_at: account.chain.at };
+    let Some(at) = at.filter(|at| *at < account.chain.at) else { return Ok(Some(current)) };
     let n = last_entry_where(session, id, account.chain.n as i64, |entry_at| entry_at <= at).await?;
     let rows = session.query_with_timeout(Sql::EntriesByNumber, &[&id.as_str(), &vec![n]]).await?;
     let Some(row) = rows.first() else {
@@ -90,7 +90,7 @@ pub(crate) async fn balance(
 /// none. Entry times never decrease, so the search narrows a range: the entry `found` is early, the
 /// entry `beyond` is not.
 pub(crate) async fn last_entry_where(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     last: i64,
     is_early: impl Fn(Timestamp) -> bool,
@@ -117,9 +117,9 @@ pub(crate) async fn last_entry_where(
     Ok(found)
 }
 
-/// A charge of a workspace with its draws, its refunds and the present balance.
+/// A charge of a workspace with its draws, its refunds and the current balance.
 pub(crate) async fn charge(
-    session: &Session,
+    session: &DbSession,
     id: &WorkspaceId,
     charge: ChargeId,
 ) -> Result<Option<ChargeRecord>, Failure> {
@@ -156,7 +156,7 @@ pub(crate) async fn charge(
 /// The draws of a charge with the ids of their grants. A spent grant is not in the account and is
 /// read from its row.
 async fn draws_by_id(
-    session: &Session,
+    session: &DbSession,
     account: &Account,
     charge: &Charge,
 ) -> Result<Vec<(GrantId, Micros)>, Failure> {
@@ -172,9 +172,9 @@ async fn draws_by_id(
 }
 
 /// The id of a spent grant, by the number of the entry that created it.
-async fn spent_grant(session: &Session, id: &WorkspaceId, n: u64) -> Result<GrantId, Failure> {
+async fn spent_grant(session: &DbSession, id: &WorkspaceId, n: u64) -> Result<GrantId, Failure> {
     let (ids, numbers) = (vec![id.as_str()], vec![n as i64]);
-    let rows = session.query_with_timeout(Sql::Lots, &[&ids, &numbers]).await?;
+    let rows = session.query_with_timeout(Sql::GrantRows, &[&ids, &numbers]).await?;
     let missing = || Error::damaged(format!("grant {n} of workspace {id} is missing"));
     let row = rows.first().ok_or_else(missing)?;
     Ok(decode_grant(column(row, 1)?)?.id)
@@ -184,7 +184,7 @@ async fn spent_grant(session: &Session, id: &WorkspaceId, n: u64) -> Result<Gran
 /// claimed for [`CLAIM_SECONDS`], so that several servers share the work and a charge of a stopped
 /// server is not lost.
 pub(crate) async fn due(
-    session: &Session,
+    session: &DbSession,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<(WorkspaceId, ChargeId)>, Failure> {
@@ -214,8 +214,8 @@ struct Claim {
 }
 
 impl Claim {
-    /// Claims charges and gives their rows: workspace, charge, deadline.
-    async fn run(&self, session: &Session) -> Result<Vec<Row>, Failure> {
+    /// Claims charges and returns their rows: workspace, charge, deadline.
+    async fn run(&self, session: &DbSession) -> Result<Vec<Row>, Failure> {
         let Claim { now, claimed_until, limit } = self;
         if !session.is_distributed() {
             return session.query_with_timeout(Sql::ClaimDueCharges, &[now, claimed_until, limit]).await;

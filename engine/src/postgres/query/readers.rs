@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::Error;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
-use crate::postgres::database::session::{ANSWER_TIMEOUT, Session, with_timeout};
+use crate::postgres::database::session::{ANSWER_TIMEOUT, DbSession, with_timeout};
 use crate::postgres::shared::SharedState;
 
 /// How often the readers look for new entries of the platform.
@@ -31,7 +31,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Readers {
     shared: Arc<SharedState>,
-    sessions: Vec<Mutex<Option<Arc<Session>>>>,
+    sessions: Vec<Mutex<Option<Arc<DbSession>>>>,
     next: AtomicUsize,
 }
 
@@ -43,13 +43,13 @@ impl Readers {
 
     /// The next connection, opened again if it is closed. Several queries share a connection: their
     /// statements are sent at once and answered in order.
-    async fn session(&self) -> Result<Arc<Session>, Failure> {
+    async fn session(&self) -> Result<Arc<DbSession>, Failure> {
         let index = self.next.fetch_add(1, Relaxed) % self.sessions.len();
         let mut session = self.sessions[index].lock().await;
         if let Some(session) = session.as_ref().filter(|session| !session.is_closed()) {
             return Ok(Arc::clone(session));
         }
-        let opened = Arc::new(Session::open(&self.shared.address).await?);
+        let opened = Arc::new(DbSession::open(&self.shared.address).await?);
         *session = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -72,7 +72,7 @@ impl Readers {
 
     /// Runs a query, and retries it for [`SharedState::retry_for`] while the database cannot be
     /// reached.
-    pub(crate) async fn read<T, F>(&self, read: impl Fn(Arc<Session>) -> F) -> Result<T, Error>
+    pub(crate) async fn read<T, F>(&self, read: impl Fn(Arc<DbSession>) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -83,7 +83,7 @@ impl Readers {
         tokio::time::timeout(longest, self.read_with_retries(read)).await.map_err(timed_out)?
     }
 
-    async fn read_with_retries<T, F>(&self, read: impl Fn(Arc<Session>) -> F) -> Result<T, Error>
+    async fn read_with_retries<T, F>(&self, read: impl Fn(Arc<DbSession>) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -103,7 +103,7 @@ impl Readers {
         }
     }
 
-    async fn refresh(&self, session: &Session, reload_counters: bool) -> Result<(), Failure> {
+    async fn refresh(&self, session: &DbSession, reload_counters: bool) -> Result<(), Failure> {
         if reload_counters {
             self.shared.counters.reload(session).await?;
         }
@@ -129,8 +129,8 @@ impl Readers {
     }
 }
 
-/// Marks the connection as closed if the failure means that it is lost. Gives the failure back.
-fn abandon_if_lost(session: &Session, failure: Failure) -> Failure {
+/// Marks the connection as closed if the failure means that it is lost. Returns the failure.
+fn abandon_if_lost(session: &DbSession, failure: Failure) -> Failure {
     if matches!(failure, Failure::ConnectionLost(_)) {
         session.abandon();
     }

@@ -20,7 +20,7 @@ use crate::{
 /// # Errors
 /// `WorkspaceNotFound`, `WorkspaceSuspended`, `DebtOutstanding`, `OperationNotFound`,
 /// `QuantityOutOfRange`, `InvalidField`, `LimitExceeded`, `InsufficientCredits`: the first that
-/// holds.
+/// applies.
 pub(super) fn open(
     view: &View,
     request: ChargeRequest,

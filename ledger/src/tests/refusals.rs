@@ -1,4 +1,4 @@
-//! Every refusal, and which is the answer if several hold.
+//! Every refusal, and which is the answer if several apply.
 
 use super::world::{Output, World};
 use super::{check, script};
@@ -130,7 +130,7 @@ fn the_refusals_of_other_commands_rise() {
 }
 
 #[test]
-fn a_charge_is_refused_for_the_first_reason_that_holds() {
+fn a_charge_is_refused_for_the_first_reason_that_applies() {
     // All reasons hold at once; each line removes the first.
     check(
         "

@@ -40,7 +40,7 @@ fn the_last_admin_can_neither_leave_nor_be_demoted() {
 }
 
 #[test]
-fn a_key_is_made_used_and_revoked() {
+fn a_key_is_created_used_and_revoked() {
     check(
         "
         grant promotional 10_000

@@ -35,9 +35,9 @@ pub(super) struct World {
     pub platform: Platform,
     pub charges: Vec<Charge>,
     pub grants: Vec<Grant>,
-    /// API keys in the order in which they were made.
+    /// API keys in the order in which they were created.
     pub keys: Vec<ApiKeyId>,
-    /// Portal links in the order in which they were made.
+    /// Portal links in the order in which they were created.
     pub links: Vec<SessionId>,
     prices: Account,
     spent: Vec<Grant>,

@@ -1,12 +1,13 @@
 //! Authorization: whether the caller may still do this. It is checked first in every decision, on
 //! the account that is decided on.
 //!
-//! The edge looked up the API key or session a moment ago, on a team that may be out of date. This
-//! check is final: a revoked key or a demoted member changes nothing afterwards, on any server.
+//! The server looked up the API key or session a moment ago, on a team that may be out of date.
+//! This check is final: a revoked key or a demoted member changes nothing afterwards, on any
+//! server.
 //!
-//! The scopes of a key cannot change, so the edge checks them, from its table of routes. A role can
-//! change, so what only admins may do is checked here. An unknown caller has no [`Actor`]: the edge
-//! refuses it, and nothing here takes it for the system.
+//! The scopes of a key cannot change, so the server checks them, from its table of routes. A role
+//! can change, so what only admins may do is checked here. An unknown caller has no [`Actor`]: the
+//! server refuses it, and nothing here takes it for the system.
 
 use super::view::{Clocks, View};
 use crate::{

@@ -4,8 +4,8 @@
 //! and answers with a [`TaskResult`]. Tasks are finished in the order in which they were submitted.
 //!
 //! In a server the checkpointer has a thread of its own (`threads::checkpoint`). In a simulation it
-//! runs in the caller's thread ([`Inline`]), so that the run is deterministic. Nothing here knows an
-//! account or a thread.
+//! runs in the caller's thread ([`Inline`]), so that the run is deterministic. Nothing here knows
+//! an account or a thread.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;

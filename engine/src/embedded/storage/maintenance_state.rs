@@ -80,8 +80,8 @@ impl MaintenanceState {
         self.give(task);
     }
 
-    /// The same for a task that derives from entries; it is deferred while `in_flight`: they are not
-    /// on disk yet.
+    /// The same for a task that derives from entries; it is deferred while `in_flight`: they are
+    /// not on disk yet.
     pub(crate) fn submit_derived(&mut self, task: Task, in_flight: bool) {
         self.mark_under_way(&task);
         if in_flight { self.deferred.push(task) } else { self.give(task) }

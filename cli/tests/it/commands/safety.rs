@@ -40,7 +40,7 @@ fn an_audit_while_a_server_runs_reports_the_sums() {
 }
 
 #[test]
-fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
+fn an_audit_names_the_first_entry_that_disagrees_after_a_bit_flip() {
     let own = TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data");
     let mut server = TestServer::on(&data);
@@ -52,8 +52,8 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
     }
     assert_eq!(server.stop().code(), Some(0));
     assert_eq!(audit(&data, false).0, Some(0));
-    // Line 1 sets the prices, line 2 creates the workspace, line 3 grants the credit, so charge 4,
-    // counted from 0, is line 8.
+    // Entry 1 sets the prices, entry 2 creates the workspace, entry 3 grants the credit, so charge 4,
+    // counted from 0, is entry 8.
     let flipped = flip(&data, b"reference-0004-of-the-tests");
     assert!(flipped > 0, "the reference is in the journal");
     let (code, text, stderr) = audit(&data, false);
@@ -63,7 +63,7 @@ fn an_audit_names_the_first_line_that_disagrees_after_a_bit_flip() {
     let (code, json, _) = audit(&data, true);
     let json: Value = serde_json::from_str(&json).expect("the output is JSON");
     assert_eq!((code, &json["ok"]), (Some(1), &json!(false)));
-    assert!(json["disagreement"]["what"].as_str().is_some_and(|what| what.contains("line 8")), "{json}");
+    assert!(json["disagreement"]["what"].as_str().is_some_and(|what| what.contains("entry 8")), "{json}");
     // A backup that fails its audit is not restored.
     let output = run(&[
         "restore",

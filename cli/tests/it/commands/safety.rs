@@ -52,8 +52,8 @@ fn an_audit_names_the_first_entry_that_disagrees_after_a_bit_flip() {
     }
     assert_eq!(server.stop().code(), Some(0));
     assert_eq!(audit(&data, false).0, Some(0));
-    // Entry 1 sets the prices, entry 2 creates the workspace, entry 3 grants the credit, so charge 4,
-    // counted from 0, is entry 8.
+    // Entry 1 sets the prices, entry 2 creates the workspace, entry 3 grants the credit. So charge
+    // 4, counted from 0, is entry 8.
     let flipped = flip(&data, b"reference-0004-of-the-tests");
     assert!(flipped > 0, "the reference is in the journal");
     let (code, text, stderr) = audit(&data, false);

@@ -496,7 +496,7 @@ mod tests {
         assert!(lane.batch_error(Error::panicked(&"an assertion failed")).is_bug());
         lane.may_be_committed = true;
         let error = lane.batch_error(Error::panicked(&"an assertion failed"));
-        assert!(error.is_unavailable() && !error.is_bug(), "the caller is told to retry: {error}");
+        assert!(error.is_unavailable() && !error.is_bug(), "the caller may retry: {error}");
         assert!(error.to_string().contains("it is not known whether"), "{error}");
     }
 }

@@ -331,7 +331,7 @@ impl StateFile {
         for run in &runs {
             if run.head.covers.first != next {
                 return Err(Error::damaged(format!(
-                    "the state file has lost the keys of journal entrys {next} and later"
+                    "the state file has lost the keys of journal entries {next} and later"
                 )));
             }
             next = run.head.covers.last + 1;

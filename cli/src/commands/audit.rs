@@ -1,4 +1,4 @@
-//! `tollkeeper audit`: recomputes every number from the journal and reports the first line that
+//! `tollkeeper audit`: recomputes every number from the journal and reports the first entry that
 //! disagrees. It works while a server runs on the store. The engine crate does the work.
 
 use serde_json::{Value, json};

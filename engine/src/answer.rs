@@ -1,8 +1,8 @@
 //! The answer that an entry stands for.
 //!
-//! A replay must answer as the first time (i07). So answers are built from entries alone, by one
-//! function for both engines. What an entry only names (the charge of an outcome, the grant of a
-//! void) is looked up through [`Records`].
+//! A replay must answer as the first time (i07). So the answer to a change or a replay is built
+//! from entries alone, by one function for both engines. What an entry only names (the charge of an
+//! outcome, the grant of a void) is looked up through [`Records`].
 
 use tollkeeper_ledger::{Account, Charge, ChargeId, Entry, EntryBody, Grant, GrantId, Micros};
 
@@ -58,8 +58,8 @@ pub(crate) fn answer(
 
 /// The first answer again, to a command that was recorded as `entry` earlier.
 pub(crate) fn replay_answer(entry: Entry, records: &mut impl Records) -> Result<Answer, Error> {
-    // Of the entries about an existing charge only a refund carries an idempotency key, so only it
-    // is replayed.
+    // The server sends no key with an outcome, a heartbeat or a time-out. So of the entries about
+    // an existing charge only a refund is replayed.
     let charge = match &entry.body {
         EntryBody::ChargeRefunded(refund) => records.find_charge(refund.charge)?,
         _ => None,

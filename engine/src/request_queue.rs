@@ -1,11 +1,13 @@
-//! The queue in front of an engine's thread, and the replies to what came through it.
+//! The queue in front of the thread of an engine or of one lane, and the replies to what came
+//! through it.
 //!
 //! Callers are asynchronous, the thread that runs their commands is not. So a request travels with
 //! the sender of a one-shot channel, its [`Reply`]. Both engines use this queue; a job that only
 //! one of them knows is its `Job::Other`. The queue is bounded: when it is full,
 //! [`RequestQueue::run_or_shed`] refuses instead of waiting.
 //!
-//! Invariant: a reply is sent exactly as many answers as its request had commands, in their order.
+//! Invariant: a reply is sent exactly as many answers as its request had commands, in their order,
+//! or one error instead of all.
 //! A caller may have gone away; its reply is then dropped without an error.
 
 use std::fmt;
@@ -60,7 +62,8 @@ impl Request {
 #[expect(clippy::large_enum_variant, reason = "nearly every job is a request, as above")]
 pub(crate) enum Job<Other> {
     Run(Request),
-    /// Accept nothing more, answer what was accepted, and reply when everything is in order.
+    /// Accept nothing more, answer what was accepted, and reply when the thread ends, with the
+    /// error if persisting failed.
     Close(oneshot::Sender<Result<(), Error>>),
     Other(Other),
 }
@@ -179,14 +182,15 @@ impl<Other> RequestQueue<Other> {
         self.jobs.blocking_send(job).map_err(|_| Error::engine_closed())
     }
 
-    /// Closes the engine: waits until everything that was accepted is answered.
+    /// Closes the queue and waits until everything that was accepted is answered.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         let (reply, closed) = oneshot::channel();
         self.send(Job::Close(reply)).await?;
         received(closed).await
     }
 
-    /// Asks for the same without waiting for it, from any thread, asynchronous or not.
+    /// Asks for the same without waiting for its end, from any thread, asynchronous or not. It
+    /// spins while the queue is full.
     pub(crate) fn close_without_waiting(&self) {
         let (reply, _) = oneshot::channel();
         let mut job = Job::Close(reply);

@@ -1,8 +1,9 @@
 //! How callers on any thread reach the core: the bounded queue in front of the writer thread, and
 //! what is published after every commit.
 //!
-//! Commands, reads of memory and wake-ups go through one queue, so a read sees everything that was
-//! decided before it. Its answer is held back until all that it saw is on disk. The price book and
+//! Commands, reads of memory and wake-ups go through one queue. A read sees everything that was
+//! answered before it was sent; it may overtake commands that wait in the queue. Its answer is held
+//! back until all that it saw is on disk. The price book and
 //! the numbers for metrics do not pass the queue: the thread that committed publishes them after
 //! every commit. What the thread does with the queue is in `threads::writer`.
 

@@ -3,13 +3,19 @@
 //! ```text
 //! callers ──► queue ──► writer thread ── decides ──► core ── small batch ──► journal.db
 //!                │                                     │
-//!                │      commit thread ◄─ large batch ──┤ in flight ─────────► journal.db
-//!                │      checkpoint thread ◄─ tasks ────┘ ── derived state ──► state.db
-//!                │                                          WAL of journal ─► journal.db
+//!                │        committer thread ◄─ large ───┤
+//!                │           └── batch in flight ──────────┼──────────────────► journal.db
+//!                │        checkpoint thread ◄─ tasks ──┘
+//!                │           ├── derived state ───────────────────────────────► state.db
+//!                │           └── WAL of the journal ──────────────────────────► journal.db
 //!                └────► reader threads ◄── journal.db, state.db
 //! ```
 //!
-//! The journal is the truth; the state file is derived from it and can be deleted at any time.
+//! The journal is the truth. The state file is derived from it. It can be deleted while no process
+//! has the directory open; the next start rebuilds it.
+//!
+//! An entry is *recorded* when it is in memory, *on disk* when it is synced in the journal, and
+//! *persisted* when the state file includes it too.
 //!
 //! ```text
 //! core_handle  how callers reach the core: the bounded queue, and what is published

@@ -175,7 +175,7 @@ impl Account {
         invariants::after_entry(sums, body, before)
     }
 
-    /// The only place that changes an account.
+    /// The only place where an entry changes what an account holds.
     fn apply(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Violation> {
         if let Some(legs) = body.legs() {
             self.shift(legs.from, Micros::ZERO - legs.amount);

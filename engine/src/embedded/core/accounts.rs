@@ -52,7 +52,7 @@ impl Unpersisted {
     }
 }
 
-/// What was given to the checkpointer and is not known to be on disk.
+/// What was given to the checkpointer and is not known to be in the state file.
 #[derive(Debug)]
 pub(crate) struct BeingPersisted {
     /// The number of the account's last entry that it includes.
@@ -127,7 +127,7 @@ impl Slot {
 
     /// Moves everything that is unpersisted into a chunk.
     fn take_dirty(&mut self, chunk: &mut AccountChunk) {
-        assert!(self.being_persisted.is_none(), "the chunk before is on disk");
+        assert!(self.being_persisted.is_none(), "the chunk before is in the state file");
         let account_index = self.account_index;
         let unpersisted = std::mem::take(&mut self.unpersisted);
         invariants::i08_usage_covers(unpersisted.usage.total(), self.stored_totals, self.account.totals);
@@ -349,7 +349,7 @@ impl Accounts {
         Some(chunk)
     }
 
-    /// Notes that the chunk with these accounts is on disk.
+    /// Notes that the chunk with these accounts is in the state file.
     pub(crate) fn mark_persisted(&mut self, accounts: &[u32]) {
         for account_index in accounts {
             if let Some(slot) = self.slots[*account_index as usize].as_deref_mut()

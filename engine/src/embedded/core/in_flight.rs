@@ -62,12 +62,13 @@ impl Appender {
         Ok(Appender { journal: Journal::open(directory, vfs, Access::Write)? })
     }
 
-    /// Appends a batch in one database transaction: when this returns, it is on disk.
-    ///
-    /// # Errors
-    /// If the batch may not be on disk. In both cases the caller must pass the result to
+    /// Appends a batch in one database transaction: when this returns, it is on disk. Whether it
+    /// succeeds or fails, the caller must pass the result to
     /// [`Core::append_finished`](crate::embedded::Core::append_finished) before the core decides
     /// more.
+    ///
+    /// # Errors
+    /// If the batch is not known to be on disk.
     pub fn append(&mut self, batch: &InFlightBatch) -> Result<(), Error> {
         self.journal.append(batch.first, &batch.entries)
     }

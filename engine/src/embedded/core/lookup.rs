@@ -1,9 +1,9 @@
 //! Searches of the state machine: entries by number, by idempotency key and by id; charges and
 //! grants in their current state.
 //!
-//! Sources, in this order: uncommitted entries, the key index in memory, the state file, the
-//! journal. A fingerprint of the index is a hint, so every entry that it leads to is read and
-//! compared.
+//! The key index (memory, then runs in the state file) gives sequence numbers. Their entries are
+//! read from the uncommitted ones or from the journal. A fingerprint of the index is a hint, so
+//! every entry that it leads to is read and compared.
 
 use tollkeeper_ledger::{
     Charge, ChargeId, Command, Entry, EntryBody, GrantId, Id, Micros, Recount, Submission, Timestamp,

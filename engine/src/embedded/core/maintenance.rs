@@ -26,8 +26,8 @@ impl Core {
 
     /// True if [`Core::maintain`] has to wait for the checkpointer, which may itself wait for the
     /// batch in flight.
-    pub(crate) fn must_wait_for_flush(&self) -> bool {
-        self.machine.as_ref().is_some_and(StateMachine::must_wait_for_flush)
+    pub(crate) fn must_wait_for_run(&self) -> bool {
+        self.machine.as_ref().is_some_and(StateMachine::must_wait_for_run)
     }
 
     /// Persists everything, so that the next start has nothing to replay. No batch may be in
@@ -52,7 +52,7 @@ impl Core {
 impl StateMachine {
     /// True if the key index has to wait for the checkpointer to write the frozen table before it
     /// takes more.
-    fn must_wait_for_flush(&self) -> bool {
+    fn must_wait_for_run(&self) -> bool {
         self.index.is_overfull() && self.maintenance.is_writing_run()
     }
 
@@ -75,7 +75,7 @@ impl StateMachine {
         self.submit_tasks(options, false);
         self.maintenance.request_wal_checkpoint(options.wal_bytes);
         while !self.uncommitted.is_in_flight()
-            && self.must_wait_for_flush()
+            && self.must_wait_for_run()
             && let Some(done) = self.maintenance.wait()
         {
             self.apply_result(done)?;

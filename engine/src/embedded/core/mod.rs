@@ -1,13 +1,15 @@
 //! The core of the embedded engine: deterministic, synchronous and single-threaded, driven step by
 //! step.
 //!
-//! It decides commands by the rules of the ledger, appends their entries to the journal in one
-//! database transaction, and only then returns their answers. The simulator drives it directly; a
-//! server drives it from the writer thread (`threads`).
+//! It decides commands by the rules of the ledger and appends their entries to the journal in one
+//! database transaction. [`Core::run_batch`] returns answers only then. A caller of
+//! [`Core::decide_batch`] holds the answers back until the append has succeeded. The simulator
+//! drives the core directly; a server drives it from the writer thread (`threads`).
 //!
 //! Memory is a cache of the disk. When an append fails, or an invariant does not hold, all of
 //! memory (the [`StateMachine`](state_machine::StateMachine)) is discarded and loaded again from
-//! disk, as after a crash. Every failure is handled in this one way.
+//! disk, as after a crash. Every failed append, and every panic while a command is decided, is
+//! handled in this one way.
 //!
 //! ```text
 //! state_machine  load, decide, record, apply       lookup       entries by number, key and id
@@ -110,7 +112,7 @@ impl Core {
     /// Runs commands in order, each decided alone, all in one commit. One answer each, in order.
     ///
     /// # Errors
-    /// When nothing could be committed ([`Error::is_unavailable`]) or an invariant did not hold
+    /// When it is not known that the batch was committed, or when an invariant did not hold
     /// ([`Error::is_bug`]). Then no command of the batch may be taken as run, and all may be sent
     /// again under the same keys.
     pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<CommandResult>, Error> {
@@ -187,8 +189,8 @@ impl Core {
     /// Appends what was decided in one database transaction: when this returns, it is on disk.
     ///
     /// # Errors
-    /// When it may not be on disk. It is discarded, and everything is loaded again before the next
-    /// command.
+    /// When it is not known to be on disk. It is discarded, and everything is loaded again before
+    /// the next command.
     pub fn commit(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         match machine.commit() {

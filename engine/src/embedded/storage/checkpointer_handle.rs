@@ -1,7 +1,8 @@
 //! How the core reaches the checkpointer, wherever it runs.
 //!
 //! The core decides what is to be written and submits it as a [`Task`]; the checkpointer writes it
-//! and answers with a [`TaskResult`]. Tasks are finished in the order in which they were submitted.
+//! and answers with a [`TaskResult`]. Tasks begin in the order in which they were submitted. A
+//! merge may end after later tasks.
 //!
 //! In a server the checkpointer has a thread of its own (`threads::checkpoint`). In a simulation it
 //! runs in the caller's thread ([`Inline`]), so that the run is deterministic. Nothing here knows
@@ -22,7 +23,7 @@ pub(crate) trait CheckpointerHandle: Debug + Send {
     /// What it has finished and not yet reported, the oldest first; `None` if there is nothing.
     fn poll(&mut self) -> Option<TaskResult>;
 
-    /// The same, but waits for it; `None` if no task is under way.
+    /// The same, but waits for it. Called only while a task that has a result is under way.
     fn wait(&mut self) -> Option<TaskResult>;
 }
 

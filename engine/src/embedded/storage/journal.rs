@@ -1,12 +1,14 @@
 //! The journal file: all entries of all workspaces in the order in which they were written.
 //!
-//! It is the only source of truth of the embedded engine; everything else is derived from it. Its
-//! one table holds blocks (see `block`), keyed by the sequence number of their first entry. Rows
-//! are appended and never changed.
+//! It is the only source of truth of the embedded engine; everything else is derived from it. The
+//! table `block` holds the entries in blocks, keyed by the sequence number of their first entry.
+//! Its rows are appended and never changed. The table `meta` holds the directory's id and the mark
+//! of an import.
 //!
 //! Guarantee: the file is in WAL mode with `synchronous = FULL`, so when [`Journal::append`]
-//! returns, the entries are on disk. Moving the WAL into the file is left to the checkpointer,
-//! which calls [`wal_checkpoint`] on its own connection.
+//! returns, the entries are on disk. No commit moves the WAL into the file. The checkpointer moves
+//! most of it ([`wal_checkpoint`]); between commits the connection that appends moves the last
+//! pages.
 
 use std::path::{Path, PathBuf};
 

@@ -154,8 +154,8 @@ impl KeyIndex {
         KeyIndex { table: HashTable::new(), frozen: None, runs, frozen_to, table_pairs }
     }
 
-    /// The last sequence number whose names are on disk; later entries are inserted again after a
-    /// restart.
+    /// The last sequence number whose names are in the state file; later entries are inserted again
+    /// after a restart.
     pub(crate) fn persisted_to(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.head.covers.last)
     }

@@ -6,8 +6,8 @@
 use super::checkpoint_task::{Task, TaskResult};
 use super::checkpointer_handle::CheckpointerHandle;
 
-/// The journal's WAL is moved by the core itself when at most this many pages are left in it,
-/// because the WAL starts again from its beginning only when no page is left.
+/// The connection that appends moves the rest of the journal's WAL itself when at most this many
+/// pages are left, because the WAL starts again from its beginning only when no page is left.
 const WAL_REMAINDER_PAGES: u64 = 256;
 
 /// The kinds of tasks of which one at a time is under way.
@@ -101,7 +101,7 @@ impl MaintenanceState {
         Some(done)
     }
 
-    /// The same, but waits for it; `None` if no task is under way.
+    /// The same, but waits for it. Called only while a task that has a result is under way.
     pub(crate) fn wait(&mut self) -> Option<TaskResult> {
         assert!(self.deferred.is_empty(), "a deferred task would be waited for without end");
         let done = self.checkpointer.as_mut()?.wait()?;

@@ -19,7 +19,8 @@ pub(crate) enum Access {
     Read,
 }
 
-/// Opens a database file in WAL mode. A commit never checkpoints the WAL; the checkpointer does.
+/// Opens a database file in WAL mode. No commit checkpoints the WAL of itself; the
+/// checkpointer turns that on for the state file.
 pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Connection, Error> {
     let flags = match access {
         Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,

@@ -10,8 +10,8 @@
 //! that they saw is on disk.
 //!
 //! Guarantee: no answer is sent before what it says is on disk. When an append fails, or its result
-//! is not known, every caller that depends on it gets [`Error::is_unavailable`] and may send the
-//! same request again.
+//! is not known, every caller that depends on it gets the error. If that is
+//! [`Error::is_unavailable`], the caller may send the same request again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, PublishedState, Re
 use crate::request_queue::Reply;
 use crate::{CommandResult, Error};
 
-/// The most commands in one commit, unless a single request has more; what waits longer goes into
-/// the next.
+/// The most commands in one commit, unless a single request has more; the rest goes into the next.
 const BATCH_COMMANDS: usize = 8_192;
 
 /// A batch of at least this many commands is appended by the committer, a smaller one by this
@@ -65,6 +64,7 @@ impl Undelivered {
     }
 
     /// No command was run: the caller of the culprit gets the error, the others may send again.
+    /// Without a culprit all callers get the error.
     fn fail(self, failure: &BatchFailure) {
         let mut first = 0;
         for reply in self.replies {
@@ -222,7 +222,7 @@ impl Writer {
     }
 
     fn maintain(&mut self) {
-        if self.core.must_wait_for_flush() {
+        if self.core.must_wait_for_run() {
             // The checkpointer, which is waited for, may itself wait for the batch in flight. The
             // next batch meets a failure of it.
             let _ = self.wait_for_append();

@@ -2,7 +2,8 @@
 //! written.
 //!
 //! An account in memory may be out of date, and that is safe. A decision made on an old account
-//! fails at the guard of its statement, and the account is loaded again.
+//! fails at the condition of its UPDATE, or at the guard if it writes nothing. The account is then
+//! loaded again.
 
 use std::sync::Arc;
 

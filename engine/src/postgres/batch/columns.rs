@@ -53,7 +53,7 @@ struct EntryColumns<'a> {
     data: Vec<&'a [u8]>,
 }
 
-/// Rows of the table `lot`.
+/// Rows of the table `lot`, which holds grants.
 #[derive(Default)]
 struct GrantColumns<'a> {
     workspace: Vec<&'a str>,
@@ -312,7 +312,8 @@ impl<'a> Columns<'a> {
         Ok(())
     }
 
-    /// Adds the statements of the batch, in the order in which they are sent: accounts first.
+    /// Adds the statements of the batch, in the order in which they are sent: the guard if it is
+    /// needed, then the accounts.
     pub(super) fn push_statements<'s>(
         &'s self,
         session: &'s DbSession,
@@ -367,6 +368,7 @@ impl AccountColumns<'_> {
     async fn update(&self, session: &DbSession, platform: &i64) -> Result<(), Failure> {
         let AccountColumns { workspace, before, n, data, usage, .. } = self;
         let params: [Param<'_>; 6] = [workspace, before, n, data, usage, platform];
+        // The statement itself fails with a conflict if an account is not at `before`.
         session.query(Sql::UpdateAccounts, &params).await?;
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Commits a batch: sends its writes and the end of its transaction, pipelined.
 //!
-//! Keeps i02 and i07 without locks. An account is updated only if it is at the entry that the
-//! decision saw, and entry numbers and keys are unique. If another server wrote in between, the
-//! whole transaction fails.
+//! Keeps i02 and i07. An optimistic batch takes no lock before it is written: an account is updated
+//! only if it is at the entry that the decision saw, and entry numbers and keys are unique. If
+//! another server wrote in between, the whole transaction fails.
 //!
-//! Accounts are written first, in the order of their workspace ids. Servers thus wait for one
+//! The guard comes first, if there is one. Then changed accounts and then new ones are written,
+//! each in the order of their workspace ids. Servers thus wait for one
 //! another in one direction only and cannot deadlock. A transaction that has updated an account is
 //! the only one that writes the account's team, usage and grants.
 
@@ -21,7 +22,8 @@ use crate::postgres::database::sql;
 /// batch is committed. `is_begun`: the transaction is already open and holds the locks of all
 /// accounts.
 ///
-/// A batch that writes nothing sends only the guard, which checks what the answers relied on.
+/// A batch that writes nothing sends at most the guard, which checks what the answers relied on. In
+/// an open transaction it sends only COMMIT.
 pub(crate) async fn commit(
     session: &DbSession,
     columns: &Columns<'_>,

@@ -7,13 +7,14 @@
 //! three sleeps of 20 µs to let more commands join it.
 //!
 //! A batch is first decided *optimistically*: on the accounts in memory, taking every idempotency
-//! key as new, with one round trip. If another server was faster or a key is taken, the batch is
-//! decided again *pessimistically*, under row locks. A batch whose COMMIT result is unknown is also
-//! retried this way. The lane first looks for the entries of the earlier attempt, and decides again
-//! only if they are not in the database.
+//! key as new. That takes one round trip if nothing must be loaded. If another server was faster or
+//! a key is taken, the batch is decided again *pessimistically*, under row locks. A batch whose
+//! COMMIT result is unknown is also retried this way. The lane first looks for the entries of the
+//! earlier attempt, and decides again only if they are not in the database.
 //!
 //! A panic is a failed assertion. If it happens while a command is decided, no credit moves, the
-//! command at fault gets an error, and the other commands of the batch run without it. After a
+//! command at fault gets an error, and the other commands of the batch run without it. If an
+//! earlier attempt of the batch may be committed, all commands get an error that says so. After a
 //! panic anywhere else, all commands of the batch get an error. The lane then closes its
 //! connection, removes all accounts from memory, and goes on with the next batch.
 

@@ -97,7 +97,7 @@ impl BatchWrites {
         &self.bytes[start..self.entries[index].end]
     }
 
-    /// Stores a grant's row in the table `lot`.
+    /// Stores a grant as a row of the table `lot`.
     pub(crate) fn put_grant_row(&mut self, account_index: usize, grant: &Grant) {
         let mut bytes = Vec::with_capacity(48);
         grant.encode(&mut bytes);
@@ -115,7 +115,10 @@ impl BatchWrites {
             let changed = slot.is_changed();
             if changed && slot.account.profile.id.is_platform() {
                 let last = slot.account.chain.n;
-                assert_eq!(self.platform.after, last, "the platform's number is that of its last entry");
+                assert_eq!(
+                    self.platform.after, last,
+                    "the number of the platform's last entry is the one that is written"
+                );
             }
             for grant in slot.account.grants.release_spent().into_iter().filter(|_| changed) {
                 self.put_grant_row(account_index, &grant);

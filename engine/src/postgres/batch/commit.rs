@@ -5,9 +5,9 @@
 //! another server wrote in between, the whole transaction fails.
 //!
 //! The guard comes first, if there is one. Then changed accounts and then new ones are written,
-//! each in the order of their workspace ids. Servers thus wait for one
-//! another in one direction only and cannot deadlock. A transaction that has updated an account is
-//! the only one that writes the account's team, usage and grants.
+//! each in the order of their workspace ids. Servers thus wait for one another in one direction
+//! only and cannot deadlock. A transaction that has updated an account is the only one that writes
+//! the account's team, usage and grants.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};

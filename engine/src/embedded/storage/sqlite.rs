@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::Error;
@@ -35,6 +36,10 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
     let connection = connection.map_err(|error| classify(path, error))?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| classify(path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Plans must not depend on the values of parameters. Without this, SQLite compiles a join again
+    // for every new value, which takes longer than the look-up itself.
+    let stable = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+    stable.map_err(|error| classify(path, error))?;
     let pragmas = match access {
         // The page size takes effect only before the first table is made.
         Access::Create | Access::Write => {

@@ -407,6 +407,19 @@ mod tests {
     }
 
     #[test]
+    fn a_look_up_is_compiled_once_for_all_values() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
+        for id in ["acme", "globex", "initech"] {
+            assert!(state.account(id).expect("the table can be read").is_none());
+        }
+        let sql = format!("{ACCOUNTS} WHERE id = ?1");
+        let statement = state.connection.prepare_cached(&sql).expect("it is in the cache");
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::Run), 3);
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    }
+
+    #[test]
     fn a_row_that_holds_the_account_of_another_workspace_is_damaged() {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");

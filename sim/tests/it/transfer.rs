@@ -185,8 +185,40 @@ fn an_entry_that_contradicts_the_journal_is_refused_with_its_position() {
 fn an_entry_that_contradicts_its_charge_is_refused() {
     let (old, new) = (Scratch::new(), Scratch::new());
     run_in(old.path(), &mut Differential::new(3), &mut Workload::new(3));
-    // The sums of the account stay right: only the state of the charge shows that it is wrong.
-    let (forged, stream) = forged(&exported(old.path()), |entry| match &mut entry.body {
+    let (forged, stream) = with_a_wrong_state(&exported(old.path()));
+    let refused = import(new.path(), &stream[..]).expect_err("nothing was refunded");
+    refuses_the_state(&refused, forged);
+}
+
+#[test]
+fn a_database_refuses_an_entry_that_contradicts_its_charge() {
+    if is_missing() {
+        return;
+    }
+    let (old, database) = (Scratch::new(), shared().database());
+    run_in(old.path(), &mut Differential::new(3), &mut Workload::new(3));
+    let stream = exported(old.path());
+    let (forged, with_a_wrong_state) = with_a_wrong_state(&stream);
+    let refused =
+        postgres::import(&database.url(), &with_a_wrong_state[..]).expect_err("nothing was refunded");
+    refuses_the_state(&refused, forged);
+    assert_eq!(
+        database.sql("SELECT count(*) FROM entry"),
+        (forged - 1).to_string(),
+        "the entries before it are imported"
+    );
+
+    // Its charge was opened by an earlier transaction now.
+    let refused =
+        postgres::import(&database.url(), &with_a_wrong_state[..]).expect_err("it is as wrong as before");
+    refuses_the_state(&refused, forged);
+    postgres::import(&database.url(), &stream[..]).expect("the true stream goes on where the other ended");
+}
+
+/// A stream in which the state of a settled charge is wrong, and the number of that record. The
+/// sums of the account stay right: only the state of the charge shows that it is wrong.
+fn with_a_wrong_state(stream: &[u8]) -> (u64, Vec<u8>) {
+    let (forged, stream) = forged(stream, |entry| match &mut entry.body {
         EntryBody::ChargeSettled(settlement) => {
             settlement.state.refunded += tollkeeper_ledger::Micros::new(1);
             true
@@ -194,7 +226,10 @@ fn an_entry_that_contradicts_its_charge_is_refused() {
         _ => false,
     });
     assert!(forged > 0, "the workload settles a charge");
-    let refused = import(new.path(), &stream[..]).expect_err("nothing was refunded");
+    (forged, stream)
+}
+
+fn refuses_the_state(refused: &tollkeeper_engine::Error, forged: u64) {
     let message = refused.to_string();
     assert!(refused.is_damaged() && message.starts_with(&format!("record {forged}, at byte ")), "{message}");
     assert!(message.contains("i05: the refunds of a charge do not add up"), "{message}");

@@ -8,12 +8,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollkeeper_ledger::{ChainEnd, Charge, Entry, EntryBody, Hash, Platform, WorkspaceId, invariants};
+use tollkeeper_ledger::{ChainEnd, Charge, Entry, EntryBody, Hash, Platform, WorkspaceId};
 
 use super::accounts::Accounts;
 use super::state_machine::{Parts, StateMachine};
 use super::{Core, CoreOptions};
 use crate::Error;
+use crate::audit::life_disagrees;
 use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::checkpointer::Checkpointer;
 use crate::embedded::storage::checkpointer_handle::{StartCheckpointer, StartInline};
@@ -329,8 +330,9 @@ impl StateMachine {
                 let located =
                     located.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?;
                 let Charge { details, state, .. } = &located.charge;
-                invariants::charge_transition(details.amount, *state, &entry.body)
-                    .map_err(|violation| Error::damaged(format!("charge {id}: {violation}")))?;
+                if let Some(what) = life_disagrees(entry, (id, details.amount), *state) {
+                    return Err(Error::damaged(what));
+                }
                 located.opening_seq
             }
             _ => 0,

@@ -13,13 +13,15 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use tollkeeper_ledger::{ChainEnd, Entry, EntryBody, Id, WorkspaceId};
+use tollkeeper_ledger::{ChainEnd, Charge, ChargeState, Entry, EntryBody, Id, Micros, WorkspaceId};
 
 use crate::Error;
+use crate::audit::life_disagrees;
 use crate::hash::digest;
 use crate::postgres::batch::accounts::{Accounts, Slot};
 use crate::postgres::batch::columns::Columns;
 use crate::postgres::batch::commit;
+use crate::postgres::batch::prefetch::{self, ChargeRef};
 use crate::postgres::batch::write::{BatchWrites, EntryRef, EntryRow, PendingWrite, PlatformNumbers};
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config::{self, Address};
@@ -93,6 +95,19 @@ struct Import {
     platform_n: u64,
     entries_written: u64,
 }
+
+/// What the lines of a batch are checked against: a charge that was opened before them or by one of
+/// them.
+struct OpenedCharge {
+    /// The number of the entry that opened it.
+    opening_entry: u64,
+    amount: Micros,
+    /// Its state after the latest line.
+    state: ChargeState,
+}
+
+/// The charges that the lines of a batch are about.
+type OpenedCharges = HashMap<ChargeRef, OpenedCharge>;
 
 /// A line that cannot be taken in, by its index in the batch. The lines before it are good.
 struct RefusedLine {
@@ -241,14 +256,40 @@ impl Import {
         Ok(())
     }
 
+    /// The charges of the database that some lines are about.
+    async fn load_charges(&mut self, lines: &[StreamEntry]) -> Result<OpenedCharges, Failure> {
+        let mut named = Vec::new();
+        for line in lines {
+            let account_index = self.account_index(&line.workspace);
+            let stored_n = self.accounts.get(account_index).account.chain.n;
+            match line.entry.body.charge() {
+                Some((charge, Some(opening_entry))) if opening_entry <= stored_n => {
+                    named.push((line.workspace.as_str(), charge));
+                }
+                _ => {}
+            }
+        }
+        named.sort_unstable();
+        named.dedup();
+        let named = named.into_iter();
+        let charges = prefetch::charges_by_id(&self.session, &mut self.accounts, named).await?;
+        let opened = charges.into_iter().map(|(key, Charge { details, opening_entry, state, .. })| {
+            (key, OpenedCharge { opening_entry, amount: details.amount, state })
+        });
+        Ok(opened.collect())
+    }
+
     /// Replays lines and writes them with everything derived from them, in one transaction.
     async fn write(&mut self, lines: &[StreamEntry]) -> Result<(), RefusedLine> {
+        let loaded = self.load_charges(lines).await;
+        let mut charges = loaded.map_err(|failure| RefusedLine { index: 0, error: into_error(failure) })?;
         let platform = PlatformNumbers::unchanged(self.platform_n);
         let mut writes = BatchWrites { platform, ..BatchWrites::default() };
         let mut foreign_ids = ForeignIds::default();
         for (index, line) in lines.iter().enumerate() {
             let account_index = self.account_index(&line.workspace);
-            if let Err(what) = self.replay(account_index, line, &mut writes) {
+            let follows = check_charge(&mut charges, account_index, &line.entry);
+            if let Err(what) = follows.and_then(|()| self.replay(account_index, line, &mut writes)) {
                 self.accounts.discard_touched();
                 return Err(RefusedLine { index, error: line.position.damaged(&what) });
             }
@@ -318,6 +359,28 @@ impl Import {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks that an entry about a charge follows from the state of the charge (i05, i06), and keeps
+/// the state after it.
+fn check_charge(charges: &mut OpenedCharges, account_index: usize, entry: &Entry) -> Result<(), String> {
+    let (Some((id, opening_entry)), Some(state)) = (entry.body.charge(), entry.body.state()) else {
+        return Ok(());
+    };
+    let key = ChargeRef { account_index, charge: id };
+    if let EntryBody::ChargeOpened(details) = &entry.body {
+        charges.insert(key, OpenedCharge { opening_entry: entry.n, amount: details.amount, state });
+        return Ok(());
+    }
+    let charge = charges.get_mut(&key).filter(|charge| Some(charge.opening_entry) == opening_entry);
+    let charge = charge.ok_or_else(|| format!("charge {id} was never opened"))?;
+    match life_disagrees(entry, (id, charge.amount), charge.state) {
+        Some(what) => Err(what),
+        None => {
+            charge.state = state;
+            Ok(())
+        }
     }
 }
 

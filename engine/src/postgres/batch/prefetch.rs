@@ -369,6 +369,21 @@ fn take_named(
     Ok(())
 }
 
+/// The charges that some entries are about, with their latest states. `named`: workspaces whose
+/// accounts are in memory, each with the id of a charge. A charge that does not exist is missing.
+pub(crate) async fn charges_by_id<'a>(
+    session: &DbSession,
+    accounts: &mut Accounts,
+    named: impl Iterator<Item = (&'a str, ChargeId)>,
+) -> Result<HashMap<ChargeRef, Charge>, Failure> {
+    let mut ids = NamedIds::default();
+    named.for_each(|(workspace, charge)| ids.push(workspace, charge.0));
+    let rows = with_timeout(ids.load(session)).await??;
+    let mut loaded = Loaded::default();
+    take_named(accounts, &mut loaded, &ids, &rows)?;
+    Ok(loaded.charges)
+}
+
 /// Brings the spent grants into memory that a command may draw from or refund to.
 async fn load_spent_grants(
     session: &DbSession,

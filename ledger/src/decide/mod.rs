@@ -24,7 +24,7 @@ use self::view::{Change, Clocks, Decision, View};
 use crate::account::invariants;
 use crate::journal::disagreement::assert_no_violation;
 use crate::{
-    Actor, Command, EntryBody, IdempotencyKey, LedgerAccount, Micros, Refusal, Submission, Timestamp,
+    Actor, Command, EntryBody, IdempotencyKey, LedgerAccount, Legs, Micros, Refusal, Submission, Timestamp,
     WorkspaceId, bounds,
 };
 
@@ -166,7 +166,8 @@ fn with_alerts(
         && !account.alerts.thresholds.is_empty()
     {
         let before = account.balance.available;
-        let moved: Micros = std::iter::once(&first).chain(&rest).map(moved_available).sum();
+        let bodies = std::iter::once(&first).chain(&rest);
+        let moved: Micros = bodies.map(|body| moved_available(body.legs())).sum();
         assert!(before + moved >= Micros::ZERO, "i04: a decision must not take more than is available");
         let crossed = account.alerts.crossed(before, before + moved, now);
         rest.extend(crossed.map(|threshold| EntryBody::BalanceLow { threshold }));
@@ -174,9 +175,9 @@ fn with_alerts(
     Decision::Change(Change { first, rest, key })
 }
 
-/// What an entry adds to the available balance; below zero if it takes.
-fn moved_available(body: &EntryBody) -> Micros {
-    match body.legs() {
+/// What the legs of an entry add to the available balance; below zero if they take.
+fn moved_available(legs: Option<Legs>) -> Micros {
+    match legs {
         Some(legs) if legs.from == LedgerAccount::Available => Micros::ZERO - legs.amount,
         Some(legs) if legs.to == LedgerAccount::Available => legs.amount,
         _ => Micros::ZERO,
@@ -185,12 +186,13 @@ fn moved_available(body: &EntryBody) -> Micros {
 
 /// Asserts what holds for the change of every command.
 fn assert_change(view: &View, change: &Change) {
-    if let Some(legs) = change.first.legs() {
+    let legs = change.first.legs();
+    if let Some(legs) = legs {
         assert!(legs.amount >= Micros::ZERO, "i01: an entry must not move a negative amount");
         assert!(legs.amount <= Micros::MAX, "i01: an entry must not move more than a balance can hold");
     }
     if let Some(account) = view.account {
-        let available = account.balance.available + moved_available(&change.first);
+        let available = account.balance.available + moved_available(legs);
         assert!(available >= Micros::ZERO, "i04: a decision must not take more than is available");
     }
     assert_no_violation(invariants::payment_once(&change.first, change.key.as_ref()));

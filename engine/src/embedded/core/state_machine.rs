@@ -243,7 +243,6 @@ impl StateMachine {
             None => Vec::new(),
         };
         let account = &self.accounts.get(index).account;
-        assert!(account.profile.id == submission.workspace, "the view belongs to the command's workspace");
         let view = View {
             account: Some(account),
             price_book: &self.platform.price_book,

@@ -43,7 +43,7 @@ pub(crate) async fn commit(
     }
     if session.was_warned() {
         // The commit may be on the primary's disk only.
-        return Err(Failure::ConnectionLost(commit_not_confirmed()));
+        return Err(Failure::ResultUnknown(commit_not_confirmed()));
     }
     Ok(())
 }

@@ -291,7 +291,7 @@ impl Lane {
         let session = self.session.as_ref().expect("the session was opened above");
         self.may_be_committed |= !writes.entries.is_empty();
         if let Err(failure) = commit::commit(session, &columns, is_pessimistic).await {
-            let is_unknown = matches!(failure, Failure::ConnectionLost(_)) && !writes.entries.is_empty();
+            let is_unknown = matches!(failure, Failure::ResultUnknown(_)) && !writes.entries.is_empty();
             self.may_be_committed = is_unknown || !batch.unknown_commits.is_empty();
             if is_unknown {
                 batch.unknown_commits.push(writes.unknown_commit(&self.accounts, answers));
@@ -334,11 +334,17 @@ impl Lane {
 
     /// Ends the transaction in which an earlier attempt was found to be committed, and returns its
     /// answers.
+    ///
+    /// The attempt may be on the primary's disk only: its COMMIT may have been waiting for a
+    /// synchronous standby when the connection was lost. This transaction wrote nothing, but it
+    /// locked the accounts. A transaction with row locks has an id, so its COMMIT writes a WAL
+    /// record, which is later than that of the attempt. The standby confirms WAL positions in
+    /// order. So once this COMMIT is confirmed, the attempt is too.
     async fn end_committed(&mut self, batch: &mut Batch, attempt: usize) -> Result<AttemptResult, Failure> {
         let session = self.session.as_ref().expect("an attempt opens the session first");
         with_timeout(session.batch_execute("COMMIT")).await??;
         if session.was_warned() {
-            return Err(Failure::ConnectionLost(commit::commit_not_confirmed()));
+            return Err(Failure::ResultUnknown(commit::commit_not_confirmed()));
         }
         // The accounts were read under locks and contain what the attempt wrote.
         self.accounts.mark_committed();

@@ -16,8 +16,9 @@ pub(crate) enum Failure {
     /// Another server changed the same rows first, or an idempotency key is taken. Nothing was
     /// written; the batch has to be decided again.
     Conflict,
-    /// The connection is unusable. What was sent may have taken effect or not.
-    ConnectionLost(Error),
+    /// The connection failed, or a COMMIT was acknowledged with a warning. What was sent may have
+    /// taken effect or not, and the connection must be closed.
+    ResultUnknown(Error),
     /// The database refuses work now, for example because its disk is full. Nothing was
     /// written.
     Unavailable(Error),
@@ -34,7 +35,7 @@ impl Failure {
     pub(crate) fn into_error(self) -> Error {
         match self {
             Failure::Conflict => Error::unavailable("conflicts with other servers exhausted the retries"),
-            Failure::ConnectionLost(error) | Failure::Unavailable(error) | Failure::Permanent(error) => error,
+            Failure::ResultUnknown(error) | Failure::Unavailable(error) | Failure::Permanent(error) => error,
         }
     }
 }
@@ -51,7 +52,7 @@ impl From<tokio_postgres::Error> for Failure {
             Some(refused) => classify(refused),
             None => {
                 let what = format!("the database cannot be reached: {}", error_chain(&error));
-                Failure::ConnectionLost(Error::unavailable(what).with_hint(UNREACHABLE_HINT))
+                Failure::ResultUnknown(Error::unavailable(what).with_hint(UNREACHABLE_HINT))
             }
         }
     }
@@ -63,14 +64,14 @@ fn classify(refused: &DbError) -> Failure {
     let unavailable =
         || Error::unavailable(format!("the database says: {} ({})", refused.message(), code.code()));
     if matches!(refused.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
-        return Failure::ConnectionLost(unavailable());
+        return Failure::ResultUnknown(unavailable());
     }
     if CONFLICTS.contains(code) {
         return Failure::Conflict;
     }
     match code.code().get(..2) {
         // Connection exception.
-        Some("08") => Failure::ConnectionLost(unavailable()),
+        Some("08") => Failure::ResultUnknown(unavailable()),
         // Insufficient resources, object not in the required state, operator intervention, system
         // error, invalid transaction state.
         Some("53" | "55" | "57" | "58" | "25") => Failure::Unavailable(unavailable()),

@@ -121,7 +121,7 @@ pub(crate) async fn connect(address: &Address) -> Result<Client, Failure> {
 }
 
 async fn connect_and_watch(address: &Address) -> Result<Connected, Failure> {
-    let mut failure = Failure::ConnectionLost(Error::unavailable("the address contains no host"));
+    let mut failure = Failure::ResultUnknown(Error::unavailable("the address contains no host"));
     for (host, timeout) in address.hosts() {
         match tokio::time::timeout(timeout, host.connect(address.tls.clone())).await {
             Ok(Ok((client, connection))) => return Ok(Connected { client, warned: drive(connection) }),
@@ -129,7 +129,7 @@ async fn connect_and_watch(address: &Address) -> Result<Connected, Failure> {
             Err(_) => {
                 let error =
                     Error::unavailable("a host of the database accepts connections but does not answer");
-                failure = Failure::ConnectionLost(error.with_hint(UNREACHABLE_HINT));
+                failure = Failure::ResultUnknown(error.with_hint(UNREACHABLE_HINT));
             }
         }
     }
@@ -164,9 +164,7 @@ where
 /// awaits. The futures of queries and batches are several kilobytes long.
 pub(crate) fn with_timeout<T>(future: impl Future<Output = T>) -> impl Future<Output = Result<T, Failure>> {
     let timed_out = |_| {
-        Failure::ConnectionLost(
-            Error::unavailable("the database does not answer").with_hint(UNREACHABLE_HINT),
-        )
+        Failure::ResultUnknown(Error::unavailable("the database does not answer").with_hint(UNREACHABLE_HINT))
     };
     tokio::time::timeout(ANSWER_TIMEOUT, future).map_err(timed_out)
 }

@@ -131,7 +131,7 @@ impl Readers {
 
 /// Marks the connection as closed if the failure means that it is lost. Returns the failure.
 fn abandon_if_lost(session: &DbSession, failure: Failure) -> Failure {
-    if matches!(failure, Failure::ConnectionLost(_)) {
+    if matches!(failure, Failure::ResultUnknown(_)) {
         session.abandon();
     }
     failure

@@ -194,8 +194,13 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<CommandResult, Error>>;
 
-    /// Runs commands in order, each decided alone, in as few commits as possible. One answer each,
-    /// in order.
+    /// Runs commands that one caller sends together, each decided alone, in as few commits as
+    /// possible. One answer each, in order. Commands of one workspace run in order. PostgreSQL may
+    /// commit workspaces separately and in any order.
+    ///
+    /// # Errors
+    /// The error stands for all commands. On PostgreSQL, some of them may be committed. The caller
+    /// may send all again under the same keys.
     fn run_batch(
         &self,
         batch: Vec<Submission>,

@@ -67,7 +67,9 @@ impl Error {
         self.kind == Kind::ImportConflict
     }
 
-    /// An invariant did not hold, which is a bug. No credit moved.
+    /// An invariant did not hold, which is a bug. The command at fault moved no credit. On
+    /// PostgreSQL, other commands of the same [`Engine::run_batch`](crate::Engine::run_batch) may be
+    /// committed.
     #[must_use]
     pub fn is_bug(&self) -> bool {
         self.kind == Kind::Bug

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! callers ──► queue ──► writer thread ── decides ──► core ── small batch ──► journal.db
-//!                │                                     │
-//!                │        committer thread ◄─ large ───┤
-//!                │           └── batch in flight ──────────┼──────────────────► journal.db
-//!                │        checkpoint thread ◄─ tasks ──┘
-//!                │           ├── derived state ───────────────────────────────► state.db
-//!                │           └── WAL of the journal ──────────────────────────► journal.db
-//!                └────► reader threads ◄── journal.db, state.db
+//!    │                                                 │
+//!    │                    committer thread ◄─ large ───┤
+//!    │                       └── batch in flight ──────┼──────────────────────► journal.db
+//!    │                    checkpoint thread ◄─ tasks ──┘
+//!    │                       ├── derived state ───────────────────────────────► state.db
+//!    │                       └── WAL of the journal ──────────────────────────► journal.db
+//!    └── long reads ────► reader threads ◄── journal.db, state.db
 //! ```
+//!
+//! Readers ask the core through the queue for what the files do not hold yet.
 //!
 //! The journal is the truth. The state file is derived from it. It can be deleted while no process
 //! has the directory open; the next start rebuilds it.

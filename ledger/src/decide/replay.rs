@@ -7,8 +7,8 @@ use crate::{ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBo
 
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
 /// entry; `None` if it is the same request. A key that was used for another kind of request differs
-/// in the `path`. So does every repeated command other than a charge, a grant, a void, a claw-back
-/// or a refund: those are the commands that can be replayed.
+/// in the `path`. So does every repeated command that cannot be replayed. Those that can are a
+/// charge, a grant, a void, a claw-back, its restoration and a refund.
 pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'static str> {
     assert!(entry.key.is_some(), "i07: an entry that is repeated must have a key");
     match (&entry.body, command) {

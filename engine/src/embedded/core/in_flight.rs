@@ -1,8 +1,8 @@
 //! Entries that were recorded and are not on disk yet: the batch in flight, and the next batch.
 //!
 //! A large batch takes the disk some milliseconds. The writer decides the next batch meanwhile, on
-//! top of the one in flight. So nothing of the next batch is answered, and nothing that is derived
-//! from entries is persisted, before the batch in flight is on disk.
+//! top of the one in flight. So nothing of the next batch is answered before the batch in flight is
+//! on disk. What derives from an entry is persisted only after that entry is on disk.
 //!
 //! Invariant: entries are appended in their order, so at most one batch is in flight, and the next
 //! batch begins where it ends. An [`Appender`] with a connection of its own brings a batch to the
@@ -62,10 +62,10 @@ impl Appender {
         Ok(Appender { journal: Journal::open(directory, vfs, Access::Write)? })
     }
 
-    /// Appends a batch in one database transaction: when this returns, it is on disk. Whether it
-    /// succeeds or fails, the caller must pass the result to
-    /// [`Core::append_finished`](crate::embedded::Core::append_finished) before the core decides
-    /// more.
+    /// Appends a batch in one database transaction: when this returns, it is on disk. The caller
+    /// must pass the result to
+    /// [`Core::append_finished`](crate::embedded::Core::append_finished) before it appends more.
+    /// After a failure it must do so before the next decision.
     ///
     /// # Errors
     /// If the batch is not known to be on disk.

@@ -30,14 +30,14 @@ impl StateMachine {
         }
     }
 
-    /// The entries that may carry a name, newest first. `search_persisted`: false searches only the
+    /// The entries that may carry a name, newest first. `search_older`: false searches only the
     /// table of the newest names, for a name that is known to be neither in the frozen table nor in
     /// a run.
-    pub(super) fn seqs_of(&mut self, fingerprint: u64, search_persisted: bool) -> Result<Vec<u64>, Error> {
+    pub(super) fn seqs_of(&mut self, fingerprint: u64, search_older: bool) -> Result<Vec<u64>, Error> {
         let mut seqs = std::mem::take(&mut self.found);
         seqs.clear();
-        self.index.in_memory(fingerprint, search_persisted, &mut seqs);
-        if search_persisted {
+        self.index.in_memory(fingerprint, search_older, &mut seqs);
+        if search_older {
             for run in self.index.runs_with(fingerprint) {
                 for page in run.pages(fingerprint) {
                     self.state.page(run.head.id, page, |bytes| {
@@ -57,9 +57,9 @@ impl StateMachine {
         account_index: u32,
         submission: &Submission,
         fingerprint: u64,
-        search_persisted: bool,
+        search_older: bool,
     ) -> Result<Option<Entry>, Error> {
-        let seqs = self.seqs_of(fingerprint, search_persisted)?;
+        let seqs = self.seqs_of(fingerprint, search_older)?;
         let mut found = None;
         if !seqs.is_empty() {
             let derived = submission.command.derived_key();

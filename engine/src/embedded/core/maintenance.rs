@@ -14,7 +14,7 @@ use crate::embedded::storage::checkpoint_task::{Task, TaskResult};
 
 impl Core {
     /// Does a small step of maintenance. To be called after every batch, and when the checkpointer
-    /// has finished a task.
+    /// has finished a task. Everything that was decided must be on disk or in flight.
     ///
     /// # Errors
     /// When something could not be written; the next batch then loads everything again.
@@ -150,7 +150,7 @@ impl StateMachine {
             self.apply_result(done)?;
         }
         self.journal.wal_checkpoint()?;
-        self.maintenance.wal_is_empty();
+        self.maintenance.wal_was_moved();
         Ok(())
     }
 }

@@ -78,7 +78,7 @@ struct Loaded {
     /// The fingerprint of its idempotency key.
     key: Option<u64>,
     /// True if the frozen table or a run may hold the key, so that they must be searched too.
-    search_persisted: bool,
+    search_older: bool,
 }
 
 /// A charge, and the sequence number of the entry that opened it.
@@ -180,17 +180,17 @@ impl StateMachine {
         let mut loaded = Vec::with_capacity(batch.len());
         for (submission, _) in batch {
             let account_index = self.accounts.resolve(&submission.workspace, &self.state)?;
-            loaded.push(Loaded { account_index, key: None, search_persisted: false });
+            loaded.push(Loaded { account_index, key: None, search_older: false });
         }
         let mut keys = Vec::with_capacity(batch.len());
         for ((submission, _), loaded) in batch.iter().zip(&mut loaded) {
             loaded.key = loaded.account_index.and_then(|index| self.key_fingerprint(index, submission));
             keys.push(loaded.key.unwrap_or(0));
         }
-        let mut search_persisted = Vec::new();
-        self.index.may_contain_each(&keys, &mut search_persisted);
-        for (loaded, search_persisted) in loaded.iter_mut().zip(search_persisted) {
-            loaded.search_persisted = search_persisted;
+        let mut search_older = Vec::new();
+        self.index.may_contain_each(&keys, &mut search_older);
+        for (loaded, search_older) in loaded.iter_mut().zip(search_older) {
+            loaded.search_older = search_older;
         }
         Ok(loaded)
     }
@@ -202,7 +202,7 @@ impl StateMachine {
         let key = account_index.and_then(|index| self.key_fingerprint(index, submission));
         // All entries of a workspace this young are in the table in memory, but to search further
         // is never wrong.
-        Ok(Loaded { account_index, key, search_persisted: key.is_some() })
+        Ok(Loaded { account_index, key, search_older: key.is_some() })
     }
 
     fn key_fingerprint(&self, account_index: u32, submission: &Submission) -> Option<u64> {
@@ -228,7 +228,7 @@ impl StateMachine {
             None => return Ok(Err(Refusal::WorkspaceNotFound)),
         };
         let earlier_entry = match loaded.key {
-            Some(key) => self.find_entry_under_key(index, &submission, key, loaded.search_persisted)?,
+            Some(key) => self.find_entry_under_key(index, &submission, key, loaded.search_older)?,
             None => None,
         };
         let charge = match submission.command.charge() {

@@ -198,10 +198,10 @@ impl KeyIndex {
         fingerprints.filter(|wanted| self.table.find(*wanted, |pair| pair.0 == *wanted).is_some()).count()
     }
 
-    /// Appends the sequence numbers that the table has for a fingerprint. `search_persisted`: also
+    /// Appends the sequence numbers that the table has for a fingerprint. `search_older`: also
     /// those of the frozen table.
-    pub(crate) fn in_memory(&self, fingerprint: u64, search_persisted: bool, seqs: &mut Vec<u64>) {
-        let frozen = self.frozen.as_ref().filter(|_| search_persisted);
+    pub(crate) fn in_memory(&self, fingerprint: u64, search_older: bool, seqs: &mut Vec<u64>) {
+        let frozen = self.frozen.as_ref().filter(|_| search_older);
         for table in std::iter::once(&self.table).chain(frozen) {
             for pair in table.iter_hash(fingerprint).filter(|pair| pair.0 == fingerprint) {
                 seqs.push(pair.1);

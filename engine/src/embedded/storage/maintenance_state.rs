@@ -129,13 +129,14 @@ impl MaintenanceState {
             self.submit(Task::WalCheckpoint);
             return;
         }
-        // If more is left, a long read needs it: it is tried again after as many further bytes.
+        // If more pages are left, a long read still needs them. The next attempt comes after another
+        // `wal_bytes` bytes.
         (self.appended_bytes, self.wal_pages) = (0, u64::MAX);
         self.wal_remainder |= left <= WAL_REMAINDER_PAGES;
     }
 
-    /// The whole WAL was moved.
-    pub(crate) fn wal_is_empty(&mut self) {
+    /// The WAL was moved, except pages that a reader still needs.
+    pub(crate) fn wal_was_moved(&mut self) {
         self.appended_bytes = 0;
     }
 

@@ -4,7 +4,7 @@
 //! only if it is at the entry that the decision saw, and entry numbers and keys are unique. If
 //! another server wrote in between, the whole transaction fails.
 //!
-//! The guard comes first, if there is one. Then changed accounts and then new ones are written,
+//! `CheckGuard` comes first, if it is needed. Then changed accounts and then new ones are written,
 //! each in the order of their workspace ids. Servers thus wait for one another in one direction
 //! only and cannot deadlock. A transaction that has updated an account is the only one that writes
 //! the account's team, usage and grants.

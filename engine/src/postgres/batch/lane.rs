@@ -6,11 +6,12 @@
 //! request of the server. A batch is everything that waits in the queue. The lane lingers for up to
 //! three sleeps of 20 µs to let more commands join it.
 //!
-//! A batch is first decided *optimistically*: on the accounts in memory, taking every idempotency
-//! key as new. That takes one round trip if nothing must be loaded. If another server was faster or
-//! a key is taken, the batch is decided again *pessimistically*, under row locks. A batch whose
-//! COMMIT result is unknown is also retried this way. The lane first looks for the entries of the
-//! earlier attempt, and decides again only if they are not in the database.
+//! A batch is decided *optimistically* unless a recent attempt failed: on the accounts in memory,
+//! taking every idempotency key as new. That takes one round trip if nothing must be loaded. After
+//! a failed attempt, the batch and those after it are decided *pessimistically*, under row locks.
+//! This ends when the lane has committed 32 batches. A batch whose COMMIT result is unknown is also
+//! retried under row locks. The lane first looks for the entries of the earlier attempt, and
+//! decides again only if they are not in the database.
 //!
 //! A panic is a failed assertion. If it happens while a command is decided, no credit moves, the
 //! command at fault gets an error, and the other commands of the batch run without it. If an
@@ -170,13 +171,8 @@ impl Lane {
         let results = self.run_or_recover(commands).await;
         self.shared.counters.commands.fetch_add(count as u64, Relaxed);
         let mut results = results.into_iter();
-        for reply in replies {
-            let own: Result<Vec<CommandResult>, Error> = results.by_ref().take(reply.commands()).collect();
-            match own {
-                Ok(answers) => reply.send(&mut answers.into_iter()),
-                Err(error) => reply.fail(error),
-            }
-        }
+        replies.into_iter().for_each(|reply| reply.send_results(&mut results));
+        assert!(results.next().is_none(), "every result has reached its caller");
         let limit = self.shared.accounts_per_lane;
         if catch_unwind(AssertUnwindSafe(|| self.accounts.evict_idle(limit))).is_err() {
             self.discard_all();
@@ -336,12 +332,13 @@ impl Lane {
     /// answers.
     ///
     /// The attempt may be on the primary's disk only: its COMMIT may have been waiting for a
-    /// synchronous standby when the connection was lost. This transaction wrote nothing, but it
-    /// locked the accounts. A transaction with row locks has an id, so its COMMIT writes a WAL
-    /// record, which is later than that of the attempt. The standby confirms WAL positions in
-    /// order. So once this COMMIT is confirmed, the attempt is too.
+    /// synchronous standby when the connection was lost. This transaction wrote no rows, but a row
+    /// lock writes a WAL record. So its COMMIT waits for the standby. The standby confirms WAL
+    /// positions in order, and those of the attempt are earlier. The lock is taken here, because
+    /// an account that the attempt created may not have been there to be locked before.
     async fn end_committed(&mut self, batch: &mut Batch, attempt: usize) -> Result<AttemptResult, Failure> {
         let session = self.session.as_ref().expect("an attempt opens the session first");
+        batch.unknown_commits[attempt].lock_account(session).await?;
         with_timeout(session.batch_execute("COMMIT")).await??;
         if session.was_warned() {
             return Err(Failure::ResultUnknown(commit::commit_not_confirmed()));
@@ -373,10 +370,11 @@ impl Lane {
         Err(Undecided { error, command })
     }
 
-    /// Removes the accounts of the batch from memory and ends its transaction, if one is open.
+    /// Removes the accounts of the batch from memory and ends its transaction, which is open only
+    /// after a pessimistic prefetch. Without one, a ROLLBACK would cause a warning.
     async fn discard_memory(&mut self) {
         self.accounts.discard_touched();
-        if self.roll_back().await.is_err() {
+        if self.pessimistic_batches > 0 && self.roll_back().await.is_err() {
             self.session = None;
         }
     }

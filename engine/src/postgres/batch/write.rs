@@ -11,7 +11,7 @@ use super::accounts::Accounts;
 use crate::CommandResult;
 use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{DbSession, Uuid, column};
+use crate::postgres::database::session::{DbSession, Uuid, column, with_timeout};
 use crate::postgres::database::sql::Sql;
 
 /// An entry of an account, identified within the current batch. Ordered by account, then by number.
@@ -172,12 +172,19 @@ pub(crate) struct UnknownCommit {
 
 impl UnknownCommit {
     /// True if the attempt was committed. The accounts must be locked: otherwise the attempt's
-    /// transaction may still be running, and the answer may change.
+    /// transaction may still be running, and the answer may change. A new workspace has no row to
+    /// lock. The INSERT of its account then waits for the attempt, and fails with a conflict.
     pub(crate) async fn was_committed(&self, session: &DbSession) -> Result<bool, Failure> {
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
             [&self.workspaces, &self.numbers, &self.data];
         let rows = session.query_with_timeout(Sql::CountStoredEntries, &params).await?;
         let stored: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
         Ok(!self.data.is_empty() && stored == self.data.len() as i64)
+    }
+
+    /// Locks an account of the attempt, which was committed.
+    pub(crate) async fn lock_account(&self, session: &DbSession) -> Result<(), Failure> {
+        let workspace = self.workspaces.first().expect("an attempt wrote at least one entry");
+        with_timeout(session.execute(Sql::LockAccount, &[workspace])).await?
     }
 }

@@ -5,9 +5,9 @@
 //! long it is. Joins compare the workspace on both sides, so a database distributed by workspace
 //! runs them on one node.
 //!
-//! A statement that writes the result of a decision contains a *guard*. Unless accounts and
-//! platform are at the entry numbers that the decision saw, it divides by zero, which aborts the
-//! transaction.
+//! A *guard* is in each statement that updates accounts, and `CheckGuard` is nothing else. Unless
+//! accounts and platform are at the entry numbers that the decision saw, it divides by zero. That
+//! aborts the transaction. Every transaction of a batch with entries has at least one guard.
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,9 +54,10 @@ pub struct Create {
     /// The display name of the key
     #[arg(long)]
     name: String,
-    /// What the key may do: `charge` opens charges and reports outcomes, `read` shows data,
-    /// `manage` changes the workspace; several with commas
-    #[arg(long, required = true, value_delimiter = ',', value_parser = ["charge", "read", "manage"])]
+    /// What the key may do: `charge` opens charges and reports outcomes, `settle` reports failures
+    /// of the system, which are refunded, `read` shows data, `manage` changes the workspace;
+    /// several with commas
+    #[arg(long, required = true, value_delimiter = ',', value_parser = ["charge", "settle", "read", "manage"])]
     scope: Vec<String>,
     /// Bind the key to this member: its charges carry this member and no other
     #[arg(long)]

@@ -10,8 +10,10 @@ use crate::{ApiKeyId, Hash, MemberId, Timestamp, WorkerId, bounds};
 /// A group of routes that a key may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Open charges and report their outcomes.
+    /// Open charges, extend them, and report success or a failure of the user.
     Charge,
+    /// Report a failure of the system, which refunds a pending charge. Only the platform grants it.
+    Settle,
     /// Read everything of the workspace.
     Read,
     /// Change the workspace: members, keys, limits.
@@ -20,13 +22,14 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, in the order of the API.
-    pub const ALL: [Scope; 3] = [Scope::Charge, Scope::Read, Scope::Manage];
+    pub const ALL: [Scope; 4] = [Scope::Charge, Scope::Settle, Scope::Read, Scope::Manage];
 
     /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Scope::Charge => "charge",
+            Scope::Settle => "settle",
             Scope::Read => "read",
             Scope::Manage => "manage",
         }
@@ -38,6 +41,7 @@ impl Scope {
             Scope::Charge => 1,
             Scope::Read => 2,
             Scope::Manage => 4,
+            Scope::Settle => 8,
         }
     }
 }
@@ -47,7 +51,7 @@ impl Scope {
 pub struct Scopes(u8);
 
 /// The byte with the bits of all scopes.
-const ALL_BITS: u8 = Scope::Charge.bit() | Scope::Read.bit() | Scope::Manage.bit();
+const ALL_BITS: u8 = Scope::Charge.bit() | Scope::Settle.bit() | Scope::Read.bit() | Scope::Manage.bit();
 
 const _: () =
     assert!(ALL_BITS.count_ones() as usize == Scope::ALL.len(), "each scope must have a bit of its own");

@@ -97,12 +97,76 @@ fn a_tied_key_acts_only_for_its_member_and_worker() {
         heartbeat c3 9_999 by=k2 => no forbidden
         succeed c2 by=k1 => settled 500
         succeed c2 by=k2 => unchanged
-        fail c1 system by=k2 => no forbidden
-        fail c1 system by=k1 => refunded 500 failed_system g1:500
+        fail c1 user by=k2 => no forbidden
+        fail c1 user by=k1 => settled 0
         new_key manage member=ada
         new_key charge by=k4 => no forbidden
         new_key charge member=bob by=k4 => no forbidden
         new_key charge member=ada worker=w by=k4 => api_key.created
+        ",
+    );
+}
+
+#[test]
+fn only_the_platform_and_a_key_with_settle_give_back_credit() {
+    check(
+        "
+        grant promotional 100_000
+        join ada admin
+        new_key charge
+        new_key settle
+        new_key charge,read,manage
+        charge message await by=k1
+        fail c1 system by=k1 => no forbidden
+        fail c1 system by=k3 => no forbidden
+        fail c1 system by=ada => no forbidden
+        refund c1 by=k2 => no forbidden
+        refund c1 by=ada => no forbidden
+        time_out c1 by=k2 => no forbidden
+        heartbeat c1 9_999 by=k2 => no forbidden
+        succeed c1 by=k2 => no forbidden
+        fail c1 user by=k2 => no forbidden
+        fail c1 system by=k2 => refunded 500 failed_system g1:500
+        fail c1 system by=k2 => unchanged
+        fail c1 system by=k1 => no forbidden
+        ",
+    );
+}
+
+#[test]
+fn only_the_platform_refunds_a_settled_charge() {
+    check(
+        "
+        grant promotional 100_000
+        new_key charge
+        new_key settle
+        new_key charge,settle
+        charge message await by=k1
+        succeed c1 by=k1 => settled 500
+        charge message by=k1
+        fail c1 system by=k2 => no forbidden
+        fail c1 system by=k3 => no forbidden
+        fail c2 system by=k3 => no forbidden
+        fail c1 system => refunded 500 failed_system g1:500
+        fail c1 system by=k3 => unchanged
+        refund c2 200
+        fail c2 system by=k3 => no forbidden
+        ",
+    );
+}
+
+#[test]
+fn only_the_platform_creates_a_key_with_settle() {
+    check(
+        "
+        join ada admin
+        new_key manage
+        new_key charge,settle,read,manage
+        new_key settle by=k1 => no forbidden
+        new_key charge,settle by=k2 => no forbidden
+        new_key settle by=ada => no forbidden
+        new_key charge,read,manage by=k2 => api_key.created
+        new_key settle => api_key.created
         ",
     );
 }

@@ -34,7 +34,8 @@ pub const ROUTES: &[Route] = &[
     )
     .description(
         "Creates a key of the workspace. The response has its secret, which is shown this once. If the caller's key is \
-         tied to a member or worker, the new key is tied to the same one.",
+         tied to a member or worker, the new key is tied to the same one. Only the platform creates a key with the scope \
+         `settle`, because such a key gives credit back.",
     )
     .request(of::<ApiKeyIn>, r#"{"name": "storefront", "scopes": ["charge"], "worker": "w-7"}"#)
     .response(
@@ -106,17 +107,18 @@ fn scopes_schema() -> Schema {
     ArrayBuilder::new()
         .items(scope)
         .min_items(Some(1))
-        .max_items(Some(3))
+        .max_items(Some(Scope::ALL.len()))
         .description(Some(
-            "What the key may do: `charge` makes charges and reports outcomes, `read` reads, `manage` changes the workspace \
-             and its team.",
+            "What the key may do: `charge` makes charges and reports success and failures of the user, `settle` reports \
+             failures of the system, which refund pending charges, `read` reads, `manage` changes the workspace and its \
+             team.",
         ))
         .examples([json_value!(["charge"])])
         .into()
 }
 
 impl Word for Scope {
-    const EXPECTED: &'static str = "\"charge\", \"read\" or \"manage\"";
+    const EXPECTED: &'static str = "\"charge\", \"settle\", \"read\" or \"manage\"";
     fn read(text: &str) -> Result<Self, String> {
         one_of(&Scope::ALL, Scope::as_str, text)
     }
@@ -131,7 +133,7 @@ pub struct ApiKeyJson<'a> {
     id: Text<ApiKeyId>,
     /// The display name.
     name: &'a str,
-    /// What the key may do: `charge`, `read`, `manage`.
+    /// What the key may do: `charge`, `settle`, `read`, `manage`.
     scopes: Vec<&'static str>,
     /// The id of the member that every charge with the key is made for; null if it is not tied.
     #[schema(required)]

@@ -20,15 +20,16 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::POST,
         "/v1/workspaces/{workspace}/charges/{charge}/outcome",
-        Workspace(&[Scope::Charge]),
+        Workspace(&[Scope::Charge, Scope::Settle]),
         "Report the outcome",
         |call| Box::pin(report(call)),
     )
     .description(
         "Reports what became of the operation. `succeeded` keeps the credit; with a smaller `quantity` the difference is \
          refunded. `failed` with the fault `system` refunds the charge in full; with the fault `user` the credit is kept. \
-         Reporting the same outcome again changes nothing. A late `failed` by the system refunds a settled charge \
-         within the refund window.",
+         Reporting the same outcome again changes nothing. `failed` by the system gives credit back: a key needs the scope \
+         `settle` for it, and only while the charge is pending. `succeeded` and `failed` by the user need the scope \
+         `charge`. A late `failed` by the system, from the platform, refunds a settled charge within the refund window.",
     )
     .rechecked_at_decision()
     .request(of::<OutcomeIn>, r#"{"result": "succeeded"}"#)

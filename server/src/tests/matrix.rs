@@ -31,7 +31,7 @@ enum Who {
 
 use Who::*;
 
-const CREDENTIALS: [Who; 15] = [
+const CREDENTIALS: [Who; 16] = [
     NoCredential,
     WrongKey,
     WrongKeyOfTheWorkspace,
@@ -40,6 +40,7 @@ const CREDENTIALS: [Who; 15] = [
     Key(&[Scope::Charge]),
     Key(&[Scope::Read]),
     Key(&[Scope::Manage]),
+    Key(&[Scope::Settle]),
     Key(&[Scope::Charge, Scope::Read]),
     Key(&[Scope::Charge, Scope::Read, Scope::Manage]),
     OtherWorkspaceKey,

@@ -91,7 +91,7 @@ pub(super) async fn team(world: &World) -> Team {
     world.add_member("acme", "ada", "admin").await;
     world.add_member("acme", "bob", "member").await;
     let all = [Scope::Charge, Scope::Read, Scope::Manage];
-    let wanted: [&[Scope]; 5] = [&all[..1], &all[1..2], &all[2..], &all[..2], &all];
+    let wanted: [&[Scope]; 6] = [&all[..1], &all[1..2], &all[2..], &[Scope::Settle], &all[..2], &all];
     let mut keys = Vec::new();
     for scopes in wanted {
         let names: Vec<String> = scopes.iter().map(|scope| format!("\"{}\"", scope.as_str())).collect();
@@ -320,11 +320,11 @@ async fn a_tied_key_charges_for_its_member_and_worker_only() {
     assert_eq!(results[2]["problem"]["code"], "workspace_not_found");
     // A tied key may not report the outcome of a charge that it did not make.
     let theirs = world.charge("theirs", r#"{"operation":"support_message","await_outcome":true}"#).await.id();
-    let outcome = r#"{"result":"failed","fault":"system"}"#;
+    let outcome = r#"{"result":"succeeded"}"#;
     let path = |charge: &str| format!("/v1/workspaces/acme/charges/{charge}/outcome");
     world.ask_with(&secret, ("POST", &path(&theirs)), "", outcome).await.problem(403, "forbidden");
     let own = charged["id"].as_str().expect("an id");
-    assert_eq!(world.ask_with(&secret, ("POST", &path(own)), "", outcome).await.json()["status"], "refunded");
+    assert_eq!(world.ask_with(&secret, ("POST", &path(own)), "", outcome).await.json()["status"], "settled");
     // A key made with a tied key is tied the same way.
     let keys = ("POST", "/v1/workspaces/acme/api-keys");
     let made = world.ask_with(&secret, keys, "", r#"{"name":"child","scopes":["charge"]}"#).await.json();
@@ -339,6 +339,37 @@ async fn a_tied_key_charges_for_its_member_and_worker_only() {
         .put("DELETE", &format!("/v1/workspaces/acme/api-keys/{id}"), "", "")
         .await
         .problem(404, "api_key_not_found");
+}
+
+#[tokio::test]
+async fn only_the_platform_and_a_key_with_settle_refund_a_failure_of_the_system() {
+    let world = world_with(100_000).await;
+    let (_, pays) = world.make_key("acme", r#"{"name":"k","scopes":["charge","read","manage"]}"#).await;
+    let (_, settles) = world.make_key("acme", r#"{"name":"k","scopes":["settle"]}"#).await;
+    let failed = r#"{"result":"failed","fault":"system"}"#;
+    let report = async |secret: &str, charge: &str, body: &str| {
+        let path = format!("/v1/workspaces/acme/charges/{charge}/outcome");
+        world.ask_with(secret, ("POST", &path), "", body).await
+    };
+    let awaited = world.charge_with(&pays, "a", r#","await_outcome":true"#).await.id();
+    report(&pays, &awaited, failed).await.problem(403, "forbidden");
+    report(&settles, &awaited, r#"{"result":"succeeded"}"#).await.problem(403, "forbidden");
+    assert_eq!(world.balance().await, (99_500, 500));
+    for _ in 0..2 {
+        assert_eq!(report(&settles, &awaited, failed).await.json()["status"], "refunded");
+    }
+    // After a charge is settled, only the platform refunds it.
+    let settled = world.charge_with(&pays, "b", "").await.id();
+    for secret in [&pays, &settles] {
+        report(secret, &settled, failed).await.problem(403, "forbidden");
+    }
+    assert_eq!(world.balance().await, (99_500, 0));
+    assert_eq!(report(KEY, &settled, failed).await.json()["status"], "refunded");
+    assert_eq!(world.balance().await, (100_000, 0));
+    // A key that manages the workspace cannot grant the scope.
+    let keys = ("POST", "/v1/workspaces/acme/api-keys");
+    let wanted = r#"{"name":"child","scopes":["charge","settle"]}"#;
+    world.ask_with(&pays, keys, "", wanted).await.problem(403, "forbidden");
 }
 
 #[tokio::test]

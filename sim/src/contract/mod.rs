@@ -52,6 +52,10 @@ pub const CLAUSES: &[Clause] = &[
         "a tied key charges only for its member and worker",
         team::a_tied_key_charges_only_for_its_member_and_worker,
     ),
+    (
+        "only the platform and a key with settle give back credit",
+        team::only_the_platform_and_a_key_with_settle_give_back_credit,
+    ),
     ("only admins change settings", team::only_admins_change_settings),
     ("a link signs in once", team::a_link_signs_in_once),
     ("the use of a key is recorded once an hour", team::the_use_of_a_key_is_recorded),

@@ -2,8 +2,8 @@
 
 use tollkeeper_engine::{Output, Page, Reads};
 use tollkeeper_ledger::{
-    Actor, ApiKeyRequest, ChargeCommand, ChargeRequest, Command, LinkRequest, MemberChanges, MemberRequest,
-    PortalSession, Role, Scope, SessionId, Submission, TeamChange, TeamCommand, WorkerId,
+    Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, Command, LinkRequest, MemberChanges,
+    MemberRequest, PortalSession, Role, Scope, SessionId, Submission, TeamChange, TeamCommand, WorkerId,
 };
 
 use super::Store;
@@ -182,6 +182,30 @@ pub(super) fn a_tied_key_charges_only_for_its_member_and_worker(store: &dyn Stor
     let (foreign, _) = client.charge("foreign", names(Some("ada"), Some("w1")));
     assert_eq!(word(ChargeCommand::Succeed { quantity: None }.for_charge(own.details.id)), "yes");
     assert_eq!(word(ChargeCommand::Succeed { quantity: None }.for_charge(foreign.details.id)), "forbidden");
+}
+
+pub(super) fn only_the_platform_and_a_key_with_settle_give_back_credit(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 10_000);
+    let [pays, settles] = [Scope::Charge, Scope::Settle].map(|scope| {
+        client.create_key(ApiKeyRequest { scopes: [scope].into_iter().collect(), ..key(scope.as_str()) })
+    });
+    let failed = ChargeCommand::Fail { by_system: true, detail: None };
+    let word = |by: ApiKeyId, command| {
+        client.submit_as(Actor::ApiKey(by), command).map_or_else(|refusal| refusal.code(), |_| "yes")
+    };
+    let (pending, _) = client.charge("pending", awaited("message", 1, 600));
+    let (settled, _) = client.charge("settled", charge("message", 1));
+    let [pending, settled] = [pending, settled].map(|charge| charge.details.id);
+    assert_eq!(word(pays, failed.clone().for_charge(pending)), "forbidden");
+    assert_eq!(word(settles, ChargeCommand::Succeed { quantity: None }.for_charge(pending)), "forbidden");
+    assert_eq!(word(settles, failed.clone().for_charge(settled)), "forbidden");
+    for _ in 0..2 {
+        assert_eq!(word(settles, failed.clone().for_charge(pending)), "yes");
+    }
+    assert_eq!(client.balance().available.get(), 9_500);
+    client.accepted(failed.for_charge(settled));
+    let more = TeamCommand::CreateKey(ApiKeyRequest { hash: [9; 32], ..key("more") });
+    assert_eq!(word(pays, Command::Team(more)), "forbidden");
 }
 
 pub(super) fn only_admins_change_settings(store: &dyn Store) {

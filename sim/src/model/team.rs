@@ -6,8 +6,9 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Actor, ApiKey, ApiKeyId, ApiKeyRequest, Command, LinkRequest, Member, MemberChanges, MemberId,
-    MemberRequest, PortalSession, Refusal, Role, SessionId, TeamChange, TeamCommand, Timestamp, WorkerId,
+    Actor, ApiKey, ApiKeyId, ApiKeyRequest, Charge, ChargeCommand, Command, LinkRequest, Member,
+    MemberChanges, MemberId, MemberRequest, PortalSession, Refusal, Role, Scope, SessionId, Status,
+    TeamChange, TeamCommand, Timestamp, WorkerId,
 };
 
 use super::charges::invalid;
@@ -177,19 +178,43 @@ impl Pool {
                     _ => None,
                 };
                 let own_session = named.is_some_and(|named| named.is_none_or(|named| named.member == *id));
-                member.role == Role::Admin || own_session
+                (member.role == Role::Admin || own_session) && self.may_give_back(None, command)
             }
             Actor::ApiKey(id) => {
                 let key = self.key(*id).ok_or(Refusal::Unauthenticated)?;
                 if key.expires_at.is_some_and(|end| end <= now) {
                     return Err(Refusal::Unauthenticated);
                 }
-                let Some((member, worker)) = self.charged_to(command) else { return Ok(()) };
-                (key.member.is_none() || key.member == member)
-                    && (key.worker.is_none() || key.worker == worker)
+                let is_own = self.charged_to(command).is_none_or(|(member, worker)| {
+                    (key.member.is_none() || key.member == member)
+                        && (key.worker.is_none() || key.worker == worker)
+                });
+                is_own && self.may_give_back(Some(&key), command)
             }
         };
         if allowed { Ok(()) } else { Err(Refusal::Forbidden { why: "" }) }
+    }
+
+    /// False if the command gives back credit of a charge, reports about one, or creates a key that
+    /// can, and the caller of the workspace has no right to. A member has no scopes.
+    fn may_give_back(&self, key: Option<&ApiKey>, command: &Command) -> bool {
+        let scopes: Vec<Scope> = key.map_or_else(Vec::new, |key| key.scopes.iter().collect());
+        match command {
+            Command::Team(TeamCommand::CreateKey(request)) => {
+                !request.scopes.iter().any(|scope| scope == Scope::Settle)
+            }
+            Command::ExistingCharge { command: ChargeCommand::Fail { by_system: true, .. }, charge } => {
+                let charges = self.charges();
+                let is_settled = |charge: &Charge| charge.state.status == Status::Settled;
+                scopes.contains(&Scope::Settle) && !charges.get(index_of(charge.0)).is_some_and(is_settled)
+            }
+            Command::ExistingCharge {
+                command: ChargeCommand::Refund { .. } | ChargeCommand::TimeOut,
+                ..
+            } => false,
+            Command::ExistingCharge { .. } => scopes.contains(&Scope::Charge),
+            _ => true,
+        }
     }
 
     /// The member and worker of the charge or key that a command creates, or of the charge that it

@@ -93,7 +93,7 @@ fn use_keys(recorder: &mut Recorder, [pays, sees, manages]: [&str; 3]) {
     recorder.send_with(pays, "POST", charges, json!({"operation": "teleport"})).expect(404);
     recorder.send_with(pays, "POST", charges, json!({"operation": 7})).expect(422);
     let failed = json!({"result": "failed", "fault": "system"});
-    recorder.send_with(pays, "POST", &format!("{charges}/{paid}/outcome"), failed).expect(200);
+    recorder.send_with(pays, "POST", &format!("{charges}/{paid}/outcome"), failed).expect(403);
     let batch = json!({"charges": [
         {"workspace": "acme", "idempotency_key": "b", "operation": "support_message"},
         {"workspace": "other", "idempotency_key": "b", "operation": "support_message"},

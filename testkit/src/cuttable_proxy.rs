@@ -2,9 +2,10 @@
 //!
 //! A cut loses the bytes under way in both directions. A COMMIT that the database has already
 //! received is carried out, and the server never gets its result. A severed proxy stays closed, so
-//! a server behind it can never reach the database again.
+//! a server behind it can never reach the database again. The proxy can also garble one statement
+//! on its way to the database, which then refuses it.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ struct Connections {
     severed: AtomicBool,
     /// Both ends of each connection: the client's and the proxy's own to the target.
     open: Mutex<Vec<TcpStream>>,
+    /// The text to garble when a client sends it next.
+    to_garble: Mutex<Option<Vec<u8>>>,
 }
 
 impl Connections {
@@ -31,27 +34,51 @@ impl Connections {
     }
 
     /// Connects `client` to the target port, with one copying thread for each direction.
-    fn forward(&self, client: &TcpStream, port: u16) -> io::Result<()> {
+    fn forward(self: &Arc<Self>, client: &TcpStream, port: u16) -> io::Result<()> {
         let target = TcpStream::connect(("127.0.0.1", port))?;
         for end in [client, &target] {
             end.set_nodelay(true)?;
         }
-        let directions =
-            [(client.try_clone()?, target.try_clone()?), (target.try_clone()?, client.try_clone()?)];
+        let to_target = (client.try_clone()?, target.try_clone()?, Some(Arc::clone(self)));
+        let directions = [to_target, (target.try_clone()?, client.try_clone()?, None)];
         let mut open = self.open();
         if self.severed.load(Ordering::SeqCst) {
             return Ok(());
         }
         open.extend([client.try_clone()?, target]);
-        for (mut from, mut to) in directions {
+        for (mut from, mut to, garbling) in directions {
             thread::spawn(move || {
                 // When one direction ends, for any reason, the other ends too.
-                let _ = io::copy(&mut from, &mut to);
+                let _ = match garbling {
+                    Some(connections) => connections.copy_and_garble(&mut from, &mut to),
+                    None => io::copy(&mut from, &mut to).map(drop),
+                };
                 let _ = to.shutdown(Shutdown::Both);
                 let _ = from.shutdown(Shutdown::Both);
             });
         }
         Ok(())
+    }
+
+    /// Copies what a client sends, and changes one byte of the text to garble when it comes by. A
+    /// statement is short and arrives whole.
+    fn copy_and_garble(&self, from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
+        let mut bytes = vec![0; 64 << 10];
+        loop {
+            let count = from.read(&mut bytes)?;
+            if count == 0 {
+                return Ok(());
+            }
+            let mut wanted = self.to_garble.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(text) = wanted.as_deref()
+                && let Some(start) = bytes[..count].windows(text.len()).position(|window| window == text)
+            {
+                bytes[start] = b'!';
+                *wanted = None;
+            }
+            drop(wanted);
+            to.write_all(&bytes[..count])?;
+        }
     }
 
     fn cut(&self) -> usize {
@@ -90,6 +117,18 @@ impl CuttableProxy {
     /// accepted.
     pub fn cut(&self) -> usize {
         self.connections.cut()
+    }
+
+    /// Garbles `text` when a client sends it the next time, once.
+    pub fn garble_next(&self, text: &str) {
+        let mut wanted = self.connections.to_garble.lock().unwrap_or_else(PoisonError::into_inner);
+        *wanted = Some(text.as_bytes().to_vec());
+    }
+
+    /// True if the text of the last [`CuttableProxy::garble_next`] was sent.
+    #[must_use]
+    pub fn has_garbled(&self) -> bool {
+        self.connections.to_garble.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Cuts all open connections and accepts no more.

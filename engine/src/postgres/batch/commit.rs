@@ -1,5 +1,9 @@
 //! Commits a batch: sends its writes and the end of its transaction, pipelined.
 //!
+//! BEGIN is the one statement that is not pipelined with them. If it failed alone, each of the
+//! others would be a transaction of its own, and a crash between them would leave half a batch. So
+//! nothing is written before the database has confirmed BEGIN.
+//!
 //! Keeps i02 and i07. An optimistic batch takes no lock before it is written: an account is updated
 //! only if it is at the entry that the decision saw, and entry numbers and keys are unique. If
 //! another server wrote in between, the whole transaction fails.
@@ -41,25 +45,25 @@ pub(crate) async fn commit(
     } else {
         send_transaction(session, columns, is_begun, relies_on_unwritten && !is_begun).await?;
     }
-    if session.was_warned() {
+    if session.is_commit_doubtful() {
         // The commit may be on the primary's disk only.
         return Err(Failure::ResultUnknown(commit_not_confirmed()));
     }
     Ok(())
 }
 
-/// Sends BEGIN (unless it was sent), all statements and COMMIT, pipelined, then waits for all
-/// results.
+/// Begins the transaction, unless it is open. Then sends all statements and COMMIT, pipelined, and
+/// waits for all results.
 async fn send_transaction(
     session: &DbSession,
     columns: &Columns<'_>,
     is_begun: bool,
     with_guard: bool,
 ) -> Result<(), Failure> {
-    let mut statements: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(10);
     if !is_begun {
-        statements.push(session.batch_execute(sql::BEGIN).boxed());
+        with_timeout(session.batch_execute(sql::BEGIN)).await??;
     }
+    let mut statements: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(10);
     columns.push_statements(session, &mut statements, with_guard);
     statements.push(session.batch_execute("COMMIT").boxed());
     let results = with_timeout(join_all(statements)).await?;

@@ -340,7 +340,7 @@ impl Lane {
         let session = self.session.as_ref().expect("an attempt opens the session first");
         batch.unknown_commits[attempt].lock_account(session).await?;
         with_timeout(session.batch_execute("COMMIT")).await??;
-        if session.was_warned() {
+        if session.is_commit_doubtful() {
             return Err(Failure::ResultUnknown(commit::commit_not_confirmed()));
         }
         // The accounts were read under locks and contain what the attempt wrote.

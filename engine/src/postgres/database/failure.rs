@@ -16,12 +16,14 @@ pub(crate) enum Failure {
     /// Another server changed the same rows first, or an idempotency key is taken. Nothing was
     /// written; the batch has to be decided again.
     Conflict,
-    /// The connection failed, or a COMMIT was acknowledged with a warning. What was sent may have
-    /// taken effect or not, and the connection must be closed.
+    /// The connection failed, or a COMMIT did not wait for its standby. What was sent may have taken
+    /// effect or not, and the connection must be closed.
     ResultUnknown(Error),
     /// The database refuses work now, for example because its disk is full. Nothing was
     /// written.
     Unavailable(Error),
+    /// A lock was not given in time. Nothing was written.
+    Locked(Error),
     /// A retry cannot succeed. Nothing was written.
     Permanent(Error),
 }
@@ -35,7 +37,10 @@ impl Failure {
     pub(crate) fn into_error(self) -> Error {
         match self {
             Failure::Conflict => Error::unavailable("conflicts with other servers exhausted the retries"),
-            Failure::ResultUnknown(error) | Failure::Unavailable(error) | Failure::Permanent(error) => error,
+            Failure::ResultUnknown(error)
+            | Failure::Unavailable(error)
+            | Failure::Locked(error)
+            | Failure::Permanent(error) => error,
         }
     }
 }
@@ -68,6 +73,9 @@ fn classify(refused: &DbError) -> Failure {
     }
     if CONFLICTS.contains(code) {
         return Failure::Conflict;
+    }
+    if *code == SqlState::LOCK_NOT_AVAILABLE {
+        return Failure::Locked(unavailable());
     }
     match code.code().get(..2) {
         // Connection exception.

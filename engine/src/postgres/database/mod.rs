@@ -9,6 +9,7 @@
 //! failure      what a database error means         blocking     runtimes of one thread
 //! decode       rows to ledger types                usage_codec  the bytes of `account.usage`
 //! schema       migrations and the import marker    distribute   tables over a Citus cluster
+//! notices      what warnings of the database mean
 //! ```
 
 pub(crate) mod blocking;
@@ -16,6 +17,7 @@ pub(crate) mod config;
 pub(crate) mod decode;
 pub(crate) mod distribute;
 pub(crate) mod failure;
+mod notices;
 pub(crate) mod schema;
 pub(crate) mod session;
 pub(crate) mod sql;

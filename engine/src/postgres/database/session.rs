@@ -1,9 +1,8 @@
 //! A connection with its prepared statements, and the warnings that the database sends on it.
 //!
-//! When a commit waits for a synchronous standby and the wait is cancelled, PostgreSQL reports
-//! success with a *warning*. The commit is then on the primary's disk only, and a failover would
-//! lose it. The session therefore watches for warnings, and a commit acknowledged after one does
-//! not count ([`DbSession::was_warned`]).
+//! A commit that was acknowledged after a warning about a standby does not count
+//! ([`DbSession::is_commit_doubtful`]). A session never commits without a disk sync: it sets
+//! `synchronous_commit` itself if the database has it off.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,13 +12,13 @@ use std::time::Duration;
 use futures_util::TryFutureExt;
 use futures_util::future::{join_all, poll_fn};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::error::Severity;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
 use tollkeeper_ledger::{ApiKeyId, Id};
 
 use super::config::Address;
 use super::failure::{Failure, UNREACHABLE_HINT};
+use super::notices::{self, Warnings};
 use super::sql::{self, Sql};
 use crate::Error;
 
@@ -37,7 +36,7 @@ pub(crate) struct DbSession {
     client: Client,
     /// In the order of the variants of [`Sql`].
     statements: Vec<Statement>,
-    warned: Arc<AtomicBool>,
+    warnings: Arc<Warnings>,
     abandoned: AtomicBool,
     distributed: bool,
 }
@@ -48,17 +47,18 @@ impl DbSession {
         let mut address = address.clone();
         let own = address.config.get_options().map_or(String::new(), |own| format!("{own} "));
         address.config.options(format!("{own}{}", sql::SETTINGS));
-        let Connected { client, warned } = connect_and_watch(&address).await?;
+        let Connected { client, warnings } = connect_and_watch(&address).await?;
         let prepared = join_all(sql::ALL.iter().map(|(_, text)| client.prepare(text)));
         let statements: Vec<Statement> =
             with_timeout(prepared).await?.into_iter().collect::<Result<_, _>>()?;
         assert_eq!(statements.len(), sql::ALL.len(), "every statement is prepared once, in order");
+        let about = with_timeout(client.query_one(ABOUT, &[])).await??;
+        let distributed = column(&about, 0)?;
+        report_durability(column(&about, 1)?, column(&about, 2)?);
         // Warnings sent during the connection's start concern the database as a whole, not a
         // commit.
-        warned.store(false, Ordering::Relaxed);
-        let catalog = "SELECT to_regclass('pg_dist_partition') IS NOT NULL";
-        let distributed = column(&with_timeout(client.query_one(catalog, &[])).await??, 0)?;
-        Ok(DbSession { client, statements, warned, abandoned: AtomicBool::new(false), distributed })
+        warnings.clear();
+        Ok(DbSession { client, statements, warnings, abandoned: AtomicBool::new(false), distributed })
     }
 
     /// True if the database has Citus. Rows may then be on several nodes, and one statement cannot
@@ -78,9 +78,9 @@ impl DbSession {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// True if the database sent a warning since the connection was made.
-    pub(crate) fn was_warned(&self) -> bool {
-        self.warned.load(Ordering::Relaxed)
+    /// True if the database warned that a commit of this connection may be on one disk only.
+    pub(crate) fn is_commit_doubtful(&self) -> bool {
+        self.warnings.make_commit_doubtful(self.distributed)
     }
 
     /// Runs a statement and returns its rows. The statement is sent when the future is first
@@ -107,11 +107,31 @@ impl DbSession {
     }
 }
 
+/// Asks whether the database has Citus, and how it commits. Pins the way in which the session
+/// commits: never without a disk sync, and never only on the primary if it has a standby. A later
+/// change of the server's configuration does not reach the session.
+const ABOUT: &str = "SELECT to_regclass('pg_dist_partition') IS NOT NULL,
+    current_setting('synchronous_commit'), current_setting('fsync'),
+    set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+        THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
+
+/// Logs settings of the database under which acknowledged commits could be lost.
+fn report_durability(synchronous_commit: &str, fsync: &str) {
+    if matches!(synchronous_commit, "off" | "local") {
+        let text = format!("synchronous_commit is {synchronous_commit}; this server commits with `on`");
+        notices::log_once(&text, "synchronous_commit");
+    }
+    if fsync == "off" {
+        let text = "fsync is off: if the machine of the database crashes, acknowledged charges are lost";
+        notices::log_once(text, "fsync");
+    }
+}
+
 /// A client whose connection is driven by a task on the current runtime.
 struct Connected {
     client: Client,
-    /// Becomes true when the database sends a warning.
-    warned: Arc<AtomicBool>,
+    /// Filled while the connection is driven.
+    warnings: Arc<Warnings>,
 }
 
 /// Connects to the first host of the address that accepts. A task on the current runtime drives the
@@ -120,11 +140,18 @@ pub(crate) async fn connect(address: &Address) -> Result<Client, Failure> {
     Ok(connect_and_watch(address).await?.client)
 }
 
+/// Begins a transaction in which all reads see one snapshot. It may take hours, so the time limits
+/// of the role do not apply to it.
+pub(crate) async fn begin_snapshot(client: &Client) -> Result<(), Failure> {
+    let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", sql::WITHOUT_TIME_LIMITS);
+    Ok(client.batch_execute(&begin).await?)
+}
+
 async fn connect_and_watch(address: &Address) -> Result<Connected, Failure> {
     let mut failure = Failure::ResultUnknown(Error::unavailable("the address contains no host"));
     for (host, timeout) in address.hosts() {
         match tokio::time::timeout(timeout, host.connect(address.tls.clone())).await {
-            Ok(Ok((client, connection))) => return Ok(Connected { client, warned: drive(connection) }),
+            Ok(Ok((client, connection))) => return Ok(Connected { client, warnings: drive(connection) }),
             Ok(Err(error)) => failure = error.into(),
             Err(_) => {
                 let error =
@@ -136,25 +163,22 @@ async fn connect_and_watch(address: &Address) -> Result<Connected, Failure> {
     Err(failure)
 }
 
-/// Drives a connection in a task. Returns a flag that becomes true when the database sends a
-/// warning.
-fn drive<S, T>(mut connection: Connection<S, T>) -> Arc<AtomicBool>
+/// Drives a connection in a task. Returns the warnings that the database will have sent on it.
+fn drive<S, T>(mut connection: Connection<S, T>) -> Arc<Warnings>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let warned = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&warned);
+    let warnings = Arc::new(Warnings::default());
+    let recorded = Arc::clone(&warnings);
     tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-            if let AsyncMessage::Notice(notice) = message
-                && notice.parsed_severity() == Some(Severity::Warning)
-            {
-                flag.store(true, Ordering::Relaxed);
+            if let AsyncMessage::Notice(notice) = message {
+                recorded.record(&notice);
             }
         }
     });
-    warned
+    warnings
 }
 
 /// Waits for a future for at most [`ANSWER_TIMEOUT`]. After a timeout the connection counts as

@@ -20,6 +20,7 @@ pub(crate) enum Sql {
     GrantRows,
     CountStoredEntries,
     PlatformNumber,
+    TakesWrites,
     IsImporting,
     SetImporting,
     PlatformEntries,
@@ -54,6 +55,11 @@ pub(crate) enum Sql {
 /// started.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
+/// Lifts every time limit of the role from the current transaction. For work that may take hours:
+/// migrations, audits and exports. Names the limits that this version of PostgreSQL has.
+pub(crate) const WITHOUT_TIME_LIMITS: &str = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN \
+    ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
+
 /// The settings of a connection.
 ///
 /// - The timeouts cancel statements that take too long, and release the locks of a server that
@@ -71,7 +77,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 36] = [
+pub(crate) const ALL: [(Sql, &str); 37] = [
     (
         Sql::AccountsOf,
         "SELECT a.data, a.usage, t.data FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
@@ -115,6 +121,7 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
          JOIN entry AS e ON e.workspace = k.workspace AND e.n = k.n AND e.data = k.data",
     ),
     (Sql::PlatformNumber, "SELECT n FROM platform"),
+    (Sql::TakesWrites, "SELECT current_setting('transaction_read_only') = 'off'"),
     (Sql::IsImporting, "SELECT importing FROM platform"),
     (Sql::SetImporting, "UPDATE platform SET importing = $1"),
     (Sql::PlatformEntries, "SELECT data FROM entry WHERE workspace = $1 AND n > $2 ORDER BY n"),
@@ -280,7 +287,15 @@ pub(crate) const ALL: [(Sql, &str); 36] = [
     ),
     (
         Sql::CountAll,
-        "SELECT (SELECT coalesce(sum(n), 0)::bigint FROM account), (SELECT count(*) FROM pending)",
+        // Exact up to some size, so that it takes a bounded time. Beyond it, the statistics of the
+        // last VACUUM or ANALYZE.
+        "SELECT (SELECT CASE WHEN counted <= 10000 THEN entries
+                 ELSE greatest(entries, (SELECT reltuples::bigint FROM pg_class WHERE oid = 'entry'::regclass)) END
+          FROM (SELECT count(*) AS counted, coalesce(sum(n), 0)::bigint AS entries
+                FROM (SELECT n FROM account LIMIT 10001) AS first_rows) AS bounded),
+         (SELECT CASE WHEN counted <= 10000 THEN counted
+                 ELSE greatest(counted, (SELECT reltuples::bigint FROM pg_class WHERE oid = 'pending'::regclass)) END
+          FROM (SELECT count(*) AS counted FROM (SELECT FROM pending LIMIT 10001) AS first_rows) AS bounded)",
     ),
 ];
 

@@ -318,6 +318,33 @@ fn a_host_that_accepts_and_never_answers_is_skipped() {
 }
 
 #[test]
+fn nothing_is_written_if_the_transaction_of_a_batch_does_not_begin() {
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    let proxy = CuttableProxy::to(shared().port());
+    let behind = format!("postgres://tollkeeper@127.0.0.1:{}/{}", proxy.port(), database.name());
+    let server = serve(&behind, short_timeout());
+    bank::open(&*server, 1, EACH);
+    pay(&*server, "before").expect("the database is there").expect("there is enough credit");
+    let before = available(&*server);
+    // A charge that awaits its outcome writes to a third table, so it needs a transaction.
+    let awaited = || {
+        let charge = bank::charge(1, true);
+        block_on(server.run(bank::ask(bank::workspace(0), Some("awaited".to_owned()), charge), NOW))
+    };
+    proxy.garble_next("BEGIN ISOLATION");
+    awaited().expect_err("the database refuses BEGIN");
+    assert!(proxy.has_garbled());
+    assert_eq!(available(&*server), before, "no part of the batch is written");
+    let answer = awaited().expect("the database is there").expect("there is enough credit");
+    assert!(!answer.replayed);
+    assert_eq!(available(&*server), before - PRICE.get());
+    check_audit(&database.url());
+}
+
+#[test]
 fn a_commit_that_did_not_wait_for_the_standby_is_not_acknowledged() {
     if is_missing() {
         return;

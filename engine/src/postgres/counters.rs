@@ -2,7 +2,7 @@
 //!
 //! The number of entries and of pending charges covers all servers of the database. It is read from
 //! the database now and then ([`Counters::reload`]); in between, each server adds only its own
-//! commits.
+//! commits. Reading it takes a bounded time: in a large ledger both numbers are estimates.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -18,7 +18,7 @@ pub(super) struct Counters {
     pub commands: AtomicU64,
     /// Accounts in the memory of all lanes.
     pub accounts: AtomicI64,
-    /// Whether the last access to the database succeeded.
+    /// Whether the database took writes when it was last asked or written to.
     pub writable: AtomicBool,
     entries: AtomicU64,
     pending: AtomicI64,
@@ -37,11 +37,19 @@ pub(super) struct CommittedBatch {
 }
 
 impl Counters {
-    /// Reads the number of entries and of pending charges from the database.
-    pub(super) async fn reload(&self, session: &DbSession) -> Result<(), Failure> {
+    /// Reads the number of entries and of pending charges from the database. If that fails, the
+    /// numbers stay as they are.
+    pub(super) async fn reload(&self, session: &DbSession) {
+        if let Err(failure) = self.try_reload(session).await {
+            let error = failure.into_error();
+            tracing::warn!(%error, "could not count entries and pending charges; the metrics are old");
+        }
+    }
+
+    async fn try_reload(&self, session: &DbSession) -> Result<(), Failure> {
         let rows = session.query_with_timeout(Sql::CountAll, &[]).await?;
         if let Some(row) = rows.first() {
-            self.entries.store(column::<i64>(row, 0)? as u64, Relaxed);
+            self.entries.store(column::<i64>(row, 0)?.max(0) as u64, Relaxed);
             self.pending.store(column(row, 1)?, Relaxed);
         }
         Ok(())

@@ -3,7 +3,9 @@
 //!
 //! The readers also refresh the platform snapshot once a second. A server without commands would
 //! otherwise not learn that another server has changed prices or platform keys. After a conflict, a
-//! lane refreshes the snapshot at once.
+//! lane refreshes the snapshot at once. With it they ask whether the database takes writes: a
+//! server on a read-only database is not ready. While it is not ready, they ask on a new connection
+//! each time. A metric that cannot be read never makes the server unready.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use tokio::sync::Mutex;
 use crate::Error;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
-use crate::postgres::database::session::{ANSWER_TIMEOUT, DbSession, with_timeout};
+use crate::postgres::database::session::{ANSWER_TIMEOUT, DbSession, column, with_timeout};
+use crate::postgres::database::sql::Sql;
 use crate::postgres::shared::SharedState;
 
 /// How often the readers look for new entries of the platform.
@@ -44,14 +47,37 @@ impl Readers {
     /// The next connection, opened again if it is closed. Several queries share a connection: their
     /// statements are sent at once and answered in order.
     async fn session(&self) -> Result<Arc<DbSession>, Failure> {
-        let index = self.next.fetch_add(1, Relaxed) % self.sessions.len();
-        let mut session = self.sessions[index].lock().await;
+        let mut session = self.next_place().lock().await;
         if let Some(session) = session.as_ref().filter(|session| !session.is_closed()) {
             return Ok(Arc::clone(session));
         }
+        self.open_in(&mut session).await
+    }
+
+    /// A new connection instead of the next one. Some settings of a database reach new connections
+    /// only.
+    async fn new_session(&self) -> Result<Arc<DbSession>, Failure> {
+        let mut session = self.next_place().lock().await;
+        self.open_in(&mut session).await
+    }
+
+    fn next_place(&self) -> &Mutex<Option<Arc<DbSession>>> {
+        &self.sessions[self.next.fetch_add(1, Relaxed) % self.sessions.len()]
+    }
+
+    async fn open_in(&self, place: &mut Option<Arc<DbSession>>) -> Result<Arc<DbSession>, Failure> {
+        *place = None;
         let opened = Arc::new(DbSession::open(&self.shared.address).await?);
-        *session = Some(Arc::clone(&opened));
+        *place = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// Closes the connections that may have been opened while the database was read-only. Each
+    /// would stay so.
+    fn abandon_all(&self) {
+        for session in self.sessions.iter().filter_map(|place| place.try_lock().ok()) {
+            session.iter().for_each(|session| session.abandon());
+        }
     }
 
     /// Migrates the database and loads what the server needs before it serves: platform snapshot
@@ -65,8 +91,8 @@ impl Readers {
         let session = self.session().await?;
         schema::refuse_unfinished_import(&session).await?;
         platform.refresh(&session).await?;
-        counters.reload(&session).await?;
-        counters.writable.store(true, Relaxed);
+        counters.reload(&session).await;
+        counters.writable.store(takes_writes(&session).await?, Relaxed);
         Ok(())
     }
 
@@ -103,30 +129,45 @@ impl Readers {
         }
     }
 
-    async fn refresh(&self, session: &DbSession, reload_counters: bool) -> Result<(), Failure> {
-        if reload_counters {
-            self.shared.counters.reload(session).await?;
+    /// Refreshes the platform snapshot. Returns whether the database takes writes.
+    async fn refresh(&self) -> Result<bool, Failure> {
+        let was_writable = self.shared.counters.writable.load(Relaxed);
+        let session = if was_writable { self.session().await? } else { self.new_session().await? };
+        let refreshed = async {
+            self.shared.platform.refresh(&session).await?;
+            takes_writes(&session).await
+        };
+        let is_writable = refreshed.await.map_err(|failure| abandon_if_lost(&session, failure))?;
+        if is_writable && !was_writable {
+            self.abandon_all();
         }
-        self.shared.platform.refresh(session).await
+        Ok(is_writable)
     }
 
-    /// Refreshes the platform snapshot and the counters until the future is dropped.
+    /// Refreshes the platform snapshot, the readiness and the counters until the future is dropped.
     pub(crate) async fn refresh_periodically(&self) {
+        let counters = &self.shared.counters;
         let mut refreshes = 0_u32;
         loop {
             tokio::time::sleep(REFRESH_INTERVAL).await;
             refreshes = refreshes.wrapping_add(1);
-            let refreshed = match self.session().await {
-                Ok(session) => {
-                    let reload_counters = refreshes.is_multiple_of(REFRESHES_PER_RELOAD);
-                    let refreshed = self.refresh(&session, reload_counters).await;
-                    refreshed.map_err(|failure| abandon_if_lost(&session, failure))
-                }
-                Err(failure) => Err(failure),
-            };
-            self.shared.counters.writable.store(refreshed.is_ok(), Relaxed);
+            let is_writable = self.refresh().await.unwrap_or(false);
+            counters.writable.store(is_writable, Relaxed);
+            if is_writable
+                && refreshes.is_multiple_of(REFRESHES_PER_RELOAD)
+                && let Ok(session) = self.session().await
+            {
+                counters.reload(&session).await;
+            }
         }
     }
+}
+
+/// True if transactions of this connection may write: the database is neither a standby nor set to
+/// read-only.
+async fn takes_writes(session: &DbSession) -> Result<bool, Failure> {
+    let rows = session.query_with_timeout(Sql::TakesWrites, &[]).await?;
+    Ok(rows.first().map_or(Ok(false), |row| column(row, 0))?)
 }
 
 /// Marks the connection as closed if the failure means that it is lost. Returns the failure.

@@ -14,13 +14,8 @@ use crate::Error;
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{column, connect};
+use crate::postgres::database::session::{begin_snapshot, column, connect};
 use crate::transfer::{Counts, StreamWriter};
-
-/// Begins a transaction in which all reads see one snapshot, without timeouts: an export may take
-/// hours.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
 const JOURNALS: &str = "SELECT workspace, n FROM account ORDER BY workspace <> $1, created_at, workspace";
 
@@ -42,7 +37,7 @@ pub fn export(url: &str, to: impl Write) -> Result<Counts, Error> {
 }
 
 async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> Result<(), Failure> {
-    client.batch_execute(BEGIN).await?;
+    begin_snapshot(client).await?;
     let entries = client.prepare(ENTRIES).await?;
     let platform = WorkspaceId::platform();
     for journal in client.query(JOURNALS, &[&platform.as_str()]).await? {

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row};
 use crate::Error;
 use crate::audit::AuditDisagreement;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::column;
+use crate::postgres::database::session::{begin_snapshot, column};
 
 /// How many rows one FETCH reads.
 const FETCH_ROWS: usize = 2_000;
@@ -86,7 +86,7 @@ pub(super) struct Tables<'a> {
 impl<'a> Tables<'a> {
     /// Begins the transaction of the audit and opens a cursor for each table.
     pub(super) async fn open(client: &'a Client) -> Result<Tables<'a>, Failure> {
-        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        begin_snapshot(client).await?;
         let usage = "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded";
         let table = |name, columns, order| Table::open(client, name, columns, order);
         Ok(Tables {

@@ -1,9 +1,12 @@
 //! The schema: numbered migrations inside the binary, and the marker of an unfinished import.
 //!
-//! The server that starts first runs the migrations; other servers wait on an advisory lock. A
+//! The server that starts first runs the migrations; other servers wait on an advisory lock for as
+//! long as it takes. A table that is in use is waited for in short tries. A
 //! database that is newer than this program is refused, because an older program cannot know what
 //! it would break. If the tables are distributed, the tables of a new migration are distributed in
 //! the same transaction.
+
+use std::time::Duration;
 
 use tokio_postgres::Client;
 
@@ -11,7 +14,7 @@ use super::config::Address;
 use super::distribute;
 use super::failure::Failure;
 use super::session::{DbSession, column, connect, with_timeout};
-use super::sql::Sql;
+use super::sql::{self, Sql};
 use crate::{Error, transfer};
 
 /// All migrations, oldest first. A database of version `v` has the first `v` of them.
@@ -25,7 +28,18 @@ pub(crate) const VERSION: usize = MIGRATIONS.len();
 /// ASCII.
 const MIGRATION_LOCK: i64 = 0x746f_6c6c_6b65_6570;
 
-/// Creates the tables or upgrades them to [`VERSION`], in one transaction.
+/// How often a migration is tried when a table is in use.
+const TRIES: u32 = 60;
+
+/// How long one try waits for a table. While it waits, no other session can use the table either,
+/// so the wait is short.
+const TABLE_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
+
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Creates the tables or upgrades them to [`VERSION`], in one transaction. The time limits of the
+/// role do not apply: a migration of a large table takes long, and so does another server's.
 pub(crate) async fn migrate(address: &Address) -> Result<(), Failure> {
     let client = connect(address).await?;
     let version = with_timeout(version(&client)).await??;
@@ -33,20 +47,36 @@ pub(crate) async fn migrate(address: &Address) -> Result<(), Failure> {
         return Ok(());
     }
     refuse_newer(version)?;
-    // No timeout: a second server waits for the lock until the first has migrated.
+    let mut tries = 1;
+    loop {
+        match try_to_migrate(&client).await {
+            Err(Failure::Locked(_)) if tries < TRIES => {
+                tries += 1;
+                client.batch_execute("ROLLBACK").await?;
+                tokio::time::sleep(PAUSE).await;
+            }
+            migrated => return migrated,
+        }
+    }
+}
+
+/// Waits for the migration of another server, then runs what is missing.
+async fn try_to_migrate(client: &Client) -> Result<(), Failure> {
     let locked = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); CREATE TABLE IF NOT EXISTS migration (
-        version bigint NOT NULL PRIMARY KEY, run_at timestamptz NOT NULL DEFAULT now())"
+        "BEGIN; {}; SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); {TABLE_LOCK_TIMEOUT};
+        CREATE TABLE IF NOT EXISTS migration (
+        version bigint NOT NULL PRIMARY KEY, run_at timestamptz NOT NULL DEFAULT now())",
+        sql::WITHOUT_TIME_LIMITS
     );
     client.batch_execute(&locked).await?;
-    let version = self::version(&client).await?;
+    let version = self::version(client).await?;
     refuse_newer(version)?;
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         client.batch_execute(migration).await?;
         client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(index as i64 + 1)]).await?;
     }
     if version > 0 {
-        distribute::distribute_new_tables(&client).await?;
+        distribute::distribute_new_tables(client).await?;
     }
     Ok(client.batch_execute("COMMIT").await?)
 }

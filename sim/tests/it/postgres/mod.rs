@@ -2,6 +2,7 @@
 //! changed rows.
 
 mod failures;
+mod settings;
 mod teams;
 mod tls;
 mod versions;

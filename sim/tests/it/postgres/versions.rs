@@ -21,7 +21,7 @@ const ROWS: &str = include_str!("../../formats/version_1.sql");
 const BEGUN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// A database with tables of version 1.
-fn version_1() -> Database<'static> {
+pub(crate) fn version_1() -> Database<'static> {
     let database = shared().database();
     database.sql(&format!("SET ROLE tollkeeper; {TABLES}; {ROWS}"));
     database

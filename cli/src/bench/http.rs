@@ -112,7 +112,8 @@ impl BenchServer {
     }
 }
 
-async fn serve(router: axum::Router) -> Result<SocketAddr, Failure> {
+/// Serves on a free port, in the background.
+pub async fn serve(router: axum::Router) -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(error.to_string()))?;
     let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
     tokio::spawn(tollkeeper_server::answer(router, listener));

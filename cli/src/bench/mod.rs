@@ -12,6 +12,7 @@
 //! connection         the client's side of such a socket
 //! credentials        the keys of those requests
 //! rate               when callers start their calls
+//! hostile            a quiet tenant beside a hostile one
 //! stats              percentiles and the report
 //! baseline_append    the baseline of the embedded engine: rows appended to SQLite
 //! baseline_pgbench   the baseline of the PostgreSQL engine: hand-written SQL, run by pgbench
@@ -24,6 +25,7 @@ mod baseline_pgbench;
 mod connection;
 mod credentials;
 mod failure;
+mod hostile;
 mod http;
 mod library;
 mod options;
@@ -56,14 +58,13 @@ const ROUNDS: u64 = 5;
 pub fn run(args: Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| failed(format!("no runtime: {error}")))?;
-    let report = match database(&args)? {
-        Some(url) => runtime.block_on(measure_database(&args, &url))?,
+    match database(&args)? {
+        Some(url) => runtime.block_on(measure_database(&args, &url)),
         None => {
             let directory = WorkDirectory::new(args.data.as_deref())?;
-            runtime.block_on(measure_directory(&args, directory.path()))?
+            runtime.block_on(measure_directory(&args, directory.path()))
         }
-    };
-    report.print(args.json)
+    }
 }
 
 /// Returns the database to measure on, or `None` for the embedded engine.
@@ -97,15 +98,18 @@ struct OpenEngine {
     open_ms: u64,
 }
 
-async fn measure_directory(args: &Args, directory: &Path) -> Result<Report, Failure> {
+async fn measure_directory(args: &Args, directory: &Path) -> Result<(), Failure> {
     let start = Instant::now();
     let engine = Embedded::open(directory, Options::default()).map_err(|error| engine_failed(&error))?;
     let open_ms = start.elapsed().as_millis() as u64;
     let epoch = engine.stats().entries;
+    if args.hostile {
+        return hostile::run(args, Arc::new(engine)).await;
+    }
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, Baseline::Append(directory)).await
 }
 
-async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<Report, Failure> {
+async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<(), Failure> {
     let baseline = match args.floor {
         true => {
             Baseline::Pgbench(Box::new(PgbenchBaseline::find(url.expose(), args.workspaces, args.callers)?))
@@ -116,6 +120,9 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<Report, Fail
     let opened = Postgres::open(url.expose(), postgres::Options::default()).await;
     let engine = opened.map_err(|error| engine_failed(&error))?;
     let open_ms = start.elapsed().as_millis() as u64;
+    if args.hostile {
+        return hostile::run(args, Arc::new(engine)).await;
+    }
     // Other programs write to the database too, so the number of entries could repeat.
     let epoch = library::now().millis().unsigned_abs();
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, baseline).await
@@ -130,7 +137,8 @@ enum Baseline<'a> {
     Pgbench(Box<PgbenchBaseline>),
 }
 
-async fn measure(args: &Args, opened: OpenEngine, baseline: Baseline<'_>) -> Result<Report, Failure> {
+/// Measures charges and prints the report.
+async fn measure(args: &Args, opened: OpenEngine, baseline: Baseline<'_>) -> Result<(), Failure> {
     let OpenEngine { engine, epoch, open_ms } = opened;
     let mut workload = Workload::new(args.workspaces, args.keys, args.seed, epoch);
     library::prepare(&*engine, &workload).await?;
@@ -166,7 +174,7 @@ async fn measure(args: &Args, opened: OpenEngine, baseline: Baseline<'_>) -> Res
     let start = Instant::now();
     engine.close().await.map_err(|error| engine_failed(&error))?;
     report.close_ms = start.elapsed().as_millis() as u64;
-    Ok(report)
+    report.print(args.json)
 }
 
 /// Measures the bare append for the charges since `before`: rows of the average size of an entry,

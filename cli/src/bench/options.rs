@@ -27,7 +27,9 @@ Examples:
   # On a database, and hand-written SQL run by pgbench
   tollkeeper bench --engine postgres --callers 64 --floor
   # Latency at a fixed rate below the maximum
-  tollkeeper bench --engine postgres --callers 64 --rate 20000")]
+  tollkeeper bench --engine postgres --callers 64 --rate 20000
+  # Latency of one tenant beside a hostile one, for each of ten attacks
+  tollkeeper bench --hostile")]
 pub struct Args {
     /// Print one JSON object
     #[arg(long)]
@@ -73,6 +75,9 @@ pub struct Args {
     /// Also measure a baseline: a bare append, over HTTP a constant answer, on PostgreSQL pgbench
     #[arg(long)]
     pub floor: bool,
+    /// Measure what a tenant notices of a hostile one, attack by attack
+    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "charges", "workspaces"])]
+    pub hostile: bool,
     /// The seed of the workload
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -142,7 +142,8 @@ impl Report {
     }
 }
 
-fn sorted<'a>(durations: impl Iterator<Item = &'a Duration>) -> Vec<Duration> {
+/// The durations in ascending order.
+pub fn sorted<'a>(durations: impl Iterator<Item = &'a Duration>) -> Vec<Duration> {
     let mut sorted: Vec<Duration> = durations.copied().collect();
     sorted.sort_unstable();
     sorted
@@ -154,7 +155,7 @@ fn median(mut values: Vec<u64>) -> u64 {
 }
 
 /// A percentile in milliseconds with three decimals; null if nothing was measured.
-fn percentile(sorted: &[Duration], percent: usize) -> Value {
+pub fn percentile(sorted: &[Duration], percent: usize) -> Value {
     let Some(last) = sorted.len().checked_sub(1) else { return Value::Null };
     thousandths(sorted[(sorted.len() * percent / 100).min(last)].as_micros() as u64)
 }
@@ -166,7 +167,7 @@ fn thousandths(value: u64) -> Value {
 }
 
 /// The peak resident memory of this process in MiB; `None` where the system does not report it.
-fn peak_rss_mb() -> Option<u64> {
+pub fn peak_rss_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -37,7 +37,7 @@ pub fn period_windows(timezone: &str, now: Timestamp) -> PeriodWindows {
 }
 
 /// The earliest UTC hour at which the current day or month can begin, in any time zone; those of
-/// later instants begin later. No time zone is a whole day ahead of UTC or behind it.
+/// later instants do not begin earlier. No time zone is a whole day ahead of UTC or behind it.
 pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
     const DAY_SECONDS: i64 = 24 * 60 * 60;
     period_windows("UTC", now.plus_seconds(-DAY_SECONDS)).month.start.plus_seconds(-DAY_SECONDS).hour()

@@ -175,7 +175,8 @@ pub struct EngineStats {
     pub accounts_in_memory: u64,
     /// Charges that await an outcome.
     pub pending_charges: u64,
-    /// Entries that a start after a crash would replay.
+    /// Entries after the last finished checkpoint round. A start after a crash replays them. It may
+    /// begin earlier, for the key index.
     pub entries_to_replay: u64,
     /// True if the store takes writes now.
     pub writable: bool,
@@ -199,8 +200,8 @@ pub trait Engine: Send + Sync + 'static {
     /// commit workspaces separately and in any order.
     ///
     /// # Errors
-    /// The error stands for all commands. On PostgreSQL, some of them may be committed. The caller
-    /// may send all again under the same keys.
+    /// The error stands for all commands. On the embedded engine all or none are committed, on
+    /// PostgreSQL some may be. The caller may send all again under the same keys.
     fn run_batch(
         &self,
         batch: Vec<Submission>,
@@ -220,7 +221,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Numbers for metrics and readiness.
     fn stats(&self) -> EngineStats;
 
-    /// Finishes what was accepted, and persists everything. Later calls fail with
-    /// [`Error::is_unavailable`].
+    /// Finishes what was accepted, and persists everything. Later commands fail with
+    /// [`Error::is_unavailable`]. On PostgreSQL, queries are still answered.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
 }

@@ -130,7 +130,7 @@ impl Error {
         Error::new(Kind::Bug, what)
     }
 
-    /// A caught panic: an assertion failed before the commit, so no credit moved.
+    /// A caught panic: a failed assertion. The caller says whether the batch may be committed.
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
         Error::bug(panic_message(panic))
     }

@@ -6,8 +6,8 @@
 //! [`Account::replay`] rebuilds the account from the same entries, exactly: there is no second
 //! way to change a balance.
 //!
-//! There is no I/O, no clock, no randomness, no hash function and no float here. Times, ids and
-//! hashes are arguments, so the same commands give the same bytes on every engine. Nothing here
+//! There is no I/O, no clock, no float and no SHA-256 here, and no result depends on randomness.
+//! Times, ids and hashes are arguments, so the same commands give the same bytes on every engine. Nothing here
 //! knows HTTP, SQL or JSON.
 //!
 //! P1 to P16 in comments are the product's rules, i01 to i12 the invariants; `docs/ARCHITECTURE.md`

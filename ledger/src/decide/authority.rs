@@ -1,5 +1,5 @@
-//! Authorization: whether the caller may still do this. It is checked first in every decision, on
-//! the account that is decided on.
+//! Authorization: whether the caller may still do this, on the account that is decided on. Only
+//! one check comes before it: that the command fits the journal.
 //!
 //! The server looked up the API key or session a moment ago, on a team that may be out of date.
 //! This check is final: a revoked key or a demoted member changes nothing afterwards, on any

@@ -168,7 +168,8 @@ pub struct ChargeRequest {
     pub worker: Option<WorkerId>,
     /// The member it runs for.
     pub member: Option<MemberId>,
-    /// True if the charge stays pending until an outcome is reported.
+    /// True if the charge stays pending until an outcome is reported. If false, the price book
+    /// decides.
     pub await_outcome: bool,
     /// Seconds until a pending charge times out; the price book's or the default if `None`.
     pub timeout_seconds: Option<u32>,
@@ -187,8 +188,8 @@ impl GrantRequest {
 }
 
 impl ChargeRequest {
-    /// A charge for `quantity` units that is settled at once, with no worker, member, reference or
-    /// metadata.
+    /// A charge for `quantity` units that asks for no outcome; it is pending all the same if its
+    /// operation has a timeout. It has no worker, member, reference or metadata.
     #[must_use]
     pub const fn new(operation: OperationId, quantity: i64) -> ChargeRequest {
         ChargeRequest {

@@ -1,8 +1,9 @@
 //! The one place where credit is decided: [`decide`] reads a [`View`] and answers a command with
 //! the [`Change`] to write, with a replay, or with a [`Refusal`].
 //!
-//! First the caller must still be allowed to ask (`authority`). Then a replay is looked for, before
-//! all other refusals (i07). Then one match sends the command to the file of its family, where the
+//! First the command must fit the journal: the platform's or a workspace's. Then the caller must
+//! still be allowed to ask (`authority`). Then a replay is looked for, before the command's own
+//! refusals (i07). Then one match sends the command to the file of its family, where the
 //! refusals come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is
 //! changed: the engine has loaded the view, and [`Account::record`](crate::Account::record) applies
 //! the change.

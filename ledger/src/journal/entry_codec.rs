@@ -21,7 +21,8 @@ impl Entry {
     /// Appends the canonical bytes.
     ///
     /// # Panics
-    /// If an entry of a rare kind does not read back as it is, which is a bug.
+    /// If an entry that is about no charge and moves no credit does not read back as it is, which is
+    /// a bug.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         // One check of the capacity for most entries, instead of one with every field.
         bytes.reserve(512);
@@ -38,7 +39,7 @@ impl Entry {
         w.micros(self.balance.debt);
         w.raw(&self.previous);
         write_body(w, &self.body);
-        // The kinds that are written with every charge are read back in the tests only.
+        // Entries about a charge, or with legs, are read back in the tests only.
         let is_rare = self.body.charge().is_none() && self.body.legs().is_none();
         assert!(
             !is_rare || Entry::decode(&bytes[start..]).as_ref() == Ok(self),

@@ -164,7 +164,7 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
         (
             "tollkeeper_tail_entries",
             "gauge",
-            "Entries that a start after a kill would replay.",
+            "Entries after the last finished checkpoint round.",
             entries_to_replay,
         ),
         ("tollkeeper_store_writable", "gauge", "1 if the store takes writes, else 0.", u64::from(writable)),

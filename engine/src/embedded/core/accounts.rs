@@ -362,7 +362,7 @@ impl Accounts {
     }
 
     /// Evicts accounts that were not used recently while more than `limit` are in memory. Examines
-    /// only a few accounts per call, so it never delays a batch noticeably.
+    /// at most 64 slots more than twice the excess.
     pub(crate) fn evict_idle(&mut self, limit: usize) {
         let mut examinations = if self.in_memory > limit { 2 * (self.in_memory - limit) + 64 } else { 0 };
         while examinations > 0 && self.in_memory > limit {

@@ -65,7 +65,7 @@ impl Appender {
     /// Appends a batch in one database transaction: when this returns, it is on disk. The caller
     /// must pass the result to
     /// [`Core::append_finished`](crate::embedded::Core::append_finished) before it appends more.
-    /// After a failure it must do so before the next decision.
+    /// More may be decided meanwhile. After a failure, `append_finished` discards that too.
     ///
     /// # Errors
     /// If the batch is not known to be on disk.

@@ -32,7 +32,8 @@ const REPLAY_STEP: u64 = 4_096;
 /// How often two connections are opened until both have the same snapshot of the state file.
 const SNAPSHOT_ATTEMPTS: u32 = 100;
 
-/// Connections with the same snapshot of the files as the core, for a reader.
+/// Connections for a reader. The state file shows the same accounts as the core's. The journal's
+/// snapshot is later and may hold more entries.
 #[derive(Debug)]
 pub(crate) struct SnapshotFiles {
     pub journal: Journal,

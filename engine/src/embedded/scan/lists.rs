@@ -37,7 +37,7 @@ pub(crate) struct Reader {
     journal: Journal,
     state: StateFile,
     core: CoreHandle,
-    /// True if the connections have one snapshot of the files for good, the same as the core.
+    /// True if the connections keep one snapshot of the files, with the accounts of the core.
     is_snapshot: bool,
 }
 
@@ -48,7 +48,8 @@ impl Reader {
         Ok(Reader { journal, state, core, is_snapshot: false })
     }
 
-    /// A reader on the same snapshot of the files as a core that is open for reading only.
+    /// A reader for a core that is open for reading only. The state file shows the same accounts.
+    /// The journal's snapshot is later and may hold more entries.
     pub(crate) fn on_snapshot(SnapshotFiles { journal, state }: SnapshotFiles, core: CoreHandle) -> Reader {
         Reader { journal, state, core, is_snapshot: true }
     }

@@ -242,8 +242,8 @@ impl Journal {
         read(first, bytes).map(Some)
     }
 
-    /// Moves as much of the WAL into the file as no reader still needs; returns the number of pages
-    /// that are left in it.
+    /// Moves the WAL into the file as far as open reads allow; returns the number of pages that are
+    /// left in it.
     pub(crate) fn wal_checkpoint(&self) -> Result<u64, Error> {
         wal_checkpoint(&self.connection).map_err(|error| classify(&self.path, error))
     }

@@ -129,13 +129,13 @@ impl MaintenanceState {
             self.submit(Task::WalCheckpoint);
             return;
         }
-        // If more pages are left, a long read still needs them. The next attempt comes after another
-        // `wal_bytes` bytes.
+        // If more pages are left, a long read holds the checkpoint back, or commits came faster. The
+        // next attempt comes after another `wal_bytes` bytes.
         (self.appended_bytes, self.wal_pages) = (0, u64::MAX);
         self.wal_remainder |= left <= WAL_REMAINDER_PAGES;
     }
 
-    /// The WAL was moved, except pages that a reader still needs.
+    /// The WAL was moved as far as open reads allowed.
     pub(crate) fn wal_was_moved(&mut self) {
         self.appended_bytes = 0;
     }

@@ -223,11 +223,11 @@ impl Writer {
 
     fn maintain(&mut self) {
         if self.core.must_wait_for_run() {
-            // The checkpointer, which is waited for, may itself wait for the batch in flight. The
-            // next batch meets a failure of it.
+            // The checkpointer, which is waited for, may itself wait for the batch in flight. After
+            // a failure, the next batch loads everything again.
             let _ = self.wait_for_append();
         }
-        // The core remembers a failure, and the next batch meets it.
+        // After a failure, the next batch loads everything again.
         let _ = self.core.maintain();
         if !self.is_in_flight() {
             self.publish();

@@ -197,7 +197,7 @@ impl Accounts {
     }
 
     /// Evicts accounts that were not used recently while more than `limit` are in memory. Examines
-    /// only a few accounts per call, so it never delays a batch noticeably.
+    /// at most 64 slots more than twice the excess.
     pub(crate) fn evict_idle(&mut self, limit: usize) {
         assert!(self.touched.is_empty(), "accounts are evicted between batches only");
         let excess = self.in_memory().saturating_sub(limit);

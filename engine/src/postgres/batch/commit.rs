@@ -24,7 +24,7 @@ use crate::postgres::database::sql;
 
 /// Sends everything that a batch writes, and the end of its transaction, pipelined. After `Ok` the
 /// batch is committed. `is_begun`: the transaction is already open and holds the locks of all
-/// accounts.
+/// existing accounts.
 ///
 /// A batch that writes nothing sends at most the guard, which checks what the answers relied on. In
 /// an open transaction it sends only COMMIT.

@@ -2,9 +2,9 @@
 //! accounts that are not in memory, entries recorded under its idempotency keys, charges and grants
 //! that its commands name, and spent grants that they may draw from or refund to.
 //!
-//! [`optimistic`] takes the accounts in memory as they are and every key as new. It
-//! needs no round trip if all accounts are in memory and no command names a charge or a grant. Else
-//! it needs one, and further ones if the loaded rows name other rows or limits are recounted.
+//! [`optimistic`] takes the accounts in memory as they are and every key as new. It needs no round
+//! trip if nothing must be loaded. Missing accounts, named charges and grants take one together.
+//! Each recount takes one more. So do spent grants, and rows that name other rows.
 //!
 //! [`pessimistic`] locks the accounts first and reads everything else afterwards, keys included.
 //! Nothing that it read of an existing account can change before the end of its transaction. A new

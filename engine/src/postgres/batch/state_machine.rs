@@ -187,7 +187,7 @@ impl<'a> StateMachine<'a> {
         Err(Error::damaged("an entry is stored under the digest of another idempotency key"))
     }
 
-    /// The net usage of each line of a recount in its current period.
+    /// What each limit of a recount has used of its current period, net of refunds.
     fn used_by_limit(&self, account_index: usize, recount: &Recount, windows: &PeriodWindows) -> Vec<Micros> {
         let slot = self.accounts.get(account_index);
         let mut rows = self.loaded.usage.get(&account_index).cloned().unwrap_or_default();

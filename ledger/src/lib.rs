@@ -7,8 +7,8 @@
 //! way to change a balance.
 //!
 //! There is no I/O, no clock, no float and no SHA-256 here, and no result depends on randomness.
-//! Times, ids and hashes are arguments, so the same commands give the same bytes on every engine. Nothing here
-//! knows HTTP, SQL or JSON.
+//! Times, ids and hashes are arguments, so the same commands give the same bytes on every engine.
+//! Nothing here knows HTTP, SQL or JSON.
 //!
 //! P1 to P16 in comments are the product's rules, i01 to i12 the invariants; `docs/ARCHITECTURE.md`
 //! lists both.

@@ -3,10 +3,9 @@
 //!
 //! First the command must fit the journal: the platform's or a workspace's. Then the caller must
 //! still be allowed to ask (`authority`). Then a replay is looked for, before the command's own
-//! refusals (i07). Then one match sends the command to the file of its family, where the
-//! refusals come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is
-//! changed: the engine has loaded the view, and [`Account::record`](crate::Account::record) applies
-//! the change.
+//! refusals (i07). Then one match sends the command to the file of its family, where the refusals
+//! come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is changed: the
+//! engine has loaded the view, and [`Account::record`](crate::Account::record) applies the change.
 
 pub(crate) mod authority;
 pub(crate) mod charge;

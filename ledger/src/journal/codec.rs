@@ -3,9 +3,10 @@
 //! Unsigned numbers are LEB128, signed numbers are zig-zag encoded first. Amounts and times are
 //! eight bytes. Texts and lists begin with their length. An absent text is a 0; a present one
 //! begins with its length plus one. An outcome is one byte, 0 if absent. Other optional values
-//! begin with a 0 or a 1; an optional amount or time is then a signed number. A value has one encoding, so equal entries have equal hashes on every engine. Reading
-//! never panics: bytes that are no encoding of the expected type are [`Malformed`]. What is
-//! encoded, and in which order, is in `entry_codec` and `account_codec`.
+//! begin with a 0 or a 1; an optional amount or time is then a signed number. A value has one
+//! encoding, so equal entries have equal hashes on every engine. Reading never panics: bytes that
+//! are no encoding of the expected type are [`Malformed`]. What is encoded, and in which order, is
+//! in `entry_codec` and `account_codec`.
 
 use std::fmt;
 

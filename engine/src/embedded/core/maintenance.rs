@@ -3,8 +3,7 @@
 //!
 //! Checkpoint rounds over the dirty accounts, runs of the key index and their merges, the journal's
 //! WAL, eviction of idle accounts. The checkpointer does the writing; the connections that append
-//! move the rest of the journal's WAL. This file decides what it
-//! gets, and applies its results.
+//! move the rest of the journal's WAL. This file decides what it gets, and applies its results.
 //!
 //! Invariant: nothing that derives from an entry is written before the entry is on disk.
 

@@ -58,7 +58,7 @@ pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Tim
 
 /// The limits of an account, and the day and month around an instant in its time zone.
 pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, PeriodWindows) {
-    (account.limits.clone(), period_windows(&account.profile.timezone, account.clock(now)))
+    (account.limits.clone(), period_windows(&account.profile.timezone, account.present(now)))
 }
 
 fn start_of_day(at: &Zoned) -> Zoned {

@@ -39,6 +39,20 @@ pub const METADATA_MAX_BYTES: usize = 4_096;
 /// The shortest time a pending charge may wait for its outcome.
 pub const TIMEOUT_MIN_SECONDS: u32 = 1;
 
+/// How far the clocks of servers may differ and still count as one clock: each may deviate from the
+/// database's by [`CLOCK_DEVIATION_MAX_MILLIS`]. Within it the times of decisions do not run
+/// backwards, so that a limit does not begin anew at each change of server around midnight.
+pub const CLOCK_TOLERANCE_SECONDS: i64 = 10;
+
+/// The largest deviation from the clock of the database with which a server still decides: more
+/// than clocks differ that are set by the network, and too little to matter for a deadline.
+pub const CLOCK_DEVIATION_MAX_MILLIS: i64 = 5_000;
+
+const _: () = assert!(
+    2 * CLOCK_DEVIATION_MAX_MILLIS <= 1_000 * CLOCK_TOLERANCE_SECONDS,
+    "two servers that decide must count as one clock"
+);
+
 /// The longest time a pending charge may wait, a week from its opening or from a heartbeat.
 pub const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600;
 

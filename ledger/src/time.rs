@@ -3,6 +3,8 @@
 //! Nothing here reads a clock: every time is an argument. Calendars and time zones are not here
 //! either; the start and end of a day or month are handed in (see `account::limit`).
 
+use crate::bounds;
+
 /// Milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// ```
@@ -37,6 +39,13 @@ impl Timestamp {
         let later = Timestamp(self.0.saturating_add(seconds.saturating_mul(1_000)));
         assert!((later.0 >= self.0) == (seconds >= 0) || later.0 == self.0, "adding seconds must not wrap");
         later
+    }
+
+    /// True if the instant is ahead of `now` by more than the clocks of servers may differ
+    /// ([`bounds::CLOCK_TOLERANCE_SECONDS`]): a clock was wrong when it was taken, or is wrong now.
+    #[must_use]
+    pub const fn is_ahead_of(self, now: Timestamp) -> bool {
+        self.0 > now.plus_seconds(bounds::CLOCK_TOLERANCE_SECONDS).0
     }
 
     /// Whole hours since 1970, rounded down: the hour in which a usage rollup counts.

@@ -254,6 +254,7 @@ impl Differential {
             self.expect_equal(&what("the number"), entry.n, place as u64 + 1)?;
             self.expect_equal(&what("the kind"), entry.body.kind(), line.fact.kind())?;
             self.expect_equal(&what("the time"), entry.at, line.at)?;
+            self.expect_equal(&what("the time of the decision"), entry.decided_at, line.decided_at)?;
             self.expect_equal(&what("the link"), entry.previous, previous)?;
             previous = hash_of(entry);
             self.expect_equal(&what("the hash"), *hash, previous)?;
@@ -339,7 +340,7 @@ impl Differential {
         pool: &Pool,
     ) -> Result<(), Difference> {
         let what = format!("the limits of {id}");
-        let now = pool.clock(self.now);
+        let now = pool.present(self.now);
         let (Limits(mut limits), windows) = self.existing(&what, engine.limits(id, self.now))?;
         self.expect_equal(&what, windows, pool.windows(now))?;
         for limit in &mut limits {

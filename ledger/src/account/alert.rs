@@ -13,7 +13,7 @@ use crate::{Micros, Timestamp, bounds};
 pub struct Threshold {
     /// The balance.
     pub amount: Micros,
-    /// The time at which its alert last fired; [`Timestamp::ZERO`] if never.
+    /// The time by which its alert last fired; [`Timestamp::ZERO`] if never.
     pub fired_at: Timestamp,
 }
 
@@ -54,8 +54,10 @@ impl Alerts {
     }
 
     fn may_fire(&self, threshold: &Threshold, now: Timestamp) -> bool {
-        assert!(threshold.fired_at <= now, "i09: an alert must not have fired in the future");
-        threshold.fired_at == Timestamp::ZERO || threshold.fired_at.plus_seconds(self.cooldown_seconds) <= now
+        // An alert that fired while a clock was ahead silences nothing until that time comes.
+        threshold.fired_at == Timestamp::ZERO
+            || threshold.fired_at.is_ahead_of(now)
+            || threshold.fired_at.plus_seconds(self.cooldown_seconds) <= now
     }
 
     /// Notes that the alert of a threshold fired.

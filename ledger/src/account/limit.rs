@@ -116,10 +116,18 @@ impl Limit {
     /// What was used in the current period.
     ///
     /// A server with an older time zone database may see the period start earlier than `since`. It
-    /// is the same period and must not restart.
+    /// is the same period and must not restart. A period after the current one was counted while a
+    /// clock was ahead. It does not use up the current one.
     #[must_use]
     pub fn used_in(&self, windows: &PeriodWindows) -> Micros {
-        if self.since >= windows.of(self.period).start { self.used } else { Micros::ZERO }
+        if windows.of(self.period).contains(self.since) { self.used } else { Micros::ZERO }
+    }
+
+    /// The start of the current period, as [`Limit::since`] states it.
+    #[must_use]
+    pub fn since_in(&self, windows: &PeriodWindows) -> Timestamp {
+        let current = windows.of(self.period);
+        if current.contains(self.since) { self.since } else { current.start }
     }
 
     /// What may still be spent in the current period; below zero if the limit was passed before it
@@ -202,7 +210,7 @@ impl Limits {
     pub(crate) fn count(&mut self, spender: &Spender, amount: Micros, windows: &PeriodWindows) {
         for limit in self.0.iter_mut().filter(|limit| limit.subject.covers(spender)) {
             limit.used = limit.used_in(windows) + amount;
-            limit.since = limit.since.max(windows.of(limit.period).start);
+            limit.since = limit.since_in(windows);
         }
     }
 }

@@ -84,13 +84,29 @@ impl Account {
         self.chain.n > 0
     }
 
-    /// The time of the account when a server's clock shows `now`: never before the last entry.
-    ///
-    /// If the clock was set back, times must not run backwards and a past day's limits must not
-    /// count from zero again. So the account's time stands still until the clock has caught up.
+    /// The time of an entry that is made when a server's clock shows `now`: never before the last
+    /// entry. It keeps the journal in order. Nothing is decided by it.
     #[must_use]
     pub fn clock(&self, now: Timestamp) -> Timestamp {
         now.max(self.chain.at)
+    }
+
+    /// The time by which commands are decided when a server's clock shows `now`: deadlines, days
+    /// and months of limits, prices, expiry.
+    ///
+    /// It is `now`. If the last entry is later by no more than the clocks of servers may differ, it
+    /// is that entry's time: so the end of a day is passed once, although many servers decide. If
+    /// the last entry is later by more than that, a clock was ahead when it was made. It does not
+    /// stop the workspace until that time comes.
+    #[must_use]
+    pub fn present(&self, now: Timestamp) -> Timestamp {
+        if self.is_ahead_of(now) { now } else { self.clock(now) }
+    }
+
+    /// True if the last entry was made while a clock was ahead of what `now` shows.
+    #[must_use]
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
+        self.chain.at.is_ahead_of(now)
     }
 
     /// Applies what was decided and returns the entry that records it, linked to the one before.
@@ -107,13 +123,14 @@ impl Account {
         actor: Actor,
         now: Timestamp,
     ) -> Entry {
-        let at = self.clock(now);
+        let (at, decided_at) = (self.clock(now), self.present(now));
         let n = self.chain.n + 1;
+        assert_no_violation(self.check_times(at, decided_at));
         let before = self.totals;
         if let Some((_, Some(opening_entry))) = body.charge() {
             assert!(opening_entry < n, "i02: an entry about a charge must follow the one that opened it");
         }
-        assert_no_violation(self.apply_checked(&body, n, at));
+        assert_no_violation(self.apply_checked(&body, n, decided_at));
         assert_no_violation(invariants::payment_once(&body, key.as_ref()));
         let Totals { granted, charged, refunded, .. } = self.totals;
         assert!(granted >= before.granted, "i10: the total granted must not fall");
@@ -131,7 +148,7 @@ impl Account {
         assert!(n == 1 || previous != Hash::default(), "i02: an entry must be linked to the one before it");
         self.chain.n = n;
         self.chain.at = at;
-        Entry { n, at, actor, key, balance: self.balance, previous, body }
+        Entry { n, at, decided_at, actor, key, balance: self.balance, previous, body }
     }
 
     /// Makes the hash of the entry that was just recorded the end of the journal.
@@ -158,8 +175,9 @@ impl Account {
         if entry.at < self.chain.at {
             Disagreement::check_equal("time", entry.at.millis(), self.chain.at.millis())?;
         }
+        self.check_times(entry.at, entry.decided_at)?;
         check_amounts(&entry.body)?;
-        self.apply_checked(&entry.body, entry.n, entry.at)?;
+        self.apply_checked(&entry.body, entry.n, entry.decided_at)?;
         Disagreement::check_equal("available", entry.balance.available, self.balance.available)?;
         Disagreement::check_equal("pending", entry.balance.pending, self.balance.pending)?;
         Disagreement::check_equal("debt", entry.balance.debt, self.balance.debt)?;
@@ -167,16 +185,24 @@ impl Account {
         Ok(())
     }
 
+    /// Checks the two times of the next entry: they differ only while the account is ahead of the
+    /// clock, and then the entry has the time of the one before it.
+    fn check_times(&self, at: Timestamp, decided_at: Timestamp) -> Result<(), Violation> {
+        let same = decided_at == at;
+        let ahead = at == self.chain.at && at.is_ahead_of(decided_at);
+        ensure(same || ahead, "i02: an entry is decided at another time than its own without a clock ahead")
+    }
+
     /// Applies an entry and checks the invariants.
-    fn apply_checked(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Violation> {
+    fn apply_checked(&mut self, body: &EntryBody, n: u64, decided_at: Timestamp) -> Result<(), Violation> {
         let before = self.balance;
-        self.apply(body, n, at)?;
+        self.apply(body, n, decided_at)?;
         let sums = Sums { balance: self.balance, totals: self.totals, grants: &self.grants };
         invariants::after_entry(sums, body, before)
     }
 
     /// The only place where an entry changes what an account holds.
-    fn apply(&mut self, body: &EntryBody, n: u64, at: Timestamp) -> Result<(), Violation> {
+    fn apply(&mut self, body: &EntryBody, n: u64, decided_at: Timestamp) -> Result<(), Violation> {
         if let Some(legs) = body.legs() {
             self.shift(legs.from, Micros::ZERO - legs.amount);
             self.shift(legs.to, legs.amount);
@@ -223,12 +249,12 @@ impl Account {
                 self.totals.refunded += refund.amount;
                 self.count(&refund.spender, Micros::ZERO - refund.amount, refund.windows.as_ref())?;
             }
-            EntryBody::Team(change) => Arc::make_mut(&mut self.team).apply(change, at)?,
+            EntryBody::Team(change) => Arc::make_mut(&mut self.team).apply(change, decided_at)?,
             EntryBody::LimitsSet(limits) => self.set_limits(limits)?,
             EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
                 self.set_alerts(thresholds, *cooldown_seconds)?;
             }
-            EntryBody::BalanceLow { threshold } => self.alerts.fire(*threshold, at)?,
+            EntryBody::BalanceLow { threshold } => self.alerts.fire(*threshold, decided_at)?,
             EntryBody::ChargeSettled(_)
             | EntryBody::ChargeExtended { .. }
             | EntryBody::PricesSet(_)

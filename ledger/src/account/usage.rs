@@ -132,7 +132,7 @@ impl<'a> Names<'a> {
 impl Usage {
     /// Counts what an entry charged or refunded. Other kinds of entries change nothing.
     pub fn record(&mut self, entry: &Entry) {
-        let hour = entry.at.hour();
+        let hour = entry.decided_at.hour();
         match &entry.body {
             EntryBody::ChargeOpened(details) => {
                 let sums = self.sums_of(&Names::new(&details.spender), hour);

@@ -35,7 +35,7 @@ pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clock
     match actor {
         Actor::Platform | Actor::System => Ok(()),
         Actor::ApiKey(id) => {
-            let key = view.account()?.team.key(*id).filter(|key| key.is_valid_at(clocks.account));
+            let key = view.account()?.team.key(*id).filter(|key| key.is_valid_at(clocks.present));
             let key = key.ok_or(Refusal::Unauthenticated)?;
             assert!(key.id == *id, "an API key must act under its own id");
             check_tied_key(view, key, command)?;

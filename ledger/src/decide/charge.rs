@@ -36,7 +36,10 @@ pub(super) fn open(
     }
     let prices = view.price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
     let operation = prices.find(&request.operation).ok_or(Refusal::OperationNotFound)?;
-    assert!(prices.effective_at <= now, "a charge must be priced by an effective version");
+    assert!(
+        prices.effective_at <= now || prices.version == 1,
+        "a charge must be priced by an effective version"
+    );
     assert!(operation.id == request.operation, "a charge must be priced as its own operation");
     let amount = price(operation, request.quantity)?;
     let deadline = deadline(operation, &request, now)?;
@@ -152,9 +155,9 @@ impl<'a> ExistingCharge<'a> {
         let charge = view.charge()?;
         let grants = &view.account()?.grants;
         assert!(charge.opening_entry > 0, "i02: a charge must have the number of the entry that opened it");
-        assert!(charge.created_at <= clocks.account, "a charge must not be opened in the future");
-        let last = view.account()?.chain.n;
-        assert!(charge.opening_entry <= last, "i02: a charge must be opened by an entry of its journal");
+        let chain = view.account()?.chain;
+        assert!(charge.created_at <= chain.at, "i02: a charge must not be opened after the last entry");
+        assert!(charge.opening_entry <= chain.n, "i02: a charge must be opened by an entry of its journal");
         let ChargeDetails { unit_price, quantity: paid, amount, .. } = &*charge.details;
         assert!(
             unit_price.checked_times(*paid) == Some(*amount),
@@ -171,9 +174,9 @@ impl<'a> ExistingCharge<'a> {
             (status == Status::Pending) == deadline.is_some(),
             "i06: a charge must have a deadline if and only if it is pending"
         );
-        let windows = view.windows_of_limits(clocks.account);
+        let windows = view.windows_of_limits(clocks.present);
         let refund_window_seconds = view.refund_window_seconds;
-        Ok(ExistingCharge { charge, grants, windows, refund_window_seconds, now: clocks.account })
+        Ok(ExistingCharge { charge, grants, windows, refund_window_seconds, now: clocks.present })
     }
 
     /// Decides a command about the charge.

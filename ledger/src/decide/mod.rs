@@ -85,7 +85,7 @@ pub fn decide(view: &View, submission: Submission, server_now: Timestamp) -> Res
             assert!(view.entry_under_key.is_some(), "i07: a replay must have a stored entry")
         }
         Ok(Decision::Unchanged) => {}
-        Err(refusal) => refusal.assert_explained(clocks.account),
+        Err(refusal) => refusal.assert_explained(clocks.present),
     }
     decided
 }
@@ -108,7 +108,7 @@ fn decide_loaded(
             Some(field) => Err(Refusal::IdempotencyKeyReused { field }),
         };
     }
-    let now = clocks.account;
+    let now = clocks.present;
     let bodies = match command {
         // The most frequent command needs no list.
         Command::Charge(request) => {

@@ -1,8 +1,8 @@
 //! Decides changes of a team: members (P14, P15), API keys, links to the portal and sessions.
 //!
 //! The state and what an entry does to it are in `team`. Who may ask for a change is in
-//! `authority`. Links and sessions expire by the clock of the server. After a server's clock ran
-//! ahead, the account's clock waits; by it, links would end too early or too late.
+//! `authority`. Links and sessions expire by the clock of the server itself: the session of a
+//! browser is checked there without an account.
 
 use super::view::{Clocks, View};
 use crate::{
@@ -22,11 +22,11 @@ pub(super) fn decide(
     let team = &*view.account()?.team;
     assert!(team.is_within_bounds(), "a team must be within its bounds");
     match command {
-        TeamCommand::AddMember(request) => add_member(team, request, clocks.account).map(Some),
+        TeamCommand::AddMember(request) => add_member(team, request, clocks.present).map(Some),
         TeamCommand::ChangeMember(id, changes) => change_member(team, &id, changes),
         TeamCommand::RemoveMember(id) => remove_member(team, id).map(Some),
         TeamCommand::CreateKey(request) => {
-            create_key(team, ApiKeyId(view.fresh_id), request, clocks.account).map(Some)
+            create_key(team, ApiKeyId(view.fresh_id), request, clocks.present).map(Some)
         }
         TeamCommand::RevokeKey(id) => {
             team.key(id).ok_or(Refusal::ApiKeyNotFound)?;
@@ -34,7 +34,7 @@ pub(super) fn decide(
         }
         TeamCommand::RecordKeyUse(id) => {
             let key = team.key(id).ok_or(Refusal::ApiKeyNotFound)?;
-            Ok(key.is_use_due(clocks.account).then_some(TeamChange::KeyUsed(id)))
+            Ok(key.is_use_due(clocks.present).then_some(TeamChange::KeyUsed(id)))
         }
         TeamCommand::CreateLink(request) => {
             create_link(team, SessionId(view.fresh_id), request, clocks.server).map(Some)

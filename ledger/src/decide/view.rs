@@ -24,7 +24,7 @@ pub struct View<'a> {
     /// For a command with a [`Command::recount`](crate::Command::recount): the net spending under
     /// each of its limits in the current period, in the same order. Empty for other commands.
     pub used_by_limit: &'a [Micros],
-    /// The day and month around [`Account::clock`], in the time zone of the workspace or of the
+    /// The day and month around [`Account::present`], in the time zone of the workspace or of the
     /// recount. Read only if the workspace has limits or the command has a recount.
     pub windows: PeriodWindows,
     /// An id that nothing has yet; the new charge, grant, key or link gets it.
@@ -57,11 +57,11 @@ pub enum Decision {
     Unchanged,
 }
 
-/// The two clocks of one decision. They differ after the clock of a server has jumped.
+/// The two clocks of one decision. They differ by no more than the clocks of servers may differ.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clocks {
-    /// The time of the account ([`Account::clock`]): the server's, but never before the last entry.
-    pub account: Timestamp,
+    /// The time by which the command is decided ([`Account::present`]).
+    pub present: Timestamp,
     /// The clock of the server that received the command.
     pub server: Timestamp,
 }
@@ -70,13 +70,17 @@ impl Clocks {
     /// The clocks of an account, or of a workspace that does not exist, when the server's clock
     /// shows `server`.
     pub fn new(account: Option<&Account>, server: Timestamp) -> Clocks {
-        let clocks = Clocks { account: account.map_or(server, |account| account.clock(server)), server };
+        let clocks = Clocks { present: account.map_or(server, |account| account.present(server)), server };
         let last = account.map_or(server, |account| account.chain.at);
         assert!(
-            clocks.account == clocks.server || clocks.account == last,
-            "an account's time must be the server's or that of its last entry"
+            clocks.present == clocks.server || clocks.present == last,
+            "a decision's time must be the server's or that of the last entry"
         );
-        assert!(clocks.account >= clocks.server, "an account's time must not be earlier than the server's");
+        assert!(clocks.present >= clocks.server, "a decision's time must not be earlier than the server's");
+        assert!(
+            !clocks.present.is_ahead_of(clocks.server),
+            "a decision must not go by an entry that was made while a clock was ahead"
+        );
         clocks
     }
 }
@@ -101,8 +105,8 @@ impl<'a> View<'a> {
 
     /// The day and month of the view; asserts that they contain `now`.
     pub(crate) fn windows_around(&self, now: Timestamp) -> PeriodWindows {
-        assert!(self.windows.day.contains(now), "the day of a view must contain the account's time");
-        assert!(self.windows.month.contains(now), "the month of a view must contain the account's time");
+        assert!(self.windows.day.contains(now), "the day of a view must contain the decision's time");
+        assert!(self.windows.month.contains(now), "the month of a view must contain the decision's time");
         assert!(self.windows.month.start <= self.windows.day.start, "a day must start in its month");
         self.windows
     }

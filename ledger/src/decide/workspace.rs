@@ -118,7 +118,7 @@ pub(super) fn set_limits(
     let mut used_by_limit = view.used_by_limit.iter();
     let limits = limits.into_iter().map(|(subject, period, amount)| {
         let (since, used) = match account.limits.find(&subject, period) {
-            Some(limit) => (limit.since.max(windows.of(period).start), limit.used_in(&windows)),
+            Some(limit) => (limit.since_in(&windows), limit.used_in(&windows)),
             None => {
                 let used = *used_by_limit.next().expect("the use of every new limit was counted");
                 (windows.of(period).start, used)

@@ -14,8 +14,12 @@ use crate::{
     Timestamp, WorkspaceId,
 };
 
-/// The format of the bytes; a reader refuses any other.
+/// The format of most entries.
 const FORMAT: u8 = 1;
+
+/// The format of an entry that was decided before its own time, which it carries besides. A reader
+/// refuses any other format.
+const FORMAT_DECIDED_EARLIER: u8 = 2;
 
 impl Entry {
     /// Appends the canonical bytes.
@@ -28,10 +32,15 @@ impl Entry {
         bytes.reserve(512);
         let start = bytes.len();
         let w = &mut Writer(bytes);
-        w.byte(FORMAT);
+        let earlier = (self.decided_at != self.at).then_some(self.decided_at);
+        assert!(self.decided_at <= self.at, "an entry must not be decided after its time");
+        w.byte(if earlier.is_some() { FORMAT_DECIDED_EARLIER } else { FORMAT });
         w.byte(self.body.kind().code());
         w.unsigned(self.n);
         w.time(self.at);
+        if let Some(decided_at) = earlier {
+            w.time(decided_at);
+        }
         write_actor(w, &self.actor);
         w.maybe_bytes(self.key.as_ref().map(IdempotencyKey::as_bytes));
         w.micros(self.balance.available);
@@ -53,14 +62,23 @@ impl Entry {
     /// [`Malformed`] with the part that could not be read.
     pub fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
         let mut r = Reader(bytes);
-        if r.byte("an entry's format")? != FORMAT {
-            return Err(Malformed("an entry of another format"));
-        }
+        let is_decided_earlier = match r.byte("an entry's format")? {
+            FORMAT => false,
+            FORMAT_DECIDED_EARLIER => true,
+            _ => return Err(Malformed("an entry of another format")),
+        };
         let kind = Kind::from_code(r.byte("an entry's kind")?)?;
         let n = r.unsigned("an entry's number")?;
+        let at = r.time("an entry's time")?;
+        let decided_at = if is_decided_earlier { r.time("an entry's time")? } else { at };
+        // One entry has one encoding.
+        if is_decided_earlier && decided_at >= at {
+            return Err(Malformed("an entry's time"));
+        }
         let entry = Entry {
             n,
-            at: r.time("an entry's time")?,
+            at,
+            decided_at,
             actor: read_actor(&mut r)?,
             key: r.maybe_text("an entry's key")?.map(IdempotencyKey::known),
             balance: Balance {

@@ -100,10 +100,13 @@ impl PriceBook {
         &self.versions
     }
 
-    /// The version that prices a charge at `now`: the latest of those that are effective.
+    /// The version that prices a charge at `now`: the latest of those that are effective. The first
+    /// prices are in force from the beginning of time, so that a clock that was ahead when they
+    /// were published leaves no time without prices.
     #[must_use]
     pub fn in_force(&self, now: Timestamp) -> Option<&PriceVersion> {
-        self.versions.iter().rev().find(|version| version.effective_at <= now)
+        let effective = self.versions.iter().rev().find(|version| version.effective_at <= now);
+        effective.or(self.versions.first())
     }
 
     pub(crate) fn add(&mut self, version: PriceVersion) {

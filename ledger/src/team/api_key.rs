@@ -132,10 +132,13 @@ impl ApiKey {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// True if no use was recorded within the last [`bounds::KEY_USE_INTERVAL_SECONDS`].
+    /// True if no use was recorded within the last [`bounds::KEY_USE_INTERVAL_SECONDS`], or one by a
+    /// clock that was ahead.
     #[must_use]
     pub fn is_use_due(&self, now: Timestamp) -> bool {
-        self.last_used_at.is_none_or(|last| now >= last.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS))
+        self.last_used_at.is_none_or(|last| {
+            now >= last.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS) || last.is_ahead_of(now)
+        })
     }
 
     /// True if the key may open or change a charge of this member and worker. A tied key may act

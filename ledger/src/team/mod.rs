@@ -204,7 +204,7 @@ impl Team {
     ///
     /// # Errors
     /// [`Violation`] if the change does not follow from the team as it is.
-    pub(crate) fn apply(&mut self, change: &TeamChange, at: Timestamp) -> Result<(), Violation> {
+    pub(crate) fn apply(&mut self, change: &TeamChange, decided_at: Timestamp) -> Result<(), Violation> {
         match change {
             TeamChange::MemberAdded(member) => {
                 ensure(self.member(&member.id).is_none(), "a member is added who is in the team already")?;
@@ -233,7 +233,8 @@ impl Team {
             }
             TeamChange::KeyUsed(key) => {
                 let used = self.keys.iter_mut().find(|other| other.id == *key);
-                used.ok_or(Violation("an API key is used that does not exist"))?.last_used_at = Some(at);
+                used.ok_or(Violation("an API key is used that does not exist"))?.last_used_at =
+                    Some(decided_at);
             }
             TeamChange::LinkCreated(link) => {
                 self.remove_expired(link.created_at);

@@ -18,6 +18,26 @@ fn an_alert_fires_when_the_balance_falls_below_its_threshold() {
 }
 
 #[test]
+fn an_alert_that_fired_while_a_clock_was_ahead_silences_no_other() {
+    check(
+        "
+        grant promotional 10_000
+        alerts 9_800 cooldown=3_600
+        wait 400d
+        charge message => charged 500 g1:500, low 9800
+        back 400d
+        grant promotional 1_000
+        charge message x2 => charged 1000 g1:1000, low 9800
+        grant promotional 1_000
+        charge message x2 => charged 1000 g1:1000
+        wait 1h
+        grant promotional 1_000
+        charge message x2 => charged 1000 g1:1000, low 9800
+        ",
+    );
+}
+
+#[test]
 fn one_decision_may_cross_several_thresholds() {
     check(
         "

@@ -252,6 +252,39 @@ fn a_pending_charge_is_refunded_whole() {
 }
 
 #[test]
+fn an_entry_made_while_a_clock_was_ahead_does_not_freeze_the_workspace() {
+    let world = check(
+        "
+        grant promotional 100_000
+        new_key charge expires=172_800
+        wait 366d
+        charge message => charged 500 g1:500
+        new_key charge expires=60
+        back 366d
+        prices message=700 render=3_000/60 in=36_000 => prices 2
+        charge message by=k1 => charged 500 g1:500
+        charge render => charged 3000 g1:3000 due in 60s
+        wait 59s
+        time_out c3 => unchanged
+        heartbeat c3 60
+        wait 1s
+        time_out c3 => unchanged
+        wait 59s
+        time_out c3 => refunded 3000 timed_out g1:3000
+        new_key charge expires=1
+        wait 10h
+        charge message => charged 700 g1:700
+        wait 2d
+        charge message by=k1 => no unauthenticated
+        ",
+    );
+    let times: Vec<_> = world.journal.iter().map(|(entry, _)| entry.at).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let last = &world.journal.last().expect("the script writes").0;
+    assert!(last.at.is_ahead_of(last.decided_at), "{last:?}");
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_reverse_the_times_of_entries() {
     let world = check(
         "

@@ -172,16 +172,38 @@ fn limits_are_replaced_together_and_have_bounds() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_over_midnight_does_not_reset_a_limit() {
+fn a_clock_that_is_seconds_behind_at_midnight_does_not_reset_a_limit() {
     check(
         "
         grant promotional 100_000
         limits workspace/day=1_000
         charge message x2
-        back 1h
-        charge message => no limit_exceeded 0 of 1000 left, resets in 90000s
-        wait 1h
+        back 10s
+        charge message => no limit_exceeded 0 of 1000 left, resets in 86410s
+        wait 10s
         charge message => no limit_exceeded 0 of 1000 left, resets in 86400s
+        ",
+    );
+}
+
+#[test]
+fn a_period_that_was_counted_while_a_clock_was_ahead_does_not_use_up_the_present_one() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/day=1_000 workspace/month=3_000
+        charge message
+        wait 80d
+        charge message x2
+        back 80d
+        charge message x2
+        charge message => no limit_exceeded 0 of 1000 left, resets in 86400s
+        spent => 1000, 1000
+        limits workspace/day=1_000 workspace/month=3_000 operation:message/day=2_000
+        spent => 1000, 1000, 1500
+        wait 1d
+        charge message x2
+        spent => 1000, 2000, 1000
         ",
     );
 }

@@ -28,6 +28,19 @@ fn the_latest_version_that_is_effective_prices_a_charge() {
 }
 
 #[test]
+fn the_first_prices_are_in_force_from_the_beginning_of_time() {
+    check(
+        "
+        back 2d
+        grant promotional 100_000
+        charge message => charged 500 g1:500
+        prices message=700 => prices 2
+        charge message => charged 700 g1:700
+        ",
+    );
+}
+
+#[test]
 fn a_version_that_changes_the_timeout_does_not_change_pending_charges() {
     check(
         "

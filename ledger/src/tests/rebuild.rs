@@ -61,7 +61,7 @@ fn an_altered_journal_disagrees_in_the_altered_field() {
     check_altered(3, |entry| entry.n = 4, "number: the journal says 4, but 3 follows");
     check_altered(
         4,
-        |entry| entry.at = Timestamp::from_millis(5),
+        |entry| (entry.at, entry.decided_at) = (Timestamp::from_millis(5), Timestamp::from_millis(5)),
         "time: the journal says 5, but 8640000000 follows",
     );
     check_altered(
@@ -75,6 +75,21 @@ fn an_altered_journal_disagrees_in_the_altered_field() {
         "pending: the journal says 0, but 3000 follows",
     );
     check_altered(7, |entry| entry.balance.debt = Micros::ZERO, "debt: the journal says 0, but 3000 follows");
+}
+
+#[test]
+fn an_entry_that_is_decided_before_its_time_disagrees_unless_a_clock_was_ahead() {
+    let sentence = "i02: an entry is decided at another time than its own without a clock ahead";
+    let earlier = |seconds: i64| {
+        move |entry: &mut Entry| {
+            let at = entry.at;
+            (entry.at, entry.decided_at) = (at.plus_seconds(100), at.plus_seconds(100 - seconds));
+        }
+    };
+    check_altered(4, earlier(5), sentence);
+    check_altered(4, earlier(50), sentence);
+    check_altered(4, |entry| entry.decided_at = entry.at.plus_seconds(-10), sentence);
+    assert!(replayed(4, |entry| entry.decided_at = entry.at.plus_seconds(-11), true).is_ok());
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl World {
         let named = submission.command.charge();
         let recount = submission.command.recount(account);
         let timezone = recount.as_ref().map_or(&account.profile.timezone, |recount| &recount.timezone);
-        let windows = windows(timezone, account.clock(self.now));
+        let windows = windows(timezone, account.present(self.now));
         let limits = recount.iter().flat_map(|recount| &recount.limits);
         let spent: Vec<Micros> = limits.map(|limit| self.net_use(limit, &windows)).collect();
         self.ids += 1;
@@ -182,8 +182,9 @@ impl World {
 
     /// What a limit's subject has spent in the current period, less refunds.
     fn net_use(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
-        let since = windows.of(*period).start;
-        let in_period = self.journal.iter().map(|(entry, _)| entry).filter(|entry| entry.at >= since);
+        let window = windows.of(*period);
+        let entries = self.journal.iter().map(|(entry, _)| entry);
+        let in_period = entries.filter(|entry| window.contains(entry.decided_at));
         in_period
             .filter_map(|entry| match &entry.body {
                 EntryBody::ChargeOpened(o) if subject.covers(&o.spender) => Some(o.amount),

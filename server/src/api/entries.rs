@@ -69,6 +69,11 @@ pub struct EntryJson<'a> {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
+    /// The time by which it was decided. It is there only if it is earlier than `created_at`: an
+    /// earlier entry was made while a clock was ahead.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_at: Option<Time>,
     /// Who did it.
     actor: ActorJson<'a>,
     /// The idempotency key of the request; null if the request needed none or the server made one.
@@ -177,13 +182,14 @@ impl From<Balance> for BalanceAfterJson {
 impl<'a> EntryJson<'a> {
     /// An entry. Details about the team are only written if `shows_team`.
     fn of(EntryRecord { entry, hash }: &'a EntryRecord, shows_team: bool) -> EntryJson<'a> {
-        let Entry { n, at, actor, key, balance, previous, body } = entry;
+        let Entry { n, at, decided_at, actor, key, balance, previous, body } = entry;
         let legs = body.legs();
         let About { grant, operation, reason, member, api_key } = about(body);
         EntryJson {
             number: *n,
             kind: body.kind().as_str(),
             created_at: Time(*at),
+            decided_at: (decided_at != at).then_some(Time(*decided_at)),
             actor: actor.into(),
             // Keys that the server derives begin with a control character, which clients cannot
             // send.

@@ -6,6 +6,7 @@
 //! touched.
 
 mod charges;
+mod clocks;
 mod limits;
 mod lists;
 mod settings;
@@ -74,6 +75,9 @@ pub const CLAUSES: &[Clause] = &[
     ("a past balance does not change", lists::a_past_balance_does_not_change),
     ("usage is counted by the hour", lists::usage_is_counted_by_the_hour),
     ("the journal is a hash chain", lists::the_journal_is_a_hash_chain),
+    ("a clock that was ahead freezes nothing", clocks::a_clock_that_was_ahead_freezes_nothing),
+    ("usage is counted by the present hour", clocks::usage_is_counted_by_the_present_hour),
+    ("a price rise waits for the present time", clocks::a_price_rise_waits_for_the_present_time),
     ("a restart loses nothing", store::a_restart_loses_nothing),
     ("a key used long ago is still known", store::an_old_key_is_still_known),
     ("a pending charge is due after a restart", store::a_pending_charge_is_due_after_a_restart),

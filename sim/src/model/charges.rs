@@ -29,7 +29,7 @@ impl Pool {
         if balance.debt > Micros::ZERO {
             return Err(Refusal::DebtOutstanding { debt: balance.debt });
         }
-        let version = prices.iter().rev().find(|version| version.effective_at <= now);
+        let version = prices.iter().rev().find(|version| version.effective_at <= now).or(prices.first());
         let version = version.ok_or(Refusal::OperationNotFound)?;
         let operation = version.operations.iter().find(|operation| operation.id == request.operation);
         let operation = operation.ok_or(Refusal::OperationNotFound)?;

@@ -32,7 +32,7 @@ impl Pool {
             reason: request.reason.clone(),
             origin: request.origin.clone(),
             paid_cents: request.paid_cents,
-            created_at: now,
+            created_at: self.at(now),
         };
         let n = record.grant.n;
         self.add(now, Fact::Granted(record.clone()));

@@ -90,8 +90,10 @@ pub enum Fact {
 /// A fact with its time.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// The time of the fact.
+    /// The time of the fact; never before that of the one before.
     pub at: Timestamp,
+    /// The time by which it was decided; before `at` after a clock was ahead.
+    pub decided_at: Timestamp,
     /// What happened.
     pub fact: Fact,
 }
@@ -108,9 +110,15 @@ pub struct Pool {
 pub(super) struct Spending<'a> {
     /// The number of its fact.
     pub n: u64,
+    /// The time by which it was decided.
     pub at: Timestamp,
     pub details: &'a ChargeDetails,
     pub amount: Micros,
+}
+
+/// True if a time is later than the clocks of servers may differ: a clock was ahead.
+pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at.millis() - now.millis() > 10_000
 }
 
 impl Fact {
@@ -164,17 +172,25 @@ impl Pool {
             suspended: changes.suspended.unwrap_or(false),
             created_at: now,
         };
-        Pool { lines: vec![Line { at: now, fact: Fact::Created(profile) }] }
+        Pool { lines: vec![Line { at: now, decided_at: now, fact: Fact::Created(profile) }] }
     }
 
-    /// The caller's clock, but never earlier than the last fact.
+    /// The time by which a command is decided: the caller's clock, or the time of the last fact if
+    /// that is later by ten seconds at most.
     #[must_use]
-    pub fn clock(&self, now: Timestamp) -> Timestamp {
+    pub fn present(&self, now: Timestamp) -> Timestamp {
+        let last = self.lines.last().map_or(now, |line| line.at);
+        if is_ahead(last, now) { now } else { now.max(last) }
+    }
+
+    /// The time of a fact that is decided at `now`.
+    pub(super) fn at(&self, now: Timestamp) -> Timestamp {
         self.lines.last().map_or(now, |line| now.max(line.at))
     }
 
-    pub(super) fn add(&mut self, at: Timestamp, fact: Fact) {
-        self.lines.push(Line { at, fact });
+    pub(super) fn add(&mut self, decided_at: Timestamp, fact: Fact) {
+        let at = self.at(decided_at);
+        self.lines.push(Line { at, decided_at, fact });
     }
 
     /// The number of the next fact.
@@ -354,11 +370,11 @@ impl Pool {
             match &line.fact {
                 Fact::Charged(details) => {
                     openings.push(details.as_ref());
-                    spendings.push(Spending { n, at: line.at, details, amount: details.amount });
+                    spendings.push(Spending { n, at: line.decided_at, details, amount: details.amount });
                 }
                 Fact::Refunded { charge, amount, .. } => {
                     let (details, amount) = (openings[*charge], Micros::ZERO - *amount);
-                    spendings.push(Spending { n, at: line.at, details, amount });
+                    spendings.push(Spending { n, at: line.decided_at, details, amount });
                 }
                 _ => {}
             }

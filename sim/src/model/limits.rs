@@ -61,21 +61,48 @@ impl Pool {
         self.limits().iter().map(counted).collect()
     }
 
+    /// What was counted since the count last began anew, if that was in the current period. It
+    /// begins anew when a charge, a refund or new limits come in another period, also in an earlier
+    /// one: then a clock was ahead before.
     fn used(&self, subject: &Subject, period: Period, now: Timestamp) -> Micros {
         let began = self.counts_from(subject, period);
-        let begin = self.period(period, now).start;
-        let same_period = self.period(period, self.lines[began as usize - 1].at).start == begin;
+        let first = self.lines[began as usize - 1].decided_at;
+        let mut counted: Vec<(u64, Timestamp, Micros)> = Vec::new();
+        for spending in self.spendings() {
+            if spending.n > began && covers(subject, spending.details) {
+                counted.push((spending.n, spending.at, spending.amount));
+            }
+        }
+        for (n, line) in self.numbered().filter(|(n, _)| *n > began) {
+            if matches!(line.fact, Fact::Limits(_)) {
+                counted.push((n, line.decided_at, Micros::ZERO));
+            }
+        }
+        counted.sort_unstable();
+        let start = |at: Timestamp| self.period(period, at).start;
+        let (mut current, mut used) = (start(first), self.used_before(subject, period, began));
+        for (_, at, amount) in counted {
+            if start(at) != current {
+                (current, used) = (start(at), Micros::ZERO);
+            }
+            used += amount;
+        }
+        if current == start(now) { used } else { Micros::ZERO }
+    }
+
+    /// What the stored usage shows for the period in which a limit was set by fact `began`.
+    fn used_before(&self, subject: &Subject, period: Period, began: u64) -> Micros {
+        let PeriodWindow { start, end } = self.period(period, self.lines[began as usize - 1].decided_at);
         let hour = |at: Timestamp| at.millis().div_euclid(HOUR_MILLIS);
         let counts = |spending: &Spending| {
-            let in_period = if spending.n < began {
-                let starts_within_hour =
-                    begin.millis() % HOUR_MILLIS != 0 && hour(spending.at) == hour(begin);
-                let is_refund = spending.amount < Micros::ZERO;
-                same_period && hour(spending.at) >= hour(begin) && !(starts_within_hour && is_refund)
-            } else {
-                spending.at >= begin
-            };
-            in_period && covers(subject, spending.details)
+            let starts_within_hour = start.millis() % HOUR_MILLIS != 0 && hour(spending.at) == hour(start);
+            let is_refund = spending.amount < Micros::ZERO;
+            let in_period =
+                hour(start) <= hour(spending.at) && hour(spending.at) * HOUR_MILLIS < end.millis();
+            spending.n < began
+                && in_period
+                && !(starts_within_hour && is_refund)
+                && covers(subject, spending.details)
         };
         self.spendings().into_iter().filter(counts).map(|spending| spending.amount).sum()
     }

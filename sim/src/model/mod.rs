@@ -109,7 +109,7 @@ impl Model {
             return Ok(());
         }
         match self.pools.get(id) {
-            Some(pool) => pool.admit(actor, command, (pool.clock(now), now)),
+            Some(pool) => pool.admit(actor, command, (pool.present(now), now)),
             // The platform's journal has neither members nor workspace keys.
             None if id.is_platform() && (self.platform_keys > 0 || !self.prices.is_empty()) => {
                 Err(Refusal::Unauthenticated)
@@ -147,7 +147,7 @@ impl Model {
         }
         let pool = self.pools.get_mut(id).ok_or(Refusal::WorkspaceNotFound)?;
         let before = pool.balance().available;
-        let (now, asked_at) = (pool.clock(now), now);
+        let (now, asked_at) = (pool.present(now), now);
         let answer = match command {
             Command::Charge(request) => {
                 let api_key = match actor {
@@ -189,12 +189,14 @@ impl Model {
         effective_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let now = now.max(self.platform_at);
+        let last = self.platform_at;
+        let at = last.max(now);
+        let now = if facts::is_ahead(last, now) { now } else { now.max(last) };
         let effective_at = effective_at.unwrap_or(now);
         settings::check_prices(operations, effective_at, now)?;
         let version = u32::try_from(self.prices.len() + 1).expect("a simulation sets few prices");
         let version = PriceVersion { version, effective_at, operations: settings::sorted(operations) };
-        self.platform_at = now;
+        self.platform_at = at;
         self.prices.push(version.clone());
         Ok(Output::Prices(version))
     }

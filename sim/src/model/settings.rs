@@ -4,7 +4,7 @@ use tollkeeper_engine::Output;
 use tollkeeper_ledger::{Micros, Operation, OperationPrice, Profile, Refusal, Timestamp, WorkspaceChanges};
 
 use super::charges::invalid;
-use super::facts::{Fact, Pool};
+use super::facts::{Fact, Pool, is_ahead};
 
 /// The largest amount in a request, 2^53 − 1.
 pub(super) const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);
@@ -61,7 +61,7 @@ impl Pool {
         };
         for threshold in thresholds {
             let crossed = before >= threshold && after < threshold;
-            let quiet = |last: Timestamp| now < last.plus_seconds(cooldown_seconds);
+            let quiet = |last: Timestamp| now < last.plus_seconds(cooldown_seconds) && !is_ahead(last, now);
             if crossed && !self.last_alert(threshold).is_some_and(quiet) {
                 self.add(now, Fact::Low(threshold));
             }
@@ -82,7 +82,7 @@ impl Pool {
         let mut last = None;
         for line in &self.lines {
             match &line.fact {
-                Fact::Low(fired) if *fired == threshold => last = Some(line.at),
+                Fact::Low(fired) if *fired == threshold => last = Some(line.decided_at),
                 Fact::Alerts { thresholds, .. } if !thresholds.contains(&threshold) => last = None,
                 _ => {}
             }

@@ -12,7 +12,7 @@ use tollkeeper_ledger::{
 };
 
 use super::charges::invalid;
-use super::facts::{Fact, Pool};
+use super::facts::{Fact, Pool, is_ahead};
 use crate::model::step::{index_of, nth};
 
 const MEMBERS_MAX: usize = 1_000;
@@ -35,7 +35,7 @@ impl Pool {
         let first = usize::try_from(after).expect("an index of a vector");
         let numbered = self.lines[first..].iter().enumerate();
         numbered.filter_map(move |(place, line)| match &line.fact {
-            Fact::Team(change) => Some((after + place as u64 + 1, line.at, change)),
+            Fact::Team(change) => Some((after + place as u64 + 1, line.decided_at, change)),
             _ => None,
         })
     }
@@ -251,7 +251,8 @@ impl Pool {
             }
             TeamCommand::RecordKeyUse(id) => {
                 let key = self.key(*id).ok_or(Refusal::ApiKeyNotFound)?;
-                let noted = |last: Timestamp| now < last.plus_seconds(USE_NOTED_SECONDS);
+                let noted =
+                    |last: Timestamp| now < last.plus_seconds(USE_NOTED_SECONDS) && !is_ahead(last, now);
                 (!key.last_used_at.is_some_and(noted)).then_some(TeamChange::KeyUsed(*id))
             }
             TeamCommand::CreateLink(request) => Some(self.create_link(request, asked_at)?),

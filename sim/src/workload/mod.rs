@@ -68,6 +68,8 @@ pub struct Workload {
     random: Random,
     shape: Shape,
     now: Timestamp,
+    /// The right time while the caller's clock is ahead for one step.
+    present: Option<Timestamp>,
     keys: u64,
     disputes: u64,
     payments: u64,
@@ -98,7 +100,8 @@ impl Workload {
         let now = Timestamp::from_millis(1_835_420_000_000).plus_seconds(random.below(2_000_000) as i64);
         let (keys, disputes, payments, secrets) = (0, 0, 0, 0);
         let (followed, repeatable) = ([0; 32], Vec::new());
-        Workload { random, shape, now, keys, disputes, payments, secrets, followed, repeatable }
+        let present = None;
+        Workload { random, shape, now, present, keys, disputes, payments, secrets, followed, repeatable }
     }
 
     /// The next step, given the state of the model.
@@ -155,6 +158,13 @@ impl Workload {
         };
         let millis = if self.random.chance(300) { self.random.below(1_000) as i64 } else { 0 };
         self.now = Timestamp::from_millis(self.now.plus_seconds(seconds).millis() + millis);
+        if let Some(present) = self.present.take() {
+            // The clock that was ahead is set right.
+            self.now = present;
+        } else if self.random.chance(self.shape.backwards / 3) {
+            self.present = Some(self.now);
+            self.now = self.now.plus_seconds(self.random.below(400 * 86_400) as i64);
+        }
     }
 
     /// Sets the clock to one of these times, or a little before.
@@ -438,7 +448,7 @@ impl Workload {
 /// The next beginnings of a day and of a month in workspaces with limits.
 fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
     let limited = model.pools.values().filter(|pool| !pool.limits().is_empty());
-    let windows = limited.map(|pool| pool.windows(pool.clock(now)));
+    let windows = limited.map(|pool| pool.windows(pool.present(now)));
     windows.flat_map(|windows| [windows.day.end, windows.day.end, windows.month.end]).collect()
 }
 
@@ -454,7 +464,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
             .collect();
         let cooldown = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);
         let fired = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Low(_)));
-        turns.extend(fired.map(|line| line.at.plus_seconds(cooldown)));
+        turns.extend(fired.map(|line| line.decided_at.plus_seconds(cooldown)));
         for key in pool.keys() {
             turns.extend(key.expires_at);
             turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS)));

@@ -6,7 +6,8 @@
 //! every entry that it leads to is read and compared.
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Command, Entry, EntryBody, GrantId, Id, Micros, Recount, Submission, Timestamp,
+    Charge, ChargeId, Command, Entry, EntryBody, GrantId, Id, Micros, PeriodWindow, Recount, Submission,
+    Timestamp,
 };
 
 use super::ids;
@@ -168,7 +169,8 @@ impl StateMachine {
         now: Timestamp,
     ) -> Result<Vec<Micros>, Error> {
         let windows = calendar::period_windows(&recount.timezone, now);
-        let hours = windows.month.start.hour()..now.hour() + 1;
+        let PeriodWindow { start, end } = windows.month;
+        let hours = start.hour()..end.hour() + 1;
         // Both reads see one state of the file; else what the checkpointer writes in between would
         // be missed.
         self.state.begin_snapshot()?;

@@ -236,10 +236,10 @@ impl StateMachine {
             None => None,
         };
         self.load_grants(index, &submission.command, charge.as_ref())?;
-        let clock = self.accounts.get(index).account.clock(now);
+        let present = self.accounts.get(index).account.present(now);
         let recount = submission.command.recount(&self.accounts.get(index).account);
         let used_by_limit = match &recount {
-            Some(recount) => self.used_by_limit(index, recount, clock)?,
+            Some(recount) => self.used_by_limit(index, recount, present)?,
             None => Vec::new(),
         };
         let account = &self.accounts.get(index).account;
@@ -249,7 +249,7 @@ impl StateMachine {
             entry_under_key: earlier_entry.as_ref(),
             charge: charge.as_ref().map(|located| &located.charge),
             used_by_limit: &used_by_limit,
-            windows: calendar::windows_for(account, recount.as_ref(), clock),
+            windows: calendar::windows_for(account, recount.as_ref(), present),
             fresh_id: self.fresh_id(now),
             refund_window_seconds: self.refund_window_seconds,
         };

@@ -461,7 +461,7 @@ async fn load_usage(
     for (submission, now) in batch.iter().filter(|(submission, _)| submission.command.may_recount()) {
         let id = submission.workspace.as_str();
         let Some(account_index) = accounts.touch(id) else { continue };
-        let from_hour = calendar::earliest_hour(accounts.get(account_index).account.clock(*now));
+        let from_hour = calendar::earliest_hour(accounts.get(account_index).account.present(*now));
         let earliest = wanted.entry(id).or_insert(UsageWanted { account_index, from_hour });
         earliest.from_hour = earliest.from_hour.min(from_hour);
     }

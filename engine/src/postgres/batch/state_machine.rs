@@ -148,7 +148,7 @@ impl<'a> StateMachine<'a> {
             "the view is of the command's charge"
         );
         let recount = command.recount(account);
-        let windows = calendar::windows_for(account, recount.as_ref(), account.clock(now));
+        let windows = calendar::windows_for(account, recount.as_ref(), account.present(now));
         let used_by_limit =
             recount.map_or_else(Vec::new, |recount| self.used_by_limit(account_index, &recount, &windows));
         let view = View {

@@ -14,7 +14,7 @@ use tollkeeper_engine::{
     QueryResult,
 };
 use tollkeeper_ledger::{
-    Account, Change, Charge, ChargeId, Decision, Entry, EntryBody, GrantId, Id, Micros, Period,
+    Account, Change, Charge, ChargeId, Decision, Entry, EntryBody, GrantId, Id, Micros, Period, PeriodWindow,
     PeriodWindows, Platform, Subject, Submission, Timestamp, Usage, View, WorkspaceId, bounds, decide,
     invariants,
 };
@@ -111,14 +111,15 @@ impl StoredWorkspace {
     /// The amount that a limit has used in its current period, net of refunds. Real engines store
     /// usage by the hour, so the whole hour counts in which the period begins.
     fn spent(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
-        let begin = windows.of(*period).start;
+        let PeriodWindow { start: begin, end } = windows.of(*period);
         let since = begin.hour();
         let starts_within_hour = begin.millis() % 3_600_000 != 0;
+        let hour = |entry: &Entry| entry.decided_at.hour();
         let spent = |entry: &Entry| {
             let (spender, amount) = match &entry.body {
                 EntryBody::ChargeOpened(details) => (&details.spender, details.amount),
                 // Stored usage does not show whether the refund came before the day began.
-                EntryBody::ChargeRefunded(_) if starts_within_hour && entry.at.hour() == since => {
+                EntryBody::ChargeRefunded(_) if starts_within_hour && hour(entry) == since => {
                     return Micros::ZERO;
                 }
                 EntryBody::ChargeRefunded(refund) => (&refund.spender, Micros::ZERO - refund.amount),
@@ -126,7 +127,8 @@ impl StoredWorkspace {
             };
             if subject.covers(spender) { amount } else { Micros::ZERO }
         };
-        self.entries().filter(|entry| entry.at.hour() >= since).map(spent).sum()
+        let begins_before = |hour: i64| Timestamp::from_millis(hour * 3_600_000) < end;
+        self.entries().filter(|entry| hour(entry) >= since && begins_before(hour(entry))).map(spent).sum()
     }
 }
 
@@ -143,10 +145,10 @@ impl State {
         let key = command.derived_key().or_else(|| submission.key.clone());
         let first = key.and_then(|key| stored.entries().find(|entry| entry.key.as_ref() == Some(&key)));
         let charge = command.charge().and_then(|id| stored.charge(id));
-        let clock = stored.account.clock(now);
+        let present = stored.account.present(now);
         let recount = command.recount(&stored.account);
         let timezone = recount.as_ref().map_or(&stored.account.profile.timezone, |recount| &recount.timezone);
-        let windows = tollkeeper_engine::period_windows(timezone, clock);
+        let windows = tollkeeper_engine::period_windows(timezone, present);
         let limits = recount.iter().flat_map(|recount| &recount.limits);
         let spent: Vec<Micros> = limits.map(|limit| stored.spent(limit, &windows)).collect();
         let view = View {

@@ -105,7 +105,7 @@ impl State {
                 let Account { profile, limits, .. } = &stored.account;
                 (
                     limits.clone(),
-                    tollkeeper_engine::period_windows(&profile.timezone, stored.account.clock(*now)),
+                    tollkeeper_engine::period_windows(&profile.timezone, stored.account.present(*now)),
                 )
             })),
             Query::Charge { workspace, charge } => {

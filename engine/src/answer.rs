@@ -4,7 +4,9 @@
 //! from entries alone, by one function for both engines. What an entry only names (the charge of an
 //! outcome, the grant of a void) is looked up through [`Records`].
 
-use tollkeeper_ledger::{Account, Charge, ChargeId, Entry, EntryBody, Grant, GrantId, Micros};
+use tollkeeper_ledger::{
+    Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros,
+};
 
 use crate::{Answer, Error, GrantRecord, Output};
 
@@ -17,19 +19,41 @@ pub(crate) trait Records {
     fn find_grant(&mut self, id: GrantId) -> Result<Option<GrantRecord>, Error>;
 }
 
-/// The answer to a command that was recorded as `entry`. `charge`: the charge that the command is
+/// What a command asks to see, also if it changes nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    /// A grant that may be voided already.
+    Grant(GrantId),
+    /// The charge that the command names, or else the workspace.
+    Current,
+}
+
+impl Asked {
+    pub(crate) fn of(command: &Command) -> Asked {
+        match command {
+            Command::VoidGrant { grant, .. } => Asked::Grant(*grant),
+            _ => Asked::Current,
+        }
+    }
+}
+
+/// The answer to a command that was recorded as `entry`. The balance is that after the whole
+/// change, not only after this entry. `charge`: the charge that the command is
 /// about, if it was about an existing one.
 pub(crate) fn answer(
     entry: Entry,
     charge: Option<Charge>,
     records: &mut impl Records,
 ) -> Result<Answer, Error> {
-    let Entry { n, at, balance, body, .. } = entry;
+    let balance = entry.balance_after_change();
+    let repaid = entry.balance.debt - balance.debt;
+    let Entry { n, at, decided_at, body, .. } = entry;
     let output = match body {
         EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => {
             Output::Workspace(profile)
         }
         EntryBody::Granted { grant, reason, origin, paid_cents } => {
+            let grant = Grant { remaining: grant.amount - repaid, ..grant };
             let record = GrantRecord { grant, reason, origin, paid_cents, created_at: at };
             Output::Grant(Box::new(record), balance)
         }
@@ -42,8 +66,8 @@ pub(crate) fn answer(
         EntryBody::Team(change) => Output::Team(change),
         EntryBody::GrantVoided { grant, .. } => match records.find_grant(grant)? {
             Some(record) => {
-                // When it was voided, nothing remained, although credit may have come back since.
-                let grant = Grant { remaining: Micros::ZERO, ..record.grant };
+                // Only the first void of a grant is an entry.
+                let grant = Grant { remaining: Micros::ZERO, voided_at: Some(decided_at), ..record.grant };
                 Output::Grant(Box::new(GrantRecord { grant, ..record }), balance)
             }
             None => Output::Done,
@@ -65,6 +89,22 @@ pub(crate) fn replay_answer(entry: Entry, records: &mut impl Records) -> Result<
         _ => None,
     };
     Ok(Answer { replayed: true, ..answer(entry, charge, records)? })
+}
+
+/// The answer to a command that changed nothing about a grant: the grant as it is, with the
+/// balance.
+pub(crate) fn unchanged_grant(
+    grant: Option<Grant>,
+    balance: Balance,
+    records: &mut impl Records,
+) -> Result<Answer, Error> {
+    let record = match &grant {
+        Some(grant) => records.find_grant(grant.id)?,
+        None => None,
+    };
+    let shown = |(grant, record)| Output::Grant(Box::new(GrantRecord { grant, ..record }), balance);
+    let output = grant.zip(record).map_or(Output::Done, shown);
+    Ok(Answer { replayed: false, output })
 }
 
 /// The answer to a command that changed nothing: the current state.

@@ -454,13 +454,17 @@ fn net_draws(entry: &tollkeeper_ledger::Entry) -> Vec<Draw> {
     let inward = match &entry.body {
         EntryBody::Granted { grant, .. } => return vec![Draw { grant: grant.n, amount: grant.amount }],
         EntryBody::ClawBackRestored { .. } | EntryBody::ChargeRefunded(_) => true,
+        EntryBody::ClawBackExchanged { draw, returns, .. } => {
+            let taken = Draw { amount: Micros::ZERO - draw.amount, ..*draw };
+            return sorted(returns.iter().copied().chain([taken]).collect());
+        }
         _ => false,
     };
     let signed = |draw: &Draw| {
         let amount = if inward { draw.amount } else { Micros::ZERO - draw.amount };
         Draw { grant: draw.grant, amount }
     };
-    sorted(entry.body.draws().iter().map(signed).collect())
+    sorted(entry.body.draws().map(signed).collect())
 }
 
 /// The sum for each grant, in the order of the grants, without zeros.

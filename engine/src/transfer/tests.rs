@@ -20,6 +20,7 @@ fn journal(name: &str, grants: u64) -> (WorkspaceId, Vec<Vec<u8>>) {
             source: Source::Promotional,
             amount: Micros::new(100),
             remaining: Micros::new(100),
+            voided_at: None,
         },
         reason: Some("welcome".into()),
         origin: None,

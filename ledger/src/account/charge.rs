@@ -144,6 +144,8 @@ pub struct Refund {
     pub from_pending: bool,
     /// What returns to which grant; sums to `amount` (i05).
     pub returns: Vec<Draw>,
+    /// What of it returns to voided grants; an entry that follows takes it at once.
+    pub taken: Micros,
     /// The state of the charge after the entry.
     pub state: ChargeState,
     /// The spender of the charge, under which the refund is counted.

@@ -1,23 +1,36 @@
 //! Claw-backs: credit taken back after a payment was lost, and the debt where it was already spent.
 //!
 //! A claw-back takes what is unspent of the disputed grant, then what else is available, never
-//! below zero. The rest is owed, and later grants repay it first. While anything is owed, every
-//! charge is refused. A won dispute gives back exactly what was taken and forgives what was still
-//! owed. Whether a dispute is lost is not decided here.
+//! below zero. The rest is owed, and credit that comes in or back repays it first. While anything is
+//! owed, every charge is refused. Credit that comes back to the disputed grant replaces what was
+//! taken from other grants, so that a claw-back takes exactly the lost part (i13). A won dispute
+//! gives back exactly what was taken and forgives what was still owed. Whether a dispute is lost is
+//! not decided here.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
-use crate::journal::disagreement::Violation;
-use crate::{Draw, Micros};
+use crate::journal::disagreement::{Violation, ensure};
+use crate::journal::entry::sum;
+use crate::{Draw, GrantId, Micros};
 
 /// One lost payment: what was taken for it and what is still owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClawBack {
+    /// The grant that was paid for.
+    pub grant: GrantId,
     /// The name of the dispute at the payment provider.
     pub dispute: Box<str>,
     /// What was taken so far, by grant, in the order in which it was taken.
     pub taken: Vec<Draw>,
     /// What is still owed, never negative.
     pub owed: Micros,
+}
+
+impl ClawBack {
+    /// The lost part of the payment: what was taken and what is still owed. It never changes.
+    #[must_use]
+    pub fn lost(&self) -> Micros {
+        sum(&self.taken) + self.owed
+    }
 }
 
 /// The claw-backs of a workspace that were not restored, oldest first.
@@ -30,10 +43,33 @@ impl ClawBacks {
         self.0.iter()
     }
 
+    /// True if there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The debt: the sum of what is owed for them.
     #[must_use]
     pub fn owed(&self) -> Micros {
         self.0.iter().map(|claw_back| claw_back.owed).sum()
+    }
+
+    /// What was lost of the payment for this grant.
+    #[must_use]
+    pub fn lost_of(&self, grant: GrantId) -> Micros {
+        self.of_grant(grant).map(ClawBack::lost).sum()
+    }
+
+    /// The claw-backs of the payment for this grant, oldest first.
+    pub(crate) fn of_grant(&self, grant: GrantId) -> impl Iterator<Item = &ClawBack> {
+        self.0.iter().filter(move |claw_back| claw_back.grant == grant)
+    }
+
+    /// The numbers of the grants from which credit was taken. They must be in memory when credit
+    /// goes back, because it may replace what was taken from them.
+    pub fn drawn_grants(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant))
     }
 
     /// The claw-back of this dispute, if it was not restored.
@@ -72,8 +108,32 @@ impl ClawBacks {
         Ok(())
     }
 
+    /// Replaces what was taken from other grants by what is taken from the disputed one.
+    ///
+    /// # Errors
+    /// [`Violation`] of i13 if the sums differ or less was taken from those grants.
+    pub(crate) fn exchange(&mut self, dispute: &str, draw: Draw, returns: &[Draw]) -> Result<(), Violation> {
+        const UNKNOWN: Violation = Violation("i13: credit is exchanged for a dispute that is not open");
+        ensure(sum(returns) == draw.amount, "i13: an exchange takes more or less than it gives back")?;
+        let claw_back = self.0.iter_mut().find(|claw_back| &*claw_back.dispute == dispute).ok_or(UNKNOWN)?;
+        let lost = claw_back.lost();
+        for given in returns {
+            let mut left = given.amount;
+            for taken in claw_back.taken.iter_mut().rev().filter(|taken| taken.grant == given.grant) {
+                let part = taken.amount.min(left);
+                taken.amount -= part;
+                left -= part;
+            }
+            ensure(left == Micros::ZERO, "i13: an exchange gives back more than was taken from a grant")?;
+        }
+        claw_back.taken.retain(|taken| taken.amount > Micros::ZERO);
+        claw_back.taken.push(draw);
+        ensure(claw_back.lost() == lost, "i13: what is taken and owed is not the lost part of the payment")
+    }
+
     pub(crate) fn write(&self, w: &mut Writer) {
         w.list(&self.0, |w, claw_back| {
+            w.id(claw_back.grant.0);
             w.text(&claw_back.dispute);
             w.list(&claw_back.taken, |w, draw| draw.write(w));
             w.micros(claw_back.owed);
@@ -83,6 +143,7 @@ impl ClawBacks {
     pub(crate) fn read(r: &mut Reader) -> Result<ClawBacks, Malformed> {
         let all = r.list("the claw-backs", |r| {
             Ok(ClawBack {
+                grant: GrantId(r.id("a claw-back's grant")?),
                 dispute: r.text("a dispute")?.into(),
                 taken: r.list("what was taken", Draw::read)?,
                 owed: r.micros("what is owed")?,

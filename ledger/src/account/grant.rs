@@ -6,8 +6,8 @@
 //! so that bought credit returns first.
 
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
-use crate::journal::disagreement::Violation;
-use crate::{GrantId, Micros};
+use crate::journal::disagreement::{Violation, ensure};
+use crate::{GrantId, Micros, Timestamp};
 
 /// The kind of a grant. The order of the variants is the order in which grants are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +54,9 @@ pub struct Grant {
     pub amount: Micros,
     /// The credit that is unspent; 0 ≤ remaining ≤ amount (i03).
     pub remaining: Micros,
+    /// The time at which the platform voided the grant, if it did. A voided grant holds nothing
+    /// after a change: credit that goes back to it is taken at once.
+    pub voided_at: Option<Timestamp>,
 }
 
 /// An amount taken from, or returned to, one grant.
@@ -61,7 +64,7 @@ pub struct Grant {
 pub struct Draw {
     /// The number of the grant ([`Grant::n`]).
     pub grant: u64,
-    /// The amount, above zero.
+    /// The amount: above zero, or zero if a grant is voided that was spent.
     pub amount: Micros,
 }
 
@@ -125,6 +128,33 @@ impl Grants {
     #[must_use]
     pub fn find(&self, id: GrantId) -> Option<&Grant> {
         self.0.iter().find(|grant| grant.id == id)
+    }
+
+    /// What of these returns goes to voided grants; all of them must be in memory.
+    ///
+    /// # Errors
+    /// [`Violation`] of i03 if a grant is not there.
+    pub(crate) fn returned_to_voided(&self, returns: &[Draw]) -> Result<Vec<Draw>, Violation> {
+        let mut voided = Vec::new();
+        for draw in returns {
+            let grant = self.get(draw.grant).ok_or(Violation(UNKNOWN_GRANT))?;
+            if grant.voided_at.is_some() {
+                voided.push(*draw);
+            }
+        }
+        Ok(voided)
+    }
+
+    /// Marks a grant as voided, from which its unspent credit was taken before.
+    ///
+    /// # Errors
+    /// [`Violation`] of i03 if the grant is not there, holds credit or is voided already.
+    pub(crate) fn void(&mut self, n: u64, at: Timestamp) -> Result<(), Violation> {
+        let grant = self.loaded(n)?;
+        ensure(grant.remaining == Micros::ZERO, "i03: a voided grant keeps credit")?;
+        ensure(grant.voided_at.is_none(), "i03: a grant is voided twice")?;
+        grant.voided_at = Some(at);
+        Ok(())
     }
 
     /// Adds a grant in draw order: a new one, or a spent one that a command needs.
@@ -236,9 +266,11 @@ impl Grants {
 
     fn loaded(&mut self, n: u64) -> Result<&mut Grant, Violation> {
         let grant = self.0.iter_mut().find(|grant| grant.n == n);
-        grant.ok_or(Violation("i03: an entry names a grant that does not exist"))
+        grant.ok_or(Violation(UNKNOWN_GRANT))
     }
 }
+
+const UNKNOWN_GRANT: &str = "i03: an entry names a grant that does not exist";
 
 /// The position of a grant in the draw order: by source, then by age.
 fn draw_order(grant: &Grant) -> (Source, u64) {
@@ -278,7 +310,7 @@ mod tests {
         for &(n, source, amount) in list {
             let amount = Micros::new(amount);
             let id = GrantId(Id::v7(0, 0, n));
-            grants.insert(Grant { id, n, source, amount, remaining: amount });
+            grants.insert(Grant { id, n, source, amount, remaining: amount, voided_at: None });
         }
         grants
     }

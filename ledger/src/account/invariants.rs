@@ -7,13 +7,15 @@
 //!   (`Account::record`, `Account::replay`)
 //! - i03 0 ≤ remaining ≤ amount for every grant (also where it changes, in `grant`)
 //! - i04 available = the sum of what remains in the grants, never negative; debt moves only by
-//!   claw-backs, repayments and won disputes
+//!   claw-backs, repayments and won disputes, and is repaid before credit is available
 //! - i05 the draws of a charge sum to its amount, and it never gives back more than it took
 //! - i06 a charge leaves pending once
 //! - i07 same key, same answer (`decide::replay`)
 //! - i08 usage rollups equal the sum of the entries they cover
 //! - i09 an alert fires once per crossing (`alert`)
 //! - i10 granted + refunded = charged + clawed back + available
+//! - i13 what is taken and owed for a payment is its lost part, never more than it brought
+//!   (`claw_back`)
 //! - i11, i12 one grant per subscription and period, no payment granted twice
 //!
 //! In an entry that is about to be written a [`Violation`] is a bug: `Account::record` panics, and
@@ -44,6 +46,7 @@ pub(crate) fn after_entry(sums: Sums, body: &EntryBody, before: Balance) -> Resu
     let remaining = i03_grants_in_range(sums.grants)?;
     i04_available_is_what_remains(sums.balance, remaining)?;
     i04_debt_moves_by_the_entry(sums.balance, body, before)?;
+    i04_credit_repays_debt_first(body, before)?;
     i05_draws_sum_to_the_amount(body)?;
     i10_nothing_appears_nothing_vanishes(sums.totals, sums.balance)
 }
@@ -100,6 +103,18 @@ fn i04_debt_moves_by_the_entry(balance: Balance, body: &EntryBody, before: Balan
         _ => Micros::ZERO,
     };
     ensure(moved == expected, "i04: debt did not move by what the entry takes, repays or forgives")
+}
+
+/// Credit that comes in or back repays debt in the same change. Entries that only follow repay it,
+/// so the balance is checked before an entry that may be the first of the next change.
+/// `Account::finish_change` asserts it after every change that is decided.
+fn i04_credit_repays_debt_first(body: &EntryBody, before: Balance) -> Result<(), Violation> {
+    // A partly used charge is settled after its refund, in one change; so are limits set after a
+    // change of the time zone. Both kinds move no available credit.
+    let may_follow =
+        body.only_follows() || matches!(body, EntryBody::ChargeSettled(_) | EntryBody::LimitsSet(_));
+    let unpaid = before.available > Micros::ZERO && before.debt > Micros::ZERO;
+    ensure(may_follow || !unpaid, "i04: credit is available although debt is owed")
 }
 
 fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {

@@ -21,10 +21,11 @@ use std::sync::Arc;
 
 use self::invariants::Sums;
 use crate::journal::disagreement::{Violation, assert_no_violation, ensure};
+use crate::journal::entry::sum;
 use crate::{
-    Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grants, Hash,
-    IdempotencyKey, LedgerAccount, Limit, Limits, Micros, PeriodWindows, Profile, Spender, Team, Threshold,
-    Timestamp, Totals, WorkspaceId, bounds, hex,
+    Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grant, GrantId,
+    Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, Micros, PeriodWindows, Profile, Spender,
+    Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
 };
 
 /// The end of the hash chain of a journal, to which the next entry is linked (i02).
@@ -151,6 +152,22 @@ impl Account {
         Entry { n, at, decided_at, actor, key, balance: self.balance, previous, body }
     }
 
+    /// Asserts what holds after the last entry of a change, and not between its entries. The caller
+    /// of [`Account::record`] calls it once a change.
+    ///
+    /// # Panics
+    /// If credit is available although debt is owed, or a voided grant holds credit: a bug.
+    pub fn finish_change(&self) {
+        let Balance { available, debt, .. } = self.balance;
+        assert!(
+            available == Micros::ZERO || debt == Micros::ZERO,
+            "i04: credit must repay debt before it is available"
+        );
+        assert!(debt == self.claw_backs.owed(), "i04: debt must be what is owed for the claw-backs");
+        let holds = |grant: &Grant| grant.voided_at.is_some() && grant.remaining > Micros::ZERO;
+        assert!(!self.grants.iter().any(holds), "i03: a voided grant must hold nothing after a change");
+    }
+
     /// Makes the hash of the entry that was just recorded the end of the journal.
     ///
     /// # Panics
@@ -218,15 +235,27 @@ impl Account {
                 self.grants.insert(grant.clone());
                 self.totals.granted += grant.amount;
             }
-            EntryBody::GrantVoided { draws, .. } => self.take_back(draws)?,
-            EntryBody::ClawedBack { dispute, amount, draws, .. } => {
+            EntryBody::GrantVoided { grant, draws, takes_returns, .. } => {
                 self.take_back(draws)?;
-                let taken: Micros = draws.iter().map(|draw| draw.amount).sum();
-                let owed = *amount - taken;
-                ensure(owed >= Micros::ZERO, "i04: debt is negative")?;
-                let (dispute, taken) = (dispute.clone(), draws.clone());
-                self.claw_backs.open(ClawBack { dispute, taken, owed });
-                self.balance.debt = self.claw_backs.owed();
+                ensure(!takes_returns || draws.len() == 1, "i03: a void must name its grant by a draw")?;
+                for draw in draws.iter().filter(|_| *takes_returns) {
+                    let is_it = self.grants.get(draw.grant).is_some_and(|drawn| drawn.id == *grant);
+                    ensure(is_it, "i03: a void takes from another grant than it names")?;
+                    self.grants.void(draw.grant, decided_at)?;
+                }
+            }
+            EntryBody::ReturnTaken { draws } => {
+                let voided = self.grants.returned_to_voided(draws)?;
+                ensure(voided == *draws, "i03: credit is taken from a grant that is not voided")?;
+                self.take_back(draws)?;
+            }
+            EntryBody::ClawedBack { grant, dispute, amount, draws } => {
+                self.claw_back(*grant, dispute, *amount, draws)?;
+            }
+            EntryBody::ClawBackExchanged { dispute, draw, returns } => {
+                self.grants.take(std::slice::from_ref(draw))?;
+                self.grants.give(returns)?;
+                self.claw_backs.exchange(dispute, *draw, returns)?;
             }
             EntryBody::DebtRepaid { draw } => {
                 self.take_back(std::slice::from_ref(draw))?;
@@ -246,6 +275,8 @@ impl Account {
             }
             EntryBody::ChargeRefunded(refund) => {
                 self.grants.give(&refund.returns)?;
+                let voided = self.grants.returned_to_voided(&refund.returns)?;
+                ensure(refund.taken == sum(&voided), "i03: a refund keeps what returns to voided grants")?;
                 self.totals.refunded += refund.amount;
                 self.count(&refund.spender, Micros::ZERO - refund.amount, refund.windows.as_ref())?;
             }
@@ -306,6 +337,27 @@ impl Account {
         Ok(())
     }
 
+    /// Takes credit back after a lost payment; the rest is owed.
+    fn claw_back(
+        &mut self,
+        grant: GrantId,
+        dispute: &str,
+        amount: Micros,
+        draws: &[Draw],
+    ) -> Result<(), Violation> {
+        self.take_back(draws)?;
+        let owed = amount - sum(draws);
+        ensure(owed >= Micros::ZERO, "i04: debt is negative")?;
+        self.claw_backs.open(ClawBack { grant, dispute: dispute.into(), taken: draws.to_vec(), owed });
+        self.balance.debt = self.claw_backs.owed();
+        let brought = self.grants.find(grant).map(|grant| grant.amount);
+        let lost = self.claw_backs.lost_of(grant);
+        ensure(
+            brought.is_none_or(|brought| lost <= brought),
+            "i13: more was lost of a payment than it brought",
+        )
+    }
+
     /// Takes credit back from grants.
     fn take_back(&mut self, draws: &[Draw]) -> Result<(), Violation> {
         self.grants.take(draws)?;
@@ -337,10 +389,10 @@ impl Account {
 fn check_amounts(body: &EntryBody) -> Result<(), Violation> {
     let in_range = |amount: Micros| amount >= Micros::ZERO && amount <= Micros::MAX;
     let sentence = "i01: an entry moves an amount out of range";
-    let mut sum = Micros::ZERO;
+    let mut total = Micros::ZERO;
     for draw in body.draws() {
-        let next = sum.checked_add(draw.amount).filter(|_| in_range(draw.amount));
-        sum = next.ok_or(Violation(sentence))?;
+        let next = total.checked_add(draw.amount).filter(|_| in_range(draw.amount));
+        total = next.ok_or(Violation(sentence))?;
     }
     // The legs add up the draws, which is safe only now.
     ensure(body.legs().is_none_or(|legs| in_range(legs.amount)), sentence)

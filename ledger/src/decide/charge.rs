@@ -9,6 +9,7 @@ use super::view::{Clocks, View};
 use crate::account::grant::returns_of;
 use crate::account::invariants;
 use crate::journal::disagreement::assert_no_violation;
+use crate::journal::entry::sum;
 use crate::{
     ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Draw, EntryBody,
     Grants, Limit, Micros, Operation, Outcome, PeriodWindows, Refund, RefundReason, Refusal, Settlement,
@@ -408,6 +409,7 @@ impl<'a> ExistingCharge<'a> {
         let returns = returns_of(&self.charge.details.draws, self.charge.state.refunded, amount);
         let loaded = |draw: &Draw| self.grants.get(draw.grant).is_some();
         assert!(returns.iter().all(loaded), "i03: a view must hold the grants that a refund returns to");
+        let voided = assert_no_violation(self.grants.returned_to_voided(&returns));
         Refund {
             charge: self.charge.details.id,
             opening_entry: self.charge.opening_entry,
@@ -417,6 +419,7 @@ impl<'a> ExistingCharge<'a> {
             requested: None,
             from_pending: self.is_pending(),
             returns,
+            taken: sum(&voided),
             state,
             spender: self.charge.details.spender.clone(),
             windows: self.windows,

@@ -27,7 +27,7 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
     let id = GrantId(view.fresh_id);
     assert!(account.grants.get(n).is_none(), "i02: a grant must have the number of a new entry");
     assert!(account.grants.find(id).is_none(), "a new grant must have a new id");
-    let grant = Grant { id, n, source, amount, remaining: amount };
+    let grant = Grant { id, n, source, amount, remaining: amount, voided_at: None };
     let mut bodies = vec![EntryBody::Granted { grant, reason, origin, paid_cents }];
     let repaid = account.balance.debt.min(amount);
     assert!(repaid >= Micros::ZERO, "i04: debt must not be negative");
@@ -52,10 +52,12 @@ fn check_balance_bound(account: &Account, amount: Micros) -> Result<(), Refusal>
     Ok(())
 }
 
-/// Takes back what is unspent of a grant.
+/// Takes back what is unspent of a grant; credit that goes back to it later is taken at once. A
+/// grant that is voided already stays as it is. Money goes back by a refund of its payment, so a
+/// grant that was paid for is not voided.
 ///
 /// # Errors
-/// `WorkspaceNotFound`, `GrantNotFound`.
+/// `WorkspaceNotFound`, `GrantNotFound`, `GrantWasPaid`.
 pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
@@ -63,12 +65,16 @@ pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result
         grant.remaining <= account.balance.available,
         "i04: what remains of a grant must not exceed what is available"
     );
-    let draws = if grant.remaining > Micros::ZERO {
-        vec![Draw { grant: grant.n, amount: grant.remaining }]
-    } else {
-        Vec::new()
-    };
-    Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason }])
+    if grant.source.is_paid_for() {
+        return Err(Refusal::GrantWasPaid);
+    }
+    if grant.voided_at.is_some() {
+        assert!(grant.remaining == Micros::ZERO, "i03: a voided grant must hold nothing");
+        return Ok(Vec::new());
+    }
+    // The draw names the grant by its number, also if nothing is left.
+    let draws = vec![Draw { grant: grant.n, amount: grant.remaining }];
+    Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason, takes_returns: true }])
 }
 
 /// Takes credit back after a lost payment: first what is unspent of its grant, then what else is
@@ -84,10 +90,12 @@ pub(super) fn claw_back(
 ) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
-    if amount <= Micros::ZERO || amount > grant.amount {
+    let lost = account.claw_backs.lost_of(id);
+    assert!(lost <= grant.amount, "i13: a payment must not lose more than it brought");
+    if amount <= Micros::ZERO || amount > grant.amount - lost {
         return Err(Refusal::InvalidField {
             field: "amount",
-            why: "must be more than zero and at most the grant's amount",
+            why: "must be more than zero, and with earlier claw-backs at most the grant's amount",
         });
     }
     let taken = amount.min(account.balance.available);

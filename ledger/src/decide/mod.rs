@@ -15,6 +15,7 @@ mod prices;
 pub(crate) mod quote;
 pub(crate) mod refusal;
 mod replay;
+mod returns;
 mod team;
 pub(crate) mod view;
 mod workspace;
@@ -24,8 +25,8 @@ use self::view::{Change, Clocks, Decision, View};
 use crate::account::invariants;
 use crate::journal::disagreement::assert_no_violation;
 use crate::{
-    Actor, Command, EntryBody, IdempotencyKey, LedgerAccount, Legs, Micros, Refusal, Submission, Timestamp,
-    WorkspaceId, bounds,
+    Actor, Command, Draw, EntryBody, IdempotencyKey, LedgerAccount, Legs, Micros, Refusal, Submission,
+    Timestamp, WorkspaceId, bounds,
 };
 
 /// Decides a command. `server_now` is the clock of the server that received it.
@@ -119,7 +120,9 @@ fn decide_loaded(
         Command::Grant(request) => grant::grant(view, request)?,
         Command::VoidGrant { grant, reason } => grant::void(view, grant, reason)?,
         Command::ClawBack { grant, dispute, amount } => grant::claw_back(view, grant, dispute, amount)?,
-        Command::RestoreClawBack { dispute } => grant::restore(view, dispute)?,
+        Command::RestoreClawBack { dispute } => {
+            returns::with_consequences(view, grant::restore(view, dispute)?)
+        }
         Command::CreateWorkspace(changes) => workspace::create(view, workspace, changes, now)?,
         Command::UpdateWorkspace(changes) => workspace::update(view, changes, now)?,
         Command::SetLimits(limits) => workspace::set_limits(view, limits, now)?,
@@ -149,7 +152,7 @@ fn decide_existing_charge(
 ) -> Result<Vec<EntryBody>, Refusal> {
     match ExistingCharge::new(view, clocks)?.decide(command)? {
         Transition::Unchanged => Ok(Vec::new()),
-        Transition::Entries(bodies) => Ok(bodies),
+        Transition::Entries(bodies) => Ok(returns::with_consequences(view, bodies)),
     }
 }
 
@@ -196,26 +199,32 @@ fn assert_change(view: &View, change: &Change) {
         assert!(available >= Micros::ZERO, "i04: a decision must not take more than is available");
     }
     assert_no_violation(invariants::payment_once(&change.first, change.key.as_ref()));
-    let first_grant = match &change.first {
-        EntryBody::Granted { grant, .. } => Some(grant),
-        _ => None,
-    };
-    for body in &change.rest {
-        if let EntryBody::DebtRepaid { draw } = body {
-            assert!(
-                first_grant.is_some_and(|grant| grant.n == draw.grant),
-                "debt must be repaid from the new grant"
-            );
-            assert!(
-                first_grant.is_some_and(|grant| draw.amount <= grant.amount),
-                "i03: a grant must not give more than it has"
-            );
-        }
-    }
+    assert_repaid_from_what_came(change);
+    let came_back = std::iter::once(&change.first).chain(&change.rest).flat_map(EntryBody::draws).count();
     assert!(
-        change.rest.len() <= bounds::THRESHOLDS_MAX + 1,
+        change.rest.len() <= bounds::THRESHOLDS_MAX + 1 + 2 * came_back,
         "a change must not have more entries than one command can cause"
     );
+    assert!(!change.first.only_follows(), "a change must not begin with an entry that only follows");
     let opens = |body: &EntryBody| matches!(body, EntryBody::ChargeOpened(_) | EntryBody::Granted { .. });
     assert!(!change.rest.iter().any(opens), "i07: an entry that opens a charge or a grant must have the key");
+}
+
+/// Asserts that debt is repaid from credit that came in or back in the same change, and from no
+/// other.
+fn assert_repaid_from_what_came(change: &Change) {
+    let mut came: Vec<Draw> = Vec::new();
+    for body in std::iter::once(&change.first).chain(&change.rest) {
+        match body {
+            EntryBody::Granted { grant, .. } => came.push(Draw { grant: grant.n, amount: grant.amount }),
+            EntryBody::ChargeRefunded(refund) => came.extend(&refund.returns),
+            EntryBody::ClawBackRestored { returns, .. } => came.extend(returns),
+            EntryBody::DebtRepaid { draw } | EntryBody::ClawBackExchanged { draw, .. } => {
+                let of_grant = came.iter().filter(|came| came.grant == draw.grant).map(|came| came.amount);
+                assert!(draw.amount > Micros::ZERO, "i04: a repayment must move credit");
+                assert!(draw.amount <= of_grant.sum(), "debt must be repaid from credit that came");
+            }
+            _ => {}
+        }
+    }
 }

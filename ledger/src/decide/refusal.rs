@@ -31,6 +31,8 @@ pub enum Refusal {
     ChargeNotFound,
     /// There is no such grant in this workspace.
     GrantNotFound,
+    /// A payment paid for the grant, so it cannot be voided; the payment can be refunded.
+    GrantWasPaid,
     /// There is no such open dispute in this workspace.
     DisputeNotFound,
     /// There is no such member in this workspace.
@@ -115,6 +117,7 @@ impl Refusal {
             Refusal::WorkspaceExists => "workspace_exists",
             Refusal::ChargeNotFound => "charge_not_found",
             Refusal::GrantNotFound => "grant_not_found",
+            Refusal::GrantWasPaid => "grant_was_paid",
             Refusal::DisputeNotFound => "dispute_not_found",
             Refusal::MemberNotFound => "member_not_found",
             Refusal::MemberExists => "member_exists",
@@ -174,6 +177,7 @@ impl Refusal {
             | Refusal::WorkspaceExists
             | Refusal::ChargeNotFound
             | Refusal::GrantNotFound
+            | Refusal::GrantWasPaid
             | Refusal::DisputeNotFound
             | Refusal::MemberNotFound
             | Refusal::MemberExists

@@ -11,7 +11,7 @@ use super::codec::{Malformed, Reader, Writer};
 use super::entry_codec::{read_profile, write_profile};
 use crate::{
     Account, Alerts, Balance, ChainEnd, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Source,
-    Team, Totals, bounds,
+    Team, Timestamp, Totals, bounds,
 };
 
 /// The format of the bytes; a reader refuses any other.
@@ -55,6 +55,7 @@ impl Account {
         let mut remaining = Micros::ZERO;
         for grant in grants.iter().filter(|grant| grant.remaining > Micros::ZERO) {
             assert!(grant.n <= chain.n, "i02: a grant must not be newer than the last entry");
+            assert!(grant.voided_at.is_none(), "i03: a voided grant must not hold credit");
             remaining += grant.remaining;
             open.push(grant);
         }
@@ -137,7 +138,13 @@ impl Grant {
         assert!(self.n > 0, "i02: a grant must have the number of its entry");
         assert!(self.remaining >= Micros::ZERO, "i03: what remains of a grant must not be negative");
         assert!(self.remaining <= self.amount, "i03: what remains of a grant must not exceed its amount");
-        self.write(&mut Writer(bytes));
+        assert!(
+            self.voided_at.is_none() || self.remaining == Micros::ZERO,
+            "i03: a voided grant must not hold credit"
+        );
+        let w = &mut Writer(bytes);
+        self.write(w);
+        w.maybe_signed(self.voided_at.map(Timestamp::millis));
     }
 
     /// Reads the bytes of one grant.
@@ -146,7 +153,14 @@ impl Grant {
     /// [`Malformed`] with the part that could not be read.
     pub fn decode(bytes: &[u8]) -> Result<Grant, Malformed> {
         let mut r = Reader(bytes);
-        let grant = Grant::read(&mut r)?;
+        let mut grant = Grant::read(&mut r)?;
+        // A grant of an earlier release ends here.
+        if !r.is_at_end() {
+            grant.voided_at = r.maybe_signed("a grant's end")?.map(Timestamp::from_millis);
+        }
+        if grant.voided_at.is_some() && grant.remaining != Micros::ZERO {
+            return Err(Malformed("a voided grant that holds credit"));
+        }
         r.end("a grant")?;
         Ok(grant)
     }
@@ -166,6 +180,7 @@ impl Grant {
             source: Source::from_code(r.byte("a grant's source")?)?,
             amount: r.micros("a grant")?,
             remaining: r.micros("a grant")?,
+            voided_at: None,
         };
         if grant.n == 0 || !(Micros::ZERO..=grant.amount).contains(&grant.remaining) {
             return Err(Malformed("a grant with more or less than it can hold"));

@@ -237,6 +237,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks that no bytes are left.
+    /// True if all bytes were read.
+    pub fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn end(self, what: &'static str) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed(what)) }
     }

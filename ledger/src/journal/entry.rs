@@ -32,6 +32,25 @@ pub struct Entry {
     pub body: EntryBody,
 }
 
+impl Entry {
+    /// The balance after the whole change that this entry begins or answers for: less the debt that
+    /// its credit repays, and less what went back to voided grants. The entries that follow in the
+    /// change say so; a replay of the first answer needs only this one.
+    #[must_use]
+    pub fn balance_after_change(&self) -> Balance {
+        let Balance { available, pending, debt } = self.balance;
+        let (taken, repays) = match &self.body {
+            EntryBody::Granted { .. } => (Micros::ZERO, true),
+            EntryBody::ChargeRefunded(refund) => (refund.taken, true),
+            _ => (Micros::ZERO, false),
+        };
+        let available = available - taken;
+        let repaid = if repays { available.min(debt) } else { Micros::ZERO };
+        assert!(available >= Micros::ZERO && repaid >= Micros::ZERO, "i04: an answer must not be negative");
+        Balance { available: available - repaid, pending, debt: debt - repaid }
+    }
+}
+
 /// What an entry says has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryBody {
@@ -54,10 +73,13 @@ pub enum EntryBody {
     GrantVoided {
         /// The grant.
         grant: GrantId,
-        /// What was taken; empty if the grant was spent.
+        /// What was taken: one draw, of zero if the grant was spent.
         draws: Vec<Draw>,
         /// The reason, for people.
         reason: Option<Box<str>>,
+        /// True if credit that goes back to the grant later is taken at once. Only entries of
+        /// earlier versions have false.
+        takes_returns: bool,
     },
     /// A lost payment was taken back, as far as credit was available; the rest is owed.
     ClawedBack {
@@ -70,10 +92,25 @@ pub enum EntryBody {
         /// What was taken, at most `amount`.
         draws: Vec<Draw>,
     },
-    /// A new grant repaid debt.
+    /// A new grant, or credit that went back to a grant, repaid debt.
     DebtRepaid {
-        /// The amount, drawn from the new grant.
+        /// The amount, drawn from that grant.
         draw: Draw,
+    },
+    /// Credit that went back to voided grants was taken at once.
+    ReturnTaken {
+        /// What was taken, by grant.
+        draws: Vec<Draw>,
+    },
+    /// Credit that went back to a disputed grant was taken, and as much was given back that had
+    /// been taken from other grants.
+    ClawBackExchanged {
+        /// The name of the dispute at the payment provider.
+        dispute: Box<str>,
+        /// What was taken from the disputed grant.
+        draw: Draw,
+        /// What was given back, by grant; sums to the draw.
+        returns: Vec<Draw>,
     },
     /// A dispute was won: what it took was given back, and what it was owed was forgiven.
     ClawBackRestored {
@@ -132,6 +169,8 @@ pub enum Kind {
     GrantVoided,
     ClawedBack,
     DebtRepaid,
+    ReturnTaken,
+    ClawBackExchanged,
     ClawBackRestored,
     ChargeOpened,
     ChargeSettled,
@@ -181,6 +220,8 @@ coded!(Kind, "an entry's kind", {
     PortalSignedIn = 24 "portal.signed_in",
     PortalSignedOut = 25 "portal.signed_out",
     PortalAllSignedOut = 26 "portal.all_signed_out",
+    ReturnTaken = 27 "grant.return_taken",
+    ClawBackExchanged = 28 "claw_back.exchanged",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -241,6 +282,8 @@ impl EntryBody {
             EntryBody::GrantVoided { .. } => Kind::GrantVoided,
             EntryBody::ClawedBack { .. } => Kind::ClawedBack,
             EntryBody::DebtRepaid { .. } => Kind::DebtRepaid,
+            EntryBody::ReturnTaken { .. } => Kind::ReturnTaken,
+            EntryBody::ClawBackExchanged { .. } => Kind::ClawBackExchanged,
             EntryBody::ClawBackRestored { .. } => Kind::ClawBackRestored,
             EntryBody::ChargeOpened(_) => Kind::ChargeOpened,
             EntryBody::ChargeSettled(_) => Kind::ChargeSettled,
@@ -262,9 +305,9 @@ impl EntryBody {
         let legs = |from, to, amount| Some(Legs { from, to, amount });
         match self {
             EntryBody::Granted { grant, .. } => legs(Funding, Available, grant.amount),
-            EntryBody::GrantVoided { draws, .. } | EntryBody::ClawedBack { draws, .. } => {
-                legs(Available, ClawedBack, sum(draws))
-            }
+            EntryBody::GrantVoided { draws, .. }
+            | EntryBody::ClawedBack { draws, .. }
+            | EntryBody::ReturnTaken { draws } => legs(Available, ClawedBack, sum(draws)),
             EntryBody::DebtRepaid { draw } => legs(Available, ClawedBack, draw.amount),
             EntryBody::ClawBackRestored { returns, .. } => legs(ClawedBack, Available, sum(returns)),
             EntryBody::ChargeOpened(details) => {
@@ -279,6 +322,7 @@ impl EntryBody {
             EntryBody::WorkspaceCreated(_)
             | EntryBody::WorkspaceUpdated(_)
             | EntryBody::ChargeExtended { .. }
+            | EntryBody::ClawBackExchanged { .. }
             | EntryBody::LimitsSet(_)
             | EntryBody::AlertsSet { .. }
             | EntryBody::BalanceLow { .. }
@@ -315,16 +359,32 @@ impl EntryBody {
 
     /// What the entry takes from grants or returns to them. The grants must be in memory when it is
     /// applied.
+    pub fn draws(&self) -> impl Iterator<Item = &Draw> {
+        let (draws, returns): (&[Draw], &[Draw]) = match self {
+            EntryBody::GrantVoided { draws, .. }
+            | EntryBody::ClawedBack { draws, .. }
+            | EntryBody::ReturnTaken { draws } => (draws, &[]),
+            EntryBody::DebtRepaid { draw } => (std::slice::from_ref(draw), &[]),
+            EntryBody::ClawBackExchanged { draw, returns, .. } => (std::slice::from_ref(draw), returns),
+            EntryBody::ClawBackRestored { returns, .. } => (&[], returns),
+            EntryBody::ChargeOpened(details) => (&details.draws, &[]),
+            EntryBody::ChargeRefunded(refund) => (&[], &refund.returns),
+            _ => (&[], &[]),
+        };
+        draws.iter().chain(returns)
+    }
+
+    /// True for a kind that only ever follows another entry of its change. Every other kind may be
+    /// the first of a change.
     #[must_use]
-    pub fn draws(&self) -> &[Draw] {
-        match self {
-            EntryBody::GrantVoided { draws, .. } | EntryBody::ClawedBack { draws, .. } => draws,
-            EntryBody::DebtRepaid { draw } => std::slice::from_ref(draw),
-            EntryBody::ClawBackRestored { returns, .. } => returns,
-            EntryBody::ChargeOpened(details) => &details.draws,
-            EntryBody::ChargeRefunded(refund) => &refund.returns,
-            _ => &[],
-        }
+    pub const fn only_follows(&self) -> bool {
+        matches!(
+            self,
+            EntryBody::DebtRepaid { .. }
+                | EntryBody::ReturnTaken { .. }
+                | EntryBody::ClawBackExchanged { .. }
+                | EntryBody::BalanceLow { .. }
+        )
     }
 }
 

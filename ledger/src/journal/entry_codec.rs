@@ -14,12 +14,25 @@ use crate::{
     Timestamp, WorkspaceId,
 };
 
-/// The format of most entries.
+/// The format of most entries. Two additions to it are rare and are marked in the format, so that
+/// all other bytes stay as they are. A reader refuses any other format.
 const FORMAT: u8 = 1;
 
-/// The format of an entry that was decided before its own time, which it carries besides. A reader
-/// refuses any other format.
-const FORMAT_DECIDED_EARLIER: u8 = 2;
+/// Added to the format of an entry that was decided before its own time, which it carries besides.
+const DECIDED_EARLIER: u8 = 1;
+
+/// Added to the format of a void that holds for credit that goes back later, and of a refund of
+/// which such a void takes a part.
+const TAKES_RETURNS: u8 = 2;
+
+/// What the body adds to the format of its entry.
+fn takes_returns(body: &EntryBody) -> bool {
+    match body {
+        EntryBody::GrantVoided { takes_returns, .. } => *takes_returns,
+        EntryBody::ChargeRefunded(refund) => refund.taken > Micros::ZERO,
+        _ => false,
+    }
+}
 
 impl Entry {
     /// Appends the canonical bytes.
@@ -34,7 +47,9 @@ impl Entry {
         let w = &mut Writer(bytes);
         let earlier = (self.decided_at != self.at).then_some(self.decided_at);
         assert!(self.decided_at <= self.at, "an entry must not be decided after its time");
-        w.byte(if earlier.is_some() { FORMAT_DECIDED_EARLIER } else { FORMAT });
+        let decided_earlier = if earlier.is_some() { DECIDED_EARLIER } else { 0 };
+        let takes_returns = if takes_returns(&self.body) { TAKES_RETURNS } else { 0 };
+        w.byte(FORMAT + decided_earlier + takes_returns);
         w.byte(self.body.kind().code());
         w.unsigned(self.n);
         w.time(self.at);
@@ -62,11 +77,12 @@ impl Entry {
     /// [`Malformed`] with the part that could not be read.
     pub fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
         let mut r = Reader(bytes);
-        let is_decided_earlier = match r.byte("an entry's format")? {
-            FORMAT => false,
-            FORMAT_DECIDED_EARLIER => true,
-            _ => return Err(Malformed("an entry of another format")),
-        };
+        let additions = r.byte("an entry's format")?.wrapping_sub(FORMAT);
+        if additions > DECIDED_EARLIER + TAKES_RETURNS {
+            return Err(Malformed("an entry of another format"));
+        }
+        let is_decided_earlier = additions & DECIDED_EARLIER != 0;
+        let is_taking_returns = additions & TAKES_RETURNS != 0;
         let kind = Kind::from_code(r.byte("an entry's kind")?)?;
         let n = r.unsigned("an entry's number")?;
         let at = r.time("an entry's time")?;
@@ -87,9 +103,13 @@ impl Entry {
                 debt: r.micros("an entry's balance")?,
             },
             previous: r.hash("an entry's link")?,
-            body: read_body(&mut r, kind, n)?,
+            body: read_body(&mut r, kind, n, is_taking_returns)?,
         };
         r.end("an entry")?;
+        // One entry has one encoding.
+        if takes_returns(&entry.body) != is_taking_returns {
+            return Err(Malformed("an entry's format"));
+        }
         Ok(entry)
     }
 }
@@ -132,7 +152,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
             w.maybe_text(origin.as_deref());
             w.signed(*paid_cents);
         }
-        EntryBody::GrantVoided { grant, draws, reason } => {
+        EntryBody::GrantVoided { grant, draws, reason, takes_returns: _ } => {
             w.id(grant.0);
             write_draws(w, draws);
             w.maybe_text(reason.as_deref());
@@ -144,6 +164,12 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
             write_draws(w, draws);
         }
         EntryBody::DebtRepaid { draw } => draw.write(w),
+        EntryBody::ReturnTaken { draws } => write_draws(w, draws),
+        EntryBody::ClawBackExchanged { dispute, draw, returns } => {
+            w.text(dispute);
+            draw.write(w);
+            write_draws(w, returns);
+        }
         EntryBody::ClawBackRestored { dispute, returns } => {
             w.text(dispute);
             write_draws(w, returns);
@@ -174,7 +200,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
     }
 }
 
-fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed> {
+fn read_body(r: &mut Reader, kind: Kind, n: u64, takes_returns: bool) -> Result<EntryBody, Malformed> {
     Ok(match kind {
         Kind::WorkspaceCreated => EntryBody::WorkspaceCreated(Box::new(read_profile(r)?)),
         Kind::WorkspaceUpdated => EntryBody::WorkspaceUpdated(Box::new(read_profile(r)?)),
@@ -183,6 +209,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
             grant: GrantId(r.id("a grant")?),
             draws: read_draws(r)?,
             reason: r.maybe_text("a reason")?.map(Into::into),
+            takes_returns,
         },
         Kind::ClawedBack => EntryBody::ClawedBack {
             grant: GrantId(r.id("a grant")?),
@@ -191,6 +218,12 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
             draws: read_draws(r)?,
         },
         Kind::DebtRepaid => EntryBody::DebtRepaid { draw: Draw::read(r)? },
+        Kind::ReturnTaken => EntryBody::ReturnTaken { draws: read_draws(r)? },
+        Kind::ClawBackExchanged => EntryBody::ClawBackExchanged {
+            dispute: r.text("a dispute")?.into(),
+            draw: Draw::read(r)?,
+            returns: read_draws(r)?,
+        },
         Kind::ClawBackRestored => {
             EntryBody::ClawBackRestored { dispute: r.text("a dispute")?.into(), returns: read_draws(r)? }
         }
@@ -202,7 +235,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
             detail: r.maybe_text("a detail")?.map(Into::into),
             state: read_state(r)?,
         }),
-        Kind::ChargeRefunded => EntryBody::ChargeRefunded(Box::new(read_refund(r)?)),
+        Kind::ChargeRefunded => EntryBody::ChargeRefunded(Box::new(read_refund(r, takes_returns)?)),
         Kind::ChargeExtended => EntryBody::ChargeExtended {
             charge: ChargeId(r.id("a charge")?),
             opening_entry: r.unsigned("a charge")?,
@@ -235,7 +268,7 @@ fn read_grant(r: &mut Reader, n: u64) -> Result<EntryBody, Malformed> {
     let source = Source::from_code(r.byte("a grant's source")?)?;
     let amount = r.micros("a grant's amount")?;
     Ok(EntryBody::Granted {
-        grant: Grant { id, n, source, amount, remaining: amount },
+        grant: Grant { id, n, source, amount, remaining: amount, voided_at: None },
         reason: r.maybe_text("a reason")?.map(Into::into),
         origin: r.maybe_text("an origin")?.map(Into::into),
         paid_cents: r.signed("what was paid")?,
@@ -389,6 +422,7 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
         requested,
         from_pending,
         returns,
+        taken,
         state,
         spender,
         windows,
@@ -404,9 +438,12 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
     write_state(w, *state);
     spender.write(w);
     write_windows(w, windows.as_ref());
+    if *taken > Micros::ZERO {
+        w.micros(*taken);
+    }
 }
 
-fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
+fn read_refund(r: &mut Reader, is_taken: bool) -> Result<Refund, Malformed> {
     Ok(Refund {
         charge: ChargeId(r.id("a charge")?),
         opening_entry: r.unsigned("a charge")?,
@@ -419,5 +456,6 @@ fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
         state: read_state(r)?,
         spender: Spender::read(r)?,
         windows: read_windows(r)?,
+        taken: if is_taken { r.micros("what is taken of a refund")? } else { Micros::ZERO },
     })
 }

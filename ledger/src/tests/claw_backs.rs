@@ -30,8 +30,12 @@ fn no_more_is_clawed_back_than_the_grants_amount() {
         claw_back g1 400 dispute=d1 => taken g1:400
         claw_back g1 400 dispute=d1 => replay
         claw_back g1 401 dispute=d1 => no idempotency_key_reused amount
+        claw_back g1 601 dispute=d2 => no invalid_field amount
         claw_back g1 600 dispute=d2 => taken g1:600
+        claw_back g1 1 dispute=d3 => no invalid_field amount
         balance => 0
+        restore dispute=d1
+        claw_back g1 400 dispute=d3 => taken g1:400
         ",
     );
 }
@@ -76,17 +80,71 @@ fn a_won_dispute_gives_back_exactly_what_was_taken_and_forgives_the_rest() {
 }
 
 #[test]
-fn a_refund_while_in_debt_is_available_but_not_spendable() {
+fn credit_that_comes_back_repays_debt_first() {
+    let world = check(
+        "
+        grant top_up 1_000 origin=pay_1
+        grant top_up 200 origin=pay_2
+        charge message x2
+        charge message x1 await timeout=60 => no insufficient_credits 200 of 500, affords 0
+        claw_back g1 1_000 dispute=d1 => taken g2:200
+        balance => 0, debt 800
+        refund c1 300 => refunded 300 requested g1:300, repaid g1:300
+        balance => 0, debt 500
+        charge message => no debt_outstanding 500
+        refund c1 => refunded 700 requested g1:700, repaid g1:500, exchanged g1:200 for g2:200
+        balance => 200
+        grants => g1 0/1000, g2 200/200
+        restore dispute=d1 => restored g1:300 g1:500 g1:200
+        balance => 1200
+        ",
+    );
+    let refunds = world.journal.iter().filter(|(entry, _)| entry.body.state().is_some());
+    let answers = refunds.map(|(entry, _)| entry.balance_after_change());
+    let answers: Vec<_> = answers.map(|balance| (balance.available.get(), balance.debt.get())).collect();
+    assert_eq!(answers, [(200, 0), (0, 500), (200, 0)]);
+}
+
+#[test]
+fn a_time_out_and_a_won_dispute_repay_the_debt_of_another_dispute() {
+    check(
+        "
+        grant top_up 1_000 origin=pay_1
+        grant top_up 1_000 origin=pay_2
+        charge message x2
+        charge message x2 await timeout=60
+        claw_back g1 1_000 dispute=d1 => taken
+        claw_back g2 1_000 dispute=d2 => taken
+        balance => 0, pending 1000, debt 2000
+        wait 1m
+        time_out c2 => refunded 1000 timed_out g2:1000, repaid g2:1000
+        balance => 0, debt 1000
+        restore dispute=d1 => restored g2:1000, repaid g2:1000
+        balance => 0
+        restore dispute=d2 => restored g2:1000
+        balance => 1000
+        ",
+    );
+}
+
+#[test]
+fn credit_that_goes_back_to_a_disputed_grant_replaces_what_was_taken_from_others() {
     check(
         "
         grant top_up 1_000 origin=pay_1
         charge message x2
-        claw_back g1 1_000 dispute=d1 => taken
-        refund c1
-        balance => 1000, debt 1000
-        charge message => no debt_outstanding 1000
-        restore dispute=d1 => restored
-        charge message => charged 500 g1:500
+        grant promotional 700
+        grant adjustment 500
+        claw_back g1 1_000 dispute=d1 => taken g2:700 g3:300
+        balance => 200
+        refund c1 400 => refunded 400 requested g1:400, exchanged g1:400 for g3:300 g2:100
+        balance => 600
+        grants => g1 0/1000, g2 100/700, g3 500/500
+        void g2 => voided g2:100
+        refund c1 => refunded 600 requested g1:600
+        balance => 1100
+        restore dispute=d1 => restored g2:600 g1:400, return taken g2:600
+        grants => g1 1000/1000, g2 0/700, g3 500/500
         ",
     );
 }

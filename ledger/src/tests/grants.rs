@@ -99,11 +99,51 @@ fn voiding_takes_back_what_is_unspent() {
         charge message
         void g1 => voided g1:500
         balance => 500
-        void g1 => voided
-        refund c1
-        grants => g1 500/1000, g2 500/500
-        void g1 => voided g1:500
+        void g1 => unchanged
+        void g2 => no grant_was_paid
         balance => 500
+        ",
+    );
+}
+
+#[test]
+fn credit_that_goes_back_to_a_voided_grant_is_taken_at_once() {
+    let world = check(
+        "
+        grant promotional 700
+        grant adjustment 1_000
+        charge message x2 await timeout=60 => charged 1000 g1:700 g2:300 due in 60s
+        charge message x1 await => charged 500 g2:500 due in 900s
+        wait 1s
+        void g1 key=v => voided g1:0
+        grants => g1 0/700, g2 200/1000
+        refund c2 key=r
+        balance => 700, pending 1000
+        wait 1m
+        time_out c1 => refunded 1000 timed_out g2:300 g1:700, return taken g1:700
+        balance => 1000
+        grants => g1 0/700, g2 1000/1000
+        void g1 key=v => replay
+        void g1 key=w => unchanged
+        ",
+    );
+    let refund = world.journal.iter().map(|(entry, _)| entry).rfind(|entry| entry.body.state().is_some());
+    let refund = refund.expect("the charge was refunded");
+    assert_eq!(refund.balance.available.get(), 1_700, "after the refund's own entry");
+    assert_eq!(refund.balance_after_change(), world.account.balance, "what the refund answers");
+}
+
+#[test]
+fn a_partly_used_charge_gives_nothing_back_to_a_voided_grant() {
+    check(
+        "
+        grant promotional 1_000
+        charge message x2 await
+        void g1 => voided g1:0
+        succeed c1 x1 => refunded 500 partly_used g1:500, return taken g1:500, settled 500
+        balance => 0
+        refund c1 => refunded 500 requested g1:500, return taken g1:500
+        balance => 0
         ",
     );
 }

@@ -32,6 +32,7 @@ fn refund(world: &World, amount: i64) -> Refund {
         requested: None,
         from_pending: true,
         returns: vec![Draw { grant: 2, amount: micros(amount) }],
+        taken: Micros::ZERO,
         state: charge.state,
         spender: charge.details.spender.clone(),
         windows: None,
@@ -53,7 +54,12 @@ fn i03_a_grant_gives_what_it_has() {
     let take = Draw { grant: 2, amount: micros(501) };
     record(
         &mut world.account,
-        EntryBody::GrantVoided { grant: GrantId(Id::v7(0, 0, 0)), draws: vec![take], reason: None },
+        EntryBody::GrantVoided {
+            grant: GrantId(Id::v7(0, 0, 0)),
+            draws: vec![take],
+            reason: None,
+            takes_returns: true,
+        },
     );
 }
 
@@ -75,6 +81,7 @@ fn i03_a_new_grant_is_in_range() {
         source: Source::Promotional,
         amount: micros(5),
         remaining: micros(6),
+        voided_at: None,
     };
     record(&mut account, EntryBody::Granted { grant, reason: None, origin: None, paid_cents: 0 });
 }
@@ -255,7 +262,8 @@ fn i10_no_more_is_repaid_than_is_owed() {
 fn bought(origin: Option<&str>, key: Option<&str>) {
     let mut account = Account::new(acme());
     let id = GrantId(Id::v7(0, 0, 0));
-    let grant = Grant { id, n: 1, source: Source::TopUp, amount: micros(5), remaining: micros(5) };
+    let grant =
+        Grant { id, n: 1, source: Source::TopUp, amount: micros(5), remaining: micros(5), voided_at: None };
     let body = EntryBody::Granted { grant, reason: None, origin: origin.map(Into::into), paid_cents: 1 };
     account.record(body, key.map(IdempotencyKey::known), Actor::Platform, Timestamp::ZERO);
 }

@@ -140,8 +140,10 @@ fn a_charge_is_refused_for_the_first_reason_that_applies() {
         claw_back g1 1_000 dispute=d1 => taken g1:1000
         grant promotional 500 => granted 500
         charge message => no limit_exceeded 100 of 100 left, resets in 86400s
-        claw_back g2 500 dispute=d2
-        claw_back g2 200 dispute=d3
+        limits workspace/day=600
+        charge message => charged 500 g2:500
+        claw_back g2 200 dispute=d3 => taken
+        limits workspace/day=600
         update suspended=true
 
         elsewhere charge nothing x0 => no workspace_not_found
@@ -152,8 +154,8 @@ fn a_charge_is_refused_for_the_first_reason_that_applies() {
         charge nothing x0 => no operation_not_found
         charge try_on x0 => no invalid_field quantity
         charge try_on timeout=0 await => no invalid_field timeout_seconds
-        charge try_on => no limit_exceeded 100 of 100 left, resets in 86400s
-        limits workspace/day=20_000
+        charge try_on => no limit_exceeded 100 of 600 left, resets in 86400s
+        limits workspace/day=20_500
         charge try_on => no insufficient_credits 0 of 20000, affords 0
         grant adjustment 20_000
         charge try_on => charged 20000 g3:20000
@@ -234,10 +236,10 @@ fn a_suspended_workspace_in_debt_still_settles_open_charges() {
         update suspended=true
         claw_back g1 9_000 dispute=d1 => taken
         balance => 0, pending 9000, debt 9000
-        succeed c1 x1 => refunded 3000 partly_used g1:3000, settled 3000
-        fail c2 system => refunded 3000 failed_system g1:3000
+        succeed c1 x1 => refunded 3000 partly_used g1:3000, repaid g1:3000, settled 3000
+        fail c2 system => refunded 3000 failed_system g1:3000, repaid g1:3000
         charge message => no workspace_suspended
-        balance => 6000, debt 9000
+        balance => 0, debt 3000
         ",
     );
 }

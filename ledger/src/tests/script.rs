@@ -384,6 +384,10 @@ fn happened(world: &World, entry: &Entry) -> String {
         EntryBody::GrantVoided { draws: taken, .. } => format!("voided{}", draws(world, taken)),
         EntryBody::ClawedBack { draws: taken, .. } => format!("taken{}", draws(world, taken)),
         EntryBody::DebtRepaid { draw } => format!("repaid{}", draws(world, &[*draw])),
+        EntryBody::ReturnTaken { draws: taken } => format!("return taken{}", draws(world, taken)),
+        EntryBody::ClawBackExchanged { draw, returns, .. } => {
+            format!("exchanged{} for{}", draws(world, &[*draw]), draws(world, returns))
+        }
         EntryBody::ClawBackRestored { returns, .. } => format!("restored{}", draws(world, returns)),
         EntryBody::ChargeOpened(details) => match details.deadline {
             None => format!("charged {}{}", details.amount, draws(world, &details.draws)),
@@ -451,6 +455,7 @@ fn no(world: &World, refusal: &Refusal) -> String {
         | Refusal::WorkspaceExists
         | Refusal::ChargeNotFound
         | Refusal::GrantNotFound
+        | Refusal::GrantWasPaid
         | Refusal::DisputeNotFound => code.to_owned(),
     }
 }

@@ -146,6 +146,8 @@ impl World {
             }
             entries.push(entry);
         }
+        let account = if workspace.is_platform() { &self.prices } else { &self.account };
+        account.finish_change();
         let usage = std::mem::take(&mut self.usage);
         invariants::i08_usage_covers(usage.total(), before, self.account.totals);
         entries

@@ -235,7 +235,9 @@ fn about(body: &EntryBody) -> About<'_> {
         EntryBody::ClawedBack { grant, dispute, .. } => {
             About { grant: Some(*grant), reason: Some(dispute), ..nothing }
         }
-        EntryBody::ClawBackRestored { dispute, .. } => About { reason: Some(dispute), ..nothing },
+        EntryBody::ClawBackRestored { dispute, .. } | EntryBody::ClawBackExchanged { dispute, .. } => {
+            About { reason: Some(dispute), ..nothing }
+        }
         EntryBody::ChargeOpened(details) => About {
             operation: Some(details.spender.operation.as_str()),
             member: details.spender.member.as_ref(),
@@ -271,6 +273,7 @@ fn about(body: &EntryBody) -> About<'_> {
         EntryBody::WorkspaceCreated(_)
         | EntryBody::WorkspaceUpdated(_)
         | EntryBody::DebtRepaid { .. }
+        | EntryBody::ReturnTaken { .. }
         | EntryBody::ChargeExtended { .. }
         | EntryBody::LimitsSet(_)
         | EntryBody::AlertsSet { .. }

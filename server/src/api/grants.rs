@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::PAGE;
 use crate::access::Rule::Platform;
 use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, list_of, of};
 use crate::wire::page::ListJson;
 use crate::wire::read::{AMOUNT, Dollars, ShortText, Word, amount, given, given_word, maybe_word, word};
@@ -30,7 +30,7 @@ pub const ROUTES: &[Route] = &[
         of::<GrantJson>,
         r#"{"id": "gr_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme", "source": "promotional",
             "amount": 1250000, "amount_usd": "12.50", "remaining": 1250000, "remaining_usd": "12.50",
-            "reason": "Welcome credit", "created_at": "2026-11-23T15:04:05.678Z",
+            "reason": "Welcome credit", "created_at": "2026-11-23T15:04:05.678Z", "voided_at": null,
             "balance": {"available": 1250000, "available_usd": "12.50"}}"#,
     ),
     Route::new(Method::GET, "/v1/workspaces/{workspace}/grants", Platform, "List grants", |call| {
@@ -43,7 +43,7 @@ pub const ROUTES: &[Route] = &[
         list_of::<GrantJson>,
         r#"{"id": "gr_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme", "source": "promotional",
             "amount": 1250000, "amount_usd": "12.50", "remaining": 1230000, "remaining_usd": "12.30",
-            "reason": "Welcome credit", "created_at": "2026-11-23T15:04:05.678Z"}"#,
+            "reason": "Welcome credit", "created_at": "2026-11-23T15:04:05.678Z", "voided_at": null}"#,
     ),
     Route::new(
         Method::POST,
@@ -52,21 +52,25 @@ pub const ROUTES: &[Route] = &[
         "Void a grant",
         |call| Box::pin(void(call)),
     )
-    .description("Takes back what is unspent of a grant. Charges that drew from it stay as they are.")
+    .description(
+        "Takes back what is unspent of a grant. Charges that drew from it stay as they are. Credit of them that goes \
+         back to the grant later is taken at once. A grant that is voided already stays as it is.",
+    )
     .idempotency_key()
+    .problems(&[Code::GrantWasPaid])
     .optional_request(of::<VoidIn>, r#"{"reason": "Granted by mistake"}"#)
     .response(
         200,
         of::<GrantJson>,
         r#"{"id": "gr_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme", "source": "promotional",
             "amount": 1250000, "amount_usd": "12.50", "remaining": 0, "remaining_usd": "0.00",
-            "reason": "Welcome credit", "created_at": "2026-11-23T15:04:05.678Z",
+            "reason": "Welcome credit", "created_at": "2026-11-23T15:04:05.678Z", "voided_at": "2026-11-23T16:04:05.678Z",
             "balance": {"available": 0, "available_usd": "0.00"}}"#,
     ),
 ];
 
 /// About the size of one grant in JSON.
-const GRANT_BYTES: usize = 448;
+const GRANT_BYTES: usize = 480;
 
 /// The credit to be granted.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -144,6 +148,9 @@ pub struct GrantJson<'a> {
     /// When the credit was granted.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
+    /// When the platform voided the grant; null if it did not.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    voided_at: Option<Time>,
     /// The balance after the request; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<AvailableJson>,
@@ -153,7 +160,7 @@ impl<'a> GrantJson<'a> {
     fn of(workspace: &'a str, record: &'a GrantRecord, balance: Option<Balance>) -> GrantJson<'a> {
         // Origin and price belong to credit that was paid for; the platform's grants have neither.
         let GrantRecord { grant, reason, origin: _, paid_cents: _, created_at } = record;
-        let Grant { id, n: _, source, amount, remaining } = grant;
+        let Grant { id, n: _, source, amount, remaining, voided_at } = grant;
         GrantJson {
             id: Text(*id),
             workspace,
@@ -164,6 +171,7 @@ impl<'a> GrantJson<'a> {
             remaining_usd: Usd(*remaining),
             reason: reason.as_deref(),
             created_at: Time(*created_at),
+            voided_at: voided_at.map(Time),
             balance: balance.map(AvailableJson::from),
         }
     }

@@ -119,6 +119,8 @@ codes! {
         "The workspace has a member with this id already.",
     LastAdmin = 409 "last_admin" "The workspace needs an admin" false
         "The last admin of a workspace cannot be removed or become a plain member.",
+    GrantWasPaid = 409 "grant_was_paid" "The grant was paid for" false
+        "A payment paid for the grant. Such a grant is not voided; its payment can be refunded.",
     ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false
         "The charge is settled, and another outcome was reported. `outcome` says which one counts.",
     ChargeAlreadyRefunded = 409 "charge_already_refunded" "The charge is refunded already" false

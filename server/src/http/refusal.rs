@@ -60,6 +60,10 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         )
         .with("closed_at", Time(closed_at).to_string()),
         Refusal::GrantNotFound => grant_not_found(),
+        Refusal::GrantWasPaid => Problem::new(
+            Code::GrantWasPaid,
+            "A payment paid for this grant, so it cannot be voided. Refund the payment instead.",
+        ),
         Refusal::DisputeNotFound => {
             Problem::new(Code::DisputeNotFound, "This workspace has no such open dispute.")
         }

@@ -57,7 +57,8 @@ async fn grants_are_created_listed_and_voided() {
     let id = reply.id();
     let expected = format!(r#"{{"id":"{id}","workspace":"acme","source":"adjustment","amount":150000,"#)
         + r#""amount_usd":"1.50","remaining":150000,"remaining_usd":"1.50","reason":"sorry","#
-        + r#""created_at":"2026-11-23T15:04:05.678Z","balance":{"available":150000,"available_usd":"1.50"}}"#;
+        + r#""created_at":"2026-11-23T15:04:05.678Z","voided_at":null,"#
+        + r#""balance":{"available":150000,"available_usd":"1.50"}}"#;
     assert_eq!((reply.status, &reply.text), (201, &expected));
     world.charge("c", r#"{"operation":"virtual_try_on"}"#).await;
     let again = world.post(path, "g", r#"{"source":"adjustment","amount":150000,"reason":"sorry"}"#).await;

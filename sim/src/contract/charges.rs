@@ -1,10 +1,12 @@
 //! Clauses about credit in and out, the answers, and repeated requests.
 
-use tollkeeper_engine::{Output, Reads};
-use tollkeeper_ledger::{ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status};
+use tollkeeper_engine::{Answer, Output, Page, Reads};
+use tollkeeper_ledger::{Balance, ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status};
 
 use super::Store;
-use super::test_client::{BEGINNING, TestClient, acme, awaited, charge, charged, submission, workspace};
+use super::test_client::{
+    BEGINNING, TestClient, acme, awaited, charge, charged, credit, submission, workspace,
+};
 use tollkeeper_testkit::blocking::block_on;
 
 pub(super) fn a_charge_deducts_its_price(store: &dyn Store) {
@@ -191,6 +193,37 @@ pub(super) fn a_grant_can_be_voided(store: &dyn Store) {
     assert_eq!(client.refused(unknown), "grant_not_found");
 }
 
+pub(super) fn credit_that_goes_back_to_a_voided_grant_is_taken(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 10_000);
+    let grant = client.grant("wrong", Source::Adjustment, 20_000);
+    let paid = client.charge("k", charge("try_on", 1)).0.details.id;
+    let pending = client.charge("p", awaited("removal", 1, 60)).0.details.id;
+    let void = Command::VoidGrant { grant, reason: None };
+    let voided = client.submit_keyed("v", void.clone()).expect("the command is accepted").output;
+    let Output::Grant(record, _) = &voided else { panic!("a void is answered by its grant") };
+    assert_eq!(record.grant.voided_at, Some(client.now));
+    let mut client = client.restarted(store);
+    client.advance_clock(60);
+    client.accepted(ChargeCommand::TimeOut.for_charge(pending));
+    assert_eq!(client.balance(), Balance::default());
+    let refund = || ChargeCommand::Refund { amount: None, reason: "fraud".into() }.for_charge(paid);
+    let refunded = client.submit_keyed("r", refund()).expect("the command is accepted");
+    let Output::Charge(_, balance) = refunded.output else { panic!("a refund is answered by its charge") };
+    // Of 20,000 that the charge took, 10,000 came from the grant that stands.
+    assert_eq!((balance.available.get(), client.balance()), (10_000, balance));
+    let again = client.submit_keyed("r", refund()).expect("the command is accepted");
+    assert_eq!((again.replayed, again.output), (true, refunded.output));
+    let page = Page { limit: 10, cursor: None };
+    let listing = block_on(client.engine.grants(&acme(), page)).expect("a healthy engine");
+    let grants = listing.expect("the workspace exists").data;
+    assert_eq!(grants[0].grant.voided_at, record.grant.voided_at);
+    let repeated = client.submit_keyed("another", void).expect("the command is accepted");
+    assert_eq!(
+        (repeated.replayed, repeated.output),
+        (false, Output::Grant(Box::new(grants[0].clone()), balance))
+    );
+}
+
 pub(super) fn a_lost_payment_is_clawed_back(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 500);
     let grant = client.grant("pay_1", Source::TopUp, 2_000);
@@ -199,11 +232,17 @@ pub(super) fn a_lost_payment_is_clawed_back(store: &dyn Store) {
     client.accepted(lost.clone());
     let owed = client.balance();
     assert_eq!((owed.available, owed.debt.get()), (Micros::ZERO, 1_000));
-    let mut client = client.restarted(store);
+    let client = client.restarted(store);
     client.accepted(lost);
     assert_eq!(client.balance(), owed, "one claw-back for a dispute");
     assert_eq!(client.refused(Command::Charge(charge("message", 1))), "debt_outstanding");
-    client.grant("more", Source::Promotional, 400);
+    let more = client.submit_keyed("more", Command::Grant(credit("more", Source::Promotional, 400)));
+    let Ok(Answer { output: Output::Grant(record, balance), .. }) = &more else {
+        panic!("credit is granted")
+    };
+    assert_eq!((record.grant.remaining, *balance), (Micros::ZERO, client.balance()));
+    let again = client.submit_keyed("more", Command::Grant(credit("more", Source::Promotional, 400)));
+    assert_eq!(again.map(|again| again.output), more.map(|more| more.output));
     assert_eq!((client.balance().available, client.balance().debt.get()), (Micros::ZERO, 600));
     client.accepted(Command::RestoreClawBack { dispute: "d1".into() });
     assert_eq!((client.balance().available.get(), client.balance().debt), (1_400, Micros::ZERO));

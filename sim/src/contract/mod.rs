@@ -68,6 +68,10 @@ pub const CLAUSES: &[Clause] = &[
     ("a refund returns to its grants", charges::a_refund_returns_to_its_grants),
     ("a charge with a passed deadline is due until it is timed out", charges::a_passed_deadline_is_due),
     ("a grant can be voided", charges::a_grant_can_be_voided),
+    (
+        "credit that goes back to a voided grant is taken",
+        charges::credit_that_goes_back_to_a_voided_grant_is_taken,
+    ),
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
     ("lists come in pages without gaps", lists::lists_come_in_pages),
     ("charges are filtered by each of their fields", lists::charges_are_filtered),

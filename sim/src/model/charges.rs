@@ -202,7 +202,8 @@ impl Pool {
             }
         }
         assert!(missing == Micros::ZERO, "a refund returns no more than was drawn");
-        self.add(now, Fact::Refunded { charge: index, amount, returns, outcome });
+        self.add(now, Fact::Refunded { charge: index, amount, returns: returns.clone(), outcome });
+        self.use_returns(&returns, now);
     }
 
     fn find(&self, charge: ChargeId) -> Result<(usize, Charge), Refusal> {

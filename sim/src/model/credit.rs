@@ -4,7 +4,7 @@ use tollkeeper_engine::{GrantRecord, Output};
 use tollkeeper_ledger::{Draw, Grant, GrantId, GrantRequest, Micros, Refusal, Source, Timestamp};
 
 use super::charges::{draw, invalid};
-use super::facts::{Fact, Pool};
+use super::facts::{Dispute, Fact, Pool};
 use crate::model::step::{index_of, nth};
 
 /// The largest balance, 2^53 − 1.
@@ -26,6 +26,7 @@ impl Pool {
             source: request.source,
             amount: request.amount,
             remaining: request.amount,
+            voided_at: None,
         };
         let record = GrantRecord {
             grant,
@@ -35,13 +36,61 @@ impl Pool {
             created_at: self.at(now),
         };
         let n = record.grant.n;
-        self.add(now, Fact::Granted(record.clone()));
-        let answer = Output::Grant(Box::new(record), self.balance());
+        self.add(now, Fact::Granted(record));
         let repaid = self.balance().debt.min(request.amount);
         if repaid > Micros::ZERO {
             self.add(now, Fact::Repaid(Draw { grant: n, amount: repaid }));
         }
-        Ok(answer)
+        let record = self.grants().into_iter().find(|record| record.grant.n == n);
+        Ok(Output::Grant(Box::new(record.expect("the grant was just made")), self.balance()))
+    }
+
+    /// What becomes at once of credit that went back to these grants: what a voided grant got is
+    /// taken, the rest repays debt, and what is left of a disputed grant replaces what its disputes
+    /// have taken from others.
+    pub(super) fn use_returns(&mut self, returns: &[Draw], now: Timestamp) {
+        let voided = |draw: &&Draw| self.voided_at(draw.grant).is_some();
+        let (voided, live): (Vec<&Draw>, Vec<&Draw>) = returns.iter().partition(voided);
+        let voided: Vec<Draw> = voided.into_iter().copied().collect();
+        if !voided.is_empty() {
+            self.add(now, Fact::ReturnTaken(voided));
+        }
+        for draw in live {
+            let repaid = self.balance().debt.min(draw.amount);
+            if repaid > Micros::ZERO {
+                self.add(now, Fact::Repaid(Draw { grant: draw.grant, amount: repaid }));
+            }
+            let mut left = draw.amount - repaid;
+            for ((_, dispute), state) in self.disputes() {
+                if state.grant != draw.grant {
+                    continue;
+                }
+                let returns = self.replaced(&state.taken, draw.grant, left);
+                let amount: Micros = returns.iter().map(|draw| draw.amount).sum();
+                if amount > Micros::ZERO {
+                    let take = Draw { grant: draw.grant, amount };
+                    self.add(now, Fact::Exchanged { dispute, take, returns });
+                    left -= amount;
+                }
+            }
+        }
+    }
+
+    /// At most `left` of what was taken from other grants than `grant`, the latest first. Voided and
+    /// disputed grants are left out.
+    fn replaced(&self, taken: &[Draw], grant: u64, mut left: Micros) -> Vec<Draw> {
+        let disputes = self.disputes();
+        let disputed = |grant: u64| disputes.values().any(|dispute| dispute.grant == grant);
+        let mut returns = Vec::new();
+        for old in taken.iter().rev() {
+            let free = old.grant != grant && self.voided_at(old.grant).is_none() && !disputed(old.grant);
+            let amount = old.amount.min(left);
+            if free && amount > Micros::ZERO {
+                returns.push(Draw { grant: old.grant, amount });
+                left -= amount;
+            }
+        }
+        returns
     }
 
     /// Checks that all granted credit together stays within the largest balance, so that every
@@ -62,9 +111,12 @@ impl Pool {
     pub(super) fn void(&mut self, grant: GrantId, now: Timestamp) -> Result<Output, Refusal> {
         let index = index_of(grant.0);
         let record = self.grants().get(index).cloned().ok_or(Refusal::GrantNotFound)?;
-        let left = record.grant.remaining;
-        let draws = Some(Draw { grant: record.grant.n, amount: left }).filter(|_| left > Micros::ZERO);
-        self.add(now, Fact::Voided(draws.into_iter().collect()));
+        if matches!(record.grant.source, Source::Subscription | Source::TopUp) {
+            return Err(Refusal::GrantWasPaid);
+        }
+        if record.grant.voided_at.is_none() {
+            self.add(now, Fact::Voided(Draw { grant: record.grant.n, amount: record.grant.remaining }));
+        }
         Ok(Output::Grant(Box::new(self.grants()[index].clone()), self.balance()))
     }
 
@@ -76,22 +128,29 @@ impl Pool {
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         let record = self.grants().get(index_of(grant.0)).cloned().ok_or(Refusal::GrantNotFound)?;
-        if amount <= Micros::ZERO || amount > record.grant.amount {
+        let disputes = self.disputes();
+        let of_grant = disputes.values().filter(|dispute| dispute.grant == record.grant.n);
+        let lost =
+            |dispute: &Dispute| dispute.taken.iter().map(|draw| draw.amount).sum::<Micros>() + dispute.owed;
+        let lost: Micros = of_grant.map(lost).sum();
+        if amount <= Micros::ZERO || amount > record.grant.amount - lost {
             return Err(invalid("amount"));
         }
         let mut order = self.draw_order();
         order.sort_by_key(|(n, _)| *n != record.grant.n);
         let draws = draw(&order, amount.min(self.balance().available));
-        self.add(now, Fact::ClawedBack { dispute: dispute.into(), amount, draws });
+        self.add(now, Fact::ClawedBack { grant: record.grant.n, dispute: dispute.into(), amount, draws });
         Ok(Output::Done)
     }
 
     pub(super) fn restore(&mut self, dispute: &str, now: Timestamp) -> Result<Output, Refusal> {
         let disputes = self.disputes();
         let open = disputes.iter().find(|((_, name), _)| &**name == dispute);
-        let (_, taken) = open.map(|(_, state)| state.clone()).ok_or(Refusal::DisputeNotFound)?;
+        let mut taken = open.map(|(_, state)| state.taken.clone()).ok_or(Refusal::DisputeNotFound)?;
+        taken.retain(|take| take.amount > Micros::ZERO);
         self.check_balance_bound(taken.iter().map(|take| take.amount).sum())?;
-        self.add(now, Fact::Restored { dispute: dispute.into(), returns: taken });
+        self.add(now, Fact::Restored { dispute: dispute.into(), returns: taken.clone() });
+        self.use_returns(&taken, now);
         Ok(Output::Done)
     }
 }

@@ -23,10 +23,23 @@ pub enum Fact {
     Updated(Profile),
     /// A grant was made.
     Granted(GrantRecord),
-    /// A grant was voided: its unspent credit was taken.
-    Voided(Vec<Draw>),
+    /// A grant was voided: its unspent credit was taken, perhaps none.
+    Voided(Draw),
+    /// Credit that went back to voided grants was taken.
+    ReturnTaken(Vec<Draw>),
+    /// Credit that went back to a disputed grant replaced what was taken from others.
+    Exchanged {
+        /// The id of the dispute.
+        dispute: Box<str>,
+        /// The credit that was taken from the disputed grant.
+        take: Draw,
+        /// The credit that went back to the others.
+        returns: Vec<Draw>,
+    },
     /// A lost payment was taken back, as far as there was credit.
     ClawedBack {
+        /// The number of the grant that was paid for.
+        grant: u64,
         /// The id of the dispute.
         dispute: Box<str>,
         /// The lost amount.
@@ -105,6 +118,16 @@ pub struct Pool {
     pub lines: Vec<Line>,
 }
 
+/// An open dispute.
+#[derive(Clone, Debug)]
+pub(super) struct Dispute {
+    /// The number of the grant that was paid for.
+    pub grant: u64,
+    pub owed: Micros,
+    /// The credit that was taken, oldest first; some of it may be zero.
+    pub taken: Vec<Draw>,
+}
+
 /// A charge, or a refund with a negative amount, as limits and usage count it.
 #[derive(Clone, Copy)]
 pub(super) struct Spending<'a> {
@@ -132,6 +155,8 @@ impl Fact {
             Fact::Voided(_) => Kind::GrantVoided,
             Fact::ClawedBack { .. } => Kind::ClawedBack,
             Fact::Repaid(_) => Kind::DebtRepaid,
+            Fact::ReturnTaken(_) => Kind::ReturnTaken,
+            Fact::Exchanged { .. } => Kind::ClawBackExchanged,
             Fact::Restored { .. } => Kind::ClawBackRestored,
             Fact::Charged(_) => Kind::ChargeOpened,
             Fact::Settled { .. } => Kind::ChargeSettled,
@@ -152,8 +177,9 @@ impl Fact {
         };
         match self {
             Fact::Granted(record) => vec![Draw { grant: n, amount: record.grant.amount }],
-            Fact::Voided(draws) | Fact::ClawedBack { draws, .. } => out(draws),
-            Fact::Repaid(take) => out(&[*take]),
+            Fact::ReturnTaken(draws) | Fact::ClawedBack { draws, .. } => out(draws),
+            Fact::Repaid(take) | Fact::Voided(take) => out(&[*take]),
+            Fact::Exchanged { take, returns, .. } => [out(&[*take]), returns.clone()].concat(),
             Fact::Charged(details) => out(&details.draws),
             Fact::Restored { returns, .. } | Fact::Refunded { returns, .. } => returns.clone(),
             _ => Vec::new(),
@@ -240,8 +266,15 @@ impl Pool {
         for (index, record) in grants.iter_mut().enumerate() {
             record.grant.id = GrantId(nth(index));
             record.grant.remaining = self.remaining(record.grant.n);
+            record.grant.voided_at = self.voided_at(record.grant.n);
         }
         grants
+    }
+
+    /// The time at which a grant was voided.
+    pub(super) fn voided_at(&self, grant: u64) -> Option<Timestamp> {
+        let voids = |line: &&Line| matches!(&line.fact, Fact::Voided(take) if take.grant == grant);
+        self.lines.iter().find(voids).map(|line| line.decided_at)
     }
 
     /// The numbers of the grants in the order in which charges draw from them.
@@ -270,28 +303,42 @@ impl Pool {
         Balance {
             available: flows.map(|flow| flow.amount).sum(),
             pending: self.charges().into_iter().map(held).sum(),
-            debt: self.disputes().values().map(|(owed, _)| *owed).sum(),
+            debt: self.disputes().values().map(|dispute| dispute.owed).sum(),
         }
     }
 
     /// The open disputes in the order of their creation, each with the amount owed and the credit
     /// taken.
-    pub(super) fn disputes(&self) -> BTreeMap<(usize, Box<str>), (Micros, Vec<Draw>)> {
-        let mut open: BTreeMap<(usize, Box<str>), (Micros, Vec<Draw>)> = BTreeMap::new();
+    pub(super) fn disputes(&self) -> BTreeMap<(usize, Box<str>), Dispute> {
+        let mut open: BTreeMap<(usize, Box<str>), Dispute> = BTreeMap::new();
         for (place, line) in self.lines.iter().enumerate() {
             match &line.fact {
-                Fact::ClawedBack { dispute, amount, draws } => {
+                Fact::ClawedBack { grant, dispute, amount, draws } => {
                     let taken: Micros = draws.iter().map(|take| take.amount).sum();
-                    open.insert((place, dispute.clone()), (*amount - taken, draws.clone()));
+                    let (grant, owed, taken) = (*grant, *amount - taken, draws.clone());
+                    open.insert((place, dispute.clone()), Dispute { grant, owed, taken });
                 }
                 Fact::Repaid(take) => {
                     let mut left = take.amount;
-                    for (owed, taken) in open.values_mut() {
-                        let paid = left.min(*owed);
-                        *owed -= paid;
+                    for dispute in open.values_mut() {
+                        let paid = left.min(dispute.owed);
+                        dispute.owed -= paid;
                         left -= paid;
-                        taken.push(Draw { grant: take.grant, amount: paid });
+                        dispute.taken.push(Draw { grant: take.grant, amount: paid });
                     }
+                }
+                Fact::Exchanged { dispute, take, returns } => {
+                    let of_it = open.iter_mut().find(|((_, name), _)| name == dispute);
+                    let taken = &mut of_it.expect("an exchange is for an open dispute").1.taken;
+                    for given in returns {
+                        let mut left = given.amount;
+                        for old in taken.iter_mut().rev().filter(|old| old.grant == given.grant) {
+                            let part = left.min(old.amount);
+                            old.amount -= part;
+                            left -= part;
+                        }
+                    }
+                    taken.push(*take);
                 }
                 Fact::Restored { dispute, .. } => open.retain(|(_, name), _| name != dispute),
                 _ => {}

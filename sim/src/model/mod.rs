@@ -78,9 +78,12 @@ impl Model {
                 Some(field) => Err(Refusal::IdempotencyKeyReused { field }),
             };
         }
+        let written = |model: &Model| model.pools.get(workspace).map_or(0, |pool| pool.lines.len());
+        let before = written(self);
         let output = self.run(workspace, actor, command, step.now)?;
         let answer = Answer { replayed: false, output };
-        if let Some(key) = key {
+        // A command that changes nothing writes no entry, so its key stays free.
+        if let Some(key) = key.filter(|_| written(self) > before) {
             let first = Answered { key, command: command.clone(), answer: answer.clone() };
             self.answered.entry(workspace.clone()).or_default().push(first);
         }

@@ -27,7 +27,7 @@ pub fn seeds(count_by_default: u64) -> Vec<u64> {
 }
 
 /// All answers that must occur, so that a change of the workload leaves out no rule.
-const ANSWERS: [&str; 25] = [
+const ANSWERS: [&str; 26] = [
     "api_key_not_found",
     "charge_already_refunded",
     "charge_already_settled",
@@ -36,6 +36,7 @@ const ANSWERS: [&str; 25] = [
     "dispute_not_found",
     "forbidden",
     "grant_not_found",
+    "grant_was_paid",
     "idempotency_key_reused",
     "insufficient_credits",
     "invalid_field",

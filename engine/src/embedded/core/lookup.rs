@@ -151,9 +151,8 @@ impl StateMachine {
             wanted.extend(self.grant_number(account_index, id)?);
         }
         let slot = self.accounts.get_mut(account_index);
-        if let Command::RestoreClawBack { dispute } = command {
-            let of_dispute = slot.account.claw_backs.iter().filter(|claw_back| claw_back.dispute == *dispute);
-            wanted.extend(of_dispute.flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant)));
+        if matches!(command, Command::ExistingCharge { .. } | Command::RestoreClawBack { .. }) {
+            wanted.extend(slot.account.claw_backs.drawn_grants());
         }
         for n in wanted {
             slot.load_grant(n, &self.state)?;

@@ -20,6 +20,7 @@ use super::accounts::Accounts;
 use super::deadlines::Deadlines;
 use super::ids;
 use super::in_flight::{InFlightBatch, UncommittedEntries};
+use crate::answer::Asked;
 use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex, Name};
@@ -254,6 +255,7 @@ impl StateMachine {
             refund_window_seconds: self.refund_window_seconds,
         };
         let actor = submission.actor.clone();
+        let asked = Asked::of(&submission.command);
         match decide(&view, submission, now) {
             Ok(Decision::Change(change)) => {
                 self.record(index, change, Recording { actor, now, charge, key: loaded.key }).map(Ok)
@@ -265,6 +267,10 @@ impl StateMachine {
             }
             Ok(Decision::Unchanged) => {
                 let account = &self.accounts.get(index).account;
+                if let Asked::Grant(id) = asked {
+                    let (grant, balance) = (account.grants.find(id).cloned(), account.balance);
+                    return answer::unchanged_grant(grant, balance, &mut self.records(index)).map(Ok);
+                }
                 Ok(Ok(answer::unchanged_answer(account, charge.map(|located| located.charge))))
             }
             Err(refusal) => {
@@ -309,6 +315,7 @@ impl StateMachine {
             }
             next = rest.next();
         }
+        self.accounts.get(index).account.finish_change();
         let entry = answering.expect("a change has at least one entry");
         answer::answer(entry, charge.map(|located| located.charge), &mut self.records(index))
     }

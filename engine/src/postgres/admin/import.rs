@@ -236,7 +236,7 @@ impl Import {
         for line in lines {
             let account_index = self.account_index(&line.workspace);
             let grants = &self.accounts.get(account_index).account.grants;
-            for draw in line.entry.body.draws().iter().filter(|draw| grants.get(draw.grant).is_none()) {
+            for draw in line.entry.body.draws().filter(|draw| grants.get(draw.grant).is_none()) {
                 workspaces.push(line.workspace.as_str());
                 numbers.push(draw.grant as i64);
                 account_indexes.push(account_index);

@@ -428,19 +428,19 @@ fn check_same_moment(accounts: &Accounts, account_index: usize, n: i64) -> Resul
 /// The numbers of the grants that a command may draw from or refund to.
 fn grants_of(accounts: &Accounts, loaded: &Loaded, account_index: usize, command: &Command) -> Vec<u64> {
     let charge = command.charge().map(|charge| ChargeRef { account_index, charge });
+    let claw_backs = &accounts.get(account_index).account.claw_backs;
     if let Some(charge) = charge.and_then(|key| loaded.charges.get(&key)) {
-        return charge.details.draws.iter().map(|draw| draw.grant).collect();
+        let drawn = charge.details.draws.iter().map(|draw| draw.grant);
+        return drawn.chain(claw_backs.drawn_grants()).collect();
     }
     let grant = command.grant().map(|grant| GrantRef { account_index, grant });
     if let Some(record) = grant.and_then(|key| loaded.grants.get(&key)) {
         return vec![record.grant.n];
     }
-    if let Command::RestoreClawBack { dispute } = command {
-        let claw_backs = accounts.get(account_index).account.claw_backs.iter();
-        let taken = claw_backs.filter(|claw_back| claw_back.dispute == *dispute);
-        return taken.flat_map(|claw_back| claw_back.taken.iter().map(|draw| draw.grant)).collect();
+    match command {
+        Command::RestoreClawBack { .. } => claw_backs.drawn_grants().collect(),
+        _ => Vec::new(),
     }
-    Vec::new()
 }
 
 /// The usage that a recount of limits needs.

@@ -8,14 +8,14 @@
 use std::collections::HashMap;
 
 use tollkeeper_ledger::{
-    Actor, Change, Charge, ChargeId, ChargeState, Decision, Entry, EntryBody, GrantId, Micros, PeriodWindows,
-    Recount, Refusal, Status, Submission, Timestamp, View, decide,
+    Account, Actor, Change, Charge, ChargeId, ChargeState, Decision, Entry, EntryBody, GrantId, Micros,
+    PeriodWindows, Recount, Refusal, Status, Submission, Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
 use super::prefetch::{ChargeRef, GrantRef, Loaded, Resolved};
 use super::write::{BatchWrites, EntryRef, EntryRow, KeyRef, PendingWrite, PlatformNumbers};
-use crate::answer::{self, Records};
+use crate::answer::{self, Asked, Records};
 use crate::hash::digest;
 use crate::postgres::database::decode::decode_entry;
 use crate::postgres::database::session::Uuid;
@@ -107,6 +107,7 @@ impl<'a> StateMachine<'a> {
         let charge = charge.and_then(|charge| self.loaded.charges.get(&ChargeRef { account_index, charge }));
         let charge = charge.cloned();
         let actor = submission.actor.clone();
+        let asked = Asked::of(&submission.command);
         let decided =
             self.decide_one(submission, now, account_index, earlier_entry.as_ref(), charge.as_ref());
         if let (Some(key_digest), None) = (key, &earlier_entry)
@@ -123,6 +124,11 @@ impl<'a> StateMachine<'a> {
                 let earlier_entry =
                     earlier_entry.expect("decide replays only an entry that the view contains");
                 Ok(answer::replay_answer(earlier_entry, &mut self.records(account_index))?)
+            }
+            Ok(Decision::Unchanged) if let Asked::Grant(id) = asked => {
+                let Account { grants, balance, .. } = &self.accounts.get(account_index).account;
+                let (grant, balance) = (grants.find(id).cloned(), *balance);
+                Ok(answer::unchanged_grant(grant, balance, &mut self.records(account_index))?)
             }
             Ok(Decision::Unchanged) => {
                 Ok(answer::unchanged_answer(&self.accounts.get(account_index).account, charge))
@@ -215,6 +221,7 @@ impl<'a> StateMachine<'a> {
                 answering = Some(entry);
             }
         }
+        self.accounts.get(account_index).account.finish_change();
         let entry = answering.expect("a change has at least one entry");
         answer::answer(entry, charge, &mut self.records(account_index))
     }

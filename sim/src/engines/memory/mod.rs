@@ -168,6 +168,9 @@ impl State {
             }
             Decision::Unchanged => {
                 let output = match charge {
+                    _ if let Some(record) = command.grant().and_then(|id| stored.grant(id)) => {
+                        Output::Grant(Box::new(record), stored.account.balance)
+                    }
                     Some(charge) => Output::Charge(charge, stored.account.balance),
                     None => Output::Workspace(stored.account.profile.clone()),
                 };
@@ -210,6 +213,7 @@ impl State {
             }
             stored.journal.push(EntryRecord { entry, hash });
         }
+        stored.account.finish_change();
         let mut total = stored.usage.total();
         total.charged -= used.charged;
         total.refunded -= used.refunded;
@@ -223,13 +227,18 @@ impl StoredWorkspace {
     /// charge determines the state.
     fn output(&self, first: u64, last: u64) -> Output {
         let entry = |n: u64| &self.journal[usize::try_from(n - 1).expect("an index of a vector")].entry;
-        let balance = entry(last).balance;
+        let balance = entry(last).balance_after_change();
         match &entry(first).body {
             EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => {
                 Output::Workspace(profile.clone())
             }
-            EntryBody::Granted { grant, .. } => self.grant_output(grant.id, grant.amount, balance),
-            EntryBody::GrantVoided { grant, .. } => self.grant_output(*grant, Micros::ZERO, balance),
+            EntryBody::Granted { grant, .. } => {
+                let repaid = entry(first).balance.debt - balance.debt;
+                self.grant_output((grant.id, None), grant.amount - repaid, balance)
+            }
+            EntryBody::GrantVoided { grant, .. } => {
+                self.grant_output((*grant, Some(entry(first).decided_at)), Micros::ZERO, balance)
+            }
             EntryBody::PricesSet(version) => Output::Prices(version.clone()),
             EntryBody::LimitsSet(limits) => Output::Limits(limits.clone()),
             EntryBody::Team(change) => Output::Team(change.clone()),
@@ -244,9 +253,16 @@ impl StoredWorkspace {
         }
     }
 
-    fn grant_output(&self, id: GrantId, remaining: Micros, balance: tollkeeper_ledger::Balance) -> Output {
+    /// A grant as an answer showed it: whether it was voided, and what remained.
+    fn grant_output(
+        &self,
+        (id, voided_at): (GrantId, Option<Timestamp>),
+        remaining: Micros,
+        balance: tollkeeper_ledger::Balance,
+    ) -> Output {
         let mut record = self.grant(id).expect("an entry is about a grant of its account");
         record.grant.remaining = remaining;
+        record.grant.voided_at = voided_at;
         Output::Grant(Box::new(record), balance)
     }
 }

@@ -105,23 +105,6 @@ impl Reply {
         }
     }
 
-    /// Takes this reply's results from the front of `results` and sends them, or the first error
-    /// among them instead.
-    ///
-    /// # Panics
-    /// When there are fewer results than commands: a result would reach the wrong caller.
-    pub(crate) fn send_results(self, results: &mut impl Iterator<Item = Result<CommandResult, Error>>) {
-        let commands = self.commands();
-        // All results of the request are taken before any is looked at: what stays would be the
-        // next caller's.
-        let own: Vec<Result<CommandResult, Error>> = results.take(commands).collect();
-        assert_eq!(own.len(), commands, "there is a result for every command");
-        match own.into_iter().collect::<Result<Vec<CommandResult>, Error>>() {
-            Ok(answers) => self.send(&mut answers.into_iter()),
-            Err(error) => self.fail(error),
-        }
-    }
-
     /// Sends an error instead of answers.
     pub(crate) fn fail(self, error: Error) {
         // The caller may have gone away; then the error is not needed.
@@ -231,43 +214,4 @@ impl<Other> RequestQueue<Other> {
 /// Waits for a reply. A thread that ends without one has closed the engine.
 async fn received<T>(reply: oneshot::Receiver<Result<T, Error>>) -> Result<T, Error> {
     reply.await.map_err(|_| Error::engine_closed())?
-}
-
-#[cfg(test)]
-mod tests {
-    use tollkeeper_ledger::{Actor, Command, Refusal, WorkspaceId};
-
-    use super::*;
-
-    /// A request of as many commands, its reply, and where the answers arrive.
-    fn batch(commands: usize) -> (Reply, oneshot::Receiver<Result<Vec<CommandResult>, Error>>) {
-        let workspace = WorkspaceId::new("acme").expect("the id is valid");
-        let submission = Submission {
-            workspace,
-            key: None,
-            actor: Actor::System,
-            command: Command::SetLimits(Vec::new()),
-        };
-        let (reply, answers) = oneshot::channel();
-        let mut unpacked = Vec::new();
-        let request = Request::Batch(vec![submission; commands], Timestamp::ZERO, reply);
-        (request.unpack(&mut unpacked), answers)
-    }
-
-    #[test]
-    fn an_error_within_a_request_leaves_the_next_caller_its_own_answers() {
-        let (first, mut first_answers) = batch(3);
-        let (second, mut second_answers) = batch(1);
-        let of_first = || Ok(Err(Refusal::WorkspaceSuspended));
-        let of_second = Ok(Err(Refusal::OperationNotFound));
-        let failed = Err(Error::unavailable("the command could not be decided"));
-        let mut results = vec![failed, of_first(), of_first(), of_second].into_iter();
-        first.send_results(&mut results);
-        second.send_results(&mut results);
-        let error = first_answers.try_recv().expect("it was answered").expect_err("a command failed");
-        assert!(error.is_unavailable(), "{error}");
-        let answers = second_answers.try_recv().expect("it was answered").expect("its command did not fail");
-        assert!(matches!(answers[..], [Err(Refusal::OperationNotFound)]), "{answers:?}");
-        assert!(results.next().is_none());
-    }
 }

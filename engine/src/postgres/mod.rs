@@ -49,7 +49,7 @@ use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
 
-/// Requests that may wait in the queue of a lane by default: some tens of milliseconds of work.
+/// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
 const QUEUE_DEFAULT: usize = 8_192;
 
 /// Lanes by default: while one lane waits for the disk, the other decides.
@@ -90,7 +90,8 @@ pub struct Options {
     /// How long after a charge was opened a late system failure may still refund it; 30 days when
     /// `None`.
     pub refund_window_seconds: Option<i64>,
-    /// Requests that may wait in the queue of each lane; 8,192 when `None`.
+    /// Commands of one workspace that may wait in the queue of its lane; 8,192 when `None`. All
+    /// workspaces together have eight times as much room in each lane.
     pub queue: Option<usize>,
     /// Lanes: how many batches are decided and committed at a time, each on its own connection; 2
     /// when `None`.

@@ -4,7 +4,6 @@
 //! Each thread has a runtime of its own. The engine therefore needs no runtime of the caller, and
 //! deciding a batch delays no request of the server.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -17,35 +16,36 @@ use tokio::sync::oneshot;
 use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
 
 use super::batch::lane::Lane;
+use super::batch::queue::LaneQueue;
 use super::database::blocking::single_thread_runtime;
 use super::database::failure::Failure;
 use super::database::session::DbSession;
 use super::query::readers::Readers;
 use super::shared::SharedState;
-use crate::request_queue::RequestQueue;
 use crate::{CommandResult, Error};
 
 /// The lanes of a server with their threads.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    queues: Vec<RequestQueue<Infallible>>,
+    queues: Vec<Arc<LaneQueue>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Lanes {
-    /// Starts `count` lanes, each with a queue of `queue` jobs.
+    /// Starts `count` lanes. In the queue of each, `queue` commands of a workspace may wait.
     pub(super) fn start(shared: &Arc<SharedState>, count: usize, queue: usize) -> Result<Lanes, Error> {
-        assert!(count > 0 && queue > 0, "the engine has a lane, and a lane has room in its queue");
+        assert!(count > 0, "the engine has a lane");
         let mut lanes = Lanes { queues: Vec::with_capacity(count), threads: Vec::with_capacity(count) };
         for index in 0..count {
-            let (sender, jobs) = RequestQueue::new(queue);
+            let queue = Arc::new(LaneQueue::new(queue));
             let lane = Lane::new(Arc::clone(shared))?;
             let runtime = single_thread_runtime()?;
+            let jobs = Arc::clone(&queue);
             let thread = std::thread::Builder::new()
                 .name(format!("tollkeeper-lane-{index}"))
                 .spawn(move || runtime.block_on(lane.work(jobs)));
             lanes.threads.push(thread.map_err(Error::cannot_start_thread)?);
-            lanes.queues.push(sender);
+            lanes.queues.push(queue);
         }
         Ok(lanes)
     }
@@ -118,18 +118,15 @@ impl Lanes {
         lanes.into_iter().map(|lane| answers[lane].next().ok_or_else(Error::engine_closed)).collect()
     }
 
-    /// How many jobs wait in all queues.
+    /// How many commands wait in all queues.
     pub(super) fn queued(&self) -> u64 {
-        self.queues.iter().map(RequestQueue::queued).sum()
+        self.queues.iter().map(|queue| queue.queued() as u64).sum()
     }
 
     /// Ends all lanes after they have answered what is in their queues.
     pub(super) async fn close(&self) {
-        let closing = self.queues.iter().map(|lane| async move {
-            // If the lane has ended already, it has answered everything that it accepted.
-            let _ = lane.close().await;
-        });
-        join_all(closing).await;
+        self.queues.iter().for_each(|queue| queue.close());
+        join_all(self.queues.iter().map(|queue| queue.ended())).await;
     }
 }
 
@@ -137,7 +134,7 @@ impl Drop for Lanes {
     /// Ends the lanes after they have answered what is in their queues, and waits for their
     /// threads.
     fn drop(&mut self) {
-        self.queues.clear();
+        self.queues.iter().for_each(|queue| queue.close());
         for thread in self.threads.drain(..) {
             // The panic message of a thread was printed by the panic itself.
             let _ = thread.join();

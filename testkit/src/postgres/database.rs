@@ -3,9 +3,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use super::Cluster;
 use super::binaries::{run, try_run};
+use crate::retry::retry_for;
+
+/// How long a session may take until it waits for a lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A database. It is dropped when this value is.
 #[derive(Debug)]
@@ -70,6 +75,14 @@ impl Database<'_> {
     pub fn end_sessions(&self) -> usize {
         let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
         self.sql(&format!("SELECT pg_terminate_backend(pid) {others}")).lines().count()
+    }
+
+    /// Waits until a session of this database waits for a lock.
+    #[track_caller]
+    pub fn wait_for_lock(&self) {
+        let waits =
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        retry_for(LOCK_TIMEOUT, "a session waits for a lock", || (!self.sql(waits).is_empty()).then_some(()));
     }
 
     /// Runs SQL in a transaction that stays open, with its locks, until the returned value is

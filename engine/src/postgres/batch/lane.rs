@@ -3,8 +3,9 @@
 //!
 //! All commands of a workspace that reach this server go through the same lane. That keeps their
 //! order, and the process needs no locks. The lane has its own thread, so deciding delays no
-//! request of the server. A batch is everything that waits in the queue. The lane lingers for up to
-//! three sleeps of 20 µs to let more commands join it.
+//! request of the server. A batch is what waits in the queue, up to a number of commands that the
+//! database carries out quickly. If it takes too long all the same, it is run in halves. The lane
+//! lingers for up to three sleeps of 20 µs to let more commands join it.
 //!
 //! A batch is decided *optimistically* unless a recent attempt failed: on the accounts in memory,
 //! taking every idempotency key as new. That takes one round trip if nothing must be loaded. After
@@ -13,13 +14,16 @@
 //! retried under row locks. The lane first looks for the entries of the earlier attempt, and
 //! decides again only if they are not in the database.
 //!
+//! If another session holds the row of an account for longer than a second, the commands of that
+//! workspace are set aside and tried apart, and the others run without them.
+//!
 //! A panic is a failed assertion. If it happens while a command is decided, no credit moves, the
 //! command at fault gets an error, and the other commands of the batch run without it. If an
 //! earlier attempt of the batch may be committed, all commands get an error that says so. After a
 //! panic anywhere else, all commands of the batch get an error. The lane then closes its
 //! connection, removes all accounts from memory, and goes on with the next batch.
 
-use std::convert::Infallible;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,25 +31,39 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
-use tollkeeper_ledger::{Submission, Timestamp};
+use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
 
 use super::accounts::Accounts;
 use super::columns::Columns;
 use super::commit;
+use super::open_batch::{OpenBatch, Outcome};
 use super::prefetch::{self, PrefetchOutcome, PrefetchedBatch};
+use super::queue::{LaneQueue, Waiting};
 use super::state_machine::{DecidedBatch, StateMachine};
-use super::write::UnknownCommit;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, with_timeout};
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
 use crate::postgres::shared::SharedState;
-use crate::request_queue::{Job, Reply};
 use crate::{CommandResult, Error};
 
-/// The most jobs in one transaction. Jobs beyond that wait for the next one.
-const BATCH_JOBS: usize = 4_096;
+/// The most commands in one transaction. Commands beyond that wait for the next one.
+const BATCH_MAX: usize = 4_096;
+
+/// The least number of commands to which slow transactions are shortened.
+const BATCH_MIN: usize = 64;
+
+/// A full batch that takes longer shortens the next ones: everybody in the queue waits for it.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// A full batch that takes less lengthens the next ones.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// How long after its begin a batch may still be run in halves, because the database cancelled it.
+const HALVE_FOR: Duration = Duration::from_secs(60);
+
+/// How long commands stay aside until their account is tried again.
+const ASIDE: Duration = Duration::from_millis(50);
 
 /// How many batches are decided pessimistically after a failed attempt. The usual failure is a
 /// conflict: another server that works on the same workspaces will probably do so again, and each
@@ -64,9 +82,6 @@ const LINGERS: usize = 3;
 /// How long one linger lasts.
 const LINGER: Duration = Duration::from_micros(20);
 
-/// A job of a lane: commands to run, or to answer what is in the queue and end the lane.
-pub(crate) type LaneJob = Job<Infallible>;
-
 /// The state of one lane.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -74,6 +89,10 @@ pub(crate) struct Lane {
     session: Option<DbSession>,
     accounts: Accounts,
     ids: Ids,
+    /// The most commands of the next batch.
+    batch_most: usize,
+    /// Workspaces whose accounts were locked by another session when they were last tried.
+    locked: BTreeSet<WorkspaceId>,
     /// How many more batches are decided pessimistically.
     pessimistic_batches: u32,
     /// How many of the lane's accounts the shared counter includes.
@@ -102,16 +121,16 @@ struct Undecided {
     command: Option<usize>,
 }
 
-/// A batch until it is answered.
-struct Batch {
-    /// The commands still to be run.
-    commands: Vec<(Submission, Timestamp)>,
-    /// For each of them, its index among the commands of the requests.
-    positions: Vec<usize>,
-    /// For each command of the requests, the error for which it was removed from the batch.
-    errors: Vec<Option<Error>>,
-    /// Earlier attempts whose COMMIT result is unknown.
-    unknown_commits: Vec<UnknownCommit>,
+/// The commands of a batch that takes the database too long.
+struct TooLong(Vec<(Submission, Timestamp)>);
+
+/// Tells the callers of a lane that it has ended, however it ends.
+struct EndOnDrop(Arc<LaneQueue>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Lane {
@@ -121,6 +140,8 @@ impl Lane {
             session: None,
             accounts: Accounts::default(),
             ids: Ids::new()?,
+            batch_most: BATCH_MAX,
+            locked: BTreeSet::new(),
             pessimistic_batches: 0,
             counted_accounts: 0,
             unreachable: false,
@@ -128,51 +149,54 @@ impl Lane {
         })
     }
 
-    /// Runs batches until a [`Job::Close`] arrives or all senders are dropped.
-    pub(crate) async fn work(mut self, mut jobs: mpsc::Receiver<LaneJob>) {
-        let mut taken = Vec::new();
-        let mut closing = None;
+    /// Runs batches until the queue is closed and everything in it is answered.
+    pub(crate) async fn work(mut self, queue: Arc<LaneQueue>) {
+        let ending = EndOnDrop(Arc::clone(&queue));
+        let mut batch = Vec::new();
         let mut answered = 0;
         loop {
-            linger(&jobs, answered);
-            if jobs.recv_many(&mut taken, BATCH_JOBS).await == 0 {
+            linger(&queue, answered);
+            if !queue.take(self.batch_most, &mut batch).await {
                 break;
             }
-            let mut commands = Vec::with_capacity(taken.len());
-            let mut replies = Vec::with_capacity(taken.len());
-            for job in taken.drain(..) {
-                match job {
-                    Job::Run(request) => replies.push(request.unpack(&mut commands)),
-                    Job::Other(never) => match never {},
-                    Job::Close(sender) => {
-                        // Everything in the queue was accepted and is answered; nothing more is
-                        // accepted.
-                        jobs.close();
-                        closing = Some(sender);
-                    }
-                }
+            answered = batch.len();
+            let aside = self.run_and_answer(std::mem::take(&mut batch)).await;
+            if !aside.is_empty() {
+                queue.park(aside, Instant::now() + ASIDE);
             }
-            answered = replies.len();
-            self.run_and_reply(commands, replies).await;
         }
         drop(self);
-        if let Some(closing) = closing {
-            let _ = closing.send(Ok(()));
-        }
+        drop(ending);
     }
 
-    /// Runs a batch and sends the answers.
-    async fn run_and_reply(&mut self, commands: Vec<(Submission, Timestamp)>, replies: Vec<Reply>) {
-        if commands.is_empty() {
-            replies.into_iter().for_each(|reply| reply.send(&mut std::iter::empty()));
-            return;
+    /// Runs a batch and sends the answers. Returns the commands that were set aside.
+    async fn run_and_answer(&mut self, batch: Vec<Waiting>) -> Vec<Waiting> {
+        let begun = Instant::now();
+        let count = batch.len();
+        let (mut commands, mut callers) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for Waiting { submission, now, caller, aside_since } in batch {
+            commands.push((submission, now));
+            callers.push((caller, aside_since));
         }
-        let count = commands.len();
-        let results = self.run_or_recover(commands).await;
-        self.shared.counters.commands.fetch_add(count as u64, Relaxed);
-        let mut results = results.into_iter();
-        replies.into_iter().for_each(|reply| reply.send_results(&mut results));
-        assert!(results.next().is_none(), "every result has reached its caller");
+        let outcomes = self.run_or_recover(commands).await;
+        self.choose_batch_size(count, begun.elapsed());
+        let ran = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Ran(_))).count();
+        self.shared.counters.commands.fetch_add(ran as u64, Relaxed);
+        let mut aside = Vec::new();
+        for ((caller, aside_since), outcome) in callers.into_iter().zip(outcomes) {
+            let aside_since = aside_since.unwrap_or(begun);
+            match outcome {
+                Outcome::Ran(ran) => caller.answer(ran),
+                Outcome::SetAside(_) if aside_since.elapsed() >= self.shared.retry_for => {
+                    caller
+                        .answer(Err(Error::unavailable("another session of the database locks the account")));
+                }
+                Outcome::SetAside(command) => {
+                    let (submission, now) = *command;
+                    aside.push(Waiting { submission, now, caller, aside_since: Some(aside_since) });
+                }
+            }
+        }
         let limit = self.shared.accounts_per_lane;
         if catch_unwind(AssertUnwindSafe(|| self.accounts.evict_idle(limit))).is_err() {
             self.discard_all();
@@ -180,27 +204,38 @@ impl Lane {
         let in_memory = self.accounts.in_memory() as i64;
         self.shared.counters.accounts.fetch_add(in_memory - self.counted_accounts, Relaxed);
         self.counted_accounts = in_memory;
+        aside
+    }
+
+    /// Adapts the size of the next batch to the time that a full one took.
+    fn choose_batch_size(&mut self, commands: usize, took: Duration) {
+        if commands < self.batch_most {
+            return;
+        }
+        if took > SLOW {
+            self.batch_most = BATCH_MIN.max(self.batch_most / 2);
+        } else if took < QUICK {
+            self.batch_most = BATCH_MAX.min(self.batch_most * 2);
+        }
     }
 
     /// Like [`Lane::run`], but a panic fails the batch and not the lane. The message was printed by
     /// the panic itself.
-    async fn run_or_recover(
-        &mut self,
-        commands: Vec<(Submission, Timestamp)>,
-    ) -> Vec<Result<CommandResult, Error>> {
+    async fn run_or_recover(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Outcome> {
         let count = commands.len();
         let caught = {
             // Pinned in place, because the future is several kilobytes long.
             let run = pin!(async {
-                let results = self.run(commands).await;
-                assert_eq!(results.len(), count, "every command has one answer");
-                results
+                let outcomes = self.run(commands).await;
+                assert_eq!(outcomes.len(), count, "every command has one outcome");
+                outcomes
             });
             AssertUnwindSafe(run).catch_unwind().await
         };
         caught.unwrap_or_else(|panic| {
             self.discard_all();
-            vec![Err(self.batch_error(Error::panicked(&*panic))); count]
+            let error = self.batch_error(Error::panicked(&*panic));
+            (0..count).map(|_| Outcome::Ran(Err(error.clone()))).collect()
         })
     }
 
@@ -218,11 +253,29 @@ impl Lane {
         self.session = None;
     }
 
-    /// Runs commands until they are committed or no retry is left. Returns one result for each, in
-    /// order.
-    async fn run(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Result<CommandResult, Error>> {
-        self.may_be_committed = false;
-        let mut batch = Batch::new(commands);
+    /// Runs commands until they are committed or no retry is left. Returns one outcome for each, in
+    /// order. A batch that takes the database too long is run in halves.
+    async fn run(&mut self, commands: Vec<(Submission, Timestamp)>) -> Vec<Outcome> {
+        let begun = Instant::now();
+        let mut outcomes = Vec::with_capacity(commands.len());
+        let mut parts = VecDeque::from([commands]);
+        while let Some(part) = parts.pop_front() {
+            let may_halve = begun.elapsed() < HALVE_FOR;
+            match self.run_part(OpenBatch::new(part, !outcomes.is_empty()), may_halve).await {
+                Ok(ran) => outcomes.extend(ran),
+                Err(TooLong(mut first)) => {
+                    let second = first.split_off(first.len() / 2);
+                    self.batch_most = BATCH_MIN.max(first.len());
+                    parts.push_front(second);
+                    parts.push_front(first);
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn run_part(&mut self, mut batch: OpenBatch, may_halve: bool) -> Result<Vec<Outcome>, TooLong> {
+        self.may_be_committed = batch.follows_commit;
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -231,15 +284,16 @@ impl Lane {
                     self.unreachable = false;
                     self.pessimistic_batches = self.pessimistic_batches.saturating_sub(1);
                     self.shared.counters.writable.store(true, Relaxed);
-                    return batch.into_results(answers);
+                    return Ok(batch.into_outcomes(answers));
                 }
                 Ok(AttemptResult::Undecided(Undecided { error, command })) => {
                     self.discard_memory().await;
-                    let undecided = Undecided { error: self.batch_error(error), command };
+                    let error = self.batch_error(error);
                     // Each time a command is removed, so this repeats at most once for each
                     // command.
-                    if !batch.remove(&undecided) {
-                        return batch.into_errors(&undecided.error);
+                    match command.filter(|_| batch.can_shrink()) {
+                        Some(command) => batch.remove(command, error),
+                        None => return Ok(batch.into_errors(&error)),
                     }
                     continue;
                 }
@@ -247,6 +301,16 @@ impl Lane {
             };
             self.pessimistic_batches = PESSIMISTIC_BATCHES;
             self.accounts.discard_touched();
+            if may_halve && matches!(failure, Failure::TimedOut(_)) {
+                self.session = None;
+                match batch.into_commands() {
+                    Ok(commands) => return Err(TooLong(commands)),
+                    Err(unchanged) => batch = unchanged,
+                }
+            }
+            if matches!(failure, Failure::Locked(_)) && self.set_aside_locked(&mut batch).await {
+                continue;
+            }
             let is_conflict = matches!(failure, Failure::Conflict);
             let is_permanent = matches!(failure, Failure::Permanent(_));
             if is_conflict {
@@ -257,15 +321,71 @@ impl Lane {
             let out_of_time = begun.elapsed() >= self.shared.retry_for;
             if is_permanent || out_of_time || (self.unreachable && !is_conflict) {
                 self.unreachable |= !is_permanent && !is_conflict;
-                return batch.into_errors(&self.batch_error(failure.into_error()));
+                return Ok(batch.into_errors(&self.batch_error(failure.into_error())));
             }
         }
     }
 
-    /// Decides a batch and commits it, once.
-    async fn attempt(&mut self, batch: &mut Batch) -> Result<AttemptResult, Failure> {
+    /// Finds out which accounts another session has locked, without waiting, and sets their
+    /// commands aside. Returns whether there were any.
+    async fn set_aside_locked(&mut self, batch: &mut OpenBatch) -> bool {
+        if !batch.can_shrink() {
+            return false;
+        }
+        // The connection may be in a transaction that has failed.
+        self.session = None;
+        let mut workspaces: Vec<WorkspaceId> =
+            batch.commands.iter().map(|(submission, _)| submission.workspace.clone()).collect();
+        workspaces.sort_unstable();
+        workspaces.dedup();
+        let Ok(locked) = self.locked_among(&workspaces).await else { return false };
+        batch.set_aside(&locked);
+        self.locked.extend(locked.iter().cloned());
+        !locked.is_empty()
+    }
+
+    /// The workspaces whose accounts another session has locked now. Both are sorted by id.
+    async fn locked_among(&mut self, workspaces: &[WorkspaceId]) -> Result<Vec<WorkspaceId>, Failure> {
+        let session = self.open_session().await?;
+        let free = prefetch::free_accounts(session, workspaces).await?;
+        let is_locked = |workspace: &&WorkspaceId| !free.contains(workspace.as_str());
+        Ok(workspaces.iter().filter(is_locked).cloned().collect())
+    }
+
+    /// Sets aside the commands of those workspaces that were locked before and still are.
+    async fn set_aside_still_locked(&mut self, batch: &mut OpenBatch) -> Result<(), Failure> {
+        let workspaces: BTreeSet<WorkspaceId> = batch
+            .commands
+            .iter()
+            .map(|(submission, _)| &submission.workspace)
+            .filter(|workspace| self.locked.contains(*workspace))
+            .cloned()
+            .collect();
+        if workspaces.is_empty() || !batch.can_shrink() {
+            return Ok(());
+        }
+        let workspaces: Vec<WorkspaceId> = workspaces.into_iter().collect();
+        let locked = self.locked_among(&workspaces).await?;
+        for workspace in workspaces.iter().filter(|workspace| locked.binary_search(workspace).is_err()) {
+            self.locked.remove(workspace);
+        }
+        batch.set_aside(&locked);
+        Ok(())
+    }
+
+    async fn open_session(&mut self) -> Result<&DbSession, Failure> {
         if self.session.as_ref().is_none_or(DbSession::is_closed) {
             self.session = Some(DbSession::open(&self.shared.address).await?);
+        }
+        Ok(self.session.as_ref().expect("the session was opened above"))
+    }
+
+    /// Decides a batch and commits it, once.
+    async fn attempt(&mut self, batch: &mut OpenBatch) -> Result<AttemptResult, Failure> {
+        self.open_session().await?;
+        self.set_aside_still_locked(batch).await?;
+        if batch.commands.is_empty() {
+            return Ok(AttemptResult::Committed(Vec::new()));
         }
         let is_pessimistic = self.pessimistic_batches > 0;
         let platform = self.shared.platform.snapshot();
@@ -288,7 +408,7 @@ impl Lane {
         self.may_be_committed |= !writes.entries.is_empty();
         if let Err(failure) = commit::commit(session, &columns, is_pessimistic).await {
             let is_unknown = matches!(failure, Failure::ResultUnknown(_)) && !writes.entries.is_empty();
-            self.may_be_committed = is_unknown || !batch.unknown_commits.is_empty();
+            self.may_be_committed = is_unknown || !batch.can_shrink() || batch.follows_commit;
             if is_unknown {
                 batch.unknown_commits.push(writes.unknown_commit(&self.accounts, answers));
             }
@@ -303,7 +423,7 @@ impl Lane {
     /// Loads what the batch needs, with or without locks.
     async fn prefetch(
         &mut self,
-        batch: &Batch,
+        batch: &OpenBatch,
         platform: &PlatformSnapshot,
         is_pessimistic: bool,
     ) -> Result<PrefetchOutcome, Failure> {
@@ -336,7 +456,11 @@ impl Lane {
     /// lock writes a WAL record. So its COMMIT waits for the standby. The standby confirms WAL
     /// positions in order, and those of the attempt are earlier. The lock is taken here, because
     /// an account that the attempt created may not have been there to be locked before.
-    async fn end_committed(&mut self, batch: &mut Batch, attempt: usize) -> Result<AttemptResult, Failure> {
+    async fn end_committed(
+        &mut self,
+        batch: &mut OpenBatch,
+        attempt: usize,
+    ) -> Result<AttemptResult, Failure> {
         let session = self.session.as_ref().expect("an attempt opens the session first");
         batch.unknown_commits[attempt].lock_account(session).await?;
         with_timeout(session.batch_execute("COMMIT")).await??;
@@ -401,63 +525,25 @@ impl Lane {
 /// Waits briefly for the callers that were just answered. Most of them send the next command at
 /// once, and then one commit serves them together with those that waited. The wait is much shorter
 /// than a commit.
-fn linger(jobs: &mpsc::Receiver<LaneJob>, answered: usize) {
+fn linger(queue: &LaneQueue, answered: usize) {
     for _ in 0..LINGERS {
-        if jobs.is_empty() || jobs.len() >= answered {
+        let waiting = queue.queued();
+        if waiting == 0 || waiting >= answered {
             return;
         }
         std::thread::sleep(LINGER);
     }
 }
 
-impl Batch {
-    fn new(commands: Vec<(Submission, Timestamp)>) -> Batch {
-        let positions = (0..commands.len()).collect();
-        let errors = vec![None; commands.len()];
-        Batch { commands, positions, errors, unknown_commits: Vec::new() }
-    }
-
-    /// Removes the command at fault, so that the others can be run. Returns `false` if the batch
-    /// cannot go on, because no single command is at fault, none is left, or the batch may already
-    /// be committed.
-    fn remove(&mut self, undecided: &Undecided) -> bool {
-        let Some(command) = undecided.command else { return false };
-        assert!(command < self.commands.len(), "the command at fault is one of the batch");
-        self.commands.remove(command);
-        let position = self.positions.remove(command);
-        assert!(self.errors[position].is_none(), "a command is removed once");
-        self.errors[position] = Some(undecided.error.clone());
-        // The answers of an earlier attempt would no longer match the commands.
-        !self.commands.is_empty() && self.unknown_commits.is_empty()
-    }
-
-    /// One result for each command of the requests, from the answers to the commands that were run.
-    fn into_results(self, answers: Vec<CommandResult>) -> Vec<Result<CommandResult, Error>> {
-        assert_eq!(answers.len(), self.commands.len(), "every command that was run has one answer");
-        let mut answers = answers.into_iter();
-        let results = self.errors.into_iter().map(|removed| match removed {
-            Some(error) => Err(error),
-            None => answers.next().ok_or_else(Error::engine_closed),
-        });
-        results.collect()
-    }
-
-    /// One error for each command of the requests: its own, or the one for which the batch failed.
-    fn into_errors(self, error: &Error) -> Vec<Result<CommandResult, Error>> {
-        self.errors.into_iter().map(|removed| Err(removed.unwrap_or_else(|| error.clone()))).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::{Actor, Command, WorkspaceId};
+    use tollkeeper_ledger::{Actor, Command};
 
     use super::*;
     use crate::postgres::counters::Counters;
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
     use crate::postgres::platform::PlatformCell;
-    use crate::request_queue::RequestQueue;
 
     /// A lane whose database refuses connections.
     fn lane_without_database() -> Lane {
@@ -482,17 +568,18 @@ mod tests {
     fn a_panic_outside_deciding_fails_the_batch_and_not_the_lane() {
         let mut lane = lane_without_database();
         lane.accounts.touch_missing_slot();
-        let (queue, jobs) = RequestQueue::new(4);
+        let queue = Arc::new(LaneQueue::new(4));
         let calls = async {
             let now = Timestamp::from_millis(0);
             let panicked = queue.run(submission(), now).await.expect_err("the batch panics");
             assert!(panicked.is_bug(), "nothing was sent: {panicked}");
             let next = queue.run(submission(), now).await.expect_err("there is no database");
             assert!(next.is_unavailable() && next.to_string().contains("database"), "{next}");
-            queue.close().await.expect("the lane still answers");
+            queue.close();
+            queue.ended().await;
         };
         let runtime = single_thread_runtime().expect("a runtime starts");
-        runtime.block_on(async { tokio::join!(lane.work(jobs), calls) });
+        runtime.block_on(async { tokio::join!(lane.work(Arc::clone(&queue)), calls) });
     }
 
     #[test]

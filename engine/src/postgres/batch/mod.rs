@@ -1,7 +1,9 @@
 //! The path of a batch of commands: prefetch, decide in memory, write in one transaction.
 //!
 //! ```text
+//! queue           the commands that wait for a lane, in bounded lines that take turns
 //! lane            takes commands from its queue, runs a batch with retries, sends the answers
+//! open_batch      which commands of a batch are still to be run
 //! prefetch        loads what the batch needs from the database
 //! state_machine   decides every command in memory and records its entries
 //! write           collects what the batch writes
@@ -16,6 +18,8 @@ pub(crate) mod columns;
 pub(crate) mod commit;
 pub(crate) mod current_hour;
 pub(crate) mod lane;
+pub(crate) mod open_batch;
 pub(crate) mod prefetch;
+pub(crate) mod queue;
 pub(crate) mod state_machine;
 pub(crate) mod write;

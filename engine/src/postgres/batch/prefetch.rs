@@ -10,7 +10,7 @@
 //! Nothing that it read of an existing account can change before the end of its transaction. A new
 //! workspace and the platform's last entry are checked when the batch is written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
@@ -161,6 +161,17 @@ async fn lock_accounts(session: &DbSession, workspaces: &[&str]) -> Result<(), F
     let locked = params.iter().map(|params| session.execute(Sql::LockAccount, params));
     try_join_all(locked).await?;
     Ok(())
+}
+
+/// Those of some workspaces whose accounts no other session has locked. Does not wait, and holds no
+/// lock afterwards: the statement is a transaction by itself.
+pub(crate) async fn free_accounts(
+    session: &DbSession,
+    workspaces: &[WorkspaceId],
+) -> Result<HashSet<String>, Failure> {
+    let workspaces: Vec<&str> = workspaces.iter().map(WorkspaceId::as_str).collect();
+    let rows = session.query_with_timeout(Sql::FreeAccounts, &[&workspaces]).await?;
+    Ok(rows.iter().map(|row| column(row, 0)).collect::<Result<_, Error>>()?)
 }
 
 /// The workspaces of a batch whose accounts are not in memory, sorted, each once.

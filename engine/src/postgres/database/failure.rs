@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     Unavailable(Error),
     /// A lock was not given in time. Nothing was written.
     Locked(Error),
+    /// A statement took too long, or was cancelled. Nothing was written.
+    TimedOut(Error),
     /// A retry cannot succeed. Nothing was written.
     Permanent(Error),
 }
@@ -40,6 +42,7 @@ impl Failure {
             Failure::ResultUnknown(error)
             | Failure::Unavailable(error)
             | Failure::Locked(error)
+            | Failure::TimedOut(error)
             | Failure::Permanent(error) => error,
         }
     }
@@ -76,6 +79,9 @@ fn classify(refused: &DbError) -> Failure {
     }
     if *code == SqlState::LOCK_NOT_AVAILABLE {
         return Failure::Locked(unavailable());
+    }
+    if *code == SqlState::QUERY_CANCELED {
+        return Failure::TimedOut(unavailable());
     }
     match code.code().get(..2) {
         // Connection exception.

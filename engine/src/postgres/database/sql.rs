@@ -15,6 +15,7 @@ pub(crate) enum Sql {
     AccountsOf,
     LockAccounts,
     LockAccount,
+    FreeAccounts,
     EntriesByKey,
     EntriesById,
     GrantRows,
@@ -72,12 +73,12 @@ pub(crate) const WITHOUT_TIME_LIMITS: &str = "SELECT set_config(name, '0', true)
 ///
 /// A connection pooler that ignores these settings costs speed, not correctness.
 pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ committed \
-    -c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s \
+    -c statement_timeout=10s -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s \
     -c plan_cache_mode=force_generic_plan -c jit=off \
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 37] = [
+pub(crate) const ALL: [(Sql, &str); 38] = [
     (
         Sql::AccountsOf,
         "SELECT a.data, a.usage, t.data FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
@@ -90,6 +91,15 @@ pub(crate) const ALL: [(Sql, &str); 37] = [
         "SELECT FROM account WHERE workspace = ANY($1::text[]) ORDER BY workspace FOR UPDATE",
     ),
     (Sql::LockAccount, "SELECT FROM account WHERE workspace = $1 FOR UPDATE"),
+    (
+        // Locks the accounts that no other session has locked, without waiting. A workspace without
+        // an account is free too.
+        Sql::FreeAccounts,
+        "WITH free AS (SELECT workspace FROM account WHERE workspace = ANY($1::text[]) FOR UPDATE SKIP LOCKED)
+         SELECT workspace FROM free
+         UNION ALL SELECT w.workspace FROM unnest($1::text[]) AS w (workspace)
+             WHERE NOT EXISTS (SELECT 1 FROM account AS a WHERE a.workspace = w.workspace)",
+    ),
     (
         Sql::EntriesByKey,
         "SELECT k.position, e.data FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k (workspace, key, position)

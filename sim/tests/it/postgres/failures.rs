@@ -244,6 +244,71 @@ fn the_tables_are_locked_by_another_session() {
 }
 
 #[test]
+fn a_locked_account_delays_its_own_workspace_only() {
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    // With one lane, all workspaces share batches.
+    let lane = |retry_for_millis| Options { lanes: Some(1), retry_for_millis, ..Options::default() };
+    let server = serve(&database.url(), lane(Some(600_000)));
+    let impatient = serve(&database.url(), lane(Some(1)));
+    bank::open(&*server, 2, EACH);
+    let lock = format!(
+        "DO 'BEGIN PERFORM 1 FROM account WHERE workspace = ''{}'' FOR UPDATE; END'",
+        bank::workspace(0)
+    );
+    let lock = database.open_transaction(&lock);
+    thread::scope(|scope| {
+        let locked = scope.spawn(|| pay(&*server, "locked"));
+        database.wait_for_lock();
+        for place in 0..20 {
+            let other = bank::ask(bank::workspace(1), Some(format!("free {place}")), bank::charge(1, false));
+            block_on(server.run(other, NOW)).expect("its account is free").expect("there is enough credit");
+        }
+        assert!(!locked.is_finished(), "the locked workspace waits");
+        assert_not_now(pay(&*impatient, "locked"));
+        drop(lock);
+        locked
+            .join()
+            .expect("the thread does not panic")
+            .expect("the lock is gone")
+            .expect("there is credit");
+    });
+    let again = pay(&*server, "locked").expect("the lock is gone").expect("there is enough credit");
+    assert!(again.replayed);
+    assert_eq!(available(&*server), EACH.get() - PRICE.get());
+    check_audit(&database.url());
+}
+
+#[test]
+fn a_batch_that_takes_too_long_is_run_in_parts() {
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    let server = serve(&database.url(), Options { lanes: Some(1), ..Options::default() });
+    bank::open(&*server, 3, Micros::new(10_000_000));
+    // It stands in for a statement that takes longer than its timeout when it has much to do.
+    database.sql(
+        "SET ROLE tollkeeper;
+         CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+             IF (SELECT count(*) FROM added) > 100 THEN
+                 RAISE EXCEPTION ''too much'' USING ERRCODE = ''query_canceled'';
+             END IF; RETURN NULL; END';
+         CREATE TRIGGER slow AFTER INSERT ON entry REFERENCING NEW TABLE AS added
+             FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+    );
+    let payments = (0..900).map(|place| {
+        bank::ask(bank::workspace(place % 3), Some(format!("part {place}")), bank::charge(1, false))
+    });
+    let answers = block_on(server.run_batch(payments.collect(), NOW)).expect("each part is quick");
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| !answer.replayed)));
+    assert_eq!((answers.len(), available(&*server)), (900, 10_000_000 - 300 * PRICE.get()));
+    check_audit(&database.url());
+}
+
+#[test]
 fn no_connection_is_left() {
     if is_missing() {
         return;

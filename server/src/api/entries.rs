@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
@@ -113,7 +114,7 @@ pub struct EntryJson<'a> {
     /// What was set, with the fields of the request. It is null if there is nothing more to say,
     /// and for members and API keys if the caller's key does not have the scope `manage`.
     #[schema(value_type = Option<Object>, required)]
-    details: Option<Value>,
+    details: Option<DetailsJson<'a>>,
     /// The balance after the entry.
     balance: BalanceAfterJson,
     /// The SHA-256 of this entry in hexadecimal; the next entry has it as `previous_hash`.
@@ -283,14 +284,37 @@ fn about(body: &EntryBody) -> About<'_> {
     }
 }
 
+/// What an entry set.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum DetailsJson<'a> {
+    /// The profile of a workspace. Its metadata is written as it is stored, to the digit.
+    Profile {
+        metadata: Option<&'a RawValue>,
+        name: &'a str,
+        suspended: bool,
+        timezone: &'a str,
+    },
+    Other(Value),
+}
+
 /// What an entry set, if its amount and ids do not say it all. Hashes of secrets are left out.
-fn details(body: &EntryBody) -> Option<Value> {
+fn details(body: &EntryBody) -> Option<DetailsJson<'_>> {
+    if let EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) = body {
+        return Some(DetailsJson::Profile {
+            metadata: metadata(profile.metadata.as_deref()),
+            name: &profile.name,
+            suspended: profile.suspended,
+            timezone: &profile.timezone,
+        });
+    }
+    other_details(body).map(DetailsJson::Other)
+}
+
+/// What an entry set that is not about the profile.
+fn other_details(body: &EntryBody) -> Option<Value> {
     let value = |value: Result<Value, serde_json::Error>| value.expect("these structs have string keys");
     match body {
-        EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) => Some(json_value!({
-            "name": profile.name, "timezone": profile.timezone, "suspended": profile.suspended,
-            "metadata": metadata(profile.metadata.as_deref()),
-        })),
         EntryBody::LimitsSet(limits) => {
             let line = |limit: &Limit| {
                 let SubjectFields { kind, id } = SubjectFields::from(&limit.subject);

@@ -4,6 +4,37 @@
 use super::*;
 
 #[tokio::test]
+async fn a_number_in_metadata_keeps_its_digits() {
+    let world = world_with(100_000).await;
+    for (place, numbers) in [
+        ["12345678901234567890123", "12345678901234567890124"],
+        ["0.1234567890123456789", "0.1234567890123456780"],
+        ["-0", "0"],
+        ["1E2", "100"],
+        ["1e999", "1e998"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let key = format!("k{place}");
+        let body =
+            |number: &str| format!(r#"{{"operation":"support_message","metadata":{{"order":{number}}}}}"#);
+        let sent = format!(r#""metadata":{{"order":{}}}"#, numbers[0]);
+        let first = world.charge(&key, &body(numbers[0])).await;
+        assert!(first.status == 201 && first.text.contains(&sent), "{}", first.text);
+        let again = world.charge(&key, &body(numbers[0])).await;
+        assert_eq!((again.header("idempotent-replayed"), &again.text), (Some("true"), &first.text));
+        let other = world.charge(&key, &body(numbers[1])).await.problem(422, "idempotency_key_reused");
+        assert_eq!(other["field"], "metadata");
+        let patch = format!(r#"{{"metadata":{{"order":{}}}}}"#, numbers[0]);
+        let changed = world.put("PATCH", "/v1/workspaces/acme", "", &patch).await;
+        assert!(changed.text.contains(&sent), "{}", changed.text);
+        let entries = world.get("/v1/workspaces/acme/entries?limit=1").await;
+        assert!(entries.text.contains(&sent), "{}", entries.text);
+    }
+}
+
+#[tokio::test]
 async fn the_five_operations_have_the_reference_prices() {
     let world = world_with(100_000).await;
     let mut available = 100_000;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use tollkeeper_ledger::{
     IdempotencyKey, MemberId, Micros, OperationId, Timestamp, WorkerId, WorkspaceId, bounds,
@@ -21,6 +21,9 @@ use super::write::read_time;
 
 /// The rule for ids that a caller may choose, to follow a field's or parameter's name.
 pub const ID_RULE: &str = "must be 1 to 64 of A-Z a-z 0-9 . _ : @ -";
+
+/// How much of a text that a client sent is shown in a message.
+const SHOWN_MAX_CHARS: usize = 200;
 
 /// Reads a body, which is one JSON object.
 ///
@@ -36,9 +39,8 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
 #[cold]
 fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ReadError {
     // If the body is not JSON, that is the error, even if a wrong field comes before that point.
-    if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes)
-        && !is_too_large_a_number(&error)
-    {
+    // Nothing is kept of what is read here, so a large body costs no memory.
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
         return malformed(&error);
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -69,6 +71,7 @@ fn malformed_at(field: Option<String>, detail: String) -> ReadError {
 /// The error of one field, from serde's message about it.
 fn at_field(path: &str, message: &str) -> ReadError {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let (path, message) = (cut(path), cut(message));
     let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
     if let Some(name) = named(message, "unknown field `") {
         return ReadError::UnknownField { field: join(parent_of(path, name, parent), name) };
@@ -87,6 +90,12 @@ fn at_field(path: &str, message: &str) -> ReadError {
     ReadError::field(field, format!("is not valid: {message}"))
 }
 
+/// The beginning of a text that a client sent, for a message: an error must not be as long as the
+/// body that it is about.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(SHOWN_MAX_CHARS).map_or(text, |(end, _)| &text[..end])
+}
+
 /// The path of the object that holds the field. serde's path ends at the field or at that object,
 /// depending on how far the parser came.
 fn parent_of<'a>(path: &'a str, name: &str, parent: &'a str) -> &'a str {
@@ -97,9 +106,10 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() || path == "." { name.to_owned() } else { format!("{path}.{name}") }
 }
 
+/// The name that follows `before` in a message; all of the rest if the message was cut in the name.
 fn named<'a>(message: &'a str, before: &str) -> Option<&'a str> {
     let rest = message.strip_prefix(before)?;
-    let end = rest.find("`, ").or_else(|| rest.rfind('`'))?;
+    let end = rest.find("`, ").or_else(|| rest.rfind('`')).unwrap_or(rest.len());
     Some(&rest[..end])
 }
 

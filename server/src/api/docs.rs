@@ -1,9 +1,10 @@
 //! The description of the API as JSON, and the pages to browse it (Swagger UI). The pages are part
 //! of the program: the browser asks no other host.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
@@ -41,37 +42,56 @@ async fn description(call: Call) -> Result<Response, Problem> {
     Ok(response)
 }
 
+/// The name under which the page itself is kept; no file of Swagger UI has it.
+const PAGE: &str = "";
+
 /// `GET /docs`.
 async fn page(_: Call) -> Result<Response, Problem> {
-    let (bytes, _) = load("index.html")?;
-    let text = String::from_utf8_lossy(&bytes);
-    // The page names its files relative to a folder, and its own path has no slash at the end.
-    let text = text.replacen("<head>", "<head><base href=\"/docs/\">", 1);
-    Ok(respond(text.into_bytes(), "text/html; charset=utf-8"))
+    respond(PAGE)
 }
 
 /// `GET /docs/{file}`.
 async fn file(call: Call) -> Result<Response, Problem> {
-    let (bytes, media_type) = load(call.param("file"))?;
-    Ok(respond(bytes, &media_type))
+    respond(call.param("file"))
 }
+
+/// A file as it is sent: its bytes, which all responses share, and its media type.
+type Loaded = (Bytes, HeaderValue);
+
+/// The files that were asked for. No key is needed to ask for them, so each is built once.
+static LOADED: Mutex<BTreeMap<String, Loaded>> = Mutex::new(BTreeMap::new());
 
 /// The bytes and the media type of a file.
-fn load(name: &str) -> Result<(Vec<u8>, String), Problem> {
+fn load(name: &str) -> Result<Loaded, Problem> {
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = loaded.get(name) {
+        return Ok(file.clone());
+    }
+    let file = if name == PAGE { "index.html" } else { name };
     let found =
-        utoipa_swagger_ui::serve(name, Arc::clone(&FILES)).map_err(|error| refusal::internal(&error))?;
+        utoipa_swagger_ui::serve(file, Arc::clone(&FILES)).map_err(|error| refusal::internal(&error))?;
     let file = found.ok_or_else(|| Problem::new(Code::NotFound, "There is no such file."))?;
-    Ok((file.bytes.into_owned(), file.content_type))
+    let file = if name == PAGE {
+        let text = String::from_utf8_lossy(&file.bytes);
+        // The page names its files relative to a folder, and its own path has no slash at the end.
+        let text = text.replacen("<head>", "<head><base href=\"/docs/\">", 1);
+        (Bytes::from(text), HeaderValue::from_static("text/html; charset=utf-8"))
+    } else {
+        let media_type = HeaderValue::from_str(&file.content_type);
+        let unknown = HeaderValue::from_static("application/octet-stream");
+        (Bytes::from(file.bytes.into_owned()), media_type.unwrap_or(unknown))
+    };
+    loaded.insert(name.to_owned(), file.clone());
+    Ok(file)
 }
 
-fn respond(bytes: Vec<u8>, media_type: &str) -> Response {
+fn respond(name: &str) -> Result<Response, Problem> {
+    let (bytes, media_type) = load(name)?;
     let mut response = Response::new(Body::from(bytes));
-    let media_type =
-        HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, media_type);
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    response
+    Ok(response)
 }

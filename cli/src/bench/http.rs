@@ -61,6 +61,7 @@ impl BenchServer {
             platform_key: Some(Secret::new(PLATFORM_KEY)),
             platform_key_requests_per_second: 0,
             workspace_key_requests_per_second: 0,
+            workspace_requests_per_second: 0,
             ..AccessSettings::default()
         };
         let settings = Settings { access, ..Settings::default() };

@@ -39,8 +39,9 @@ pub struct Access {
     pub(super) teams: TeamCache,
     /// The hash of the platform key that the settings name.
     platform_key: Option<Hash>,
-    platform_rate: Option<RateLimit>,
-    workspace_rate: Option<RateLimit>,
+    platform_rate: Option<RateLimit<()>>,
+    key_rate: Option<RateLimit<ApiKeyId>>,
+    workspace_rate: Option<RateLimit<WorkspaceId>>,
     session_seconds: i64,
     /// The address of the server from outside; it decides whether cookies need HTTPS.
     pub(super) public_url: Option<String>,
@@ -83,15 +84,17 @@ impl Access {
             platform_key,
             platform_key_requests_per_second,
             workspace_key_requests_per_second,
+            workspace_requests_per_second,
             portal_session_hours,
         } = settings;
-        let rate = |per_second: u32| RateLimit::per_second(per_second, Arc::clone(monotonic));
+        let clock = || Arc::clone(monotonic);
         Arc::new(Access {
             engine,
             teams: TeamCache::default(),
             platform_key: platform_key.as_ref().map(|key| secret::hash(key.expose().as_bytes())),
-            platform_rate: rate(*platform_key_requests_per_second),
-            workspace_rate: rate(*workspace_key_requests_per_second),
+            platform_rate: RateLimit::per_second("key", *platform_key_requests_per_second, clock()),
+            key_rate: RateLimit::per_second("key", *workspace_key_requests_per_second, clock()),
+            workspace_rate: RateLimit::per_second("workspace", *workspace_requests_per_second, clock()),
             session_seconds: i64::from(*portal_session_hours) * 3_600,
             public_url,
             recording_use: Mutex::default(),
@@ -126,7 +129,7 @@ impl Access {
             Rule::Workspace(scopes) | Rule::AnyWorkspace(scopes) => scopes,
         };
         let caller = self.identify(&admission, scopes).await?;
-        *rate = self.count_request(&caller);
+        *rate = self.count_requests(&caller, 1);
         if let Some(status) = rate
             && status.is_exceeded()
         {
@@ -143,6 +146,20 @@ impl Access {
             self.record_key_use(holder, admission.now);
         }
         Ok(caller)
+    }
+
+    /// Counts the further items of a request that asks for several things, beside the one that
+    /// admission counted. The state of the limit belongs into the headers of the response.
+    ///
+    /// # Errors
+    /// Too many requests (429).
+    pub fn count_items(&self, caller: &Caller, items: usize) -> Result<Option<RateStatus>, Denied> {
+        let more = u32::try_from(items.saturating_sub(1)).unwrap_or(u32::MAX);
+        let status = if more == 0 { None } else { self.count_requests(caller, more) };
+        match status {
+            Some(status) if status.is_exceeded() => Err(Denied::RateLimited(status)),
+            status => Ok(status),
+        }
     }
 
     /// Checks once more that an API key is valid. Needed where admission used the cached team and
@@ -246,14 +263,23 @@ impl Access {
         }
     }
 
-    /// Counts a request of a key; `None` if the key has no rate limit.
-    fn count_request(&self, caller: &Caller) -> Option<RateStatus> {
+    /// Counts requests of a key and of its workspace; `None` if neither has a rate limit. Requests
+    /// that the limit of the key denies do not count for the workspace.
+    fn count_requests(&self, caller: &Caller, requests: u32) -> Option<RateStatus> {
         match caller {
             // All platform keys share one limit.
-            Caller::Platform => self.platform_rate.as_ref().map(|rate| rate.count(0)),
+            Caller::Platform => self.platform_rate.as_ref().map(|rate| rate.count(&(), requests)),
             Caller::Key(holder) => {
-                let id = u128::from_be_bytes(holder.api_key().id.0.to_bytes());
-                self.workspace_rate.as_ref().map(|rate| rate.count(id))
+                let of_key = self.key_rate.as_ref().map(|rate| rate.count(&holder.api_key().id, requests));
+                if of_key.is_some_and(|status| status.is_exceeded()) {
+                    return of_key;
+                }
+                let of_workspace =
+                    self.workspace_rate.as_ref().map(|rate| rate.count(&holder.workspace, requests));
+                match (of_key, of_workspace) {
+                    (Some(key), Some(workspace)) => Some(key.stricter(workspace)),
+                    (one, other) => one.or(other),
+                }
             }
             Caller::Anonymous | Caller::Member(_) => None,
         }

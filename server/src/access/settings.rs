@@ -11,6 +11,8 @@ pub struct AccessSettings {
     pub platform_key_requests_per_second: u32,
     /// The requests a second that each API key of a workspace may make; 0 for no limit.
     pub workspace_key_requests_per_second: u32,
+    /// The requests a second that all API keys of a workspace may make together; 0 for no limit.
+    pub workspace_requests_per_second: u32,
     /// How long a session in the dashboard lasts, in hours.
     pub portal_session_hours: u32,
 }
@@ -21,6 +23,7 @@ impl Default for AccessSettings {
             platform_key: None,
             platform_key_requests_per_second: 0,
             workspace_key_requests_per_second: 1_000,
+            workspace_requests_per_second: 2_000,
             portal_session_hours: 12,
         }
     }
@@ -35,6 +38,7 @@ impl AccessSettings {
             "platform_key" => self.platform_key = Some(platform_key(value)?),
             "platform_key_requests_per_second" => self.platform_key_requests_per_second = requests()?,
             "workspace_key_requests_per_second" => self.workspace_key_requests_per_second = requests()?,
+            "workspace_requests_per_second" => self.workspace_requests_per_second = requests()?,
             "portal_session_hours" => {
                 self.portal_session_hours = value.parse().ok().filter(|hours| (1..=720).contains(hours))?;
             }

@@ -4,8 +4,12 @@
 //! A batch can be sent again whole: charges that were made get their first answer again, and
 //! refused ones are decided again.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tollkeeper_engine::{CommandResult, Output};
@@ -67,14 +71,42 @@ pub const ROUTES: &[Route] = &[Route::new(
 pub struct BatchIn {
     /// The charges, which are decided in this order.
     #[schema(value_type = Vec<BatchItemIn>, min_items = 1, max_items = 1_000)]
-    charges: Vec<Object<BatchItemIn>>,
+    charges: Bounded<Object<BatchItemIn>>,
 }
 
 /// The same with unparsed items, for a batch with an item that cannot be read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBatchIn {
-    charges: Vec<Box<RawValue>>,
+    charges: Bounded<Box<RawValue>>,
+}
+
+/// The items of a batch. Reading ends at the first item too many, so that a body of a million items
+/// costs no more than a batch.
+#[derive(Debug)]
+struct Bounded<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+            type Value = Bounded<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if all.len() == bounds::BATCH_MAX {
+                        return Err(A::Error::custom(format_args!("more than {} items", bounds::BATCH_MAX)));
+                    }
+                    all.push(item);
+                }
+                Ok(Bounded(all))
+            }
+        }
+        deserializer.deserialize_seq(Items(PhantomData))
+    }
 }
 
 /// A charge with its workspace and its idempotency key.
@@ -157,6 +189,7 @@ type Item = Result<WorkspaceId, Problem>;
 /// `POST /v1/charges/batch`.
 async fn open(mut call: Call) -> Result<Response, Problem> {
     let requests = read_items(&call.body().await?)?;
+    let rate = call.app.access.count_items(&call.caller, requests.len())?;
     let mut items: Vec<Item> = Vec::with_capacity(requests.len());
     let mut submissions = Vec::with_capacity(requests.len());
     for request in requests {
@@ -191,7 +224,11 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
         });
     }
     let capacity = results.len() * CHARGE_BYTES + 64;
-    Ok(json(StatusCode::OK, capacity, &BatchJson { results }))
+    let mut response = json(StatusCode::OK, capacity, &BatchJson { results });
+    if let Some(status) = rate {
+        response.extensions_mut().insert(status);
+    }
+    Ok(response)
 }
 
 /// The problem if the caller's key ended before anything was charged: then the whole request is
@@ -211,14 +248,16 @@ fn ended_before(call: &Call, items: &[Item], decided: &[CommandResult]) -> Optio
 fn read_items(bytes: &[u8]) -> Result<Vec<Result<BatchItemIn, Problem>>, Problem> {
     let whole = serde_json::from_slice::<Object<BatchIn>>(bytes);
     let items = match whole {
-        Ok(Object(BatchIn { charges })) => charges.into_iter().map(|Object(item)| Ok(item)).collect(),
+        Ok(Object(BatchIn { charges: Bounded(charges) })) => {
+            charges.into_iter().map(|Object(item)| Ok(item)).collect()
+        }
         Err(_) => {
-            let RawBatchIn { charges } = read(bytes)?;
+            let RawBatchIn { charges: Bounded(charges) } = read(bytes)?;
             let item = |item: &RawValue| read(item.get().as_bytes()).map_err(Problem::from);
             charges.iter().map(|charge| item(charge)).collect::<Vec<_>>()
         }
     };
-    if items.is_empty() || items.len() > bounds::BATCH_MAX {
+    if items.is_empty() {
         let rule = format!("must be 1 to {} items", bounds::BATCH_MAX);
         return Err(ReadError::field("charges", rule).into());
     }

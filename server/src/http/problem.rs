@@ -15,6 +15,7 @@ use serde_json::Value;
 use tollkeeper_ledger::Micros;
 use utoipa::ToSchema;
 
+use crate::access::RateStatus;
 use crate::wire::ReadError;
 use crate::wire::write::Usd;
 
@@ -139,8 +140,8 @@ codes! {
         "A field of the body is missing, has the wrong type, or a value out of range. `field` names it.",
     IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key belongs to another request" false
         "The key was used for a different request. `field` names the first field that differs. Use a new key.",
-    RateLimited = 429 "rate_limited" "Too many requests with this key" true
-        "The key has made too many requests. Wait for the seconds in the header `Retry-After`.",
+    RateLimited = 429 "rate_limited" "Too many requests" true
+        "The key, or all keys of the workspace together, made too many requests; each item of a batch counts. Wait for the seconds in the header `Retry-After`.",
     InternalError = 500 "internal_error" "Internal error" true
         "The server has an error. Its log has the details under `id`. A request with an idempotency key can be repeated safely.",
     Overloaded = 503 "overloaded" "The server is overloaded" true
@@ -188,12 +189,14 @@ pub struct Problem {
     pub members: Vec<(&'static str, Value)>,
     /// Whether the ledger decided it, after it had checked the caller. It is not written.
     pub is_decided: bool,
+    /// The rate limit that denied the request, for the headers of the response.
+    pub rate: Option<Box<RateStatus>>,
 }
 
 impl Problem {
     /// A problem without further members.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { code, detail: detail.into(), members: Vec::new(), is_decided: false }
+        Problem { code, detail: detail.into(), members: Vec::new(), is_decided: false, rate: None }
     }
 
     /// Marks it as a decision of the ledger.
@@ -252,7 +255,7 @@ impl Problem {
 
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Problem { code, detail, members, is_decided: _ } = self;
+        let Problem { code, detail, members, is_decided: _, rate: _ } = self;
         let mut map = serializer.serialize_map(Some(6 + members.len()))?;
         map.serialize_entry("type", &format_args!("{TYPE_PREFIX}{}", code.as_str()))?;
         map.serialize_entry("title", code.title())?;

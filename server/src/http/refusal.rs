@@ -244,11 +244,13 @@ impl From<Denied> for Problem {
             Denied::RateLimited(status) => {
                 let seconds = status.retry_after_seconds();
                 let detail = format!(
-                    "This key may make {} requests a second, and {} at once. Wait {seconds} s.",
+                    "This {} may make {} requests a second, and {} at once; each item of a batch counts. Wait {seconds} s.",
+                    status.name(),
                     status.per_second(),
                     status.burst(),
                 );
-                Problem::new(Code::RateLimited, detail).with("retry_after_seconds", seconds)
+                let problem = Problem::new(Code::RateLimited, detail).with("retry_after_seconds", seconds);
+                Problem { rate: Some(Box::new(status)), ..problem }
             }
             Denied::Engine(error) => error.into(),
         }

@@ -69,8 +69,12 @@ async fn handle_request(
     let responding = respond(Arc::clone(&app), route, request, &mut rate);
     let outcome = AssertUnwindSafe(responding).catch_unwind().await;
     let mut response = match outcome {
-        Ok(Ok(response)) => response,
+        Ok(Ok(mut response)) => {
+            rate = response.extensions_mut().remove::<RateStatus>().or(rate);
+            response
+        }
         Ok(Err(problem)) => {
+            rate = problem.rate.as_deref().copied().or(rate);
             app.metrics.count_problem(problem.code as usize);
             if as_page { (pages.problem)(&problem) } else { problem.into_response() }
         }

@@ -89,6 +89,11 @@ pub const SETTINGS: &[Setting] = &[
         "a whole number, 0 to 1000000",
         "the rate limit of each API key; 0 for no limit",
     ),
+    setting(
+        "workspace_requests_per_second",
+        "a whole number, 0 to 1000000",
+        "the rate limit of all API keys of a workspace together; 0 for no limit",
+    ),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),

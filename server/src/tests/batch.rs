@@ -125,6 +125,13 @@ async fn a_malformed_envelope_fails_whole() {
     let many = |count: usize| (0..count).map(item).collect::<Vec<_>>().join(",");
     let problem = batch(&world, &many(1_001)).await.problem(422, "invalid_field");
     assert_eq!(problem["field"], "charges");
+    // Reading ends at item 1,001: neither the items nor what follows them change that.
+    for items in
+        [format!("{},", many(1_000)) + "{]", vec!["{}"; 300_000].join(","), vec!["1"; 500_000].join(",")]
+    {
+        let reply = batch(&world, &items).await;
+        assert!(matches!(reply.status, 400 | 422) && reply.text.len() < 500, "{}", reply.text);
+    }
     let all = batch(&world, &many(1_000)).await.json();
     assert_eq!(all["results"].as_array().map(Vec::len), Some(1_000));
     assert!(all["results"].as_array().is_some_and(|all| all.iter().all(|one| one["status"] == 404)));

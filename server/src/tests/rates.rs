@@ -8,6 +8,7 @@ async fn limited(platform: u32) -> World {
     let world = world_with(100_000).await;
     let mut settings = settings();
     settings.access.workspace_key_requests_per_second = 2;
+    settings.access.workspace_requests_per_second = 3;
     settings.access.platform_key_requests_per_second = platform;
     let World { app, clock, _dir } = world;
     app.engine().close().await.expect("the engine closes");
@@ -55,6 +56,46 @@ async fn a_key_with_too_many_requests_is_refused_until_it_waits() {
     assert_eq!(world.charge_with(&secret, "newest", "").await.status, 429);
     world.pass_seconds(10);
     assert_eq!(world.charge_with(&secret, "newest", "").await.header("ratelimit-remaining"), Some("19"));
+}
+
+#[tokio::test]
+async fn each_item_of_a_batch_counts() {
+    let world = limited(0).await;
+    let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
+    let item =
+        |n: usize| format!(r#"{{"workspace":"acme","idempotency_key":"{n}","operation":"support_message"}}"#);
+    let batch = async |items: std::ops::Range<usize>| {
+        let items = items.map(item).collect::<Vec<_>>().join(",");
+        let body = format!(r#"{{"charges":[{items}]}}"#);
+        world.ask_with(&secret, ("POST", "/v1/charges/batch"), "", &body).await
+    };
+    let first = batch(0..12).await;
+    assert_eq!((first.status, first.header("ratelimit-remaining")), (200, Some("8")));
+    let refused = batch(12..24).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("2")), "{}", refused.text);
+    assert_eq!(world.balance().await, (100_000 - 12 * 500, 0), "a denied batch charges nothing");
+    assert_eq!(batch(12..19).await.status, 200);
+}
+
+#[tokio::test]
+async fn more_keys_do_not_admit_more_requests() {
+    let world = limited(0).await;
+    let mut admitted = 0;
+    for key in 0..3 {
+        let (_, secret) = world.make_key("acme", r#"{"name":"k","scopes":["charge"]}"#).await;
+        for n in 0..20 {
+            let reply = world.charge_with(&secret, &format!("{key} {n}"), "").await;
+            admitted += usize::from(reply.status == 201);
+            if reply.status == 429 {
+                assert!(
+                    reply
+                        .header("ratelimit-policy")
+                        .is_some_and(|policy| policy.starts_with("\"workspace\""))
+                );
+            }
+        }
+    }
+    assert_eq!(admitted, 30, "three requests a second, ten seconds' worth at once");
 }
 
 #[tokio::test]

@@ -92,6 +92,24 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// The workspace that is asked about, if it is a single one.
+    pub(crate) fn workspace(&self) -> Option<&WorkspaceId> {
+        match self {
+            Query::Workspaces { .. } => None,
+            Query::Workspace { workspace }
+            | Query::Balance { workspace, .. }
+            | Query::Team { workspace }
+            | Query::Limits { workspace, .. }
+            | Query::Charge { workspace, .. }
+            | Query::Charges { workspace, .. }
+            | Query::Grants { workspace, .. }
+            | Query::Entries { workspace, .. }
+            | Query::Usage { workspace, .. } => Some(workspace),
+        }
+    }
+}
+
 /// The answer to the [`Query`] of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryResult {

@@ -7,6 +7,7 @@
 //! admin/      audit, export and import of a whole database
 //! runtime     starts and stops the threads of lanes and readers
 //! shared      what lanes and readers share
+//! repair      rebuilds a damaged account from its journal
 //! platform    the price book and the platform keys as this server knows them
 //! counters    metrics of this server
 //! ids         ids that contain the number of their entry
@@ -24,6 +25,7 @@ mod database;
 mod ids;
 mod platform;
 mod query;
+mod repair;
 mod runtime;
 mod shared;
 
@@ -45,6 +47,7 @@ use self::database::{config, schema};
 use self::platform::PlatformCell;
 use self::query::point;
 use self::query::readers::Readers;
+use self::repair::Repairs;
 use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
@@ -128,6 +131,7 @@ impl Postgres {
             address: config::parse(url)?,
             platform: PlatformCell::default(),
             counters: Counters::default(),
+            repairs: Repairs::default(),
             refund_window_seconds: refund_window_seconds.unwrap_or(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
@@ -173,9 +177,20 @@ impl Engine for Postgres {
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
-        self.read(move |session| {
+        let workspace = query.workspace().cloned();
+        let answer = self.read(move |session| {
             let query = query.clone();
             async move { query::answer(&session, &query).await }
+        });
+        Box::pin(async move {
+            let answered = answer.await;
+            match (&answered, workspace) {
+                (Err(error), Some(workspace)) if error.is_damaged() => {
+                    self.shared.repairs.ask(&workspace, error)?;
+                    Err(Error::unavailable("the account of the workspace is rebuilt from its journal"))
+                }
+                _ => answered,
+            }
         })
     }
 

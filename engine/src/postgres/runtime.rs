@@ -163,6 +163,7 @@ impl ReaderThread {
             runtime.block_on(async {
                 tokio::select! {
                     () = refreshed.refresh_periodically() => {}
+                    () = refreshed.repair_when_asked() => {}
                     _ = stopped => {}
                 }
             });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::counters::Counters;
 use super::database::config::Address;
 use super::platform::PlatformCell;
+use super::repair::Repairs;
 
 /// Shared by all lanes and readers of one server.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub(crate) struct SharedState {
     pub address: Address,
     pub platform: PlatformCell,
     pub counters: Counters,
+    pub repairs: Repairs,
     /// How long after a charge was opened a late system failure may still refund it.
     pub refund_window_seconds: i64,
     /// How long a batch or a read is retried while the database cannot be reached.

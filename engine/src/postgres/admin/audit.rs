@@ -20,11 +20,12 @@ use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagre
 use crate::hash::digest;
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
-use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_usage_row};
+use crate::postgres::database::decode::{
+    decode_account, decode_current_usage, decode_entry, decode_grant, decode_usage_row,
+};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
 use crate::postgres::database::session::{Uuid, column, connect};
-use crate::postgres::database::usage_codec::decode_usage;
 use crate::postgres::ids::{key_digest, number_in};
 use crate::{Error, answer, rollups};
 
@@ -274,7 +275,7 @@ impl<'a> Auditor<'a> {
                 recomputed.disagrees(Some(n), "the stored state of the account differs from the journal")
             );
         }
-        usage.extend(decode_usage(column(&row, 4)?)?);
+        usage.extend(decode_current_usage(column(&row, 4)?)?);
         if rollups::folded(usage) != rollups::folded(recomputed.usage.take()) {
             return Err(
                 recomputed.disagrees(Some(n), "i08: the stored usage differs from the sum of the entries")

@@ -11,6 +11,7 @@ use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
 use super::accounts::Accounts;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
+use crate::postgres::database::seal::sealed;
 use crate::postgres::database::session::{DbSession, Uuid};
 use crate::postgres::database::sql::Sql;
 
@@ -171,9 +172,8 @@ impl<'a> Columns<'a> {
         }
         assert!(account.chain.n > slot.stored_n, "i02: an account only ever gains entries");
         let table = if slot.stored_n == 0 { &mut self.added } else { &mut self.updated };
-        let (mut data, mut usage) = (Vec::with_capacity(384), Vec::with_capacity(128));
-        account.encode(&mut data);
-        slot.hour.encode(&mut usage);
+        let data = sealed(384, |bytes| account.encode(bytes));
+        let usage = sealed(128, |bytes| slot.hour.encode(bytes));
         table.workspace.push(id);
         table.before.push(slot.stored_n as i64);
         table.n.push(account.chain.n as i64);
@@ -181,10 +181,8 @@ impl<'a> Columns<'a> {
         table.data.push(data);
         table.usage.push(usage);
         if let Some(team) = slot.changed_team() {
-            let mut data = Vec::with_capacity(512);
-            team.encode(&mut data);
             self.teams.workspace.push(id);
-            self.teams.data.push(data);
+            self.teams.data.push(sealed(512, |bytes| team.encode(bytes)));
         }
     }
 

@@ -7,7 +7,8 @@
 use tollkeeper_ledger::{UsageKey, UsageSums};
 
 use crate::Error;
-use crate::postgres::database::usage_codec::{decode_usage, encode_usage};
+use crate::postgres::database::decode::decode_current_usage;
+use crate::postgres::database::usage_codec::encode_usage;
 
 /// The most rollups that stay in the row: every charge of the hour rewrites all of them.
 const ROWS_MAX: usize = 32;
@@ -57,7 +58,18 @@ impl CurrentHour {
 
     /// Decodes the column `account.usage`.
     pub(crate) fn decode(bytes: &[u8]) -> Result<CurrentHour, Error> {
-        Ok(CurrentHour(decode_usage(bytes)?))
+        Ok(CurrentHour(decode_current_usage(bytes)?))
+    }
+
+    /// The rollups of an account's row, from what the usage table lacks. `None` if they are too
+    /// many, of several hours, or negative: such rows are never in the account's row.
+    pub(crate) fn from_rows(rows: Vec<(UsageKey, UsageSums)>) -> Option<CurrentHour> {
+        let hour = rows.first().map(|(key, _)| key.hour);
+        let is_current = rows.iter().all(|(key, used)| {
+            let counts = [used.runs, used.quantity, used.charged.get(), used.refunded.get()];
+            Some(key.hour) == hour && counts.iter().all(|count| *count >= 0)
+        });
+        (rows.len() <= ROWS_MAX && is_current).then_some(CurrentHour(rows))
     }
 }
 

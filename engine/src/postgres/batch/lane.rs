@@ -85,14 +85,14 @@ const LINGER: Duration = Duration::from_micros(20);
 /// The state of one lane.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    shared: Arc<SharedState>,
-    session: Option<DbSession>,
+    pub(super) shared: Arc<SharedState>,
+    pub(super) session: Option<DbSession>,
     accounts: Accounts,
     ids: Ids,
     /// The most commands of the next batch.
     batch_most: usize,
     /// Workspaces whose accounts were locked by another session when they were last tried.
-    locked: BTreeSet<WorkspaceId>,
+    pub(super) locked: BTreeSet<WorkspaceId>,
     /// How many more batches are decided pessimistically.
     pessimistic_batches: u32,
     /// How many of the lane's accounts the shared counter includes.
@@ -188,8 +188,9 @@ impl Lane {
             match outcome {
                 Outcome::Ran(ran) => caller.answer(ran),
                 Outcome::SetAside(_) if aside_since.elapsed() >= self.shared.retry_for => {
-                    caller
-                        .answer(Err(Error::unavailable("another session of the database locks the account")));
+                    caller.answer(Err(Error::unavailable(
+                        "another session locks the account, or it is being rebuilt",
+                    )));
                 }
                 Outcome::SetAside(command) => {
                     let (submission, now) = *command;
@@ -311,8 +312,16 @@ impl Lane {
             if matches!(failure, Failure::Locked(_)) && self.set_aside_locked(&mut batch).await {
                 continue;
             }
+            if let Failure::Damaged(damaged) = &failure
+                && batch.can_shrink()
+            {
+                // A prefetch under locks leaves its transaction open.
+                self.session = None;
+                self.set_aside_damaged(&mut batch, damaged);
+                continue;
+            }
             let is_conflict = matches!(failure, Failure::Conflict);
-            let is_permanent = matches!(failure, Failure::Permanent(_));
+            let is_permanent = matches!(failure, Failure::Permanent(_) | Failure::Damaged(_));
             if is_conflict {
                 self.refresh_platform().await;
             } else {
@@ -326,54 +335,7 @@ impl Lane {
         }
     }
 
-    /// Finds out which accounts another session has locked, without waiting, and sets their
-    /// commands aside. Returns whether there were any.
-    async fn set_aside_locked(&mut self, batch: &mut OpenBatch) -> bool {
-        if !batch.can_shrink() {
-            return false;
-        }
-        // The connection may be in a transaction that has failed.
-        self.session = None;
-        let mut workspaces: Vec<WorkspaceId> =
-            batch.commands.iter().map(|(submission, _)| submission.workspace.clone()).collect();
-        workspaces.sort_unstable();
-        workspaces.dedup();
-        let Ok(locked) = self.locked_among(&workspaces).await else { return false };
-        batch.set_aside(&locked);
-        self.locked.extend(locked.iter().cloned());
-        !locked.is_empty()
-    }
-
-    /// The workspaces whose accounts another session has locked now. Both are sorted by id.
-    async fn locked_among(&mut self, workspaces: &[WorkspaceId]) -> Result<Vec<WorkspaceId>, Failure> {
-        let session = self.open_session().await?;
-        let free = prefetch::free_accounts(session, workspaces).await?;
-        let is_locked = |workspace: &&WorkspaceId| !free.contains(workspace.as_str());
-        Ok(workspaces.iter().filter(is_locked).cloned().collect())
-    }
-
-    /// Sets aside the commands of those workspaces that were locked before and still are.
-    async fn set_aside_still_locked(&mut self, batch: &mut OpenBatch) -> Result<(), Failure> {
-        let workspaces: BTreeSet<WorkspaceId> = batch
-            .commands
-            .iter()
-            .map(|(submission, _)| &submission.workspace)
-            .filter(|workspace| self.locked.contains(*workspace))
-            .cloned()
-            .collect();
-        if workspaces.is_empty() || !batch.can_shrink() {
-            return Ok(());
-        }
-        let workspaces: Vec<WorkspaceId> = workspaces.into_iter().collect();
-        let locked = self.locked_among(&workspaces).await?;
-        for workspace in workspaces.iter().filter(|workspace| locked.binary_search(workspace).is_err()) {
-            self.locked.remove(workspace);
-        }
-        batch.set_aside(&locked);
-        Ok(())
-    }
-
-    async fn open_session(&mut self) -> Result<&DbSession, Failure> {
+    pub(super) async fn open_session(&mut self) -> Result<&DbSession, Failure> {
         if self.session.as_ref().is_none_or(DbSession::is_closed) {
             self.session = Some(DbSession::open(&self.shared.address).await?);
         }
@@ -544,6 +506,7 @@ mod tests {
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
     use crate::postgres::platform::PlatformCell;
+    use crate::postgres::repair::Repairs;
 
     /// A lane whose database refuses connections.
     fn lane_without_database() -> Lane {
@@ -551,6 +514,7 @@ mod tests {
             address: config::parse("postgres://127.0.0.1:1/none").expect("the address is well-formed"),
             platform: PlatformCell::default(),
             counters: Counters::default(),
+            repairs: Repairs::default(),
             refund_window_seconds: 0,
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,

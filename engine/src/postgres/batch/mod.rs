@@ -3,6 +3,7 @@
 //! ```text
 //! queue           the commands that wait for a lane, in bounded lines that take turns
 //! lane            takes commands from its queue, runs a batch with retries, sends the answers
+//! aside           commands of accounts that are locked or damaged
 //! open_batch      which commands of a batch are still to be run
 //! prefetch        loads what the batch needs from the database
 //! state_machine   decides every command in memory and records its entries
@@ -14,6 +15,7 @@
 //! ```
 
 pub(crate) mod accounts;
+mod aside;
 pub(crate) mod columns;
 pub(crate) mod commit;
 pub(crate) mod current_hour;

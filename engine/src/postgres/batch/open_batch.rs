@@ -11,7 +11,7 @@ use crate::{CommandResult, Error};
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Ran(Ran),
-    /// It was not run: another session holds the row of its account. It can be run later.
+    /// It was not run, because its account is locked or damaged. It can be run later.
     SetAside(Box<(Submission, Timestamp)>),
 }
 
@@ -62,6 +62,15 @@ impl OpenBatch {
             } else {
                 self.commands.push(command);
                 self.places.push(place);
+            }
+        }
+    }
+
+    /// Removes all commands of a workspace with one error.
+    pub(crate) fn remove_all_of(&mut self, workspace: &WorkspaceId, error: &Error) {
+        for command in (0..self.commands.len()).rev() {
+            if self.commands[command].0.workspace == *workspace {
+                self.remove(command, error.clone());
             }
         }
     }

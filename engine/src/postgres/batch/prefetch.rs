@@ -10,7 +10,7 @@
 //! Nothing that it read of an existing account can change before the end of its transaction. A new
 //! workspace and the platform's last entry are checked when the batch is written.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
@@ -185,7 +185,11 @@ fn missing_accounts<'a>(accounts: &mut Accounts, batch: &'a [(Submission, Timest
 
 fn admit_all(accounts: &mut Accounts, rows: &[Row]) -> Result<(), Failure> {
     for row in rows {
-        accounts.admit(Slot::from_row(row)?);
+        let slot = match Slot::from_row(row) {
+            Ok(slot) => slot,
+            Err(error) => return Err(Failure::of_workspace(column(row, 3)?, error)),
+        };
+        accounts.admit(slot);
     }
     Ok(())
 }
@@ -318,13 +322,14 @@ impl<'a> Prefetch<'a> {
         accounts: &mut Accounts,
         loaded: &mut Loaded,
         rows: &[Row],
-    ) -> Result<NamedIds<'a>, Error> {
+    ) -> Result<NamedIds<'a>, Failure> {
         let mut named = NamedIds::default();
         for row in rows {
             let index = row_position(row, self.keys.workspaces.len())?;
             let (workspace, key_digest) = (self.keys.workspaces[index], self.keys.key_digests[index]);
             let bytes: &[u8] = column(row, 1)?;
-            match decode_entry(bytes)?.body {
+            let entry = decode_entry(bytes).map_err(|error| Failure::of_workspace(workspace, error))?;
+            match entry.body {
                 EntryBody::ChargeRefunded(refund) => named.push(workspace, refund.charge.0),
                 EntryBody::GrantVoided { grant, .. } => named.push(workspace, grant.0),
                 _ => {}
@@ -359,11 +364,16 @@ fn take_named(
         let id = Id::from_bytes(named.ids[index].0);
         let Some(account_index) = accounts.touch(named.workspaces[index]) else { continue };
         check_same_moment(accounts, account_index, column(row, 3)?)?;
-        let entry = decode_entry(column(row, 1)?)?;
+        let of_workspace = |error| Failure::of_workspace(named.workspaces[index], error);
+        let entry = decode_entry(column(row, 1)?).map_err(of_workspace)?;
         match &entry.body {
             EntryBody::ChargeOpened(details) if details.id.0 == id => {
                 let last: Option<&[u8]> = column(row, 2)?;
-                let last = last.map(decode_entry).transpose()?.and_then(|entry| entry.body.state());
+                let last = last
+                    .map(decode_entry)
+                    .transpose()
+                    .map_err(of_workspace)?
+                    .and_then(|entry| entry.body.state());
                 if let Some(charge) = answer::charge_opened_by(entry) {
                     let state = last.unwrap_or(charge.state);
                     let key = ChargeRef { account_index, charge: ChargeId(id) };
@@ -419,15 +429,23 @@ async fn load_spent_grants(
     let workspaces: Vec<String> = wanted.iter().map(id).collect();
     let numbers: Vec<i64> = wanted.iter().map(|wanted| wanted.n as i64).collect();
     let rows = session.query_with_timeout(Sql::GrantRows, &[&workspaces, &numbers]).await?;
-    if rows.len() != wanted.len() {
-        return Err(Error::damaged("a spent grant is missing").into());
-    }
+    let mut missing: BTreeSet<usize> = (0..wanted.len()).collect();
     for row in &rows {
-        let EntryRef { account_index, .. } = wanted[row_position(row, wanted.len())?];
+        let position = row_position(row, wanted.len())?;
+        let EntryRef { account_index, .. } = wanted[position];
         check_same_moment(accounts, account_index, column(row, 2)?)?;
-        accounts.get_mut(account_index).account.grants.insert(decode_grant(column(row, 1)?)?);
+        let grant = decode_grant(column(row, 1)?);
+        let grant = grant.map_err(|error| Failure::of_workspace(&workspaces[position], error))?;
+        accounts.get_mut(account_index).account.grants.insert(grant);
+        missing.remove(&position);
     }
-    Ok(())
+    match missing.first() {
+        None => Ok(()),
+        Some(position) => {
+            let error = Error::damaged("a spent grant is missing");
+            Err(Failure::of_workspace(&workspaces[*position], error))
+        }
+    }
 }
 
 /// Returns a conflict unless the account in memory is at entry `n`, at which it was when the rows

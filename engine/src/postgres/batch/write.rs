@@ -11,6 +11,7 @@ use super::accounts::Accounts;
 use crate::CommandResult;
 use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
+use crate::postgres::database::seal::sealed;
 use crate::postgres::database::session::{DbSession, Uuid, column, with_timeout};
 use crate::postgres::database::sql::Sql;
 
@@ -99,8 +100,7 @@ impl BatchWrites {
 
     /// Stores a grant as a row of the table `lot`.
     pub(crate) fn put_grant_row(&mut self, account_index: usize, grant: &Grant) {
-        let mut bytes = Vec::with_capacity(48);
-        grant.encode(&mut bytes);
+        let bytes = sealed(48, |bytes| grant.encode(bytes));
         self.grant_rows.insert(EntryRef { account_index, n: grant.n }, bytes);
     }
 

@@ -1,15 +1,17 @@
 //! Decodes stored bytes and rows into the types of the ledger.
 //!
 //! Every reader of the database uses these functions: the prefetch of a batch, the queries, the
-//! audit and the import. Bytes that cannot be decoded give [`Error::is_damaged`], never a panic.
+//! audit and the import. Bytes that cannot be decoded, or whose checksum is wrong, give
+//! [`Error::is_damaged`], never a panic.
 
 use std::sync::Arc;
 
 use tokio_postgres::Row;
 use tollkeeper_ledger::{Account, Entry, Grant, Micros, Team, UsageKey, UsageSums};
 
+use super::seal::unsealed;
 use super::session::{Uuid, column};
-use super::usage_codec::usage_key;
+use super::usage_codec::{decode_usage, usage_key};
 use crate::Error;
 
 /// Decodes an entry from its canonical bytes.
@@ -21,18 +23,25 @@ pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
 /// account has an empty team, for a caller that does not need the team.
 pub(crate) fn decode_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Account, Error> {
     let team = decode_team(team)?;
-    Account::decode(bytes, team)
+    Account::decode(unsealed(bytes)?, team)
         .map_err(|error| Error::damaged(format!("an account cannot be decoded: {error}")))
 }
 
 /// Decodes a team; `None` stands for the empty team.
 pub(crate) fn decode_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
+    let bytes = bytes.map(unsealed).transpose()?;
     Team::decode(bytes).map_err(|error| Error::damaged(format!("a team cannot be decoded: {error}")))
 }
 
 /// Decodes a grant from the `data` column of the table `lot`.
 pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Grant, Error> {
-    Grant::decode(bytes).map_err(|error| Error::damaged(format!("a grant cannot be decoded: {error}")))
+    Grant::decode(unsealed(bytes)?)
+        .map_err(|error| Error::damaged(format!("a grant cannot be decoded: {error}")))
+}
+
+/// Decodes the `usage` column of the table `account`: the rollups of the current hour.
+pub(crate) fn decode_current_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
+    decode_usage(unsealed(bytes)?)
 }
 
 /// Decodes a row of the table `usage`. Its columns from 1 on are hour, operation, worker, member,

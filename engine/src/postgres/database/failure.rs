@@ -7,6 +7,7 @@
 //! (`batch::write::UnknownCommit`).
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
+use tollkeeper_ledger::WorkspaceId;
 
 use crate::Error;
 
@@ -26,8 +27,17 @@ pub(crate) enum Failure {
     Locked(Error),
     /// A statement took too long, or was cancelled. Nothing was written.
     TimedOut(Error),
+    /// What is stored of one workspace is damaged. Nothing was written.
+    Damaged(Box<DamagedWorkspace>),
     /// A retry cannot succeed. Nothing was written.
     Permanent(Error),
+}
+
+/// A workspace of which something stored is damaged.
+#[derive(Debug)]
+pub(crate) struct DamagedWorkspace {
+    pub workspace: WorkspaceId,
+    pub error: Error,
 }
 
 /// The hint of errors about a database that cannot be reached.
@@ -35,10 +45,23 @@ pub(crate) const UNREACHABLE_HINT: &str =
     "check that the database is running and that its address is reachable from this machine";
 
 impl Failure {
+    /// The failure of reading something that belongs to a workspace.
+    pub(crate) fn of_workspace(workspace: &str, error: Error) -> Failure {
+        let platform = WorkspaceId::platform();
+        let id = if workspace == platform.as_str() { Ok(platform) } else { WorkspaceId::new(workspace) };
+        match id {
+            Ok(workspace) if error.is_damaged() => {
+                Failure::Damaged(Box::new(DamagedWorkspace { workspace, error }))
+            }
+            _ => Failure::Permanent(error),
+        }
+    }
+
     /// The error that the caller receives when no retry is left.
     pub(crate) fn into_error(self) -> Error {
         match self {
             Failure::Conflict => Error::unavailable("conflicts with other servers exhausted the retries"),
+            Failure::Damaged(damaged) => damaged.error,
             Failure::ResultUnknown(error)
             | Failure::Unavailable(error)
             | Failure::Locked(error)

@@ -9,7 +9,7 @@
 //! failure      what a database error means         blocking     runtimes of one thread
 //! decode       rows to ledger types                usage_codec  the bytes of `account.usage`
 //! schema       migrations and the import marker    distribute   tables over a Citus cluster
-//! notices      what warnings of the database mean
+//! notices      what warnings of the database mean  seal         checksums of derived data
 //! ```
 
 pub(crate) mod blocking;
@@ -19,6 +19,7 @@ pub(crate) mod distribute;
 pub(crate) mod failure;
 mod notices;
 pub(crate) mod schema;
+pub(crate) mod seal;
 pub(crate) mod session;
 pub(crate) mod sql;
 pub(crate) mod tls;

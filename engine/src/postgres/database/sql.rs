@@ -28,6 +28,7 @@ pub(crate) enum Sql {
     UpdateAccounts,
     UpdateAccountsAndAddEntries,
     AddAccounts,
+    RebuildAccount,
     AddEntries,
     AddUsage,
     SetTeams,
@@ -40,6 +41,7 @@ pub(crate) enum Sql {
     Account,
     Team,
     Workspaces,
+    EntriesAfter,
     EntriesBefore,
     EntriesByNumber,
     ChargeWithEntries,
@@ -78,10 +80,16 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 38] = [
+pub(crate) const ALL: [(Sql, &str); 40] = [
     (
         Sql::AccountsOf,
-        "SELECT a.data, a.usage, t.data FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
+        // With the last entry of each journal, to which the account is compared.
+        "SELECT a.data, a.usage, t.data, a.workspace, a.n, e.n, e.hash
+         FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
+         LEFT JOIN LATERAL (
+             SELECT l.n, sha256(l.data) AS hash FROM entry AS l
+             WHERE l.workspace = a.workspace ORDER BY l.n DESC LIMIT 1
+         ) AS e ON true
          WHERE a.workspace = ANY($1::text[])",
     ),
     (
@@ -172,6 +180,12 @@ pub(crate) const ALL: [(Sql, &str); 38] = [
          SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])",
     ),
     (
+        Sql::RebuildAccount,
+        "INSERT INTO account (workspace, n, created_at, data, usage) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (workspace) DO UPDATE SET n = excluded.n, created_at = excluded.created_at,
+             data = excluded.data, usage = excluded.usage",
+    ),
+    (
         Sql::AddEntries,
         "INSERT INTO entry (workspace, n, key, opened, data)
          SELECT * FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bytea[])",
@@ -232,6 +246,10 @@ pub(crate) const ALL: [(Sql, &str); 38] = [
         Sql::Workspaces,
         "SELECT data FROM account WHERE (created_at, workspace) < ($1, $2) AND workspace <> $3
          ORDER BY created_at DESC, workspace DESC LIMIT $4",
+    ),
+    (
+        Sql::EntriesAfter,
+        "SELECT data FROM entry WHERE workspace = $1 AND n > $2 ORDER BY n LIMIT $3",
     ),
     (
         Sql::EntriesBefore,

@@ -11,11 +11,12 @@ use tollkeeper_ledger::{Charge, Entry, UsageKey, UsageSums, WorkspaceId};
 
 use super::point::{LIMIT_MAX, account, last_entry_where};
 use crate::hash::digest;
-use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_usage_row};
+use crate::postgres::database::decode::{
+    decode_account, decode_current_usage, decode_entry, decode_grant, decode_usage_row,
+};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, column};
 use crate::postgres::database::sql::Sql;
-use crate::postgres::database::usage_codec::decode_usage;
 use crate::{ChargeFilter, EntryRecord, Error, GrantRecord, Listing, Page, answer, rollups};
 
 /// The most entries that one request examines before it answers with what it has found.
@@ -203,7 +204,7 @@ pub(crate) async fn usage(
         match decode_usage_row(row)? {
             Some(stored) => usage.push(stored),
             None => {
-                let current = decode_usage(column(row, 0)?)?;
+                let current = decode_current_usage(column(row, 0)?)?;
                 usage.extend(current.into_iter().filter(|(key, _)| hours.contains(&key.hour)));
             }
         }

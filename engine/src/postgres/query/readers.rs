@@ -122,7 +122,8 @@ impl Readers {
                 },
                 Err(failure) => failure,
             };
-            if matches!(failure, Failure::Permanent(_)) || Instant::now() >= retry_until {
+            if matches!(failure, Failure::Permanent(_) | Failure::Damaged(_)) || Instant::now() >= retry_until
+            {
                 return Err(failure.into_error());
             }
             tokio::time::sleep(RETRY_PAUSE).await;
@@ -142,6 +143,11 @@ impl Readers {
             self.abandon_all();
         }
         Ok(is_writable)
+    }
+
+    /// Rebuilds damaged accounts that are asked for, until the future is dropped.
+    pub(crate) async fn repair_when_asked(&self) {
+        self.shared.repairs.run(&self.shared.address).await;
     }
 
     /// Refreshes the platform snapshot, the readiness and the counters until the future is dropped.

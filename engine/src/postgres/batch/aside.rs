@@ -1,0 +1,70 @@
+//! Commands that are set aside, so that the others of their batch can go on: those of an account
+//! that another session has locked, and those of an account that is damaged.
+
+use std::collections::BTreeSet;
+
+use tollkeeper_ledger::WorkspaceId;
+
+use super::lane::Lane;
+use super::open_batch::OpenBatch;
+use super::prefetch;
+use crate::postgres::database::failure::{DamagedWorkspace, Failure};
+
+impl Lane {
+    /// Finds out which accounts another session has locked, without waiting, and sets their
+    /// commands aside. Returns whether there were any.
+    pub(super) async fn set_aside_locked(&mut self, batch: &mut OpenBatch) -> bool {
+        if !batch.can_shrink() {
+            return false;
+        }
+        // The connection may be in a transaction that has failed.
+        self.session = None;
+        let mut workspaces: Vec<WorkspaceId> =
+            batch.commands.iter().map(|(submission, _)| submission.workspace.clone()).collect();
+        workspaces.sort_unstable();
+        workspaces.dedup();
+        let Ok(locked) = self.locked_among(&workspaces).await else { return false };
+        batch.set_aside(&locked);
+        self.locked.extend(locked.iter().cloned());
+        !locked.is_empty()
+    }
+
+    /// Asks for the repair of a damaged account, and sets its commands aside until then. If a repair
+    /// has failed, they get its error. Other workspaces go on.
+    pub(super) fn set_aside_damaged(&self, batch: &mut OpenBatch, damaged: &DamagedWorkspace) {
+        let DamagedWorkspace { workspace, error } = damaged;
+        match self.shared.repairs.ask(workspace, error) {
+            Ok(()) => batch.set_aside(std::slice::from_ref(workspace)),
+            Err(error) => batch.remove_all_of(workspace, &error),
+        }
+    }
+
+    /// The workspaces whose accounts another session has locked now. Both are sorted by id.
+    async fn locked_among(&mut self, workspaces: &[WorkspaceId]) -> Result<Vec<WorkspaceId>, Failure> {
+        let session = self.open_session().await?;
+        let free = prefetch::free_accounts(session, workspaces).await?;
+        let is_locked = |workspace: &&WorkspaceId| !free.contains(workspace.as_str());
+        Ok(workspaces.iter().filter(is_locked).cloned().collect())
+    }
+
+    /// Sets aside the commands of those workspaces that were locked before and still are.
+    pub(super) async fn set_aside_still_locked(&mut self, batch: &mut OpenBatch) -> Result<(), Failure> {
+        let workspaces: BTreeSet<WorkspaceId> = batch
+            .commands
+            .iter()
+            .map(|(submission, _)| &submission.workspace)
+            .filter(|workspace| self.locked.contains(*workspace))
+            .cloned()
+            .collect();
+        if workspaces.is_empty() || !batch.can_shrink() {
+            return Ok(());
+        }
+        let workspaces: Vec<WorkspaceId> = workspaces.into_iter().collect();
+        let locked = self.locked_among(&workspaces).await?;
+        for workspace in workspaces.iter().filter(|workspace| locked.binary_search(workspace).is_err()) {
+            self.locked.remove(workspace);
+        }
+        batch.set_aside(&locked);
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Derived rows are damaged while servers use them. Nothing that is derived goes into the journal
+//! unchecked: the account is rebuilt from its entries, and no other workspace notices. If the
+//! journal itself is damaged, its workspace alone is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollkeeper_engine::postgres::{Options, Postgres};
+use tollkeeper_engine::{Engine, Error, Page, Reads};
+use tollkeeper_ledger::{ChargeCommand, Command, Micros, Source, Submission};
+use tollkeeper_sim::contract::{BEGINNING, TestClient, acme, awaited, charge, submission};
+use tollkeeper_sim::engines::postgres::InDatabase;
+use tollkeeper_sim::faults::bank::{self, NOW, PRICE};
+use tollkeeper_testkit::blocking::block_on;
+use tollkeeper_testkit::postgres::{Database, is_missing, shared};
+use tollkeeper_testkit::retry::retry_for;
+
+use super::teams::{check_audit, new_key};
+
+/// How long a repair of a small journal may take.
+const REPAIR_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A ledger of the workspace `acme` with a team, a spent grant and a pending charge.
+fn ledger() -> InDatabase {
+    let store = InDatabase(shared().database(), Options::default());
+    let mut client = TestClient::with_credit(&store, 1_500);
+    let (paid, _) = client.charge("spent", charge("message", 3));
+    client.grant("more", Source::Promotional, 100_000);
+    client.charge("known", charge("message", 1));
+    client.charge("open", awaited("message", 1, 600));
+    client
+        .submit_keyed(
+            "refund",
+            ChargeCommand::Refund { amount: Some(Micros::new(500)), reason: "courtesy".into() }
+                .for_charge(paid.details.id),
+        )
+        .expect("a refund");
+    client.charge("after the refund", charge("message", 1));
+    new_key(&client, "the first");
+    store
+}
+
+/// A command that is repeated while the account is being rebuilt.
+fn after_repair<T>(what: &str, ask: impl Fn() -> Result<T, Error>) -> T {
+    retry_for(REPAIR_TIMEOUT, what, || match ask() {
+        Ok(answer) => Some(answer),
+        Err(error) if error.is_unavailable() => None,
+        Err(error) => panic!("{what}: {error}"),
+    })
+}
+
+/// Serves every known key, every list and a new charge from the database, and audits it.
+#[track_caller]
+fn check_served(store: &InDatabase, what: &str, new_charges: &mut i64) {
+    let client = TestClient::open(store, BEGINNING);
+    let balance = || block_on(client.engine.balance(&acme(), None));
+    let available = |new: i64| 100_000 + 500 - 500 * (3 + new);
+    let before = after_repair(what, balance).expect("the workspace exists").balance.available.get();
+    assert_eq!(before, available(*new_charges), "{what}");
+    let page = || Page { limit: 10, cursor: None };
+    let grants = after_repair(what, || block_on(client.engine.grants(&acme(), page()))).expect("it exists");
+    assert_eq!(grants.data.len(), 2, "{what}");
+    let team = after_repair(what, || block_on(client.engine.team(&acme()))).expect("it exists");
+    assert_eq!(team.keys.len(), 1, "{what}");
+    let charged = |key: &str, quantity: i64| {
+        let charge = submission(acme(), Some(key), Command::Charge(charge("message", quantity)));
+        after_repair(what, || block_on(client.engine.run(charge.clone(), client.now))).expect("it is paid")
+    };
+    assert!(charged("spent", 3).replayed && charged("known", 1).replayed, "{what}");
+    *new_charges += 1;
+    assert!(!charged(&format!("new {new_charges}"), 1).replayed, "{what}");
+    let after = after_repair(what, balance).expect("the workspace exists").balance.available.get();
+    assert_eq!(after, available(*new_charges), "{what}");
+    drop(client);
+    check_audit(&store.0);
+}
+
+#[test]
+fn a_changed_bit_of_a_derived_row_is_mended_from_the_journal() {
+    if is_missing() {
+        return;
+    }
+    let store = ledger();
+    let mut new_charges = 0;
+    check_served(&store, "without damage", &mut new_charges);
+    for (table, column, trials) in
+        [("account", "data", 24), ("account", "usage", 6), ("team", "data", 6), ("lot", "data", 6)]
+    {
+        for trial in 0..trials {
+            // Spread over all bytes, with another bit each time.
+            let at = format!("({trial} * length({column}) / {trials})");
+            let bit = 1 << (trial % 8);
+            let flip = format!(
+                "UPDATE {table} SET {column} = set_byte({column}, {at}, get_byte({column}, {at}) # {bit})
+                 WHERE workspace <> '*'"
+            );
+            store.0.sql(&flip);
+            check_served(&store, &flip, &mut new_charges);
+        }
+    }
+    for change in [
+        "UPDATE account SET n = n + 1 WHERE workspace <> '*'",
+        "UPDATE account SET n = n - 1 WHERE workspace <> '*'",
+        "DELETE FROM lot WHERE n = (SELECT min(n) FROM lot)",
+    ] {
+        store.0.sql(change);
+        check_served(&store, change, &mut new_charges);
+    }
+}
+
+#[test]
+fn a_damaged_journal_refuses_its_own_workspace_only() {
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    let open = |database: &Database<'_>| -> Arc<dyn Engine> {
+        let options = Options { lanes: Some(1), ..Options::default() };
+        Arc::new(block_on(Postgres::open(&database.url(), options)).expect("the database opens"))
+    };
+    bank::open(&*open(&database), 2, Micros::new(100_000));
+    database.sql(&format!(
+        "UPDATE entry SET data = set_byte(data, 20, get_byte(data, 20) # 1) WHERE workspace = '{0}'
+         AND n = (SELECT max(n) FROM entry WHERE workspace = '{0}')",
+        bank::workspace(0)
+    ));
+    let server = open(&database);
+    let payment = |place: usize| -> Submission {
+        bank::ask(bank::workspace(place), Some("k".to_owned()), bank::charge(1, false))
+    };
+    let refused = block_on(server.run(payment(0), NOW)).expect_err("its journal is damaged");
+    assert!(refused.is_damaged(), "{refused}");
+    let answer = block_on(server.run(payment(1), NOW)).expect("its journal is whole");
+    assert!(!answer.expect("there is enough credit").replayed);
+    let balance =
+        block_on(server.balance(&bank::workspace(1), None)).expect("it is read").expect("it exists");
+    assert_eq!(balance.balance.available.get(), 100_000 - PRICE.get());
+    let error = block_on(server.run_batch(vec![payment(0), payment(1)], NOW)).expect_err("one is refused");
+    assert!(error.is_damaged(), "{error}");
+}

@@ -22,6 +22,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The ledger's decision on a command that the engine could run: an answer or a refusal.
 pub type CommandResult = Result<Answer, Refusal>;
 
+/// What became of one command of a batch: the ledger's decision, or the error because of which it
+/// was not run.
+pub type Ran = Result<CommandResult, Error>;
+
 /// The answer to a command that the ledger accepted; what it states is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -178,6 +182,10 @@ pub struct EngineStats {
     /// Entries after the last finished checkpoint round. A start after a crash replays them. It may
     /// begin earlier, for the key index.
     pub entries_to_replay: u64,
+    /// Accounts that are not used, because they are being rebuilt or cannot be.
+    pub accounts_refused: u64,
+    /// Accounts that were rebuilt from their journals since the start.
+    pub accounts_rebuilt: u64,
     /// True if the store takes writes now.
     pub writable: bool,
 }
@@ -196,17 +204,22 @@ pub trait Engine: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<CommandResult, Error>>;
 
     /// Runs commands that one caller sends together, each decided alone, in as few commits as
-    /// possible. One answer each, in order. Commands of one workspace run in order. PostgreSQL may
-    /// commit workspaces separately and in any order.
+    /// possible. One result each, in order: a command at fault has an error
+    /// ([`Error::is_of_one_command`]), and the others are run. Commands of one workspace run in
+    /// order. PostgreSQL may commit workspaces separately and in any order.
     ///
     /// # Errors
-    /// The error stands for all commands. On the embedded engine all or none are committed, on
-    /// PostgreSQL some may be. The caller may send all again under the same keys.
+    /// The error stands for all commands. The caller may send all again under the same keys.
+    fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>>;
+
+    /// The same for commands that are all expected to run: an error of one is the error of all.
     fn run_batch(
         &self,
         batch: Vec<Submission>,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>>;
+    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
+        Box::pin(async move { self.run_each(batch, now).await?.into_iter().collect() })
+    }
 
     /// Answers a query from committed state; [`crate::Reads`] has a typed method for each.
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>>;
@@ -215,7 +228,7 @@ pub trait Engine: Send + Sync + 'static {
     fn platform(&self) -> Arc<Platform>;
 
     /// At most `most` pending charges whose deadline has passed. The caller sends each of them a
-    /// `TimeOut`.
+    /// `TimeOut`. One that cannot be read is logged and left out.
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>>;
 
     /// Numbers for metrics and readiness.

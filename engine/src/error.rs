@@ -19,6 +19,7 @@ pub struct Error {
 enum Kind {
     Overloaded,
     Unavailable,
+    AccountRefused,
     Damaged,
     Unusable,
     BadCursor,
@@ -38,6 +39,13 @@ impl Error {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
+    }
+
+    /// The account of one workspace is at fault and is being rebuilt from its journal, or cannot be
+    /// rebuilt. All other workspaces are served.
+    #[must_use]
+    pub fn is_account_refused(&self) -> bool {
+        self.kind == Kind::AccountRefused
     }
 
     /// What is stored is not what was written (corruption): a checksum, a hash or a number does not
@@ -75,6 +83,13 @@ impl Error {
         self.kind == Kind::Bug
     }
 
+    /// One command is at fault, or the account that it is about. The other commands of its batch
+    /// were run.
+    #[must_use]
+    pub fn is_of_one_command(&self) -> bool {
+        matches!(self.kind, Kind::Bug | Kind::Damaged | Kind::AccountRefused)
+    }
+
     /// Advice for people, one sentence.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
@@ -98,6 +113,11 @@ impl Error {
 
     pub(crate) fn unavailable(what: impl Into<String>) -> Error {
         Error::new(Kind::Unavailable, what)
+    }
+
+    /// An account is not used until it is rebuilt from its journal.
+    pub(crate) fn account_refused(what: impl Into<String>) -> Error {
+        Error::new(Kind::AccountRefused, what)
     }
 
     /// The thread that would answer has ended.

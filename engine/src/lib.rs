@@ -76,6 +76,7 @@
 //! rollups        rows of hourly usage
 //! hash           SHA-256
 //! error          why an engine could not run a command or answer a query
+//! vital_thread   threads whose end is the end of the process
 //! ```
 
 mod answer;
@@ -90,12 +91,13 @@ mod query;
 mod request_queue;
 mod rollups;
 pub mod transfer;
+mod vital_thread;
 
 pub use audit::{AuditDisagreement, AuditReport};
 pub use calendar::{is_known_timezone, period_windows};
 pub use contract::{
     Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
-    EntryRecord, GrantRecord, Listing, Output, Page, RefundRecord,
+    EntryRecord, GrantRecord, Listing, Output, Page, Ran, RefundRecord,
 };
 pub use embedded::{Embedded, Options};
 pub use error::{Error, panic_message};

@@ -6,7 +6,7 @@
 //! one of them knows is its `Job::Other`. The queue is bounded: when it is full,
 //! [`RequestQueue::run_or_shed`] refuses instead of waiting.
 //!
-//! Invariant: a reply is sent exactly as many answers as its request had commands, in their order,
+//! Invariant: a reply is sent exactly as many results as its request had commands, in their order,
 //! or one error instead of all.
 //! A caller may have gone away; its reply is then dropped without an error.
 
@@ -16,10 +16,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tollkeeper_ledger::{Submission, Timestamp};
 
-use crate::{CommandResult, Error};
+use crate::{CommandResult, Error, Ran};
 
-type OneReply = oneshot::Sender<Result<CommandResult, Error>>;
-type BatchReply = oneshot::Sender<Result<Vec<CommandResult>, Error>>;
+type OneReply = oneshot::Sender<Ran>;
+type BatchReply = oneshot::Sender<Result<Vec<Ran>, Error>>;
 
 /// Commands that were sent together, each to be decided alone.
 #[derive(Debug)]
@@ -77,30 +77,22 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// The number of commands that are answered by this reply.
-    pub(crate) fn commands(&self) -> usize {
-        match self {
-            Reply::One(_) => 1,
-            Reply::Batch(commands, _) => *commands,
-        }
-    }
-
-    /// Takes this reply's answers from the front of `answers` and sends them.
+    /// Takes this reply's results from the front of `results` and sends them.
     ///
     /// # Panics
-    /// When there are fewer answers than commands: an answer would reach the wrong caller.
-    pub(crate) fn send(self, answers: &mut impl Iterator<Item = CommandResult>) {
+    /// When there are fewer results than commands: an answer would reach the wrong caller.
+    pub(crate) fn send(self, results: &mut impl Iterator<Item = Ran>) {
         match self {
             Reply::One(reply) => {
-                let answer = answers.next().expect("there is an answer for every command");
-                // The caller may have gone away; then the answer is not needed.
-                let _ = reply.send(Ok(answer));
+                let result = results.next().expect("there is a result for every command");
+                // The caller may have gone away; then the result is not needed.
+                let _ = reply.send(result);
             }
             Reply::Batch(commands, reply) => {
-                let answers: Vec<CommandResult> = answers.take(commands).collect();
-                assert_eq!(answers.len(), commands, "there is an answer for every command");
+                let own: Vec<Ran> = results.take(commands).collect();
+                assert_eq!(own.len(), commands, "there is a result for every command");
                 // As above.
-                let _ = reply.send(Ok(answers));
+                let _ = reply.send(Ok(own));
             }
         }
     }
@@ -162,11 +154,7 @@ impl<Other> RequestQueue<Other> {
     }
 
     /// Waits for room in the queue, then for the answers: one per command, in order.
-    pub(crate) async fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        now: Timestamp,
-    ) -> Result<Vec<CommandResult>, Error> {
+    pub(crate) async fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
         let (reply, answers) = oneshot::channel();
         self.send(Job::Run(Request::Batch(batch, now, reply))).await?;
         received(answers).await

@@ -7,6 +7,7 @@
 //! the numbers for metrics do not pass the queue: the thread that committed publishes them after
 //! every commit. What the thread does with the queue is in `threads::writer`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -16,7 +17,7 @@ use tollkeeper_ledger::{Platform, Submission, Timestamp};
 use super::core::Core;
 use super::threads::checkpoint::Wake;
 use crate::request_queue::{self, RequestQueue};
-use crate::{CommandResult, EngineStats, Error};
+use crate::{CommandResult, EngineStats, Error, Ran};
 
 /// A read on the writer thread. It returns what delivers its answer, to be called once everything
 /// that it saw is on disk.
@@ -46,6 +47,8 @@ pub(super) struct PublishedState {
     accounts: AtomicU64,
     pending: AtomicU64,
     entries_to_replay: AtomicU64,
+    accounts_refused: AtomicU64,
+    accounts_rebuilt: AtomicU64,
     writable: AtomicBool,
 }
 
@@ -79,6 +82,8 @@ impl PublishedState {
         self.commits.store(stats.commits, Relaxed);
         self.commands.store(stats.commands, Relaxed);
         self.writable.store(stats.writable, Relaxed);
+        self.accounts_refused.store(stats.accounts_refused, Relaxed);
+        self.accounts_rebuilt.store(stats.accounts_rebuilt, Relaxed);
         let Some(new) = platform else { return };
         self.entries.store(stats.entries, Relaxed);
         self.accounts.store(stats.accounts_in_memory, Relaxed);
@@ -135,13 +140,9 @@ impl CoreHandle {
         self.queue.run_or_shed(submission, now).await
     }
 
-    /// See [`RequestQueue::run_batch`].
-    pub(super) async fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        now: Timestamp,
-    ) -> Result<Vec<CommandResult>, Error> {
-        self.queue.run_batch(batch, now).await
+    /// See [`RequestQueue::run_each`].
+    pub(super) async fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+        self.queue.run_each(batch, now).await
     }
 
     /// Runs a read on the writer thread.
@@ -195,6 +196,8 @@ impl CoreHandle {
             accounts_in_memory: published.accounts.load(Relaxed),
             pending_charges: published.pending.load(Relaxed),
             entries_to_replay: published.entries_to_replay.load(Relaxed),
+            accounts_refused: published.accounts_refused.load(Relaxed),
+            accounts_rebuilt: published.accounts_rebuilt.load(Relaxed),
             writable: published.writable.load(Relaxed),
         }
     }
@@ -206,7 +209,24 @@ fn read_job<T: Send + 'static>(
     send: impl FnOnce(Result<T, Error>) + Send + 'static,
 ) -> Job {
     Job::Other(CoreJob::Read(Box::new(move |core| {
-        let value = read(core);
+        let caught = catch_unwind(AssertUnwindSafe(|| read(core)));
+        // The message was printed by the panic itself.
+        let value = caught.unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
         Box::new(move |on_disk| send(on_disk.clone().and(value)))
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::embedded::{Embedded, Options};
+
+    #[test]
+    fn a_read_that_panics_is_answered_with_an_error_and_the_next_is_served() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let engine = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
+        let panicked = engine.core.blocking_read::<()>(|_| panic!("an assertion failed"));
+        assert!(panicked.expect_err("the read panicked").is_bug());
+        let next = engine.core.blocking_read(|core| core.due(tollkeeper_ledger::Timestamp::ZERO, 1));
+        assert_eq!(next.expect("the thread goes on"), []);
+    }
 }

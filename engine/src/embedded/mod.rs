@@ -59,7 +59,7 @@ use self::scan::lists::Reader;
 use self::scan::readers::Readers;
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
-use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
+use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran, vital_thread};
 
 /// The default length of the queue: some tens of milliseconds of work.
 const QUEUE_DEFAULT: usize = 8_192;
@@ -129,10 +129,8 @@ impl Embedded {
     ) -> Result<Embedded, Error> {
         let (published, wake) = (handle.published(), handle.wake());
         published.publish(StateToPublish::of(&core));
-        let writer = std::thread::Builder::new()
-            .name("tollkeeper-writer".into())
-            .spawn(move || writer::run(core, published, jobs, wake))
-            .map_err(Error::cannot_start_thread)?;
+        let body = move || writer::run(core, published, jobs, wake);
+        let writer = vital_thread::spawn("tollkeeper-writer", body)?;
         Ok(Embedded { core: handle, readers, writer: Mutex::new(Some(writer)) })
     }
 }
@@ -215,12 +213,8 @@ impl Engine for Embedded {
         Box::pin(self.core.run_or_shed(submission, now))
     }
 
-    fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
-        Box::pin(self.core.run_batch(batch, now))
+    fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+        Box::pin(self.core.run_each(batch, now))
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {

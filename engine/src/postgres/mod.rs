@@ -50,7 +50,7 @@ use self::query::readers::Readers;
 use self::repair::Repairs;
 use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
-use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
+use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
 const QUEUE_DEFAULT: usize = 8_192;
@@ -168,12 +168,8 @@ impl Engine for Postgres {
         Box::pin(self.lanes.run_or_shed(submission, now))
     }
 
-    fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
-        Box::pin(self.lanes.run_batch(batch, now))
+    fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+        Box::pin(self.lanes.run_each(batch, now))
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {

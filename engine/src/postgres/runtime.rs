@@ -22,7 +22,7 @@ use super::database::failure::Failure;
 use super::database::session::DbSession;
 use super::query::readers::Readers;
 use super::shared::SharedState;
-use crate::{CommandResult, Error};
+use crate::{CommandResult, Error, Ran, vital_thread};
 
 /// The lanes of a server with their threads.
 #[derive(Debug)]
@@ -41,10 +41,8 @@ impl Lanes {
             let lane = Lane::new(Arc::clone(shared))?;
             let runtime = single_thread_runtime()?;
             let jobs = Arc::clone(&queue);
-            let thread = std::thread::Builder::new()
-                .name(format!("tollkeeper-lane-{index}"))
-                .spawn(move || runtime.block_on(lane.work(jobs)));
-            lanes.threads.push(thread.map_err(Error::cannot_start_thread)?);
+            let work = move || runtime.block_on(lane.work(jobs));
+            lanes.threads.push(vital_thread::spawn(&format!("tollkeeper-lane-{index}"), work)?);
             lanes.queues.push(queue);
         }
         Ok(lanes)
@@ -74,11 +72,7 @@ impl Lanes {
     /// Runs commands in order. Commands of workspaces run in parallel on their lanes. A command of
     /// the platform may change prices, so it runs after everything before it and before everything
     /// after it.
-    pub(super) async fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        now: Timestamp,
-    ) -> Result<Vec<CommandResult>, Error> {
+    pub(super) async fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
         let count = batch.len();
         let mut answers = Vec::with_capacity(count);
         let mut batch = batch.into_iter().peekable();
@@ -100,7 +94,7 @@ impl Lanes {
         &self,
         commands: Vec<Submission>,
         now: Timestamp,
-    ) -> Result<Vec<CommandResult>, Error> {
+    ) -> Result<Vec<Ran>, Error> {
         let lanes: Vec<usize> =
             commands.iter().map(|submission| self.index_of(&submission.workspace)).collect();
         let mut parts: Vec<Vec<Submission>> = self.queues.iter().map(|_| Vec::new()).collect();
@@ -111,7 +105,7 @@ impl Lanes {
             if part.is_empty() {
                 return Ok(Vec::new());
             }
-            lane.run_batch(part, now).await
+            lane.run_each(part, now).await
         });
         let answers = try_join_all(running).await?;
         let mut answers: Vec<_> = answers.into_iter().map(Vec::into_iter).collect();

@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{CommandResult, Output};
+use tollkeeper_engine::{Error, Output, Ran};
 use tollkeeper_ledger::{
     Command, IdempotencyKey, MemberId, OperationId, Refusal, Scope, Submission, WorkerId, WorkspaceId, bounds,
 };
@@ -206,8 +206,11 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
         call.app.access.recheck(&call.caller, call.now).await?;
         Vec::new()
     } else {
-        call.app.engine().run_batch(submissions, call.now).await?
+        call.app.engine().run_each(submissions, call.now).await?
     };
+    if let Some(error) = none_run(&decided) {
+        return Err(error.into());
+    }
     if let Some(problem) = ended_before(&call, &items, &decided) {
         return Err(problem);
     }
@@ -231,14 +234,20 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     Ok(response)
 }
 
+/// The error if no command of the batch was run: then it is the error of the whole request.
+fn none_run(decided: &[Ran]) -> Option<Error> {
+    if decided.iter().any(Result::is_ok) { None } else { decided.first()?.clone().err() }
+}
+
 /// The problem if the caller's key ended before anything was charged: then the whole request is
 /// unauthenticated. If the key ends in the middle, each item has its own result.
-fn ended_before(call: &Call, items: &[Item], decided: &[CommandResult]) -> Option<Problem> {
-    if decided.iter().any(Result::is_ok) {
+fn ended_before(call: &Call, items: &[Item], decided: &[Ran]) -> Option<Problem> {
+    let mut refusals = decided.iter().flatten().map(|result| result.as_ref().err());
+    if refusals.clone().any(|refusal| refusal.is_none()) {
         return None;
     }
-    let unknown = |result: &&CommandResult| matches!(result, Err(Refusal::Unauthenticated));
-    let refusal = decided.iter().find(unknown)?.as_ref().err()?;
+    let refusal =
+        refusals.find_map(|refusal| refusal.filter(|refusal| **refusal == Refusal::Unauthenticated))?;
     let workspace = items.iter().find_map(|item| item.as_ref().ok())?;
     Some(call.refused(workspace, refusal.clone()))
 }
@@ -286,9 +295,9 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
     call.submission(workspace, Some(key), Command::Charge(charge.request(&call.caller)?))
 }
 
-fn result_of<'a>(call: &Call, workspace: &'a WorkspaceId, result: &'a CommandResult) -> ResultJson<'a> {
+fn result_of<'a>(call: &Call, workspace: &'a WorkspaceId, result: &'a Ran) -> ResultJson<'a> {
     match result {
-        Ok(answer) => match &answer.output {
+        Ok(Ok(answer)) => match &answer.output {
             Output::Charge(charge, balance) => ResultJson {
                 status: 201,
                 charge: Some(ChargeJson::of(workspace.as_str(), charge, Some(*balance))),
@@ -297,7 +306,8 @@ fn result_of<'a>(call: &Call, workspace: &'a WorkspaceId, result: &'a CommandRes
             },
             _ => refused(call, wrong_output("a charge")),
         },
-        Err(refusal) => refused(call, call.refused(workspace, refusal.clone())),
+        Ok(Err(refusal)) => refused(call, call.refused(workspace, refusal.clone())),
+        Err(error) => refused(call, error.clone().into()),
     }
 }
 

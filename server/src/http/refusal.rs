@@ -227,6 +227,12 @@ impl From<Error> for Problem {
                 Code::StoreUnavailable,
                 "The store accepts no requests at the moment. Repeat the request in a moment; under the same idempotency key it is done once.",
             )
+        } else if error.is_account_refused() {
+            tracing::error!(%error, hint = error.hint(), "an account is refused");
+            Problem::new(
+                Code::AccountUnavailable,
+                "The account of this workspace is being checked, so it takes no requests. Other workspaces are served.",
+            )
         } else if error.is_bad_cursor() {
             Problem::parameter("cursor", CURSOR_RULE)
         } else {

@@ -222,7 +222,7 @@ impl Route {
             Rule::Public => {}
             Rule::Platform | Rule::Workspace(_) | Rule::AnyWorkspace(_) => {
                 codes.extend([Code::Unauthenticated, Code::Forbidden, Code::RateLimited]);
-                codes.extend([Code::Overloaded, Code::StoreUnavailable]);
+                codes.extend([Code::Overloaded, Code::AccountUnavailable, Code::StoreUnavailable]);
             }
             Rule::SignedIn(_) => {
                 codes.extend([Code::Unauthenticated, Code::Forbidden, Code::StoreUnavailable]);

@@ -45,6 +45,8 @@ pub struct Metrics {
     /// One per route, and a last one for requests that no route takes.
     routes: Vec<RouteCounts>,
     problems: Vec<AtomicU64>,
+    failed_time_outs: AtomicU64,
+    failing_time_outs: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,8 @@ impl Metrics {
         Metrics {
             routes: (0..=labels.routes.len()).map(|_| RouteCounts::default()).collect(),
             problems: labels.codes.iter().map(|_| AtomicU64::new(0)).collect(),
+            failed_time_outs: AtomicU64::new(0),
+            failing_time_outs: AtomicU64::new(0),
             labels,
         }
     }
@@ -80,6 +84,16 @@ impl Metrics {
     /// Counts a problem by the index of its code; one in a batch too.
     pub fn count_problem(&self, code: usize) {
         self.problems[code].fetch_add(1, Relaxed);
+    }
+
+    /// Counts an attempt to time out a charge that failed.
+    pub fn count_failed_time_out(&self) {
+        self.failed_time_outs.fetch_add(1, Relaxed);
+    }
+
+    /// Sets the number of due charges that could not be timed out.
+    pub fn set_failing_time_outs(&self, charges: usize) {
+        self.failing_time_outs.store(charges as u64, Relaxed);
     }
 
     /// All metrics in the text format of Prometheus.
@@ -106,6 +120,23 @@ impl Metrics {
         head(text, REFUSALS, "counter", "Problems returned, including those in batches, by code.")?;
         for (code, count) in self.labels.codes.iter().zip(&self.problems) {
             writeln!(text, "{REFUSALS}{{code=\"{code}\"}} {}", count.load(Relaxed))?;
+        }
+        for (name, kind, help, value) in [
+            (
+                "tollkeeper_time_out_failures_total",
+                "counter",
+                "Attempts to time out a charge that failed.",
+                &self.failed_time_outs,
+            ),
+            (
+                "tollkeeper_time_outs_failing",
+                "gauge",
+                "Due charges that cannot be timed out and are tried again after a pause.",
+                &self.failing_time_outs,
+            ),
+        ] {
+            head(text, name, kind, help)?;
+            writeln!(text, "{name} {}", value.load(Relaxed))?;
         }
         write_engine_stats(text, stats)
     }
@@ -151,6 +182,8 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
         accounts_in_memory,
         pending_charges,
         entries_to_replay,
+        accounts_refused,
+        accounts_rebuilt,
         writable,
     } = stats;
     for (name, kind, help, value) in [
@@ -166,6 +199,18 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
             "gauge",
             "Entries after the last finished checkpoint round.",
             entries_to_replay,
+        ),
+        (
+            "tollkeeper_accounts_refused",
+            "gauge",
+            "Workspaces that are refused while their account is rebuilt, or because it cannot be.",
+            accounts_refused,
+        ),
+        (
+            "tollkeeper_accounts_rebuilt_total",
+            "counter",
+            "Accounts rebuilt from their journals since the start.",
+            accounts_rebuilt,
         ),
         ("tollkeeper_store_writable", "gauge", "1 if the store takes writes, else 0.", u64::from(writable)),
     ] {

@@ -11,6 +11,7 @@ mod conventions;
 mod credit;
 mod description;
 mod examples;
+mod isolation;
 mod limits;
 mod matrix;
 mod outcomes;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
+use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
@@ -112,7 +112,7 @@ const BUG: &str = "a bug with a secret in it";
 impl Engine for Broken {
     fn run(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { panic!("{BUG}") }
     fn run_or_shed(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { panic!("{BUG}") }
-    fn run_batch(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> { panic!("{BUG}") }
+    fn run_each(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> { panic!("{BUG}") }
     fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, Error>> { panic!("{BUG}") }
     fn platform(&self) -> Arc<Platform> { panic!("{BUG}") }
     fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { panic!("{BUG}") }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
-use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult};
+use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
 /// How long an engine may take to answer, even if its database has failed.
@@ -155,14 +155,11 @@ impl Engine for RetryingClient {
         }))
     }
 
-    fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
+    fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
         Box::pin(self.command(move |engine| {
             let batch = batch.clone();
-            async move { engine.run_batch(batch, now).await }
+            // An error of one command is retried with all of them, under the same keys.
+            async move { Ok(engine.run_batch(batch, now).await?.into_iter().map(Ok).collect()) }
         }))
     }
 

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod determinism;
 mod formats;
+mod isolation;
 mod long_history;
 mod postgres;
 mod seeds;

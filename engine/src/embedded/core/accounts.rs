@@ -10,6 +10,9 @@
 //! so rows of different moments are consistent. After the last chunk everything up to the beginning
 //! of the round is persisted.
 //!
+//! A quarantined account is left out of rounds, so a round that leaves one out does not say up to
+//! where everything is persisted.
+//!
 //! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
 //! platform's own chain; an index is never used for two workspaces.
 
@@ -77,7 +80,9 @@ pub(crate) struct Slot {
     pub being_persisted: Option<Box<BeingPersisted>>,
     /// The number of its last entry that the state file includes.
     pub stored_n: u64,
-    stored_totals: Totals,
+    pub(super) stored_totals: Totals,
+    /// True while the account is not believed. It is neither used nor persisted then.
+    pub(super) quarantined: bool,
     /// The team in the state file. While no command changes it, it is the same allocation as the
     /// account's team.
     stored_team: Arc<Team>,
@@ -100,6 +105,7 @@ impl Slot {
             being_persisted,
             stored_n,
             stored_totals,
+            quarantined: false,
             stored_team,
             dirty,
             recently_used,
@@ -127,6 +133,7 @@ impl Slot {
 
     /// Moves everything that is unpersisted into a chunk.
     fn take_dirty(&mut self, chunk: &mut AccountChunk) {
+        assert!(!self.quarantined, "an account that is not believed is not persisted");
         assert!(self.being_persisted.is_none(), "the chunk before is in the state file");
         let account_index = self.account_index;
         let unpersisted = std::mem::take(&mut self.unpersisted);
@@ -172,6 +179,10 @@ pub(crate) struct Accounts {
     round: Vec<u32>,
     /// The last sequence number at the beginning of the round under way.
     round_began: Option<u64>,
+    /// The same of the last round that began.
+    last_round_began: u64,
+    /// True if that round left out a quarantined account.
+    left_out: bool,
     in_memory: usize,
     /// The slot at which the last search for idle accounts stopped (the hand of the CLOCK
     /// algorithm).
@@ -307,6 +318,11 @@ impl Accounts {
         )
     }
 
+    /// The index of a workspace that is in memory.
+    pub(super) fn index_in_memory(&self, id: &WorkspaceId) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
     /// Notes that an account changed.
     pub(crate) fn mark_dirty(&mut self, account_index: u32) {
         let slot = self.slots[account_index as usize].as_deref_mut().expect("a changed account is in memory");
@@ -328,7 +344,12 @@ impl Accounts {
         self.round = std::mem::take(&mut self.dirty);
         // In the order of the table's rows, so that neighbors in the file are written together.
         self.round.sort_unstable_by(|a, b| b.cmp(a));
-        self.round_began = Some(last_seq);
+        (self.round_began, self.last_round_began, self.left_out) = (Some(last_seq), last_seq, false);
+    }
+
+    /// The last sequence number at the beginning of the last round; 0 before the first round.
+    pub(crate) fn last_round_began(&self) -> u64 {
+        self.last_round_began
     }
 
     /// The next chunk of the round, of at most `limit` accounts; `None` if no round is under way.
@@ -340,10 +361,15 @@ impl Accounts {
         {
             let slot =
                 self.slots[account_index as usize].as_deref_mut().expect("a dirty account stays in memory");
+            if slot.quarantined {
+                self.dirty.push(account_index);
+                self.left_out = true;
+                continue;
+            }
             slot.take_dirty(&mut chunk);
         }
         if self.round.is_empty() {
-            chunk.persists_to = Some(began);
+            chunk.persists_to = Some(began).filter(|_| !self.left_out);
             self.round_began = None;
         }
         Some(chunk)

@@ -122,6 +122,18 @@ impl UncommittedEntries {
         &mut self.next_batch.bytes
     }
 
+    /// Removes the entries of the next batch from number `seq` on: their command is undone.
+    pub(crate) fn truncate(&mut self, seq: u64) {
+        assert!(seq >= self.next_batch_first, "an entry in flight is not undone");
+        let EncodedEntries { bytes, offsets } = &mut self.next_batch;
+        let kept = (seq - self.next_batch_first) as usize;
+        assert!(kept <= offsets.len(), "entries before the undone ones have no gap");
+        if let Some(at) = offsets.get(kept) {
+            bytes.truncate(*at);
+            offsets.truncate(kept);
+        }
+    }
+
     /// The sequence number of the next entry.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_batch_first + self.next_batch.len() as u64

@@ -7,6 +7,8 @@
 //!
 //! Invariant: nothing that derives from an entry is written before the entry is on disk.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
 use crate::Error;
@@ -19,9 +21,21 @@ impl Core {
     /// # Errors
     /// When something could not be written; the next batch then loads everything again.
     pub fn maintain(&mut self) -> Result<(), Error> {
+        if self.postponed.is_some() {
+            return Ok(());
+        }
         let Some(machine) = &mut self.machine else { return Ok(()) };
-        let maintained = machine.maintain(&self.options);
+        let maintain = AssertUnwindSafe(|| {
+            machine.repair();
+            machine.maintain(&self.options)
+        });
+        let maintained = catch_unwind(maintain).unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
         self.check_maintained(maintained)
+    }
+
+    /// True if [`Core::maintain`] has an account to rebuild.
+    pub(crate) fn is_repairing(&self) -> bool {
+        self.machine.as_ref().is_some_and(StateMachine::is_repairing)
     }
 
     /// True if [`Core::maintain`] has to wait for the checkpointer, which may itself wait for the
@@ -37,13 +51,19 @@ impl Core {
     /// When something could not be written; the next batch then loads everything again.
     pub fn checkpoint_all(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
-        let persisted = machine.checkpoint_all(&self.options);
+        let persist = AssertUnwindSafe(|| machine.checkpoint_all(&self.options));
+        let persisted = catch_unwind(persist).unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
         self.check_maintained(persisted)
     }
 
     fn check_maintained(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         if let Err(error) = &result {
-            self.discard_memory(error);
+            if self.in_flight {
+                // What is loaded again must include the batch in flight.
+                self.postponed.get_or_insert_with(|| error.clone());
+            } else {
+                self.discard_memory(error);
+            }
         }
         result
     }
@@ -68,7 +88,8 @@ impl StateMachine {
         }
         // A replay that begins early for the key index may still be behind what is persisted of the
         // accounts.
-        let unpersisted = self.last_seq().saturating_sub(self.accounts_persisted_to);
+        let from = self.accounts_persisted_to.max(self.accounts.last_round_began());
+        let unpersisted = self.last_seq().saturating_sub(from);
         if !self.accounts.in_round() && unpersisted >= options.round_entries {
             self.accounts.begin_round(self.last_seq());
         }
@@ -135,12 +156,18 @@ impl StateMachine {
             return Ok(());
         }
         assert!(!self.uncommitted.is_in_flight(), "everything is on disk before everything is persisted");
-        while self.accounts_persisted_to < self.last_seq()
-            || self.index.persisted_to() < self.last_seq()
-            || self.maintenance.is_busy()
-        {
-            if !self.accounts.in_round() && self.accounts_persisted_to < self.last_seq() {
+        while self.repair() {}
+        let mut begun = false;
+        loop {
+            if !self.accounts.in_round() && self.accounts_persisted_to < self.last_seq() && !begun {
                 self.accounts.begin_round(self.last_seq());
+                begun = true;
+            }
+            if !self.accounts.in_round()
+                && self.index.persisted_to() == self.last_seq()
+                && !self.maintenance.is_busy()
+            {
+                break;
             }
             self.submit_tasks(options, true);
             if !self.maintenance.is_busy() {

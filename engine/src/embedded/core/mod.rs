@@ -6,17 +6,18 @@
 //! [`Core::decide_batch`] holds the answers back until the append has succeeded. The simulator
 //! drives the core directly; a server drives it from the writer thread (`threads`).
 //!
-//! Memory is a cache of the disk. When an append fails, or an invariant does not hold, all of
-//! memory (the [`StateMachine`](state_machine::StateMachine)) is discarded and loaded again from
-//! disk, as after a crash. Every failed append, and every panic while a command is decided, is
-//! handled in this one way.
+//! Memory is a cache of the disk. When an append or a step of maintenance fails, all of memory (the
+//! [`StateMachine`](state_machine::StateMachine)) is discarded and loaded again from disk, as after
+//! a crash. While a batch is in flight, memory is kept until its result is known: what is loaded
+//! must include it. A command whose invariant does not hold is undone alone, and its account is
+//! rebuilt from its own entries.
 //!
 //! ```text
 //! state_machine  load, decide, record, apply       lookup       entries by number, key and id
 //! in_flight      entries that are not on disk      accounts     the accounts in memory
 //! deadlines      when charges are timed out        ids          from an id to its entry
 //! recovery       start, replay, import             maintenance  persist what is derived
-//! queries        short reads
+//! queries        short reads                        quarantine   accounts that are rebuilt
 //! ```
 //!
 //! Nothing here reads a clock, starts a thread, or knows the queue. The same commands, times and
@@ -28,6 +29,7 @@ pub(crate) mod ids;
 pub(crate) mod in_flight;
 pub(crate) mod lookup;
 pub(crate) mod maintenance;
+pub(crate) mod quarantine;
 pub(crate) mod queries;
 pub(crate) mod recovery;
 pub(crate) mod state_machine;
@@ -41,7 +43,7 @@ use self::in_flight::{Appender, InFlightBatch};
 use self::state_machine::StateMachine;
 use super::storage::checkpointer_handle::StartCheckpointer;
 use super::storage::lock::DirectoryLock;
-use crate::{CommandResult, EngineStats, Error};
+use crate::{CommandResult, EngineStats, Error, Ran};
 
 /// How a core is opened. The defaults are for a server; a simulation sets small numbers, so that
 /// everything happens often.
@@ -87,74 +89,80 @@ impl Default for CoreOptions {
 pub struct Core {
     directory: PathBuf,
     options: CoreOptions,
-    /// `None` if the directory is open for reading only.
-    lock: Option<DirectoryLock>,
     start_checkpointer: Box<dyn StartCheckpointer>,
     /// What was loaded from disk; `None` after a failure, until it is loaded again.
     machine: Option<StateMachine>,
     /// The failure that discarded memory last, until the disk takes writes again.
     last_error: Option<Error>,
+    /// True between the beginning and the end of an append on another thread.
+    in_flight: bool,
+    /// A failure because of which memory is discarded as soon as no batch is in flight.
+    postponed: Option<Error>,
     journal_bytes: u64,
     commits: u64,
     commands: u64,
-}
-
-/// Why no command of a batch was run.
-#[derive(Debug)]
-pub(super) struct BatchFailure {
-    pub error: Error,
-    /// The index of the command whose invariant did not hold; `None` if no single command is at
-    /// fault.
-    pub culprit: Option<usize>,
+    /// Accounts that were rebuilt before memory was discarded last.
+    accounts_rebuilt: u64,
+    /// `None` if the directory is open for reading only. Dropped last: the directory is free when
+    /// nothing here uses it any more.
+    lock: Option<DirectoryLock>,
 }
 
 impl Core {
     /// Runs commands in order, each decided alone, all in one commit. One answer each, in order.
     ///
     /// # Errors
-    /// When it is not known that the batch was committed, or when an invariant did not hold
-    /// ([`Error::is_bug`]). Then no command of the batch may be taken as run, and all may be sent
-    /// again under the same keys.
+    /// When it is not known that the batch was committed. Then no command of the batch may be taken
+    /// as run, and all may be sent again under the same keys. Also the error of the first command
+    /// that is at fault; then the others were run.
     pub fn run_batch(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<CommandResult>, Error> {
-        let answers = self.decide_batch(batch, now)?;
+        self.run_each(batch, now)?.into_iter().collect()
+    }
+
+    /// The same with a result for each command: one that is at fault is undone alone.
+    ///
+    /// # Errors
+    /// When it is not known that the batch was committed.
+    pub fn run_each(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
+        let results = self.decide(batch.into_iter().map(|submission| (submission, now)).collect())?;
         self.commit()?;
-        Ok(answers)
+        Ok(results)
     }
 
     /// Decides commands in order, on top of what was decided before. No answer may be given before
     /// it is on disk.
     ///
     /// # Errors
-    /// As [`Core::run_batch`]; then everything that was decided and is not on disk is discarded.
+    /// As [`Core::run_batch`].
     pub fn decide_batch(
         &mut self,
         batch: Vec<Submission>,
         now: Timestamp,
     ) -> Result<Vec<CommandResult>, Error> {
         let batch = batch.into_iter().map(|submission| (submission, now)).collect();
-        self.decide(batch).map_err(|failure| failure.error)
+        self.decide(batch)?.into_iter().collect()
     }
 
-    /// The same, each command with its own `now`.
-    pub(super) fn decide(
-        &mut self,
-        batch: Vec<(Submission, Timestamp)>,
-    ) -> Result<Vec<CommandResult>, BatchFailure> {
-        self.ensure_loaded_for_write().map_err(|error| BatchFailure { error, culprit: None })?;
+    /// The same, each command with its own `now` and its own result.
+    ///
+    /// # Errors
+    /// When the fault is not of a single command; then everything that was decided and is not on
+    /// disk is discarded.
+    pub(super) fn decide(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Error> {
         let commands = batch.len() as u64;
-        let mut at = 0;
-        let machine = self.machine.as_mut().expect("it was just loaded");
-        let decide = std::panic::AssertUnwindSafe(|| machine.decide_all(batch, &mut at));
-        let failure = match std::panic::catch_unwind(decide) {
-            Ok(Ok(answers)) => {
+        let machine = self.ensure_loaded_for_write()?;
+        let decide = std::panic::AssertUnwindSafe(|| machine.decide_all(batch));
+        let decided = std::panic::catch_unwind(decide);
+        match decided.unwrap_or_else(|panic| Err(Error::panicked(&*panic))) {
+            Ok(results) => {
                 self.commands += commands;
-                return Ok(answers);
+                Ok(results)
             }
-            Ok(Err(error)) => BatchFailure { error, culprit: None },
-            Err(panic) => BatchFailure { error: Error::panicked(&*panic), culprit: Some(at) },
-        };
-        self.discard_memory(&failure.error);
-        Err(failure)
+            Err(error) => {
+                self.discard_memory(&error);
+                Err(Error::unavailable(format!("the batch was undone: {error}")))
+            }
+        }
     }
 
     /// A second connection to the journal, which brings batches in flight to the disk, on any
@@ -170,12 +178,16 @@ impl Core {
     /// nothing was recorded. Its result must be given to [`Core::append_finished`] before anything
     /// else is appended.
     pub fn begin_append(&mut self) -> Option<InFlightBatch> {
-        self.machine.as_mut()?.begin_append()
+        let batch = self.machine.as_mut()?.begin_append();
+        self.in_flight = batch.is_some();
+        batch
     }
 
     /// Takes the result of the batch in flight. After a failure everything that is not on disk is
     /// discarded, also what was decided on top of the batch.
     pub fn append_finished(&mut self, result: &Result<(), Error>) {
+        self.in_flight = false;
+        let postponed = self.postponed.take();
         let Some(machine) = &mut self.machine else { return };
         match result {
             Ok(()) => {
@@ -183,6 +195,9 @@ impl Core {
                 self.commits += 1;
             }
             Err(error) => self.discard_memory(error),
+        }
+        if let Some(error) = postponed {
+            self.discard_memory(&error);
         }
     }
 
@@ -208,8 +223,20 @@ impl Core {
 
     /// Discards what is in memory, because it is ahead of the disk or wrong.
     fn discard_memory(&mut self, why: &Error) {
+        self.accounts_rebuilt += self.machine.as_ref().map_or(0, |machine| machine.quarantine.rebuilt);
+        tracing::error!(error = %why, hint = why.hint(), "memory is discarded and loaded again from disk");
         self.machine = None;
         self.last_error = Some(why.clone());
+    }
+
+    /// True if a failure was met and the disk has not taken a write since.
+    pub(super) fn is_failed(&self) -> bool {
+        self.lock.is_some() && self.last_error.is_some()
+    }
+
+    /// Tries to load everything again and to write, after a failure. No batch may be in flight.
+    pub(super) fn recover(&mut self) -> Result<(), Error> {
+        self.ensure_loaded_for_write().map(|_| ())
     }
 
     /// True if the directory is open for reading only.
@@ -225,10 +252,13 @@ impl Core {
             commits: self.commits,
             commands: self.commands,
             writable: self.lock.is_some() && self.last_error.is_none(),
+            accounts_rebuilt: self.accounts_rebuilt,
             ..EngineStats::default()
         };
         let Some(machine) = &self.machine else { return stats };
         EngineStats {
+            accounts_refused: machine.quarantine.len() as u64,
+            accounts_rebuilt: self.accounts_rebuilt + machine.quarantine.rebuilt,
             entries: machine.last_seq(),
             accounts_in_memory: machine.accounts.in_memory() as u64,
             pending_charges: machine.deadlines.len() as u64,

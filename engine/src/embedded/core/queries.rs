@@ -20,6 +20,9 @@ use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::Name;
 use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, calendar};
 
+/// The time after which a due charge that cannot be read is looked at again.
+const UNREADABLE_PAUSE_SECONDS: i64 = 600;
+
 /// What the state file does not hold yet of an account that it holds up to some entry.
 #[derive(Debug)]
 pub(crate) struct AccountDelta {
@@ -143,7 +146,8 @@ impl Core {
         Ok(Some(ChargeRecord { charge: located.charge, draws, refunds, balance }))
     }
 
-    /// At most `most` pending charges whose deadline has passed, the longest overdue first.
+    /// At most `most` pending charges whose deadline has passed, the longest overdue first. One
+    /// that cannot be read is logged, left out, and looked at again some minutes later.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -152,12 +156,13 @@ impl Core {
         let seqs: Vec<u64> = machine.deadlines.due(now).take(most).collect();
         let mut due = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            let read = |stored: Stored| Ok((stored.header.account_index, stored.entry()?));
-            let Some((index, entry)) = machine.read(seq, read)? else { continue };
-            if let Some((charge, _)) = entry.body.charge()
-                && let Some(slot) = machine.accounts.load(index, &machine.state)?
-            {
-                due.push((slot.account.profile.id.clone(), charge));
+            match machine.due_charge(seq) {
+                Ok(found) => due.push(found),
+                Err(error) if error.is_damaged() => {
+                    tracing::error!(%error, entry = seq, "a due charge cannot be read; it stays pending");
+                    machine.deadlines.set(seq, Some(now.plus_seconds(UNREADABLE_PAUSE_SECONDS)));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(due)
@@ -195,9 +200,22 @@ impl Core {
 }
 
 impl StateMachine {
+    /// The workspace and the id of the charge that entry `seq` opened.
+    fn due_charge(&mut self, seq: u64) -> Result<(WorkspaceId, ChargeId), Error> {
+        let missing = || Error::damaged(format!("journal entry {seq}, which opened it, is missing"));
+        let read = |stored: Stored| Ok((stored.header.account_index, stored.entry()?));
+        let (index, entry) = self.read(seq, read)?.ok_or_else(missing)?;
+        let (charge, _) = entry.body.charge().ok_or_else(missing)?;
+        let slot = self.accounts.load(index, &self.state)?.ok_or_else(missing)?;
+        Ok((slot.account.profile.id.clone(), charge))
+    }
+
     /// The account index of a workspace that exists. The platform's own chain is no workspace.
     fn find_workspace(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
         let index = self.accounts.resolve(id, &self.state)?;
+        if let Some(index) = index.filter(|index| self.accounts.get(*index).quarantined) {
+            return Err(self.quarantine.error(index));
+        }
         Ok(index.filter(|index| *index != 0 && self.accounts.get(*index).account.exists()))
     }
 

@@ -97,19 +97,23 @@ impl Core {
         Core {
             directory: directory.to_path_buf(),
             options,
-            lock: None,
             start_checkpointer,
             machine: None,
             last_error: None,
+            in_flight: false,
+            postponed: None,
             journal_bytes: 0,
             commits: 0,
             commands: 0,
+            accounts_rebuilt: 0,
+            lock: None,
         }
     }
 
     /// Loads everything from disk, if a failure has discarded what was in memory.
     pub(super) fn ensure_loaded(&mut self) -> Result<&mut StateMachine, Error> {
         if self.machine.is_none() {
+            assert!(!self.in_flight, "what is loaded includes the batch in flight");
             let machine = StateMachine::open(&self.directory, &self.options, &*self.start_checkpointer)?;
             self.machine = Some(machine);
         }

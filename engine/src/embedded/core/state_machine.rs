@@ -5,21 +5,27 @@
 //! prefetches the accounts of the next few, so that the processor waits for memory once and not
 //! once a command.
 //!
+//! A command that panics or meets damage is undone alone. Its entries are encoded first and applied
+//! to what is derived afterwards, so until then nothing but its account has changed. The account is
+//! then quarantined.
+//!
 //! Nothing here decides credit, and nothing is on disk until [`StateMachine::commit`] returns or a
 //! batch in flight was appended. Searching for entries is in `lookup`, loading from disk in
-//! `recovery`, persisting in `maintenance`.
+//! `recovery`, persisting in `maintenance`, rebuilding a single account in `quarantine`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, Platform, Refusal, Submission, Timestamp,
-    View, decide,
+    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, IdempotencyKey, Platform, Refusal,
+    Submission, Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
 use super::deadlines::Deadlines;
 use super::ids;
 use super::in_flight::{InFlightBatch, UncommittedEntries};
+use super::quarantine::Quarantine;
 use crate::answer::Asked;
 use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::Journal;
@@ -27,7 +33,7 @@ use crate::embedded::storage::key_index::{Fingerprints, KeyIndex, Name};
 use crate::embedded::storage::maintenance_state::MaintenanceState;
 use crate::embedded::storage::state_db::StateFile;
 use crate::hash::digest;
-use crate::{Answer, CommandResult, Error, answer, calendar};
+use crate::{Answer, CommandResult, Error, Ran, answer, calendar};
 
 /// Commands that are looked up together: few enough that what was found is still in the cache at
 /// their turn.
@@ -48,6 +54,9 @@ pub(crate) struct StateMachine {
     pub(super) maintenance: MaintenanceState,
     pub(super) uncommitted: UncommittedEntries,
     pub(super) platform: Arc<Platform>,
+    pub(super) quarantine: Quarantine,
+    /// The command under way; `None` between commands.
+    under_way: Option<UnderWay>,
     /// The sequence number of the next entry.
     pub(super) next_seq: u64,
     /// The sequence number up to which every account is persisted.
@@ -89,6 +98,29 @@ pub(crate) struct LocatedCharge {
     pub opening_seq: u64,
 }
 
+/// How far a command has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has changed.
+    Deciding,
+    /// The account has changed, and entries may be encoded.
+    Recording,
+    /// What is derived from the entries is changing.
+    Applying,
+    /// The change is complete; its answer is being made.
+    Answering,
+}
+
+/// The command under way, to undo it.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    phase: Phase,
+    /// The account of its workspace, once it is known.
+    account_index: Option<u32>,
+    /// True if the command creates the workspace.
+    is_new: bool,
+}
+
 /// What a change is recorded with.
 struct Recording {
     actor: Actor,
@@ -113,6 +145,8 @@ impl StateMachine {
             maintenance,
             uncommitted: UncommittedEntries::during_replay(),
             platform: Arc::default(),
+            quarantine: Quarantine::default(),
+            under_way: None,
             next_seq,
             accounts_persisted_to,
             found: Vec::new(),
@@ -126,15 +160,35 @@ impl StateMachine {
     }
 
     /// Decides commands in order, on top of what was decided and not yet committed; returns one
-    /// answer each. `at` is the index of the command under way, for the report of a panic.
-    pub(super) fn decide_all(
-        &mut self,
-        batch: Vec<(Submission, Timestamp)>,
-        at: &mut usize,
-    ) -> Result<Vec<CommandResult>, Error> {
+    /// result each. A command that panics or meets damage is undone, and has an error.
+    ///
+    /// # Errors
+    /// When the fault is not of a single command. Then memory must be discarded.
+    pub(super) fn decide_all(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Error> {
         let commands = batch.len();
-        let mut answers = Vec::with_capacity(commands);
+        let mut results = Vec::with_capacity(commands);
         let mut rest = batch.into_iter();
+        while results.len() < commands {
+            let decide = AssertUnwindSafe(|| self.decide_rest(&mut rest, &mut results));
+            let fault = match catch_unwind(decide) {
+                Ok(decided) => decided?,
+                Err(panic) => Some(Error::panicked(&*panic)),
+            };
+            if let Some(error) = fault {
+                results.push(Err(self.undo(error)?));
+                assert_eq!(results.len() + rest.len(), commands, "one command is undone");
+            }
+        }
+        assert_eq!(results.len(), commands, "every command has one result");
+        Ok(results)
+    }
+
+    /// Decides commands until none is left or one is at fault, whose error it returns.
+    fn decide_rest(
+        &mut self,
+        rest: &mut std::vec::IntoIter<(Submission, Timestamp)>,
+        results: &mut Vec<Ran>,
+    ) -> Result<Option<Error>, Error> {
         while rest.len() > 0 {
             let loaded = self.load(&rest.as_slice()[..rest.len().min(LOADED_AHEAD)])?;
             for (index, (submission, now)) in rest.by_ref().take(loaded.len()).enumerate() {
@@ -146,12 +200,47 @@ impl StateMachine {
                     let keys = self.index.prefetch_into_cache(next.iter().filter_map(|loaded| loaded.key));
                     std::hint::black_box((accounts, keys));
                 }
-                *at = answers.len();
-                answers.push(self.run_one(submission, loaded[index], now)?);
+                match self.run_one(submission, loaded[index], now) {
+                    Ok(answer) => results.push(Ok(answer)),
+                    Err(error) if error.is_account_refused() => results.push(Err(error)),
+                    Err(error) if error.is_damaged() => return Ok(Some(error)),
+                    Err(error) => return Err(error),
+                }
+                self.under_way = None;
             }
         }
-        assert_eq!(answers.len(), commands, "every command has one answer");
-        Ok(answers)
+        Ok(None)
+    }
+
+    /// Undoes the command under way, which is at fault; returns the error that answers it.
+    ///
+    /// # Errors
+    /// When it cannot be undone alone.
+    fn undo(&mut self, error: Error) -> Result<Error, Error> {
+        let Some(UnderWay { phase, account_index, is_new }) = self.under_way.take() else {
+            return Err(error);
+        };
+        match phase {
+            Phase::Deciding | Phase::Recording => {
+                self.uncommitted.truncate(self.next_seq);
+                match account_index {
+                    Some(index) if is_new => self.accounts.remove_new(index),
+                    Some(index) => self.quarantine_account(index, phase == Phase::Deciding, &error),
+                    None => {}
+                }
+                Ok(error)
+            }
+            Phase::Applying => Err(error),
+            // The change stands. Only its answer is missing.
+            Phase::Answering => Ok(Error::unavailable(format!("the answer could not be made: {error}"))),
+        }
+    }
+
+    /// Notes how far the command under way has come.
+    fn enter(&mut self, phase: Phase) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.phase = phase;
+        }
     }
 
     /// Appends what was decided; returns its number of bytes. When this returns, it is on disk.
@@ -218,6 +307,7 @@ impl StateMachine {
         mut loaded: Loaded,
         now: Timestamp,
     ) -> Result<CommandResult, Error> {
+        self.under_way = Some(UnderWay { phase: Phase::Deciding, account_index: None, is_new: false });
         if loaded.account_index.is_none() {
             loaded = self.load_again(&submission)?;
         }
@@ -228,6 +318,10 @@ impl StateMachine {
             }
             None => return Ok(Err(Refusal::WorkspaceNotFound)),
         };
+        if self.accounts.get(index).quarantined {
+            return Err(self.quarantine.error(index));
+        }
+        self.under_way = Some(UnderWay { phase: Phase::Deciding, account_index: Some(index), is_new });
         let earlier_entry = match loaded.key {
             Some(key) => self.find_entry_under_key(index, &submission, key, loaded.search_older)?,
             None => None,
@@ -288,36 +382,54 @@ impl StateMachine {
         ids::id_with_seq(now.millis(), random, self.next_seq)
     }
 
-    /// Records a change: encodes, links, indexes and applies its entries; returns their answer.
+    /// Records a change: encodes and links its entries, then indexes and applies them. Returns
+    /// their answer.
     fn record(&mut self, index: u32, change: Change, with: Recording) -> Result<Answer, Error> {
-        let Change { first, rest, mut key } = change;
+        let Change { first, rest, key } = change;
         let Recording { actor, now, charge, key: mut fingerprint } = with;
         let charge_opening_seq = charge.as_ref().map_or(0, |located| located.opening_seq);
-        let mut rest = rest.into_iter();
-        let mut next = Some(first);
+        self.enter(Phase::Recording);
+        let mut seq = self.next_seq;
+        let mut previous = self.accounts.get(index).head;
+        let mut encode = |body: EntryBody, key: Option<IdempotencyKey>| {
+            let opening_seq = if body.state().is_some() { charge_opening_seq } else { 0 };
+            let header = EntryHeader { seq, account_index: index, previous, opening_seq };
+            (previous, seq) = (seq, seq + 1);
+            (self.encode_entry(header, (body, key), actor.clone(), now), header)
+        };
+        let first = encode(first, key);
+        let rest: Vec<(Entry, EntryHeader)> = rest.into_iter().map(|body| encode(body, None)).collect();
+        self.accounts.get(index).account.finish_change();
+        self.enter(Phase::Applying);
         let mut answering: Option<Entry> = None;
-        while let Some(body) = next {
-            let about_charge = body.state().is_some();
-            let slot = self.accounts.get_mut(index);
-            let entry = slot.account.record(body, key.take(), actor.clone(), now);
-            let opening_seq = if about_charge { charge_opening_seq } else { 0 };
-            let header =
-                EntryHeader { seq: self.next_seq, account_index: index, previous: slot.head, opening_seq };
-            let bytes = self.uncommitted.begin_entry(&header);
-            let canonical = bytes.len();
-            entry.encode(bytes);
-            slot.account.link(digest(&bytes[canonical..]));
+        for (entry, header) in std::iter::once(first).chain(rest) {
             self.index_entry(&entry, header, fingerprint.take());
             self.apply_derived(&entry, header);
             self.apply_to_platform(&entry, header);
-            if answering.is_none() || about_charge {
+            if answering.is_none() || entry.body.state().is_some() {
                 answering = Some(entry);
             }
-            next = rest.next();
         }
-        self.accounts.get(index).account.finish_change();
+        self.enter(Phase::Answering);
         let entry = answering.expect("a change has at least one entry");
         answer::answer(entry, charge.map(|located| located.charge), &mut self.records(index))
+    }
+
+    /// Records an entry in its account, encodes it and links it.
+    fn encode_entry(
+        &mut self,
+        header: EntryHeader,
+        (body, key): (EntryBody, Option<IdempotencyKey>),
+        actor: Actor,
+        now: Timestamp,
+    ) -> Entry {
+        let slot = self.accounts.get_mut(header.account_index);
+        let entry = slot.account.record(body, key, actor, now);
+        let bytes = self.uncommitted.begin_entry(&header);
+        let canonical = bytes.len();
+        entry.encode(bytes);
+        slot.account.link(digest(&bytes[canonical..]));
+        entry
     }
 
     /// Adds the names of an entry to the key index. `key`: the fingerprint of its idempotency key,

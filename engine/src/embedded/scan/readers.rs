@@ -3,6 +3,7 @@
 //! A report blocks neither the writer thread nor a thread of the caller's runtime. What is read is
 //! in `lists`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,7 +62,10 @@ impl Readers {
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         // The caller may have gone away; then the answer is not needed.
-        let job: Job = Box::new(move |reader| drop(reply.send(reader.and_then(read))));
+        let job: Job = Box::new(move |reader| {
+            let caught = catch_unwind(AssertUnwindSafe(|| reader.and_then(read)));
+            drop(reply.send(caught.unwrap_or_else(|panic| Err(Error::panicked(&*panic)))));
+        });
         self.0.send(job).map_err(|_| Error::engine_closed())?;
         answer.await.map_err(|_| Error::engine_closed())?
     }

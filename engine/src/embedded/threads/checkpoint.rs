@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-use crate::Error;
 use crate::embedded::storage::checkpoint_task::{Task, TaskResult};
 use crate::embedded::storage::checkpointer::Checkpointer;
 use crate::embedded::storage::checkpointer_handle::{CheckpointerHandle, StartCheckpointer};
+use crate::{Error, vital_thread};
 
 /// Wakes the writer thread; called from any thread when it has something to fetch.
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -28,8 +28,7 @@ impl fmt::Debug for StartOnThread {
 
 impl StartCheckpointer for StartOnThread {
     fn start(&self, checkpointer: Checkpointer) -> Result<Box<dyn CheckpointerHandle>, Error> {
-        let thread = CheckpointThread::start(checkpointer, Arc::clone(&self.0));
-        Ok(Box::new(thread.map_err(Error::cannot_start_thread)?))
+        Ok(Box::new(CheckpointThread::start(checkpointer, Arc::clone(&self.0))?))
     }
 }
 
@@ -43,11 +42,11 @@ struct CheckpointThread {
 }
 
 impl CheckpointThread {
-    fn start(checkpointer: Checkpointer, wake: Wake) -> std::io::Result<CheckpointThread> {
+    fn start(checkpointer: Checkpointer, wake: Wake) -> Result<CheckpointThread, Error> {
         let (tasks, received) = channel();
         let (finished, done) = channel();
         let body = move || run(checkpointer, &received, &finished, &wake);
-        let thread = std::thread::Builder::new().name("tollkeeper-checkpoint".into()).spawn(body)?;
+        let thread = vital_thread::spawn("tollkeeper-checkpoint", body)?;
         Ok(CheckpointThread { tasks: Some(tasks), done, thread: Some(thread) })
     }
 }

@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use super::checkpoint::Wake;
-use crate::Error;
 use crate::embedded::core::in_flight::{Appender, InFlightBatch};
+use crate::{Error, vital_thread};
 
 /// What is done with the result of a batch, on the committer's thread: publish it and answer the
 /// callers.
@@ -28,11 +28,11 @@ pub(crate) struct Committer {
 
 impl Committer {
     /// Starts the thread. It calls `wake` whenever a result can be fetched.
-    pub(crate) fn start(appender: Appender, wake: Wake) -> std::io::Result<Committer> {
+    pub(crate) fn start(appender: Appender, wake: Wake) -> Result<Committer, Error> {
         let (batches, received) = channel();
         let (finished, results) = channel();
         let body = move || run(appender, &received, &finished, &wake);
-        let thread = std::thread::Builder::new().name("tollkeeper-commit".into()).spawn(body)?;
+        let thread = vital_thread::spawn("tollkeeper-commit", body)?;
         Ok(Committer { batches: Some(batches), results, in_flight: false, thread: Some(thread) })
     }
 

@@ -15,16 +15,20 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tollkeeper_ledger::{Submission, Timestamp};
 
 use super::checkpoint::Wake;
 use super::committer::Committer;
-use crate::embedded::core::{BatchFailure, Core};
+use crate::embedded::core::Core;
 use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, PublishedState, Read, StateToPublish};
 use crate::request_queue::Reply;
-use crate::{CommandResult, Error};
+use crate::{Error, Ran};
 
 /// The most commands in one commit, unless a single request has more; the rest goes into the next.
 const BATCH_COMMANDS: usize = 8_192;
@@ -33,14 +37,21 @@ const BATCH_COMMANDS: usize = 8_192;
 /// thread.
 const COMMITTER_MIN_COMMANDS: usize = 1_024;
 
+/// The pauses between attempts to write again after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A failure after this time is a new one.
+const FORGET_FAILURES: Duration = Duration::from_secs(60);
+
 /// Jobs taken from the queue at once.
 const JOBS_AT_ONCE: usize = 1_024;
 
-/// What was decided and is not on disk: the answers, the callers that wait for them, and the reads
+/// What was decided and is not on disk: the results, the callers that wait for them, and the reads
 /// that saw it.
 #[derive(Default)]
 struct Undelivered {
-    answers: Vec<CommandResult>,
+    results: Vec<Ran>,
     replies: Vec<Reply>,
     reads: Vec<DeliverRead>,
 }
@@ -54,31 +65,14 @@ impl Undelivered {
     fn deliver(self, result: &Result<(), Error>) {
         match result {
             Ok(()) => {
-                let mut answers = self.answers.into_iter();
-                self.replies.into_iter().for_each(|reply| reply.send(&mut answers));
-                assert!(answers.next().is_none(), "every answer has reached its caller");
+                let mut results = self.results.into_iter();
+                self.replies.into_iter().for_each(|reply| reply.send(&mut results));
+                assert!(results.next().is_none(), "every result has reached its caller");
             }
             Err(error) => self.replies.into_iter().for_each(|reply| reply.fail(error.clone())),
         }
         self.reads.into_iter().for_each(|deliver| deliver(result));
     }
-
-    /// No command was run: the caller of the culprit gets the error, the others may send again.
-    /// Without a culprit all callers get the error.
-    fn fail(self, failure: &BatchFailure) {
-        let mut first = 0;
-        for reply in self.replies {
-            let commands = first..first + reply.commands();
-            first = commands.end;
-            let at_fault = failure.culprit.is_none_or(|culprit| commands.contains(&culprit));
-            reply.fail(if at_fault { failure.error.clone() } else { another_failed() });
-        }
-        self.reads.into_iter().for_each(|deliver| deliver(&Err(another_failed())));
-    }
-}
-
-fn another_failed() -> Error {
-    Error::unavailable("another request of the same batch failed")
 }
 
 /// What the thread owns.
@@ -96,6 +90,29 @@ struct Writer {
     /// Reads that saw nothing newer than the batch in flight.
     reads_in_flight: Vec<DeliverRead>,
     closing: Option<oneshot::Sender<Result<(), Error>>>,
+    retry: Retry,
+}
+
+/// When the thread tries by itself to write again after a failure.
+#[derive(Debug)]
+struct Retry {
+    /// The time of the last failure or attempt.
+    since: Instant,
+    pause: Duration,
+}
+
+impl Retry {
+    /// The time until the next attempt. Failures that follow each other make it longer.
+    fn wait(&self) -> Duration {
+        self.pause.saturating_sub(self.since.elapsed())
+    }
+
+    /// Notes an attempt.
+    fn attempted(&mut self) {
+        let is_over = self.since.elapsed() > FORGET_FAILURES;
+        self.pause = if is_over { FIRST_PAUSE } else { LONGEST_PAUSE.min(2 * self.pause) };
+        self.since = Instant::now();
+    }
 }
 
 /// Runs until the engine is closed or its last handle is dropped.
@@ -111,11 +128,14 @@ pub(crate) fn run(core: Core, published: Arc<PublishedState>, queue: mpsc::Recei
         undelivered: Undelivered::default(),
         reads_in_flight: Vec::new(),
         closing: None,
+        retry: Retry { since: Instant::now(), pause: FIRST_PAUSE },
     };
     let mut received = Vec::with_capacity(JOBS_AT_ONCE);
+    let timer = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let timer = timer.expect("a runtime without input and output needs nothing of the system");
     loop {
         if writer.received.is_empty() {
-            if writer.queue.blocking_recv_many(&mut received, JOBS_AT_ONCE) == 0 {
+            if !writer.receive(&mut received, &timer) {
                 break;
             }
             writer.received.extend(received.drain(..));
@@ -127,6 +147,46 @@ pub(crate) fn run(core: Core, published: Arc<PublishedState>, queue: mpsc::Recei
 }
 
 impl Writer {
+    /// Waits for jobs; returns false when the queue is closed. It may return without a job, when
+    /// the thread has something to do by itself: an account to rebuild, or a failure to recover
+    /// from.
+    fn receive(&mut self, received: &mut Vec<Job>, timer: &Runtime) -> bool {
+        if self.core.is_repairing() {
+            return match self.queue.try_recv() {
+                Ok(job) => {
+                    received.push(job);
+                    true
+                }
+                Err(closed_or_empty) => closed_or_empty == TryRecvError::Empty,
+            };
+        }
+        if !self.core.is_failed() {
+            return self.queue.blocking_recv_many(received, JOBS_AT_ONCE) > 0;
+        }
+        let next = self.queue.recv_many(received, JOBS_AT_ONCE);
+        let wait = self.retry.wait();
+        // The timer exists only inside the runtime.
+        match timer.block_on(async { timeout(wait, next).await }) {
+            Ok(jobs) => jobs > 0,
+            Err(_) => {
+                self.recover();
+                true
+            }
+        }
+    }
+
+    /// Tries to write again after a failure, so that a server to which nobody writes becomes ready
+    /// again.
+    fn recover(&mut self) {
+        let _ = self.wait_for_append();
+        self.retry.attempted();
+        match self.core.recover() {
+            Ok(()) => tracing::info!("the data directory takes writes again"),
+            Err(error) => tracing::warn!(%error, "the data directory takes no writes; it is tried again"),
+        }
+        self.publish();
+    }
+
     /// Decides what was received and what comes in meanwhile; then commits and answers it.
     fn run_batch(&mut self) {
         self.poll_append();
@@ -147,7 +207,7 @@ impl Writer {
             // Memory is discarded. Wait for the older batch: it may still commit, and the reload
             // must see it.
             let _ = self.wait_for_append();
-            std::mem::take(&mut self.undelivered).fail(&failure);
+            std::mem::take(&mut self.undelivered).deliver(&Err(failure));
         } else if !self.undelivered.is_empty() {
             self.commit();
         }
@@ -164,7 +224,7 @@ impl Writer {
             undelivered.deliver(&Err(error));
             return;
         }
-        if undelivered.answers.len() >= COMMITTER_MIN_COMMANDS
+        if undelivered.results.len() >= COMMITTER_MIN_COMMANDS
             && let Some(committer) = &mut self.committer
             && let Some(batch) = self.core.begin_append()
         {
@@ -237,7 +297,7 @@ impl Writer {
     /// Runs a read; delivers its answer as soon as all that it saw is on disk.
     fn read(&mut self, read: Read) {
         let deliver = read(&mut self.core);
-        if !self.undelivered.answers.is_empty() {
+        if !self.undelivered.results.is_empty() {
             self.undelivered.reads.push(deliver);
         } else if self.is_in_flight() {
             self.reads_in_flight.push(deliver);
@@ -253,7 +313,7 @@ impl Writer {
         while let Some(job) = self.received.pop_front() {
             match job {
                 Job::Run(request) => {
-                    let decided = self.undelivered.answers.len() + commands.len();
+                    let decided = self.undelivered.results.len() + commands.len();
                     if decided > 0 && decided + request.commands() > BATCH_COMMANDS {
                         self.received.push_front(Job::Run(request));
                         break;
@@ -272,13 +332,8 @@ impl Writer {
         commands
     }
 
-    fn decide(&mut self, commands: Vec<(Submission, Timestamp)>) -> Result<(), BatchFailure> {
-        let before = self.undelivered.answers.len();
-        let answers = self.core.decide(commands).map_err(|failure| BatchFailure {
-            culprit: failure.culprit.map(|culprit| before + culprit),
-            ..failure
-        })?;
-        self.undelivered.answers.extend(answers);
+    fn decide(&mut self, commands: Vec<(Submission, Timestamp)>) -> Result<(), Error> {
+        self.undelivered.results.extend(self.core.decide(commands)?);
         Ok(())
     }
 

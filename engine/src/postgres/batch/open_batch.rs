@@ -3,7 +3,7 @@
 
 use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
 
-use super::queue::Ran;
+use crate::Ran;
 use super::write::UnknownCommit;
 use crate::{CommandResult, Error};
 

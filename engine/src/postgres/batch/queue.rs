@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use tokio::sync::{Notify, oneshot};
 use tollkeeper_ledger::{Command, Submission, Timestamp, WorkspaceId};
 
-use crate::{CommandResult, Error};
+use crate::{CommandResult, Error, Ran};
 
 /// How many commands a workspace runs before it is the turn of the next one.
 const TURN: usize = 64;
@@ -27,9 +27,6 @@ const LINES: usize = 8;
 
 /// The most bytes of one workspace's commands that may wait.
 const LINE_BYTES_MAX: usize = 16 << 20;
-
-/// The result of a command that was run, or the error for which it was not.
-pub(crate) type Ran = Result<CommandResult, Error>;
 
 /// A command that waits for its lane.
 #[derive(Debug)]
@@ -68,7 +65,7 @@ pub(crate) struct Gathered(Mutex<Answers>);
 struct Answers {
     ran: Vec<Option<Ran>>,
     missing: usize,
-    reply: Option<oneshot::Sender<Result<Vec<CommandResult>, Error>>>,
+    reply: Option<oneshot::Sender<Result<Vec<Ran>, Error>>>,
 }
 
 impl Gathered {
@@ -80,11 +77,9 @@ impl Gathered {
         if answers.missing > 0 {
             return;
         }
-        // The first error stands for all.
-        let ran: Result<Vec<CommandResult>, Error> =
-            std::mem::take(&mut answers.ran).into_iter().flatten().collect();
+        let ran = std::mem::take(&mut answers.ran).into_iter().flatten().collect();
         if let Some(reply) = answers.reply.take() {
-            let _ = reply.send(ran);
+            let _ = reply.send(Ok(ran));
         }
     }
 }
@@ -284,11 +279,7 @@ impl LaneQueue {
 
     /// Runs commands that one caller sends together, each decided alone. Fails at once with
     /// [`Error::is_overloaded`] if there is no room; then none of them is run.
-    pub(crate) async fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        now: Timestamp,
-    ) -> Result<Vec<CommandResult>, Error> {
+    pub(crate) async fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
@@ -470,8 +461,8 @@ mod tests {
         let queue = LaneQueue::new(10);
         let now = Timestamp::from_millis(0);
         let calls = async {
-            let failing = queue.run_batch(vec![command("a"), command("b")], now);
-            let other = queue.run_batch(vec![command("b"), command("a")], now);
+            let failing = queue.run_each(vec![command("a"), command("b")], now);
+            let other = queue.run_each(vec![command("b"), command("a")], now);
             let lane = async {
                 let mut batch = Vec::new();
                 assert!(queue.take(10, &mut batch).await);
@@ -500,7 +491,7 @@ mod tests {
             let end = async { queue.end() };
             tokio::join!(
                 queue.run(command("a"), now),
-                queue.run_batch(vec![command("a")], now),
+                queue.run_each(vec![command("a")], now),
                 end,
                 queue.ended()
             )

@@ -197,9 +197,11 @@ pub(crate) async fn due(
     let mut due = Vec::with_capacity(rows.len());
     for row in &rows {
         let workspace = WorkspaceId::new(column::<&str>(row, 0)?);
-        let workspace =
-            workspace.map_err(|_| Error::damaged("a pending charge has an invalid workspace id"))?;
         let charge = ChargeId(Id::from_bytes(column::<Uuid>(row, 1)?.0));
+        let Ok(workspace) = workspace else {
+            tracing::error!(%charge, "a due charge has an invalid workspace id; it stays pending");
+            continue;
+        };
         due.push((column::<i64>(row, 2)?, workspace, charge));
     }
     due.sort();

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
     Answer, BoxFuture, CommandResult, Engine, EngineStats, EntryRecord, Error, GrantRecord, Output, Query,
-    QueryResult,
+    QueryResult, Ran,
 };
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Decision, Entry, EntryBody, GrantId, Id, Micros, Period, PeriodWindow,
@@ -285,12 +285,8 @@ impl Engine for Memory {
         now(self.run_now(submission, at))
     }
 
-    fn run_batch(
-        &self,
-        batch: Vec<Submission>,
-        at: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<CommandResult>, Error>> {
-        now(batch.into_iter().map(|submission| self.run_now(submission, at)).collect())
+    fn run_each(&self, batch: Vec<Submission>, at: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
+        now(batch.into_iter().map(|submission| Ok(self.run_now(submission, at))).collect())
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {

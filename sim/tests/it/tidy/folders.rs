@@ -24,7 +24,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         "engine",
         &[
             "error",
-            "contract query calendar hash",
+            "contract query calendar hash vital_thread",
             "answer request_queue rollups audit",
             "transfer",
             "embedded/storage",

@@ -21,7 +21,7 @@ use crate::dashboard;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
-use crate::jobs::time_outs;
+use crate::jobs::time_outs::TimeOuts;
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
 use crate::settings::Settings;
 
@@ -148,11 +148,12 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    time_outs::poll(&app).await;
+    let mut time_outs = TimeOuts::default();
+    time_outs.poll(&app).await;
     let until = async {
         tokio::select! {
             () = shutdown => {}
-            () = time_outs::run(&app, app.poll_interval) => {}
+            () = time_outs.run(&app, app.poll_interval) => {}
         }
     };
     serve::until(router(Arc::clone(&app)), listener, until).await;

@@ -106,7 +106,7 @@ async fn a_passed_deadline_refunds_and_a_heartbeat_moves_it() {
     let reply = world.post(&format!("{alive}/heartbeat"), "", r#"{"extend_seconds":120}"#).await;
     assert_eq!((reply.status, &reply.json()["deadline"]), (200, &"2026-11-23T15:20:05.678Z".into()));
     world.pass_seconds(60);
-    crate::jobs::time_outs::poll(&world.app).await;
+    crate::jobs::time_outs::TimeOuts::default().poll(&world.app).await;
     let charge = world.get(&lost).await.json();
     assert_eq!((&charge["status"], &charge["outcome"]), (&"refunded".into(), &"timed_out".into()));
     assert_eq!(charge["refunds"][0]["reason"], "timed_out");

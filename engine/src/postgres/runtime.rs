@@ -90,11 +90,7 @@ impl Lanes {
 
     /// Distributes commands over the lanes and puts the answers back into the order of the
     /// commands.
-    async fn run_in_parallel(
-        &self,
-        commands: Vec<Submission>,
-        now: Timestamp,
-    ) -> Result<Vec<Ran>, Error> {
+    async fn run_in_parallel(&self, commands: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
         let lanes: Vec<usize> =
             commands.iter().map(|submission| self.index_of(&submission.workspace)).collect();
         let mut parts: Vec<Vec<Submission>> = self.queues.iter().map(|_| Vec::new()).collect();

@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{Error, Output, Ran};
+use tollkeeper_engine::{Output, Ran};
 use tollkeeper_ledger::{
     Command, IdempotencyKey, MemberId, OperationId, Refusal, Scope, Submission, WorkerId, WorkspaceId, bounds,
 };
@@ -235,7 +235,7 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
 }
 
 /// The error if no command of the batch was run: then it is the error of the whole request.
-fn none_run(decided: &[Ran]) -> Option<Error> {
+fn none_run(decided: &[Ran]) -> Option<tollkeeper_engine::Error> {
     if decided.iter().any(Result::is_ok) { None } else { decided.first()?.clone().err() }
 }
 

@@ -3,9 +3,8 @@
 
 use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
 
-use crate::Ran;
 use super::write::UnknownCommit;
-use crate::{CommandResult, Error};
+use crate::{CommandResult, Error, Ran};
 
 /// What became of a command.
 #[derive(Debug)]

@@ -301,27 +301,40 @@ impl StateMachine {
         key.map(|key| self.fingerprints.of(account_index, Name::Key(key)))
     }
 
-    fn run_one(
+    /// Begins a command: finds its account, or adds it for a new workspace. Returns its index and
+    /// whether it is new; `None` if there is no such workspace.
+    fn begin_command(
         &mut self,
-        submission: Submission,
-        mut loaded: Loaded,
-        now: Timestamp,
-    ) -> Result<CommandResult, Error> {
+        submission: &Submission,
+        loaded: &mut Loaded,
+    ) -> Result<Option<(u32, bool)>, Error> {
         self.under_way = Some(UnderWay { phase: Phase::Deciding, account_index: None, is_new: false });
         if loaded.account_index.is_none() {
-            loaded = self.load_again(&submission)?;
+            *loaded = self.load_again(submission)?;
         }
         let (index, is_new) = match loaded.account_index {
             Some(index) => (index, false),
             None if matches!(submission.command, Command::CreateWorkspace(_)) => {
                 (self.accounts.admit_new(submission.workspace.clone()), true)
             }
-            None => return Ok(Err(Refusal::WorkspaceNotFound)),
+            None => return Ok(None),
         };
         if self.accounts.get(index).quarantined {
             return Err(self.quarantine.error(index));
         }
         self.under_way = Some(UnderWay { phase: Phase::Deciding, account_index: Some(index), is_new });
+        Ok(Some((index, is_new)))
+    }
+
+    fn run_one(
+        &mut self,
+        submission: Submission,
+        mut loaded: Loaded,
+        now: Timestamp,
+    ) -> Result<CommandResult, Error> {
+        let Some((index, is_new)) = self.begin_command(&submission, &mut loaded)? else {
+            return Ok(Err(Refusal::WorkspaceNotFound));
+        };
         let earlier_entry = match loaded.key {
             Some(key) => self.find_entry_under_key(index, &submission, key, loaded.search_older)?,
             None => None,

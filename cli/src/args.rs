@@ -4,14 +4,14 @@
 use clap::CommandFactory;
 
 use crate::commands::{
-    audit, backup, balance, charge, completions, entries, grant, key, limits, man, member, migrate, portal,
-    prices, serve, transfer, workspace,
+    audit, backup, balance, charge, clock, completions, entries, grant, key, limits, man, member, migrate,
+    portal, prices, serve, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
 
 const EPILOGUE: &str = "\
-A data command (workspace to prices) works on a data directory (--data DIR) or on a PostgreSQL
+A data command (workspace to clock) works on a data directory (--data DIR) or on a PostgreSQL
 database (--database-url URL), or asks a running server (--server URL). While a server uses a data
 directory, commands that only read still work on it; send the others to the server.
 
@@ -67,6 +67,8 @@ enum Command {
     Entries(entries::Args),
     #[command(subcommand)]
     Prices(prices::Command),
+    #[command(subcommand)]
+    Clock(clock::Command),
     Audit(audit::Args),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
@@ -94,6 +96,7 @@ impl Cli {
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),
             Command::Prices(command) => prices::run(command),
+            Command::Clock(command) => clock::run(command),
             Command::Audit(args) => audit::run(args),
             Command::Backup(args) => backup::backup(args),
             Command::Restore(args) => backup::restore(args),

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId, Platform,
     PriceVersion, Profile, Refund, Refusal, Status, Submission, TeamChange, Timestamp, WorkerId, WorkspaceId,
+    bounds,
 };
 
-use crate::{Error, Query, QueryResult};
+use crate::{Error, Query, QueryResult, TrustedClock};
 
 /// The future of an engine's answer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -188,6 +189,21 @@ pub struct EngineStats {
     pub accounts_rebuilt: u64,
     /// True if the store takes writes now.
     pub writable: bool,
+    /// How far the caller's clock is ahead of the trusted one, in milliseconds; negative if it is
+    /// behind. 0 if the caller's is the trusted one.
+    pub clock_deviation_millis: i64,
+    /// Entries since the start that were decided although their workspace's last entry was ahead of
+    /// the clock.
+    pub entries_decided_ahead: u64,
+}
+
+impl EngineStats {
+    /// True if the engine decides nothing, because the caller's clock deviates too much from the
+    /// trusted one.
+    #[must_use]
+    pub fn clock_is_wrong(&self) -> bool {
+        self.clock_deviation_millis.saturating_abs() > bounds::CLOCK_DEVIATION_MAX_MILLIS
+    }
 }
 
 /// Runs commands durably and answers queries; the queries have typed methods in
@@ -233,6 +249,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Numbers for metrics and readiness.
     fn stats(&self) -> EngineStats;
+
+    /// The clock by which the engine decides.
+    fn trusted_clock(&self) -> TrustedClock {
+        TrustedClock::Caller { last_entry_at: None }
+    }
 
     /// Finishes what was accepted, and persists everything. Later commands fail with
     /// [`Error::is_unavailable`]. On PostgreSQL, queries are still answered.

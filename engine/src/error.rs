@@ -20,6 +20,7 @@ enum Kind {
     Overloaded,
     Unavailable,
     AccountRefused,
+    ClockIsWrong,
     Damaged,
     Unusable,
     BadCursor,
@@ -38,7 +39,14 @@ impl Error {
     /// the same key; the command then runs once, whether or not the first attempt did.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        self.kind == Kind::Unavailable
+        matches!(self.kind, Kind::Unavailable | Kind::ClockIsWrong)
+    }
+
+    /// The store is unavailable to this server, because its clock deviates too much from the
+    /// trusted one.
+    #[must_use]
+    pub fn is_clock_wrong(&self) -> bool {
+        self.kind == Kind::ClockIsWrong
     }
 
     /// The account of one workspace is at fault and is being rebuilt from its journal, or cannot be
@@ -118,6 +126,10 @@ impl Error {
     /// An account is not used until it is rebuilt from its journal.
     pub(crate) fn account_refused(what: impl Into<String>) -> Error {
         Error::new(Kind::AccountRefused, what)
+    }
+
+    pub(crate) fn clock_is_wrong(what: impl Into<String>) -> Error {
+        Error::new(Kind::ClockIsWrong, what)
     }
 
     /// The thread that would answer has ended.

@@ -73,6 +73,7 @@
 //! transfer       a whole ledger as a stream, from any engine to any engine
 //! audit          the report of an audit, and what all engines recompute alike
 //! calendar       where a day and a month begin in a time zone
+//! clock          which clock an engine trusts
 //! rollups        rows of hourly usage
 //! hash           SHA-256
 //! error          why an engine could not run a command or answer a query
@@ -82,6 +83,7 @@
 mod answer;
 mod audit;
 mod calendar;
+mod clock;
 mod contract;
 pub mod embedded;
 mod error;
@@ -95,6 +97,7 @@ mod vital_thread;
 
 pub use audit::{AuditDisagreement, AuditReport};
 pub use calendar::{is_known_timezone, period_windows};
+pub use clock::TrustedClock;
 pub use contract::{
     Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
     EntryRecord, GrantRecord, Listing, Output, Page, Ran, RefundRecord,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tollkeeper_engine::Engine;
 use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
-use crate::access::Access;
+use crate::access::{Access, MonotonicNanos};
+use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::Metrics;
 
 /// A function that returns the current time.
@@ -18,6 +19,8 @@ pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct App {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) clock: Clock,
+    pub(crate) monotonic: MonotonicNanos,
+    pub(crate) clock_watch: ClockWatch,
     pub(crate) access: Arc<Access>,
     pub(crate) metrics: Metrics,
     /// The address of the server from outside, if the settings name it.
@@ -46,6 +49,11 @@ impl App {
     /// The current time. It is read once per request and once per batch of the polling job.
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The time of day and the monotonic clock.
+    pub(crate) fn read_clocks(&self) -> Reading {
+        Reading { now: self.now(), monotonic_nanos: (self.monotonic)() }
     }
 
     /// The URL where this workspace adds credits, if the settings name one.

@@ -22,6 +22,7 @@ use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
 use crate::jobs::time_outs::TimeOuts;
+use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
 use crate::settings::Settings;
 
@@ -67,10 +68,13 @@ impl App {
     ) -> Arc<App> {
         let public_url = settings.http.public_url.clone();
         let document = api::openapi::document(public_url.as_deref());
+        let reading = Reading { now: clock(), monotonic_nanos: monotonic() };
         Arc::new(App {
+            clock_watch: ClockWatch::new(engine.trusted_clock(), reading),
             access: Access::new(Arc::clone(&engine), &settings.access, public_url.clone(), &monotonic),
             engine,
             clock,
+            monotonic,
             metrics: Metrics::new(labels(&site())),
             public_url,
             add_credits_url: settings.http.add_credits_url.clone(),

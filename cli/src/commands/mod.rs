@@ -2,7 +2,8 @@
 //! fields of the answer are shown.
 //!
 //! ```text
-//! data commands   workspace, member, key, limits, portal, grant, charge, balance, entries, prices
+//! data commands   workspace, member, key, limits, portal, grant, charge, balance, entries, prices,
+//!                 clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), transfer (export and import), migrate
 //!                 call the engine crate on a store, without the API
@@ -16,6 +17,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod balance;
 pub(crate) mod charge;
+pub(crate) mod clock;
 pub(crate) mod completions;
 pub(crate) mod entries;
 pub(crate) mod grant;

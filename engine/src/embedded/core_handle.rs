@@ -50,6 +50,7 @@ pub(super) struct PublishedState {
     accounts_refused: AtomicU64,
     accounts_rebuilt: AtomicU64,
     writable: AtomicBool,
+    decided_ahead: AtomicU64,
 }
 
 /// What is to be published once it is on disk.
@@ -84,6 +85,7 @@ impl PublishedState {
         self.writable.store(stats.writable, Relaxed);
         self.accounts_refused.store(stats.accounts_refused, Relaxed);
         self.accounts_rebuilt.store(stats.accounts_rebuilt, Relaxed);
+        self.decided_ahead.store(stats.entries_decided_ahead, Relaxed);
         let Some(new) = platform else { return };
         self.entries.store(stats.entries, Relaxed);
         self.accounts.store(stats.accounts_in_memory, Relaxed);
@@ -199,6 +201,8 @@ impl CoreHandle {
             accounts_refused: published.accounts_refused.load(Relaxed),
             accounts_rebuilt: published.accounts_rebuilt.load(Relaxed),
             writable: published.writable.load(Relaxed),
+            entries_decided_ahead: published.decided_ahead.load(Relaxed),
+            clock_deviation_millis: 0,
         }
     }
 }

@@ -59,7 +59,9 @@ use self::scan::lists::Reader;
 use self::scan::readers::Readers;
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
-use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran, vital_thread};
+use crate::{
+    BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock, vital_thread,
+};
 
 /// The default length of the queue: some tens of milliseconds of work.
 const QUEUE_DEFAULT: usize = 8_192;
@@ -81,6 +83,8 @@ pub struct Embedded {
     core: CoreHandle,
     readers: Readers,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// See [`TrustedClock::Caller`].
+    last_entry_at: Option<Timestamp>,
 }
 
 impl Embedded {
@@ -122,16 +126,17 @@ impl Embedded {
     }
 
     fn start(
-        core: Core,
+        mut core: Core,
         readers: Readers,
         handle: CoreHandle,
         jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
     ) -> Result<Embedded, Error> {
         let (published, wake) = (handle.published(), handle.wake());
+        let last_entry_at = core.last_entry_at()?;
         published.publish(StateToPublish::of(&core));
         let body = move || writer::run(core, published, jobs, wake);
         let writer = vital_thread::spawn("tollkeeper-writer", body)?;
-        Ok(Embedded { core: handle, readers, writer: Mutex::new(Some(writer)) })
+        Ok(Embedded { core: handle, readers, writer: Mutex::new(Some(writer)), last_entry_at })
     }
 }
 
@@ -231,6 +236,10 @@ impl Engine for Embedded {
 
     fn stats(&self) -> EngineStats {
         self.core.stats()
+    }
+
+    fn trusted_clock(&self) -> TrustedClock {
+        TrustedClock::Caller { last_entry_at: self.last_entry_at }
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -6,10 +6,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
+use tollkeeper_ledger::{Timestamp, WorkspaceId};
+
 use super::database::failure::Failure;
 use super::database::session::{DbSession, column};
 use super::database::sql::Sql;
 use crate::EngineStats;
+use crate::clock::warn_of_account_ahead;
 
 /// The counters, updated by lanes and readers.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub(super) struct Counters {
     pub accounts: AtomicI64,
     /// Whether the database took writes when it was last asked or written to.
     pub writable: AtomicBool,
+    /// Entries since the start whose workspace's last entry was ahead of the clock.
+    decided_ahead: AtomicU64,
     entries: AtomicU64,
     pending: AtomicI64,
     commits: AtomicU64,
@@ -27,13 +32,16 @@ pub(super) struct Counters {
 }
 
 /// What one committed batch wrote.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CommittedBatch {
     pub entries: u64,
     /// The length of all encoded entries.
     pub bytes: u64,
     /// Pending charges after the batch, less those before it.
     pub pending_change: i64,
+    /// Entries that were decided while their account was ahead of the clock, with the last such
+    /// account and the time of its entry.
+    pub decided_ahead: Option<(u64, WorkspaceId, Timestamp)>,
 }
 
 impl Counters {
@@ -65,6 +73,10 @@ impl Counters {
         self.bytes.fetch_add(batch.bytes, Relaxed);
         self.commits.fetch_add(1, Relaxed);
         self.pending.fetch_add(batch.pending_change, Relaxed);
+        if let Some((added, workspace, last_entry_at)) = &batch.decided_ahead {
+            let before = self.decided_ahead.fetch_add(*added, Relaxed);
+            warn_of_account_ahead(before, *added, workspace, *last_entry_at);
+        }
     }
 
     /// All counters at this moment; `queued` is the number of requests waiting in the lanes.
@@ -83,6 +95,8 @@ impl Counters {
             accounts_refused: 0,
             accounts_rebuilt: 0,
             writable: self.writable.load(Relaxed),
+            clock_deviation_millis: 0,
+            entries_decided_ahead: self.decided_ahead.load(Relaxed),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! runtime     starts and stops the threads of lanes and readers
 //! shared      what lanes and readers share
 //! repair      rebuilds a damaged account from its journal
+//! clock       the clock of the database, with which this server's is compared
 //! platform    the price book and the platform keys as this server knows them
 //! counters    metrics of this server
 //! ids         ids that contain the number of their entry
@@ -20,6 +21,7 @@
 
 mod admin;
 mod batch;
+mod clock;
 mod counters;
 mod database;
 mod ids;
@@ -39,6 +41,7 @@ use std::time::Duration;
 
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, bounds};
 
+use self::clock::DatabaseClock;
 use self::counters::Counters;
 use self::database::blocking::block_on;
 use self::database::failure::Failure;
@@ -50,7 +53,7 @@ use self::query::readers::Readers;
 use self::repair::Repairs;
 use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
-use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
+use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock};
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
 const QUEUE_DEFAULT: usize = 8_192;
@@ -106,6 +109,10 @@ pub struct Options {
     /// How long a batch or a query is retried before it fails with [`Error::is_unavailable`]; 5,000
     /// ms when `None`.
     pub retry_for_millis: Option<u64>,
+    /// True compares the time of each command with the clock of the database, and refuses it with
+    /// [`Error::is_unavailable`] if they differ by more than five seconds. A server does. False
+    /// believes the caller, who may simulate time.
+    pub compare_clocks: bool,
 }
 
 /// The PostgreSQL engine.
@@ -124,14 +131,22 @@ impl Postgres {
     /// [`Error::is_unusable`] if the address is malformed or the database cannot be used as it is,
     /// [`Error::is_unavailable`] if the database cannot be reached.
     pub async fn open(url: &str, options: Options) -> Result<Postgres, Error> {
-        let Options { refund_window_seconds, queue, lanes, readers, accounts_in_memory, retry_for_millis } =
-            options;
+        let Options {
+            refund_window_seconds,
+            queue,
+            lanes,
+            readers,
+            accounts_in_memory,
+            retry_for_millis,
+            compare_clocks,
+        } = options;
         let lanes = lanes.unwrap_or(LANES_DEFAULT).max(1);
         let shared = Arc::new(SharedState {
             address: config::parse(url)?,
             platform: PlatformCell::default(),
             counters: Counters::default(),
             repairs: Repairs::default(),
+            clock: DatabaseClock::new(compare_clocks),
             refund_window_seconds: refund_window_seconds.unwrap_or(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
@@ -157,7 +172,10 @@ impl Postgres {
 
 impl Engine for Postgres {
     fn run(&self, submission: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> {
-        Box::pin(self.lanes.run(submission, now))
+        Box::pin(async move {
+            self.shared.clock.check(now)?;
+            self.lanes.run(submission, now).await
+        })
     }
 
     fn run_or_shed(
@@ -165,11 +183,17 @@ impl Engine for Postgres {
         submission: Submission,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<CommandResult, Error>> {
-        Box::pin(self.lanes.run_or_shed(submission, now))
+        Box::pin(async move {
+            self.shared.clock.check(now)?;
+            self.lanes.run_or_shed(submission, now).await
+        })
     }
 
     fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> {
-        Box::pin(self.lanes.run_each(batch, now))
+        Box::pin(async move {
+            self.shared.clock.check(now)?;
+            self.lanes.run_each(batch, now).await
+        })
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
@@ -195,11 +219,20 @@ impl Engine for Postgres {
     }
 
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
+        if self.shared.clock.check(now).is_err() {
+            // By a wrong clock nothing is due. The deviation is in the stats.
+            return Box::pin(std::future::ready(Ok(Vec::new())));
+        }
         self.read(move |session| async move { point::due(&session, now, most).await })
     }
 
     fn stats(&self) -> EngineStats {
-        self.shared.counters.stats(self.lanes.queued())
+        let clock_deviation_millis = self.shared.clock.deviation_millis();
+        EngineStats { clock_deviation_millis, ..self.shared.counters.stats(self.lanes.queued()) }
+    }
+
+    fn trusted_clock(&self) -> TrustedClock {
+        TrustedClock::Database
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

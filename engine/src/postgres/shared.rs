@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::clock::DatabaseClock;
 use super::counters::Counters;
 use super::database::config::Address;
 use super::platform::PlatformCell;
@@ -15,6 +16,7 @@ pub(crate) struct SharedState {
     pub platform: PlatformCell,
     pub counters: Counters,
     pub repairs: Repairs,
+    pub clock: DatabaseClock,
     /// How long after a charge was opened a late system failure may still refund it.
     pub refund_window_seconds: i64,
     /// How long a batch or a read is retried while the database cannot be reached.

@@ -20,7 +20,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/readyz", Public, "Check that requests can be taken", |call| {
         Box::pin(ready(call))
     })
-    .description("Answers 200 if the store takes writes, else 503. Use it to route requests to this server.")
+    .description("Answers 200 if the store takes writes, else 503. Use it to route requests to this server. `timers` says `held` if charges are decided but none is timed out, until the clock is confirmed.")
     .response(200, of::<HealthJson>, EXAMPLE)
     .problems(&[Code::StoreUnavailable]),
     Route::new(Method::GET, "/metrics", Public, "Read the metrics", |call| Box::pin(metrics(call)))
@@ -35,17 +35,28 @@ const EXAMPLE: &str = r#"{"status": "ok"}"#;
 pub struct HealthJson {
     /// Always `ok`; otherwise the response is a problem.
     status: &'static str,
+    /// `held` if no charge is timed out until the clock is confirmed; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timers: Option<&'static str>,
 }
 
 /// `GET /healthz`.
 async fn alive(_: Call) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, 16, &HealthJson { status: "ok" }))
+    Ok(json(StatusCode::OK, 16, &HealthJson { status: "ok", timers: None }))
 }
 
 /// `GET /readyz`.
 async fn ready(call: Call) -> Result<Response, Problem> {
-    if call.app.engine().stats().writable {
-        Ok(json(StatusCode::OK, 16, &HealthJson { status: "ok" }))
+    let stats = call.app.engine().stats();
+    if stats.clock_is_wrong() {
+        return Err(Problem::new(
+            Code::StoreUnavailable,
+            "The clock of this server deviates from the database's by more than five seconds. It decides nothing until its clock is right.",
+        ));
+    }
+    if stats.writable {
+        let timers = call.app.clock_watch.holds_timers().then_some("held");
+        Ok(json(StatusCode::OK, 40, &HealthJson { status: "ok", timers }))
     } else {
         Err(Problem::new(Code::StoreUnavailable, "The store accepts no writes at the moment."))
     }
@@ -53,7 +64,7 @@ async fn ready(call: Call) -> Result<Response, Problem> {
 
 /// `GET /metrics`.
 async fn metrics(call: Call) -> Result<Response, Problem> {
-    let text = call.app.metrics.text(call.app.engine().stats());
+    let text = call.app.metrics.text(call.app.engine().stats(), call.app.clock_watch.holds_timers());
     let mut response = Response::new(Body::from(text));
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, media_type);

@@ -6,6 +6,7 @@
 mod api_keys;
 mod batch;
 mod charges;
+mod clock;
 pub(crate) mod docs;
 mod entries;
 mod grants;
@@ -67,6 +68,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Price book",
         description: "The operations and their unit prices, in versions. A charge records the version that priced it.",
         routes: &[price_book::ROUTES],
+    },
+    Resource {
+        name: "Clock",
+        description: "The clock of a server on a data directory. Deadlines go by it.",
+        routes: &[clock::ROUTES],
     },
     Resource {
         name: "Health",

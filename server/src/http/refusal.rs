@@ -221,6 +221,12 @@ impl From<Error> for Problem {
                 Code::Overloaded,
                 "The server's queue is full, and the request was not processed. Repeat it in a moment.",
             )
+        } else if error.is_clock_wrong() {
+            // The log has one line for it, not one for each request (`clock_watch`).
+            Problem::new(
+                Code::StoreUnavailable,
+                "The clock of this server is wrong, so that it decides nothing. Repeat the request in a moment; under the same idempotency key it is done once.",
+            )
         } else if error.is_unavailable() || error.is_unusable() {
             tracing::error!(%error, hint = error.hint(), "the store is not available");
             Problem::new(

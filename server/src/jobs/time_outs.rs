@@ -62,6 +62,7 @@ impl TimeOuts {
 
     /// Refunds every pending charge whose deadline has passed, once.
     pub async fn poll(&mut self, app: &App) {
+        app.clock_watch.note_deviation(app.engine().stats().clock_deviation_millis);
         for _ in 0..BATCHES_PER_POLL {
             match self.time_out_batch(app).await {
                 Ok(true) => {}
@@ -78,7 +79,11 @@ impl TimeOuts {
 
     /// Times out at most [`BATCH`] charges; returns true if more may be due.
     async fn time_out_batch(&mut self, app: &App) -> Result<bool, Error> {
-        let now = app.now();
+        let reading = app.read_clocks();
+        if !app.clock_watch.lets_timers_run(reading) {
+            return Ok(false);
+        }
+        let now = reading.now;
         let forgotten = |failing: &Failing| failing.again_at.plus_seconds(2 * LONGEST_PAUSE_SECONDS) < now;
         self.failing.retain(|_, failing| !forgotten(failing));
         let due = app.engine().due(now, BATCH + self.failing.len()).await?;

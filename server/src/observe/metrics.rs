@@ -97,13 +97,13 @@ impl Metrics {
     }
 
     /// All metrics in the text format of Prometheus.
-    pub fn text(&self, stats: EngineStats) -> String {
+    pub fn text(&self, stats: EngineStats, timers_are_held: bool) -> String {
         let mut text = String::with_capacity(16_384);
-        self.write(&mut text, stats).expect("writing to a String does not fail");
+        self.write(&mut text, stats, timers_are_held).expect("writing to a String does not fail");
         text
     }
 
-    fn write(&self, text: &mut String, stats: EngineStats) -> std::fmt::Result {
+    fn write(&self, text: &mut String, stats: EngineStats, timers_are_held: bool) -> std::fmt::Result {
         const REQUESTS: &str = "tollkeeper_http_requests_total";
         head(text, REQUESTS, "counter", "Answered requests by route and status.")?;
         for (index, counts) in self.routes.iter().enumerate() {
@@ -138,7 +138,8 @@ impl Metrics {
             head(text, name, kind, help)?;
             writeln!(text, "{name} {}", value.load(Relaxed))?;
         }
-        write_engine_stats(text, stats)
+        write_engine_stats(text, stats)?;
+        write_clock(text, stats.clock_deviation_millis, timers_are_held)
     }
 
     fn write_durations(&self, text: &mut String) -> std::fmt::Result {
@@ -185,6 +186,8 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
         accounts_refused,
         accounts_rebuilt,
         writable,
+        clock_deviation_millis: _,
+        entries_decided_ahead,
     } = stats;
     for (name, kind, help, value) in [
         ("tollkeeper_journal_entries", "gauge", "Entries in the journal.", entries),
@@ -212,12 +215,28 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
             "Accounts rebuilt from their journals since the start.",
             accounts_rebuilt,
         ),
+        (
+            "tollkeeper_entries_decided_ahead_total",
+            "counter",
+            "Entries since the start whose workspace's last entry was ahead of the clock.",
+            entries_decided_ahead,
+        ),
         ("tollkeeper_store_writable", "gauge", "1 if the store takes writes, else 0.", u64::from(writable)),
     ] {
         head(text, name, kind, help)?;
         writeln!(text, "{name} {value}")?;
     }
     Ok(())
+}
+
+fn write_clock(text: &mut String, deviation_millis: i64, timers_are_held: bool) -> std::fmt::Result {
+    const DEVIATION: &str = "tollkeeper_clock_deviation_seconds";
+    head(text, DEVIATION, "gauge", "How far the clock is ahead of the database's.")?;
+    let (sign, millis) = (if deviation_millis < 0 { "-" } else { "" }, deviation_millis.unsigned_abs());
+    writeln!(text, "{DEVIATION} {sign}{}.{:03}", millis / 1_000, millis % 1_000)?;
+    const HELD: &str = "tollkeeper_timers_held";
+    head(text, HELD, "gauge", "1 if no charge is timed out until the clock is confirmed, else 0.")?;
+    writeln!(text, "{HELD} {}", u8::from(timers_are_held))
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {

@@ -1,7 +1,8 @@
-//! What an operator can observe: metrics for Prometheus and the log.
+//! What an operator can observe: metrics for Prometheus, the log, and whether the clock is right.
 //!
 //! This folder knows no route and no problem code; it gets their labels when it is built.
 
+pub(crate) mod clock_watch;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod settings;

@@ -138,6 +138,7 @@ impl Settings {
         tollkeeper_engine::postgres::Options {
             refund_window_seconds: Some(self.refund_window_seconds()),
             queue: Some(self.engine.queue),
+            compare_clocks: true,
             ..tollkeeper_engine::postgres::Options::default()
         }
     }

@@ -105,7 +105,7 @@ async fn pending(world: &World, workspace: &str) -> String {
 }
 
 async fn metric(world: &World, name: &str) -> u64 {
-    let text = world.app.metrics.text(EngineStats::default());
+    let text = world.app.metrics.text(EngineStats::default(), false);
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the metric is there");
     line.trim().parse().expect("a number")
 }

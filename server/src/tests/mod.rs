@@ -7,6 +7,7 @@ mod anonymous;
 mod api_page;
 mod batch;
 mod charges;
+mod clock;
 mod conventions;
 mod credit;
 mod description;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 52] = [
+pub const COMMANDS: [&[&str]; 54] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -46,6 +46,8 @@ pub const COMMANDS: [&[&str]; 52] = [
     &["charge", "quote"],
     &["balance"],
     &["entries"],
+    &["clock"],
+    &["clock", "confirm"],
     &["prices"],
     &["prices", "show"],
     &["prices", "set"],

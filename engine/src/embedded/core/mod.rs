@@ -263,7 +263,17 @@ impl Core {
             accounts_in_memory: machine.accounts.in_memory() as u64,
             pending_charges: machine.deadlines.len() as u64,
             entries_to_replay: machine.last_seq().saturating_sub(machine.accounts_persisted_to),
+            entries_decided_ahead: machine.decided_ahead,
             ..stats
+        }
+    }
+
+    /// The time by which the newest entry was decided; `None` before the first.
+    pub(super) fn last_entry_at(&mut self) -> Result<Option<Timestamp>, Error> {
+        let machine = self.ensure_loaded()?;
+        match machine.last_seq() {
+            0 => Ok(None),
+            last => machine.read(last, |stored| Ok(stored.entry()?.decided_at)),
         }
     }
 

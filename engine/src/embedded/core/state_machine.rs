@@ -27,6 +27,7 @@ use super::ids;
 use super::in_flight::{InFlightBatch, UncommittedEntries};
 use super::quarantine::Quarantine;
 use crate::answer::Asked;
+use crate::clock::warn_of_account_ahead;
 use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex, Name};
@@ -64,6 +65,8 @@ pub(crate) struct StateMachine {
     /// Memory of a search in the key index.
     pub(super) found: Vec<u64>,
     refund_window_seconds: i64,
+    /// Entries since the start that were decided while their account was ahead of the clock.
+    pub(super) decided_ahead: u64,
 }
 
 /// The parts of a state machine before the rest of the journal is replayed.
@@ -151,6 +154,7 @@ impl StateMachine {
             accounts_persisted_to,
             found: Vec::new(),
             refund_window_seconds,
+            decided_ahead: 0,
         }
     }
 
@@ -438,6 +442,10 @@ impl StateMachine {
     ) -> Entry {
         let slot = self.accounts.get_mut(header.account_index);
         let entry = slot.account.record(body, key, actor, now);
+        if entry.decided_at != entry.at {
+            warn_of_account_ahead(self.decided_ahead, 1, &slot.account.profile.id, entry.at);
+            self.decided_ahead += 1;
+        }
         let bytes = self.uncommitted.begin_entry(&header);
         let canonical = bytes.len();
         entry.encode(bytes);

@@ -502,6 +502,7 @@ mod tests {
     use tollkeeper_ledger::{Actor, Command};
 
     use super::*;
+    use crate::postgres::clock::DatabaseClock;
     use crate::postgres::counters::Counters;
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
@@ -515,6 +516,7 @@ mod tests {
             platform: PlatformCell::default(),
             counters: Counters::default(),
             repairs: Repairs::default(),
+            clock: DatabaseClock::new(false),
             refund_window_seconds: 0,
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,

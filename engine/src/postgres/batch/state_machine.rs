@@ -213,6 +213,10 @@ impl<'a> StateMachine<'a> {
             let account = &mut self.accounts.get_mut(account_index).account;
             let before = account.chain;
             let entry = account.record(body, key.take(), actor.clone(), now);
+            if entry.decided_at != entry.at {
+                let count = self.writes.decided_ahead.as_ref().map_or(0, |(count, ..)| *count);
+                self.writes.decided_ahead = Some((count + 1, account.profile.id.clone(), entry.at));
+            }
             assert_eq!(entry.n, before.n + 1, "i02: an entry has the number after the last one");
             assert!(entry.previous == before.hash, "i02: an entry carries the hash of the one before it");
             self.append(account_index, &entry, key_digest.take());

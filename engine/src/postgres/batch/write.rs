@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, UsageSums};
+use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
 use super::accounts::Accounts;
 use crate::CommandResult;
@@ -82,6 +82,9 @@ pub(crate) struct BatchWrites {
     pub pending: BTreeMap<EntryRef, PendingWrite>,
     /// Pending charges after the batch, less those before it.
     pub pending_change: i64,
+    /// Entries that were decided while their account was ahead of the clock, with the last such
+    /// account and the time of its entry.
+    pub decided_ahead: Option<(u64, WorkspaceId, Timestamp)>,
     /// The bytes of grants that were created or spent, by the entry that created them.
     pub grant_rows: BTreeMap<EntryRef, Vec<u8>>,
     pub usage: Vec<UsageWrite>,
@@ -154,6 +157,7 @@ impl BatchWrites {
             entries: self.entries.len() as u64,
             bytes: self.bytes.len() as u64,
             pending_change: self.pending_change,
+            decided_ahead: self.decided_ahead.clone(),
         }
     }
 }

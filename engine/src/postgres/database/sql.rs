@@ -22,6 +22,7 @@ pub(crate) enum Sql {
     CountStoredEntries,
     PlatformNumber,
     TakesWrites,
+    Clock,
     IsImporting,
     SetImporting,
     PlatformEntries,
@@ -80,7 +81,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 40] = [
+pub(crate) const ALL: [(Sql, &str); 41] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared.
@@ -140,6 +141,7 @@ pub(crate) const ALL: [(Sql, &str); 40] = [
     ),
     (Sql::PlatformNumber, "SELECT n FROM platform"),
     (Sql::TakesWrites, "SELECT current_setting('transaction_read_only') = 'off'"),
+    (Sql::Clock, "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"),
     (Sql::IsImporting, "SELECT importing FROM platform"),
     (Sql::SetImporting, "UPDATE platform SET importing = $1"),
     (Sql::PlatformEntries, "SELECT data FROM entry WHERE workspace = $1 AND n > $2 ORDER BY n"),

@@ -86,11 +86,12 @@ impl Readers {
     /// # Errors
     /// [`Error::is_unusable`] if the database holds an unfinished import.
     pub(crate) async fn begin(&self) -> Result<(), Failure> {
-        let SharedState { address, platform, counters, .. } = &*self.shared;
+        let SharedState { address, platform, counters, clock, .. } = &*self.shared;
         schema::migrate(address).await?;
         let session = self.session().await?;
         schema::refuse_unfinished_import(&session).await?;
         platform.refresh(&session).await?;
+        clock.read(&session).await?;
         counters.reload(&session).await;
         counters.writable.store(takes_writes(&session).await?, Relaxed);
         Ok(())
@@ -136,6 +137,7 @@ impl Readers {
         let session = if was_writable { self.session().await? } else { self.new_session().await? };
         let refreshed = async {
             self.shared.platform.refresh(&session).await?;
+            self.shared.clock.read(&session).await?;
             takes_writes(&session).await
         };
         let is_writable = refreshed.await.map_err(|failure| abandon_if_lost(&session, failure))?;

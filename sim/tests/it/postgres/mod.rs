@@ -1,6 +1,7 @@
 //! The PostgreSQL engine: the contract, random commands beside the model, and an audit that detects
 //! changed rows.
 
+mod clocks;
 mod damage;
 mod failures;
 mod settings;

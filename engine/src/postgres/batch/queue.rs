@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 use tokio::sync::{Notify, oneshot};
-use tollkeeper_ledger::{Command, Submission, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Actor, Command, Submission, Timestamp, WorkspaceId};
 
 use crate::{Error, Ran};
 
@@ -231,7 +231,7 @@ impl LaneQueue {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request in, or fails with [`Error::is_overloaded`] if there is no room.
+    /// Takes a request in, or fails with [`Error::is_overloaded`] if one of `workspaces` has no room.
     fn push(
         &self,
         request: impl IntoIterator<Item = Waiting>,
@@ -245,7 +245,7 @@ impl LaneQueue {
         let has_room = |workspace: &&WorkspaceId| {
             lines.lines.get(*workspace).is_none_or(|line| line.load.has_room(self.line_bound))
         };
-        if !lines.load.has_room(all) || !workspaces.iter().all(has_room) {
+        if !workspaces.is_empty() && !(lines.load.has_room(all) && workspaces.iter().all(has_room)) {
             return Err(Error::overloaded());
         }
         request.into_iter().for_each(|waiting| lines.push(waiting));
@@ -287,7 +287,10 @@ impl LaneQueue {
         let (reply, answers) = oneshot::channel();
         let gathered = Answers { ran: vec![None; count], missing: count, reply: Some(reply) };
         let gathered = Arc::new(Gathered(Mutex::new(gathered)));
-        let mut workspaces: Vec<WorkspaceId> = batch.iter().map(|one| one.workspace.clone()).collect();
+        // The server's own commands always find room: it sends few at a time, and a workspace
+        // without room must not keep the time-outs of others.
+        let of_callers = batch.iter().filter(|one| one.actor != Actor::System);
+        let mut workspaces: Vec<WorkspaceId> = of_callers.map(|one| one.workspace.clone()).collect();
         workspaces.sort_unstable();
         workspaces.dedup();
         let waiting = batch.into_iter().enumerate().map(|(place, submission)| Waiting {
@@ -367,7 +370,7 @@ impl LaneQueue {
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::{Actor, ChargeRequest, OperationId, Refusal};
+    use tollkeeper_ledger::{ChargeRequest, OperationId, Refusal};
 
     use super::*;
     use crate::postgres::database::blocking::single_thread_runtime;

@@ -50,6 +50,7 @@ use self::database::{config, schema};
 use self::platform::PlatformCell;
 use self::query::point;
 use self::query::readers::Readers;
+use self::query::teams_seen::TeamsSeen;
 use self::repair::Repairs;
 use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
@@ -147,6 +148,7 @@ impl Postgres {
             counters: Counters::default(),
             repairs: Repairs::default(),
             clock: DatabaseClock::new(compare_clocks),
+            teams_seen: TeamsSeen::default(),
             refund_window_seconds: refund_window_seconds.unwrap_or(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
@@ -198,9 +200,10 @@ impl Engine for Postgres {
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
         let workspace = query.workspace().cloned();
+        let shared = Arc::clone(&self.shared);
         let answer = self.read(move |session| {
-            let query = query.clone();
-            async move { query::answer(&session, &query).await }
+            let (query, shared) = (query.clone(), Arc::clone(&shared));
+            async move { query::answer(&session, &query, &shared.teams_seen).await }
         });
         Box::pin(async move {
             let answered = answer.await;

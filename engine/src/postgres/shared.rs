@@ -7,6 +7,7 @@ use super::clock::DatabaseClock;
 use super::counters::Counters;
 use super::database::config::Address;
 use super::platform::PlatformCell;
+use super::query::teams_seen::TeamsSeen;
 use super::repair::Repairs;
 
 /// Shared by all lanes and readers of one server.
@@ -17,6 +18,7 @@ pub(crate) struct SharedState {
     pub counters: Counters,
     pub repairs: Repairs,
     pub clock: DatabaseClock,
+    pub teams_seen: TeamsSeen,
     /// How long after a charge was opened a late system failure may still refund it.
     pub refund_window_seconds: i64,
     /// How long a batch or a read is retried while the database cannot be reached.

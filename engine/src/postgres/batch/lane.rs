@@ -41,6 +41,7 @@ use super::prefetch::{self, PrefetchOutcome, PrefetchedBatch};
 use super::queue::{LaneQueue, Waiting};
 use super::state_machine::{DecidedBatch, StateMachine};
 use crate::postgres::database::failure::Failure;
+use crate::postgres::database::schema::Admission;
 use crate::postgres::database::session::{DbSession, with_timeout};
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
@@ -323,7 +324,9 @@ impl Lane {
             let is_conflict = matches!(failure, Failure::Conflict);
             let is_permanent = matches!(failure, Failure::Permanent(_) | Failure::Damaged(_));
             if is_conflict {
-                self.refresh_platform().await;
+                if let Err(outdated) = self.refresh_platform().await {
+                    return Ok(batch.into_errors(&outdated));
+                }
             } else {
                 self.disconnect_and_wait(&mut pause).await;
             }
@@ -475,11 +478,24 @@ impl Lane {
 
     /// Reads the entries that other servers have added to the platform's journal, for the retry of
     /// the batch.
-    async fn refresh_platform(&mut self) {
-        if let Some(session) = &self.session
-            && self.shared.platform.refresh(session).await.is_err()
-        {
-            self.session = None;
+    ///
+    /// # Errors
+    /// If this server is too old for the tables, so that no retry can succeed.
+    async fn refresh_platform(&mut self) -> Result<(), Error> {
+        let Some(session) = &self.session else { return Ok(()) };
+        let refreshed = async {
+            self.shared.platform.refresh(session).await?;
+            Admission::ask(session).await
+        };
+        match refreshed.await {
+            Ok(admission) => {
+                self.shared.counters.writable.store(admission.may_write(), Relaxed);
+                admission.refuse_outdated()
+            }
+            Err(_) => {
+                self.session = None;
+                Ok(())
+            }
         }
     }
 }
@@ -507,6 +523,7 @@ mod tests {
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
     use crate::postgres::platform::PlatformCell;
+    use crate::postgres::query::teams_seen::TeamsSeen;
     use crate::postgres::repair::Repairs;
 
     /// A lane whose database refuses connections.
@@ -517,6 +534,7 @@ mod tests {
             counters: Counters::default(),
             repairs: Repairs::default(),
             clock: DatabaseClock::new(false),
+            teams_seen: TeamsSeen::default(),
             refund_window_seconds: 0,
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,

@@ -14,15 +14,16 @@ use super::config::Address;
 use super::distribute;
 use super::failure::Failure;
 use super::session::{DbSession, column, connect, with_timeout};
+pub(crate) use super::sql::VERSION;
 use super::sql::{self, Sql};
 use crate::{Error, transfer};
 
 /// All migrations, oldest first. A database of version `v` has the first `v` of them.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/0001_tables.sql"), include_str!("../migrations/0002_teams.sql")];
-
-/// The schema version that this program reads and writes.
-pub(crate) const VERSION: usize = MIGRATIONS.len();
+const MIGRATIONS: [&str; VERSION] = [
+    include_str!("../migrations/0001_tables.sql"),
+    include_str!("../migrations/0002_teams.sql"),
+    include_str!("../migrations/0003_min_version.sql"),
+];
 
 /// The key of the advisory lock under which migrations run: an arbitrary number, here "tollkeep" in
 /// ASCII.
@@ -116,6 +117,39 @@ fn refuse_newer(version: usize) -> Result<(), Error> {
         "the database has tables of version {version}, this program knows up to {VERSION}"
     ))
     .with_hint("run a newer tollkeeper"))
+}
+
+/// What the database lets this server do now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admission {
+    /// The database is neither a standby nor set to read-only.
+    takes_writes: bool,
+    /// The tables were not migrated to a version that this program is too old for.
+    is_current: bool,
+}
+
+impl Admission {
+    pub(crate) async fn ask(session: &DbSession) -> Result<Admission, Failure> {
+        let rows = session.query_with_timeout(Sql::Admission, &[]).await?;
+        let row = rows.first().ok_or_else(|| Error::damaged("the table `platform` has no row"))?;
+        Ok(Admission { takes_writes: column(row, 0)?, is_current: column(row, 1)? })
+    }
+
+    /// True if this server can write now.
+    pub(crate) fn may_write(self) -> bool {
+        self.takes_writes && self.is_current
+    }
+
+    /// Refuses the work of a server that is too old for the tables.
+    pub(crate) fn refuse_outdated(self) -> Result<(), Error> {
+        if self.is_current {
+            return Ok(());
+        }
+        let what = format!(
+            "a newer tollkeeper has migrated the tables: this server of version {VERSION} is too old"
+        );
+        Err(Error::unavailable(what).with_hint("stop this server and start the newer one"))
+    }
 }
 
 /// Refuses to serve a database that holds only part of a ledger, because an import has not

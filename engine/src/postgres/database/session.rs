@@ -48,7 +48,9 @@ impl DbSession {
         let own = address.config.get_options().map_or(String::new(), |own| format!("{own} "));
         address.config.options(format!("{own}{}", sql::SETTINGS));
         let Connected { client, warnings } = connect_and_watch(&address).await?;
-        let prepared = join_all(sql::ALL.iter().map(|(_, text)| client.prepare(text)));
+        let texts: Vec<String> =
+            sql::ALL.iter().map(|(_, text)| text.replace("$VERSION", &sql::VERSION.to_string())).collect();
+        let prepared = join_all(texts.iter().map(|text| client.prepare(text)));
         let statements: Vec<Statement> =
             with_timeout(prepared).await?.into_iter().collect::<Result<_, _>>()?;
         assert_eq!(statements.len(), sql::ALL.len(), "every statement is prepared once, in order");

@@ -7,7 +7,12 @@
 //!
 //! A *guard* is in each statement that updates accounts, and `CheckGuard` is nothing else. Unless
 //! accounts and platform are at the entry numbers that the decision saw, it divides by zero. That
-//! aborts the transaction. Every transaction of a batch with entries has at least one guard.
+//! aborts the transaction. Every transaction of a batch with entries has at least one guard. A guard
+//! also fails if a newer program has migrated the tables and this one is too old for them.
+
+/// The version of the tables that this program reads and writes. In the statements it is written as
+/// `$VERSION`.
+pub(crate) const VERSION: usize = 3;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +26,8 @@ pub(crate) enum Sql {
     GrantRows,
     CountStoredEntries,
     PlatformNumber,
-    TakesWrites,
     Clock,
+    Admission,
     IsImporting,
     SetImporting,
     PlatformEntries,
@@ -49,6 +54,7 @@ pub(crate) enum Sql {
     LatestChargeStates,
     GrantsBefore,
     UsageOf,
+    UsageForLimits,
     ClaimDueCharges,
     DueCharges,
     ClaimCharges,
@@ -140,8 +146,11 @@ pub(crate) const ALL: [(Sql, &str); 41] = [
          JOIN entry AS e ON e.workspace = k.workspace AND e.n = k.n AND e.data = k.data",
     ),
     (Sql::PlatformNumber, "SELECT n FROM platform"),
-    (Sql::TakesWrites, "SELECT current_setting('transaction_read_only') = 'off'"),
     (Sql::Clock, "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"),
+    (
+        Sql::Admission,
+        "SELECT current_setting('transaction_read_only') = 'off', (SELECT min_version FROM platform) <= $VERSION",
+    ),
     (Sql::IsImporting, "SELECT importing FROM platform"),
     (Sql::SetImporting, "UPDATE platform SET importing = $1"),
     (Sql::PlatformEntries, "SELECT data FROM entry WHERE workspace = $1 AND n > $2 ORDER BY n"),
@@ -155,7 +164,7 @@ pub(crate) const ALL: [(Sql, &str); 41] = [
              WHERE a.workspace = v.workspace AND a.n = v.before
              RETURNING 1
          )
-         SELECT 1 / CASE WHEN (SELECT count(*) FROM changed) = cardinality($1) AND $6 = (SELECT n FROM platform)
+         SELECT 1 / CASE WHEN (SELECT count(*) FROM changed) = cardinality($1) AND $6 = (SELECT n FROM platform WHERE min_version <= $VERSION)
                     THEN 1 ELSE 0 END",
     ),
     (
@@ -173,7 +182,7 @@ pub(crate) const ALL: [(Sql, &str); 41] = [
              INSERT INTO entry (workspace, n, key, opened, data)
              SELECT * FROM unnest($7::text[], $8::bigint[], $9::uuid[], $10::bigint[], $11::bytea[])
          )
-         SELECT 1 / CASE WHEN (SELECT count(*) FROM changed) = cardinality($1) AND $6 = (SELECT n FROM platform)
+         SELECT 1 / CASE WHEN (SELECT count(*) FROM changed) = cardinality($1) AND $6 = (SELECT n FROM platform WHERE min_version <= $VERSION)
                     THEN 1 ELSE 0 END",
     ),
     (
@@ -237,12 +246,16 @@ pub(crate) const ALL: [(Sql, &str); 41] = [
               JOIN account AS a ON a.workspace = v.workspace AND a.n = v.n) = cardinality($1)
              AND NOT EXISTS (SELECT FROM unnest($3::text[], $4::uuid[]) AS k (workspace, key)
               JOIN entry AS e ON e.workspace = k.workspace AND e.key = k.key AND e.key IS NOT NULL)
-             AND $5 = (SELECT n FROM platform) THEN 1 ELSE 0 END",
+             AND $5 = (SELECT n FROM platform WHERE min_version <= $VERSION) THEN 1 ELSE 0 END",
     ),
     (Sql::Account, "SELECT data FROM account WHERE workspace = $1"),
     (
         Sql::Team,
-        "SELECT t.data FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace WHERE a.workspace = $1",
+        // The version of a team, and the team itself unless it is of version $2.
+        "SELECT v.version, CASE WHEN v.version = $2 THEN NULL ELSE t.data END
+         FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
+         LEFT JOIN LATERAL (SELECT t.xmin::text || ' ' || encode(substr(t.data, 1, 5), 'hex') AS version) AS v ON true
+         WHERE a.workspace = $1",
     ),
     (
         Sql::Workspaces,
@@ -295,6 +308,28 @@ pub(crate) const ALL: [(Sql, &str); 41] = [
          UNION ALL
          SELECT NULL, hour, operation, worker, member, api_key, runs, quantity, charged, refunded
          FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3",
+    ),
+    (
+        Sql::UsageForLimits,
+        // The account's entry number first, then sums of usage. Hours from $3 to $4 are one, and so
+        // are the names that are not asked for.
+        "SELECT NULL::bytea AS usage, NULL::bigint AS hour, NULL::text AS operation, NULL::text AS worker,
+                NULL::text AS member, NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity,
+                NULL::bigint AS charged, NULL::bigint AS refunded, n
+         FROM account WHERE workspace = $1
+         UNION ALL
+         SELECT NULL, u.hour, u.operation, u.worker, u.member, u.api_key, sum(u.runs)::bigint,
+                sum(u.quantity)::bigint, sum(u.charged)::bigint, sum(u.refunded)::bigint, NULL
+         FROM (
+             SELECT CASE WHEN hour >= $3 AND hour < $4 THEN $3 ELSE hour END AS hour,
+                    CASE WHEN operation = ANY($5::text[]) THEN operation ELSE $9::text END AS operation,
+                    CASE WHEN worker = ANY($6::text[]) THEN worker ELSE '' END AS worker,
+                    CASE WHEN member = ANY($7::text[]) THEN member ELSE '' END AS member,
+                    CASE WHEN api_key = ANY($8::uuid[]) THEN api_key
+                         ELSE '00000000-0000-0000-0000-000000000000' END AS api_key,
+                    runs, quantity, charged, refunded
+             FROM usage WHERE workspace = $1 AND hour >= $2
+         ) AS u GROUP BY u.hour, u.operation, u.worker, u.member, u.api_key",
     ),
     (
         Sql::ClaimDueCharges,

@@ -3,19 +3,26 @@
 //! ```text
 //! point      a workspace, a balance, a team, one charge, due charges
 //! lists      entries, charges, grants and usage
+//! teams_seen teams that need not be read again
 //! readers    the connections for queries, apart from those of the lanes
 //! ```
 
 pub(crate) mod lists;
 pub(crate) mod point;
 pub(crate) mod readers;
+pub(crate) mod teams_seen;
 
+use self::teams_seen::TeamsSeen;
 use super::database::failure::Failure;
 use super::database::session::DbSession;
 use crate::{Query, QueryResult, calendar};
 
 /// Answers a query on one connection.
-pub(crate) async fn answer(session: &DbSession, query: &Query) -> Result<QueryResult, Failure> {
+pub(crate) async fn answer(
+    session: &DbSession,
+    query: &Query,
+    teams_seen: &TeamsSeen,
+) -> Result<QueryResult, Failure> {
     Ok(match query {
         Query::Workspace { workspace } => {
             let account = point::account(session, workspace).await?;
@@ -25,7 +32,7 @@ pub(crate) async fn answer(session: &DbSession, query: &Query) -> Result<QueryRe
         Query::Balance { workspace, at } => {
             QueryResult::Balance(point::balance(session, workspace, *at).await?)
         }
-        Query::Team { workspace } => QueryResult::Team(point::team(session, workspace).await?),
+        Query::Team { workspace } => QueryResult::Team(point::team(session, workspace, teams_seen).await?),
         Query::Limits { workspace, now } => {
             let account = point::account(session, workspace).await?;
             QueryResult::Limits(account.map(|account| calendar::limits(&account, *now)))

@@ -14,6 +14,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
+use crate::postgres::query::teams_seen::{SeenTeam, TeamsSeen};
 use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, answer};
 
 /// How many entries one step of a search by time reads: four steps search a million entries.
@@ -37,10 +38,24 @@ pub(crate) async fn account(session: &DbSession, id: &WorkspaceId) -> Result<Opt
 }
 
 /// The team of a workspace. `None` if the workspace does not exist or is the platform.
-pub(crate) async fn team(session: &DbSession, id: &WorkspaceId) -> Result<Option<Arc<Team>>, Failure> {
-    let rows = session.query_with_timeout(Sql::Team, &[&id.as_str()]).await?;
+pub(crate) async fn team(
+    session: &DbSession,
+    id: &WorkspaceId,
+    teams_seen: &TeamsSeen,
+) -> Result<Option<Arc<Team>>, Failure> {
+    let seen = teams_seen.get(id);
+    let seen_version = seen.as_ref().map_or("", |seen| &seen.version);
+    let rows = session.query_with_timeout(Sql::Team, &[&id.as_str(), &seen_version]).await?;
     let Some(row) = rows.first().filter(|_| !id.is_platform()) else { return Ok(None) };
-    Ok(Some(decode_team(column(row, 0)?)?))
+    let version: Option<&str> = column(row, 0)?;
+    if let Some(seen) = seen.filter(|seen| version == Some(&seen.version)) {
+        return Ok(Some(seen.team));
+    }
+    let team = decode_team(column(row, 1)?)?;
+    if let Some(version) = version {
+        teams_seen.put(id, SeenTeam { version: version.into(), team: Arc::clone(&team) });
+    }
+    Ok(Some(team))
 }
 
 /// All workspaces, newest first. A cursor is `created_at/id` of the last workspace on the page

@@ -3,8 +3,8 @@
 //!
 //! The readers also refresh the platform snapshot once a second. A server without commands would
 //! otherwise not learn that another server has changed prices or platform keys. After a conflict, a
-//! lane refreshes the snapshot at once. With it they ask whether the database takes writes: a
-//! server on a read-only database is not ready. While it is not ready, they ask on a new connection
+//! lane refreshes the snapshot at once. With it they ask whether the database takes writes of this
+//! server: on a read-only database it is not ready, nor if it is too old for the tables. While it is not ready, they ask on a new connection
 //! each time. A metric that cannot be read never makes the server unready.
 
 use std::future::Future;
@@ -16,9 +16,8 @@ use tokio::sync::Mutex;
 
 use crate::Error;
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::schema;
-use crate::postgres::database::session::{ANSWER_TIMEOUT, DbSession, column, with_timeout};
-use crate::postgres::database::sql::Sql;
+use crate::postgres::database::schema::{self, Admission};
+use crate::postgres::database::session::{ANSWER_TIMEOUT, DbSession, with_timeout};
 use crate::postgres::shared::SharedState;
 
 /// How often the readers look for new entries of the platform.
@@ -93,7 +92,7 @@ impl Readers {
         platform.refresh(&session).await?;
         clock.read(&session).await?;
         counters.reload(&session).await;
-        counters.writable.store(takes_writes(&session).await?, Relaxed);
+        counters.writable.store(Admission::ask(&session).await?.may_write(), Relaxed);
         Ok(())
     }
 
@@ -138,7 +137,7 @@ impl Readers {
         let refreshed = async {
             self.shared.platform.refresh(&session).await?;
             self.shared.clock.read(&session).await?;
-            takes_writes(&session).await
+            Ok(Admission::ask(&session).await?.may_write())
         };
         let is_writable = refreshed.await.map_err(|failure| abandon_if_lost(&session, failure))?;
         if is_writable && !was_writable {
@@ -169,13 +168,6 @@ impl Readers {
             }
         }
     }
-}
-
-/// True if transactions of this connection may write: the database is neither a standby nor set to
-/// read-only.
-async fn takes_writes(session: &DbSession) -> Result<bool, Failure> {
-    let rows = session.query_with_timeout(Sql::TakesWrites, &[]).await?;
-    Ok(rows.first().map_or(Ok(false), |row| column(row, 0))?)
 }
 
 /// Marks the connection as closed if the failure means that it is lost. Returns the failure.

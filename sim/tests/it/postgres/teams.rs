@@ -2,6 +2,7 @@
 //! another has removed, no change is lost, and recounted limits include the earlier commands of the
 //! same batch.
 
+use std::sync::Arc;
 use std::thread;
 
 use tollkeeper_engine::postgres::{Options, audit};
@@ -230,4 +231,39 @@ fn an_audit_detects_a_changed_team() {
         .disagreement
         .expect("a team without workspace");
     assert!(found.what.contains("account is missing"), "{}", found.what);
+}
+
+#[test]
+fn a_team_that_has_not_changed_is_not_read_again() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let here = TestClient::with_credit(&store, 100_000);
+    new_key(&here, "the first");
+    let there = TestClient::open(&store, here.now);
+    let first = here.team();
+    assert!(Arc::ptr_eq(&first, &here.team()));
+    new_key(&there, "the second");
+    let second = here.team();
+    assert_eq!((first.keys.len(), second.keys.len()), (1, 2));
+    assert!(Arc::ptr_eq(&second, &here.team()));
+}
+
+#[test]
+fn limits_are_set_beside_a_server_in_the_next_hour() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let mut here = TestClient::with_credit(&store, 100_000);
+    here.charge("a", charge("message", 1));
+    here.advance_clock(3_600);
+    let there = TestClient::open(&store, here.now);
+    // Its first charge of the hour moves the hour before, which the first server has in memory.
+    there.charge("b", charge("message", 2));
+    let limit = (Subject::Workspace, Period::Day, Micros::new(50_000));
+    here.accepted(Command::SetLimits(vec![limit]));
+    assert_eq!(used(&here), [1_500]);
+    check_audit(&store.0);
 }

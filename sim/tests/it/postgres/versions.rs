@@ -7,7 +7,7 @@ use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey,
     UsageSums, WorkerId, WorkspaceChanges, WorkspaceId,
 };
-use tollkeeper_sim::contract::{TestClient, charge};
+use tollkeeper_sim::contract::{TestClient, acme, charge, submission};
 use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
@@ -99,12 +99,39 @@ fn an_audit_names_the_version_of_an_old_database() {
     assert!(refused.is_unusable(), "{refused}");
     assert_eq!(
         refused.to_string(),
-        "the database has tables of version 1, this program reads those of version 2"
+        "the database has tables of version 1, this program reads those of version 3"
     );
     let empty = audit(&shared().database().url()).expect_err("the database is empty");
     assert_eq!(empty.to_string(), "the database holds no ledger");
     migrate(&database.url()).expect("the migration runs");
     check_audit(&database);
+}
+
+#[test]
+fn a_running_server_that_is_too_old_for_the_tables_writes_nothing() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let client = TestClient::with_credit(&store, 10_000);
+    let pay = |key: &str| {
+        let payment = submission(acme(), Some(key), Command::Charge(charge("message", 1)));
+        block_on(client.engine.run(payment, client.now))
+    };
+    let min_version = |version: u32| store.0.sql(&format!("UPDATE platform SET min_version = {version}"));
+    min_version(1_000);
+    let refused = pay("fenced").expect_err("a newer program has migrated the tables");
+    assert!(refused.is_unavailable(), "{refused}");
+    assert!(refused.to_string().contains("a newer tollkeeper has migrated the tables"), "{refused}");
+    assert!(!client.engine.stats().writable);
+    assert_eq!(client.balance().available.get(), 10_000);
+    min_version(0);
+    assert!(!pay("fenced").expect("it is current again").expect("there is credit").replayed);
+    min_version(1_000);
+    pay("fenced again").expect_err("the guard of a known account fails too");
+    min_version(0);
+    assert_eq!(client.balance().available.get(), 9_500);
+    check_audit(&store.0);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! aside           commands of accounts that are locked or damaged
 //! open_batch      which commands of a batch are still to be run
 //! prefetch        loads what the batch needs from the database
+//! limit_usage     loads the usage from which limits are counted anew
 //! state_machine   decides every command in memory and records its entries
 //! write           collects what the batch writes
 //! columns         the writes as one array per column, and their statements
@@ -20,6 +21,7 @@ pub(crate) mod columns;
 pub(crate) mod commit;
 pub(crate) mod current_hour;
 pub(crate) mod lane;
+mod limit_usage;
 pub(crate) mod open_batch;
 pub(crate) mod prefetch;
 pub(crate) mod queue;

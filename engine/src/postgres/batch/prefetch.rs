@@ -22,14 +22,15 @@ use tollkeeper_ledger::{
 };
 
 use super::accounts::{Accounts, Slot};
+use super::limit_usage;
 use super::write::{EntryRef, KeyRef, UnknownCommit};
-use crate::postgres::database::decode::{decode_entry, decode_grant, decode_usage_row};
+use crate::postgres::database::decode::{decode_entry, decode_grant};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, Params, Uuid, column, with_timeout};
 use crate::postgres::database::sql::{self, Sql};
 use crate::postgres::ids::{key_digest, number_in};
 use crate::postgres::platform::PlatformSnapshot;
-use crate::{Error, GrantRecord, answer, calendar};
+use crate::{Error, GrantRecord, answer};
 
 /// What was loaded for a batch besides its accounts.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ pub(crate) struct Loaded {
     pub charges: HashMap<ChargeRef, Charge>,
     pub grants: HashMap<GrantRef, GrantRecord>,
     /// By account: the usage of the hours that a recount of limits may need.
-    pub usage: HashMap<usize, Vec<(UsageKey, UsageSums)>>,
+    pub usage: BTreeMap<usize, Vec<(UsageKey, UsageSums)>>,
 }
 
 /// A charge of an account, identified within the current batch.
@@ -293,7 +294,7 @@ impl<'a> Prefetch<'a> {
             }
         }
         load_spent_grants(session, accounts, &loaded, batch).await?;
-        load_usage(session, accounts, &mut loaded, batch).await?;
+        loaded.usage = limit_usage::load(session, accounts, batch).await?;
         assert_eq!(self.key_digests.len(), batch.len(), "the prefetch resolves every command of the batch");
         let resolved = batch.iter().zip(self.key_digests).map(|((submission, _), key)| {
             let account_index = accounts.touch(submission.workspace.as_str());
@@ -450,7 +451,7 @@ async fn load_spent_grants(
 
 /// Returns a conflict unless the account in memory is at entry `n`, at which it was when the rows
 /// were loaded. Rows of different moments must not be combined.
-fn check_same_moment(accounts: &Accounts, account_index: usize, n: i64) -> Result<(), Failure> {
+pub(super) fn check_same_moment(accounts: &Accounts, account_index: usize, n: i64) -> Result<(), Failure> {
     if accounts.get(account_index).account.chain.n as i64 == n { Ok(()) } else { Err(Failure::Conflict) }
 }
 
@@ -470,34 +471,4 @@ fn grants_of(accounts: &Accounts, loaded: &Loaded, account_index: usize, command
         Command::RestoreClawBack { .. } => claw_backs.drawn_grants().collect(),
         _ => Vec::new(),
     }
-}
-
-/// The usage that a recount of limits needs.
-struct UsageWanted {
-    account_index: usize,
-    from_hour: i64,
-}
-
-/// Loads usage for commands that may recount limits. An earlier command of the batch may change the
-/// time zone. The usage is therefore loaded from the earliest hour that counts in any time zone.
-async fn load_usage(
-    session: &DbSession,
-    accounts: &mut Accounts,
-    loaded: &mut Loaded,
-    batch: &[(Submission, Timestamp)],
-) -> Result<(), Failure> {
-    let mut wanted: BTreeMap<&str, UsageWanted> = BTreeMap::new();
-    for (submission, now) in batch.iter().filter(|(submission, _)| submission.command.may_recount()) {
-        let id = submission.workspace.as_str();
-        let Some(account_index) = accounts.touch(id) else { continue };
-        let from_hour = calendar::earliest_hour(accounts.get(account_index).account.present(*now));
-        let earliest = wanted.entry(id).or_insert(UsageWanted { account_index, from_hour });
-        earliest.from_hour = earliest.from_hour.min(from_hour);
-    }
-    for (id, UsageWanted { account_index, from_hour }) in wanted {
-        let rows = session.query_with_timeout(Sql::UsageOf, &[&id, &from_hour, &i64::MAX]).await?;
-        let rows = rows.iter().filter_map(|row| decode_usage_row(row).transpose());
-        loaded.usage.insert(account_index, rows.collect::<Result<_, _>>()?);
-    }
-    Ok(())
 }

@@ -87,7 +87,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 41] = [
+pub(crate) const ALL: [(Sql, &str); 42] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared.

@@ -22,6 +22,7 @@ enum Kind {
     AccountRefused,
     ClockIsWrong,
     Damaged,
+    DamagedState,
     Unusable,
     BadCursor,
     ImportConflict,
@@ -60,7 +61,13 @@ impl Error {
     /// fit.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
-        self.kind == Kind::Damaged
+        matches!(self.kind, Kind::Damaged | Kind::DamagedState)
+    }
+
+    /// The damage is in what is derived from the journal. Nothing is lost by it: it is rebuilt.
+    #[must_use]
+    pub fn is_damaged_state(&self) -> bool {
+        self.kind == Kind::DamagedState
     }
 
     /// The store cannot be opened as it is: held by another process, no permission, a newer
@@ -144,6 +151,16 @@ impl Error {
 
     pub(crate) fn damaged(what: impl Into<String>) -> Error {
         Error::new(Kind::Damaged, what)
+    }
+
+    /// The same error of the state file: damage of it is mended from the journal.
+    pub(crate) fn of_state(self) -> Error {
+        if !self.is_damaged() {
+            return self;
+        }
+        let hint =
+            "nothing is lost with this file: start a server on the directory; it builds the file again";
+        Error { kind: Kind::DamagedState, ..self }.with_hint(hint)
     }
 
     pub(crate) fn unusable(what: impl Into<String>) -> Error {

@@ -1,7 +1,8 @@
 //! The command line of the simulator: runs seeds and prints a summary.
 //!
 //! `cargo run --release -p tollkeeper-sim -- seeds 1000` runs the first 1,000 seeds: every engine
-//! beside the model, crashes and disk faults. `-- seed 17` runs one seed. At the first difference
+//! beside the model, crashes and disk faults. `-- seed 17` runs one seed. `-- damage 17` damages
+//! every byte of the files of a small run, one at a time, and serves each. At the first difference
 //! it prints how to reproduce it and exits with 1.
 
 use std::process::ExitCode;
@@ -10,9 +11,12 @@ use tollkeeper_sim::differential::{self, Difference};
 use tollkeeper_sim::engines::embedded;
 use tollkeeper_sim::engines::memory::Memory;
 use tollkeeper_sim::faults::crash::{CrashReport, Density, crashes, faults};
+use tollkeeper_sim::faults::damage::{Damages, every_byte};
 use tollkeeper_testkit::scratch::Scratch;
 
-const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER";
+const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER | damage NUMBER";
+/// Steps of a run whose files are damaged in every byte.
+const DAMAGED_STEPS: usize = 60;
 /// Steps of each run beside the model.
 const STEPS: usize = 400;
 /// Steps of each run with crashes or disk faults.
@@ -55,12 +59,31 @@ fn run_seed(seed: u64, summary: &mut Summary) -> Result<(), Difference> {
     Ok(())
 }
 
+/// Flips a bit of every byte of both files of a run, cuts them at every page, and serves each.
+fn damage(seed: u64) -> ExitCode {
+    for file in ["state.db", "journal.db"] {
+        match every_byte(seed, DAMAGED_STEPS, file, 1) {
+            Ok(Damages { audited, refused, served, unneeded, repeated }) => println!(
+                "{file}: {} damages, audited {audited}, refused by name {refused}, served {served} (of these in rows \
+                 that no request needed {unneeded}), repeated requests {repeated}, wrong answers 0",
+                refused + served
+            ),
+            Err(difference) => {
+                eprintln!("{difference}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = words.get(1).and_then(|text| text.parse::<u64>().ok());
     let seeds = match (words.first(), number) {
         (Some(&"seeds"), Some(count)) => 0..count,
+        (Some(&"damage"), Some(seed)) => return damage(seed),
         (Some(&"seed"), Some(seed)) => seed..seed.saturating_add(1),
         _ => {
             eprintln!("{USAGE}");

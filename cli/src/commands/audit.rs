@@ -2,7 +2,8 @@
 //! disagrees. It works while a server runs on the store. The engine crate does the work.
 
 use serde_json::{Value, json};
-use tollkeeper_engine::{AuditDisagreement, AuditReport, embedded, postgres};
+use tollkeeper_engine::embedded::{self, ExpectedEntry};
+use tollkeeper_engine::{AuditDisagreement, AuditReport, postgres};
 use tollkeeper_ledger::Micros;
 use tollkeeper_server::Store;
 
@@ -14,6 +15,7 @@ const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something disagrees, 3
 
 Examples:
   tollkeeper audit --data ./tollkeeper-data
+  tollkeeper audit --expect 1024:9f86d0…
   tollkeeper audit --json | jq .available";
 
 /// Recompute all balances from the journal and check its hash chain
@@ -23,16 +25,38 @@ pub struct Args {
     #[command(flatten)]
     store: StoreArgs,
 
+    /// An entry of the journal that must be there with this hash, as noted down before. Only for a
+    /// data directory
+    #[arg(long, value_name = "PLACE:HASH", value_parser = expected_entry)]
+    expect: Option<ExpectedEntry>,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Reads `PLACE:HASH`, a sequence number and 64 hex digits.
+fn expected_entry(text: &str) -> Result<ExpectedEntry, &'static str> {
+    let parse = || {
+        let (place, hash) = text.split_once(':')?;
+        let digits = hash.as_bytes().as_chunks::<2>().0;
+        let bytes = digits.iter().map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+        let bytes = bytes.collect::<Option<Vec<u8>>>()?;
+        let hash = <[u8; 32]>::try_from(bytes).ok().filter(|_| hash.len() == 64)?;
+        Some(ExpectedEntry { place: place.parse().ok()?, hash })
+    };
+    parse().ok_or("it must be PLACE:HASH, a number and 64 hex digits")
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
     let store = args.store.store()?;
     let report = match &store {
-        Store::Directory(path) => embedded::audit(path),
+        Store::Directory(path) => embedded::audit_expecting(path, args.expect),
+        Store::Database(_) if args.expect.is_some() => {
+            return Err(Failure::new(Exit::Usage, "--expect is only for a data directory")
+                .because("a database has no order of all entries"));
+        }
         Store::Database(url) => postgres::audit(url.expose()),
     };
     let report = report.map_err(|why| Failure::of_engine(format!("{store} cannot be audited"), &why))?;

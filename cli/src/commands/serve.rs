@@ -44,6 +44,11 @@ pub struct Args {
     /// arguments]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+
+    /// Serve a data directory whose journal has lost acknowledged entries, without them. What
+    /// proves the loss is kept in the directory
+    #[arg(long, conflicts_with = "database_url")]
+    accept_loss: bool,
 }
 
 /// Runs the command.
@@ -66,12 +71,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// Loads the settings. Precedence: flag, then environment, then file.
 fn settings(args: Args) -> Result<Settings, Failure> {
-    let Args { data, listen, config, database_url } = args;
+    let Args { data, listen, config, database_url, accept_loss } = args;
     let mut settings =
         Settings::load(config.as_deref()).map_err(|why| server_process::invalid_setting(&why))?;
     if let Some(store) = store_args::from_options(data, database_url)? {
         settings.store = store;
     }
+    settings.engine.accept_loss = accept_loss;
     if let Some(listen) = listen {
         settings.http.listen = listen;
     }

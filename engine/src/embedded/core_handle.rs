@@ -49,6 +49,7 @@ pub(super) struct PublishedState {
     entries_to_replay: AtomicU64,
     accounts_refused: AtomicU64,
     accounts_rebuilt: AtomicU64,
+    state_files_made: AtomicU64,
     writable: AtomicBool,
     decided_ahead: AtomicU64,
 }
@@ -57,6 +58,7 @@ pub(super) struct PublishedState {
 #[derive(Debug)]
 pub(super) struct StateToPublish {
     stats: EngineStats,
+    state_files_made: u64,
     /// `None` while memory is discarded; the last value stays published.
     platform: Option<Arc<Platform>>,
 }
@@ -64,7 +66,11 @@ pub(super) struct StateToPublish {
 impl StateToPublish {
     /// Everything in memory. It must be on disk before it is published.
     pub(super) fn of(core: &Core) -> StateToPublish {
-        StateToPublish { stats: core.stats(), platform: core.platform() }
+        StateToPublish {
+            stats: core.stats(),
+            state_files_made: core.state_files_made(),
+            platform: core.platform(),
+        }
     }
 
     /// The same after the batch in flight, of `bytes` bytes, is on disk.
@@ -78,7 +84,8 @@ impl StateToPublish {
 impl PublishedState {
     /// Publishes what is on disk.
     pub(super) fn publish(&self, to_publish: StateToPublish) {
-        let StateToPublish { stats, platform } = to_publish;
+        let StateToPublish { stats, state_files_made, platform } = to_publish;
+        self.state_files_made.store(state_files_made, Relaxed);
         self.journal_bytes.store(stats.journal_bytes, Relaxed);
         self.commits.store(stats.commits, Relaxed);
         self.commands.store(stats.commands, Relaxed);
@@ -186,6 +193,17 @@ impl CoreHandle {
         Arc::clone(&self.published.platform.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Reports an error that a reading thread met; returns the one for its caller.
+    pub(super) fn report(&self, error: Error) -> Error {
+        let reported = self.blocking_read(move |_| Err::<(), Error>(error));
+        reported.err().unwrap_or_else(Error::engine_closed)
+    }
+
+    /// How often the state file was replaced; a connection from before reads the old file.
+    pub(super) fn state_files_made(&self) -> u64 {
+        self.published.state_files_made.load(Relaxed)
+    }
+
     /// The numbers for metrics, as last published.
     pub(super) fn stats(&self) -> EngineStats {
         let published = &*self.published;
@@ -216,6 +234,7 @@ fn read_job<T: Send + 'static>(
         let caught = catch_unwind(AssertUnwindSafe(|| read(core)));
         // The message was printed by the panic itself.
         let value = caught.unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
+        let value = value.map_err(|error| core.note_error(error));
         Box::new(move |on_disk| send(on_disk.clone().and(value)))
     })))
 }

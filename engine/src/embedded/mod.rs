@@ -44,7 +44,7 @@ use std::thread::JoinHandle;
 
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, bounds};
 
-pub use admin::audit::audit;
+pub use admin::audit::{ExpectedEntry, audit, audit_expecting};
 pub use admin::backup::{backup, restore};
 pub use admin::export::export;
 pub use admin::import::{import, import_with_options};
@@ -74,6 +74,8 @@ pub struct Options {
     pub refund_window_seconds: Option<i64>,
     /// Requests that may wait in the queue; 8,192 when `None`.
     pub queue: Option<usize>,
+    /// Open a journal that has lost acknowledged entries, and go on without them.
+    pub accept_loss: bool,
 }
 
 /// The embedded engine: open one per data directory and share it. It has threads of its own and
@@ -156,6 +158,7 @@ fn core_options(options: &Options) -> CoreOptions {
     let window = bounds::REFUND_WINDOW_DEFAULT_SECONDS;
     CoreOptions {
         refund_window_seconds: options.refund_window_seconds.unwrap_or(window),
+        accept_loss: options.accept_loss,
         ..CoreOptions::default()
     }
 }

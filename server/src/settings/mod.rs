@@ -48,11 +48,14 @@ pub struct EngineSettings {
     pub refund_window_days: u32,
     /// How many requests may wait for the engine; further ones are shed.
     pub queue: usize,
+    /// Serve a data directory that has lost acknowledged entries. No setting of a file, because it
+    /// is meant for one start.
+    pub accept_loss: bool,
 }
 
 impl Default for EngineSettings {
     fn default() -> EngineSettings {
-        EngineSettings { refund_window_days: 30, queue: 8_192 }
+        EngineSettings { refund_window_days: 30, queue: 8_192, accept_loss: false }
     }
 }
 
@@ -129,7 +132,11 @@ impl Settings {
     #[must_use]
     pub fn engine_options(&self) -> tollkeeper_engine::Options {
         let seconds = self.refund_window_seconds();
-        tollkeeper_engine::Options { refund_window_seconds: Some(seconds), queue: Some(self.engine.queue) }
+        tollkeeper_engine::Options {
+            refund_window_seconds: Some(seconds),
+            queue: Some(self.engine.queue),
+            accept_loss: self.engine.accept_loss,
+        }
     }
 
     /// The options to open the PostgreSQL engine with.

@@ -10,8 +10,10 @@ use std::path::Path;
 
 use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{Engine, Options};
+use tollkeeper_ledger::Submission;
 
 use crate::differential::{Difference, Differential, next_batch};
+use crate::model::step::Step;
 use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
@@ -31,17 +33,35 @@ pub fn small(random: &mut Random, vfs: Option<&str>) -> CoreOptions {
     }
 }
 
+/// A run of a seed: the model after it, and every step with its submission, in order.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The model after the run.
+    pub diff: Differential,
+    /// What was asked.
+    pub steps: Vec<(Step, Submission)>,
+}
+
 /// Runs `steps` steps of a seed on a core in `directory` and on the model.
 ///
 /// # Errors
 /// The first [`Difference`].
 pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Difference> {
+    record(directory, seed, steps).map(|recorded| recorded.diff)
+}
+
+/// The same, and keeps what was asked.
+///
+/// # Errors
+/// The first [`Difference`].
+pub fn record(directory: &Path, seed: u64, steps: usize) -> Result<Recorded, Difference> {
     let mut random = Random::new(!seed);
     let options = small(&mut random, None);
     let open = || Core::open(directory, options.clone()).expect("a directory of its own opens");
     let mut core = open();
     let mut diff = Differential::new(seed);
     let mut workload = Workload::new(seed);
+    let mut asked = Vec::new();
     while diff.steps() < steps {
         let batch = next_batch(&mut diff, &mut workload, 1 + random.index(20));
         let now = batch[0].0.now;
@@ -50,6 +70,7 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Di
         for ((step, _), ran) in batch.iter().zip(answers) {
             diff.compare(step, ran)?;
         }
+        asked.extend(batch);
         match random.below(100) {
             0..60 => core.maintain().expect("a healthy disk"),
             60..65 => core.checkpoint_all().expect("a healthy disk"),
@@ -63,7 +84,7 @@ pub fn run(directory: &Path, seed: u64, steps: usize) -> Result<Differential, Di
     }
     drop(core);
     compare_stored(directory, &mut diff)?;
-    Ok(diff)
+    Ok(Recorded { diff, steps: asked })
 }
 
 /// Runs `steps` steps of a seed on the public engine with its threads, with the same small options.

@@ -1,73 +1,133 @@
 //! The embedded engine on damaged files: flipped bits, lost or scrambled sectors, truncated files.
 //!
-//! The directory of a run is damaged in one place. Then the audit, the start or a read must report
-//! the damage, or all data still agrees with the model because the damaged bytes were unused. There
-//! must be no panic in either case, and no answer that differs from the model.
+//! The directory of a run is damaged in one place and then *served*: every request that can be
+//! repeated is repeated, and every answer and all stored data are compared with the model.
+//! - Damage of `state.db` is mended: it is derived, so nothing may be refused or differ.
+//! - Damage of `journal.db` is named by the audit, the start or a request, or it is harmless.
+//!
+//! There must be no panic, and no answer that differs from the model.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use tollkeeper_engine::embedded::{Core, audit};
-use tollkeeper_engine::{Error, panic_message};
+use tollkeeper_engine::{CommandResult, Error, panic_message};
+use tollkeeper_ledger::Submission;
 
 use crate::differential::{Difference, Differential, next_batch};
-use crate::engines::embedded::{compare_stored, run, small};
+use crate::engines::embedded::{Recorded, compare_stored, record, small};
+use crate::model::step::Step;
 use crate::random::Random;
 use crate::workload::Workload;
 use tollkeeper_testkit::scratch::Scratch;
 
-/// How the damages of a run were noticed.
+/// Repeated requests in one batch.
+const REPEATED_AT_ONCE: usize = 16;
+
+/// What became of the damages of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damages {
-    /// Damages that the audit or the start reported.
-    pub detected: u64,
-    /// Damages that the audit missed and a read reported.
-    pub detected_late: u64,
-    /// Damages of unused bytes: everything still agrees with the model.
-    pub harmless: u64,
+    /// Damages that the audit reported before anything was served.
+    pub audited: u64,
+    /// Damages with which a start or a request was refused.
+    pub refused: u64,
+    /// Damages after which everything was served as if there were none.
+    pub served: u64,
+    /// Of these, damages of rows that were not needed: the audit still names the file.
+    pub unneeded: u64,
+    /// Requests that were repeated and got the answer that the model expects.
+    pub repeated: u64,
 }
 
 /// Runs `steps` steps of a seed, then damages copies of the directory `count` times, in one place
-/// each.
+/// each, and serves them.
 ///
 /// # Errors
-/// The first [`Difference`]: damage that is neither detected nor harmless, or a panic.
+/// The first [`Difference`]: a wrong answer, unnoticed damage, or a panic.
 pub fn damages(seed: u64, steps: usize, count: usize) -> Result<Damages, Difference> {
     let whole = Scratch::new();
-    let diff = run(whole.path(), seed, steps)?;
+    let run = record(whole.path(), seed, steps)?;
     let mut random = Random::new(seed.rotate_left(48));
     let mut damages = Damages::default();
     for _ in 0..count {
-        let scratch = Scratch::new();
-        let directory = scratch.path().join("data");
-        let damage = damage(whole.path(), &directory, &mut random);
-        let detection = detect(&directory, &diff, &mut random).map_err(|mut difference| {
-            difference.what = format!("{} ({damage})", difference.what);
-            difference
-        })?;
-        match detection {
-            Detection::AtOnce => damages.detected += 1,
-            Detection::Late => damages.detected_late += 1,
-            Detection::None => damages.harmless += 1,
-        }
+        let files = files_of(whole.path());
+        let name = random.pick(&files).clone();
+        let mut bytes = fs::read(whole.path().join(&name)).expect("a file of the run");
+        let how = damage(&mut bytes, &mut random);
+        try_one(whole.path(), (&name, bytes, &how), &run, &mut damages)?;
     }
     Ok(damages)
 }
 
-/// Copies a directory, damages one of its files, and returns a description of the damage.
-fn damage(from: &Path, to: &Path, random: &mut Random) -> String {
-    fs::create_dir_all(to).expect("a temporary directory");
-    let listed = fs::read_dir(from).expect("a directory of a run").flatten();
-    let mut files: Vec<PathBuf> = listed.map(|entry| entry.path()).collect();
-    files.sort();
-    let name = |path: &PathBuf| path.file_name().expect("a file has a name").to_owned();
-    for file in &files {
-        fs::copy(file, to.join(name(file))).expect("a copy");
+/// Runs a few steps of a seed. Then flips one bit of every `stride`th byte of a file, one at a
+/// time, and cuts it at every page; serves each.
+///
+/// # Errors
+/// As [`damages`].
+pub fn every_byte(seed: u64, steps: usize, file: &str, stride: usize) -> Result<Damages, Difference> {
+    let whole = Scratch::new();
+    let run = record(whole.path(), seed, steps)?;
+    let page_bytes = make_pages_small(&whole.path().join(file));
+    let bytes = fs::read(whole.path().join(file)).expect("a file of the run");
+    let mut damages = Damages::default();
+    for at in (seed as usize % stride..bytes.len()).step_by(stride) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        let how = format!("bit {} of byte {at}", at % 8);
+        try_one(whole.path(), (file, flipped, &how), &run, &mut damages)?;
     }
-    files.retain(|file| file.extension().is_some_and(|ending| ending == "db"));
-    let file = to.join(name(random.pick(&files)));
-    let mut bytes = fs::read(&file).expect("a copy");
+    for length in (0..bytes.len()).step_by(page_bytes) {
+        let how = format!("cut to {length} bytes");
+        try_one(whole.path(), (file, bytes[..length].to_vec(), &how), &run, &mut damages)?;
+    }
+    Ok(damages)
+}
+
+/// Rewrites a database with the smallest pages, so that few bytes are unused; returns the size of a
+/// page.
+fn make_pages_small(path: &Path) -> usize {
+    let small = path.with_extension("small");
+    let connection = Connection::open(path).expect("a database of the run");
+    connection.execute_batch("PRAGMA page_size = 512").expect("SQLite knows the pragma");
+    let into = small.to_str().expect("a temporary path is text");
+    connection.execute("VACUUM INTO ?1", [into]).expect("a database is copied");
+    drop(connection);
+    fs::rename(&small, path).expect("a file is replaced");
+    for suffix in ["-wal", "-shm"] {
+        let beside = format!("{}{suffix}", path.display());
+        // It is there only while a reader of the run has not ended.
+        let _ = fs::remove_file(beside);
+    }
+    512
+}
+
+/// The names of the databases in a directory.
+fn files_of(directory: &Path) -> Vec<String> {
+    let listed = fs::read_dir(directory).expect("a directory of a run").flatten();
+    let paths: Vec<PathBuf> = listed.map(|entry| entry.path()).collect();
+    let databases = paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == "db"));
+    let mut names: Vec<String> = databases
+        .map(|path| path.file_name().expect("a file has a name").to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Copies the databases of a directory.
+///
+/// # Panics
+/// When a file cannot be copied.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a temporary directory");
+    for name in files_of(from) {
+        fs::copy(from.join(&name), to.join(&name)).expect("a copy");
+    }
+}
+
+/// Damages the bytes of a file in one place; returns a description.
+fn damage(bytes: &mut Vec<u8>, random: &mut Random) -> String {
     let at = random.index(bytes.len());
     let sector = at / 512 * 512..(at / 512 * 512 + 512).min(bytes.len());
     let how = match random.below(5) {
@@ -88,64 +148,147 @@ fn damage(from: &Path, to: &Path, random: &mut Random) -> String {
             "flipped bit"
         }
     };
-    fs::write(&file, bytes).expect("a copy");
-    format!("{how} at {at} of {}", file.file_name().expect("a file has a name").display())
+    format!("{how} at {at}")
 }
 
-/// When a damage was noticed.
-enum Detection {
-    /// By the audit or by the start.
-    AtOnce,
-    /// By a read.
-    Late,
-    /// Never: no bytes in use were damaged.
-    None,
-}
-
-/// When the damage is noticed; if it is not, all data must agree with the model.
-fn detect(directory: &Path, diff: &Differential, random: &mut Random) -> Result<Detection, Difference> {
-    let audited = no_panic(diff, "the audit", || audit(directory))?;
-    let mut detection = match audited {
-        Ok(report) if report.disagreement.is_none() => Detection::None,
-        Ok(_) => Detection::AtOnce,
-        Err(error) => reported_by(diff, "the audit", error)?,
+/// Serves a copy of a directory in which one file is replaced by damaged bytes.
+fn try_one(
+    whole: &Path,
+    (file, bytes, how): (&str, Vec<u8>, &str),
+    run: &Recorded,
+    damages: &mut Damages,
+) -> Result<(), Difference> {
+    let scratch = Scratch::new();
+    let directory = scratch.path().join("data");
+    copy(whole, &directory);
+    fs::write(directory.join(file), bytes).expect("a copy");
+    let named = |mut difference: Difference| {
+        difference.what = format!("{} ({file}: {how})", difference.what);
+        difference
     };
-    if matches!(detection, Detection::None)
-        && let Err(difference) = compare_stored(directory, &mut diff.clone())
-    {
-        match &difference.error {
-            Some(error) if error.is_damaged() => detection = Detection::Late,
-            _ => return Err(difference),
+    let audited = no_panic(&run.diff, "the audit", || audit(&directory)).map_err(named)?;
+    let is_audited = match audited {
+        Ok(report) => report.disagreement.is_some(),
+        Err(error) => reported_by(&run.diff, "the audit", error).map(|()| true).map_err(named)?,
+    };
+    let served = serve(&directory, run, file == "state.db").map_err(named)?;
+    damages.audited += u64::from(is_audited);
+    match served {
+        None => damages.refused += 1,
+        Some(Served { repeated, is_whole }) => {
+            damages.served += 1;
+            damages.unneeded += u64::from(!is_whole);
+            damages.repeated += repeated;
         }
-    }
-    let options = small(random, None);
-    match no_panic(diff, "the start", || Core::open(directory, options))? {
-        Err(error) => detection = reported_by(diff, "the start", error)?,
-        Ok(core) => run_more(core, diff.clone())?,
-    }
-    Ok(detection)
-}
-
-/// Runs more commands, which must end in answers or errors, never in a panic.
-fn run_more(mut core: Core, mut diff: Differential) -> Result<(), Difference> {
-    let mut workload = Workload::new(diff.seed());
-    for _ in 0..5 {
-        let batch = next_batch(&mut diff, &mut workload, 5);
-        let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
-        let now = diff.now();
-        let _ = no_panic(&diff, "a batch", || core.run_batch(submissions, now))?;
-        let _ = no_panic(&diff, "the maintenance", || core.maintain())?;
     }
     Ok(())
 }
 
-/// Checks that an error of a damaged directory is of the right kind.
-fn reported_by(diff: &Differential, who: &str, error: Error) -> Result<Detection, Difference> {
-    if error.is_damaged() || error.is_unusable() {
-        Ok(Detection::AtOnce)
-    } else {
-        Err(diff.engine_error(who, error))
+/// What was served of a damaged directory, without a difference from the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The number of repeated requests.
+    pub repeated: u64,
+    /// False if the audit still names damage of the state file that no request met.
+    pub is_whole: bool,
+}
+
+/// How often stored data is compared until the state file is mended.
+const COMPARISONS: u32 = 50;
+
+/// Serves a damaged directory: repeats every request that can be repeated, and compares everything
+/// with the model. `must_serve`: nothing may be refused. `None` if the damage was refused by name.
+///
+/// # Errors
+/// The first [`Difference`].
+pub fn serve(directory: &Path, run: &Recorded, must_serve: bool) -> Result<Option<Served>, Difference> {
+    let mut diff = run.diff.clone();
+    let refused = |diff: &Differential, who: &str, error: Error| match must_serve {
+        true => Err(diff.engine_error(who, error)),
+        false => reported_by(diff, who, error).map(|()| None),
+    };
+    let options = small(&mut Random::new(run.diff.seed()), None);
+    let mut core = match no_panic(&diff, "the start", || Core::open(directory, options))? {
+        Ok(core) => core,
+        Err(error) => return refused(&diff, "the start", error),
+    };
+    let now = diff.now();
+    let can_be_repeated = |submission: &Submission| {
+        let Submission { key, command, .. } = submission;
+        key.is_some() || command.derived_key().is_some() || command.charge().is_some()
+    };
+    let again: Vec<(Step, Submission)> = run
+        .steps
+        .iter()
+        .filter(|(_, submission)| can_be_repeated(submission))
+        .map(|(step, submission)| (Step { now, ..step.clone() }, submission.clone()))
+        .collect();
+    let mut workload = Workload::new(diff.seed());
+    for batch in again.chunks(REPEATED_AT_ONCE) {
+        if let Err(error) = run_batch(&mut core, &mut diff, batch)? {
+            return refused(&diff, "a repeated request", error);
+        }
     }
+    for _ in 0..3 {
+        let batch = next_batch(&mut diff, &mut workload, 5);
+        if let Err(error) = run_batch(&mut core, &mut diff, &batch)? {
+            return refused(&diff, "a new request", error);
+        }
+    }
+    drop(core);
+    let served = |is_whole| Ok(Some(Served { repeated: again.len() as u64, is_whole }));
+    let mut last = None;
+    for _ in 0..COMPARISONS {
+        let compared = no_panic(&diff, "a read", || compare_stored(directory, &mut diff.clone()))?;
+        let Err(difference) = compared else { return served(true) };
+        match &difference.error {
+            // It is being mended.
+            Some(error) if error.is_unavailable() => last = Some(difference),
+            Some(error) => return refused(&diff, &difference.what, (**error).clone()),
+            None if difference.what == "the audit" && difference.engine.contains("state.db") => {
+                return served(false);
+            }
+            None if difference.what == "the audit" && !must_serve => return Ok(None),
+            None => return Err(difference),
+        }
+    }
+    Err(last.expect("every comparison failed"))
+}
+
+/// Runs a batch and compares the answers. A state file that is being mended asks to send it again.
+fn run_batch(
+    core: &mut Core,
+    diff: &mut Differential,
+    batch: &[(Step, Submission)],
+) -> Result<Result<(), Error>, Difference> {
+    let Some((first, _)) = batch.first() else { return Ok(Ok(())) };
+    let submissions: Vec<Submission> = batch.iter().map(|(_, submission)| submission.clone()).collect();
+    let mut run = || -> Result<Vec<CommandResult>, Error> {
+        let answers = core.run_batch(submissions.clone(), first.now)?;
+        // A failure of the maintenance shows at the next batch.
+        let _ = core.maintain();
+        Ok(answers)
+    };
+    let mut ran = no_panic(diff, "a batch", &mut run)?;
+    for _ in 0..3 {
+        if ran.as_ref().is_err_and(Error::is_unavailable) {
+            ran = no_panic(diff, "a batch", &mut run)?;
+        }
+    }
+    match ran {
+        Ok(answers) => {
+            for ((step, _), answer) in batch.iter().zip(answers) {
+                diff.compare(step, answer)?;
+            }
+            Ok(Ok(()))
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Checks that an error of a damaged directory is of the right kind.
+fn reported_by(diff: &Differential, who: &str, error: Error) -> Result<(), Difference> {
+    if error.is_damaged() || error.is_unusable() { Ok(()) } else { Err(diff.engine_error(who, error)) }
 }
 
 fn no_panic<T>(diff: &Differential, who: &str, act: impl FnOnce() -> T) -> Result<T, Difference> {

@@ -1,54 +1,269 @@
-//! Damage of files is detected or harmless, and never a panic.
+//! Damage of files is mended or named, and never a panic. What was acknowledged and is gone is
+//! refused.
+
+use std::fs;
+use std::path::Path;
 
 use rusqlite::Connection;
-use tollkeeper_engine::embedded::audit;
-use tollkeeper_sim::engines::embedded::run;
-use tollkeeper_sim::faults::damage::damages;
+use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
+use tollkeeper_engine::{Engine, Error, Options, Page, Reads};
+use tollkeeper_ledger::{
+    Command, GrantRequest, IdempotencyKey, Micros, Source, Submission, Timestamp, WorkspaceId,
+};
+use tollkeeper_sim::engines::embedded::record;
+use tollkeeper_sim::faults::damage::{copy, damages, every_byte, serve};
+use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::scratch::Scratch;
 
 use crate::seeds::seeds;
 
+const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
 #[test]
-fn damage_is_detected_or_harmless() {
-    let mut detected = 0;
+fn damage_is_mended_or_named() {
+    let mut audited = 0;
     for seed in seeds(4) {
-        detected += damages(seed, 200, 30).unwrap_or_else(|found| panic!("{found}")).detected;
+        audited += damages(seed, 200, 15).unwrap_or_else(|found| panic!("{found}")).audited;
     }
-    assert!(detected > 20, "{detected} detected damages are too few");
+    assert!(audited > 10, "{audited} audited damages are too few");
 }
 
-/// SQLite cannot notice these changes of the state file; the audit must.
+/// The command `tollkeeper-sim damage SEED` flips every byte.
 #[test]
-fn the_audit_detects_changed_rows_of_the_state_file() {
+fn flipped_bytes_and_cuts_of_a_state_file_are_mended() {
+    let damages = every_byte(1, 60, "state.db", 97).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(damages.refused, 0, "{damages:?}");
+    assert!(damages.served > 100 && damages.audited > 30, "{damages:?}");
+}
+
+#[test]
+fn flipped_bytes_and_cuts_of_a_journal_are_named() {
+    let damages = every_byte(2, 60, "journal.db", 61).unwrap_or_else(|found| panic!("{found}"));
+    assert!(damages.refused > 50, "{damages:?}");
+}
+
+/// SQLite cannot notice these changes of the state file. The audit must, and a server must mend
+/// them.
+#[test]
+fn changed_rows_of_the_state_file_are_audited_and_mended() {
     let changes = [
         "DELETE FROM pending",
         "UPDATE pending SET deadline = deadline + 1",
-        "INSERT INTO pending SELECT 1000000, no, 1 FROM account WHERE no > 0 LIMIT 1",
+        "INSERT INTO pending SELECT 1000000, no, 1, 0 FROM account WHERE no > 0 LIMIT 1",
         "UPDATE account SET n = n + 1 WHERE no > 0",
-        "UPDATE account SET n = n - 1 WHERE no > 0",
+        "UPDATE account SET data = zeroblob(length(data)) WHERE no = 1",
+        "DELETE FROM account WHERE no = 1",
+        "DELETE FROM account WHERE no = (SELECT max(no) FROM account)",
         "DELETE FROM hour",
         "UPDATE hour SET seq = seq - 1 WHERE seq > 1",
         "DELETE FROM team",
         "UPDATE usage SET charged = charged + 1",
+        "DELETE FROM usage WHERE hour = (SELECT min(hour) FROM usage)",
+        "DELETE FROM lot WHERE n = (SELECT max(n) FROM lot)",
+        "UPDATE lot SET seq = seq + 1",
+        "UPDATE run SET bloom = zeroblob(length(bloom))",
+        "UPDATE run SET fences = zeroblob(length(fences)) WHERE fences IS NOT NULL",
+        "DELETE FROM run_page WHERE page = 0",
+        "UPDATE run_page SET data = substr(data, 1, 16) WHERE length(data) > 16",
         "DELETE FROM run WHERE first = 1",
+        "DELETE FROM meta",
+        "UPDATE meta SET accounts_kept_to = accounts_kept_to + 1",
     ];
-    let mut detected = [0; 10];
-    for seed in seeds(4) {
+    let mut changed_rows = [0; 21];
+    for seed in seeds(3) {
         let whole = Scratch::new();
-        run(whole.path(), seed, 400).unwrap_or_else(|found| panic!("{found}"));
-        for (sql, detected) in changes.iter().zip(&mut detected) {
-            let copy = Scratch::new();
-            for file in ["journal.db", "state.db"] {
-                std::fs::copy(whole.path().join(file), copy.path().join(file)).expect("a copy");
-            }
-            let state = Connection::open(copy.path().join("state.db")).expect("the database opens");
-            let changed = state.execute(sql, []).expect("the statement runs");
-            drop(state);
-            let report = audit(copy.path()).expect("the directory can be read");
+        let run = record(whole.path(), seed, 400).unwrap_or_else(|found| panic!("{found}"));
+        for (sql, changed_rows) in changes.iter().zip(&mut changed_rows) {
+            let scratch = Scratch::new();
+            let directory = scratch.path().join("data");
+            copy(whole.path(), &directory);
+            let changed = change(&directory.join("state.db"), sql);
+            let report = audit(&directory).expect("the directory can be read");
             assert_eq!(report.disagreement.is_some(), changed > 0, "seed {seed}: {sql}");
-            *detected += changed;
+            let served = serve(&directory, &run, true).unwrap_or_else(|found| panic!("{sql}: {found}"));
+            assert!(served.is_some_and(|served| served.repeated > 0), "seed {seed}: {sql}");
+            *changed_rows += changed;
         }
     }
-    let idle: Vec<_> = changes.iter().zip(detected).filter(|(_, detected)| *detected == 0).collect();
+    let idle: Vec<_> = changes.iter().zip(changed_rows).filter(|(_, changed)| *changed == 0).collect();
     assert!(idle.is_empty(), "these statements changed no row: {idle:?}");
+}
+
+/// Runs a statement on a database; returns the number of changed rows.
+fn change(path: &Path, sql: &str) -> usize {
+    let database = Connection::open(path).expect("the database opens");
+    database.execute(sql, []).expect("the statement runs")
+}
+
+fn acme() -> WorkspaceId {
+    WorkspaceId::new("acme").expect("an allowed name")
+}
+
+fn submission(key: &str, command: Command) -> Submission {
+    let key = IdempotencyKey::new(key).expect("an allowed key");
+    Submission { workspace: acme(), key: Some(key), actor: tollkeeper_ledger::Actor::Platform, command }
+}
+
+fn grant(key: &str) -> Submission {
+    submission(key, Command::Grant(GrantRequest::new(Source::Promotional, Micros::new(1_000))))
+}
+
+/// A directory with a workspace that was granted credit this number of times.
+fn granted(directory: &Path, grants: usize) {
+    let mut core = Core::open(directory, CoreOptions::default()).expect("a directory of its own opens");
+    // It exists already if the directory does.
+    let create = submission("create", Command::CreateWorkspace(Default::default()));
+    core.run_batch(vec![create], NOW).expect("a healthy disk").len();
+    for number in 0..grants {
+        let answers = core.run_batch(vec![grant(&format!("grant-{number}"))], NOW).expect("a healthy disk");
+        assert!(answers[0].is_ok(), "{answers:?}");
+    }
+    core.checkpoint_all().expect("a healthy disk");
+}
+
+fn available(directory: &Path) -> Micros {
+    let mut core = Core::open(directory, CoreOptions::default()).expect("it opens");
+    core.balance(&acme()).expect("it reads").expect("acme exists").balance.available
+}
+
+fn page() -> Page {
+    Page { limit: 50, cursor: None }
+}
+
+fn refused(directory: &Path) -> Error {
+    let error = Core::open(directory, CoreOptions::default()).expect_err("entries are missing");
+    assert!(error.is_damaged() && !error.is_damaged_state(), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("--accept-loss")), "{error:?}");
+    let report = audit(directory).expect("the directory can be read");
+    assert!(report.disagreement.is_some(), "the audit names it too");
+    error
+}
+
+#[test]
+fn an_older_journal_beside_its_state_file_is_refused_until_the_loss_is_accepted() {
+    let (older, directory) = (Scratch::new(), Scratch::new());
+    granted(directory.path(), 5);
+    copy(directory.path(), older.path());
+    granted(directory.path(), 8);
+    assert_eq!(available(directory.path()), Micros::new(8_000));
+    fs::copy(older.path().join("journal.db"), directory.path().join("journal.db")).expect("a copy");
+    let error = refused(directory.path());
+    assert!(error.to_string().contains("3 acknowledged entries are missing"), "{error}");
+    refused(directory.path());
+
+    let accept = CoreOptions { accept_loss: true, ..CoreOptions::default() };
+    drop(Core::open(directory.path(), accept).expect("the loss is accepted"));
+    assert_eq!(available(directory.path()), Micros::new(5_000));
+    assert!(directory.path().join("state.db.before-loss-1").exists(), "the proof of the loss is kept");
+}
+
+#[test]
+fn a_journal_that_went_on_from_an_older_copy_is_refused() {
+    let (older, directory) = (Scratch::new(), Scratch::new());
+    granted(directory.path(), 5);
+    copy(directory.path(), older.path());
+    granted(directory.path(), 6);
+    fs::remove_file(older.path().join("state.db")).expect("it is there");
+    let mut core = Core::open(older.path(), CoreOptions::default()).expect("a copy opens");
+    for number in 0..3 {
+        core.run_batch(vec![grant(&format!("other-{number}"))], NOW.plus_seconds(1))
+            .expect("a healthy disk")
+            .len();
+    }
+    core.checkpoint_all().expect("a healthy disk");
+    drop(core);
+    fs::copy(older.path().join("journal.db"), directory.path().join("journal.db")).expect("a copy");
+    assert!(refused(directory.path()).to_string().contains("an older copy of the journal went on"));
+}
+
+#[test]
+fn a_state_file_without_its_journal_is_refused() {
+    let directory = Scratch::new();
+    granted(directory.path(), 5);
+    fs::remove_file(directory.path().join("journal.db")).expect("it is there");
+    assert!(refused(directory.path()).to_string().contains("it is missing"));
+    assert!(!directory.path().join("journal.db").exists(), "no empty journal takes its place");
+    let accept = CoreOptions { accept_loss: true, ..CoreOptions::default() };
+    let mut core = Core::open(directory.path(), accept).expect("the loss is accepted");
+    assert!(core.balance(&acme()).expect("it reads").is_none());
+    assert!(directory.path().join("state.db.before-loss-1").exists(), "the proof of the loss is kept");
+}
+
+#[test]
+fn a_clean_end_leaves_no_wal() {
+    let directory = Scratch::new();
+    let engine = Embedded::open(directory.path(), Options::default()).expect("an empty directory");
+    let create = submission("create", Command::CreateWorkspace(Default::default()));
+    block_on(engine.run(create, NOW)).expect("a healthy disk").expect("acme is new");
+    block_on(engine.grants(&acme(), page())).expect("it reads");
+    block_on(engine.close()).expect("a healthy disk");
+    let wal = fs::metadata(directory.path().join("journal.db-wal"));
+    assert!(wal.is_err() || wal.is_ok_and(|file| file.len() == 0), "the readers may still be open");
+}
+
+#[test]
+fn a_damaged_wal_with_commits_behind_the_damage_is_refused() {
+    let (live, directory) = (Scratch::new(), Scratch::new());
+    granted(live.path(), 2);
+    let mut core = Core::open(live.path(), CoreOptions::default()).expect("it opens");
+    for number in 0..20 {
+        core.run_batch(vec![grant(&format!("more-{number}"))], NOW).expect("a healthy disk").len();
+    }
+    // What a killed process leaves.
+    for file in ["journal.db", "journal.db-wal", "state.db"] {
+        fs::copy(live.path().join(file), directory.path().join(file)).expect("a copy");
+    }
+    let wal = directory.path().join("journal.db-wal");
+    let whole = fs::read(&wal).expect("it was copied");
+    assert_eq!(available(directory.path()), Micros::new(22_000));
+    for file in ["journal.db", "state.db"] {
+        fs::copy(live.path().join(file), directory.path().join(file)).expect("a copy");
+    }
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&wal, &flipped).expect("a copy");
+    assert!(refused(directory.path()).to_string().contains("of its WAL"));
+    assert!(fs::read(&wal).expect("it is there") == flipped, "nothing was changed");
+    let accept = CoreOptions { accept_loss: true, ..CoreOptions::default() };
+    drop(Core::open(directory.path(), accept).expect("the loss is accepted"));
+    assert!(directory.path().join("journal.db-wal.before-loss-1").exists(), "the WAL is kept");
+}
+
+#[test]
+fn a_state_file_that_is_damaged_while_it_is_served_is_mended() {
+    let changes = [
+        "DELETE FROM run_page",
+        "UPDATE lot SET data = zeroblob(length(data))",
+        "DELETE FROM hour",
+        "UPDATE account SET data = zeroblob(length(data))",
+    ];
+    for sql in changes {
+        let directory = Scratch::new();
+        granted(directory.path(), 5);
+        let engine = Embedded::open(directory.path(), Options::default()).expect("it opens");
+        assert!(change(&directory.path().join("state.db"), sql) > 0, "{sql}");
+        let mut errors = 0;
+        let again = || {
+            let replayed = block_on(engine.run(grant("grant-2"), NOW))?;
+            let past = block_on(engine.balance(&acme(), Some(NOW)))?;
+            let grants = block_on(engine.grants(&acme(), page()))?;
+            Ok::<_, Error>((replayed, past, grants))
+        };
+        let (replayed, past, grants) = loop {
+            match again() {
+                Ok(answers) => break answers,
+                Err(error) => {
+                    assert!(error.is_unavailable(), "{sql}: {error}");
+                    errors += 1;
+                    assert!(errors < 50, "{sql}: it is not mended: {error}");
+                }
+            }
+        };
+        assert!(replayed.expect("it was granted").replayed, "{sql}");
+        assert_eq!(past.expect("acme exists").balance.available, Micros::new(5_000), "{sql}");
+        assert_eq!(grants.expect("acme exists").data.len(), 5, "{sql}");
+        block_on(engine.close()).expect("a healthy disk");
+        drop(engine);
+        assert_eq!(audit(directory.path()).expect("it can be read").disagreement.map(|it| it.what), None);
+    }
 }

@@ -4,7 +4,11 @@
 //! It reads all blocks in order and replays each workspace from nothing: entry numbers, the hash
 //! chain, balances, grants, the life of every charge, prices against the price book in the
 //! platform's journal, idempotency keys that are used once. Then it compares what the state file
-//! holds with what was recomputed: accounts, usage, hours, pending charges, the key index.
+//! holds with what was recomputed: accounts, grants, usage, hours, pending charges, the key index.
+//! It also reports what only the files show: entries that the state file derives from and the
+//! journal has lost, a damaged WAL, an import that was not finished. A state file that is absent is
+//! no disagreement, a damaged one is. The caller can name an entry that must be there, with its
+//! hash ([`audit_expecting`]).
 //!
 //! Read-only and on one state of the files, so it is safe beside a running server. Damage is a
 //! finding, not an error.
@@ -12,15 +16,28 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use tollkeeper_ledger::{Account, ChargeState, Entry, EntryBody, Platform, Timestamp, Usage, WorkspaceId};
+use tollkeeper_ledger::{
+    Account, ChargeState, Entry, EntryBody, Grant, Hash, Micros, Platform, Timestamp, Usage, WorkspaceId,
+};
 
+use super::audit_index;
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
+use crate::embedded::core::mending::find_loss;
 use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::journal::{self, Journal};
-use crate::embedded::storage::key_index::{Fingerprints, Name, pairs_of};
+use crate::embedded::storage::key_index::{Fingerprints, Name};
 use crate::embedded::storage::sqlite::Access;
-use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
+use crate::embedded::storage::state_db::{self, PersistedAccount, StateFile};
 use crate::{Error, rollups};
+
+/// A place in the journal and the hash of the entry there, which was noted down outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectedEntry {
+    /// The sequence number of the entry.
+    pub place: u64,
+    /// Its hash.
+    pub hash: Hash,
+}
 
 /// Recomputes everything from the journal of a data directory, beside a running server or without
 /// one.
@@ -28,33 +45,55 @@ use crate::{Error, rollups};
 /// # Errors
 /// When the directory cannot be read at all. A disagreement is no error; the report has it.
 pub fn audit(path: &Path) -> Result<AuditReport, Error> {
+    audit_expecting(path, None)
+}
+
+/// The same; also disagrees if the journal does not hold the expected entry.
+///
+/// # Errors
+/// As [`audit`].
+pub fn audit_expecting(path: &Path, expected: Option<ExpectedEntry>) -> Result<AuditReport, Error> {
+    let loss = find_loss(path)?.map(|loss| loss.to_string());
+    if !journal::holds_ledger(path)
+        && let Some(what) = loss
+    {
+        let disagreement = Some(AuditDisagreement { workspace: None, entry: None, what });
+        return Ok(AuditReport { disagreement, ..AuditReport::default() });
+    }
     journal::must_hold(path)?;
     // The state file first: a journal that is read later holds all entries that it derives from.
-    let state = match StateFile::open(path, None, Access::Read) {
-        Ok(state) => Some(state),
+    let opened = StateFile::open(path, None, Access::Read).and_then(|state| {
+        state.begin_snapshot()?;
+        Ok(state)
+    });
+    let (state, damage) = match opened {
+        Ok(state) => (Some(state), None),
         // Nothing to compare with; the next start builds the file again.
-        Err(error) if error.is_unusable() || error.is_damaged() => None,
+        Err(error) if error.is_unusable() => (None, None),
+        Err(error) if error.is_damaged() => (None, Some(error.to_string())),
         Err(error) => return Err(error),
     };
-    if let Some(state) = &state {
-        state.begin_snapshot()?;
-    }
     let journal = Journal::open(path, None, Access::Read)?;
     journal.begin_snapshot()?;
-    let mut auditor = Auditor::new(&journal, state.as_ref())?;
-    let mut expected = 1;
-    let read = journal.read_from(1, |stored| {
-        if auditor.disagreement.is_none() {
-            auditor.check_entry(expected, stored)?;
-            expected += 1;
-        }
-        Ok(())
+    let mut auditor = Auditor::new(&journal, state.as_ref(), damage)?;
+    if let Some(what) = loss {
+        auditor.store_disagrees(what);
+    }
+    let mut next = 1;
+    let read = auditor.check_expected(expected).and_then(|()| {
+        journal.read_from(1, |stored| {
+            if auditor.disagreement.is_none() {
+                auditor.check_entry(next, stored)?;
+                next += 1;
+            }
+            Ok(())
+        })
     });
     match read {
         Err(error) if error.is_damaged() => auditor.store_disagrees(error.to_string()),
         other => other?,
     }
-    auditor.finish(state.as_ref(), expected - 1)
+    auditor.finish(next - 1)
 }
 
 /// A workspace as it is recomputed.
@@ -67,6 +106,8 @@ struct Recomputed {
     hours: BTreeMap<i64, u64>,
     /// The deadlines of its pending charges, by the sequence number of their opening entry.
     pending: BTreeMap<u64, Timestamp>,
+    /// Its grants as they were granted, by their number, with the sequence number of their entry.
+    grants: BTreeMap<u64, (u64, Grant)>,
     /// What the state file holds of it, until that was compared.
     persisted: Option<PersistedAccount>,
     /// True if the state file holds it.
@@ -75,9 +116,10 @@ struct Recomputed {
 
 impl Recomputed {
     fn new(id: WorkspaceId, persisted: Option<PersistedAccount>) -> Recomputed {
-        let (usage, hours, pending) = Default::default();
+        let (usage, hours, pending, grants) = Default::default();
         let is_persisted = persisted.is_some();
-        Recomputed { account: Account::new(id), head: 0, usage, hours, pending, persisted, is_persisted }
+        let account = Account::new(id);
+        Recomputed { account, head: 0, usage, hours, pending, grants, persisted, is_persisted }
     }
 
     /// Takes what an entry adds besides the account.
@@ -85,6 +127,9 @@ impl Recomputed {
         self.head = header.seq;
         self.usage.record(entry);
         self.hours.insert(entry.at.hour(), header.seq);
+        if let EntryBody::Granted { grant, .. } = &entry.body {
+            self.grants.insert(grant.n, (header.seq, grant.clone()));
+        }
         match entry.body.state().map(|state| state.deadline) {
             Some(Some(deadline)) => _ = self.pending.insert(header.charge_opening_seq(), deadline),
             Some(None) => _ = self.pending.remove(&header.charge_opening_seq()),
@@ -110,53 +155,92 @@ struct Auditor<'a> {
     index_persisted_to: u64,
     /// The checksum of all pairs that the runs in the state file must hold.
     index_sum: u64,
+    /// The highest account index in the state file.
+    highest_persisted: Option<u32>,
+    /// Damage of the state file, which is reported if the journal itself agrees.
+    state_damage: Option<String>,
     disagreement: Option<AuditDisagreement>,
 }
 
-fn fold(sum: u64, (fingerprint, seq): (u64, u64)) -> u64 {
-    // A sum, so that the order of the pairs does not matter.
-    sum.wrapping_add((fingerprint ^ seq.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
 impl<'a> Auditor<'a> {
-    fn new(journal: &'a Journal, state: Option<&'a StateFile>) -> Result<Auditor<'a>, Error> {
+    fn new(
+        journal: &'a Journal,
+        state: Option<&'a StateFile>,
+        state_damage: Option<String>,
+    ) -> Result<Auditor<'a>, Error> {
         let without_id = || [0; 16];
-        let fingerprints = Fingerprints::new(journal.directory_id(without_id)?);
-        let (mut persisted, mut index_persisted_to, mut disagreement) = (HashMap::new(), 0, None);
-        let mut pending: HashMap<u32, BTreeMap<u64, Timestamp>> = HashMap::new();
-        if let Some(state) = state {
-            match (state.accounts(), state.runs()) {
-                (Ok(accounts), Ok(runs)) => {
-                    persisted =
-                        accounts.into_iter().map(|persisted| (persisted.account_index, persisted)).collect();
-                    index_persisted_to = runs.last().map_or(0, |run| run.head.covers.last);
-                    for (opening_seq, account_index, deadline) in state.pending()? {
-                        pending.entry(account_index).or_default().insert(opening_seq, deadline);
-                    }
-                }
-                (Err(error), _) | (_, Err(error)) if error.is_damaged() => {
-                    let what = format!(
-                        "{error} (nothing is lost with the state file: remove it and start a server)"
-                    );
-                    disagreement = Some(AuditDisagreement { workspace: None, entry: None, what });
-                }
-                (Err(error), _) | (_, Err(error)) => return Err(error),
-            }
-        }
-        Ok(Auditor {
+        let mut auditor = Auditor {
             journal,
-            state,
-            fingerprints,
+            state: None,
+            fingerprints: Fingerprints::new(journal.directory_id(without_id)?),
             workspaces: HashMap::new(),
-            persisted,
-            pending,
+            persisted: HashMap::new(),
+            pending: HashMap::new(),
             platform: Platform::default(),
             states: HashMap::new(),
             keys: Vec::new(),
-            index_persisted_to,
+            index_persisted_to: 0,
             index_sum: 0,
-            disagreement,
-        })
+            highest_persisted: None,
+            state_damage,
+            disagreement: None,
+        };
+        if let Some(state) = state {
+            let loaded = auditor.load_state(state);
+            auditor.unless_damaged(loaded)?;
+        }
+        Ok(auditor)
+    }
+
+    /// Reads what is compared with the journal.
+    fn load_state(&mut self, state: &'a StateFile) -> Result<(), Error> {
+        let meta = state.meta()?;
+        state.check_highest_index(&meta)?;
+        if let Some(what) = state.integrity_error()? {
+            return Err(state.damaged(what));
+        }
+        let (accounts, runs, pending) = (state.accounts()?, state.runs(&meta)?, state.pending(&meta)?);
+        if let Some(what) = state_db::missing_entries(&meta, self.journal)? {
+            self.store_disagrees(format!("{}: {what}", journal::FILE));
+        }
+        self.persisted = accounts.into_iter().map(|persisted| (persisted.account_index, persisted)).collect();
+        self.index_persisted_to = runs.last().map_or(0, |run| run.head.covers.last);
+        self.highest_persisted = meta.highest_index;
+        for (opening_seq, account_index, deadline) in pending {
+            self.pending.entry(account_index).or_default().insert(opening_seq, deadline);
+        }
+        self.state = Some(state);
+        Ok(())
+    }
+
+    /// Takes the result of a comparison with the state file. After damage of it nothing more is
+    /// compared; the journal is still checked to its end.
+    fn unless_damaged<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_damaged_state() => {
+                self.state_damage.get_or_insert(format!(
+                    "{error} (nothing is lost with this file: delete it while no server runs; the next start builds it)"
+                ));
+                self.state = None;
+                self.persisted.clear();
+                self.pending.clear();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks the entry that must be there.
+    fn check_expected(&mut self, expected: Option<ExpectedEntry>) -> Result<(), Error> {
+        if let Some(ExpectedEntry { place, hash }) = expected {
+            let found = self.journal.read(place, |stored| Ok(stored.hash()))?;
+            if found != Some(hash) {
+                let what = if found.is_none() { "is missing" } else { "has another hash" };
+                self.store_disagrees(format!("journal entry {place}, which is expected, {what}"));
+            }
+        }
+        Ok(())
     }
 
     fn store_disagrees(&mut self, what: String) {
@@ -205,7 +289,8 @@ impl<'a> Auditor<'a> {
         } else if !linked {
             self.disagrees(account_index, entry.n, "it does not point to the entry before it".to_owned());
         } else if workspace.persisted.as_ref().is_some_and(|persisted| persisted.account.chain.n == entry.n) {
-            self.compare_persisted(account_index)?;
+            let compared = self.compare_persisted(account_index);
+            self.unless_damaged(compared)?;
         }
         self.platform.apply(&entry);
         Ok(())
@@ -218,10 +303,16 @@ impl<'a> Auditor<'a> {
         let changed = opening_seq.map(|seq| self.fingerprints.of(account_index, Name::Changed(seq)));
         let foreign = crate::embedded::core::ids::foreign_id(entry, seq);
         let foreign = foreign.map(|id| self.fingerprints.of(account_index, Name::Id(id.to_bytes())));
+        let created = match &entry.body {
+            EntryBody::WorkspaceCreated(profile) => {
+                Some(self.fingerprints.of(account_index, Name::Workspace(&profile.id)))
+            }
+            _ => None,
+        };
         self.keys.extend(key.map(|fingerprint| (fingerprint, seq)));
         if seq <= self.index_persisted_to {
-            for fingerprint in key.into_iter().chain(changed).chain(foreign) {
-                self.index_sum = fold(self.index_sum, (fingerprint, seq));
+            for fingerprint in key.into_iter().chain(changed).chain(foreign).chain(created) {
+                self.index_sum = audit_index::fold(self.index_sum, (fingerprint, seq));
             }
         }
     }
@@ -265,10 +356,17 @@ impl<'a> Auditor<'a> {
         if persisted.account != recomputed || persisted.head != workspace.head {
             what = Some("the account in the state file differs from the journal");
         }
-        for grant in &spent {
-            if state.lot(account_index, grant.n)?.as_ref() != Some(grant) {
-                what = Some("a spent grant in the state file differs from the journal");
-            }
+        let mut lots = state.lots(account_index, u64::MAX, usize::MAX)?;
+        lots.reverse();
+        let agree = |((seq, lot), (granted_seq, granted)): (&(u64, Grant), &(u64, Grant))| {
+            let now = spent.iter().find(|grant| grant.n == lot.n);
+            // The row of a grant that is in memory is as it was granted, or as it was once spent.
+            let is_spent = Grant { remaining: Micros::ZERO, ..granted.clone() };
+            let is_right = now.map_or(*lot == *granted || *lot == is_spent, |now| lot == now);
+            seq == granted_seq && is_right
+        };
+        if lots.len() != workspace.grants.len() || !lots.iter().zip(workspace.grants.values()).all(agree) {
+            what = Some("the grants in the state file differ from the journal");
         }
         let rows = rollups::folded(workspace.usage.rows());
         if state.usage(account_index, i64::MIN..i64::MAX)? != rows {
@@ -302,42 +400,43 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
-    fn index_disagrees(&self) -> Result<bool, Error> {
-        let Some(state) = self.state else { return Ok(false) };
-        let mut sum = 0;
-        for run in state.runs()? {
-            for page in 0..run.head.pages {
-                let read = state.page(run.head.id, page, |bytes| pairs_of(bytes).fold(0, fold))?;
-                sum = read.unwrap_or_default().wrapping_add(sum);
-            }
+    fn compare_index(&mut self) -> Result<(), Error> {
+        let Some(state) = self.state else { return Ok(()) };
+        let compared = audit_index::index_disagrees(state, self.index_sum);
+        if let Some(Some(what)) = self.unless_damaged(compared)? {
+            self.store_disagrees(what.to_owned());
         }
-        Ok(sum != self.index_sum)
+        Ok(())
     }
 
-    fn finish(mut self, state: Option<&StateFile>, entries: u64) -> Result<AuditReport, Error> {
+    fn finish(mut self, entries: u64) -> Result<AuditReport, Error> {
+        let state = self.state;
         if self.disagreement.is_none() {
             self.double_keys()?;
         }
-        if self.disagreement.is_none() && self.index_disagrees()? {
-            self.store_disagrees("the key index in the state file differs from the journal".to_owned());
+        if self.disagreement.is_none() {
+            self.compare_index()?;
         }
         let is_ahead = self.workspaces.values().any(|workspace| workspace.persisted.is_some())
             || !self.persisted.is_empty()
             || !self.pending.is_empty();
-        if self.disagreement.is_none() && is_ahead {
+        if self.disagreement.is_none() && self.state.is_some() && is_ahead {
             self.store_disagrees("the state file holds more than the journal".to_owned());
         }
-        let integrity_error = state.map_or(Ok(None), StateFile::integrity_error)?;
-        if let Some(what) = integrity_error {
-            self.store_disagrees(format!("the state file is damaged: {what}"));
+        // The platform's own chain has an index before it has an entry.
+        let lost = self.workspaces.iter().find(|(index, workspace)| {
+            !workspace.is_persisted && **index > 0 && Some(**index) <= self.highest_persisted
+        });
+        if self.state.is_some()
+            && let Some(id) = lost.map(|(_, workspace)| workspace.account.profile.id.clone())
+        {
+            self.store_disagrees(format!("{}: the row of workspace {id} is missing", state_db::FILE));
         }
-        let persisted_to = state.map_or(Ok(0), StateFile::accounts_persisted_to)?;
-        let lost = self
-            .workspaces
-            .values()
-            .find(|workspace| !workspace.is_persisted && workspace.head <= persisted_to);
-        if let Some(id) = lost.map(|workspace| workspace.account.profile.id.clone()) {
-            self.store_disagrees(format!("the state file has lost workspace {id}"));
+        if self.journal.is_importing()? {
+            self.store_disagrees(crate::transfer::unfinished().to_string());
+        }
+        if let Some(what) = self.state_damage.take() {
+            self.store_disagrees(what);
         }
         if let Some(state) = state {
             state.end_snapshot();

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 
 use super::audit::audit;
 use crate::Error;
@@ -22,6 +22,8 @@ use crate::embedded::storage::sqlite::{self, Access, classify};
 pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     journal::must_hold(path)?;
     let source = Journal::open(path, None, Access::Read)?;
+    // One state of the source, although the server writes to it meanwhile.
+    source.begin_snapshot()?;
     empty_directory(to)?;
     let copied = copy(&source, to);
     if copied.is_err() {
@@ -63,8 +65,18 @@ fn copy(source: &Journal, to: &Path) -> Result<u64, Error> {
         let backup = Backup::new(source.connection(), &mut target).map_err(failed)?;
         // All pages in one step: SQLite then copies one state of the source, although the server
         // writes to it meanwhile.
-        backup.step(-1).map_err(failed)?;
+        let step = backup.step(-1).map_err(failed)?;
+        if step != StepResult::Done {
+            return Err(Error::unavailable(format!("{}: the journal is busy ({step:?})", path.display())));
+        }
     }
     drop(target);
-    Journal::open(to, None, Access::Write)?.last()
+    let copied = Journal::open(to, None, Access::Write)?;
+    let last = source.last()?;
+    let hash = |journal: &Journal| journal.read(last, |stored| Ok(stored.hash()));
+    if copied.last()? != last || hash(&copied)? != hash(source)? {
+        return Err(Error::unavailable("the copy does not end as the journal does").with_hint("try again"));
+    }
+    copied.empty_wal()?;
+    Ok(last)
 }

@@ -4,6 +4,7 @@
 //! must be verified and indexed like new ones.
 
 pub(crate) mod audit;
+mod audit_index;
 pub(crate) mod backup;
 pub(crate) mod export;
 pub(crate) mod import;

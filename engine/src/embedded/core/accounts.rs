@@ -16,6 +16,7 @@
 //! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
 //! platform's own chain; an index is never used for two workspaces.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -24,8 +25,9 @@ use tollkeeper_ledger::{
 };
 
 use crate::Error;
-use crate::embedded::storage::checkpoint_task::{AccountChunk, AccountRow, LotRow};
+use crate::embedded::storage::checkpoint_task::{AccountChunk, LotWrite};
 use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
+use crate::embedded::storage::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow};
 
 /// What changed since an account was last persisted, besides the account itself.
 #[derive(Debug, Default)]
@@ -86,13 +88,18 @@ pub(crate) struct Slot {
     /// The team in the state file. While no command changes it, it is the same allocation as the
     /// account's team.
     stored_team: Arc<Team>,
+    /// What names the rows of the account in the state file.
+    linked: Linked,
+    /// True once the end of its chain was found in the journal. Until then it takes no entry.
+    pub is_compared: bool,
     dirty: bool,
     /// Whether the account was used since the clock hand last passed it.
     recently_used: bool,
 }
 
 impl Slot {
-    fn new(account_index: u32, account: Account, head: u64) -> Slot {
+    fn new(account_index: u32, account: Account, head: u64, linked: Linked) -> Slot {
+        let is_compared = head == 0 && !account.exists();
         let (stored_n, stored_totals) = (account.chain.n, account.totals);
         let stored_team = Arc::clone(&account.team);
         let (unpersisted, being_persisted, dirty, recently_used) =
@@ -107,12 +114,14 @@ impl Slot {
             stored_totals,
             quarantined: false,
             stored_team,
+            linked,
+            is_compared,
             dirty,
             recently_used,
         }
     }
 
-    /// Brings a spent grant back into memory; [`Error::is_damaged`] if it is nowhere.
+    /// Brings a spent grant back into memory; [`Error::is_damaged_state`] if it is nowhere.
     pub(crate) fn load_grant(&mut self, n: u64, state: &StateFile) -> Result<(), Error> {
         if self.account.grants.get(n).is_some() {
             return Ok(());
@@ -126,7 +135,7 @@ impl Slot {
             None => state.lot(self.account_index, n)?,
         };
         let missing =
-            || Error::damaged(format!("grant {n} of workspace {} is missing", self.account.profile.id));
+            || state.damaged(format!("grant {n} of workspace {} is missing", self.account.profile.id));
         self.account.grants.insert(grant.ok_or_else(missing)?);
         Ok(())
     }
@@ -141,29 +150,75 @@ impl Slot {
         let Unpersisted { mut usage, hours, pending, grants } = unpersisted;
         let usage = usage.take();
         let spent = self.account.grants.release_spent();
-        let row = |grant: &Grant, seq: Option<u64>| {
-            let mut data = Vec::with_capacity(48);
-            grant.encode(&mut data);
-            LotRow { account_index, n: grant.n, seq, data }
-        };
-        chunk.lots.extend(grants.iter().map(|(seq, grant)| row(grant, Some(*seq))));
-        chunk.lots.extend(spent.iter().map(|grant| row(grant, None)));
+        self.take_lots(chunk, &grants, &spent);
+        self.take_hours(chunk, &hours, &usage);
         chunk.usage.extend(usage.iter().map(|(key, used)| (account_index, key.clone(), *used)));
-        chunk.hours.extend(hours.iter().map(|(hour, seq)| (account_index, *hour, *seq)));
         chunk.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, account_index, deadline)));
-        let mut data = Vec::with_capacity(256);
-        self.account.encode(&mut data);
-        let (id, n) = (self.account.profile.id.as_str().into(), self.account.chain.n);
-        chunk.accounts.push(AccountRow { account_index, id, head: self.head, n, data });
-        self.stored_totals = self.account.totals;
         if !Arc::ptr_eq(&self.stored_team, &self.account.team) {
             let mut data = Vec::with_capacity(512);
             self.account.team.encode(&mut data);
+            self.linked.team = Some(state_rows::team_crc(account_index, &data));
             chunk.teams.push((account_index, data));
             self.stored_team = Arc::clone(&self.account.team);
         }
+        let mut data = Vec::with_capacity(256);
+        self.account.encode(&mut data);
+        let (id, n) = (self.account.profile.id.as_str().into(), self.account.chain.n);
+        chunk.accounts.push(AccountRow { account_index, id, head: self.head, n, data, linked: self.linked });
+        self.stored_totals = self.account.totals;
         self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, grants, spent }));
         self.dirty = false;
+    }
+
+    /// Adds new and spent grants to a chunk. Each new grant names the one before it.
+    fn take_lots(&mut self, chunk: &mut AccountChunk, new: &[(u64, Grant)], spent: &[Grant]) {
+        let account_index = self.account_index;
+        let encoded = |grant: &Grant| {
+            let mut data = Vec::with_capacity(48);
+            grant.encode(&mut data);
+            data
+        };
+        for (seq, grant) in new {
+            let (n, before) = (grant.n, self.linked.newest_lot);
+            assert!(n > before, "grants come in the order of their numbers");
+            let row = LotRow { account_index, n, seq: *seq, before, data: encoded(grant) };
+            chunk.lots.push(LotWrite::New(row));
+            self.linked.newest_lot = n;
+        }
+        let spent = spent.iter().map(|grant| (grant.n, encoded(grant)));
+        chunk.lots.extend(spent.map(|(n, data)| LotWrite::Spent { account_index, n, data }));
+    }
+
+    /// Adds hours to a chunk, each with the checksum of its usage and the hour before it.
+    fn take_hours(
+        &mut self,
+        chunk: &mut AccountChunk,
+        hours: &[(i64, u64)],
+        usage: &[(UsageKey, UsageSums)],
+    ) {
+        let account_index = self.account_index;
+        let mut added: BTreeMap<i64, i64> = BTreeMap::new();
+        for (key, sums) in usage {
+            let sum = added.entry(key.hour).or_default();
+            let crc = state_rows::usage_crc(account_index, key, *sums);
+            *sum = state_rows::usage_crc_sum(*sum, crc);
+            self.linked.usage = state_rows::usage_crc_sum(self.linked.usage, crc);
+        }
+        for (hour, seq) in hours {
+            let usage = added.remove(hour).unwrap_or(0);
+            let last = match self.linked.last_hour {
+                Some(last) if last.hour == *hour => {
+                    LastHour { usage: state_rows::usage_crc_sum(last.usage, usage), ..last }
+                }
+                Some(last) => LastHour { hour: *hour, before: Some(last.hour), usage },
+                None => LastHour { hour: *hour, before: None, usage },
+            };
+            assert!(last.before.is_none_or(|before| before < last.hour), "time never runs backwards");
+            self.linked.last_hour = Some(last);
+            chunk.hours.push(HourRow { account_index, last, seq: *seq });
+        }
+        // While a clock was ahead, usage counts in an earlier hour than its entry has.
+        self.linked.has_displaced_usage |= !added.is_empty();
     }
 }
 
@@ -203,7 +258,7 @@ impl Accounts {
             self.slots.push(None);
         }
         if self.load(0, state)?.is_none() {
-            self.admit(Slot::new(0, Account::new(WorkspaceId::platform()), 0));
+            self.admit(Slot::new(0, Account::new(WorkspaceId::platform()), 0, Linked::default()));
         }
         Ok(())
     }
@@ -225,21 +280,34 @@ impl Accounts {
             return Ok(Some(*account_index));
         }
         let persisted = state.account(id.as_str())?;
-        Ok(persisted.map(|persisted| self.add_persisted(persisted)))
+        persisted.map(|persisted| self.add_persisted(persisted, state)).transpose()
     }
 
-    /// The account with this index, loaded if necessary; `None` if there is none.
+    /// The account with this index, loaded if necessary; `None` if there is none. An account that
+    /// is not in memory must be in the state file.
     pub(crate) fn load(&mut self, account_index: u32, state: &StateFile) -> Result<Option<&mut Slot>, Error> {
-        let known = self.slots.get(account_index as usize).is_some_and(Option::is_some);
-        if !known && let Some(persisted) = state.account_at(account_index)? {
-            self.add_persisted(persisted);
+        let slot = self.slots.get(account_index as usize);
+        if slot.is_some_and(Option::is_none) {
+            match state.account_at(account_index)? {
+                Some(persisted) => _ = self.add_persisted(persisted, state)?,
+                // The platform's own chain has index 0 also before it has an entry.
+                None if account_index == 0 && !state.meta()?.has_platform => {}
+                None => {
+                    return Err(state.damaged(format!(
+                        "the row of the workspace with account index {account_index} is missing"
+                    )));
+                }
+            }
         }
         Ok(self.slots.get_mut(account_index as usize).and_then(Option::as_deref_mut))
     }
 
-    fn add_persisted(&mut self, persisted: PersistedAccount) -> u32 {
-        let PersistedAccount { account_index, head, account } = persisted;
-        self.admit(Slot::new(account_index, account, head))
+    fn add_persisted(&mut self, persisted: PersistedAccount, state: &StateFile) -> Result<u32, Error> {
+        let PersistedAccount { account_index, head, account, linked } = persisted;
+        if !self.slots.get(account_index as usize).is_some_and(Option::is_none) {
+            return Err(state.damaged(format!("account index {account_index} is of two workspaces")));
+        }
+        Ok(self.admit(Slot::new(account_index, account, head, linked)))
     }
 
     /// Adds a workspace that does not exist yet; returns its index. It exists once its first entry
@@ -247,7 +315,7 @@ impl Accounts {
     pub(crate) fn admit_new(&mut self, id: WorkspaceId) -> u32 {
         let account_index = self.next_index();
         self.slots.push(None);
-        self.admit(Slot::new(account_index, Account::new(id), 0))
+        self.admit(Slot::new(account_index, Account::new(id), 0, Linked::default()))
     }
 
     /// Reverts [`Accounts::admit_new`], because the workspace was refused.

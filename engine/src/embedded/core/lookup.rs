@@ -7,7 +7,7 @@
 
 use tollkeeper_ledger::{
     Charge, ChargeId, Command, Entry, EntryBody, GrantId, Id, Micros, PeriodWindow, Recount, Submission,
-    Timestamp,
+    Timestamp, WorkspaceId,
 };
 
 use super::ids;
@@ -29,6 +29,52 @@ impl StateMachine {
             None if self.uncommitted.is_on_disk(seq) => self.journal.read(seq, read),
             None => Ok(None),
         }
+    }
+
+    /// Reads entry `seq`, which something points to. If it is missing, the journal is damaged: to
+    /// go on as if it had never been written would charge a key twice.
+    pub(super) fn read_existing<T>(
+        &self,
+        seq: u64,
+        read: impl FnMut(Stored) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read(seq, read)?.ok_or_else(|| Error::damaged(format!("journal entry {seq} is missing")))
+    }
+
+    /// The account index of a workspace; `None` if it was never created. A workspace that was
+    /// created must be in memory or in the state file.
+    pub(super) fn resolve(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
+        if let Some(index) = self.accounts.resolve(id, &self.state)? {
+            return Ok(Some(index));
+        }
+        let seqs = self.seqs_of(self.fingerprints.of(0, Name::Workspace(id)), true)?;
+        let mut was_created = false;
+        for seq in &seqs {
+            let body = self.read_existing(*seq, |stored| Ok(stored.entry()?.body))?;
+            was_created |= matches!(body, EntryBody::WorkspaceCreated(profile) if profile.id == *id);
+        }
+        self.found = seqs;
+        if was_created {
+            Err(self.state.damaged(format!("the row of workspace {id} is missing")))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Compares the end of an account's chain with the entry in the journal, before the account
+    /// takes its first entry after it was loaded: a wrong hash must never enter the journal.
+    pub(super) fn compare_chain_end(&mut self, account_index: u32) -> Result<(), Error> {
+        let slot = self.accounts.get(account_index);
+        let (head, chain) = (slot.head, slot.account.chain);
+        let found =
+            self.read(head, |stored| Ok((stored.header.account_index, stored.entry()?.n, stored.hash())))?;
+        if found != Some((account_index, chain.n, chain.hash)) {
+            return Err(self.state.damaged(format!(
+                "the state of the workspace with account index {account_index} does not end with journal entry {head}"
+            )));
+        }
+        self.accounts.get_mut(account_index).is_compared = true;
+        Ok(())
     }
 
     /// The entries that may carry a name, newest first. `search_older`: false searches only the
@@ -66,7 +112,7 @@ impl StateMachine {
             let derived = submission.command.derived_key();
             let key = derived.as_ref().or(submission.key.as_ref());
             for seq in &seqs {
-                let entry = self.read(*seq, |stored| in_workspace(stored, account_index))?.flatten();
+                let entry = self.read_existing(*seq, |stored| in_workspace(stored, account_index))?;
                 if let Some(entry) = entry.filter(|entry| entry.key.as_ref() == key) {
                     found = Some(entry);
                     break;
@@ -84,12 +130,14 @@ impl StateMachine {
             Ok(entry.filter(|entry| ids::id_made_by(entry) == Some(id)))
         };
         let seq = ids::seq_of_id(id);
-        if let Some(entry) = self.read(seq, with_this_id)?.flatten() {
+        if (1..self.next_seq).contains(&seq)
+            && let Some(entry) = self.read_existing(seq, with_this_id)?
+        {
             return Ok(Some((seq, entry)));
         }
         let fingerprint = self.fingerprints.of(account_index, Name::Id(id.to_bytes()));
         for seq in self.seqs_of(fingerprint, true)? {
-            if let Some(entry) = self.read(seq, with_this_id)?.flatten() {
+            if let Some(entry) = self.read_existing(seq, with_this_id)? {
                 return Ok(Some((seq, entry)));
             }
         }
@@ -111,9 +159,9 @@ impl StateMachine {
         let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
         let seqs = self.seqs_of(fingerprint, true)?;
         for seq in &seqs {
-            let entry = self.read(*seq, |stored| stored.entry())?;
-            let about = |entry: &Entry| entry.body.charge().is_some_and(|(charge, _)| charge == id);
-            if let Some(now) = entry.filter(about).and_then(|entry| entry.body.state()) {
+            let entry = self.read_existing(*seq, |stored| stored.entry())?;
+            let about = entry.body.charge().is_some_and(|(charge, _)| charge == id);
+            if let Some(now) = entry.body.state().filter(|_| about) {
                 state = now;
                 break;
             }
@@ -132,8 +180,7 @@ impl StateMachine {
     ) -> Result<Vec<Entry>, Error> {
         let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
         let seqs = self.seqs_of(fingerprint, true)?;
-        let entries = seqs.iter().map(|seq| self.read(*seq, |stored| stored.entry()));
-        entries.filter_map(Result::transpose).collect()
+        seqs.iter().map(|seq| self.read_existing(*seq, |stored| stored.entry())).collect()
     }
 
     /// Brings the grants into memory that a command may draw from or return credit to.
@@ -177,6 +224,11 @@ impl StateMachine {
         let persisted = rows.and_then(|rows| Ok((rows, self.state.account_n(account_index)?)));
         self.state.end_snapshot();
         let (mut rows, n_in_file) = persisted?;
+        if n_in_file == 0 && self.accounts.get(account_index).stored_n > 0 {
+            return Err(self
+                .state
+                .damaged(format!("the row of the workspace with account index {account_index} is missing")));
+        }
         let delta = self.account_delta(account_index, n_in_file);
         let delta = delta.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
         rows.extend(delta.usage);

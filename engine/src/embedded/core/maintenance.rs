@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
 use crate::Error;
-use crate::embedded::storage::checkpoint_task::{Task, TaskResult};
+use crate::embedded::storage::checkpoint_task::{AccountChunk, Task, TaskResult};
+use crate::embedded::storage::state_meta::KnownEntry;
 
 impl Core {
     /// Does a small step of maintenance. To be called after every batch, and when the checkpointer
@@ -25,9 +26,13 @@ impl Core {
             return Ok(());
         }
         let Some(machine) = &mut self.machine else { return Ok(()) };
-        let maintain = AssertUnwindSafe(|| {
-            machine.repair();
-            machine.maintain(&self.options)
+        let damage = self.state_damage.clone();
+        let maintain = AssertUnwindSafe(|| match damage {
+            Some(damage) => Err(damage),
+            None => {
+                machine.repair();
+                machine.maintain(&self.options)
+            }
         });
         let maintained = catch_unwind(maintain).unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
         self.check_maintained(maintained)
@@ -50,13 +55,25 @@ impl Core {
     /// # Errors
     /// When something could not be written; the next batch then loads everything again.
     pub fn checkpoint_all(&mut self) -> Result<(), Error> {
-        let Some(machine) = &mut self.machine else { return Ok(()) };
-        let persist = AssertUnwindSafe(|| machine.checkpoint_all(&self.options));
-        let persisted = catch_unwind(persist).unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
-        self.check_maintained(persisted)
+        if let Some(machine) = &mut self.machine
+            && self.state_damage.is_none()
+        {
+            let persist = AssertUnwindSafe(|| machine.checkpoint_all(&self.options));
+            let persisted = catch_unwind(persist).unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
+            let checked = self.check_maintained(persisted);
+            if self.state_damage.is_none() {
+                return checked;
+            }
+        }
+        // The next start builds a damaged state file again from the journal, which is whole.
+        if self.state_damage.is_some() {
+            self.machine = None;
+        }
+        self.set_damaged_state_aside()
     }
 
     fn check_maintained(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        let result = result.map_err(|error| self.note_error(error));
         if let Err(error) = &result {
             if self.in_flight {
                 // What is loaded again must include the batch in flight.
@@ -93,14 +110,14 @@ impl StateMachine {
         if !self.accounts.in_round() && unpersisted >= options.round_entries {
             self.accounts.begin_round(self.last_seq());
         }
-        self.submit_tasks(options, false);
+        self.submit_tasks(options, false)?;
         self.maintenance.request_wal_checkpoint(options.wal_bytes);
         while !self.uncommitted.is_in_flight()
             && self.must_wait_for_run()
             && let Some(done) = self.maintenance.wait()
         {
             self.apply_result(done)?;
-            self.submit_tasks(options, false);
+            self.submit_tasks(options, false)?;
         }
         self.accounts.evict_idle(options.accounts_in_memory);
         Ok(())
@@ -108,22 +125,34 @@ impl StateMachine {
 
     /// Gives the checkpointer the next task of each kind that is due. `force`: write a run even if
     /// the table is not full.
-    fn submit_tasks(&mut self, options: &CoreOptions, force: bool) {
+    fn submit_tasks(&mut self, options: &CoreOptions, force: bool) -> Result<(), Error> {
         let in_flight = self.uncommitted.is_in_flight();
         if !self.maintenance.is_writing_chunk()
             && let Some(chunk) = self.accounts.next_chunk(options.chunk_accounts)
         {
+            let chunk = AccountChunk { known: self.last_entry()?, ..chunk };
             self.maintenance.submit_derived(Task::Chunk(chunk), in_flight);
         }
         if !self.maintenance.is_writing_run()
             && let Some((pairs, covers)) = self.index.freeze(self.next_seq - 1, force)
         {
-            self.maintenance.submit_derived(Task::Run { pairs, covers }, in_flight);
+            let known = self.last_entry()?;
+            self.maintenance.submit_derived(Task::Run { pairs, covers, known }, in_flight);
         }
         if !self.maintenance.is_merging()
             && let Some(heads) = self.index.to_merge()
         {
             self.maintenance.submit(Task::Merge(heads));
+        }
+        Ok(())
+    }
+
+    /// The last entry, which the state file names once it derives from it.
+    fn last_entry(&self) -> Result<KnownEntry, Error> {
+        let seq = self.last_seq();
+        match seq {
+            0 => Ok(KnownEntry::default()),
+            _ => self.read_existing(seq, |stored| Ok(KnownEntry { seq, hash: stored.hash() })),
         }
     }
 
@@ -169,14 +198,15 @@ impl StateMachine {
             {
                 break;
             }
-            self.submit_tasks(options, true);
+            self.submit_tasks(options, true)?;
             if !self.maintenance.is_busy() {
                 break;
             }
             let Some(done) = self.maintenance.wait() else { break };
             self.apply_result(done)?;
         }
-        self.journal.wal_checkpoint()?;
+        // A clean end leaves no WAL: a damaged WAL could be taken for a torn write.
+        self.journal.empty_wal()?;
         self.maintenance.wal_was_moved();
         Ok(())
     }

@@ -18,6 +18,7 @@
 //! deadlines      when charges are timed out        ids          from an id to its entry
 //! recovery       start, replay, import             maintenance  persist what is derived
 //! queries        short reads                        quarantine   accounts that are rebuilt
+//! mending        damage of the files
 //! ```
 //!
 //! Nothing here reads a clock, starts a thread, or knows the queue. The same commands, times and
@@ -29,6 +30,7 @@ pub(crate) mod ids;
 pub(crate) mod in_flight;
 pub(crate) mod lookup;
 pub(crate) mod maintenance;
+pub(crate) mod mending;
 pub(crate) mod quarantine;
 pub(crate) mod queries;
 pub(crate) mod recovery;
@@ -67,6 +69,8 @@ pub struct CoreOptions {
     pub accounts_in_memory: usize,
     /// Bytes appended to the journal after which its WAL is moved into the file.
     pub wal_bytes: u64,
+    /// Open a journal that has lost acknowledged entries, and go on without them.
+    pub accept_loss: bool,
 }
 
 impl Default for CoreOptions {
@@ -80,6 +84,7 @@ impl Default for CoreOptions {
             run_pairs: super::storage::key_index::TABLE_PAIRS,
             accounts_in_memory: 131_072,
             wal_bytes: 32 << 20,
+            accept_loss: false,
         }
     }
 }
@@ -98,6 +103,9 @@ pub struct Core {
     in_flight: bool,
     /// A failure because of which memory is discarded as soon as no batch is in flight.
     postponed: Option<Error>,
+    /// Damage of the state file, which is built again when everything is loaded next.
+    state_damage: Option<Error>,
+    state_files_made: u64,
     journal_bytes: u64,
     commits: u64,
     commands: u64,
@@ -159,6 +167,7 @@ impl Core {
                 Ok(results)
             }
             Err(error) => {
+                let error = self.note_error(error);
                 self.discard_memory(&error);
                 Err(Error::unavailable(format!("the batch was undone: {error}")))
             }

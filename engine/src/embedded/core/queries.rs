@@ -158,7 +158,7 @@ impl Core {
         for seq in seqs {
             match machine.due_charge(seq) {
                 Ok(found) => due.push(found),
-                Err(error) if error.is_damaged() => {
+                Err(error) if error.is_damaged() && !error.is_damaged_state() => {
                     tracing::error!(%error, entry = seq, "a due charge cannot be read; it stays pending");
                     machine.deadlines.set(seq, Some(now.plus_seconds(UNREADABLE_PAUSE_SECONDS)));
                 }
@@ -204,7 +204,7 @@ impl StateMachine {
     fn due_charge(&mut self, seq: u64) -> Result<(WorkspaceId, ChargeId), Error> {
         let missing = || Error::damaged(format!("journal entry {seq}, which opened it, is missing"));
         let read = |stored: Stored| Ok((stored.header.account_index, stored.entry()?));
-        let (index, entry) = self.read(seq, read)?.ok_or_else(missing)?;
+        let (index, entry) = self.read_existing(seq, read)?;
         let (charge, _) = entry.body.charge().ok_or_else(missing)?;
         let slot = self.accounts.load(index, &self.state)?.ok_or_else(missing)?;
         Ok((slot.account.profile.id.clone(), charge))
@@ -212,7 +212,7 @@ impl StateMachine {
 
     /// The account index of a workspace that exists. The platform's own chain is no workspace.
     fn find_workspace(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
-        let index = self.accounts.resolve(id, &self.state)?;
+        let index = self.resolve(id)?;
         if let Some(index) = index.filter(|index| self.accounts.get(*index).quarantined) {
             return Err(self.quarantine.error(index));
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tollkeeper_ledger::{ChainEnd, Charge, Entry, EntryBody, Hash, Platform, WorkspaceId};
 
 use super::accounts::Accounts;
+use super::mending::{find_loss, refuse_loss, refuse_lost_entries};
 use super::state_machine::{Parts, StateMachine};
 use super::{Core, CoreOptions};
 use crate::Error;
@@ -62,6 +63,7 @@ impl Core {
                 .with_hint("the directory must exist and be writable by this user")
         })?;
         let lock = DirectoryLock::take(directory)?;
+        refuse_loss(directory, &options)?;
         let mut core = Core::unloaded(directory, options, start_checkpointer);
         core.lock = Some(lock);
         core.ensure_loaded()?;
@@ -82,6 +84,9 @@ impl Core {
         directory: &Path,
         options: CoreOptions,
     ) -> Result<(Core, SnapshotFiles), Error> {
+        if let Some(loss) = find_loss(directory)? {
+            return Err(loss);
+        }
         journal::must_hold(directory)?;
         let mut core = Core::unloaded(directory, options, Box::new(StartInline));
         let (machine, files) = StateMachine::read_only(directory, &core.options)?;
@@ -102,6 +107,8 @@ impl Core {
             last_error: None,
             in_flight: false,
             postponed: None,
+            state_damage: None,
+            state_files_made: 0,
             journal_bytes: 0,
             commits: 0,
             commands: 0,
@@ -114,8 +121,7 @@ impl Core {
     pub(super) fn ensure_loaded(&mut self) -> Result<&mut StateMachine, Error> {
         if self.machine.is_none() {
             assert!(!self.in_flight, "what is loaded includes the batch in flight");
-            let machine = StateMachine::open(&self.directory, &self.options, &*self.start_checkpointer)?;
-            self.machine = Some(machine);
+            self.machine = Some(self.load()?);
         }
         Ok(self.machine.as_mut().expect("it was just loaded"))
     }
@@ -136,24 +142,17 @@ impl Core {
 }
 
 impl StateMachine {
-    fn open(
+    pub(super) fn open(
         directory: &Path,
         options: &CoreOptions,
         start_checkpointer: &dyn StartCheckpointer,
     ) -> Result<StateMachine, Error> {
         let vfs = options.vfs.as_deref();
         let journal = Journal::open(directory, vfs, Access::Create)?;
-        let mut checkpointer = Checkpointer::open(directory, vfs)?;
-        let mut state = StateFile::open(directory, vfs, Access::Read)?;
-        let last = journal.last()?;
-        if is_ahead(&state, last)? {
-            // The journal was restored from a backup beside a younger state file: only the journal
-            // counts.
-            drop((checkpointer, state));
-            state_db::remove(directory)?;
-            checkpointer = Checkpointer::open(directory, vfs)?;
-            state = StateFile::open(directory, vfs, Access::Read)?;
-        }
+        let directory_id = journal.directory_id(|| new_directory_id(options))?;
+        refuse_lost_entries(directory, &journal, options)?;
+        let checkpointer = Checkpointer::open(directory, vfs, directory_id)?;
+        let state = StateFile::open(directory, vfs, Access::Read)?;
         let maintenance = MaintenanceState::new(Some(start_checkpointer.start(checkpointer)?));
         let replayed = Journal::open(directory, vfs, Access::Read)?;
         StateMachine::load_and_replay((journal, state), maintenance, &replayed, options)
@@ -170,6 +169,9 @@ impl StateMachine {
             Ok::<Journal, Error>(journal)
         };
         let (journal, replayed) = (open_snapshot()?, open_snapshot()?);
+        if let Some(what) = state_db::missing_entries(&state.meta()?, &journal)? {
+            return Err(state_db::lost_journal(directory, &what));
+        }
         let files = SnapshotFiles { journal: open_snapshot()?, state: reader_state };
         let maintenance = MaintenanceState::new(None);
         let machine = StateMachine::load_and_replay((journal, state), maintenance, &replayed, options)?;
@@ -182,19 +184,14 @@ impl StateMachine {
         replayed: &Journal,
         options: &CoreOptions,
     ) -> Result<StateMachine, Error> {
-        let new_id = || {
-            options.directory_id.unwrap_or_else(|| {
-                let mut id = [0; 16];
-                getrandom::fill(&mut id).expect("the system has random numbers");
-                id
-            })
-        };
-        let fingerprints = Fingerprints::new(journal.directory_id(new_id)?);
-        let index = KeyIndex::new(state.runs()?, options.run_pairs);
-        let accounts = Accounts::new(state.highest_index()?.map_or(0, |index| index + 1));
-        let accounts_persisted_to = state.accounts_persisted_to()?;
+        let fingerprints = Fingerprints::new(journal.directory_id(|| new_directory_id(options))?);
+        let meta = state.meta()?;
+        state.check_highest_index(&meta)?;
+        let index = KeyIndex::new(state.runs(&meta)?, options.run_pairs);
+        let accounts = Accounts::new(meta.highest_index.map_or(0, |index| index + 1));
+        let accounts_persisted_to = meta.accounts_persisted_to;
         let from = index.persisted_to().min(accounts_persisted_to) + 1;
-        let pending = state.pending()?;
+        let pending = state.pending(&meta)?;
         let mut machine = StateMachine::new(Parts {
             journal,
             state,
@@ -263,6 +260,10 @@ impl StateMachine {
         if entry.n <= slot.account.chain.n {
             return Ok(());
         }
+        if !slot.is_compared {
+            self.compare_chain_end(index)?;
+        }
+        let slot = self.accounts.get_mut(index);
         for draw in entry.body.draws() {
             // A new grant that repays debt draws on itself; it is not in the state file, but in
             // memory by then.
@@ -305,7 +306,7 @@ impl StateMachine {
 
     /// The end of a workspace's hash chain; the default for a workspace that does not exist.
     pub(in crate::embedded) fn chain_of(&mut self, workspace: &WorkspaceId) -> Result<ChainEnd, Error> {
-        let index = self.accounts.resolve(workspace, &self.state)?;
+        let index = self.resolve(workspace)?;
         Ok(index.map(|index| self.accounts.get(index).account.chain).unwrap_or_default())
     }
 
@@ -317,7 +318,7 @@ impl StateMachine {
         entry: &Entry,
         bytes: &[u8],
     ) -> Result<(), Error> {
-        let index = match self.accounts.resolve(workspace, &self.state)? {
+        let index = match self.resolve(workspace)? {
             Some(index) => index,
             None => {
                 let creates =
@@ -352,10 +353,13 @@ impl StateMachine {
     }
 }
 
-/// True if the state file includes entries that the journal does not have.
-fn is_ahead(state: &StateFile, last: u64) -> Result<bool, Error> {
-    let index_persisted_to = state.runs()?.last().map_or(0, |run| run.head.covers.last);
-    Ok(state.accounts_persisted_to()? > last || index_persisted_to > last)
+/// The id of a directory that has none yet.
+fn new_directory_id(options: &CoreOptions) -> [u8; 16] {
+    options.directory_id.unwrap_or_else(|| {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).expect("the system has random numbers");
+        id
+    })
 }
 
 /// Two connections on the same snapshot of the state file, while another process may be writing it.
@@ -365,7 +369,7 @@ fn same_snapshot_twice(directory: &Path, vfs: Option<&str>) -> Result<(StateFile
         let other = StateFile::open(directory, vfs, Access::Read)?;
         one.begin_snapshot()?;
         other.begin_snapshot()?;
-        if one.changes()? == other.changes()? {
+        if one.meta()? == other.meta()? {
             return Ok((one, other));
         }
     }

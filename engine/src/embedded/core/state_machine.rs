@@ -207,7 +207,8 @@ impl StateMachine {
                 match self.run_one(submission, loaded[index], now) {
                     Ok(answer) => results.push(Ok(answer)),
                     Err(error) if error.is_account_refused() => results.push(Err(error)),
-                    Err(error) if error.is_damaged() => return Ok(Some(error)),
+                    // Damage of the state file is mended as a whole.
+                    Err(error) if error.is_damaged() && !error.is_damaged_state() => return Ok(Some(error)),
                     Err(error) => return Err(error),
                 }
                 self.under_way = None;
@@ -273,7 +274,7 @@ impl StateMachine {
     fn load(&mut self, batch: &[(Submission, Timestamp)]) -> Result<Vec<Loaded>, Error> {
         let mut loaded = Vec::with_capacity(batch.len());
         for (submission, _) in batch {
-            let account_index = self.accounts.resolve(&submission.workspace, &self.state)?;
+            let account_index = self.resolve(&submission.workspace)?;
             loaded.push(Loaded { account_index, key: None, search_older: false });
         }
         let mut keys = Vec::with_capacity(batch.len());
@@ -292,7 +293,7 @@ impl StateMachine {
     /// Looks up a command whose workspace was not there when its batch was loaded: an earlier
     /// command may have created it.
     fn load_again(&mut self, submission: &Submission) -> Result<Loaded, Error> {
-        let account_index = self.accounts.resolve(&submission.workspace, &self.state)?;
+        let account_index = self.resolve(&submission.workspace)?;
         let key = account_index.and_then(|index| self.key_fingerprint(index, submission));
         // All entries of a workspace this young are in the table in memory, but to search further
         // is never wrong.
@@ -402,6 +403,9 @@ impl StateMachine {
     /// Records a change: encodes and links its entries, then indexes and applies them. Returns
     /// their answer.
     fn record(&mut self, index: u32, change: Change, with: Recording) -> Result<Answer, Error> {
+        if !self.accounts.get(index).is_compared {
+            self.compare_chain_end(index)?;
+        }
         let Change { first, rest, key } = change;
         let Recording { actor, now, charge, key: mut fingerprint } = with;
         let charge_opening_seq = charge.as_ref().map_or(0, |located| located.opening_seq);
@@ -466,6 +470,9 @@ impl StateMachine {
         }
         if let Some(id) = ids::foreign_id(entry, seq) {
             self.index.insert(self.fingerprints.of(account_index, Name::Id(id.to_bytes())), seq);
+        }
+        if let EntryBody::WorkspaceCreated(profile) = &entry.body {
+            self.index.insert(self.fingerprints.of(account_index, Name::Workspace(&profile.id)), seq);
         }
     }
 

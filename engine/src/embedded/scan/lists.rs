@@ -37,21 +37,34 @@ pub(crate) struct Reader {
     journal: Journal,
     state: StateFile,
     core: CoreHandle,
+    /// The number of the state file that is open.
+    state_file: u64,
     /// True if the connections keep one snapshot of the files, with the accounts of the core.
     is_snapshot: bool,
 }
 
 impl Reader {
     pub(crate) fn open(directory: &Path, vfs: Option<&str>, core: CoreHandle) -> Result<Reader, Error> {
+        let state_file = core.state_files_made();
         let journal = Journal::open(directory, vfs, Access::Read)?;
         let state = StateFile::open(directory, vfs, Access::Read)?;
-        Ok(Reader { journal, state, core, is_snapshot: false })
+        Ok(Reader { journal, state, core, state_file, is_snapshot: false })
+    }
+
+    /// True if the state file was replaced since it was opened.
+    pub(crate) fn is_outdated(&self) -> bool {
+        !self.is_snapshot && self.state_file != self.core.state_files_made()
+    }
+
+    /// Reports an error that a read met; returns the one for its caller.
+    pub(crate) fn report(&self, error: Error) -> Error {
+        if error.is_damaged_state() { self.core.report(error) } else { error }
     }
 
     /// A reader for a core that is open for reading only. The state file shows the same accounts.
     /// The journal's snapshot is later and may hold more entries.
     pub(crate) fn on_snapshot(SnapshotFiles { journal, state }: SnapshotFiles, core: CoreHandle) -> Reader {
-        Reader { journal, state, core, is_snapshot: true }
+        Reader { journal, state, core, state_file: 0, is_snapshot: true }
     }
 
     /// Runs `read` on one snapshot of the state file, with what is missing in it; `None` if there
@@ -65,16 +78,17 @@ impl Reader {
         let Some(index) = self.core.blocking_read(move |core| core.account_index(&wanted))? else {
             return Ok(None);
         };
+        let mut is_missing = true;
         // The checkpointer may write the file between the look into it and the question.
         for _ in 0..DELTA_ATTEMPTS {
             if !self.is_snapshot {
                 self.state.begin_snapshot()?;
             }
             let wanted = id.clone();
-            let asked = self
-                .state
-                .account_n(index)
-                .and_then(|n| self.core.blocking_read(move |core| core.delta(&wanted, n)));
+            let asked = self.state.account_n(index).and_then(|n| {
+                is_missing &= n == 0;
+                self.core.blocking_read(move |core| core.delta(&wanted, n))
+            });
             let found = match asked {
                 Ok(DeltaResult::FileTooOld) => {
                     self.end_snapshot();
@@ -87,6 +101,9 @@ impl Reader {
             let value = found.and_then(|found| found.map(|delta| read(self, delta)).transpose());
             self.end_snapshot();
             return value;
+        }
+        if is_missing {
+            return Err(self.state.damaged(format!("the row of workspace {id} is missing")));
         }
         Err(Error::unavailable("the state file changes faster than it can be read"))
     }

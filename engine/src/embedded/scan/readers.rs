@@ -63,7 +63,8 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         // The caller may have gone away; then the answer is not needed.
         let job: Job = Box::new(move |reader| {
-            let caught = catch_unwind(AssertUnwindSafe(|| reader.and_then(read)));
+            let read = || reader.and_then(|reader| read(reader).map_err(|error| reader.report(error)));
+            let caught = catch_unwind(AssertUnwindSafe(read));
             drop(reply.send(caught.unwrap_or_else(|panic| Err(Error::panicked(&*panic)))));
         });
         self.0.send(job).map_err(|_| Error::engine_closed())?;
@@ -75,11 +76,12 @@ fn run(jobs: &Mutex<Receiver<Job>>, directory: &Path, core: &CoreHandle, mut rea
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        if reader.is_none() {
+        if reader.as_ref().is_none_or(Reader::is_outdated) {
+            reader = None;
             match Reader::open(directory, None, core.clone()) {
                 Ok(opened) => reader = Some(opened),
                 Err(error) => {
-                    job(Err(error));
+                    job(Err(core.report(error)));
                     continue;
                 }
             }

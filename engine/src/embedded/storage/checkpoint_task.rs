@@ -6,6 +6,8 @@
 use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
 use super::key_index::{Pair, Run, RunHead, SeqRange};
+use super::state_meta::KnownEntry;
+use super::state_rows::{AccountRow, HourRow, LotRow};
 use crate::Error;
 
 /// The unpersisted changes of some accounts, to be written in one transaction.
@@ -15,43 +17,27 @@ pub(crate) struct AccountChunk {
     /// Account index, encoded team; only of teams that changed.
     pub teams: Vec<(u32, Vec<u8>)>,
     /// Grants that are new or that left memory.
-    pub lots: Vec<LotRow>,
+    pub lots: Vec<LotWrite>,
     /// Account index, key, and what is added to its row.
     pub usage: Vec<(u32, UsageKey, UsageSums)>,
-    /// Account index, hour, sequence number of the account's last entry in it.
-    pub hours: Vec<(u32, i64, u64)>,
+    pub hours: Vec<HourRow>,
     /// Sequence number of the opening entry, account index, deadline; without a deadline the row is
     /// deleted.
     pub pending: Vec<(u64, u32, Option<Timestamp>)>,
     /// In the last chunk of a round: the sequence number up to which every account is persisted by
     /// it.
     pub persists_to: Option<u64>,
+    /// The last entry of the journal that the changes may derive from.
+    pub known: KnownEntry,
 }
 
-/// A row of the account table.
+/// A row of the table of grants that is to be written.
 #[derive(Debug)]
-pub(crate) struct AccountRow {
-    pub account_index: u32,
-    /// The workspace id.
-    pub id: Box<str>,
-    /// The sequence number of the account's last entry.
-    pub head: u64,
-    /// The number of that entry in its workspace.
-    pub n: u64,
-    /// The encoded account, without its team.
-    pub data: Vec<u8>,
-}
-
-/// A row of the table of grants.
-#[derive(Debug)]
-pub(crate) struct LotRow {
-    pub account_index: u32,
-    /// The number of the `Granted` entry in its workspace.
-    pub n: u64,
-    /// The sequence number of that entry if the row is new, `None` if it is an update.
-    pub seq: Option<u64>,
-    /// The encoded grant.
-    pub data: Vec<u8>,
+pub(crate) enum LotWrite {
+    /// A new grant.
+    New(LotRow),
+    /// A grant that left memory, encoded; its row must exist.
+    Spent { account_index: u32, n: u64, data: Vec<u8> },
 }
 
 /// What is to be written.
@@ -60,7 +46,7 @@ pub(crate) enum Task {
     /// Write the changes of some accounts.
     Chunk(AccountChunk),
     /// Write a frozen table as a run (a flush).
-    Run { pairs: Vec<Pair>, covers: SeqRange },
+    Run { pairs: Vec<Pair>, covers: SeqRange, known: KnownEntry },
     /// Merge these runs, oldest first.
     Merge(Vec<RunHead>),
     /// Delete the pages of these runs. Nothing waits for it, so it has no [`TaskResult`].

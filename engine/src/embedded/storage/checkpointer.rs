@@ -8,15 +8,17 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use tollkeeper_ledger::{Spender, Timestamp, UsageKey, UsageSums};
 
 use super::bloom::Bloom;
-use super::checkpoint_task::{AccountChunk, AccountRow, LotRow, Task, TaskResult};
+use super::checkpoint_task::{AccountChunk, LotWrite, Task, TaskResult};
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
 use super::sqlite::{self, Access};
-use super::state_db::{self, StateFile};
+use super::state_db::{self, LOT_COLUMNS, PAGE, StateFile, checked_page, damaged_page, read_lot};
+use super::state_meta::{KnownEntry, Meta};
+use super::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
 use crate::Error;
 
 /// Pages of a merged run that are written in one transaction.
@@ -29,6 +31,8 @@ const STATE_WAL_PAGES: u32 = 4_000;
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
     state: StateFile,
+    /// The row that describes the file, as it was last committed.
+    meta: Meta,
     journal: Connection,
     /// The merge under way.
     merge: Option<Merge>,
@@ -36,20 +40,35 @@ pub(crate) struct Checkpointer {
     page: Vec<u8>,
 }
 
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        // So that the file alone proves what it derives from. If a reader is in the way, the WAL
+        // stays and is read at the next start.
+        let _ = self.state.empty_wal();
+    }
+}
+
 impl Checkpointer {
-    /// Opens the state file, or rebuilds it, and deletes runs that were never finished.
-    pub(crate) fn open(directory: &Path, vfs: Option<&str>) -> Result<Checkpointer, Error> {
-        let state = state_db::open_or_rebuild(directory, vfs)?;
+    /// Opens the state file of the data directory with this id, or makes it, and deletes runs that
+    /// were never finished or were merged into others.
+    pub(crate) fn open(
+        directory: &Path,
+        vfs: Option<&str>,
+        directory_id: [u8; 16],
+    ) -> Result<Checkpointer, Error> {
+        let state = state_db::open_or_create(directory, vfs, directory_id)?;
+        let meta = state.meta()?;
+        let runs: Vec<String> = state.runs(&meta)?.iter().map(|run| run.head.id.to_string()).collect();
         let tidy = format!(
             "PRAGMA wal_autocheckpoint = {STATE_WAL_PAGES};
-             DELETE FROM run_page WHERE run NOT IN (SELECT id FROM run WHERE whole);
-             DELETE FROM run WHERE NOT whole;"
+             DELETE FROM run_page WHERE run NOT IN ({0}); DELETE FROM run WHERE id NOT IN ({0});",
+            runs.join(", ")
         );
         state.connection.execute_batch(&tidy).map_err(|error| state.failed(error))?;
         let path = directory.join(journal::FILE);
         let journal = sqlite::open(&path, vfs, Access::Write)?;
         journal.execute_batch("PRAGMA synchronous = FULL").map_err(|error| sqlite::classify(&path, error))?;
-        Ok(Checkpointer { state, journal, merge: None, page: Vec::new() })
+        Ok(Checkpointer { state, meta, journal, merge: None, page: Vec::new() })
     }
 
     /// Performs a task. `None` if there is nothing to report: a deletion, or a merge that
@@ -57,8 +76,8 @@ impl Checkpointer {
     pub(crate) fn perform(&mut self, task: Task) -> Option<TaskResult> {
         let done = match task {
             Task::Chunk(chunk) => self.write_chunk(chunk).map(Some),
-            Task::Run { pairs, covers } => {
-                self.write_run(pairs, covers).map(|run| Some(TaskResult::Run(run)))
+            Task::Run { pairs, covers, known } => {
+                self.write_run(pairs, covers, known).map(|run| Some(TaskResult::Run(run)))
             }
             Task::Merge(heads) => self.begin_merge(&heads).map(|()| None),
             Task::DeleteRuns(ids) => self.delete_runs(&ids).map(|()| None),
@@ -86,47 +105,42 @@ impl Checkpointer {
     fn write_chunk(&mut self, chunk: AccountChunk) -> rusqlite::Result<TaskResult> {
         let connection = &self.state.connection;
         let transaction = connection.unchecked_transaction()?;
-        let mut put = connection.prepare_cached(
-            "INSERT INTO account (no, id, head, n, data) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (no)
-             DO UPDATE SET head = excluded.head, n = excluded.n, data = excluded.data",
-        )?;
-        for AccountRow { account_index, id, head, n, data } in &chunk.accounts {
-            put.execute((account_index, id, *head as i64, *n as i64, data))?;
-        }
-        let mut put = connection.prepare_cached("INSERT OR REPLACE INTO team (no, data) VALUES (?1, ?2)")?;
+        let mut meta = self.meta;
+        put_accounts(connection, &chunk.accounts)?;
+        chunk.accounts.iter().for_each(|row| meta.note_account(row.account_index));
+        let sql = "INSERT OR REPLACE INTO team (no, data, crc) VALUES (?1, ?2, ?3)";
+        let mut put = connection.prepare_cached(sql)?;
         for (account_index, data) in &chunk.teams {
-            put.execute((account_index, data))?;
+            put.execute((account_index, data, state_rows::team_crc(*account_index, data)))?;
         }
         put_lots(connection, &chunk.lots)?;
         put_usage(connection, &chunk.usage)?;
-        let mut put =
-            connection.prepare_cached("INSERT OR REPLACE INTO hour (no, hour, seq) VALUES (?1, ?2, ?3)")?;
-        for (account_index, hour, seq) in &chunk.hours {
-            put.execute((account_index, hour, *seq as i64))?;
+        let sql =
+            "INSERT OR REPLACE INTO hour (no, hour, seq, before, usage, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let mut put = connection.prepare_cached(sql)?;
+        for row in &chunk.hours {
+            let HourRow { account_index, last: LastHour { hour, before, usage }, seq } = row;
+            put.execute((account_index, hour, *seq as i64, before, usage, row.crc()))?;
         }
         for (seq, account_index, deadline) in &chunk.pending {
-            let sql = match deadline {
-                Some(_) => "INSERT OR REPLACE INTO pending (seq, no, deadline) VALUES (?1, ?2, ?3)",
-                None => "DELETE FROM pending WHERE seq = ?1 AND no = ?2 AND ?3 IS NULL",
-            };
-            connection.prepare_cached(sql)?.execute((
-                *seq as i64,
-                account_index,
-                deadline.map(Timestamp::millis),
-            ))?;
+            put_pending(connection, &mut meta, (*seq, *account_index), *deadline)?;
         }
-        let sql = "INSERT INTO meta (name, value) VALUES ('changes', 1) ON CONFLICT DO UPDATE SET value = value + 1";
-        connection.prepare_cached(sql)?.execute([])?;
-        if let Some(to) = chunk.persists_to {
-            let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('accounts_kept_to', ?1)";
-            connection.prepare_cached(sql)?.execute([to as i64])?;
-        }
+        meta.changes += 1;
+        meta.accounts_persisted_to = chunk.persists_to.unwrap_or(meta.accounts_persisted_to);
+        meta.note_known(chunk.known);
+        meta.write(connection)?;
         transaction.commit()?;
+        self.meta = meta;
         let accounts = chunk.accounts.iter().map(|row| row.account_index).collect();
         Ok(TaskResult::Chunk { accounts, persists_to: chunk.persists_to })
     }
 
-    fn write_run(&mut self, mut pairs: Vec<Pair>, covers: SeqRange) -> rusqlite::Result<Run> {
+    fn write_run(
+        &mut self,
+        mut pairs: Vec<Pair>,
+        covers: SeqRange,
+        known: KnownEntry,
+    ) -> rusqlite::Result<Run> {
         pairs.sort_unstable();
         let transaction = self.state.connection.unchecked_transaction()?;
         let id = new_run(&transaction, 0, covers)?;
@@ -142,7 +156,12 @@ impl Checkpointer {
         let head = RunHead { id, tier: 0, covers, pairs: pairs.len() as u64, pages: fences.len() };
         let run = Run { head, bloom, fences };
         finish_run(&transaction, &run)?;
+        let mut meta = self.meta;
+        meta.note_known(known);
+        meta.keys_persisted_to = covers.last;
+        meta.write(&transaction)?;
         transaction.commit()?;
+        self.meta = meta;
         Ok(run)
     }
 
@@ -228,13 +247,17 @@ impl Source {
     /// The next pair of the run, which stays in place.
     fn peek(&mut self, connection: &Connection) -> rusqlite::Result<Option<Pair>> {
         if self.at == self.pairs.len() && self.page < self.head.pages {
-            let sql = "SELECT data FROM run_page WHERE run = ?1 AND page = ?2";
-            let mut statement = connection.prepare_cached(sql)?;
+            let mut statement = connection.prepare_cached(PAGE)?;
             self.pairs.clear();
-            statement.query_row((self.head.id, self.page as i64), |row| {
-                self.pairs.extend(pairs_of(row.get_ref(0)?.as_blob()?));
-                Ok(())
-            })?;
+            let (run, page) = (self.head.id, self.page);
+            let whole = statement.query_row((run, page as i64), |row| {
+                let data = checked_page(row, run, page)?;
+                self.pairs.extend(data.into_iter().flat_map(pairs_of));
+                Ok(data.is_some())
+            });
+            if !whole.optional()?.unwrap_or(false) {
+                return Err(damaged(damaged_page(run, page)));
+            }
             (self.page, self.at) = (self.page + 1, 0);
         }
         Ok(self.pairs.get(self.at).copied())
@@ -259,46 +282,116 @@ impl Merge {
     }
 }
 
-fn put_lots(connection: &Connection, lots: &[LotRow]) -> rusqlite::Result<()> {
-    for LotRow { account_index, n, seq, data } in lots {
-        match seq {
-            Some(seq) => connection
-                .prepare_cached("INSERT OR REPLACE INTO lot (no, n, seq, data) VALUES (?1, ?2, ?3, ?4)")?
-                .execute((account_index, *n as i64, *seq as i64, data))?,
-            None => connection
-                .prepare_cached("UPDATE lot SET data = ?3 WHERE no = ?1 AND n = ?2")?
-                .execute((account_index, *n as i64, data))?,
-        };
+/// The error of a row that is not what was written.
+fn damaged(what: impl Into<String>) -> rusqlite::Error {
+    let error = Box::new(Error::damaged(what));
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error)
+}
+
+fn put_accounts(connection: &Connection, rows: &[AccountRow]) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached(
+        "INSERT INTO account (no, id, head, n, data, team, lot, hour, hour_before, hour_usage, usage, displaced,
+         crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (no)
+         DO UPDATE SET head = excluded.head, n = excluded.n, data = excluded.data, team = excluded.team,
+         lot = excluded.lot, hour = excluded.hour, hour_before = excluded.hour_before,
+         hour_usage = excluded.hour_usage, usage = excluded.usage,
+         displaced = excluded.displaced, crc = excluded.crc",
+    )?;
+    for row in rows {
+        let AccountRow { account_index, id, head, n, data, linked } = row;
+        let Linked { team, newest_lot, last_hour, usage, has_displaced_usage } = linked;
+        put.execute((
+            account_index,
+            id,
+            *head as i64,
+            *n as i64,
+            data,
+            team,
+            *newest_lot as i64,
+            last_hour.map(|last| last.hour),
+            last_hour.and_then(|last| last.before),
+            last_hour.map(|last| last.usage),
+            usage,
+            has_displaced_usage,
+            row.crc(),
+        ))?;
     }
     Ok(())
 }
 
+fn put_lots(connection: &Connection, lots: &[LotWrite]) -> rusqlite::Result<()> {
+    let put = |row: &LotRow| {
+        let sql =
+            "INSERT OR REPLACE INTO lot (no, n, seq, before, data, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let LotRow { account_index, n, seq, before, data } = row;
+        let numbers = (*n as i64, *seq as i64, *before as i64);
+        let columns = (account_index, numbers.0, numbers.1, numbers.2, data, row.crc());
+        connection.prepare_cached(sql)?.execute(columns).map(|_| ())
+    };
+    for lot in lots {
+        match lot {
+            LotWrite::New(row) => put(row)?,
+            LotWrite::Spent { account_index, n, data } => {
+                let sql = format!("SELECT {LOT_COLUMNS} FROM lot WHERE no = ?1 AND n = ?2");
+                let mut select = connection.prepare_cached(&sql)?;
+                let found = select.query_row((account_index, *n as i64), read_lot).optional()?.flatten();
+                let row = found.ok_or_else(|| damaged("the row of a grant is damaged or missing"))?;
+                put(&LotRow { data: data.clone(), ..row })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes or, without a deadline, deletes the row of a pending charge.
+fn put_pending(
+    connection: &Connection,
+    meta: &mut Meta,
+    (opening_seq, account_index): (u64, u32),
+    deadline: Option<Timestamp>,
+) -> rusqlite::Result<()> {
+    let seq = opening_seq as i64;
+    let mut select = connection.prepare_cached("SELECT no, deadline, crc FROM pending WHERE seq = ?1")?;
+    let before = select.query_row([seq], |row| {
+        let crc = state_rows::pending_crc(opening_seq, row.get(0)?, Timestamp::from_millis(row.get(1)?));
+        Ok((row.get::<_, i64>(2)? == crc).then_some(crc))
+    });
+    if let Some(crc) = before.optional()? {
+        let removed = crc.and_then(|crc| meta.remove_pending(crc));
+        removed.ok_or_else(|| damaged("the row of a pending charge is damaged"))?;
+    }
+    let Some(deadline) = deadline else {
+        return connection.prepare_cached("DELETE FROM pending WHERE seq = ?1")?.execute([seq]).map(|_| ());
+    };
+    let crc = state_rows::pending_crc(opening_seq, account_index, deadline);
+    meta.add_pending(crc);
+    let sql = "INSERT OR REPLACE INTO pending (seq, no, deadline, crc) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute((seq, account_index, deadline.millis(), crc)).map(|_| ())
+}
+
 fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, UsageSums)]) -> rusqlite::Result<()> {
-    let mut put = connection.prepare_cached(
-        "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs,
-         quantity = quantity + excluded.quantity, charged = charged + excluded.charged,
-         refunded = refunded + excluded.refunded",
-    )?;
+    let mut put = connection.prepare_cached(&format!(
+        "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET
+         runs = runs + excluded.runs, quantity = quantity + excluded.quantity,
+         charged = charged + excluded.charged, refunded = refunded + excluded.refunded,
+         crc = (crc + excluded.crc) % {USAGE_MODULUS}"
+    ))?;
     for (account_index, key, used) in rows {
         let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
-        let worker = worker.as_ref().map_or("", |worker| worker.as_str());
-        let member = member.as_ref().map_or("", |member| member.as_str());
-        let api_key = api_key.map_or_else(String::new, |key| key.to_string());
-        let names = (operation.as_str(), worker, member, api_key);
-        let (charged, refunded) = (charged.get(), refunded.get());
         put.execute((
             account_index,
             hour,
-            names.0,
-            names.1,
-            names.2,
-            names.3,
+            operation.as_str(),
+            worker.as_ref().map_or("", |worker| worker.as_str()),
+            member.as_ref().map_or("", |member| member.as_str()),
+            api_key.map_or_else(String::new, |key| key.to_string()),
             runs,
             quantity,
-            charged,
-            refunded,
+            charged.get(),
+            refunded.get(),
+            state_rows::usage_crc(*account_index, key, *used),
         ))?;
     }
     Ok(())
@@ -306,20 +399,24 @@ fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, UsageSums)]) -> ru
 
 fn new_run(connection: &Connection, tier: u32, covers: SeqRange) -> rusqlite::Result<i64> {
     connection.execute(
-        "INSERT INTO run (tier, first, last, pairs, pages, whole) VALUES (?1, ?2, ?3, 0, 0, 0)",
+        "INSERT INTO run (tier, first, last, pairs, pages, whole, crc) VALUES (?1, ?2, ?3, 0, 0, 0, 0)",
         (tier, covers.first as i64, covers.last as i64),
     )?;
     Ok(connection.last_insert_rowid())
 }
 
 fn put_page(connection: &Connection, run: i64, page: usize, data: &[u8]) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO run_page (run, page, data) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(sql)?.execute((run, page as i64, data)).map(|_| ())
+    let sql = "INSERT INTO run_page (run, page, data, crc) VALUES (?1, ?2, ?3, ?4)";
+    let crc = state_rows::page_crc(run, page, data);
+    connection.prepare_cached(sql)?.execute((run, page as i64, data, crc)).map(|_| ())
 }
 
 fn finish_run(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
     let fences: Vec<u8> = run.fences.iter().flat_map(|fence| fence.to_le_bytes()).collect();
-    let sql = "UPDATE run SET pairs = ?2, pages = ?3, bloom = ?4, fences = ?5, whole = 1 WHERE id = ?1";
+    let sql =
+        "UPDATE run SET pairs = ?2, pages = ?3, bloom = ?4, fences = ?5, crc = ?6, whole = 1 WHERE id = ?1";
     let (pairs, pages) = (run.head.pairs as i64, run.head.pages as i64);
-    connection.execute(sql, (run.head.id, pairs, pages, run.bloom.to_bytes(), fences)).map(|_| ())
+    let bloom = run.bloom.to_bytes();
+    let crc = state_rows::run_crc(run, &fences, &bloom);
+    connection.execute(sql, (run.head.id, pairs, pages, bloom, fences, crc)).map(|_| ())
 }

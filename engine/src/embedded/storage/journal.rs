@@ -110,12 +110,7 @@ impl Journal {
     /// The random id of this data directory, which is also the secret key of its hashes; stores
     /// `fresh()` if it has none yet.
     pub(crate) fn directory_id(&self, fresh: impl FnOnce() -> [u8; 16]) -> Result<[u8; 16], Error> {
-        let found = self
-            .connection
-            .query_row("SELECT value FROM meta WHERE name = 'directory'", [], |row| row.get(0))
-            .optional()
-            .map_err(|error| classify(&self.path, error))?;
-        if let Some(id) = found {
+        if let Some(id) = self.stored_directory_id()? {
             return Ok(id);
         }
         let id = fresh();
@@ -123,6 +118,13 @@ impl Journal {
             .execute("INSERT INTO meta (name, value) VALUES ('directory', ?1)", [&id[..]])
             .map_err(|error| classify(&self.path, error))?;
         Ok(id)
+    }
+
+    /// The id of this data directory, if it has one yet.
+    pub(crate) fn stored_directory_id(&self) -> Result<Option<[u8; 16]>, Error> {
+        let sql = "SELECT value FROM meta WHERE name = 'directory'";
+        let found = self.connection.query_row(sql, [], |row| row.get(0)).optional();
+        found.map_err(|error| classify(&self.path, error))
     }
 
     /// True between the beginning and the end of an import: the journal holds a part of a ledger.
@@ -246,6 +248,13 @@ impl Journal {
     /// left in it.
     pub(crate) fn wal_checkpoint(&self) -> Result<u64, Error> {
         wal_checkpoint(&self.connection).map_err(|error| classify(&self.path, error))
+    }
+
+    /// Moves the whole WAL into the file and empties it, so that the file alone is the journal. If
+    /// a reader of another process still needs the WAL, as much as possible is moved.
+    pub(crate) fn empty_wal(&self) -> Result<(), Error> {
+        let is_busy = sqlite::empty_wal(&self.connection).map_err(|error| classify(&self.path, error))?;
+        if is_busy { self.wal_checkpoint().map(|_| ()) } else { Ok(()) }
     }
 
     /// Checks that the file takes writes: writes as much as a small batch and removes it.

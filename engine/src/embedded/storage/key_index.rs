@@ -1,9 +1,9 @@
 //! The key index: from a name to the entries in the journal that may carry it.
 //!
-//! A name is an idempotency key in its workspace, a charge that was changed, or an id from another
-//! ledger. A keyed hash makes a 64-bit fingerprint of it, and the index holds pairs of a
-//! fingerprint and a sequence number. The newest pairs are in a hash table in memory (the
-//! memtable). A full table is frozen (an immutable memtable), sorted, and written by the
+//! A name is an idempotency key in its workspace, a charge that was changed, an id from another
+//! ledger, or a workspace that was created. A keyed hash makes a 64-bit fingerprint of it, and the
+//! index holds pairs of a fingerprint and a sequence number. The newest pairs are in a hash table in
+//! memory (the memtable). A full table is frozen (an immutable memtable), sorted, and written by the
 //! checkpointer as a *run*: pages of sorted pairs on disk, with a Bloom filter and the first
 //! fingerprint of each page (its *fence*) in memory. Runs of like size are merged in the background
 //! (compaction), as in an LSM tree.
@@ -23,7 +23,7 @@ use std::hash::Hasher;
 
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
-use tollkeeper_ledger::IdempotencyKey;
+use tollkeeper_ledger::{IdempotencyKey, WorkspaceId};
 
 use super::bloom::Bloom;
 
@@ -48,6 +48,8 @@ pub(crate) enum Name<'a> {
     Changed(u64),
     /// An id that does not hold the sequence number of its entry.
     Id([u8; 16]),
+    /// A workspace; its pair is the entry that created it.
+    Workspace(&'a WorkspaceId),
 }
 
 /// The keyed hash of a data directory.
@@ -78,6 +80,11 @@ impl Fingerprints {
             Name::Id(id) => {
                 hasher.write_u64(u64::from(account_index) | 2 << 32);
                 hasher.write(&id);
+            }
+            // Asked for by its name, when its account index is not known.
+            Name::Workspace(id) => {
+                hasher.write_u64(3 << 32);
+                hasher.write(id.as_bytes());
             }
         }
         hasher.finish()

@@ -1,7 +1,8 @@
 //! The files of a data directory, and who may write them: the journal, the state file, the lock.
 //!
-//! `journal` and `block` hold the entries. `state_db`, `key_index` and `bloom` hold what is derived
-//! from them, and `checkpointer` writes it. Nothing here knows the core, a thread or the queue.
+//! `journal`, `block` and `wal` hold the entries. `state_db` with `state_rows`, `state_meta` and
+//! `state_lists`, `key_index` and `bloom` hold what is derived from them, and `checkpointer` writes
+//! it. Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
 pub(crate) mod bloom;
@@ -14,3 +15,7 @@ pub(crate) mod lock;
 pub(crate) mod maintenance_state;
 pub(crate) mod sqlite;
 pub(crate) mod state_db;
+pub(crate) mod state_lists;
+pub(crate) mod state_meta;
+pub(crate) mod state_rows;
+pub(crate) mod wal;

@@ -9,6 +9,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::Error;
 
+/// How long a connection waits for a lock of another one.
+pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The size of a page of a new file, and of the frames in its WAL.
+pub(crate) const PAGE_BYTES: usize = 8192;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -34,7 +40,7 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
     };
     let connection = connection.map_err(|error| classify(path, error))?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| classify(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| classify(path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
     // Plans must not depend on the values of parameters. Without this, SQLite compiles a join again
     // for every new value, which takes longer than the look-up itself.
@@ -50,6 +56,15 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
     };
     connection.execute_batch(pragmas).map_err(|error| classify(path, error))?;
     Ok(connection)
+}
+
+/// Moves the whole WAL into its file and empties it. True if a reader or writer was in the way: a
+/// program that ends does not wait for it.
+pub(crate) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(std::time::Duration::ZERO)?;
+    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    is_busy
 }
 
 /// The version of a file, 0 if it is new; [`Error::is_unusable`] if it belongs to another program

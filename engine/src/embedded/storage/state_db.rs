@@ -1,30 +1,31 @@
 //! The state file: what is derived from the journal, so that a start need not read all of it.
 //!
-//! Its loss loses nothing. A start rebuilds it from the journal if the file is of another version,
-//! older or newer, if SQLite cannot open it, or if it includes entries that the journal does not
-//! have. Damage that is found later is reported; delete the file to rebuild it.
+//! Its loss loses nothing: it is rebuilt from the journal. So nothing in it is believed unchecked.
+//! Every row carries a checksum, and a row that is missing is noticed (see `state_rows`). Damage is
+//! [`Error::is_damaged_state`], at a start as well as later; the core then renames the file and
+//! builds it again. A file of another version, older or newer, is treated alike.
 //!
-//! Only the checkpointer writes it, in small transactions. Accounts are persisted at different
-//! times: each account's row holds the number of the last entry that it includes.
-//! `meta.accounts_kept_to` is the sequence number up to which all of them are complete. Here are
-//! the tables and the queries; the writes are in `checkpointer`.
+//! The file also proves what the journal once held: it names the last entry that it derives from.
+//! A journal that does not hold this entry has lost acknowledged entries ([`refuse_lost_journal`]).
+//!
+//! Only the checkpointer writes the file, in small transactions. Accounts are persisted at
+//! different times: each account's row holds the number of the last entry that it includes. Here
+//! are the tables and the look-ups; lists are in `state_lists`, the writes in `checkpointer`.
 //!
 //! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is
 //! the number of an entry in its workspace, `lot` is a grant.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use tollkeeper_ledger::{
-    Account, ApiKeyId, Grant, Malformed, MemberId, Micros, OperationId, Spender, Team, Timestamp, UsageKey,
-    UsageSums, WorkerId,
-};
+use tollkeeper_ledger::{Account, Grant, Malformed, Team, Timestamp};
 
 use super::bloom::Bloom;
-use super::key_index::{Run, RunHead, SeqRange};
+use super::journal::{self, Journal};
+use super::key_index::{PAGE_PAIRS, Run, RunHead, SeqRange};
 use super::sqlite::{self, Access, classify};
+use super::state_meta::{self, KnownEntry, Meta};
+use super::state_rows::{self, LastHour, Linked, LotRow};
 use crate::Error;
 
 /// The name of the file in the data directory.
@@ -32,31 +33,33 @@ pub(crate) const FILE: &str = "state.db";
 
 /// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 const TABLES: &str = "
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
-        n INTEGER NOT NULL, data BLOB NOT NULL);
-    CREATE TABLE team (no INTEGER PRIMARY KEY, data BLOB NOT NULL);
-    CREATE TABLE lot (no INTEGER NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL,
-        PRIMARY KEY (no, n)) WITHOUT ROWID;
+        n INTEGER NOT NULL, data BLOB NOT NULL, team INTEGER, lot INTEGER NOT NULL, hour INTEGER,
+        hour_before INTEGER, hour_usage INTEGER, usage INTEGER NOT NULL, displaced INTEGER NOT NULL,
+        crc INTEGER NOT NULL);
+    CREATE TABLE team (no INTEGER PRIMARY KEY, data BLOB NOT NULL, crc INTEGER NOT NULL);
+    CREATE TABLE lot (no INTEGER NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, before INTEGER NOT NULL,
+        data BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (no, n)) WITHOUT ROWID;
     CREATE TABLE usage (no INTEGER NOT NULL, hour INTEGER NOT NULL, operation TEXT NOT NULL, worker TEXT NOT NULL,
         member TEXT NOT NULL, api_key TEXT NOT NULL, runs INTEGER NOT NULL, quantity INTEGER NOT NULL,
-        charged INTEGER NOT NULL, refunded INTEGER NOT NULL,
+        charged INTEGER NOT NULL, refunded INTEGER NOT NULL, crc INTEGER NOT NULL,
         PRIMARY KEY (no, hour, operation, worker, member, api_key)) WITHOUT ROWID;
-    CREATE TABLE hour (no INTEGER NOT NULL, hour INTEGER NOT NULL, seq INTEGER NOT NULL,
-        PRIMARY KEY (no, hour)) WITHOUT ROWID;
-    CREATE TABLE pending (seq INTEGER PRIMARY KEY, no INTEGER NOT NULL, deadline INTEGER NOT NULL);
+    CREATE TABLE hour (no INTEGER NOT NULL, hour INTEGER NOT NULL, seq INTEGER NOT NULL, before INTEGER,
+        usage INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (no, hour)) WITHOUT ROWID;
+    CREATE TABLE pending (seq INTEGER PRIMARY KEY, no INTEGER NOT NULL, deadline INTEGER NOT NULL,
+        crc INTEGER NOT NULL);
     CREATE TABLE run (id INTEGER PRIMARY KEY, tier INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-        pairs INTEGER NOT NULL, pages INTEGER NOT NULL, whole INTEGER NOT NULL, bloom BLOB, fences BLOB);
-    CREATE TABLE run_page (run INTEGER NOT NULL, page INTEGER NOT NULL, data BLOB NOT NULL,
+        pairs INTEGER NOT NULL, pages INTEGER NOT NULL, whole INTEGER NOT NULL, bloom BLOB, fences BLOB,
+        crc INTEGER NOT NULL);
+    CREATE TABLE run_page (run INTEGER NOT NULL, page INTEGER NOT NULL, data BLOB NOT NULL, crc INTEGER NOT NULL,
         PRIMARY KEY (run, page)) WITHOUT ROWID;
 ";
 
-/// The columns that [`persisted_account`] reads.
-const ACCOUNTS: &str =
-    "SELECT a.no, a.head, a.data, t.data, a.id FROM account AS a LEFT JOIN team AS t ON t.no = a.no";
+/// The columns of an account that its checksum is over, and the checksum.
+const ACCOUNT_COLUMNS: &str = "a.no, a.id, a.head, a.n, a.data, a.team, a.lot, a.hour, a.hour_before, a.hour_usage, a.displaced, a.usage, a.crc";
 
 /// An account as the state file holds it.
 #[derive(Debug)]
@@ -65,6 +68,16 @@ pub(crate) struct PersistedAccount {
     /// The sequence number of its last entry.
     pub head: u64,
     pub account: Account,
+    /// What names its other rows.
+    pub linked: Linked,
+}
+
+/// What the row of an account says besides the account itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AccountHead {
+    /// The number of the last entry that the row includes.
+    pub n: u64,
+    pub linked: Linked,
 }
 
 /// A connection to the state file.
@@ -74,72 +87,171 @@ pub(crate) struct StateFile {
     pub(crate) connection: Connection,
 }
 
-/// Opens the state file for the checkpointer. Makes it if it is missing; deletes it and makes it
-/// again if SQLite cannot open it, or if it is of another version.
-pub(crate) fn open_or_rebuild(directory: &Path, vfs: Option<&str>) -> Result<StateFile, Error> {
-    match StateFile::open(directory, vfs, Access::Create) {
-        Ok(state) => Ok(state),
-        Err(error) if error.is_damaged() || error.is_unusable() => {
-            // If it cannot be deleted, the error of opening it is the one to report.
-            remove(directory).map_err(|_| error)?;
-            StateFile::open(directory, vfs, Access::Create)
+/// Opens the state file of the data directory with this id for the checkpointer. Makes it if it is
+/// missing; renames it and makes it again if it is of another version.
+pub(crate) fn open_or_create(
+    directory: &Path,
+    vfs: Option<&str>,
+    directory_id: [u8; 16],
+) -> Result<StateFile, Error> {
+    match StateFile::open_with(directory, vfs, Access::Create, Some(directory_id)) {
+        Err(error) if error.is_unusable() => {
+            // If it cannot be renamed, the error of opening it is the one to report.
+            let aside = set_aside(directory, "old").map_err(|_| error.clone())?;
+            tracing::info!("{error}; it was renamed to {} and is built again", aside.display());
+            StateFile::open_with(directory, vfs, Access::Create, Some(directory_id))
         }
-        Err(error) => Err(error),
+        other => other,
     }
 }
 
-/// Deletes the state file; nothing is lost by it.
-pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
-    for suffix in ["", "-wal", "-shm"] {
+/// Renames the state file with its WAL, so that the next open makes a new one; returns the new
+/// name. Nothing that could prove a loss is deleted. `ending`: the new ending of the name.
+pub(crate) fn set_aside(directory: &Path, ending: &str) -> Result<PathBuf, Error> {
+    let aside = directory.join(format!("{FILE}.{ending}"));
+    for suffix in ["", "-wal"] {
         let path = directory.join(format!("{FILE}{suffix}"));
-        match std::fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::unusable(format!("{}: {error}", path.display()))),
-        }
+        let mut to = aside.clone().into_os_string();
+        to.push(suffix);
+        let moved = std::fs::rename(&path, &to);
+        ignore_missing(moved).map_err(|error| Error::unusable(format!("{}: {error}", path.display())))?;
     }
-    Ok(())
+    let shared_memory = directory.join(format!("{FILE}-shm"));
+    let removed = ignore_missing(std::fs::remove_file(&shared_memory));
+    removed.map_err(|error| Error::unusable(format!("{}: {error}", shared_memory.display())))?;
+    Ok(aside)
+}
+
+/// The result, without the error of a file that is missing.
+pub(crate) fn ignore_missing(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// An ending for [`set_aside`] that no file of the directory has yet.
+pub(crate) fn unused_ending(directory: &Path, ending: &str) -> String {
+    let endings = (1u32..).map(|number| format!("{ending}-{number}"));
+    let mut unused = endings.filter(|ending| !directory.join(format!("{FILE}.{ending}")).exists());
+    unused.next().expect("a directory does not hold every number")
+}
+
+/// Compares the journal with what the state file knows of it. [`Error::is_damaged`] if the journal
+/// does not hold the last entry that the file derives from: then acknowledged entries are missing.
+/// A state file that is missing, damaged or of another version proves nothing.
+pub(crate) fn refuse_lost_journal(
+    directory: &Path,
+    vfs: Option<&str>,
+    journal: &Journal,
+) -> Result<(), Error> {
+    if !directory.join(FILE).exists() {
+        return Ok(());
+    }
+    let meta = match StateFile::open(directory, vfs, Access::Read).and_then(|state| state.meta()) {
+        Ok(meta) => meta,
+        Err(error) if error.is_damaged() || error.is_unusable() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match missing_entries(&meta, journal)? {
+        None => Ok(()),
+        Some(what) => Err(lost_journal(directory, &what)),
+    }
+}
+
+/// What the journal has lost of what a state file derives from, for people; `None` if nothing.
+pub(crate) fn missing_entries(meta: &Meta, journal: &Journal) -> Result<Option<String>, Error> {
+    let KnownEntry { seq, hash } = meta.known;
+    if seq == 0 {
+        return Ok(None);
+    }
+    let last = journal.last()?;
+    if last < seq {
+        let missing = seq - last;
+        return Ok(Some(format!(
+            "it ends with entry {last}, but {FILE} derives from entries up to {seq}: {missing} acknowledged \
+             entries are missing"
+        )));
+    }
+    if journal.stored_directory_id()? != Some(meta.directory_id) {
+        return Ok(Some(format!("{FILE} derives from {seq} entries of another journal, which is missing")));
+    }
+    if journal.read(seq, |stored| Ok(stored.hash()))? != Some(hash) {
+        return Ok(Some(format!(
+            "its entry {seq} is not the one that {FILE} derives from: an older copy of the journal went on, and \
+             at least one acknowledged entry is missing"
+        )));
+    }
+    Ok(None)
+}
+
+/// The error of a journal that does not hold what was acknowledged.
+pub(crate) fn lost_journal(directory: &Path, what: &str) -> Error {
+    Error::damaged(format!("{}: {what}", directory.join(journal::FILE).display())).with_hint(
+        "keep a copy of the directory and look for the newer journal or a newer backup; to go on without the \
+         missing entries, start the server with --accept-loss",
+    )
 }
 
 impl StateFile {
-    /// Opens the file; makes its tables unless `access` is [`Access::Read`].
+    /// Opens the file, which must have this program's version.
     pub(crate) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<StateFile, Error> {
+        StateFile::open_with(directory, vfs, access, None)
+    }
+
+    /// The same; with the id of the data directory, the tables of a new file are made.
+    fn open_with(
+        directory: &Path,
+        vfs: Option<&str>,
+        access: Access,
+        directory_id: Option<[u8; 16]>,
+    ) -> Result<StateFile, Error> {
         let path = directory.join(FILE);
         if access == Access::Read && !path.exists() {
             let what = format!("{} does not exist yet, as after a restore", path.display());
             return Err(Error::unusable(what)
                 .with_hint("start a server on the directory once; it builds the file from the journal"));
         }
-        let connection = sqlite::open(&path, vfs, access)?;
-        let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
-        if version != VERSION {
-            if version != 0 {
-                let what = format!("{} is of an older version", path.display());
-                return Err(
-                    Error::unusable(what).with_hint("start a server on it once; it rebuilds the file")
-                );
+        let connection = sqlite::open(&path, vfs, access).map_err(Error::of_state)?;
+        let version = sqlite::version(&path, &connection, (APPLICATION, VERSION)).map_err(Error::of_state)?;
+        let state = StateFile { path, connection };
+        match directory_id {
+            _ if version == VERSION => {}
+            Some(id) if version == 0 => state.make_tables(id).map_err(|error| state.failed(error))?,
+            _ => {
+                let what = format!("{} is of another version or not set up yet", state.path.display());
+                let hint = "start a server on the directory once; it rebuilds the file from the journal";
+                return Err(Error::unusable(what).with_hint(hint));
             }
-            if access == Access::Read {
-                return Err(Error::unusable(format!("{} has not been set up yet", path.display())));
-            }
-            let make = format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION};
-                 PRAGMA user_version = {VERSION}; COMMIT"
-            );
-            connection.execute_batch(&make).map_err(|error| classify(&path, error))?;
         }
         // A power cut may lose the last transactions but not their order, and the journal has all
         // that they derive from.
-        let normal = connection.execute_batch("PRAGMA synchronous = NORMAL");
-        normal.map_err(|error| classify(&path, error))?;
-        Ok(StateFile { path, connection })
+        let normal = state.connection.execute_batch("PRAGMA synchronous = NORMAL");
+        normal.map_err(|error| state.failed(error))?;
+        Ok(state)
     }
 
+    fn make_tables(&self, directory_id: [u8; 16]) -> rusqlite::Result<()> {
+        let transaction = self.connection.unchecked_transaction()?;
+        transaction.execute_batch(&format!("{TABLES} {}", state_meta::TABLE))?;
+        Meta::empty(directory_id).write(&transaction)?;
+        transaction.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}"
+        ))?;
+        transaction.commit()
+    }
+
+    /// The engine's error for a failure of SQLite; damage is damage of this file.
     pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
-        classify(&self.path, error)
+        Error::of_state(classify(&self.path, error))
     }
 
-    fn one<T>(
+    /// The error of content that is not what was written.
+    pub(crate) fn damaged(&self, what: impl std::fmt::Display) -> Error {
+        Error::of_state(Error::damaged(format!("{}: {what}", self.path.display())))
+    }
+
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -149,7 +261,7 @@ impl StateFile {
         statement.query_row(params, read).optional().map_err(|error| self.failed(error))
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -164,7 +276,7 @@ impl StateFile {
     /// [`StateFile::end_snapshot`].
     pub(crate) fn begin_snapshot(&self) -> Result<(), Error> {
         self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))?;
-        self.accounts_persisted_to().map(|_| ())
+        self.meta().map(|_| ())
     }
 
     /// Ends the read transaction.
@@ -173,235 +285,280 @@ impl StateFile {
         let _ = self.connection.execute_batch("COMMIT");
     }
 
+    /// Moves the whole WAL into the file and empties it, unless a reader is in the way.
+    pub(crate) fn empty_wal(&self) -> Result<(), Error> {
+        sqlite::empty_wal(&self.connection).map(|_| ()).map_err(|error| self.failed(error))
+    }
+
     /// The first error that SQLite's own integrity check finds, if any.
     pub(crate) fn integrity_error(&self) -> Result<Option<String>, Error> {
         let found = self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
         Ok(found.filter(|found| found != "ok"))
     }
 
-    /// The sequence number up to which every account is persisted.
-    pub(crate) fn accounts_persisted_to(&self) -> Result<u64, Error> {
-        let sql = "SELECT value FROM meta WHERE name = 'accounts_kept_to'";
-        Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    /// What the file knows of the journal and of itself.
+    pub(crate) fn meta(&self) -> Result<Meta, Error> {
+        let found = self.one(Meta::SELECT, [], Meta::read)?.flatten();
+        found.ok_or_else(|| self.damaged("the row that describes the file is damaged or missing"))
     }
 
-    /// How often accounts were written; two connections with the same number see the same accounts.
-    pub(crate) fn changes(&self) -> Result<u64, Error> {
-        let sql = "SELECT value FROM meta WHERE name = 'changes'";
-        Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
-    }
-
-    /// The highest account index in the file; `None` if it holds no account.
-    pub(crate) fn highest_index(&self) -> Result<Option<u32>, Error> {
+    /// Checks that no account at the end of the table is missing.
+    pub(crate) fn check_highest_index(&self, meta: &Meta) -> Result<(), Error> {
         let found = self.one("SELECT max(no) FROM account", [], |row| row.get::<_, Option<u32>>(0))?;
-        Ok(found.flatten())
+        if found.flatten() == meta.highest_index {
+            return Ok(());
+        }
+        Err(self.damaged("the newest workspaces are missing"))
     }
 
     /// The account with this workspace id.
     pub(crate) fn account(&self, id: &str) -> Result<Option<PersistedAccount>, Error> {
-        self.one(&format!("{ACCOUNTS} WHERE id = ?1"), [id], persisted_account)?.transpose()
+        self.one_account("a.id = ?1", [id])
     }
 
     /// The account with this index.
     pub(crate) fn account_at(&self, account_index: u32) -> Result<Option<PersistedAccount>, Error> {
-        self.one(&format!("{ACCOUNTS} WHERE a.no = ?1"), [account_index], persisted_account)?.transpose()
+        self.one_account("a.no = ?1", [account_index])
+    }
+
+    fn one_account(
+        &self,
+        which: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Option<PersistedAccount>, Error> {
+        let sql = account_sql(which);
+        self.one(&sql, params, |row| self.persisted_account(row))?.transpose()
+    }
+
+    /// What an account's row says of the account; the default if there is no row.
+    pub(crate) fn account_head(&self, account_index: u32) -> Result<AccountHead, Error> {
+        let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account AS a WHERE a.no = ?1");
+        let found = self.one(&sql, [account_index], |row| {
+            Ok(read_account(row)?.map(|(account, _)| AccountHead { n: account.n, linked: account.linked }))
+        })?;
+        match found {
+            None => Ok(AccountHead::default()),
+            Some(head) => head.ok_or_else(|| self.damaged_account(account_index)),
+        }
     }
 
     /// The number of the last entry that an account's row includes; 0 if there is no row.
     pub(crate) fn account_n(&self, account_index: u32) -> Result<u64, Error> {
-        let n =
-            self.one("SELECT n FROM account WHERE no = ?1", [account_index], |row| row.get::<_, i64>(0))?;
-        Ok(n.unwrap_or(0) as u64)
+        self.account_head(account_index).map(|head| head.n)
     }
 
     /// All accounts, in the order of their indices.
     pub(crate) fn accounts(&self) -> Result<Vec<PersistedAccount>, Error> {
-        let rows = self.all(&format!("{ACCOUNTS} ORDER BY a.no"), [], persisted_account)?;
+        let rows = self.all(&account_sql("1 ORDER BY a.no"), [], |row| self.persisted_account(row))?;
         rows.into_iter().collect()
+    }
+
+    fn damaged_account(&self, account_index: u32) -> Error {
+        self.damaged(format!("the row of the workspace with account index {account_index} is damaged"))
+    }
+
+    fn persisted_account(&self, row: &Row) -> rusqlite::Result<Result<PersistedAccount, Error>> {
+        let Some((AccountRead { account_index, head, n, linked }, (id, data))) = read_account(row)? else {
+            return Ok(Err(self.damaged_account(row.get(0)?)));
+        };
+        let (team_data, team_crc) = (row.get_ref(13)?.as_blob_or_null()?, row.get::<_, Option<i64>>(14)?);
+        let team_is_right = match (team_data, team_crc) {
+            (Some(data), crc) => crc == linked.team && crc == Some(state_rows::team_crc(account_index, data)),
+            (None, crc) => crc.is_none() && linked.team.is_none(),
+        };
+        if !team_is_right {
+            return Ok(Err(self.damaged(format!(
+                "the team of the workspace with account index {account_index} is damaged or missing"
+            ))));
+        }
+        let account = Team::decode(team_data).and_then(|team| Account::decode(data, team));
+        let account = account.and_then(|account| match account.profile.id.as_bytes() == id {
+            true if account.chain.n == n => Ok(account),
+            true => Err(Malformed("the number of the last entry")),
+            false => Err(Malformed("the account of another workspace")),
+        });
+        Ok(account.map(|account| PersistedAccount { account_index, head, account, linked }).map_err(
+            |error| {
+                self.damaged(format!(
+                    "the state of the workspace with account index {account_index}: {error}"
+                ))
+            },
+        ))
     }
 
     /// The grant that entry `n` of a workspace brought.
     pub(crate) fn lot(&self, account_index: u32, n: u64) -> Result<Option<Grant>, Error> {
-        let sql = "SELECT data FROM lot WHERE no = ?1 AND n = ?2";
-        let found = self.one(sql, (account_index, n as i64), |row| Ok(grant(row.get_ref(0)?.as_blob()?)))?;
-        found.transpose()
+        let sql = format!("SELECT {LOT_COLUMNS} FROM lot WHERE no = ?1 AND n = ?2");
+        let row = self.one(&sql, (account_index, n as i64), read_lot)?;
+        row.map(|row| self.lot_of(row).map(|(_, grant)| grant)).transpose()
     }
 
-    /// At most `most` grants of a workspace with numbers below `before`, newest first, each with
-    /// the sequence number of its entry.
-    pub(crate) fn lots(
-        &self,
-        account_index: u32,
-        before: u64,
-        most: usize,
-    ) -> Result<Vec<(u64, Grant)>, Error> {
-        let sql = "SELECT seq, data FROM lot WHERE no = ?1 AND n < ?2 ORDER BY n DESC LIMIT ?3";
-        let before = i64::try_from(before).unwrap_or(i64::MAX);
-        let rows = self.all(sql, (account_index, before, most as i64), |row| {
-            Ok((row.get::<_, i64>(0)? as u64, grant(row.get_ref(1)?.as_blob()?)))
-        })?;
-        rows.into_iter().map(|(seq, grant)| Ok((seq, grant?))).collect()
-    }
-
-    /// The usage of a workspace, in the order of keys. `hours`: whole hours since 1970-01-01 UTC.
-    pub(crate) fn usage(
-        &self,
-        account_index: u32,
-        hours: Range<i64>,
-    ) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
-        let sql =
-            "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded FROM usage
-                   WHERE no = ?1 AND hour >= ?2 AND hour < ?3
-                   ORDER BY hour, operation, worker, member, api_key";
-        let rows = self.all(sql, (account_index, hours.start, hours.end), |row| {
-            Ok((
-                (
-                    row.get(0)?,
-                    row.get::<_, Box<str>>(1)?,
-                    row.get::<_, Box<str>>(2)?,
-                    row.get::<_, Box<str>>(3)?,
-                    row.get::<_, Box<str>>(4)?,
-                ),
-                UsageSums {
-                    runs: row.get(5)?,
-                    quantity: row.get(6)?,
-                    charged: Micros::new(row.get(7)?),
-                    refunded: Micros::new(row.get(8)?),
-                },
-            ))
-        })?;
-        let damaged = |_| Error::damaged("the state file holds a malformed name");
-        rows.into_iter()
-            .map(|((hour, operation, worker, member, api_key), used)| {
-                let some = |text: Box<str>| Some(text).filter(|text| !text.is_empty());
-                let spender = Spender {
-                    operation: OperationId::new(operation).map_err(damaged)?,
-                    worker: some(worker).map(WorkerId::new).transpose().map_err(damaged)?,
-                    member: some(member).map(MemberId::new).transpose().map_err(damaged)?,
-                    api_key: some(api_key).map(|key| api_key_named(&key)).transpose()?,
-                };
-                Ok((UsageKey { hour, spender }, used))
-            })
-            .collect()
-    }
-
-    /// The hours in which a workspace has entries, each with the sequence number of the last of
-    /// them.
-    pub(crate) fn hours(&self, account_index: u32) -> Result<BTreeMap<i64, u64>, Error> {
-        let sql = "SELECT hour, seq FROM hour WHERE no = ?1";
-        let rows = self.all(sql, [account_index], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// The last hour up to `hour` in which a workspace has entries, with the sequence number of the
-    /// last of them.
-    pub(crate) fn hour(&self, account_index: u32, hour: i64) -> Result<Option<(i64, u64)>, Error> {
-        let sql = "SELECT hour, seq FROM hour WHERE no = ?1 AND hour <= ?2 ORDER BY hour DESC LIMIT 1";
-        self.one(sql, (account_index, hour), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
+    /// Decodes the row of a grant, whose checksum must be right.
+    pub(super) fn lot_of(&self, row: Option<LotRow>) -> Result<(LotRow, Grant), Error> {
+        let row = row.ok_or_else(|| self.damaged("the row of a grant is damaged"))?;
+        let grant = Grant::decode(&row.data);
+        let grant = grant.map_err(|error| self.damaged(format!("the state of a grant: {error}")))?;
+        Ok((row, grant))
     }
 
     /// All pending charges: the sequence number of the opening entry, the account index, the
     /// deadline.
-    pub(crate) fn pending(&self) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
-        self.all("SELECT seq, no, deadline FROM pending", [], |row| {
-            Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, Timestamp::from_millis(row.get(2)?)))
-        })
+    pub(crate) fn pending(&self, meta: &Meta) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
+        let (mut rows, mut sum, mut whole) = (0, 0i64, true);
+        let pending = self.all("SELECT seq, no, deadline, crc FROM pending", [], |row| {
+            let (seq, index) = (row.get::<_, i64>(0)? as u64, row.get(1)?);
+            let (deadline, crc) = (Timestamp::from_millis(row.get(2)?), row.get::<_, i64>(3)?);
+            whole &= crc == state_rows::pending_crc(seq, index, deadline);
+            rows += 1;
+            sum = sum.wrapping_add(crc);
+            Ok((seq, index, deadline))
+        })?;
+        if whole && (rows, sum) == (meta.pending, meta.pending_sum) {
+            return Ok(pending);
+        }
+        Err(self.damaged("a pending charge is damaged or missing"))
     }
 
     /// The runs of the key index, oldest first, without those that a merge replaced or left
     /// unfinished. [`Error::is_damaged`] if one is missing: a key would not be found, and what it
     /// paid for would be paid again.
-    pub(crate) fn runs(&self) -> Result<Vec<Run>, Error> {
+    pub(crate) fn runs(&self, meta: &Meta) -> Result<Vec<Run>, Error> {
         // A run inside the range of another was merged into it, and is not deleted yet.
-        let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences FROM run AS r WHERE whole AND NOT EXISTS
+        let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences, crc FROM run AS r WHERE whole AND NOT EXISTS
                    (SELECT 1 FROM run AS m WHERE m.whole AND m.id <> r.id AND m.tier > r.tier
                     AND m.first <= r.first AND m.last >= r.last) ORDER BY first";
-        let rows = self.all(sql, [], |row| {
-            let head = head(row)?;
-            let fences = row.get_ref(7)?.as_blob()?.as_chunks::<8>().0;
-            let bloom = Bloom::from_bytes(row.get_ref(6)?.as_blob()?);
-            let fences: Vec<u64> = fences.iter().map(|fence| u64::from_le_bytes(*fence)).collect();
-            let whole =
-                fences.len() == head.pages && fences.is_sorted() && head.covers.first <= head.covers.last;
-            Ok(bloom.filter(|_| whole).map(|bloom| Run { head, bloom, fences }))
-        })?;
+        let rows = self.all(sql, [], read_run)?;
         let runs = rows.into_iter().collect::<Option<Vec<Run>>>();
-        let runs = runs.ok_or_else(|| Error::damaged("the state file holds a damaged run of keys"))?;
+        let runs = runs.ok_or_else(|| self.damaged("a run of keys, its fences or its filter is damaged"))?;
         let mut next = 1;
         for run in &runs {
             if run.head.covers.first != next {
-                return Err(Error::damaged(format!(
-                    "the state file has lost the keys of journal entries {next} and later"
-                )));
+                return Err(self.damaged(format!("the keys of journal entries {next} and later are missing")));
             }
             next = run.head.covers.last + 1;
+        }
+        if next != meta.keys_persisted_to + 1 {
+            return Err(self.damaged(format!("the keys of journal entries {next} and later are missing")));
         }
         Ok(runs)
     }
 
-    /// Reads a page of a run.
-    pub(crate) fn page<T>(
-        &self,
-        run: i64,
-        page: usize,
-        read: impl FnOnce(&[u8]) -> T,
-    ) -> Result<Option<T>, Error> {
-        let sql = "SELECT data FROM run_page WHERE run = ?1 AND page = ?2";
-        self.one(sql, (run, page as i64), |row| Ok(read(row.get_ref(0)?.as_blob()?)))
+    /// Reads a page of a run, which must exist.
+    pub(crate) fn page<T>(&self, run: i64, page: usize, read: impl FnOnce(&[u8]) -> T) -> Result<T, Error> {
+        let found = self.one(PAGE, (run, page as i64), |row| Ok(checked_page(row, run, page)?.map(read)))?;
+        found.flatten().ok_or_else(|| self.damaged(damaged_page(run, page)))
     }
 }
 
-fn api_key_named(text: &str) -> Result<ApiKeyId, Error> {
-    text.parse().map_err(|()| Error::damaged("the state file holds a malformed API key id"))
+/// The statement that [`checked_page`] reads a row of.
+pub(super) const PAGE: &str = "SELECT data, crc FROM run_page WHERE run = ?1 AND page = ?2";
+
+/// The bytes of a page of a run; `None` if they are not what was written.
+pub(super) fn checked_page<'a>(row: &'a Row, run: i64, page: usize) -> rusqlite::Result<Option<&'a [u8]>> {
+    let data = row.get_ref(0)?.as_blob()?;
+    let whole = row.get::<_, i64>(1)? == state_rows::page_crc(run, page, data);
+    Ok(Some(data).filter(|data| whole && data.len().is_multiple_of(16) && data.len() <= 16 * PAGE_PAIRS))
 }
 
-fn head(row: &Row) -> rusqlite::Result<RunHead> {
-    Ok(RunHead {
+/// What is wrong with a page that is damaged or missing.
+pub(super) fn damaged_page(run: i64, page: usize) -> String {
+    format!("page {page} of run {run} of the keys is damaged or missing")
+}
+
+/// The statement that reads accounts with their teams.
+fn account_sql(which: &str) -> String {
+    format!(
+        "SELECT {ACCOUNT_COLUMNS}, t.data, t.crc FROM account AS a LEFT JOIN team AS t ON t.no = a.no WHERE {which}"
+    )
+}
+
+/// The numbers in the row of an account.
+struct AccountRead {
+    account_index: u32,
+    head: u64,
+    n: u64,
+    linked: Linked,
+}
+
+/// Reads [`ACCOUNT_COLUMNS`]: the numbers, the workspace id, and the encoded account. `None` if
+/// they are not what was written.
+fn read_account<'a>(row: &'a Row) -> rusqlite::Result<Option<(AccountRead, (&'a [u8], &'a [u8]))>> {
+    let account_index = row.get(0)?;
+    let id = row.get_ref(1)?.as_bytes()?;
+    let (head, n) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+    let data = row.get_ref(4)?.as_blob()?;
+    let last_hour = match (row.get(7)?, row.get(9)?) {
+        (Some(hour), Some(usage)) => Some(LastHour { hour, before: row.get(8)?, usage }),
+        _ => None,
+    };
+    let (team, newest_lot, has_displaced_usage) = (row.get(5)?, row.get::<_, i64>(6)? as u64, row.get(10)?);
+    let usage = row.get(11)?;
+    let linked = Linked { team, newest_lot, last_hour, usage, has_displaced_usage };
+    let crc = state_rows::account_crc((account_index, id), (head, n), data, &linked);
+    let whole = row.get::<_, i64>(12)? == crc;
+    Ok(whole.then_some((AccountRead { account_index, head, n, linked }, (id, data))))
+}
+
+/// The columns that [`read_lot`] reads.
+pub(super) const LOT_COLUMNS: &str = "no, n, seq, before, data, crc";
+
+/// Reads the row of a grant; `None` if it is not what was written.
+pub(super) fn read_lot(row: &Row) -> rusqlite::Result<Option<LotRow>> {
+    let lot = LotRow {
+        account_index: row.get(0)?,
+        n: row.get::<_, i64>(1)? as u64,
+        seq: row.get::<_, i64>(2)? as u64,
+        before: row.get::<_, i64>(3)? as u64,
+        data: row.get(4)?,
+    };
+    Ok((row.get::<_, i64>(5)? == lot.crc()).then_some(lot))
+}
+
+/// Reads a run; `None` if it is not what was written.
+fn read_run(row: &Row) -> rusqlite::Result<Option<Run>> {
+    let head = RunHead {
         id: row.get(0)?,
         tier: row.get(1)?,
         covers: SeqRange { first: row.get::<_, i64>(2)? as u64, last: row.get::<_, i64>(3)? as u64 },
         pairs: row.get::<_, i64>(4)? as u64,
         pages: row.get::<_, i64>(5)? as usize,
-    })
-}
-
-fn persisted_account(row: &Row) -> rusqlite::Result<Result<PersistedAccount, Error>> {
-    let (account_index, head) = (row.get(0)?, row.get::<_, i64>(1)? as u64);
-    let team = Team::decode(row.get_ref(3)?.as_blob_or_null()?);
-    let data = row.get_ref(2)?.as_blob()?;
-    let id = row.get_ref(4)?.as_str()?;
-    Ok(team
-        .and_then(|team| Account::decode(data, team))
-        .and_then(|account| match account.profile.id.as_str() == id {
-            true => Ok(PersistedAccount { account_index, head, account }),
-            false => Err(Malformed("the account of another workspace")),
-        })
-        .map_err(|error| {
-            Error::damaged(format!("the state of the workspace with account index {account_index}: {error}"))
-        }))
-}
-
-fn grant(bytes: &[u8]) -> Result<Grant, Error> {
-    Grant::decode(bytes).map_err(|error| Error::damaged(format!("the state of a grant: {error}")))
+    };
+    let (bloom_bytes, fence_bytes) = (row.get_ref(6)?.as_blob()?, row.get_ref(7)?.as_blob()?);
+    let Some(bloom) = Bloom::from_bytes(bloom_bytes) else { return Ok(None) };
+    let fences: Vec<u64> =
+        fence_bytes.as_chunks::<8>().0.iter().map(|fence| u64::from_le_bytes(*fence)).collect();
+    let covers = head.covers;
+    let whole = fences.len() == head.pages && fences.is_sorted() && covers.first <= covers.last;
+    let run = Run { head, bloom, fences };
+    let whole = whole && row.get::<_, i64>(8)? == state_rows::run_crc(&run, fence_bytes, bloom_bytes);
+    Ok(whole.then_some(run))
 }
 
 #[cfg(test)]
 mod tests {
     use tollkeeper_ledger::WorkspaceId;
 
+    use super::super::state_rows::AccountRow;
     use super::*;
+
+    const ID: [u8; 16] = [7; 16];
+
+    fn created(directory: &tempfile::TempDir) -> StateFile {
+        open_or_create(directory.path(), None, ID).expect("an empty directory takes a file")
+    }
 
     #[test]
     fn a_file_of_an_older_version_is_rebuilt_by_a_writer_and_refused_by_a_reader() {
         let directory = tempfile::tempdir().expect("a directory can be made");
-        let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
+        let state = created(&directory);
         let older = format!("DROP TABLE team; PRAGMA user_version = {}", VERSION - 1);
         state.connection.execute_batch(&older).expect("it is an open database");
         drop(state);
         let read =
             StateFile::open(directory.path(), None, Access::Read).expect_err("a reader does not upgrade");
-        assert!(read.is_unusable() && read.to_string().ends_with("is of an older version"), "{read}");
-        let state = open_or_rebuild(directory.path(), None).expect("it is deleted and made again");
+        assert!(read.is_unusable() && read.to_string().contains("another version"), "{read}");
+        let state = open_or_create(directory.path(), None, ID).expect("it is renamed and made again");
+        assert!(directory.path().join("state.db.old").exists());
         assert!(state.account_at(1).expect("the tables are there").is_none());
         StateFile::open(directory.path(), None, Access::Read).expect("it has this version now");
     }
@@ -409,11 +566,11 @@ mod tests {
     #[test]
     fn a_look_up_is_compiled_once_for_all_values() {
         let directory = tempfile::tempdir().expect("a directory can be made");
-        let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
+        let state = created(&directory);
         for id in ["acme", "globex", "initech"] {
             assert!(state.account(id).expect("the table can be read").is_none());
         }
-        let sql = format!("{ACCOUNTS} WHERE id = ?1");
+        let sql = account_sql("a.id = ?1");
         let statement = state.connection.prepare_cached(&sql).expect("it is in the cache");
         assert_eq!(statement.get_status(rusqlite::StatementStatus::Run), 3);
         assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
@@ -422,12 +579,18 @@ mod tests {
     #[test]
     fn a_row_that_holds_the_account_of_another_workspace_is_damaged() {
         let directory = tempfile::tempdir().expect("a directory can be made");
-        let state = open_or_rebuild(directory.path(), None).expect("an empty directory takes a file");
+        let state = created(&directory);
         let mut data = Vec::new();
         Account::new(WorkspaceId::new("acme").expect("an allowed name")).encode(&mut data);
-        let put = |index: u32, id: &str| {
-            let sql = "INSERT INTO account (no, id, head, n, data) VALUES (?1, ?2, 0, 0, ?3)";
-            state.connection.execute(sql, (index, id, &data)).expect("the table takes a row");
+        let put = |account_index: u32, id: &str| {
+            let (data, linked) = (data.clone(), Linked::default());
+            let row = AccountRow { account_index, id: id.into(), head: 0, n: 0, data, linked };
+            let sql = "INSERT INTO account (no, id, head, n, data, lot, usage, displaced, crc)
+                       VALUES (?1, ?2, 0, 0, ?3, 0, 0, 0, ?4)";
+            state
+                .connection
+                .execute(sql, (account_index, id, &row.data, row.crc()))
+                .expect("the table takes it");
         };
         put(1, "acme");
         put(2, "acmf");

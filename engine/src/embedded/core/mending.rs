@@ -1,0 +1,144 @@
+//! What is done about damage: a damaged state file is built again, and a journal that has lost
+//! acknowledged entries is refused.
+//!
+//! The state file is derived, so any damage of it is mended from the journal, at a start as well as
+//! while the engine serves. The damaged file is renamed, not deleted. The journal is the truth, so
+//! what it has lost is lost. To go on without it takes [`CoreOptions::accept_loss`]; what proves
+//! the loss is kept.
+//!
+//! Not here: how damage is noticed (`storage::state_rows`, `storage::wal`).
+
+use std::path::Path;
+
+use super::state_machine::StateMachine;
+use super::{Core, CoreOptions};
+use crate::Error;
+use crate::embedded::storage::journal;
+use crate::embedded::storage::{state_db, wal};
+
+/// How often the WAL of a running server is looked at, which may be writing the frame in question.
+const WAL_ATTEMPTS: u32 = 3;
+
+impl Core {
+    /// Loads everything from disk. A damaged state file is renamed and built again.
+    pub(super) fn load(&mut self) -> Result<StateMachine, Error> {
+        self.set_damaged_state_aside()?;
+        let opened = StateMachine::open(&self.directory, &self.options, &*self.start_checkpointer);
+        let machine = match opened {
+            Err(error) if error.is_damaged_state() => {
+                self.set_state_aside(&error)?;
+                StateMachine::open(&self.directory, &self.options, &*self.start_checkpointer)
+            }
+            other => other,
+        };
+        // What is lost later was not accepted.
+        self.options.accept_loss = false;
+        machine
+    }
+
+    /// Renames a state file that was found damaged. Nothing in memory may use it any more.
+    pub(super) fn set_damaged_state_aside(&mut self) -> Result<(), Error> {
+        let Some(damage) = self.state_damage.take() else { return Ok(()) };
+        assert!(self.machine.is_none(), "the file is not in use");
+        self.set_state_aside(&damage)
+    }
+
+    fn set_state_aside(&mut self, damage: &Error) -> Result<(), Error> {
+        let aside = state_db::set_aside(&self.directory, "damaged")?;
+        self.state_files_made += 1;
+        tracing::error!(
+            "{damage}; the file was renamed to {} and is built again from {}",
+            aside.display(),
+            self.directory.join(journal::FILE).display()
+        );
+        Ok(())
+    }
+
+    /// Takes an error that a read of the files met. Damage of the state file is mended after the
+    /// batch; the caller may ask again.
+    pub(in crate::embedded) fn note_error(&mut self, error: Error) -> Error {
+        if self.is_read_only() || !error.is_damaged_state() {
+            return error;
+        }
+        let message = format!("{error}; the file is built again from the journal");
+        self.state_damage = Some(error);
+        Error::unavailable(message)
+    }
+
+    /// How often the state file was replaced; a connection from before reads the old file.
+    pub(in crate::embedded) fn state_files_made(&self) -> u64 {
+        self.state_files_made
+    }
+}
+
+/// Looks for lost entries before SQLite opens the journal for writing: SQLite would make a missing
+/// journal anew, and would drop what follows a damaged frame of a WAL.
+pub(super) fn refuse_loss(directory: &Path, options: &CoreOptions) -> Result<(), Error> {
+    let Some(loss) = find_loss(directory)? else { return Ok(()) };
+    if !options.accept_loss {
+        return Err(loss);
+    }
+    let ending = state_db::unused_ending(directory, "before-loss");
+    let wal = directory.join(format!("{}-wal", journal::FILE));
+    if wal.exists() {
+        let kept = directory.join(format!("{}-wal.{ending}", journal::FILE));
+        let copied = std::fs::copy(&wal, &kept);
+        copied.map_err(|error| Error::unusable(format!("{}: {error}", kept.display())))?;
+    }
+    if !journal::holds_ledger(directory) {
+        state_db::set_aside(directory, &ending)?;
+        let removed = state_db::ignore_missing(std::fs::remove_file(&wal));
+        removed.map_err(|error| Error::unusable(format!("{}: {error}", wal.display())))?;
+    }
+    tracing::warn!("{loss}; this was accepted, and what proves it was kept with the ending {ending}");
+    Ok(())
+}
+
+/// Compares the state file with the journal. A loss that is accepted sets the state file aside.
+pub(super) fn refuse_lost_entries(
+    directory: &Path,
+    journal: &journal::Journal,
+    options: &CoreOptions,
+) -> Result<(), Error> {
+    let compared = state_db::refuse_lost_journal(directory, options.vfs.as_deref(), journal);
+    match compared {
+        Err(loss) if options.accept_loss && loss.is_damaged() => {
+            let ending = state_db::unused_ending(directory, "before-loss");
+            let aside = state_db::set_aside(directory, &ending)?;
+            tracing::warn!(
+                "{loss}; this was accepted, and the state file was renamed to {}",
+                aside.display()
+            );
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// The error of a journal that is missing beside what derives from it, or whose WAL is damaged;
+/// `None` if neither is seen.
+pub(in crate::embedded) fn find_loss(directory: &Path) -> Result<Option<Error>, Error> {
+    let wal = directory.join(format!("{}-wal", journal::FILE));
+    if !journal::holds_ledger(directory) {
+        let remains = [directory.join(state_db::FILE), wal];
+        let of_it = remains.iter().find(|path| path.metadata().is_ok_and(|file| file.len() > 0));
+        return Ok(of_it.map(|path| {
+            state_db::lost_journal(directory, &format!("it is missing, but {} is there", path.display()))
+        }));
+    }
+    let mut damaged = None;
+    for _ in 0..WAL_ATTEMPTS {
+        let looked = wal::damaged_frame(&wal);
+        damaged = looked.map_err(|error| Error::unusable(format!("{}: {error}", wal.display())))?;
+        if damaged.is_none() {
+            break;
+        }
+    }
+    Ok(damaged.map(|frame| {
+        let what = format!(
+            "frame {frame} of its WAL, {}, is damaged, and commits follow it: their entries would be lost",
+            wal.display()
+        );
+        state_db::lost_journal(directory, &what)
+    }))
+}

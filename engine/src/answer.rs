@@ -5,7 +5,8 @@
 //! outcome, the grant of a void) is looked up through [`Records`].
 
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros,
+    Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PeriodWindows,
+    PriceBook, Timestamp,
 };
 
 use crate::{Answer, Error, GrantRecord, Output};
@@ -24,6 +25,12 @@ pub(crate) trait Records {
 pub(crate) enum Asked {
     /// A grant that may be voided already.
     Grant(GrantId),
+    /// The spending limits.
+    Limits,
+    /// The prices in force at that time, now if it is absent.
+    Prices(Option<Timestamp>),
+    /// Nothing.
+    Nothing,
     /// The charge that the command names, or else the workspace.
     Current,
 }
@@ -32,6 +39,9 @@ impl Asked {
     pub(crate) fn of(command: &Command) -> Asked {
         match command {
             Command::VoidGrant { grant, .. } => Asked::Grant(*grant),
+            Command::SetLimits(_) => Asked::Limits,
+            Command::SetPrices { effective_at, .. } => Asked::Prices(*effective_at),
+            Command::SetAlerts { .. } => Asked::Nothing,
             _ => Asked::Current,
         }
     }
@@ -107,11 +117,25 @@ pub(crate) fn unchanged_grant(
     Ok(Answer { replayed: false, output })
 }
 
-/// The answer to a command that changed nothing: the current state.
-pub(crate) fn unchanged_answer(account: &Account, charge: Option<Charge>) -> Answer {
-    let output = match charge {
-        Some(charge) => Output::Charge(charge, account.balance),
-        None => Output::Workspace(account.profile.clone()),
+/// The answer to a command that changed nothing: the current state, as seen from `account` in the
+/// day and month of `windows`.
+pub(crate) fn unchanged_answer(
+    asked: Asked,
+    account: &Account,
+    charge: Option<Charge>,
+    price_book: &PriceBook,
+    (windows, now): (&PeriodWindows, Timestamp),
+) -> Answer {
+    let output = match (asked, charge) {
+        (Asked::Limits, _) => Output::Limits(account.limits.at(windows)),
+        (Asked::Prices(effective_at), _) => {
+            let present = account.present(now);
+            let prices = price_book.in_force(effective_at.map_or(present, |at| at.max(present)));
+            prices.cloned().map_or(Output::Done, Output::Prices)
+        }
+        (Asked::Nothing | Asked::Grant(_), _) => Output::Done,
+        (Asked::Current, Some(charge)) => Output::Charge(charge, account.balance),
+        (Asked::Current, None) => Output::Workspace(account.profile.clone()),
     };
     Answer { replayed: false, output }
 }

@@ -1,8 +1,11 @@
 //! Rows of hourly usage, as all engines handle them: fold them, and count what limits have used
 //! (i08).
 
+use std::collections::HashMap;
+
 use tollkeeper_ledger::{
-    Micros, Period, PeriodWindow, PeriodWindows, Recount, Subject, Timestamp, UsageKey, UsageSums,
+    ApiKeyId, MemberId, Micros, OperationId, PeriodWindow, PeriodWindows, Recount, Spender, Subject,
+    Timestamp, UsageKey, UsageSums, WorkerId,
 };
 
 const HOUR_MILLIS: i64 = 3_600_000;
@@ -20,29 +23,73 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, UsageSums)>) -> Vec<(UsageKey, Usa
     sums
 }
 
-/// What each limit of a recount has used of its current period, net of refunds.
+/// What each limit of a recount has used of its current period, net of refunds, never below zero.
 ///
 /// Rows count whole hours. If a day begins within an hour, all charges of that hour count and none
-/// of its refunds do: too much rather than too little, so that a limit is never exceeded. Rows
-/// after the period were counted while a clock was ahead and do not belong to it.
+/// of its refunds do: too much rather than too little, so that a limit is never exceeded. Each row
+/// is looked at once and finds its limits by their subjects, so the time does not grow with rows ×
+/// limits. Rows after the period were counted while a clock was ahead and do not belong to it.
 pub(crate) fn used_by_limit(
     recount: &Recount,
     windows: &PeriodWindows,
     rows: &[(UsageKey, UsageSums)],
 ) -> Vec<Micros> {
-    let used = |(subject, period): &(Subject, Period)| {
-        let PeriodWindow { start, end } = windows.of(*period);
-        let first_hour = start.hour();
-        let is_before_end = |hour: i64| Timestamp::from_millis(hour * HOUR_MILLIS) < end;
-        let begins_within_hour = start != Timestamp::from_millis(first_hour * HOUR_MILLIS);
-        let rows = rows.iter().filter(|(key, _)| key.hour >= first_hour && is_before_end(key.hour));
-        let rows = rows.filter(|(key, _)| subject.covers(&key.spender));
-        let net = |(key, used): &(UsageKey, UsageSums)| {
-            let refunded =
-                if begins_within_hour && key.hour == first_hour { Micros::ZERO } else { used.refunded };
-            used.charged - refunded
-        };
-        rows.map(net).sum()
-    };
-    recount.limits.iter().map(used).collect()
+    let subjects = Subjects::of(recount);
+    let periods: Vec<PeriodWindow> = recount.limits.iter().map(|(_, period)| windows.of(*period)).collect();
+    let mut used = vec![Micros::ZERO; periods.len()];
+    for (key, sums) in rows {
+        for index in subjects.covering(&key.spender) {
+            let PeriodWindow { start, end } = periods[index];
+            let first_hour = start.hour();
+            let is_before_end = Timestamp::from_millis(key.hour * HOUR_MILLIS) < end;
+            if key.hour < first_hour || !is_before_end {
+                continue;
+            }
+            let begins_within = start != Timestamp::from_millis(first_hour * HOUR_MILLIS);
+            let keeps_refunds = begins_within && key.hour == first_hour;
+            used[index] += if keeps_refunds { sums.charged } else { sums.charged - sums.refunded };
+        }
+    }
+    used.into_iter().map(|used| used.max(Micros::ZERO)).collect()
+}
+
+/// The limits of a recount by their subject, each as its index in the recount.
+#[derive(Default)]
+struct Subjects<'a> {
+    workspace: Vec<usize>,
+    members: HashMap<&'a MemberId, Vec<usize>>,
+    workers: HashMap<&'a WorkerId, Vec<usize>>,
+    operations: HashMap<&'a OperationId, Vec<usize>>,
+    api_keys: HashMap<ApiKeyId, Vec<usize>>,
+}
+
+impl<'a> Subjects<'a> {
+    fn of(recount: &'a Recount) -> Subjects<'a> {
+        let mut subjects = Subjects::default();
+        for (index, (subject, _)) in recount.limits.iter().enumerate() {
+            match subject {
+                Subject::Workspace => subjects.workspace.push(index),
+                Subject::Member(member) => subjects.members.entry(member).or_default().push(index),
+                Subject::Worker(worker) => subjects.workers.entry(worker).or_default().push(index),
+                Subject::Operation(operation) => {
+                    subjects.operations.entry(operation).or_default().push(index);
+                }
+                Subject::ApiKey(key) => subjects.api_keys.entry(*key).or_default().push(index),
+            }
+        }
+        subjects
+    }
+
+    /// The limits under which a charge of this spender counts.
+    fn covering(&self, spender: &Spender) -> impl Iterator<Item = usize> {
+        let Spender { operation, worker, member, api_key } = spender;
+        let found = [
+            Some(&self.workspace),
+            member.as_ref().and_then(|member| self.members.get(member)),
+            worker.as_ref().and_then(|worker| self.workers.get(worker)),
+            self.operations.get(operation),
+            api_key.as_ref().and_then(|key| self.api_keys.get(key)),
+        ];
+        found.into_iter().flatten().flatten().copied()
+    }
 }

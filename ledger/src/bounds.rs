@@ -3,10 +3,24 @@
 //! The server publishes most of them in its API description. The spending limits that a customer
 //! sets are not here but in `account::limit`.
 
-/// The largest balance, 2^53 − 1 micro-units: every JSON reader holds it exactly. It is checked
-/// where credit is granted: what was granted and not taken back never exceeds it, so no refund can
-/// exceed it either.
+/// The largest balance, 2^53 − 1 micro-units: every JSON reader holds it exactly. What is available
+/// and pending together never exceeds it. It is checked where credit is granted, given back after a
+/// won dispute, or refunded of a settled charge.
 pub const BALANCE_MAX_MICROS: i64 = (1 << 53) - 1;
+
+/// The most that is ever granted to, or charged from, one workspace: 2^61 micro-units, 23 million
+/// million USD. All other sums are parts of the two, so no sum leaves the range of an `i64`.
+pub const TOTAL_MAX_MICROS: i64 = 1 << 61;
+
+const _: () = assert!(
+    TOTAL_MAX_MICROS <= (i64::MAX - BALANCE_MAX_MICROS) / 3,
+    "three totals and a balance must fit into one sum"
+);
+
+/// The most grants of one workspace that hold credit when a further one is given for free: each of
+/// them is in memory and in the stored account. A grant that was paid for is always accepted; its
+/// price bounds their number.
+pub const OPEN_GRANTS_MAX: usize = 1_000;
 
 /// The largest quantity of one charge. With [`UNIT_PRICE_MAX_MICROS`] no product leaves the range
 /// of a balance.
@@ -77,6 +91,10 @@ const _: () = assert!(
 /// The most operations in one version of the price book: a version is one entry and is held in
 /// memory whole.
 pub const OPERATIONS_MAX: usize = 1_000;
+
+/// How late the time of a new price version may be and still mean now: the clocks of caller and
+/// server differ, and the request takes its time.
+pub const PRICE_LATENESS_SECONDS: i64 = 60;
 
 /// The most spending limits of one workspace: every charge checks each of them.
 pub const LIMITS_MAX: usize = 200;

@@ -61,7 +61,7 @@
 //!         let entry = account.record(body, key.take(), Actor::Platform, now);
 //!         // An engine writes the canonical bytes here and links their SHA-256.
 //!         account.link([entry.n as u8; 32]);
-//!         platform.apply(&entry);
+//!         platform.apply(&entry).expect("the next price version");
 //!         entries.push(entry);
 //!     }
 //!     Ok(entries)

@@ -26,9 +26,10 @@ pub(super) struct PlatformSnapshot {
 impl PlatformSnapshot {
     /// Applies an entry of the platform's journal. If another server was faster, the entry may not
     /// follow the snapshot; the guard then rejects the batch.
-    pub(super) fn apply(&mut self, entry: &Entry) {
+    pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), Error> {
         self.n = entry.n;
-        Arc::make_mut(&mut self.platform).apply(entry);
+        let applied = Arc::make_mut(&mut self.platform).apply(entry);
+        applied.map_err(|violation| Error::damaged(format!("the platform's journal: {violation}")))
     }
 }
 
@@ -61,7 +62,7 @@ impl PlatformCell {
             if entry.n != snapshot.n + 1 {
                 return Err(Error::damaged("the platform's journal has a gap").into());
             }
-            snapshot.apply(&entry);
+            snapshot.apply(&entry)?;
         }
         self.publish(snapshot);
         Ok(())

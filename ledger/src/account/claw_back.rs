@@ -1,8 +1,8 @@
 //! Claw-backs: credit taken back after a payment was lost, and the debt where it was already spent.
 //!
 //! A claw-back takes what is unspent of the disputed grant, then what else is available, never
-//! below zero. The rest is owed, and credit that comes in or back repays it first. While anything is
-//! owed, every charge is refused. Credit that comes back to the disputed grant replaces what was
+//! below zero. The rest is owed, and credit that comes in or back repays it first. While anything
+//! is owed, every charge is refused. Credit that comes back to the disputed grant replaces what was
 //! taken from other grants, so that a claw-back takes exactly the lost part (i13). A won dispute
 //! gives back exactly what was taken and forgives what was still owed. Whether a dispute is lost is
 //! not decided here.

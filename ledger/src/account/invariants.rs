@@ -28,7 +28,7 @@ use crate::journal::disagreement::{Violation, ensure};
 use crate::journal::entry::sum;
 use crate::{
     Balance, ChargeState, EntryBody, Grant, Grants, IdempotencyKey, LedgerAccount, Micros, Status, Totals,
-    UsageSums,
+    UsageSums, bounds,
 };
 
 /// The sums of an account that an entry may change.
@@ -136,7 +136,10 @@ fn i10_nothing_appears_nothing_vanishes(totals: Totals, balance: Balance) -> Res
     let spent = charged + clawed_back + balance.available;
     ensure(granted + refunded == spent, "i10: credit appeared or vanished")?;
     ensure(refunded <= charged, "i10: more was refunded than was charged")?;
-    ensure(granted - clawed_back <= Micros::MAX, "i10: more was granted than a balance can hold")
+    let held = balance.available + balance.pending;
+    ensure(held <= Micros::MAX, "i10: a workspace holds more than a balance can")?;
+    let total_max = Micros::new(bounds::TOTAL_MAX_MICROS);
+    ensure(granted <= total_max && charged <= total_max, "i10: a total is out of range")
 }
 
 /// Checks i05 and i06 on one entry about a charge of `amount` whose state was `before`. Returns the
@@ -159,11 +162,11 @@ pub fn charge_transition(
     let refunded = before.refunded.checked_add(refund);
     ensure(refunded == Some(next.refunded), "i05: the refunds of a charge do not add up")?;
     ensure(next.refunded <= amount, "i05: a charge gives back more than it took")?;
+    // Of a free run nothing is refunded, whatever its status.
     let in_full = next.refunded == amount;
-    ensure(
-        (next.status == Status::Refunded) == in_full,
-        "i05: the status of a charge does not match its refunds",
-    )?;
+    let is_refunded = next.status == Status::Refunded;
+    let matches = if amount == Micros::ZERO { in_full } else { is_refunded == in_full };
+    ensure(matches, "i05: the status of a charge does not match its refunds")?;
     let was_pending = before.status == Status::Pending;
     let is_pending = next.status == Status::Pending;
     ensure(was_pending || !is_pending, "i06: a charge became pending again")?;

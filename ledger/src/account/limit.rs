@@ -2,7 +2,8 @@
 //! an API key.
 //!
 //! A limit is checked in the same step as the charge, so it holds at any concurrency. It counts the
-//! same numbers as the usage report: what was charged in the period less what was refunded in it.
+//! same numbers as the usage report: what was charged in the period, less what was refunded of it
+//! in the same period. So what comes back of an earlier day does not raise today's cap.
 //! Where a day or month begins depends on the time zone and is handed in as [`PeriodWindows`].
 //! Entries carry the windows, so that a replay needs no calendar.
 
@@ -54,6 +55,16 @@ pub struct PeriodWindows {
 }
 
 impl PeriodWindow {
+    /// A window without an instant. A refund carries it for a period in which its charge was not
+    /// counted.
+    pub const EMPTY: PeriodWindow = PeriodWindow { start: Timestamp::ZERO, end: Timestamp::ZERO };
+
+    /// True if no instant is in the window.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end <= self.start
+    }
+
     /// True if the instant is in the window: `start ≤ at < end`.
     #[must_use]
     pub fn contains(&self, at: Timestamp) -> bool {
@@ -69,6 +80,19 @@ impl PeriodWindows {
             Period::Day => self.day,
             Period::Month => self.month,
         }
+    }
+
+    /// The windows in which a refund counts whose charge was opened at `opened_at`: a refund gives
+    /// back only what was counted in the same period.
+    pub(crate) fn for_refund(&self, opened_at: Timestamp) -> PeriodWindows {
+        let same =
+            |window: PeriodWindow| if window.contains(opened_at) { window } else { PeriodWindow::EMPTY };
+        let windows = PeriodWindows { day: same(self.day), month: same(self.month) };
+        assert!(
+            windows.day.is_empty() || !windows.month.is_empty(),
+            "a charge of the same day must be of the same month"
+        );
+        windows
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -94,7 +118,7 @@ pub struct Limit {
     pub amount: Micros,
     /// The start of the period that `used` counts.
     pub since: Timestamp,
-    /// Charged less refunded in that period; below zero if more was refunded than charged.
+    /// Charged in that period, less what was refunded of those charges in it; never below zero.
     pub used: Micros,
 }
 
@@ -196,7 +220,8 @@ impl Limits {
         windows: &PeriodWindows,
     ) -> Option<&Limit> {
         let covering = self.0.iter().filter(|limit| limit.subject.covers(spender));
-        let passed = covering.filter(|limit| limit.left_in(windows) < amount);
+        // A free run passes no limit, not even one that was lowered below its use.
+        let passed = covering.filter(|limit| amount > Micros::ZERO && limit.left_in(windows) < amount);
         passed.min_by_key(|limit| limit.left_in(windows))
     }
 
@@ -206,10 +231,26 @@ impl Limits {
         self.0.iter().find(|limit| limit.subject == *subject && limit.period == period)
     }
 
-    /// Counts a charge, or below zero a refund, under every limit that covers the spender.
+    /// The limits with what was used in the current period.
+    #[must_use]
+    pub fn at(&self, windows: &PeriodWindows) -> Vec<Limit> {
+        let current = |limit: &Limit| Limit {
+            since: limit.since_in(windows),
+            used: limit.used_in(windows),
+            ..limit.clone()
+        };
+        self.0.iter().map(current).collect()
+    }
+
+    /// Counts a charge, or below zero a refund, under every limit that covers the spender. A period
+    /// whose window is empty does not count it.
     pub(crate) fn count(&mut self, spender: &Spender, amount: Micros, windows: &PeriodWindows) {
         for limit in self.0.iter_mut().filter(|limit| limit.subject.covers(spender)) {
-            limit.used = limit.used_in(windows) + amount;
+            if windows.of(limit.period).is_empty() {
+                continue;
+            }
+            // What was counted by whole hours may be less than what is refunded of it.
+            limit.used = (limit.used_in(windows) + amount).max(Micros::ZERO);
             limit.since = limit.since_in(windows);
         }
     }

@@ -212,6 +212,11 @@ impl Account {
 
     /// Applies an entry and checks the invariants.
     fn apply_checked(&mut self, body: &EntryBody, n: u64, decided_at: Timestamp) -> Result<(), Violation> {
+        let is_for_platform = body.kind().is_for_platform();
+        ensure(is_for_platform == self.profile.id.is_platform(), "an entry is of another kind of journal")?;
+        if let EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) = body {
+            ensure(profile.id == self.profile.id, "an entry describes another workspace")?;
+        }
         let before = self.balance;
         self.apply(body, n, decided_at)?;
         let sums = Sums { balance: self.balance, totals: self.totals, grants: &self.grants };
@@ -237,11 +242,8 @@ impl Account {
             }
             EntryBody::GrantVoided { grant, draws, takes_returns, .. } => {
                 self.take_back(draws)?;
-                ensure(!takes_returns || draws.len() == 1, "i03: a void must name its grant by a draw")?;
-                for draw in draws.iter().filter(|_| *takes_returns) {
-                    let is_it = self.grants.get(draw.grant).is_some_and(|drawn| drawn.id == *grant);
-                    ensure(is_it, "i03: a void takes from another grant than it names")?;
-                    self.grants.void(draw.grant, decided_at)?;
+                if *takes_returns {
+                    self.void(*grant, draws, decided_at)?;
                 }
             }
             EntryBody::ReturnTaken { draws } => {
@@ -313,7 +315,14 @@ impl Account {
         windows: Option<&PeriodWindows>,
     ) -> Result<(), Violation> {
         match windows {
-            Some(windows) if !self.limits.is_empty() => self.limits.count(spender, amount, windows),
+            Some(windows) if !self.limits.is_empty() => {
+                let in_period = !windows.day.is_empty() && !windows.month.is_empty();
+                ensure(
+                    amount <= Micros::ZERO || in_period,
+                    "i08: a charge is not counted in its day and month",
+                )?;
+                self.limits.count(spender, amount, windows);
+            }
             None if self.limits.is_empty() => {}
             _ => {
                 return Err(Violation(
@@ -324,10 +333,9 @@ impl Account {
         Ok(())
     }
 
-    /// Replaces the limits. What a limit has counted is a part of all that was charged and
-    /// refunded.
+    /// Replaces the limits. What a limit has counted is a part of all that was charged.
     fn set_limits(&mut self, limits: &[Limit]) -> Result<(), Violation> {
-        let counted = Micros::ZERO - self.totals.refunded..=self.totals.charged;
+        let counted = Micros::ZERO..=self.totals.charged;
         let in_range = |limit: &Limit| {
             (Micros::ZERO..=Micros::MAX).contains(&limit.amount) && counted.contains(&limit.used)
         };
@@ -335,6 +343,14 @@ impl Account {
         ensure(limits.iter().all(in_range), "a limit is out of range or counts more than was spent")?;
         self.limits = Limits(limits.to_vec());
         Ok(())
+    }
+
+    /// Marks the grant as voided from which a void has just taken what was unspent.
+    fn void(&mut self, grant: GrantId, draws: &[Draw], decided_at: Timestamp) -> Result<(), Violation> {
+        let [draw] = draws else { return Err(Violation("i03: a void does not name its grant by one draw")) };
+        let is_it = self.grants.get(draw.grant).is_some_and(|drawn| drawn.id == grant);
+        ensure(is_it, "i03: a void takes from another grant than it names")?;
+        self.grants.void(draw.grant, decided_at)
     }
 
     /// Takes credit back after a lost payment; the rest is owed.

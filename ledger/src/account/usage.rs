@@ -5,6 +5,8 @@
 //! refund counts in the hour in which it happens, so that a past day never changes. The engine
 //! takes the rows that were counted here and adds them to the stored ones. Reports are not here.
 
+use std::hash::{BuildHasher, Hash, Hasher};
+
 use crate::text::Text;
 use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, WorkerId};
 
@@ -47,8 +49,10 @@ impl UsageSums {
 /// have fewer.
 const SEARCHED_MAX: usize = 32;
 
-/// Indexes of rows by their hash. The map is only looked up by key, so its order of iteration does
-/// not matter.
+/// Indexes of rows by a hash that the map's own hasher makes of their content: SipHash with a key
+/// that the standard library draws at random. The names in a row are a tenant's, and under a hash
+/// without a key they could be chosen to collide, so that each charge compares with all rows.
+/// The map is only looked up by key, so neither its order nor the random key matters.
 #[expect(clippy::disallowed_types, reason = "never iterated over")]
 type RowsByHash = std::collections::HashMap<u64, Vec<u32>>;
 
@@ -61,8 +65,8 @@ pub struct Usage {
     /// The hash of the names and the hour of each row, in the order of `rows`.
     hashes: Vec<u64>,
     rows: Vec<Row>,
-    /// Indexes in `rows` by hash, once there are more than [`SEARCHED_MAX`]. Boxed, because most
-    /// accounts have no map and a box is one word instead of six.
+    /// Indexes in `rows` by another hash, once there are more than [`SEARCHED_MAX`]. Boxed, because
+    /// most accounts have no map and a box is one word instead of six.
     indexes: Option<Box<RowsByHash>>,
 }
 
@@ -112,8 +116,8 @@ impl<'a> Names<'a> {
             && names[second + 1..] == *member
     }
 
-    /// Mixes eight bytes at a time by multiplication, which is fast for short names. A collision
-    /// costs one comparison.
+    /// Mixes eight bytes at a time by multiplication, which is fast for short names. It is used
+    /// for few rows only, so chosen names that collide cost at most [`SEARCHED_MAX`] comparisons.
     fn hash(&self, hour: i64) -> u64 {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut hash = mix(self.api_key.map_or(0, |key| key.0.rand_b()), hour as u64);
@@ -127,6 +131,19 @@ impl<'a> Names<'a> {
         }
         hash
     }
+}
+
+/// The hash of a row's content under the key of the map.
+fn keyed_hash<'a>(
+    indexes: &RowsByHash,
+    hour: i64,
+    api_key: Option<ApiKeyId>,
+    names: impl IntoIterator<Item = &'a [u8]>,
+) -> u64 {
+    let mut hasher = indexes.hasher().build_hasher();
+    (hour, api_key).hash(&mut hasher);
+    names.into_iter().for_each(|name| name.hash(&mut hasher));
+    hasher.finish()
 }
 
 impl Usage {
@@ -163,7 +180,9 @@ impl Usage {
             let same = self.hashes.iter().enumerate().filter(|(_, other)| **other == hash);
             return same.map(|(index, _)| index).find(is_it);
         }
-        self.indexes.as_ref()?.get(&hash)?.iter().map(|index| *index as usize).find(is_it)
+        let indexes = self.indexes.as_ref()?;
+        let keyed = keyed_hash(indexes, hour, names.api_key, names.names);
+        indexes.get(&keyed)?.iter().map(|index| *index as usize).find(is_it)
     }
 
     fn insert(&mut self, names: &Names, hour: i64, hash: u64) -> usize {
@@ -185,7 +204,10 @@ impl Usage {
         };
         for index in from..self.rows.len() {
             let indexes = self.indexes.get_or_insert_default();
-            indexes.entry(self.hashes[index]).or_default().push(index as u32);
+            let Row { hour, names, api_key, .. } = &self.rows[index];
+            let names = names.as_bytes().split(|byte| *byte == SEPARATOR);
+            let keyed = keyed_hash(indexes, *hour, *api_key, names);
+            indexes.entry(keyed).or_default().push(index as u32);
         }
         self.rows.len() - 1
     }

@@ -5,15 +5,16 @@
 //! with entries; what the entries do to the account is in `account`. Every answer about an existing
 //! charge is checked against i05 and i06 before it is given.
 
+use super::grant::check_balance_bound;
 use super::view::{Clocks, View};
 use crate::account::grant::returns_of;
 use crate::account::invariants;
 use crate::journal::disagreement::assert_no_violation;
 use crate::journal::entry::sum;
 use crate::{
-    ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Draw, EntryBody,
-    Grants, Limit, Micros, Operation, Outcome, PeriodWindows, Refund, RefundReason, Refusal, Settlement,
-    Spender, Status, Timestamp, bounds,
+    Account, ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Draw,
+    EntryBody, Grants, Limit, Micros, Operation, Outcome, PeriodWindows, Refund, RefundReason, Refusal,
+    Settlement, Spender, Status, Timestamp, bounds,
 };
 
 /// Decides a new charge.
@@ -48,6 +49,10 @@ pub(super) fn open(
         deadline.is_some() || !request.await_outcome,
         "a charge that awaits an outcome must have a deadline"
     );
+    if account.totals.charged + amount > Micros::new(bounds::TOTAL_MAX_MICROS) {
+        let why = "would take all that was ever charged beyond 2^61 micro-units";
+        return Err(Refusal::InvalidField { field: "quantity", why });
+    }
     let windows = view.windows_of_limits(now);
     let ChargeRequest { operation: id, worker, member, .. } = request;
     let spender = Spender { operation: id, worker, member, api_key };
@@ -143,6 +148,7 @@ pub(super) enum Transition {
 /// An existing charge with what a decision about it depends on.
 pub(super) struct ExistingCharge<'a> {
     charge: &'a Charge,
+    account: &'a Account,
     grants: &'a Grants,
     /// The windows in which a refund counts; `None` if the workspace has no limits.
     windows: Option<PeriodWindows>,
@@ -154,7 +160,8 @@ impl<'a> ExistingCharge<'a> {
     /// The charge that the view's command names.
     pub fn new(view: &View<'a>, clocks: Clocks) -> Result<ExistingCharge<'a>, Refusal> {
         let charge = view.charge()?;
-        let grants = &view.account()?.grants;
+        let account = view.account()?;
+        let grants = &account.grants;
         assert!(charge.opening_entry > 0, "i02: a charge must have the number of the entry that opened it");
         let chain = view.account()?.chain;
         assert!(charge.created_at <= chain.at, "i02: a charge must not be opened after the last entry");
@@ -167,8 +174,9 @@ impl<'a> ExistingCharge<'a> {
         let ChargeState { status, refunded, quantity, deadline, .. } = charge.state;
         assert!((1..=*paid).contains(&quantity), "a charge must not use more units than it paid for");
         assert!(refunded >= Micros::ZERO, "i05: what was refunded must not be negative");
+        let is_free = *amount == Micros::ZERO;
         assert!(
-            (status == Status::Refunded) == (refunded == charge.details.amount),
+            is_free || (status == Status::Refunded) == (refunded == charge.details.amount),
             "i05: a charge must be refunded in full if and only if its status is refunded"
         );
         assert!(
@@ -176,8 +184,9 @@ impl<'a> ExistingCharge<'a> {
             "i06: a charge must have a deadline if and only if it is pending"
         );
         let windows = view.windows_of_limits(clocks.present);
+        let windows = windows.map(|windows| windows.for_refund(charge.created_at));
         let refund_window_seconds = view.refund_window_seconds;
-        Ok(ExistingCharge { charge, grants, windows, refund_window_seconds, now: clocks.present })
+        Ok(ExistingCharge { charge, account, grants, windows, refund_window_seconds, now: clocks.present })
     }
 
     /// Decides a command about the charge.
@@ -281,6 +290,7 @@ impl<'a> ExistingCharge<'a> {
             return Err(Refusal::RefundWindowClosed { closed_at });
         }
         let mut refund = self.refunded_in_full(RefundReason::FailedSystem, outcome);
+        self.check_room(refund.amount)?;
         refund.detail = detail;
         Ok(Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))]))
     }
@@ -335,6 +345,7 @@ impl<'a> ExistingCharge<'a> {
                 why: "a pending charge goes back whole; report an outcome with the smaller quantity instead",
             });
         }
+        self.check_room(amount)?;
         let mut refund = if amount == refundable {
             self.refunded_in_full(RefundReason::Requested, Outcome::Reversed)
         } else {
@@ -344,6 +355,15 @@ impl<'a> ExistingCharge<'a> {
         refund.detail = Some(reason);
         refund.requested = requested;
         Ok(Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))]))
+    }
+
+    /// Refuses a refund of a settled charge for which the balance has no room. What is pending is
+    /// in the balance already.
+    ///
+    /// # Errors
+    /// `InvalidField`.
+    fn check_room(&self, amount: Micros) -> Result<(), Refusal> {
+        if self.is_pending() { Ok(()) } else { check_balance_bound(self.account, amount) }
     }
 
     /// Refunds a pending charge whose deadline has passed. If an outcome or a heartbeat came
@@ -405,7 +425,8 @@ impl<'a> ExistingCharge<'a> {
     }
 
     fn refund_of(&self, amount: Micros, reason: RefundReason, state: ChargeState) -> Refund {
-        assert!(amount > Micros::ZERO, "a refund must move credit");
+        let is_free = self.charge.details.amount == Micros::ZERO;
+        assert!(amount > Micros::ZERO || is_free, "a refund must move credit unless the run was free");
         let returns = returns_of(&self.charge.details.draws, self.charge.state.refunded, amount);
         let loaded = |draw: &Draw| self.grants.get(draw.grant).is_some();
         assert!(returns.iter().all(loaded), "i03: a view must hold the grants that a refund returns to");

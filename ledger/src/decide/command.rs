@@ -4,6 +4,7 @@
 //! `decide`. This file also says what an engine must load for a command: its derived key, its
 //! charge, its grant and what to count.
 
+use super::workspace::check_limits;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period, Source,
     Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
@@ -254,11 +255,12 @@ impl Command {
     }
 
     /// The limits whose use the decision needs
-    /// ([`View::used_by_limit`](crate::View::used_by_limit)).
+    /// ([`View::used_by_limit`](crate::View::used_by_limit)). Counting is expensive, so limits that
+    /// will be refused for their form need none.
     #[must_use]
     pub fn recount(&self, account: &Account) -> Option<Recount> {
         let recount = match self {
-            Command::SetLimits(limits) => {
+            Command::SetLimits(limits) if check_limits(limits).is_ok() => {
                 // A limit that stays has counted its own use.
                 let stays = |subject: &Subject, period| account.limits.find(subject, period).is_some();
                 let new = limits.iter().filter(|(subject, period, _)| !stays(subject, *period));
@@ -285,7 +287,7 @@ impl Command {
     #[must_use]
     pub fn may_recount(&self) -> bool {
         match self {
-            Command::SetLimits(_) => true,
+            Command::SetLimits(limits) => check_limits(limits).is_ok(),
             Command::UpdateWorkspace(changes) => changes.timezone.is_some(),
             _ => false,
         }

@@ -1,12 +1,12 @@
 //! Decides what grants credit and what takes it back: grants, voided grants, claw-backs and won
 //! disputes.
 //!
-//! A subscription or top-up grant needs the payment it comes from (i12). The bound of a balance is
-//! checked where credit is granted, so that no later refund can exceed it. Whether a payment was
+//! A subscription or top-up grant needs the payment it comes from (i12). Credit that would take the
+//! workspace beyond the bound of a balance is refused. Whether a payment was
 //! made or lost is not decided here; the platform reports it.
 
 use super::view::View;
-use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal, Totals};
+use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal, Totals, bounds};
 
 /// Grants credit. Debt is repaid from it first.
 ///
@@ -23,6 +23,15 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
     }
     check_balance_bound(account, amount)?;
     assert!(amount <= Micros::MAX, "i10: a grant must not exceed what a balance can hold");
+    if account.totals.granted + amount > Micros::new(bounds::TOTAL_MAX_MICROS) {
+        let why = "would take all that was ever granted beyond 2^61 micro-units";
+        return Err(Refusal::InvalidField { field: "amount", why });
+    }
+    let open = account.grants.iter().filter(|grant| grant.remaining > Micros::ZERO).count();
+    if !source.is_paid_for() && open >= bounds::OPEN_GRANTS_MAX {
+        let why = "is free credit, of which a workspace holds at most 1,000 grants that are not spent";
+        return Err(Refusal::InvalidField { field: "source", why });
+    }
     let n = account.chain.n + 1;
     let id = GrantId(view.fresh_id);
     assert!(account.grants.get(n).is_none(), "i02: a grant must have the number of a new entry");
@@ -37,14 +46,14 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
     Ok(bodies)
 }
 
-/// Refuses credit that would take the balance beyond [`Micros::MAX`], even if all that was spent
-/// were refunded.
-fn check_balance_bound(account: &Account, amount: Micros) -> Result<(), Refusal> {
-    let held = account.totals.granted - account.totals.clawed_back;
-    assert!(
-        account.balance.available <= held,
-        "i10: what is available must not exceed what was granted and not taken back"
-    );
+/// Refuses credit that would take what the workspace holds beyond [`Micros::MAX`]. What is pending
+/// counts, because it may be refunded at any time.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn check_balance_bound(account: &Account, amount: Micros) -> Result<(), Refusal> {
+    let held = account.balance.available + account.balance.pending;
+    assert!(held <= Micros::MAX, "i10: a workspace must not hold more than a balance can");
     if held.checked_add(amount).is_none_or(|sum| sum > Micros::MAX) {
         let why = "would take the balance beyond 2^53 − 1 micro-units";
         return Err(Refusal::InvalidField { field: "amount", why });

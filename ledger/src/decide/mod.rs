@@ -74,8 +74,7 @@ pub fn decide(view: &View, submission: Submission, server_now: Timestamp) -> Res
     let decided = decide_loaded(view, workspace, key, &actor, command, clocks);
     match &decided {
         Ok(Decision::Change(change)) => {
-            let is_for_platform =
-                matches!(change.first, EntryBody::PricesSet(_) | EntryBody::PlatformKeySet { .. });
+            let is_for_platform = change.first.kind().is_for_platform();
             assert!(
                 is_for_platform == is_platform,
                 "an entry of the platform must be in the platform's journal"

@@ -6,7 +6,9 @@
 use super::view::View;
 use crate::{EntryBody, Operation, OperationPrice, PriceVersion, Refusal, Timestamp, bounds};
 
-/// Creates a new version of the price book. An operation that is not in it is retired.
+/// Creates a new version of the price book; none if these prices are in force at that time anyway.
+/// An operation that is not in it is retired, one whose price is zero is free. A planned version
+/// stays planned: the version in force is the one whose time came last.
 ///
 /// # Errors
 /// `InvalidField`.
@@ -21,13 +23,15 @@ pub(super) fn set_prices(
         return refuse("operations", "must be 1 to 1,000");
     }
     let effective_at = effective_at.unwrap_or(now);
-    if effective_at < now {
+    if effective_at.plus_seconds(bounds::PRICE_LATENESS_SECONDS) < now {
         return refuse("effective_at", "must not be in the past: what was charged stays as it was");
     }
+    // The time of the caller's clock, which may be a little late.
+    let effective_at = effective_at.max(now);
     let mut list = Vec::with_capacity(operations.len());
     for OperationPrice { id, unit_price, timeout_seconds } in operations {
-        if !(1..=bounds::UNIT_PRICE_MAX_MICROS).contains(&unit_price.get()) {
-            return refuse("unit_price", "must be 1 to 9,000,000,000 micro-units");
+        if !(0..=bounds::UNIT_PRICE_MAX_MICROS).contains(&unit_price.get()) {
+            return refuse("unit_price", "must be 0 to 9,000,000,000 micro-units");
         }
         let range = bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS;
         if timeout_seconds.is_some_and(|seconds| !range.contains(&seconds)) {
@@ -38,6 +42,11 @@ pub(super) fn set_prices(
     list.sort_by(|a, b| a.id.cmp(&b.id));
     if list.windows(2).any(|pair| pair[0].id == pair[1].id) {
         return refuse("operations", "must name each operation once");
+    }
+    // The same prices again change nothing.
+    let current = view.price_book.in_force(effective_at);
+    if current.is_some_and(|current| current.operations == list) {
+        return Ok(Vec::new());
     }
     let version = u32::try_from(view.price_book.versions().len() + 1);
     let version = version.expect("four thousand million price versions do not fit in memory");

@@ -4,7 +4,7 @@
 //! version may change before the charge.
 
 use super::charge;
-use crate::{Micros, OperationId, PriceBook, Refusal, Timestamp};
+use crate::{Micros, OperationId, PriceBook, Refusal, Timestamp, bounds};
 
 /// What a charge would cost at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +32,11 @@ pub fn quote(
     let operation = prices.find(operation).ok_or(Refusal::OperationNotFound)?;
     let amount = charge::price(operation, quantity)?;
     let affordable = amount <= available;
-    let affordable_quantity = available.whole_units(operation.unit_price);
+    let is_free = operation.unit_price == Micros::ZERO;
+    let affordable_quantity =
+        if is_free { bounds::QUANTITY_MAX } else { available.whole_units(operation.unit_price) };
     assert!(
-        operation.unit_price == Micros::ZERO || affordable == (affordable_quantity >= quantity),
+        affordable == (affordable_quantity >= quantity),
         "a quantity must be affordable if and only if its amount is"
     );
     Ok(Quote { amount, affordable, affordable_quantity })

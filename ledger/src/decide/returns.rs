@@ -1,5 +1,5 @@
-//! Decides what becomes at once of credit that goes back to its grants, by a refund, a time-out or a
-//! won dispute.
+//! Decides what becomes at once of credit that goes back to its grants, by a refund, a time-out or
+//! a won dispute.
 //!
 //! In this order: what goes back to a voided grant is taken; what is left repays debt; what is then
 //! left of a disputed grant replaces what its claw-backs took from other grants. So no credit is

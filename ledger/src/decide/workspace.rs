@@ -7,7 +7,7 @@
 
 use super::view::View;
 use crate::{
-    Account, Balance, EntryBody, Limit, Micros, Period, Profile, Refusal, Subject, Timestamp, Totals,
+    Account, Alerts, Balance, EntryBody, Limit, Micros, Period, Profile, Refusal, Subject, Timestamp, Totals,
     WorkspaceChanges, WorkspaceId, bounds,
 };
 
@@ -85,8 +85,8 @@ fn with_changes(profile: Profile, changes: WorkspaceChanges) -> Profile {
     }
 }
 
-/// Replaces the spending limits. A limit that stays keeps its count, which is exact; the rollups
-/// count by whole hours.
+/// Replaces the spending limits; no entry if they are set like that already. A limit that stays
+/// keeps its count, which is exact; the rollups count by whole hours.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `InvalidField`.
@@ -96,16 +96,10 @@ pub(super) fn set_limits(
     now: Timestamp,
 ) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
-    if limits.len() > bounds::LIMITS_MAX {
-        return Err(Refusal::InvalidField { field: "limits", why: "must be at most 200" });
-    }
-    if limits.iter().any(|(_, _, amount)| *amount < Micros::ZERO || *amount > Micros::MAX) {
-        return Err(Refusal::InvalidField { field: "amount", why: "must be 0 to 2^53 − 1" });
-    }
-    let mut named: Vec<_> = limits.iter().map(|(subject, period, _)| (subject, period)).collect();
-    named.sort_unstable();
-    if named.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Refusal::InvalidField { field: "limits", why: "must name each subject once a period" });
+    check_limits(&limits)?;
+    let lines = |limit: &Limit| (limit.subject.clone(), limit.period, limit.amount);
+    if account.limits.0.iter().map(lines).eq(limits.iter().cloned()) {
+        return Ok(Vec::new());
     }
     if limits.is_empty() {
         return Ok(vec![EntryBody::LimitsSet(Vec::new())]);
@@ -129,16 +123,35 @@ pub(super) fn set_limits(
     Ok(vec![EntryBody::LimitsSet(limits.collect())])
 }
 
-/// Asserts that what the engine counted for limits is a part of all that was charged and refunded.
+/// Checks the form of limits, before anything is counted for them.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn check_limits(limits: &[(Subject, Period, Micros)]) -> Result<(), Refusal> {
+    if limits.len() > bounds::LIMITS_MAX {
+        return Err(Refusal::InvalidField { field: "limits", why: "must be at most 200" });
+    }
+    if limits.iter().any(|(_, _, amount)| *amount < Micros::ZERO || *amount > Micros::MAX) {
+        return Err(Refusal::InvalidField { field: "amount", why: "must be 0 to 2^53 − 1" });
+    }
+    let mut named: Vec<_> = limits.iter().map(|(subject, period, _)| (subject, period)).collect();
+    named.sort_unstable();
+    if named.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Refusal::InvalidField { field: "limits", why: "must name each subject once a period" });
+    }
+    Ok(())
+}
+
+/// Asserts that what the engine counted for limits is a part of all that was charged.
 fn assert_counted(account: &Account, used_by_limit: &[Micros]) {
-    let Totals { charged, refunded, .. } = account.totals;
+    let Totals { charged, .. } = account.totals;
     for used in used_by_limit {
         assert!(*used <= charged, "i08: a limit must not count more than was charged");
-        assert!(*used >= Micros::ZERO - refunded, "i08: a limit must not count more refunds than were made");
+        assert!(*used >= Micros::ZERO, "i08: what was used of a limit must not be negative");
     }
 }
 
-/// Replaces the low-balance thresholds, sorted and each once.
+/// Replaces the low-balance thresholds, sorted and each once; no entry if nothing differs.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `InvalidField`.
@@ -147,7 +160,7 @@ pub(super) fn set_alerts(
     mut thresholds: Vec<Micros>,
     cooldown_seconds: i64,
 ) -> Result<Vec<EntryBody>, Refusal> {
-    view.account()?;
+    let account = view.account()?;
     if thresholds.len() > bounds::THRESHOLDS_MAX {
         return Err(Refusal::InvalidField { field: "thresholds", why: "must be at most 10" });
     }
@@ -160,5 +173,11 @@ pub(super) fn set_alerts(
     thresholds.sort_unstable();
     thresholds.dedup();
     assert!(thresholds.is_sorted_by(|low, high| low < high), "i09: a threshold must be set once");
+    let Alerts { thresholds: set, cooldown_seconds: cooldown } = &account.alerts;
+    if set.iter().map(|threshold| threshold.amount).eq(thresholds.iter().copied())
+        && *cooldown == cooldown_seconds
+    {
+        return Ok(Vec::new());
+    }
     Ok(vec![EntryBody::AlertsSet { thresholds, cooldown_seconds }])
 }

@@ -388,6 +388,14 @@ impl EntryBody {
     }
 }
 
+impl Kind {
+    /// True for a kind of the platform's own journal; all others are of a workspace's.
+    #[must_use]
+    pub const fn is_for_platform(self) -> bool {
+        matches!(self, Kind::PricesSet | Kind::PlatformKeySet)
+    }
+}
+
 impl TeamChange {
     /// The kind of the entry that carries the change.
     #[must_use]

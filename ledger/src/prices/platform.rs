@@ -4,7 +4,7 @@
 //! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add
 //! up to.
 
-use crate::{Entry, EntryBody, Hash, PriceBook};
+use crate::{Entry, EntryBody, Hash, PriceBook, Violation};
 
 /// The state of the platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,15 +16,16 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Applies an entry of the platform's journal. Entries of other journals change nothing.
+    /// Applies an entry of the platform's journal. Kinds of other journals change nothing.
     ///
-    /// # Panics
-    /// If a price version has another number than the next one.
-    pub fn apply(&mut self, entry: &Entry) {
+    /// # Errors
+    /// [`Violation`] if a price version does not follow from the ones before.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Violation> {
         match &entry.body {
-            EntryBody::PricesSet(version) => self.price_book.add(version.clone()),
+            EntryBody::PricesSet(version) => self.price_book.add(version.clone())?,
             EntryBody::PlatformKeySet { hash } => self.key_hashes.push(*hash),
             _ => {}
         }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! `decide::prices`.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
+use crate::journal::disagreement::{Violation, ensure};
 use crate::{Micros, OperationId, Timestamp};
 
 /// An operation with its price.
@@ -91,6 +92,9 @@ pub(crate) fn read_seconds(r: &mut Reader) -> Result<Option<u32>, Malformed> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PriceBook {
     versions: Vec<PriceVersion>,
+    /// Indexes of the versions in the order in which they come into force: by time, the later
+    /// number last among equal ones.
+    order: Vec<u32>,
 }
 
 impl PriceBook {
@@ -100,20 +104,49 @@ impl PriceBook {
         &self.versions
     }
 
-    /// The version that prices a charge at `now`: the latest of those that are effective. The first
-    /// prices are in force from the beginning of time, so that a clock that was ahead when they
-    /// were published leaves no time without prices.
+    /// The version that prices a charge at `now`: of those whose time has come, the one with the
+    /// latest time, and among equal times the later number. A planned version comes into force at
+    /// its time, also if another was published meanwhile. The first prices are in force from the
+    /// beginning of time, so that a clock that was ahead when they were published leaves no time
+    /// without prices.
     #[must_use]
     pub fn in_force(&self, now: Timestamp) -> Option<&PriceVersion> {
-        let effective = self.versions.iter().rev().find(|version| version.effective_at <= now);
+        let effective = self.ordered().rev().find(|version| version.effective_at <= now);
         effective.or(self.versions.first())
     }
 
-    pub(crate) fn add(&mut self, version: PriceVersion) {
-        assert!(
-            version.version as usize == self.versions.len() + 1,
-            "price versions must be numbered without gaps"
-        );
+    /// The versions that this one replaces before they come into force: the earlier ones with the
+    /// same time.
+    pub fn replaced_by(&self, version: &PriceVersion) -> impl Iterator<Item = &PriceVersion> {
+        let (effective_at, number) = (version.effective_at, version.version);
+        self.ordered().filter(move |other| other.effective_at == effective_at && other.version < number)
+    }
+
+    /// The version that supersedes this one: the next that comes into force.
+    #[must_use]
+    pub fn successor(&self, version: &PriceVersion) -> Option<&PriceVersion> {
+        let place = |version: &PriceVersion| (version.effective_at, version.version);
+        self.ordered().find(|other| place(other) > place(version))
+    }
+
+    fn ordered(&self) -> impl DoubleEndedIterator<Item = &PriceVersion> {
+        self.order.iter().map(|index| &self.versions[*index as usize])
+    }
+
+    /// Adds the next version.
+    ///
+    /// # Errors
+    /// [`Violation`] if it has another number than the next one, or its operations are not sorted.
+    pub(crate) fn add(&mut self, version: PriceVersion) -> Result<(), Violation> {
+        let next = self.versions.len();
+        ensure(version.version as usize == next + 1, "a price version is not numbered by the one before it")?;
+        let sorted = version.operations.is_sorted_by(|a, b| a.id < b.id);
+        ensure(sorted, "the operations of a price version are not sorted, each once")?;
+        let before = |index: &u32| self.versions[*index as usize].effective_at <= version.effective_at;
+        let place = self.order.partition_point(before);
+        self.order.insert(place, version.version - 1);
         self.versions.push(version);
+        assert!(self.order.len() == self.versions.len(), "every price version must have its place in time");
+        Ok(())
     }
 }

@@ -9,6 +9,9 @@ fn an_alert_fires_when_the_balance_falls_below_its_threshold() {
         "
         grant promotional 3_000
         alerts 2_500 1_000 2_500 => alerts 1000 2500
+        alerts 1_000 2_500 => unchanged
+        alerts 1_000 2_500 cooldown=1 => alerts 1000 2500
+        alerts 1_000 2_500 => alerts 1000 2500
         charge message => charged 500 g1:500
         charge message => charged 500 g1:500, low 2500
         charge message => charged 500 g1:500

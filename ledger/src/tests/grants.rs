@@ -81,8 +81,14 @@ fn a_balance_stays_exact_in_every_json_reader() {
         grant promotional 9_007_199_254_740_991
         grant promotional 1 => no invalid_field amount
         charge message
-        grant promotional 1 => no invalid_field amount
-        refund c1
+        charge message await => charged 500 g1:500 due in 900s
+        grant promotional 501 => no invalid_field amount
+        grant promotional 500 => granted 500
+        refund c1 => no invalid_field amount
+        fail c1 system => no invalid_field amount
+        fail c2 system => refunded 500 failed_system g1:500
+        void g2
+        refund c1 => refunded 500 requested g1:500
         void g1
         grant promotional 9_007_199_254_740_991
         balance => 9007199254740991
@@ -146,4 +152,54 @@ fn a_partly_used_charge_gives_nothing_back_to_a_voided_grant() {
         balance => 0
         ",
     );
+}
+
+#[test]
+fn totals_are_bounded_and_never_overflow() {
+    let mut world = check("prices dear=9_000_000_000");
+    let run = |world: &mut crate::tests::World, line: &str| super::script::run(world, line);
+    for turn in 0..600 {
+        let granted = run(&mut world, "grant promotional 9_000_000_000_000_000");
+        if granted.starts_with("no ") {
+            assert_eq!((granted.as_str(), turn), ("no invalid_field amount", 256));
+            return;
+        }
+        let charged = run(&mut world, "charge dear x1000000");
+        assert!(charged.starts_with("charged"), "{charged}");
+    }
+    panic!("the totals have no bound");
+}
+
+#[test]
+fn refunds_do_not_make_a_total_overflow() {
+    let mut world = check("prices dear=9_000_000_000\ngrant promotional 9_000_000_000_000_000");
+    for turn in 1..1_100 {
+        let charged = super::script::run(&mut world, "charge dear x1000000");
+        if charged.starts_with("no ") {
+            assert_eq!((charged.as_str(), turn), ("no invalid_field quantity", 257));
+            return;
+        }
+        let refunded = super::script::run(&mut world, &format!("refund c{turn}"));
+        assert!(refunded.starts_with("refunded"), "{refunded}");
+    }
+    panic!("the totals have no bound");
+}
+
+#[test]
+fn a_workspace_holds_at_most_a_thousand_open_grants_for_free() {
+    let mut world = check("grant top_up 1 origin=pay_0");
+    for _ in 1..1_000 {
+        super::script::run(&mut world, "grant promotional 1");
+    }
+    let refused = "no invalid_field source";
+    assert_eq!(super::script::run(&mut world, "grant promotional 1"), refused);
+    assert_eq!(super::script::run(&mut world, "grant adjustment 1"), refused);
+    assert_eq!(super::script::run(&mut world, "grant top_up 1 origin=pay_1"), "granted 1");
+    assert_eq!(super::script::run(&mut world, "charge message"), "charged 500".to_owned() + &draws(500));
+    assert_eq!(super::script::run(&mut world, "grant promotional 1"), "granted 1");
+}
+
+/// The draws of one micro-unit each from the grants after the first.
+fn draws(count: usize) -> String {
+    (2..count + 2).map(|number| format!(" g{number}:1")).collect()
 }

@@ -243,11 +243,19 @@ fn i10_no_more_is_refunded_than_was_charged() {
 }
 
 #[test]
-#[should_panic(expected = "i10: more was granted than a balance can hold")]
-fn i10_what_was_granted_fits_a_balance() {
+#[should_panic(expected = "i10: a workspace holds more than a balance can")]
+fn i10_what_is_held_fits_a_balance() {
     let mut world = acme_with_a_charge();
-    world.account.totals.granted += Micros::MAX;
-    world.account.totals.charged += Micros::MAX;
+    world.account.balance.pending = Micros::MAX;
+    record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
+}
+
+#[test]
+#[should_panic(expected = "i10: a total is out of range")]
+fn i10_totals_are_in_range() {
+    let mut world = acme_with_a_charge();
+    world.account.totals.granted += micros(crate::bounds::TOTAL_MAX_MICROS);
+    world.account.totals.charged += micros(crate::bounds::TOTAL_MAX_MICROS);
     record(&mut world.account, EntryBody::AlertsSet { thresholds: Vec::new(), cooldown_seconds: 0 });
 }
 

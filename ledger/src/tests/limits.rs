@@ -43,7 +43,7 @@ fn a_new_day_or_month_counts_from_zero() {
 }
 
 #[test]
-fn refunds_count_in_the_period_in_which_they_happen() {
+fn a_refund_gives_back_only_what_was_counted_in_the_same_period() {
     check(
         "
         grant promotional 100_000
@@ -57,8 +57,28 @@ fn refunds_count_in_the_period_in_which_they_happen() {
         spent => 500
         wait 1d
         refund c2 500
-        spent => -500
-        charge message x3 => charged 1500 g1:1500
+        charge message x3 => no limit_exceeded 1000 of 1000 left, resets in 86400s
+        charge message x2 => charged 1000 g1:1000
+        spent => 1000
+        refund c3 1 => refunded 1 requested g1:1
+        spent => 999
+        ",
+    );
+}
+
+#[test]
+fn what_comes_back_of_the_day_before_does_not_raise_the_cap() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/day=1_000 workspace/month=9_000
+        wait 86_390s
+        charge message x2 await timeout=60 => charged 1000 g1:1000 due in 60s
+        wait 60s
+        time_out c1 => refunded 1000 timed_out g1:1000
+        charge message x3 => no limit_exceeded 1000 of 1000 left, resets in 86350s
+        charge message x2
+        spent => 1000, 1000
         ",
     );
 }
@@ -114,7 +134,8 @@ fn a_limit_on_an_api_key_counts_what_was_spent_before_and_continues_when_set_aga
         fail c1 system
         spent => 500, 500
         wait 1d
-        limits api_key:k1/day=2_000 api_key:k1/month=9_000
+        limits api_key:k1/day=2_000 api_key:k1/month=9_000 => unchanged
+        limits api_key:k1/day=2_001 api_key:k1/month=9_000
         spent => 0, 500
         ",
     );
@@ -165,7 +186,10 @@ fn limits_are_replaced_together_and_have_bounds() {
         limits workspace/day=-1 => no invalid_field amount
         limits workspace/day=9_007_199_254_740_992 => no invalid_field amount
         limits{many} => no invalid_field limits
-        limits
+        limits workspace/day=0 => unchanged
+        limits workspace/day=1 => 1 limits
+        limits => 0 limits
+        limits => unchanged
         charge message
         "
     ));

@@ -18,13 +18,74 @@ fn the_latest_version_that_is_effective_prices_a_charge() {
         charge message => charged 900 g1:900
         prices message=950/30 in=10 => prices 4
         prices message=100 => prices 5
-        wait 10s
         charge message => charged 100 g1:100
+        wait 10s
+        charge message => charged 950 g1:950 due in 30s
         refund c1 => refunded 500 requested g1:500
         ",
     );
     let versions: Vec<_> = world.charges.iter().map(|charge| charge.details.price_version).collect();
-    assert_eq!(versions, [1, 1, 1, 2, 3, 5]);
+    assert_eq!(versions, [1, 1, 1, 2, 3, 5, 4]);
+}
+
+#[test]
+fn a_planned_version_comes_at_its_time_in_whatever_order_it_was_planned() {
+    let world = check(
+        "
+        grant promotional 100_000
+        prices message=300 in=20 => prices 2
+        prices message=200 in=10 => prices 3
+        prices message=310 in=20 => prices 4
+        charge message => charged 500 g1:500
+        wait 10s
+        charge message => charged 200 g1:200
+        wait 10s
+        charge message => charged 310 g1:310
+        ",
+    );
+    let book = &world.platform.price_book;
+    let numbers = |list: Vec<&crate::PriceVersion>| list.iter().map(|v| v.version).collect::<Vec<_>>();
+    let version = |n: usize| &book.versions()[n - 1];
+    assert_eq!(numbers(book.replaced_by(version(4)).collect()), [2]);
+    assert_eq!(numbers(book.replaced_by(version(3)).collect()), []);
+    assert_eq!(numbers([1, 2, 3, 4].iter().filter_map(|n| book.successor(version(*n))).collect()), [3, 4, 2]);
+}
+
+#[test]
+fn the_same_prices_again_and_a_time_just_past_change_no_more_than_they_say() {
+    check(
+        "
+        prices message=700 in=-60 => prices 2
+        prices message=700 => unchanged
+        prices message=700 in=-61 => no invalid_field effective_at
+        prices message=900 in=60 => prices 3
+        prices message=700 in=59 => unchanged
+        prices message=700 in=60 => prices 4
+        prices message=700/1 => prices 5
+        ",
+    );
+}
+
+#[test]
+fn a_free_run_is_recorded_and_takes_nothing() {
+    check(
+        "
+        prices message=0 free=0/60 => prices 2
+        charge message x9 => charged 0
+        charge free => charged 0 due in 60s
+        charge free => charged 0 due in 60s
+        fail c1 system => refunded 0 failed_system
+        succeed c2 => settled 0
+        refund c2 => no invalid_field amount
+        wait 60s
+        time_out c3 => refunded 0 timed_out
+        show c3 => refunded x1, timed_out
+        time_out c3 => unchanged
+        limits workspace/day=0
+        charge message => charged 0
+        balance => 0
+        ",
+    );
 }
 
 #[test]
@@ -63,11 +124,11 @@ fn a_price_list_has_bounds() {
         prices => no invalid_field operations
         prices{many} => no invalid_field operations
         prices a=1 b=2 a=3 => no invalid_field operations
-        prices a=0 => no invalid_field unit_price
+        prices a=-1 => no invalid_field unit_price
         prices a=9_000_000_001 => no invalid_field unit_price
         prices a=1/0 => no invalid_field timeout_seconds
         prices a=1/604_801 => no invalid_field timeout_seconds
-        prices a=1 in=-1 => no invalid_field effective_at
+        prices a=1 in=-61 => no invalid_field effective_at
         prices a=9_000_000_000/604_800 in=0 => prices 2
         "
     ));

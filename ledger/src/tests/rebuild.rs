@@ -5,8 +5,8 @@ use super::check;
 use super::world::{World, acme, toy_hash};
 use crate::TeamChange::{self, KeyRevoked, KeyUsed, MemberAdded, MemberChanged, MemberRemoved, SignedOut};
 use crate::{
-    Account, ApiKeyId, Disagreement, Entry, EntryBody, Id, Limit, Member, MemberId, Micros, SessionId,
-    Timestamp, bounds,
+    Account, Actor, ApiKeyId, Balance, Disagreement, Entry, EntryBody, Id, Limit, Member, MemberId, Micros,
+    Platform, PriceVersion, SessionId, Timestamp, Violation, WorkspaceId, bounds,
 };
 
 fn journal() -> World {
@@ -238,4 +238,38 @@ fn limits_that_do_not_follow_are_refused() {
         dayless,
         "an entry has no day and month although there are limits, or has them without limits",
     );
+}
+
+/// The first entry of a journal with this body.
+fn first_entry(body: EntryBody) -> Entry {
+    Entry {
+        n: 1,
+        at: Timestamp::ZERO,
+        decided_at: Timestamp::ZERO,
+        actor: Actor::Platform,
+        key: None,
+        balance: Balance::default(),
+        previous: [0; 32],
+        body,
+    }
+}
+
+#[test]
+fn a_kind_of_another_journal_is_refused() {
+    let wrong = |account: &mut Account, body| account.replay(&first_entry(body), [1; 32]);
+    let expected = Disagreement::Impossible(Violation("an entry is of another kind of journal"));
+    let key = EntryBody::PlatformKeySet { hash: [7; 32] };
+    assert_eq!(wrong(&mut Account::new(acme()), key.clone()), Err(expected.clone()));
+    assert_eq!(wrong(&mut Account::new(WorkspaceId::platform()), key), Ok(()));
+    let limits = EntryBody::LimitsSet(Vec::new());
+    assert_eq!(wrong(&mut Account::new(WorkspaceId::platform()), limits), Err(expected));
+}
+
+#[test]
+fn a_price_version_with_a_gap_is_a_violation() {
+    let version = |version| PriceVersion { version, effective_at: Timestamp::ZERO, operations: Vec::new() };
+    let mut platform = Platform::default();
+    assert_eq!(platform.apply(&first_entry(EntryBody::PricesSet(version(1)))), Ok(()));
+    let gap = platform.apply(&first_entry(EntryBody::PricesSet(version(3))));
+    assert_eq!(gap, Err(Violation("a price version is not numbered by the one before it")));
 }

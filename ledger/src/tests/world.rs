@@ -155,7 +155,7 @@ impl World {
 
     fn store(&mut self, entry: &Entry) {
         self.usage.record(entry);
-        self.platform.apply(entry);
+        self.platform.apply(entry).expect("price versions are numbered without gaps");
         if let Some(key) = &entry.key {
             self.entries_by_key.insert(key.as_str().to_owned(), entry.clone());
         }
@@ -193,7 +193,8 @@ impl World {
                 EntryBody::ChargeRefunded(r) if subject.covers(&r.spender) => Some(Micros::ZERO - r.amount),
                 _ => None,
             })
-            .sum()
+            .sum::<Micros>()
+            .max(Micros::ZERO)
     }
 
     /// What is left of the grant with this index in the order of their making.

@@ -35,14 +35,17 @@ pub const ROUTES: &[Route] = &[
     Route::new(Method::PUT, "/v1/price-book", Platform, "Publish prices", |call| Box::pin(put(call)))
         .description(
             "Publishes a new version of the whole price book, now or at a later time. Operations that are not in the \
-             list are retired. Charges keep the price of the version that priced them.",
+             list are retired. Charges keep the price of the version that priced them. In force is the version whose \
+             time came last, the later number of two with one time: a planned version comes at its time, also if \
+             another is published meanwhile. `replaces` and `superseded_by` say how the new version stands to the \
+             planned ones. The same prices again change nothing.",
         )
         .request(
             of::<PricesIn>,
             r#"{"operations": [{"id": "virtual_try_on", "unit_price_usd": "0.20", "timeout_seconds": 900},
                 {"id": "support_message", "unit_price": 500}]}"#,
         )
-        .response(200, of::<PricesJson>, EXAMPLE),
+        .response(200, of::<PricesJson>, PUBLISHED),
     Route::new(
         Method::GET,
         "/v1/price-book/versions",
@@ -59,6 +62,10 @@ const EXAMPLE: &str = r#"{"version": 2, "effective_at": "2026-11-23T15:04:05.678
     {"id": "support_message", "unit_price": 500, "unit_price_usd": "0.005", "timeout_seconds": null},
     {"id": "virtual_try_on", "unit_price": 20000, "unit_price_usd": "0.20", "timeout_seconds": 900}]}"#;
 
+const PUBLISHED: &str = r#"{"version": 2, "effective_at": "2026-11-23T15:04:05.678Z", "operations": [
+    {"id": "support_message", "unit_price": 500, "unit_price_usd": "0.005", "timeout_seconds": null}],
+    "replaces": [], "superseded_by": {"version": 1, "effective_at": "2026-12-01T00:00:00.000Z"}}"#;
+
 /// About the size of one priced operation in JSON.
 const OPERATION_BYTES: usize = 128;
 
@@ -70,7 +77,7 @@ pub struct PricesIn {
     /// Every operation that can be charged.
     #[schema(value_type = Vec<OperationIn>, min_items = 1, max_items = 1_000)]
     operations: Vec<Object<OperationIn>>,
-    /// When the version comes into force; now if it is absent. It cannot be in the past.
+    /// When the version comes into force; now if it is absent. Up to a minute in the past is now.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = DateTime)]
     effective_at: Option<Instant>,
@@ -87,7 +94,7 @@ pub struct OperationIn {
     id: OperationId,
     /// The price of one unit, in micro-units.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = i64, required = false, minimum = 1, maximum = 9_000_000_000_i64)]
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 9_000_000_000_i64)]
     unit_price: Option<i64>,
     /// The price of one unit in dollars, as a decimal text; give one of the two.
     #[serde(default, deserialize_with = "given_word")]
@@ -109,6 +116,32 @@ pub struct PricesJson<'a> {
     effective_at: Time,
     /// Every operation that can be charged.
     operations: Vec<OperationJson<'a>>,
+    /// The planned versions that never come into force, because this one has their time and a
+    /// later number. Only in the answer to a publication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<Vec<PlannedJson>>,
+    /// The next version that comes into force and ends this one; null if none is planned. Only in
+    /// the answer to a publication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable)]
+    superseded_by: Option<Option<PlannedJson>>,
+}
+
+/// A version of the price book, by its number and time.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlannedPrices)]
+pub struct PlannedJson {
+    /// The number of the version.
+    version: u32,
+    /// When the version comes into force.
+    #[schema(value_type = String, format = DateTime)]
+    effective_at: Time,
+}
+
+impl PlannedJson {
+    fn of(prices: &PriceVersion) -> PlannedJson {
+        PlannedJson { version: prices.version, effective_at: Time(prices.effective_at) }
+    }
 }
 
 /// An operation and its price.
@@ -143,6 +176,8 @@ impl<'a> PricesJson<'a> {
             version: *version,
             effective_at: Time(*effective_at),
             operations: operations.iter().map(operation).collect(),
+            replaces: None,
+            superseded_by: None,
         }
     }
 }
@@ -163,7 +198,18 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     let command = Command::SetPrices { operations, effective_at };
     let answer = call.run(&WorkspaceId::platform(), None, command).await?;
     match &answer.output {
-        Output::Prices(prices) => Ok(respond(prices)),
+        Output::Prices(prices) => {
+            // The platform as committed has the new version, and perhaps later ones.
+            let platform = call.app.engine().platform();
+            let replaces = platform.price_book.replaced_by(prices).map(PlannedJson::of).collect();
+            let superseded_by = platform.price_book.successor(prices).map(PlannedJson::of);
+            let published = PricesJson {
+                replaces: Some(replaces),
+                superseded_by: Some(superseded_by),
+                ..PricesJson::of(prices)
+            };
+            Ok(json(StatusCode::OK, OPERATION_BYTES * (prices.operations.len() + 1), &published))
+        }
         _ => Err(wrong_output("prices")),
     }
 }

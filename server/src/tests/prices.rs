@@ -47,6 +47,38 @@ async fn a_new_version_prices_charges_from_its_time_on() {
 }
 
 #[tokio::test]
+async fn an_answer_names_the_planned_versions_that_it_replaces_or_is_superseded_by() {
+    let world = world_with(100_000).await;
+    let publish = async |price: i64, at: &str| {
+        let body = format!(r#"{{"operations":[{{"id":"op","unit_price":{price}}}]{at}}}"#);
+        let put = world.put("PUT", "/v1/price-book", "", &body).await;
+        assert_eq!(put.status, 200, "{}", put.text);
+        put.json()
+    };
+    let later = r#","effective_at":"2026-11-23T16:04:05.678Z""#;
+    let planned = publish(200, later).await;
+    assert_eq!((&planned["replaces"], &planned["superseded_by"]), (&serde_json::json!([]), &Value::Null));
+    let now = publish(110, r#","effective_at":"2026-11-23T15:03:30Z""#).await;
+    let second = serde_json::json!({"version": 2, "effective_at": "2026-11-23T16:04:05.678Z"});
+    assert_eq!((&now["replaces"], &now["superseded_by"]), (&serde_json::json!([]), &second));
+    let instead = publish(300, later).await;
+    assert_eq!(
+        (&instead["replaces"], &instead["superseded_by"]),
+        (&serde_json::json!([second]), &Value::Null)
+    );
+    let again = publish(300, later).await;
+    assert_eq!(again["version"], 4, "the same prices again change nothing");
+    assert_eq!(world.charge("now", r#"{"operation":"op"}"#).await.json()["amount"], 110);
+    world.pass_seconds(3_600);
+    assert_eq!(world.charge("then", r#"{"operation":"op"}"#).await.json()["amount"], 300);
+    publish(0, "").await;
+    let free = world.charge("free", r#"{"operation":"op","quantity":7}"#).await.json();
+    assert_eq!((&free["amount"], &free["status"]), (&0.into(), &"settled".into()));
+    let quote = world.post("/v1/workspaces/acme/quote", "", r#"{"operation":"op"}"#).await.json();
+    assert_eq!((&quote["affordable"], &quote["affordable_quantity"]), (&true.into(), &1_000_000.into()));
+}
+
+#[tokio::test]
 async fn invalid_prices_are_refused_by_field() {
     let world = world().await;
     for (body, field) in [
@@ -58,7 +90,7 @@ async fn invalid_prices_are_refused_by_field() {
             "operations[0].unit_price_usd",
         ),
         (r#"{"operations":[{"id":"x y","unit_price":1}]}"#, "operations[0].id"),
-        (r#"{"operations":[{"id":"x","unit_price":0}]}"#, "unit_price"),
+        (r#"{"operations":[{"id":"x","unit_price":-1}]}"#, "unit_price"),
         (r#"{"operations":[{"id":"x","unit_price":9000000001}]}"#, "unit_price"),
         (r#"{"operations":[{"id":"x","unit_price":1.5}]}"#, "operations[0].unit_price"),
         (r#"{"operations":[["x",1]]}"#, "operations[0]"),

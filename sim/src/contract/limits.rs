@@ -64,9 +64,14 @@ pub(super) fn limits_show_their_usage(store: &dyn Store) {
     client.advance_clock(DAY);
     assert_eq!(client.used(), [2_500, 0], "a new day, the same month");
     client.accepted(back(first.details.id, None));
-    assert_eq!(client.used(), [1_500, -1_000], "a refund counts in the day in which it happens");
-    client.accepted(limits(&[adas_day]));
-    assert_eq!(client.used(), [-1_000], "a limit that is set again keeps its usage");
+    assert_eq!(client.used(), [1_500, 0], "a refund gives back what was counted in the same period");
+    let entries = client.entry_count();
+    let set = || limits(std::slice::from_ref(&adas_day));
+    client.accepted(set());
+    assert_eq!(client.used(), [0], "a limit that is set again keeps its usage");
+    let Output::Limits(output) = client.accepted(set()) else { panic!("limits are answered by limits") };
+    assert_eq!(output.iter().map(|limit| limit.used.get()).collect::<Vec<_>>(), [0]);
+    assert_eq!(client.entry_count(), entries + 1, "equal limits write nothing");
     client.accepted(limits(&[]));
     assert_eq!(client.restarted(store).used(), [0; 0]);
 }

@@ -82,6 +82,10 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     let (now, _) = client.charge("now", charge("message", 1));
     assert_eq!((now.details.unit_price.get(), now.details.price_version), (700, 2));
     assert_eq!(client.refused(Command::Charge(charge("removal", 1))), "operation_not_found");
+    let Output::Prices(same) = client.accepted_by_platform(prices(&[("message", 700)])) else {
+        panic!("a price list is answered by its version");
+    };
+    assert_eq!(same.version, 2, "equal prices are no new version");
     client.advance_clock(60);
     let (later, _) = client.charge("later", charge("message", 1));
     assert_eq!((later.details.unit_price.get(), later.details.price_version), (900, 3));

@@ -3,7 +3,8 @@
 use tollkeeper_engine::{Output, Page, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, Command, LinkRequest, MemberChanges,
-    MemberRequest, PortalSession, Role, Scope, SessionId, Submission, TeamChange, TeamCommand, WorkerId,
+    MemberRequest, Micros, Period, PortalSession, Role, Scope, SessionId, Subject, Submission, TeamChange,
+    TeamCommand, WorkerId,
 };
 
 use super::Store;
@@ -211,7 +212,10 @@ pub(super) fn only_the_platform_and_a_key_with_settle_give_back_credit(store: &d
 pub(super) fn only_admins_change_settings(store: &dyn Store) {
     let client = with_team(store);
     let word = |client: &TestClient, name: &str| {
-        let ran = client.submit_as(Actor::Member(member(name)), Command::SetLimits(Vec::new()));
+        // Another limit for each, because equal limits write nothing.
+        let amount = Micros::new(i64::from(name.as_bytes()[0]));
+        let limits = Command::SetLimits(vec![(Subject::Workspace, Period::Month, amount)]);
+        let ran = client.submit_as(Actor::Member(member(name)), limits);
         ran.map_or_else(|refusal| refusal.code(), |_| "yes")
     };
     assert_eq!(

@@ -29,7 +29,7 @@ impl Pool {
         if balance.debt > Micros::ZERO {
             return Err(Refusal::DebtOutstanding { debt: balance.debt });
         }
-        let version = prices.iter().rev().find(|version| version.effective_at <= now).or(prices.first());
+        let version = in_force(prices, now);
         let version = version.ok_or(Refusal::OperationNotFound)?;
         let operation = version.operations.iter().find(|operation| operation.id == request.operation);
         let operation = operation.ok_or(Refusal::OperationNotFound)?;
@@ -124,6 +124,7 @@ impl Pool {
             if state.status == Status::Settled && now > closed_at {
                 return Err(Refusal::RefundWindowClosed { closed_at });
             }
+            self.check_room(&charge, charge.details.amount - state.refunded)?;
             self.return_to_grants(index, charge.details.amount - state.refunded, Some(outcome), now);
         } else {
             if state.outcome.is_some() {
@@ -176,6 +177,7 @@ impl Pool {
         if !whole && charge.state.status == Status::Pending {
             return Err(invalid("amount"));
         }
+        self.check_room(&charge, amount)?;
         self.return_to_grants(index, amount, whole.then_some(Outcome::Reversed), now);
         Ok(self.output(index))
     }
@@ -206,6 +208,11 @@ impl Pool {
         self.use_returns(&returns, now);
     }
 
+    /// Checks that a refund of a settled charge fits the largest balance.
+    fn check_room(&self, charge: &Charge, amount: Micros) -> Result<(), Refusal> {
+        if charge.state.status == Status::Pending { Ok(()) } else { self.check_balance_bound(amount) }
+    }
+
     fn find(&self, charge: ChargeId) -> Result<(usize, Charge), Refusal> {
         let index = index_of(charge.0);
         self.charges().get(index).map(|charge| (index, charge.clone())).ok_or(Refusal::ChargeNotFound)
@@ -214,6 +221,12 @@ impl Pool {
     fn output(&self, index: usize) -> Output {
         Output::Charge(self.charges()[index].clone(), self.balance())
     }
+}
+
+/// The version that came into force last, the later number of two that did at once.
+pub(super) fn in_force(prices: &[PriceVersion], now: Timestamp) -> Option<&PriceVersion> {
+    let come = prices.iter().filter(|version| version.effective_at <= now);
+    come.max_by_key(|version| (version.effective_at, version.version)).or(prices.first())
 }
 
 /// Draws `amount` from grants in the given order. The caller has checked that there is enough.

@@ -20,6 +20,10 @@ impl Pool {
             return Err(invalid("source"));
         }
         self.check_balance_bound(request.amount)?;
+        let open = self.grants().iter().filter(|record| record.grant.remaining > Micros::ZERO).count();
+        if !bought && open >= 1_000 {
+            return Err(invalid("source"));
+        }
         let grant = Grant {
             id: GrantId(nth(self.grants().len())),
             n: self.next_n(),
@@ -76,8 +80,8 @@ impl Pool {
         }
     }
 
-    /// At most `left` of what was taken from other grants than `grant`, the latest first. Voided and
-    /// disputed grants are left out.
+    /// At most `left` of what was taken from other grants than `grant`, the latest first. Voided
+    /// and disputed grants are left out.
     fn replaced(&self, taken: &[Draw], grant: u64, mut left: Micros) -> Vec<Draw> {
         let disputes = self.disputes();
         let disputed = |grant: u64| disputes.values().any(|dispute| dispute.grant == grant);
@@ -93,18 +97,10 @@ impl Pool {
         returns
     }
 
-    /// Checks that all granted credit together stays within the largest balance, so that every
-    /// refund fits.
-    fn check_balance_bound(&self, amount: Micros) -> Result<(), Refusal> {
-        let mut granted = Micros::ZERO;
-        for (n, line) in (1..).zip(&self.lines) {
-            let moved: Micros = line.fact.flows(n).iter().map(|flow| flow.amount).sum();
-            match line.fact {
-                Fact::Charged(_) | Fact::Refunded { .. } => {}
-                _ => granted += moved,
-            }
-        }
-        let fits = amount <= BALANCE_MAX && granted + amount <= BALANCE_MAX;
+    /// Checks that what is available and pending stays within the largest balance.
+    pub(super) fn check_balance_bound(&self, amount: Micros) -> Result<(), Refusal> {
+        let held = self.balance().available + self.balance().pending;
+        let fits = amount <= BALANCE_MAX && held + amount <= BALANCE_MAX;
         if fits { Ok(()) } else { Err(invalid("amount")) }
     }
 

@@ -133,6 +133,9 @@ pub(super) struct Dispute {
 pub(super) struct Spending<'a> {
     /// The number of its fact.
     pub n: u64,
+    /// The number of the fact that opened the charge.
+    pub opening: u64,
+    pub is_refund: bool,
     /// The time by which it was decided.
     pub at: Timestamp,
     pub details: &'a ChargeDetails,
@@ -416,12 +419,14 @@ impl Pool {
         for (n, line) in self.numbered() {
             match &line.fact {
                 Fact::Charged(details) => {
-                    openings.push(details.as_ref());
-                    spendings.push(Spending { n, at: line.decided_at, details, amount: details.amount });
+                    openings.push((n, details.as_ref()));
+                    let (at, amount) = (line.decided_at, details.amount);
+                    spendings.push(Spending { n, opening: n, is_refund: false, at, details, amount });
                 }
                 Fact::Refunded { charge, amount, .. } => {
-                    let (details, amount) = (openings[*charge], Micros::ZERO - *amount);
-                    spendings.push(Spending { n, at: line.decided_at, details, amount });
+                    let (opening, details) = openings[*charge];
+                    let (at, amount) = (line.decided_at, Micros::ZERO - *amount);
+                    spendings.push(Spending { n, opening, is_refund: true, at, details, amount });
                 }
                 _ => {}
             }
@@ -433,10 +438,10 @@ impl Pool {
     #[must_use]
     pub fn usage(&self) -> BTreeMap<UsageKey, UsageSums> {
         let mut usage: BTreeMap<UsageKey, UsageSums> = BTreeMap::new();
-        for Spending { n: _, at, details, amount } in self.spendings() {
+        for Spending { n: _, opening: _, is_refund, at, details, amount } in self.spendings() {
             let key = UsageKey { hour: at.millis().div_euclid(3_600_000), spender: details.spender.clone() };
             let used = usage.entry(key).or_default();
-            if amount > Micros::ZERO {
+            if !is_refund {
                 used.runs += 1;
                 used.quantity += details.quantity;
                 used.charged += amount;

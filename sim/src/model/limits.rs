@@ -34,7 +34,9 @@ impl Pool {
         if limits.iter().enumerate().any(named_twice) {
             return Err(invalid("limits"));
         }
-        self.add(now, Fact::Limits(limits.to_vec()));
+        if self.limits() != limits {
+            self.add(now, Fact::Limits(limits.to_vec()));
+        }
         Ok(Output::Limits(self.limits_at(now)))
     }
 
@@ -69,7 +71,10 @@ impl Pool {
         let first = self.lines[began as usize - 1].decided_at;
         let mut counted: Vec<(u64, Timestamp, Micros)> = Vec::new();
         for spending in self.spendings() {
-            if spending.n > began && covers(subject, spending.details) {
+            let opened_at = self.lines[spending.opening as usize - 1].at;
+            let PeriodWindow { start, end } = self.period(period, spending.at);
+            let same_period = !spending.is_refund || (start <= opened_at && opened_at < end);
+            if spending.n > began && same_period && covers(subject, spending.details) {
                 counted.push((spending.n, spending.at, spending.amount));
             }
         }
@@ -85,7 +90,7 @@ impl Pool {
             if start(at) != current {
                 (current, used) = (start(at), Micros::ZERO);
             }
-            used += amount;
+            used = (used + amount).max(Micros::ZERO);
         }
         if current == start(now) { used } else { Micros::ZERO }
     }
@@ -96,15 +101,15 @@ impl Pool {
         let hour = |at: Timestamp| at.millis().div_euclid(HOUR_MILLIS);
         let counts = |spending: &Spending| {
             let starts_within_hour = start.millis() % HOUR_MILLIS != 0 && hour(spending.at) == hour(start);
-            let is_refund = spending.amount < Micros::ZERO;
             let in_period =
                 hour(start) <= hour(spending.at) && hour(spending.at) * HOUR_MILLIS < end.millis();
             spending.n < began
                 && in_period
-                && !(starts_within_hour && is_refund)
+                && !(starts_within_hour && spending.is_refund)
                 && covers(subject, spending.details)
         };
-        self.spendings().into_iter().filter(counts).map(|spending| spending.amount).sum()
+        let spent: Micros = self.spendings().into_iter().filter(counts).map(|spending| spending.amount).sum();
+        spent.max(Micros::ZERO)
     }
 
     /// The number of the fact from which on a limit counts by exact time.
@@ -137,7 +142,8 @@ impl Pool {
         let mut tightest: Option<(Micros, Refusal)> = None;
         for limit in self.limits_at(now) {
             let left = limit.amount - limit.used;
-            let passed = covers(&limit.subject, details) && left < details.amount;
+            let costs = details.amount > Micros::ZERO;
+            let passed = covers(&limit.subject, details) && costs && left < details.amount;
             if passed && tightest.as_ref().is_none_or(|(least, _)| left < *least) {
                 let refusal = Refusal::LimitExceeded {
                     subject: limit.subject,

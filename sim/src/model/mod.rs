@@ -197,8 +197,15 @@ impl Model {
         let now = if facts::is_ahead(last, now) { now } else { now.max(last) };
         let effective_at = effective_at.unwrap_or(now);
         settings::check_prices(operations, effective_at, now)?;
+        let effective_at = effective_at.max(now);
+        let operations = settings::sorted(operations);
+        if let Some(same) = charges::in_force(&self.prices, effective_at)
+            && same.operations == operations
+        {
+            return Ok(Output::Prices(same.clone()));
+        }
         let version = u32::try_from(self.prices.len() + 1).expect("a simulation sets few prices");
-        let version = PriceVersion { version, effective_at, operations: settings::sorted(operations) };
+        let version = PriceVersion { version, effective_at, operations };
         self.platform_at = at;
         self.prices.push(version.clone());
         Ok(Output::Prices(version))

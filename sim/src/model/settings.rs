@@ -48,7 +48,9 @@ impl Pool {
         let mut thresholds = thresholds.to_vec();
         thresholds.sort();
         thresholds.dedup();
-        self.add(now, Fact::Alerts { thresholds, cooldown_seconds });
+        if self.alerts().unwrap_or((Vec::new(), 86_400)) != (thresholds.clone(), cooldown_seconds) {
+            self.add(now, Fact::Alerts { thresholds, cooldown_seconds });
+        }
         Ok(Output::Done)
     }
 
@@ -99,11 +101,11 @@ pub(super) fn check_prices(
     if operations.is_empty() || operations.len() > 1_000 {
         return Err(invalid("operations"));
     }
-    if effective_at < now {
+    if effective_at.plus_seconds(60) < now {
         return Err(invalid("effective_at"));
     }
     for operation in operations {
-        if !(1..=9_000_000_000).contains(&operation.unit_price.get()) {
+        if !(0..=9_000_000_000).contains(&operation.unit_price.get()) {
             return Err(invalid("unit_price"));
         }
         if operation.timeout_seconds.is_some_and(|seconds| !(1..=604_800).contains(&seconds)) {

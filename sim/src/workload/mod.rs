@@ -432,7 +432,7 @@ impl Workload {
         if self.random.chance(200) {
             operations.pop();
         }
-        if self.random.chance(50) {
+        if self.random.chance(200) {
             operations[0].unit_price = Micros::ZERO;
         }
         if self.random.chance(50) {

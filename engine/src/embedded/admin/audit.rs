@@ -292,7 +292,11 @@ impl<'a> Auditor<'a> {
             let compared = self.compare_persisted(account_index);
             self.unless_damaged(compared)?;
         }
-        self.platform.apply(&entry);
+        if account_index == 0
+            && let Err(violation) = self.platform.apply(&entry)
+        {
+            self.disagrees(account_index, entry.n, violation.to_string());
+        }
         Ok(())
     }
 

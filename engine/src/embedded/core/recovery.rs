@@ -279,7 +279,10 @@ impl StateMachine {
     fn load_platform(&mut self) -> Result<(), Error> {
         let mut platform = Platform::default();
         let entries = self.platform_chain(|stored| stored.entry())?;
-        entries.iter().for_each(|entry| platform.apply(entry));
+        for entry in &entries {
+            let applied = platform.apply(entry);
+            applied.map_err(|violation| Error::damaged(format!("the platform's journal: {violation}")))?;
+        }
         self.platform = Arc::new(platform);
         Ok(())
     }
@@ -345,10 +348,10 @@ impl StateMachine {
         };
         let previous = self.accounts.load(index, &self.state)?.map_or(0, |slot| slot.head);
         let header = EntryHeader { seq: self.next_seq, account_index: index, previous, opening_seq };
+        self.apply_to_platform(entry, header)?;
         self.replay_account(entry, Stored { header, bytes })?;
         self.index_entry(entry, header, None);
         self.uncommitted.begin_entry(&header).extend_from_slice(bytes);
-        self.apply_to_platform(entry, header);
         Ok(())
     }
 }

@@ -17,8 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, IdempotencyKey, Platform, Refusal,
-    Submission, Timestamp, View, decide,
+    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, IdempotencyKey, PeriodWindows, Platform,
+    Refusal, Submission, Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
@@ -368,6 +368,7 @@ impl StateMachine {
         };
         let actor = submission.actor.clone();
         let asked = Asked::of(&submission.command);
+        let windows = view.windows;
         match decide(&view, submission, now) {
             Ok(Decision::Change(change)) => {
                 self.record(index, change, Recording { actor, now, charge, key: loaded.key }).map(Ok)
@@ -378,12 +379,8 @@ impl StateMachine {
                 answer::replay_answer(earlier_entry, &mut self.records(index)).map(Ok)
             }
             Ok(Decision::Unchanged) => {
-                let account = &self.accounts.get(index).account;
-                if let Asked::Grant(id) = asked {
-                    let (grant, balance) = (account.grants.find(id).cloned(), account.balance);
-                    return answer::unchanged_grant(grant, balance, &mut self.records(index)).map(Ok);
-                }
-                Ok(Ok(answer::unchanged_answer(account, charge.map(|located| located.charge))))
+                let charge = charge.map(|located| located.charge);
+                self.unchanged_answer(index, asked, charge, (&windows, now)).map(Ok)
             }
             Err(refusal) => {
                 if is_new {
@@ -392,6 +389,22 @@ impl StateMachine {
                 Ok(Err(refusal))
             }
         }
+    }
+
+    /// The answer to a command that changed nothing.
+    fn unchanged_answer(
+        &mut self,
+        index: u32,
+        asked: Asked,
+        charge: Option<Charge>,
+        present: (&PeriodWindows, Timestamp),
+    ) -> Result<Answer, Error> {
+        let account = &self.accounts.get(index).account;
+        if let Asked::Grant(id) = asked {
+            let (grant, balance) = (account.grants.find(id).cloned(), account.balance);
+            return answer::unchanged_grant(grant, balance, &mut self.records(index));
+        }
+        Ok(answer::unchanged_answer(asked, account, charge, &self.platform.price_book, present))
     }
 
     /// The id for what the next entry makes.
@@ -426,7 +439,7 @@ impl StateMachine {
         for (entry, header) in std::iter::once(first).chain(rest) {
             self.index_entry(&entry, header, fingerprint.take());
             self.apply_derived(&entry, header);
-            self.apply_to_platform(&entry, header);
+            self.apply_to_platform(&entry, header)?;
             if answering.is_none() || entry.body.state().is_some() {
                 answering = Some(entry);
             }
@@ -502,9 +515,11 @@ impl StateMachine {
     }
 
     /// Applies an entry of the platform's own chain to the price book and the platform keys.
-    pub(super) fn apply_to_platform(&mut self, entry: &Entry, header: EntryHeader) {
+    pub(super) fn apply_to_platform(&mut self, entry: &Entry, header: EntryHeader) -> Result<(), Error> {
         if header.account_index == 0 {
-            Arc::make_mut(&mut self.platform).apply(entry);
+            let applied = Arc::make_mut(&mut self.platform).apply(entry);
+            applied.map_err(|violation| Error::damaged(format!("the platform's journal: {violation}")))?;
         }
+        Ok(())
     }
 }

@@ -195,7 +195,8 @@ impl<'a> Auditor<'a> {
         replayed.map_err(|wrong| recomputed.disagrees(Some(entry.n), wrong.to_string()))?;
         recomputed.usage.record(&entry);
         if recomputed.is_platform() {
-            self.platform.apply(&entry);
+            let applied = self.platform.apply(&entry);
+            applied.map_err(|wrong| recomputed.disagrees(Some(entry.n), wrong.to_string()))?;
         }
         self.report.entries += 1;
         Ok(())

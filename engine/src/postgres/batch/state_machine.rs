@@ -131,7 +131,10 @@ impl<'a> StateMachine<'a> {
                 Ok(answer::unchanged_grant(grant, balance, &mut self.records(account_index))?)
             }
             Ok(Decision::Unchanged) => {
-                Ok(answer::unchanged_answer(&self.accounts.get(account_index).account, charge))
+                let account = &self.accounts.get(account_index).account;
+                let windows = calendar::windows_for(account, None, account.present(now));
+                let price_book = &self.platform.platform.price_book;
+                Ok(answer::unchanged_answer(asked, account, charge, price_book, (&windows, now)))
             }
             Err(refusal) => Err(refusal),
         })
@@ -220,7 +223,7 @@ impl<'a> StateMachine<'a> {
             assert_eq!(entry.n, before.n + 1, "i02: an entry has the number after the last one");
             assert!(entry.previous == before.hash, "i02: an entry carries the hash of the one before it");
             self.append(account_index, &entry, key_digest.take());
-            self.apply_derived(account_index, &entry);
+            self.apply_derived(account_index, &entry)?;
             if answering.is_none() || about_charge {
                 answering = Some(entry);
             }
@@ -249,7 +252,7 @@ impl<'a> StateMachine<'a> {
 
     /// Updates what is derived from an entry: the rows of other tables, and what later commands of
     /// the batch look at.
-    fn apply_derived(&mut self, account_index: usize, entry: &Entry) {
+    fn apply_derived(&mut self, account_index: usize, entry: &Entry) -> Result<(), Error> {
         match &entry.body {
             EntryBody::Granted { grant, .. } => self.writes.put_grant_row(account_index, grant),
             EntryBody::ChargeOpened(details) => {
@@ -261,7 +264,7 @@ impl<'a> StateMachine<'a> {
                 }
             }
             EntryBody::PricesSet(_) | EntryBody::PlatformKeySet { .. } => {
-                self.platform.apply(entry);
+                self.platform.apply(entry)?;
                 self.writes.platform.after = entry.n;
             }
             body => {
@@ -271,6 +274,7 @@ impl<'a> StateMachine<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Sets the new state of a charge, and writes its deadline if it was pending.

@@ -14,9 +14,9 @@ use tollkeeper_engine::{
     QueryResult, Ran,
 };
 use tollkeeper_ledger::{
-    Account, Change, Charge, ChargeId, Decision, Entry, EntryBody, GrantId, Id, Micros, Period, PeriodWindow,
-    PeriodWindows, Platform, Subject, Submission, Timestamp, Usage, View, WorkspaceId, bounds, decide,
-    invariants,
+    Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Id, Micros, Period,
+    PeriodWindow, PeriodWindows, Platform, Subject, Submission, Timestamp, Usage, View, WorkspaceId, bounds,
+    decide, invariants,
 };
 
 mod queries;
@@ -128,7 +128,11 @@ impl StoredWorkspace {
             if subject.covers(spender) { amount } else { Micros::ZERO }
         };
         let begins_before = |hour: i64| Timestamp::from_millis(hour * 3_600_000) < end;
-        self.entries().filter(|entry| hour(entry) >= since && begins_before(hour(entry))).map(spent).sum()
+        self.entries()
+            .filter(|entry| hour(entry) >= since && begins_before(hour(entry)))
+            .map(spent)
+            .sum::<Micros>()
+            .max(Micros::ZERO)
     }
 }
 
@@ -168,6 +172,16 @@ impl State {
             }
             Decision::Unchanged => {
                 let output = match charge {
+                    _ if matches!(command, Command::SetLimits(_)) => {
+                        Output::Limits(stored.account.limits.at(&windows))
+                    }
+                    _ if let Command::SetPrices { effective_at, .. } = &command => {
+                        let present = stored.account.present(now);
+                        let at = effective_at.map_or(present, |at| at.max(present));
+                        let prices = self.platform.price_book.in_force(at);
+                        Output::Prices(prices.expect("unchanged prices are in force").clone())
+                    }
+                    _ if matches!(command, Command::SetAlerts { .. }) => Output::Done,
                     _ if let Some(record) = command.grant().and_then(|id| stored.grant(id)) => {
                         Output::Grant(Box::new(record), stored.account.balance)
                     }
@@ -204,7 +218,9 @@ impl State {
             let hash = Sha256::digest(&bytes).into();
             stored.account.link(hash);
             stored.usage.record(&entry);
-            Arc::make_mut(&mut self.platform).apply(&entry);
+            Arc::make_mut(&mut self.platform)
+                .apply(&entry)
+                .expect("price versions are numbered without gaps");
             if entry.body.charge().is_some() {
                 last_n = entry.n;
             }

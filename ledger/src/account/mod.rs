@@ -246,11 +246,7 @@ impl Account {
                     self.void(*grant, draws, decided_at)?;
                 }
             }
-            EntryBody::ReturnTaken { draws } => {
-                let voided = self.grants.returned_to_voided(draws)?;
-                ensure(voided == *draws, "i03: credit is taken from a grant that is not voided")?;
-                self.take_back(draws)?;
-            }
+            EntryBody::ReturnTaken { draws } => self.take_return(draws)?,
             EntryBody::ClawedBack { grant, dispute, amount, draws } => {
                 self.claw_back(*grant, dispute, *amount, draws)?;
             }
@@ -343,6 +339,13 @@ impl Account {
         ensure(limits.iter().all(in_range), "a limit is out of range or counts more than was spent")?;
         self.limits = Limits(limits.to_vec());
         Ok(())
+    }
+
+    /// Takes what went back to voided grants.
+    fn take_return(&mut self, draws: &[Draw]) -> Result<(), Violation> {
+        let voided = self.grants.returned_to_voided(draws)?;
+        ensure(voided == *draws, "i03: credit is taken from a grant that is not voided")?;
+        self.take_back(draws)
     }
 
     /// Marks the grant as voided from which a void has just taken what was unspent.

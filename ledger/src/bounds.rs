@@ -67,6 +67,10 @@ const _: () = assert!(
     "two servers that decide must count as one clock"
 );
 
+/// A heartbeat moves the deadline by at least one of this many parts of the time that is left, or
+/// it changes nothing.
+pub const HEARTBEAT_MOVES_ONE_OF: i64 = 4;
+
 /// The longest time a pending charge may wait, a week from its opening or from a heartbeat.
 pub const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600;
 

@@ -298,7 +298,8 @@ impl<'a> ExistingCharge<'a> {
         Ok(Transition::Entries(vec![EntryBody::ChargeRefunded(Box::new(refund))]))
     }
 
-    /// Moves the deadline to `seconds` from now, never nearer.
+    /// Moves the deadline to `seconds` from now, never nearer. A small move changes nothing: each
+    /// entry stays in the journal for ever, and heartbeats are free.
     ///
     /// # Errors
     /// `ChargeAlreadyRefunded`, `ChargeAlreadySettled`, `InvalidField`.
@@ -315,9 +316,16 @@ impl<'a> ExistingCharge<'a> {
         }
         let later = self.now.plus_seconds(i64::from(seconds));
         assert!(later > self.now, "a heartbeat must move the deadline into the future");
-        if later <= deadline {
+        let left = (deadline.millis() - self.now.millis()).max(0);
+        let moved = later.millis() - deadline.millis();
+        if moved <= 0 || moved < left / bounds::HEARTBEAT_MOVES_ONE_OF {
             return Ok(Transition::Unchanged);
         }
+        assert!(later > deadline, "a heartbeat must not move the deadline nearer");
+        assert!(
+            later.millis() - self.now.millis() <= i64::from(bounds::TIMEOUT_MAX_SECONDS) * 1_000,
+            "a heartbeat must not hold credit for longer than a week"
+        );
         Ok(Transition::Entries(vec![EntryBody::ChargeExtended {
             charge: self.charge.details.id,
             opening_entry: self.charge.opening_entry,

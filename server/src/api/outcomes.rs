@@ -42,7 +42,11 @@ pub const ROUTES: &[Route] = &[
         "Extend the deadline",
         |call| Box::pin(heartbeat(call)),
     )
-    .description("Moves the deadline of a pending charge, so that a long operation is not refunded while it runs.")
+    .description(
+        "Moves the deadline of a pending charge, so that a long operation is not refunded while it runs. A heartbeat \
+         that would move the deadline by less than a quarter of the time that is left changes nothing. So send one \
+         when half of the time has passed.",
+    )
     .rechecked_at_decision()
     .request(of::<HeartbeatIn>, r#"{"extend_seconds": 900}"#)
     .response(200, of::<ChargeJson>, EXTENDED)
@@ -149,7 +153,8 @@ async fn report(mut call: Call) -> Result<Response, Problem> {
 #[serde(deny_unknown_fields)]
 #[schema(as = HeartbeatRequest)]
 pub struct HeartbeatIn {
-    /// The seconds from now until the new deadline. If the current deadline is later, it stays.
+    /// The seconds from now until the new deadline. If the current deadline is later, or earlier by
+    /// less than a quarter of the time that is left, it stays.
     #[schema(minimum = 1, maximum = 604_800)]
     extend_seconds: u32,
 }

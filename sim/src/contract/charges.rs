@@ -175,6 +175,35 @@ pub(super) fn a_passed_deadline_is_due(store: &dyn Store) {
     assert_eq!(client.balance().available.get(), 9_500);
 }
 
+pub(super) fn a_heartbeat_that_moves_the_deadline_little_changes_nothing(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 10_000);
+    let (charge, _) = client.charge("long", awaited("message", 1, 1_000));
+    let id = charge.details.id;
+    let entries = client.entry_count();
+    let deadline = |client: &TestClient| client.record(id).charge.state.deadline;
+    let first = deadline(&client);
+    let heartbeat = |client: &TestClient, extend_seconds| {
+        client.accepted(ChargeCommand::Heartbeat { extend_seconds }.for_charge(id));
+    };
+    for _ in 0..199 {
+        // 801 to 999 seconds are left, and the deadline would move by 1 to 199.
+        client.advance_clock(1);
+        heartbeat(&client, 1_000);
+    }
+    assert_eq!((client.entry_count(), deadline(&client)), (entries, first));
+    client.advance_clock(1);
+    heartbeat(&client, 1_000);
+    assert_eq!(client.entry_count(), entries + 1, "the deadline moves by a quarter of what is left");
+    assert_eq!(deadline(&client), Some(client.now.plus_seconds(1_000)));
+    heartbeat(&client, 1_249);
+    assert_eq!(client.entry_count(), entries + 1);
+    heartbeat(&client, 1_250);
+    assert_eq!(deadline(&client), Some(client.now.plus_seconds(1_250)));
+    client.accepted(ChargeCommand::Succeed { quantity: None }.for_charge(id));
+    assert_eq!(client.record(id).charge.state.status, Status::Settled);
+    assert_eq!(deadline(&client), None);
+}
+
 pub(super) fn a_grant_can_be_voided(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 1_000);
     let grant = client.grant("wrong", Source::Adjustment, 2_000);

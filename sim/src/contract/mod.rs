@@ -67,6 +67,10 @@ pub const CLAUSES: &[Clause] = &[
     ("an outcome settles or refunds", charges::an_outcome_settles_or_refunds),
     ("a refund returns to its grants", charges::a_refund_returns_to_its_grants),
     ("a charge with a passed deadline is due until it is timed out", charges::a_passed_deadline_is_due),
+    (
+        "a heartbeat that moves the deadline by less than a quarter changes nothing",
+        charges::a_heartbeat_that_moves_the_deadline_little_changes_nothing,
+    ),
     ("a grant can be voided", charges::a_grant_can_be_voided),
     (
         "credit that goes back to a voided grant is taken",

@@ -149,7 +149,10 @@ impl Pool {
             return Err(invalid("extend_seconds"));
         }
         let deadline = now.plus_seconds(i64::from(seconds));
-        if Some(deadline) > charge.state.deadline {
+        let before = charge.state.deadline.map_or(0, Timestamp::millis);
+        let moved = deadline.millis() - before;
+        // A quarter of what is left, in whole milliseconds.
+        if moved > 0 && moved >= (before - now.millis()).max(0) / 4 {
             self.add(now, Fact::Extended { charge: index, deadline });
         }
         Ok(self.output(index))

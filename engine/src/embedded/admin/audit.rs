@@ -22,6 +22,7 @@ use tollkeeper_ledger::{
 
 use super::audit_index;
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
+use crate::embedded::core::ids;
 use crate::embedded::core::mending::find_loss;
 use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::journal::{self, Journal};
@@ -303,9 +304,10 @@ impl<'a> Auditor<'a> {
     fn note_names(&mut self, entry: &Entry, stored: &Stored) {
         let (account_index, seq) = (stored.header.account_index, stored.header.seq);
         let key = entry.key.as_ref().map(|key| self.fingerprints.of(account_index, Name::Key(key)));
-        let opening_seq = Some(stored.header.opening_seq).filter(|seq| *seq != 0);
+        let opening_seq = Some(stored.header.opening_seq);
+        let opening_seq = opening_seq.filter(|seq| ids::is_change_indexed(entry, *seq));
         let changed = opening_seq.map(|seq| self.fingerprints.of(account_index, Name::Changed(seq)));
-        let foreign = crate::embedded::core::ids::foreign_id(entry, seq);
+        let foreign = ids::foreign_id(entry, seq);
         let foreign = foreign.map(|id| self.fingerprints.of(account_index, Name::Id(id.to_bytes())));
         let created = match &entry.body {
             EntryBody::WorkspaceCreated(profile) => {

@@ -1,5 +1,8 @@
 //! The deadlines of pending charges, in order: which charges are to be timed out next.
 //!
+//! It is also where the deadline of a pending charge is looked up. A heartbeat changes nothing else,
+//! so its entry is not in the key index, and a charge costs the same after any number of them.
+//!
 //! Rebuilt at the start from the state file and the entries after it. Whether a charge is timed out
 //! is the ledger's decision; this is only the list of candidates.
 
@@ -31,6 +34,11 @@ impl Deadlines {
             self.by_time.insert((deadline, opening_seq));
         }
         assert_eq!(self.by_time.len(), self.by_charge.len(), "a pending charge has one deadline");
+    }
+
+    /// The deadline of a charge; `None` if it is not pending.
+    pub(crate) fn get(&self, opening_seq: u64) -> Option<Timestamp> {
+        self.by_charge.get(&opening_seq).copied()
     }
 
     /// The charges whose deadline has passed at `now`, the longest overdue first.

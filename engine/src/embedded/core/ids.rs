@@ -37,6 +37,12 @@ pub(crate) fn foreign_id(entry: &Entry, seq: u64) -> Option<Id> {
     id_made_by(entry).filter(|id| seq_of_id(*id) != seq)
 }
 
+/// True if the key index leads from a charge to this entry about it. A heartbeat is left out: it
+/// changes the deadline only, which is kept for each pending charge.
+pub(crate) fn is_change_indexed(entry: &Entry, opening_seq: u64) -> bool {
+    opening_seq != 0 && !matches!(entry.body, EntryBody::ChargeExtended { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

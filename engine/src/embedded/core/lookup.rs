@@ -145,7 +145,8 @@ impl StateMachine {
     }
 
     /// A charge of a workspace in its current state: its details from the entry that opened it, its
-    /// state from the last entry about it.
+    /// state from the last entry about it. While it is pending, only its deadline can have changed,
+    /// which is in memory.
     pub(super) fn find_charge(
         &mut self,
         account_index: u32,
@@ -156,6 +157,12 @@ impl StateMachine {
             return Ok(None);
         };
         let mut state = details.state();
+        if let Some(deadline) = self.deadlines.get(opening_seq) {
+            assert!(details.deadline.is_some(), "i06: only a charge that awaits its outcome is pending");
+            state.deadline = Some(deadline);
+            let charge = Charge { details, opening_entry: n, created_at, state };
+            return Ok(Some(LocatedCharge { charge, opening_seq }));
+        }
         let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
         let seqs = self.seqs_of(fingerprint, true)?;
         for seq in &seqs {

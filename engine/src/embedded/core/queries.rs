@@ -39,6 +39,15 @@ pub(crate) struct AccountDelta {
     pub changed_grants: Vec<Grant>,
 }
 
+/// What has become of a charge since it was opened.
+#[derive(Debug)]
+pub(crate) enum ChargeChanges {
+    /// It is pending, with this deadline.
+    Pending(Timestamp),
+    /// The later entries that may be about it, newest first.
+    Entries(Vec<u64>),
+}
+
 /// A delta is possible only for a file that is as young as memory expects.
 #[derive(Debug)]
 pub(crate) enum DeltaResult {
@@ -153,14 +162,17 @@ impl Core {
     /// When the store cannot be read.
     pub fn due(&mut self, now: Timestamp, most: usize) -> Result<Vec<(WorkspaceId, ChargeId)>, Error> {
         let machine = self.ensure_loaded()?;
-        let seqs: Vec<u64> = machine.deadlines.due(now).take(most).collect();
+        machine.unreadable.retain(|_, again_at| *again_at > now);
+        let unreadable = &machine.unreadable;
+        let due_seqs = machine.deadlines.due(now).filter(|seq| !unreadable.contains_key(seq));
+        let seqs: Vec<u64> = due_seqs.take(most).collect();
         let mut due = Vec::with_capacity(seqs.len());
         for seq in seqs {
             match machine.due_charge(seq) {
                 Ok(found) => due.push(found),
                 Err(error) if error.is_damaged() && !error.is_damaged_state() => {
                     tracing::error!(%error, entry = seq, "a due charge cannot be read; it stays pending");
-                    machine.deadlines.set(seq, Some(now.plus_seconds(UNREADABLE_PAUSE_SECONDS)));
+                    machine.unreadable.insert(seq, now.plus_seconds(UNREADABLE_PAUSE_SECONDS));
                 }
                 Err(error) => return Err(error),
             }
@@ -183,19 +195,21 @@ impl Core {
         self.ensure_loaded()?.find_workspace(id)
     }
 
-    /// For each charge, by the sequence number of its opening entry: the later entries that may be
-    /// about it, newest first.
+    /// For each charge, by the sequence number of its opening entry: what has become of it.
     pub(crate) fn changes_of(
         &mut self,
         account_index: u32,
         opening_seqs: &[u64],
-    ) -> Result<Vec<Vec<u64>>, Error> {
+    ) -> Result<Vec<ChargeChanges>, Error> {
         let machine = self.ensure_loaded()?;
-        let seqs = opening_seqs.iter().map(|opening_seq| {
+        let changes = opening_seqs.iter().map(|opening_seq| {
+            if let Some(deadline) = machine.deadlines.get(*opening_seq) {
+                return Ok(ChargeChanges::Pending(deadline));
+            }
             let fingerprint = machine.fingerprints.of(account_index, Name::Changed(*opening_seq));
-            machine.seqs_of(fingerprint, true)
+            machine.seqs_of(fingerprint, true).map(ChargeChanges::Entries)
         });
-        seqs.collect()
+        changes.collect()
     }
 }
 

@@ -13,6 +13,7 @@
 //! batch in flight was appended. Searching for entries is in `lookup`, loading from disk in
 //! `recovery`, persisting in `maintenance`, rebuilding a single account in `quarantine`.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -52,6 +53,9 @@ pub(crate) struct StateMachine {
     pub(super) index: KeyIndex,
     pub(super) fingerprints: Fingerprints,
     pub(super) deadlines: Deadlines,
+    /// Due charges that could not be read, by the sequence number of the entry that opened them, each
+    /// with the time from which it is tried again.
+    pub(super) unreadable: BTreeMap<u64, Timestamp>,
     pub(super) maintenance: MaintenanceState,
     pub(super) uncommitted: UncommittedEntries,
     pub(super) platform: Arc<Platform>,
@@ -145,6 +149,7 @@ impl StateMachine {
             index,
             fingerprints,
             deadlines: Deadlines::default(),
+            unreadable: BTreeMap::new(),
             maintenance,
             uncommitted: UncommittedEntries::during_replay(),
             platform: Arc::default(),
@@ -478,7 +483,7 @@ impl StateMachine {
             let fingerprint = key.unwrap_or_else(|| self.fingerprints.of(account_index, Name::Key(name)));
             self.index.insert(fingerprint, seq);
         }
-        if opening_seq != 0 {
+        if ids::is_change_indexed(entry, opening_seq) {
             self.index.insert(self.fingerprints.of(account_index, Name::Changed(opening_seq)), seq);
         }
         if let Some(id) = ids::foreign_id(entry, seq) {

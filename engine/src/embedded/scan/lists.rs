@@ -13,7 +13,7 @@ use std::path::Path;
 
 use tollkeeper_ledger::{Charge, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
-use crate::embedded::core::queries::{AccountDelta, DeltaResult};
+use crate::embedded::core::queries::{AccountDelta, ChargeChanges, DeltaResult};
 use crate::embedded::core::recovery::SnapshotFiles;
 use crate::embedded::core_handle::CoreHandle;
 use crate::embedded::storage::block::Stored;
@@ -212,7 +212,14 @@ impl Reader {
         assert_eq!(changes.len(), charges.len(), "the core answers for every charge");
         let mut current = Vec::with_capacity(charges.len());
         for ((_, mut charge), changes) in charges.into_iter().zip(changes) {
-            for seq in changes {
+            let seqs = match changes {
+                ChargeChanges::Pending(deadline) => {
+                    charge.state.deadline = Some(deadline);
+                    Vec::new()
+                }
+                ChargeChanges::Entries(seqs) => seqs,
+            };
+            for seq in seqs {
                 // It may be newer than the snapshot; it is committed all the same.
                 let entry = self.stored(seq, |stored| stored.entry())?;
                 let about = entry.body.charge().is_some_and(|(id, _)| id == charge.details.id);

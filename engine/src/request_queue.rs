@@ -1,27 +1,35 @@
-//! The queue in front of the thread of an engine or of one lane, and the replies to what came
-//! through it.
+//! The queue in front of the thread of an engine, and the replies to what came through it.
 //!
 //! Callers are asynchronous, the thread that runs their commands is not. So a request travels with
-//! the sender of a one-shot channel, its [`Reply`]. Both engines use this queue; a job that only
-//! one of them knows is its `Job::Other`. The queue is bounded: when it is full,
-//! [`RequestQueue::run_or_shed`] refuses instead of waiting.
+//! the sender of a one-shot channel, its [`Reply`]. A job that only one engine knows is its
+//! `Job::Other`.
 //!
-//! Invariant: a reply is sent exactly as many results as its request had commands, in their order,
-//! or one error instead of all.
+//! The queue is bounded in jobs, and for requests of many commands in commands and in bytes. When it
+//! is full, a request of many commands and [`RequestQueue::run_or_shed`] are refused instead of
+//! waiting. A request of many commands is run in portions, so that requests can take turns.
+//!
+//! Invariant: a caller is sent exactly as many results as its request had commands, in their order.
 //! A caller may have gone away; its reply is then dropped without an error.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
-use tollkeeper_ledger::{Submission, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tollkeeper_ledger::{Command, Submission, Timestamp};
 
 use crate::{CommandResult, Error, Ran};
 
-type OneReply = oneshot::Sender<Ran>;
-type BatchReply = oneshot::Sender<Result<Vec<Ran>, Error>>;
+/// The most commands that may wait in requests of many commands.
+const COMMANDS_MAX: usize = 65_536;
 
-/// Commands that were sent together, each to be decided alone.
+/// The most kilobytes that they may take.
+const KILOBYTES_MAX: usize = 65_536;
+
+type OneReply = oneshot::Sender<Ran>;
+type ManyReply = oneshot::Sender<Result<Vec<Ran>, Error>>;
+
+/// One command, or commands that were sent together, each to be decided alone.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -29,31 +37,56 @@ type BatchReply = oneshot::Sender<Result<Vec<Ran>, Error>>;
 )]
 pub(crate) enum Request {
     One(Submission, Timestamp, OneReply),
-    Batch(Vec<Submission>, Timestamp, BatchReply),
+    Many(OpenRequest),
 }
 
-impl Request {
-    /// The number of commands in the request.
-    pub(crate) fn commands(&self) -> usize {
-        match self {
-            Request::One(..) => 1,
-            Request::Batch(submissions, ..) => submissions.len(),
-        }
+/// A request of many commands, of which some may have been taken already.
+#[derive(Debug)]
+pub(crate) struct OpenRequest {
+    rest: std::vec::IntoIter<Submission>,
+    now: Timestamp,
+    gathered: Arc<Gathered>,
+}
+
+impl OpenRequest {
+    /// Appends at most `most` commands to `to`; returns the reply that waits for their results.
+    pub(crate) fn take_portion(&mut self, most: usize, to: &mut Vec<(Submission, Timestamp)>) -> Reply {
+        let before = to.len();
+        to.extend(self.rest.by_ref().take(most).map(|submission| (submission, self.now)));
+        Reply::Portion(to.len() - before, Arc::clone(&self.gathered))
     }
 
-    /// Appends the commands to `to`, each with the caller's clock, and returns the reply that waits
-    /// for their answers.
-    pub(crate) fn unpack(self, to: &mut Vec<(Submission, Timestamp)>) -> Reply {
-        match self {
-            Request::One(submission, now, reply) => {
-                to.push((submission, now));
-                Reply::One(reply)
-            }
-            Request::Batch(submissions, now, reply) => {
-                let commands = submissions.len();
-                to.extend(submissions.into_iter().map(|submission| (submission, now)));
-                Reply::Batch(commands, reply)
-            }
+    /// True if every command was taken.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.rest.len() == 0
+    }
+
+    /// Answers the commands that were not taken with an error.
+    pub(crate) fn fail(self, error: &Error) {
+        self.gathered.put(&mut self.rest.map(|_| Err(error.clone())));
+    }
+}
+
+/// The results of a request of many commands, until all are there.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    commands: usize,
+    results: Mutex<(Vec<Ran>, Option<ManyReply>)>,
+    /// Room in the queue, which is free again when the request was answered.
+    _room: [OwnedSemaphorePermit; 2],
+}
+
+impl Gathered {
+    fn put(&self, next: &mut impl Iterator<Item = Ran>) {
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let (gathered, reply) = &mut *results;
+        gathered.extend(next);
+        assert!(gathered.len() <= self.commands, "a command has one result");
+        if gathered.len() == self.commands
+            && let Some(reply) = reply.take()
+        {
+            // The caller may have gone away; then the results are not needed.
+            let _ = reply.send(Ok(std::mem::take(gathered)));
         }
     }
 }
@@ -68,12 +101,12 @@ pub(crate) enum Job<Other> {
     Other(Other),
 }
 
-/// The caller that waits for answers.
+/// The caller that waits for results.
 #[derive(Debug)]
 pub(crate) enum Reply {
     One(OneReply),
-    /// The number of answers, and where to send them.
-    Batch(usize, BatchReply),
+    /// The number of results, and where they are gathered.
+    Portion(usize, Arc<Gathered>),
 }
 
 impl Reply {
@@ -88,28 +121,25 @@ impl Reply {
                 // The caller may have gone away; then the result is not needed.
                 let _ = reply.send(result);
             }
-            Reply::Batch(commands, reply) => {
-                let own: Vec<Ran> = results.take(commands).collect();
-                assert_eq!(own.len(), commands, "there is a result for every command");
-                // As above.
-                let _ = reply.send(Ok(own));
+            Reply::Portion(commands, gathered) => {
+                let next = || results.next().expect("there is a result for every command");
+                gathered.put(&mut std::iter::repeat_with(next).take(commands));
             }
         }
     }
 
-    /// Sends an error instead of answers.
-    pub(crate) fn fail(self, error: Error) {
-        // The caller may have gone away; then the error is not needed.
-        match self {
-            Reply::One(reply) => drop(reply.send(Err(error))),
-            Reply::Batch(_, reply) => drop(reply.send(Err(error))),
-        }
+    /// Sends an error instead of results.
+    pub(crate) fn fail(self, error: &Error) {
+        self.send(&mut std::iter::repeat_with(|| Err(error.clone())));
     }
 }
 
 /// The sending side of a queue of jobs.
 pub(crate) struct RequestQueue<Other> {
     jobs: mpsc::Sender<Job<Other>>,
+    /// Room for requests of many commands.
+    commands: Arc<Semaphore>,
+    kilobytes: Arc<Semaphore>,
 }
 
 impl<Other> fmt::Debug for RequestQueue<Other> {
@@ -120,7 +150,9 @@ impl<Other> fmt::Debug for RequestQueue<Other> {
 
 impl<Other> Clone for RequestQueue<Other> {
     fn clone(&self) -> RequestQueue<Other> {
-        RequestQueue { jobs: self.jobs.clone() }
+        let RequestQueue { jobs, commands, kilobytes } = self;
+        let (commands, kilobytes) = (Arc::clone(commands), Arc::clone(kilobytes));
+        RequestQueue { jobs: jobs.clone(), commands, kilobytes }
     }
 }
 
@@ -128,7 +160,9 @@ impl<Other> RequestQueue<Other> {
     /// A queue with room for `length` jobs, and its receiving side.
     pub(crate) fn new(length: usize) -> (RequestQueue<Other>, mpsc::Receiver<Job<Other>>) {
         let (jobs, receiver) = mpsc::channel(length);
-        (RequestQueue { jobs }, receiver)
+        let commands = Arc::new(Semaphore::new(COMMANDS_MAX));
+        let kilobytes = Arc::new(Semaphore::new(KILOBYTES_MAX));
+        (RequestQueue { jobs, commands, kilobytes }, receiver)
     }
 
     /// Waits for room in the queue, then for the answer.
@@ -145,19 +179,38 @@ impl<Other> RequestQueue<Other> {
         now: Timestamp,
     ) -> Result<CommandResult, Error> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Run(Request::One(submission, now, reply));
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Error::overloaded(),
-            TrySendError::Closed(_) => Error::engine_closed(),
-        })?;
+        self.try_send(Job::Run(Request::One(submission, now, reply)))?;
         received(answer).await
     }
 
-    /// Waits for room in the queue, then for the answers: one per command, in order.
+    /// Runs commands that one caller sends together. Refuses with [`Error::is_overloaded`] if there
+    /// is no room for them; then none of them is run.
     pub(crate) async fn run_each(&self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
-        let (reply, answers) = oneshot::channel();
-        self.send(Job::Run(Request::Batch(batch, now, reply))).await?;
-        received(answers).await
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, results) = oneshot::channel();
+        let kilobytes = batch.iter().map(bytes_of).sum::<usize>().div_ceil(1_024);
+        let room = [
+            room(&self.commands, batch.len(), COMMANDS_MAX)?,
+            room(&self.kilobytes, kilobytes, KILOBYTES_MAX)?,
+        ];
+        let gathered = Gathered {
+            commands: batch.len(),
+            results: Mutex::new((Vec::with_capacity(batch.len()), Some(reply))),
+            _room: room,
+        };
+        let request = OpenRequest { rest: batch.into_iter(), now, gathered: Arc::new(gathered) };
+        self.try_send(Job::Run(Request::Many(request)))?;
+        received(results).await
+    }
+
+    /// Refuses with [`Error::is_overloaded`] if the queue is full.
+    fn try_send(&self, job: Job<Other>) -> Result<(), Error> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Error::overloaded(),
+            TrySendError::Closed(_) => Error::engine_closed(),
+        })
     }
 
     /// Waits for room in the queue.
@@ -202,4 +255,74 @@ impl<Other> RequestQueue<Other> {
 /// Waits for a reply. A thread that ends without one has closed the engine.
 async fn received<T>(reply: oneshot::Receiver<Result<T, Error>>) -> Result<T, Error> {
     reply.await.map_err(|_| Error::engine_closed())?
+}
+
+/// Room for `wanted`, until it is dropped. A request beyond the bound has room when nothing waits.
+fn room(free: &Arc<Semaphore>, wanted: usize, most: usize) -> Result<OwnedSemaphorePermit, Error> {
+    let wanted = u32::try_from(wanted.min(most)).expect("the bounds are below 2^32");
+    Arc::clone(free).try_acquire_many_owned(wanted).map_err(|_| Error::overloaded())
+}
+
+/// The memory that a command takes, roughly: metadata is the one long text of a frequent command.
+fn bytes_of(submission: &Submission) -> usize {
+    let metadata = match &submission.command {
+        Command::Charge(request) => request.metadata.as_ref().map_or(0, |metadata| metadata.len()),
+        _ => 0,
+    };
+    size_of::<Submission>() + metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tollkeeper_ledger::{Actor, ChargeRequest, OperationId, WorkspaceId};
+
+    use super::*;
+
+    fn commands(count: usize, metadata: usize) -> Vec<Submission> {
+        let operation = OperationId::new("message").expect("the id is valid");
+        let metadata = Some("x".repeat(metadata).into());
+        let command = Command::Charge(ChargeRequest { metadata, ..ChargeRequest::new(operation, 1) });
+        let workspace = WorkspaceId::new("loud").expect("the id is valid");
+        vec![Submission { workspace, key: None, actor: Actor::System, command }; count]
+    }
+
+    /// Sends a request whose caller then goes away; returns its error, if it was refused.
+    fn sent(queue: &RequestQueue<()>, batch: Vec<Submission>) -> Option<Error> {
+        queue.run_each(batch, Timestamp::ZERO).now_or_never().and_then(Result::err)
+    }
+
+    #[test]
+    fn requests_of_many_commands_are_bounded_in_commands_and_in_bytes() {
+        let (queue, mut jobs) = RequestQueue::<()>::new(1_000);
+        for _ in 0..65 {
+            assert!(sent(&queue, commands(1_000, 0)).is_none());
+        }
+        assert!(sent(&queue, commands(1_000, 0)).expect("65,000 wait").is_overloaded());
+        assert!(sent(&queue, commands(500, 0)).is_none(), "there is room for a smaller one");
+        while jobs.try_recv().is_ok() {}
+        let large = || commands(600, 65_536);
+        assert!(sent(&queue, large()).is_none() && sent(&queue, commands(1, 0)).is_none());
+        assert!(sent(&queue, large()).expect("38 MB wait").is_overloaded());
+    }
+
+    #[test]
+    fn a_request_is_taken_in_portions_and_answered_once_with_all_results_in_order() {
+        let (queue, mut jobs) = RequestQueue::<()>::new(1);
+        let calling = queue.run_each(commands(5, 0), Timestamp::ZERO);
+        let serve = async {
+            let Some(Job::Run(Request::Many(mut request))) = jobs.recv().await else { panic!("a request") };
+            let mut taken = Vec::new();
+            let (first, second) = (request.take_portion(2, &mut taken), request.take_portion(2, &mut taken));
+            assert_eq!((taken.len(), request.is_taken()), (4, false));
+            first
+                .send(&mut std::iter::repeat_with(|| Ok(Err(tollkeeper_ledger::Refusal::WorkspaceNotFound))));
+            second.fail(&Error::unavailable("the disk is full"));
+            request.fail(&Error::engine_closed());
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
+        let (results, ()) = runtime.block_on(async { tokio::join!(calling, serve) });
+        let failed: Vec<bool> = results.expect("it is answered").iter().map(Result::is_err).collect();
+        assert_eq!(failed, [false, false, true, true, true]);
+    }
 }

@@ -27,11 +27,17 @@ use super::checkpoint::Wake;
 use super::committer::Committer;
 use crate::embedded::core::Core;
 use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, PublishedState, Read, StateToPublish};
-use crate::request_queue::Reply;
+use crate::request_queue::{OpenRequest, Reply, Request};
 use crate::{Error, Ran};
 
-/// The most commands in one commit, unless a single request has more; the rest goes into the next.
+/// The most commands in one commit; the rest goes into the next.
 const BATCH_COMMANDS: usize = 8_192;
+
+/// The commands of a request of many that are decided at its turn, while others wait.
+const PORTION: usize = 64;
+
+/// The most commands of such requests that are decided before the queue is looked at again.
+const PORTIONS_AT_ONCE: usize = 1_024;
 
 /// A batch of at least this many commands is appended by the committer, a smaller one by this
 /// thread.
@@ -69,7 +75,7 @@ impl Undelivered {
                 self.replies.into_iter().for_each(|reply| reply.send(&mut results));
                 assert!(results.next().is_none(), "every result has reached its caller");
             }
-            Err(error) => self.replies.into_iter().for_each(|reply| reply.fail(error.clone())),
+            Err(error) => self.replies.into_iter().for_each(|reply| reply.fail(error)),
         }
         self.reads.into_iter().for_each(|deliver| deliver(result));
     }
@@ -85,6 +91,8 @@ struct Writer {
     queue: mpsc::Receiver<Job>,
     /// Jobs that were taken from the queue and not looked at yet.
     received: VecDeque<Job>,
+    /// Requests of many commands, in the order of their turns.
+    open: VecDeque<OpenRequest>,
     /// What was decided since the last commit.
     undelivered: Undelivered,
     /// Reads that saw nothing newer than the batch in flight.
@@ -125,6 +133,7 @@ pub(crate) fn run(core: Core, published: Arc<PublishedState>, queue: mpsc::Recei
         committer,
         queue,
         received: VecDeque::new(),
+        open: VecDeque::new(),
         undelivered: Undelivered::default(),
         reads_in_flight: Vec::new(),
         closing: None,
@@ -134,7 +143,7 @@ pub(crate) fn run(core: Core, published: Arc<PublishedState>, queue: mpsc::Recei
     let timer = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let timer = timer.expect("a runtime without input and output needs nothing of the system");
     loop {
-        if writer.received.is_empty() {
+        if writer.received.is_empty() && writer.open.is_empty() {
             if !writer.receive(&mut received, &timer) {
                 break;
             }
@@ -207,6 +216,7 @@ impl Writer {
             // Memory is discarded. Wait for the older batch: it may still commit, and the reload
             // must see it.
             let _ = self.wait_for_append();
+            self.open.drain(..).for_each(|request| request.fail(&failure));
             std::mem::take(&mut self.undelivered).deliver(&Err(failure));
         } else if !self.undelivered.is_empty() {
             self.commit();
@@ -307,19 +317,21 @@ impl Writer {
     }
 
     /// The commands of the received jobs, as many as fit into one commit; other jobs are done on
-    /// the way.
+    /// the way. Requests of many commands take turns after the single commands, so that one caller's
+    /// batches do not stall the others.
     fn next_commands(&mut self) -> Vec<(Submission, Timestamp)> {
         let mut commands = Vec::with_capacity(self.received.len());
         while let Some(job) = self.received.pop_front() {
             match job {
-                Job::Run(request) => {
-                    let decided = self.undelivered.results.len() + commands.len();
-                    if decided > 0 && decided + request.commands() > BATCH_COMMANDS {
-                        self.received.push_front(Job::Run(request));
+                Job::Run(Request::One(submission, now, reply)) => {
+                    if self.undelivered.results.len() + commands.len() >= BATCH_COMMANDS {
+                        self.received.push_front(Job::Run(Request::One(submission, now, reply)));
                         break;
                     }
-                    self.undelivered.replies.push(request.unpack(&mut commands));
+                    commands.push((submission, now));
+                    self.undelivered.replies.push(Reply::One(reply));
                 }
+                Job::Run(Request::Many(request)) => self.open.push_back(request),
                 Job::Other(CoreJob::Read(read)) => self.read(read),
                 Job::Other(CoreJob::Wake) => {}
                 Job::Close(reply) => {
@@ -329,7 +341,24 @@ impl Writer {
                 }
             }
         }
+        self.take_portions(&mut commands);
         commands
+    }
+
+    /// Adds portions of the requests of many commands, turn by turn.
+    fn take_portions(&mut self, commands: &mut Vec<(Submission, Timestamp)>) {
+        let room = BATCH_COMMANDS.saturating_sub(self.undelivered.results.len() + commands.len());
+        let end = commands.len() + room.min(PORTIONS_AT_ONCE);
+        while commands.len() < end
+            && let Some(mut request) = self.open.pop_front()
+        {
+            let most = if self.open.is_empty() { PORTIONS_AT_ONCE } else { PORTION };
+            let portion = request.take_portion(most.min(end - commands.len()), commands);
+            self.undelivered.replies.push(portion);
+            if !request.is_taken() {
+                self.open.push_back(request);
+            }
+        }
     }
 
     fn decide(&mut self, commands: Vec<(Submission, Timestamp)>) -> Result<(), Error> {
@@ -350,5 +379,88 @@ impl Writer {
             // The caller may have gone away; then the result is not needed.
             let _ = closing.send(persisted);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollkeeper_ledger::{
+        Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId, OperationPrice,
+        Source, Submission, Timestamp, WorkspaceId,
+    };
+
+    use crate::embedded::core::ids::seq_of_id;
+    use crate::embedded::{Embedded, Options};
+    use crate::{Engine, Output, Ran};
+
+    fn submission(workspace: WorkspaceId, key: &str, command: Command) -> Submission {
+        let key = Some(IdempotencyKey::new(key).expect("the key is valid"));
+        Submission { workspace, key, actor: Actor::Platform, command }
+    }
+
+    fn workspace(name: &str) -> WorkspaceId {
+        WorkspaceId::new(name).expect("the id is valid")
+    }
+
+    fn charge(name: &str, key: &str) -> Submission {
+        let operation = OperationId::new("message").expect("the id is valid");
+        submission(workspace(name), key, Command::Charge(ChargeRequest::new(operation, 1)))
+    }
+
+    /// The number of the entry that opened a charge.
+    fn seq(ran: &Ran) -> u64 {
+        let answer = ran.as_ref().expect("it was run").as_ref().expect("it was accepted");
+        let Output::Charge(charge, _) = &answer.output else { panic!("a charge is answered") };
+        seq_of_id(charge.details.id.0)
+    }
+
+    #[test]
+    fn a_small_request_does_not_wait_for_the_whole_of_large_ones_before_it() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let engine = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        let id = OperationId::new("message").expect("the id is valid");
+        let price = OperationPrice { id, unit_price: Micros::new(1), timeout_seconds: None };
+        let prices = Command::SetPrices { operations: vec![price], effective_at: None };
+        let mut begin = vec![submission(WorkspaceId::platform(), "prices", prices)];
+        for name in ["loud", "quiet"] {
+            let credit = GrantRequest::new(Source::Promotional, Micros::new(1_000_000));
+            begin.push(submission(workspace(name), "new", Command::CreateWorkspace(Default::default())));
+            begin.push(submission(workspace(name), "credit", Command::Grant(credit)));
+        }
+        let many =
+            |caller: usize| (0..5_000).map(move |n| charge("loud", &format!("{caller}-{n}"))).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
+        let (one, other, small, single) = runtime.block_on(async {
+            for ran in engine.run_each(begin, now).await.expect("a healthy disk") {
+                ran.expect("it was run").expect("it was accepted");
+            }
+            // The writer looks at nothing before all have been sent.
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let hold = engine.core.read(move |_| {
+                let _ = released.recv();
+                Ok(())
+            });
+            let sent = async { drop(release) };
+            let calls = (
+                engine.run_each(many(1), now),
+                engine.run_each(many(2), now),
+                engine.run_each(vec![charge("quiet", "small")], now),
+                engine.run(charge("quiet", "single"), now),
+            );
+            let (_, one, other, small, single, ()) =
+                tokio::join!(hold, calls.0, calls.1, calls.2, calls.3, sent);
+            (one, other, small.expect("a healthy disk"), single)
+        });
+        let (one, other) = (one.expect("a healthy disk"), other.expect("a healthy disk"));
+        assert_eq!((one.len(), other.len()), (5_000, 5_000));
+        assert!(seq(&one[0]) < seq(&other[0]) && seq(&other[0]) < seq(&one[4_999]), "they take turns");
+        let first = seq(&single).min(seq(&one[0]));
+        assert_eq!(seq(&single), first, "a single command comes first");
+        assert!(
+            seq(&small[0]) <= first + 1 + 2 * super::PORTION as u64,
+            "its turn comes after a portion of each"
+        );
+        assert!(one.is_sorted_by_key(seq) && other.is_sorted_by_key(seq), "each request keeps its order");
     }
 }

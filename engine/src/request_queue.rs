@@ -4,8 +4,8 @@
 //! the sender of a one-shot channel, its [`Reply`]. A job that only one engine knows is its
 //! `Job::Other`.
 //!
-//! The queue is bounded in jobs, and for requests of many commands in commands and in bytes. When it
-//! is full, a request of many commands and [`RequestQueue::run_or_shed`] are refused instead of
+//! The queue is bounded in jobs, and for requests of many commands in commands and in bytes. When
+//! it is full, a request of many commands and [`RequestQueue::run_or_shed`] are refused instead of
 //! waiting. A request of many commands is run in portions, so that requests can take turns.
 //!
 //! Invariant: a caller is sent exactly as many results as its request had commands, in their order.

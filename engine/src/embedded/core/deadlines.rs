@@ -1,7 +1,7 @@
 //! The deadlines of pending charges, in order: which charges are to be timed out next.
 //!
-//! It is also where the deadline of a pending charge is looked up. A heartbeat changes nothing else,
-//! so its entry is not in the key index, and a charge costs the same after any number of them.
+//! It is also where the deadline of a pending charge is looked up. A heartbeat changes nothing
+//! else, so its entry is not in the key index. A charge costs the same after any number of them.
 //!
 //! Rebuilt at the start from the state file and the entries after it. Whether a charge is timed out
 //! is the ledger's decision; this is only the list of candidates.

@@ -53,8 +53,8 @@ pub(crate) struct StateMachine {
     pub(super) index: KeyIndex,
     pub(super) fingerprints: Fingerprints,
     pub(super) deadlines: Deadlines,
-    /// Due charges that could not be read, by the sequence number of the entry that opened them, each
-    /// with the time from which it is tried again.
+    /// Due charges that could not be read, by the sequence number of their opening entry, each with
+    /// the time from which it is tried again.
     pub(super) unreadable: BTreeMap<u64, Timestamp>,
     pub(super) maintenance: MaintenanceState,
     pub(super) uncommitted: UncommittedEntries,

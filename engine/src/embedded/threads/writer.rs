@@ -317,8 +317,8 @@ impl Writer {
     }
 
     /// The commands of the received jobs, as many as fit into one commit; other jobs are done on
-    /// the way. Requests of many commands take turns after the single commands, so that one caller's
-    /// batches do not stall the others.
+    /// the way. Requests of many commands take turns after the single commands, so that the batches
+    /// of one caller do not stall the others.
     fn next_commands(&mut self) -> Vec<(Submission, Timestamp)> {
         let mut commands = Vec::with_capacity(self.received.len());
         while let Some(job) = self.received.pop_front() {

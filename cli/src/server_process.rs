@@ -92,13 +92,16 @@ pub async fn serve(
 }
 
 /// Returns a future that resolves on SIGTERM or SIGINT. The handlers are installed when this
-/// function returns: call it before the program reports that it is ready.
+/// function returns: call it before the program reports that it is ready. SIGHUP, which a closed
+/// terminal sends, is ignored from then on.
 pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let handler = |kind| {
         signal(kind).map_err(|why| Failure::new(Exit::Unavailable, "signals cannot be handled").because(why))
     };
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
+    let mut hang_up = handler(SignalKind::hangup())?;
+    tokio::spawn(async move { while hang_up.recv().await.is_some() {} });
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -48,6 +48,27 @@ fn filled(data: &Path) {
     assert_eq!(server.stop().code(), Some(0));
 }
 
+#[test]
+fn a_log_line_that_cannot_be_written_and_a_closed_terminal_end_nothing() {
+    let own = temporary();
+    let data = own.path().join("data");
+    let mut command = TestServer::command(&data);
+    command.env("TOLLKEEPER_LOG_LEVEL", "debug");
+    let full = File::options().write(true).open("/dev/full").expect("Linux has a device that is full");
+    let mut server = TestServer::spawned_with(command, &data, full);
+    server.workspace("acme", 1_000_000);
+    server.signal("HUP");
+    eventually("a line is dropped", || {
+        // The connection breaks in the middle of a head, which is logged.
+        server.send_bytes(b"GET /heal");
+        let metrics = server.get("/metrics").expect(200).text;
+        let dropped = metrics.lines().find_map(|line| line.strip_prefix("tollkeeper_log_lines_dropped_total "));
+        dropped.filter(|count| *count != "0").map(|_| ())
+    });
+    server.charge("acme", "k", json!({"operation": "support_message"})).expect(201);
+    assert_eq!(server.stop().code(), Some(0));
+}
+
 /// The paths of the SQLite files in a directory.
 fn databases(data: &Path) -> Vec<PathBuf> {
     let files =

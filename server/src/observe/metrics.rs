@@ -138,6 +138,9 @@ impl Metrics {
             head(text, name, kind, help)?;
             writeln!(text, "{name} {}", value.load(Relaxed))?;
         }
+        const DROPPED: &str = "tollkeeper_log_lines_dropped_total";
+        head(text, DROPPED, "counter", "Lines of the log that could not be written.")?;
+        writeln!(text, "{DROPPED} {}", super::log::dropped_lines())?;
         write_engine_stats(text, stats)?;
         write_clock(text, stats.clock_deviation_millis, timers_are_held)
     }

@@ -43,9 +43,15 @@ impl TestServer {
     }
 
     /// Starts a server by a command. Its stderr goes to a file next to `data`.
-    pub fn spawned(mut command: Command, data: &Path) -> TestServer {
+    pub fn spawned(command: Command, data: &Path) -> TestServer {
         let stderr = data.with_extension("stderr");
-        let log = File::options().create(true).append(true).open(&stderr).expect("a file for stderr");
+        let log = File::options().create(true).append(true).open(stderr).expect("a file for stderr");
+        TestServer::spawned_with(command, data, log)
+    }
+
+    /// The same, with another file for its stderr.
+    pub fn spawned_with(mut command: Command, data: &Path, log: File) -> TestServer {
+        let stderr = data.with_extension("stderr");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its stdout is piped"));
         let mut line = String::new();

@@ -225,6 +225,14 @@ impl Limits {
         passed.min_by_key(|limit| limit.left_in(windows))
     }
 
+    /// What the limits that cover the spender leave of the current periods, never below zero;
+    /// `None` if none covers it.
+    #[must_use]
+    pub fn least_left(&self, spender: &Spender, windows: &PeriodWindows) -> Option<Micros> {
+        let covering = self.0.iter().filter(|limit| limit.subject.covers(spender));
+        covering.map(|limit| limit.left_in(windows).max(Micros::ZERO)).min()
+    }
+
     /// The limit on a subject in a period.
     #[must_use]
     pub fn find(&self, subject: &Subject, period: Period) -> Option<&Limit> {

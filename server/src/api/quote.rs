@@ -1,12 +1,11 @@
-//! Quotes: the price of a charge, and whether the available balance covers it. Nothing moves.
-//! Suspension, debt and limits are not checked.
+//! Quotes: the price of a charge, and whether a charge by the caller would pass. Nothing moves.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Charge, Read};
-use tollkeeper_ledger::{OperationId, Quote};
+use tollkeeper_ledger::{OperationId, Quote, QuoteBasis, Spender};
 use utoipa::ToSchema;
 
 use crate::access::Rule::Workspace;
@@ -25,14 +24,14 @@ pub const ROUTES: &[Route] = &[Route::new(
     |call| Box::pin(quote(call)),
 )
 .description(
-    "Returns the price of a charge now and whether the available balance covers it. Nothing is deducted or \
-     reserved. Suspension, debt and spending limits are not checked.",
+    "Returns the price of a charge now and whether a charge with the same key would pass: suspension, debt, spending \
+     limits and the balance. Nothing is deducted or reserved.",
 )
 .request(of::<QuoteIn>, r#"{"operation": "smart_pricing", "quantity": 3}"#)
 .response(
     200,
     of::<QuoteJson>,
-    r#"{"amount": 3000, "amount_usd": "0.03", "affordable": true, "affordable_quantity": 1250,
+    r#"{"amount": 3000, "amount_usd": "0.03", "affordable": true, "refusal": null, "affordable_quantity": 1250,
         "available": 1250000, "available_usd": "12.50"}"#,
 )
 .problems(&[Code::OperationNotFound])];
@@ -44,7 +43,7 @@ pub const ROUTES: &[Route] = &[Route::new(
 pub struct QuoteIn {
     /// The id of an operation in the price book.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "smart_pricing")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "smart_pricing")]
     operation: OperationId,
     /// The number of units.
     #[serde(default = "one")]
@@ -65,9 +64,13 @@ pub struct QuoteJson {
     /// `amount` in dollars, as an exact decimal text.
     #[schema(value_type = String, example = "0.03")]
     amount_usd: Usd,
-    /// Whether the available credit covers `amount`.
+    /// Whether a charge would pass.
     affordable: bool,
-    /// The number of units that the available credit covers.
+    /// The code with which a charge would be refused, such as `limit_exceeded`; null if it would
+    /// pass.
+    #[schema(required)]
+    refusal: Option<&'static str>,
+    /// The number of units that the available credit and the limits cover.
     affordable_quantity: i64,
     /// The credit that can be spent, in micro-units.
     available: i64,
@@ -80,16 +83,33 @@ pub struct QuoteJson {
 async fn quote(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let QuoteIn { operation, quantity } = call.json().await?;
-    let balance = existing(&workspace, call.app.engine().balance(&workspace, None).await?)?;
-    let available = balance.balance.available;
-    let platform = call.app.engine().platform();
-    let quote = tollkeeper_ledger::quote(&platform.price_book, &operation, quantity, available, call.now);
-    let Quote { amount, affordable, affordable_quantity } =
+    let engine = call.app.engine();
+    let profile = existing(&workspace, engine.workspace(&workspace).await?)?;
+    let (limits, windows) = existing(&workspace, engine.limits(&workspace, call.now).await?)?;
+    let balance = existing(&workspace, engine.balance(&workspace, None).await?)?.balance;
+    let key = call.caller.api_key();
+    let spender = Spender {
+        operation,
+        worker: key.and_then(|key| key.worker.clone()),
+        member: key.and_then(|key| key.member.clone()),
+        api_key: key.map(|key| key.id),
+    };
+    let basis = QuoteBasis {
+        balance,
+        suspended: profile.suspended,
+        limits: &limits,
+        windows: &windows,
+        spender: &spender,
+    };
+    let quote = tollkeeper_ledger::quote(&engine.platform().price_book, quantity, basis, call.now);
+    let Quote { amount, affordable, affordable_quantity, refusal } =
         quote.map_err(|refused| call.refused(&workspace, refused))?;
+    let available = balance.available;
     let quote = QuoteJson {
         amount: amount.get(),
         amount_usd: Usd(amount),
         affordable,
+        refusal,
         affordable_quantity,
         available: available.get(),
         available_usd: Usd(available),

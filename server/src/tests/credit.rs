@@ -131,8 +131,9 @@ async fn a_quote_returns_the_price_and_moves_nothing() {
     let world = world_with(12_500).await;
     let path = "/v1/workspaces/acme/quote";
     let reply = world.post(path, "", r#"{"operation":"product_listing","quantity":3}"#).await;
-    let expected = String::from(r#"{"amount":15000,"amount_usd":"0.15","affordable":false,"#)
-        + r#""affordable_quantity":2,"available":12500,"available_usd":"0.125"}"#;
+    let expected = String::from(
+        r#"{"amount":15000,"amount_usd":"0.15","affordable":false,"refusal":"insufficient_credits","#,
+    ) + r#""affordable_quantity":2,"available":12500,"available_usd":"0.125"}"#;
     assert_eq!((reply.status, reply.text), (200, expected));
     let one = world.post(path, "", r#"{"operation":"product_listing"}"#).await.json();
     assert_eq!(one["affordable"], true);

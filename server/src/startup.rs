@@ -177,6 +177,11 @@ pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
         let command = Command::SetPrices { operations: reference_prices(), effective_at: None };
         run_once(app, "first start: prices", command).await?;
     }
+    if app.access.configured_key_is_short() {
+        tracing::warn!(
+            "the platform key has fewer than 16 characters; choose a longer one, because it may do everything"
+        );
+    }
     if app.access.has_configured_key() || !platform.key_hashes.is_empty() {
         return Ok(None);
     }

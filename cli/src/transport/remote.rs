@@ -53,7 +53,7 @@ fn key() -> Result<String, Failure> {
 fn message(url: &str, key: &str, request: Request) -> Result<http::Request<Vec<u8>>, Failure> {
     let base = url.trim_end_matches('/');
     if !base.starts_with("http://") && !base.starts_with("https://") {
-        return Err(Failure::new(Exit::Usage, format!("{url} is not the address of a server"))
+        return Err(Failure::new(Exit::Usage, format!("{} is not the address of a server", shown(url)))
             .hint("it must begin with http:// or https://, such as http://127.0.0.1:8080"));
     }
     let mut builder = http::Request::builder()
@@ -86,5 +86,14 @@ fn unreachable(url: &str, repeat_hint: &str, why: &ureq::Error) -> Failure {
     } else {
         repeat_hint
     };
-    Failure::new(Exit::Unavailable, format!("the server at {url} did not answer")).because(why).hint(hint)
+    // The reason may repeat the address.
+    let why = why.to_string().replace(url, shown(url));
+    Failure::new(Exit::Unavailable, format!("the server at {} did not answer", shown(url)))
+        .because(why)
+        .hint(hint)
+}
+
+/// The address without the part that may hold a user and a password.
+fn shown(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, host)| host)
 }

@@ -62,7 +62,8 @@ fn a_log_line_that_cannot_be_written_and_a_closed_terminal_end_nothing() {
         // The connection breaks in the middle of a head, which is logged.
         server.send_bytes(b"GET /heal");
         let metrics = server.get("/metrics").expect(200).text;
-        let dropped = metrics.lines().find_map(|line| line.strip_prefix("tollkeeper_log_lines_dropped_total "));
+        let dropped =
+            metrics.lines().find_map(|line| line.strip_prefix("tollkeeper_log_lines_dropped_total "));
         dropped.filter(|count| *count != "0").map(|_| ())
     });
     server.charge("acme", "k", json!({"operation": "support_message"})).expect(201);

@@ -29,6 +29,9 @@ use super::secret::{self, Kind};
 use super::settings::AccessSettings;
 use super::team_cache::TeamCache;
 
+/// A platform key with fewer bytes is called short.
+const SHORT_KEY_BYTES: usize = 16;
+
 /// The detail for a key that is unknown, revoked or expired.
 const UNKNOWN_KEY: &str =
     "The key is not valid: it is unknown, was revoked or has expired. Check that it was copied whole.";
@@ -39,6 +42,7 @@ pub struct Access {
     pub(super) teams: TeamCache,
     /// The hash of the platform key that the settings name.
     platform_key: Option<Hash>,
+    has_short_key: bool,
     platform_rate: Option<RateLimit<()>>,
     key_rate: Option<RateLimit<ApiKeyId>>,
     workspace_rate: Option<RateLimit<WorkspaceId>>,
@@ -92,6 +96,7 @@ impl Access {
             engine,
             teams: TeamCache::default(),
             platform_key: platform_key.as_ref().map(|key| secret::hash(key.expose().as_bytes())),
+            has_short_key: platform_key.as_ref().is_some_and(|key| key.expose().len() < SHORT_KEY_BYTES),
             platform_rate: RateLimit::per_second("key", *platform_key_requests_per_second, clock()),
             key_rate: RateLimit::per_second("key", *workspace_key_requests_per_second, clock()),
             workspace_rate: RateLimit::per_second("workspace", *workspace_requests_per_second, clock()),
@@ -104,6 +109,11 @@ impl Access {
     /// How long a session in the dashboard lasts, in seconds.
     pub fn session_seconds(&self) -> i64 {
         self.session_seconds
+    }
+
+    /// Whether the settings name a platform key that is short enough to be guessed.
+    pub fn configured_key_is_short(&self) -> bool {
+        self.has_short_key
     }
 
     /// Whether the settings name a platform key.
@@ -214,6 +224,9 @@ impl Access {
 
     /// Finds out whose key the request carries.
     async fn identify(&self, admission: &Admission<'_>, scopes: &[Scope]) -> Result<Caller, Denied> {
+        if admission.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+            return Err(Denied::Unauthenticated("The header `Authorization` is given twice."));
+        }
         let Some(key) = bearer(admission.headers) else {
             return Err(Denied::Unauthenticated("Send a key in the header `Authorization: Bearer KEY`."));
         };

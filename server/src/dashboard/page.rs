@@ -68,7 +68,7 @@ pub fn problem_page(problem: &Problem) -> Response {
         code => (code.title(), problem.detail.as_ref()),
     };
     let mut response = page(problem.code.http_status(), &Message { title, text, return_url: None });
-    problem.write_retry_after(response.headers_mut());
+    problem.write_headers(response.headers_mut());
     response
 }
 

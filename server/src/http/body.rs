@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, HeaderValue};
 use futures_util::StreamExt;
 
@@ -18,6 +18,9 @@ const DRAIN_MAX_BYTES: usize = 32 << 20;
 
 /// The longest time to read a body, and to discard one that is too large.
 const BODY_MAX_TIME: Duration = Duration::from_secs(30);
+
+/// What some programs write before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The media type of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +44,18 @@ impl Media {
 /// Reads a whole body.
 ///
 /// # Errors
-/// `Content-Type` is not `media`, the body is larger than [`BODY_MAX_BYTES`], or it ends early.
+/// `Content-Type` is not `media`, the body is compressed, is larger than [`BODY_MAX_BYTES`], comes too
+/// slowly, or ends early.
 pub async fn collect(headers: &HeaderMap, body: Body, media: Media) -> Result<Bytes, Problem> {
     if !headers.get(CONTENT_TYPE).is_some_and(|value| is(value, media)) {
         let detail = format!("Send the body as `Content-Type: {}`.", media.as_str());
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    if let Some(encoding) = headers.get(CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let detail =
+            "Send the body as it is: the header `Content-Encoding` names an encoding, and none is taken.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let mut frames = body.into_data_stream();
@@ -57,14 +68,22 @@ pub async fn collect(headers: &HeaderMap, body: Body, media: Media) -> Result<By
         return Err(too_large());
     }
     match tokio::time::timeout(BODY_MAX_TIME, gather(&mut frames)).await {
+        // Some programs begin a text with a byte order mark; RFC 8259 allows to ignore it.
+        Ok(Gathered::Whole(bytes)) if bytes.starts_with(BYTE_ORDER_MARK) => {
+            Ok(bytes.slice(BYTE_ORDER_MARK.len()..))
+        }
         Ok(Gathered::Whole(bytes)) => Ok(bytes),
         Ok(Gathered::TooLarge) => {
             drain(&mut frames).await;
             Err(too_large())
         }
-        Ok(Gathered::Broken) | Err(_) => Err(Problem::new(
+        Ok(Gathered::Broken) => Err(Problem::new(
             Code::MalformedJson,
             "The body did not arrive completely. Send the request again.",
+        )),
+        Err(_) => Err(Problem::new(
+            Code::RequestTimeout,
+            format!("The body did not arrive within {} s. Send the request again.", BODY_MAX_TIME.as_secs()),
         )),
     }
 }

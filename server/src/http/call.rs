@@ -159,7 +159,9 @@ impl Call {
             return Err(Problem::parameter(NAME, "is given twice"));
         }
         let text = value.to_str().ok().and_then(|text| IdempotencyKey::new(text).ok());
-        text.ok_or_else(|| Problem::parameter(NAME, "must be 1 to 255 printable characters"))
+        text.ok_or_else(|| {
+            Problem::parameter(NAME, "must be 1 to 255 printable characters without a blank at either end")
+        })
     }
 
     /// The bytes of a JSON body.

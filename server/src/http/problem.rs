@@ -114,6 +114,8 @@ codes! {
         "The workspace has no API key with this id, or it was revoked.",
     MethodNotAllowed = 405 "method_not_allowed" "The path does not have this method" false
         "The path exists without this method. The header `Allow` lists its methods.",
+    RequestTimeout = 408 "request_timeout" "The body came too slowly" true
+        "The body did not arrive within 30 seconds. Nothing was done. Send the request again.",
     WorkspaceExists = 409 "workspace_exists" "The workspace exists already" false
         "There is a workspace with this id already.",
     MemberExists = 409 "member_exists" "The member exists already" false
@@ -135,7 +137,7 @@ codes! {
     BodyTooLarge = 413 "body_too_large" "The body is too large" false
         "The body has more bytes than `max_bytes`.",
     UnsupportedMediaType = 415 "unsupported_media_type" "The body has another media type" false
-        "The header `Content-Type` is not `application/json`.",
+        "The header `Content-Type` is not `application/json`, or the body has a `Content-Encoding`.",
     InvalidField = 422 "invalid_field" "A field is not valid" false
         "A field of the body is missing, has the wrong type, or a value out of range. `field` names it.",
     IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key belongs to another request" false
@@ -240,15 +242,15 @@ impl Problem {
         *response.status_mut() = self.code.http_status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.code.status() == 401 {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        self.write_retry_after(headers);
+        self.write_headers(headers);
         response
     }
 
-    /// Adds the header `Retry-After` if the problem passes soon.
-    pub fn write_retry_after(&self, headers: &mut HeaderMap) {
+    /// Adds what HTTP asks for beside some statuses: how to authenticate, and when to try again.
+    pub fn write_headers(&self, headers: &mut HeaderMap) {
+        if self.code.status() == 401 {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.code.status() == 503 {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }

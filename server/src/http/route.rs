@@ -97,6 +97,8 @@ pub struct Route {
     pub parameters: &'static [&'static str],
     /// Whether it requires the header `Idempotency-Key`.
     pub requires_idempotency_key: bool,
+    /// Whether the header `Idempotency-Key` is refused.
+    pub refuses_idempotency_key: bool,
     /// The body that it reads.
     pub body: Option<RequestBody>,
     /// The response if it succeeds.
@@ -126,6 +128,7 @@ impl Route {
             is_page: false,
             parameters: &[],
             requires_idempotency_key: false,
+            refuses_idempotency_key: false,
             body: None,
             success: Success { status: 200, content: None },
             own_codes: &[],
@@ -160,6 +163,13 @@ impl Route {
     /// Sets the names of the query parameters.
     pub const fn parameters(mut self, names: &'static [&'static str]) -> Route {
         self.parameters = names;
+        self
+    }
+
+    /// Refuses the header `Idempotency-Key`: the route makes something and keeps no keys, so a
+    /// repeated request would make it twice.
+    pub const fn keeps_no_key(mut self) -> Route {
+        self.refuses_idempotency_key = true;
         self
     }
 
@@ -240,7 +250,8 @@ impl Route {
             codes.extend([Code::IdempotencyKeyRequired, Code::IdempotencyKeyReused]);
         }
         if self.is_form() || self.body.is_some() {
-            codes.extend([Code::MalformedJson, Code::BodyTooLarge, Code::UnsupportedMediaType]);
+            codes.extend([Code::MalformedJson, Code::RequestTimeout]);
+            codes.extend([Code::BodyTooLarge, Code::UnsupportedMediaType]);
         }
         if self.body.is_some() {
             codes.extend([Code::UnknownField, Code::InvalidField]);

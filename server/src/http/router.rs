@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::Method;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
@@ -86,6 +87,7 @@ async fn handle_request(
     if route.is_private {
         (pages.protect)(response.headers_mut());
     }
+    harden(response.headers_mut());
     if let Some(status) = rate {
         status.write_headers(response.headers_mut());
     }
@@ -142,6 +144,12 @@ async fn handle(
     body: Body,
 ) -> Result<Response, Problem> {
     let query = Query::read(&parts.uri, route.parameters)?;
+    if route.refuses_idempotency_key && parts.headers.contains_key("idempotency-key") {
+        return Err(Problem::parameter(
+            "Idempotency-Key",
+            "is not taken here: this request keeps no key, so repeating it may do it twice",
+        ));
+    }
     let head = Head { is_head: parts.method == Method::HEAD, query, params: params?, headers: parts.headers };
     let mut call = Call::new(Arc::clone(app), caller, now, head, body);
     if route.is_form() {
@@ -160,8 +168,16 @@ async fn unrouted(app: Arc<App>, pages: Pages, request: Request, problem: Proble
     if is_private {
         (pages.protect)(response.headers_mut());
     }
+    harden(response.headers_mut());
     app.metrics.count_response(None, response.status(), Duration::ZERO);
     response
+}
+
+/// Adds the headers of every response. It is data of one caller, and some have a secret: no cache
+/// may keep it, and no browser may take it for a page.
+fn harden(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 fn not_found() -> Problem {

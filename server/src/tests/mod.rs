@@ -81,7 +81,7 @@ impl Reply {
         assert_eq!(problem["status"], status);
         assert_eq!(problem["type"], format!("urn:tollkeeper:problem:{code}"));
         assert!(problem["title"].is_string() && problem["detail"].is_string());
-        assert_eq!(problem["retryable"], status == 429 || status >= 500);
+        assert_eq!(problem["retryable"], matches!(status, 408 | 429 | 500..));
         problem
     }
 }

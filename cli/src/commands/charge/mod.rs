@@ -80,9 +80,11 @@ fn show(args: Show) -> Result<(), Failure> {
 fn refund_rows(charge: &Value) -> Vec<Value> {
     let refunds = charge["refunds"].as_array().into_iter().flatten();
     let rows = refunds.flat_map(|refund| {
+        // A refund may return to a thousand grants, so its list is not copied into each row.
         refund["gives"].as_array().into_iter().flatten().map(|part| {
-            let mut row = refund.clone();
-            for name in ["grant", "amount", "amount_usd"] {
+            let of_refund = ["created_at", "reason", "detail"].map(|name| (name, Some(refund[name].clone())));
+            let mut row = object(of_refund);
+            for name in ["grant", "amount"] {
                 row[name] = part[name].clone();
             }
             row

@@ -9,10 +9,11 @@
 use jiff::{ToSpan, Zoned, tz::TimeZone};
 use tollkeeper_ledger::{Account, Limits, PeriodWindow, PeriodWindows, Recount, Timestamp};
 
-/// True for the name of a time zone in the IANA database.
+/// True for the exact name of a time zone in the IANA database, that is, of a place or an offset.
 #[must_use]
 pub fn is_known_timezone(name: &str) -> bool {
-    TimeZone::get(name).is_ok()
+    let is_nowhere = matches!(name, "Etc/Unknown" | "Factory");
+    !is_nowhere && TimeZone::get(name).is_ok_and(|zone| zone.iana_name() == Some(name))
 }
 
 /// The day and the month around an instant in a time zone; in UTC if the time zone is not known.

@@ -45,7 +45,7 @@ const _: () = assert!(NAME_MAX_BYTES < IDEMPOTENCY_KEY_MAX_BYTES, "a key must ha
 
 /// The longest free text (a workspace's display name, a reason, a reference): it is kept for ever
 /// in the journal.
-pub const TEXT_MAX_BYTES: usize = 255;
+pub const TEXT_MAX_CHARS: usize = 255;
 
 /// The largest metadata document: it is kept for ever and returned with every list row.
 pub const METADATA_MAX_BYTES: usize = 4_096;

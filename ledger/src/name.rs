@@ -24,6 +24,11 @@ pub enum NameError {
     TooLong(usize),
     /// The text has this character, which is not allowed.
     Character(char),
+    /// The text has only dots: as a part of a path it would name another path.
+    OnlyDots,
+    /// The text begins or ends with a blank, which HTTP takes off a header: the key in a body would
+    /// be another one.
+    BlankAround,
 }
 
 impl fmt::Display for NameError {
@@ -31,6 +36,8 @@ impl fmt::Display for NameError {
         match self {
             NameError::Empty => f.write_str("must not be empty"),
             NameError::TooLong(most) => write!(f, "is longer than {most} characters"),
+            NameError::OnlyDots => f.write_str("must not be dots only"),
+            NameError::BlankAround => f.write_str("must not begin or end with a blank"),
             NameError::Character(c) => write!(f, "holds the character {c:?}, which is not allowed"),
         }
     }
@@ -50,7 +57,18 @@ fn check(text: &str, most: usize, allowed: fn(u8) -> bool) -> Result<(), NameErr
     if text.len() > most {
         return Err(NameError::TooLong(most));
     }
+    assert!(text.is_ascii(), "every alphabet of a name must be a part of ASCII");
     Ok(())
+}
+
+/// Refuses an id that a path cannot name.
+fn check_id(text: &str) -> Result<(), NameError> {
+    if text.bytes().all(|byte| byte == b'.') { Err(NameError::OnlyDots) } else { Ok(()) }
+}
+
+/// Refuses a key that a header cannot carry.
+fn check_key(text: &str) -> Result<(), NameError> {
+    if text.trim_matches(' ').len() == text.len() { Ok(()) } else { Err(NameError::BlankAround) }
 }
 
 /// `A-Z a-z 0-9 . _ : @ -`: what needs no escaping in a URL's path, a header or a shell word.
@@ -71,7 +89,7 @@ const _: () =
 const _: () = assert!(UUID_BYTES >= 36, "the text of a UUID must be stored in place");
 
 macro_rules! name {
-    ($name:ident, $in_place:expr, $most:expr, $allowed:expr, $doc:literal) => {
+    ($name:ident, $in_place:expr, $most:expr, $allowed:expr, $rule:expr, $doc:literal) => {
         #[doc = $doc]
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Text<$in_place>);
@@ -80,9 +98,10 @@ macro_rules! name {
             /// Checks the text and makes it a name.
             ///
             /// # Errors
-            /// [`NameError`] if it is empty, too long, or holds a character that is not allowed.
+            /// [`NameError`] if it is empty, too long, or not of the allowed form.
             pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
                 check(text.as_ref(), $most, $allowed)?;
+                $rule(text.as_ref())?;
                 Ok(Self(Text::new(text.as_ref())))
             }
 
@@ -117,6 +136,7 @@ name!(
     UUID_BYTES,
     NAME_MAX_BYTES,
     in_name,
+    check_id,
     "The id of a workspace, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`.\n\n\
      ```\nuse tollkeeper_ledger::{NameError, WorkspaceId};\n\n\
      let name = WorkspaceId::new(\"acme.shop_1\").expect(\"an allowed name\");\n\
@@ -128,6 +148,7 @@ name!(
     WORD_BYTES,
     NAME_MAX_BYTES,
     in_name,
+    check_id,
     "The id of a member, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
@@ -135,6 +156,7 @@ name!(
     WORD_BYTES,
     NAME_MAX_BYTES,
     in_name,
+    check_id,
     "The id of an AI worker, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
@@ -142,6 +164,7 @@ name!(
     WORD_BYTES,
     NAME_MAX_BYTES,
     in_name,
+    check_id,
     "The id of an operation, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
@@ -149,7 +172,9 @@ name!(
     UUID_BYTES,
     IDEMPOTENCY_KEY_MAX_BYTES,
     printable,
-    "Makes a request safe to repeat (i07): 1 to 255 printable characters, unique in its workspace for ever."
+    check_key,
+    "Makes a request safe to repeat (i07): 1 to 255 printable characters without a blank at either end, unique in its \
+     workspace for ever."
 );
 
 impl WorkspaceId {
@@ -180,7 +205,12 @@ mod tests {
         assert_eq!(WorkspaceId::new("*").map(|_| ()), Err(NameError::Character('*')));
         assert!(WorkspaceId::new("x".repeat(64)).is_ok());
         assert_eq!(WorkspaceId::new("x".repeat(65)).map(|_| ()), Err(NameError::TooLong(64)));
+        assert_eq!(WorkspaceId::new("..").map(|_| ()), Err(NameError::OnlyDots));
+        assert!(WorkspaceId::new("..a").is_ok());
         assert!(IdempotencyKey::new("order 17 / try 2").is_ok());
+        for blank in [" q", "q ", " "] {
+            assert_eq!(IdempotencyKey::new(blank).map(|_| ()), Err(NameError::BlankAround));
+        }
         assert_eq!(IdempotencyKey::new("a\n").map(|_| ()), Err(NameError::Character('\n')));
     }
 }

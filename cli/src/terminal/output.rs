@@ -83,11 +83,14 @@ pub fn cell(json: &Value, path: &str) -> String {
     }
 }
 
-/// Escapes control characters, so that a name chosen by someone else cannot control the terminal.
+/// Escapes control characters and marks of direction, so that a text chosen by someone else cannot
+/// control the terminal.
 pub fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if character.is_control()
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}')
+        {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -158,5 +161,6 @@ mod tests {
     #[test]
     fn control_characters_of_a_name_are_escaped() {
         assert_eq!(plain("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert_eq!(plain("\u{202e}gnp.exe"), "\\u{202e}gnp.exe");
     }
 }

@@ -2,6 +2,7 @@
 //! network (`remote`) or a store in this process (`local`).
 
 use serde_json::{Map, Value};
+use tollkeeper_ledger::IdempotencyKey;
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::remark;
@@ -82,7 +83,13 @@ impl Request {
     /// is sent, so that the user can repeat the command.
     pub fn with_key(mut self, key: Option<String>) -> Result<Request, Failure> {
         let key = match key {
-            Some(key) => key,
+            // Checked here too: on the way to a server, HTTP would take blanks off its ends.
+            Some(key) => match IdempotencyKey::new(&key) {
+                Ok(_) => key,
+                Err(why) => {
+                    return Err(Failure::new(Exit::Usage, "--key is not an idempotency key").because(why));
+                }
+            },
             None => {
                 let key = format!("cli-{}", random_hex()?);
                 remark(&format!("idempotency key: {key} (to repeat this command safely, add --key {key})"));

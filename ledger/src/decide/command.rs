@@ -136,8 +136,8 @@ pub struct WorkspaceChanges {
     pub name: Option<Box<str>>,
     /// The IANA time zone in which its days and months are counted.
     pub timezone: Option<Box<str>>,
-    /// A JSON object of the platform's own.
-    pub metadata: Option<Box<str>>,
+    /// A JSON object of the platform's own; `Some(None)` removes it.
+    pub metadata: Option<Option<Box<str>>>,
     /// True to refuse charges.
     pub suspended: Option<bool>,
 }

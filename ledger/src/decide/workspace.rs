@@ -79,7 +79,7 @@ fn with_changes(profile: Profile, changes: WorkspaceChanges) -> Profile {
     Profile {
         name: name.unwrap_or(profile.name),
         timezone: timezone.unwrap_or(profile.timezone),
-        metadata: metadata.or(profile.metadata),
+        metadata: metadata.unwrap_or(profile.metadata),
         suspended: suspended.unwrap_or(profile.suspended),
         ..profile
     }

@@ -238,7 +238,7 @@ fn changes(words: &Words) -> WorkspaceChanges {
     WorkspaceChanges {
         name: words.boxed("name"),
         timezone: words.boxed("timezone"),
-        metadata: words.boxed("metadata"),
+        metadata: words.boxed("metadata").map(Some),
         suspended: words.text("suspended").map(|text| text == "true"),
     }
 }

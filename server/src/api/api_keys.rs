@@ -37,6 +37,7 @@ pub const ROUTES: &[Route] = &[
          tied to a member or worker, the new key is tied to the same one. Only the platform creates a key with the scope \
          `settle`, because such a key gives credit back.",
     )
+    .keeps_no_key()
     .request(of::<ApiKeyIn>, r#"{"name": "storefront", "scopes": ["charge"], "worker": "w-7"}"#)
     .response(
         201,
@@ -80,20 +81,20 @@ const KEY_BYTES: usize = 512;
 #[serde(deny_unknown_fields)]
 #[schema(as = ApiKeyRequest)]
 pub struct ApiKeyIn {
-    /// The display name, 1–255 bytes.
+    /// The display name, 1–255 characters.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "storefront")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+$", example = "storefront")]
     name: DisplayName,
     /// What the key may do; see [`scopes_schema`] for the description.
     #[schema(schema_with = scopes_schema)]
     scopes: Vec<Each<Scope>>,
     /// The id of a member. Every charge with the key is made for this member and no other.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     member: Option<MemberId>,
     /// The id of a worker. Every charge with the key is made by this worker and no other.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     worker: Option<WorkerId>,
     /// When the key expires; never if it is absent.
     #[serde(default, deserialize_with = "maybe_word")]

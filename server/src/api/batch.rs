@@ -116,15 +116,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<T> {
 pub struct BatchItemIn {
     /// The id of the workspace that is charged.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     workspace: WorkspaceId,
-    /// The idempotency key of the item, 1–255 printable characters.
+    /// The idempotency key of the item, 1–255 printable characters without a blank at either end.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = String, required, min_length = 1, max_length = 255, pattern = r"^[ -~]+$")]
+    #[schema(value_type = String, required, min_length = 1, max_length = 255, pattern = r"^[!-~]([ -~]*[!-~])?$")]
     idempotency_key: Option<IdempotencyKey>,
     /// The id of the operation in the price book.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     operation: OperationId,
     /// The number of units.
     #[serde(default = "one")]
@@ -132,11 +132,11 @@ pub struct BatchItemIn {
     quantity: i64,
     /// The id of the AI worker that runs the operation.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     worker: Option<WorkerId>,
     /// The id of the member for whom the operation runs.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     member: Option<MemberId>,
     /// Whether the charge is pending until its outcome is reported.
     #[schema(default = false)]
@@ -144,7 +144,7 @@ pub struct BatchItemIn {
     /// The seconds until the deadline. If no outcome is reported by then, the charge is refunded.
     #[schema(minimum = 1, maximum = 604_800)]
     timeout_seconds: Option<u32>,
-    /// Your product's name for the run, 1–255 bytes.
+    /// Your product's name for the run, 1–255 characters.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     reference: Option<ShortText>,

@@ -3,6 +3,8 @@
 //!
 //! What becomes of a charge is in `outcomes`; many charges in one request are in `batch`.
 
+use std::collections::BTreeMap;
+
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -135,7 +137,7 @@ pub const CHARGE_BYTES: usize = 768;
 pub struct ChargeIn {
     /// The id of the operation in the price book.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "virtual_try_on")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "virtual_try_on")]
     pub(super) operation: OperationId,
     /// The number of units.
     #[serde(default = "one")]
@@ -143,11 +145,11 @@ pub struct ChargeIn {
     pub(super) quantity: i64,
     /// The id of the AI worker that runs the operation; your product chooses it.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     pub(super) worker: Option<WorkerId>,
     /// The id of the member for whom the operation runs.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     pub(super) member: Option<MemberId>,
     /// Whether the charge is pending until its outcome is reported. If it is absent: true if
     /// `timeout_seconds` is given or the operation has a timeout in the price book.
@@ -156,7 +158,7 @@ pub struct ChargeIn {
     /// The seconds until the deadline. If no outcome is reported by then, the charge is refunded.
     #[schema(minimum = 1, maximum = 604_800)]
     pub(super) timeout_seconds: Option<u32>,
-    /// Your product's name for the run, 1–255 bytes. The list can be filtered by it.
+    /// Your product's name for the run, 1–255 characters. The list can be filtered by it.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     pub(super) reference: Option<ShortText>,
@@ -323,21 +325,24 @@ pub struct DrawJson {
     amount_usd: Usd,
 }
 
-/// The ids of the grants that a charge drew from, by the number that its draws and refunds have.
-type GrantIds = Vec<(u64, GrantId)>;
+/// The ids of the grants that a charge drew from, by the number that its draws and refunds have. A
+/// charge may draw from a thousand grants, so both are looked up and not searched.
+type GrantIds = BTreeMap<u64, GrantId>;
 
 impl DrawJson {
     fn of(grants: &GrantIds, draw: Draw) -> Option<DrawJson> {
-        let (_, grant) = grants.iter().find(|(n, _)| *n == draw.grant)?;
+        let grant = grants.get(&draw.grant)?;
         Some(DrawJson { grant: Text(*grant), amount: draw.amount.get(), amount_usd: Usd(draw.amount) })
     }
 
     /// The draws less the refunds, so that they sum to the charge less its refunds (i05).
     fn remaining(grants: &GrantIds, details: &ChargeDetails, refunds: &[RefundRecord]) -> Vec<DrawJson> {
+        let mut returned: BTreeMap<u64, Micros> = BTreeMap::new();
+        for back in refunds.iter().flat_map(|record| &record.refund.returns) {
+            *returned.entry(back.grant).or_default() += back.amount;
+        }
         let remaining = |draw: &Draw| {
-            let returns = refunds.iter().flat_map(|record| &record.refund.returns);
-            let returned: Micros =
-                returns.filter(|back| back.grant == draw.grant).map(|back| back.amount).sum();
+            let returned = returned.get(&draw.grant).copied().unwrap_or_default();
             Draw { amount: draw.amount - returned, ..*draw }
         };
         let draws = details.draws.iter().map(remaining).filter(|draw| draw.amount > Micros::ZERO);
@@ -419,7 +424,7 @@ fn filter(call: &Call) -> Result<ChargeFilter, Problem> {
         worker: query.value("worker", |text| WorkerId::new(text).ok(), ID_RULE)?,
         member: query.value("member", |text| MemberId::new(text).ok(), ID_RULE)?,
         status: query.value("status", status, "must be pending, settled or refunded")?,
-        reference: query.value("reference", line, "must be a text of 1 to 255 bytes")?,
+        reference: query.value("reference", line, "must be a text of 1 to 255 characters")?,
         from: query.time("from")?,
         to: query.time("to")?,
     })

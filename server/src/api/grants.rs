@@ -89,7 +89,7 @@ pub struct GrantIn {
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$", example = "12.50")]
     amount_usd: Option<Dollars>,
-    /// Why the credit is granted, for people, 1–255 bytes.
+    /// Why the credit is granted, for people, 1–255 characters.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: ShortText,
@@ -115,7 +115,7 @@ impl Word for GivenSource {
 #[serde(deny_unknown_fields)]
 #[schema(as = VoidRequest)]
 pub struct VoidIn {
-    /// Why the grant is voided, for people, 1–255 bytes.
+    /// Why the grant is voided, for people, 1–255 characters.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: Option<ShortText>,

@@ -86,7 +86,7 @@ pub struct LimitIn {
     subject: SubjectKind,
     /// The id of the member, worker, operation or API key; absent for the workspace.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "ada")]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "ada")]
     id: Option<String>,
     /// `day` or `month`, in the workspace's time zone.
     #[serde(deserialize_with = "word")]

@@ -17,7 +17,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::{Route, list_of, of};
 use crate::wire::page::{ListJson, newest_first};
-use crate::wire::read::{DisplayName, Email, Word, maybe_word, one_of, word};
+use crate::wire::read::{DisplayName, Email, Word, given_word, one_of, word};
 use crate::wire::write::Time;
 
 /// The routes.
@@ -30,6 +30,7 @@ pub const ROUTES: &[Route] = &[
         |call| Box::pin(add(call)),
     )
     .description("Adds a person to a workspace. Charges and limits may name the member by its id.")
+    .keeps_no_key()
     .request(
         of::<MemberIn>,
         r#"{"id": "ada", "email": "ada@example.com", "name": "Ada Lovelace", "role": "admin"}"#,
@@ -94,15 +95,15 @@ const MEMBER_BYTES: usize = 256;
 pub struct MemberIn {
     /// The id by which charges and limits name the member; your product chooses it.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "ada")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "ada")]
     id: MemberId,
     /// The e-mail address that messages are sent to.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, format = "email", max_length = 254, example = "ada@example.com")]
     email: Email,
-    /// The display name, 1–255 bytes.
+    /// The display name, 1–255 characters.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "Ada Lovelace")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+$", example = "Ada Lovelace")]
     name: DisplayName,
     /// `admin` may change the workspace in the dashboard; `member` may look at the balance and
     /// usage.
@@ -117,16 +118,16 @@ pub struct MemberIn {
 #[schema(as = MemberChanges)]
 pub struct MemberChangesIn {
     /// The new e-mail address.
-    #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, format = "email", max_length = 254)]
+    #[serde(default, deserialize_with = "given_word")]
+    #[schema(value_type = String, required = false, format = "email", max_length = 254)]
     email: Option<Email>,
-    /// The new display name, 1–255 bytes.
-    #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$")]
+    /// The new display name, 1–255 characters.
+    #[serde(default, deserialize_with = "given_word")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+$")]
     name: Option<DisplayName>,
     /// The new role, `admin` or `member`. It counts from the next request on.
-    #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, pattern = "^(admin|member)$")]
+    #[serde(default, deserialize_with = "given_word")]
+    #[schema(value_type = String, required = false, pattern = "^(admin|member)$")]
     role: Option<Role>,
 }
 

@@ -64,14 +64,14 @@ pub fn introduction() -> String {
          request is repeated, the first answer is returned again with the header `Idempotent-Replayed: true`.\n\n\
          **Lists** are newest first. `next_cursor` is passed as `cursor` to get the next page.\n\n\
          **Bounds.** A body has at most {} bytes, a batch {} charges, a page {} rows (default {}), an id {} \
-         characters, a text {} bytes, an idempotency key {} characters, metadata {} bytes. A quantity is 1 to {}, a unit \
+         characters, a text {} characters, an idempotency key {} characters, metadata {} bytes. A quantity is 1 to {}, a unit \
          price at most {} micro-units. A price book has at most {} operations. A balance is at most {} micro-units.",
         grouped(BODY_MAX_BYTES),
         grouped(bounds::BATCH_MAX),
         bounds::PAGE_MAX,
         bounds::PAGE_DEFAULT,
         bounds::NAME_MAX_BYTES,
-        bounds::TEXT_MAX_BYTES,
+        bounds::TEXT_MAX_CHARS,
         bounds::IDEMPOTENCY_KEY_MAX_BYTES,
         grouped(bounds::METADATA_MAX_BYTES),
         grouped(bounds::QUANTITY_MAX),

@@ -81,7 +81,7 @@ pub struct OutcomeIn {
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, pattern = "^(system|user)$")]
     fault: Option<Fault>,
-    /// With `failed`: what happened, for people, 1–255 bytes.
+    /// With `failed`: what happened, for people, 1–255 characters.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     detail: Option<ShortText>,
@@ -181,7 +181,7 @@ pub struct RefundIn {
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$")]
     amount_usd: Option<Dollars>,
-    /// Why it is refunded, for people, 1–255 bytes.
+    /// Why it is refunded, for people, 1–255 characters.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: ShortText,

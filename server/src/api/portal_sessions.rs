@@ -30,6 +30,7 @@ pub const ROUTES: &[Route] = &[
         "Makes a link that signs a member in to the dashboard. It works once and for ten minutes. Make it when the \
          member clicks on \"Billing\" in your product, and redirect the browser to it at once.",
     )
+    .keeps_no_key()
     .request(
         of::<PortalSessionIn>,
         r#"{"member": "ada", "return_url": "https://app.example.com/billing"}"#,
@@ -61,7 +62,7 @@ pub const ROUTES: &[Route] = &[
 pub struct PortalSessionIn {
     /// The id of the member. The role counts that the member has at each request.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$", example = "ada")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "ada")]
     member: MemberId,
     /// The page of your product that the dashboard leads back to.
     #[serde(default, deserialize_with = "maybe_word")]

@@ -90,7 +90,7 @@ pub struct PricesIn {
 pub struct OperationIn {
     /// The id by which charges name the operation.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     id: OperationId,
     /// The price of one unit, in micro-units.
     #[serde(default, deserialize_with = "given")]

@@ -18,7 +18,7 @@ use crate::http::refusal;
 use crate::http::route::{Route, list_of, of};
 use crate::wire::metadata::Metadata;
 use crate::wire::page::ListJson;
-use crate::wire::read::{DisplayName, Timezone, maybe_word, word};
+use crate::wire::read::{DisplayName, Timezone, given, given_word, maybe_word, word};
 use crate::wire::write::{Time, Usd, metadata};
 
 /// The routes.
@@ -27,6 +27,7 @@ pub const ROUTES: &[Route] = &[
         Box::pin(create(call))
     })
     .description("Creates a workspace with no credit. The id may be chosen, such as the customer's id in your product.")
+    .keeps_no_key()
     .request(
         of::<WorkspaceIn>,
         r#"{"id": "acme", "name": "Acme Shop", "timezone": "Europe/Berlin", "metadata": {"plan": "gold"}}"#,
@@ -83,11 +84,11 @@ pub struct WorkspaceIn {
     /// The id in every path: 1–64 of `A-Z a-z 0-9 . _ : @ -`. If it is absent, the server makes
     /// one.
     #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     id: Option<WorkspaceId>,
-    /// The display name, 1–255 bytes.
+    /// The display name, 1–255 characters.
     #[serde(deserialize_with = "word")]
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$", example = "Acme Shop")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+$", example = "Acme Shop")]
     name: DisplayName,
     /// The IANA time zone in which the days and months of limits begin. UTC if it is absent.
     #[serde(default, deserialize_with = "maybe_word")]
@@ -103,18 +104,21 @@ pub struct WorkspaceIn {
 #[serde(deny_unknown_fields)]
 #[schema(as = WorkspaceChanges)]
 pub struct WorkspaceChangesIn {
-    /// The new display name, 1–255 bytes.
-    #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]+$")]
+    /// The new display name, 1–255 characters.
+    #[serde(default, deserialize_with = "given_word")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+$")]
     name: Option<DisplayName>,
     /// The new IANA time zone. All limits are counted again by its days and months.
-    #[serde(default, deserialize_with = "maybe_word")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "given_word")]
+    #[schema(value_type = String, required = false)]
     timezone: Option<Timezone>,
-    /// The new metadata; it replaces the whole object.
+    /// The new metadata; it replaces the whole object. Null removes it.
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Metadata>,
+    metadata: Option<Option<Metadata>>,
     /// Whether charges are refused. Only the platform may set it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = bool, required = false)]
     suspended: Option<bool>,
 }
 
@@ -189,7 +193,7 @@ async fn create(mut call: Call) -> Result<Response, Problem> {
     let changes = WorkspaceChanges {
         name: Some(name),
         timezone: timezone.map(|Timezone(text)| text),
-        metadata: metadata.map(|Metadata(text)| text),
+        metadata: metadata.map(|Metadata(text)| Some(text)),
         suspended: None,
     };
     let answer = call.run(&id, None, Command::CreateWorkspace(changes)).await?;
@@ -232,7 +236,7 @@ async fn change(mut call: Call) -> Result<Response, Problem> {
     let changes = WorkspaceChanges {
         name: name.map(|DisplayName(text)| text),
         timezone: timezone.map(|Timezone(text)| text),
-        metadata: metadata.map(|Metadata(text)| text),
+        metadata: metadata.map(|metadata| metadata.map(|Metadata(text)| text)),
         suspended,
     };
     let answer = call.run(&workspace, None, Command::UpdateWorkspace(changes)).await?;

@@ -169,3 +169,153 @@ async fn a_closed_store_is_unavailable_and_has_retry_after() {
     reply.problem(503, "store_unavailable");
     assert_eq!(reply.header("retry-after"), Some("1"));
 }
+
+#[tokio::test]
+async fn a_name_is_read_as_it_is_written() {
+    let world = world().await;
+    for name in ["\u{202e}gnp.exe", "\u{feff}", "a\u{200b}b", "\u{2066}x"] {
+        let body = serde_json::json!({"name": name}).to_string();
+        world.post("/v1/workspaces", "", &body).await.problem(422, "invalid_field");
+    }
+    // A text is counted in characters, and the joiners of scripts and emoji are no marks.
+    for name in ["é".repeat(128), "ü".repeat(255), "👩\u{200d}🔧".to_owned()] {
+        let body = serde_json::json!({"name": name}).to_string();
+        assert_eq!(world.post("/v1/workspaces", "", &body).await.status, 201);
+    }
+    let long = serde_json::json!({"name": "ü".repeat(256)}).to_string();
+    world.post("/v1/workspaces", "", &long).await.problem(422, "invalid_field");
+    for id in [".", "..", "..."] {
+        let body = format!(r#"{{"id":"{id}","name":"x"}}"#);
+        world.post("/v1/workspaces", "", &body).await.problem(422, "invalid_field");
+    }
+    for zone in ["europe/berlin", "Etc/Unknown", "Factory", "utc"] {
+        let body = format!(r#"{{"timezone":"{zone}"}}"#);
+        world.put("PATCH", "/v1/workspaces/acme", "", &body).await.problem(422, "invalid_field");
+    }
+    for zone in ["Europe/Berlin", "UTC", "Etc/UTC", "US/Eastern"] {
+        let body = format!(r#"{{"timezone":"{zone}"}}"#);
+        assert_eq!(world.put("PATCH", "/v1/workspaces/acme", "", &body).await.json()["timezone"], zone);
+    }
+}
+
+#[tokio::test]
+async fn a_key_has_no_blank_at_either_end() {
+    let world = world_with(1_000).await;
+    for key in [" q", "q ", " q "] {
+        let item =
+            format!(r#"{{"workspace":"acme","idempotency_key":"{key}","operation":"support_message"}}"#);
+        let body = format!(r#"{{"charges":[{item}]}}"#);
+        let result = world.post("/v1/charges/batch", "", &body).await.json()["results"][0].clone();
+        assert_eq!(
+            (&result["status"], &result["problem"]["field"]),
+            (&422.into(), &"idempotency_key".into())
+        );
+    }
+    assert_eq!(world.balance().await, (1_000, 0));
+}
+
+#[tokio::test]
+async fn null_removes_metadata_and_is_no_other_value() {
+    let world = world().await;
+    let path = "/v1/workspaces/acme";
+    world.put("PATCH", path, "", r#"{"metadata":{"a":1}}"#).await;
+    let kept = world.put("PATCH", path, "", r#"{"name":"Acme"}"#).await.json();
+    assert_eq!(kept["metadata"], serde_json::json!({"a": 1}));
+    let removed = world.put("PATCH", path, "", r#"{"metadata":null}"#).await.json();
+    assert_eq!(removed["metadata"], Value::Null);
+    for field in ["name", "timezone", "suspended"] {
+        let body = format!(r#"{{"{field}":null}}"#);
+        assert_eq!(world.put("PATCH", path, "", &body).await.problem(422, "invalid_field")["field"], field);
+    }
+    world
+        .post(
+            "/v1/workspaces/acme/members",
+            "",
+            r#"{"id":"ada","email":"a@x.example","name":"A","role":"admin"}"#,
+        )
+        .await;
+    for field in ["name", "email", "role"] {
+        let body = format!(r#"{{"{field}":null}}"#);
+        let refused = world.put("PATCH", "/v1/workspaces/acme/members/ada", "", &body).await;
+        assert_eq!(refused.problem(422, "invalid_field")["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_keeps_no_key_takes_none() {
+    let world = world().await;
+    for (path, body) in [
+        ("/v1/workspaces/acme/api-keys", r#"{"name":"k","scopes":["read"]}"#),
+        ("/v1/workspaces", r#"{"name":"x"}"#),
+        ("/v1/workspaces/acme/members", r#"{"id":"ada","email":"a@x.example","name":"A","role":"admin"}"#),
+        ("/v1/workspaces/acme/portal-sessions", r#"{"member":"ada"}"#),
+    ] {
+        let problem = world.post(path, "k", body).await.problem(400, "invalid_parameter");
+        assert_eq!(problem["parameter"], "Idempotency-Key", "{path}");
+        assert!(world.post(path, "", body).await.status < 300, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_not_compressed_and_may_begin_with_a_mark() {
+    let world = world_with(1_000).await;
+    let bearer = format!("Bearer {KEY}");
+    let send = async |encoding: &str, body: Vec<u8>| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("content-encoding", encoding),
+        ];
+        world.ask("POST", "/v1/workspaces/acme/quote", &headers, body).await
+    };
+    let body = r#"{"operation":"support_message"}"#;
+    for encoding in ["gzip", "foo", ""] {
+        send(encoding, body.into()).await.problem(415, "unsupported_media_type");
+    }
+    assert_eq!(send("identity", format!("\u{feff}{body}").into()).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_by_no_cache_and_a_key_is_given_once() {
+    let world = world().await;
+    let made = world.post("/v1/workspaces/acme/api-keys", "", r#"{"name":"k","scopes":["read"]}"#).await;
+    let missing = world.get("/v1/unknown").await;
+    for reply in [&made, &world.get("/v1/workspaces/acme").await] {
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    }
+    assert_eq!(missing.header("x-content-type-options"), Some("nosniff"));
+    let bearer = format!("Bearer {KEY}");
+    let twice = [("authorization", bearer.as_str()), ("authorization", "Bearer wrong")];
+    let refused = world.ask("GET", "/v1/workspaces", &twice, Body::empty()).await;
+    refused.problem(401, "unauthenticated");
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+    let page = world.ask("GET", "/portal", &[("accept", "text/html")], Body::empty()).await;
+    assert_eq!((page.status, page.header("www-authenticate")), (401, Some("Bearer")));
+}
+
+#[tokio::test]
+async fn a_quote_sees_suspension_and_limits() {
+    let world = world_with(10_000).await;
+    let quote = async |secret: &str| {
+        let reply = world.ask_with(
+            secret,
+            ("POST", "/v1/workspaces/acme/quote"),
+            "",
+            r#"{"operation":"support_message"}"#,
+        );
+        let quote = reply.await.json();
+        (quote["affordable"].clone(), quote["affordable_quantity"].clone(), quote["refusal"].clone())
+    };
+    let (_, tied) = world.make_key("acme", r#"{"name":"k","scopes":["charge"],"member":"ada"}"#).await;
+    let passes = |quantity: i64| (true.into(), quantity.into(), Value::Null);
+    let refused = |quantity: i64, code: &str| (false.into(), quantity.into(), code.into());
+    assert_eq!(quote(KEY).await, passes(20));
+    let limits = r#"{"limits":[{"subject":"member","id":"ada","period":"day","amount":400},
+        {"subject":"workspace","period":"month","amount":1700}]}"#;
+    assert_eq!(world.put("PUT", "/v1/workspaces/acme/limits", "", limits).await.status, 200);
+    assert_eq!(quote(KEY).await, passes(3));
+    assert_eq!(quote(&tied).await, refused(0, "limit_exceeded"));
+    world.put("PATCH", "/v1/workspaces/acme", "", r#"{"suspended":true}"#).await;
+    assert_eq!(quote(KEY).await, refused(0, "workspace_suspended"));
+}

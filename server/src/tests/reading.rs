@@ -4,7 +4,8 @@ use super::*;
 
 /// Sends a body to a route and expects an error: status, code, field.
 async fn check(world: &World, path: &str, body: &str, expected: (u16, &str, &str)) {
-    let reply = world.post(path, "k", body).await;
+    let key = if path == "/v1/workspaces" { "" } else { "k" };
+    let reply = world.post(path, key, body).await;
     let (status, code, field) = expected;
     let problem = reply.problem(status, code);
     assert_eq!(problem["field"].as_str().unwrap_or(""), field, "{body}: {}", reply.text);

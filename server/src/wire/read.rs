@@ -20,7 +20,7 @@ use super::url::is_url;
 use super::write::read_time;
 
 /// The rule for ids that a caller may choose, to follow a field's or parameter's name.
-pub const ID_RULE: &str = "must be 1 to 64 of A-Z a-z 0-9 . _ : @ -";
+pub const ID_RULE: &str = "must be 1 to 64 of A-Z a-z 0-9 . _ : @ - and not only dots";
 
 /// How much of a text that a client sent is shown in a message.
 const SHOWN_MAX_CHARS: usize = 200;
@@ -222,7 +222,7 @@ names! {
     IdempotencyKey "an idempotency key",
 }
 
-/// A free text: not blank, at most [`bounds::TEXT_MAX_BYTES`] long.
+/// A free text: not blank, at most [`bounds::TEXT_MAX_CHARS`] characters long.
 #[derive(Debug)]
 pub struct ShortText(pub Box<str>);
 
@@ -232,15 +232,16 @@ impl Word for ShortText {
         if text.trim().is_empty() {
             return Err("the text must not be empty".into());
         }
-        if text.len() > bounds::TEXT_MAX_BYTES {
-            return Err(format!("the text is longer than {} bytes", bounds::TEXT_MAX_BYTES));
+        if text.chars().nth(bounds::TEXT_MAX_CHARS).is_some() {
+            return Err(format!("the text is longer than {} characters", bounds::TEXT_MAX_CHARS));
         }
         Ok(ShortText(text.into()))
     }
 }
 
 /// A display name: a free text without control characters, so that it can stand in an e-mail
-/// header.
+/// header, and without characters that are invisible or change the direction of the text, so that
+/// it is read as it is written.
 #[derive(Debug)]
 pub struct DisplayName(pub Box<str>);
 
@@ -250,8 +251,21 @@ impl Word for DisplayName {
         if text.chars().any(char::is_control) {
             return Err("the text must not have control characters".into());
         }
+        if text.chars().any(is_format) {
+            return Err("the text must not have invisible characters or marks of direction".into());
+        }
         ShortText::read(text).map(|ShortText(text)| DisplayName(text))
     }
+}
+
+/// Whether a character formats the text around it. The two joiners are allowed, because words of
+/// several scripts and many emoji need them.
+fn is_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+    )
 }
 
 /// An e-mail address: a name, one `@` and a host, without blanks. Only the form is checked here.

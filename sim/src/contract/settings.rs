@@ -20,7 +20,7 @@ pub(super) fn a_workspace_is_created_once(store: &dyn Store) {
     client.advance_clock(5);
     let changes = WorkspaceChanges {
         timezone: Some("Europe/Berlin".into()),
-        metadata: Some("{\"tier\":1}".into()),
+        metadata: Some(Some("{\"tier\":1}".into())),
         suspended: Some(true),
         ..Default::default()
     };

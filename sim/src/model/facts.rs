@@ -197,7 +197,7 @@ impl Pool {
             id,
             name: changes.name.clone().unwrap_or_default(),
             timezone: changes.timezone.clone().unwrap_or_else(|| "UTC".into()),
-            metadata: changes.metadata.clone(),
+            metadata: changes.metadata.clone().flatten(),
             suspended: changes.suspended.unwrap_or(false),
             created_at: now,
         };

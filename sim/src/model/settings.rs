@@ -16,7 +16,7 @@ impl Pool {
         let new = Profile {
             name: changes.name.clone().unwrap_or_else(|| old.name.clone()),
             timezone: changes.timezone.clone().unwrap_or_else(|| old.timezone.clone()),
-            metadata: changes.metadata.clone().or_else(|| old.metadata.clone()),
+            metadata: changes.metadata.clone().unwrap_or_else(|| old.metadata.clone()),
             suspended: changes.suspended.unwrap_or(old.suspended),
             ..old.clone()
         };

@@ -130,7 +130,7 @@ impl Workload {
                 let changes = WorkspaceChanges {
                     name: Some("Workspace".into()),
                     timezone: Some((*self.random.pick(&ZONES)).into()),
-                    metadata: self.random.chance(200).then(|| "{}".into()),
+                    metadata: self.random.chance(200).then(|| Some("{}".into())),
                     suspended: None,
                 };
                 self.step(pool, workspace, None, Command::CreateWorkspace(changes))
@@ -413,7 +413,8 @@ impl Workload {
         Command::UpdateWorkspace(WorkspaceChanges {
             name: self.random.chance(300).then(|| "Renamed".into()),
             timezone: zone,
-            metadata: self.random.chance(200).then(|| "{\"tier\":2}".into()),
+            metadata: (self.random.chance(200))
+                .then(|| self.random.chance(700).then(|| "{\"tier\":2}".into())),
             // Mostly `false`, so that a suspended workspace is soon active again.
             suspended: self.random.chance(700).then(|| self.random.chance(300)),
         })

@@ -205,7 +205,10 @@ fn a_quote_changes_nothing() {
     server.workspace("acme", 2_500);
     let quote = |body: Value| server.send("POST", "/v1/workspaces/acme/quote", body);
     let three = quote(json!({"operation": "smart_pricing", "quantity": 3})).expect(200);
-    assert_members(&three.json, "amount amount_usd affordable affordable_quantity available available_usd");
+    assert_members(
+        &three.json,
+        "amount amount_usd affordable refusal affordable_quantity available available_usd",
+    );
     assert_eq!((three.int("/amount"), &three.json["affordable"]), (3_000, &json!(false)));
     assert_eq!((three.int("/affordable_quantity"), three.int("/available")), (2, 2_500));
     assert_eq!(quote(json!({"operation": "smart_pricing"})).expect(200).json["affordable"], true);

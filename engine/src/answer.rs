@@ -69,7 +69,8 @@ pub(crate) fn answer(
         }
         EntryBody::ChargeOpened(details) => {
             let state = details.state();
-            Output::Charge(Charge { details, opening_entry: n, created_at: at, state }, balance)
+            let charge = Charge { details, opening_entry: n, created_at: at, decided_at, state };
+            Output::Charge(charge, balance)
         }
         EntryBody::PricesSet(version) => Output::Prices(version),
         EntryBody::LimitsSet(limits) => Output::Limits(limits),
@@ -152,7 +153,7 @@ pub(crate) fn granted_by(entry: Entry) -> Option<GrantRecord> {
 
 /// The charge that a `ChargeOpened` entry describes, in its first state; `None` for other entries.
 pub(crate) fn charge_opened_by(entry: Entry) -> Option<Charge> {
-    let Entry { n, at, body: EntryBody::ChargeOpened(details), .. } = entry else { return None };
+    let Entry { n, at, decided_at, body: EntryBody::ChargeOpened(details), .. } = entry else { return None };
     let state = details.state();
-    Some(Charge { details, opening_entry: n, created_at: at, state })
+    Some(Charge { details, opening_entry: n, created_at: at, decided_at, state })
 }

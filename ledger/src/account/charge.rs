@@ -163,6 +163,9 @@ pub struct Charge {
     pub opening_entry: u64,
     /// The time of that entry.
     pub created_at: Timestamp,
+    /// The time by which it was opened: earlier than `created_at` after a clock was ahead. The
+    /// refund window begins with it.
+    pub decided_at: Timestamp,
     /// The state now.
     pub state: ChargeState,
 }

@@ -165,6 +165,7 @@ impl<'a> ExistingCharge<'a> {
         assert!(charge.opening_entry > 0, "i02: a charge must have the number of the entry that opened it");
         let chain = view.account()?.chain;
         assert!(charge.created_at <= chain.at, "i02: a charge must not be opened after the last entry");
+        assert!(charge.decided_at <= charge.created_at, "a charge must not be decided after its entry");
         assert!(charge.opening_entry <= chain.n, "i02: a charge must be opened by an entry of its journal");
         let ChargeDetails { unit_price, quantity: paid, amount, .. } = &*charge.details;
         assert!(
@@ -288,7 +289,7 @@ impl<'a> ExistingCharge<'a> {
                 ChargeState { status: Status::Settled, outcome: Some(outcome), deadline: None, ..state };
             return Ok(Transition::Entries(vec![self.settled(state, detail)]));
         }
-        let closed_at = self.charge.created_at.plus_seconds(self.refund_window_seconds);
+        let closed_at = self.charge.decided_at.plus_seconds(self.refund_window_seconds);
         if !self.is_pending() && self.now > closed_at {
             return Err(Refusal::RefundWindowClosed { closed_at });
         }

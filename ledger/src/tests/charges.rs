@@ -276,6 +276,9 @@ fn an_entry_made_while_a_clock_was_ahead_does_not_freeze_the_workspace() {
         charge message => charged 700 g1:700
         wait 2d
         charge message by=k1 => no unauthenticated
+        wait 28d
+        fail c4 system => refunded 700 failed_system g1:700
+        fail c2 system => no refund_window_closed in -36119s
         ",
     );
     let times: Vec<_> = world.journal.iter().map(|(entry, _)| entry.at).collect();

@@ -171,6 +171,7 @@ impl World {
                 details: details.clone(),
                 opening_entry: entry.n,
                 created_at: entry.at,
+                decided_at: entry.decided_at,
             }),
             body => {
                 let about = body.charge().map(|(id, _)| id);

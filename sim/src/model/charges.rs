@@ -120,7 +120,7 @@ impl Pool {
             return Err(already_ended(&charge));
         }
         if by_system {
-            let closed_at = charge.created_at.plus_seconds(refund_window_seconds);
+            let closed_at = charge.decided_at.plus_seconds(refund_window_seconds);
             if state.status == Status::Settled && now > closed_at {
                 return Err(Refusal::RefundWindowClosed { closed_at });
             }

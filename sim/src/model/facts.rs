@@ -373,6 +373,7 @@ impl Pool {
                     details: details.clone(),
                     opening_entry: n,
                     created_at: line.at,
+                    decided_at: line.decided_at,
                 }),
                 Fact::Settled { charge, outcome, quantity } => {
                     let state = &mut charges[*charge].state;

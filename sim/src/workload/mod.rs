@@ -458,9 +458,9 @@ fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
 fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
     let of_pool = |pool: &Pool| {
         let charges = pool.charges().into_iter();
-        let closes = |created_at: Timestamp| created_at.plus_seconds(bounds::REFUND_WINDOW_DEFAULT_SECONDS);
+        let closes = |decided_at: Timestamp| decided_at.plus_seconds(bounds::REFUND_WINDOW_DEFAULT_SECONDS);
         let mut turns: Vec<Timestamp> = charges
-            .flat_map(|charge| [Some(closes(charge.created_at)), charge.state.deadline])
+            .flat_map(|charge| [Some(closes(charge.decided_at)), charge.state.deadline])
             .flatten()
             .collect();
         let cooldown = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);

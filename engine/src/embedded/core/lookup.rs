@@ -153,7 +153,8 @@ impl StateMachine {
         id: ChargeId,
     ) -> Result<Option<LocatedCharge>, Error> {
         let Some((opening_seq, entry)) = self.find_entry_of_id(account_index, id.0)? else { return Ok(None) };
-        let Entry { n, at: created_at, body: EntryBody::ChargeOpened(details), .. } = entry else {
+        let Entry { n, at: created_at, decided_at, body: EntryBody::ChargeOpened(details), .. } = entry
+        else {
             return Ok(None);
         };
         let mut state = details.state();
@@ -174,7 +175,7 @@ impl StateMachine {
             }
         }
         self.found = seqs;
-        let charge = Charge { details, opening_entry: n, created_at, state };
+        let charge = Charge { details, opening_entry: n, created_at, decided_at, state };
         Ok(Some(LocatedCharge { charge, opening_seq }))
     }
 

@@ -91,6 +91,7 @@ impl StoredWorkspace {
             details: details.clone(),
             opening_entry: born.n,
             created_at: born.at,
+            decided_at: born.decided_at,
             state: last.body.state()?,
         })
     }

@@ -18,22 +18,23 @@ pub fn is_known_timezone(name: &str) -> bool {
 
 /// The day and the month around an instant in a time zone; in UTC if the time zone is not known.
 ///
-/// Both contain the instant: `start <= now < end`. Only instants that the calendar cannot represent
-/// (after the year 9999) have the periods around 1970-01-01 or periods that end early.
+/// Both contain the instant: `start <= now < end`. The last day and month that the calendar can
+/// represent, in the year 9999, do not end; the first ones do not begin.
 #[must_use]
 pub fn period_windows(timezone: &str, now: Timestamp) -> PeriodWindows {
     let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
-    let instant = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let (first, last) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+    let within = now.millis().clamp(first.as_millisecond(), last.as_millisecond());
+    let instant = jiff::Timestamp::from_millisecond(within).unwrap_or(last);
     let day = start_of_day(&instant.to_zoned(zone));
     let month = day.first_of_month().map_or_else(|_| day.clone(), |first| start_of_day(&first));
     let next_day = start_of_day(&day.saturating_add(1.day()));
     let next_month = start_of_day(&month.saturating_add(1.month()));
-    let windows = PeriodWindows { day: window(&day, &next_day), month: window(&month, &next_month) };
+    let windows =
+        PeriodWindows { day: window(&day, &next_day, now), month: window(&month, &next_month, now) };
+    assert!(windows.day.contains(now), "a day contains its instant");
+    assert!(windows.month.contains(now), "a month contains its instant");
     assert!(windows.month.start <= windows.day.start, "a day begins in its month");
-    assert!(
-        windows.day.start.millis() <= instant.as_millisecond(),
-        "a period begins before what it contains"
-    );
     windows
 }
 
@@ -66,8 +67,13 @@ fn start_of_day(at: &Zoned) -> Zoned {
     at.start_of_day().unwrap_or_else(|_| at.clone())
 }
 
-fn window(start: &Zoned, end: &Zoned) -> PeriodWindow {
-    PeriodWindow { start: millis(start), end: millis(end) }
+/// The window around `now`. It is open where the calendar ends.
+fn window(start: &Zoned, end: &Zoned, now: Timestamp) -> PeriodWindow {
+    let (start, end) = (millis(start), millis(end));
+    PeriodWindow {
+        start: if start <= now { start } else { Timestamp::from_millis(i64::MIN) },
+        end: if now < end { end } else { Timestamp::from_millis(i64::MAX) },
+    }
 }
 
 fn millis(at: &Zoned) -> Timestamp {
@@ -77,6 +83,21 @@ fn millis(at: &Zoned) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_periods_of_every_instant_contain_it() {
+        // 9999-12-31T23:59:59.999 in UTC, the end of what the calendar can represent, and beyond.
+        let last = jiff::Timestamp::MAX.as_millisecond();
+        let instants =
+            [253_402_300_799_999, last - 86_400_000, last - 1, last, last + 1, 1 << 60, -(1 << 60)];
+        for zone in ["UTC", "Pacific/Kiritimati", "America/New_York", "Etc/GMT+12"] {
+            for now in instants.map(Timestamp::from_millis) {
+                let PeriodWindows { day, month } = period_windows(zone, now);
+                assert!(day.contains(now) && month.contains(now), "{zone} at {now:?}");
+                let _ = earliest_hour(now);
+            }
+        }
+    }
 
     #[test]
     fn no_period_begins_before_the_earliest_hour() {

@@ -63,3 +63,40 @@ async fn an_entry_made_while_a_clock_was_ahead_is_counted_and_shown() {
     assert!(metrics.contains("\ntollkeeper_entries_decided_ahead_total 1\n"), "{metrics}");
     assert!(metrics.contains("\ntollkeeper_clock_deviation_seconds 0.000\n"), "{metrics}");
 }
+
+#[tokio::test]
+async fn times_up_to_the_end_of_9999_are_accepted_and_signed_years_are_not() {
+    let world = world_with(10_000).await;
+    const LAST: &str = "9999-12-31T23:59:59Z";
+    let key = world
+        .post(
+            "/v1/workspaces/acme/api-keys",
+            "",
+            &format!(r#"{{"name":"k","scopes":["read"],"expires_at":"{LAST}"}}"#),
+        )
+        .await;
+    assert_eq!((key.status, &key.json()["expires_at"]), (201, &"9999-12-31T23:59:59.000Z".into()));
+    let prices = format!(r#"{{"operations":[{{"id":"x","unit_price":1}}],"effective_at":"{LAST}"}}"#);
+    let planned = world.put("PUT", "/v1/price-book", "", &prices).await;
+    assert_eq!((planned.status, &planned.json()["effective_at"]), (200, &"9999-12-31T23:59:59.000Z".into()));
+    for path in ["charges?to=", "charges?from=", "balance?at="] {
+        let path = format!("/v1/workspaces/acme/{path}");
+        assert_eq!(world.get(&format!("{path}{LAST}")).await.status, 200, "{path}");
+        for signed in ["-009999-01-02T01:59:59Z", "%2B009999-01-02T01:59:59Z", "10000-01-01T00:00:00Z"] {
+            let refused = world.get(&format!("{path}{signed}")).await;
+            refused.problem(400, "invalid_parameter");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_clock_after_the_year_9999_breaks_no_assertion() {
+    let world = world_with(10_000).await;
+    let limit = r#"{"limits":[{"subject":"workspace","period":"day","amount":500}]}"#;
+    assert_eq!(world.put("PUT", "/v1/workspaces/acme/limits", "", limit).await.status, 200);
+    world.pass_seconds(8_000 * 366 * 86_400);
+    assert_eq!(world.charge("late", r#"{"operation":"support_message"}"#).await.status, 201);
+    let refused = world.charge("again", r#"{"operation":"support_message"}"#).await;
+    refused.problem(402, "limit_exceeded");
+    assert_eq!(world.get("/v1/workspaces/acme/limits").await.status, 200);
+}

@@ -49,15 +49,24 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
+/// The times that RFC 3339 can write in UTC, in milliseconds: the years 0000 to 9999.
+const TIMES: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+const EPOCH: jiff::civil::DateTime = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+
 /// A time, written as RFC 3339 in UTC with milliseconds: `2026-11-23T15:04:05.678Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Timestamp);
 
 impl Time {
-    /// The text as ASCII. A time after the year 9999 is written as the last one in it.
+    /// The text as ASCII. A time outside the years 0 to 9999 is written as the nearest one in them.
     fn text(self) -> [u8; 24] {
-        let instant = jiff::Timestamp::from_millisecond(self.0.millis()).unwrap_or(jiff::Timestamp::MAX);
-        let civil = jiff::tz::Offset::UTC.to_datetime(instant);
+        let millis = self.0.millis().clamp(*TIMES.start(), *TIMES.end());
+        let civil = match jiff::Timestamp::from_millisecond(millis) {
+            Ok(instant) => jiff::tz::Offset::UTC.to_datetime(instant),
+            // The last hours of 9999: a timestamp of the library leaves room there for every offset.
+            Err(_) => EPOCH.saturating_add(jiff::SignedDuration::from_millis(millis)),
+        };
         let mut text = *b"0000-00-00T00:00:00.000Z";
         digits(&mut text[0..4], civil.year().unsigned_abs());
         digits(&mut text[5..7], civil.month().unsigned_abs().into());
@@ -89,11 +98,30 @@ impl Serialize for Time {
     }
 }
 
-/// Reads a time in RFC 3339 with any offset; parts below a millisecond are cut off.
+/// Reads a time in RFC 3339 with any offset, of the years 0000 to 9999 in UTC; parts below a
+/// millisecond are cut off. A year with a sign is no RFC 3339.
 #[must_use]
 pub fn read_time(text: &str) -> Option<Timestamp> {
-    let instant: jiff::Timestamp = text.parse().ok()?;
-    Some(Timestamp::from_millis(instant.as_millisecond()))
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let millis = match text.parse::<jiff::Timestamp>() {
+        Ok(instant) => instant.as_millisecond(),
+        Err(_) => read_late(text)?,
+    };
+    TIMES.contains(&millis).then(|| Timestamp::from_millis(millis))
+}
+
+/// Reads a time of the last hours of 9999, which a timestamp of the library cannot hold.
+fn read_late(text: &str) -> Option<i64> {
+    let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
+    }
+    let offset = pieces.to_numeric_offset()?;
+    let civil = pieces.date().to_datetime(pieces.time()?);
+    let local = i64::try_from(civil.duration_since(EPOCH).as_millis()).ok()?;
+    Some(local - i64::from(offset.seconds()) * 1_000)
 }
 
 /// Stored metadata, which is the text of a JSON object, as that object.
@@ -136,7 +164,27 @@ mod tests {
         check(951_782_399_999, "2000-02-28T23:59:59.999Z");
         check(951_782_400_000, "2000-02-29T00:00:00.000Z");
         check(1_795_446_245_678, "2026-11-23T15:04:05.678Z");
-        assert_eq!(Time(Timestamp::from_millis(i64::MAX)).to_string(), "9999-12-30T22:00:00.999Z");
+        check(-62_167_219_200_000, "0000-01-01T00:00:00.000Z");
+        check(253_402_207_200_999, "9999-12-30T22:00:00.999Z");
+        check(253_402_300_799_999, "9999-12-31T23:59:59.999Z");
+        assert_eq!(Time(Timestamp::from_millis(i64::MAX)).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Time(Timestamp::from_millis(i64::MIN)).to_string(), "0000-01-01T00:00:00.000Z");
+        assert_eq!(read_time("9999-12-31T23:59:59Z"), Some(Timestamp::from_millis(253_402_300_799_000)));
+        let offset = read_time("9999-12-31T12:00:00-05:00");
+        assert_eq!(offset, Some(Timestamp::from_millis(253_402_275_600_000)));
+        for beyond in [
+            "9999-12-31T23:59:59-01:00",
+            "10000-01-01T00:00:00Z",
+            "+009999-01-01T00:00:00Z",
+            "-009999-01-02T01:59:59Z",
+            "-0001-01-01T00:00:00Z",
+            "0000-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59",
+            "9999-12-31T23:59:59[UTC]",
+            "9999-12-31",
+        ] {
+            assert_eq!(read_time(beyond), None, "{beyond}");
+        }
         assert_eq!(read_time("2026-11-23T16:04:05+01:00"), Some(Timestamp::from_millis(1_795_446_245_000)));
         assert_eq!(read_time("2026-11-23"), None);
     }

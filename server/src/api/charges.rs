@@ -280,7 +280,7 @@ pub struct ChargeJson<'a> {
 impl<'a> ChargeJson<'a> {
     /// A charge as a list shows it, or with the balance after the request.
     pub fn of(workspace: &'a str, charge: &'a Charge, balance: Option<Balance>) -> ChargeJson<'a> {
-        let Charge { details, opening_entry: _, created_at, state } = charge;
+        let Charge { details, opening_entry: _, created_at, decided_at: _, state } = charge;
         // The state's quantity is what was used; the details have what was charged.
         let ChargeState { status, outcome, refunded, quantity: _, deadline } = state;
         let ChargeDetails { id, spender, quantity, unit_price, amount, price_version, .. } = &**details;

@@ -161,7 +161,7 @@ impl StateMachine {
         if let Some(deadline) = self.deadlines.get(opening_seq) {
             assert!(details.deadline.is_some(), "i06: only a charge that awaits its outcome is pending");
             state.deadline = Some(deadline);
-            let charge = Charge { details, opening_entry: n, created_at, state };
+            let charge = Charge { details, opening_entry: n, created_at, decided_at, state };
             return Ok(Some(LocatedCharge { charge, opening_seq }));
         }
         let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));

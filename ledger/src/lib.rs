@@ -10,13 +10,13 @@
 //! Times, ids and hashes are arguments, so the same commands give the same bytes on every engine.
 //! Nothing here knows HTTP, SQL or JSON.
 //!
-//! P1 to P16 in comments are the product's rules, i01 to i12 the invariants; `docs/ARCHITECTURE.md`
+//! P1 to P16 in comments are the product's rules, i01 to i13 the invariants; `docs/ARCHITECTURE.md`
 //! lists both.
 //!
 //! # Reading order
 //! 1. `decide/mod.rs`: the order of a decision. `decide/view.rs`: what it reads and answers.
 //!    `decide/charge.rs`: the life of a charge. `decide/refusal.rs`: every refusal, in order.
-//! 2. `account/mod.rs`: what an entry does to an account. `account/invariants.rs`: i01 to i12,
+//! 2. `account/mod.rs`: what an entry does to an account. `account/invariants.rs`: i01 to i13,
 //!    checked before every commit.
 //! 3. `journal/entry.rs`: the entries. `journal/entry_codec.rs`: their bytes.
 //! 4. `team`, `prices`: who acts for a workspace, and what operations cost.

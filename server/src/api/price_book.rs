@@ -201,7 +201,10 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
         Output::Prices(prices) => {
             // The platform as committed has the new version, and perhaps later ones.
             let platform = call.app.engine().platform();
-            let replaces = platform.price_book.replaced_by(prices).map(PlannedJson::of).collect();
+            let replaced = platform.price_book.replaced_by(prices);
+            // A version whose time has come was in force, and is not planned any more.
+            let planned = replaced.filter(|_| prices.effective_at > call.now);
+            let replaces = planned.map(PlannedJson::of).collect();
             let superseded_by = platform.price_book.successor(prices).map(PlannedJson::of);
             let published = PricesJson {
                 replaces: Some(replaces),

@@ -193,7 +193,7 @@ impl Import {
             return Ok(());
         }
         for row in &self.session.query_with_timeout(Sql::AccountsOf, &[&missing]).await? {
-            self.accounts.admit(Slot::from_row(row)?);
+            Slot::from_row(row)?.into_iter().for_each(|slot| self.accounts.admit(slot));
         }
         for line in lines {
             if self.accounts.touch(line.workspace.as_str()).is_none() {

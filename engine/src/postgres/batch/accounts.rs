@@ -49,20 +49,24 @@ impl Slot {
     /// Decodes a row of [`Sql::AccountsOf`](crate::postgres::database::sql::Sql::AccountsOf): the
     /// account, its current hour, its team, and the last entry of its journal. The end of the
     /// account's chain is compared with that entry, because the next entry will carry its hash.
-    pub(crate) fn from_row(row: &Row) -> Result<Slot, Error> {
+    /// `None` if the workspace has neither an account nor an entry.
+    pub(crate) fn from_row(row: &Row) -> Result<Option<Slot>, Error> {
+        let (n, last): (Option<i64>, Option<i64>) = (column(row, 4)?, column(row, 5)?);
+        if n != last {
+            return Err(Error::damaged("an account does not end where its journal ends"));
+        }
+        let Some(n) = n else { return Ok(None) };
         let account = decode_account(column(row, 0)?, column(row, 2)?)?;
         let hour = CurrentHour::decode(column(row, 1)?)?;
         if hour.newest().is_some_and(|newest| newest > account.chain.at.hour()) {
             return Err(Error::damaged("an account has usage of an hour after its last entry"));
         }
-        let (n, last): (i64, Option<i64>) = (column(row, 4)?, column(row, 5)?);
-        let hash: Option<&[u8]> = column(row, 6)?;
-        let is_at_end =
-            account.chain.n as i64 == n && last == Some(n) && hash == Some(&account.chain.hash[..]);
-        if account.profile.id.as_str() != column::<&str>(row, 3)? || !is_at_end {
-            return Err(Error::damaged("an account does not end where its journal ends"));
+        let hash: &[u8] = column(row, 6)?;
+        let is_at_end = account.chain.n as i64 == n && *hash == account.chain.hash;
+        if !is_at_end || account.profile.id.as_str() != column::<&str>(row, 3)? {
+            return Err(Error::damaged("an account is not the one that its journal makes"));
         }
-        Ok(Slot::stored(account, hour))
+        Ok(Some(Slot::stored(account, hour)))
     }
 
     /// True if the current batch has recorded an entry of this account.

@@ -190,7 +190,7 @@ fn admit_all(accounts: &mut Accounts, rows: &[Row]) -> Result<(), Failure> {
             Ok(slot) => slot,
             Err(error) => return Err(Failure::of_workspace(column(row, 3)?, error)),
         };
-        accounts.admit(slot);
+        slot.into_iter().for_each(|slot| accounts.admit(slot));
     }
     Ok(())
 }

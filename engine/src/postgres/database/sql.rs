@@ -90,14 +90,16 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
 pub(crate) const ALL: [(Sql, &str); 42] = [
     (
         Sql::AccountsOf,
-        // With the last entry of each journal, to which the account is compared.
-        "SELECT a.data, a.usage, t.data, a.workspace, a.n, e.n, e.hash
-         FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
+        // With the last entry of each journal, to which the account is compared. One row for each
+        // workspace, also if it has no account.
+        "SELECT a.data, a.usage, t.data, k.workspace, a.n, e.n, e.hash
+         FROM unnest($1::text[]) AS k (workspace)
+         LEFT JOIN account AS a ON a.workspace = k.workspace
+         LEFT JOIN team AS t ON t.workspace = k.workspace
          LEFT JOIN LATERAL (
              SELECT l.n, sha256(l.data) AS hash FROM entry AS l
-             WHERE l.workspace = a.workspace ORDER BY l.n DESC LIMIT 1
-         ) AS e ON true
-         WHERE a.workspace = ANY($1::text[])",
+             WHERE l.workspace = k.workspace ORDER BY l.n DESC LIMIT 1
+         ) AS e ON true",
     ),
     (
         // Locks only. After waiting for a lock, PostgreSQL re-reads the locked row but not the rows

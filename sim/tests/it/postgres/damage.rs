@@ -53,6 +53,11 @@ fn after_repair<T>(what: &str, ask: impl Fn() -> Result<T, Error>) -> T {
 #[track_caller]
 fn check_served(store: &InDatabase, what: &str, new_charges: &mut i64) {
     let client = TestClient::open(store, BEGINNING);
+    let charged = |key: &str, quantity: i64| {
+        let charge = submission(acme(), Some(key), Command::Charge(charge("message", quantity)));
+        after_repair(what, || block_on(client.engine.run(charge.clone(), client.now))).expect("it is paid")
+    };
+    assert!(charged("spent", 3).replayed && charged("known", 1).replayed, "{what}");
     let balance = || block_on(client.engine.balance(&acme(), None));
     let available = |new: i64| 100_000 + 500 - 500 * (3 + new);
     let before = after_repair(what, balance).expect("the workspace exists").balance.available.get();
@@ -62,11 +67,6 @@ fn check_served(store: &InDatabase, what: &str, new_charges: &mut i64) {
     assert_eq!(grants.data.len(), 2, "{what}");
     let team = after_repair(what, || block_on(client.engine.team(&acme()))).expect("it exists");
     assert_eq!(team.keys.len(), 1, "{what}");
-    let charged = |key: &str, quantity: i64| {
-        let charge = submission(acme(), Some(key), Command::Charge(charge("message", quantity)));
-        after_repair(what, || block_on(client.engine.run(charge.clone(), client.now))).expect("it is paid")
-    };
-    assert!(charged("spent", 3).replayed && charged("known", 1).replayed, "{what}");
     *new_charges += 1;
     assert!(!charged(&format!("new {new_charges}"), 1).replayed, "{what}");
     let after = after_repair(what, balance).expect("the workspace exists").balance.available.get();
@@ -101,6 +101,7 @@ fn a_changed_bit_of_a_derived_row_is_mended_from_the_journal() {
     for change in [
         "UPDATE account SET n = n + 1 WHERE workspace <> '*'",
         "UPDATE account SET n = n - 1 WHERE workspace <> '*'",
+        "DELETE FROM account WHERE workspace <> '*'",
     ] {
         store.0.sql(change);
         check_served(&store, change, &mut new_charges);

@@ -93,6 +93,21 @@ pub enum Query {
 }
 
 impl Query {
+    /// True if the query may read thousands of entries or rows.
+    pub(crate) fn is_long(&self) -> bool {
+        match self {
+            Query::Workspace { .. } | Query::Team { .. } | Query::Limits { .. } | Query::Charge { .. } => {
+                false
+            }
+            Query::Balance { at, .. } => at.is_some(),
+            Query::Workspaces { .. }
+            | Query::Charges { .. }
+            | Query::Grants { .. }
+            | Query::Entries { .. }
+            | Query::Usage { .. } => true,
+        }
+    }
+
     /// The workspace that is asked about, if it is a single one.
     pub(crate) fn workspace(&self) -> Option<&WorkspaceId> {
         match self {

@@ -91,7 +91,7 @@ impl Counters {
             pending_charges: self.pending.load(Relaxed).max(0) as u64,
             // A commit updates the derived tables too, so a restart replays nothing.
             entries_to_replay: 0,
-            // A command at fault is removed from its batch, and its account is loaded again.
+            // Those of the repairs are added by the engine.
             accounts_refused: 0,
             accounts_rebuilt: 0,
             writable: self.writable.load(Relaxed),

@@ -48,6 +48,7 @@ use self::database::failure::Failure;
 use self::database::session::DbSession;
 use self::database::{config, schema};
 use self::platform::PlatformCell;
+use self::query::long_reads::LongReads;
 use self::query::point;
 use self::query::readers::Readers;
 use self::query::teams_seen::TeamsSeen;
@@ -149,6 +150,7 @@ impl Postgres {
             repairs: Repairs::default(),
             clock: DatabaseClock::new(compare_clocks),
             teams_seen: TeamsSeen::default(),
+            long_reads: LongReads::default(),
             refund_window_seconds: refund_window_seconds.unwrap_or(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
@@ -201,11 +203,16 @@ impl Engine for Postgres {
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
         let workspace = query.workspace().cloned();
         let shared = Arc::clone(&self.shared);
+        let is_long = query.is_long();
         let answer = self.read(move |session| {
             let (query, shared) = (query.clone(), Arc::clone(&shared));
             async move { query::answer(&session, &query, &shared.teams_seen).await }
         });
         Box::pin(async move {
+            let _turn = match &workspace {
+                Some(workspace) if is_long => Some(self.shared.long_reads.turn(workspace).await?),
+                _ => None,
+            };
             let answered = answer.await;
             match (&answered, workspace) {
                 (Err(error), Some(workspace)) if error.is_damaged() => {
@@ -231,7 +238,13 @@ impl Engine for Postgres {
 
     fn stats(&self) -> EngineStats {
         let clock_deviation_millis = self.shared.clock.deviation_millis();
-        EngineStats { clock_deviation_millis, ..self.shared.counters.stats(self.lanes.queued()) }
+        let (accounts_refused, accounts_rebuilt) = self.shared.repairs.counts();
+        EngineStats {
+            clock_deviation_millis,
+            accounts_refused,
+            accounts_rebuilt,
+            ..self.shared.counters.stats(self.lanes.queued())
+        }
     }
 
     fn trusted_clock(&self) -> TrustedClock {

@@ -46,6 +46,8 @@ struct State {
     /// Each once; the first may be under way.
     wanted: VecDeque<WorkspaceId>,
     failed: HashMap<WorkspaceId, (Instant, Error)>,
+    /// How many accounts were rebuilt since the start.
+    rebuilt: u64,
 }
 
 impl Repairs {
@@ -73,6 +75,12 @@ impl Repairs {
         Ok(())
     }
 
+    /// How many accounts are refused or wait for their repair, and how many were rebuilt.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let state = self.state();
+        ((state.wanted.len() + state.failed.len()) as u64, state.rebuilt)
+    }
+
     fn first(&self) -> Option<WorkspaceId> {
         self.state().wanted.front().cloned()
     }
@@ -81,7 +89,10 @@ impl Repairs {
         let mut state = self.state();
         state.wanted.retain(|wanted| wanted != workspace);
         match repaired {
-            Ok(()) => tracing::warn!(%workspace, "the account is rebuilt from its journal"),
+            Ok(()) => {
+                state.rebuilt += 1;
+                tracing::warn!(%workspace, "the account is rebuilt from its journal");
+            }
             Err(error) => {
                 tracing::error!(%workspace, %error, "the account cannot be rebuilt; its workspace is refused");
                 // If the database is away, the next command asks again.

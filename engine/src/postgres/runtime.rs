@@ -13,6 +13,7 @@ use futures_util::future::{join_all, try_join_all};
 use siphasher::sip::SipHasher13;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tollkeeper_ledger::{Submission, Timestamp, WorkspaceId};
 
 use super::batch::lane::Lane;
@@ -181,11 +182,22 @@ impl ReaderThread {
         let readers = Arc::clone(&self.readers);
         // Boxed, because a runtime moves the future of a task several times, and this one is
         // several kilobytes long.
-        let answer = self.handle.spawn(Box::pin(async move { readers.read(read).await }));
-        answer.await.map_err(|ended| match ended.is_panic() {
+        let task = self.handle.spawn(Box::pin(async move { readers.read(read).await }));
+        // If the caller goes away, the read ends at its next step.
+        let _abandoned = AbortOnDrop(task.abort_handle());
+        task.await.map_err(|ended| match ended.is_panic() {
             true => Error::bug("a query panicked"),
             false => Error::engine_closed(),
         })?
+    }
+}
+
+/// Ends a task when it is dropped.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -7,6 +7,7 @@ use super::clock::DatabaseClock;
 use super::counters::Counters;
 use super::database::config::Address;
 use super::platform::PlatformCell;
+use super::query::long_reads::LongReads;
 use super::query::teams_seen::TeamsSeen;
 use super::repair::Repairs;
 
@@ -19,6 +20,7 @@ pub(crate) struct SharedState {
     pub repairs: Repairs,
     pub clock: DatabaseClock,
     pub teams_seen: TeamsSeen,
+    pub long_reads: LongReads,
     /// How long after a charge was opened a late system failure may still refund it.
     pub refund_window_seconds: i64,
     /// How long a batch or a read is retried while the database cannot be reached.

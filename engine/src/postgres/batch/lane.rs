@@ -523,6 +523,7 @@ mod tests {
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
     use crate::postgres::platform::PlatformCell;
+    use crate::postgres::query::long_reads::LongReads;
     use crate::postgres::query::teams_seen::TeamsSeen;
     use crate::postgres::repair::Repairs;
 
@@ -535,6 +536,7 @@ mod tests {
             repairs: Repairs::default(),
             clock: DatabaseClock::new(false),
             teams_seen: TeamsSeen::default(),
+            long_reads: LongReads::default(),
             refund_window_seconds: 0,
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,

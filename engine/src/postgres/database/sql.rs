@@ -286,8 +286,11 @@ pub(crate) const ALL: [(Sql, &str); 42] = [
     ),
     (
         Sql::LatestChargeStates,
-        "SELECT DISTINCT ON (opened) data FROM entry
-         WHERE workspace = $1 AND opened = ANY($2::bigint[]) AND opened IS NOT NULL ORDER BY opened, n DESC",
+        // One look-up for each charge, however many entries are about it.
+        "SELECT e.data FROM unnest($2::bigint[]) AS k (opened) CROSS JOIN LATERAL (
+             SELECT data FROM entry
+             WHERE workspace = $1 AND opened = k.opened AND opened IS NOT NULL ORDER BY n DESC LIMIT 1
+         ) AS e",
     ),
     (
         Sql::GrantsBefore,

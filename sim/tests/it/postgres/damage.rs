@@ -135,6 +135,7 @@ fn a_damaged_journal_refuses_its_own_workspace_only() {
     let balance =
         block_on(server.balance(&bank::workspace(1), None)).expect("it is read").expect("it exists");
     assert_eq!(balance.balance.available.get(), 100_000 - PRICE.get());
+    assert_eq!((server.stats().accounts_refused, server.stats().accounts_rebuilt), (1, 0));
     let error = block_on(server.run_batch(vec![payment(0), payment(1)], NOW)).expect_err("one is refused");
     assert!(error.is_damaged(), "{error}");
 }

@@ -7,7 +7,10 @@
 //! admin/      audit, export and import of a whole database
 //! runtime     starts and stops the threads of lanes and readers
 //! shared      what lanes and readers share
+//! repairs     the damaged accounts that must be rebuilt
 //! repair      rebuilds a damaged account from its journal
+//! teams_seen  teams that need not be read again
+//! long_reads  turns of lists, so that no workspace keeps others waiting
 //! clock       the clock of the database, with which this server's is compared
 //! platform    the price book and the platform keys as this server knows them
 //! counters    metrics of this server
@@ -25,11 +28,14 @@ mod clock;
 mod counters;
 mod database;
 mod ids;
+mod long_reads;
 mod platform;
 mod query;
 mod repair;
+mod repairs;
 mod runtime;
 mod shared;
+mod teams_seen;
 
 pub use admin::audit::audit;
 pub use admin::export::export;
@@ -47,14 +53,14 @@ use self::database::blocking::block_on;
 use self::database::failure::Failure;
 use self::database::session::DbSession;
 use self::database::{config, schema};
+use self::long_reads::LongReads;
 use self::platform::PlatformCell;
-use self::query::long_reads::LongReads;
 use self::query::point;
 use self::query::readers::Readers;
-use self::query::teams_seen::TeamsSeen;
-use self::repair::Repairs;
+use self::repairs::Repairs;
 use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
+use self::teams_seen::TeamsSeen;
 use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock};
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.

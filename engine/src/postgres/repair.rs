@@ -9,13 +9,9 @@
 //! and the grants, and changes no number that another server may have in memory. So it needs the
 //! usage table to be right. Deadlines are not repaired; the audit compares them.
 
-use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::Notify;
 use tollkeeper_ledger::{Account, Grant, Micros, Usage, UsageKey, UsageSums, WorkspaceId};
 
 use super::batch::current_hour::CurrentHour;
@@ -25,95 +21,20 @@ use super::database::failure::Failure;
 use super::database::seal::sealed;
 use super::database::session::{DbSession, column};
 use super::database::sql::{self, Sql};
+use super::repairs::Repairs;
 use crate::hash::digest;
 use crate::{Error, rollups};
-
-/// How long a workspace is refused after a repair that failed.
-const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// How many entries one read fetches.
 const READ_ENTRIES: i64 = 2_000;
 
-/// The workspaces whose accounts must be rebuilt, and those for which that failed.
-#[derive(Debug, Default)]
-pub(super) struct Repairs {
-    state: Mutex<State>,
-    asked: Notify,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Each once; the first may be under way.
-    wanted: VecDeque<WorkspaceId>,
-    failed: HashMap<WorkspaceId, (Instant, Error)>,
-    /// How many accounts were rebuilt since the start.
-    rebuilt: u64,
-}
-
-impl Repairs {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks for the repair of a workspace in which `damage` was found.
-    ///
-    /// # Errors
-    /// If a repair has failed a short time ago: why.
-    pub(super) fn ask(&self, workspace: &WorkspaceId, damage: &Error) -> Result<(), Error> {
-        let mut state = self.state();
-        if let Some((at, error)) = state.failed.get(workspace) {
-            if at.elapsed() < REFUSED_FOR {
-                return Err(error.clone());
-            }
-            state.failed.remove(workspace);
-        }
-        if !state.wanted.contains(workspace) {
-            tracing::error!(%workspace, error = %damage, "an account is damaged; it is rebuilt from its journal");
-            state.wanted.push_back(workspace.clone());
-            self.asked.notify_one();
-        }
-        Ok(())
-    }
-
-    /// How many accounts are refused or wait for their repair, and how many were rebuilt.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        let state = self.state();
-        ((state.wanted.len() + state.failed.len()) as u64, state.rebuilt)
-    }
-
-    fn first(&self) -> Option<WorkspaceId> {
-        self.state().wanted.front().cloned()
-    }
-
-    fn finish(&self, workspace: &WorkspaceId, repaired: Result<(), Error>) {
-        let mut state = self.state();
-        state.wanted.retain(|wanted| wanted != workspace);
-        match repaired {
-            Ok(()) => {
-                state.rebuilt += 1;
-                tracing::warn!(%workspace, "the account is rebuilt from its journal");
-            }
-            Err(error) => {
-                tracing::error!(%workspace, %error, "the account cannot be rebuilt; its workspace is refused");
-                // If the database is away, the next command asks again.
-                if !error.is_unavailable() {
-                    state.failed.insert(workspace.clone(), (Instant::now(), error));
-                }
-            }
-        }
-    }
-
-    /// Rebuilds the accounts that are asked for, until the future is dropped.
-    pub(super) async fn run(&self, address: &Address) {
-        loop {
-            let Some(workspace) = self.first() else {
-                self.asked.notified().await;
-                continue;
-            };
-            let rebuilt = AssertUnwindSafe(rebuild(address, &workspace)).catch_unwind().await;
-            let rebuilt = rebuilt.unwrap_or_else(|panic| Err(Error::panicked(&*panic).into()));
-            self.finish(&workspace, rebuilt.map_err(Failure::into_error));
-        }
+/// Rebuilds the accounts that are asked for, until the future is dropped.
+pub(super) async fn run(repairs: &Repairs, address: &Address) {
+    loop {
+        let workspace = repairs.next().await;
+        let rebuilt = AssertUnwindSafe(rebuild(address, &workspace)).catch_unwind().await;
+        let rebuilt = rebuilt.unwrap_or_else(|panic| Err(Error::panicked(&*panic).into()));
+        repairs.finish(&workspace, rebuilt.map_err(Failure::into_error));
     }
 }
 

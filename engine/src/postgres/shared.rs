@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::clock::DatabaseClock;
 use super::counters::Counters;
 use super::database::config::Address;
+use super::long_reads::LongReads;
 use super::platform::PlatformCell;
-use super::query::long_reads::LongReads;
-use super::query::teams_seen::TeamsSeen;
-use super::repair::Repairs;
+use super::repairs::Repairs;
+use super::teams_seen::TeamsSeen;
 
 /// Shared by all lanes and readers of one server.
 #[derive(Debug)]

@@ -29,8 +29,8 @@ impl Lane {
         !locked.is_empty()
     }
 
-    /// Asks for the repair of a damaged account, and sets its commands aside until then. If a repair
-    /// has failed, they get its error. Other workspaces go on.
+    /// Asks for the repair of a damaged account, and sets its commands aside until then. If a
+    /// repair has failed, they get its error. Other workspaces go on.
     pub(super) fn set_aside_damaged(&self, batch: &mut OpenBatch, damaged: &DamagedWorkspace) {
         let DamagedWorkspace { workspace, error } = damaged;
         match self.shared.repairs.ask(workspace, error) {

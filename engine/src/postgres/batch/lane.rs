@@ -522,10 +522,10 @@ mod tests {
     use crate::postgres::counters::Counters;
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
+    use crate::postgres::long_reads::LongReads;
     use crate::postgres::platform::PlatformCell;
-    use crate::postgres::query::long_reads::LongReads;
-    use crate::postgres::query::teams_seen::TeamsSeen;
-    use crate::postgres::repair::Repairs;
+    use crate::postgres::repairs::Repairs;
+    use crate::postgres::teams_seen::TeamsSeen;
 
     /// A lane whose database refuses connections.
     fn lane_without_database() -> Lane {

@@ -28,7 +28,7 @@ const BEFORE_THE_DAY_HOURS: i64 = 48;
 struct Wanted<'a> {
     account_index: usize,
     from_hour: i64,
-    /// The hours in the middle, which need not be told apart.
+    /// The hours in the middle, whose sums may be one.
     middle: (i64, i64),
     operations: BTreeSet<&'a str>,
     workers: BTreeSet<&'a str>,

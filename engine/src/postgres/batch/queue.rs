@@ -209,9 +209,9 @@ impl Lines {
 pub(crate) struct LaneQueue {
     lines: Mutex<Lines>,
     line_bound: Load,
-    /// Told when commands arrive, and when the queue closes.
+    /// Notified when commands arrive, and when the queue closes.
     arrived: Notify,
-    /// Told when there may be room, and when the lane has ended.
+    /// Notified when there may be room, and when the lane has ended.
     changed: Notify,
 }
 
@@ -231,7 +231,8 @@ impl LaneQueue {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request in, or fails with [`Error::is_overloaded`] if one of `workspaces` has no room.
+    /// Takes a request in, or fails with [`Error::is_overloaded`] if one of `workspaces` has no
+    /// room.
     fn push(
         &self,
         request: impl IntoIterator<Item = Waiting>,

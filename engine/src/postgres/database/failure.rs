@@ -17,8 +17,8 @@ pub(crate) enum Failure {
     /// Another server changed the same rows first, or an idempotency key is taken. Nothing was
     /// written; the batch has to be decided again.
     Conflict,
-    /// The connection failed, or a COMMIT did not wait for its standby. What was sent may have taken
-    /// effect or not, and the connection must be closed.
+    /// The connection failed, or a COMMIT did not wait for its standby. What was sent may have
+    /// taken effect or not, and the connection must be closed.
     ResultUnknown(Error),
     /// The database refuses work now, for example because its disk is full. Nothing was
     /// written.

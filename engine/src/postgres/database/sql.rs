@@ -7,8 +7,8 @@
 //!
 //! A *guard* is in each statement that updates accounts, and `CheckGuard` is nothing else. Unless
 //! accounts and platform are at the entry numbers that the decision saw, it divides by zero. That
-//! aborts the transaction. Every transaction of a batch with entries has at least one guard. A guard
-//! also fails if a newer program has migrated the tables and this one is too old for them.
+//! aborts the transaction. Every transaction of a batch with entries has at least one guard. A
+//! guard also fails if a newer program has migrated the tables and this one is too old for them.
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.

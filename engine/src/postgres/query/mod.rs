@@ -3,20 +3,16 @@
 //! ```text
 //! point      a workspace, a balance, a team, one charge, due charges
 //! lists      entries, charges, grants and usage
-//! teams_seen teams that need not be read again
-//! long_reads turns of lists, so that no workspace keeps others waiting
 //! readers    the connections for queries, apart from those of the lanes
 //! ```
 
 pub(crate) mod lists;
-pub(crate) mod long_reads;
 pub(crate) mod point;
 pub(crate) mod readers;
-pub(crate) mod teams_seen;
 
-use self::teams_seen::TeamsSeen;
 use super::database::failure::Failure;
 use super::database::session::DbSession;
+use super::teams_seen::TeamsSeen;
 use crate::{Query, QueryResult, calendar};
 
 /// Answers a query on one connection.

@@ -14,7 +14,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
-use crate::postgres::query::teams_seen::{SeenTeam, TeamsSeen};
+use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
 use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, answer};
 
 /// How many entries one step of a search by time reads: four steps search a million entries.

@@ -4,8 +4,9 @@
 //! The readers also refresh the platform snapshot once a second. A server without commands would
 //! otherwise not learn that another server has changed prices or platform keys. After a conflict, a
 //! lane refreshes the snapshot at once. With it they ask whether the database takes writes of this
-//! server: on a read-only database it is not ready, nor if it is too old for the tables. While it is not ready, they ask on a new connection
-//! each time. A metric that cannot be read never makes the server unready.
+//! server: on a read-only database it is not ready, nor if it is too old for the tables. While it
+//! is not ready, they ask on a new connection each time. A metric that cannot be read never makes
+//! the server unready.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::Error;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::{self, Admission};
 use crate::postgres::database::session::{ANSWER_TIMEOUT, DbSession, with_timeout};
+use crate::postgres::repair;
 use crate::postgres::shared::SharedState;
 
 /// How often the readers look for new entries of the platform.
@@ -148,7 +150,7 @@ impl Readers {
 
     /// Rebuilds damaged accounts that are asked for, until the future is dropped.
     pub(crate) async fn repair_when_asked(&self) {
-        self.shared.repairs.run(&self.shared.address).await;
+        repair::run(&self.shared.repairs, &self.shared.address).await;
     }
 
     /// Refreshes the platform snapshot, the readiness and the counters until the future is dropped.

@@ -252,7 +252,7 @@ fn a_locked_account_delays_its_own_workspace_only() {
     // With one lane, all workspaces share batches.
     let lane = |retry_for_millis| Options { lanes: Some(1), retry_for_millis, ..Options::default() };
     let server = serve(&database.url(), lane(Some(600_000)));
-    let impatient = serve(&database.url(), lane(Some(1)));
+    let short = serve(&database.url(), lane(Some(1)));
     bank::open(&*server, 2, EACH);
     let lock = format!(
         "DO 'BEGIN PERFORM 1 FROM account WHERE workspace = ''{}'' FOR UPDATE; END'",
@@ -267,7 +267,7 @@ fn a_locked_account_delays_its_own_workspace_only() {
             block_on(server.run(other, NOW)).expect("its account is free").expect("there is enough credit");
         }
         assert!(!locked.is_finished(), "the locked workspace waits");
-        assert_not_now(pay(&*impatient, "locked"));
+        assert_not_now(pay(&*short, "locked"));
         drop(lock);
         locked
             .join()

@@ -179,7 +179,7 @@ impl Embedded {
                 core.read(move |core| core.balance(&id)).await.map(QueryResult::Balance)
             }
             Query::Balance { workspace: id, at: Some(at) } => {
-                readers.read(move |reader| reader.balance_at(&id, at)).await.map(QueryResult::Balance)
+                readers.read(id, move |reader, id| reader.balance_at(id, at)).await.map(QueryResult::Balance)
             }
             Query::Team { workspace: id } => {
                 core.read(move |core| core.team(&id)).await.map(QueryResult::Team)
@@ -192,17 +192,17 @@ impl Embedded {
                 Ok(QueryResult::Charge(found.map(Box::new)))
             }
             Query::Charges { workspace: id, filter, page } => {
-                let read = move |reader: &Reader| reader.charges(&id, &filter, &page);
-                readers.read(read).await.map(QueryResult::Charges)
+                let read = move |reader: &Reader, id: &_| reader.charges(id, &filter, &page);
+                readers.read(id, read).await.map(QueryResult::Charges)
             }
             Query::Grants { workspace: id, page } => {
-                readers.read(move |reader| reader.grants(&id, &page)).await.map(QueryResult::Grants)
+                readers.read(id, move |reader, id| reader.grants(id, &page)).await.map(QueryResult::Grants)
             }
             Query::Entries { workspace: id, page } => {
-                readers.read(move |reader| reader.entries(&id, &page)).await.map(QueryResult::Entries)
+                readers.read(id, move |reader, id| reader.entries(id, &page)).await.map(QueryResult::Entries)
             }
             Query::Usage { workspace: id, hours } => {
-                readers.read(move |reader| reader.usage(&id, hours)).await.map(QueryResult::Usage)
+                readers.read(id, move |reader, id| reader.usage(id, hours)).await.map(QueryResult::Usage)
             }
         }
     }

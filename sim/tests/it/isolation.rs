@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
-use tollkeeper_engine::{Answer, CommandResult, Engine, Error, Output, Reads};
-use tollkeeper_ledger::{Command, Micros, Source, Submission, WorkspaceChanges, WorkspaceId};
+use tollkeeper_engine::{Answer, CommandResult, Engine, Error, Options, Output, Reads};
+use tollkeeper_ledger::{Command, Micros, Source, Submission, Timestamp, WorkspaceChanges, WorkspaceId};
 use tollkeeper_sim::contract::{self, BEGINNING as NOW, credit, submission, workspace};
 use tollkeeper_sim::disk::{Disk, Fault};
 use tollkeeper_testkit::blocking::block_on;
@@ -182,5 +182,39 @@ fn an_engine_takes_writes_again_by_itself_after_a_failure() {
     block_on(engine.run(charge("other", "one"), NOW)).expect("it works").expect("accepted");
     let balance = block_on(engine.balance(&workspace("other"), None)).expect("it reads").expect("it exists");
     assert_eq!(balance.balance.available, Micros::new(GRANTED - 500));
+    block_on(engine.close()).expect("a healthy disk");
+}
+
+#[test]
+fn a_past_balance_is_found_among_many_entries_of_one_hour() {
+    let scratch = Scratch::new();
+    let engine = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
+    let run = |batch: Vec<Submission>, at| {
+        for ran in block_on(engine.run_batch(batch, at)).expect("a healthy disk") {
+            ran.expect("accepted");
+        }
+    };
+    run(beginning(), NOW);
+    run(vec![submission(WorkspaceId::platform(), None, contract::prices(&[("message", 25)]))], NOW);
+    // Each second `other` is charged forty times, and every hundredth second `victim` once.
+    for second in 1..=300_usize {
+        let mut batch: Vec<_> = (0..40).map(|n| charge("other", &format!("{second}-{n}"))).collect();
+        if second.is_multiple_of(100) {
+            batch.push(charge("victim", &format!("{second}")));
+        }
+        run(batch, NOW.plus_seconds(second as i64));
+    }
+    let past = |name: &str, millis: i64| {
+        let at = Timestamp::from_millis(NOW.millis() + millis);
+        let found = block_on(engine.balance(&workspace(name), Some(at))).expect("it reads");
+        found.expect("it exists").balance.available.get()
+    };
+    for second in 0..=301 {
+        let charges = second.min(300) * 40;
+        assert_eq!(past("other", second * 1_000), GRANTED - charges * 25, "second {second}");
+        assert_eq!(past("other", second * 1_000 + 999), GRANTED - charges * 25);
+        assert_eq!(past("victim", second * 1_000), GRANTED - second.min(300) / 100 * 25);
+    }
+    assert_eq!(past("other", -1), 0);
     block_on(engine.close()).expect("a healthy disk");
 }

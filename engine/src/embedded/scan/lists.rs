@@ -16,7 +16,7 @@ use tollkeeper_ledger::{Charge, Timestamp, UsageKey, UsageSums, WorkspaceId};
 use crate::embedded::core::queries::{AccountDelta, ChargeChanges, DeltaResult};
 use crate::embedded::core::recovery::SnapshotFiles;
 use crate::embedded::core_handle::CoreHandle;
-use crate::embedded::storage::block::Stored;
+use crate::embedded::storage::block::{BLOCK_ENTRIES, Stored};
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::StateFile;
@@ -24,6 +24,12 @@ use crate::{BalanceAt, ChargeFilter, EntryRecord, Error, GrantRecord, Listing, P
 
 /// Entries that one request looks at before it answers with what it has.
 const LOOKS_MAX: usize = 20_000;
+
+/// Entries that a search for a past balance walks over before it searches by halving again.
+const LOOKS_BEFORE_SEARCH: usize = 512;
+
+/// Neighboring blocks in which a search looks for an entry of the account.
+const BLOCKS_SEARCHED: u64 = 4;
 
 /// Charges whose current state is asked of the core at once.
 const ASKED_AT_ONCE: usize = 256;
@@ -114,6 +120,11 @@ impl Reader {
         }
     }
 
+    /// True if it shows the files as they were when it was opened.
+    pub(super) fn is_snapshot(&self) -> bool {
+        self.is_snapshot
+    }
+
     /// Reads entry `seq`, which must exist.
     fn stored<T>(&self, seq: u64, read: impl FnMut(Stored) -> Result<T, Error>) -> Result<T, Error> {
         let found = self.journal.read(seq, read)?;
@@ -131,11 +142,43 @@ impl Reader {
         }
     }
 
+    /// Searches an account's entries from `seq` back to its first for an entry that is later than
+    /// `at` and as old as can be found quickly; `seq` if none was found. It halves the journal before
+    /// `seq` as long as it finds entries of the account there. Where they are sparse, there are few
+    /// to walk over.
+    fn search_later_than(&self, at: Timestamp, account_index: u32, seq: u64) -> Result<u64, Error> {
+        let (mut low, mut high) = (0, seq);
+        let near = BLOCK_ENTRIES as u64;
+        while high - low > 2 * near {
+            let middle = low + (high - low) / 2;
+            let mut found = None;
+            for block in 0..BLOCKS_SEARCHED {
+                let seen = |stored: Stored| Ok((stored.header.seq, stored.entry()?.at));
+                found = self.journal.first_of_account(middle + block * near, account_index, seen)?;
+                if found.is_some() {
+                    break;
+                }
+            }
+            match found {
+                Some((seq, time)) if time > at && seq < high => high = seq,
+                Some((seq, time)) if time <= at && seq > low => low = seq,
+                _ => break,
+            }
+        }
+        assert!(high <= seq, "a search goes back");
+        Ok(high)
+    }
+
     /// Answers [`Query::Balance`](crate::Query::Balance) for a past instant.
     pub(crate) fn balance_at(&self, id: &WorkspaceId, at: Timestamp) -> Result<Option<BalanceAt>, Error> {
         self.with_delta(id, |reader, delta| {
             let mut seq = reader.walk_from(&delta, Some(at))?;
+            let mut looks = 0;
             while seq != 0 {
+                if looks % LOOKS_BEFORE_SEARCH == 0 {
+                    seq = reader.search_later_than(at, delta.account_index, seq)?;
+                }
+                looks += 1;
                 let (entry, previous) =
                     reader.stored(seq, |stored| Ok((stored.entry()?, stored.header.previous)))?;
                 if entry.at <= at {

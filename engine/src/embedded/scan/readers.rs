@@ -5,10 +5,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hashbrown::HashMap;
 use tokio::sync::oneshot;
+use tollkeeper_ledger::WorkspaceId;
 
 use super::lists::Reader;
 use crate::Error;
@@ -17,11 +19,40 @@ use crate::embedded::core_handle::CoreHandle;
 /// Two, so that one long report does not keep the short ones waiting.
 const THREADS: usize = 2;
 
-type Job = Box<dyn FnOnce(Result<&Reader, Error>) + Send>;
+/// Reads that may wait.
+const WAITING_MAX: usize = 256;
+
+/// Reads of one workspace that may wait or run, so that one workspace does not fill the queue.
+const OF_WORKSPACE_MAX: usize = 32;
+
+/// A read; it returns false if it panicked, so that its connections must be opened anew.
+type Job = Box<dyn FnOnce(Result<&Reader, Error>) -> bool + Send>;
 
 /// The queue of the reading threads, which end when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Readers(Sender<Job>);
+pub(crate) struct Readers {
+    jobs: SyncSender<Job>,
+    /// The number of reads that wait or run, by workspace.
+    by_workspace: Arc<Mutex<HashMap<WorkspaceId, usize>>>,
+}
+
+/// A read that waits or runs, counted until this is dropped.
+struct Counted {
+    workspace: WorkspaceId,
+    by_workspace: Arc<Mutex<HashMap<WorkspaceId, usize>>>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = self.by_workspace.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.workspace) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.workspace);
+            }
+        }
+    }
+}
 
 impl Readers {
     /// Starts the threads. Each opens its connections at its first job.
@@ -43,7 +74,7 @@ impl Readers {
         core: &CoreHandle,
         readers: impl Iterator<Item = Option<Reader>>,
     ) -> Result<Readers, Error> {
-        let (jobs, receiver) = channel::<Job>();
+        let (jobs, receiver) = sync_channel::<Job>(WAITING_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
         for reader in readers {
             let (receiver, directory, core) = (Arc::clone(&receiver), directory.to_path_buf(), core.clone());
@@ -52,22 +83,46 @@ impl Readers {
                 .spawn(move || run(&receiver, &directory, &core, reader))
                 .map_err(Error::cannot_start_thread)?;
         }
-        Ok(Readers(jobs))
+        Ok(Readers { jobs, by_workspace: Arc::default() })
     }
 
-    /// Runs a read on one of the threads.
+    /// Counts a read of a workspace; refuses with [`Error::is_overloaded`] if too many wait.
+    fn count(&self, workspace: WorkspaceId) -> Result<Counted, Error> {
+        let mut counts = self.by_workspace.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(workspace.clone()).or_default();
+        if *count >= OF_WORKSPACE_MAX {
+            return Err(Error::overloaded());
+        }
+        *count += 1;
+        Ok(Counted { workspace, by_workspace: Arc::clone(&self.by_workspace) })
+    }
+
+    /// Runs a read of a workspace on one of the threads, unless its caller has gone away by then.
+    /// Refuses with [`Error::is_overloaded`] if too many wait.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Reader) -> Result<T, Error> + Send + 'static,
+        workspace: WorkspaceId,
+        read: impl FnOnce(&Reader, &WorkspaceId) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        let counted = self.count(workspace)?;
         let (reply, answer) = oneshot::channel();
-        // The caller may have gone away; then the answer is not needed.
         let job: Job = Box::new(move |reader| {
-            let read = || reader.and_then(|reader| read(reader).map_err(|error| reader.report(error)));
+            if reply.is_closed() {
+                return true;
+            }
+            let read =
+                |reader: &Reader| read(reader, &counted.workspace).map_err(|error| reader.report(error));
+            let read = || reader.and_then(read);
             let caught = catch_unwind(AssertUnwindSafe(read));
+            let is_sound = caught.is_ok();
+            // The caller may have gone away; then the answer is not needed.
             drop(reply.send(caught.unwrap_or_else(|panic| Err(Error::panicked(&*panic)))));
+            is_sound
         });
-        self.0.send(job).map_err(|_| Error::engine_closed())?;
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Error::overloaded(),
+            TrySendError::Disconnected(_) => Error::engine_closed(),
+        })?;
         answer.await.map_err(|_| Error::engine_closed())?
     }
 }
@@ -81,13 +136,56 @@ fn run(jobs: &Mutex<Receiver<Job>>, directory: &Path, core: &CoreHandle, mut rea
             match Reader::open(directory, None, core.clone()) {
                 Ok(opened) => reader = Some(opened),
                 Err(error) => {
-                    job(Err(core.report(error)));
+                    let _ = job(Err(core.report(error)));
                     continue;
                 }
             }
         }
-        if let Some(reader) = &reader {
-            job(Ok(reader));
+        if let Some(opened) = &reader
+            && !job(Ok(opened))
+            && !opened.is_snapshot()
+        {
+            reader = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn workspace(name: &str) -> WorkspaceId {
+        WorkspaceId::new(name).expect("the id is valid")
+    }
+
+    /// Asks a read whose caller then goes away; returns true if it was refused.
+    fn is_refused(readers: &Readers, name: &str) -> bool {
+        let read = |_: &Reader, _: &WorkspaceId| -> Result<(), Error> { panic!("nobody waits for it") };
+        let refused = readers.read(workspace(name), read).now_or_never();
+        refused.is_some_and(|read| read.is_err_and(|error| error.is_overloaded()))
+    }
+
+    #[test]
+    fn reads_are_bounded_for_each_workspace_and_an_abandoned_one_is_not_run() {
+        let (core, _jobs) = CoreHandle::new(1);
+        let (jobs, waiting) = sync_channel(WAITING_MAX);
+        let readers = Readers { jobs, by_workspace: Arc::default() };
+        for _ in 0..OF_WORKSPACE_MAX {
+            assert!(!is_refused(&readers, "loud"));
+        }
+        assert!(is_refused(&readers, "loud") && !is_refused(&readers, "quiet"));
+        let run_all = || {
+            for job in waiting.try_iter() {
+                assert!(job(Err(Error::engine_closed())), "a read without a caller is left out");
+            }
+        };
+        run_all();
+        assert!(!is_refused(&readers, "loud"), "there is room again");
+        run_all();
+        let others = (0..=WAITING_MAX).filter(|n| is_refused(&readers, &format!("workspace-{n}")));
+        assert_eq!(others.count(), 1, "all reads together are bounded too");
+        drop(core);
     }
 }

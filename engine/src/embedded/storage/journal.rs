@@ -200,6 +200,29 @@ impl Journal {
         Ok(found.flatten())
     }
 
+    /// Reads the first entry of an account in the block that holds entry `seq`; `None` if that block
+    /// has none of it.
+    pub(crate) fn first_of_account<T>(
+        &self,
+        seq: u64,
+        account_index: u32,
+        read: impl FnOnce(Stored) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let sql = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+        let found = self.with_block(sql, [seq as i64], |first, bytes| {
+            let block = Block::open(first, bytes)?;
+            for seq in first..first + block.count() as u64 {
+                if let Some(stored) = block.get(seq)?
+                    && stored.header.account_index == account_index
+                {
+                    return read(stored).map(Some);
+                }
+            }
+            Ok(None)
+        })?;
+        Ok(found.flatten())
+    }
+
     /// Reads all entries from `seq` on, in order.
     pub(crate) fn read_from(
         &self,

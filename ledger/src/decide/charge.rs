@@ -188,7 +188,7 @@ impl<'a> ExistingCharge<'a> {
         // The day in which the limits counted the charge; after a clock was ahead, its entry may
         // have a later time.
         let day = charge.details.windows.as_ref().map(|windows| windows.day.start);
-        let windows = windows.map(|windows| windows.for_refund(day.unwrap_or(charge.created_at)));
+        let windows = windows.map(|windows| windows.for_refund(day.unwrap_or(charge.decided_at)));
         let refund_window_seconds = view.refund_window_seconds;
         Ok(ExistingCharge { charge, account, grants, windows, refund_window_seconds, now: clocks.present })
     }

@@ -23,7 +23,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     (
         "engine",
         &[
-            "error",
+            "error clock",
             "contract query calendar hash vital_thread",
             "answer request_queue rollups audit",
             "transfer",

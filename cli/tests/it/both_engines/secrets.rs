@@ -42,8 +42,9 @@ impl Recorder {
     fn send_with(&mut self, key: &str, method: &str, path: &str, body: Value) -> Reply {
         let (bearer, body) = (format!("Bearer {key}"), body.to_string());
         let idempotency_key = format!("request {}", self.answers.len());
-        // Only charges take a key here.
-        let keyed = path.ends_with("/charges").then_some(("idempotency-key", idempotency_key.as_str()));
+        // Only what moves credit takes a key.
+        let moves = path.ends_with("/charges") || path.ends_with("/grants");
+        let keyed = moves.then_some(("idempotency-key", idempotency_key.as_str()));
         let headers: Vec<_> = std::iter::once(("authorization", bearer.as_str())).chain(keyed).collect();
         self.send(method, path, &headers, if body == "null" { "" } else { &body })
     }

@@ -1,13 +1,17 @@
 //! Signing in to the dashboard by a link, and signing out.
 //!
-//! A link works once. Following it makes a session, whose secret is in a cookie. Requests that only
-//! look at the link (`HEAD`, prefetching browsers, link previews) do not use it up.
+//! A link works once. It shows a button, which makes a session, whose secret is in a cookie. So a
+//! request that only looks at the link (a scanner of e-mails, a link preview, a prefetching
+//! browser) does not use it up.
 
+use askama::Template;
 use axum::http::header::SET_COOKIE;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
-use tollkeeper_ledger::{Actor, Command, PortalSession, Role, Submission, Team, TeamCommand, WorkspaceId};
+use tollkeeper_ledger::{
+    Actor, Command, Hash, MemberId, PortalSession, Role, Submission, Team, TeamCommand, WorkspaceId,
+};
 
 use super::page::{Message, ROOT, page, see_other, signed_in};
 use crate::access::secret::{self, Kind};
@@ -21,6 +25,11 @@ use crate::wire::write::Time;
 /// The routes.
 pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/portal/sign-in/{link}", Rule::Public, "Follow a sign-in link", |call| {
+        Box::pin(show_button(call))
+    })
+    .page()
+    .problems(&[Code::PortalLinkExpired, Code::StoreUnavailable]),
+    Route::new(Method::POST, "/portal/sign-in/{link}", Rule::Public, "Sign in by a link", |call| {
         Box::pin(sign_in(call))
     })
     .page()
@@ -56,20 +65,53 @@ struct SessionJson<'a> {
     expires_at: Time,
 }
 
-/// `GET /portal/sign-in/{link}`.
-async fn sign_in(call: Call) -> Result<Response, Problem> {
-    let link = call.param("link");
-    let workspace = secret::workspace_of(Kind::Link, link).ok_or_else(refusal::portal_link_expired)?;
-    let hash = secret::hash(link.as_bytes());
-    let is_known = |team: &Team| team.link(&hash, call.now).is_some();
-    let team = call.app.access.team_for(&workspace, is_known).await?;
-    let team = team.ok_or_else(refusal::portal_link_expired)?;
-    let Some(PortalSession { member, .. }) = team.link(&hash, call.now) else {
-        return already_signed_in(&call, &workspace).await;
-    };
-    if call.is_head() || is_prefetch(&call) {
-        return Ok(no_content());
+/// The page with the button.
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Button;
+
+/// A link that was not used and has not expired.
+struct Link {
+    workspace: WorkspaceId,
+    member: MemberId,
+    hash: Hash,
+}
+
+impl Link {
+    /// The link in the path. An error holds the response: a member who opens a used link and still
+    /// has the session is redirected, not refused.
+    async fn find(call: &Call) -> Result<Result<Link, Response>, Problem> {
+        let link = call.param("link");
+        let workspace = secret::workspace_of(Kind::Link, link).ok_or_else(refusal::portal_link_expired)?;
+        let hash = secret::hash(link.as_bytes());
+        let is_known = |team: &Team| team.link(&hash, call.now).is_some();
+        let team = call.app.access.team_for(&workspace, is_known).await?;
+        let team = team.ok_or_else(refusal::portal_link_expired)?;
+        if let Some(PortalSession { member, .. }) = team.link(&hash, call.now) {
+            return Ok(Ok(Link { workspace, member: member.clone(), hash }));
+        }
+        match call.app.access.session(call.headers(), call.now).await? {
+            Some(signed_in) if signed_in.workspace == workspace => Ok(Err(see_other(ROOT))),
+            _ => Err(refusal::portal_link_expired()),
+        }
     }
+}
+
+/// `GET /portal/sign-in/{link}`.
+async fn show_button(call: Call) -> Result<Response, Problem> {
+    match Link::find(&call).await? {
+        Ok(_) if call.is_head() || is_prefetch(&call) => Ok(no_content()),
+        Ok(_) => Ok(page(StatusCode::OK, &Button)),
+        Err(response) => Ok(response),
+    }
+}
+
+/// `POST /portal/sign-in/{link}`.
+async fn sign_in(call: Call) -> Result<Response, Problem> {
+    let Link { workspace, member, hash } = match Link::find(&call).await? {
+        Ok(link) => link,
+        Err(response) => return Ok(response),
+    };
     let secret = secret::make(Kind::Session, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
     let valid_for_seconds = call.app.access.session_seconds();
     let session = secret::hash(secret.as_bytes());
@@ -77,7 +119,7 @@ async fn sign_in(call: Call) -> Result<Response, Problem> {
     let submission = Submission {
         workspace: workspace.clone(),
         key: None,
-        actor: Actor::Member(member.clone()),
+        actor: Actor::Member(member),
         command: Command::Team(TeamCommand::SignIn { link: hash, session, valid_for_seconds }),
     };
     let result = call.app.engine().run(submission, call.now).await?;
@@ -86,14 +128,6 @@ async fn sign_in(call: Call) -> Result<Response, Problem> {
     let cookie = cookie::set(&secret, valid_for_seconds, call.is_secure());
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
-}
-
-/// A member who reloads a used link and still has the session is redirected, not refused.
-async fn already_signed_in(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
-    match call.app.access.session(call.headers(), call.now).await? {
-        Some(signed_in) if signed_in.workspace == *workspace => Ok(see_other(ROOT)),
-        _ => Err(refusal::portal_link_expired()),
-    }
 }
 
 /// Whether the browser fetches the page before anyone has clicked; one of these headers says so.

@@ -42,7 +42,11 @@ async fn a_link_signs_in_once_with_the_present_role_of_the_member() {
     for ahead in [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")] {
         assert_eq!(world.ask("GET", link, &[ahead], Body::empty()).await.status, 204, "{ahead:?}");
     }
-    let came = world.ask("GET", link, &[], Body::empty()).await;
+    for _ in 0..2 {
+        let button = world.browse("GET", link, "").await;
+        assert!(button.status == 200 && button.text.contains("<button>Sign in</button>"), "{}", button.text);
+    }
+    let came = world.ask("POST", link, &[], Body::empty()).await;
     assert_eq!((came.status, came.header("location")), (303, Some("/portal")));
     assert_eq!(
         (came.header("cache-control"), came.header("referrer-policy")),
@@ -237,7 +241,7 @@ async fn over_https_the_cookie_is_secure_and_bound_to_its_host() {
     let url = made["url"].as_str().expect("a link");
     let link = url.strip_prefix("https://credits.example").expect("it leads to the public address");
     assert!(link.starts_with("/portal/sign-in/tk_link_"), "{link}");
-    let cookie = world.ask("GET", link, &[], Body::empty()).await;
+    let cookie = world.ask("POST", link, &[], Body::empty()).await;
     let cookie = cookie.header("set-cookie").expect("a cookie");
     assert!(cookie.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
     // Only the name that other hosts cannot set is accepted.

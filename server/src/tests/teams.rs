@@ -79,7 +79,7 @@ impl World {
     /// Follows a new sign-in link; returns the secret of the session.
     pub(super) async fn sign_in(&self, workspace: &str, member: &str) -> String {
         let link = self.link(workspace, member).await;
-        let reply = self.ask("GET", &link, &[], Body::empty()).await;
+        let reply = self.ask("POST", &link, &[], Body::empty()).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/portal")), "{}", reply.text);
         let cookie = reply.header("set-cookie").expect("a session has a cookie");
         let secret = cookie.strip_prefix("tollkeeper_session=").and_then(|rest| rest.split(';').next());

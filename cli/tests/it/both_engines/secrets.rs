@@ -75,7 +75,7 @@ impl Recorder {
 
     /// Follows a link; returns the cookie.
     fn sign_in(&mut self, path: &str, what: &'static str) -> String {
-        let followed = self.send("GET", path, &[("accept", "text/html")], "").expect(303);
+        let followed = self.send("POST", path, &[("accept", "text/html")], "").expect(303);
         let cookie = followed.header("set-cookie").and_then(|line| line.split(';').next()).expect("a cookie");
         self.shown(what, cookie.strip_prefix("tollkeeper_session=").expect("the session"));
         cookie.to_owned()

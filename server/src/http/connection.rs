@@ -1,9 +1,10 @@
 //! One connection: what it is doing, and the stream under it.
 //!
 //! The stream ends what can make no progress. A write that the client does not take for
-//! [`WRITE_MAX_TIME`] fails. A client that closed its sending side still gets its answer, but a read
-//! that nobody may be waiting for ends after [`HANGUP_TIME`]. The answers that hyper gives by itself
-//! to a head that it cannot read become problem documents here, because they never reach the router.
+//! [`WRITE_MAX_TIME`] fails. A client that closed its sending side still gets its answer, but a
+//! read that nobody may be waiting for ends after [`HANGUP_TIME`]. The answers that hyper gives by
+//! itself to a head that it cannot read become problem documents here, because they never reach the
+//! router.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind, IoSlice, Result};

@@ -1,8 +1,8 @@
 //! All open connections: how many there may be, and which one makes room for another.
 //!
 //! Every connection holds a descriptor, and without a free one nobody gets in and no list can be
-//! read. So the number is bounded below the limit of the process. A new client takes the place of the
-//! connection that has been idle longest. One address cannot take all places.
+//! read. So the number is bounded below the limit of the process. A new client takes the place of
+//! the connection that has been idle longest. One address cannot take all places.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -109,8 +109,8 @@ impl Connections {
 }
 
 impl Open {
-    /// Ends the connection that has been idle longest, of this address if one is given. Its place is
-    /// free at once.
+    /// Ends the connection that has been idle longest, of this address if one is given. Its place
+    /// is free at once.
     fn evict(&mut self, address: Option<IpAddr>) -> bool {
         let idle = self.all.iter().filter(|(_, connection)| {
             connection.is_idle() && address.is_none_or(|address| connection.address == address)

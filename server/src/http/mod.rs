@@ -5,6 +5,8 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
+mod connection;
+mod connections;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod refusal;

@@ -78,6 +78,8 @@ macro_rules! codes {
 codes! {
     MalformedJson = 400 "malformed_json" "The body is not valid JSON" false
         "The body is not well-formed JSON, has one field twice, or did not arrive completely.",
+    MalformedRequest = 400 "malformed_request" "The request is not HTTP" false
+        "The head of the request is not well-formed HTTP/1.1.",
     UnknownField = 400 "unknown_field" "The body has an unknown field" false
         "The body has a field that the request does not have. `field` names it.",
     IdempotencyKeyRequired = 400 "idempotency_key_required" "An idempotency key is required" false
@@ -136,12 +138,16 @@ codes! {
         "A sign-in link works once and for ten minutes. Ask for a new one.",
     BodyTooLarge = 413 "body_too_large" "The body is too large" false
         "The body has more bytes than `max_bytes`.",
+    UriTooLong = 414 "uri_too_long" "The path is too long" false
+        "The path with its query is longer than the server reads.",
     UnsupportedMediaType = 415 "unsupported_media_type" "The body has another media type" false
         "The header `Content-Type` is not `application/json`, or the body has a `Content-Encoding`.",
     InvalidField = 422 "invalid_field" "A field is not valid" false
         "A field of the body is missing, has the wrong type, or a value out of range. `field` names it.",
     IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key belongs to another request" false
         "The key was used for a different request. `field` names the first field that differs. Use a new key.",
+    HeadersTooLarge = 431 "headers_too_large" "The headers are too large" false
+        "The request has more headers, or longer ones, than the server reads.",
     RateLimited = 429 "rate_limited" "Too many requests" true
         "The key, or all keys of the workspace together, made too many requests; each item of a batch counts. Wait for the seconds in the header `Retry-After`.",
     InternalError = 500 "internal_error" "Internal error" true
@@ -244,6 +250,22 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         self.write_headers(headers);
         response
+    }
+
+    /// The bytes of a response after which the connection ends, for a request that no router saw.
+    pub fn into_last_bytes(self) -> Vec<u8> {
+        let body = serde_json::to_vec(&self).expect("a problem has string keys and is written to memory");
+        let status = self.code.http_status();
+        let mut bytes = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+             x-content-type-options: nosniff\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or_default(),
+            body.len(),
+        )
+        .into_bytes();
+        bytes.extend(body);
+        bytes
     }
 
     /// Adds what HTTP asks for beside some statuses: how to authenticate, and when to try again.

@@ -1,89 +1,192 @@
 //! The network: accepts connections, speaks HTTP/1.1 on each, and shuts down gracefully: every
 //! accepted request is answered. It knows only a router, no state of the server.
+//!
+//! A request is accepted once it has arrived completely. At a shutdown, nobody waits for clients
+//! that send nothing, half a request, or do not take their answer.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::Request;
-use axum::http::header::EXPECT;
+use axum::http::header::{EXPECT, HOST};
+use axum::http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::body::BODY_MAX_BYTES;
-/// The longest time for the head of a request, and for the pause between two requests.
-const HEAD_MAX_TIME: Duration = Duration::from_secs(60);
+use super::connection::{Connection, Stream};
+use super::connections::{Connections, Place};
+use super::problem::Problem;
+
+/// The longest time for the head of a request, and for the pause between two requests. It is longer
+/// than the minute after which many proxies close an idle connection, so that they close it first.
+const HEAD_MAX_TIME: Duration = Duration::from_secs(75);
 
 /// The longest time for accepted requests to finish after the shutdown began. Their clients can
 /// repeat them under the same idempotency key.
 const DRAIN_MAX_TIME: Duration = Duration::from_secs(30);
 
+/// How long after the last accepted request a shutdown waits for connections to close.
+const DRAIN_QUIET_TIME: Duration = Duration::from_millis(500);
+
+/// Between two looks at the connections during a shutdown.
+const DRAIN_STEP: Duration = Duration::from_millis(20);
+
 /// The pause if the operating system cannot accept another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What connections are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Serving,
+    /// Answer what was accepted, take no further request.
+    Draining,
+    /// End at once.
+    Ended,
+}
+
 /// Serves a router until `shutdown` completes, then lets the accepted requests finish.
 pub async fn until(router: axum::Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    let connections = GracefulShutdown::new();
+    let connections = Connections::new();
+    let (stage, told) = watch::channel(Stage::Serving);
     tokio::select! {
         () = shutdown => {}
-        () = accept(router, listener, &connections) => {}
+        () = accept(router, listener, &connections, &told) => {}
     }
     // The listener is closed here: the operating system refuses new connections.
-    if tokio::time::timeout(DRAIN_MAX_TIME, connections.shutdown()).await.is_err() {
-        tracing::warn!("the shutdown ended before all open requests were answered");
-    }
+    stage.send_replace(Stage::Draining);
+    drain(&connections).await;
+    stage.send_replace(Stage::Ended);
 }
 
 /// Serves any router on the same kind of connections, until the future is dropped. A benchmark uses
 /// it to measure the network alone.
 pub async fn answer(router: axum::Router, listener: TcpListener) {
-    accept(router, listener, &GracefulShutdown::new()).await;
+    let (_stage, told) = watch::channel(Stage::Serving);
+    accept(router, listener, &Connections::new(), &told).await;
 }
 
-async fn accept(router: axum::Router, listener: TcpListener, connections: &GracefulShutdown) {
-    let service = router.map_request(|request: Request<Incoming>| {
-        // A client that sends `Expect: 100-continue` sends no body if the response comes first.
-        let sends_body = !request.headers().contains_key(EXPECT);
-        request.map(|body| if sends_body { Body::new(ReadToEnd(Some(body))) } else { Body::new(body) })
-    });
-    let mut http = http1::Builder::new();
-    // No `pipeline_flush`: with it, the response to a head that cannot be parsed is never sent.
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME);
+/// Waits until all connections are closed, or none of them has an accepted request.
+async fn drain(connections: &Connections) {
+    let began = Instant::now();
+    let mut busy_at = began;
+    while !connections.is_empty() && busy_at.elapsed() < DRAIN_QUIET_TIME {
+        if connections.are_busy(DRAIN_QUIET_TIME) {
+            busy_at = Instant::now();
+        }
+        if began.elapsed() >= DRAIN_MAX_TIME {
+            tracing::warn!("the shutdown ended before all open requests were answered");
+            return;
+        }
+        tokio::time::sleep(DRAIN_STEP).await;
+    }
+}
+
+async fn accept(
+    router: axum::Router,
+    listener: TcpListener,
+    connections: &Arc<Connections>,
+    told: &watch::Receiver<Stage>,
+) {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "could not accept a connection");
+                if connections.may_log() {
+                    tracing::warn!(%error, "could not accept a connection; the one that is idle longest ends");
+                }
+                connections.make_room();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        disable_delay(&stream);
-        let connection =
-            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
-        let watched = connections.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        });
+        // Without a place, the stream is dropped here, which closes it.
+        if let Some(place) = connections.take(address.ip()) {
+            disable_delay(&stream);
+            tokio::spawn(serve(router.clone(), stream, place, told.clone()));
+        }
     }
 }
 
-/// A body that is read to its end even if the handler did not read it: dropping it discards the
-/// rest in the background, within bounds. If the connection were closed instead, the response could
-/// be lost, or the next request on the connection could break.
-struct ReadToEnd(Option<Incoming>);
+/// Serves one connection to its end.
+async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut told: watch::Receiver<Stage>) {
+    let connection = &place.connection;
+    let service = service_fn(|request| handle(router.clone(), Arc::clone(connection), request));
+    let mut http = http1::Builder::new();
+    // No `pipeline_flush`: with it, the response to a head that cannot be parsed is never sent.
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).half_close(true);
+    let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection)));
+    let mut serving = pin!(http.serve_connection(stream, service));
+    let mut is_draining = false;
+    loop {
+        let next = if is_draining { Stage::Ended } else { Stage::Draining };
+        tokio::select! {
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = connection.end.notified() => return,
+            stage = told.wait_for(|stage| *stage >= next) => {
+                // Without a sender, the server is gone.
+                if is_draining || stage.map_or(true, |stage| *stage == Stage::Ended) {
+                    return;
+                }
+                is_draining = true;
+            }
+        }
+        serving.as_mut().graceful_shutdown();
+    }
+}
 
-impl HttpBody for ReadToEnd {
+/// Takes a request to the router, and notes on the connection how far it is.
+async fn handle(
+    router: axum::Router,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    connection.begin(is_read, request.body().is_end_stream());
+    if request.version() == Version::HTTP_11 && !has_one_host(request.headers()) {
+        connection.answered();
+        return Ok(Problem::parameter("Host", "must be given once").into_response());
+    }
+    // A client that sends `Expect: 100-continue` sends no body if the response comes first.
+    let drains = !request.headers().contains_key(EXPECT);
+    let of_body = Arc::clone(&connection);
+    let request =
+        request.map(|body| Body::new(WatchedBody { body: Some(body), drains, connection: of_body }));
+    let response = router.oneshot(request).await;
+    connection.answered();
+    response
+}
+
+fn has_one_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    hosts.next().is_some() && hosts.next().is_none()
+}
+
+/// A body that tells its connection when it has arrived. If `drains` is set, it is read to its end
+/// even if the handler did not read it: dropping it discards the rest in the background, within
+/// bounds. If the connection were closed instead, the response could be lost, or the next request
+/// on the connection could break.
+struct WatchedBody {
+    body: Option<Incoming>,
+    drains: bool,
+    connection: Arc<Connection>,
+}
+
+impl HttpBody for WatchedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -91,24 +194,27 @@ impl HttpBody for ReadToEnd {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.0 {
-            Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(None),
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut *body).poll_frame(context);
+        if matches!(polled, Poll::Ready(None)) || (polled.is_ready() && body.is_end_stream()) {
+            self.connection.arrived();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(HttpBody::is_end_stream)
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
-impl Drop for ReadToEnd {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
-        let Some(mut body) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
+        let rest = self.body.take().filter(|body| self.drains && !body.is_end_stream());
+        let Some(mut body) = rest else { return };
         let discard = async move {
             let mut left = BODY_MAX_BYTES;
             while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {

@@ -13,8 +13,10 @@ use axum::http::StatusCode;
 use tollkeeper_engine::EngineStats;
 
 /// The statuses that responses have. Any other status would be counted under 0, the last one.
-pub const STATUSES: [u16; 20] =
-    [200, 201, 204, 303, 400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 500, 503, 0];
+pub const STATUSES: [u16; 22] = [
+    200, 201, 204, 303, 400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 414, 415, 422, 429, 431, 500, 503,
+    0,
+];
 
 /// The upper bounds of the histogram's buckets, in microseconds.
 const BUCKETS_MICROS: [u64; 13] =

@@ -60,6 +60,91 @@ async fn a_server_answers_over_the_network_and_shuts_down() {
     reply.problem(503, "store_unavailable");
 }
 
+/// Sends bytes, closes the sending side if `closes`, and reads until the server closes.
+async fn send_and_read(address: SocketAddr, bytes: &[u8], closes: bool) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    stream.write_all(bytes).await.expect("the server reads");
+    if closes {
+        stream.shutdown().await.expect("the sending side closes");
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("the server answers and closes");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_client_that_closed_its_sending_side_gets_its_answer() {
+    let world = world_with(1_000).await;
+    let (address, stop, serving) = serving(Arc::clone(&world.app)).await;
+    let body = r#"{"operation":"support_message"}"#;
+    let request = format!(
+        "POST /v1/workspaces/acme/charges HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\
+         Idempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = send_and_read(address, request.as_bytes(), true).await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    let answer = send_and_read(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", true).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    stop.send(()).expect("the server is running");
+    serving.await.expect("the server does not panic").expect("the engine closes");
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_a_problem() {
+    let world = world().await;
+    let (address, stop, serving) = serving(Arc::clone(&world.app)).await;
+    let many: String = (0..120).map(|n| format!("X-{n}: a\r\n")).collect();
+    for (request, status, code) in [
+        (format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{many}\r\n"), 431, "headers_too_large"),
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000)), 414, "uri_too_long"),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".into(),
+            400,
+            "malformed_request",
+        ),
+        ("nonsense\r\n\r\n".into(), 400, "malformed_request"),
+        ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n".into(), 400, "invalid_parameter"),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n".into(),
+            400,
+            "invalid_parameter",
+        ),
+    ] {
+        let answer = send_and_read(address, request.as_bytes(), false).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(head.contains("content-type: application/problem+json"), "{answer}");
+        let problem: Value = serde_json::from_str(body).expect("a problem is JSON");
+        assert_eq!((&problem["code"], &problem["status"]), (&code.into(), &status.into()));
+    }
+    stop.send(()).expect("the server is running");
+    serving.await.expect("the server does not panic").expect("the engine closes");
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_no_client_that_sends_nothing() {
+    let world = world_with(1_000).await;
+    let (address, stop, serving) = serving(Arc::clone(&world.app)).await;
+    let mut open = Vec::new();
+    for half in [
+        "",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\n",
+        "POST /v1/workspaces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{",
+    ] {
+        let mut stream = TcpStream::connect(address).await.expect("the server listens");
+        stream.write_all(half.as_bytes()).await.expect("the server reads");
+        open.push(stream);
+    }
+    // After an answer on another connection, the server has read the others.
+    send_and_read(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", false).await;
+    let began = std::time::Instant::now();
+    stop.send(()).expect("the server is running");
+    serving.await.expect("the server does not panic").expect("the engine closes");
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(5), "the shutdown took {took:?}, not half a minute");
+}
+
 #[tokio::test]
 async fn deadlines_that_passed_without_a_server_are_refunded_before_the_first_request() {
     let world = world_with(1_000).await;

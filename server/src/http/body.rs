@@ -44,8 +44,8 @@ impl Media {
 /// Reads a whole body.
 ///
 /// # Errors
-/// `Content-Type` is not `media`, the body is compressed, is larger than [`BODY_MAX_BYTES`], comes too
-/// slowly, or ends early.
+/// `Content-Type` is not `media`, the body is compressed, is larger than [`BODY_MAX_BYTES`], comes
+/// too slowly, or ends early.
 pub async fn collect(headers: &HeaderMap, body: Body, media: Media) -> Result<Bytes, Problem> {
     if !headers.get(CONTENT_TYPE).is_some_and(|value| is(value, media)) {
         let detail = format!("Send the body as `Content-Type: {}`.", media.as_str());

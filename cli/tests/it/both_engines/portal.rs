@@ -38,7 +38,7 @@ impl Browser {
     /// A browser that has followed a link for this member.
     fn signed_in(server: &TestServer, member: &str) -> Browser {
         let mut browser = Browser::new(server);
-        let reply = browser.press(&link(server, json!({"member": member}))).expect(303);
+        let reply = browser.follow(&link(server, json!({"member": member}))).expect(303);
         browser.cookie = cookie(&reply).split(';').next().expect("a value").to_owned();
         browser
     }
@@ -55,8 +55,8 @@ impl Browser {
         self.client.raw(method, path, &headers, body).expect("the server answers")
     }
 
-    /// Presses the button of the page at this path.
-    fn press(&self, path: &str) -> Reply {
+    /// Presses the button of the link at this path.
+    fn follow(&self, path: &str) -> Reply {
         self.request("POST", path, &[])
     }
 
@@ -106,9 +106,9 @@ fn a_link_signs_in_once_and_the_page_shows_the_balance_until_sign_out() {
     page(browser.visit("/portal"), 401);
     // The link shows a button; as often as it is looked at, it stays good.
     for _ in 0..2 {
-        assert!(page(browser.visit(&path), 200).contains("<button>Sign in</button>"));
+        assert!(page(browser.visit(&path), 200).text.contains("<button>Sign in</button>"));
     }
-    let followed = browser.press(&path).expect(303);
+    let followed = browser.follow(&path).expect(303);
     assert_eq!((followed.header("location"), followed.text.as_str()), (Some("/portal"), ""));
     assert_eq!(followed.header("cache-control"), Some("no-store"));
     let parts: Vec<&str> = cookie(&followed).split("; ").collect();
@@ -155,7 +155,7 @@ fn head_and_prefetch_requests_do_not_use_up_a_link() {
     ] {
         assert!(reply.expect(204).header("set-cookie").is_none());
     }
-    assert!(cookie(&browser.press(&path).expect(303)).contains("tk_session_"));
+    assert!(cookie(&browser.follow(&path).expect(303)).contains("tk_session_"));
     browser.request("HEAD", &path, &[]).expect(410);
     // Links that never existed.
     let digits = "0".repeat(64);
@@ -173,7 +173,7 @@ fn only_one_of_sixteen_concurrent_browsers_signs_in_by_a_link() {
         let follow = || {
             let browser = Browser::new(&server);
             start.wait();
-            browser.press(&path).status
+            browser.follow(&path).status
         };
         let running: Vec<_> = (0..16).map(|_| scope.spawn(follow)).collect();
         running.into_iter().map(|thread| thread.join().expect("an answer")).collect()

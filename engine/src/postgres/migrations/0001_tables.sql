@@ -1,6 +1,6 @@
 -- The tables of the ledger. The primary key of each table with a workspace begins with it, so these
--- tables can be distributed by it. There are no sequences, foreign keys or triggers: the database computes
--- nothing, it stores what the engine has decided and encoded.
+-- tables can be distributed by it. There are no sequences, foreign keys or triggers: the database
+-- computes nothing, it stores what the engine has decided and encoded.
 
 CREATE TABLE entry (
     workspace text COLLATE "C" NOT NULL,

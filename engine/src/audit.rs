@@ -37,8 +37,8 @@ impl AuditReport {
     /// Adds a recomputed workspace.
     pub(crate) fn add(&mut self, account: &Account) {
         self.workspaces += 1;
-        // The totals of one workspace are bounded; a sum over all that leaves the range stays at its
-        // end, because an audit must not fail for it.
+        // The totals of one workspace are bounded; a sum over all that leaves the range stays at
+        // its end, because an audit must not fail for it.
         let add = |sum: &mut Micros, amount| *sum = sum.checked_add(amount).unwrap_or(Micros::new(i64::MAX));
         add(&mut self.available, account.balance.available);
         add(&mut self.totals.granted, account.totals.granted);

@@ -8,7 +8,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollkeeper_ledger::{ChainEnd, Charge, Entry, EntryBody, Hash, Platform, WorkspaceId};
+use tollkeeper_ledger::{
+    ChainEnd, Charge, ChargeId, ChargeState, Entry, EntryBody, Hash, Platform, WorkspaceId,
+};
 
 use super::accounts::Accounts;
 use super::mending::{find_loss, refuse_loss, refuse_lost_entries};
@@ -339,7 +341,8 @@ impl StateMachine {
                 let located =
                     located.ok_or_else(|| Error::damaged(format!("charge {id} was never opened")))?;
                 let Charge { details, state, .. } = &located.charge;
-                if let Some(what) = life_disagrees(entry, (id, details.amount), *state) {
+                let state = self.state_within_change(index, id)?.unwrap_or(*state);
+                if let Some(what) = life_disagrees(entry, (id, details.amount), state) {
                     return Err(Error::damaged(what));
                 }
                 located.opening_seq
@@ -353,6 +356,20 @@ impl StateMachine {
         self.index_entry(entry, header, None);
         self.uncommitted.begin_entry(&header).extend_from_slice(bytes);
         Ok(())
+    }
+}
+
+impl StateMachine {
+    /// The state of a charge that the last entry of its workspace is about. A partly used charge is
+    /// refunded and then settled, in one change. Between the two entries it is pending and partly
+    /// refunded, which a look-up does not find.
+    fn state_within_change(&mut self, index: u32, id: ChargeId) -> Result<Option<ChargeState>, Error> {
+        let Some(head) = self.accounts.load(index, &self.state)?.map(|slot| slot.head) else {
+            return Ok(None);
+        };
+        let last = self.read(head, |stored| stored.entry())?;
+        let about = |entry: &Entry| entry.body.charge().is_some_and(|(charge, _)| charge == id);
+        Ok(last.filter(about).and_then(|entry| entry.body.state()))
     }
 }
 

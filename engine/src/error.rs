@@ -91,7 +91,7 @@ impl Error {
     }
 
     /// An invariant did not hold, which is a bug. The command at fault moved no credit. On
-    /// PostgreSQL, other commands of the same [`Engine::run_batch`](crate::Engine::run_batch) may be
+    /// PostgreSQL, other commands of the same [`run_batch`](crate::Engine::run_batch) may be
     /// committed.
     #[must_use]
     pub fn is_bug(&self) -> bool {

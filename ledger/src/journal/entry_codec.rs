@@ -38,8 +38,8 @@ impl Entry {
     /// Appends the canonical bytes.
     ///
     /// # Panics
-    /// If an entry that is about no charge and moves no credit does not read back as it is, which is
-    /// a bug.
+    /// If an entry that is about no charge and moves no credit does not read back as it is, which
+    /// is a bug.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         // One check of the capacity for most entries, instead of one with every field.
         bytes.reserve(512);

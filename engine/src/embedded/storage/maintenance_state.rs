@@ -129,8 +129,8 @@ impl MaintenanceState {
             self.submit(Task::WalCheckpoint);
             return;
         }
-        // If more pages are left, a long read holds the checkpoint back, or commits came faster. The
-        // next attempt comes after another `wal_bytes` bytes.
+        // If more pages are left, a long read holds the checkpoint back, or commits came faster.
+        // The next attempt comes after another `wal_bytes` bytes.
         (self.appended_bytes, self.wal_pages) = (0, u64::MAX);
         self.wal_remainder |= left <= WAL_REMAINDER_PAGES;
     }

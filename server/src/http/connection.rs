@@ -200,14 +200,23 @@ impl AsyncRead for Stream {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
         let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
-        let is_awaited = !self.connection.is_idle() && self.connection.is_read.load(Relaxed);
-        if !is_end || !is_awaited {
+        if !is_end || self.connection.is_idle() {
             self.hung_up = None;
             return Poll::Ready(Ok(()));
         }
+        let has_arrived = self.connection.phase.load(Relaxed) == Phase::Running as u8;
+        let is_read = self.connection.is_read.load(Relaxed);
+        if has_arrived && !is_read {
+            // The answer wakes the connection, which then reads the end.
+            return Poll::Pending;
+        }
         let timer = self.hung_up.get_or_insert_with(|| Box::pin(tokio::time::sleep(HANGUP_TIME)));
         ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(Error::new(ErrorKind::ConnectionAborted, "the client has hung up")))
+        if is_read {
+            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionAborted, "the client has hung up")));
+        }
+        // The rest of the body does not come.
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -123,7 +123,7 @@ async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut told: 
     let service = service_fn(|request| handle(router.clone(), Arc::clone(connection), request));
     let mut http = http1::Builder::new();
     // No `pipeline_flush`: with it, the response to a head that cannot be parsed is never sent.
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).half_close(true);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME);
     let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection)));
     let mut serving = pin!(http.serve_connection(stream, service));
     let mut is_draining = false;

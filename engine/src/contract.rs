@@ -163,6 +163,21 @@ impl ChargeFilter {
     }
 }
 
+/// The end of the journal of all workspaces, an anchor to keep outside: a store that does not hold
+/// it later has lost entries or is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalHead {
+    /// 1, and one more after each restore of a backup.
+    pub epoch: u64,
+    /// The place of the last entry, 0 if there is none. In a database, which has no order of all
+    /// entries, the number of entries.
+    pub place: u64,
+    /// The hash of the entry there. In a database, one hash over the ends of all chains.
+    pub hash: Hash,
+    /// The number of entries.
+    pub entries: u64,
+}
+
 /// Numbers of an engine, for metrics and readiness. Counters begin with 0 at every start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineStats {

@@ -100,7 +100,7 @@ pub use calendar::{is_known_timezone, period_windows};
 pub use clock::TrustedClock;
 pub use contract::{
     Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
-    EntryRecord, GrantRecord, Listing, Output, Page, Ran, RefundRecord,
+    EntryRecord, GrantRecord, JournalHead, Listing, Output, Page, Ran, RefundRecord,
 };
 pub use embedded::{Embedded, Options};
 pub use error::{Error, panic_message};

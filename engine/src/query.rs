@@ -18,7 +18,10 @@ use tollkeeper_ledger::{
     Charge, ChargeId, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, UsageSums, WorkspaceId,
 };
 
-use crate::{BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, Listing, Page};
+use crate::{
+    BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, JournalHead, Listing,
+    Page,
+};
 
 /// A question about committed state, described once, here; [`Reads`] has a method for each, and
 /// [`QueryResult`] says what `None` means.
@@ -90,6 +93,8 @@ pub enum Query {
         /// Whole hours since 1970-01-01 UTC, from the first to before the last.
         hours: Range<i64>,
     },
+    /// The end of the journal of all workspaces.
+    JournalHead {},
 }
 
 impl Query {
@@ -104,14 +109,15 @@ impl Query {
             | Query::Charges { .. }
             | Query::Grants { .. }
             | Query::Entries { .. }
-            | Query::Usage { .. } => true,
+            | Query::Usage { .. }
+            | Query::JournalHead {} => true,
         }
     }
 
     /// The workspace that is asked about, if it is a single one.
     pub(crate) fn workspace(&self) -> Option<&WorkspaceId> {
         match self {
-            Query::Workspaces { .. } => None,
+            Query::Workspaces { .. } | Query::JournalHead {} => None,
             Query::Workspace { workspace }
             | Query::Balance { workspace, .. }
             | Query::Team { workspace }
@@ -148,6 +154,8 @@ pub enum QueryResult {
     Entries(Option<Listing<EntryRecord>>),
     /// Rows of usage, one per key, in the order of their keys; empty if there is no such workspace.
     Usage(Vec<(UsageKey, UsageSums)>),
+    /// The end of the journal.
+    JournalHead(JournalHead),
 }
 
 /// Asks an engine and takes the answer of the same name.
@@ -247,6 +255,11 @@ pub trait Reads: Engine {
         hours: Range<i64>,
     ) -> impl Future<Output = Result<Vec<(UsageKey, UsageSums)>, Error>> + Send {
         ask!(self, Usage { workspace: id.clone(), hours: hours })
+    }
+
+    /// Asks [`Query::JournalHead`].
+    fn journal_head(&self) -> impl Future<Output = Result<JournalHead, Error>> + Send {
+        ask!(self, JournalHead {})
     }
 }
 

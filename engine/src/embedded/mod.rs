@@ -201,6 +201,7 @@ impl Embedded {
             Query::Entries { workspace: id, page } => {
                 readers.read(id, move |reader, id| reader.entries(id, &page)).await.map(QueryResult::Entries)
             }
+            Query::JournalHead {} => core.read(Core::journal_head).await.map(QueryResult::JournalHead),
             Query::Usage { workspace: id, hours } => {
                 readers.read(id, move |reader, id| reader.usage(id, hours)).await.map(QueryResult::Usage)
             }

@@ -11,6 +11,7 @@ pub(crate) mod docs;
 mod entries;
 mod grants;
 mod health;
+mod journal;
 mod limits;
 mod members;
 pub(crate) mod openapi;
@@ -62,7 +63,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "Journal",
         description: "Everything that happened in a workspace: an append-only list of entries, chained by hashes.",
-        routes: &[entries::ROUTES],
+        routes: &[entries::ROUTES, journal::ROUTES],
     },
     Resource {
         name: "Price book",

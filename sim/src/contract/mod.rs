@@ -87,6 +87,7 @@ pub const CLAUSES: &[Clause] = &[
     ("usage is counted by the present hour", clocks::usage_is_counted_by_the_present_hour),
     ("a price rise waits for the present time", clocks::a_price_rise_waits_for_the_present_time),
     ("a restart loses nothing", store::a_restart_loses_nothing),
+    ("the head of the journal moves with each entry", store::the_head_of_the_journal_moves_with_each_entry),
     ("a key used long ago is still known", store::an_old_key_is_still_known),
     ("a pending charge is due after a restart", store::a_pending_charge_is_due_after_a_restart),
     ("stats count entries, commands and pending charges", store::stats_count_entries_and_commands),

@@ -27,6 +27,19 @@ pub(super) fn a_restart_loses_nothing(store: &dyn Store) {
     assert_eq!(client.entry_count(), count + 1);
 }
 
+pub(super) fn the_head_of_the_journal_moves_with_each_entry(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 100_000);
+    let head = |client: &TestClient| block_on(client.engine.journal_head()).expect("the engine reads");
+    let before = head(&client);
+    client.charge("k", charge("message", 1));
+    let after = head(&client);
+    assert_eq!((after.entries, after.place), (before.entries + 1, before.place + 1));
+    assert!(after.hash != before.hash && after.epoch == before.epoch);
+    client.charge("k", charge("message", 1));
+    assert_eq!(head(&client), after, "a repeated request adds nothing");
+    assert_eq!(head(&client.restarted(store)), after);
+}
+
 pub(super) fn an_old_key_is_still_known(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 1_000_000);
     let first = client

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
-use tollkeeper_engine::{Engine, Error, Options, Page, Reads};
+use tollkeeper_engine::embedded::{self, Core, CoreOptions, Embedded, ExpectedEntry, audit, audit_expecting};
+use tollkeeper_engine::{Engine, Error, JournalHead, Options, Page, Reads};
 use tollkeeper_ledger::{
     Command, GrantRequest, IdempotencyKey, Micros, Source, Submission, Timestamp, WorkspaceId,
 };
@@ -187,6 +187,37 @@ fn a_state_file_without_its_journal_is_refused() {
     let mut core = Core::open(directory.path(), accept).expect("the loss is accepted");
     assert!(core.balance(&acme()).expect("it reads").is_none());
     assert!(directory.path().join("state.db.before-loss-1").exists(), "the proof of the loss is kept");
+}
+
+#[test]
+fn the_head_of_the_journal_proves_a_cut_and_a_restore_begins_an_epoch() {
+    let (directory, backup, restored) = (Scratch::new(), Scratch::new(), Scratch::new());
+    granted(directory.path(), 3);
+    embedded::backup(directory.path(), &backup.path().join("copy")).expect("it can be copied");
+    granted(directory.path(), 5);
+    let head = head(directory.path());
+    assert_eq!((head.epoch, head.place, head.entries), (1, 6, 6));
+    let expected = Some(ExpectedEntry { place: head.place, hash: head.hash });
+    let audited = |path: &Path| audit_expecting(path, expected).expect("it can be read").disagreement;
+    assert_eq!(audited(directory.path()).map(|it| it.what), None);
+    let to = restored.path().join("data");
+    embedded::restore(&backup.path().join("copy"), &to).expect("the backup passes its audit");
+    assert!(
+        audited(&to).is_some_and(|it| it.what.contains("journal entry 6, which is expected, is missing"))
+    );
+    let restored = self::head(&to);
+    assert_eq!((restored.epoch, restored.place), (2, 4));
+    let mut core = Core::open(&to, CoreOptions::default()).expect("it opens");
+    for number in 0..3 {
+        core.run_batch(vec![grant(&format!("other-{number}"))], NOW).expect("a healthy disk").len();
+    }
+    drop(core);
+    assert!(audited(&to).is_some_and(|it| it.what.contains("has another hash")));
+}
+
+fn head(directory: &Path) -> JournalHead {
+    let mut core = Core::open(directory, CoreOptions::default()).expect("it opens");
+    core.journal_head().expect("it reads")
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     copied
 }
 
-/// Copies a backup into a new data directory, after an audit of it. Returns the number of copied
+/// Copies a backup into a new data directory, after an audit of it, and begins the next epoch
+/// there: the journal that was backed up may have gone on. Returns the number of copied
 /// entries.
 ///
 /// # Errors
@@ -44,7 +45,11 @@ pub fn restore(backup_at: &Path, to: &Path) -> Result<u64, Error> {
         return Err(Error::damaged(format!("{}: {}", backup_at.display(), disagreement.what))
             .with_hint("take an older backup; `tollkeeper audit` reports more"));
     }
-    backup(backup_at, to)
+    let entries = backup(backup_at, to)?;
+    let restored = Journal::open(to, None, Access::Write)?;
+    restored.begin_epoch()?;
+    restored.empty_wal()?;
+    Ok(entries)
 }
 
 fn empty_directory(to: &Path) -> Result<(), Error> {

@@ -148,7 +148,7 @@ impl StateMachine {
     }
 
     /// The last entry, which the state file names once it derives from it.
-    fn last_entry(&self) -> Result<KnownEntry, Error> {
+    pub(super) fn last_entry(&self) -> Result<KnownEntry, Error> {
         let seq = self.last_seq();
         match seq {
             0 => Ok(KnownEntry::default()),

@@ -10,11 +10,13 @@
 
 use std::path::Path;
 
+use tollkeeper_ledger::hex;
+
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
-use crate::Error;
 use crate::embedded::storage::journal;
 use crate::embedded::storage::{state_db, wal};
+use crate::{Error, JournalHead};
 
 /// How often the WAL of a running server is looked at, which may be writing the frame in question.
 const WAL_ATTEMPTS: u32 = 3;
@@ -63,6 +65,13 @@ impl Core {
         let message = format!("{error}; the file is built again from the journal");
         self.state_damage = Some(error);
         Error::unavailable(message)
+    }
+
+    /// Logs the end of the journal, which `tollkeeper audit --expect` can check later.
+    pub(in crate::embedded) fn log_head(&mut self, what: &str) {
+        if let Ok(JournalHead { epoch, place, hash, .. }) = self.journal_head() {
+            tracing::info!("the journal was {what} at {place}:{} (epoch {epoch})", hex(&hash));
+        }
     }
 
     /// How often the state file was replaced; a connection from before reads the old file.

@@ -18,7 +18,8 @@ use super::Core;
 use super::state_machine::StateMachine;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::Name;
-use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, calendar};
+use crate::embedded::storage::state_meta::KnownEntry;
+use crate::{BalanceAt, ChargeRecord, Error, JournalHead, Listing, Page, RefundRecord, calendar};
 
 /// The time after which a due charge that cannot be read is looked at again.
 const UNREADABLE_PAUSE_SECONDS: i64 = 600;
@@ -153,6 +154,16 @@ impl Core {
         }
         let balance = machine.accounts.get(index).account.balance;
         Ok(Some(ChargeRecord { charge: located.charge, draws, refunds, balance }))
+    }
+
+    /// Answers [`Query::JournalHead`](crate::Query::JournalHead).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn journal_head(&mut self) -> Result<JournalHead, Error> {
+        let machine = self.ensure_loaded()?;
+        let KnownEntry { seq, hash } = machine.last_entry()?;
+        Ok(JournalHead { epoch: machine.journal.epoch()?, place: seq, hash, entries: seq })
     }
 
     /// At most `most` pending charges whose deadline has passed, the longest overdue first. One

@@ -69,6 +69,7 @@ impl Core {
         let mut core = Core::unloaded(directory, options, start_checkpointer);
         core.lock = Some(lock);
         core.ensure_loaded()?;
+        core.log_head("opened");
         Ok(core)
     }
 

@@ -2,9 +2,9 @@
 //!
 //! A name is an idempotency key in its workspace, a charge that was changed, an id from another
 //! ledger, or a workspace that was created. A keyed hash makes a 64-bit fingerprint of it, and the
-//! index holds pairs of a fingerprint and a sequence number. The newest pairs are in a hash table in
-//! memory (the memtable). A full table is frozen (an immutable memtable), sorted, and written by the
-//! checkpointer as a *run*: pages of sorted pairs on disk, with a Bloom filter and the first
+//! index holds pairs of a fingerprint and a sequence number. The newest pairs are in a hash table
+//! in memory (the memtable). A full table is frozen (an immutable memtable), sorted, and written by
+//! the checkpointer as a *run*: pages of sorted pairs on disk, with a Bloom filter and the first
 //! fingerprint of each page (its *fence*) in memory. Runs of like size are merged in the background
 //! (compaction), as in an LSM tree.
 //!

@@ -5,9 +5,8 @@
 //! [`Error::is_damaged_state`], at a start as well as later; the core then renames the file and
 //! builds it again. A file of another version, older or newer, is treated alike.
 //!
-//! The file also proves what the journal once held: it names the last entry that it derives from.
-//! A journal that does not hold this entry has lost acknowledged entries ([`refuse_lost_journal`]).
-//!
+//! The file names the last entry that it derives from. A journal that does not hold this entry has
+//! lost acknowledged entries ([`refuse_lost_journal`]).
 //! Only the checkpointer writes the file, in small transactions. Accounts are persisted at
 //! different times: each account's row holds the number of the last entry that it includes. Here
 //! are the tables and the look-ups; lists are in `state_lists`, the writes in `checkpointer`.
@@ -87,8 +86,8 @@ pub(crate) struct StateFile {
     pub(crate) connection: Connection,
 }
 
-/// Opens the state file of the data directory with this id for the checkpointer. Makes it if it is
-/// missing; renames it and makes it again if it is of another version.
+/// Opens the state file for the checkpointer. Makes it if it is missing; renames it and makes it
+/// again if it is of another version.
 pub(crate) fn open_or_create(
     directory: &Path,
     vfs: Option<&str>,

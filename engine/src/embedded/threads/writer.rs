@@ -371,6 +371,9 @@ impl Writer {
         let _ = self.wait_for_append();
         let Writer { mut core, published, committer, closing, .. } = self;
         drop(committer);
+        if !core.is_read_only() {
+            core.log_head("closed");
+        }
         let persisted = core.checkpoint_all();
         published.publish(StateToPublish::of(&core));
         // The lock is free before the caller learns that the engine is closed.

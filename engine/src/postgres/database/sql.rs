@@ -47,6 +47,7 @@ pub(crate) enum Sql {
     Account,
     Team,
     Workspaces,
+    JournalHead,
     EntriesAfter,
     EntriesBefore,
     EntriesByNumber,
@@ -87,7 +88,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 42] = [
+pub(crate) const ALL: [(Sql, &str); 43] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -263,6 +264,11 @@ pub(crate) const ALL: [(Sql, &str); 42] = [
         Sql::Workspaces,
         "SELECT data FROM account WHERE (created_at, workspace) < ($1, $2) AND workspace <> $3
          ORDER BY created_at DESC, workspace DESC LIMIT $4",
+    ),
+    (
+        Sql::JournalHead,
+        "SELECT coalesce(sum(n), 0)::bigint,
+                sha256(coalesce(string_agg(sha256(data), ''::bytea ORDER BY workspace), ''::bytea)) FROM account",
     ),
     (
         Sql::EntriesAfter,

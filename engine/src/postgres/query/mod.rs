@@ -47,6 +47,7 @@ pub(crate) async fn answer(
         Query::Entries { workspace, page } => {
             QueryResult::Entries(lists::entries(session, workspace, page).await?)
         }
+        Query::JournalHead {} => QueryResult::JournalHead(point::journal_head(session).await?),
         Query::Usage { workspace, hours } => {
             QueryResult::Usage(lists::usage(session, workspace, hours.clone()).await?)
         }

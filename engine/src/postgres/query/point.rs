@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Id, Micros, Profile, Team, Timestamp, WorkspaceId,
+    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, Micros, Profile, Team, Timestamp,
+    WorkspaceId,
 };
 
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
@@ -15,7 +16,7 @@ use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
 use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
-use crate::{BalanceAt, ChargeRecord, Error, Listing, Page, RefundRecord, answer};
+use crate::{BalanceAt, ChargeRecord, Error, JournalHead, Listing, Page, RefundRecord, answer};
 
 /// How many entries one step of a search by time reads: four steps search a million entries.
 const PROBES: i64 = 32;
@@ -81,6 +82,17 @@ pub(crate) async fn workspaces(session: &DbSession, page: &Page) -> Result<Listi
     let last = data.last().filter(|_| rows.len() > page.limit);
     let next = last.map(|profile| format!("{}/{}", profile.created_at.millis(), profile.id));
     Ok(Listing { data, next })
+}
+
+/// The end of all chains: the number of entries, and one hash over the accounts in the order of
+/// their workspaces, each of which contains the end of its chain.
+pub(crate) async fn journal_head(session: &DbSession) -> Result<JournalHead, Failure> {
+    let rows = session.query_with_timeout(Sql::JournalHead, &[]).await?;
+    let row = rows.first().ok_or_else(|| Error::damaged("a sum over all accounts has one row"))?;
+    let entries = column::<i64>(row, 0)? as u64;
+    let hash = Hash::try_from(column::<&[u8]>(row, 1)?);
+    let hash = hash.map_err(|_| Error::damaged("a SHA-256 has 32 bytes"))?;
+    Ok(JournalHead { epoch: 1, place: entries, hash, entries })
 }
 
 /// The balance of a workspace, now or after its last entry up to `at`.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tollkeeper_engine::{
-    BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, Listing, Page, Query, QueryResult, RefundRecord,
+    BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, JournalHead, Listing, Page, Query, QueryResult,
+    RefundRecord,
 };
 use tollkeeper_ledger::{Account, Balance, Charge, ChargeId, EntryBody, Status, Timestamp, WorkspaceId};
 
@@ -123,6 +124,14 @@ impl State {
                 QueryResult::Entries(
                     self.stored.get(workspace).map(|stored| paged(newest_first(stored), page)),
                 )
+            }
+            Query::JournalHead {} => {
+                let entries = self.stored.values().map(|stored| stored.journal.len() as u64).sum();
+                let mut hash = [0; 32];
+                for end in self.stored.values().filter_map(|stored| stored.journal.last()) {
+                    hash.iter_mut().zip(end.hash).for_each(|(sum, byte)| *sum ^= byte);
+                }
+                QueryResult::JournalHead(JournalHead { epoch: 1, place: entries, hash, entries })
             }
             Query::Usage { workspace, hours } => {
                 let rows = self.open(workspace).map_or(Vec::new(), |stored| stored.usage.rows());

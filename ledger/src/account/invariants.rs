@@ -162,7 +162,7 @@ pub fn charge_transition(
     let refunded = before.refunded.checked_add(refund);
     ensure(refunded == Some(next.refunded), "i05: the refunds of a charge do not add up")?;
     ensure(next.refunded <= amount, "i05: a charge gives back more than it took")?;
-    // Of a free run nothing is refunded, whatever its status.
+    // Of a free run nothing is refunded, in any status.
     let in_full = next.refunded == amount;
     let is_refunded = next.status == Status::Refunded;
     let matches = if amount == Micros::ZERO { in_full } else { is_refunded == in_full };

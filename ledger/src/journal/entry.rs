@@ -17,8 +17,8 @@ pub struct Entry {
     pub n: u64,
     /// The time of the entry; never earlier than that of the entry before.
     pub at: Timestamp,
-    /// The time by which it was decided ([`Account::present`](crate::Account::present)). It is `at`,
-    /// unless an earlier entry was made while a clock was ahead: then it is earlier.
+    /// The time by which it was decided ([`Account::present`](crate::Account::present)). It is
+    /// `at`, unless an earlier entry was made while a clock was ahead: then it is earlier.
     pub decided_at: Timestamp,
     /// The caller whose command wrote the entry.
     pub actor: Actor,

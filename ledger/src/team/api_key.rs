@@ -132,8 +132,8 @@ impl ApiKey {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// True if no use was recorded within the last [`bounds::KEY_USE_INTERVAL_SECONDS`], or one by a
-    /// clock that was ahead.
+    /// True if no use was recorded within the last [`bounds::KEY_USE_INTERVAL_SECONDS`], or one by
+    /// a clock that was ahead.
     #[must_use]
     pub fn is_use_due(&self, now: Timestamp) -> bool {
         self.last_used_at.is_none_or(|last| {

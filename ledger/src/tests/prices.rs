@@ -29,7 +29,7 @@ fn the_latest_version_that_is_effective_prices_a_charge() {
 }
 
 #[test]
-fn a_planned_version_comes_at_its_time_in_whatever_order_it_was_planned() {
+fn a_planned_version_comes_at_its_time_in_any_order_of_planning() {
     let world = check(
         "
         grant promotional 100_000

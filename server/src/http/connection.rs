@@ -26,7 +26,7 @@ use super::problem::{Code, Problem};
 const WRITE_MAX_TIME: Duration = Duration::from_secs(30);
 
 /// How long a read still runs after its client closed the sending side. Many clients close it when
-/// they hang up, and cannot be told from those that wait.
+/// they hang up, and look like those that wait.
 const HANGUP_TIME: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
@@ -48,7 +48,7 @@ pub enum Phase {
 pub struct Connection {
     /// The address of the client.
     pub address: IpAddr,
-    /// Told to end at once.
+    /// Notified when the connection has to end at once.
     pub end: Notify,
     opened_at: Instant,
     phase: AtomicU8,

@@ -58,8 +58,8 @@ impl Connections {
         Arc::new(Connections { most, most_of_address, open: Mutex::default() })
     }
 
-    /// A place for a new connection. If there is none, the connection that has been idle longest is
-    /// told to end; `None` if no connection is idle.
+    /// A place for a new connection. If there is none, the connection that has been idle longest
+    /// has to end; `None` if no connection is idle.
     pub fn take(self: &Arc<Connections>, address: IpAddr) -> Option<Place> {
         let mut open = self.open();
         let of_address = open.by_address.get(&address).copied().unwrap_or(0);

@@ -44,7 +44,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 /// The pause if the operating system cannot accept another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What connections are told.
+/// The stages of the server, which its connections watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Serving,
@@ -57,10 +57,10 @@ enum Stage {
 /// Serves a router until `shutdown` completes, then lets the accepted requests finish.
 pub async fn until(router: axum::Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let connections = Connections::new();
-    let (stage, told) = watch::channel(Stage::Serving);
+    let (stage, stages) = watch::channel(Stage::Serving);
     tokio::select! {
         () = shutdown => {}
-        () = accept(router, listener, &connections, &told) => {}
+        () = accept(router, listener, &connections, &stages) => {}
     }
     // The listener is closed here: the operating system refuses new connections.
     stage.send_replace(Stage::Draining);
@@ -71,8 +71,8 @@ pub async fn until(router: axum::Router, listener: TcpListener, shutdown: impl F
 /// Serves any router on the same kind of connections, until the future is dropped. A benchmark uses
 /// it to measure the network alone.
 pub async fn answer(router: axum::Router, listener: TcpListener) {
-    let (_stage, told) = watch::channel(Stage::Serving);
-    accept(router, listener, &Connections::new(), &told).await;
+    let (_stage, stages) = watch::channel(Stage::Serving);
+    accept(router, listener, &Connections::new(), &stages).await;
 }
 
 /// Waits until all connections are closed, or none of them has an accepted request.
@@ -95,7 +95,7 @@ async fn accept(
     router: axum::Router,
     listener: TcpListener,
     connections: &Arc<Connections>,
-    told: &watch::Receiver<Stage>,
+    stages: &watch::Receiver<Stage>,
 ) {
     loop {
         let (stream, address) = match listener.accept().await {
@@ -112,13 +112,13 @@ async fn accept(
         // Without a place, the stream is dropped here, which closes it.
         if let Some(place) = connections.take(address.ip()) {
             disable_delay(&stream);
-            tokio::spawn(serve(router.clone(), stream, place, told.clone()));
+            tokio::spawn(serve(router.clone(), stream, place, stages.clone()));
         }
     }
 }
 
 /// Serves one connection to its end.
-async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut told: watch::Receiver<Stage>) {
+async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut stages: watch::Receiver<Stage>) {
     let connection = &place.connection;
     let service = service_fn(|request| handle(router.clone(), Arc::clone(connection), request));
     let mut http = http1::Builder::new();
@@ -137,7 +137,7 @@ async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut told: 
                 return;
             }
             () = connection.end.notified() => return,
-            stage = told.wait_for(|stage| *stage >= next) => {
+            stage = stages.wait_for(|stage| *stage >= next) => {
                 // Without a sender, the server is gone.
                 if is_draining || stage.map_or(true, |stage| *stage == Stage::Ended) {
                     return;

@@ -1,11 +1,11 @@
 //! Watches the clock of the server: holds the timers when it may be wrong, and logs how far it
 //! deviates from a database's.
 //!
-//! A store in a directory has no clock of its own. A clock that jumps ahead there would refund every
-//! pending charge at once. So the timers are held when the clock jumps by more than a day against
-//! the monotonic one, or when at a start it stands far from the newest entry. An operator looks at
-//! the clock and confirms it. Requests are served meanwhile: each is decided by the time that the
-//! clock shows. On a database the engine compares the clocks, and nothing is held here.
+//! A store in a directory has no clock of its own. A clock that jumps ahead there would refund
+//! every pending charge at once. So the timers are held when the clock jumps by more than a day
+//! against the monotonic one, or when at a start it stands far from the newest entry. An operator
+//! looks at the clock and confirms it. Requests are served meanwhile: each is decided by the time
+//! that the clock shows. On a database the engine compares the clocks, and nothing is held here.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,8 +1,8 @@
 //! The log of the process, on standard error: lines of text for people, or JSON for machines. No
 //! secret is ever logged.
 //!
-//! A line that cannot be written is dropped and counted: a full disk or a closed pipe behind standard
-//! error must not end the service.
+//! A line that cannot be written is dropped and counted: a full disk or a closed pipe behind
+//! standard error must not end the service.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

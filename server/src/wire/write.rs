@@ -64,7 +64,8 @@ impl Time {
         let millis = self.0.millis().clamp(*TIMES.start(), *TIMES.end());
         let civil = match jiff::Timestamp::from_millisecond(millis) {
             Ok(instant) => jiff::tz::Offset::UTC.to_datetime(instant),
-            // The last hours of 9999: a timestamp of the library leaves room there for every offset.
+            // The last hours of 9999: a timestamp of the library leaves room there for every
+            // offset.
             Err(_) => EPOCH.saturating_add(jiff::SignedDuration::from_millis(millis)),
         };
         let mut text = *b"0000-00-00T00:00:00.000Z";

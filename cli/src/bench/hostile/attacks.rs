@@ -29,24 +29,24 @@ pub struct Attack {
     /// The head and body of a request, by its number.
     pub request: fn(&Target, u64) -> (String, Cow<'_, [u8]>),
     /// How long an attacker waits for an answer before it hangs up.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// The time after which an attacker that wants its answer gives up.
-const PATIENT: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// All attacks, in the order in which they are measured.
 pub static ATTACKS: [Attack; 10] = [
-    Attack { name: "heartbeats", connections: 16, request: heartbeat, patience: PATIENT },
-    Attack { name: "charge-reads", connections: 16, request: read_charge, patience: PATIENT },
-    Attack { name: "limits", connections: 4, request: set_limits, patience: PATIENT },
-    Attack { name: "names", connections: 16, request: charge_for_many_workers, patience: PATIENT },
-    Attack { name: "batches", connections: 256, request: charge_in_batches, patience: PATIENT },
-    Attack { name: "empty-items", connections: 4, request: send_empty_items, patience: PATIENT },
-    Attack { name: "lists", connections: 64, request: list_charges, patience: Duration::from_millis(20) },
-    Attack { name: "as-of-reads", connections: 16, request: read_past_balance, patience: PATIENT },
-    Attack { name: "small-grants", connections: 16, request: charge_over_grants, patience: PATIENT },
-    Attack { name: "random-tokens", connections: 64, request: send_random_token, patience: PATIENT },
+    Attack { name: "heartbeats", connections: 16, request: heartbeat, timeout: ANSWER_TIMEOUT },
+    Attack { name: "charge-reads", connections: 16, request: read_charge, timeout: ANSWER_TIMEOUT },
+    Attack { name: "limits", connections: 4, request: set_limits, timeout: ANSWER_TIMEOUT },
+    Attack { name: "names", connections: 16, request: charge_for_many_workers, timeout: ANSWER_TIMEOUT },
+    Attack { name: "batches", connections: 256, request: charge_in_batches, timeout: ANSWER_TIMEOUT },
+    Attack { name: "empty-items", connections: 4, request: send_empty_items, timeout: ANSWER_TIMEOUT },
+    Attack { name: "lists", connections: 64, request: list_charges, timeout: Duration::from_millis(20) },
+    Attack { name: "as-of-reads", connections: 16, request: read_past_balance, timeout: ANSWER_TIMEOUT },
+    Attack { name: "small-grants", connections: 16, request: charge_over_grants, timeout: ANSWER_TIMEOUT },
+    Attack { name: "random-tokens", connections: 64, request: send_random_token, timeout: ANSWER_TIMEOUT },
 ];
 
 /// What the attacks are aimed at: the workspace of the hostile tenant, and large bodies made once.

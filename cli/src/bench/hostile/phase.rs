@@ -149,7 +149,7 @@ async fn send(
         },
     };
     let (head, body) = (attack.request)(target, number);
-    let answered = tokio::time::timeout(attack.patience, connection.send(&head, &body)).await;
+    let answered = tokio::time::timeout(attack.timeout, connection.send(&head, &body)).await;
     match answered {
         Ok(Ok(_)) => Some(connection),
         Ok(Err(_)) | Err(_) => None,

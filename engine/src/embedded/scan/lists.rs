@@ -143,9 +143,9 @@ impl Reader {
     }
 
     /// Searches an account's entries from `seq` back to its first for an entry that is later than
-    /// `at` and as old as can be found quickly; `seq` if none was found. It halves the journal before
-    /// `seq` as long as it finds entries of the account there. Where they are sparse, there are few
-    /// to walk over.
+    /// `at` and as old as can be found quickly; `seq` if none was found. It halves the journal
+    /// before `seq` as long as it finds entries of the account there. Where they are sparse, there
+    /// are few to walk over.
     fn search_later_than(&self, at: Timestamp, account_index: u32, seq: u64) -> Result<u64, Error> {
         let (mut low, mut high) = (0, seq);
         let near = BLOCK_ENTRIES as u64;

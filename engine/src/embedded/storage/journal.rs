@@ -216,8 +216,8 @@ impl Journal {
         Ok(found.flatten())
     }
 
-    /// Reads the first entry of an account in the block that holds entry `seq`; `None` if that block
-    /// has none of it.
+    /// Reads the first entry of an account in the block that holds entry `seq`; `None` if that
+    /// block has none of it.
     pub(crate) fn first_of_account<T>(
         &self,
         seq: u64,

@@ -21,13 +21,17 @@ const GRANTS: u64 = 500;
 /// The size of a small grant, in micro-units.
 const GRANT: u64 = 40;
 
+/// The head and the body of a request, as [`Connection::send`](crate::bench::connection::Connection)
+/// takes them.
+pub type HttpRequest<'a> = (String, Cow<'a, [u8]>);
+
 /// An attack.
 pub struct Attack {
     /// The name in the report.
     pub name: &'static str,
     pub connections: usize,
     /// The head and body of a request, by its number.
-    pub request: fn(&Target, u64) -> (String, Cow<'_, [u8]>),
+    pub request: fn(&Target, u64) -> HttpRequest<'_>,
     /// How long an attacker waits for an answer before it hangs up.
     pub timeout: Duration,
 }
@@ -109,7 +113,7 @@ impl Target {
     }
 
     /// A batch of charges, each for a worker named by `worker`.
-    fn batch(&self, number: u64, worker: impl Fn(u64) -> String) -> (String, Cow<'_, [u8]>) {
+    fn batch(&self, number: u64, worker: impl Fn(u64) -> String) -> HttpRequest<'_> {
         let Target { workspace, key, run, .. } = self;
         let mut body = String::from("{\"charges\":[");
         for item in 0..1_000 {
@@ -128,55 +132,55 @@ impl Target {
 }
 
 /// Moves the deadline of one charge again and again.
-fn heartbeat(target: &Target, number: u64) -> (String, Cow<'_, [u8]>) {
+fn heartbeat(target: &Target, number: u64) -> HttpRequest<'_> {
     let head = target.head("POST", &format!("charges/{}/heartbeat", target.pending));
     let body = format!("{{\"extend_seconds\":{}}}", 604_000 + number % 800);
     (head, Cow::Owned(body.into_bytes()))
 }
 
 /// Reads the charge that received the heartbeats.
-fn read_charge(target: &Target, _number: u64) -> (String, Cow<'_, [u8]>) {
+fn read_charge(target: &Target, _number: u64) -> HttpRequest<'_> {
     (target.head("GET", &format!("charges/{}", target.pending)), Cow::Borrowed(b""))
 }
 
 /// Sets 10,000 limits at once, which is refused.
-fn set_limits(target: &Target, _number: u64) -> (String, Cow<'_, [u8]>) {
+fn set_limits(target: &Target, _number: u64) -> HttpRequest<'_> {
     (target.head("PUT", "limits"), Cow::Borrowed(&target.limits))
 }
 
 /// A usage row for each charge.
-fn charge_for_many_workers(target: &Target, number: u64) -> (String, Cow<'_, [u8]>) {
+fn charge_for_many_workers(target: &Target, number: u64) -> HttpRequest<'_> {
     target.batch(number, |item| format!("worker-{number}-{item}"))
 }
 
 /// Full batches on many connections.
-fn charge_in_batches(target: &Target, number: u64) -> (String, Cow<'_, [u8]>) {
+fn charge_in_batches(target: &Target, number: u64) -> HttpRequest<'_> {
     target.batch(number, |_| "worker".to_owned())
 }
 
 /// The most items that fit into a body.
-fn send_empty_items(target: &Target, _number: u64) -> (String, Cow<'_, [u8]>) {
+fn send_empty_items(target: &Target, _number: u64) -> HttpRequest<'_> {
     let head = format!("POST /v1/charges/batch HTTP/1.1\r\nauthorization: Bearer {}\r\n", target.key);
     (head, Cow::Borrowed(&target.empty_items))
 }
 
 /// A list that finds nothing, so that all charges are read; the client hangs up.
-fn list_charges(target: &Target, _number: u64) -> (String, Cow<'_, [u8]>) {
+fn list_charges(target: &Target, _number: u64) -> HttpRequest<'_> {
     (target.head("GET", "charges?status=refunded&limit=200"), Cow::Borrowed(b""))
 }
 
 /// The balance at the beginning of the workspace.
-fn read_past_balance(target: &Target, _number: u64) -> (String, Cow<'_, [u8]>) {
+fn read_past_balance(target: &Target, _number: u64) -> HttpRequest<'_> {
     (target.head("GET", &format!("balance?at={}", target.created_at)), Cow::Borrowed(b""))
 }
 
 /// Reads a charge that drew from many small grants.
-fn charge_over_grants(target: &Target, _number: u64) -> (String, Cow<'_, [u8]>) {
+fn charge_over_grants(target: &Target, _number: u64) -> HttpRequest<'_> {
     (target.head("GET", &format!("charges/{}", target.divided)), Cow::Borrowed(b""))
 }
 
 /// A key that does not exist, another one each time.
-fn send_random_token(target: &Target, number: u64) -> (String, Cow<'_, [u8]>) {
+fn send_random_token(target: &Target, number: u64) -> HttpRequest<'_> {
     let Target { workspace, run, .. } = target;
     let head = format!(
         "GET /v1/workspaces/{workspace}/balance HTTP/1.1\r\nauthorization: Bearer tk_{run}{number:032x}\r\n"

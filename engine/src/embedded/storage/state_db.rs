@@ -479,9 +479,12 @@ struct AccountRead {
     linked: Linked,
 }
 
+/// The workspace id and the encoded account in a row.
+type AccountBytes<'a> = (&'a [u8], &'a [u8]);
+
 /// Reads [`ACCOUNT_COLUMNS`]: the numbers, the workspace id, and the encoded account. `None` if
 /// they are not what was written.
-fn read_account<'a>(row: &'a Row) -> rusqlite::Result<Option<(AccountRead, (&'a [u8], &'a [u8]))>> {
+fn read_account<'a>(row: &'a Row) -> rusqlite::Result<Option<(AccountRead, AccountBytes<'a>)>> {
     let account_index = row.get(0)?;
     let id = row.get_ref(1)?.as_bytes()?;
     let (head, n) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
@@ -524,10 +527,10 @@ fn read_run(row: &Row) -> rusqlite::Result<Option<Run>> {
     };
     let (bloom_bytes, fence_bytes) = (row.get_ref(6)?.as_blob()?, row.get_ref(7)?.as_blob()?);
     let Some(bloom) = Bloom::from_bytes(bloom_bytes) else { return Ok(None) };
-    let fences: Vec<u64> =
-        fence_bytes.as_chunks::<8>().0.iter().map(|fence| u64::from_le_bytes(*fence)).collect();
-    let covers = head.covers;
-    let whole = fences.len() == head.pages && fences.is_sorted() && covers.first <= covers.last;
+    let fences = fence_bytes.as_chunks::<8>().0.iter().map(|fence| u64::from_le_bytes(*fence));
+    let fences: Vec<u64> = fences.collect();
+    let SeqRange { first, last } = head.covers;
+    let whole = fences.len() == head.pages && fences.is_sorted() && first <= last;
     let run = Run { head, bloom, fences };
     let whole = whole && row.get::<_, i64>(8)? == state_rows::run_crc(&run, fence_bytes, bloom_bytes);
     Ok(whole.then_some(run))
@@ -553,8 +556,8 @@ mod tests {
         let older = format!("DROP TABLE team; PRAGMA user_version = {}", VERSION - 1);
         state.connection.execute_batch(&older).expect("it is an open database");
         drop(state);
-        let read =
-            StateFile::open(directory.path(), None, Access::Read).expect_err("a reader does not upgrade");
+        let read = StateFile::open(directory.path(), None, Access::Read);
+        let read = read.expect_err("a reader does not upgrade");
         assert!(read.is_unusable() && read.to_string().contains("another version"), "{read}");
         let state = open_or_create(directory.path(), None, ID).expect("it is renamed and made again");
         assert!(directory.path().join("state.db.old").exists());
@@ -569,8 +572,7 @@ mod tests {
         for id in ["acme", "globex", "initech"] {
             assert!(state.account(id).expect("the table can be read").is_none());
         }
-        let sql = account_sql("a.id = ?1");
-        let statement = state.connection.prepare_cached(&sql).expect("it is in the cache");
+        let statement = state.connection.prepare_cached(&account_sql("a.id = ?1")).expect("it is cached");
         assert_eq!(statement.get_status(rusqlite::StatementStatus::Run), 3);
         assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
     }
@@ -586,10 +588,8 @@ mod tests {
             let row = AccountRow { account_index, id: id.into(), head: 0, n: 0, data, linked };
             let sql = "INSERT INTO account (no, id, head, n, data, lot, usage, displaced, crc)
                        VALUES (?1, ?2, 0, 0, ?3, 0, 0, 0, ?4)";
-            state
-                .connection
-                .execute(sql, (account_index, id, &row.data, row.crc()))
-                .expect("the table takes it");
+            let added = state.connection.execute(sql, (account_index, id, &row.data, row.crc()));
+            added.expect("the table takes it");
         };
         put(1, "acme");
         put(2, "acmf");

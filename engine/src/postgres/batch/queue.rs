@@ -246,7 +246,9 @@ impl LaneQueue {
         let has_room = |workspace: &&WorkspaceId| {
             lines.lines.get(*workspace).is_none_or(|line| line.load.has_room(self.line_bound))
         };
-        if !workspaces.is_empty() && !(lines.load.has_room(all) && workspaces.iter().all(has_room)) {
+        let is_bounded = !workspaces.is_empty();
+        let is_full = !lines.load.has_room(all) || !workspaces.iter().all(has_room);
+        if is_bounded && is_full {
             return Err(Error::overloaded());
         }
         request.into_iter().for_each(|waiting| lines.push(waiting));

@@ -273,7 +273,7 @@ fn links_and_cookies_follow_the_settings() {
         server.send("POST", "/v1/workspaces/acme/portal-sessions", json!({"member": "ada"})).expect(201);
     let url = made.json["url"].as_str().expect("an address");
     let path = url.strip_prefix("https://billing.example.com").expect("the address from outside");
-    let followed = Browser::new(&server).visit(path).expect(303);
+    let followed = Browser::new(&server).follow(path).expect(303);
     assert!(cookie(&followed).ends_with("; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"), "{followed:?}");
 
     for (body, field) in [

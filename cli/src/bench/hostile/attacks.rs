@@ -21,8 +21,8 @@ const GRANTS: u64 = 500;
 /// The size of a small grant, in micro-units.
 const GRANT: u64 = 40;
 
-/// The head and the body of a request, as [`Connection::send`](crate::bench::connection::Connection)
-/// takes them.
+/// The head and the body of a request, as a
+/// [`Connection`](crate::bench::connection::Connection) sends them.
 pub type HttpRequest<'a> = (String, Cow<'a, [u8]>);
 
 /// An attack.

@@ -14,6 +14,7 @@ use tollkeeper_ledger::{Account, Team, Totals, Usage, WorkspaceId, invariants};
 use super::current_hour::CurrentHour;
 use crate::Error;
 use crate::postgres::database::decode::decode_account;
+use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::column;
 
 /// An account in memory.
@@ -206,6 +207,12 @@ impl Accounts {
     #[cfg(test)]
     pub(crate) fn touch_missing_slot(&mut self) {
         self.touched.push(self.slots.len());
+    }
+
+    /// Returns a conflict unless the account in memory is at entry `n`, at which it was when rows of
+    /// it were loaded. Rows of different moments must not be combined.
+    pub(crate) fn check_same_moment(&self, account_index: usize, n: i64) -> Result<(), Failure> {
+        if self.get(account_index).account.chain.n as i64 == n { Ok(()) } else { Err(Failure::Conflict) }
     }
 
     /// Evicts accounts that were not used recently while more than `limit` are in memory. Examines

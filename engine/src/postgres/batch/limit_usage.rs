@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollkeeper_ledger::{Command, Limits, Subject, Submission, Timestamp, UsageKey, UsageSums, bounds};
 
 use super::accounts::Accounts;
-use super::prefetch::check_same_moment;
 use crate::calendar;
 use crate::postgres::database::decode::decode_usage_row;
 use crate::postgres::database::failure::Failure;
@@ -107,7 +106,7 @@ impl<'a> Wanted<'a> {
             match decode_usage_row(row).map_err(|error| Failure::of_workspace(id, error))? {
                 Some(stored) => usage.push(stored),
                 // Another server may have moved the hour that the account in memory still has.
-                None => check_same_moment(accounts, self.account_index, column(row, 10)?)?,
+                None => accounts.check_same_moment(self.account_index, column(row, 10)?)?,
             }
         }
         Ok(usage)

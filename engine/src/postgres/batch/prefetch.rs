@@ -364,7 +364,7 @@ fn take_named(
         let index = row_position(row, named.ids.len())?;
         let id = Id::from_bytes(named.ids[index].0);
         let Some(account_index) = accounts.touch(named.workspaces[index]) else { continue };
-        check_same_moment(accounts, account_index, column(row, 3)?)?;
+        accounts.check_same_moment(account_index, column(row, 3)?)?;
         let of_workspace = |error| Failure::of_workspace(named.workspaces[index], error);
         let entry = decode_entry(column(row, 1)?).map_err(of_workspace)?;
         match &entry.body {
@@ -434,7 +434,7 @@ async fn load_spent_grants(
     for row in &rows {
         let position = row_position(row, wanted.len())?;
         let EntryRef { account_index, .. } = wanted[position];
-        check_same_moment(accounts, account_index, column(row, 2)?)?;
+        accounts.check_same_moment(account_index, column(row, 2)?)?;
         let grant = decode_grant(column(row, 1)?);
         let grant = grant.map_err(|error| Failure::of_workspace(&workspaces[position], error))?;
         accounts.get_mut(account_index).account.grants.insert(grant);
@@ -447,12 +447,6 @@ async fn load_spent_grants(
             Err(Failure::of_workspace(&workspaces[*position], error))
         }
     }
-}
-
-/// Returns a conflict unless the account in memory is at entry `n`, at which it was when the rows
-/// were loaded. Rows of different moments must not be combined.
-pub(super) fn check_same_moment(accounts: &Accounts, account_index: usize, n: i64) -> Result<(), Failure> {
-    if accounts.get(account_index).account.chain.n as i64 == n { Ok(()) } else { Err(Failure::Conflict) }
 }
 
 /// The numbers of the grants that a command may draw from or refund to.

@@ -209,8 +209,8 @@ impl Accounts {
         self.touched.push(self.slots.len());
     }
 
-    /// Returns a conflict unless the account in memory is at entry `n`, at which it was when rows of
-    /// it were loaded. Rows of different moments must not be combined.
+    /// Returns a conflict unless the account in memory is at entry `n`, at which it was when rows
+    /// of it were loaded. Rows of different moments must not be combined.
     pub(crate) fn check_same_moment(&self, account_index: usize, n: i64) -> Result<(), Failure> {
         if self.get(account_index).account.chain.n as i64 == n { Ok(()) } else { Err(Failure::Conflict) }
     }

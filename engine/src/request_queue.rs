@@ -56,9 +56,9 @@ impl OpenRequest {
         Reply::Portion(to.len() - before, Arc::clone(&self.gathered))
     }
 
-    /// True if every command was taken.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.rest.len() == 0
+    /// The number of commands that were not taken yet.
+    pub(crate) fn remaining(&self) -> usize {
+        self.rest.len()
     }
 
     /// Answers the commands that were not taken with an error.
@@ -314,7 +314,7 @@ mod tests {
             let Some(Job::Run(Request::Many(mut request))) = jobs.recv().await else { panic!("a request") };
             let mut taken = Vec::new();
             let (first, second) = (request.take_portion(2, &mut taken), request.take_portion(2, &mut taken));
-            assert_eq!((taken.len(), request.is_taken()), (4, false));
+            assert_eq!((taken.len(), request.remaining()), (4, 1));
             first
                 .send(&mut std::iter::repeat_with(|| Ok(Err(tollkeeper_ledger::Refusal::WorkspaceNotFound))));
             second.fail(&Error::unavailable("the disk is full"));

@@ -33,7 +33,8 @@ use crate::{Error, Ran};
 /// The most commands in one commit; the rest goes into the next.
 const BATCH_COMMANDS: usize = 8_192;
 
-/// The commands of a request of many that are decided at its turn, while others wait.
+/// A request of at most this many commands is decided whole, like a single command. Of a larger one
+/// this many are decided at each of its turns.
 const PORTION: usize = 64;
 
 /// The most commands of such requests that are decided before the queue is looked at again.
@@ -91,8 +92,10 @@ struct Writer {
     queue: mpsc::Receiver<Job>,
     /// Jobs that were taken from the queue and not looked at yet.
     received: VecDeque<Job>,
-    /// Requests of many commands, in the order of their turns.
+    /// Requests of more than [`PORTION`] commands, oldest first.
     open: VecDeque<OpenRequest>,
+    /// True if the next turn is that of the oldest of them.
+    oldest_next: bool,
     /// What was decided since the last commit.
     undelivered: Undelivered,
     /// Reads that saw nothing newer than the batch in flight.
@@ -134,6 +137,7 @@ pub(crate) fn run(core: Core, published: Arc<PublishedState>, queue: mpsc::Recei
         queue,
         received: VecDeque::new(),
         open: VecDeque::new(),
+        oldest_next: true,
         undelivered: Undelivered::default(),
         reads_in_flight: Vec::new(),
         closing: None,
@@ -317,8 +321,8 @@ impl Writer {
     }
 
     /// The commands of the received jobs, as many as fit into one commit; other jobs are done on
-    /// the way. Requests of many commands take turns after the single commands, so that the batches
-    /// of one caller do not stall the others.
+    /// the way. Large requests take turns after the small ones, so that the batches of one caller do
+    /// not stall the others.
     fn next_commands(&mut self) -> Vec<(Submission, Timestamp)> {
         let mut commands = Vec::with_capacity(self.received.len());
         while let Some(job) = self.received.pop_front() {
@@ -330,6 +334,14 @@ impl Writer {
                     }
                     commands.push((submission, now));
                     self.undelivered.replies.push(Reply::One(reply));
+                }
+                Job::Run(Request::Many(mut request)) if request.remaining() <= PORTION => {
+                    let decided = self.undelivered.results.len() + commands.len();
+                    if decided + request.remaining() > BATCH_COMMANDS {
+                        self.received.push_front(Job::Run(Request::Many(request)));
+                        break;
+                    }
+                    self.undelivered.replies.push(request.take_portion(PORTION, &mut commands));
                 }
                 Job::Run(Request::Many(request)) => self.open.push_back(request),
                 Job::Other(CoreJob::Read(read)) => self.read(read),
@@ -345,18 +357,22 @@ impl Writer {
         commands
     }
 
-    /// Adds portions of the requests of many commands, turn by turn.
+    /// Adds portions of the large requests. Turns alternate between the oldest request and the one
+    /// with the fewest commands left: no request waits for ever, a smaller one overtakes, and of
+    /// equal ones the first is finished first, so that its caller goes on while others are decided.
     fn take_portions(&mut self, commands: &mut Vec<(Submission, Timestamp)>) {
         let room = BATCH_COMMANDS.saturating_sub(self.undelivered.results.len() + commands.len());
         let end = commands.len() + room.min(PORTIONS_AT_ONCE);
-        while commands.len() < end
-            && let Some(mut request) = self.open.pop_front()
-        {
-            let most = if self.open.is_empty() { PORTIONS_AT_ONCE } else { PORTION };
-            let portion = request.take_portion(most.min(end - commands.len()), commands);
+        while commands.len() < end && !self.open.is_empty() {
+            let remaining = self.open.iter().map(OpenRequest::remaining).enumerate();
+            let fewest = remaining.min_by_key(|(_, remaining)| *remaining).map_or(0, |(index, _)| index);
+            let index = if self.oldest_next { 0 } else { fewest };
+            self.oldest_next = !self.oldest_next;
+            let request = &mut self.open[index];
+            let portion = request.take_portion(PORTION.min(end - commands.len()), commands);
             self.undelivered.replies.push(portion);
-            if !request.is_taken() {
-                self.open.push_back(request);
+            if request.remaining() == 0 {
+                self.open.remove(index);
             }
         }
     }
@@ -431,10 +447,11 @@ mod tests {
             begin.push(submission(workspace(name), "new", Command::CreateWorkspace(Default::default())));
             begin.push(submission(workspace(name), "credit", Command::Grant(credit)));
         }
-        let many =
-            |caller: usize| (0..5_000).map(move |n| charge("loud", &format!("{caller}-{n}"))).collect();
+        let many = |caller: &'static str, count: usize| {
+            (0..count).map(move |n| charge("loud", &format!("{caller}-{n}"))).collect()
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
-        let (one, other, small, single) = runtime.block_on(async {
+        let (one, other, medium, small, single) = runtime.block_on(async {
             for ran in engine.run_each(begin, now).await.expect("a healthy disk") {
                 ran.expect("it was run").expect("it was accepted");
             }
@@ -446,24 +463,30 @@ mod tests {
             });
             let sent = async { drop(release) };
             let calls = (
-                engine.run_each(many(1), now),
-                engine.run_each(many(2), now),
+                engine.run_each(many("one", 5_000), now),
+                engine.run_each(many("other", 5_000), now),
+                engine.run_each(many("medium", 200), now),
                 engine.run_each(vec![charge("quiet", "small")], now),
                 engine.run(charge("quiet", "single"), now),
             );
-            let (_, one, other, small, single, ()) =
-                tokio::join!(hold, calls.0, calls.1, calls.2, calls.3, sent);
-            (one, other, small.expect("a healthy disk"), single)
+            let (_, one, other, medium, small, single, ()) =
+                tokio::join!(hold, calls.0, calls.1, calls.2, calls.3, calls.4, sent);
+            (one, other, medium.expect("a healthy disk"), small.expect("a healthy disk"), single)
         });
         let (one, other) = (one.expect("a healthy disk"), other.expect("a healthy disk"));
         assert_eq!((one.len(), other.len()), (5_000, 5_000));
-        assert!(seq(&one[0]) < seq(&other[0]) && seq(&other[0]) < seq(&one[4_999]), "they take turns");
-        let first = seq(&single).min(seq(&one[0]));
-        assert_eq!(seq(&single), first, "a single command comes first");
+        let first_of_large = seq(&one[0]);
         assert!(
-            seq(&small[0]) <= first + 1 + 2 * super::PORTION as u64,
-            "its turn comes after a portion of each"
+            seq(&single) < first_of_large && seq(&small[0]) < first_of_large,
+            "small requests come first"
         );
+        let medium_end = seq(&medium[199]);
+        assert!(
+            medium_end < first_of_large + 2 * (200 + super::PORTION as u64),
+            "a smaller request overtakes"
+        );
+        assert!(seq(&one[super::PORTION - 1]) < medium_end, "the oldest request has turns meanwhile");
+        assert!(seq(&one[4_999]) < seq(&other[0]), "of equal requests the first is finished first");
         assert!(one.is_sorted_by_key(seq) && other.is_sorted_by_key(seq), "each request keeps its order");
     }
 }

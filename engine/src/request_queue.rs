@@ -264,7 +264,7 @@ fn room(free: &Arc<Semaphore>, wanted: usize, most: usize) -> Result<OwnedSemaph
 }
 
 /// The memory that a command takes, roughly: metadata is the one long text of a frequent command.
-fn bytes_of(submission: &Submission) -> usize {
+pub(crate) fn bytes_of(submission: &Submission) -> usize {
     let metadata = match &submission.command {
         Command::Charge(request) => request.metadata.as_ref().map_or(0, |metadata| metadata.len()),
         _ => 0,

@@ -321,8 +321,8 @@ impl Writer {
     }
 
     /// The commands of the received jobs, as many as fit into one commit; other jobs are done on
-    /// the way. Large requests take turns after the small ones, so that the batches of one caller do
-    /// not stall the others.
+    /// the way. Large requests take turns after the small ones, so that the batches of one caller
+    /// do not stall the others.
     fn next_commands(&mut self) -> Vec<(Submission, Timestamp)> {
         let mut commands = Vec::with_capacity(self.received.len());
         while let Some(job) = self.received.pop_front() {

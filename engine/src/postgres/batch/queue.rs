@@ -15,8 +15,9 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 use tokio::sync::{Notify, oneshot};
-use tollkeeper_ledger::{Actor, Command, Submission, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Actor, Submission, Timestamp, WorkspaceId};
 
+use crate::request_queue::bytes_of;
 use crate::{Error, Ran};
 
 /// How many commands a workspace runs before it is the turn of the next one.
@@ -105,15 +106,6 @@ impl Load {
     fn has_room(self, bound: Load) -> bool {
         self.commands < bound.commands && self.bytes < bound.bytes
     }
-}
-
-/// The memory that a command takes, roughly: metadata is the one long text of a frequent command.
-fn bytes_of(submission: &Submission) -> usize {
-    let metadata = match &submission.command {
-        Command::Charge(request) => request.metadata.as_ref().map_or(0, |metadata| metadata.len()),
-        _ => 0,
-    };
-    size_of::<Submission>() + metadata
 }
 
 /// The commands of one workspace that wait, in their order.
@@ -373,7 +365,7 @@ impl LaneQueue {
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::{ChargeRequest, OperationId, Refusal};
+    use tollkeeper_ledger::{ChargeRequest, Command, OperationId, Refusal};
 
     use super::*;
     use crate::postgres::database::blocking::single_thread_runtime;

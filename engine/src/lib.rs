@@ -68,7 +68,8 @@
 //! query          Query, Reads: what can be asked
 //! embedded       the default engine; its head has a diagram of threads and files
 //! postgres       the engine for many servers on one database
-//! request_queue  the queue in front of an engine's thread, and its replies
+//! request_queue  the queue in front of the embedded engine's thread
+//! reply          how results reach the callers that wait, in both engines
 //! answer         the answer that an entry stands for
 //! transfer       a whole ledger as a stream, from any engine to any engine
 //! audit          the report of an audit, and what all engines recompute alike
@@ -90,6 +91,7 @@ mod error;
 mod hash;
 pub mod postgres;
 mod query;
+mod reply;
 mod request_queue;
 mod rollups;
 pub mod transfer;

@@ -1,23 +1,20 @@
-//! The queue in front of the thread of an engine, and the replies to what came through it.
+//! The queue in front of the writer thread of the embedded engine.
 //!
 //! Callers are asynchronous, the thread that runs their commands is not. So a request travels with
-//! the sender of a one-shot channel, its [`Reply`]. A job that only one engine knows is its
-//! `Job::Other`.
+//! its [`Reply`]. What the thread does besides commands is a `Job::Other`.
 //!
 //! The queue is bounded in jobs, and for requests of many commands in commands and in bytes. When
 //! it is full, a request of many commands and [`RequestQueue::run_or_shed`] are refused instead of
 //! waiting. A request of many commands is run in portions, so that requests can take turns.
-//!
-//! Invariant: a caller is sent exactly as many results as its request had commands, in their order.
-//! A caller may have gone away; its reply is then dropped without an error.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tollkeeper_ledger::{Command, Submission, Timestamp};
 
+use crate::reply::{Gathered, Reply};
 use crate::{CommandResult, Error, Ran};
 
 /// The most commands that may wait in requests of many commands.
@@ -26,9 +23,6 @@ const COMMANDS_MAX: usize = 65_536;
 /// The most kilobytes that they may take.
 const KILOBYTES_MAX: usize = 65_536;
 
-type OneReply = oneshot::Sender<Ran>;
-type ManyReply = oneshot::Sender<Result<Vec<Ran>, Error>>;
-
 /// One command, or commands that were sent together, each to be decided alone.
 #[derive(Debug)]
 #[expect(
@@ -36,7 +30,7 @@ type ManyReply = oneshot::Sender<Result<Vec<Ran>, Error>>;
     reason = "nearly every request is a single command, and a box for each is an allocation"
 )]
 pub(crate) enum Request {
-    One(Submission, Timestamp, OneReply),
+    One(Submission, Timestamp, oneshot::Sender<Ran>),
     Many(OpenRequest),
 }
 
@@ -51,9 +45,13 @@ pub(crate) struct OpenRequest {
 impl OpenRequest {
     /// Appends at most `most` commands to `to`; returns the reply that waits for their results.
     pub(crate) fn take_portion(&mut self, most: usize, to: &mut Vec<(Submission, Timestamp)>) -> Reply {
-        let before = to.len();
+        let (place, before) = (self.taken(), to.len());
         to.extend(self.rest.by_ref().take(most).map(|submission| (submission, self.now)));
-        Reply::Portion(to.len() - before, Arc::clone(&self.gathered))
+        Reply::Portion { gathered: Arc::clone(&self.gathered), place, commands: to.len() - before }
+    }
+
+    fn taken(&self) -> usize {
+        self.gathered.commands() - self.rest.len()
     }
 
     /// The number of commands that were not taken yet.
@@ -63,31 +61,7 @@ impl OpenRequest {
 
     /// Answers the commands that were not taken with an error.
     pub(crate) fn fail(self, error: &Error) {
-        self.gathered.put(&mut self.rest.map(|_| Err(error.clone())));
-    }
-}
-
-/// The results of a request of many commands, until all are there.
-#[derive(Debug)]
-pub(crate) struct Gathered {
-    commands: usize,
-    results: Mutex<(Vec<Ran>, Option<ManyReply>)>,
-    /// Room in the queue, which is free again when the request was answered.
-    _room: [OwnedSemaphorePermit; 2],
-}
-
-impl Gathered {
-    fn put(&self, next: &mut impl Iterator<Item = Ran>) {
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let (gathered, reply) = &mut *results;
-        gathered.extend(next);
-        assert!(gathered.len() <= self.commands, "a command has one result");
-        if gathered.len() == self.commands
-            && let Some(reply) = reply.take()
-        {
-            // The caller may have gone away; then the results are not needed.
-            let _ = reply.send(Ok(std::mem::take(gathered)));
-        }
+        self.gathered.put(self.taken(), self.rest.map(|_| Err(error.clone())));
     }
 }
 
@@ -99,39 +73,6 @@ pub(crate) enum Job<Other> {
     /// error if persisting failed.
     Close(oneshot::Sender<Result<(), Error>>),
     Other(Other),
-}
-
-/// The caller that waits for results.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    One(OneReply),
-    /// The number of results, and where they are gathered.
-    Portion(usize, Arc<Gathered>),
-}
-
-impl Reply {
-    /// Takes this reply's results from the front of `results` and sends them.
-    ///
-    /// # Panics
-    /// When there are fewer results than commands: an answer would reach the wrong caller.
-    pub(crate) fn send(self, results: &mut impl Iterator<Item = Ran>) {
-        match self {
-            Reply::One(reply) => {
-                let result = results.next().expect("there is a result for every command");
-                // The caller may have gone away; then the result is not needed.
-                let _ = reply.send(result);
-            }
-            Reply::Portion(commands, gathered) => {
-                let next = || results.next().expect("there is a result for every command");
-                gathered.put(&mut std::iter::repeat_with(next).take(commands));
-            }
-        }
-    }
-
-    /// Sends an error instead of results.
-    pub(crate) fn fail(self, error: &Error) {
-        self.send(&mut std::iter::repeat_with(|| Err(error.clone())));
-    }
 }
 
 /// The sending side of a queue of jobs.
@@ -189,20 +130,15 @@ impl<Other> RequestQueue<Other> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let (reply, results) = oneshot::channel();
         let kilobytes = batch.iter().map(bytes_of).sum::<usize>().div_ceil(1_024);
-        let room = [
+        let room = vec![
             room(&self.commands, batch.len(), COMMANDS_MAX)?,
             room(&self.kilobytes, kilobytes, KILOBYTES_MAX)?,
         ];
-        let gathered = Gathered {
-            commands: batch.len(),
-            results: Mutex::new((Vec::with_capacity(batch.len()), Some(reply))),
-            _room: room,
-        };
-        let request = OpenRequest { rest: batch.into_iter(), now, gathered: Arc::new(gathered) };
+        let (gathered, answer) = Gathered::new(batch.len(), room);
+        let request = OpenRequest { rest: batch.into_iter(), now, gathered };
         self.try_send(Job::Run(Request::Many(request)))?;
-        received(results).await
+        answer.await.map_err(|_| Error::engine_closed())
     }
 
     /// Refuses with [`Error::is_overloaded`] if the queue is full.

@@ -46,7 +46,8 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {}
 
 /// Checks the length and the alphabet of a name.
-fn check(text: &str, most: usize, allowed: fn(u8) -> bool) -> Result<(), NameError> {
+#[inline]
+fn check(text: &str, most: usize, allowed: impl Fn(u8) -> bool) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }

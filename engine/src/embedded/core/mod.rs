@@ -132,7 +132,8 @@ impl Core {
     /// # Errors
     /// When it is not known that the batch was committed.
     pub fn run_each(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
-        let results = self.decide(batch.into_iter().map(|submission| (submission, now)).collect())?;
+        let mut results = Vec::with_capacity(batch.len());
+        self.decide(batch.into_iter().map(|submission| (submission, now)).collect(), &mut results)?;
         self.commit()?;
         Ok(results)
     }
@@ -147,24 +148,29 @@ impl Core {
         batch: Vec<Submission>,
         now: Timestamp,
     ) -> Result<Vec<CommandResult>, Error> {
-        let batch = batch.into_iter().map(|submission| (submission, now)).collect();
-        self.decide(batch)?.into_iter().collect()
+        let mut results = Vec::with_capacity(batch.len());
+        self.decide(batch.into_iter().map(|submission| (submission, now)).collect(), &mut results)?;
+        results.into_iter().collect()
     }
 
-    /// The same, each command with its own `now` and its own result.
+    /// The same, each command with its own `now` and its own result, which is added to `results`.
     ///
     /// # Errors
     /// When the fault is not of a single command; then everything that was decided and is not on
-    /// disk is discarded.
-    pub(super) fn decide(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Error> {
+    /// disk is discarded, and `results` is of no use.
+    pub(super) fn decide(
+        &mut self,
+        batch: Vec<(Submission, Timestamp)>,
+        results: &mut Vec<Ran>,
+    ) -> Result<(), Error> {
         let commands = batch.len() as u64;
         let machine = self.ensure_loaded_for_write()?;
-        let decide = std::panic::AssertUnwindSafe(|| machine.decide_all(batch));
+        let decide = std::panic::AssertUnwindSafe(|| machine.decide_all(batch, results));
         let decided = std::panic::catch_unwind(decide);
         match decided.unwrap_or_else(|panic| Err(Error::panicked(&*panic))) {
-            Ok(results) => {
+            Ok(()) => {
                 self.commands += commands;
-                Ok(results)
+                Ok(())
             }
             Err(error) => {
                 let error = self.note_error(error);

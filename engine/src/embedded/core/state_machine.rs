@@ -168,28 +168,32 @@ impl StateMachine {
         self.next_seq - 1
     }
 
-    /// Decides commands in order, on top of what was decided and not yet committed; returns one
-    /// result each. A command that panics or meets damage is undone, and has an error.
+    /// Decides commands in order, on top of what was decided and not yet committed; adds one result
+    /// each to `results`. A command that panics or meets damage is undone, and has an error.
     ///
     /// # Errors
     /// When the fault is not of a single command. Then memory must be discarded.
-    pub(super) fn decide_all(&mut self, batch: Vec<(Submission, Timestamp)>) -> Result<Vec<Ran>, Error> {
-        let commands = batch.len();
-        let mut results = Vec::with_capacity(commands);
+    pub(super) fn decide_all(
+        &mut self,
+        batch: Vec<(Submission, Timestamp)>,
+        results: &mut Vec<Ran>,
+    ) -> Result<(), Error> {
+        let results_after = results.len() + batch.len();
+        results.reserve(batch.len());
         let mut rest = batch.into_iter();
-        while results.len() < commands {
-            let decide = AssertUnwindSafe(|| self.decide_rest(&mut rest, &mut results));
+        while results.len() < results_after {
+            let decide = AssertUnwindSafe(|| self.decide_rest(&mut rest, results));
             let fault = match catch_unwind(decide) {
                 Ok(decided) => decided?,
                 Err(panic) => Some(Error::panicked(&*panic)),
             };
             if let Some(error) = fault {
                 results.push(Err(self.undo(error)?));
-                assert_eq!(results.len() + rest.len(), commands, "one command is undone");
+                assert_eq!(results.len() + rest.len(), results_after, "one command is undone");
             }
         }
-        assert_eq!(results.len(), commands, "every command has one result");
-        Ok(results)
+        assert_eq!(results.len(), results_after, "every command has one result");
+        Ok(())
     }
 
     /// Decides commands until none is left or one is at fault, whose error it returns.
@@ -425,7 +429,7 @@ impl StateMachine {
             self.compare_chain_end(index)?;
         }
         let Change { first, rest, key } = change;
-        let Recording { actor, now, charge, key: mut fingerprint } = with;
+        let Recording { actor, now, charge, key: fingerprint } = with;
         let charge_opening_seq = charge.as_ref().map_or(0, |located| located.opening_seq);
         self.enter(Phase::Recording);
         let mut seq = self.next_seq;
@@ -440,18 +444,24 @@ impl StateMachine {
         let rest: Vec<(Entry, EntryHeader)> = rest.into_iter().map(|body| encode(body, None)).collect();
         self.accounts.get(index).account.finish_change();
         self.enter(Phase::Applying);
-        let mut answering: Option<Entry> = None;
-        for (entry, header) in std::iter::once(first).chain(rest) {
-            self.index_entry(&entry, header, fingerprint.take());
-            self.apply_derived(&entry, header);
-            self.apply_to_platform(&entry, header)?;
-            if answering.is_none() || entry.body.state().is_some() {
-                answering = Some(entry);
+        let (mut answering, header) = first;
+        self.apply(&answering, header, fingerprint)?;
+        for (entry, header) in rest {
+            self.apply(&entry, header, None)?;
+            if entry.body.state().is_some() {
+                answering = entry;
             }
         }
         self.enter(Phase::Answering);
-        let entry = answering.expect("a change has at least one entry");
-        answer::answer(entry, charge.map(|located| located.charge), &mut self.records(index))
+        answer::answer(answering, charge.map(|located| located.charge), &mut self.records(index))
+    }
+
+    /// Applies an entry to everything besides the account itself. `key`: the fingerprint of its
+    /// idempotency key, if it is known.
+    fn apply(&mut self, entry: &Entry, header: EntryHeader, key: Option<u64>) -> Result<(), Error> {
+        self.index_entry(entry, header, key);
+        self.apply_derived(entry, header);
+        self.apply_to_platform(entry, header)
     }
 
     /// Records an entry in its account, encodes it and links it.

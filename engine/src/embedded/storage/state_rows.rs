@@ -206,6 +206,8 @@ pub(crate) fn page_crc(run: i64, page: usize, data: &[u8]) -> i64 {
 /// Linear checksums are numbers below this prime, so that no change of one bit is a multiple of it.
 pub(crate) const USAGE_MODULUS: i64 = (1 << 61) - 1;
 
+const MODULUS: u64 = USAGE_MODULUS as u64;
+
 /// The linear checksum of usage: the sums, each times a number that depends on the key. The
 /// checksum of two sums that are added is the sum of theirs, modulo [`USAGE_MODULUS`].
 pub(crate) fn usage_crc(account_index: u32, key: &UsageKey, sums: UsageSums) -> i64 {
@@ -221,15 +223,23 @@ pub(crate) fn usage_crc(account_index: u32, key: &UsageKey, sums: UsageSums) -> 
     }
     hasher.write(&spender.api_key.map_or([0; 16], |key| key.0.to_bytes()));
     let mut state = hasher.finish();
-    let mut sum = 0i128;
+    let mut sum = 0;
     for value in [sums.runs, sums.quantity, sums.charged.get(), sums.refunded.get()] {
         // A step of SplitMix64 makes the next factor; it is never zero.
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let factor = i128::from(mixed % (USAGE_MODULUS as u64 - 1) + 1);
-        sum = (sum + factor * i128::from(value)).rem_euclid(i128::from(USAGE_MODULUS));
+        let factor = mixed % (MODULUS - 1) + 1;
+        let value = value.rem_euclid(USAGE_MODULUS) as u64;
+        sum += folded(u128::from(factor) * u128::from(value));
     }
-    sum as i64
+    let sum = u64::try_from(folded(sum)).expect("four numbers below 2^62 are folded to one");
+    (sum % MODULUS) as i64
+}
+
+/// A number below 2^62 that equals `value` modulo [`USAGE_MODULUS`], for a value below 2^122: as
+/// the modulus is 2^61 - 1, the upper bits are added to the lower ones.
+fn folded(value: u128) -> u128 {
+    (value & u128::from(MODULUS)) + (value >> 61)
 }
 
 /// The sum of two linear checksums.

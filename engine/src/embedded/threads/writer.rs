@@ -27,7 +27,8 @@ use super::checkpoint::Wake;
 use super::committer::Committer;
 use crate::embedded::core::Core;
 use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, PublishedState, Read, StateToPublish};
-use crate::request_queue::{OpenRequest, Reply, Request};
+use crate::reply::Reply;
+use crate::request_queue::{OpenRequest, Request};
 use crate::{Error, Ran};
 
 /// The most commands in one commit; the rest goes into the next.
@@ -362,8 +363,10 @@ impl Writer {
     /// equal ones the first is finished first, so that its caller goes on while others are decided.
     fn take_portions(&mut self, commands: &mut Vec<(Submission, Timestamp)>) {
         let room = BATCH_COMMANDS.saturating_sub(self.undelivered.results.len() + commands.len());
-        let end = commands.len() + room.min(PORTIONS_AT_ONCE);
-        while commands.len() < end && !self.open.is_empty() {
+        let remaining = self.open.iter().map(OpenRequest::remaining).sum::<usize>();
+        let end = commands.len() + room.min(PORTIONS_AT_ONCE).min(remaining);
+        commands.reserve(end - commands.len());
+        while commands.len() < end {
             let remaining = self.open.iter().map(OpenRequest::remaining).enumerate();
             let fewest = remaining.min_by_key(|(_, remaining)| *remaining).map_or(0, |(index, _)| index);
             let index = if self.oldest_next { 0 } else { fewest };
@@ -378,8 +381,11 @@ impl Writer {
     }
 
     fn decide(&mut self, commands: Vec<(Submission, Timestamp)>) -> Result<(), Error> {
-        self.undelivered.results.extend(self.core.decide(commands)?);
-        Ok(())
+        // One allocation for all turns of the batch.
+        let to_come = self.open.iter().map(OpenRequest::remaining).sum::<usize>() + commands.len();
+        let results = &mut self.undelivered.results;
+        results.reserve(to_come.min(BATCH_COMMANDS.saturating_sub(results.len())));
+        self.core.decide(commands, results)
     }
 
     /// Persists everything and answers the caller that closes the engine.

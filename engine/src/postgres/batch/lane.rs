@@ -174,28 +174,28 @@ impl Lane {
     async fn run_and_answer(&mut self, batch: Vec<Waiting>) -> Vec<Waiting> {
         let begun = Instant::now();
         let count = batch.len();
-        let (mut commands, mut callers) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for Waiting { submission, now, caller, aside_since } in batch {
+        let (mut commands, mut replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for Waiting { submission, now, reply, aside_since } in batch {
             commands.push((submission, now));
-            callers.push((caller, aside_since));
+            replies.push((reply, aside_since));
         }
         let outcomes = self.run_or_recover(commands).await;
         self.choose_batch_size(count, begun.elapsed());
         let ran = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Ran(_))).count();
         self.shared.counters.commands.fetch_add(ran as u64, Relaxed);
         let mut aside = Vec::new();
-        for ((caller, aside_since), outcome) in callers.into_iter().zip(outcomes) {
+        for ((reply, aside_since), outcome) in replies.into_iter().zip(outcomes) {
             let aside_since = aside_since.unwrap_or(begun);
             match outcome {
-                Outcome::Ran(ran) => caller.answer(ran),
+                Outcome::Ran(ran) => reply.send(&mut std::iter::once(ran)),
                 Outcome::SetAside(_) if aside_since.elapsed() >= self.shared.retry_for => {
-                    caller.answer(Err(Error::unavailable(
+                    reply.fail(&Error::unavailable(
                         "another session locks the account, or it is being rebuilt",
-                    )));
+                    ));
                 }
                 Outcome::SetAside(command) => {
                     let (submission, now) = *command;
-                    aside.push(Waiting { submission, now, caller, aside_since: Some(aside_since) });
+                    aside.push(Waiting { submission, now, reply, aside_since: Some(aside_since) });
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The commands that wait for a lane, and the callers that wait for their answers.
+//! The commands that wait for a lane, each with its reply.
 //!
 //! The queue is bounded in commands and in bytes, for each workspace and for all together. A
 //! request finds room if what waits already is below the bounds, so a request of many commands is
@@ -6,8 +6,8 @@
 //! that sends much fills its own line and delays others by one turn only. A workspace whose account
 //! is locked by another session is parked: it has no turn for a while.
 //!
-//! Invariant: each command is answered once. What a lane leaves behind when it ends is answered
-//! with an error.
+//! What a lane leaves behind when it ends is answered with an error. The queue of the embedded
+//! engine has another order of turns (`request_queue`); the replies of both are in `reply`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use hashbrown::HashMap;
 use tokio::sync::{Notify, oneshot};
 use tollkeeper_ledger::{Actor, Submission, Timestamp, WorkspaceId};
 
+use crate::reply::{Gathered, Reply};
 use crate::request_queue::bytes_of;
 use crate::{Error, Ran};
 
@@ -35,54 +36,9 @@ pub(crate) struct Waiting {
     pub submission: Submission,
     /// The time at which the caller sent it.
     pub now: Timestamp,
-    pub caller: Caller,
+    pub reply: Reply,
     /// When it was set aside for the first time.
     pub aside_since: Option<Instant>,
-}
-
-/// Who gets the answer to a command.
-#[derive(Debug)]
-pub(crate) enum Caller {
-    One(oneshot::Sender<Ran>),
-    /// The caller of several commands, and the place of this one among them.
-    OfMany(Arc<Gathered>, usize),
-}
-
-impl Caller {
-    /// Sends the answer. A caller that has gone away does not need it.
-    pub(crate) fn answer(self, ran: Ran) {
-        match self {
-            Caller::One(reply) => drop(reply.send(ran)),
-            Caller::OfMany(gathered, place) => gathered.put(place, ran),
-        }
-    }
-}
-
-/// The answers to commands that one caller sent together, until all are there.
-#[derive(Debug)]
-pub(crate) struct Gathered(Mutex<Answers>);
-
-#[derive(Debug)]
-struct Answers {
-    ran: Vec<Option<Ran>>,
-    missing: usize,
-    reply: Option<oneshot::Sender<Result<Vec<Ran>, Error>>>,
-}
-
-impl Gathered {
-    fn put(&self, place: usize, ran: Ran) {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(answers.ran[place].is_none(), "a command is answered once");
-        answers.ran[place] = Some(ran);
-        answers.missing -= 1;
-        if answers.missing > 0 {
-            return;
-        }
-        let ran = std::mem::take(&mut answers.ran).into_iter().flatten().collect();
-        if let Some(reply) = answers.reply.take() {
-            let _ = reply.send(Ok(ran));
-        }
-    }
 }
 
 /// How much waits.
@@ -253,10 +209,7 @@ impl LaneQueue {
     pub(crate) async fn run_or_shed(&self, submission: Submission, now: Timestamp) -> Ran {
         let (reply, answer) = oneshot::channel();
         let workspace = submission.workspace.clone();
-        self.push(
-            [Waiting { submission, now, caller: Caller::One(reply), aside_since: None }],
-            &[&workspace],
-        )?;
+        self.push([Waiting { submission, now, reply: Reply::One(reply), aside_since: None }], &[&workspace])?;
         answer.await.map_err(|_| Error::engine_closed())?
     }
 
@@ -279,9 +232,7 @@ impl LaneQueue {
             return Ok(Vec::new());
         }
         let count = batch.len();
-        let (reply, answers) = oneshot::channel();
-        let gathered = Answers { ran: vec![None; count], missing: count, reply: Some(reply) };
-        let gathered = Arc::new(Gathered(Mutex::new(gathered)));
+        let (gathered, answers) = Gathered::new(count, Vec::new());
         // The server's own commands always find room: it sends few at a time, and a workspace
         // without room must not keep the time-outs of others.
         let of_callers = batch.iter().filter(|one| one.actor != Actor::System);
@@ -291,12 +242,12 @@ impl LaneQueue {
         let waiting = batch.into_iter().enumerate().map(|(place, submission)| Waiting {
             submission,
             now,
-            caller: Caller::OfMany(Arc::clone(&gathered), place),
+            reply: Reply::Portion { gathered: Arc::clone(&gathered), place, commands: 1 },
             aside_since: None,
         });
         self.push(waiting, &workspaces.iter().collect::<Vec<_>>())?;
         drop(gathered);
-        let answers = answers.await.map_err(|_| Error::engine_closed())??;
+        let answers = answers.await.map_err(|_| Error::engine_closed())?;
         assert_eq!(answers.len(), count, "every command has one answer");
         Ok(answers)
     }
@@ -380,7 +331,7 @@ mod tests {
         let waiting = (0..count).map(|_| Waiting {
             submission: command(workspace),
             now: Timestamp::from_millis(0),
-            caller: Caller::One(oneshot::channel().0),
+            reply: Reply::One(oneshot::channel().0),
             aside_since: None,
         });
         queue.push(waiting, &[&command(workspace).workspace])
@@ -446,8 +397,8 @@ mod tests {
             let metadata = Some("x".repeat(LINE_BYTES_MAX).into());
             submission.command =
                 Command::Charge(ChargeRequest { metadata, ..ChargeRequest::new(operation, 1) });
-            let caller = Caller::One(oneshot::channel().0);
-            Waiting { submission, now: Timestamp::from_millis(0), caller, aside_since: None }
+            let reply = Reply::One(oneshot::channel().0);
+            Waiting { submission, now: Timestamp::from_millis(0), reply, aside_since: None }
         };
         let workspace = command("loud").workspace;
         queue.push([long()], &[&workspace]).expect("the line is empty");
@@ -466,11 +417,8 @@ mod tests {
                 assert!(queue.take(10, &mut batch).await);
                 for (place, waiting) in batch.into_iter().enumerate() {
                     let failed = Err(Error::unavailable("it could not be decided"));
-                    waiting.caller.answer(if place == 0 {
-                        failed
-                    } else {
-                        Ok(Err(Refusal::WorkspaceSuspended))
-                    });
+                    let ran = if place == 0 { failed } else { Ok(Err(Refusal::WorkspaceSuspended)) };
+                    waiting.reply.send(&mut std::iter::once(ran));
                 }
             };
             tokio::join!(failing, other, lane)

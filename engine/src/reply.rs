@@ -4,9 +4,9 @@
 //! too. Its results are gathered until all are there, because an engine decides its commands in
 //! portions, and may decide some of them out of order.
 //!
-//! Guarantee: a caller is sent exactly as many results as it sent commands, in their order. A caller
-//! may have gone away; its results are then dropped without an error. A reply that is dropped
-//! without a result closes the channel, which the caller takes as the end of the engine.
+//! Guarantee: a caller is sent exactly as many results as it sent commands, in their order. If the
+//! caller has gone away, its results are dropped without an error. A reply that is dropped without a
+//! result closes the channel. The caller takes that as the end of the engine.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

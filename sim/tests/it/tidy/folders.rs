@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         &[
             "error clock",
             "contract query calendar hash vital_thread",
+            "reply",
             "answer request_queue rollups audit",
             "transfer",
             "embedded/storage",

@@ -51,7 +51,9 @@ fn check(text: &str, most: usize, allowed: impl Fn(u8) -> bool) -> Result<(), Na
     if text.is_empty() {
         return Err(NameError::Empty);
     }
-    if let Some(wrong) = text.bytes().position(|byte| !allowed(byte)) {
+    // Every byte is looked at, so that the compiler can look at many together.
+    if !text.bytes().fold(true, |fine, byte| fine & allowed(byte)) {
+        let wrong = text.bytes().position(|byte| !allowed(byte)).expect("a byte is not allowed");
         assert!(text.is_char_boundary(wrong), "the bytes before it are ASCII, so it must begin a character");
         return Err(NameError::Character(text[wrong..].chars().next().unwrap_or('\u{fffd}')));
     }

@@ -5,12 +5,14 @@
 //! follows an [`EntryHeader`] with what only this engine knows of it. An offset table after the
 //! entries finds one of them without decoding the others.
 //!
-//! Guarantee: the checksum finds every flipped bit when the block is read. Damaged bytes are
-//! [`Error::is_damaged`], never a panic; the assertions here are about what this program is about
-//! to write.
+//! Guarantee: the checksum finds every flipped bit when the block is read, also in the number of
+//! its first entry, which is the key of the row: no entry is taken for another one. Damaged bytes
+//! are [`Error::is_damaged`], never a panic; the assertions here are about what this program is
+//! about to write.
 //!
 //! ```text
-//! block = entries, offset of each entry (u32), number of entries (u32), CRC-32 of all before (u32)
+//! block = entries, offset of each entry (u32), number of entries (u32), CRC-32 (u32) of the
+//!         sequence number of the first entry (u64) and all before
 //! entry = account index, distance to the workspace's previous entry, distance to the entry that
 //!         opened the charge which this entry is about (varints, 0 for "none"), canonical bytes
 //! ```
@@ -124,12 +126,22 @@ fn damaged(seq: u64) -> Error {
     Error::damaged(format!("journal entry {seq} cannot be read: its block is damaged"))
 }
 
+/// The checksum of a block: over the sequence number of its first entry and all bytes before it.
+fn checksum(first: u64, body: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&first.to_le_bytes());
+    crc.update(body);
+    crc.finalize()
+}
+
 /// Makes a block of the entries in `bytes`: appends the offset table, the number of entries and the
-/// checksum. `offsets`: where each entry begins in `bytes`.
+/// checksum. `first`: the sequence number of the first entry; `offsets`: where each entry begins in
+/// `bytes`.
 ///
 /// # Panics
 /// When the offsets are not those of a readable block.
-pub(crate) fn finish_block(bytes: &mut Vec<u8>, offsets: &[u32]) {
+pub(crate) fn finish_block(first: u64, bytes: &mut Vec<u8>, offsets: &[u32]) {
+    assert!(first > 0, "entries are numbered from 1");
     assert!((1..=BLOCK_ENTRIES).contains(&offsets.len()), "a block holds 1 to {BLOCK_ENTRIES} entries");
     assert!(offsets[0] == 0, "the first entry of a block begins with the block");
     assert!(
@@ -140,7 +152,7 @@ pub(crate) fn finish_block(bytes: &mut Vec<u8>, offsets: &[u32]) {
         bytes.extend_from_slice(&offset.to_le_bytes());
     }
     bytes.extend_from_slice(&(offsets.len() as u32).to_le_bytes());
-    let crc = crc32fast::hash(bytes);
+    let crc = checksum(first, bytes);
     bytes.extend_from_slice(&crc.to_le_bytes());
 }
 
@@ -163,7 +175,7 @@ impl<'a> Block<'a> {
             let (_, count) = body.split_last_chunk::<4>()?;
             let count = u32::from_le_bytes(*count) as usize;
             let table = body.len().checked_sub(4)?.checked_sub(count.checked_mul(4)?)?;
-            (crc32fast::hash(body) == u32::from_le_bytes(*crc)).then_some((count, table))
+            (checksum(first, body) == u32::from_le_bytes(*crc)).then_some((count, table))
         };
         let (count, offset_table) = parts().ok_or_else(|| damaged(first))?;
         Ok(Block { first, bytes, count, offset_table })
@@ -205,7 +217,7 @@ mod tests {
             EntryHeader { seq, account_index: 3, previous: seq - 2, opening_seq: 0 }.write(&mut bytes);
             bytes.extend_from_slice(text.as_bytes());
         }
-        finish_block(&mut bytes, &offsets);
+        finish_block(7, &mut bytes, &offsets);
         let block = Block::open(7, &bytes).expect("it was just sealed");
         let stored = block.get(8).expect("the block is whole").expect("the block holds entry 8");
         assert_eq!((stored.bytes, stored.header.previous), (&b"second"[..], 6));
@@ -215,6 +227,9 @@ mod tests {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(Block::open(7, &flipped).is_err(), "bit {bit}");
+        }
+        for bit in 0..63 {
+            assert!(Block::open(7 ^ 1 << bit, &bytes).is_err(), "bit {bit} of the key of the row");
         }
         for length in 0..bytes.len() {
             assert!(Block::open(7, &bytes[..length]).is_err(), "cut to {length}");

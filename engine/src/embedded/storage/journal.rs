@@ -23,16 +23,11 @@ pub(crate) const FILE: &str = "journal.db";
 
 /// "TKJ1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_4a31;
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
-/// The SQL from each version to the next. The first step creates the tables of a new file. Version
-/// 2 changes no table: it may hold entries about teams, which an older program would take for
-/// damage. A reader leaves an older file as it is, and can read it.
-const UPGRADES: [&str; VERSION as usize] = [
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-     CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);",
-    "",
-];
+const TABLES: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
 /// True if a directory holds a ledger's journal.
 #[must_use]
@@ -91,7 +86,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a directory; makes or upgrades it unless `access` is [`Access::Read`].
+    /// Opens the journal of a directory; makes it unless `access` is [`Access::Read`].
     pub(crate) fn open(directory: &Path, vfs: Option<&str>, access: Access) -> Result<Journal, Error> {
         let path = directory.join(FILE);
         let connection = sqlite::open(&path, vfs, access)?;
@@ -100,8 +95,11 @@ impl Journal {
             let what = format!("{} has not been set up yet", path.display());
             return Err(Error::unusable(what).with_hint("start the server on it once"));
         }
-        if access != Access::Read && version < VERSION {
-            upgrade(&connection, version).map_err(|error| classify(&path, error))?;
+        if version == 0 {
+            make_tables(&connection).map_err(|error| classify(&path, error))?;
+        } else if version < VERSION {
+            let what = format!("{} was written by a build before the first release", path.display());
+            return Err(Error::unusable(what).with_hint("export it with that build and import it"));
         }
         connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| classify(&path, error))?;
         Ok(Journal { path, connection, block: Vec::new(), offsets: Vec::new() })
@@ -194,8 +192,9 @@ impl Journal {
             self.block.extend_from_slice(&entries.bytes[start..end]);
             self.offsets.clear();
             self.offsets.extend(entries.offsets[from..to].iter().map(|at| (at - start) as u32));
-            finish_block(&mut self.block, &self.offsets);
-            insert.execute((first as i64 + from as i64, &self.block))?;
+            let row = first + from as u64;
+            finish_block(row, &mut self.block, &self.offsets);
+            insert.execute((row as i64, &self.block))?;
             from = to;
         }
         assert_eq!(from, entries.len(), "every entry is in a block");
@@ -335,11 +334,9 @@ pub(crate) fn wal_checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
     Ok((in_wal - moved).max(0) as u64)
 }
 
-fn upgrade(connection: &Connection, from: i32) -> rusqlite::Result<()> {
+fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    for step in &UPGRADES[from as usize..] {
-        connection.execute_batch(step)?;
-    }
+    connection.execute_batch(TABLES)?;
     connection.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
     ))

@@ -101,6 +101,9 @@ pub(crate) fn classify(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::SystemIoFailure) if cut => damaged(what),
         Some(ErrorCode::DiskFull) => Error::unavailable(what)
             .with_hint("make room on the disk; the engine then continues without a restart"),
+        // A statement of this program that SQLite cannot compile: the file has other tables than
+        // those that were made, or a header that SQLite does not know.
+        Some(ErrorCode::Unknown) if is_sql_error(&error) => damaged(what),
         // SQLite did not fail, but gave a value of a type that is never written.
         None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(what),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
@@ -108,6 +111,11 @@ pub(crate) fn classify(path: &Path, error: rusqlite::Error) -> Error {
         }
         _ => Error::unavailable(what),
     }
+}
+
+/// True for SQLite's plain `SQLITE_ERROR`, which is neither of the disk nor of a lock.
+fn is_sql_error(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR)
 }
 
 fn damaged(what: String) -> Error {

@@ -1,20 +1,21 @@
 //! The command line of the simulator: runs seeds and prints a summary.
 //!
 //! `cargo run --release -p tollkeeper-sim -- seeds 1000` runs the first 1,000 seeds: every engine
-//! beside the model, crashes and disk faults. `-- seed 17` runs one seed. `-- damage 17` damages
-//! every byte of the files of a small run, one at a time, and serves each. At the first difference
-//! it prints how to reproduce it and exits with 1.
+//! beside the model, crashes, hostile tenants and disk faults. `-- seed 17` runs one seed.
+//! `-- damage 17` damages every byte of the files of a small run, one at a time, and serves each;
+//! `-- damage 17 50` every 50th. At the first difference of a seed it prints how to reproduce it
+//! and exits with 1.
 
 use std::process::ExitCode;
 
 use tollkeeper_sim::differential::{self, Difference};
 use tollkeeper_sim::engines::embedded;
 use tollkeeper_sim::engines::memory::Memory;
-use tollkeeper_sim::faults::crash::{CrashReport, Density, crashes, faults};
+use tollkeeper_sim::faults::crash::{CrashReport, Density, crashes, faults, hostile_crashes};
 use tollkeeper_sim::faults::damage::{Damages, every_byte};
 use tollkeeper_testkit::scratch::Scratch;
 
-const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER | damage NUMBER";
+const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER | damage NUMBER [STRIDE]";
 /// Steps of a run whose files are damaged in every byte.
 const DAMAGED_STEPS: usize = 60;
 /// Steps of each run beside the model.
@@ -23,6 +24,9 @@ const STEPS: usize = 400;
 const FAULTY_STEPS: usize = 150;
 /// Crashes of each run.
 const CRASHES: usize = 40;
+/// Steps of each run with hostile tenants, and its crashes.
+const HOSTILE_STEPS: usize = 400;
+const HOSTILE_CRASHES: usize = 10;
 
 /// The sums over all seeds.
 #[derive(Debug, Default)]
@@ -34,6 +38,9 @@ struct Summary {
     in_flight_lost: u64,
     replays: u64,
     refused: u64,
+    poisoned: u64,
+    not_answered: u64,
+    damaged: u64,
 }
 
 impl Summary {
@@ -44,6 +51,9 @@ impl Summary {
         self.in_flight_lost += report.in_flight_lost;
         self.replays += report.replays;
         self.refused += report.refused;
+        self.poisoned += report.poisoned;
+        self.not_answered += report.not_answered;
+        self.damaged += report.damaged;
     }
 }
 
@@ -55,35 +65,59 @@ fn run_seed(seed: u64, summary: &mut Summary) -> Result<(), Difference> {
     let scratch = Scratch::new();
     summary.commands += embedded::run_threaded(scratch.path(), seed, STEPS)?.steps();
     summary.add(crashes(seed, FAULTY_STEPS, Density::Sampled(CRASHES))?);
+    summary.add(hostile_crashes(seed, HOSTILE_STEPS, HOSTILE_CRASHES)?);
     summary.add(faults(seed, FAULTY_STEPS)?);
     Ok(())
 }
 
-/// Flips a bit of every byte of both files of a run, cuts them at every page, and serves each.
-fn damage(seed: u64) -> ExitCode {
+/// Flips a bit of every `stride`th byte of both files of a run, cuts them at every page, and serves
+/// each.
+fn damage(seed: u64, stride: usize) -> ExitCode {
+    let mut exit = ExitCode::SUCCESS;
     for file in ["state.db", "journal.db"] {
-        match every_byte(seed, DAMAGED_STEPS, file, 1) {
-            Ok(Damages { audited, refused, served, unneeded, repeated }) => println!(
-                "{file}: {} damages, audited {audited}, refused by name {refused}, served {served} (of these in rows \
-                 that no request needed {unneeded}), repeated requests {repeated}, wrong answers 0",
-                refused + served
-            ),
+        match every_byte(seed, DAMAGED_STEPS, file, stride) {
+            Ok(Damages { audited, refused, served, unneeded, repeated, wrong }) => {
+                println!(
+                    "{file}: {} damages, audited {audited}, refused by name {refused}, served {served} (of these in \
+                     rows that no request needed {unneeded}), repeated requests {repeated}, wrong answers {}",
+                    refused + served + wrong.len() as u64,
+                    wrong.len()
+                );
+                for difference in &wrong {
+                    eprintln!("{difference}");
+                    exit = ExitCode::FAILURE;
+                }
+            }
             Err(difference) => {
                 eprintln!("{difference}");
                 return ExitCode::FAILURE;
             }
         }
     }
-    ExitCode::SUCCESS
+    exit
+}
+
+/// Prints no backtrace for a panic of the ledger or the engine: they are provoked, caught and
+/// compared.
+fn hide_provoked_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let file = panic.location().map_or("", |location| location.file());
+        if !file.starts_with("ledger/") && !file.starts_with("engine/") {
+            usual(panic);
+        }
+    }));
 }
 
 fn main() -> ExitCode {
+    hide_provoked_panics();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = words.get(1).and_then(|text| text.parse::<u64>().ok());
+    let stride = words.get(2).and_then(|text| text.parse::<usize>().ok()).unwrap_or(1);
     let seeds = match (words.first(), number) {
         (Some(&"seeds"), Some(count)) => 0..count,
-        (Some(&"damage"), Some(seed)) => return damage(seed),
+        (Some(&"damage"), Some(seed)) => return damage(seed, stride),
         (Some(&"seed"), Some(seed)) => seed..seed.saturating_add(1),
         _ => {
             eprintln!("{USAGE}");
@@ -98,12 +132,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let Summary { commands, operations, crashes, in_flight_committed, in_flight_lost, replays, refused } =
-        summary;
+    let Summary {
+        commands, operations, crashes, in_flight_committed, in_flight_lost, replays, refused, ..
+    } = summary;
     println!("seeds {count}, commands beside the model {commands}, disagreements 0");
     println!(
         "crashes {crashes} after {operations} disk operations (batches in flight: {in_flight_committed} committed, \
          {in_flight_lost} lost), refused writes and syncs {refused}"
+    );
+    println!(
+        "accounts made wrong {}, commands refused with them {}, crash images with a damaged state file {}",
+        summary.poisoned, summary.not_answered, summary.damaged
     );
     println!("acknowledged and lost 0, charged twice 0, repeated requests with their first answer {replays}");
     ExitCode::SUCCESS

@@ -9,6 +9,9 @@
 //! - every request that is repeated under its key gets its first answer;
 //! - new commands are answered as the model says.
 //!
+//! [`hostile_crashes`] does the same in the worst company: bursts of hostile tenants, clocks that
+//! jump, accounts whose numbers in memory become wrong, and images whose state file is damaged too.
+//!
 //! [`faults`] makes writes and syncs fail instead. The only permitted error is "unavailable", and a
 //! repeated request under the same key shows whether the batch was committed.
 
@@ -21,6 +24,8 @@ use tollkeeper_ledger::{Actor, Submission, Timestamp};
 use crate::differential::{Difference, Differential, next_batch};
 use crate::disk::{Disk, Fault, Survivors};
 use crate::engines::embedded::{compare_stored, small};
+use crate::faults::damage::{compare_damaged, damage_state, run_batch};
+use crate::faults::poison::Poison;
 use crate::model::step::Step;
 use crate::random::Random;
 use crate::workload::Workload;
@@ -41,6 +46,12 @@ pub struct CrashReport {
     pub replays: u64,
     /// Writes and syncs that the disk refused.
     pub refused: u64,
+    /// Accounts that were made wrong in memory.
+    pub poisoned: u64,
+    /// Commands that were refused because of such an account, and answered later.
+    pub not_answered: u64,
+    /// Crash images whose state file was damaged too.
+    pub damaged: u64,
 }
 
 /// A batch of the recorded run, with its place in the disk log and the state after it.
@@ -90,17 +101,49 @@ fn disk() -> Disk {
 /// The first [`Difference`]: an acknowledged entry that is lost or doubled, an audit that fails, or
 /// a repeated request with another answer than its first.
 pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<CrashReport, Difference> {
-    let mut random = Random::new(seed.rotate_left(32));
+    let history = History { seed, steps, hostile: false };
+    crash_history(history, density)
+}
+
+/// The same with hostile tenants, wrong clocks, poisoned accounts and damaged state files; crashes
+/// `count` times.
+///
+/// # Errors
+/// As [`crashes`]; also when a fault of one account shows in another one.
+pub fn hostile_crashes(seed: u64, steps: usize, count: usize) -> Result<CrashReport, Difference> {
+    let history = History { seed, steps, hostile: true };
+    crash_history(history, Density::Sampled(count))
+}
+
+/// What is run before the crashes.
+#[derive(Clone, Copy, Debug)]
+struct History {
+    seed: u64,
+    steps: usize,
+    hostile: bool,
+}
+
+impl History {
+    fn workload(self) -> Workload {
+        if self.hostile { Workload::hostile(self.seed) } else { Workload::new(self.seed) }
+    }
+}
+
+fn crash_history(history: History, density: Density) -> Result<CrashReport, Difference> {
+    let mut random = Random::new(history.seed.rotate_left(32));
     let (disk, live) = (disk(), Scratch::new());
     let options = small(&mut random, Some(disk.name()));
-    let batches = record(&disk, &live, seed, steps, (&options, &mut random))?;
+    let mut recorder = Recorder::new(&disk, &live, options.clone(), history);
+    recorder.record(&mut random)?;
+    let Recorder { batches, poison, .. } = recorder;
     let operations = disk.op_count();
-    let mut counts = CrashReport { operations, ..CrashReport::default() };
+    let (poisoned, not_answered) = (poison.strikes, poison.refused);
+    let mut counts = CrashReport { operations, poisoned, not_answered, ..CrashReport::default() };
     let mut crash = |index: usize, survivors: Survivors, random: &mut Random| {
         let image = disk.crash_with(index, survivors, random);
         let scratch = Scratch::new();
         image.write_to(&scratch.path().join("data")).expect("a temporary directory takes an image");
-        let recovered = recover(&scratch, index, &batches, (&options, random), &mut counts);
+        let recovered = recover(&scratch, index, &batches, (&options, history, random), &mut counts);
         recovered.map_err(|mut difference| {
             difference.what = format!("{} (crash after operation {index}, {survivors:?})", difference.what);
             difference
@@ -127,63 +170,110 @@ pub fn crashes(seed: u64, steps: usize, density: Density) -> Result<CrashReport,
 }
 
 /// The run without crashes, batch by batch.
-fn record(
-    disk: &Disk,
-    live: &Scratch,
-    seed: u64,
-    steps: usize,
-    (options, random): (&CoreOptions, &mut Random),
-) -> Result<Vec<RecordedBatch>, Difference> {
-    let open = || Core::open(live.path(), options.clone()).expect("a directory of its own opens");
-    let mut core = open();
-    let mut diff = Differential::new(seed);
-    let mut workload = Workload::new(seed);
-    let mut batches: Vec<RecordedBatch> = Vec::new();
-    let mut appender = core.appender().expect("a journal opens twice");
-    while diff.steps() < steps {
-        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(12));
-        let answers = core.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
-        compare(&mut diff, &batch, answers)?;
-        let decided = RecordedBatch::of(batch, &diff, &workload);
-        let in_flight = if random.chance(400) { core.begin_append() } else { None };
-        let Some(in_flight) = in_flight else {
-            batches.push(decided.committed_by(disk, || core.commit()));
-            core = between(core, &open, random);
-            continue;
-        };
-        // While this batch is in flight, maintenance runs and the next batch is decided.
-        core.maintain().expect("a healthy disk");
-        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(12));
-        let answers = core.decide_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
-        compare(&mut diff, &batch, answers)?;
-        batches.push(decided.committed_by(disk, || {
-            let appended = appender.append(&in_flight);
-            core.append_finished(&appended);
-            appended
-        }));
-        if in_flight.finishes_wal_checkpoint() {
-            appender.finish_wal_checkpoint();
-        }
-        let next = RecordedBatch::of(batch, &diff, &workload);
-        batches.push(next.committed_by(disk, || core.commit()));
-        core = between(core, &open, random);
-    }
-    Ok(batches)
+struct Recorder<'a> {
+    disk: &'a Disk,
+    live: &'a Scratch,
+    options: CoreOptions,
+    history: History,
+    diff: Differential,
+    workload: Workload,
+    poison: Poison,
+    batches: Vec<RecordedBatch>,
 }
 
-/// What may happen between two commits: maintenance, a full checkpoint, or a restart of the core.
-fn between(mut core: Core, open: &dyn Fn() -> Core, random: &mut Random) -> Core {
-    match random.below(100) {
-        0..60 => core.maintain().expect("a healthy disk"),
-        60..65 => core.checkpoint_all().expect("a healthy disk"),
-        65..68 => {
-            // The directory is locked by one core at a time, so the old one is dropped first.
-            drop(core);
-            return open();
-        }
-        _ => {}
+impl<'a> Recorder<'a> {
+    fn new(disk: &'a Disk, live: &'a Scratch, options: CoreOptions, history: History) -> Recorder<'a> {
+        let diff = Differential::new(history.seed);
+        let (workload, poison, batches) = (history.workload(), Poison::default(), Vec::new());
+        Recorder { disk, live, options, history, diff, workload, poison, batches }
     }
-    core
+
+    fn open(&self) -> Core {
+        Core::open(self.live.path(), self.options.clone()).expect("a directory of its own opens")
+    }
+
+    fn record(&mut self, random: &mut Random) -> Result<(), Difference> {
+        let mut core = self.open();
+        let mut appender = core.appender().expect("a journal opens twice");
+        while self.diff.steps() < self.history.steps {
+            let decided = self.decide(&mut core, random)?;
+            let in_flight = if random.chance(400) { core.begin_append() } else { None };
+            let Some(in_flight) = in_flight else {
+                self.batches.push(decided.committed_by(self.disk, || core.commit()));
+                core = self.between(core, random);
+                continue;
+            };
+            // While this batch is in flight, maintenance runs and the next batch is decided.
+            core.maintain().expect("a healthy disk");
+            let next = self.decide(&mut core, random)?;
+            self.batches.push(decided.committed_by(self.disk, || {
+                let appended = appender.append(&in_flight);
+                core.append_finished(&appended);
+                appended
+            }));
+            if in_flight.finishes_wal_checkpoint() {
+                appender.finish_wal_checkpoint();
+            }
+            self.batches.push(next.committed_by(self.disk, || core.commit()));
+            core = self.between(core, random);
+        }
+        self.answer_all(&mut core)
+    }
+
+    /// Decides the next batch, and compares the answers. At times it is what was refused before, at
+    /// times an account becomes wrong just before it.
+    fn decide(&mut self, core: &mut Core, random: &mut Random) -> Result<RecordedBatch, Difference> {
+        if self.poison.is_waiting() && random.chance(300) {
+            let again = self.poison.take_unanswered(&self.diff);
+            return self.decide_batch(core, again);
+        }
+        let size = 1 + random.index(12);
+        let size = if self.history.hostile && random.chance(60) { size * 20 } else { size };
+        let mut batch = next_batch(&mut self.diff, &mut self.workload, size);
+        if self.history.hostile && random.chance(80) {
+            self.poison.strike(core, &self.diff, random, &mut batch);
+        }
+        self.decide_batch(core, batch)
+    }
+
+    fn decide_batch(
+        &mut self,
+        core: &mut Core,
+        batch: Vec<(Step, Submission)>,
+    ) -> Result<RecordedBatch, Difference> {
+        let now = batch.first().map_or(self.diff.now(), |(step, _)| step.now);
+        let results = core.decide_each(submissions(&batch), now).expect("a healthy disk");
+        let answered = self.poison.compare(&mut self.diff, batch, results)?;
+        Ok(RecordedBatch::of(answered, &self.diff, &self.workload))
+    }
+
+    /// What may happen between two commits: maintenance, a full checkpoint, or a restart of the
+    /// core.
+    fn between(&self, mut core: Core, random: &mut Random) -> Core {
+        match random.below(100) {
+            0..60 => core.maintain().expect("a healthy disk"),
+            60..65 => core.checkpoint_all().expect("a healthy disk"),
+            65..68 => {
+                // The directory is locked by one core at a time, so the old one is dropped first.
+                drop(core);
+                return self.open();
+            }
+            _ => {}
+        }
+        core
+    }
+
+    /// Sends everything again that was refused, until nothing is.
+    fn answer_all(&mut self, core: &mut Core) -> Result<(), Difference> {
+        self.poison.heal(core, &self.diff)?;
+        let again = self.poison.take_unanswered(&self.diff);
+        if !again.is_empty() {
+            let decided = self.decide_batch(core, again)?;
+            self.batches.push(decided.committed_by(self.disk, || core.commit()));
+        }
+        let waits = self.poison.is_waiting();
+        self.diff.expect_equal("commands that are refused after everything was rebuilt", waits, false)
+    }
 }
 
 fn submissions(batch: &[(Step, Submission)]) -> Vec<Submission> {
@@ -203,7 +293,7 @@ fn recover(
     scratch: &Scratch,
     index: usize,
     batches: &[RecordedBatch],
-    (options, random): (&CoreOptions, &mut Random),
+    (options, history, random): (&CoreOptions, History, &mut Random),
     counts: &mut CrashReport,
 ) -> Result<(), Difference> {
     let directory = scratch.path().join("data");
@@ -215,10 +305,11 @@ fn recover(
     let acknowledged = last.map_or(&nothing, |last| &batches[last].diff);
 
     let options = CoreOptions { vfs: None, ..options.clone() };
-    let mut core = match Core::open(&directory, options) {
-        Ok(core) => core,
-        Err(error) => return Err(acknowledged.difference("the start", &error, &"starts")),
+    let open = || {
+        let opened = Core::open(&directory, options.clone());
+        opened.map_err(|error| acknowledged.difference("the start", &error, &"starts"))
     };
+    let mut core = open()?;
     let report = audit(&directory).expect("an opened directory can be audited");
     let mut diff = match in_flight_batch {
         Some(recorded)
@@ -236,27 +327,63 @@ fn recover(
     };
     diff.expect_equal("the audit of the crash", report.disagreement.map(|found| found.what), None)?;
     diff.expect_equal("the entries after the crash", report.entries, entries(&diff))?;
-
-    // All requests are repeated: acknowledged ones get their first answers, those in flight are
-    // executed if absent.
-    let now = diff.now();
-    for recorded in &batches[..next] {
-        counts.replays += retry(&mut core, &mut diff, &recorded.batch, now)?;
+    let mut damaged = None;
+    if history.hostile && random.chance(400) {
+        drop(core);
+        damaged = Some(damage_state(&directory, random));
+        core = open()?;
+        counts.damaged += 1;
     }
-    if let Some(recorded) = in_flight_batch {
-        let now = recorded.diff.now();
-        counts.replays += retry(&mut core, &mut diff, &recorded.batch, now)?;
-    }
-    let mut workload = last.map_or_else(|| Workload::new(seed), |last| batches[last].workload.clone());
-    for _ in 0..3 {
-        let batch = next_batch(&mut diff, &mut workload, 1 + random.index(5));
-        let ran = core.run_batch(submissions(&batch), batch[0].0.now).expect("a healthy disk");
-        compare(&mut diff, &batch, ran)?;
-        core.maintain().expect("a healthy disk");
-    }
-    drop(core);
+    let resumed = resume(core, &mut diff, (batches, next, in_flight_batch), (history, random));
+    let compared = resumed.and_then(|replays| {
+        counts.replays += replays;
+        match damaged {
+            None => compare_stored(&directory, &mut diff),
+            Some(_) => compare_damaged(&directory, &diff, true).map(|_| ()),
+        }
+    });
     counts.crashes += 1;
-    compare_stored(&directory, &mut diff)
+    compared.map_err(|mut difference| {
+        let damage = damaged.map(|how| format!(" (state.db: {how})")).unwrap_or_default();
+        difference.what.push_str(&damage);
+        difference
+    })
+}
+
+/// Repeats all requests: acknowledged ones get their first answers, those in flight are executed if
+/// absent. Then some new ones. Returns how many got their first answer again.
+fn resume(
+    mut core: Core,
+    diff: &mut Differential,
+    (batches, next, in_flight): (&[RecordedBatch], usize, Option<&RecordedBatch>),
+    (history, random): (History, &mut Random),
+) -> Result<u64, Difference> {
+    let now = diff.now();
+    let mut replays = 0;
+    for recorded in &batches[..next] {
+        replays += retry(&mut core, diff, &recorded.batch, now)?;
+    }
+    if let Some(recorded) = in_flight {
+        replays += retry(&mut core, diff, &recorded.batch, recorded.diff.now())?;
+    }
+    let mut workload =
+        next.checked_sub(1).map_or_else(|| history.workload(), |last| batches[last].workload.clone());
+    for _ in 0..3 {
+        let batch = next_batch(diff, &mut workload, 1 + random.index(5));
+        run_mended(&mut core, diff, &batch)?;
+        // A failure of the maintenance shows at the next batch.
+        let _ = core.maintain();
+    }
+    Ok(replays)
+}
+
+/// Runs a batch; a state file that is mended meanwhile refuses nothing.
+fn run_mended(
+    core: &mut Core,
+    diff: &mut Differential,
+    batch: &[(Step, Submission)],
+) -> Result<(), Difference> {
+    run_batch(core, diff, batch)?.map_err(|error| diff.engine_error("a request after the crash", error))
 }
 
 /// The number of entries in the journal, as the model says.
@@ -283,8 +410,7 @@ fn retry(
         .map(|(step, submission)| (Step { now, ..step.clone() }, submission.clone()))
         .collect();
     let before = diff.replays();
-    let ran = core.run_batch(submissions(&again), now).expect("a healthy disk");
-    compare(diff, &again, ran)?;
+    run_mended(core, diff, &again)?;
     Ok(diff.replays() - before)
 }
 

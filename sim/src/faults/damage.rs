@@ -27,7 +27,7 @@ use tollkeeper_testkit::scratch::Scratch;
 const REPEATED_AT_ONCE: usize = 16;
 
 /// What became of the damages of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Damages {
     /// Damages that the audit reported before anything was served.
     pub audited: u64,
@@ -39,13 +39,15 @@ pub struct Damages {
     pub unneeded: u64,
     /// Requests that were repeated and got the answer that the model expects.
     pub repeated: u64,
+    /// Wrong answers, unnoticed damages and panics.
+    pub wrong: Vec<Difference>,
 }
 
 /// Runs `steps` steps of a seed, then damages copies of the directory `count` times, in one place
 /// each, and serves them.
 ///
 /// # Errors
-/// The first [`Difference`]: a wrong answer, unnoticed damage, or a panic.
+/// The first [`Difference`] of the run itself.
 pub fn damages(seed: u64, steps: usize, count: usize) -> Result<Damages, Difference> {
     let whole = Scratch::new();
     let run = record(whole.path(), seed, steps)?;
@@ -56,7 +58,7 @@ pub fn damages(seed: u64, steps: usize, count: usize) -> Result<Damages, Differe
         let name = random.pick(&files).clone();
         let mut bytes = fs::read(whole.path().join(&name)).expect("a file of the run");
         let how = damage(&mut bytes, &mut random);
-        try_one(whole.path(), (&name, bytes, &how), &run, &mut damages)?;
+        try_one(whole.path(), (&name, bytes, &how), &run, &mut damages);
     }
     Ok(damages)
 }
@@ -74,13 +76,14 @@ pub fn every_byte(seed: u64, steps: usize, file: &str, stride: usize) -> Result<
     let mut damages = Damages::default();
     for at in (seed as usize % stride..bytes.len()).step_by(stride) {
         let mut flipped = bytes.clone();
-        flipped[at] ^= 1 << (at % 8);
-        let how = format!("bit {} of byte {at}", at % 8);
-        try_one(whole.path(), (file, flipped, &how), &run, &mut damages)?;
+        let bit = (at + seed as usize) % 8;
+        flipped[at] ^= 1 << bit;
+        let how = format!("bit {bit} of byte {at}");
+        try_one(whole.path(), (file, flipped, &how), &run, &mut damages);
     }
     for length in (0..bytes.len()).step_by(page_bytes) {
         let how = format!("cut to {length} bytes");
-        try_one(whole.path(), (file, bytes[..length].to_vec(), &how), &run, &mut damages)?;
+        try_one(whole.path(), (file, bytes[..length].to_vec(), &how), &run, &mut damages);
     }
     Ok(damages)
 }
@@ -151,37 +154,39 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) -> String {
     format!("{how} at {at}")
 }
 
-/// Serves a copy of a directory in which one file is replaced by damaged bytes.
-fn try_one(
-    whole: &Path,
-    (file, bytes, how): (&str, Vec<u8>, &str),
-    run: &Recorded,
-    damages: &mut Damages,
-) -> Result<(), Difference> {
+/// Serves a copy of a directory in which one file is replaced by damaged bytes, and counts what
+/// became of it.
+fn try_one(whole: &Path, (file, bytes, how): (&str, Vec<u8>, &str), run: &Recorded, damages: &mut Damages) {
     let scratch = Scratch::new();
     let directory = scratch.path().join("data");
     copy(whole, &directory);
     fs::write(directory.join(file), bytes).expect("a copy");
-    let named = |mut difference: Difference| {
-        difference.what = format!("{} ({file}: {how})", difference.what);
-        difference
-    };
-    let audited = no_panic(&run.diff, "the audit", || audit(&directory)).map_err(named)?;
-    let is_audited = match audited {
-        Ok(report) => report.disagreement.is_some(),
-        Err(error) => reported_by(&run.diff, "the audit", error).map(|()| true).map_err(named)?,
-    };
-    let served = serve(&directory, run, file == "state.db").map_err(named)?;
-    damages.audited += u64::from(is_audited);
-    match served {
-        None => damages.refused += 1,
-        Some(Served { repeated, is_whole }) => {
+    match audit_and_serve(&directory, run, file == "state.db", &mut damages.audited) {
+        Ok(None) => damages.refused += 1,
+        Ok(Some(Served { repeated, is_whole })) => {
             damages.served += 1;
             damages.unneeded += u64::from(!is_whole);
             damages.repeated += repeated;
         }
+        Err(mut difference) => {
+            difference.what = format!("{} ({file}: {how})", difference.what);
+            damages.wrong.push(difference);
+        }
     }
-    Ok(())
+}
+
+fn audit_and_serve(
+    directory: &Path,
+    run: &Recorded,
+    must_serve: bool,
+    audited: &mut u64,
+) -> Result<Option<Served>, Difference> {
+    let is_audited = match no_panic(&run.diff, "the audit", || audit(directory))? {
+        Ok(report) => report.disagreement.is_some(),
+        Err(error) => reported_by(&run.diff, "the audit", error).map(|()| true)?,
+    };
+    *audited += u64::from(is_audited);
+    serve(directory, run, must_serve)
 }
 
 /// What was served of a damaged directory, without a difference from the model.
@@ -236,17 +241,37 @@ pub fn serve(directory: &Path, run: &Recorded, must_serve: bool) -> Result<Optio
         }
     }
     drop(core);
-    let served = |is_whole| Ok(Some(Served { repeated: again.len() as u64, is_whole }));
+    let repeated = again.len() as u64;
+    match compare_damaged(directory, &diff, must_serve)? {
+        None => Ok(None),
+        Some(is_whole) => Ok(Some(Served { repeated, is_whole })),
+    }
+}
+
+/// Compares everything that a damaged directory holds with the model. True if the audit passes,
+/// false if it still names damage of the state file that nobody met, `None` if the damage was
+/// refused by name.
+///
+/// # Errors
+/// The first [`Difference`].
+pub(super) fn compare_damaged(
+    directory: &Path,
+    diff: &Differential,
+    must_serve: bool,
+) -> Result<Option<bool>, Difference> {
     let mut last = None;
     for _ in 0..COMPARISONS {
-        let compared = no_panic(&diff, "a read", || compare_stored(directory, &mut diff.clone()))?;
-        let Err(difference) = compared else { return served(true) };
+        let compared = no_panic(diff, "a read", || compare_stored(directory, &mut diff.clone()))?;
+        let Err(difference) = compared else { return Ok(Some(true)) };
         match &difference.error {
             // It is being mended.
             Some(error) if error.is_unavailable() => last = Some(difference),
-            Some(error) => return refused(&diff, &difference.what, (**error).clone()),
+            Some(error) if must_serve => {
+                return Err(diff.engine_error(&difference.what, (**error).clone()));
+            }
+            Some(error) => return reported_by(diff, &difference.what, (**error).clone()).map(|()| None),
             None if difference.what == "the audit" && difference.engine.contains("state.db") => {
-                return served(false);
+                return Ok(Some(false));
             }
             None if difference.what == "the audit" && !must_serve => return Ok(None),
             None => return Err(difference),
@@ -255,8 +280,17 @@ pub fn serve(directory: &Path, run: &Recorded, must_serve: bool) -> Result<Optio
     Err(last.expect("every comparison failed"))
 }
 
+/// Damages the state file of a directory in one place; returns a description.
+pub(super) fn damage_state(directory: &Path, random: &mut Random) -> String {
+    let path = directory.join("state.db");
+    let mut bytes = fs::read(&path).expect("a directory that was opened has a state file");
+    let how = damage(&mut bytes, random);
+    fs::write(&path, bytes).expect("a copy");
+    how
+}
+
 /// Runs a batch and compares the answers. A state file that is being mended asks to send it again.
-fn run_batch(
+pub(super) fn run_batch(
     core: &mut Core,
     diff: &mut Differential,
     batch: &[(Step, Submission)],

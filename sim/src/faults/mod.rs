@@ -4,6 +4,7 @@
 //! ```text
 //! crash    the embedded engine after a power failure, and on a disk that refuses writes
 //! damage   the embedded engine on files that were damaged from outside
+//! poison   accounts whose numbers in memory become wrong
 //! bank     many callers at once on few workspaces
 //! ```
 //!
@@ -13,3 +14,4 @@
 pub mod bank;
 pub mod crash;
 pub mod damage;
+mod poison;

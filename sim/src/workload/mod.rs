@@ -18,8 +18,10 @@ use crate::model::step::{Step, nth, unknown_id};
 use crate::model::{Fact, Model, Pool};
 use crate::random::Random;
 
+mod hostile;
 mod team;
 
+use hostile::Burst;
 use team::{member, worker};
 
 const OPERATIONS: [&str; 5] =
@@ -78,6 +80,9 @@ pub struct Workload {
     followed: Hash,
     /// The submissions that can be repeated.
     repeatable: Vec<Submission>,
+    /// True if bursts are drawn.
+    hostile: bool,
+    burst: Option<Burst>,
 }
 
 impl Workload {
@@ -100,8 +105,29 @@ impl Workload {
         let now = Timestamp::from_millis(1_835_420_000_000).plus_seconds(random.below(2_000_000) as i64);
         let (keys, disputes, payments, secrets) = (0, 0, 0, 0);
         let (followed, repeatable) = ([0; 32], Vec::new());
-        let present = None;
-        Workload { random, shape, now, present, keys, disputes, payments, secrets, followed, repeatable }
+        Workload {
+            random,
+            shape,
+            now,
+            present: None,
+            keys,
+            disputes,
+            payments,
+            secrets,
+            followed,
+            repeatable,
+            hostile: false,
+            burst: None,
+        }
+    }
+
+    /// The same of hostile tenants, with bursts of requests, whose callers' clocks often jump.
+    #[must_use]
+    pub fn hostile(seed: u64) -> Workload {
+        let mut workload = Workload::new(seed);
+        workload.hostile = true;
+        workload.shape.backwards = 60;
+        workload
     }
 
     /// The next step, given the state of the model.
@@ -109,6 +135,9 @@ impl Workload {
         self.advance_clock(model);
         if model.prices.is_empty() {
             return self.step(None, WorkspaceId::platform(), None, first_prices());
+        }
+        if let Some(step) = self.burst_step(model) {
+            return step;
         }
         if self.random.chance(self.shape.repeats) && !self.repeatable.is_empty() {
             let submission = self.repeated(model);

@@ -1,7 +1,7 @@
 //! The embedded engine after power failures after any disk operation, and on a disk that refuses
 //! operations.
 
-use tollkeeper_sim::faults::crash::{Density, crashes, faults};
+use tollkeeper_sim::faults::crash::{CrashReport, Density, crashes, faults, hostile_crashes};
 
 use crate::seeds::seeds;
 
@@ -14,6 +14,21 @@ fn after_a_power_failure_nothing_acknowledged_is_lost_or_doubled() {
         total += report.in_flight_committed;
     }
     assert!(total > 0, "some crash hits a commit of a batch in flight");
+}
+
+/// Bursts, clocks that jump, and accounts that become wrong, before a power failure and a damaged
+/// state file.
+#[test]
+fn hostile_tenants_and_poisoned_accounts_change_no_answer_of_others() {
+    let mut total = CrashReport::default();
+    for seed in seeds(8) {
+        let report = hostile_crashes(seed, 250, 6).unwrap_or_else(|found| panic!("{found}"));
+        total.poisoned += report.poisoned;
+        total.not_answered += report.not_answered;
+        total.damaged += report.damaged;
+    }
+    assert!(total.poisoned > 5 && total.damaged > 5, "{total:?}");
+    assert!(total.not_answered > total.poisoned, "each refuses a command at least: {total:?}");
 }
 
 #[test]

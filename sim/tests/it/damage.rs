@@ -11,7 +11,7 @@ use tollkeeper_ledger::{
     Command, GrantRequest, IdempotencyKey, Micros, Source, Submission, Timestamp, WorkspaceId,
 };
 use tollkeeper_sim::engines::embedded::record;
-use tollkeeper_sim::faults::damage::{copy, damages, every_byte, serve};
+use tollkeeper_sim::faults::damage::{Damages, copy, damages, every_byte, serve};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::scratch::Scratch;
 
@@ -23,7 +23,9 @@ const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 fn damage_is_mended_or_named() {
     let mut audited = 0;
     for seed in seeds(4) {
-        audited += damages(seed, 200, 15).unwrap_or_else(|found| panic!("{found}")).audited;
+        let damages = damages(seed, 200, 15).unwrap_or_else(|found| panic!("{found}"));
+        assert_nothing_wrong(&damages);
+        audited += damages.audited;
     }
     assert!(audited > 10, "{audited} audited damages are too few");
 }
@@ -32,6 +34,7 @@ fn damage_is_mended_or_named() {
 #[test]
 fn flipped_bytes_and_cuts_of_a_state_file_are_mended() {
     let damages = every_byte(1, 60, "state.db", 97).unwrap_or_else(|found| panic!("{found}"));
+    assert_nothing_wrong(&damages);
     assert_eq!(damages.refused, 0, "{damages:?}");
     assert!(damages.served > 100 && damages.audited > 30, "{damages:?}");
 }
@@ -39,7 +42,14 @@ fn flipped_bytes_and_cuts_of_a_state_file_are_mended() {
 #[test]
 fn flipped_bytes_and_cuts_of_a_journal_are_named() {
     let damages = every_byte(2, 60, "journal.db", 61).unwrap_or_else(|found| panic!("{found}"));
+    assert_nothing_wrong(&damages);
     assert!(damages.refused > 50, "{damages:?}");
+}
+
+#[track_caller]
+fn assert_nothing_wrong(damages: &Damages) {
+    let wrong: Vec<String> = damages.wrong.iter().map(ToString::to_string).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// SQLite cannot notice these changes of the state file. The audit must, and a server must mend

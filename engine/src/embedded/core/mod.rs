@@ -132,8 +132,7 @@ impl Core {
     /// # Errors
     /// When it is not known that the batch was committed.
     pub fn run_each(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
-        let mut results = Vec::with_capacity(batch.len());
-        self.decide(batch.into_iter().map(|submission| (submission, now)).collect(), &mut results)?;
+        let results = self.decide_each(batch, now)?;
         self.commit()?;
         Ok(results)
     }
@@ -148,9 +147,18 @@ impl Core {
         batch: Vec<Submission>,
         now: Timestamp,
     ) -> Result<Vec<CommandResult>, Error> {
+        self.decide_each(batch, now)?.into_iter().collect()
+    }
+
+    /// The same with a result for each command: one that is at fault is undone alone.
+    ///
+    /// # Errors
+    /// When the fault is not of a single command; then everything that was decided and is not on
+    /// disk is discarded.
+    pub fn decide_each(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
         let mut results = Vec::with_capacity(batch.len());
         self.decide(batch.into_iter().map(|submission| (submission, now)).collect(), &mut results)?;
-        results.into_iter().collect()
+        Ok(results)
     }
 
     /// The same, each command with its own `now` and its own result, which is added to `results`.

@@ -4,8 +4,8 @@
 use clap::CommandFactory;
 
 use crate::commands::{
-    audit, backup, balance, charge, clock, completions, entries, grant, key, limits, man, member, migrate,
-    portal, prices, serve, transfer, workspace,
+    audit, backup, balance, charge, clock, completions, entries, grant, key, limits, man, mark_restored,
+    member, migrate, portal, prices, serve, settings, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -68,10 +68,13 @@ enum Command {
     #[command(subcommand)]
     Prices(prices::Command),
     #[command(subcommand)]
+    Settings(settings::Command),
+    #[command(subcommand)]
     Clock(clock::Command),
     Audit(audit::Args),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    MarkRestored(mark_restored::Args),
     Export(transfer::ExportArgs),
     Import(transfer::ImportArgs),
     Migrate(migrate::Args),
@@ -96,10 +99,12 @@ impl Cli {
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),
             Command::Prices(command) => prices::run(command),
+            Command::Settings(command) => settings::run(command),
             Command::Clock(command) => clock::run(command),
             Command::Audit(args) => audit::run(args),
             Command::Backup(args) => backup::backup(args),
             Command::Restore(args) => backup::restore(args),
+            Command::MarkRestored(args) => mark_restored::run(args),
             Command::Export(args) => transfer::export(args),
             Command::Import(args) => transfer::import(args),
             Command::Migrate(args) => migrate::run(args),

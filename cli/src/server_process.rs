@@ -8,10 +8,12 @@ use std::fmt::Display;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tollkeeper_engine::{Embedded, Engine, Postgres};
+use tollkeeper_ledger::Timestamp;
 use tollkeeper_server::{self as server, App, Settings, Store};
 
 use crate::terminal::failure::{Exit, Failure};
@@ -24,6 +26,12 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
             Failure::new(Exit::Unavailable, "the threads of the server cannot start").because(why)
         })?
         .block_on(work)
+}
+
+/// The current time.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Opens a store for reading and writing. A data directory is locked for this process; a database

@@ -6,7 +6,7 @@
 
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PeriodWindows,
-    PriceBook, Timestamp,
+    Platform, Timestamp,
 };
 
 use crate::{Answer, Error, GrantRecord, Output};
@@ -29,6 +29,8 @@ pub(crate) enum Asked {
     Limits,
     /// The prices in force at that time, now if it is absent.
     Prices(Option<Timestamp>),
+    /// The settings that decide money.
+    Settings,
     /// Nothing.
     Nothing,
     /// The charge that the command names, or else the workspace.
@@ -41,6 +43,7 @@ impl Asked {
             Command::VoidGrant { grant, .. } => Asked::Grant(*grant),
             Command::SetLimits(_) => Asked::Limits,
             Command::SetPrices { effective_at, .. } => Asked::Prices(*effective_at),
+            Command::SetSettings(_) => Asked::Settings,
             Command::SetAlerts { .. } => Asked::Nothing,
             _ => Asked::Current,
         }
@@ -73,6 +76,7 @@ pub(crate) fn answer(
             Output::Charge(charge, balance)
         }
         EntryBody::PricesSet(version) => Output::Prices(version),
+        EntryBody::SettingsChanged(settings) => Output::Settings(settings),
         EntryBody::LimitsSet(limits) => Output::Limits(limits),
         EntryBody::Team(change) => Output::Team(change),
         EntryBody::GrantVoided { grant, .. } => match records.find_grant(grant)? {
@@ -124,16 +128,17 @@ pub(crate) fn unchanged_answer(
     asked: Asked,
     account: &Account,
     charge: Option<Charge>,
-    price_book: &PriceBook,
+    platform: &Platform,
     (windows, now): (&PeriodWindows, Timestamp),
 ) -> Answer {
     let output = match (asked, charge) {
         (Asked::Limits, _) => Output::Limits(account.limits.at(windows)),
         (Asked::Prices(effective_at), _) => {
             let present = account.present(now);
-            let prices = price_book.in_force(effective_at.map_or(present, |at| at.max(present)));
+            let prices = platform.price_book.in_force(effective_at.map_or(present, |at| at.max(present)));
             prices.cloned().map_or(Output::Done, Output::Prices)
         }
+        (Asked::Settings, _) => Output::Settings(platform.settings),
         (Asked::Nothing | Asked::Grant(_), _) => Output::Done,
         (Asked::Current, Some(charge)) => Output::Charge(charge, account.balance),
         (Asked::Current, None) => Output::Workspace(account.profile.clone()),

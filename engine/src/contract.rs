@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId, Platform,
-    PriceVersion, Profile, Refund, Refusal, Status, Submission, TeamChange, Timestamp, WorkerId, WorkspaceId,
-    bounds,
+    PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status, Submission, TeamChange, Timestamp,
+    WorkerId, WorkspaceId, bounds,
 };
 
 use crate::{Error, Query, QueryResult, TrustedClock};
@@ -48,11 +48,13 @@ pub enum Output {
     Grant(Box<GrantRecord>, Balance),
     /// The published version of the price book.
     Prices(PriceVersion),
+    /// The settings that decide money, after the command.
+    Settings(PlatformSettings),
     /// The spending limits with what is used of them.
     Limits(Vec<Limit>),
     /// What changed in the team.
     Team(Box<TeamChange>),
-    /// Nothing to show: alerts, platform keys, claw-backs.
+    /// Nothing to show: alerts, platform keys, claw-backs, epochs.
     Done,
 }
 
@@ -167,7 +169,7 @@ impl ChargeFilter {
 /// it later has lost entries or is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalHead {
-    /// 1, and one more after each restore of a backup.
+    /// The epoch of the platform ([`Platform::epoch`]).
     pub epoch: u64,
     /// The place of the last entry, 0 if there is none. In a database, which has no order of all
     /// entries, the number of entries.
@@ -255,7 +257,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Answers a query from committed state; [`crate::Reads`] has a typed method for each.
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>>;
 
-    /// The price book and the platform keys, as last committed. Cheap enough for every request.
+    /// The price book, settings, platform keys and epoch, as last committed. Cheap enough for every
+    /// request.
     fn platform(&self) -> Arc<Platform>;
 
     /// At most `most` pending charges whose deadline has passed. The caller sends each of them a

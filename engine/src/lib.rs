@@ -73,6 +73,7 @@
 //! answer         the answer that an entry stands for
 //! transfer       a whole ledger as a stream, from any engine to any engine
 //! audit          the report of an audit, and what all engines recompute alike
+//! restored       the next epoch, which begins with a restored copy
 //! calendar       where a day and a month begin in a time zone
 //! clock          which clock an engine trusts
 //! rollups        rows of hourly usage
@@ -93,6 +94,7 @@ pub mod postgres;
 mod query;
 mod reply;
 mod request_queue;
+mod restored;
 mod rollups;
 pub mod transfer;
 mod vital_thread;

@@ -83,12 +83,23 @@ const _: () = assert!(
     "the default timeout must be an allowed one"
 );
 
-/// How long after its opening a settled charge may still be refunded by a late failure of the
-/// system: 30 days.
-pub const REFUND_WINDOW_DEFAULT_SECONDS: i64 = 30 * 24 * 3_600;
+/// The seconds of a day of 24 hours.
+pub const DAY_SECONDS: i64 = 24 * 3_600;
+
+/// How many days after its opening a settled charge may still be refunded by a late failure of the
+/// system, unless the platform sets another number.
+pub const REFUND_WINDOW_DEFAULT_DAYS: u32 = 30;
+
+/// The longest refund window, ten years: longer than accounts are kept open.
+pub const REFUND_WINDOW_MAX_DAYS: u32 = 3_650;
 
 const _: () = assert!(
-    REFUND_WINDOW_DEFAULT_SECONDS > TIMEOUT_MAX_SECONDS as i64,
+    REFUND_WINDOW_DEFAULT_DAYS <= REFUND_WINDOW_MAX_DAYS,
+    "the default refund window must be an allowed one"
+);
+
+const _: () = assert!(
+    REFUND_WINDOW_DEFAULT_DAYS as i64 * DAY_SECONDS > TIMEOUT_MAX_SECONDS as i64,
     "the refund window must be longer than the longest timeout"
 );
 

@@ -45,13 +45,12 @@
 //!     let never = PeriodWindow { start: Timestamp::ZERO, end: Timestamp::ZERO };
 //!     let view = View {
 //!         account: Some(account),
-//!         price_book: &platform.price_book,
+//!         platform,
 //!         entry_under_key: None,
 //!         charge: None,
 //!         used_by_limit: &[],
 //!         windows: PeriodWindows { day: never, month: never },
 //!         fresh_id: Id::v7(now.millis(), 0, account.chain.n),
-//!         refund_window_seconds: 30 * 24 * 3_600,
 //!     };
 //!     let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
 //!     let Decision::Change(change) = decide(&view, submission, now)? else { return Ok(Vec::new()) };
@@ -138,6 +137,7 @@ pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, WorkerId, WorkspaceId};
 pub use prices::platform::Platform;
 pub use prices::price_book::{Operation, PriceBook, PriceVersion};
+pub use prices::settings::PlatformSettings;
 pub use team::actor::Actor;
 pub use team::api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
 pub use team::member::{Member, MemberChanges, MemberRequest, Role};

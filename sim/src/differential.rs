@@ -15,7 +15,6 @@ use tollkeeper_engine::{
 };
 use tollkeeper_ledger::{
     Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, Refusal, Team, Timestamp, WorkspaceId,
-    bounds,
 };
 
 use crate::model::step::{Names, Step, index_of};
@@ -72,7 +71,7 @@ impl Differential {
     #[must_use]
     pub fn new(seed: u64) -> Differential {
         Differential {
-            model: Model::new(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
+            model: Model::new(),
             names: Names::default(),
             answers: BTreeMap::new(),
             seed,
@@ -226,7 +225,14 @@ impl Differential {
     fn compare_platform(&self, engine: &dyn Engine) -> Result<(), Difference> {
         let platform = engine.platform();
         self.expect_equal("the price book", platform.price_book.versions(), &self.model.prices)?;
-        self.expect_equal("the number of platform keys", platform.key_hashes.len(), self.model.platform_keys)
+        self.expect_equal(
+            "the number of platform keys",
+            platform.key_hashes.len(),
+            self.model.platform_keys,
+        )?;
+        let refund_window_days = platform.settings.refund_window_days;
+        self.expect_equal("the refund window", refund_window_days, self.model.refund_window_days)?;
+        self.expect_equal("the epoch", platform.epoch, self.model.epoch)
     }
 
     fn compare_due(&mut self, engine: &dyn Engine, now: Timestamp) -> Result<(), Difference> {

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tollkeeper_engine::{CommandResult, Engine, Reads};
-use tollkeeper_ledger::{Refusal, Timestamp};
+use tollkeeper_ledger::Refusal;
 
 use super::failure::{engine_failed, failed};
 use super::options::Load;
 use super::rate::Schedule;
 use super::stats::Measurement;
 use super::workload::{Workload, workspace_id};
+use crate::server_process::now;
 use crate::terminal::failure::Failure;
 
 /// The number of workspaces that are created in one batch.
@@ -20,12 +21,6 @@ const CREATED_AT_ONCE: u64 = 4_000;
 
 /// The pause between two reads of a balance during the load.
 const READ_EVERY: Duration = Duration::from_millis(1);
-
-/// The current time, which every request carries.
-pub fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(since.as_millis() as i64)
-}
 
 /// Publishes the prices and creates the workspaces, unless an earlier run on this store did.
 pub async fn prepare(engine: &dyn Engine, workload: &Workload) -> Result<(), Failure> {

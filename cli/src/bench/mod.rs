@@ -46,6 +46,7 @@ use self::http::BenchServer;
 use self::options::{EngineKind, Load};
 use self::stats::{Measurement, Report};
 use self::workload::Workload;
+use crate::server_process::now;
 use crate::terminal::failure::{Exit, Failure};
 use crate::transport::store_args;
 
@@ -124,7 +125,7 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<(), Failure>
         return hostile::run(args, Arc::new(engine)).await;
     }
     // Other programs write to the database too, so the number of entries could repeat.
-    let epoch = library::now().millis().unsigned_abs();
+    let epoch = now().millis().unsigned_abs();
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, baseline).await
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use tollkeeper_engine::embedded;
 use tollkeeper_server::Store;
 
+use crate::server_process::now;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{self, grouped};
 use crate::transport::store_args::{self, StoreArgs};
@@ -73,7 +74,7 @@ pub fn restore(args: RestoreArgs) -> Result<(), Failure> {
         Failure::new(Exit::Usage, "no directory to restore to is named")
             .hint("name a new data directory with --to")
     })?;
-    let entries = embedded::restore(&args.from, &to).map_err(|why| {
+    let entries = embedded::restore(&args.from, &to, now()).map_err(|why| {
         let failure = Failure::of_engine(format!("{} cannot be restored", args.from.display()), &why);
         if why.is_damaged() { failure.with_exit(Exit::No) } else { failure }
     })?;
@@ -84,7 +85,7 @@ pub fn restore(args: RestoreArgs) -> Result<(), Failure> {
 fn not_for_databases(store: &Store) -> Failure {
     Failure::new(Exit::Usage, format!("this command cannot copy {store}"))
         .because("a PostgreSQL database is backed up and restored with its own tools")
-        .hint("use pg_dump and pg_restore for a copy, point-in-time recovery to lose no acknowledged entry, and `tollkeeper export` to move to a data directory")
+        .hint("use pg_dump and pg_restore for a copy, point-in-time recovery to lose no acknowledged entry, `tollkeeper mark-restored` after either, and `tollkeeper export` to move to a data directory")
 }
 
 fn report(done: &str, entries: u64, to: &std::path::Path, json: bool) -> Result<(), Failure> {

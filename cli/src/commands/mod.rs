@@ -3,9 +3,10 @@
 //!
 //! ```text
 //! data commands   workspace, member, key, limits, portal, grant, charge, balance, entries, prices,
-//!                 clock
+//!                 settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
-//! whole ledgers   audit, backup (and restore), transfer (export and import), migrate
+//! whole ledgers   audit, backup (and restore), mark_restored, transfer (export and import),
+//!                 migrate
 //!                 call the engine crate on a store, without the API
 //! server          serve
 //! this program    completions, man
@@ -24,10 +25,12 @@ pub(crate) mod grant;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod man;
+pub(crate) mod mark_restored;
 pub(crate) mod member;
 pub(crate) mod migrate;
 pub(crate) mod portal;
 pub(crate) mod prices;
 pub(crate) mod serve;
+pub(crate) mod settings;
 pub(crate) mod transfer;
 pub(crate) mod workspace;

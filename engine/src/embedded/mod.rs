@@ -42,10 +42,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, bounds};
+use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
 pub use admin::audit::{ExpectedEntry, audit, audit_expecting};
-pub use admin::backup::{backup, restore};
+pub use admin::backup::{backup, mark_restored, restore};
 pub use admin::export::export;
 pub use admin::import::{import, import_with_options};
 pub use core::in_flight::{Appender, InFlightBatch};
@@ -69,9 +69,6 @@ const QUEUE_DEFAULT: usize = 8_192;
 /// How to open an [`Embedded`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Seconds after a charge was created in which a late system failure may still refund it once
-    /// it is settled; 30 days when `None`.
-    pub refund_window_seconds: Option<i64>,
     /// Requests that may wait in the queue; 8,192 when `None`.
     pub queue: Option<usize>,
     /// Open a journal that has lost acknowledged entries, and go on without them.
@@ -155,12 +152,7 @@ impl Drop for Embedded {
 }
 
 fn core_options(options: &Options) -> CoreOptions {
-    let window = bounds::REFUND_WINDOW_DEFAULT_SECONDS;
-    CoreOptions {
-        refund_window_seconds: options.refund_window_seconds.unwrap_or(window),
-        accept_loss: options.accept_loss,
-        ..CoreOptions::default()
-    }
+    CoreOptions { accept_loss: options.accept_loss, ..CoreOptions::default() }
 }
 
 impl Embedded {

@@ -12,7 +12,7 @@
 //! teams_seen  teams that need not be read again
 //! long_reads  turns of lists, so that no workspace keeps others waiting
 //! clock       the clock of the database, with which this server's is compared
-//! platform    the price book and the platform keys as this server knows them
+//! platform    the state of the platform as this server knows it
 //! counters    metrics of this server
 //! ids         ids that contain the number of their entry
 //! ```
@@ -45,7 +45,7 @@ pub use database::distribute::distribute;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId, bounds};
+use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
 use self::clock::DatabaseClock;
 use self::counters::Counters;
@@ -61,7 +61,10 @@ use self::repairs::Repairs;
 use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use self::teams_seen::TeamsSeen;
-use crate::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock};
+use crate::{
+    BoxFuture, CommandResult, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran, Reads,
+    TrustedClock, restored,
+};
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
 const QUEUE_DEFAULT: usize = 8_192;
@@ -98,12 +101,26 @@ pub fn migrate(url: &str) -> Result<usize, Error> {
     Ok(schema::VERSION)
 }
 
+/// Begins the next epoch of a database that its own tools have restored, also while servers use it.
+/// Returns the end of its journal afterwards.
+///
+/// # Errors
+/// As [`Postgres::open`], and [`Error::is_unavailable`] if the database takes no writes.
+pub fn mark_restored(url: &str, now: Timestamp) -> Result<JournalHead, Error> {
+    block_on(async {
+        let options = Options { compare_clocks: true, lanes: Some(1), ..Options::default() };
+        let engine = Postgres::open(url, options).await?;
+        let result = engine.run(restored::submission(), now).await?;
+        assert!(result.is_ok(), "the ledger refuses no epoch: {result:?}");
+        let head = engine.journal_head().await?;
+        engine.close().await?;
+        Ok(head)
+    })
+}
+
 /// How to open a [`Postgres`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// How long after a charge was opened a late system failure may still refund it; 30 days when
-    /// `None`.
-    pub refund_window_seconds: Option<i64>,
     /// Commands of one workspace that may wait in the queue of its lane; 8,192 when `None`. All
     /// workspaces together have eight times as much room in each lane.
     pub queue: Option<usize>,
@@ -139,15 +156,7 @@ impl Postgres {
     /// [`Error::is_unusable`] if the address is malformed or the database cannot be used as it is,
     /// [`Error::is_unavailable`] if the database cannot be reached.
     pub async fn open(url: &str, options: Options) -> Result<Postgres, Error> {
-        let Options {
-            refund_window_seconds,
-            queue,
-            lanes,
-            readers,
-            accounts_in_memory,
-            retry_for_millis,
-            compare_clocks,
-        } = options;
+        let Options { queue, lanes, readers, accounts_in_memory, retry_for_millis, compare_clocks } = options;
         let lanes = lanes.unwrap_or(LANES_DEFAULT).max(1);
         let shared = Arc::new(SharedState {
             address: config::parse(url)?,
@@ -157,7 +166,6 @@ impl Postgres {
             clock: DatabaseClock::new(compare_clocks),
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
-            refund_window_seconds: refund_window_seconds.unwrap_or(bounds::REFUND_WINDOW_DEFAULT_SECONDS),
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
         });
@@ -212,7 +220,7 @@ impl Engine for Postgres {
         let is_long = query.is_long();
         let answer = self.read(move |session| {
             let (query, shared) = (query.clone(), Arc::clone(&shared));
-            async move { query::answer(&session, &query, &shared.teams_seen).await }
+            async move { query::answer(&session, &query, &shared).await }
         });
         Box::pin(async move {
             let _turn = match &workspace {

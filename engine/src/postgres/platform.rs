@@ -1,4 +1,4 @@
-//! The platform as one server knows it: the price book and the platform keys, up to some entry of
+//! The platform as one server knows it: its prices, settings, keys and epoch, up to some entry of
 //! the platform's journal.
 //!
 //! Every decision is guarded by that entry's number. A server that does not know new prices yet

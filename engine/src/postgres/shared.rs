@@ -21,8 +21,6 @@ pub(crate) struct SharedState {
     pub clock: DatabaseClock,
     pub teams_seen: TeamsSeen,
     pub long_reads: LongReads,
-    /// How long after a charge was opened a late system failure may still refund it.
-    pub refund_window_seconds: i64,
     /// How long a batch or a read is retried while the database cannot be reached.
     pub retry_for: Duration,
     /// Accounts that one lane keeps in memory between batches.

@@ -287,7 +287,9 @@ impl Account {
             EntryBody::ChargeSettled(_)
             | EntryBody::ChargeExtended { .. }
             | EntryBody::PricesSet(_)
-            | EntryBody::PlatformKeySet { .. } => {}
+            | EntryBody::PlatformKeySet { .. }
+            | EntryBody::SettingsChanged(_)
+            | EntryBody::LedgerRestored { .. } => {}
         }
         Ok(())
     }

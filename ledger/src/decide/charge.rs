@@ -36,7 +36,7 @@ pub(super) fn open(
     if account.balance.debt > Micros::ZERO {
         return Err(Refusal::DebtOutstanding { debt: account.balance.debt });
     }
-    let prices = view.price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
+    let prices = view.platform.price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
     let operation = prices.find(&request.operation).ok_or(Refusal::OperationNotFound)?;
     assert!(
         prices.effective_at <= now || prices.version == 1,
@@ -189,7 +189,7 @@ impl<'a> ExistingCharge<'a> {
         // have a later time.
         let day = charge.details.windows.as_ref().map(|windows| windows.day.start);
         let windows = windows.map(|windows| windows.for_refund(day.unwrap_or(charge.decided_at)));
-        let refund_window_seconds = view.refund_window_seconds;
+        let refund_window_seconds = view.platform.settings.refund_window_seconds();
         Ok(ExistingCharge { charge, account, grants, windows, refund_window_seconds, now: clocks.present })
     }
 

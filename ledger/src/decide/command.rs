@@ -6,15 +6,15 @@
 
 use super::workspace::check_limits;
 use crate::{
-    Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period, Source,
-    Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
+    Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period,
+    PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// The workspace whose account is concerned; [`WorkspaceId::platform`] for the price book and
-    /// platform keys.
+    /// The workspace whose account is concerned; [`WorkspaceId::platform`] for the price book,
+    /// platform keys, settings and epochs.
     pub workspace: WorkspaceId,
     /// Makes the command safe to repeat (i07). A command with a [`Command::derived_key`] ignores
     /// it.
@@ -87,6 +87,10 @@ pub enum Command {
         /// SHA-256 of the key.
         hash: Hash,
     },
+    /// Replaces the settings that decide money.
+    SetSettings(PlatformSettings),
+    /// Begins the next epoch, because this ledger is a restored copy.
+    MarkRestored,
 }
 
 /// What can be asked about a charge that was opened before.
@@ -315,6 +319,12 @@ impl Command {
     /// to no workspace.
     #[must_use]
     pub fn is_for_platform(&self) -> bool {
-        matches!(self, Command::SetPrices { .. } | Command::SetPlatformKey { .. })
+        matches!(
+            self,
+            Command::SetPrices { .. }
+                | Command::SetPlatformKey { .. }
+                | Command::SetSettings(_)
+                | Command::MarkRestored
+        )
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod authority;
 pub(crate) mod charge;
 pub(crate) mod command;
 mod grant;
+mod platform;
 mod prices;
 pub(crate) mod quote;
 pub(crate) mod refusal;
@@ -43,7 +44,7 @@ use crate::{
 /// ```
 /// use tollkeeper_ledger::{
 ///     Account, Actor, Command, Decision, GrantRequest, Id, Micros, Period, PeriodWindow, PeriodWindows,
-///     PriceBook, Refusal, Source, Submission, Timestamp, View, WorkspaceId, decide,
+///     Platform, Refusal, Source, Submission, Timestamp, View, WorkspaceId, decide,
 /// };
 ///
 /// let workspace = WorkspaceId::new("acme").expect("an allowed name");
@@ -52,13 +53,12 @@ use crate::{
 /// let never = PeriodWindow { start: Timestamp::ZERO, end: Timestamp::ZERO };
 /// let view = View {
 ///     account: Some(&account),
-///     price_book: &PriceBook::default(),
+///     platform: &Platform::default(),
 ///     entry_under_key: None,
 ///     charge: None,
 ///     used_by_limit: &[],
 ///     windows: PeriodWindows { day: never, month: never },
 ///     fresh_id: Id::v7(now.millis(), 0, 1),
-///     refund_window_seconds: 30 * 24 * 3_600,
 /// };
 /// let command = Command::Grant(GrantRequest::new(Source::Promotional, Micros::new(100_000)));
 /// let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
@@ -136,6 +136,8 @@ fn decide_loaded(
             prices::set_prices(view, operations, effective_at, now)?
         }
         Command::SetPlatformKey { hash } => vec![EntryBody::PlatformKeySet { hash }],
+        Command::SetSettings(settings) => platform::set_settings(view, settings)?,
+        Command::MarkRestored => platform::mark_restored(view),
     };
     let mut bodies = bodies.into_iter();
     let Some(first) = bodies.next() else { return Ok(Decision::Unchanged) };

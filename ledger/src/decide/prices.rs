@@ -44,16 +44,16 @@ pub(super) fn set_prices(
         return refuse("operations", "must name each operation once");
     }
     // The same prices again change nothing.
-    let current = view.price_book.in_force(effective_at);
+    let current = view.platform.price_book.in_force(effective_at);
     if current.is_some_and(|current| current.operations == list) {
         return Ok(Vec::new());
     }
-    let version = u32::try_from(view.price_book.versions().len() + 1);
+    let version = u32::try_from(view.platform.price_book.versions().len() + 1);
     let version = version.expect("four thousand million price versions do not fit in memory");
     let version = PriceVersion { version, effective_at, operations: list };
     version.assert_sorted();
     assert!(version.effective_at >= now, "a price version must not price earlier charges");
-    let last = view.price_book.versions().last().map_or(0, |last| last.version);
+    let last = view.platform.price_book.versions().last().map_or(0, |last| last.version);
     assert!(version.version == last + 1, "price versions must be numbered without gaps");
     Ok(vec![EntryBody::PricesSet(version)])
 }

@@ -5,8 +5,8 @@
 //! It borrows and changes nothing. How an engine loads a view and writes a change is not here.
 
 use crate::{
-    Account, Charge, Command, Entry, EntryBody, Id, IdempotencyKey, Micros, PeriodWindows, PriceBook,
-    Refusal, Timestamp, WorkspaceId,
+    Account, Charge, Command, Entry, EntryBody, Id, IdempotencyKey, Micros, PeriodWindows, Platform, Refusal,
+    Timestamp, WorkspaceId, bounds,
 };
 
 /// Exactly what a decision may read.
@@ -15,8 +15,8 @@ pub struct View<'a> {
     /// The account of the workspace that the command names. A workspace that does not exist is
     /// `None` or an account without entries.
     pub account: Option<&'a Account>,
-    /// All versions of the price book.
-    pub price_book: &'a PriceBook,
+    /// The price book and the settings that decide money.
+    pub platform: &'a Platform,
     /// The entry that was written under the command's idempotency key, if there is one (i07).
     pub entry_under_key: Option<&'a Entry>,
     /// The charge that the command names, if it exists in this workspace.
@@ -29,9 +29,6 @@ pub struct View<'a> {
     pub windows: PeriodWindows,
     /// An id that nothing has yet; the new charge, grant, key or link gets it.
     pub fresh_id: Id,
-    /// Seconds after its creation in which a settled charge may be refunded by a late failure of
-    /// the system.
-    pub refund_window_seconds: i64,
 }
 
 /// Exactly what a decision may write: entries in this order, the first under the request's key.
@@ -142,6 +139,7 @@ impl<'a> View<'a> {
             self.used_by_limit.is_empty() || command.may_recount(),
             "a view that counts the use of limits must be of a command that asks for it"
         );
-        assert!(self.refund_window_seconds >= 0, "a refund window must not be negative");
+        let window = self.platform.settings.refund_window_days;
+        assert!(window <= bounds::REFUND_WINDOW_MAX_DAYS, "a refund window must be an allowed one");
     }
 }

@@ -7,7 +7,7 @@
 use super::codec::coded;
 use crate::{
     Actor, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit,
-    Micros, PriceVersion, Profile, Refund, Settlement, TeamChange, Timestamp,
+    Micros, PlatformSettings, PriceVersion, Profile, Refund, Settlement, TeamChange, Timestamp,
 };
 
 /// A line of the journal.
@@ -155,6 +155,13 @@ pub enum EntryBody {
         /// SHA-256 of the key.
         hash: Hash,
     },
+    /// The settings of the platform were changed; carries all of them.
+    SettingsChanged(PlatformSettings),
+    /// The ledger is a restored copy; the one that was copied may have gone on.
+    LedgerRestored {
+        /// The number of the epoch that begins.
+        epoch: u64,
+    },
     /// Members, API keys or portal sessions changed.
     Team(Box<TeamChange>),
 }
@@ -191,6 +198,8 @@ pub enum Kind {
     PortalSignedIn,
     PortalSignedOut,
     PortalAllSignedOut,
+    SettingsChanged,
+    LedgerRestored,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -222,6 +231,8 @@ coded!(Kind, "an entry's kind", {
     PortalAllSignedOut = 26 "portal.all_signed_out",
     ReturnTaken = 27 "grant.return_taken",
     ClawBackExchanged = 28 "claw_back.exchanged",
+    SettingsChanged = 29 "settings.changed",
+    LedgerRestored = 30 "ledger.restored",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -294,6 +305,8 @@ impl EntryBody {
             EntryBody::BalanceLow { .. } => Kind::BalanceLow,
             EntryBody::PricesSet(_) => Kind::PricesSet,
             EntryBody::PlatformKeySet { .. } => Kind::PlatformKeySet,
+            EntryBody::SettingsChanged(_) => Kind::SettingsChanged,
+            EntryBody::LedgerRestored { .. } => Kind::LedgerRestored,
             EntryBody::Team(change) => change.kind(),
         }
     }
@@ -328,6 +341,8 @@ impl EntryBody {
             | EntryBody::BalanceLow { .. }
             | EntryBody::PricesSet(_)
             | EntryBody::PlatformKeySet { .. }
+            | EntryBody::SettingsChanged(_)
+            | EntryBody::LedgerRestored { .. }
             | EntryBody::Team(_) => None,
         }
     }
@@ -392,7 +407,7 @@ impl Kind {
     /// True for a kind of the platform's own journal; all others are of a workspace's.
     #[must_use]
     pub const fn is_for_platform(self) -> bool {
-        matches!(self, Kind::PricesSet | Kind::PlatformKeySet)
+        matches!(self, Kind::PricesSet | Kind::PlatformKeySet | Kind::SettingsChanged | Kind::LedgerRestored)
     }
 }
 

@@ -9,9 +9,9 @@ use super::entry::Kind;
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
-    GrantId, IdempotencyKey, Limit, Member, MemberId, Micros, Outcome, PeriodWindows, PortalSession,
-    PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement, Source, Spender, Status, TeamChange,
-    Timestamp, WorkspaceId,
+    GrantId, IdempotencyKey, Limit, Member, MemberId, Micros, Outcome, PeriodWindows, PlatformSettings,
+    PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement, Source, Spender,
+    Status, TeamChange, Timestamp, WorkspaceId,
 };
 
 /// The format of most entries. Two additions to it are rare and are marked in the format, so that
@@ -196,6 +196,8 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         EntryBody::BalanceLow { threshold } => w.micros(*threshold),
         EntryBody::PricesSet(version) => version.write(w),
         EntryBody::PlatformKeySet { hash } => w.raw(hash),
+        EntryBody::SettingsChanged(settings) => settings.write(w),
+        EntryBody::LedgerRestored { epoch } => w.unsigned(*epoch),
         EntryBody::Team(change) => write_team_change(w, change),
     }
 }
@@ -249,6 +251,8 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64, takes_returns: bool) -> Result<
         Kind::BalanceLow => EntryBody::BalanceLow { threshold: r.micros("a threshold")? },
         Kind::PricesSet => EntryBody::PricesSet(PriceVersion::read(r)?),
         Kind::PlatformKeySet => EntryBody::PlatformKeySet { hash: r.hash("a key's hash")? },
+        Kind::SettingsChanged => EntryBody::SettingsChanged(PlatformSettings::read(r)?),
+        Kind::LedgerRestored => EntryBody::LedgerRestored { epoch: r.unsigned("an epoch")? },
         Kind::MemberAdded
         | Kind::MemberChanged
         | Kind::MemberRemoved

@@ -1,5 +1,6 @@
-//! What operations cost: the price book and its versions (`price_book`), and the platform's own
-//! journal (`platform`).
+//! What operations cost: the price book and its versions (`price_book`), the settings that decide
+//! money (`settings`), and the platform's own journal (`platform`).
 
 pub(crate) mod platform;
 pub(crate) mod price_book;
+pub(crate) mod settings;

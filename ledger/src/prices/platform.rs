@@ -1,29 +1,54 @@
-//! What concerns no single workspace: the price book and the hashes of the platform keys.
+//! What concerns no single workspace: the price book, the settings that decide money, the hashes of
+//! the platform keys, and the epoch.
 //!
 //! The platform has a journal of its own (that of
 //! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add
 //! up to.
 
+use super::settings::PlatformSettings;
+use crate::journal::disagreement::ensure;
 use crate::{Entry, EntryBody, Hash, PriceBook, Violation};
 
 /// The state of the platform.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
     /// All versions of the prices.
     pub price_book: PriceBook,
+    /// The settings that decide money.
+    pub settings: PlatformSettings,
     /// SHA-256 of each platform key, oldest first.
     pub key_hashes: Vec<Hash>,
+    /// 1, and one more after each restore of a copy. Numbers of entries from two epochs must not be
+    /// compared: the same number may be another entry.
+    pub epoch: u64,
+}
+
+impl Default for Platform {
+    /// The platform before its first entry.
+    fn default() -> Platform {
+        Platform {
+            price_book: PriceBook::default(),
+            settings: PlatformSettings::default(),
+            key_hashes: Vec::new(),
+            epoch: 1,
+        }
+    }
 }
 
 impl Platform {
     /// Applies an entry of the platform's journal. Kinds of other journals change nothing.
     ///
     /// # Errors
-    /// [`Violation`] if a price version does not follow from the ones before.
+    /// [`Violation`] if a price version or an epoch does not follow from the ones before.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), Violation> {
         match &entry.body {
             EntryBody::PricesSet(version) => self.price_book.add(version.clone())?,
             EntryBody::PlatformKeySet { hash } => self.key_hashes.push(*hash),
+            EntryBody::SettingsChanged(settings) => self.settings = *settings,
+            EntryBody::LedgerRestored { epoch } => {
+                ensure(Some(*epoch) == self.epoch.checked_add(1), "an epoch is not the one after the last")?;
+                self.epoch = *epoch;
+            }
             _ => {}
         }
         Ok(())

@@ -288,6 +288,53 @@ fn an_entry_made_while_a_clock_was_ahead_does_not_freeze_the_workspace() {
 }
 
 #[test]
+fn a_program_that_runs_an_operation_learns_that_another_caller_has_ended_its_charge() {
+    check(
+        "
+        grant promotional 100_000
+        new_key charge
+        charge message x10 await by=k1
+        succeed c1 x1 by=k1 => refunded 4500 partly_used g1:4500, settled 500
+        succeed c1 x10 => no charge_already_settled: settled x1, succeeded, 4500 back
+        charge message x10 await timeout=1 by=k1
+        wait 1s
+        time_out c2 => refunded 5000 timed_out g1:5000
+        succeed c2 x10 => no charge_already_refunded: refunded x10, timed_out, 5000 back
+        charge message x10 await by=k1
+        succeed c3 x10 => settled 5000
+        succeed c3 x1 by=k1 => no charge_already_settled: settled x10, succeeded
+        fail c3 user by=k1 => no charge_already_settled: settled x10, succeeded
+        ",
+    );
+}
+
+#[test]
+fn the_refund_window_of_the_platform_decides_about_a_late_failure() {
+    let world = check(
+        "
+        grant promotional 10_000
+        charge message
+        charge message
+        wait 2d
+        settings 1 => window 1d
+        settings 1 => unchanged
+        fail c1 system => no refund_window_closed in -86400s
+        settings 3 => window 3d
+        fail c1 system => refunded 500 failed_system g1:500
+        settings 3_651 => no invalid_field refund_window_days
+        settings 0 => window 0d
+        fail c2 system => no refund_window_closed in -172800s
+        settings 3_650 => window 3650d
+        fail c2 system => refunded 500 failed_system g1:500
+        restored => epoch 2
+        restored => epoch 3
+        ",
+    );
+    assert_eq!(world.platform.settings.refund_window_days, 3_650, "a restore keeps the settings");
+    assert_eq!(world.platform.epoch, 3);
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_reverse_the_times_of_entries() {
     let world = check(
         "

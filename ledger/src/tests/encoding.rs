@@ -81,11 +81,11 @@ fn encoded(entry: &Entry) -> Vec<u8> {
     bytes
 }
 
-/// The entries of [`eventful`] and the two kinds of the platform's own journal.
+/// The entries of [`eventful`] and the kinds of the platform's own journal.
 fn entries() -> Vec<Entry> {
     let mut world = eventful();
     let mut entries: Vec<Entry> = world.journal.iter().map(|(entry, _)| entry.clone()).collect();
-    for line in ["prices a=1 b=2/60 in=9", "platform_key 9"] {
+    for line in ["prices a=1 b=2/60 in=9", "platform_key 9", "settings 3650", "restored"] {
         let command = super::script::command_of(&world, line);
         let super::world::Output::Wrote(written) = world.run(command, None) else {
             panic!("{line} is refused");
@@ -98,11 +98,11 @@ fn entries() -> Vec<Entry> {
 #[test]
 fn every_kind_of_entry_reads_back() {
     let entries = entries();
-    for code in 1..=28 {
-        let kind = Kind::from_code(code).expect("there are twenty-eight kinds");
+    for code in 1..=30 {
+        let kind = Kind::from_code(code).expect("there are thirty kinds");
         assert!(entries.iter().any(|entry| entry.body.kind() == kind), "{} does not occur", kind.as_str());
     }
-    assert!(Kind::from_code(29).is_err());
+    assert!(Kind::from_code(31).is_err());
     for entry in entries {
         assert_eq!(Entry::decode(&encoded(&entry)), Ok(entry));
     }

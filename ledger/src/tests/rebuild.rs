@@ -273,3 +273,14 @@ fn a_price_version_with_a_gap_is_a_violation() {
     let gap = platform.apply(&first_entry(EntryBody::PricesSet(version(3))));
     assert_eq!(gap, Err(Violation("a price version is not numbered by the one before it")));
 }
+
+#[test]
+fn an_epoch_with_a_gap_is_a_violation() {
+    let mut platform = Platform::default();
+    let restored = |epoch| first_entry(EntryBody::LedgerRestored { epoch });
+    let gap = Err(Violation("an epoch is not the one after the last"));
+    assert_eq!(platform.apply(&restored(1)), gap);
+    assert_eq!(platform.apply(&restored(2)), Ok(()));
+    assert_eq!(platform.apply(&restored(4)), gap);
+    assert_eq!(platform.epoch, 2);
+}

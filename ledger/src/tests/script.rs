@@ -7,6 +7,7 @@
 //! refund cN [AMOUNT] [reason= key=]                      claw_back gN AMOUNT dispute=    restore dispute=
 //! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
+//! settings DAYS                                         restored
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
@@ -22,8 +23,8 @@ use super::world::{Output, World};
 use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
     EntryBody, GrantId, GrantRequest, Id, LinkRequest, MemberChanges, MemberId, MemberRequest, Micros,
-    OperationId, OperationPrice, Period, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand,
-    Timestamp, WorkerId, WorkspaceChanges,
+    OperationId, OperationPrice, Period, PlatformSettings, Refusal, Role, Scope, SessionId, Source, Subject,
+    TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.
@@ -164,6 +165,10 @@ fn command(world: &World, words: &Words) -> Command {
         "platform_key" => Command::SetPlatformKey {
             hash: [number(words.bare[1]).try_into().expect("a script's byte fits"); 32],
         },
+        "settings" => Command::SetSettings(PlatformSettings {
+            refund_window_days: number(words.bare[1]).try_into().expect("a script's days fit"),
+        }),
+        "restored" => Command::MarkRestored,
         _ => Command::Team(team_command(world, words)),
     }
 }
@@ -412,6 +417,8 @@ fn happened(world: &World, entry: &Entry) -> String {
         EntryBody::BalanceLow { threshold } => format!("low {threshold}"),
         EntryBody::PricesSet(version) => format!("prices {}", version.version),
         EntryBody::PlatformKeySet { .. } => "platform key".to_owned(),
+        EntryBody::SettingsChanged(settings) => format!("window {}d", settings.refund_window_days),
+        EntryBody::LedgerRestored { epoch } => format!("epoch {epoch}"),
         EntryBody::Team(change) => change.kind().as_str().to_owned(),
     }
 }

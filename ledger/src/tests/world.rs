@@ -10,8 +10,7 @@ use crate::account::invariants;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
     IdempotencyKey, Micros, OperationId, OperationPrice, Period, PeriodWindows, Platform, Refusal, SessionId,
-    Subject, Submission, Team, TeamChange, Timestamp, Usage, View, WorkspaceChanges, WorkspaceId, bounds,
-    decide,
+    Subject, Submission, Team, TeamChange, Timestamp, Usage, View, WorkspaceChanges, WorkspaceId, decide,
 };
 
 /// The time at which every script begins: midnight of day 100.
@@ -84,7 +83,7 @@ impl World {
     /// Runs a command of a caller under a key.
     pub fn run_by(&mut self, actor: Actor, command: Command, key: Option<&str>) -> Output {
         let workspace = match command {
-            Command::SetPrices { .. } | Command::SetPlatformKey { .. } => WorkspaceId::platform(),
+            _ if command.is_for_platform() => WorkspaceId::platform(),
             _ => acme(),
         };
         for grant in self.spent.drain(..) {
@@ -120,13 +119,12 @@ impl World {
         self.ids += 1;
         let view = View {
             account: Some(account),
-            price_book: &self.platform.price_book,
+            platform: &self.platform,
             entry_under_key: key.and_then(|key| self.entries_by_key.get(key.as_str())),
             charge: self.charges.iter().find(|charge| Some(charge.details.id) == named),
             used_by_limit: &spent,
             windows,
             fresh_id: Id::v7(self.now.millis(), 0, self.ids),
-            refund_window_seconds: bounds::REFUND_WINDOW_DEFAULT_SECONDS,
         };
         decide(&view, submission, self.now)
     }

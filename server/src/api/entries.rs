@@ -280,7 +280,9 @@ fn about(body: &EntryBody) -> About<'_> {
         | EntryBody::AlertsSet { .. }
         | EntryBody::BalanceLow { .. }
         | EntryBody::PricesSet(_)
-        | EntryBody::PlatformKeySet { .. } => nothing,
+        | EntryBody::PlatformKeySet { .. }
+        | EntryBody::SettingsChanged(_)
+        | EntryBody::LedgerRestored { .. } => nothing,
     }
 }
 

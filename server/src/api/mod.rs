@@ -19,6 +19,7 @@ mod outcomes;
 mod portal_sessions;
 mod price_book;
 mod quote;
+mod settings;
 mod workspaces;
 
 use crate::http::route::Resource;
@@ -69,6 +70,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Price book",
         description: "The operations and their unit prices, in versions. A charge records the version that priced it.",
         routes: &[price_book::ROUTES],
+    },
+    Resource {
+        name: "Settings",
+        description: "What decides about money for all workspaces, on every server. Settings of one server are in its own configuration.",
+        routes: &[settings::ROUTES],
     },
     Resource {
         name: "Clock",

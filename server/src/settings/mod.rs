@@ -10,7 +10,6 @@ mod value;
 
 use std::path::Path;
 
-use tollkeeper_ledger::bounds::REFUND_WINDOW_DEFAULT_SECONDS;
 use toml::de::{DeTable, DeValue};
 
 use self::store::{VARIABLES, both};
@@ -44,8 +43,6 @@ pub struct Settings {
 /// The settings that are passed to the engine.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// For how many days a settled charge may be refunded by a late failure of the system.
-    pub refund_window_days: u32,
     /// How many requests may wait for the engine; further ones are shed.
     pub queue: usize,
     /// Serve a data directory that has lost acknowledged entries. No setting of a file, because it
@@ -55,16 +52,13 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> EngineSettings {
-        EngineSettings { refund_window_days: 30, queue: 8_192, accept_loss: false }
+        EngineSettings { queue: 8_192, accept_loss: false }
     }
 }
 
 impl EngineSettings {
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
-            "refund_window_days" => {
-                self.refund_window_days = value.parse().ok().filter(|days| *days <= 3_650)?;
-            }
             "queue" => self.queue = value.parse().ok().filter(|size| (1..=1_000_000).contains(size))?,
             _ => return None,
         }
@@ -79,7 +73,6 @@ pub const SETTINGS: &[Setting] = &[
     setting("database_url", "a URL that begins with postgres://", "a PostgreSQL database instead of `data`"),
     setting("platform_key", "1 to 255 printable characters without blanks", "the only platform key"),
     setting("add_credits_url", "a URL; `{workspace}` in it is replaced", "where customers add credits"),
-    setting("refund_window_days", "a whole number, 0 to 3650", "how long a late system failure refunds"),
     setting("queue", "a whole number, 1 to 1000000", "requests that may wait before more are shed"),
     setting("tick_ms", "a whole number of milliseconds, 10 to 60000", "how often deadlines are checked"),
     setting(
@@ -131,27 +124,17 @@ impl Settings {
     /// The options to open the embedded engine with.
     #[must_use]
     pub fn engine_options(&self) -> tollkeeper_engine::Options {
-        let seconds = self.refund_window_seconds();
-        tollkeeper_engine::Options {
-            refund_window_seconds: Some(seconds),
-            queue: Some(self.engine.queue),
-            accept_loss: self.engine.accept_loss,
-        }
+        tollkeeper_engine::Options { queue: Some(self.engine.queue), accept_loss: self.engine.accept_loss }
     }
 
     /// The options to open the PostgreSQL engine with.
     #[must_use]
     pub fn postgres_options(&self) -> tollkeeper_engine::postgres::Options {
         tollkeeper_engine::postgres::Options {
-            refund_window_seconds: Some(self.refund_window_seconds()),
             queue: Some(self.engine.queue),
             compare_clocks: true,
             ..tollkeeper_engine::postgres::Options::default()
         }
-    }
-
-    fn refund_window_seconds(&self) -> i64 {
-        i64::from(self.engine.refund_window_days) * (REFUND_WINDOW_DEFAULT_SECONDS / 30)
     }
 
     /// `environment` returns `None` for a variable that is not set, and `Some(None)` for one whose
@@ -217,7 +200,7 @@ impl Settings {
         match name {
             "data" => self.store = Store::Directory(value.into()),
             "database_url" => self.store = Store::Database(DatabaseUrl::new(value).ok()?),
-            "refund_window_days" | "queue" => self.engine.set(name, value)?,
+            "queue" => self.engine.set(name, value)?,
             "listen" | "add_credits_url" | "public_url" => self.http.set(name, value)?,
             "tick_ms" => self.jobs.set(name, value)?,
             "log_level" | "log_format" => self.log.set(name, value)?,
@@ -260,14 +243,8 @@ mod tests {
         .expect("all values are right");
         assert_eq!((settings.jobs.tick_ms, settings.http.listen.as_str()), (20, "[::1]:80"));
         assert_eq!(settings.log.format, LogFormat::Json);
-        assert_eq!(settings.engine.refund_window_days, 30);
         assert_eq!(settings.access.platform_key.as_ref().map(Secret::expose), Some("k"));
         assert!(!format!("{settings:?}").contains("\"k\""), "a secret is not shown");
-        assert_eq!(
-            settings.engine_options().refund_window_seconds,
-            Some(REFUND_WINDOW_DEFAULT_SECONDS),
-            "30 days are the default of the ledger"
-        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod prices;
 mod rates;
 mod reading;
 mod serving;
+mod settings;
 mod teams;
 
 use std::path::Path;

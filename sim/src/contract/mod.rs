@@ -35,6 +35,11 @@ pub const CLAUSES: &[Clause] = &[
     ("an unknown workspace is not found", settings::an_unknown_workspace_is_not_found),
     ("prices have versions", settings::prices_have_versions),
     ("platform keys are stored by their hash", settings::platform_keys_are_stored),
+    (
+        "the refund window is a setting of the platform",
+        settings::the_refund_window_is_a_setting_of_the_platform,
+    ),
+    ("an epoch is an entry of the platform", settings::an_epoch_is_an_entry_of_the_platform),
     ("an alert is an entry of the journal", settings::an_alert_is_an_entry),
     ("limits are enforced and count earlier charges", limits::limits_are_enforced),
     ("limits show their usage, and refunds reduce it", limits::limits_show_their_usage),

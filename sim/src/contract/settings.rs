@@ -1,7 +1,7 @@
 //! Clauses about workspaces, prices, platform keys and alerts.
 
 use tollkeeper_engine::{ChargeFilter, Output, Page, Reads};
-use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, WorkspaceChanges};
+use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, PlatformSettings, WorkspaceChanges};
 
 use super::Store;
 use super::test_client::{BEGINNING, TestClient, acme, charge, pages, prices, workspace};
@@ -104,6 +104,40 @@ pub(super) fn platform_keys_are_stored(store: &dyn Store) {
     assert_eq!(client.engine.platform().key_hashes, [[1; 32], [2; 32]]);
     let client = client.restarted(store);
     assert_eq!(client.engine.platform().key_hashes, [[1; 32], [2; 32]]);
+}
+
+pub(super) fn the_refund_window_is_a_setting_of_the_platform(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 10_000);
+    let window = |days| Command::SetSettings(PlatformSettings { refund_window_days: days });
+    assert_eq!(client.engine.platform().settings, PlatformSettings { refund_window_days: 30 });
+    let (one, _) = client.charge("one", charge("message", 1));
+    client.advance_clock(2 * 86_400);
+    let fail = ChargeCommand::Fail { by_system: true, detail: None }.for_charge(one.details.id);
+    let set = client.accepted_by_platform(window(1));
+    assert_eq!(set, Output::Settings(PlatformSettings { refund_window_days: 1 }));
+    let before = block_on(client.engine.journal_head()).expect("the engine reads");
+    assert_eq!(client.accepted_by_platform(window(1)), set);
+    let after = block_on(client.engine.journal_head()).expect("the engine reads");
+    assert_eq!(after, before, "equal settings write nothing");
+    assert_eq!(client.refused(fail.clone()), "refund_window_closed");
+    let client = client.restarted(store);
+    assert_eq!(client.engine.platform().settings, PlatformSettings { refund_window_days: 1 });
+    assert_eq!(client.refused(fail.clone()), "refund_window_closed");
+    client.accepted_by_platform(window(2));
+    client.accepted(fail);
+}
+
+pub(super) fn an_epoch_is_an_entry_of_the_platform(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 1_000);
+    let head = |client: &TestClient| block_on(client.engine.journal_head()).expect("the engine reads");
+    let before = head(&client);
+    client.accepted_by_platform(Command::MarkRestored);
+    let after = head(&client);
+    assert_eq!((before.epoch, after.epoch), (1, 2));
+    assert_eq!((after.entries, client.engine.platform().epoch), (before.entries + 1, 2));
+    let client = client.restarted(store);
+    client.accepted_by_platform(Command::MarkRestored);
+    assert_eq!(head(&client).epoch, 3);
 }
 
 pub(super) fn an_alert_is_an_entry(store: &dyn Store) {

@@ -114,9 +114,8 @@ pub fn compare_stored(directory: &Path, diff: &mut Differential) -> Result<(), D
     block_on(engine.close()).map_err(|error| engine_error("the end", diff, error))?;
     drop(engine);
     let report = audit(directory).map_err(|error| engine_error("the audit", diff, error))?;
-    let entries = diff.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>()
-        + diff.model.prices.len()
-        + diff.model.platform_keys;
+    let entries =
+        diff.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>() + diff.model.platform_entries();
     diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
     diff.expect_equal("the number of entries", report.entries, entries as u64)?;
     diff.expect_equal("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)

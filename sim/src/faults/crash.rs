@@ -390,7 +390,7 @@ fn run_mended(
 fn entries(diff: &Differential) -> u64 {
     let model = &diff.model;
     let lines: usize = model.pools.values().map(|pool| pool.lines.len()).sum();
-    (lines + model.prices.len() + model.platform_keys) as u64
+    (lines + model.platform_entries()) as u64
 }
 
 fn is_keyed(submission: &Submission) -> bool {

@@ -107,7 +107,7 @@ impl Pool {
         &mut self,
         charge: ChargeId,
         by_system: bool,
-        refund_window_seconds: i64,
+        refund_window_days: u32,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         let (index, charge) = self.find(charge)?;
@@ -120,7 +120,7 @@ impl Pool {
             return Err(already_ended(&charge));
         }
         if by_system {
-            let closed_at = charge.decided_at.plus_seconds(refund_window_seconds);
+            let closed_at = charge.decided_at.plus_seconds(i64::from(refund_window_days) * 86_400);
             if state.status == Status::Settled && now > closed_at {
                 return Err(Refusal::RefundWindowClosed { closed_at });
             }

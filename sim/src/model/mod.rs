@@ -25,8 +25,8 @@ use std::collections::BTreeMap;
 
 use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
-    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PriceVersion, Refusal, Submission,
-    Timestamp, WorkspaceId,
+    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PlatformSettings, PriceVersion, Refusal,
+    Submission, Timestamp, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -48,22 +48,29 @@ pub struct Model {
     pub prices: Vec<PriceVersion>,
     /// The number of platform keys.
     pub platform_keys: usize,
+    /// Days in which a settled charge may still fail.
+    pub refund_window_days: u32,
+    /// 1, and one more after each restore.
+    pub epoch: u64,
+    /// How often the settings changed.
+    settings_changes: usize,
     platform_at: Timestamp,
     answered: BTreeMap<WorkspaceId, Vec<Answered>>,
-    refund_window_seconds: i64,
 }
 
 impl Model {
-    /// An empty model. A settled charge may still fail within `refund_window_seconds`.
+    /// An empty model.
     #[must_use]
-    pub fn new(refund_window_seconds: i64) -> Model {
+    pub fn new() -> Model {
         Model {
             pools: BTreeMap::new(),
             prices: Vec::new(),
             platform_keys: 0,
+            refund_window_days: 30,
+            epoch: 1,
+            settings_changes: 0,
             platform_at: Timestamp::ZERO,
             answered: BTreeMap::new(),
-            refund_window_seconds,
         }
     }
 
@@ -90,6 +97,13 @@ impl Model {
         Ok(answer)
     }
 
+    /// The number of entries in the platform's journal.
+    #[must_use]
+    pub fn platform_entries(&self) -> usize {
+        let restores = usize::try_from(self.epoch - 1).expect("a simulation restores seldom");
+        self.prices.len() + self.platform_keys + self.settings_changes + restores
+    }
+
     /// True if a request under this key was accepted before.
     #[must_use]
     pub fn has_answered(&self, workspace: &WorkspaceId, key: &IdempotencyKey) -> bool {
@@ -114,9 +128,7 @@ impl Model {
         match self.pools.get(id) {
             Some(pool) => pool.admit(actor, command, (pool.present(now), now)),
             // The platform's journal has neither members nor workspace keys.
-            None if id.is_platform() && (self.platform_keys > 0 || !self.prices.is_empty()) => {
-                Err(Refusal::Unauthenticated)
-            }
+            None if id.is_platform() && self.platform_entries() > 0 => Err(Refusal::Unauthenticated),
             None => Err(Refusal::WorkspaceNotFound),
         }
     }
@@ -128,25 +140,17 @@ impl Model {
         command: &Command,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        match command {
-            Command::SetPrices { operations, effective_at } => {
-                return self.set_prices(operations, *effective_at, now);
+        if command.is_for_platform() {
+            return self.run_for_platform(command, now);
+        }
+        if let Command::CreateWorkspace(changes) = command {
+            if self.pools.contains_key(id) {
+                return Err(Refusal::WorkspaceExists);
             }
-            Command::SetPlatformKey { .. } => {
-                self.platform_at = self.platform_at.max(now);
-                self.platform_keys += 1;
-                return Ok(Output::Done);
-            }
-            Command::CreateWorkspace(changes) => {
-                if self.pools.contains_key(id) {
-                    return Err(Refusal::WorkspaceExists);
-                }
-                let pool = Pool::open(id.clone(), changes, now);
-                let output = Output::Workspace(Box::new(pool.profile()));
-                self.pools.insert(id.clone(), pool);
-                return Ok(output);
-            }
-            _ => {}
+            let pool = Pool::open(id.clone(), changes, now);
+            let output = Output::Workspace(Box::new(pool.profile()));
+            self.pools.insert(id.clone(), pool);
+            return Ok(output);
         }
         let pool = self.pools.get_mut(id).ok_or(Refusal::WorkspaceNotFound)?;
         let before = pool.balance().available;
@@ -162,7 +166,7 @@ impl Model {
             Command::ExistingCharge { charge, command } => match command {
                 ChargeCommand::Succeed { quantity } => pool.succeed(*charge, *quantity, now),
                 ChargeCommand::Fail { by_system, detail: _ } => {
-                    pool.fail(*charge, *by_system, self.refund_window_seconds, now)
+                    pool.fail(*charge, *by_system, self.refund_window_days, now)
                 }
                 ChargeCommand::Heartbeat { extend_seconds } => pool.heartbeat(*charge, *extend_seconds, now),
                 ChargeCommand::Refund { amount, reason: _ } => pool.refund(*charge, *amount, now),
@@ -178,12 +182,41 @@ impl Model {
             Command::SetAlerts { thresholds, cooldown_seconds } => {
                 pool.set_alerts(thresholds, *cooldown_seconds, now)
             }
-            Command::CreateWorkspace(_) | Command::SetPrices { .. } | Command::SetPlatformKey { .. } => {
-                unreachable!("answered above")
-            }
+            Command::CreateWorkspace(_)
+            | Command::SetPrices { .. }
+            | Command::SetPlatformKey { .. }
+            | Command::SetSettings(_)
+            | Command::MarkRestored => unreachable!("answered above"),
         }?;
         pool.fire_alerts(before, now);
         Ok(answer)
+    }
+
+    /// Runs a command of the platform's own journal.
+    fn run_for_platform(&mut self, command: &Command, now: Timestamp) -> Result<Output, Refusal> {
+        match command {
+            Command::SetPrices { operations, effective_at } => {
+                return self.set_prices(operations, *effective_at, now);
+            }
+            Command::SetSettings(settings) => return self.set_settings(*settings, now),
+            Command::SetPlatformKey { .. } => self.platform_keys += 1,
+            Command::MarkRestored => self.epoch += 1,
+            other => unreachable!("{other:?} is of a workspace"),
+        }
+        self.platform_at = self.platform_at.max(now);
+        Ok(Output::Done)
+    }
+
+    fn set_settings(&mut self, settings: PlatformSettings, now: Timestamp) -> Result<Output, Refusal> {
+        if settings.refund_window_days > 3_650 {
+            return Err(charges::invalid("refund_window_days"));
+        }
+        if settings.refund_window_days != self.refund_window_days {
+            self.platform_at = self.platform_at.max(now);
+            self.refund_window_days = settings.refund_window_days;
+            self.settings_changes += 1;
+        }
+        Ok(Output::Settings(settings))
     }
 
     fn set_prices(

@@ -99,7 +99,9 @@ impl Names {
             | Command::SetAlerts { .. }
             | Command::Team(_)
             | Command::SetPrices { .. }
-            | Command::SetPlatformKey { .. } => {}
+            | Command::SetPlatformKey { .. }
+            | Command::SetSettings(_)
+            | Command::MarkRestored => {}
         }
         Some(submission)
     }
@@ -111,7 +113,7 @@ impl Names {
             Output::Grant(record, _) => self.grant_for_model(workspace, record),
             Output::Limits(limits) => self.limits_for_model(workspace, limits),
             Output::Team(change) => self.change_for_model(workspace, change),
-            Output::Workspace(_) | Output::Prices(_) | Output::Done => {}
+            Output::Workspace(_) | Output::Prices(_) | Output::Settings(_) | Output::Done => {}
         }
         answer
     }

@@ -10,8 +10,8 @@
 
 use tollkeeper_ledger::{
     ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Micros,
-    OperationId, OperationPrice, Period, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges,
-    WorkspaceId, bounds,
+    OperationId, OperationPrice, Period, PlatformSettings, Source, Status, Subject, Submission, Timestamp,
+    WorkspaceChanges, WorkspaceId, bounds,
 };
 
 use crate::model::step::{Step, nth, unknown_id};
@@ -453,6 +453,13 @@ impl Workload {
         if self.random.chance(100) {
             return Command::SetPlatformKey { hash: [self.random.below(256) as u8; 32] };
         }
+        if self.random.chance(250) {
+            let refund_window_days = *self.random.pick(&[0, 1, 2, 30, 30, 3_650, 3_651]);
+            return Command::SetSettings(PlatformSettings { refund_window_days });
+        }
+        if self.random.chance(30) {
+            return Command::MarkRestored;
+        }
         let mut operations = price_list();
         for operation in &mut operations {
             let dearer = *self.random.pick(&[0, 0, 0, 500, 7]);
@@ -485,9 +492,10 @@ fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
 /// The times after `now` at which something ends: deadlines, refund windows, cooldowns, keys, links
 /// and sessions.
 fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
+    let window = i64::from(model.refund_window_days) * bounds::DAY_SECONDS;
     let of_pool = |pool: &Pool| {
         let charges = pool.charges().into_iter();
-        let closes = |decided_at: Timestamp| decided_at.plus_seconds(bounds::REFUND_WINDOW_DEFAULT_SECONDS);
+        let closes = |decided_at: Timestamp| decided_at.plus_seconds(window);
         let mut turns: Vec<Timestamp> = charges
             .flat_map(|charge| [Some(closes(charge.decided_at)), charge.state.deadline])
             .flatten()

@@ -211,12 +211,12 @@ fn the_head_of_the_journal_proves_a_cut_and_a_restore_begins_an_epoch() {
     let audited = |path: &Path| audit_expecting(path, expected).expect("it can be read").disagreement;
     assert_eq!(audited(directory.path()).map(|it| it.what), None);
     let to = restored.path().join("data");
-    embedded::restore(&backup.path().join("copy"), &to).expect("the backup passes its audit");
+    embedded::restore(&backup.path().join("copy"), &to, NOW).expect("the backup passes its audit");
     assert!(
         audited(&to).is_some_and(|it| it.what.contains("journal entry 6, which is expected, is missing"))
     );
     let restored = self::head(&to);
-    assert_eq!((restored.epoch, restored.place), (2, 4));
+    assert_eq!((restored.epoch, restored.place), (2, 5));
     let mut core = Core::open(&to, CoreOptions::default()).expect("it opens");
     for number in 0..3 {
         core.run_batch(vec![grant(&format!("other-{number}"))], NOW).expect("a healthy disk").len();

@@ -45,7 +45,7 @@ pub async fn run(args: &Args, engine: Arc<dyn Engine>) -> Result<(), Failure> {
         AccessSettings { platform_key: Some(Secret::new(PLATFORM_KEY)), ..AccessSettings::default() };
     let app = App::new(Arc::clone(&engine), &Settings { access, ..Settings::default() });
     tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
-    let run = format!("{:x}", super::library::now().millis());
+    let run = format!("{:x}", crate::server_process::now().millis());
     let quiet_key = tenant(&app, QUIET, &["charge"]).await?;
     let hostile_key = tenant(&app, HOSTILE, &["charge", "read", "manage"]).await?;
     let target = Target::prepare(&app, HOSTILE, hostile_key, run.clone()).await?;

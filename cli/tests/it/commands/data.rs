@@ -7,6 +7,16 @@ use super::target::{Target, everywhere};
 use crate::harness::{TestServer, printed, tollkeeper};
 
 #[test]
+fn the_settings_are_shown_and_changed() {
+    everywhere(|target| {
+        assert_eq!(target.json(&["settings", "show"]), json!({"refund_window_days": 30}));
+        let set = ["settings", "set", "--refund-window-days", "14"];
+        assert_eq!(target.json(&set), json!({"refund_window_days": 14}));
+        assert_eq!(target.json(&["settings", "show"]), json!({"refund_window_days": 14}));
+    });
+}
+
+#[test]
 fn a_workspace_from_its_creation_to_its_last_refund() {
     everywhere(|target| {
         let made =

@@ -128,6 +128,32 @@ fn a_database_is_backed_up_by_its_own_tools() {
 }
 
 #[test]
+fn a_store_that_other_tools_restored_is_marked() {
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    let url = database.url();
+    let own = tempfile::TempDir::new().expect("a temporary directory can be created");
+    let data = own.path().join("data").display().to_string();
+    for store in [["--database-url", &url], ["--data", &data]] {
+        run(&[&["workspace", "create", "acme"], &store[..]].concat());
+        for epoch in [2, 3] {
+            let output = run(&[&["mark-restored", "--json"], &store[..]].concat());
+            assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+            let json: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
+            assert_eq!(json["epoch"], json!(epoch), "{json}");
+        }
+        let audit = run(&[&["audit"], &store[..]].concat());
+        assert_eq!(audit.status.code(), Some(0), "{}", printed(&audit));
+    }
+    let nowhere = own.path().join("nowhere").display().to_string();
+    let output = run(&["mark-restored", "--data", &nowhere]);
+    assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
+    assert!(!std::path::Path::new(&nowhere).exists(), "nothing is made");
+}
+
+#[test]
 fn tables_are_migrated_and_not_distributed_without_citus() {
     if is_missing() {
         return;

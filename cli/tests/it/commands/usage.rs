@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 54] = [
+pub const COMMANDS: [&[&str]; 58] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -52,9 +52,13 @@ pub const COMMANDS: [&[&str]; 54] = [
     &["prices", "show"],
     &["prices", "set"],
     &["prices", "versions"],
+    &["settings"],
+    &["settings", "show"],
+    &["settings", "set"],
     &["audit"],
     &["backup"],
     &["restore"],
+    &["mark-restored"],
     &["export"],
     &["import"],
     &["migrate"],

@@ -2,16 +2,18 @@
 //!
 //! A backup is a data directory: a consistent copy of the journal, safe beside a running server.
 //! The state file is left out, because the first start builds it from the journal. A restore audits
-//! a backup before it puts it in place.
+//! a backup before it puts it in place, and begins a new epoch there ([`crate::restored`]).
 
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
+use tollkeeper_ledger::Timestamp;
 
 use super::audit::audit;
-use crate::Error;
+use crate::embedded::core::{Core, CoreOptions};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::sqlite::{self, Access, classify};
+use crate::{Error, JournalHead, restored};
 
 /// Copies the journal of a data directory into a new directory, beside a running server or without
 /// one. Returns the number of copied entries.
@@ -39,17 +41,31 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
 ///
 /// # Errors
 /// When the backup does not pass its audit, or the target is not an empty or absent directory.
-pub fn restore(backup_at: &Path, to: &Path) -> Result<u64, Error> {
+pub fn restore(backup_at: &Path, to: &Path, now: Timestamp) -> Result<u64, Error> {
     let report = audit(backup_at)?;
     if let Some(disagreement) = report.disagreement {
         return Err(Error::damaged(format!("{}: {}", backup_at.display(), disagreement.what))
             .with_hint("take an older backup; `tollkeeper audit` reports more"));
     }
     let entries = backup(backup_at, to)?;
-    let restored = Journal::open(to, None, Access::Write)?;
-    restored.begin_epoch()?;
-    restored.empty_wal()?;
+    mark_restored(to, now)?;
     Ok(entries)
+}
+
+/// Begins the next epoch of a data directory that other tools have restored. Returns the end of its
+/// journal afterwards.
+///
+/// # Errors
+/// When there is no ledger in the directory, a server uses it, or it cannot be written.
+pub fn mark_restored(path: &Path, now: Timestamp) -> Result<JournalHead, Error> {
+    journal::must_hold(path)?;
+    let mut core = Core::open(path, CoreOptions::default())?;
+    core.refuse_unfinished_import()?;
+    let results = core.run_batch(vec![restored::submission()], now)?;
+    assert!(results.iter().all(Result::is_ok), "the ledger refuses no epoch: {results:?}");
+    let head = core.journal_head()?;
+    core.checkpoint_all()?;
+    Ok(head)
 }
 
 fn empty_directory(to: &Path) -> Result<(), Error> {

@@ -51,9 +51,6 @@ use crate::{CommandResult, EngineStats, Error, Ran};
 /// everything happens often.
 #[derive(Clone, Debug)]
 pub struct CoreOptions {
-    /// Seconds after a charge was created in which a late system failure may still refund it once
-    /// it is settled.
-    pub refund_window_seconds: i64,
     /// The name of a registered SQLite VFS; the system's when `None`.
     pub vfs: Option<String>,
     /// The id of a new data directory; random when `None`. It is also the key of the hash from
@@ -76,7 +73,6 @@ pub struct CoreOptions {
 impl Default for CoreOptions {
     fn default() -> CoreOptions {
         CoreOptions {
-            refund_window_seconds: tollkeeper_ledger::bounds::REFUND_WINDOW_DEFAULT_SECONDS,
             vfs: None,
             directory_id: None,
             round_entries: 1_000_000,

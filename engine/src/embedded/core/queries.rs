@@ -163,7 +163,7 @@ impl Core {
     pub fn journal_head(&mut self) -> Result<JournalHead, Error> {
         let machine = self.ensure_loaded()?;
         let KnownEntry { seq, hash } = machine.last_entry()?;
-        Ok(JournalHead { epoch: machine.journal.epoch()?, place: seq, hash, entries: seq })
+        Ok(JournalHead { epoch: machine.platform.epoch, place: seq, hash, entries: seq })
     }
 
     /// At most `most` pending charges whose deadline has passed, the longest overdue first. One

@@ -204,7 +204,6 @@ impl StateMachine {
             maintenance,
             next_seq: from,
             accounts_persisted_to,
-            refund_window_seconds: options.refund_window_seconds,
         });
         for (opening_seq, _, deadline) in pending {
             machine.deadlines.set(opening_seq, Some(deadline));
@@ -278,7 +277,7 @@ impl StateMachine {
         Ok(())
     }
 
-    /// Loads the price book and the platform keys from the platform's own chain, which is short.
+    /// Loads the platform from its own chain, which is short.
     fn load_platform(&mut self) -> Result<(), Error> {
         let mut platform = Platform::default();
         let entries = self.platform_chain(|stored| stored.entry())?;

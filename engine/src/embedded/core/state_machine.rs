@@ -68,7 +68,6 @@ pub(crate) struct StateMachine {
     pub(super) accounts_persisted_to: u64,
     /// Memory of a search in the key index.
     pub(super) found: Vec<u64>,
-    refund_window_seconds: i64,
     /// Entries since the start that were decided while their account was ahead of the clock.
     pub(super) decided_ahead: u64,
 }
@@ -84,7 +83,6 @@ pub(super) struct Parts {
     /// The sequence number at which the replay begins.
     pub next_seq: u64,
     pub accounts_persisted_to: u64,
-    pub refund_window_seconds: i64,
 }
 
 /// What was looked up for a command before its turn.
@@ -141,7 +139,7 @@ struct Recording {
 impl StateMachine {
     pub(super) fn new(parts: Parts) -> StateMachine {
         let Parts { journal, state, accounts, index, fingerprints, maintenance, .. } = parts;
-        let Parts { next_seq, accounts_persisted_to, refund_window_seconds, .. } = parts;
+        let Parts { next_seq, accounts_persisted_to, .. } = parts;
         StateMachine {
             journal,
             state,
@@ -158,7 +156,6 @@ impl StateMachine {
             next_seq,
             accounts_persisted_to,
             found: Vec::new(),
-            refund_window_seconds,
             decided_ahead: 0,
         }
     }
@@ -367,13 +364,12 @@ impl StateMachine {
         let account = &self.accounts.get(index).account;
         let view = View {
             account: Some(account),
-            price_book: &self.platform.price_book,
+            platform: &self.platform,
             entry_under_key: earlier_entry.as_ref(),
             charge: charge.as_ref().map(|located| &located.charge),
             used_by_limit: &used_by_limit,
             windows: calendar::windows_for(account, recount.as_ref(), present),
             fresh_id: self.fresh_id(now),
-            refund_window_seconds: self.refund_window_seconds,
         };
         let actor = submission.actor.clone();
         let asked = Asked::of(&submission.command);
@@ -413,7 +409,7 @@ impl StateMachine {
             let (grant, balance) = (account.grants.find(id).cloned(), account.balance);
             return answer::unchanged_grant(grant, balance, &mut self.records(index));
         }
-        Ok(answer::unchanged_answer(asked, account, charge, &self.platform.price_book, present))
+        Ok(answer::unchanged_answer(asked, account, charge, &self.platform, present))
     }
 
     /// The id for what the next entry makes.
@@ -529,7 +525,7 @@ impl StateMachine {
         self.next_seq = seq + 1;
     }
 
-    /// Applies an entry of the platform's own chain to the price book and the platform keys.
+    /// Applies an entry of the platform's own chain to the platform.
     pub(super) fn apply_to_platform(&mut self, entry: &Entry, header: EntryHeader) -> Result<(), Error> {
         if header.account_index == 0 {
             let applied = Arc::make_mut(&mut self.platform).apply(entry);

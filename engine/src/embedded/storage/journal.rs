@@ -125,22 +125,6 @@ impl Journal {
         found.map_err(|error| classify(&self.path, error))
     }
 
-    /// 1, and one more after each restore of a backup.
-    pub(crate) fn epoch(&self) -> Result<u64, Error> {
-        let sql = "SELECT value FROM meta WHERE name = 'epoch'";
-        let found = self.connection.query_row(sql, [], |row| row.get::<_, [u8; 8]>(0)).optional();
-        let found = found.map_err(|error| classify(&self.path, error))?;
-        Ok(found.map_or(1, u64::from_le_bytes))
-    }
-
-    /// Begins the next epoch: this file is a restored copy, and another one may have gone on.
-    pub(crate) fn begin_epoch(&self) -> Result<(), Error> {
-        let next = self.epoch()? + 1;
-        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', ?1)";
-        let written = self.connection.execute(sql, [&next.to_le_bytes()[..]]);
-        written.map(|_| ()).map_err(|error| classify(&self.path, error))
-    }
-
     /// True between the beginning and the end of an import: the journal holds a part of a ledger.
     pub(crate) fn is_importing(&self) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'importing')";

@@ -445,9 +445,8 @@ impl Lane {
         commands: &[(Submission, Timestamp)],
     ) -> Result<DecidedBatch, Undecided> {
         let PrefetchedBatch { loaded, resolved } = prefetched;
-        let refund_window_seconds = self.shared.refund_window_seconds;
         let (accounts, ids) = (&mut self.accounts, &mut self.ids);
-        let machine = StateMachine::new(accounts, ids, platform, loaded, refund_window_seconds);
+        let machine = StateMachine::new(accounts, ids, platform, loaded);
         let mut command = None;
         let decided =
             catch_unwind(AssertUnwindSafe(|| machine.decide_all(commands, &resolved, &mut command)));
@@ -537,7 +536,6 @@ mod tests {
             clock: DatabaseClock::new(false),
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
-            refund_window_seconds: 0,
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,
         };

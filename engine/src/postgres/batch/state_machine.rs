@@ -32,7 +32,6 @@ pub(crate) struct StateMachine<'a> {
     ids: &'a mut Ids,
     platform: PlatformSnapshot,
     writes: BatchWrites,
-    refund_window_seconds: i64,
     loaded: Loaded,
     /// For each key under which this batch recorded an entry: the entry's index in `writes`.
     entries_by_key: HashMap<KeyRef, usize>,
@@ -63,12 +62,11 @@ impl<'a> StateMachine<'a> {
         ids: &'a mut Ids,
         platform: PlatformSnapshot,
         loaded: Loaded,
-        refund_window_seconds: i64,
     ) -> StateMachine<'a> {
         let writes =
             BatchWrites { platform: PlatformNumbers::unchanged(platform.n), ..BatchWrites::default() };
         let entries_by_key = HashMap::new();
-        StateMachine { accounts, ids, platform, writes, refund_window_seconds, loaded, entries_by_key }
+        StateMachine { accounts, ids, platform, writes, loaded, entries_by_key }
     }
 
     /// Decides all commands in order. While a command is being decided, `current` is its index, so
@@ -133,8 +131,8 @@ impl<'a> StateMachine<'a> {
             Ok(Decision::Unchanged) => {
                 let account = &self.accounts.get(account_index).account;
                 let windows = calendar::windows_for(account, None, account.present(now));
-                let price_book = &self.platform.platform.price_book;
-                Ok(answer::unchanged_answer(asked, account, charge, price_book, (&windows, now)))
+                let platform = &self.platform.platform;
+                Ok(answer::unchanged_answer(asked, account, charge, platform, (&windows, now)))
             }
             Err(refusal) => Err(refusal),
         })
@@ -162,13 +160,12 @@ impl<'a> StateMachine<'a> {
             recount.map_or_else(Vec::new, |recount| self.used_by_limit(account_index, &recount, &windows));
         let view = View {
             account: Some(account),
-            price_book: &self.platform.platform.price_book,
+            platform: &self.platform.platform,
             entry_under_key: earlier_entry,
             charge,
             used_by_limit: &used_by_limit,
             windows,
             fresh_id: self.ids.fresh(now, account.chain.n + 1),
-            refund_window_seconds: self.refund_window_seconds,
         };
         decide(&view, submission, now)
     }
@@ -263,7 +260,7 @@ impl<'a> StateMachine<'a> {
                     self.writes.pending_change += 1;
                 }
             }
-            EntryBody::PricesSet(_) | EntryBody::PlatformKeySet { .. } => {
+            body if body.kind().is_for_platform() => {
                 self.platform.apply(entry)?;
                 self.writes.platform.after = entry.n;
             }

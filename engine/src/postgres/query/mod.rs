@@ -12,14 +12,14 @@ pub(crate) mod readers;
 
 use super::database::failure::Failure;
 use super::database::session::DbSession;
-use super::teams_seen::TeamsSeen;
+use super::shared::SharedState;
 use crate::{Query, QueryResult, calendar};
 
 /// Answers a query on one connection.
 pub(crate) async fn answer(
     session: &DbSession,
     query: &Query,
-    teams_seen: &TeamsSeen,
+    shared: &SharedState,
 ) -> Result<QueryResult, Failure> {
     Ok(match query {
         Query::Workspace { workspace } => {
@@ -30,7 +30,9 @@ pub(crate) async fn answer(
         Query::Balance { workspace, at } => {
             QueryResult::Balance(point::balance(session, workspace, *at).await?)
         }
-        Query::Team { workspace } => QueryResult::Team(point::team(session, workspace, teams_seen).await?),
+        Query::Team { workspace } => {
+            QueryResult::Team(point::team(session, workspace, &shared.teams_seen).await?)
+        }
         Query::Limits { workspace, now } => {
             let account = point::account(session, workspace).await?;
             QueryResult::Limits(account.map(|account| calendar::limits(&account, *now)))
@@ -47,7 +49,9 @@ pub(crate) async fn answer(
         Query::Entries { workspace, page } => {
             QueryResult::Entries(lists::entries(session, workspace, page).await?)
         }
-        Query::JournalHead {} => QueryResult::JournalHead(point::journal_head(session).await?),
+        Query::JournalHead {} => {
+            QueryResult::JournalHead(point::journal_head(session, &shared.platform).await?)
+        }
         Query::Usage { workspace, hours } => {
             QueryResult::Usage(lists::usage(session, workspace, hours.clone()).await?)
         }

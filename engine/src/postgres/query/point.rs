@@ -15,6 +15,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
+use crate::postgres::platform::PlatformCell;
 use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
 use crate::{BalanceAt, ChargeRecord, Error, JournalHead, Listing, Page, RefundRecord, answer};
 
@@ -86,13 +87,18 @@ pub(crate) async fn workspaces(session: &DbSession, page: &Page) -> Result<Listi
 
 /// The end of all chains: the number of entries, and one hash over the accounts in the order of
 /// their workspaces, each of which contains the end of its chain.
-pub(crate) async fn journal_head(session: &DbSession) -> Result<JournalHead, Failure> {
+pub(crate) async fn journal_head(
+    session: &DbSession,
+    platform: &PlatformCell,
+) -> Result<JournalHead, Failure> {
+    platform.refresh(session).await?;
+    let epoch = platform.snapshot().platform.epoch;
     let rows = session.query_with_timeout(Sql::JournalHead, &[]).await?;
     let row = rows.first().ok_or_else(|| Error::damaged("a sum over all accounts has one row"))?;
     let entries = column::<i64>(row, 0)? as u64;
     let hash = Hash::try_from(column::<&[u8]>(row, 1)?);
     let hash = hash.map_err(|_| Error::damaged("a SHA-256 has 32 bytes"))?;
-    Ok(JournalHead { epoch: 1, place: entries, hash, entries })
+    Ok(JournalHead { epoch, place: entries, hash, entries })
 }
 
 /// The balance of a workspace, now or after its last entry up to `at`.

@@ -15,8 +15,8 @@ use tollkeeper_engine::{
 };
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Id, Micros, Period,
-    PeriodWindow, PeriodWindows, Platform, Subject, Submission, Timestamp, Usage, View, WorkspaceId, bounds,
-    decide, invariants,
+    PeriodWindow, PeriodWindows, Platform, Subject, Submission, Timestamp, Usage, View, WorkspaceId, decide,
+    invariants,
 };
 
 mod queries;
@@ -40,16 +40,9 @@ struct State {
 }
 
 /// An engine whose data ends with its process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Memory {
     state: Mutex<State>,
-    refund_window_seconds: i64,
-}
-
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory { state: Mutex::default(), refund_window_seconds: bounds::REFUND_WINDOW_DEFAULT_SECONDS }
-    }
 }
 
 impl Memory {
@@ -59,7 +52,7 @@ impl Memory {
 
     /// Runs one command.
     pub fn run_now(&self, submission: Submission, now: Timestamp) -> CommandResult {
-        self.state().run(submission, now, self.refund_window_seconds)
+        self.state().run(submission, now)
     }
 }
 
@@ -138,7 +131,7 @@ impl StoredWorkspace {
 }
 
 impl State {
-    fn run(&mut self, submission: Submission, now: Timestamp, refund_window_seconds: i64) -> CommandResult {
+    fn run(&mut self, submission: Submission, now: Timestamp) -> CommandResult {
         self.commands += 1;
         self.ids += 1;
         let fresh = Id::v7(now.millis(), 0, self.ids);
@@ -158,13 +151,12 @@ impl State {
         let spent: Vec<Micros> = limits.map(|limit| stored.spent(limit, &windows)).collect();
         let view = View {
             account: Some(&stored.account),
-            price_book: &self.platform.price_book,
+            platform: &self.platform,
             entry_under_key: first,
             charge: charge.as_ref(),
             used_by_limit: &spent,
             windows,
             fresh_id: fresh,
-            refund_window_seconds,
         };
         match decide(&view, submission, now)? {
             Decision::Replay => {
@@ -181,6 +173,9 @@ impl State {
                         let at = effective_at.map_or(present, |at| at.max(present));
                         let prices = self.platform.price_book.in_force(at);
                         Output::Prices(prices.expect("unchanged prices are in force").clone())
+                    }
+                    _ if matches!(command, Command::SetSettings(_)) => {
+                        Output::Settings(self.platform.settings)
                     }
                     _ if matches!(command, Command::SetAlerts { .. }) => Output::Done,
                     _ if let Some(record) = command.grant().and_then(|id| stored.grant(id)) => {
@@ -221,7 +216,7 @@ impl State {
             stored.usage.record(&entry);
             Arc::make_mut(&mut self.platform)
                 .apply(&entry)
-                .expect("price versions are numbered without gaps");
+                .expect("price versions and epochs are numbered without gaps");
             if entry.body.charge().is_some() {
                 last_n = entry.n;
             }
@@ -257,6 +252,7 @@ impl StoredWorkspace {
                 self.grant_output((*grant, Some(entry(first).decided_at)), Micros::ZERO, balance)
             }
             EntryBody::PricesSet(version) => Output::Prices(version.clone()),
+            EntryBody::SettingsChanged(settings) => Output::Settings(*settings),
             EntryBody::LimitsSet(limits) => Output::Limits(limits.clone()),
             EntryBody::Team(change) => Output::Team(change.clone()),
             body => match body.charge() {

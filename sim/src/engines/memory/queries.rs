@@ -131,7 +131,12 @@ impl State {
                 for end in self.stored.values().filter_map(|stored| stored.journal.last()) {
                     hash.iter_mut().zip(end.hash).for_each(|(sum, byte)| *sum ^= byte);
                 }
-                QueryResult::JournalHead(JournalHead { epoch: 1, place: entries, hash, entries })
+                QueryResult::JournalHead(JournalHead {
+                    epoch: self.platform.epoch,
+                    place: entries,
+                    hash,
+                    entries,
+                })
             }
             Query::Usage { workspace, hours } => {
                 let rows = self.open(workspace).map_or(Vec::new(), |stored| stored.usage.rows());

@@ -1,0 +1,32 @@
+//! Decides what concerns the platform as a whole, besides its prices: the settings that decide
+//! money, and the epoch that begins with a restored copy.
+//!
+//! Only the platform may do either; a workspace's caller has no actor in the platform's journal.
+
+use super::view::View;
+use crate::{EntryBody, PlatformSettings, Refusal, bounds};
+
+/// Replaces the settings; no entry if they are in force already.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn set_settings(view: &View, settings: PlatformSettings) -> Result<Vec<EntryBody>, Refusal> {
+    if settings.refund_window_days > bounds::REFUND_WINDOW_MAX_DAYS {
+        return Err(Refusal::InvalidField { field: "refund_window_days", why: "must be 0 to 3650" });
+    }
+    if settings == view.platform.settings {
+        return Ok(Vec::new());
+    }
+    assert!(settings.refund_window_seconds() >= 0, "a refund window must not be negative");
+    Ok(vec![EntryBody::SettingsChanged(settings)])
+}
+
+/// Begins the next epoch: this ledger is a restored copy, and the one that was copied may have gone
+/// on.
+pub(super) fn mark_restored(view: &View) -> Vec<EntryBody> {
+    let last = view.platform.epoch;
+    assert!(last > 0, "the first epoch of a ledger must be 1");
+    let epoch = last.checked_add(1).expect("a ledger is not restored 2^64 times");
+    assert!(epoch > last, "an epoch must be later than the last");
+    vec![EntryBody::LedgerRestored { epoch }]
+}

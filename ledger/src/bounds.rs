@@ -71,6 +71,14 @@ const _: () = assert!(
 /// it changes nothing.
 pub const HEARTBEAT_MOVES_ONE_OF: i64 = 4;
 
+/// The most refunds of one charge; the last one returns all that is left. All of them are read to
+/// show the charge.
+pub const REFUNDS_MAX: u32 = 1_000;
+
+/// The most entries about a charge after the one that opened it, without heartbeats: its refunds, a
+/// settlement, and an outcome that is reported later.
+pub const CHARGE_CHANGES_MAX: usize = REFUNDS_MAX as usize + 2;
+
 /// The longest time a pending charge may wait, a week from its opening or from a heartbeat.
 pub const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600;
 

@@ -104,6 +104,8 @@ pub struct ChargeState {
     pub outcome: Option<Outcome>,
     /// What was refunded so far; at most the amount (i05).
     pub refunded: Micros,
+    /// How many refunds returned that credit.
+    pub refunds: u32,
     /// The number of units that were used, as far as is known.
     pub quantity: i64,
     /// The time until which an outcome is awaited; set if and only if the charge is pending.
@@ -178,9 +180,21 @@ impl ChargeDetails {
             status: if self.deadline.is_some() { Status::Pending } else { Status::Settled },
             outcome: None,
             refunded: Micros::ZERO,
+            refunds: 0,
             quantity: self.quantity,
             deadline: self.deadline,
         }
+    }
+}
+
+impl ChargeState {
+    /// The state after a further refund. The refund of a free run returns nothing and is not
+    /// counted; it is the only one.
+    #[must_use]
+    pub fn after_refund(self, amount: Micros) -> ChargeState {
+        assert!(amount >= Micros::ZERO, "i05: a refund must not take credit");
+        let refunds = self.refunds + u32::from(amount > Micros::ZERO);
+        ChargeState { refunded: self.refunded + amount, refunds, ..self }
     }
 }
 

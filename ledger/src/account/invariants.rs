@@ -162,6 +162,9 @@ pub fn charge_transition(
     let refunded = before.refunded.checked_add(refund);
     ensure(refunded == Some(next.refunded), "i05: the refunds of a charge do not add up")?;
     ensure(next.refunded <= amount, "i05: a charge gives back more than it took")?;
+    let refunds = before.refunds.checked_add(u32::from(refund > Micros::ZERO));
+    ensure(refunds == Some(next.refunds), "i05: the number of a charge's refunds is wrong")?;
+    ensure(next.refunds <= bounds::REFUNDS_MAX, "i05: a charge has too many refunds")?;
     // Of a free run nothing is refunded, in any status.
     let in_full = next.refunded == amount;
     let is_refunded = next.status == Status::Refunded;

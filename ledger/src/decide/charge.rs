@@ -255,7 +255,7 @@ impl<'a> ExistingCharge<'a> {
         let mut state = *state;
         if unused > Micros::ZERO {
             assert!(self.is_pending(), "i06: a charge that is partly used must be pending");
-            state.refunded += unused;
+            state = state.after_refund(unused);
             bodies.push(self.refunded(unused, RefundReason::PartlyUsed, state));
         }
         state = ChargeState {
@@ -361,8 +361,13 @@ impl<'a> ExistingCharge<'a> {
         let mut refund = if amount == refundable {
             self.refunded_in_full(RefundReason::Requested, Outcome::Reversed)
         } else {
-            let refunded = self.charge.state.refunded + amount;
-            self.refund_of(amount, RefundReason::Requested, ChargeState { refunded, ..self.charge.state })
+            let state = self.charge.state.after_refund(amount);
+            if state.refunds >= bounds::REFUNDS_MAX {
+                let why =
+                    "leaves a rest, and the charge has 999 refunds; the last one returns all that is left";
+                return Err(Refusal::InvalidField { field: "amount", why });
+            }
+            self.refund_of(amount, RefundReason::Requested, state)
         };
         refund.detail = Some(reason);
         refund.requested = requested;
@@ -424,15 +429,16 @@ impl<'a> ExistingCharge<'a> {
     /// The refund of all that is left, which ends the charge.
     fn refunded_in_full(&self, reason: RefundReason, outcome: Outcome) -> Refund {
         let amount = self.charge.refundable();
-        let refunded = self.charge.state.refunded + amount;
-        assert!(refunded == self.charge.details.amount, "i05: a full refund must leave nothing to refund");
-        let state = ChargeState {
-            status: Status::Refunded,
-            outcome: Some(outcome),
-            refunded,
-            deadline: None,
-            ..self.charge.state
-        };
+        let after = self.charge.state.after_refund(amount);
+        assert!(
+            after.refunded == self.charge.details.amount,
+            "i05: a full refund must leave nothing to refund"
+        );
+        assert!(
+            after.refunds <= bounds::REFUNDS_MAX,
+            "i05: there must be room for the refund of all that is left"
+        );
+        let state = ChargeState { status: Status::Refunded, outcome: Some(outcome), deadline: None, ..after };
         self.refund_of(amount, reason, state)
     }
 

@@ -395,22 +395,44 @@ fn read_details(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
     })
 }
 
+/// Added to the code of a status that is followed by the number of refunds. Nearly always there is
+/// one refund or none, as the refunded amount says.
+const SEVERAL_REFUNDS: u8 = 0x10;
+
 fn write_state(w: &mut Writer, state: ChargeState) {
-    w.byte(state.status.code());
-    w.byte(state.outcome.map_or(0, Outcome::code));
-    w.micros(state.refunded);
+    let ChargeState { status, outcome, refunded, refunds, .. } = state;
+    let several = refunds > 1;
+    assert!(!several || refunded > Micros::ZERO, "i05: several refunds must have returned credit");
+    w.byte(status.code() | if several { SEVERAL_REFUNDS } else { 0 });
+    if several {
+        w.unsigned(u64::from(refunds));
+    }
+    w.byte(outcome.map_or(0, Outcome::code));
+    w.micros(refunded);
     w.signed(state.quantity);
     w.maybe_signed(state.deadline.map(Timestamp::millis));
 }
 
 fn read_state(r: &mut Reader) -> Result<ChargeState, Malformed> {
+    let code = r.byte("a charge's status")?;
+    let several = match code & SEVERAL_REFUNDS {
+        0 => None,
+        _ => Some(u32::try_from(r.unsigned("refunds")?).map_err(|_| Malformed("refunds"))?),
+    };
+    let outcome = match r.byte("a charge's outcome")? {
+        0 => None,
+        code => Some(Outcome::from_code(code)?),
+    };
+    let refunded = r.micros("what was refunded")?;
+    let refunds = several.unwrap_or(u32::from(refunded > Micros::ZERO));
+    if several.is_some_and(|several| several < 2) || (refunds > 0) != (refunded > Micros::ZERO) {
+        return Err(Malformed("refunds"));
+    }
     Ok(ChargeState {
-        status: Status::from_code(r.byte("a charge's status")?)?,
-        outcome: match r.byte("a charge's outcome")? {
-            0 => None,
-            code => Some(Outcome::from_code(code)?),
-        },
-        refunded: r.micros("what was refunded")?,
+        status: Status::from_code(code & !SEVERAL_REFUNDS)?,
+        outcome,
+        refunded,
+        refunds,
         quantity: r.signed("a quantity")?,
         deadline: r.maybe_signed("a deadline")?.map(Timestamp::from_millis),
     })

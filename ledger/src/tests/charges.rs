@@ -237,6 +237,16 @@ fn the_platform_refunds_in_parts_and_never_more_than_was_charged() {
 }
 
 #[test]
+fn the_last_refund_of_many_returns_all_that_is_left() {
+    let mut script = String::from("grant promotional 9_000\ncharge message x6\n");
+    script += &"refund c1 1 => refunded 1 requested g1:1\n".repeat(999);
+    script += "refund c1 1 => no invalid_field amount\nrefund c1 => refunded 2001 requested g1:2001\n";
+    let world = check(&script);
+    let state = world.charges[0].state;
+    assert_eq!((state.refunds, state.refunded), (crate::bounds::REFUNDS_MAX, crate::Micros::new(3_000)));
+}
+
+#[test]
 fn a_pending_charge_is_refunded_whole() {
     check(
         "

@@ -145,11 +145,17 @@ fn i05_a_charge_is_its_unit_price_times_its_quantity() {
 fn state(status: Status, refunded: i64) -> ChargeState {
     let deadline = (status == Status::Pending).then_some(Timestamp::ZERO);
     let outcome = Some(Outcome::Succeeded);
-    ChargeState { status, outcome, refunded: micros(refunded), quantity: 1, deadline }
+    let refunds = u32::from(refunded > 0);
+    ChargeState { status, outcome, refunded: micros(refunded), refunds, quantity: 1, deadline }
 }
 
 /// Why a charge of 500 cannot go from one state to another by a refund of `amount`.
 fn violation(before: ChargeState, amount: i64, next: ChargeState) -> String {
+    violation_of(before, amount, ChargeState { refunds: before.refunds + u32::from(amount > 0), ..next })
+}
+
+/// The same with the number of refunds as it is.
+fn violation_of(before: ChargeState, amount: i64, next: ChargeState) -> String {
     let refund = Refund { state: next, ..refund(&acme_with_a_charge(), amount) };
     let body = EntryBody::ChargeRefunded(Box::new(refund));
     let violation = invariants::charge_transition(micros(500), before, &body);
@@ -171,6 +177,17 @@ fn i05_refunds_add_up_and_stay_below_the_amount() {
     let in_full = "i05: the status of a charge does not match its refunds";
     assert_eq!(violation(settled(0), 499, state(Status::Refunded, 499)), in_full);
     assert_eq!(violation(settled(0), 500, settled(500)), in_full);
+}
+
+#[test]
+fn i05_the_refunds_of_a_charge_are_counted_and_bounded() {
+    let settled = |refunded, refunds| ChargeState { refunds, ..state(Status::Settled, refunded) };
+    assert_eq!(violation_of(settled(100, 999), 1, settled(101, 1_000)), "none");
+    let wrong = "i05: the number of a charge's refunds is wrong";
+    assert_eq!(violation_of(settled(100, 7), 1, settled(101, 7)), wrong);
+    assert_eq!(violation_of(settled(100, 7), 0, settled(100, 8)), wrong);
+    let many = "i05: a charge has too many refunds";
+    assert_eq!(violation_of(settled(100, 1_000), 1, settled(101, 1_001)), many);
 }
 
 #[test]

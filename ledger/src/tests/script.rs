@@ -323,7 +323,7 @@ fn later(at: Timestamp, now: Timestamp) -> String {
 }
 
 fn show(state: ChargeState, now: Timestamp) -> String {
-    let ChargeState { status, outcome, refunded, quantity, deadline } = state;
+    let ChargeState { status, outcome, refunded, refunds: _, quantity, deadline } = state;
     let mut text = format!("{} x{quantity}", status.as_str());
     if let Some(outcome) = outcome {
         text += &format!(", {}", outcome.as_str());

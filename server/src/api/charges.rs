@@ -282,7 +282,7 @@ impl<'a> ChargeJson<'a> {
     pub fn of(workspace: &'a str, charge: &'a Charge, balance: Option<Balance>) -> ChargeJson<'a> {
         let Charge { details, opening_entry: _, created_at, decided_at: _, state } = charge;
         // The state's quantity is what was used; the details have what was charged.
-        let ChargeState { status, outcome, refunded, quantity: _, deadline } = state;
+        let ChargeState { status, outcome, refunded, quantity: _, deadline, refunds: _ } = state;
         let ChargeDetails { id, spender, quantity, unit_price, amount, price_version, .. } = &**details;
         let Spender { operation, worker, member, api_key: _ } = spender;
         ChargeJson {

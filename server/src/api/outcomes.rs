@@ -60,7 +60,8 @@ pub const ROUTES: &[Route] = &[
         "Refund a charge",
         |call| Box::pin(refund(call)),
     )
-    .description("Refunds a charge by decision of the platform: the given amount, or all that is left of it.")
+    .description("Refunds a charge by decision of the platform: the given amount, or all that is left of it. \
+         A charge takes at most 1,000 refunds; the last one returns all that is left.")
     .idempotency_key()
     .request(of::<RefundIn>, r#"{"amount_usd": "0.05", "reason": "The picture was blurred."}"#)
     .response(200, of::<ChargeJson>, REFUNDED)

@@ -202,7 +202,7 @@ impl ExceededLimit {
 
 /// The charge has an outcome already; the members say which.
 fn already(code: Code, state: ChargeState) -> Problem {
-    let ChargeState { status, outcome, refunded, quantity, deadline: _ } = state;
+    let ChargeState { status, outcome, refunded, quantity, deadline: _, refunds: _ } = state;
     let reported = outcome.map_or("none", |outcome| outcome.as_str());
     let detail =
         format!("The charge is {} with the outcome {reported}. Nothing was changed.", status.as_str());

@@ -1,7 +1,9 @@
 //! Clauses about credit in and out, the answers, and repeated requests.
 
 use tollkeeper_engine::{Answer, Output, Page, Reads};
-use tollkeeper_ledger::{Balance, ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status};
+use tollkeeper_ledger::{
+    Balance, ChargeCommand, Command, Micros, Outcome, RefundReason, Source, Status, bounds,
+};
 
 use super::Store;
 use super::test_client::{
@@ -151,6 +153,33 @@ pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {
     client.accepted(refund(None));
     assert_eq!(remaining(&client), [5_000, 1_000]);
     assert_eq!(client.record(paid.details.id).charge.state.outcome, Some(Outcome::Reversed));
+}
+
+pub(super) fn a_charge_takes_a_bounded_number_of_refunds(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 10_000);
+    let (paid, _) = client.charge("k", awaited("message", 3, 10));
+    let id = paid.details.id;
+    for _ in 0..5 {
+        client.advance_clock(5);
+        client.accepted(ChargeCommand::Heartbeat { extend_seconds: 10 }.for_charge(id));
+    }
+    client.accepted(ChargeCommand::Succeed { quantity: None }.for_charge(id));
+    let refund = |amount| ChargeCommand::Refund { amount, reason: "courtesy".into() }.for_charge(id);
+    let one = || refund(Some(Micros::new(1)));
+    let many = (1..bounds::REFUNDS_MAX).map(|n| submission(acme(), Some(&format!("r{n}")), one())).collect();
+    assert!(client.codes(many).iter().all(|code| *code == "yes"));
+    assert_eq!(client.refused(one()), "invalid_field");
+    let client = client.restarted(store);
+    client.accepted(refund(None));
+    let record = client.record(id);
+    let amounts: Vec<i64> = record.refunds.iter().map(|refund| refund.refund.amount.get()).collect();
+    assert_eq!((amounts.len(), amounts[0], amounts[999]), (1_000, 1, 501), "oldest first");
+    let state = record.charge.state;
+    assert_eq!((state.status, state.refunded, state.refunds), (Status::Refunded, paid.details.amount, 1_000));
+    let page = Page { limit: 1, cursor: None };
+    let listed =
+        block_on(client.engine.charges(&acme(), Default::default(), page)).expect("a healthy engine");
+    assert_eq!(listed.expect("the workspace exists").data, [record.charge]);
 }
 
 pub(super) fn a_passed_deadline_is_due(store: &dyn Store) {

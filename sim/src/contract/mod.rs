@@ -71,6 +71,7 @@ pub const CLAUSES: &[Clause] = &[
     ("the commands of a batch are decided in order, each alone", charges::a_batch_is_decided_in_order),
     ("an outcome settles or refunds", charges::an_outcome_settles_or_refunds),
     ("a refund returns to its grants", charges::a_refund_returns_to_its_grants),
+    ("a charge takes a bounded number of refunds", charges::a_charge_takes_a_bounded_number_of_refunds),
     ("a charge with a passed deadline is due until it is timed out", charges::a_passed_deadline_is_due),
     (
         "a heartbeat that moves the deadline by less than a quarter changes nothing",

@@ -3,7 +3,7 @@
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     ApiKeyId, Charge, ChargeDetails, ChargeId, ChargeRequest, Draw, Micros, Outcome, PriceVersion, Refusal,
-    Spender, Status, Timestamp,
+    Spender, Status, Timestamp, bounds,
 };
 
 use super::facts::{Fact, Pool};
@@ -178,6 +178,9 @@ impl Pool {
         }
         let whole = amount == left;
         if !whole && charge.state.status == Status::Pending {
+            return Err(invalid("amount"));
+        }
+        if !whole && charge.state.refunds + 1 >= bounds::REFUNDS_MAX {
             return Err(invalid("amount"));
         }
         self.check_room(&charge, amount)?;

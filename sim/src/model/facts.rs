@@ -367,6 +367,7 @@ impl Pool {
                         status: if details.deadline.is_some() { Status::Pending } else { Status::Settled },
                         outcome: None,
                         refunded: Micros::ZERO,
+                        refunds: 0,
                         quantity: details.quantity,
                         deadline: details.deadline,
                     },
@@ -385,6 +386,7 @@ impl Pool {
                 Fact::Refunded { charge, amount, outcome, .. } => {
                     let state = &mut charges[*charge].state;
                     state.refunded += *amount;
+                    state.refunds += u32::from(*amount > Micros::ZERO);
                     if outcome.is_some() {
                         state.status = Status::Refunded;
                         state.outcome = *outcome;

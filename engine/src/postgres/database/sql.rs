@@ -281,13 +281,13 @@ pub(crate) const ALL: [(Sql, &str); 43] = [
     (Sql::EntriesByNumber, "SELECT data FROM entry WHERE workspace = $1 AND n = ANY($2::bigint[]) ORDER BY n"),
     (
         Sql::ChargeWithEntries,
-        // One snapshot: the account (part 0), the entry that opened the charge (1), and all later
-        // entries about it (2).
+        // One snapshot: the account (part 0), the entry that opened the charge (1), and the newest
+        // $4 entries about it (2). Older ones are heartbeats: no refund comes before them.
         "WITH at AS (SELECT coalesce((SELECT n FROM moved WHERE workspace = $1 AND id = $3), $2) AS n)
          SELECT 0 AS part, n, data FROM account WHERE workspace = $1
          UNION ALL SELECT 1, n, data FROM entry WHERE workspace = $1 AND n = (SELECT n FROM at)
-         UNION ALL SELECT 2, n, data FROM entry
-             WHERE workspace = $1 AND opened = (SELECT n FROM at) AND opened IS NOT NULL
+         UNION ALL (SELECT 2, n, data FROM entry
+             WHERE workspace = $1 AND opened = (SELECT n FROM at) AND opened IS NOT NULL ORDER BY n DESC LIMIT $4)
          ORDER BY part, n",
     ),
     (

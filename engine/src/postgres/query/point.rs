@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, Micros, Profile, Team, Timestamp,
-    WorkspaceId,
+    WorkspaceId, bounds,
 };
 
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
@@ -157,8 +157,10 @@ pub(crate) async fn charge(
     charge: ChargeId,
 ) -> Result<Option<ChargeRecord>, Failure> {
     let uuid = Uuid(charge.0.to_bytes());
-    let params: [&(dyn ToSql + Sync); 3] = [&id.as_str(), &number_in(charge.0), &uuid];
+    let changes = bounds::CHARGE_CHANGES_MAX as i64;
+    let params: [&(dyn ToSql + Sync); 4] = [&id.as_str(), &number_in(charge.0), &uuid, &changes];
     let rows = session.query_with_timeout(Sql::ChargeWithEntries, &params).await?;
+    assert!(rows.len() <= 2 + bounds::CHARGE_CHANGES_MAX, "a bounded number of entries is read");
     let (mut account, mut opened, mut refunds) = (None, None::<Charge>, Vec::new());
     for row in &rows {
         let bytes: &[u8] = column(row, 2)?;

@@ -8,7 +8,7 @@
 //!    │                    checkpoint thread ◄─ tasks ──┘
 //!    │                       ├── derived state ───────────────────────────────► state.db
 //!    │                       └── WAL of the journal ──────────────────────────► journal.db
-//!    └── long reads ────► reader threads ◄── journal.db, state.db
+//!    └── reads of files ► reader threads ◄── journal.db, state.db
 //! ```
 //!
 //! Readers ask the core through the queue for what the files do not hold yet.
@@ -24,7 +24,7 @@
 //! core         decide, append, answer: deterministic, without threads and without a clock
 //! threads      writer (group commit), committer, checkpoint
 //! storage      the files: journal, blocks, state file, key index, lock
-//! scan         long reads, on threads of their own
+//! scan         reads of the files, on threads of their own
 //! admin        audit, backup, restore, export, import
 //! ```
 //!
@@ -56,7 +56,7 @@ pub use crate::audit::{AuditDisagreement, AuditReport};
 
 use self::core_handle::{CoreHandle, StateToPublish};
 use self::scan::lists::Reader;
-use self::scan::readers::Readers;
+use self::scan::readers::{LONG_READS, POINT_READS, Readers};
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{
@@ -81,6 +81,8 @@ pub struct Options {
 pub struct Embedded {
     core: CoreHandle,
     readers: Readers,
+    /// For reads of a few entries, which never wait for a list.
+    point_readers: Readers,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// See [`TrustedClock::Caller`].
     last_entry_at: Option<Timestamp>,
@@ -106,8 +108,9 @@ impl Embedded {
         let start_checkpointer = Box::new(StartOnThread(handle.wake()));
         let mut core = Core::open_with(path, options, start_checkpointer)?;
         core.refuse_unfinished_import()?;
-        let readers = Readers::start(path, &handle)?;
-        Embedded::start(core, readers, handle, jobs)
+        let readers = Readers::start(path, &handle, LONG_READS)?;
+        let point_readers = Readers::start(path, &handle, POINT_READS)?;
+        Embedded::start(core, (readers, point_readers), handle, jobs)
     }
 
     /// Opens a data directory for reading, beside the process that holds it or without one. It
@@ -121,12 +124,12 @@ impl Embedded {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
         let readers = Readers::start_with_reader(path, &handle, Reader::on_snapshot(files, handle.clone()))?;
-        Embedded::start(core, readers, handle, jobs)
+        Embedded::start(core, (readers.clone(), readers), handle, jobs)
     }
 
     fn start(
         mut core: Core,
-        readers: Readers,
+        (readers, point_readers): (Readers, Readers),
         handle: CoreHandle,
         jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
     ) -> Result<Embedded, Error> {
@@ -135,7 +138,8 @@ impl Embedded {
         published.publish(StateToPublish::of(&core));
         let body = move || writer::run(core, published, jobs, wake);
         let writer = vital_thread::spawn("tollkeeper-writer", body)?;
-        Ok(Embedded { core: handle, readers, writer: Mutex::new(Some(writer)), last_entry_at })
+        let writer = Mutex::new(Some(writer));
+        Ok(Embedded { core: handle, readers, point_readers, writer, last_entry_at })
     }
 }
 
@@ -156,10 +160,9 @@ fn core_options(options: &Options) -> CoreOptions {
 }
 
 impl Embedded {
-    /// Short reads are answered by the writer thread, from memory and single reads of the files;
-    /// long ones by the readers, from the files.
+    /// What is in memory is answered by the writer thread; what is in the files by the readers.
     async fn answer(&self, query: Query) -> Result<QueryResult, Error> {
-        let Embedded { core, readers, .. } = self;
+        let Embedded { core, readers, point_readers, .. } = self;
         match query {
             Query::Workspace { workspace: id } => {
                 core.read(move |core| core.workspace(&id)).await.map(QueryResult::Workspace)
@@ -180,7 +183,8 @@ impl Embedded {
                 core.read(move |core| core.limits(&id, now)).await.map(QueryResult::Limits)
             }
             Query::Charge { workspace: id, charge } => {
-                let found = core.read(move |core| core.charge(&id, charge)).await?;
+                let read = move |reader: &Reader, id: &_| reader.charge(id, charge);
+                let found = point_readers.read(id, read).await?;
                 Ok(QueryResult::Charge(found.map(Box::new)))
             }
             Query::Charges { workspace: id, filter, page } => {

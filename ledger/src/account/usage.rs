@@ -6,6 +6,7 @@
 //! takes the rows that were counted here and adds them to the stored ones. Reports are not here.
 
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Range;
 
 use crate::text::Text;
 use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, WorkerId};
@@ -216,6 +217,21 @@ impl Usage {
     #[must_use]
     pub fn rows(&self) -> Vec<(UsageKey, UsageSums)> {
         self.rows.iter().map(|row| (row.key(), row.sums)).collect()
+    }
+
+    /// The rows of a range of hours, in the order in which they first appeared.
+    #[must_use]
+    pub fn rows_in(&self, hours: &Range<i64>) -> Vec<(UsageKey, UsageSums)> {
+        let rows = self.rows.iter().filter(|row| hours.contains(&row.hour));
+        let rows: Vec<_> = rows.map(|row| (row.key(), row.sums)).collect();
+        assert!(rows.len() <= self.rows.len(), "a row must be returned once");
+        rows
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// A number that depends on the first row. An engine reads it to load the rows into the

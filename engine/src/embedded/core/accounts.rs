@@ -21,13 +21,21 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tollkeeper_ledger::{
-    Account, Grant, Team, Timestamp, Totals, Usage, UsageKey, UsageSums, WorkspaceId, invariants,
+    Account, Grant, GrantId, Team, Timestamp, Totals, Usage, UsageKey, UsageSums, WorkspaceId, invariants,
 };
 
 use crate::Error;
 use crate::embedded::storage::checkpoint_task::{AccountChunk, LotWrite};
 use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
 use crate::embedded::storage::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow};
+
+/// An account with this number of unpersisted rows is given to the checkpointer at once. So what
+/// the writer thread hands over in one piece is bounded.
+const WIDE_ROWS: usize = 4_096;
+
+/// An account with this number of unpersisted rows takes no more before the checkpointer has taken
+/// some: memory stays bounded if rows come faster than they are written.
+const OVERFULL_ROWS: usize = 4 * WIDE_ROWS;
 
 /// What changed since an account was last persisted, besides the account itself.
 #[derive(Debug, Default)]
@@ -44,6 +52,11 @@ pub(crate) struct Unpersisted {
 }
 
 impl Unpersisted {
+    /// The number of rows that it becomes in the state file, without its few hours.
+    fn rows(&self) -> usize {
+        self.usage.len() + self.pending.len() + self.grants.len()
+    }
+
     /// Notes that entry `seq` falls into an hour.
     pub(super) fn note_hour(&mut self, hour: i64, seq: u64) {
         match self.hours.last_mut() {
@@ -62,7 +75,8 @@ impl Unpersisted {
 pub(crate) struct BeingPersisted {
     /// The number of the account's last entry that it includes.
     pub n: u64,
-    pub usage: Vec<(UsageKey, UsageSums)>,
+    /// Shared with the chunk and with reads.
+    pub usage: Arc<Vec<(UsageKey, UsageSums)>>,
     /// As in [`Unpersisted`].
     pub hours: Vec<(i64, u64)>,
     /// As in [`Unpersisted`].
@@ -93,6 +107,8 @@ pub(crate) struct Slot {
     /// True once the end of its chain was found in the journal. Until then it takes no entry.
     pub is_compared: bool,
     dirty: bool,
+    /// True while it is among the accounts that are given to the checkpointer outside of a round.
+    is_wide: bool,
     /// Whether the account was used since the clock hand last passed it.
     recently_used: bool,
 }
@@ -117,6 +133,7 @@ impl Slot {
             linked,
             is_compared,
             dirty,
+            is_wide: false,
             recently_used,
         }
     }
@@ -140,6 +157,13 @@ impl Slot {
         Ok(())
     }
 
+    /// The id of a grant, unless only the state file holds it.
+    pub(super) fn grant_id_in_memory(&self, n: u64) -> Option<GrantId> {
+        let spent = self.being_persisted.iter().flat_map(|given| &given.spent);
+        let spent = || spent.clone().find(|grant| grant.n == n);
+        self.account.grants.get(n).or_else(spent).map(|grant| grant.id)
+    }
+
     /// Moves everything that is unpersisted into a chunk.
     fn take_dirty(&mut self, chunk: &mut AccountChunk) {
         assert!(!self.quarantined, "an account that is not believed is not persisted");
@@ -148,11 +172,12 @@ impl Slot {
         let unpersisted = std::mem::take(&mut self.unpersisted);
         invariants::i08_usage_covers(unpersisted.usage.total(), self.stored_totals, self.account.totals);
         let Unpersisted { mut usage, hours, pending, grants } = unpersisted;
-        let usage = usage.take();
+        let usage = Arc::new(usage.take());
         let spent = self.account.grants.release_spent();
         self.take_lots(chunk, &grants, &spent);
         self.take_hours(chunk, &hours, &usage);
-        chunk.usage.extend(usage.iter().map(|(key, used)| (account_index, key.clone(), *used)));
+        chunk.rows += usage.len() + pending.len() + grants.len() + spent.len();
+        chunk.usage.push((account_index, Arc::clone(&usage)));
         chunk.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, account_index, deadline)));
         if !Arc::ptr_eq(&self.stored_team, &self.account.team) {
             let mut data = Vec::with_capacity(512);
@@ -167,7 +192,7 @@ impl Slot {
         chunk.accounts.push(AccountRow { account_index, id, head: self.head, n, data, linked: self.linked });
         self.stored_totals = self.account.totals;
         self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, grants, spent }));
-        self.dirty = false;
+        (self.dirty, self.is_wide) = (false, false);
     }
 
     /// Adds new and spent grants to a chunk. Each new grant names the one before it.
@@ -228,8 +253,11 @@ pub(crate) struct Accounts {
     /// By account index; `None` for an account that is not in memory.
     slots: Vec<Option<Box<Slot>>>,
     by_id: HashMap<WorkspaceId, u32>,
-    /// Accounts that changed since their last chunk.
+    /// Accounts that changed since their last chunk. One that was given to the checkpointer outside
+    /// of a round may stand here once more.
     dirty: Vec<u32>,
+    /// Accounts with many unpersisted rows. They do not wait for a round.
+    wide: Vec<u32>,
     /// The accounts of the round under way that are still to come, the next one last.
     round: Vec<u32>,
     /// The last sequence number at the beginning of the round under way.
@@ -398,6 +426,18 @@ impl Accounts {
             slot.dirty = true;
             self.dirty.push(account_index);
         }
+        if slot.unpersisted.rows() >= WIDE_ROWS && !slot.is_wide {
+            slot.is_wide = true;
+            self.wide.push(account_index);
+        }
+    }
+
+    /// True if an account has too many unpersisted rows: no more are to come before the
+    /// checkpointer has taken some.
+    pub(crate) fn is_overfull(&self) -> bool {
+        let rows =
+            |index: &u32| self.slots[*index as usize].as_ref().map_or(0, |slot| slot.unpersisted.rows());
+        self.wide.iter().any(|index| rows(index) >= OVERFULL_ROWS && !self.get(*index).quarantined)
     }
 
     /// True if a round is under way.
@@ -420,27 +460,48 @@ impl Accounts {
         self.last_round_began
     }
 
-    /// The next chunk of the round, of at most `limit` accounts; `None` if no round is under way.
+    /// The next chunk: wide accounts, or at most `limit` accounts of the round. It ends with the
+    /// account that brings it to [`WIDE_ROWS`] rows. `None` if there is nothing to persist now.
     pub(crate) fn next_chunk(&mut self, limit: usize) -> Option<AccountChunk> {
-        let began = self.round_began?;
         let mut chunk = AccountChunk::default();
+        while chunk.rows < WIDE_ROWS
+            && let Some(account_index) = self.wide.pop()
+        {
+            let Some(slot) = self.slot_in_memory(account_index) else { continue };
+            if slot.quarantined {
+                // A change after it was rebuilt adds it again.
+                slot.is_wide = false;
+            } else if slot.is_wide {
+                slot.take_dirty(&mut chunk);
+            }
+        }
+        if !chunk.accounts.is_empty() {
+            return Some(chunk);
+        }
+        let began = self.round_began?;
         while chunk.accounts.len() < limit
+            && chunk.rows < WIDE_ROWS
             && let Some(account_index) = self.round.pop()
         {
-            let slot =
-                self.slots[account_index as usize].as_deref_mut().expect("a dirty account stays in memory");
+            let Some(slot) = self.slot_in_memory(account_index) else { continue };
             if slot.quarantined {
                 self.dirty.push(account_index);
                 self.left_out = true;
-                continue;
+            } else if slot.dirty {
+                slot.take_dirty(&mut chunk);
             }
-            slot.take_dirty(&mut chunk);
         }
         if self.round.is_empty() {
             chunk.persists_to = Some(began).filter(|_| !self.left_out);
             self.round_began = None;
         }
         Some(chunk)
+    }
+
+    /// The account, unless it was evicted. A dirty one stays in memory; one that is still listed
+    /// may have been persisted outside of its round since.
+    fn slot_in_memory(&mut self, account_index: u32) -> Option<&mut Slot> {
+        self.slots[account_index as usize].as_deref_mut()
     }
 
     /// Notes that the chunk with these accounts is in the state file.
@@ -478,3 +539,6 @@ impl Accounts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

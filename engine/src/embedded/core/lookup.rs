@@ -10,6 +10,7 @@ use tollkeeper_ledger::{
     Timestamp, WorkspaceId,
 };
 
+use super::delta::Wanted;
 use super::ids;
 use super::state_machine::{LocatedCharge, StateMachine};
 use crate::answer::{self, Records};
@@ -179,18 +180,6 @@ impl StateMachine {
         Ok(Some(LocatedCharge { charge, opening_seq }))
     }
 
-    /// The later entries that may be about the charge which entry `opening_seq` opened, newest
-    /// first.
-    pub(super) fn changes_of_charge(
-        &mut self,
-        account_index: u32,
-        opening_seq: u64,
-    ) -> Result<Vec<Entry>, Error> {
-        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
-        let seqs = self.seqs_of(fingerprint, true)?;
-        seqs.iter().map(|seq| self.read_existing(*seq, |stored| stored.entry())).collect()
-    }
-
     /// Brings the grants into memory that a command may draw from or return credit to.
     pub(super) fn load_grants(
         &mut self,
@@ -228,7 +217,7 @@ impl StateMachine {
         // Both reads see one state of the file; else what the checkpointer writes in between would
         // be missed.
         self.state.begin_snapshot()?;
-        let rows = self.state.usage(account_index, hours);
+        let rows = self.state.usage(account_index, hours.clone());
         let persisted = rows.and_then(|rows| Ok((rows, self.state.account_n(account_index)?)));
         self.state.end_snapshot();
         let (mut rows, n_in_file) = persisted?;
@@ -237,9 +226,9 @@ impl StateMachine {
                 .state
                 .damaged(format!("the row of the workspace with account index {account_index} is missing")));
         }
-        let delta = self.account_delta(account_index, n_in_file);
+        let delta = self.account_delta(account_index, n_in_file, &Wanted::Usage { hours: hours.clone() });
         let delta = delta.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
-        rows.extend(delta.usage);
+        rows.extend(delta.usage.of(hours));
         Ok(rollups::used_by_limit(recount, &windows, &rows))
     }
 

@@ -45,8 +45,8 @@ impl Core {
 
     /// True if [`Core::maintain`] has to wait for the checkpointer, which may itself wait for the
     /// batch in flight.
-    pub(crate) fn must_wait_for_run(&self) -> bool {
-        self.machine.as_ref().is_some_and(StateMachine::must_wait_for_run)
+    pub(crate) fn must_wait(&self) -> bool {
+        self.machine.as_ref().is_some_and(StateMachine::must_wait)
     }
 
     /// Persists everything, so that the next start has nothing to replay. No batch may be in
@@ -87,10 +87,11 @@ impl Core {
 }
 
 impl StateMachine {
-    /// True if the key index has to wait for the checkpointer to write the frozen table before it
-    /// takes more.
-    fn must_wait_for_run(&self) -> bool {
-        self.index.is_overfull() && self.maintenance.is_writing_run()
+    /// True if no more is to be decided before the checkpointer has written something: the frozen
+    /// table of the key index, or rows of an account that has too many.
+    fn must_wait(&self) -> bool {
+        let waits_for_run = self.index.is_overfull() && self.maintenance.is_writing_run();
+        waits_for_run || (self.maintenance.is_writing_chunk() && self.accounts.is_overfull())
     }
 
     pub(super) fn maintain(&mut self, options: &CoreOptions) -> Result<(), Error> {
@@ -113,7 +114,7 @@ impl StateMachine {
         self.submit_tasks(options, false)?;
         self.maintenance.request_wal_checkpoint(options.wal_bytes);
         while !self.uncommitted.is_in_flight()
-            && self.must_wait_for_run()
+            && self.must_wait()
             && let Some(done) = self.maintenance.wait()
         {
             self.apply_result(done)?;

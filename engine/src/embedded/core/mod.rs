@@ -17,8 +17,8 @@
 //! in_flight      entries that are not on disk      accounts     the accounts in memory
 //! deadlines      when charges are timed out        ids          from an id to its entry
 //! recovery       start, replay, import             maintenance  persist what is derived
-//! queries        short reads                        quarantine   accounts that are rebuilt
-//! mending        damage of the files
+//! queries        short reads                        delta        what the state file lacks
+//! quarantine     accounts that are rebuilt          mending      damage of the files
 //! ```
 //!
 //! Nothing here reads a clock, starts a thread, or knows the queue. The same commands, times and
@@ -26,6 +26,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod deadlines;
+pub(crate) mod delta;
 pub(crate) mod ids;
 pub(crate) mod in_flight;
 pub(crate) mod lookup;
@@ -299,6 +300,12 @@ impl Core {
     /// The price book and the platform keys, on disk or not; `None` while memory is discarded.
     pub(super) fn platform(&self) -> Option<Arc<Platform>> {
         self.machine.as_ref().map(|machine| Arc::clone(&machine.platform))
+    }
+
+    /// How often an entry was read from the journal's file.
+    #[cfg(test)]
+    pub(crate) fn entries_read(&mut self) -> Result<i32, Error> {
+        Ok(self.ensure_loaded()?.journal.reads())
     }
 
     /// The state machine, for an import.

@@ -1,8 +1,9 @@
 //! What the writer thread answers, from memory and single reads of the files: profiles, balances,
-//! single charges, what is due.
+//! what is due.
 //!
-//! For long lists, which are read from disk by other threads, it returns an [`AccountDelta`]: what
-//! the state file does not hold yet of an account. The lists themselves are in `scan`.
+//! Charges and lists are read from the files by other threads, in `scan`. For them it answers
+//! where the entries about a charge are. What the files do not hold yet of an account is in
+//! `delta`.
 //!
 //! Every query may load an account from the state file, or load everything again after a failure.
 //! So every query can fail.
@@ -10,35 +11,19 @@
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    ChargeId, EntryBody, Grant, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, UsageSums,
-    WorkspaceId,
+    Balance, ChargeId, GrantId, Limits, PeriodWindows, Profile, Team, Timestamp, WorkspaceId,
 };
 
 use super::Core;
+use super::ids::seq_of_id;
 use super::state_machine::StateMachine;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::Name;
 use crate::embedded::storage::state_meta::KnownEntry;
-use crate::{BalanceAt, ChargeRecord, Error, JournalHead, Listing, Page, RefundRecord, calendar};
+use crate::{BalanceAt, Error, JournalHead, Listing, Page, calendar};
 
 /// The time after which a due charge that cannot be read is looked at again.
 const UNREADABLE_PAUSE_SECONDS: i64 = 600;
-
-/// What the state file does not hold yet of an account that it holds up to some entry.
-#[derive(Debug)]
-pub(crate) struct AccountDelta {
-    pub account_index: u32,
-    /// The sequence number of the account's last entry.
-    pub head: u64,
-    /// Hours with entries, oldest first, each with the sequence number of the last of them.
-    pub hours: Vec<(i64, u64)>,
-    /// To be added to the usage in the file.
-    pub usage: Vec<(UsageKey, UsageSums)>,
-    /// Grants that came in, each with the sequence number of its entry.
-    pub new_grants: Vec<(u64, Grant)>,
-    /// Grants whose remainder may differ from the one in the file.
-    pub changed_grants: Vec<Grant>,
-}
 
 /// What has become of a charge since it was opened.
 #[derive(Debug)]
@@ -49,14 +34,14 @@ pub(crate) enum ChargeChanges {
     Entries(Vec<u64>),
 }
 
-/// A delta is possible only for a file that is as young as memory expects.
+/// What the details of a charge show besides its entries.
 #[derive(Debug)]
-pub(crate) enum DeltaResult {
-    /// There is no such workspace.
-    NoWorkspace,
-    /// The state file that was read is too old by now; read it again.
-    FileTooOld,
-    Delta(AccountDelta),
+pub(crate) struct ChargeNow {
+    pub changes: ChargeChanges,
+    /// The ids of the grants that it drew from; `None` for one that only the state file holds.
+    pub grants: Vec<Option<GrantId>>,
+    /// The balance of its workspace.
+    pub balance: Balance,
 }
 
 impl Core {
@@ -130,32 +115,6 @@ impl Core {
         Ok(index.map(|index| calendar::limits(&machine.accounts.get(index).account, now)))
     }
 
-    /// Answers [`Query::Charge`](crate::Query::Charge).
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn charge(&mut self, id: &WorkspaceId, charge: ChargeId) -> Result<Option<ChargeRecord>, Error> {
-        let machine = self.ensure_loaded()?;
-        let Some(index) = machine.find_workspace(id)? else { return Ok(None) };
-        let Some(located) = machine.find_charge(index, charge)? else { return Ok(None) };
-        let mut refunds = Vec::new();
-        for entry in machine.changes_of_charge(index, located.opening_seq)?.into_iter().rev() {
-            if let EntryBody::ChargeRefunded(refund) = entry.body
-                && refund.charge == charge
-            {
-                refunds.push(RefundRecord { at: entry.at, refund: *refund });
-            }
-        }
-        let mut draws = Vec::new();
-        for draw in located.charge.details.draws.iter() {
-            let slot = machine.accounts.get_mut(index);
-            slot.load_grant(draw.grant, &machine.state)?;
-            draws.extend(slot.account.grants.get(draw.grant).map(|grant| (grant.id, draw.amount)));
-        }
-        let balance = machine.accounts.get(index).account.balance;
-        Ok(Some(ChargeRecord { charge: located.charge, draws, refunds, balance }))
-    }
-
     /// Answers [`Query::JournalHead`](crate::Query::JournalHead).
     ///
     /// # Errors
@@ -191,19 +150,43 @@ impl Core {
         Ok(due)
     }
 
-    /// What a reader needs besides a state file that holds the account up to its entry `n_in_file`.
-    pub(crate) fn delta(&mut self, id: &WorkspaceId, n_in_file: u64) -> Result<DeltaResult, Error> {
-        let machine = self.ensure_loaded()?;
-        let Some(index) = machine.find_workspace(id)? else { return Ok(DeltaResult::NoWorkspace) };
-        Ok(match machine.account_delta(index, n_in_file) {
-            Some(delta) => DeltaResult::Delta(delta),
-            None => DeltaResult::FileTooOld,
-        })
-    }
-
     /// The account index of a workspace; `None` if there is no such workspace.
     pub(crate) fn account_index(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
         self.ensure_loaded()?.find_workspace(id)
+    }
+
+    /// The account index of a workspace, and the entries that may have opened a charge of it;
+    /// `None` if there is no such workspace.
+    pub(crate) fn opening_candidates(
+        &mut self,
+        id: &WorkspaceId,
+        charge: ChargeId,
+    ) -> Result<Option<(u32, Vec<u64>)>, Error> {
+        let machine = self.ensure_loaded()?;
+        let Some(index) = machine.find_workspace(id)? else { return Ok(None) };
+        let fingerprint = machine.fingerprints.of(index, Name::Id(charge.0.to_bytes()));
+        let mut seqs = machine.seqs_of(fingerprint, true)?;
+        let seq = seq_of_id(charge.0);
+        if (1..=machine.last_seq()).contains(&seq) {
+            seqs.insert(0, seq);
+        }
+        Ok(Some((index, seqs)))
+    }
+
+    /// What has become of the charge that entry `opening_seq` opened, with the ids of the grants of
+    /// these numbers.
+    pub(crate) fn charge_now(
+        &mut self,
+        id: &WorkspaceId,
+        opening_seq: u64,
+        grants: &[u64],
+    ) -> Result<Option<ChargeNow>, Error> {
+        let machine = self.ensure_loaded()?;
+        let Some(index) = machine.find_workspace(id)? else { return Ok(None) };
+        let changes = machine.changes_of(index, opening_seq)?;
+        let slot = machine.accounts.get(index);
+        let grants = grants.iter().map(|n| slot.grant_id_in_memory(*n)).collect();
+        Ok(Some(ChargeNow { changes, grants, balance: slot.account.balance }))
     }
 
     /// For each charge, by the sequence number of its opening entry: what has become of it.
@@ -213,18 +196,20 @@ impl Core {
         opening_seqs: &[u64],
     ) -> Result<Vec<ChargeChanges>, Error> {
         let machine = self.ensure_loaded()?;
-        let changes = opening_seqs.iter().map(|opening_seq| {
-            if let Some(deadline) = machine.deadlines.get(*opening_seq) {
-                return Ok(ChargeChanges::Pending(deadline));
-            }
-            let fingerprint = machine.fingerprints.of(account_index, Name::Changed(*opening_seq));
-            machine.seqs_of(fingerprint, true).map(ChargeChanges::Entries)
-        });
-        changes.collect()
+        opening_seqs.iter().map(|seq| machine.changes_of(account_index, *seq)).collect()
     }
 }
 
 impl StateMachine {
+    /// What has become of the charge that entry `opening_seq` opened. No entry is read.
+    fn changes_of(&mut self, account_index: u32, opening_seq: u64) -> Result<ChargeChanges, Error> {
+        if let Some(deadline) = self.deadlines.get(opening_seq) {
+            return Ok(ChargeChanges::Pending(deadline));
+        }
+        let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
+        self.seqs_of(fingerprint, true).map(ChargeChanges::Entries)
+    }
+
     /// The workspace and the id of the charge that entry `seq` opened.
     fn due_charge(&mut self, seq: u64) -> Result<(WorkspaceId, ChargeId), Error> {
         let missing = || Error::damaged(format!("journal entry {seq}, which opened it, is missing"));
@@ -236,40 +221,11 @@ impl StateMachine {
     }
 
     /// The account index of a workspace that exists. The platform's own chain is no workspace.
-    fn find_workspace(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
+    pub(super) fn find_workspace(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
         let index = self.resolve(id)?;
         if let Some(index) = index.filter(|index| self.accounts.get(*index).quarantined) {
             return Err(self.quarantine.error(index));
         }
         Ok(index.filter(|index| *index != 0 && self.accounts.get(*index).account.exists()))
-    }
-
-    /// What a state file that holds the account up to its entry `n_in_file` is missing; `None` if
-    /// memory no longer knows what that is.
-    pub(super) fn account_delta(&self, account_index: u32, n_in_file: u64) -> Option<AccountDelta> {
-        let slot = self.accounts.get(account_index);
-        let being_persisted = match slot.being_persisted.as_deref() {
-            Some(written) if n_in_file == written.n => None,
-            _ if n_in_file == slot.stored_n => slot.being_persisted.as_deref(),
-            _ => return None,
-        };
-        let unpersisted = &slot.unpersisted;
-        let (mut hours, mut usage, mut new_grants) = (Vec::new(), Vec::new(), Vec::new());
-        let mut changed_grants: Vec<Grant> = slot.account.grants.iter().cloned().collect();
-        if let Some(being_persisted) = being_persisted {
-            hours.extend_from_slice(&being_persisted.hours);
-            usage.extend_from_slice(&being_persisted.usage);
-            new_grants.extend_from_slice(&being_persisted.grants);
-            let left_memory = |grant: &&Grant| slot.account.grants.get(grant.n).is_none();
-            changed_grants.extend(being_persisted.spent.iter().filter(left_memory).cloned());
-        }
-        hours.extend_from_slice(&unpersisted.hours);
-        usage.extend(unpersisted.usage.rows());
-        new_grants.extend_from_slice(&unpersisted.grants);
-        assert!(
-            new_grants.last().is_none_or(|(seq, _)| *seq <= slot.head),
-            "a grant is not newer than the last entry"
-        );
-        Some(AccountDelta { account_index, head: slot.head, hours, usage, new_grants, changed_grants })
     }
 }

@@ -11,9 +11,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use tollkeeper_ledger::{Charge, Timestamp, UsageKey, UsageSums, WorkspaceId};
+use tollkeeper_ledger::{Charge, Entry, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
-use crate::embedded::core::queries::{AccountDelta, ChargeChanges, DeltaResult};
+use crate::embedded::core::delta::{AccountDelta, DeltaResult, Wanted};
+use crate::embedded::core::queries::ChargeChanges;
 use crate::embedded::core::recovery::SnapshotFiles;
 use crate::embedded::core_handle::CoreHandle;
 use crate::embedded::storage::block::{BLOCK_ENTRIES, Stored};
@@ -41,8 +42,8 @@ const DELTA_ATTEMPTS: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Reader {
     journal: Journal,
-    state: StateFile,
-    core: CoreHandle,
+    pub(super) state: StateFile,
+    pub(super) core: CoreHandle,
     /// The number of the state file that is open.
     state_file: u64,
     /// True if the connections keep one snapshot of the files, with the accounts of the core.
@@ -74,11 +75,13 @@ impl Reader {
     }
 
     /// Runs `read` on one snapshot of the state file, with what is missing in it; `None` if there
-    /// is no such workspace.
-    fn with_delta<T>(
+    /// is no such workspace. `look` reads in the snapshot first and says what is wanted of what is
+    /// missing.
+    fn with_delta<F, T>(
         &self,
         id: &WorkspaceId,
-        read: impl FnOnce(&Self, AccountDelta) -> Result<T, Error>,
+        look: impl Fn(&Self, u32) -> Result<(Wanted, F), Error>,
+        read: impl FnOnce(&Self, AccountDelta, F) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let wanted = id.clone();
         let Some(index) = self.core.blocking_read(move |core| core.account_index(&wanted))? else {
@@ -93,18 +96,20 @@ impl Reader {
             let wanted = id.clone();
             let asked = self.state.account_n(index).and_then(|n| {
                 is_missing &= n == 0;
-                self.core.blocking_read(move |core| core.delta(&wanted, n))
+                let (what, found) = look(self, index)?;
+                let delta = self.core.blocking_read(move |core| core.delta(&wanted, n, &what))?;
+                Ok((delta, found))
             });
             let found = match asked {
-                Ok(DeltaResult::FileTooOld) => {
+                Ok((DeltaResult::FileTooOld, _)) => {
                     self.end_snapshot();
                     continue;
                 }
-                Ok(DeltaResult::NoWorkspace) => Ok(None),
-                Ok(DeltaResult::Delta(delta)) => Ok(Some(delta)),
+                Ok((DeltaResult::NoWorkspace, _)) => Ok(None),
+                Ok((DeltaResult::Delta(delta), found)) => Ok(Some((delta, found))),
                 Err(error) => Err(error),
             };
-            let value = found.and_then(|found| found.map(|delta| read(self, delta)).transpose());
+            let value = found.and_then(|all| all.map(|(delta, found)| read(self, delta, found)).transpose());
             self.end_snapshot();
             return value;
         }
@@ -126,20 +131,34 @@ impl Reader {
     }
 
     /// Reads entry `seq`, which must exist.
-    fn stored<T>(&self, seq: u64, read: impl FnMut(Stored) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn stored<T>(
+        &self,
+        seq: u64,
+        read: impl FnMut(Stored) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let found = self.journal.read(seq, read)?;
         found.ok_or_else(|| Error::damaged(format!("journal entry {seq} is missing")))
     }
 
-    /// The entry at which a walk backwards begins, so that no entry up to `at` is missed; 0 if
-    /// there is none.
-    fn walk_from(&self, delta: &AccountDelta, at: Option<Timestamp>) -> Result<u64, Error> {
-        let Some(at) = at else { return Ok(delta.head) };
-        let unpersisted = delta.hours.iter().rev().find(|(hour, _)| *hour <= at.hour());
-        match unpersisted {
-            Some((_, seq)) => Ok(*seq),
-            None => Ok(self.state.hour(delta.account_index, at.hour())?.map_or(0, |(_, seq)| seq)),
-        }
+    /// The same for a read of entries that begins with the last one up to `at`, or with the newest:
+    /// `read` gets the number of that entry, 0 if there is none.
+    fn with_entries<T>(
+        &self,
+        id: &WorkspaceId,
+        at: Option<Timestamp>,
+        read: impl FnOnce(&Self, AccountDelta, u64) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let up_to = at.map(Timestamp::hour);
+        let look = |_: &Self, _| Ok((Wanted::Entries { up_to }, ()));
+        self.with_delta(id, look, |reader, delta, ()| {
+            let seq = match (delta.up_to_hour, up_to) {
+                (Some(seq), _) => seq,
+                (None, None) => delta.head,
+                (None, Some(hour)) => reader.state.hour(delta.account_index, hour)?.map_or(0, |(_, seq)| seq),
+            };
+            assert!(seq <= delta.head, "a walk begins at an entry of the account");
+            read(reader, delta, seq)
+        })
     }
 
     /// Searches an account's entries from `seq` back to its first for an entry that is later than
@@ -171,8 +190,7 @@ impl Reader {
 
     /// Answers [`Query::Balance`](crate::Query::Balance) for a past instant.
     pub(crate) fn balance_at(&self, id: &WorkspaceId, at: Timestamp) -> Result<Option<BalanceAt>, Error> {
-        self.with_delta(id, |reader, delta| {
-            let mut seq = reader.walk_from(&delta, Some(at))?;
+        self.with_entries(id, Some(at), |reader, delta, mut seq| {
             let mut looks = 0;
             while seq != 0 {
                 if looks % LOOKS_BEFORE_SEARCH == 0 {
@@ -197,8 +215,8 @@ impl Reader {
         page: &Page,
     ) -> Result<Option<Listing<EntryRecord>>, Error> {
         let cursor = cursor_of(page)?;
-        self.with_delta(id, |reader, delta| {
-            let mut seq = check_cursor(cursor, &delta)?.unwrap_or(delta.head);
+        self.with_entries(id, None, |reader, delta, newest| {
+            let mut seq = check_cursor(cursor, &delta)?.unwrap_or(newest);
             let mut data = Vec::new();
             while seq != 0 && data.len() < page.limit {
                 let (record, previous) = reader.stored(seq, |stored| {
@@ -221,11 +239,10 @@ impl Reader {
         page: &Page,
     ) -> Result<Option<Listing<Charge>>, Error> {
         let cursor = cursor_of(page)?;
-        self.with_delta(id, |reader, delta| {
-            let mut seq = match check_cursor(cursor, &delta)? {
-                Some(seq) => seq,
-                None => reader.walk_from(&delta, filter.to)?,
-            };
+        // A cursor is within the filter already.
+        let to = filter.to.filter(|_| cursor.is_none());
+        self.with_entries(id, to, |reader, delta, newest| {
+            let mut seq = check_cursor(cursor, &delta)?.unwrap_or(newest);
             let (mut data, mut looks) = (Vec::new(), 0);
             while seq != 0 && data.len() < page.limit && looks < LOOKS_MAX {
                 let mut found: Vec<(u64, Charge)> = Vec::new();
@@ -255,25 +272,42 @@ impl Reader {
         assert_eq!(changes.len(), charges.len(), "the core answers for every charge");
         let mut current = Vec::with_capacity(charges.len());
         for ((_, mut charge), changes) in charges.into_iter().zip(changes) {
-            let seqs = match changes {
-                ChargeChanges::Pending(deadline) => {
-                    charge.state.deadline = Some(deadline);
-                    Vec::new()
-                }
-                ChargeChanges::Entries(seqs) => seqs,
-            };
-            for seq in seqs {
-                // It may be newer than the snapshot; it is committed all the same.
-                let entry = self.stored(seq, |stored| stored.entry())?;
-                let about = entry.body.charge().is_some_and(|(id, _)| id == charge.details.id);
-                if let Some(state) = entry.body.state().filter(|_| about) {
-                    charge.state = state;
-                    break;
-                }
-            }
+            self.bring_up_to_date(&mut charge, changes, |_| false)?;
             current.push(charge);
         }
         Ok(current)
+    }
+
+    /// Brings a charge from its first state to its current one. Entries about it are read from the
+    /// newest to the oldest, as long as `take`, which gets each of them, returns true.
+    pub(super) fn bring_up_to_date(
+        &self,
+        charge: &mut Charge,
+        changes: ChargeChanges,
+        mut take: impl FnMut(Entry) -> bool,
+    ) -> Result<(), Error> {
+        let seqs = match changes {
+            ChargeChanges::Pending(deadline) => {
+                charge.state.deadline = Some(deadline);
+                return Ok(());
+            }
+            ChargeChanges::Entries(seqs) => seqs,
+        };
+        let mut is_newest = true;
+        for seq in seqs {
+            // It may be newer than the snapshot; it is committed all the same.
+            let entry = self.stored(seq, |stored| stored.entry())?;
+            let about = entry.body.charge().is_some_and(|(id, _)| id == charge.details.id);
+            let Some(state) = entry.body.state().filter(|_| about) else { continue };
+            if is_newest {
+                charge.state = state;
+                is_newest = false;
+            }
+            if !take(entry) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Answers [`Query::Grants`](crate::Query::Grants).
@@ -283,13 +317,17 @@ impl Reader {
         page: &Page,
     ) -> Result<Option<Listing<GrantRecord>>, Error> {
         let before = cursor_of(page)?.unwrap_or(u64::MAX);
-        self.with_delta(id, |reader, delta| {
-            let unpersisted = delta.new_grants.iter().rev().filter(|(_, grant)| grant.n < before).cloned();
-            // One more than asked for says whether another page follows.
-            let mut lots: Vec<_> = unpersisted.take(page.limit + 1).collect();
-            let oldest = lots.last().map_or(before, |(_, grant)| grant.n);
-            let missing = page.limit + 1 - lots.len();
-            lots.extend(reader.state.lots(delta.account_index, oldest, missing)?);
+        // One more than asked for says whether another page follows.
+        let most = page.limit + 1;
+        let look = |reader: &Self, account_index| {
+            let lots = reader.state.lots(account_index, before, most)?;
+            let in_file = lots.iter().map(|(_, grant)| grant.n).collect();
+            Ok((Wanted::Grants { before, most, in_file }, lots))
+        };
+        self.with_delta(id, look, |reader, mut delta, in_file| {
+            delta.new_grants.reverse();
+            let mut lots = delta.new_grants;
+            lots.extend(in_file);
             let more = lots.len() > page.limit;
             lots.truncate(page.limit);
             let next = lots.last().filter(|_| more).map(|(_, grant)| grant.n.to_string());
@@ -310,9 +348,10 @@ impl Reader {
         id: &WorkspaceId,
         hours: Range<i64>,
     ) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
-        let rows = self.with_delta(id, |reader, delta| {
+        let look = |_: &Self, _| Ok((Wanted::Usage { hours: hours.clone() }, ()));
+        let rows = self.with_delta(id, look, |reader, delta, ()| {
             let mut rows = reader.state.usage(delta.account_index, hours.clone())?;
-            rows.extend(delta.usage.into_iter().filter(|(key, _)| hours.contains(&key.hour)));
+            rows.extend(delta.usage.of(hours.clone()));
             Ok(rollups::folded(rows))
         })?;
         Ok(rows.unwrap_or_default())

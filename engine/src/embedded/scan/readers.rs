@@ -1,7 +1,8 @@
-//! The threads for long reads, each with connections of its own.
+//! The threads for reads of the files, each with connections of its own. Long reads have some, and
+//! reads of a few entries have another.
 //!
 //! A report blocks neither the writer thread nor a thread of the caller's runtime. What is read is
-//! in `lists`.
+//! in `lists` and `charge`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,21 +17,29 @@ use super::lists::Reader;
 use crate::Error;
 use crate::embedded::core_handle::CoreHandle;
 
-/// Two, so that one long report does not keep the short ones waiting.
-const THREADS: usize = 2;
+/// How many reads run, and how many wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    threads: usize,
+    /// Reads that may wait.
+    waiting: usize,
+    /// Reads of one workspace that may wait or run, so that one workspace does not fill the queue.
+    of_workspace: usize,
+}
 
-/// Reads that may wait.
-const WAITING_MAX: usize = 256;
+/// Two threads, so that one long report does not keep the short ones waiting.
+pub(crate) const LONG_READS: Places = Places { threads: 2, waiting: 256, of_workspace: 32 };
 
-/// Reads of one workspace that may wait or run, so that one workspace does not fill the queue.
-const OF_WORKSPACE_MAX: usize = 32;
+/// Each takes well below a millisecond.
+pub(crate) const POINT_READS: Places = Places { threads: 1, waiting: 1_024, of_workspace: 256 };
 
 /// A read; it returns false if it panicked, so that its connections must be opened anew.
 type Job = Box<dyn FnOnce(Result<&Reader, Error>) -> bool + Send>;
 
-/// The queue of the reading threads, which end when this is dropped.
-#[derive(Debug)]
+/// The queue of the reading threads, which end when every copy of this is dropped.
+#[derive(Clone, Debug)]
 pub(crate) struct Readers {
+    places: Places,
     jobs: SyncSender<Job>,
     /// The number of reads that wait or run, by workspace.
     by_workspace: Arc<Mutex<HashMap<WorkspaceId, usize>>>,
@@ -56,8 +65,8 @@ impl Drop for Counted {
 
 impl Readers {
     /// Starts the threads. Each opens its connections at its first job.
-    pub(crate) fn start(directory: &Path, core: &CoreHandle) -> Result<Readers, Error> {
-        Readers::start_with(directory, core, (0..THREADS).map(|_| None))
+    pub(crate) fn start(directory: &Path, core: &CoreHandle, places: Places) -> Result<Readers, Error> {
+        Readers::start_with(directory, core, places, (0..places.threads).map(|_| None))
     }
 
     /// Starts one thread with a reader that is already open.
@@ -66,15 +75,16 @@ impl Readers {
         core: &CoreHandle,
         reader: Reader,
     ) -> Result<Readers, Error> {
-        Readers::start_with(directory, core, std::iter::once(Some(reader)))
+        Readers::start_with(directory, core, LONG_READS, std::iter::once(Some(reader)))
     }
 
     fn start_with(
         directory: &Path,
         core: &CoreHandle,
+        places: Places,
         readers: impl Iterator<Item = Option<Reader>>,
     ) -> Result<Readers, Error> {
-        let (jobs, receiver) = sync_channel::<Job>(WAITING_MAX);
+        let (jobs, receiver) = sync_channel::<Job>(places.waiting);
         let receiver = Arc::new(Mutex::new(receiver));
         for reader in readers {
             let (receiver, directory, core) = (Arc::clone(&receiver), directory.to_path_buf(), core.clone());
@@ -83,14 +93,14 @@ impl Readers {
                 .spawn(move || run(&receiver, &directory, &core, reader))
                 .map_err(Error::cannot_start_thread)?;
         }
-        Ok(Readers { jobs, by_workspace: Arc::default() })
+        Ok(Readers { places, jobs, by_workspace: Arc::default() })
     }
 
     /// Counts a read of a workspace; refuses with [`Error::is_overloaded`] if too many wait.
     fn count(&self, workspace: WorkspaceId) -> Result<Counted, Error> {
         let mut counts = self.by_workspace.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(workspace.clone()).or_default();
-        if *count >= OF_WORKSPACE_MAX {
+        if *count >= self.places.of_workspace {
             return Err(Error::overloaded());
         }
         *count += 1;
@@ -170,21 +180,22 @@ mod tests {
     #[test]
     fn reads_are_bounded_for_each_workspace_and_an_abandoned_one_is_not_run() {
         let (core, _jobs) = CoreHandle::new(1);
-        let (jobs, waiting) = sync_channel(WAITING_MAX);
-        let readers = Readers { jobs, by_workspace: Arc::default() };
-        for _ in 0..OF_WORKSPACE_MAX {
+        let Places { waiting, of_workspace, .. } = LONG_READS;
+        let (jobs, queue) = sync_channel(waiting);
+        let readers = Readers { places: LONG_READS, jobs, by_workspace: Arc::default() };
+        for _ in 0..of_workspace {
             assert!(!is_refused(&readers, "loud"));
         }
         assert!(is_refused(&readers, "loud") && !is_refused(&readers, "quiet"));
         let run_all = || {
-            for job in waiting.try_iter() {
+            for job in queue.try_iter() {
                 assert!(job(Err(Error::engine_closed())), "a read without a caller is left out");
             }
         };
         run_all();
         assert!(!is_refused(&readers, "loud"), "there is room again");
         run_all();
-        let others = (0..=WAITING_MAX).filter(|n| is_refused(&readers, &format!("workspace-{n}")));
+        let others = (0..=waiting).filter(|n| is_refused(&readers, &format!("workspace-{n}")));
         assert_eq!(others.count(), 1, "all reads together are bounded too");
         drop(core);
     }

@@ -3,6 +3,8 @@
 //! The core decides what a task holds, and the checkpointer writes it. How a task gets there is in
 //! `checkpointer_handle`; which tasks are not finished, in `maintenance_state`.
 
+use std::sync::Arc;
+
 use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
 use super::key_index::{Pair, Run, RunHead, SeqRange};
@@ -18,12 +20,14 @@ pub(crate) struct AccountChunk {
     pub teams: Vec<(u32, Vec<u8>)>,
     /// Grants that are new or that left memory.
     pub lots: Vec<LotWrite>,
-    /// Account index, key, and what is added to its row.
-    pub usage: Vec<(u32, UsageKey, UsageSums)>,
+    /// Account index, and what is added to the rows of these keys.
+    pub usage: Vec<(u32, Arc<Vec<(UsageKey, UsageSums)>>)>,
     pub hours: Vec<HourRow>,
     /// Sequence number of the opening entry, account index, deadline; without a deadline the row is
     /// deleted.
     pub pending: Vec<(u64, u32, Option<Timestamp>)>,
+    /// The number of rows of usage, pending charges and grants.
+    pub rows: usize,
     /// In the last chunk of a round: the sequence number up to which every account is persisted by
     /// it.
     pub persists_to: Option<u64>,

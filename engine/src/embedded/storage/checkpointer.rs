@@ -7,6 +7,7 @@
 //! runs on is not known here.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 use tollkeeper_ledger::{Spender, Timestamp, UsageKey, UsageSums};
@@ -369,7 +370,10 @@ fn put_pending(
     connection.prepare_cached(sql)?.execute((seq, account_index, deadline.millis(), crc)).map(|_| ())
 }
 
-fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, UsageSums)]) -> rusqlite::Result<()> {
+fn put_usage(
+    connection: &Connection,
+    accounts: &[(u32, Arc<Vec<(UsageKey, UsageSums)>>)],
+) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(&format!(
         "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET
@@ -377,7 +381,8 @@ fn put_usage(connection: &Connection, rows: &[(u32, UsageKey, UsageSums)]) -> ru
          charged = charged + excluded.charged, refunded = refunded + excluded.refunded,
          crc = (crc + excluded.crc) % {USAGE_MODULUS}"
     ))?;
-    for (account_index, key, used) in rows {
+    let rows = accounts.iter().flat_map(|(index, rows)| rows.iter().map(move |row| (index, row)));
+    for (account_index, (key, used)) in rows {
         let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
         put.execute((

@@ -29,6 +29,9 @@ const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
+/// The block that holds an entry.
+const BLOCK_OF: &str = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+
 /// True if a directory holds a ledger's journal.
 #[must_use]
 pub fn holds_ledger(directory: &Path) -> bool {
@@ -192,8 +195,7 @@ impl Journal {
         seq: u64,
         mut read: impl FnMut(Stored) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let sql = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
-        let found = self.with_block(sql, [seq as i64], |first, bytes| {
+        let found = self.with_block(BLOCK_OF, [seq as i64], |first, bytes| {
             Block::open(first, bytes)?.get(seq)?.map(&mut read).transpose()
         })?;
         Ok(found.flatten())
@@ -207,8 +209,7 @@ impl Journal {
         account_index: u32,
         read: impl FnOnce(Stored) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let sql = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
-        let found = self.with_block(sql, [seq as i64], |first, bytes| {
+        let found = self.with_block(BLOCK_OF, [seq as i64], |first, bytes| {
             let block = Block::open(first, bytes)?;
             for seq in first..first + block.count() as u64 {
                 if let Some(stored) = block.get(seq)?
@@ -302,6 +303,13 @@ impl Journal {
             self.connection.query_row("SELECT count(*) FROM meta", [], |row| row.get::<_, i64>(0))
         };
         begin().map(|_| ()).map_err(|error| classify(&self.path, error))
+    }
+
+    /// How often this connection has read an entry.
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> i32 {
+        let statement = self.connection.prepare_cached(BLOCK_OF).expect("the table is there");
+        statement.get_status(rusqlite::StatementStatus::Run)
     }
 
     /// The connection, for copying the file.

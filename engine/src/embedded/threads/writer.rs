@@ -297,7 +297,7 @@ impl Writer {
     }
 
     fn maintain(&mut self) {
-        if self.core.must_wait_for_run() {
+        if self.core.must_wait() {
             // The checkpointer, which is waited for, may itself wait for the batch in flight. After
             // a failure, the next batch loads everything again.
             let _ = self.wait_for_append();

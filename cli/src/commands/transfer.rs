@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -145,7 +146,10 @@ fn to_file(
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
-    let mut file = BufWriter::with_capacity(BUFFER_BYTES, File::create(&part).map_err(failed)?);
+    // It holds a whole ledger: for this user alone, with any umask.
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = BufWriter::with_capacity(BUFFER_BYTES, options.open(&part).map_err(failed)?);
     let written = write(&mut file).and_then(|counts| {
         let synced = file.flush().and_then(|()| file.get_ref().sync_all());
         synced.and_then(|()| std::fs::rename(&part, path)).map_err(failed)?;

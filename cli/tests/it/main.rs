@@ -12,6 +12,7 @@ mod demo;
 mod documents;
 mod embedded;
 mod faults;
+mod files;
 mod harness;
 mod kill;
 mod postgres;

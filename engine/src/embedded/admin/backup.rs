@@ -11,6 +11,7 @@ use tollkeeper_ledger::Timestamp;
 
 use super::audit::audit;
 use crate::embedded::core::{Core, CoreOptions};
+use crate::embedded::storage::files;
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::sqlite::{self, Access, classify};
 use crate::{Error, JournalHead, restored};
@@ -70,7 +71,7 @@ pub fn mark_restored(path: &Path, now: Timestamp) -> Result<JournalHead, Error> 
 
 fn empty_directory(to: &Path) -> Result<(), Error> {
     let unusable = |error: std::io::Error| Error::unusable(format!("{}: {error}", to.display()));
-    std::fs::create_dir_all(to).map_err(unusable)?;
+    files::create_directory(to).map_err(unusable)?;
     if std::fs::read_dir(to).map_err(unusable)?.next().is_some() {
         return Err(Error::unusable(format!("{} is not empty", to.display()))
             .with_hint("name a new directory; nothing is overwritten"));

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::embedded::storage::block::EntryHeader;
+use crate::embedded::storage::files::OpenedFiles;
 use crate::embedded::storage::journal::{EncodedEntries, Journal};
 use crate::embedded::storage::sqlite::Access;
 
@@ -55,11 +56,16 @@ impl InFlightBatch {
 #[derive(Debug)]
 pub struct Appender {
     journal: Journal,
+    files: Option<OpenedFiles>,
 }
 
 impl Appender {
-    pub(crate) fn open(directory: &Path, vfs: Option<&str>) -> Result<Appender, Error> {
-        Ok(Appender { journal: Journal::open(directory, vfs, Access::Write)? })
+    pub(crate) fn open(
+        directory: &Path,
+        vfs: Option<&str>,
+        files: Option<OpenedFiles>,
+    ) -> Result<Appender, Error> {
+        Ok(Appender { journal: Journal::open(directory, vfs, Access::Write)?, files })
     }
 
     /// Appends a batch in one database transaction: when this returns, it is on disk. The caller
@@ -71,6 +77,12 @@ impl Appender {
     /// If the batch is not known to be on disk.
     pub fn append(&mut self, batch: &InFlightBatch) -> Result<(), Error> {
         self.journal.append(batch.first, &batch.entries)
+    }
+
+    /// [`Error::is_unavailable`] if the files of the journal are no longer under their names. To be
+    /// called before anything that was appended is acknowledged.
+    pub(crate) fn check_files(&self) -> Result<(), Error> {
+        self.files.as_ref().map_or(Ok(()), OpenedFiles::check)
     }
 
     /// Moves the last pages of the WAL into the file, so that the WAL starts again from its

@@ -14,6 +14,7 @@ use tollkeeper_ledger::hex;
 
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
+use crate::embedded::storage::files::OpenedFiles;
 use crate::embedded::storage::journal;
 use crate::embedded::storage::{state_db, wal};
 use crate::{Error, JournalHead};
@@ -24,6 +25,7 @@ const WAL_ATTEMPTS: u32 = 3;
 impl Core {
     /// Loads everything from disk. A damaged state file is renamed and built again.
     pub(super) fn load(&mut self) -> Result<StateMachine, Error> {
+        self.check_files()?;
         self.set_damaged_state_aside()?;
         let opened = StateMachine::open(&self.directory, &self.options, &*self.start_checkpointer);
         let machine = match opened {
@@ -35,7 +37,37 @@ impl Core {
         };
         // What is lost later was not accepted.
         self.options.accept_loss = false;
-        machine
+        let machine = machine?;
+        if self.options.vfs.is_none() {
+            self.files = Some(OpenedFiles::of(&self.directory)?);
+        }
+        Ok(machine)
+    }
+
+    /// [`Error::is_unavailable`] if the files of the journal are no longer under their names: they
+    /// were moved, removed or replaced. What is in memory stays right, and is used again when they
+    /// are back.
+    pub(in crate::embedded) fn check_files(&self) -> Result<(), Error> {
+        self.files.as_ref().map_or(Ok(()), OpenedFiles::check)
+    }
+
+    /// The same while nothing is decided; notes the failure, and makes the lock file again if it
+    /// was removed.
+    pub(super) fn look_at_files(&mut self) {
+        if self.is_failed() {
+            return;
+        }
+        if let Err(error) = self.check_files() {
+            self.note_missing_files(&error);
+        } else if let Some(lock) = &mut self.lock {
+            lock.restore(&self.directory);
+        }
+    }
+
+    /// Notes that the files are not under their names. Commands are refused until they are back.
+    pub(super) fn note_missing_files(&mut self, error: &Error) {
+        tracing::error!(%error, hint = error.hint(), "nothing is written any more");
+        self.last_error = Some(error.clone());
     }
 
     /// Renames a state file that was found damaged. Nothing in memory may use it any more.
@@ -46,6 +78,7 @@ impl Core {
     }
 
     fn set_state_aside(&mut self, damage: &Error) -> Result<(), Error> {
+        self.check_files()?;
         let aside = state_db::set_aside(&self.directory, "damaged")?;
         self.state_files_made += 1;
         tracing::error!(

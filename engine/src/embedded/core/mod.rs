@@ -45,6 +45,7 @@ use tollkeeper_ledger::{Platform, Submission, Timestamp};
 use self::in_flight::{Appender, InFlightBatch};
 use self::state_machine::StateMachine;
 use super::storage::checkpointer_handle::StartCheckpointer;
+use super::storage::files::OpenedFiles;
 use super::storage::lock::DirectoryLock;
 use crate::{CommandResult, EngineStats, Error, Ran};
 
@@ -94,7 +95,7 @@ pub struct Core {
     start_checkpointer: Box<dyn StartCheckpointer>,
     /// What was loaded from disk; `None` after a failure, until it is loaded again.
     machine: Option<StateMachine>,
-    /// The failure that discarded memory last, until the disk takes writes again.
+    /// The last failure to write, until the disk takes writes again.
     last_error: Option<Error>,
     /// True between the beginning and the end of an append on another thread.
     in_flight: bool,
@@ -102,6 +103,8 @@ pub struct Core {
     postponed: Option<Error>,
     /// Damage of the state file, which is built again when everything is loaded next.
     state_damage: Option<Error>,
+    /// The files that are open; `None` on a disk that is simulated.
+    files: Option<OpenedFiles>,
     state_files_made: u64,
     journal_bytes: u64,
     commits: u64,
@@ -191,7 +194,7 @@ impl Core {
     /// # Errors
     /// When the journal cannot be opened once more.
     pub fn appender(&self) -> Result<Appender, Error> {
-        Appender::open(&self.directory, self.options.vfs.as_deref())
+        Appender::open(&self.directory, self.options.vfs.as_deref(), self.files.clone())
     }
 
     /// Hands over what was decided, so that more can be decided while it is appended; `None` if
@@ -224,15 +227,18 @@ impl Core {
     /// Appends what was decided in one database transaction: when this returns, it is on disk.
     ///
     /// # Errors
-    /// When it is not known to be on disk. It is discarded, and everything is loaded again before
-    /// the next command.
+    /// When it is not known to be on disk, or its file has lost its name. In the first case it is
+    /// discarded, and everything is loaded again before the next command.
     pub fn commit(&mut self) -> Result<(), Error> {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         match machine.commit() {
             Ok(bytes) => {
                 self.journal_bytes += bytes;
                 self.commits += u64::from(bytes > 0);
-                Ok(())
+                if bytes == 0 {
+                    return Ok(());
+                }
+                self.check_files().inspect_err(|error| self.note_missing_files(error))
             }
             Err(error) => {
                 self.discard_memory(&error);
@@ -245,6 +251,9 @@ impl Core {
     fn discard_memory(&mut self, why: &Error) {
         self.accounts_rebuilt += self.machine.as_ref().map_or(0, |machine| machine.quarantine.rebuilt);
         tracing::error!(error = %why, hint = why.hint(), "memory is discarded and loaded again from disk");
+        if let Some(files) = &mut self.files {
+            files.close();
+        }
         self.machine = None;
         self.last_error = Some(why.clone());
     }

@@ -131,6 +131,7 @@ impl Core {
     /// # Errors
     /// When the store cannot be read.
     pub fn due(&mut self, now: Timestamp, most: usize) -> Result<Vec<(WorkspaceId, ChargeId)>, Error> {
+        self.look_at_files();
         let machine = self.ensure_loaded()?;
         machine.unreadable.retain(|_, again_at| *again_at > now);
         let unreadable = &machine.unreadable;

@@ -21,6 +21,7 @@ use crate::audit::life_disagrees;
 use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::checkpointer::Checkpointer;
 use crate::embedded::storage::checkpointer_handle::{StartCheckpointer, StartInline};
+use crate::embedded::storage::files;
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex};
 use crate::embedded::storage::lock::DirectoryLock;
@@ -60,7 +61,7 @@ impl Core {
         options: CoreOptions,
         start_checkpointer: Box<dyn StartCheckpointer>,
     ) -> Result<Core, Error> {
-        std::fs::create_dir_all(directory).map_err(|error| {
+        files::create_directory(directory).map_err(|error| {
             Error::unusable(format!("{}: {error}", directory.display()))
                 .with_hint("the directory must exist and be writable by this user")
         })?;
@@ -69,6 +70,7 @@ impl Core {
         let mut core = Core::unloaded(directory, options, start_checkpointer);
         core.lock = Some(lock);
         core.ensure_loaded()?;
+        files::warn_of_wide_rights(directory);
         core.log_head("opened");
         Ok(core)
     }
@@ -111,6 +113,7 @@ impl Core {
             in_flight: false,
             postponed: None,
             state_damage: None,
+            files: None,
             state_files_made: 0,
             journal_bytes: 0,
             commits: 0,
@@ -135,6 +138,9 @@ impl Core {
             return Err(Error::unavailable("the data directory is open for reading only"));
         }
         let failed = self.last_error.is_some();
+        if failed {
+            self.check_files()?;
+        }
         let machine = self.ensure_loaded()?;
         if failed {
             machine.journal.check_writable()?;

@@ -143,7 +143,8 @@ fn run(jobs: &Mutex<Receiver<Job>>, directory: &Path, core: &CoreHandle, mut rea
         let Ok(job) = job else { return };
         if reader.as_ref().is_none_or(Reader::is_outdated) {
             reader = None;
-            match Reader::open(directory, None, core.clone()) {
+            let in_place = core.blocking_read(|core| core.check_files());
+            match in_place.and_then(|()| Reader::open(directory, None, core.clone())) {
                 Ok(opened) => reader = Some(opened),
                 Err(error) => {
                     let _ = job(Err(core.report(error)));

@@ -16,7 +16,7 @@ use super::bloom::Bloom;
 use super::checkpoint_task::{AccountChunk, LotWrite, Task, TaskResult};
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
-use super::sqlite::{self, Access};
+use super::sqlite::{self, Access, OpenFile};
 use super::state_db::{self, LOT_COLUMNS, PAGE, StateFile, checked_page, damaged_page, read_lot};
 use super::state_meta::{KnownEntry, Meta};
 use super::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
@@ -34,7 +34,7 @@ pub(crate) struct Checkpointer {
     state: StateFile,
     /// The row that describes the file, as it was last committed.
     meta: Meta,
-    journal: Connection,
+    journal: OpenFile,
     /// The merge under way.
     merge: Option<Merge>,
     /// Memory of the page being written.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::block::{BLOCK_BYTES, BLOCK_ENTRIES, Block, Stored, finish_block};
-use super::sqlite::{self, Access, classify};
+use super::sqlite::{self, Access, OpenFile, classify};
 use crate::Error;
 
 /// The name of the file in the data directory.
@@ -81,7 +81,7 @@ impl EncodedEntries {
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    connection: Connection,
+    connection: OpenFile,
     /// Memory of the block being written.
     block: Vec<u8>,
     /// Where its entries begin.

@@ -2,13 +2,14 @@
 //!
 //! `journal`, `block` and `wal` hold the entries. `state_db` with `state_rows`, `state_meta` and
 //! `state_lists`, `key_index` and `bloom` hold what is derived from them, and `checkpointer` writes
-//! it. Nothing here knows the core, a thread or the queue.
+//! it. `files` has their rights and identities. Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
 pub(crate) mod bloom;
 pub(crate) mod checkpoint_task;
 pub(crate) mod checkpointer;
 pub(crate) mod checkpointer_handle;
+pub(crate) mod files;
 pub(crate) mod journal;
 pub(crate) mod key_index;
 pub(crate) mod lock;

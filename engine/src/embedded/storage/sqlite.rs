@@ -2,11 +2,13 @@
 //!
 //! One place for pragmas, versions and error kinds. The tables are in `journal` and `state_db`.
 
-use std::path::Path;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::files::{self, FileId};
 use crate::Error;
 
 /// How long a connection waits for a lock of another one.
@@ -26,9 +28,45 @@ pub(crate) enum Access {
     Read,
 }
 
+/// A connection to a file. If another file has the name when it is closed, the name is left alone:
+/// SQLite would remove the WAL of that other file.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    connection: Connection,
+    path: PathBuf,
+    /// `None` on a disk that is simulated.
+    id: Option<FileId>,
+}
+
+impl Deref for OpenFile {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl DerefMut for OpenFile {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if self.id.is_some_and(|id| !id.is_at(&self.path)) {
+            // If it cannot be set, SQLite has closed the connection already.
+            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+    }
+}
+
 /// Opens a database file in WAL mode. No commit checkpoints the WAL of itself; the
 /// checkpointer turns that on for the state file.
-pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Connection, Error> {
+pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<OpenFile, Error> {
+    if access == Access::Create && vfs.is_none() {
+        let made = files::create_file(path);
+        made.map_err(|error| not_writable(format!("{}: {error}", path.display())))?;
+    }
     let flags = match access {
         Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -55,7 +93,8 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Con
         Access::Read => "PRAGMA query_only = 1; PRAGMA cache_size = -4096;",
     };
     connection.execute_batch(pragmas).map_err(|error| classify(path, error))?;
-    Ok(connection)
+    let id = if vfs.is_none() { FileId::at(path).ok() } else { None };
+    Ok(OpenFile { connection, path: path.to_path_buf(), id })
 }
 
 /// Moves the whole WAL into its file and empties it. True if a reader or writer was in the way: a
@@ -106,9 +145,7 @@ pub(crate) fn classify(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::Unknown) if is_sql_error(&error) => damaged(what),
         // SQLite did not fail, but gave a value of a type that is never written.
         None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(what),
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Error::unusable(what).with_hint("the directory must exist and be writable by this user")
-        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => not_writable(what),
         _ => Error::unavailable(what),
     }
 }
@@ -116,6 +153,10 @@ pub(crate) fn classify(path: &Path, error: rusqlite::Error) -> Error {
 /// True for SQLite's plain `SQLITE_ERROR`, which is neither of the disk nor of a lock.
 fn is_sql_error(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR)
+}
+
+fn not_writable(what: String) -> Error {
+    Error::unusable(what).with_hint("the directory must exist and be writable by this user")
 }
 
 fn damaged(what: String) -> Error {

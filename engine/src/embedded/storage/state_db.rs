@@ -16,13 +16,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row};
 use tollkeeper_ledger::{Account, Grant, Malformed, Team, Timestamp};
 
 use super::bloom::Bloom;
 use super::journal::{self, Journal};
 use super::key_index::{PAGE_PAIRS, Run, RunHead, SeqRange};
-use super::sqlite::{self, Access, classify};
+use super::sqlite::{self, Access, OpenFile, classify};
 use super::state_meta::{self, KnownEntry, Meta};
 use super::state_rows::{self, LastHour, Linked, LotRow};
 use crate::Error;
@@ -83,7 +83,7 @@ pub(crate) struct AccountHead {
 #[derive(Debug)]
 pub(crate) struct StateFile {
     path: PathBuf,
-    pub(crate) connection: Connection,
+    pub(crate) connection: OpenFile,
 }
 
 /// Opens the state file for the checkpointer. Makes it if it is missing; renames it and makes it

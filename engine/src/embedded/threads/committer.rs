@@ -96,7 +96,7 @@ fn run(
 ) {
     while let Ok((batch, on_appended)) = batches.recv() {
         let result = appender.append(&batch);
-        on_appended(&result);
+        on_appended(&result.clone().and_then(|()| appender.check_files()));
         let finishes_wal = result.is_ok() && batch.finishes_wal_checkpoint();
         // Before the result is fetched, so that the writer can use the batch's memory again.
         drop(batch);

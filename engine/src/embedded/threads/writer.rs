@@ -396,7 +396,7 @@ impl Writer {
         if !core.is_read_only() {
             core.log_head("closed");
         }
-        let persisted = core.checkpoint_all();
+        let persisted = core.checkpoint_all().and(core.check_files());
         published.publish(StateToPublish::of(&core));
         // The lock is free before the caller learns that the engine is closed.
         drop(core);

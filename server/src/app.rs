@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tollkeeper_engine::Engine;
 use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
+use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos};
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::Metrics;
@@ -23,6 +24,7 @@ pub struct App {
     pub(crate) clock_watch: ClockWatch,
     pub(crate) access: Arc<Access>,
     pub(crate) metrics: Metrics,
+    pub(crate) large_bodies: Arc<LargeBodies>,
     /// The address of the server from outside, if the settings name it.
     pub(crate) public_url: Option<String>,
     /// The URL where credits are added, with `{workspace}` for the id of a workspace.

@@ -14,6 +14,7 @@ use tollkeeper_ledger::{
     WorkspaceId,
 };
 
+use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos, secret};
 use crate::api;
 use crate::app::{App, Clock};
@@ -76,6 +77,7 @@ impl App {
             clock,
             monotonic,
             metrics: Metrics::new(labels(&site())),
+            large_bodies: LargeBodies::new(),
             public_url,
             add_credits_url: settings.http.add_credits_url.clone(),
             poll_interval: Duration::from_millis(settings.jobs.tick_ms),

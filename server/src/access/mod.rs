@@ -1,4 +1,4 @@
-//! Who may do what: API keys, sessions, rate limits.
+//! Who may do what, and how much of it at once: API keys, sessions, rate limits, large bodies.
 //!
 //! `admit` checks the rule of every route; no handler checks it again. This folder knows neither a
 //! route nor a resource: it gets a [`Rule`] and the headers of a request, and returns a [`Caller`]
@@ -8,6 +8,7 @@ mod admit;
 mod caller;
 pub(crate) mod cookie;
 mod denied;
+pub(crate) mod large;
 mod rate;
 pub(crate) mod secret;
 mod session;

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -20,6 +21,7 @@ use utoipa::ToSchema;
 
 use super::charges::{CHARGE_BYTES, ChargeIn, ChargeJson};
 use crate::access::Rule::AnyWorkspace;
+use crate::access::large::Tenant;
 use crate::http::call::{Call, json, wrong_output};
 use crate::http::problem::{Problem, ProblemJson};
 use crate::http::refusal;
@@ -188,7 +190,8 @@ type Item = Result<WorkspaceId, Problem>;
 
 /// `POST /v1/charges/batch`.
 async fn open(mut call: Call) -> Result<Response, Problem> {
-    let requests = read_items(&call.body().await?)?;
+    let bytes = call.body().await?;
+    let requests = call.work(bytes.len(), move || read_items(&bytes)).await?;
     let rate = call.app.access.count_items(&call.caller, requests.len())?;
     let mut items: Vec<Item> = Vec::with_capacity(requests.len());
     let mut submissions = Vec::with_capacity(requests.len());
@@ -214,24 +217,31 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     if let Some(problem) = ended_before(&call, &items, &decided) {
         return Err(problem);
     }
-    let mut decided = decided.iter();
-    let mut results = Vec::with_capacity(items.len());
-    for item in &items {
-        results.push(match item {
-            Ok(workspace) => {
-                let next = decided.next();
-                let result = next.ok_or_else(|| refusal::internal(&"the engine left out a result"))?;
-                result_of(&call, workspace, result)
-            }
-            Err(problem) => refused(&call, problem.clone()),
-        });
-    }
-    let capacity = results.len() * CHARGE_BYTES + 64;
-    let mut response = json(StatusCode::OK, capacity, &BatchJson { results });
+    let (large, tenant) = (Arc::clone(&call.app.large_bodies), Tenant::of(&call.caller));
+    let capacity = items.len() * CHARGE_BYTES + 64;
+    let mut response = large.work(&tenant, capacity, move || answer(&call, &items, &decided)).await?;
     if let Some(status) = rate {
         response.extensions_mut().insert(status);
     }
     Ok(response)
+}
+
+/// The response with one result per item.
+fn answer(call: &Call, items: &[Item], decided: &[Ran]) -> Result<Response, Problem> {
+    let mut decided = decided.iter();
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        results.push(match item {
+            Ok(workspace) => {
+                let next = decided.next();
+                let result = next.ok_or_else(|| refusal::internal(&"the engine left out a result"))?;
+                result_of(call, workspace, result)
+            }
+            Err(problem) => refused(call, problem.clone()),
+        });
+    }
+    let capacity = results.len() * CHARGE_BYTES + 64;
+    Ok(json(StatusCode::OK, capacity, &BatchJson { results }))
 }
 
 /// The error if no command of the batch was run: then it is the error of the whole request.

@@ -23,6 +23,7 @@ use super::body::{self, Media};
 use super::problem::Problem;
 use super::query::Query;
 use super::refusal;
+use crate::access::large::{Share, Tenant};
 use crate::access::{Caller, cookie};
 use crate::app::App;
 use crate::wire::read;
@@ -50,6 +51,8 @@ pub struct Call {
     head: Head,
     /// In a wrapper, because a body is not `Sync` and the call is shared across awaits.
     body: SyncWrapper<Body>,
+    /// The share of the body that was read, until the call is answered.
+    share: Option<Share>,
 }
 
 /// Headers and parameters are left out: they contain secrets.
@@ -62,7 +65,7 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call of an admitted caller.
     pub fn new(app: Arc<App>, caller: Caller, now: Timestamp, head: Head, body: Body) -> Call {
-        Call { app, caller, now, head, body: SyncWrapper::new(body) }
+        Call { app, caller, now, head, body: SyncWrapper::new(body), share: None }
     }
 
     /// Whether the method is `HEAD`.
@@ -169,7 +172,7 @@ impl Call {
     /// # Errors
     /// The media type is another one, the body is too large, or it ends early.
     pub async fn body(&mut self) -> Result<Bytes, Problem> {
-        body::collect(&self.head.headers, std::mem::take(self.body.get_mut()), Media::Json).await
+        self.collect(Media::Json).await
     }
 
     /// The bytes of a form that a browser sends.
@@ -177,22 +180,44 @@ impl Call {
     /// # Errors
     /// As for [`Call::body`].
     pub async fn form(&mut self) -> Result<Bytes, Problem> {
-        body::collect(&self.head.headers, std::mem::take(self.body.get_mut()), Media::Form).await
+        self.collect(Media::Form).await
+    }
+
+    async fn collect(&mut self, media: Media) -> Result<Bytes, Problem> {
+        let body = std::mem::take(self.body.get_mut());
+        let tenant = Tenant::of(&self.caller);
+        let bounds = (&self.app.large_bodies, &tenant);
+        let (bytes, share) = body::collect(&self.head.headers, body, media, bounds).await?;
+        self.share = share;
+        Ok(bytes)
     }
 
     /// Reads the JSON body.
     ///
     /// # Errors
     /// The first error in it.
-    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
-        Ok(read::read(&self.body().await?)?)
+    pub async fn json<T: DeserializeOwned + Send + 'static>(&mut self) -> Result<T, Problem> {
+        let bytes = self.body().await?;
+        Ok(self.work(bytes.len(), move || read::read(&bytes)).await?)
+    }
+
+    /// Does work on a body or an answer of `bytes` bytes: if it is large, not on the threads of the
+    /// network.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        self.app.large_bodies.work(&Tenant::of(&self.caller), bytes, work).await
     }
 
     /// Reads the JSON body; an absent body is read as an empty object.
     ///
     /// # Errors
     /// The first error in it.
-    pub async fn optional_json<T: DeserializeOwned + Default>(&mut self) -> Result<T, Problem> {
+    pub async fn optional_json<T: DeserializeOwned + Default + Send + 'static>(
+        &mut self,
+    ) -> Result<T, Problem> {
         if self.body.get_mut().is_end_stream() { Ok(T::default()) } else { self.json().await }
     }
 

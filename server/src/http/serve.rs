@@ -31,6 +31,10 @@ use super::problem::Problem;
 /// than the minute after which many proxies close an idle connection, so that they close it first.
 const HEAD_MAX_TIME: Duration = Duration::from_secs(75);
 
+/// The most that a connection buffers of a head or of a part of a body. It bounds the memory of a
+/// connection that is idle, and is larger than the longest head.
+const BUFFER_MAX_BYTES: usize = 128 << 10;
+
 /// The longest time for accepted requests to finish after the shutdown began. Their clients can
 /// repeat them under the same idempotency key.
 const DRAIN_MAX_TIME: Duration = Duration::from_secs(30);
@@ -123,7 +127,7 @@ async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut stages
     let service = service_fn(|request| handle(router.clone(), Arc::clone(connection), request));
     let mut http = http1::Builder::new();
     // No `pipeline_flush`: with it, the response to a head that cannot be parsed is never sent.
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).max_buf_size(BUFFER_MAX_BYTES);
     let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection)));
     let mut serving = pin!(http.serve_connection(stream, service));
     let mut is_draining = false;

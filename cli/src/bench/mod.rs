@@ -70,10 +70,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// Returns the database to measure on, or `None` for the embedded engine.
 fn database(args: &Args) -> Result<Option<DatabaseUrl>, Failure> {
-    if args.engine == EngineKind::Embedded {
+    if args.engine() == EngineKind::Embedded {
         if args.database_url.is_some() {
             return Err(Failure::new(Exit::Usage, "the embedded engine does not use --database-url")
-                .hint("add --engine postgres"));
+                .hint("leave out --engine"));
         }
         return Ok(None);
     }

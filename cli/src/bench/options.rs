@@ -29,7 +29,8 @@ Examples:
   # Latency at a fixed rate below the maximum
   tollkeeper bench --engine postgres --callers 64 --rate 20000
   # Latency of one tenant beside a hostile one, for each of ten attacks
-  tollkeeper bench --hostile")]
+  tollkeeper bench --hostile
+  tollkeeper bench --hostile --database-url postgres://db/empty")]
 pub struct Args {
     /// Print one JSON object
     #[arg(long)]
@@ -38,9 +39,9 @@ pub struct Args {
     /// directory]
     #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
     pub data: Option<PathBuf>,
-    /// The engine to measure
-    #[arg(long, value_enum, default_value_t = EngineKind::Embedded)]
-    pub engine: EngineKind,
+    /// The engine to measure [default: postgres with --database-url, else embedded]
+    #[arg(long, value_enum)]
+    engine: Option<EngineKind>,
     /// The PostgreSQL database to measure on; the charges stay in it [default:
     /// TOLLKEEPER_DATABASE_URL]
     #[arg(long, value_name = "URL")]
@@ -84,6 +85,12 @@ pub struct Args {
 }
 
 impl Args {
+    /// The engine to measure.
+    pub fn engine(&self) -> EngineKind {
+        let named = if self.database_url.is_some() { EngineKind::Postgres } else { EngineKind::Embedded };
+        self.engine.unwrap_or(named)
+    }
+
     /// How the charges arrive.
     pub fn load(&self) -> Load {
         match self.callers {
@@ -101,6 +108,16 @@ pub enum EngineKind {
     Embedded,
     /// A PostgreSQL database
     Postgres,
+}
+
+impl EngineKind {
+    /// The name in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Embedded => "embedded",
+            EngineKind::Postgres => "postgres",
+        }
+    }
 }
 
 /// How the charges arrive.

@@ -55,7 +55,7 @@ impl Report {
     /// The report before the first round.
     pub fn new(args: &Args, load: Load, open_ms: u64) -> Report {
         Report {
-            engine: args.engine,
+            engine: args.engine(),
             charges: args.charges,
             workspaces: args.workspaces,
             load,
@@ -89,10 +89,7 @@ impl Report {
             Load::Callers { callers, .. } => (None, Some(callers)),
         };
         let mut object = json!({
-            "engine": match self.engine {
-                EngineKind::Embedded => "embedded",
-                EngineKind::Postgres => "postgres",
-            },
+            "engine": self.engine.name(),
             "charges": self.charges,
             "workspaces": self.workspaces,
             "batch": batch,

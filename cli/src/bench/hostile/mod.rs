@@ -2,7 +2,8 @@
 //!
 //! A *quiet* tenant charges at a fixed rate over one connection. First it is alone; then, once for
 //! each attack, a hostile tenant sends as fast as it can beside it. The report shows the quiet
-//! tenant's latencies with and without the attack, and how many of its charges were not accepted.
+//! tenant's latencies with and without the attack, how many of its charges were not accepted, and
+//! whether it kept its service.
 //! The server has its default settings. Server, quiet tenant and hostile tenant share the machine,
 //! so a part of every slowdown is the processor time that the attacker's own client takes.
 //!
@@ -15,6 +16,7 @@ mod attacks;
 mod phase;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollkeeper_engine::Engine;
@@ -26,12 +28,17 @@ use self::phase::{Measured, Quiet};
 use super::credentials::PLATFORM_KEY;
 use super::failure::{engine_failed, failed};
 use super::http::serve;
-use super::options::{Args, EngineKind};
+use super::options::Args;
 use super::stats::{peak_rss_mb, percentile, sorted};
 use crate::terminal::failure::Failure;
 use crate::terminal::output;
 use crate::transport::request::{Request, path};
 use crate::transport::{local, problem};
+
+/// The quiet tenant keeps its service if its p99 is below this, or below [`SLOWER_MAX`] times its
+/// p99 without an attack, and if all its charges are accepted.
+const P99_MAX: Duration = Duration::from_millis(50);
+const SLOWER_MAX: u32 = 10;
 
 /// The workspace of the quiet tenant.
 const QUIET: &str = "quiet";
@@ -94,6 +101,16 @@ async fn call(app: &Arc<App>, key: &str, request: Request) -> Result<Value, Fail
     serde_json::from_str(&answer.text).map_err(|error| failed(error.to_string()))
 }
 
+/// Whether the quiet tenant kept its service during an attack.
+fn is_within_bounds(alone: &Measured, attacked: &Measured) -> bool {
+    let p99 = |measured: &Measured| {
+        let latencies = sorted(measured.latencies.iter());
+        latencies.get((latencies.len() * 99 / 100).min(latencies.len().saturating_sub(1))).copied()
+    };
+    let (Some(alone), Some(p99)) = (p99(alone), p99(attacked)) else { return false };
+    attacked.refused == 0 && p99 < P99_MAX.max(alone * SLOWER_MAX)
+}
+
 fn print(args: &Args, alone: &Measured, phases: &[(&Attack, Measured)]) -> Result<(), Failure> {
     let row = |name: &str, measured: &Measured| {
         let latencies = sorted(measured.latencies.iter());
@@ -109,15 +126,22 @@ fn print(args: &Args, alone: &Measured, phases: &[(&Attack, Measured)]) -> Resul
     };
     let mut rows = vec![row("none", alone)];
     rows.extend(phases.iter().map(|(attack, measured)| row(attack.name, measured)));
+    let out_of_bounds: Vec<&str> = phases
+        .iter()
+        .filter(|(_, measured)| !is_within_bounds(alone, measured))
+        .map(|(attack, _)| attack.name)
+        .collect();
     if args.json {
-        let engine = match args.engine {
-            EngineKind::Embedded => "embedded",
-            EngineKind::Postgres => "postgres",
-        };
-        let report = json!({"engine": engine, "hostile": rows, "peak_rss_mb": peak_rss_mb()});
+        let report = json!({
+            "engine": args.engine().name(),
+            "hostile": rows,
+            "out_of_bounds": out_of_bounds,
+            "peak_rss_mb": peak_rss_mb(),
+        });
         return output::data(&format!("{report}\n"));
     }
-    let mut text = format!(
+    let mut text = format!("engine: {}\n\n", args.engine().name());
+    text += &format!(
         "{:<14}{:>10}{:>10}{:>10}{:>9}{:>9}{:>10}\n",
         "attack", "p50 ms", "p99 ms", "max ms", "charges", "refused", "attacks"
     );
@@ -134,8 +158,16 @@ fn print(args: &Args, alone: &Measured, phases: &[(&Attack, Measured)]) -> Resul
             cell("hostile_requests"),
         );
     }
+    let bounds = format!(
+        "p99 below {} ms or {SLOWER_MAX} times that without an attack, and no charge refused",
+        P99_MAX.as_millis()
+    );
+    text += &match out_of_bounds.as_slice() {
+        [] => format!("\nwithin bounds: {bounds}\n"),
+        names => format!("\nout of bounds ({bounds}): {}\n", names.join(", ")),
+    };
     if let Some(peak) = peak_rss_mb() {
-        text += &format!("\nmemory of server and clients together, at most: {peak} MiB\n");
+        text += &format!("memory of server and clients together, at most: {peak} MiB\n");
     }
     output::data(&text)
 }

@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -67,6 +68,32 @@ fn a_log_line_that_cannot_be_written_and_a_closed_terminal_end_nothing() {
         dropped.filter(|count| *count != "0").map(|_| ())
     });
     server.charge("acme", "k", json!({"operation": "support_message"})).expect(201);
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn clients_get_in_although_more_idle_connections_are_open_than_there_are_descriptors() {
+    let own = temporary();
+    let data = own.path().join("data");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 256; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tollkeeper"), "serve"]);
+    command.arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]);
+    let mut command = cleaned(command);
+    command.env("TOLLKEEPER_PLATFORM_KEY", KEY);
+    let mut server = TestServer::spawned(command, &data);
+    server.workspace("acme", 1_000_000);
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let idle: Vec<TcpStream> =
+        (0..400).map(|_| TcpStream::connect(address).expect("the server listens")).collect();
+    for n in 0..10 {
+        let client = server.client();
+        client.charge("acme", &n.to_string(), json!({"operation": "support_message"})).expect(201);
+        client.get("/v1/workspaces/acme/charges").expect(200);
+    }
+    let log = server.stderr_text();
+    let lines = log.lines().filter(|line| line.contains("connection")).count();
+    assert_eq!(lines, 1, "one line says that places are rare: {log}");
+    drop(idle);
     assert_eq!(server.stop().code(), Some(0));
 }
 

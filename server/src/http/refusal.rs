@@ -5,6 +5,8 @@
 //! sentence and its numbers.
 
 use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tollkeeper_engine::Error;
 use tollkeeper_ledger::{ChargeState, Micros, Period, Refusal, Subject, Timestamp, WorkspaceId, bounds};
@@ -228,7 +230,7 @@ impl From<Error> for Problem {
                 "The clock of this server is wrong, so that it decides nothing. Repeat the request in a moment; under the same idempotency key it is done once.",
             )
         } else if error.is_unavailable() || error.is_unusable() {
-            tracing::error!(%error, hint = error.hint(), "the store is not available");
+            log_unavailable(&error);
             Problem::new(
                 Code::StoreUnavailable,
                 "The store accepts no requests at the moment. Repeat the request in a moment; under the same idempotency key it is done once.",
@@ -267,6 +269,21 @@ impl From<Denied> for Problem {
             Denied::Engine(error) => error.into(),
         }
     }
+}
+
+/// Between two lines of the log with the same reason why the store is away.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Logs why the store is not available, but not the same for each request.
+fn log_unavailable(error: &Error) {
+    static LOGGED: Mutex<Option<(Instant, String)>> = Mutex::new(None);
+    let why = error.to_string();
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if logged.as_ref().is_some_and(|(at, what)| *what == why && at.elapsed() < LOG_INTERVAL) {
+        return;
+    }
+    tracing::error!(%error, hint = error.hint(), "the store is not available");
+    *logged = Some((Instant::now(), why));
 }
 
 /// A bug or damage. The log has `what` under an id, and the client gets the id only.

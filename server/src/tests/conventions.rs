@@ -187,6 +187,10 @@ async fn a_name_is_read_as_it_is_written() {
     for id in [".", "..", "..."] {
         let body = format!(r#"{{"id":"{id}","name":"x"}}"#);
         world.post("/v1/workspaces", "", &body).await.problem(422, "invalid_field");
+        let member = format!(r#"{{"id":"{id}","email":"a@x.example","name":"A","role":"admin"}}"#);
+        world.post("/v1/workspaces/acme/members", "", &member).await.problem(422, "invalid_field");
+        let charge = format!(r#"{{"operation":"support_message","worker":"{id}"}}"#);
+        world.charge("k", &charge).await.problem(422, "invalid_field");
     }
     for zone in ["europe/berlin", "Etc/Unknown", "Factory", "utc"] {
         let body = format!(r#"{{"timezone":"{zone}"}}"#);

@@ -165,6 +165,30 @@ fn a_write_is_seen_after_the_checkpointer_failed_while_it_was_in_flight() {
 }
 
 #[test]
+fn a_batch_on_memory_that_was_discarded_after_the_batch_before_it_is_not_said_to_be_written() {
+    let (scratch, disk) = (Scratch::new(), Disk::new("isolation-discarded"));
+    let options = CoreOptions { vfs: Some(disk.name().to_owned()), wal_bytes: 1, ..CoreOptions::default() };
+    let mut core = Core::open(scratch.path(), options).expect("the directory opens");
+    core.run_batch(beginning(), NOW).expect("a healthy disk");
+    let mut appender = core.appender().expect("a journal opens twice");
+    core.decide_batch(vec![charge("other", "one")], NOW).expect("it is decided");
+    let batch = core.begin_append().expect("an entry was recorded");
+    disk.fail(Fault::WriteError { after_writes: 0 });
+    let failed = core.maintain().and_then(|()| core.maintain());
+    failed.expect_err("the checkpointer cannot move the WAL, which the next step finds");
+    disk.heal();
+    core.decide_batch(vec![charge("other", "two")], NOW).expect("memory is kept while a batch is in flight");
+    let appended = appender.append(&batch);
+    core.append_finished(&appended);
+    appended.expect("the disk works again");
+    assert!(core.begin_append().is_none(), "the second charge is discarded with memory");
+    assert!(core.commit().expect_err("it is not on disk").is_unavailable());
+    assert_eq!(available(&mut core, "other"), GRANTED - 500);
+    charged(&run_each(&mut core, vec![charge("other", "two")])[0]);
+    assert_eq!(available(&mut core, "other"), GRANTED - 1_000);
+}
+
+#[test]
 fn an_engine_takes_writes_again_by_itself_after_a_failure() {
     let (scratch, disk) = (Scratch::new(), Disk::new("isolation-recovers"));
     let options = CoreOptions { vfs: Some(disk.name().to_owned()), ..CoreOptions::default() };

@@ -227,10 +227,11 @@ impl Core {
     /// Appends what was decided in one database transaction: when this returns, it is on disk.
     ///
     /// # Errors
-    /// When it is not known to be on disk, or its file has lost its name. In the first case it is
-    /// discarded, and everything is loaded again before the next command.
+    /// When it is not known to be on disk, also because memory was discarded since it was decided,
+    /// or when its file has lost its name. In the first case it is discarded, and everything is
+    /// loaded again before the next command.
     pub fn commit(&mut self) -> Result<(), Error> {
-        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let Some(machine) = &mut self.machine else { return Err(self.discarded()) };
         match machine.commit() {
             Ok(bytes) => {
                 self.journal_bytes += bytes;
@@ -245,6 +246,12 @@ impl Core {
                 Err(error)
             }
         }
+    }
+
+    /// The error of what was decided on memory that is gone.
+    fn discarded(&self) -> Error {
+        let why = self.last_error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        Error::unavailable(format!("what was decided is discarded{why}"))
     }
 
     /// Discards what is in memory, because it is ahead of the disk or wrong.

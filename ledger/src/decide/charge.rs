@@ -185,10 +185,10 @@ impl<'a> ExistingCharge<'a> {
             "i06: a charge must have a deadline if and only if it is pending"
         );
         let windows = view.windows_of_limits(clocks.present);
-        // The day in which the limits counted the charge; after a clock was ahead, its entry may
-        // have a later time.
-        let day = charge.details.windows.as_ref().map(|windows| windows.day.start);
-        let windows = windows.map(|windows| windows.for_refund(day.unwrap_or(charge.decided_at)));
+        // The limits counted the charge at the time by which it was decided; after a clock was
+        // ahead, its entry has a later one. After a change of the time zone too: they were counted
+        // anew from hourly usage, in the new days.
+        let windows = windows.map(|windows| windows.for_refund(charge.decided_at));
         let refund_window_seconds = view.platform.settings.refund_window_seconds();
         Ok(ExistingCharge { charge, account, grants, windows, refund_window_seconds, now: clocks.present })
     }

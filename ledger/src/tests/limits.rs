@@ -166,6 +166,25 @@ fn a_new_time_zone_counts_other_days_and_months() {
 }
 
 #[test]
+fn a_refund_after_a_new_time_zone_counts_in_the_day_of_its_charge() {
+    check(
+        "
+        grant promotional 100_000
+        limits workspace/day=5_000 workspace/month=9_000
+        charge message await timeout=3600
+        wait 20h
+        charge message x2 await timeout=3600
+        update timezone=UTC+5 => updated, 2 limits
+        spent => 1000, 1500
+        fail c2 system
+        spent => 0, 500
+        fail c1 system
+        spent => 0, 0
+        ",
+    );
+}
+
+#[test]
 fn each_subject_is_capped_once_a_period() {
     check(
         "

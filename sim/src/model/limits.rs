@@ -72,7 +72,6 @@ impl Pool {
         let mut counted: Vec<(u64, Timestamp, Micros)> = Vec::new();
         for spending in self.spendings() {
             let opened_at = self.lines[spending.opening as usize - 1].decided_at;
-            let opened_at = spending.details.windows.as_ref().map_or(opened_at, |windows| windows.day.start);
             let PeriodWindow { start, end } = self.period(period, spending.at);
             let same_period = !spending.is_refund || (start <= opened_at && opened_at < end);
             if spending.n > began && same_period && covers(subject, spending.details) {

@@ -19,7 +19,7 @@ pub struct ClawBack {
     pub grant: GrantId,
     /// The name of the dispute at the payment provider.
     pub dispute: Box<str>,
-    /// What was taken so far, by grant, in the order in which it was taken.
+    /// What was taken so far: one draw a grant, in the order in which they were first taken from.
     pub taken: Vec<Draw>,
     /// What is still owed, never negative.
     pub owed: Micros,
@@ -30,6 +30,15 @@ impl ClawBack {
     #[must_use]
     pub fn lost(&self) -> Micros {
         sum(&self.taken) + self.owed
+    }
+
+    /// Adds what was taken from a grant.
+    fn take(&mut self, draw: Draw) {
+        assert!(draw.amount > Micros::ZERO, "i13: what is taken must be above zero");
+        match self.taken.iter_mut().find(|taken| taken.grant == draw.grant) {
+            Some(taken) => taken.amount += draw.amount,
+            None => self.taken.push(draw),
+        }
     }
 }
 
@@ -98,7 +107,7 @@ impl ClawBacks {
             let paid = claw_back.owed.min(left);
             if paid > Micros::ZERO {
                 claw_back.owed -= paid;
-                claw_back.taken.push(Draw { grant: draw.grant, amount: paid });
+                claw_back.take(Draw { grant: draw.grant, amount: paid });
                 left -= paid;
             }
         }
@@ -118,16 +127,14 @@ impl ClawBacks {
         let claw_back = self.0.iter_mut().find(|claw_back| &*claw_back.dispute == dispute).ok_or(UNKNOWN)?;
         let lost = claw_back.lost();
         for given in returns {
-            let mut left = given.amount;
-            for taken in claw_back.taken.iter_mut().rev().filter(|taken| taken.grant == given.grant) {
-                let part = taken.amount.min(left);
-                taken.amount -= part;
-                left -= part;
-            }
-            ensure(left == Micros::ZERO, "i13: an exchange gives back more than was taken from a grant")?;
+            let taken = claw_back.taken.iter_mut().find(|taken| taken.grant == given.grant);
+            let taken = taken.filter(|taken| taken.amount >= given.amount);
+            let taken =
+                taken.ok_or(Violation("i13: an exchange gives back more than was taken from a grant"))?;
+            taken.amount -= given.amount;
         }
         claw_back.taken.retain(|taken| taken.amount > Micros::ZERO);
-        claw_back.taken.push(draw);
+        claw_back.take(draw);
         ensure(claw_back.lost() == lost, "i13: what is taken and owed is not the lost part of the payment")
     }
 

@@ -95,7 +95,7 @@ fn credit_that_comes_back_repays_debt_first() {
         refund c1 => refunded 700 requested g1:700, repaid g1:500, exchanged g1:200 for g2:200
         balance => 200
         grants => g1 0/1000, g2 200/200
-        restore dispute=d1 => restored g1:300 g1:500 g1:200
+        restore dispute=d1 => restored g1:1000
         balance => 1200
         ",
     );
@@ -147,6 +147,24 @@ fn credit_that_goes_back_to_a_disputed_grant_replaces_what_was_taken_from_others
         grants => g1 1000/1000, g2 0/700, g3 500/500
         ",
     );
+}
+
+#[test]
+fn a_claw_back_has_one_draw_for_each_grant() {
+    let mut commands = String::from(
+        "
+        grant top_up 50_000 origin=pay_1
+        ",
+    );
+    for _ in 0..100 {
+        commands += "charge message await timeout=60\n";
+    }
+    commands += "claw_back g1 50_000 dispute=d1 => taken\nbalance => 0, pending 50000, debt 50000\n";
+    for charge in 1..=100 {
+        commands += &format!("fail c{charge} system\n");
+    }
+    commands += "balance => 0\nrestore dispute=d1 => restored g1:50000\nbalance => 50000\n";
+    check(&commands);
 }
 
 #[test]

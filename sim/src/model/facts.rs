@@ -124,8 +124,18 @@ pub(super) struct Dispute {
     /// The number of the grant that was paid for.
     pub grant: u64,
     pub owed: Micros,
-    /// The credit that was taken, oldest first; some of it may be zero.
+    /// The credit that was taken, by grant, the one that was first taken from first.
     pub taken: Vec<Draw>,
+}
+
+impl Dispute {
+    fn take(&mut self, take: Draw) {
+        match self.taken.iter_mut().find(|taken| taken.grant == take.grant) {
+            Some(taken) => taken.amount += take.amount,
+            None if take.amount > Micros::ZERO => self.taken.push(take),
+            None => {}
+        }
+    }
 }
 
 /// A charge, or a refund with a negative amount, as limits and usage count it.
@@ -327,21 +337,19 @@ impl Pool {
                         let paid = left.min(dispute.owed);
                         dispute.owed -= paid;
                         left -= paid;
-                        dispute.taken.push(Draw { grant: take.grant, amount: paid });
+                        dispute.take(Draw { grant: take.grant, amount: paid });
                     }
                 }
                 Fact::Exchanged { dispute, take, returns } => {
                     let of_it = open.iter_mut().find(|((_, name), _)| name == dispute);
-                    let taken = &mut of_it.expect("an exchange is for an open dispute").1.taken;
+                    let dispute = of_it.expect("an exchange is for an open dispute").1;
                     for given in returns {
-                        let mut left = given.amount;
-                        for old in taken.iter_mut().rev().filter(|old| old.grant == given.grant) {
-                            let part = left.min(old.amount);
-                            old.amount -= part;
-                            left -= part;
+                        for old in dispute.taken.iter_mut().filter(|old| old.grant == given.grant) {
+                            old.amount -= given.amount;
                         }
                     }
-                    taken.push(*take);
+                    dispute.taken.retain(|old| old.amount > Micros::ZERO);
+                    dispute.take(*take);
                 }
                 Fact::Restored { dispute, .. } => open.retain(|(_, name), _| name != dispute),
                 _ => {}

@@ -74,19 +74,19 @@ fn by_workspace(stream: &[u8]) -> Vec<u8> {
 fn with_a_wrong_balance(stream: &[u8]) -> (u64, Vec<u8>) {
     forged(stream, |entry| {
         entry.balance.available += tollkeeper_ledger::Micros::new(1);
-        entry.n == 4
+        entry.n == 4 && !entry.body.kind().is_for_platform()
     })
 }
 
 /// The stream with the first entry changed for which `change` returns true, and correct checksums;
-/// and the number of the changed record. Entries of the platform stay as they are.
+/// and the number of the changed record.
 fn forged(stream: &[u8], change: impl Fn(&mut Entry) -> bool) -> (u64, Vec<u8>) {
     let mut incoming = StreamReader::begin(stream).expect("an export stream");
     let mut outgoing = StreamWriter::begin(Vec::new()).expect("memory can be written");
     let mut forged = 0;
     while let Some(streamed) = incoming.next_entry().expect("the stream is whole") {
         let mut entry = streamed.entry;
-        if forged == 0 && !streamed.workspace.is_platform() {
+        if forged == 0 {
             let original = entry.clone();
             match change(&mut entry) {
                 true => forged = streamed.position.record,
@@ -212,6 +212,34 @@ fn a_database_refuses_an_entry_that_contradicts_its_charge() {
     let refused =
         postgres::import(&database.url(), &with_a_wrong_state[..]).expect_err("it is as wrong as before");
     refuses_the_state(&refused, forged);
+    postgres::import(&database.url(), &stream[..]).expect("the true stream goes on where the other ended");
+}
+
+#[test]
+fn a_gap_in_the_price_versions_is_refused_where_it_is() {
+    let (old, new) = (Scratch::new(), Scratch::new());
+    run_in(old.path(), &mut Differential::new(3), &mut Workload::new(3));
+    let stream = exported(old.path());
+    let (forged, with_a_gap) = forged(&stream, |entry| match &mut entry.body {
+        EntryBody::PricesSet(prices) => {
+            prices.version += 1;
+            true
+        }
+        _ => false,
+    });
+    let refuses = |refused: &tollkeeper_engine::Error| {
+        let message = refused.to_string();
+        assert!(refused.is_damaged(), "{message}");
+        assert!(message.starts_with(&format!("record {forged}, at byte ")), "{message}");
+        assert!(message.contains("a price version is not numbered by the one before it"), "{message}");
+    };
+    refuses(&import(new.path(), &with_a_gap[..]).expect_err("there is no version before it"));
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    refuses(&postgres::import(&database.url(), &with_a_gap[..]).expect_err("no version is before it"));
+    assert_eq!(database.sql("SELECT count(*) FROM entry"), (forged - 1).to_string());
     postgres::import(&database.url(), &stream[..]).expect("the true stream goes on where the other ended");
 }
 

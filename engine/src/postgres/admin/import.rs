@@ -25,12 +25,13 @@ use crate::postgres::batch::prefetch::{self, ChargeRef};
 use crate::postgres::batch::write::{BatchWrites, EntryRef, EntryRow, PendingWrite, PlatformNumbers};
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config::{self, Address};
-use crate::postgres::database::decode::decode_grant;
+use crate::postgres::database::decode::{decode_entry, decode_grant};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
 use crate::postgres::database::session::{DbSession, Uuid, column, connect, with_timeout};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::{key_digest, number_in};
+use crate::postgres::platform::PlatformSnapshot;
 use crate::transfer::{Comparison, Counts, Imported, StreamEntry, StreamReader};
 
 /// The most entries in one transaction.
@@ -55,12 +56,11 @@ async fn import_stream(address: &Address, from: impl Read) -> Result<Imported, E
     let mut stream = StreamReader::begin(from)?;
     schema::migrate(address).await.map_err(Failure::into_error)?;
     let session = DbSession::open(address).await.map_err(Failure::into_error)?;
-    let hashes = platform_hashes(&session).await.map_err(Failure::into_error)?;
-    let platform_n = hashes.len() as u64;
+    let (platform, hashes) = stored_platform(&session).await.map_err(Failure::into_error)?;
     let comparison = Comparison::new(hashes);
     let was_importing = schema::is_importing(&session).await.map_err(Failure::into_error)?;
-    let mut import =
-        Import { session, accounts: Accounts::default(), comparison, platform_n, entries_written: 0 };
+    let accounts = Accounts::default();
+    let mut import = Import { session, accounts, comparison, platform, entries_written: 0 };
     match import.take_stream(address, &mut stream).await {
         Ok(()) => import.set_importing(false).await?,
         // A complete ledger stays usable if the stream turns out to be of another ledger.
@@ -73,11 +73,17 @@ async fn import_stream(address: &Address, from: impl Read) -> Result<Imported, E
     Ok(Imported { stream: stream.counts(), written: import.entries_written })
 }
 
-/// The hashes of the platform's entries, in order.
-async fn platform_hashes(session: &DbSession) -> Result<Vec<[u8; 32]>, Failure> {
-    let platform = WorkspaceId::platform();
-    let rows = session.query_with_timeout(Sql::PlatformEntries, &[&platform.as_str(), &0_i64]).await?;
-    rows.iter().map(|row| Ok(digest(column(row, 0)?))).collect()
+/// The platform as the database has it, with the hashes of its entries in order.
+async fn stored_platform(session: &DbSession) -> Result<(PlatformSnapshot, Vec<[u8; 32]>), Failure> {
+    let id = WorkspaceId::platform();
+    let mut platform = PlatformSnapshot::default();
+    let mut hashes = Vec::new();
+    for row in &session.query_with_timeout(Sql::PlatformEntries, &[&id.as_str(), &0_i64]).await? {
+        let bytes = column(row, 0)?;
+        platform.apply(&decode_entry(bytes)?)?;
+        hashes.push(digest(bytes));
+    }
+    Ok((platform, hashes))
 }
 
 /// How many entries and journals the database holds.
@@ -91,8 +97,8 @@ struct Import {
     session: DbSession,
     accounts: Accounts,
     comparison: Comparison,
-    /// The number of the platform's last entry in the database.
-    platform_n: u64,
+    /// The platform after its last entry in the database.
+    platform: PlatformSnapshot,
     entries_written: u64,
 }
 
@@ -283,13 +289,16 @@ impl Import {
     async fn write(&mut self, lines: &[StreamEntry]) -> Result<(), RefusedLine> {
         let loaded = self.load_charges(lines).await;
         let mut charges = loaded.map_err(|failure| RefusedLine { index: 0, error: into_error(failure) })?;
-        let platform = PlatformNumbers::unchanged(self.platform_n);
-        let mut writes = BatchWrites { platform, ..BatchWrites::default() };
+        let mut platform = self.platform.clone();
+        let mut writes =
+            BatchWrites { platform: PlatformNumbers::unchanged(platform.n), ..BatchWrites::default() };
         let mut foreign_ids = ForeignIds::default();
         for (index, line) in lines.iter().enumerate() {
             let account_index = self.account_index(&line.workspace);
-            let follows = check_charge(&mut charges, account_index, &line.entry);
-            if let Err(what) = follows.and_then(|()| self.replay(account_index, line, &mut writes)) {
+            let follows = check_charge(&mut charges, account_index, &line.entry)
+                .and_then(|()| check_platform(&mut platform, line))
+                .and_then(|()| self.replay(account_index, line, &mut writes));
+            if let Err(what) = follows {
                 self.accounts.discard_touched();
                 return Err(RefusedLine { index, error: line.position.damaged(&what) });
             }
@@ -305,7 +314,8 @@ impl Import {
         }
         self.accounts.mark_committed();
         self.accounts.evict_idle(ACCOUNTS_IN_MEMORY);
-        self.platform_n = writes.platform.after;
+        assert_eq!(platform.n, writes.platform.after, "the platform is the one that was written");
+        self.platform = platform;
         self.entries_written += lines.len() as u64;
         Ok(())
     }
@@ -360,6 +370,15 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// Applies an entry of the platform's journal to the platform, so that a gap in the price versions
+/// or epochs is noticed before servers read it.
+fn check_platform(platform: &mut PlatformSnapshot, line: &StreamEntry) -> Result<(), String> {
+    if !line.workspace.is_platform() {
+        return Ok(());
+    }
+    platform.apply(&line.entry).map_err(|error| error.to_string())
 }
 
 /// Checks that an entry about a charge follows from the state of the charge (i05, i06), and keeps

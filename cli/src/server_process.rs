@@ -62,10 +62,11 @@ pub fn cannot_open(store: &Store, why: &tollkeeper_engine::Error) -> Failure {
     Failure::of_engine(format!("{store} cannot be used"), why)
 }
 
-/// Prepares a store for its first start: the reference prices and the platform key. Returns the
-/// platform key if this call made one; it cannot be read again, because only its hash is stored.
-pub async fn prepare(app: &Arc<App>) -> Result<Option<String>, Failure> {
-    server::prepare(app)
+/// Prepares a store for its first start: the reference prices and the platform key. A key is shown
+/// before it is stored; it cannot be read again, because only its hash is stored. Returns `None`
+/// after a key was shown if another server stored one first.
+pub async fn prepare(app: &Arc<App>, show: impl FnOnce(&str)) -> Result<Option<String>, Failure> {
+    server::prepare_showing(app, show)
         .await
         .map_err(|why| Failure::new(Exit::Unavailable, "the first start cannot be completed").because(why))
 }

@@ -38,4 +38,4 @@ pub use app::{App, Clock};
 pub use http::serve::answer;
 pub use observe::log::start_log;
 pub use settings::{DatabaseUrl, Settings, SettingsError, Store};
-pub use startup::{Error, prepare, router, serve};
+pub use startup::{Error, prepare, prepare_showing, router, serve};

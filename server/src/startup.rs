@@ -168,12 +168,21 @@ pub async fn serve(
 }
 
 /// Writes what the first request needs: the reference prices if there are no prices, and a platform
-/// key if there is none. Returns the key if one was made, to be shown once; only its hash is
-/// stored.
+/// key if there is none. Returns the key if one was made; only its hash is stored.
 ///
 /// # Errors
 /// The engine cannot write.
 pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
+    prepare_showing(app, |_| {}).await
+}
+
+/// The same, and shows a key before it is stored: a process that ends between the two leaves a key
+/// that opens nothing, and not a ledger whose only key nobody has seen. Returns `None` after a key
+/// was shown if another server on the same database stored one first.
+///
+/// # Errors
+/// The engine cannot write.
+pub async fn prepare_showing(app: &App, show: impl FnOnce(&str)) -> Result<Option<String>, Error> {
     let platform = app.engine.platform();
     if platform.price_book.versions().is_empty() {
         let command = Command::SetPrices { operations: reference_prices(), effective_at: None };
@@ -188,6 +197,7 @@ pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
         return Ok(None);
     }
     let key = secret::make(secret::Kind::Platform, None)?;
+    show(&key);
     let command = Command::SetPlatformKey { hash: secret::hash(key.as_bytes()) };
     let was_run = run_once(app, "first start: key", command).await?;
     Ok(was_run.then_some(key))

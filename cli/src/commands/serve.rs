@@ -57,10 +57,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     server::start_log(&settings.log);
     server_process::block_on(async {
         let app = App::new(server_process::open(&settings.store, &settings).await?, &settings);
-        if let Some(key) = server_process::prepare(&app).await? {
+        let mut shown = false;
+        let show = |key: &str| {
+            shown = true;
             output::remark(&format!(
                 "The platform key, printed once; only its hash is stored:\n\n    {key}\n"
             ));
+        };
+        if server_process::prepare(&app, show).await?.is_none() && shown {
+            output::remark(
+                "Another server has stored its platform key first. The key above opens nothing.\n",
+            );
         }
         let (listener, address) = server_process::listen(&settings.http.listen).await?;
         let stop = server_process::stop_signal()?;

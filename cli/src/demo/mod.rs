@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     server::start_log(&settings.log);
     server_process::block_on(async {
         let app = App::new(server_process::open(&settings.store, &settings).await?, &settings);
-        server_process::prepare(&app).await?;
+        server_process::prepare(&app, |_| {}).await?;
         prepare_sample(&app, &key).await?;
         let (listener, address) = listen(args.listen).await?;
         let tour = Tour {

@@ -1,6 +1,8 @@
-//! The settings of the platform over HTTP: what holds by default, changes, wrong values.
+//! What concerns the platform as a whole: its settings over HTTP, and the key of the first start.
 
 use super::*;
+use crate::prepare_showing;
+use crate::settings::AccessSettings;
 
 #[tokio::test]
 async fn the_settings_are_changed_once_and_hold_after_a_restart() {
@@ -37,4 +39,23 @@ async fn wrong_settings_are_refused_by_field() {
         assert_eq!((&problem["code"], &problem["field"]), (&code.into(), &field.into()), "{body}: {problem}");
     }
     assert_eq!(world.get("/v1/settings").await.json()["refund_window_days"], 30);
+}
+
+#[tokio::test]
+async fn a_first_platform_key_is_shown_before_it_is_stored() {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let clock = Arc::new(AtomicI64::new(NOW));
+    let without_key = Settings { access: AccessSettings::default(), ..settings() };
+    let app = open(dir.path(), &without_key, &clock);
+    let mut shown = None;
+    let show = |key: &str| {
+        assert!(app.engine().platform().key_hashes.is_empty(), "a process that ends here has stored no key");
+        shown = Some(key.to_owned());
+    };
+    let made = prepare_showing(&app, show).await.expect("an empty engine takes a key");
+    assert_eq!(made, shown);
+    assert!(made.is_some_and(|key| key.starts_with("tk_platform_")));
+    assert_eq!(app.engine().platform().key_hashes.len(), 1);
+    let again = prepare_showing(&app, |_| panic!("a second start makes no key")).await;
+    assert_eq!(again.expect("the key is there"), None);
 }

@@ -8,7 +8,7 @@ use crate::seeds::seeds;
 #[test]
 fn after_a_power_failure_nothing_acknowledged_is_lost_or_doubled() {
     let mut total = 0;
-    for seed in seeds(6) {
+    for seed in seeds(2) {
         let report = crashes(seed, 120, Density::Sampled(25)).unwrap_or_else(|found| panic!("{found}"));
         assert!(report.crashes == 25 && report.replays > 0, "{report:?}");
         total += report.in_flight_committed;
@@ -21,7 +21,7 @@ fn after_a_power_failure_nothing_acknowledged_is_lost_or_doubled() {
 #[test]
 fn hostile_tenants_and_poisoned_accounts_change_no_answer_of_others() {
     let mut total = CrashReport::default();
-    for seed in seeds(8) {
+    for seed in seeds(4) {
         let report = hostile_crashes(seed, 250, 6).unwrap_or_else(|found| panic!("{found}"));
         total.poisoned += report.poisoned;
         total.not_answered += report.not_answered;
@@ -40,7 +40,7 @@ fn a_short_run_survives_a_crash_behind_every_operation() {
 #[test]
 fn a_failing_disk_gives_unavailable_and_service_continues() {
     let mut refused = 0;
-    for seed in seeds(12) {
+    for seed in seeds(6) {
         let report = faults(seed, 150).unwrap_or_else(|found| panic!("{found}"));
         refused += report.refused;
     }

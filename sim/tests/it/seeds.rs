@@ -1,7 +1,7 @@
 //! Random commands by seed, answered by an engine and by the reference model.
 //!
-//! A normal run uses a fixed set of seeds; `TOLLKEEPER_SEEDS=N` runs the first N. A seed that ever
-//! failed is listed in `sim/seeds.txt`, with the reason, and runs always.
+//! A normal run uses a fixed set of seeds; with `TOLLKEEPER_LONG_TESTS=1`, which `./check` sets,
+//! four times as many; with `TOLLKEEPER_SEEDS=N` the first N. A seed that ever failed is listed in `sim/seeds.txt`, with the reason, and runs always.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,20 @@ use tollkeeper_testkit::scratch::Scratch;
 /// Steps of one run: about a month of simulated time, and few enough for the slow model.
 const STEPS: usize = 300;
 
+/// How many times as many seeds a long run has.
+const LONG: u64 = 4;
+
+/// True if tests run everything that they know, not what is worth its time every day.
+pub fn is_long() -> bool {
+    std::env::var_os("TOLLKEEPER_LONG_TESTS").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 /// The seeds to run: the first `count_by_default`, or as many as the environment says, and those
 /// that ever failed.
 pub fn seeds(count_by_default: u64) -> Vec<u64> {
     let count = match std::env::var("TOLLKEEPER_SEEDS") {
         Ok(count) => count.parse().expect("TOLLKEEPER_SEEDS is a number"),
+        Err(_) if is_long() => LONG * count_by_default,
         Err(_) => count_by_default,
     };
     let failed = include_str!("../../seeds.txt").lines().filter(|line| !line.starts_with('#'));
@@ -60,7 +69,7 @@ const ANSWERS: [&str; 26] = [
 fn the_ledger_agrees_with_the_model() {
     let mut answers = BTreeMap::<&str, u64>::new();
     let mut kinds = BTreeMap::<&str, u64>::new();
-    for seed in seeds(300) {
+    for seed in seeds(100) {
         let batch = 1 + (seed % 3) as usize * 7;
         let diff = differential::run(&Memory::default(), seed, STEPS, batch);
         let diff = diff.unwrap_or_else(|difference| panic!("{difference}"));
@@ -78,7 +87,7 @@ fn the_ledger_agrees_with_the_model() {
 
 #[test]
 fn the_embedded_engine_agrees_with_the_model() {
-    for seed in seeds(15) {
+    for seed in seeds(5) {
         let scratch = Scratch::new();
         if let Err(difference) = embedded::run(scratch.path(), seed, STEPS) {
             panic!("{difference}");
@@ -88,7 +97,7 @@ fn the_embedded_engine_agrees_with_the_model() {
 
 #[test]
 fn the_embedded_engine_with_its_threads_agrees_with_the_model() {
-    for seed in seeds(10) {
+    for seed in seeds(3) {
         let scratch = Scratch::new();
         if let Err(difference) = embedded::run_threaded(scratch.path(), seed, STEPS) {
             panic!("{difference}");

@@ -124,7 +124,12 @@ async fn accept(
 /// Serves one connection to its end.
 async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut stages: watch::Receiver<Stage>) {
     let connection = &place.connection;
-    let service = service_fn(|request| handle(router.clone(), Arc::clone(connection), request));
+    let service = service_fn(|request: Request<Incoming>| {
+        // Noted before anything more is read, so that the end of the stream finds a request.
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        connection.begin(is_read, request.body().is_end_stream());
+        handle(router.clone(), Arc::clone(connection), request)
+    });
     let mut http = http1::Builder::new();
     // No `pipeline_flush`: with it, the response to a head that cannot be parsed is never sent.
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).max_buf_size(BUFFER_MAX_BYTES);
@@ -159,8 +164,6 @@ async fn handle(
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    connection.begin(is_read, request.body().is_end_stream());
     if request.version() == Version::HTTP_11 && !has_one_host(request.headers()) {
         connection.answered();
         return Ok(Problem::parameter("Host", "must be given once").into_response());

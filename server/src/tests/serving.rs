@@ -17,12 +17,20 @@ async fn serving(
 ) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), crate::Error>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
+    let (stop, serving) = serving_at(app, listener);
+    (address, stop, serving)
+}
+
+fn serving_at(
+    app: Arc<App>,
+    listener: TcpListener,
+) -> (oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), crate::Error>>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(serve(app, listener, async move {
         // A dropped sender stops the server too.
         let _ = stopped.await;
     }));
-    (address, stop, serving)
+    (stop, serving)
 }
 
 /// Sends bytes and reads until the server closes the connection.
@@ -86,6 +94,32 @@ async fn a_client_that_closed_its_sending_side_gets_its_answer() {
     assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
     let answer = send_and_read(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", true).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    stop.send(()).expect("the server is running");
+    serving.await.expect("the server does not panic").expect("the engine closes");
+}
+
+/// The request and the end of the stream are there before the server reads for the first time.
+#[tokio::test]
+async fn a_request_that_arrives_with_the_end_of_its_stream_is_answered() {
+    let world = world_with(1_000).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let body = r#"{"operation":"support_message"}"#;
+    let request = format!(
+        "POST /v1/workspaces/acme/charges HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\
+         Idempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut client = std::net::TcpStream::connect(address).expect("the port is bound");
+    std::io::Write::write_all(&mut client, request.as_bytes()).expect("the system keeps it");
+    client.shutdown(std::net::Shutdown::Write).expect("the sending side closes");
+    let (stop, serving) = serving_at(Arc::clone(&world.app), listener);
+    client.set_nonblocking(true).expect("a socket");
+    let mut client = TcpStream::from_std(client).expect("a socket");
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.expect("the server answers and closes");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
     stop.send(()).expect("the server is running");
     serving.await.expect("the server does not panic").expect("the engine closes");
 }

@@ -18,6 +18,7 @@ use super::batch::current_hour::CurrentHour;
 use super::database::config::Address;
 use super::database::decode::{decode_entry, decode_usage_row};
 use super::database::failure::Failure;
+use super::database::schema::Admission;
 use super::database::seal::sealed;
 use super::database::session::{DbSession, column};
 use super::database::sql::{self, Sql};
@@ -50,6 +51,8 @@ async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failu
     let session = DbSession::open(address).await?;
     session.batch_execute(&format!("{}; {}", sql::BEGIN, sql::WITHOUT_TIME_LIMITS)).await?;
     session.execute(Sql::LockAccount, &[&workspace.as_str()]).await?;
+    // A server that is too old for the tables takes the rows of a newer one for damage.
+    Admission::ask(&session).await?.refuse_outdated()?;
     let rebuilt = replay(&session, workspace).await?;
     let hour = current_hour(&session, workspace, rebuilt.usage).await?;
     write(&session, workspace, rebuilt.account, &rebuilt.grants, &hour).await?;

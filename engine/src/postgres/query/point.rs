@@ -12,6 +12,7 @@ use tollkeeper_ledger::{
 
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
 use crate::postgres::database::failure::Failure;
+use crate::postgres::database::schema::Admission;
 use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
@@ -217,12 +218,15 @@ async fn spent_grant(session: &DbSession, id: &WorkspaceId, n: u64) -> Result<Gr
 
 /// Pending charges whose deadline has passed, the longest overdue first, at most `limit`. They are
 /// claimed for [`CLAIM_SECONDS`], so that several servers share the work and a charge of a stopped
-/// server is not lost.
+/// server is not lost. A server that cannot write claims none: it could not time them out.
 pub(crate) async fn due(
     session: &DbSession,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<(WorkspaceId, ChargeId)>, Failure> {
+    if !Admission::ask(session).await?.may_write() {
+        return Ok(Vec::new());
+    }
     let claim = Claim {
         now: now.millis(),
         claimed_until: now.plus_seconds(CLAIM_SECONDS).millis(),

@@ -7,7 +7,7 @@ use tollkeeper_ledger::{
     Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey,
     UsageSums, WorkerId, WorkspaceChanges, WorkspaceId,
 };
-use tollkeeper_sim::contract::{TestClient, acme, charge, submission};
+use tollkeeper_sim::contract::{TestClient, acme, awaited, charge, submission};
 use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
@@ -119,18 +119,23 @@ fn a_running_server_that_is_too_old_for_the_tables_writes_nothing() {
         block_on(client.engine.run(payment, client.now))
     };
     let min_version = |version: u32| store.0.sql(&format!("UPDATE platform SET min_version = {version}"));
+    client.charge("awaited", awaited("message", 1, 60));
+    let late = client.now.plus_seconds(60);
+    let due = || block_on(client.engine.due(late, 10)).expect("the engine reads").len();
     min_version(1_000);
+    assert_eq!(due(), 0, "it could not time the charge out");
     let refused = pay("fenced").expect_err("a newer program has migrated the tables");
     assert!(refused.is_unavailable(), "{refused}");
     assert!(refused.to_string().contains("a newer tollkeeper has migrated the tables"), "{refused}");
     assert!(!client.engine.stats().writable);
-    assert_eq!(client.balance().available.get(), 10_000);
+    assert_eq!(client.balance().available.get(), 9_500);
     min_version(0);
+    assert_eq!(due(), 1, "no outdated server has claimed it");
     assert!(!pay("fenced").expect("it is current again").expect("there is credit").replayed);
     min_version(1_000);
     pay("fenced again").expect_err("the guard of a known account fails too");
     min_version(0);
-    assert_eq!(client.balance().available.get(), 9_500);
+    assert_eq!(client.balance().available.get(), 9_000);
     check_audit(&store.0);
 }
 

@@ -261,10 +261,19 @@ impl Lane {
         let begun = Instant::now();
         let mut outcomes = Vec::with_capacity(commands.len());
         let mut parts = VecDeque::from([commands]);
+        let mut aside: Vec<WorkspaceId> = Vec::new();
         while let Some(part) = parts.pop_front() {
             let may_halve = begun.elapsed() < HALVE_FOR;
-            match self.run_part(OpenBatch::new(part, !outcomes.is_empty()), may_halve).await {
-                Ok(ran) => outcomes.extend(ran),
+            let mut batch = OpenBatch::new(part, !outcomes.is_empty());
+            // The commands of a workspace keep their order, also when its account is free again.
+            batch.set_aside(&aside);
+            match self.run_part(batch, may_halve).await {
+                Ok(ran) => {
+                    aside.extend(ran.iter().filter_map(Outcome::set_aside).cloned());
+                    aside.sort_unstable();
+                    aside.dedup();
+                    outcomes.extend(ran);
+                }
                 Err(TooLong(mut first)) => {
                     let second = first.split_off(first.len() / 2);
                     self.batch_most = BATCH_MIN.max(first.len());

@@ -14,6 +14,16 @@ pub(crate) enum Outcome {
     SetAside(Box<(Submission, Timestamp)>),
 }
 
+impl Outcome {
+    /// The workspace of a command that was set aside.
+    pub(crate) fn set_aside(&self) -> Option<&WorkspaceId> {
+        match self {
+            Outcome::SetAside(command) => Some(&command.0.workspace),
+            Outcome::Ran(_) => None,
+        }
+    }
+}
+
 /// A batch, or a part of one, until it is answered.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
@@ -74,10 +84,19 @@ impl OpenBatch {
         }
     }
 
-    /// The commands of a batch that can be run in two parts instead: nothing of it was decided.
+    /// The commands of a batch that can be run in two parts instead: none of them has an answer.
+    /// Those that were set aside are among them, at their places.
     pub(crate) fn into_commands(self) -> Result<Vec<(Submission, Timestamp)>, OpenBatch> {
-        let is_whole = self.commands.len() > 1 && self.removed.len() == self.commands.len();
-        if is_whole && self.can_shrink() { Ok(self.commands) } else { Err(self) }
+        let is_answered = |removed: &Option<Outcome>| matches!(removed, Some(Outcome::Ran(_)));
+        if self.commands.len() < 2 || self.removed.iter().any(is_answered) || !self.can_shrink() {
+            return Err(self);
+        }
+        let mut rest = self.commands.into_iter();
+        let commands = self.removed.into_iter().map(|removed| match removed {
+            Some(Outcome::SetAside(command)) => *command,
+            _ => rest.next().expect("a command that was not removed is still to be run"),
+        });
+        Ok(commands.collect())
     }
 
     /// One outcome for each command that the batch began with, from the answers to the commands
@@ -96,5 +115,42 @@ impl OpenBatch {
     pub(crate) fn into_errors(self, error: &Error) -> Vec<Outcome> {
         let outcomes = self.removed.into_iter();
         outcomes.map(|removed| removed.unwrap_or_else(|| Outcome::Ran(Err(error.clone())))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollkeeper_ledger::{Actor, Command};
+
+    use super::*;
+
+    fn commands(workspaces: &[&str]) -> Vec<(Submission, Timestamp)> {
+        let command = |(place, workspace): (i64, &&str)| {
+            let workspace = WorkspaceId::new(workspace).expect("the id is valid");
+            let command = Command::SetLimits(Vec::new());
+            let submission = Submission { workspace, key: None, actor: Actor::System, command };
+            (submission, Timestamp::from_millis(place))
+        };
+        (0..).zip(workspaces).map(command).collect()
+    }
+
+    #[test]
+    fn a_part_that_is_halved_keeps_the_places_of_what_was_set_aside() {
+        let mut batch = OpenBatch::new(commands(&["a", "locked", "b", "locked"]), false);
+        batch.set_aside(&[WorkspaceId::new("locked").expect("the id is valid")]);
+        assert_eq!(batch.commands.len(), 2);
+        let again = batch.into_commands().expect("no command has an answer");
+        let places: Vec<i64> = again.iter().map(|(_, now)| now.millis()).collect();
+        assert_eq!(places, [0, 1, 2, 3]);
+        let outcomes = OpenBatch::new(again, false).into_errors(&Error::unavailable("later"));
+        assert!(outcomes.iter().all(|outcome| outcome.set_aside().is_none()));
+    }
+
+    #[test]
+    fn a_batch_with_an_answer_is_not_halved() {
+        let mut batch = OpenBatch::new(commands(&["a", "b", "c"]), false);
+        batch.remove(0, Error::unavailable("it is at fault"));
+        let batch = batch.into_commands().expect_err("one command has its answer");
+        assert_eq!((batch.commands.len(), batch.into_errors(&Error::engine_closed()).len()), (2, 3));
     }
 }

@@ -5,8 +5,8 @@
 //! portions, and may decide some of them out of order.
 //!
 //! Guarantee: a caller is sent exactly as many results as it sent commands, in their order. If the
-//! caller has gone away, its results are dropped without an error. A reply that is dropped without a
-//! result closes the channel. The caller takes that as the end of the engine.
+//! caller has gone away, its results are dropped without an error. A reply that is dropped without
+//! a result closes the channel. The caller takes that as the end of the engine.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

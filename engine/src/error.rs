@@ -30,7 +30,8 @@ enum Kind {
 }
 
 impl Error {
-    /// The queue is full; ask again soon, under the same key.
+    /// The queue is full, or the workspace asks too often for something expensive; ask again soon,
+    /// under the same key.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
         self.kind == Kind::Overloaded
@@ -124,6 +125,11 @@ impl Error {
 
     pub(crate) fn overloaded() -> Error {
         Error::new(Kind::Overloaded, "the queue is full")
+    }
+
+    /// What the command costs was done for the same workspace just before.
+    pub(crate) fn too_soon(what: impl Into<String>) -> Error {
+        Error::new(Kind::Overloaded, what)
     }
 
     pub(crate) fn unavailable(what: impl Into<String>) -> Error {

@@ -219,10 +219,8 @@ fn already(code: Code, state: ChargeState) -> Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         if error.is_overloaded() {
-            Problem::new(
-                Code::Overloaded,
-                "The server's queue is full, and the request was not processed. Repeat it in a moment.",
-            )
+            let detail = format!("The request was not processed, because {error}. Repeat it in a moment.");
+            Problem::new(Code::Overloaded, detail)
         } else if error.is_clock_wrong() {
             // The log has one line for it, not one for each request (`clock_watch`).
             Problem::new(

@@ -97,6 +97,8 @@ pub(crate) struct Slot {
     /// The number of its last entry that the state file includes.
     pub stored_n: u64,
     pub(super) stored_totals: Totals,
+    /// The time before which limits are not counted anew from many rows.
+    pub(super) recounts_from: Timestamp,
     /// True while the account is not believed. It is neither used nor persisted then.
     pub(super) quarantined: bool,
     /// The team in the state file. While no command changes it, it is the same allocation as the
@@ -128,6 +130,7 @@ impl Slot {
             being_persisted,
             stored_n,
             stored_totals,
+            recounts_from: Timestamp::ZERO,
             quarantined: false,
             stored_team,
             linked,

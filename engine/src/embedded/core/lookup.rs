@@ -18,6 +18,15 @@ use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::{Name, pairs_of};
 use crate::{Error, GrantRecord, calendar, rollups};
 
+/// Rows of usage that a recount may read at any time.
+const RECOUNT_FREE_ROWS: usize = 4_096;
+
+/// Rows beyond them that one workspace may have read for each second: they take a twentieth of it.
+const RECOUNT_ROWS_PER_SECOND: i64 = 25_000;
+
+/// The longest time for which a workspace waits for its next recount.
+const RECOUNT_PAUSE_MAX_SECONDS: i64 = 60;
+
 impl StateMachine {
     /// Reads entry `seq`, uncommitted or on disk; `None` beyond the end.
     pub(super) fn read<T>(
@@ -204,13 +213,22 @@ impl StateMachine {
         Ok(())
     }
 
-    /// What each limit of a recount has used of its current period, net of refunds.
+    /// What each limit of a recount has used of its current period, net of refunds. After a recount
+    /// of many rows the next one has to wait, so that one workspace cannot keep the engine busy.
+    ///
+    /// # Errors
+    /// Also [`Error::is_overloaded`] if it comes too soon.
     pub(super) fn used_by_limit(
-        &self,
+        &mut self,
         account_index: u32,
         recount: &Recount,
         now: Timestamp,
     ) -> Result<Vec<Micros>, Error> {
+        let from = self.accounts.get(account_index).recounts_from;
+        // A longer pause than the longest is one of a clock that was ahead.
+        if now < from && from <= now.plus_seconds(RECOUNT_PAUSE_MAX_SECONDS) {
+            return Err(Error::too_soon("the limits of this workspace were counted anew just before"));
+        }
         let windows = calendar::period_windows(&recount.timezone, now);
         let PeriodWindow { start, end } = windows.month;
         let hours = start.hour()..end.hour() + 1;
@@ -229,6 +247,10 @@ impl StateMachine {
         let delta = self.account_delta(account_index, n_in_file, &Wanted::Usage { hours: hours.clone() });
         let delta = delta.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
         rows.extend(delta.usage.of(hours));
+        if rows.len() > RECOUNT_FREE_ROWS {
+            let pause = (rows.len() as i64 / RECOUNT_ROWS_PER_SECOND).clamp(1, RECOUNT_PAUSE_MAX_SECONDS);
+            self.accounts.get_mut(account_index).recounts_from = now.plus_seconds(pause);
+        }
         Ok(rollups::used_by_limit(recount, &windows, &rows))
     }
 

@@ -212,7 +212,9 @@ impl StateMachine {
                 }
                 match self.run_one(submission, loaded[index], now) {
                     Ok(answer) => results.push(Ok(answer)),
-                    Err(error) if error.is_account_refused() => results.push(Err(error)),
+                    Err(error) if error.is_account_refused() || error.is_overloaded() => {
+                        results.push(Err(error));
+                    }
                     // Damage of the state file is mended as a whole.
                     Err(error) if error.is_damaged() && !error.is_damaged_state() => return Ok(Some(error)),
                     Err(error) => return Err(error),

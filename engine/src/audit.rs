@@ -16,6 +16,10 @@ pub struct AuditReport {
     pub workspaces: u64,
     /// The sum of all available balances, in micro-units.
     pub available: Micros,
+    /// The number of names and e-mail addresses of members that are stored.
+    pub texts: u64,
+    /// The number of those that were erased.
+    pub texts_erased: u64,
     /// The totals of all workspaces: granted, charged, refunded, clawed back.
     pub totals: Totals,
     /// The first entry or stored row that disagrees; `None` if everything agrees.

@@ -78,6 +78,7 @@
 //! clock          which clock an engine trusts
 //! rollups        rows of hourly usage
 //! hash           SHA-256
+//! personal       texts about a person, which are stored beside the journal
 //! error          why an engine could not run a command or answer a query
 //! vital_thread   threads whose end is the end of the process
 //! ```
@@ -90,6 +91,7 @@ mod contract;
 pub mod embedded;
 mod error;
 mod hash;
+mod personal;
 pub mod postgres;
 mod query;
 mod reply;
@@ -109,6 +111,7 @@ pub use contract::{
 pub use embedded::{Embedded, Options};
 pub use error::{Error, panic_message};
 pub use hash::digest;
+pub use personal::personal_text;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
 

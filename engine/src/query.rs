@@ -15,7 +15,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Limits, PeriodWindows, Profile, Team, Timestamp, UsageKey, UsageSums, WorkspaceId,
+    Charge, ChargeId, Hash, Limits, MemberId, PeriodWindows, Profile, Team, Timestamp, UsageKey, UsageSums,
+    WorkspaceId,
 };
 
 use crate::{
@@ -48,6 +49,13 @@ pub enum Query {
     Team {
         /// The workspace that is asked about.
         workspace: WorkspaceId,
+    },
+    /// The texts about persons of a workspace, by member and digest.
+    PersonalTexts {
+        /// The workspace whose members are asked about.
+        workspace: WorkspaceId,
+        /// Each member with the digest of a text.
+        wanted: Vec<(MemberId, Hash)>,
     },
     /// The spending limits of a workspace, and the day and month around `now` in its time zone.
     Limits {
@@ -101,9 +109,11 @@ impl Query {
     /// True if the query may read thousands of entries or rows.
     pub(crate) fn is_long(&self) -> bool {
         match self {
-            Query::Workspace { .. } | Query::Team { .. } | Query::Limits { .. } | Query::Charge { .. } => {
-                false
-            }
+            Query::Workspace { .. }
+            | Query::Team { .. }
+            | Query::PersonalTexts { .. }
+            | Query::Limits { .. }
+            | Query::Charge { .. } => false,
             Query::Balance { at, .. } => at.is_some(),
             Query::Workspaces { .. }
             | Query::Charges { .. }
@@ -121,6 +131,7 @@ impl Query {
             Query::Workspace { workspace }
             | Query::Balance { workspace, .. }
             | Query::Team { workspace }
+            | Query::PersonalTexts { workspace, .. }
             | Query::Limits { workspace, .. }
             | Query::Charge { workspace, .. }
             | Query::Charges { workspace, .. }
@@ -142,6 +153,8 @@ pub enum QueryResult {
     Balance(Option<BalanceAt>),
     /// The team; `None` if there is no such workspace.
     Team(Option<Arc<Team>>),
+    /// For each text that was asked for: the text, or `None` if it was erased or never there.
+    PersonalTexts(Vec<Option<Box<str>>>),
     /// The limits, and the day and month they count in; `None` if there is no such workspace.
     Limits(Option<(Limits, PeriodWindows)>),
     /// The charge; `None` if there is no such charge in that workspace.
@@ -199,6 +212,15 @@ pub trait Reads: Engine {
     /// Asks [`Query::Team`].
     fn team(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Arc<Team>>, Error>> + Send {
         ask!(self, Team { workspace: id.clone() })
+    }
+
+    /// Asks [`Query::PersonalTexts`].
+    fn personal_texts(
+        &self,
+        id: &WorkspaceId,
+        wanted: Vec<(MemberId, Hash)>,
+    ) -> impl Future<Output = Result<Vec<Option<Box<str>>>, Error>> + Send {
+        ask!(self, PersonalTexts { workspace: id.clone(), wanted: wanted })
     }
 
     /// Asks [`Query::Limits`].

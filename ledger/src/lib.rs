@@ -30,8 +30,8 @@
 //! ```
 //! use tollkeeper_ledger::{
 //!     Account, Actor, ChargeRequest, Command, Decision, Entry, GrantRequest, Id, Micros, OperationId,
-//!     OperationPrice, PeriodWindow, PeriodWindows, Platform, Refusal, Source, Submission, Timestamp, View,
-//!     WorkspaceChanges, WorkspaceId, decide,
+//!     OperationPrice, PeriodWindow, PeriodWindows, Platform, Refusal, Source, Submission, TextsOfMember,
+//!     Timestamp, View, WorkspaceChanges, WorkspaceId, decide,
 //! };
 //!
 //! /// Decides a command at `now` and records what was decided.
@@ -49,6 +49,7 @@
 //!         entry_under_key: None,
 //!         charge: None,
 //!         used_by_limit: &[],
+//!         texts_of_member: TextsOfMember::Unknown,
 //!         windows: PeriodWindows { day: never, month: never },
 //!         fresh_id: Id::v7(now.millis(), 0, account.chain.n),
 //!     };
@@ -141,6 +142,7 @@ pub use prices::settings::PlatformSettings;
 pub use team::actor::Actor;
 pub use team::api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
 pub use team::member::{Member, MemberChanges, MemberRequest, Role};
+pub use team::personal::{PersonalText, Salt, TextsOfMember};
 pub use team::portal_session::{LinkRequest, PortalSession};
 pub use team::{Team, TeamChange, TeamCommand};
 pub use time::Timestamp;

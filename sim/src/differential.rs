@@ -332,7 +332,15 @@ impl Differential {
         links.retain(|link| now < link.expires_at);
         sessions.retain(|session| now < session.expires_at);
         keys.iter_mut().for_each(|key| self.names.api_key_for_model(id, key));
+        let texts = members
+            .iter()
+            .flat_map(|member| [member.email, member.name].map(|digest| (member.id.clone(), digest)));
+        let texts: Vec<_> = texts.collect();
+        let expected: Vec<_> = texts.iter().map(|(member, digest)| pool.text(member, digest)).collect();
         self.expect_equal(&what("members"), members, pool.members())?;
+        let stored = block_on(engine.personal_texts(id, texts));
+        let stored = stored.map_err(|error| self.engine_error(&what("texts"), error))?;
+        self.expect_equal(&what("texts"), stored, expected)?;
         self.expect_equal(&what("API keys"), keys, pool.keys())?;
         self.expect_equal(&what("links"), links, pool.links(now))?;
         self.expect_equal(&what("sessions"), sessions, pool.sessions(now))

@@ -72,7 +72,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn as_text(report: &AuditReport) -> String {
-    let AuditReport { entries, workspaces, available, totals, disagreement } = report;
+    let AuditReport { entries, workspaces, available, texts, texts_erased, totals, disagreement } = report;
     let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
     let amount = |micros: Micros| output::amount(micros.get());
     let verdict = match disagreement {
@@ -80,9 +80,11 @@ fn as_text(report: &AuditReport) -> String {
         Some(disagreement) => format!("DISAGREES: {}", described(disagreement)),
     };
     format!(
-        "audit        {verdict}\nentries      {}\nworkspaces   {}\ngranted      {}\ncharged      {}\nrefunded     {}\nclawed back  {}\navailable    {}\n",
+        "audit        {verdict}\nentries      {}\nworkspaces   {}\npersonal     {} texts, {} erased\ngranted      {}\ncharged      {}\nrefunded     {}\nclawed back  {}\navailable    {}\n",
         count(*entries),
         count(*workspaces),
+        count(*texts),
+        count(*texts_erased),
         amount(totals.granted),
         amount(totals.charged),
         amount(totals.refunded),
@@ -92,11 +94,13 @@ fn as_text(report: &AuditReport) -> String {
 }
 
 fn as_json(report: &AuditReport) -> Value {
-    let AuditReport { entries, workspaces, available, totals, disagreement } = report;
+    let AuditReport { entries, workspaces, available, texts, texts_erased, totals, disagreement } = report;
     json!({
         "ok": disagreement.is_none(),
         "entries": entries,
         "workspaces": workspaces,
+        "personal_texts": texts,
+        "personal_texts_erased": texts_erased,
         "granted": totals.granted.get(),
         "granted_usd": totals.granted.usd().to_string(),
         "charged": totals.charged.get(),

@@ -14,7 +14,7 @@ const EXAMPLE: &str = "Examples:
 
 const FIELDS: [&str; 5] = ["id", "email", "name", "role", "created_at"];
 
-/// Add, list, show, change and remove the members of a workspace
+/// Add, list, show, change, remove and erase the members of a workspace
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXAMPLE)]
 pub enum Command {
@@ -35,6 +35,12 @@ pub enum Command {
     /// Remove a member, with the API keys and sessions that act for it
     #[command(after_help = "Example:\n  tollkeeper member remove acme ada")]
     Remove(MemberArgs),
+    /// Erase all stored names and e-mail addresses of a member, also of one who was removed
+    ///
+    /// This cannot be undone. The journal and every audit stay whole: entries hold digests of these
+    /// texts only, from which nothing can be recovered. The id of the member stays.
+    #[command(after_help = "Example:\n  tollkeeper member erase acme ada")]
+    Erase(MemberArgs),
 }
 
 /// The options of a command about one member, without others.
@@ -101,6 +107,13 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Change(change) => self::change(change),
         Command::Remove(MemberArgs { workspace, member, target }) => {
             target.delete(member_path(&workspace, &member), &format!("{member} is removed from {workspace}"))
+        }
+        Command::Erase(MemberArgs { workspace, member, target }) => {
+            let path = path(&["v1", "workspaces", &workspace, "members", &member, "personal-data"]);
+            target.delete(
+                path,
+                &format!("the names and e-mail addresses of {member} in {workspace} are erased"),
+            )
         }
     }
 }

@@ -179,6 +179,10 @@ impl Embedded {
             Query::Team { workspace: id } => {
                 core.read(move |core| core.team(&id)).await.map(QueryResult::Team)
             }
+            Query::PersonalTexts { workspace: id, wanted } => {
+                let read = move |reader: &Reader, id: &_| reader.personal_texts(id, &wanted);
+                readers.read(id, read).await.map(QueryResult::PersonalTexts)
+            }
             Query::Limits { workspace: id, now } => {
                 core.read(move |core| core.limits(&id, now)).await.map(QueryResult::Limits)
             }

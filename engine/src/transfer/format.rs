@@ -3,14 +3,24 @@
 /// The first bytes of every stream.
 pub(super) const MAGIC: &[u8; 18] = b"tollkeeper ledger\n";
 
-/// The version of the format; a reader refuses a newer one. Version 2 may hold entries about teams.
-pub(super) const VERSION: u32 = 2;
+/// The version of the format; a reader refuses a newer one. Version 2 may hold entries about teams,
+/// version 3 texts about persons.
+pub(super) const VERSION: u32 = 3;
 
 /// The kind of a record that holds an entry.
 pub(super) const ENTRY: u8 = 1;
 
 /// The kind of the last record.
 pub(super) const END: u8 = 2;
+
+/// The kind of a record that holds a text about a person.
+pub(super) const TEXT: u8 = 3;
+
+/// The length of a salt.
+pub(super) const SALT_BYTES: usize = 32;
+
+/// The most texts that one entry names.
+pub(super) const TEXTS_MAX: usize = 2;
 
 /// The length of the end record: its kind and two counts.
 pub(super) const END_BYTES: usize = 1 + 8 + 8;

@@ -1,15 +1,16 @@
 //! Export and import: a whole ledger as one stream of bytes, from any engine to any engine.
 //!
-//! The stream holds the entries of all journals, byte for byte as they were written, and nothing
-//! else. Balances, grants, usage, pending charges, keys and ids follow from them, and the importing
-//! engine derives them again. Hashes stay the same. A stream is written and read from front to back
-//! in bounded memory.
+//! The stream holds the entries of all journals, byte for byte as they were written, and the texts
+//! about persons that were not erased. Balances, grants, usage, pending charges, keys and ids
+//! follow from them, and the importing engine derives them again. Hashes stay the same. A stream is
+//! written and read from front to back in bounded memory.
 //!
 //! ```text
 //! header    "tollkeeper ledger\n", then the version of the format (u32)
 //! record    length of kind and content (u32), kind (one byte), content, checksum (u32)
 //!   1 entry   length of the workspace id (one byte), workspace id, the entry's canonical bytes
 //!   2 end     number of entries (u64) and of journals (u64) in the stream; nothing follows
+//!   3 text    salt (32 bytes), a text that the next entry is the first to name by its digest
 //! ```
 //!
 //! Integers are little-endian. A checksum is the CRC-32 of everything before it in the stream

@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::io::Read;
 
-use tollkeeper_ledger::{Entry, Hash, WorkspaceId};
+use tollkeeper_ledger::{Entry, Hash, PersonalText, WorkspaceId};
 
-use super::format::{Counts, END, END_BYTES, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
+use super::format::{
+    Counts, END, END_BYTES, ENTRY, MAGIC, RECORD_MAX_BYTES, SALT_BYTES, TEXT, TEXTS_MAX, VERSION,
+};
 use crate::Error;
 use crate::hash::digest;
+use crate::personal::{TextsInEntry, personal_text};
 
 /// A stream being read.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub struct StreamEntry {
     pub bytes: Box<[u8]>,
     /// Their SHA-256, which the next entry carries.
     pub hash: Hash,
+    /// The texts about a person that it is the first to name, without erased ones.
+    pub texts: Vec<PersonalText>,
 }
 
 impl<R: Read> StreamReader<R> {
@@ -99,10 +104,16 @@ impl<R: Read> StreamReader<R> {
         if self.ended {
             return Ok(None);
         }
+        let mut texts = Vec::new();
         self.read_record()?;
+        while self.record.first() == Some(&TEXT) && texts.len() < TEXTS_MAX {
+            texts.push(self.text()?);
+            self.read_record()?;
+        }
         match self.record.first() {
-            Some(&ENTRY) => self.entry().map(Some),
-            Some(&END) => self.end().map(|()| None),
+            Some(&ENTRY) => self.entry(texts).map(Some),
+            Some(&END) if texts.is_empty() => self.end().map(|()| None),
+            Some(&END | &TEXT) => Err(self.damaged("follows a text that no entry names")),
             _ => Err(self.damaged("has a kind that this program does not know")),
         }
     }
@@ -117,7 +128,14 @@ impl<R: Read> StreamReader<R> {
         self.position.damaged(what)
     }
 
-    fn entry(&mut self) -> Result<StreamEntry, Error> {
+    /// A text about a person; the entry that follows must name its digest.
+    fn text(&self) -> Result<PersonalText, Error> {
+        let parts = self.record.get(1..).and_then(|rest| rest.split_first_chunk::<SALT_BYTES>());
+        let text = parts.and_then(|(salt, text)| Some(personal_text(std::str::from_utf8(text).ok()?, *salt)));
+        text.ok_or_else(|| self.damaged("holds no text about a person"))
+    }
+
+    fn entry(&mut self, texts: Vec<PersonalText>) -> Result<StreamEntry, Error> {
         let parts = || {
             let length = usize::from(*self.record.get(1)?);
             let (name, bytes) = self.record.get(2..)?.split_at_checked(length)?;
@@ -131,8 +149,16 @@ impl<R: Read> StreamReader<R> {
             name => WorkspaceId::new(name).map_err(|_| self.damaged("names no workspace"))?,
         };
         let entry = Entry::decode(bytes).map_err(|error| self.damaged(&error.to_string()))?;
+        let is_named = |text: &PersonalText| match TextsInEntry::of(&entry.body) {
+            Some(TextsInEntry::Named(_, digests)) => digests.contains(&text.digest),
+            _ => false,
+        };
+        if !texts.iter().all(is_named) {
+            return Err(self.damaged("follows a text that it does not name"));
+        }
         let hash = digest(bytes);
-        let streamed = StreamEntry { position: self.position, workspace, entry, bytes: bytes.into(), hash };
+        let position = self.position;
+        let streamed = StreamEntry { position, workspace, entry, bytes: bytes.into(), hash, texts };
         self.counts.entries += 1;
         if self.last.as_ref() != Some(&streamed.workspace) {
             self.journals.insert(streamed.workspace.clone());

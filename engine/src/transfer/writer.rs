@@ -1,11 +1,11 @@
-//! Writes a stream: the header, a record per entry, the end record.
+//! Writes a stream: the header, a record per entry and text, the end record.
 
 use std::collections::HashSet;
 use std::io::Write;
 
-use tollkeeper_ledger::WorkspaceId;
+use tollkeeper_ledger::{PersonalText, WorkspaceId};
 
-use super::format::{Counts, END, ENTRY, MAGIC, RECORD_MAX_BYTES, VERSION};
+use super::format::{Counts, END, ENTRY, MAGIC, RECORD_MAX_BYTES, TEXT, VERSION};
 use crate::Error;
 
 /// A stream being written. Without [`StreamWriter::end`] it is not whole, and a reader says so.
@@ -58,6 +58,18 @@ impl<W: Write> StreamWriter<W> {
         self.record.push(length);
         self.record.extend_from_slice(name);
         self.record.extend_from_slice(bytes);
+        self.write_record()
+    }
+
+    /// Adds a text about a person, which the next entry names by its digest.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn text(&mut self, text: &PersonalText) -> Result<(), Error> {
+        self.record.clear();
+        self.record.push(TEXT);
+        self.record.extend_from_slice(&text.salt);
+        self.record.extend_from_slice(text.text.as_bytes());
         self.write_record()
     }
 

@@ -7,7 +7,7 @@
 use super::workspace::check_limits;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period,
-    PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
+    PersonalText, PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -312,6 +312,27 @@ impl Command {
         match self {
             Command::VoidGrant { grant, .. } | Command::ClawBack { grant, .. } => Some(*grant),
             _ => None,
+        }
+    }
+
+    /// The member whose stored texts the decision needs.
+    #[must_use]
+    pub fn member_with_texts(&self) -> Option<&MemberId> {
+        match self {
+            Command::Team(TeamCommand::ChangeMember(member, _) | TeamCommand::EraseMember(member)) => {
+                Some(member)
+            }
+            _ => None,
+        }
+    }
+
+    /// The texts about a person that the command brings; the engine stores those whose digests the
+    /// entry names.
+    #[must_use]
+    pub fn texts(&self) -> Vec<PersonalText> {
+        match self {
+            Command::Team(command) => command.texts(),
+            _ => Vec::new(),
         }
     }
 

@@ -44,7 +44,7 @@ use crate::{
 /// ```
 /// use tollkeeper_ledger::{
 ///     Account, Actor, Command, Decision, GrantRequest, Id, Micros, Period, PeriodWindow, PeriodWindows,
-///     Platform, Refusal, Source, Submission, Timestamp, View, WorkspaceId, decide,
+///     Platform, Refusal, Source, Submission, TextsOfMember, Timestamp, View, WorkspaceId, decide,
 /// };
 ///
 /// let workspace = WorkspaceId::new("acme").expect("an allowed name");
@@ -57,6 +57,7 @@ use crate::{
 ///     entry_under_key: None,
 ///     charge: None,
 ///     used_by_limit: &[],
+///     texts_of_member: TextsOfMember::Unknown,
 ///     windows: PeriodWindows { day: never, month: never },
 ///     fresh_id: Id::v7(now.millis(), 0, 1),
 /// };

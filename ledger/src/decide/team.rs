@@ -7,7 +7,7 @@
 use super::view::{Clocks, View};
 use crate::{
     ApiKey, ApiKeyId, ApiKeyRequest, Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
-    PortalSession, Refusal, Role, SessionId, Team, TeamChange, TeamCommand, Timestamp, bounds,
+    PortalSession, Refusal, Role, SessionId, Team, TeamChange, TeamCommand, TextsOfMember, Timestamp, bounds,
 };
 
 /// Decides a command about the team; `None` if it would change nothing.
@@ -25,6 +25,7 @@ pub(super) fn decide(
         TeamCommand::AddMember(request) => add_member(team, request, clocks.present).map(Some),
         TeamCommand::ChangeMember(id, changes) => change_member(team, &id, changes),
         TeamCommand::RemoveMember(id) => remove_member(team, id).map(Some),
+        TeamCommand::EraseMember(id) => erase_member(team, id, view.texts_of_member),
         TeamCommand::CreateKey(request) => {
             create_key(team, ApiKeyId(view.fresh_id), request, clocks.present).map(Some)
         }
@@ -61,6 +62,8 @@ fn add_member(team: &Team, request: MemberRequest, now: Timestamp) -> Result<Tea
             why: "are 1,000 already, the most there can be",
         });
     }
+    assert!(email.digest != name.digest, "each text about a person must have a salt of its own");
+    let (email, name) = (email.digest, name.digest);
     Ok(TeamChange::MemberAdded(Member { id, email, name, role, created_at: now }))
 }
 
@@ -70,8 +73,8 @@ fn change_member(team: &Team, id: &MemberId, changes: MemberChanges) -> Result<O
     let member = team.member(id).ok_or(Refusal::MemberNotFound)?;
     let MemberChanges { email, name, role } = changes;
     let changed = Member {
-        email: email.unwrap_or_else(|| member.email.clone()),
-        name: name.unwrap_or_else(|| member.name.clone()),
+        email: email.map_or(member.email, |email| email.digest),
+        name: name.map_or(member.name, |name| name.digest),
         role: role.unwrap_or(member.role),
         ..member.clone()
     };
@@ -86,6 +89,21 @@ fn change_member(team: &Team, id: &MemberId, changes: MemberChanges) -> Result<O
 fn remove_member(team: &Team, id: MemberId) -> Result<TeamChange, Refusal> {
     check_admin_stays(team, team.member(&id).ok_or(Refusal::MemberNotFound)?)?;
     Ok(TeamChange::MemberRemoved(id))
+}
+
+/// Erases what is stored of a member's names and e-mail addresses; `None` if all of it was erased.
+/// The member may have left the team, and one who stays keeps role, keys and sessions.
+///
+/// # Errors
+/// `MemberNotFound`.
+fn erase_member(team: &Team, id: MemberId, texts: TextsOfMember) -> Result<Option<TeamChange>, Refusal> {
+    match texts {
+        TextsOfMember::Kept => Ok(Some(TeamChange::MemberErased(id))),
+        TextsOfMember::Erased => Ok(None),
+        // Damage of the store may have lost the texts of a member.
+        TextsOfMember::Unknown if team.member(&id).is_some() => Ok(None),
+        TextsOfMember::Unknown => Err(Refusal::MemberNotFound),
+    }
 }
 
 /// Refuses that the last admin leaves or is demoted: no member could buy credits or change the team

@@ -6,7 +6,7 @@
 
 use crate::{
     Account, Charge, Command, Entry, EntryBody, Id, IdempotencyKey, Micros, PeriodWindows, Platform, Refusal,
-    Timestamp, WorkspaceId, bounds,
+    TextsOfMember, Timestamp, WorkspaceId, bounds,
 };
 
 /// Exactly what a decision may read.
@@ -24,6 +24,9 @@ pub struct View<'a> {
     /// For a command with a [`Command::recount`](crate::Command::recount): the net spending under
     /// each of its limits in the current period, in the same order. Empty for other commands.
     pub used_by_limit: &'a [Micros],
+    /// What is stored of the texts of the member that the command names
+    /// ([`Command::member_with_texts`]).
+    pub texts_of_member: TextsOfMember,
     /// The day and month around [`Account::present`], in the time zone of the workspace or of the
     /// recount. Read only if the workspace has limits or the command has a recount.
     pub windows: PeriodWindows,
@@ -138,6 +141,10 @@ impl<'a> View<'a> {
         assert!(
             self.used_by_limit.is_empty() || command.may_recount(),
             "a view that counts the use of limits must be of a command that asks for it"
+        );
+        assert!(
+            self.texts_of_member == TextsOfMember::Unknown || command.member_with_texts().is_some(),
+            "a view must hold what is stored of a member only for a command that names it"
         );
         let window = self.platform.settings.refund_window_days;
         assert!(window <= bounds::REFUND_WINDOW_MAX_DAYS, "a refund window must be an allowed one");

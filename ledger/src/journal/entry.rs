@@ -200,6 +200,7 @@ pub enum Kind {
     PortalAllSignedOut,
     SettingsChanged,
     LedgerRestored,
+    MemberErased,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -233,6 +234,7 @@ coded!(Kind, "an entry's kind", {
     ClawBackExchanged = 28 "claw_back.exchanged",
     SettingsChanged = 29 "settings.changed",
     LedgerRestored = 30 "ledger.restored",
+    MemberErased = 31 "member.erased",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -419,6 +421,7 @@ impl TeamChange {
             TeamChange::MemberAdded(_) => Kind::MemberAdded,
             TeamChange::MemberChanged(_) => Kind::MemberChanged,
             TeamChange::MemberRemoved(_) => Kind::MemberRemoved,
+            TeamChange::MemberErased(_) => Kind::MemberErased,
             TeamChange::KeyCreated(_) => Kind::ApiKeyCreated,
             TeamChange::KeyRevoked(_) => Kind::ApiKeyRevoked,
             TeamChange::KeyUsed(_) => Kind::ApiKeyUsed,

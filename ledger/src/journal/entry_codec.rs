@@ -262,7 +262,8 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64, takes_returns: bool) -> Result<
         | Kind::PortalLinkCreated
         | Kind::PortalSignedIn
         | Kind::PortalSignedOut
-        | Kind::PortalAllSignedOut => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
+        | Kind::PortalAllSignedOut
+        | Kind::MemberErased => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
     })
 }
 
@@ -282,7 +283,7 @@ fn read_grant(r: &mut Reader, n: u64) -> Result<EntryBody, Malformed> {
 fn write_team_change(w: &mut Writer, change: &TeamChange) {
     match change {
         TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => member.write(w),
-        TeamChange::MemberRemoved(member) => w.text(member.as_str()),
+        TeamChange::MemberRemoved(member) | TeamChange::MemberErased(member) => w.text(member.as_str()),
         TeamChange::KeyCreated(key) => key.write(w),
         TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => w.id(key.0),
         TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => session.write(w),
@@ -302,6 +303,7 @@ fn read_team_change(r: &mut Reader, kind: Kind) -> Result<TeamChange, Malformed>
         Kind::PortalLinkCreated => TeamChange::LinkCreated(PortalSession::read(r)?),
         Kind::PortalSignedIn => TeamChange::SignedIn(PortalSession::read(r)?),
         Kind::PortalSignedOut => TeamChange::SignedOut(SessionId(r.id("a portal session")?)),
+        Kind::MemberErased => TeamChange::MemberErased(MemberId::known(r.text("a member")?)),
         Kind::PortalAllSignedOut => TeamChange::AllSignedOut(r.maybe_text("a member")?.map(MemberId::known)),
         _ => return Err(Malformed("a team's change")),
     })

@@ -8,6 +8,7 @@
 pub(crate) mod actor;
 pub(crate) mod api_key;
 pub(crate) mod member;
+pub(crate) mod personal;
 pub(crate) mod portal_session;
 
 use std::sync::{Arc, LazyLock};
@@ -17,11 +18,11 @@ use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
 use crate::{
     ApiKey, ApiKeyId, ApiKeyRequest, Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
-    PortalSession, Role, SessionId, Timestamp, bounds,
+    PersonalText, PortalSession, Role, SessionId, Timestamp, bounds,
 };
 
 /// The format of the bytes; a reader refuses any other.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What can be asked of a team.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub enum TeamCommand {
     ChangeMember(MemberId, MemberChanges),
     /// Removes a member, and the keys, links and sessions that act in that name.
     RemoveMember(MemberId),
+    /// Erases all stored names and e-mail addresses of a member, who may have been removed.
+    EraseMember(MemberId),
     /// Creates an API key.
     CreateKey(ApiKeyRequest),
     /// Revokes an API key.
@@ -65,6 +68,8 @@ pub enum TeamChange {
     MemberChanged(Member),
     /// A member was removed, and the keys, links and sessions that acted in that name.
     MemberRemoved(MemberId),
+    /// The names and e-mail addresses of a member in all entries before were erased.
+    MemberErased(MemberId),
     /// An API key was created.
     KeyCreated(ApiKey),
     /// An API key was revoked.
@@ -79,6 +84,34 @@ pub enum TeamChange {
     SignedOut(SessionId),
     /// All sessions and links of one member were ended, or of all if `None`.
     AllSignedOut(Option<MemberId>),
+}
+
+impl TeamCommand {
+    /// The texts about a person that the command brings.
+    #[must_use]
+    pub fn texts(&self) -> Vec<PersonalText> {
+        match self {
+            TeamCommand::AddMember(request) => vec![request.email.clone(), request.name.clone()],
+            TeamCommand::ChangeMember(_, changes) => {
+                changes.email.iter().chain(&changes.name).cloned().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl TeamChange {
+    /// The member whose texts the entry names by their digests, and the digests: of the e-mail
+    /// address, then of the name.
+    #[must_use]
+    pub fn texts(&self) -> Option<(&MemberId, [Hash; 2])> {
+        match self {
+            TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
+                Some((&member.id, [member.email, member.name]))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The people, keys and sessions that act for a workspace besides the platform.
@@ -219,6 +252,8 @@ impl Team {
                 member.ok_or(Violation("a member is changed who is not in the team"))?.clone_from(changed);
             }
             TeamChange::MemberRemoved(member) => self.remove(member)?,
+            // The digests stay: what they stand for is stored beside the journal.
+            TeamChange::MemberErased(_) => {}
             TeamChange::KeyCreated(key) => {
                 ensure(self.key(key.id).is_none(), "an API key is created that exists already")?;
                 ensure(self.keys.len() < bounds::API_KEYS_MAX, "a team has more API keys than it may have")?;

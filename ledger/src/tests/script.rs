@@ -9,7 +9,7 @@
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! settings DAYS                                         restored
 //! create | update [name= timezone= metadata= suspended=]
-//! join NAME admin|member    change NAME [role= email= name=]    leave NAME
+//! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
 //! link NAME [expires=SECONDS]    sign_in lN [expires=]    sign_out lN    sign_out_all [NAME]
 //! wait 10s|3h|2d     back 10s|3h|2d                      elsewhere COMMAND
@@ -23,8 +23,8 @@ use super::world::{Output, World};
 use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
     EntryBody, GrantId, GrantRequest, Id, LinkRequest, MemberChanges, MemberId, MemberRequest, Micros,
-    OperationId, OperationPrice, Period, PlatformSettings, Refusal, Role, Scope, SessionId, Source, Subject,
-    TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
+    OperationId, OperationPrice, Period, PersonalText, PlatformSettings, Refusal, Role, Scope, SessionId,
+    Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.
@@ -187,6 +187,15 @@ fn role(text: &str) -> Role {
     if text == "admin" { Role::Admin } else { Role::Member }
 }
 
+/// A text with a digest that stands for it, as if all texts had one salt.
+fn text_of_person(text: &str) -> PersonalText {
+    let mut digest = [0; 32];
+    for (index, byte) in text.bytes().enumerate() {
+        digest[index % 32] = u8::wrapping_mul(digest[index % 32], 31) ^ byte;
+    }
+    PersonalText { text: text.into(), salt: [0; 32], digest }
+}
+
 fn team_command(world: &World, words: &Words) -> TeamCommand {
     let member = || MemberId::known(words.bare[1]);
     let session = || world.links.get(index(words.bare[1])).copied().unwrap_or(SessionId(Id::v7(0, 0, 0)));
@@ -200,18 +209,19 @@ fn team_command(world: &World, words: &Words) -> TeamCommand {
     match words.bare[0] {
         "join" => TeamCommand::AddMember(MemberRequest {
             id: member(),
-            email: format!("{}@example.com", words.bare[1]).into(),
-            name: words.bare[1].into(),
+            email: text_of_person(&format!("{}@example.com", words.bare[1])),
+            name: text_of_person(words.bare[1]),
             role: role(words.bare[2]),
         }),
         "change" => {
-            let (email, name) = (words.boxed("email"), words.boxed("name"));
+            let [email, name] = ["email", "name"].map(|field| words.text(field).map(text_of_person));
             TeamCommand::ChangeMember(
                 member(),
                 MemberChanges { email, name, role: words.text("role").map(role) },
             )
         }
         "leave" => TeamCommand::RemoveMember(member()),
+        "erase" => TeamCommand::EraseMember(member()),
         "new_key" => TeamCommand::CreateKey(ApiKeyRequest {
             name: "a key".into(),
             scopes: Scope::ALL.into_iter().filter(|scope| words.bare[1].contains(scope.as_str())).collect(),

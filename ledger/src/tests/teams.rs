@@ -40,6 +40,29 @@ fn the_last_admin_can_neither_leave_nor_be_demoted() {
 }
 
 #[test]
+fn the_texts_of_a_member_are_erased_once_also_after_the_member_left() {
+    check(
+        "
+        erase ada => no member_not_found
+        join ada admin
+        join bob member
+        change bob name=Robert => member.changed
+        change bob name=Robert => unchanged
+        erase bob => member.erased
+        erase bob => unchanged
+        team => ada admin, bob member
+        change bob name=Bobby => member.changed
+        leave bob
+        erase bob => member.erased
+        erase bob => unchanged
+        erase eve => no member_not_found
+        erase ada by=bob => no unauthenticated
+        elsewhere erase ada => no workspace_not_found
+        ",
+    );
+}
+
+#[test]
 fn a_key_is_created_used_and_revoked() {
     check(
         "

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use crate::account::invariants;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
-    IdempotencyKey, Micros, OperationId, OperationPrice, Period, PeriodWindows, Platform, Refusal, SessionId,
-    Subject, Submission, Team, TeamChange, Timestamp, Usage, View, WorkspaceChanges, WorkspaceId, decide,
+    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, Period, PeriodWindows, Platform, Refusal,
+    SessionId, Subject, Submission, Team, TeamChange, TextsOfMember, Timestamp, Usage, View,
+    WorkspaceChanges, WorkspaceId, decide,
 };
 
 /// The time at which every script begins: midnight of day 100.
@@ -123,10 +124,27 @@ impl World {
             entry_under_key: key.and_then(|key| self.entries_by_key.get(key.as_str())),
             charge: self.charges.iter().find(|charge| Some(charge.details.id) == named),
             used_by_limit: &spent,
+            texts_of_member: self.texts_of(submission.command.member_with_texts()),
             windows,
             fresh_id: Id::v7(self.now.millis(), 0, self.ids),
         };
         decide(&view, submission, self.now)
+    }
+
+    /// What an engine would have stored of a member's names and e-mail addresses.
+    fn texts_of(&self, member: Option<&MemberId>) -> TextsOfMember {
+        let changes = self.journal.iter().rev().filter_map(|(entry, _)| match &entry.body {
+            EntryBody::Team(change) => Some(&**change),
+            _ => None,
+        });
+        let stored = changes.filter_map(|change| match change {
+            TeamChange::MemberErased(erased) if Some(erased) == member => Some(TextsOfMember::Erased),
+            change if change.texts().is_some_and(|(named, _)| Some(named) == member) => {
+                Some(TextsOfMember::Kept)
+            }
+            _ => None,
+        });
+        stored.into_iter().next().unwrap_or_default()
     }
 
     fn write(&mut self, change: Change, workspace: &WorkspaceId, actor: &Actor) -> Vec<Entry> {

@@ -67,13 +67,22 @@ impl Kind {
     }
 }
 
+/// Random bytes.
+///
+/// # Errors
+/// The operating system gives none.
+pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut random = [0; N];
+    getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(random)
+}
+
 /// Makes a secret. Every kind except a platform key has a workspace.
 ///
 /// # Errors
 /// The operating system gives no random numbers.
 pub fn make(kind: Kind, workspace: Option<&WorkspaceId>) -> std::io::Result<String> {
-    let mut random = [0_u8; DIGITS / 2];
-    getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let random: [u8; DIGITS / 2] = random()?;
     let mut text = kind.prefix().to_owned();
     text.extend(random.iter().map(|byte| format!("{byte:02x}")));
     if let Some(workspace) = workspace {

@@ -81,7 +81,8 @@ const KEY_BYTES: usize = 512;
 #[serde(deny_unknown_fields)]
 #[schema(as = ApiKeyRequest)]
 pub struct ApiKeyIn {
-    /// The display name, 1–255 characters.
+    /// The display name, 1–255 characters. It stays in the journal for ever, so it is not for
+    /// personal data.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+$", example = "storefront")]
     name: DisplayName,

@@ -158,11 +158,13 @@ pub struct ChargeIn {
     /// The seconds until the deadline. If no outcome is reported by then, the charge is refunded.
     #[schema(minimum = 1, maximum = 604_800)]
     pub(super) timeout_seconds: Option<u32>,
-    /// Your product's name for the run, 1–255 characters. The list can be filtered by it.
+    /// Your product's name for the run, 1–255 characters. The list can be filtered by it. It stays
+    /// in the journal for ever, so it is not for personal data.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     pub(super) reference: Option<ShortText>,
-    /// A JSON object that your product chooses, at most 4,096 bytes.
+    /// A JSON object that your product chooses, at most 4,096 bytes. It stays in the journal for
+    /// ever, so it is not for personal data.
     #[schema(value_type = Option<Object>)]
     pub(super) metadata: Option<Metadata>,
 }

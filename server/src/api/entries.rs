@@ -13,7 +13,7 @@ use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, IdempotencyKey, LedgerAccount, Limit,
-    MemberId, Scope, TeamChange, hex,
+    Member, MemberId, Scope, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
@@ -21,7 +21,7 @@ use super::PAGE;
 use super::api_keys::ApiKeyJson;
 use super::members::MemberJson;
 use crate::access::Rule::Workspace;
-use crate::http::call::{Call, existing, json};
+use crate::http::call::{Call, PersonalTexts, existing, json};
 use crate::http::problem::Problem;
 use crate::http::route::{Route, list_of};
 use crate::wire::page::ListJson;
@@ -182,7 +182,11 @@ impl From<Balance> for BalanceAfterJson {
 
 impl<'a> EntryJson<'a> {
     /// An entry. Details about the team are only written if `shows_team`.
-    fn of(EntryRecord { entry, hash }: &'a EntryRecord, shows_team: bool) -> EntryJson<'a> {
+    fn of(
+        EntryRecord { entry, hash }: &'a EntryRecord,
+        shows_team: bool,
+        texts: &PersonalTexts,
+    ) -> EntryJson<'a> {
         let Entry { n, at, decided_at, actor, key, balance, previous, body } = entry;
         let legs = body.legs();
         let About { grant, operation, reason, member, api_key } = about(body);
@@ -205,7 +209,7 @@ impl<'a> EntryJson<'a> {
             member: member.map(MemberId::as_str),
             api_key: api_key.map(Text),
             reason,
-            details: details(body).filter(|_| shows_team || !matches!(body, EntryBody::Team(_))),
+            details: details(body, texts).filter(|_| shows_team || !matches!(body, EntryBody::Team(_))),
             balance: (*balance).into(),
             hash: hex(hash),
             previous_hash: hex(previous),
@@ -257,9 +261,9 @@ fn about(body: &EntryBody) -> About<'_> {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 About { member: Some(&member.id), ..nothing }
             }
-            TeamChange::MemberRemoved(member) | TeamChange::AllSignedOut(Some(member)) => {
-                About { member: Some(member), ..nothing }
-            }
+            TeamChange::MemberRemoved(member)
+            | TeamChange::MemberErased(member)
+            | TeamChange::AllSignedOut(Some(member)) => About { member: Some(member), ..nothing },
             TeamChange::KeyCreated(key) => {
                 About { member: key.member.as_ref(), api_key: Some(key.id), ..nothing }
             }
@@ -301,7 +305,7 @@ enum DetailsJson<'a> {
 }
 
 /// What an entry set, if its amount and ids do not say it all. Hashes of secrets are left out.
-fn details(body: &EntryBody) -> Option<DetailsJson<'_>> {
+fn details<'a>(body: &'a EntryBody, texts: &PersonalTexts) -> Option<DetailsJson<'a>> {
     if let EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) = body {
         return Some(DetailsJson::Profile {
             metadata: metadata(profile.metadata.as_deref()),
@@ -310,11 +314,11 @@ fn details(body: &EntryBody) -> Option<DetailsJson<'_>> {
             timezone: &profile.timezone,
         });
     }
-    other_details(body).map(DetailsJson::Other)
+    other_details(body, texts).map(DetailsJson::Other)
 }
 
 /// What an entry set that is not about the profile.
-fn other_details(body: &EntryBody) -> Option<Value> {
+fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
     let value = |value: Result<Value, serde_json::Error>| value.expect("these structs have string keys");
     match body {
         EntryBody::LimitsSet(limits) => {
@@ -333,7 +337,7 @@ fn other_details(body: &EntryBody) -> Option<Value> {
         EntryBody::BalanceLow { threshold } => Some(json_value!({ "threshold": threshold.get() })),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
-                Some(value(serde_json::to_value(MemberJson::from(member))))
+                Some(value(serde_json::to_value(MemberJson::of(member, texts))))
             }
             TeamChange::KeyCreated(key) => Some(value(serde_json::to_value(ApiKeyJson::of(key)))),
             TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => Some(json_value!({
@@ -341,10 +345,20 @@ fn other_details(body: &EntryBody) -> Option<Value> {
             })),
             TeamChange::SignedOut(session) => Some(json_value!({ "session": session.to_string() })),
             TeamChange::MemberRemoved(_)
+            | TeamChange::MemberErased(_)
             | TeamChange::KeyRevoked(_)
             | TeamChange::KeyUsed(_)
             | TeamChange::AllSignedOut(_) => None,
         },
+        _ => None,
+    }
+}
+
+/// The member as an entry set it.
+fn member_of(body: &EntryBody) -> Option<&Member> {
+    let EntryBody::Team(change) = body else { return None };
+    match &**change {
+        TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => Some(member),
         _ => None,
     }
 }
@@ -356,6 +370,9 @@ async fn list(call: Call) -> Result<Response, Problem> {
     let listing = existing(&workspace, listing)?;
     // E-mail addresses and scopes are shown only to callers who may list members and keys.
     let shows_team = call.caller.api_key().is_none_or(|key| key.scopes.contains(Scope::Manage));
-    let rows = ListJson::of(&listing, |record| EntryJson::of(record, shows_team));
+    let members =
+        listing.data.iter().filter(|_| shows_team).filter_map(|record| member_of(&record.entry.body));
+    let texts = call.personal_texts(&workspace, members).await?;
+    let rows = ListJson::of(&listing, |record| EntryJson::of(record, shows_team, &texts));
     Ok(json(StatusCode::OK, ENTRY_BYTES * listing.data.len() + 64, &rows))
 }

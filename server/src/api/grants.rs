@@ -89,7 +89,8 @@ pub struct GrantIn {
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$", example = "12.50")]
     amount_usd: Option<Dollars>,
-    /// Why the credit is granted, for people, 1–255 characters.
+    /// Why the credit is granted, for people, 1–255 characters. It stays in the journal for ever,
+    /// so it is not for personal data.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: ShortText,
@@ -115,7 +116,7 @@ impl Word for GivenSource {
 #[serde(deny_unknown_fields)]
 #[schema(as = VoidRequest)]
 pub struct VoidIn {
-    /// Why the grant is voided, for people, 1–255 characters.
+    /// Why the grant is voided, for people, 1–255 characters. It is not for personal data.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: Option<ShortText>,

@@ -4,15 +4,17 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use tollkeeper_engine::personal_text;
 use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
-    Member, MemberChanges, MemberId, MemberRequest, Role, TeamChange, TeamCommand, WorkspaceId,
+    Member, MemberChanges, MemberId, MemberRequest, PersonalText, Role, TeamChange, TeamCommand, WorkspaceId,
 };
 use utoipa::ToSchema;
 
 use super::PAGE;
 use crate::access::Rule::Workspace;
-use crate::http::call::{Call, json, no_content, wrong_output};
+use crate::access::secret;
+use crate::http::call::{Call, PersonalTexts, json, no_content, wrong_output};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::{Route, list_of, of};
@@ -29,7 +31,10 @@ pub const ROUTES: &[Route] = &[
         "Add a member",
         |call| Box::pin(add(call)),
     )
-    .description("Adds a person to a workspace. Charges and limits may name the member by its id.")
+    .description(
+        "Adds a person to a workspace. Charges and limits may name the member by its id. Name and e-mail address are stored \
+         beside the journal and can be erased; the id stays in the journal for ever, so it should not name the person.",
+    )
     .keeps_no_key()
     .request(
         of::<MemberIn>,
@@ -80,6 +85,19 @@ pub const ROUTES: &[Route] = &[
     )
     .no_content()
     .problems(&[Code::LastAdmin]),
+    Route::new(
+        Method::DELETE,
+        "/v1/workspaces/{workspace}/members/{member}/personal-data",
+        Workspace(&[Manage]),
+        "Erase a member's personal data",
+        |call| Box::pin(erase(call)),
+    )
+    .description(
+        "Erases all names and e-mail addresses that were ever stored of a member, also of one who was removed. This cannot \
+         be undone. The journal keeps the member's id and digests from which nothing can be recovered. A member who was \
+         not removed keeps role, keys and sessions; `email` and `name` are null until they are set again.",
+    )
+    .no_content(),
 ];
 
 const EXAMPLE: &str = r#"{"id": "ada", "email": "ada@example.com", "name": "Ada Lovelace", "role": "admin",
@@ -93,7 +111,8 @@ const MEMBER_BYTES: usize = 256;
 #[serde(deny_unknown_fields)]
 #[schema(as = MemberRequest)]
 pub struct MemberIn {
-    /// The id by which charges and limits name the member; your product chooses it.
+    /// The id by which charges and limits name the member; your product chooses it. It is never
+    /// erased.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "ada")]
     id: MemberId,
@@ -144,10 +163,12 @@ impl Word for Role {
 pub struct MemberJson<'a> {
     /// The id by which charges and limits name the member.
     id: &'a str,
-    /// The e-mail address that messages are sent to.
-    email: &'a str,
-    /// The display name.
-    name: &'a str,
+    /// The e-mail address that messages are sent to; null if it was erased.
+    #[schema(required)]
+    email: Option<&'a str>,
+    /// The display name; null if it was erased.
+    #[schema(required)]
+    name: Option<&'a str>,
     /// `admin` or `member`.
     role: &'static str,
     /// When the member was added.
@@ -155,21 +176,29 @@ pub struct MemberJson<'a> {
     created_at: Time,
 }
 
-impl<'a> From<&'a Member> for MemberJson<'a> {
-    fn from(member: &'a Member) -> MemberJson<'a> {
+impl<'a> MemberJson<'a> {
+    /// A member with the texts that its digests stand for.
+    pub fn of(member: &'a Member, texts: &'a PersonalTexts) -> MemberJson<'a> {
         let Member { id, email, name, role, created_at } = member;
+        let [email, name] = [email, name].map(|digest| texts.get(digest).map(|text| &**text));
         MemberJson { id: id.as_str(), email, name, role: role.as_str(), created_at: Time(*created_at) }
     }
+}
+
+/// A text about a person, with a salt of its own.
+fn salted(text: &str) -> Result<PersonalText, Problem> {
+    let salt = secret::random().map_err(|error| refusal::internal(&error))?;
+    Ok(personal_text(text, salt))
 }
 
 /// `POST /v1/workspaces/{workspace}/members`.
 async fn add(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let MemberIn { id, email: Email(email), name: DisplayName(name), role } = call.json().await?;
-    let request = MemberRequest { id, email, name, role };
+    let request = MemberRequest { id, email: salted(&email)?, name: salted(&name)?, role };
     match call.run_team(&workspace, TeamCommand::AddMember(request)).await? {
         Some(TeamChange::MemberAdded(member)) => {
-            Ok(json(StatusCode::CREATED, MEMBER_BYTES, &MemberJson::from(&member)))
+            show(&call, &workspace, (StatusCode::CREATED, &member)).await
         }
         _ => Err(wrong_output("a member")),
     }
@@ -180,7 +209,8 @@ async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let team = call.team(&workspace).await?;
     let listing = newest_first(&team.members, |member| member.created_at, &call.query().page()?)?;
-    let rows = ListJson::of(&listing, |member| MemberJson::from(*member));
+    let texts = call.personal_texts(&workspace, listing.data.iter().copied()).await?;
+    let rows = ListJson::of(&listing, |member| MemberJson::of(member, &texts));
     Ok(json(StatusCode::OK, MEMBER_BYTES * listing.data.len() + 64, &rows))
 }
 
@@ -197,14 +227,12 @@ async fn change(mut call: Call) -> Result<Response, Problem> {
     let id = member_id(&call, &workspace).await?;
     let MemberChangesIn { email, name, role } = call.json().await?;
     let changes = MemberChanges {
-        email: email.map(|Email(text)| text),
-        name: name.map(|DisplayName(text)| text),
+        email: email.map(|Email(text)| salted(&text)).transpose()?,
+        name: name.map(|DisplayName(text)| salted(&text)).transpose()?,
         role,
     };
     match call.run_team(&workspace, TeamCommand::ChangeMember(id.clone(), changes)).await? {
-        Some(TeamChange::MemberChanged(member)) => {
-            Ok(json(StatusCode::OK, MEMBER_BYTES, &MemberJson::from(&member)))
-        }
+        Some(TeamChange::MemberChanged(member)) => show(&call, &workspace, (StatusCode::OK, &member)).await,
         // Nothing had to change.
         _ => respond(&call, &workspace, &id).await,
     }
@@ -215,6 +243,14 @@ async fn remove(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let id = member_id(&call, &workspace).await?;
     call.run_team(&workspace, TeamCommand::RemoveMember(id)).await?;
+    Ok(no_content())
+}
+
+/// `DELETE /v1/workspaces/{workspace}/members/{member}/personal-data`.
+async fn erase(call: Call) -> Result<Response, Problem> {
+    let workspace = call.workspace()?;
+    let id = member_id(&call, &workspace).await?;
+    call.run_team(&workspace, TeamCommand::EraseMember(id)).await?;
     Ok(no_content())
 }
 
@@ -231,5 +267,15 @@ async fn member_id(call: &Call, workspace: &WorkspaceId) -> Result<MemberId, Pro
 async fn respond(call: &Call, workspace: &WorkspaceId, id: &MemberId) -> Result<Response, Problem> {
     let team = call.team(workspace).await?;
     let member = team.member(id).ok_or_else(refusal::member_not_found)?;
-    Ok(json(StatusCode::OK, MEMBER_BYTES, &MemberJson::from(member)))
+    show(call, workspace, (StatusCode::OK, member)).await
+}
+
+/// The response with a member.
+async fn show(
+    call: &Call,
+    workspace: &WorkspaceId,
+    (status, member): (StatusCode, &Member),
+) -> Result<Response, Problem> {
+    let texts = call.personal_texts(workspace, std::iter::once(member)).await?;
+    Ok(json(status, MEMBER_BYTES, &MemberJson::of(member, &texts)))
 }

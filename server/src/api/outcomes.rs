@@ -84,7 +84,8 @@ pub struct OutcomeIn {
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, pattern = "^(system|user)$")]
     fault: Option<Fault>,
-    /// With `failed`: what happened, for people, 1–255 characters.
+    /// With `failed`: what happened, for people, 1–255 characters. It stays in the journal for
+    /// ever, so it is not for personal data.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"\S")]
     detail: Option<ShortText>,
@@ -184,7 +185,8 @@ pub struct RefundIn {
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$")]
     amount_usd: Option<Dollars>,
-    /// Why it is refunded, for people, 1–255 characters.
+    /// Why it is refunded, for people, 1–255 characters. It stays in the journal for ever, so it is
+    /// not for personal data.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"\S")]
     reason: ShortText,

@@ -64,7 +64,8 @@ pub struct PortalSessionIn {
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "ada")]
     member: MemberId,
-    /// The page of your product that the dashboard leads back to.
+    /// The page of your product that the dashboard leads back to. It stays in the journal for ever,
+    /// so it is not for personal data.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = "uri", max_length = 2_000)]
     return_url: Option<WebUrl>,

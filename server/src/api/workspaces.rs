@@ -86,7 +86,8 @@ pub struct WorkspaceIn {
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     id: Option<WorkspaceId>,
-    /// The display name, 1–255 characters.
+    /// The display name, 1–255 characters. It stays in the journal for ever, so it is not for
+    /// personal data.
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+$", example = "Acme Shop")]
     name: DisplayName,
@@ -94,7 +95,8 @@ pub struct WorkspaceIn {
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
     timezone: Option<Timezone>,
-    /// A JSON object that the platform chooses, at most 4,096 bytes.
+    /// A JSON object that the platform chooses, at most 4,096 bytes. It stays in the journal for
+    /// ever, so it is not for personal data.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
 }

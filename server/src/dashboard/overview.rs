@@ -25,7 +25,7 @@ pub const ROUTES: &[Route] =
 struct Overview<'a> {
     /// The display name of the workspace.
     workspace: &'a str,
-    /// The display name of the member.
+    /// The display name of the member; the id if the name was erased.
     name: &'a str,
     is_admin: bool,
     /// The available credit in micro-units, grouped.
@@ -42,11 +42,12 @@ async fn overview(call: Call) -> Result<Response, Problem> {
     let profile = existing(workspace, call.app.engine().workspace(workspace).await?)?;
     let balance = existing(workspace, call.app.engine().balance(workspace, None).await?)?;
     let available = balance.balance.available;
+    let texts = call.personal_texts(workspace, std::iter::once(member)).await?;
     Ok(page(
         StatusCode::OK,
         &Overview {
             workspace: &profile.name,
-            name: &member.name,
+            name: texts.get(&member.name).map_or(member.id.as_str(), |name| name),
             is_admin: member.role == Role::Admin,
             credits: grouped(available.get()),
             usd: grouped_usd(available),

@@ -58,7 +58,8 @@ pub const ROUTES: &[Route] = &[
 struct SessionJson<'a> {
     workspace: &'a str,
     member: &'a str,
-    name: &'a str,
+    /// Null if it was erased.
+    name: Option<&'a str>,
     /// `admin` or `member`.
     role: &'static str,
     return_url: Option<&'a str>,
@@ -140,10 +141,11 @@ fn is_prefetch(call: &Call) -> bool {
 /// `GET /portal/session`.
 async fn session(call: Call) -> Result<Response, Problem> {
     let SignedIn { workspace, session, member, form_token: _ } = signed_in(&call)?;
+    let texts = call.personal_texts(workspace, std::iter::once(member)).await?;
     let session = SessionJson {
         workspace: workspace.as_str(),
         member: member.id.as_str(),
-        name: &member.name,
+        name: texts.get(&member.name).map(|name| &**name),
         role: member.role.as_str(),
         return_url: session.return_url.as_deref(),
         expires_at: Time(session.expires_at),

@@ -3,6 +3,7 @@
 //! The clock was read once, when the request arrived. The body is read by the handler, because not
 //! every route has one.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    ChargeId, Command, GrantId, IdempotencyKey, Refusal, Submission, Team, TeamChange, TeamCommand,
-    Timestamp, WorkspaceId,
+    ChargeId, Command, GrantId, Hash, IdempotencyKey, Member, Refusal, Submission, Team, TeamChange,
+    TeamCommand, Timestamp, WorkspaceId,
 };
 
 use super::body::{self, Media};
@@ -265,6 +266,26 @@ impl Call {
         existing(workspace, self.app.access.team(workspace).await?)
     }
 
+    /// The names and e-mail addresses of members by their digests, without erased ones.
+    ///
+    /// # Errors
+    /// The engine cannot read.
+    pub async fn personal_texts<'m>(
+        &self,
+        workspace: &WorkspaceId,
+        members: impl Iterator<Item = &'m Member>,
+    ) -> Result<PersonalTexts, Problem> {
+        let texts = members.flat_map(|member| [member.email, member.name].map(|text| (&member.id, text)));
+        let wanted: Vec<_> = texts.map(|(member, digest)| (member.clone(), digest)).collect();
+        if wanted.is_empty() {
+            return Ok(PersonalTexts::new());
+        }
+        let digests: Vec<Hash> = wanted.iter().map(|(_, digest)| *digest).collect();
+        let found = self.app.engine().personal_texts(workspace, wanted).await?;
+        let found = digests.into_iter().zip(found);
+        Ok(found.filter_map(|(digest, text)| Some((digest, text?))).collect())
+    }
+
     /// A command in the caller's name.
     ///
     /// # Errors
@@ -286,6 +307,9 @@ impl Call {
         refusal::into_problem(refused, workspace, self.app.add_credits_url(workspace))
     }
 }
+
+/// Texts about persons by their digests.
+pub type PersonalTexts = HashMap<Hash, Box<str>>;
 
 /// The value that was read of a workspace.
 ///

@@ -52,6 +52,10 @@ pub const CLAUSES: &[Clause] = &[
     ),
     ("a new time zone recounts the limits", limits::a_new_time_zone_recounts_the_limits),
     ("a team is shown as it was created", team::a_team_is_shown_as_it_was_created),
+    (
+        "the texts of a member are erased and the journal stays",
+        team::the_texts_of_a_member_are_erased_and_the_journal_stays,
+    ),
     ("a removed member loses keys and sessions", team::a_removed_member_loses_keys_and_sessions),
     ("a revoked or expired key is refused and changes nothing", team::a_revoked_or_expired_key_is_refused),
     (

@@ -1,10 +1,10 @@
 //! Clauses about members, API keys and portal sessions.
 
-use tollkeeper_engine::{Output, Page, Reads};
+use tollkeeper_engine::{Output, Page, Reads, personal_text};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, Command, LinkRequest, MemberChanges,
-    MemberRequest, Micros, Period, PortalSession, Role, Scope, SessionId, Subject, Submission, TeamChange,
-    TeamCommand, WorkerId,
+    Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, Command, LinkRequest, Member,
+    MemberChanges, MemberRequest, Micros, Period, PortalSession, Role, Scope, SessionId, Subject, Submission,
+    TeamChange, TeamCommand, WorkerId,
 };
 
 use super::Store;
@@ -13,8 +13,9 @@ use crate::model::step::unknown_id;
 use tollkeeper_testkit::blocking::block_on;
 
 fn add_member(name: &str, role: Role) -> Command {
-    let email = format!("{name}@acme.example").into();
-    Command::Team(TeamCommand::AddMember(MemberRequest { id: member(name), email, name: name.into(), role }))
+    let email = personal_text(&format!("{name}@acme.example"), [1; 32]);
+    let (id, name) = (member(name), personal_text(name, [2; 32]));
+    Command::Team(TeamCommand::AddMember(MemberRequest { id, email, name, role }))
 }
 
 fn change_role(name: &str, role: Role) -> Command {
@@ -24,6 +25,13 @@ fn change_role(name: &str, role: Role) -> Command {
 
 fn remove_member(name: &str) -> Command {
     Command::Team(TeamCommand::RemoveMember(member(name)))
+}
+
+/// The e-mail address and the name of each member, as they are stored.
+fn texts_of(client: &TestClient, members: &[Member]) -> Vec<Option<Box<str>>> {
+    let digests = |member: &Member| [member.email, member.name].map(|digest| (member.id.clone(), digest));
+    let wanted = members.iter().flat_map(digests).collect();
+    block_on(client.engine.personal_texts(&acme(), wanted)).expect("the engine reads")
 }
 
 /// A client of a workspace with the admin ada and the member bob.
@@ -73,9 +81,10 @@ pub(super) fn a_team_is_shown_as_it_was_created(store: &dyn Store) {
     client.create_workspace(workspace("b"));
     for _ in 0..3 {
         let team = client.team();
-        let members = team.members.iter().map(|member| (member.id.as_str(), &*member.email, member.role));
-        let expected = [("ada", "ada@acme.example", Role::Admin), ("bob", "bob@acme.example", Role::Admin)];
-        assert_eq!(members.collect::<Vec<_>>(), expected);
+        let members = team.members.iter().map(|member| (member.id.as_str(), member.role));
+        assert_eq!(members.collect::<Vec<_>>(), [("ada", Role::Admin), ("bob", Role::Admin)]);
+        let expected = ["ada@acme.example", "ada", "bob@acme.example", "bob"];
+        assert_eq!(texts_of(&client, &team.members), expected.map(|text| Some(text.into())));
         assert_eq!(team.members[1].created_at, client.now);
         let shown = team.keys.iter().find(|key| key.hash == tied.hash).expect("it was made");
         assert_eq!((shown.id, &*shown.name, shown.created_at), (id, "the shop", client.now));
@@ -92,6 +101,68 @@ pub(super) fn a_team_is_shown_as_it_was_created(store: &dyn Store) {
     client.accepted(change_role("bob", Role::Admin));
     assert_eq!(client.entry_count(), before, "an unchanged member writes no entry");
     assert_eq!(client.refused(remove_member("eve")), "member_not_found");
+}
+
+pub(super) fn the_texts_of_a_member_are_erased_and_the_journal_stays(store: &dyn Store) {
+    let client = with_team(store);
+    let name = |text: &str, salt| MemberChanges {
+        name: Some(personal_text(text, [salt; 32])),
+        ..Default::default()
+    };
+    let change = |changes| Command::Team(TeamCommand::ChangeMember(member("bob"), changes));
+    let erase = |name: &str| Command::Team(TeamCommand::EraseMember(member(name)));
+    let first = client.team().members[1].clone();
+    let before = client.entry_count();
+    client.accepted(change(name("bob", 3)));
+    assert_eq!(client.entry_count(), before, "the same name with another salt writes no entry");
+    client.accepted(change(name("Robert", 4)));
+    client.accepted(remove_member("bob"));
+    client.accepted(add_member("eve", Role::Member));
+    let second = personal_text("Robert", [4; 32]).digest;
+    let both = [first.clone(), Member { name: second, ..first }];
+    let client = client.restarted(store);
+    let address: Option<Box<str>> = Some("bob@acme.example".into());
+    let kept = [address.clone(), Some("bob".into()), address, Some("Robert".into())];
+    assert_eq!(texts_of(&client, &both), kept, "a removed member's texts are there until they are erased");
+    client.accepted(erase("bob"));
+    let written = client.entry_count();
+    for _ in 0..2 {
+        assert_eq!(texts_of(&client, &both), [const { None }; 4]);
+        client.accepted(erase("bob"));
+        assert_eq!(client.entry_count(), written, "what was erased is not erased again");
+    }
+    assert_eq!(client.refused(erase("nobody")), "member_not_found");
+    let client = client.restarted(store);
+    assert_eq!(texts_of(&client, &both), [const { None }; 4]);
+    let others = client.team().members.clone();
+    assert!(texts_of(&client, &others).iter().all(Option::is_some), "the others keep theirs");
+    // In one batch: added, erased, added again.
+    let again = |salt| {
+        let (email, name) =
+            (personal_text("new@acme.example", [salt; 32]), personal_text("New", [salt + 1; 32]));
+        let request = MemberRequest { id: member("bob"), email, name, role: Role::Member };
+        submission(acme(), None, Command::Team(TeamCommand::AddMember(request)))
+    };
+    let [erased, removed] =
+        [erase("bob"), remove_member("bob")].map(|command| submission(acme(), None, command));
+    let batch = vec![
+        again(10),
+        erased.clone(),
+        removed,
+        again(20),
+        submission(acme(), None, change(name("New", 30))),
+    ];
+    assert_eq!(client.codes(batch), ["yes"; 5]);
+    let client = client.restarted(store);
+    let bob = client.team().member(&member("bob")).expect("he was added again").clone();
+    assert_eq!(bob.name, personal_text("New", [21; 32]).digest, "the equal name changed nothing");
+    let shown = texts_of(&client, std::slice::from_ref(&bob));
+    assert_eq!(shown, [Some("new@acme.example".into()), Some("New".into())]);
+    // A member who stays is erased, and may get texts again.
+    assert_eq!(client.codes(vec![erased]), ["yes"]);
+    client.accepted(change(name("New", 40)));
+    let bob = client.team().member(&member("bob")).expect("he stays").clone();
+    assert_eq!(texts_of(&client, &[bob]), [None, Some("New".into())]);
 }
 
 pub(super) fn a_removed_member_loses_keys_and_sessions(store: &dyn Store) {

@@ -1,12 +1,13 @@
 //! A workspace as a list of facts, and what can be computed from that list.
 //!
 //! Every fact corresponds to one entry of the journal, so the number of a grant is the position of
-//! its fact, counted from one. There is no other state.
+//! its fact, counted from one. There is no other state but the texts about persons, which facts
+//! name by their digests.
 
 use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeDetails, ChargeState, Draw, GrantId, Kind, Micros, Outcome, Period, Profile,
+    Balance, Charge, ChargeDetails, ChargeState, Draw, GrantId, Hash, Kind, Micros, Outcome, Period, Profile,
     Source, Status, Subject, TeamChange, Timestamp, UsageKey, UsageSums, WorkspaceChanges, WorkspaceId,
 };
 
@@ -116,6 +117,8 @@ pub struct Line {
 pub struct Pool {
     /// The facts in the order in which they happened.
     pub lines: Vec<Line>,
+    /// The texts about persons that commands brought, by their digests.
+    pub(super) texts: BTreeMap<Hash, Box<str>>,
 }
 
 /// An open dispute.
@@ -211,7 +214,8 @@ impl Pool {
             suspended: changes.suspended.unwrap_or(false),
             created_at: now,
         };
-        Pool { lines: vec![Line { at: now, decided_at: now, fact: Fact::Created(profile) }] }
+        let lines = vec![Line { at: now, decided_at: now, fact: Fact::Created(profile) }];
+        Pool { lines, texts: BTreeMap::new() }
     }
 
     /// The time by which a command is decided: the caller's clock, or the time of the last fact if
@@ -240,7 +244,7 @@ impl Pool {
     /// The workspace after its first `n` facts.
     #[must_use]
     pub fn after(&self, n: usize) -> Pool {
-        Pool { lines: self.lines[..n].to_vec() }
+        Pool { lines: self.lines[..n].to_vec(), texts: self.texts.clone() }
     }
 
     /// The facts with their numbers.

@@ -209,6 +209,7 @@ impl Names {
             TeamChange::MemberAdded(_)
             | TeamChange::MemberChanged(_)
             | TeamChange::MemberRemoved(_)
+            | TeamChange::MemberErased(_)
             | TeamChange::AllSignedOut(_) => {}
         }
     }

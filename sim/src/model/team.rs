@@ -6,9 +6,9 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Actor, ApiKey, ApiKeyId, ApiKeyRequest, Charge, ChargeCommand, Command, LinkRequest, Member,
-    MemberChanges, MemberId, MemberRequest, PortalSession, Refusal, Role, Scope, SessionId, Status,
-    TeamChange, TeamCommand, Timestamp, WorkerId,
+    Actor, ApiKey, ApiKeyId, ApiKeyRequest, Charge, ChargeCommand, Command, Hash, LinkRequest, Member,
+    MemberChanges, MemberId, MemberRequest, PersonalText, PortalSession, Refusal, Role, Scope, SessionId,
+    Status, TeamChange, TeamCommand, Timestamp, WorkerId,
 };
 
 use super::charges::invalid;
@@ -244,6 +244,7 @@ impl Pool {
                 self.needs_another_admin(&self.member(id).ok_or(Refusal::MemberNotFound)?)?;
                 Some(TeamChange::MemberRemoved(id.clone()))
             }
+            TeamCommand::EraseMember(id) => self.erase_member(id)?,
             TeamCommand::CreateKey(request) => Some(self.create_key(request, now)?),
             TeamCommand::RevokeKey(id) => {
                 self.key(*id).ok_or(Refusal::ApiKeyNotFound)?;
@@ -280,6 +281,7 @@ impl Pool {
                 there.iter().any(|session| signs_out(&change, &session.member)).then_some(change)
             }
         };
+        self.texts.extend(command.texts().into_iter().map(|text| (text.digest, text.text)));
         Ok(match change {
             Some(change) => {
                 self.add(now, Fact::Team(change.clone()));
@@ -297,6 +299,7 @@ impl Pool {
         if self.members().len() >= MEMBERS_MAX {
             return Err(invalid("members"));
         }
+        let (email, name) = (email.digest, name.digest);
         Ok(TeamChange::MemberAdded(Member { id, email, name, role, created_at: now }))
     }
 
@@ -304,13 +307,38 @@ impl Pool {
         let old = self.member(id).ok_or(Refusal::MemberNotFound)?;
         let mut new = old.clone();
         let MemberChanges { email, name, role } = changes.clone();
-        new.email = email.unwrap_or(new.email);
-        new.name = name.unwrap_or(new.name);
+        // The same text again has another salt, but changes nothing.
+        let differs = |given: &PersonalText, digest| self.text(id, &digest).as_ref() != Some(&given.text);
+        new.email = email.filter(|given| differs(given, old.email)).map_or(old.email, |given| given.digest);
+        new.name = name.filter(|given| differs(given, old.name)).map_or(old.name, |given| given.digest);
         new.role = role.unwrap_or(new.role);
         if new.role == Role::Member {
             self.needs_another_admin(&old)?;
         }
         Ok((new != old).then_some(TeamChange::MemberChanged(new)))
+    }
+
+    /// The text of a member with this digest, unless a later fact erased it.
+    #[must_use]
+    pub fn text(&self, id: &MemberId, digest: &Hash) -> Option<Box<str>> {
+        let names = |change: &TeamChange| change.texts().is_some_and(|(_, texts)| texts.contains(digest));
+        let (named_at, ..) = self.team_after(0).find(|(_, _, change)| names(change))?;
+        let erases = |change: &TeamChange| matches!(change, TeamChange::MemberErased(one) if one == id);
+        let is_erased = self.team_after(named_at).any(|(_, _, change)| erases(change));
+        if is_erased { None } else { self.texts.get(digest).cloned() }
+    }
+
+    /// All texts of a member are erased at once, and only if there is one.
+    fn erase_member(&self, id: &MemberId) -> Result<Option<TeamChange>, Refusal> {
+        let mut named = Vec::new();
+        for (_, _, change) in self.team_after(0) {
+            named.extend(change.texts().filter(|(of, _)| *of == id).into_iter().flat_map(|(_, texts)| texts));
+        }
+        if named.is_empty() {
+            return Err(Refusal::MemberNotFound);
+        }
+        let is_kept = named.iter().any(|digest| self.text(id, digest).is_some());
+        Ok(is_kept.then(|| TeamChange::MemberErased(id.clone())))
     }
 
     /// The last admin can neither be removed nor become a member.

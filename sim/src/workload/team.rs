@@ -1,9 +1,10 @@
 //! Random actors and team commands: members and keys that are valid, that have ended, and that
 //! never existed.
 
+use tollkeeper_engine::personal_text;
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, ApiKeyRequest, Command, Hash, LinkRequest, MemberChanges, MemberId, MemberRequest, Role,
-    Scope, SessionId, TeamCommand, WorkerId,
+    Actor, ApiKeyId, ApiKeyRequest, Command, Hash, LinkRequest, MemberChanges, MemberId, MemberRequest,
+    PersonalText, Role, Scope, SessionId, TeamCommand, WorkerId,
 };
 
 use super::{MEMBERS, WORKERS, Workload};
@@ -101,6 +102,11 @@ impl Workload {
         hash
     }
 
+    /// A text about a person with a new salt.
+    fn text(&mut self, text: &str) -> PersonalText {
+        personal_text(text, self.secret())
+    }
+
     /// A team command. If it needs a member or a link that does not exist, mostly one that creates
     /// it instead.
     pub(super) fn team_command(&mut self, pool: &Pool) -> TeamCommand {
@@ -112,13 +118,14 @@ impl Workload {
             _ if no_members => self.add_member(),
             20..28 => {
                 let changes = MemberChanges {
-                    email: self.random.chance(200).then(|| "other@acme.example".into()),
-                    name: self.random.chance(300).then(|| "Renamed".into()),
+                    email: self.random.chance(200).then(|| self.text("other@acme.example")),
+                    name: self.random.chance(300).then(|| self.text("Renamed")),
                     role: self.random.chance(500).then(|| *self.random.pick(&[Role::Admin, Role::Member])),
                 };
                 TeamCommand::ChangeMember(self.some_member(Some(pool)), changes)
             }
-            28..33 => TeamCommand::RemoveMember(self.some_member(Some(pool))),
+            28..31 => TeamCommand::RemoveMember(self.some_member(Some(pool))),
+            31..33 => TeamCommand::EraseMember(member(self.random.pick::<&str>(&MEMBERS))),
             33..51 => self.create_key(),
             51..55 => TeamCommand::RevokeKey(self.some_key(pool)),
             55..63 => TeamCommand::RecordKeyUse(self.some_key(pool)),
@@ -137,8 +144,8 @@ impl Workload {
     fn add_member(&mut self) -> TeamCommand {
         TeamCommand::AddMember(MemberRequest {
             id: member(self.random.pick::<&str>(&MEMBERS)),
-            email: "somebody@acme.example".into(),
-            name: "Somebody".into(),
+            email: self.text("somebody@acme.example"),
+            name: self.text("Somebody"),
             role: *self.random.pick(&[Role::Admin, Role::Member]),
         })
     }

@@ -154,7 +154,9 @@ fn describe_team(engine: &dyn Engine, id: &WorkspaceId, text: &mut String) {
     let team = block_on(engine.team(id)).expect("the engine reads").expect("it exists");
     for member in team.members.iter().rev() {
         let (name, role) = (&member.id, member.role.as_str());
-        writeln!(text, "member {id} {name} {role} {}", member.email).expect("a string");
+        let email = block_on(engine.personal_texts(id, vec![(name.clone(), member.email)]));
+        let email = or_dash(email.expect("the engine reads").remove(0));
+        writeln!(text, "member {id} {name} {role} {email}").expect("a string");
     }
     for key in team.keys.iter().rev() {
         let (member, worker) = (or_dash(key.member.as_ref()), or_dash(key.worker.as_ref()));

@@ -5,6 +5,7 @@ mod bad_input;
 pub mod concurrency;
 mod contract;
 mod limits;
+mod personal;
 mod portal;
 mod reference;
 mod secrets;

@@ -87,6 +87,9 @@ fn members_are_added_changed_and_removed() {
         let changed = target.text(&["member", "change", "acme", "ben", "--name", "Ben", "--role", "admin"]);
         assert!(changed.contains("\nname        Ben\nrole        admin\n"), "{changed}");
         prints(target, &["member", "remove", "acme", "ada"], "ada is removed from acme");
+        let erased = "the names and e-mail addresses of ada in acme are erased";
+        prints(target, &["member", "erase", "acme", "ada"], erased);
+        refused(target, &["member", "erase", "acme", "zoe"], 1, "member_not_found");
         refused(target, &["member", "remove", "acme", "ada"], 1, "member_not_found");
         assert_eq!(column(&target.json(&["member", "list", "acme"]), "name"), [json!("Ben")]);
     });

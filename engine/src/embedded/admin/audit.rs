@@ -21,6 +21,7 @@ use tollkeeper_ledger::{
 };
 
 use super::audit_index;
+use super::audit_texts::AuditedTexts;
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
 use crate::embedded::core::ids;
 use crate::embedded::core::mending::find_loss;
@@ -156,6 +157,7 @@ struct Auditor<'a> {
     index_persisted_to: u64,
     /// The checksum of all pairs that the runs in the state file must hold.
     index_sum: u64,
+    texts: AuditedTexts,
     /// The highest account index in the state file.
     highest_persisted: Option<u32>,
     /// Damage of the state file, which is reported if the journal itself agrees.
@@ -182,6 +184,7 @@ impl<'a> Auditor<'a> {
             keys: Vec::new(),
             index_persisted_to: 0,
             index_sum: 0,
+            texts: AuditedTexts::default(),
             highest_persisted: None,
             state_damage,
             disagreement: None,
@@ -264,6 +267,7 @@ impl<'a> Auditor<'a> {
         let entry = stored.entry()?;
         self.note_names(&entry, &stored);
         let account_index = header.account_index;
+        let texts_disagree = self.texts.check_entry(self.journal, &header, &entry.body)?;
         if !self.workspaces.contains_key(&account_index) {
             let id = match &entry.body {
                 EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
@@ -292,6 +296,9 @@ impl<'a> Auditor<'a> {
         } else if workspace.persisted.as_ref().is_some_and(|persisted| persisted.account.chain.n == entry.n) {
             let compared = self.compare_persisted(account_index);
             self.unless_damaged(compared)?;
+        }
+        if let Some(what) = texts_disagree {
+            self.disagrees(account_index, entry.n, what);
         }
         if account_index == 0
             && let Err(violation) = self.platform.apply(&entry)
@@ -447,7 +454,12 @@ impl<'a> Auditor<'a> {
         if let Some(state) = state {
             state.end_snapshot();
         }
-        let mut report = AuditReport { entries, disagreement: self.disagreement, ..AuditReport::default() };
+        let ((texts, texts_erased), what) = self.texts.finish(self.journal)?;
+        if let Some(what) = what {
+            self.store_disagrees(what);
+        }
+        let disagreement = self.disagreement;
+        let mut report = AuditReport { entries, texts, texts_erased, disagreement, ..AuditReport::default() };
         for account in self
             .workspaces
             .iter()

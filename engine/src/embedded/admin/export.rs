@@ -1,5 +1,5 @@
 //! Export: all entries of the journal as a stream (see `transfer`), in the order in which they were
-//! written.
+//! written, and the texts that they name.
 //!
 //! Read-only and on one state of the file, so it is safe beside a running server.
 
@@ -25,6 +25,7 @@ pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
     // By account index; the platform's own chain is the first.
     let mut workspaces = vec![WorkspaceId::platform()];
     let mut expected = 1;
+    let mut next_with_texts = journal.next_with_texts(1)?;
     journal.read_from(1, |stored| {
         let seq = stored.header.seq;
         let index = stored.header.account_index as usize;
@@ -40,7 +41,14 @@ pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
                 _ => return Err(never_created()),
             }
         }
-        stream.entry(workspaces.get(index).ok_or_else(never_created)?, stored.bytes)
+        let workspace = workspaces.get(index).ok_or_else(never_created)?;
+        if next_with_texts == Some(seq) {
+            for text in journal.texts_of_entry(seq)? {
+                stream.text(&text)?;
+            }
+            next_with_texts = journal.next_with_texts(seq + 1)?;
+        }
+        stream.entry(workspace, stored.bytes)
     })?;
     Ok(stream.end()?.1)
 }

@@ -70,8 +70,9 @@ fn import_all<R: Read>(
         if *written == 0 {
             core.set_importing(true)?;
         }
-        let StreamEntry { position, workspace, entry, bytes, .. } = &streamed;
-        if let Err(error) = core.machine_for_import()?.import_entry(workspace, entry, bytes) {
+        let StreamEntry { position, workspace, entry, bytes, texts, .. } = &streamed;
+        let machine = core.machine_for_import()?;
+        if let Err(error) = machine.import_entry(workspace, entry, (bytes, texts)) {
             return Err(if error.is_damaged() { position.damaged(&error.to_string()) } else { error });
         }
         *written += 1;

@@ -16,6 +16,7 @@ use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::files::OpenedFiles;
 use crate::embedded::storage::journal::{EncodedEntries, Journal};
 use crate::embedded::storage::sqlite::Access;
+use crate::embedded::storage::texts::TextWrite;
 
 /// Consecutive entries that are being appended to the journal.
 #[derive(Clone, Debug)]
@@ -42,6 +43,10 @@ impl InFlightBatch {
     /// The stored bytes of entry `seq`, if it is in the batch.
     fn get(&self, seq: u64) -> Option<&[u8]> {
         self.entries.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
+    }
+
+    fn texts(&self) -> &[TextWrite] {
+        &self.entries.texts
     }
 
     /// The memory of the batch, emptied, if no other copy of it is left.
@@ -134,10 +139,23 @@ impl UncommittedEntries {
         &mut self.next_batch.bytes
     }
 
+    /// Adds what the last entry changes in the texts about persons.
+    pub(crate) fn push_text(&mut self, write: TextWrite) {
+        assert!(write.seq < self.next_seq(), "a text is written with the entry that names it");
+        self.next_batch.texts.push(write);
+    }
+
+    /// What entries that are not on disk change in the texts about persons, oldest first.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &TextWrite> {
+        let in_flight = self.in_flight.as_ref().map_or(&[][..], InFlightBatch::texts);
+        in_flight.iter().chain(&self.next_batch.texts)
+    }
+
     /// Removes the entries of the next batch from number `seq` on: their command is undone.
     pub(crate) fn truncate(&mut self, seq: u64) {
         assert!(seq >= self.next_batch_first, "an entry in flight is not undone");
-        let EncodedEntries { bytes, offsets } = &mut self.next_batch;
+        let EncodedEntries { bytes, offsets, texts } = &mut self.next_batch;
+        texts.retain(|write| write.seq < seq);
         let kept = (seq - self.next_batch_first) as usize;
         assert!(kept <= offsets.len(), "entries before the undone ones have no gap");
         if let Some(at) = offsets.get(kept) {

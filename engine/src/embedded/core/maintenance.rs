@@ -113,6 +113,9 @@ impl StateMachine {
         }
         self.submit_tasks(options, false)?;
         self.maintenance.request_wal_checkpoint(options.wal_bytes);
+        if !self.uncommitted.is_in_flight() {
+            self.maintenance.request_empty_wal();
+        }
         while !self.uncommitted.is_in_flight()
             && self.must_wait()
             && let Some(done) = self.maintenance.wait()
@@ -176,6 +179,12 @@ impl StateMachine {
                 self.maintenance.submit(Task::DeleteRuns(sources));
             }
             TaskResult::WalCheckpoint { left } => self.maintenance.wal_checkpointed(left),
+            TaskResult::WalEmptied(false) => {}
+            TaskResult::WalEmptied(true) => {
+                if self.maintenance.wal_emptied() {
+                    self.journal.end_erasure()?;
+                }
+            }
             TaskResult::Failed(error) => return Err(error),
         }
         Ok(())
@@ -207,7 +216,11 @@ impl StateMachine {
             self.apply_result(done)?;
         }
         // A clean end leaves no WAL: a damaged WAL could be taken for a torn write.
-        self.journal.empty_wal()?;
+        if self.journal.empty_wal()? && self.maintenance.is_erasing() {
+            self.journal.end_erasure()?;
+            self.journal.empty_wal()?;
+            self.maintenance.end_erasures();
+        }
         self.maintenance.wal_was_moved();
         Ok(())
     }

@@ -19,6 +19,7 @@
 //! recovery       start, replay, import             maintenance  persist what is derived
 //! queries        short reads                        delta        what the state file lacks
 //! quarantine     accounts that are rebuilt          mending      damage of the files
+//! texts          texts about a person
 //! ```
 //!
 //! Nothing here reads a clock, starts a thread, or knows the queue. The same commands, times and
@@ -36,6 +37,7 @@ pub(crate) mod quarantine;
 pub(crate) mod queries;
 pub(crate) mod recovery;
 pub(crate) mod state_machine;
+pub(crate) mod texts;
 
 use std::path::PathBuf;
 use std::sync::Arc;

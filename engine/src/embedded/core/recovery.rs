@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    ChainEnd, Charge, ChargeId, ChargeState, Entry, EntryBody, Hash, Platform, WorkspaceId,
+    ChainEnd, Charge, ChargeId, ChargeState, Entry, EntryBody, Hash, PersonalText, Platform, WorkspaceId,
 };
 
 use super::accounts::Accounts;
@@ -162,7 +162,10 @@ impl StateMachine {
         refuse_lost_entries(directory, &journal, options)?;
         let checkpointer = Checkpointer::open(directory, vfs, directory_id)?;
         let state = StateFile::open(directory, vfs, Access::Read)?;
-        let maintenance = MaintenanceState::new(Some(start_checkpointer.start(checkpointer)?));
+        let mut maintenance = MaintenanceState::new(Some(start_checkpointer.start(checkpointer)?));
+        if journal.is_erasing()? {
+            maintenance.note_erasure();
+        }
         let replayed = Journal::open(directory, vfs, Access::Read)?;
         StateMachine::load_and_replay((journal, state), maintenance, &replayed, options)
     }
@@ -322,12 +325,12 @@ impl StateMachine {
     }
 
     /// Verifies an entry of an imported ledger and makes it the next of the journal, byte for byte
-    /// as it was. It is on disk after the next commit.
+    /// as it was, with the texts that it names. It is on disk after the next commit.
     pub(in crate::embedded) fn import_entry(
         &mut self,
         workspace: &WorkspaceId,
         entry: &Entry,
-        bytes: &[u8],
+        (bytes, texts): (&[u8], &[PersonalText]),
     ) -> Result<(), Error> {
         let index = match self.resolve(workspace)? {
             Some(index) => index,
@@ -361,6 +364,7 @@ impl StateMachine {
         self.replay_account(entry, Stored { header, bytes })?;
         self.index_entry(entry, header, None);
         self.uncommitted.begin_entry(&header).extend_from_slice(bytes);
+        self.import_texts(&entry.body, header, texts);
         Ok(())
     }
 }

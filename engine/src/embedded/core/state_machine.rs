@@ -18,8 +18,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, IdempotencyKey, PeriodWindows, Platform,
-    Refusal, Submission, Timestamp, View, decide,
+    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, IdempotencyKey, PeriodWindows,
+    PersonalText, Platform, Refusal, Submission, Timestamp, View, decide,
 };
 
 use super::accounts::Accounts;
@@ -134,6 +134,8 @@ struct Recording {
     charge: Option<LocatedCharge>,
     /// The fingerprint of the command's idempotency key.
     key: Option<u64>,
+    /// The texts about a person that the command brought.
+    texts: Vec<PersonalText>,
 }
 
 impl StateMachine {
@@ -341,7 +343,7 @@ impl StateMachine {
 
     fn run_one(
         &mut self,
-        submission: Submission,
+        mut submission: Submission,
         mut loaded: Loaded,
         now: Timestamp,
     ) -> Result<CommandResult, Error> {
@@ -357,6 +359,7 @@ impl StateMachine {
             None => None,
         };
         self.load_grants(index, &submission.command, charge.as_ref())?;
+        let texts_of_member = self.load_texts(index, &mut submission.command)?;
         let present = self.accounts.get(index).account.present(now);
         let recount = submission.command.recount(&self.accounts.get(index).account);
         let used_by_limit = match &recount {
@@ -370,15 +373,17 @@ impl StateMachine {
             entry_under_key: earlier_entry.as_ref(),
             charge: charge.as_ref().map(|located| &located.charge),
             used_by_limit: &used_by_limit,
+            texts_of_member,
             windows: calendar::windows_for(account, recount.as_ref(), present),
             fresh_id: self.fresh_id(now),
         };
         let actor = submission.actor.clone();
-        let asked = Asked::of(&submission.command);
+        let (asked, texts) = (Asked::of(&submission.command), submission.command.texts());
         let windows = view.windows;
         match decide(&view, submission, now) {
             Ok(Decision::Change(change)) => {
-                self.record(index, change, Recording { actor, now, charge, key: loaded.key }).map(Ok)
+                let with = Recording { actor, now, charge, key: loaded.key, texts };
+                self.record(index, change, with).map(Ok)
             }
             Ok(Decision::Replay) => {
                 let earlier_entry =
@@ -427,7 +432,7 @@ impl StateMachine {
             self.compare_chain_end(index)?;
         }
         let Change { first, rest, key } = change;
-        let Recording { actor, now, charge, key: fingerprint } = with;
+        let Recording { actor, now, charge, key: fingerprint, texts } = with;
         let charge_opening_seq = charge.as_ref().map_or(0, |located| located.opening_seq);
         self.enter(Phase::Recording);
         let mut seq = self.next_seq;
@@ -443,6 +448,7 @@ impl StateMachine {
         self.accounts.get(index).account.finish_change();
         self.enter(Phase::Applying);
         let (mut answering, header) = first;
+        self.write_texts(&answering.body, header, texts);
         self.apply(&answering, header, fingerprint)?;
         for (entry, header) in rest {
             self.apply(&entry, header, None)?;

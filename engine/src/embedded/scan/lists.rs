@@ -11,11 +11,12 @@
 use std::ops::Range;
 use std::path::Path;
 
-use tollkeeper_ledger::{Charge, Entry, Timestamp, UsageKey, UsageSums, WorkspaceId};
+use tollkeeper_ledger::{Charge, Entry, Hash, MemberId, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
 use crate::embedded::core::delta::{AccountDelta, DeltaResult, Wanted};
 use crate::embedded::core::queries::ChargeChanges;
 use crate::embedded::core::recovery::SnapshotFiles;
+use crate::embedded::core::texts::texts_on_disk;
 use crate::embedded::core_handle::CoreHandle;
 use crate::embedded::storage::block::{BLOCK_ENTRIES, Stored};
 use crate::embedded::storage::journal::Journal;
@@ -122,6 +123,20 @@ impl Reader {
     fn end_snapshot(&self) {
         if !self.is_snapshot {
             self.state.end_snapshot();
+        }
+    }
+
+    /// Answers [`Query::PersonalTexts`](crate::Query::PersonalTexts). What an answer named is in
+    /// the file.
+    pub(crate) fn personal_texts(
+        &self,
+        id: &WorkspaceId,
+        wanted: &[(MemberId, Hash)],
+    ) -> Result<Vec<Option<Box<str>>>, Error> {
+        let asked = id.clone();
+        match self.core.blocking_read(move |core| core.account_index(&asked))? {
+            Some(index) => texts_on_disk(&self.journal, index, wanted),
+            None => Ok(vec![None; wanted.len()]),
         }
     }
 

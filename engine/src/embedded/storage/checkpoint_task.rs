@@ -57,6 +57,8 @@ pub(crate) enum Task {
     DeleteRuns(Vec<i64>),
     /// Move the journal's WAL into its file.
     WalCheckpoint,
+    /// The same, and empty it, so that the file alone is the journal.
+    EmptyWal,
 }
 
 /// What was written.
@@ -73,5 +75,7 @@ pub(crate) enum TaskResult {
     WalCheckpoint {
         left: u64,
     },
+    /// True if the journal's WAL is empty; false if a reader or writer was in the way.
+    WalEmptied(bool),
     Failed(Error),
 }

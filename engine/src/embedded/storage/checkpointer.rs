@@ -85,8 +85,15 @@ impl Checkpointer {
             Task::WalCheckpoint => {
                 journal::wal_checkpoint(&self.journal).map(|left| Some(TaskResult::WalCheckpoint { left }))
             }
+            Task::EmptyWal => self.empty_wal().map(|emptied| Some(TaskResult::WalEmptied(emptied))),
         };
         done.unwrap_or_else(|error| Some(TaskResult::Failed(self.state.failed(error))))
+    }
+
+    /// Empties the journal's WAL. Most of it is moved first, while commits go on.
+    fn empty_wal(&self) -> rusqlite::Result<bool> {
+        journal::wal_checkpoint(&self.journal)?;
+        Ok(!sqlite::empty_wal(&self.journal)?)
     }
 
     /// True while a merge is under way.

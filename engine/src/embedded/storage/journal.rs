@@ -2,8 +2,8 @@
 //!
 //! It is the only source of truth of the embedded engine; everything else is derived from it. The
 //! table `block` holds the entries in blocks, keyed by the sequence number of their first entry.
-//! Its rows are appended and never changed. The table `meta` holds the directory's id and the mark
-//! of an import.
+//! Its rows are appended and never changed. The table `meta` holds the directory's id and the marks
+//! of an import and of an erasure. The table `personal` holds texts about a person (see `texts`).
 //!
 //! Guarantee: the file is in WAL mode with `synchronous = FULL`, so when [`Journal::append`]
 //! returns, the entries are on disk. No commit moves the WAL into the file. The checkpointer moves
@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::block::{BLOCK_BYTES, BLOCK_ENTRIES, Block, Stored, finish_block};
 use super::sqlite::{self, Access, OpenFile, classify};
+use super::texts::{self, TextWrite};
 use crate::Error;
 
 /// The name of the file in the data directory.
@@ -23,7 +24,7 @@ pub(crate) const FILE: &str = "journal.db";
 
 /// "TKJ1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_4a31;
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -55,6 +56,8 @@ pub(crate) struct EncodedEntries {
     pub bytes: Vec<u8>,
     /// Where each entry begins in `bytes`.
     pub offsets: Vec<usize>,
+    /// What the entries change in the texts about persons.
+    pub texts: Vec<TextWrite>,
 }
 
 impl EncodedEntries {
@@ -62,6 +65,7 @@ impl EncodedEntries {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.offsets.clear();
+        self.texts.clear();
     }
 
     /// The number of entries.
@@ -185,6 +189,9 @@ impl Journal {
             from = to;
         }
         assert_eq!(from, entries.len(), "every entry is in a block");
+        if !entries.texts.is_empty() {
+            texts::write(&self.connection, &entries.texts)?;
+        }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
@@ -274,10 +281,14 @@ impl Journal {
     }
 
     /// Moves the whole WAL into the file and empties it, so that the file alone is the journal. If
-    /// a reader of another process still needs the WAL, as much as possible is moved.
-    pub(crate) fn empty_wal(&self) -> Result<(), Error> {
+    /// a reader of another process still needs the WAL, as much as possible is moved, and the
+    /// answer is false.
+    pub(crate) fn empty_wal(&self) -> Result<bool, Error> {
         let is_busy = sqlite::empty_wal(&self.connection).map_err(|error| classify(&self.path, error))?;
-        if is_busy { self.wal_checkpoint().map(|_| ()) } else { Ok(()) }
+        if is_busy {
+            self.wal_checkpoint()?;
+        }
+        Ok(!is_busy)
     }
 
     /// Checks that the file takes writes: writes as much as a small batch and removes it.
@@ -312,6 +323,10 @@ impl Journal {
         statement.get_status(rusqlite::StatementStatus::Run)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The connection, for copying the file.
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
@@ -329,6 +344,7 @@ pub(crate) fn wal_checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
 fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     connection.execute_batch(TABLES)?;
+    connection.execute_batch(texts::TABLE)?;
     connection.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
     ))

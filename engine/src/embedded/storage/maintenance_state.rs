@@ -17,6 +17,7 @@ struct UnderWay {
     run: bool,
     merge: bool,
     wal: bool,
+    emptying: bool,
 }
 
 /// What the checkpointer was given and has not finished, and what is due for the journal's WAL.
@@ -34,7 +35,26 @@ pub(crate) struct MaintenanceState {
     wal_pages: u64,
     /// Few pages of the WAL are left, to be moved by the connection that appends next.
     wal_remainder: bool,
+    erasure: Erasure,
 }
+
+/// Texts that were erased and may still be in the WAL.
+#[derive(Debug, Default)]
+struct Erasure {
+    /// The number of erasures since the start.
+    count: u64,
+    /// How many of them the WAL was emptied after.
+    done: u64,
+    /// How many of them the task under way includes.
+    submitted: u64,
+    /// Steps of maintenance until the next attempt, and after that one.
+    wait: u32,
+    pause: u32,
+}
+
+/// The most steps of maintenance between two attempts to empty the WAL. A reader of another
+/// process may need it for minutes.
+const ERASURE_PAUSE_MAX: u32 = 256;
 
 impl MaintenanceState {
     pub(crate) fn new(checkpointer: Option<Box<dyn CheckpointerHandle>>) -> MaintenanceState {
@@ -45,6 +65,7 @@ impl MaintenanceState {
             appended_bytes: 0,
             wal_pages: u64::MAX,
             wal_remainder: false,
+            erasure: Erasure::default(),
         }
     }
 
@@ -70,8 +91,8 @@ impl MaintenanceState {
 
     /// True if any task is under way.
     pub(crate) fn is_busy(&self) -> bool {
-        let UnderWay { chunk, run, merge, wal } = self.under_way;
-        chunk || run || merge || wal
+        let UnderWay { chunk, run, merge, wal, emptying } = self.under_way;
+        chunk || run || merge || wal || emptying
     }
 
     /// Gives the checkpointer a task.
@@ -145,6 +166,44 @@ impl MaintenanceState {
         std::mem::take(&mut self.wal_remainder)
     }
 
+    /// Notes that texts were erased, in a batch that is committed next. They are in the WAL and in
+    /// the file until the WAL was emptied.
+    pub(crate) fn note_erasure(&mut self) {
+        let Erasure { count, wait, pause, .. } = &mut self.erasure;
+        (*count, *wait, *pause) = (*count + 1, 0, 1);
+    }
+
+    /// True if the WAL is to be emptied.
+    pub(crate) fn is_erasing(&self) -> bool {
+        self.erasure.done < self.erasure.count
+    }
+
+    /// Submits the task that empties the WAL, if texts were erased. Everything must be on disk.
+    pub(crate) fn request_empty_wal(&mut self) {
+        if !self.is_erasing() || self.under_way.emptying {
+            return;
+        }
+        let Erasure { count, submitted, wait, pause, .. } = &mut self.erasure;
+        if *wait > 0 {
+            *wait -= 1;
+            return;
+        }
+        (*submitted, *wait, *pause) = (*count, *pause, ERASURE_PAUSE_MAX.min(2 * *pause));
+        self.submit(Task::EmptyWal);
+    }
+
+    /// The WAL was emptied. True if no text was erased since that was asked for.
+    pub(crate) fn wal_emptied(&mut self) -> bool {
+        self.wal_was_moved();
+        self.erasure.done = self.erasure.submitted;
+        !self.is_erasing()
+    }
+
+    /// The WAL was emptied after all erasures.
+    pub(crate) fn end_erasures(&mut self) {
+        self.erasure.done = self.erasure.count;
+    }
+
     fn give(&mut self, task: Task) {
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.submit(task);
@@ -157,6 +216,7 @@ impl MaintenanceState {
             Task::Run { .. } => &mut self.under_way.run,
             Task::Merge(_) => &mut self.under_way.merge,
             Task::WalCheckpoint => &mut self.under_way.wal,
+            Task::EmptyWal => &mut self.under_way.emptying,
             Task::DeleteRuns(_) => return,
         };
         assert!(!*under_way, "one task of a kind is under way at a time");
@@ -169,6 +229,7 @@ impl MaintenanceState {
             TaskResult::Run(_) => &mut self.under_way.run,
             TaskResult::Merged(_) => &mut self.under_way.merge,
             TaskResult::WalCheckpoint { .. } => &mut self.under_way.wal,
+            TaskResult::WalEmptied(_) => &mut self.under_way.emptying,
             // Everything is loaded again after a failure.
             TaskResult::Failed(_) => return,
         };

@@ -15,6 +15,7 @@ use tollkeeper_ledger::{
     UsageKey, UsageSums, WorkspaceId,
 };
 
+use super::audit_texts::AuditedTexts;
 use super::tables::{Stop, Tables};
 use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
 use crate::hash::digest;
@@ -88,6 +89,7 @@ struct Recomputed {
     charges: HashMap<u64, ChargeLife>,
     /// The rows of the table `moved`: foreign ids, which do not contain the number of their entry.
     foreign_ids: HashMap<Id, u64>,
+    texts: AuditedTexts,
 }
 
 impl Recomputed {
@@ -160,6 +162,10 @@ impl<'a> Auditor<'a> {
         while let Some(row) = self.tables.foreign_ids.next_of(name).await? {
             foreign_ids.insert(Id::from_bytes(column::<Uuid>(&row, 1)?.0), column::<i64>(&row, 2)? as u64);
         }
+        let mut texts = AuditedTexts::default();
+        while let Some(row) = self.tables.texts.next_of(name).await? {
+            texts.add(&row)?;
+        }
         let id = match name == WorkspaceId::platform().as_str() {
             true => WorkspaceId::platform(),
             false => WorkspaceId::new(name).map_err(|_| Error::damaged("a workspace id is invalid"))?,
@@ -170,11 +176,18 @@ impl<'a> Auditor<'a> {
             usage: Usage::default(),
             charges: HashMap::new(),
             foreign_ids,
+            texts,
         };
         while let Some(row) = self.tables.entries.next_of(name).await? {
             self.replay_entry(&mut recomputed, &row).await?;
         }
         self.compare(&mut recomputed).await?;
+        let ((texts, erased), what) = recomputed.texts.finish();
+        if let Some(what) = what {
+            return Err(recomputed.disagrees(None, what));
+        }
+        self.report.texts += texts;
+        self.report.texts_erased += erased;
         Ok(recomputed)
     }
 
@@ -193,6 +206,9 @@ impl<'a> Auditor<'a> {
         self.check_charge(recomputed, &entry).await?;
         let replayed = recomputed.account.replay(&entry, digest(bytes));
         replayed.map_err(|wrong| recomputed.disagrees(Some(entry.n), wrong.to_string()))?;
+        if let Some(what) = recomputed.texts.check_entry(entry.n, &entry.body) {
+            return Err(recomputed.disagrees(Some(entry.n), what));
+        }
         recomputed.usage.record(&entry);
         if recomputed.is_platform() {
             let applied = self.platform.apply(&entry);

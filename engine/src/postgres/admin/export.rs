@@ -8,9 +8,10 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use tokio_postgres::Client;
-use tollkeeper_ledger::WorkspaceId;
+use tollkeeper_ledger::{PersonalText, WorkspaceId};
 
 use crate::Error;
+use crate::postgres::batch::texts::{digest_of, stored_text};
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
 use crate::postgres::database::failure::Failure;
@@ -20,6 +21,9 @@ use crate::transfer::{Counts, StreamWriter};
 const JOURNALS: &str = "SELECT workspace, n FROM account ORDER BY workspace <> $1, created_at, workspace";
 
 const ENTRIES: &str = "SELECT n, data FROM entry WHERE workspace = $1 ORDER BY n";
+
+const TEXTS: &str =
+    "SELECT n, digest, salt, text FROM personal WHERE workspace = $1 AND text IS NOT NULL ORDER BY n, digest";
 
 /// Writes all entries of a database as a stream.
 ///
@@ -47,6 +51,7 @@ async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> R
             false => WorkspaceId::new(name)
                 .map_err(|_| Error::damaged("an account has an invalid workspace id"))?,
         };
+        let mut texts = texts_of(client, &workspace).await?.into_iter().peekable();
         // Row by row: a journal may be larger than memory.
         let mut rows = pin!(client.query_raw(&entries, [name]).await?);
         let mut n = 0;
@@ -55,6 +60,9 @@ async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> R
             if column::<i64>(&row, 0)? != n {
                 return Err(missing_entry(&workspace, n).into());
             }
+            while let Some((_, text)) = texts.next_if(|(of, _)| *of == n) {
+                stream.text(&text)?;
+            }
             stream.entry(&workspace, column(&row, 1)?)?;
         }
         if n != last {
@@ -62,6 +70,19 @@ async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> R
         }
     }
     Ok(client.batch_execute("COMMIT").await?)
+}
+
+/// The texts about persons of a workspace, each with the number of the entry that names it first.
+async fn texts_of(client: &Client, workspace: &WorkspaceId) -> Result<Vec<(i64, PersonalText)>, Failure> {
+    let mut texts = Vec::new();
+    for row in client.query(TEXTS, &[&workspace.as_str()]).await? {
+        let digest = digest_of(column(&row, 1)?)?;
+        let text = stored_text(column(&row, 2)?, column(&row, 3)?, &digest);
+        let n: i64 = column(&row, 0)?;
+        let damaged = || Error::damaged(format!("entry {n} of {workspace}: a text of its member is damaged"));
+        texts.push((n, text.ok_or_else(damaged)?));
+    }
+    Ok(texts)
 }
 
 fn missing_entry(workspace: &WorkspaceId, n: i64) -> Error {

@@ -337,7 +337,7 @@ impl Import {
         line: &StreamEntry,
         writes: &mut BatchWrites,
     ) -> Result<(), String> {
-        let StreamEntry { workspace, entry, bytes, hash, .. } = line;
+        let StreamEntry { workspace, entry, bytes, hash, texts, .. } = line;
         let slot = self.accounts.get_mut(account_index);
         let creates = matches!(&entry.body, EntryBody::WorkspaceCreated(profile) if profile.id == *workspace);
         if !slot.account.exists() && !creates && !workspace.is_platform() {
@@ -358,6 +358,7 @@ impl Import {
         if workspace.is_platform() {
             writes.platform.after = entry.n;
         }
+        writes.texts.note_imported(account_index, (entry.n, &entry.body), texts);
         match &entry.body {
             EntryBody::Granted { grant, .. } => writes.put_grant_row(account_index, grant),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}

@@ -81,6 +81,7 @@ pub(super) struct Tables<'a> {
     pub grant_rows: Table<'a>,
     pub pending: Table<'a>,
     pub foreign_ids: Table<'a>,
+    pub texts: Table<'a>,
 }
 
 impl<'a> Tables<'a> {
@@ -97,6 +98,7 @@ impl<'a> Tables<'a> {
             grant_rows: table("lot", "workspace, n, data", "workspace, n").await?,
             pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,
             foreign_ids: table("moved", "workspace, id, n", "workspace").await?,
+            texts: table("personal", "workspace, member, digest, n, salt, text", "workspace").await?,
         })
     }
 
@@ -111,6 +113,7 @@ impl<'a> Tables<'a> {
             &mut self.grant_rows,
             &mut self.pending,
             &mut self.foreign_ids,
+            &mut self.texts,
         ] {
             if let Some(name) = table.next_workspace().await?
                 && first.as_deref().is_none_or(|first| name < first)

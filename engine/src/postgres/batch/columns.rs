@@ -9,6 +9,7 @@ use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
 
 use super::accounts::Accounts;
+use super::texts::TextRow;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::seal::sealed;
@@ -97,6 +98,24 @@ struct TeamColumns<'a> {
     data: Vec<Vec<u8>>,
 }
 
+/// Rows of the table `personal` to insert.
+#[derive(Default)]
+struct TextColumns<'a> {
+    workspace: Vec<&'a str>,
+    member: Vec<&'a str>,
+    digest: Vec<&'a [u8]>,
+    n: Vec<i64>,
+    salt: Vec<Option<&'a [u8]>>,
+    text: Vec<Option<&'a [u8]>>,
+}
+
+/// Members whose rows of the table `personal` are erased.
+#[derive(Default)]
+struct ErasedColumns<'a> {
+    workspace: Vec<&'a str>,
+    member: Vec<&'a str>,
+}
+
 /// The platform's entry number before and after the batch.
 #[derive(Default)]
 struct PlatformColumns {
@@ -117,6 +136,8 @@ pub(crate) struct Columns<'a> {
     ended: EndedColumns<'a>,
     usage: UsageColumns<'a>,
     teams: TeamColumns<'a>,
+    texts: TextColumns<'a>,
+    erased: ErasedColumns<'a>,
     platform: PlatformColumns,
 }
 
@@ -154,6 +175,7 @@ impl<'a> Columns<'a> {
         for UsageWrite { account_index, key, used } in &writes.usage {
             columns.usage.push(id(*account_index), key, used);
         }
+        columns.push_texts(writes, accounts);
         columns.assert_lengths();
         columns
     }
@@ -234,6 +256,22 @@ impl<'a> Columns<'a> {
         }
     }
 
+    fn push_texts(&mut self, writes: &'a BatchWrites, accounts: &'a Accounts) {
+        let id = |account_index: usize| accounts.get(account_index).account.profile.id.as_str();
+        for (account_index, member) in &writes.texts.erased {
+            self.erased.workspace.push(id(*account_index));
+            self.erased.member.push(member.as_str());
+        }
+        for (((account_index, member), digest), TextRow { n, text }) in &writes.texts.added {
+            self.texts.workspace.push(id(*account_index));
+            self.texts.member.push(member.as_str());
+            self.texts.digest.push(digest);
+            self.texts.n.push(*n as i64);
+            self.texts.salt.push(text.as_ref().map(|text| &text.salt[..]));
+            self.texts.text.push(text.as_ref().map(|text| text.text.as_bytes()));
+        }
+    }
+
     fn assert_lengths(&self) {
         for accounts in [&self.updated, &self.added] {
             let AccountColumns { workspace, before, n, created_at, data, usage } = accounts;
@@ -253,6 +291,10 @@ impl<'a> Columns<'a> {
         assert_lengths("usage", names);
         assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len()]);
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
+        let TextColumns { workspace, member, digest, n, salt, text } = &self.texts;
+        let lengths = [workspace.len(), member.len(), digest.len(), n.len(), salt.len(), text.len()];
+        assert_lengths("personal", lengths);
+        assert_lengths("personal", [self.erased.workspace.len(), self.erased.member.len()]);
     }
 
     /// True if the decisions relied on something that the batch does not write.
@@ -267,7 +309,9 @@ impl<'a> Columns<'a> {
 
     /// True if the batch only updates accounts and adds entries, as nearly every batch does.
     pub(super) fn only_update_accounts_and_add_entries(&self) -> bool {
-        let Columns { updated, added, grant_rows, pending, ended, usage, teams, platform, .. } = self;
+        let Columns {
+            updated, added, grant_rows, pending, ended, usage, teams, texts, erased, platform, ..
+        } = self;
         !updated.workspace.is_empty()
             && added.workspace.is_empty()
             && grant_rows.workspace.is_empty()
@@ -275,6 +319,8 @@ impl<'a> Columns<'a> {
             && ended.workspace.is_empty()
             && usage.workspace.is_empty()
             && teams.workspace.is_empty()
+            && texts.workspace.is_empty()
+            && erased.workspace.is_empty()
             && platform.before == platform.after
     }
 
@@ -320,6 +366,7 @@ impl<'a> Columns<'a> {
     ) {
         let Columns { updated, added, entries, grant_rows, pending, ended, usage, teams, platform, .. } =
             self;
+        let Columns { texts, erased, .. } = self;
         // Updating accounts checks the platform's number too; a batch that only adds accounts needs
         // the guard.
         if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
@@ -340,6 +387,12 @@ impl<'a> Columns<'a> {
         if !teams.workspace.is_empty() {
             statements.push(teams.set(session).boxed());
         }
+        if !erased.workspace.is_empty() {
+            statements.push(erased.erase(session).boxed());
+        }
+        if !texts.workspace.is_empty() {
+            statements.push(texts.add(session).boxed());
+        }
         if !grant_rows.workspace.is_empty() {
             statements.push(grant_rows.set(session).boxed());
         }
@@ -359,6 +412,19 @@ impl<'a> Columns<'a> {
         let remove = session.execute(Sql::RemovePending, &remove);
         let (set, remove) = futures_util::join!(set, remove);
         set.and(remove)
+    }
+}
+
+impl TextColumns<'_> {
+    async fn add(&self, session: &DbSession) -> Result<(), Failure> {
+        let TextColumns { workspace, member, digest, n, salt, text } = self;
+        session.execute(Sql::AddTexts, &[workspace, member, digest, n, salt, text]).await
+    }
+}
+
+impl ErasedColumns<'_> {
+    async fn erase(&self, session: &DbSession) -> Result<(), Failure> {
+        session.execute(Sql::EraseTexts, &[&self.workspace, &self.member]).await
     }
 }
 

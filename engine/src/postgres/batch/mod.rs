@@ -7,6 +7,7 @@
 //! open_batch      which commands of a batch are still to be run
 //! prefetch        loads what the batch needs from the database
 //! limit_usage     loads the usage from which limits are counted anew
+//! texts           texts about persons: what is stored, what entries add and erase
 //! state_machine   decides every command in memory and records its entries
 //! write           collects what the batch writes
 //! columns         the writes as one array per column, and their statements
@@ -26,4 +27,5 @@ pub(crate) mod open_batch;
 pub(crate) mod prefetch;
 pub(crate) mod queue;
 pub(crate) mod state_machine;
+pub(crate) mod texts;
 pub(crate) mod write;

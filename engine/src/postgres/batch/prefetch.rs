@@ -23,6 +23,7 @@ use tollkeeper_ledger::{
 
 use super::accounts::{Accounts, Slot};
 use super::limit_usage;
+use super::texts::{self, LoadedTexts};
 use super::write::{EntryRef, KeyRef, UnknownCommit};
 use crate::postgres::database::decode::{decode_entry, decode_grant};
 use crate::postgres::database::failure::Failure;
@@ -41,6 +42,8 @@ pub(crate) struct Loaded {
     pub grants: HashMap<GrantRef, GrantRecord>,
     /// By account: the usage of the hours that a recount of limits may need.
     pub usage: BTreeMap<usize, Vec<(UsageKey, UsageSums)>>,
+    /// What is stored of the members that commands name.
+    pub texts: LoadedTexts,
 }
 
 /// A charge of an account, identified within the current batch.
@@ -295,6 +298,7 @@ impl<'a> Prefetch<'a> {
         }
         load_spent_grants(session, accounts, &loaded, batch).await?;
         loaded.usage = limit_usage::load(session, accounts, batch).await?;
+        loaded.texts = texts::load(session, accounts, batch).await?;
         assert_eq!(self.key_digests.len(), batch.len(), "the prefetch resolves every command of the batch");
         let resolved = batch.iter().zip(self.key_digests).map(|((submission, _), key)| {
             let account_index = accounts.touch(submission.workspace.as_str());
@@ -345,7 +349,7 @@ impl<'a> Prefetch<'a> {
 
 /// The index of the array element that a row belongs to, from its column 0 (`WITH ORDINALITY`,
 /// which counts from 1).
-fn row_position(row: &Row, length: usize) -> Result<usize, Error> {
+pub(crate) fn row_position(row: &Row, length: usize) -> Result<usize, Error> {
     let position: i64 = column(row, 0)?;
     let index = usize::try_from(position - 1).ok().filter(|index| *index < length);
     index

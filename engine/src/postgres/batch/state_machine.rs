@@ -9,11 +9,13 @@ use std::collections::HashMap;
 
 use tollkeeper_ledger::{
     Account, Actor, Change, Charge, ChargeId, ChargeState, Decision, Entry, EntryBody, GrantId, Micros,
-    PeriodWindows, Recount, Refusal, Status, Submission, Timestamp, View, decide,
+    PeriodWindows, PersonalText, Recount, Refusal, Status, Submission, TextsOfMember, Timestamp, View,
+    decide,
 };
 
 use super::accounts::Accounts;
 use super::prefetch::{ChargeRef, GrantRef, Loaded, Resolved};
+use super::texts;
 use super::write::{BatchWrites, EntryRef, EntryRow, KeyRef, PendingWrite, PlatformNumbers};
 use crate::answer::{self, Asked, Records};
 use crate::hash::digest;
@@ -46,6 +48,14 @@ pub(crate) struct DecidedBatch {
     pub platform: PlatformSnapshot,
 }
 
+/// What was found out for a command.
+struct Known<'a> {
+    /// The entry under its idempotency key.
+    earlier_entry: Option<&'a Entry>,
+    charge: Option<&'a Charge>,
+    texts_of_member: TextsOfMember,
+}
+
 /// What a change is recorded with.
 struct Recording {
     actor: Actor,
@@ -54,6 +64,8 @@ struct Recording {
     charge: Option<Charge>,
     /// The digest of the command's idempotency key.
     key_digest: Option<Uuid>,
+    /// The texts about a person that the command brought.
+    texts: Vec<PersonalText>,
 }
 
 impl<'a> StateMachine<'a> {
@@ -96,7 +108,7 @@ impl<'a> StateMachine<'a> {
     /// change.
     fn run_one(
         &mut self,
-        submission: Submission,
+        mut submission: Submission,
         now: Timestamp,
         Resolved { account_index, key }: Resolved,
     ) -> Result<CommandResult, Error> {
@@ -105,9 +117,11 @@ impl<'a> StateMachine<'a> {
         let charge = charge.and_then(|charge| self.loaded.charges.get(&ChargeRef { account_index, charge }));
         let charge = charge.cloned();
         let actor = submission.actor.clone();
-        let asked = Asked::of(&submission.command);
-        let decided =
-            self.decide_one(submission, now, account_index, earlier_entry.as_ref(), charge.as_ref());
+        let texts_of_member =
+            texts::prepare(&mut submission.command, self.accounts, account_index, &self.loaded.texts);
+        let (asked, texts) = (Asked::of(&submission.command), submission.command.texts());
+        let known = Known { earlier_entry: earlier_entry.as_ref(), charge: charge.as_ref(), texts_of_member };
+        let decided = self.decide_one(submission, now, account_index, known);
         if let (Some(key_digest), None) = (key, &earlier_entry)
             && !matches!(decided, Ok(Decision::Change(_)))
         {
@@ -115,7 +129,7 @@ impl<'a> StateMachine<'a> {
         }
         Ok(match decided {
             Ok(Decision::Change(change)) => {
-                let with = Recording { actor, now, charge, key_digest: key };
+                let with = Recording { actor, now, charge, key_digest: key, texts };
                 Ok(self.record(account_index, change, with)?)
             }
             Ok(Decision::Replay) => {
@@ -144,8 +158,7 @@ impl<'a> StateMachine<'a> {
         submission: Submission,
         now: Timestamp,
         account_index: usize,
-        earlier_entry: Option<&Entry>,
-        charge: Option<&Charge>,
+        Known { earlier_entry, charge, texts_of_member }: Known<'_>,
     ) -> Result<Decision, Refusal> {
         let account = &self.accounts.get(account_index).account;
         let command = &submission.command;
@@ -164,6 +177,7 @@ impl<'a> StateMachine<'a> {
             entry_under_key: earlier_entry,
             charge,
             used_by_limit: &used_by_limit,
+            texts_of_member,
             windows,
             fresh_id: self.ids.fresh(now, account.chain.n + 1),
         };
@@ -205,7 +219,7 @@ impl<'a> StateMachine<'a> {
     /// Records the entries of a change and returns the answer.
     fn record(&mut self, account_index: usize, change: Change, with: Recording) -> Result<Answer, Error> {
         let Change { first, rest, mut key } = change;
-        let Recording { actor, now, charge, key_digest } = with;
+        let Recording { actor, now, charge, key_digest, texts } = with;
         let mut key_digest = key_digest.filter(|_| key.is_some());
         let mut answering: Option<Entry> = None;
         for body in std::iter::once(first).chain(rest) {
@@ -221,6 +235,8 @@ impl<'a> StateMachine<'a> {
             assert!(entry.previous == before.hash, "i02: an entry carries the hash of the one before it");
             self.append(account_index, &entry, key_digest.take());
             self.apply_derived(account_index, &entry)?;
+            let said = (entry.n, &entry.body);
+            self.writes.texts.note(account_index, said, &texts, &mut self.loaded.texts);
             if answering.is_none() || about_charge {
                 answering = Some(entry);
             }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
 use super::accounts::Accounts;
+use super::texts::TextWrites;
 use crate::CommandResult;
 use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
@@ -88,6 +89,7 @@ pub(crate) struct BatchWrites {
     /// The bytes of grants that were created or spent, by the entry that created them.
     pub grant_rows: BTreeMap<EntryRef, Vec<u8>>,
     pub usage: Vec<UsageWrite>,
+    pub texts: TextWrites,
     /// Keys of commands that were refused or changed nothing. Such an answer is right only if the
     /// key is still free.
     pub unused_keys: Vec<KeyRef>,

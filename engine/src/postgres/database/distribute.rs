@@ -16,7 +16,7 @@ use super::session::{column, connect};
 use crate::Error;
 
 /// The tables distributed by workspace. The others are colocated with the first.
-const BY_WORKSPACE: [&str; 7] = ["entry", "account", "team", "usage", "lot", "pending", "moved"];
+const BY_WORKSPACE: [&str; 8] = ["entry", "account", "team", "usage", "lot", "pending", "moved", "personal"];
 
 /// The reference tables: every node has a full copy.
 const REFERENCE: [&str; 2] = ["platform", "migration"];

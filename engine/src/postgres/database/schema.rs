@@ -23,6 +23,7 @@ const MIGRATIONS: [&str; VERSION] = [
     include_str!("../migrations/0001_tables.sql"),
     include_str!("../migrations/0002_teams.sql"),
     include_str!("../migrations/0003_min_version.sql"),
+    include_str!("../migrations/0004_personal.sql"),
 ];
 
 /// The key of the advisory lock under which migrations run: an arbitrary number, here "tollkeep" in

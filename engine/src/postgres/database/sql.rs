@@ -12,7 +12,7 @@
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 3;
+pub(crate) const VERSION: usize = 4;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub(crate) enum Sql {
     AddEntries,
     AddUsage,
     SetTeams,
+    TextsOf,
+    AddTexts,
+    EraseTexts,
     SetGrantRows,
     SetPending,
     RemovePending,
@@ -46,6 +49,7 @@ pub(crate) enum Sql {
     CheckGuard,
     Account,
     Team,
+    Texts,
     Workspaces,
     JournalHead,
     EntriesAfter,
@@ -88,7 +92,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 43] = [
+pub(crate) const ALL: [(Sql, &str); 47] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -219,6 +223,35 @@ pub(crate) const ALL: [(Sql, &str); 43] = [
          ON CONFLICT (workspace) DO UPDATE SET data = excluded.data",
     ),
     (
+        // For each member whether a text is there and whether one was, and the two texts with these
+        // digests.
+        Sql::TextsOf,
+        "SELECT k.position, kept.one IS NOT NULL, stored.one IS NOT NULL, a.salt, a.text, b.salt, b.text
+         FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
+              WITH ORDINALITY AS k (workspace, member, a, b, position)
+         LEFT JOIN LATERAL (
+             SELECT 1 AS one FROM personal AS p
+             WHERE p.workspace = k.workspace AND p.member = k.member AND p.text IS NOT NULL LIMIT 1
+         ) AS kept ON true
+         LEFT JOIN LATERAL (
+             SELECT 1 AS one FROM personal AS p
+             WHERE p.workspace = k.workspace AND p.member = k.member LIMIT 1
+         ) AS stored ON true
+         LEFT JOIN personal AS a ON a.workspace = k.workspace AND a.member = k.member AND a.digest = k.a
+         LEFT JOIN personal AS b ON b.workspace = k.workspace AND b.member = k.member AND b.digest = k.b",
+    ),
+    (
+        Sql::AddTexts,
+        "INSERT INTO personal (workspace, member, digest, n, salt, text)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bytea[])
+         ON CONFLICT (workspace, member, digest) DO NOTHING",
+    ),
+    (
+        Sql::EraseTexts,
+        "UPDATE personal AS p SET salt = NULL, text = NULL FROM unnest($1::text[], $2::text[]) AS v (workspace, member)
+         WHERE p.workspace = v.workspace AND p.member = v.member AND p.text IS NOT NULL",
+    ),
+    (
         Sql::SetGrantRows,
         "INSERT INTO lot (workspace, n, data) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
          ON CONFLICT (workspace, n) DO UPDATE SET data = excluded.data",
@@ -259,6 +292,11 @@ pub(crate) const ALL: [(Sql, &str); 43] = [
          FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
          LEFT JOIN LATERAL (SELECT t.xmin::text || ' ' || encode(substr(t.data, 1, 5), 'hex') AS version) AS v ON true
          WHERE a.workspace = $1",
+    ),
+    (
+        Sql::Texts,
+        "SELECT k.position, p.salt, p.text FROM unnest($2::text[], $3::bytea[]) WITH ORDINALITY AS k (member, digest, position)
+         JOIN personal AS p ON p.workspace = $1 AND p.member = k.member AND p.digest = k.digest",
     ),
     (
         Sql::Workspaces,

@@ -33,6 +33,9 @@ pub(crate) async fn answer(
         Query::Team { workspace } => {
             QueryResult::Team(point::team(session, workspace, &shared.teams_seen).await?)
         }
+        Query::PersonalTexts { workspace, wanted } => {
+            QueryResult::PersonalTexts(point::personal_texts(session, workspace, wanted).await?)
+        }
         Query::Limits { workspace, now } => {
             let account = point::account(session, workspace).await?;
             QueryResult::Limits(account.map(|account| calendar::limits(&account, *now)))

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, Micros, Profile, Team, Timestamp,
-    WorkspaceId, bounds,
+    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Profile, Team,
+    Timestamp, WorkspaceId, bounds,
 };
 
+use crate::postgres::batch::prefetch::row_position;
+use crate::postgres::batch::texts::stored_text;
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::Admission;
@@ -59,6 +61,34 @@ pub(crate) async fn team(
         teams_seen.put(id, SeenTeam { version: version.into(), team: Arc::clone(&team) });
     }
     Ok(Some(team))
+}
+
+/// The error for a text that is not what was stored. No rebuilding of the account mends it.
+fn damaged_text(member: &MemberId) -> Error {
+    Error::unusable(format!("a stored name or e-mail address of member {member} is damaged"))
+        .with_hint("set name and e-mail address of the member again, or erase the member")
+}
+
+/// The texts with these digests that were not erased.
+pub(crate) async fn personal_texts(
+    session: &DbSession,
+    id: &WorkspaceId,
+    wanted: &[(MemberId, Hash)],
+) -> Result<Vec<Option<Box<str>>>, Failure> {
+    let members: Vec<&str> = wanted.iter().map(|(member, _)| member.as_str()).collect();
+    let digests: Vec<&[u8]> = wanted.iter().map(|(_, digest)| &digest[..]).collect();
+    let rows = session.query_with_timeout(Sql::Texts, &[&id.as_str(), &members, &digests]).await?;
+    let mut texts = vec![None; wanted.len()];
+    for row in &rows {
+        let position = row_position(row, wanted.len())?;
+        let (salt, text): (Option<&[u8]>, Option<&[u8]>) = (column(row, 1)?, column(row, 2)?);
+        let found = stored_text(salt, text, &wanted[position].1);
+        if found.is_none() && text.is_some() {
+            return Err(Failure::Permanent(damaged_text(&wanted[position].0)));
+        }
+        texts[position] = found.map(|found| found.text);
+    }
+    Ok(texts)
 }
 
 /// All workspaces, newest first. A cursor is `created_at/id` of the last workspace on the page

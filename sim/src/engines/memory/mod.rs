@@ -14,12 +14,13 @@ use tollkeeper_engine::{
     QueryResult, Ran,
 };
 use tollkeeper_ledger::{
-    Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Id, Micros, Period,
-    PeriodWindow, PeriodWindows, Platform, Subject, Submission, Timestamp, Usage, View, WorkspaceId, decide,
-    invariants,
+    Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Hash, Id, MemberId,
+    Micros, Period, PeriodWindow, PeriodWindows, PersonalText, Platform, Subject, Submission, Timestamp,
+    Usage, View, WorkspaceId, decide, invariants,
 };
 
 mod queries;
+mod texts;
 
 /// The account and the journal of a workspace.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ struct StoredWorkspace {
     account: Account,
     journal: Vec<EntryRecord>,
     usage: Usage,
+    /// The texts about persons; `None` once erased.
+    texts: Vec<(MemberId, Hash, Option<PersonalText>)>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +61,8 @@ impl Memory {
 
 impl StoredWorkspace {
     fn new(id: WorkspaceId) -> StoredWorkspace {
-        StoredWorkspace { account: Account::new(id), journal: Vec::new(), usage: Usage::default() }
+        let (journal, usage, texts) = Default::default();
+        StoredWorkspace { account: Account::new(id), journal, usage, texts }
     }
 
     fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
@@ -131,15 +135,16 @@ impl StoredWorkspace {
 }
 
 impl State {
-    fn run(&mut self, submission: Submission, now: Timestamp) -> CommandResult {
+    fn run(&mut self, mut submission: Submission, now: Timestamp) -> CommandResult {
         self.commands += 1;
         self.ids += 1;
         let fresh = Id::v7(now.millis(), 0, self.ids);
         let workspace = submission.workspace.clone();
-        let command = submission.command.clone();
         let actor = submission.actor.clone();
         let empty = StoredWorkspace::new(workspace.clone());
         let stored = self.stored.get(&workspace).unwrap_or(&empty);
+        stored.reuse_texts(&mut submission.command);
+        let command = submission.command.clone();
         let key = command.derived_key().or_else(|| submission.key.clone());
         let first = key.and_then(|key| stored.entries().find(|entry| entry.key.as_ref() == Some(&key)));
         let charge = command.charge().and_then(|id| stored.charge(id));
@@ -155,6 +160,7 @@ impl State {
             entry_under_key: first,
             charge: charge.as_ref(),
             used_by_limit: &spent,
+            texts_of_member: stored.texts_of(command.member_with_texts()),
             windows,
             fresh_id: fresh,
         };
@@ -188,7 +194,9 @@ impl State {
             }
             Decision::Change(change) => {
                 let (first, last) = self.write(&workspace, change, actor, now);
-                Ok(Answer { replayed: false, output: self.stored[&workspace].output(first, last) })
+                let stored = self.stored.get_mut(&workspace).expect("a change was written to it");
+                stored.store_texts(first, &command.texts());
+                Ok(Answer { replayed: false, output: stored.output(first, last) })
             }
         }
     }

@@ -6,7 +6,9 @@ use tollkeeper_engine::{
     BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, JournalHead, Listing, Page, Query, QueryResult,
     RefundRecord,
 };
-use tollkeeper_ledger::{Account, Balance, Charge, ChargeId, EntryBody, Status, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{
+    Account, Balance, Charge, ChargeId, EntryBody, Hash, MemberId, Status, Timestamp, WorkspaceId,
+};
 
 use super::{State, StoredWorkspace};
 
@@ -101,6 +103,13 @@ impl State {
             }
             Query::Team { workspace } => {
                 QueryResult::Team(self.open(workspace).map(|stored| Arc::clone(&stored.account.team)))
+            }
+            Query::PersonalTexts { workspace, wanted } => {
+                let stored = self.open(workspace);
+                let text = |(member, digest): &(MemberId, Hash)| {
+                    stored.and_then(|stored| stored.text(member, digest)).map(|text| text.text.clone())
+                };
+                QueryResult::PersonalTexts(wanted.iter().map(text).collect())
             }
             Query::Limits { workspace, now } => QueryResult::Limits(self.open(workspace).map(|stored| {
                 let Account { profile, limits, .. } = &stored.account;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tollkeeper_engine::postgres::{Options, audit};
-use tollkeeper_engine::{CommandResult, Output, Reads};
+use tollkeeper_engine::{CommandResult, Output, Reads, personal_text};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, Period, Role, Scope, Subject,
     Submission, TeamChange, TeamCommand, Timestamp, WorkspaceChanges, WorkspaceId,
@@ -48,7 +48,8 @@ pub(crate) fn new_key(client: &TestClient, name: &str) -> ApiKeyId {
 
 fn added(name: &str, role: Role) -> Command {
     let id = MemberId::new(name).expect("a name");
-    let request = MemberRequest { id, email: format!("{name}@acme.test").into(), name: name.into(), role };
+    let email = personal_text(&format!("{name}@acme.test"), [1; 32]);
+    let request = MemberRequest { id, email, name: personal_text(name, [2; 32]), role };
     Command::Team(TeamCommand::AddMember(request))
 }
 

@@ -99,7 +99,7 @@ fn an_audit_names_the_version_of_an_old_database() {
     assert!(refused.is_unusable(), "{refused}");
     assert_eq!(
         refused.to_string(),
-        "the database has tables of version 1, this program reads those of version 3"
+        "the database has tables of version 1, this program reads those of version 4"
     );
     let empty = audit(&shared().database().url()).expect_err("the database is empty");
     assert_eq!(empty.to_string(), "the database holds no ledger");

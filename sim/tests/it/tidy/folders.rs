@@ -26,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "error clock",
             "contract query calendar hash vital_thread",
             "reply",
-            "answer request_queue restored rollups audit",
+            "answer request_queue restored rollups audit personal",
             "transfer",
             "embedded/storage",
             "embedded/core",

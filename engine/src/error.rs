@@ -127,9 +127,9 @@ impl Error {
         Error::new(Kind::Overloaded, "the queue is full")
     }
 
-    /// What the command costs was done for the same workspace just before.
-    pub(crate) fn too_soon(what: impl Into<String>) -> Error {
-        Error::new(Kind::Overloaded, what)
+    /// The limits of a workspace with much usage are counted anew too often.
+    pub(crate) fn recount_too_soon() -> Error {
+        Error::new(Kind::Overloaded, "the limits of this workspace were counted anew just before")
     }
 
     pub(crate) fn unavailable(what: impl Into<String>) -> Error {

@@ -3,11 +3,11 @@
 use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::{
     Actor, ChargeCommand, ChargeRequest, Command, Micros, OperationId, Period, PeriodWindow, Refusal,
-    Subject, WorkspaceChanges,
+    Subject, WorkerId, WorkspaceChanges, WorkspaceId,
 };
 
 use super::Store;
-use super::test_client::{BEGINNING, TestClient, acme, charge, key, member, submission};
+use super::test_client::{BEGINNING, TestClient, acme, charge, key, member, submission, workspace};
 use tollkeeper_testkit::blocking::block_on;
 
 const HOUR: i64 = 3_600;
@@ -205,4 +205,31 @@ pub(super) fn a_new_time_zone_recounts_the_limits(store: &dyn Store) {
     let midnight = |days: i64, hours: i64| BEGINNING.plus_seconds(days * DAY - hours * HOUR);
     assert_eq!(resets_at, midnight(90, 2), "of the two exceeded limits, the month has less left");
     assert_eq!(windows(&client).day, PeriodWindow { start: midnight(87, 1), end: midnight(88, 2) });
+}
+
+pub(super) fn a_workspace_with_much_usage_waits_between_two_recounts(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 3_000_000);
+    let worker = |n: usize| WorkerId::new(format!("w{n}")).expect("a name");
+    let by_worker = |n: usize| {
+        let request = ChargeRequest { worker: Some(worker(n)), ..charge("message", 1) };
+        submission(acme(), None, Command::Charge(request))
+    };
+    let charges = block_on(client.engine.run_each((0..5_000).map(by_worker).collect(), client.now));
+    assert!(charges.expect("a healthy engine").iter().all(|ran| ran.as_ref().is_ok_and(Result::is_ok)));
+    client.advance_clock(HOUR);
+    client.charge("the next hour", charge("message", 1));
+    let other = workspace("other");
+    client.create_workspace(other.clone());
+    let limit = |of: &WorkspaceId, n| {
+        let line = (Subject::Worker(worker(n)), Period::Month, 1_000);
+        submission(of.clone(), None, limits(&[line]))
+    };
+    let pay = || submission(acme(), None, Command::Charge(charge("message", 1)));
+    let batch = vec![limit(&acme(), 1), limit(&other, 1)];
+    let ran = block_on(client.engine.run_each(batch, client.now)).expect("a healthy engine");
+    assert!(ran.iter().all(|ran| ran.as_ref().is_ok_and(Result::is_ok)));
+    let batch = vec![limit(&acme(), 2), limit(&acme(), 1), limit(&other, 2), pay()];
+    let ran = block_on(client.engine.run_each(batch, client.now)).expect("a healthy engine");
+    assert!(ran[0].as_ref().expect_err("it comes too soon").is_overloaded());
+    assert!(ran[1..].iter().all(|ran| ran.as_ref().is_ok_and(Result::is_ok)), "{:?}", &ran[1..]);
 }

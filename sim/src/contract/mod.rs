@@ -104,8 +104,13 @@ pub const CLAUSES: &[Clause] = &[
     ("concurrent large batches run each key once", store::concurrent_large_batches_run_each_key_once),
 ];
 
-/// The further clauses for engines with durable storage: cursors that can be wrong, and closing.
+/// The further clauses for engines with durable storage: cursors that can be wrong, work that is
+/// bounded, and closing.
 pub const STORE_CLAUSES: &[Clause] = &[
     ("a wrong cursor is an error", lists::a_wrong_cursor_is_an_error),
+    (
+        "a workspace with much usage waits between two recounts of its limits",
+        limits::a_workspace_with_much_usage_waits_between_two_recounts,
+    ),
     ("a closed engine takes no commands", store::a_closed_engine_takes_no_commands),
 ];

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{Answer, CommandResult, Engine, Error, Options, Output, Reads};
-use tollkeeper_ledger::{
-    ChargeRequest, Command, Micros, Period, Source, Subject, Submission, Timestamp, WorkerId,
-    WorkspaceChanges, WorkspaceId,
-};
+use tollkeeper_ledger::{Command, Micros, Source, Submission, Timestamp, WorkspaceChanges, WorkspaceId};
 use tollkeeper_sim::contract::{self, BEGINNING as NOW, credit, submission, workspace};
 use tollkeeper_sim::disk::{Disk, Fault};
 use tollkeeper_testkit::blocking::block_on;
@@ -210,35 +207,6 @@ fn an_engine_takes_writes_again_by_itself_after_a_failure() {
     let balance = block_on(engine.balance(&workspace("other"), None)).expect("it reads").expect("it exists");
     assert_eq!(balance.balance.available, Micros::new(GRANTED - 500));
     block_on(engine.close()).expect("a healthy disk");
-}
-
-#[test]
-fn a_workspace_with_much_usage_waits_between_two_recounts_of_its_limits_alone() {
-    let scratch = Scratch::new();
-    let mut core = served(&scratch, 1);
-    let by_worker = |n: usize| {
-        let worker = Some(WorkerId::new(format!("w{n}")).expect("a name"));
-        let request = ChargeRequest { worker, ..contract::charge("message", 1) };
-        submission(workspace("victim"), None, Command::Charge(request))
-    };
-    let free: Vec<(&str, i64)> = vec![("message", 0)];
-    run_each(&mut core, vec![submission(WorkspaceId::platform(), None, contract::prices(&free))]);
-    let later = NOW.plus_seconds(1);
-    let charges = core.run_each((0..5_000).map(by_worker).collect(), later).expect("a healthy disk");
-    assert!(charges.iter().all(|ran| ran.as_ref().is_ok_and(Result::is_ok)));
-    let limit = |of: &str, worker: &str| {
-        let subject = Subject::Worker(WorkerId::new(worker).expect("a name"));
-        let limits = Command::SetLimits(vec![(subject, Period::Month, Micros::new(1_000))]);
-        submission(workspace(of), None, limits)
-    };
-    let batch =
-        vec![limit("victim", "w1"), limit("victim", "w2"), limit("other", "w1"), charge("other", "two")];
-    let ran = core.run_each(batch, later).expect("a healthy disk");
-    let too_soon: Vec<bool> = ran.iter().map(Result::is_err).collect();
-    assert_eq!(too_soon, [false, true, false, false]);
-    assert!(ran[1].as_ref().expect_err("it comes too soon").is_overloaded());
-    let again = core.run_each(vec![limit("victim", "w2")], later.plus_seconds(60)).expect("a healthy disk");
-    assert!(again[0].as_ref().is_ok_and(Result::is_ok));
 }
 
 #[test]

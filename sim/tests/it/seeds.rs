@@ -1,7 +1,8 @@
 //! Random commands by seed, answered by an engine and by the reference model.
 //!
 //! A normal run uses a fixed set of seeds; with `TOLLKEEPER_LONG_TESTS=1`, which `./check` sets,
-//! four times as many; with `TOLLKEEPER_SEEDS=N` the first N. A seed that ever failed is listed in `sim/seeds.txt`, with the reason, and runs always.
+//! four times as many; with `TOLLKEEPER_SEEDS=N` the first N. A seed that ever failed is listed in
+//! `sim/seeds.txt`, with the reason, and runs always.
 
 use std::collections::BTreeMap;
 

@@ -18,15 +18,6 @@ use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::{Name, pairs_of};
 use crate::{Error, GrantRecord, calendar, rollups};
 
-/// Rows of usage that a recount may read at any time.
-const RECOUNT_FREE_ROWS: usize = 4_096;
-
-/// Rows beyond them that one workspace may have read for each second: they take a twentieth of it.
-const RECOUNT_ROWS_PER_SECOND: i64 = 25_000;
-
-/// The longest time for which a workspace waits for its next recount.
-const RECOUNT_PAUSE_MAX_SECONDS: i64 = 60;
-
 impl StateMachine {
     /// Reads entry `seq`, uncommitted or on disk; `None` beyond the end.
     pub(super) fn read<T>(
@@ -226,8 +217,8 @@ impl StateMachine {
     ) -> Result<Vec<Micros>, Error> {
         let from = self.accounts.get(account_index).recounts_from;
         // A longer pause than the longest is one of a clock that was ahead.
-        if now < from && from <= now.plus_seconds(RECOUNT_PAUSE_MAX_SECONDS) {
-            return Err(Error::too_soon("the limits of this workspace were counted anew just before"));
+        if now < from && from <= now.plus_seconds(rollups::RECOUNT_PAUSE_MAX_SECONDS) {
+            return Err(Error::recount_too_soon());
         }
         let windows = calendar::period_windows(&recount.timezone, now);
         let PeriodWindow { start, end } = windows.month;
@@ -247,8 +238,8 @@ impl StateMachine {
         let delta = self.account_delta(account_index, n_in_file, &Wanted::Usage { hours: hours.clone() });
         let delta = delta.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
         rows.extend(delta.usage.of(hours));
-        if rows.len() > RECOUNT_FREE_ROWS {
-            let pause = (rows.len() as i64 / RECOUNT_ROWS_PER_SECOND).clamp(1, RECOUNT_PAUSE_MAX_SECONDS);
+        if rows.len() > rollups::RECOUNT_FREE_ROWS {
+            let pause = rollups::recount_pause_seconds(rows.len());
             self.accounts.get_mut(account_index).recounts_from = now.plus_seconds(pause);
         }
         Ok(rollups::used_by_limit(recount, &windows, &rows))

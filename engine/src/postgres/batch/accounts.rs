@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use tollkeeper_ledger::{Account, Team, Totals, Usage, WorkspaceId, invariants};
 
 use super::current_hour::CurrentHour;
+use super::limit_usage::RecountPauses;
 use crate::Error;
 use crate::postgres::database::decode::decode_account;
 use crate::postgres::database::failure::Failure;
@@ -111,9 +112,15 @@ pub(crate) struct Accounts {
     /// The slot at which the last search for idle accounts stopped (the hand of the CLOCK
     /// algorithm).
     clock_hand: usize,
+    pub recount_pauses: RecountPauses,
 }
 
 impl Accounts {
+    /// The account of a workspace, if it is in memory.
+    pub(crate) fn in_memory_of(&self, workspace: &WorkspaceId) -> Option<&Account> {
+        self.by_id.get(workspace.as_str()).map(|index| &self.get(*index).account)
+    }
+
     /// How many accounts are in memory.
     pub(crate) fn in_memory(&self) -> usize {
         self.by_id.len()

@@ -1,13 +1,15 @@
-//! Commands that are set aside, so that the others of their batch can go on: those of an account
-//! that another session has locked, and those of an account that is damaged.
+//! Commands that are set aside or refused, so that the others of their batch can go on: those of an
+//! account that another session has locked, those of an account that is damaged, and recounts that
+//! come too soon.
 
 use std::collections::BTreeSet;
 
-use tollkeeper_ledger::WorkspaceId;
+use tollkeeper_ledger::{Submission, WorkspaceId};
 
 use super::lane::Lane;
 use super::open_batch::OpenBatch;
 use super::prefetch;
+use crate::Error;
 use crate::postgres::database::failure::{DamagedWorkspace, Failure};
 
 impl Lane {
@@ -27,6 +29,20 @@ impl Lane {
         batch.set_aside(&locked);
         self.locked.extend(locked.iter().cloned());
         !locked.is_empty()
+    }
+
+    /// Refuses commands that would count the limits of a workspace anew which has to wait for that.
+    pub(super) fn refuse_early_recounts(&self, batch: &mut OpenBatch) {
+        for place in (0..batch.commands.len()).rev().filter(|_| batch.can_shrink()).collect::<Vec<_>>() {
+            let Submission { workspace, command, .. } = &batch.commands[place].0;
+            let recounts = || {
+                let account = self.accounts.in_memory_of(workspace);
+                account.is_none_or(|account| command.recount(account).is_some())
+            };
+            if command.may_recount() && self.accounts.recount_pauses.contains(workspace) && recounts() {
+                batch.remove(place, Error::recount_too_soon());
+            }
+        }
     }
 
     /// Asks for the repair of a damaged account, and sets its commands aside until then. If a

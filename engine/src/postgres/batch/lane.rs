@@ -88,7 +88,7 @@ const LINGER: Duration = Duration::from_micros(20);
 pub(crate) struct Lane {
     pub(super) shared: Arc<SharedState>,
     pub(super) session: Option<DbSession>,
-    accounts: Accounts,
+    pub(super) accounts: Accounts,
     ids: Ids,
     /// The most commands of the next batch.
     batch_most: usize,
@@ -358,6 +358,7 @@ impl Lane {
     async fn attempt(&mut self, batch: &mut OpenBatch) -> Result<AttemptResult, Failure> {
         self.open_session().await?;
         self.set_aside_still_locked(batch).await?;
+        self.refuse_early_recounts(batch);
         if batch.commands.is_empty() {
             return Ok(AttemptResult::Committed(Vec::new()));
         }

@@ -4,17 +4,23 @@
 //! recount needs few sums of them. So the database adds up: names that no limit of the recount
 //! names become one, and so do the hours in the middle. Those are after the beginning of the month
 //! and before the current day, in every time zone.
+//!
+//! The database still reads each row, while the commands of other workspaces wait. So after a
+//! recount of many rows, or one that took too long, its workspace has to wait for the next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 
-use tollkeeper_ledger::{Command, Limits, Subject, Submission, Timestamp, UsageKey, UsageSums, bounds};
+use tollkeeper_ledger::{
+    Command, Limits, Subject, Submission, Timestamp, UsageKey, UsageSums, WorkspaceId, bounds,
+};
 
 use super::accounts::Accounts;
-use crate::calendar;
 use crate::postgres::database::decode::decode_usage_row;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
+use crate::{calendar, rollups};
 
 /// Hours from the earliest hour of a month, in any time zone, to one that is in the month in all of
 /// them.
@@ -22,6 +28,30 @@ const INTO_THE_MONTH_HOURS: i64 = 72;
 
 /// Hours from one that is before the current day, in all time zones, to now.
 const BEFORE_THE_DAY_HOURS: i64 = 48;
+
+/// Workspaces that have to wait before their limits are counted anew, each until when.
+#[derive(Debug, Default)]
+pub(crate) struct RecountPauses(HashMap<WorkspaceId, Instant>);
+
+impl RecountPauses {
+    /// True if the workspace has to wait.
+    pub(crate) fn contains(&self, workspace: &WorkspaceId) -> bool {
+        self.0.get(workspace).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Notes how many rows a recount has read.
+    fn note_rows(&mut self, workspace: WorkspaceId, rows: usize) {
+        if rows > rollups::RECOUNT_FREE_ROWS {
+            self.pause(workspace, rollups::recount_pause_seconds(rows));
+        }
+    }
+
+    fn pause(&mut self, workspace: WorkspaceId, seconds: i64) {
+        let now = Instant::now();
+        self.0.retain(|_, until| now < *until);
+        self.0.insert(workspace, now + Duration::from_secs(seconds.unsigned_abs()));
+    }
+}
 
 /// The usage that the recounts of one workspace need.
 struct Wanted<'a> {
@@ -79,7 +109,7 @@ impl<'a> Wanted<'a> {
         session: &DbSession,
         accounts: &Accounts,
         id: &str,
-    ) -> Result<Vec<(UsageKey, UsageSums)>, Failure> {
+    ) -> Result<(Vec<(UsageKey, UsageSums)>, usize), Failure> {
         let (operations, workers): (Vec<&str>, Vec<&str>) =
             (self.operations.iter().copied().collect(), self.workers.iter().copied().collect());
         let members: Vec<&str> = self.members.iter().copied().collect();
@@ -101,15 +131,16 @@ impl<'a> Wanted<'a> {
                 ],
             )
             .await?;
-        let mut usage = Vec::with_capacity(rows.len());
+        let (mut usage, mut read) = (Vec::with_capacity(rows.len()), 0);
         for row in &rows {
+            read += column::<Option<i64>>(row, 11)?.unwrap_or(0);
             match decode_usage_row(row).map_err(|error| Failure::of_workspace(id, error))? {
                 Some(stored) => usage.push(stored),
                 // Another server may have moved the hour that the account in memory still has.
                 None => accounts.check_same_moment(self.account_index, column(row, 10)?)?,
             }
         }
-        Ok(usage)
+        Ok((usage, usize::try_from(read).unwrap_or(usize::MAX)))
     }
 }
 
@@ -125,7 +156,6 @@ pub(super) async fn load(
         let id = submission.workspace.as_str();
         indexes.extend(accounts.touch(id).map(|account_index| (id, account_index)));
     }
-    let accounts = &*accounts;
     let mut loaded = BTreeMap::new();
     for (id, account_index) in indexes {
         let account = &accounts.get(account_index).account;
@@ -143,7 +173,20 @@ pub(super) async fn load(
                 _ => {}
             }
         }
-        loaded.insert(account_index, wanted.load(session, accounts, id).await?);
+        let summed = wanted.load(session, accounts, id).await;
+        let workspace = account.profile.id.clone();
+        match summed {
+            Ok((usage, read)) => {
+                accounts.recount_pauses.note_rows(workspace, read);
+                loaded.insert(account_index, usage);
+            }
+            Err(failure) => {
+                if matches!(failure, Failure::TimedOut(_)) {
+                    accounts.recount_pauses.pause(workspace, rollups::RECOUNT_PAUSE_MAX_SECONDS);
+                }
+                return Err(failure);
+            }
+        }
     }
     Ok(loaded)
 }

@@ -364,11 +364,11 @@ pub(crate) const ALL: [(Sql, &str); 47] = [
         // are the names that are not asked for.
         "SELECT NULL::bytea AS usage, NULL::bigint AS hour, NULL::text AS operation, NULL::text AS worker,
                 NULL::text AS member, NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity,
-                NULL::bigint AS charged, NULL::bigint AS refunded, n
+                NULL::bigint AS charged, NULL::bigint AS refunded, n, NULL::bigint AS rows
          FROM account WHERE workspace = $1
          UNION ALL
          SELECT NULL, u.hour, u.operation, u.worker, u.member, u.api_key, sum(u.runs)::bigint,
-                sum(u.quantity)::bigint, sum(u.charged)::bigint, sum(u.refunded)::bigint, NULL
+                sum(u.quantity)::bigint, sum(u.charged)::bigint, sum(u.refunded)::bigint, NULL, count(*)
          FROM (
              SELECT CASE WHEN hour >= $3 AND hour < $4 THEN $3 ELSE hour END AS hour,
                     CASE WHEN operation = ANY($5::text[]) THEN operation ELSE $9::text END AS operation,

@@ -22,6 +22,7 @@ Exit codes:
   1  refused: the API refuses the request, or an audit finds a disagreement
   2  wrong usage: the command line or a setting is invalid
   3  unavailable: the store cannot be used, or the server cannot be reached
+  4  findings: `audit --rules` found what the rules of today would decide otherwise
 
 Environment:
   TOLLKEEPER_DATA            the data directory [default: ./tollkeeper-data]

@@ -101,7 +101,7 @@ mod rollups;
 pub mod transfer;
 mod vital_thread;
 
-pub use audit::{AuditDisagreement, AuditReport};
+pub use audit::{AuditDisagreement, AuditOptions, AuditReport, RuleFindings};
 pub use calendar::{is_known_timezone, period_windows};
 pub use clock::TrustedClock;
 pub use contract::{

@@ -126,6 +126,7 @@ pub use decide::command::{
     WorkspaceChanges,
 };
 pub use decide::decide;
+pub use decide::implied::{Implied, implied};
 pub use decide::quote::{Quote, QuoteBasis, quote};
 pub use decide::refusal::Refusal;
 pub use decide::view::{Change, Decision, View};

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tollkeeper_engine::embedded::{self, ExpectedEntry};
-use tollkeeper_engine::{AuditDisagreement, AuditReport, postgres};
+use tollkeeper_engine::{AuditDisagreement, AuditOptions, AuditReport, RuleFindings, postgres};
 use tollkeeper_ledger::Micros;
 use tollkeeper_server::Store;
 
@@ -11,11 +11,16 @@ use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{self, grouped, plain};
 use crate::transport::store_args::StoreArgs;
 
-const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something disagrees, 3 the store cannot be read.
+const EXAMPLE: &str =
+    "Exit codes: 0 everything agrees, 1 something disagrees, 3 the store cannot be read, 4 everything agrees,
+but with --rules there are findings.
+
+What does not fit into a quarter of a gigabyte lies in a temporary file; TMPDIR says where.
 
 Examples:
   tollkeeper audit --data ./tollkeeper-data
   tollkeeper audit --expect 1024:9f86d0…
+  tollkeeper audit --rules
   tollkeeper audit --json | jq .available";
 
 /// Recompute all balances from the journal and check its hash chain
@@ -29,6 +34,11 @@ pub struct Args {
     /// data directory
     #[arg(long, value_name = "PLACE:HASH", value_parser = expected_entry)]
     expect: Option<ExpectedEntry>,
+
+    /// Also decide every entry again by the rules of this program, with the prices and settings of
+    /// its time, and list what they would refuse or decide otherwise
+    #[arg(long)]
+    rules: bool,
 
     /// Print JSON
     #[arg(long)]
@@ -51,50 +61,74 @@ fn expected_entry(text: &str) -> Result<ExpectedEntry, &'static str> {
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
     let store = args.store.store()?;
+    let options = AuditOptions { rules: args.rules, ..AuditOptions::default() };
     let report = match &store {
-        Store::Directory(path) => embedded::audit_expecting(path, args.expect),
+        Store::Directory(path) => embedded::audit_with(path, args.expect, options),
         Store::Database(_) if args.expect.is_some() => {
             return Err(Failure::new(Exit::Usage, "--expect is only for a data directory")
                 .because("a database has no order of all entries"));
         }
-        Store::Database(url) => postgres::audit(url.expose()),
+        Store::Database(url) => postgres::audit_with(url.expose(), options),
     };
     let report = report.map_err(|why| Failure::of_engine(format!("{store} cannot be audited"), &why))?;
     output::data(&if args.json { format!("{}\n", as_json(&report)) } else { as_text(&report) })?;
-    match &report.disagreement {
-        None => Ok(()),
-        Some(disagreement) => Err(Failure::new(Exit::No, "the journal and the stored state disagree")
+    if let Some(disagreement) = &report.disagreement {
+        return Err(Failure::new(Exit::No, "the journal and the stored state disagree")
             .because(described(disagreement))
             .hint(
                 "stop the server, keep a copy of the store, and restore the last backup that passes an audit",
-            )),
+            ));
+    }
+    match report.rules {
+        Some(RuleFindings { count, .. }) if count > 0 => {
+            Err(Failure::new(Exit::Findings, "the rules of this program would decide entries otherwise")
+                .because(format!("{} findings; every number agrees with the journal", counted(count)))
+                .hint("an entry stands as it was decided; look for a release note that changed the rule"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
+/// A number of things, for people.
+fn counted(number: u64) -> String {
+    grouped(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
 fn as_text(report: &AuditReport) -> String {
-    let AuditReport { entries, workspaces, available, texts, texts_erased, totals, disagreement } = report;
-    let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
+    let AuditReport { entries, workspaces, available, texts, texts_erased, totals, disagreement, rules } =
+        report;
     let amount = |micros: Micros| output::amount(micros.get());
     let verdict = match disagreement {
         None => "every number agrees with the journal".to_owned(),
         Some(disagreement) => format!("DISAGREES: {}", described(disagreement)),
     };
-    format!(
+    let mut lines = format!(
         "audit        {verdict}\nentries      {}\nworkspaces   {}\npersonal     {} texts, {} erased\ngranted      {}\ncharged      {}\nrefunded     {}\nclawed back  {}\navailable    {}\n",
-        count(*entries),
-        count(*workspaces),
-        count(*texts),
-        count(*texts_erased),
+        counted(*entries),
+        counted(*workspaces),
+        counted(*texts),
+        counted(*texts_erased),
         amount(totals.granted),
         amount(totals.charged),
         amount(totals.refunded),
         amount(totals.clawed_back),
         amount(*available),
-    )
+    );
+    if let Some(RuleFindings { count, first }) = rules {
+        lines += &format!("findings     {}\n", counted(*count));
+        for finding in first {
+            lines += &format!("  {}\n", described(finding));
+        }
+        if *count > first.len() as u64 {
+            lines += &format!("  and {} more\n", counted(*count - first.len() as u64));
+        }
+    }
+    lines
 }
 
 fn as_json(report: &AuditReport) -> Value {
-    let AuditReport { entries, workspaces, available, texts, texts_erased, totals, disagreement } = report;
+    let AuditReport { entries, workspaces, available, texts, texts_erased, totals, disagreement, rules } =
+        report;
     json!({
         "ok": disagreement.is_none(),
         "entries": entries,
@@ -111,12 +145,17 @@ fn as_json(report: &AuditReport) -> Value {
         "clawed_back_usd": totals.clawed_back.usd().to_string(),
         "available": available.get(),
         "available_usd": available.usd().to_string(),
-        "disagreement": disagreement.as_ref().map(|AuditDisagreement { workspace, entry, what }| json!({
-            "workspace": workspace.as_ref().map(ToString::to_string),
-            "entry": entry,
-            "what": what,
+        "disagreement": disagreement.as_ref().map(found),
+        "rules": rules.as_ref().map(|RuleFindings { count, first }| json!({
+            "findings": count,
+            "first": first.iter().map(found).collect::<Vec<_>>(),
         })),
     })
+}
+
+fn found(disagreement: &AuditDisagreement) -> Value {
+    let AuditDisagreement { workspace, entry, what } = disagreement;
+    json!({ "workspace": workspace.as_ref().map(ToString::to_string), "entry": entry, "what": what })
 }
 
 /// Formats a disagreement: the workspace, the entry, and what differs.

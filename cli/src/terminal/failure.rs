@@ -18,6 +18,8 @@ pub enum Exit {
     Usage = 2,
     /// The store cannot be used or the server cannot be reached now. A later attempt may succeed.
     Unavailable = 3,
+    /// Everything agrees, but an audit has findings of the rules.
+    Findings = 4,
 }
 
 /// Why a command failed.

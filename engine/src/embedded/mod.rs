@@ -44,7 +44,7 @@ use std::thread::JoinHandle;
 
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
-pub use admin::audit::{ExpectedEntry, audit, audit_expecting};
+pub use admin::audit::{ExpectedEntry, audit, audit_with};
 pub use admin::backup::{backup, mark_restored, restore};
 pub use admin::export::export;
 pub use admin::import::{import, import_with_options};
@@ -52,7 +52,7 @@ pub use core::in_flight::{Appender, InFlightBatch};
 pub use core::{Core, CoreOptions};
 pub use storage::journal::holds_ledger;
 
-pub use crate::audit::{AuditDisagreement, AuditReport};
+pub use crate::audit::{AuditDisagreement, AuditOptions, AuditReport, RuleFindings};
 
 use self::core_handle::{CoreHandle, StateToPublish};
 use self::scan::lists::Reader;

@@ -37,7 +37,7 @@ mod runtime;
 mod shared;
 mod teams_seen;
 
-pub use admin::audit::audit;
+pub use admin::audit::{audit, audit_with};
 pub use admin::export::export;
 pub use admin::import::import;
 pub use database::distribute::distribute;

@@ -11,6 +11,7 @@ pub(crate) mod authority;
 pub(crate) mod charge;
 pub(crate) mod command;
 mod grant;
+pub(crate) mod implied;
 mod platform;
 mod prices;
 pub(crate) mod quote;

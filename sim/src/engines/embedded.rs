@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
+use tollkeeper_engine::embedded::{AuditOptions, Core, CoreOptions, Embedded, audit, audit_with};
 use tollkeeper_engine::{Engine, Options};
 use tollkeeper_ledger::Submission;
 
@@ -118,5 +118,16 @@ pub fn compare_stored(directory: &Path, diff: &mut Differential) -> Result<(), D
         diff.model.pools.values().map(|pool| pool.lines.len()).sum::<usize>() + diff.model.platform_entries();
     diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
     diff.expect_equal("the number of entries", report.entries, entries as u64)?;
-    diff.expect_equal("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)
+    diff.expect_equal("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)?;
+    // Again in ranges of few workspaces, with every entry decided again by the rules.
+    let options = AuditOptions { rules: true, memory_bytes: 8_000 };
+    let again = audit_with(directory, None, options);
+    let again = again.map_err(|error| engine_error("the audit in ranges", diff, error))?;
+    diff.expect_equal("the audit in ranges", again.disagreement.map(|found| found.what), None)?;
+    diff.expect_equal("the entries of all ranges", again.entries, report.entries)?;
+    diff.expect_equal("the workspaces of all ranges", again.workspaces, report.workspaces)?;
+    diff.expect_equal("the totals of all ranges", again.totals, report.totals)?;
+    let findings = again.rules.unwrap_or_default().first;
+    let findings = findings.iter().map(|found| format!("{found:?}")).collect::<Vec<_>>();
+    diff.expect_equal("what the rules decide otherwise", findings, Vec::new())
 }

@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
+use tollkeeper_engine::AuditOptions;
 use tollkeeper_engine::Engine;
-use tollkeeper_engine::postgres::{Options, Postgres, audit};
+use tollkeeper_engine::postgres::{Options, Postgres, audit_with};
 
 use crate::contract::Store;
 use crate::differential::{Difference, Differential, next_batch};
@@ -68,8 +69,14 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
     }
     drop(servers);
     diff.compare_all(&open(database, Options::default()))?;
-    let report = audit(&database.url()).map_err(|error| diff.engine_error("the audit", error))?;
+    // In little memory, with every entry decided again by the rules.
+    let options = AuditOptions { rules: true, memory_bytes: 2_000 };
+    let report = audit_with(&database.url(), options);
+    let report = report.map_err(|error| diff.engine_error("the audit", error))?;
     diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
+    let findings = report.rules.unwrap_or_default().first;
+    let findings = findings.iter().map(|found| format!("{found:?}")).collect::<Vec<_>>();
+    diff.expect_equal("what the rules decide otherwise", findings, Vec::new())?;
     diff.expect_equal("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)?;
     Ok(diff)
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use tollkeeper_engine::embedded::{self, Core, CoreOptions, Embedded, ExpectedEntry, audit, audit_expecting};
+use tollkeeper_engine::embedded::{
+    self, AuditOptions, Core, CoreOptions, Embedded, ExpectedEntry, audit, audit_with,
+};
 use tollkeeper_engine::{Engine, Error, JournalHead, Options, Page, Reads};
 use tollkeeper_ledger::{
     Command, GrantRequest, IdempotencyKey, Micros, Source, Submission, Timestamp, WorkspaceId,
@@ -208,7 +210,9 @@ fn the_head_of_the_journal_proves_a_cut_and_a_restore_begins_an_epoch() {
     let head = head(directory.path());
     assert_eq!((head.epoch, head.place, head.entries), (1, 6, 6));
     let expected = Some(ExpectedEntry { place: head.place, hash: head.hash });
-    let audited = |path: &Path| audit_expecting(path, expected).expect("it can be read").disagreement;
+    let audited = |path: &Path| {
+        audit_with(path, expected, AuditOptions::default()).expect("it can be read").disagreement
+    };
     assert_eq!(audited(directory.path()).map(|it| it.what), None);
     let to = restored.path().join("data");
     embedded::restore(&backup.path().join("copy"), &to, NOW).expect("the backup passes its audit");

@@ -1,6 +1,7 @@
 //! The simulator's tests, in one binary: engines beside the model, the engine contract, faults,
 //! data of earlier versions, and the rules of the source tree.
 
+mod audit;
 mod bank;
 mod contract;
 mod crash;

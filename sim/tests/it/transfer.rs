@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use tollkeeper_engine::embedded::{Embedded, audit, export, import, import_with_options};
+use tollkeeper_engine::embedded::{Embedded, audit, audit_with, export, import, import_with_options};
 use tollkeeper_engine::transfer::{Imported, StreamEntry, StreamReader, StreamWriter};
-use tollkeeper_engine::{Engine, Options, Postgres, postgres};
+use tollkeeper_engine::{AuditOptions, Engine, Options, Postgres, postgres};
 use tollkeeper_ledger::{Entry, EntryBody};
 use tollkeeper_sim::differential::{Differential, next_batch};
 use tollkeeper_sim::engines::embedded::small;
@@ -119,8 +119,11 @@ fn entries_before(stream: &[u8], record: u64) -> u64 {
 /// Audits both directories; both must pass with the same sums.
 fn audits_agree(one: &Path, other: &Path) {
     let sums = |directory| {
-        let report = audit(directory).expect("the store can be read");
+        let options = AuditOptions { rules: true, ..AuditOptions::default() };
+        let report = audit_with(directory, None, options).expect("the store can be read");
         assert_eq!(report.disagreement.map(|found| found.what), None);
+        let findings = report.rules.expect("the audit was asked for them").first;
+        assert!(findings.is_empty(), "{findings:?}");
         let texts = (report.texts, report.texts_erased);
         (report.entries, report.workspaces, report.available, report.totals, texts)
     };

@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tollkeeper_engine::transfer::StreamWriter;
+use tollkeeper_engine::{digest, embedded};
+use tollkeeper_ledger::{
+    Account, Actor, ChargeDetails, ChargeId, EntryBody, Id, Micros, Operation, OperationId, PriceVersion,
+    Profile, Spender, Timestamp, WorkspaceId,
+};
 
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
@@ -37,6 +43,70 @@ fn an_audit_while_a_server_runs_reports_the_sums() {
     );
     assert_eq!((&json["available"], &json["available_usd"]), (&json!(1_047_000), &json!("10.47")));
     assert_eq!(json["disagreement"], Value::Null);
+    assert_eq!(json["rules"], Value::Null, "nobody asked for the rules");
+    let data = server.data.to_str().expect("the path is UTF-8");
+    let output = run(&["audit", "--rules", "--data", data]);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    assert!(printed(&output).contains("\nfindings     0\n"), "{}", printed(&output));
+}
+
+/// A ledger whose numbers agree, with a charge of zero in a suspended workspace.
+fn with_a_charge_against_the_rules(directory: &Path) {
+    let now = Timestamp::from_millis(1_768_478_400_000);
+    let operation = OperationId::new("message").expect("an allowed name");
+    let price = Operation { id: operation.clone(), unit_price: Micros::ZERO, timeout_seconds: None };
+    let prices = PriceVersion { version: 1, effective_at: now, operations: vec![price] };
+    let acme = WorkspaceId::new("acme").expect("an allowed name");
+    let blank = Account::new(acme.clone()).profile;
+    let suspended = Profile { suspended: true, created_at: now, ..*blank };
+    let charge = ChargeDetails {
+        id: ChargeId(Id::v7(now.millis(), 0, 2)),
+        spender: Spender { operation, worker: None, member: None, api_key: None },
+        quantity: 1,
+        unit_price: Micros::ZERO,
+        amount: Micros::ZERO,
+        price_version: 1,
+        reference: None,
+        metadata: None,
+        await_outcome: false,
+        timeout_seconds: None,
+        deadline: None,
+        draws: Vec::new().into(),
+        windows: None,
+    };
+    let mut stream = StreamWriter::begin(Vec::new()).expect("memory can be written");
+    let mut write = |id: WorkspaceId, bodies: Vec<EntryBody>| {
+        let mut account = Account::new(id.clone());
+        for body in bodies {
+            let mut bytes = Vec::new();
+            account.record(body, None, Actor::Platform, now).encode(&mut bytes);
+            account.link(digest(&bytes));
+            stream.entry(&id, &bytes).expect("memory can be written");
+        }
+    };
+    write(WorkspaceId::platform(), vec![EntryBody::PricesSet(prices)]);
+    let created = EntryBody::WorkspaceCreated(Box::new(suspended));
+    write(acme, vec![created, EntryBody::ChargeOpened(Box::new(charge))]);
+    let stream = stream.end().expect("memory can be written").0;
+    embedded::import(directory, &stream[..]).expect("every number follows");
+}
+
+#[test]
+fn an_audit_of_the_rules_has_an_exit_code_of_its_own() {
+    let own = TempDir::new().expect("a temporary directory can be created");
+    with_a_charge_against_the_rules(own.path());
+    assert_eq!(audit(own.path(), false).0, Some(0), "every number agrees");
+    let data = own.path().to_str().expect("the path is UTF-8");
+    let output = run(&["audit", "--rules", "--data", data]);
+    assert_eq!(output.status.code(), Some(4), "{}", printed(&output));
+    let finding = "workspace acme, entry 2, the rules would refuse it: workspace_suspended";
+    let shown = printed(&output);
+    assert!(shown.contains("every number agrees with the journal"), "{shown}");
+    assert!(shown.contains(&format!("findings     1\n  {finding}\n")), "{shown}");
+    let output = run(&["audit", "--rules", "--json", "--data", data]);
+    let json: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
+    assert_eq!((output.status.code(), &json["ok"]), (Some(4), &json!(true)));
+    assert_eq!((&json["rules"]["findings"], &json["rules"]["first"][0]["entry"]), (&json!(1), &json!(2)));
 }
 
 #[test]

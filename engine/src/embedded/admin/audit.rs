@@ -4,33 +4,41 @@
 //! It reads all blocks in order and replays each workspace from nothing: entry numbers, the hash
 //! chain, balances, grants, the life of every charge, prices against the price book in the
 //! platform's journal, idempotency keys that are used once. Then it compares what the state file
-//! holds with what was recomputed: accounts, grants, usage, hours, pending charges, the key index.
-//! It also reports what only the files show: entries that the state file derives from and the
-//! journal has lost, a damaged WAL, an import that was not finished. A state file that is absent is
-//! no disagreement, a damaged one is. The caller can name an entry that must be there, with its
-//! hash ([`audit_expecting`]).
+//! holds with what was recomputed: accounts, grants, usage, hours, pending charges, the key index
+//! (`audit_state`). It also reports what only the files show: entries that the state file derives
+//! from and the journal has lost, a damaged WAL, an import that was not finished. A state file that
+//! is absent is no disagreement, a damaged one is. The caller can name an entry that must be there,
+//! with its hash, and can ask what the rules of today would decide otherwise ([`audit_with`]).
+//!
+//! **Memory.** The accounts that are recomputed together are a range of workspaces, as many as fit
+//! into [`AuditOptions::memory_bytes`]. For the workspaces that do not fit, the journal is read
+//! again. All else that can be many is summed up or lies in a temporary file.
 //!
 //! Read-only and on one state of the files, so it is safe beside a running server. Damage is a
 //! finding, not an error.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tollkeeper_ledger::{
-    Account, ChargeState, Entry, EntryBody, Grant, Hash, Micros, Platform, Timestamp, Usage, WorkspaceId,
+    Charge, Entry, EntryBody, Hash, Platform, Timestamp, Usage, UsageKey, UsageSums, WorkspaceId,
 };
 
-use super::audit_index;
+use super::audit_state::StateComparison;
 use super::audit_texts::AuditedTexts;
-use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
+use crate::audit::rules::{Asked, Facts};
+use crate::audit::{
+    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, PlatformHistory, Recomputed, RuleFindings,
+    Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
+};
 use crate::embedded::core::ids;
 use crate::embedded::core::mending::find_loss;
 use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, Name};
 use crate::embedded::storage::sqlite::Access;
-use crate::embedded::storage::state_db::{self, PersistedAccount, StateFile};
-use crate::{Error, rollups};
+use crate::embedded::storage::state_db::StateFile;
+use crate::{Error, answer};
 
 /// A place in the journal and the hash of the entry there, which was noted down outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +55,18 @@ pub struct ExpectedEntry {
 /// # Errors
 /// When the directory cannot be read at all. A disagreement is no error; the report has it.
 pub fn audit(path: &Path) -> Result<AuditReport, Error> {
-    audit_expecting(path, None)
+    audit_with(path, None, AuditOptions::default())
 }
 
-/// The same; also disagrees if the journal does not hold the expected entry.
+/// The same with options; also disagrees if the journal does not hold the expected entry.
 ///
 /// # Errors
-/// As [`audit`].
-pub fn audit_expecting(path: &Path, expected: Option<ExpectedEntry>) -> Result<AuditReport, Error> {
+/// As [`audit`], and when there is no room for a temporary file.
+pub fn audit_with(
+    path: &Path,
+    expected: Option<ExpectedEntry>,
+    options: AuditOptions,
+) -> Result<AuditReport, Error> {
     let loss = find_loss(path)?.map(|loss| loss.to_string());
     if !journal::holds_ledger(path)
         && let Some(what) = loss
@@ -77,166 +89,118 @@ pub fn audit_expecting(path: &Path, expected: Option<ExpectedEntry>) -> Result<A
     };
     let journal = Journal::open(path, None, Access::Read)?;
     journal.begin_snapshot()?;
-    let mut auditor = Auditor::new(&journal, state.as_ref(), damage)?;
-    if let Some(what) = loss {
-        auditor.store_disagrees(what);
-    }
-    let mut next = 1;
-    let read = auditor.check_expected(expected).and_then(|()| {
-        journal.read_from(1, |stored| {
-            if auditor.disagreement.is_none() {
-                auditor.check_entry(next, stored)?;
-                next += 1;
-            }
-            Ok(())
-        })
-    });
-    match read {
-        Err(error) if error.is_damaged() => auditor.store_disagrees(error.to_string()),
-        other => other?,
-    }
-    auditor.finish(next - 1)
+    let mut auditor = Auditor::new(&journal, StateComparison::new(state.as_ref(), damage), options)?;
+    auditor.begin(loss, expected)?;
+    auditor.run()?;
+    auditor.finish()
 }
 
-/// A workspace as it is recomputed.
-struct Recomputed {
-    account: Account,
+/// A workspace of the range that is recomputed.
+pub(super) struct Workspace {
+    pub recomputed: Recomputed,
     /// The sequence number of its last entry.
-    head: u64,
-    usage: Usage,
-    /// The hours in which it has entries, each with the sequence number of the last of them.
-    hours: BTreeMap<i64, u64>,
+    pub head: u64,
+    pub hours: Hours,
     /// The deadlines of its pending charges, by the sequence number of their opening entry.
-    pending: BTreeMap<u64, Timestamp>,
-    /// Its grants as they were granted, by their number, with the sequence number of their entry.
-    grants: BTreeMap<u64, (u64, Grant)>,
-    /// What the state file holds of it, until that was compared.
-    persisted: Option<PersistedAccount>,
+    pub pending: Sketch,
+    /// The number of the last entry that its row in the state file includes, until that was
+    /// compared.
+    pub persisted_n: Option<u64>,
     /// True if the state file holds it.
-    is_persisted: bool,
+    pub is_persisted: bool,
+    /// About how many bytes it takes.
+    bytes: usize,
 }
 
-impl Recomputed {
-    fn new(id: WorkspaceId, persisted: Option<PersistedAccount>) -> Recomputed {
-        let (usage, hours, pending, grants) = Default::default();
-        let is_persisted = persisted.is_some();
-        let account = Account::new(id);
-        Recomputed { account, head: 0, usage, hours, pending, grants, persisted, is_persisted }
+/// The hours in which a workspace has entries, each with the sequence number of the last of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hours {
+    ended: Sketch,
+    last: Option<(i64, u64)>,
+}
+
+impl Hours {
+    /// The sum over all of them.
+    pub fn all(&self, sketcher: &Sketcher) -> Sketch {
+        let mut all = self.ended;
+        if let Some(last) = self.last {
+            all.add(hour_row(sketcher, last));
+        }
+        all
     }
 
-    /// Takes what an entry adds besides the account.
-    fn note(&mut self, entry: &Entry, header: &EntryHeader) {
-        self.head = header.seq;
-        self.usage.record(entry);
-        self.hours.insert(entry.at.hour(), header.seq);
-        if let EntryBody::Granted { grant, .. } = &entry.body {
-            self.grants.insert(grant.n, (header.seq, grant.clone()));
+    /// The times of entries do not run backwards, so an hour ends when another begins.
+    fn note(&mut self, sketcher: &Sketcher, hour: i64, seq: u64) {
+        if let Some(last) = self.last.filter(|last| last.0 != hour) {
+            self.ended.add(hour_row(sketcher, last));
         }
-        match entry.body.state().map(|state| state.deadline) {
-            Some(Some(deadline)) => _ = self.pending.insert(header.charge_opening_seq(), deadline),
-            Some(None) => _ = self.pending.remove(&header.charge_opening_seq()),
-            None => {}
-        }
+        self.last = Some((hour, seq));
     }
+}
+
+pub(super) fn hour_row(sketcher: &Sketcher, (hour, seq): (i64, u64)) -> u128 {
+    sketcher.row(&("hour", hour, seq))
+}
+
+pub(super) fn pending_row(sketcher: &Sketcher, seq: u64, deadline: Timestamp) -> u128 {
+    sketcher.row(&("pending", seq, deadline))
 }
 
 struct Auditor<'a> {
     journal: &'a Journal,
-    state: Option<&'a StateFile>,
+    state: StateComparison<'a>,
+    options: AuditOptions,
     fingerprints: Fingerprints,
-    workspaces: HashMap<u32, Recomputed>,
-    persisted: HashMap<u32, PersistedAccount>,
-    /// The pending charges that the state file holds of each workspace, until they were compared.
-    pending: HashMap<u32, BTreeMap<u64, Timestamp>>,
+    sketcher: Sketcher,
+    scratch: Scratch,
+    /// The first account index of the range.
+    first: u32,
+    /// The first account index after the range; `None` if there is room for all that follow.
+    end: Option<u32>,
+    /// The workspaces of the range, by their account index.
+    workspaces: BTreeMap<u32, Workspace>,
+    /// About how many bytes they take.
+    bytes: usize,
     platform: Platform,
-    /// The last state of every charge that changed, by the sequence number of its opening entry.
-    states: HashMap<u64, ChargeState>,
-    /// The fingerprint and sequence number of every idempotency key, to find one that is used
-    /// twice.
-    keys: Vec<(u64, u64)>,
-    index_persisted_to: u64,
-    /// The checksum of all pairs that the runs in the state file must hold.
-    index_sum: u64,
+    history: PlatformHistory,
     texts: AuditedTexts,
-    /// The highest account index in the state file.
-    highest_persisted: Option<u32>,
-    /// Damage of the state file, which is reported if the journal itself agrees.
-    state_damage: Option<String>,
-    disagreement: Option<AuditDisagreement>,
+    report: AuditReport,
 }
 
 impl<'a> Auditor<'a> {
     fn new(
         journal: &'a Journal,
-        state: Option<&'a StateFile>,
-        state_damage: Option<String>,
+        state: StateComparison<'a>,
+        options: AuditOptions,
     ) -> Result<Auditor<'a>, Error> {
         let without_id = || [0; 16];
-        let mut auditor = Auditor {
+        let rules = options.rules.then(RuleFindings::default);
+        Ok(Auditor {
             journal,
-            state: None,
+            state,
+            options,
             fingerprints: Fingerprints::new(journal.directory_id(without_id)?),
-            workspaces: HashMap::new(),
-            persisted: HashMap::new(),
-            pending: HashMap::new(),
+            sketcher: Sketcher::new()?,
+            scratch: Scratch::new(options.memory_bytes / 4)?,
+            first: 0,
+            end: None,
+            workspaces: BTreeMap::new(),
+            bytes: 0,
             platform: Platform::default(),
-            states: HashMap::new(),
-            keys: Vec::new(),
-            index_persisted_to: 0,
-            index_sum: 0,
+            history: PlatformHistory::default(),
             texts: AuditedTexts::default(),
-            highest_persisted: None,
-            state_damage,
-            disagreement: None,
-        };
-        if let Some(state) = state {
-            let loaded = auditor.load_state(state);
-            auditor.unless_damaged(loaded)?;
-        }
-        Ok(auditor)
+            report: AuditReport { rules, ..AuditReport::default() },
+        })
     }
 
-    /// Reads what is compared with the journal.
-    fn load_state(&mut self, state: &'a StateFile) -> Result<(), Error> {
-        let meta = state.meta()?;
-        state.check_highest_index(&meta)?;
-        if let Some(what) = state.integrity_error()? {
-            return Err(state.damaged(what));
+    /// Reports what is known before the journal is read.
+    fn begin(&mut self, loss: Option<String>, expected: Option<ExpectedEntry>) -> Result<(), Error> {
+        if let Some(what) = self.state.begin(self.journal)? {
+            self.store_disagrees(what);
         }
-        let (accounts, runs, pending) = (state.accounts()?, state.runs(&meta)?, state.pending(&meta)?);
-        if let Some(what) = state_db::missing_entries(&meta, self.journal)? {
-            self.store_disagrees(format!("{}: {what}", journal::FILE));
+        if let Some(what) = loss {
+            self.store_disagrees(what);
         }
-        self.persisted = accounts.into_iter().map(|persisted| (persisted.account_index, persisted)).collect();
-        self.index_persisted_to = runs.last().map_or(0, |run| run.head.covers.last);
-        self.highest_persisted = meta.highest_index;
-        for (opening_seq, account_index, deadline) in pending {
-            self.pending.entry(account_index).or_default().insert(opening_seq, deadline);
-        }
-        self.state = Some(state);
-        Ok(())
-    }
-
-    /// Takes the result of a comparison with the state file. After damage of it nothing more is
-    /// compared; the journal is still checked to its end.
-    fn unless_damaged<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.is_damaged_state() => {
-                self.state_damage.get_or_insert(format!(
-                    "{error} (nothing is lost with this file: delete it while no server runs; the next start builds it)"
-                ));
-                self.state = None;
-                self.persisted.clear();
-                self.pending.clear();
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Checks the entry that must be there.
-    fn check_expected(&mut self, expected: Option<ExpectedEntry>) -> Result<(), Error> {
         if let Some(ExpectedEntry { place, hash }) = expected {
             let found = self.journal.read(place, |stored| Ok(stored.hash()))?;
             if found != Some(hash) {
@@ -247,68 +211,196 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
+    /// Reads the journal once for each range of workspaces.
+    fn run(&mut self) -> Result<(), Error> {
+        loop {
+            self.state.begin_range(&self.sketcher, self.first)?;
+            let journal = self.journal;
+            let read = journal.read_from(1, |stored| match self.report.disagreement {
+                None => self.check_entry(stored),
+                Some(_) => Ok(()),
+            });
+            match read {
+                Err(error) if error.is_damaged() => self.store_disagrees(error.to_string()),
+                other => other?,
+            }
+            self.end_range();
+            if let Some(what) = self.state.end_range() {
+                self.store_disagrees(what);
+            }
+            let Some(next) = self.end.take().filter(|_| self.report.disagreement.is_none()) else {
+                return Ok(());
+            };
+            self.first = next;
+            self.platform = Platform::default();
+            self.history = PlatformHistory::default();
+            self.scratch.forget()?;
+        }
+    }
+
+    /// Takes the workspaces of the range into the report.
+    fn end_range(&mut self) {
+        for (index, workspace) in std::mem::take(&mut self.workspaces) {
+            if index > 0 {
+                self.report.add(&workspace.recomputed.account);
+            }
+            if let Some(what) = self.state.end_workspace(index, &workspace) {
+                self.store_disagrees(what);
+            }
+            let id = workspace.recomputed.account.profile.id.clone();
+            if let (Some(rules), Some(findings)) = (&workspace.recomputed.rules, &mut self.report.rules)
+                && let Some(what) = rules.missing()
+            {
+                findings.add(&id, workspace.recomputed.account.chain.n, what);
+            }
+        }
+        self.bytes = 0;
+    }
+
     fn store_disagrees(&mut self, what: String) {
-        self.disagreement.get_or_insert(AuditDisagreement { workspace: None, entry: None, what });
+        self.report.disagreement.get_or_insert(AuditDisagreement { workspace: None, entry: None, what });
     }
 
     fn disagrees(&mut self, account_index: u32, n: u64, what: String) {
-        let workspace =
-            self.workspaces.get(&account_index).map(|workspace| workspace.account.profile.id.clone());
-        self.disagreement.get_or_insert(AuditDisagreement { workspace, entry: Some(n), what });
+        let workspace = self.workspaces.get(&account_index);
+        let workspace = workspace.map(|workspace| workspace.recomputed.account.profile.id.clone());
+        self.report.disagreement.get_or_insert(AuditDisagreement { workspace, entry: Some(n), what });
     }
 
-    /// Checks one entry of the journal.
-    fn check_entry(&mut self, expected: u64, stored: Stored) -> Result<(), Error> {
-        let header = stored.header;
-        if header.seq != expected {
-            self.store_disagrees(format!("journal entry {expected} is missing; {} follows", header.seq));
+    /// Checks one entry of the journal: its place, when the journal is read for the first time, and
+    /// what it says, if its workspace is in the range.
+    fn check_entry(&mut self, stored: Stored) -> Result<(), Error> {
+        let EntryHeader { seq, account_index, .. } = stored.header;
+        let is_first_time = self.first == 0;
+        if is_first_time {
+            let expected = self.report.entries + 1;
+            if seq != expected {
+                self.store_disagrees(format!("journal entry {expected} is missing; {seq} follows"));
+                return Ok(());
+            }
+            self.report.entries = seq;
+        }
+        let is_in_range = account_index >= self.first && self.end.is_none_or(|end| account_index < end);
+        if !is_first_time && !is_in_range && account_index > 0 {
             return Ok(());
         }
         let entry = stored.entry()?;
-        self.note_names(&entry, &stored);
-        let account_index = header.account_index;
-        let texts_disagree = self.texts.check_entry(self.journal, &header, &entry.body)?;
-        if !self.workspaces.contains_key(&account_index) {
-            let id = match &entry.body {
-                EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
-                _ if account_index == 0 => WorkspaceId::platform(),
-                _ => {
-                    self.store_disagrees(format!(
-                        "journal entry {expected}: the workspace with account index {account_index} was never created"
-                    ));
-                    return Ok(());
-                }
-            };
-            self.workspaces.insert(account_index, Recomputed::new(id, self.persisted.remove(&account_index)));
+        let mut texts_disagree = None;
+        if is_first_time {
+            self.note_names(&entry, &stored)?;
+            texts_disagree = self.texts.check_entry(self.journal, &stored.header, &entry.body)?;
         }
-        if let Some(what) = self.charge_disagrees(&entry, header.opening_seq)? {
-            self.disagrees(account_index, entry.n, what);
-            return Ok(());
-        }
-        let workspace = self.workspaces.get_mut(&account_index).expect("it was just added");
-        let linked = workspace.head == header.previous;
-        let replayed = workspace.account.replay(&entry, stored.hash());
-        workspace.note(&entry, &header);
-        if let Err(disagreement) = replayed {
-            self.disagrees(account_index, entry.n, disagreement.to_string());
-        } else if !linked {
-            self.disagrees(account_index, entry.n, "it does not point to the entry before it".to_owned());
-        } else if workspace.persisted.as_ref().is_some_and(|persisted| persisted.account.chain.n == entry.n) {
-            let compared = self.compare_persisted(account_index);
-            self.unless_damaged(compared)?;
+        if is_in_range {
+            self.check_in_range(&stored, &entry)?;
         }
         if let Some(what) = texts_disagree {
             self.disagrees(account_index, entry.n, what);
         }
-        if account_index == 0
-            && let Err(violation) = self.platform.apply(&entry)
-        {
-            self.disagrees(account_index, entry.n, violation.to_string());
+        if account_index == 0 {
+            match self.platform.apply(&entry) {
+                Ok(()) if self.options.rules => self.history.add(entry),
+                Ok(()) => {}
+                Err(violation) => self.disagrees(0, entry.n, violation.to_string()),
+            }
         }
         Ok(())
     }
 
-    fn note_names(&mut self, entry: &Entry, stored: &Stored) {
+    fn check_in_range(&mut self, stored: &Stored, entry: &Entry) -> Result<(), Error> {
+        let header = stored.header;
+        let account_index = header.account_index;
+        if !self.workspaces.contains_key(&account_index) && !self.add_workspace(&header, entry)? {
+            return Ok(());
+        }
+        let charge = match self.charge_before(entry, &header)? {
+            Ok(charge) => charge,
+            Err(what) => {
+                self.disagrees(account_index, entry.n, what);
+                return Ok(());
+            }
+        };
+        let workspace = self.workspaces.get_mut(&account_index).expect("it was just added");
+        workspace.recomputed.load_grants(&self.scratch, entry, charge.as_ref())?;
+        if self.options.rules {
+            self.check_rules(&header, entry, charge.as_ref())?;
+        }
+        let workspace = self.workspaces.get_mut(&account_index).expect("it is in the range");
+        let sums = (&self.sketcher, &mut self.scratch);
+        let replayed = workspace.recomputed.apply(sums, header.seq, entry, stored.hash())?;
+        let linked = workspace.head == header.previous;
+        workspace.head = header.seq;
+        workspace.hours.note(&self.sketcher, entry.at.hour(), header.seq);
+        if let Some(deadline) = charge.and_then(|charge| charge.state.deadline) {
+            workspace.pending.remove(pending_row(&self.sketcher, header.opening_seq, deadline));
+        }
+        if let Some(deadline) = entry.body.state().and_then(|state| state.deadline) {
+            workspace.pending.add(pending_row(&self.sketcher, header.charge_opening_seq(), deadline));
+        }
+        let is_persisted_here = workspace.persisted_n == Some(entry.n);
+        if let Err(disagreement) = replayed {
+            self.disagrees(account_index, entry.n, disagreement.to_string());
+        } else if !linked {
+            self.disagrees(account_index, entry.n, "it does not point to the entry before it".to_owned());
+        } else if is_persisted_here
+            && let Some(what) = self.state.compare(&self.sketcher, account_index, workspace)?
+        {
+            self.disagrees(account_index, entry.n, what.to_owned());
+        }
+        if Recomputed::is_growth(&entry.body) {
+            self.weigh(account_index);
+        }
+        Ok(())
+    }
+
+    /// Adds a workspace that has its first entry; false if that entry does not create it.
+    fn add_workspace(&mut self, header: &EntryHeader, entry: &Entry) -> Result<bool, Error> {
+        let EntryHeader { seq, account_index, .. } = *header;
+        let id = match &entry.body {
+            EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
+            _ if account_index == 0 => WorkspaceId::platform(),
+            _ => {
+                self.store_disagrees(format!(
+                    "journal entry {seq}: the workspace with account index {account_index} was never created"
+                ));
+                return Ok(false);
+            }
+        };
+        let persisted_n = self.state.persisted_n(account_index)?;
+        let workspace = Workspace {
+            recomputed: Recomputed::new(account_index, id, self.options.rules),
+            head: 0,
+            hours: Hours::default(),
+            pending: Sketch::default(),
+            persisted_n,
+            is_persisted: persisted_n.is_some(),
+            bytes: 0,
+        };
+        self.workspaces.insert(account_index, workspace);
+        Ok(true)
+    }
+
+    /// Counts the memory of a workspace that may have grown. If the range takes too much, its upper
+    /// half is left for the next time.
+    fn weigh(&mut self, account_index: u32) {
+        let Some(workspace) = self.workspaces.get_mut(&account_index) else { return };
+        let bytes = workspace.recomputed.bytes() + size_of::<Workspace>() - size_of::<Recomputed>();
+        self.bytes = self.bytes + bytes - workspace.bytes;
+        workspace.bytes = bytes;
+        if self.bytes <= self.options.memory_bytes || self.workspaces.len() < 2 {
+            return;
+        }
+        let middle = self.workspaces.keys().nth(self.workspaces.len().div_ceil(2));
+        let end = *middle.expect("a range of two workspaces has an upper half");
+        assert!(end > self.first, "a range must keep its first workspace");
+        let left_out = self.workspaces.split_off(&end);
+        self.bytes -= left_out.values().map(|workspace| workspace.bytes).sum::<usize>();
+        self.state.leave_out(end, left_out.values().filter(|workspace| workspace.is_persisted).count());
+        self.end = Some(end);
+    }
+
+    /// Notes the names of an entry: idempotency keys for [`Auditor::check_keys`], all of them for
+    /// the key index.
+    fn note_names(&mut self, entry: &Entry, stored: &Stored) -> Result<(), Error> {
         let (account_index, seq) = (stored.header.account_index, stored.header.seq);
         let key = entry.key.as_ref().map(|key| self.fingerprints.of(account_index, Name::Key(key)));
         let opening_seq = Some(stored.header.opening_seq);
@@ -322,152 +414,143 @@ impl<'a> Auditor<'a> {
             }
             _ => None,
         };
-        self.keys.extend(key.map(|fingerprint| (fingerprint, seq)));
-        if seq <= self.index_persisted_to {
-            for fingerprint in key.into_iter().chain(changed).chain(foreign).chain(created) {
-                self.index_sum = audit_index::fold(self.index_sum, (fingerprint, seq));
-            }
-        }
+        self.state.note_names(seq, key.into_iter().chain(changed).chain(foreign).chain(created));
+        key.map_or(Ok(()), |fingerprint| self.scratch.put_pair((fingerprint, seq)))
     }
 
-    /// Checks the price of a new charge, and that a later entry about a charge follows from its
-    /// state before.
-    fn charge_disagrees(&mut self, entry: &Entry, opening_seq: u64) -> Result<Option<String>, Error> {
+    /// The charge that an entry is about, as it was before. Checks the price of a new charge, and
+    /// that a later entry follows from that state; returns what is wrong.
+    fn charge_before(
+        &mut self,
+        entry: &Entry,
+        header: &EntryHeader,
+    ) -> Result<Result<Option<Charge>, String>, Error> {
         if let EntryBody::ChargeOpened(details) = &entry.body {
-            return Ok(price_disagrees(&self.platform, details));
+            return Ok(price_disagrees(&self.platform, details).map_or(Ok(None), Err));
         }
         let (Some((id, opening_n)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
-            return Ok(None);
+            return Ok(Ok(None));
         };
-        let details =
-            self.journal.read(opening_seq, |stored| Ok((stored.header.account_index, stored.entry()?)))?;
-        let details = details.and_then(|(_, entry)| match entry.body {
-            EntryBody::ChargeOpened(details) if details.id == id && Some(entry.n) == opening_n => {
-                Some(details)
-            }
-            _ => None,
-        });
-        let Some(details) = details else {
-            return Ok(Some(format!("charge {id} was never opened")));
+        let opened = self.journal.read(header.opening_seq, decoded)?;
+        let opened = opened.filter(|(opened, _)| opened.account_index == header.account_index);
+        let charge = opened.and_then(|(_, entry)| answer::charge_opened_by(entry));
+        let is_it = |charge: &Charge| charge.details.id == id && Some(charge.opening_entry) == opening_n;
+        let Some(mut charge) = charge.filter(is_it) else {
+            return Ok(Err(format!("charge {id} was never opened")));
         };
-        let before = self.states.get(&opening_seq).copied().unwrap_or_else(|| details.state());
-        let what = life_disagrees(entry, (id, details.amount), before);
-        self.states.insert(opening_seq, next);
-        Ok(what)
+        if let Some(life) = self.scratch.charge(header.opening_seq)? {
+            charge.state = life.state;
+        }
+        if let Some(what) = life_disagrees(entry, (id, charge.details.amount), charge.state) {
+            return Ok(Err(what));
+        }
+        self.scratch.put_charge(header.opening_seq, ChargeLife { state: next, opening: [].into() })?;
+        Ok(Ok(Some(charge)))
     }
 
-    /// Compares what the state file holds of an account with what was recomputed up to the same
-    /// entry.
-    fn compare_persisted(&mut self, account_index: u32) -> Result<(), Error> {
-        let Some(state) = self.state else { return Ok(()) };
-        let workspace = self.workspaces.get_mut(&account_index).expect("its entry was just read");
-        let Some(persisted) = workspace.persisted.take() else { return Ok(()) };
-        let n = persisted.account.chain.n;
-        let mut recomputed = workspace.account.clone();
-        let spent = recomputed.grants.release_spent();
-        let mut what = None;
-        if persisted.account != recomputed || persisted.head != workspace.head {
-            what = Some("the account in the state file differs from the journal");
-        }
-        let mut lots = state.lots(account_index, u64::MAX, usize::MAX)?;
-        lots.reverse();
-        let agree = |((seq, lot), (granted_seq, granted)): (&(u64, Grant), &(u64, Grant))| {
-            let now = spent.iter().find(|grant| grant.n == lot.n);
-            // The row of a grant that is in memory is as it was granted, or as it was once spent.
-            let is_spent = Grant { remaining: Micros::ZERO, ..granted.clone() };
-            let is_right = now.map_or(*lot == *granted || *lot == is_spent, |now| lot == now);
-            seq == granted_seq && is_right
+    /// Decides the entry again by the rules of today.
+    fn check_rules(
+        &mut self,
+        header: &EntryHeader,
+        entry: &Entry,
+        charge: Option<&Charge>,
+    ) -> Result<(), Error> {
+        let workspace = self.workspaces.get_mut(&header.account_index).expect("it is in the range");
+        let Recomputed { account, rules: Some(rules), .. } = &mut workspace.recomputed else { return Ok(()) };
+        let objection = match rules.ask(entry, account, charge) {
+            Asked::Agrees => None,
+            Asked::Objection(why) => Some(why),
+            Asked::Decide(question) => {
+                let usage = match question.counts_from() {
+                    Some(hour) => usage_since(self.journal, header.previous, hour)?,
+                    None => Vec::new(),
+                };
+                let facts = Facts { account, charge, platforms: &[&self.platform], usage: &usage };
+                rules.answer(&question, entry, &facts).and_then(|_| {
+                    let platforms = self.history.states_at(entry.decided_at);
+                    rules.answer(&question, entry, &Facts { platforms: &platforms, ..facts })
+                })
+            }
         };
-        if lots.len() != workspace.grants.len() || !lots.iter().zip(workspace.grants.values()).all(agree) {
-            what = Some("the grants in the state file differ from the journal");
-        }
-        let rows = rollups::folded(workspace.usage.rows());
-        if state.usage(account_index, i64::MIN..i64::MAX)? != rows {
-            what = Some("i08: the usage in the state file differs from the sum of the entries");
-        }
-        if self.pending.remove(&account_index).unwrap_or_default() != workspace.pending {
-            what = Some("the pending charges in the state file differ from the journal");
-        }
-        if state.hours(account_index)? != workspace.hours || state.account_n(account_index)? != n {
-            what = Some("the hours of entries in the state file differ from the journal");
-        }
-        if let Some(what) = what {
-            self.disagrees(account_index, n, what.to_owned());
+        if let (Some(what), Some(findings)) = (objection, &mut self.report.rules) {
+            findings.add(&account.profile.id, entry.n, what);
         }
         Ok(())
     }
 
     /// Finds an idempotency key that is used twice (i07): entries with equal fingerprints are
     /// compared in full.
-    fn double_keys(&mut self) -> Result<(), Error> {
-        let mut keys = std::mem::take(&mut self.keys);
-        keys.sort_unstable();
-        for pair in keys.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-            let read =
-                |seq| self.journal.read(seq, |stored| Ok((stored.header.account_index, stored.entry()?)));
-            let (Some(one), Some(other)) = (read(pair[0].1)?, read(pair[1].1)?) else { continue };
-            if one.0 == other.0 && one.1.key == other.1.key {
-                self.disagrees(other.0, other.1.n, "i07: its idempotency key is used twice".to_owned());
+    fn check_keys(&mut self) -> Result<(), Error> {
+        let journal = self.journal;
+        let mut twice = None;
+        self.scratch.equal_pairs(|one, other| {
+            let read = |seq| journal.read(seq, decoded);
+            if let (None, Some(one), Some(other)) = (&twice, read(one.1)?, read(other.1)?)
+                && one.0.account_index == other.0.account_index
+                && one.1.key == other.1.key
+            {
+                twice = Some(other);
             }
-        }
+            Ok(())
+        })?;
+        let Some((header, entry)) = twice else { return Ok(()) };
+        let workspace = workspace_of(journal, header.seq)?;
+        let what = "i07: its idempotency key is used twice".to_owned();
+        self.report.disagreement = Some(AuditDisagreement { workspace, entry: Some(entry.n), what });
         Ok(())
     }
 
-    fn compare_index(&mut self) -> Result<(), Error> {
-        let Some(state) = self.state else { return Ok(()) };
-        let compared = audit_index::index_disagrees(state, self.index_sum);
-        if let Some(Some(what)) = self.unless_damaged(compared)? {
-            self.store_disagrees(what.to_owned());
+    fn finish(mut self) -> Result<AuditReport, Error> {
+        if self.report.disagreement.is_none() {
+            self.check_keys()?;
         }
-        Ok(())
-    }
-
-    fn finish(mut self, entries: u64) -> Result<AuditReport, Error> {
-        let state = self.state;
-        if self.disagreement.is_none() {
-            self.double_keys()?;
-        }
-        if self.disagreement.is_none() {
-            self.compare_index()?;
-        }
-        let is_ahead = self.workspaces.values().any(|workspace| workspace.persisted.is_some())
-            || !self.persisted.is_empty()
-            || !self.pending.is_empty();
-        if self.disagreement.is_none() && self.state.is_some() && is_ahead {
-            self.store_disagrees("the state file holds more than the journal".to_owned());
-        }
-        // The platform's own chain has an index before it has an entry.
-        let lost = self.workspaces.iter().find(|(index, workspace)| {
-            !workspace.is_persisted && **index > 0 && Some(**index) <= self.highest_persisted
-        });
-        if self.state.is_some()
-            && let Some(id) = lost.map(|(_, workspace)| workspace.account.profile.id.clone())
-        {
-            self.store_disagrees(format!("{}: the row of workspace {id} is missing", state_db::FILE));
+        let is_good = self.report.disagreement.is_none();
+        if let Some(what) = self.state.finish(is_good)? {
+            self.store_disagrees(what);
         }
         if self.journal.is_importing()? {
             self.store_disagrees(crate::transfer::unfinished().to_string());
         }
-        if let Some(what) = self.state_damage.take() {
+        if let Some(what) = self.state.take_damage() {
             self.store_disagrees(what);
-        }
-        if let Some(state) = state {
-            state.end_snapshot();
         }
         let ((texts, texts_erased), what) = self.texts.finish(self.journal)?;
         if let Some(what) = what {
             self.store_disagrees(what);
         }
-        let disagreement = self.disagreement;
-        let mut report = AuditReport { entries, texts, texts_erased, disagreement, ..AuditReport::default() };
-        for account in self
-            .workspaces
-            .iter()
-            .filter(|(account_index, _)| **account_index != 0)
-            .map(|(_, workspace)| &workspace.account)
-        {
-            report.add(account);
-        }
-        Ok(report)
+        Ok(AuditReport { texts, texts_erased, ..self.report })
     }
+}
+
+fn decoded(stored: Stored) -> Result<(EntryHeader, Entry), Error> {
+    Ok((stored.header, stored.entry()?))
+}
+
+/// The usage of a workspace from an hour on, up to its entry with the sequence number `seq`.
+fn usage_since(journal: &Journal, seq: u64, hour: i64) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
+    let mut usage = Usage::default();
+    let mut next = seq;
+    // The time of a decision is never after that of its entry, and those do not run backwards.
+    while let Some((header, entry)) =
+        journal.read(next, decoded)?.filter(|(_, entry)| entry.at.hour() >= hour)
+    {
+        usage.record(&entry);
+        next = header.previous;
+    }
+    Ok(usage.take())
+}
+
+/// The workspace of a journal entry: its first entry has the id.
+fn workspace_of(journal: &Journal, seq: u64) -> Result<Option<WorkspaceId>, Error> {
+    let mut next = seq;
+    while let Some((header, entry)) = journal.read(next, decoded)? {
+        if header.previous == 0 {
+            return Ok(match entry.body {
+                EntryBody::WorkspaceCreated(profile) => Some(profile.id),
+                _ => Some(WorkspaceId::platform()),
+            });
+        }
+        next = header.previous;
+    }
+    Ok(None)
 }

@@ -19,29 +19,36 @@ pub(super) fn fold(sum: u64, (fingerprint, seq): Pair) -> u64 {
 pub(super) fn index_disagrees(state: &StateFile, expected: u64) -> Result<Option<&'static str>, Error> {
     let mut sum = 0u64;
     for run in state.runs(&state.meta()?)? {
-        let pairs = pairs_of_run(state, &run)?;
-        sum = pairs.iter().copied().fold(0, fold).wrapping_add(sum);
         let mut bloom = Bloom::for_keys(run.head.pairs as usize);
-        pairs.iter().for_each(|pair| bloom.insert(pair.0));
-        if pairs.len() as u64 != run.head.pairs || !pairs.is_sorted() {
+        let (mut pairs, mut last, mut is_sorted) = (0u64, None, true);
+        each_pair(state, &run, |pair| {
+            sum = fold(sum, pair);
+            bloom.insert(pair.0);
+            pairs += 1;
+            is_sorted &= last <= Some(pair);
+            last = Some(pair);
+        })?;
+        if pairs != run.head.pairs || !is_sorted {
             return Ok(Some("the pages of a run in the key index are not those that were written"));
         }
-        if bloom.to_bytes() != run.bloom.to_bytes() {
+        if bloom != run.bloom {
             return Ok(Some("a filter of the key index does not hold the keys of its pages"));
         }
     }
     Ok((sum != expected).then_some("the key index in the state file differs from the journal"))
 }
 
-/// All pairs of a run; damage if a fence is not the first fingerprint of its page.
-fn pairs_of_run(state: &StateFile, run: &Run) -> Result<Vec<Pair>, Error> {
+/// Visits all pairs of a run, page by page; damage if a fence is not the first fingerprint of its
+/// page.
+fn each_pair(state: &StateFile, run: &Run, mut visit: impl FnMut(Pair)) -> Result<(), Error> {
     let mut pairs = Vec::new();
     for (page, fence) in run.fences.iter().enumerate() {
-        let from = pairs.len();
+        pairs.clear();
         state.page(run.head.id, page, |bytes| pairs.extend(pairs_of(bytes)))?;
-        if pairs.get(from).map(|pair| pair.0) != Some(*fence) {
+        if pairs.first().map(|pair| pair.0) != Some(*fence) {
             return Err(state.damaged(format!("the fence of page {page} of run {} is wrong", run.head.id)));
         }
+        pairs.iter().copied().for_each(&mut visit);
     }
-    Ok(pairs)
+    Ok(())
 }

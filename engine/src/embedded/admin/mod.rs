@@ -5,6 +5,7 @@
 
 pub(crate) mod audit;
 mod audit_index;
+mod audit_state;
 mod audit_texts;
 pub(crate) mod backup;
 pub(crate) mod export;

@@ -13,7 +13,7 @@ const LINE_BITS: usize = 512;
 const LINE_WORDS: usize = LINE_BITS / 64;
 
 /// A blocked Bloom filter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bloom {
     words: Vec<u64>,
 }

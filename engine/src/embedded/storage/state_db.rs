@@ -17,7 +17,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, Row};
-use tollkeeper_ledger::{Account, Grant, Malformed, Team, Timestamp};
+use tollkeeper_ledger::{Account, Grant, Malformed, Team};
 
 use super::bloom::Bloom;
 use super::journal::{self, Journal};
@@ -346,12 +346,6 @@ impl StateFile {
         self.account_head(account_index).map(|head| head.n)
     }
 
-    /// All accounts, in the order of their indices.
-    pub(crate) fn accounts(&self) -> Result<Vec<PersistedAccount>, Error> {
-        let rows = self.all(&account_sql("1 ORDER BY a.no"), [], |row| self.persisted_account(row))?;
-        rows.into_iter().collect()
-    }
-
     fn damaged_account(&self, account_index: u32) -> Error {
         self.damaged(format!("the row of the workspace with account index {account_index} is damaged"))
     }
@@ -398,24 +392,6 @@ impl StateFile {
         let grant = Grant::decode(&row.data);
         let grant = grant.map_err(|error| self.damaged(format!("the state of a grant: {error}")))?;
         Ok((row, grant))
-    }
-
-    /// All pending charges: the sequence number of the opening entry, the account index, the
-    /// deadline.
-    pub(crate) fn pending(&self, meta: &Meta) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
-        let (mut rows, mut sum, mut whole) = (0, 0i64, true);
-        let pending = self.all("SELECT seq, no, deadline, crc FROM pending", [], |row| {
-            let (seq, index) = (row.get::<_, i64>(0)? as u64, row.get(1)?);
-            let (deadline, crc) = (Timestamp::from_millis(row.get(2)?), row.get::<_, i64>(3)?);
-            whole &= crc == state_rows::pending_crc(seq, index, deadline);
-            rows += 1;
-            sum = sum.wrapping_add(crc);
-            Ok((seq, index, deadline))
-        })?;
-        if whole && (rows, sum) == (meta.pending, meta.pending_sum) {
-            return Ok(pending);
-        }
-        Err(self.damaged("a pending charge is damaged or missing"))
     }
 
     /// The runs of the key index, oldest first, without those that a merge replaced or left

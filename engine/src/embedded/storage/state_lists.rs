@@ -1,4 +1,4 @@
-//! Lists of the state file: grants, hours and usage of a workspace.
+//! Lists of the state file: grants, hours and usage of a workspace, and all pending charges.
 //!
 //! A list proves that it is complete. Each grant names the grant before it, each hour the hour
 //! before it, and the account names the last of each. Each hour holds the checksum of its usage. A
@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tollkeeper_ledger::{
-    ApiKeyId, Grant, MemberId, Micros, OperationId, Spender, UsageKey, UsageSums, WorkerId,
+    ApiKeyId, Grant, MemberId, Micros, OperationId, Spender, Timestamp, UsageKey, UsageSums, WorkerId,
 };
 
 use super::state_db::{LOT_COLUMNS, StateFile, read_lot};
+use super::state_meta::Meta;
 use super::state_rows::{self, HourRow, LastHour};
 use crate::Error;
 
@@ -50,6 +51,46 @@ impl StateFile {
         Ok(lots)
     }
 
+    /// All pending charges: the sequence number of the opening entry, the account index, the
+    /// deadline.
+    pub(crate) fn pending(&self, meta: &Meta) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
+        let mut pending = Vec::new();
+        self.each_pending(meta, |seq, index, deadline| pending.push((seq, index, deadline)))?;
+        Ok(pending)
+    }
+
+    /// Calls `visit` with each of them. They may be too many to be held.
+    pub(crate) fn each_pending(
+        &self,
+        meta: &Meta,
+        mut visit: impl FnMut(u64, u32, Timestamp),
+    ) -> Result<(), Error> {
+        let failed = |error| self.failed(error);
+        let sql = "SELECT seq, no, deadline, crc FROM pending";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let (mut count, mut sum) = (0, 0i64);
+        while let Some(row) = rows.next().map_err(failed)? {
+            let (seq, index, deadline, crc) = read_pending(row).map_err(failed)?;
+            if crc != state_rows::pending_crc(seq, index, deadline) {
+                return Err(self.damaged("a pending charge is damaged or missing"));
+            }
+            count += 1;
+            sum = sum.wrapping_add(crc);
+            visit(seq, index, deadline);
+        }
+        if (count, sum) == (meta.pending, meta.pending_sum) {
+            return Ok(());
+        }
+        Err(self.damaged("a pending charge is damaged or missing"))
+    }
+
+    /// The number of accounts.
+    pub(crate) fn count_accounts(&self) -> Result<u64, Error> {
+        let count = self.one("SELECT count(*) FROM account", [], |row| row.get::<_, i64>(0))?;
+        Ok(count.unwrap_or(0) as u64)
+    }
+
     /// The hours in which a workspace has entries, each with the sequence number of the last of
     /// them.
     pub(crate) fn hours(&self, account_index: u32) -> Result<BTreeMap<i64, u64>, Error> {
@@ -82,21 +123,50 @@ impl StateFile {
         let read = if linked.has_displaced_usage { i64::MIN..i64::MAX } else { hours.clone() };
         let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
         let (mut usage, mut total) = (Vec::new(), 0);
-        for (key, used, stored) in self.usage_rows(account_index, read)? {
-            let crc = state_rows::usage_crc(account_index, &key, used);
-            if crc != stored {
-                return Err(self.damaged("a row of usage is damaged"));
-            }
+        self.each_usage_row(account_index, read, |key, used, crc| {
             total = state_rows::usage_crc_sum(total, crc);
             let sum = sums.entry(key.hour).or_default();
             *sum = state_rows::usage_crc_sum(*sum, crc);
             usage.push((key, used));
-        }
+        })?;
         if linked.has_displaced_usage {
             usage.retain(|(key, _)| hours.contains(&key.hour));
             let is_whole = total == linked.usage;
             return if is_whole { Ok(usage) } else { Err(self.damaged("the usage is not complete")) };
         }
+        self.check_hour_sums(account_index, hours, sums)?;
+        Ok(usage)
+    }
+
+    /// Calls `visit` with each row of the usage of a workspace. They may be too many to be held.
+    pub(crate) fn each_usage(
+        &self,
+        account_index: u32,
+        mut visit: impl FnMut(UsageKey, UsageSums),
+    ) -> Result<(), Error> {
+        let linked = self.account_head(account_index)?.linked;
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut total = 0;
+        self.each_usage_row(account_index, i64::MIN..i64::MAX, |key, used, crc| {
+            total = state_rows::usage_crc_sum(total, crc);
+            let sum = sums.entry(key.hour).or_default();
+            *sum = state_rows::usage_crc_sum(*sum, crc);
+            visit(key, used);
+        })?;
+        if linked.has_displaced_usage {
+            let is_whole = total == linked.usage;
+            return if is_whole { Ok(()) } else { Err(self.damaged("the usage is not complete")) };
+        }
+        self.check_hour_sums(account_index, i64::MIN..i64::MAX, sums)
+    }
+
+    /// Compares the checksum of the usage of each hour with the one in the row of the hour.
+    fn check_hour_sums(
+        &self,
+        account_index: u32,
+        hours: Range<i64>,
+        mut sums: BTreeMap<i64, i64>,
+    ) -> Result<(), Error> {
         for HourRow { last, .. } in self.hour_rows(account_index, hours)? {
             if sums.remove(&last.hour).unwrap_or(0) != last.usage {
                 return Err(self.damaged(format!("the usage of hour {} is not complete", last.hour)));
@@ -104,45 +174,49 @@ impl StateFile {
         }
         match sums.first_key_value() {
             Some((hour, _)) => Err(self.damaged(format!("the row of hour {hour} is missing"))),
-            None => Ok(usage),
+            None => Ok(()),
         }
     }
 
-    fn usage_rows(
+    /// Calls `visit` with each row of the usage of a workspace in a range of hours, and its
+    /// checksum, which is right.
+    fn each_usage_row(
         &self,
         account_index: u32,
         hours: Range<i64>,
-    ) -> Result<Vec<(UsageKey, UsageSums, i64)>, Error> {
+        mut visit: impl FnMut(UsageKey, UsageSums, i64),
+    ) -> Result<(), Error> {
         let sql = "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc
                    FROM usage WHERE no = ?1 AND hour >= ?2 AND hour < ?3
                    ORDER BY hour, operation, worker, member, api_key";
-        let rows = self.all(sql, (account_index, hours.start, hours.end), |row| {
-            let name = |column| row.get::<_, Box<str>>(column);
-            let names = (name(1)?, name(2)?, name(3)?, name(4)?);
-            let sums = UsageSums {
-                runs: row.get(5)?,
-                quantity: row.get(6)?,
-                charged: Micros::new(row.get(7)?),
-                refunded: Micros::new(row.get(8)?),
-            };
-            Ok((row.get(0)?, names, sums, row.get(9)?))
-        })?;
+        let failed = |error| self.failed(error);
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query((account_index, hours.start, hours.end)).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let (names, sums, stored) = read_usage(row).map_err(failed)?;
+            let key = UsageKey { hour: row.get(0).map_err(failed)?, spender: self.spender(names)? };
+            let crc = state_rows::usage_crc(account_index, &key, sums);
+            if crc != stored {
+                return Err(self.damaged("a row of usage is damaged"));
+            }
+            visit(key, sums, crc);
+        }
+        Ok(())
+    }
+
+    /// The spender that the names in a row of usage stand for.
+    fn spender(&self, (operation, worker, member, api_key): UsageNames) -> Result<Spender, Error> {
         let malformed = |_| self.damaged("a row of usage holds a malformed name");
         let some = |text: Box<str>| Some(text).filter(|text| !text.is_empty());
-        rows.into_iter()
-            .map(|(hour, (operation, worker, member, api_key), sums, crc)| {
-                let api_key = some(api_key).map(|key| key.parse::<ApiKeyId>());
-                let spender = Spender {
-                    operation: OperationId::new(operation).map_err(malformed)?,
-                    worker: some(worker).map(WorkerId::new).transpose().map_err(malformed)?,
-                    member: some(member).map(MemberId::new).transpose().map_err(malformed)?,
-                    api_key: api_key
-                        .transpose()
-                        .map_err(|()| self.damaged("a row of usage holds a malformed API key id"))?,
-                };
-                Ok((UsageKey { hour, spender }, sums, crc))
-            })
-            .collect()
+        let api_key = some(api_key).map(|key| key.parse::<ApiKeyId>());
+        Ok(Spender {
+            operation: OperationId::new(operation).map_err(malformed)?,
+            worker: some(worker).map(WorkerId::new).transpose().map_err(malformed)?,
+            member: some(member).map(MemberId::new).transpose().map_err(malformed)?,
+            api_key: api_key
+                .transpose()
+                .map_err(|()| self.damaged("a row of usage holds a malformed API key id"))?,
+        })
     }
 
     /// The rows of the hours of a range in which a workspace has entries, oldest first. None is
@@ -183,6 +257,29 @@ impl StateFile {
     fn whole_hour(&self, row: Option<HourRow>) -> Result<HourRow, Error> {
         row.ok_or_else(|| self.damaged("the row of an hour is damaged"))
     }
+}
+
+/// Reads the row of a pending charge: the sequence number of the opening entry, the account index,
+/// the deadline, the checksum.
+fn read_pending(row: &rusqlite::Row) -> rusqlite::Result<(u64, u32, Timestamp, i64)> {
+    let deadline = Timestamp::from_millis(row.get(2)?);
+    Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, deadline, row.get(3)?))
+}
+
+/// The operation, worker, member and API key of a row of usage; empty if absent.
+type UsageNames = (Box<str>, Box<str>, Box<str>, Box<str>);
+
+/// Reads the names, the sums and the checksum of a row of usage.
+fn read_usage(row: &rusqlite::Row) -> rusqlite::Result<(UsageNames, UsageSums, i64)> {
+    let name = |column| row.get::<_, Box<str>>(column);
+    let names = (name(1)?, name(2)?, name(3)?, name(4)?);
+    let sums = UsageSums {
+        runs: row.get(5)?,
+        quantity: row.get(6)?,
+        charged: Micros::new(row.get(7)?),
+        refunded: Micros::new(row.get(8)?),
+    };
+    Ok((names, sums, row.get(9)?))
 }
 
 /// Reads the row of an hour; `None` if it is not what was written.

@@ -3,21 +3,27 @@
 //! It reads all tables side by side, in the order of the workspaces. Each workspace is replayed
 //! from its first entry: numbers, the links of the hash chain, balances, grants, prices, and the
 //! life of every charge. Then it compares the stored account, team, usage, grants, pending charges,
-//! keys and ids with what it recomputed.
+//! keys and ids with what it recomputed. It can also report what the rules of today would decide
+//! otherwise ([`audit_with`]).
 //!
-//! All reads see one snapshot of the database, so servers may run meanwhile.
+//! All reads see one snapshot of the database, so servers may run meanwhile. The memory holds one
+//! workspace at a time; what can be many of it is summed up or lies in a temporary file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use tokio_postgres::{Client, Row};
 use tollkeeper_ledger::{
-    Account, ChargeId, ChargeState, Entry, EntryBody, Grant, Id, Micros, Platform, Status, Timestamp, Usage,
-    UsageKey, UsageSums, WorkspaceId,
+    Account, Charge, ChargeId, Entry, EntryBody, Grant, Id, Platform, Status, Timestamp, WorkspaceId,
 };
 
+use super::audit_rules::usage_since;
 use super::audit_texts::AuditedTexts;
 use super::tables::{Stop, Tables};
-use crate::audit::{AuditDisagreement, AuditReport, life_disagrees, price_disagrees};
+use crate::audit::rules::{Asked, Facts};
+use crate::audit::{
+    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, GrantRows, PlatformHistory, Recomputed,
+    RuleFindings, Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
+};
 use crate::hash::digest;
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
@@ -28,7 +34,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
 use crate::postgres::database::session::{Uuid, column, connect};
 use crate::postgres::ids::{key_digest, number_in};
-use crate::{Error, answer, rollups};
+use crate::{Error, answer};
 
 /// Recomputes everything from the entries; servers may run meanwhile. Blocks the calling thread,
 /// which must not be a thread of a runtime.
@@ -37,15 +43,38 @@ use crate::{Error, answer, rollups};
 /// [`Error::is_unavailable`] or [`Error::is_unusable`] if the database cannot be read. A
 /// disagreement is no error; it is in the report.
 pub fn audit(url: &str) -> Result<AuditReport, Error> {
+    audit_with(url, AuditOptions::default())
+}
+
+/// The same with options.
+///
+/// # Errors
+/// As [`audit`], and when there is no room for a temporary file.
+pub fn audit_with(url: &str, options: AuditOptions) -> Result<AuditReport, Error> {
     let config = config::parse(url)?;
     block_on(async {
         let client = connect(&config).await.map_err(Failure::into_error)?;
         schema::require_version(&client).await.map_err(Failure::into_error)?;
-        let mut auditor = Auditor::begin(&client).await.map_err(Failure::into_error)?;
+        let scratch = Scratch::new(options.memory_bytes / 4)?;
+        let sketcher = Sketcher::new()?;
+        let mut auditor = Auditor {
+            client: &client,
+            tables: Tables::open(&client).await.map_err(Failure::into_error)?,
+            options,
+            sketcher,
+            scratch,
+            platform: Platform::default(),
+            history: PlatformHistory::default(),
+            report: AuditReport {
+                rules: options.rules.then(RuleFindings::default),
+                ..AuditReport::default()
+            },
+        };
         match auditor.run().await {
             Ok(()) => {}
             Err(Stop::Disagreement(found)) => auditor.report.disagreement = Some(found),
             Err(Stop::Failure(failure)) => return Err(failure.into_error()),
+            Err(Stop::Scratch(error)) => return Err(error),
         }
         Ok(auditor.report)
     })
@@ -55,46 +84,32 @@ pub fn audit(url: &str) -> Result<AuditReport, Error> {
 struct Auditor<'a> {
     client: &'a Client,
     tables: Tables<'a>,
+    options: AuditOptions,
+    sketcher: Sketcher,
+    /// The charges of the current workspace that are pending or were changed, by the number of the
+    /// entry that opened them; and its spent grants.
+    scratch: Scratch,
     platform: Platform,
+    history: PlatformHistory,
     report: AuditReport,
 }
 
-/// The current state of a charge that is pending, or that a later entry has changed.
-struct ChargeLife {
-    id: ChargeId,
-    amount: Micros,
-    state: ChargeState,
-}
-
-impl ChargeLife {
-    /// The row of the table `pending` that belongs to the charge.
-    fn pending_row(&self) -> PendingRow {
-        PendingRow { charge: self.id, deadline: self.state.deadline.map_or(0, Timestamp::millis) }
-    }
-}
-
-/// A row of the table `pending`. The deadline is in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PendingRow {
-    charge: ChargeId,
-    deadline: i64,
-}
-
-/// A workspace as it is recomputed.
-struct Recomputed {
+/// A workspace that is recomputed.
+struct Workspace {
     name: String,
-    account: Account,
-    usage: Usage,
-    /// By the number of the entry that opened the charge.
-    charges: HashMap<u64, ChargeLife>,
-    /// The rows of the table `moved`: foreign ids, which do not contain the number of their entry.
-    foreign_ids: HashMap<Id, u64>,
+    recomputed: Recomputed,
+    /// The number of its pending charges.
+    pending: u64,
     texts: AuditedTexts,
 }
 
-impl Recomputed {
+impl Workspace {
     fn is_platform(&self) -> bool {
         self.name == WorkspaceId::platform().as_str()
+    }
+
+    fn account(&self) -> &Account {
+        &self.recomputed.account
     }
 
     fn disagrees(&self, entry: Option<u64>, what: impl Into<String>) -> Stop {
@@ -105,8 +120,8 @@ impl Recomputed {
         Stop::Disagreement(AuditDisagreement { workspace, entry, what: what.into() })
     }
 
-    /// Compares the columns of an entry's row with its decoded bytes: number, key, opened charge,
-    /// and id.
+    /// Compares the columns of an entry's row with its decoded bytes: number, key and opened
+    /// charge.
     fn check_columns(&self, row: &Row, entry: &Entry) -> Result<(), Stop> {
         let n: i64 = column(row, 1)?;
         if entry.n as i64 != n {
@@ -119,34 +134,21 @@ impl Recomputed {
         if column::<Option<i64>>(row, 3)? != opening_entry.map(|n| n as i64) {
             return Err(self.disagrees(Some(entry.n), "it refers to another charge"));
         }
-        let id = match &entry.body {
-            EntryBody::ChargeOpened(details) => details.id.0,
-            EntryBody::Granted { grant, .. } => grant.id.0,
-            _ => return Ok(()),
-        };
-        if number_in(id) != n && self.foreign_ids.get(&id) != Some(&entry.n) {
-            return Err(self.disagrees(Some(entry.n), "it is not found by the id that it created"));
-        }
         Ok(())
     }
 }
 
-impl<'a> Auditor<'a> {
-    async fn begin(client: &'a Client) -> Result<Auditor<'a>, Failure> {
-        let tables = Tables::open(client).await?;
-        Ok(Auditor { client, tables, platform: Platform::default(), report: AuditReport::default() })
-    }
-
+impl Auditor<'_> {
     async fn run(&mut self) -> Result<(), Stop> {
         let mut platform_n = 0;
         // The name of the platform, `*`, sorts before all workspace ids, so prices are known before
         // charges.
         while let Some(name) = self.tables.first_workspace().await? {
-            let recomputed = self.audit_workspace(&name).await?;
-            if recomputed.is_platform() {
-                platform_n = recomputed.account.chain.n;
+            let workspace = self.audit_workspace(&name).await?;
+            if workspace.is_platform() {
+                platform_n = workspace.account().chain.n;
             } else {
-                self.report.add(&recomputed.account);
+                self.report.add(workspace.account());
             }
         }
         let row = self.client.query_one("SELECT n FROM platform", &[]).await?;
@@ -157,209 +159,272 @@ impl<'a> Auditor<'a> {
     }
 
     /// Recomputes a workspace and compares everything stored of it.
-    async fn audit_workspace(&mut self, name: &str) -> Result<Recomputed, Stop> {
-        let mut foreign_ids = HashMap::new();
-        while let Some(row) = self.tables.foreign_ids.next_of(name).await? {
-            foreign_ids.insert(Id::from_bytes(column::<Uuid>(&row, 1)?.0), column::<i64>(&row, 2)? as u64);
-        }
-        let mut texts = AuditedTexts::default();
-        while let Some(row) = self.tables.texts.next_of(name).await? {
-            texts.add(&row)?;
-        }
+    async fn audit_workspace(&mut self, name: &str) -> Result<Workspace, Stop> {
         let id = match name == WorkspaceId::platform().as_str() {
             true => WorkspaceId::platform(),
             false => WorkspaceId::new(name).map_err(|_| Error::damaged("a workspace id is invalid"))?,
         };
-        let mut recomputed = Recomputed {
-            name: name.to_owned(),
-            account: Account::new(id),
-            usage: Usage::default(),
-            charges: HashMap::new(),
-            foreign_ids,
-            texts,
-        };
-        while let Some(row) = self.tables.entries.next_of(name).await? {
-            self.replay_entry(&mut recomputed, &row).await?;
+        self.scratch.forget().map_err(Stop::Scratch)?;
+        let recomputed = Recomputed::new(0, id, self.options.rules);
+        let mut texts = AuditedTexts::default();
+        while let Some(row) = self.tables.texts.next_of(name).await? {
+            texts.add(&row)?;
         }
-        self.compare(&mut recomputed).await?;
-        let ((texts, erased), what) = recomputed.texts.finish();
+        let mut workspace = Workspace { name: name.to_owned(), recomputed, pending: 0, texts };
+        while let Some(row) = self.tables.entries.next_of(name).await? {
+            self.replay_entry(&mut workspace, &row).await?;
+        }
+        while self.tables.foreign_ids.next_of(name).await?.is_some() {}
+        self.compare(&mut workspace).await?;
+        let ((texts, erased), what) = workspace.texts.finish();
         if let Some(what) = what {
-            return Err(recomputed.disagrees(None, what));
+            return Err(workspace.disagrees(None, what));
         }
         self.report.texts += texts;
         self.report.texts_erased += erased;
-        Ok(recomputed)
+        let missing = workspace.recomputed.rules.as_ref().and_then(|rules| rules.missing());
+        if let (Some(what), Some(findings)) = (missing, &mut self.report.rules) {
+            findings.add(&workspace.account().profile.id, workspace.account().chain.n, what);
+        }
+        Ok(workspace)
     }
 
     /// Checks one entry and applies it.
-    async fn replay_entry(&mut self, recomputed: &mut Recomputed, row: &Row) -> Result<(), Stop> {
+    async fn replay_entry(&mut self, workspace: &mut Workspace, row: &Row) -> Result<(), Stop> {
         let n: i64 = column(row, 1)?;
         let bytes: &[u8] = column(row, 4)?;
         let entry =
-            decode_entry(bytes).map_err(|error| recomputed.disagrees(Some(n as u64), error.to_string()))?;
-        recomputed.check_columns(row, &entry)?;
+            decode_entry(bytes).map_err(|error| workspace.disagrees(Some(n as u64), error.to_string()))?;
+        workspace.check_columns(row, &entry)?;
+        self.check_id(workspace, &entry).await?;
         let creates = matches!(&entry.body, EntryBody::WorkspaceCreated(profile)
-            if profile.id.as_str() == recomputed.name);
-        if n == 1 && !creates && !recomputed.is_platform() {
-            return Err(recomputed.disagrees(Some(1), "the workspace was never created"));
+            if profile.id.as_str() == workspace.name);
+        if n == 1 && !creates && !workspace.is_platform() {
+            return Err(workspace.disagrees(Some(1), "the workspace was never created"));
         }
-        self.check_charge(recomputed, &entry).await?;
-        let replayed = recomputed.account.replay(&entry, digest(bytes));
-        replayed.map_err(|wrong| recomputed.disagrees(Some(entry.n), wrong.to_string()))?;
-        if let Some(what) = recomputed.texts.check_entry(entry.n, &entry.body) {
-            return Err(recomputed.disagrees(Some(entry.n), what));
+        let charge = self.charge_before(workspace, &entry, bytes).await?;
+        let loaded = workspace.recomputed.load_grants(&self.scratch, &entry, charge.as_ref());
+        loaded.map_err(Stop::Scratch)?;
+        if self.options.rules {
+            self.check_rules(workspace, &entry, charge.as_ref()).await?;
         }
-        recomputed.usage.record(&entry);
-        if recomputed.is_platform() {
-            let applied = self.platform.apply(&entry);
-            applied.map_err(|wrong| recomputed.disagrees(Some(entry.n), wrong.to_string()))?;
+        let sums = (&self.sketcher, &mut self.scratch);
+        let replayed = workspace.recomputed.apply(sums, 0, &entry, digest(bytes)).map_err(Stop::Scratch)?;
+        replayed.map_err(|wrong| workspace.disagrees(Some(entry.n), wrong.to_string()))?;
+        if let Some(what) = workspace.texts.check_entry(entry.n, &entry.body) {
+            return Err(workspace.disagrees(Some(entry.n), what));
         }
         self.report.entries += 1;
+        if workspace.is_platform() {
+            let applied = self.platform.apply(&entry);
+            applied.map_err(|wrong| workspace.disagrees(Some(entry.n), wrong.to_string()))?;
+            if self.options.rules {
+                self.history.add(entry);
+            }
+        }
         Ok(())
     }
 
-    /// Checks the price of a new charge, and that each later entry follows from the state of its
-    /// charge.
-    async fn check_charge(&self, recomputed: &mut Recomputed, entry: &Entry) -> Result<(), Stop> {
-        let (Some((id, opening_entry)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
+    /// Checks that the id which an entry makes leads to it: by the number that it holds, or by a
+    /// row of the table `moved`, which are in the order of their entries.
+    async fn check_id(&mut self, workspace: &Workspace, entry: &Entry) -> Result<(), Stop> {
+        let id = match &entry.body {
+            EntryBody::ChargeOpened(details) => details.id.0,
+            EntryBody::Granted { grant, .. } => grant.id.0,
+            _ => return Ok(()),
+        };
+        if number_in(id) == entry.n as i64 {
             return Ok(());
+        }
+        let moved = &mut self.tables.foreign_ids;
+        while let Some(row) = moved.peek_of(&workspace.name).await? {
+            let n = column::<i64>(row, 2)? as u64;
+            if n == entry.n && Id::from_bytes(column::<Uuid>(row, 1)?.0) == id {
+                return Ok(());
+            }
+            if n > entry.n {
+                break;
+            }
+            moved.next_of(&workspace.name).await?;
+        }
+        Err(workspace.disagrees(Some(entry.n), "it is not found by the id that it created"))
+    }
+
+    /// The charge that an entry is about, as it was before. Checks the price of a new charge, and
+    /// that a later entry follows from that state.
+    async fn charge_before(
+        &mut self,
+        workspace: &mut Workspace,
+        entry: &Entry,
+        bytes: &[u8],
+    ) -> Result<Option<Charge>, Stop> {
+        let (Some((id, opening_entry)), Some(next)) = (entry.body.charge(), entry.body.state()) else {
+            return Ok(None);
         };
         if let EntryBody::ChargeOpened(details) = &entry.body {
             if let Some(what) = price_disagrees(&self.platform, details) {
-                return Err(recomputed.disagrees(Some(entry.n), what));
+                return Err(workspace.disagrees(Some(entry.n), what));
             }
             if details.deadline.is_some() {
-                let life = ChargeLife { id, amount: details.amount, state: next };
-                recomputed.charges.insert(entry.n, life);
+                workspace.pending += 1;
+                let life = ChargeLife { state: next, opening: bytes.into() };
+                self.scratch.put_charge(entry.n, life).map_err(Stop::Scratch)?;
             }
-            return Ok(());
+            return Ok(None);
         }
         let opening_entry = opening_entry.unwrap_or_default();
-        if !recomputed.charges.contains_key(&opening_entry) {
-            let life = self.opened_charge(recomputed, opening_entry).await?;
-            recomputed.charges.extend(life.map(|life| (opening_entry, life)));
-        }
-        let life = recomputed.charges.get_mut(&opening_entry).filter(|life| life.id == id);
-        let Some(life) = life else {
-            return Err(recomputed.disagrees(Some(entry.n), format!("charge {id} was never opened")));
+        let life = self.scratch.charge(opening_entry).map_err(Stop::Scratch)?;
+        let (opening, state) = match life {
+            Some(life) => (Some(life.opening), Some(life.state)),
+            // It was settled at once, so it was not kept.
+            None => (self.opening_bytes(workspace, opening_entry).await?, None),
         };
-        let before = std::mem::replace(&mut life.state, next);
-        match life_disagrees(entry, (id, life.amount), before) {
-            None => Ok(()),
-            Some(what) => Err(recomputed.disagrees(Some(entry.n), what)),
+        let opened = opening.as_deref().map(decode_entry).transpose()?;
+        let charge = opened.and_then(answer::charge_opened_by).filter(|charge| charge.details.id == id);
+        let (Some(mut charge), Some(opening)) = (charge, opening) else {
+            return Err(workspace.disagrees(Some(entry.n), format!("charge {id} was never opened")));
+        };
+        charge.state = state.unwrap_or(charge.state);
+        if let Some(what) = life_disagrees(entry, (id, charge.details.amount), charge.state) {
+            return Err(workspace.disagrees(Some(entry.n), what));
         }
+        if charge.state.status == Status::Pending && next.status != Status::Pending {
+            workspace.pending -= 1;
+        }
+        let life = ChargeLife { state: next, opening };
+        self.scratch.put_charge(opening_entry, life).map_err(Stop::Scratch)?;
+        Ok(Some(charge))
     }
 
-    /// A charge as entry `opening_entry` opened it. Such a charge was settled at once, so it was
-    /// not kept in memory.
-    async fn opened_charge(
+    async fn opening_bytes(
         &self,
-        recomputed: &Recomputed,
+        workspace: &Workspace,
         opening_entry: u64,
-    ) -> Result<Option<ChargeLife>, Stop> {
+    ) -> Result<Option<Box<[u8]>>, Stop> {
         let sql = "SELECT data FROM entry WHERE workspace = $1 AND n = $2";
-        let row = self.client.query_opt(sql, &[&recomputed.name, &(opening_entry as i64)]).await?;
-        let entry = row.map(|row| decode_entry(column(&row, 0)?)).transpose()?;
-        let charge = entry.and_then(answer::charge_opened_by);
-        Ok(charge.map(|charge| ChargeLife {
-            id: charge.details.id,
-            amount: charge.details.amount,
-            state: charge.state,
-        }))
+        let row = self.client.query_opt(sql, &[&workspace.name, &(opening_entry as i64)]).await?;
+        Ok(row.map(|row| column::<&[u8]>(&row, 0).map(Into::into)).transpose()?)
+    }
+
+    /// Decides an entry again by the rules of today.
+    async fn check_rules(
+        &mut self,
+        workspace: &mut Workspace,
+        entry: &Entry,
+        charge: Option<&Charge>,
+    ) -> Result<(), Stop> {
+        let is_platform = workspace.is_platform();
+        let Workspace { name, recomputed: Recomputed { account, rules: Some(rules), .. }, .. } = workspace
+        else {
+            return Ok(());
+        };
+        let objection = match rules.ask(entry, account, charge) {
+            Asked::Agrees => None,
+            Asked::Objection(why) => Some(why),
+            Asked::Decide(question) => {
+                let usage = match question.counts_from() {
+                    Some(hour) => usage_since(self.client, name, entry.n, hour).await?,
+                    None => Vec::new(),
+                };
+                let platforms = match is_platform {
+                    true => vec![&self.platform],
+                    false => self.history.states_at(entry.decided_at),
+                };
+                let facts = Facts { account, charge, platforms: &platforms, usage: &usage };
+                rules.answer(&question, entry, &facts)
+            }
+        };
+        if let (Some(what), Some(findings)) = (objection, &mut self.report.rules) {
+            findings.add(&account.profile.id, entry.n, what);
+        }
+        Ok(())
     }
 
     /// Compares everything derived from the entries of a workspace with what was recomputed.
-    async fn compare(&mut self, recomputed: &mut Recomputed) -> Result<(), Stop> {
-        let n = recomputed.account.chain.n;
-        let all_grants: BTreeMap<u64, Grant> =
-            recomputed.account.grants.iter().map(|grant| (grant.n, grant.clone())).collect();
-        recomputed.account.grants.release_spent();
-        let mut usage = self.stored_usage(recomputed).await?;
-        let Some(row) = self.tables.accounts.next_of(&recomputed.name).await? else {
-            return Err(recomputed.disagrees(None, "the account is missing"));
+    async fn compare(&mut self, workspace: &mut Workspace) -> Result<(), Stop> {
+        let n = workspace.account().chain.n;
+        let mut usage = self.stored_usage(workspace).await?;
+        let Some(row) = self.tables.accounts.next_of(&workspace.name).await? else {
+            return Err(workspace.disagrees(None, "the account is missing"));
         };
-        let team = self.tables.teams.next_of(&recomputed.name).await?;
+        let team = self.tables.teams.next_of(&workspace.name).await?;
         let team = team.as_ref().map(|row| column(row, 1)).transpose()?;
-        let undecodable = |error: Error| recomputed.disagrees(Some(n), error.to_string());
+        let undecodable = |error: Error| workspace.disagrees(Some(n), error.to_string());
         let stored = decode_account(column(&row, 3)?, team).map_err(undecodable)?;
-        if stored.team != recomputed.account.team {
-            return Err(recomputed.disagrees(Some(n), "the stored team differs from the journal"));
+        if stored.team != workspace.account().team {
+            return Err(workspace.disagrees(Some(n), "the stored team differs from the journal"));
         }
         let same_n = column::<i64>(&row, 1)? == n as i64;
-        let same_time = column::<i64>(&row, 2)? == recomputed.account.profile.created_at.millis();
-        if stored != recomputed.account || !same_n || !same_time {
+        let same_time = column::<i64>(&row, 2)? == workspace.account().profile.created_at.millis();
+        if stored != *workspace.account() || !same_n || !same_time {
             return Err(
-                recomputed.disagrees(Some(n), "the stored state of the account differs from the journal")
+                workspace.disagrees(Some(n), "the stored state of the account differs from the journal")
             );
         }
-        usage.extend(decode_current_usage(column(&row, 4)?)?);
-        if rollups::folded(usage) != rollups::folded(recomputed.usage.take()) {
+        for (key, sums) in decode_current_usage(column(&row, 4)?)? {
+            usage.add(self.sketcher.usage(&key, sums));
+        }
+        if usage != workspace.recomputed.usage {
             return Err(
-                recomputed.disagrees(Some(n), "i08: the stored usage differs from the sum of the entries")
+                workspace.disagrees(Some(n), "i08: the stored usage differs from the sum of the entries")
             );
         }
-        self.compare_grants(recomputed, all_grants).await?;
-        self.compare_pending(recomputed).await
+        self.compare_grants(workspace).await?;
+        self.compare_pending(workspace).await
     }
 
-    /// The rows of the usage table.
-    async fn stored_usage(&mut self, recomputed: &Recomputed) -> Result<Vec<(UsageKey, UsageSums)>, Stop> {
-        let mut rows = Vec::new();
-        while let Some(row) = self.tables.usage.next_of(&recomputed.name).await? {
-            let stored = decode_usage_row(&row)
-                .map_err(|error| recomputed.disagrees(None, error.to_string()))?
-                .ok_or_else(|| recomputed.disagrees(None, "a row of the usage table has no operation"))?;
-            rows.push(stored);
+    /// The rows of the usage table, summed up.
+    async fn stored_usage(&mut self, workspace: &Workspace) -> Result<Sketch, Stop> {
+        let mut usage = Sketch::default();
+        while let Some(row) = self.tables.usage.next_of(&workspace.name).await? {
+            let (key, sums) = decode_usage_row(&row)
+                .map_err(|error| workspace.disagrees(None, error.to_string()))?
+                .ok_or_else(|| workspace.disagrees(None, "a row of the usage table has no operation"))?;
+            usage.add(self.sketcher.usage(&key, sums));
         }
-        Ok(rows)
+        Ok(usage)
     }
 
-    /// Every grant has a row. The row of an unspent grant holds the grant as it was created.
-    async fn compare_grants(
-        &mut self,
-        recomputed: &Recomputed,
-        mut grants: BTreeMap<u64, Grant>,
-    ) -> Result<(), Stop> {
-        while let Some(row) = self.tables.grant_rows.next_of(&recomputed.name).await? {
+    /// Every grant has a row. The row of an unspent grant holds the grant as it was once stored.
+    async fn compare_grants(&mut self, workspace: &Workspace) -> Result<(), Stop> {
+        let grants = workspace.account().grants.iter();
+        let open: HashMap<u64, &Grant> = grants.map(|grant| (grant.n, grant)).collect();
+        let mut rows = GrantRows::default();
+        while let Some(row) = self.tables.grant_rows.next_of(&workspace.name).await? {
             let stored = decode_grant(column(&row, 2)?)?;
             let n = column::<i64>(&row, 1)? as u64;
-            let same = grants.remove(&n).is_some_and(|grant| {
-                let remaining = if grant.remaining == Micros::ZERO { Micros::ZERO } else { stored.remaining };
-                stored == Grant { remaining, ..grant }
-            });
-            if !same {
+            let is_right = rows.add(&self.sketcher, 0, &stored, open.get(&n).copied());
+            if stored.n != n || !is_right {
                 let what = format!("the stored grant {} differs from the journal", stored.id);
-                return Err(recomputed.disagrees(Some(n), what));
+                return Err(workspace.disagrees(Some(n), what));
             }
         }
-        match grants.into_values().next() {
+        match workspace.recomputed.grants_differ(&rows) {
             None => Ok(()),
-            Some(Grant { id, n, .. }) => {
-                Err(recomputed.disagrees(Some(n), format!("grant {id} is not stored")))
-            }
+            Some(what) => Err(workspace.disagrees(None, what)),
         }
     }
 
     /// The table `pending` has a row for each charge that awaits an outcome, and no other.
-    async fn compare_pending(&mut self, recomputed: &Recomputed) -> Result<(), Stop> {
-        let mut stored = BTreeMap::new();
-        while let Some(row) = self.tables.pending.next_of(&recomputed.name).await? {
-            let charge = ChargeId(Id::from_bytes(column::<Uuid>(&row, 2)?.0));
-            let pending = PendingRow { charge, deadline: column(&row, 3)? };
-            stored.insert(column::<i64>(&row, 1)? as u64, pending);
-        }
-        let charges = recomputed.charges.iter();
-        let open = charges.filter(|(_, life)| life.state.status == Status::Pending);
-        let open: BTreeMap<u64, PendingRow> = open.map(|(n, life)| (*n, life.pending_row())).collect();
-        let differs = open.iter().find(|(n, pending)| stored.get(n) != Some(pending));
-        let differs = differs.or_else(|| stored.iter().find(|(n, _)| !open.contains_key(n)));
-        match differs {
-            None => Ok(()),
-            Some((n, PendingRow { charge, .. })) => {
-                let what = format!("charge {charge}: its stored deadline differs from the journal");
-                Err(recomputed.disagrees(Some(*n), what))
+    async fn compare_pending(&mut self, workspace: &Workspace) -> Result<(), Stop> {
+        let mut rows = 0;
+        while let Some(row) = self.tables.pending.next_of(&workspace.name).await? {
+            let n = column::<i64>(&row, 1)? as u64;
+            let id = ChargeId(Id::from_bytes(column::<Uuid>(&row, 2)?.0));
+            let deadline = Timestamp::from_millis(column(&row, 3)?);
+            let life = self.scratch.charge(n).map_err(Stop::Scratch)?;
+            let opened = life.as_ref().map(|life| decode_entry(&life.opening)).transpose()?;
+            let is_it = opened.and_then(|entry| entry.body.charge()).is_some_and(|charge| charge.0 == id);
+            if !is_it || life.and_then(|life| life.state.deadline) != Some(deadline) {
+                let what = format!("charge {id}: its stored deadline differs from the journal");
+                return Err(workspace.disagrees(Some(n), what));
             }
+            rows += 1;
         }
+        if rows == workspace.pending {
+            return Ok(());
+        }
+        Err(workspace.disagrees(None, "the deadline of a pending charge is not stored"))
     }
 
     /// i07: each idempotency key has one entry. The unique index is the proof: PostgreSQL makes it

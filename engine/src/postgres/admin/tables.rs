@@ -13,10 +13,15 @@ use crate::postgres::database::session::{begin_snapshot, column};
 /// How many rows one FETCH reads.
 const FETCH_ROWS: usize = 2_000;
 
+/// The same of rows that may be large.
+const FETCH_LARGE_ROWS: usize = 100;
+
 /// Why the audit stops before its end.
 pub(super) enum Stop {
     Disagreement(AuditDisagreement),
     Failure(Failure),
+    /// The temporary file of the audit failed.
+    Scratch(Error),
 }
 
 impl From<Failure> for Stop {
@@ -47,12 +52,17 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    async fn open(client: &'a Client, name: &str, columns: &str, order: &str) -> Result<Table<'a>, Failure> {
+    async fn open(
+        client: &'a Client,
+        (name, fetched): (&str, usize),
+        columns: &str,
+        order: &str,
+    ) -> Result<Table<'a>, Failure> {
         let declare = format!(
             "DECLARE audit_{name} NO SCROLL CURSOR FOR SELECT {columns} FROM {name} ORDER BY {order}"
         );
         client.batch_execute(&declare).await?;
-        let fetch = format!("FETCH FORWARD {FETCH_ROWS} FROM audit_{name}");
+        let fetch = format!("FETCH FORWARD {fetched} FROM audit_{name}");
         Ok(Table { client, fetch, rows: VecDeque::new(), is_at_end: false })
     }
 
@@ -63,6 +73,12 @@ impl<'a> Table<'a> {
             self.is_at_end = self.rows.is_empty();
         }
         Ok(self.rows.front().map(|row| column(row, 0)).transpose()?)
+    }
+
+    /// The next row, if it belongs to `workspace`; it stays the next one.
+    pub(super) async fn peek_of(&mut self, workspace: &str) -> Result<Option<&Row>, Stop> {
+        let belongs = self.next_workspace().await? == Some(workspace);
+        Ok(self.rows.front().filter(|_| belongs))
     }
 
     /// The next row, if it belongs to `workspace`.
@@ -89,15 +105,16 @@ impl<'a> Tables<'a> {
     pub(super) async fn open(client: &'a Client) -> Result<Tables<'a>, Failure> {
         begin_snapshot(client).await?;
         let usage = "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded";
-        let table = |name, columns, order| Table::open(client, name, columns, order);
+        let table = |name, columns, order| Table::open(client, (name, FETCH_ROWS), columns, order);
+        let of_large = |name, columns, order| Table::open(client, (name, FETCH_LARGE_ROWS), columns, order);
         Ok(Tables {
             entries: table("entry", "workspace, n, key, opened, data", "workspace, n").await?,
-            accounts: table("account", "workspace, n, created_at, data, usage", "workspace").await?,
-            teams: table("team", "workspace, data", "workspace").await?,
+            accounts: of_large("account", "workspace, n, created_at, data, usage", "workspace").await?,
+            teams: of_large("team", "workspace, data", "workspace").await?,
             usage: table("usage", usage, "workspace").await?,
             grant_rows: table("lot", "workspace, n, data", "workspace, n").await?,
             pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,
-            foreign_ids: table("moved", "workspace, id, n", "workspace").await?,
+            foreign_ids: table("moved", "workspace, id, n", "workspace, n").await?,
             texts: table("personal", "workspace, member, digest, n, salt, text", "workspace").await?,
         })
     }

@@ -1,11 +1,69 @@
-//! The report of an audit, and what all engines recompute alike: the price and the life of a
-//! charge.
+//! The report of an audit, and what all engines recompute alike: workspaces, prices, the life of a
+//! charge, and what the rules of today say about each entry.
 //!
 //! Where the entries come from, and what is compared with them, is in each engine's own `audit`.
+//!
+//! Guarantee: the memory of an audit does not grow with the number of entries. What can be many is
+//! a checksum ([`Sketcher`]) or lies in a temporary file ([`Scratch`]).
+
+mod platform_history;
+mod recomputed;
+pub(crate) mod rules;
+mod scratch;
+mod sketch;
+
+pub(crate) use platform_history::PlatformHistory;
+pub(crate) use recomputed::{GrantRows, Recomputed};
+pub(crate) use scratch::{ChargeLife, Scratch};
+pub(crate) use sketch::{Sketch, Sketcher};
 
 use tollkeeper_ledger::{
     Account, ChargeDetails, ChargeId, ChargeState, Entry, Micros, Platform, Totals, WorkspaceId, invariants,
 };
+
+/// How much memory an audit uses for the accounts and charges that it recomputes, unless the caller
+/// sets less.
+const MEMORY_BYTES: usize = 256 << 20;
+
+/// How many findings of the rules a report lists. All are counted.
+const FINDINGS_LISTED: usize = 100;
+
+/// What an audit does besides what it always does.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditOptions {
+    /// Decide each entry again by the rules of this program.
+    pub rules: bool,
+    /// About how much memory the accounts and charges use that are recomputed together. A smaller
+    /// number takes more time.
+    pub memory_bytes: usize,
+}
+
+impl Default for AuditOptions {
+    fn default() -> AuditOptions {
+        AuditOptions { rules: false, memory_bytes: MEMORY_BYTES }
+    }
+}
+
+/// What the rules of this program would decide otherwise than the journal says. None of it is a
+/// disagreement: an entry stands as it was decided.
+#[derive(Clone, Debug, Default)]
+pub struct RuleFindings {
+    /// The number of all findings.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<AuditDisagreement>,
+}
+
+impl RuleFindings {
+    /// Counts a finding, and lists it if it is one of the first.
+    pub(crate) fn add(&mut self, workspace: &WorkspaceId, entry: u64, what: String) {
+        self.count += 1;
+        if self.first.len() < FINDINGS_LISTED {
+            let (workspace, entry) = (Some(workspace.clone()), Some(entry));
+            self.first.push(AuditDisagreement { workspace, entry, what });
+        }
+    }
+}
 
 /// What an audit found.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +82,8 @@ pub struct AuditReport {
     pub totals: Totals,
     /// The first entry or stored row that disagrees; `None` if everything agrees.
     pub disagreement: Option<AuditDisagreement>,
+    /// What the rules of today would decide otherwise; `None` if the audit did not ask.
+    pub rules: Option<RuleFindings>,
 }
 
 /// The first entry or stored row that disagrees.

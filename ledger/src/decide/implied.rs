@@ -1,0 +1,265 @@
+//! The command that an entry implies, so that an audit can decide it again.
+//!
+//! An entry says what was decided, not what was asked. [`implied`] finds the command that leads to
+//! an entry which begins a change, with the time and the new id of its decision. The caller decides
+//! the command on the account before the entry and compares. Entries that only follow from another
+//! one have no command of their own.
+//!
+//! Nothing is decided here. A command that does not lead to the entry is no error here either: its
+//! decision then differs from the entry.
+
+use crate::journal::disagreement::{Violation, ensure};
+use crate::{
+    Account, ApiKey, ApiKeyRequest, Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState,
+    Command, Entry, EntryBody, GrantRequest, Hash, Id, LinkRequest, Member, MemberChanges, MemberRequest,
+    Micros, OperationPrice, Outcome, PersonalText, PortalSession, PriceVersion, Profile, Refund,
+    RefundReason, Settlement, Spender, Submission, TeamChange, TeamCommand, TextsOfMember, Timestamp,
+    WorkspaceChanges,
+};
+
+/// A command that would write an entry, and what its decision depends on besides the view.
+#[derive(Clone, Debug)]
+pub struct Implied {
+    /// The command with its caller and its key.
+    pub submission: Submission,
+    /// The clock of the server that received it, as far as the entry tells it.
+    pub server_now: Timestamp,
+    /// The new id that the entry gives.
+    pub fresh_id: Id,
+    /// What was stored of the texts of the member that the command names.
+    pub texts_of_member: TextsOfMember,
+}
+
+/// The command that leads to `entry`, the first of its change. `account` is as it was before the
+/// entry, and `charge` is the one that the entry is about, likewise.
+///
+/// # Errors
+/// [`Violation`] if no command leads to such an entry.
+pub fn implied(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<Implied, Violation> {
+    ensure(!entry.body.only_follows(), "no command begins a change with it")?;
+    let command = command(entry, account, charge)?;
+    let fresh_id = fresh_id(entry);
+    ensure(fresh_id.is_v7(), "the id that it gives is no UUID of version 7")?;
+    let workspace = account.profile.id.clone();
+    let submission = Submission { workspace, key: entry.key.clone(), actor: entry.actor.clone(), command };
+    let server_now = server_now(entry);
+    assert!(
+        submission.command.is_for_platform() == entry.body.kind().is_for_platform(),
+        "a command must be for the same kind of journal as the entry that implies it"
+    );
+    let texts_of_member = texts_of_member(&entry.body);
+    Ok(Implied { submission, server_now, fresh_id, texts_of_member })
+}
+
+/// The id that the entry gives to something new; any id if it gives none.
+fn fresh_id(entry: &Entry) -> Id {
+    match &entry.body {
+        EntryBody::ChargeOpened(details) => details.id.0,
+        EntryBody::Granted { grant, .. } => grant.id.0,
+        EntryBody::Team(change) => match &**change {
+            TeamChange::KeyCreated(key) => key.id.0,
+            TeamChange::LinkCreated(link) => link.id.0,
+            _ => Id::v7(0, 0, entry.n),
+        },
+        _ => Id::v7(0, 0, entry.n),
+    }
+}
+
+/// Links and sessions begin by the clock of the server. All else is decided by the present time,
+/// which a server whose clock shows it has too.
+fn server_now(entry: &Entry) -> Timestamp {
+    match &entry.body {
+        EntryBody::Team(change) => match &**change {
+            TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => session.created_at,
+            _ => entry.decided_at,
+        },
+        _ => entry.decided_at,
+    }
+}
+
+fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<Command, Violation> {
+    let command = match &entry.body {
+        EntryBody::WorkspaceCreated(profile) => Command::CreateWorkspace(changes(profile)),
+        EntryBody::WorkspaceUpdated(profile) => Command::UpdateWorkspace(changes(profile)),
+        EntryBody::Granted { grant, reason, origin, paid_cents } => Command::Grant(GrantRequest {
+            source: grant.source,
+            amount: grant.amount,
+            reason: reason.clone(),
+            origin: origin.clone(),
+            paid_cents: *paid_cents,
+        }),
+        EntryBody::GrantVoided { grant, reason, .. } => {
+            Command::VoidGrant { grant: *grant, reason: reason.clone() }
+        }
+        EntryBody::ClawedBack { grant, dispute, amount, .. } => {
+            Command::ClawBack { grant: *grant, dispute: dispute.clone(), amount: *amount }
+        }
+        EntryBody::ClawBackRestored { dispute, .. } => Command::RestoreClawBack { dispute: dispute.clone() },
+        EntryBody::ChargeOpened(details) => Command::Charge(charge_request(details)),
+        EntryBody::ChargeSettled(settlement) => settled(settlement)?.for_charge(settlement.charge),
+        EntryBody::ChargeRefunded(refund) => refunded(refund, charge)?.for_charge(refund.charge),
+        EntryBody::ChargeExtended { charge, state, .. } => {
+            extended(*state, entry.decided_at)?.for_charge(*charge)
+        }
+        EntryBody::LimitsSet(limits) => {
+            let lines = limits.iter().map(|limit| (limit.subject.clone(), limit.period, limit.amount));
+            Command::SetLimits(lines.collect())
+        }
+        EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
+            Command::SetAlerts { thresholds: thresholds.clone(), cooldown_seconds: *cooldown_seconds }
+        }
+        EntryBody::PricesSet(version) => prices(version),
+        EntryBody::PlatformKeySet { hash } => Command::SetPlatformKey { hash: *hash },
+        EntryBody::SettingsChanged(settings) => Command::SetSettings(*settings),
+        EntryBody::LedgerRestored { .. } => Command::MarkRestored,
+        EntryBody::Team(change) => Command::Team(team(change, account)?),
+        EntryBody::DebtRepaid { .. }
+        | EntryBody::ReturnTaken { .. }
+        | EntryBody::ClawBackExchanged { .. }
+        | EntryBody::BalanceLow { .. } => return Err(Violation("no command begins a change with it")),
+    };
+    Ok(command)
+}
+
+fn changes(profile: &Profile) -> WorkspaceChanges {
+    let Profile { name, timezone, metadata, suspended, .. } = profile;
+    WorkspaceChanges {
+        name: Some(name.clone()),
+        timezone: Some(timezone.clone()),
+        metadata: Some(metadata.clone()),
+        suspended: Some(*suspended),
+    }
+}
+
+fn charge_request(details: &ChargeDetails) -> ChargeRequest {
+    let Spender { operation, worker, member, api_key: _ } = details.spender.clone();
+    ChargeRequest {
+        operation,
+        quantity: details.quantity,
+        worker,
+        member,
+        await_outcome: details.await_outcome,
+        timeout_seconds: details.timeout_seconds,
+        reference: details.reference.clone(),
+        metadata: details.metadata.clone(),
+    }
+}
+
+/// # Errors
+/// [`Violation`] if the outcome does not settle a charge.
+fn settled(settlement: &Settlement) -> Result<ChargeCommand, Violation> {
+    match settlement.state.outcome {
+        Some(Outcome::Succeeded) => Ok(ChargeCommand::Succeed { quantity: Some(settlement.state.quantity) }),
+        Some(Outcome::FailedUser) => {
+            Ok(ChargeCommand::Fail { by_system: false, detail: settlement.detail.clone() })
+        }
+        Some(Outcome::FailedSystem | Outcome::TimedOut | Outcome::Reversed) | None => {
+            Err(Violation("no command settles a charge with this outcome"))
+        }
+    }
+}
+
+/// # Errors
+/// [`Violation`] if the refund is for units that cannot be counted.
+fn refunded(refund: &Refund, charge: Option<&Charge>) -> Result<ChargeCommand, Violation> {
+    match refund.reason {
+        RefundReason::FailedSystem => {
+            Ok(ChargeCommand::Fail { by_system: true, detail: refund.detail.clone() })
+        }
+        RefundReason::TimedOut => Ok(ChargeCommand::TimeOut),
+        RefundReason::Requested => {
+            let reason = refund.detail.clone().unwrap_or_default();
+            Ok(ChargeCommand::Refund { amount: refund.requested, reason })
+        }
+        RefundReason::PartlyUsed => {
+            let details = charge.map(|charge| &charge.details);
+            let details = details.filter(|details| details.unit_price > Micros::ZERO);
+            let details = details.ok_or(Violation("no units were unused that cost anything"))?;
+            let kept = details.amount - refund.amount;
+            ensure(kept >= Micros::ZERO, "i05: a charge gives back more than it took")?;
+            Ok(ChargeCommand::Succeed { quantity: Some(kept.whole_units(details.unit_price)) })
+        }
+    }
+}
+
+/// # Errors
+/// [`Violation`] if no heartbeat moves a deadline there.
+fn extended(state: ChargeState, decided_at: Timestamp) -> Result<ChargeCommand, Violation> {
+    const NO_HEARTBEAT: Violation = Violation("no heartbeat moves a deadline there");
+    let seconds = state.deadline.and_then(|deadline| whole_seconds(decided_at, deadline));
+    let extend_seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(NO_HEARTBEAT)?;
+    Ok(ChargeCommand::Heartbeat { extend_seconds })
+}
+
+/// The seconds between two times, if there are no milliseconds left.
+fn whole_seconds(from: Timestamp, to: Timestamp) -> Option<i64> {
+    let millis = to.millis().checked_sub(from.millis())?;
+    (millis % 1_000 == 0).then_some(millis / 1_000)
+}
+
+fn prices(version: &PriceVersion) -> Command {
+    let operations = version.operations.iter().map(|operation| OperationPrice {
+        id: operation.id.clone(),
+        unit_price: operation.unit_price,
+        timeout_seconds: operation.timeout_seconds,
+    });
+    Command::SetPrices { operations: operations.collect(), effective_at: Some(version.effective_at) }
+}
+
+/// # Errors
+/// [`Violation`] if a sign-in follows no link, or a link or session has no whole number of seconds.
+fn team(change: &TeamChange, account: &Account) -> Result<TeamCommand, Violation> {
+    let command = match change {
+        TeamChange::MemberAdded(Member { id, email, name, role, created_at: _ }) => {
+            let (email, name) = (text(*email), text(*name));
+            TeamCommand::AddMember(MemberRequest { id: id.clone(), email, name, role: *role })
+        }
+        TeamChange::MemberChanged(Member { id, email, name, role, created_at: _ }) => {
+            let (email, name) = (Some(text(*email)), Some(text(*name)));
+            TeamCommand::ChangeMember(id.clone(), MemberChanges { email, name, role: Some(*role) })
+        }
+        TeamChange::MemberRemoved(member) => TeamCommand::RemoveMember(member.clone()),
+        TeamChange::MemberErased(member) => TeamCommand::EraseMember(member.clone()),
+        TeamChange::KeyCreated(key) => TeamCommand::CreateKey(key_request(key)),
+        TeamChange::KeyRevoked(key) => TeamCommand::RevokeKey(*key),
+        TeamChange::KeyUsed(key) => TeamCommand::RecordKeyUse(*key),
+        TeamChange::LinkCreated(link) => TeamCommand::CreateLink(LinkRequest {
+            member: link.member.clone(),
+            hash: link.hash,
+            return_url: link.return_url.clone(),
+            valid_for_seconds: valid_for_seconds(link)?,
+        }),
+        TeamChange::SignedIn(session) => {
+            let link = account.team.links.iter().find(|link| link.id == session.id);
+            let link = link.ok_or(Violation("it follows a link that does not exist"))?;
+            let valid_for_seconds = valid_for_seconds(session)?;
+            TeamCommand::SignIn { link: link.hash, session: session.hash, valid_for_seconds }
+        }
+        TeamChange::SignedOut(session) => TeamCommand::SignOut(*session),
+        TeamChange::AllSignedOut(member) => TeamCommand::SignOutAll(member.clone()),
+    };
+    Ok(command)
+}
+
+/// A text about a person, of which an entry has the digest only.
+fn text(digest: Hash) -> PersonalText {
+    PersonalText { text: "".into(), salt: [0; 32], digest }
+}
+
+/// What was stored of the texts of a member: something, if the entry erased it.
+fn texts_of_member(body: &EntryBody) -> TextsOfMember {
+    match body {
+        EntryBody::Team(change) if matches!(**change, TeamChange::MemberErased(_)) => TextsOfMember::Kept,
+        _ => TextsOfMember::Unknown,
+    }
+}
+
+fn key_request(key: &ApiKey) -> ApiKeyRequest {
+    let ApiKey { name, scopes, member, worker, expires_at, hash, .. } = key.clone();
+    ApiKeyRequest { name, scopes, member, worker, expires_at, hash }
+}
+
+fn valid_for_seconds(session: &PortalSession) -> Result<i64, Violation> {
+    let seconds = whole_seconds(session.created_at, session.expires_at);
+    seconds.ok_or(Violation("no command gives a link or session such a time"))
+}

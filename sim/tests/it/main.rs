@@ -10,6 +10,7 @@ mod determinism;
 mod formats;
 mod isolation;
 mod long_history;
+mod personal;
 mod postgres;
 mod seeds;
 mod tidy;

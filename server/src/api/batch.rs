@@ -4,13 +4,10 @@
 //! A batch can be sent again whole: charges that were made get their first answer again, and
 //! refused ones are decided again.
 
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tollkeeper_engine::{Output, Ran};
@@ -28,7 +25,7 @@ use crate::http::refusal;
 use crate::http::route::{Route, of};
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
-use crate::wire::read::{Object, ShortText, maybe_word, read, word};
+use crate::wire::read::{Bounded, Object, ShortText, maybe_word, read, word};
 
 /// The routes.
 pub const ROUTES: &[Route] = &[Route::new(
@@ -73,42 +70,14 @@ pub const ROUTES: &[Route] = &[Route::new(
 pub struct BatchIn {
     /// The charges, which are decided in this order.
     #[schema(value_type = Vec<BatchItemIn>, min_items = 1, max_items = 1_000)]
-    charges: Bounded<Object<BatchItemIn>>,
+    charges: Bounded<Object<BatchItemIn>, { bounds::BATCH_MAX }>,
 }
 
 /// The same with unparsed items, for a batch with an item that cannot be read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBatchIn {
-    charges: Bounded<Box<RawValue>>,
-}
-
-/// The items of a batch. Reading ends at the first item too many, so that a body of a million items
-/// costs no more than a batch.
-#[derive(Debug)]
-struct Bounded<T>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-            type Value = Bounded<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut all = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    if all.len() == bounds::BATCH_MAX {
-                        return Err(A::Error::custom(format_args!("more than {} items", bounds::BATCH_MAX)));
-                    }
-                    all.push(item);
-                }
-                Ok(Bounded(all))
-            }
-        }
-        deserializer.deserialize_seq(Items(PhantomData))
-    }
+    charges: Bounded<Box<RawValue>, { bounds::BATCH_MAX }>,
 }
 
 /// A charge with its workspace and its idempotency key.

@@ -10,7 +10,7 @@ use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{
     ApiKeyId, Command, Limit, MemberId, Micros, OperationId, Period, PeriodWindows, Subject, WorkerId,
-    WorkspaceId,
+    WorkspaceId, bounds,
 };
 use utoipa::ToSchema;
 
@@ -20,7 +20,7 @@ use crate::http::problem::Problem;
 use crate::http::route::{Route, of};
 use crate::wire::ReadError;
 use crate::wire::read::{
-    AmountFields, Dollars, ID_RULE, Object, Word, amount, given, given_word, one_of, word,
+    AmountFields, Bounded, Dollars, ID_RULE, Object, Word, amount, given, given_word, one_of, word,
 };
 use crate::wire::subject::SubjectFields;
 use crate::wire::write::{Time, Usd};
@@ -72,7 +72,7 @@ const LIMIT_BYTES: usize = 320;
 pub struct LimitsIn {
     /// The limits, at most one per subject and period.
     #[schema(value_type = Vec<LimitIn>, max_items = 200)]
-    limits: Vec<Object<LimitIn>>,
+    limits: Bounded<Object<LimitIn>, { bounds::LIMITS_MAX }>,
 }
 
 /// A spending limit.
@@ -203,7 +203,7 @@ async fn get(call: Call) -> Result<Response, Problem> {
 /// `PUT /v1/workspaces/{workspace}/limits`.
 async fn put(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let LimitsIn { limits } = call.json().await?;
+    let LimitsIn { limits: Bounded(limits) } = call.json().await?;
     let limits = limits.into_iter().enumerate().map(|(index, Object(line))| limit(index, line));
     let limits = limits.collect::<Result<Vec<_>, ReadError>>()?;
     call.run(&workspace, None, Command::SetLimits(limits)).await?;

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::{Listing, Output};
 use tollkeeper_ledger::Scope::{Charge, Manage, Read};
-use tollkeeper_ledger::{Command, Operation, OperationId, OperationPrice, PriceVersion, WorkspaceId};
+use tollkeeper_ledger::{Command, Operation, OperationId, OperationPrice, PriceVersion, WorkspaceId, bounds};
 use utoipa::ToSchema;
 
 use super::PAGE;
@@ -16,7 +16,7 @@ use crate::http::route::{Route, list_of, of};
 use crate::wire::ReadError;
 use crate::wire::page::ListJson;
 use crate::wire::read::{
-    AmountFields, Dollars, Instant, Object, amount, given, given_word, maybe_word, word,
+    AmountFields, Bounded, Dollars, Instant, Object, amount, given, given_word, maybe_word, word,
 };
 use crate::wire::write::{Time, Usd};
 
@@ -76,7 +76,7 @@ const OPERATION_BYTES: usize = 128;
 pub struct PricesIn {
     /// Every operation that can be charged.
     #[schema(value_type = Vec<OperationIn>, min_items = 1, max_items = 1_000)]
-    operations: Vec<Object<OperationIn>>,
+    operations: Bounded<Object<OperationIn>, { bounds::OPERATIONS_MAX }>,
     /// When the version comes into force; now if it is absent. Up to a minute in the past is now.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -192,7 +192,7 @@ async fn get(call: Call) -> Result<Response, Problem> {
 
 /// `PUT /v1/price-book`.
 async fn put(mut call: Call) -> Result<Response, Problem> {
-    let PricesIn { operations, effective_at } = call.json().await?;
+    let PricesIn { operations: Bounded(operations), effective_at } = call.json().await?;
     let operations = operations.into_iter().enumerate().map(price).collect::<Result<Vec<_>, _>>()?;
     let effective_at = effective_at.map(|Instant(at)| at);
     let command = Command::SetPrices { operations, effective_at };

@@ -109,3 +109,44 @@ fn run(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tollkeeper_ledger::{Actor, Command, IdempotencyKey, Submission, Timestamp, WorkspaceId};
+
+    use crate::Engine;
+    use crate::embedded::{Embedded, Options};
+
+    /// Enough for a batch that the committer appends.
+    const COMMANDS: u32 = 4_096;
+
+    fn create(number: u32) -> Submission {
+        let name = format!("w{number}");
+        Submission {
+            workspace: WorkspaceId::new(&name).expect("the id is valid"),
+            key: Some(IdempotencyKey::new(&name).expect("the key is valid")),
+            actor: Actor::Platform,
+            command: Command::CreateWorkspace(Default::default()),
+        }
+    }
+
+    #[test]
+    fn a_large_batch_is_not_acknowledged_into_a_file_that_lost_its_name() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let engine = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
+        let run = || {
+            let batch = (0..COMMANDS).map(create).collect();
+            runtime.block_on(engine.run_each(batch, Timestamp::from_millis(1_767_225_600_000)))
+        };
+        let [journal, away] = ["journal.db", "away"].map(|name| scratch.path().join(name));
+        std::fs::rename(&journal, &away).expect("a file can be moved");
+        for ran in run().expect("every command has a result") {
+            assert!(ran.expect_err("the journal has no name").is_unavailable());
+        }
+        std::fs::rename(&away, &journal).expect("a file can be moved");
+        for ran in run().expect("the journal is back") {
+            ran.expect("it was run").expect("it was accepted, now or before");
+        }
+    }
+}

@@ -17,6 +17,10 @@ pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_s
 /// The size of a page of a new file, and of the frames in its WAL.
 pub(crate) const PAGE_BYTES: usize = 8192;
 
+/// The first SQLite that does not lose commits when several connections checkpoint one WAL, as a
+/// number: 3.51.3. A build could use the older one of its system.
+const SQLITE_MIN_VERSION: i32 = 3_051_003;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -63,6 +67,7 @@ impl Drop for OpenFile {
 /// Opens a database file in WAL mode. No commit checkpoints the WAL of itself; the
 /// checkpointer turns that on for the state file.
 pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<OpenFile, Error> {
+    check_sqlite(rusqlite::version_number())?;
     if access == Access::Create && vfs.is_none() {
         let made = files::create_file(path);
         made.map_err(|error| not_writable(format!("{}: {error}", path.display())))?;
@@ -95,6 +100,15 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Ope
     connection.execute_batch(pragmas).map_err(|error| classify(path, error))?;
     let id = if vfs.is_none() { FileId::at(path).ok() } else { None };
     Ok(OpenFile { connection, path: path.to_path_buf(), id })
+}
+
+/// [`Error::is_unusable`] for a SQLite that may lose commits.
+fn check_sqlite(version: i32) -> Result<(), Error> {
+    if version >= SQLITE_MIN_VERSION {
+        return Ok(());
+    }
+    let what = format!("the SQLite of this build has version number {version}, and may lose commits");
+    Err(Error::unusable(what).with_hint("build with the bundled SQLite, or with 3.51.3 or newer"))
 }
 
 /// Moves the whole WAL into its file and empties it. True if a reader or writer was in the way: a
@@ -162,4 +176,15 @@ fn not_writable(what: String) -> Error {
 fn damaged(what: String) -> Error {
     Error::damaged(what)
         .with_hint("restore the last backup; `tollkeeper audit` says how far the journal can be trusted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_sqlite;
+
+    #[test]
+    fn a_sqlite_that_may_lose_commits_is_refused() {
+        check_sqlite(rusqlite::version_number()).expect("the bundled one is new enough");
+        assert!(check_sqlite(3_051_002).expect_err("it has the fault").is_unusable());
+    }
 }

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 
 use crate::commands::{
     audit, backup, balance, charge, clock, completions, entries, grant, key, limits, man, mark_restored,
-    member, migrate, portal, prices, serve, settings, transfer, workspace,
+    member, migrate, portal, prices, repair, serve, settings, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -76,6 +76,7 @@ enum Command {
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     MarkRestored(mark_restored::Args),
+    Repair(repair::Args),
     Export(transfer::ExportArgs),
     Import(transfer::ImportArgs),
     Migrate(migrate::Args),
@@ -106,6 +107,7 @@ impl Cli {
             Command::Backup(args) => backup::backup(args),
             Command::Restore(args) => backup::restore(args),
             Command::MarkRestored(args) => mark_restored::run(args),
+            Command::Repair(args) => repair::run(args),
             Command::Export(args) => transfer::export(args),
             Command::Import(args) => transfer::import(args),
             Command::Migrate(args) => migrate::run(args),

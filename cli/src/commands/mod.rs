@@ -5,8 +5,8 @@
 //! data commands   workspace, member, key, limits, portal, grant, charge, balance, entries, prices,
 //!                 settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
-//! whole ledgers   audit, backup (and restore), mark_restored, transfer (export and import),
-//!                 migrate
+//! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
+//!                 import), migrate
 //!                 call the engine crate on a store, without the API
 //! server          serve
 //! this program    completions, man
@@ -30,6 +30,7 @@ pub(crate) mod member;
 pub(crate) mod migrate;
 pub(crate) mod portal;
 pub(crate) mod prices;
+pub(crate) mod repair;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod transfer;

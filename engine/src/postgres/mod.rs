@@ -41,6 +41,7 @@ pub use admin::audit::{audit, audit_with};
 pub use admin::export::export;
 pub use admin::import::import;
 pub use database::distribute::distribute;
+pub use repair::repair;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,22 +5,31 @@
 //! meanwhile; no other workspace notices. If the entries themselves are damaged, the workspace
 //! alone is refused, and tried again after a minute.
 //!
-//! A repair replays every entry of the workspace as an audit does. It writes the account, the team
-//! and the grants, and changes no number that another server may have in memory. So it needs the
-//! usage table to be right. Deadlines are not repaired; the audit compares them.
+//! A repair replays every entry of the workspace as an audit does. It writes the account, the team,
+//! the grants, the usage and the deadlines, and changes no number that another server may have in
+//! memory. So of the two places of usage one must be right: the table, or the current hour in the
+//! account's row.
+//!
+//! No reader can see that a row of usage or a deadline is wrong or missing; an audit does. An
+//! operator then asks for the repair ([`repair`]).
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use tollkeeper_ledger::{Account, Grant, Micros, Usage, UsageKey, UsageSums, WorkspaceId};
+use tollkeeper_ledger::{
+    Account, ChargeId, Entry, Grant, Micros, Timestamp, Usage, UsageKey, UsageSums, WorkspaceId,
+};
 
+use super::batch::columns::UsageColumns;
 use super::batch::current_hour::CurrentHour;
-use super::database::config::Address;
-use super::database::decode::{decode_entry, decode_usage_row};
+use super::database::blocking::block_on;
+use super::database::config::{self, Address};
+use super::database::decode::{decode_current_usage, decode_entry, decode_usage_row};
 use super::database::failure::Failure;
-use super::database::schema::Admission;
+use super::database::schema::{self, Admission};
 use super::database::seal::sealed;
-use super::database::session::{DbSession, column};
+use super::database::session::{DbSession, Uuid, column, connect};
 use super::database::sql::{self, Sql};
 use super::repairs::Repairs;
 use crate::hash::digest;
@@ -28,6 +37,26 @@ use crate::{Error, rollups};
 
 /// How many entries one read fetches.
 const READ_ENTRIES: i64 = 2_000;
+
+/// Rows of hourly usage.
+type UsageRows = Vec<(UsageKey, UsageSums)>;
+
+/// Rebuilds everything that derives from the journal of a workspace, also while servers use the
+/// database.
+///
+/// # Errors
+/// [`Error::is_damaged`] if the workspace has no journal or its journal is damaged,
+/// [`Error::is_unavailable`] or [`Error::is_unusable`] if the database cannot be used.
+pub fn repair(url: &str, workspace: &WorkspaceId) -> Result<(), Error> {
+    let address = config::parse(url)?;
+    block_on(async {
+        let rebuilt = async {
+            schema::require_version(&connect(&address).await?).await?;
+            rebuild(&address, workspace).await
+        };
+        rebuilt.await.map_err(Failure::into_error)
+    })
+}
 
 /// Rebuilds the accounts that are asked for, until the future is dropped.
 pub(super) async fn run(repairs: &Repairs, address: &Address) {
@@ -43,7 +72,33 @@ pub(super) async fn run(repairs: &Repairs, address: &Address) {
 struct Rebuilt {
     account: Account,
     grants: Vec<Grant>,
-    usage: Vec<(UsageKey, UsageSums)>,
+    usage: UsageRows,
+    pending: PendingCharges,
+}
+
+/// The charges that await an outcome with their deadlines, by the entry that opened them.
+#[derive(Default)]
+struct PendingCharges(BTreeMap<u64, (ChargeId, Timestamp)>);
+
+impl PendingCharges {
+    fn record(&mut self, entry: &Entry) {
+        let (Some((charge, opening_entry)), Some(state)) = (entry.body.charge(), entry.body.state()) else {
+            return;
+        };
+        let opening_entry = opening_entry.unwrap_or(entry.n);
+        match state.deadline {
+            Some(deadline) => self.0.insert(opening_entry, (charge, deadline)),
+            None => self.0.remove(&opening_entry),
+        };
+    }
+}
+
+/// The usage of an account as it must be stored.
+struct StoredUsage {
+    /// The current hour, in the account's row.
+    hour: CurrentHour,
+    /// The rows of the table; `None` if they are right.
+    table: Option<UsageRows>,
 }
 
 /// Rebuilds an account in one transaction, under the lock of its row.
@@ -53,14 +108,19 @@ async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failu
     session.execute(Sql::LockAccount, &[&workspace.as_str()]).await?;
     // A server that is too old for the tables takes the rows of a newer one for damage.
     Admission::ask(&session).await?.refuse_outdated()?;
-    let rebuilt = replay(&session, workspace).await?;
-    let hour = current_hour(&session, workspace, rebuilt.usage).await?;
-    write(&session, workspace, rebuilt.account, &rebuilt.grants, &hour).await?;
+    let Rebuilt { account, grants, usage, pending } = replay(&session, workspace).await?;
+    let usage = stored_usage(&session, workspace, usage).await?;
+    write(&session, workspace, account, &grants, &usage.hour).await?;
+    if let Some(rows) = usage.table {
+        write_usage(&session, workspace, &rows).await?;
+    }
+    write_pending(&session, workspace, &pending).await?;
     session.batch_execute("COMMIT").await
 }
 
 async fn replay(session: &DbSession, workspace: &WorkspaceId) -> Result<Rebuilt, Failure> {
     let (mut account, mut usage) = (Account::new(workspace.clone()), Usage::default());
+    let mut pending = PendingCharges::default();
     loop {
         let after = account.chain.n as i64;
         let rows = session.query(Sql::EntriesAfter, &[&workspace.as_str(), &after, &READ_ENTRIES]).await?;
@@ -76,6 +136,7 @@ async fn replay(session: &DbSession, workspace: &WorkspaceId) -> Result<Rebuilt,
                     .with_hint("the journal itself is damaged: run `tollkeeper audit`")
             })?;
             usage.record(&entry);
+            pending.record(&entry);
         }
         // Other tasks of the thread go on between two reads.
         tokio::task::yield_now().await;
@@ -85,35 +146,82 @@ async fn replay(session: &DbSession, workspace: &WorkspaceId) -> Result<Rebuilt,
     }
     let grants = account.grants.iter().cloned().collect();
     account.grants.release_spent();
-    Ok(Rebuilt { account, grants, usage: rollups::folded(usage.take()) })
+    Ok(Rebuilt { account, grants, usage: rollups::folded(usage.take()), pending })
 }
 
-/// The rollups that are not in the usage table. Other servers may have them in memory, so they must
-/// be what the row had: few rows of one hour.
-async fn current_hour(
+/// Splits the usage of a workspace into the table and the current hour. Other servers may have the
+/// current hour in memory. So it is what the table does not have, if that is few rows of one hour.
+/// Otherwise the table is wrong, and is written anew without the current hour that is stored.
+async fn stored_usage(
     session: &DbSession,
     workspace: &WorkspaceId,
-    mut usage: Vec<(UsageKey, UsageSums)>,
-) -> Result<CurrentHour, Failure> {
+    all: UsageRows,
+) -> Result<StoredUsage, Failure> {
     let rows = session.query(Sql::UsageOf, &[&workspace.as_str(), &i64::MIN, &i64::MAX]).await?;
+    let mut hour = None;
+    let mut table = Ok(UsageRows::new());
     for row in &rows {
-        if let Some((key, stored)) = decode_usage_row(row)? {
-            let UsageSums { runs, quantity, charged, refunded } = stored;
-            usage.push((
-                key,
-                UsageSums {
-                    runs: -runs,
-                    quantity: -quantity,
-                    charged: Micros::ZERO - charged,
-                    refunded: Micros::ZERO - refunded,
-                },
-            ));
+        match decode_usage_row(row) {
+            Ok(None) => hour = decode_current_usage(column(row, 0)?).ok().and_then(CurrentHour::from_rows),
+            Ok(Some(stored)) => table = table.map(|rows| [rows, vec![stored]].concat()),
+            Err(error) => table = Err(error),
         }
+    }
+    if let Ok(rows) = &table
+        && let Some(hour) = CurrentHour::from_rows(less(all.clone(), rows))
+    {
+        return Ok(StoredUsage { hour, table: None });
+    }
+    let hour = hour.ok_or_else(|| {
+        Error::damaged(format!("i08: both the usage table and the current hour of {workspace} are damaged"))
+    })?;
+    let table = less(all, hour.rows());
+    tracing::warn!(%workspace, rows = table.len(), "the usage is written anew from the journal");
+    Ok(StoredUsage { table: Some(table), hour })
+}
+
+/// What is left of usage after some of it is subtracted.
+fn less(mut usage: UsageRows, subtracted: &[(UsageKey, UsageSums)]) -> UsageRows {
+    for (key, UsageSums { runs, quantity, charged, refunded }) in subtracted {
+        let negative = UsageSums {
+            runs: -runs,
+            quantity: -quantity,
+            charged: Micros::ZERO - *charged,
+            refunded: Micros::ZERO - *refunded,
+        };
+        usage.push((key.clone(), negative));
     }
     let mut rest = rollups::folded(usage);
     rest.retain(|(_, used)| *used != UsageSums::default());
-    let differs = || Error::damaged(format!("i08: the usage table of {workspace} differs from its journal"));
-    Ok(CurrentHour::from_rows(rest).ok_or_else(differs)?)
+    rest
+}
+
+async fn write_usage(
+    session: &DbSession,
+    workspace: &WorkspaceId,
+    rows: &[(UsageKey, UsageSums)],
+) -> Result<(), Failure> {
+    session.execute(Sql::RemoveUsage, &[&workspace.as_str()]).await?;
+    let mut columns = UsageColumns::default();
+    for (key, used) in rows {
+        columns.push(workspace.as_str(), key, used);
+    }
+    columns.add(session).await
+}
+
+/// Writes the deadlines anew. A charge that a server is timing out may be claimed once more, which
+/// changes nothing: a charge leaves pending once.
+async fn write_pending(
+    session: &DbSession,
+    workspace: &WorkspaceId,
+    pending: &PendingCharges,
+) -> Result<(), Failure> {
+    let workspaces = vec![workspace.as_str(); pending.0.len()];
+    let numbers: Vec<i64> = pending.0.keys().map(|n| *n as i64).collect();
+    let charges: Vec<Uuid> = pending.0.values().map(|(charge, _)| Uuid(charge.0.to_bytes())).collect();
+    let deadlines: Vec<i64> = pending.0.values().map(|(_, deadline)| deadline.millis()).collect();
+    session.execute(Sql::RemoveDeadlines, &[&workspace.as_str()]).await?;
+    session.execute(Sql::SetPending, &[&workspaces, &numbers, &charges, &deadlines]).await
 }
 
 async fn write(

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 58] = [
+pub const COMMANDS: [&[&str]; 59] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -59,6 +59,7 @@ pub const COMMANDS: [&[&str]; 58] = [
     &["backup"],
     &["restore"],
     &["mark-restored"],
+    &["repair"],
     &["export"],
     &["import"],
     &["migrate"],
@@ -151,6 +152,7 @@ fn wrong_usage_exits_2_with_a_message_on_stderr() {
         &["bench", "--engine", "postgres"],
         &["bench", "--rate", "100"],
         &["migrate", "--data", "x"],
+        &["repair", "acme", "--data", "x"],
         &["backup"],
         &["restore", "--from", "x"],
     ] {

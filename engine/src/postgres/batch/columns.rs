@@ -81,7 +81,7 @@ struct EndedColumns<'a> {
 
 /// Rows of the table `usage`.
 #[derive(Default)]
-struct UsageColumns<'a> {
+pub(crate) struct UsageColumns<'a> {
     workspace: Vec<&'a str>,
     hour: Vec<i64>,
     /// Operation, worker, member.
@@ -472,7 +472,7 @@ impl PlatformColumns {
 }
 
 impl<'a> UsageColumns<'a> {
-    fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &UsageSums) {
+    pub(crate) fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &UsageSums) {
         let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
         self.workspace.push(workspace);
@@ -491,7 +491,7 @@ impl<'a> UsageColumns<'a> {
 }
 
 impl UsageColumns<'_> {
-    async fn add(&self, session: &DbSession) -> Result<(), Failure> {
+    pub(crate) async fn add(&self, session: &DbSession) -> Result<(), Failure> {
         let UsageColumns { workspace, hour, names: [operation, worker, member], api_key, numbers } = self;
         let [runs, quantity, charged, refunded] = numbers;
         let params: [Param<'_>; 10] =

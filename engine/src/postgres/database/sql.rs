@@ -44,6 +44,8 @@ pub(crate) enum Sql {
     SetGrantRows,
     SetPending,
     RemovePending,
+    RemoveDeadlines,
+    RemoveUsage,
     AddForeignIds,
     UpdatePlatform,
     CheckGuard,
@@ -92,7 +94,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 47] = [
+pub(crate) const ALL: [(Sql, &str); 49] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -267,6 +269,8 @@ pub(crate) const ALL: [(Sql, &str); 47] = [
         "DELETE FROM pending AS p USING unnest($1::text[], $2::bigint[]) AS v (workspace, n)
          WHERE p.workspace = v.workspace AND p.n = v.n",
     ),
+    (Sql::RemoveDeadlines, "DELETE FROM pending WHERE workspace = $1"),
+    (Sql::RemoveUsage, "DELETE FROM usage WHERE workspace = $1"),
     (
         Sql::AddForeignIds,
         "INSERT INTO moved (workspace, id, n) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollkeeper_engine::postgres::{Options, Postgres};
+use tollkeeper_engine::postgres::{self, Options, Postgres};
 use tollkeeper_engine::{Engine, Error, Page, Reads};
 use tollkeeper_ledger::{ChargeCommand, Command, Micros, Source, Submission};
-use tollkeeper_sim::contract::{BEGINNING, TestClient, acme, awaited, charge, submission};
+use tollkeeper_sim::contract::{BEGINNING, TestClient, acme, awaited, charge, submission, workspace};
 use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_sim::faults::bank::{self, NOW, PRICE};
 use tollkeeper_testkit::blocking::block_on;
@@ -110,6 +110,44 @@ fn a_changed_bit_of_a_derived_row_is_mended_from_the_journal() {
         store.0.sql(change);
         check_served(&store, change, &mut new_charges);
     }
+}
+
+#[test]
+fn usage_and_deadlines_that_an_audit_names_are_repaired_from_the_journal() {
+    if is_missing() {
+        return;
+    }
+    let store = ledger();
+    let mut client = TestClient::open(&store, BEGINNING);
+    client.advance_clock(3_600);
+    client.charge("an hour later", charge("message", 1));
+    let (open, _) = client.charge("open later", awaited("message", 1, 60));
+    let (database, url) = (&store.0, store.0.url());
+    let disagreement = || postgres::audit(&url).expect("the database is read").disagreement;
+    for change in [
+        "UPDATE usage SET charged = charged + 1",
+        "UPDATE usage SET hour = hour + 1",
+        "UPDATE usage SET operation = 'another'",
+        "DELETE FROM usage",
+        "DELETE FROM pending",
+        "UPDATE pending SET deadline = deadline + 1",
+        "UPDATE pending SET n = n + 1",
+    ] {
+        assert_ne!(
+            database.sql(&format!("WITH done AS ({change} RETURNING 1) SELECT count(*) FROM done")),
+            "0"
+        );
+        assert!(disagreement().is_some_and(|found| found.workspace == Some(acme())), "{change}");
+        postgres::repair(&url, &acme()).expect("the journal is whole");
+        assert_eq!(disagreement().map(|found| found.what), None, "{change}");
+        // A server that has the account in memory goes on with it.
+        client.charge(change, charge("message", 1));
+        assert_eq!(disagreement().map(|found| found.what), None, "after a charge: {change}");
+    }
+    let due = block_on(client.engine.due(client.now.plus_seconds(60), 10)).expect("the database is read");
+    assert!(due.contains(&(acme(), open.details.id)), "{due:?}");
+    let unknown = postgres::repair(&url, &workspace("unknown")).expect_err("it has no journal");
+    assert!(unknown.is_damaged() && unknown.to_string().contains("is missing"), "{unknown}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::harness::{TestServer, printed, tollkeeper};
 #[test]
 fn the_settings_are_shown_and_changed() {
     everywhere(|target| {
+        target.json(&["workspace", "create", "acme", "--name", "Acme"]);
         assert_eq!(target.json(&["settings", "show"]), json!({"refund_window_days": 30}));
         let set = ["settings", "set", "--refund-window-days", "14"];
         assert_eq!(target.json(&set), json!({"refund_window_days": 14}));

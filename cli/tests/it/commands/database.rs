@@ -137,7 +137,8 @@ fn a_store_that_other_tools_restored_is_marked() {
     let own = tempfile::TempDir::new().expect("a temporary directory can be created");
     let data = own.path().join("data").display().to_string();
     for store in [["--database-url", &url], ["--data", &data]] {
-        run(&[&["workspace", "create", "acme", "--name", "Acme"], &store[..]].concat());
+        let made = run(&[&["workspace", "create", "acme", "--name", "Acme"], &store[..]].concat());
+        assert_eq!(made.status.code(), Some(0), "{}", printed(&made));
         for epoch in [2, 3] {
             let output = run(&[&["mark-restored", "--json"], &store[..]].concat());
             assert_eq!(output.status.code(), Some(0), "{}", printed(&output));

@@ -31,8 +31,11 @@ fn bash_accepts_its_completion_script_and_completes() {
         "{script}\nCOMP_WORDS=(tollkeeper work); COMP_CWORD=1; _tollkeeper tollkeeper work tollkeeper; \
          echo \"${{COMPREPLY[@]}}\""
     );
-    let output =
-        std::process::Command::new("bash").args(["-c", &complete]).output().expect("bash is installed");
+    // The script is longer than an argument may be.
+    let own = TempDir::new().expect("a temporary directory can be created");
+    let file = own.path().join("complete.bash");
+    std::fs::write(&file, complete).expect("the directory can be written");
+    let output = std::process::Command::new("bash").arg(&file).output().expect("bash is installed");
     assert_eq!(printed(&output), "workspace\n");
 }
 
@@ -46,7 +49,8 @@ fn the_manual_page_has_its_sections_and_names_every_subcommand() {
     }
     assert!(page.contains(".TH tollkeeper 1 "), "{page}");
     for command in COMMANDS.iter().filter(|command| command.len() == 1) {
-        assert!(page.contains(&format!("tollkeeper\\-{}(1)", command[0])), "{}: {page}", command[0]);
+        let name = command[0].replace('-', "\\-");
+        assert!(page.contains(&format!("tollkeeper\\-{name}(1)")), "{name}: {page}");
     }
     assert!(page.contains("Exit codes:"), "{page}");
 }

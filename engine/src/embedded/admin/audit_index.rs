@@ -5,7 +5,6 @@
 //! page. So both are made again from the pages and compared.
 
 use crate::Error;
-use crate::embedded::storage::bloom::Bloom;
 use crate::embedded::storage::key_index::{Pair, Run, pairs_of};
 use crate::embedded::storage::state_db::StateFile;
 
@@ -17,25 +16,27 @@ pub(super) fn fold(sum: u64, (fingerprint, seq): Pair) -> u64 {
 /// What is wrong with the key index, if anything. `expected`: the checksum of the pairs that the
 /// journal requires.
 pub(super) fn index_disagrees(state: &StateFile, expected: u64) -> Result<Option<&'static str>, Error> {
-    let mut sum = 0u64;
-    for run in state.runs(&state.meta()?)? {
-        let mut bloom = Bloom::for_keys(run.head.pairs as usize);
+    let (mut sum, mut what) = (0u64, None);
+    state.each_run(&state.meta()?, |run| {
+        let mut filter = run.bloom.check();
         let (mut pairs, mut last, mut is_sorted) = (0u64, None, true);
         each_pair(state, &run, |pair| {
             sum = fold(sum, pair);
-            bloom.insert(pair.0);
+            filter.add(pair.0);
             pairs += 1;
             is_sorted &= last <= Some(pair);
             last = Some(pair);
         })?;
+        if !filter.finish() {
+            what = Some("a filter of the key index does not hold the keys of its pages");
+        }
         if pairs != run.head.pairs || !is_sorted {
-            return Ok(Some("the pages of a run in the key index are not those that were written"));
+            what = Some("the pages of a run in the key index are not those that were written");
         }
-        if bloom != run.bloom {
-            return Ok(Some("a filter of the key index does not hold the keys of its pages"));
-        }
-    }
-    Ok((sum != expected).then_some("the key index in the state file differs from the journal"))
+        Ok(())
+    })?;
+    let differs = (sum != expected).then_some("the key index in the state file differs from the journal");
+    Ok(what.or(differs))
 }
 
 /// Visits all pairs of a run, page by page; damage if a fence is not the first fingerprint of its

@@ -13,7 +13,7 @@ const LINE_BITS: usize = 512;
 const LINE_WORDS: usize = LINE_BITS / 64;
 
 /// A blocked Bloom filter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bloom {
     words: Vec<u64>,
 }
@@ -21,8 +21,7 @@ pub(crate) struct Bloom {
 impl Bloom {
     /// An empty filter for `keys` keys.
     pub(crate) fn for_keys(keys: usize) -> Bloom {
-        let lines = (keys * BITS_PER_KEY).div_ceil(LINE_BITS).max(1);
-        Bloom { words: vec![0; lines * LINE_WORDS] }
+        Bloom { words: vec![0; lines_for(keys) * LINE_WORDS] }
     }
 
     /// Where a fingerprint's line begins (from its high half), and the bits that choose the probes
@@ -53,6 +52,12 @@ impl Bloom {
         })
     }
 
+    /// Checks that the filter has the bits of just the fingerprints that are added in ascending
+    /// order.
+    pub(crate) fn check(&self) -> BloomCheck<'_> {
+        BloomCheck { bloom: self, at: 0, line: [0; LINE_WORDS], is_right: true, keys: 0 }
+    }
+
     /// The bytes of the filter, as they are stored.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
@@ -66,6 +71,56 @@ impl Bloom {
         let (words, _) = bytes.as_chunks::<8>();
         Some(Bloom { words: words.iter().map(|word| u64::from_le_bytes(*word)).collect() })
     }
+}
+
+/// A filter that is made again line by line and compared, so that it is not held twice.
+#[derive(Debug)]
+pub(crate) struct BloomCheck<'a> {
+    bloom: &'a Bloom,
+    /// Where the line begins that is being made.
+    at: usize,
+    line: [u64; LINE_WORDS],
+    is_right: bool,
+    keys: usize,
+}
+
+impl BloomCheck<'_> {
+    /// Adds the next fingerprint. Ascending fingerprints have ascending lines.
+    pub(crate) fn add(&mut self, fingerprint: u64) {
+        let (line, bits) = self.bloom.line_of(fingerprint);
+        while self.at < line {
+            self.end_line();
+        }
+        self.is_right &= self.at == line;
+        for bit in probes(bits) {
+            self.line[bit / 64] |= 1 << (bit % 64);
+        }
+        self.keys += 1;
+    }
+
+    fn end_line(&mut self) {
+        self.is_right &= self.bloom.words[self.at..self.at + LINE_WORDS] == self.line;
+        self.line = [0; LINE_WORDS];
+        self.at += LINE_WORDS;
+    }
+
+    /// True if the filter is the one of these fingerprints.
+    pub(crate) fn finish(mut self) -> bool {
+        while self.at < self.bloom.words.len() {
+            self.end_line();
+        }
+        self.is_right && self.bloom.words.len() == lines_for(self.keys) * LINE_WORDS
+    }
+}
+
+/// How many lines the filter of a number of keys has.
+fn lines_for(keys: usize) -> usize {
+    (keys * BITS_PER_KEY).div_ceil(LINE_BITS).max(1)
+}
+
+/// The bits of a fingerprint within its line.
+fn probes(bits: u64) -> impl Iterator<Item = usize> {
+    (0..PROBES).map(move |probe| (bits >> (10 + 9 * probe)) as usize % LINE_BITS)
 }
 
 #[cfg(test)]
@@ -88,5 +143,28 @@ mod tests {
         assert!((0..keys).all(|n| bloom.may_contain(spread(n))));
         let wrong = (keys..keys * 11).filter(|n| bloom.may_contain(spread(*n))).count();
         assert!(wrong < 500, "{wrong} of 200,000 absent keys are taken to be present");
+    }
+
+    #[test]
+    fn a_filter_is_checked_line_by_line() {
+        let mut fingerprints: Vec<u64> = (0..5_000).map(spread).collect();
+        fingerprints.sort_unstable();
+        let mut bloom = Bloom::for_keys(fingerprints.len());
+        fingerprints.iter().for_each(|fingerprint| bloom.insert(*fingerprint));
+        let is_right = |bloom: &Bloom, fingerprints: &[u64]| {
+            let mut check = bloom.check();
+            fingerprints.iter().for_each(|fingerprint| check.add(*fingerprint));
+            check.finish()
+        };
+        assert!(is_right(&bloom, &fingerprints));
+        assert!(!is_right(&bloom, &fingerprints[1..]), "it has a bit too many");
+        for word in [0, bloom.words.len() / 2, bloom.words.len() - 1] {
+            let mut flipped = bloom.clone();
+            flipped.words[word] ^= 1 << 33;
+            assert!(!is_right(&flipped, &fingerprints));
+        }
+        fingerprints.swap(10, 4_000);
+        assert!(!is_right(&bloom, &fingerprints), "out of order");
+        assert!(is_right(&Bloom::for_keys(0), &[]));
     }
 }

@@ -398,24 +398,39 @@ impl StateFile {
     /// unfinished. [`Error::is_damaged`] if one is missing: a key would not be found, and what it
     /// paid for would be paid again.
     pub(crate) fn runs(&self, meta: &Meta) -> Result<Vec<Run>, Error> {
+        let mut runs = Vec::new();
+        self.each_run(meta, |run| {
+            runs.push(run);
+            Ok(())
+        })?;
+        Ok(runs)
+    }
+
+    /// Calls `visit` with each of them. A filter is large, so one is read at a time.
+    pub(crate) fn each_run(
+        &self,
+        meta: &Meta,
+        mut visit: impl FnMut(Run) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         // A run inside the range of another was merged into it, and is not deleted yet.
-        let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences, crc FROM run AS r WHERE whole AND NOT EXISTS
+        let sql = "SELECT id FROM run AS r WHERE whole AND NOT EXISTS
                    (SELECT 1 FROM run AS m WHERE m.whole AND m.id <> r.id AND m.tier > r.tier
                     AND m.first <= r.first AND m.last >= r.last) ORDER BY first";
-        let rows = self.all(sql, [], read_run)?;
-        let runs = rows.into_iter().collect::<Option<Vec<Run>>>();
-        let runs = runs.ok_or_else(|| self.damaged("a run of keys, its fences or its filter is damaged"))?;
+        let missing =
+            |next: u64| self.damaged(format!("the keys of journal entries {next} and later are missing"));
         let mut next = 1;
-        for run in &runs {
+        for id in self.all(sql, [], |row| row.get::<_, i64>(0))? {
+            let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences, crc FROM run WHERE id = ?1";
+            let run = self.one(sql, [id], read_run)?.flatten();
+            let run =
+                run.ok_or_else(|| self.damaged("a run of keys, its fences or its filter is damaged"))?;
             if run.head.covers.first != next {
-                return Err(self.damaged(format!("the keys of journal entries {next} and later are missing")));
+                return Err(missing(next));
             }
             next = run.head.covers.last + 1;
+            visit(run)?;
         }
-        if next != meta.keys_persisted_to + 1 {
-            return Err(self.damaged(format!("the keys of journal entries {next} and later are missing")));
-        }
-        Ok(runs)
+        if next == meta.keys_persisted_to + 1 { Ok(()) } else { Err(missing(next)) }
     }
 
     /// Reads a page of a run, which must exist.

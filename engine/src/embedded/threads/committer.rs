@@ -112,7 +112,7 @@ fn run(
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::{Actor, Command, IdempotencyKey, Refusal, Submission, Timestamp, WorkspaceId};
+    use tollkeeper_ledger::{Actor, Command, Refusal, Submission, Timestamp, WorkspaceId};
 
     use crate::Engine;
     use crate::embedded::{Embedded, Options};
@@ -124,7 +124,7 @@ mod tests {
         let name = format!("w{number}");
         Submission {
             workspace: WorkspaceId::new(&name).expect("the id is valid"),
-            key: Some(IdempotencyKey::new(&name).expect("the key is valid")),
+            key: None,
             actor: Actor::Platform,
             command: Command::CreateWorkspace(Default::default()),
         }

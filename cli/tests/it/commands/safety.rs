@@ -178,7 +178,7 @@ fn a_backup_of_a_build_before_the_first_release_is_refused_and_left_as_it_is() {
     // Bytes 60 to 63 of a SQLite file hold its user version.
     let file = Path::new(&at("backup")).join("journal.db");
     let mut bytes = fs::read(&file).expect("the backup reads");
-    assert_eq!(bytes[60..64], [0, 0, 0, 3]);
+    assert!(bytes[63] > 1, "no released program wrote version 1");
     bytes[63] = 1;
     fs::write(&file, &bytes).expect("the backup can be written");
     for args in [

@@ -33,6 +33,9 @@ const TABLES: &str = "
 /// The block that holds an entry.
 const BLOCK_OF: &str = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
 
+/// Blocks that are read together by a read of many: at most about 1 MiB.
+const BLOCKS_AT_ONCE: i64 = 64;
+
 /// True if a directory holds a ledger's journal.
 #[must_use]
 pub fn holds_ledger(directory: &Path) -> bool {
@@ -230,30 +233,55 @@ impl Journal {
         Ok(found.flatten())
     }
 
-    /// Reads all entries from `seq` on, in order.
+    /// Reads all entries from `seq` to the one that is the last now, in order. Nothing is open in
+    /// the file while `read` runs, so it may take its time: it holds no page of the WAL back.
     pub(crate) fn read_from(
         &self,
         seq: u64,
         mut read: impl FnMut(Stored) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let start = "SELECT first FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
-        let failed = |error| classify(&self.path, error);
-        let start: Option<i64> =
-            self.connection.query_row(start, [seq as i64], |row| row.get(0)).optional().map_err(failed)?;
-        let sql = "SELECT first, data FROM block WHERE first >= ?1 ORDER BY first";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        let mut rows = statement.query([start.unwrap_or(0)]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let first = row.get::<_, i64>(0).map_err(failed)? as u64;
-            let bytes = row.get_ref(1).map_err(failed)?.as_blob().map_err(|error| failed(error.into()))?;
+        self.each_block(seq, |first, bytes| {
             let block = Block::open(first, bytes)?;
             for at in first.max(seq)..first + block.count() as u64 {
                 if let Some(stored) = block.get(at)? {
                     read(stored)?;
                 }
             }
+            Ok(())
+        })
+    }
+
+    /// Runs `read` on each block from the one that holds entry `seq` to the one that is the last
+    /// now. Blocks never change, so all of them are of one state, although some are read at a time.
+    fn each_block(
+        &self,
+        seq: u64,
+        mut read: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let failed = |error| classify(&self.path, error);
+        let sql = "SELECT (SELECT first FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1), max(first) FROM block";
+        let bounds = |row: &rusqlite::Row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?));
+        let (start, last) = self.connection.query_row(sql, [seq as i64], bounds).map_err(failed)?;
+        let Some(last) = last else { return Ok(()) };
+        let mut next = start.unwrap_or(0);
+        while next <= last {
+            let blocks = self.some_blocks(next, last).map_err(failed)?;
+            let Some((newest, _)) = blocks.last() else { break };
+            assert!((next..=last).contains(newest), "blocks are read in order");
+            next = newest + 1;
+            for (first, bytes) in &blocks {
+                read(*first as u64, bytes)?;
+            }
         }
         Ok(())
+    }
+
+    /// The next few blocks of a range, each with the number of its first entry.
+    fn some_blocks(&self, from: i64, last: i64) -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
+        let sql = "SELECT first, data FROM block WHERE first BETWEEN ?1 AND ?2 ORDER BY first LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map((from, last, BLOCKS_AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
     }
 
     /// Runs `read` on the first block that a query finds.
@@ -348,4 +376,36 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wal_bytes(directory: &Path) -> u64 {
+        std::fs::metadata(directory.join(format!("{FILE}-wal"))).expect("a journal has a WAL").len()
+    }
+
+    #[test]
+    fn a_wal_that_a_read_held_back_is_cut_when_it_starts_again() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut journal = Journal::open(scratch.path(), None, Access::Create).expect("it is made");
+        let limit = |sql: &str| journal.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let kept = limit("PRAGMA journal_size_limit").expect("it is set");
+        assert_eq!(kept, sqlite::WAL_KEPT_BYTES as i64);
+        limit("PRAGMA journal_size_limit = 100000").expect("it is set");
+        let entries =
+            EncodedEntries { bytes: vec![7; 10_000], offsets: vec![0], ..EncodedEntries::default() };
+        let held = Journal::open(scratch.path(), None, Access::Read).expect("it is there");
+        held.begin_snapshot().expect("it can be read");
+        for seq in 1..=100 {
+            journal.append(seq, &entries).expect("a healthy disk");
+            journal.wal_checkpoint().expect("a healthy disk");
+        }
+        assert!(wal_bytes(scratch.path()) > 1_000_000, "an open read holds the WAL back");
+        drop(held);
+        journal.wal_checkpoint().expect("a healthy disk");
+        journal.append(101, &entries).expect("a healthy disk");
+        assert!(wal_bytes(scratch.path()) <= 100_000, "it has started again");
+    }
 }

@@ -21,6 +21,10 @@ pub(crate) const PAGE_BYTES: usize = 8192;
 /// number: 3.51.3. A build could use the older one of its system.
 const SQLITE_MIN_VERSION: i32 = 3_051_003;
 
+/// A WAL that has grown beyond this size, because a read held it back, is cut to it when it starts
+/// again. Above what it needs under full load, so that commits do not make the file longer anew.
+pub(crate) const WAL_KEPT_BYTES: u64 = 128 << 20;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -98,6 +102,10 @@ pub(crate) fn open(path: &Path, vfs: Option<&str>, access: Access) -> Result<Ope
         Access::Read => "PRAGMA query_only = 1; PRAGMA cache_size = -4096;",
     };
     connection.execute_batch(pragmas).map_err(|error| classify(path, error))?;
+    if access != Access::Read {
+        let limit = format!("PRAGMA journal_size_limit = {WAL_KEPT_BYTES}");
+        connection.execute_batch(&limit).map_err(|error| classify(path, error))?;
+    }
     let id = if vfs.is_none() { FileId::at(path).ok() } else { None };
     Ok(OpenFile { connection, path: path.to_path_buf(), id })
 }

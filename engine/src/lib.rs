@@ -81,6 +81,7 @@
 //! personal       texts about a person, which are stored beside the journal
 //! error          why an engine could not run a command or answer a query
 //! vital_thread   threads whose end is the end of the process
+//! workspace_search  the conditions of a list of workspaces, and what they are found by
 //! ```
 
 mod answer;
@@ -100,6 +101,7 @@ mod restored;
 mod rollups;
 pub mod transfer;
 mod vital_thread;
+mod workspace_search;
 
 pub use audit::{AuditDisagreement, AuditOptions, AuditReport, RuleFindings};
 pub use calendar::{is_known_timezone, period_windows};
@@ -114,6 +116,7 @@ pub use hash::digest;
 pub use personal::personal_text;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
+pub use workspace_search::{NameQuery, WorkspaceFilter, WorkspaceRecord};
 
 /// The Rust example of the README, compiled as a documentation test.
 #[cfg(doctest)]

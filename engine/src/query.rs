@@ -21,7 +21,7 @@ use tollkeeper_ledger::{
 
 use crate::{
     BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, JournalHead, Listing,
-    Page,
+    Page, WorkspaceFilter, WorkspaceRecord,
 };
 
 /// A question about committed state, described once, here; [`Reads`] has a method for each, and
@@ -33,8 +33,10 @@ pub enum Query {
         /// The workspace that is asked about.
         workspace: WorkspaceId,
     },
-    /// All workspaces, newest first.
+    /// The workspaces that meet some conditions, newest first.
     Workspaces {
+        /// The conditions that a workspace must meet to be listed.
+        filter: WorkspaceFilter,
         /// The part of the list that is wanted.
         page: Page,
     },
@@ -147,8 +149,8 @@ impl Query {
 pub enum QueryResult {
     /// The profile; `None` if there is no such workspace.
     Workspace(Option<Profile>),
-    /// A page of profiles.
-    Workspaces(Listing<Profile>),
+    /// A page of workspaces.
+    Workspaces(Listing<WorkspaceRecord>),
     /// The balance; `None` if there is no such workspace.
     Balance(Option<BalanceAt>),
     /// The team; `None` if there is no such workspace.
@@ -196,8 +198,12 @@ pub trait Reads: Engine {
     }
 
     /// Asks [`Query::Workspaces`].
-    fn workspaces(&self, page: Page) -> impl Future<Output = Result<Listing<Profile>, Error>> + Send {
-        ask!(self, Workspaces { page: page })
+    fn workspaces(
+        &self,
+        filter: WorkspaceFilter,
+        page: Page,
+    ) -> impl Future<Output = Result<Listing<WorkspaceRecord>, Error>> + Send {
+        ask!(self, Workspaces { filter: filter, page: page })
     }
 
     /// Asks [`Query::Balance`].

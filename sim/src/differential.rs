@@ -6,6 +6,8 @@
 //! with the facts of the model, and its hashes are recomputed. Then all derived state is compared:
 //! grants, charges, the team, counted limits, usage, past balances and due charges.
 
+mod searches;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -214,10 +216,7 @@ impl Differential {
             usage.sort_by(|a, b| a.0.cmp(&b.0));
             self.expect_equal(&what, usage, pool.usage().into_iter().collect())?;
         }
-        let listed = all(|page| self.read("the list of workspaces", engine.workspaces(page)))?;
-        let mut listed: Vec<WorkspaceId> = listed.into_iter().map(|profile| profile.id).collect();
-        listed.sort();
-        self.expect_equal("the list of workspaces", listed, ids)?;
+        self.compare_searches(engine)?;
         self.compare_platform(engine)?;
         self.compare_due(engine, self.now)
     }

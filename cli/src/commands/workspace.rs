@@ -12,6 +12,13 @@ const EXAMPLE: &str = "Examples:
   tollkeeper workspace list
   tollkeeper workspace update acme --suspend";
 
+const LIST_EXAMPLE: &str = "Examples:
+  tollkeeper workspace list --limit 10
+  tollkeeper workspace list --name acme --suspended
+  tollkeeper workspace list --unused-since 2026-01-01T00:00:00Z --debt false";
+
+const COLUMNS: [&str; 6] = ["id", "name", "suspended", "debt_usd", "created_at", "last_used_at"];
+
 const FIELDS: [&str; 6] = ["id", "name", "timezone", "suspended", "metadata", "created_at"];
 
 /// Create, list, show and update workspaces
@@ -21,20 +28,36 @@ pub enum Command {
     /// Create a workspace; its balance is 0
     #[command(after_help = "Example:\n  tollkeeper workspace create acme --name 'Acme Fashion'")]
     Create(Create),
-    /// List all workspaces, newest first
-    #[command(after_help = "Example:\n  tollkeeper workspace list --limit 10")]
-    List {
-        #[command(flatten)]
-        paging: Paging,
-        #[command(flatten)]
-        target: Target,
-    },
+    /// List workspaces, newest first; all filters hold at once
+    #[command(after_help = LIST_EXAMPLE)]
+    List(List),
     /// Show one workspace
     #[command(after_help = "Example:\n  tollkeeper workspace show acme")]
     Show(WorkspaceArgs),
     /// Update the given fields; the others stay as they are
     #[command(after_help = "Example:\n  tollkeeper workspace update acme --suspend")]
     Update(Update),
+}
+
+/// The options of `tollkeeper workspace list`.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only workspaces with a name in which a word begins with this text
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Only suspended workspaces; with `false`, only the others
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    suspended: Option<bool>,
+    /// Only workspaces that owe credit; with `false`, only the others
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    debt: Option<bool>,
+    /// Only workspaces without a charge since this instant (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    unused_since: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// The options of `tollkeeper workspace create`.
@@ -87,16 +110,28 @@ pub struct Update {
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Create(create) => self::create(create),
-        Command::List { paging, target } => {
-            let path = path(&["v1", "workspaces"]) + &query(&paging.parameters());
-            target.list(Request::get(path), &["id", "name", "timezone", "suspended", "created_at"])
-        }
+        Command::List(list) => self::list(list),
         Command::Show(WorkspaceArgs { workspace, target }) => {
             let request = Request::get(path(&["v1", "workspaces", &workspace]));
             target.run(request, |json| lines(json, &FIELDS))
         }
         Command::Update(update) => self::update(update),
     }
+}
+
+fn list(args: List) -> Result<(), Failure> {
+    let List { name, suspended, debt, unused_since, paging, target } = args;
+    let flag = |flag: Option<bool>| flag.map(|flag| flag.to_string());
+    let [limit, cursor] = paging.parameters();
+    let query = query(&[
+        ("name", name),
+        ("suspended", flag(suspended)),
+        ("debt", flag(debt)),
+        ("unused_since", unused_since),
+        limit,
+        cursor,
+    ]);
+    target.list(Request::get(path(&["v1", "workspaces"]) + &query), &COLUMNS)
 }
 
 fn create(args: Create) -> Result<(), Failure> {

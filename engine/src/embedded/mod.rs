@@ -167,8 +167,10 @@ impl Embedded {
             Query::Workspace { workspace: id } => {
                 core.read(move |core| core.workspace(&id)).await.map(QueryResult::Workspace)
             }
-            Query::Workspaces { page } => {
-                core.read(move |core| core.workspaces(&page)).await.map(QueryResult::Workspaces)
+            Query::Workspaces { filter, page } => {
+                // It is a read of no workspace, and counted as one of the platform.
+                let read = move |reader: &Reader, _: &_| reader.workspaces(&filter, &page);
+                readers.read(WorkspaceId::platform(), read).await.map(QueryResult::Workspaces)
             }
             Query::Balance { workspace: id, at: None } => {
                 core.read(move |core| core.balance(&id)).await.map(QueryResult::Balance)

@@ -98,7 +98,7 @@ pub fn check_url(url: &str) -> Result<(), Error> {
 /// As [`Postgres::open`].
 pub fn migrate(url: &str) -> Result<usize, Error> {
     let config = config::parse(url)?;
-    block_on(async { schema::migrate(&config).await.map_err(Failure::into_error) })?;
+    block_on(async { repair::migrate(&config).await.map_err(Failure::into_error) })?;
     Ok(schema::VERSION)
 }
 

@@ -21,8 +21,10 @@ use tollkeeper_ledger::{
     Account, ChargeId, Entry, Grant, Micros, Timestamp, Usage, UsageKey, UsageSums, WorkspaceId,
 };
 
+use super::batch::accounts::ChangedSearch;
 use super::batch::columns::UsageColumns;
 use super::batch::current_hour::CurrentHour;
+use super::batch::search_columns::SearchColumns;
 use super::database::blocking::block_on;
 use super::database::config::{self, Address};
 use super::database::decode::{decode_current_usage, decode_entry, decode_usage_row};
@@ -33,6 +35,7 @@ use super::database::session::{DbSession, Uuid, column, connect};
 use super::database::sql::{self, Sql};
 use super::repairs::Repairs;
 use crate::hash::digest;
+use crate::workspace_search::SearchRow;
 use crate::{Error, rollups};
 
 /// How many entries one read fetches.
@@ -65,6 +68,39 @@ pub(super) async fn run(repairs: &Repairs, address: &Address) {
         let rebuilt = AssertUnwindSafe(rebuild(address, &workspace)).catch_unwind().await;
         let rebuilt = rebuilt.unwrap_or_else(|panic| Err(Error::panicked(&*panic).into()));
         repairs.finish(&workspace, rebuilt.map_err(Failure::into_error));
+    }
+}
+
+/// The version of the tables from which accounts are stored as this program reads them.
+const ACCOUNTS_SINCE: usize = 4;
+
+/// Creates or upgrades the tables. If accounts are stored in an older form, rebuilds each of them
+/// from its entries. One that cannot be rebuilt is logged, and refused when it is used.
+pub(super) async fn migrate(address: &Address) -> Result<(), Failure> {
+    let version = schema::migrate(address).await?;
+    if version == 0 || version >= ACCOUNTS_SINCE {
+        return Ok(());
+    }
+    let client = connect(address).await?;
+    let mut after = String::new();
+    loop {
+        let sql = "SELECT workspace FROM account WHERE workspace > $1 ORDER BY workspace LIMIT $2";
+        let rows = client.query(sql, &[&after, &READ_ENTRIES]).await?;
+        for row in &rows {
+            after = column(row, 0)?;
+            let platform = WorkspaceId::platform();
+            let id = if after == platform.as_str() { Ok(platform) } else { WorkspaceId::new(after.as_str()) };
+            let workspace = id.map_err(|_| Error::damaged("a workspace id is invalid"))?;
+            match rebuild(address, &workspace).await {
+                Err(Failure::Permanent(error)) if error.is_damaged() => {
+                    tracing::error!(%workspace, %error, "the account cannot be rebuilt");
+                }
+                rebuilt => rebuilt?,
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
     }
 }
 
@@ -236,6 +272,11 @@ async fn write(
     let data = sealed(384, |bytes| account.encode(bytes));
     let usage = sealed(128, |bytes| hour.encode(bytes));
     session.execute(Sql::RebuildAccount, &[&id, &n, &created_at, &data, &usage]).await?;
+    if !workspace.is_platform() {
+        let mut search = SearchColumns::default();
+        search.push(&account, ChangedSearch { row: SearchRow::of(&account), is_renamed: true });
+        search.set(session).await?;
+    }
     if !account.team.is_empty() {
         let team = sealed(512, |bytes| account.team.encode(bytes));
         session.execute(Sql::SetTeams, &[&vec![id], &vec![team]]).await?;

@@ -46,6 +46,8 @@ pub struct Account {
     pub profile: Box<Profile>,
     /// The end of its journal.
     pub chain: ChainEnd,
+    /// The time of the last charge; `None` before the first.
+    pub last_used_at: Option<Timestamp>,
     /// What it has.
     pub balance: Balance,
     /// What has moved since it was created.
@@ -69,6 +71,7 @@ impl Account {
         Account {
             profile: Box::new(Profile::blank(id)),
             chain: ChainEnd::default(),
+            last_used_at: None,
             balance: Balance::default(),
             totals: Totals::default(),
             grants: Grants::default(),
@@ -269,6 +272,7 @@ impl Account {
             EntryBody::ChargeOpened(details) => {
                 self.grants.take(&details.draws)?;
                 self.totals.charged += details.amount;
+                self.last_used_at = Some(decided_at);
                 self.count(&details.spender, details.amount, details.windows.as_deref())?;
             }
             EntryBody::ChargeRefunded(refund) => {

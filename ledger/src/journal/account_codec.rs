@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The format of the bytes; a reader refuses any other.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Account {
     /// Appends the bytes of all but the spent grants and the team.
@@ -38,13 +38,33 @@ impl Account {
             self.totals.refunded <= self.totals.charged,
             "i10: the total refunded must not exceed the total charged"
         );
+        assert!(
+            self.last_used_at.is_none_or(|used| used <= self.chain.at),
+            "i02: the last charge must not be later than the last entry"
+        );
+        assert!(
+            self.last_used_at.is_some() || self.totals.charged == Micros::ZERO,
+            "i10: an account that was charged must know its last charge"
+        );
         let w = &mut Writer(bytes);
-        let Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team: _ } = self;
+        let Account {
+            profile,
+            chain,
+            last_used_at,
+            balance,
+            totals,
+            grants,
+            limits,
+            alerts,
+            claw_backs,
+            team: _,
+        } = self;
         w.byte(FORMAT);
         write_profile(w, profile);
         w.unsigned(chain.n);
         w.time(chain.at);
         w.raw(&chain.hash);
+        w.maybe_signed(last_used_at.map(Timestamp::millis));
         for amount in [balance.available, balance.pending, balance.debt] {
             w.micros(amount);
         }
@@ -80,6 +100,7 @@ impl Account {
         }
         let profile = Box::new(read_profile(&mut r)?);
         let chain = ChainEnd { n: r.unsigned("a chain")?, at: r.time("a chain")?, hash: r.hash("a chain")? };
+        let last_used_at = r.maybe_signed("the last charge")?.map(Timestamp::from_millis);
         let mut micros = || r.micros("an account's amounts");
         let balance = Balance { available: micros()?, pending: micros()?, debt: micros()? };
         let totals =
@@ -92,7 +113,18 @@ impl Account {
         let alerts = Alerts::read(&mut r)?;
         let claw_backs = ClawBacks::read(&mut r)?;
         r.end("an account")?;
-        let account = Account { profile, chain, balance, totals, grants, limits, alerts, claw_backs, team };
+        let account = Account {
+            profile,
+            chain,
+            last_used_at,
+            balance,
+            totals,
+            grants,
+            limits,
+            alerts,
+            claw_backs,
+            team,
+        };
         account.check_stored()?;
         Ok(account)
     }
@@ -100,7 +132,7 @@ impl Account {
     /// Refuses bytes that [`Account::encode`] never writes, so that damage is reported where it is
     /// read and does not break an assertion later.
     fn check_stored(&self) -> Result<(), Malformed> {
-        let Account { chain, balance, totals, grants, limits, alerts, claw_backs, .. } = self;
+        let Account { chain, last_used_at, balance, totals, grants, limits, alerts, claw_backs, .. } = self;
         let mut remaining = grants.iter().map(|grant| grant.remaining);
         let mut owed = claw_backs.iter().map(|claw_back| claw_back.owed);
         // Damaged amounts may not fit into a sum.
@@ -110,7 +142,9 @@ impl Account {
             && remaining.try_fold(Micros::ZERO, checked) == Some(balance.available)
             && owed.try_fold(Micros::ZERO, checked) == Some(balance.debt)
             && totals.refunded <= totals.charged
-            && (chain.n > 0 || *totals == Totals::default());
+            && (chain.n > 0 || *totals == Totals::default())
+            && last_used_at.is_none_or(|used| used <= chain.at)
+            && (last_used_at.is_some() || totals.charged == Micros::ZERO);
         if !is_sound {
             return Err(Malformed("an account whose sums do not agree"));
         }

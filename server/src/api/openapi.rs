@@ -215,6 +215,7 @@ pub fn query_parameter(name: &str) -> Parameter {
         "type": "integer", "minimum": 1, "maximum": bounds::PAGE_MAX, "default": bounds::PAGE_DEFAULT,
     });
     let status = json!({ "type": "string", "enum": ["pending", "settled", "refunded"] });
+    let flag = json!({ "type": "boolean" });
     let (schema, description) = match name {
         "limit" => (count, "The most rows on a page."),
         "cursor" => (text, "The `next_cursor` of the page before; absent for the first page."),
@@ -226,6 +227,16 @@ pub fn query_parameter(name: &str) -> Parameter {
         "worker" => (text, "Only charges by this worker."),
         "member" => (text, "Only those of this member."),
         "reference" => (text, "Only charges with this reference."),
+        "name" => (
+            text,
+            "Only workspaces with a name in which a word begins with this text, in upper or lower case.",
+        ),
+        "suspended" => (flag, "`true`: only suspended workspaces; `false`: only the others."),
+        "debt" => (flag, "`true`: only workspaces that owe credit; `false`: only the others."),
+        "unused_since" => (
+            time,
+            "Only workspaces without a charge at this time or later; one that was never charged counts from its creation.",
+        ),
         _ => (text, ""),
     };
     Parameter { schema, description }

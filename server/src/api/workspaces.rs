@@ -4,12 +4,11 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollkeeper_engine::{Answer, Output, Reads};
+use tollkeeper_engine::{Answer, NameQuery, Output, Reads, WorkspaceFilter, WorkspaceRecord};
 use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{Balance, Command, Id, Profile, Timestamp, WorkspaceChanges, WorkspaceId};
 use utoipa::ToSchema;
 
-use super::PAGE;
 use crate::access::Caller;
 use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::{Call, existing, json, wrong_output};
@@ -35,9 +34,12 @@ pub const ROUTES: &[Route] = &[
     .response(201, of::<WorkspaceJson>, EXAMPLE)
     .problems(&[Code::WorkspaceExists]),
     Route::new(Method::GET, "/v1/workspaces", Platform, "List workspaces", |call| Box::pin(list(call)))
-        .description("Lists all workspaces, newest first.")
-        .parameters(PAGE)
-        .response(200, list_of::<WorkspaceJson>, EXAMPLE),
+        .description(
+            "Lists workspaces, newest first. All filters hold at once. A page may have fewer rows than `limit`, or none, \
+             although `next_cursor` is set. A cursor is valid only with the filters that it was given for.",
+        )
+        .parameters(&["name", "suspended", "debt", "unused_since", "limit", "cursor"])
+        .response(200, list_of::<ListedWorkspaceJson>, LISTED),
     Route::new(Method::GET, "/v1/workspaces/{workspace}", Workspace(&[Read]), "Get a workspace", |call| {
         Box::pin(get(call))
     })
@@ -72,6 +74,11 @@ pub const ROUTES: &[Route] = &[
 
 const EXAMPLE: &str = r#"{"id": "acme", "name": "Acme Shop", "timezone": "Europe/Berlin",
     "metadata": {"plan": "gold"}, "suspended": false, "created_at": "2026-11-23T15:04:05.678Z"}"#;
+
+/// A row of the list.
+const LISTED: &str = r#"{"id": "acme", "name": "Acme Shop", "timezone": "Europe/Berlin",
+    "metadata": {"plan": "gold"}, "suspended": false, "created_at": "2026-11-23T15:04:05.678Z",
+    "debt": 0, "debt_usd": "0.00", "last_used_at": "2026-11-24T09:30:00.000Z"}"#;
 
 /// About the size of one workspace in JSON.
 const WORKSPACE_BYTES: usize = 256;
@@ -158,6 +165,53 @@ impl<'a> WorkspaceJson<'a> {
     }
 }
 
+/// A workspace in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedWorkspace)]
+pub struct ListedWorkspaceJson<'a> {
+    /// The id in every path.
+    id: &'a str,
+    /// The display name.
+    name: &'a str,
+    /// The IANA time zone in which the days and months of limits begin.
+    timezone: &'a str,
+    /// The platform's JSON object; null if none was set.
+    #[schema(value_type = Option<Object>, required)]
+    metadata: Option<&'a RawValue>,
+    /// Whether charges are refused, because the platform suspended the workspace.
+    suspended: bool,
+    /// When the workspace was created.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+    /// The credit owed after a lost payment, in micro-units.
+    debt: i64,
+    /// `debt` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "0.00")]
+    debt_usd: Usd,
+    /// When the workspace was last charged; null if it never was.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    last_used_at: Option<Time>,
+}
+
+impl<'a> ListedWorkspaceJson<'a> {
+    fn of(record: &'a WorkspaceRecord) -> ListedWorkspaceJson<'a> {
+        let WorkspaceRecord { profile, debt, last_used_at } = record;
+        let WorkspaceJson { id, name, timezone, metadata, suspended, created_at } =
+            WorkspaceJson::of(profile);
+        ListedWorkspaceJson {
+            id,
+            name,
+            timezone,
+            metadata,
+            suspended,
+            created_at,
+            debt: debt.get(),
+            debt_usd: Usd(*debt),
+            last_used_at: last_used_at.map(Time),
+        }
+    }
+}
+
 /// The balance of a workspace at one time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Balance)]
@@ -215,9 +269,23 @@ fn fresh_id(now: Timestamp) -> Result<WorkspaceId, Problem> {
 
 /// `GET /v1/workspaces`.
 async fn list(call: Call) -> Result<Response, Problem> {
-    let listing = call.app.engine().workspaces(call.query().page()?).await?;
-    let rows = ListJson::of(&listing, WorkspaceJson::of);
+    let page = call.query().page()?;
+    let listing = call.app.engine().workspaces(filter(&call)?, page).await?;
+    let rows = ListJson::of(&listing, ListedWorkspaceJson::of);
     Ok(json(StatusCode::OK, WORKSPACE_BYTES * listing.data.len() + 64, &rows))
+}
+
+fn filter(call: &Call) -> Result<WorkspaceFilter, Problem> {
+    const NAME_RULE: &str = "must be a text of 1 to 255 characters with a letter or a digit";
+    const FLAG_RULE: &str = "must be true or false";
+    let query = call.query();
+    let flag = |text: &str| text.parse::<bool>().ok();
+    Ok(WorkspaceFilter {
+        name: query.value("name", NameQuery::new, NAME_RULE)?,
+        suspended: query.value("suspended", flag, FLAG_RULE)?,
+        debt: query.value("debt", flag, FLAG_RULE)?,
+        unused_since: query.time("unused_since")?,
+    })
 }
 
 /// `GET /v1/workspaces/{workspace}`.

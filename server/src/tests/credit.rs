@@ -32,6 +32,43 @@ async fn a_workspace_is_created_read_and_changed() {
 }
 
 #[tokio::test]
+async fn workspaces_are_found_by_each_filter() {
+    let world = world_with(1_000).await;
+    world.charge("k", r#"{"operation":"support_message"}"#).await;
+    let other = r#"{"id":"globex","name":"Globex Müller","timezone":"Europe/Berlin"}"#;
+    assert_eq!(world.post("/v1/workspaces", "", other).await.status, 201);
+    let suspended = r#"{"suspended":true}"#;
+    assert_eq!(world.put("PATCH", "/v1/workspaces/globex", "", suspended).await.status, 200);
+    for (query, found) in [
+        ("", &["globex", "acme"][..]),
+        ("?name=M%C3%9CLL", &["globex"]),
+        ("?name=ller", &[]),
+        ("?suspended=true", &["globex"]),
+        ("?suspended=false", &["acme"]),
+        ("?debt=true", &[]),
+        ("?debt=false&suspended=true", &["globex"]),
+        ("?unused_since=9999-01-01T00:00:00Z", &["globex", "acme"]),
+        ("?unused_since=2001-01-01T00:00:00Z", &[]),
+    ] {
+        let list = world.get(&format!("/v1/workspaces{query}")).await.json();
+        let ids: Vec<&str> =
+            list["data"].as_array().into_iter().flatten().filter_map(|row| row["id"].as_str()).collect();
+        assert_eq!(ids, found, "{query}");
+    }
+    let list = world.get("/v1/workspaces").await.json();
+    assert_eq!(
+        (&list["data"][0]["last_used_at"], &list["data"][0]["debt_usd"]),
+        (&Value::Null, &"0.00".into())
+    );
+    assert!(list["data"][1]["last_used_at"].is_string() && list["data"][1]["debt"] == 0, "{list}");
+    let first = world.get("/v1/workspaces?debt=false&limit=1").await.json();
+    let cursor = first["next_cursor"].as_str().expect("a page follows");
+    let next = world.get(&format!("/v1/workspaces?debt=false&limit=1&cursor={cursor}")).await.json();
+    assert_eq!(next["data"][0]["id"], "acme");
+    world.get(&format!("/v1/workspaces?cursor={cursor}")).await.problem(400, "invalid_parameter");
+}
+
+#[tokio::test]
 async fn an_invalid_workspace_is_refused_by_field() {
     let world = world().await;
     for (body, field) in [

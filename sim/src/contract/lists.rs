@@ -1,6 +1,6 @@
 //! Clauses about reads: pages, filters, past balances, usage, and the hash chain.
 
-use tollkeeper_engine::{BalanceAt, ChargeFilter, EntryRecord, Page, Reads};
+use tollkeeper_engine::{BalanceAt, ChargeFilter, EntryRecord, Page, Reads, WorkspaceFilter};
 use tollkeeper_ledger::{
     Balance, Charge, ChargeCommand, ChargeRequest, Micros, OperationId, Source, Status, Timestamp, WorkerId,
 };
@@ -191,7 +191,11 @@ pub(super) fn a_wrong_cursor_is_an_error(store: &dyn Store) {
     );
     assert!(block_on(client.engine.grants(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
     assert!(block_on(client.engine.entries(&acme(), page())).expect_err("a wrong cursor").is_bad_cursor());
-    assert!(block_on(client.engine.workspaces(page())).expect_err("a wrong cursor").is_bad_cursor());
+    assert!(
+        block_on(client.engine.workspaces(WorkspaceFilter::default(), page()))
+            .expect_err("a wrong cursor")
+            .is_bad_cursor()
+    );
     for cursor in ["18446744073709551615", "9223372036854775808", "-1", "0", ""] {
         // A number that is no cursor of this list gives an error or a page, and nothing else.
         let page = || Page { limit: 5, cursor: Some(cursor.to_owned()) };

@@ -9,6 +9,7 @@ mod charges;
 mod clocks;
 mod limits;
 mod lists;
+mod search;
 mod settings;
 mod store;
 mod team;
@@ -92,6 +93,9 @@ pub const CLAUSES: &[Clause] = &[
     ("new rows do not shift pages", lists::new_rows_do_not_shift_pages),
     ("a past balance does not change", lists::a_past_balance_does_not_change),
     ("usage is counted by the hour", lists::usage_is_counted_by_the_hour),
+    ("workspaces are found by the words of their names", search::workspaces_are_found_by_name),
+    ("workspaces are found by suspension and debt", search::workspaces_are_found_by_suspension_and_debt),
+    ("workspaces are found by their last use", search::workspaces_are_found_by_their_last_use),
     ("the journal is a hash chain", lists::the_journal_is_a_hash_chain),
     ("a clock that was ahead freezes nothing", clocks::a_clock_that_was_ahead_freezes_nothing),
     ("usage is counted by the present hour", clocks::usage_is_counted_by_the_present_hour),
@@ -111,6 +115,11 @@ pub const STORE_CLAUSES: &[Clause] = &[
     (
         "a workspace with much usage waits between two recounts of its limits",
         limits::a_workspace_with_much_usage_waits_between_two_recounts,
+    ),
+    ("a cursor of a search belongs to its conditions", search::a_cursor_belongs_to_its_conditions),
+    (
+        "a search looks at a bounded number of workspaces",
+        search::a_search_looks_at_a_bounded_number_of_workspaces,
     ),
     ("a closed engine takes no commands", store::a_closed_engine_takes_no_commands),
 ];

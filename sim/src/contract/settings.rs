@@ -1,6 +1,6 @@
 //! Clauses about workspaces, prices, platform keys and alerts.
 
-use tollkeeper_engine::{ChargeFilter, Output, Page, Reads};
+use tollkeeper_engine::{ChargeFilter, Output, Page, Reads, WorkspaceFilter};
 use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, PlatformSettings, WorkspaceChanges};
 
 use super::Store;
@@ -34,8 +34,9 @@ pub(super) fn a_workspace_is_created_once(store: &dyn Store) {
     for name in ["b", "c", "d"] {
         client.create_workspace(workspace(name));
     }
-    let listed = pages(3, |page| block_on(client.engine.workspaces(page)).expect("the engine reads"));
-    let names: Vec<&str> = listed.iter().map(|profile| profile.id.as_str()).collect();
+    let all = WorkspaceFilter::default;
+    let listed = pages(3, |page| block_on(client.engine.workspaces(all(), page)).expect("the engine reads"));
+    let names: Vec<&str> = listed.iter().map(|record| record.profile.id.as_str()).collect();
     assert_eq!(names, ["d", "c", "b", "acme"], "newest first, without the platform's journal");
 }
 

@@ -157,7 +157,7 @@ impl Workload {
             }
             None if self.random.chance(900) => {
                 let changes = WorkspaceChanges {
-                    name: Some("Workspace".into()),
+                    name: Some("The Workspace".into()),
                     timezone: Some((*self.random.pick(&ZONES)).into()),
                     metadata: self.random.chance(200).then(|| Some("{}".into())),
                     suspended: None,
@@ -440,7 +440,7 @@ impl Workload {
     fn update(&mut self) -> Command {
         let zone = self.random.chance(self.shape.zone_changes).then(|| (*self.random.pick(&ZONES)).into());
         Command::UpdateWorkspace(WorkspaceChanges {
-            name: self.random.chance(300).then(|| "Renamed".into()),
+            name: self.random.chance(300).then(|| "Renamed Store".into()),
             timezone: zone,
             metadata: (self.random.chance(200))
                 .then(|| self.random.chance(700).then(|| "{\"tier\":2}".into())),

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use tollkeeper_engine::embedded::{self, Embedded};
 use tollkeeper_engine::postgres::{self, Postgres};
-use tollkeeper_engine::{AuditReport, ChargeFilter, Engine, Listing, Options, Output, Page, Reads};
+use tollkeeper_engine::{
+    AuditReport, ChargeFilter, Engine, Listing, Options, Output, Page, Reads, WorkspaceFilter,
+};
 use tollkeeper_ledger::{
     Charge, ChargeCommand, ChargeDetails, ChargeRequest, Command, Profile, Subject, Timestamp, WorkspaceId,
 };
@@ -92,10 +94,11 @@ fn describe(engine: &dyn Engine, at: Timestamp) -> String {
             writeln!(text, "price {} {id} {price} {timeout}", version.version).expect("a string");
         }
     }
-    let mut profiles = all(|page| block_on(engine.workspaces(page)).expect("the engine reads"));
-    profiles.sort_by(|one, other| one.id.cmp(&other.id));
-    for profile in profiles {
-        describe_workspace(engine, &profile, at, &mut text);
+    let filter = WorkspaceFilter::default;
+    let mut listed = all(|page| block_on(engine.workspaces(filter(), page)).expect("the engine reads"));
+    listed.sort_by(|one, other| one.profile.id.cmp(&other.profile.id));
+    for record in listed {
+        describe_workspace(engine, &record.profile, at, &mut text);
     }
     text
 }

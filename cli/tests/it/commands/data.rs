@@ -208,6 +208,25 @@ fn prices_are_shown_edited_and_set() {
 }
 
 #[test]
+fn workspaces_are_found_by_the_options_of_the_list() {
+    everywhere(|target| {
+        for (id, name) in [("acme", "Acme Fashion"), ("globex", "Globex")] {
+            target.text(&["workspace", "create", id, "--name", name]);
+        }
+        target.text(&["workspace", "update", "globex", "--suspend"]);
+        let found = |options: &[&str]| -> Vec<Value> {
+            let list = target.json(&[&["workspace", "list"], options].concat());
+            list["data"].as_array().expect("a list").iter().map(|row| row["id"].clone()).collect()
+        };
+        assert_eq!(found(&["--name", "fashion"]), ["acme"]);
+        assert_eq!(found(&["--suspended"]), ["globex"]);
+        assert_eq!(found(&["--suspended", "false", "--debt", "false"]), ["acme"]);
+        assert!(found(&["--unused-since", "2001-01-01T00:00:00Z"]).is_empty());
+        assert!(target.refused(&["workspace", "list", "--name", "&"], 2).contains("name"));
+    });
+}
+
+#[test]
 fn a_long_list_continues_at_its_cursor() {
     everywhere(|target| {
         for n in 0..3 {

@@ -1,8 +1,8 @@
 //! What the audit compares with the journal: the state file.
 //!
-//! Accounts, grants, usage, hours, pending charges and the key index are compared with what was
-//! recomputed. After damage of the file nothing more is compared; the journal is still checked to
-//! its end.
+//! Accounts, what they are found by, grants, usage, hours, pending charges and the key index are
+//! compared with what was recomputed. After damage of the file nothing more is compared; the
+//! journal is still checked to its end.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,7 @@ use crate::audit::{GrantRows, Sketch, Sketcher};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::state_db::{self, StateFile};
 use crate::embedded::storage::state_meta::Meta;
+use crate::workspace_search::SearchRow;
 
 /// How many rows of grants are read together.
 const GRANTS_READ: usize = 1_000;
@@ -157,8 +158,11 @@ impl<'a> StateComparison<'a> {
             what = self.unless_damaged(compared)?.flatten().map(str::to_owned);
         }
         if let Some(state) = self.state.filter(|_| is_good && what.is_none()) {
-            let counted = state.count_accounts();
-            let is_ahead = self.unless_damaged(counted)?.is_some_and(|count| count != self.found);
+            let counted = state.check_search().and_then(|()| state.count_accounts());
+            let searched = self.meta.map(|meta| meta.searched + u64::from(meta.has_platform));
+            let found = self.found;
+            let is_ahead = |count| count != found || Some(count) != searched;
+            let is_ahead = self.unless_damaged(counted)?.is_some_and(is_ahead);
             what = is_ahead.then(|| AHEAD.to_owned());
         }
         if let Some(state) = self.opened.take() {
@@ -200,6 +204,10 @@ fn account_differs(
     let is_same = persisted.is_some_and(|persisted| {
         persisted.account == workspace.recomputed.account && persisted.head == workspace.head
     });
+    let row = SearchRow::of(&workspace.recomputed.account);
+    if account_index != 0 && state.search_row(account_index)? != Some(row) {
+        return Ok(Some("what the workspace is found by in the state file differs from the journal"));
+    }
     Ok((!is_same).then_some("the account in the state file differs from the journal"))
 }
 

@@ -16,7 +16,7 @@
 //! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
 //! platform's own chain; an index is never used for two workspaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -28,6 +28,7 @@ use crate::Error;
 use crate::embedded::storage::checkpoint_task::{AccountChunk, LotWrite};
 use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
 use crate::embedded::storage::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow};
+use crate::workspace_search::SearchRow;
 
 /// An account with this number of unpersisted rows is given to the checkpointer at once. So what
 /// the writer thread hands over in one piece is bounded.
@@ -49,6 +50,8 @@ pub(crate) struct Unpersisted {
     pub pending: Vec<(u64, Option<Timestamp>)>,
     /// Grants that came in, each with the sequence number of its entry.
     pub grants: Vec<(u64, Grant)>,
+    /// True if searches of workspaces may no longer find it by what the state file says.
+    pub unlisted: bool,
 }
 
 impl Unpersisted {
@@ -83,6 +86,8 @@ pub(crate) struct BeingPersisted {
     pub grants: Vec<(u64, Grant)>,
     /// Spent grants, which left memory at this moment.
     pub spent: Vec<Grant>,
+    /// As in [`Unpersisted`].
+    pub unlisted: bool,
 }
 
 /// An account in memory.
@@ -174,7 +179,7 @@ impl Slot {
         let account_index = self.account_index;
         let unpersisted = std::mem::take(&mut self.unpersisted);
         invariants::i08_usage_covers(unpersisted.usage.total(), self.stored_totals, self.account.totals);
-        let Unpersisted { mut usage, hours, pending, grants } = unpersisted;
+        let Unpersisted { mut usage, hours, pending, grants, unlisted } = unpersisted;
         let usage = Arc::new(usage.take());
         let spent = self.account.grants.release_spent();
         self.take_lots(chunk, &grants, &spent);
@@ -189,12 +194,15 @@ impl Slot {
             chunk.teams.push((account_index, data));
             self.stored_team = Arc::clone(&self.account.team);
         }
+        if account_index != 0 {
+            chunk.search.push((account_index, SearchRow::of(&self.account)));
+        }
         let mut data = Vec::with_capacity(256);
         self.account.encode(&mut data);
         let (id, n) = (self.account.profile.id.as_str().into(), self.account.chain.n);
         chunk.accounts.push(AccountRow { account_index, id, head: self.head, n, data, linked: self.linked });
         self.stored_totals = self.account.totals;
-        self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, grants, spent }));
+        self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, grants, spent, unlisted }));
         (self.dirty, self.is_wide) = (false, false);
     }
 
@@ -261,6 +269,9 @@ pub(crate) struct Accounts {
     dirty: Vec<u32>,
     /// Accounts with many unpersisted rows. They do not wait for a round.
     wide: Vec<u32>,
+    /// Workspaces whose row for searches may differ from the one in the state file. All of them are
+    /// in memory.
+    unlisted: BTreeSet<u32>,
     /// The accounts of the round under way that are still to come, the next one last.
     round: Vec<u32>,
     /// The last sequence number at the beginning of the round under way.
@@ -443,6 +454,25 @@ impl Accounts {
         self.wide.iter().any(|index| rows(index) >= OVERFULL_ROWS && !self.get(*index).quarantined)
     }
 
+    /// Notes that searches may no longer find a workspace by what the state file says.
+    pub(crate) fn mark_unlisted(&mut self, account_index: u32) {
+        self.get_mut(account_index).unpersisted.unlisted = true;
+        if account_index != 0 {
+            self.unlisted.insert(account_index);
+        }
+    }
+
+    /// The workspaces below an account index that were noted so, the highest first.
+    pub(crate) fn unlisted_below(&self, before: u32) -> impl Iterator<Item = u32> {
+        self.unlisted.range(..before).rev().copied()
+    }
+
+    /// The account with this index if it is in memory and exists.
+    pub(crate) fn in_memory_at(&self, account_index: u32) -> Option<&Account> {
+        let slot = self.slots.get(account_index as usize)?.as_deref()?;
+        Some(&slot.account).filter(|account| account.exists())
+    }
+
     /// True if a round is under way.
     pub(crate) fn in_round(&self) -> bool {
         self.round_began.is_some()
@@ -515,6 +545,9 @@ impl Accounts {
             {
                 assert!(slot.stored_n <= being_persisted.n, "a checkpoint never goes back");
                 slot.stored_n = being_persisted.n;
+                if being_persisted.unlisted && !slot.unpersisted.unlisted {
+                    self.unlisted.remove(account_index);
+                }
             }
         }
     }

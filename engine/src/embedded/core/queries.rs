@@ -20,7 +20,7 @@ use super::state_machine::StateMachine;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::Name;
 use crate::embedded::storage::state_meta::KnownEntry;
-use crate::{BalanceAt, Error, JournalHead, Listing, Page, calendar};
+use crate::{BalanceAt, Error, JournalHead, WorkspaceRecord, calendar};
 
 /// The time after which a due charge that cannot be read is looked at again.
 const UNREADABLE_PAUSE_SECONDS: i64 = 600;
@@ -32,6 +32,17 @@ pub(crate) enum ChargeChanges {
     Pending(Timestamp),
     /// The later entries that may be about it, newest first.
     Entries(Vec<u64>),
+}
+
+/// The workspaces that a search does not find as they are in the state file.
+#[derive(Debug)]
+pub(crate) struct Unlisted {
+    /// The account index below which they were looked for.
+    pub before: u32,
+    /// The account index down to which these are all.
+    pub from: u32,
+    /// Account indices, the highest first.
+    pub indices: Vec<u32>,
 }
 
 /// What the details of a charge show besides its entries.
@@ -55,27 +66,27 @@ impl Core {
         Ok(index.map(|index| (*machine.accounts.get(index).account.profile).clone()))
     }
 
-    /// Answers [`Query::Workspaces`](crate::Query::Workspaces). A cursor is the account index at
-    /// which the page before ended.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or the cursor is not one of this list.
-    pub fn workspaces(&mut self, page: &Page) -> Result<Listing<Profile>, Error> {
-        let machine = self.ensure_loaded()?;
-        let before = match &page.cursor {
-            None => machine.accounts.next_index(),
-            Some(cursor) => cursor.parse().map_err(|_| Error::bad_cursor())?,
-        };
-        let mut data = Vec::new();
-        let mut index = before.min(machine.accounts.next_index());
-        // The platform's own chain has number 0 and is no workspace.
-        while index > 1 && data.len() < page.limit {
-            index -= 1;
-            data.extend(
-                machine.accounts.load(index, &machine.state)?.map(|slot| (*slot.account.profile).clone()),
-            );
-        }
-        Ok(Listing { data, next: (index > 1).then(|| index.to_string()) })
+    /// The workspaces with account indices below `before` whose row for searches may differ from
+    /// the one in the state file, or is not there yet. At most `most`, the newest first.
+    pub(crate) fn unlisted(&mut self, before: Option<u32>, most: usize) -> Result<Unlisted, Error> {
+        let accounts = &self.ensure_loaded()?.accounts;
+        let before = before.map_or(accounts.next_index(), |before| before.min(accounts.next_index()));
+        let mut indices: Vec<u32> = accounts.unlisted_below(before).take(most + 1).collect();
+        let more = indices.len() > most;
+        indices.truncate(most);
+        let from = if more { indices.last().copied().unwrap_or(before) } else { 1 };
+        Ok(Unlisted { before, from, indices })
+    }
+
+    /// The workspaces with these account indices as they are now; `None` for one that is as the
+    /// state file says.
+    pub(crate) fn records_in_memory(
+        &mut self,
+        indices: &[u32],
+    ) -> Result<Vec<Option<WorkspaceRecord>>, Error> {
+        let accounts = &self.ensure_loaded()?.accounts;
+        let in_memory = |index: &u32| accounts.in_memory_at(*index).map(WorkspaceRecord::of);
+        Ok(indices.iter().map(in_memory).collect())
     }
 
     /// Answers [`Query::Balance`](crate::Query::Balance) for the current balance.

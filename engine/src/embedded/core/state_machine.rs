@@ -530,6 +530,9 @@ impl StateMachine {
             }
         }
         self.accounts.mark_dirty(account_index);
+        if changes_listing(entry) {
+            self.accounts.mark_unlisted(account_index);
+        }
         self.next_seq = seq + 1;
     }
 
@@ -540,5 +543,20 @@ impl StateMachine {
             applied.map_err(|violation| Error::damaged(format!("the platform's journal: {violation}")))?;
         }
         Ok(())
+    }
+}
+
+/// True if searches may find a workspace differently after an entry. A charge makes it more
+/// recently used, which is looked at when it is listed; only one that is decided while the account
+/// is ahead of the clock can make it less recently used.
+fn changes_listing(entry: &Entry) -> bool {
+    match &entry.body {
+        EntryBody::ChargeOpened(_) => entry.decided_at != entry.at,
+        EntryBody::WorkspaceCreated(_)
+        | EntryBody::WorkspaceUpdated(_)
+        | EntryBody::ClawedBack { .. }
+        | EntryBody::DebtRepaid { .. }
+        | EntryBody::ClawBackRestored { .. } => true,
+        _ => false,
     }
 }

@@ -8,6 +8,7 @@
 //! A cursor of entries and charges is a sequence number, a cursor of grants an entry number. What
 //! the files do not hold yet comes from the core, as an [`AccountDelta`].
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::path::Path;
 
@@ -47,6 +48,8 @@ pub(crate) struct Reader {
     pub(super) core: CoreHandle,
     /// The number of the state file that is open.
     state_file: u64,
+    /// True once the rows by which workspaces are found were checked.
+    search_is_checked: Cell<bool>,
     /// True if the connections keep one snapshot of the files, with the accounts of the core.
     is_snapshot: bool,
 }
@@ -56,7 +59,14 @@ impl Reader {
         let state_file = core.state_files_made();
         let journal = Journal::open(directory, vfs, Access::Read)?;
         let state = StateFile::open(directory, vfs, Access::Read)?;
-        Ok(Reader { journal, state, core, state_file, is_snapshot: false })
+        Ok(Reader {
+            journal,
+            state,
+            core,
+            state_file,
+            search_is_checked: Cell::new(false),
+            is_snapshot: false,
+        })
     }
 
     /// True if the state file was replaced since it was opened.
@@ -72,7 +82,7 @@ impl Reader {
     /// A reader for a core that is open for reading only. The state file shows the same accounts.
     /// The journal's snapshot is later and may hold more entries.
     pub(crate) fn on_snapshot(SnapshotFiles { journal, state }: SnapshotFiles, core: CoreHandle) -> Reader {
-        Reader { journal, state, core, state_file: 0, is_snapshot: true }
+        Reader { journal, state, core, state_file: 0, search_is_checked: Cell::new(false), is_snapshot: true }
     }
 
     /// Runs `read` on one snapshot of the state file, with what is missing in it; `None` if there
@@ -118,6 +128,20 @@ impl Reader {
             return Err(self.state.damaged(format!("the row of workspace {id} is missing")));
         }
         Err(Error::unavailable("the state file changes faster than it can be read"))
+    }
+
+    /// Checks the rows by which workspaces are found, before the first search.
+    pub(super) fn check_search_once(&self) -> Result<(), Error> {
+        if self.search_is_checked.get() {
+            return Ok(());
+        }
+        if !self.is_snapshot {
+            self.state.begin_snapshot()?;
+        }
+        let checked = self.state.check_search();
+        self.end_snapshot();
+        self.search_is_checked.set(checked.is_ok());
+        checked
     }
 
     fn end_snapshot(&self) {

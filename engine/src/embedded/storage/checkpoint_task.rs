@@ -11,6 +11,7 @@ use super::key_index::{Pair, Run, RunHead, SeqRange};
 use super::state_meta::KnownEntry;
 use super::state_rows::{AccountRow, HourRow, LotRow};
 use crate::Error;
+use crate::workspace_search::SearchRow;
 
 /// The unpersisted changes of some accounts, to be written in one transaction.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub(crate) struct AccountChunk {
     /// Account index, and what is added to the rows of these keys.
     pub usage: Vec<(u32, Arc<Vec<(UsageKey, UsageSums)>>)>,
     pub hours: Vec<HourRow>,
+    /// Account index, and what it is found by; written if it differs from what is stored.
+    pub search: Vec<(u32, SearchRow)>,
     /// Sequence number of the opening entry, account index, deadline; without a deadline the row is
     /// deleted.
     pub pending: Vec<(u64, u32, Option<Timestamp>)>,

@@ -20,6 +20,7 @@ use super::sqlite::{self, Access, OpenFile};
 use super::state_db::{self, LOT_COLUMNS, PAGE, StateFile, checked_page, damaged_page, read_lot};
 use super::state_meta::{KnownEntry, Meta};
 use super::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
+use super::state_search;
 use crate::Error;
 
 /// Pages of a merged run that are written in one transaction.
@@ -129,6 +130,9 @@ impl Checkpointer {
         for row in &chunk.hours {
             let HourRow { account_index, last: LastHour { hour, before, usage }, seq } = row;
             put.execute((account_index, hour, *seq as i64, before, usage, row.crc()))?;
+        }
+        for (account_index, row) in &chunk.search {
+            state_search::put(connection, &mut meta, *account_index, row)?;
         }
         for (seq, account_index, deadline) in &chunk.pending {
             put_pending(connection, &mut meta, (*seq, *account_index), *deadline)?;
@@ -291,7 +295,7 @@ impl Merge {
 }
 
 /// The error of a row that is not what was written.
-fn damaged(what: impl Into<String>) -> rusqlite::Error {
+pub(super) fn damaged(what: impl Into<String>) -> rusqlite::Error {
     let error = Box::new(Error::damaged(what));
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error)
 }

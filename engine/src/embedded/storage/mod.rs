@@ -1,9 +1,9 @@
 //! The files of a data directory, and who may write them: the journal, the state file, the lock.
 //!
 //! `journal`, `block` and `wal` hold the entries, `texts` what they name of persons. `state_db`
-//! with `state_rows`, `state_meta` and `state_lists`, `key_index` and `bloom` hold what is derived
-//! from them, and `checkpointer` writes it. `files` has their rights and identities. Nothing here
-//! knows the core, a thread or the queue.
+//! with `state_rows`, `state_meta`, `state_lists` and `state_search`, `key_index` and `bloom` hold
+//! what is derived from them, and `checkpointer` writes it. `files` has their rights and
+//! identities. Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
 pub(crate) mod bloom;
@@ -20,5 +20,6 @@ pub(crate) mod state_db;
 pub(crate) mod state_lists;
 pub(crate) mod state_meta;
 pub(crate) mod state_rows;
+pub(crate) mod state_search;
 pub(crate) mod texts;
 pub(crate) mod wal;

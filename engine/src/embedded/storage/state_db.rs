@@ -9,7 +9,7 @@
 //! lost acknowledged entries ([`refuse_lost_journal`]).
 //! Only the checkpointer writes the file, in small transactions. Accounts are persisted at
 //! different times: each account's row holds the number of the last entry that it includes. Here
-//! are the tables and the look-ups; lists are in `state_lists`, the writes in `checkpointer`.
+//! are the tables and look-ups; lists are in `state_lists`, `state_search`; `checkpointer` writes.
 //!
 //! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is
 //! the number of an entry in its workspace, `lot` is a grant.
@@ -32,7 +32,7 @@ pub(crate) const FILE: &str = "state.db";
 
 /// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 const TABLES: &str = "
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
@@ -232,7 +232,7 @@ impl StateFile {
 
     fn make_tables(&self, directory_id: [u8; 16]) -> rusqlite::Result<()> {
         let transaction = self.connection.unchecked_transaction()?;
-        transaction.execute_batch(&format!("{TABLES} {}", state_meta::TABLE))?;
+        transaction.execute_batch(&[TABLES, state_meta::TABLE, super::state_search::TABLES].concat())?;
         Meta::empty(directory_id).write(&transaction)?;
         transaction.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}"

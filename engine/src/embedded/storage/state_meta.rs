@@ -3,8 +3,8 @@
 //!
 //! It names the data directory and the last entry that the file knows, with the entry's hash. So a
 //! start notices that the journal is another one, an older copy, or has lost its end. Here too is
-//! what would be missed if a row disappeared: the highest account index and the sum over the
-//! pending charges.
+//! what would be missed if a row disappeared: the highest account index, and the sums over the
+//! pending charges and over the rows by which workspaces are found.
 
 use rusqlite::{Connection, Row};
 use tollkeeper_ledger::Hash;
@@ -15,7 +15,8 @@ use super::state_rows::RowCrc;
 pub(crate) const TABLE: &str = "
     CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), directory BLOB NOT NULL, seq INTEGER NOT NULL,
         hash BLOB NOT NULL, accounts_kept_to INTEGER NOT NULL, keys_kept_to INTEGER NOT NULL, changes INTEGER NOT NULL, highest INTEGER,
-        platform INTEGER NOT NULL, pending INTEGER NOT NULL, pending_sum INTEGER NOT NULL, crc INTEGER NOT NULL);
+        platform INTEGER NOT NULL, pending INTEGER NOT NULL, pending_sum INTEGER NOT NULL,
+        searched INTEGER NOT NULL, search_sum INTEGER NOT NULL, crc INTEGER NOT NULL);
 ";
 
 /// A place in the journal and the hash of the entry there.
@@ -47,6 +48,10 @@ pub(crate) struct Meta {
     pub pending: u64,
     /// The sum of the checksums of their rows.
     pub pending_sum: i64,
+    /// The number of rows by which workspaces are found.
+    pub searched: u64,
+    /// The sum of the checksums of these rows.
+    pub search_sum: i64,
 }
 
 impl Meta {
@@ -62,6 +67,8 @@ impl Meta {
             has_platform: false,
             pending: 0,
             pending_sum: 0,
+            searched: 0,
+            search_sum: 0,
         }
     }
 
@@ -91,6 +98,17 @@ impl Meta {
         Some(())
     }
 
+    /// Replaces the row by which a workspace is found; `before`: the checksum of the one before.
+    /// `None` if there was none to replace.
+    pub(crate) fn replace_search(&mut self, before: Option<i64>, crc: i64) -> Option<()> {
+        if before.is_some() {
+            self.searched = self.searched.checked_sub(1)?;
+        }
+        self.searched += 1;
+        self.search_sum = self.search_sum.wrapping_sub(before.unwrap_or(0)).wrapping_add(crc);
+        Some(())
+    }
+
     fn crc(&self) -> i64 {
         RowCrc::of("meta")
             .bytes(&self.directory_id)
@@ -103,6 +121,8 @@ impl Meta {
             .number(i64::from(self.has_platform))
             .number(self.pending as i64)
             .number(self.pending_sum)
+            .number(self.searched as i64)
+            .number(self.search_sum)
             .finish()
     }
 
@@ -110,8 +130,8 @@ impl Meta {
     pub(crate) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let sql =
             "INSERT OR REPLACE INTO meta (one, directory, seq, hash, accounts_kept_to, keys_kept_to, changes,
-                   highest, platform, pending, pending_sum, crc)
-                   VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+                   highest, platform, pending, pending_sum, searched, search_sum, crc)
+                   VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let Meta { directory_id, known, accounts_persisted_to, keys_persisted_to, changes, .. } = self;
         connection
             .prepare_cached(sql)?
@@ -126,6 +146,8 @@ impl Meta {
                 self.has_platform,
                 self.pending as i64,
                 self.pending_sum,
+                self.searched as i64,
+                self.search_sum,
                 self.crc(),
             ))
             .map(|_| ())
@@ -134,7 +156,7 @@ impl Meta {
     /// The statement that [`Meta::read`] reads a row of.
     pub(crate) const SELECT: &str =
         "SELECT directory, seq, hash, accounts_kept_to, keys_kept_to, changes, highest,
-                                     platform, pending, pending_sum, crc FROM meta WHERE one = 1";
+                                     platform, pending, pending_sum, searched, search_sum, crc FROM meta WHERE one = 1";
 
     /// Reads the row; `None` if it is not what was written.
     pub(crate) fn read(row: &Row) -> rusqlite::Result<Option<Meta>> {
@@ -148,7 +170,9 @@ impl Meta {
             has_platform: row.get(7)?,
             pending: row.get::<_, i64>(8)? as u64,
             pending_sum: row.get(9)?,
+            searched: row.get::<_, i64>(10)? as u64,
+            search_sum: row.get(11)?,
         };
-        Ok((row.get::<_, i64>(10)? == meta.crc()).then_some(meta))
+        Ok((row.get::<_, i64>(12)? == meta.crc()).then_some(meta))
     }
 }

@@ -3,8 +3,8 @@
 //! It reads all tables side by side, in the order of the workspaces. Each workspace is replayed
 //! from its first entry: numbers, the links of the hash chain, balances, grants, prices, and the
 //! life of every charge. Then it compares the stored account, team, usage, grants, pending charges,
-//! keys and ids with what it recomputed. It can also report what the rules of today would decide
-//! otherwise ([`audit_with`]).
+//! keys, ids and what the workspace is found by with what it recomputed. It can also report what
+//! the rules of today would decide otherwise ([`audit_with`]).
 //!
 //! All reads see one snapshot of the database, so servers may run meanwhile. The memory holds one
 //! workspace at a time; what can be many of it is summed up or lies in a temporary file.
@@ -34,6 +34,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
 use crate::postgres::database::session::{Uuid, column, connect};
 use crate::postgres::ids::{key_digest, number_in};
+use crate::workspace_search::{SearchRow, words};
 use crate::{Error, answer};
 
 /// Recomputes everything from the entries; servers may run meanwhile. Blocks the calling thread,
@@ -370,7 +371,28 @@ impl Auditor<'_> {
             );
         }
         self.compare_grants(workspace).await?;
+        self.compare_search(workspace).await?;
         self.compare_pending(workspace).await
+    }
+
+    /// A workspace has one row by which it is found, and the words of its name.
+    async fn compare_search(&mut self, workspace: &Workspace) -> Result<(), Stop> {
+        let created_at = workspace.account().profile.created_at.millis();
+        let row = self.tables.search.next_of(&workspace.name).await?;
+        let stored = row.map(|row| search_row(&row)).transpose()?;
+        let mut stored_words = Vec::new();
+        while let Some(row) = self.tables.search_words.next_of(&workspace.name).await? {
+            stored_words.push((column(&row, 1)?, column(&row, 2)?));
+        }
+        let row = SearchRow::of(workspace.account());
+        let words = words(&row.name).into_iter().map(|word| (word, created_at)).collect();
+        let expected =
+            if workspace.is_platform() { (None, Vec::new()) } else { (Some((created_at, row)), words) };
+        if (stored, stored_words) == expected {
+            return Ok(());
+        }
+        let n = workspace.account().chain.n;
+        Err(workspace.disagrees(Some(n), "what the workspace is found by differs from the journal"))
     }
 
     /// The rows of the usage table, summed up.
@@ -444,4 +466,11 @@ impl Auditor<'_> {
         let what = "i07: the unique index `entry_key` is missing or not valid, so a key may have two entries";
         Err(Stop::Disagreement(AuditDisagreement { workspace: None, entry: None, what: what.to_owned() }))
     }
+}
+
+/// A row of the table `search`, with the time of creation.
+fn search_row(row: &Row) -> Result<(i64, SearchRow), Error> {
+    let name: &str = column(row, 2)?;
+    let (suspended, has_debt, used_day) = (column(row, 3)?, column(row, 4)?, column(row, 5)?);
+    Ok((column(row, 1)?, SearchRow { name: name.into(), suspended, has_debt, used_day }))
 }

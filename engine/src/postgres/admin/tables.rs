@@ -98,6 +98,8 @@ pub(super) struct Tables<'a> {
     pub pending: Table<'a>,
     pub foreign_ids: Table<'a>,
     pub texts: Table<'a>,
+    pub search: Table<'a>,
+    pub search_words: Table<'a>,
 }
 
 impl<'a> Tables<'a> {
@@ -105,6 +107,7 @@ impl<'a> Tables<'a> {
     pub(super) async fn open(client: &'a Client) -> Result<Tables<'a>, Failure> {
         begin_snapshot(client).await?;
         let usage = "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded";
+        let search = "workspace, created_at, name, suspended, debt, used_day";
         let table = |name, columns, order| Table::open(client, (name, FETCH_ROWS), columns, order);
         let of_large = |name, columns, order| Table::open(client, (name, FETCH_LARGE_ROWS), columns, order);
         Ok(Tables {
@@ -116,6 +119,8 @@ impl<'a> Tables<'a> {
             pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,
             foreign_ids: table("moved", "workspace, id, n", "workspace, n").await?,
             texts: table("personal", "workspace, member, digest, n, salt, text", "workspace").await?,
+            search: table("search", search, "workspace").await?,
+            search_words: table("search_word", "workspace, word, created_at", "workspace, word").await?,
         })
     }
 
@@ -131,6 +136,8 @@ impl<'a> Tables<'a> {
             &mut self.pending,
             &mut self.foreign_ids,
             &mut self.texts,
+            &mut self.search,
+            &mut self.search_words,
         ] {
             if let Some(name) = table.next_workspace().await?
                 && first.as_deref().is_none_or(|first| name < first)

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::postgres::database::decode::decode_account;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::column;
+use crate::workspace_search::SearchRow;
 
 /// An account in memory.
 #[derive(Debug)]
@@ -33,10 +34,20 @@ pub(crate) struct Slot {
     /// The team in the database. While no command changes it, it is the same allocation as the
     /// account's team.
     stored_team: Arc<Team>,
+    /// The row for searches in the database; `None` if there is none.
+    stored_search: Option<SearchRow>,
     /// Whether the current batch uses the account.
     touched: bool,
     /// Whether the account was used since the clock hand last passed it.
     recently_used: bool,
+}
+
+/// The row for searches that a batch writes.
+#[derive(Debug)]
+pub(crate) struct ChangedSearch {
+    pub row: SearchRow,
+    /// True if the words of the name change too.
+    pub is_renamed: bool,
 }
 
 impl Slot {
@@ -44,8 +55,20 @@ impl Slot {
     pub(crate) fn stored(account: Account, hour: CurrentHour) -> Slot {
         let (stored_n, stored_totals) = (account.chain.n, account.totals);
         let stored_team = Arc::clone(&account.team);
+        let is_listed = account.exists() && !account.profile.id.is_platform();
+        let stored_search = is_listed.then(|| SearchRow::of(&account));
         let (batch_usage, touched, recently_used) = (Usage::default(), false, true);
-        Slot { account, hour, batch_usage, stored_n, stored_totals, stored_team, touched, recently_used }
+        Slot {
+            account,
+            hour,
+            batch_usage,
+            stored_n,
+            stored_totals,
+            stored_team,
+            stored_search,
+            touched,
+            recently_used,
+        }
     }
 
     /// Decodes a row of [`Sql::AccountsOf`](crate::postgres::database::sql::Sql::AccountsOf): the
@@ -82,6 +105,17 @@ impl Slot {
         changed.then_some(&*self.account.team)
     }
 
+    /// The row for searches, if the current batch has changed it.
+    pub(crate) fn changed_search(&self) -> Option<ChangedSearch> {
+        let stored = self.stored_search.as_ref();
+        if stored.is_some_and(|stored| stored.is_of(&self.account)) || self.account.profile.id.is_platform() {
+            return None;
+        }
+        let row = SearchRow::of(&self.account);
+        let is_renamed = stored.is_none_or(|stored| stored.name != row.name);
+        Some(ChangedSearch { row, is_renamed })
+    }
+
     /// The current batch is committed: what is in memory is now in the database.
     fn mark_committed(&mut self) {
         assert!(self.account.chain.n >= self.stored_n, "i02: a commit never takes entries back");
@@ -91,6 +125,11 @@ impl Slot {
         self.stored_totals = self.account.totals;
         if self.changed_team().is_some() {
             self.stored_team = Arc::clone(&self.account.team);
+        }
+        if self.account.exists()
+            && let Some(changed) = self.changed_search()
+        {
+            self.stored_search = Some(changed.row);
         }
     }
 

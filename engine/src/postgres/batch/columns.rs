@@ -9,6 +9,7 @@ use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
 
 use super::accounts::Accounts;
+use super::search_columns::SearchColumns;
 use super::texts::TextRow;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
@@ -138,11 +139,12 @@ pub(crate) struct Columns<'a> {
     teams: TeamColumns<'a>,
     texts: TextColumns<'a>,
     erased: ErasedColumns<'a>,
+    search: SearchColumns<'a>,
     platform: PlatformColumns,
 }
 
 /// Asserts that the columns of one statement have one length.
-fn assert_lengths<const N: usize>(table: &str, lengths: [usize; N]) {
+pub(super) fn assert_lengths<const N: usize>(table: &str, lengths: [usize; N]) {
     assert!(lengths.iter().all(|length| *length == lengths[0]), "columns of `{table}` differ in length");
 }
 
@@ -205,6 +207,9 @@ impl<'a> Columns<'a> {
         if let Some(team) = slot.changed_team() {
             self.teams.workspace.push(id);
             self.teams.data.push(sealed(512, |bytes| team.encode(bytes)));
+        }
+        if let Some(changed) = slot.changed_search() {
+            self.search.push(account, changed);
         }
     }
 
@@ -290,6 +295,7 @@ impl<'a> Columns<'a> {
         let names = [workspace.len(), hour.len(), a.len(), b.len(), c.len(), api_key.len()];
         assert_lengths("usage", names);
         assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len()]);
+        self.search.assert_lengths();
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
         let TextColumns { workspace, member, digest, n, salt, text } = &self.texts;
         let lengths = [workspace.len(), member.len(), digest.len(), n.len(), salt.len(), text.len()];
@@ -309,9 +315,8 @@ impl<'a> Columns<'a> {
 
     /// True if the batch only updates accounts and adds entries, as nearly every batch does.
     pub(super) fn only_update_accounts_and_add_entries(&self) -> bool {
-        let Columns {
-            updated, added, grant_rows, pending, ended, usage, teams, texts, erased, platform, ..
-        } = self;
+        let Columns { updated, added, grant_rows, pending, ended, usage, teams, platform, .. } = self;
+        let Columns { texts, erased, search, .. } = self;
         !updated.workspace.is_empty()
             && added.workspace.is_empty()
             && grant_rows.workspace.is_empty()
@@ -321,6 +326,7 @@ impl<'a> Columns<'a> {
             && teams.workspace.is_empty()
             && texts.workspace.is_empty()
             && erased.workspace.is_empty()
+            && search.is_empty()
             && platform.before == platform.after
     }
 
@@ -366,7 +372,7 @@ impl<'a> Columns<'a> {
     ) {
         let Columns { updated, added, entries, grant_rows, pending, ended, usage, teams, platform, .. } =
             self;
-        let Columns { texts, erased, .. } = self;
+        let Columns { texts, erased, search, .. } = self;
         // Updating accounts checks the platform's number too; a batch that only adds accounts needs
         // the guard.
         if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
@@ -386,6 +392,9 @@ impl<'a> Columns<'a> {
         }
         if !teams.workspace.is_empty() {
             statements.push(teams.set(session).boxed());
+        }
+        if !search.is_empty() {
+            statements.push(search.set(session).boxed());
         }
         if !erased.workspace.is_empty() {
             statements.push(erased.erase(session).boxed());

@@ -11,6 +11,7 @@
 //! state_machine   decides every command in memory and records its entries
 //! write           collects what the batch writes
 //! columns         the writes as one array per column, and their statements
+//! search_columns  the rows by which workspaces are found
 //! commit          sends them together with the end of the transaction
 //! accounts        the accounts that a lane keeps in memory
 //! current_hour    the usage of the current hour, stored in the account's row
@@ -26,6 +27,7 @@ mod limit_usage;
 pub(crate) mod open_batch;
 pub(crate) mod prefetch;
 pub(crate) mod queue;
+pub(crate) mod search_columns;
 pub(crate) mod state_machine;
 pub(crate) mod texts;
 pub(crate) mod write;

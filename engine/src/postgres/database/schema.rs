@@ -23,7 +23,7 @@ const MIGRATIONS: [&str; VERSION] = [
     include_str!("../migrations/0001_tables.sql"),
     include_str!("../migrations/0002_teams.sql"),
     include_str!("../migrations/0003_min_version.sql"),
-    include_str!("../migrations/0004_personal.sql"),
+    include_str!("../migrations/0004_personal_and_search.sql"),
 ];
 
 /// The key of the advisory lock under which migrations run: an arbitrary number, here "tollkeep" in
@@ -42,11 +42,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Creates the tables or upgrades them to [`VERSION`], in one transaction. The time limits of the
 /// role do not apply: a migration of a large table takes long, and so does another server's.
-pub(crate) async fn migrate(address: &Address) -> Result<(), Failure> {
+/// Returns the version that the tables had; 0 if there were none.
+pub(crate) async fn migrate(address: &Address) -> Result<usize, Failure> {
     let client = connect(address).await?;
     let version = with_timeout(version(&client)).await??;
     if version == VERSION {
-        return Ok(());
+        return Ok(version);
     }
     refuse_newer(version)?;
     let mut tries = 1;
@@ -63,7 +64,7 @@ pub(crate) async fn migrate(address: &Address) -> Result<(), Failure> {
 }
 
 /// Waits for the migration of another server, then runs what is missing.
-async fn try_to_migrate(client: &Client) -> Result<(), Failure> {
+async fn try_to_migrate(client: &Client) -> Result<usize, Failure> {
     let locked = format!(
         "BEGIN; {}; SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); {TABLE_LOCK_TIMEOUT};
         CREATE TABLE IF NOT EXISTS migration (
@@ -80,7 +81,8 @@ async fn try_to_migrate(client: &Client) -> Result<(), Failure> {
     if version > 0 {
         distribute::distribute_new_tables(client).await?;
     }
-    Ok(client.batch_execute("COMMIT").await?)
+    client.batch_execute("COMMIT").await?;
+    Ok(version)
 }
 
 /// The schema version of a database; 0 if it has no tables.

@@ -47,12 +47,21 @@ pub(crate) enum Sql {
     RemoveDeadlines,
     RemoveUsage,
     AddForeignIds,
+    SetSearchRows,
+    RemoveSearchWords,
+    AddSearchWords,
     UpdatePlatform,
     CheckGuard,
     Account,
     Team,
     Texts,
-    Workspaces,
+    SearchRows,
+    SuspendedSearchRows,
+    DebtSearchRows,
+    SearchRowsOf,
+    NominatedByName,
+    NominatedByUse,
+    AccountsListed,
     JournalHead,
     EntriesAfter,
     EntriesBefore,
@@ -94,7 +103,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 49] = [
+pub(crate) const ALL: [(Sql, &str); 58] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -276,6 +285,19 @@ pub(crate) const ALL: [(Sql, &str); 49] = [
         "INSERT INTO moved (workspace, id, n) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])
          ON CONFLICT (workspace, id) DO NOTHING",
     ),
+    (
+        Sql::SetSearchRows,
+        "INSERT INTO search (workspace, created_at, name, suspended, debt, used_day)
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bool[], $5::bool[], $6::bigint[])
+         ON CONFLICT (workspace) DO UPDATE SET created_at = excluded.created_at, name = excluded.name,
+             suspended = excluded.suspended, debt = excluded.debt, used_day = excluded.used_day",
+    ),
+    (Sql::RemoveSearchWords, "DELETE FROM search_word WHERE workspace = ANY($1::text[])"),
+    (
+        Sql::AddSearchWords,
+        "INSERT INTO search_word (workspace, word, created_at)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])",
+    ),
     (Sql::UpdatePlatform, "UPDATE platform SET n = $2 WHERE n = $1"),
     (
         Sql::CheckGuard,
@@ -303,10 +325,31 @@ pub(crate) const ALL: [(Sql, &str); 49] = [
          JOIN personal AS p ON p.workspace = $1 AND p.member = k.member AND p.digest = k.digest",
     ),
     (
-        Sql::Workspaces,
-        "SELECT data FROM account WHERE (created_at, workspace) < ($1, $2) AND workspace <> $3
-         ORDER BY created_at DESC, workspace DESC LIMIT $4",
+        Sql::SearchRows,
+        "SELECT created_at, workspace, name, suspended, debt, used_day FROM search
+         WHERE (created_at, workspace) < ($1, $2) ORDER BY created_at DESC, workspace DESC LIMIT $3",
     ),
+    (
+        Sql::SuspendedSearchRows,
+        "SELECT created_at, workspace, name, suspended, debt, used_day FROM search
+         WHERE suspended AND (created_at, workspace) < ($1, $2) ORDER BY created_at DESC, workspace DESC LIMIT $3",
+    ),
+    (
+        Sql::DebtSearchRows,
+        "SELECT created_at, workspace, name, suspended, debt, used_day FROM search
+         WHERE debt AND (created_at, workspace) < ($1, $2) ORDER BY created_at DESC, workspace DESC LIMIT $3",
+    ),
+    (
+        Sql::SearchRowsOf,
+        "SELECT created_at, workspace, name, suspended, debt, used_day FROM search WHERE workspace = ANY($1::text[])
+         ORDER BY created_at DESC, workspace DESC",
+    ),
+    (
+        Sql::NominatedByName,
+        "SELECT created_at, workspace FROM search_word WHERE word >= $1 AND word < $2 LIMIT $3",
+    ),
+    (Sql::NominatedByUse, "SELECT created_at, workspace FROM search WHERE used_day <= $1 LIMIT $2"),
+    (Sql::AccountsListed, "SELECT workspace, data FROM account WHERE workspace = ANY($1::text[])"),
     (
         Sql::JournalHead,
         "SELECT coalesce(sum(n), 0)::bigint,

@@ -3,12 +3,14 @@
 //! ```text
 //! point      a workspace, a balance, a team, one charge, due charges
 //! lists      entries, charges, grants and usage
+//! workspaces lists and searches of workspaces
 //! readers    the connections for queries, apart from those of the lanes
 //! ```
 
 pub(crate) mod lists;
 pub(crate) mod point;
 pub(crate) mod readers;
+mod workspaces;
 
 use super::database::failure::Failure;
 use super::database::session::DbSession;
@@ -26,7 +28,9 @@ pub(crate) async fn answer(
             let account = point::account(session, workspace).await?;
             QueryResult::Workspace(account.map(|account| *account.profile))
         }
-        Query::Workspaces { page } => QueryResult::Workspaces(point::workspaces(session, page).await?),
+        Query::Workspaces { filter, page } => {
+            QueryResult::Workspaces(workspaces::list(session, &shared.repairs, filter, page).await?)
+        }
         Query::Balance { workspace, at } => {
             QueryResult::Balance(point::balance(session, workspace, *at).await?)
         }

@@ -1,4 +1,4 @@
-//! Short queries: one workspace or all, a balance now or in the past, a team, one charge with its
+//! Short queries: one workspace, a balance now or in the past, a team, one charge with its
 //! refunds, due charges. Most of them read a single snapshot of the database.
 
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Profile, Team,
-    Timestamp, WorkspaceId, bounds,
+    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Team, Timestamp,
+    WorkspaceId, bounds,
 };
 
 use crate::postgres::batch::prefetch::row_position;
@@ -20,7 +20,7 @@ use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
 use crate::postgres::platform::PlatformCell;
 use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
-use crate::{BalanceAt, ChargeRecord, Error, JournalHead, Listing, Page, RefundRecord, answer};
+use crate::{BalanceAt, ChargeRecord, Error, JournalHead, RefundRecord, answer};
 
 /// How many entries one step of a search by time reads: four steps search a million entries.
 const PROBES: i64 = 32;
@@ -89,31 +89,6 @@ pub(crate) async fn personal_texts(
         texts[position] = found.map(|found| found.text);
     }
     Ok(texts)
-}
-
-/// All workspaces, newest first. A cursor is `created_at/id` of the last workspace on the page
-/// before.
-pub(crate) async fn workspaces(session: &DbSession, page: &Page) -> Result<Listing<Profile>, Failure> {
-    let (created_at, before) = match &page.cursor {
-        // Every workspace id sorts before this text.
-        None => (i64::MAX, "\u{7f}".to_owned()),
-        Some(cursor) => {
-            let (millis, id) = cursor.split_once('/').ok_or_else(Error::bad_cursor)?;
-            (millis.parse().map_err(|_| Error::bad_cursor())?, id.to_owned())
-        }
-    };
-    let platform = WorkspaceId::platform();
-    let limit = page.limit.min(LIMIT_MAX) as i64;
-    // One more row than wanted shows whether there is a next page.
-    let params: [&(dyn ToSql + Sync); 4] = [&created_at, &before, &platform.as_str(), &(limit + 1)];
-    let rows = session.query_with_timeout(Sql::Workspaces, &params).await?;
-    let mut data = Vec::with_capacity(rows.len());
-    for row in rows.iter().take(page.limit) {
-        data.push(*decode_account(column(row, 0)?, None)?.profile);
-    }
-    let last = data.last().filter(|_| rows.len() > page.limit);
-    let next = last.map(|profile| format!("{}/{}", profile.created_at.millis(), profile.id));
-    Ok(Listing { data, next })
 }
 
 /// The end of all chains: the number of entries, and one hash over the accounts in the order of

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollkeeper_engine::{
     BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, JournalHead, Listing, Page, Query, QueryResult,
-    RefundRecord,
+    RefundRecord, WorkspaceRecord,
 };
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, EntryBody, Hash, MemberId, Status, Timestamp, WorkspaceId,
@@ -93,9 +93,10 @@ impl State {
             Query::Workspace { workspace } => QueryResult::Workspace(
                 self.open(workspace).map(|stored| stored.account.profile.as_ref().clone()),
             ),
-            Query::Workspaces { page } => {
+            Query::Workspaces { filter, page } => {
                 let ids = self.opened.iter().rev();
-                let rows = ids.map(|id| self.stored[id].account.profile.as_ref().clone()).collect();
+                let records = ids.map(|id| WorkspaceRecord::of(&self.stored[id].account));
+                let rows = records.filter(|record| filter.admits(record)).collect();
                 QueryResult::Workspaces(paged(rows, page))
             }
             Query::Balance { workspace, at } => {

@@ -24,7 +24,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         "engine",
         &[
             "error clock",
-            "contract query calendar hash vital_thread",
+            "contract query workspace_search calendar hash vital_thread",
             "reply",
             "answer request_queue restored rollups audit personal",
             "transfer",

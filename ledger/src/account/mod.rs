@@ -243,11 +243,9 @@ impl Account {
                 self.grants.insert(grant.clone());
                 self.totals.granted += grant.amount;
             }
-            EntryBody::GrantVoided { grant, draws, takes_returns, .. } => {
+            EntryBody::GrantVoided { grant, draws, .. } => {
                 self.take_back(draws)?;
-                if *takes_returns {
-                    self.void(*grant, draws, decided_at)?;
-                }
+                self.void(*grant, draws, decided_at)?;
             }
             EntryBody::ReturnTaken { draws } => self.take_return(draws)?,
             EntryBody::ClawedBack { grant, dispute, amount, draws } => {

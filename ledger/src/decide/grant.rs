@@ -83,7 +83,7 @@ pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result
     }
     // The draw names the grant by its number, also if nothing is left.
     let draws = vec![Draw { grant: grant.n, amount: grant.remaining }];
-    Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason, takes_returns: true }])
+    Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason }])
 }
 
 /// Takes credit back after a lost payment: first what is unspent of its grant, then what else is

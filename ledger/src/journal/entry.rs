@@ -77,9 +77,6 @@ pub enum EntryBody {
         draws: Vec<Draw>,
         /// The reason, for people.
         reason: Option<Box<str>>,
-        /// True if credit that goes back to the grant later is taken at once. Only entries of
-        /// earlier versions have false.
-        takes_returns: bool,
     },
     /// A lost payment was taken back, as far as credit was available; the rest is owed.
     ClawedBack {

@@ -14,25 +14,8 @@ use crate::{
     Status, TeamChange, Timestamp, WorkspaceId,
 };
 
-/// The format of most entries. Two additions to it are rare and are marked in the format, so that
-/// all other bytes stay as they are. A reader refuses any other format.
+/// The format. A reader refuses any other.
 const FORMAT: u8 = 1;
-
-/// Added to the format of an entry that was decided before its own time, which it carries besides.
-const DECIDED_EARLIER: u8 = 1;
-
-/// Added to the format of a void that holds for credit that goes back later, and of a refund of
-/// which such a void takes a part.
-const TAKES_RETURNS: u8 = 2;
-
-/// What the body adds to the format of its entry.
-fn takes_returns(body: &EntryBody) -> bool {
-    match body {
-        EntryBody::GrantVoided { takes_returns, .. } => *takes_returns,
-        EntryBody::ChargeRefunded(refund) => refund.taken > Micros::ZERO,
-        _ => false,
-    }
-}
 
 impl Entry {
     /// Appends the canonical bytes.
@@ -45,17 +28,11 @@ impl Entry {
         bytes.reserve(512);
         let start = bytes.len();
         let w = &mut Writer(bytes);
-        let earlier = (self.decided_at != self.at).then_some(self.decided_at);
-        assert!(self.decided_at <= self.at, "an entry must not be decided after its time");
-        let decided_earlier = if earlier.is_some() { DECIDED_EARLIER } else { 0 };
-        let takes_returns = if takes_returns(&self.body) { TAKES_RETURNS } else { 0 };
-        w.byte(FORMAT + decided_earlier + takes_returns);
+        w.byte(FORMAT);
         w.byte(self.body.kind().code());
         w.unsigned(self.n);
         w.time(self.at);
-        if let Some(decided_at) = earlier {
-            w.time(decided_at);
-        }
+        w.unsigned(ahead_millis(self.at, self.decided_at));
         write_actor(w, &self.actor);
         w.maybe_bytes(self.key.as_ref().map(IdempotencyKey::as_bytes));
         w.micros(self.balance.available);
@@ -77,20 +54,13 @@ impl Entry {
     /// [`Malformed`] with the part that could not be read.
     pub fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
         let mut r = Reader(bytes);
-        let additions = r.byte("an entry's format")?.wrapping_sub(FORMAT);
-        if additions > DECIDED_EARLIER + TAKES_RETURNS {
+        if r.byte("an entry's format")? != FORMAT {
             return Err(Malformed("an entry of another format"));
         }
-        let is_decided_earlier = additions & DECIDED_EARLIER != 0;
-        let is_taking_returns = additions & TAKES_RETURNS != 0;
         let kind = Kind::from_code(r.byte("an entry's kind")?)?;
         let n = r.unsigned("an entry's number")?;
         let at = r.time("an entry's time")?;
-        let decided_at = if is_decided_earlier { r.time("an entry's time")? } else { at };
-        // One entry has one encoding.
-        if is_decided_earlier && decided_at >= at {
-            return Err(Malformed("an entry's time"));
-        }
+        let decided_at = read_decided_at(&mut r, at)?;
         let entry = Entry {
             n,
             at,
@@ -103,15 +73,23 @@ impl Entry {
                 debt: r.micros("an entry's balance")?,
             },
             previous: r.hash("an entry's link")?,
-            body: read_body(&mut r, kind, n, is_taking_returns)?,
+            body: read_body(&mut r, kind, n)?,
         };
         r.end("an entry")?;
-        // One entry has one encoding.
-        if takes_returns(&entry.body) != is_taking_returns {
-            return Err(Malformed("an entry's format"));
-        }
         Ok(entry)
     }
+}
+
+/// By how much an entry is later than the clock by which it was decided.
+fn ahead_millis(at: Timestamp, decided_at: Timestamp) -> u64 {
+    let ahead = at.millis() - decided_at.millis();
+    u64::try_from(ahead).expect("an entry must not be decided after its time")
+}
+
+fn read_decided_at(r: &mut Reader, at: Timestamp) -> Result<Timestamp, Malformed> {
+    const WHAT: &str = "the time by which an entry was decided";
+    let ahead = i64::try_from(r.unsigned(WHAT)?).map_err(|_| Malformed(WHAT))?;
+    at.millis().checked_sub(ahead).map(Timestamp::from_millis).ok_or(Malformed(WHAT))
 }
 
 fn write_actor(w: &mut Writer, actor: &Actor) {
@@ -152,7 +130,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
             w.maybe_text(origin.as_deref());
             w.signed(*paid_cents);
         }
-        EntryBody::GrantVoided { grant, draws, reason, takes_returns: _ } => {
+        EntryBody::GrantVoided { grant, draws, reason } => {
             w.id(grant.0);
             write_draws(w, draws);
             w.maybe_text(reason.as_deref());
@@ -202,7 +180,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
     }
 }
 
-fn read_body(r: &mut Reader, kind: Kind, n: u64, takes_returns: bool) -> Result<EntryBody, Malformed> {
+fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed> {
     Ok(match kind {
         Kind::WorkspaceCreated => EntryBody::WorkspaceCreated(Box::new(read_profile(r)?)),
         Kind::WorkspaceUpdated => EntryBody::WorkspaceUpdated(Box::new(read_profile(r)?)),
@@ -211,7 +189,6 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64, takes_returns: bool) -> Result<
             grant: GrantId(r.id("a grant")?),
             draws: read_draws(r)?,
             reason: r.maybe_text("a reason")?.map(Into::into),
-            takes_returns,
         },
         Kind::ClawedBack => EntryBody::ClawedBack {
             grant: GrantId(r.id("a grant")?),
@@ -237,7 +214,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64, takes_returns: bool) -> Result<
             detail: r.maybe_text("a detail")?.map(Into::into),
             state: read_state(r)?,
         }),
-        Kind::ChargeRefunded => EntryBody::ChargeRefunded(Box::new(read_refund(r, takes_returns)?)),
+        Kind::ChargeRefunded => EntryBody::ChargeRefunded(Box::new(read_refund(r)?)),
         Kind::ChargeExtended => EntryBody::ChargeExtended {
             charge: ChargeId(r.id("a charge")?),
             opening_entry: r.unsigned("a charge")?,
@@ -463,15 +440,13 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
     w.maybe_signed(requested.map(Micros::get));
     w.flag(*from_pending);
     write_draws(w, returns);
+    w.micros(*taken);
     write_state(w, *state);
     spender.write(w);
     write_windows(w, windows.as_ref());
-    if *taken > Micros::ZERO {
-        w.micros(*taken);
-    }
 }
 
-fn read_refund(r: &mut Reader, is_taken: bool) -> Result<Refund, Malformed> {
+fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
     Ok(Refund {
         charge: ChargeId(r.id("a charge")?),
         opening_entry: r.unsigned("a charge")?,
@@ -481,9 +456,9 @@ fn read_refund(r: &mut Reader, is_taken: bool) -> Result<Refund, Malformed> {
         requested: r.maybe_signed("a refund")?.map(Micros::new),
         from_pending: r.flag("from pending")?,
         returns: read_draws(r)?,
+        taken: r.micros("what is taken of a refund")?,
         state: read_state(r)?,
         spender: Spender::read(r)?,
         windows: read_windows(r)?,
-        taken: if is_taken { r.micros("what is taken of a refund")? } else { Micros::ZERO },
     })
 }

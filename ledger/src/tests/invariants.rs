@@ -54,12 +54,7 @@ fn i03_a_grant_gives_what_it_has() {
     let take = Draw { grant: 2, amount: micros(501) };
     record(
         &mut world.account,
-        EntryBody::GrantVoided {
-            grant: GrantId(Id::v7(0, 0, 0)),
-            draws: vec![take],
-            reason: None,
-            takes_returns: true,
-        },
+        EntryBody::GrantVoided { grant: GrantId(Id::v7(0, 0, 0)), draws: vec![take], reason: None },
     );
 }
 

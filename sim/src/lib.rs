@@ -9,6 +9,7 @@
 //! differential   an engine beside the model: every answer, then everything that is stored
 //! contract       what every engine guarantees, clause by clause
 //! engines        the engines under test: in memory, embedded, PostgreSQL, several at once
+//! formats        data of this release, for the tests of later ones
 //! faults         power failures, failing disks, damaged files, many callers at once
 //! ```
 //!
@@ -23,6 +24,7 @@ pub mod differential;
 pub mod disk;
 pub mod engines;
 pub mod faults;
+pub mod formats;
 pub mod model;
 pub mod random;
 pub mod workload;

@@ -4,7 +4,8 @@
 //! beside the model, crashes, hostile tenants and disk faults. `-- seed 17` runs one seed.
 //! `-- damage 17` damages every byte of the files of a small run, one at a time, and serves each;
 //! `-- damage 17 50` every 50th. At the first difference of a seed it prints how to reproduce it
-//! and exits with 1.
+//! and exits with 1. `-- formats FOLDER` writes data of this release for the tests of later
+//! ones.
 
 use std::process::ExitCode;
 
@@ -15,7 +16,8 @@ use tollkeeper_sim::faults::crash::{CrashReport, Density, crashes, faults, hosti
 use tollkeeper_sim::faults::damage::{Damages, every_byte};
 use tollkeeper_testkit::scratch::Scratch;
 
-const USAGE: &str = "usage: tollkeeper-sim seeds COUNT | seed NUMBER | damage NUMBER [STRIDE]";
+const USAGE: &str =
+    "usage: tollkeeper-sim seeds COUNT | seed NUMBER | damage NUMBER [STRIDE] | formats FOLDER";
 /// Steps of a run whose files are damaged in every byte.
 const DAMAGED_STEPS: usize = 60;
 /// Steps of each run beside the model.
@@ -113,6 +115,10 @@ fn main() -> ExitCode {
     hide_provoked_panics();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["formats", folder] = words[..] {
+        tollkeeper_sim::formats::write(std::path::Path::new(folder));
+        return ExitCode::SUCCESS;
+    }
     let number = words.get(1).and_then(|text| text.parse::<u64>().ok());
     let stride = words.get(2).and_then(|text| text.parse::<usize>().ok()).unwrap_or(1);
     let seeds = match (words.first(), number) {

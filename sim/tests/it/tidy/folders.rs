@@ -70,7 +70,10 @@ const LAYERS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("cli", &["terminal", "server_process", "transport", "commands", "bench", "demo", "args"]),
-    ("sim", &["random", "disk", "model", "workload", "differential", "contract", "engines", "faults"]),
+    (
+        "sim",
+        &["random", "disk", "model", "workload", "differential", "contract", "engines", "faults", "formats"],
+    ),
     ("testkit", &["blocking", "retry", "scratch", "cuttable_proxy", "postgres"]),
 ];
 

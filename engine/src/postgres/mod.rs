@@ -98,8 +98,18 @@ pub fn check_url(url: &str) -> Result<(), Error> {
 /// As [`Postgres::open`].
 pub fn migrate(url: &str) -> Result<usize, Error> {
     let config = config::parse(url)?;
-    block_on(async { repair::migrate(&config).await.map_err(Failure::into_error) })?;
+    block_on(async { schema::migrate(&config, &[]).await.map_err(Failure::into_error) })?;
     Ok(schema::VERSION)
+}
+
+/// Upgrades a database by migrations that a later release might have, for simulations.
+///
+/// # Errors
+/// As [`migrate`].
+#[doc(hidden)]
+pub fn migrate_further(url: &str, further: &[&str]) -> Result<(), Error> {
+    let config = config::parse(url)?;
+    block_on(async { schema::migrate(&config, further).await.map_err(Failure::into_error) })
 }
 
 /// Begins the next epoch of a database that its own tools have restored, also while servers use it.

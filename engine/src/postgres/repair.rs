@@ -71,39 +71,6 @@ pub(super) async fn run(repairs: &Repairs, address: &Address) {
     }
 }
 
-/// The version of the tables from which accounts are stored as this program reads them.
-const ACCOUNTS_SINCE: usize = 4;
-
-/// Creates or upgrades the tables. If accounts are stored in an older form, rebuilds each of them
-/// from its entries. One that cannot be rebuilt is logged, and refused when it is used.
-pub(super) async fn migrate(address: &Address) -> Result<(), Failure> {
-    let version = schema::migrate(address).await?;
-    if version == 0 || version >= ACCOUNTS_SINCE {
-        return Ok(());
-    }
-    let client = connect(address).await?;
-    let mut after = String::new();
-    loop {
-        let sql = "SELECT workspace FROM account WHERE workspace > $1 ORDER BY workspace LIMIT $2";
-        let rows = client.query(sql, &[&after, &READ_ENTRIES]).await?;
-        for row in &rows {
-            after = column(row, 0)?;
-            let platform = WorkspaceId::platform();
-            let id = if after == platform.as_str() { Ok(platform) } else { WorkspaceId::new(after.as_str()) };
-            let workspace = id.map_err(|_| Error::damaged("a workspace id is invalid"))?;
-            match rebuild(address, &workspace).await {
-                Err(Failure::Permanent(error)) if error.is_damaged() => {
-                    tracing::error!(%workspace, %error, "the account cannot be rebuilt");
-                }
-                rebuilt => rebuilt?,
-            }
-        }
-        if rows.is_empty() {
-            return Ok(());
-        }
-    }
-}
-
 /// An account as its entries make it.
 struct Rebuilt {
     account: Account,

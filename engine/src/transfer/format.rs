@@ -3,9 +3,11 @@
 /// The first bytes of every stream.
 pub(super) const MAGIC: &[u8; 18] = b"tollkeeper ledger\n";
 
-/// The version of the format; a reader refuses a newer one. Version 2 may hold entries about teams,
-/// version 3 texts about persons.
+/// The version of the format; a reader refuses a newer one.
 pub(super) const VERSION: u32 = 3;
+
+/// The version of the first release. No program reads those of builds before it.
+pub(super) const FIRST_VERSION: u32 = 3;
 
 /// The kind of a record that holds an entry.
 pub(super) const ENTRY: u8 = 1;

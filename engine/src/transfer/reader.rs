@@ -6,7 +6,8 @@ use std::io::Read;
 use tollkeeper_ledger::{Entry, Hash, PersonalText, WorkspaceId};
 
 use super::format::{
-    Counts, END, END_BYTES, ENTRY, MAGIC, RECORD_MAX_BYTES, SALT_BYTES, TEXT, TEXTS_MAX, VERSION,
+    Counts, END, END_BYTES, ENTRY, FIRST_VERSION, MAGIC, RECORD_MAX_BYTES, SALT_BYTES, TEXT, TEXTS_MAX,
+    VERSION,
 };
 use crate::Error;
 use crate::hash::digest;
@@ -85,9 +86,10 @@ impl<R: Read> StreamReader<R> {
                 .with_hint("give the uncompressed file that `tollkeeper export` wrote"));
         }
         let version = u32::from_le_bytes(stream.take("its header")?);
-        if !(1..=VERSION).contains(&version) {
-            let what =
-                format!("the exported ledger has format {version}; this program knows up to {VERSION}");
+        if !(FIRST_VERSION..=VERSION).contains(&version) {
+            let what = format!(
+                "the exported ledger has format {version}; this program knows {FIRST_VERSION} to {VERSION}"
+            );
             return Err(Error::damaged(what).with_hint("import it with a program of that version"));
         }
         stream.sum.update(MAGIC);

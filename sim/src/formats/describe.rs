@@ -5,7 +5,9 @@
 
 use std::fmt::{Display, Write as _};
 
-use tollkeeper_engine::{AuditReport, ChargeFilter, Engine, Listing, Page, Reads};
+use tollkeeper_engine::{
+    AuditReport, ChargeFilter, Engine, Listing, Page, Reads, WorkspaceFilter, WorkspaceRecord,
+};
 use tollkeeper_ledger::{Charge, ChargeDetails, Profile, Subject, Timestamp, WorkspaceId};
 use tollkeeper_testkit::blocking::block_on;
 
@@ -51,9 +53,12 @@ pub fn describe(engine: &dyn Engine, at: Timestamp) -> String {
             writeln!(text, "price {} {id} {price} {timeout}", version.version).expect("a string");
         }
     }
-    let mut profiles = all(|page| block_on(engine.workspaces(page)).expect("the engine reads"));
-    profiles.sort_by(|one, other| one.id.cmp(&other.id));
-    for profile in profiles {
+    let filter = WorkspaceFilter::default;
+    let mut listed = all(|page| block_on(engine.workspaces(filter(), page)).expect("the engine reads"));
+    listed.sort_by(|one, other| one.profile.id.cmp(&other.profile.id));
+    for WorkspaceRecord { profile, last_used_at, .. } in listed {
+        let used = or_dash(last_used_at.map(Timestamp::millis));
+        writeln!(text, "used {} {used}", profile.id).expect("a string");
         describe_workspace(engine, &profile, at, &mut text);
     }
     text

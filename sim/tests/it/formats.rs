@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tollkeeper_engine::embedded::{self, Embedded};
 use tollkeeper_engine::postgres::{self, Postgres};
-use tollkeeper_engine::{ChargeFilter, Engine, Listing, Options, Output, Page, Reads};
+use tollkeeper_engine::{ChargeFilter, Engine, Listing, Options, Output, Page, Reads, WorkspaceFilter};
 use tollkeeper_ledger::{
     Actor, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, Command, EntryBody, Micros, Status,
     Submission, Timestamp, WorkspaceId,
@@ -46,8 +46,9 @@ fn all<T>(mut page: impl FnMut(Page) -> Listing<T>) -> Vec<T> {
 }
 
 fn workspaces(engine: &dyn Engine) -> Vec<WorkspaceId> {
-    let profiles = all(|page| block_on(engine.workspaces(page)).expect("the engine reads"));
-    profiles.into_iter().map(|profile| profile.id).collect()
+    let filter = WorkspaceFilter::default;
+    let listed = all(|page| block_on(engine.workspaces(filter(), page)).expect("the engine reads"));
+    listed.into_iter().map(|record| record.profile.id).collect()
 }
 
 /// Every charge of the platform's under a key is answered again as at first.

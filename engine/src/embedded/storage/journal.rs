@@ -109,7 +109,8 @@ impl Journal {
             make_tables(&connection).map_err(|error| classify(&path, error))?;
         } else if version < VERSION {
             let what = format!("{} was written by a build before the first release", path.display());
-            return Err(Error::unusable(what).with_hint("export it with that build and import it"));
+            return Err(Error::unusable(what)
+                .with_hint("give an empty directory: no program reads the data of such a build"));
         }
         connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| classify(&path, error))?;
         Ok(Journal { path, connection, block: Vec::new(), offsets: Vec::new() })

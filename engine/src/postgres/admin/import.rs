@@ -32,7 +32,6 @@ use crate::postgres::database::session::{DbSession, Uuid, column, connect, with_
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::{key_digest, number_in};
 use crate::postgres::platform::PlatformSnapshot;
-use crate::postgres::repair;
 use crate::transfer::{Comparison, Counts, Imported, StreamEntry, StreamReader};
 
 /// The most entries in one transaction.
@@ -55,7 +54,7 @@ pub fn import(url: &str, from: impl Read) -> Result<Imported, Error> {
 
 async fn import_stream(address: &Address, from: impl Read) -> Result<Imported, Error> {
     let mut stream = StreamReader::begin(from)?;
-    repair::migrate(address).await.map_err(Failure::into_error)?;
+    schema::migrate(address, &[]).await.map_err(Failure::into_error)?;
     let session = DbSession::open(address).await.map_err(Failure::into_error)?;
     let (platform, hashes) = stored_platform(&session).await.map_err(Failure::into_error)?;
     let comparison = Comparison::new(hashes);

@@ -18,13 +18,12 @@ pub(crate) use super::sql::VERSION;
 use super::sql::{self, Sql};
 use crate::{Error, transfer};
 
-/// All migrations, oldest first. A database of version `v` has the first `v` of them.
-const MIGRATIONS: [&str; VERSION] = [
-    include_str!("../migrations/0001_tables.sql"),
-    include_str!("../migrations/0002_teams.sql"),
-    include_str!("../migrations/0003_min_version.sql"),
-    include_str!("../migrations/0004_personal_and_search.sql"),
-];
+/// The version of the tables of the first release. No program reads those of builds before it.
+const FIRST: usize = 4;
+
+/// All migrations, oldest first: the first creates the tables of version [`FIRST`], each of the
+/// others upgrades them by one.
+const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [include_str!("../migrations/0004_tables.sql")];
 
 /// The key of the advisory lock under which migrations run: an arbitrary number, here "tollkeep" in
 /// ASCII.
@@ -42,17 +41,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Creates the tables or upgrades them to [`VERSION`], in one transaction. The time limits of the
 /// role do not apply: a migration of a large table takes long, and so does another server's.
-/// Returns the version that the tables had; 0 if there were none.
-pub(crate) async fn migrate(address: &Address) -> Result<usize, Failure> {
+/// `further`: the migrations of a later release, for simulations.
+pub(crate) async fn migrate(address: &Address, further: &[&str]) -> Result<(), Failure> {
     let client = connect(address).await?;
     let version = with_timeout(version(&client)).await??;
-    if version == VERSION {
-        return Ok(version);
+    if version == VERSION + further.len() {
+        return Ok(());
     }
-    refuse_newer(version)?;
+    refuse_unknown(version)?;
     let mut tries = 1;
     loop {
-        match try_to_migrate(&client).await {
+        match try_to_migrate(&client, further).await {
             Err(Failure::Locked(_)) if tries < TRIES => {
                 tries += 1;
                 client.batch_execute("ROLLBACK").await?;
@@ -64,7 +63,7 @@ pub(crate) async fn migrate(address: &Address) -> Result<usize, Failure> {
 }
 
 /// Waits for the migration of another server, then runs what is missing.
-async fn try_to_migrate(client: &Client) -> Result<usize, Failure> {
+async fn try_to_migrate(client: &Client, further: &[&str]) -> Result<(), Failure> {
     let locked = format!(
         "BEGIN; {}; SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); {TABLE_LOCK_TIMEOUT};
         CREATE TABLE IF NOT EXISTS migration (
@@ -73,16 +72,16 @@ async fn try_to_migrate(client: &Client) -> Result<usize, Failure> {
     );
     client.batch_execute(&locked).await?;
     let version = self::version(client).await?;
-    refuse_newer(version)?;
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+    refuse_unknown(version)?;
+    let migrations = MIGRATIONS.iter().chain(further);
+    for (made, migration) in (FIRST..).zip(migrations).filter(|(made, _)| *made > version) {
         client.batch_execute(migration).await?;
-        client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(index as i64 + 1)]).await?;
+        client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(made as i64)]).await?;
     }
     if version > 0 {
         distribute::distribute_new_tables(client).await?;
     }
-    client.batch_execute("COMMIT").await?;
-    Ok(version)
+    Ok(client.batch_execute("COMMIT").await?)
 }
 
 /// The schema version of a database; 0 if it has no tables.
@@ -100,7 +99,7 @@ async fn version(client: &Client) -> Result<usize, Failure> {
 /// migrate.
 pub(crate) async fn require_version(client: &Client) -> Result<(), Failure> {
     let version = with_timeout(version(client)).await??;
-    refuse_newer(version)?;
+    refuse_unknown(version)?;
     Ok(match version {
         0 => Err(Error::unusable("the database holds no ledger")
             .with_hint("point --database-url at the database of a ledger")),
@@ -112,14 +111,19 @@ pub(crate) async fn require_version(client: &Client) -> Result<(), Failure> {
     }?)
 }
 
-fn refuse_newer(version: usize) -> Result<(), Error> {
-    if version <= VERSION {
-        return Ok(());
+/// Refuses a database whose tables this program cannot upgrade.
+fn refuse_unknown(version: usize) -> Result<(), Error> {
+    match version {
+        0 | FIRST..=VERSION => Ok(()),
+        1..FIRST => Err(Error::unusable(format!(
+            "the database has tables of version {version}, of a build before the first release"
+        ))
+        .with_hint("give an empty database: no program reads the data of such a build")),
+        _ => Err(Error::unusable(format!(
+            "the database has tables of version {version}, this program knows up to {VERSION}"
+        ))
+        .with_hint("run a newer tollkeeper")),
     }
-    Err(Error::unusable(format!(
-        "the database has tables of version {version}, this program knows up to {VERSION}"
-    ))
-    .with_hint("run a newer tollkeeper"))
 }
 
 /// What the database lets this server do now.

@@ -88,7 +88,7 @@ impl Readers {
     /// [`Error::is_unusable`] if the database holds an unfinished import.
     pub(crate) async fn begin(&self) -> Result<(), Failure> {
         let SharedState { address, platform, counters, clock, .. } = &*self.shared;
-        repair::migrate(address).await?;
+        schema::migrate(address, &[]).await?;
         let session = self.session().await?;
         schema::refuse_unfinished_import(&session).await?;
         platform.refresh(&session).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tollkeeper_engine::postgres::{Options, Postgres, audit, export, migrate};
+use tollkeeper_engine::postgres::{Options, Postgres, audit, export, migrate, migrate_further};
 use tollkeeper_engine::{Engine, Reads};
 use tollkeeper_ledger::{Micros, Submission};
 use tollkeeper_sim::faults::bank::{self, NOW};
@@ -15,7 +15,6 @@ use tollkeeper_testkit::postgres::{Database, is_missing, shared};
 use tollkeeper_testkit::retry::retry_for;
 
 use super::teams::check_audit;
-use super::versions::version_1;
 
 const EACH: Micros = Micros::new(100_000);
 
@@ -185,11 +184,15 @@ fn a_migration_waits_for_a_table_that_is_in_use() {
     if is_missing() {
         return;
     }
-    let database = version_1();
+    let database = shared().database();
+    migrate(&database.url()).expect("the migration runs");
     limit_role(&database);
-    let migrated = run_behind_a_lock(&database, "LOCK TABLE usage IN ACCESS SHARE MODE", migrate);
-    migrated.expect("the migration waits");
-    check_audit(&database);
+    let later = ["ALTER TABLE usage ADD COLUMN later bigint NOT NULL DEFAULT 7"];
+    let migrated = run_behind_a_lock(&database, "LOCK TABLE usage IN ACCESS SHARE MODE", |url| {
+        migrate_further(url, &later)
+    });
+    migrated.expect("the migration of a later release waits");
+    assert_eq!(database.sql("SELECT max(later) FROM usage"), "");
 }
 
 #[test]

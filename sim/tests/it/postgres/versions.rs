@@ -1,110 +1,35 @@
-//! Migrations of a database with tables of version 1: a plain one, and one whose tables are
-//! distributed.
+//! Tables of another version: an older or newer one is refused, and a running server that is too old
+//! writes nothing.
 
-use tollkeeper_engine::Reads;
-use tollkeeper_engine::postgres::{Options, audit, migrate};
-use tollkeeper_ledger::{
-    Actor, ChargeRequest, Command, MemberId, Micros, Period, Subject, Submission, Timestamp, UsageKey,
-    UsageSums, WorkerId, WorkspaceChanges, WorkspaceId,
-};
+use tollkeeper_engine::postgres::{Options, audit, migrate, migrate_further};
+use tollkeeper_ledger::Command;
 use tollkeeper_sim::contract::{TestClient, acme, awaited, charge, submission};
 use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_testkit::blocking::block_on;
-use tollkeeper_testkit::postgres::{Database, is_missing, shared};
+use tollkeeper_testkit::postgres::{is_missing, shared};
 
-use super::teams::{check_audit, new_key, used};
-
-const TABLES: &str = include_str!("../../../../engine/src/postgres/migrations/0001_tables.sql");
-const ROWS: &str = include_str!("../../formats/version_1.sql");
-
-/// When its first entry was made: 2026-01-01, midnight in UTC.
-const BEGUN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-
-/// A database with tables of version 1.
-pub(crate) fn version_1() -> Database<'static> {
-    let database = shared().database();
-    database.sql(&format!("SET ROLE tollkeeper; {TABLES}; {ROWS}"));
-    database
-}
-
-fn by_ann(quantity: i64) -> ChargeRequest {
-    ChargeRequest {
-        worker: Some(WorkerId::new("w1").expect("a name")),
-        member: Some(MemberId::new("ann").expect("a name")),
-        ..charge("message", quantity)
-    }
-}
-
-/// The sums of runs, charged and refunded micro-units.
-fn counted(usage: &[(UsageKey, UsageSums)]) -> (i64, i64, i64) {
-    let mut sum = UsageSums::default();
-    usage.iter().for_each(|(_, used)| sum.add(*used));
-    (sum.runs, sum.charged.get(), sum.refunded.get())
-}
+use super::teams::check_audit;
 
 #[test]
-fn a_migrated_database_keeps_all_data() {
+fn tables_of_another_version_are_refused_by_name() {
     if is_missing() {
         return;
     }
-    let store = InDatabase(version_1(), Options::default());
-    let acme = WorkspaceId::new("acme").expect("a name");
-    let mut client = TestClient::open(&store, BEGUN.plus_seconds(7 * 3_600));
-    check_audit(&store.0);
-    assert_eq!((client.balance().available.get(), client.balance().pending.get()), (71_700, 20_000));
-    assert!(
-        block_on(client.engine.team(&acme)).expect("the engine reads").is_some_and(|team| team.is_empty())
-    );
-    let hours = BEGUN.hour()..BEGUN.hour() + 24;
-    let usage =
-        |client: &TestClient| block_on(client.engine.usage(&acme, hours.clone())).expect("the engine reads");
-    assert_eq!(counted(&usage(&client)), (6, 29_500, 500));
-    assert!(usage(&client).iter().all(|(key, _)| key.spender.api_key.is_none()), "version 1 had no API keys");
-    assert!(client.submit_keyed("f", Command::Charge(by_ann(1))).expect("the first answer").replayed);
-
-    // A new time zone recounts the limits from the stored usage and that of the current hour.
-    assert_eq!(used(&client), [23_500, 2_500]);
-    client.accepted(Command::UpdateWorkspace(WorkspaceChanges {
-        timezone: Some("UTC".into()),
-        ..WorkspaceChanges::default()
-    }));
-    assert_eq!(used(&client), [29_000, 4_000]);
-    let key = new_key(&client, "the first");
-    client.accepted(Command::SetLimits(vec![(Subject::ApiKey(key), Period::Day, Micros::new(1_000))]));
-    let pay = || Submission {
-        workspace: acme.clone(),
-        key: None,
-        actor: Actor::ApiKey(key),
-        command: Command::Charge(charge("message", 1)),
-    };
-    let paid =
-        block_on(client.engine.run_batch(vec![pay(), pay(), pay()], client.now)).expect("a healthy engine");
-    assert_eq!(paid.iter().filter(|ran| ran.is_ok()).count(), 2, "the third exceeds the limit of the key");
-    assert_eq!(counted(&usage(&client)), (8, 30_500, 500));
-    client.advance_clock(86_400);
-    client.charge("g", charge("message", 1));
-    let through: Vec<_> =
-        usage(&client).into_iter().filter(|(used, _)| used.spender.api_key == Some(key)).collect();
-    assert_eq!(counted(&through), (2, 1_000, 0));
-    check_audit(&store.0);
-}
-
-#[test]
-fn an_audit_names_the_version_of_an_old_database() {
-    if is_missing() {
-        return;
+    let empty = shared().database();
+    assert_eq!(audit(&empty.url()).expect_err("it is empty").to_string(), "the database holds no ledger");
+    let version = migrate(&empty.url()).expect("the migration runs");
+    check_audit(&empty);
+    for (other, why) in [(3, "of a build before the first release"), (1_000, "this program knows up to")] {
+        empty.sql(&format!("UPDATE migration SET version = {other}"));
+        for refused in [audit(&empty.url()).map(|_| ()), migrate(&empty.url()).map(|_| ())] {
+            let refused = refused.expect_err("the tables are of another version");
+            assert!(refused.is_unusable() && refused.hint().is_some(), "{refused}");
+            let what = format!("the database has tables of version {other}, ");
+            assert!(refused.to_string().starts_with(&what) && refused.to_string().contains(why), "{refused}");
+        }
     }
-    let database = version_1();
-    let refused = audit(&database.url()).expect_err("the tables are of version 1");
-    assert!(refused.is_unusable(), "{refused}");
-    assert_eq!(
-        refused.to_string(),
-        "the database has tables of version 1, this program reads those of version 4"
-    );
-    let empty = audit(&shared().database().url()).expect_err("the database is empty");
-    assert_eq!(empty.to_string(), "the database holds no ledger");
-    migrate(&database.url()).expect("the migration runs");
-    check_audit(&database);
+    empty.sql(&format!("UPDATE migration SET version = {version}"));
+    check_audit(&empty);
 }
 
 #[test]
@@ -144,7 +69,8 @@ fn a_migration_distributes_new_tables_like_the_others() {
     if is_missing() {
         return;
     }
-    let database = version_1();
+    let database = shared().database();
+    migrate(&database.url()).expect("the migration runs");
     // A stand-in with the names that Citus gives.
     database.sql(
         "SET ROLE tollkeeper;
@@ -152,10 +78,11 @@ fn a_migration_distributes_new_tables_like_the_others() {
          CREATE FUNCTION create_distributed_table(regclass, text, colocate_with text) RETURNS void LANGUAGE sql
              AS 'INSERT INTO pg_dist_partition VALUES ($1, $2, $3)';
          INSERT INTO pg_dist_partition SELECT relname::regclass, 'workspace', 'entry' FROM pg_class
-             WHERE relname IN ('entry', 'account', 'usage', 'lot', 'pending', 'moved', 'platform', 'migration')",
+             WHERE relname IN ('entry', 'account', 'usage', 'lot', 'pending', 'moved', 'personal', 'search',
+                               'search_word', 'platform', 'migration')",
     );
-    migrate(&database.url()).expect("the migration runs");
+    let later = ["ALTER TABLE team ADD COLUMN later bigint"];
+    migrate_further(&database.url(), &later).expect("the migration of a later release runs");
     let team = "SELECT by, beside FROM pg_dist_partition WHERE logicalrelid = 'team'::regclass";
     assert_eq!(database.sql(team), "workspace|entry");
-    check_audit(&database);
 }

@@ -27,7 +27,7 @@ use super::batch::current_hour::CurrentHour;
 use super::batch::search_columns::SearchColumns;
 use super::database::blocking::block_on;
 use super::database::config::{self, Address};
-use super::database::decode::{decode_current_usage, decode_entry, decode_usage_row};
+use super::database::decode::{decode_account, decode_current_usage, decode_entry, decode_usage_row};
 use super::database::failure::Failure;
 use super::database::schema::{self, Admission};
 use super::database::seal::sealed;
@@ -112,6 +112,7 @@ async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failu
     // A server that is too old for the tables takes the rows of a newer one for damage.
     Admission::ask(&session).await?.refuse_outdated()?;
     let Rebuilt { account, grants, usage, pending } = replay(&session, workspace).await?;
+    check_end(&session, workspace, &account).await?;
     let usage = stored_usage(&session, workspace, usage).await?;
     write(&session, workspace, account, &grants, &usage.hour).await?;
     if let Some(rows) = usage.table {
@@ -119,6 +120,22 @@ async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failu
     }
     write_pending(&session, workspace, &pending).await?;
     session.batch_execute("COMMIT").await
+}
+
+/// Compares the end of the journal with the stored account, if that can be read. No later entry
+/// carries the hash of the last one, so only the account shows that it was changed.
+async fn check_end(session: &DbSession, workspace: &WorkspaceId, rebuilt: &Account) -> Result<(), Failure> {
+    let rows = session.query(Sql::Account, &[&workspace.as_str()]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    // A row that cannot be read is what is repaired.
+    let Ok(stored) = decode_account(column(row, 0)?, None) else { return Ok(()) };
+    let (n, stored_n) = (rebuilt.chain.n, stored.chain.n);
+    if stored_n < n || (stored_n == n && stored.chain.hash == rebuilt.chain.hash) {
+        return Ok(());
+    }
+    let what =
+        format!("entry {n} of {workspace} is not the one with which its account ends (entry {stored_n})");
+    Err(Error::damaged(what).with_hint("the journal itself is damaged: run `tollkeeper audit`").into())
 }
 
 async fn replay(session: &DbSession, workspace: &WorkspaceId) -> Result<Rebuilt, Failure> {

@@ -138,7 +138,8 @@ impl Journal {
         Ok(found.map(|seq| seq as u64))
     }
 
-    /// The texts that an entry was the first to name, without erased ones.
+    /// The texts that an entry was the first to name, without erased ones, in the order of their
+    /// digests.
     pub(crate) fn texts_of_entry(&self, seq: u64) -> Result<Vec<PersonalText>, Error> {
         let sql = "SELECT digest, kept, data FROM personal WHERE id BETWEEN ?1 AND ?1 + 1 ORDER BY id";
         let read = || {
@@ -158,6 +159,8 @@ impl Journal {
                 }
             }
         }
+        // An export stream has the same order from each engine.
+        texts.sort_unstable_by_key(|text| text.digest);
         Ok(texts)
     }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 59] = [
+pub const COMMANDS: [&[&str]; 60] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -16,6 +16,7 @@ pub const COMMANDS: [&[&str]; 59] = [
     &["workspace", "show"],
     &["workspace", "update"],
     &["member"],
+    &["member", "erase"],
     &["member", "add"],
     &["member", "list"],
     &["member", "show"],
@@ -148,7 +149,6 @@ fn wrong_usage_exits_2_with_a_message_on_stderr() {
         &["serve", "--database-url", "postgres://localhost/x", "--data", "x"],
         &["balance", "acme", "--database-url", "postgres://localhost/x", "--data", "x"],
         &["balance", "acme", "--database-url", "postgres://localhost/x", "--server", "http://127.0.0.1:1"],
-        &["bench", "--database-url", "postgres://localhost/x"],
         &["bench", "--engine", "postgres"],
         &["bench", "--rate", "100"],
         &["migrate", "--data", "x"],

@@ -100,7 +100,10 @@ const DAMAGE: [(&str, &str); 13] = [
     ("DELETE FROM lot WHERE n = (SELECT min(n) FROM lot)", "not stored"),
     ("INSERT INTO pending SELECT workspace, 3, gen_random_uuid(), 0, 0 FROM account", "deadline"),
     ("DELETE FROM pending", "deadline"),
-    ("INSERT INTO usage VALUES ('nobody', 1, 'op', '', '', 1, 1, 1, 0)", "account"),
+    (
+        "INSERT INTO usage VALUES ('nobody', 1, 'op', '', '', 1, 1, 1, 0, '00000000-0000-0000-0000-000000000000')",
+        "account",
+    ),
     ("UPDATE platform SET n = n + 1", "platform"),
 ];
 

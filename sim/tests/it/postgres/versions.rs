@@ -1,5 +1,5 @@
-//! Tables of another version: an older or newer one is refused, and a running server that is too old
-//! writes nothing.
+//! Tables of another version: an older or newer one is refused, and a running server that is too
+//! old writes nothing.
 
 use tollkeeper_engine::postgres::{Options, audit, migrate, migrate_further};
 use tollkeeper_ledger::Command;

@@ -287,7 +287,9 @@ fn word_starts(folded: &str) -> impl Iterator<Item = usize> {
 
 /// At most the first [`WORD_MAX_BYTES`] bytes of a text, in whole characters.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(WORD_MAX_BYTES)]
+    let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
+    let end = ends.take_while(|end| *end <= WORD_MAX_BYTES).last();
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

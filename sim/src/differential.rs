@@ -73,7 +73,7 @@ impl Differential {
     #[must_use]
     pub fn new(seed: u64) -> Differential {
         Differential {
-            model: Model::new(),
+            model: Model::default(),
             names: Names::default(),
             answers: BTreeMap::new(),
             seed,

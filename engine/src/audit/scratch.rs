@@ -165,7 +165,7 @@ impl Scratch {
         let data: Option<Vec<u8>> =
             statement.query_row(params, |row| row.get(0)).optional().map_err(failed)?;
         let grant = data.map(|data| Grant::decode(&data)).transpose();
-        grant.map_err(|error| Error::bug(&format!("a spent grant must read back: {error}")))
+        grant.map_err(|error| Error::bug(format!("a spent grant must read back: {error}")))
     }
 
     /// Keeps a pair.

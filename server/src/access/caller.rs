@@ -32,7 +32,7 @@ pub enum Caller {
     /// The holder of an API key of a workspace.
     Key(KeyHolder),
     /// A member who is signed in to the dashboard.
-    Member(SignedIn),
+    Member(Box<SignedIn>),
 }
 
 /// The holder of an API key of a workspace.

@@ -27,7 +27,7 @@ impl Access {
         if role == Role::Admin && signed_in.member.role != Role::Admin {
             return Err(Denied::Forbidden("Only admins of the workspace may do this.".into()));
         }
-        Ok(Caller::Member(signed_in))
+        Ok(Caller::Member(Box::new(signed_in)))
     }
 
     /// The valid session of a browser; `None` if it has none.

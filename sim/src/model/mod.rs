@@ -58,10 +58,9 @@ pub struct Model {
     answered: BTreeMap<WorkspaceId, Vec<Answered>>,
 }
 
-impl Model {
+impl Default for Model {
     /// An empty model.
-    #[must_use]
-    pub fn new() -> Model {
+    fn default() -> Model {
         Model {
             pools: BTreeMap::new(),
             prices: Vec::new(),
@@ -73,7 +72,9 @@ impl Model {
             answered: BTreeMap::new(),
         }
     }
+}
 
+impl Model {
     /// Returns the expected answer and applies it to the model.
     pub fn step(&mut self, step: &Step) -> CommandResult {
         let Submission { workspace, key, actor, command } = &step.submission;

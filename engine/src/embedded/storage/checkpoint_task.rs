@@ -13,6 +13,9 @@ use super::state_rows::{AccountRow, HourRow, LotRow};
 use crate::Error;
 use crate::workspace_search::SearchRow;
 
+/// Account index, and rows of its usage.
+pub(crate) type UsageOfAccount = (u32, Arc<Vec<(UsageKey, UsageSums)>>);
+
 /// The unpersisted changes of some accounts, to be written in one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct AccountChunk {
@@ -22,7 +25,7 @@ pub(crate) struct AccountChunk {
     /// Grants that are new or that left memory.
     pub lots: Vec<LotWrite>,
     /// Account index, and what is added to the rows of these keys.
-    pub usage: Vec<(u32, Arc<Vec<(UsageKey, UsageSums)>>)>,
+    pub usage: Vec<UsageOfAccount>,
     pub hours: Vec<HourRow>,
     /// Account index, and what it is found by; written if it differs from what is stored.
     pub search: Vec<(u32, SearchRow)>,

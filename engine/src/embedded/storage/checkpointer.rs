@@ -7,13 +7,12 @@
 //! runs on is not known here.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 use tollkeeper_ledger::{Spender, Timestamp, UsageKey, UsageSums};
 
 use super::bloom::Bloom;
-use super::checkpoint_task::{AccountChunk, LotWrite, Task, TaskResult};
+use super::checkpoint_task::{AccountChunk, LotWrite, Task, TaskResult, UsageOfAccount};
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
 use super::sqlite::{self, Access, OpenFile};
@@ -381,10 +380,7 @@ fn put_pending(
     connection.prepare_cached(sql)?.execute((seq, account_index, deadline.millis(), crc)).map(|_| ())
 }
 
-fn put_usage(
-    connection: &Connection,
-    accounts: &[(u32, Arc<Vec<(UsageKey, UsageSums)>>)],
-) -> rusqlite::Result<()> {
+fn put_usage(connection: &Connection, accounts: &[UsageOfAccount]) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(&format!(
         "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET

@@ -28,7 +28,8 @@ impl Cluster {
         cluster.sql("postgres", OWNER);
         let location = cluster.disk().join("tables").display().to_string();
         // Only the server sees the disk, so the server creates the directory.
-        cluster.sql("postgres", &format!("COPY (SELECT) TO PROGRAM 'mkdir {location}'"));
+        // The program reads what it is given: one that ends before would break the pipe.
+        cluster.sql("postgres", &format!("COPY (SELECT) TO PROGRAM 'cat >&2 && mkdir {location}'"));
         cluster.sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{location}'"));
         cluster
     }

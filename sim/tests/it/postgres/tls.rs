@@ -11,7 +11,7 @@ use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, is_missing};
 fn encrypt(cluster: &Cluster) {
     let certificate = "openssl req -new -x509 -days 2 -nodes -subj /CN=ledger -addext subjectAltName=IP:127.0.0.1 \
                        -addext basicConstraints=critical,CA:FALSE -keyout server.key -out server.crt && chmod 600 server.key";
-    cluster.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{certificate}'"));
+    cluster.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM 'cat >&2 && {certificate}'"));
     cluster.sql("postgres", "ALTER SYSTEM SET ssl = on");
     cluster.sql("postgres", "SELECT pg_reload_conf()");
     let begun = Instant::now();

@@ -11,9 +11,8 @@ use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{self, grouped, plain};
 use crate::transport::store_args::StoreArgs;
 
-const EXAMPLE: &str =
-    "Exit codes: 0 everything agrees, 1 something disagrees, 3 the store cannot be read, 4 everything agrees,
-but with --rules there are findings.
+const EXAMPLE: &str = "Exit codes: 0 everything agrees, 1 something disagrees, 3 the store cannot be read,
+4 everything agrees, but with --rules there are findings.
 
 What does not fit into a quarter of a gigabyte lies in a temporary file; TMPDIR says where.
 

@@ -29,6 +29,7 @@ impl ClawBack {
     /// The lost part of the payment: what was taken and what is still owed. It never changes.
     #[must_use]
     pub fn lost(&self) -> Micros {
+        assert!(self.owed >= Micros::ZERO, "i04: what is owed for a dispute must not be negative");
         sum(&self.taken) + self.owed
     }
 

@@ -82,8 +82,8 @@ impl Entry {
 
 /// By how much an entry is later than the clock by which it was decided.
 fn ahead_millis(at: Timestamp, decided_at: Timestamp) -> u64 {
-    let ahead = at.millis() - decided_at.millis();
-    u64::try_from(ahead).expect("an entry must not be decided after its time")
+    assert!(decided_at <= at, "an entry must not be decided after its time");
+    (at.millis() - decided_at.millis()).unsigned_abs()
 }
 
 fn read_decided_at(r: &mut Reader, at: Timestamp) -> Result<Timestamp, Malformed> {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use tollkeeper_ledger::{Grant, Micros};
 
-use super::audit::{Workspace, hour_row, pending_row};
 use super::audit_index;
+use super::audited_workspace::{Workspace, hour_row, pending_row};
 use crate::Error;
 use crate::audit::{GrantRows, Sketch, Sketcher};
 use crate::embedded::storage::journal::{self, Journal};

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 mod audit_index;
 mod audit_state;
 mod audit_texts;
+mod audited_workspace;
 pub(crate) mod backup;
 pub(crate) mod export;
 pub(crate) mod import;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::embedded::storage::block::EntryHeader;
-use crate::embedded::storage::files::OpenedFiles;
 use crate::embedded::storage::journal::{EncodedEntries, Journal};
+use crate::embedded::storage::opened_files::OpenedFiles;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::texts::TextWrite;
 

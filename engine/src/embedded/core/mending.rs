@@ -14,8 +14,8 @@ use tollkeeper_ledger::hex;
 
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
-use crate::embedded::storage::files::OpenedFiles;
 use crate::embedded::storage::journal;
+use crate::embedded::storage::opened_files::OpenedFiles;
 use crate::embedded::storage::{state_db, wal};
 use crate::{Error, JournalHead};
 

@@ -47,8 +47,8 @@ use tollkeeper_ledger::{Platform, Submission, Timestamp};
 use self::in_flight::{Appender, InFlightBatch};
 use self::state_machine::StateMachine;
 use super::storage::checkpointer_handle::StartCheckpointer;
-use super::storage::files::OpenedFiles;
 use super::storage::lock::DirectoryLock;
+use super::storage::opened_files::OpenedFiles;
 use crate::{CommandResult, EngineStats, Error, Ran};
 
 /// How a core is opened. The defaults are for a server; a simulation sets small numbers, so that

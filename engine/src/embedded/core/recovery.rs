@@ -21,13 +21,13 @@ use crate::audit::life_disagrees;
 use crate::embedded::storage::block::{EntryHeader, Stored};
 use crate::embedded::storage::checkpointer::Checkpointer;
 use crate::embedded::storage::checkpointer_handle::{StartCheckpointer, StartInline};
-use crate::embedded::storage::files;
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex};
 use crate::embedded::storage::lock::DirectoryLock;
 use crate::embedded::storage::maintenance_state::MaintenanceState;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{self, StateFile};
+use crate::embedded::storage::{files, opened_files};
 
 /// Entries after which a long replay does a step of maintenance, so that memory does not gather all
 /// of history.
@@ -70,7 +70,7 @@ impl Core {
         let mut core = Core::unloaded(directory, options, start_checkpointer);
         core.lock = Some(lock);
         core.ensure_loaded()?;
-        files::warn_of_wide_rights(directory);
+        opened_files::warn_of_wide_rights(directory);
         core.log_head("opened");
         Ok(core)
     }

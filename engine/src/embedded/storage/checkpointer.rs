@@ -15,7 +15,7 @@ use super::bloom::Bloom;
 use super::checkpoint_task::{AccountChunk, LotWrite, Task, TaskResult, UsageOfAccount};
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
-use super::sqlite::{self, Access, OpenFile};
+use super::sqlite::{self, Access, OpenFile, damaged_row};
 use super::state_db::{self, LOT_COLUMNS, PAGE, StateFile, checked_page, damaged_page, read_lot};
 use super::state_meta::{KnownEntry, Meta};
 use super::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
@@ -267,7 +267,7 @@ impl Source {
                 Ok(data.is_some())
             });
             if !whole.optional()?.unwrap_or(false) {
-                return Err(damaged(damaged_page(run, page)));
+                return Err(damaged_row(damaged_page(run, page)));
             }
             (self.page, self.at) = (self.page + 1, 0);
         }
@@ -291,12 +291,6 @@ impl Merge {
             pair
         }))
     }
-}
-
-/// The error of a row that is not what was written.
-pub(super) fn damaged(what: impl Into<String>) -> rusqlite::Error {
-    let error = Box::new(Error::damaged(what));
-    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error)
 }
 
 fn put_accounts(connection: &Connection, rows: &[AccountRow]) -> rusqlite::Result<()> {
@@ -346,7 +340,7 @@ fn put_lots(connection: &Connection, lots: &[LotWrite]) -> rusqlite::Result<()> 
                 let sql = format!("SELECT {LOT_COLUMNS} FROM lot WHERE no = ?1 AND n = ?2");
                 let mut select = connection.prepare_cached(&sql)?;
                 let found = select.query_row((account_index, *n as i64), read_lot).optional()?.flatten();
-                let row = found.ok_or_else(|| damaged("the row of a grant is damaged or missing"))?;
+                let row = found.ok_or_else(|| damaged_row("the row of a grant is damaged or missing"))?;
                 put(&LotRow { data: data.clone(), ..row })?;
             }
         }
@@ -369,7 +363,7 @@ fn put_pending(
     });
     if let Some(crc) = before.optional()? {
         let removed = crc.and_then(|crc| meta.remove_pending(crc));
-        removed.ok_or_else(|| damaged("the row of a pending charge is damaged"))?;
+        removed.ok_or_else(|| damaged_row("the row of a pending charge is damaged"))?;
     }
     let Some(deadline) = deadline else {
         return connection.prepare_cached("DELETE FROM pending WHERE seq = ?1")?.execute([seq]).map(|_| ());

@@ -3,23 +3,15 @@
 //! Rights: what is made here belongs to its owner alone, with any umask. Directories have mode
 //! 0700 and files 0600. SQLite gives WAL and shared memory the mode of their database.
 //!
-//! Identity: the system keeps a file alive while it is open, also when its name is gone. So an
-//! engine whose files were moved, removed or replaced would go on, and what it acknowledges would
-//! be in a file that nobody finds. Before an acknowledgement, device and inode behind the names are
-//! compared with those of the files that were opened. No other file gets the inode of an open one.
-//!
-//! Not noticed: a file whose content is overwritten in place.
+//! Identity: device and inode tell a file from every other one, as long as it is open.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-
-use super::journal;
-use crate::Error;
+use std::path::Path;
 
 /// The rights of everybody but the owner.
-const OTHERS: u32 = 0o077;
+pub(super) const OTHERS: u32 = 0o077;
 
 /// Makes a directory with its parents, for this user alone. One that exists is left as it is.
 pub(crate) fn create_directory(path: &Path) -> std::io::Result<()> {
@@ -32,20 +24,6 @@ pub(crate) fn create_file(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Logs that other users of the machine can read the journal: its directory was made, or its rights
-/// were given, by somebody else.
-pub(crate) fn warn_of_wide_rights(directory: &Path) {
-    let is_wide = |path: &Path| path.metadata().is_ok_and(|found| found.mode() & OTHERS != 0);
-    let journal = directory.join(journal::FILE);
-    if is_wide(directory) && is_wide(&journal) {
-        tracing::warn!(
-            "{} is open to other users of this machine; chmod 700 {} closes it",
-            journal.display(),
-            directory.display()
-        );
     }
 }
 
@@ -66,54 +44,4 @@ impl FileId {
     pub(crate) fn is_at(self, path: &Path) -> bool {
         FileId::at(path).is_ok_and(|found| found == self)
     }
-}
-
-/// The files of the journal that are open: `journal.db` and its WAL. If their directory was moved,
-/// they are not found under their names either.
-#[derive(Clone, Debug)]
-pub(crate) struct OpenedFiles {
-    journal: (PathBuf, FileId),
-    /// `None` after all connections were closed, which may have removed it.
-    wal: Option<(PathBuf, FileId)>,
-}
-
-impl OpenedFiles {
-    /// The files under these names. A connection must be open that has written or read.
-    pub(crate) fn of(directory: &Path) -> Result<OpenedFiles, Error> {
-        let opened = |name: String| {
-            let path = directory.join(name);
-            let id = FileId::at(&path);
-            id.map(|id| (path.clone(), id)).map_err(|error| missing(&path, &error.to_string()))
-        };
-        let wal = opened(format!("{}-wal", journal::FILE))?;
-        Ok(OpenedFiles { journal: opened(journal::FILE.to_owned())?, wal: Some(wal) })
-    }
-
-    /// [`Error::is_unavailable`] if a file is no longer under its name.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let (path, id) = &self.journal;
-        if !id.is_at(path) {
-            return Err(missing(path, "it was moved, removed or replaced").with_hint(
-                "put the directory back, and this server continues; or stop it, and start it on the right one",
-            ));
-        }
-        match &self.wal {
-            Some((path, id)) if !id.is_at(path) => Err(missing(path, "it was removed or replaced")
-                .with_hint(
-                    "stop this server, which moves what it holds into the journal; then start it again",
-                )),
-            _ => Ok(()),
-        }
-    }
-
-    /// All connections are about to be closed. SQLite may then remove the WAL, if it is in place.
-    pub(crate) fn close(&mut self) {
-        if self.check().is_ok() {
-            self.wal = None;
-        }
-    }
-}
-
-fn missing(path: &Path, why: &str) -> Error {
-    Error::unavailable(format!("{} is not the file that this process has open: {why}", path.display()))
 }

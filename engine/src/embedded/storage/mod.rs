@@ -1,9 +1,10 @@
 //! The files of a data directory, and who may write them: the journal, the state file, the lock.
 //!
-//! `journal`, `block` and `wal` hold the entries, `texts` what they name of persons. `state_db`
+//! `journal`, `block` and `wal` hold the entries, `texts` and `text_lookup` what they name of
+//! persons. `state_db`
 //! with `state_rows`, `state_meta`, `state_lists` and `state_search`, `key_index` and `bloom` hold
-//! what is derived from them, and `checkpointer` writes it. `files` has their rights and
-//! identities. Nothing here knows the core, a thread or the queue.
+//! what is derived from them, and `checkpointer` writes it. `files` has rights and identities, `opened_files` the names
+//! that must stay. Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
 pub(crate) mod bloom;
@@ -15,11 +16,13 @@ pub(crate) mod journal;
 pub(crate) mod key_index;
 pub(crate) mod lock;
 pub(crate) mod maintenance_state;
+pub(crate) mod opened_files;
 pub(crate) mod sqlite;
 pub(crate) mod state_db;
 pub(crate) mod state_lists;
 pub(crate) mod state_meta;
 pub(crate) mod state_rows;
 pub(crate) mod state_search;
+mod text_lookup;
 pub(crate) mod texts;
 pub(crate) mod wal;

@@ -186,6 +186,12 @@ fn damaged(what: String) -> Error {
         .with_hint("restore the last backup; `tollkeeper audit` says how far the journal can be trusted")
 }
 
+/// The error of a row that is not what was written.
+pub(super) fn damaged_row(what: impl Into<String>) -> rusqlite::Error {
+    let error = Box::new(Error::damaged(what));
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::check_sqlite;

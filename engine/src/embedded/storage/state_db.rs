@@ -55,6 +55,13 @@ const TABLES: &str = "
         crc INTEGER NOT NULL);
     CREATE TABLE run_page (run INTEGER NOT NULL, page INTEGER NOT NULL, data BLOB NOT NULL, crc INTEGER NOT NULL,
         PRIMARY KEY (run, page)) WITHOUT ROWID;
+    CREATE TABLE search (no INTEGER PRIMARY KEY, name TEXT NOT NULL, suspended INTEGER NOT NULL,
+        debt INTEGER NOT NULL, used INTEGER NOT NULL, crc INTEGER NOT NULL);
+    CREATE INDEX search_suspended ON search (no) WHERE suspended = 1;
+    CREATE INDEX search_debt ON search (no) WHERE debt = 1;
+    CREATE INDEX search_used ON search (used);
+    CREATE TABLE search_word (word TEXT NOT NULL, no INTEGER NOT NULL, crc INTEGER NOT NULL,
+        PRIMARY KEY (word, no)) WITHOUT ROWID;
 ";
 
 /// The columns of an account that its checksum is over, and the checksum.
@@ -232,7 +239,7 @@ impl StateFile {
 
     fn make_tables(&self, directory_id: [u8; 16]) -> rusqlite::Result<()> {
         let transaction = self.connection.unchecked_transaction()?;
-        transaction.execute_batch(&[TABLES, state_meta::TABLE, super::state_search::TABLES].concat())?;
+        transaction.execute_batch(&[TABLES, state_meta::TABLE].concat())?;
         Meta::empty(directory_id).write(&transaction)?;
         transaction.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}"

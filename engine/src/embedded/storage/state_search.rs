@@ -12,23 +12,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::checkpointer::damaged;
+use super::sqlite::damaged_row;
 use super::state_db::StateFile;
 use super::state_meta::Meta;
 use super::state_rows::RowCrc;
 use crate::Error;
 use crate::workspace_search::{NOMINATED_MAX, NameQuery, SearchRow, Walk, words};
-
-/// The tables, to be made with the others. `used` is a day since 1970.
-pub(crate) const TABLES: &str = "
-    CREATE TABLE search (no INTEGER PRIMARY KEY, name TEXT NOT NULL, suspended INTEGER NOT NULL,
-        debt INTEGER NOT NULL, used INTEGER NOT NULL, crc INTEGER NOT NULL);
-    CREATE INDEX search_suspended ON search (no) WHERE suspended = 1;
-    CREATE INDEX search_debt ON search (no) WHERE debt = 1;
-    CREATE INDEX search_used ON search (used);
-    CREATE TABLE search_word (word TEXT NOT NULL, no INTEGER NOT NULL, crc INTEGER NOT NULL,
-        PRIMARY KEY (word, no)) WITHOUT ROWID;
-";
 
 const COLUMNS: &str = "no, name, suspended, debt, used, crc";
 
@@ -72,7 +61,7 @@ pub(super) fn put(
     let stored = match stored {
         None => None,
         Some(Some((_, stored))) => Some(stored),
-        Some(None) => return Err(damaged("the row by which a workspace is found is damaged")),
+        Some(None) => return Err(damaged_row("the row by which a workspace is found is damaged")),
     };
     if stored.as_ref() == Some(row) {
         return Ok(());
@@ -82,7 +71,8 @@ pub(super) fn put(
     let crc = row_crc(account_index, row);
     let before = stored.as_ref().map(|stored| row_crc(account_index, stored));
     let replaced = meta.replace_search(before, crc);
-    replaced.ok_or_else(|| damaged("there are more rows by which workspaces are found than were written"))?;
+    replaced
+        .ok_or_else(|| damaged_row("there are more rows by which workspaces are found than were written"))?;
     connection.prepare_cached(sql)?.execute((account_index, name, suspended, has_debt, used_day, crc))?;
     if stored.as_ref().is_some_and(|stored| stored.name == *name) {
         return Ok(());

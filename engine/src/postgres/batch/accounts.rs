@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use tollkeeper_ledger::{Account, Team, Totals, Usage, WorkspaceId, invariants};
 
 use super::current_hour::CurrentHour;
-use super::limit_usage::RecountPauses;
+use super::recount_pauses::RecountPauses;
 use crate::Error;
 use crate::postgres::database::decode::decode_account;
 use crate::postgres::database::failure::Failure;

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
 
 use super::accounts::Accounts;
-use super::search_columns::SearchColumns;
+use super::search_columns::{SearchColumns, assert_lengths};
 use super::texts::TextRow;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
@@ -141,11 +141,6 @@ pub(crate) struct Columns<'a> {
     erased: ErasedColumns<'a>,
     search: SearchColumns<'a>,
     platform: PlatformColumns,
-}
-
-/// Asserts that the columns of one statement have one length.
-pub(super) fn assert_lengths<const N: usize>(table: &str, lengths: [usize; N]) {
-    assert!(lengths.iter().all(|length| *length == lengths[0]), "columns of `{table}` differ in length");
 }
 
 impl<'a> Columns<'a> {

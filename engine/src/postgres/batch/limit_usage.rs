@@ -8,12 +8,9 @@
 //! The database still reads each row, while the commands of other workspaces wait. So after a
 //! recount of many rows, or one that took too long, its workspace has to wait for the next.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
 
-use tollkeeper_ledger::{
-    Command, Limits, Subject, Submission, Timestamp, UsageKey, UsageSums, WorkspaceId, bounds,
-};
+use tollkeeper_ledger::{Command, Limits, Subject, Submission, Timestamp, UsageKey, UsageSums, bounds};
 
 use super::accounts::Accounts;
 use crate::postgres::database::decode::decode_usage_row;
@@ -28,30 +25,6 @@ const INTO_THE_MONTH_HOURS: i64 = 72;
 
 /// Hours from one that is before the current day, in all time zones, to now.
 const BEFORE_THE_DAY_HOURS: i64 = 48;
-
-/// Workspaces that have to wait before their limits are counted anew, each until when.
-#[derive(Debug, Default)]
-pub(crate) struct RecountPauses(HashMap<WorkspaceId, Instant>);
-
-impl RecountPauses {
-    /// True if the workspace has to wait.
-    pub(crate) fn contains(&self, workspace: &WorkspaceId) -> bool {
-        self.0.get(workspace).is_some_and(|until| Instant::now() < *until)
-    }
-
-    /// Notes how many rows a recount has read.
-    fn note_rows(&mut self, workspace: WorkspaceId, rows: usize) {
-        if rows > rollups::RECOUNT_FREE_ROWS {
-            self.pause(workspace, rollups::recount_pause_seconds(rows));
-        }
-    }
-
-    fn pause(&mut self, workspace: WorkspaceId, seconds: i64) {
-        let now = Instant::now();
-        self.0.retain(|_, until| now < *until);
-        self.0.insert(workspace, now + Duration::from_secs(seconds.unsigned_abs()));
-    }
-}
 
 /// The usage that the recounts of one workspace need.
 struct Wanted<'a> {

@@ -7,6 +7,7 @@
 //! open_batch      which commands of a batch are still to be run
 //! prefetch        loads what the batch needs from the database
 //! limit_usage     loads the usage from which limits are counted anew
+//! recount_pauses  workspaces that wait for their next recount
 //! texts           texts about persons: what is stored, what entries add and erase
 //! state_machine   decides every command in memory and records its entries
 //! write           collects what the batch writes
@@ -27,6 +28,7 @@ mod limit_usage;
 pub(crate) mod open_batch;
 pub(crate) mod prefetch;
 pub(crate) mod queue;
+mod recount_pauses;
 pub(crate) mod search_columns;
 pub(crate) mod state_machine;
 pub(crate) mod texts;

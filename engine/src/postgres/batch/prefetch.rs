@@ -27,7 +27,7 @@ use super::texts::{self, LoadedTexts};
 use super::write::{EntryRef, KeyRef, UnknownCommit};
 use crate::postgres::database::decode::{decode_entry, decode_grant};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{DbSession, Params, Uuid, column, with_timeout};
+use crate::postgres::database::session::{DbSession, Params, Uuid, column, row_position, with_timeout};
 use crate::postgres::database::sql::{self, Sql};
 use crate::postgres::ids::{key_digest, number_in};
 use crate::postgres::platform::PlatformSnapshot;
@@ -345,15 +345,6 @@ impl<'a> Prefetch<'a> {
         }
         Ok(named)
     }
-}
-
-/// The index of the array element that a row belongs to, from its column 0 (`WITH ORDINALITY`,
-/// which counts from 1).
-pub(crate) fn row_position(row: &Row, length: usize) -> Result<usize, Error> {
-    let position: i64 = column(row, 0)?;
-    let index = usize::try_from(position - 1).ok().filter(|index| *index < length);
-    index
-        .ok_or_else(|| Error::damaged(format!("the database gave a row for position {position} of {length}")))
 }
 
 /// Takes over charges and grants that were loaded by id. An entry that did not create the id is

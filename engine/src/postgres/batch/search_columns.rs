@@ -10,11 +10,15 @@ use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::Account;
 
 use super::accounts::ChangedSearch;
-use super::columns::assert_lengths;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::DbSession;
 use crate::postgres::database::sql::Sql;
 use crate::workspace_search::{SearchRow, words};
+
+/// Asserts that the columns of one statement have one length.
+pub(super) fn assert_lengths<const N: usize>(table: &str, lengths: [usize; N]) {
+    assert!(lengths.iter().all(|length| *length == lengths[0]), "columns of `{table}` differ in length");
+}
 
 /// One array per column.
 #[derive(Debug, Default)]

@@ -11,11 +11,10 @@ use tollkeeper_ledger::{
 };
 
 use super::accounts::Accounts;
-use super::prefetch::row_position;
 use crate::Error;
 use crate::personal::{StoredTexts, TextsInEntry, assert_digests, verified};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::session::{DbSession, column};
+use crate::postgres::database::session::{DbSession, column, row_position};
 use crate::postgres::database::sql::Sql;
 
 /// A member of an account, identified within the current batch.

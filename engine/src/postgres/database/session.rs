@@ -204,6 +204,15 @@ pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T
         .map_err(|error| Error::damaged(format!("a row of the database cannot be read: {error}")))
 }
 
+/// The index of the array element that a row belongs to, from its column 0 (`WITH ORDINALITY`,
+/// which counts from 1).
+pub(crate) fn row_position(row: &Row, length: usize) -> Result<usize, Error> {
+    let position: i64 = column(row, 0)?;
+    let index = usize::try_from(position - 1).ok().filter(|index| *index < length);
+    index
+        .ok_or_else(|| Error::damaged(format!("the database gave a row for position {position} of {length}")))
+}
+
 /// The 16 bytes of a column of type `uuid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Uuid(pub [u8; 16]);

@@ -10,12 +10,11 @@ use tollkeeper_ledger::{
     WorkspaceId, bounds,
 };
 
-use crate::postgres::batch::prefetch::row_position;
 use crate::postgres::batch::texts::stored_text;
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::Admission;
-use crate::postgres::database::session::{DbSession, Uuid, column};
+use crate::postgres::database::session::{DbSession, Uuid, column, row_position};
 use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::number_in;
 use crate::postgres::platform::PlatformCell;

@@ -36,6 +36,8 @@ pub(crate) mod core;
 pub(crate) mod core_handle;
 mod scan;
 mod storage;
+#[cfg(test)]
+pub(crate) mod test_commands;
 mod threads;
 
 use std::path::Path;

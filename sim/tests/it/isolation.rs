@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tollkeeper_engine::embedded::{Core, CoreOptions, Embedded, audit};
+use tollkeeper_engine::embedded::{Appender, Core, CoreOptions, Embedded, InFlightBatch, audit};
 use tollkeeper_engine::{Answer, CommandResult, Engine, Error, Options, Output, Reads};
 use tollkeeper_ledger::{Command, Micros, Source, Submission, Timestamp, WorkspaceChanges, WorkspaceId};
 use tollkeeper_sim::contract::{self, BEGINNING as NOW, credit, submission, workspace};
@@ -142,23 +142,34 @@ fn a_workspace_whose_creation_fails_can_be_created_later() {
     assert!(run_each(&mut core, vec![prices()])[0].as_ref().expect("it was rebuilt").is_ok());
 }
 
-#[test]
-fn a_write_is_seen_after_the_checkpointer_failed_while_it_was_in_flight() {
-    let (scratch, disk) = (Scratch::new(), Disk::new("isolation-in-flight"));
+/// A core whose maintenance fails while a charge of `other` is in flight; the disk works again.
+fn failed_in_flight(scratch: &Scratch, disk: &Disk) -> (Core, Appender, InFlightBatch) {
     let options = CoreOptions { vfs: Some(disk.name().to_owned()), wal_bytes: 1, ..CoreOptions::default() };
     let mut core = Core::open(scratch.path(), options).expect("the directory opens");
     core.run_batch(beginning(), NOW).expect("a healthy disk");
-    let mut appender = core.appender().expect("a journal opens twice");
+    let appender = core.appender().expect("a journal opens twice");
     core.decide_batch(vec![charge("other", "one")], NOW).expect("it is decided");
     let batch = core.begin_append().expect("an entry was recorded");
     disk.fail(Fault::WriteError { after_writes: 0 });
     let failed = core.maintain().and_then(|()| core.maintain());
     failed.expect_err("the checkpointer cannot move the WAL, which the next step finds");
     disk.heal();
-    assert_eq!(available(&mut core, "other"), GRANTED - 500, "memory still includes the batch");
-    let appended = appender.append(&batch);
+    (core, appender, batch)
+}
+
+/// Appends the batch in flight.
+fn land(core: &mut Core, mut appender: Appender, batch: &InFlightBatch) {
+    let appended = appender.append(batch);
     core.append_finished(&appended);
     appended.expect("the disk works again");
+}
+
+#[test]
+fn a_write_is_seen_after_the_checkpointer_failed_while_it_was_in_flight() {
+    let (scratch, disk) = (Scratch::new(), Disk::new("isolation-in-flight"));
+    let (mut core, appender, batch) = failed_in_flight(&scratch, &disk);
+    assert_eq!(available(&mut core, "other"), GRANTED - 500, "memory still includes the batch");
+    land(&mut core, appender, &batch);
     assert_eq!(available(&mut core, "other"), GRANTED - 500, "what is loaded includes the batch");
     charged(&run_each(&mut core, vec![charge("other", "two")])[0]);
     assert_eq!(available(&mut core, "other"), GRANTED - 1_000);
@@ -167,20 +178,9 @@ fn a_write_is_seen_after_the_checkpointer_failed_while_it_was_in_flight() {
 #[test]
 fn a_batch_on_memory_that_was_discarded_after_the_batch_before_it_is_not_said_to_be_written() {
     let (scratch, disk) = (Scratch::new(), Disk::new("isolation-discarded"));
-    let options = CoreOptions { vfs: Some(disk.name().to_owned()), wal_bytes: 1, ..CoreOptions::default() };
-    let mut core = Core::open(scratch.path(), options).expect("the directory opens");
-    core.run_batch(beginning(), NOW).expect("a healthy disk");
-    let mut appender = core.appender().expect("a journal opens twice");
-    core.decide_batch(vec![charge("other", "one")], NOW).expect("it is decided");
-    let batch = core.begin_append().expect("an entry was recorded");
-    disk.fail(Fault::WriteError { after_writes: 0 });
-    let failed = core.maintain().and_then(|()| core.maintain());
-    failed.expect_err("the checkpointer cannot move the WAL, which the next step finds");
-    disk.heal();
+    let (mut core, appender, batch) = failed_in_flight(&scratch, &disk);
     core.decide_batch(vec![charge("other", "two")], NOW).expect("memory is kept while a batch is in flight");
-    let appended = appender.append(&batch);
-    core.append_finished(&appended);
-    appended.expect("the disk works again");
+    land(&mut core, appender, &batch);
     assert!(core.begin_append().is_none(), "the second charge is discarded with memory");
     assert!(core.commit().expect_err("it is not on disk").is_unavailable());
     assert_eq!(available(&mut core, "other"), GRANTED - 500);

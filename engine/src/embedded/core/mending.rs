@@ -100,9 +100,12 @@ impl Core {
         Error::unavailable(message)
     }
 
-    /// Logs the end of the journal, which `tollkeeper audit --expect` can check later.
+    /// Logs the end of the journal, which `tollkeeper audit --expect` can check later; nothing
+    /// before the first entry.
     pub(in crate::embedded) fn log_head(&mut self, what: &str) {
-        if let Ok(JournalHead { epoch, place, hash, .. }) = self.journal_head() {
+        if let Ok(JournalHead { epoch, place, hash, .. }) = self.journal_head()
+            && place > 0
+        {
             tracing::info!("the journal was {what} at {place}:{} (epoch {epoch})", hex(&hash));
         }
     }

@@ -78,23 +78,15 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use tollkeeper_ledger::{
-        Actor, ChargeCommand, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId,
-        OperationPrice, Source, Status, Submission, Timestamp, WorkspaceId, bounds,
+        ChargeCommand, ChargeRequest, Command, GrantRequest, Micros, OperationId, OperationPrice, Source,
+        Status, Timestamp, WorkspaceId, bounds,
     };
 
+    use crate::embedded::test_commands::{submission, workspace};
     use crate::embedded::{Embedded, Options};
     use crate::{ChargeFilter, Engine, Output, Page, Reads};
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-
-    fn submission(workspace: WorkspaceId, key: &str, command: Command) -> Submission {
-        let key = Some(IdempotencyKey::new(key).expect("the key is valid"));
-        Submission { workspace, key, actor: Actor::Platform, command }
-    }
-
-    fn acme() -> WorkspaceId {
-        WorkspaceId::new("acme").expect("the id is valid")
-    }
 
     /// The number of entries that the writer thread has read.
     async fn read_by_writer(engine: &Embedded) -> i32 {
@@ -112,9 +104,9 @@ mod tests {
         let credit = GrantRequest::new(Source::Promotional, Micros::new(2_000));
         let begin = vec![
             submission(WorkspaceId::platform(), "prices", prices),
-            submission(acme(), "new", Command::CreateWorkspace(Default::default())),
-            submission(acme(), "credit", Command::Grant(credit)),
-            submission(acme(), "charge", Command::Charge(ChargeRequest::new(id, 1))),
+            submission(workspace("acme"), "new", Command::CreateWorkspace(Default::default())),
+            submission(workspace("acme"), "credit", Command::Grant(credit)),
+            submission(workspace("acme"), "charge", Command::Charge(ChargeRequest::new(id, 1))),
         ];
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
         runtime.block_on(async {
@@ -125,20 +117,28 @@ mod tests {
             let refund = |n: u32| {
                 let amount = (n < bounds::REFUNDS_MAX).then_some(Micros::new(1));
                 let command = ChargeCommand::Refund { amount, reason: "courtesy".into() };
-                submission(acme(), &format!("refund-{n}"), Command::ExistingCharge { charge, command })
+                submission(
+                    workspace("acme"),
+                    &format!("refund-{n}"),
+                    Command::ExistingCharge { charge, command },
+                )
             };
             let refunds = (1..=bounds::REFUNDS_MAX).map(refund).collect();
             for answer in engine.run_batch(refunds, NOW).await.expect("a healthy disk") {
                 answer.expect("it is accepted");
             }
             let before = read_by_writer(&engine).await;
-            let record = engine.charge(&acme(), charge).await.expect("a healthy disk").expect("it is there");
+            let record = engine
+                .charge(&workspace("acme"), charge)
+                .await
+                .expect("a healthy disk")
+                .expect("it is there");
             assert_eq!((record.refunds.len(), record.charge.state.status), (1_000, Status::Refunded));
             let sum: i64 = record.refunds.iter().map(|refund| refund.refund.amount.get()).sum();
             assert_eq!((sum, record.refunds[999].refund.amount), (2_000, Micros::new(1_001)));
             assert_eq!((record.draws.len(), record.balance.available), (1, Micros::new(2_000)));
             let page = Page { limit: 10, cursor: None };
-            let listed = engine.charges(&acme(), ChargeFilter::default(), page).await;
+            let listed = engine.charges(&workspace("acme"), ChargeFilter::default(), page).await;
             let listed = listed.expect("a healthy disk").expect("it is there");
             assert_eq!(listed.data, [record.charge]);
             assert_eq!(read_by_writer(&engine).await, before, "the writer thread has read no entry");

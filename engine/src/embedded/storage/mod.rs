@@ -1,10 +1,10 @@
 //! The files of a data directory, and who may write them: the journal, the state file, the lock.
 //!
 //! `journal`, `block` and `wal` hold the entries, `texts` and `text_lookup` what they name of
-//! persons. `state_db`
-//! with `state_rows`, `state_meta`, `state_lists` and `state_search`, `key_index` and `bloom` hold
-//! what is derived from them, and `checkpointer` writes it. `files` has rights and identities, `opened_files` the names
-//! that must stay. Nothing here knows the core, a thread or the queue.
+//! persons. `state_db` with `state_rows`, `state_meta`, `state_lists` and `state_search`,
+//! `key_index` and `bloom` hold what is derived from them, and `checkpointer` writes it. `files` has
+//! rights and identities of files, `opened_files` compares those that are open with their names.
+//! Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
 pub(crate) mod bloom;

@@ -410,22 +410,14 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use tollkeeper_ledger::{
-        Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId, OperationPrice,
-        Source, Submission, Timestamp, WorkspaceId,
+        ChargeRequest, Command, GrantRequest, Micros, OperationId, OperationPrice, Source, Submission,
+        Timestamp, WorkspaceId,
     };
 
     use crate::embedded::core::ids::seq_of_id;
+    use crate::embedded::test_commands::{submission, workspace};
     use crate::embedded::{Embedded, Options};
     use crate::{Engine, Output, Ran};
-
-    fn submission(workspace: WorkspaceId, key: &str, command: Command) -> Submission {
-        let key = Some(IdempotencyKey::new(key).expect("the key is valid"));
-        Submission { workspace, key, actor: Actor::Platform, command }
-    }
-
-    fn workspace(name: &str) -> WorkspaceId {
-        WorkspaceId::new(name).expect("the id is valid")
-    }
 
     fn charge(name: &str, key: &str) -> Submission {
         let operation = OperationId::new("message").expect("the id is valid");

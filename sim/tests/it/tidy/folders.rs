@@ -28,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "reply",
             "answer request_queue restored rollups audit personal",
             "transfer",
+            "embedded/test_commands",
             "embedded/storage",
             "embedded/core",
             "embedded/threads/checkpoint",

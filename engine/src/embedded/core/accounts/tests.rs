@@ -1,25 +1,17 @@
 //! Tests of what the writer thread hands over of an account, to the checkpointer and to reads.
 
 use tollkeeper_ledger::{
-    Actor, ChargeRequest, Command, GrantRequest, IdempotencyKey, Micros, OperationId, OperationPrice, Source,
-    Submission, Timestamp, WorkerId, WorkspaceId,
+    ChargeRequest, Command, GrantRequest, Micros, OperationId, OperationPrice, Source, Submission, Timestamp,
+    WorkerId, WorkspaceId,
 };
 
 use super::{OVERFULL_ROWS, WIDE_ROWS};
 use crate::embedded::core::delta::Wanted;
+use crate::embedded::test_commands::{submission, workspace};
 use crate::embedded::{Core, CoreOptions, Embedded, Options};
 use crate::{Page, Reads};
 
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-
-fn submission(workspace: WorkspaceId, key: &str, command: Command) -> Submission {
-    let key = Some(IdempotencyKey::new(key).expect("the key is valid"));
-    Submission { workspace, key, actor: Actor::Platform, command }
-}
-
-fn acme() -> WorkspaceId {
-    WorkspaceId::new("acme").expect("the id is valid")
-}
 
 /// A workspace with credit, beside a price.
 fn begin() -> Vec<Submission> {
@@ -29,8 +21,8 @@ fn begin() -> Vec<Submission> {
     let credit = GrantRequest::new(Source::Promotional, Micros::new(1_000_000));
     vec![
         submission(WorkspaceId::platform(), "prices", prices),
-        submission(acme(), "new", Command::CreateWorkspace(Default::default())),
-        submission(acme(), "credit", Command::Grant(credit)),
+        submission(workspace("acme"), "new", Command::CreateWorkspace(Default::default())),
+        submission(workspace("acme"), "credit", Command::Grant(credit)),
     ]
 }
 
@@ -40,14 +32,14 @@ fn charges(numbers: std::ops::Range<usize>) -> Vec<Submission> {
         let operation = OperationId::new("message").expect("the id is valid");
         let worker = Some(WorkerId::new(format!("worker-{n}")).expect("the id is valid"));
         let request = ChargeRequest { worker, ..ChargeRequest::new(operation, 1) };
-        submission(acme(), &format!("charge-{n}"), Command::Charge(request))
+        submission(workspace("acme"), &format!("charge-{n}"), Command::Charge(request))
     };
     numbers.map(charge).collect()
 }
 
 fn unpersisted_rows(core: &mut Core) -> (usize, usize) {
     let machine = core.ensure_loaded().expect("it is loaded");
-    let index = machine.find_workspace(&acme()).expect("it is sound").expect("it exists");
+    let index = machine.find_workspace(&workspace("acme")).expect("it is sound").expect("it exists");
     let slot = machine.accounts.get(index);
     let given = slot.being_persisted.as_ref().map_or(0, |given| given.usage.len());
     (slot.unpersisted.rows(), given)
@@ -73,7 +65,7 @@ fn a_wide_account_is_handed_over_in_bounded_pieces_without_a_round() {
     assert!(!core.ensure_loaded().expect("it is loaded").accounts.in_round(), "no round was due");
     core.checkpoint_all().expect("a healthy disk");
     let machine = core.ensure_loaded().expect("it is loaded");
-    let index = machine.find_workspace(&acme()).expect("it is sound").expect("it exists");
+    let index = machine.find_workspace(&workspace("acme")).expect("it is sound").expect("it exists");
     let hours = NOW.hour()..NOW.hour() + 1;
     let rows = machine.state.usage(index, hours).expect("the file is whole");
     assert_eq!(rows.len(), batch * batches);
@@ -98,7 +90,7 @@ fn a_read_takes_no_usage_and_no_grants_that_it_does_not_show() {
     core.run_batch(begin(), NOW).expect("a healthy disk");
     core.run_batch(charges(0..3_000), NOW).expect("a healthy disk");
     let machine = core.ensure_loaded().expect("it is loaded");
-    let index = machine.find_workspace(&acme()).expect("it is sound").expect("it exists");
+    let index = machine.find_workspace(&workspace("acme")).expect("it is sound").expect("it exists");
     let rows = |wanted| {
         let delta = machine.account_delta(index, 0, &wanted).expect("the file holds nothing yet");
         (delta.usage.rows.len(), delta.new_grants.len(), delta.changed_grants.len())
@@ -124,10 +116,11 @@ fn a_wide_account_reads_the_same_while_it_is_handed_over() {
         for n in 0..12 {
             engine.run_batch(charges(n * 800..(n + 1) * 800), NOW).await.expect("a healthy disk");
             let hours = NOW.hour()..NOW.hour() + 1;
-            let usage = engine.usage(&acme(), hours).await.expect("it can be read");
+            let usage = engine.usage(&workspace("acme"), hours).await.expect("it can be read");
             assert_eq!(usage.len(), (n + 1) * 800);
             let page = Page { limit: 1, cursor: None };
-            let grants = engine.grants(&acme(), page).await.expect("it can be read").expect("it exists");
+            let grants =
+                engine.grants(&workspace("acme"), page).await.expect("it can be read").expect("it exists");
             let left = 1_000_000 - (n as i64 + 1) * 800;
             assert_eq!(grants.data[0].grant.remaining, Micros::new(left));
         }

@@ -103,7 +103,7 @@ impl ClawBacks {
     /// # Errors
     /// [`Violation`] of i10 if the amount is more than is owed.
     pub(crate) fn repay(&mut self, draw: Draw) -> Result<(), Violation> {
-        let mut left = draw.amount;
+        let (mut left, before) = (draw.amount, self.owed());
         for claw_back in &mut self.0 {
             let paid = claw_back.owed.min(left);
             if paid > Micros::ZERO {
@@ -115,6 +115,10 @@ impl ClawBacks {
         if left > Micros::ZERO {
             return Err(Violation("i10: more was repaid than was owed"));
         }
+        assert!(
+            self.owed() + draw.amount == before,
+            "i10: a repayment must reduce what is owed by its amount"
+        );
         Ok(())
     }
 
@@ -124,6 +128,7 @@ impl ClawBacks {
     /// [`Violation`] of i13 if the sums differ or less was taken from those grants.
     pub(crate) fn exchange(&mut self, dispute: &str, draw: Draw, returns: &[Draw]) -> Result<(), Violation> {
         const UNKNOWN: Violation = Violation("i13: credit is exchanged for a dispute that is not open");
+        ensure(draw.amount > Micros::ZERO, "i13: an exchange moves no credit")?;
         ensure(sum(returns) == draw.amount, "i13: an exchange takes more or less than it gives back")?;
         let claw_back = self.0.iter_mut().find(|claw_back| &*claw_back.dispute == dispute).ok_or(UNKNOWN)?;
         let lost = claw_back.lost();

@@ -368,10 +368,16 @@ impl Account {
         amount: Micros,
         draws: &[Draw],
     ) -> Result<(), Violation> {
+        ensure(self.claw_backs.find(dispute).is_none(), "i13: a dispute claws back twice")?;
         self.take_back(draws)?;
         let owed = amount - sum(draws);
         ensure(owed >= Micros::ZERO, "i04: debt is negative")?;
         self.claw_backs.open(ClawBack { grant, dispute: dispute.into(), taken: draws.to_vec(), owed });
+        let opened = self.claw_backs.find(dispute);
+        assert!(
+            opened.is_some_and(|it| it.lost() == amount),
+            "i13: what is taken and owed must be the lost part"
+        );
         self.balance.debt = self.claw_backs.owed();
         let brought = self.grants.find(grant).map(|grant| grant.amount);
         let lost = self.claw_backs.lost_of(grant);

@@ -93,5 +93,6 @@ fn exchangeable(account: &Account, claw_backs: &ClawBacks, claw_back: &ClawBack,
             missing -= amount;
         }
     }
+    assert!(sum(&returns) + missing == left.amount, "i13: an exchange must give back just what it takes");
     returns
 }

@@ -140,6 +140,7 @@ impl Account {
         let is_sound = balance.available >= Micros::ZERO
             && balance.pending >= Micros::ZERO
             && remaining.try_fold(Micros::ZERO, checked) == Some(balance.available)
+            && claw_backs.iter().all(|claw_back| claw_back.owed >= Micros::ZERO)
             && owed.try_fold(Micros::ZERO, checked) == Some(balance.debt)
             && totals.refunded <= totals.charged
             && (chain.n > 0 || *totals == Totals::default())

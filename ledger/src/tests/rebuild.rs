@@ -284,3 +284,34 @@ fn an_epoch_with_a_gap_is_a_violation() {
     assert_eq!(platform.apply(&restored(4)), gap);
     assert_eq!(platform.epoch, 2);
 }
+
+#[test]
+fn a_claw_back_that_moves_nothing_or_comes_twice_is_a_violation() {
+    let exchanged = "
+        grant top_up 1_000 origin=pay_1
+        charge message x2
+        grant promotional 700
+        claw_back g1 1_000 dispute=d1
+        refund c1 400";
+    check_refused(
+        exchanged,
+        |body| {
+            let EntryBody::ClawBackExchanged { draw, returns, .. } = body else { panic!("{body:?}") };
+            draw.amount = Micros::ZERO;
+            returns.clear();
+        },
+        "i13: an exchange moves no credit",
+    );
+    let twice = "
+        grant top_up 1_000 origin=pay_1
+        claw_back g1 400 dispute=d1
+        claw_back g1 400 dispute=d2";
+    check_refused(
+        twice,
+        |body| {
+            let EntryBody::ClawedBack { dispute, .. } = body else { panic!("{body:?}") };
+            *dispute = "d1".into();
+        },
+        "i13: a dispute claws back twice",
+    );
+}

@@ -185,9 +185,9 @@ impl<'a> ExistingCharge<'a> {
             "i06: a charge must have a deadline if and only if it is pending"
         );
         let windows = view.windows_of_limits(clocks.present);
-        // The limits counted the charge at the time by which it was decided; after a clock was
-        // ahead, its entry has a later one. After a change of the time zone too: they were counted
-        // anew from hourly usage, in the new days.
+        // Limits count a charge at the time by which it was decided. That is not always the time of
+        // its entry: a clock may have been ahead. The windows stored in the charge are not used,
+        // because a change of the time zone counts the limits anew, in the new days.
         let windows = windows.map(|windows| windows.for_refund(charge.decided_at));
         let refund_window_seconds = view.platform.settings.refund_window_seconds();
         Ok(ExistingCharge { charge, account, grants, windows, refund_window_seconds, now: clocks.present })

@@ -36,7 +36,6 @@ pub struct Implied {
 /// # Errors
 /// [`Violation`] if no command leads to such an entry.
 pub fn implied(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<Implied, Violation> {
-    ensure(!entry.body.only_follows(), "no command begins a change with it")?;
     let command = command(entry, account, charge)?;
     let fresh_id = fresh_id(entry);
     ensure(fresh_id.is_v7(), "the id that it gives is no UUID of version 7")?;

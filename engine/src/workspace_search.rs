@@ -55,7 +55,7 @@ impl NameQuery {
     /// name can be.
     #[must_use]
     pub fn new(text: &str) -> Option<NameQuery> {
-        let folded = text.to_lowercase();
+        let folded = folded(text);
         let folded = folded.trim_start_matches(|c: char| !c.is_alphanumeric()).trim_end();
         let fits = !folded.is_empty() && text.chars().count() <= bounds::TEXT_MAX_CHARS;
         fits.then(|| NameQuery(folded.into()))
@@ -64,7 +64,7 @@ impl NameQuery {
     /// True if one of the first words of a name, with what follows it, begins as was asked.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let folded = name.to_lowercase();
+        let folded = folded(name);
         word_starts(&folded).any(|start| folded[start..].starts_with(&*self.0))
     }
 
@@ -265,12 +265,18 @@ fn day(at: Timestamp) -> i64 {
 /// The words of a name by which it is found, each with the beginning of what follows it; sorted,
 /// none twice.
 pub(crate) fn words(name: &str) -> Vec<String> {
-    let folded = name.to_lowercase();
+    let folded = folded(name);
     let mut words: Vec<String> = word_starts(&folded).map(|start| cut(&folded[start..]).to_owned()).collect();
     words.sort_unstable();
     words.dedup();
     assert!(words.len() <= WORDS_MAX, "a name has a bounded number of rows");
     words
+}
+
+/// A text in lower case. The small sigma has another form at the end of a word, which a query that
+/// ends earlier has not.
+fn folded(text: &str) -> String {
+    text.to_lowercase().replace('\u{3c2}', "\u{3c3}")
 }
 
 /// Where the first words of a text begin. A script without blanks has a word at each character.
@@ -315,6 +321,8 @@ mod tests {
             assert!(!is_found(name, query), "{query}");
         }
         assert!(is_found("東京商店", "商店") && is_found("Shop 東京", "東"));
+        let greek = "ΟΔΥΣΣΕΑΣ Shop";
+        assert!(["ΟΔΥΣ", "οδυς", "οδυσσεας", "ΟΔΥΣΣΕΑΣ SH"].iter().all(|query| is_found(greek, query)));
     }
 
     #[test]

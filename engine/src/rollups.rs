@@ -11,20 +11,20 @@ use tollkeeper_ledger::{
 const HOUR_MILLIS: i64 = 3_600_000;
 
 /// Rows of usage that a recount of limits may read at any time.
-pub(crate) const RECOUNT_FREE_ROWS: usize = 4_096;
+const RECOUNT_FREE_ROWS: usize = 4_096;
 
-/// Rows beyond them that one workspace may have read for each second: they take about a twentieth
-/// of it.
+/// A recount of more rows costs its workspace a second for each so many of them. Reading them takes
+/// about a twentieth of it.
 const RECOUNT_ROWS_PER_SECOND: i64 = 25_000;
 
 /// The longest time for which a workspace waits for its next recount.
 pub(crate) const RECOUNT_PAUSE_MAX_SECONDS: i64 = 60;
 
 /// How long a workspace waits after a recount that read `rows` rows, so that it cannot keep an
-/// engine busy for everyone.
-pub(crate) fn recount_pause_seconds(rows: usize) -> i64 {
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    (rows / RECOUNT_ROWS_PER_SECOND).clamp(1, RECOUNT_PAUSE_MAX_SECONDS)
+/// engine busy for everyone; `None` after one of few rows.
+pub(crate) fn recount_pause_seconds(rows: usize) -> Option<i64> {
+    let seconds = i64::try_from(rows).unwrap_or(i64::MAX) / RECOUNT_ROWS_PER_SECOND;
+    (rows > RECOUNT_FREE_ROWS).then(|| seconds.clamp(1, RECOUNT_PAUSE_MAX_SECONDS))
 }
 
 /// Adds up rows with equal keys; returns one row per key, in the order of keys.

@@ -238,8 +238,7 @@ impl StateMachine {
         let delta = self.account_delta(account_index, n_in_file, &Wanted::Usage { hours: hours.clone() });
         let delta = delta.ok_or_else(|| Error::unavailable("the state file is older than memory expects"))?;
         rows.extend(delta.usage.of(hours));
-        if rows.len() > rollups::RECOUNT_FREE_ROWS {
-            let pause = rollups::recount_pause_seconds(rows.len());
+        if let Some(pause) = rollups::recount_pause_seconds(rows.len()) {
             self.accounts.get_mut(account_index).recounts_from = now.plus_seconds(pause);
         }
         Ok(rollups::used_by_limit(recount, &windows, &rows))

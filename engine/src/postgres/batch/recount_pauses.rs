@@ -22,8 +22,8 @@ impl RecountPauses {
 
     /// Notes how many rows a recount has read.
     pub(super) fn note_rows(&mut self, workspace: WorkspaceId, rows: usize) {
-        if rows > rollups::RECOUNT_FREE_ROWS {
-            self.pause(workspace, rollups::recount_pause_seconds(rows));
+        if let Some(seconds) = rollups::recount_pause_seconds(rows) {
+            self.pause(workspace, seconds);
         }
     }
 

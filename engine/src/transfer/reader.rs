@@ -86,11 +86,14 @@ impl<R: Read> StreamReader<R> {
                 .with_hint("give the uncompressed file that `tollkeeper export` wrote"));
         }
         let version = u32::from_le_bytes(stream.take("its header")?);
-        if !(FIRST_VERSION..=VERSION).contains(&version) {
-            let what = format!(
-                "the exported ledger has format {version}; this program knows {FIRST_VERSION} to {VERSION}"
-            );
-            return Err(Error::damaged(what).with_hint("import it with a program of that version"));
+        let what = format!("the exported ledger has format {version}");
+        if version < FIRST_VERSION {
+            return Err(Error::damaged(format!("{what}, of a build before the first release"))
+                .with_hint("no program reads the data of such a build"));
+        }
+        if version > VERSION {
+            return Err(Error::damaged(format!("{what}; this program knows up to {VERSION}"))
+                .with_hint("run a newer tollkeeper"));
         }
         stream.sum.update(MAGIC);
         stream.sum.update(&version.to_le_bytes());

@@ -26,6 +26,9 @@ pub(crate) const FILE: &str = "journal.db";
 const APPLICATION: i32 = 0x544b_4a31;
 const VERSION: i32 = 4;
 
+/// The version of the first release. No program reads those of builds before it.
+const FIRST: i32 = 4;
+
 const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);";
@@ -107,7 +110,7 @@ impl Journal {
         }
         if version == 0 {
             make_tables(&connection).map_err(|error| classify(&path, error))?;
-        } else if version < VERSION {
+        } else if version < FIRST {
             let what = format!("{} was written by a build before the first release", path.display());
             return Err(Error::unusable(what)
                 .with_hint("give an empty directory: no program reads the data of such a build"));

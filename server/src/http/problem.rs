@@ -153,7 +153,7 @@ codes! {
     InternalError = 500 "internal_error" "Internal error" true
         "The server has an error. Its log has the details under `id`. A request with an idempotency key can be repeated safely.",
     Overloaded = 503 "overloaded" "The server is overloaded" true
-        "The queue is full, so the request was not processed. Repeat it after the seconds in the header `Retry-After`.",
+        "Too much is waiting, or the workspace asks too often for something expensive, so the request was not processed. Repeat it after the seconds in the header `Retry-After`.",
     AccountUnavailable = 503 "account_unavailable" "The account is not available" true
         "The account of the workspace did not pass a check and is being rebuilt. Other workspaces are served. Repeat the request under the same idempotency key; if it does not succeed in a minute, the operator must look at the log.",
     StoreUnavailable = 503 "store_unavailable" "The store is not available" true

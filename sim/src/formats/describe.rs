@@ -8,16 +8,17 @@ use std::fmt::{Display, Write as _};
 use tollkeeper_engine::{
     AuditReport, ChargeFilter, Engine, Listing, Page, Reads, WorkspaceFilter, WorkspaceRecord,
 };
-use tollkeeper_ledger::{Charge, ChargeDetails, Profile, Subject, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Charge, ChargeDetails, Profile, Subject, Timestamp, WorkspaceId, hex};
 use tollkeeper_testkit::blocking::block_on;
 
 fn or_dash<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-fn all<T>(mut page: impl FnMut(Page) -> Listing<T>) -> Vec<T> {
+/// A list whole, from its first page: the histories are short.
+pub fn all<T>(mut page: impl FnMut(Page) -> Listing<T>) -> Vec<T> {
     let listing = page(Page { limit: 1_000, cursor: None });
-    assert!(listing.next.is_none(), "the fixtures are small");
+    assert!(listing.next.is_none(), "the history is short");
     listing.data
 }
 
@@ -83,7 +84,7 @@ fn describe_workspace(engine: &dyn Engine, profile: &Profile, at: Timestamp, tex
     times.into_iter().for_each(|time| balance(Some(time)));
     for record in entries {
         let (n, kind) = (record.entry.n, record.entry.body.kind().as_str());
-        let hash: String = record.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&record.hash);
         writeln!(text, "entry {id} {n} {kind} {} {hash}", record.entry.at.millis()).expect("a string");
     }
     describe_credit(engine, id, text);

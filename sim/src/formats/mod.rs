@@ -23,7 +23,7 @@ use crate::contract::submission;
 use crate::differential::{self, Differential};
 use crate::engines::memory::Memory;
 
-pub use describe::{audited, describe};
+pub use describe::{all, audited, describe};
 
 /// Steps of a history. More would make larger files, not other kinds of entries.
 const STEPS: usize = 400;
@@ -76,12 +76,12 @@ pub fn write(to: &Path) {
     write_database(&to.join("database"), other);
 }
 
-/// A history, and the settings and the epoch of a platform that was restored once; returns the
-/// time of its end.
+/// A history, and a platform with a key, settings and a second epoch; returns the time of its end.
 fn live(engine: &dyn Engine, seed: u64) -> Timestamp {
     let now = run(engine, seed).now();
     let settings = PlatformSettings { refund_window_days: 60 };
-    for command in [Command::SetSettings(settings), Command::MarkRestored] {
+    let key = Command::SetPlatformKey { hash: [7; 32] };
+    for command in [key, Command::SetSettings(settings), Command::MarkRestored] {
         let command = submission(WorkspaceId::platform(), None, command);
         block_on(engine.run(command, now)).expect("a healthy engine").expect("it is accepted");
     }

@@ -18,7 +18,7 @@ use tollkeeper_ledger::{
     Submission, Timestamp, WorkspaceId,
 };
 use tollkeeper_sim::contract::submission;
-use tollkeeper_sim::formats::{audited, describe};
+use tollkeeper_sim::formats::{all, audited, describe};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
 use tollkeeper_testkit::scratch::Scratch;
@@ -37,12 +37,6 @@ fn expected(name: &str) -> (Timestamp, String) {
     let (at, answers) = text.split_once('\n').expect("the first line is the time");
     let millis = at.strip_prefix("at ").and_then(|at| at.parse().ok()).expect("milliseconds");
     (Timestamp::from_millis(millis), answers.to_owned())
-}
-
-fn all<T>(mut page: impl FnMut(Page) -> Listing<T>) -> Vec<T> {
-    let listing = page(Page { limit: 1_000, cursor: None });
-    assert!(listing.next.is_none(), "the history is short");
-    listing.data
 }
 
 fn workspaces(engine: &dyn Engine) -> Vec<WorkspaceId> {

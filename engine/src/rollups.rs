@@ -13,8 +13,8 @@ const HOUR_MILLIS: i64 = 3_600_000;
 /// Rows of usage that a recount of limits may read at any time.
 const RECOUNT_FREE_ROWS: usize = 4_096;
 
-/// A recount of more rows costs its workspace a second for each so many of them. Reading them takes
-/// about a twentieth of it.
+/// After a recount of more, a workspace waits a second for this number of rows. Reading them takes
+/// about a twentieth of that time.
 const RECOUNT_ROWS_PER_SECOND: i64 = 25_000;
 
 /// The longest time for which a workspace waits for its next recount.

@@ -2,8 +2,8 @@
 //!
 //! `journal`, `block` and `wal` hold the entries, `texts` and `text_lookup` what they name of
 //! persons. `state_db` with `state_rows`, `state_meta`, `state_lists` and `state_search`,
-//! `key_index` and `bloom` hold what is derived from them, and `checkpointer` writes it. `files` has
-//! rights and identities of files, `opened_files` compares those that are open with their names.
+//! `key_index` and `bloom` hold what is derived from them, and `checkpointer` writes it. Rights and
+//! identities of files are in `files`. `opened_files` compares the open ones with their names.
 //! Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tollkeeper_engine::embedded::{self, Embedded};
 use tollkeeper_engine::postgres::{self, Postgres};
-use tollkeeper_engine::{ChargeFilter, Engine, Listing, Options, Output, Page, Reads, WorkspaceFilter};
+use tollkeeper_engine::{ChargeFilter, Engine, Options, Output, Reads, WorkspaceFilter};
 use tollkeeper_ledger::{
     Actor, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, Command, EntryBody, Micros, Status,
     Submission, Timestamp, WorkspaceId,

@@ -6,9 +6,13 @@
 //! next commit begins after that. So if the frames from the first bad one on belong to more than
 //! one commit, the bad frame is damage.
 //!
-//! A frame belongs to the WAL as it is now if it has the salts of the header. It is right beside
-//! the frame before it if its checksum follows from that frame's. Two commits are seen by a frame
-//! after a commit frame, or by a page that comes twice, because a commit writes each page once.
+//! A frame belongs to the WAL as it is now if it has the salts of the header. It follows the frame
+//! before it if its checksum continues that frame's. Two commits are seen by a frame that follows a
+//! commit frame, or by a page that comes twice, because a commit writes each page once.
+//!
+//! Frames that do not follow each other prove nothing together. If a commit fails, the next one
+//! writes its frames over those of the failed one, with the same salts. A power cut then leaves
+//! frames of both, and none of them was acknowledged.
 //!
 //! Not noticed: damage within the last commit, and a WAL that was cut or deleted. Only a state file
 //! that knows later entries proves that.
@@ -41,7 +45,7 @@ pub(crate) fn damaged_frame(path: &Path) -> std::io::Result<Option<u64>> {
     if !read_whole(&mut reader, &mut header)? {
         return Ok(None);
     }
-    let Some(mut scan) = Scan::begin(&header) else { return Ok(None) };
+    let mut scan = Scan::begin(&header);
     let mut frame = vec![0; FRAME_HEADER_BYTES + scan.page_bytes];
     while read_whole(&mut reader, &mut frame)? {
         scan.frame(&frame);
@@ -66,96 +70,95 @@ fn number(bytes: &[u8], at: usize) -> u32 {
 struct Scan {
     page_bytes: usize,
     big_endian: bool,
-    /// The salts of the header; `None` if the header is damaged, until a frame tells them.
+    /// The salts of the header; the first frame's if the header is damaged.
     salts: Option<(u32, u32)>,
-    /// The checksum that the next frame continues, while every frame was right.
-    running: Option<Sums>,
-    /// The stored checksum of the frame before.
-    stored: Option<Sums>,
+    /// The checksum of the frame before, as it is stored.
+    stored: Sums,
+    /// The same as it is computed, if the frame before is the first bad one: one of both is right
+    /// if the damage is one flipped bit.
+    computed: Option<Sums>,
     frames: u64,
-    /// The first bad frame.
+    /// The first bad frame, and 0 if it is the header.
     first_bad: Option<u64>,
-    /// The page and commit mark of the first bad frame, while it is not known to be of this WAL.
-    unsure: Option<(u32, bool)>,
-    /// The pages from the first bad frame on.
-    pages: BTreeSet<u32>,
-    /// A commit ended at or after the first bad frame.
-    committed: bool,
+    /// The newest frames from the first bad one on that follow each other.
+    run: Run,
     /// A commit that is not the last one follows the first bad frame or contains it.
-    two_commits: bool,
+    lost: bool,
+}
+
+/// Frames of which each follows the one before.
+#[derive(Default)]
+struct Run {
+    pages: BTreeSet<u32>,
+    committed: bool,
+}
+
+impl Run {
+    /// Adds a frame; true if the run has frames of two commits now.
+    fn add(&mut self, page: u32, committed: bool) -> bool {
+        let two_commits = self.committed || !self.pages.insert(page);
+        self.committed |= committed;
+        two_commits
+    }
 }
 
 impl Scan {
-    /// Reads the header; `None` if it is no header of a WAL at all.
-    fn begin(header: &[u8; HEADER_BYTES]) -> Option<Scan> {
+    /// Reads the header.
+    fn begin(header: &[u8; HEADER_BYTES]) -> Scan {
         let (magic, page_bytes) = (number(header, 0), number(header, 8) as usize);
-        let sums = (number(header, 24), number(header, 28));
         let big_endian = magic == MAGIC_BIG;
-        let right = (magic == MAGIC_LITTLE || big_endian)
-            && PAGE_BYTES.contains(&page_bytes)
-            && checksum(big_endian, (0, 0), &header[..24]) == sums;
-        let scan = Scan {
+        let stored = (number(header, 24), number(header, 28));
+        let computed = checksum(big_endian, (0, 0), &header[..24]);
+        let right =
+            (magic == MAGIC_LITTLE || big_endian) && PAGE_BYTES.contains(&page_bytes) && computed == stored;
+        Scan {
             page_bytes: if right { page_bytes } else { super::sqlite::PAGE_BYTES },
             big_endian: big_endian && right,
             salts: right.then(|| (number(header, 16), number(header, 20))),
-            running: right.then_some(sums),
-            stored: right.then_some(sums),
+            stored,
+            computed: (!right).then_some(computed),
             frames: 0,
             first_bad: (!right).then_some(0),
-            unsure: None,
-            pages: BTreeSet::new(),
-            committed: false,
-            two_commits: false,
-        };
-        Some(scan)
+            run: Run::default(),
+            lost: false,
+        }
     }
 
     fn frame(&mut self, frame: &[u8]) {
         self.frames += 1;
         let (page, committed) = (number(frame, 0), number(frame, 4) != 0);
         let salts = (number(frame, 8), number(frame, 12));
-        let stored = (number(frame, 16), number(frame, 20));
-        let follows = |before: Sums| {
+        let sums_after = |before: Sums| {
             let sums = checksum(self.big_endian, before, &frame[..8]);
-            checksum(self.big_endian, sums, &frame[FRAME_HEADER_BYTES..]) == stored
+            checksum(self.big_endian, sums, &frame[FRAME_HEADER_BYTES..])
         };
-        let of_this_wal = *self.salts.get_or_insert(salts) == salts;
-        if let Some(running) = self.running {
-            if of_this_wal && follows(running) {
-                self.running = Some(stored);
-                self.stored = self.running;
-                return;
+        let stored = (number(frame, 16), number(frame, 20));
+        let continued = sums_after(self.stored);
+        let follows = *self.salts.get_or_insert(salts) == salts
+            && (continued == stored || self.computed.is_some_and(|before| sums_after(before) == stored));
+        self.computed = None;
+        match self.first_bad {
+            None if follows => {}
+            None => {
+                self.first_bad = Some(self.frames);
+                self.computed = Some(continued);
+                self.run.add(page, committed);
             }
-            self.running = None;
-            self.first_bad = Some(self.frames);
-            self.unsure = Some((page, committed));
-            if of_this_wal {
-                self.confirm_first_bad();
+            Some(bad) if follows => {
+                let two_commits = self.run.add(page, committed);
+                // The header is synced before the frames, so behind a bad one any commit counts.
+                self.lost |= two_commits || (bad == 0 && self.run.committed);
             }
-        } else if of_this_wal && self.stored.is_some_and(follows) {
-            self.confirm_first_bad();
-            self.note(page, committed);
+            Some(_) => {
+                self.run = Run::default();
+                self.run.add(page, committed);
+            }
         }
-        self.stored = Some(stored);
-    }
-
-    /// The first bad frame is of this WAL and not left over from an earlier one.
-    fn confirm_first_bad(&mut self) {
-        if let Some((page, committed)) = self.unsure.take() {
-            self.note(page, committed);
-        }
-    }
-
-    /// Notes a frame of this WAL at or after the first bad one.
-    fn note(&mut self, page: u32, committed: bool) {
-        self.two_commits |= self.committed || !self.pages.insert(page);
-        self.committed |= committed;
+        self.stored = stored;
     }
 
     fn damaged_frame(&self) -> Option<u64> {
-        // A header is written and synced before the frames, so behind a bad one any commit counts.
-        let lost = self.two_commits || (self.first_bad == Some(0) && self.committed);
-        self.first_bad.filter(|_| lost)
+        self.first_bad.filter(|_| self.lost)
     }
 }
 
@@ -179,50 +182,95 @@ mod tests {
 
     use super::*;
 
-    /// The WAL of three commits, each of a few pages.
-    fn wal(directory: &Path) -> Vec<u8> {
-        let path = directory.join("some.db");
-        let connection = Connection::open(&path).expect("a directory takes a file");
+    const FRAME_BYTES: usize = FRAME_HEADER_BYTES + 8192;
+
+    /// An open database of 8 KiB pages in WAL mode with an empty table.
+    fn database(path: &Path) -> Connection {
+        let connection = Connection::open(path).expect("a directory takes a file");
         let make = "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
                     CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL)";
         connection.execute_batch(make).expect("SQLite makes a table");
-        for first in [1, 2] {
-            let sql = "INSERT INTO block VALUES (?1, zeroblob(9000))";
-            connection.execute(sql, [first]).expect("the table takes a row");
-        }
-        std::fs::read(directory.join("some.db-wal")).expect("an open database in WAL mode has a WAL")
+        connection
+    }
+
+    /// Commits a row of some bytes.
+    fn commit(connection: &Connection, bytes: u32) {
+        let sql = "INSERT INTO block SELECT count(*), zeroblob(?1) FROM block";
+        connection.execute(sql, [bytes]).expect("the table takes a row");
+    }
+
+    fn wal_of(database: &Path) -> Vec<u8> {
+        std::fs::read(database.with_extension("db-wal")).expect("an open database in WAL mode has a WAL")
+    }
+
+    /// The frames that end a commit, from 0.
+    fn commits_of(wal: &[u8]) -> Vec<usize> {
+        let frames = (wal.len() - HEADER_BYTES) / FRAME_BYTES;
+        (0..frames).filter(|frame| number(wal, HEADER_BYTES + frame * FRAME_BYTES + 4) != 0).collect()
     }
 
     #[test]
     fn a_damaged_byte_with_a_commit_behind_it_is_found_and_a_torn_end_is_not() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let whole = wal(directory.path());
-        let path = directory.path().join("copy");
-        let found = |bytes: &[u8]| {
-            std::fs::write(&path, bytes).expect("a temporary directory takes a file");
-            damaged_frame(&path).expect("the file can be read")
-        };
-        assert_eq!(found(&whole), None);
-        let frame_bytes = FRAME_HEADER_BYTES + 8192;
-        let frames = (whole.len() - HEADER_BYTES) / frame_bytes;
-        let commits: Vec<usize> =
-            (0..frames).filter(|frame| number(&whole, HEADER_BYTES + frame * frame_bytes + 4) != 0).collect();
-        assert!(commits.len() >= 3, "three commits were made");
-        let end_of_last_but_one = commits[commits.len() - 2];
-        for at in (0..whole.len()).step_by(97).chain(0..HEADER_BYTES + FRAME_HEADER_BYTES) {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            let frame = at.checked_sub(HEADER_BYTES).map(|at| at / frame_bytes);
-            match frame {
-                None => assert_eq!(found(&damaged), Some(0), "byte {at} of the header"),
-                Some(frame) if frame <= end_of_last_but_one => {
-                    assert_eq!(found(&damaged), Some(frame as u64 + 1), "byte {at}");
+        // Commits of several frames each, and commits of one frame each.
+        for bytes in [9_000, 90] {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let path = directory.path().join("some.db");
+            let connection = database(&path);
+            commit(&connection, bytes);
+            commit(&connection, bytes);
+            let whole = wal_of(&path);
+            let path = directory.path().join("copy");
+            let found = |bytes: &[u8]| {
+                std::fs::write(&path, bytes).expect("a temporary directory takes a file");
+                damaged_frame(&path).expect("the file can be read")
+            };
+            assert_eq!(found(&whole), None);
+            let commits = commits_of(&whole);
+            assert!(commits.len() >= 3, "three commits were made");
+            let end_of_last_but_one = commits[commits.len() - 2];
+            for at in (0..whole.len()).step_by(97).chain(0..HEADER_BYTES + FRAME_HEADER_BYTES) {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 1;
+                let frame = at.checked_sub(HEADER_BYTES).map(|at| at / FRAME_BYTES);
+                match frame {
+                    None => assert_eq!(found(&damaged), Some(0), "byte {at} of the header"),
+                    Some(frame) if frame <= end_of_last_but_one => {
+                        assert_eq!(found(&damaged), Some(frame as u64 + 1), "byte {at}");
+                    }
+                    Some(_) => assert_eq!(found(&damaged), None, "byte {at} of the last commit"),
                 }
-                Some(_) => assert_eq!(found(&damaged), None, "byte {at} of the last commit"),
+            }
+            for length in (0..whole.len()).step_by(511) {
+                assert_eq!(found(&whole[..length]), None, "cut to {length}");
             }
         }
-        for length in (0..whole.len()).step_by(511) {
-            assert_eq!(found(&whole[..length]), None, "cut to {length}");
+    }
+
+    #[test]
+    fn a_commit_over_the_frames_of_a_failed_one_may_be_torn() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (failed, next) = (directory.path().join("failed.db"), directory.path().join("next.db"));
+        let failed_connection = database(&failed);
+        std::fs::copy(&failed, &next).expect("a database can be copied");
+        let before = wal_of(&failed);
+        std::fs::write(next.with_extension("db-wal"), &before).expect("a WAL can be copied");
+        commit(&failed_connection, 40_000);
+        let next_connection = Connection::open(&next).expect("the copy opens");
+        commit(&next_connection, 20_000);
+        let (failed, next) = (wal_of(&failed), wal_of(&next));
+        assert_eq!(failed[..before.len()], next[..before.len()], "both continue the same WAL");
+        let frames = (next.len() - before.len()) / FRAME_BYTES;
+        assert!(frames >= 3 && failed.len() >= next.len() + 2 * FRAME_BYTES, "frames of both are left");
+        let path = directory.path().join("copy");
+        for landed in 0..1_u32 << frames {
+            let mut torn = failed.clone();
+            for frame in (0..frames).filter(|frame| landed >> frame & 1 == 1) {
+                let bytes = before.len() + frame * FRAME_BYTES..before.len() + (frame + 1) * FRAME_BYTES;
+                torn[bytes.clone()].copy_from_slice(&next[bytes]);
+            }
+            std::fs::write(&path, &torn).expect("a temporary directory takes a file");
+            let found = damaged_frame(&path).expect("the file can be read");
+            assert_eq!(found, None, "frames {landed:b} of the second commit were written");
         }
     }
 }

@@ -262,15 +262,15 @@ mod tests {
         let frames = (next.len() - before.len()) / FRAME_BYTES;
         assert!(frames >= 3 && failed.len() >= next.len() + 2 * FRAME_BYTES, "frames of both are left");
         let path = directory.path().join("copy");
-        for landed in 0..1_u32 << frames {
+        for written in 0..1_u32 << frames {
             let mut torn = failed.clone();
-            for frame in (0..frames).filter(|frame| landed >> frame & 1 == 1) {
+            for frame in (0..frames).filter(|frame| written >> frame & 1 == 1) {
                 let bytes = before.len() + frame * FRAME_BYTES..before.len() + (frame + 1) * FRAME_BYTES;
                 torn[bytes.clone()].copy_from_slice(&next[bytes]);
             }
             std::fs::write(&path, &torn).expect("a temporary directory takes a file");
             let found = damaged_frame(&path).expect("the file can be read");
-            assert_eq!(found, None, "frames {landed:b} of the second commit were written");
+            assert_eq!(found, None, "frames {written:b} of the second commit were written");
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tollkeeper_engine::{Embedded, Engine, Postgres};
+use tollkeeper_engine::{Embedded, Engine, Postgres, embedded};
 use tollkeeper_ledger::Timestamp;
 use tollkeeper_server::{self as server, App, Settings, Store};
 
@@ -38,16 +38,30 @@ pub fn now() -> Timestamp {
 /// may have other servers.
 pub async fn open(store: &Store, settings: &Settings) -> Result<Arc<dyn Engine>, Failure> {
     let failed = |why| cannot_open(store, &why);
+    let creates = settings.engine.create_ledger;
     match store {
         Store::Directory(path) => {
+            if !creates && !embedded::holds_ledger(path) {
+                return Err(no_ledger(store));
+            }
             let engine = Embedded::open(path, settings.engine_options()).map_err(failed)?;
             Ok(Arc::new(engine))
         }
         Store::Database(url) => {
             let engine = Postgres::open(url.expose(), settings.postgres_options()).await.map_err(failed)?;
+            if !creates && engine.platform().price_book.versions().is_empty() {
+                return Err(no_ledger(store));
+            }
             Ok(Arc::new(engine))
         }
     }
+}
+
+/// The failure where a ledger must exist and does not.
+fn no_ledger(store: &Store) -> Failure {
+    Failure::new(Exit::Unavailable, format!("{store} cannot be used"))
+        .because("it holds no ledger, and the setting `create_ledger` forbids to make one")
+        .hint("name the right store, or mount its volume; for a first start, set TOLLKEEPER_CREATE_LEDGER=true")
 }
 
 /// The failure when the settings file or a variable of the environment is invalid.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::json;
@@ -136,14 +136,16 @@ fn a_server_whose_directory_is_moved_acknowledges_nothing_until_it_is_back() {
     assert!(log.contains(MISSING) && log.contains("put the directory back"), "{log}");
     assert!(refuses_to_serve(&moved).contains(&format!("is held by process {}", server.pid())));
     // Another ledger under the name of the first is not touched by the first.
+    fs::rename(other_ledger(own.path()), &data).expect("a directory can be moved");
     let mut other = TestServer::on(&data);
-    other.workspace("other", 5_000);
     server.charge("acme", "x", body.clone()).problem(503, "store_unavailable");
     assert_eq!(other.available("other"), 5_000);
     assert_eq!(other.stop().code(), Some(0));
     fs::remove_dir_all(&data).expect("nobody uses it");
+    server.get("/readyz").problem(503, "store_unavailable");
     fs::rename(&moved, &data).expect("a directory can be moved");
     eventually("the server is ready again", || (server.get("/readyz").status == 200).then_some(()));
+    assert!(!own.path().join("data.missing").exists(), "the journal is there again");
     server.charge("acme", "z", body.clone()).expect(201);
     let spent = 1_000_000 - server.available("acme");
     let charges = server.all("/v1/workspaces/acme/charges");
@@ -158,15 +160,65 @@ fn a_server_that_ends_while_its_directory_is_away_leaves_another_one_alone() {
     let [data, moved] = ["data", "moved"].map(|name| own.path().join(name));
     let mut server = TestServer::on(&data);
     server.workspace("acme", 1_000_000);
+    let other = other_ledger(own.path());
     fs::rename(&data, &moved).expect("a directory can be moved");
+    fs::rename(other, &data).expect("a directory can be moved");
     let other = TestServer::on(&data);
-    other.workspace("other", 5_000);
     eventually("the server notices without a charge", || (server.get("/readyz").status == 503).then_some(()));
     assert_eq!(server.stop().code(), Some(3), "it does not end as if all were well");
     other.charge("other", "k", json!({"operation": "support_message"})).expect(201);
     assert!(data.join("journal.db-wal").exists(), "the WAL of the other server is still there");
     assert_eq!(other.available("other"), 4_500);
     assert_eq!(TestServer::on(&moved).available("acme"), 1_000_000);
+}
+
+/// A data directory with the workspace `other`, which no process uses.
+fn other_ledger(own: &Path) -> PathBuf {
+    let path = own.join("other");
+    let mut server = TestServer::on(&path);
+    server.workspace("other", 5_000);
+    assert_eq!(server.stop().code(), Some(0));
+    path
+}
+
+#[test]
+fn no_ledger_begins_under_the_name_of_a_directory_that_went_away() {
+    let own = temporary();
+    let at = |name: &str| own.path().join(name);
+    let text = |name: &str| at(name).to_str().expect("the path is UTF-8").to_owned();
+    let [data, moved, note] = ["data", "moved", "data.missing"].map(at);
+    let mut server = TestServer::on(&data);
+    server.workspace("acme", 1_000_000);
+    done(&run(&["backup", "--data", &text("data"), "--to", &text("backup")]));
+    done(&run(&["export", "--data", &text("data"), "--to", &text("export")]));
+    fs::rename(&data, &moved).expect("a directory can be moved");
+    eventually("the server notices", || (server.get("/readyz").status == 503).then_some(()));
+    assert_eq!(server.stop().code(), Some(3));
+    assert_eq!(mode(&note), 0o600);
+    let said = fs::read_to_string(&note).expect("the note is there");
+    assert!(said.contains(MISSING) && said.contains("remove this file"), "{said}");
+    for made in [false, true] {
+        // A volume that is not mounted leaves an empty directory.
+        if made {
+            fs::create_dir(&data).expect("the name is free");
+        }
+        let refused = refuses_to_serve(&data);
+        assert!(refused.contains("was moved or removed") && refused.contains("data.missing"), "{refused}");
+        assert_eq!(data.exists(), made, "nothing is made");
+    }
+    let refused = run(&["import", "--data", &text("data"), "--from", &text("export")]);
+    assert!(printed(&refused).contains("data.missing"), "{}", printed(&refused));
+    // What is restored is a ledger again, as the directory that comes back is.
+    done(&run(&["restore", "--from", &text("backup"), "--to", &text("data")]));
+    assert!(!note.exists());
+    let mut restored = TestServer::on(&data);
+    assert_eq!(restored.available("acme"), 1_000_000);
+    assert_eq!(restored.stop().code(), Some(0));
+    fs::remove_dir_all(&data).expect("nobody uses it");
+    fs::write(&note, "left by a server").expect("the file can be written");
+    fs::rename(&moved, &data).expect("a directory can be moved");
+    assert_eq!(TestServer::on(&data).available("acme"), 1_000_000);
+    assert!(!note.exists());
 }
 
 #[test]

@@ -48,11 +48,13 @@ pub struct EngineSettings {
     /// Serve a data directory that has lost acknowledged entries. No setting of a file, because it
     /// is meant for one start.
     pub accept_loss: bool,
+    /// Make a ledger where there is none; else the start is refused.
+    pub create_ledger: bool,
 }
 
 impl Default for EngineSettings {
     fn default() -> EngineSettings {
-        EngineSettings { queue: 8_192, accept_loss: false }
+        EngineSettings { queue: 8_192, accept_loss: false, create_ledger: true }
     }
 }
 
@@ -60,17 +62,22 @@ impl EngineSettings {
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
             "queue" => self.queue = value.parse().ok().filter(|size| (1..=1_000_000).contains(size))?,
+            "create_ledger" => self.create_ledger = value.parse().ok()?,
             _ => return None,
         }
         Some(())
     }
 }
 
+/// What a setting must be that is on or off.
+const FLAG: &str = "true or false";
+
 /// Every setting, in the order in which they are documented.
 pub const SETTINGS: &[Setting] = &[
     setting("data", "the path of a directory", "the data directory of the embedded engine"),
     setting("listen", "HOST:PORT", "the address to listen on; port 0 takes a free one"),
     setting("database_url", "a URL that begins with postgres://", "a PostgreSQL database instead of `data`"),
+    setting("create_ledger", FLAG, "whether a ledger is made where there is none; else the start is refused"),
     setting("platform_key", "1 to 255 printable characters without blanks", "the only platform key"),
     setting("add_credits_url", "a URL; `{workspace}` in it is replaced", "where customers add credits"),
     setting("queue", "a whole number, 1 to 1000000", "requests that may wait before more are shed"),
@@ -181,6 +188,9 @@ impl Settings {
                 DeValue::Integer(number) if number.radix() == 10 => {
                     self.set(setting, number.as_str(), &source)?;
                 }
+                DeValue::Boolean(flag) if setting.must == FLAG => {
+                    self.set(setting, &flag.to_string(), &source)?;
+                }
                 _ => return Err(setting.wrong(&source)),
             }
         }
@@ -200,7 +210,7 @@ impl Settings {
         match name {
             "data" => self.store = Store::Directory(value.into()),
             "database_url" => self.store = Store::Database(DatabaseUrl::new(value).ok()?),
-            "queue" => self.engine.set(name, value)?,
+            "queue" | "create_ledger" => self.engine.set(name, value)?,
             "listen" | "add_credits_url" | "public_url" => self.http.set(name, value)?,
             "tick_ms" => self.jobs.set(name, value)?,
             "log_level" | "log_format" => self.log.set(name, value)?,
@@ -237,12 +247,12 @@ mod tests {
     #[test]
     fn the_environment_overrides_the_file_and_the_file_the_defaults() {
         let settings = read(
-            "tick_ms = 20\nlisten = \"0.0.0.0:0\"\nlog_format = \"json\"",
+            "tick_ms = 20\nlisten = \"0.0.0.0:0\"\nlog_format = \"json\"\ncreate_ledger = false",
             &[("TOLLKEEPER_LISTEN", "[::1]:80"), ("TOLLKEEPER_PLATFORM_KEY", "k"), ("TOLLKEEPER_OTHER", "x")],
         )
         .expect("all values are right");
         assert_eq!((settings.jobs.tick_ms, settings.http.listen.as_str()), (20, "[::1]:80"));
-        assert_eq!(settings.log.format, LogFormat::Json);
+        assert_eq!((settings.log.format, settings.engine.create_ledger), (LogFormat::Json, false));
         assert_eq!(settings.access.platform_key.as_ref().map(Secret::expose), Some("k"));
         assert!(!format!("{settings:?}").contains("\"k\""), "a secret is not shown");
     }
@@ -256,6 +266,8 @@ mod tests {
         check("\nspeed = 1", &[], "t.toml, line 2: there is no setting `speed`; there are data, listen");
         check("tick_ms = 1.5", &[], "t.toml, line 1: `tick_ms` must be a whole number");
         check("tick_ms = -1", &[], "t.toml, line 1: `tick_ms` must be a whole number");
+        check("queue = true", &[], "t.toml, line 1: `queue` must be a whole number");
+        check("create_ledger = 0", &[], "t.toml, line 1: `create_ledger` must be true or false");
         check("listen = 80", &[], "t.toml, line 1: `listen` must be HOST:PORT");
         check("a = \n", &[], "t.toml, line 1: ");
         check("", &[("TOLLKEEPER_QUEUE", "many")], "the environment variable TOLLKEEPER_QUEUE: `queue` must");
@@ -307,6 +319,7 @@ mod tests {
                 "20",
                 "info",
                 "json",
+                "false",
             ];
             let accepted =
                 right.iter().filter(|value| Settings::default().set_value(setting.name, value).is_some());

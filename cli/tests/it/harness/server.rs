@@ -19,7 +19,6 @@ pub struct TestServer {
     stderr: PathBuf,
     client: TestClient,
     /// The store, if it ends with the server.
-    /// The store, if it ends with the server.
     pub(super) own: Option<TestStore>,
 }
 

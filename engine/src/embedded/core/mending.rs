@@ -15,6 +15,7 @@ use tollkeeper_ledger::hex;
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
 use crate::embedded::storage::journal;
+use crate::embedded::storage::missing_note;
 use crate::embedded::storage::opened_files::OpenedFiles;
 use crate::embedded::storage::{state_db, wal};
 use crate::{Error, JournalHead};
@@ -46,9 +47,10 @@ impl Core {
 
     /// [`Error::is_unavailable`] if the files of the journal are no longer under their names: they
     /// were moved, removed or replaced. What is in memory stays right, and is used again when they
-    /// are back.
+    /// are back. Where no journal is left, a note stops the next start.
     pub(in crate::embedded) fn check_files(&self) -> Result<(), Error> {
-        self.files.as_ref().map_or(Ok(()), OpenedFiles::check)
+        let checked = self.files.as_ref().map_or(Ok(()), OpenedFiles::check);
+        checked.inspect_err(|error| missing_note::leave(&self.directory, error))
     }
 
     /// The same while nothing is decided; notes the failure, and makes the lock file again if it
@@ -114,6 +116,15 @@ impl Core {
     pub(in crate::embedded) fn state_files_made(&self) -> u64 {
         self.state_files_made
     }
+}
+
+/// Refuses to begin a ledger under the name of a directory that was moved or removed. What is left
+/// in the directory says more than the note: [`refuse_loss`] goes by that.
+pub(super) fn refuse_missing(directory: &Path) -> Result<(), Error> {
+    if journal::holds_ledger(directory) || find_loss(directory)?.is_some() {
+        return Ok(());
+    }
+    missing_note::refuse(directory)
 }
 
 /// Looks for lost entries before SQLite opens the journal for writing: SQLite would make a missing

@@ -13,7 +13,7 @@ use tollkeeper_ledger::{
 };
 
 use super::accounts::Accounts;
-use super::mending::{find_loss, refuse_loss, refuse_lost_entries};
+use super::mending::{find_loss, refuse_loss, refuse_lost_entries, refuse_missing};
 use super::state_machine::{Parts, StateMachine};
 use super::{Core, CoreOptions};
 use crate::Error;
@@ -27,7 +27,7 @@ use crate::embedded::storage::lock::DirectoryLock;
 use crate::embedded::storage::maintenance_state::MaintenanceState;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{self, StateFile};
-use crate::embedded::storage::{files, opened_files};
+use crate::embedded::storage::{files, missing_note, opened_files};
 
 /// Entries after which a long replay does a step of maintenance, so that memory does not gather all
 /// of history.
@@ -61,6 +61,7 @@ impl Core {
         options: CoreOptions,
         start_checkpointer: Box<dyn StartCheckpointer>,
     ) -> Result<Core, Error> {
+        refuse_missing(directory)?;
         files::create_directory(directory).map_err(|error| {
             Error::unusable(format!("{}: {error}", directory.display()))
                 .with_hint("the directory must exist and be writable by this user")
@@ -70,6 +71,7 @@ impl Core {
         let mut core = Core::unloaded(directory, options, start_checkpointer);
         core.lock = Some(lock);
         core.ensure_loaded()?;
+        missing_note::remove(directory);
         opened_files::warn_of_wide_rights(directory);
         core.log_head("opened");
         Ok(core)
@@ -145,6 +147,7 @@ impl Core {
         if failed {
             machine.journal.check_writable()?;
             self.last_error = None;
+            missing_note::remove(&self.directory);
         }
         Ok(self.machine.as_mut().expect("it was just loaded"))
     }

@@ -3,7 +3,8 @@
 //! `journal`, `block` and `wal` hold the entries, `texts` and `text_lookup` what they name of
 //! persons. `state_db` with `state_rows`, `state_meta`, `state_lists` and `state_search`,
 //! `key_index` and `bloom` hold what is derived from them, and `checkpointer` writes it. Rights and
-//! identities of files are in `files`. `opened_files` compares the open ones with their names.
+//! identities of files are in `files`. `opened_files` compares the open ones with their names;
+//! `missing_note` tells the next start that they were moved or removed.
 //! Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
@@ -16,6 +17,7 @@ pub(crate) mod journal;
 pub(crate) mod key_index;
 pub(crate) mod lock;
 pub(crate) mod maintenance_state;
+pub(crate) mod missing_note;
 pub(crate) mod opened_files;
 pub(crate) mod sqlite;
 pub(crate) mod state_db;

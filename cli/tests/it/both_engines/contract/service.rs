@@ -1,7 +1,7 @@
 //! What surrounds the data: health, readiness, metrics, the API description, the first start.
 
 use super::{server, store};
-use crate::harness::{KEY, TestClient};
+use crate::harness::{KEY, TestClient, printed};
 
 #[test]
 fn health_readiness_and_metrics_need_no_key() {
@@ -16,6 +16,24 @@ fn health_readiness_and_metrics_need_no_key() {
     let described = metrics.text.lines().filter(|line| line.starts_with("# HELP ")).count();
     assert!(described > 0 && metrics.text.contains("# TYPE "), "{}", metrics.text);
     assert!(!metrics.text.contains(KEY));
+}
+
+#[test]
+fn a_start_without_a_ledger_is_refused_where_the_settings_forbid_to_make_one() {
+    let Some(store) = store() else { return };
+    let without = || {
+        let mut command = store.command();
+        command.env("TOLLKEEPER_CREATE_LEDGER", "false");
+        command
+    };
+    let refused = without().output().expect("the binary runs");
+    assert_eq!(refused.status.code(), Some(3), "{}", printed(&refused));
+    assert!(printed(&refused).contains("it holds no ledger"), "{}", printed(&refused));
+    assert!(!store.data().exists(), "no directory is made");
+    let mut first = store.start_server(store.command());
+    first.workspace("acme", 1_000);
+    assert_eq!(first.stop().code(), Some(0));
+    assert_eq!(store.start_server(without()).available("acme"), 1_000);
 }
 
 #[test]

@@ -409,6 +409,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tollkeeper_ledger::{
         ChargeRequest, Command, GrantRequest, Micros, OperationId, OperationPrice, Source, Submission,
         Timestamp, WorkspaceId,
@@ -453,12 +454,16 @@ mod tests {
             for ran in engine.run_each(begin, now).await.expect("a healthy disk") {
                 ran.expect("it was run").expect("it was accepted");
             }
-            // The writer looks at nothing before all have been sent.
+            // The writer is held by a job that it received alone, until all others have been sent.
             let (release, released) = std::sync::mpsc::channel::<()>();
-            let hold = engine.core.read(move |_| {
+            let (holding, held) = std::sync::mpsc::channel();
+            let mut hold = Box::pin(engine.core.read(move |_| {
+                let _ = holding.send(());
                 let _ = released.recv();
                 Ok(())
-            });
+            }));
+            assert!((&mut hold).now_or_never().is_none(), "it was sent, and is not answered yet");
+            held.recv().expect("the writer runs the job");
             let sent = async { drop(release) };
             let calls = (
                 engine.run_each(many("one", 5_000), now),

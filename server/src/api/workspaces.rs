@@ -39,7 +39,7 @@ pub const ROUTES: &[Route] = &[
              although `next_cursor` is set. A cursor is valid only with the filters that it was given for.",
         )
         .parameters(&["name", "suspended", "debt", "unused_since", "limit", "cursor"])
-        .response(200, list_of::<ListedWorkspaceJson>, LISTED),
+        .response(200, list_of::<WorkspaceJson>, LISTED),
     Route::new(Method::GET, "/v1/workspaces/{workspace}", Workspace(&[Read]), "Get a workspace", |call| {
         Box::pin(get(call))
     })
@@ -149,6 +149,18 @@ pub struct WorkspaceJson<'a> {
     /// When the workspace was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
+    /// The credit owed after a lost payment, in micro-units; only present in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false)]
+    debt: Option<i64>,
+    /// `debt` in dollars, as an exact decimal text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "0.00")]
+    debt_usd: Option<Usd>,
+    /// When the workspace was last charged, null if it never was; only present in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Option<Time>>,
 }
 
 impl<'a> WorkspaceJson<'a> {
@@ -161,53 +173,19 @@ impl<'a> WorkspaceJson<'a> {
             metadata: metadata(stored.as_deref()),
             suspended: *suspended,
             created_at: Time(*created_at),
+            debt: None,
+            debt_usd: None,
+            last_used_at: None,
         }
     }
-}
 
-/// A workspace in a list.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ListedWorkspace)]
-pub struct ListedWorkspaceJson<'a> {
-    /// The id in every path.
-    id: &'a str,
-    /// The display name.
-    name: &'a str,
-    /// The IANA time zone in which the days and months of limits begin.
-    timezone: &'a str,
-    /// The platform's JSON object; null if none was set.
-    #[schema(value_type = Option<Object>, required)]
-    metadata: Option<&'a RawValue>,
-    /// Whether charges are refused, because the platform suspended the workspace.
-    suspended: bool,
-    /// When the workspace was created.
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Time,
-    /// The credit owed after a lost payment, in micro-units.
-    debt: i64,
-    /// `debt` in dollars, as an exact decimal text.
-    #[schema(value_type = String, example = "0.00")]
-    debt_usd: Usd,
-    /// When the workspace was last charged; null if it never was.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
-    last_used_at: Option<Time>,
-}
-
-impl<'a> ListedWorkspaceJson<'a> {
-    fn of(record: &'a WorkspaceRecord) -> ListedWorkspaceJson<'a> {
+    fn listed(record: &'a WorkspaceRecord) -> WorkspaceJson<'a> {
         let WorkspaceRecord { profile, debt, last_used_at } = record;
-        let WorkspaceJson { id, name, timezone, metadata, suspended, created_at } =
-            WorkspaceJson::of(profile);
-        ListedWorkspaceJson {
-            id,
-            name,
-            timezone,
-            metadata,
-            suspended,
-            created_at,
-            debt: debt.get(),
-            debt_usd: Usd(*debt),
-            last_used_at: last_used_at.map(Time),
+        WorkspaceJson {
+            debt: Some(debt.get()),
+            debt_usd: Some(Usd(*debt)),
+            last_used_at: Some(last_used_at.map(Time)),
+            ..WorkspaceJson::of(profile)
         }
     }
 }
@@ -271,7 +249,7 @@ fn fresh_id(now: Timestamp) -> Result<WorkspaceId, Problem> {
 async fn list(call: Call) -> Result<Response, Problem> {
     let page = call.query().page()?;
     let listing = call.app.engine().workspaces(filter(&call)?, page).await?;
-    let rows = ListJson::of(&listing, ListedWorkspaceJson::of);
+    let rows = ListJson::of(&listing, WorkspaceJson::listed);
     Ok(json(StatusCode::OK, WORKSPACE_BYTES * listing.data.len() + 64, &rows))
 }
 

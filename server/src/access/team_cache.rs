@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tollkeeper_engine::{Engine, Error, Reads};
 use tollkeeper_ledger::{Team, WorkspaceId};
 
@@ -17,6 +19,10 @@ const CACHED_MAX: usize = 65_536;
 /// At most this many lookups of unknown secrets run at a time, so that guessing cannot fill the
 /// engine's queue. Further ones wait.
 const COLD_LOOKUPS_MAX: usize = 64;
+
+/// An unknown secret is answered after this time. Shorter times would tell whether the workspace in
+/// the secret exists: where it does, there is a team to read.
+const UNKNOWN_TIME: Duration = Duration::from_millis(10);
 
 /// The teams that were fetched last.
 #[derive(Debug)]
@@ -43,7 +49,8 @@ impl TeamCache {
     }
 
     /// Fetches the team for a secret. `is_known` says whether a team has that secret. If the cached
-    /// team does not have it, this is a cold lookup and may have to wait.
+    /// team does not have it, this is a cold lookup and may have to wait. If the current team does
+    /// not have it either, the answer takes [`UNKNOWN_TIME`], whether there is a team or not.
     ///
     /// # Errors
     /// The engine cannot read.
@@ -55,8 +62,14 @@ impl TeamCache {
     ) -> Result<Option<Arc<Team>>, Error> {
         let is_warm = self.cached(workspace).is_some_and(|team| is_known(&team));
         // The semaphore is never closed. If it were, no lookup would wait.
-        let _permit = if is_warm { None } else { self.cold_lookups.acquire().await.ok() };
-        self.fetch(engine, workspace).await
+        let permit = if is_warm { None } else { self.cold_lookups.acquire().await.ok() };
+        let began = Instant::now();
+        let team = self.fetch(engine, workspace).await?;
+        drop(permit);
+        if !team.as_ref().is_some_and(|team| is_known(team)) {
+            tokio::time::sleep_until(began + UNKNOWN_TIME).await;
+        }
+        Ok(team)
     }
 
     /// Fetches the current team and caches it; `None` if there is no such workspace.
@@ -104,7 +117,11 @@ mod tests {
         assert!(engine.run(opened, Timestamp::ZERO).await.is_ok_and(|ran| ran.is_ok()));
         let teams = TeamCache::default();
         let fetch_for = |known: bool| teams.fetch_for(&engine, &acme, move |_| known);
+        let began = Instant::now();
         assert!(fetch_for(false).await.is_ok_and(|team| team.is_some()), "a permit is free");
+        let nobody = WorkspaceId::new("nobody").expect("a name");
+        assert!(teams.fetch_for(&engine, &nobody, |_| true).await.is_ok_and(|team| team.is_none()));
+        assert!(began.elapsed() >= 2 * UNKNOWN_TIME, "neither answer says by its time that there is a team");
         let all = COLD_LOOKUPS_MAX as u32;
         let permits = teams.cold_lookups.acquire_many(all).await.expect("the semaphore is open");
         let mut cold = Box::pin(fetch_for(false));

@@ -19,6 +19,7 @@ use crate::access::{Access, MonotonicNanos, secret};
 use crate::api;
 use crate::app::{App, Clock};
 use crate::dashboard;
+use crate::http::connection::ClientTimes;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
@@ -162,7 +163,7 @@ pub async fn serve(
             () = time_outs.run(&app, app.poll_interval) => {}
         }
     };
-    serve::until(router(Arc::clone(&app)), listener, until).await;
+    serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;
     app.engine().close().await?;
     Ok(())
 }

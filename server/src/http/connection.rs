@@ -1,7 +1,7 @@
 //! One connection: what it is doing, and the stream under it.
 //!
 //! The stream ends what can make no progress. A write that the client does not take for
-//! [`WRITE_MAX_TIME`] fails. A client that closed its sending side still gets its answer, but a
+//! [`ClientTimes::write`] fails. A client that closed its sending side still gets its answer, but a
 //! read that nobody may be waiting for ends after [`HANGUP_TIME`]. The answers that hyper gives by
 //! itself to a head that it cannot read become problem documents here, because they never reach the
 //! router.
@@ -22,8 +22,22 @@ use tokio::time::Sleep;
 
 use super::problem::{Code, Problem};
 
-/// The longest time in which a client takes nothing of its answer.
-const WRITE_MAX_TIME: Duration = Duration::from_secs(30);
+/// How long a connection waits for its client.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTimes {
+    /// The longest time for the head of a request, and for the pause between two requests.
+    pub head: Duration,
+    /// The longest time in which a client takes nothing of its answer.
+    pub write: Duration,
+}
+
+impl Default for ClientTimes {
+    /// A pause may be longer than the minute after which many proxies close an idle connection, so
+    /// that they close it first.
+    fn default() -> ClientTimes {
+        ClientTimes { head: Duration::from_secs(75), write: Duration::from_secs(30) }
+    }
+}
 
 /// How long a read still runs after its client closed the sending side. Many clients close it when
 /// they hang up, and look like those that wait.
@@ -123,6 +137,8 @@ impl Connection {
 pub struct Stream {
     inner: TcpStream,
     connection: Arc<Connection>,
+    /// The longest time in which the client takes nothing of what is written.
+    write_max_time: Duration,
     /// Runs while the client takes nothing of what is written.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Runs after the client closed its sending side while a read is handled.
@@ -133,8 +149,8 @@ pub struct Stream {
 
 impl Stream {
     /// The stream of a connection.
-    pub fn new(inner: TcpStream, connection: Arc<Connection>) -> Stream {
-        Stream { inner, connection, stalled: None, hung_up: None, own: None }
+    pub fn new(inner: TcpStream, connection: Arc<Connection>, write_max_time: Duration) -> Stream {
+        Stream { inner, connection, write_max_time, stalled: None, hung_up: None, own: None }
     }
 
     /// Passes on what a write returned; fails if the client took nothing for too long.
@@ -144,7 +160,8 @@ impl Stream {
             self.connection.touch();
             return polled;
         }
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_MAX_TIME)));
+        let most = self.write_max_time;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(most)));
         ready!(timer.as_mut().poll(context));
         Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client takes nothing of its answer")))
     }

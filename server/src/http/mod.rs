@@ -5,7 +5,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
-mod connection;
+pub(crate) mod connection;
 mod connections;
 pub(crate) mod problem;
 pub(crate) mod query;

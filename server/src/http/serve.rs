@@ -23,13 +23,12 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::body::BODY_MAX_BYTES;
-use super::connection::{Connection, Stream};
+use super::connection::{ClientTimes, Connection, Stream};
 use super::connections::{Connections, Place};
 use super::problem::Problem;
 
-/// The longest time for the head of a request, and for the pause between two requests. It is longer
-/// than the minute after which many proxies close an idle connection, so that they close it first.
-const HEAD_MAX_TIME: Duration = Duration::from_secs(75);
+/// The longest time in which the rest of a body that nobody reads is discarded.
+const DISCARD_MAX_TIME: Duration = Duration::from_secs(75);
 
 /// The most that a connection buffers of a head or of a part of a body. It bounds the memory of a
 /// connection that is idle, and is larger than the longest head.
@@ -59,12 +58,17 @@ enum Stage {
 }
 
 /// Serves a router until `shutdown` completes, then lets the accepted requests finish.
-pub async fn until(router: axum::Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+pub async fn until(
+    router: axum::Router,
+    listener: TcpListener,
+    times: ClientTimes,
+    shutdown: impl Future<Output = ()>,
+) {
     let connections = Connections::new();
     let (stage, stages) = watch::channel(Stage::Serving);
     tokio::select! {
         () = shutdown => {}
-        () = accept(router, listener, &connections, &stages) => {}
+        () = accept(router, listener, times, &connections, &stages) => {}
     }
     // The listener is closed here: the operating system refuses new connections.
     stage.send_replace(Stage::Draining);
@@ -76,7 +80,7 @@ pub async fn until(router: axum::Router, listener: TcpListener, shutdown: impl F
 /// it to measure the network alone.
 pub async fn answer(router: axum::Router, listener: TcpListener) {
     let (_stage, stages) = watch::channel(Stage::Serving);
-    accept(router, listener, &Connections::new(), &stages).await;
+    accept(router, listener, ClientTimes::default(), &Connections::new(), &stages).await;
 }
 
 /// Waits until all connections are closed, or none of them has an accepted request.
@@ -98,6 +102,7 @@ async fn drain(connections: &Connections) {
 async fn accept(
     router: axum::Router,
     listener: TcpListener,
+    times: ClientTimes,
     connections: &Arc<Connections>,
     stages: &watch::Receiver<Stage>,
 ) {
@@ -116,13 +121,18 @@ async fn accept(
         // Without a place, the stream is dropped here, which closes it.
         if let Some(place) = connections.take(address.ip()) {
             disable_delay(&stream);
-            tokio::spawn(serve(router.clone(), stream, place, stages.clone()));
+            tokio::spawn(serve(router.clone(), (stream, times), place, stages.clone()));
         }
     }
 }
 
 /// Serves one connection to its end.
-async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut stages: watch::Receiver<Stage>) {
+async fn serve(
+    router: axum::Router,
+    (stream, times): (TcpStream, ClientTimes),
+    place: Place,
+    mut stages: watch::Receiver<Stage>,
+) {
     let connection = &place.connection;
     let service = service_fn(|request: Request<Incoming>| {
         // Noted before anything more is read, so that the end of the stream finds a request.
@@ -132,8 +142,8 @@ async fn serve(router: axum::Router, stream: TcpStream, place: Place, mut stages
     });
     let mut http = http1::Builder::new();
     // No `pipeline_flush`: with it, the response to a head that cannot be parsed is never sent.
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX_TIME).max_buf_size(BUFFER_MAX_BYTES);
-    let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection)));
+    http.timer(TokioTimer::new()).header_read_timeout(times.head).max_buf_size(BUFFER_MAX_BYTES);
+    let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection), times.write));
     let mut serving = pin!(http.serve_connection(stream, service));
     let mut is_draining = false;
     loop {
@@ -231,7 +241,7 @@ impl Drop for WatchedBody {
                 }
             }
         };
-        tokio::spawn(tokio::time::timeout(HEAD_MAX_TIME, discard));
+        tokio::spawn(tokio::time::timeout(DISCARD_MAX_TIME, discard));
     }
 }
 

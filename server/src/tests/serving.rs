@@ -1,6 +1,8 @@
 //! The network, the first start, the shutdown, and a bug inside the server.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,6 +11,8 @@ use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Qu
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
+use crate::http::connection::ClientTimes;
+use crate::http::serve::until;
 use crate::serve;
 
 /// Serves until the sender sends; returns the address, the sender and the running server.
@@ -177,6 +181,51 @@ async fn a_shutdown_waits_for_no_client_that_sends_nothing() {
     serving.await.expect("the server does not panic").expect("the engine closes");
     let took = began.elapsed();
     assert!(took < std::time::Duration::from_secs(5), "the shutdown took {took:?}, not half a minute");
+}
+
+/// Serves a router that answers with a body without end, until the sender sends. The receiver
+/// ends when the body is dropped.
+async fn endless(times: ClientTimes) -> (SocketAddr, oneshot::Sender<()>, oneshot::Receiver<()>) {
+    let (dropped, ended) = oneshot::channel();
+    let dropped = Arc::new(Mutex::new(Some(dropped)));
+    let answer = move || {
+        let guard = dropped.lock().expect("nobody panics with it").take();
+        let chunks = futures_util::stream::repeat_with(move || {
+            let _guard = &guard;
+            Ok::<_, std::convert::Infallible>(vec![b'x'; 65_536])
+        });
+        async move { Body::from_stream(chunks) }
+    };
+    let router = axum::Router::new().route("/", axum::routing::get(answer));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(until(router, listener, times, async move {
+        let _ = stopped.await;
+    }));
+    (address, stop, ended)
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_loses_its_connection() {
+    let times = ClientTimes { write: Duration::from_millis(50), ..ClientTimes::default() };
+    let (address, _stop, ended) = endless(times).await;
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("the server reads");
+    let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+    assert!(ended.expect("the answer is given up").is_err(), "the body was dropped");
+}
+
+#[tokio::test]
+async fn a_client_that_is_idle_between_two_requests_loses_its_connection_after_more_than_a_minute() {
+    assert!(ClientTimes::default().head > Duration::from_secs(60), "proxies close first");
+    let times = ClientTimes { head: Duration::from_millis(50), ..ClientTimes::default() };
+    let (address, _stop, _) = endless(times).await;
+    // The server closes without an answer to a request that did not come.
+    let read = send_and_read(address, b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", false);
+    let answer = tokio::time::timeout(Duration::from_secs(60), read).await.expect("the server closes");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1);
 }
 
 #[tokio::test]

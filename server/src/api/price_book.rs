@@ -53,7 +53,8 @@ pub const ROUTES: &[Route] = &[
         "List price versions",
         |call| Box::pin(versions(call)),
     )
-    .description("Lists all versions of the price book, newest first, also those that are not in force yet.")
+    .description("Lists all versions of the price book, newest first, also those that are not in force yet. A \
+         page ends early if it holds about a megabyte.")
     .parameters(PAGE)
     .response(200, list_of::<PricesJson>, EXAMPLE),
 ];
@@ -68,6 +69,9 @@ const PUBLISHED: &str = r#"{"version": 2, "effective_at": "2026-11-23T15:04:05.6
 
 /// About the size of one priced operation in JSON.
 const OPERATION_BYTES: usize = 128;
+
+/// About the largest page of versions. A version with 1,000 operations has an eighth of it.
+const PAGE_MAX_BYTES: usize = 1 << 20;
 
 /// A new version of the price book. It replaces the whole list.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -211,7 +215,7 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
                 superseded_by: Some(superseded_by),
                 ..PricesJson::of(prices)
             };
-            Ok(json(StatusCode::OK, OPERATION_BYTES * (prices.operations.len() + 1), &published))
+            Ok(json(StatusCode::OK, bytes_of(prices), &published))
         }
         _ => Err(wrong_output("prices")),
     }
@@ -227,7 +231,12 @@ fn price((index, Object(operation)): (usize, Object<OperationIn>)) -> Result<Ope
 }
 
 fn respond(prices: &PriceVersion) -> Response {
-    json(StatusCode::OK, OPERATION_BYTES * (prices.operations.len() + 1), &PricesJson::of(prices))
+    json(StatusCode::OK, bytes_of(prices), &PricesJson::of(prices))
+}
+
+/// About the size of a version in JSON.
+fn bytes_of(prices: &PriceVersion) -> usize {
+    OPERATION_BYTES * (prices.operations.len() + 1)
 }
 
 /// `GET /v1/price-book/versions`. A cursor is the number of the oldest version on the page before.
@@ -242,10 +251,15 @@ async fn versions(call: Call) -> Result<Response, Problem> {
             .position(|prices| prices.version.to_string() == cursor)
             .ok_or(ReadError::InvalidCursor)?,
     };
-    let begin = end.saturating_sub(page.limit);
-    let data: Vec<&PriceVersion> = all[begin..end].iter().rev().collect();
-    let next = if begin > 0 { data.last().map(|prices| prices.version.to_string()) } else { None };
+    let mut bytes = 0;
+    let fits = |prices: &&PriceVersion| {
+        bytes += bytes_of(prices);
+        bytes <= PAGE_MAX_BYTES
+    };
+    let data: Vec<&PriceVersion> = all[..end].iter().rev().take(page.limit).take_while(fits).collect();
+    let next = data.last().filter(|prices| prices.version != all[0].version);
+    let next = next.map(|prices| prices.version.to_string());
     let listing = Listing { data, next };
     let rows = ListJson::of(&listing, |prices| PricesJson::of(prices));
-    Ok(json(StatusCode::OK, 4_096, &rows))
+    Ok(json(StatusCode::OK, bytes.min(PAGE_MAX_BYTES), &rows))
 }

@@ -106,3 +106,28 @@ async fn invalid_prices_are_refused_by_field() {
     }
     assert_eq!(world.get("/v1/price-book").await.json()["version"], 1);
 }
+
+#[tokio::test]
+async fn a_page_of_large_versions_ends_early_and_says_where_the_next_begins() {
+    let world = world().await;
+    for price in 1..=10 {
+        let operations: Vec<Value> = (0..1_000)
+            .map(|n| serde_json::json!({"id": format!("operation-{n}"), "unit_price": price}))
+            .collect();
+        let body = serde_json::json!({"operations": operations}).to_string();
+        assert_eq!(world.put("PUT", "/v1/price-book", "", &body).await.status, 200);
+    }
+    let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let next = cursor.as_str().map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+        let page = world.get(&format!("/v1/price-book/versions?limit=200{next}")).await;
+        assert!(page.text.len() <= 1 << 20, "{} bytes", page.text.len());
+        let page = page.json();
+        seen.extend(page["data"].as_array().expect("a list").iter().map(|row| row["version"].as_u64()));
+        cursor = page["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(seen, (1..=11).rev().map(Some).collect::<Vec<_>>(), "each version once, the newest first");
+}

@@ -61,7 +61,9 @@ pub async fn open(store: &Store, settings: &Settings) -> Result<Arc<dyn Engine>,
 fn no_ledger(store: &Store) -> Failure {
     Failure::new(Exit::Unavailable, format!("{store} cannot be used"))
         .because("it holds no ledger, and the setting `create_ledger` forbids to make one")
-        .hint("name the right store, or mount its volume; for a first start, set TOLLKEEPER_CREATE_LEDGER=true")
+        .hint(
+            "name the right store, or mount its volume; for a first start, set TOLLKEEPER_CREATE_LEDGER=true",
+        )
 }
 
 /// The failure when the settings file or a variable of the environment is invalid.

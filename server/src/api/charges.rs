@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -40,10 +40,11 @@ pub const ROUTES: &[Route] = &[
     .description(
         "Deducts unit price × quantity before the operation runs: the whole amount or nothing. Run the operation only \
          after a 201. With `await_outcome` or `timeout_seconds` the charge is pending until its outcome is reported; if \
-         the deadline passes first, it is refunded.",
+         the deadline passes first, it is refunded. If the request is repeated, look at `Tollkeeper-Charge-Status`: do \
+         not run the operation for a charge that was refunded meanwhile.",
     )
     .rechecked_at_decision()
-    .idempotency_key()
+    .charge_status()
     .request(
         of::<ChargeIn>,
         r#"{"operation": "virtual_try_on", "worker": "w-7", "member": "ada", "timeout_seconds": 900,
@@ -395,7 +396,26 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request))?;
     let result = call.app.engine().run_or_shed(submission, call.now).await?;
     let answer = result.map_err(|refused| call.refused(&workspace, refused))?;
-    respond(StatusCode::CREATED, &workspace, &answer)
+    respond_to_keyed(&call, StatusCode::CREATED, &workspace, &answer).await
+}
+
+/// The response to a request about one charge under an idempotency key. The first answer again
+/// keeps the status that the charge had then, so a header says the present one.
+pub async fn respond_to_keyed(
+    call: &Call,
+    status: StatusCode,
+    workspace: &WorkspaceId,
+    answer: &Answer,
+) -> Result<Response, Problem> {
+    let mut response = respond(status, workspace, answer)?;
+    if answer.replayed
+        && let Output::Charge(charge, _) = &answer.output
+        && let Some(record) = call.app.engine().charge(workspace, charge.details.id).await?
+    {
+        let present = HeaderValue::from_static(record.charge.state.status.as_str());
+        response.headers_mut().insert("tollkeeper-charge-status", present);
+    }
+    Ok(response)
 }
 
 /// The response to every request about one charge.

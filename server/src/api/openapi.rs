@@ -61,8 +61,11 @@ pub fn introduction() -> String {
          an exact decimal text. Requests may give either. **Times** are RFC 3339 in UTC. **Errors** are \
          `application/problem+json` with a stable `code`.\n\n\
          **Repeating requests.** Requests that move credit carry an `Idempotency-Key`, which never expires. If such a \
-         request is repeated, the first answer is returned again with the header `Idempotent-Replayed: true`.\n\n\
-         **Lists** are newest first. `next_cursor` is passed as `cursor` to get the next page.\n\n\
+         request is repeated, the first answer is returned again with the header `Idempotent-Replayed: true`. \
+         If it is about a charge, `Tollkeeper-Charge-Status` says the status that the charge has now. In a batch, \
+         `replayed` says the first, and the charge has to be read for the second.\n\n\
+         **Lists** are newest first. `next_cursor` is passed as `cursor` to get the next page. A page may have fewer \
+         rows than `limit`, or none, although there is a next one: only a `next_cursor` of null is the end.\n\n\
          **Bounds.** A body has at most {} bytes, a batch {} charges, a page {} rows (default {}), an id {} \
          characters, a text {} characters, an idempotency key {} characters, metadata {} bytes. A quantity is 1 to {}, a unit \
          price at most {} micro-units. A price book has at most {} operations. A balance is at most {} micro-units.",
@@ -253,6 +256,12 @@ fn responses(route: &Route, schemas: &mut Map<String, Value>) -> Value {
             "description": "`true` if this is the first answer again; else absent.",
             "schema": { "type": "string" },
         } });
+    }
+    if route.says_charge_status {
+        success["headers"]["Tollkeeper-Charge-Status"] = json!({
+            "description": "With the first answer again: the status that the charge has now.",
+            "schema": { "type": "string", "enum": ["pending", "settled", "refunded"] },
+        });
     }
     all.insert(route.success.status.to_string(), success);
     let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tollkeeper_ledger::{ChargeCommand, Scope};
 use utoipa::ToSchema;
 
-use super::charges::{ChargeJson, EXTENDED, REFUNDED, SETTLED, respond};
+use super::charges::{ChargeJson, EXTENDED, REFUNDED, SETTLED, respond, respond_to_keyed};
 use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::Call;
 use crate::http::problem::{Code, Problem};
@@ -62,7 +62,7 @@ pub const ROUTES: &[Route] = &[
     )
     .description("Refunds a charge by decision of the platform: the given amount, or all that is left of it. \
          A charge takes at most 1,000 refunds; the last one returns all that is left.")
-    .idempotency_key()
+    .charge_status()
     .request(of::<RefundIn>, r#"{"amount_usd": "0.05", "reason": "The picture was blurred."}"#)
     .response(200, of::<ChargeJson>, REFUNDED)
     .problems(&[Code::ChargeAlreadyRefunded, Code::RefundExceedsCharge]),
@@ -200,5 +200,6 @@ async fn refund(mut call: Call) -> Result<Response, Problem> {
     let RefundIn { amount, amount_usd, reason: ShortText(reason) } = call.json().await?;
     let amount = optional_amount(AMOUNT, amount, amount_usd)?;
     let command = ChargeCommand::Refund { amount, reason }.for_charge(charge);
-    respond(StatusCode::OK, &workspace, &call.run(&workspace, Some(key), command).await?)
+    let answer = call.run(&workspace, Some(key), command).await?;
+    respond_to_keyed(&call, StatusCode::OK, &workspace, &answer).await
 }

@@ -97,6 +97,8 @@ pub struct Route {
     pub parameters: &'static [&'static str],
     /// Whether it requires the header `Idempotency-Key`.
     pub requires_idempotency_key: bool,
+    /// Whether the first answer again has the header `Tollkeeper-Charge-Status`.
+    pub says_charge_status: bool,
     /// Whether the header `Idempotency-Key` is refused.
     pub refuses_idempotency_key: bool,
     /// The body that it reads.
@@ -128,6 +130,7 @@ impl Route {
             is_page: false,
             parameters: &[],
             requires_idempotency_key: false,
+            says_charge_status: false,
             refuses_idempotency_key: false,
             body: None,
             success: Success { status: 200, content: None },
@@ -176,6 +179,13 @@ impl Route {
     /// Requires the header `Idempotency-Key`.
     pub const fn idempotency_key(mut self) -> Route {
         self.requires_idempotency_key = true;
+        self
+    }
+
+    /// Says in a header of the first answer again what became of the charge since; requires a key.
+    pub const fn charge_status(mut self) -> Route {
+        self.requires_idempotency_key = true;
+        self.says_charge_status = true;
         self
     }
 

@@ -4,6 +4,9 @@
 use super::server;
 use serde_json::{Value, json};
 
+/// The header that says what became of the charge of a first answer.
+const STATUS: &str = "tollkeeper-charge-status";
+
 #[test]
 fn a_replay_has_the_bytes_of_the_first_answer_also_after_other_changes() {
     let Some(server) = server() else { return };
@@ -11,12 +14,15 @@ fn a_replay_has_the_bytes_of_the_first_answer_also_after_other_changes() {
     let body = json!({"operation": "virtual_try_on", "await_outcome": true, "metadata": {"z": 1, "a": 2}});
     let first = server.charge("acme", "k", body.clone()).expect(201);
     assert!(!first.replayed());
+    assert_eq!(first.header(STATUS), None, "it has the status that the answer says");
+    assert_eq!(server.charge("acme", "k", body.clone()).expect(201).header(STATUS), Some("pending"));
     server.charge("acme", "other", json!({"operation": "smart_pricing"})).expect(201);
     server.outcome("acme", &first.id(), json!({"result": "failed", "fault": "system"})).expect(200);
     server.send("PATCH", "/v1/workspaces/acme", json!({"suspended": true})).expect(200);
     let again = server.charge("acme", "k", body).expect(201);
     assert!(again.replayed());
     assert_eq!(again.text, first.text);
+    assert_eq!(again.header(STATUS), Some("refunded"), "the operation must not be run any more");
     assert_eq!(again.header("content-type"), first.header("content-type"));
     assert_eq!(server.available("acme"), 99_000);
     // The same request with other spacing and order of members.
@@ -58,6 +64,22 @@ fn another_request_with_a_used_key_is_refused_and_names_the_field_that_differs()
     // A key is unique only within its workspace.
     server.workspace("other", 100_000);
     server.charge("other", "k", json!({"operation": "virtual_try_on"})).expect(201);
+}
+
+#[test]
+fn a_refund_again_says_what_became_of_the_charge_since() {
+    let Some(server) = server() else { return };
+    server.workspace("acme", 100_000);
+    let charge = server.charge("acme", "k", json!({"operation": "virtual_try_on"})).expect(201).id();
+    let refund = |key: &str| {
+        let path = format!("/v1/workspaces/acme/charges/{charge}/refund");
+        server.post(&path, key, json!({"amount": 10_000, "reason": "r"})).expect(200)
+    };
+    let first = refund("half");
+    assert_eq!((first.header(STATUS), &first.json["status"]), (None, &json!("settled")));
+    refund("other half");
+    let again = refund("half");
+    assert_eq!((again.header(STATUS), &again.text), (Some("refunded"), &first.text));
 }
 
 #[test]

@@ -12,8 +12,12 @@ const PROBES: u32 = 6;
 const LINE_BITS: usize = 512;
 const LINE_WORDS: usize = LINE_BITS / 64;
 
+/// A filter is stored in parts of at most this number of bytes.
+pub(crate) const PART_BYTES: usize = 256 * 1024;
+const PART_WORDS: usize = PART_BYTES / 8;
+
 /// A blocked Bloom filter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bloom {
     words: Vec<u64>,
 }
@@ -58,18 +62,27 @@ impl Bloom {
         BloomCheck { bloom: self, at: 0, line: [0; LINE_WORDS], is_right: true, keys: 0 }
     }
 
-    /// The bytes of the filter, as they are stored.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    /// The number of parts in which the filter is stored.
+    pub(crate) fn parts(&self) -> usize {
+        self.words.len().div_ceil(PART_WORDS)
     }
 
-    /// The filter of stored bytes; `None` if they are not whole lines.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Bloom> {
-        if bytes.is_empty() || !bytes.len().is_multiple_of(LINE_BITS / 8) {
-            return None;
+    /// The bytes of a part, as they are stored.
+    pub(crate) fn part(&self, part: usize) -> Vec<u8> {
+        let words = self.words.chunks(PART_WORDS).nth(part).unwrap_or_default();
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// Sets a part from its stored bytes; false if they have another length.
+    pub(crate) fn set_part(&mut self, part: usize, bytes: &[u8]) -> bool {
+        let Some(words) = self.words.chunks_mut(PART_WORDS).nth(part) else { return false };
+        if bytes.len() != words.len() * 8 {
+            return false;
         }
-        let (words, _) = bytes.as_chunks::<8>();
-        Some(Bloom { words: words.iter().map(|word| u64::from_le_bytes(*word)).collect() })
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        true
     }
 }
 
@@ -139,7 +152,10 @@ mod tests {
         let keys = 20_000;
         let mut bloom = Bloom::for_keys(keys as usize);
         (0..keys).for_each(|n| bloom.insert(spread(n)));
-        let bloom = Bloom::from_bytes(&bloom.to_bytes()).expect("a filter stores whole lines");
+        let mut read = Bloom::for_keys(keys as usize);
+        assert!(!read.set_part(0, &bloom.part(0)[8..]) && !read.set_part(1, &bloom.part(0)));
+        assert!(bloom.parts() == 1 && read.set_part(0, &bloom.part(0)));
+        assert!(read == bloom);
         assert!((0..keys).all(|n| bloom.may_contain(spread(n))));
         let wrong = (keys..keys * 11).filter(|n| bloom.may_contain(spread(*n))).count();
         assert!(wrong < 500, "{wrong} of 200,000 absent keys are taken to be present");

@@ -16,9 +16,10 @@ use super::checkpoint_task::{AccountChunk, LotWrite, Task, TaskResult, UsageOfAc
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
 use super::sqlite::{self, Access, OpenFile, damaged_row};
-use super::state_db::{self, LOT_COLUMNS, PAGE, StateFile, checked_page, damaged_page, read_lot};
+use super::state_db::{self, LOT_COLUMNS, StateFile, read_lot};
 use super::state_meta::{KnownEntry, Meta};
 use super::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
+use super::state_runs::{PAGE, checked_page, damaged_page, put_filter};
 use super::state_search;
 use crate::Error;
 
@@ -59,10 +60,11 @@ impl Checkpointer {
     ) -> Result<Checkpointer, Error> {
         let state = state_db::open_or_create(directory, vfs, directory_id)?;
         let meta = state.meta()?;
-        let runs: Vec<String> = state.runs(&meta)?.iter().map(|run| run.head.id.to_string()).collect();
+        let runs: Vec<String> = state.run_heads(&meta)?.iter().map(|head| head.id.to_string()).collect();
         let tidy = format!(
             "PRAGMA wal_autocheckpoint = {STATE_WAL_PAGES};
-             DELETE FROM run_page WHERE run NOT IN ({0}); DELETE FROM run WHERE id NOT IN ({0});",
+             DELETE FROM run_page WHERE run NOT IN ({0}); DELETE FROM run_filter WHERE run NOT IN ({0});
+             DELETE FROM run WHERE id NOT IN ({0});",
             runs.join(", ")
         );
         state.connection.execute_batch(&tidy).map_err(|error| state.failed(error))?;
@@ -94,6 +96,12 @@ impl Checkpointer {
     fn empty_wal(&self) -> rusqlite::Result<bool> {
         journal::wal_checkpoint(&self.journal)?;
         Ok(!sqlite::empty_wal(&self.journal)?)
+    }
+
+    /// The file that it writes.
+    #[cfg(test)]
+    pub(super) fn state(&self) -> &StateFile {
+        &self.state
     }
 
     /// True while a merge is under way.
@@ -180,6 +188,7 @@ impl Checkpointer {
         let transaction = self.state.connection.unchecked_transaction()?;
         for id in ids {
             transaction.execute("DELETE FROM run_page WHERE run = ?1", [id])?;
+            transaction.execute("DELETE FROM run_filter WHERE run = ?1", [id])?;
             transaction.execute("DELETE FROM run WHERE id = ?1", [id])?;
         }
         transaction.commit()
@@ -419,10 +428,9 @@ fn put_page(connection: &Connection, run: i64, page: usize, data: &[u8]) -> rusq
 
 fn finish_run(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
     let fences: Vec<u8> = run.fences.iter().flat_map(|fence| fence.to_le_bytes()).collect();
-    let sql =
-        "UPDATE run SET pairs = ?2, pages = ?3, bloom = ?4, fences = ?5, crc = ?6, whole = 1 WHERE id = ?1";
+    let sql = "UPDATE run SET pairs = ?2, pages = ?3, fences = ?4, crc = ?5, whole = 1 WHERE id = ?1";
     let (pairs, pages) = (run.head.pairs as i64, run.head.pages as i64);
-    let bloom = run.bloom.to_bytes();
-    let crc = state_rows::run_crc(run, &fences, &bloom);
-    connection.execute(sql, (run.head.id, pairs, pages, bloom, fences, crc)).map(|_| ())
+    let crc = state_rows::run_crc(&run.head, &fences);
+    put_filter(connection, run.head.id, &run.bloom)?;
+    connection.execute(sql, (run.head.id, pairs, pages, fences, crc)).map(|_| ())
 }

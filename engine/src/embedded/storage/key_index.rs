@@ -39,6 +39,10 @@ pub(crate) const TABLE_PAIRS: usize = 450_000;
 /// This many runs of a tier are merged into one run of the next.
 pub(crate) const RUNS_PER_TIER: usize = 4;
 
+/// The most pairs of a merged run. Its filter is in memory beside those of its sources while it is
+/// made; larger runs would make a search for a key only little shorter.
+pub(crate) const MERGED_PAIRS_MAX: u64 = 64 << 20;
+
 /// A name, by its kind; the kind is part of the fingerprint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Name<'a> {
@@ -246,7 +250,8 @@ impl KeyIndex {
         self.runs.push(run);
     }
 
-    /// The runs to merge next, oldest first: those of the lowest tier that has enough of them.
+    /// The runs to merge next, oldest first: those of the lowest tier that has enough of them,
+    /// unless the merged run would be too large.
     pub(crate) fn to_merge(&self) -> Option<Vec<RunHead>> {
         let mut tiers: Vec<u32> = self.runs.iter().map(|run| run.head.tier).collect();
         tiers.sort_unstable();
@@ -254,7 +259,8 @@ impl KeyIndex {
         tiers.into_iter().find_map(|tier| {
             let same = self.runs.iter().map(|run| run.head).filter(|head| head.tier == tier);
             let same: Vec<RunHead> = same.collect();
-            (same.len() >= RUNS_PER_TIER).then_some(same)
+            let pairs = same.iter().map(|head| head.pairs).sum::<u64>();
+            (same.len() >= RUNS_PER_TIER && pairs <= MERGED_PAIRS_MAX).then_some(same)
         })
     }
 
@@ -293,5 +299,25 @@ pub(crate) fn page_of(pairs: &[Pair], bytes: &mut Vec<u8>) {
     for (fingerprint, seq) in pairs {
         bytes.extend_from_slice(&fingerprint.to_le_bytes());
         bytes.extend_from_slice(&seq.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_merged_up_to_a_largest_size() {
+        let index = |pairs: u64| {
+            let run = |n: u64| {
+                let covers = SeqRange { first: n * pairs + 1, last: (n + 1) * pairs };
+                let head = RunHead { id: n as i64, tier: 3, covers, pairs, pages: 0 };
+                Run { head, bloom: Bloom::for_keys(0), fences: Vec::new() }
+            };
+            KeyIndex::new((0..RUNS_PER_TIER as u64).map(run).collect(), TABLE_PAIRS)
+        };
+        let most = MERGED_PAIRS_MAX / RUNS_PER_TIER as u64;
+        assert_eq!(index(most).to_merge().map(|heads| heads.len()), Some(RUNS_PER_TIER));
+        assert_eq!(index(most + 1).to_merge(), None);
     }
 }

@@ -1,10 +1,10 @@
 //! The files of a data directory, and who may write them: the journal, the state file, the lock.
 //!
 //! `journal`, `block` and `wal` hold the entries, `texts` and `text_lookup` what they name of
-//! persons. `state_db` with `state_rows`, `state_meta`, `state_lists` and `state_search`,
-//! `key_index` and `bloom` hold what is derived from them, and `checkpointer` writes it. Rights and
-//! identities of files are in `files`. `opened_files` compares the open ones with their names;
-//! `missing_note` tells the next start that they were moved or removed.
+//! persons. `state_db` with `state_rows`, `state_meta`, `state_lists`, `state_runs` and
+//! `state_search`, `key_index` and `bloom` hold what is derived from them. `checkpointer` writes it.
+//! Rights and identities of files are in `files`. `opened_files` compares the open ones with their
+//! names; `missing_note` says to the next start that they were moved or removed.
 //! Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;
@@ -24,6 +24,7 @@ pub(crate) mod state_db;
 pub(crate) mod state_lists;
 pub(crate) mod state_meta;
 pub(crate) mod state_rows;
+pub(crate) mod state_runs;
 pub(crate) mod state_search;
 mod text_lookup;
 pub(crate) mod texts;

@@ -9,7 +9,8 @@
 //! lost acknowledged entries ([`refuse_lost_journal`]).
 //! Only the checkpointer writes the file, in small transactions. Accounts are persisted at
 //! different times: each account's row holds the number of the last entry that it includes. Here
-//! are the tables and look-ups; lists are in `state_lists`, `state_search`; `checkpointer` writes.
+//! are the tables and look-ups; lists are in `state_lists`, `state_search`, the key index in
+//! `state_runs`; `checkpointer` writes.
 //!
 //! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is
 //! the number of an entry in its workspace, `lot` is a grant.
@@ -19,9 +20,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{OptionalExtension, Row};
 use tollkeeper_ledger::{Account, Grant, Malformed, Team};
 
-use super::bloom::Bloom;
 use super::journal::{self, Journal};
-use super::key_index::{PAGE_PAIRS, Run, RunHead, SeqRange};
 use super::sqlite::{self, Access, OpenFile, classify};
 use super::state_meta::{self, KnownEntry, Meta};
 use super::state_rows::{self, LastHour, Linked, LotRow};
@@ -32,7 +31,7 @@ pub(crate) const FILE: &str = "state.db";
 
 /// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 const TABLES: &str = "
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
@@ -51,8 +50,10 @@ const TABLES: &str = "
     CREATE TABLE pending (seq INTEGER PRIMARY KEY, no INTEGER NOT NULL, deadline INTEGER NOT NULL,
         crc INTEGER NOT NULL);
     CREATE TABLE run (id INTEGER PRIMARY KEY, tier INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-        pairs INTEGER NOT NULL, pages INTEGER NOT NULL, whole INTEGER NOT NULL, bloom BLOB, fences BLOB,
+        pairs INTEGER NOT NULL, pages INTEGER NOT NULL, whole INTEGER NOT NULL, fences BLOB,
         crc INTEGER NOT NULL);
+    CREATE TABLE run_filter (run INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, crc INTEGER NOT NULL,
+        PRIMARY KEY (run, part)) WITHOUT ROWID;
     CREATE TABLE run_page (run INTEGER NOT NULL, page INTEGER NOT NULL, data BLOB NOT NULL, crc INTEGER NOT NULL,
         PRIMARY KEY (run, page)) WITHOUT ROWID;
     CREATE TABLE search (no INTEGER PRIMARY KEY, name TEXT NOT NULL, suspended INTEGER NOT NULL,
@@ -400,66 +401,6 @@ impl StateFile {
         let grant = grant.map_err(|error| self.damaged(format!("the state of a grant: {error}")))?;
         Ok((row, grant))
     }
-
-    /// The runs of the key index, oldest first, without those that a merge replaced or left
-    /// unfinished. [`Error::is_damaged`] if one is missing: a key would not be found, and what it
-    /// paid for would be paid again.
-    pub(crate) fn runs(&self, meta: &Meta) -> Result<Vec<Run>, Error> {
-        let mut runs = Vec::new();
-        self.each_run(meta, |run| {
-            runs.push(run);
-            Ok(())
-        })?;
-        Ok(runs)
-    }
-
-    /// Calls `visit` with each of them. A filter is large, so one is read at a time.
-    pub(crate) fn each_run(
-        &self,
-        meta: &Meta,
-        mut visit: impl FnMut(Run) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        // A run inside the range of another was merged into it, and is not deleted yet.
-        let sql = "SELECT id FROM run AS r WHERE whole AND NOT EXISTS
-                   (SELECT 1 FROM run AS m WHERE m.whole AND m.id <> r.id AND m.tier > r.tier
-                    AND m.first <= r.first AND m.last >= r.last) ORDER BY first";
-        let missing =
-            |next: u64| self.damaged(format!("the keys of journal entries {next} and later are missing"));
-        let mut next = 1;
-        for id in self.all(sql, [], |row| row.get::<_, i64>(0))? {
-            let sql = "SELECT id, tier, first, last, pairs, pages, bloom, fences, crc FROM run WHERE id = ?1";
-            let run = self.one(sql, [id], read_run)?.flatten();
-            let run =
-                run.ok_or_else(|| self.damaged("a run of keys, its fences or its filter is damaged"))?;
-            if run.head.covers.first != next {
-                return Err(missing(next));
-            }
-            next = run.head.covers.last + 1;
-            visit(run)?;
-        }
-        if next == meta.keys_persisted_to + 1 { Ok(()) } else { Err(missing(next)) }
-    }
-
-    /// Reads a page of a run, which must exist.
-    pub(crate) fn page<T>(&self, run: i64, page: usize, read: impl FnOnce(&[u8]) -> T) -> Result<T, Error> {
-        let found = self.one(PAGE, (run, page as i64), |row| Ok(checked_page(row, run, page)?.map(read)))?;
-        found.flatten().ok_or_else(|| self.damaged(damaged_page(run, page)))
-    }
-}
-
-/// The statement that [`checked_page`] reads a row of.
-pub(super) const PAGE: &str = "SELECT data, crc FROM run_page WHERE run = ?1 AND page = ?2";
-
-/// The bytes of a page of a run; `None` if they are not what was written.
-pub(super) fn checked_page<'a>(row: &'a Row, run: i64, page: usize) -> rusqlite::Result<Option<&'a [u8]>> {
-    let data = row.get_ref(0)?.as_blob()?;
-    let whole = row.get::<_, i64>(1)? == state_rows::page_crc(run, page, data);
-    Ok(Some(data).filter(|data| whole && data.len().is_multiple_of(16) && data.len() <= 16 * PAGE_PAIRS))
-}
-
-/// What is wrong with a page that is damaged or missing.
-pub(super) fn damaged_page(run: i64, page: usize) -> String {
-    format!("page {page} of run {run} of the keys is damaged or missing")
 }
 
 /// The statement that reads accounts with their teams.
@@ -512,26 +453,6 @@ pub(super) fn read_lot(row: &Row) -> rusqlite::Result<Option<LotRow>> {
         data: row.get(4)?,
     };
     Ok((row.get::<_, i64>(5)? == lot.crc()).then_some(lot))
-}
-
-/// Reads a run; `None` if it is not what was written.
-fn read_run(row: &Row) -> rusqlite::Result<Option<Run>> {
-    let head = RunHead {
-        id: row.get(0)?,
-        tier: row.get(1)?,
-        covers: SeqRange { first: row.get::<_, i64>(2)? as u64, last: row.get::<_, i64>(3)? as u64 },
-        pairs: row.get::<_, i64>(4)? as u64,
-        pages: row.get::<_, i64>(5)? as usize,
-    };
-    let (bloom_bytes, fence_bytes) = (row.get_ref(6)?.as_blob()?, row.get_ref(7)?.as_blob()?);
-    let Some(bloom) = Bloom::from_bytes(bloom_bytes) else { return Ok(None) };
-    let fences = fence_bytes.as_chunks::<8>().0.iter().map(|fence| u64::from_le_bytes(*fence));
-    let fences: Vec<u64> = fences.collect();
-    let SeqRange { first, last } = head.covers;
-    let whole = fences.len() == head.pages && fences.is_sorted() && first <= last;
-    let run = Run { head, bloom, fences };
-    let whole = whole && row.get::<_, i64>(8)? == state_rows::run_crc(&run, fence_bytes, bloom_bytes);
-    Ok(whole.then_some(run))
 }
 
 #[cfg(test)]

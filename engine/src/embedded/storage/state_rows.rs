@@ -17,7 +17,7 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
-use super::key_index::Run;
+use super::key_index::RunHead;
 
 /// The checksum of a row while its columns are added.
 pub(crate) struct RowCrc(crc32fast::Hasher);
@@ -182,10 +182,8 @@ pub(crate) fn pending_crc(opening_seq: u64, account_index: u32, deadline: Timest
     crc.number(i64::from(account_index)).number(deadline.millis()).finish()
 }
 
-/// The checksum of a run: its description, its fences and its filter. `fences`, `bloom`: the stored
-/// bytes.
-pub(crate) fn run_crc(run: &Run, fences: &[u8], bloom: &[u8]) -> i64 {
-    let head = &run.head;
+/// The checksum of a run: its description and its fences. `fences`: the stored bytes.
+pub(crate) fn run_crc(head: &RunHead, fences: &[u8]) -> i64 {
     RowCrc::of("run")
         .number(head.id)
         .number(i64::from(head.tier))
@@ -194,8 +192,12 @@ pub(crate) fn run_crc(run: &Run, fences: &[u8], bloom: &[u8]) -> i64 {
         .number(head.pairs as i64)
         .number(head.pages as i64)
         .bytes(fences)
-        .bytes(bloom)
         .finish()
+}
+
+/// The checksum of a part of a run's filter.
+pub(crate) fn filter_crc(run: i64, part: usize, data: &[u8]) -> i64 {
+    RowCrc::of("run_filter").number(run).number(part as i64).bytes(data).finish()
 }
 
 /// The checksum of a page of a run.

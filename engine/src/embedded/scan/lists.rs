@@ -14,6 +14,7 @@ use std::path::Path;
 
 use tollkeeper_ledger::{Charge, Entry, Hash, MemberId, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
+use crate::contract::ENTRIES_MAX_BYTES;
 use crate::embedded::core::delta::{AccountDelta, DeltaResult, Wanted};
 use crate::embedded::core::queries::ChargeChanges;
 use crate::embedded::core::recovery::SnapshotFiles;
@@ -256,15 +257,14 @@ impl Reader {
         let cursor = cursor_of(page)?;
         self.with_entries(id, None, |reader, delta, newest| {
             let mut seq = check_cursor(cursor, &delta)?.unwrap_or(newest);
-            let mut data = Vec::new();
-            while seq != 0 && data.len() < page.limit {
-                let (record, previous) = reader.stored(seq, |stored| {
+            let (mut data, mut bytes) = (Vec::new(), 0);
+            while seq != 0 && data.len() < page.limit && bytes < ENTRIES_MAX_BYTES {
+                seq = reader.stored(seq, |stored| {
                     check_workspace(&stored, delta.account_index)?;
-                    let record = EntryRecord { entry: stored.entry()?, hash: stored.hash() };
-                    Ok((record, stored.header.previous))
+                    data.push(EntryRecord { entry: stored.entry()?, hash: stored.hash() });
+                    bytes += stored.bytes.len();
+                    Ok(stored.header.previous)
                 })?;
-                data.push(record);
-                seq = previous;
             }
             Ok(Listing { data, next: (seq != 0).then(|| seq.to_string()) })
         })

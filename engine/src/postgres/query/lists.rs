@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use tollkeeper_ledger::{Charge, Entry, UsageKey, UsageSums, WorkspaceId};
 
 use super::point::{LIMIT_MAX, account, last_entry_where};
+use crate::contract::ENTRIES_MAX_BYTES;
 use crate::hash::digest;
 use crate::postgres::database::decode::{
     decode_account, decode_current_usage, decode_entry, decode_grant, decode_usage_row,
@@ -68,9 +69,14 @@ pub(crate) async fn entries(
     let before = start(cursor, account.chain.n)?;
     let rows = entries_before(session, id, before, page.limit.min(LIMIT_MAX)).await?;
     let mut data = Vec::with_capacity(rows.len());
+    let mut read = 0;
     for row in &rows {
         let bytes: &[u8] = column(row, 0)?;
         data.push(EntryRecord { entry: decode_entry(bytes)?, hash: digest(bytes) });
+        read += bytes.len();
+        if read >= ENTRIES_MAX_BYTES {
+            break;
+        }
     }
     let oldest = data.last().map_or(0, |record| record.entry.n);
     Ok(Some(Listing { data, next: (oldest > 1).then(|| oldest.to_string()) }))

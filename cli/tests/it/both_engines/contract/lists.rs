@@ -65,6 +65,23 @@ fn every_list_has_pages() {
 }
 
 #[test]
+fn a_page_of_large_entries_ends_early() {
+    let Some(server) = server() else { return };
+    server.workspace("acme", 0);
+    let limit = |n: usize, amount: usize| json!({"subject": "worker", "id": format!("{n:064}"), "period": "day", "amount": amount});
+    for amount in 1..=100 {
+        let limits: Vec<Value> = (0..200).map(|n| limit(n, amount)).collect();
+        server.send("PUT", "/v1/workspaces/acme/limits", json!({"limits": limits})).expect(200);
+    }
+    let first = server.get("/v1/workspaces/acme/entries?limit=200").expect(200);
+    assert!(first.text.len() < 3 << 20 && first.json["next_cursor"].is_string(), "{}", first.text.len());
+    let numbers: Vec<Value> =
+        server.all("/v1/workspaces/acme/entries").into_iter().map(|row| row["number"].clone()).collect();
+    let expected: Vec<Value> = (1..=101).rev().map(Value::from).collect();
+    assert_eq!(numbers, expected, "no entry is left out");
+}
+
+#[test]
 fn filters_can_be_combined() {
     let Some(server) = server() else { return };
     server.workspace("acme", 1_000_000);

@@ -2,9 +2,9 @@
 //!
 //! `journal`, `block` and `wal` hold the entries, `texts` and `text_lookup` what they name of
 //! persons. `state_db` with `state_rows`, `state_meta`, `state_lists`, `state_runs` and
-//! `state_search`, `key_index` and `bloom` hold what is derived from them. `checkpointer` writes it.
-//! Rights and identities of files are in `files`. `opened_files` compares the open ones with their
-//! names; `missing_note` says to the next start that they were moved or removed.
+//! `state_search`, `key_index` and `bloom` hold what is derived from them; `checkpointer` writes
+//! it. Rights and identities of files are in `files`. `opened_files` compares the open ones with
+//! their names; `missing_note` says to the next start that they were moved or removed.
 //! Nothing here knows the core, a thread or the queue.
 
 pub(crate) mod block;

@@ -122,13 +122,13 @@ pub struct Page {
     pub cursor: Option<String>,
 }
 
-/// A page of entries ends after this many stored bytes: an entry of 200 limits is a hundred times as
-/// large as one of a charge.
+/// A page of entries ends after this many stored bytes: an entry of 200 limits is a hundred times
+/// as large as one of a charge.
 pub(crate) const ENTRIES_MAX_BYTES: usize = 1 << 20;
 
-/// A page of a list, newest first. It may hold fewer rows than asked for although `next` is set,
-/// because a filter looks at a bounded number of entries at a time, and a page of entries is bounded
-/// in bytes.
+/// A page of a list, newest first. It may hold fewer rows than asked for although `next` is set: a
+/// filter looks at a bounded number of entries at a time, and a page of entries is bounded in
+/// bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
     /// The rows.

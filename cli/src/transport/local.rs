@@ -86,10 +86,10 @@ pub async fn call(app: Arc<App>, key: &str, request: Request) -> Result<Answer, 
     })?;
     let response = server::router(app).oneshot(message).await;
     let response = response.unwrap_or_else(|never| match never {});
-    let status = response.status().as_u16();
-    let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
-    let bytes = to_bytes(response.into_body(), usize::MAX).await;
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await;
     let bytes =
         bytes.map_err(|why| Failure::new(Exit::Unavailable, "the answer is incomplete").because(why))?;
-    Ok(Answer { status, replayed, text: String::from_utf8_lossy(&bytes).into_owned() })
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Answer::new(parts.status.as_u16(), &parts.headers, text))
 }

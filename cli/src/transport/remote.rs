@@ -35,10 +35,9 @@ pub fn send(url: &str, request: Request) -> Result<Answer, Failure> {
             .build(),
     );
     let mut response = agent.run(message).map_err(|why| unreachable(url, repeat_hint, &why))?;
-    let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
     let text = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string();
     let text = text.map_err(|why| unreachable(url, repeat_hint, &why))?;
-    Ok(Answer { status: response.status().as_u16(), replayed, text })
+    Ok(Answer::new(response.status().as_u16(), response.headers(), text))
 }
 
 fn key() -> Result<String, Failure> {

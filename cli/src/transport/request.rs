@@ -1,6 +1,7 @@
 //! One request of the HTTP API and its answer, before it is known who answers it: a server over the
 //! network (`remote`) or a store in this process (`local`).
 
+use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 use tollkeeper_ledger::IdempotencyKey;
 
@@ -40,8 +41,20 @@ pub struct Answer {
     pub status: u16,
     /// True if the answer repeats the first answer to the same idempotency key.
     pub replayed: bool,
+    /// The status that the charge of a repeated answer has now.
+    pub charge_status: Option<String>,
     /// The body, which is JSON.
     pub text: String,
+}
+
+impl Answer {
+    /// An answer, with what its headers say of a repeated request.
+    pub fn new(status: u16, headers: &HeaderMap, text: String) -> Answer {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let replayed = header("idempotent-replayed") == Some("true");
+        let charge_status = header("tollkeeper-charge-status").map(str::to_owned);
+        Answer { status, replayed, charge_status, text }
+    }
 }
 
 impl Request {

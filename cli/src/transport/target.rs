@@ -89,9 +89,11 @@ impl Target {
         let json = self.json;
         let answer = self.send(request)?;
         if answer.replayed {
-            output::remark(
-                "replayed: this key was used before for the same request; nothing moved this time",
-            );
+            let status = answer.charge_status.as_deref();
+            let since = status.map_or_else(String::new, |status| format!("; the charge is {status} now"));
+            output::remark(&format!(
+                "replayed: this key was used before for the same request; nothing moved this time{since}"
+            ));
         }
         if json {
             return output::data(&format!("{}\n", answer.text.trim_end()));

@@ -181,6 +181,21 @@ fn a_random_key_is_printed_so_that_a_command_can_be_repeated() {
 }
 
 #[test]
+fn a_repeated_charge_says_what_became_of_it() {
+    everywhere(|target| {
+        target.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        target.text(&["grant", "create", "acme", "--usd", "1", "--reason", "r"]);
+        let charge = ["charge", "create", "acme", "support_message", "--key", "run-17"];
+        let first = target.json(&charge);
+        let id = first["id"].as_str().expect("the answer has an id");
+        target.text(&["charge", "refund", "acme", id, "--reason", "r"]);
+        let again = target.run(&charge);
+        assert!(printed(&again).contains("the charge is refunded now"), "{}", printed(&again));
+        assert_eq!(target.json(&charge), first, "the answer stays the first one");
+    });
+}
+
+#[test]
 fn prices_are_shown_edited_and_set() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);

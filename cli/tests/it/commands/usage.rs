@@ -221,6 +221,24 @@ fn an_unreachable_server_exits_3_with_a_hint() {
 }
 
 #[test]
+fn a_password_in_the_address_of_a_server_is_not_repeated() {
+    for (url, exit) in [
+        ("http://ada:s3cret@127.0.0.1:1", 3),
+        ("http://ada:s3cret@127.0.0.1:1/", 3),
+        ("http://ada:s3cret@", 2),
+        ("http://ada:s3cret@not a host", 2),
+        ("ada:s3cret@127.0.0.1", 2),
+    ] {
+        let mut command = tollkeeper();
+        command.args(["balance", "acme", "--server", url]).env("TOLLKEEPER_KEY", crate::harness::KEY);
+        let output = command.output().expect("the binary runs");
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(exit), "{url}: {text}");
+        assert!(text.contains("error: ") && !text.contains("s3cret"), "{url}: {text}");
+    }
+}
+
+#[test]
 fn a_port_in_use_exits_3() {
     let server = TestServer::fresh();
     let own = tempfile::TempDir::new().expect("a temporary directory can be created");

@@ -193,9 +193,14 @@ impl CoreHandle {
         Arc::clone(&self.published.platform.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reports an error that a reading thread met; returns the one for its caller.
-    pub(super) fn report(&self, error: Error) -> Error {
-        let reported = self.blocking_read(move |_| Err::<(), Error>(error));
+    /// Reports an error that a reading thread met in the state file with this number, of
+    /// [`CoreHandle::state_files_made`]; returns the one for its caller. If the file was replaced
+    /// meanwhile, its damage is mended already.
+    pub(super) fn report(&self, error: Error, state_file: u64) -> Error {
+        let reported = self.blocking_read(move |core| {
+            let is_mended = error.is_damaged_state() && state_file != core.state_files_made();
+            Err::<(), Error>(if is_mended { state_file_replaced() } else { error })
+        });
         reported.err().unwrap_or_else(Error::engine_closed)
     }
 
@@ -239,8 +244,14 @@ fn read_job<T: Send + 'static>(
     })))
 }
 
+/// The error of a read during which the state file was replaced.
+pub(super) fn state_file_replaced() -> Error {
+    Error::unavailable("the state file was built again while it was read")
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::Error;
     use crate::embedded::{Embedded, Options};
 
     #[test]
@@ -251,5 +262,26 @@ mod tests {
         assert!(panicked.expect_err("the read panicked").is_bug());
         let next = engine.core.blocking_read(|core| core.due(tollkeeper_ledger::Timestamp::ZERO, 1));
         assert_eq!(next.expect("the thread goes on"), []);
+    }
+
+    #[test]
+    fn damage_is_mended_once_however_late_a_read_reports_it() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let engine = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
+        let report = |state_file| {
+            let error = Error::damaged("a row of the state file").of_state();
+            let returned = engine.core.report(error, state_file);
+            assert!(returned.is_unavailable(), "{returned}");
+            let mended = engine.core.blocking_read(|core| {
+                core.maintain().and_then(|()| core.due(tollkeeper_ledger::Timestamp::ZERO, 1))?;
+                Ok(core.state_files_made())
+            });
+            mended.expect("the thread goes on")
+        };
+        let first = engine.core.state_files_made();
+        let second = report(first);
+        assert_eq!(second, first + 1, "the damaged file was replaced");
+        assert_eq!(report(first), second, "a read of the first file reports later");
+        assert_eq!(report(second), second + 1, "the second file is damaged too");
     }
 }

@@ -77,7 +77,7 @@ impl Reader {
 
     /// Reports an error that a read met; returns the one for its caller.
     pub(crate) fn report(&self, error: Error) -> Error {
-        if error.is_damaged_state() { self.core.report(error) } else { error }
+        if error.is_damaged_state() { self.core.report(error, self.state_file) } else { error }
     }
 
     /// A reader for a core that is open for reading only. The state file shows the same accounts.

@@ -143,11 +143,12 @@ fn run(jobs: &Mutex<Receiver<Job>>, directory: &Path, core: &CoreHandle, mut rea
         let Ok(job) = job else { return };
         if reader.as_ref().is_none_or(Reader::is_outdated) {
             reader = None;
+            let state_file = core.state_files_made();
             let in_place = core.blocking_read(|core| core.check_files());
             match in_place.and_then(|()| Reader::open(directory, None, core.clone())) {
                 Ok(opened) => reader = Some(opened),
                 Err(error) => {
-                    let _ = job(Err(core.report(error)));
+                    let _ = job(Err(core.report(error, state_file)));
                     continue;
                 }
             }

@@ -13,6 +13,7 @@
 use std::iter::Peekable;
 
 use crate::embedded::core::queries::Unlisted;
+use crate::embedded::core_handle::state_file_replaced;
 use crate::workspace_search::{Looks, Walk};
 use crate::{Error, Listing, Page, WorkspaceFilter, WorkspaceRecord};
 
@@ -64,7 +65,7 @@ impl Reader {
                 }
             }
             if self.is_outdated() {
-                return Err(Error::unavailable("the state file was built again while it was read"));
+                return Err(state_file_replaced());
             }
             if from <= 1 {
                 return Ok(Listing { data, next: None });

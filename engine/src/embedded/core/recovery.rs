@@ -408,3 +408,65 @@ fn same_snapshot_twice(directory: &Path, vfs: Option<&str>) -> Result<(StateFile
     }
     Err(Error::unavailable("the state file changes faster than it can be read"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use crate::embedded::storage::checkpoint_task::{Task, TaskResult};
+    use crate::embedded::storage::checkpointer_handle::CheckpointerHandle;
+
+    use super::*;
+
+    /// A checkpointer that looks at the lock of its directory when it ends.
+    #[derive(Debug)]
+    struct Looking {
+        checkpointer: Box<dyn CheckpointerHandle>,
+        directory: PathBuf,
+        was_locked: Arc<AtomicBool>,
+    }
+
+    impl CheckpointerHandle for Looking {
+        fn submit(&mut self, task: Task) {
+            self.checkpointer.submit(task);
+        }
+
+        fn poll(&mut self) -> Option<TaskResult> {
+            self.checkpointer.poll()
+        }
+
+        fn wait(&mut self) -> Option<TaskResult> {
+            self.checkpointer.wait()
+        }
+    }
+
+    impl Drop for Looking {
+        fn drop(&mut self) {
+            self.was_locked.store(DirectoryLock::take(&self.directory).is_err(), Relaxed);
+        }
+    }
+
+    #[derive(Debug)]
+    struct StartLooking(PathBuf, Arc<AtomicBool>);
+
+    impl StartCheckpointer for StartLooking {
+        fn start(&self, checkpointer: Checkpointer) -> Result<Box<dyn CheckpointerHandle>, Error> {
+            let checkpointer = StartInline.start(checkpointer)?;
+            let (directory, was_locked) = (self.0.clone(), Arc::clone(&self.1));
+            Ok(Box::new(Looking { checkpointer, directory, was_locked }))
+        }
+    }
+
+    #[test]
+    fn a_directory_is_locked_until_the_checkpointer_has_ended() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let was_locked = Arc::new(AtomicBool::new(false));
+        let start = Box::new(StartLooking(scratch.path().to_path_buf(), Arc::clone(&was_locked)));
+        let core = Core::open_with(scratch.path(), CoreOptions::default(), start).expect("it opens");
+        drop(core);
+        assert!(was_locked.load(Relaxed), "another process could have opened the files");
+        DirectoryLock::take(scratch.path()).expect("the directory is free");
+    }
+}

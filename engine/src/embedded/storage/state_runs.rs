@@ -171,4 +171,35 @@ mod tests {
         checkpointer.state().connection.execute(sql, []).expect("the table is there");
         assert!(state.runs(&meta).expect_err("a part is missing").is_damaged_state());
     }
+
+    #[test]
+    fn runs_that_a_merge_replaced_are_deleted_at_the_next_start() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let _journal = Journal::open(scratch.path(), None, Access::Create).expect("it is made");
+        let open = || Checkpointer::open(scratch.path(), None, [7; 16]).expect("it opens");
+        let mut checkpointer = open();
+        let mut write = |seq: u64| {
+            let known = KnownEntry { seq, ..KnownEntry::default() };
+            let covers = SeqRange { first: seq, last: seq };
+            match checkpointer.perform(Task::Run { pairs: vec![(seq << 40, seq)], covers, known }) {
+                Some(TaskResult::Run(run)) => run.head,
+                other => panic!("the run is written: {other:?}"),
+            }
+        };
+        let heads = vec![write(1), write(2), write(3)];
+        checkpointer.perform(Task::Merge(heads));
+        let merged = std::iter::from_fn(|| Some(checkpointer.continue_merge())).flatten().next();
+        let Some(TaskResult::Merged(merged)) = merged else { panic!("the runs are merged: {merged:?}") };
+        // The process ends before it deletes the runs.
+        drop(checkpointer);
+        let checkpointer = open();
+        let state = checkpointer.state();
+        let heads = state.run_heads(&state.meta().expect("it is whole"));
+        assert_eq!(heads.expect("they are whole"), [merged.head]);
+        for (table, run) in [("run", "id"), ("run_page", "run"), ("run_filter", "run")] {
+            let sql = format!("SELECT DISTINCT {run} FROM {table}");
+            let runs = state.all(&sql, [], |row| row.get::<_, i64>(0)).expect("the table is there");
+            assert_eq!(runs, [merged.head.id], "the rows of {table}");
+        }
+    }
 }

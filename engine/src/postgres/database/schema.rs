@@ -36,6 +36,10 @@ const TRIES: u32 = 60;
 /// so the wait is short.
 const TABLE_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
 
+/// Shuts out the guards of running servers. A guard that has read the row of the platform commits
+/// before the tables change, and a later one waits and then reads the new `min_version`.
+const FENCE: &str = "LOCK TABLE platform";
+
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -73,6 +77,9 @@ async fn try_to_migrate(client: &Client, further: &[&str]) -> Result<(), Failure
     client.batch_execute(&locked).await?;
     let version = self::version(client).await?;
     refuse_unknown(version)?;
+    if version > 0 {
+        client.batch_execute(FENCE).await?;
+    }
     let migrations = MIGRATIONS.iter().chain(further);
     for (made, migration) in (FIRST..).zip(migrations).filter(|(made, _)| *made > version) {
         client.batch_execute(migration).await?;

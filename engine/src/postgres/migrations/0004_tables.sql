@@ -130,8 +130,8 @@ CREATE TABLE platform (
     importing boolean NOT NULL DEFAULT false,
     -- The version that a server must have at least to write. Every guard compares it, so a server
     -- that was started before a migration writes nothing after it. A migration that older servers
-    -- cannot live with raises it, after LOCK TABLE platform: a guard that has read it must commit
-    -- first.
+    -- cannot live with raises it. Every migration locks this table first: a guard that has read it
+    -- must commit before.
     min_version bigint NOT NULL DEFAULT 4
 );
 INSERT INTO platform (n) VALUES (0);

@@ -203,6 +203,11 @@ impl UncommittedEntries {
         Ok(bytes)
     }
 
+    /// True if there are entries that were decided and not given to an append.
+    pub(crate) fn has_decided(&self) -> bool {
+        self.next_batch.len() > 0
+    }
+
     /// Makes the next batch the batch in flight; `None` if it is empty. `wal_remainder` is called
     /// only if there is a batch.
     pub(crate) fn begin_append(&mut self, wal_remainder: impl FnOnce() -> bool) -> Option<InFlightBatch> {
@@ -210,7 +215,7 @@ impl UncommittedEntries {
             self.in_flight.is_none(),
             "entries are appended in their order: the batch in flight comes first"
         );
-        if self.next_batch.len() == 0 {
+        if !self.has_decided() {
             return None;
         }
         let (first, next) = (self.next_batch_first, self.next_seq());

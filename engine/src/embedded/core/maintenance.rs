@@ -194,7 +194,10 @@ impl StateMachine {
         if self.maintenance.is_read_only() {
             return Ok(());
         }
-        assert!(!self.uncommitted.is_in_flight(), "everything is on disk before everything is persisted");
+        assert!(
+            !self.uncommitted.is_in_flight() && !self.uncommitted.has_decided(),
+            "everything is on disk before everything is persisted"
+        );
         while self.repair() {}
         let mut begun = false;
         loop {

@@ -14,9 +14,10 @@ use tollkeeper_ledger::hex;
 
 use super::state_machine::StateMachine;
 use super::{Core, CoreOptions};
-use crate::embedded::storage::journal;
+use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::missing_note;
 use crate::embedded::storage::opened_files::OpenedFiles;
+use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::{state_db, wal};
 use crate::{Error, JournalHead};
 
@@ -56,7 +57,10 @@ impl Core {
     /// The same while nothing is decided; notes the failure, and makes the lock file again if it
     /// was removed.
     pub(super) fn look_at_files(&mut self) {
-        if self.is_failed() {
+        // What is decided is compared with the files when it is committed. To refuse more commands
+        // before that would leave it in memory only.
+        let has_decided = self.machine.as_ref().is_some_and(|machine| machine.uncommitted.has_decided());
+        if self.is_failed() || has_decided {
             return;
         }
         if let Err(error) = self.check_files() {
@@ -171,6 +175,18 @@ pub(super) fn refuse_lost_entries(
     }
 }
 
+/// Opens the journal of a directory for reading, for a copy that goes without the state file.
+/// [`Error::is_damaged`] if it has lost entries: the copy would look whole.
+pub(in crate::embedded) fn open_whole_journal(directory: &Path) -> Result<Journal, Error> {
+    if let Some(loss) = find_loss(directory)? {
+        return Err(loss);
+    }
+    journal::must_hold(directory)?;
+    let journal = Journal::open(directory, None, Access::Read)?;
+    state_db::refuse_lost_journal(directory, None, &journal)?;
+    Ok(journal)
+}
+
 /// The error of a journal that is missing beside what derives from it, or whose WAL is damaged;
 /// `None` if neither is seen.
 pub(in crate::embedded) fn find_loss(directory: &Path) -> Result<Option<Error>, Error> {
@@ -197,4 +213,39 @@ pub(in crate::embedded) fn find_loss(directory: &Path) -> Result<Option<Error>, 
         );
         state_db::lost_journal(directory, &what)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tollkeeper_ledger::{Command, Timestamp};
+
+    use super::*;
+    use crate::embedded::test_commands::{submission, workspace};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    #[test]
+    fn what_was_decided_before_the_files_went_away_is_committed_or_discarded() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("it opens");
+        let create = |name: &str| {
+            vec![submission(workspace(name), name, Command::CreateWorkspace(Default::default()))]
+        };
+        let [journal, away] = [journal::FILE, "away"].map(|name| scratch.path().join(name));
+        let decided = core.decide_batch(create("first"), NOW).expect("a healthy disk");
+        decided.into_iter().for_each(|result| drop(result.expect("it is new")));
+        std::fs::rename(&journal, &away).expect("a file can be moved");
+        // The timers look for due charges between two portions of a batch.
+        core.due(NOW, 1).expect("memory can be read");
+        core.decide_batch(create("second"), NOW).expect("the commit looks at the files");
+        assert!(core.commit().expect_err("the journal has no name").is_unavailable());
+        core.run_batch(create("third"), NOW).expect_err("nothing is decided any more");
+        std::fs::rename(&away, &journal).expect("a file can be moved");
+        core.run_batch(create("third"), NOW).expect("the journal is back");
+        core.checkpoint_all().expect("a healthy disk");
+        drop(core);
+        let report = crate::embedded::audit(scratch.path()).expect("the directory can be read");
+        assert!(report.disagreement.is_none(), "{report:?}");
+        assert_eq!(report.entries, 3);
+    }
 }

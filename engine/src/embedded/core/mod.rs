@@ -156,7 +156,7 @@ impl Core {
     ///
     /// # Errors
     /// When the fault is not of a single command; then everything that was decided and is not on
-    /// disk is discarded.
+    /// disk is discarded, or nothing was decided because the files have lost their names.
     pub fn decide_each(&mut self, batch: Vec<Submission>, now: Timestamp) -> Result<Vec<Ran>, Error> {
         let mut results = Vec::with_capacity(batch.len());
         self.decide(batch.into_iter().map(|submission| (submission, now)).collect(), &mut results)?;
@@ -218,6 +218,11 @@ impl Core {
             Ok(()) => {
                 self.journal_bytes += machine.append_finished();
                 self.commits += 1;
+                // The callers have this error from the appender. Later commands find what was
+                // appended in memory, and must not be acknowledged by it.
+                if let Err(error) = self.check_files() {
+                    self.note_missing_files(&error);
+                }
             }
             Err(error) => self.discard_memory(error),
         }
@@ -239,7 +244,8 @@ impl Core {
                 self.journal_bytes += bytes;
                 self.commits += u64::from(bytes > 0);
                 if bytes == 0 {
-                    return Ok(());
+                    // What the answers rest on may be in a file that has lost its name.
+                    return self.last_error.clone().map_or(Ok(()), Err);
                 }
                 self.check_files().inspect_err(|error| self.note_missing_files(error))
             }

@@ -1,11 +1,11 @@
 //! Accounts that are not believed: each is refused alone, and rebuilt from its own entries.
 //!
 //! A command that panics or meets damage leaves its account in doubt. The account is *quarantined*:
-//! no command and no query uses it, and it is not persisted. Between batches it is rebuilt from its
-//! chain of entries, a bounded number at a time ([`EntryHeader::previous`] leads from each to the
-//! one before). Each entry is verified as at a start. What was rebuilt is compared with memory and
-//! with the state file, and is used from then on. If the chain cannot be read or verified, the
-//! account stays refused, and everyone else is served.
+//! no command and no query of its workspace uses it, and it is not persisted. Between batches it is
+//! rebuilt from its chain of entries, a bounded number at a time ([`EntryHeader::previous`] leads
+//! from each to the one before). Each entry is verified as at a start. What was rebuilt is compared
+//! with memory and with the state file, and is used from then on. If the chain cannot be read or
+//! verified, the account stays refused, and everyone else is served.
 //!
 //! Guarantee: an account leaves quarantine only as the sum of its entries. Counters of what
 //! happened are in [`EngineStats`](crate::EngineStats). Undoing a command is in `state_machine`.

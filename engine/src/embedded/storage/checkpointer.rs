@@ -77,6 +77,7 @@ impl Checkpointer {
     /// Performs a task. `None` if there is nothing to report: a deletion, or a merge that
     /// [`Checkpointer::continue_merge`] continues.
     pub(crate) fn perform(&mut self, task: Task) -> Option<TaskResult> {
+        let is_of_journal = matches!(task, Task::WalCheckpoint | Task::EmptyWal);
         let done = match task {
             Task::Chunk(chunk) => self.write_chunk(chunk).map(Some),
             Task::Run { pairs, covers, known } => {
@@ -89,7 +90,13 @@ impl Checkpointer {
             }
             Task::EmptyWal => self.empty_wal().map(|emptied| Some(TaskResult::WalEmptied(emptied))),
         };
-        done.unwrap_or_else(|error| Some(TaskResult::Failed(self.state.failed(error))))
+        done.unwrap_or_else(|error| {
+            // A damaged journal is not mended by a new state file, and the old one is a proof.
+            Some(TaskResult::Failed(match is_of_journal {
+                true => sqlite::classify(self.journal.path(), error),
+                false => self.state.failed(error),
+            }))
+        })
     }
 
     /// Empties the journal's WAL. Most of it is moved first, while commits go on.
@@ -433,4 +440,30 @@ fn finish_run(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
     let crc = state_rows::run_crc(&run.head, &fences);
     put_filter(connection, run.head.id, &run.bloom)?;
     connection.execute(sql, (run.head.id, pairs, pages, fences, crc)).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+    use crate::embedded::storage::journal::{EncodedEntries, Journal};
+
+    #[test]
+    fn damage_of_the_journal_is_not_taken_for_damage_of_the_state_file() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut journal = Journal::open(scratch.path(), None, Access::Create).expect("it is made");
+        let mut checkpointer = Checkpointer::open(scratch.path(), None, [7; 16]).expect("it is made");
+        let entries =
+            EncodedEntries { bytes: vec![7; 10_000], offsets: vec![0], ..EncodedEntries::default() };
+        journal.append(1, &entries).expect("a healthy disk");
+        let wal = scratch.path().join(format!("{}-wal", journal::FILE));
+        let wal = OpenOptions::new().write(true).open(wal).expect("a journal has a WAL");
+        wal.set_len(100).expect("a file can be cut");
+        for task in [Task::WalCheckpoint, Task::EmptyWal] {
+            let Some(TaskResult::Failed(error)) = checkpointer.perform(task) else { panic!("it is cut") };
+            assert!(error.to_string().contains(journal::FILE), "{error}");
+            assert!(!error.is_damaged_state(), "{error}");
+        }
+    }
 }

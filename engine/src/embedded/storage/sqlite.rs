@@ -46,6 +46,13 @@ pub(crate) struct OpenFile {
     id: Option<FileId>,
 }
 
+impl OpenFile {
+    /// The path under which the file was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl Deref for OpenFile {
     type Target = Connection;
     fn deref(&self) -> &Connection {

@@ -283,7 +283,7 @@ impl StateFile {
     /// [`StateFile::end_snapshot`].
     pub(crate) fn begin_snapshot(&self) -> Result<(), Error> {
         self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))?;
-        self.meta().map(|_| ())
+        self.meta().map(|_| ()).inspect_err(|_| self.end_snapshot())
     }
 
     /// Ends the read transaction.

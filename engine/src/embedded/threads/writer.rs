@@ -218,8 +218,8 @@ impl Writer {
             }
         }
         if let Err(failure) = result {
-            // Memory is discarded. Wait for the older batch: it may still commit, and the reload
-            // must see it.
+            // Memory is discarded, or nothing was decided on it. Wait for the older batch: it may
+            // still commit, and the reload must see it.
             let _ = self.wait_for_append();
             self.open.drain(..).for_each(|request| request.fail(&failure));
             std::mem::take(&mut self.undelivered).deliver(&Err(failure));

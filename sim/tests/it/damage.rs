@@ -149,6 +149,12 @@ fn refused(directory: &Path) -> Error {
     assert!(error.hint().is_some_and(|hint| hint.contains("--accept-loss")), "{error:?}");
     let report = audit(directory).expect("the directory can be read");
     assert!(report.disagreement.is_some(), "the audit names it too");
+    let copied = embedded::backup(directory, Scratch::new().path()).map(|_| ());
+    let exported = embedded::export(directory, std::io::sink()).map(|_| ());
+    for result in [copied, exported] {
+        let error = result.expect_err("a copy would look whole");
+        assert!(error.is_damaged() && !error.is_damaged_state(), "{error}");
+    }
     error
 }
 

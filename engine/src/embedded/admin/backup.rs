@@ -10,6 +10,7 @@ use rusqlite::backup::{Backup, StepResult};
 use tollkeeper_ledger::Timestamp;
 
 use super::audit::audit;
+use crate::embedded::core::mending::open_whole_journal;
 use crate::embedded::core::{Core, CoreOptions};
 use crate::embedded::storage::files;
 use crate::embedded::storage::journal::{self, Journal};
@@ -23,8 +24,7 @@ use crate::{Error, JournalHead, restored};
 /// When the source cannot be read, or the target is not an empty or absent directory, or cannot be
 /// written.
 pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
-    journal::must_hold(path)?;
-    let source = Journal::open(path, None, Access::Read)?;
+    let source = open_whole_journal(path)?;
     // One state of the source, although the server writes to it meanwhile.
     source.begin_snapshot()?;
     empty_directory(to)?;

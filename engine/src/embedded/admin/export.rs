@@ -10,8 +10,7 @@ use std::path::Path;
 use tollkeeper_ledger::{EntryBody, WorkspaceId};
 
 use crate::Error;
-use crate::embedded::storage::journal::{self, Journal};
-use crate::embedded::storage::sqlite::Access;
+use crate::embedded::core::mending::open_whole_journal;
 use crate::transfer::{Counts, StreamWriter};
 
 /// Writes all entries of a data directory as a stream, beside a running server or not.
@@ -19,8 +18,7 @@ use crate::transfer::{Counts, StreamWriter};
 /// # Errors
 /// When the directory cannot be read, is damaged, or the stream cannot be written.
 pub fn export(path: &Path, to: impl Write) -> Result<Counts, Error> {
-    journal::must_hold(path)?;
-    let journal = Journal::open(path, None, Access::Read)?;
+    let journal = open_whole_journal(path)?;
     let mut stream = StreamWriter::begin(to)?;
     // By account index; the platform's own chain is the first.
     let mut workspaces = vec![WorkspaceId::platform()];
@@ -58,6 +56,7 @@ mod tests {
     use tollkeeper_ledger::{Actor, Command, Submission, Timestamp, WorkspaceChanges};
 
     use super::*;
+    use crate::embedded::storage::journal;
     use crate::embedded::{Core, CoreOptions};
 
     /// The largest WAL beside a server that nobody reads from, and some more.

@@ -9,12 +9,16 @@ mod teams;
 mod tls;
 mod versions;
 
-use tollkeeper_engine::postgres::{Options, audit};
+use std::time::Duration;
+
+use tollkeeper_engine::postgres::{Options, audit, migrate};
 use tollkeeper_ledger::ChargeCommand;
-use tollkeeper_sim::contract::{CLAUSES, Clause, STORE_CLAUSES, TestClient, awaited, charge};
+use tollkeeper_sim::contract::{CLAUSES, Clause, STORE_CLAUSES, Store, TestClient, awaited, charge};
 use tollkeeper_sim::engines::postgres::{self, InDatabase, small};
 use tollkeeper_sim::random::Random;
+use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
+use tollkeeper_testkit::retry::retry_for;
 
 use crate::contract::check_contract;
 use crate::seeds::{is_long, seeds};
@@ -58,6 +62,30 @@ fn the_contract_is_met_without_locks_on_several_nodes() {
         database.sql("CREATE TABLE pg_dist_partition (logicalrelid regclass)");
         Box::new(InDatabase(database, Options::default()))
     });
+}
+
+#[test]
+fn a_start_reads_a_bounded_number_of_accounts() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    migrate(&store.0.url()).expect("the migration runs");
+    store.0.sql(
+        "INSERT INTO account SELECT 'w' || n, 1, 0, '', '' FROM generate_series(1, 30000) AS n; ANALYZE account",
+    );
+    let engine = store.open();
+    assert!(engine.stats().entries > 0, "they were counted or estimated");
+    block_on(engine.close()).expect("it ends");
+    drop(engine);
+    let others =
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    retry_for(Duration::from_secs(60), "the sessions have ended", || {
+        store.0.sql(others).is_empty().then_some(())
+    });
+    let read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'account'";
+    let read: u64 = store.0.sql(read).parse().expect("a number of rows");
+    assert!((1..=10_001).contains(&read), "{read} of 30,000 accounts were read");
 }
 
 #[test]

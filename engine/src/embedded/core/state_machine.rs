@@ -7,7 +7,8 @@
 //!
 //! A command that panics or meets damage is undone alone. Its entries are encoded first and applied
 //! to what is derived afterwards, so until then nothing but its account has changed. The account is
-//! then quarantined.
+//! then quarantined. A panic while entries are applied leaves a part of the derived state changed,
+//! so all memory is discarded and loaded again.
 //!
 //! Nothing here decides credit, and nothing is on disk until [`StateMachine::commit`] returns or a
 //! batch in flight was appended. Searching for entries is in `lookup`, loading from disk in

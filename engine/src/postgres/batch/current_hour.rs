@@ -78,6 +78,7 @@ mod tests {
     use tollkeeper_ledger::{ApiKeyId, Id, Micros};
 
     use super::*;
+    use crate::postgres::database::seal::sealed;
     use crate::postgres::database::usage_codec::usage_key;
 
     fn row(hour: i64, operation: &str, runs: i64) -> (UsageKey, UsageSums) {
@@ -97,8 +98,7 @@ mod tests {
         assert!(hour.add(vec![row(7, "message", 2), with_api_key(row(7, "message", 4))]).is_empty());
         let expected = [row(7, "message", 3), with_api_key(row(7, "message", 4))];
         assert_eq!(hour.rows(), expected);
-        let mut bytes = Vec::new();
-        hour.encode(&mut bytes);
+        let bytes = sealed(0, |bytes| hour.encode(bytes));
         assert_eq!(CurrentHour::decode(&bytes).expect("the bytes are as encoded").rows(), expected);
     }
 

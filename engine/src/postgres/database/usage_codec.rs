@@ -1,10 +1,10 @@
 //! The bytes of the column `account.usage`: the rollups of the account's current hour.
 //!
 //! ```text
-//! format    one byte, 1 or 2
+//! format    one byte, 2
 //! row       hour, runs, quantity, charged, refunded (i64 each, little-endian),
 //!           operation, worker, member (one length byte and UTF-8 each; an empty name is none),
-//!           format 2 only: 0, or 1 and the 16 bytes of the API key
+//!           0, or 1 and the 16 bytes of the API key
 //! ```
 //!
 //! Rows follow one another until the bytes end. Damaged bytes give an error, never a panic.
@@ -15,12 +15,8 @@ use tollkeeper_ledger::{
 
 use crate::Error;
 
-/// The format that is written. A reader accepts this one and [`FORMAT_WITHOUT_API_KEYS`].
+/// The format that is written and read.
 const FORMAT: u8 = 2;
-
-/// The format before API keys existed: its usage counts under no API key. An account keeps this
-/// format until it is written the next time.
-const FORMAT_WITHOUT_API_KEYS: u8 = 1;
 
 /// Appends the encoded rows to `bytes`.
 pub(crate) fn encode_usage(rows: &[(UsageKey, UsageSums)], bytes: &mut Vec<u8>) {
@@ -42,24 +38,24 @@ pub(crate) fn encode_usage(rows: &[(UsageKey, UsageSums)], bytes: &mut Vec<u8>) 
     }
 }
 
-/// Decodes what [`encode_usage`] wrote, in either format.
+/// Decodes what [`encode_usage`] wrote.
 ///
 /// # Errors
 /// [`Error::is_damaged`] for an unknown format, a row that is cut off, or an invalid name.
 pub(crate) fn decode_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
     let damaged = || Error::damaged("the current hour's usage of an account cannot be decoded");
     let (format, mut bytes) = bytes.split_first().ok_or_else(damaged)?;
-    if !matches!(*format, FORMAT | FORMAT_WITHOUT_API_KEYS) {
+    if *format != FORMAT {
         return Err(damaged());
     }
     let mut rows = Vec::new();
     while !bytes.is_empty() {
-        rows.push(decode_row(&mut bytes, *format).ok_or_else(damaged)?);
+        rows.push(decode_row(&mut bytes).ok_or_else(damaged)?);
     }
     Ok(rows)
 }
 
-fn decode_row(bytes: &mut &[u8], format: u8) -> Option<(UsageKey, UsageSums)> {
+fn decode_row(bytes: &mut &[u8]) -> Option<(UsageKey, UsageSums)> {
     let mut numbers = [0; 5];
     for number in &mut numbers {
         let (eight, rest) = bytes.split_first_chunk::<8>()?;
@@ -74,7 +70,7 @@ fn decode_row(bytes: &mut &[u8], format: u8) -> Option<(UsageKey, UsageSums)> {
         *name = std::str::from_utf8(text).ok()?;
     }
     let [hour, runs, quantity, charged, refunded] = numbers;
-    let api_key = if format == FORMAT { decode_api_key(bytes)? } else { None };
+    let api_key = decode_api_key(bytes)?;
     let key = usage_key(hour, names, api_key)?;
     let (charged, refunded) = (Micros::new(charged), Micros::new(refunded));
     Some((key, UsageSums { runs, quantity, charged, refunded }))
@@ -137,18 +133,9 @@ mod tests {
             assert!(decoded.expect_err("half a row").is_damaged());
         }
         assert!(decode_usage(&[]).expect_err("no format byte").is_damaged());
-        assert!(decode_usage(&[FORMAT + 1]).expect_err("an unknown format").is_damaged());
-    }
-
-    #[test]
-    fn format_1_decodes_with_no_api_keys() {
-        let mut bytes = vec![FORMAT_WITHOUT_API_KEYS];
-        for runs in [1_i64, 2] {
-            let numbers = [7, runs, runs, 500 * runs, 0];
-            bytes.extend(numbers.into_iter().flat_map(i64::to_le_bytes));
-            bytes.extend(if runs == 1 { *b"\x07message\x00\x00" } else { *b"\x05image\x02w1\x00" });
+        for unknown in [FORMAT - 1, FORMAT + 1] {
+            bytes[0] = unknown;
+            assert!(decode_usage(&bytes).expect_err("an unknown format").is_damaged());
         }
-        let rows = decode_usage(&bytes).expect("an earlier version wrote these bytes");
-        assert_eq!(rows, [row(7, "message", "", 1), row(7, "image", "w1", 2)]);
     }
 }

@@ -112,8 +112,8 @@ async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failu
     // A server that is too old for the tables takes the rows of a newer one for damage.
     Admission::ask(&session).await?.refuse_outdated()?;
     let Rebuilt { account, grants, usage, pending } = replay(&session, workspace).await?;
-    check_end(&session, workspace, &account).await?;
-    let usage = stored_usage(&session, workspace, usage).await?;
+    let is_current = is_current(&session, workspace, &account).await?;
+    let usage = stored_usage(&session, workspace, usage, is_current).await?;
     write(&session, workspace, account, &grants, &usage.hour).await?;
     if let Some(rows) = usage.table {
         write_usage(&session, workspace, &rows).await?;
@@ -122,16 +122,23 @@ async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failu
     session.batch_execute("COMMIT").await
 }
 
-/// Compares the end of the journal with the stored account, if that can be read. No later entry
-/// carries the hash of the last one, so only the account shows that it was changed.
-async fn check_end(session: &DbSession, workspace: &WorkspaceId, rebuilt: &Account) -> Result<(), Failure> {
+/// True if the stored account can be read and ends as the journal does. No later entry carries the
+/// hash of the last one, so only the account shows that it was changed.
+async fn is_current(
+    session: &DbSession,
+    workspace: &WorkspaceId,
+    rebuilt: &Account,
+) -> Result<bool, Failure> {
     let rows = session.query(Sql::Account, &[&workspace.as_str()]).await?;
-    let Some(row) = rows.first() else { return Ok(()) };
+    let Some(row) = rows.first() else { return Ok(false) };
     // A row that cannot be read is what is repaired.
-    let Ok(stored) = decode_account(column(row, 0)?, None) else { return Ok(()) };
+    let Ok(stored) = decode_account(column(row, 0)?, None) else { return Ok(false) };
     let (n, stored_n) = (rebuilt.chain.n, stored.chain.n);
-    if stored_n < n || (stored_n == n && stored.chain.hash == rebuilt.chain.hash) {
-        return Ok(());
+    if stored_n < n {
+        return Ok(false);
+    }
+    if stored_n == n && stored.chain.hash == rebuilt.chain.hash {
+        return Ok(true);
     }
     let what =
         format!("entry {n} of {workspace} is not the one with which its account ends (entry {stored_n})");
@@ -170,34 +177,49 @@ async fn replay(session: &DbSession, workspace: &WorkspaceId) -> Result<Rebuilt,
 }
 
 /// Splits the usage of a workspace into the table and the current hour. Other servers may have the
-/// current hour in memory. So it is what the table does not have, if that is few rows of one hour.
-/// Otherwise the table is wrong, and is written anew without the current hour that is stored.
+/// current hour in memory and write it with the next charge. If the account is current, that is the
+/// hour that is stored. If it is not, such as an old row that was restored, it is what the table
+/// does not have. If that cannot be, the other place is wrong and is written anew.
 async fn stored_usage(
     session: &DbSession,
     workspace: &WorkspaceId,
     all: UsageRows,
+    is_current: bool,
 ) -> Result<StoredUsage, Failure> {
     let rows = session.query(Sql::UsageOf, &[&workspace.as_str(), &i64::MIN, &i64::MAX]).await?;
     let mut hour = None;
-    let mut table = Ok(UsageRows::new());
+    let mut table = Some(UsageRows::new());
     for row in &rows {
         match decode_usage_row(row) {
             Ok(None) => hour = decode_current_usage(column(row, 0)?).ok().and_then(CurrentHour::from_rows),
-            Ok(Some(stored)) => table = table.map(|rows| [rows, vec![stored]].concat()),
-            Err(error) => table = Err(error),
+            Ok(Some(stored)) => {
+                if let Some(table) = &mut table {
+                    table.push(stored);
+                }
+            }
+            Err(_) => table = None,
         }
     }
-    if let Ok(rows) = &table
-        && let Some(hour) = CurrentHour::from_rows(less(all.clone(), rows))
-    {
+    let of_table = table.as_ref().and_then(|table| CurrentHour::from_rows(less(all.clone(), table)));
+    let hour = match hour {
+        // More than all of it was never charged.
+        Some(hour) if is_current && less(all.clone(), hour.rows()).iter().all(is_positive) => hour,
+        stored => of_table.or(stored).ok_or_else(|| {
+            Error::damaged(format!(
+                "i08: both the usage table and the current hour of {workspace} are damaged"
+            ))
+        })?,
+    };
+    let right = less(all, hour.rows());
+    if table.is_some_and(|table| less(table, &[]) == right) {
         return Ok(StoredUsage { hour, table: None });
     }
-    let hour = hour.ok_or_else(|| {
-        Error::damaged(format!("i08: both the usage table and the current hour of {workspace} are damaged"))
-    })?;
-    let table = less(all, hour.rows());
-    tracing::warn!(%workspace, rows = table.len(), "the usage is written anew from the journal");
-    Ok(StoredUsage { table: Some(table), hour })
+    tracing::warn!(%workspace, rows = right.len(), "the usage is written anew from the journal");
+    Ok(StoredUsage { hour, table: Some(right) })
+}
+
+fn is_positive((_, used): &(UsageKey, UsageSums)) -> bool {
+    [used.runs, used.quantity, used.charged.get(), used.refunded.get()].iter().all(|count| *count >= 0)
 }
 
 /// What is left of usage after some of it is subtracted.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tollkeeper_engine::postgres::{self, Options, Postgres};
 use tollkeeper_engine::{Engine, Error, Page, Reads};
-use tollkeeper_ledger::{ChargeCommand, Command, Micros, Source, Submission};
+use tollkeeper_ledger::{ChargeCommand, ChargeRequest, Command, Micros, Source, Submission, WorkerId};
 use tollkeeper_sim::contract::{BEGINNING, TestClient, acme, awaited, charge, submission, workspace};
 use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_sim::faults::bank::{self, NOW, PRICE};
@@ -141,6 +141,24 @@ fn usage_and_deadlines_that_an_audit_names_are_repaired_from_the_journal() {
         postgres::repair(&url, &acme()).expect("the journal is whole");
         assert_eq!(disagreement().map(|found| found.what), None, "{change}");
         // A server that has the account in memory goes on with it.
+        client.charge(change, charge("message", 1));
+        assert_eq!(disagreement().map(|found| found.what), None, "after a charge: {change}");
+    }
+    // More than the account's row holds: all of them are in the table.
+    client.advance_clock(3_600);
+    for number in 0..40 {
+        let worker = Some(WorkerId::new(format!("w{number}")).expect("a name"));
+        client.charge(&format!("worker {number}"), ChargeRequest { worker, ..charge("message", 1) });
+    }
+    for change in [
+        "UPDATE usage SET charged = charged + 1 WHERE worker = 'w1'",
+        "DELETE FROM usage WHERE worker = 'w2'",
+    ] {
+        assert_eq!(
+            database.sql(&format!("WITH done AS ({change} RETURNING 1) SELECT count(*) FROM done")),
+            "1"
+        );
+        postgres::repair(&url, &acme()).expect("the journal is whole");
         client.charge(change, charge("message", 1));
         assert_eq!(disagreement().map(|found| found.what), None, "after a charge: {change}");
     }

@@ -51,13 +51,14 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 pub struct NameQuery(Box<str>);
 
 impl NameQuery {
-    /// A query, from what a person typed; `None` if it has no letter or digit, or is longer than a
-    /// name can be.
+    /// A query, from what a person typed. `None` if it has no letter or digit, is longer than a name
+    /// can be, or has a control character: no name has one.
     #[must_use]
     pub fn new(text: &str) -> Option<NameQuery> {
         let folded = folded(text);
         let folded = folded.trim_start_matches(|c: char| !c.is_alphanumeric()).trim_end();
         let fits = !folded.is_empty() && text.chars().count() <= bounds::TEXT_MAX_CHARS;
+        let fits = fits && !text.contains(char::is_control);
         fits.then(|| NameQuery(folded.into()))
     }
 
@@ -333,7 +334,7 @@ mod tests {
         assert!(words(&long).iter().all(|word| word.len() <= WORD_MAX_BYTES));
         assert!(is_found(&long, &"Ä".repeat(200)));
         assert!(!is_found(&long, &"ä".repeat(201)));
-        for query in ["", " ", "&!", &"a".repeat(256)] {
+        for query in ["", " ", "&!", "a\0", &"a".repeat(256)] {
             assert!(NameQuery::new(query).is_none(), "{query}");
         }
     }

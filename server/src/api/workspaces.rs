@@ -254,7 +254,7 @@ async fn list(call: Call) -> Result<Response, Problem> {
 }
 
 fn filter(call: &Call) -> Result<WorkspaceFilter, Problem> {
-    const NAME_RULE: &str = "must be a text of 1 to 255 characters with a letter or a digit";
+    const NAME_RULE: &str = "must be a line of 1 to 255 characters with a letter or a digit";
     const FLAG_RULE: &str = "must be true or false";
     let query = call.query();
     let flag = |text: &str| text.parse::<bool>().ok();

@@ -196,10 +196,12 @@ pub(super) fn a_wrong_cursor_is_an_error(store: &dyn Store) {
             .expect_err("a wrong cursor")
             .is_bad_cursor()
     );
-    for cursor in ["18446744073709551615", "9223372036854775808", "-1", "0", ""] {
+    for cursor in ["18446744073709551615", "9223372036854775808", "-1", "0", "", "17/a\0", "\0"] {
         // A number that is no cursor of this list gives an error or a page, and nothing else.
         let page = || Page { limit: 5, cursor: Some(cursor.to_owned()) };
         let output = block_on(client.engine.entries(&acme(), page()));
+        assert!(output.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {output:?}");
+        let output = block_on(client.engine.workspaces(WorkspaceFilter::default(), page()));
         assert!(output.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {output:?}");
         let output = block_on(client.engine.charges(&acme(), all(), page()));
         assert!(output.as_ref().map_or_else(|error| error.is_bad_cursor(), |_| true), "{cursor}: {output:?}");

@@ -48,7 +48,8 @@ pub(super) async fn list(
         None => beginning(),
         Some(position) => {
             let (millis, id) = position.split_once('/').ok_or_else(Error::bad_cursor)?;
-            (millis.parse().map_err(|_| Error::bad_cursor())?, id.to_owned())
+            let id = WorkspaceId::new(id).map_err(|_| Error::bad_cursor())?;
+            (millis.parse().map_err(|_| Error::bad_cursor())?, id.as_str().to_owned())
         }
     };
     let source = source(session, filter).await?;

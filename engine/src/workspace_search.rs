@@ -51,8 +51,8 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 pub struct NameQuery(Box<str>);
 
 impl NameQuery {
-    /// A query, from what a person typed. `None` if it has no letter or digit, is longer than a name
-    /// can be, or has a control character: no name has one.
+    /// A query, from what a person typed. `None` if it has no letter or digit, is longer than a
+    /// name can be, or has a control character: no name has one.
     #[must_use]
     pub fn new(text: &str) -> Option<NameQuery> {
         let folded = folded(text);

@@ -185,7 +185,7 @@ impl Embedded {
             }
             Query::PersonalTexts { workspace: id, wanted } => {
                 let read = move |reader: &Reader, id: &_| reader.personal_texts(id, &wanted);
-                readers.read(id, read).await.map(QueryResult::PersonalTexts)
+                point_readers.read(id, read).await.map(QueryResult::PersonalTexts)
             }
             Query::Limits { workspace: id, now } => {
                 core.read(move |core| core.limits(&id, now)).await.map(QueryResult::Limits)

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use tollkeeper_engine::personal_text;
 use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
-    Member, MemberChanges, MemberId, MemberRequest, PersonalText, Role, TeamChange, TeamCommand, WorkspaceId,
+    Hash, Member, MemberChanges, MemberId, MemberRequest, PersonalText, Role, TeamChange, TeamCommand,
+    WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -191,14 +192,20 @@ fn salted(text: &str) -> Result<PersonalText, Problem> {
     Ok(personal_text(text, salt))
 }
 
+/// A text with the digest that stands for it.
+fn by_digest(text: &PersonalText) -> (Hash, Box<str>) {
+    (text.digest, text.text.clone())
+}
+
 /// `POST /v1/workspaces/{workspace}/members`.
 async fn add(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let MemberIn { id, email: Email(email), name: DisplayName(name), role } = call.json().await?;
     let request = MemberRequest { id, email: salted(&email)?, name: salted(&name)?, role };
+    let texts = [&request.email, &request.name].map(by_digest);
     match call.run_team(&workspace, TeamCommand::AddMember(request)).await? {
         Some(TeamChange::MemberAdded(member)) => {
-            show(&call, &workspace, (StatusCode::CREATED, &member)).await
+            Ok(shown(StatusCode::CREATED, &member, &PersonalTexts::from(texts)))
         }
         _ => Err(wrong_output("a member")),
     }
@@ -231,8 +238,20 @@ async fn change(mut call: Call) -> Result<Response, Problem> {
         name: name.map(|DisplayName(text)| salted(&text)).transpose()?,
         role,
     };
+    let team = call.team(&workspace).await?;
+    let old = team.member(&id).ok_or_else(refusal::member_not_found)?;
+    // Read before the change, so that nothing can fail after it. An equal text keeps its digest.
+    let mut texts = call.personal_texts(&workspace, std::iter::once(old)).await?;
+    texts.extend([&changes.email, &changes.name].into_iter().flatten().map(by_digest));
     match call.run_team(&workspace, TeamCommand::ChangeMember(id.clone(), changes)).await? {
-        Some(TeamChange::MemberChanged(member)) => show(&call, &workspace, (StatusCode::OK, &member)).await,
+        Some(TeamChange::MemberChanged(member)) => {
+            let is_known = |digest| texts.contains_key(digest) || [&old.email, &old.name].contains(&digest);
+            if is_known(&member.email) && is_known(&member.name) {
+                return Ok(shown(StatusCode::OK, &member, &texts));
+            }
+            // Another request has changed the member meanwhile.
+            show(&call, &workspace, &member).await
+        }
         // Nothing had to change.
         _ => respond(&call, &workspace, &id).await,
     }
@@ -267,15 +286,16 @@ async fn member_id(call: &Call, workspace: &WorkspaceId) -> Result<MemberId, Pro
 async fn respond(call: &Call, workspace: &WorkspaceId, id: &MemberId) -> Result<Response, Problem> {
     let team = call.team(workspace).await?;
     let member = team.member(id).ok_or_else(refusal::member_not_found)?;
-    show(call, workspace, (StatusCode::OK, member)).await
+    show(call, workspace, member).await
 }
 
-/// The response with a member.
-async fn show(
-    call: &Call,
-    workspace: &WorkspaceId,
-    (status, member): (StatusCode, &Member),
-) -> Result<Response, Problem> {
+/// The response with a member whose texts are read first.
+async fn show(call: &Call, workspace: &WorkspaceId, member: &Member) -> Result<Response, Problem> {
     let texts = call.personal_texts(workspace, std::iter::once(member)).await?;
-    Ok(json(status, MEMBER_BYTES, &MemberJson::of(member, &texts)))
+    Ok(shown(StatusCode::OK, member, &texts))
+}
+
+/// The response with a member and the texts that its digests stand for.
+fn shown(status: StatusCode, member: &Member, texts: &PersonalTexts) -> Response {
+    json(status, MEMBER_BYTES, &MemberJson::of(member, texts))
 }

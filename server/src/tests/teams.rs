@@ -1,8 +1,10 @@
 //! Members and API keys, what keys may do, and the callers of the matrix.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tollkeeper_ledger::{Scope, WorkspaceId};
+use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
+use tollkeeper_ledger::{ChargeId, Platform, Scope, Submission, WorkspaceId};
 
 use super::*;
 
@@ -459,4 +461,54 @@ async fn only_the_platform_may_suspend() {
     let renamed = world.ask_with(&secret, workspace, "", r#"{"name":"Renamed"}"#).await;
     assert_eq!(renamed.json()["name"], "Renamed");
     assert_eq!(world.put("PATCH", workspace.1, "", r#"{"suspended":true}"#).await.json()["suspended"], true);
+}
+
+/// An engine that reads no names and e-mail addresses while `refuses` is set.
+struct WithoutTexts {
+    inner: Embedded,
+    closed: Embedded,
+    refuses: Arc<AtomicBool>,
+}
+
+#[rustfmt::skip]
+impl Engine for WithoutTexts {
+    fn run(&self, what: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { self.inner.run(what, now) }
+    fn run_or_shed(&self, what: Submission, now: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { self.inner.run_or_shed(what, now) }
+    fn run_each(&self, all: Vec<Submission>, now: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> { self.inner.run_each(all, now) }
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
+        let is_refused = matches!(query, Query::PersonalTexts { .. }) && self.refuses.load(Ordering::Relaxed);
+        if is_refused { self.closed.query(query) } else { self.inner.query(query) }
+    }
+    fn platform(&self) -> Arc<Platform> { self.inner.platform() }
+    fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { self.inner.due(now, most) }
+    fn stats(&self) -> EngineStats { self.inner.stats() }
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> { self.inner.close() }
+}
+
+#[tokio::test]
+async fn a_member_that_was_written_is_never_answered_as_if_it_was_not() {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let open = |name: &str| {
+        Embedded::open(&dir.path().join(name), settings().engine_options()).expect("an empty directory opens")
+    };
+    let (inner, closed, refuses) = (open("data"), open("closed"), Arc::new(AtomicBool::new(false)));
+    closed.close().await.expect("the engine closes");
+    let engine = WithoutTexts { inner, closed, refuses: Arc::clone(&refuses) };
+    let app = App::new(Arc::new(engine), &settings());
+    prepare(&app).await.expect("an empty engine takes prices");
+    let world = World { app, clock: Arc::new(AtomicI64::new(NOW)), _dir: dir };
+    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
+    refuses.store(true, Ordering::Relaxed);
+    let added = world.add_member("acme", "ada", "admin").await;
+    assert_eq!((added.status, &added.json()["email"]), (201, &"ada@example.com".into()), "{}", added.text);
+    let path = "/v1/workspaces/acme/members/ada";
+    let body = r#"{"name":"Ada L."}"#;
+    world.put("PATCH", path, "", body).await.problem(503, "store_unavailable");
+    refuses.store(false, Ordering::Relaxed);
+    assert_eq!(world.get(path).await.json()["name"], "ada", "the refused change was not made");
+    let changed = world.put("PATCH", path, "", body).await.json();
+    assert_eq!((&changed["name"], &changed["email"]), (&"Ada L.".into(), &"ada@example.com".into()));
+    // An equal text keeps the digest that it has.
+    let changed = world.put("PATCH", path, "", r#"{"name":"Ada L.","email":"a@example.com"}"#).await.json();
+    assert_eq!((&changed["name"], &changed["email"]), (&"Ada L.".into(), &"a@example.com".into()));
 }

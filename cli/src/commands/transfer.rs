@@ -5,7 +5,7 @@
 //! import continues after the last entry that an interrupted one wrote.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Read, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -146,9 +146,14 @@ fn to_file(
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
-    // It holds a whole ledger: for this user alone, with any umask.
+    // It holds a whole ledger: for this user alone, with any umask. A part that an export has left
+    // may be open to others, or lead elsewhere.
+    match std::fs::remove_file(&part) {
+        Err(why) if why.kind() != ErrorKind::NotFound => return Err(failed(why)),
+        Ok(()) | Err(_) => {}
+    }
     let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     let mut file = BufWriter::with_capacity(BUFFER_BYTES, options.open(&part).map_err(failed)?);
     let written = write(&mut file).and_then(|counts| {
         let synced = file.flush().and_then(|()| file.get_ref().sync_all());

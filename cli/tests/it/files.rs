@@ -78,6 +78,9 @@ fn files_are_for_their_owner_alone_with_any_umask() {
         "state.db-wal",
     ];
     assert_eq!(names, expected);
+    // An interrupted export has left its part, which others may read.
+    fs::write(at("export.part"), "the half of a ledger").expect("the file can be written");
+    fs::set_permissions(at("export.part"), fs::Permissions::from_mode(0o644)).expect("a file of our own");
     for args in [
         &["backup", "--data", &text("data"), "--to", &text("backup")],
         &["restore", "--from", &text("backup"), "--to", &text("restored")],

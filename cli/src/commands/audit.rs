@@ -7,6 +7,7 @@ use tollkeeper_engine::{AuditDisagreement, AuditOptions, AuditReport, RuleFindin
 use tollkeeper_ledger::Micros;
 use tollkeeper_server::Store;
 
+use super::repair::MENDING;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{self, grouped, plain};
 use crate::transport::store_args::StoreArgs;
@@ -21,6 +22,11 @@ Examples:
   tollkeeper audit --expect 1024:9f86d0…
   tollkeeper audit --rules
   tollkeeper audit --json | jq .available";
+
+/// How a disagreement names an import that was not finished, and one of the state file. A journal
+/// that has lost entries is named otherwise.
+const UNFINISHED_IMPORT: &str = "an import into it was begun and not finished";
+const STATE_FILE: [&str; 2] = ["the state file", "state.db: "];
 
 /// Recompute all balances from the journal and check its hash chain
 #[derive(Debug, clap::Args)]
@@ -74,9 +80,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(disagreement) = &report.disagreement {
         return Err(Failure::new(Exit::No, "the journal and the stored state disagree")
             .because(described(disagreement))
-            .hint(
-                "stop the server, keep a copy of the store, and restore the last backup that passes an audit",
-            ));
+            .hint(hint(&store, disagreement)));
     }
     match report.rules {
         Some(RuleFindings { count, .. }) if count > 0 => {
@@ -85,6 +89,26 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 .hint("an entry stands as it was decided; look for a release note that changed the rule"))
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// What to do about a disagreement. What derives from a sound journal is built again: a backup
+/// would lose what came after it.
+fn hint(store: &Store, disagreement: &AuditDisagreement) -> String {
+    let AuditDisagreement { workspace, what, .. } = disagreement;
+    if what.contains(UNFINISHED_IMPORT) {
+        return "repeat the import of the whole export; it continues where it ended".to_owned();
+    }
+    match (store, workspace) {
+        (Store::Database(_), Some(id)) if !id.is_platform() => format!(
+            "run `tollkeeper repair {id}` and audit again; if it still disagrees, keep a copy of the database and \
+             restore the last backup that passes an audit"
+        ),
+        (Store::Directory(_), _) if STATE_FILE.iter().any(|named| what.contains(named)) => {
+            format!("nothing is lost: {MENDING}")
+        }
+        _ => "stop the server, keep a copy of the store, and restore the last backup that passes an audit"
+            .to_owned(),
     }
 }
 
@@ -166,4 +190,35 @@ fn described(disagreement: &AuditDisagreement) -> String {
     });
     let entry = entry.map(|n| format!("entry {n}, "));
     plain(&format!("{}{}{what}", workspace.unwrap_or_default(), entry.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tollkeeper_ledger::WorkspaceId;
+    use tollkeeper_server::settings::DatabaseUrl;
+
+    use super::*;
+
+    #[test]
+    fn the_hint_restores_a_backup_only_if_nothing_smaller_helps() {
+        let database = DatabaseUrl::new("postgres://db/tollkeeper").expect("a good address");
+        let (database, directory) = (Store::Database(database), Store::Directory("data".into()));
+        let acme = || Some(WorkspaceId::new("acme").expect("a good id"));
+        let lost = "journal.db: it ends with entry 2, but state.db derives from entries up to 3";
+        let import = "an import into it was begun and not finished: it holds a part of a ledger";
+        for (store, workspace, what, start) in [
+            (&database, acme(), "the usage differs", "run `tollkeeper repair acme` and audit again"),
+            (&database, None, "the usage differs", "stop the server, keep a copy"),
+            (&database, Some(WorkspaceId::platform()), "the team differs", "stop the server, keep a copy"),
+            (&database, None, import, "repeat the import"),
+            (&directory, None, import, "repeat the import"),
+            (&directory, acme(), "the grants in the state file differ from the journal", "nothing is lost"),
+            (&directory, None, "state.db: the row of workspace acme is missing", "nothing is lost"),
+            (&directory, None, lost, "stop the server, keep a copy"),
+            (&directory, acme(), "the hash is not that of the entry", "stop the server, keep a copy"),
+        ] {
+            let hint = hint(store, &AuditDisagreement { workspace, entry: None, what: what.to_owned() });
+            assert!(hint.starts_with(start), "{store} {what}: {hint}");
+        }
+    }
 }

@@ -14,11 +14,15 @@ use crate::terminal::output;
 use crate::transport::store_args::StoreArgs;
 
 const EXAMPLE: &str = "\
-The account, the team, the grants, the usage and the deadlines of the workspace are written anew
-from its entries. Entries are never changed. Servers may run meanwhile.
+The account, the team, the grants, the usage, the deadlines and the search rows of the workspace are
+written anew from its entries. Entries are never changed. Servers may run meanwhile.
 
 Example:
   tollkeeper repair acme --database-url postgres://db/tollkeeper";
+
+/// How a data directory is mended.
+pub const MENDING: &str = "a server mends what it meets of a damaged state.db; to mend all of it, stop the server, \
+                           delete state.db, state.db-wal and state.db-shm, and start it again";
 
 /// Rebuild what a database derives from the journal of a workspace
 #[derive(Debug, clap::Args)]
@@ -40,9 +44,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let Args { workspace, store, json } = args;
     let store = store.store()?;
     let Store::Database(url) = &store else {
-        return Err(Failure::new(Exit::Usage, "this command is for a database").hint(
-            "a server mends a damaged state.db by itself; to mend all of it, stop the server, delete state.db and start it again",
-        ));
+        return Err(Failure::new(Exit::Usage, "this command is for a database").hint(MENDING));
     };
     let id = WorkspaceId::new(workspace.as_str())
         .map_err(|why| Failure::new(Exit::Usage, "the id of the workspace is malformed").because(why))?;

@@ -1,10 +1,10 @@
 //! One connection: what it is doing, and the stream under it.
 //!
 //! The stream ends what can make no progress. A write that the client does not take for
-//! [`ClientTimes::write`] fails. A client that closed its sending side still gets its answer, but a
-//! read that nobody may be waiting for ends after [`HANGUP_TIME`]. The answers that hyper gives by
-//! itself to a head that it cannot read become problem documents here, because they never reach the
-//! router.
+//! [`ClientTimes::write`] fails. A client that closed its sending side still gets its whole
+//! answer, but a read that nobody may be waiting for ends after [`HANGUP_TIME`]. The answers that
+//! hyper gives by itself to a head that it cannot read become problem documents here, because they
+//! never reach the router.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -156,7 +156,10 @@ impl Stream {
     /// Passes on what a write returned; fails if the client took nothing for too long.
     fn progress<T>(&mut self, context: &mut Context<'_>, polled: Poll<Result<T>>) -> Poll<Result<T>> {
         if polled.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                // A read of the end may have waited for this.
+                context.waker().wake_by_ref();
+            }
             self.connection.touch();
             return polled;
         }
@@ -217,6 +220,10 @@ impl AsyncRead for Stream {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
         let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
+        if is_end && self.stalled.is_some() {
+            // With the end, the rest of the answer would be given up.
+            return Poll::Pending;
+        }
         if !is_end || self.connection.is_idle() {
             self.hung_up = None;
             return Poll::Ready(Ok(()));

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
@@ -126,6 +126,30 @@ async fn a_request_that_arrives_with_the_end_of_its_stream_is_answered() {
     assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
     stop.send(()).expect("the server is running");
     serving.await.expect("the server does not panic").expect("the engine closes");
+}
+
+/// The client closes its sending side and takes its answer slowly.
+#[tokio::test]
+async fn a_long_answer_is_whole_after_the_client_closed_its_sending_side() {
+    let length = 4 << 20;
+    let answer = move || async move { vec![b'x'; length] };
+    let router = axum::Router::new().route("/", axum::routing::get(answer));
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(8 << 10).expect("the system takes a size");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let listener = socket.listen(1).expect("the socket is bound");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(until(router, listener, ClientTimes::default(), std::future::pending()));
+    let client = TcpSocket::new_v4().expect("a socket");
+    client.set_recv_buffer_size(8 << 10).expect("the system takes a size");
+    let mut client = client.connect(address).await.expect("the server listens");
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("the server reads");
+    client.shutdown().await.expect("the sending side closes");
+    let mut whole = Vec::new();
+    // Less than the time that an idle connection may stay open.
+    let read = tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut whole)).await;
+    read.expect("the server closes after the last byte").expect("the server answers");
+    assert_eq!(whole.iter().rev().take_while(|byte| **byte == b'x').count(), length);
 }
 
 #[tokio::test]

@@ -7,8 +7,11 @@
 //! and exits with 1. `-- formats FOLDER` writes data of this release for the tests of later
 //! ones.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
+use tollkeeper_engine::panic_message;
 use tollkeeper_sim::differential::{self, Difference};
 use tollkeeper_sim::engines::embedded;
 use tollkeeper_sim::engines::memory::Memory;
@@ -99,16 +102,32 @@ fn damage(seed: u64, stride: usize) -> ExitCode {
     exit
 }
 
-/// Prints no backtrace for a panic of the ledger or the engine: they are provoked, caught and
-/// compared.
+/// Where the last panic was.
+static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
+
+/// Prints no backtrace for a panic of the ledger or the engine: most are provoked, caught and
+/// compared. Its place is kept for [`caught`].
 fn hide_provoked_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let file = panic.location().map_or("", |location| location.file());
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = place;
         if !file.starts_with("ledger/") && !file.starts_with("engine/") {
             usual(panic);
         }
     }));
+}
+
+/// Runs a seed; what it found, for people. A panic that nobody provoked is a finding.
+fn caught(run: impl FnOnce() -> Result<(), Difference>) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => done.map_err(|difference| difference.to_string()),
+        Err(panic) => {
+            let place = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+            Err(format!("panic: {} at {place}", panic_message(&*panic)))
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -120,11 +139,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let number = words.get(1).and_then(|text| text.parse::<u64>().ok());
-    let stride = words.get(2).and_then(|text| text.parse::<usize>().ok()).unwrap_or(1);
-    let seeds = match (words.first(), number) {
-        (Some(&"seeds"), Some(count)) => 0..count,
-        (Some(&"damage"), Some(seed)) => return damage(seed, stride),
-        (Some(&"seed"), Some(seed)) => seed..seed.saturating_add(1),
+    let stride = words.get(2).map_or(Some(1), |text| text.parse().ok().filter(|stride| *stride > 0));
+    let seeds = match (words.first(), number, stride) {
+        (Some(&"seeds"), Some(count), _) => 0..count,
+        (Some(&"damage"), Some(seed), Some(stride)) => return damage(seed, stride),
+        (Some(&"seed"), Some(seed), _) => seed..seed.saturating_add(1),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -133,8 +152,10 @@ fn main() -> ExitCode {
     let count = seeds.end - seeds.start;
     let mut summary = Summary::default();
     for seed in seeds {
-        if let Err(difference) = run_seed(seed, &mut summary) {
-            eprintln!("{difference}\nreproduce it: cargo run --release -p tollkeeper-sim -- seed {seed}");
+        if let Err(found) = caught(|| run_seed(seed, &mut summary)) {
+            eprintln!(
+                "seed {seed}: {found}\nreproduce it: cargo run --release -p tollkeeper-sim -- seed {seed}"
+            );
             return ExitCode::FAILURE;
         }
     }
@@ -152,4 +173,18 @@ fn main() -> ExitCode {
     );
     println!("acknowledged and lost 0, charged twice 0, repeated requests with their first answer {replays}");
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_seed_is_reported_with_its_message_and_place() {
+        hide_provoked_panics();
+        let found = caught(|| panic!("an invariant does not hold")).expect_err("it panicked");
+        assert!(found.starts_with("panic: an invariant does not hold at "), "{found}");
+        assert!(found.contains("main.rs:"), "{found}");
+        assert!(caught(|| Ok(())).is_ok());
+    }
 }

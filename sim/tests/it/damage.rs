@@ -319,3 +319,13 @@ fn a_state_file_that_is_damaged_while_it_is_served_is_mended() {
         assert_eq!(audit(directory.path()).expect("it can be read").disagreement.map(|it| it.what), None);
     }
 }
+
+#[test]
+fn a_stride_that_is_no_positive_number_is_refused() {
+    for stride in ["0", "-1", "all"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollkeeper-sim"));
+        let output = command.args(["damage", "17", stride]).output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("usage: "), "{stride}: {said}");
+    }
+}

@@ -16,7 +16,7 @@ use tollkeeper_ledger::{
 use super::page::{Message, ROOT, page, see_other, signed_in};
 use crate::access::secret::{self, Kind};
 use crate::access::{Rule, SignedIn, cookie};
-use crate::http::call::{Call, json, no_content};
+use crate::http::call::{Call, json};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::Route;
@@ -101,7 +101,6 @@ impl Link {
 /// `GET /portal/sign-in/{link}`.
 async fn show_button(call: Call) -> Result<Response, Problem> {
     match Link::find(&call).await? {
-        Ok(_) if call.is_head() || is_prefetch(&call) => Ok(no_content()),
         Ok(_) => Ok(page(StatusCode::OK, &Button)),
         Err(response) => Ok(response),
     }
@@ -129,13 +128,6 @@ async fn sign_in(call: Call) -> Result<Response, Problem> {
     let cookie = cookie::set(&secret, valid_for_seconds, call.is_secure());
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
-}
-
-/// Whether the browser fetches the page before anyone has clicked; one of these headers says so.
-fn is_prefetch(call: &Call) -> bool {
-    ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
-        call.header(name).is_some_and(|purpose| purpose.contains("prefetch") || purpose.contains("preview"))
-    })
 }
 
 /// `GET /portal/session`.

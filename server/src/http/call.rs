@@ -31,8 +31,6 @@ use crate::wire::read;
 
 /// The head of an admitted request.
 pub struct Head {
-    /// Whether the method is `HEAD`: only the head of the response is wanted.
-    pub is_head: bool,
     /// The query parameters.
     pub query: Query,
     /// The parameters of the path, decoded.
@@ -69,11 +67,6 @@ impl Call {
         Call { app, caller, now, head, body: SyncWrapper::new(body), share: None }
     }
 
-    /// Whether the method is `HEAD`.
-    pub fn is_head(&self) -> bool {
-        self.head.is_head
-    }
-
     /// The query parameters.
     pub fn query(&self) -> &Query {
         &self.head.query
@@ -82,11 +75,6 @@ impl Call {
     /// The headers of the request.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
-    }
-
-    /// A header of the request; `None` if it is absent or not ASCII text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// Whether the browser uses HTTPS, as far as settings and proxies say.

@@ -150,7 +150,7 @@ async fn handle(
             "is not taken here: this request keeps no key, so repeating it may do it twice",
         ));
     }
-    let head = Head { is_head: parts.method == Method::HEAD, query, params: params?, headers: parts.headers };
+    let head = Head { query, params: params?, headers: parts.headers };
     let mut call = Call::new(Arc::clone(app), caller, now, head, body);
     if route.is_form() {
         let form = call.form().await?;

@@ -80,7 +80,8 @@ struct OfTenant {
 pub struct Share {
     large: Arc<LargeBodies>,
     tenant: Tenant,
-    of_tenant: Arc<OfTenant>,
+    /// `None` only while this is dropped.
+    of_tenant: Option<Arc<OfTenant>>,
     permits: Option<[OwnedSemaphorePermit; 2]>,
 }
 
@@ -88,10 +89,17 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.permits = None;
         let mut tenants = self.large.tenants();
-        // One is in the map and one is here: nobody else uses it.
-        if Arc::strong_count(&self.of_tenant) == 2 {
+        // Given back under the lock: of two shares that end at once, the second finds it unused.
+        self.of_tenant = None;
+        if tenants.get(&self.tenant).is_some_and(|unused| Arc::strong_count(unused) == 1) {
             tenants.remove(&self.tenant);
         }
+    }
+}
+
+impl Share {
+    fn of_tenant(&self) -> &OfTenant {
+        self.of_tenant.as_ref().expect("only drop takes it away")
     }
 }
 
@@ -125,7 +133,7 @@ impl LargeBodies {
             Arc::new(OfTenant { bytes, threads })
         };
         let of_tenant = Arc::clone(self.tenants().entry(tenant.clone()).or_insert_with(make));
-        Share { large: Arc::clone(self), tenant: tenant.clone(), of_tenant, permits: None }
+        Share { large: Arc::clone(self), tenant: tenant.clone(), of_tenant: Some(of_tenant), permits: None }
     }
 
     /// Waits until a body of this size may be read; `None` if too many bytes are under way for too
@@ -135,7 +143,7 @@ impl LargeBodies {
         let mut share = self.enter(tenant);
         // The tenant's own bound first: a tenant that waits for itself holds nothing of the others.
         let wait = async {
-            let own = Arc::clone(&share.of_tenant.bytes).acquire_many_owned(kib).await;
+            let own = Arc::clone(&share.of_tenant().bytes).acquire_many_owned(kib).await;
             let of_all = Arc::clone(&self.bytes).acquire_many_owned(kib).await;
             [own.expect(NEVER_CLOSED), of_all.expect(NEVER_CLOSED)]
         };
@@ -156,7 +164,7 @@ impl LargeBodies {
             return work();
         }
         let place = self.enter(tenant);
-        let turn = Arc::clone(&place.of_tenant.threads).acquire_owned().await.expect(NEVER_CLOSED);
+        let turn = Arc::clone(&place.of_tenant().threads).acquire_owned().await.expect(NEVER_CLOSED);
         let thread = Arc::clone(&self.threads).acquire_owned().await.expect(NEVER_CLOSED);
         let worked = tokio::task::spawn_blocking(move || {
             // Held until the work is done, also if the client hangs up.
@@ -218,6 +226,26 @@ mod tests {
         assert!(large.share(&Tenant::Platform, BODY_MAX_BYTES).now_or_never().is_none());
         held.pop();
         assert!(large.share(&Tenant::Platform, BODY_MAX_BYTES).now_or_never().is_some());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_tenant_whose_shares_end_at_once() {
+        let large = LargeBodies::new();
+        let tenants: Vec<Tenant> = (0..1_000).map(|n| workspace(&format!("w{n}"))).collect();
+        let barrier = std::sync::Barrier::new(2);
+        let pairs = tenants.iter().map(|tenant| (large.enter(tenant), large.enter(tenant)));
+        let (one, other): (Vec<Share>, Vec<Share>) = pairs.unzip();
+        std::thread::scope(|scope| {
+            for shares in [one, other] {
+                scope.spawn(|| {
+                    for share in shares {
+                        barrier.wait();
+                        drop(share);
+                    }
+                });
+            }
+        });
+        assert!(large.tenants().is_empty());
     }
 
     #[tokio::test]

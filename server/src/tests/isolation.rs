@@ -80,7 +80,8 @@ impl Engine for Faulty {
 async fn faulty_world(fails_whole: bool) -> World {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let clock = Arc::new(AtomicI64::new(NOW));
-    let engine = Embedded::open(dir.path(), settings().engine_options()).expect("an empty directory opens");
+    let data = dir.path().join("data");
+    let engine = Embedded::open(&data, settings().engine_options()).expect("an empty directory opens");
     let engine = Faulty { engine, fails_whole: AtomicBool::new(fails_whole) };
     let time = Arc::clone(&clock);
     let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));

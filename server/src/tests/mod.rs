@@ -98,8 +98,10 @@ fn settings() -> Settings {
     }
 }
 
+/// The directory of the engine lies within `dir`, and so does what the engine leaves beside it.
 fn open(dir: &Path, settings: &Settings, clock: &Arc<AtomicI64>) -> Arc<App> {
-    let engine = Embedded::open(dir, settings.engine_options()).expect("an empty directory opens");
+    let engine =
+        Embedded::open(&dir.join("data"), settings.engine_options()).expect("an empty directory opens");
     let clock = Arc::clone(clock);
     let now = move || Timestamp::from_millis(clock.load(Ordering::Relaxed));
     App::with_clock(Arc::new(engine), settings, Box::new(now))

@@ -153,8 +153,13 @@ fn median(mut values: Vec<u64>) -> u64 {
 
 /// A percentile in milliseconds with three decimals; null if nothing was measured.
 pub fn percentile(sorted: &[Duration], percent: usize) -> Value {
-    let Some(last) = sorted.len().checked_sub(1) else { return Value::Null };
-    thousandths(sorted[(sorted.len() * percent / 100).min(last)].as_micros() as u64)
+    at_percent(sorted, percent).map_or(Value::Null, |value| thousandths(value.as_micros() as u64))
+}
+
+/// A percentile; `None` if nothing was measured.
+pub fn at_percent(sorted: &[Duration], percent: usize) -> Option<Duration> {
+    let last = sorted.len().checked_sub(1)?;
+    sorted.get((sorted.len() * percent / 100).min(last)).copied()
 }
 
 /// A JSON number with three decimals, made without floating-point arithmetic.

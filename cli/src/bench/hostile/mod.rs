@@ -29,7 +29,7 @@ use super::credentials::PLATFORM_KEY;
 use super::failure::{engine_failed, failed};
 use super::http::serve;
 use super::options::Args;
-use super::stats::{peak_rss_mb, percentile, sorted};
+use super::stats::{at_percent, peak_rss_mb, percentile, sorted};
 use crate::terminal::failure::Failure;
 use crate::terminal::output;
 use crate::transport::request::{Request, path};
@@ -103,10 +103,7 @@ async fn call(app: &Arc<App>, key: &str, request: Request) -> Result<Value, Fail
 
 /// Whether the quiet tenant kept its service during an attack.
 fn is_within_bounds(alone: &Measured, attacked: &Measured) -> bool {
-    let p99 = |measured: &Measured| {
-        let latencies = sorted(measured.latencies.iter());
-        latencies.get((latencies.len() * 99 / 100).min(latencies.len().saturating_sub(1))).copied()
-    };
+    let p99 = |measured: &Measured| at_percent(&sorted(measured.latencies.iter()), 99);
     let (Some(alone), Some(p99)) = (p99(alone), p99(attacked)) else { return false };
     attacked.refused == 0 && p99 < P99_MAX.max(alone * SLOWER_MAX)
 }

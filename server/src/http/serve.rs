@@ -155,7 +155,12 @@ async fn serve(
                 }
                 return;
             }
-            () = connection.end.notified() => return,
+            () = connection.end.notified() => {
+                // A request may have begun since the connection was chosen as an idle one.
+                if connection.is_idle() {
+                    return;
+                }
+            }
             stage = stages.wait_for(|stage| *stage >= next) => {
                 // Without a sender, the server is gone.
                 if is_draining || stage.map_or(true, |stage| *stage == Stage::Ended) {
@@ -249,5 +254,35 @@ impl Drop for WatchedBody {
 fn disable_delay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "could not set TCP_NODELAY; responses may be delayed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_has_to_end_answers_the_request_that_has_just_begun() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        let (stream, from) = listener.accept().await.expect("a client has come");
+        let place = Connections::bounded(4).take(from.ip()).expect("all places are free");
+        let connection = Arc::clone(&place.connection);
+        let answer = async move || {
+            connection.end.notify_one();
+            tokio::task::yield_now().await;
+            "done"
+        };
+        let router = axum::Router::new().route("/", axum::routing::get(answer));
+        let (_stage, stages) = watch::channel(Stage::Serving);
+        tokio::spawn(serve(router, (stream, ClientTimes::default()), place, stages));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("the server reads");
+        let mut answer = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(60), client.read_to_string(&mut answer)).await;
+        read.expect("the server closes").expect("the server answers");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("done"), "{answer}");
     }
 }

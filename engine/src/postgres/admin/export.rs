@@ -20,6 +20,10 @@ use crate::transfer::{Counts, StreamWriter};
 
 const JOURNALS: &str = "SELECT workspace, n FROM account ORDER BY workspace <> $1, created_at, workspace";
 
+/// A journal that [`JOURNALS`] would leave out.
+const JOURNAL_WITHOUT_ACCOUNT: &str = "SELECT e.workspace FROM entry AS e WHERE e.n = 1
+     AND NOT EXISTS (SELECT FROM account AS a WHERE a.workspace = e.workspace) LIMIT 1";
+
 const ENTRIES: &str = "SELECT n, data FROM entry WHERE workspace = $1 ORDER BY n";
 
 const TEXTS: &str =
@@ -29,7 +33,7 @@ const TEXTS: &str =
 ///
 /// # Errors
 /// [`Error::is_unavailable`] if the database cannot be read or the stream cannot be written,
-/// [`Error::is_damaged`] if a journal has a gap.
+/// [`Error::is_damaged`] if a journal has a gap or no account.
 pub fn export(url: &str, to: impl Write) -> Result<Counts, Error> {
     let config = config::parse(url)?;
     block_on(async {
@@ -42,6 +46,11 @@ pub fn export(url: &str, to: impl Write) -> Result<Counts, Error> {
 
 async fn write_all<W: Write>(client: &Client, stream: &mut StreamWriter<W>) -> Result<(), Failure> {
     begin_snapshot(client).await?;
+    if let Some(row) = client.query_opt(JOURNAL_WITHOUT_ACCOUNT, &[]).await? {
+        let workspace: &str = column(&row, 0)?;
+        let missing = Error::damaged(format!("the account of {workspace} is missing"));
+        return Err(missing.with_hint("run `tollkeeper repair` for this workspace").into());
+    }
     let entries = client.prepare(ENTRIES).await?;
     let platform = WorkspaceId::platform();
     for journal in client.query(JOURNALS, &[&platform.as_str()]).await? {

@@ -250,3 +250,18 @@ fn a_damaged_journal_refuses_its_own_workspace_only() {
     let error = block_on(server.run_batch(vec![payment(0), payment(1)], NOW)).expect_err("one is refused");
     assert!(error.is_damaged(), "{error}");
 }
+
+#[test]
+fn an_export_names_a_journal_without_an_account() {
+    if is_missing() {
+        return;
+    }
+    let store = ledger();
+    let (database, url) = (&store.0, store.0.url());
+    postgres::export(&url, Vec::new()).expect("every journal has its account");
+    database.sql("DELETE FROM account WHERE workspace = 'acme'");
+    let refused = postgres::export(&url, Vec::new()).expect_err("a journal would be left out");
+    assert!(refused.is_damaged() && refused.to_string().contains("acme is missing"), "{refused}");
+    postgres::repair(&url, &acme()).expect("the journal is whole");
+    postgres::export(&url, Vec::new()).expect("the account is there again");
+}

@@ -150,7 +150,7 @@ impl ReaderThread {
         let (handle, readers) = (runtime.handle().clone(), Arc::new(readers));
         let (stop, stopped) = oneshot::channel::<()>();
         let refreshed = Arc::clone(&readers);
-        let thread = std::thread::Builder::new().name("tollkeeper-readers".into()).spawn(move || {
+        let thread = vital_thread::spawn("tollkeeper-readers", move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = refreshed.refresh_periodically() => {}
@@ -158,8 +158,7 @@ impl ReaderThread {
                     _ = stopped => {}
                 }
             });
-        });
-        let thread = thread.map_err(Error::cannot_start_thread)?;
+        })?;
         Ok(ReaderThread { handle, readers, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -41,6 +41,9 @@ use crate::{Error, rollups};
 /// How many entries one read fetches.
 const READ_ENTRIES: i64 = 2_000;
 
+/// How long a repair waits for the lock of the account.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
+
 /// Rows of hourly usage.
 type UsageRows = Vec<(UsageKey, UsageSums)>;
 
@@ -107,7 +110,9 @@ struct StoredUsage {
 /// Rebuilds an account in one transaction, under the lock of its row.
 async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failure> {
     let session = DbSession::open(address).await?;
-    session.batch_execute(&format!("{}; {}", sql::BEGIN, sql::WITHOUT_TIME_LIMITS)).await?;
+    // Reading a long journal may take its time. Waiting for the row may not: repairs run one after
+    // another, and a forgotten transaction would hold up all of them.
+    session.batch_execute(&format!("{}; {}; {LOCK_TIMEOUT}", sql::BEGIN, sql::WITHOUT_TIME_LIMITS)).await?;
     session.execute(Sql::LockAccount, &[&workspace.as_str()]).await?;
     // A server that is too old for the tables takes the rows of a newer one for damage.
     Admission::ask(&session).await?.refuse_outdated()?;

@@ -265,3 +265,17 @@ fn an_export_names_a_journal_without_an_account() {
     postgres::repair(&url, &acme()).expect("the journal is whole");
     postgres::export(&url, Vec::new()).expect("the account is there again");
 }
+
+#[test]
+fn a_repair_does_not_wait_for_a_forgotten_transaction() {
+    if is_missing() {
+        return;
+    }
+    let store = ledger();
+    let forgotten = store.0.open_transaction("UPDATE account SET n = n WHERE workspace = 'acme'");
+    let error = postgres::repair(&store.0.url(), &acme()).expect_err("the account is locked");
+    assert!(error.is_unavailable(), "{error}");
+    drop(forgotten);
+    postgres::repair(&store.0.url(), &acme()).expect("the journal is whole");
+    check_audit(&store.0);
+}

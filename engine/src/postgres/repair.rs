@@ -23,7 +23,7 @@ use tollkeeper_ledger::{
 
 use super::batch::accounts::ChangedSearch;
 use super::batch::columns::UsageColumns;
-use super::batch::current_hour::CurrentHour;
+use super::batch::current_hour::{CurrentHour, is_not_negative};
 use super::batch::search_columns::SearchColumns;
 use super::database::blocking::block_on;
 use super::database::config::{self, Address};
@@ -207,8 +207,8 @@ async fn stored_usage(
     }
     let of_table = table.as_ref().and_then(|table| CurrentHour::from_rows(less(all.clone(), table)));
     let hour = match hour {
-        // More than all of it was never charged.
-        Some(hour) if is_current && less(all.clone(), hour.rows()).iter().all(is_positive) => hour,
+        // An hour with more than the entries sum up to is wrong.
+        Some(hour) if is_current && less(all.clone(), hour.rows()).iter().all(is_not_negative) => hour,
         stored => of_table.or(stored).ok_or_else(|| {
             Error::damaged(format!(
                 "i08: both the usage table and the current hour of {workspace} are damaged"
@@ -221,10 +221,6 @@ async fn stored_usage(
     }
     tracing::warn!(%workspace, rows = right.len(), "the usage is written anew from the journal");
     Ok(StoredUsage { hour, table: Some(right) })
-}
-
-fn is_positive((_, used): &(UsageKey, UsageSums)) -> bool {
-    [used.runs, used.quantity, used.charged.get(), used.refunded.get()].iter().all(|count| *count >= 0)
 }
 
 /// What is left of usage after some of it is subtracted.
@@ -287,8 +283,7 @@ async fn write(
         let mut search = SearchColumns::default();
         search.push(&account, ChangedSearch { row: SearchRow::of(&account), is_renamed: true });
         search.set(session).await?;
-    }
-    if !account.team.is_empty() {
+        // A team that is empty again has a row too.
         let team = sealed(512, |bytes| account.team.encode(bytes));
         session.execute(Sql::SetTeams, &[&vec![id], &vec![team]]).await?;
     }

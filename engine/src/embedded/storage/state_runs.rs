@@ -1,8 +1,8 @@
 //! The runs of the key index in the state file: their descriptions, filters and pages.
 //!
-//! A filter is stored in parts, because a value of SQLite has a largest size. So a run may be of
-//! any size, and memory holds a filter once while it is read or written. Each part carries a
-//! checksum of its own, and the description of the run says how many parts there are.
+//! A filter is stored in parts, because a value of SQLite has a largest size. So memory holds a
+//! filter once while it is read or written. Each part carries a checksum of its own. How many parts
+//! there are follows from the number of pairs in the description of the run.
 
 use rusqlite::{Connection, Row};
 
@@ -56,17 +56,16 @@ impl StateFile {
         let rows = self.all(RUNS, [], read_description)?;
         let runs = rows.into_iter().collect::<Option<Vec<_>>>();
         let runs = runs.ok_or_else(|| self.damaged("a run of keys or its fences are damaged"))?;
+        let missing =
+            |next: u64| self.damaged(format!("the keys of journal entries {next} and later are missing"));
         let mut next = 1;
         for (head, _) in &runs {
             if head.covers.first != next {
-                return Err(self.damaged(format!("the keys of journal entries {next} and later are missing")));
+                return Err(missing(next));
             }
             next = head.covers.last + 1;
         }
-        if next != meta.keys_persisted_to + 1 {
-            return Err(self.damaged(format!("the keys of journal entries {next} and later are missing")));
-        }
-        Ok(runs)
+        if next == meta.keys_persisted_to + 1 { Ok(runs) } else { Err(missing(next)) }
     }
 
     /// The filter of a run.

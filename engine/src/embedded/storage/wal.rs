@@ -81,20 +81,20 @@ struct Scan {
     /// The first bad frame, and 0 if it is the header.
     first_bad: Option<u64>,
     /// The newest frames from the first bad one on that follow each other.
-    run: Run,
+    consecutive: Consecutive,
     /// A commit that is not the last one follows the first bad frame or contains it.
     lost: bool,
 }
 
 /// Frames of which each follows the one before.
 #[derive(Default)]
-struct Run {
+struct Consecutive {
     pages: BTreeSet<u32>,
     committed: bool,
 }
 
-impl Run {
-    /// Adds a frame; true if the run has frames of two commits now.
+impl Consecutive {
+    /// Adds a frame; true if they are of two commits now.
     fn add(&mut self, page: u32, committed: bool) -> bool {
         let two_commits = self.committed || !self.pages.insert(page);
         self.committed |= committed;
@@ -119,7 +119,7 @@ impl Scan {
             computed: (!right).then_some(computed),
             frames: 0,
             first_bad: (!right).then_some(0),
-            run: Run::default(),
+            consecutive: Consecutive::default(),
             lost: false,
         }
     }
@@ -142,16 +142,16 @@ impl Scan {
             None => {
                 self.first_bad = Some(self.frames);
                 self.computed = Some(continued);
-                self.run.add(page, committed);
+                self.consecutive.add(page, committed);
             }
             Some(bad) if follows => {
-                let two_commits = self.run.add(page, committed);
+                let two_commits = self.consecutive.add(page, committed);
                 // The header is synced before the frames, so behind a bad one any commit counts.
-                self.lost |= two_commits || (bad == 0 && self.run.committed);
+                self.lost |= two_commits || (bad == 0 && self.consecutive.committed);
             }
             Some(_) => {
-                self.run = Run::default();
-                self.run.add(page, committed);
+                self.consecutive = Consecutive::default();
+                self.consecutive.add(page, committed);
             }
         }
         self.stored = stored;

@@ -65,12 +65,14 @@ impl CurrentHour {
     /// many, of several hours, or negative: such rows are never in the account's row.
     pub(crate) fn from_rows(rows: Vec<(UsageKey, UsageSums)>) -> Option<CurrentHour> {
         let hour = rows.first().map(|(key, _)| key.hour);
-        let is_current = rows.iter().all(|(key, used)| {
-            let counts = [used.runs, used.quantity, used.charged.get(), used.refunded.get()];
-            Some(key.hour) == hour && counts.iter().all(|count| *count >= 0)
-        });
+        let is_current = rows.iter().all(|row| Some(row.0.hour) == hour && is_not_negative(row));
         (rows.len() <= ROWS_MAX && is_current).then_some(CurrentHour(rows))
     }
+}
+
+/// True if no number of a row is negative.
+pub(crate) fn is_not_negative((_, used): &(UsageKey, UsageSums)) -> bool {
+    [used.runs, used.quantity, used.charged.get(), used.refunded.get()].iter().all(|count| *count >= 0)
 }
 
 #[cfg(test)]

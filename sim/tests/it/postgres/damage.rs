@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tollkeeper_engine::postgres::{self, Options, Postgres};
 use tollkeeper_engine::{Engine, Error, Page, Reads};
-use tollkeeper_ledger::{ChargeCommand, ChargeRequest, Command, Micros, Source, Submission, WorkerId};
+use tollkeeper_ledger::{
+    ChargeCommand, ChargeRequest, Command, MemberId, Micros, Role, Source, Submission, TeamCommand, WorkerId,
+};
 use tollkeeper_sim::contract::{BEGINNING, TestClient, acme, awaited, charge, submission, workspace};
 use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_sim::faults::bank::{self, NOW, PRICE};
@@ -17,7 +19,7 @@ use tollkeeper_testkit::retry::retry_for;
 
 use crate::seeds::is_long;
 
-use super::teams::{check_audit, new_key};
+use super::teams::{added, check_audit, new_key};
 
 /// How long a repair of a small journal may take.
 const REPAIR_TIMEOUT: Duration = Duration::from_secs(30);
@@ -278,4 +280,23 @@ fn a_repair_does_not_wait_for_a_forgotten_transaction() {
     drop(forgotten);
     postgres::repair(&store.0.url(), &acme()).expect("the journal is whole");
     check_audit(&store.0);
+}
+
+#[test]
+fn the_damaged_row_of_a_team_that_is_empty_again_is_repaired() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let client = TestClient::with_credit(&store, 10_000);
+    client.accepted(added("ben", Role::Member));
+    let ben = MemberId::new("ben").expect("a name");
+    client.accepted(Command::Team(TeamCommand::RemoveMember(ben)));
+    drop(client);
+    let change = "UPDATE team SET data = set_byte(data, 2, get_byte(data, 2) # 1) WHERE workspace = 'acme'";
+    assert_eq!(store.0.sql(&format!("WITH done AS ({change} RETURNING 1) SELECT count(*) FROM done")), "1");
+    postgres::audit(&store.0.url()).expect("it is read").disagreement.expect("the row is damaged");
+    postgres::repair(&store.0.url(), &acme()).expect("the journal is whole");
+    check_audit(&store.0);
+    TestClient::open(&store, BEGINNING).charge("after the repair", charge("message", 1));
 }

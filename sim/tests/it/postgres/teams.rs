@@ -46,7 +46,7 @@ pub(crate) fn new_key(client: &TestClient, name: &str) -> ApiKeyId {
     }
 }
 
-fn added(name: &str, role: Role) -> Command {
+pub(crate) fn added(name: &str, role: Role) -> Command {
     let id = MemberId::new(name).expect("a name");
     let email = personal_text(&format!("{name}@acme.test"), [1; 32]);
     let request = MemberRequest { id, email, name: personal_text(name, [2; 32]), role };

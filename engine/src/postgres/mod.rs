@@ -242,7 +242,7 @@ impl Engine for Postgres {
             match (&answered, workspace) {
                 (Err(error), Some(workspace)) if error.is_damaged() => {
                     self.shared.repairs.ask(&workspace, error)?;
-                    Err(Error::unavailable("the account of the workspace is rebuilt from its journal"))
+                    Err(Repairs::being_rebuilt())
                 }
                 _ => answered,
             }

@@ -26,6 +26,7 @@ pub(super) struct Repairs {
 struct State {
     /// Each once; the first may be under way.
     wanted: VecDeque<WorkspaceId>,
+    /// When each failed, and the error that refuses its workspace.
     failed: HashMap<WorkspaceId, (Instant, Error)>,
     /// How many accounts were rebuilt since the start.
     rebuilt: u64,
@@ -39,7 +40,7 @@ impl Repairs {
     /// Asks for the repair of a workspace in which `damage` was found.
     ///
     /// # Errors
-    /// If a repair has failed a short time ago: why.
+    /// [`Error::is_account_refused`] if a repair has failed a short time ago: why.
     pub(super) fn ask(&self, workspace: &WorkspaceId, damage: &Error) -> Result<(), Error> {
         let mut state = self.state();
         if let Some((at, error)) = state.failed.get(workspace) {
@@ -54,6 +55,16 @@ impl Repairs {
             self.asked.notify_one();
         }
         Ok(())
+    }
+
+    /// True while the account of a workspace waits for its repair.
+    pub(super) fn is_asked_for(&self, workspace: &WorkspaceId) -> bool {
+        self.state().wanted.contains(workspace)
+    }
+
+    /// The error for a command or a query of a workspace whose account waits for its repair.
+    pub(super) fn being_rebuilt() -> Error {
+        Error::account_refused("the account is being rebuilt from its journal")
     }
 
     /// How many accounts are refused or wait for their repair, and how many were rebuilt.
@@ -89,9 +100,18 @@ impl Repairs {
                 tracing::error!(%workspace, %error, "the account cannot be rebuilt; its workspace is refused");
                 // If the database is away, the next command asks again.
                 if !error.is_unavailable() {
-                    state.failed.insert(workspace.clone(), (Instant::now(), error));
+                    state.failed.insert(workspace.clone(), (Instant::now(), refusal(&error)));
                 }
             }
         }
+    }
+}
+
+/// The error that refuses an account in which damage was found, or that cannot be rebuilt.
+pub(super) fn refusal(error: &Error) -> Error {
+    let refused = Error::account_refused(format!("the account is not used: {error}"));
+    match error.hint() {
+        Some(hint) => refused.with_hint(hint),
+        None => refused,
     }
 }

@@ -11,6 +11,7 @@ use super::open_batch::OpenBatch;
 use super::prefetch;
 use crate::Error;
 use crate::postgres::database::failure::{DamagedWorkspace, Failure};
+use crate::postgres::repairs::Repairs;
 
 impl Lane {
     /// Finds out which accounts another session has locked, without waiting, and sets their
@@ -53,6 +54,14 @@ impl Lane {
             Ok(()) => batch.set_aside(std::slice::from_ref(workspace)),
             Err(error) => batch.remove_all_of(workspace, &error),
         }
+    }
+
+    /// The error for a command that was set aside for too long.
+    pub(super) fn why_aside(&self, workspace: &WorkspaceId) -> Error {
+        if self.shared.repairs.is_asked_for(workspace) {
+            return Repairs::being_rebuilt();
+        }
+        Error::unavailable("another session locks the account")
     }
 
     /// The workspaces whose accounts another session has locked now. Both are sorted by id.

@@ -45,6 +45,7 @@ use crate::postgres::database::schema::Admission;
 use crate::postgres::database::session::{DbSession, with_timeout};
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
+use crate::postgres::repairs;
 use crate::postgres::shared::SharedState;
 use crate::{CommandResult, Error};
 
@@ -188,10 +189,8 @@ impl Lane {
             let aside_since = aside_since.unwrap_or(begun);
             match outcome {
                 Outcome::Ran(ran) => reply.send(&mut std::iter::once(ran)),
-                Outcome::SetAside(_) if aside_since.elapsed() >= self.shared.retry_for => {
-                    reply.fail(&Error::unavailable(
-                        "another session locks the account, or it is being rebuilt",
-                    ));
+                Outcome::SetAside(command) if aside_since.elapsed() >= self.shared.retry_for => {
+                    reply.fail(&self.why_aside(&command.0.workspace));
                 }
                 Outcome::SetAside(command) => {
                     let (submission, now) = *command;
@@ -299,6 +298,7 @@ impl Lane {
                 }
                 Ok(AttemptResult::Undecided(Undecided { error, command })) => {
                     self.discard_memory().await;
+                    let error = if error.is_damaged() { repairs::refusal(&error) } else { error };
                     let error = self.batch_error(error);
                     // Each time a command is removed, so this repeats at most once for each
                     // command.

@@ -48,7 +48,7 @@ fn ledger() -> InDatabase {
 fn after_repair<T>(what: &str, ask: impl Fn() -> Result<T, Error>) -> T {
     retry_for(REPAIR_TIMEOUT, what, || match ask() {
         Ok(answer) => Some(answer),
-        Err(error) if error.is_unavailable() => None,
+        Err(error) if error.is_account_refused() => None,
         Err(error) => panic!("{what}: {error}"),
     })
 }
@@ -242,7 +242,8 @@ fn a_damaged_journal_refuses_its_own_workspace_only() {
         bank::ask(bank::workspace(place), Some("k".to_owned()), bank::charge(1, false))
     };
     let refused = block_on(server.run(payment(0), NOW)).expect_err("its journal is damaged");
-    assert!(refused.is_damaged(), "{refused}");
+    assert!(refused.is_account_refused(), "{refused}");
+    assert!(refused.hint().is_some_and(|hint| hint.contains("tollkeeper audit")), "{refused:?}");
     let answer = block_on(server.run(payment(1), NOW)).expect("its journal is whole");
     assert!(!answer.expect("there is enough credit").replayed);
     let balance =
@@ -250,7 +251,7 @@ fn a_damaged_journal_refuses_its_own_workspace_only() {
     assert_eq!(balance.balance.available.get(), 100_000 - PRICE.get());
     assert_eq!((server.stats().accounts_refused, server.stats().accounts_rebuilt), (1, 0));
     let error = block_on(server.run_batch(vec![payment(0), payment(1)], NOW)).expect_err("one is refused");
-    assert!(error.is_damaged(), "{error}");
+    assert!(error.is_account_refused(), "{error}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The damaged accounts that must be rebuilt, and those for which that failed.
 //!
 //! A lane or a query that meets damage asks for a repair and does not wait for it. `repair` carries
-//! it out. A workspace whose repair has failed is refused, and tried again after a minute.
+//! it out. A workspace whose repair has failed is refused, and tried again after a minute. Until
+//! then no lane reads its account: a lane would meet the same damage with each command.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,18 @@ struct State {
     rebuilt: u64,
 }
 
+impl State {
+    /// The error that refuses a workspace. A failure that is too old is forgotten.
+    fn refusal(&mut self, workspace: &WorkspaceId) -> Option<Error> {
+        let (at, error) = self.failed.get(workspace)?;
+        if at.elapsed() < REFUSED_FOR {
+            return Some(error.clone());
+        }
+        self.failed.remove(workspace);
+        None
+    }
+}
+
 impl Repairs {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -43,11 +56,8 @@ impl Repairs {
     /// [`Error::is_account_refused`] if a repair has failed a short time ago: why.
     pub(super) fn ask(&self, workspace: &WorkspaceId, damage: &Error) -> Result<(), Error> {
         let mut state = self.state();
-        if let Some((at, error)) = state.failed.get(workspace) {
-            if at.elapsed() < REFUSED_FOR {
-                return Err(error.clone());
-            }
-            state.failed.remove(workspace);
+        if let Some(error) = state.refusal(workspace) {
+            return Err(error);
         }
         if !state.wanted.contains(workspace) {
             tracing::error!(%workspace, error = %damage, "an account is damaged; it is rebuilt from its journal");
@@ -57,9 +67,25 @@ impl Repairs {
         Ok(())
     }
 
-    /// True while the account of a workspace waits for its repair.
-    pub(super) fn is_asked_for(&self, workspace: &WorkspaceId) -> bool {
-        self.state().wanted.contains(workspace)
+    /// Those of some workspaces that are not served, each with the error that refuses it, or `None`
+    /// while it waits for its repair. One whose refusal is over is not among them.
+    pub(super) fn not_served<'a>(
+        &self,
+        workspaces: impl Iterator<Item = &'a WorkspaceId>,
+    ) -> Vec<(WorkspaceId, Option<Error>)> {
+        let mut state = self.state();
+        if state.wanted.is_empty() && state.failed.is_empty() {
+            return Vec::new();
+        }
+        let workspaces: BTreeSet<&WorkspaceId> = workspaces.collect();
+        let waiting = state.wanted.iter().filter(|wanted| workspaces.contains(wanted));
+        let mut not_served: Vec<_> = waiting.map(|wanted| (wanted.clone(), None)).collect();
+        for workspace in workspaces {
+            if let Some(error) = state.refusal(workspace) {
+                not_served.push((workspace.clone(), Some(error)));
+            }
+        }
+        not_served
     }
 
     /// The error for a command or a query of a workspace whose account waits for its repair.

@@ -46,6 +46,21 @@ impl Lane {
         }
     }
 
+    /// Refuses the commands of workspaces whose repair has failed, and sets those aside whose
+    /// account is being rebuilt. Their accounts are not read.
+    pub(super) fn refuse_damaged(&self, batch: &mut OpenBatch) {
+        if !batch.can_shrink() {
+            return;
+        }
+        let workspaces = batch.commands.iter().map(|(submission, _)| &submission.workspace);
+        for (workspace, refused) in self.shared.repairs.not_served(workspaces) {
+            match refused {
+                Some(error) => batch.remove_all_of(&workspace, &error),
+                None => batch.set_aside(&[workspace]),
+            }
+        }
+    }
+
     /// Asks for the repair of a damaged account, and sets its commands aside until then. If a
     /// repair has failed, they get its error. Other workspaces go on.
     pub(super) fn set_aside_damaged(&self, batch: &mut OpenBatch, damaged: &DamagedWorkspace) {
@@ -58,10 +73,11 @@ impl Lane {
 
     /// The error for a command that was set aside for too long.
     pub(super) fn why_aside(&self, workspace: &WorkspaceId) -> Error {
-        if self.shared.repairs.is_asked_for(workspace) {
-            return Repairs::being_rebuilt();
+        let mut not_served = self.shared.repairs.not_served(std::iter::once(workspace));
+        match not_served.pop() {
+            Some((_, refused)) => refused.unwrap_or_else(Repairs::being_rebuilt),
+            None => Error::unavailable("another session locks the account"),
         }
-        Error::unavailable("another session locks the account")
     }
 
     /// The workspaces whose accounts another session has locked now. Both are sorted by id.

@@ -14,6 +14,9 @@
 //! retried under row locks. The lane first looks for the entries of the earlier attempt, and
 //! decides again only if they are not in the database.
 //!
+//! Damage of one workspace is no conflict: its commands are set aside or refused, and the batch
+//! goes on without them.
+//!
 //! If another session holds the row of an account for longer than a second, the commands of that
 //! workspace are set aside and tried apart, and the others run without them.
 //!
@@ -289,6 +292,10 @@ impl Lane {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
+            self.refuse_damaged(&mut batch);
+            if batch.commands.is_empty() {
+                return Ok(batch.into_outcomes(Vec::new()));
+            }
             let failure = match self.attempt(&mut batch).await {
                 Ok(AttemptResult::Committed(answers)) => {
                     self.unreachable = false;
@@ -310,8 +317,16 @@ impl Lane {
                 }
                 Err(failure) => failure,
             };
-            self.pessimistic_batches = PESSIMISTIC_BATCHES;
             self.accounts.discard_touched();
+            if let Failure::Damaged(damaged) = &failure
+                && batch.can_shrink()
+            {
+                // A prefetch under locks leaves its transaction open.
+                self.session = None;
+                self.set_aside_damaged(&mut batch, damaged);
+                continue;
+            }
+            self.pessimistic_batches = PESSIMISTIC_BATCHES;
             if may_halve && matches!(failure, Failure::TimedOut(_)) {
                 self.session = None;
                 match batch.into_commands() {
@@ -320,14 +335,6 @@ impl Lane {
                 }
             }
             if matches!(failure, Failure::Locked(_)) && self.set_aside_locked(&mut batch).await {
-                continue;
-            }
-            if let Failure::Damaged(damaged) = &failure
-                && batch.can_shrink()
-            {
-                // A prefetch under locks leaves its transaction open.
-                self.session = None;
-                self.set_aside_damaged(&mut batch, damaged);
                 continue;
             }
             let is_conflict = matches!(failure, Failure::Conflict);

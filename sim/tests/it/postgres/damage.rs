@@ -221,26 +221,34 @@ fn rows_of_an_older_dump_are_named_by_an_audit_and_repaired() {
     }
 }
 
+/// A charge of a workspace of the bank under a key.
+type Payment = fn(usize, &str) -> Submission;
+
+/// A server with one lane and two workspaces. The journal of the first one is damaged.
+fn beside_a_damaged_journal(database: &Database<'_>) -> (Arc<dyn Engine>, Payment) {
+    let open = || -> Arc<dyn Engine> {
+        let options = Options { lanes: Some(1), ..Options::default() };
+        Arc::new(block_on(Postgres::open(&database.url(), options)).expect("the database opens"))
+    };
+    bank::open(&*open(), 2, Micros::new(100_000));
+    database.sql(&format!(
+        "UPDATE entry SET data = set_byte(data, 20, get_byte(data, 20) # 1) WHERE workspace = '{0}'
+         AND n = (SELECT max(n) FROM entry WHERE workspace = '{0}')",
+        bank::workspace(0)
+    ));
+    let payment: Payment =
+        |place, key| bank::ask(bank::workspace(place), Some(key.to_owned()), bank::charge(1, false));
+    (open(), payment)
+}
+
 #[test]
 fn a_damaged_journal_refuses_its_own_workspace_only() {
     if is_missing() {
         return;
     }
     let database = shared().database();
-    let open = |database: &Database<'_>| -> Arc<dyn Engine> {
-        let options = Options { lanes: Some(1), ..Options::default() };
-        Arc::new(block_on(Postgres::open(&database.url(), options)).expect("the database opens"))
-    };
-    bank::open(&*open(&database), 2, Micros::new(100_000));
-    database.sql(&format!(
-        "UPDATE entry SET data = set_byte(data, 20, get_byte(data, 20) # 1) WHERE workspace = '{0}'
-         AND n = (SELECT max(n) FROM entry WHERE workspace = '{0}')",
-        bank::workspace(0)
-    ));
-    let server = open(&database);
-    let payment = |place: usize| -> Submission {
-        bank::ask(bank::workspace(place), Some("k".to_owned()), bank::charge(1, false))
-    };
+    let (server, payment) = beside_a_damaged_journal(&database);
+    let payment = |place: usize| payment(place, "k");
     let refused = block_on(server.run(payment(0), NOW)).expect_err("its journal is damaged");
     assert!(refused.is_account_refused(), "{refused}");
     assert!(refused.hint().is_some_and(|hint| hint.contains("tollkeeper audit")), "{refused:?}");
@@ -252,6 +260,40 @@ fn a_damaged_journal_refuses_its_own_workspace_only() {
     assert_eq!((server.stats().accounts_refused, server.stats().accounts_rebuilt), (1, 0));
     let error = block_on(server.run_batch(vec![payment(0), payment(1)], NOW)).expect_err("one is refused");
     assert!(error.is_account_refused(), "{error}");
+}
+
+#[test]
+fn a_refused_workspace_costs_the_others_of_its_lane_nothing() {
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    let (server, payment) = beside_a_damaged_journal(&database);
+    let refused = || {
+        let error = block_on(server.run(payment(0, "k"), NOW)).expect_err("its journal is damaged");
+        assert!(error.is_account_refused(), "{error}");
+    };
+    refused();
+    let pay = |key: &str| {
+        block_on(server.run(payment(1, key), NOW)).expect("its journal is whole").expect("there is credit")
+    };
+    pay("first");
+    // The lane reads nothing for what it refuses, so it keeps its connection.
+    let before = database.sql("SELECT clock_timestamp()");
+    for _ in 0..3 {
+        refused();
+    }
+    let opened = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+         AND pid <> pg_backend_pid() AND backend_start > '{before}'"
+    );
+    assert_eq!(database.sql(&opened), "0");
+    // It takes no locks for the others: a command that changes nothing leaves no mark on its row.
+    let too_much = bank::ask(bank::workspace(1), Some("too much".to_owned()), bank::charge(1_000_000, false));
+    block_on(server.run(too_much, NOW)).expect("it is decided").expect_err("there is less credit");
+    let locked_by =
+        database.sql(&format!("SELECT xmax FROM account WHERE workspace = '{}'", bank::workspace(1)));
+    assert_eq!(locked_by, "0");
 }
 
 #[test]

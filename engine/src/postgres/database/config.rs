@@ -19,6 +19,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent data may stay unacknowledged by TCP, unless the address sets `tcp_user_timeout`.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After how much silence TCP asks whether the other side is still there, unless the address sets
+/// `keepalives_idle`. The driver's default is two hours. Firewalls forget a silent connection much
+/// earlier.
+const KEEPALIVES_IDLE: Duration = Duration::from_secs(10);
+
+/// How long TCP waits before it asks again, unless the address sets `keepalives_interval`.
+const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(5);
+
+/// After how many unanswered questions a connection is lost, unless the address sets
+/// `keepalives_retries`.
+const KEEPALIVES_RETRIES: u32 = 3;
+
 /// The hosts of the database with all connection options, and the TLS connector for them.
 #[derive(Clone)]
 pub(crate) struct Address {
@@ -138,6 +150,16 @@ fn parse_config(url: &str) -> Result<Config, Error> {
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(TCP_USER_TIMEOUT);
     }
+    // The driver does not tell its default from the same time in the address.
+    if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+        config.keepalives_idle(KEEPALIVES_IDLE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(KEEPALIVES_INTERVAL);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(KEEPALIVES_RETRIES);
+    }
     if config.get_application_name().is_none() {
         config.application_name("tollkeeper");
     }
@@ -178,6 +200,23 @@ mod tests {
             parse("postgres://one,two:7000/ledger?connect_timeout=1").expect("the address is valid").hosts();
         assert_eq!(one_port.iter().map(|(host, _)| host.get_ports()[0]).collect::<Vec<_>>(), [5432, 7000]);
         assert_eq!(one_port[0].1, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_address_may_set_how_soon_a_silent_host_is_noticed() {
+        let of = |query: &str| {
+            let (host, _) = parse(&format!("postgres://one/ledger{query}"))
+                .expect("the address is valid")
+                .hosts()
+                .remove(0);
+            assert!(host.get_keepalives());
+            let seconds = |time: Duration| time.as_secs();
+            let interval = host.get_keepalives_interval().map(seconds);
+            (seconds(host.get_keepalives_idle()), interval, host.get_keepalives_retries())
+        };
+        assert_eq!(of(""), (10, Some(5), Some(3)));
+        assert_eq!(of("?keepalives_idle=60"), (60, Some(5), Some(3)));
+        assert_eq!(of("?keepalives_interval=7&keepalives_retries=9"), (10, Some(7), Some(9)));
     }
 
     #[test]

@@ -63,8 +63,8 @@ use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use self::teams_seen::TeamsSeen;
 use crate::{
-    BoxFuture, CommandResult, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran, Reads,
-    TrustedClock, restored,
+    BoxFuture, CommandResult, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran, TrustedClock,
+    restored,
 };
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
@@ -116,16 +116,23 @@ pub fn migrate_further(url: &str, further: &[&str]) -> Result<(), Error> {
 /// Returns the end of its journal afterwards.
 ///
 /// # Errors
-/// As [`Postgres::open`], and [`Error::is_unavailable`] if the database takes no writes.
+/// As [`Postgres::open`], and [`Error::is_unavailable`] if the database takes no writes, or if the
+/// mark is committed and the end of the journal cannot be read.
 pub fn mark_restored(url: &str, now: Timestamp) -> Result<JournalHead, Error> {
     block_on(async {
         let options = Options { compare_clocks: true, lanes: Some(1), ..Options::default() };
         let engine = Postgres::open(url, options).await?;
         let result = engine.run(restored::submission(), now).await?;
         assert!(result.is_ok(), "the ledger refuses no epoch: {result:?}");
-        let head = engine.journal_head().await?;
+        let epoch = engine.platform().epoch;
         engine.close().await?;
-        Ok(head)
+        let head = point::journal_head_without_time_limits(&config::parse(url)?, epoch).await;
+        head.map_err(|failure| {
+            let error = failure.into_error();
+            Error::unavailable(format!(
+                "epoch {epoch} has begun, but the end of the journal cannot be read: {error}"
+            ))
+        })
     })
 }
 

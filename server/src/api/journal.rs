@@ -21,7 +21,7 @@ pub const ROUTES: &[Route] = &[Route::new(
     |call| Box::pin(head(call)),
 )
 .description(
-    "The last place of the journal and the hash there. Keep them outside: `tollkeeper audit --expect PLACE:HASH` later proves that a data directory still holds this entry. A database has no order of all entries; there `place` is the number of entries, and `hash` is over the ends of all chains. `epoch` is one more after each restore of a backup.",
+    "The last place of the journal and the hash there. Keep them outside: `tollkeeper audit --expect PLACE:HASH` later proves that a data directory still holds this entry. A database has no order of all entries; there `place` is the number of entries, and `hash` is over the ends of all chains. Both change with each entry, so no later audit of a database can find them again. There each request reads every account; one that takes longer than 10 seconds is answered 503. `epoch` is one more after each restore of a backup.",
 )
 .response(200, of::<JournalHeadJson>, EXAMPLE)];
 

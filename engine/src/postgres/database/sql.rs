@@ -460,6 +460,13 @@ pub(crate) const ALL: [(Sql, &str); 58] = [
     ),
 ];
 
+/// The SQL of a statement that does not name the version of the tables.
+pub(crate) fn text(name: Sql) -> &'static str {
+    let (found, text) = ALL[name as usize];
+    assert!(found == name && !text.contains("$VERSION"), "{name:?} is sent as it is written");
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::ALL;

@@ -11,11 +11,12 @@ use tollkeeper_ledger::{
 };
 
 use crate::postgres::batch::texts::stored_text;
+use crate::postgres::database::config::Address;
 use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::Admission;
-use crate::postgres::database::session::{DbSession, Uuid, column, row_position};
-use crate::postgres::database::sql::Sql;
+use crate::postgres::database::session::{DbSession, Uuid, begin_snapshot, column, connect, row_position};
+use crate::postgres::database::sql::{self, Sql};
 use crate::postgres::ids::number_in;
 use crate::postgres::platform::PlatformCell;
 use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
@@ -98,7 +99,20 @@ pub(crate) async fn journal_head(
 ) -> Result<JournalHead, Failure> {
     platform.refresh(session).await?;
     let epoch = platform.snapshot().platform.epoch;
-    let rows = session.query_with_timeout(Sql::JournalHead, &[]).await?;
+    head_from(&session.query_with_timeout(Sql::JournalHead, &[]).await?, epoch)
+}
+
+/// The same on a connection of its own and without time limits: it reads every account.
+pub(crate) async fn journal_head_without_time_limits(
+    address: &Address,
+    epoch: u64,
+) -> Result<JournalHead, Failure> {
+    let client = connect(address).await?;
+    begin_snapshot(&client).await?;
+    head_from(&client.query(sql::text(Sql::JournalHead), &[]).await?, epoch)
+}
+
+fn head_from(rows: &[Row], epoch: u64) -> Result<JournalHead, Failure> {
     let row = rows.first().ok_or_else(|| Error::damaged("a sum over all accounts has one row"))?;
     let entries = column::<i64>(row, 0)? as u64;
     let hash = Hash::try_from(column::<&[u8]>(row, 1)?);

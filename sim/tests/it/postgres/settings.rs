@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tollkeeper_engine::postgres::{Options, Postgres, audit, export, migrate, migrate_further};
+use tollkeeper_engine::postgres::{
+    Options, Postgres, audit, export, mark_restored, migrate, migrate_further,
+};
 use tollkeeper_engine::{Engine, Reads};
-use tollkeeper_ledger::{Micros, Submission};
+use tollkeeper_ledger::{Micros, Submission, Timestamp};
 use tollkeeper_sim::faults::bank::{self, NOW};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Database, is_missing, shared};
@@ -209,6 +211,36 @@ fn an_audit_and_an_export_take_longer_than_the_limits_of_the_role_allow() {
     let exported = run_behind_a_lock(&database, "LOCK TABLE entry", |url| export(url, &mut stream));
     exported.expect("the export waits");
     assert!(!stream.is_empty());
+}
+
+#[test]
+fn the_end_of_a_long_journal_is_read_without_time_limits_after_a_restore() {
+    if is_missing() {
+        return;
+    }
+    let database = shared().database();
+    drop(bank_in(&database));
+    // It stands in for accounts whose reading takes longer than a statement may.
+    database.sql(&format!(
+        "CREATE FUNCTION slowly(bytea, bytea, bytea) RETURNS bytea LANGUAGE plpgsql AS 'BEGIN
+             IF current_setting(''statement_timeout'') <> ''0'' THEN
+                 RAISE EXCEPTION ''it takes too long'' USING ERRCODE = ''query_canceled'';
+             END IF; RETURN coalesce($1, '''') || $2; END';
+         CREATE AGGREGATE string_agg(bytea, bytea) (SFUNC = slowly, STYPE = bytea);
+         ALTER DATABASE {} SET search_path = public, pg_catalog",
+        database.name()
+    ));
+    let server = serve(&database);
+    let limited = block_on(server.journal_head()).expect_err("a query of a server has a time limit");
+    assert!(limited.is_unavailable() && limited.to_string().contains("it takes too long"), "{limited}");
+    let clock = database.sql("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    let present = Timestamp::from_millis(clock.parse().expect("a number"));
+    for epoch in [2, 3] {
+        let head = mark_restored(&database.url(), present).expect("the journal is read to its end");
+        assert_eq!((head.epoch, head.place), (epoch, head.entries));
+        assert_eq!(database.sql("SELECT count(*) FROM entry"), head.entries.to_string());
+    }
+    check_audit(&database);
 }
 
 #[test]

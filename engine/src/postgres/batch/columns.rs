@@ -3,8 +3,8 @@
 //! Each group of arrays belongs to one statement. Its arrays have one length, which is asserted
 //! before sending: `unnest` would otherwise pad the shorter arrays with NULL.
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
 
@@ -14,7 +14,7 @@ use super::texts::TextRow;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::seal::sealed;
-use crate::postgres::database::session::{DbSession, Uuid};
+use crate::postgres::database::session::{DbSession, Uuid, column, with_timeout};
 use crate::postgres::database::sql::Sql;
 
 type Param<'p> = &'p (dyn ToSql + Sync);
@@ -141,6 +141,7 @@ pub(crate) struct Columns<'a> {
     erased: ErasedColumns<'a>,
     search: SearchColumns<'a>,
     platform: PlatformColumns,
+    accepts: bool,
 }
 
 impl<'a> Columns<'a> {
@@ -154,7 +155,7 @@ impl<'a> Columns<'a> {
         );
         let platform = &writes.platform;
         let platform = PlatformColumns { before: platform.before as i64, after: platform.after as i64 };
-        let mut columns = Columns { platform, ..Columns::default() };
+        let mut columns = Columns { platform, accepts: writes.accepts, ..Columns::default() };
         for account_index in touched {
             columns.push_account(accounts, *account_index);
         }
@@ -303,6 +304,11 @@ impl<'a> Columns<'a> {
         !self.checked_only.workspace.is_empty() || !self.unused.workspace.is_empty()
     }
 
+    /// True if an answer says that a command was accepted.
+    pub(super) fn accept_a_command(&self) -> bool {
+        self.accepts
+    }
+
     /// True if the batch writes nothing.
     pub(super) fn have_no_entries(&self) -> bool {
         self.entries.workspace.is_empty()
@@ -348,12 +354,26 @@ impl<'a> Columns<'a> {
         Ok(())
     }
 
-    /// Fails with a conflict unless everything that the decisions relied on is unchanged.
-    pub(super) async fn check_guard(&self, session: &DbSession) -> Result<(), Failure> {
+    /// Fails with a conflict unless everything that the decisions relied on is unchanged. Returns
+    /// whether commits wait for a standby.
+    pub(super) async fn check_guard(&self, session: &DbSession) -> Result<bool, Failure> {
         let Columns { checked_only, unused, platform, .. } = self;
         let params: [Param<'_>; 5] =
             [&checked_only.workspace, &checked_only.n, &unused.workspace, &unused.key, &platform.before];
-        session.query(Sql::CheckGuard, &params).await?;
+        let rows = session.query(Sql::CheckGuard, &params).await?;
+        let waits = rows.first().map_or(Ok(false), |row| column(row, 0))?;
+        // The setting is that of the node which was asked, and each node may have standbys.
+        Ok(waits || session.is_distributed())
+    }
+
+    /// Waits until the standby has everything that the answers rely on. A row lock writes a WAL
+    /// record, so its commit waits. The standby confirms WAL positions in order, and what was read
+    /// has an earlier one. One account is enough, except where accounts are on several nodes.
+    pub(super) async fn wait_for_standby(&self, session: &DbSession) -> Result<(), Failure> {
+        let accounts = if session.is_distributed() { usize::MAX } else { 1 };
+        for workspace in self.checked_only.workspace.iter().take(accounts) {
+            with_timeout(session.execute(Sql::LockAccount, &[workspace])).await??;
+        }
         Ok(())
     }
 
@@ -371,7 +391,7 @@ impl<'a> Columns<'a> {
         // Updating accounts checks the platform's number too; a batch that only adds accounts needs
         // the guard.
         if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
-            statements.push(self.check_guard(session).boxed());
+            statements.push(self.check_guard(session).map_ok(drop).boxed());
         }
         if !updated.workspace.is_empty() {
             statements.push(updated.update(session, &platform.before).boxed());

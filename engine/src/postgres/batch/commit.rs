@@ -28,6 +28,12 @@ use crate::postgres::database::sql;
 ///
 /// A batch that writes nothing sends at most the guard, which checks what the answers relied on. In
 /// an open transaction it sends only COMMIT.
+///
+/// An answer without an entry can accept a command all the same: it says that the command was
+/// carried out before, such as a repeated outcome. The earlier entry may be on the primary's disk
+/// only. So with a standby, such a batch waits for it too. In an open transaction the row locks
+/// make COMMIT wait; that is how each repeated key is answered. A refusal acknowledges nothing and
+/// does not wait.
 pub(crate) async fn commit(
     session: &DbSession,
     columns: &Columns<'_>,
@@ -35,12 +41,15 @@ pub(crate) async fn commit(
 ) -> Result<(), Failure> {
     let relies_on_unwritten = columns.relies_on_unwritten();
     if columns.have_no_entries() && !is_begun {
-        if relies_on_unwritten {
-            with_timeout(columns.check_guard(session)).await??;
+        if !relies_on_unwritten {
+            return Ok(());
         }
-        return Ok(());
-    }
-    if !is_begun && !relies_on_unwritten && columns.only_update_accounts_and_add_entries() {
+        let waits = with_timeout(columns.check_guard(session)).await??;
+        if !(waits && columns.accept_a_command()) {
+            return Ok(());
+        }
+        columns.wait_for_standby(session).await?;
+    } else if !is_begun && !relies_on_unwritten && columns.only_update_accounts_and_add_entries() {
         with_timeout(columns.update_accounts_and_add_entries(session)).await??;
     } else {
         send_transaction(session, columns, is_begun, relies_on_unwritten && !is_begun).await?;

@@ -96,7 +96,9 @@ impl<'a> StateMachine<'a> {
         let mut answers = Vec::with_capacity(batch.len());
         for ((submission, now), resolved) in batch.iter().zip(resolved) {
             *current = Some(answers.len());
-            answers.push(self.run_one(submission.clone(), *now, *resolved)?);
+            let answer = self.run_one(submission.clone(), *now, *resolved)?;
+            self.writes.accepts |= answer.is_ok();
+            answers.push(answer);
         }
         *current = None;
         assert_eq!(answers.len(), batch.len(), "every command has one answer");

@@ -94,6 +94,8 @@ pub(crate) struct BatchWrites {
     /// key is still free.
     pub unused_keys: Vec<KeyRef>,
     pub platform: PlatformNumbers,
+    /// True if an answer says that a command was accepted, also if the batch writes nothing for it.
+    pub accepts: bool,
 }
 
 impl BatchWrites {

@@ -302,8 +302,9 @@ pub(crate) const ALL: [(Sql, &str); 58] = [
     (
         Sql::CheckGuard,
         // Guard for what a batch relied on without writing it. Accounts and platform are at the
-        // entry numbers that the decision saw, and the idempotency keys are still free.
-        "SELECT 1 / CASE WHEN
+        // entry numbers that the decision saw, and the idempotency keys are still free. Also tells
+        // whether commits wait for a standby.
+        "SELECT current_setting('synchronous_standby_names') <> '', 1 / CASE WHEN
              (SELECT count(*) FROM unnest($1::text[], $2::bigint[]) AS v (workspace, n)
               JOIN account AS a ON a.workspace = v.workspace AND a.n = v.n) = cardinality($1)
              AND NOT EXISTS (SELECT FROM unnest($3::text[], $4::uuid[]) AS k (workspace, key)

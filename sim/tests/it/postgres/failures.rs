@@ -11,13 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tollkeeper_engine::postgres::{Options, Postgres, audit};
-use tollkeeper_engine::{CommandResult, Engine, Error, Reads};
-use tollkeeper_ledger::{Command, Micros, Submission};
+use tollkeeper_engine::{CommandResult, Engine, Error, Output, Reads};
+use tollkeeper_ledger::{ChargeCommand, Command, Micros, Submission};
 use tollkeeper_sim::engines::retrying_client::RetryingClient;
 use tollkeeper_sim::faults::bank::{self, NOW, PRICE, Tally, check_balances, check_journals, trade};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::cuttable_proxy::CuttableProxy;
-use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, Pair, Stop, is_missing, shared, two_hosts};
+use tollkeeper_testkit::postgres::{Cluster, Database, NO_CRASH, Pair, Stop, is_missing, shared, two_hosts};
 
 const CALLERS: usize = 64;
 const WORKSPACES: usize = 10;
@@ -409,6 +409,60 @@ fn nothing_is_written_if_the_transaction_of_a_batch_does_not_begin() {
     check_audit(&database.url());
 }
 
+/// Runs a command while the standby is frozen, and cancels each wait for it: the answer does not
+/// come without the standby.
+#[track_caller]
+fn assert_waits_for_standby(server: &dyn Engine, database: &Database<'_>, command: &Submission) {
+    let answer = thread::scope(|scope| {
+        let running = scope.spawn(|| block_on(server.run(command.clone(), NOW)));
+        // A cancelled wait for the standby ends the COMMIT with success and a warning.
+        let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        let mut cancelled = 0;
+        while !running.is_finished() {
+            cancelled += usize::from(database.sql(cancel) == "t");
+        }
+        assert!(cancelled > 0, "the COMMIT waited for the standby");
+        running.join().expect("the thread does not panic")
+    });
+    assert_not_now(answer);
+}
+
+#[test]
+fn an_answer_that_relies_on_an_entry_of_one_disk_alone_waits_for_the_standby() {
+    if is_missing() {
+        return;
+    }
+    let pair = Pair::start(&[]);
+    let database = pair.primary.database();
+    let url = pair.url(database.name());
+    let server = serve(&url, short_timeout());
+    bank::open(&*server, 1, EACH);
+    let run = |server: &dyn Engine, command: &Submission| {
+        block_on(server.run(command.clone(), NOW)).expect("the database is there")
+    };
+    let opened = bank::ask(bank::workspace(0), Some("open".to_owned()), bank::charge(1, true));
+    let Output::Charge(charge, _) = run(&*server, &opened).expect("there is enough credit").output else {
+        panic!("a charge answers with a charge");
+    };
+    let outcome = ChargeCommand::Succeed { quantity: None }.for_charge(charge.details.id);
+    let outcome = bank::ask(bank::workspace(0), None, outcome);
+    let too_much = bank::ask(bank::workspace(0), Some("too much".to_owned()), bank::charge(1_000, false));
+    let servers: Vec<_> = (0..2).map(|_| serve(&url, short_timeout())).collect();
+    pair.standby.freeze();
+    assert_waits_for_standby(&*server, &database, &outcome);
+    // A refusal acknowledges nothing.
+    run(&*servers[0], &too_much).expect_err("there is less credit");
+    // Another server reads the entry and would answer that there is nothing left to do.
+    assert_waits_for_standby(&*servers[0], &database, &outcome);
+    assert_waits_for_standby(&*servers[1], &database, &opened);
+    pair.standby.thaw();
+    for server in &servers {
+        run(&**server, &outcome).expect("the charge has this outcome");
+        assert!(run(&**server, &opened).expect("it was opened").replayed);
+    }
+    check_audit(&url);
+}
+
 #[test]
 fn a_commit_that_did_not_wait_for_the_standby_is_not_acknowledged() {
     if is_missing() {
@@ -420,18 +474,7 @@ fn a_commit_that_did_not_wait_for_the_standby_is_not_acknowledged() {
     let server = serve(&url, short_timeout());
     bank::open(&*server, 1, EACH);
     pair.standby.freeze();
-    let answer = thread::scope(|scope| {
-        let paying = scope.spawn(|| pay(&*server, "on one disk alone"));
-        // A cancelled wait for the standby ends the COMMIT with success and a warning.
-        let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-        let mut cancelled = 0;
-        while !paying.is_finished() {
-            cancelled += usize::from(database.sql(cancel) == "t");
-        }
-        assert!(cancelled > 0, "the COMMIT waited for the standby");
-        paying.join().expect("the thread does not panic")
-    });
-    assert_not_now(answer);
+    assert_waits_for_standby(&*server, &database, &payment("on one disk alone"));
     // The only copy of the commit is lost.
     pair.primary.stop(Stop::Kill);
     pair.standby.thaw();

@@ -278,19 +278,19 @@ fn a_refused_workspace_costs_the_others_of_its_lane_nothing() {
         block_on(server.run(payment(1, key), NOW)).expect("its journal is whole").expect("there is credit")
     };
     pay("first");
-    // The lane reads nothing for what it refuses, so it keeps its connection.
     let before = database.sql("SELECT clock_timestamp()");
     for _ in 0..3 {
         refused();
     }
+    let too_much = bank::ask(bank::workspace(1), Some("too much".to_owned()), bank::charge(1_000_000, false));
+    block_on(server.run(too_much, NOW)).expect("it is decided").expect_err("there is less credit");
+    // The lane reads nothing for what it refuses, so it keeps its connection.
     let opened = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
          AND pid <> pg_backend_pid() AND backend_start > '{before}'"
     );
     assert_eq!(database.sql(&opened), "0");
     // It takes no locks for the others: a command that changes nothing leaves no mark on its row.
-    let too_much = bank::ask(bank::workspace(1), Some("too much".to_owned()), bank::charge(1_000_000, false));
-    block_on(server.run(too_much, NOW)).expect("it is decided").expect_err("there is less credit");
     let locked_by =
         database.sql(&format!("SELECT xmax FROM account WHERE workspace = '{}'", bank::workspace(1)));
     assert_eq!(locked_by, "0");

@@ -407,6 +407,8 @@ impl Accounts {
                 let Account { profile, chain, balance, totals, grants, limits, alerts, .. } = &slot.account;
                 let grant = grants.iter().next().map_or(0, |grant| grant.remaining.get());
                 let hour = slot.unpersisted.hours.last().map_or(0, |(hour, _)| *hour);
+                // Each decision asserts the id. It is not in the cache line of the other fields.
+                let id = profile.id.as_bytes().last().map_or(0, |byte| i64::from(*byte));
                 let flags = [
                     profile.suspended,
                     limits.is_empty(),
@@ -420,6 +422,7 @@ impl Accounts {
                 sum ^ flags
                     ^ chain
                     ^ sums
+                    ^ id
                     ^ grant
                     ^ hour
                     ^ slot.unpersisted.usage.first_hash() as i64

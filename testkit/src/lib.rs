@@ -3,6 +3,7 @@
 //! ```text
 //! postgres         PostgreSQL servers and databases of the tests' own
 //! cuttable_proxy   a TCP proxy whose connections a test can cut
+//! stripe           a stateful stand-in for Stripe with a clock of its own
 //! scratch          temporary directories
 //! blocking         waiting for a future without a runtime
 //! retry            repeating a check until it passes or its time is over
@@ -18,3 +19,4 @@ pub mod cuttable_proxy;
 pub mod postgres;
 pub mod retry;
 pub mod scratch;
+pub mod stripe;

@@ -20,11 +20,13 @@ pub enum Fault {
     CutBefore,
     /// The connection is cut after the effect.
     CutAfter,
-    /// No effect and no answer until [`super::StripeStandIn::release_hanging`].
+    /// No effect and no answer until [`super::StripeStandIn::release_hanging`]. The effect follows
+    /// then, also if the client has given up. Its key is in use meanwhile.
     HangBefore,
-    /// The effect at once, no answer until [`super::StripeStandIn::release_hanging`].
+    /// The effect at once, no answer until [`super::StripeStandIn::release_hanging`]. Its key is in
+    /// use meanwhile.
     HangAfter,
-    /// Effect and answer after this time.
+    /// The effect at once, the answer after this time. Its key is in use meanwhile.
     Slow(Duration),
     /// 429 without an effect.
     RateLimited,

@@ -5,7 +5,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use hyper::body::Incoming;
@@ -119,7 +118,11 @@ async fn accept(listener: &TcpListener, shared: Arc<Shared>) {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let service = service_fn(move |request| serve(Arc::clone(&shared), request));
+            // A task of its own: a request goes on when its client has given up, as at Stripe.
+            let service = service_fn(move |request| {
+                let answer = tokio::spawn(serve(Arc::clone(&shared), request));
+                async move { answer.await.unwrap_or(Err(Cut)) }
+            });
             let connection = hyper::server::conn::http1::Builder::new();
             // A cut connection ends with an error, which is what was asked for.
             let _ = connection.serve_connection(TokioIo::new(stream), service).await;
@@ -155,6 +158,10 @@ struct Sent {
 impl Sent {
     fn error(error: &StripeError) -> Sent {
         Sent { status: error.status, body: error.body.to_string(), replayed: false }
+    }
+
+    fn kept(&self) -> Saved {
+        Saved { status: self.status, body: self.body.clone() }
     }
 }
 
@@ -192,14 +199,24 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
             if fault == Some(Fault::HangBefore) {
                 shared.hang().await;
             }
-            carry_out(&mut shared.world(), number, key.as_deref(), fault)
+            let (sent, saved) = carry_out(&mut shared.world(), number, key.as_deref(), fault);
+            // The key stays in use until the answer is ready.
+            match fault {
+                Some(Fault::HangAfter) => shared.hang().await,
+                Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
+                _ => {}
+            }
+            if let Some(key) = key {
+                match saved {
+                    Some(saved) => shared.world().keys.save(&key, saved),
+                    None => shared.world().keys.abandon(&key),
+                }
+            }
+            sent
         }
     };
-    match fault {
-        Some(Fault::HangAfter) => shared.hang().await,
-        Some(Fault::Slow(time)) => tokio::time::sleep(Duration::min(time, Duration::from_secs(600))).await,
-        Some(Fault::CutBefore | Fault::CutAfter) => return Err(Cut),
-        _ => {}
+    if matches!(fault, Some(Fault::CutBefore | Fault::CutAfter)) {
+        return Err(Cut);
     }
     shared.world().requests[number].status = Some(sent.status);
     shared.world().requests[number].replayed = sent.replayed;
@@ -236,40 +253,29 @@ fn begin(world: &mut World, number: usize, fault: Option<Fault>) -> Result<Optio
     }
 }
 
-/// The effect of an admitted request and its answer, saved for its key.
-fn carry_out(world: &mut World, number: usize, key: Option<&str>, fault: Option<Fault>) -> Sent {
+/// The effect of an admitted request: what is sent, and what is kept for its key.
+fn carry_out(
+    world: &mut World,
+    number: usize,
+    key: Option<&str>,
+    fault: Option<Fault>,
+) -> (Sent, Option<Saved>) {
     let request = world.requests[number].clone();
     let failed = Sent::error(&StripeError::internal());
-    let save = |world: &mut World, sent: &Sent, is_kept: bool| {
-        let Some(key) = key else { return };
-        if is_kept {
-            world.keys.save(key, Saved { status: sent.status, body: sent.body.clone() });
-        } else {
-            world.keys.abandon(key);
-        }
-    };
     if fault.is_some_and(Fault::is_before) {
-        save(world, &failed, fault == Some(Fault::SavedError));
-        return failed;
+        let saved = (fault == Some(Fault::SavedError)).then(|| failed.kept());
+        return (failed, saved);
     }
     let (sent, is_kept) = effect(world, number, &request, key);
+    let saved = is_kept.then(|| sent.kept());
     match fault {
         Some(Fault::SavedErrorAfter) => {
-            save(world, &failed, true);
-            failed
+            let saved = failed.kept();
+            (failed, Some(saved))
         }
-        Some(Fault::ErrorAfter) => {
-            save(world, &sent, is_kept);
-            failed
-        }
-        Some(Fault::GarbledAfter) => {
-            save(world, &sent, is_kept);
-            Sent { body: "<html>".to_owned(), ..sent }
-        }
-        _ => {
-            save(world, &sent, is_kept);
-            sent
-        }
+        Some(Fault::ErrorAfter) => (failed, saved),
+        Some(Fault::GarbledAfter) => (Sent { body: "<html>".to_owned(), ..sent }, saved),
+        _ => (sent, saved),
     }
 }
 

@@ -201,3 +201,9 @@ impl StripeStandIn {
         self.shared.released.send_modify(|count| *count += 1);
     }
 }
+
+impl Drop for StripeStandIn {
+    fn drop(&mut self) {
+        recorded::append(&self.world().requests);
+    }
+}

@@ -1,4 +1,14 @@
 //! The record of every request, so that a test can say what was sent and what was not.
+//!
+//! If the environment names a file in `TOLLKEEPER_STRIPE_REQUESTS`, the parameters of the requests
+//! that were carried out are appended to it. `stripe_parameters.mjs` checks them against the
+//! official types.
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use serde_json::json;
 
 use super::faults::Fault;
 
@@ -42,6 +52,24 @@ impl RecordedRequest {
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         self.header("idempotency-key")
+    }
+}
+
+/// Appends what was carried out to the file that the environment names.
+pub(super) fn append(requests: &[RecordedRequest]) {
+    let Some(path) = std::env::var_os("TOLLKEEPER_STRIPE_REQUESTS") else { return };
+    let carried_out = requests.iter().filter(|request| matches!(request.status, Some(200 | 402)));
+    let line = |request: &RecordedRequest| {
+        let pairs = if request.method == "POST" { &request.form } else { &request.query };
+        let line = json!({"method": request.method, "path": request.path, "parameters": pairs});
+        format!("{line}\n")
+    };
+    let lines: BTreeSet<String> = carried_out.map(line).collect();
+    let text: String = lines.into_iter().collect();
+    // One write, because tests append at the same time.
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        eprintln!("the requests to the stand-in were not written: {error}");
     }
 }
 

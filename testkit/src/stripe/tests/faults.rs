@@ -83,6 +83,31 @@ fn a_request_that_hangs_holds_its_key_until_it_is_released() {
 }
 
 #[test]
+fn a_request_goes_on_after_its_client_has_given_up() {
+    let client = Client::start();
+    let (customer, form) = saved(&client);
+    client.stripe.fail_next("POST", "/v1/payment_intents", Fault::HangBefore);
+    let address = client.stripe.base_url().trim_start_matches("http://").to_owned();
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let head = format!(
+        "POST /v1/payment_intents HTTP/1.1\r\nhost: stripe\r\nauthorization: Bearer sk_test_standin\r\n\
+         stripe-version: 2026-10-28.endive\r\nidempotency-key: k\r\ncontent-length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    std::io::Write::write_all(&mut stream, head.as_bytes()).expect("it reads");
+    client.stripe.wait_for_hanging(1);
+    drop(stream);
+    assert_eq!(client.stripe.payments_succeeded(&customer), 0);
+    client.stripe.release_hanging();
+    let paid = || (client.stripe.payments_succeeded(&customer) == 1).then_some(());
+    crate::retry::retry_for(std::time::Duration::from_secs(60), "the request goes on", paid);
+    let charge = || client.send("POST", "payment_intents", &form, Some("k")).map(|(status, _)| status);
+    let replayed = || (charge() == Some(200)).then_some(());
+    crate::retry::retry_for(std::time::Duration::from_secs(60), "the key is free", replayed);
+    assert_eq!(client.stripe.payments_succeeded(&customer), 1);
+}
+
+#[test]
 fn a_seeded_schedule_never_charges_twice_for_one_key() {
     let client = Client::start();
     let (customer, form) = saved(&client);

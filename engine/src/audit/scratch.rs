@@ -1,5 +1,5 @@
-//! What an audit must remember of many charges, grants and keys: in memory while it is little, else
-//! in a temporary file.
+//! What an audit must remember of many charges, grants, keys and erasures: in memory while it is
+//! little, else in a temporary file.
 //!
 //! The file is a private database of SQLite. SQLite makes it in the directory for temporary files
 //! (`TMPDIR`) when its cache is full, and removes its name at once. So nothing is left behind,
@@ -21,6 +21,8 @@ const TABLES: &str = "
     CREATE INDEX spent_id ON spent (owner, id);
     CREATE TABLE pairs (part INTEGER NOT NULL, data BLOB NOT NULL);
     CREATE INDEX pairs_part ON pairs (part);
+    CREATE TABLE erasure (account INTEGER NOT NULL, member TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (account, member)) WITHOUT ROWID;
 ";
 
 /// Pairs are sorted part by part. Fingerprints are uniform, so the parts are equally large.
@@ -166,6 +168,21 @@ impl Scratch {
             statement.query_row(params, |row| row.get(0)).optional().map_err(failed)?;
         let grant = data.map(|data| Grant::decode(&data)).transpose();
         grant.map_err(|error| Error::bug(format!("a spent grant must read back: {error}")))
+    }
+
+    /// Notes that an entry erased the texts of a member, in place of an earlier erasure.
+    pub(crate) fn put_erasure(&self, account: u32, member: &str, seq: u64) -> Result<(), Error> {
+        let sql = "INSERT OR REPLACE INTO erasure (account, member, seq) VALUES (?1, ?2, ?3)";
+        let mut insert = self.connection.prepare_cached(sql).map_err(failed)?;
+        insert.execute((account, member, seq as i64)).map(|_| ()).map_err(failed)
+    }
+
+    /// The entry that erased the texts of a member last.
+    pub(crate) fn last_erasure(&self, account: u32, member: &str) -> Result<Option<u64>, Error> {
+        let sql = "SELECT seq FROM erasure WHERE account = ?1 AND member = ?2";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let found = statement.query_row((account, member), |row| row.get::<_, i64>(0)).optional();
+        Ok(found.map_err(failed)?.map(|seq| seq as u64))
     }
 
     /// Keeps a pair.

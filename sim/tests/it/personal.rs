@@ -1,5 +1,5 @@
 //! Texts about persons beside the journal: an erasure survives a crash, and an audit names a text
-//! that is damaged, missing, or there although it was erased.
+//! that is damaged, missing, there although it was erased, or gone although it was not.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use tollkeeper_engine::embedded::{Core, CoreOptions, audit};
 use tollkeeper_engine::{AuditReport, personal_text, postgres};
 use tollkeeper_ledger::{
-    Actor, Command, MemberId, MemberRequest, Role, Submission, TeamCommand, Timestamp, WorkspaceChanges,
+    Actor, Command, MemberChanges, MemberId, MemberRequest, Role, Submission, TeamCommand, Timestamp,
+    WorkspaceChanges,
 };
 use tollkeeper_sim::contract::{TestClient, acme};
 use tollkeeper_sim::engines::postgres::InDatabase;
@@ -85,6 +86,15 @@ fn finding(report: AuditReport) -> Option<String> {
     report.disagreement.map(|found| found.what)
 }
 
+/// Adds a member, erases it, and gives it a new name, which is there.
+fn erase_and_name_again(mut run: impl FnMut(Command)) {
+    let name = Some(personal_text("Zoe", [7; 32]));
+    let named = MemberChanges { name, ..MemberChanges::default() };
+    run(added("zoe", "Zoe", 5));
+    run(erased("zoe"));
+    run(Command::Team(TeamCommand::ChangeMember(member("zoe"), named)));
+}
+
 /// What an audit must name: a change of the rows, and a part of the message.
 const CHANGES: [(&str, &str); 4] = [
     ("UPDATE personal SET member = 'bob' WHERE member = 'ada'", "a text of member ada is missing"),
@@ -101,7 +111,12 @@ fn an_audit_of_a_directory_names_a_wrong_text() {
         ("UPDATE personal SET data = zeroblob(40) WHERE member = 'ada'", wrong),
         ("UPDATE personal SET kept = 1, data = zeroblob(40) WHERE member = 'eve'", wrong),
         (
-            "INSERT INTO personal SELECT 1, account, 'zoe', digest, kept, data FROM personal WHERE member = 'ada' LIMIT 1",
+            "UPDATE personal SET kept = 0, data = zeroblob(length(data)) WHERE member = 'ada'",
+            "a text of member ada is gone, and no entry erased it",
+        ),
+        ("UPDATE personal SET kept = 0, data = x'' WHERE member = 'zoe'", "a text of member zoe is gone"),
+        (
+            "INSERT INTO personal SELECT 1, account, 'kim', digest, kept, data FROM personal WHERE member = 'ada' LIMIT 1",
             "that no entry names",
         ),
     ];
@@ -112,6 +127,7 @@ fn an_audit_of_a_directory_names_a_wrong_text() {
         run(&mut core, added("ada", "Ada", 1));
         run(&mut core, added("eve", "Eve", 3));
         run(&mut core, erased("eve"));
+        erase_and_name_again(|command| run(&mut core, command));
         core.checkpoint_all().expect("a healthy disk");
         drop(core);
         let journal = Connection::open(scratch.path().join("journal.db")).expect("the file opens");
@@ -134,7 +150,12 @@ fn an_audit_of_a_database_names_a_wrong_text() {
         ("UPDATE personal SET n = n + 1 WHERE member = 'ada'", wrong),
         ("UPDATE personal SET text = '\\x41', salt = '\\x42' WHERE member = 'eve'", wrong),
         (
-            "INSERT INTO personal SELECT workspace, 'zoe', digest, n, salt, text FROM personal",
+            "UPDATE personal SET text = NULL, salt = NULL WHERE member = 'ada'",
+            "a text of member ada is gone, and no entry erased it",
+        ),
+        ("UPDATE personal SET text = NULL, salt = NULL WHERE member = 'zoe'", "a text of member zoe is gone"),
+        (
+            "INSERT INTO personal SELECT workspace, 'kim', digest, n, salt, text FROM personal",
             "that no entry names",
         ),
     ];
@@ -144,6 +165,7 @@ fn an_audit_of_a_database_names_a_wrong_text() {
         for command in [added("ada", "Ada", 1), added("eve", "Eve", 3), erased("eve")] {
             client.accepted(command);
         }
+        erase_and_name_again(|command| _ = client.accepted(command));
         drop(client);
         store.0.sql(change);
         let found = finding(postgres::audit(&store.0.url()).expect("it can be read"));

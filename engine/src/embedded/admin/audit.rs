@@ -236,7 +236,8 @@ impl<'a> Auditor<'a> {
         let mut texts_disagree = None;
         if is_first_time {
             self.note_names(&entry, &stored)?;
-            texts_disagree = self.texts.check_entry(self.journal, &stored.header, &entry.body)?;
+            let stores = (self.journal, &self.scratch);
+            texts_disagree = self.texts.check_entry(stores, &stored.header, &entry.body)?;
         }
         if is_in_range {
             self.check_in_range(&stored, &entry)?;
@@ -462,7 +463,7 @@ impl<'a> Auditor<'a> {
         if let Some(what) = self.state.take_damage() {
             self.store_disagrees(what);
         }
-        let ((texts, texts_erased), what) = self.texts.finish(self.journal)?;
+        let ((texts, texts_erased), what) = self.texts.finish(self.journal, &self.scratch)?;
         if let Some(what) = what {
             self.store_disagrees(what);
         }

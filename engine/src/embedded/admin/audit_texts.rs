@@ -1,7 +1,8 @@
 //! The part of the audit about texts of persons: that each entry's digests stand for what is
-//! stored, and that what an entry erased is gone.
+//! stored, and that a text is gone exactly if a later entry erased it.
 
 use crate::Error;
+use crate::audit::Scratch;
 use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::texts::StoredText;
@@ -19,7 +20,7 @@ impl AuditedTexts {
     /// Checks an entry; says what is wrong.
     pub(super) fn check_entry(
         &mut self,
-        journal: &Journal,
+        (journal, scratch): (&Journal, &Scratch),
         header: &EntryHeader,
         body: &EntryBody,
     ) -> Result<Option<String>, Error> {
@@ -39,6 +40,7 @@ impl AuditedTexts {
                 Ok(None)
             }
             Some(TextsInEntry::Erased(member)) => {
+                scratch.put_erasure(account_index, member.as_str(), header.seq)?;
                 let is_there = journal.has_text_before(account_index, member, header.seq)?;
                 Ok(is_there.then(|| format!("a text of member {member} was erased and is there")))
             }
@@ -46,9 +48,22 @@ impl AuditedTexts {
     }
 
     /// The number of texts and of erased ones; says what is wrong.
-    pub(super) fn finish(&self, journal: &Journal) -> Result<((u64, u64), Option<String>), Error> {
+    pub(super) fn finish(
+        &self,
+        journal: &Journal,
+        scratch: &Scratch,
+    ) -> Result<((u64, u64), Option<String>), Error> {
         let (all, erased) = journal.count_texts()?;
-        let what = (all != self.named).then(|| "there are texts of members that no entry names".to_owned());
+        let mut what =
+            (all != self.named).then(|| "there are texts of members that no entry names".to_owned());
+        journal.each_gone_text(|account_index, member, named_by| {
+            if scratch.last_erasure(account_index, member)?.is_none_or(|seq| seq <= named_by) {
+                what.get_or_insert_with(|| {
+                    format!("a text of member {member} is gone, and no entry erased it")
+                });
+            }
+            Ok(())
+        })?;
         Ok(((all - erased, erased), what))
     }
 }

@@ -94,6 +94,24 @@ impl Journal {
         read().map_err(|error| classify(self.path(), error))
     }
 
+    /// Calls `each` with the account, the member and the sequence number of the entry that named
+    /// it first, for each text that is gone.
+    pub(crate) fn each_gone_text(
+        &self,
+        mut each: impl FnMut(u32, &str, u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT account, member, id / 2 FROM personal WHERE NOT kept ORDER BY id";
+        let classified = |error| classify(self.path(), error);
+        let mut statement = self.connection().prepare_cached(sql).map_err(classified)?;
+        let mut rows = statement.query([]).map_err(classified)?;
+        while let Some(row) = rows.next().map_err(classified)? {
+            let read = || Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?));
+            let (account_index, member, seq): (u32, String, i64) = read().map_err(classified)?;
+            each(account_index, &member, seq as u64)?;
+        }
+        Ok(())
+    }
+
     /// The number of rows that an entry was the first to name.
     pub(crate) fn count_texts_of_entry(&self, seq: u64) -> Result<u64, Error> {
         let sql = "SELECT count(*) FROM personal WHERE id BETWEEN ?1 AND ?1 + 1";

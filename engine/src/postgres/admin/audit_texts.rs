@@ -1,5 +1,5 @@
 //! The part of the audit about texts of persons: that each entry's digests stand for what is
-//! stored, and that what an entry erased is gone.
+//! stored, and that a text is gone exactly if a later entry erased it.
 
 use std::collections::HashMap;
 
@@ -17,6 +17,8 @@ struct StoredText {
     n: u64,
     state: State,
     is_named: bool,
+    /// True if a later entry erased it.
+    is_to_be_gone: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,8 @@ impl AuditedTexts {
             None if salt.is_none() && text.is_none() => State::Erased,
             None => State::Damaged,
         };
-        let stored = StoredText { n: column::<i64>(row, 3)? as u64, state, is_named: false };
+        let stored =
+            StoredText { n: column::<i64>(row, 3)? as u64, state, is_named: false, is_to_be_gone: false };
         self.0.entry(column::<&str>(row, 1)?.to_owned()).or_default().insert(digest, stored);
         Ok(())
     }
@@ -52,8 +55,12 @@ impl AuditedTexts {
                 digests.iter().find_map(|digest| self.check_named(n, member, digest))
             }
             TextsInEntry::Erased(member) => {
-                let mut of_member = self.0.get(member.as_str()).into_iter().flat_map(HashMap::values);
-                let is_there = of_member.any(|text| text.n < n && text.state != State::Erased);
+                let of_member = self.0.get_mut(member.as_str()).into_iter().flat_map(HashMap::values_mut);
+                let mut is_there = false;
+                for text in of_member.filter(|text| text.n < n) {
+                    text.is_to_be_gone = true;
+                    is_there |= text.state != State::Erased;
+                }
                 is_there.then(|| format!("a text of member {member} was erased and is there"))
             }
         }
@@ -73,8 +80,15 @@ impl AuditedTexts {
     pub(super) fn finish(&self) -> ((u64, u64), Option<String>) {
         let all = || self.0.values().flat_map(HashMap::values);
         let count = |state| all().filter(|text| text.state == state).count() as u64;
-        let is_unnamed = all().any(|text| !text.is_named);
-        let what = is_unnamed.then(|| "there are texts of members that no entry names".to_owned());
+        let is_gone = |text: &StoredText| text.state == State::Erased && !text.is_to_be_gone;
+        let gone = self.0.iter().find(|(_, texts)| texts.values().any(is_gone));
+        let what = match gone {
+            _ if all().any(|text| !text.is_named) => {
+                Some("there are texts of members that no entry names".to_owned())
+            }
+            Some((member, _)) => Some(format!("a text of member {member} is gone, and no entry erased it")),
+            None => None,
+        };
         ((count(State::Kept), count(State::Erased)), what)
     }
 }

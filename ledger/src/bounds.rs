@@ -34,7 +34,7 @@ const _: () = assert!(
     "no price times a quantity may leave the range of a balance"
 );
 
-/// The longest id of a workspace, member, worker or operation: it is in every URL, entry and
+/// The longest id of a workspace, member, worker, operation or plan: it is in every URL, entry and
 /// index.
 pub const NAME_MAX_BYTES: usize = 64;
 
@@ -114,6 +114,33 @@ const _: () = assert!(
 /// The most operations in one version of the price book: a version is one entry and is held in
 /// memory whole.
 pub const OPERATIONS_MAX: usize = 1_000;
+
+/// The most plans in one version: a version is one entry, is held in memory whole, and is shown on
+/// one page.
+pub const PLANS_MAX: usize = 100;
+
+/// The longest name of a plan: it stands in tables, on the provider's page and on receipts.
+pub const PLAN_NAME_MAX_CHARS: usize = 100;
+
+/// The lowest price of a plan that is not free, 0.50 USD: payment providers charge no less.
+pub const PLAN_PRICE_MIN_CENTS: i64 = 50;
+
+/// The highest price of a plan, 999,999.99 USD: payment providers charge no more at once.
+pub const PLAN_PRICE_MAX_CENTS: i64 = 99_999_999;
+
+/// The most credit of a plan in a month: what 1,000 months bring still fits a balance, so a month
+/// that was paid for can be granted.
+pub const PLAN_CREDITS_MAX_MICROS: i64 = 9_000_000_000_000;
+
+const _: () = assert!(
+    PLAN_CREDITS_MAX_MICROS <= BALANCE_MAX_MICROS / 1_000,
+    "the credit of 1,000 months must fit a balance"
+);
+
+const _: () = assert!(
+    0 < PLAN_PRICE_MIN_CENTS && PLAN_PRICE_MIN_CENTS <= PLAN_PRICE_MAX_CENTS,
+    "a plan must have an allowed price"
+);
 
 /// How late the time of a new price version may be and still mean now: the clocks of caller and
 /// server differ, and the request takes its time.

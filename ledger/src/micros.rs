@@ -14,6 +14,12 @@ pub const MICROS_PER_USD: i64 = 100_000;
 
 const _: () = assert!(MICROS_PER_USD == 10_i64.pow(5), "five decimals must write every amount exactly");
 
+/// Micro-units in one cent.
+const MICROS_PER_CENT: i64 = MICROS_PER_USD / 100;
+
+const _: () =
+    assert!(MICROS_PER_CENT * 100 == MICROS_PER_USD, "a cent must be a whole number of micro-units");
+
 /// An amount of credit in micro-units, above or below zero. Arithmetic is checked: it never wraps.
 ///
 /// ```
@@ -75,6 +81,23 @@ impl Micros {
         let units = self.0 / unit.0;
         assert!(units.saturating_mul(unit.0) <= self.0, "whole units must not cost more than the amount");
         units
+    }
+
+    /// The credit that a number of cents buys (P5).
+    ///
+    /// # Panics
+    /// If it leaves the range of an `i64`; prices have bounds far below.
+    #[must_use]
+    pub const fn from_cents(cents: i64) -> Micros {
+        let micros = cents.checked_mul(MICROS_PER_CENT);
+        Micros(micros.expect("a price must be within its bounds"))
+    }
+
+    /// The number of cents; `None` if the amount is not one of whole cents.
+    #[must_use]
+    pub const fn whole_cents(self) -> Option<i64> {
+        let cents = self.0 / MICROS_PER_CENT;
+        if cents * MICROS_PER_CENT == self.0 { Some(cents) } else { None }
     }
 
     /// The amount, to be written in dollars.
@@ -229,6 +252,18 @@ mod tests {
         check("0.000001", Err(AmountError::TooFine));
         for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", " 1", "1,5", "NaN", "１"] {
             check(text, Err(AmountError::NotADecimal));
+        }
+    }
+
+    #[test]
+    fn cents_are_converted_exactly_or_not_at_all() {
+        assert_eq!(Micros::from_cents(1_950), Micros::new(1_950_000));
+        assert_eq!(Micros::from_cents(-1), Micros::new(-1_000));
+        for cents in [0, 1, -1, 99_999_999] {
+            assert_eq!(Micros::from_cents(cents).whole_cents(), Some(cents));
+        }
+        for micros in [1, -1, 999, 1_001, i64::MAX] {
+            assert_eq!(Micros::new(micros).whole_cents(), None);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Names that callers choose: the ids of workspaces, members, workers and operations, and
+//! Names that callers choose: the ids of workspaces, members, workers, operations and plans, and
 //! idempotency keys.
 //!
 //! A name is checked once, where it enters. Inside the ledger every name is well-formed. Ids that
@@ -169,6 +169,14 @@ name!(
     in_name,
     check_id,
     "The id of an operation, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+);
+name!(
+    PlanId,
+    WORD_BYTES,
+    NAME_MAX_BYTES,
+    in_name,
+    check_id,
+    "The id of a plan, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
     IdempotencyKey,

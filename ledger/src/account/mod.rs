@@ -289,6 +289,7 @@ impl Account {
             EntryBody::ChargeSettled(_)
             | EntryBody::ChargeExtended { .. }
             | EntryBody::PricesSet(_)
+            | EntryBody::PlansSet(_)
             | EntryBody::PlatformKeySet { .. }
             | EntryBody::SettingsChanged(_)
             | EntryBody::LedgerRestored { .. } => {}

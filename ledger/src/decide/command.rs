@@ -7,14 +7,14 @@
 use super::workspace::check_limits;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period,
-    PersonalText, PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
+    PersonalText, Plan, PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// The workspace whose account is concerned; [`WorkspaceId::platform`] for the price book,
-    /// platform keys, settings and epochs.
+    /// plans, platform keys, settings and epochs.
     pub workspace: WorkspaceId,
     /// Makes the command safe to repeat (i07). A command with a [`Command::derived_key`] ignores
     /// it.
@@ -81,6 +81,11 @@ pub enum Command {
         operations: Vec<OperationPrice>,
         /// The instant from which the version prices charges; now if `None`.
         effective_at: Option<Timestamp>,
+    },
+    /// Creates a new version of the plans.
+    SetPlans {
+        /// All plans; one that is not among them is retired.
+        plans: Vec<Plan>,
     },
     /// Stores the hash of a platform key; the key itself never reaches the ledger.
     SetPlatformKey {
@@ -343,6 +348,7 @@ impl Command {
         matches!(
             self,
             Command::SetPrices { .. }
+                | Command::SetPlans { .. }
                 | Command::SetPlatformKey { .. }
                 | Command::SetSettings(_)
                 | Command::MarkRestored

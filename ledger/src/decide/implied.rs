@@ -108,6 +108,7 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
             Command::SetAlerts { thresholds: thresholds.clone(), cooldown_seconds: *cooldown_seconds }
         }
         EntryBody::PricesSet(version) => prices(version),
+        EntryBody::PlansSet(version) => Command::SetPlans { plans: version.plans.clone() },
         EntryBody::PlatformKeySet { hash } => Command::SetPlatformKey { hash: *hash },
         EntryBody::SettingsChanged(settings) => Command::SetSettings(*settings),
         EntryBody::LedgerRestored { .. } => Command::MarkRestored,

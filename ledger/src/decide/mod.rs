@@ -12,6 +12,7 @@ pub(crate) mod charge;
 pub(crate) mod command;
 mod grant;
 pub(crate) mod implied;
+mod plans;
 mod platform;
 mod prices;
 pub(crate) mod quote;
@@ -137,6 +138,7 @@ fn decide_loaded(
         Command::SetPrices { operations, effective_at } => {
             prices::set_prices(view, operations, effective_at, now)?
         }
+        Command::SetPlans { plans } => plans::set_plans(view, plans)?,
         Command::SetPlatformKey { hash } => vec![EntryBody::PlatformKeySet { hash }],
         Command::SetSettings(settings) => platform::set_settings(view, settings)?,
         Command::MarkRestored => platform::mark_restored(view),

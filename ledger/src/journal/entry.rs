@@ -7,7 +7,7 @@
 use super::codec::coded;
 use crate::{
     Actor, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit,
-    Micros, PlatformSettings, PriceVersion, Profile, Refund, Settlement, TeamChange, Timestamp,
+    Micros, PlanVersion, PlatformSettings, PriceVersion, Profile, Refund, Settlement, TeamChange, Timestamp,
 };
 
 /// A line of the journal.
@@ -147,6 +147,8 @@ pub enum EntryBody {
     },
     /// The price book has a new version.
     PricesSet(PriceVersion),
+    /// The plans have a new version.
+    PlansSet(PlanVersion),
     /// A platform key was created.
     PlatformKeySet {
         /// SHA-256 of the key.
@@ -184,6 +186,7 @@ pub enum Kind {
     AlertsSet,
     BalanceLow,
     PricesSet,
+    PlansSet,
     PlatformKeySet,
     MemberAdded,
     MemberChanged,
@@ -232,6 +235,7 @@ coded!(Kind, "an entry's kind", {
     SettingsChanged = 29 "settings.changed",
     LedgerRestored = 30 "ledger.restored",
     MemberErased = 31 "member.erased",
+    PlansSet = 32 "plans.set",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -303,6 +307,7 @@ impl EntryBody {
             EntryBody::AlertsSet { .. } => Kind::AlertsSet,
             EntryBody::BalanceLow { .. } => Kind::BalanceLow,
             EntryBody::PricesSet(_) => Kind::PricesSet,
+            EntryBody::PlansSet(_) => Kind::PlansSet,
             EntryBody::PlatformKeySet { .. } => Kind::PlatformKeySet,
             EntryBody::SettingsChanged(_) => Kind::SettingsChanged,
             EntryBody::LedgerRestored { .. } => Kind::LedgerRestored,
@@ -339,6 +344,7 @@ impl EntryBody {
             | EntryBody::AlertsSet { .. }
             | EntryBody::BalanceLow { .. }
             | EntryBody::PricesSet(_)
+            | EntryBody::PlansSet(_)
             | EntryBody::PlatformKeySet { .. }
             | EntryBody::SettingsChanged(_)
             | EntryBody::LedgerRestored { .. }
@@ -406,7 +412,14 @@ impl Kind {
     /// True for a kind of the platform's own journal; all others are of a workspace's.
     #[must_use]
     pub const fn is_for_platform(self) -> bool {
-        matches!(self, Kind::PricesSet | Kind::PlatformKeySet | Kind::SettingsChanged | Kind::LedgerRestored)
+        matches!(
+            self,
+            Kind::PricesSet
+                | Kind::PlansSet
+                | Kind::PlatformKeySet
+                | Kind::SettingsChanged
+                | Kind::LedgerRestored
+        )
     }
 }
 

@@ -9,9 +9,9 @@ use super::entry::Kind;
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
-    GrantId, IdempotencyKey, Limit, Member, MemberId, Micros, Outcome, PeriodWindows, PlatformSettings,
-    PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement, Source, Spender,
-    Status, TeamChange, Timestamp, WorkspaceId,
+    GrantId, IdempotencyKey, Limit, Member, MemberId, Micros, Outcome, PeriodWindows, PlanVersion,
+    PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement,
+    Source, Spender, Status, TeamChange, Timestamp, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -173,6 +173,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         }
         EntryBody::BalanceLow { threshold } => w.micros(*threshold),
         EntryBody::PricesSet(version) => version.write(w),
+        EntryBody::PlansSet(version) => version.write(w),
         EntryBody::PlatformKeySet { hash } => w.raw(hash),
         EntryBody::SettingsChanged(settings) => settings.write(w),
         EntryBody::LedgerRestored { epoch } => w.unsigned(*epoch),
@@ -227,6 +228,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         },
         Kind::BalanceLow => EntryBody::BalanceLow { threshold: r.micros("a threshold")? },
         Kind::PricesSet => EntryBody::PricesSet(PriceVersion::read(r)?),
+        Kind::PlansSet => EntryBody::PlansSet(PlanVersion::read(r)?),
         Kind::PlatformKeySet => EntryBody::PlatformKeySet { hash: r.hash("a key's hash")? },
         Kind::SettingsChanged => EntryBody::SettingsChanged(PlatformSettings::read(r)?),
         Kind::LedgerRestored => EntryBody::LedgerRestored { epoch: r.unsigned("an epoch")? },

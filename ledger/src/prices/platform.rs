@@ -1,5 +1,5 @@
-//! What concerns no single workspace: the price book, the settings that decide money, the hashes of
-//! the platform keys, and the epoch.
+//! What concerns no single workspace: the price book, the plans, the settings that decide money,
+//! the hashes of the platform keys, and the epoch.
 //!
 //! The platform has a journal of its own (that of
 //! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add
@@ -7,13 +7,15 @@
 
 use super::settings::PlatformSettings;
 use crate::journal::disagreement::ensure;
-use crate::{Entry, EntryBody, Hash, PriceBook, Violation};
+use crate::{Entry, EntryBody, Hash, Plans, PriceBook, Violation};
 
 /// The state of the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
     /// All versions of the prices.
     pub price_book: PriceBook,
+    /// All versions of the plans, after the samples.
+    pub plans: Plans,
     /// The settings that decide money.
     pub settings: PlatformSettings,
     /// SHA-256 of each platform key, oldest first.
@@ -28,6 +30,7 @@ impl Default for Platform {
     fn default() -> Platform {
         Platform {
             price_book: PriceBook::default(),
+            plans: Plans::default(),
             settings: PlatformSettings::default(),
             key_hashes: Vec::new(),
             epoch: 1,
@@ -39,10 +42,12 @@ impl Platform {
     /// Applies an entry of the platform's journal. Kinds of other journals change nothing.
     ///
     /// # Errors
-    /// [`Violation`] if a price version or an epoch does not follow from the ones before.
+    /// [`Violation`] if a version of the prices or plans, or an epoch, does not follow from the
+    /// ones before.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), Violation> {
         match &entry.body {
             EntryBody::PricesSet(version) => self.price_book.add(version.clone())?,
+            EntryBody::PlansSet(version) => self.plans.add(version.clone())?,
             EntryBody::PlatformKeySet { hash } => self.key_hashes.push(*hash),
             EntryBody::SettingsChanged(settings) => self.settings = *settings,
             EntryBody::LedgerRestored { epoch } => {

@@ -5,8 +5,9 @@ use super::check;
 use super::world::{World, acme, toy_hash};
 use crate::TeamChange::{self, KeyRevoked, KeyUsed, MemberAdded, MemberChanged, MemberRemoved, SignedOut};
 use crate::{
-    Account, Actor, ApiKeyId, Balance, Disagreement, Entry, EntryBody, Id, Limit, Member, MemberId, Micros,
-    Platform, PriceVersion, SessionId, Timestamp, Violation, WorkspaceId, bounds,
+    Account, Actor, ApiKeyId, Balance, Disagreement, Entry, EntryBody, Id, Interval, Limit, Member, MemberId,
+    Micros, Plan, PlanId, PlanVersion, Platform, PriceVersion, SessionId, Timestamp, Violation, WorkspaceId,
+    bounds,
 };
 
 fn journal() -> World {
@@ -272,6 +273,35 @@ fn a_price_version_with_a_gap_is_a_violation() {
     assert_eq!(platform.apply(&first_entry(EntryBody::PricesSet(version(1)))), Ok(()));
     let gap = platform.apply(&first_entry(EntryBody::PricesSet(version(3))));
     assert_eq!(gap, Err(Violation("a price version is not numbered by the one before it")));
+}
+
+#[test]
+fn plans_that_do_not_follow_or_cannot_be_set_are_a_violation() {
+    let plan = |id: &str| Plan {
+        id: PlanId::known(id),
+        name: "Some plan".into(),
+        price_cents: 1_900,
+        credits: Micros::new(5),
+        interval: Interval::Month,
+    };
+    let mut platform = Platform::default();
+    let mut set =
+        |version, plans| platform.apply(&first_entry(EntryBody::PlansSet(PlanVersion { version, plans })));
+    let gap = Err(Violation("a plan version is not numbered by the one before it"));
+    assert_eq!(set(0, vec![plan("a")]), gap, "the samples are no entry");
+    assert_eq!(set(2, vec![plan("a")]), gap);
+    let unsorted = Err(Violation("the plans of a version are not sorted, each once"));
+    assert_eq!(set(1, vec![plan("b"), plan("a")]), unsorted);
+    assert_eq!(set(1, vec![plan("a"), plan("a")]), unsorted);
+    let many = (0..=bounds::PLANS_MAX).map(|n| plan(&format!("plan-{n:03}"))).collect();
+    assert_eq!(set(1, many), Err(Violation("a version has more plans than it may have")));
+    let terms = Err(Violation("a plan's terms are out of range"));
+    assert_eq!(set(1, vec![Plan { price_cents: 1, ..plan("a") }]), terms);
+    assert_eq!(set(1, vec![Plan { credits: Micros::ZERO, ..plan("a") }]), terms);
+    assert_eq!(set(1, vec![plan("a"), plan("b")]), Ok(()));
+    assert_eq!(set(1, vec![plan("a")]), gap);
+    assert_eq!(set(2, Vec::new()), Ok(()));
+    assert_eq!(platform.plans.versions().len(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! refund cN [AMOUNT] [reason= key=]                      claw_back gN AMOUNT dispute=    restore dispute=
 //! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
-//! settings DAYS                                         restored
+//! plans ID=CENTS/CREDITS/month|year[/NAME] …            settings DAYS          restored
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
@@ -22,9 +22,9 @@
 use super::world::{Output, World};
 use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
-    EntryBody, GrantId, GrantRequest, Id, LinkRequest, MemberChanges, MemberId, MemberRequest, Micros,
-    OperationId, OperationPrice, Period, PersonalText, PlatformSettings, Refusal, Role, Scope, SessionId,
-    Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
+    EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
+    Micros, OperationId, OperationPrice, Period, PersonalText, Plan, PlanId, PlatformSettings, Refusal, Role,
+    Scope, SessionId, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.
@@ -162,6 +162,7 @@ fn command(world: &World, words: &Words) -> Command {
             cooldown_seconds: words.number("cooldown").unwrap_or(86_400),
         },
         "prices" => prices(world, words),
+        "plans" => plans(words),
         "platform_key" => Command::SetPlatformKey {
             hash: [number(words.bare[1]).try_into().expect("a script's byte fits"); 32],
         },
@@ -317,6 +318,21 @@ fn prices(world: &World, words: &Words) -> Command {
     Command::SetPrices { operations: operations.collect(), effective_at }
 }
 
+fn plans(words: &Words) -> Command {
+    let plan = |(id, terms): &(&str, &str)| {
+        let mut terms = terms.split('/');
+        let mut next = || terms.next().expect("a plan has a price, credits and an interval");
+        Plan {
+            id: PlanId::known(id),
+            price_cents: number(next()),
+            credits: micros(next()),
+            interval: if next() == "month" { Interval::Month } else { Interval::Year },
+            name: terms.next().unwrap_or("Some plan").into(),
+        }
+    };
+    Command::SetPlans { plans: words.named.iter().map(plan).collect() }
+}
+
 fn balance(world: &World) -> String {
     let balance = world.account.balance;
     let mut text = balance.available.to_string();
@@ -426,6 +442,7 @@ fn happened(world: &World, entry: &Entry) -> String {
         }
         EntryBody::BalanceLow { threshold } => format!("low {threshold}"),
         EntryBody::PricesSet(version) => format!("prices {}", version.version),
+        EntryBody::PlansSet(version) => format!("plans {}", version.version),
         EntryBody::PlatformKeySet { .. } => "platform key".to_owned(),
         EntryBody::SettingsChanged(settings) => format!("window {}d", settings.refund_window_days),
         EntryBody::LedgerRestored { epoch } => format!("epoch {epoch}"),

@@ -29,6 +29,8 @@ pub(crate) enum Asked {
     Limits,
     /// The prices in force at that time, now if it is absent.
     Prices(Option<Timestamp>),
+    /// The plans that were set last.
+    Plans,
     /// The settings that decide money.
     Settings,
     /// Nothing.
@@ -43,6 +45,7 @@ impl Asked {
             Command::VoidGrant { grant, .. } => Asked::Grant(*grant),
             Command::SetLimits(_) => Asked::Limits,
             Command::SetPrices { effective_at, .. } => Asked::Prices(*effective_at),
+            Command::SetPlans { .. } => Asked::Plans,
             Command::SetSettings(_) => Asked::Settings,
             Command::SetAlerts { .. } => Asked::Nothing,
             _ => Asked::Current,
@@ -76,6 +79,7 @@ pub(crate) fn answer(
             Output::Charge(charge, balance)
         }
         EntryBody::PricesSet(version) => Output::Prices(version),
+        EntryBody::PlansSet(version) => Output::Plans(version),
         EntryBody::SettingsChanged(settings) => Output::Settings(settings),
         EntryBody::LimitsSet(limits) => Output::Limits(limits),
         EntryBody::Team(change) => Output::Team(change),
@@ -138,6 +142,7 @@ pub(crate) fn unchanged_answer(
             let prices = platform.price_book.in_force(effective_at.map_or(present, |at| at.max(present)));
             prices.cloned().map_or(Output::Done, Output::Prices)
         }
+        (Asked::Plans, _) => Output::Plans(platform.plans.newest().clone()),
         (Asked::Settings, _) => Output::Settings(platform.settings),
         (Asked::Nothing | Asked::Grant(_), _) => Output::Done,
         (Asked::Current, Some(charge)) => Output::Charge(charge, account.balance),

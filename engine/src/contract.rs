@@ -10,9 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId, Platform,
-    PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status, Submission, TeamChange, Timestamp,
-    WorkerId, WorkspaceId, bounds,
+    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId,
+    PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status, Submission,
+    TeamChange, Timestamp, WorkerId, WorkspaceId, bounds,
 };
 
 use crate::{Error, Query, QueryResult, TrustedClock};
@@ -48,6 +48,8 @@ pub enum Output {
     Grant(Box<GrantRecord>, Balance),
     /// The published version of the price book.
     Prices(PriceVersion),
+    /// The plans after the command.
+    Plans(PlanVersion),
     /// The settings that decide money, after the command.
     Settings(PlatformSettings),
     /// The spending limits with what is used of them.

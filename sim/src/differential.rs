@@ -224,6 +224,7 @@ impl Differential {
     fn compare_platform(&self, engine: &dyn Engine) -> Result<(), Difference> {
         let platform = engine.platform();
         self.expect_equal("the price book", platform.price_book.versions(), &self.model.prices)?;
+        self.expect_equal("the plans", platform.plans.versions(), &self.model.plans)?;
         self.expect_equal(
             "the number of platform keys",
             platform.key_hashes.len(),

@@ -35,6 +35,7 @@ pub const CLAUSES: &[Clause] = &[
     ("a workspace is created once and can be updated", settings::a_workspace_is_created_once),
     ("an unknown workspace is not found", settings::an_unknown_workspace_is_not_found),
     ("prices have versions", settings::prices_have_versions),
+    ("plans have versions", settings::plans_have_versions),
     ("platform keys are stored by their hash", settings::platform_keys_are_stored),
     (
         "the refund window is a setting of the platform",

@@ -1,7 +1,10 @@
-//! Clauses about workspaces, prices, platform keys and alerts.
+//! Clauses about workspaces, prices, plans, platform keys and alerts.
 
 use tollkeeper_engine::{ChargeFilter, Output, Page, Reads, WorkspaceFilter};
-use tollkeeper_ledger::{ChargeCommand, ChargeId, Command, Kind, Micros, PlatformSettings, WorkspaceChanges};
+use tollkeeper_ledger::{
+    ChargeCommand, ChargeId, Command, Interval, Kind, Micros, Plan, PlanId, PlanVersion, PlatformSettings,
+    WorkspaceChanges, WorkspaceId,
+};
 
 use super::Store;
 use super::test_client::{BEGINNING, TestClient, acme, charge, pages, prices, workspace};
@@ -95,6 +98,36 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(versions[0].operations.len(), 3);
     assert_eq!(client.record(now.details.id).charge.details.price_version, 2);
+}
+
+pub(super) fn plans_have_versions(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 1_000);
+    assert!(client.engine.platform().plans.newest().is_sample(), "no plans are set yet");
+    let plan = |id: &str, price_cents, interval| Plan {
+        id: PlanId::new(id).expect("a name"),
+        name: "Größter Plan".into(),
+        price_cents,
+        credits: Micros::new(6_000_000),
+        interval,
+    };
+    let (pro, yearly) = (plan("pro", 4_900, Interval::Month), plan("yearly", 49_000, Interval::Year));
+    let set = |plans: &[&Plan]| Command::SetPlans { plans: plans.iter().copied().cloned().collect() };
+    let first = PlanVersion { version: 1, plans: vec![pro.clone(), yearly.clone()] };
+    let answer = client.accepted_by_platform(set(&[&yearly, &pro]));
+    assert_eq!(answer, Output::Plans(first.clone()), "plans are sorted by their id");
+    let head = |client: &TestClient| block_on(client.engine.journal_head()).expect("the engine reads");
+    let before = head(&client);
+    assert_eq!(client.accepted_by_platform(set(&[&pro, &yearly])), answer);
+    assert_eq!(head(&client), before, "equal plans write nothing");
+    let free = plan("free", 0, Interval::Month);
+    let second = PlanVersion { version: 2, plans: vec![free.clone()] };
+    assert_eq!(client.accepted_by_platform(set(&[&free])), Output::Plans(second.clone()));
+    let refused = client.submit(WorkspaceId::platform(), None, set(&[&free, &free]));
+    assert_eq!(refused.expect_err("a plan is named twice").code(), "invalid_field");
+    assert_eq!(client.refused(set(&[&pro])), "workspace_not_found", "a workspace has no plans of its own");
+    let client = client.restarted(store);
+    assert_eq!(client.engine.platform().plans.versions(), [first, second]);
+    assert_eq!(client.engine.platform().plans.newest().find(&pro.id), None, "it is retired");
 }
 
 pub(super) fn platform_keys_are_stored(store: &dyn Store) {

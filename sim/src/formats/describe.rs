@@ -54,6 +54,13 @@ pub fn describe(engine: &dyn Engine, at: Timestamp) -> String {
             writeln!(text, "price {} {id} {price} {timeout}", version.version).expect("a string");
         }
     }
+    for version in platform.plans.versions() {
+        for plan in &version.plans {
+            let (cents, credits, interval) = (plan.price_cents, plan.credits.get(), plan.interval.as_str());
+            writeln!(text, "plan {} {} {cents} {credits} {interval} {}", version.version, plan.id, plan.name)
+                .expect("a string");
+        }
+    }
     let filter = WorkspaceFilter::default;
     let mut listed = all(|page| block_on(engine.workspaces(filter(), page)).expect("the engine reads"));
     listed.sort_by(|one, other| one.profile.id.cmp(&other.profile.id));

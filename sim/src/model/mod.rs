@@ -25,8 +25,8 @@ use std::collections::BTreeMap;
 
 use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
-    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PlatformSettings, PriceVersion, Refusal,
-    Submission, Timestamp, WorkspaceId,
+    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, Plan, PlanVersion, PlatformSettings,
+    PriceVersion, Refusal, Submission, Timestamp, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -39,13 +39,15 @@ struct Answered {
     answer: Answer,
 }
 
-/// All workspaces, the price book, and every answer given under a key.
+/// All workspaces, the price book, the plans, and every answer given under a key.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The workspaces.
     pub pools: BTreeMap<WorkspaceId, Pool>,
     /// The versions of the price book.
     pub prices: Vec<PriceVersion>,
+    /// The versions of the plans, without the samples.
+    pub plans: Vec<PlanVersion>,
     /// The number of platform keys.
     pub platform_keys: usize,
     /// Days in which a settled charge may still fail.
@@ -64,6 +66,7 @@ impl Default for Model {
         Model {
             pools: BTreeMap::new(),
             prices: Vec::new(),
+            plans: Vec::new(),
             platform_keys: 0,
             refund_window_days: 30,
             epoch: 1,
@@ -102,7 +105,7 @@ impl Model {
     #[must_use]
     pub fn platform_entries(&self) -> usize {
         let restores = usize::try_from(self.epoch - 1).expect("a simulation restores seldom");
-        self.prices.len() + self.platform_keys + self.settings_changes + restores
+        self.prices.len() + self.plans.len() + self.platform_keys + self.settings_changes + restores
     }
 
     /// True if a request under this key was accepted before.
@@ -185,6 +188,7 @@ impl Model {
             }
             Command::CreateWorkspace(_)
             | Command::SetPrices { .. }
+            | Command::SetPlans { .. }
             | Command::SetPlatformKey { .. }
             | Command::SetSettings(_)
             | Command::MarkRestored => unreachable!("answered above"),
@@ -199,6 +203,7 @@ impl Model {
             Command::SetPrices { operations, effective_at } => {
                 return self.set_prices(operations, *effective_at, now);
             }
+            Command::SetPlans { plans } => return self.set_plans(plans, now),
             Command::SetSettings(settings) => return self.set_settings(*settings, now),
             Command::SetPlatformKey { .. } => self.platform_keys += 1,
             Command::MarkRestored => self.epoch += 1,
@@ -218,6 +223,20 @@ impl Model {
             self.settings_changes += 1;
         }
         Ok(Output::Settings(settings))
+    }
+
+    fn set_plans(&mut self, plans: &[Plan], now: Timestamp) -> Result<Output, Refusal> {
+        settings::check_plans(plans)?;
+        let mut plans = plans.to_vec();
+        plans.sort_by(|a, b| a.id.cmp(&b.id));
+        if let Some(same) = self.plans.last().filter(|last| last.plans == plans) {
+            return Ok(Output::Plans(same.clone()));
+        }
+        let version = u32::try_from(self.plans.len() + 1).expect("a simulation sets few plans");
+        let version = PlanVersion { version, plans };
+        self.platform_at = self.platform_at.max(now);
+        self.plans.push(version.clone());
+        Ok(Output::Plans(version))
     }
 
     fn set_prices(

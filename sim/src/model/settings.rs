@@ -1,7 +1,9 @@
-//! The rules of profiles, thresholds with their alerts, and price lists.
+//! The rules of profiles, thresholds with their alerts, plans, and price lists.
 
 use tollkeeper_engine::Output;
-use tollkeeper_ledger::{Micros, Operation, OperationPrice, Profile, Refusal, Timestamp, WorkspaceChanges};
+use tollkeeper_ledger::{
+    Micros, Operation, OperationPrice, Plan, Profile, Refusal, Timestamp, WorkspaceChanges,
+};
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool, is_ahead};
@@ -91,6 +93,30 @@ impl Pool {
         }
         last
     }
+}
+
+/// The rules of a list of plans.
+pub(super) fn check_plans(plans: &[Plan]) -> Result<(), Refusal> {
+    if plans.len() > 100 {
+        return Err(invalid("plans"));
+    }
+    for plan in plans {
+        let length = plan.name.chars().count();
+        if plan.name.trim().is_empty() || length > 100 {
+            return Err(invalid("name"));
+        }
+        if plan.price_cents != 0 && !(50..=99_999_999).contains(&plan.price_cents) {
+            return Err(invalid("price_usd"));
+        }
+        if !(1..=9_000_000_000_000).contains(&plan.credits.get()) {
+            return Err(invalid("credits"));
+        }
+    }
+    let named_twice = |(index, plan): (usize, &Plan)| plans[..index].iter().any(|other| other.id == plan.id);
+    if plans.iter().enumerate().any(named_twice) {
+        return Err(invalid("plans"));
+    }
+    Ok(())
 }
 
 pub(super) fn check_prices(

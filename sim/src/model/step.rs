@@ -99,6 +99,7 @@ impl Names {
             | Command::SetAlerts { .. }
             | Command::Team(_)
             | Command::SetPrices { .. }
+            | Command::SetPlans { .. }
             | Command::SetPlatformKey { .. }
             | Command::SetSettings(_)
             | Command::MarkRestored => {}
@@ -113,7 +114,11 @@ impl Names {
             Output::Grant(record, _) => self.grant_for_model(workspace, record),
             Output::Limits(limits) => self.limits_for_model(workspace, limits),
             Output::Team(change) => self.change_for_model(workspace, change),
-            Output::Workspace(_) | Output::Prices(_) | Output::Settings(_) | Output::Done => {}
+            Output::Workspace(_)
+            | Output::Prices(_)
+            | Output::Plans(_)
+            | Output::Settings(_)
+            | Output::Done => {}
         }
         answer
     }

@@ -9,9 +9,9 @@
 //! on a request that moves no credit.
 
 use tollkeeper_ledger::{
-    ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Micros,
-    OperationId, OperationPrice, Period, PlatformSettings, Source, Status, Subject, Submission, Timestamp,
-    WorkspaceChanges, WorkspaceId, bounds,
+    ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Interval,
+    Micros, OperationId, OperationPrice, Period, Plan, PlanId, PlatformSettings, Source, Status, Subject,
+    Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
 };
 
 use crate::model::step::{Step, nth, unknown_id};
@@ -449,6 +449,28 @@ impl Workload {
         })
     }
 
+    /// A list of plans from few terms, so that equal lists are frequent.
+    fn plans(&mut self) -> Command {
+        let mut plans = Vec::new();
+        for id in ["pro", "basic", "team"] {
+            if self.random.chance(300) {
+                continue;
+            }
+            let name = if self.random.chance(970) { "Some plan" } else { " " };
+            plans.push(Plan {
+                id: PlanId::new(id).expect("a name"),
+                name: name.into(),
+                price_cents: *self.random.pick(&[0, 50, 4_900, 4_900, 4_900, 4_900, 49]),
+                credits: Micros::new(*self.random.pick(&[1, 6_000_000, 6_000_000, 6_000_000, 0])),
+                interval: if self.random.chance(800) { Interval::Month } else { Interval::Year },
+            });
+        }
+        if let Some(twice) = plans.first().filter(|_| self.random.chance(50)).cloned() {
+            plans.push(twice);
+        }
+        Command::SetPlans { plans }
+    }
+
     fn platform_command(&mut self) -> Command {
         if self.random.chance(100) {
             return Command::SetPlatformKey { hash: [self.random.below(256) as u8; 32] };
@@ -459,6 +481,9 @@ impl Workload {
         }
         if self.random.chance(30) {
             return Command::MarkRestored;
+        }
+        if self.random.chance(200) {
+            return self.plans();
         }
         let mut operations = price_list();
         for operation in &mut operations {

@@ -180,6 +180,9 @@ impl State {
                         let prices = self.platform.price_book.in_force(at);
                         Output::Prices(prices.expect("unchanged prices are in force").clone())
                     }
+                    _ if matches!(command, Command::SetPlans { .. }) => {
+                        Output::Plans(self.platform.plans.newest().clone())
+                    }
                     _ if matches!(command, Command::SetSettings(_)) => {
                         Output::Settings(self.platform.settings)
                     }
@@ -260,6 +263,7 @@ impl StoredWorkspace {
                 self.grant_output((*grant, Some(entry(first).decided_at)), Micros::ZERO, balance)
             }
             EntryBody::PricesSet(version) => Output::Prices(version.clone()),
+            EntryBody::PlansSet(version) => Output::Plans(version.clone()),
             EntryBody::SettingsChanged(settings) => Output::Settings(*settings),
             EntryBody::LimitsSet(limits) => Output::Limits(limits.clone()),
             EntryBody::Team(change) => Output::Team(change.clone()),

@@ -284,6 +284,7 @@ fn about(body: &EntryBody) -> About<'_> {
         | EntryBody::AlertsSet { .. }
         | EntryBody::BalanceLow { .. }
         | EntryBody::PricesSet(_)
+        | EntryBody::PlansSet(_)
         | EntryBody::PlatformKeySet { .. }
         | EntryBody::SettingsChanged(_)
         | EntryBody::LedgerRestored { .. } => nothing,

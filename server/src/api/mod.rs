@@ -16,6 +16,7 @@ mod limits;
 mod members;
 pub(crate) mod openapi;
 mod outcomes;
+mod plans;
 mod portal_sessions;
 mod price_book;
 mod quote;
@@ -70,6 +71,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Price book",
         description: "The operations and their unit prices, in versions. A charge records the version that priced it.",
         routes: &[price_book::ROUTES],
+    },
+    Resource {
+        name: "Plans",
+        description: "What a subscription costs and which credit it brings every month, in versions.",
+        routes: &[plans::ROUTES],
     },
     Resource {
         name: "Settings",

@@ -8,7 +8,7 @@ use crate::http::route::Route;
 
 /// The routes that need others to come first, in an order in which all of them succeed. All other
 /// routes follow: those that read, then those that delete.
-const IN_ORDER: [(&str, &str); 18] = [
+const IN_ORDER: [(&str, &str); 19] = [
     ("POST", "/v1/workspaces"),
     ("PATCH", "/v1/workspaces/{workspace}"),
     ("POST", "/v1/workspaces/{workspace}/members"),
@@ -25,6 +25,7 @@ const IN_ORDER: [(&str, &str); 18] = [
     ("POST", "/v1/workspaces/{workspace}/quote"),
     ("POST", "/v1/workspaces/{workspace}/grants/{grant}/void"),
     ("PUT", "/v1/price-book"),
+    ("PUT", "/v1/plans"),
     ("PUT", "/v1/settings"),
     ("POST", "/v1/clock/confirm"),
 ];

@@ -16,6 +16,7 @@ mod isolation;
 mod limits;
 mod matrix;
 mod outcomes;
+mod plans;
 mod portal;
 mod prices;
 mod rates;

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 
 use crate::commands::{
     audit, backup, balance, charge, clock, completions, entries, grant, key, limits, man, mark_restored,
-    member, migrate, portal, prices, repair, serve, settings, transfer, workspace,
+    member, migrate, plans, portal, prices, repair, serve, settings, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -69,6 +69,8 @@ enum Command {
     #[command(subcommand)]
     Prices(prices::Command),
     #[command(subcommand)]
+    Plans(plans::Command),
+    #[command(subcommand)]
     Settings(settings::Command),
     #[command(subcommand)]
     Clock(clock::Command),
@@ -101,6 +103,7 @@ impl Cli {
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),
             Command::Prices(command) => prices::run(command),
+            Command::Plans(command) => plans::run(command),
             Command::Settings(command) => settings::run(command),
             Command::Clock(command) => clock::run(command),
             Command::Audit(args) => audit::run(args),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! data commands   workspace, member, key, limits, portal, grant, charge, balance, entries, prices,
-//!                 settings, clock
+//!                 plans, settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
@@ -28,6 +28,7 @@ pub(crate) mod man;
 pub(crate) mod mark_restored;
 pub(crate) mod member;
 pub(crate) mod migrate;
+pub(crate) mod plans;
 pub(crate) mod portal;
 pub(crate) mod prices;
 pub(crate) mod repair;

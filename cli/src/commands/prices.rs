@@ -1,11 +1,11 @@
 //! `tollkeeper prices`: shows the price book, publishes a new version, lists the versions (P2).
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::failure::Failure;
+use crate::terminal::input;
 use crate::terminal::output::{lines, table};
 use crate::transport::request::{Access, Request, path, query};
 use crate::transport::target::{Paging, Target};
@@ -59,7 +59,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Show { target } => target.run(Request::get(path(&["v1", "price-book"])), as_text),
         Command::Set { file, target } => {
-            let request = Request::write("PUT", path(&["v1", "price-book"]), read(&file)?);
+            let prices = input::json(&file, "prices", "tollkeeper prices set --help")?;
+            let request = Request::write("PUT", path(&["v1", "price-book"]), without_answer_fields(prices));
             target.run(request.with_access(Access::Creates), as_text)
         }
         Command::Versions { paging, target } => {
@@ -76,23 +77,6 @@ fn as_text(json: &Value) -> String {
     let operations = json["operations"].as_array().map_or(&[][..], Vec::as_slice);
     let head = lines(json, &["version", "effective_at"]);
     format!("{head}\n{}", table(operations, &["id", "unit_price", "timeout_seconds"]))
-}
-
-fn read(file: &Path) -> Result<Value, Failure> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format!("the prices cannot be read from {}", file.display())).because(why)
-    };
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.map_err(|why| unreadable(&why))?;
-    match serde_json::from_str(&text) {
-        Ok(list) => Ok(without_answer_fields(list)),
-        Err(why) => Err(unreadable(&why).hint("`tollkeeper prices set --help` shows the format")),
-    }
 }
 
 /// Removes the fields that only answers have, so that the output of `prices show --json` can be

@@ -12,11 +12,12 @@ use tollkeeper_ledger::Micros;
 use super::failure::{Exit, Failure};
 
 /// The names of JSON fields that hold micro-units; they are shown in both units.
-const AMOUNTS: [&str; 16] = [
+const AMOUNTS: [&str; 17] = [
     "amount",
     "available",
     "charged",
     "clawed_back",
+    "credits",
     "debt",
     "granted",
     "limit",

@@ -196,6 +196,32 @@ fn a_repeated_charge_says_what_became_of_it() {
 }
 
 #[test]
+fn plans_are_shown_edited_and_set() {
+    everywhere(|target| {
+        target.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        let samples = target.text(&["plans", "show"]);
+        assert!(samples.starts_with("version  0\n"), "{samples}");
+        assert!(
+            samples.contains("19.00") && samples.contains("  1,900,000 (19.00 USD)  month     true"),
+            "{samples}"
+        );
+        let own = TempDir::new().expect("a temporary directory can be created");
+        let file = own.path().join("plans.json");
+        let edited = target.json(&["plans", "show"]).to_string().replace("\"19.00\"", "\"9.50\"");
+        std::fs::write(&file, edited).expect("the file can be used");
+        let file = file.to_str().expect("the path is UTF-8");
+        let set = target.json(&["plans", "set", file]);
+        assert_eq!((&set["version"], &set["plans"][2]["price_usd"]), (&json!(1), &json!("9.50")));
+        assert_eq!(target.json(&["plans", "set", file])["version"], 1, "the same plans change nothing");
+        assert_eq!(target.json(&["plans", "show"]), set);
+        std::fs::write(file, r#"{"plans": [{"id": "a", "cost": 1}]}"#).expect("the file can be used");
+        assert!(target.refused(&["plans", "set", file], 2).contains("cost"));
+        std::fs::write(file, "{").expect("the file can be used");
+        assert!(target.refused(&["plans", "set", file], 2).contains("hint: `tollkeeper plans set --help`"));
+    });
+}
+
+#[test]
 fn prices_are_shown_edited_and_set() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 60] = [
+pub const COMMANDS: [&[&str]; 63] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -53,6 +53,9 @@ pub const COMMANDS: [&[&str]; 60] = [
     &["prices", "show"],
     &["prices", "set"],
     &["prices", "versions"],
+    &["plans"],
+    &["plans", "show"],
+    &["plans", "set"],
     &["settings"],
     &["settings", "show"],
     &["settings", "set"],
@@ -143,6 +146,7 @@ fn wrong_usage_exits_2_with_a_message_on_stderr() {
         &["completions"],
         &["completions", "tcsh"],
         &["prices", "set", "/nonexistent/prices.json"],
+        &["plans", "set", "/nonexistent/plans.json"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--config", "/nonexistent/tollkeeper.toml"],
         &["serve", "--database-url", "mysql://localhost/x"],

@@ -1,4 +1,4 @@
-//! The reference policy (P1–P3, P6–P10, P14) with its five operations and prices, over HTTP.
+//! The reference policy (P1–P4, P6–P10, P14) with its five operations and prices, over HTTP.
 
 use serde_json::json;
 
@@ -101,6 +101,31 @@ fn p3_p8_a_charge_above_the_balance_is_refused_with_the_missing_amount() {
     assert_eq!(server.available("acme"), 0, "the balance is 0 and not negative");
     server.charge("acme", "k2", json!({"operation": "support_message"})).problem(402, "insufficient_credits");
     assert_eq!(server.available("acme"), 0);
+}
+
+#[test]
+fn p4_each_plan_says_what_it_brings_every_month() {
+    let Some(store) = store() else { return };
+    let mut server = store.start_server(store.command());
+    let samples = server.get("/v1/plans").expect(200);
+    let samples = samples.json["plans"].as_array().expect("the answer has plans");
+    assert!(samples.len() == 3 && samples.iter().all(|plan| plan["sample"] == true), "{samples:?}");
+    let plans = json!({"plans": [
+        {"id": "yearly", "name": "Yearly", "price_usd": "490.00", "credits": 6_000_000, "interval": "year"},
+        {"id": "monthly", "name": "Monthly", "price_usd": "49.00", "credits_usd": "60", "interval": "month"},
+    ]});
+    let set = server.send("PUT", "/v1/plans", plans).expect(200);
+    assert_eq!(set.int("/version"), 1);
+    for (index, id) in ["monthly", "yearly"].into_iter().enumerate() {
+        let plan = &set.json["plans"][index];
+        assert_eq!((&plan["id"], &plan["credits"]), (&json!(id), &json!(6_000_000)));
+        assert_eq!((&plan["credits_usd"], &plan["sample"]), (&json!("60.00"), &json!(false)));
+    }
+    assert_eq!(server.stop().code(), Some(0));
+    let server = store.start_server(store.command());
+    assert_eq!(server.get("/v1/plans").expect(200).text, set.text, "plans hold after a restart");
+    let refused = server.send("PUT", "/v1/plans", json!({"plans": [{"id": "a"}]}));
+    refused.problem(422, "invalid_field");
 }
 
 #[test]

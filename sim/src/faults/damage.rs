@@ -322,7 +322,8 @@ pub(super) fn run_batch(
 
 /// Checks that an error of a damaged directory is of the right kind.
 fn reported_by(diff: &Differential, who: &str, error: Error) -> Result<(), Difference> {
-    if error.is_damaged() || error.is_unusable() { Ok(()) } else { Err(diff.engine_error(who, error)) }
+    let is_named = error.is_damaged() || error.is_account_refused() || error.is_unusable();
+    if is_named { Ok(()) } else { Err(diff.engine_error(who, error)) }
 }
 
 fn no_panic<T>(diff: &Differential, who: &str, act: impl FnOnce() -> T) -> Result<T, Difference> {

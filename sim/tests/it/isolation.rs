@@ -128,6 +128,26 @@ fn an_account_whose_chain_is_damaged_is_refused_alone() {
 }
 
 #[test]
+fn the_first_command_that_meets_damage_of_the_journal_is_refused_as_the_later_ones_are() {
+    let scratch = Scratch::new();
+    let mut core = served(&scratch, 3);
+    core.checkpoint_all().expect("a healthy disk");
+    drop(core);
+    let journal = rusqlite::Connection::open(scratch.path().join("journal.db")).expect("nobody else has it");
+    let sql = "UPDATE block SET data = zeroblob(length(data)) WHERE first = 6";
+    assert_eq!(journal.execute(sql, []).expect("the journal takes writes"), 1, "the first charges");
+    drop(journal);
+    let mut core = open(&scratch);
+    let again = || vec![charge("victim", "early-0"), charge("other", "late"), charge("victim", "late")];
+    let ran = run_each(&mut core, again());
+    for refused in [&ran[0], &ran[2]] {
+        let error = refused.as_ref().expect_err("the entry of the first charge cannot be read");
+        assert!(error.is_account_refused(), "{error}");
+    }
+    charged(&ran[1]);
+}
+
+#[test]
 fn a_workspace_whose_creation_fails_can_be_created_later() {
     let scratch = Scratch::new();
     let mut core = served(&scratch, 1);

@@ -241,7 +241,13 @@ impl StateMachine {
                 self.uncommitted.truncate(self.next_seq);
                 match account_index {
                     Some(index) if is_new => self.accounts.remove_new(index),
-                    Some(index) => self.quarantine_account(index, phase == Phase::Deciding, &error),
+                    Some(index) => {
+                        self.quarantine_account(index, phase == Phase::Deciding, &error);
+                        // What is damaged is of this account. The log has the cause.
+                        if error.is_damaged() {
+                            return Ok(self.quarantine.error(index));
+                        }
+                    }
                     None => {}
                 }
                 Ok(error)

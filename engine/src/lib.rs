@@ -103,7 +103,7 @@ pub mod transfer;
 mod vital_thread;
 mod workspace_search;
 
-pub use audit::{AuditDisagreement, AuditOptions, AuditReport, RuleFindings};
+pub use audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, RuleFindings};
 pub use calendar::{is_known_timezone, period_windows};
 pub use clock::TrustedClock;
 pub use contract::{

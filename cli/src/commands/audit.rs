@@ -3,8 +3,10 @@
 
 use serde_json::{Value, json};
 use tollkeeper_engine::embedded::{self, ExpectedEntry};
-use tollkeeper_engine::{AuditDisagreement, AuditOptions, AuditReport, RuleFindings, postgres};
-use tollkeeper_ledger::Micros;
+use tollkeeper_engine::{
+    AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, RuleFindings, postgres,
+};
+use tollkeeper_ledger::{Micros, WorkspaceId};
 use tollkeeper_server::Store;
 
 use super::repair::MENDING;
@@ -22,11 +24,6 @@ Examples:
   tollkeeper audit --expect 1024:9f86d0…
   tollkeeper audit --rules
   tollkeeper audit --json | jq .available";
-
-/// How a disagreement names an import that was not finished, and one of the state file. A journal
-/// that has lost entries is named otherwise.
-const UNFINISHED_IMPORT: &str = "an import into it was begun and not finished";
-const STATE_FILE: [&str; 2] = ["the state file", "state.db: "];
 
 /// Recompute all balances from the journal and check its hash chain
 #[derive(Debug, clap::Args)]
@@ -80,13 +77,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(disagreement) = &report.disagreement {
         return Err(Failure::new(Exit::No, "the journal and the stored state disagree")
             .because(described(disagreement))
-            .hint(hint(&store, disagreement)));
+            .hint(hint(&store, disagreement.kind, disagreement.workspace.as_ref())));
     }
     match report.rules {
         Some(RuleFindings { count, .. }) if count > 0 => {
             Err(Failure::new(Exit::Findings, "the rules of this program would decide entries otherwise")
                 .because(format!("{} findings; every number agrees with the journal", counted(count)))
-                .hint("an entry stands as it was decided; look for a release note that changed the rule"))
+                .hint(hint(&store, DisagreementKind::Rules, None)))
         }
         Some(_) | None => Ok(()),
     }
@@ -94,21 +91,28 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// What to do about a disagreement. What derives from a sound journal is built again: a backup
 /// would lose what came after it.
-fn hint(store: &Store, disagreement: &AuditDisagreement) -> String {
-    let AuditDisagreement { workspace, what, .. } = disagreement;
-    if what.contains(UNFINISHED_IMPORT) {
-        return "repeat the import of the whole export; it continues where it ended".to_owned();
-    }
-    match (store, workspace) {
-        (Store::Database(_), Some(id)) if !id.is_platform() => format!(
+fn hint(store: &Store, kind: DisagreementKind, workspace: Option<&WorkspaceId>) -> String {
+    let workspace = workspace.filter(|id| !id.is_platform());
+    match (kind, store, workspace) {
+        (DisagreementKind::Derived, Store::Directory(_), _) => format!("nothing is lost: {MENDING}"),
+        (DisagreementKind::Derived, Store::Database(_), Some(id)) => format!(
             "run `tollkeeper repair {id}` and audit again; if it still disagrees, keep a copy of the database and \
              restore the last backup that passes an audit"
         ),
-        (Store::Directory(_), _) if STATE_FILE.iter().any(|named| what.contains(named)) => {
-            format!("nothing is lost: {MENDING}")
+        (DisagreementKind::Derived, Store::Database(_), None) | (DisagreementKind::Journal, ..) => {
+            "stop the server, keep a copy of the store, and restore the last backup that passes an audit"
         }
-        _ => "stop the server, keep a copy of the store, and restore the last backup that passes an audit"
-            .to_owned(),
+        .to_owned(),
+        (DisagreementKind::Text, ..) => {
+            "keep a copy of the store; no entry has the text, so only a backup that passes an audit brings it back"
+        }
+        .to_owned(),
+        (DisagreementKind::Import, ..) => {
+            "repeat the import of the whole export; it continues where it ended".to_owned()
+        }
+        (DisagreementKind::Rules, ..) => {
+            "an entry stands as it was decided; look for a release note that changed the rule".to_owned()
+        }
     }
 }
 
@@ -177,13 +181,13 @@ fn as_json(report: &AuditReport) -> Value {
 }
 
 fn found(disagreement: &AuditDisagreement) -> Value {
-    let AuditDisagreement { workspace, entry, what } = disagreement;
+    let AuditDisagreement { workspace, entry, what, .. } = disagreement;
     json!({ "workspace": workspace.as_ref().map(ToString::to_string), "entry": entry, "what": what })
 }
 
 /// Formats a disagreement: the workspace, the entry, and what differs.
 fn described(disagreement: &AuditDisagreement) -> String {
-    let AuditDisagreement { workspace, entry, what } = disagreement;
+    let AuditDisagreement { workspace, entry, what, .. } = disagreement;
     let workspace = workspace.as_ref().map(|id| match id.is_platform() {
         true => "the platform's journal, ".to_owned(),
         false => format!("workspace {id}, "),
@@ -201,24 +205,27 @@ mod tests {
 
     #[test]
     fn the_hint_restores_a_backup_only_if_nothing_smaller_helps() {
+        use DisagreementKind::{Derived, Import, Journal, Rules, Text};
         let database = DatabaseUrl::new("postgres://db/tollkeeper").expect("a good address");
         let (database, directory) = (Store::Database(database), Store::Directory("data".into()));
-        let acme = || Some(WorkspaceId::new("acme").expect("a good id"));
-        let lost = "journal.db: it ends with entry 2, but state.db derives from entries up to 3";
-        let import = "an import into it was begun and not finished: it holds a part of a ledger";
-        for (store, workspace, what, start) in [
-            (&database, acme(), "the usage differs", "run `tollkeeper repair acme` and audit again"),
-            (&database, None, "the usage differs", "stop the server, keep a copy"),
-            (&database, Some(WorkspaceId::platform()), "the team differs", "stop the server, keep a copy"),
-            (&database, None, import, "repeat the import"),
-            (&directory, None, import, "repeat the import"),
-            (&directory, acme(), "the grants in the state file differ from the journal", "nothing is lost"),
-            (&directory, None, "state.db: the row of workspace acme is missing", "nothing is lost"),
-            (&directory, None, lost, "stop the server, keep a copy"),
-            (&directory, acme(), "the hash is not that of the entry", "stop the server, keep a copy"),
+        let (acme, platform) = (WorkspaceId::new("acme").expect("a good id"), WorkspaceId::platform());
+        for (store, workspace, kind, start) in [
+            (&database, Some(&acme), Derived, "run `tollkeeper repair acme` and audit again"),
+            (&database, Some(&platform), Derived, "stop the server, keep a copy"),
+            (&database, None, Derived, "stop the server, keep a copy"),
+            (&directory, Some(&acme), Derived, "nothing is lost"),
+            (&directory, None, Derived, "nothing is lost"),
+            (&database, Some(&acme), Journal, "stop the server, keep a copy"),
+            (&directory, Some(&acme), Journal, "stop the server, keep a copy"),
+            (&directory, None, Journal, "stop the server, keep a copy"),
+            (&database, Some(&acme), Text, "keep a copy of the store; no entry has the text"),
+            (&directory, Some(&acme), Text, "keep a copy of the store; no entry has the text"),
+            (&database, None, Import, "repeat the import"),
+            (&directory, None, Import, "repeat the import"),
+            (&directory, Some(&acme), Rules, "an entry stands as it was decided"),
         ] {
-            let hint = hint(store, &AuditDisagreement { workspace, entry: None, what: what.to_owned() });
-            assert!(hint.starts_with(start), "{store} {what}: {hint}");
+            let hint = hint(store, kind, workspace);
+            assert!(hint.starts_with(start), "{store} {kind:?}: {hint}");
         }
     }
 }

@@ -60,7 +60,7 @@ impl RuleFindings {
         self.count += 1;
         if self.first.len() < FINDINGS_LISTED {
             let (workspace, entry) = (Some(workspace.clone()), Some(entry));
-            self.first.push(AuditDisagreement { workspace, entry, what });
+            self.first.push(AuditDisagreement { kind: DisagreementKind::Rules, workspace, entry, what });
         }
     }
 }
@@ -86,9 +86,26 @@ pub struct AuditReport {
     pub rules: Option<RuleFindings>,
 }
 
+/// What of the store disagrees, which decides what mends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisagreementKind {
+    /// The entries themselves: one is lost, damaged, or does not follow from those before it.
+    Journal,
+    /// What is derived from the entries. It can be built again.
+    Derived,
+    /// A text about a person. No entry has it.
+    Text,
+    /// An import was not finished.
+    Import,
+    /// A finding of the rules. What is stored agrees.
+    Rules,
+}
+
 /// The first entry or stored row that disagrees.
 #[derive(Clone, Debug)]
 pub struct AuditDisagreement {
+    /// What disagrees.
+    pub kind: DisagreementKind,
     /// The workspace whose journal disagrees; `None` for the store as a whole.
     pub workspace: Option<WorkspaceId>,
     /// The number of the entry in that workspace, if a single one disagrees.

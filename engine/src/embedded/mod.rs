@@ -54,7 +54,7 @@ pub use core::in_flight::{Appender, InFlightBatch};
 pub use core::{Core, CoreOptions};
 pub use storage::journal::holds_ledger;
 
-pub use crate::audit::{AuditDisagreement, AuditOptions, AuditReport, RuleFindings};
+pub use crate::audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, RuleFindings};
 
 use self::core_handle::{CoreHandle, StateToPublish};
 use self::scan::lists::Reader;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tollkeeper_engine::embedded::{
-    self, AuditOptions, Core, CoreOptions, Embedded, ExpectedEntry, audit, audit_with,
+    self, AuditOptions, Core, CoreOptions, DisagreementKind, Embedded, ExpectedEntry, audit, audit_with,
 };
 use tollkeeper_engine::{Engine, Error, JournalHead, Options, Page, Reads};
 use tollkeeper_ledger::{
@@ -92,7 +92,9 @@ fn changed_rows_of_the_state_file_are_audited_and_mended() {
             copy(whole.path(), &directory);
             let changed = change(&directory.join("state.db"), sql);
             let report = audit(&directory).expect("the directory can be read");
-            assert_eq!(report.disagreement.is_some(), changed > 0, "seed {seed}: {sql}");
+            let found = report.disagreement.map(|found| found.kind);
+            let expected = (changed > 0).then_some(DisagreementKind::Derived);
+            assert_eq!(found, expected, "seed {seed}: {sql}");
             let served = serve(&directory, &run, true).unwrap_or_else(|found| panic!("{sql}: {found}"));
             assert!(served.is_some_and(|served| served.repeated > 0), "seed {seed}: {sql}");
             *changed_rows += changed;
@@ -148,7 +150,8 @@ fn refused(directory: &Path) -> Error {
     assert!(error.is_damaged() && !error.is_damaged_state(), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("--accept-loss")), "{error:?}");
     let report = audit(directory).expect("the directory can be read");
-    assert!(report.disagreement.is_some(), "the audit names it too");
+    let found = report.disagreement.map(|found| found.kind);
+    assert_eq!(found, Some(DisagreementKind::Journal), "the audit names it too");
     let copied = embedded::backup(directory, Scratch::new().path()).map(|_| ());
     let exported = embedded::export(directory, std::io::sink()).map(|_| ());
     for result in [copied, exported] {

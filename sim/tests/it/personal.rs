@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tollkeeper_engine::embedded::{Core, CoreOptions, audit};
-use tollkeeper_engine::{AuditReport, personal_text, postgres};
+use tollkeeper_engine::{AuditReport, DisagreementKind, personal_text, postgres};
 use tollkeeper_ledger::{
     Actor, Command, MemberChanges, MemberId, MemberRequest, Role, Submission, TeamCommand, Timestamp,
     WorkspaceChanges,
@@ -83,7 +83,9 @@ fn an_erasure_that_a_crash_interrupts_is_finished_by_the_next_start() {
 }
 
 fn finding(report: AuditReport) -> Option<String> {
-    report.disagreement.map(|found| found.what)
+    let found = report.disagreement?;
+    assert_eq!(found.kind, DisagreementKind::Text, "{}", found.what);
+    Some(found.what)
 }
 
 /// Adds a member, erases it, and gives it a new name, which is there.

@@ -27,8 +27,8 @@ use super::audit_texts::AuditedTexts;
 use super::audited_workspace::{Hours, Workspace, pending_row};
 use crate::audit::rules::{Asked, Facts};
 use crate::audit::{
-    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, PlatformHistory, Recomputed, RuleFindings,
-    Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
+    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, DisagreementKind, PlatformHistory, Recomputed,
+    RuleFindings, Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
 };
 use crate::embedded::core::ids;
 use crate::embedded::core::mending::find_loss;
@@ -70,7 +70,8 @@ pub fn audit_with(
     if !journal::holds_ledger(path)
         && let Some(what) = loss
     {
-        let disagreement = Some(AuditDisagreement { workspace: None, entry: None, what });
+        let disagreement =
+            Some(AuditDisagreement { kind: DisagreementKind::Journal, workspace: None, entry: None, what });
         return Ok(AuditReport { disagreement, ..AuditReport::default() });
     }
     journal::must_hold(path)?;
@@ -143,17 +144,17 @@ impl<'a> Auditor<'a> {
 
     /// Reports what is known before the journal is read.
     fn begin(&mut self, loss: Option<String>, expected: Option<ExpectedEntry>) -> Result<(), Error> {
-        if let Some(what) = self.state.begin(self.journal)? {
-            self.store_disagrees(what);
-        }
-        if let Some(what) = loss {
-            self.store_disagrees(what);
+        for what in self.state.begin(self.journal)?.into_iter().chain(loss) {
+            self.store_disagrees(DisagreementKind::Journal, what);
         }
         if let Some(ExpectedEntry { place, hash }) = expected {
             let found = self.journal.read(place, |stored| Ok(stored.hash()))?;
             if found != Some(hash) {
                 let what = if found.is_none() { "is missing" } else { "has another hash" };
-                self.store_disagrees(format!("journal entry {place}, which is expected, {what}"));
+                self.store_disagrees(
+                    DisagreementKind::Journal,
+                    format!("journal entry {place}, which is expected, {what}"),
+                );
             }
         }
         Ok(())
@@ -169,12 +170,14 @@ impl<'a> Auditor<'a> {
                 Some(_) => Ok(()),
             });
             match read {
-                Err(error) if error.is_damaged() => self.store_disagrees(error.to_string()),
+                Err(error) if error.is_damaged() => {
+                    self.store_disagrees(DisagreementKind::Journal, error.to_string())
+                }
                 other => other?,
             }
             self.end_range();
             if let Some(what) = self.state.end_range() {
-                self.store_disagrees(what);
+                self.store_disagrees(DisagreementKind::Derived, what);
             }
             let Some(next) = self.end.take().filter(|_| self.report.disagreement.is_none()) else {
                 return Ok(());
@@ -193,7 +196,7 @@ impl<'a> Auditor<'a> {
                 self.report.add(&workspace.recomputed.account);
             }
             if let Some(what) = self.state.end_workspace(index, &workspace) {
-                self.store_disagrees(what);
+                self.store_disagrees(DisagreementKind::Derived, what);
             }
             let id = workspace.recomputed.account.profile.id.clone();
             if let (Some(rules), Some(findings)) = (&workspace.recomputed.rules, &mut self.report.rules)
@@ -205,14 +208,21 @@ impl<'a> Auditor<'a> {
         self.bytes = 0;
     }
 
-    fn store_disagrees(&mut self, what: String) {
-        self.report.disagreement.get_or_insert(AuditDisagreement { workspace: None, entry: None, what });
+    fn store_disagrees(&mut self, kind: DisagreementKind, what: String) {
+        let found = AuditDisagreement { kind, workspace: None, entry: None, what };
+        self.report.disagreement.get_or_insert(found);
     }
 
+    /// An entry disagrees.
     fn disagrees(&mut self, account_index: u32, n: u64, what: String) {
+        self.disagrees_in(DisagreementKind::Journal, account_index, n, what);
+    }
+
+    /// Something that belongs to an entry disagrees.
+    fn disagrees_in(&mut self, kind: DisagreementKind, account_index: u32, n: u64, what: String) {
         let workspace = self.workspaces.get(&account_index);
         let workspace = workspace.map(|workspace| workspace.recomputed.account.profile.id.clone());
-        self.report.disagreement.get_or_insert(AuditDisagreement { workspace, entry: Some(n), what });
+        self.report.disagreement.get_or_insert(AuditDisagreement { kind, workspace, entry: Some(n), what });
     }
 
     /// Checks one entry of the journal: its place, when the journal is read for the first time, and
@@ -223,7 +233,10 @@ impl<'a> Auditor<'a> {
         if is_first_time {
             let expected = self.report.entries + 1;
             if seq != expected {
-                self.store_disagrees(format!("journal entry {expected} is missing; {seq} follows"));
+                self.store_disagrees(
+                    DisagreementKind::Journal,
+                    format!("journal entry {expected} is missing; {seq} follows"),
+                );
                 return Ok(());
             }
             self.report.entries = seq;
@@ -243,7 +256,7 @@ impl<'a> Auditor<'a> {
             self.check_in_range(&stored, &entry)?;
         }
         if let Some(what) = texts_disagree {
-            self.disagrees(account_index, entry.n, what);
+            self.disagrees_in(DisagreementKind::Text, account_index, entry.n, what);
         }
         if account_index == 0 {
             match self.platform.apply(&entry) {
@@ -293,7 +306,7 @@ impl<'a> Auditor<'a> {
         } else if is_persisted_here
             && let Some(what) = self.state.compare(&self.sketcher, account_index, workspace)?
         {
-            self.disagrees(account_index, entry.n, what.to_owned());
+            self.disagrees_in(DisagreementKind::Derived, account_index, entry.n, what.to_owned());
         }
         if Recomputed::is_growth(&entry.body) {
             self.weigh(account_index);
@@ -308,9 +321,10 @@ impl<'a> Auditor<'a> {
             EntryBody::WorkspaceCreated(profile) => profile.id.clone(),
             _ if account_index == 0 => WorkspaceId::platform(),
             _ => {
-                self.store_disagrees(format!(
+                let what = format!(
                     "journal entry {seq}: the workspace with account index {account_index} was never created"
-                ));
+                );
+                self.store_disagrees(DisagreementKind::Journal, what);
                 return Ok(false);
             }
         };
@@ -445,7 +459,12 @@ impl<'a> Auditor<'a> {
         let Some((header, entry)) = twice else { return Ok(()) };
         let workspace = workspace_of(journal, header.seq)?;
         let what = "i07: its idempotency key is used twice".to_owned();
-        self.report.disagreement = Some(AuditDisagreement { workspace, entry: Some(entry.n), what });
+        self.report.disagreement = Some(AuditDisagreement {
+            kind: DisagreementKind::Journal,
+            workspace,
+            entry: Some(entry.n),
+            what,
+        });
         Ok(())
     }
 
@@ -455,17 +474,17 @@ impl<'a> Auditor<'a> {
         }
         let is_good = self.report.disagreement.is_none();
         if let Some(what) = self.state.finish(is_good)? {
-            self.store_disagrees(what);
+            self.store_disagrees(DisagreementKind::Derived, what);
         }
         if self.journal.is_importing()? {
-            self.store_disagrees(crate::transfer::unfinished().to_string());
+            self.store_disagrees(DisagreementKind::Import, crate::transfer::unfinished().to_string());
         }
         if let Some(what) = self.state.take_damage() {
-            self.store_disagrees(what);
+            self.store_disagrees(DisagreementKind::Derived, what);
         }
         let ((texts, texts_erased), what) = self.texts.finish(self.journal, &self.scratch)?;
         if let Some(what) = what {
-            self.store_disagrees(what);
+            self.store_disagrees(DisagreementKind::Text, what);
         }
         Ok(AuditReport { texts, texts_erased, ..self.report })
     }

@@ -21,8 +21,8 @@ use super::audit_texts::AuditedTexts;
 use super::tables::{Stop, Tables};
 use crate::audit::rules::{Asked, Facts};
 use crate::audit::{
-    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, GrantRows, PlatformHistory, Recomputed,
-    RuleFindings, Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
+    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, DisagreementKind, GrantRows, PlatformHistory,
+    Recomputed, RuleFindings, Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
 };
 use crate::hash::digest;
 use crate::postgres::database::blocking::block_on;
@@ -102,6 +102,8 @@ struct Workspace {
     /// The number of its pending charges.
     pending: u64,
     texts: AuditedTexts,
+    /// True if the stored account includes entries that the journal lacks.
+    has_lost_entries: bool,
 }
 
 impl Workspace {
@@ -113,12 +115,18 @@ impl Workspace {
         &self.recomputed.account
     }
 
+    /// The journal disagrees; for anything else the caller adds the kind ([`Stop::of`]).
     fn disagrees(&self, entry: Option<u64>, what: impl Into<String>) -> Stop {
         let workspace = match self.is_platform() {
             true => Some(WorkspaceId::platform()),
             false => WorkspaceId::new(self.name.as_str()).ok(),
         };
-        Stop::Disagreement(AuditDisagreement { workspace, entry, what: what.into() })
+        Stop::Disagreement(AuditDisagreement {
+            kind: DisagreementKind::Journal,
+            workspace,
+            entry,
+            what: what.into(),
+        })
     }
 
     /// Compares the columns of an entry's row with its decoded bytes: number, key and opened
@@ -154,7 +162,8 @@ impl Auditor<'_> {
         }
         let row = self.client.query_one("SELECT n FROM platform", &[]).await?;
         if column::<i64>(&row, 0)? as u64 != platform_n {
-            return Err(Error::damaged("the platform's entry number differs from its journal").into());
+            let differs = Error::damaged("the platform's entry number differs from its journal");
+            return Err(Stop::from(differs).of(DisagreementKind::Derived, &WorkspaceId::platform()));
         }
         self.check_keys_unique().await
     }
@@ -166,20 +175,25 @@ impl Auditor<'_> {
             false => WorkspaceId::new(name).map_err(|_| Error::damaged("a workspace id is invalid"))?,
         };
         self.scratch.forget().map_err(Stop::Scratch)?;
-        let recomputed = Recomputed::new(0, id, self.options.rules);
+        let recomputed = Recomputed::new(0, id.clone(), self.options.rules);
         let mut texts = AuditedTexts::default();
         while let Some(row) = self.tables.texts.next_of(name).await? {
-            texts.add(&row)?;
+            texts.add(&row).map_err(|error| Stop::from(error).of(DisagreementKind::Text, &id))?;
         }
-        let mut workspace = Workspace { name: name.to_owned(), recomputed, pending: 0, texts };
+        let mut workspace =
+            Workspace { name: name.to_owned(), recomputed, pending: 0, texts, has_lost_entries: false };
         while let Some(row) = self.tables.entries.next_of(name).await? {
             self.replay_entry(&mut workspace, &row).await?;
         }
         while self.tables.foreign_ids.next_of(name).await?.is_some() {}
-        self.compare(&mut workspace).await?;
+        let compared = self.compare(&mut workspace).await;
+        compared.map_err(|stop| match workspace.has_lost_entries {
+            true => stop.of(DisagreementKind::Journal, &id),
+            false => stop.of(DisagreementKind::Derived, &id),
+        })?;
         let ((texts, erased), what) = workspace.texts.finish();
         if let Some(what) = what {
-            return Err(workspace.disagrees(None, what));
+            return Err(workspace.disagrees(None, what).of(DisagreementKind::Text, &id));
         }
         self.report.texts += texts;
         self.report.texts_erased += erased;
@@ -197,7 +211,8 @@ impl Auditor<'_> {
         let entry =
             decode_entry(bytes).map_err(|error| workspace.disagrees(Some(n as u64), error.to_string()))?;
         workspace.check_columns(row, &entry)?;
-        self.check_id(workspace, &entry).await?;
+        let found = self.check_id(workspace, &entry).await;
+        found.map_err(|stop| stop.of(DisagreementKind::Derived, &workspace.account().profile.id))?;
         let creates = matches!(&entry.body, EntryBody::WorkspaceCreated(profile)
             if profile.id.as_str() == workspace.name);
         if n == 1 && !creates && !workspace.is_platform() {
@@ -213,7 +228,8 @@ impl Auditor<'_> {
         let replayed = workspace.recomputed.apply(sums, 0, &entry, digest(bytes)).map_err(Stop::Scratch)?;
         replayed.map_err(|wrong| workspace.disagrees(Some(entry.n), wrong.to_string()))?;
         if let Some(what) = workspace.texts.check_entry(entry.n, &entry.body) {
-            return Err(workspace.disagrees(Some(entry.n), what));
+            let disagrees = workspace.disagrees(Some(entry.n), what);
+            return Err(disagrees.of(DisagreementKind::Text, &workspace.account().profile.id));
         }
         self.report.entries += 1;
         if workspace.is_platform() {
@@ -352,6 +368,11 @@ impl Auditor<'_> {
         let team = team.as_ref().map(|row| column(row, 1)).transpose()?;
         let undecodable = |error: Error| workspace.disagrees(Some(n), error.to_string());
         let stored = decode_account(column(&row, 3)?, team).map_err(undecodable)?;
+        workspace.has_lost_entries = stored.chain.n > n;
+        if workspace.has_lost_entries {
+            let what = format!("the stored account is of entry {}, which is missing", stored.chain.n);
+            return Err(workspace.disagrees(Some(n), what));
+        }
         if stored.team != workspace.account().team {
             return Err(workspace.disagrees(Some(n), "the stored team differs from the journal"));
         }
@@ -464,7 +485,12 @@ impl Auditor<'_> {
             return Ok(());
         }
         let what = "i07: the unique index `entry_key` is missing or not valid, so a key may have two entries";
-        Err(Stop::Disagreement(AuditDisagreement { workspace: None, entry: None, what: what.to_owned() }))
+        Err(Stop::Disagreement(AuditDisagreement {
+            kind: DisagreementKind::Journal,
+            workspace: None,
+            entry: None,
+            what: what.to_owned(),
+        }))
     }
 }
 

@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 
 use tokio_postgres::{Client, Row};
+use tollkeeper_ledger::WorkspaceId;
 
 use crate::Error;
-use crate::audit::AuditDisagreement;
+use crate::audit::{AuditDisagreement, DisagreementKind};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{begin_snapshot, column};
 
@@ -36,10 +37,26 @@ impl From<tokio_postgres::Error> for Stop {
     }
 }
 
-/// Rows that cannot be decoded are a disagreement.
+/// A row that cannot be decoded is a disagreement: of the journal, unless the caller says more
+/// ([`Stop::of`]).
 impl From<Error> for Stop {
     fn from(error: Error) -> Stop {
-        Stop::Disagreement(AuditDisagreement { workspace: None, entry: None, what: error.to_string() })
+        let (kind, what) = (DisagreementKind::Journal, error.to_string());
+        Stop::Disagreement(AuditDisagreement { kind, workspace: None, entry: None, what })
+    }
+}
+
+impl Stop {
+    /// The same disagreement, of this kind. `workspace`: the one whose rows were read.
+    pub(super) fn of(self, kind: DisagreementKind, workspace: &WorkspaceId) -> Stop {
+        match self {
+            Stop::Disagreement(found) => Stop::Disagreement(AuditDisagreement {
+                kind,
+                workspace: found.workspace.or_else(|| Some(workspace.clone())),
+                ..found
+            }),
+            Stop::Failure(_) | Stop::Scratch(_) => self,
+        }
     }
 }
 

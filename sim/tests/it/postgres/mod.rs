@@ -11,6 +11,7 @@ mod versions;
 
 use std::time::Duration;
 
+use tollkeeper_engine::DisagreementKind::{self, Derived, Journal};
 use tollkeeper_engine::postgres::{Options, audit, migrate};
 use tollkeeper_ledger::ChargeCommand;
 use tollkeeper_sim::contract::{CLAUSES, Clause, STORE_CLAUSES, Store, TestClient, awaited, charge};
@@ -112,27 +113,34 @@ fn two_servers_on_one_database_agree_with_the_model() {
     }
 }
 
-/// A change of the tables, and a word of the audit's message about it.
-const DAMAGE: [(&str, &str); 13] = [
-    ("UPDATE entry SET data = set_byte(data, 40, get_byte(data, 40) # 1) WHERE n = 9", ""),
-    ("UPDATE entry SET key = NULL WHERE n = (SELECT max(n) FROM entry WHERE key IS NOT NULL)", "key"),
+/// A change of the tables, a word of the audit's message about it, and its kind.
+const DAMAGE: [(&str, &str, DisagreementKind); 14] = [
+    ("UPDATE entry SET data = set_byte(data, 40, get_byte(data, 40) # 1) WHERE n = 9", "", Journal),
+    (
+        "UPDATE entry SET key = NULL WHERE n = (SELECT max(n) FROM entry WHERE key IS NOT NULL)",
+        "key",
+        Journal,
+    ),
     (
         "UPDATE entry SET opened = 1 WHERE opened IS NOT NULL AND n = (SELECT max(n) FROM entry WHERE opened > 1)",
         "charge",
+        Journal,
     ),
-    ("DELETE FROM entry WHERE n = 5", "number"),
-    ("UPDATE account SET n = n + 1 WHERE workspace <> '*'", "account"),
-    ("UPDATE account SET created_at = created_at + 1 WHERE workspace <> '*'", "account"),
-    ("DELETE FROM account WHERE workspace <> '*'", "account"),
-    ("UPDATE usage SET charged = charged + 1", "i08"),
-    ("DELETE FROM lot WHERE n = (SELECT min(n) FROM lot)", "not stored"),
-    ("INSERT INTO pending SELECT workspace, 3, gen_random_uuid(), 0, 0 FROM account", "deadline"),
-    ("DELETE FROM pending", "deadline"),
+    ("DELETE FROM entry WHERE n = 5", "number", Journal),
+    ("DELETE FROM entry WHERE n = (SELECT max(n) FROM entry)", "missing", Journal),
+    ("UPDATE account SET n = n + 1 WHERE workspace <> '*'", "account", Derived),
+    ("UPDATE account SET created_at = created_at + 1 WHERE workspace <> '*'", "account", Derived),
+    ("DELETE FROM account WHERE workspace <> '*'", "account", Derived),
+    ("UPDATE usage SET charged = charged + 1", "i08", Derived),
+    ("DELETE FROM lot WHERE n = (SELECT min(n) FROM lot)", "not stored", Derived),
+    ("INSERT INTO pending SELECT workspace, 3, gen_random_uuid(), 0, 0 FROM account", "deadline", Derived),
+    ("DELETE FROM pending", "deadline", Derived),
     (
         "INSERT INTO usage VALUES ('nobody', 1, 'op', '', '', 1, 1, 1, 0, '00000000-0000-0000-0000-000000000000')",
         "account",
+        Derived,
     ),
-    ("UPDATE platform SET n = n + 1", "platform"),
+    ("UPDATE platform SET n = n + 1", "platform", Derived),
 ];
 
 /// A ledger with rows in every table.
@@ -164,12 +172,13 @@ fn an_audit_detects_changed_rows() {
     let report = audit(&database.url()).expect("the database can be read");
     assert!(report.disagreement.is_none(), "{report:?}");
     assert_eq!((report.entries, report.workspaces, report.available.get()), (10, 1, 97_500));
-    for (sql, word) in DAMAGE {
+    for (sql, word, kind) in DAMAGE {
         let database = ledger();
         database.sql(sql);
         let report = audit(&database.url()).expect("the database can be read");
         let found = report.disagreement.unwrap_or_else(|| panic!("the audit passed after {sql}"));
         assert!(found.what.contains(word), "{sql}: {}", found.what);
+        assert_eq!(found.kind, kind, "{sql}: {}", found.what);
     }
 }
 

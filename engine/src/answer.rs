@@ -47,7 +47,7 @@ impl Asked {
             Command::SetPrices { effective_at, .. } => Asked::Prices(*effective_at),
             Command::SetPlans { .. } => Asked::Plans,
             Command::SetSettings(_) => Asked::Settings,
-            Command::SetAlerts { .. } => Asked::Nothing,
+            Command::SetAlerts { .. } | Command::SetLost { .. } => Asked::Nothing,
             _ => Asked::Current,
         }
     }

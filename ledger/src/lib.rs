@@ -50,6 +50,7 @@
 //!         charge: None,
 //!         used_by_limit: &[],
 //!         texts_of_member: TextsOfMember::Unknown,
+//!         paid_cents: 0,
 //!         windows: PeriodWindows { day: never, month: never },
 //!         fresh_id: Id::v7(now.millis(), 0, account.chain.n),
 //!     };
@@ -134,7 +135,7 @@ pub use hash::{Hash, hex};
 pub use id::{ApiKeyId, ChargeId, GrantId, Id, SessionId};
 pub use journal::codec::Malformed;
 pub use journal::disagreement::{Disagreement, Violation};
-pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs};
+pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs, LostPart};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, PlanId, WorkerId, WorkspaceId};
 pub use prices::plan::{Interval, Plan, PlanVersion, Plans};

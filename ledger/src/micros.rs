@@ -71,6 +71,19 @@ impl Micros {
         }
     }
 
+    /// The part of the amount that `part` is of `whole`, rounded down; `None` unless `part` is 0 to
+    /// `whole`, and `whole` and the amount are not negative.
+    #[must_use]
+    pub fn share(self, part: i64, whole: i64) -> Option<Micros> {
+        if whole <= 0 || !(0..=whole).contains(&part) || self < Micros::ZERO {
+            return None;
+        }
+        let share = i128::from(self.0) * i128::from(part) / i128::from(whole);
+        let share = Micros(i64::try_from(share).expect("a part of an i64 is one"));
+        assert!(share <= self, "a share must not exceed the whole");
+        Some(share)
+    }
+
     /// The number of units that the amount pays for at the price `unit`, rounded down; 0 if either
     /// is not positive.
     #[must_use]

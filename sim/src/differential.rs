@@ -467,7 +467,9 @@ fn into_available(body: &EntryBody) -> Micros {
 fn net_draws(entry: &tollkeeper_ledger::Entry) -> Vec<Draw> {
     let inward = match &entry.body {
         EntryBody::Granted { grant, .. } => return vec![Draw { grant: grant.n, amount: grant.amount }],
-        EntryBody::ClawBackRestored { .. } | EntryBody::ChargeRefunded(_) => true,
+        EntryBody::ClawBackRestored { .. }
+        | EntryBody::ClawBackReduced { .. }
+        | EntryBody::ChargeRefunded(_) => true,
         EntryBody::ClawBackExchanged { draw, returns, .. } => {
             let taken = Draw { amount: Micros::ZERO - draw.amount, ..*draw };
             return sorted(returns.iter().copied().chain([taken]).collect());

@@ -121,6 +121,14 @@ impl Recomputed {
                 );
                 numbers.extend(self.account.claw_backs.drawn_grants());
             }
+            EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
+                if self.account.grants.find(lost.grant).is_none()
+                    && let Some(grant) = scratch.spent_with_id(self.owner, lost.grant)?
+                {
+                    self.account.grants.insert(grant);
+                }
+                numbers.extend(self.account.claw_backs.drawn_grants());
+            }
             EntryBody::ClawBackRestored { .. } => numbers.extend(self.account.claw_backs.drawn_grants()),
             _ => {}
         }

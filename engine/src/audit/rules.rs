@@ -144,7 +144,7 @@ fn decide_again(
     platform: &Platform,
 ) -> Result<Vec<EntryBody>, String> {
     let Question { implied, recount, windows } = question;
-    let Implied { submission, server_now, fresh_id, texts_of_member } = implied;
+    let Implied { submission, server_now, fresh_id, texts_of_member, paid_cents } = implied;
     let used = recount.as_ref().map(|recount| rollups::used_by_limit(recount, windows, facts.usage));
     let view = View {
         account: Some(facts.account),
@@ -153,6 +153,7 @@ fn decide_again(
         charge: facts.charge,
         used_by_limit: used.as_deref().unwrap_or_default(),
         texts_of_member: *texts_of_member,
+        paid_cents: *paid_cents,
         windows: *windows,
         fresh_id: *fresh_id,
     };

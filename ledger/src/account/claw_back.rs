@@ -1,11 +1,17 @@
 //! Claw-backs: credit taken back after a payment was lost, and the debt where it was already spent.
 //!
-//! A claw-back takes what is unspent of the disputed grant, then what else is available, never
-//! below zero. The rest is owed, and credit that comes in or back repays it first. While anything
-//! is owed, every charge is refused. Credit that comes back to the disputed grant replaces what was
-//! taken from other grants, so that a claw-back takes exactly the lost part (i13). A won dispute
-//! gives back exactly what was taken and forgives what was still owed. Whether a dispute is lost is
-//! not decided here.
+//! A claw-back goes towards a target: the part of a grant's credit that is lost of its payment
+//! ([`Micros::share`]). What is taken and owed for a payment is that part (i13), in any order of its
+//! reports.
+//!
+//! If more is lost than before, what is unspent of the grant is taken, then what else is available,
+//! never below zero. The rest is owed, and credit that comes in or back repays it first. While
+//! anything is owed, every charge is refused. If less is lost than before, what is owed is forgiven
+//! first, then what was taken last is given back. Credit that comes back to a grant whose payment
+//! was lost replaces what was taken from other grants.
+//!
+//! Journals of earlier versions took back per dispute. Such claw-backs count for their grants.
+//! How much of a payment is lost is not decided here.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
@@ -17,7 +23,7 @@ use crate::{Draw, GrantId, Micros};
 pub struct ClawBack {
     /// The grant that was paid for.
     pub grant: GrantId,
-    /// The name of the dispute at the payment provider.
+    /// The name: the id of the grant, or in journals of earlier versions the name of a dispute.
     pub dispute: Box<str>,
     /// What was taken so far: one draw a grant, in the order in which they were first taken from.
     pub taken: Vec<Draw>,
@@ -26,7 +32,7 @@ pub struct ClawBack {
 }
 
 impl ClawBack {
-    /// The lost part of the payment: what was taken and what is still owed. It never changes.
+    /// The lost part of the payment: what was taken and what is still owed.
     #[must_use]
     pub fn lost(&self) -> Micros {
         assert!(self.owed >= Micros::ZERO, "i04: what is owed for a dispute must not be negative");
@@ -41,9 +47,29 @@ impl ClawBack {
             None => self.taken.push(draw),
         }
     }
+
+    /// Gives back at most `amount`, what was taken last first; returns the draws to give back.
+    fn give_back(&mut self, amount: Micros) -> Vec<Draw> {
+        let (mut left, lost) = (amount, self.lost());
+        let mut returns = Vec::new();
+        for taken in self.taken.iter_mut().rev() {
+            let given = taken.amount.min(left);
+            if given > Micros::ZERO {
+                taken.amount -= given;
+                left -= given;
+                returns.push(Draw { grant: taken.grant, amount: given });
+            }
+        }
+        self.taken.retain(|taken| taken.amount > Micros::ZERO);
+        assert!(
+            self.lost() + sum(&returns) == lost,
+            "i13: what is given back must be what was taken for the payment"
+        );
+        returns
+    }
 }
 
-/// The claw-backs of a workspace that were not restored, oldest first.
+/// The claw-backs of a workspace for which something is taken or owed, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClawBacks(Vec<ClawBack>);
 
@@ -96,6 +122,61 @@ impl ClawBacks {
     /// Removes the claw-back of a dispute that was won.
     pub(crate) fn close(&mut self, dispute: &str) {
         self.0.retain(|claw_back| &*claw_back.dispute != dispute);
+    }
+
+    /// Adds what is taken and owed because more is lost of the payment for a grant.
+    ///
+    /// # Errors
+    /// [`Violation`] if that is nothing or negative.
+    pub(crate) fn increase(&mut self, grant: GrantId, draws: &[Draw], owed: Micros) -> Result<(), Violation> {
+        ensure(owed >= Micros::ZERO, "i04: debt is negative")?;
+        ensure(draws.iter().all(|draw| draw.amount > Micros::ZERO), "i13: a claw-back takes no credit")?;
+        ensure(!draws.is_empty() || owed > Micros::ZERO, "i13: a claw-back grows by nothing")?;
+        let (dispute, before) = (grant.to_string().into_boxed_str(), self.lost_of(grant));
+        if self.find(&dispute).is_none() {
+            self.open(ClawBack { grant, dispute: dispute.clone(), taken: Vec::new(), owed: Micros::ZERO });
+        }
+        let named = self.0.iter_mut().find(|claw_back| claw_back.dispute == dispute);
+        let claw_back = named.expect("it was opened if it was not there");
+        claw_back.owed += owed;
+        draws.iter().for_each(|draw| claw_back.take(*draw));
+        assert!(
+            self.lost_of(grant) == before + owed + sum(draws),
+            "i13: a claw-back must grow by what is taken and owed"
+        );
+        Ok(())
+    }
+
+    /// Forgives and gives back `amount`, because less is lost of the payment for a grant: first all
+    /// that is owed, then what was taken last. Returns what is forgiven and what is given back.
+    ///
+    /// # Errors
+    /// [`Violation`] of i13 if the amount is zero or more than is lost.
+    pub(crate) fn reduce(
+        &mut self,
+        grant: GrantId,
+        amount: Micros,
+    ) -> Result<(Micros, Vec<Draw>), Violation> {
+        let before = self.lost_of(grant);
+        ensure(amount > Micros::ZERO && amount <= before, "i13: more is given back than was taken or owed")?;
+        let (mut left, mut forgiven, mut returns) = (amount, Micros::ZERO, Vec::new());
+        let newest_first = || self.0.iter().enumerate().rev().filter(|(_, it)| it.grant == grant);
+        let places: Vec<usize> = newest_first().map(|(place, _)| place).collect();
+        for place in &places {
+            let part = self.0[*place].owed.min(left);
+            self.0[*place].owed -= part;
+            forgiven += part;
+            left -= part;
+        }
+        for place in &places {
+            let given = self.0[*place].give_back(left);
+            left -= sum(&given);
+            returns.extend(given);
+        }
+        assert!(left == Micros::ZERO, "i13: all that is not forgiven must be given back");
+        self.0.retain(|claw_back| claw_back.lost() > Micros::ZERO);
+        assert!(self.lost_of(grant) + amount == before, "i13: a claw-back must shrink by what it gives");
+        Ok((forgiven, returns))
     }
 
     /// Repays debt from one grant, the oldest claw-back first.

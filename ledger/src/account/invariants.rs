@@ -15,7 +15,7 @@
 //! - i09 an alert fires once per crossing (`alert`)
 //! - i10 granted + refunded = charged + clawed back + available
 //! - i13 what is taken and owed for a payment is its lost part, never more than it brought
-//!   (`claw_back`)
+//!   (`claw_back`, `Account::check_lost`)
 //! - i11, i12 one grant per subscription and period, no payment granted twice
 //!
 //! In an entry that is about to be written a [`Violation`] is a bug: `Account::record` panics, and
@@ -100,8 +100,14 @@ fn i04_debt_moves_by_the_entry(balance: Balance, body: &EntryBody, before: Balan
         EntryBody::ClawedBack { amount, draws, .. } => *amount - sum(draws),
         EntryBody::DebtRepaid { draw } => Micros::ZERO - draw.amount,
         EntryBody::ClawBackRestored { .. } => moved.min(Micros::ZERO),
+        EntryBody::ClawBackIncreased { owed, .. } => *owed,
+        EntryBody::ClawBackReduced { forgiven, .. } => Micros::ZERO - *forgiven,
         _ => Micros::ZERO,
     };
+    ensure(
+        moved <= Micros::ZERO || balance.available == Micros::ZERO,
+        "i04: debt grows although credit is available",
+    )?;
     ensure(moved == expected, "i04: debt did not move by what the entry takes, repays or forgives")
 }
 

@@ -24,8 +24,8 @@ use crate::journal::disagreement::{Violation, assert_no_violation, ensure};
 use crate::journal::entry::sum;
 use crate::{
     Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grant, GrantId,
-    Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, Micros, PeriodWindows, Profile, Spender,
-    Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
+    Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, LostPart, Micros, PeriodWindows, Profile,
+    Spender, Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
 };
 
 /// The end of the hash chain of a journal, to which the next entry is linked (i02).
@@ -248,25 +248,12 @@ impl Account {
                 self.void(*grant, draws, decided_at)?;
             }
             EntryBody::ReturnTaken { draws } => self.take_return(draws)?,
-            EntryBody::ClawedBack { grant, dispute, amount, draws } => {
-                self.claw_back(*grant, dispute, *amount, draws)?;
-            }
-            EntryBody::ClawBackExchanged { dispute, draw, returns } => {
-                self.grants.take(std::slice::from_ref(draw))?;
-                self.grants.give(returns)?;
-                self.claw_backs.exchange(dispute, *draw, returns)?;
-            }
-            EntryBody::DebtRepaid { draw } => {
-                self.take_back(std::slice::from_ref(draw))?;
-                self.claw_backs.repay(*draw)?;
-                self.balance.debt = self.claw_backs.owed();
-            }
-            EntryBody::ClawBackRestored { dispute, returns } => {
-                self.grants.give(returns)?;
-                self.totals.clawed_back -= returns.iter().map(|draw| draw.amount).sum();
-                self.claw_backs.close(dispute);
-                self.balance.debt = self.claw_backs.owed();
-            }
+            EntryBody::ClawedBack { .. }
+            | EntryBody::ClawBackIncreased { .. }
+            | EntryBody::ClawBackReduced { .. }
+            | EntryBody::ClawBackExchanged { .. }
+            | EntryBody::ClawBackRestored { .. }
+            | EntryBody::DebtRepaid { .. } => self.apply_claw_back(body)?,
             EntryBody::ChargeOpened(details) => {
                 self.grants.take(&details.draws)?;
                 self.totals.charged += details.amount;
@@ -294,6 +281,45 @@ impl Account {
             | EntryBody::SettingsChanged(_)
             | EntryBody::LedgerRestored { .. } => {}
         }
+        Ok(())
+    }
+
+    /// Applies an entry about lost payments and the debt that they leave.
+    fn apply_claw_back(&mut self, body: &EntryBody) -> Result<(), Violation> {
+        match body {
+            EntryBody::ClawedBack { grant, dispute, amount, draws } => {
+                self.claw_back(*grant, dispute, *amount, draws)?;
+            }
+            EntryBody::ClawBackExchanged { dispute, draw, returns } => {
+                self.grants.take(std::slice::from_ref(draw))?;
+                self.grants.give(returns)?;
+                self.claw_backs.exchange(dispute, *draw, returns)?;
+            }
+            EntryBody::ClawBackIncreased { lost, owed, draws } => {
+                self.take_back(draws)?;
+                self.claw_backs.increase(lost.grant, draws, *owed)?;
+                self.check_lost(lost)?;
+            }
+            EntryBody::ClawBackReduced { lost, forgiven, returns } => {
+                self.grants.give(returns)?;
+                self.totals.clawed_back -= sum(returns);
+                let reduced = self.claw_backs.reduce(lost.grant, *forgiven + sum(returns))?;
+                let follows = reduced.0 == *forgiven && reduced.1 == *returns;
+                ensure(follows, "i13: what is forgiven and given back is not what was taken last")?;
+                self.check_lost(lost)?;
+            }
+            EntryBody::DebtRepaid { draw } => {
+                self.take_back(std::slice::from_ref(draw))?;
+                self.claw_backs.repay(*draw)?;
+            }
+            EntryBody::ClawBackRestored { dispute, returns } => {
+                self.grants.give(returns)?;
+                self.totals.clawed_back -= returns.iter().map(|draw| draw.amount).sum();
+                self.claw_backs.close(dispute);
+            }
+            _ => return Err(Violation("i13: the entry is about no claw-back")),
+        }
+        self.balance.debt = self.claw_backs.owed();
         Ok(())
     }
 
@@ -379,12 +405,24 @@ impl Account {
             opened.is_some_and(|it| it.lost() == amount),
             "i13: what is taken and owed must be the lost part"
         );
-        self.balance.debt = self.claw_backs.owed();
         let brought = self.grants.find(grant).map(|grant| grant.amount);
         let lost = self.claw_backs.lost_of(grant);
         ensure(
             brought.is_none_or(|brought| lost <= brought),
             "i13: more was lost of a payment than it brought",
+        )
+    }
+
+    /// Checks that what is taken and owed for a payment is its lost part.
+    fn check_lost(&self, lost: &LostPart) -> Result<(), Violation> {
+        let is_lost = self.claw_backs.lost_of(lost.grant) == lost.credit;
+        ensure(is_lost, "i13: what is taken and owed is not the lost part of the payment")?;
+        ensure((0..=lost.paid_cents).contains(&lost.lost_cents), "i13: more is lost than was paid")?;
+        let brought = self.grants.find(lost.grant).map(|grant| grant.amount);
+        let share = |brought: Micros| brought.share(lost.lost_cents, lost.paid_cents);
+        ensure(
+            brought.is_none_or(|brought| share(brought) == Some(lost.credit)),
+            "i13: the credit of a lost part is not its share of what the payment brought",
         )
     }
 
@@ -424,6 +462,12 @@ fn check_amounts(body: &EntryBody) -> Result<(), Violation> {
         let next = total.checked_add(draw.amount).filter(|_| in_range(draw.amount));
         total = next.ok_or(Violation(sentence))?;
     }
+    let rest = match body {
+        EntryBody::ClawBackIncreased { lost, owed, .. } => [lost.credit, *owed],
+        EntryBody::ClawBackReduced { lost, forgiven, .. } => [lost.credit, *forgiven],
+        _ => [Micros::ZERO; 2],
+    };
+    ensure(rest.into_iter().all(in_range), sentence)?;
     // The legs add up the draws, which is safe only now.
     ensure(body.legs().is_none_or(|legs| in_range(legs.amount)), sentence)
 }

@@ -50,6 +50,16 @@ pub enum Command {
         /// The lost part of the grant.
         amount: Micros,
     },
+    /// Says what is lost of the payment for a grant. What was said before counts no more, so the
+    /// losses of a payment may be reported in any order and again.
+    SetLost {
+        /// The grant that was paid for.
+        grant: GrantId,
+        /// What is lost now, 0 to what was paid.
+        lost_cents: i64,
+        /// What shows the loss, such as the refunds and disputes at the payment provider.
+        evidence: Box<str>,
+    },
     /// Gives back what a dispute took, because it was won.
     RestoreClawBack {
         /// The name of the dispute at the payment provider.
@@ -315,9 +325,21 @@ impl Command {
     #[must_use]
     pub fn grant(&self) -> Option<GrantId> {
         match self {
-            Command::VoidGrant { grant, .. } | Command::ClawBack { grant, .. } => Some(*grant),
+            Command::VoidGrant { grant, .. }
+            | Command::ClawBack { grant, .. }
+            | Command::SetLost { grant, .. } => Some(*grant),
             _ => None,
         }
+    }
+
+    /// True if the decision needs the grants from which claw-backs took credit
+    /// ([`ClawBacks::drawn_grants`](crate::ClawBacks::drawn_grants)), because it may give it back.
+    #[must_use]
+    pub fn may_give_back(&self) -> bool {
+        matches!(
+            self,
+            Command::ExistingCharge { .. } | Command::RestoreClawBack { .. } | Command::SetLost { .. }
+        )
     }
 
     /// The member whose stored texts the decision needs.

@@ -11,9 +11,9 @@
 use crate::journal::disagreement::{Violation, ensure};
 use crate::{
     Account, ApiKey, ApiKeyRequest, Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState,
-    Command, Entry, EntryBody, GrantRequest, Hash, Id, LinkRequest, Member, MemberChanges, MemberRequest,
-    Micros, OperationPrice, Outcome, PersonalText, PortalSession, PriceVersion, Profile, Refund,
-    RefundReason, Settlement, Spender, Submission, TeamChange, TeamCommand, TextsOfMember, Timestamp,
+    Command, Entry, EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges,
+    MemberRequest, Micros, OperationPrice, Outcome, PersonalText, PortalSession, PriceVersion, Profile,
+    Refund, RefundReason, Settlement, Spender, Submission, TeamChange, TeamCommand, TextsOfMember, Timestamp,
     WorkspaceChanges,
 };
 
@@ -28,6 +28,8 @@ pub struct Implied {
     pub fresh_id: Id,
     /// What was stored of the texts of the member that the command names.
     pub texts_of_member: TextsOfMember,
+    /// What was paid for the grant that the command names, as the entry tells it.
+    pub paid_cents: i64,
 }
 
 /// The command that leads to `entry`, the first of its change. `account` is as it was before the
@@ -47,7 +49,13 @@ pub fn implied(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Res
         "a command must be for the same kind of journal as the entry that implies it"
     );
     let texts_of_member = texts_of_member(&entry.body);
-    Ok(Implied { submission, server_now, fresh_id, texts_of_member })
+    let paid_cents = match &entry.body {
+        EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
+            lost.paid_cents
+        }
+        _ => 0,
+    };
+    Ok(Implied { submission, server_now, fresh_id, texts_of_member, paid_cents })
 }
 
 /// The id that the entry gives to something new; any id if it gives none.
@@ -92,6 +100,10 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         }
         EntryBody::ClawedBack { grant, dispute, amount, .. } => {
             Command::ClawBack { grant: *grant, dispute: dispute.clone(), amount: *amount }
+        }
+        EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
+            let LostPart { grant, lost_cents, evidence, .. } = lost.clone();
+            Command::SetLost { grant, lost_cents, evidence }
         }
         EntryBody::ClawBackRestored { dispute, .. } => Command::RestoreClawBack { dispute: dispute.clone() },
         EntryBody::ChargeOpened(details) => Command::Charge(charge_request(details)),

@@ -12,6 +12,7 @@ pub(crate) mod charge;
 pub(crate) mod command;
 mod grant;
 pub(crate) mod implied;
+mod lost;
 mod plans;
 mod platform;
 mod prices;
@@ -60,6 +61,7 @@ use crate::{
 ///     charge: None,
 ///     used_by_limit: &[],
 ///     texts_of_member: TextsOfMember::Unknown,
+///     paid_cents: 0,
 ///     windows: PeriodWindows { day: never, month: never },
 ///     fresh_id: Id::v7(now.millis(), 0, 1),
 /// };
@@ -124,6 +126,9 @@ fn decide_loaded(
         Command::ClawBack { grant, dispute, amount } => grant::claw_back(view, grant, dispute, amount)?,
         Command::RestoreClawBack { dispute } => {
             returns::with_consequences(view, grant::restore(view, dispute)?)
+        }
+        Command::SetLost { grant, lost_cents, evidence } => {
+            returns::with_consequences(view, lost::set_lost(view, grant, lost_cents, evidence)?)
         }
         Command::CreateWorkspace(changes) => workspace::create(view, workspace, changes, now)?,
         Command::UpdateWorkspace(changes) => workspace::update(view, changes, now)?,
@@ -230,7 +235,9 @@ fn assert_repaid_from_what_came(change: &Change) {
         match body {
             EntryBody::Granted { grant, .. } => came.push(Draw { grant: grant.n, amount: grant.amount }),
             EntryBody::ChargeRefunded(refund) => came.extend(&refund.returns),
-            EntryBody::ClawBackRestored { returns, .. } => came.extend(returns),
+            EntryBody::ClawBackRestored { returns, .. } | EntryBody::ClawBackReduced { returns, .. } => {
+                came.extend(returns);
+            }
             EntryBody::DebtRepaid { draw } | EntryBody::ClawBackExchanged { draw, .. } => {
                 let of_grant = came.iter().filter(|came| came.grant == draw.grant).map(|came| came.amount);
                 assert!(draw.amount > Micros::ZERO, "i04: a repayment must move credit");

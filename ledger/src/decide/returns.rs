@@ -1,5 +1,5 @@
 //! Decides what becomes at once of credit that goes back to its grants, by a refund, a time-out or
-//! a won dispute.
+//! a loss that became smaller.
 //!
 //! In this order: what goes back to a voided grant is taken; what is left repays debt; what is then
 //! left of a disputed grant replaces what its claw-backs took from other grants. So no credit is
@@ -18,9 +18,16 @@ pub(super) fn with_consequences(view: &View, bodies: Vec<EntryBody>) -> Vec<Entr
     let mut all = Vec::with_capacity(bodies.len());
     for body in bodies {
         let consequences = match &body {
-            EntryBody::ChargeRefunded(refund) => consequences(account, &refund.returns, None),
+            EntryBody::ChargeRefunded(refund) => consequences_of_refund(account, &refund.returns),
             EntryBody::ClawBackRestored { dispute, returns } => {
-                consequences(account, returns, Some(dispute.as_ref()))
+                let mut claw_backs = account.claw_backs.clone();
+                claw_backs.close(dispute);
+                consequences(account, returns, claw_backs)
+            }
+            EntryBody::ClawBackReduced { lost, forgiven, returns } => {
+                let mut claw_backs = account.claw_backs.clone();
+                assert_no_violation(claw_backs.reduce(lost.grant, *forgiven + sum(returns)));
+                consequences(account, returns, claw_backs)
             }
             _ => Vec::new(),
         };
@@ -30,16 +37,19 @@ pub(super) fn with_consequences(view: &View, bodies: Vec<EntryBody>) -> Vec<Entr
     all
 }
 
-/// What becomes of these returns. `won`: the dispute that gives them back; it is closed by then.
-fn consequences(account: &Account, returns: &[Draw], won: Option<&str>) -> Vec<EntryBody> {
+/// What becomes of the returns of a refund. Nearly always nothing, which costs no copy.
+fn consequences_of_refund(account: &Account, returns: &[Draw]) -> Vec<EntryBody> {
     let voided = assert_no_violation(account.grants.returned_to_voided(returns));
     if voided.is_empty() && account.claw_backs.is_empty() {
         return Vec::new();
     }
-    let mut claw_backs = account.claw_backs.clone();
-    if let Some(dispute) = won {
-        claw_backs.close(dispute);
-    }
+    consequences(account, returns, account.claw_backs.clone())
+}
+
+/// What becomes of these returns. `claw_backs`: as they are after the entry that gives the credit
+/// back.
+fn consequences(account: &Account, returns: &[Draw], mut claw_backs: ClawBacks) -> Vec<EntryBody> {
+    let voided = assert_no_violation(account.grants.returned_to_voided(returns));
     let mut bodies = Vec::new();
     for draw in returns.iter().filter(|draw| !voided.contains(draw)) {
         let repaid = Draw { amount: claw_backs.owed().min(draw.amount), ..*draw };

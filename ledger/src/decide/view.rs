@@ -27,6 +27,9 @@ pub struct View<'a> {
     /// What is stored of the texts of the member that the command names
     /// ([`Command::member_with_texts`]).
     pub texts_of_member: TextsOfMember,
+    /// What was paid for the grant that a [`Command::SetLost`] names, in cents; 0 if it does not
+    /// exist, and for other commands.
+    pub paid_cents: i64,
     /// The day and month around [`Account::present`], in the time zone of the workspace or of the
     /// recount. Read only if the workspace has limits or the command has a recount.
     pub windows: PeriodWindows,
@@ -145,6 +148,10 @@ impl<'a> View<'a> {
         assert!(
             self.texts_of_member == TextsOfMember::Unknown || command.member_with_texts().is_some(),
             "a view must hold what is stored of a member only for a command that names it"
+        );
+        assert!(
+            self.paid_cents == 0 || matches!(command, Command::SetLost { .. }),
+            "a view must hold what was paid for a grant only for a command about its payment"
         );
         let window = self.platform.settings.refund_window_days;
         assert!(window <= bounds::REFUND_WINDOW_MAX_DAYS, "a refund window must be an allowed one");

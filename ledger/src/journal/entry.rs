@@ -109,6 +109,26 @@ pub enum EntryBody {
         /// What was given back, by grant; sums to the draw.
         returns: Vec<Draw>,
     },
+    /// More was lost of a payment than before: credit was taken as far as it was available; the
+    /// rest is owed.
+    ClawBackIncreased {
+        /// What is lost now.
+        lost: LostPart,
+        /// What is owed in addition.
+        owed: Micros,
+        /// What was taken in addition.
+        draws: Vec<Draw>,
+    },
+    /// Less was lost of a payment than before: what is owed was forgiven, then credit was given
+    /// back.
+    ClawBackReduced {
+        /// What is lost now.
+        lost: LostPart,
+        /// What is not owed any more.
+        forgiven: Micros,
+        /// What was given back, by grant: what was taken last comes first.
+        returns: Vec<Draw>,
+    },
     /// A dispute was won: what it took was given back, and what it was owed was forgiven.
     ClawBackRestored {
         /// The name of the dispute at the payment provider.
@@ -165,6 +185,21 @@ pub enum EntryBody {
     Team(Box<TeamChange>),
 }
 
+/// What is lost of the payment for a grant: by refunds to the payer, and by disputes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostPart {
+    /// The grant that was paid for.
+    pub grant: GrantId,
+    /// What is lost, 0 to `paid_cents`.
+    pub lost_cents: i64,
+    /// What was paid for the grant.
+    pub paid_cents: i64,
+    /// The part of the grant's credit that is lost: its amount × lost ÷ paid, rounded down.
+    pub credit: Micros,
+    /// What shows the loss, such as the refunds and disputes at the payment provider.
+    pub evidence: Box<str>,
+}
+
 /// The kinds of entries, without their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is a variant of EntryBody or TeamChange, where it is described")]
@@ -201,6 +236,8 @@ pub enum Kind {
     SettingsChanged,
     LedgerRestored,
     MemberErased,
+    ClawBackIncreased,
+    ClawBackReduced,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -236,6 +273,8 @@ coded!(Kind, "an entry's kind", {
     LedgerRestored = 30 "ledger.restored",
     MemberErased = 31 "member.erased",
     PlansSet = 32 "plans.set",
+    ClawBackIncreased = 33 "claw_back.increased",
+    ClawBackReduced = 34 "claw_back.reduced",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -298,6 +337,8 @@ impl EntryBody {
             EntryBody::DebtRepaid { .. } => Kind::DebtRepaid,
             EntryBody::ReturnTaken { .. } => Kind::ReturnTaken,
             EntryBody::ClawBackExchanged { .. } => Kind::ClawBackExchanged,
+            EntryBody::ClawBackIncreased { .. } => Kind::ClawBackIncreased,
+            EntryBody::ClawBackReduced { .. } => Kind::ClawBackReduced,
             EntryBody::ClawBackRestored { .. } => Kind::ClawBackRestored,
             EntryBody::ChargeOpened(_) => Kind::ChargeOpened,
             EntryBody::ChargeSettled(_) => Kind::ChargeSettled,
@@ -324,9 +365,12 @@ impl EntryBody {
             EntryBody::Granted { grant, .. } => legs(Funding, Available, grant.amount),
             EntryBody::GrantVoided { draws, .. }
             | EntryBody::ClawedBack { draws, .. }
+            | EntryBody::ClawBackIncreased { draws, .. }
             | EntryBody::ReturnTaken { draws } => legs(Available, ClawedBack, sum(draws)),
             EntryBody::DebtRepaid { draw } => legs(Available, ClawedBack, draw.amount),
-            EntryBody::ClawBackRestored { returns, .. } => legs(ClawedBack, Available, sum(returns)),
+            EntryBody::ClawBackRestored { returns, .. } | EntryBody::ClawBackReduced { returns, .. } => {
+                legs(ClawedBack, Available, sum(returns))
+            }
             EntryBody::ChargeOpened(details) => {
                 let to = if details.deadline.is_some() { Pending } else { Consumed };
                 legs(Available, to, details.amount)
@@ -383,10 +427,13 @@ impl EntryBody {
         let (draws, returns): (&[Draw], &[Draw]) = match self {
             EntryBody::GrantVoided { draws, .. }
             | EntryBody::ClawedBack { draws, .. }
+            | EntryBody::ClawBackIncreased { draws, .. }
             | EntryBody::ReturnTaken { draws } => (draws, &[]),
             EntryBody::DebtRepaid { draw } => (std::slice::from_ref(draw), &[]),
             EntryBody::ClawBackExchanged { draw, returns, .. } => (std::slice::from_ref(draw), returns),
-            EntryBody::ClawBackRestored { returns, .. } => (&[], returns),
+            EntryBody::ClawBackRestored { returns, .. } | EntryBody::ClawBackReduced { returns, .. } => {
+                (&[], returns)
+            }
             EntryBody::ChargeOpened(details) => (&details.draws, &[]),
             EntryBody::ChargeRefunded(refund) => (&[], &refund.returns),
             _ => (&[], &[]),

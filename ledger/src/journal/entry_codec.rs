@@ -9,7 +9,7 @@ use super::entry::Kind;
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
-    GrantId, IdempotencyKey, Limit, Member, MemberId, Micros, Outcome, PeriodWindows, PlanVersion,
+    GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PeriodWindows, PlanVersion,
     PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement,
     Source, Spender, Status, TeamChange, Timestamp, WorkspaceId,
 };
@@ -152,6 +152,12 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
             w.text(dispute);
             write_draws(w, returns);
         }
+        EntryBody::ClawBackIncreased { lost, owed: debt, draws }
+        | EntryBody::ClawBackReduced { lost, forgiven: debt, returns: draws } => {
+            write_lost(w, lost);
+            w.micros(*debt);
+            write_draws(w, draws);
+        }
         EntryBody::ChargeOpened(details) => write_details(w, details),
         EntryBody::ChargeSettled(settlement) => {
             w.id(settlement.charge.0);
@@ -191,22 +197,13 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
             draws: read_draws(r)?,
             reason: r.maybe_text("a reason")?.map(Into::into),
         },
-        Kind::ClawedBack => EntryBody::ClawedBack {
-            grant: GrantId(r.id("a grant")?),
-            dispute: r.text("a dispute")?.into(),
-            amount: r.micros("a claw-back")?,
-            draws: read_draws(r)?,
-        },
-        Kind::DebtRepaid => EntryBody::DebtRepaid { draw: Draw::read(r)? },
-        Kind::ReturnTaken => EntryBody::ReturnTaken { draws: read_draws(r)? },
-        Kind::ClawBackExchanged => EntryBody::ClawBackExchanged {
-            dispute: r.text("a dispute")?.into(),
-            draw: Draw::read(r)?,
-            returns: read_draws(r)?,
-        },
-        Kind::ClawBackRestored => {
-            EntryBody::ClawBackRestored { dispute: r.text("a dispute")?.into(), returns: read_draws(r)? }
-        }
+        Kind::ClawedBack
+        | Kind::ClawBackIncreased
+        | Kind::ClawBackReduced
+        | Kind::ClawBackExchanged
+        | Kind::ClawBackRestored
+        | Kind::DebtRepaid
+        | Kind::ReturnTaken => read_claw_back(r, kind)?,
         Kind::ChargeOpened => EntryBody::ChargeOpened(Box::new(read_details(r)?)),
         Kind::ChargeSettled => EntryBody::ChargeSettled(Settlement {
             charge: ChargeId(r.id("a charge")?),
@@ -243,6 +240,39 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::PortalSignedOut
         | Kind::PortalAllSignedOut
         | Kind::MemberErased => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
+    })
+}
+
+/// Reads the body of an entry about lost payments, debt, or what went back to voided grants.
+fn read_claw_back(r: &mut Reader, kind: Kind) -> Result<EntryBody, Malformed> {
+    Ok(match kind {
+        Kind::ClawedBack => EntryBody::ClawedBack {
+            grant: GrantId(r.id("a grant")?),
+            dispute: r.text("a dispute")?.into(),
+            amount: r.micros("a claw-back")?,
+            draws: read_draws(r)?,
+        },
+        Kind::DebtRepaid => EntryBody::DebtRepaid { draw: Draw::read(r)? },
+        Kind::ReturnTaken => EntryBody::ReturnTaken { draws: read_draws(r)? },
+        Kind::ClawBackExchanged => EntryBody::ClawBackExchanged {
+            dispute: r.text("a dispute")?.into(),
+            draw: Draw::read(r)?,
+            returns: read_draws(r)?,
+        },
+        Kind::ClawBackRestored => {
+            EntryBody::ClawBackRestored { dispute: r.text("a dispute")?.into(), returns: read_draws(r)? }
+        }
+        Kind::ClawBackIncreased => EntryBody::ClawBackIncreased {
+            lost: read_lost(r)?,
+            owed: r.micros("what is owed")?,
+            draws: read_draws(r)?,
+        },
+        Kind::ClawBackReduced => EntryBody::ClawBackReduced {
+            lost: read_lost(r)?,
+            forgiven: r.micros("what is forgiven")?,
+            returns: read_draws(r)?,
+        },
+        _ => return Err(Malformed("a claw-back")),
     })
 }
 
@@ -314,6 +344,25 @@ fn write_draws(w: &mut Writer, draws: &[Draw]) {
 
 fn read_draws(r: &mut Reader) -> Result<Vec<Draw>, Malformed> {
     r.list("the draws", Draw::read)
+}
+
+fn write_lost(w: &mut Writer, lost: &LostPart) {
+    let LostPart { grant, lost_cents, paid_cents, credit, evidence } = lost;
+    w.id(grant.0);
+    w.signed(*lost_cents);
+    w.signed(*paid_cents);
+    w.micros(*credit);
+    w.text(evidence);
+}
+
+fn read_lost(r: &mut Reader) -> Result<LostPart, Malformed> {
+    Ok(LostPart {
+        grant: GrantId(r.id("a grant")?),
+        lost_cents: r.signed("what is lost")?,
+        paid_cents: r.signed("what was paid")?,
+        credit: r.micros("the credit that is lost")?,
+        evidence: r.text("the evidence of a loss")?.into(),
+    })
 }
 
 fn write_windows(w: &mut Writer, windows: Option<&PeriodWindows>) {

@@ -56,12 +56,14 @@ pub(super) fn eventful() -> World {
         charge message
         void g4 reason=wrong
         refund c6
-        grant top_up 3_000 origin=pay_2
+        grant top_up 3_000 origin=pay_2 paid=30
         charge message x26
         grant adjustment 3_000
         claw_back g5 3_000 dispute=d3
         erase bob
         refund c7 100
+        lost g5 9
+        lost g5 10 evidence=dp_1
         ",
     );
     for (index, (entry, _)) in world.journal.iter_mut().enumerate() {

@@ -14,6 +14,7 @@ mod encoding;
 mod grants;
 mod invariants;
 mod limits;
+mod lost_payments;
 mod plans;
 mod prices;
 mod rebuild;

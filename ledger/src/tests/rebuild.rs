@@ -5,9 +5,9 @@ use super::check;
 use super::world::{World, acme, toy_hash};
 use crate::TeamChange::{self, KeyRevoked, KeyUsed, MemberAdded, MemberChanged, MemberRemoved, SignedOut};
 use crate::{
-    Account, Actor, ApiKeyId, Balance, Disagreement, Entry, EntryBody, Id, Interval, Limit, Member, MemberId,
-    Micros, Plan, PlanId, PlanVersion, Platform, PriceVersion, SessionId, Timestamp, Violation, WorkspaceId,
-    bounds,
+    Account, Actor, ApiKeyId, Balance, Disagreement, Draw, Entry, EntryBody, Id, Interval, Limit, LostPart,
+    Member, MemberId, Micros, Plan, PlanId, PlanVersion, Platform, PriceVersion, SessionId, Timestamp,
+    Violation, WorkspaceId, bounds,
 };
 
 fn journal() -> World {
@@ -313,6 +313,68 @@ fn an_epoch_with_a_gap_is_a_violation() {
     assert_eq!(platform.apply(&restored(2)), Ok(()));
     assert_eq!(platform.apply(&restored(4)), gap);
     assert_eq!(platform.epoch, 2);
+}
+
+#[test]
+fn a_lost_part_that_is_not_taken_and_owed_is_a_violation() {
+    let lost = "
+        grant top_up 1_000 origin=pay_1 paid=100
+        charge message
+        lost g1 70";
+    let increased = |alter: fn(&mut LostPart, &mut Micros, &mut Vec<Draw>), sentence| {
+        let instead = |body: &mut EntryBody| {
+            let EntryBody::ClawBackIncreased { lost, owed, draws } = body else { panic!("{body:?}") };
+            alter(lost, owed, draws);
+        };
+        check_refused(lost, instead, sentence);
+    };
+    let not_lost = "i13: what is taken and owed is not the lost part of the payment";
+    let no_share = "i13: the credit of a lost part is not its share of what the payment brought";
+    increased(|lost, _, _| lost.credit += Micros::new(1), not_lost);
+    increased(|_, owed, _| *owed += Micros::new(1), not_lost);
+    increased(|lost, _, _| lost.lost_cents = 71, no_share);
+    increased(|lost, _, _| lost.paid_cents = 101, no_share);
+    increased(|lost, _, _| lost.lost_cents = 101, "i13: more is lost than was paid");
+    increased(|_, owed, _| *owed = Micros::new(-1), "i01: an entry moves an amount out of range");
+    increased(|lost, _, _| lost.credit = Micros::new(i64::MAX), "i01: an entry moves an amount out of range");
+    increased(
+        |_, owed, draws| {
+            let part = Micros::new(100);
+            draws[0].amount -= part;
+            *owed += part;
+        },
+        "i04: debt grows although credit is available",
+    );
+    increased(
+        |lost, owed, draws| {
+            (lost.lost_cents, lost.credit, *owed) = (0, Micros::ZERO, Micros::ZERO);
+            draws.clear();
+        },
+        "i13: a claw-back grows by nothing",
+    );
+    let given_back = "
+        grant top_up 1_000 origin=pay_1 paid=100
+        grant promotional 500
+        charge message
+        lost g1 100
+        grant promotional 300
+        lost g1 90";
+    let reduced = |alter: fn(&mut Micros, &mut Vec<Draw>), sentence| {
+        let instead = |body: &mut EntryBody| {
+            let EntryBody::ClawBackReduced { forgiven, returns, .. } = body else { panic!("{body:?}") };
+            alter(forgiven, returns);
+        };
+        check_refused(given_back, instead, sentence);
+    };
+    reduced(|_, returns| returns[0].amount -= Micros::new(1), not_lost);
+    reduced(
+        |forgiven, returns| {
+            *forgiven += Micros::new(1);
+            returns[0].amount -= Micros::new(1);
+        },
+        "i13: what is forgiven and given back is not what was taken last",
+    );
+    reduced(|forgiven, _| *forgiven += Micros::new(10_000), "i13: more is given back than was taken or owed");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! charge OPERATION [xN await timeout= worker= member= ref= meta= key=]
 //! succeed cN [xN]   fail cN system|user [detail=]   heartbeat cN SECONDS   time_out cN
 //! refund cN [AMOUNT] [reason= key=]                      claw_back gN AMOUNT dispute=    restore dispute=
+//! lost gN CENTS [evidence= key=]
 //! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! plans ID=CENTS/CREDITS/month|year[/NAME] …            settings DAYS          restored
@@ -138,6 +139,11 @@ fn command(world: &World, words: &Words) -> Command {
         "claw_back" => {
             Command::ClawBack { grant: grant(), dispute: dispute(), amount: micros(words.bare[2]) }
         }
+        "lost" => Command::SetLost {
+            grant: grant(),
+            lost_cents: number(words.bare[2]),
+            evidence: words.text("evidence").unwrap_or("dp_1").into(),
+        },
         "restore" => Command::RestoreClawBack { dispute: dispute() },
         "charge" => Command::Charge(charge_request(words)),
         "succeed" => ChargeCommand::Succeed { quantity: words.times() }.for_charge(charge()),
@@ -420,6 +426,14 @@ fn happened(world: &World, entry: &Entry) -> String {
             format!("exchanged{} for{}", draws(world, &[*draw]), draws(world, returns))
         }
         EntryBody::ClawBackRestored { returns, .. } => format!("restored{}", draws(world, returns)),
+        EntryBody::ClawBackIncreased { owed, draws: taken, .. } => {
+            let owed = (*owed > Micros::ZERO).then(|| format!(" owed {owed}"));
+            format!("taken{}{}", draws(world, taken), owed.unwrap_or_default())
+        }
+        EntryBody::ClawBackReduced { forgiven, returns, .. } => {
+            let forgiven = (*forgiven > Micros::ZERO).then(|| format!(" forgiven {forgiven}"));
+            format!("given back{}{}", draws(world, returns), forgiven.unwrap_or_default())
+        }
         EntryBody::ChargeOpened(details) => match details.deadline {
             None => format!("charged {}{}", details.amount, draws(world, &details.draws)),
             Some(deadline) => format!(

@@ -125,10 +125,22 @@ impl World {
             charge: self.charges.iter().find(|charge| Some(charge.details.id) == named),
             used_by_limit: &spent,
             texts_of_member: self.texts_of(submission.command.member_with_texts()),
+            paid_cents: self.paid_cents(&submission.command),
             windows,
             fresh_id: Id::v7(self.now.millis(), 0, self.ids),
         };
         decide(&view, submission, self.now)
+    }
+
+    /// What was paid for the grant of which a part is lost.
+    fn paid_cents(&self, command: &Command) -> i64 {
+        let Command::SetLost { grant: named, .. } = command else { return 0 };
+        let mut entries = self.journal.iter();
+        let paid = entries.find_map(|(entry, _)| match &entry.body {
+            EntryBody::Granted { grant, paid_cents, .. } if grant.id == *named => Some(*paid_cents),
+            _ => None,
+        });
+        paid.unwrap_or(0)
     }
 
     /// What an engine would have stored of a member's names and e-mail addresses.

@@ -240,6 +240,9 @@ fn about(body: &EntryBody) -> About<'_> {
         EntryBody::ClawedBack { grant, dispute, .. } => {
             About { grant: Some(*grant), reason: Some(dispute), ..nothing }
         }
+        EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
+            About { grant: Some(lost.grant), reason: Some(&lost.evidence), ..nothing }
+        }
         EntryBody::ClawBackRestored { dispute, .. } | EntryBody::ClawBackExchanged { dispute, .. } => {
             About { reason: Some(dispute), ..nothing }
         }
@@ -336,6 +339,13 @@ fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
             "cooldown_seconds": cooldown_seconds,
         })),
         EntryBody::BalanceLow { threshold } => Some(json_value!({ "threshold": threshold.get() })),
+        EntryBody::ClawBackIncreased { lost, owed: debt, .. }
+        | EntryBody::ClawBackReduced { lost, forgiven: debt, .. } => Some(json_value!({
+            "lost_cents": lost.lost_cents,
+            "paid_cents": lost.paid_cents,
+            "lost_amount": lost.credit.get(),
+            "debt": debt.get(),
+        })),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 Some(value(serde_json::to_value(MemberJson::of(member, texts))))

@@ -305,3 +305,37 @@ pub(super) fn a_lost_payment_is_clawed_back(store: &dyn Store) {
     client.accepted(Command::RestoreClawBack { dispute: "d1".into() });
     assert_eq!((client.balance().available.get(), client.balance().debt), (1_400, Micros::ZERO));
 }
+
+pub(super) fn what_is_lost_of_a_payment_is_a_target(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 500);
+    let grant = client.grant("pay_1", Source::TopUp, 2_000);
+    let spent = client.charge("k", charge("message", 5)).0.details.id;
+    let given = client.grant("gift", Source::Promotional, 700);
+    let lost = |lost_cents| Command::SetLost { grant, lost_cents, evidence: "dp_1".into() };
+    let now = |client: &TestClient| (client.balance().available.get(), client.balance().debt.get());
+    client.accepted(lost(1_500));
+    assert_eq!(now(&client), (0, 800), "the grant itself is spent");
+    // What was taken from is spent, so another process has to load it.
+    let client = client.restarted(store);
+    client.accepted(lost(1_500));
+    client.accepted(lost(2_000));
+    assert_eq!(now(&client), (0, 1_300));
+    client.accepted(lost(500));
+    assert_eq!(now(&client), (200, 0), "debt is forgiven before credit is given back");
+    let refused = client.refused(lost(2_001));
+    assert_eq!(refused, "invalid_field");
+    let free = Command::SetLost { grant: given, lost_cents: 0, evidence: "dp_1".into() };
+    assert_eq!(client.refused(free), "invalid_field");
+    client.accepted(lost(2_000));
+    let refund = ChargeCommand::Refund { amount: None, reason: "broken".into() }.for_charge(spent);
+    client.submit_keyed("r", refund).expect("the command is accepted");
+    assert_eq!(now(&client), (1_200, 0), "the gift is back, because the lost grant gives its own");
+    let client = client.restarted(store);
+    let kept = client.submit_keyed("won", lost(0)).map(|answer| answer.output);
+    assert_eq!(kept, Ok(Output::Done));
+    assert_eq!(now(&client), (3_200, 0));
+    client.accepted(lost(2_000));
+    let again = client.submit_keyed("won", lost(0)).expect("the command is accepted");
+    assert!(again.replayed, "what was said under a key is not said again");
+    assert_eq!(now(&client), (1_200, 0));
+}

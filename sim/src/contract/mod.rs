@@ -89,6 +89,7 @@ pub const CLAUSES: &[Clause] = &[
         charges::credit_that_goes_back_to_a_voided_grant_is_taken,
     ),
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
+    ("what is lost of a payment is a target", charges::what_is_lost_of_a_payment_is_a_target),
     ("lists come in pages without gaps", lists::lists_come_in_pages),
     ("charges are filtered by each of their fields", lists::charges_are_filtered),
     ("new rows do not shift pages", lists::new_rows_do_not_shift_pages),

@@ -67,7 +67,7 @@ pub fn credit(reason: &str, source: Source, amount: i64) -> GrantRequest {
         amount: Micros::new(amount),
         reason: Some(reason.into()),
         origin: bought.then(|| reason.into()),
-        paid_cents: 0,
+        paid_cents: if bought { amount } else { 0 },
     }
 }
 

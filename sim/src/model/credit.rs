@@ -139,6 +139,63 @@ impl Pool {
         Ok(Output::Done)
     }
 
+    /// Takes or gives back what is lost of a payment more or less than before.
+    pub(super) fn set_lost(
+        &mut self,
+        grant: GrantId,
+        lost_cents: i64,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
+        let record = self.grants().get(index_of(grant.0)).cloned().ok_or(Refusal::GrantNotFound)?;
+        if record.paid_cents <= 0 {
+            return Err(invalid("grant"));
+        }
+        if lost_cents < 0 || lost_cents > record.paid_cents {
+            return Err(invalid("lost_cents"));
+        }
+        let (amount, grant) = (i128::from(record.grant.amount.get()), record.grant.n);
+        let target = amount * i128::from(lost_cents) / i128::from(record.paid_cents);
+        let target = Micros::new(i64::try_from(target).expect("a part of an amount"));
+        let disputes = self.disputes();
+        let of_grant = || disputes.iter().rev().filter(|(_, dispute)| dispute.grant == grant);
+        let lost = |(_, dispute): (_, &Dispute)| {
+            dispute.owed + dispute.taken.iter().map(|take| take.amount).sum::<Micros>()
+        };
+        let before: Micros = of_grant().map(lost).sum();
+        if target > before {
+            let mut order = self.draw_order();
+            order.sort_by_key(|(n, _)| *n != grant);
+            let taken = (target - before).min(self.balance().available);
+            let owed = target - before - taken;
+            self.add(now, Fact::MoreLost { grant, owed, draws: draw(&order, taken) });
+            return Ok(Output::Done);
+        }
+        if target == before {
+            return Ok(Output::Done);
+        }
+        let mut left = before - target;
+        let (mut forgiven, mut returns) = (Vec::new(), Vec::new());
+        for ((place, _), dispute) in of_grant() {
+            let part = dispute.owed.min(left);
+            left -= part;
+            forgiven.push((*place, part));
+        }
+        for ((place, _), dispute) in of_grant() {
+            for old in dispute.taken.iter().rev() {
+                let amount = old.amount.min(left);
+                left -= amount;
+                if amount > Micros::ZERO {
+                    returns.push((*place, Draw { grant: old.grant, amount }));
+                }
+            }
+        }
+        let draws: Vec<Draw> = returns.iter().map(|(_, draw)| *draw).collect();
+        self.check_balance_bound(draws.iter().map(|draw| draw.amount).sum())?;
+        self.add(now, Fact::LessLost { grant, forgiven, returns });
+        self.use_returns(&draws, now);
+        Ok(Output::Done)
+    }
+
     pub(super) fn restore(&mut self, dispute: &str, now: Timestamp) -> Result<Output, Refusal> {
         let disputes = self.disputes();
         let open = disputes.iter().find(|((_, name), _)| &**name == dispute);

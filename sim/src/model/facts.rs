@@ -57,6 +57,24 @@ pub enum Fact {
         /// The credit that came back.
         returns: Vec<Draw>,
     },
+    /// More was lost of a payment than before.
+    MoreLost {
+        /// The number of the grant that was paid for.
+        grant: u64,
+        /// The amount that is owed in addition.
+        owed: Micros,
+        /// The credit that was taken.
+        draws: Vec<Draw>,
+    },
+    /// Less was lost of a payment than before.
+    LessLost {
+        /// The number of the grant that was paid for.
+        grant: u64,
+        /// The debt that was forgiven, by the place of its dispute.
+        forgiven: Vec<(usize, Micros)>,
+        /// The credit that came back, by the place of its dispute.
+        returns: Vec<(usize, Draw)>,
+    },
     /// A charge was deducted.
     Charged(Box<ChargeDetails>),
     /// A charge was settled.
@@ -160,6 +178,11 @@ pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at.millis() - now.millis() > 10_000
 }
 
+/// The name under which the model keeps what is lost of the payment for a grant.
+fn lost_name(grant: u64) -> String {
+    format!("\u{2}lost {grant}")
+}
+
 impl Fact {
     /// The kind of the corresponding journal entry.
     #[must_use]
@@ -174,6 +197,8 @@ impl Fact {
             Fact::ReturnTaken(_) => Kind::ReturnTaken,
             Fact::Exchanged { .. } => Kind::ClawBackExchanged,
             Fact::Restored { .. } => Kind::ClawBackRestored,
+            Fact::MoreLost { .. } => Kind::ClawBackIncreased,
+            Fact::LessLost { .. } => Kind::ClawBackReduced,
             Fact::Charged(_) => Kind::ChargeOpened,
             Fact::Settled { .. } => Kind::ChargeSettled,
             Fact::Refunded { .. } => Kind::ChargeRefunded,
@@ -193,7 +218,10 @@ impl Fact {
         };
         match self {
             Fact::Granted(record) => vec![Draw { grant: n, amount: record.grant.amount }],
-            Fact::ReturnTaken(draws) | Fact::ClawedBack { draws, .. } => out(draws),
+            Fact::ReturnTaken(draws) | Fact::ClawedBack { draws, .. } | Fact::MoreLost { draws, .. } => {
+                out(draws)
+            }
+            Fact::LessLost { returns, .. } => returns.iter().map(|(_, draw)| *draw).collect(),
             Fact::Repaid(take) | Fact::Voided(take) => out(&[*take]),
             Fact::Exchanged { take, returns, .. } => [out(&[*take]), returns.clone()].concat(),
             Fact::Charged(details) => out(&details.draws),
@@ -334,6 +362,25 @@ impl Pool {
                     let taken: Micros = draws.iter().map(|take| take.amount).sum();
                     let (grant, owed, taken) = (*grant, *amount - taken, draws.clone());
                     open.insert((place, dispute.clone()), Dispute { grant, owed, taken });
+                }
+                Fact::MoreLost { grant, owed, draws } => {
+                    let name = Box::from(lost_name(*grant));
+                    let place = open.keys().find(|key| key.1 == name).map_or(place, |key| key.0);
+                    let new = Dispute { grant: *grant, owed: Micros::ZERO, taken: Vec::new() };
+                    let dispute = open.entry((place, name)).or_insert(new);
+                    dispute.owed += *owed;
+                    draws.iter().for_each(|take| dispute.take(*take));
+                }
+                Fact::LessLost { forgiven, returns, .. } => {
+                    for ((at, _), dispute) in &mut open {
+                        let of_it = forgiven.iter().filter(|(place, _)| place == at);
+                        dispute.owed -= of_it.map(|(_, amount)| *amount).sum();
+                        for (_, given) in returns.iter().filter(|(place, _)| place == at) {
+                            dispute.take(Draw { amount: Micros::ZERO - given.amount, ..*given });
+                        }
+                        dispute.taken.retain(|old| old.amount > Micros::ZERO);
+                    }
+                    open.retain(|_, dispute| dispute.owed > Micros::ZERO || !dispute.taken.is_empty());
                 }
                 Fact::Repaid(take) => {
                     let mut left = take.amount;

@@ -179,6 +179,7 @@ impl Model {
             Command::Grant(request) => pool.grant(request, now),
             Command::VoidGrant { grant, reason: _ } => pool.void(*grant, now),
             Command::ClawBack { grant, dispute, amount } => pool.claw_back(*grant, dispute, *amount, now),
+            Command::SetLost { grant, lost_cents, evidence: _ } => pool.set_lost(*grant, *lost_cents, now),
             Command::RestoreClawBack { dispute } => pool.restore(dispute, now),
             Command::UpdateWorkspace(changes) => Ok(pool.update(changes, now)),
             Command::SetLimits(limits) => pool.set_limits(limits, now),
@@ -327,6 +328,10 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             Command::ClawBack { grant: a, amount: sum_a, .. },
             Command::ClawBack { grant: b, amount: sum_b, .. },
         ) => vec![("grant", a == b), ("amount", sum_a == sum_b)],
+        (
+            Command::SetLost { grant: a, lost_cents: cents_a, evidence: why_a },
+            Command::SetLost { grant: b, lost_cents: cents_b, evidence: why_b },
+        ) => vec![("grant", a == b), ("lost_cents", cents_a == cents_b), ("evidence", why_a == why_b)],
         (Command::RestoreClawBack { .. }, Command::RestoreClawBack { .. }) => Vec::new(),
         _ => vec![("path", false)],
     };

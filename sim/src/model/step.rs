@@ -75,7 +75,9 @@ impl Names {
         }
         match &mut submission.command {
             Command::ExistingCharge { charge, .. } => charge.0 = known(&named.charges, charge.0)?,
-            Command::VoidGrant { grant, .. } | Command::ClawBack { grant, .. } => {
+            Command::VoidGrant { grant, .. }
+            | Command::ClawBack { grant, .. }
+            | Command::SetLost { grant, .. } => {
                 grant.0 = known(&named.grants, grant.0)?;
             }
             Command::SetLimits(limits) => {

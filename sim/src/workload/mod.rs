@@ -14,7 +14,7 @@ use tollkeeper_ledger::{
     Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
 };
 
-use crate::model::step::{Step, nth, unknown_id};
+use crate::model::step::{Step, index_of, nth, unknown_id};
 use crate::model::{Fact, Model, Pool};
 use crate::random::Random;
 
@@ -249,6 +249,7 @@ impl Workload {
                 }
                 Command::VoidGrant { reason, .. } => *reason = Some("other".into()),
                 Command::ClawBack { amount, .. } => *amount += Micros::new(1),
+                Command::SetLost { lost_cents, .. } => *lost_cents += 1,
                 _ => {}
             }
         }
@@ -271,7 +272,8 @@ impl Workload {
     fn key_for(&mut self, command: &Command) -> Option<IdempotencyKey> {
         match command {
             Command::Charge(_) | Command::ExistingCharge { command: ChargeCommand::Refund { .. }, .. } => {}
-            Command::Grant(_) | Command::VoidGrant { .. } if self.random.chance(700) => {}
+            Command::Grant(_) | Command::VoidGrant { .. } | Command::SetLost { .. }
+                if self.random.chance(700) => {}
             _ => return None,
         }
         self.keys += 1;
@@ -287,7 +289,8 @@ impl Workload {
             400..530 => self.grant(),
             530..750 => self.existing_charge(pool),
             750..800 => ChargeCommand::TimeOut.for_charge(self.some_charge(pool)),
-            800..830 => self.claw_back(pool),
+            800..815 => self.claw_back(pool),
+            815..830 => self.lost(pool),
             830..855 => Command::RestoreClawBack {
                 dispute: format!("d{}", self.random.below(self.disputes + 1)).into(),
             },
@@ -407,6 +410,26 @@ impl Workload {
         let grant = self.some_grant(pool);
         let amount = Micros::new(1 + self.random.below(self.shape.richness) as i64);
         Command::ClawBack { grant, dispute: format!("d{}", self.disputes).into(), amount }
+    }
+
+    /// Mostly of a grant that was paid for, and mostly not more than was paid.
+    fn lost(&mut self, pool: &Pool) -> Command {
+        let grants = pool.grants();
+        let paid_for: Vec<_> = grants.iter().filter(|record| record.paid_cents > 0).collect();
+        let grant = match paid_for.len() {
+            0 => self.some_grant(pool),
+            _ if self.random.chance(100) => self.some_grant(pool),
+            count => paid_for[self.random.index(count)].grant.id,
+        };
+        let paid = grants.get(index_of(grant.0)).map_or(0, |record| record.paid_cents);
+        let lost_cents = match self.random.below(10) {
+            0 => -1,
+            1 => paid + 1,
+            2 | 3 => 0,
+            4 | 5 => paid,
+            _ => self.random.below(paid.unsigned_abs() + 1) as i64,
+        };
+        Command::SetLost { grant, lost_cents, evidence: "dp_1".into() }
     }
 
     fn limits(&mut self, pool: &Pool) -> Command {

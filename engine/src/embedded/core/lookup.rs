@@ -195,13 +195,20 @@ impl StateMachine {
             wanted.extend(self.grant_number(account_index, id)?);
         }
         let slot = self.accounts.get_mut(account_index);
-        if matches!(command, Command::ExistingCharge { .. } | Command::RestoreClawBack { .. }) {
+        if command.may_give_back() {
             wanted.extend(slot.account.claw_backs.drawn_grants());
         }
         for n in wanted {
             slot.load_grant(n, &self.state)?;
         }
         Ok(())
+    }
+
+    /// What was paid for the grant of whose payment a part is lost, in cents; 0 for other commands.
+    pub(super) fn paid_cents(&mut self, account_index: u32, command: &Command) -> Result<i64, Error> {
+        let Command::SetLost { grant, .. } = command else { return Ok(0) };
+        let record = self.records(account_index).find_grant(*grant)?;
+        Ok(record.map_or(0, |record| record.paid_cents))
     }
 
     /// What each limit of a recount has used of its current period, net of refunds. After a recount

@@ -367,6 +367,7 @@ impl StateMachine {
         };
         self.load_grants(index, &submission.command, charge.as_ref())?;
         let texts_of_member = self.load_texts(index, &mut submission.command)?;
+        let paid_cents = self.paid_cents(index, &submission.command)?;
         let present = self.accounts.get(index).account.present(now);
         let recount = submission.command.recount(&self.accounts.get(index).account);
         let used_by_limit = match &recount {
@@ -381,6 +382,7 @@ impl StateMachine {
             charge: charge.as_ref().map(|located| &located.charge),
             used_by_limit: &used_by_limit,
             texts_of_member,
+            paid_cents,
             windows: calendar::windows_for(account, recount.as_ref(), present),
             fresh_id: self.fresh_id(now),
         };
@@ -563,7 +565,9 @@ fn changes_listing(entry: &Entry) -> bool {
         | EntryBody::WorkspaceUpdated(_)
         | EntryBody::ClawedBack { .. }
         | EntryBody::DebtRepaid { .. }
-        | EntryBody::ClawBackRestored { .. } => true,
+        | EntryBody::ClawBackRestored { .. }
+        | EntryBody::ClawBackIncreased { .. }
+        | EntryBody::ClawBackReduced { .. } => true,
         _ => false,
     }
 }

@@ -46,6 +46,15 @@ pub(crate) struct Loaded {
     pub texts: LoadedTexts,
 }
 
+impl Loaded {
+    /// What was paid for the grant of whose payment a part is lost, in cents; 0 for other commands.
+    pub(crate) fn paid_cents(&self, account_index: usize, command: &Command) -> i64 {
+        let Command::SetLost { grant, .. } = command else { return 0 };
+        let record = self.grants.get(&GrantRef { account_index, grant: *grant });
+        record.map_or(0, |record| record.paid_cents)
+    }
+}
+
 /// A charge of an account, identified within the current batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ChargeRef {
@@ -447,17 +456,14 @@ async fn load_spent_grants(
 /// The numbers of the grants that a command may draw from or refund to.
 fn grants_of(accounts: &Accounts, loaded: &Loaded, account_index: usize, command: &Command) -> Vec<u64> {
     let charge = command.charge().map(|charge| ChargeRef { account_index, charge });
-    let claw_backs = &accounts.get(account_index).account.claw_backs;
+    let mut numbers = Vec::new();
+    if command.may_give_back() {
+        numbers.extend(accounts.get(account_index).account.claw_backs.drawn_grants());
+    }
     if let Some(charge) = charge.and_then(|key| loaded.charges.get(&key)) {
-        let drawn = charge.details.draws.iter().map(|draw| draw.grant);
-        return drawn.chain(claw_backs.drawn_grants()).collect();
+        numbers.extend(charge.details.draws.iter().map(|draw| draw.grant));
     }
     let grant = command.grant().map(|grant| GrantRef { account_index, grant });
-    if let Some(record) = grant.and_then(|key| loaded.grants.get(&key)) {
-        return vec![record.grant.n];
-    }
-    match command {
-        Command::RestoreClawBack { .. } => claw_backs.drawn_grants().collect(),
-        _ => Vec::new(),
-    }
+    numbers.extend(grant.and_then(|key| loaded.grants.get(&key)).map(|record| record.grant.n));
+    numbers
 }

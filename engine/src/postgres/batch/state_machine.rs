@@ -180,6 +180,7 @@ impl<'a> StateMachine<'a> {
             charge,
             used_by_limit: &used_by_limit,
             texts_of_member,
+            paid_cents: self.loaded.paid_cents(account_index, command),
             windows,
             fresh_id: self.ids.fresh(now, account.chain.n + 1),
         };

@@ -93,6 +93,12 @@ impl StoredWorkspace {
         })
     }
 
+    /// What was paid for the grant of whose payment a part is lost.
+    fn paid_cents(&self, command: &Command) -> i64 {
+        let Command::SetLost { grant, .. } = command else { return 0 };
+        self.grant(*grant).map_or(0, |record| record.paid_cents)
+    }
+
     fn grant(&self, id: GrantId) -> Option<GrantRecord> {
         self.entries().find_map(|entry| match &entry.body {
             EntryBody::Granted { grant, reason, origin, paid_cents } if grant.id == id => Some(GrantRecord {
@@ -138,7 +144,6 @@ impl State {
     fn run(&mut self, mut submission: Submission, now: Timestamp) -> CommandResult {
         self.commands += 1;
         self.ids += 1;
-        let fresh = Id::v7(now.millis(), 0, self.ids);
         let workspace = submission.workspace.clone();
         let actor = submission.actor.clone();
         let empty = StoredWorkspace::new(workspace.clone());
@@ -161,8 +166,9 @@ impl State {
             charge: charge.as_ref(),
             used_by_limit: &spent,
             texts_of_member: stored.texts_of(command.member_with_texts()),
+            paid_cents: stored.paid_cents(&command),
             windows,
-            fresh_id: fresh,
+            fresh_id: Id::v7(now.millis(), 0, self.ids),
         };
         match decide(&view, submission, now)? {
             Decision::Replay => {
@@ -186,7 +192,9 @@ impl State {
                     _ if matches!(command, Command::SetSettings(_)) => {
                         Output::Settings(self.platform.settings)
                     }
-                    _ if matches!(command, Command::SetAlerts { .. }) => Output::Done,
+                    _ if matches!(command, Command::SetAlerts { .. } | Command::SetLost { .. }) => {
+                        Output::Done
+                    }
                     _ if let Some(record) = command.grant().and_then(|id| stored.grant(id)) => {
                         Output::Grant(Box::new(record), stored.account.balance)
                     }

@@ -1,0 +1,73 @@
+//! Decides what is taken or given back when the lost part of a payment is another than before.
+//!
+//! The command says what *is* lost, so it may come in any order and again: what is taken and owed
+//! for the payment becomes its share of the grant's credit, and not more (i13). The refunds and
+//! disputes behind it are added up by the caller.
+
+use super::grant::check_balance_bound;
+use super::view::View;
+use crate::journal::disagreement::assert_no_violation;
+use crate::journal::entry::{LostPart, sum};
+use crate::{Account, EntryBody, Grant, GrantId, Micros, Refusal};
+
+/// Takes or gives back the difference to what was lost before; nothing if there is none.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `GrantNotFound`, `InvalidField`.
+pub(super) fn set_lost(
+    view: &View,
+    id: GrantId,
+    lost_cents: i64,
+    evidence: Box<str>,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let account = view.account()?;
+    let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
+    let paid_cents = view.paid_cents;
+    if paid_cents <= 0 {
+        return Err(Refusal::InvalidField { field: "grant", why: "must be one that was paid for" });
+    }
+    let why = "must be zero to what was paid for the grant";
+    let credit = grant.amount.share(lost_cents, paid_cents);
+    let credit = credit.ok_or(Refusal::InvalidField { field: "lost_cents", why })?;
+    let before = account.claw_backs.lost_of(id);
+    assert!(before <= grant.amount, "i13: a payment must not lose more than it brought");
+    assert!(credit <= grant.amount, "i13: no more may be lost than the payment brought");
+    let lost = LostPart { grant: id, lost_cents, paid_cents, credit, evidence };
+    if credit > before {
+        return Ok(vec![increased(account, grant, lost, credit - before)]);
+    }
+    if credit < before {
+        return Ok(vec![reduced(account, lost, before - credit)?]);
+    }
+    Ok(Vec::new())
+}
+
+/// Takes what is unspent of the grant, then what else is available; the rest is owed.
+fn increased(account: &Account, grant: &Grant, lost: LostPart, amount: Micros) -> EntryBody {
+    assert!(amount > Micros::ZERO, "i13: a claw-back must not grow by nothing");
+    let taken = amount.min(account.balance.available);
+    let draws = account.grants.plan_from(Some(grant.n), taken);
+    assert!(sum(&draws) == taken, "the draws of a claw-back must sum to what it takes");
+    let owed = amount - taken;
+    assert!(
+        owed == Micros::ZERO || taken == account.balance.available,
+        "i04: nothing may be owed while credit is available"
+    );
+    EntryBody::ClawBackIncreased { lost, owed, draws }
+}
+
+/// Forgives what is owed, then gives back what was taken last.
+///
+/// # Errors
+/// `InvalidField` if the workspace would hold more than it can.
+fn reduced(account: &Account, lost: LostPart, amount: Micros) -> Result<EntryBody, Refusal> {
+    let (forgiven, returns) = assert_no_violation(account.claw_backs.clone().reduce(lost.grant, amount));
+    assert!(forgiven + sum(&returns) == amount, "i13: just what is lost no more must be given back");
+    let loaded = |n: u64| account.grants.get(n).is_some();
+    assert!(
+        account.claw_backs.drawn_grants().all(loaded),
+        "i03: a view must hold the grants from which claw-backs took credit"
+    );
+    check_balance_bound(account, sum(&returns))?;
+    Ok(EntryBody::ClawBackReduced { lost, forgiven, returns })
+}

@@ -87,6 +87,11 @@ impl Follower {
             self.lose();
             return Asked::Objection("the rules would not write it here".to_owned());
         }
+        if entry.body.is_retired() {
+            // What followed in its change was decided by the rules of its time.
+            self.lose();
+            return Asked::Agrees;
+        }
         self.is_lost = false;
         let asked = caught(|| implied(entry, account, charge).map_err(|violation| violation.to_string()));
         let implied = match asked {

@@ -1,8 +1,8 @@
 //! Claw-backs: credit taken back after a payment was lost, and the debt where it was already spent.
 //!
 //! A claw-back goes towards a target: the part of a grant's credit that is lost of its payment
-//! ([`Micros::share`]). What is taken and owed for a payment is that part (i13), in any order of its
-//! reports.
+//! ([`Micros::share`]). What is taken and owed for a payment is that part (i13), in any order of
+//! its reports.
 //!
 //! If more is lost than before, what is unspent of the grant is taken, then what else is available,
 //! never below zero. The rest is owed, and credit that comes in or back repays it first. While

@@ -41,15 +41,6 @@ pub enum Command {
         /// The reason, for people.
         reason: Option<Box<str>>,
     },
-    /// Takes credit back after a lost payment.
-    ClawBack {
-        /// The grant that was paid for.
-        grant: GrantId,
-        /// The name of the dispute at the payment provider; a dispute claws back once.
-        dispute: Box<str>,
-        /// The lost part of the grant.
-        amount: Micros,
-    },
     /// Says what is lost of the payment for a grant. What was said before counts no more, so the
     /// losses of a payment may be reported in any order and again.
     SetLost {
@@ -59,11 +50,6 @@ pub enum Command {
         lost_cents: i64,
         /// What shows the loss, such as the refunds and disputes at the payment provider.
         evidence: Box<str>,
-    },
-    /// Gives back what a dispute took, because it was won.
-    RestoreClawBack {
-        /// The name of the dispute at the payment provider.
-        dispute: Box<str>,
     },
     /// Pays for one run of an operation.
     Charge(ChargeRequest),
@@ -267,8 +253,6 @@ impl Command {
             Command::Grant(GrantRequest { source, origin: Some(origin), .. }) => {
                 derived(format!("{}:{origin}", source.as_str()))
             }
-            Command::ClawBack { dispute, .. } => derived(format!("claw_back:{dispute}")),
-            Command::RestoreClawBack { dispute } => derived(format!("restored:{dispute}")),
             _ => None,
         }
     }
@@ -325,9 +309,7 @@ impl Command {
     #[must_use]
     pub fn grant(&self) -> Option<GrantId> {
         match self {
-            Command::VoidGrant { grant, .. }
-            | Command::ClawBack { grant, .. }
-            | Command::SetLost { grant, .. } => Some(*grant),
+            Command::VoidGrant { grant, .. } | Command::SetLost { grant, .. } => Some(*grant),
             _ => None,
         }
     }
@@ -336,10 +318,7 @@ impl Command {
     /// ([`ClawBacks::drawn_grants`](crate::ClawBacks::drawn_grants)), because it may give it back.
     #[must_use]
     pub fn may_give_back(&self) -> bool {
-        matches!(
-            self,
-            Command::ExistingCharge { .. } | Command::RestoreClawBack { .. } | Command::SetLost { .. }
-        )
+        matches!(self, Command::ExistingCharge { .. } | Command::SetLost { .. })
     }
 
     /// The member whose stored texts the decision needs.

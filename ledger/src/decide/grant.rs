@@ -1,12 +1,11 @@
-//! Decides what grants credit and what takes it back: grants, voided grants, claw-backs and won
-//! disputes.
+//! Decides what grants credit, and what takes it back from a free grant.
 //!
 //! A subscription or top-up grant needs the payment it comes from (i12). Credit that would take the
 //! workspace beyond the bound of a balance is refused. Whether a payment was
-//! made or lost is not decided here; the platform reports it.
+//! made is not decided here; the platform reports it. What becomes of a lost one is in `lost`.
 
 use super::view::View;
-use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal, Totals, bounds};
+use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal, bounds};
 
 /// Grants credit. Debt is repaid from it first.
 ///
@@ -84,54 +83,4 @@ pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result
     // The draw names the grant by its number, also if nothing is left.
     let draws = vec![Draw { grant: grant.n, amount: grant.remaining }];
     Ok(vec![EntryBody::GrantVoided { grant: id, draws, reason }])
-}
-
-/// Takes credit back after a lost payment: first what is unspent of its grant, then what else is
-/// available. The rest is owed.
-///
-/// # Errors
-/// `WorkspaceNotFound`, `GrantNotFound`, `InvalidField`.
-pub(super) fn claw_back(
-    view: &View,
-    id: GrantId,
-    dispute: Box<str>,
-    amount: Micros,
-) -> Result<Vec<EntryBody>, Refusal> {
-    let account = view.account()?;
-    let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
-    let lost = account.claw_backs.lost_of(id);
-    assert!(lost <= grant.amount, "i13: a payment must not lose more than it brought");
-    if amount <= Micros::ZERO || amount > grant.amount - lost {
-        return Err(Refusal::InvalidField {
-            field: "amount",
-            why: "must be more than zero, and with earlier claw-backs at most the grant's amount",
-        });
-    }
-    let taken = amount.min(account.balance.available);
-    let draws = account.grants.plan_from(Some(grant.n), taken);
-    let Totals { granted, clawed_back, .. } = account.totals;
-    assert!(clawed_back + taken <= granted, "i10: a claw-back must not take more than was granted");
-    let drawn: Micros = draws.iter().map(|draw| draw.amount).sum();
-    assert!(drawn == taken, "the draws of a claw-back must sum to what it takes");
-    Ok(vec![EntryBody::ClawedBack { grant: id, dispute, amount, draws }])
-}
-
-/// Gives back exactly what a dispute took, because it was won. What was still owed for it is
-/// forgiven.
-///
-/// # Errors
-/// `WorkspaceNotFound`, `DisputeNotFound`, `InvalidField`.
-pub(super) fn restore(view: &View, dispute: Box<str>) -> Result<Vec<EntryBody>, Refusal> {
-    let account = view.account()?;
-    let claw_back = account.claw_backs.find(&dispute).ok_or(Refusal::DisputeNotFound)?;
-    let taken: Micros = claw_back.taken.iter().map(|draw| draw.amount).sum();
-    assert!(claw_back.owed >= Micros::ZERO, "i04: what is owed for a dispute must not be negative");
-    assert!(taken <= account.totals.clawed_back, "i10: a won dispute must not give back more than was taken");
-    check_balance_bound(account, taken)?;
-    let loaded = |draw: &Draw| account.grants.get(draw.grant).is_some();
-    assert!(
-        claw_back.taken.iter().all(loaded),
-        "i03: a view must hold the grants that a won dispute returns to"
-    );
-    Ok(vec![EntryBody::ClawBackRestored { dispute, returns: claw_back.taken.clone() }])
 }

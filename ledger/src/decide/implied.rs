@@ -98,14 +98,10 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::GrantVoided { grant, reason, .. } => {
             Command::VoidGrant { grant: *grant, reason: reason.clone() }
         }
-        EntryBody::ClawedBack { grant, dispute, amount, .. } => {
-            Command::ClawBack { grant: *grant, dispute: dispute.clone(), amount: *amount }
-        }
         EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
             let LostPart { grant, lost_cents, evidence, .. } = lost.clone();
             Command::SetLost { grant, lost_cents, evidence }
         }
-        EntryBody::ClawBackRestored { dispute, .. } => Command::RestoreClawBack { dispute: dispute.clone() },
         EntryBody::ChargeOpened(details) => Command::Charge(charge_request(details)),
         EntryBody::ChargeSettled(settlement) => settled(settlement)?.for_charge(settlement.charge),
         EntryBody::ChargeRefunded(refund) => refunded(refund, charge)?.for_charge(refund.charge),
@@ -125,6 +121,9 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::SettingsChanged(settings) => Command::SetSettings(*settings),
         EntryBody::LedgerRestored { .. } => Command::MarkRestored,
         EntryBody::Team(change) => Command::Team(team(change, account)?),
+        EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => {
+            return Err(Violation("no command begins a change with it any more"));
+        }
         EntryBody::DebtRepaid { .. }
         | EntryBody::ReturnTaken { .. }
         | EntryBody::ClawBackExchanged { .. }

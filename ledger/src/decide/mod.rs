@@ -123,10 +123,6 @@ fn decide_loaded(
         Command::ExistingCharge { command, .. } => decide_existing_charge(view, command, clocks)?,
         Command::Grant(request) => grant::grant(view, request)?,
         Command::VoidGrant { grant, reason } => grant::void(view, grant, reason)?,
-        Command::ClawBack { grant, dispute, amount } => grant::claw_back(view, grant, dispute, amount)?,
-        Command::RestoreClawBack { dispute } => {
-            returns::with_consequences(view, grant::restore(view, dispute)?)
-        }
         Command::SetLost { grant, lost_cents, evidence } => {
             returns::with_consequences(view, lost::set_lost(view, grant, lost_cents, evidence)?)
         }
@@ -235,9 +231,7 @@ fn assert_repaid_from_what_came(change: &Change) {
         match body {
             EntryBody::Granted { grant, .. } => came.push(Draw { grant: grant.n, amount: grant.amount }),
             EntryBody::ChargeRefunded(refund) => came.extend(&refund.returns),
-            EntryBody::ClawBackRestored { returns, .. } | EntryBody::ClawBackReduced { returns, .. } => {
-                came.extend(returns);
-            }
+            EntryBody::ClawBackReduced { returns, .. } => came.extend(returns),
             EntryBody::DebtRepaid { draw } | EntryBody::ClawBackExchanged { draw, .. } => {
                 let of_grant = came.iter().filter(|came| came.grant == draw.grant).map(|came| came.amount);
                 assert!(draw.amount > Micros::ZERO, "i04: a repayment must move credit");

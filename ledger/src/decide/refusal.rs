@@ -33,8 +33,6 @@ pub enum Refusal {
     GrantNotFound,
     /// A payment paid for the grant, so it cannot be voided; the payment can be refunded.
     GrantWasPaid,
-    /// There is no such open dispute in this workspace.
-    DisputeNotFound,
     /// There is no such member in this workspace.
     MemberNotFound,
     /// The id of the member is taken.
@@ -118,7 +116,6 @@ impl Refusal {
             Refusal::ChargeNotFound => "charge_not_found",
             Refusal::GrantNotFound => "grant_not_found",
             Refusal::GrantWasPaid => "grant_was_paid",
-            Refusal::DisputeNotFound => "dispute_not_found",
             Refusal::MemberNotFound => "member_not_found",
             Refusal::MemberExists => "member_exists",
             Refusal::LastAdmin => "last_admin",
@@ -178,7 +175,6 @@ impl Refusal {
             | Refusal::ChargeNotFound
             | Refusal::GrantNotFound
             | Refusal::GrantWasPaid
-            | Refusal::DisputeNotFound
             | Refusal::MemberNotFound
             | Refusal::MemberExists
             | Refusal::LastAdmin

@@ -8,7 +8,7 @@ use crate::{ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBo
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
 /// entry; `None` if it is the same request. A key that was used for another kind of request differs
 /// in the `path`. So does every repeated command that cannot be replayed. Those that can are a
-/// charge, a grant, a void, a claw-back, its restoration, a lost part and a refund.
+/// charge, a grant, a void, a lost part and a refund.
 pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'static str> {
     assert!(entry.key.is_some(), "i07: an entry that is repeated must have a key");
     match (&entry.body, command) {
@@ -25,10 +25,6 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
             first(&[("grant", grant == asked), ("reason", reason == why)])
         }
         (
-            EntryBody::ClawedBack { grant, amount, .. },
-            Command::ClawBack { grant: asked, amount: sum, .. },
-        ) => first(&[("grant", grant == asked), ("amount", amount == sum)]),
-        (
             EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. },
             Command::SetLost { grant, lost_cents, evidence },
         ) => first(&[
@@ -36,7 +32,6 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
             ("lost_cents", lost.lost_cents == *lost_cents),
             ("evidence", lost.evidence == *evidence),
         ]),
-        (EntryBody::ClawBackRestored { .. }, Command::RestoreClawBack { .. }) => None,
         (EntryBody::ChargeRefunded(refund), Command::ExistingCharge { charge, command }) => match command {
             ChargeCommand::Refund { amount, reason } => first(&[
                 ("charge", refund.charge == *charge),

@@ -19,11 +19,6 @@ pub(super) fn with_consequences(view: &View, bodies: Vec<EntryBody>) -> Vec<Entr
     for body in bodies {
         let consequences = match &body {
             EntryBody::ChargeRefunded(refund) => consequences_of_refund(account, &refund.returns),
-            EntryBody::ClawBackRestored { dispute, returns } => {
-                let mut claw_backs = account.claw_backs.clone();
-                claw_backs.close(dispute);
-                consequences(account, returns, claw_backs)
-            }
             EntryBody::ClawBackReduced { lost, forgiven, returns } => {
                 let mut claw_backs = account.claw_backs.clone();
                 assert_no_violation(claw_backs.reduce(lost.grant, *forgiven + sum(returns)));

@@ -78,7 +78,8 @@ pub enum EntryBody {
         /// The reason, for people.
         reason: Option<Box<str>>,
     },
-    /// A lost payment was taken back, as far as credit was available; the rest is owed.
+    /// A lost payment was taken back, as far as credit was available; the rest is owed. Only
+    /// journals of earlier versions have it.
     ClawedBack {
         /// The grant that was paid for.
         grant: GrantId,
@@ -129,7 +130,8 @@ pub enum EntryBody {
         /// What was given back, by grant: what was taken last comes first.
         returns: Vec<Draw>,
     },
-    /// A dispute was won: what it took was given back, and what it was owed was forgiven.
+    /// A dispute was won: what it took was given back, and what it was owed was forgiven. Only
+    /// journals of earlier versions have it.
     ClawBackRestored {
         /// The name of the dispute at the payment provider.
         dispute: Box<str>,
@@ -439,6 +441,12 @@ impl EntryBody {
             _ => (&[], &[]),
         };
         draws.iter().chain(returns)
+    }
+
+    /// True for a kind that is not written any more; journals of earlier versions have it.
+    #[must_use]
+    pub const fn is_retired(&self) -> bool {
+        matches!(self, EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. })
     }
 
     /// True for a kind that only ever follows another entry of its change. Every other kind may be

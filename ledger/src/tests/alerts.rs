@@ -83,9 +83,9 @@ fn every_command_that_takes_credit_can_fire_an_alert() {
         grant promotional 1_000
         alerts 500 1_500 cooldown=0
         void g2 => voided g2:1000, low 1500
-        claw_back g1 1_000 dispute=d1 => taken g1:1000, low 500
-        restore dispute=d1 => restored g1:1000
-        claw_back g1 1_000 dispute=d2 => taken g1:1000, low 500
+        lost g1 1_000 => taken g1:1000, low 500
+        lost g1 0 => given back g1:1000
+        lost g1 1_000 => taken g1:1000, low 500
         ",
     );
 }
@@ -96,7 +96,7 @@ fn a_grant_that_repays_debt_moves_only_the_rest() {
         "
         grant top_up 1_000 origin=pay_1
         charge message x2
-        claw_back g1 1_000 dispute=d1
+        lost g1 1_000
         alerts 500 cooldown=0
         grant promotional 1_000 => granted 1000, repaid g2:1000
         grant promotional 700 => granted 700

@@ -1,4 +1,4 @@
-//! Lost payments: what is taken, what is owed, what repays it, and what a won dispute gives back.
+//! Lost payments: what is taken, what is owed, what repays it, and what is given back.
 
 use super::check;
 
@@ -13,29 +13,8 @@ fn the_disputed_grant_is_drawn_first_then_the_others_in_draw_order() {
         charge message => charged 500 g3:100 g1:400
         grant promotional 100
         grant top_up 50 origin=pay_2
-        claw_back g1 1_000 dispute=d1 => taken g1:600 g4:100 g5:50
+        lost g1 1_000 => taken g1:600 g4:100 g5:50 owed 250
         balance => 0, debt 250
-        ",
-    );
-}
-
-#[test]
-fn no_more_is_clawed_back_than_the_grants_amount() {
-    check(
-        "
-        grant top_up 1_000 origin=pay_1
-        claw_back g1 0 dispute=d1 => no invalid_field amount
-        claw_back g1 -1 dispute=d1 => no invalid_field amount
-        claw_back g1 1_001 dispute=d1 => no invalid_field amount
-        claw_back g1 400 dispute=d1 => taken g1:400
-        claw_back g1 400 dispute=d1 => replay
-        claw_back g1 401 dispute=d1 => no idempotency_key_reused amount
-        claw_back g1 601 dispute=d2 => no invalid_field amount
-        claw_back g1 600 dispute=d2 => taken g1:600
-        claw_back g1 1 dispute=d3 => no invalid_field amount
-        balance => 0
-        restore dispute=d1
-        claw_back g1 400 dispute=d3 => taken g1:400
         ",
     );
 }
@@ -44,18 +23,19 @@ fn no_more_is_clawed_back_than_the_grants_amount() {
 fn later_grants_repay_the_oldest_debt_first() {
     check(
         "
-        grant top_up 1_000 origin=pay_1
+        grant top_up 600 origin=pay_1
+        grant top_up 400 origin=pay_2
         charge message x2
-        claw_back g1 600 dispute=d1 => taken
-        claw_back g1 400 dispute=d2 => taken
+        lost g1 600 => taken owed 600
+        lost g2 400 => taken owed 400
         balance => 0, debt 1000
-        grant promotional 700 => granted 700, repaid g2:700
+        grant promotional 700 => granted 700, repaid g3:700
         charge message => no debt_outstanding 300
-        grant subscription 500 origin=sub_1:1 => granted 500, repaid g3:300
+        grant subscription 500 origin=sub_1:1 => granted 500, repaid g4:300
         balance => 200
-        restore dispute=d2 => restored g2:100 g3:300
-        restore dispute=d1 => restored g2:600
-        grants => g1 0/1000, g2 700/700, g3 500/500
+        lost g2 0 => given back g4:300 g3:100
+        lost g1 0 => given back g3:600
+        grants => g1 0/600, g2 0/400, g3 700/700, g4 500/500
         ",
     );
 }
@@ -67,12 +47,11 @@ fn a_won_dispute_gives_back_exactly_what_was_taken_and_forgives_the_rest() {
         grant top_up 1_000 origin=pay_1
         grant promotional 200
         charge message => charged 500 g2:200 g1:300
-        claw_back g1 1_000 dispute=d1 => taken g1:700
+        lost g1 1_000 => taken g1:700 owed 300
         balance => 0, debt 300
-        restore dispute=d1 => restored g1:700
+        lost g1 0 => given back g1:700 forgiven 300
         balance => 700
-        restore dispute=d1 => replay
-        claw_back g1 1_000 dispute=d1 => replay
+        lost g1 0 => unchanged
         balance => 700
         charge message => charged 500 g1:500
         ",
@@ -87,7 +66,7 @@ fn credit_that_comes_back_repays_debt_first() {
         grant top_up 200 origin=pay_2
         charge message x2
         charge message x1 await timeout=60 => no insufficient_credits 200 of 500, affords 0
-        claw_back g1 1_000 dispute=d1 => taken g2:200
+        lost g1 1_000 => taken g2:200 owed 800
         balance => 0, debt 800
         refund c1 300 => refunded 300 requested g1:300, repaid g1:300
         balance => 0, debt 500
@@ -95,7 +74,7 @@ fn credit_that_comes_back_repays_debt_first() {
         refund c1 => refunded 700 requested g1:700, repaid g1:500, exchanged g1:200 for g2:200
         balance => 200
         grants => g1 0/1000, g2 200/200
-        restore dispute=d1 => restored g1:1000
+        lost g1 0 => given back g1:1000
         balance => 1200
         ",
     );
@@ -113,15 +92,15 @@ fn a_time_out_and_a_won_dispute_repay_the_debt_of_another_dispute() {
         grant top_up 1_000 origin=pay_2
         charge message x2
         charge message x2 await timeout=60
-        claw_back g1 1_000 dispute=d1 => taken
-        claw_back g2 1_000 dispute=d2 => taken
+        lost g1 1_000 => taken owed 1000
+        lost g2 1_000 => taken owed 1000
         balance => 0, pending 1000, debt 2000
         wait 1m
         time_out c2 => refunded 1000 timed_out g2:1000, repaid g2:1000
         balance => 0, debt 1000
-        restore dispute=d1 => restored g2:1000, repaid g2:1000
+        lost g1 0 => given back g2:1000, repaid g2:1000
         balance => 0
-        restore dispute=d2 => restored g2:1000
+        lost g2 0 => given back g2:1000
         balance => 1000
         ",
     );
@@ -135,7 +114,7 @@ fn credit_that_goes_back_to_a_disputed_grant_replaces_what_was_taken_from_others
         charge message x2
         grant promotional 700
         grant adjustment 500
-        claw_back g1 1_000 dispute=d1 => taken g2:700 g3:300
+        lost g1 1_000 => taken g2:700 g3:300
         balance => 200
         refund c1 400 => refunded 400 requested g1:400, exchanged g1:400 for g3:300 g2:100
         balance => 600
@@ -143,7 +122,7 @@ fn credit_that_goes_back_to_a_disputed_grant_replaces_what_was_taken_from_others
         void g2 => voided g2:100
         refund c1 => refunded 600 requested g1:600
         balance => 1100
-        restore dispute=d1 => restored g2:600 g1:400, return taken g2:600
+        lost g1 0 => given back g1:400 g2:600, return taken g2:600
         grants => g1 1000/1000, g2 0/700, g3 500/500
         ",
     );
@@ -159,11 +138,11 @@ fn a_claw_back_has_one_draw_for_each_grant() {
     for _ in 0..100 {
         commands += "charge message await timeout=60\n";
     }
-    commands += "claw_back g1 50_000 dispute=d1 => taken\nbalance => 0, pending 50000, debt 50000\n";
+    commands += "lost g1 50_000 => taken owed 50000\nbalance => 0, pending 50000, debt 50000\n";
     for charge in 1..=100 {
         commands += &format!("fail c{charge} system\n");
     }
-    commands += "balance => 0\nrestore dispute=d1 => restored g1:50000\nbalance => 50000\n";
+    commands += "balance => 0\nlost g1 0 => given back g1:50000\nbalance => 50000\n";
     check(&commands);
 }
 
@@ -172,11 +151,11 @@ fn a_restored_dispute_never_takes_the_balance_beyond_its_bound() {
     check(
         "
         grant top_up 9_007_199_254_740_991 origin=pay_1
-        claw_back g1 9_007_199_254_740_991 dispute=d1
+        lost g1 9_007_199_254_740_991
         grant promotional 1
-        restore dispute=d1 => no invalid_field amount
+        lost g1 0 => no invalid_field amount
         void g2
-        restore dispute=d1
+        lost g1 0
         balance => 9007199254740991
         ",
     );

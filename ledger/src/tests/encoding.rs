@@ -146,7 +146,7 @@ fn a_changed_byte_is_malformed_or_another_entry() {
 #[test]
 fn accounts_read_back_and_damaged_bytes_never_panic() {
     let mut world = eventful();
-    world.run(super::script::command_of(&world, "claw_back g1 5_000 dispute=d2"), None);
+    world.run(super::script::command_of(&world, "lost g1 5"), None);
     let account = &Account { team: Team::empty(), ..world.account };
     let decode = |bytes: &[u8]| Account::decode(bytes, Team::empty());
     let mut bytes = Vec::new();

@@ -64,7 +64,7 @@ fn no_more_is_lost_than_was_paid_and_nothing_of_a_grant_that_nobody_paid_for() {
         lost g1 -9223372036854775808 => no invalid_field lost_cents
         grant promotional 500
         lost g2 0 => no invalid_field grant
-        grant subscription 500 origin=free:1
+        grant subscription 500 origin=free:1 paid=0
         lost g3 1 => no invalid_field grant
         balance => 2000
         ",
@@ -144,7 +144,6 @@ fn a_ledger_that_took_back_per_dispute_goes_on_by_targets() {
         lost g1 80 => taken owed 100
         lost g1 50 => given back forgiven 300
         lost g1 20 => given back g1:200 g1:100
-        restore dispute=d2 => no dispute_not_found
         restore dispute=d1 => restored g1:200
         lost g1 0 => unchanged
         balance => 500

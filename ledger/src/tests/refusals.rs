@@ -30,7 +30,7 @@ fn the_refusals_of_a_charge_rise_as_the_first_is_removed() {
         grant top_up 1_000 origin=pay_1
         charge message member=ada by=k1 key=used
         limits workspace/day=100
-        claw_back g1 1_000 dispute=d1
+        lost g1 1_000
         update suspended=true
 
         elsewhere charge nothing x0 await timeout=0 member=bob key=used
@@ -40,7 +40,7 @@ fn the_refusals_of_a_charge_rise_as_the_first_is_removed() {
         charge nothing x0 await timeout=0 member=ada key=new by=k1
         update suspended=false
         charge nothing x0 await timeout=0 member=ada key=new by=k1
-        restore dispute=d1
+        lost g1 0
         charge nothing x0 await timeout=0 member=ada key=new by=k1
         charge try_on x0 await timeout=0 member=ada key=new by=k1
         charge try_on await timeout=0 member=ada key=new by=k1
@@ -117,9 +117,8 @@ fn the_refusals_of_other_commands_rise() {
             format!("{team}elsewhere {command}\n{command} by=eve\n{command} by=bob\n{command}\n{then}");
         check_rising(&script, &[&caller, codes].concat());
     };
-    check("claw_back g9 0 dispute=d1", "claw_back g1 0 dispute=d1", &["grant_not_found", "invalid_field"]);
+    check("lost g9 0", "lost g1 0", &["grant_not_found", "invalid_field"]);
     check("void g9", "", &["grant_not_found"]);
-    check("restore dispute=d1", "", &["dispute_not_found"]);
     check("grant top_up 0", "", &["invalid_field"]);
     check("join ada admin", "", &["member_exists"]);
     check("change eve role=member", "change ada role=member", &["member_not_found", "last_admin"]);
@@ -137,12 +136,12 @@ fn a_charge_is_refused_for_the_first_reason_that_applies() {
         grant top_up 1_000 origin=pay_1
         charge removal x0 => no invalid_field quantity
         limits workspace/day=100
-        claw_back g1 1_000 dispute=d1 => taken g1:1000
-        grant promotional 500 => granted 500
+        lost g1 1_000 => taken g1:1000
+        grant top_up 500 origin=pay_2 => granted 500
         charge message => no limit_exceeded 100 of 100 left, resets in 86400s
         limits workspace/day=600
         charge message => charged 500 g2:500
-        claw_back g2 200 dispute=d3 => taken
+        lost g2 200 => taken owed 200
         limits workspace/day=600
         update suspended=true
 
@@ -150,7 +149,7 @@ fn a_charge_is_refused_for_the_first_reason_that_applies() {
         charge nothing x0 => no workspace_suspended
         update suspended=false
         charge nothing x0 => no debt_outstanding 200
-        restore dispute=d3
+        lost g2 0
         charge nothing x0 => no operation_not_found
         charge try_on x0 => no invalid_field quantity
         charge try_on timeout=0 await => no invalid_field timeout_seconds
@@ -195,7 +194,7 @@ fn quantities_and_timeouts_have_bounds() {
 }
 
 #[test]
-fn a_missing_charge_grant_or_dispute_is_not_found() {
+fn a_missing_charge_or_grant_is_not_found() {
     check(
         "
         succeed c1 => no charge_not_found
@@ -204,8 +203,7 @@ fn a_missing_charge_grant_or_dispute_is_not_found() {
         refund c1 => no charge_not_found
         time_out c1 => no charge_not_found
         void g1 => no grant_not_found
-        claw_back g1 100 dispute=d1 => no grant_not_found
-        restore dispute=d1 => no dispute_not_found
+        lost g1 100 => no grant_not_found
         ",
     );
     for command in [
@@ -215,8 +213,7 @@ fn a_missing_charge_grant_or_dispute_is_not_found() {
         "refund c1",
         "time_out c1",
         "void g1",
-        "claw_back g1 1 dispute=d1",
-        "restore dispute=d1",
+        "lost g1 1",
         "grant promotional 1",
         "update name=New",
         "limits workspace/day=1",
@@ -234,7 +231,7 @@ fn a_suspended_workspace_in_debt_still_settles_open_charges() {
         charge render x2
         charge render
         update suspended=true
-        claw_back g1 9_000 dispute=d1 => taken
+        lost g1 9_000 => taken owed 9000
         balance => 0, pending 9000, debt 9000
         succeed c1 x1 => refunded 3000 partly_used g1:3000, repaid g1:3000, settled 3000
         fail c2 system => refunded 3000 failed_system g1:3000, repaid g1:3000

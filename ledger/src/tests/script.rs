@@ -4,8 +4,7 @@
 //! grant SOURCE AMOUNT [origin= reason= paid= key=]      void gN [reason= key=]
 //! charge OPERATION [xN await timeout= worker= member= ref= meta= key=]
 //! succeed cN [xN]   fail cN system|user [detail=]   heartbeat cN SECONDS   time_out cN
-//! refund cN [AMOUNT] [reason= key=]                      claw_back gN AMOUNT dispute=    restore dispute=
-//! lost gN CENTS [evidence= key=]
+//! refund cN [AMOUNT] [reason= key=]                      lost gN CENTS [evidence= key=]
 //! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! plans ID=CENTS/CREDITS/month|year[/NAME] …            settings DAYS          restored
@@ -16,6 +15,9 @@
 //! wait 10s|3h|2d     back 10s|3h|2d                      elsewhere COMMAND
 //! balance    show cN    grants    spent    team
 //! ```
+//! `claw_back gN AMOUNT dispute=` and `restore dispute=` write an entry as earlier versions did.
+//! What is paid for a top-up or a subscription is its amount, unless `paid=` says otherwise.
+//!
 //! `cN`, `gN`, `kN` and `lN` are the charges, grants, keys and links in the order in which they
 //! were made; a session has the name of its link. Digits may be grouped by `_`. Any command may
 //! have `by=kN` or `by=NAME`, the caller; without it the platform is the caller.
@@ -117,6 +119,9 @@ pub(super) fn output_of(world: &mut World, line: &str) -> Output {
         let command = command(world, &words);
         return world.run_elsewhere(command);
     }
+    if let Some(body) = retired(world, &words) {
+        return Output::Wrote(world.write_alone(body));
+    }
     let by = words.take("by").map_or(Actor::Platform, |name| actor(world, name));
     let command = command(world, &words);
     world.run_by(by, command, words.text("key"))
@@ -127,24 +132,39 @@ pub(super) fn command_of(world: &World, line: &str) -> Command {
     command(world, &Words::of(line))
 }
 
+/// The entry of an earlier version that a line asks for.
+fn retired(world: &World, words: &Words) -> Option<EntryBody> {
+    let dispute = || words.boxed("dispute").expect("a dispute has a name");
+    match words.bare[0] {
+        "claw_back" => {
+            let grant = &world.grants[index(words.bare[1])];
+            let amount = micros(words.bare[2]);
+            let taken = amount.min(world.account.balance.available);
+            let draws = world.account.grants.plan_from(Some(grant.n), taken);
+            Some(EntryBody::ClawedBack { grant: grant.id, dispute: dispute(), amount, draws })
+        }
+        "restore" => {
+            let claw_back = world.account.claw_backs.find(&dispute()).expect("the dispute is open");
+            let returns = claw_back.taken.clone();
+            Some(EntryBody::ClawBackRestored { dispute: dispute(), returns })
+        }
+        _ => None,
+    }
+}
+
 fn command(world: &World, words: &Words) -> Command {
     let charge = || world.charge_id(index(words.bare[1]));
     let grant = || world.grants.get(index(words.bare[1])).map_or(GrantId(Id::v7(0, 0, 0)), |grant| grant.id);
-    let dispute = || words.boxed("dispute").expect("a dispute has a name");
     match words.bare[0] {
         "create" => Command::CreateWorkspace(changes(words)),
         "update" => Command::UpdateWorkspace(changes(words)),
         "grant" => Command::Grant(grant_request(words)),
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
-        "claw_back" => {
-            Command::ClawBack { grant: grant(), dispute: dispute(), amount: micros(words.bare[2]) }
-        }
         "lost" => Command::SetLost {
             grant: grant(),
             lost_cents: number(words.bare[2]),
             evidence: words.text("evidence").unwrap_or("dp_1").into(),
         },
-        "restore" => Command::RestoreClawBack { dispute: dispute() },
         "charge" => Command::Charge(charge_request(words)),
         "succeed" => ChargeCommand::Succeed { quantity: words.times() }.for_charge(charge()),
         "fail" => ChargeCommand::Fail { by_system: words.bare[2] == "system", detail: words.boxed("detail") }
@@ -273,12 +293,13 @@ fn grant_request(words: &Words) -> GrantRequest {
         "top_up" => Source::TopUp,
         other => panic!("{other} is not a source"),
     };
+    let paid = if source.is_paid_for() { number(words.bare[2]) } else { 0 };
     GrantRequest {
         source,
         amount: micros(words.bare[2]),
         reason: words.boxed("reason"),
         origin: words.boxed("origin"),
-        paid_cents: words.number("paid").unwrap_or_default(),
+        paid_cents: words.number("paid").unwrap_or(paid),
     }
 }
 
@@ -503,7 +524,6 @@ fn no(world: &World, refusal: &Refusal) -> String {
         | Refusal::WorkspaceExists
         | Refusal::ChargeNotFound
         | Refusal::GrantNotFound
-        | Refusal::GrantWasPaid
-        | Refusal::DisputeNotFound => code.to_owned(),
+        | Refusal::GrantWasPaid => code.to_owned(),
     }
 }

@@ -66,9 +66,6 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
             Code::GrantWasPaid,
             "A payment paid for this grant, so it cannot be voided. Refund the payment instead.",
         ),
-        Refusal::DisputeNotFound => {
-            Problem::new(Code::DisputeNotFound, "This workspace has no such open dispute.")
-        }
         Refusal::MemberNotFound => member_not_found(),
         Refusal::MemberExists => {
             Problem::new(Code::MemberExists, "The workspace has a member with this id already.")

@@ -286,13 +286,13 @@ pub(super) fn a_lost_payment_is_clawed_back(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 500);
     let grant = client.grant("pay_1", Source::TopUp, 2_000);
     client.charge("k", charge("message", 3));
-    let lost = Command::ClawBack { grant, dispute: "d1".into(), amount: Micros::new(2_000) };
+    let lost = Command::SetLost { grant, lost_cents: 2_000, evidence: "dp_1".into() };
     client.accepted(lost.clone());
     let owed = client.balance();
     assert_eq!((owed.available, owed.debt.get()), (Micros::ZERO, 1_000));
     let client = client.restarted(store);
     client.accepted(lost);
-    assert_eq!(client.balance(), owed, "one claw-back for a dispute");
+    assert_eq!(client.balance(), owed, "the same report takes nothing more");
     assert_eq!(client.refused(Command::Charge(charge("message", 1))), "debt_outstanding");
     let more = client.submit_keyed("more", Command::Grant(credit("more", Source::Promotional, 400)));
     let Ok(Answer { output: Output::Grant(record, balance), .. }) = &more else {
@@ -302,7 +302,7 @@ pub(super) fn a_lost_payment_is_clawed_back(store: &dyn Store) {
     let again = client.submit_keyed("more", Command::Grant(credit("more", Source::Promotional, 400)));
     assert_eq!(again.map(|again| again.output), more.map(|more| more.output));
     assert_eq!((client.balance().available, client.balance().debt.get()), (Micros::ZERO, 600));
-    client.accepted(Command::RestoreClawBack { dispute: "d1".into() });
+    client.accepted(Command::SetLost { grant, lost_cents: 0, evidence: "won".into() });
     assert_eq!((client.balance().available.get(), client.balance().debt), (1_400, Micros::ZERO));
 }
 

@@ -82,7 +82,7 @@ pub(super) fn workspaces_are_found_by_suspension_and_debt(store: &dyn Store) {
     suspend(&client, "d", true);
     let grant = client.grant("payment", Source::TopUp, 1_000);
     client.charge("k", charge("message", 1));
-    client.accepted(Command::ClawBack { grant, dispute: "d1".into(), amount: Micros::new(1_000) });
+    client.accepted(Command::SetLost { grant, lost_cents: 1_000, evidence: "dp_1".into() });
     let check = |client: &TestClient| {
         assert_eq!(found(client, &suspended(true)), ["d", "b"]);
         assert_eq!(found(client, &suspended(false)), ["e", "c", "acme"]);

@@ -4,7 +4,7 @@ use tollkeeper_engine::{GrantRecord, Output};
 use tollkeeper_ledger::{Draw, Grant, GrantId, GrantRequest, Micros, Refusal, Source, Timestamp};
 
 use super::charges::{draw, invalid};
-use super::facts::{Dispute, Fact, Pool};
+use super::facts::{Fact, Pool};
 use crate::model::step::{index_of, nth};
 
 /// The largest balance, 2^53 − 1.
@@ -50,8 +50,8 @@ impl Pool {
     }
 
     /// What becomes at once of credit that went back to these grants: what a voided grant got is
-    /// taken, the rest repays debt, and what is left of a disputed grant replaces what its disputes
-    /// have taken from others.
+    /// taken, the rest repays debt, and what is left of a grant whose payment was lost replaces
+    /// what was taken from others for it.
     pub(super) fn use_returns(&mut self, returns: &[Draw], now: Timestamp) {
         let voided = |draw: &&Draw| self.voided_at(draw.grant).is_some();
         let (voided, live): (Vec<&Draw>, Vec<&Draw>) = returns.iter().partition(voided);
@@ -64,18 +64,12 @@ impl Pool {
             if repaid > Micros::ZERO {
                 self.add(now, Fact::Repaid(Draw { grant: draw.grant, amount: repaid }));
             }
-            let mut left = draw.amount - repaid;
-            for ((_, dispute), state) in self.disputes() {
-                if state.grant != draw.grant {
-                    continue;
-                }
-                let returns = self.replaced(&state.taken, draw.grant, left);
-                let amount: Micros = returns.iter().map(|draw| draw.amount).sum();
-                if amount > Micros::ZERO {
-                    let take = Draw { grant: draw.grant, amount };
-                    self.add(now, Fact::Exchanged { dispute, take, returns });
-                    left -= amount;
-                }
+            let Some(lost) = self.lost().remove(&draw.grant) else { continue };
+            let returns = self.replaced(&lost.taken, draw.grant, draw.amount - repaid);
+            let amount: Micros = returns.iter().map(|draw| draw.amount).sum();
+            if amount > Micros::ZERO {
+                let take = Draw { grant: draw.grant, amount };
+                self.add(now, Fact::Exchanged { take, returns });
             }
         }
     }
@@ -83,8 +77,8 @@ impl Pool {
     /// At most `left` of what was taken from other grants than `grant`, the latest first. Voided
     /// and disputed grants are left out.
     fn replaced(&self, taken: &[Draw], grant: u64, mut left: Micros) -> Vec<Draw> {
-        let disputes = self.disputes();
-        let disputed = |grant: u64| disputes.values().any(|dispute| dispute.grant == grant);
+        let lost = self.lost();
+        let disputed = |grant: u64| lost.contains_key(&grant);
         let mut returns = Vec::new();
         for old in taken.iter().rev() {
             let free = old.grant != grant && self.voided_at(old.grant).is_none() && !disputed(old.grant);
@@ -116,29 +110,6 @@ impl Pool {
         Ok(Output::Grant(Box::new(self.grants()[index].clone()), self.balance()))
     }
 
-    pub(super) fn claw_back(
-        &mut self,
-        grant: GrantId,
-        dispute: &str,
-        amount: Micros,
-        now: Timestamp,
-    ) -> Result<Output, Refusal> {
-        let record = self.grants().get(index_of(grant.0)).cloned().ok_or(Refusal::GrantNotFound)?;
-        let disputes = self.disputes();
-        let of_grant = disputes.values().filter(|dispute| dispute.grant == record.grant.n);
-        let lost =
-            |dispute: &Dispute| dispute.taken.iter().map(|draw| draw.amount).sum::<Micros>() + dispute.owed;
-        let lost: Micros = of_grant.map(lost).sum();
-        if amount <= Micros::ZERO || amount > record.grant.amount - lost {
-            return Err(invalid("amount"));
-        }
-        let mut order = self.draw_order();
-        order.sort_by_key(|(n, _)| *n != record.grant.n);
-        let draws = draw(&order, amount.min(self.balance().available));
-        self.add(now, Fact::ClawedBack { grant: record.grant.n, dispute: dispute.into(), amount, draws });
-        Ok(Output::Done)
-    }
-
     /// Takes or gives back what is lost of a payment more or less than before.
     pub(super) fn set_lost(
         &mut self,
@@ -156,12 +127,9 @@ impl Pool {
         let (amount, grant) = (i128::from(record.grant.amount.get()), record.grant.n);
         let target = amount * i128::from(lost_cents) / i128::from(record.paid_cents);
         let target = Micros::new(i64::try_from(target).expect("a part of an amount"));
-        let disputes = self.disputes();
-        let of_grant = || disputes.iter().rev().filter(|(_, dispute)| dispute.grant == grant);
-        let lost = |(_, dispute): (_, &Dispute)| {
-            dispute.owed + dispute.taken.iter().map(|take| take.amount).sum::<Micros>()
-        };
-        let before: Micros = of_grant().map(lost).sum();
+        let (owed, given) =
+            self.lost().get(&grant).map_or_else(Default::default, |lost| (lost.owed, lost.taken.clone()));
+        let before = owed + given.iter().map(|take| take.amount).sum();
         if target > before {
             let mut order = self.draw_order();
             order.sort_by_key(|(n, _)| *n != grant);
@@ -173,37 +141,19 @@ impl Pool {
         if target == before {
             return Ok(Output::Done);
         }
-        let mut left = before - target;
-        let (mut forgiven, mut returns) = (Vec::new(), Vec::new());
-        for ((place, _), dispute) in of_grant() {
-            let part = dispute.owed.min(left);
-            left -= part;
-            forgiven.push((*place, part));
-        }
-        for ((place, _), dispute) in of_grant() {
-            for old in dispute.taken.iter().rev() {
-                let amount = old.amount.min(left);
-                left -= amount;
-                if amount > Micros::ZERO {
-                    returns.push((*place, Draw { grant: old.grant, amount }));
-                }
+        let forgiven = owed.min(before - target);
+        let mut left = before - target - forgiven;
+        let mut returns = Vec::new();
+        for old in given.iter().rev() {
+            let amount = old.amount.min(left);
+            left -= amount;
+            if amount > Micros::ZERO {
+                returns.push(Draw { grant: old.grant, amount });
             }
         }
-        let draws: Vec<Draw> = returns.iter().map(|(_, draw)| *draw).collect();
-        self.check_balance_bound(draws.iter().map(|draw| draw.amount).sum())?;
-        self.add(now, Fact::LessLost { grant, forgiven, returns });
-        self.use_returns(&draws, now);
-        Ok(Output::Done)
-    }
-
-    pub(super) fn restore(&mut self, dispute: &str, now: Timestamp) -> Result<Output, Refusal> {
-        let disputes = self.disputes();
-        let open = disputes.iter().find(|((_, name), _)| &**name == dispute);
-        let mut taken = open.map(|(_, state)| state.taken.clone()).ok_or(Refusal::DisputeNotFound)?;
-        taken.retain(|take| take.amount > Micros::ZERO);
-        self.check_balance_bound(taken.iter().map(|take| take.amount).sum())?;
-        self.add(now, Fact::Restored { dispute: dispute.into(), returns: taken.clone() });
-        self.use_returns(&taken, now);
+        self.check_balance_bound(before - target - forgiven)?;
+        self.add(now, Fact::LessLost { grant, forgiven, returns: returns.clone() });
+        self.use_returns(&returns, now);
         Ok(Output::Done)
     }
 }

@@ -30,33 +30,13 @@ pub enum Fact {
     ReturnTaken(Vec<Draw>),
     /// Credit that went back to a disputed grant replaced what was taken from others.
     Exchanged {
-        /// The id of the dispute.
-        dispute: Box<str>,
         /// The credit that was taken from the disputed grant.
         take: Draw,
         /// The credit that went back to the others.
         returns: Vec<Draw>,
     },
-    /// A lost payment was taken back, as far as there was credit.
-    ClawedBack {
-        /// The number of the grant that was paid for.
-        grant: u64,
-        /// The id of the dispute.
-        dispute: Box<str>,
-        /// The lost amount.
-        amount: Micros,
-        /// The credit that was taken.
-        draws: Vec<Draw>,
-    },
     /// A grant repaid debt.
     Repaid(Draw),
-    /// A dispute was won.
-    Restored {
-        /// The id of the dispute.
-        dispute: Box<str>,
-        /// The credit that came back.
-        returns: Vec<Draw>,
-    },
     /// More was lost of a payment than before.
     MoreLost {
         /// The number of the grant that was paid for.
@@ -70,10 +50,10 @@ pub enum Fact {
     LessLost {
         /// The number of the grant that was paid for.
         grant: u64,
-        /// The debt that was forgiven, by the place of its dispute.
-        forgiven: Vec<(usize, Micros)>,
-        /// The credit that came back, by the place of its dispute.
-        returns: Vec<(usize, Draw)>,
+        /// The debt that was forgiven.
+        forgiven: Micros,
+        /// The credit that came back, what was taken last first.
+        returns: Vec<Draw>,
     },
     /// A charge was deducted.
     Charged(Box<ChargeDetails>),
@@ -139,23 +119,32 @@ pub struct Pool {
     pub(super) texts: BTreeMap<Hash, Box<str>>,
 }
 
-/// An open dispute.
-#[derive(Clone, Debug)]
-pub(super) struct Dispute {
-    /// The number of the grant that was paid for.
-    pub grant: u64,
+/// What is taken and owed for the payment for one grant.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lost {
+    /// The place of the fact that began it.
+    since: usize,
     pub owed: Micros,
     /// The credit that was taken, by grant, the one that was first taken from first.
     pub taken: Vec<Draw>,
 }
 
-impl Dispute {
+impl Lost {
     fn take(&mut self, take: Draw) {
         match self.taken.iter_mut().find(|taken| taken.grant == take.grant) {
             Some(taken) => taken.amount += take.amount,
             None if take.amount > Micros::ZERO => self.taken.push(take),
             None => {}
         }
+    }
+
+    fn give(&mut self, returns: &[Draw]) {
+        for given in returns {
+            for old in self.taken.iter_mut().filter(|old| old.grant == given.grant) {
+                old.amount -= given.amount;
+            }
+        }
+        self.taken.retain(|old| old.amount > Micros::ZERO);
     }
 }
 
@@ -178,11 +167,6 @@ pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at.millis() - now.millis() > 10_000
 }
 
-/// The name under which the model keeps what is lost of the payment for a grant.
-fn lost_name(grant: u64) -> String {
-    format!("\u{2}lost {grant}")
-}
-
 impl Fact {
     /// The kind of the corresponding journal entry.
     #[must_use]
@@ -192,11 +176,9 @@ impl Fact {
             Fact::Updated(_) => Kind::WorkspaceUpdated,
             Fact::Granted(_) => Kind::Granted,
             Fact::Voided(_) => Kind::GrantVoided,
-            Fact::ClawedBack { .. } => Kind::ClawedBack,
             Fact::Repaid(_) => Kind::DebtRepaid,
             Fact::ReturnTaken(_) => Kind::ReturnTaken,
             Fact::Exchanged { .. } => Kind::ClawBackExchanged,
-            Fact::Restored { .. } => Kind::ClawBackRestored,
             Fact::MoreLost { .. } => Kind::ClawBackIncreased,
             Fact::LessLost { .. } => Kind::ClawBackReduced,
             Fact::Charged(_) => Kind::ChargeOpened,
@@ -218,14 +200,11 @@ impl Fact {
         };
         match self {
             Fact::Granted(record) => vec![Draw { grant: n, amount: record.grant.amount }],
-            Fact::ReturnTaken(draws) | Fact::ClawedBack { draws, .. } | Fact::MoreLost { draws, .. } => {
-                out(draws)
-            }
-            Fact::LessLost { returns, .. } => returns.iter().map(|(_, draw)| *draw).collect(),
+            Fact::ReturnTaken(draws) | Fact::MoreLost { draws, .. } => out(draws),
             Fact::Repaid(take) | Fact::Voided(take) => out(&[*take]),
             Fact::Exchanged { take, returns, .. } => [out(&[*take]), returns.clone()].concat(),
             Fact::Charged(details) => out(&details.draws),
-            Fact::Restored { returns, .. } | Fact::Refunded { returns, .. } => returns.clone(),
+            Fact::LessLost { returns, .. } | Fact::Refunded { returns, .. } => returns.clone(),
             _ => Vec::new(),
         }
     }
@@ -348,65 +327,46 @@ impl Pool {
         Balance {
             available: flows.map(|flow| flow.amount).sum(),
             pending: self.charges().into_iter().map(held).sum(),
-            debt: self.disputes().values().map(|dispute| dispute.owed).sum(),
+            debt: self.lost().values().map(|lost| lost.owed).sum(),
         }
     }
 
-    /// The open disputes in the order of their creation, each with the amount owed and the credit
-    /// taken.
-    pub(super) fn disputes(&self) -> BTreeMap<(usize, Box<str>), Dispute> {
-        let mut open: BTreeMap<(usize, Box<str>), Dispute> = BTreeMap::new();
-        for (place, line) in self.lines.iter().enumerate() {
+    /// What is taken and owed for lost payments, by the number of the grant.
+    pub(super) fn lost(&self) -> BTreeMap<u64, Lost> {
+        let mut all: BTreeMap<u64, Lost> = BTreeMap::new();
+        for (since, line) in self.lines.iter().enumerate() {
             match &line.fact {
-                Fact::ClawedBack { grant, dispute, amount, draws } => {
-                    let taken: Micros = draws.iter().map(|take| take.amount).sum();
-                    let (grant, owed, taken) = (*grant, *amount - taken, draws.clone());
-                    open.insert((place, dispute.clone()), Dispute { grant, owed, taken });
-                }
                 Fact::MoreLost { grant, owed, draws } => {
-                    let name = Box::from(lost_name(*grant));
-                    let place = open.keys().find(|key| key.1 == name).map_or(place, |key| key.0);
-                    let new = Dispute { grant: *grant, owed: Micros::ZERO, taken: Vec::new() };
-                    let dispute = open.entry((place, name)).or_insert(new);
-                    dispute.owed += *owed;
-                    draws.iter().for_each(|take| dispute.take(*take));
+                    let lost = all.entry(*grant).or_insert(Lost { since, ..Lost::default() });
+                    lost.owed += *owed;
+                    draws.iter().for_each(|take| lost.take(*take));
                 }
-                Fact::LessLost { forgiven, returns, .. } => {
-                    for ((at, _), dispute) in &mut open {
-                        let of_it = forgiven.iter().filter(|(place, _)| place == at);
-                        dispute.owed -= of_it.map(|(_, amount)| *amount).sum();
-                        for (_, given) in returns.iter().filter(|(place, _)| place == at) {
-                            dispute.take(Draw { amount: Micros::ZERO - given.amount, ..*given });
-                        }
-                        dispute.taken.retain(|old| old.amount > Micros::ZERO);
-                    }
-                    open.retain(|_, dispute| dispute.owed > Micros::ZERO || !dispute.taken.is_empty());
+                Fact::LessLost { grant, forgiven, returns } => {
+                    let lost = all.get_mut(grant).expect("something was lost");
+                    lost.owed -= *forgiven;
+                    lost.give(returns);
                 }
                 Fact::Repaid(take) => {
                     let mut left = take.amount;
-                    for dispute in open.values_mut() {
-                        let paid = left.min(dispute.owed);
-                        dispute.owed -= paid;
+                    let mut oldest_first: Vec<&mut Lost> = all.values_mut().collect();
+                    oldest_first.sort_by_key(|lost| lost.since);
+                    for lost in oldest_first {
+                        let paid = left.min(lost.owed);
+                        lost.owed -= paid;
                         left -= paid;
-                        dispute.take(Draw { grant: take.grant, amount: paid });
+                        lost.take(Draw { grant: take.grant, amount: paid });
                     }
                 }
-                Fact::Exchanged { dispute, take, returns } => {
-                    let of_it = open.iter_mut().find(|((_, name), _)| name == dispute);
-                    let dispute = of_it.expect("an exchange is for an open dispute").1;
-                    for given in returns {
-                        for old in dispute.taken.iter_mut().filter(|old| old.grant == given.grant) {
-                            old.amount -= given.amount;
-                        }
-                    }
-                    dispute.taken.retain(|old| old.amount > Micros::ZERO);
-                    dispute.take(*take);
+                Fact::Exchanged { take, returns } => {
+                    let lost = all.get_mut(&take.grant).expect("an exchange is for a lost payment");
+                    lost.give(returns);
+                    lost.take(*take);
                 }
-                Fact::Restored { dispute, .. } => open.retain(|(_, name), _| name != dispute),
                 _ => {}
             }
+            all.retain(|_, lost| lost.owed > Micros::ZERO || !lost.taken.is_empty());
         }
-        open
+        all
     }
 
     /// The number of charges.

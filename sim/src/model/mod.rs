@@ -178,9 +178,7 @@ impl Model {
             },
             Command::Grant(request) => pool.grant(request, now),
             Command::VoidGrant { grant, reason: _ } => pool.void(*grant, now),
-            Command::ClawBack { grant, dispute, amount } => pool.claw_back(*grant, dispute, *amount, now),
             Command::SetLost { grant, lost_cents, evidence: _ } => pool.set_lost(*grant, *lost_cents, now),
-            Command::RestoreClawBack { dispute } => pool.restore(dispute, now),
             Command::UpdateWorkspace(changes) => Ok(pool.update(changes, now)),
             Command::SetLimits(limits) => pool.set_limits(limits, now),
             Command::Team(command) => pool.change_team(command, (now, asked_at)),
@@ -287,8 +285,6 @@ fn derived_key(command: &Command) -> Option<String> {
             let origin = request.origin.as_deref()?;
             Some(format!("\u{2}grant {:?} {origin}", request.source))
         }
-        Command::ClawBack { dispute, .. } => Some(format!("\u{2}claw back {dispute}")),
-        Command::RestoreClawBack { dispute } => Some(format!("\u{2}restore {dispute}")),
         _ => None,
     }
 }
@@ -325,14 +321,9 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             },
         ) => vec![("charge", a == b), ("amount", sum_a == sum_b), ("reason", why_a == why_b)],
         (
-            Command::ClawBack { grant: a, amount: sum_a, .. },
-            Command::ClawBack { grant: b, amount: sum_b, .. },
-        ) => vec![("grant", a == b), ("amount", sum_a == sum_b)],
-        (
             Command::SetLost { grant: a, lost_cents: cents_a, evidence: why_a },
             Command::SetLost { grant: b, lost_cents: cents_b, evidence: why_b },
         ) => vec![("grant", a == b), ("lost_cents", cents_a == cents_b), ("evidence", why_a == why_b)],
-        (Command::RestoreClawBack { .. }, Command::RestoreClawBack { .. }) => Vec::new(),
         _ => vec![("path", false)],
     };
     fields.into_iter().find(|(_, same)| !same).map(|(name, _)| name)

@@ -75,9 +75,7 @@ impl Names {
         }
         match &mut submission.command {
             Command::ExistingCharge { charge, .. } => charge.0 = known(&named.charges, charge.0)?,
-            Command::VoidGrant { grant, .. }
-            | Command::ClawBack { grant, .. }
-            | Command::SetLost { grant, .. } => {
+            Command::VoidGrant { grant, .. } | Command::SetLost { grant, .. } => {
                 grant.0 = known(&named.grants, grant.0)?;
             }
             Command::SetLimits(limits) => {
@@ -96,7 +94,6 @@ impl Names {
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
-            | Command::RestoreClawBack { .. }
             | Command::Charge(_)
             | Command::SetAlerts { .. }
             | Command::Team(_)

@@ -73,7 +73,6 @@ pub struct Workload {
     /// The right time while the caller's clock is ahead for one step.
     present: Option<Timestamp>,
     keys: u64,
-    disputes: u64,
     payments: u64,
     secrets: u64,
     /// The hash of the link that was followed last.
@@ -103,7 +102,7 @@ impl Workload {
         };
         // Between the leap day of 2028 and the changes to summer time in the weeks after it.
         let now = Timestamp::from_millis(1_835_420_000_000).plus_seconds(random.below(2_000_000) as i64);
-        let (keys, disputes, payments, secrets) = (0, 0, 0, 0);
+        let (keys, payments, secrets) = (0, 0, 0);
         let (followed, repeatable) = ([0; 32], Vec::new());
         Workload {
             random,
@@ -111,7 +110,6 @@ impl Workload {
             now,
             present: None,
             keys,
-            disputes,
             payments,
             secrets,
             followed,
@@ -248,7 +246,6 @@ impl Workload {
                     *amount = Some(Micros::new(7))
                 }
                 Command::VoidGrant { reason, .. } => *reason = Some("other".into()),
-                Command::ClawBack { amount, .. } => *amount += Micros::new(1),
                 Command::SetLost { lost_cents, .. } => *lost_cents += 1,
                 _ => {}
             }
@@ -289,11 +286,7 @@ impl Workload {
             400..530 => self.grant(),
             530..750 => self.existing_charge(pool),
             750..800 => ChargeCommand::TimeOut.for_charge(self.some_charge(pool)),
-            800..815 => self.claw_back(pool),
-            815..830 => self.lost(pool),
-            830..855 => Command::RestoreClawBack {
-                dispute: format!("d{}", self.random.below(self.disputes + 1)).into(),
-            },
+            800..855 => self.lost(pool),
             855..875 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },
             875..920 => self.limits(pool),
             920..950 => self.alerts(),
@@ -403,13 +396,6 @@ impl Workload {
                     .for_charge(charge)
             }
         }
-    }
-
-    fn claw_back(&mut self, pool: &Pool) -> Command {
-        self.disputes += 1;
-        let grant = self.some_grant(pool);
-        let amount = Micros::new(1 + self.random.below(self.shape.richness) as i64);
-        Command::ClawBack { grant, dispute: format!("d{}", self.disputes).into(), amount }
     }
 
     /// Mostly of a grant that was paid for, and mostly not more than was paid.

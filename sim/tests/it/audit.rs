@@ -7,9 +7,9 @@
 use tollkeeper_engine::transfer::StreamWriter;
 use tollkeeper_engine::{AuditOptions, AuditReport, digest, embedded, postgres};
 use tollkeeper_ledger::{
-    Account, Actor, ChargeDetails, ChargeId, ChargeState, Draw, EntryBody, Grant, GrantId, Id, Limit, Micros,
-    Operation, OperationId, Outcome, Period, PeriodWindow, PeriodWindows, PriceVersion, Profile, Refund,
-    RefundReason, Source, Spender, Status, Subject, Timestamp, WorkspaceId,
+    Account, Actor, ChargeDetails, ChargeId, ChargeState, Draw, EntryBody, Grant, GrantId, Id, Limit,
+    LostPart, Micros, Operation, OperationId, Outcome, Period, PeriodWindow, PeriodWindows, PriceVersion,
+    Profile, Refund, RefundReason, Source, Spender, Status, Subject, Timestamp, WorkspaceId,
 };
 use tollkeeper_testkit::postgres::{is_missing, shared};
 use tollkeeper_testkit::scratch::Scratch;
@@ -154,6 +154,31 @@ fn what_the_rules_allow_is_no_finding() {
     acme.now = NOON.plus_seconds(600);
     acme.time_out(&charge);
     assert_eq!(audited(&[Forgery::platform(), acme]), Vec::<String>::new());
+}
+
+#[test]
+fn a_claw_back_that_an_earlier_version_wrote_is_no_finding() {
+    let mut acme = Forgery::workspace(false);
+    let grant = GrantId(Id::v7(NOON.millis(), 0, 2));
+    let (dispute, amount) = (Box::from("d1"), Micros::new(4_000));
+    let draws = vec![Draw { grant: 2, amount }];
+    acme.write(EntryBody::ClawedBack { grant, dispute, amount, draws: draws.clone() });
+    acme.write(EntryBody::ClawBackRestored { dispute: "d1".into(), returns: draws });
+    acme.charge(3, 2, None);
+    assert_eq!(audited(&[Forgery::platform(), acme]), Vec::<String>::new());
+}
+
+#[test]
+fn a_lost_part_that_is_taken_from_another_grant_is_a_finding() {
+    let mut acme = Forgery::workspace(false);
+    let grant = GrantId(Id::v7(NOON.millis(), 0, 3));
+    let (lost_cents, paid_cents, credit) = (1, 10, Micros::new(1_000));
+    let lost = LostPart { grant, lost_cents, paid_cents, credit, evidence: "dp_1".into() };
+    // The lost grant itself is unspent, and would give first.
+    let draws = vec![Draw { grant: 2, amount: credit }];
+    acme.write(EntryBody::ClawBackIncreased { lost, owed: Micros::ZERO, draws });
+    let expected = ["4: the rules would write another content"];
+    assert_eq!(audited(&[Forgery::platform(), acme]), expected);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::journal::disagreement::{Violation, ensure};
-use crate::{GrantId, Micros, Timestamp};
+use crate::{GrantId, IdempotencyKey, Micros, Timestamp};
 
 /// The kind of a grant. The order of the variants is the order in which grants are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,17 @@ coded!(Source, "a grant's source", {
     Subscription = 2 "subscription",
     TopUp = 3 "top_up",
 });
+
+/// The first character of a derived key. No key of a caller can begin with it, because it is not
+/// printable.
+const DERIVED: char = '\u{1}';
+
+/// The key of the one grant for a payment, or for a subscription and its period (i11, i12).
+pub(crate) fn payment_key(source: Source, origin: &str) -> IdempotencyKey {
+    let key = format!("{DERIVED}{}:{origin}", source.as_str());
+    assert!(IdempotencyKey::new(&key).is_err(), "i12: a caller must not be able to choose a derived key");
+    IdempotencyKey::known(&key)
+}
 
 /// A lot of credit and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@
 //! In an entry that is read back a violation is damage: `Account::replay` and the audits of the
 //! engines report it.
 
+use super::grant::payment_key;
 use crate::journal::disagreement::{Violation, ensure};
 use crate::journal::entry::sum;
 use crate::{
@@ -191,7 +192,7 @@ pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) -> Re
         return Ok(());
     }
     let origin = origin.as_deref().ok_or(Violation("i12: a grant without its payment"))?;
-    let keyed = key.is_some_and(|key| key.as_str().ends_with(origin));
+    let keyed = key.is_some_and(|key| *key == payment_key(grant.source, origin));
     ensure(keyed, "i11, i12: a payment that could be granted twice")
 }
 

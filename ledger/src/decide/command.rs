@@ -5,6 +5,7 @@
 //! charge, its grant and what to count.
 
 use super::workspace::check_limits;
+use crate::account::grant::payment_key;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period,
     PersonalText, Plan, PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
@@ -232,26 +233,14 @@ pub struct OperationPrice {
     pub timeout_seconds: Option<u32>,
 }
 
-/// The first character of a derived key. No key of a caller can begin with it, because it is not
-/// printable.
-const DERIVED: char = '\u{1}';
-
 impl Command {
     /// The idempotency key of a command that can happen only once, from any caller: derived from
     /// its content (i11, i12), and never equal to a key that a caller chose.
     #[must_use]
     pub fn derived_key(&self) -> Option<IdempotencyKey> {
-        let derived = |text: String| {
-            let key = format!("{DERIVED}{text}");
-            assert!(
-                IdempotencyKey::new(&key).is_err(),
-                "i12: a caller must not be able to choose a derived key"
-            );
-            Some(IdempotencyKey::known(&key))
-        };
         match self {
             Command::Grant(GrantRequest { source, origin: Some(origin), .. }) => {
-                derived(format!("{}:{origin}", source.as_str()))
+                Some(payment_key(*source, origin))
             }
             _ => None,
         }

@@ -13,12 +13,14 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
     assert!(entry.key.is_some(), "i07: an entry that is repeated must have a key");
     match (&entry.body, command) {
         (EntryBody::ChargeOpened(details), Command::Charge(request)) => charge(details, request),
-        (EntryBody::Granted { grant, reason, .. }, Command::Grant(request)) => {
-            let GrantRequest { source, amount, reason: asked, origin: _, paid_cents: _ } = request;
+        (EntryBody::Granted { grant, reason, origin, paid_cents }, Command::Grant(request)) => {
+            let GrantRequest { source, amount, reason: asked, origin: from, paid_cents: paid } = request;
             first(&[
                 ("source", grant.source == *source),
                 ("amount", grant.amount == *amount),
                 ("reason", reason == asked),
+                ("origin", origin == from),
+                ("paid_cents", paid_cents == paid),
             ])
         }
         (EntryBody::GrantVoided { grant, reason, .. }, Command::VoidGrant { grant: asked, reason: why }) => {

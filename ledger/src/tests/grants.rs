@@ -57,7 +57,7 @@ fn a_payment_or_period_grants_credit_once() {
         "
         grant top_up 1_000 origin=pay_1 paid=1
         grant top_up 1_000 origin=pay_1 paid=1 => replay
-        grant top_up 1_000 origin=pay_1 key=another => replay
+        grant top_up 1_000 origin=pay_1 paid=1 key=another => replay
         grant top_up 2_000 origin=pay_1 => no idempotency_key_reused amount
         grant subscription 1_000 origin=pay_1 => granted 1000
         grant subscription 1_000 origin=sub_1:2026-01

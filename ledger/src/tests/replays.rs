@@ -89,6 +89,10 @@ fn grants_voids_and_refunds_name_the_field_that_differs() {
         refund c1 key=r => no idempotency_key_reused amount
         refund c1 100 reason=other key=r => no idempotency_key_reused reason
         refund c1 100 key=r => replay
+
+        grant top_up 1_000 origin=pay_1 paid=10
+        grant top_up 1_000 origin=pay_1 paid=11 => no idempotency_key_reused paid_cents
+        grant top_up 1_000 origin=pay_1 paid=10 => replay
         ",
     );
 }

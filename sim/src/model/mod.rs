@@ -306,6 +306,8 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             ("source", a.source == b.source),
             ("amount", a.amount == b.amount),
             ("reason", a.reason == b.reason),
+            ("origin", a.origin == b.origin),
+            ("paid_cents", a.paid_cents == b.paid_cents),
         ],
         (Command::VoidGrant { grant: a, reason: why_a }, Command::VoidGrant { grant: b, reason: why_b }) => {
             vec![("grant", a == b), ("reason", why_a == why_b)]

@@ -241,6 +241,7 @@ impl Workload {
                     3 => request.reference = Some("other".into()),
                     _ => request.operation = self.operation(),
                 },
+                Command::Grant(request) if self.random.chance(500) => request.paid_cents += 1,
                 Command::Grant(request) => request.amount += Micros::new(1),
                 Command::ExistingCharge { command: ChargeCommand::Refund { amount, .. }, .. } => {
                     *amount = Some(Micros::new(7))

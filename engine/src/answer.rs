@@ -5,8 +5,8 @@
 //! outcome, the grant of a void) is looked up through [`Records`].
 
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PeriodWindows,
-    Platform, Timestamp,
+    Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PaymentChange,
+    PeriodWindows, Platform, Timestamp, TopUp,
 };
 
 use crate::{Answer, Error, GrantRecord, Output};
@@ -83,6 +83,12 @@ pub(crate) fn answer(
         EntryBody::SettingsChanged(settings) => Output::Settings(settings),
         EntryBody::LimitsSet(limits) => Output::Limits(limits),
         EntryBody::Team(change) => Output::Team(change),
+        EntryBody::Payment(change) => match *change {
+            PaymentChange::TopUpOpened { top_up, cents, way } => {
+                Output::TopUp(Box::new(TopUp::opened(top_up, cents, way, decided_at)))
+            }
+            PaymentChange::TopUpSucceeded { .. } => Output::Done,
+        },
         EntryBody::GrantVoided { grant, .. } => match records.find_grant(grant)? {
             Some(record) => {
                 // Only the first void of a grant is an entry.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId,
     PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status, Submission,
-    TeamChange, Timestamp, WorkerId, WorkspaceId, bounds,
+    TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
 };
 
 use crate::{Error, Query, QueryResult, TrustedClock};
@@ -46,6 +46,8 @@ pub enum Output {
     Charge(Charge, Balance),
     /// A grant after the command's entry, and the balance after it.
     Grant(Box<GrantRecord>, Balance),
+    /// A top-up as it was opened.
+    TopUp(Box<TopUp>),
     /// The published version of the price book.
     Prices(PriceVersion),
     /// The plans after the command.

@@ -15,8 +15,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Hash, Limits, MemberId, PeriodWindows, Profile, Team, Timestamp, UsageKey, UsageSums,
-    WorkspaceId,
+    Charge, ChargeId, Hash, Limits, MemberId, Payments, PeriodWindows, Profile, Team, Timestamp, UsageKey,
+    UsageSums, WorkspaceId,
 };
 
 use crate::{
@@ -49,6 +49,11 @@ pub enum Query {
     },
     /// The members, API keys and portal sessions of a workspace.
     Team {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
+    },
+    /// The payments of a workspace.
+    Payments {
         /// The workspace that is asked about.
         workspace: WorkspaceId,
     },
@@ -113,6 +118,7 @@ impl Query {
         match self {
             Query::Workspace { .. }
             | Query::Team { .. }
+            | Query::Payments { .. }
             | Query::PersonalTexts { .. }
             | Query::Limits { .. }
             | Query::Charge { .. } => false,
@@ -133,6 +139,7 @@ impl Query {
             Query::Workspace { workspace }
             | Query::Balance { workspace, .. }
             | Query::Team { workspace }
+            | Query::Payments { workspace }
             | Query::PersonalTexts { workspace, .. }
             | Query::Limits { workspace, .. }
             | Query::Charge { workspace, .. }
@@ -155,6 +162,8 @@ pub enum QueryResult {
     Balance(Option<BalanceAt>),
     /// The team; `None` if there is no such workspace.
     Team(Option<Arc<Team>>),
+    /// The payments, empty if there were none; `None` if there is no such workspace.
+    Payments(Option<Arc<Payments>>),
     /// For each text that was asked for: the text, or `None` if it was erased or never there.
     PersonalTexts(Vec<Option<Box<str>>>),
     /// The limits, and the day and month they count in; `None` if there is no such workspace.
@@ -218,6 +227,14 @@ pub trait Reads: Engine {
     /// Asks [`Query::Team`].
     fn team(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Arc<Team>>, Error>> + Send {
         ask!(self, Team { workspace: id.clone() })
+    }
+
+    /// Asks [`Query::Payments`].
+    fn payments(
+        &self,
+        id: &WorkspaceId,
+    ) -> impl Future<Output = Result<Option<Arc<Payments>>, Error>> + Send {
+        ask!(self, Payments { workspace: id.clone() })
     }
 
     /// Asks [`Query::PersonalTexts`].

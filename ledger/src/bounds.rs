@@ -173,6 +173,17 @@ pub const EMAIL_MAX_BYTES: usize = 254;
 /// The longest URL to return to: every browser takes that much.
 pub const URL_MAX_BYTES: usize = 2_000;
 
+/// The largest top-up, 999,999.99 USD: the largest charge of a card at the payment provider.
+pub const TOP_UP_MAX_CENTS: i64 = 99_999_999;
+
+/// The most top-ups of one workspace, one a day for 27 years: they are in memory together and are
+/// written together when one changes.
+pub const TOP_UPS_MAX: usize = 10_000;
+
+/// The most top-ups of one workspace that wait for their payment: more than a person opens, too few
+/// to fill the list.
+pub const TOP_UPS_PENDING_MAX: usize = 100;
+
 /// The most low-balance thresholds of one workspace: every charge checks each of them.
 pub const THRESHOLDS_MAX: usize = 10;
 

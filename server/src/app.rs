@@ -12,6 +12,7 @@ use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos};
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::Metrics;
+use crate::payments::settings::PaymentSettings;
 
 /// A function that returns the current time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -29,6 +30,8 @@ pub struct App {
     pub(crate) public_url: Option<String>,
     /// The URL where credits are added, with `{workspace}` for the id of a workspace.
     pub(crate) add_credits_url: Option<String>,
+    /// How top-ups are paid.
+    pub(crate) payments: PaymentSettings,
     /// The interval of the polling job.
     pub(crate) poll_interval: std::time::Duration,
     /// The description of the API in OpenAPI, as JSON text.

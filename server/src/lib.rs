@@ -27,6 +27,7 @@ mod dashboard;
 mod http;
 mod jobs;
 mod observe;
+mod payments;
 pub mod settings;
 mod startup;
 mod wire;

@@ -81,6 +81,7 @@ impl App {
             large_bodies: LargeBodies::new(),
             public_url,
             add_credits_url: settings.http.add_credits_url.clone(),
+            payments: settings.payments.clone(),
             poll_interval: Duration::from_millis(settings.jobs.tick_ms),
             description: document.to_string().into(),
         })

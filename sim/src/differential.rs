@@ -209,6 +209,7 @@ impl Differential {
             self.compare_grants(engine, id, &pool)?;
             self.compare_charges(engine, id, &pool)?;
             self.compare_team(engine, id, &pool)?;
+            self.compare_top_ups(engine, id, &pool)?;
             self.compare_limits(engine, id, &pool)?;
             let what = format!("the usage of {id}");
             let mut usage = self.read(&what, engine.usage(id, i64::MIN..i64::MAX))?;
@@ -344,6 +345,21 @@ impl Differential {
         self.expect_equal(&what("API keys"), keys, pool.keys())?;
         self.expect_equal(&what("links"), links, pool.links(now))?;
         self.expect_equal(&what("sessions"), sessions, pool.sessions(now))
+    }
+
+    /// Compares the top-ups, each with its grant and its payment.
+    fn compare_top_ups(
+        &mut self,
+        engine: &dyn Engine,
+        id: &WorkspaceId,
+        pool: &Pool,
+    ) -> Result<(), Difference> {
+        let what = format!("the top-ups of {id}");
+        let mut top_ups = self.existing(&what, engine.payments(id))?.top_ups.clone();
+        for top_up in &mut top_ups {
+            self.names.top_up_for_model(id, top_up);
+        }
+        self.expect_equal(&what, top_ups, pool.top_ups())
     }
 
     /// Compares the limits with what they have counted in the current day or month.

@@ -76,7 +76,7 @@ impl Recomputed {
 
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let Account { grants, limits, claw_backs, team, .. } = &self.account;
+        let Account { grants, limits, claw_backs, team, payments, .. } = &self.account;
         let sessions = team.links.len() + team.sessions.len();
         ACCOUNT_BYTES
             + grants.iter().len() * size_of::<Grant>()
@@ -84,6 +84,7 @@ impl Recomputed {
             + claw_backs.iter().map(|claw_back| 128 + 16 * claw_back.taken.len()).sum::<usize>()
             + team.members.len() * 256
             + (team.keys.len() + sessions) * 384
+            + payments.as_ref().map_or(0, |payments| payments.top_ups.len() * 192)
     }
 
     /// True if an entry may change [`Recomputed::bytes`] by much.

@@ -180,6 +180,9 @@ impl Embedded {
             Query::Balance { workspace: id, at: Some(at) } => {
                 readers.read(id, move |reader, id| reader.balance_at(id, at)).await.map(QueryResult::Balance)
             }
+            Query::Payments { workspace: id } => {
+                core.read(move |core| core.payments(&id)).await.map(QueryResult::Payments)
+            }
             Query::Team { workspace: id } => {
                 core.read(move |core| core.team(&id)).await.map(QueryResult::Team)
             }

@@ -137,7 +137,7 @@ async fn is_current(
     let rows = session.query(Sql::Account, &[&workspace.as_str()]).await?;
     let Some(row) = rows.first() else { return Ok(false) };
     // A row that cannot be read is what is repaired.
-    let Ok(stored) = decode_account(column(row, 0)?, None) else { return Ok(false) };
+    let Ok(stored) = decode_account(column(row, 0)?, None, None) else { return Ok(false) };
     let (n, stored_n) = (rebuilt.chain.n, stored.chain.n);
     if stored_n < n {
         return Ok(false);
@@ -286,6 +286,10 @@ async fn write(
         // A team that is empty again has a row too.
         let team = sealed(512, |bytes| account.team.encode(bytes));
         session.execute(Sql::SetTeams, &[&vec![id], &vec![team]]).await?;
+        if let Some(payments) = &account.payments {
+            let payments = sealed(256, |bytes| payments.encode(bytes));
+            session.execute(Sql::SetPayments, &[&vec![id], &vec![payments]]).await?;
+        }
     }
     let numbers: Vec<i64> = grants.iter().map(|grant| grant.n as i64).collect();
     let rows: Vec<Vec<u8>> = grants.iter().map(|grant| sealed(64, |bytes| grant.encode(bytes))).collect();

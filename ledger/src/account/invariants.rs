@@ -184,7 +184,7 @@ pub fn charge_transition(
     Ok(next)
 }
 
-/// Checks i11 and i12: a grant that was paid for has its origin in its key, which an account
+/// Checks i11 and i12: a grant that was paid for has the key of its payment, which an account
 /// accepts only once.
 pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) -> Result<(), Violation> {
     let EntryBody::Granted { grant, origin, .. } = body else { return Ok(()) };

@@ -24,8 +24,8 @@ use crate::journal::disagreement::{Violation, assert_no_violation, ensure};
 use crate::journal::entry::sum;
 use crate::{
     Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grant, GrantId,
-    Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, LostPart, Micros, PeriodWindows, Profile,
-    Spender, Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
+    Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, LostPart, Micros, PaymentChange, Payments,
+    PeriodWindows, Profile, Spender, Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
 };
 
 /// The end of the hash chain of a journal, to which the next entry is linked (i02).
@@ -62,6 +62,8 @@ pub struct Account {
     pub claw_backs: ClawBacks,
     /// The members, API keys and sessions; shared with the look-up of callers.
     pub team: Arc<Team>,
+    /// The payments; `None` if the workspace never had one. A charge reads no more of them.
+    pub payments: Option<Arc<Payments>>,
 }
 
 impl Account {
@@ -79,7 +81,16 @@ impl Account {
             alerts: Alerts::default(),
             claw_backs: ClawBacks::default(),
             team: Team::empty(),
+            payments: None,
         }
+    }
+
+    /// The payments, if they are not the ones that `stored` was cloned from.
+    #[must_use]
+    pub fn payments_since(&self, stored: Option<&Arc<Payments>>) -> Option<&Payments> {
+        let payments = self.payments.as_ref()?;
+        let is_stored = stored.is_some_and(|stored| Arc::ptr_eq(stored, payments));
+        (!is_stored).then_some(payments)
     }
 
     /// True if the workspace was created.
@@ -268,6 +279,7 @@ impl Account {
                 self.count(&refund.spender, Micros::ZERO - refund.amount, refund.windows.as_ref())?;
             }
             EntryBody::Team(change) => Arc::make_mut(&mut self.team).apply(change, decided_at)?,
+            EntryBody::Payment(change) => self.pay(change, decided_at)?,
             EntryBody::LimitsSet(limits) => self.set_limits(limits)?,
             EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
                 self.set_alerts(thresholds, *cooldown_seconds)?;
@@ -321,6 +333,15 @@ impl Account {
         }
         self.balance.debt = self.claw_backs.owed();
         Ok(())
+    }
+
+    /// Applies an entry about a payment, whose grant was recorded just before.
+    fn pay(&mut self, change: &PaymentChange, decided_at: Timestamp) -> Result<(), Violation> {
+        let granted = match *change {
+            PaymentChange::TopUpSucceeded { grant, .. } => self.grants.find(grant),
+            PaymentChange::TopUpOpened { .. } => None,
+        };
+        Arc::make_mut(self.payments.get_or_insert_default()).apply(change, granted, decided_at)
     }
 
     /// Adds an amount, or below zero subtracts it, if the account is one of the balance.

@@ -6,9 +6,11 @@
 
 use super::workspace::check_limits;
 use crate::account::grant::payment_key;
+use crate::payments::top_up::TopUp;
 use crate::{
-    Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, Period,
-    PersonalText, Plan, PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceId,
+    Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, PaymentCommand,
+    Period, PersonalText, Plan, PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId,
+    WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -72,6 +74,8 @@ pub enum Command {
     },
     /// Changes members, API keys or portal sessions.
     Team(TeamCommand),
+    /// Opens or pays a top-up.
+    Payment(PaymentCommand),
     /// Creates a new version of the price book.
     SetPrices {
         /// All operations; one that is not among them is retired.
@@ -241,6 +245,9 @@ impl Command {
         match self {
             Command::Grant(GrantRequest { source, origin: Some(origin), .. }) => {
                 Some(payment_key(*source, origin))
+            }
+            Command::Payment(PaymentCommand::ConfirmTopUp(id)) => {
+                Some(payment_key(Source::TopUp, &TopUp::manual_payment(*id)))
             }
             _ => None,
         }

@@ -12,9 +12,9 @@ use crate::journal::disagreement::{Violation, ensure};
 use crate::{
     Account, ApiKey, ApiKeyRequest, Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState,
     Command, Entry, EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges,
-    MemberRequest, Micros, OperationPrice, Outcome, PersonalText, PortalSession, PriceVersion, Profile,
-    Refund, RefundReason, Settlement, Spender, Submission, TeamChange, TeamCommand, TextsOfMember, Timestamp,
-    WorkspaceChanges,
+    MemberRequest, Micros, OperationPrice, Outcome, PaymentChange, PaymentCommand, PersonalText,
+    PortalSession, PriceVersion, Profile, Refund, RefundReason, Settlement, Spender, Submission, TeamChange,
+    TeamCommand, TextsOfMember, Timestamp, TopUp, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -63,6 +63,10 @@ fn fresh_id(entry: &Entry) -> Id {
     match &entry.body {
         EntryBody::ChargeOpened(details) => details.id.0,
         EntryBody::Granted { grant, .. } => grant.id.0,
+        EntryBody::Payment(change) => match **change {
+            PaymentChange::TopUpOpened { top_up, .. } => top_up.0,
+            PaymentChange::TopUpSucceeded { .. } => Id::v7(0, 0, entry.n),
+        },
         EntryBody::Team(change) => match &**change {
             TeamChange::KeyCreated(key) => key.id.0,
             TeamChange::LinkCreated(link) => link.id.0,
@@ -88,13 +92,18 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
     let command = match &entry.body {
         EntryBody::WorkspaceCreated(profile) => Command::CreateWorkspace(changes(profile)),
         EntryBody::WorkspaceUpdated(profile) => Command::UpdateWorkspace(changes(profile)),
-        EntryBody::Granted { grant, reason, origin, paid_cents } => Command::Grant(GrantRequest {
-            source: grant.source,
-            amount: grant.amount,
-            reason: reason.clone(),
-            origin: origin.clone(),
-            paid_cents: *paid_cents,
-        }),
+        EntryBody::Granted { grant, reason, origin, paid_cents } => {
+            match origin.as_deref().and_then(TopUp::of_manual_payment) {
+                Some(top_up) => Command::Payment(PaymentCommand::ConfirmTopUp(top_up)),
+                None => Command::Grant(GrantRequest {
+                    source: grant.source,
+                    amount: grant.amount,
+                    reason: reason.clone(),
+                    origin: origin.clone(),
+                    paid_cents: *paid_cents,
+                }),
+            }
+        }
         EntryBody::GrantVoided { grant, reason, .. } => {
             Command::VoidGrant { grant: *grant, reason: reason.clone() }
         }
@@ -124,6 +133,14 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => {
             return Err(Violation("no command begins a change with it any more"));
         }
+        EntryBody::Payment(change) => match **change {
+            PaymentChange::TopUpOpened { cents, way, .. } => {
+                Command::Payment(PaymentCommand::OpenTopUp { cents, way })
+            }
+            PaymentChange::TopUpSucceeded { .. } => {
+                return Err(Violation("no command begins a change with it"));
+            }
+        },
         EntryBody::DebtRepaid { .. }
         | EntryBody::ReturnTaken { .. }
         | EntryBody::ClawBackExchanged { .. }

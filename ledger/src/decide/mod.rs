@@ -13,6 +13,7 @@ pub(crate) mod command;
 mod grant;
 pub(crate) mod implied;
 mod lost;
+mod payments;
 mod plans;
 mod platform;
 mod prices;
@@ -136,6 +137,7 @@ fn decide_loaded(
             let change = team::decide(view, command, clocks)?;
             change.into_iter().map(|change| EntryBody::Team(Box::new(change))).collect()
         }
+        Command::Payment(command) => payments::decide(view, command)?,
         Command::SetPrices { operations, effective_at } => {
             prices::set_prices(view, operations, effective_at, now)?
         }
@@ -216,7 +218,7 @@ fn assert_consequences(change: &Change) {
     assert_repaid_from_what_came(change);
     let came_back = std::iter::once(&change.first).chain(&change.rest).flat_map(EntryBody::draws).count();
     assert!(
-        change.rest.len() <= bounds::THRESHOLDS_MAX + 1 + 2 * came_back,
+        change.rest.len() <= bounds::THRESHOLDS_MAX + 2 + 2 * came_back,
         "a change must not have more entries than one command can cause"
     );
     let opens = |body: &EntryBody| matches!(body, EntryBody::ChargeOpened(_) | EntryBody::Granted { .. });

@@ -33,6 +33,8 @@ pub enum Refusal {
     GrantNotFound,
     /// A payment paid for the grant, so it cannot be voided; the payment can be refunded.
     GrantWasPaid,
+    /// There is no such top-up in this workspace.
+    TopUpNotFound,
     /// There is no such member in this workspace.
     MemberNotFound,
     /// The id of the member is taken.
@@ -116,6 +118,7 @@ impl Refusal {
             Refusal::ChargeNotFound => "charge_not_found",
             Refusal::GrantNotFound => "grant_not_found",
             Refusal::GrantWasPaid => "grant_was_paid",
+            Refusal::TopUpNotFound => "top_up_not_found",
             Refusal::MemberNotFound => "member_not_found",
             Refusal::MemberExists => "member_exists",
             Refusal::LastAdmin => "last_admin",
@@ -175,6 +178,7 @@ impl Refusal {
             | Refusal::ChargeNotFound
             | Refusal::GrantNotFound
             | Refusal::GrantWasPaid
+            | Refusal::TopUpNotFound
             | Refusal::MemberNotFound
             | Refusal::MemberExists
             | Refusal::LastAdmin

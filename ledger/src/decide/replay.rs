@@ -3,7 +3,10 @@
 //!
 //! This file only compares. The first answer is read from the entry, by the engine.
 
-use crate::{ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest};
+use crate::{
+    ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest, PaymentChange,
+    PaymentCommand, TopUp,
+};
 
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
 /// entry; `None` if it is the same request. A key that was used for another kind of request differs
@@ -34,6 +37,18 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
             ("lost_cents", lost.lost_cents == *lost_cents),
             ("evidence", lost.evidence == *evidence),
         ]),
+        (EntryBody::Payment(change), Command::Payment(PaymentCommand::OpenTopUp { cents, way })) => {
+            match &**change {
+                PaymentChange::TopUpOpened { cents: opened, way: opened_way, .. } => {
+                    first(&[("amount_usd", opened == cents), ("path", opened_way == way)])
+                }
+                PaymentChange::TopUpSucceeded { .. } => Some("path"),
+            }
+        }
+        (EntryBody::Granted { origin, .. }, Command::Payment(PaymentCommand::ConfirmTopUp(top_up))) => {
+            let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
+            first(&[("path", confirmed == Some(*top_up))])
+        }
         (EntryBody::ChargeRefunded(refund), Command::ExistingCharge { charge, command }) => match command {
             ChargeCommand::Refund { amount, reason } => first(&[
                 ("charge", refund.charge == *charge),

@@ -2,23 +2,23 @@
 //!
 //! They are derived data. A reader refuses an unknown format. With a new format, raise the version
 //! of the state file too: the embedded engine then rebuilds that file from the journal. On
-//! PostgreSQL a new format needs a migration. The engine stores spent grants and the team apart,
-//! because most charges need neither (see `team`).
+//! PostgreSQL a new format needs a migration. The engine stores spent grants, the team and the
+//! payments apart, because most charges need none of them (see `team`, `payments`).
 
 use std::sync::Arc;
 
 use super::codec::{Malformed, Reader, Writer};
 use super::entry_codec::{read_profile, write_profile};
 use crate::{
-    Account, Alerts, Balance, ChainEnd, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Source,
-    Team, Timestamp, Totals, bounds,
+    Account, Alerts, Balance, ChainEnd, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Payments,
+    Source, Team, Timestamp, Totals, bounds,
 };
 
 /// The format of the bytes; a reader refuses any other.
 const FORMAT: u8 = 2;
 
 impl Account {
-    /// Appends the bytes of all but the spent grants and the team.
+    /// Appends the bytes of all but the spent grants, the team and the payments.
     ///
     /// # Panics
     /// If an invariant does not hold: an account that is wrong must not be stored.
@@ -58,6 +58,7 @@ impl Account {
             alerts,
             claw_backs,
             team: _,
+            payments: _,
         } = self;
         w.byte(FORMAT);
         write_profile(w, profile);
@@ -89,11 +90,15 @@ impl Account {
         claw_backs.write(w);
     }
 
-    /// Reads the bytes and joins the team, which was stored apart.
+    /// Reads the bytes and joins the team and the payments, which were stored apart.
     ///
     /// # Errors
     /// [`Malformed`] with the part that could not be read.
-    pub fn decode(bytes: &[u8], team: Arc<Team>) -> Result<Account, Malformed> {
+    pub fn decode(
+        bytes: &[u8],
+        team: Arc<Team>,
+        payments: Option<Arc<Payments>>,
+    ) -> Result<Account, Malformed> {
         let mut r = Reader(bytes);
         if r.byte("an account's format")? != FORMAT {
             return Err(Malformed("an account of another format"));
@@ -124,6 +129,7 @@ impl Account {
             alerts,
             claw_backs,
             team,
+            payments,
         };
         account.check_stored()?;
         Ok(account)

@@ -7,7 +7,8 @@
 use super::codec::coded;
 use crate::{
     Actor, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit,
-    Micros, PlanVersion, PlatformSettings, PriceVersion, Profile, Refund, Settlement, TeamChange, Timestamp,
+    Micros, PaymentChange, PlanVersion, PlatformSettings, PriceVersion, Profile, Refund, Settlement,
+    TeamChange, Timestamp,
 };
 
 /// A line of the journal.
@@ -185,6 +186,8 @@ pub enum EntryBody {
     },
     /// Members, API keys or portal sessions changed.
     Team(Box<TeamChange>),
+    /// A payment was asked for or came in.
+    Payment(Box<PaymentChange>),
 }
 
 /// What is lost of the payment for a grant: by refunds to the payer, and by disputes.
@@ -204,7 +207,10 @@ pub struct LostPart {
 
 /// The kinds of entries, without their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is a variant of EntryBody or TeamChange, where it is described")]
+#[expect(
+    missing_docs,
+    reason = "each is a variant of EntryBody, TeamChange or PaymentChange, where it is described"
+)]
 pub enum Kind {
     WorkspaceCreated,
     WorkspaceUpdated,
@@ -240,6 +246,8 @@ pub enum Kind {
     MemberErased,
     ClawBackIncreased,
     ClawBackReduced,
+    TopUpOpened,
+    TopUpSucceeded,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -277,6 +285,8 @@ coded!(Kind, "an entry's kind", {
     PlansSet = 32 "plans.set",
     ClawBackIncreased = 33 "claw_back.increased",
     ClawBackReduced = 34 "claw_back.reduced",
+    TopUpOpened = 35 "top_up.opened",
+    TopUpSucceeded = 36 "top_up.succeeded",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -355,6 +365,7 @@ impl EntryBody {
             EntryBody::SettingsChanged(_) => Kind::SettingsChanged,
             EntryBody::LedgerRestored { .. } => Kind::LedgerRestored,
             EntryBody::Team(change) => change.kind(),
+            EntryBody::Payment(change) => change.kind(),
         }
     }
 
@@ -394,7 +405,8 @@ impl EntryBody {
             | EntryBody::PlatformKeySet { .. }
             | EntryBody::SettingsChanged(_)
             | EntryBody::LedgerRestored { .. }
-            | EntryBody::Team(_) => None,
+            | EntryBody::Team(_)
+            | EntryBody::Payment(_) => None,
         }
     }
 
@@ -453,13 +465,15 @@ impl EntryBody {
     /// the first of a change.
     #[must_use]
     pub const fn only_follows(&self) -> bool {
-        matches!(
-            self,
-            EntryBody::DebtRepaid { .. }
-                | EntryBody::ReturnTaken { .. }
-                | EntryBody::ClawBackExchanged { .. }
-                | EntryBody::BalanceLow { .. }
-        )
+        let is_paid = matches!(self.kind(), Kind::TopUpSucceeded);
+        is_paid
+            || matches!(
+                self,
+                EntryBody::DebtRepaid { .. }
+                    | EntryBody::ReturnTaken { .. }
+                    | EntryBody::ClawBackExchanged { .. }
+                    | EntryBody::BalanceLow { .. }
+            )
     }
 }
 
@@ -475,6 +489,17 @@ impl Kind {
                 | Kind::SettingsChanged
                 | Kind::LedgerRestored
         )
+    }
+}
+
+impl PaymentChange {
+    /// The kind of the entry that carries the change.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            PaymentChange::TopUpOpened { .. } => Kind::TopUpOpened,
+            PaymentChange::TopUpSucceeded { .. } => Kind::TopUpSucceeded,
+        }
     }
 }
 

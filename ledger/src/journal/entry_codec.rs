@@ -9,9 +9,9 @@ use super::entry::Kind;
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
-    GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PeriodWindows, PlanVersion,
-    PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement,
-    Source, Spender, Status, TeamChange, Timestamp, WorkspaceId,
+    GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PaymentChange,
+    PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason,
+    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, TopUpId, TopUpWay, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -184,6 +184,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         EntryBody::SettingsChanged(settings) => settings.write(w),
         EntryBody::LedgerRestored { epoch } => w.unsigned(*epoch),
         EntryBody::Team(change) => write_team_change(w, change),
+        EntryBody::Payment(change) => write_payment_change(w, change),
     }
 }
 
@@ -240,6 +241,9 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::PortalSignedOut
         | Kind::PortalAllSignedOut
         | Kind::MemberErased => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
+        Kind::TopUpOpened | Kind::TopUpSucceeded => {
+            EntryBody::Payment(Box::new(read_payment_change(r, kind)?))
+        }
     })
 }
 
@@ -289,6 +293,21 @@ fn read_grant(r: &mut Reader, n: u64) -> Result<EntryBody, Malformed> {
     })
 }
 
+fn write_payment_change(w: &mut Writer, change: &PaymentChange) {
+    match change {
+        PaymentChange::TopUpOpened { top_up, cents, way } => {
+            w.id(top_up.0);
+            w.signed(*cents);
+            w.byte(way.code());
+        }
+        PaymentChange::TopUpSucceeded { top_up, payment, grant } => {
+            w.id(top_up.0);
+            w.text(payment);
+            w.id(grant.0);
+        }
+    }
+}
+
 fn write_team_change(w: &mut Writer, change: &TeamChange) {
     match change {
         TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => member.write(w),
@@ -299,6 +318,22 @@ fn write_team_change(w: &mut Writer, change: &TeamChange) {
         TeamChange::SignedOut(session) => w.id(session.0),
         TeamChange::AllSignedOut(member) => w.maybe_bytes(member.as_ref().map(MemberId::as_bytes)),
     }
+}
+
+fn read_payment_change(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malformed> {
+    Ok(match kind {
+        Kind::TopUpOpened => PaymentChange::TopUpOpened {
+            top_up: TopUpId(r.id("a top-up")?),
+            cents: r.signed("a top-up's cents")?,
+            way: TopUpWay::from_code(r.byte("a top-up's way")?)?,
+        },
+        Kind::TopUpSucceeded => PaymentChange::TopUpSucceeded {
+            top_up: TopUpId(r.id("a top-up")?),
+            payment: r.text("a payment")?.into(),
+            grant: GrantId(r.id("a payment's grant")?),
+        },
+        _ => return Err(Malformed("a payment's change")),
+    })
 }
 
 fn read_team_change(r: &mut Reader, kind: Kind) -> Result<TeamChange, Malformed> {

@@ -148,7 +148,7 @@ fn accounts_read_back_and_damaged_bytes_never_panic() {
     let mut world = eventful();
     world.run(super::script::command_of(&world, "lost g1 5"), None);
     let account = &Account { team: Team::empty(), ..world.account };
-    let decode = |bytes: &[u8]| Account::decode(bytes, Team::empty());
+    let decode = |bytes: &[u8]| Account::decode(bytes, Team::empty(), None);
     let mut bytes = Vec::new();
     account.encode(&mut bytes);
     assert_eq!(decode(&bytes).as_ref(), Ok(account));

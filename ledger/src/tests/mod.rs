@@ -22,6 +22,7 @@ mod refusals;
 mod replays;
 mod script;
 mod teams;
+mod top_ups;
 mod workspaces;
 mod world;
 

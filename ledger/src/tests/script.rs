@@ -8,6 +8,7 @@
 //! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! plans ID=CENTS/CREDITS/month|year[/NAME] …            settings DAYS          restored
+//! top_up CENTS [key=]                                   confirm tN
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
@@ -18,16 +19,17 @@
 //! `claw_back gN AMOUNT dispute=` and `restore dispute=` write an entry as earlier versions did.
 //! What is paid for a top-up or a subscription is its amount, unless `paid=` says otherwise.
 //!
-//! `cN`, `gN`, `kN` and `lN` are the charges, grants, keys and links in the order in which they
-//! were made; a session has the name of its link. Digits may be grouped by `_`. Any command may
-//! have `by=kN` or `by=NAME`, the caller; without it the platform is the caller.
+//! `cN`, `gN`, `kN`, `lN` and `tN` are the charges, grants, keys, links and top-ups in the order in
+//! which they were made; a session has the name of its link. Digits may be grouped by `_`. Any
+//! command may have `by=kN` or `by=NAME`, the caller; without it the platform is the caller.
 
 use super::world::{Output, World};
 use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
     EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
-    Micros, OperationId, OperationPrice, Period, PersonalText, Plan, PlanId, PlatformSettings, Refusal, Role,
-    Scope, SessionId, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
+    Micros, OperationId, OperationPrice, PaymentChange, PaymentCommand, Period, PersonalText, Plan, PlanId,
+    PlatformSettings, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp, TopUpId,
+    TopUpWay, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.
@@ -159,6 +161,15 @@ fn command(world: &World, words: &Words) -> Command {
         "create" => Command::CreateWorkspace(changes(words)),
         "update" => Command::UpdateWorkspace(changes(words)),
         "grant" => Command::Grant(grant_request(words)),
+        "top_up" => {
+            let (cents, way) = (number(words.bare[1]), TopUpWay::Manual);
+            Command::Payment(PaymentCommand::OpenTopUp { cents, way })
+        }
+        "confirm" => {
+            let top_up = world.top_ups.get(index(words.bare[1])).copied();
+            let top_up = top_up.unwrap_or(TopUpId(Id::v7(0, 0, 0)));
+            Command::Payment(PaymentCommand::ConfirmTopUp(top_up))
+        }
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
         "lost" => Command::SetLost {
             grant: grant(),
@@ -482,6 +493,10 @@ fn happened(world: &World, entry: &Entry) -> String {
         EntryBody::SettingsChanged(settings) => format!("window {}d", settings.refund_window_days),
         EntryBody::LedgerRestored { epoch } => format!("epoch {epoch}"),
         EntryBody::Team(change) => change.kind().as_str().to_owned(),
+        EntryBody::Payment(change) => match &**change {
+            PaymentChange::TopUpOpened { cents, .. } => format!("top-up of {cents} cents"),
+            PaymentChange::TopUpSucceeded { .. } => "paid".to_owned(),
+        },
     }
 }
 
@@ -514,6 +529,7 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::WorkspaceNotFound
         | Refusal::Unauthenticated
         | Refusal::Forbidden { .. }
+        | Refusal::TopUpNotFound
         | Refusal::MemberNotFound
         | Refusal::MemberExists
         | Refusal::LastAdmin

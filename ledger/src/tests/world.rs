@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use crate::account::invariants;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
-    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, Period, PeriodWindows, Platform, Refusal,
-    SessionId, Subject, Submission, Team, TeamChange, TextsOfMember, Timestamp, Usage, View,
-    WorkspaceChanges, WorkspaceId, decide,
+    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange, Payments, Period,
+    PeriodWindows, Platform, Refusal, SessionId, Subject, Submission, Team, TeamChange, TextsOfMember,
+    Timestamp, TopUpId, Usage, View, WorkspaceChanges, WorkspaceId, decide,
 };
 
 /// The time at which every script begins: midnight of day 100.
@@ -39,6 +39,8 @@ pub(super) struct World {
     pub keys: Vec<ApiKeyId>,
     /// Portal links in the order in which they were created.
     pub links: Vec<SessionId>,
+    /// Top-ups in the order in which they were opened.
+    pub top_ups: Vec<TopUpId>,
     prices: Account,
     spent: Vec<Grant>,
     entries_by_key: BTreeMap<String, Entry>,
@@ -68,6 +70,7 @@ impl World {
             grants: Vec::new(),
             keys: Vec::new(),
             links: Vec::new(),
+            top_ups: Vec::new(),
             prices: Account::new(WorkspaceId::platform()),
             spent: Vec::new(),
             entries_by_key: BTreeMap::new(),
@@ -199,6 +202,11 @@ impl World {
         }
         match &entry.body {
             EntryBody::Granted { grant, .. } => self.grants.push(grant.clone()),
+            EntryBody::Payment(change) => {
+                if let PaymentChange::TopUpOpened { top_up, .. } = **change {
+                    self.top_ups.push(top_up);
+                }
+            }
             EntryBody::Team(change) => match &**change {
                 TeamChange::KeyCreated(key) => self.keys.push(key.id),
                 TeamChange::LinkCreated(link) => self.links.push(link.id),
@@ -259,7 +267,13 @@ impl World {
         self.account.encode(&mut bytes);
         self.account.team.encode(&mut team);
         let team = Team::decode(Some(&team)).expect("a team reads back");
-        assert_eq!(Account::decode(&bytes, team).as_ref(), Ok(&self.account));
+        let payments = self.account.payments.as_ref().map(|payments| {
+            let mut bytes = Vec::new();
+            payments.encode(&mut bytes);
+            bytes
+        });
+        let payments = Payments::decode(payments.as_deref()).expect("payments read back");
+        assert_eq!(Account::decode(&bytes, team, payments).as_ref(), Ok(&self.account));
     }
 }
 

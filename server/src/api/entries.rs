@@ -13,7 +13,7 @@ use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, IdempotencyKey, LedgerAccount, Limit,
-    Member, MemberId, Scope, TeamChange, hex,
+    Member, MemberId, Micros, PaymentChange, Scope, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
@@ -260,6 +260,10 @@ fn about(body: &EntryBody) -> About<'_> {
             api_key: refund.spender.api_key,
             ..nothing
         },
+        EntryBody::Payment(change) => match **change {
+            PaymentChange::TopUpOpened { .. } => nothing,
+            PaymentChange::TopUpSucceeded { grant, .. } => About { grant: Some(grant), ..nothing },
+        },
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 About { member: Some(&member.id), ..nothing }
@@ -346,6 +350,14 @@ fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
             "lost_amount": lost.credit.get(),
             "debt": debt.get(),
         })),
+        EntryBody::Payment(change) => Some(match &**change {
+            PaymentChange::TopUpOpened { top_up, cents, way } => json_value!({
+                "top_up": top_up.to_string(), "amount_usd": Usd(Micros::from_cents(*cents)).to_string(), "way": way.as_str(),
+            }),
+            PaymentChange::TopUpSucceeded { top_up, payment, .. } => json_value!({
+                "top_up": top_up.to_string(), "payment": payment,
+            }),
+        }),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 Some(value(serde_json::to_value(MemberJson::of(member, texts))))

@@ -21,6 +21,7 @@ mod portal_sessions;
 mod price_book;
 mod quote;
 mod settings;
+mod top_ups;
 mod workspaces;
 
 use crate::http::route::Resource;
@@ -56,6 +57,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Grants",
         description: "A grant is credit that came into a workspace. Charges draw from grants, and refunds return to them.",
         routes: &[grants::ROUTES],
+    },
+    Resource {
+        name: "Top-ups",
+        description: "A top-up is credit that is bought once. It is granted after its payment, and only then.",
+        routes: &[top_ups::ROUTES],
     },
     Resource {
         name: "Limits",

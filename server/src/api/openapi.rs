@@ -192,6 +192,7 @@ fn path_parameter(name: &str) -> Value {
         "workspace" => ("The id of the workspace.", "acme"),
         "charge" => ("The id of the charge.", "ch_01991234-5678-7abc-bfff-0123456789ab"),
         "grant" => ("The id of the grant.", "gr_01991234-5678-7abc-bfff-0123456789ab"),
+        "top_up" => ("The id of the top-up.", "tu_01991234-5678-7abc-bfff-0123456789ab"),
         "member" => ("The id of the member.", "ada"),
         "key" => ("The id of the API key.", "ak_01991234-5678-7abc-bfff-0123456789ab"),
         _ => ("", ""),

@@ -17,7 +17,7 @@ use sync_wrapper::SyncWrapper;
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
     ChargeId, Command, GrantId, Hash, IdempotencyKey, Member, Refusal, Submission, Team, TeamChange,
-    TeamCommand, Timestamp, WorkspaceId,
+    TeamCommand, Timestamp, TopUpId, WorkspaceId,
 };
 
 use super::body::{self, Media};
@@ -126,6 +126,17 @@ impl Call {
         match self.param("grant").parse() {
             Ok(grant) => Ok(grant),
             Err(()) => Err(self.missing(workspace, refusal::grant_not_found()).await),
+        }
+    }
+
+    /// The top-up in the path.
+    ///
+    /// # Errors
+    /// As for [`Call::charge`].
+    pub async fn top_up(&self, workspace: &WorkspaceId) -> Result<TopUpId, Problem> {
+        match self.param("top_up").parse() {
+            Ok(top_up) => Ok(top_up),
+            Err(()) => Err(self.missing(workspace, refusal::top_up_not_found()).await),
         }
     }
 

@@ -108,6 +108,8 @@ codes! {
         "The price book in force has no operation with this id.",
     GrantNotFound = 404 "grant_not_found" "No such grant" false
         "The workspace has no grant with this id.",
+    TopUpNotFound = 404 "top_up_not_found" "No such top-up" false
+        "The workspace has no top-up with this id.",
     MemberNotFound = 404 "member_not_found" "No such member" false
         "The workspace has no member with this id.",
     ApiKeyNotFound = 404 "api_key_not_found" "No such API key" false

@@ -61,6 +61,7 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
             "The charge was settled too long ago to be refunded by a late failure. The platform can refund it with a reason.",
         )
         .with("closed_at", Time(closed_at).to_string()),
+        Refusal::TopUpNotFound => top_up_not_found(),
         Refusal::GrantNotFound => grant_not_found(),
         Refusal::GrantWasPaid => Problem::new(
             Code::GrantWasPaid,
@@ -98,6 +99,11 @@ pub fn charge_not_found() -> Problem {
 /// The workspace has no grant with this id.
 pub fn grant_not_found() -> Problem {
     Problem::new(Code::GrantNotFound, "This workspace has no such grant.")
+}
+
+/// The workspace has no top-up with this id.
+pub fn top_up_not_found() -> Problem {
+    Problem::new(Code::TopUpNotFound, "This workspace has no such top-up.")
 }
 
 /// The workspace has no member with this id.

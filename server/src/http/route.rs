@@ -252,6 +252,7 @@ impl Route {
             "workspace" => Some(Code::WorkspaceNotFound),
             "charge" => Some(Code::ChargeNotFound),
             "grant" => Some(Code::GrantNotFound),
+            "top_up" => Some(Code::TopUpNotFound),
             "member" => Some(Code::MemberNotFound),
             "key" => Some(Code::ApiKeyNotFound),
             _ => None,

@@ -21,6 +21,7 @@ pub use crate::access::settings::AccessSettings;
 pub use crate::http::settings::HttpSettings;
 pub use crate::jobs::settings::JobSettings;
 pub use crate::observe::settings::{LogFormat, LogLevel, LogSettings};
+pub use crate::payments::settings::PaymentSettings;
 
 /// All settings of the server.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// How often the polling job runs.
     pub jobs: JobSettings,
+    /// How top-ups are paid.
+    pub payments: PaymentSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -96,6 +99,22 @@ pub const SETTINGS: &[Setting] = &[
         "workspace_requests_per_second",
         "a whole number, 0 to 1000000",
         "the rate limit of all API keys of a workspace together; 0 for no limit",
+    ),
+    setting("payments", "manual", "how payments are made: manual, where the platform confirms them"),
+    setting(
+        "payment_instructions",
+        "a text of at most 2,000 characters",
+        "what a payer reads about a top-up",
+    ),
+    setting(
+        "top_up_min_usd",
+        "dollars in whole cents, 0.01 to 999999.99",
+        "the smallest top-up; 5.00 if unset",
+    ),
+    setting(
+        "top_up_max_usd",
+        "dollars in whole cents, 0.01 to 999999.99",
+        "the largest top-up; 10000.00 if unset",
     ),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
@@ -166,6 +185,10 @@ impl Settings {
         if stores > 1 {
             return Err(both(VARIABLES));
         }
+        if !settings.payments.allows_some() {
+            let why = "`top_up_min_usd` is more than `top_up_max_usd`, so no top-up is possible";
+            return Err(SettingsError::new(why));
+        }
         Ok(settings)
     }
 
@@ -213,6 +236,9 @@ impl Settings {
             "queue" | "create_ledger" => self.engine.set(name, value)?,
             "listen" | "add_credits_url" | "public_url" => self.http.set(name, value)?,
             "tick_ms" => self.jobs.set(name, value)?,
+            "payments" | "payment_instructions" | "top_up_min_usd" | "top_up_max_usd" => {
+                self.payments.set(name, value)?;
+            }
             "log_level" | "log_format" => self.log.set(name, value)?,
             _ => self.access.set(name, value)?,
         }
@@ -320,6 +346,7 @@ mod tests {
                 "info",
                 "json",
                 "false",
+                "manual",
             ];
             let accepted =
                 right.iter().filter(|value| Settings::default().set_value(setting.name, value).is_some());

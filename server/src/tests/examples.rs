@@ -8,7 +8,7 @@ use crate::http::route::Route;
 
 /// The routes that need others to come first, in an order in which all of them succeed. All other
 /// routes follow: those that read, then those that delete.
-const IN_ORDER: [(&str, &str); 19] = [
+const IN_ORDER: [(&str, &str); 21] = [
     ("POST", "/v1/workspaces"),
     ("PATCH", "/v1/workspaces/{workspace}"),
     ("POST", "/v1/workspaces/{workspace}/members"),
@@ -17,6 +17,8 @@ const IN_ORDER: [(&str, &str); 19] = [
     ("POST", "/v1/workspaces/{workspace}/portal-sessions"),
     ("POST", "/v1/workspaces/{workspace}/grants"),
     ("PUT", "/v1/workspaces/{workspace}/limits"),
+    ("POST", "/v1/workspaces/{workspace}/top-ups"),
+    ("POST", "/v1/workspaces/{workspace}/top-ups/{top_up}/confirm"),
     ("POST", "/v1/workspaces/{workspace}/charges"),
     ("POST", "/v1/workspaces/{workspace}/charges/{charge}/heartbeat"),
     ("POST", "/v1/workspaces/{workspace}/charges/{charge}/outcome"),
@@ -36,18 +38,21 @@ struct Ids {
     charge: String,
     grant: String,
     key: String,
+    top_up: String,
 }
 
 impl Ids {
     fn path(&self, route: &Route) -> String {
         let path = route.path.replace("{workspace}", "acme").replace("{member}", "ada");
-        path.replace("{charge}", &self.charge).replace("{grant}", &self.grant).replace("{key}", &self.key)
+        let path = path.replace("{charge}", &self.charge).replace("{grant}", &self.grant);
+        path.replace("{key}", &self.key).replace("{top_up}", &self.top_up)
     }
 
     fn remember(&mut self, route: &Route, reply: &Reply) {
         match route.path.rsplit('/').next() {
             Some("charges") => self.charge = reply.id(),
             Some("grants") => self.grant = reply.id(),
+            Some("top-ups") => self.top_up = reply.id(),
             Some("api-keys") => self.key = reply.id(),
             _ => {}
         }

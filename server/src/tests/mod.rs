@@ -24,6 +24,7 @@ mod reading;
 mod serving;
 mod settings;
 mod teams;
+mod top_ups;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod charges;
 mod clocks;
 mod limits;
 mod lists;
+mod payments;
 mod search;
 mod settings;
 mod store;
@@ -88,6 +89,8 @@ pub const CLAUSES: &[Clause] = &[
         "credit that goes back to a voided grant is taken",
         charges::credit_that_goes_back_to_a_voided_grant_is_taken,
     ),
+    ("a top-up grants its credit once, after it was confirmed", payments::a_top_up_grants_its_credit_once),
+    ("only the platform says that money came in", payments::only_the_platform_says_that_money_came_in),
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
     ("what is lost of a payment is a target", charges::what_is_lost_of_a_payment_is_a_target),
     ("lists come in pages without gaps", lists::lists_come_in_pages),

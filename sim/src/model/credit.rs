@@ -12,6 +12,16 @@ const BALANCE_MAX: Micros = Micros::new(9_007_199_254_740_991);
 
 impl Pool {
     pub(super) fn grant(&mut self, request: &GrantRequest, now: Timestamp) -> Result<Output, Refusal> {
+        self.grant_with(request, None, now)
+    }
+
+    /// Grants credit; `paid` is the fact that a payment brought it.
+    pub(super) fn grant_with(
+        &mut self,
+        request: &GrantRequest,
+        paid: Option<Fact>,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
         if request.amount <= Micros::ZERO {
             return Err(invalid("amount"));
         }
@@ -41,6 +51,9 @@ impl Pool {
         };
         let n = record.grant.n;
         self.add(now, Fact::Granted(record));
+        if let Some(paid) = paid {
+            self.add(now, paid);
+        }
         let repaid = self.balance().debt.min(request.amount);
         if repaid > Micros::ZERO {
             self.add(now, Fact::Repaid(Draw { grant: n, amount: repaid }));

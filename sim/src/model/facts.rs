@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
     Balance, Charge, ChargeDetails, ChargeState, Draw, GrantId, Hash, Kind, Micros, Outcome, Period, Profile,
-    Source, Status, Subject, TeamChange, Timestamp, UsageKey, UsageSums, WorkspaceChanges, WorkspaceId,
+    Source, Status, Subject, TeamChange, Timestamp, TopUpWay, UsageKey, UsageSums, WorkspaceChanges,
+    WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -97,6 +98,20 @@ pub enum Fact {
     Low(Micros),
     /// Members, API keys, links or sessions changed.
     Team(TeamChange),
+    /// A top-up was opened.
+    TopUpOpened {
+        /// What is to be paid.
+        cents: i64,
+        /// How it is to be paid.
+        way: TopUpWay,
+    },
+    /// A top-up was paid.
+    TopUpPaid {
+        /// The index of the top-up.
+        top_up: usize,
+        /// The number of the grant that it brought.
+        grant: u64,
+    },
 }
 
 /// A fact with its time.
@@ -189,6 +204,8 @@ impl Fact {
             Fact::Alerts { .. } => Kind::AlertsSet,
             Fact::Low(_) => Kind::BalanceLow,
             Fact::Team(change) => change.kind(),
+            Fact::TopUpOpened { .. } => Kind::TopUpOpened,
+            Fact::TopUpPaid { .. } => Kind::TopUpSucceeded,
         }
     }
 

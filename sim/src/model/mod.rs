@@ -15,6 +15,7 @@ mod charges;
 mod credit;
 mod facts;
 mod limits;
+mod payments;
 mod settings;
 pub mod step;
 mod team;
@@ -25,8 +26,8 @@ use std::collections::BTreeMap;
 
 use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
-    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, Plan, PlanVersion, PlatformSettings,
-    PriceVersion, Refusal, Submission, Timestamp, WorkspaceId,
+    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand, Plan, PlanVersion,
+    PlatformSettings, PriceVersion, Refusal, Source, Submission, Timestamp, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -181,6 +182,7 @@ impl Model {
             Command::SetLost { grant, lost_cents, evidence: _ } => pool.set_lost(*grant, *lost_cents, now),
             Command::UpdateWorkspace(changes) => Ok(pool.update(changes, now)),
             Command::SetLimits(limits) => pool.set_limits(limits, now),
+            Command::Payment(command) => pool.pay(command, now),
             Command::Team(command) => pool.change_team(command, (now, asked_at)),
             Command::SetAlerts { thresholds, cooldown_seconds } => {
                 pool.set_alerts(thresholds, *cooldown_seconds, now)
@@ -285,6 +287,9 @@ fn derived_key(command: &Command) -> Option<String> {
             let origin = request.origin.as_deref()?;
             Some(format!("\u{2}grant {:?} {origin}", request.source))
         }
+        Command::Payment(PaymentCommand::ConfirmTopUp(top_up)) => {
+            Some(format!("\u{2}grant {:?} {}", Source::TopUp, payments::payment_of(*top_up)))
+        }
         _ => None,
     }
 }
@@ -309,6 +314,14 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             ("origin", a.origin == b.origin),
             ("paid_cents", a.paid_cents == b.paid_cents),
         ],
+        (
+            Command::Payment(PaymentCommand::OpenTopUp { cents: a, way: way_a }),
+            Command::Payment(PaymentCommand::OpenTopUp { cents: b, way: way_b }),
+        ) => vec![("amount_usd", a == b), ("path", way_a == way_b)],
+        (
+            Command::Payment(PaymentCommand::ConfirmTopUp(a)),
+            Command::Payment(PaymentCommand::ConfirmTopUp(b)),
+        ) => vec![("path", a == b)],
         (Command::VoidGrant { grant: a, reason: why_a }, Command::VoidGrant { grant: b, reason: why_b }) => {
             vec![("grant", a == b), ("reason", why_a == why_b)]
         }

@@ -11,8 +11,9 @@ use std::collections::HashMap;
 
 use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
-    Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, PortalSession,
-    Refusal, Subject, Submission, TeamChange, TeamCommand, Timestamp, UsageKey, WorkspaceId,
+    Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, PaymentChange,
+    PaymentCommand, PortalSession, Refusal, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUp,
+    TopUpId, UsageKey, WorkspaceId,
 };
 
 /// A command with the clock of its caller.
@@ -56,6 +57,7 @@ struct Named {
     grants: Vec<Id>,
     keys: Vec<Id>,
     sessions: Vec<Id>,
+    top_ups: Vec<Id>,
 }
 
 impl Names {
@@ -91,9 +93,13 @@ impl Names {
             Command::Team(TeamCommand::SignOut(session)) => {
                 session.0 = known(&named.sessions, session.0)?;
             }
+            Command::Payment(PaymentCommand::ConfirmTopUp(top_up)) => {
+                top_up.0 = known(&named.top_ups, top_up.0)?;
+            }
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
+            | Command::Payment(PaymentCommand::OpenTopUp { .. })
             | Command::Charge(_)
             | Command::SetAlerts { .. }
             | Command::Team(_)
@@ -118,6 +124,7 @@ impl Names {
             | Output::Plans(_)
             | Output::Settings(_)
             | Output::Done => {}
+            Output::TopUp(top_up) => self.top_up_for_model(workspace, top_up),
         }
         answer
     }
@@ -136,6 +143,10 @@ impl Names {
         match body {
             EntryBody::ChargeOpened(details) => learn(&mut named.charges, details.id.0),
             EntryBody::Granted { grant, .. } => learn(&mut named.grants, grant.id.0),
+            EntryBody::Payment(change) => match **change {
+                PaymentChange::TopUpOpened { top_up, .. } => learn(&mut named.top_ups, top_up.0),
+                PaymentChange::TopUpSucceeded { .. } => return,
+            },
             EntryBody::Team(change) => match change.as_ref() {
                 TeamChange::KeyCreated(key) => learn(&mut named.keys, key.id.0),
                 TeamChange::LinkCreated(link) => learn(&mut named.sessions, link.id.0),
@@ -159,6 +170,24 @@ impl Names {
     /// Replaces the id in the record of a grant.
     pub fn grant_for_model(&mut self, workspace: &WorkspaceId, record: &mut GrantRecord) {
         record.grant.id = self.grant_id_for_model(workspace, record.grant.id);
+        record.origin = record.origin.take().map(|origin| self.payment_for_model(workspace, origin));
+    }
+
+    /// Replaces the id of a top-up in the name of its payment.
+    fn payment_for_model(&mut self, workspace: &WorkspaceId, payment: Box<str>) -> Box<str> {
+        match payment.strip_prefix("manual:").map(str::parse) {
+            Some(Ok(TopUpId(id))) => {
+                format!("manual:{}", TopUpId(learn(&mut self.of(workspace).top_ups, id))).into()
+            }
+            _ => payment,
+        }
+    }
+
+    /// Replaces the ids in a top-up.
+    pub fn top_up_for_model(&mut self, workspace: &WorkspaceId, top_up: &mut TopUp) {
+        top_up.id.0 = learn(&mut self.of(workspace).top_ups, top_up.id.0);
+        top_up.grant = top_up.grant.map(|grant| self.grant_id_for_model(workspace, grant));
+        top_up.payment = top_up.payment.take().map(|payment| self.payment_for_model(workspace, payment));
     }
 
     /// The model's id of a grant.

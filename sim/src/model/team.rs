@@ -7,8 +7,8 @@
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ApiKeyRequest, Charge, ChargeCommand, Command, Hash, LinkRequest, Member,
-    MemberChanges, MemberId, MemberRequest, PersonalText, PortalSession, Refusal, Role, Scope, SessionId,
-    Status, TeamChange, TeamCommand, Timestamp, WorkerId,
+    MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText, PortalSession, Refusal, Role,
+    Scope, SessionId, Status, TeamChange, TeamCommand, Timestamp, WorkerId,
 };
 
 use super::charges::invalid;
@@ -213,6 +213,7 @@ impl Pool {
                 ..
             } => false,
             Command::ExistingCharge { .. } => scopes.contains(&Scope::Charge),
+            Command::Payment(PaymentCommand::ConfirmTopUp(_)) => false,
             _ => true,
         }
     }

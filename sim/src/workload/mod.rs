@@ -10,8 +10,9 @@
 
 use tollkeeper_ledger::{
     ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Interval,
-    Micros, OperationId, OperationPrice, Period, Plan, PlanId, PlatformSettings, Source, Status, Subject,
-    Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
+    Micros, OperationId, OperationPrice, PaymentCommand, Period, Plan, PlanId, PlatformSettings, Source,
+    Status, Subject, Submission, Timestamp, TopUpId, TopUpStatus, TopUpWay, WorkspaceChanges, WorkspaceId,
+    bounds,
 };
 
 use crate::model::step::{Step, index_of, nth, unknown_id};
@@ -247,6 +248,7 @@ impl Workload {
                     *amount = Some(Micros::new(7))
                 }
                 Command::VoidGrant { reason, .. } => *reason = Some("other".into()),
+                Command::Payment(PaymentCommand::OpenTopUp { cents, .. }) => *cents += 1,
                 Command::SetLost { lost_cents, .. } => *lost_cents += 1,
                 _ => {}
             }
@@ -270,7 +272,10 @@ impl Workload {
     fn key_for(&mut self, command: &Command) -> Option<IdempotencyKey> {
         match command {
             Command::Charge(_) | Command::ExistingCharge { command: ChargeCommand::Refund { .. }, .. } => {}
-            Command::Grant(_) | Command::VoidGrant { .. } | Command::SetLost { .. }
+            Command::Grant(_)
+            | Command::VoidGrant { .. }
+            | Command::SetLost { .. }
+            | Command::Payment(PaymentCommand::OpenTopUp { .. })
                 if self.random.chance(700) => {}
             _ => return None,
         }
@@ -285,7 +290,8 @@ impl Workload {
         match self.random.below(1_000) {
             0..400 => Command::Charge(self.charge()),
             400..530 => self.grant(),
-            530..750 => self.existing_charge(pool),
+            530..570 => self.payment(pool),
+            570..750 => self.existing_charge(pool),
             750..800 => ChargeCommand::TimeOut.for_charge(self.some_charge(pool)),
             800..855 => self.lost(pool),
             855..875 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },
@@ -352,6 +358,29 @@ impl Workload {
         let reason = self.random.chance(500).then(|| "welcome".into());
         let paid_cents = if origin.is_some() { amount / 1_000 } else { 0 };
         Command::Grant(GrantRequest { source, amount: Micros::new(amount), reason, origin, paid_cents })
+    }
+
+    /// Opens a top-up, or confirms one: mostly one that waits, at times any or an unknown one.
+    fn payment(&mut self, pool: &Pool) -> Command {
+        let top_ups = pool.top_ups();
+        if top_ups.is_empty() || self.random.chance(500) {
+            let cents = match self.random.below(50) {
+                0 => 0,
+                1 => -1,
+                2 => 100_000_000,
+                _ => 1 + self.random.below(self.shape.richness / 500) as i64,
+            };
+            return Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual });
+        }
+        let waits: Vec<_> = top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).collect();
+        let id = if !waits.is_empty() && self.random.chance(700) {
+            self.random.pick(&waits).id
+        } else if self.random.chance(250) {
+            TopUpId(unknown_id())
+        } else {
+            self.random.pick(&top_ups).id
+        };
+        Command::Payment(PaymentCommand::ConfirmTopUp(id))
     }
 
     /// Mostly a pending charge, at times any charge, at times an unknown id.

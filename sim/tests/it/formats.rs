@@ -121,6 +121,12 @@ fn directory(name: &str) -> Scratch {
     scratch
 }
 
+/// A server opens the directory of an earlier release once: it builds the state file again.
+fn upgrade(path: &Path) {
+    let engine = Embedded::open(path, Options::default()).expect("the directory opens");
+    block_on(engine.close()).expect("a healthy disk");
+}
+
 fn check_directory(path: &Path, (now, expected): &(Timestamp, String)) {
     let audit = || audited(embedded::audit(path).expect("the directory can be read"));
     let reader = Embedded::open_read_only(path).expect("the directory opens beside a server");
@@ -139,6 +145,9 @@ fn a_directory_of_an_earlier_release_gives_the_same_answers() {
     let mut stream = Vec::new();
     embedded::export(scratch.path(), &mut stream).expect("the directory can be read");
     assert!(stream == bytes("directory/ledger.export"), "the export stream has changed");
+    let refused = Embedded::open_read_only(scratch.path()).map(drop).expect_err("its state file is older");
+    assert!(refused.hint().is_some_and(|hint| hint.contains("start a server")), "{refused:?}");
+    upgrade(scratch.path());
     check_directory(scratch.path(), &expected);
 }
 
@@ -146,9 +155,7 @@ fn a_directory_of_an_earlier_release_gives_the_same_answers() {
 fn a_directory_of_a_killed_process_is_recovered() {
     let scratch = directory("directory/killed");
     assert!(scratch.path().join("journal.db-wal").exists(), "the newest entries are in the WAL");
-    let engine = Embedded::open(scratch.path(), Options::default()).expect("the directory opens");
-    block_on(engine.close()).expect("a healthy disk");
-    drop(engine);
+    upgrade(scratch.path());
     check_directory(scratch.path(), &expected("directory/expected.txt"));
 }
 

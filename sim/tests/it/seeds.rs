@@ -37,7 +37,7 @@ pub fn seeds(count_by_default: u64) -> Vec<u64> {
 }
 
 /// All answers that must occur, so that a change of the workload leaves out no rule.
-const ANSWERS: [&str; 25] = [
+const ANSWERS: [&str; 26] = [
     "api_key_not_found",
     "charge_already_refunded",
     "charge_already_settled",
@@ -58,6 +58,7 @@ const ANSWERS: [&str; 25] = [
     "refund_exceeds_charge",
     "refund_window_closed",
     "replay",
+    "top_up_not_found",
     "unauthenticated",
     "workspace_exists",
     "workspace_not_found",

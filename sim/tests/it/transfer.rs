@@ -375,7 +375,7 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
     }
     let database = shared().database();
     let url = database.url();
-    assert_eq!(postgres::migrate(&url).expect("an empty database"), 4);
+    assert_eq!(postgres::migrate(&url).expect("an empty database"), 5);
     let refused = postgres::distribute(&url).expect_err("a plain PostgreSQL");
     assert!(refused.is_unusable() && refused.to_string().contains("citus is not installed"), "{refused}");
     assert!(refused.hint().is_some_and(|hint| hint.contains("shared_preload_libraries")), "{refused:?}");
@@ -391,13 +391,23 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
          INSERT INTO pg_dist_partition VALUES ('entry', 'workspace', 'none')",
     );
     let done = postgres::distribute(&url).expect("the stand-in accepts it");
-    let by_workspace =
-        ["account", "team", "usage", "lot", "pending", "moved", "personal", "search", "search_word"];
+    let by_workspace = [
+        "account",
+        "team",
+        "payments",
+        "usage",
+        "lot",
+        "pending",
+        "moved",
+        "personal",
+        "search",
+        "search_word",
+    ];
     assert_eq!(done, [&by_workspace[..], &["platform", "migration"]].concat());
     assert_eq!(postgres::distribute(&url).expect("everything is distributed"), [""; 0]);
     let by_workspace = database
         .sql("SELECT count(*) FROM pg_dist_partition WHERE by = 'workspace' AND beside IN ('none', 'entry')");
-    assert_eq!(by_workspace, "10");
+    assert_eq!(by_workspace, "11");
     let tables = database.sql(
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN
          (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename <> 'pg_dist_partition'",

@@ -21,13 +21,14 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tollkeeper_ledger::{
-    Account, Grant, GrantId, Team, Timestamp, Totals, Usage, UsageKey, UsageSums, WorkspaceId, invariants,
+    Account, Grant, GrantId, Payments, Team, Timestamp, Totals, Usage, UsageKey, UsageSums, WorkspaceId,
+    invariants,
 };
 
 use crate::Error;
 use crate::embedded::storage::checkpoint_task::{AccountChunk, LotWrite};
 use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
-use crate::embedded::storage::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow};
+use crate::embedded::storage::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, Part};
 use crate::workspace_search::SearchRow;
 
 /// An account with this number of unpersisted rows is given to the checkpointer at once. So what
@@ -109,6 +110,8 @@ pub(crate) struct Slot {
     /// The team in the state file. While no command changes it, it is the same allocation as the
     /// account's team.
     stored_team: Arc<Team>,
+    /// The payments in the state file, likewise.
+    stored_payments: Option<Arc<Payments>>,
     /// What names the rows of the account in the state file.
     linked: Linked,
     /// True once the end of its chain was found in the journal. Until then it takes no entry.
@@ -124,7 +127,7 @@ impl Slot {
     fn new(account_index: u32, account: Account, head: u64, linked: Linked) -> Slot {
         let is_compared = head == 0 && !account.exists();
         let (stored_n, stored_totals) = (account.chain.n, account.totals);
-        let stored_team = Arc::clone(&account.team);
+        let (stored_team, stored_payments) = (Arc::clone(&account.team), account.payments.clone());
         let (unpersisted, being_persisted, dirty, recently_used) =
             (Unpersisted::default(), None, false, true);
         Slot {
@@ -138,6 +141,7 @@ impl Slot {
             recounts_from: Timestamp::ZERO,
             quarantined: false,
             stored_team,
+            stored_payments,
             linked,
             is_compared,
             dirty,
@@ -190,9 +194,16 @@ impl Slot {
         if !Arc::ptr_eq(&self.stored_team, &self.account.team) {
             let mut data = Vec::with_capacity(512);
             self.account.team.encode(&mut data);
-            self.linked.team = Some(state_rows::team_crc(account_index, &data));
-            chunk.teams.push((account_index, data));
+            self.linked.team = Some(Part::Team.crc(account_index, &data));
+            chunk.parts.push((Part::Team, account_index, data));
             self.stored_team = Arc::clone(&self.account.team);
+        }
+        if let Some(payments) = self.account.payments_since(self.stored_payments.as_ref()) {
+            let mut data = Vec::with_capacity(256);
+            payments.encode(&mut data);
+            self.linked.payments = Some(Part::Payments.crc(account_index, &data));
+            chunk.parts.push((Part::Payments, account_index, data));
+            self.stored_payments.clone_from(&self.account.payments);
         }
         if account_index != 0 {
             chunk.search.push((account_index, SearchRow::of(&self.account)));

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Balance, ChargeId, GrantId, Limits, PeriodWindows, Profile, Team, Timestamp, WorkspaceId,
+    Balance, ChargeId, GrantId, Limits, Payments, PeriodWindows, Profile, Team, Timestamp, WorkspaceId,
 };
 
 use super::Core;
@@ -110,6 +110,16 @@ impl Core {
         let machine = self.ensure_loaded()?;
         let index = machine.find_workspace(id)?;
         Ok(index.map(|index| Arc::clone(&machine.accounts.get(index).account.team)))
+    }
+
+    /// Answers [`Query::Payments`](crate::Query::Payments).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn payments(&mut self, id: &WorkspaceId) -> Result<Option<Arc<Payments>>, Error> {
+        let machine = self.ensure_loaded()?;
+        let index = machine.find_workspace(id)?;
+        Ok(index.map(|index| machine.accounts.get(index).account.payments.clone().unwrap_or_default()))
     }
 
     /// Answers [`Query::Limits`](crate::Query::Limits).

@@ -9,7 +9,7 @@ use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
 use super::key_index::{Pair, Run, RunHead, SeqRange};
 use super::state_meta::KnownEntry;
-use super::state_rows::{AccountRow, HourRow, LotRow};
+use super::state_rows::{AccountRow, HourRow, LotRow, Part};
 use crate::Error;
 use crate::workspace_search::SearchRow;
 
@@ -20,8 +20,8 @@ pub(crate) type UsageOfAccount = (u32, Arc<Vec<(UsageKey, UsageSums)>>);
 #[derive(Debug, Default)]
 pub(crate) struct AccountChunk {
     pub accounts: Vec<AccountRow>,
-    /// Account index, encoded team; only of teams that changed.
-    pub teams: Vec<(u32, Vec<u8>)>,
+    /// The team or the payments of an account, encoded, if they changed.
+    pub parts: Vec<(Part, u32, Vec<u8>)>,
     /// Grants that are new or that left memory.
     pub lots: Vec<LotWrite>,
     /// Account index, and what is added to the rows of these keys.

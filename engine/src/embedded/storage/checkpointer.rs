@@ -131,10 +131,10 @@ impl Checkpointer {
         let mut meta = self.meta;
         put_accounts(connection, &chunk.accounts)?;
         chunk.accounts.iter().for_each(|row| meta.note_account(row.account_index));
-        let sql = "INSERT OR REPLACE INTO team (no, data, crc) VALUES (?1, ?2, ?3)";
-        let mut put = connection.prepare_cached(sql)?;
-        for (account_index, data) in &chunk.teams {
-            put.execute((account_index, data, state_rows::team_crc(*account_index, data)))?;
+        for (part, account_index, data) in &chunk.parts {
+            let sql = format!("INSERT OR REPLACE INTO {} (no, data, crc) VALUES (?1, ?2, ?3)", part.table());
+            let crc = part.crc(*account_index, data);
+            connection.prepare_cached(&sql)?.execute((account_index, data, crc))?;
         }
         put_lots(connection, &chunk.lots)?;
         put_usage(connection, &chunk.usage)?;
@@ -312,15 +312,15 @@ impl Merge {
 fn put_accounts(connection: &Connection, rows: &[AccountRow]) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
         "INSERT INTO account (no, id, head, n, data, team, lot, hour, hour_before, hour_usage, usage, displaced,
-         crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (no)
+         crc, payments) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (no)
          DO UPDATE SET head = excluded.head, n = excluded.n, data = excluded.data, team = excluded.team,
          lot = excluded.lot, hour = excluded.hour, hour_before = excluded.hour_before,
          hour_usage = excluded.hour_usage, usage = excluded.usage,
-         displaced = excluded.displaced, crc = excluded.crc",
+         displaced = excluded.displaced, crc = excluded.crc, payments = excluded.payments",
     )?;
     for row in rows {
         let AccountRow { account_index, id, head, n, data, linked } = row;
-        let Linked { team, newest_lot, last_hour, usage, has_displaced_usage } = linked;
+        let Linked { team, payments, newest_lot, last_hour, usage, has_displaced_usage } = linked;
         put.execute((
             account_index,
             id,
@@ -335,6 +335,7 @@ fn put_accounts(connection: &Connection, rows: &[AccountRow]) -> rusqlite::Resul
             usage,
             has_displaced_usage,
             row.crc(),
+            payments,
         ))?;
     }
     Ok(())

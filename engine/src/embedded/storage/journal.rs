@@ -24,7 +24,7 @@ pub(crate) const FILE: &str = "journal.db";
 
 /// "TKJ1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_4a31;
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 /// The version of the first release. No program reads those of builds before it.
 const FIRST: i32 = 4;
@@ -114,6 +114,10 @@ impl Journal {
             let what = format!("{} was written by a build before the first release", path.display());
             return Err(Error::unusable(what)
                 .with_hint("give an empty directory: no program reads the data of such a build"));
+        } else if version < VERSION && access != Access::Read {
+            // The tables are the same. An older program cannot read the new kinds of entries.
+            let raised = connection.execute_batch(&format!("PRAGMA user_version = {VERSION}"));
+            raised.map_err(|error| classify(&path, error))?;
         }
         connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| classify(&path, error))?;
         Ok(Journal { path, connection, block: Vec::new(), offsets: Vec::new() })

@@ -18,12 +18,12 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, Row};
-use tollkeeper_ledger::{Account, Grant, Malformed, Team};
+use tollkeeper_ledger::{Account, Grant, Malformed, Payments, Team};
 
 use super::journal::{self, Journal};
 use super::sqlite::{self, Access, OpenFile, classify};
 use super::state_meta::{self, KnownEntry, Meta};
-use super::state_rows::{self, LastHour, Linked, LotRow};
+use super::state_rows::{self, LastHour, Linked, LotRow, Part};
 use crate::Error;
 
 /// The name of the file in the data directory.
@@ -31,14 +31,15 @@ pub(crate) const FILE: &str = "state.db";
 
 /// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 6;
+const VERSION: i32 = 7;
 
 const TABLES: &str = "
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
         n INTEGER NOT NULL, data BLOB NOT NULL, team INTEGER, lot INTEGER NOT NULL, hour INTEGER,
         hour_before INTEGER, hour_usage INTEGER, usage INTEGER NOT NULL, displaced INTEGER NOT NULL,
-        crc INTEGER NOT NULL);
+        crc INTEGER NOT NULL, payments INTEGER);
     CREATE TABLE team (no INTEGER PRIMARY KEY, data BLOB NOT NULL, crc INTEGER NOT NULL);
+    CREATE TABLE payments (no INTEGER PRIMARY KEY, data BLOB NOT NULL, crc INTEGER NOT NULL);
     CREATE TABLE lot (no INTEGER NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, before INTEGER NOT NULL,
         data BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (no, n)) WITHOUT ROWID;
     CREATE TABLE usage (no INTEGER NOT NULL, hour INTEGER NOT NULL, operation TEXT NOT NULL, worker TEXT NOT NULL,
@@ -66,7 +67,7 @@ const TABLES: &str = "
 ";
 
 /// The columns of an account that its checksum is over, and the checksum.
-const ACCOUNT_COLUMNS: &str = "a.no, a.id, a.head, a.n, a.data, a.team, a.lot, a.hour, a.hour_before, a.hour_usage, a.displaced, a.usage, a.crc";
+const ACCOUNT_COLUMNS: &str = "a.no, a.id, a.head, a.n, a.data, a.team, a.lot, a.hour, a.hour_before, a.hour_usage, a.displaced, a.usage, a.crc, a.payments";
 
 /// An account as the state file holds it.
 #[derive(Debug)]
@@ -362,17 +363,22 @@ impl StateFile {
         let Some((AccountRead { account_index, head, n, linked }, (id, data))) = read_account(row)? else {
             return Ok(Err(self.damaged_account(row.get(0)?)));
         };
-        let (team_data, team_crc) = (row.get_ref(13)?.as_blob_or_null()?, row.get::<_, Option<i64>>(14)?);
-        let team_is_right = match (team_data, team_crc) {
-            (Some(data), crc) => crc == linked.team && crc == Some(state_rows::team_crc(account_index, data)),
-            (None, crc) => crc.is_none() && linked.team.is_none(),
-        };
-        if !team_is_right {
-            return Ok(Err(self.damaged(format!(
-                "the team of the workspace with account index {account_index} is damaged or missing"
-            ))));
+        let (team, payments) = (row.get_ref(14)?.as_blob_or_null()?, row.get_ref(16)?.as_blob_or_null()?);
+        let parts = [
+            (Part::Team, linked.team, team, row.get::<_, Option<i64>>(15)?),
+            (Part::Payments, linked.payments, payments, row.get(17)?),
+        ];
+        for (part, linked, data, crc) in parts {
+            let is_right = crc == linked && crc == data.map(|data| part.crc(account_index, data));
+            if !is_right {
+                let table = part.table();
+                return Ok(Err(self.damaged(format!(
+                    "the row of the workspace with account index {account_index} in table `{table}` is damaged or missing"
+                ))));
+            }
         }
-        let account = Team::decode(team_data).and_then(|team| Account::decode(data, team));
+        let team = Team::decode(team);
+        let account = team.and_then(|team| Account::decode(data, team, Payments::decode(payments)?));
         let account = account.and_then(|account| match account.profile.id.as_bytes() == id {
             true if account.chain.n == n => Ok(account),
             true => Err(Malformed("the number of the last entry")),
@@ -403,10 +409,11 @@ impl StateFile {
     }
 }
 
-/// The statement that reads accounts with their teams.
+/// The statement that reads accounts with their teams and payments.
 fn account_sql(which: &str) -> String {
     format!(
-        "SELECT {ACCOUNT_COLUMNS}, t.data, t.crc FROM account AS a LEFT JOIN team AS t ON t.no = a.no WHERE {which}"
+        "SELECT {ACCOUNT_COLUMNS}, t.data, t.crc, p.data, p.crc FROM account AS a
+         LEFT JOIN team AS t ON t.no = a.no LEFT JOIN payments AS p ON p.no = a.no WHERE {which}"
     )
 }
 
@@ -433,8 +440,8 @@ fn read_account<'a>(row: &'a Row) -> rusqlite::Result<Option<(AccountRead, Accou
         _ => None,
     };
     let (team, newest_lot, has_displaced_usage) = (row.get(5)?, row.get::<_, i64>(6)? as u64, row.get(10)?);
-    let usage = row.get(11)?;
-    let linked = Linked { team, newest_lot, last_hour, usage, has_displaced_usage };
+    let (usage, payments) = (row.get(11)?, row.get(13)?);
+    let linked = Linked { team, payments, newest_lot, last_hour, usage, has_displaced_usage };
     let crc = state_rows::account_crc((account_index, id), (head, n), data, &linked);
     let whole = row.get::<_, i64>(12)? == crc;
     Ok(whole.then_some((AccountRead { account_index, head, n, linked }, (id, data))))

@@ -57,6 +57,8 @@ impl RowCrc {
 pub(crate) struct Linked {
     /// The checksum of the row of its team; `None` if there is no such row.
     pub team: Option<i64>,
+    /// The checksum of the row of its payments; `None` if there is no such row.
+    pub payments: Option<i64>,
     /// The number of its newest grant; 0 if it has none.
     pub newest_lot: u64,
     /// The last hour in which it has entries.
@@ -89,7 +91,7 @@ pub(crate) struct AccountRow {
     pub head: u64,
     /// The number of that entry in its workspace.
     pub n: u64,
-    /// The encoded account, without its team.
+    /// The encoded account, without its team and payments.
     pub data: Vec<u8>,
     pub linked: Linked,
 }
@@ -107,7 +109,7 @@ pub(crate) fn account_crc(
     data: &[u8],
     linked: &Linked,
 ) -> i64 {
-    let Linked { team, newest_lot, last_hour, usage, has_displaced_usage } = linked;
+    let Linked { team, payments, newest_lot, last_hour, usage, has_displaced_usage } = linked;
     RowCrc::of("account")
         .number(i64::from(account_index))
         .bytes(id)
@@ -121,12 +123,30 @@ pub(crate) fn account_crc(
         .optional(last_hour.map(|last| last.usage))
         .number(*usage)
         .number(i64::from(*has_displaced_usage))
+        .optional(*payments)
         .finish()
 }
 
-/// The checksum of a row of the team table.
-pub(crate) fn team_crc(account_index: u32, data: &[u8]) -> i64 {
-    RowCrc::of("team").number(i64::from(account_index)).bytes(data).finish()
+/// A part of an account that is stored in a table of its own, because no charge writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    Team,
+    Payments,
+}
+
+impl Part {
+    /// The name of its table.
+    pub(crate) const fn table(self) -> &'static str {
+        match self {
+            Part::Team => "team",
+            Part::Payments => "payments",
+        }
+    }
+
+    /// The checksum of a row of its table.
+    pub(crate) fn crc(self, account_index: u32, data: &[u8]) -> i64 {
+        RowCrc::of(self.table()).number(i64::from(account_index)).bytes(data).finish()
+    }
 }
 
 /// A row of the table of grants.

@@ -366,8 +366,10 @@ impl Auditor<'_> {
         };
         let team = self.tables.teams.next_of(&workspace.name).await?;
         let team = team.as_ref().map(|row| column(row, 1)).transpose()?;
+        let payments = self.tables.payments.next_of(&workspace.name).await?;
+        let payments = payments.as_ref().map(|row| column(row, 1)).transpose()?;
         let undecodable = |error: Error| workspace.disagrees(Some(n), error.to_string());
-        let stored = decode_account(column(&row, 3)?, team).map_err(undecodable)?;
+        let stored = decode_account(column(&row, 3)?, team, payments).map_err(undecodable)?;
         workspace.has_lost_entries = stored.chain.n > n;
         if workspace.has_lost_entries {
             let what = format!("the stored account is of entry {}, which is missing", stored.chain.n);
@@ -375,6 +377,9 @@ impl Auditor<'_> {
         }
         if stored.team != workspace.account().team {
             return Err(workspace.disagrees(Some(n), "the stored team differs from the journal"));
+        }
+        if stored.payments != workspace.account().payments {
+            return Err(workspace.disagrees(Some(n), "the stored payments differ from the journal"));
         }
         let same_n = column::<i64>(&row, 1)? == n as i64;
         let same_time = column::<i64>(&row, 2)? == workspace.account().profile.created_at.millis();

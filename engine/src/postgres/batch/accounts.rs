@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Account, Team, Totals, Usage, WorkspaceId, invariants};
+use tollkeeper_ledger::{Account, Payments, Team, Totals, Usage, WorkspaceId, invariants};
 
 use super::current_hour::CurrentHour;
 use super::recount_pauses::RecountPauses;
@@ -34,6 +34,8 @@ pub(crate) struct Slot {
     /// The team in the database. While no command changes it, it is the same allocation as the
     /// account's team.
     stored_team: Arc<Team>,
+    /// The payments in the database, likewise.
+    stored_payments: Option<Arc<Payments>>,
     /// The row for searches in the database; `None` if there is none.
     stored_search: Option<SearchRow>,
     /// Whether the current batch uses the account.
@@ -54,7 +56,7 @@ impl Slot {
     /// An account as the database has it.
     pub(crate) fn stored(account: Account, hour: CurrentHour) -> Slot {
         let (stored_n, stored_totals) = (account.chain.n, account.totals);
-        let stored_team = Arc::clone(&account.team);
+        let (stored_team, stored_payments) = (Arc::clone(&account.team), account.payments.clone());
         let is_listed = account.exists() && !account.profile.id.is_platform();
         let stored_search = is_listed.then(|| SearchRow::of(&account));
         let (batch_usage, touched, recently_used) = (Usage::default(), false, true);
@@ -65,6 +67,7 @@ impl Slot {
             stored_n,
             stored_totals,
             stored_team,
+            stored_payments,
             stored_search,
             touched,
             recently_used,
@@ -72,16 +75,16 @@ impl Slot {
     }
 
     /// Decodes a row of [`Sql::AccountsOf`](crate::postgres::database::sql::Sql::AccountsOf): the
-    /// account, its current hour, its team, and the last entry of its journal. The end of the
-    /// account's chain is compared with that entry, because the next entry will carry its hash.
-    /// `None` if the workspace has neither an account nor an entry.
+    /// account, its current hour, team and payments, and the last entry of its journal. The end of
+    /// the account's chain is compared with that entry, because the next entry will carry its
+    /// hash. `None` if the workspace has neither an account nor an entry.
     pub(crate) fn from_row(row: &Row) -> Result<Option<Slot>, Error> {
         let (n, last): (Option<i64>, Option<i64>) = (column(row, 4)?, column(row, 5)?);
         if n != last {
             return Err(Error::damaged("an account does not end where its journal ends"));
         }
         let Some(n) = n else { return Ok(None) };
-        let account = decode_account(column(row, 0)?, column(row, 2)?)?;
+        let account = decode_account(column(row, 0)?, column(row, 2)?, column(row, 7)?)?;
         let hour = CurrentHour::decode(column(row, 1)?)?;
         if hour.newest().is_some_and(|newest| newest > account.chain.at.hour()) {
             return Err(Error::damaged("an account has usage of an hour after its last entry"));
@@ -105,6 +108,11 @@ impl Slot {
         changed.then_some(&*self.account.team)
     }
 
+    /// The payments, if the current batch has changed them.
+    pub(crate) fn changed_payments(&self) -> Option<&Payments> {
+        self.account.payments_since(self.stored_payments.as_ref())
+    }
+
     /// The row for searches, if the current batch has changed it.
     pub(crate) fn changed_search(&self) -> Option<ChangedSearch> {
         let stored = self.stored_search.as_ref();
@@ -125,6 +133,9 @@ impl Slot {
         self.stored_totals = self.account.totals;
         if self.changed_team().is_some() {
             self.stored_team = Arc::clone(&self.account.team);
+        }
+        if self.changed_payments().is_some() {
+            self.stored_payments.clone_from(&self.account.payments);
         }
         if self.account.exists()
             && let Some(changed) = self.changed_search()

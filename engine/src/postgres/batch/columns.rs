@@ -92,9 +92,9 @@ pub(crate) struct UsageColumns<'a> {
     numbers: [Vec<i64>; 4],
 }
 
-/// Rows of the table `team`.
+/// Rows of the table `team` or `payments`.
 #[derive(Default)]
-struct TeamColumns<'a> {
+struct PartColumns<'a> {
     workspace: Vec<&'a str>,
     data: Vec<Vec<u8>>,
 }
@@ -136,7 +136,8 @@ pub(crate) struct Columns<'a> {
     pending: PendingColumns<'a>,
     ended: EndedColumns<'a>,
     usage: UsageColumns<'a>,
-    teams: TeamColumns<'a>,
+    teams: PartColumns<'a>,
+    payments: PartColumns<'a>,
     texts: TextColumns<'a>,
     erased: ErasedColumns<'a>,
     search: SearchColumns<'a>,
@@ -203,6 +204,10 @@ impl<'a> Columns<'a> {
         if let Some(team) = slot.changed_team() {
             self.teams.workspace.push(id);
             self.teams.data.push(sealed(512, |bytes| team.encode(bytes)));
+        }
+        if let Some(payments) = slot.changed_payments() {
+            self.payments.workspace.push(id);
+            self.payments.data.push(sealed(256, |bytes| payments.encode(bytes)));
         }
         if let Some(changed) = slot.changed_search() {
             self.search.push(account, changed);
@@ -293,6 +298,7 @@ impl<'a> Columns<'a> {
         assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len()]);
         self.search.assert_lengths();
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
+        assert_lengths("payments", [self.payments.workspace.len(), self.payments.data.len()]);
         let TextColumns { workspace, member, digest, n, salt, text } = &self.texts;
         let lengths = [workspace.len(), member.len(), digest.len(), n.len(), salt.len(), text.len()];
         assert_lengths("personal", lengths);
@@ -317,7 +323,7 @@ impl<'a> Columns<'a> {
     /// True if the batch only updates accounts and adds entries, as nearly every batch does.
     pub(super) fn only_update_accounts_and_add_entries(&self) -> bool {
         let Columns { updated, added, grant_rows, pending, ended, usage, teams, platform, .. } = self;
-        let Columns { texts, erased, search, .. } = self;
+        let Columns { payments, texts, erased, search, .. } = self;
         !updated.workspace.is_empty()
             && added.workspace.is_empty()
             && grant_rows.workspace.is_empty()
@@ -325,6 +331,7 @@ impl<'a> Columns<'a> {
             && ended.workspace.is_empty()
             && usage.workspace.is_empty()
             && teams.workspace.is_empty()
+            && payments.workspace.is_empty()
             && texts.workspace.is_empty()
             && erased.workspace.is_empty()
             && search.is_empty()
@@ -387,7 +394,7 @@ impl<'a> Columns<'a> {
     ) {
         let Columns { updated, added, entries, grant_rows, pending, ended, usage, teams, platform, .. } =
             self;
-        let Columns { texts, erased, search, .. } = self;
+        let Columns { payments, texts, erased, search, .. } = self;
         // Updating accounts checks the platform's number too; a batch that only adds accounts needs
         // the guard.
         if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
@@ -406,7 +413,10 @@ impl<'a> Columns<'a> {
             statements.push(usage.add(session).boxed());
         }
         if !teams.workspace.is_empty() {
-            statements.push(teams.set(session).boxed());
+            statements.push(teams.set(session, Sql::SetTeams).boxed());
+        }
+        if !payments.workspace.is_empty() {
+            statements.push(payments.set(session, Sql::SetPayments).boxed());
         }
         if !search.is_empty() {
             statements.push(search.set(session).boxed());
@@ -481,10 +491,10 @@ impl GrantColumns<'_> {
     }
 }
 
-impl TeamColumns<'_> {
-    async fn set(&self, session: &DbSession) -> Result<(), Failure> {
-        let TeamColumns { workspace, data } = self;
-        session.execute(Sql::SetTeams, &[workspace, data]).await
+impl PartColumns<'_> {
+    async fn set(&self, session: &DbSession, sql: Sql) -> Result<(), Failure> {
+        let PartColumns { workspace, data } = self;
+        session.execute(sql, &[workspace, data]).await
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Account, Entry, Grant, Micros, Team, UsageKey, UsageSums};
+use tollkeeper_ledger::{Account, Entry, Grant, Micros, Payments, Team, UsageKey, UsageSums};
 
 use super::seal::unsealed;
 use super::session::{Uuid, column};
@@ -19,11 +19,15 @@ pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
     Entry::decode(bytes).map_err(|error| Error::damaged(format!("an entry cannot be decoded: {error}")))
 }
 
-/// Decodes an account. `team` is the column `data` of its row in the table `team`. With `None` the
-/// account has an empty team, for a caller that does not need the team.
-pub(crate) fn decode_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Account, Error> {
-    let team = decode_team(team)?;
-    Account::decode(unsealed(bytes)?, team)
+/// Decodes an account. `team` and `payments` are the columns `data` of its rows in the tables of
+/// these names. With `None` the account has neither, for a caller that does not need them.
+pub(crate) fn decode_account(
+    bytes: &[u8],
+    team: Option<&[u8]>,
+    payments: Option<&[u8]>,
+) -> Result<Account, Error> {
+    let (team, payments) = (decode_team(team)?, decode_payments(payments)?);
+    Account::decode(unsealed(bytes)?, team, payments)
         .map_err(|error| Error::damaged(format!("an account cannot be decoded: {error}")))
 }
 
@@ -31,6 +35,12 @@ pub(crate) fn decode_account(bytes: &[u8], team: Option<&[u8]>) -> Result<Accoun
 pub(crate) fn decode_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
     let bytes = bytes.map(unsealed).transpose()?;
     Team::decode(bytes).map_err(|error| Error::damaged(format!("a team cannot be decoded: {error}")))
+}
+
+/// Decodes payments; `None` stands for a workspace that never had one.
+pub(crate) fn decode_payments(bytes: Option<&[u8]>) -> Result<Option<Arc<Payments>>, Error> {
+    let bytes = bytes.map(unsealed).transpose()?;
+    Payments::decode(bytes).map_err(|error| Error::damaged(format!("payments cannot be decoded: {error}")))
 }
 
 /// Decodes a grant from the `data` column of the table `lot`.

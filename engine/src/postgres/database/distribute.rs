@@ -16,8 +16,19 @@ use super::session::{column, connect};
 use crate::Error;
 
 /// The tables distributed by workspace. The others are colocated with the first.
-const BY_WORKSPACE: [&str; 10] =
-    ["entry", "account", "team", "usage", "lot", "pending", "moved", "personal", "search", "search_word"];
+const BY_WORKSPACE: [&str; 11] = [
+    "entry",
+    "account",
+    "team",
+    "payments",
+    "usage",
+    "lot",
+    "pending",
+    "moved",
+    "personal",
+    "search",
+    "search_word",
+];
 
 /// The reference tables: every node has a full copy.
 const REFERENCE: [&str; 2] = ["platform", "migration"];

@@ -23,7 +23,8 @@ const FIRST: usize = 4;
 
 /// All migrations, oldest first: the first creates the tables of version [`FIRST`], each of the
 /// others upgrades them by one.
-const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [include_str!("../migrations/0004_tables.sql")];
+const MIGRATIONS: [&str; VERSION + 1 - FIRST] =
+    [include_str!("../migrations/0004_tables.sql"), include_str!("../migrations/0005_payments.sql")];
 
 /// The key of the advisory lock under which migrations run: an arbitrary number, here "tollkeep" in
 /// ASCII.

@@ -12,7 +12,7 @@
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 4;
+pub(crate) const VERSION: usize = 5;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,7 @@ pub(crate) enum Sql {
     AddEntries,
     AddUsage,
     SetTeams,
+    SetPayments,
     TextsOf,
     AddTexts,
     EraseTexts,
@@ -54,6 +55,7 @@ pub(crate) enum Sql {
     CheckGuard,
     Account,
     Team,
+    Payments,
     Texts,
     SearchRows,
     SuspendedSearchRows,
@@ -103,15 +105,16 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 58] = [
+pub(crate) const ALL: [(Sql, &str); 60] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
         // workspace, also if it has no account.
-        "SELECT a.data, a.usage, t.data, k.workspace, a.n, e.n, e.hash
+        "SELECT a.data, a.usage, t.data, k.workspace, a.n, e.n, e.hash, p.data
          FROM unnest($1::text[]) AS k (workspace)
          LEFT JOIN account AS a ON a.workspace = k.workspace
          LEFT JOIN team AS t ON t.workspace = k.workspace
+         LEFT JOIN payments AS p ON p.workspace = k.workspace
          LEFT JOIN LATERAL (
              SELECT l.n, sha256(l.data) AS hash FROM entry AS l
              WHERE l.workspace = k.workspace ORDER BY l.n DESC LIMIT 1
@@ -234,6 +237,11 @@ pub(crate) const ALL: [(Sql, &str); 58] = [
          ON CONFLICT (workspace) DO UPDATE SET data = excluded.data",
     ),
     (
+        Sql::SetPayments,
+        "INSERT INTO payments (workspace, data) SELECT * FROM unnest($1::text[], $2::bytea[])
+         ON CONFLICT (workspace) DO UPDATE SET data = excluded.data",
+    ),
+    (
         // For each member whether a text is there and whether one was, and the two texts with these
         // digests.
         Sql::TextsOf,
@@ -318,6 +326,11 @@ pub(crate) const ALL: [(Sql, &str); 58] = [
         "SELECT v.version, CASE WHEN v.version = $2 THEN NULL ELSE t.data END
          FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
          LEFT JOIN LATERAL (SELECT t.xmin::text || ' ' || encode(substr(t.data, 1, 5), 'hex') AS version) AS v ON true
+         WHERE a.workspace = $1",
+    ),
+    (
+        Sql::Payments,
+        "SELECT p.data FROM account AS a LEFT JOIN payments AS p ON p.workspace = a.workspace
          WHERE a.workspace = $1",
     ),
     (

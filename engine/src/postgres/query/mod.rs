@@ -34,6 +34,7 @@ pub(crate) async fn answer(
         Query::Balance { workspace, at } => {
             QueryResult::Balance(point::balance(session, workspace, *at).await?)
         }
+        Query::Payments { workspace } => QueryResult::Payments(point::payments(session, workspace).await?),
         Query::Team { workspace } => {
             QueryResult::Team(point::team(session, workspace, &shared.teams_seen).await?)
         }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Team, Timestamp,
-    WorkspaceId, bounds,
+    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Payments, Team,
+    Timestamp, WorkspaceId, bounds,
 };
 
 use crate::postgres::batch::texts::stored_text;
 use crate::postgres::database::config::Address;
-use crate::postgres::database::decode::{decode_account, decode_entry, decode_grant, decode_team};
+use crate::postgres::database::decode::{
+    decode_account, decode_entry, decode_grant, decode_payments, decode_team,
+};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::Admission;
 use crate::postgres::database::session::{DbSession, Uuid, begin_snapshot, column, connect, row_position};
@@ -38,7 +40,7 @@ pub(crate) async fn account(session: &DbSession, id: &WorkspaceId) -> Result<Opt
         return Ok(None);
     }
     let rows = session.query_with_timeout(Sql::Account, &[&id.as_str()]).await?;
-    let account = rows.first().map(|row| decode_account(column(row, 0)?, None)).transpose()?;
+    let account = rows.first().map(|row| decode_account(column(row, 0)?, None, None)).transpose()?;
     Ok(account)
 }
 
@@ -61,6 +63,16 @@ pub(crate) async fn team(
         teams_seen.put(id, SeenTeam { version: version.into(), team: Arc::clone(&team) });
     }
     Ok(Some(team))
+}
+
+/// The payments of a workspace. `None` if the workspace does not exist or is the platform.
+pub(crate) async fn payments(
+    session: &DbSession,
+    id: &WorkspaceId,
+) -> Result<Option<Arc<Payments>>, Failure> {
+    let rows = session.query_with_timeout(Sql::Payments, &[&id.as_str()]).await?;
+    let Some(row) = rows.first().filter(|_| !id.is_platform()) else { return Ok(None) };
+    Ok(Some(decode_payments(column(row, 0)?)?.unwrap_or_default()))
 }
 
 /// The error for a text that is not what was stored. No rebuilding of the account mends it.
@@ -184,7 +196,7 @@ pub(crate) async fn charge(
     for row in &rows {
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
-            0 => account = Some(decode_account(bytes, None)?),
+            0 => account = Some(decode_account(bytes, None, None)?),
             1 => {
                 opened =
                     answer::charge_opened_by(decode_entry(bytes)?).filter(|found| found.details.id == charge)

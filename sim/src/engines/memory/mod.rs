@@ -15,8 +15,8 @@ use tollkeeper_engine::{
 };
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Hash, Id, MemberId,
-    Micros, Period, PeriodWindow, PeriodWindows, PersonalText, Platform, Subject, Submission, Timestamp,
-    Usage, View, WorkspaceId, decide, invariants,
+    Micros, PaymentChange, Period, PeriodWindow, PeriodWindows, PersonalText, Platform, Subject, Submission,
+    Timestamp, TopUp, Usage, View, WorkspaceId, decide, invariants,
 };
 
 mod queries;
@@ -275,6 +275,13 @@ impl StoredWorkspace {
             EntryBody::SettingsChanged(settings) => Output::Settings(*settings),
             EntryBody::LimitsSet(limits) => Output::Limits(limits.clone()),
             EntryBody::Team(change) => Output::Team(change.clone()),
+            EntryBody::Payment(change) => match **change {
+                PaymentChange::TopUpOpened { top_up, cents, way } => {
+                    let opened_at = entry(first).decided_at;
+                    Output::TopUp(Box::new(TopUp::opened(top_up, cents, way, opened_at)))
+                }
+                PaymentChange::TopUpSucceeded { .. } => Output::Done,
+            },
             body => match body.charge() {
                 None => Output::Done,
                 Some((id, _)) => {

@@ -102,6 +102,9 @@ impl State {
             Query::Balance { workspace, at } => {
                 QueryResult::Balance(self.open(workspace).map(|stored| stored.balance_at(*at)))
             }
+            Query::Payments { workspace } => QueryResult::Payments(
+                self.open(workspace).map(|stored| stored.account.payments.clone().unwrap_or_default()),
+            ),
             Query::Team { workspace } => {
                 QueryResult::Team(self.open(workspace).map(|stored| Arc::clone(&stored.account.team)))
             }

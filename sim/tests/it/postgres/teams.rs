@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::thread;
 
-use tollkeeper_engine::postgres::{Options, audit};
+use tollkeeper_engine::postgres::{self, Options, audit};
 use tollkeeper_engine::{CommandResult, Output, Reads, personal_text};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, Period, Role, Scope, Subject,
-    Submission, TeamChange, TeamCommand, Timestamp, WorkspaceChanges, WorkspaceId,
+    Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, PaymentCommand, Period, Role,
+    Scope, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUpWay, WorkspaceChanges, WorkspaceId,
 };
 use tollkeeper_sim::contract::{TestClient, charge};
 use tollkeeper_sim::engines::postgres::InDatabase;
@@ -198,6 +198,33 @@ fn limits_count_within_their_year() {
     later.accepted(new_time_zone("UTC"));
     assert_eq!(used(&client), [3_500, 3_500], "the other server reads the same usage");
     check_audit(&store.0);
+}
+
+#[test]
+fn an_audit_detects_changed_payments_and_a_repair_mends_them() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let client = TestClient::with_credit(&store, 100_000);
+    let open = PaymentCommand::OpenTopUp { cents: 2_500, way: TopUpWay::Manual };
+    client.accepted(Command::Payment(open));
+    check_audit(&store.0);
+    let valid = store.0.sql("SELECT data FROM payments");
+    let bytes: usize = store.0.sql("SELECT length(data) FROM payments").parse().expect("a number");
+    let flips = (0..bytes)
+        .step_by(3)
+        .map(|at| format!("UPDATE payments SET data = set_byte(data, {at}, get_byte(data, {at}) # 1)"));
+    let deleted = "DELETE FROM payments".to_owned();
+    for damage in flips.chain([deleted]) {
+        store.0.sql(&damage);
+        let found = audit(&store.0.url()).expect("the database can be read").disagreement;
+        let found = found.unwrap_or_else(|| panic!("the audit passed after {damage}"));
+        assert_eq!(found.workspace, Some(acme()), "{damage}: {}", found.what);
+        postgres::repair(&store.0.url(), &acme()).expect("the journal is whole");
+        check_audit(&store.0);
+        assert_eq!(store.0.sql("SELECT data FROM payments"), valid, "{damage}");
+    }
 }
 
 #[test]

@@ -18,7 +18,14 @@ use super::{complain, root, sources};
 const LAYERS: [(&str, &[&str]); 6] = [
     (
         "ledger",
-        &["bounds text micros time hash", "id", "name", "account journal prices team", "decide", "tests"],
+        &[
+            "bounds text micros time hash",
+            "id",
+            "name",
+            "account journal payments prices team",
+            "decide",
+            "tests",
+        ],
     ),
     (
         "engine",
@@ -57,7 +64,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "wire",
             "settings/value settings/store",
             "access/secret",
-            "access/settings http/settings jobs/settings observe/settings",
+            "access/settings http/settings jobs/settings observe/settings payments",
             "settings",
             "observe",
             "access",

@@ -1,0 +1,151 @@
+//! The payments of a workspace: its top-ups, and what each entry does to them.
+//!
+//! Money becomes credit once, after it came in, and only then (P5). The grant of a payment is made
+//! by the same change as the entry that says so, and its key is derived from the payment, so that
+//! no payment can grant twice (i12).
+//!
+//! Most workspaces have no payments and no charge needs them, so an engine stores their bytes apart
+//! from the account's and writes them when they change. What is accepted is decided in
+//! `decide::payments`. How a payment is asked for and confirmed at a provider is not here.
+
+pub(crate) mod top_up;
+
+use std::sync::Arc;
+
+use self::top_up::{TopUp, TopUpStatus, TopUpWay};
+use crate::journal::codec::{Malformed, Reader, Writer};
+use crate::journal::disagreement::{Violation, ensure};
+use crate::{Grant, GrantId, Source, Timestamp, TopUpId, bounds};
+
+/// The format of the bytes; a reader refuses any other.
+const FORMAT: u8 = 1;
+
+/// What can be asked of the payments of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentCommand {
+    /// Opens a top-up, which waits for its payment.
+    OpenTopUp {
+        /// What is to be paid, without tax.
+        cents: i64,
+        /// How it is to be paid.
+        way: TopUpWay,
+    },
+    /// Says that a top-up was paid, by a person who saw the money. It grants the credit once.
+    ConfirmTopUp(TopUpId),
+}
+
+/// What happened to the payments of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentChange {
+    /// A top-up was opened and waits for its payment.
+    TopUpOpened {
+        /// The id of the top-up.
+        top_up: TopUpId,
+        /// What is to be paid, without tax.
+        cents: i64,
+        /// How it is to be paid.
+        way: TopUpWay,
+    },
+    /// A top-up was paid. It follows the entry that grants its credit.
+    TopUpSucceeded {
+        /// The top-up.
+        top_up: TopUpId,
+        /// The name of the payment: the provider's, or one that is derived from the top-up.
+        payment: Box<str>,
+        /// The grant that the payment brought.
+        grant: GrantId,
+    },
+}
+
+/// The payments of a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payments {
+    /// All top-ups, oldest first.
+    pub top_ups: Vec<TopUp>,
+}
+
+impl Payments {
+    /// A top-up by id.
+    #[must_use]
+    pub fn top_up(&self, id: TopUpId) -> Option<&TopUp> {
+        self.top_ups.iter().find(|top_up| top_up.id == id)
+    }
+
+    /// The number of top-ups that wait for their payment.
+    #[must_use]
+    pub fn pending_top_ups(&self) -> usize {
+        self.top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).count()
+    }
+
+    /// Appends the bytes.
+    ///
+    /// # Panics
+    /// If they are too many or do not read back as they are: payments that are wrong must not be
+    /// stored.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        assert!(self.is_within_bounds(), "payments must be within their bounds");
+        let start = bytes.len();
+        let w = &mut Writer(bytes);
+        w.byte(FORMAT);
+        w.list(&self.top_ups, |w, top_up| top_up.write(w));
+        assert!(
+            Payments::decode(Some(&bytes[start..])).is_ok_and(|read| read.as_deref() == Some(self)),
+            "payments must read back as they are"
+        );
+    }
+
+    /// Reads the bytes; `None` are those of a workspace that never had a payment.
+    ///
+    /// # Errors
+    /// [`Malformed`] with the part that could not be read.
+    pub fn decode(bytes: Option<&[u8]>) -> Result<Option<Arc<Payments>>, Malformed> {
+        let Some(bytes) = bytes else { return Ok(None) };
+        let mut r = Reader(bytes);
+        if r.byte("the payments' format")? != FORMAT {
+            return Err(Malformed("payments of another format"));
+        }
+        let payments = Payments { top_ups: r.list("the top-ups", TopUp::read)? };
+        r.end("the payments")?;
+        if !payments.is_within_bounds() {
+            return Err(Malformed("payments that are too many"));
+        }
+        Ok(Some(Arc::new(payments)))
+    }
+
+    fn is_within_bounds(&self) -> bool {
+        self.top_ups.len() <= bounds::TOP_UPS_MAX && self.pending_top_ups() <= bounds::TOP_UPS_PENDING_MAX
+    }
+
+    /// Applies an entry about a payment. `granted` is the grant that it names, if it names one.
+    ///
+    /// # Errors
+    /// [`Violation`] if the change does not follow from the payments as they are.
+    pub(crate) fn apply(
+        &mut self,
+        change: &PaymentChange,
+        granted: Option<&Grant>,
+        decided_at: Timestamp,
+    ) -> Result<(), Violation> {
+        match change {
+            PaymentChange::TopUpOpened { top_up: id, cents, way } => {
+                ensure(self.top_up(*id).is_none(), "a top-up is opened that exists already")?;
+                ensure((1..=bounds::TOP_UP_MAX_CENTS).contains(cents), "a top-up is out of range")?;
+                self.top_ups.push(TopUp::opened(*id, *cents, *way, decided_at));
+                ensure(self.is_within_bounds(), "a workspace has more top-ups than it may have")
+            }
+            PaymentChange::TopUpSucceeded { top_up: id, payment, grant } => {
+                let is_new = self.top_ups.iter().all(|other| other.payment.as_ref() != Some(payment));
+                ensure(is_new, "i12: a payment pays for two top-ups")?;
+                let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
+                let top_up = top_up.ok_or(Violation("i12: a top-up is paid that does not exist"))?;
+                ensure(top_up.status == TopUpStatus::Pending, "i12: a top-up is paid twice")?;
+                let granted = granted.filter(|granted| granted.id == *grant);
+                let granted = granted.ok_or(Violation("i12: a payment names a grant that is not there"))?;
+                ensure(granted.source == Source::TopUp, "i12: a top-up pays for a grant of another kind")?;
+                ensure(granted.amount == top_up.credits(), "i12: a top-up grants another sum than was paid")?;
+                top_up.succeed(payment.clone(), *grant, decided_at);
+                Ok(())
+            }
+        }
+    }
+}

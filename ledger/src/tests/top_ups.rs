@@ -1,0 +1,193 @@
+//! Top-ups: credit that is bought once, granted after its payment and never before.
+
+use super::script::{command_of, output_of};
+use super::world::{Output, World};
+use super::{check, script};
+use crate::{
+    EntryBody, Kind, Micros, PaymentChange, Payments, Refusal, Source, TopUpStatus, Violation, bounds,
+};
+
+#[test]
+fn a_top_up_grants_once_it_is_confirmed_and_only_once() {
+    let world = check(
+        "
+        top_up 2_500 key=a => top-up of 2500 cents
+        balance => 0
+        charge message => no insufficient_credits 0 of 500, affords 0
+        confirm t1 => granted 2500000, paid
+        balance => 2500000
+        charge message => charged 500 g1:500
+        confirm t1 => replay
+        confirm t1 key=other => replay
+        balance => 2499500
+        ",
+    );
+    let payments = world.account.payments.as_deref().expect("there is a top-up");
+    let [top_up] = &payments.top_ups[..] else { panic!("{payments:?}") };
+    assert_eq!(
+        (top_up.status, top_up.cents, top_up.credits().get()),
+        (TopUpStatus::Succeeded, 2_500, 2_500_000)
+    );
+    assert_eq!(top_up.grant, Some(world.grants[0].id));
+    let paid = world.journal.iter().find(|(entry, _)| entry.body.kind() == Kind::Granted);
+    let EntryBody::Granted { grant, origin, paid_cents, .. } = &paid.expect("it was granted").0.body else {
+        unreachable!("it is of this kind")
+    };
+    assert_eq!((grant.source, *paid_cents), (Source::TopUp, 2_500));
+    assert_eq!(origin.as_deref(), top_up.payment.as_deref());
+}
+
+#[test]
+fn a_repeated_request_opens_one_top_up_and_another_one_under_its_key_is_refused() {
+    let world = check(
+        "
+        top_up 500 key=a => top-up of 500 cents
+        top_up 500 key=a => replay
+        top_up 501 key=a => no idempotency_key_reused amount_usd
+        grant promotional 500 key=a => no idempotency_key_reused path
+        top_up 500 key=b => top-up of 500 cents
+        confirm t2 => granted 500000, paid
+        confirm t1 => granted 500000, paid
+        balance => 1000000
+        ",
+    );
+    assert_eq!(world.top_ups.len(), 2);
+}
+
+#[test]
+fn a_top_up_repays_debt_before_its_credit_is_available() {
+    check(
+        "
+        grant top_up 3_000 origin=pay_1 paid=3
+        charge message x4 => charged 2000 g1:2000
+        claw_back g1 3_000 dispute=d1 => taken g1:1000
+        top_up 1
+        confirm t1 => granted 1000, paid, repaid g2:1000
+        balance => 0, debt 1000
+        charge message => no debt_outstanding 1000
+        top_up 5
+        confirm t2 => granted 5000, paid, repaid g3:1000
+        balance => 4000
+        ",
+    );
+}
+
+#[test]
+fn a_paid_grant_is_not_voided() {
+    check(
+        "
+        top_up 100
+        confirm t1
+        void g1 => no grant_was_paid
+        balance => 100000
+        ",
+    );
+}
+
+#[test]
+fn a_member_or_key_opens_a_top_up_and_only_the_platform_confirms_it() {
+    check(
+        "
+        join ada admin
+        join bob member
+        new_key manage
+        top_up 100 by=ada
+        top_up 100 by=k1
+        top_up 100 by=bob => no forbidden
+        confirm t1 by=ada => no forbidden
+        confirm t1 by=k1 => no forbidden
+        balance => 0
+        confirm t1 => granted 100000, paid
+        ",
+    );
+}
+
+#[test]
+fn amounts_out_of_range_and_unknown_top_ups_are_refused() {
+    check(
+        "
+        top_up 0 => no invalid_field amount_usd
+        top_up -1 => no invalid_field amount_usd
+        top_up 100_000_000 => no invalid_field amount_usd
+        top_up 99_999_999 => top-up of 99999999 cents
+        confirm t2 => no top_up_not_found
+        elsewhere top_up 100 => no workspace_not_found
+        elsewhere confirm t1 => no workspace_not_found
+        ",
+    );
+}
+
+#[test]
+fn the_number_of_top_ups_that_wait_is_bounded() {
+    let mut world = World::new();
+    for _ in 0..bounds::TOP_UPS_PENDING_MAX {
+        assert!(matches!(output_of(&mut world, "top_up 100"), Output::Wrote(_)));
+    }
+    let refused = output_of(&mut world, "top_up 100");
+    assert!(matches!(refused, Output::No(Refusal::InvalidField { field: "top_ups", .. })));
+    assert_eq!(script::run(&mut world, "confirm t1"), "granted 100000, paid");
+    assert!(matches!(output_of(&mut world, "top_up 100"), Output::Wrote(_)));
+    world.rebuild();
+}
+
+#[test]
+fn a_top_up_that_would_pass_the_bound_of_a_balance_is_refused_before_it_is_paid() {
+    let mut world = check("grant promotional 9_007_199_254_000_000");
+    let refused = output_of(&mut world, "top_up 1_000");
+    assert!(matches!(refused, Output::No(Refusal::InvalidField { field: "amount", .. })));
+}
+
+#[test]
+fn an_entry_that_pays_without_its_grant_breaks_an_invariant() {
+    let mut world = check(
+        "
+        top_up 100
+        top_up 100
+        confirm t1
+        grant promotional 100_000
+        grant top_up 99_000 origin=pay_9 paid=99
+        ",
+    );
+    let payments = world.account.payments.as_deref().expect("there are top-ups").clone();
+    let [one, two] = [0, 1].map(|index| world.top_ups[index]);
+    let apply = |top_up, payment: &str, grant: usize| -> Result<(), Violation> {
+        let grant = world.account.grants.find(world.grants[grant].id).expect("it is unspent");
+        let change = PaymentChange::TopUpSucceeded { top_up, payment: payment.into(), grant: grant.id };
+        payments.clone().apply(&change, Some(grant), world.now)
+    };
+    let confirmed = payments.top_ups[0].payment.as_deref().expect("it was paid").to_owned();
+    for (top_up, payment, grant, why) in [
+        (one, "pay_2", 0, "i12: a top-up is paid twice"),
+        (two, &*confirmed, 0, "i12: a payment pays for two top-ups"),
+        (two, "pay_2", 1, "i12: a top-up pays for a grant of another kind"),
+        (two, "pay_2", 2, "i12: a top-up grants another sum than was paid"),
+    ] {
+        assert_eq!(apply(top_up, payment, grant), Err(Violation(why)));
+    }
+    let unpaid =
+        PaymentChange::TopUpSucceeded { top_up: two, payment: "pay_2".into(), grant: world.grants[0].id };
+    let without = payments.clone().apply(&unpaid, None, world.now);
+    assert_eq!(without, Err(Violation("i12: a payment names a grant that is not there")));
+    // Nothing of this reached the account.
+    let output = world.run(command_of(&world, "confirm t2"), None);
+    assert!(matches!(output, Output::Wrote(entries) if entries[0].balance.available == Micros::new(399_000)));
+}
+
+#[test]
+fn damaged_payments_never_panic() {
+    let world = check("top_up 100\ntop_up 2_500\nconfirm t1");
+    let payments = world.account.payments.as_deref().expect("there are top-ups");
+    let mut bytes = Vec::new();
+    payments.encode(&mut bytes);
+    for index in 0..bytes.len() {
+        assert!(Payments::decode(Some(&bytes[..index])).is_err(), "cut to {index}");
+        for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= flip;
+            if let Ok(Some(read)) = Payments::decode(Some(&damaged)) {
+                assert_ne!(&*read, payments, "byte {index} has no effect");
+                read.encode(&mut Vec::new());
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Top-ups: credit that is bought once (P5). With the provider `manual` the platform confirms that
+//! the money came in, and only then the credit is granted.
+
+use std::sync::Arc;
+
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use tollkeeper_engine::{Listing, Output, Reads};
+use tollkeeper_ledger::Scope::{Manage, Read};
+use tollkeeper_ledger::{
+    Command, GrantId, Micros, PaymentCommand, Payments, TopUp, TopUpId, TopUpStatus, TopUpWay, WorkspaceId,
+};
+use utoipa::ToSchema;
+
+use super::PAGE;
+use crate::access::Rule::{Platform, Workspace};
+use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
+use crate::http::problem::Problem;
+use crate::http::refusal::top_up_not_found;
+use crate::http::route::{Route, list_of, of};
+use crate::payments::settings::PaymentSettings;
+use crate::wire::ReadError;
+use crate::wire::page::{ListJson, newest_first};
+use crate::wire::read::{Dollars, WebUrl, maybe_word, word};
+use crate::wire::write::{Text, Time, Usd};
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/top-ups",
+        Workspace(&[Manage]),
+        "Open a top-up",
+        |call| Box::pin(open(call)),
+    )
+    .description(
+        "Opens a top-up, which waits for its payment. Credit is granted once, after the payment was confirmed. A \
+         dollar buys 100,000 micro-units of credit. The settings `top_up_min_usd` and `top_up_max_usd` bound the amount.",
+    )
+    .idempotency_key()
+    .request(of::<TopUpIn>, r#"{"amount_usd": "25.00"}"#)
+    .response(201, of::<TopUpJson>, PENDING),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/top-ups",
+        Workspace(&[Read, Manage]),
+        "List top-ups",
+        |call| Box::pin(list(call)),
+    )
+    .description("Lists the top-ups of a workspace, newest first.")
+    .parameters(PAGE)
+    .response(200, list_of::<TopUpJson>, SUCCEEDED),
+    Route::new(
+        Method::GET,
+        "/v1/workspaces/{workspace}/top-ups/{top_up}",
+        Workspace(&[Read, Manage]),
+        "Get a top-up",
+        |call| Box::pin(get(call)),
+    )
+    .description("Returns a top-up of a workspace.")
+    .response(200, of::<TopUpJson>, SUCCEEDED),
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/top-ups/{top_up}/confirm",
+        Platform,
+        "Confirm a top-up",
+        |call| Box::pin(confirm(call)),
+    )
+    .description(
+        "Says that the payment of a top-up came in, and grants its credit. A second confirmation changes nothing, so \
+         no idempotency key is needed. Debt is repaid from the credit first.",
+    )
+    .response(200, of::<TopUpJson>, SUCCEEDED),
+];
+
+const PENDING: &str = r#"{"id": "tu_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
+    "status": "pending", "credits": 2500000, "credits_usd": "25.00", "amount_usd": "25.00",
+    "created_at": "2026-11-23T15:04:05.678Z", "paid_at": null, "grant": null,
+    "payment": {"provider": "manual", "instructions": "Pay the invoice that you will get by e-mail."}}"#;
+
+const SUCCEEDED: &str = r#"{"id": "tu_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
+    "status": "succeeded", "credits": 2500000, "credits_usd": "25.00", "amount_usd": "25.00",
+    "created_at": "2026-11-23T15:04:05.678Z", "paid_at": "2026-11-24T09:00:00.000Z",
+    "grant": "gr_01991234-9abc-7abc-bfff-0123456789ab", "payment": {"provider": "manual"}}"#;
+
+/// About the size of one top-up in JSON, with instructions.
+const TOP_UP_BYTES: usize = 640;
+
+/// The credit to be bought.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TopUpRequest)]
+pub struct TopUpIn {
+    /// What is to be paid, in whole cents, as a decimal text in dollars, without tax.
+    #[serde(deserialize_with = "word")]
+    #[schema(value_type = String, pattern = r"^[0-9]+(\.[0-9]{1,2}0{0,3})?$", example = "25.00")]
+    amount_usd: Dollars,
+    /// Where a payer comes back from a page of the payment provider. The provider `manual` has no
+    /// page.
+    #[serde(default, deserialize_with = "maybe_word")]
+    #[schema(value_type = Option<String>, format = "uri", max_length = 2_000)]
+    return_url: Option<WebUrl>,
+}
+
+/// Credit that is bought once.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TopUp)]
+pub struct TopUpJson<'a> {
+    /// The id of the top-up.
+    #[schema(value_type = String, example = "tu_01991234-5678-7abc-bfff-0123456789ab")]
+    id: Text<TopUpId>,
+    /// The id of the workspace.
+    workspace: &'a str,
+    /// `pending` until the payment was confirmed, then `succeeded`.
+    status: &'static str,
+    /// The credit that it buys, in micro-units.
+    credits: i64,
+    /// `credits` in dollars, as an exact decimal text.
+    #[schema(value_type = String, example = "25.00")]
+    credits_usd: Usd,
+    /// What is paid, in dollars, as an exact decimal text, without tax.
+    #[schema(value_type = String, example = "25.00")]
+    amount_usd: Usd,
+    /// When the top-up was opened.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+    /// When the payment was confirmed; null before.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    paid_at: Option<Time>,
+    /// The id of the grant that the payment brought; null before.
+    #[schema(required, value_type = Option<String>)]
+    grant: Option<Text<GrantId>>,
+    /// How it is paid.
+    payment: PaymentJson<'a>,
+}
+
+/// How a top-up is paid.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TopUpPayment)]
+pub struct PaymentJson<'a> {
+    /// `manual`: the platform confirms the payment.
+    provider: &'static str,
+    /// What the payer has to do; absent once it was paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<&'a str>,
+}
+
+impl<'a> TopUpJson<'a> {
+    fn of(workspace: &'a str, top_up: &'a TopUp, settings: &'a PaymentSettings) -> TopUpJson<'a> {
+        let TopUp { id, cents, way, status, opened_at, ended_at, payment: _, grant } = top_up;
+        let waits = *status == TopUpStatus::Pending;
+        TopUpJson {
+            id: Text(*id),
+            workspace,
+            status: status.as_str(),
+            credits: top_up.credits().get(),
+            credits_usd: Usd(top_up.credits()),
+            amount_usd: Usd(Micros::from_cents(*cents)),
+            created_at: Time(*opened_at),
+            paid_at: ended_at.map(Time),
+            grant: grant.map(Text),
+            payment: PaymentJson {
+                provider: way.as_str(),
+                instructions: waits.then_some(settings.instructions.as_str()),
+            },
+        }
+    }
+}
+
+/// `POST /v1/workspaces/{workspace}/top-ups`.
+async fn open(mut call: Call) -> Result<Response, Problem> {
+    let workspace = call.workspace()?;
+    let key = call.idempotency_key()?;
+    let TopUpIn { amount_usd: Dollars(amount), return_url } = call.json().await?;
+    // It was checked. The provider `manual` has no page to come back from.
+    drop(return_url);
+    let cents = cents(amount, &call.app.payments)?;
+    let command = Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual });
+    let answer = call.run(&workspace, Some(key), command).await?;
+    let Output::TopUp(top_up) = &answer.output else { return Err(wrong_output("a top-up")) };
+    let mut response = respond(StatusCode::CREATED, &call, &workspace, top_up);
+    mark_replayed(&mut response, answer.replayed);
+    Ok(response)
+}
+
+/// The whole cents of an amount within the bounds of the settings.
+fn cents(amount: Micros, settings: &PaymentSettings) -> Result<i64, ReadError> {
+    let cents = amount.whole_cents();
+    let cents = cents.ok_or_else(|| ReadError::field("amount_usd", "must be a number of whole cents"))?;
+    if !settings.allows(cents) {
+        let [min, max] = [settings.top_up_min_cents, settings.top_up_max_cents].map(Micros::from_cents);
+        return Err(ReadError::field("amount_usd", format!("must be {} to {}", Usd(min), Usd(max))));
+    }
+    Ok(cents)
+}
+
+/// `GET /v1/workspaces/{workspace}/top-ups`.
+async fn list(call: Call) -> Result<Response, Problem> {
+    let workspace = call.workspace()?;
+    let page = call.query().page()?;
+    let payments = payments(&call, &workspace).await?;
+    let listing: Listing<&TopUp> = newest_first(&payments.top_ups, |top_up| top_up.opened_at, &page)?;
+    let settings = &call.app.payments;
+    let rows = ListJson::of(&listing, |top_up| TopUpJson::of(workspace.as_str(), top_up, settings));
+    Ok(json(StatusCode::OK, TOP_UP_BYTES * listing.data.len() + 64, &rows))
+}
+
+/// `GET /v1/workspaces/{workspace}/top-ups/{top_up}`.
+async fn get(call: Call) -> Result<Response, Problem> {
+    let workspace = call.workspace()?;
+    let id = call.top_up(&workspace).await?;
+    find(&call, &workspace, id).await
+}
+
+/// `POST /v1/workspaces/{workspace}/top-ups/{top_up}/confirm`.
+async fn confirm(call: Call) -> Result<Response, Problem> {
+    let workspace = call.workspace()?;
+    let id = call.top_up(&workspace).await?;
+    let command = Command::Payment(PaymentCommand::ConfirmTopUp(id));
+    let answer = call.run(&workspace, None, command).await?;
+    let mut response = find(&call, &workspace, id).await?;
+    mark_replayed(&mut response, answer.replayed);
+    Ok(response)
+}
+
+async fn find(call: &Call, workspace: &WorkspaceId, id: TopUpId) -> Result<Response, Problem> {
+    let payments = payments(call, workspace).await?;
+    let top_up = payments.top_up(id).ok_or_else(top_up_not_found)?;
+    Ok(respond(StatusCode::OK, call, workspace, top_up))
+}
+
+async fn payments(call: &Call, workspace: &WorkspaceId) -> Result<Arc<Payments>, Problem> {
+    existing(workspace, call.app.engine().payments(workspace).await?)
+}
+
+fn respond(status: StatusCode, call: &Call, workspace: &WorkspaceId, top_up: &TopUp) -> Response {
+    json(status, TOP_UP_BYTES, &TopUpJson::of(workspace.as_str(), top_up, &call.app.payments))
+}

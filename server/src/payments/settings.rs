@@ -1,0 +1,65 @@
+//! The settings of payments: how top-ups are paid, and their bounds.
+
+use tollkeeper_ledger::{Micros, bounds};
+
+/// What the payer reads if the settings say nothing.
+const DEFAULT_INSTRUCTIONS: &str =
+    "Contact the platform to pay. Credit is added after the payment was confirmed.";
+
+/// The most characters of the instructions: they fit on a page.
+const INSTRUCTIONS_MAX_CHARS: usize = 2_000;
+
+/// How top-ups are paid.
+#[derive(Clone, Debug)]
+pub struct PaymentSettings {
+    /// What a payer reads about a top-up that the platform confirms.
+    pub instructions: String,
+    /// The smallest top-up, in cents.
+    pub top_up_min_cents: i64,
+    /// The largest top-up, in cents.
+    pub top_up_max_cents: i64,
+}
+
+impl Default for PaymentSettings {
+    fn default() -> PaymentSettings {
+        PaymentSettings {
+            instructions: DEFAULT_INSTRUCTIONS.to_owned(),
+            top_up_min_cents: 500,
+            top_up_max_cents: 1_000_000,
+        }
+    }
+}
+
+impl PaymentSettings {
+    /// Sets one value from its text. `None` if `name` is not a setting of this struct, or the value
+    /// is not what the setting must be.
+    pub fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        match name {
+            "payments" => (value == "manual").then_some(())?,
+            "payment_instructions" => {
+                let fits = value.chars().count() <= INSTRUCTIONS_MAX_CHARS && !value.trim().is_empty();
+                self.instructions = fits.then(|| value.to_owned())?;
+            }
+            "top_up_min_usd" => self.top_up_min_cents = cents(value)?,
+            "top_up_max_usd" => self.top_up_max_cents = cents(value)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// True if some amount is within the bounds of a top-up.
+    pub fn allows_some(&self) -> bool {
+        self.top_up_min_cents <= self.top_up_max_cents
+    }
+
+    /// True if a top-up can be of this size.
+    pub fn allows(&self, cents: i64) -> bool {
+        (self.top_up_min_cents..=self.top_up_max_cents).contains(&cents)
+    }
+}
+
+/// Whole cents within the bounds of a top-up, from dollars.
+fn cents(usd: &str) -> Option<i64> {
+    let cents = Micros::from_usd(usd).ok()?.whole_cents()?;
+    (1..=bounds::TOP_UP_MAX_CENTS).contains(&cents).then_some(cents)
+}

@@ -1,0 +1,101 @@
+//! Clauses about payments: top-ups and the credit that they bring.
+
+use std::sync::Arc;
+
+use tollkeeper_engine::{Answer, Output, Reads};
+use tollkeeper_ledger::{
+    Actor, Command, Id, Kind, Micros, PaymentCommand, Payments, TopUp, TopUpId, TopUpStatus, TopUpWay,
+};
+
+use super::Store;
+use super::test_client::{TestClient, acme, charge, key, submission, workspace};
+use tollkeeper_testkit::blocking::block_on;
+
+/// Opens a top-up of that many cents.
+const fn open(cents: i64) -> Command {
+    Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual })
+}
+
+/// Confirms a top-up.
+const fn confirm(top_up: TopUpId) -> Command {
+    Command::Payment(PaymentCommand::ConfirmTopUp(top_up))
+}
+
+fn opened(answer: Answer) -> TopUp {
+    match answer.output {
+        Output::TopUp(top_up) => *top_up,
+        other => panic!("a top-up was answered by {other:?}"),
+    }
+}
+
+fn payments(client: &TestClient) -> Arc<Payments> {
+    block_on(client.engine.payments(&acme())).expect("the engine reads").expect("the workspace exists")
+}
+
+pub(super) fn a_top_up_grants_its_credit_once(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 500);
+    assert_eq!(payments(&client).top_ups, []);
+    assert!(block_on(client.engine.payments(&workspace("unknown"))).expect("the engine reads").is_none());
+    let top_up = opened(client.submit_keyed("one", open(2_500)).expect("it is accepted"));
+    assert_eq!((top_up.cents, top_up.status, top_up.opened_at), (2_500, TopUpStatus::Pending, client.now));
+    assert_eq!(client.balance().available, Micros::new(500));
+    assert_eq!(payments(&client).top_ups, std::slice::from_ref(&top_up));
+
+    client.advance_clock(60);
+    let again = client.submit_keyed("one", open(2_500)).expect("it is repeated");
+    assert!(again.replayed);
+    assert_eq!(opened(again), top_up, "a repeated request gets the first answer");
+    assert_eq!(
+        client.submit_keyed("one", open(1)).expect_err("another request").code(),
+        "idempotency_key_reused"
+    );
+
+    let paid = client.submit(acme(), None, confirm(top_up.id)).expect("the platform confirms");
+    let Output::Grant(record, balance) = &paid.output else { panic!("a payment is answered by its grant") };
+    assert_eq!((record.grant.amount, record.paid_cents), (Micros::new(2_500_000), 2_500));
+    assert_eq!(balance.available, Micros::new(2_500_500));
+    let entries = client.entry_count();
+    let twice = client.submit_keyed("other", confirm(top_up.id)).expect("it is repeated");
+    assert!(twice.replayed && twice.output == paid.output, "{twice:?}");
+    assert_eq!(client.entry_count(), entries, "a second confirmation writes no entry");
+
+    let expected = TopUp {
+        status: TopUpStatus::Succeeded,
+        ended_at: Some(client.now),
+        payment: record.origin.clone(),
+        grant: Some(record.grant.id),
+        ..top_up
+    };
+    assert_eq!(payments(&client).top_ups, [expected.clone()]);
+    client.charge("spend", charge("message", 1));
+    let client = client.restarted(store);
+    assert_eq!(payments(&client).top_ups, [expected], "a restart loses no payment");
+    assert!(client.submit(acme(), None, confirm(top_up.id)).expect("it is repeated").replayed);
+    let page = |page| {
+        block_on(client.engine.entries(&acme(), page)).expect("the engine reads").expect("it is there")
+    };
+    let entries = super::test_client::pages(10, page);
+    let kinds: Vec<Kind> = entries.iter().rev().map(|record| record.entry.body.kind()).collect();
+    let of_payments = [Kind::TopUpOpened, Kind::Granted, Kind::TopUpSucceeded, Kind::ChargeOpened];
+    assert!(kinds.ends_with(&of_payments), "{kinds:?}");
+}
+
+pub(super) fn only_the_platform_says_that_money_came_in(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 500);
+    let top_up = opened(client.submit_keyed("one", open(100)).expect("it is accepted"));
+    let unknown = TopUpId(Id::v7(0, 0, 7));
+    assert_eq!(client.refused(confirm(unknown)), "top_up_not_found");
+    let key = client.create_key(key("manager"));
+    let refused = client.submit_as(Actor::ApiKey(key), confirm(top_up.id));
+    assert_eq!(refused.expect_err("a key says so").code(), "forbidden");
+    assert_eq!(client.balance().available, Micros::new(500));
+    // A batch that confirms it twice, and opens one more between.
+    let batch = vec![
+        submission(acme(), None, confirm(top_up.id)),
+        submission(acme(), Some("two"), open(100)),
+        submission(acme(), None, confirm(top_up.id)),
+    ];
+    assert_eq!(client.codes(batch), ["yes", "yes", "replay"]);
+    assert_eq!(client.balance().available, Micros::new(100_500));
+    assert_eq!(payments(&client).top_ups.len(), 2);
+}

@@ -1,0 +1,80 @@
+//! The rules of top-ups: one grants its credit once, after it was confirmed.
+
+use tollkeeper_engine::Output;
+use tollkeeper_ledger::{
+    GrantRequest, Micros, PaymentCommand, Refusal, Source, Timestamp, TopUp, TopUpId, TopUpStatus,
+};
+
+use super::charges::invalid;
+use super::facts::{Fact, Pool};
+use crate::model::step::{index_of, nth};
+
+impl Pool {
+    pub(super) fn pay(&mut self, command: &PaymentCommand, now: Timestamp) -> Result<Output, Refusal> {
+        match command {
+            PaymentCommand::OpenTopUp { cents, way } => {
+                if !(1..100_000_000).contains(cents) {
+                    return Err(invalid("amount_usd"));
+                }
+                let top_ups = self.top_ups();
+                let pending = top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).count();
+                if top_ups.len() >= 10_000 || pending >= 100 {
+                    return Err(invalid("top_ups"));
+                }
+                self.check_balance_bound(Micros::new(cents * 1_000))?;
+                self.add(now, Fact::TopUpOpened { cents: *cents, way: *way });
+                let opened = self.top_ups().pop().expect("it was just opened");
+                Ok(Output::TopUp(Box::new(opened)))
+            }
+            PaymentCommand::ConfirmTopUp(id) => {
+                let top_up = self.top_ups().get(index_of(id.0)).cloned().ok_or(Refusal::TopUpNotFound)?;
+                assert!(top_up.status == TopUpStatus::Pending, "a second confirmation is a repeated request");
+                let request = GrantRequest {
+                    source: Source::TopUp,
+                    amount: Micros::new(top_up.cents * 1_000),
+                    reason: None,
+                    origin: Some(payment_of(*id).into()),
+                    paid_cents: top_up.cents,
+                };
+                // The fact of the payment follows the grant, and a repayment of debt follows both.
+                let grant = self.next_n();
+                self.grant_with(&request, Some(Fact::TopUpPaid { top_up: index_of(id.0), grant }), now)
+            }
+        }
+    }
+
+    /// The top-ups in the order in which they were opened.
+    #[must_use]
+    pub fn top_ups(&self) -> Vec<TopUp> {
+        let mut top_ups = Vec::new();
+        for line in &self.lines {
+            match &line.fact {
+                Fact::TopUpOpened { cents, way } => top_ups.push(TopUp {
+                    id: TopUpId(nth(top_ups.len())),
+                    cents: *cents,
+                    way: *way,
+                    status: TopUpStatus::Pending,
+                    opened_at: line.decided_at,
+                    ended_at: None,
+                    payment: None,
+                    grant: None,
+                }),
+                Fact::TopUpPaid { top_up, grant } => {
+                    let granted = self.grants().into_iter().find(|record| record.grant.n == *grant);
+                    let paid: &mut TopUp = &mut top_ups[*top_up];
+                    paid.status = TopUpStatus::Succeeded;
+                    paid.ended_at = Some(line.decided_at);
+                    paid.payment = Some(payment_of(paid.id).into());
+                    paid.grant = granted.map(|record| record.grant.id);
+                }
+                _ => {}
+            }
+        }
+        top_ups
+    }
+}
+
+/// The name of the payment of a top-up that the platform confirms.
+pub(super) fn payment_of(top_up: TopUpId) -> String {
+    format!("manual:{top_up}")
+}

@@ -395,6 +395,23 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_raises_the_version_of_an_older_journal_and_a_reader_does_not() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let made = Journal::open(scratch.path(), None, Access::Create).expect("it is made");
+        made.connection.execute_batch(&format!("PRAGMA user_version = {FIRST}")).expect("it is open");
+        drop(made);
+        let version = |access| {
+            let journal = Journal::open(scratch.path(), None, access).expect("no version is refused");
+            let read = |row: &rusqlite::Row| row.get::<_, i32>(0);
+            journal.connection.query_row("PRAGMA user_version", [], read).expect("it is open")
+        };
+        assert_eq!(
+            [version(Access::Read), version(Access::Write), version(Access::Read)],
+            [FIRST, VERSION, VERSION]
+        );
+    }
+
+    #[test]
     fn a_wal_that_a_read_held_back_is_cut_when_it_starts_again() {
         let scratch = tempfile::tempdir().expect("a directory");
         let mut journal = Journal::open(scratch.path(), None, Access::Create).expect("it is made");

@@ -64,6 +64,8 @@ pub(super) fn eventful() -> World {
         refund c7 100
         lost g5 9
         lost g5 10 evidence=dp_1
+        top_up 2_500 key=t1
+        confirm t1
         ",
     );
     for (index, (entry, _)) in world.journal.iter_mut().enumerate() {
@@ -147,7 +149,7 @@ fn a_changed_byte_is_malformed_or_another_entry() {
 fn accounts_read_back_and_damaged_bytes_never_panic() {
     let mut world = eventful();
     world.run(super::script::command_of(&world, "lost g1 5"), None);
-    let account = &Account { team: Team::empty(), ..world.account };
+    let account = &Account { team: Team::empty(), payments: None, ..world.account };
     let decode = |bytes: &[u8]| Account::decode(bytes, Team::empty(), None);
     let mut bytes = Vec::new();
     account.encode(&mut bytes);

@@ -169,14 +169,24 @@ impl Grants {
     }
 
     /// Adds a grant in draw order: a new one, or a spent one that a command needs.
+    ///
+    /// # Panics
+    /// If the grant is in memory already: one of the two would miss what happens to it.
     pub fn insert(&mut self, grant: Grant) {
+        assert!(self.try_insert(grant), "i03: a grant must be in memory once");
+    }
+
+    /// The same for a grant that was read; false if it is in memory already.
+    pub(crate) fn try_insert(&mut self, grant: Grant) -> bool {
         const FEW: usize = 8;
-        let index = self.0.partition_point(|other| draw_order(other) < draw_order(&grant));
+        let order = draw_order(&grant);
+        let Err(index) = self.0.binary_search_by(|other| draw_order(other).cmp(&order)) else { return false };
         if self.0.len() < FEW {
             // Most accounts have few grants, and there are many accounts: no room in advance.
             self.0.reserve_exact(1);
         }
         self.0.insert(index, grant);
+        true
     }
 
     /// The sum of what remains in them.
@@ -352,6 +362,14 @@ mod tests {
         assert_eq!(back(0, 115), [(2, 5), (3, 100), (4, 10)]);
         assert_eq!(back(3, 4), [(2, 2), (3, 2)]);
         assert_eq!(back(105, 10), [(4, 10)]);
+    }
+
+    #[test]
+    fn a_grant_is_in_memory_once() {
+        let mut grants = grants(&[(2, Source::TopUp, 100), (3, Source::Promotional, 10)]);
+        let again = grants.get(2).expect("it was added").clone();
+        assert!(!grants.try_insert(again));
+        assert_eq!(grants.iter().map(|grant| grant.n).collect::<Vec<_>>(), [3, 2]);
     }
 
     #[test]

@@ -112,7 +112,9 @@ impl Account {
             Totals { granted: micros()?, charged: micros()?, refunded: micros()?, clawed_back: micros()? };
         let mut grants = Grants::default();
         for grant in r.list("the grants", Grant::read)? {
-            grants.insert(grant);
+            if !grants.try_insert(grant) {
+                return Err(Malformed("a grant that stands twice"));
+            }
         }
         let limits = Limits(r.list("the limits", Limit::read)?);
         let alerts = Alerts::read(&mut r)?;

@@ -10,7 +10,7 @@
 //! stored in the table `moved`, before the transaction with their entries. A row of `moved` without
 //! an entry has no effect.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use tollkeeper_ledger::{ChainEnd, Charge, ChargeState, Entry, EntryBody, Id, Micros, WorkspaceId};
@@ -236,13 +236,17 @@ impl Import {
     }
 
     /// Brings the spent grants into memory that some lines draw from or refund to. A grant that the
-    /// same lines create is not in the database yet, and the query returns no row for it.
+    /// same lines create is not in the database yet, and the query returns no row for it. A grant
+    /// that several lines name is loaded once: the account would hold it twice, and one of the two
+    /// would miss what the lines do to it.
     async fn load_spent_grants(&mut self, lines: &[StreamEntry]) -> Result<(), Failure> {
         let (mut workspaces, mut numbers, mut account_indexes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut wanted = HashSet::new();
         for line in lines {
             let account_index = self.account_index(&line.workspace);
             let grants = &self.accounts.get(account_index).account.grants;
-            for draw in line.entry.body.draws().filter(|draw| grants.get(draw.grant).is_none()) {
+            let missing = line.entry.body.draws().filter(|draw| grants.get(draw.grant).is_none());
+            for draw in missing.filter(|draw| wanted.insert((account_index, draw.grant))) {
                 workspaces.push(line.workspace.as_str());
                 numbers.push(draw.grant as i64);
                 account_indexes.push(account_index);

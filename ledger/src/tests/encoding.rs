@@ -5,69 +5,70 @@ use super::check;
 use super::world::World;
 use crate::{Account, Actor, ApiKeyId, Entry, Grant, Id, Kind, MemberId, Team};
 
+/// The script of [`eventful`].
+const EVENTFUL: &str = "
+update name=Acme timezone=Europe/Berlin metadata={}
+join ada admin
+join bob member
+change bob name=Robert
+new_key charge,read member=ada worker=w
+new_key manage expires=999_999
+note k1
+revoke k2
+link ada
+sign_in l1
+link bob
+sign_out l1
+sign_out_all bob
+leave bob
+link ada
+link ada
+sign_in l3
+sign_out_all
+link ada
+sign_in l5
+link ada
+grant top_up 5_000 origin=pay_1 paid=5 reason=card key=g1
+grant promotional 1_000 reason=welcome
+limits workspace/day=90_000 member:ada/month=90_000 worker:w/day=90_000 operation:message/day=90_000 api_key:k1/day=90_000
+alerts 4_000 2_000
+charge message x3 worker=w member=ada by=k1 ref=r meta={} key=c1
+charge render await timeout=30
+heartbeat c2 60
+succeed c2
+charge message x2 await
+succeed c3 x1
+fail c1 system detail=broken
+charge message
+refund c4 100 reason=courtesy key=r4
+void g2 reason=wrong
+claw_back g1 5_000 dispute=d1
+refund c4 100 reason=again
+grant adjustment 9_000
+charge message
+claw_back g3 100 dispute=d2
+refund c4 100 reason=once_more
+restore dispute=d1
+restore dispute=d2
+grant promotional 500
+charge message
+void g4 reason=wrong
+refund c6
+grant top_up 3_000 origin=pay_2 paid=30
+charge message x26
+grant adjustment 3_000
+claw_back g5 3_000 dispute=d3
+erase bob
+refund c7 100
+lost g5 9
+lost g5 10 evidence=dp_1
+top_up 2_500 key=t1
+confirm t1
+";
+
 /// A history in which every kind of entry of a workspace occurs.
 pub(super) fn eventful() -> World {
-    let mut world = check(
-        "
-        update name=Acme timezone=Europe/Berlin metadata={}
-        join ada admin
-        join bob member
-        change bob name=Robert
-        new_key charge,read member=ada worker=w
-        new_key manage expires=999_999
-        note k1
-        revoke k2
-        link ada
-        sign_in l1
-        link bob
-        sign_out l1
-        sign_out_all bob
-        leave bob
-        link ada
-        link ada
-        sign_in l3
-        sign_out_all
-        link ada
-        sign_in l5
-        link ada
-        grant top_up 5_000 origin=pay_1 paid=5 reason=card key=g1
-        grant promotional 1_000 reason=welcome
-        limits workspace/day=90_000 member:ada/month=90_000 worker:w/day=90_000 operation:message/day=90_000 api_key:k1/day=90_000
-        alerts 4_000 2_000
-        charge message x3 worker=w member=ada by=k1 ref=r meta={} key=c1
-        charge render await timeout=30
-        heartbeat c2 60
-        succeed c2
-        charge message x2 await
-        succeed c3 x1
-        fail c1 system detail=broken
-        charge message
-        refund c4 100 reason=courtesy key=r4
-        void g2 reason=wrong
-        claw_back g1 5_000 dispute=d1
-        refund c4 100 reason=again
-        grant adjustment 9_000
-        charge message
-        claw_back g3 100 dispute=d2
-        refund c4 100 reason=once_more
-        restore dispute=d1
-        restore dispute=d2
-        grant promotional 500
-        charge message
-        void g4 reason=wrong
-        refund c6
-        grant top_up 3_000 origin=pay_2 paid=30
-        charge message x26
-        grant adjustment 3_000
-        claw_back g5 3_000 dispute=d3
-        erase bob
-        refund c7 100
-        lost g5 9
-        lost g5 10 evidence=dp_1
-        top_up 2_500 key=t1
-        confirm t1
-        ",
-    );
+    let mut world = check(EVENTFUL);
     for (index, (entry, _)) in world.journal.iter_mut().enumerate() {
         entry.actor = match index % 4 {
             0 => Actor::Platform,

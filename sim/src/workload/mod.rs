@@ -11,15 +11,15 @@
 use tollkeeper_ledger::{
     ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Interval,
     Micros, OperationId, OperationPrice, PaymentCommand, Period, Plan, PlanId, PlatformSettings, Source,
-    Status, Subject, Submission, Timestamp, TopUpId, TopUpStatus, TopUpWay, WorkspaceChanges, WorkspaceId,
-    bounds,
+    Status, Subject, Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
 };
 
-use crate::model::step::{Step, index_of, nth, unknown_id};
+use crate::model::step::{Step, nth, unknown_id};
 use crate::model::{Fact, Model, Pool};
 use crate::random::Random;
 
 mod hostile;
+mod payments;
 mod team;
 
 use hostile::Burst;
@@ -360,29 +360,6 @@ impl Workload {
         Command::Grant(GrantRequest { source, amount: Micros::new(amount), reason, origin, paid_cents })
     }
 
-    /// Opens a top-up, or confirms one: mostly one that waits, at times any or an unknown one.
-    fn payment(&mut self, pool: &Pool) -> Command {
-        let top_ups = pool.top_ups();
-        if top_ups.is_empty() || self.random.chance(500) {
-            let cents = match self.random.below(50) {
-                0 => 0,
-                1 => -1,
-                2 => 100_000_000,
-                _ => 1 + self.random.below(self.shape.richness / 500) as i64,
-            };
-            return Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual });
-        }
-        let waits: Vec<_> = top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).collect();
-        let id = if !waits.is_empty() && self.random.chance(700) {
-            self.random.pick(&waits).id
-        } else if self.random.chance(250) {
-            TopUpId(unknown_id())
-        } else {
-            self.random.pick(&top_ups).id
-        };
-        Command::Payment(PaymentCommand::ConfirmTopUp(id))
-    }
-
     /// Mostly a pending charge, at times any charge, at times an unknown id.
     fn some_charge(&mut self, pool: &Pool) -> ChargeId {
         let charges = pool.charges();
@@ -426,26 +403,6 @@ impl Workload {
                     .for_charge(charge)
             }
         }
-    }
-
-    /// Mostly of a grant that was paid for, and mostly not more than was paid.
-    fn lost(&mut self, pool: &Pool) -> Command {
-        let grants = pool.grants();
-        let paid_for: Vec<_> = grants.iter().filter(|record| record.paid_cents > 0).collect();
-        let grant = match paid_for.len() {
-            0 => self.some_grant(pool),
-            _ if self.random.chance(100) => self.some_grant(pool),
-            count => paid_for[self.random.index(count)].grant.id,
-        };
-        let paid = grants.get(index_of(grant.0)).map_or(0, |record| record.paid_cents);
-        let lost_cents = match self.random.below(10) {
-            0 => -1,
-            1 => paid + 1,
-            2 | 3 => 0,
-            4 | 5 => paid,
-            _ => self.random.below(paid.unsigned_abs() + 1) as i64,
-        };
-        Command::SetLost { grant, lost_cents, evidence: "dp_1".into() }
     }
 
     fn limits(&mut self, pool: &Pool) -> Command {

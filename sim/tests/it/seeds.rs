@@ -82,7 +82,7 @@ fn the_ledger_agrees_with_the_model() {
         }
     }
     assert_eq!(answers.keys().copied().collect::<Vec<_>>(), ANSWERS, "{answers:?}");
-    assert_eq!(kinds.len(), 27, "{kinds:?}");
+    assert_eq!(kinds.len(), 29, "{kinds:?}");
     println!("{answers:?}\n{kinds:?}");
 }
 

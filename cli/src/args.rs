@@ -5,7 +5,7 @@ use clap::CommandFactory;
 
 use crate::commands::{
     audit, backup, balance, charge, clock, completions, entries, grant, key, limits, man, mark_restored,
-    member, migrate, plans, portal, prices, repair, serve, settings, transfer, workspace,
+    member, migrate, plans, portal, prices, repair, serve, settings, top_up, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -63,6 +63,8 @@ enum Command {
     #[command(subcommand)]
     Grant(grant::Command),
     #[command(subcommand)]
+    TopUp(top_up::Command),
+    #[command(subcommand)]
     Charge(charge::Command),
     Balance(balance::Args),
     Entries(entries::Args),
@@ -99,6 +101,7 @@ impl Cli {
             Command::Limits(command) => limits::run(command),
             Command::Portal(command) => portal::run(command),
             Command::Grant(command) => grant::run(command),
+            Command::TopUp(command) => top_up::run(command),
             Command::Charge(command) => charge::run(command),
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),

@@ -2,8 +2,8 @@
 //! fields of the answer are shown.
 //!
 //! ```text
-//! data commands   workspace, member, key, limits, portal, grant, charge, balance, entries, prices,
-//!                 plans, settings, clock
+//! data commands   workspace, member, key, limits, portal, grant, top_up, charge, balance, entries,
+//!                 prices, plans, settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
@@ -34,5 +34,6 @@ pub(crate) mod prices;
 pub(crate) mod repair;
 pub(crate) mod serve;
 pub(crate) mod settings;
+pub(crate) mod top_up;
 pub(crate) mod transfer;
 pub(crate) mod workspace;

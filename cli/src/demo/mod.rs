@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     server_process::block_on(async {
         let app = App::new(server_process::open(&settings.store, &settings).await?, &settings);
         server_process::prepare(&app, |_| {}).await?;
-        prepare_sample(&app, &key).await?;
+        let available = prepare_sample(&app, &key).await?;
         let (listener, address) = listen(args.listen).await?;
         let tour = Tour {
             url: format!("http://{address}"),
@@ -70,6 +70,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tollkeeper")),
             run: key[key.len() - 6..].to_owned(),
             key,
+            credit: output::amount(available),
         };
         let stop = server_process::stop_signal()?;
         output::data(&tour.to_string())?;
@@ -77,8 +78,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     })
 }
 
-/// Creates the workspace `acme` unless it exists, and grants what it lacks to 10 USD.
-async fn prepare_sample(app: &Arc<App>, key: &str) -> Result<(), Failure> {
+/// Creates the workspace `acme` unless it exists, and grants what it lacks to 10 USD. Returns its
+/// credit.
+async fn prepare_sample(app: &Arc<App>, key: &str) -> Result<i64, Failure> {
     let create =
         Request::write("POST", path(&["v1", "workspaces"]), json!({"id": "acme", "name": "Acme Fashion"}));
     let answer = local::call(app.clone(), key, create).await?;
@@ -92,13 +94,13 @@ async fn prepare_sample(app: &Arc<App>, key: &str) -> Result<(), Failure> {
         return Err(problem::failure(&answer));
     };
     if available >= CREDIT {
-        return Ok(());
+        return Ok(available);
     }
     let body = json!({"source": "promotional", "amount": CREDIT - available, "reason": "credit of the demo"});
     let mut grant = Request::write("POST", path(&["v1", "workspaces", "acme", "grants"]), body);
     grant.key = Some(format!("demo-{}", random_hex()?));
     let answer = local::call(app.clone(), key, grant).await?;
-    if answer.status == 201 { Ok(()) } else { Err(problem::failure(&answer)) }
+    if answer.status == 201 { Ok(CREDIT) } else { Err(problem::failure(&answer)) }
 }
 
 /// Listens at the given address; without one, at the first free port from `FIRST_PORT` on.

@@ -17,6 +17,8 @@ pub struct Tour {
     pub run: String,
     /// The platform key.
     pub key: String,
+    /// The credit of the sample workspace, in both units.
+    pub credit: String,
 }
 
 /// Formats a curl command with the headers of the API; with a body, it is a POST.
@@ -33,7 +35,7 @@ fn curl(path: &str, key: Option<&str>, body: Option<&str>) -> String {
 
 impl fmt::Display for Tour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tour { url, data, program, run, key } = self;
+        let Tour { url, data, program, run, key, credit } = self;
         let (data, program) = (quoted(data), quoted(program));
         let key_of = |step: &str| format!("{step}-{run}");
         let charge = "/v1/workspaces/acme/charges";
@@ -46,13 +48,16 @@ impl fmt::Display for Tour {
         let failed = curl("/v1/workspaces/acme/charges/$CHARGE/outcome", None, failed);
         let too_much = Some(r#"{"operation":"smart_pricing","quantity":1000000}"#);
         let too_much = curl(charge, Some(&key_of("too-much")), too_much);
+        let top_ups = "/v1/workspaces/acme/top-ups";
+        let top_up = curl(top_ups, Some(&key_of("top-up")), Some(r#"{"amount_usd":"25.00"}"#));
+        let confirm = curl(&format!("{top_ups}/$TOP_UP/confirm"), None, Some("{}"));
         let balance = curl("/v1/workspaces/acme/balance", None, None);
         let entries = curl("/v1/workspaces/acme/entries?limit=5", None, None);
         write!(
             f,
             "\
 # Tollkeeper listens on {url}; its data is in {data}. Ctrl-C stops it.
-# The workspace \"acme\" has 1,000,000 micro-units (10.00 USD). Paste this into another terminal:
+# The workspace \"acme\" has {credit} of credit. Paste this into another terminal:
 
 export URL={url}
 export TOLLKEEPER_KEY={key}
@@ -76,6 +81,12 @@ CHARGE=$({pending} | grep -o 'ch_[0-9a-f-]*' | head -n 1); echo $CHARGE
 
 # Ask for more than the balance: 402, with the required and the available amount. No credit moves.
 {too_much}; echo
+
+# Buy credit: a top-up of 25.00 USD waits for its payment. Then the platform confirms that the money
+# arrived, and the credit is granted, once. A second confirmation changes nothing.
+TOP_UP=$({top_up} | grep -o 'tu_[0-9a-f-]*' | head -n 1); echo $TOP_UP
+{confirm}; echo
+{confirm}; echo
 
 # The journal, newest entry first, and the final balance.
 {entries}; echo

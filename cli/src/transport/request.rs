@@ -81,7 +81,8 @@ impl Request {
 
     /// What the user can do if it is unknown whether the request was executed.
     pub fn repeat_hint(&self) -> &'static str {
-        let is_idempotent = self.method != "POST" || self.path.ends_with("/outcome");
+        let is_idempotent =
+            self.method != "POST" || self.path.ends_with("/outcome") || self.path.ends_with("/confirm");
         match &self.key {
             _ if self.access == Access::Reads => "try again in a moment",
             Some(_) => "repeat the command with the same --key: it takes effect exactly once",

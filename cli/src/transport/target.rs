@@ -87,13 +87,16 @@ impl Target {
     /// Sends the request. Prints its answer as JSON, or as `show` formats it.
     pub fn run(self, request: Request, show: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
         let json = self.json;
+        let what = if request.key.is_some() {
+            "this key was used before for the same request"
+        } else {
+            "this was done before"
+        };
         let answer = self.send(request)?;
         if answer.replayed {
             let status = answer.charge_status.as_deref();
             let since = status.map_or_else(String::new, |status| format!("; the charge is {status} now"));
-            output::remark(&format!(
-                "replayed: this key was used before for the same request; nothing moved this time{since}"
-            ));
+            output::remark(&format!("replayed: {what}; nothing moved this time{since}"));
         }
         if json {
             return output::data(&format!("{}\n", answer.text.trim_end()));

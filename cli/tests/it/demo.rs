@@ -75,15 +75,28 @@ fn the_tour_works_and_can_be_repeated_after_a_restart() {
         let shown = demo.pasted(own.path());
         let answers = answers(&shown);
         let statuses: Vec<_> = answers.iter().map(|(status, _, _)| *status).collect();
-        assert_eq!(statuses, [200, 201, 201, 201, 200, 402, 200, 200], "start {start}: {shown}");
+        assert_eq!(statuses, [200, 201, 201, 201, 200, 402, 200, 200, 200, 200], "start {start}: {shown}");
         let (_, replayed, again) = &answers[2];
         assert!(replayed, "the repeated charge gets its first answer");
         assert_eq!(again, &answers[1].2);
-        assert_eq!(answers[0].2["available_usd"], "10.00");
+        let before = answers[0].2["available"].as_i64().expect("the balance is a number");
+        assert_eq!(before, 1_000_000 + start * (2_500_000 - 57_000));
+        assert!(demo.tour.contains(if start == 0 {
+            "1,000,000 (10.00 USD)"
+        } else {
+            "3,443,000 (34.43 USD)"
+        }));
         assert_eq!((&answers[1].2["amount"], &answers[3].2["amount"]), (&20_000.into(), &37_000.into()));
         assert_eq!(answers[4].2["outcome"], "failed_system");
         assert_eq!(answers[5].2["code"], "insufficient_credits");
-        assert_eq!(answers[7].2["available"], 1_000_000 - 20_000 - 37_000, "the failed charge is refunded");
+        let (paid, again) = (&answers[6], &answers[7]);
+        assert_eq!((&paid.2["status"], &paid.2["credits"]), (&"succeeded".into(), &2_500_000.into()));
+        assert!(!paid.1 && again.1 && paid.2 == again.2, "a second confirmation changes nothing");
+        assert_eq!(
+            answers[9].2["available"],
+            before - 20_000 - 37_000 + 2_500_000,
+            "the failed charge is refunded, and the top-up is granted once"
+        );
         assert!(shown.contains("every number agrees with the journal"), "{shown}");
         assert!(own.path().join("tollkeeper-demo").is_dir());
     }
@@ -95,7 +108,8 @@ fn every_line_of_the_tour_is_a_command_or_a_comment() {
     let demo = Demo::start(own.path());
     let mut continued = false;
     for line in demo.tour.lines() {
-        let command = ["#", "curl ", "export ", "CHARGE=", "'"].iter().any(|start| line.starts_with(start));
+        let command =
+            ["#", "curl ", "export ", "CHARGE=", "TOP_UP=", "'"].iter().any(|start| line.starts_with(start));
         assert!(line.is_empty() || command || continued, "{line}");
         continued = line.ends_with('\\');
     }

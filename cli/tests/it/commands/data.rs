@@ -312,3 +312,50 @@ fn a_directory_created_by_a_command_gets_its_platform_key_from_the_first_server(
     let key = stderr.split_whitespace().find(|word| word.starts_with("tk_")).expect("a key is printed");
     crate::harness::TestClient::new(&server.url, key).get("/v1/workspaces/acme").expect(200);
 }
+
+#[test]
+fn a_top_up_is_opened_listed_confirmed_and_shown() {
+    everywhere(|target| {
+        target.json(&["workspace", "create", "acme", "--name", "Acme"]);
+        let open = ["top-up", "open", "acme", "--usd", "25.00", "--key", "k"];
+        let opened = target.json(&open);
+        let id = opened["id"].as_str().expect("the answer has an id");
+        assert_eq!(
+            (&opened["status"], &opened["payment"]["provider"]),
+            (&json!("pending"), &json!("manual"))
+        );
+        assert_eq!(target.json(&open), opened, "the same key opens no second top-up");
+        let shown = target.text(&["top-up", "show", "acme", id]);
+        let start = format!("id                    {id}\nworkspace             acme\n")
+            + "status                pending\ncredits               2,500,000 (25.00 USD)\n"
+            + "amount_usd            25.00\npayment.provider      manual\npayment.instructions  Contact ";
+        assert!(shown.starts_with(&start), "{shown}");
+        assert_eq!(target.json(&["balance", "acme"])["available"], 0);
+
+        let confirm = ["top-up", "confirm", "acme", id];
+        let paid = target.json(&confirm);
+        assert_eq!(paid["status"], "succeeded");
+        let again = target.run(&confirm);
+        assert_eq!(again.status.code(), Some(0), "{}", printed(&again));
+        assert!(
+            printed(&again).contains("replayed: this was done before; nothing moved"),
+            "{}",
+            printed(&again)
+        );
+        assert_eq!(target.json(&["top-up", "show", "acme", id]), paid);
+        assert_eq!(target.json(&["balance", "acme"])["available"], 2_500_000);
+        assert_eq!(target.json(&open), opened, "the first answer again, as it was");
+        let list = target.text(&["top-up", "list", "acme"]);
+        assert!(list.contains("succeeded  2,500,000 (25.00 USD)") && list.lines().count() == 2, "{list}");
+
+        let unknown = ["top-up", "show", "acme", "tu_01991234-5678-7abc-bfff-0123456789ab"];
+        assert!(target.refused(&unknown, 1).contains("hint: tollkeeper top-up list WORKSPACE"));
+        for usd in ["0", "-1", "0.001", "1e3", "4.99", "10000.01"] {
+            let refused = target.refused(&["top-up", "open", "acme", "--usd", usd], 2);
+            assert!(refused.contains("amount_usd") && refused.contains("hint: "), "{usd}: {refused}");
+        }
+        let grant = paid["grant"].as_str().expect("the answer names the grant");
+        let void = target.refused(&["grant", "void", "acme", grant], 1);
+        assert!(void.contains("grant_was_paid") && void.contains("hint: money paid for"), "{void}");
+    });
+}

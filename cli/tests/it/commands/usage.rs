@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 63] = [
+pub const COMMANDS: [&[&str]; 68] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -37,6 +37,11 @@ pub const COMMANDS: [&[&str]; 63] = [
     &["grant", "create"],
     &["grant", "list"],
     &["grant", "void"],
+    &["top-up"],
+    &["top-up", "open"],
+    &["top-up", "list"],
+    &["top-up", "show"],
+    &["top-up", "confirm"],
     &["charge"],
     &["charge", "create"],
     &["charge", "show"],
@@ -121,6 +126,8 @@ fn wrong_usage_exits_2_with_a_message_on_stderr() {
         &["grant", "create", "acme", "--reason", "r"],
         &["grant", "create", "acme", "--usd", "1", "--amount", "5", "--reason", "r"],
         &["grant", "create", "acme", "--amount", "1.5", "--reason", "r"],
+        &["top-up", "open", "acme"],
+        &["top-up", "confirm", "acme"],
         &["charge", "create", "acme"],
         &["charge", "create", "acme", "video", "--quantity", "many"],
         &["charge", "create", "acme", "video", "--metadata", "{"],
@@ -176,6 +183,7 @@ fn an_invalid_setting_prevents_the_start_and_is_named() {
         ("TOLLKEEPER_TICK_MS", "soon"),
         ("TOLLKEEPER_QUEUE", "0"),
         ("TOLLKEEPER_DATABASE_URL", "mysql://localhost/x"),
+        ("TOLLKEEPER_PAYMENTS", "stripe"),
     ] {
         let output = tollkeeper().arg("serve").env(variable, value).output().expect("the binary runs");
         let text = printed(&output);
@@ -208,6 +216,7 @@ fn an_unreachable_server_exits_3_with_a_hint() {
             "repeat the command with the same --key",
         ),
         (&["charge", "outcome", "acme", "ch_x", "succeeded"], "the command may have taken effect; repeat it"),
+        (&["top-up", "confirm", "acme", "tu_x"], "the command may have taken effect; repeat it"),
         (&["limits", "clear", "acme"], "the command may have taken effect; repeat it"),
         (&["key", "create", "acme", "--name", "k", "--scope", "read"], unknown),
     ] {

@@ -1,0 +1,106 @@
+//! `tollkeeper top-up`: opens a top-up of a workspace, lists and shows them, and confirms that one
+//! was paid (P5).
+
+use serde_json::{Value, json};
+
+use crate::terminal::failure::Failure;
+use crate::terminal::output::lines;
+use crate::transport::request::{Request, object, path};
+use crate::transport::target::{KeyArg, ListArgs, Target};
+
+const EXAMPLE: &str = "Examples:
+  tollkeeper top-up open acme --usd 25.00
+  tollkeeper top-up list acme
+  tollkeeper top-up confirm acme tu_01991234-5678-7abc-bfff-0123456789ab";
+
+const CONFIRM_EXAMPLE: &str =
+    "Confirm a top-up only after its money has arrived. The credit is granted once, and debt is repaid
+from it first. To confirm it again changes nothing.
+
+Example:
+  tollkeeper top-up confirm acme tu_01991234-5678-7abc-bfff-0123456789ab";
+
+const FIELDS: [&str; 10] = [
+    "id",
+    "workspace",
+    "status",
+    "credits",
+    "amount_usd",
+    "payment.provider",
+    "payment.instructions",
+    "created_at",
+    "paid_at",
+    "grant",
+];
+
+/// Open, list, show and confirm top-ups: credit that is bought once
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = EXAMPLE)]
+pub enum Command {
+    /// Open a top-up, which waits for its payment
+    #[command(after_help = "Example:\n  tollkeeper top-up open acme --usd 25.00")]
+    Open(Open),
+    /// List the top-ups of a workspace, newest first
+    #[command(after_help = "Example:\n  tollkeeper top-up list acme")]
+    List(ListArgs),
+    /// Show one top-up
+    #[command(after_help = "Example:\n  tollkeeper top-up show acme tu_01991234-5678-7abc-bfff-0123456789ab")]
+    Show(One),
+    /// Confirm that a top-up was paid, which grants its credit
+    #[command(after_help = CONFIRM_EXAMPLE)]
+    Confirm(One),
+}
+
+/// The options of `tollkeeper top-up open`.
+#[derive(Debug, clap::Args)]
+pub struct Open {
+    /// The id of the workspace that buys the credit
+    workspace: String,
+    /// What is to be paid, in dollars and whole cents, such as 25.00
+    #[arg(long, value_name = "DOLLARS", allow_negative_numbers = true)]
+    usd: String,
+    #[command(flatten)]
+    idempotency: KeyArg,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The options of a command about one top-up.
+#[derive(Debug, clap::Args)]
+pub struct One {
+    /// The id of the workspace
+    workspace: String,
+    /// The id of the top-up, such as tu_…
+    top_up: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Runs a command.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Open(open) => self::open(open),
+        Command::List(list) => {
+            list.show("top-ups", &["id", "status", "credits", "amount_usd", "created_at", "paid_at"])
+        }
+        Command::Show(One { workspace, top_up, target }) => {
+            let path = path(&["v1", "workspaces", &workspace, "top-ups", &top_up]);
+            target.run(Request::get(path), as_lines)
+        }
+        Command::Confirm(One { workspace, top_up, target }) => {
+            let path = path(&["v1", "workspaces", &workspace, "top-ups", &top_up, "confirm"]);
+            target.run(Request::write("POST", path, json!({})), as_lines)
+        }
+    }
+}
+
+fn open(args: Open) -> Result<(), Failure> {
+    let Open { workspace, usd, idempotency, target } = args;
+    let body = object([("amount_usd", Some(usd.into()))]);
+    let request = Request::write("POST", path(&["v1", "workspaces", &workspace, "top-ups"]), body);
+    target.run(request.with_key(idempotency.key)?, as_lines)
+}
+
+fn as_lines(json: &Value) -> String {
+    lines(json, &FIELDS)
+}

@@ -75,6 +75,9 @@ impl EngineSettings {
 /// What a setting must be that is on or off.
 const FLAG: &str = "true or false";
 
+/// What a setting must be that is an amount of money.
+const DOLLARS: &str = "dollars in quotes, in whole cents, from \"0.01\" to \"999999.99\"";
+
 /// Every setting, in the order in which they are documented.
 pub const SETTINGS: &[Setting] = &[
     setting("data", "the path of a directory", "the data directory of the embedded engine"),
@@ -100,22 +103,14 @@ pub const SETTINGS: &[Setting] = &[
         "a whole number, 0 to 1000000",
         "the rate limit of all API keys of a workspace together; 0 for no limit",
     ),
-    setting("payments", "manual", "how payments are made: manual, where the platform confirms them"),
     setting(
-        "payment_instructions",
-        "a text of at most 2,000 characters",
-        "what a payer reads about a top-up",
+        "payments",
+        "`manual`: this version has no other payment provider",
+        "how payments are made: with `manual` the platform confirms them",
     ),
-    setting(
-        "top_up_min_usd",
-        "dollars in whole cents, 0.01 to 999999.99",
-        "the smallest top-up; 5.00 if unset",
-    ),
-    setting(
-        "top_up_max_usd",
-        "dollars in whole cents, 0.01 to 999999.99",
-        "the largest top-up; 10000.00 if unset",
-    ),
+    setting("payment_instructions", "a text of 1 to 2,000 characters", "what a payer reads about a top-up"),
+    setting("top_up_min_usd", DOLLARS, "the smallest top-up; 5.00 if unset"),
+    setting("top_up_max_usd", DOLLARS, "the largest top-up; 10000.00 if unset"),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),
@@ -303,6 +298,15 @@ mod tests {
             &[("TOLLKEEPER_DATABASE_URL", "mysql://x/y")],
             "the environment variable TOLLKEEPER_DATABASE",
         );
+        let stripe =
+            "t.toml, line 1: `payments` must be `manual`: this version has no other payment provider";
+        check("payments = \"stripe\"", &[], stripe);
+        check("payment_instructions = \" \"", &[], "t.toml, line 1: `payment_instructions` must be a text");
+        for wrong in ["5.00", "\"0.00\"", "\"-5\"", "\"5.001\"", "\"1e3\"", "\"1000000\"", "\"5 USD\""] {
+            let file = format!("top_up_min_usd = {wrong}");
+            check(&file, &[], "t.toml, line 1: `top_up_min_usd` must be dollars in quotes");
+        }
+        check("top_up_max_usd = \"4.99\"", &[], "`top_up_min_usd` is more than `top_up_max_usd`");
         let url = ("TOLLKEEPER_DATABASE_URL", "postgres://x/y");
         check(
             "",
@@ -318,6 +322,20 @@ mod tests {
             let file = format!("public_url = \"{url}\"");
             check(&file, &[], "t.toml, line 1: `public_url` must be a URL without a path");
         }
+    }
+
+    #[test]
+    fn a_top_up_has_bounds_in_whole_cents() {
+        let bounds = |file: &str| {
+            let PaymentSettings { top_up_min_cents, top_up_max_cents, .. } =
+                read(file, &[]).expect("all values are right").payments;
+            (top_up_min_cents, top_up_max_cents)
+        };
+        assert_eq!(bounds(""), (500, 1_000_000));
+        assert_eq!(bounds("top_up_min_usd = 20\ntop_up_max_usd = \"20.5\""), (2_000, 2_050));
+        let one = read("top_up_min_usd = \"7.00\"\ntop_up_max_usd = \"7.00\"", &[]);
+        let one = one.expect("one amount is enough").payments;
+        assert!(one.allows(700) && !one.allows(699) && !one.allows(701));
     }
 
     #[test]

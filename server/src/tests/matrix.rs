@@ -92,6 +92,7 @@ fn path(route: &Route, workspace: &str, team: &Team) -> String {
         .replace("{workspace}", workspace)
         .replace("{charge}", &team.charge)
         .replace("{grant}", &team.grant)
+        .replace("{top_up}", &team.top_up)
         .replace("{member}", member)
         .replace("{key}", key)
         .replace("{link}", "tk_link_x")
@@ -209,6 +210,7 @@ async fn ids_of_another_workspace_are_answered_like_unknown_ones() {
         for (name, theirs) in [
             ("{charge}", &team.other_charge),
             ("{grant}", &team.other_grant),
+            ("{top_up}", &team.other_top_up),
             ("{member}", &"eve".to_owned()),
             ("{key}", &team.other_key_id),
         ] {

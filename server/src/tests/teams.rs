@@ -13,6 +13,7 @@ use super::*;
 pub(super) struct Team {
     pub charge: String,
     pub grant: String,
+    pub top_up: String,
     pub key_id: String,
     pub expired: String,
     pub revoked: String,
@@ -20,6 +21,7 @@ pub(super) struct Team {
     pub other_key: String,
     pub other_charge: String,
     pub other_grant: String,
+    pub other_top_up: String,
     pub other_key_id: String,
     pub member_session: String,
     pub admin_session: String,
@@ -69,6 +71,14 @@ impl World {
         self.ask_with(secret, ("POST", "/v1/workspaces/acme/charges"), key, &body).await
     }
 
+    /// Opens a top-up; returns its id.
+    pub(super) async fn open_top_up(&self, workspace: &str) -> String {
+        let path = format!("/v1/workspaces/{workspace}/top-ups");
+        let made = self.post(&path, "t", r#"{"amount_usd":"25.00"}"#).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        made.id()
+    }
+
     /// The path of a new sign-in link of a member.
     pub(super) async fn link(&self, workspace: &str, member: &str) -> String {
         let path = format!("/v1/workspaces/{workspace}/portal-sessions");
@@ -112,7 +122,9 @@ pub(super) async fn team(world: &World) -> Team {
     let charge = r#"{"operation":"support_message"}"#;
     let charge_id = world.charge("of the team", charge).await.id();
     let grant = world.get("/v1/workspaces/acme/grants").await.json()["data"][0]["id"].clone();
+    let top_up = world.open_top_up("acme").await;
     world.post("/v1/workspaces", "", r#"{"id":"other","name":"Other"}"#).await;
+    let other_top_up = world.open_top_up("other").await;
     let other_grant = world.grant("other", "g", 10_000).await.id();
     let other_charge = world.post("/v1/workspaces/other/charges", "c", charge).await.id();
     world.add_member("other", "eve", "admin").await;
@@ -123,6 +135,7 @@ pub(super) async fn team(world: &World) -> Team {
     Team {
         charge: charge_id,
         grant: grant.as_str().expect("an id").to_owned(),
+        top_up,
         key_id,
         expired,
         revoked,
@@ -130,6 +143,7 @@ pub(super) async fn team(world: &World) -> Team {
         other_key,
         other_charge,
         other_grant,
+        other_top_up,
         other_key_id,
         member_session: world.sign_in("acme", "bob").await,
         admin_session: world.sign_in("acme", "ada").await,

@@ -55,6 +55,9 @@ fn every_path_of_the_api_description_exists() {
         "/v1/workspaces/{workspace}/quote",
         "/v1/workspaces/{workspace}/grants",
         "/v1/workspaces/{workspace}/grants/{grant}/void",
+        "/v1/workspaces/{workspace}/top-ups",
+        "/v1/workspaces/{workspace}/top-ups/{top_up}",
+        "/v1/workspaces/{workspace}/top-ups/{top_up}/confirm",
         "/v1/workspaces/{workspace}/entries",
         "/v1/workspaces/{workspace}/members",
         "/v1/workspaces/{workspace}/members/{member}",
@@ -72,6 +75,7 @@ fn every_path_of_the_api_description_exists() {
     for (path, methods) in paths {
         let real = path.replace("{workspace}", "nobody").replace("{charge}", "x").replace("{grant}", "x");
         let real = real.replace("{file}", "index.html").replace("{member}", "x").replace("{key}", "x");
+        let real = real.replace("{top_up}", "x");
         for method in methods.as_object().into_iter().flatten().map(|(name, _)| name.to_uppercase()) {
             let reply = server.raw(&method, &real, &[("content-type", "application/json")], "{}");
             let reply = reply.expect("the server answers");

@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::{Listing, Output, Reads};
-use tollkeeper_ledger::Scope::{Manage, Read};
+use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
     Command, GrantId, Micros, PaymentCommand, Payments, TopUp, TopUpId, TopUpStatus, TopUpWay, WorkspaceId,
 };
@@ -44,7 +44,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::GET,
         "/v1/workspaces/{workspace}/top-ups",
-        Workspace(&[Read, Manage]),
+        Workspace(&[Manage]),
         "List top-ups",
         |call| Box::pin(list(call)),
     )
@@ -54,7 +54,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Method::GET,
         "/v1/workspaces/{workspace}/top-ups/{top_up}",
-        Workspace(&[Read, Manage]),
+        Workspace(&[Manage]),
         "Get a top-up",
         |call| Box::pin(get(call)),
     )

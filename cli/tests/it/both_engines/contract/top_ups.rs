@@ -74,7 +74,9 @@ fn a_key_of_the_workspace_opens_a_top_up_and_cannot_confirm_it() {
     let client = |key: &str| crate::harness::TestClient::new(&server.url, key);
     let body = json!({"amount_usd": "10.00"});
     client(&charge).post(TOP_UPS, "k", body.clone()).problem(403, "forbidden");
+    client(&charge).get(TOP_UPS).problem(403, "forbidden");
     let id = client(&manage).post(TOP_UPS, "k", body).expect(201).id();
+    assert_eq!(client(&manage).get(TOP_UPS).expect(200).json["data"][0]["id"], json!(id));
     client(&manage).send("POST", &format!("{TOP_UPS}/{id}/confirm"), json!({})).problem(403, "forbidden");
     assert_eq!(server.available("acme"), 0);
 }

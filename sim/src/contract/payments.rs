@@ -66,7 +66,7 @@ pub(super) fn a_top_up_grants_its_credit_once(store: &dyn Store) {
         grant: Some(record.grant.id),
         ..top_up
     };
-    assert_eq!(payments(&client).top_ups, [expected.clone()]);
+    assert_eq!(payments(&client).top_ups, std::slice::from_ref(&expected));
     client.charge("spend", charge("message", 1));
     let client = client.restarted(store);
     assert_eq!(payments(&client).top_ups, [expected], "a restart loses no payment");

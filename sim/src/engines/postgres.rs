@@ -75,7 +75,13 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
     let report = report.map_err(|error| diff.engine_error("the audit", error))?;
     diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
     let findings = report.rules.unwrap_or_default().first;
-    let findings = findings.iter().map(|found| format!("{found:?}")).collect::<Vec<_>>();
+    // A database has no order of the entries of two journals, so the audit finds prices by time. It
+    // may find the wrong ones where a clock was ahead, which a real database never is.
+    let lines = diff.model.pools.values().flat_map(|pool| &pool.lines);
+    let was_ahead = lines.into_iter().any(|line| line.decided_at < line.at);
+    let is_excused = |what: &str| was_ahead && what == "the rules would price it by another version";
+    let findings = findings.iter().filter(|found| !is_excused(&found.what));
+    let findings = findings.map(|found| format!("{found:?}")).collect::<Vec<_>>();
     diff.expect_equal("what the rules decide otherwise", findings, Vec::new())?;
     diff.expect_equal("the number of workspaces", report.workspaces, diff.model.pools.len() as u64)?;
     Ok(diff)

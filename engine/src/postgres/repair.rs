@@ -286,9 +286,13 @@ async fn write(
         // A team that is empty again has a row too.
         let team = sealed(512, |bytes| account.team.encode(bytes));
         session.execute(Sql::SetTeams, &[&vec![id], &vec![team]]).await?;
-        if let Some(payments) = &account.payments {
-            let payments = sealed(256, |bytes| payments.encode(bytes));
-            session.execute(Sql::SetPayments, &[&vec![id], &vec![payments]]).await?;
+        match &account.payments {
+            Some(payments) => {
+                let payments = sealed(256, |bytes| payments.encode(bytes));
+                session.execute(Sql::SetPayments, &[&vec![id], &vec![payments]]).await?;
+            }
+            // A row that the journal does not have is damage too.
+            None => session.execute(Sql::DeletePayments, &[&id]).await?,
         }
     }
     let numbers: Vec<i64> = grants.iter().map(|grant| grant.n as i64).collect();

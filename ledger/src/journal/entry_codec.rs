@@ -12,6 +12,7 @@ use crate::{
     GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PaymentChange,
     PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason,
     SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, TopUpId, TopUpWay, WorkspaceId,
+    bounds,
 };
 
 /// The format. A reader refuses any other.
@@ -320,11 +321,18 @@ fn write_team_change(w: &mut Writer, change: &TeamChange) {
     }
 }
 
+/// Reads the cents of a top-up. Others would break assertions of those who show them.
+fn read_cents(r: &mut Reader) -> Result<i64, Malformed> {
+    const WHAT: &str = "a top-up's cents";
+    let cents = r.signed(WHAT)?;
+    if (1..=bounds::TOP_UP_MAX_CENTS).contains(&cents) { Ok(cents) } else { Err(Malformed(WHAT)) }
+}
+
 fn read_payment_change(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malformed> {
     Ok(match kind {
         Kind::TopUpOpened => PaymentChange::TopUpOpened {
             top_up: TopUpId(r.id("a top-up")?),
-            cents: r.signed("a top-up's cents")?,
+            cents: read_cents(r)?,
             way: TopUpWay::from_code(r.byte("a top-up's way")?)?,
         },
         Kind::TopUpSucceeded => PaymentChange::TopUpSucceeded {

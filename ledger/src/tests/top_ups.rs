@@ -4,7 +4,8 @@ use super::script::{command_of, output_of};
 use super::world::{Output, World};
 use super::{check, script};
 use crate::{
-    EntryBody, Kind, Micros, PaymentChange, Payments, Refusal, Source, TopUpStatus, Violation, bounds,
+    EntryBody, Kind, Micros, PaymentChange, Payments, Refusal, Source, TopUpStatus, TopUpWay, Violation,
+    bounds,
 };
 
 #[test]
@@ -171,6 +172,22 @@ fn an_entry_that_pays_without_its_grant_breaks_an_invariant() {
     // Nothing of this reached the account.
     let output = world.run(command_of(&world, "confirm t2"), None);
     assert!(matches!(output, Output::Wrote(entries) if entries[0].balance.available == Micros::new(399_000)));
+}
+
+#[test]
+fn an_entry_of_a_top_up_that_buys_nothing_or_too_much_is_malformed() {
+    let world = check("top_up 100");
+    let (entry, _) = world.journal.last().expect("it was opened");
+    for cents in [0, -1, bounds::TOP_UP_MAX_CENTS + 1, i64::MAX] {
+        let mut damaged = entry.clone();
+        let change = PaymentChange::TopUpOpened { top_up: world.top_ups[0], cents, way: TopUpWay::Manual };
+        damaged.body = EntryBody::Payment(Box::new(change));
+        let encoded = std::panic::catch_unwind(|| {
+            let mut bytes = Vec::new();
+            damaged.encode(&mut bytes);
+        });
+        assert!(encoded.is_err(), "{cents} cents do not read back, so they are not written");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::{Listing, Output, Reads};
+use tollkeeper_engine::{Listing, Output, Page, Reads};
 use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
     Command, GrantId, Micros, PaymentCommand, Payments, TopUp, TopUpId, TopUpStatus, TopUpWay, WorkspaceId,
@@ -21,7 +21,7 @@ use crate::http::refusal::top_up_not_found;
 use crate::http::route::{Route, list_of, of};
 use crate::payments::settings::PaymentSettings;
 use crate::wire::ReadError;
-use crate::wire::page::{ListJson, newest_first};
+use crate::wire::page::ListJson;
 use crate::wire::read::{Dollars, WebUrl, maybe_word, word};
 use crate::wire::write::{Text, Time, Usd};
 
@@ -200,7 +200,7 @@ async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let page = call.query().page()?;
     let payments = payments(&call, &workspace).await?;
-    let listing: Listing<&TopUp> = newest_first(&payments.top_ups, |top_up| top_up.opened_at, &page)?;
+    let listing = newest_first(&payments.top_ups, &page)?;
     let settings = &call.app.payments;
     let rows = ListJson::of(&listing, |top_up| TopUpJson::of(workspace.as_str(), top_up, settings));
     Ok(json(StatusCode::OK, TOP_UP_BYTES * listing.data.len() + 64, &rows))
@@ -222,6 +222,21 @@ async fn confirm(call: Call) -> Result<Response, Problem> {
     let mut response = find(&call, &workspace, id).await?;
     mark_replayed(&mut response, answer.replayed);
     Ok(response)
+}
+
+/// A page of the top-ups. A cursor is the number of top-ups that are older than the page before it.
+/// Their times may run backwards after a clock was ahead, and none is ever removed.
+fn newest_first<'a>(top_ups: &'a [TopUp], page: &Page) -> Result<Listing<&'a TopUp>, ReadError> {
+    let end = match page.cursor.as_deref() {
+        None => top_ups.len(),
+        Some(cursor) => {
+            let older = cursor.parse().ok().filter(|older| (1..=top_ups.len()).contains(older));
+            older.ok_or(ReadError::InvalidCursor)?
+        }
+    };
+    let start = end.saturating_sub(page.limit);
+    let next = (start > 0).then(|| start.to_string());
+    Ok(Listing { data: top_ups[start..end].iter().rev().collect(), next })
 }
 
 async fn find(call: &Call, workspace: &WorkspaceId, id: TopUpId) -> Result<Response, Problem> {

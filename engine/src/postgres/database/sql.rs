@@ -39,6 +39,7 @@ pub(crate) enum Sql {
     AddUsage,
     SetTeams,
     SetPayments,
+    DeletePayments,
     TextsOf,
     AddTexts,
     EraseTexts,
@@ -105,7 +106,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 60] = [
+pub(crate) const ALL: [(Sql, &str); 61] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -241,6 +242,7 @@ pub(crate) const ALL: [(Sql, &str); 60] = [
         "INSERT INTO payments (workspace, data) SELECT * FROM unnest($1::text[], $2::bytea[])
          ON CONFLICT (workspace) DO UPDATE SET data = excluded.data",
     ),
+    (Sql::DeletePayments, "DELETE FROM payments WHERE workspace = $1"),
     (
         // For each member whether a text is there and whether one was, and the two texts with these
         // digests.

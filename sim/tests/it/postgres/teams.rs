@@ -225,6 +225,14 @@ fn an_audit_detects_changed_payments_and_a_repair_mends_them() {
         check_audit(&store.0);
         assert_eq!(store.0.sql("SELECT data FROM payments"), valid, "{damage}");
     }
+    // A row of a workspace whose journal has no payment.
+    client.create_workspace(WorkspaceId::new("globex").expect("a name"));
+    store.0.sql("INSERT INTO payments SELECT 'globex', data FROM payments");
+    let found = audit(&store.0.url()).expect("the database can be read").disagreement;
+    let globex = found.and_then(|found| found.workspace).expect("the row is of no entry");
+    postgres::repair(&store.0.url(), &globex).expect("the journal is whole");
+    check_audit(&store.0);
+    assert_eq!(store.0.sql("SELECT workspace FROM payments"), "acme");
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use tollkeeper_engine::embedded::{Embedded, audit, audit_with, export, import, import_with_options};
 use tollkeeper_engine::transfer::{Imported, StreamEntry, StreamReader, StreamWriter};
-use tollkeeper_engine::{AuditOptions, Engine, Options, Postgres, postgres};
-use tollkeeper_ledger::{Entry, EntryBody};
+use tollkeeper_engine::{AuditOptions, Engine, Options, Output, Page, Postgres, Reads, postgres};
+use tollkeeper_ledger::{ChargeCommand, Command, Entry, EntryBody, Micros, Source, WorkspaceId};
+use tollkeeper_sim::contract::{BEGINNING, acme, charge, credit, prices, submission};
 use tollkeeper_sim::differential::{Differential, next_batch};
 use tollkeeper_sim::engines::embedded::small;
 use tollkeeper_sim::random::Random;
@@ -337,6 +338,53 @@ fn a_ledger_is_transferred_to_a_database_and_back() {
         assert!(postgres::import(&url, &newest[..]).expect("the import continues").written > 0);
         run_on_database(&url, &mut diff, &mut workload);
     }
+}
+
+#[test]
+fn a_spent_grant_that_many_entries_of_an_import_name_takes_all_that_they_do_to_it() {
+    if is_missing() {
+        return;
+    }
+    let (directory, database) = (Scratch::new(), shared().database());
+    let engine = || Embedded::open(directory.path(), Options::default()).expect("the store opens");
+    let run = |engine: &Embedded, key: &str, command: Command| {
+        let workspace = if command.is_for_platform() { WorkspaceId::platform() } else { acme() };
+        let ran = block_on(engine.run(submission(workspace, Some(key), command), BEGINNING));
+        ran.expect("a healthy engine").expect("it is accepted").output
+    };
+    let first = engine();
+    run(&first, "prices", prices(&[("message", 500)]));
+    run(&first, "create", Command::CreateWorkspace(Default::default()));
+    let Output::Grant(granted, _) =
+        run(&first, "grant", Command::Grant(credit("g", Source::Promotional, 500)))
+    else {
+        panic!("a grant is answered by a grant");
+    };
+    let Output::Charge(spent, _) = run(&first, "spend", Command::Charge(charge("message", 1))) else {
+        panic!("a charge is answered by a charge");
+    };
+    block_on(first.close()).expect("a healthy disk");
+    drop(first);
+    postgres::import(&database.url(), &exported(directory.path())[..]).expect("an empty database");
+
+    // Two refunds and a void name the grant, which is spent in the database.
+    let then = engine();
+    for key in ["one", "two"] {
+        let refund = ChargeCommand::Refund { amount: Some(Micros::new(100)), reason: "courtesy".into() };
+        run(&then, key, refund.for_charge(spent.details.id));
+    }
+    run(&then, "void", Command::VoidGrant { grant: granted.grant.id, reason: None });
+    block_on(then.close()).expect("a healthy disk");
+    drop(then);
+    postgres::import(&database.url(), &exported(directory.path())[..]).expect("it continues");
+    let report = postgres::audit(&database.url()).expect("the database can be read");
+    assert_eq!(report.disagreement.map(|found| found.what), None);
+    let imported = block_on(Postgres::open(&database.url(), postgres::Options::default()));
+    let imported = imported.expect("the import is finished");
+    let page = Page { limit: 10, cursor: None };
+    let grants = block_on(imported.grants(&acme(), page)).expect("the engine reads").expect("it exists");
+    assert_eq!(grants.data[0].grant.voided_at, Some(BEGINNING));
+    block_on(imported.close()).expect("a healthy database");
 }
 
 #[test]

@@ -139,7 +139,7 @@ pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs, LostPart};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, PlanId, WorkerId, WorkspaceId};
-pub use payments::top_up::{TopUp, TopUpStatus, TopUpWay};
+pub use payments::top_up::{TopUp, TopUpBounds, TopUpStatus, TopUpWay};
 pub use payments::{PaymentChange, PaymentCommand, Payments};
 pub use prices::plan::{Interval, Plan, PlanVersion, Plans};
 pub use prices::platform::Platform;

@@ -14,7 +14,7 @@ use crate::{
     Command, Entry, EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges,
     MemberRequest, Micros, OperationPrice, Outcome, PaymentChange, PaymentCommand, PersonalText,
     PortalSession, PriceVersion, Profile, Refund, RefundReason, Settlement, Spender, Submission, TeamChange,
-    TeamCommand, TextsOfMember, Timestamp, TopUp, WorkspaceChanges,
+    TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -135,7 +135,9 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         }
         EntryBody::Payment(change) => match **change {
             PaymentChange::TopUpOpened { cents, way, .. } => {
-                Command::Payment(PaymentCommand::OpenTopUp { cents, way })
+                // The entry does not tell the settings of the caller.
+                let allowed = TopUpBounds::WIDEST;
+                Command::Payment(PaymentCommand::OpenTopUp { cents, way, allowed })
             }
             PaymentChange::TopUpSucceeded { .. } => {
                 return Err(Violation("no command begins a change with it"));

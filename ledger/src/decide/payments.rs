@@ -4,11 +4,11 @@
 //! `payments`. Whether money came in is not decided here: the platform or its payment provider
 //! says so. Debt is repaid from the new credit first, as from every grant.
 
-use super::grant::grant;
+use super::grant::{check_balance_bound, grant};
 use super::view::View;
-use crate::payments::top_up::{TopUp, TopUpStatus, TopUpWay};
 use crate::{
-    Account, EntryBody, GrantRequest, Micros, PaymentChange, PaymentCommand, Refusal, Source, TopUpId, bounds,
+    Account, EntryBody, GrantRequest, Micros, PaymentChange, PaymentCommand, Refusal, Source, TopUp,
+    TopUpBounds, TopUpId, TopUpStatus, bounds,
 };
 
 /// Decides a command about payments; no entry if it would change nothing.
@@ -18,40 +18,39 @@ use crate::{
 pub(super) fn decide(view: &View, command: PaymentCommand) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     match command {
-        PaymentCommand::OpenTopUp { cents, way } => {
-            let change = open_top_up(account, TopUpId(view.fresh_id), cents, way)?;
+        PaymentCommand::OpenTopUp { cents, way, allowed } => {
+            check_new(account, cents, allowed)?;
+            let top_up = TopUpId(view.fresh_id);
+            let is_new = account.payments.as_deref().is_none_or(|payments| payments.top_up(top_up).is_none());
+            assert!(is_new, "a new top-up must have a new id");
+            let change = PaymentChange::TopUpOpened { top_up, cents, way };
             Ok(vec![EntryBody::Payment(Box::new(change))])
         }
         PaymentCommand::ConfirmTopUp(id) => confirm_top_up(view, account, id),
     }
 }
 
+/// Refuses a top-up of another size than is allowed, one too many, and one whose credit would not
+/// fit.
+///
 /// # Errors
-/// `InvalidField`.
-fn open_top_up(
-    account: &Account,
-    top_up: TopUpId,
-    cents: i64,
-    way: TopUpWay,
-) -> Result<PaymentChange, Refusal> {
-    if !(1..=bounds::TOP_UP_MAX_CENTS).contains(&cents) {
-        return Err(Refusal::InvalidField { field: "amount_usd", why: "must be 0.01 to 999999.99" });
+/// `TopUpOutOfBounds`, `InvalidField`.
+fn check_new(account: &Account, cents: i64, allowed: TopUpBounds) -> Result<(), Refusal> {
+    if !allowed.allow(cents) || !TopUpBounds::WIDEST.allow(cents) {
+        return Err(Refusal::TopUpOutOfBounds { allowed });
     }
-    let payments = account.payments.as_deref();
-    if payments.map_or(0, |payments| payments.top_ups.len()) >= bounds::TOP_UPS_MAX {
-        let why = "are 10,000 already, the most there can be";
-        return Err(Refusal::InvalidField { field: "top_ups", why });
+    let (all, pending) = account
+        .payments
+        .as_deref()
+        .map_or((0, 0), |payments| (payments.top_ups.len(), payments.pending_top_ups()));
+    let refuse = |why| Err(Refusal::InvalidField { field: "top_ups", why });
+    if all >= bounds::TOP_UPS_MAX {
+        return refuse("are 10,000 already, the most there can be");
     }
-    if payments.map_or(0, |payments| payments.pending_top_ups()) >= bounds::TOP_UPS_PENDING_MAX {
-        let why = "wait for their payment already in the number of 100, the most there can be";
-        return Err(Refusal::InvalidField { field: "top_ups", why });
+    if pending >= bounds::TOP_UPS_PENDING_MAX {
+        return refuse("that wait for their payment are 100 already, the most there can be");
     }
-    super::grant::check_balance_bound(account, Micros::from_cents(cents))?;
-    assert!(
-        payments.is_none_or(|payments| payments.top_up(top_up).is_none()),
-        "a new top-up must have a new id"
-    );
-    Ok(PaymentChange::TopUpOpened { top_up, cents, way })
+    check_balance_bound(account, Micros::from_cents(cents))
 }
 
 /// Grants the credit of a top-up that a person says was paid. One that was paid already changes

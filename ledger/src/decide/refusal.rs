@@ -5,7 +5,7 @@
 //! order. Each variant has a stable code and carries the numbers that explain it. A `why` is passed
 //! on to the caller as it is; the server writes all other sentences.
 
-use crate::{ChargeState, Micros, Period, Subject, Timestamp};
+use crate::{ChargeState, Micros, Period, Subject, Timestamp, TopUpBounds};
 
 /// Why a command was refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd)]
@@ -69,6 +69,11 @@ pub enum Refusal {
         /// The rest of a sentence that begins with the field.
         why: &'static str,
     },
+    /// A top-up of another size than is allowed.
+    TopUpOutOfBounds {
+        /// The sizes that are allowed.
+        allowed: TopUpBounds,
+    },
     /// A refund of more than what is left of the charge.
     RefundExceedsCharge {
         /// What is left.
@@ -129,9 +134,10 @@ impl Refusal {
             Refusal::OperationNotFound => "operation_not_found",
             Refusal::ChargeAlreadyRefunded(_) => "charge_already_refunded",
             Refusal::ChargeAlreadySettled(_) => "charge_already_settled",
-            Refusal::UsedQuantityOutOfRange | Refusal::QuantityOutOfRange | Refusal::InvalidField { .. } => {
-                "invalid_field"
-            }
+            Refusal::UsedQuantityOutOfRange
+            | Refusal::QuantityOutOfRange
+            | Refusal::InvalidField { .. }
+            | Refusal::TopUpOutOfBounds { .. } => "invalid_field",
             Refusal::RefundExceedsCharge { .. } => "refund_exceeds_charge",
             Refusal::RefundWindowClosed { .. } => "refund_window_closed",
             Refusal::LimitExceeded { .. } => "limit_exceeded",
@@ -188,6 +194,7 @@ impl Refusal {
             | Refusal::OperationNotFound
             | Refusal::UsedQuantityOutOfRange
             | Refusal::QuantityOutOfRange
+            | Refusal::TopUpOutOfBounds { .. }
             | Refusal::InvalidField { .. } => {}
         }
     }

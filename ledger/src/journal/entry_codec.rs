@@ -11,8 +11,8 @@ use crate::{
     Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
     GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PaymentChange,
     PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason,
-    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, TopUpId, TopUpWay, WorkspaceId,
-    bounds,
+    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, TopUpBounds, TopUpId, TopUpWay,
+    WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -325,7 +325,7 @@ fn write_team_change(w: &mut Writer, change: &TeamChange) {
 fn read_cents(r: &mut Reader) -> Result<i64, Malformed> {
     const WHAT: &str = "a top-up's cents";
     let cents = r.signed(WHAT)?;
-    if (1..=bounds::TOP_UP_MAX_CENTS).contains(&cents) { Ok(cents) } else { Err(Malformed(WHAT)) }
+    if TopUpBounds::WIDEST.allow(cents) { Ok(cents) } else { Err(Malformed(WHAT)) }
 }
 
 fn read_payment_change(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malformed> {

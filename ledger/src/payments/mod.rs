@@ -12,7 +12,7 @@ pub(crate) mod top_up;
 
 use std::sync::Arc;
 
-use self::top_up::{TopUp, TopUpStatus, TopUpWay};
+use self::top_up::{TopUp, TopUpBounds, TopUpStatus, TopUpWay};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
 use crate::{Grant, GrantId, Source, Timestamp, TopUpId, bounds};
@@ -29,6 +29,8 @@ pub enum PaymentCommand {
         cents: i64,
         /// How it is to be paid.
         way: TopUpWay,
+        /// What the caller's settings allow. A repeated request is not compared with it.
+        allowed: TopUpBounds,
     },
     /// Says that a top-up was paid, by a person who saw the money. It grants the credit once.
     ConfirmTopUp(TopUpId),
@@ -129,7 +131,7 @@ impl Payments {
         match change {
             PaymentChange::TopUpOpened { top_up: id, cents, way } => {
                 ensure(self.top_up(*id).is_none(), "a top-up is opened that exists already")?;
-                ensure((1..=bounds::TOP_UP_MAX_CENTS).contains(cents), "a top-up is out of range")?;
+                ensure(TopUpBounds::WIDEST.allow(*cents), "a top-up is out of range")?;
                 self.top_ups.push(TopUp::opened(*id, *cents, *way, decided_at));
                 ensure(self.is_within_bounds(), "a workspace has more top-ups than it may have")
             }

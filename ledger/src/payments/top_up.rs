@@ -14,6 +14,26 @@ coded!(TopUpWay, "the way of a top-up", {
     Manual = 0 "manual",
 });
 
+/// The smallest and the largest top-up that may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub struct TopUpBounds {
+    /// The smallest, in cents.
+    pub min_cents: i64,
+    /// The largest, in cents.
+    pub max_cents: i64,
+}
+
+impl TopUpBounds {
+    /// What the ledger can hold: from one cent to the largest charge of a card.
+    pub const WIDEST: TopUpBounds = TopUpBounds { min_cents: 1, max_cents: bounds::TOP_UP_MAX_CENTS };
+
+    /// True if a top-up may be of this size.
+    #[must_use]
+    pub fn allow(&self, cents: i64) -> bool {
+        (self.min_cents..=self.max_cents).contains(&cents)
+    }
+}
+
 /// What became of a top-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopUpStatus {
@@ -116,7 +136,7 @@ impl TopUp {
         let agrees = is_paid == top_up.grant.is_some()
             && is_paid == top_up.payment.is_some()
             && is_paid == top_up.ended_at.is_some();
-        if !agrees || !(1..=bounds::TOP_UP_MAX_CENTS).contains(&top_up.cents) {
+        if !agrees || !TopUpBounds::WIDEST.allow(top_up.cents) {
             return Err(Malformed("a top-up whose parts do not agree"));
         }
         Ok(top_up)

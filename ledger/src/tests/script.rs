@@ -8,7 +8,7 @@
 //! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! plans ID=CENTS/CREDITS/month|year[/NAME] …            settings DAYS          restored
-//! top_up CENTS [key=]                                   confirm tN
+//! top_up CENTS [min= max= key=]                            confirm tN
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
@@ -28,8 +28,8 @@ use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
     EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
     Micros, OperationId, OperationPrice, PaymentChange, PaymentCommand, Period, PersonalText, Plan, PlanId,
-    PlatformSettings, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp, TopUpId,
-    TopUpWay, WorkerId, WorkspaceChanges,
+    PlatformSettings, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp, TopUpBounds,
+    TopUpId, TopUpWay, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.
@@ -163,7 +163,11 @@ fn command(world: &World, words: &Words) -> Command {
         "grant" => Command::Grant(grant_request(words)),
         "top_up" => {
             let (cents, way) = (number(words.bare[1]), TopUpWay::Manual);
-            Command::Payment(PaymentCommand::OpenTopUp { cents, way })
+            let widest = TopUpBounds::WIDEST;
+            let min_cents = words.number("min").unwrap_or(widest.min_cents);
+            let max_cents = words.number("max").unwrap_or(widest.max_cents);
+            let allowed = TopUpBounds { min_cents, max_cents };
+            Command::Payment(PaymentCommand::OpenTopUp { cents, way, allowed })
         }
         "confirm" => {
             let top_up = world.top_ups.get(index(words.bare[1])).copied();
@@ -523,6 +527,9 @@ fn no(world: &World, refusal: &Refusal) -> String {
         }
         Refusal::ChargeAlreadySettled(state) | Refusal::ChargeAlreadyRefunded(state) => {
             format!("{code}: {}", show(*state, world.now))
+        }
+        Refusal::TopUpOutOfBounds { allowed } => {
+            format!("{code} {} to {} cents", allowed.min_cents, allowed.max_cents)
         }
         Refusal::RefundExceedsCharge { refundable } => format!("{code} {refundable}"),
         Refusal::RefundWindowClosed { closed_at } => format!("{code} {}", later(*closed_at, world.now)),

@@ -56,6 +56,21 @@ fn a_repeated_request_opens_one_top_up_and_another_one_under_its_key_is_refused(
 }
 
 #[test]
+fn a_repeated_request_is_answered_although_the_settings_allow_its_amount_no_more() {
+    check(
+        "
+        top_up 500 key=a => top-up of 500 cents
+        top_up 500 key=a min=1_000 max=2_000 => replay
+        top_up 500 key=b min=1_000 max=2_000 => no invalid_field 1000 to 2000 cents
+        top_up 2_001 min=1_000 max=2_000 => no invalid_field 1000 to 2000 cents
+        top_up 1_000 min=1_000 max=2_000 => top-up of 1000 cents
+        top_up 2_000 min=1_000 max=2_000 => top-up of 2000 cents
+        top_up 100_000_000 max=200_000_000 => no invalid_field 1 to 200000000 cents
+        ",
+    );
+}
+
+#[test]
 fn a_top_up_repays_debt_before_its_credit_is_available() {
     check(
         "
@@ -107,9 +122,9 @@ fn a_member_or_key_opens_a_top_up_and_only_the_platform_confirms_it() {
 fn amounts_out_of_range_and_unknown_top_ups_are_refused() {
     check(
         "
-        top_up 0 => no invalid_field amount_usd
-        top_up -1 => no invalid_field amount_usd
-        top_up 100_000_000 => no invalid_field amount_usd
+        top_up 0 => no invalid_field 1 to 99999999 cents
+        top_up -1 => no invalid_field 1 to 99999999 cents
+        top_up 100_000_000 => no invalid_field 1 to 99999999 cents
         top_up 99_999_999 => top-up of 99999999 cents
         confirm t2 => no top_up_not_found
         elsewhere top_up 100 => no workspace_not_found

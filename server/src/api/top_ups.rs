@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::{Listing, Output, Page, Reads};
+use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
     Command, GrantId, Micros, PaymentCommand, Payments, TopUp, TopUpId, TopUpStatus, TopUpWay, WorkspaceId,
@@ -21,7 +21,7 @@ use crate::http::refusal::top_up_not_found;
 use crate::http::route::{Route, list_of, of};
 use crate::payments::settings::PaymentSettings;
 use crate::wire::ReadError;
-use crate::wire::page::ListJson;
+use crate::wire::page::{ListJson, newest_first};
 use crate::wire::read::{Dollars, WebUrl, maybe_word, word};
 use crate::wire::write::{Text, Time, Usd};
 
@@ -175,8 +175,12 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let TopUpIn { amount_usd: Dollars(amount), return_url } = call.json().await?;
     // It was checked. The provider `manual` has no page to come back from.
     drop(return_url);
-    let cents = cents(amount, &call.app.payments)?;
-    let command = Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual });
+    let cents = amount.whole_cents();
+    let cents = cents.ok_or_else(|| ReadError::field("amount_usd", "must be a number of whole cents"))?;
+    // A repeated request gets its first answer, also if the settings allow its amount no more. So
+    // the ledger compares the amount, after it looked for the first answer.
+    let allowed = call.app.payments.top_up_bounds;
+    let command = Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual, allowed });
     let answer = call.run(&workspace, Some(key), command).await?;
     let Output::TopUp(top_up) = &answer.output else { return Err(wrong_output("a top-up")) };
     let mut response = respond(StatusCode::CREATED, &call, &workspace, top_up);
@@ -184,23 +188,12 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// The whole cents of an amount within the bounds of the settings.
-fn cents(amount: Micros, settings: &PaymentSettings) -> Result<i64, ReadError> {
-    let cents = amount.whole_cents();
-    let cents = cents.ok_or_else(|| ReadError::field("amount_usd", "must be a number of whole cents"))?;
-    if !settings.allows(cents) {
-        let [min, max] = [settings.top_up_min_cents, settings.top_up_max_cents].map(Micros::from_cents);
-        return Err(ReadError::field("amount_usd", format!("must be {} to {}", Usd(min), Usd(max))));
-    }
-    Ok(cents)
-}
-
 /// `GET /v1/workspaces/{workspace}/top-ups`.
 async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let page = call.query().page()?;
     let payments = payments(&call, &workspace).await?;
-    let listing = newest_first(&payments.top_ups, &page)?;
+    let listing = newest_first(&payments.top_ups, |top_up| top_up.opened_at, &page)?;
     let settings = &call.app.payments;
     let rows = ListJson::of(&listing, |top_up| TopUpJson::of(workspace.as_str(), top_up, settings));
     Ok(json(StatusCode::OK, TOP_UP_BYTES * listing.data.len() + 64, &rows))
@@ -222,21 +215,6 @@ async fn confirm(call: Call) -> Result<Response, Problem> {
     let mut response = find(&call, &workspace, id).await?;
     mark_replayed(&mut response, answer.replayed);
     Ok(response)
-}
-
-/// A page of the top-ups. A cursor is the number of top-ups that are older than the page before it.
-/// Their times may run backwards after a clock was ahead, and none is ever removed.
-fn newest_first<'a>(top_ups: &'a [TopUp], page: &Page) -> Result<Listing<&'a TopUp>, ReadError> {
-    let end = match page.cursor.as_deref() {
-        None => top_ups.len(),
-        Some(cursor) => {
-            let older = cursor.parse().ok().filter(|older| (1..=top_ups.len()).contains(older));
-            older.ok_or(ReadError::InvalidCursor)?
-        }
-    };
-    let start = end.saturating_sub(page.limit);
-    let next = (start > 0).then(|| start.to_string());
-    Ok(Listing { data: top_ups[start..end].iter().rev().collect(), next })
 }
 
 async fn find(call: &Call, workspace: &WorkspaceId, id: TopUpId) -> Result<Response, Problem> {

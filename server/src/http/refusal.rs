@@ -37,6 +37,10 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         Refusal::QuantityOutOfRange => {
             Problem::field("quantity", &format!("must be 1 to {}", bounds::QUANTITY_MAX))
         }
+        Refusal::TopUpOutOfBounds { allowed } => {
+            let [min, max] = [allowed.min_cents, allowed.max_cents].map(|cents| Usd(Micros::from_cents(cents)));
+            Problem::field("amount_usd", &format!("must be {min} to {max}"))
+        }
         Refusal::LimitExceeded { subject, period, required, limit, remaining, resets_at } => {
             ExceededLimit { subject, period, required, limit, remaining, resets_at }.problem()
         }

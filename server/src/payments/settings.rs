@@ -1,6 +1,6 @@
 //! The settings of payments: how top-ups are paid, and their bounds.
 
-use tollkeeper_ledger::{Micros, bounds};
+use tollkeeper_ledger::{Micros, TopUpBounds};
 
 /// What the payer reads if the settings say nothing.
 const DEFAULT_INSTRUCTIONS: &str =
@@ -14,18 +14,15 @@ const INSTRUCTIONS_MAX_CHARS: usize = 2_000;
 pub struct PaymentSettings {
     /// What a payer reads about a top-up that the platform confirms.
     pub instructions: String,
-    /// The smallest top-up, in cents.
-    pub top_up_min_cents: i64,
-    /// The largest top-up, in cents.
-    pub top_up_max_cents: i64,
+    /// The smallest and the largest top-up.
+    pub top_up_bounds: TopUpBounds,
 }
 
 impl Default for PaymentSettings {
     fn default() -> PaymentSettings {
         PaymentSettings {
             instructions: DEFAULT_INSTRUCTIONS.to_owned(),
-            top_up_min_cents: 500,
-            top_up_max_cents: 1_000_000,
+            top_up_bounds: TopUpBounds { min_cents: 500, max_cents: 1_000_000 },
         }
     }
 }
@@ -40,8 +37,8 @@ impl PaymentSettings {
                 let fits = value.chars().count() <= INSTRUCTIONS_MAX_CHARS && !value.trim().is_empty();
                 self.instructions = fits.then(|| value.to_owned())?;
             }
-            "top_up_min_usd" => self.top_up_min_cents = cents(value)?,
-            "top_up_max_usd" => self.top_up_max_cents = cents(value)?,
+            "top_up_min_usd" => self.top_up_bounds.min_cents = cents(value)?,
+            "top_up_max_usd" => self.top_up_bounds.max_cents = cents(value)?,
             _ => return None,
         }
         Some(())
@@ -49,17 +46,12 @@ impl PaymentSettings {
 
     /// True if some amount is within the bounds of a top-up.
     pub fn allows_some(&self) -> bool {
-        self.top_up_min_cents <= self.top_up_max_cents
-    }
-
-    /// True if a top-up can be of this size.
-    pub fn allows(&self, cents: i64) -> bool {
-        (self.top_up_min_cents..=self.top_up_max_cents).contains(&cents)
+        self.top_up_bounds.min_cents <= self.top_up_bounds.max_cents
     }
 }
 
 /// Whole cents within the bounds of a top-up, from dollars.
 fn cents(usd: &str) -> Option<i64> {
     let cents = Micros::from_usd(usd).ok()?.whole_cents()?;
-    (1..=bounds::TOP_UP_MAX_CENTS).contains(&cents).then_some(cents)
+    TopUpBounds::WIDEST.allow(cents).then_some(cents)
 }

@@ -327,15 +327,14 @@ mod tests {
     #[test]
     fn a_top_up_has_bounds_in_whole_cents() {
         let bounds = |file: &str| {
-            let PaymentSettings { top_up_min_cents, top_up_max_cents, .. } =
-                read(file, &[]).expect("all values are right").payments;
-            (top_up_min_cents, top_up_max_cents)
+            let bounds = read(file, &[]).expect("all values are right").payments.top_up_bounds;
+            (bounds.min_cents, bounds.max_cents)
         };
         assert_eq!(bounds(""), (500, 1_000_000));
         assert_eq!(bounds("top_up_min_usd = 20\ntop_up_max_usd = \"20.5\""), (2_000, 2_050));
         let one = read("top_up_min_usd = \"7.00\"\ntop_up_max_usd = \"7.00\"", &[]);
-        let one = one.expect("one amount is enough").payments;
-        assert!(one.allows(700) && !one.allows(699) && !one.allows(701));
+        let one = one.expect("one amount is enough").payments.top_up_bounds;
+        assert!(one.allow(700) && !one.allow(699) && !one.allow(701));
     }
 
     #[test]

@@ -108,6 +108,24 @@ async fn wrong_amounts_get_the_documented_answer_and_open_nothing() {
 }
 
 #[tokio::test]
+async fn a_repeated_request_gets_its_answer_although_the_settings_allow_its_amount_no_more() {
+    let World { app, clock, _dir: dir } = world().await;
+    let before = World { app, clock: Arc::clone(&clock), _dir: dir };
+    let opened = before.post(PATH, "one", r#"{"amount_usd":"25.00"}"#).await;
+    let World { app, _dir: dir, .. } = before;
+    app.engine().close().await.expect("a healthy disk");
+    drop(app);
+    let mut raised = settings();
+    raised.payments.top_up_bounds.min_cents = 5_000;
+    let world = World { app: open(dir.path(), &raised, &clock), clock, _dir: dir };
+    let again = world.post(PATH, "one", r#"{"amount_usd":"25.00"}"#).await;
+    assert_eq!((again.status, &again.text), (201, &opened.text));
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    let refused = world.post(PATH, "two", r#"{"amount_usd":"25.00"}"#).await.problem(422, "invalid_field");
+    assert_eq!(refused["detail"], "`amount_usd` must be 50.00 to 10000.00.");
+}
+
+#[tokio::test]
 async fn a_top_up_of_another_workspace_is_not_found() {
     let world = world().await;
     assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"globex","name":"Globex"}"#).await.status, 201);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    Actor, Command, Id, Kind, Micros, PaymentCommand, Payments, TopUp, TopUpId, TopUpStatus, TopUpWay,
+    Actor, Command, Id, Kind, Micros, PaymentCommand, Payments, TopUp, TopUpBounds, TopUpId, TopUpStatus,
+    TopUpWay,
 };
 
 use super::Store;
@@ -13,7 +14,7 @@ use tollkeeper_testkit::blocking::block_on;
 
 /// Opens a top-up of that many cents.
 const fn open(cents: i64) -> Command {
-    Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual })
+    Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual, allowed: TopUpBounds::WIDEST })
 }
 
 /// Confirms a top-up.

@@ -315,8 +315,8 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             ("paid_cents", a.paid_cents == b.paid_cents),
         ],
         (
-            Command::Payment(PaymentCommand::OpenTopUp { cents: a, way: way_a }),
-            Command::Payment(PaymentCommand::OpenTopUp { cents: b, way: way_b }),
+            Command::Payment(PaymentCommand::OpenTopUp { cents: a, way: way_a, .. }),
+            Command::Payment(PaymentCommand::OpenTopUp { cents: b, way: way_b, .. }),
         ) => vec![("amount_usd", a == b), ("path", way_a == way_b)],
         (
             Command::Payment(PaymentCommand::ConfirmTopUp(a)),

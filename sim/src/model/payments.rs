@@ -12,9 +12,10 @@ use crate::model::step::{index_of, nth};
 impl Pool {
     pub(super) fn pay(&mut self, command: &PaymentCommand, now: Timestamp) -> Result<Output, Refusal> {
         match command {
-            PaymentCommand::OpenTopUp { cents, way } => {
-                if !(1..100_000_000).contains(cents) {
-                    return Err(invalid("amount_usd"));
+            PaymentCommand::OpenTopUp { cents, way, allowed } => {
+                let fits = (1..100_000_000).contains(cents);
+                if !fits || *cents < allowed.min_cents || *cents > allowed.max_cents {
+                    return Err(Refusal::TopUpOutOfBounds { allowed: *allowed });
                 }
                 let top_ups = self.top_ups();
                 let pending = top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).count();

@@ -248,7 +248,12 @@ impl Workload {
                     *amount = Some(Micros::new(7))
                 }
                 Command::VoidGrant { reason, .. } => *reason = Some("other".into()),
-                Command::Payment(PaymentCommand::OpenTopUp { cents, .. }) => *cents += 1,
+                Command::Payment(PaymentCommand::OpenTopUp { cents, allowed, .. }) => {
+                    match self.random.below(2) {
+                        0 => *cents += 1,
+                        _ => allowed.min_cents = *cents + 1,
+                    }
+                }
                 Command::SetLost { lost_cents, .. } => *lost_cents += 1,
                 _ => {}
             }

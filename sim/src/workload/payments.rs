@@ -1,6 +1,6 @@
 //! Random commands about payments: top-ups, and payments that are lost.
 
-use tollkeeper_ledger::{Command, PaymentCommand, TopUpId, TopUpStatus, TopUpWay};
+use tollkeeper_ledger::{Command, PaymentCommand, TopUpBounds, TopUpId, TopUpStatus, TopUpWay};
 
 use super::Workload;
 use crate::model::Pool;
@@ -17,7 +17,9 @@ impl Workload {
                 2 => 100_000_000,
                 _ => 1 + self.random.below(self.shape.richness / 500) as i64,
             };
-            return Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual });
+            let min_cents = *self.random.pick(&[1, 1, 2]);
+            let allowed = TopUpBounds { min_cents, ..TopUpBounds::WIDEST };
+            return Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual, allowed });
         }
         let waits: Vec<_> = top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).collect();
         let id = if !waits.is_empty() && self.random.chance(700) {

@@ -9,7 +9,8 @@ use tollkeeper_engine::postgres::{self, Options, audit};
 use tollkeeper_engine::{CommandResult, Output, Reads, personal_text};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, PaymentCommand, Period, Role,
-    Scope, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUpWay, WorkspaceChanges, WorkspaceId,
+    Scope, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUpBounds, TopUpWay, WorkspaceChanges,
+    WorkspaceId,
 };
 use tollkeeper_sim::contract::{TestClient, charge};
 use tollkeeper_sim::engines::postgres::InDatabase;
@@ -207,7 +208,8 @@ fn an_audit_detects_changed_payments_and_a_repair_mends_them() {
     }
     let store = InDatabase(shared().database(), Options::default());
     let client = TestClient::with_credit(&store, 100_000);
-    let open = PaymentCommand::OpenTopUp { cents: 2_500, way: TopUpWay::Manual };
+    let open =
+        PaymentCommand::OpenTopUp { cents: 2_500, way: TopUpWay::Manual, allowed: TopUpBounds::WIDEST };
     client.accepted(Command::Payment(open));
     check_audit(&store.0);
     let valid = store.0.sql("SELECT data FROM payments");

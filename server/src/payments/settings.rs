@@ -2,6 +2,8 @@
 
 use tollkeeper_ledger::{Micros, TopUpBounds};
 
+use super::stripe::settings::StripeSettings;
+
 /// What the payer reads if the settings say nothing.
 const DEFAULT_INSTRUCTIONS: &str =
     "Contact the platform to pay. Credit is added after the payment was confirmed.";
@@ -16,6 +18,8 @@ pub struct PaymentSettings {
     pub instructions: String,
     /// The smallest and the largest top-up.
     pub top_up_bounds: TopUpBounds,
+    /// How Stripe is reached.
+    pub stripe: StripeSettings,
 }
 
 impl Default for PaymentSettings {
@@ -23,6 +27,7 @@ impl Default for PaymentSettings {
         PaymentSettings {
             instructions: DEFAULT_INSTRUCTIONS.to_owned(),
             top_up_bounds: TopUpBounds { min_cents: 500, max_cents: 1_000_000 },
+            stripe: StripeSettings::default(),
         }
     }
 }
@@ -39,7 +44,7 @@ impl PaymentSettings {
             }
             "top_up_min_usd" => self.top_up_bounds.min_cents = cents(value)?,
             "top_up_max_usd" => self.top_up_bounds.max_cents = cents(value)?,
-            _ => return None,
+            _ => self.stripe.set(name, value)?,
         }
         Some(())
     }

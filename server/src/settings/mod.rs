@@ -111,6 +111,22 @@ pub const SETTINGS: &[Setting] = &[
     setting("payment_instructions", "a text of 1 to 2,000 characters", "what a payer reads about a top-up"),
     setting("top_up_min_usd", DOLLARS, "the smallest top-up; 5.00 if unset"),
     setting("top_up_max_usd", DOLLARS, "the largest top-up; 10000.00 if unset"),
+    setting(
+        "stripe_api_key",
+        "a key of Stripe that begins with rk_test_, rk_live_, sk_test_ or sk_live_",
+        "the key of Stripe's API, better a restricted one",
+    ),
+    setting(
+        WEBHOOK_SECRETS,
+        "1 to 8 secrets that begin with whsec_; in the environment with commas between them",
+        "the secrets of the webhook endpoint at Stripe",
+    ),
+    setting(
+        "stripe_api_base",
+        "a URL without a path, with https unless the host is this machine",
+        "the address of Stripe's API; for tests",
+    ),
+    setting("tax", "none or stripe", "who computes tax, which is added to what is paid; nobody if unset"),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),
@@ -120,6 +136,9 @@ pub const SETTINGS: &[Setting] = &[
 const fn setting(name: &'static str, must: &'static str, meaning: &'static str) -> Setting {
     Setting { name, must, meaning }
 }
+
+/// The setting that is a list.
+const WEBHOOK_SECRETS: &str = "stripe_webhook_secrets";
 
 /// The settings that name a store.
 const STORE_SETTINGS: [&str; 2] = ["data", "database_url"];
@@ -209,6 +228,12 @@ impl Settings {
                 DeValue::Boolean(flag) if setting.must == FLAG => {
                     self.set(setting, &flag.to_string(), &source)?;
                 }
+                DeValue::Array(values) if setting.name == WEBHOOK_SECRETS => {
+                    let texts: Option<Vec<&str>> =
+                        values.iter().map(|value| value.get_ref().as_str()).collect();
+                    let texts = texts.ok_or_else(|| setting.wrong(&source))?;
+                    self.set(setting, &texts.join(","), &source)?;
+                }
                 _ => return Err(setting.wrong(&source)),
             }
         }
@@ -231,9 +256,14 @@ impl Settings {
             "queue" | "create_ledger" => self.engine.set(name, value)?,
             "listen" | "add_credits_url" | "public_url" => self.http.set(name, value)?,
             "tick_ms" => self.jobs.set(name, value)?,
-            "payments" | "payment_instructions" | "top_up_min_usd" | "top_up_max_usd" => {
-                self.payments.set(name, value)?;
-            }
+            "payments"
+            | "payment_instructions"
+            | "top_up_min_usd"
+            | "top_up_max_usd"
+            | "stripe_api_key"
+            | WEBHOOK_SECRETS
+            | "stripe_api_base"
+            | "tax" => self.payments.set(name, value)?,
             "log_level" | "log_format" => self.log.set(name, value)?,
             _ => self.access.set(name, value)?,
         }
@@ -338,11 +368,32 @@ mod tests {
     }
 
     #[test]
+    fn webhook_secrets_are_a_list_in_the_file_and_separated_by_commas_in_the_environment() {
+        let secrets = |file: &str, environment: &[(&str, &str)]| {
+            let settings = read(file, environment)?;
+            let secrets = settings.payments.stripe.webhook_secrets.iter();
+            Ok::<_, String>(secrets.map(|secret| secret.expose().to_owned()).collect::<Vec<_>>())
+        };
+        let file = "stripe_webhook_secrets = [\"whsec_a\", \"whsec_b\"]";
+        assert_eq!(secrets(file, &[]), Ok(vec!["whsec_a".to_owned(), "whsec_b".to_owned()]));
+        let variable = ("TOLLKEEPER_STRIPE_WEBHOOK_SECRETS", "whsec_c,whsec_d");
+        assert_eq!(secrets(file, &[variable]), Ok(vec!["whsec_c".to_owned(), "whsec_d".to_owned()]));
+        for wrong in ["[]", "[1]", "[\"whsec_a\", \"secret\"]", "[[\"whsec_a\"]]", "[\"whsec_a,b\"]"] {
+            let message = secrets(&format!("stripe_webhook_secrets = {wrong}"), &[]);
+            let message = message.expect_err("this must not start");
+            let expected = "t.toml, line 1: `stripe_webhook_secrets` must be 1 to 8 secrets";
+            assert!(message.starts_with(expected) && !message.contains("whsec_a"), "{message}");
+        }
+        let list = read("payments = [\"manual\"]", &[]).map(|_| ());
+        assert!(list.is_err_and(|message| message.contains("`payments` must be")));
+    }
+
+    #[test]
     fn the_source_with_precedence_names_the_store_alone() {
-        let url = ("TOLLKEEPER_DATABASE_URL", "postgres://ada:secret@a,b/d?target_session_attrs=read-write");
+        let url = ("TOLLKEEPER_DATABASE_URL", "postgres://ada:hidden@a,b/d?target_session_attrs=read-write");
         let settings = read("data = \"x\"", &[url]).expect("the environment overrides the file");
         assert_eq!(settings.store.to_string(), "the database postgres://ada@a,b/d");
-        assert!(!format!("{settings:?}").contains("secret"), "a password is not shown");
+        assert!(!format!("{settings:?}").contains("hidden"), "a password is not shown");
         let settings = read("database_url = \"postgres://h/d\"", &[("TOLLKEEPER_DATA", "x")]);
         assert_eq!(
             settings.expect("the environment overrides the file").store.to_string(),
@@ -364,6 +415,9 @@ mod tests {
                 "json",
                 "false",
                 "manual",
+                "rk_test_x",
+                "whsec_x",
+                "none",
             ];
             let accepted =
                 right.iter().filter(|value| Settings::default().set_value(setting.name, value).is_some());

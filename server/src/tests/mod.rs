@@ -23,6 +23,7 @@ mod rates;
 mod reading;
 mod serving;
 mod settings;
+mod stripe;
 mod teams;
 mod top_ups;
 

@@ -1,0 +1,202 @@
+//! Sends one request to Stripe and waits for its answer, within bounds.
+//!
+//! Every request names the version of the API. A POST has an idempotency key that its caller fixed
+//! before. A request is sent again at once, at most twice, only if nothing was carried out:
+//! Stripe was not reached, or asks to come later. After an unknown answer the caller decides. The
+//! key of the API is in no error and in no `Debug`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, Request};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use serde::de::DeserializeOwned;
+
+use super::API_VERSION;
+use super::error::{StripeError, Why};
+use super::form::Form;
+use super::settings::StripeSettings;
+
+/// The most bytes of an answer. A page of 100 invoices with their lines has less.
+const ANSWER_MAX_BYTES: usize = 8 << 20;
+
+/// How often a request is sent that was not carried out.
+const TRIES: u32 = 3;
+
+/// The pause before the second try; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(150);
+
+/// How long a connection that nobody uses is kept: less than Stripe keeps it.
+const IDLE_TIME: Duration = Duration::from_secs(20);
+
+/// How long is waited.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the answer to a request, all tries together.
+    pub answer: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times { connect: Duration::from_secs(5), answer: Duration::from_secs(20) }
+    }
+}
+
+/// The idempotency key of a call at Stripe: the same key is the same call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallKey(HeaderValue);
+
+impl CallKey {
+    /// A key from its text.
+    ///
+    /// # Panics
+    /// If the text is not 1 to 255 printable characters: keys are made of ids and names of calls.
+    #[must_use]
+    pub fn new(text: &str) -> CallKey {
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        assert!(fits, "the key of a call must be printable");
+        CallKey(HeaderValue::from_str(text).expect("printable characters are a header"))
+    }
+}
+
+/// The connections to Stripe, with the key of the API.
+pub struct Client {
+    http: legacy::Client<HttpsConnector<HttpConnector>, Body>,
+    base: String,
+    authorization: HeaderValue,
+    times: Times,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with these settings, which name a key. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// There is no key, or the operating system has no trusted certificate authorities.
+    pub fn new(settings: &StripeSettings, times: Times) -> std::io::Result<Client> {
+        let key =
+            settings.api_key.as_ref().ok_or_else(|| std::io::Error::other("`stripe_api_key` is missing"))?;
+        let authorization = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+        let mut authorization = authorization.map_err(std::io::Error::other)?;
+        authorization.set_sensitive(true);
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(times.connect));
+        tcp.set_nodelay(true);
+        let is_encrypted = settings.api_base.starts_with("https://");
+        let tls = HttpsConnectorBuilder::new().with_tls_config(tls(is_encrypted)?);
+        let scheme = if is_encrypted { tls.https_only() } else { tls.https_or_http() };
+        let connector = scheme.enable_http1().wrap_connector(tcp);
+        let mut http = legacy::Client::builder(TokioExecutor::new());
+        http.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIME);
+        Ok(Client { http: http.build(connector), base: settings.api_base.clone(), authorization, times })
+    }
+
+    /// Reads an object or a list. `path` follows `/v1/`.
+    ///
+    /// # Errors
+    /// Why there is no answer that can be used.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: Form) -> Result<T, StripeError> {
+        let query = query.encode();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let wanted =
+            Sent { method: Method::GET, path: format!("{path}{mark}{query}"), form: None, key: None };
+        self.send(wanted).await
+    }
+
+    /// Carries out a call once for its key. `path` follows `/v1/`.
+    ///
+    /// # Errors
+    /// Why there is no answer that can be used.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: Form,
+        key: &CallKey,
+    ) -> Result<T, StripeError> {
+        let form = Some(Bytes::from(form.encode()));
+        self.send(Sent { method: Method::POST, path: path.to_owned(), form, key: Some(key.0.clone()) }).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, sent: Sent) -> Result<T, StripeError> {
+        let answer = tokio::time::timeout(self.times.answer, self.try_repeatedly(&sent)).await;
+        let bytes = answer.unwrap_or(Err(StripeError::Unknown(Why::TimedOut)))?;
+        serde_json::from_slice(&bytes).map_err(|_| StripeError::Unknown(Why::Undecodable))
+    }
+
+    async fn try_repeatedly(&self, sent: &Sent) -> Result<Bytes, StripeError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match self.try_once(sent).await {
+                Err(error) if error.may_pass_soon() => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                result => return result,
+            }
+        }
+        self.try_once(sent).await
+    }
+
+    async fn try_once(&self, sent: &Sent) -> Result<Bytes, StripeError> {
+        let response = self.http.request(self.request(sent)).await.map_err(|error| {
+            StripeError::Unknown(if error.is_connect() { Why::Unreachable } else { Why::Cut })
+        })?;
+        let status = response.status();
+        let body = to_bytes(Body::new(response.into_body()), ANSWER_MAX_BYTES).await;
+        let body = body.map_err(|_| StripeError::Unknown(Why::Cut))?;
+        if status.is_success() { Ok(body) } else { Err(StripeError::of_answer(status.as_u16(), &body)) }
+    }
+
+    fn request(&self, Sent { method, path, form, key }: &Sent) -> Request<Body> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}/v1/{path}", self.base))
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header("stripe-version", API_VERSION);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key.clone());
+        }
+        if form.is_some() {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let body = form.clone().map_or_else(Body::empty, Body::from);
+        request.body(body).expect("paths are made of names and ids, and queries are encoded")
+    }
+}
+
+/// A request as it is sent, once or again.
+struct Sent {
+    method: Method,
+    /// After `/v1/`, with the query.
+    path: String,
+    form: Option<Bytes>,
+    key: Option<HeaderValue>,
+}
+
+/// TLS with the certificate authorities that the operating system trusts.
+fn tls(is_encrypted: bool) -> std::io::Result<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(std::io::Error::other)?;
+    let builder = if is_encrypted {
+        builder.with_native_roots()?
+    } else {
+        builder.with_root_certificates(RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
+}

@@ -1,0 +1,28 @@
+//! The payment provider Stripe: what is sent to it, and what is read of its answers.
+//!
+//! ```text
+//! calls       what is sent for each call: path and parameters
+//! client      sends one request; time-outs, bounds, retries of what was not carried out
+//! form        the parameters of a request
+//! error       why a request has no answer that can be used
+//! objects     the fields that are read of an answer
+//! signature   whether a webhook event comes from Stripe
+//! settings    keys, address, tax
+//! ```
+//!
+//! A request that moves money has an idempotency key that was fixed before it was sent, so the same
+//! call can be sent again. An answer that never came, or that cannot be read, is *unknown*: the
+//! caller sends the same call again or looks the object up. It never counts as a failure. Which
+//! calls are due and what their answers mean for the ledger is not here.
+
+pub mod calls;
+pub mod client;
+pub mod error;
+pub mod form;
+pub mod objects;
+pub mod settings;
+pub mod signature;
+
+/// The version of the API that every request names. Webhook events may have another version, so
+/// nothing but type and ids is read of them.
+pub const API_VERSION: &str = "2026-10-28.endive";

@@ -47,7 +47,7 @@ impl Asked {
             Command::SetPrices { effective_at, .. } => Asked::Prices(*effective_at),
             Command::SetPlans { .. } => Asked::Plans,
             Command::SetSettings(_) => Asked::Settings,
-            Command::SetAlerts { .. } | Command::SetLost { .. } => Asked::Nothing,
+            Command::SetAlerts { .. } | Command::SetLost { .. } | Command::Payment(_) => Asked::Nothing,
             _ => Asked::Current,
         }
     }
@@ -87,7 +87,7 @@ pub(crate) fn answer(
             PaymentChange::TopUpOpened { top_up, cents, way } => {
                 Output::TopUp(Box::new(TopUp::opened(top_up, cents, way, decided_at)))
             }
-            PaymentChange::TopUpSucceeded { .. } => Output::Done,
+            _ => Output::Done,
         },
         EntryBody::GrantVoided { grant, .. } => match records.find_grant(grant)? {
             Some(record) => {

@@ -46,11 +46,11 @@ pub(crate) fn earliest_hour(now: Timestamp) -> i64 {
 }
 
 /// The periods for a decision: in the time zone of a recount if there is one, else in the
-/// account's. Empty periods if the account has no limits, because nothing counts by them.
+/// account's. Empty periods if the account needs none, because nothing counts by them.
 pub(crate) fn windows_for(account: &Account, recount: Option<&Recount>, now: Timestamp) -> PeriodWindows {
     match recount {
         Some(recount) => period_windows(&recount.timezone, now),
-        None if account.limits.is_empty() => {
+        None if !account.needs_windows() => {
             let never = PeriodWindow { start: Timestamp::ZERO, end: Timestamp::ZERO };
             PeriodWindows { day: never, month: never }
         }

@@ -184,6 +184,24 @@ pub const TOP_UPS_MAX: usize = 10_000;
 /// to fill the list.
 pub const TOP_UPS_PENDING_MAX: usize = 100;
 
+/// The longest id at a payment provider, whose own are at most that long.
+pub const PROVIDER_ID_MAX_BYTES: usize = 255;
+
+/// The longest name of a card's brand; the known ones have at most sixteen characters.
+pub const CARD_BRAND_MAX_BYTES: usize = 32;
+
+/// The most that automatic top-ups may buy in a month: no more fits a balance.
+pub const MONTHLY_CAP_MAX_CENTS: i64 = BALANCE_MAX_MICROS / 1_000;
+
+/// The most declines of a card in a row, counting the one that stops automatic top-ups.
+pub const SOFT_DECLINES_MAX: u8 = 3;
+
+/// How long automatic top-ups wait after the first decline: a payer can add money to the account.
+pub const FIRST_DECLINE_PAUSE_SECONDS: i64 = 3_600;
+
+/// How long they wait after the next one. Banks take offence at cards that are tried more often.
+pub const NEXT_DECLINE_PAUSE_SECONDS: i64 = DAY_SECONDS;
+
 /// The most low-balance thresholds of one workspace: every charge checks each of them.
 pub const THRESHOLDS_MAX: usize = 10;
 

@@ -93,6 +93,14 @@ impl Account {
         (!is_stored).then_some(payments)
     }
 
+    /// True if a charge is decided by the day and month: the limits count by them, and so does the
+    /// cap of automatic top-ups.
+    #[must_use]
+    pub fn needs_windows(&self) -> bool {
+        let buys = |payments: &Arc<Payments>| payments.auto_top_up.is_some();
+        !self.limits.is_empty() || self.payments.as_ref().is_some_and(buys)
+    }
+
     /// True if the workspace was created.
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -339,7 +347,7 @@ impl Account {
     fn pay(&mut self, change: &PaymentChange, decided_at: Timestamp) -> Result<(), Violation> {
         let granted = match *change {
             PaymentChange::TopUpSucceeded { grant, .. } => self.grants.find(grant),
-            PaymentChange::TopUpOpened { .. } => None,
+            _ => None,
         };
         Arc::make_mut(self.payments.get_or_insert_default()).apply(change, granted, decided_at)
     }

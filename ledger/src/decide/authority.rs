@@ -14,8 +14,8 @@
 
 use super::view::{Clocks, View};
 use crate::{
-    Actor, ApiKey, ChargeCommand, Command, MemberId, PaymentCommand, PortalSession, Refusal, Role, Scope,
-    Spender, Status, Team, TeamCommand, Timestamp,
+    Actor, ApiKey, ChargeCommand, Command, MemberId, PortalSession, Refusal, Role, Scope, Spender, Status,
+    Team, TeamCommand, Timestamp,
 };
 
 const ADMINS_ONLY: &str = "Only admins of the workspace may do this.";
@@ -97,8 +97,7 @@ fn check_gives_back(view: &View, key: Option<&ApiKey>, command: &Command) -> Res
             }
             ChargeCommand::Refund { .. } | ChargeCommand::TimeOut => forbidden(PLATFORM_ONLY),
         },
-        // It says that money came in.
-        Command::Payment(PaymentCommand::ConfirmTopUp(_)) => forbidden(PLATFORM_ONLY),
+        Command::Payment(command) if command.is_reported() => forbidden(PLATFORM_ONLY),
         _ => Ok(()),
     }
 }

@@ -10,11 +10,12 @@
 
 use crate::journal::disagreement::{Violation, ensure};
 use crate::{
-    Account, ApiKey, ApiKeyRequest, Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState,
-    Command, Entry, EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges,
-    MemberRequest, Micros, OperationPrice, Outcome, PaymentChange, PaymentCommand, PersonalText,
-    PortalSession, PriceVersion, Profile, Refund, RefundReason, Settlement, Spender, Submission, TeamChange,
-    TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, WorkspaceChanges,
+    Account, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand, Charge,
+    ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, Command, Entry, EntryBody, GrantRequest, Hash,
+    Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros, OperationPrice, Outcome,
+    PaymentChange, PaymentCommand, PersonalText, PortalSession, PriceVersion, Profile, Refund, RefundReason,
+    Settlement, Spender, Submission, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds,
+    TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -65,7 +66,7 @@ fn fresh_id(entry: &Entry) -> Id {
         EntryBody::Granted { grant, .. } => grant.id.0,
         EntryBody::Payment(change) => match **change {
             PaymentChange::TopUpOpened { top_up, .. } => top_up.0,
-            PaymentChange::TopUpSucceeded { .. } => Id::v7(0, 0, entry.n),
+            _ => Id::v7(0, 0, entry.n),
         },
         EntryBody::Team(change) => match &**change {
             TeamChange::KeyCreated(key) => key.id.0,
@@ -133,22 +134,50 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => {
             return Err(Violation("no command begins a change with it any more"));
         }
-        EntryBody::Payment(change) => match **change {
-            PaymentChange::TopUpOpened { cents, way, .. } => {
-                // The entry does not tell the settings of the caller.
-                let allowed = TopUpBounds::WIDEST;
-                Command::Payment(PaymentCommand::OpenTopUp { cents, way, allowed })
-            }
-            PaymentChange::TopUpSucceeded { .. } => {
-                return Err(Violation("no command begins a change with it"));
-            }
-        },
+        EntryBody::Payment(change) => Command::Payment(payment(change, account)?),
         EntryBody::DebtRepaid { .. }
         | EntryBody::ReturnTaken { .. }
         | EntryBody::ClawBackExchanged { .. }
         | EntryBody::BalanceLow { .. } => return Err(Violation("no command begins a change with it")),
     };
     Ok(command)
+}
+
+/// # Errors
+/// [`Violation`] if it only follows another entry.
+fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, Violation> {
+    // An entry does not tell the settings of the caller.
+    let allowed = TopUpBounds::WIDEST;
+    Ok(match change {
+        PaymentChange::TopUpOpened { way: TopUpWay::Automatic, .. } => {
+            PaymentCommand::AutoTopUp(AutoTopUpCommand::OpenIfLow)
+        }
+        PaymentChange::TopUpOpened { cents, way, .. } => {
+            PaymentCommand::OpenTopUp { cents: *cents, way: *way, allowed }
+        }
+        PaymentChange::TopUpFailed { top_up, failure } => {
+            PaymentCommand::FailTopUp { top_up: *top_up, failure: *failure }
+        }
+        PaymentChange::Card(change) => PaymentCommand::Card(match change {
+            CardChange::Linked(customer) => {
+                let present = account.payments.as_deref().and_then(|payments| payments.customer.as_ref());
+                let replaces = present.map(|customer| customer.id.clone());
+                CardCommand::LinkCustomer { customer: customer.clone(), replaces }
+            }
+            CardChange::Saved(card) => CardCommand::SaveCard(card.clone()),
+            CardChange::Removed(_) => CardCommand::RemoveCard { id: None },
+        }),
+        PaymentChange::AutoTopUp(AutoTopUpChange::Set { threshold, cents, monthly_cap_cents }) => {
+            let (threshold, cents, monthly_cap_cents) = (*threshold, *cents, *monthly_cap_cents);
+            PaymentCommand::AutoTopUp(AutoTopUpCommand::Set { threshold, cents, monthly_cap_cents, allowed })
+        }
+        PaymentChange::AutoTopUp(AutoTopUpChange::Stopped { why }) => {
+            PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why: *why })
+        }
+        PaymentChange::TopUpSucceeded { .. } | PaymentChange::AutoTopUp(AutoTopUpChange::Paused { .. }) => {
+            return Err(Violation("no command begins a change with it"));
+        }
+    })
 }
 
 fn changes(profile: &Profile) -> WorkspaceChanges {

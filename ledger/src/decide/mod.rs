@@ -8,6 +8,8 @@
 //! engine has loaded the view, and [`Account::record`](crate::Account::record) applies the change.
 
 pub(crate) mod authority;
+mod auto_top_up;
+mod cards;
 pub(crate) mod charge;
 pub(crate) mod command;
 mod grant;
@@ -119,7 +121,8 @@ fn decide_loaded(
         // The most frequent command needs no list.
         Command::Charge(request) => {
             let opened = charge::open(view, request, actor.api_key(), now)?;
-            return Ok(with_alerts(view, opened, Vec::new(), key, now));
+            let bought = auto_top_up::after_charge(view, &opened, now);
+            return Ok(with_alerts(view, opened, bought, key, now));
         }
         Command::ExistingCharge { command, .. } => decide_existing_charge(view, command, clocks)?,
         Command::Grant(request) => grant::grant(view, request)?,
@@ -137,7 +140,7 @@ fn decide_loaded(
             let change = team::decide(view, command, clocks)?;
             change.into_iter().map(|change| EntryBody::Team(Box::new(change))).collect()
         }
-        Command::Payment(command) => payments::decide(view, command)?,
+        Command::Payment(command) => payments::decide(view, command, now)?,
         Command::SetPrices { operations, effective_at } => {
             prices::set_prices(view, operations, effective_at, now)?
         }

@@ -1,4 +1,5 @@
-//! Decides what becomes of payments: top-ups that are opened, and paid.
+//! Decides what becomes of payments: top-ups that are opened, are paid, or fail. What is about cards
+//! and automatic top-ups is in `cards` and `auto_top_up`.
 //!
 //! Credit is granted once, after its payment (i12). The state and what an entry does to it are in
 //! `payments`. Whether money came in is not decided here: the platform or its payment provider
@@ -6,28 +7,42 @@
 
 use super::grant::{check_balance_bound, grant};
 use super::view::View;
+use super::{auto_top_up, cards};
 use crate::{
-    Account, EntryBody, GrantRequest, Micros, PaymentChange, PaymentCommand, Refusal, Source, TopUp,
-    TopUpBounds, TopUpId, TopUpStatus, bounds,
+    Account, EntryBody, GrantRequest, Micros, PaymentChange, PaymentCommand, Refusal, Source, Timestamp,
+    TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay, bounds,
 };
 
 /// Decides a command about payments; no entry if it would change nothing.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, and what each command may be refused for.
-pub(super) fn decide(view: &View, command: PaymentCommand) -> Result<Vec<EntryBody>, Refusal> {
+pub(super) fn decide(
+    view: &View,
+    command: PaymentCommand,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     match command {
         PaymentCommand::OpenTopUp { cents, way, allowed } => {
+            assert!(way != TopUpWay::Automatic, "i14: only its rule may open an automatic top-up");
             check_new(account, cents, allowed)?;
             let top_up = TopUpId(view.fresh_id);
             let is_new = account.payments.as_deref().is_none_or(|payments| payments.top_up(top_up).is_none());
             assert!(is_new, "a new top-up must have a new id");
             let change = PaymentChange::TopUpOpened { top_up, cents, way };
-            Ok(vec![EntryBody::Payment(Box::new(change))])
+            Ok(vec![body(change)])
         }
         PaymentCommand::ConfirmTopUp(id) => confirm_top_up(view, account, id),
+        PaymentCommand::FailTopUp { top_up, failure } => fail_top_up(account, top_up, failure, now),
+        PaymentCommand::Card(command) => cards::decide(account, command),
+        PaymentCommand::AutoTopUp(command) => auto_top_up::decide(view, account, command, now),
     }
+}
+
+/// The entry of a change.
+pub(super) fn body(change: PaymentChange) -> EntryBody {
+    EntryBody::Payment(Box::new(change))
 }
 
 /// Refuses a top-up of another size than is allowed, one too many, and one whose credit would not
@@ -70,7 +85,7 @@ fn confirm_top_up(view: &View, account: &Account, id: TopUpId) -> Result<Vec<Ent
 
 /// The grant of a payment, and the entry that says which top-up it paid.
 fn succeed(view: &View, top_up: &TopUp, payment: Box<str>) -> Result<Vec<EntryBody>, Refusal> {
-    assert!(top_up.status == TopUpStatus::Pending, "i12: a top-up must not be paid twice");
+    assert!(top_up.status != TopUpStatus::Succeeded, "i12: a top-up must not be paid twice");
     let request = GrantRequest {
         source: Source::TopUp,
         amount: top_up.credits(),
@@ -84,6 +99,30 @@ fn succeed(view: &View, top_up: &TopUp, payment: Box<str>) -> Result<Vec<EntryBo
     };
     let change = PaymentChange::TopUpSucceeded { top_up: top_up.id, payment, grant: grant.id };
     // Right after the grant: a repayment of debt may spend it whole.
-    bodies.insert(1, EntryBody::Payment(Box::new(change)));
+    bodies.insert(1, body(change));
+    Ok(bodies)
+}
+
+/// A top-up that waits was not paid. What was paid stays paid, and what failed stays failed. The
+/// rule of an automatic one waits then, or stops.
+///
+/// # Errors
+/// `TopUpNotFound`.
+fn fail_top_up(
+    account: &Account,
+    id: TopUpId,
+    failure: TopUpFailure,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let payments = account.payments.as_deref().ok_or(Refusal::TopUpNotFound)?;
+    let top_up = payments.top_up(id).ok_or(Refusal::TopUpNotFound)?;
+    if top_up.status != TopUpStatus::Pending {
+        return Ok(Vec::new());
+    }
+    let mut bodies = vec![body(PaymentChange::TopUpFailed { top_up: id, failure })];
+    let rule = payments.auto_top_up.as_ref().filter(|rule| rule.is_running());
+    if let (TopUpWay::Automatic, Some(rule)) = (top_up.way, rule) {
+        bodies.push(body(PaymentChange::AutoTopUp(rule.after_failure(failure, now))));
+    }
     Ok(bodies)
 }

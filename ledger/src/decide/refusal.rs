@@ -60,6 +60,8 @@ pub enum Refusal {
     ChargeAlreadyRefunded(ChargeState),
     /// The charge was settled; carries its state.
     ChargeAlreadySettled(ChargeState),
+    /// It needs a saved card, and none is saved.
+    PaymentMethodRequired,
     /// The quantity of a charge is not 1 to [`crate::bounds::QUANTITY_MAX`].
     QuantityOutOfRange,
     /// A value that is not allowed, or not allowed in the current state.
@@ -134,6 +136,7 @@ impl Refusal {
             Refusal::OperationNotFound => "operation_not_found",
             Refusal::ChargeAlreadyRefunded(_) => "charge_already_refunded",
             Refusal::ChargeAlreadySettled(_) => "charge_already_settled",
+            Refusal::PaymentMethodRequired => "payment_method_required",
             Refusal::UsedQuantityOutOfRange
             | Refusal::QuantityOutOfRange
             | Refusal::InvalidField { .. }
@@ -193,6 +196,7 @@ impl Refusal {
             | Refusal::WorkspaceSuspended
             | Refusal::OperationNotFound
             | Refusal::UsedQuantityOutOfRange
+            | Refusal::PaymentMethodRequired
             | Refusal::QuantityOutOfRange
             | Refusal::TopUpOutOfBounds { .. }
             | Refusal::InvalidField { .. } => {}

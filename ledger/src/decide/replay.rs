@@ -42,7 +42,7 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
                 PaymentChange::TopUpOpened { cents: opened, way: opened_way, .. } => {
                     first(&[("amount_usd", opened == cents), ("path", opened_way == way)])
                 }
-                PaymentChange::TopUpSucceeded { .. } => Some("path"),
+                _ => Some("path"),
             }
         }
         (EntryBody::Granted { origin, .. }, Command::Payment(PaymentCommand::ConfirmTopUp(top_up))) => {

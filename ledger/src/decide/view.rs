@@ -31,7 +31,8 @@ pub struct View<'a> {
     /// exist, and for other commands.
     pub paid_cents: i64,
     /// The day and month around [`Account::present`], in the time zone of the workspace or of the
-    /// recount. Read only if the workspace has limits or the command has a recount.
+    /// recount. Read only if the command has a recount or the account needs them
+    /// ([`Account::needs_windows`]).
     pub windows: PeriodWindows,
     /// An id that nothing has yet; the new charge, grant, key or link gets it.
     pub fresh_id: Id,

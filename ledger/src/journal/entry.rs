@@ -248,6 +248,13 @@ pub enum Kind {
     ClawBackReduced,
     TopUpOpened,
     TopUpSucceeded,
+    CustomerLinked,
+    CardSaved,
+    CardRemoved,
+    AutoTopUpSet,
+    AutoTopUpPaused,
+    AutoTopUpStopped,
+    TopUpFailed,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -287,6 +294,13 @@ coded!(Kind, "an entry's kind", {
     ClawBackReduced = 34 "claw_back.reduced",
     TopUpOpened = 35 "top_up.opened",
     TopUpSucceeded = 36 "top_up.succeeded",
+    CustomerLinked = 37 "customer.linked",
+    CardSaved = 38 "payment_method.saved",
+    CardRemoved = 39 "payment_method.removed",
+    AutoTopUpSet = 40 "auto_top_up.set",
+    AutoTopUpPaused = 41 "auto_top_up.paused",
+    AutoTopUpStopped = 42 "auto_top_up.stopped",
+    TopUpFailed = 44 "top_up.failed",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -465,8 +479,8 @@ impl EntryBody {
     /// the first of a change.
     #[must_use]
     pub const fn only_follows(&self) -> bool {
-        let is_paid = matches!(self.kind(), Kind::TopUpSucceeded);
-        is_paid
+        let follows = matches!(self.kind(), Kind::TopUpSucceeded | Kind::AutoTopUpPaused);
+        follows
             || matches!(
                 self,
                 EntryBody::DebtRepaid { .. }
@@ -499,6 +513,9 @@ impl PaymentChange {
         match self {
             PaymentChange::TopUpOpened { .. } => Kind::TopUpOpened,
             PaymentChange::TopUpSucceeded { .. } => Kind::TopUpSucceeded,
+            PaymentChange::TopUpFailed { .. } => Kind::TopUpFailed,
+            PaymentChange::Card(change) => change.kind(),
+            PaymentChange::AutoTopUp(change) => change.kind(),
         }
     }
 }

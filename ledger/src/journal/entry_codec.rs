@@ -8,11 +8,11 @@ use super::codec::{Malformed, Reader, Writer};
 use super::entry::Kind;
 use crate::prices::price_book::read_seconds;
 use crate::{
-    Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
-    GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PaymentChange,
-    PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason,
-    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, TopUpBounds, TopUpId, TopUpWay,
-    WorkspaceId,
+    Actor, ApiKey, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeDetails, ChargeId, ChargeState,
+    Draw, Entry, EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros,
+    Outcome, PaymentChange, PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion,
+    Profile, Refund, RefundReason, SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp,
+    TopUpBounds, TopUpFailure, TopUpId, TopUpWay, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -242,9 +242,15 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::PortalSignedOut
         | Kind::PortalAllSignedOut
         | Kind::MemberErased => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
-        Kind::TopUpOpened | Kind::TopUpSucceeded => {
-            EntryBody::Payment(Box::new(read_payment_change(r, kind)?))
-        }
+        Kind::TopUpOpened
+        | Kind::TopUpSucceeded
+        | Kind::TopUpFailed
+        | Kind::CustomerLinked
+        | Kind::CardSaved
+        | Kind::CardRemoved
+        | Kind::AutoTopUpSet
+        | Kind::AutoTopUpPaused
+        | Kind::AutoTopUpStopped => EntryBody::Payment(Box::new(read_payment_change(r, kind)?)),
     })
 }
 
@@ -306,6 +312,12 @@ fn write_payment_change(w: &mut Writer, change: &PaymentChange) {
             w.text(payment);
             w.id(grant.0);
         }
+        PaymentChange::TopUpFailed { top_up, failure } => {
+            w.id(top_up.0);
+            w.byte(failure.code());
+        }
+        PaymentChange::Card(change) => change.write(w),
+        PaymentChange::AutoTopUp(change) => change.write(w),
     }
 }
 
@@ -340,6 +352,16 @@ fn read_payment_change(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malf
             payment: r.text("a payment")?.into(),
             grant: GrantId(r.id("a payment's grant")?),
         },
+        Kind::TopUpFailed => PaymentChange::TopUpFailed {
+            top_up: TopUpId(r.id("a top-up")?),
+            failure: TopUpFailure::from_code(r.byte("why a top-up failed")?)?,
+        },
+        Kind::CustomerLinked | Kind::CardSaved | Kind::CardRemoved => {
+            PaymentChange::Card(CardChange::read(r, kind)?)
+        }
+        Kind::AutoTopUpSet | Kind::AutoTopUpPaused | Kind::AutoTopUpStopped => {
+            PaymentChange::AutoTopUp(AutoTopUpChange::read(r, kind)?)
+        }
         _ => return Err(Malformed("a payment's change")),
     })
 }

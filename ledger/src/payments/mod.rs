@@ -1,4 +1,5 @@
-//! The payments of a workspace: its top-ups, and what each entry does to them.
+//! The payments of a workspace: its customer and card, its top-ups, and what each entry does to
+//! them.
 //!
 //! Money becomes credit once, after it came in, and only then (P5). The grant of a payment is made
 //! by the same change as the entry that says so, and its key is derived from the payment, so that
@@ -8,17 +9,26 @@
 //! from the account's and writes them when they change. What is accepted is decided in
 //! `decide::payments`. How a payment is asked for and confirmed at a provider is not here.
 
+pub(crate) mod auto_top_up;
+pub(crate) mod card;
 pub(crate) mod top_up;
 
 use std::sync::Arc;
 
-use self::top_up::{TopUp, TopUpBounds, TopUpStatus, TopUpWay};
+use self::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, StopReason};
+use self::card::{Card, CardChange, CardCommand, Customer};
+use self::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
 use crate::{Grant, GrantId, Source, Timestamp, TopUpId, bounds};
 
 /// The format of the bytes; a reader refuses any other.
 const FORMAT: u8 = 1;
+
+/// The tags of the sections, which follow the top-ups in ascending order. A section that would say
+/// nothing is not written, so the bytes of payments without it stay as they were.
+const CUSTOMER: u8 = 1;
+const AUTO_TOP_UP: u8 = 2;
 
 /// What can be asked of the payments of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +44,32 @@ pub enum PaymentCommand {
     },
     /// Says that a top-up was paid, by a person who saw the money. It grants the credit once.
     ConfirmTopUp(TopUpId),
+    /// Says that a top-up that waits will not be paid.
+    FailTopUp {
+        /// The top-up.
+        top_up: TopUpId,
+        /// Why not.
+        failure: TopUpFailure,
+    },
+    /// Links a customer of the provider, saves or removes a card.
+    Card(CardCommand),
+    /// Sets or stops automatic top-ups, or opens one.
+    AutoTopUp(AutoTopUpCommand),
+}
+
+impl PaymentCommand {
+    /// True if only the platform, or the system in its name, may say so: what a payment provider
+    /// reports, and that money came in.
+    pub(crate) fn is_reported(&self) -> bool {
+        match self {
+            PaymentCommand::ConfirmTopUp(_) | PaymentCommand::FailTopUp { .. } => true,
+            PaymentCommand::OpenTopUp { .. } => false,
+            PaymentCommand::Card(CardCommand::LinkCustomer { .. } | CardCommand::SaveCard(_)) => true,
+            PaymentCommand::Card(CardCommand::RemoveCard { id }) => id.is_some(),
+            PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why }) => *why != StopReason::Requested,
+            PaymentCommand::AutoTopUp(AutoTopUpCommand::Set { .. } | AutoTopUpCommand::OpenIfLow) => false,
+        }
+    }
 }
 
 /// What happened to the payments of a workspace.
@@ -57,6 +93,17 @@ pub enum PaymentChange {
         /// The grant that the payment brought.
         grant: GrantId,
     },
+    /// A top-up failed. Its credit is still granted if it is paid after all.
+    TopUpFailed {
+        /// The top-up.
+        top_up: TopUpId,
+        /// Why.
+        failure: TopUpFailure,
+    },
+    /// The customer or the card changed.
+    Card(CardChange),
+    /// The rule of automatic top-ups changed.
+    AutoTopUp(AutoTopUpChange),
 }
 
 /// The payments of a workspace.
@@ -64,6 +111,12 @@ pub enum PaymentChange {
 pub struct Payments {
     /// All top-ups, oldest first.
     pub top_ups: Vec<TopUp>,
+    /// The workspace as a customer of a payment provider.
+    pub customer: Option<Customer>,
+    /// The saved card of the customer.
+    pub card: Option<Card>,
+    /// When to buy credit by itself; `None` if it was never set.
+    pub auto_top_up: Option<AutoTopUp>,
 }
 
 impl Payments {
@@ -82,14 +135,22 @@ impl Payments {
     /// Appends the bytes.
     ///
     /// # Panics
-    /// If they are too many or do not read back as they are: payments that are wrong must not be
-    /// stored.
+    /// If they are too many, contradict each other, or do not read back as they are: payments that
+    /// are wrong must not be stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         assert!(self.is_within_bounds(), "payments must be within their bounds");
         let start = bytes.len();
         let w = &mut Writer(bytes);
         w.byte(FORMAT);
         w.list(&self.top_ups, |w, top_up| top_up.write(w));
+        if let Some(customer) = &self.customer {
+            w.byte(CUSTOMER);
+            self.write_customer(w, customer);
+        }
+        if let Some(rule) = &self.auto_top_up {
+            w.byte(AUTO_TOP_UP);
+            rule.write(w);
+        }
         assert!(
             Payments::decode(Some(&bytes[start..])).is_ok_and(|read| read.as_deref() == Some(self)),
             "payments must read back as they are"
@@ -106,10 +167,25 @@ impl Payments {
         if r.byte("the payments' format")? != FORMAT {
             return Err(Malformed("payments of another format"));
         }
-        let payments = Payments { top_ups: r.list("the top-ups", TopUp::read)? };
-        r.end("the payments")?;
+        let top_ups = r.list("the top-ups", TopUp::read)?;
+        let mut payments = Payments { top_ups, ..Payments::default() };
+        let mut last = 0;
+        while !r.is_at_end() {
+            const WHAT: &str = "a section of the payments";
+            let tag = r.byte(WHAT)?;
+            match tag {
+                _ if tag <= last => return Err(Malformed(WHAT)),
+                CUSTOMER => payments.read_customer(&mut r)?,
+                AUTO_TOP_UP => payments.auto_top_up = Some(AutoTopUp::read(&mut r)?),
+                _ => return Err(Malformed(WHAT)),
+            }
+            last = tag;
+        }
         if !payments.is_within_bounds() {
             return Err(Malformed("payments that are too many"));
+        }
+        if !payments.is_automatic_consistent() {
+            return Err(Malformed("automatic top-ups that contradict each other"));
         }
         Ok(Some(Arc::new(payments)))
     }
@@ -132,6 +208,9 @@ impl Payments {
             PaymentChange::TopUpOpened { top_up: id, cents, way } => {
                 ensure(self.top_up(*id).is_none(), "a top-up is opened that exists already")?;
                 ensure(TopUpBounds::WIDEST.allow(*cents), "a top-up is out of range")?;
+                if *way == TopUpWay::Automatic {
+                    self.open_automatic(*cents, decided_at)?;
+                }
                 self.top_ups.push(TopUp::opened(*id, *cents, *way, decided_at));
                 ensure(self.is_within_bounds(), "a workspace has more top-ups than it may have")
             }
@@ -140,14 +219,31 @@ impl Payments {
                 ensure(is_new, "i12: a payment pays for two top-ups")?;
                 let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
                 let top_up = top_up.ok_or(Violation("i12: a top-up is paid that does not exist"))?;
-                ensure(top_up.status == TopUpStatus::Pending, "i12: a top-up is paid twice")?;
+                ensure(top_up.status != TopUpStatus::Succeeded, "i12: a top-up is paid twice")?;
                 let granted = granted.filter(|granted| granted.id == *grant);
                 let granted = granted.ok_or(Violation("i12: a payment names a grant that is not there"))?;
                 ensure(granted.source == Source::TopUp, "i12: a top-up pays for a grant of another kind")?;
                 ensure(granted.amount == top_up.credits(), "i12: a top-up grants another sum than was paid")?;
                 top_up.succeed(payment.clone(), *grant, decided_at);
+                let way = top_up.way;
+                if way == TopUpWay::Automatic {
+                    self.count_automatic(None);
+                }
                 Ok(())
             }
+            PaymentChange::TopUpFailed { top_up: id, failure } => {
+                let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
+                let top_up = top_up.ok_or(Violation("a top-up fails that does not exist"))?;
+                ensure(top_up.status == TopUpStatus::Pending, "a top-up fails that does not wait")?;
+                top_up.fail(*failure, decided_at);
+                let way = top_up.way;
+                if way == TopUpWay::Automatic {
+                    self.count_automatic(Some(*failure));
+                }
+                Ok(())
+            }
+            PaymentChange::Card(change) => self.apply_card(change),
+            PaymentChange::AutoTopUp(change) => self.apply_auto_top_up(change, decided_at),
         }
     }
 }

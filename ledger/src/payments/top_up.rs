@@ -8,10 +8,13 @@ use crate::{GrantId, Micros, Timestamp, TopUpId, bounds};
 pub enum TopUpWay {
     /// Outside the system, by bank transfer or invoice. The platform confirms it.
     Manual,
+    /// With the saved card, because the balance was low.
+    Automatic,
 }
 
 coded!(TopUpWay, "the way of a top-up", {
     Manual = 0 "manual",
+    Automatic = 2 "automatic",
 });
 
 /// The smallest and the largest top-up that may be opened.
@@ -41,11 +44,37 @@ pub enum TopUpStatus {
     Pending,
     /// It was paid, and its credit was granted.
     Succeeded,
+    /// It was not paid. If it is paid after all, its credit is granted.
+    Failed,
 }
 
 coded!(TopUpStatus, "the status of a top-up", {
     Pending = 0 "pending",
     Succeeded = 1 "succeeded",
+    Failed = 2 "failed",
+});
+
+/// Why a top-up failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopUpFailure {
+    /// The bank declined the card for now; the same card may pay later.
+    SoftDecline,
+    /// The bank declined the card for good: it is lost, stolen, closed or expired.
+    HardDecline,
+    /// The bank wants the holder of the card to confirm the payment.
+    AuthenticationNeeded,
+    /// The payment was cancelled, or a slow method of payment brought no money.
+    NotPaid,
+    /// The provider refused the request itself, which an operator must look at.
+    RefusedByProvider,
+}
+
+coded!(TopUpFailure, "why a top-up failed", {
+    SoftDecline = 0 "declined",
+    HardDecline = 1 "declined_for_good",
+    AuthenticationNeeded = 2 "authentication_needed",
+    NotPaid = 3 "not_paid",
+    RefusedByProvider = 4 "refused_by_provider",
 });
 
 /// Credit that is bought once.
@@ -67,6 +96,8 @@ pub struct TopUp {
     pub payment: Option<Box<str>>,
     /// The grant, once there is one.
     pub grant: Option<GrantId>,
+    /// Why it failed, if it did and was not paid after all.
+    pub failure: Option<TopUpFailure>,
 }
 
 impl TopUp {
@@ -78,7 +109,8 @@ impl TopUp {
     pub fn opened(id: TopUpId, cents: i64, way: TopUpWay, opened_at: Timestamp) -> TopUp {
         assert!(cents > 0, "a top-up must buy something");
         let status = TopUpStatus::Pending;
-        TopUp { id, cents, way, status, opened_at, ended_at: None, payment: None, grant: None }
+        let (ended_at, payment, grant, failure) = (None, None, None, None);
+        TopUp { id, cents, way, status, opened_at, ended_at, payment, grant, failure }
     }
 
     /// The credit that it buys: 1,000 micro-units a cent.
@@ -102,12 +134,17 @@ impl TopUp {
     pub(crate) fn succeed(&mut self, payment: Box<str>, grant: GrantId, at: Timestamp) {
         assert!(self.grant.is_none(), "i12: a top-up must not grant twice");
         assert!(self.payment.is_none(), "i12: a top-up must not have two payments");
-        self.status = TopUpStatus::Succeeded;
+        (self.status, self.failure) = (TopUpStatus::Succeeded, None);
         (self.payment, self.grant, self.ended_at) = (Some(payment), Some(grant), Some(at));
     }
 
+    pub(crate) fn fail(&mut self, failure: TopUpFailure, at: Timestamp) {
+        assert!(self.grant.is_none(), "i12: a top-up that was paid must not fail");
+        (self.status, self.failure, self.ended_at) = (TopUpStatus::Failed, Some(failure), Some(at));
+    }
+
     pub(crate) fn write(&self, w: &mut Writer) {
-        let TopUp { id, cents, way, status, opened_at, ended_at, payment, grant } = self;
+        let TopUp { id, cents, way, status, opened_at, ended_at, payment, grant, failure } = self;
         w.id(id.0);
         w.signed(*cents);
         w.byte(way.code());
@@ -119,10 +156,14 @@ impl TopUp {
         if let Some(grant) = grant {
             w.id(grant.0);
         }
+        // Its status says that it follows.
+        if let Some(failure) = failure {
+            w.byte(failure.code());
+        }
     }
 
     pub(crate) fn read(r: &mut Reader) -> Result<TopUp, Malformed> {
-        let top_up = TopUp {
+        let mut top_up = TopUp {
             id: TopUpId(r.id("a top-up")?),
             cents: r.signed("a top-up's cents")?,
             way: TopUpWay::from_code(r.byte("a top-up's way")?)?,
@@ -131,11 +172,15 @@ impl TopUp {
             ended_at: r.maybe_signed("a top-up's end")?.map(Timestamp::from_millis),
             payment: r.maybe_text("a top-up's payment")?.map(Into::into),
             grant: if r.flag("a top-up's grant")? { Some(GrantId(r.id("a top-up's grant")?)) } else { None },
+            failure: None,
         };
+        if top_up.status == TopUpStatus::Failed {
+            top_up.failure = Some(TopUpFailure::from_code(r.byte("why a top-up failed")?)?);
+        }
         let is_paid = top_up.status == TopUpStatus::Succeeded;
         let agrees = is_paid == top_up.grant.is_some()
             && is_paid == top_up.payment.is_some()
-            && is_paid == top_up.ended_at.is_some();
+            && (top_up.status == TopUpStatus::Pending) == top_up.ended_at.is_none();
         if !agrees || !TopUpBounds::WIDEST.allow(top_up.cents) {
             return Err(Malformed("a top-up whose parts do not agree"));
         }

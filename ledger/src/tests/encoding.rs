@@ -64,6 +64,16 @@ lost g5 9
 lost g5 10 evidence=dp_1
 top_up 2_500 key=t1
 confirm t1
+customer cus_1
+card pm_1
+rule 3_000_000 3_000 6_000
+charge listing
+unpaid t2 declined
+wait 2h
+buy
+confirm t3
+no_card
+customer cus_2 replaces=cus_1
 ";
 
 /// A history in which every kind of entry of a workspace occurs.

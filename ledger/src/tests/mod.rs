@@ -8,6 +8,7 @@
 //! here.
 
 mod alerts;
+mod auto_top_ups;
 mod charges;
 mod claw_backs;
 mod encoding;

@@ -16,7 +16,8 @@ use tollkeeper_engine::{
     ChargeFilter, ChargeRecord, CommandResult, Engine, EntryRecord, Error, Listing, Page, Reads,
 };
 use tollkeeper_ledger::{
-    Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, Refusal, Team, Timestamp, WorkspaceId,
+    Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, Payments, Refusal, Team, Timestamp,
+    WorkspaceId,
 };
 
 use crate::model::step::{Names, Step, index_of};
@@ -347,7 +348,8 @@ impl Differential {
         self.expect_equal(&what("sessions"), sessions, pool.sessions(now))
     }
 
-    /// Compares the top-ups, each with its grant and its payment.
+    /// Compares the customer, the card, the rule, and the top-ups, each with its grant and its
+    /// payment.
     fn compare_top_ups(
         &mut self,
         engine: &dyn Engine,
@@ -355,7 +357,12 @@ impl Differential {
         pool: &Pool,
     ) -> Result<(), Difference> {
         let what = format!("the top-ups of {id}");
-        let mut top_ups = self.existing(&what, engine.payments(id))?.top_ups.clone();
+        let stored = self.existing(&what, engine.payments(id))?;
+        let Payments { top_ups, customer, card, auto_top_up } = stored.as_ref().clone();
+        let cards = format!("the card and its rule of {id}");
+        let expected = (pool.customer(), pool.card(), pool.rule());
+        self.expect_equal(&cards, (customer, card, auto_top_up), expected)?;
+        let mut top_ups = top_ups;
         for top_up in &mut top_ups {
             self.names.top_up_for_model(id, top_up);
         }

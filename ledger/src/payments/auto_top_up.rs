@@ -125,12 +125,16 @@ impl AutoTopUp {
         !matches!(self.state, AutoTopUpState::Stopped { .. })
     }
 
-    /// True if a top-up may be opened at `now`: it runs, and no pause is under way.
+    /// True if a top-up may be opened at `now`: it runs, and no pause is under way. A pause that is
+    /// longer than any was begun while a clock was ahead, and does not count.
     #[must_use]
     pub fn is_ready(&self, now: Timestamp) -> bool {
         match self.state {
             AutoTopUpState::Active => true,
-            AutoTopUpState::Paused { until } => until <= now,
+            AutoTopUpState::Paused { until } => {
+                let longest = now.plus_seconds(bounds::NEXT_DECLINE_PAUSE_SECONDS);
+                until <= now || until.is_ahead_of(longest)
+            }
             AutoTopUpState::Stopped { .. } => false,
         }
     }

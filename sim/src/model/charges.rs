@@ -71,8 +71,13 @@ impl Pool {
             });
         }
         let draws = draw(&self.draw_order(), amount);
+        let has_room = self.has_room_to_buy();
         self.add(now, Fact::Charged(Box::new(ChargeDetails { draws: draws.into(), ..details })));
-        Ok(self.output(self.charge_count() - 1))
+        let index = self.charge_count() - 1;
+        if has_room {
+            self.buy_if_low(Some(index), now);
+        }
+        Ok(self.output(index))
     }
 
     pub(super) fn succeed(

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeDetails, ChargeState, Draw, GrantId, Hash, Kind, Micros, Outcome, Period, Profile,
-    Source, Status, Subject, TeamChange, Timestamp, TopUpWay, UsageKey, UsageSums, WorkspaceChanges,
-    WorkspaceId,
+    Balance, Card, Charge, ChargeDetails, ChargeState, Customer, Draw, GrantId, Hash, Kind, Micros, Outcome,
+    Period, Profile, Source, Status, StopReason, Subject, TeamChange, Timestamp, TopUpFailure, TopUpWay,
+    UsageKey, UsageSums, WorkspaceChanges, WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -104,6 +104,8 @@ pub enum Fact {
         cents: i64,
         /// How it is to be paid.
         way: TopUpWay,
+        /// The index of the charge that brought it about.
+        charge: Option<usize>,
     },
     /// A top-up was paid.
     TopUpPaid {
@@ -112,6 +114,32 @@ pub enum Fact {
         /// The number of the grant that it brought.
         grant: u64,
     },
+    /// A top-up failed.
+    TopUpFailed {
+        /// The index of the top-up.
+        top_up: usize,
+        /// Why.
+        failure: TopUpFailure,
+    },
+    /// The workspace is this customer at the payment provider, without a card.
+    CustomerLinked(Customer),
+    /// A card was saved.
+    CardSaved(Card),
+    /// The card was removed.
+    CardRemoved,
+    /// The rule of automatic top-ups was set.
+    RuleSet {
+        /// Credit is bought below this.
+        threshold: Micros,
+        /// What is bought at once.
+        cents: i64,
+        /// The most that is bought in a month.
+        monthly_cap_cents: i64,
+    },
+    /// Automatic top-ups wait until this time.
+    RulePaused(Timestamp),
+    /// Automatic top-ups were stopped.
+    RuleStopped(StopReason),
 }
 
 /// A fact with its time.
@@ -206,6 +234,13 @@ impl Fact {
             Fact::Team(change) => change.kind(),
             Fact::TopUpOpened { .. } => Kind::TopUpOpened,
             Fact::TopUpPaid { .. } => Kind::TopUpSucceeded,
+            Fact::TopUpFailed { .. } => Kind::TopUpFailed,
+            Fact::CustomerLinked(_) => Kind::CustomerLinked,
+            Fact::CardSaved(_) => Kind::CardSaved,
+            Fact::CardRemoved => Kind::CardRemoved,
+            Fact::RuleSet { .. } => Kind::AutoTopUpSet,
+            Fact::RulePaused(_) => Kind::AutoTopUpPaused,
+            Fact::RuleStopped(_) => Kind::AutoTopUpStopped,
         }
     }
 

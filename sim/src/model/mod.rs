@@ -11,6 +11,7 @@
 //! decisions or its accounts. Not here: the source of the steps (`workload`), the comparison
 //! (`differential`).
 
+mod auto_top_ups;
 mod charges;
 mod credit;
 mod facts;

@@ -7,7 +7,7 @@ use tollkeeper_ledger::{
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool};
-use crate::model::step::{index_of, nth};
+use crate::model::step::{nth, of_charge};
 
 impl Pool {
     pub(super) fn pay(&mut self, command: &PaymentCommand, now: Timestamp) -> Result<Output, Refusal> {
@@ -23,13 +23,17 @@ impl Pool {
                     return Err(invalid("top_ups"));
                 }
                 self.check_balance_bound(Micros::new(cents * 1_000))?;
-                self.add(now, Fact::TopUpOpened { cents: *cents, way: *way });
+                self.add(now, Fact::TopUpOpened { cents: *cents, way: *way, charge: None });
                 let opened = self.top_ups().pop().expect("it was just opened");
                 Ok(Output::TopUp(Box::new(opened)))
             }
             PaymentCommand::ConfirmTopUp(id) => {
-                let top_up = self.top_ups().get(index_of(id.0)).cloned().ok_or(Refusal::TopUpNotFound)?;
-                assert!(top_up.status == TopUpStatus::Pending, "a second confirmation is a repeated request");
+                let top_ups = self.top_ups();
+                let index = top_ups.iter().position(|top_up| top_up.id == *id);
+                let index = index.ok_or(Refusal::TopUpNotFound)?;
+                let top_up = &top_ups[index];
+                let is_paid = top_up.status == TopUpStatus::Succeeded;
+                assert!(!is_paid, "a second confirmation is a repeated request");
                 let request = GrantRequest {
                     source: Source::TopUp,
                     amount: Micros::new(top_up.cents * 1_000),
@@ -39,32 +43,48 @@ impl Pool {
                 };
                 // The fact of the payment follows the grant, and a repayment of debt follows both.
                 let grant = self.next_n();
-                self.grant_with(&request, Some(Fact::TopUpPaid { top_up: index_of(id.0), grant }), now)
+                self.grant_with(&request, Some(Fact::TopUpPaid { top_up: index, grant }), now)
             }
+            PaymentCommand::FailTopUp { top_up, failure } => self.fail_top_up(*top_up, *failure, now),
+            PaymentCommand::Card(command) => self.change_card(command, now),
+            PaymentCommand::AutoTopUp(command) => self.change_rule(command, now),
         }
     }
 
     /// The top-ups in the order in which they were opened.
     #[must_use]
     pub fn top_ups(&self) -> Vec<TopUp> {
-        let mut top_ups = Vec::new();
+        let mut top_ups: Vec<TopUp> = Vec::new();
+        let mut asked_for = 0;
         for line in &self.lines {
             match &line.fact {
-                Fact::TopUpOpened { cents, way } => top_ups.push(TopUp {
-                    id: TopUpId(nth(top_ups.len())),
-                    cents: *cents,
-                    way: *way,
-                    status: TopUpStatus::Pending,
-                    opened_at: line.decided_at,
-                    ended_at: None,
-                    payment: None,
-                    grant: None,
-                }),
+                Fact::TopUpOpened { cents, way, charge } => {
+                    let id = charge.map_or_else(|| nth(asked_for), of_charge);
+                    asked_for += usize::from(charge.is_none());
+                    top_ups.push(TopUp {
+                        id: TopUpId(id),
+                        cents: *cents,
+                        way: *way,
+                        status: TopUpStatus::Pending,
+                        opened_at: line.decided_at,
+                        ended_at: None,
+                        payment: None,
+                        grant: None,
+                        failure: None,
+                    });
+                }
+                Fact::TopUpFailed { top_up, failure } => {
+                    let failed: &mut TopUp = &mut top_ups[*top_up];
+                    failed.status = TopUpStatus::Failed;
+                    failed.ended_at = Some(line.decided_at);
+                    failed.failure = Some(*failure);
+                }
                 Fact::TopUpPaid { top_up, grant } => {
                     let granted = self.grants().into_iter().find(|record| record.grant.n == *grant);
                     let paid: &mut TopUp = &mut top_ups[*top_up];
                     paid.status = TopUpStatus::Succeeded;
                     paid.ended_at = Some(line.decided_at);
+                    paid.failure = None;
                     paid.payment = Some(payment_of(paid.id).into());
                     paid.grant = granted.map(|record| record.grant.id);
                 }

@@ -34,6 +34,16 @@ pub fn nth(index: usize) -> Id {
     Id::from_bytes((index as u128).to_be_bytes())
 }
 
+/// The model's id of the top-up that the charge with this index brought about. It stands apart from
+/// those of the others, because no answer names it: an engine gives it the id of the charge.
+#[must_use]
+pub fn of_charge(charge: usize) -> Id {
+    Id::from_bytes((OF_CHARGE | charge as u128).to_be_bytes())
+}
+
+/// Marks the id of a top-up that a charge brought about.
+const OF_CHARGE: u128 = 1 << 127;
+
 /// The index behind an id of the model.
 #[must_use]
 pub fn index_of(id: Id) -> usize {
@@ -93,13 +103,15 @@ impl Names {
             Command::Team(TeamCommand::SignOut(session)) => {
                 session.0 = known(&named.sessions, session.0)?;
             }
-            Command::Payment(PaymentCommand::ConfirmTopUp(top_up)) => {
-                top_up.0 = known(&named.top_ups, top_up.0)?;
+            Command::Payment(
+                PaymentCommand::ConfirmTopUp(top_up) | PaymentCommand::FailTopUp { top_up, .. },
+            ) => {
+                top_up.0 = known_top_up(named, top_up.0)?;
             }
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
-            | Command::Payment(PaymentCommand::OpenTopUp { .. })
+            | Command::Payment(_)
             | Command::Charge(_)
             | Command::SetAlerts { .. }
             | Command::Team(_)
@@ -144,8 +156,8 @@ impl Names {
             EntryBody::ChargeOpened(details) => learn(&mut named.charges, details.id.0),
             EntryBody::Granted { grant, .. } => learn(&mut named.grants, grant.id.0),
             EntryBody::Payment(change) => match **change {
-                PaymentChange::TopUpOpened { top_up, .. } => learn(&mut named.top_ups, top_up.0),
-                PaymentChange::TopUpSucceeded { .. } => return,
+                PaymentChange::TopUpOpened { top_up, .. } => learn_top_up(named, top_up.0),
+                _ => return,
             },
             EntryBody::Team(change) => match change.as_ref() {
                 TeamChange::KeyCreated(key) => learn(&mut named.keys, key.id.0),
@@ -177,7 +189,7 @@ impl Names {
     fn payment_for_model(&mut self, workspace: &WorkspaceId, payment: Box<str>) -> Box<str> {
         match payment.strip_prefix("manual:").map(str::parse) {
             Some(Ok(TopUpId(id))) => {
-                format!("manual:{}", TopUpId(learn(&mut self.of(workspace).top_ups, id))).into()
+                format!("manual:{}", TopUpId(learn_top_up(self.of(workspace), id))).into()
             }
             _ => payment,
         }
@@ -185,7 +197,7 @@ impl Names {
 
     /// Replaces the ids in a top-up.
     pub fn top_up_for_model(&mut self, workspace: &WorkspaceId, top_up: &mut TopUp) {
-        top_up.id.0 = learn(&mut self.of(workspace).top_ups, top_up.id.0);
+        top_up.id.0 = learn_top_up(self.of(workspace), top_up.id.0);
         top_up.grant = top_up.grant.map(|grant| self.grant_id_for_model(workspace, grant));
         top_up.payment = top_up.payment.take().map(|payment| self.payment_for_model(workspace, payment));
     }
@@ -256,6 +268,21 @@ impl Names {
 
 fn known(names: &[Id], id: Id) -> Option<Id> {
     if id == unknown_id() { Some(id) } else { names.get(index_of(id)).copied() }
+}
+
+fn known_top_up(named: &Named, id: Id) -> Option<Id> {
+    let bits = u128::from_be_bytes(id.to_bytes());
+    if id == unknown_id() || bits & OF_CHARGE == 0 {
+        return known(&named.top_ups, id);
+    }
+    named.charges.get(usize::try_from(bits & !OF_CHARGE).ok()?).copied()
+}
+
+fn learn_top_up(named: &mut Named, id: Id) -> Id {
+    match named.charges.iter().position(|charge| *charge == id) {
+        Some(charge) => of_charge(charge),
+        None => learn(&mut named.top_ups, id),
+    }
 }
 
 fn learn(names: &mut Vec<Id>, id: Id) -> Id {

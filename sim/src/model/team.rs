@@ -6,9 +6,10 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Actor, ApiKey, ApiKeyId, ApiKeyRequest, Charge, ChargeCommand, Command, Hash, LinkRequest, Member,
-    MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText, PortalSession, Refusal, Role,
-    Scope, SessionId, Status, TeamChange, TeamCommand, Timestamp, WorkerId,
+    Actor, ApiKey, ApiKeyId, ApiKeyRequest, AutoTopUpCommand, CardCommand, Charge, ChargeCommand, Command,
+    Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText,
+    PortalSession, Refusal, Role, Scope, SessionId, Status, StopReason, TeamChange, TeamCommand, Timestamp,
+    WorkerId,
 };
 
 use super::charges::invalid;
@@ -213,7 +214,13 @@ impl Pool {
                 ..
             } => false,
             Command::ExistingCharge { .. } => scopes.contains(&Scope::Charge),
-            Command::Payment(PaymentCommand::ConfirmTopUp(_)) => false,
+            Command::Payment(PaymentCommand::ConfirmTopUp(_) | PaymentCommand::FailTopUp { .. }) => false,
+            Command::Payment(PaymentCommand::Card(command)) => {
+                matches!(command, CardCommand::RemoveCard { id: None })
+            }
+            Command::Payment(PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why })) => {
+                *why == StopReason::Requested
+            }
             _ => true,
         }
     }

@@ -9,9 +9,9 @@
 //! on a request that moves no credit.
 
 use tollkeeper_ledger::{
-    ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash, IdempotencyKey, Interval,
-    Micros, OperationId, OperationPrice, PaymentCommand, Period, Plan, PlanId, PlatformSettings, Source,
-    Status, Subject, Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
+    AutoTopUp, AutoTopUpState, ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash,
+    IdempotencyKey, Interval, Micros, OperationId, OperationPrice, PaymentCommand, Period, Plan, PlanId,
+    PlatformSettings, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
 };
 
 use crate::model::step::{Step, nth, unknown_id};
@@ -295,8 +295,8 @@ impl Workload {
         match self.random.below(1_000) {
             0..400 => Command::Charge(self.charge()),
             400..530 => self.grant(),
-            530..570 => self.payment(pool),
-            570..750 => self.existing_charge(pool),
+            530..600 => self.payment(pool),
+            600..750 => self.existing_charge(pool),
             750..800 => ChargeCommand::TimeOut.for_charge(self.some_charge(pool)),
             800..855 => self.lost(pool),
             855..875 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },
@@ -508,15 +508,16 @@ impl Workload {
     }
 }
 
-/// The next beginnings of a day and of a month in workspaces with limits.
+/// The next beginnings of a day and of a month in workspaces with limits or automatic top-ups.
 fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
-    let limited = model.pools.values().filter(|pool| !pool.limits().is_empty());
+    let counts = |pool: &&Pool| !pool.limits().is_empty() || pool.rule().is_some();
+    let limited = model.pools.values().filter(counts);
     let windows = limited.map(|pool| pool.windows(pool.present(now)));
     windows.flat_map(|windows| [windows.day.end, windows.day.end, windows.month.end]).collect()
 }
 
-/// The times after `now` at which something ends: deadlines, refund windows, cooldowns, keys, links
-/// and sessions.
+/// The times after `now` at which something ends: deadlines, refund windows, cooldowns, pauses,
+/// keys, links and sessions.
 fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
     let window = i64::from(model.refund_window_days) * bounds::DAY_SECONDS;
     let of_pool = |pool: &Pool| {
@@ -529,6 +530,9 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
         let cooldown = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);
         let fired = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Low(_)));
         turns.extend(fired.map(|line| line.decided_at.plus_seconds(cooldown)));
+        if let Some(AutoTopUp { state: AutoTopUpState::Paused { until }, .. }) = pool.rule() {
+            turns.push(until);
+        }
         for key in pool.keys() {
             turns.extend(key.expires_at);
             turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS)));

@@ -1,16 +1,73 @@
-//! Random commands about payments: top-ups, and payments that are lost.
+//! Random commands about payments: top-ups, cards and their rule, and payments that are lost.
 
-use tollkeeper_ledger::{Command, PaymentCommand, TopUpBounds, TopUpId, TopUpStatus, TopUpWay};
+use tollkeeper_ledger::{
+    AutoTopUpCommand, Card, CardCommand, Command, Customer, Micros, PaymentCommand, Provider, StopReason,
+    TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay,
+};
 
 use super::Workload;
 use crate::model::Pool;
 use crate::model::step::{index_of, unknown_id};
+use crate::random::Random;
 
 impl Workload {
-    /// Opens a top-up, or confirms one: mostly one that waits, at times any or an unknown one.
+    /// Opens a top-up, ends one, or changes what pays for automatic ones.
     pub(super) fn payment(&mut self, pool: &Pool) -> Command {
+        match self.random.below(10) {
+            0..5 => self.top_up(pool),
+            5 => Command::Payment(PaymentCommand::Card(self.card(pool))),
+            6 if pool.card().is_none() => Command::Payment(PaymentCommand::Card(self.card(pool))),
+            _ => Command::Payment(PaymentCommand::AutoTopUp(self.rule())),
+        }
+    }
+
+    /// Mostly what leads to a card: a customer, then a card of it. At times it goes.
+    fn card(&mut self, pool: &Pool) -> CardCommand {
+        let name = |random: &mut Random, prefix: &str| format!("{prefix}_{}", random.below(3)).into();
+        let customer = pool.customer();
+        if customer.is_none() || self.random.chance(200) {
+            let present = customer.map(|customer| customer.id).filter(|_| !self.random.chance(200));
+            let id = if self.random.chance(30) { "".into() } else { name(&mut self.random, "cus") };
+            let customer = Customer { provider: Provider::Stripe, id };
+            return CardCommand::LinkCustomer { customer, replaces: present };
+        }
+        if pool.card().is_some() && self.random.chance(400) {
+            let id = self.random.chance(500).then(|| name(&mut self.random, "pm"));
+            return CardCommand::RemoveCard { id };
+        }
+        CardCommand::SaveCard(Card {
+            id: name(&mut self.random, "pm"),
+            brand: "visa".into(),
+            last4: if self.random.chance(30) { "42".into() } else { "4242".into() },
+            expires_month: 1,
+            expires_year: 2_030 + self.random.below(2) as u16,
+        })
+    }
+
+    /// Mostly a rule that buys as much as its threshold, a few times in a month.
+    fn rule(&mut self) -> AutoTopUpCommand {
+        if self.random.chance(150) {
+            let reasons = [StopReason::Requested, StopReason::Disputed, StopReason::FraudWarning];
+            return AutoTopUpCommand::Stop { why: *self.random.pick(&reasons) };
+        }
+        if self.random.chance(300) {
+            return AutoTopUpCommand::OpenIfLow;
+        }
+        let cents = self.random.below(self.shape.richness / 500) as i64;
+        let less = *self.random.pick(&[0, 0, 0, 1, 500, -1]);
+        AutoTopUpCommand::Set {
+            threshold: Micros::new(1_000 * cents - less),
+            cents,
+            monthly_cap_cents: cents * *self.random.pick(&[1, 2, 5, 50]) - i64::from(self.random.chance(50)),
+            allowed: TopUpBounds { min_cents: *self.random.pick(&[1, 1, 2]), ..TopUpBounds::WIDEST },
+        }
+    }
+
+    /// Opens a top-up, or confirms or fails one: mostly one that waits, at times any or an unknown
+    /// one.
+    fn top_up(&mut self, pool: &Pool) -> Command {
         let top_ups = pool.top_ups();
-        if top_ups.is_empty() || self.random.chance(500) {
+        if top_ups.is_empty() || self.random.chance(350) {
             let cents = match self.random.below(50) {
                 0 => 0,
                 1 => -1,
@@ -29,6 +86,18 @@ impl Workload {
         } else {
             self.random.pick(&top_ups).id
         };
+        if self.random.chance(400) {
+            let failures = [
+                TopUpFailure::SoftDecline,
+                TopUpFailure::SoftDecline,
+                TopUpFailure::HardDecline,
+                TopUpFailure::AuthenticationNeeded,
+                TopUpFailure::NotPaid,
+                TopUpFailure::RefusedByProvider,
+            ];
+            let failure = *self.random.pick(&failures);
+            return Command::Payment(PaymentCommand::FailTopUp { top_up: id, failure });
+        }
         Command::Payment(PaymentCommand::ConfirmTopUp(id))
     }
 

@@ -192,7 +192,11 @@ impl State {
                     _ if matches!(command, Command::SetSettings(_)) => {
                         Output::Settings(self.platform.settings)
                     }
-                    _ if matches!(command, Command::SetAlerts { .. } | Command::SetLost { .. }) => {
+                    _ if matches!(
+                        command,
+                        Command::SetAlerts { .. } | Command::SetLost { .. } | Command::Payment(_)
+                    ) =>
+                    {
                         Output::Done
                     }
                     _ if let Some(record) = command.grant().and_then(|id| stored.grant(id)) => {
@@ -280,7 +284,7 @@ impl StoredWorkspace {
                     let opened_at = entry(first).decided_at;
                     Output::TopUp(Box::new(TopUp::opened(top_up, cents, way, opened_at)))
                 }
-                PaymentChange::TopUpSucceeded { .. } => Output::Done,
+                _ => Output::Done,
             },
             body => match body.charge() {
                 None => Output::Done,

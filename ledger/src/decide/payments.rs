@@ -1,5 +1,5 @@
-//! Decides what becomes of payments: top-ups that are opened, are paid, or fail. What is about cards
-//! and automatic top-ups is in `cards` and `auto_top_up`.
+//! Decides what becomes of payments: top-ups that are opened, are paid, or fail. Cards and
+//! automatic top-ups are in `cards` and `auto_top_up`.
 //!
 //! Credit is granted once, after its payment (i12). The state and what an entry does to it are in
 //! `payments`. Whether money came in is not decided here: the platform or its payment provider

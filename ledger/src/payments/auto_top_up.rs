@@ -149,7 +149,7 @@ impl AutoTopUp {
             && *soft_declines <= bounds::SOFT_DECLINES_MAX
     }
 
-    /// What becomes of the rule after a top-up of it failed, told by the declines before.
+    /// What becomes of the rule after a top-up of it failed, by the declines before it.
     pub(crate) fn after_failure(&self, failure: TopUpFailure, now: Timestamp) -> AutoTopUpChange {
         let pause = |seconds| AutoTopUpChange::Paused { until: now.plus_seconds(seconds) };
         match failure {
@@ -254,9 +254,7 @@ impl Payments {
     /// The automatic top-up that waits for its payment; there is at most one (i14).
     #[must_use]
     pub fn pending_automatic(&self) -> Option<&TopUp> {
-        let waits =
-            |top_up: &&TopUp| top_up.way == TopUpWay::Automatic && top_up.status == TopUpStatus::Pending;
-        self.top_ups.iter().rev().find(waits)
+        self.top_ups.iter().rev().find(|top_up| top_up.is_pending_automatic())
     }
 
     /// What was bought automatically in a month, or may still be: all but what was not paid.
@@ -332,12 +330,11 @@ impl Payments {
         self.auto_top_up.as_mut().filter(|rule| rule.is_running()).ok_or(otherwise)
     }
 
-    /// True if a rule that runs has its card, and at most one automatic top-up waits (i14). It holds
-    /// after every change, and not between its entries.
+    /// True if a rule that runs has its card, and at most one automatic top-up waits (i14). It
+    /// holds after every change, and not between its entries.
     pub(super) fn is_automatic_consistent(&self) -> bool {
-        let waits =
-            |top_up: &&TopUp| top_up.way == TopUpWay::Automatic && top_up.status == TopUpStatus::Pending;
+        let waiting = self.top_ups.iter().filter(|top_up| top_up.is_pending_automatic());
         let runs = self.auto_top_up.as_ref().is_some_and(AutoTopUp::is_running);
-        (self.card.is_some() || !runs) && self.top_ups.iter().filter(waits).count() <= 1
+        (self.card.is_some() || !runs) && waiting.count() <= 1
     }
 }

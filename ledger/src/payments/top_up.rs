@@ -113,6 +113,12 @@ impl TopUp {
         TopUp { id, cents, way, status, opened_at, ended_at, payment, grant, failure }
     }
 
+    /// True if it waits for a charge of the saved card (i14).
+    #[must_use]
+    pub fn is_pending_automatic(&self) -> bool {
+        self.way == TopUpWay::Automatic && self.status == TopUpStatus::Pending
+    }
+
     /// The credit that it buys: 1,000 micro-units a cent.
     #[must_use]
     pub fn credits(&self) -> Micros {

@@ -25,6 +25,10 @@
 //! which they were made; a session has the name of its link. Digits may be grouped by `_`. Any
 //! command may have `by=kN` or `by=NAME`, the caller; without it the platform is the caller.
 
+mod payments;
+
+pub(super) use payments::card;
+
 use super::world::{Output, World};
 use crate::{
     Actor, ApiKeyId, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, Card, CardCommand, ChargeCommand,
@@ -165,7 +169,7 @@ fn command(world: &World, words: &Words) -> Command {
         "update" => Command::UpdateWorkspace(changes(words)),
         "grant" => Command::Grant(grant_request(words)),
         "top_up" | "confirm" | "unpaid" | "customer" | "card" | "no_card" | "rule" | "stop" | "buy" => {
-            Command::Payment(payment_command(world, words))
+            Command::Payment(payments::payment_command(world, words))
         }
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
         "lost" => Command::SetLost {
@@ -282,56 +286,6 @@ fn team_command(world: &World, words: &Words) -> TeamCommand {
         "sign_out_all" => TeamCommand::SignOutAll(words.bare.get(1).map(|name| MemberId::known(name))),
         other => panic!("{other} is not a command of a script"),
     }
-}
-
-fn payment_command(world: &World, words: &Words) -> PaymentCommand {
-    let widest = TopUpBounds::WIDEST;
-    let min_cents = words.number("min").unwrap_or(widest.min_cents);
-    let max_cents = words.number("max").unwrap_or(widest.max_cents);
-    let allowed = TopUpBounds { min_cents, max_cents };
-    let top_up = || {
-        let top_up = world.top_ups.get(index(words.bare[1])).copied();
-        top_up.unwrap_or(TopUpId(Id::v7(0, 0, 0)))
-    };
-    match words.bare[0] {
-        "top_up" => {
-            PaymentCommand::OpenTopUp { cents: number(words.bare[1]), way: TopUpWay::Manual, allowed }
-        }
-        "confirm" => PaymentCommand::ConfirmTopUp(top_up()),
-        "unpaid" => {
-            let mut failures = (0..=u8::MAX).filter_map(|code| TopUpFailure::from_code(code).ok());
-            let failure = failures.find(|failure| failure.as_str() == words.bare[2]);
-            PaymentCommand::FailTopUp { top_up: top_up(), failure: failure.expect("a reason of a failure") }
-        }
-        "customer" => {
-            let customer = Customer { provider: Provider::Stripe, id: words.bare[1].into() };
-            PaymentCommand::Card(CardCommand::LinkCustomer { customer, replaces: words.boxed("replaces") })
-        }
-        "card" => PaymentCommand::Card(CardCommand::SaveCard(card(words.bare[1]))),
-        "no_card" => {
-            let id = words.bare.get(1).map(|id| (*id).into());
-            PaymentCommand::Card(CardCommand::RemoveCard { id })
-        }
-        "rule" => PaymentCommand::AutoTopUp(AutoTopUpCommand::Set {
-            threshold: micros(words.bare[1]),
-            cents: number(words.bare[2]),
-            monthly_cap_cents: number(words.bare[3]),
-            allowed,
-        }),
-        "stop" => {
-            let why = words.bare.get(1).unwrap_or(&"requested");
-            let mut reasons = (0..=u8::MAX).filter_map(|code| StopReason::from_code(code).ok());
-            let why = reasons.find(|reason| reason.as_str() == *why).expect("a reason to stop");
-            PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why })
-        }
-        "buy" => PaymentCommand::AutoTopUp(AutoTopUpCommand::OpenIfLow),
-        other => panic!("{other} is not a command about payments"),
-    }
-}
-
-/// A card with this id of the provider.
-pub(super) fn card(id: &str) -> Card {
-    Card { id: id.into(), brand: "visa".into(), last4: "4242".into(), expires_month: 12, expires_year: 2_030 }
 }
 
 fn changes(words: &Words) -> WorkspaceChanges {
@@ -540,22 +494,7 @@ fn happened(world: &World, entry: &Entry) -> String {
         EntryBody::SettingsChanged(settings) => format!("window {}d", settings.refund_window_days),
         EntryBody::LedgerRestored { epoch } => format!("epoch {epoch}"),
         EntryBody::Team(change) => change.kind().as_str().to_owned(),
-        EntryBody::Payment(change) => match &**change {
-            PaymentChange::TopUpOpened { cents, way, .. } => {
-                let how = if *way == TopUpWay::Automatic { "automatic " } else { "" };
-                format!("{how}top-up of {cents} cents")
-            }
-            PaymentChange::TopUpSucceeded { .. } => "paid".to_owned(),
-            PaymentChange::TopUpFailed { failure, .. } => failure.as_str().to_owned(),
-            PaymentChange::Card(change) => change.kind().as_str().to_owned(),
-            PaymentChange::AutoTopUp(AutoTopUpChange::Paused { until }) => {
-                format!("paused until {}", later(*until, world.now))
-            }
-            PaymentChange::AutoTopUp(AutoTopUpChange::Stopped { why }) => {
-                format!("stopped: {}", why.as_str())
-            }
-            PaymentChange::AutoTopUp(AutoTopUpChange::Set { .. }) => "set".to_owned(),
-        },
+        EntryBody::Payment(change) => payments::happened(world, change),
     }
 }
 

@@ -5,6 +5,7 @@
 //! it is. The rules of credit are tested in the ledger and beside the model; here they are only
 //! touched.
 
+mod auto_top_ups;
 mod charges;
 mod clocks;
 mod limits;
@@ -91,6 +92,16 @@ pub const CLAUSES: &[Clause] = &[
     ),
     ("a top-up grants its credit once, after it was confirmed", payments::a_top_up_grants_its_credit_once),
     ("only the platform says that money came in", payments::only_the_platform_says_that_money_came_in),
+    ("racing charges buy credit once", auto_top_ups::racing_charges_buy_credit_once),
+    (
+        "automatic top-ups of a month of the time zone stay within its cap",
+        auto_top_ups::a_month_of_the_time_zone_stays_within_its_cap,
+    ),
+    ("a declined card is charged three times", auto_top_ups::a_declined_card_is_charged_three_times),
+    (
+        "a removed card stops automatic top-ups in one change",
+        auto_top_ups::a_removed_card_stops_automatic_top_ups_in_one_change,
+    ),
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
     ("what is lost of a payment is a target", charges::what_is_lost_of_a_payment_is_a_target),
     ("lists come in pages without gaps", lists::lists_come_in_pages),

@@ -61,6 +61,8 @@ struct Shape {
     awaits: u64,
     /// The share of commands about the team.
     team: u64,
+    /// The share of commands about payments.
+    payments: u64,
     /// The share of workspace updates that change the time zone.
     zone_changes: u64,
 }
@@ -99,6 +101,7 @@ impl Workload {
             backwards: *random.pick(&[0, 0, 30]),
             awaits: *random.pick(&[100, 500, 900]),
             team: *random.pick(&[30, 100, 350]),
+            payments: *random.pick(&[30, 100, 300]),
             zone_changes: *random.pick(&[0, 300, 800]),
         };
         // Between the leap day of 2028 and the changes to summer time in the weeks after it.
@@ -292,11 +295,13 @@ impl Workload {
         if self.random.chance(self.shape.team) {
             return Command::Team(self.team_command(pool));
         }
+        if self.random.chance(self.shape.payments) {
+            return self.payment(pool);
+        }
         match self.random.below(1_000) {
             0..400 => Command::Charge(self.charge()),
-            400..530 => self.grant(),
-            530..600 => self.payment(pool),
-            600..750 => self.existing_charge(pool),
+            400..540 => self.grant(),
+            540..750 => self.existing_charge(pool),
             750..800 => ChargeCommand::TimeOut.for_charge(self.some_charge(pool)),
             800..855 => self.lost(pool),
             855..875 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },

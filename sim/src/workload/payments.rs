@@ -17,7 +17,7 @@ impl Workload {
             0..5 => self.top_up(pool),
             5 => Command::Payment(PaymentCommand::Card(self.card(pool))),
             6 if pool.card().is_none() => Command::Payment(PaymentCommand::Card(self.card(pool))),
-            _ => Command::Payment(PaymentCommand::AutoTopUp(self.rule())),
+            _ => Command::Payment(PaymentCommand::AutoTopUp(self.rule(pool))),
         }
     }
 
@@ -25,13 +25,13 @@ impl Workload {
     fn card(&mut self, pool: &Pool) -> CardCommand {
         let name = |random: &mut Random, prefix: &str| format!("{prefix}_{}", random.below(3)).into();
         let customer = pool.customer();
-        if customer.is_none() || self.random.chance(200) {
+        if customer.is_none() || self.random.chance(60) {
             let present = customer.map(|customer| customer.id).filter(|_| !self.random.chance(200));
             let id = if self.random.chance(30) { "".into() } else { name(&mut self.random, "cus") };
             let customer = Customer { provider: Provider::Stripe, id };
             return CardCommand::LinkCustomer { customer, replaces: present };
         }
-        if pool.card().is_some() && self.random.chance(400) {
+        if pool.card().is_some() && self.random.chance(300) {
             let id = self.random.chance(500).then(|| name(&mut self.random, "pm"));
             return CardCommand::RemoveCard { id };
         }
@@ -45,15 +45,16 @@ impl Workload {
     }
 
     /// Mostly a rule that buys as much as its threshold, a few times in a month.
-    fn rule(&mut self) -> AutoTopUpCommand {
-        if self.random.chance(150) {
+    fn rule(&mut self, pool: &Pool) -> AutoTopUpCommand {
+        let runs = pool.rule().is_some_and(|rule| rule.is_running());
+        if self.random.chance(if runs { 100 } else { 10 }) {
             let reasons = [StopReason::Requested, StopReason::Disputed, StopReason::FraudWarning];
             return AutoTopUpCommand::Stop { why: *self.random.pick(&reasons) };
         }
-        if self.random.chance(300) {
+        if runs && self.random.chance(300) {
             return AutoTopUpCommand::OpenIfLow;
         }
-        let cents = self.random.below(self.shape.richness / 500) as i64;
+        let cents = self.random.below(self.shape.richness / 50) as i64;
         let less = *self.random.pick(&[0, 0, 0, 1, 500, -1]);
         AutoTopUpCommand::Set {
             threshold: Micros::new(1_000 * cents - less),

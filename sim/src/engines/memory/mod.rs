@@ -176,35 +176,7 @@ impl State {
                 Ok(Answer { replayed: true, output: stored.output(n, n) })
             }
             Decision::Unchanged => {
-                let output = match charge {
-                    _ if matches!(command, Command::SetLimits(_)) => {
-                        Output::Limits(stored.account.limits.at(&windows))
-                    }
-                    _ if let Command::SetPrices { effective_at, .. } = &command => {
-                        let present = stored.account.present(now);
-                        let at = effective_at.map_or(present, |at| at.max(present));
-                        let prices = self.platform.price_book.in_force(at);
-                        Output::Prices(prices.expect("unchanged prices are in force").clone())
-                    }
-                    _ if matches!(command, Command::SetPlans { .. }) => {
-                        Output::Plans(self.platform.plans.newest().clone())
-                    }
-                    _ if matches!(command, Command::SetSettings(_)) => {
-                        Output::Settings(self.platform.settings)
-                    }
-                    _ if matches!(
-                        command,
-                        Command::SetAlerts { .. } | Command::SetLost { .. } | Command::Payment(_)
-                    ) =>
-                    {
-                        Output::Done
-                    }
-                    _ if let Some(record) = command.grant().and_then(|id| stored.grant(id)) => {
-                        Output::Grant(Box::new(record), stored.account.balance)
-                    }
-                    Some(charge) => Output::Charge(charge, stored.account.balance),
-                    None => Output::Workspace(stored.account.profile.clone()),
-                };
+                let output = self.unchanged(stored, charge, &command, (&windows, now));
                 Ok(Answer { replayed: false, output })
             }
             Decision::Change(change) => {
@@ -213,6 +185,43 @@ impl State {
                 stored.store_texts(first, &command.texts());
                 Ok(Answer { replayed: false, output: stored.output(first, last) })
             }
+        }
+    }
+
+    /// The answer to a command that changed nothing.
+    fn unchanged(
+        &self,
+        stored: &StoredWorkspace,
+        charge: Option<Charge>,
+        command: &Command,
+        (windows, now): (&PeriodWindows, Timestamp),
+    ) -> Output {
+        match charge {
+            _ if matches!(command, Command::SetLimits(_)) => {
+                Output::Limits(stored.account.limits.at(windows))
+            }
+            _ if let Command::SetPrices { effective_at, .. } = command => {
+                let present = stored.account.present(now);
+                let at = effective_at.map_or(present, |at| at.max(present));
+                let prices = self.platform.price_book.in_force(at);
+                Output::Prices(prices.expect("unchanged prices are in force").clone())
+            }
+            _ if matches!(command, Command::SetPlans { .. }) => {
+                Output::Plans(self.platform.plans.newest().clone())
+            }
+            _ if matches!(command, Command::SetSettings(_)) => Output::Settings(self.platform.settings),
+            _ if matches!(
+                command,
+                Command::SetAlerts { .. } | Command::SetLost { .. } | Command::Payment(_)
+            ) =>
+            {
+                Output::Done
+            }
+            _ if let Some(record) = command.grant().and_then(|id| stored.grant(id)) => {
+                Output::Grant(Box::new(record), stored.account.balance)
+            }
+            Some(charge) => Output::Charge(charge, stored.account.balance),
+            None => Output::Workspace(stored.account.profile.clone()),
         }
     }
 

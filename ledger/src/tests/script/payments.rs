@@ -1,0 +1,78 @@
+//! The words of the test scripts about payments: top-ups, cards and their rule.
+
+use super::{Words, index, later, micros, number};
+use crate::tests::world::World;
+use crate::{
+    AutoTopUpChange, AutoTopUpCommand, Card, CardCommand, Customer, Id, PaymentChange, PaymentCommand,
+    Provider, StopReason, TopUpBounds, TopUpFailure, TopUpId, TopUpWay,
+};
+
+pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
+    let widest = TopUpBounds::WIDEST;
+    let min_cents = words.number("min").unwrap_or(widest.min_cents);
+    let max_cents = words.number("max").unwrap_or(widest.max_cents);
+    let allowed = TopUpBounds { min_cents, max_cents };
+    let top_up = || {
+        let top_up = world.top_ups.get(index(words.bare[1])).copied();
+        top_up.unwrap_or(TopUpId(Id::v7(0, 0, 0)))
+    };
+    match words.bare[0] {
+        "top_up" => {
+            PaymentCommand::OpenTopUp { cents: number(words.bare[1]), way: TopUpWay::Manual, allowed }
+        }
+        "confirm" => PaymentCommand::ConfirmTopUp(top_up()),
+        "unpaid" => {
+            let mut failures = (0..=u8::MAX).filter_map(|code| TopUpFailure::from_code(code).ok());
+            let failure = failures.find(|failure| failure.as_str() == words.bare[2]);
+            PaymentCommand::FailTopUp { top_up: top_up(), failure: failure.expect("a reason of a failure") }
+        }
+        "customer" => {
+            let customer = Customer { provider: Provider::Stripe, id: words.bare[1].into() };
+            PaymentCommand::Card(CardCommand::LinkCustomer { customer, replaces: words.boxed("replaces") })
+        }
+        "card" => PaymentCommand::Card(CardCommand::SaveCard(card(words.bare[1]))),
+        "no_card" => {
+            let id = words.bare.get(1).map(|id| (*id).into());
+            PaymentCommand::Card(CardCommand::RemoveCard { id })
+        }
+        "rule" => PaymentCommand::AutoTopUp(AutoTopUpCommand::Set {
+            threshold: micros(words.bare[1]),
+            cents: number(words.bare[2]),
+            monthly_cap_cents: number(words.bare[3]),
+            allowed,
+        }),
+        "stop" => {
+            let why = words.bare.get(1).unwrap_or(&"requested");
+            let mut reasons = (0..=u8::MAX).filter_map(|code| StopReason::from_code(code).ok());
+            let why = reasons.find(|reason| reason.as_str() == *why).expect("a reason to stop");
+            PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why })
+        }
+        "buy" => PaymentCommand::AutoTopUp(AutoTopUpCommand::OpenIfLow),
+        other => panic!("{other} is not a command about payments"),
+    }
+}
+
+/// A card with this id of the provider.
+pub(in crate::tests) fn card(id: &str) -> Card {
+    Card { id: id.into(), brand: "visa".into(), last4: "4242".into(), expires_month: 12, expires_year: 2_030 }
+}
+
+/// What an entry says, in words.
+pub(super) fn happened(world: &World, change: &PaymentChange) -> String {
+    match change {
+        PaymentChange::TopUpOpened { cents, way, .. } => {
+            let how = if *way == TopUpWay::Automatic { "automatic " } else { "" };
+            format!("{how}top-up of {cents} cents")
+        }
+        PaymentChange::TopUpSucceeded { .. } => "paid".to_owned(),
+        PaymentChange::TopUpFailed { failure, .. } => failure.as_str().to_owned(),
+        PaymentChange::Card(change) => change.kind().as_str().to_owned(),
+        PaymentChange::AutoTopUp(AutoTopUpChange::Paused { until }) => {
+            format!("paused until {}", later(*until, world.now))
+        }
+        PaymentChange::AutoTopUp(AutoTopUpChange::Stopped { why }) => {
+            format!("stopped: {}", why.as_str())
+        }
+        PaymentChange::AutoTopUp(AutoTopUpChange::Set { .. }) => "set".to_owned(),
+    }
+}

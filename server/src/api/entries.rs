@@ -12,14 +12,15 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, Balance, ChargeId, Entry, EntryBody, GrantId, IdempotencyKey, LedgerAccount, Limit,
-    Member, MemberId, Micros, PaymentChange, Scope, TeamChange, hex,
+    Actor, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
+    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, Scope, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
 use super::PAGE;
 use super::api_keys::ApiKeyJson;
 use super::members::MemberJson;
+use super::payment_method::PaymentMethodJson;
 use crate::access::Rule::Workspace;
 use crate::http::call::{Call, PersonalTexts, existing, json};
 use crate::http::problem::Problem;
@@ -181,7 +182,7 @@ impl From<Balance> for BalanceAfterJson {
 }
 
 impl<'a> EntryJson<'a> {
-    /// An entry. Details about the team are only written if `shows_team`.
+    /// An entry. Details about the team and its card are only written if `shows_team`.
     fn of(
         EntryRecord { entry, hash }: &'a EntryRecord,
         shows_team: bool,
@@ -209,7 +210,7 @@ impl<'a> EntryJson<'a> {
             member: member.map(MemberId::as_str),
             api_key: api_key.map(Text),
             reason,
-            details: details(body, texts).filter(|_| shows_team || !matches!(body, EntryBody::Team(_))),
+            details: details(body, texts).filter(|_| shows_team || !is_for_managers(body)),
             balance: (*balance).into(),
             hash: hex(hash),
             previous_hash: hex(previous),
@@ -261,8 +262,8 @@ fn about(body: &EntryBody) -> About<'_> {
             ..nothing
         },
         EntryBody::Payment(change) => match **change {
-            PaymentChange::TopUpOpened { .. } => nothing,
             PaymentChange::TopUpSucceeded { grant, .. } => About { grant: Some(grant), ..nothing },
+            _ => nothing,
         },
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
@@ -350,14 +351,7 @@ fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
             "lost_amount": lost.credit.get(),
             "debt": debt.get(),
         })),
-        EntryBody::Payment(change) => Some(match &**change {
-            PaymentChange::TopUpOpened { top_up, cents, way } => json_value!({
-                "top_up": top_up.to_string(), "amount_usd": Usd(Micros::from_cents(*cents)).to_string(), "way": way.as_str(),
-            }),
-            PaymentChange::TopUpSucceeded { top_up, payment, .. } => json_value!({
-                "top_up": top_up.to_string(), "payment": payment,
-            }),
-        }),
+        EntryBody::Payment(change) => payment_details(change),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 Some(value(serde_json::to_value(MemberJson::of(member, texts))))
@@ -377,6 +371,15 @@ fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
     }
 }
 
+/// True if the details are for those who manage the workspace: persons, keys, and the card.
+fn is_for_managers(body: &EntryBody) -> bool {
+    match body {
+        EntryBody::Team(_) => true,
+        EntryBody::Payment(change) => matches!(**change, PaymentChange::Card(_)),
+        _ => false,
+    }
+}
+
 /// The member as an entry set it.
 fn member_of(body: &EntryBody) -> Option<&Member> {
     let EntryBody::Team(change) = body else { return None };
@@ -391,11 +394,47 @@ async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let listing = call.app.engine().entries(&workspace, call.query().page()?).await?;
     let listing = existing(&workspace, listing)?;
-    // E-mail addresses and scopes are shown only to callers who may list members and keys.
+    // E-mail addresses, scopes and cards are shown only to callers who may list them.
     let shows_team = call.caller.api_key().is_none_or(|key| key.scopes.contains(Scope::Manage));
     let members =
         listing.data.iter().filter(|_| shows_team).filter_map(|record| member_of(&record.entry.body));
     let texts = call.personal_texts(&workspace, members).await?;
     let rows = ListJson::of(&listing, |record| EntryJson::of(record, shows_team, &texts));
     Ok(json(StatusCode::OK, ENTRY_BYTES * listing.data.len() + 64, &rows))
+}
+
+/// The details of an entry about payments. The provider's id of a card is not shown.
+fn payment_details(change: &PaymentChange) -> Option<Value> {
+    Some(match change {
+        PaymentChange::TopUpOpened { top_up, cents, way } => json_value!({
+            "top_up": top_up.to_string(), "amount_usd": Usd(Micros::from_cents(*cents)).to_string(), "way": way.as_str(),
+        }),
+        PaymentChange::TopUpSucceeded { top_up, payment, .. } => json_value!({
+            "top_up": top_up.to_string(), "payment": payment,
+        }),
+        PaymentChange::TopUpFailed { top_up, failure } => json_value!({
+            "top_up": top_up.to_string(), "failure": failure.as_str(),
+        }),
+        PaymentChange::Card(CardChange::Linked(customer)) => json_value!({
+            "provider": customer.provider.as_str(), "customer": customer.id,
+        }),
+        PaymentChange::Card(CardChange::Saved(card)) => {
+            let shown = serde_json::to_value(PaymentMethodJson::of(card));
+            shown.expect("a struct has string keys")
+        }
+        PaymentChange::Card(CardChange::Removed(_)) => return None,
+        PaymentChange::AutoTopUp(AutoTopUpChange::Set { threshold, cents, monthly_cap_cents }) => {
+            json_value!({
+                "threshold": threshold.get(),
+                "amount_usd": Usd(Micros::from_cents(*cents)).to_string(),
+                "monthly_cap_usd": Usd(Micros::from_cents(*monthly_cap_cents)).to_string(),
+            })
+        }
+        PaymentChange::AutoTopUp(AutoTopUpChange::Paused { until }) => json_value!({
+            "paused_until": Time(*until).to_string(),
+        }),
+        PaymentChange::AutoTopUp(AutoTopUpChange::Stopped { why }) => json_value!({
+            "stopped_reason": why.as_str(),
+        }),
+    })
 }

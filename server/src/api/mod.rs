@@ -4,6 +4,7 @@
 //! concatenated. `openapi` describes them, `docs` serves the description.
 
 mod api_keys;
+mod auto_top_up;
 mod batch;
 mod charges;
 mod clock;
@@ -16,6 +17,7 @@ mod limits;
 mod members;
 pub(crate) mod openapi;
 mod outcomes;
+mod payment_method;
 mod plans;
 mod portal_sessions;
 mod price_book;
@@ -62,6 +64,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Top-ups",
         description: "A top-up is credit that is bought once. It is granted after its payment, and only then.",
         routes: &[top_ups::ROUTES],
+    },
+    Resource {
+        name: "Automatic top-ups",
+        description: "A saved card buys credit by itself when the balance is low, at most so much in a month.",
+        routes: &[payment_method::ROUTES, auto_top_up::ROUTES],
     },
     Resource {
         name: "Limits",

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
-    Command, GrantId, Micros, PaymentCommand, Payments, TopUp, TopUpId, TopUpStatus, TopUpWay, WorkspaceId,
+    Command, GrantId, Micros, PaymentCommand, Payments, Provider, TopUp, TopUpFailure, TopUpId, TopUpStatus,
+    TopUpWay, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -77,12 +78,13 @@ pub const ROUTES: &[Route] = &[
 const PENDING: &str = r#"{"id": "tu_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
     "status": "pending", "credits": 2500000, "credits_usd": "25.00", "amount_usd": "25.00",
     "created_at": "2026-11-23T15:04:05.678Z", "paid_at": null, "grant": null,
-    "payment": {"provider": "manual", "instructions": "Pay the invoice that you will get by e-mail."}}"#;
+    "failure": null, "payment": {"provider": "manual", "way": "manual", "instructions": "Pay the invoice that you will get by e-mail."}}"#;
 
 const SUCCEEDED: &str = r#"{"id": "tu_01991234-5678-7abc-bfff-0123456789ab", "workspace": "acme",
     "status": "succeeded", "credits": 2500000, "credits_usd": "25.00", "amount_usd": "25.00",
     "created_at": "2026-11-23T15:04:05.678Z", "paid_at": "2026-11-24T09:00:00.000Z",
-    "grant": "gr_01991234-9abc-7abc-bfff-0123456789ab", "payment": {"provider": "manual"}}"#;
+    "grant": "gr_01991234-9abc-7abc-bfff-0123456789ab", "failure": null,
+    "payment": {"provider": "manual", "way": "manual"}}"#;
 
 /// About the size of one top-up in JSON, with instructions.
 const TOP_UP_BYTES: usize = 640;
@@ -112,7 +114,7 @@ pub struct TopUpJson<'a> {
     id: Text<TopUpId>,
     /// The id of the workspace.
     workspace: &'a str,
-    /// `pending` until the payment was confirmed, then `succeeded`.
+    /// `pending` until the payment was confirmed, then `succeeded`; `failed` if it was not paid.
     status: &'static str,
     /// The credit that it buys, in micro-units.
     credits: i64,
@@ -131,6 +133,10 @@ pub struct TopUpJson<'a> {
     /// The id of the grant that the payment brought; null before.
     #[schema(required, value_type = Option<String>)]
     grant: Option<Text<GrantId>>,
+    /// Why it failed: `declined`, `declined_for_good`, `authentication_needed`, `not_paid` or
+    /// `refused_by_provider`; null unless it failed.
+    #[schema(required)]
+    failure: Option<&'static str>,
     /// How it is paid.
     payment: PaymentJson<'a>,
 }
@@ -139,8 +145,10 @@ pub struct TopUpJson<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TopUpPayment)]
 pub struct PaymentJson<'a> {
-    /// `manual`: the platform confirms the payment.
+    /// `manual`: the platform confirms the payment. Otherwise the payment provider.
     provider: &'static str,
+    /// `manual`, or `automatic` if it was opened because the balance was low.
+    way: &'static str,
     /// What the payer has to do; absent once it was paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<&'a str>,
@@ -148,8 +156,8 @@ pub struct PaymentJson<'a> {
 
 impl<'a> TopUpJson<'a> {
     fn of(workspace: &'a str, top_up: &'a TopUp, settings: &'a PaymentSettings) -> TopUpJson<'a> {
-        let TopUp { id, cents, way, status, opened_at, ended_at, payment: _, grant } = top_up;
-        let waits = *status == TopUpStatus::Pending;
+        let TopUp { id, cents, way, status, opened_at, ended_at, payment: _, grant, failure } = top_up;
+        let waits = *status == TopUpStatus::Pending && *way == TopUpWay::Manual;
         TopUpJson {
             id: Text(*id),
             workspace,
@@ -158,10 +166,15 @@ impl<'a> TopUpJson<'a> {
             credits_usd: Usd(top_up.credits()),
             amount_usd: Usd(Micros::from_cents(*cents)),
             created_at: Time(*opened_at),
-            paid_at: ended_at.map(Time),
+            paid_at: ended_at.filter(|_| *status == TopUpStatus::Succeeded).map(Time),
             grant: grant.map(Text),
+            failure: failure.map(TopUpFailure::as_str),
             payment: PaymentJson {
-                provider: way.as_str(),
+                provider: match way {
+                    TopUpWay::Manual => TopUpWay::Manual.as_str(),
+                    TopUpWay::Automatic => Provider::Stripe.as_str(),
+                },
+                way: way.as_str(),
                 instructions: waits.then_some(settings.instructions.as_str()),
             },
         }

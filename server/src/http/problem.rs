@@ -110,6 +110,10 @@ codes! {
         "The workspace has no grant with this id.",
     TopUpNotFound = 404 "top_up_not_found" "No such top-up" false
         "The workspace has no top-up with this id.",
+    PaymentMethodNotFound = 404 "payment_method_not_found" "No saved card" false
+        "No card is saved for the workspace.",
+    AutoTopUpNotFound = 404 "auto_top_up_not_found" "No automatic top-ups" false
+        "Automatic top-ups were never set for the workspace.",
     MemberNotFound = 404 "member_not_found" "No such member" false
         "The workspace has no member with this id.",
     ApiKeyNotFound = 404 "api_key_not_found" "No such API key" false
@@ -124,6 +128,8 @@ codes! {
         "The workspace has a member with this id already.",
     LastAdmin = 409 "last_admin" "The workspace needs an admin" false
         "The last admin of a workspace cannot be removed or become a plain member.",
+    PaymentMethodRequired = 409 "payment_method_required" "A saved card is required" false
+        "Automatic top-ups need a saved card, and none is saved.",
     GrantWasPaid = 409 "grant_was_paid" "The grant was paid for" false
         "A payment paid for the grant. Such a grant is not voided; its payment can be refunded.",
     ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false

@@ -66,6 +66,10 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         )
         .with("closed_at", Time(closed_at).to_string()),
         Refusal::TopUpNotFound => top_up_not_found(),
+        Refusal::PaymentMethodRequired => Problem::new(
+            Code::PaymentMethodRequired,
+            "Automatic top-ups need a saved card. Save one for this workspace first.",
+        ),
         Refusal::GrantNotFound => grant_not_found(),
         Refusal::GrantWasPaid => Problem::new(
             Code::GrantWasPaid,

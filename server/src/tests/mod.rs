@@ -5,6 +5,7 @@
 
 mod anonymous;
 mod api_page;
+mod auto_top_ups;
 mod batch;
 mod charges;
 mod clock;

@@ -11,7 +11,7 @@ async fn a_top_up_is_opened_confirmed_and_granted_once() {
     let id = opened.id();
     let pending = format!(
         r#"{{"id":"{id}","workspace":"acme","status":"pending","credits":2500000,"credits_usd":"25.00","amount_usd":"25.00","#
-    ) + r#""created_at":"2026-11-23T15:04:05.678Z","paid_at":null,"grant":null,"payment":{"provider":"manual","#
+    ) + r#""created_at":"2026-11-23T15:04:05.678Z","paid_at":null,"grant":null,"failure":null,"payment":{"provider":"manual","way":"manual","#
         + r#""instructions":"Contact the platform to pay. Credit is added after the payment was confirmed."}}"#;
     assert_eq!((opened.status, &opened.text), (201, &pending));
     assert!(id.starts_with("tu_"), "{id}");
@@ -31,7 +31,7 @@ async fn a_top_up_is_opened_confirmed_and_granted_once() {
     let succeeded = format!(
         r#"{{"id":"{id}","workspace":"acme","status":"succeeded","credits":2500000,"credits_usd":"25.00","amount_usd":"25.00","#
     ) + r#""created_at":"2026-11-23T15:04:05.678Z","paid_at":"2026-11-23T15:05:05.678Z","#
-        + &format!(r#""grant":"{grant}","payment":{{"provider":"manual"}}}}"#);
+        + &format!(r#""grant":"{grant}","failure":null,"payment":{{"provider":"manual","way":"manual"}}}}"#);
     assert_eq!((paid.status, &paid.text), (200, &succeeded));
     assert_eq!(paid.header("idempotent-replayed"), None);
     assert_eq!(world.balance().await, (2_500_000, 0));

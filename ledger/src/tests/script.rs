@@ -31,12 +31,10 @@ pub(super) use payments::card;
 
 use super::world::{Output, World};
 use crate::{
-    Actor, ApiKeyId, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, Card, CardCommand, ChargeCommand,
-    ChargeRequest, ChargeState, Command, Customer, Draw, Entry, EntryBody, GrantId, GrantRequest, Id,
-    Interval, LinkRequest, MemberChanges, MemberId, MemberRequest, Micros, OperationId, OperationPrice,
-    PaymentChange, PaymentCommand, Period, PersonalText, Plan, PlanId, PlatformSettings, Provider, Refusal,
-    Role, Scope, SessionId, Source, StopReason, Subject, TeamCommand, Timestamp, TopUpBounds, TopUpFailure,
-    TopUpId, TopUpWay, WorkerId, WorkspaceChanges,
+    Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
+    EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
+    Micros, OperationId, OperationPrice, Period, PersonalText, Plan, PlanId, PlatformSettings, Refusal, Role,
+    Scope, SessionId, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.

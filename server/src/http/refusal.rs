@@ -66,15 +66,9 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         )
         .with("closed_at", Time(closed_at).to_string()),
         Refusal::TopUpNotFound => top_up_not_found(),
-        Refusal::PaymentMethodRequired => Problem::new(
-            Code::PaymentMethodRequired,
-            "Automatic top-ups need a saved card. Save one for this workspace first.",
-        ),
+        Refusal::PaymentMethodRequired => payment_method_required(),
         Refusal::GrantNotFound => grant_not_found(),
-        Refusal::GrantWasPaid => Problem::new(
-            Code::GrantWasPaid,
-            "A payment paid for this grant, so it cannot be voided. Refund the payment instead.",
-        ),
+        Refusal::GrantWasPaid => grant_was_paid(),
         Refusal::MemberNotFound => member_not_found(),
         Refusal::MemberExists => {
             Problem::new(Code::MemberExists, "The workspace has a member with this id already.")
@@ -107,6 +101,18 @@ pub fn charge_not_found() -> Problem {
 /// The workspace has no grant with this id.
 pub fn grant_not_found() -> Problem {
     Problem::new(Code::GrantNotFound, "This workspace has no such grant.")
+}
+
+/// A grant that was paid for cannot be voided.
+fn grant_was_paid() -> Problem {
+    let detail = "A payment paid for this grant, so it cannot be voided. Refund the payment instead.";
+    Problem::new(Code::GrantWasPaid, detail)
+}
+
+/// Automatic top-ups have no card that pays for them.
+fn payment_method_required() -> Problem {
+    let detail = "Automatic top-ups need a saved card. Save one for this workspace first.";
+    Problem::new(Code::PaymentMethodRequired, detail)
 }
 
 /// The workspace has no top-up with this id.

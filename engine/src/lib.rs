@@ -73,6 +73,7 @@
 //! answer         the answer that an entry stands for
 //! transfer       a whole ledger as a stream, from any engine to any engine
 //! audit          the report of an audit, and what all engines recompute alike
+//! report         what was sold, used and is owed in a month, from the entries alone
 //! restored       the next epoch, which begins with a restored copy
 //! calendar       where a day and a month begin in a time zone
 //! clock          which clock an engine trusts
@@ -96,6 +97,7 @@ mod personal;
 pub mod postgres;
 mod query;
 mod reply;
+pub mod report;
 mod request_queue;
 mod restored;
 mod rollups;
@@ -116,6 +118,7 @@ pub use hash::digest;
 pub use personal::personal_text;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
+pub use report::{Month, Report, ReportTime};
 pub use workspace_search::{NameQuery, WorkspaceFilter, WorkspaceRecord};
 
 /// The Rust example of the README, compiled as a documentation test.

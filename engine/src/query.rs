@@ -21,7 +21,7 @@ use tollkeeper_ledger::{
 
 use crate::{
     BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, JournalHead, Listing,
-    Page, WorkspaceFilter, WorkspaceRecord,
+    Page, Report, ReportTime, WorkspaceFilter, WorkspaceRecord,
 };
 
 /// A question about committed state, described once, here; [`Reads`] has a method for each, and
@@ -110,6 +110,12 @@ pub enum Query {
     },
     /// The end of the journal of all workspaces.
     JournalHead {},
+    /// What all workspaces sold, used and owe at the beginning and at the end of a time. It reads
+    /// every entry, and only one is computed at a time.
+    Report {
+        /// The time that is asked about.
+        time: ReportTime,
+    },
 }
 
 impl Query {
@@ -128,14 +134,15 @@ impl Query {
             | Query::Grants { .. }
             | Query::Entries { .. }
             | Query::Usage { .. }
-            | Query::JournalHead {} => true,
+            | Query::JournalHead {}
+            | Query::Report { .. } => true,
         }
     }
 
     /// The workspace that is asked about, if it is a single one.
     pub(crate) fn workspace(&self) -> Option<&WorkspaceId> {
         match self {
-            Query::Workspaces { .. } | Query::JournalHead {} => None,
+            Query::Workspaces { .. } | Query::JournalHead {} | Query::Report { .. } => None,
             Query::Workspace { workspace }
             | Query::Balance { workspace, .. }
             | Query::Team { workspace }
@@ -180,6 +187,8 @@ pub enum QueryResult {
     Usage(Vec<(UsageKey, UsageSums)>),
     /// The end of the journal.
     JournalHead(JournalHead),
+    /// The numbers.
+    Report(Box<Report>),
 }
 
 /// Asks an engine and takes the answer of the same name.
@@ -305,6 +314,11 @@ pub trait Reads: Engine {
     /// Asks [`Query::JournalHead`].
     fn journal_head(&self) -> impl Future<Output = Result<JournalHead, Error>> + Send {
         ask!(self, JournalHead {})
+    }
+
+    /// Asks [`Query::Report`].
+    fn report(&self, time: ReportTime) -> impl Future<Output = Result<Box<Report>, Error>> + Send {
+        ask!(self, Report { time: time })
     }
 }
 

@@ -58,7 +58,7 @@ pub use crate::audit::{AuditDisagreement, AuditOptions, AuditReport, Disagreemen
 
 use self::core_handle::{CoreHandle, StateToPublish};
 use self::scan::lists::Reader;
-use self::scan::readers::{LONG_READS, POINT_READS, Readers};
+use self::scan::readers::{LONG_READS, POINT_READS, REPORTS, Readers};
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{
@@ -85,6 +85,8 @@ pub struct Embedded {
     readers: Readers,
     /// For reads of a few entries, which never wait for a list.
     point_readers: Readers,
+    /// For reports, which read every entry.
+    report_readers: Readers,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// See [`TrustedClock::Caller`].
     last_entry_at: Option<Timestamp>,
@@ -112,7 +114,8 @@ impl Embedded {
         core.refuse_unfinished_import()?;
         let readers = Readers::start(path, &handle, LONG_READS)?;
         let point_readers = Readers::start(path, &handle, POINT_READS)?;
-        Embedded::start(core, (readers, point_readers), handle, jobs)
+        let report_readers = Readers::start(path, &handle, REPORTS)?;
+        Embedded::start(core, [readers, point_readers, report_readers], handle, jobs)
     }
 
     /// Opens a data directory for reading, beside the process that holds it or without one. It
@@ -126,12 +129,12 @@ impl Embedded {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
         let readers = Readers::start_with_reader(path, &handle, Reader::on_snapshot(files, handle.clone()))?;
-        Embedded::start(core, (readers.clone(), readers), handle, jobs)
+        Embedded::start(core, [readers.clone(), readers.clone(), readers], handle, jobs)
     }
 
     fn start(
         mut core: Core,
-        (readers, point_readers): (Readers, Readers),
+        [readers, point_readers, report_readers]: [Readers; 3],
         handle: CoreHandle,
         jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
     ) -> Result<Embedded, Error> {
@@ -141,7 +144,7 @@ impl Embedded {
         let body = move || writer::run(core, published, jobs, wake);
         let writer = vital_thread::spawn("tollkeeper-writer", body)?;
         let writer = Mutex::new(Some(writer));
-        Ok(Embedded { core: handle, readers, point_readers, writer, last_entry_at })
+        Ok(Embedded { core: handle, readers, point_readers, report_readers, writer, last_entry_at })
     }
 }
 
@@ -164,7 +167,7 @@ fn core_options(options: &Options) -> CoreOptions {
 impl Embedded {
     /// What is in memory is answered by the writer thread; what is in the files by the readers.
     async fn answer(&self, query: Query) -> Result<QueryResult, Error> {
-        let Embedded { core, readers, point_readers, .. } = self;
+        let Embedded { core, readers, point_readers, report_readers, .. } = self;
         match query {
             Query::Workspace { workspace: id } => {
                 core.read(move |core| core.workspace(&id)).await.map(QueryResult::Workspace)
@@ -209,6 +212,12 @@ impl Embedded {
                 readers.read(id, move |reader, id| reader.entries(id, &page)).await.map(QueryResult::Entries)
             }
             Query::JournalHead {} => core.read(Core::journal_head).await.map(QueryResult::JournalHead),
+            Query::Report { time } => {
+                // It is a read of no workspace, and counted as one of the platform.
+                let read = move |reader: &Reader, _: &_| reader.add_up(time);
+                let report = report_readers.read(WorkspaceId::platform(), read).await?;
+                Ok(QueryResult::Report(Box::new(report)))
+            }
             Query::Usage { workspace: id, hours } => {
                 readers.read(id, move |reader, id| reader.usage(id, hours)).await.map(QueryResult::Usage)
             }

@@ -58,6 +58,7 @@ use self::long_reads::LongReads;
 use self::platform::PlatformCell;
 use self::query::point;
 use self::query::readers::Readers;
+use self::query::report::Reports;
 use self::repairs::Repairs;
 use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
@@ -164,6 +165,7 @@ pub struct Postgres {
     shared: Arc<SharedState>,
     lanes: Lanes,
     readers: ReaderThread,
+    reports: Reports,
 }
 
 impl Postgres {
@@ -191,7 +193,7 @@ impl Postgres {
         let readers = ReaderThread::start(Readers::new(Arc::clone(&shared), connections))?;
         readers.begin().await?;
         let lanes = Lanes::start(&shared, lanes, queue.unwrap_or(QUEUE_DEFAULT).max(1))?;
-        Ok(Postgres { shared, lanes, readers })
+        Ok(Postgres { shared, lanes, readers, reports: Reports::default() })
     }
 
     fn read<'a, T, F>(
@@ -233,6 +235,10 @@ impl Engine for Postgres {
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
+        if let Query::Report { time } = query {
+            let report = self.reports.report(&self.shared, time);
+            return Box::pin(async move { Ok(QueryResult::Report(Box::new(report.await?))) });
+        }
         let workspace = query.workspace().cloned();
         let shared = Arc::clone(&self.shared);
         let is_long = query.is_long();

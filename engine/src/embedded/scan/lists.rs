@@ -44,7 +44,7 @@ const DELTA_ATTEMPTS: u32 = 100;
 /// The connections of one reading thread.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    journal: Journal,
+    pub(super) journal: Journal,
     pub(super) state: StateFile,
     pub(super) core: CoreHandle,
     /// The number of the state file that is open.

@@ -69,6 +69,7 @@ pub(crate) enum Sql {
     EntriesAfter,
     EntriesBefore,
     EntriesByNumber,
+    EntriesInOrder,
     ChargeWithEntries,
     LatestChargeStates,
     GrantsBefore,
@@ -106,7 +107,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 61] = [
+pub(crate) const ALL: [(Sql, &str); 62] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -380,6 +381,11 @@ pub(crate) const ALL: [(Sql, &str); 61] = [
         "SELECT data FROM entry WHERE workspace = $1 AND n < $2 ORDER BY n DESC LIMIT $3",
     ),
     (Sql::EntriesByNumber, "SELECT data FROM entry WHERE workspace = $1 AND n = ANY($2::bigint[]) ORDER BY n"),
+    (
+        Sql::EntriesInOrder,
+        // Of all workspaces, by the primary key. No row changes, so pages of several statements fit.
+        "SELECT workspace, n, data FROM entry WHERE (workspace, n) > ($1, $2) ORDER BY workspace, n LIMIT $3",
+    ),
     (
         Sql::ChargeWithEntries,
         // One snapshot: the account (part 0), the entry that opened the charge (1), and the newest

@@ -4,18 +4,20 @@
 //! point      a workspace, a balance, a team, one charge, due charges
 //! lists      entries, charges, grants and usage
 //! workspaces lists and searches of workspaces
+//! report     a report of all workspaces, on a thread and a connection of its own
 //! readers    the connections for queries, apart from those of the lanes
 //! ```
 
 pub(crate) mod lists;
 pub(crate) mod point;
 pub(crate) mod readers;
+pub(crate) mod report;
 mod workspaces;
 
 use super::database::failure::Failure;
 use super::database::session::DbSession;
 use super::shared::SharedState;
-use crate::{Query, QueryResult, calendar};
+use crate::{Error, Query, QueryResult, calendar};
 
 /// Answers a query on one connection.
 pub(crate) async fn answer(
@@ -59,6 +61,9 @@ pub(crate) async fn answer(
         }
         Query::JournalHead {} => {
             QueryResult::JournalHead(point::journal_head(session, &shared.platform).await?)
+        }
+        Query::Report { .. } => {
+            return Err(Error::bug("a report is read on a connection of its own").into());
         }
         Query::Usage { workspace, hours } => {
             QueryResult::Usage(lists::usage(session, workspace, hours.clone()).await?)

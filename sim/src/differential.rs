@@ -13,7 +13,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
-    ChargeFilter, ChargeRecord, CommandResult, Engine, EntryRecord, Error, Listing, Page, Reads,
+    ChargeFilter, ChargeRecord, CommandResult, Engine, EntryRecord, Error, Listing, Page, Reads, ReportTime,
 };
 use tollkeeper_ledger::{
     Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, Payments, Refusal, Team, Timestamp,
@@ -219,8 +219,25 @@ impl Differential {
             self.expect_equal(&what, usage, pool.usage().into_iter().collect())?;
         }
         self.compare_searches(engine)?;
+        self.compare_reports(engine)?;
         self.compare_platform(engine)?;
         self.compare_due(engine, self.now)
+    }
+
+    /// Compares a report of the whole time, and one of the third of it in the middle.
+    fn compare_reports(&self, engine: &dyn Engine) -> Result<(), Difference> {
+        let lines = self.model.pools.values().flat_map(|pool| &pool.lines);
+        let mut times: Vec<Timestamp> = lines.map(|line| line.at).collect();
+        times.sort_unstable();
+        let third = |thirds: usize| times.get(times.len() * thirds / 3).copied();
+        let middle = third(1).zip(third(2)).map(|(from, to)| ReportTime { from, to });
+        let whole = ReportTime { from: Timestamp::ZERO, to: Timestamp::from_millis(i64::MAX) };
+        for time in middle.into_iter().chain([whole]) {
+            let what = format!("the report of {time:?}");
+            let report = self.read(&what, engine.report(time))?;
+            self.expect_equal(&what, *report, self.model.report(time))?;
+        }
+        Ok(())
     }
 
     fn compare_platform(&self, engine: &dyn Engine) -> Result<(), Difference> {

@@ -148,7 +148,7 @@ impl Pool {
             order.sort_by_key(|(n, _)| *n != grant);
             let taken = (target - before).min(self.balance().available);
             let owed = target - before - taken;
-            self.add(now, Fact::MoreLost { grant, owed, draws: draw(&order, taken) });
+            self.add(now, Fact::MoreLost { grant, lost_cents, owed, draws: draw(&order, taken) });
             return Ok(Output::Done);
         }
         if target == before {
@@ -165,7 +165,7 @@ impl Pool {
             }
         }
         self.check_balance_bound(before - target - forgiven)?;
-        self.add(now, Fact::LessLost { grant, forgiven, returns: returns.clone() });
+        self.add(now, Fact::LessLost { grant, lost_cents, forgiven, returns: returns.clone() });
         self.use_returns(&returns, now);
         Ok(Output::Done)
     }

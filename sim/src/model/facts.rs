@@ -42,6 +42,8 @@ pub enum Fact {
     MoreLost {
         /// The number of the grant that was paid for.
         grant: u64,
+        /// What is lost of the payment now.
+        lost_cents: i64,
         /// The amount that is owed in addition.
         owed: Micros,
         /// The credit that was taken.
@@ -51,6 +53,8 @@ pub enum Fact {
     LessLost {
         /// The number of the grant that was paid for.
         grant: u64,
+        /// What is lost of the payment now.
+        lost_cents: i64,
         /// The debt that was forgiven.
         forgiven: Micros,
         /// The credit that came back, what was taken last first.
@@ -388,12 +392,12 @@ impl Pool {
         let mut all: BTreeMap<u64, Lost> = BTreeMap::new();
         for (since, line) in self.lines.iter().enumerate() {
             match &line.fact {
-                Fact::MoreLost { grant, owed, draws } => {
+                Fact::MoreLost { grant, owed, draws, .. } => {
                     let lost = all.entry(*grant).or_insert(Lost { since, ..Lost::default() });
                     lost.owed += *owed;
                     draws.iter().for_each(|take| lost.take(*take));
                 }
-                Fact::LessLost { grant, forgiven, returns } => {
+                Fact::LessLost { grant, forgiven, returns, .. } => {
                     let lost = all.get_mut(grant).expect("something was lost");
                     lost.owed -= *forgiven;
                     lost.give(returns);

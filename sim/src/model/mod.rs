@@ -17,6 +17,7 @@ mod credit;
 mod facts;
 mod limits;
 mod payments;
+mod report;
 mod settings;
 pub mod step;
 mod team;

@@ -33,8 +33,8 @@ pub(crate) const LONG_READS: Places = Places { threads: 2, waiting: 256, of_work
 /// Each takes well below a millisecond.
 pub(crate) const POINT_READS: Places = Places { threads: 1, waiting: 1_024, of_workspace: 256 };
 
-/// One at a time: each reads the whole journal. Another one is refused meanwhile.
-pub(crate) const REPORTS: Places = Places { threads: 1, waiting: 1, of_workspace: 1 };
+/// One at a time, because each reads the whole journal. Few may wait.
+pub(crate) const REPORTS: Places = Places { threads: 1, waiting: 4, of_workspace: 4 };
 
 /// A read; it returns false if it panicked, so that its connections must be opened anew.
 type Job = Box<dyn FnOnce(Result<&Reader, Error>) -> bool + Send>;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollkeeper_engine::{
     BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, JournalHead, Listing, Page, Query, QueryResult,
-    RefundRecord, WorkspaceRecord,
+    RefundRecord, Report, WorkspaceRecord,
 };
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, EntryBody, Hash, MemberId, Status, Timestamp, WorkspaceId,
@@ -150,6 +150,12 @@ impl State {
                     hash,
                     entries,
                 })
+            }
+            Query::Report { time } => {
+                let workspaces = self.stored.iter().filter(|(id, _)| !id.is_platform());
+                let journals = workspaces.map(|(_, stored)| stored.entries());
+                let report = Report::of_journals(*time, journals).expect("the journals were just written");
+                QueryResult::Report(Box::new(report))
             }
             Query::Usage { workspace, hours } => {
                 let rows = self.open(workspace).map_or(Vec::new(), |stored| stored.usage.rows());

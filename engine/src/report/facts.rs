@@ -13,7 +13,7 @@ use tollkeeper_ledger::{
 };
 
 use super::month::Month;
-use super::position::Movement;
+use super::movement::Movement;
 use crate::Error;
 
 /// Who took the money for a grant.
@@ -111,7 +111,7 @@ pub(super) struct Facts {
     /// How the open top-ups are paid.
     top_ups: Vec<(TopUpId, TopUpWay)>,
     disputes: Vec<Dispute>,
-    /// In the order of [`ACCOUNTS`](super::position::ACCOUNTS).
+    /// In the order of [`ACCOUNTS`](super::movement::ACCOUNTS).
     pub movements: [Movement; 5],
     pub balance: Balance,
     pub debt: DebtFacts,

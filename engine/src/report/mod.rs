@@ -9,12 +9,14 @@
 //!
 //! ```text
 //! month     a calendar month in UTC
+//! movement  what moved between the ledger accounts
 //! facts     one workspace: of each grant, who paid for it and where its credit is
 //! position  all workspaces at one instant
 //! ```
 
 mod facts;
 mod month;
+mod movement;
 mod position;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,8 @@ use tollkeeper_ledger::{Entry, Timestamp};
 
 pub use facts::Provider;
 pub use month::Month;
-pub use position::{ACCOUNTS, Aged, Debt, Line, Movement, Position};
+pub use movement::{ACCOUNTS, Movement};
+pub use position::{Aged, Debt, Line, Position};
 
 use self::facts::Facts;
 use crate::Error;

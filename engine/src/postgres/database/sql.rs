@@ -383,7 +383,7 @@ pub(crate) const ALL: [(Sql, &str); 62] = [
     (Sql::EntriesByNumber, "SELECT data FROM entry WHERE workspace = $1 AND n = ANY($2::bigint[]) ORDER BY n"),
     (
         Sql::EntriesInOrder,
-        // Of all workspaces, by the primary key. No row changes, so pages of several statements fit.
+        // Of all workspaces, by the primary key. No row changes, so several statements agree.
         "SELECT workspace, n, data FROM entry WHERE (workspace, n) > ($1, $2) ORDER BY workspace, n LIMIT $3",
     ),
     (

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollkeeper_engine::{
     BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, JournalHead, Listing, Page, Query, QueryResult,
-    RefundRecord, Report, WorkspaceRecord,
+    RefundRecord, Report, ReportTime, WorkspaceRecord,
 };
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, EntryBody, Hash, MemberId, Status, Timestamp, WorkspaceId,
@@ -138,31 +138,29 @@ impl State {
                     self.stored.get(workspace).map(|stored| paged(newest_first(stored), page)),
                 )
             }
-            Query::JournalHead {} => {
-                let entries = self.stored.values().map(|stored| stored.journal.len() as u64).sum();
-                let mut hash = [0; 32];
-                for end in self.stored.values().filter_map(|stored| stored.journal.last()) {
-                    hash.iter_mut().zip(end.hash).for_each(|(sum, byte)| *sum ^= byte);
-                }
-                QueryResult::JournalHead(JournalHead {
-                    epoch: self.platform.epoch,
-                    place: entries,
-                    hash,
-                    entries,
-                })
-            }
-            Query::Report { time } => {
-                let workspaces = self.stored.iter().filter(|(id, _)| !id.is_platform());
-                let journals = workspaces.map(|(_, stored)| stored.entries());
-                let report = Report::of_journals(*time, journals).expect("the journals were just written");
-                QueryResult::Report(Box::new(report))
-            }
+            Query::JournalHead {} => QueryResult::JournalHead(self.journal_head()),
+            Query::Report { time } => QueryResult::Report(Box::new(self.report(*time))),
             Query::Usage { workspace, hours } => {
                 let rows = self.open(workspace).map_or(Vec::new(), |stored| stored.usage.rows());
                 let wanted = rows.into_iter().filter(|(key, _)| hours.contains(&key.hour));
                 QueryResult::Usage(wanted.collect())
             }
         }
+    }
+
+    fn journal_head(&self) -> JournalHead {
+        let entries = self.stored.values().map(|stored| stored.journal.len() as u64).sum();
+        let mut hash = [0; 32];
+        for end in self.stored.values().filter_map(|stored| stored.journal.last()) {
+            hash.iter_mut().zip(end.hash).for_each(|(sum, byte)| *sum ^= byte);
+        }
+        JournalHead { epoch: self.platform.epoch, place: entries, hash, entries }
+    }
+
+    fn report(&self, time: ReportTime) -> Report {
+        let workspaces = self.stored.iter().filter(|(id, _)| !id.is_platform());
+        let journals = workspaces.map(|(_, stored)| stored.entries());
+        Report::of_journals(time, journals).expect("the journals were just written")
     }
 
     /// The pending charges whose deadline has passed.

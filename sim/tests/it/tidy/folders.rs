@@ -31,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         "engine",
         &[
             "error clock",
+            "report",
             "contract query workspace_search calendar hash vital_thread",
             "reply",
             "answer request_queue restored rollups audit personal",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
     Balance, Draw, Entry, EntryBody, GrantId, LedgerAccount, LostPart, Micros, PaymentChange, Source,
-    Timestamp, TopUpId, TopUpWay,
+    Timestamp, TopUp,
 };
 
 use super::month::Month;
@@ -23,6 +23,8 @@ pub enum Provider {
     Platform,
     /// A person confirmed the payment.
     Manual,
+    /// Stripe said that it was paid.
+    Stripe,
 }
 
 impl Provider {
@@ -32,13 +34,13 @@ impl Provider {
         match self {
             Provider::Platform => "platform",
             Provider::Manual => "manual",
+            Provider::Stripe => "stripe",
         }
     }
 
-    fn of(way: TopUpWay) -> Provider {
-        match way {
-            TopUpWay::Manual => Provider::Manual,
-        }
+    /// The one that took a payment for a top-up.
+    fn of_payment(name: &str) -> Provider {
+        if TopUp::of_manual_payment(name).is_some() { Provider::Manual } else { Provider::Stripe }
     }
 }
 
@@ -108,8 +110,6 @@ pub(super) struct Facts {
     pub grants: Vec<GrantFacts>,
     /// What pending charges hold, by the number of the entry that opened the charge.
     pending: BTreeMap<u64, Vec<Draw>>,
-    /// How the open top-ups are paid.
-    top_ups: Vec<(TopUpId, TopUpWay)>,
     disputes: Vec<Dispute>,
     /// In the order of [`ACCOUNTS`](super::movement::ACCOUNTS).
     pub movements: [Movement; 5],
@@ -241,13 +241,8 @@ impl Facts {
 
     /// Counts an entry about a payment.
     fn pay(&mut self, change: &PaymentChange) -> Result<(), &'static str> {
-        match change {
-            PaymentChange::TopUpOpened { top_up, way, .. } => self.top_ups.push((*top_up, *way)),
-            PaymentChange::TopUpSucceeded { top_up, grant, .. } => {
-                let place = self.top_ups.iter().position(|(id, _)| id == top_up);
-                let (_, way) = self.top_ups.swap_remove(place.ok_or("a top-up is paid that is not open")?);
-                self.with_id(*grant)?.provider = Provider::of(way);
-            }
+        if let PaymentChange::TopUpSucceeded { payment, grant, .. } = change {
+            self.with_id(*grant)?.provider = Provider::of_payment(payment);
         }
         Ok(())
     }
@@ -347,6 +342,5 @@ impl Facts {
         size_of::<Facts>()
             + self.grants.capacity() * size_of::<GrantFacts>()
             + self.pending.len() * PENDING_BYTES
-            + self.top_ups.capacity() * size_of::<(TopUpId, TopUpWay)>()
     }
 }

@@ -133,7 +133,8 @@ impl TopUp {
     }
 
     /// The top-up of a payment that was confirmed by a person.
-    pub(crate) fn of_manual_payment(payment: &str) -> Option<TopUpId> {
+    #[must_use]
+    pub fn of_manual_payment(payment: &str) -> Option<TopUpId> {
         payment.strip_prefix(MANUAL)?.parse().ok()
     }
 

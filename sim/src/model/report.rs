@@ -70,7 +70,10 @@ impl Pool {
         let is_top_up =
             |line: &&super::Line| matches!(&line.fact, Fact::TopUpPaid { grant: of, .. } if *of == grant.n);
         let provider = match self.lines.iter().find(is_top_up) {
-            Some(_) => Provider::Manual,
+            Some(_) if record.origin.as_ref().is_some_and(|name| name.starts_with("manual:")) => {
+                Provider::Manual
+            }
+            Some(_) => Provider::Stripe,
             None => Provider::Platform,
         };
         let line = position.lines.entry((grant.source, provider)).or_default();

@@ -4,8 +4,9 @@
 use clap::CommandFactory;
 
 use crate::commands::{
-    audit, backup, balance, charge, clock, completions, entries, grant, key, limits, man, mark_restored,
-    member, migrate, plans, portal, prices, repair, serve, settings, top_up, transfer, workspace,
+    audit, auto_top_up, backup, balance, charge, clock, completions, entries, grant, key, limits, man,
+    mark_restored, member, migrate, payment_method, plans, portal, prices, repair, serve, settings, top_up,
+    transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -65,6 +66,10 @@ enum Command {
     #[command(subcommand)]
     TopUp(top_up::Command),
     #[command(subcommand)]
+    AutoTopUp(auto_top_up::Command),
+    #[command(subcommand)]
+    PaymentMethod(payment_method::Command),
+    #[command(subcommand)]
     Charge(charge::Command),
     Balance(balance::Args),
     Entries(entries::Args),
@@ -102,6 +107,8 @@ impl Cli {
             Command::Portal(command) => portal::run(command),
             Command::Grant(command) => grant::run(command),
             Command::TopUp(command) => top_up::run(command),
+            Command::AutoTopUp(command) => auto_top_up::run(command),
+            Command::PaymentMethod(command) => payment_method::run(command),
             Command::Charge(command) => charge::run(command),
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),

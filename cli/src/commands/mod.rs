@@ -2,8 +2,8 @@
 //! fields of the answer are shown.
 //!
 //! ```text
-//! data commands   workspace, member, key, limits, portal, grant, top_up, charge, balance, entries,
-//!                 prices, plans, settings, clock
+//! data commands   workspace, member, key, limits, portal, grant, top_up, auto_top_up,
+//!                 payment_method, charge, balance, entries, prices, plans, settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
@@ -15,6 +15,7 @@
 //! `demo` and `bench` have folders of their own.
 
 pub(crate) mod audit;
+pub(crate) mod auto_top_up;
 pub(crate) mod backup;
 pub(crate) mod balance;
 pub(crate) mod charge;
@@ -28,6 +29,7 @@ pub(crate) mod man;
 pub(crate) mod mark_restored;
 pub(crate) mod member;
 pub(crate) mod migrate;
+pub(crate) mod payment_method;
 pub(crate) mod plans;
 pub(crate) mod portal;
 pub(crate) mod prices;

@@ -359,3 +359,22 @@ fn a_top_up_is_opened_listed_confirmed_and_shown() {
         assert!(void.contains("grant_was_paid") && void.contains("hint: money paid for"), "{void}");
     });
 }
+
+#[test]
+fn automatic_top_ups_need_a_saved_card() {
+    everywhere(|target| {
+        target.json(&["workspace", "create", "acme", "--name", "Acme"]);
+        let refused = target.refused(&["payment-method", "show", "acme"], 1);
+        assert!(refused.contains("payment_method_not_found") && refused.contains("hint: "), "{refused}");
+        let removed = target.text(&["payment-method", "remove", "acme"]);
+        assert_eq!(removed, "no card of acme is saved\n");
+        let refused = target.refused(&["auto-top-up", "show", "acme"], 1);
+        assert!(refused.contains("hint: set them with tollkeeper auto-top-up set"), "{refused}");
+        let set = ["auto-top-up", "set", "acme", "--below", "5", "--usd", "25", "--cap"];
+        let refused = target.refused(&[&set[..], &["100"]].concat(), 1);
+        assert!(refused.contains("hint: tollkeeper payment-method show"), "{refused}");
+        let stopped = target.text(&["auto-top-up", "stop", "acme"]);
+        assert_eq!(stopped, "automatic top-ups of acme are stopped\n");
+        assert_eq!(target.json(&["entries", "acme"])["data"].as_array().map(Vec::len), Some(1));
+    });
+}

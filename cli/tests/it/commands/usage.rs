@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 68] = [
+pub const COMMANDS: [&[&str]; 75] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -42,6 +42,13 @@ pub const COMMANDS: [&[&str]; 68] = [
     &["top-up", "list"],
     &["top-up", "show"],
     &["top-up", "confirm"],
+    &["auto-top-up"],
+    &["auto-top-up", "show"],
+    &["auto-top-up", "set"],
+    &["auto-top-up", "stop"],
+    &["payment-method"],
+    &["payment-method", "show"],
+    &["payment-method", "remove"],
     &["charge"],
     &["charge", "create"],
     &["charge", "show"],
@@ -128,6 +135,7 @@ fn wrong_usage_exits_2_with_a_message_on_stderr() {
         &["grant", "create", "acme", "--amount", "1.5", "--reason", "r"],
         &["top-up", "open", "acme"],
         &["top-up", "confirm", "acme"],
+        &["auto-top-up", "set", "acme", "--usd", "25"],
         &["charge", "create", "acme"],
         &["charge", "create", "acme", "video", "--quantity", "many"],
         &["charge", "create", "acme", "video", "--metadata", "{"],

@@ -58,6 +58,8 @@ fn every_path_of_the_api_description_exists() {
         "/v1/workspaces/{workspace}/top-ups",
         "/v1/workspaces/{workspace}/top-ups/{top_up}",
         "/v1/workspaces/{workspace}/top-ups/{top_up}/confirm",
+        "/v1/workspaces/{workspace}/payment-method",
+        "/v1/workspaces/{workspace}/auto-top-up",
         "/v1/workspaces/{workspace}/entries",
         "/v1/workspaces/{workspace}/members",
         "/v1/workspaces/{workspace}/members/{member}",

@@ -8,7 +8,8 @@ use super::{server, store};
 use crate::harness::{TestServer, assert_members, printed, tollkeeper};
 
 const TOP_UPS: &str = "/v1/workspaces/acme/top-ups";
-const FIELDS: &str = "id workspace status credits credits_usd amount_usd created_at paid_at grant payment";
+const FIELDS: &str =
+    "id workspace status credits credits_usd amount_usd created_at paid_at grant failure payment";
 
 fn open(server: &TestServer, key: &str, usd: &str) -> String {
     server.post(TOP_UPS, key, json!({ "amount_usd": usd })).expect(201).id()
@@ -25,7 +26,7 @@ fn credit_appears_once_after_the_payment_of_a_top_up() {
     let body = json!({"amount_usd": "25.00", "return_url": "https://app.example.com/billing"});
     let opened = server.post(TOP_UPS, "k", body.clone()).expect(201);
     assert_members(&opened.json, FIELDS);
-    assert_members(&opened.json["payment"], "provider instructions");
+    assert_members(&opened.json["payment"], "provider way instructions");
     assert_eq!((&opened.json["status"], opened.int("/credits")), (&json!("pending"), 2_500_000));
     assert_eq!(server.available("acme"), 0, "an open top-up brings nothing");
 

@@ -17,6 +17,8 @@
 //! - i13 what is taken and owed for a payment is its lost part, never more than it brought
 //!   (`claw_back`, `Account::check_lost`)
 //! - i11, i12 one grant per subscription and period, no payment granted twice
+//! - i14 at most one automatic top-up waits, and those of a month stay within the cap
+//!   (`payments::auto_top_up`, `decide::auto_top_up`)
 //!
 //! In an entry that is about to be written a [`Violation`] is a bug: `Account::record` panics, and
 //! no credit moves. The engine answers the command at fault with an error. The embedded engine

@@ -139,6 +139,7 @@ pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs, LostPart};
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
 pub use name::{IdempotencyKey, MemberId, NameError, OperationId, PlanId, WorkerId, WorkspaceId};
+pub use payments::at_provider::{AtProvider, ProviderCall, ProviderChange, ProviderCommand};
 pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, AutoTopUpState, StopReason};
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
 pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};

@@ -74,6 +74,7 @@ impl Follower {
     pub(crate) fn ask(&mut self, entry: &Entry, account: &Account, charge: Option<&Charge>) -> Asked {
         if let Some(expected) = self.rest.pop_front() {
             let cause = (entry.actor.clone(), entry.at, entry.decided_at);
+            let expected = expected.with_words_of(&entry.body);
             if expected == entry.body && self.cause == Some(cause) && entry.key.is_none() {
                 return Asked::Agrees;
             }

@@ -9,8 +9,8 @@ use crate::account::grant::payment_key;
 use crate::payments::top_up::TopUp;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, PaymentCommand,
-    Period, PersonalText, Plan, PlatformSettings, Source, Subject, TeamCommand, Timestamp, WorkerId,
-    WorkspaceId,
+    Period, PersonalText, Plan, PlatformSettings, ProviderCommand, Source, Subject, TeamCommand, Timestamp,
+    WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -248,6 +248,9 @@ impl Command {
             }
             Command::Payment(PaymentCommand::ConfirmTopUp(id)) => {
                 Some(payment_key(Source::TopUp, &TopUp::manual_payment(*id)))
+            }
+            Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp { payment, .. })) => {
+                Some(payment_key(Source::TopUp, payment))
             }
             _ => None,
         }

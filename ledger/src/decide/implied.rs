@@ -13,9 +13,9 @@ use crate::{
     Account, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand, Charge,
     ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, Command, Entry, EntryBody, GrantRequest, Hash,
     Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros, OperationPrice, Outcome,
-    PaymentChange, PaymentCommand, PersonalText, PortalSession, PriceVersion, Profile, Refund, RefundReason,
-    Settlement, Spender, Submission, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds,
-    TopUpWay, WorkspaceChanges,
+    PaymentChange, PaymentCommand, PersonalText, PortalSession, PriceVersion, Profile, ProviderChange,
+    ProviderCommand, Refund, RefundReason, Settlement, Source, Spender, Submission, TeamChange, TeamCommand,
+    TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -94,8 +94,10 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::WorkspaceCreated(profile) => Command::CreateWorkspace(changes(profile)),
         EntryBody::WorkspaceUpdated(profile) => Command::UpdateWorkspace(changes(profile)),
         EntryBody::Granted { grant, reason, origin, paid_cents } => {
-            match origin.as_deref().and_then(TopUp::of_manual_payment) {
-                Some(top_up) => Command::Payment(PaymentCommand::ConfirmTopUp(top_up)),
+            let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
+            let confirmed = confirmed.map(|top_up| Command::Payment(PaymentCommand::ConfirmTopUp(top_up)));
+            match confirmed.or_else(|| paid_at_provider(&entry.body)) {
+                Some(command) => command,
                 None => Command::Grant(GrantRequest {
                     source: grant.source,
                     amount: grant.amount,
@@ -143,6 +145,17 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
     Ok(command)
 }
 
+/// The command that grants what was paid at a provider. The tax is in the entry that follows, and
+/// is taken from there ([`EntryBody::with_words_of`]).
+fn paid_at_provider(body: &EntryBody) -> Option<Command> {
+    let EntryBody::Granted { grant, reason, origin, paid_cents } = body else { return None };
+    let payment = origin.as_ref().filter(|payment| TopUp::is_provider_payment(payment))?.clone();
+    let top_up = TopUp::of_reason(reason.as_deref()?).filter(|_| grant.source == Source::TopUp)?;
+    let (cents, tax_cents) = (*paid_cents, 0);
+    let command = ProviderCommand::SucceedTopUp { top_up, payment, cents, tax_cents };
+    Some(Command::Payment(PaymentCommand::Provider(command)))
+}
+
 /// # Errors
 /// [`Violation`] if it only follows another entry.
 fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, Violation> {
@@ -174,6 +187,16 @@ fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, 
         PaymentChange::AutoTopUp(AutoTopUpChange::Stopped { why }) => {
             PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why: *why })
         }
+        PaymentChange::Provider(change) => PaymentCommand::Provider(match change.clone() {
+            ProviderChange::TopUpPlaced { top_up, reference } => {
+                ProviderCommand::PlaceTopUp { top_up, reference }
+            }
+            ProviderChange::CallRenewed { call, generation } => {
+                let lost =
+                    generation.checked_sub(1).ok_or(Violation("a call is begun anew before it began"))?;
+                ProviderCommand::RenewCall { call, lost }
+            }
+        }),
         PaymentChange::TopUpSucceeded { .. } | PaymentChange::AutoTopUp(AutoTopUpChange::Paused { .. }) => {
             return Err(Violation("no command begins a change with it"));
         }

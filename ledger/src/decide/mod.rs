@@ -7,7 +7,8 @@
 //! come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is changed: the
 //! engine has loaded the view, and [`Account::record`](crate::Account::record) applies the change.
 
-pub(crate) mod authority;
+pub(crate) mod at_provider;
+mod authority;
 mod auto_top_up;
 mod cards;
 pub(crate) mod charge;

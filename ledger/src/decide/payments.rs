@@ -7,7 +7,7 @@
 
 use super::grant::{check_balance_bound, grant};
 use super::view::View;
-use super::{auto_top_up, cards};
+use super::{at_provider, auto_top_up, cards};
 use crate::{
     Account, EntryBody, GrantRequest, Micros, PaymentChange, PaymentCommand, Refusal, Source, Timestamp,
     TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay, bounds,
@@ -37,6 +37,7 @@ pub(super) fn decide(
         PaymentCommand::FailTopUp { top_up, failure } => fail_top_up(account, top_up, failure, now),
         PaymentCommand::Card(command) => cards::decide(account, command),
         PaymentCommand::AutoTopUp(command) => auto_top_up::decide(view, account, command, now),
+        PaymentCommand::Provider(command) => at_provider::decide(view, account, command),
     }
 }
 
@@ -80,16 +81,27 @@ fn confirm_top_up(view: &View, account: &Account, id: TopUpId) -> Result<Vec<Ent
         assert!(top_up.grant.is_some(), "i12: a top-up that was paid must have its grant");
         return Ok(Vec::new());
     }
-    succeed(view, top_up, TopUp::manual_payment(id).into())
+    if top_up.way == TopUpWay::Checkout {
+        let why = "is paid at the payment provider, which says when";
+        return Err(Refusal::InvalidField { field: "top_up", why });
+    }
+    succeed(view, top_up, TopUp::manual_payment(id).into(), None, 0)
 }
 
 /// The grant of a payment, and the entry that says which top-up it paid.
-fn succeed(view: &View, top_up: &TopUp, payment: Box<str>) -> Result<Vec<EntryBody>, Refusal> {
+pub(super) fn succeed(
+    view: &View,
+    top_up: &TopUp,
+    payment: Box<str>,
+    reason: Option<Box<str>>,
+    tax_cents: i64,
+) -> Result<Vec<EntryBody>, Refusal> {
+    assert!(tax_cents >= 0, "i15: tax must not be below zero");
     assert!(top_up.status != TopUpStatus::Succeeded, "i12: a top-up must not be paid twice");
     let request = GrantRequest {
         source: Source::TopUp,
         amount: top_up.credits(),
-        reason: None,
+        reason,
         origin: Some(payment.clone()),
         paid_cents: top_up.cents,
     };
@@ -97,7 +109,7 @@ fn succeed(view: &View, top_up: &TopUp, payment: Box<str>) -> Result<Vec<EntryBo
     let Some(EntryBody::Granted { grant, .. }) = bodies.first() else {
         unreachable!("a grant begins with the entry that grants");
     };
-    let change = PaymentChange::TopUpSucceeded { top_up: top_up.id, payment, grant: grant.id };
+    let change = PaymentChange::TopUpSucceeded { top_up: top_up.id, payment, grant: grant.id, tax_cents };
     // Right after the grant: a repayment of debt may spend it whole.
     bodies.insert(1, body(change));
     Ok(bodies)

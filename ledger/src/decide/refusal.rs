@@ -35,6 +35,8 @@ pub enum Refusal {
     GrantWasPaid,
     /// There is no such top-up in this workspace.
     TopUpNotFound,
+    /// The money does not fit the top-up: another sum, or a second payment.
+    PaymentUnmatched,
     /// There is no such member in this workspace.
     MemberNotFound,
     /// The id of the member is taken.
@@ -126,6 +128,7 @@ impl Refusal {
             Refusal::GrantNotFound => "grant_not_found",
             Refusal::GrantWasPaid => "grant_was_paid",
             Refusal::TopUpNotFound => "top_up_not_found",
+            Refusal::PaymentUnmatched => "payment_unmatched",
             Refusal::MemberNotFound => "member_not_found",
             Refusal::MemberExists => "member_exists",
             Refusal::LastAdmin => "last_admin",
@@ -188,6 +191,7 @@ impl Refusal {
             | Refusal::GrantNotFound
             | Refusal::GrantWasPaid
             | Refusal::TopUpNotFound
+            | Refusal::PaymentUnmatched
             | Refusal::MemberNotFound
             | Refusal::MemberExists
             | Refusal::LastAdmin

@@ -5,7 +5,7 @@
 
 use crate::{
     ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest, PaymentChange,
-    PaymentCommand, TopUp,
+    PaymentCommand, ProviderCommand, TopUp,
 };
 
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
@@ -49,6 +49,12 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
             let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
             first(&[("path", confirmed == Some(*top_up))])
         }
+        (
+            EntryBody::Granted { origin, paid_cents, .. },
+            Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp {
+                payment, cents, ..
+            })),
+        ) => first(&[("path", origin.as_ref() == Some(payment)), ("cents", paid_cents == cents)]),
         (EntryBody::ChargeRefunded(refund), Command::ExistingCharge { charge, command }) => match command {
             ChargeCommand::Refund { amount, reason } => first(&[
                 ("charge", refund.charge == *charge),

@@ -254,7 +254,9 @@ pub enum Kind {
     AutoTopUpSet,
     AutoTopUpPaused,
     AutoTopUpStopped,
+    TopUpPlaced,
     TopUpFailed,
+    CallRenewed,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -300,7 +302,9 @@ coded!(Kind, "an entry's kind", {
     AutoTopUpSet = 40 "auto_top_up.set",
     AutoTopUpPaused = 41 "auto_top_up.paused",
     AutoTopUpStopped = 42 "auto_top_up.stopped",
+    TopUpPlaced = 43 "top_up.placed",
     TopUpFailed = 44 "top_up.failed",
+    CallRenewed = 52 "call.renewed",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -469,6 +473,19 @@ impl EntryBody {
         draws.iter().chain(returns)
     }
 
+    /// The same body with what a decision takes from its request alone: the tax on a payment, as
+    /// `stored` has it.
+    #[must_use]
+    pub fn with_words_of(mut self, stored: &EntryBody) -> EntryBody {
+        if let (EntryBody::Payment(change), EntryBody::Payment(stored)) = (&mut self, stored)
+            && let PaymentChange::TopUpSucceeded { tax_cents, .. } = &mut **change
+            && let PaymentChange::TopUpSucceeded { tax_cents: paid, .. } = **stored
+        {
+            *tax_cents = paid;
+        }
+        self
+    }
+
     /// True for a kind that is not written any more; journals of earlier versions have it.
     #[must_use]
     pub const fn is_retired(&self) -> bool {
@@ -516,6 +533,7 @@ impl PaymentChange {
             PaymentChange::TopUpFailed { .. } => Kind::TopUpFailed,
             PaymentChange::Card(change) => change.kind(),
             PaymentChange::AutoTopUp(change) => change.kind(),
+            PaymentChange::Provider(change) => change.kind(),
         }
     }
 }

@@ -6,13 +6,13 @@
 
 use super::codec::{Malformed, Reader, Writer};
 use super::entry::Kind;
+use super::payment_codec;
 use crate::prices::price_book::read_seconds;
 use crate::{
-    Actor, ApiKey, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeDetails, ChargeId, ChargeState,
-    Draw, Entry, EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros,
-    Outcome, PaymentChange, PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion,
-    Profile, Refund, RefundReason, SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp,
-    TopUpBounds, TopUpFailure, TopUpId, TopUpWay, WorkspaceId,
+    Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
+    GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PeriodWindows, PlanVersion,
+    PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement,
+    Source, Spender, Status, TeamChange, Timestamp, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -185,7 +185,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         EntryBody::SettingsChanged(settings) => settings.write(w),
         EntryBody::LedgerRestored { epoch } => w.unsigned(*epoch),
         EntryBody::Team(change) => write_team_change(w, change),
-        EntryBody::Payment(change) => write_payment_change(w, change),
+        EntryBody::Payment(change) => payment_codec::write(w, change),
     }
 }
 
@@ -244,13 +244,15 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::MemberErased => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
         Kind::TopUpOpened
         | Kind::TopUpSucceeded
+        | Kind::TopUpPlaced
         | Kind::TopUpFailed
+        | Kind::CallRenewed
         | Kind::CustomerLinked
         | Kind::CardSaved
         | Kind::CardRemoved
         | Kind::AutoTopUpSet
         | Kind::AutoTopUpPaused
-        | Kind::AutoTopUpStopped => EntryBody::Payment(Box::new(read_payment_change(r, kind)?)),
+        | Kind::AutoTopUpStopped => EntryBody::Payment(Box::new(payment_codec::read(r, kind)?)),
     })
 }
 
@@ -300,27 +302,6 @@ fn read_grant(r: &mut Reader, n: u64) -> Result<EntryBody, Malformed> {
     })
 }
 
-fn write_payment_change(w: &mut Writer, change: &PaymentChange) {
-    match change {
-        PaymentChange::TopUpOpened { top_up, cents, way } => {
-            w.id(top_up.0);
-            w.signed(*cents);
-            w.byte(way.code());
-        }
-        PaymentChange::TopUpSucceeded { top_up, payment, grant } => {
-            w.id(top_up.0);
-            w.text(payment);
-            w.id(grant.0);
-        }
-        PaymentChange::TopUpFailed { top_up, failure } => {
-            w.id(top_up.0);
-            w.byte(failure.code());
-        }
-        PaymentChange::Card(change) => change.write(w),
-        PaymentChange::AutoTopUp(change) => change.write(w),
-    }
-}
-
 fn write_team_change(w: &mut Writer, change: &TeamChange) {
     match change {
         TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => member.write(w),
@@ -331,39 +312,6 @@ fn write_team_change(w: &mut Writer, change: &TeamChange) {
         TeamChange::SignedOut(session) => w.id(session.0),
         TeamChange::AllSignedOut(member) => w.maybe_bytes(member.as_ref().map(MemberId::as_bytes)),
     }
-}
-
-/// Reads the cents of a top-up. Others would break assertions of those who show them.
-fn read_cents(r: &mut Reader) -> Result<i64, Malformed> {
-    const WHAT: &str = "a top-up's cents";
-    let cents = r.signed(WHAT)?;
-    if TopUpBounds::WIDEST.allow(cents) { Ok(cents) } else { Err(Malformed(WHAT)) }
-}
-
-fn read_payment_change(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malformed> {
-    Ok(match kind {
-        Kind::TopUpOpened => PaymentChange::TopUpOpened {
-            top_up: TopUpId(r.id("a top-up")?),
-            cents: read_cents(r)?,
-            way: TopUpWay::from_code(r.byte("a top-up's way")?)?,
-        },
-        Kind::TopUpSucceeded => PaymentChange::TopUpSucceeded {
-            top_up: TopUpId(r.id("a top-up")?),
-            payment: r.text("a payment")?.into(),
-            grant: GrantId(r.id("a payment's grant")?),
-        },
-        Kind::TopUpFailed => PaymentChange::TopUpFailed {
-            top_up: TopUpId(r.id("a top-up")?),
-            failure: TopUpFailure::from_code(r.byte("why a top-up failed")?)?,
-        },
-        Kind::CustomerLinked | Kind::CardSaved | Kind::CardRemoved => {
-            PaymentChange::Card(CardChange::read(r, kind)?)
-        }
-        Kind::AutoTopUpSet | Kind::AutoTopUpPaused | Kind::AutoTopUpStopped => {
-            PaymentChange::AutoTopUp(AutoTopUpChange::read(r, kind)?)
-        }
-        _ => return Err(Malformed("a payment's change")),
-    })
 }
 
 fn read_team_change(r: &mut Reader, kind: Kind) -> Result<TeamChange, Malformed> {

@@ -205,7 +205,8 @@ impl Payments {
     }
 }
 
-fn is_provider_id(id: &str) -> bool {
+/// True if the text can be an id at a payment provider.
+pub(crate) fn is_provider_id(id: &str) -> bool {
     is_printable(id, bounds::PROVIDER_ID_MAX_BYTES)
 }
 

@@ -9,12 +9,14 @@
 //! from the account's and writes them when they change. What is accepted is decided in
 //! `decide::payments`. How a payment is asked for and confirmed at a provider is not here.
 
+pub(crate) mod at_provider;
 pub(crate) mod auto_top_up;
 pub(crate) mod card;
 pub(crate) mod top_up;
 
 use std::sync::Arc;
 
+use self::at_provider::{ProviderChange, ProviderCommand};
 use self::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, StopReason};
 use self::card::{Card, CardChange, CardCommand, Customer};
 use self::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
@@ -29,6 +31,7 @@ const FORMAT: u8 = 1;
 /// nothing is not written, so the bytes of payments without it stay as they were.
 const CUSTOMER: u8 = 1;
 const AUTO_TOP_UP: u8 = 2;
+const AT_PROVIDER: u8 = 5;
 
 /// What can be asked of the payments of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub enum PaymentCommand {
     Card(CardCommand),
     /// Sets or stops automatic top-ups, or opens one.
     AutoTopUp(AutoTopUpCommand),
+    /// Says what a payment provider did about a top-up.
+    Provider(ProviderCommand),
 }
 
 impl PaymentCommand {
@@ -68,6 +73,7 @@ impl PaymentCommand {
             PaymentCommand::Card(CardCommand::RemoveCard { id }) => id.is_some(),
             PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why }) => *why != StopReason::Requested,
             PaymentCommand::AutoTopUp(AutoTopUpCommand::Set { .. } | AutoTopUpCommand::OpenIfLow) => false,
+            PaymentCommand::Provider(_) => true,
         }
     }
 }
@@ -92,6 +98,8 @@ pub enum PaymentChange {
         payment: Box<str>,
         /// The grant that the payment brought.
         grant: GrantId,
+        /// The tax that was paid with it.
+        tax_cents: i64,
     },
     /// A top-up failed. Its credit is still granted if it is paid after all.
     TopUpFailed {
@@ -104,6 +112,8 @@ pub enum PaymentChange {
     Card(CardChange),
     /// The rule of automatic top-ups changed.
     AutoTopUp(AutoTopUpChange),
+    /// Something happened at a payment provider.
+    Provider(ProviderChange),
 }
 
 /// The payments of a workspace.
@@ -151,6 +161,7 @@ impl Payments {
             w.byte(AUTO_TOP_UP);
             rule.write(w);
         }
+        self.write_at_provider(w, AT_PROVIDER);
         assert!(
             Payments::decode(Some(&bytes[start..])).is_ok_and(|read| read.as_deref() == Some(self)),
             "payments must read back as they are"
@@ -177,6 +188,7 @@ impl Payments {
                 _ if tag <= last => return Err(Malformed(WHAT)),
                 CUSTOMER => payments.read_customer(&mut r)?,
                 AUTO_TOP_UP => payments.auto_top_up = Some(AutoTopUp::read(&mut r)?),
+                AT_PROVIDER => payments.read_at_provider(&mut r)?,
                 _ => return Err(Malformed(WHAT)),
             }
             last = tag;
@@ -214,7 +226,7 @@ impl Payments {
                 self.top_ups.push(TopUp::opened(*id, *cents, *way, decided_at));
                 ensure(self.is_within_bounds(), "a workspace has more top-ups than it may have")
             }
-            PaymentChange::TopUpSucceeded { top_up: id, payment, grant } => {
+            PaymentChange::TopUpSucceeded { top_up: id, payment, grant, tax_cents } => {
                 let is_new = self.top_ups.iter().all(|other| other.payment.as_ref() != Some(payment));
                 ensure(is_new, "i12: a payment pays for two top-ups")?;
                 let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
@@ -224,7 +236,10 @@ impl Payments {
                 let granted = granted.ok_or(Violation("i12: a payment names a grant that is not there"))?;
                 ensure(granted.source == Source::TopUp, "i12: a top-up pays for a grant of another kind")?;
                 ensure(granted.amount == top_up.credits(), "i12: a top-up grants another sum than was paid")?;
+                let is_tax = (0..=bounds::TOP_UP_MAX_CENTS).contains(tax_cents);
+                ensure(is_tax, "i15: the tax on a top-up is out of range")?;
                 top_up.succeed(payment.clone(), *grant, decided_at);
+                top_up.at_provider.tax_cents = *tax_cents;
                 let way = top_up.way;
                 if way == TopUpWay::Automatic {
                     self.count_automatic(None);
@@ -244,6 +259,7 @@ impl Payments {
             }
             PaymentChange::Card(change) => self.apply_card(change),
             PaymentChange::AutoTopUp(change) => self.apply_auto_top_up(change, decided_at),
+            PaymentChange::Provider(change) => self.apply_at_provider(change, decided_at),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A top-up: credit that is bought once, granted after its payment and never before (P5).
 
+use super::at_provider::AtProvider;
+use super::card::{Provider, is_provider_id};
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::{GrantId, Micros, Timestamp, TopUpId, bounds};
 
@@ -8,12 +10,15 @@ use crate::{GrantId, Micros, Timestamp, TopUpId, bounds};
 pub enum TopUpWay {
     /// Outside the system, by bank transfer or invoice. The platform confirms it.
     Manual,
+    /// On a page of a payment provider.
+    Checkout,
     /// With the saved card, because the balance was low.
     Automatic,
 }
 
 coded!(TopUpWay, "the way of a top-up", {
     Manual = 0 "manual",
+    Checkout = 1 "checkout",
     Automatic = 2 "automatic",
 });
 
@@ -98,6 +103,8 @@ pub struct TopUp {
     pub grant: Option<GrantId>,
     /// Why it failed, if it did and was not paid after all.
     pub failure: Option<TopUpFailure>,
+    /// What is known of it at a payment provider.
+    pub at_provider: AtProvider,
 }
 
 impl TopUp {
@@ -110,7 +117,8 @@ impl TopUp {
         assert!(cents > 0, "a top-up must buy something");
         let status = TopUpStatus::Pending;
         let (ended_at, payment, grant, failure) = (None, None, None, None);
-        TopUp { id, cents, way, status, opened_at, ended_at, payment, grant, failure }
+        let at_provider = AtProvider::default();
+        TopUp { id, cents, way, status, opened_at, ended_at, payment, grant, failure, at_provider }
     }
 
     /// True if it waits for a charge of the saved card (i14).
@@ -132,6 +140,29 @@ impl TopUp {
         format!("{MANUAL}{id}")
     }
 
+    /// The name of a payment at a provider, which may grant credit once.
+    #[must_use]
+    pub fn provider_payment(provider: Provider, id: &str) -> String {
+        format!("{}:{id}", provider.as_str())
+    }
+
+    /// True if the text is the name of a payment at a provider.
+    #[must_use]
+    pub(crate) fn is_provider_payment(payment: &str) -> bool {
+        let parts = payment.split_once(':');
+        parts.is_some_and(|(provider, id)| provider == Provider::Stripe.as_str() && is_provider_id(id))
+    }
+
+    /// The reason of a grant that was paid at a provider. It names the top-up.
+    pub(crate) fn reason_of(id: TopUpId) -> String {
+        format!("{REASON}{id}")
+    }
+
+    /// The top-up that the reason of a grant names.
+    pub(crate) fn of_reason(reason: &str) -> Option<TopUpId> {
+        reason.strip_prefix(REASON)?.parse().ok()
+    }
+
     /// The top-up of a payment that was confirmed by a person.
     #[must_use]
     pub fn of_manual_payment(payment: &str) -> Option<TopUpId> {
@@ -151,7 +182,9 @@ impl TopUp {
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
-        let TopUp { id, cents, way, status, opened_at, ended_at, payment, grant, failure } = self;
+        // What is known at a provider has a section of its own.
+        let TopUp { id, cents, way, status, opened_at, ended_at, payment, grant, failure, at_provider: _ } =
+            self;
         w.id(id.0);
         w.signed(*cents);
         w.byte(way.code());
@@ -180,6 +213,7 @@ impl TopUp {
             payment: r.maybe_text("a top-up's payment")?.map(Into::into),
             grant: if r.flag("a top-up's grant")? { Some(GrantId(r.id("a top-up's grant")?)) } else { None },
             failure: None,
+            at_provider: AtProvider::default(),
         };
         if top_up.status == TopUpStatus::Failed {
             top_up.failure = Some(TopUpFailure::from_code(r.byte("why a top-up failed")?)?);
@@ -197,3 +231,6 @@ impl TopUp {
 
 /// Begins the name of a payment that a person confirmed.
 const MANUAL: &str = "manual:";
+
+/// Begins the reason of a grant that was paid at a provider.
+const REASON: &str = "top-up ";

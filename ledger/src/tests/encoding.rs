@@ -74,6 +74,10 @@ buy
 confirm t3
 no_card
 customer cus_2 replaces=cus_1
+checkout 1_000
+renew t4 0
+placed t4 cs_1
+paid t4 pi_1 1_000 tax=190
 ";
 
 /// A history in which every kind of entry of a workspace occurs.

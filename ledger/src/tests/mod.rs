@@ -8,6 +8,7 @@
 //! here.
 
 mod alerts;
+mod at_provider;
 mod auto_top_ups;
 mod charges;
 mod claw_backs;

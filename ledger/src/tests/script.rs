@@ -9,6 +9,8 @@
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! plans ID=CENTS/CREDITS/month|year[/NAME] …            settings DAYS          restored
 //! top_up CENTS [min= max= key=]       confirm tN            unpaid tN FAILURE
+//! checkout CENTS [min= max= key=]     placed tN REFERENCE    paid tN PAYMENT CENTS [tax=]
+//! renew tN LOST
 //! customer ID [replaces=]              card ID               no_card [ID]
 //! rule THRESHOLD CENTS CAP [min= max=]                      stop [WHY]            buy
 //! create | update [name= timezone= metadata= suspended=]
@@ -166,9 +168,8 @@ fn command(world: &World, words: &Words) -> Command {
         "create" => Command::CreateWorkspace(changes(words)),
         "update" => Command::UpdateWorkspace(changes(words)),
         "grant" => Command::Grant(grant_request(words)),
-        "top_up" | "confirm" | "unpaid" | "customer" | "card" | "no_card" | "rule" | "stop" | "buy" => {
-            Command::Payment(payments::payment_command(world, words))
-        }
+        "top_up" | "checkout" | "placed" | "paid" | "renew" | "confirm" | "unpaid" | "customer" | "card"
+        | "no_card" | "rule" | "stop" | "buy" => Command::Payment(payments::payment_command(world, words)),
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
         "lost" => Command::SetLost {
             grant: grant(),
@@ -529,6 +530,7 @@ fn no(world: &World, refusal: &Refusal) -> String {
         | Refusal::Unauthenticated
         | Refusal::Forbidden { .. }
         | Refusal::TopUpNotFound
+        | Refusal::PaymentUnmatched
         | Refusal::MemberNotFound
         | Refusal::MemberExists
         | Refusal::LastAdmin

@@ -168,7 +168,8 @@ fn an_entry_that_pays_without_its_grant_breaks_an_invariant() {
     let [one, two] = [0, 1].map(|index| world.top_ups[index]);
     let apply = |top_up, payment: &str, grant: usize| -> Result<(), Violation> {
         let grant = world.account.grants.find(world.grants[grant].id).expect("it is unspent");
-        let change = PaymentChange::TopUpSucceeded { top_up, payment: payment.into(), grant: grant.id };
+        let change =
+            PaymentChange::TopUpSucceeded { top_up, payment: payment.into(), grant: grant.id, tax_cents: 0 };
         payments.clone().apply(&change, Some(grant), world.now)
     };
     let confirmed = payments.top_ups[0].payment.as_deref().expect("it was paid").to_owned();
@@ -180,8 +181,12 @@ fn an_entry_that_pays_without_its_grant_breaks_an_invariant() {
     ] {
         assert_eq!(apply(top_up, payment, grant), Err(Violation(why)));
     }
-    let unpaid =
-        PaymentChange::TopUpSucceeded { top_up: two, payment: "pay_2".into(), grant: world.grants[0].id };
+    let unpaid = PaymentChange::TopUpSucceeded {
+        top_up: two,
+        payment: "pay_2".into(),
+        grant: world.grants[0].id,
+        tax_cents: 0,
+    };
     let without = payments.clone().apply(&unpaid, None, world.now);
     assert_eq!(without, Err(Violation("i12: a payment names a grant that is not there")));
     // Nothing of this reached the account.

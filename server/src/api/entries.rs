@@ -13,7 +13,8 @@ use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
-    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, Scope, TeamChange, hex,
+    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, ProviderCall,
+    ProviderChange, Scope, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
@@ -409,9 +410,20 @@ fn payment_details(change: &PaymentChange) -> Option<Value> {
         PaymentChange::TopUpOpened { top_up, cents, way } => json_value!({
             "top_up": top_up.to_string(), "amount_usd": Usd(Micros::from_cents(*cents)).to_string(), "way": way.as_str(),
         }),
-        PaymentChange::TopUpSucceeded { top_up, payment, .. } => json_value!({
+        PaymentChange::TopUpSucceeded { top_up, payment, tax_cents: 0, .. } => json_value!({
             "top_up": top_up.to_string(), "payment": payment,
         }),
+        PaymentChange::TopUpSucceeded { top_up, payment, tax_cents, .. } => json_value!({
+            "top_up": top_up.to_string(), "payment": payment,
+            "tax_usd": Usd(Micros::from_cents(*tax_cents)).to_string(),
+        }),
+        PaymentChange::Provider(ProviderChange::TopUpPlaced { top_up, reference }) => json_value!({
+            "top_up": top_up.to_string(), "reference": reference,
+        }),
+        PaymentChange::Provider(ProviderChange::CallRenewed { call, generation }) => {
+            let ProviderCall::TopUp(top_up) = call;
+            json_value!({ "top_up": top_up.to_string(), "generation": generation })
+        }
         PaymentChange::TopUpFailed { top_up, failure } => json_value!({
             "top_up": top_up.to_string(), "failure": failure.as_str(),
         }),

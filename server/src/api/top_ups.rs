@@ -147,7 +147,8 @@ pub struct TopUpJson<'a> {
 pub struct PaymentJson<'a> {
     /// `manual`: the platform confirms the payment. Otherwise the payment provider.
     provider: &'static str,
-    /// `manual`, or `automatic` if it was opened because the balance was low.
+    /// `manual`, `checkout` for a page of the provider, or `automatic` if it was opened because the
+    /// balance was low.
     way: &'static str,
     /// What the payer has to do; absent once it was paid.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,7 +157,8 @@ pub struct PaymentJson<'a> {
 
 impl<'a> TopUpJson<'a> {
     fn of(workspace: &'a str, top_up: &'a TopUp, settings: &'a PaymentSettings) -> TopUpJson<'a> {
-        let TopUp { id, cents, way, status, opened_at, ended_at, payment: _, grant, failure } = top_up;
+        let TopUp { id, cents, way, status, opened_at, ended_at, payment: _, grant, failure, at_provider: _ } =
+            top_up;
         let waits = *status == TopUpStatus::Pending && *way == TopUpWay::Manual;
         TopUpJson {
             id: Text(*id),
@@ -172,7 +174,7 @@ impl<'a> TopUpJson<'a> {
             payment: PaymentJson {
                 provider: match way {
                     TopUpWay::Manual => TopUpWay::Manual.as_str(),
-                    TopUpWay::Automatic => Provider::Stripe.as_str(),
+                    TopUpWay::Checkout | TopUpWay::Automatic => Provider::Stripe.as_str(),
                 },
                 way: way.as_str(),
                 instructions: waits.then_some(settings.instructions.as_str()),

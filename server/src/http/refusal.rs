@@ -66,6 +66,8 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         )
         .with("closed_at", Time(closed_at).to_string()),
         Refusal::TopUpNotFound => top_up_not_found(),
+        // Only the provider's words are refused with it, which come over no route.
+        Refusal::PaymentUnmatched => Problem::field("payment", "does not fit the top-up"),
         Refusal::PaymentMethodRequired => payment_method_required(),
         Refusal::GrantNotFound => grant_not_found(),
         Refusal::GrantWasPaid => grant_was_paid(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    Actor, Command, Id, Kind, Micros, PaymentCommand, Payments, TopUp, TopUpBounds, TopUpId, TopUpStatus,
-    TopUpWay,
+    Actor, AtProvider, Command, Id, Kind, Micros, PaymentCommand, Payments, Provider, ProviderCall,
+    ProviderCommand, TopUp, TopUpBounds, TopUpId, TopUpStatus, TopUpWay,
 };
 
 use super::Store;
@@ -99,4 +99,56 @@ pub(super) fn only_the_platform_says_that_money_came_in(store: &dyn Store) {
     assert_eq!(client.codes(batch), ["yes", "yes", "replay"]);
     assert_eq!(client.balance().available, Micros::new(100_500));
     assert_eq!(payments(&client).top_ups.len(), 2);
+}
+
+pub(super) fn a_top_up_is_placed_and_paid_at_a_provider_once(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 500);
+    let open =
+        PaymentCommand::OpenTopUp { cents: 2_500, way: TopUpWay::Checkout, allowed: TopUpBounds::WIDEST };
+    let opened = opened(client.submit_keyed("one", Command::Payment(open)).expect("it is accepted"));
+    let top_up = opened.id;
+    let says = |command| Command::Payment(PaymentCommand::Provider(command));
+    let place = |reference: &str| says(ProviderCommand::PlaceTopUp { top_up, reference: reference.into() });
+    let pay = |payment: &str, cents| {
+        let payment = TopUp::provider_payment(Provider::Stripe, payment).into();
+        says(ProviderCommand::SucceedTopUp { top_up, payment, cents, tax_cents: 475 })
+    };
+    client.accepted(says(ProviderCommand::RenewCall { call: ProviderCall::TopUp(top_up), lost: 0 }));
+    let renewed_at = client.now;
+    client.advance_clock(60);
+    client.accepted(place("cs_1"));
+    let entries = client.entry_count();
+    client.accepted(place("cs_2"));
+    assert_eq!(client.entry_count(), entries, "the first page counts");
+    assert_eq!(client.refused(pay("pi_1", 2_499)), "payment_unmatched");
+    assert_eq!(client.refused(confirm(top_up)), "invalid_field");
+    let key = client.create_key(key("manager"));
+    let refused = client.submit_as(Actor::ApiKey(key), pay("pi_1", 2_500));
+    assert_eq!(refused.expect_err("a key says so").code(), "forbidden");
+    assert_eq!(client.balance().available, Micros::new(500));
+
+    client.accepted(pay("pi_1", 2_500));
+    let again = client.submit(acme(), None, pay("pi_1", 2_500)).expect("it is repeated");
+    assert!(again.replayed, "one payment grants once for ever");
+    assert_eq!(client.refused(pay("pi_2", 2_500)), "payment_unmatched");
+    assert_eq!(client.balance().available, Micros::new(2_500_500));
+    let paid_at = client.now;
+    let client = client.restarted(store);
+    let at_provider = AtProvider {
+        reference: Some("cs_1".into()),
+        generation: 1,
+        renewed_at: Some(renewed_at),
+        tax_cents: 475,
+    };
+    let stored = payments(&client).top_ups.clone();
+    let expected = TopUp {
+        status: TopUpStatus::Succeeded,
+        ended_at: Some(paid_at),
+        payment: Some("stripe:pi_1".into()),
+        grant: stored[0].grant,
+        at_provider,
+        ..opened
+    };
+    assert_eq!(stored, [expected], "a restart loses nothing of it");
+    assert!(stored[0].grant.is_some());
 }

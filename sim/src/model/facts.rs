@@ -117,6 +117,22 @@ pub enum Fact {
         top_up: usize,
         /// The number of the grant that it brought.
         grant: u64,
+        /// The name of the payment.
+        payment: Box<str>,
+        /// The tax that was paid with it.
+        tax_cents: i64,
+    },
+    /// Something was made for a top-up at a provider.
+    TopUpPlaced {
+        /// The index of the top-up.
+        top_up: usize,
+        /// The provider's id of it.
+        reference: Box<str>,
+    },
+    /// The call of a top-up at a provider was begun anew.
+    CallRenewed {
+        /// The index of the top-up.
+        top_up: usize,
     },
     /// A top-up failed.
     TopUpFailed {
@@ -239,6 +255,8 @@ impl Fact {
             Fact::TopUpOpened { .. } => Kind::TopUpOpened,
             Fact::TopUpPaid { .. } => Kind::TopUpSucceeded,
             Fact::TopUpFailed { .. } => Kind::TopUpFailed,
+            Fact::TopUpPlaced { .. } => Kind::TopUpPlaced,
+            Fact::CallRenewed { .. } => Kind::CallRenewed,
             Fact::CustomerLinked(_) => Kind::CustomerLinked,
             Fact::CardSaved(_) => Kind::CardSaved,
             Fact::CardRemoved => Kind::CardRemoved,

@@ -11,6 +11,7 @@
 //! decisions or its accounts. Not here: the source of the steps (`workload`), the comparison
 //! (`differential`).
 
+mod at_provider;
 mod auto_top_ups;
 mod charges;
 mod credit;
@@ -29,7 +30,7 @@ use std::collections::BTreeMap;
 use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
     Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand, Plan, PlanVersion,
-    PlatformSettings, PriceVersion, Refusal, Source, Submission, Timestamp, WorkspaceId,
+    PlatformSettings, PriceVersion, ProviderCommand, Refusal, Source, Submission, Timestamp, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -292,6 +293,9 @@ fn derived_key(command: &Command) -> Option<String> {
         Command::Payment(PaymentCommand::ConfirmTopUp(top_up)) => {
             Some(format!("\u{2}grant {:?} {}", Source::TopUp, payments::payment_of(*top_up)))
         }
+        Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp { payment, .. })) => {
+            Some(format!("\u{2}grant {:?} {payment}", Source::TopUp))
+        }
         _ => None,
     }
 }
@@ -324,6 +328,18 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             Command::Payment(PaymentCommand::ConfirmTopUp(a)),
             Command::Payment(PaymentCommand::ConfirmTopUp(b)),
         ) => vec![("path", a == b)],
+        (
+            Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp {
+                payment: a,
+                cents: cents_a,
+                ..
+            })),
+            Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp {
+                payment: b,
+                cents: cents_b,
+                ..
+            })),
+        ) => vec![("path", a == b), ("cents", cents_a == cents_b)],
         (Command::VoidGrant { grant: a, reason: why_a }, Command::VoidGrant { grant: b, reason: why_b }) => {
             vec![("grant", a == b), ("reason", why_a == why_b)]
         }

@@ -2,7 +2,8 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    GrantRequest, Micros, PaymentCommand, Refusal, Source, Timestamp, TopUp, TopUpId, TopUpStatus,
+    AtProvider, GrantRequest, Micros, PaymentCommand, Refusal, Source, Timestamp, TopUp, TopUpId,
+    TopUpStatus, TopUpWay,
 };
 
 use super::charges::invalid;
@@ -32,8 +33,14 @@ impl Pool {
                 let index = top_ups.iter().position(|top_up| top_up.id == *id);
                 let index = index.ok_or(Refusal::TopUpNotFound)?;
                 let top_up = &top_ups[index];
-                let is_paid = top_up.status == TopUpStatus::Succeeded;
-                assert!(!is_paid, "a second confirmation is a repeated request");
+                if top_up.status == TopUpStatus::Succeeded {
+                    let is_confirmed = top_up.payment.as_deref() == Some(&*payment_of(*id));
+                    assert!(!is_confirmed, "a second confirmation is a repeated request");
+                    return Ok(Output::Done);
+                }
+                if top_up.way == TopUpWay::Checkout {
+                    return Err(invalid("top_up"));
+                }
                 let request = GrantRequest {
                     source: Source::TopUp,
                     amount: Micros::new(top_up.cents * 1_000),
@@ -43,11 +50,14 @@ impl Pool {
                 };
                 // The fact of the payment follows the grant, and a repayment of debt follows both.
                 let grant = self.next_n();
-                self.grant_with(&request, Some(Fact::TopUpPaid { top_up: index, grant }), now)
+                let payment = payment_of(*id).into();
+                let paid = Fact::TopUpPaid { top_up: index, grant, payment, tax_cents: 0 };
+                self.grant_with(&request, Some(paid), now)
             }
             PaymentCommand::FailTopUp { top_up, failure } => self.fail_top_up(*top_up, *failure, now),
             PaymentCommand::Card(command) => self.change_card(command, now),
             PaymentCommand::AutoTopUp(command) => self.change_rule(command, now),
+            PaymentCommand::Provider(command) => self.hear_from_provider(command, now),
         }
     }
 
@@ -71,6 +81,7 @@ impl Pool {
                         payment: None,
                         grant: None,
                         failure: None,
+                        at_provider: AtProvider::default(),
                     });
                 }
                 Fact::TopUpFailed { top_up, failure } => {
@@ -79,13 +90,22 @@ impl Pool {
                     failed.ended_at = Some(line.decided_at);
                     failed.failure = Some(*failure);
                 }
-                Fact::TopUpPaid { top_up, grant } => {
+                Fact::TopUpPlaced { top_up, reference } => {
+                    top_ups[*top_up].at_provider.reference = Some(reference.clone());
+                }
+                Fact::CallRenewed { top_up } => {
+                    let renewed: &mut TopUp = &mut top_ups[*top_up];
+                    renewed.at_provider.generation += 1;
+                    renewed.at_provider.renewed_at = Some(line.decided_at);
+                }
+                Fact::TopUpPaid { top_up, grant, payment, tax_cents } => {
                     let granted = self.grants().into_iter().find(|record| record.grant.n == *grant);
                     let paid: &mut TopUp = &mut top_ups[*top_up];
                     paid.status = TopUpStatus::Succeeded;
                     paid.ended_at = Some(line.decided_at);
                     paid.failure = None;
-                    paid.payment = Some(payment_of(paid.id).into());
+                    paid.payment = Some(payment.clone());
+                    paid.at_provider.tax_cents = *tax_cents;
                     paid.grant = granted.map(|record| record.grant.id);
                 }
                 _ => {}

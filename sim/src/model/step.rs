@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, PaymentChange,
-    PaymentCommand, PortalSession, Refusal, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUp,
-    TopUpId, UsageKey, WorkspaceId,
+    PaymentCommand, PortalSession, ProviderCall, ProviderCommand, Refusal, Subject, Submission, TeamChange,
+    TeamCommand, Timestamp, TopUp, TopUpId, UsageKey, WorkspaceId,
 };
 
 /// A command with the clock of its caller.
@@ -108,6 +108,13 @@ impl Names {
             ) => {
                 top_up.0 = known_top_up(named, top_up.0)?;
             }
+            Command::Payment(PaymentCommand::Provider(
+                ProviderCommand::PlaceTopUp { top_up, .. }
+                | ProviderCommand::SucceedTopUp { top_up, .. }
+                | ProviderCommand::RenewCall { call: ProviderCall::TopUp(top_up), .. },
+            )) => {
+                top_up.0 = known_top_up(named, top_up.0)?;
+            }
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
@@ -183,6 +190,7 @@ impl Names {
     pub fn grant_for_model(&mut self, workspace: &WorkspaceId, record: &mut GrantRecord) {
         record.grant.id = self.grant_id_for_model(workspace, record.grant.id);
         record.origin = record.origin.take().map(|origin| self.payment_for_model(workspace, origin));
+        record.reason = record.reason.take().map(|reason| self.reason_for_model(workspace, reason));
     }
 
     /// Replaces the id of a top-up in the name of its payment.
@@ -192,6 +200,16 @@ impl Names {
                 format!("manual:{}", TopUpId(learn_top_up(self.of(workspace), id))).into()
             }
             _ => payment,
+        }
+    }
+
+    /// Replaces the id of a top-up in the reason of the grant that it brought.
+    fn reason_for_model(&mut self, workspace: &WorkspaceId, reason: Box<str>) -> Box<str> {
+        match reason.strip_prefix("top-up ").map(str::parse) {
+            Some(Ok(TopUpId(id))) => {
+                format!("top-up {}", TopUpId(learn_top_up(self.of(workspace), id))).into()
+            }
+            _ => reason,
         }
     }
 

@@ -215,6 +215,7 @@ impl Pool {
             } => false,
             Command::ExistingCharge { .. } => scopes.contains(&Scope::Charge),
             Command::Payment(PaymentCommand::ConfirmTopUp(_) | PaymentCommand::FailTopUp { .. }) => false,
+            Command::Payment(PaymentCommand::Provider(_)) => false,
             Command::Payment(PaymentCommand::Card(command)) => {
                 matches!(command, CardCommand::RemoveCard { id: None })
             }

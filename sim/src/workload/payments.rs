@@ -1,8 +1,8 @@
 //! Random commands about payments: top-ups, cards and their rule, and payments that are lost.
 
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Card, CardCommand, Command, Customer, Micros, PaymentCommand, Provider, StopReason,
-    TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay,
+    AutoTopUpCommand, Card, CardCommand, Command, Customer, Micros, PaymentCommand, Provider, ProviderCall,
+    ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay,
 };
 
 use super::Workload;
@@ -77,7 +77,8 @@ impl Workload {
             };
             let min_cents = *self.random.pick(&[1, 1, 2]);
             let allowed = TopUpBounds { min_cents, ..TopUpBounds::WIDEST };
-            return Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual, allowed });
+            let way = *self.random.pick(&[TopUpWay::Manual, TopUpWay::Checkout]);
+            return Command::Payment(PaymentCommand::OpenTopUp { cents, way, allowed });
         }
         let waits: Vec<_> = top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).collect();
         let id = if !waits.is_empty() && self.random.chance(700) {
@@ -87,7 +88,7 @@ impl Workload {
         } else {
             self.random.pick(&top_ups).id
         };
-        if self.random.chance(400) {
+        if self.random.chance(300) {
             let failures = [
                 TopUpFailure::SoftDecline,
                 TopUpFailure::SoftDecline,
@@ -99,7 +100,35 @@ impl Workload {
             let failure = *self.random.pick(&failures);
             return Command::Payment(PaymentCommand::FailTopUp { top_up: id, failure });
         }
-        Command::Payment(PaymentCommand::ConfirmTopUp(id))
+        match top_ups.iter().position(|top_up| top_up.id == id) {
+            Some(index) if top_ups[index].way != TopUpWay::Manual && self.random.chance(850) => {
+                Command::Payment(PaymentCommand::Provider(self.at_provider(index, &top_ups[index])))
+            }
+            _ => Command::Payment(PaymentCommand::ConfirmTopUp(id)),
+        }
+    }
+
+    /// What a provider says about a top-up: mostly the truth, at times twice, late or wrong.
+    fn at_provider(&mut self, index: usize, top_up: &TopUp) -> ProviderCommand {
+        let other = self.random.below(index as u64 + 1);
+        let number = if self.random.chance(900) { index as u64 } else { other };
+        match self.random.below(10) {
+            0..3 => {
+                let name = if self.random.chance(30) { String::new() } else { format!("cs_{number}") };
+                ProviderCommand::PlaceTopUp { top_up: top_up.id, reference: name.into() }
+            }
+            3 => {
+                let generation = top_up.at_provider.generation;
+                let lost = if self.random.chance(800) { generation } else { generation + 1 };
+                ProviderCommand::RenewCall { call: ProviderCall::TopUp(top_up.id), lost }
+            }
+            _ => ProviderCommand::SucceedTopUp {
+                top_up: top_up.id,
+                payment: TopUp::provider_payment(Provider::Stripe, &format!("pi_{number}")).into(),
+                cents: top_up.cents + i64::from(self.random.chance(200)),
+                tax_cents: *self.random.pick(&[0, 0, 1, 475]) - i64::from(self.random.chance(60)),
+            },
+        }
     }
 
     /// Mostly of a grant that was paid for, and mostly not more than was paid.

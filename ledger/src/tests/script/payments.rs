@@ -4,7 +4,8 @@ use super::{Words, index, later, micros, number};
 use crate::tests::world::World;
 use crate::{
     AutoTopUpChange, AutoTopUpCommand, Card, CardCommand, Customer, Id, PaymentChange, PaymentCommand,
-    Provider, StopReason, TopUpBounds, TopUpFailure, TopUpId, TopUpWay,
+    Provider, ProviderCall, ProviderChange, ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure,
+    TopUpId, TopUpWay,
 };
 
 pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
@@ -21,6 +22,24 @@ pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
             PaymentCommand::OpenTopUp { cents: number(words.bare[1]), way: TopUpWay::Manual, allowed }
         }
         "confirm" => PaymentCommand::ConfirmTopUp(top_up()),
+        "checkout" => {
+            PaymentCommand::OpenTopUp { cents: number(words.bare[1]), way: TopUpWay::Checkout, allowed }
+        }
+        "placed" => {
+            let reference = words.bare[2].into();
+            PaymentCommand::Provider(ProviderCommand::PlaceTopUp { top_up: top_up(), reference })
+        }
+        "paid" => PaymentCommand::Provider(ProviderCommand::SucceedTopUp {
+            top_up: top_up(),
+            payment: TopUp::provider_payment(Provider::Stripe, words.bare[2]).into(),
+            cents: number(words.bare[3]),
+            tax_cents: words.number("tax").unwrap_or(0),
+        }),
+        "renew" => {
+            let lost = u32::try_from(number(words.bare[2])).expect("a generation");
+            let call = ProviderCall::TopUp(top_up());
+            PaymentCommand::Provider(ProviderCommand::RenewCall { call, lost })
+        }
         "unpaid" => {
             let mut failures = (0..=u8::MAX).filter_map(|code| TopUpFailure::from_code(code).ok());
             let failure = failures.find(|failure| failure.as_str() == words.bare[2]);
@@ -61,10 +80,17 @@ pub(in crate::tests) fn card(id: &str) -> Card {
 pub(super) fn happened(world: &World, change: &PaymentChange) -> String {
     match change {
         PaymentChange::TopUpOpened { cents, way, .. } => {
-            let how = if *way == TopUpWay::Automatic { "automatic " } else { "" };
+            let how = if *way == TopUpWay::Manual { "".to_owned() } else { format!("{} ", way.as_str()) };
             format!("{how}top-up of {cents} cents")
         }
-        PaymentChange::TopUpSucceeded { .. } => "paid".to_owned(),
+        PaymentChange::TopUpSucceeded { tax_cents: 0, .. } => "paid".to_owned(),
+        PaymentChange::TopUpSucceeded { tax_cents, .. } => format!("paid with {tax_cents} tax"),
+        PaymentChange::Provider(ProviderChange::TopUpPlaced { reference, .. }) => {
+            format!("placed {reference}")
+        }
+        PaymentChange::Provider(ProviderChange::CallRenewed { generation, .. }) => {
+            format!("call {generation}")
+        }
         PaymentChange::TopUpFailed { failure, .. } => failure.as_str().to_owned(),
         PaymentChange::Card(change) => change.kind().as_str().to_owned(),
         PaymentChange::AutoTopUp(AutoTopUpChange::Paused { until }) => {

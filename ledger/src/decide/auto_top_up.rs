@@ -23,6 +23,14 @@ pub(super) fn after_charge(view: &View, opened: &EntryBody, now: Timestamp) -> V
     open(view, account, payments, available, now).into_iter().collect()
 }
 
+/// True if a charge that is refused for lack of credit leads to a top-up: the balance may have been
+/// low already when the rule was set, a pause ended or a month began.
+pub(super) fn may_buy(view: &View, account: &Account, now: Timestamp) -> bool {
+    let payments = account.payments.as_deref();
+    let available = account.balance.available;
+    payments.is_some_and(|payments| open(view, account, payments, available, now).is_some())
+}
+
 /// Decides a command about automatic top-ups.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! with entries; what the entries do to the account is in `account`. Every answer about an existing
 //! charge is checked against i05 and i06 before it is given.
 
+use super::auto_top_up;
 use super::grant::check_balance_bound;
 use super::view::{Clocks, View};
 use crate::account::grant::returns_of;
@@ -63,12 +64,14 @@ pub(super) fn open(
     }
     let available = account.balance.available;
     if available < amount {
-        let affordable_quantity = available.whole_units(operation.unit_price);
-        assert!(
-            affordable_quantity < request.quantity,
-            "a refused quantity must cost more than is available"
-        );
-        return Err(Refusal::InsufficientCredits { required: amount, available, affordable_quantity });
+        let affordable_quantity = affordable(available, operation, request.quantity);
+        let buys_credit = auto_top_up::may_buy(view, account, now);
+        return Err(Refusal::InsufficientCredits {
+            required: amount,
+            available,
+            affordable_quantity,
+            buys_credit,
+        });
     }
     let draws = account.grants.plan(amount);
     assert!(
@@ -124,6 +127,13 @@ fn deadline(
     let deadline = now.plus_seconds(i64::from(seconds));
     assert!(deadline > now, "the deadline of a new charge must be in the future");
     Ok(Some(deadline))
+}
+
+/// The number of units that `available` pays for, less than were asked for.
+fn affordable(available: Micros, operation: &Operation, quantity: i64) -> i64 {
+    let affordable_quantity = available.whole_units(operation.unit_price);
+    assert!(affordable_quantity < quantity, "a refused quantity must cost more than is available");
+    affordable_quantity
 }
 
 fn limit_exceeded(limit: &Limit, required: Micros, windows: &PeriodWindows) -> Refusal {

@@ -111,6 +111,9 @@ pub enum Refusal {
         available: Micros,
         /// The number of units that `available` pays for.
         affordable_quantity: i64,
+        /// True if an automatic top-up may be opened now. A refusal writes nothing, so the caller
+        /// then sends [`AutoTopUpCommand::OpenIfLow`](crate::AutoTopUpCommand::OpenIfLow).
+        buys_credit: bool,
     },
 }
 
@@ -178,7 +181,7 @@ impl Refusal {
                 assert!(*limit >= Micros::ZERO, "a limit must not be negative");
                 assert!(*resets_at > now, "the period of a limit that is exceeded must not have ended");
             }
-            Refusal::InsufficientCredits { required, available, affordable_quantity } => {
+            Refusal::InsufficientCredits { required, available, affordable_quantity, buys_credit: _ } => {
                 assert!(available < required, "credits that are insufficient must be below the price");
                 assert!(*affordable_quantity >= 0, "an affordable quantity must not be negative");
             }

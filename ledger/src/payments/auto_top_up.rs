@@ -90,7 +90,8 @@ pub enum AutoTopUpCommand {
         why: StopReason,
     },
     /// Opens an automatic top-up if the balance is low and the rule allows one now, as a charge
-    /// does. It is for a rule that was just set, and for the end of a pause.
+    /// does. It is for a rule that was just set, and for a charge that was refused for lack of
+    /// credit, which can write nothing itself.
     OpenIfLow,
 }
 

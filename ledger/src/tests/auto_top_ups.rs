@@ -183,6 +183,23 @@ fn two_callers_that_create_a_customer_link_one() {
 }
 
 #[test]
+fn a_charge_that_is_refused_for_lack_of_credit_says_that_credit_can_be_bought() {
+    with_rule(
+        "
+        charge message x4 => no insufficient_credits 1500 of 2000, affords 3
+        charge message x3 => charged 1500 g1:1500, automatic top-up of 1 cents
+        charge message => no insufficient_credits 0 of 500, affords 0
+        unpaid t1 not_paid
+        charge message => no insufficient_credits 0 of 500, affords 0
+        wait 1d
+        charge message => no insufficient_credits 0 of 500, affords 0, buys
+        buy => automatic top-up of 1 cents
+        charge message => no insufficient_credits 0 of 500, affords 0
+        ",
+    );
+}
+
+#[test]
 fn debt_suspension_and_a_stop_keep_the_card_from_being_charged() {
     with_rule(
         "

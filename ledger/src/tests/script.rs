@@ -515,8 +515,9 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::LimitExceeded { limit, remaining, resets_at, .. } => {
             format!("{code} {remaining} of {limit} left, resets {}", later(*resets_at, world.now))
         }
-        Refusal::InsufficientCredits { required, available, affordable_quantity } => {
-            format!("{code} {available} of {required}, affords {affordable_quantity}")
+        Refusal::InsufficientCredits { required, available, affordable_quantity, buys_credit } => {
+            let buys = if *buys_credit { ", buys" } else { "" };
+            format!("{code} {available} of {required}, affords {affordable_quantity}{buys}")
         }
         Refusal::ChargeAlreadySettled(state) | Refusal::ChargeAlreadyRefunded(state) => {
             format!("{code}: {}", show(*state, world.now))

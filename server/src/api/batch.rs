@@ -4,6 +4,7 @@
 //! A batch can be sent again whole: charges that were made get their first answer again, and
 //! refused ones are decided again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
@@ -186,6 +187,7 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     if let Some(problem) = ended_before(&call, &items, &decided) {
         return Err(problem);
     }
+    buy_credit(&call, &items, &decided).await;
     let (large, tenant) = (Arc::clone(&call.app.large_bodies), Tenant::of(&call.caller));
     let capacity = items.len() * CHARGE_BYTES + 64;
     let mut response = large.work(&tenant, capacity, move || answer(&call, &items, &decided)).await?;
@@ -193,6 +195,19 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
         response.extensions_mut().insert(status);
     }
     Ok(response)
+}
+
+/// Buys credit for the workspaces whose charges were refused for lack of it, once for each.
+async fn buy_credit(call: &Call, items: &[Item], decided: &[Ran]) {
+    let mut asked: HashSet<&WorkspaceId> = HashSet::new();
+    for (workspace, result) in items.iter().flatten().zip(decided) {
+        if let Ok(Err(refused)) = result
+            && matches!(refused, Refusal::InsufficientCredits { buys_credit: true, .. })
+            && asked.insert(workspace)
+        {
+            call.buy_credit(workspace, refused).await;
+        }
+    }
 }
 
 /// The response with one result per item.

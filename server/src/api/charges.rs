@@ -395,7 +395,13 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let request = call.json::<ChargeIn>().await?.request(&call.caller)?;
     let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request))?;
     let result = call.app.engine().run_or_shed(submission, call.now).await?;
-    let answer = result.map_err(|refused| call.refused(&workspace, refused))?;
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(refused) => {
+            call.buy_credit(&workspace, &refused).await;
+            return Err(call.refused(&workspace, refused));
+        }
+    };
     respond_to_keyed(&call, StatusCode::CREATED, &workspace, &answer).await
 }
 

@@ -44,7 +44,7 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         Refusal::LimitExceeded { subject, period, required, limit, remaining, resets_at } => {
             ExceededLimit { subject, period, required, limit, remaining, resets_at }.problem()
         }
-        Refusal::InsufficientCredits { required, available, affordable_quantity } => {
+        Refusal::InsufficientCredits { required, available, affordable_quantity, buys_credit: _ } => {
             insufficient_credits(required, available)
                 .with("affordable_quantity", affordable_quantity)
                 .with("add_credits_url", add_credits_url)

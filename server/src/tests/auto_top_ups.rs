@@ -119,6 +119,37 @@ async fn a_rule_is_set_buys_below_the_threshold_and_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_charge_that_is_refused_for_lack_of_credit_has_credit_bought() {
+    let world = world_with(520_000).await;
+    world.save_card("acme").await;
+    assert_eq!(world.put("PUT", PATH, "", RULE).await.status, 200);
+    assert_eq!(world.charge_try_on("a").await.status, 201);
+    let pending = || async { world.get(TOP_UPS).await.json()["data"].as_array().expect("a list").clone() };
+    let first = pending().await;
+    let id = first[0]["id"].as_str().expect("an id").parse().expect("an id");
+    world.charge_try_on("b").await.problem(402, "insufficient_credits");
+    assert_eq!(pending().await, first, "one waits already");
+    let failure = TopUpFailure::SoftDecline;
+    world.report("acme", PaymentCommand::FailTopUp { top_up: id, failure }).await;
+    world.charge_try_on("b").await.problem(402, "insufficient_credits");
+    assert_eq!(pending().await.len(), 1, "it is paused");
+    world.pass_seconds(3_600);
+    let item = r#"{"workspace":"acme","operation":"virtual_try_on","quantity":26,"idempotency_key":"#;
+    let batch = format!(r#"{{"charges":[{item}"x"}},{item}"y"}}]}}"#);
+    let refused = world.post("/v1/charges/batch", "", &batch).await.json();
+    assert_eq!(refused["results"][1]["problem"]["code"], "insufficient_credits");
+    let second = pending().await;
+    assert_eq!((second.len(), &second[0]["status"]), (2, &"pending".into()), "a batch buys once");
+    let id = second[0]["id"].as_str().expect("an id").parse().expect("an id");
+    world.report("acme", PaymentCommand::FailTopUp { top_up: id, failure }).await;
+    world.pass_seconds(86_400);
+    world.charge_try_on("b").await.problem(402, "insufficient_credits");
+    let id = pending().await[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(world.post(&format!("{TOP_UPS}/{id}/confirm"), "", "").await.status, 200);
+    assert_eq!(world.charge_try_on("b").await.status, 201, "a refused key is free");
+}
+
+#[tokio::test]
 async fn wrong_rules_get_the_documented_answer_and_set_nothing() {
     let world = world().await;
     world.save_card("acme").await;

@@ -68,6 +68,7 @@ impl Pool {
                 required: amount,
                 available: balance.available,
                 affordable_quantity: balance.available.get() / operation.unit_price.get(),
+                buys_credit: self.has_room_to_buy() && self.clone().buy_if_low(None, now),
             });
         }
         let draws = draw(&self.draw_order(), amount);

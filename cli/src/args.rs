@@ -73,6 +73,7 @@ enum Command {
     Charge(charge::Command),
     Balance(balance::Args),
     Entries(entries::Args),
+    Report(report::Args),
     #[command(subcommand)]
     Prices(prices::Command),
     #[command(subcommand)]
@@ -112,6 +113,7 @@ impl Cli {
             Command::Charge(command) => charge::run(command),
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),
+            Command::Report(args) => report::run(args),
             Command::Prices(command) => prices::run(command),
             Command::Plans(command) => plans::run(command),
             Command::Settings(command) => settings::run(command),

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! data commands   workspace, member, key, limits, portal, grant, top_up, auto_top_up,
-//!                 payment_method, charge, balance, entries, prices, plans, settings, clock
+//!                 payment_method, charge, balance, entries, report, prices, plans, settings,
+//!                 clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
@@ -34,6 +35,7 @@ pub(crate) mod plans;
 pub(crate) mod portal;
 pub(crate) mod prices;
 pub(crate) mod repair;
+pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod top_up;

@@ -72,7 +72,7 @@ pub async fn call(app: Arc<App>, key: &str, request: Request) -> Result<Answer, 
         .method(request.method)
         .uri(&request.path)
         .header("authorization", format!("Bearer {key}"))
-        .header("accept", "application/json");
+        .header("accept", request.accept);
     if let Some(key) = &request.key {
         builder = builder.header("idempotency-key", key);
     }

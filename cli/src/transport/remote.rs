@@ -18,6 +18,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a whole request may take; an overloaded server refuses requests much earlier.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The same for a request that reads the whole journal.
+const LONG_REQUEST_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
 /// The largest answer that is read. A page of 200 rows with the largest metadata has a fifth of it.
 const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -25,13 +28,14 @@ const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 pub fn send(url: &str, request: Request) -> Result<Answer, Failure> {
     let key = key()?;
     let repeat_hint = request.repeat_hint();
+    let timeout = if request.is_long { LONG_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT };
     let message = message(url, &key, request)?;
     let agent = Agent::new_with_config(
         Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(REQUEST_TIMEOUT))
+            .timeout_global(Some(timeout))
             .build(),
     );
     let mut response = agent.run(message).map_err(|why| unreachable(url, repeat_hint, &why))?;
@@ -59,7 +63,7 @@ fn message(url: &str, key: &str, request: Request) -> Result<http::Request<Vec<u
         .method(request.method)
         .uri(format!("{base}{}", request.path))
         .header("authorization", format!("Bearer {key}"))
-        .header("accept", "application/json");
+        .header("accept", request.accept);
     if let Some(key) = &request.key {
         builder = builder.header("idempotency-key", key);
     }

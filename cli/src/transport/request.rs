@@ -32,6 +32,10 @@ pub struct Request {
     pub key: Option<String>,
     /// How it uses the store.
     pub access: Access,
+    /// The media type of the answer.
+    pub accept: &'static str,
+    /// True if the answer may take as long as reading the whole journal.
+    pub is_long: bool,
 }
 
 /// An answer of the API.
@@ -43,7 +47,7 @@ pub struct Answer {
     pub replayed: bool,
     /// The status that the charge of a repeated answer has now.
     pub charge_status: Option<String>,
-    /// The body, which is JSON.
+    /// The body, which is JSON unless the request accepts another type.
     pub text: String,
 }
 
@@ -58,19 +62,23 @@ impl Answer {
 }
 
 impl Request {
+    fn new(method: &'static str, path: String, body: Option<Value>, access: Access) -> Request {
+        Request { method, path, body, key: None, access, accept: "application/json", is_long: false }
+    }
+
     /// A GET request, which only reads.
     pub fn get(path: String) -> Request {
-        Request { method: "GET", path, body: None, key: None, access: Access::Reads }
+        Request::new("GET", path, None, Access::Reads)
     }
 
     /// A request that writes, with a JSON body.
     pub fn write(method: &'static str, path: String, body: Value) -> Request {
-        Request { method, path, body: Some(body), key: None, access: Access::Writes }
+        Request::new(method, path, Some(body), Access::Writes)
     }
 
     /// A DELETE request, which writes and has no body.
     pub fn delete(path: String) -> Request {
-        Request { method: "DELETE", path, body: None, key: None, access: Access::Writes }
+        Request::new("DELETE", path, None, Access::Writes)
     }
 
     /// Sets how the request uses the store, where it does not follow from the method.

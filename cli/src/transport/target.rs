@@ -104,6 +104,12 @@ impl Target {
         output::data(&show(&parse(&answer)?))
     }
 
+    /// Sends the request and prints its answer as it is, for an answer that is not JSON.
+    pub fn print(self, request: Request) -> Result<(), Failure> {
+        let answer = self.send(request)?;
+        output::data(&answer.text)
+    }
+
     /// Sends a DELETE of this path. The API answers it without a body, so nothing is printed with
     /// `--json`; without it, `done` is.
     pub fn delete(self, path: String, done: &str) -> Result<(), Failure> {

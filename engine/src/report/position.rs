@@ -22,6 +22,8 @@ pub struct Line {
     pub pending: i128,
     /// The credit that was consumed, less what was refunded.
     pub consumed: i128,
+    /// The part of it for which nothing was paid.
+    pub consumed_free: i128,
     /// The credit that was taken back: by claw-backs, as repaid debt, and when a grant was voided.
     pub taken: i128,
     /// What was paid.
@@ -39,6 +41,7 @@ impl Line {
             granted: grant.amount.get().into(),
             pending: grant.pending.get().into(),
             consumed: grant.consumed.get().into(),
+            consumed_free: if grant.paid_cents == 0 { grant.consumed.get().into() } else { 0 },
             taken: grant.taken.get().into(),
             sold_cents: grant.paid_cents.into(),
             lost_cents: grant.lost_cents.into(),
@@ -59,13 +62,23 @@ impl Line {
     }
 
     fn each(&mut self, other: &Line, change: impl Fn(&mut i128, i128)) {
-        let Line { grants, granted, pending, consumed, taken, sold_cents, lost_cents, recognised_cents } =
-            self;
+        let Line {
+            grants,
+            granted,
+            pending,
+            consumed,
+            consumed_free,
+            taken,
+            sold_cents,
+            lost_cents,
+            recognised_cents,
+        } = self;
         let pairs = [
             (grants, other.grants),
             (granted, other.granted),
             (pending, other.pending),
             (consumed, other.consumed),
+            (consumed_free, other.consumed_free),
             (taken, other.taken),
             (sold_cents, other.sold_cents),
             (lost_cents, other.lost_cents),

@@ -22,6 +22,7 @@ mod plans;
 mod portal_sessions;
 mod price_book;
 mod quote;
+mod report;
 mod settings;
 mod top_ups;
 mod workspaces;
@@ -79,6 +80,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Journal",
         description: "Everything that happened in a workspace: an append-only list of entries, chained by hashes.",
         routes: &[entries::ROUTES, journal::ROUTES],
+    },
+    Resource {
+        name: "Report",
+        description: "The month for finance: what was sold, what of it is earned, and what is owed to customers.",
+        routes: &[report::ROUTES],
     },
     Resource {
         name: "Price book",

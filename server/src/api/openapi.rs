@@ -237,6 +237,10 @@ pub fn query_parameter(name: &str) -> Parameter {
         ),
         "suspended" => (flag, "`true`: only suspended workspaces; `false`: only the others."),
         "debt" => (flag, "`true`: only workspaces that owe credit; `false`: only the others."),
+        "month" => (
+            json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "example": "2026-11" }),
+            "The month in UTC; the current one if it is absent.",
+        ),
         "unused_since" => (
             time,
             "Only workspaces without a charge at this time or later; one that was never charged counts from its creation.",

@@ -22,6 +22,7 @@ mod portal;
 mod prices;
 mod rates;
 mod reading;
+mod report;
 mod serving;
 mod settings;
 mod stripe;

@@ -48,7 +48,7 @@ pub(super) fn a_report_adds_up_a_month(store: &dyn Store) {
     client.accepted(Command::SetLost { grant, lost_cents: 500, evidence: "dp_1".into() });
     let february = report_of(&client, "2026-02");
 
-    let gift = Line { grants: 1, granted: 1_000, consumed: 1_000, ..Line::default() };
+    let gift = Line { grants: 1, granted: 1_000, consumed: 1_000, consumed_free: 1_000, ..Line::default() };
     let top_up = Line { grants: 1, granted: 3_000, consumed: 500, sold_cents: 3, ..Line::default() };
     let opening =
         [((Source::Promotional, Provider::Platform), gift), ((Source::TopUp, Provider::Manual), top_up)];

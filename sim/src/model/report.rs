@@ -81,6 +81,7 @@ impl Pool {
         line.granted += number(grant.amount);
         line.pending += number(pending);
         line.consumed += number(consumed);
+        line.consumed_free += if paid == 0 { number(consumed) } else { 0 };
         line.taken += number(taken);
         line.sold_cents += paid;
         line.lost_cents += lost_cents;

@@ -222,6 +222,24 @@ fn plans_are_shown_edited_and_set() {
 }
 
 #[test]
+fn a_month_is_reported_as_text_json_and_csv() {
+    everywhere(|target| {
+        target.text(&["workspace", "create", "acme", "--name", "Acme"]);
+        let grant = ["grant", "create", "acme", "--amount", "20000", "--reason", "hello"];
+        target.text(&grant);
+        target.text(&["charge", "create", "acme", "virtual_try_on"]);
+        let report = target.json(&["report"]);
+        assert_eq!(report["credit"][0]["consumed_free"], 20_000, "{report}");
+        let month = report["month"].as_str().expect("it has a month");
+        let text = target.text(&["report", "--month", month]);
+        assert!(text.contains("SOURCE       PROVIDER") && text.contains("consumed         "), "{text}");
+        let table = target.text(&["report", "--month", month, "--csv"]);
+        assert!(table.contains(",trial_balance,available,,closing,0,micro-units\r\n"), "{table}");
+        assert!(target.refused(&["report", "--month", "2999-01"], 1).contains("has not begun"));
+    });
+}
+
+#[test]
 fn prices_are_shown_edited_and_set() {
     everywhere(|target| {
         target.text(&["workspace", "create", "acme", "--name", "Acme"]);

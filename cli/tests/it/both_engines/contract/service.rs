@@ -71,6 +71,7 @@ fn every_path_of_the_api_description_exists() {
         "/v1/price-book",
         "/v1/price-book/versions",
         "/v1/plans",
+        "/v1/report",
     ] {
         assert!(paths.contains_key(path), "{path} is described");
     }

@@ -5,8 +5,8 @@ use clap::CommandFactory;
 
 use crate::commands::{
     audit, auto_top_up, backup, balance, charge, clock, completions, entries, grant, key, limits, man,
-    mark_restored, member, migrate, payment_method, plans, portal, prices, repair, serve, settings, top_up,
-    transfer, workspace,
+    mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report, serve, settings,
+    top_up, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};

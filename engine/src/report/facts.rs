@@ -13,7 +13,7 @@ use tollkeeper_ledger::{
 };
 
 use super::month::Month;
-use super::movement::Movement;
+use super::movement::place_of;
 use crate::Error;
 
 /// Who took the money for a grant.
@@ -93,6 +93,13 @@ struct Dispute {
     cents: i64,
 }
 
+/// What came into an account of the workspace and left it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    pub inward: Micros,
+    pub outward: Micros,
+}
+
 /// The debt of a workspace since its beginning.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DebtFacts {
@@ -112,7 +119,7 @@ pub(super) struct Facts {
     pending: BTreeMap<u64, Vec<Draw>>,
     disputes: Vec<Dispute>,
     /// In the order of [`ACCOUNTS`](super::movement::ACCOUNTS).
-    pub movements: [Movement; 5],
+    pub moved: [Moved; 5],
     pub balance: Balance,
     pub debt: DebtFacts,
     /// The time of the last charge.
@@ -125,6 +132,12 @@ enum Place {
     Pending,
     Consumed,
     Taken,
+}
+
+/// Adds an amount to a sum of a workspace.
+fn add(sum: &mut Micros, amount: Micros) -> Result<(), &'static str> {
+    *sum = sum.checked_add(amount).ok_or("its amounts are out of range")?;
+    Ok(())
 }
 
 const UNKNOWN_GRANT: &str = "it names a grant that does not exist";
@@ -140,13 +153,13 @@ impl Facts {
         }
         self.n = entry.n;
         if let Some(legs) = entry.body.legs() {
-            Movement::of(&mut self.movements, legs.from).outward += i128::from(legs.amount.get());
-            Movement::of(&mut self.movements, legs.to).inward += i128::from(legs.amount.get());
+            add(&mut self.moved[place_of(legs.from)].outward, legs.amount)?;
+            add(&mut self.moved[place_of(legs.to)].inward, legs.amount)?;
         }
         self.count_debt(entry)?;
         self.balance = entry.balance;
         match &entry.body {
-            EntryBody::Granted { grant, paid_cents, .. } => self.grants.push(GrantFacts {
+            EntryBody::Granted { grant, paid_cents, .. } => self.add_grant(GrantFacts {
                 n: grant.n,
                 id: grant.id,
                 source: grant.source,
@@ -182,6 +195,15 @@ impl Facts {
             body => self.take_back(body)?,
         }
         Ok(())
+    }
+
+    fn add_grant(&mut self, grant: GrantFacts) {
+        const FEW: usize = 8;
+        if self.grants.len() < FEW {
+            // Most workspaces have few grants, and there are many workspaces: no room in advance.
+            self.grants.reserve_exact(1);
+        }
+        self.grants.push(grant);
     }
 
     /// Counts what was owed, repaid and forgiven, by the change of the debt.
@@ -257,8 +279,7 @@ impl Facts {
     /// Moves credit of grants from what remains to a place.
     fn put(&mut self, place: Place, draws: &[Draw]) -> Result<(), &'static str> {
         for draw in draws {
-            let sum = self.sum(place, draw.grant)?;
-            *sum = sum.checked_add(draw.amount).ok_or("its amounts are out of range")?;
+            add(self.sum(place, draw.grant)?, draw.amount)?;
         }
         Ok(())
     }
@@ -312,7 +333,10 @@ impl Facts {
             self.grants.iter().map(|grant| i128::from(place(grant).get())).sum()
         };
         let in_range = |grant: &GrantFacts| grant.remaining() >= Micros::ZERO;
-        let account = |account| Movement::get(&self.movements, account).balance();
+        let account = |account| {
+            let Moved { inward, outward } = self.moved[place_of(account)];
+            i128::from((inward - outward).get())
+        };
         let holds = [
             (total(GrantFacts::remaining), account(LedgerAccount::Available)),
             (total(|grant| grant.pending), account(LedgerAccount::Pending)),

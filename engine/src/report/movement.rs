@@ -30,15 +30,12 @@ impl Movement {
     /// The movement of an account.
     #[must_use]
     pub fn get(all: &[Movement; 5], account: LedgerAccount) -> Movement {
-        all[place(account)]
-    }
-
-    pub(super) fn of(all: &mut [Movement; 5], account: LedgerAccount) -> &mut Movement {
-        &mut all[place(account)]
+        all[place_of(account)]
     }
 }
 
-fn place(account: LedgerAccount) -> usize {
+/// The place of an account in [`ACCOUNTS`].
+pub(super) fn place_of(account: LedgerAccount) -> usize {
     let place = ACCOUNTS.iter().position(|other| *other == account);
     place.expect("every account is in the trial balance")
 }

@@ -154,9 +154,9 @@ impl Position {
     /// Adds a workspace.
     pub(super) fn add(&mut self, facts: &Facts) {
         self.workspaces += 1;
-        for (sum, movement) in self.movements.iter_mut().zip(&facts.movements) {
-            sum.inward += movement.inward;
-            sum.outward += movement.outward;
+        for (sum, moved) in self.movements.iter_mut().zip(&facts.moved) {
+            sum.inward += i128::from(moved.inward.get());
+            sum.outward += i128::from(moved.outward.get());
         }
         self.debt.arisen += i128::from(facts.debt.arisen.get());
         self.debt.repaid += i128::from(facts.debt.repaid.get());

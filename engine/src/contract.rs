@@ -274,6 +274,11 @@ pub trait Engine: Send + Sync + 'static {
     /// `TimeOut`. One that cannot be read is logged and left out.
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>>;
 
+    /// At most `most` workspaces with work of payments that is due
+    /// ([`Payments::due_work`](tollkeeper_ledger::Payments::due_work)), the longest overdue first.
+    /// The caller does the work; a workspace is due until its payments say that nothing is.
+    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>>;
+
     /// Numbers for metrics and readiness.
     fn stats(&self) -> EngineStats;
 

@@ -201,6 +201,9 @@ pub const FIRST_DECLINE_PAUSE_SECONDS: i64 = 3_600;
 
 /// How long they wait after the next one. Banks take offence at cards that are tried more often.
 pub const NEXT_DECLINE_PAUSE_SECONDS: i64 = DAY_SECONDS;
+/// How long a top-up waits for a payment that the platform confirms, 90 days: an invoice is often
+/// due after 30 or 60 days, and is paid late. Then it frees its place among those that wait.
+pub const TOP_UP_PENDING_SECONDS: i64 = 90 * DAY_SECONDS;
 
 /// The most low-balance thresholds of one workspace: every charge checks each of them.
 pub const THRESHOLDS_MAX: usize = 10;

@@ -142,6 +142,7 @@ pub use name::{IdempotencyKey, MemberId, NameError, OperationId, PlanId, WorkerI
 pub use payments::at_provider::{AtProvider, ProviderCall, ProviderChange, ProviderCommand};
 pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, AutoTopUpState, StopReason};
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
+pub use payments::due::Work;
 pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 pub use payments::{PaymentChange, PaymentCommand, Payments};
 pub use prices::plan::{Interval, Plan, PlanVersion, Plans};

@@ -23,6 +23,7 @@ use crate::http::connection::ClientTimes;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
+use crate::jobs::due_payments::DuePayments;
 use crate::jobs::time_outs::TimeOuts;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
@@ -162,6 +163,7 @@ pub async fn serve(
         tokio::select! {
             () = shutdown => {}
             () = time_outs.run(&app, app.poll_interval) => {}
+            () = DuePayments::default().run(&app, app.poll_interval) => {}
         }
     };
     serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;

@@ -4,7 +4,7 @@
 //! The first difference ends the run with a [`Difference`] that names the seed and the step, which
 //! is enough to reproduce it. At the end the journal of every workspace is compared entry by entry
 //! with the facts of the model, and its hashes are recomputed. Then all derived state is compared:
-//! grants, charges, the team, counted limits, usage, past balances and due charges.
+//! grants, charges, the team, counted limits, usage, past balances, due charges and payments.
 
 mod searches;
 
@@ -262,7 +262,10 @@ impl Differential {
         due.sort();
         let mut expected = self.model.due(now);
         expected.sort();
-        self.expect_equal("the due charges", due, expected)
+        self.expect_equal("the due charges", due, expected)?;
+        let mut due = self.read("the due payments", engine.due_payments(now, usize::MAX))?;
+        due.sort();
+        self.expect_equal("the due payments", due, self.model.due_payments(now))
     }
 
     /// Compares each entry: number, kind, time, link, hash, balance, legs and draws.

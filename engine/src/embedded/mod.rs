@@ -254,6 +254,10 @@ impl Engine for Embedded {
         Box::pin(self.core.read(move |core| core.due(now, most)))
     }
 
+    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        Box::pin(self.core.read(move |core| core.due_payments(now, most)))
+    }
+
     fn stats(&self) -> EngineStats {
         self.core.stats()
     }

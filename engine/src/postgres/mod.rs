@@ -274,6 +274,13 @@ impl Engine for Postgres {
         self.read(move |session| async move { point::due(&session, now, most).await })
     }
 
+    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        if self.shared.clock.check(now).is_err() {
+            return Box::pin(std::future::ready(Ok(Vec::new())));
+        }
+        self.read(move |session| async move { point::due_payments(&session, now, most).await })
+    }
+
     fn stats(&self) -> EngineStats {
         let clock_deviation_millis = self.shared.clock.deviation_millis();
         let (accounts_refused, accounts_rebuilt) = self.shared.repairs.counts();

@@ -22,7 +22,7 @@ use tollkeeper_ledger::{
 };
 
 use super::batch::accounts::ChangedSearch;
-use super::batch::columns::UsageColumns;
+use super::batch::columns::{PaymentColumns, UsageColumns};
 use super::batch::current_hour::{CurrentHour, is_not_negative};
 use super::batch::search_columns::SearchColumns;
 use super::database::blocking::block_on;
@@ -288,8 +288,9 @@ async fn write(
         session.execute(Sql::SetTeams, &[&vec![id], &vec![team]]).await?;
         match &account.payments {
             Some(payments) => {
-                let payments = sealed(256, |bytes| payments.encode(bytes));
-                session.execute(Sql::SetPayments, &[&vec![id], &vec![payments]]).await?;
+                let mut columns = PaymentColumns::default();
+                columns.push(id, payments);
+                columns.set(session).await?;
             }
             // A row that the journal does not have is damage too.
             None => session.execute(Sql::DeletePayments, &[&id]).await?,

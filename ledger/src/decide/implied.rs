@@ -171,6 +171,7 @@ fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, 
         PaymentChange::TopUpFailed { top_up, failure } => {
             PaymentCommand::FailTopUp { top_up: *top_up, failure: *failure }
         }
+        PaymentChange::TopUpExpired(top_up) => PaymentCommand::ExpireTopUp(*top_up),
         PaymentChange::Card(change) => PaymentCommand::Card(match change {
             CardChange::Linked(customer) => {
                 let present = account.payments.as_deref().and_then(|payments| payments.customer.as_ref());

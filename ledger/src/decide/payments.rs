@@ -1,5 +1,5 @@
-//! Decides what becomes of payments: top-ups that are opened, are paid, or fail. Cards and
-//! automatic top-ups are in `cards` and `auto_top_up`.
+//! Decides what becomes of payments: top-ups that are opened, are paid, fail, or are given up.
+//! Cards and automatic top-ups are in `cards` and `auto_top_up`.
 //!
 //! Credit is granted once, after its payment (i12). The state and what an entry does to it are in
 //! `payments`. Whether money came in is not decided here: the platform or its payment provider
@@ -34,6 +34,7 @@ pub(super) fn decide(
             Ok(vec![body(change)])
         }
         PaymentCommand::ConfirmTopUp(id) => confirm_top_up(view, account, id),
+        PaymentCommand::ExpireTopUp(id) => expire_top_up(account, id, now),
         PaymentCommand::FailTopUp { top_up, failure } => fail_top_up(account, top_up, failure, now),
         PaymentCommand::Card(command) => cards::decide(account, command),
         PaymentCommand::AutoTopUp(command) => auto_top_up::decide(view, account, command, now),
@@ -69,14 +70,13 @@ fn check_new(account: &Account, cents: i64, allowed: TopUpBounds) -> Result<(), 
     check_balance_bound(account, Micros::from_cents(cents))
 }
 
-/// Grants the credit of a top-up that a person says was paid. One that was paid already changes
-/// nothing.
+/// Grants the credit of a top-up that a person says was paid. The money came in, so one that was
+/// given up grants too. One that was paid already changes nothing.
 ///
 /// # Errors
 /// `TopUpNotFound`, `InvalidField`.
 fn confirm_top_up(view: &View, account: &Account, id: TopUpId) -> Result<Vec<EntryBody>, Refusal> {
-    let top_up = account.payments.as_deref().and_then(|payments| payments.top_up(id));
-    let top_up = top_up.ok_or(Refusal::TopUpNotFound)?;
+    let top_up = find_top_up(account, id)?;
     if top_up.status == TopUpStatus::Succeeded {
         assert!(top_up.grant.is_some(), "i12: a top-up that was paid must have its grant");
         return Ok(Vec::new());
@@ -86,6 +86,25 @@ fn confirm_top_up(view: &View, account: &Account, id: TopUpId) -> Result<Vec<Ent
         return Err(Refusal::InvalidField { field: "top_up", why });
     }
     succeed(view, top_up, TopUp::manual_payment(id).into(), None, 0)
+}
+
+/// Gives up a top-up that nobody paid in time. One that may still wait, or that ended, is left as
+/// it is.
+///
+/// # Errors
+/// `TopUpNotFound`.
+fn expire_top_up(account: &Account, id: TopUpId, now: Timestamp) -> Result<Vec<EntryBody>, Refusal> {
+    let top_up = find_top_up(account, id)?;
+    if !top_up.is_late(now) {
+        return Ok(Vec::new());
+    }
+    assert!(top_up.payment.is_none(), "i12: a top-up that was paid must not expire");
+    Ok(vec![body(PaymentChange::TopUpExpired(id))])
+}
+
+fn find_top_up(account: &Account, id: TopUpId) -> Result<&TopUp, Refusal> {
+    let top_up = account.payments.as_deref().and_then(|payments| payments.top_up(id));
+    top_up.ok_or(Refusal::TopUpNotFound)
 }
 
 /// The grant of a payment, and the entry that says which top-up it paid.
@@ -126,13 +145,13 @@ fn fail_top_up(
     failure: TopUpFailure,
     now: Timestamp,
 ) -> Result<Vec<EntryBody>, Refusal> {
-    let payments = account.payments.as_deref().ok_or(Refusal::TopUpNotFound)?;
-    let top_up = payments.top_up(id).ok_or(Refusal::TopUpNotFound)?;
+    let top_up = find_top_up(account, id)?;
     if top_up.status != TopUpStatus::Pending {
         return Ok(Vec::new());
     }
     let mut bodies = vec![body(PaymentChange::TopUpFailed { top_up: id, failure })];
-    let rule = payments.auto_top_up.as_ref().filter(|rule| rule.is_running());
+    let rule = account.payments.as_deref().and_then(|payments| payments.auto_top_up.as_ref());
+    let rule = rule.filter(|rule| rule.is_running());
     if let (TopUpWay::Automatic, Some(rule)) = (top_up.way, rule) {
         bodies.push(body(PaymentChange::AutoTopUp(rule.after_failure(failure, now))));
     }

@@ -256,6 +256,7 @@ pub enum Kind {
     AutoTopUpStopped,
     TopUpPlaced,
     TopUpFailed,
+    TopUpExpired,
     CallRenewed,
 }
 
@@ -304,6 +305,7 @@ coded!(Kind, "an entry's kind", {
     AutoTopUpStopped = 42 "auto_top_up.stopped",
     TopUpPlaced = 43 "top_up.placed",
     TopUpFailed = 44 "top_up.failed",
+    TopUpExpired = 45 "top_up.expired",
     CallRenewed = 52 "call.renewed",
 });
 
@@ -530,6 +532,7 @@ impl PaymentChange {
         match self {
             PaymentChange::TopUpOpened { .. } => Kind::TopUpOpened,
             PaymentChange::TopUpSucceeded { .. } => Kind::TopUpSucceeded,
+            PaymentChange::TopUpExpired(_) => Kind::TopUpExpired,
             PaymentChange::TopUpFailed { .. } => Kind::TopUpFailed,
             PaymentChange::Card(change) => change.kind(),
             PaymentChange::AutoTopUp(change) => change.kind(),

@@ -247,6 +247,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::TopUpPlaced
         | Kind::TopUpFailed
         | Kind::CallRenewed
+        | Kind::TopUpExpired
         | Kind::CustomerLinked
         | Kind::CardSaved
         | Kind::CardRemoved

@@ -28,6 +28,7 @@ pub(super) fn write(w: &mut Writer, change: &PaymentChange) {
             w.text(payment);
             w.id(grant.0);
         }
+        PaymentChange::TopUpExpired(top_up) => w.id(top_up.0),
         PaymentChange::TopUpFailed { top_up, failure } => {
             w.id(top_up.0);
             w.byte(failure.code());
@@ -52,6 +53,7 @@ pub(super) fn read(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malforme
             let grant = GrantId(r.id("a payment's grant")?);
             PaymentChange::TopUpSucceeded { top_up, payment: payment.into(), grant, tax_cents }
         }
+        Kind::TopUpExpired => PaymentChange::TopUpExpired(TopUpId(r.id("a top-up")?)),
         Kind::TopUpFailed => PaymentChange::TopUpFailed {
             top_up: TopUpId(r.id("a top-up")?),
             failure: TopUpFailure::from_code(r.byte("why a top-up failed")?)?,

@@ -12,6 +12,7 @@
 pub(crate) mod at_provider;
 pub(crate) mod auto_top_up;
 pub(crate) mod card;
+pub(crate) mod due;
 pub(crate) mod top_up;
 
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub enum PaymentCommand {
     },
     /// Says that a top-up was paid, by a person who saw the money. It grants the credit once.
     ConfirmTopUp(TopUpId),
+    /// Gives up a top-up that nobody paid in time; sent by the server's polling job.
+    ExpireTopUp(TopUpId),
     /// Says that a top-up that waits will not be paid.
     FailTopUp {
         /// The top-up.
@@ -67,7 +70,9 @@ impl PaymentCommand {
     /// reports, and that money came in.
     pub(crate) fn is_reported(&self) -> bool {
         match self {
-            PaymentCommand::ConfirmTopUp(_) | PaymentCommand::FailTopUp { .. } => true,
+            PaymentCommand::ConfirmTopUp(_)
+            | PaymentCommand::FailTopUp { .. }
+            | PaymentCommand::ExpireTopUp(_) => true,
             PaymentCommand::OpenTopUp { .. } => false,
             PaymentCommand::Card(CardCommand::LinkCustomer { .. } | CardCommand::SaveCard(_)) => true,
             PaymentCommand::Card(CardCommand::RemoveCard { id }) => id.is_some(),
@@ -114,6 +119,8 @@ pub enum PaymentChange {
     AutoTopUp(AutoTopUpChange),
     /// Something happened at a payment provider.
     Provider(ProviderChange),
+    /// Nobody paid a top-up in time. If its payment comes in after all, it still grants.
+    TopUpExpired(TopUpId),
 }
 
 /// The payments of a workspace.
@@ -260,6 +267,14 @@ impl Payments {
             PaymentChange::Card(change) => self.apply_card(change),
             PaymentChange::AutoTopUp(change) => self.apply_auto_top_up(change, decided_at),
             PaymentChange::Provider(change) => self.apply_at_provider(change, decided_at),
+            PaymentChange::TopUpExpired(id) => {
+                let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
+                let top_up = top_up.ok_or(Violation("a top-up expires that does not exist"))?;
+                ensure(top_up.status == TopUpStatus::Pending, "a top-up expires that does not wait")?;
+                ensure(top_up.is_late(decided_at), "a top-up expires before its time")?;
+                top_up.expire(decided_at);
+                Ok(())
+            }
         }
     }
 }

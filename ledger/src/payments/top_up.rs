@@ -51,12 +51,15 @@ pub enum TopUpStatus {
     Succeeded,
     /// It was not paid. If it is paid after all, its credit is granted.
     Failed,
+    /// Nobody paid it in time. It is still granted if its payment comes in after all.
+    Expired,
 }
 
 coded!(TopUpStatus, "the status of a top-up", {
     Pending = 0 "pending",
     Succeeded = 1 "succeeded",
     Failed = 2 "failed",
+    Expired = 3 "expired",
 });
 
 /// Why a top-up failed.
@@ -133,6 +136,24 @@ impl TopUp {
         Micros::from_cents(self.cents)
     }
 
+    /// The time from which it is given up if nobody has paid it; `None` if only the provider ends it.
+    /// A checkout page ends long before: the time frees its place if the provider is never heard.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self.way {
+            TopUpWay::Manual | TopUpWay::Checkout => {
+                Some(self.opened_at.plus_seconds(bounds::TOP_UP_PENDING_SECONDS))
+            }
+            TopUpWay::Automatic => None,
+        }
+    }
+
+    /// True if it waits and its time has passed.
+    #[must_use]
+    pub(crate) fn is_late(&self, now: Timestamp) -> bool {
+        self.status == TopUpStatus::Pending && self.expires_at().is_some_and(|at| at <= now)
+    }
+
     /// The name of the payment of a top-up that is confirmed by a person. It is derived, so that a
     /// second confirmation is the same payment.
     #[must_use]
@@ -179,6 +200,12 @@ impl TopUp {
     pub(crate) fn fail(&mut self, failure: TopUpFailure, at: Timestamp) {
         assert!(self.grant.is_none(), "i12: a top-up that was paid must not fail");
         (self.status, self.failure, self.ended_at) = (TopUpStatus::Failed, Some(failure), Some(at));
+    }
+
+    pub(crate) fn expire(&mut self, at: Timestamp) {
+        assert!(self.is_late(at), "a top-up must not expire before its time");
+        assert!(self.payment.is_none(), "i12: a top-up that was paid must not expire");
+        (self.status, self.ended_at) = (TopUpStatus::Expired, Some(at));
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {

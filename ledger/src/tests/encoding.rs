@@ -78,6 +78,9 @@ checkout 1_000
 renew t4 0
 placed t4 cs_1
 paid t4 pi_1 1_000 tax=190
+top_up 100
+wait 90d
+expire t5
 ";
 
 /// A history in which every kind of entry of a workspace occurs.

@@ -168,8 +168,10 @@ fn command(world: &World, words: &Words) -> Command {
         "create" => Command::CreateWorkspace(changes(words)),
         "update" => Command::UpdateWorkspace(changes(words)),
         "grant" => Command::Grant(grant_request(words)),
-        "top_up" | "checkout" | "placed" | "paid" | "renew" | "confirm" | "unpaid" | "customer" | "card"
-        | "no_card" | "rule" | "stop" | "buy" => Command::Payment(payments::payment_command(world, words)),
+        "top_up" | "checkout" | "placed" | "paid" | "renew" | "confirm" | "unpaid" | "expire"
+        | "customer" | "card" | "no_card" | "rule" | "stop" | "buy" => {
+            Command::Payment(payments::payment_command(world, words))
+        }
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
         "lost" => Command::SetLost {
             grant: grant(),

@@ -4,8 +4,8 @@ use super::script::{command_of, output_of};
 use super::world::{Output, World};
 use super::{check, script};
 use crate::{
-    EntryBody, Kind, Micros, PaymentChange, Payments, Refusal, Source, TopUpStatus, TopUpWay, Violation,
-    bounds,
+    EntryBody, Id, Kind, Micros, PaymentChange, Payments, Refusal, Source, Timestamp, TopUpId, TopUpStatus,
+    TopUpWay, Violation, Work, bounds,
 };
 
 #[test]
@@ -153,6 +153,87 @@ fn a_top_up_that_would_pass_the_bound_of_a_balance_is_refused_before_it_is_paid(
     assert!(matches!(refused, Output::No(Refusal::InvalidField { field: "amount", .. })));
 }
 
+/// The payments of the world.
+fn payments(world: &World) -> &Payments {
+    world.account.payments.as_deref().expect("there are top-ups")
+}
+
+#[test]
+fn a_top_up_that_nobody_paid_expires_after_90_days_and_still_grants_if_it_is_paid_after_all() {
+    let world = check(
+        "
+        join ada admin
+        top_up 100
+        wait 1d
+        top_up 200
+        wait 88d
+        expire t1 => unchanged
+        wait 1d
+        expire t1 by=ada => no forbidden
+        expire t1 => expired
+        expire t1 => unchanged
+        expire t2 => unchanged
+        balance => 0
+        confirm t1 => granted 100000, paid
+        expire t1 => unchanged
+        confirm t1 => replay
+        balance => 100000
+        ",
+    );
+    let [one, two] = &payments(&world).top_ups[..] else { panic!("there are two") };
+    assert_eq!((one.status, two.status), (TopUpStatus::Succeeded, TopUpStatus::Pending));
+    assert_eq!(one.ended_at, Some(world.now));
+}
+
+#[test]
+fn what_is_due_follows_from_the_top_ups_that_wait() {
+    let mut world = check("top_up 100\nwait 1d\ntop_up 200\ntop_up 300\nconfirm t3\nwait 100d");
+    let [one, two] = [0, 1].map(|index| world.top_ups[index]);
+    let opened: Vec<_> = payments(&world).top_ups.iter().map(|top_up| top_up.opened_at).collect();
+    let due_at = |opened: Timestamp| opened.plus_seconds(bounds::TOP_UP_PENDING_SECONDS);
+    assert_eq!(payments(&world).due_at(), Some(due_at(opened[0])));
+    assert_eq!(payments(&world).due_work(due_at(opened[0])), [Work::ExpireTopUp(one)]);
+    let both = [one, two].map(Work::ExpireTopUp);
+    assert_eq!(payments(&world).due_work(world.now), both, "the longest overdue comes first");
+    assert_eq!(payments(&world).due_work(Timestamp::ZERO), []);
+    script::run(&mut world, "expire t1");
+    assert_eq!(payments(&world).due_at(), Some(due_at(opened[1])));
+    script::run(&mut world, "expire t2");
+    assert_eq!((payments(&world).due_at(), payments(&world).due_work(world.now)), (None, Vec::new()));
+    world.rebuild();
+}
+
+#[test]
+fn an_expired_top_up_frees_its_place() {
+    let mut world = World::new();
+    for _ in 0..bounds::TOP_UPS_PENDING_MAX {
+        assert!(matches!(output_of(&mut world, "top_up 100"), Output::Wrote(_)));
+    }
+    script::run(&mut world, "wait 90d");
+    assert!(matches!(output_of(&mut world, "top_up 100"), Output::No(_)));
+    assert_eq!(script::run(&mut world, "expire t1"), "expired");
+    assert!(matches!(output_of(&mut world, "top_up 100"), Output::Wrote(_)));
+    // All places are taken again, and one more would wait: the money that came in grants all the same.
+    assert_eq!(script::run(&mut world, "confirm t1"), "granted 100000, paid");
+}
+
+#[test]
+fn an_entry_that_gives_up_a_top_up_that_may_still_be_paid_breaks_a_rule() {
+    let world = check("top_up 100\ntop_up 200\nconfirm t2\nwait 1d");
+    let [one, two] = [0, 1].map(|index| world.top_ups[index]);
+    let apply = |id, at| payments(&world).clone().apply(&PaymentChange::TopUpExpired(id), None, at);
+    let late = world.now.plus_seconds(bounds::TOP_UP_PENDING_SECONDS);
+    let unknown = TopUpId(Id::v7(0, 0, 0));
+    for (id, at, why) in [
+        (one, world.now, "a top-up expires before its time"),
+        (two, late, "a top-up expires that does not wait"),
+        (unknown, late, "a top-up expires that does not exist"),
+    ] {
+        assert_eq!(apply(id, at), Err(Violation(why)));
+    }
+    assert_eq!(apply(one, late), Ok(()));
+}
+
 #[test]
 fn an_entry_that_pays_without_its_grant_breaks_an_invariant() {
     let mut world = check(
@@ -212,8 +293,8 @@ fn an_entry_of_a_top_up_that_buys_nothing_or_too_much_is_malformed() {
 
 #[test]
 fn damaged_payments_never_panic() {
-    let world = check("top_up 100\ntop_up 2_500\nconfirm t1");
-    let payments = world.account.payments.as_deref().expect("there are top-ups");
+    let world = check("top_up 100\ntop_up 2_500\nconfirm t1\nwait 90d\nexpire t2");
+    let payments = payments(&world);
     let mut bytes = Vec::new();
     payments.encode(&mut bytes);
     for index in 0..bytes.len() {

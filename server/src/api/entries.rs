@@ -424,6 +424,7 @@ fn payment_details(change: &PaymentChange) -> Option<Value> {
             let ProviderCall::TopUp(top_up) = call;
             json_value!({ "top_up": top_up.to_string(), "generation": generation })
         }
+        PaymentChange::TopUpExpired(top_up) => json_value!({ "top_up": top_up.to_string() }),
         PaymentChange::TopUpFailed { top_up, failure } => json_value!({
             "top_up": top_up.to_string(), "failure": failure.as_str(),
         }),

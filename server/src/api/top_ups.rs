@@ -37,7 +37,7 @@ pub const ROUTES: &[Route] = &[
     )
     .description(
         "Opens a top-up, which waits for its payment. Credit is granted once, after the payment was confirmed. A \
-         dollar buys 100,000 micro-units of credit. The settings `top_up_min_usd` and `top_up_max_usd` bound the amount.",
+         dollar buys 100,000 micro-units of credit. A top-up that nobody pays expires after 90 days. The settings `top_up_min_usd` and `top_up_max_usd` bound the amount.",
     )
     .idempotency_key()
     .request(of::<TopUpIn>, r#"{"amount_usd": "25.00"}"#)
@@ -69,8 +69,8 @@ pub const ROUTES: &[Route] = &[
         |call| Box::pin(confirm(call)),
     )
     .description(
-        "Says that the payment of a top-up came in, and grants its credit. A second confirmation changes nothing, so \
-         no idempotency key is needed. Debt is repaid from the credit first.",
+        "Says that the payment of a top-up came in, and grants its credit, also if the top-up has expired. A second \
+         confirmation changes nothing, so no idempotency key is needed. Debt is repaid from the credit first.",
     )
     .response(200, of::<TopUpJson>, SUCCEEDED),
 ];
@@ -114,7 +114,8 @@ pub struct TopUpJson<'a> {
     id: Text<TopUpId>,
     /// The id of the workspace.
     workspace: &'a str,
-    /// `pending` until the payment was confirmed, then `succeeded`; `failed` if it was not paid.
+    /// `pending` until the payment was confirmed, then `succeeded`; `failed` if it was not paid,
+    /// `expired` if nobody paid it in time.
     status: &'static str,
     /// The credit that it buys, in micro-units.
     credits: i64,

@@ -1,6 +1,14 @@
-//! Work that no request starts: the polling job, which runs at a fixed interval.
+//! Work that no request starts: the polling jobs, which run at a fixed interval.
 //!
-//! It has one task: refunding pending charges whose deadline has passed (`time_outs`).
+//! ```text
+//! time_outs      refunds pending charges whose deadline has passed
+//! due_payments   does what a time brings to payments
+//! back_off       when what failed is tried again, for both
+//! ```
+//!
+//! The two run beside each other, so that a call of one never delays the other.
 
+pub(crate) mod back_off;
+pub(crate) mod due_payments;
 pub(crate) mod settings;
 pub(crate) mod time_outs;

@@ -4,16 +4,15 @@
 //! every command by itself, so a command that comes late, twice or together with an outcome does no
 //! harm.
 //!
-//! A charge that cannot be timed out stops no other. It is tried again after a pause that doubles
-//! each time, while the others go on. If a whole batch fails, its commands are sent one by one. The
-//! pauses are in memory only: after a restart every due charge is tried at once.
+//! A charge that cannot be timed out stops no other ([`BackOff`]). If a whole batch fails, its
+//! commands are sent one by one.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tollkeeper_engine::{Error, Ran};
 use tollkeeper_ledger::{Actor, ChargeCommand, ChargeId, Submission, Timestamp, WorkspaceId};
 
+use super::back_off::BackOff;
 use crate::app::App;
 
 /// The most charges timed out in one batch, the size of any other batch.
@@ -22,31 +21,16 @@ const BATCH: usize = 1_000;
 /// The most batches in one poll, so that a poll ends. The next poll continues.
 const BATCHES_PER_POLL: usize = 1_000;
 
-/// The pause after the first failure of a charge, and the longest.
-const FIRST_PAUSE_SECONDS: i64 = 1;
-const LONGEST_PAUSE_SECONDS: i64 = 300;
-
-/// The most charges whose failures are remembered. Beyond it a charge is tried at every poll.
-const REMEMBERED_MAX: usize = 10_000;
-
 /// After this many commands in a row for which the store was not available, the poll ends.
 const UNAVAILABLE_MAX: usize = 3;
 
 /// A charge by its workspace.
 type Due = (WorkspaceId, ChargeId);
 
-/// A charge that could not be timed out.
-#[derive(Clone, Copy, Debug)]
-struct Failing {
-    pause_seconds: i64,
-    /// The time from which it is tried again.
-    again_at: Timestamp,
-}
-
 /// The polling job with what it remembers between polls.
 #[derive(Debug, Default)]
 pub struct TimeOuts {
-    failing: BTreeMap<Due, Failing>,
+    failing: BackOff<Due>,
 }
 
 impl TimeOuts {
@@ -84,11 +68,10 @@ impl TimeOuts {
             return Ok(false);
         }
         let now = reading.now;
-        let forgotten = |failing: &Failing| failing.again_at.plus_seconds(2 * LONGEST_PAUSE_SECONDS) < now;
-        self.failing.retain(|_, failing| !forgotten(failing));
+        self.failing.forget(now);
         let due = app.engine().due(now, BATCH + self.failing.len()).await?;
-        let waits = |charge: &Due| self.failing.get(charge).is_some_and(|failing| failing.again_at > now);
-        let batch: Vec<Due> = due.into_iter().filter(|charge| !waits(charge)).take(BATCH).collect();
+        let ready = due.into_iter().filter(|charge| !self.failing.waits(charge, now));
+        let batch: Vec<Due> = ready.take(BATCH).collect();
         if batch.is_empty() {
             return Ok(false);
         }
@@ -126,24 +109,16 @@ impl TimeOuts {
     fn note(&mut self, app: &App, charge: Due, result: Ran, now: Timestamp) -> bool {
         let why = match result {
             Ok(Ok(_)) => {
-                self.failing.remove(&charge);
+                self.failing.note_done(&charge);
                 return true;
             }
             Ok(Err(refusal)) => format!("the ledger refused it: {}", refusal.code()),
             Err(error) => error.to_string(),
         };
         app.metrics.count_failed_time_out();
-        let pause_seconds = match self.failing.get(&charge) {
-            Some(failing) => LONGEST_PAUSE_SECONDS.min(2 * failing.pause_seconds),
-            None => {
-                let (workspace, charge) = (&charge.0, charge.1);
-                tracing::error!(%workspace, %charge, why, "a due charge cannot be timed out; it is tried again");
-                FIRST_PAUSE_SECONDS
-            }
-        };
-        if self.failing.len() < REMEMBERED_MAX || self.failing.contains_key(&charge) {
-            let again_at = now.plus_seconds(pause_seconds);
-            self.failing.insert(charge, Failing { pause_seconds, again_at });
+        let (workspace, id) = charge.clone();
+        if self.failing.note_failure(charge, now) {
+            tracing::error!(%workspace, charge = %id, why, "a due charge cannot be timed out; it is tried again");
         }
         false
     }

@@ -49,6 +49,8 @@ pub struct Metrics {
     problems: Vec<AtomicU64>,
     failed_time_outs: AtomicU64,
     failing_time_outs: AtomicU64,
+    failed_payment_work: AtomicU64,
+    failing_payment_work: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +70,8 @@ impl Metrics {
             problems: labels.codes.iter().map(|_| AtomicU64::new(0)).collect(),
             failed_time_outs: AtomicU64::new(0),
             failing_time_outs: AtomicU64::new(0),
+            failed_payment_work: AtomicU64::new(0),
+            failing_payment_work: AtomicU64::new(0),
             labels,
         }
     }
@@ -96,6 +100,16 @@ impl Metrics {
     /// Sets the number of due charges that could not be timed out.
     pub fn set_failing_time_outs(&self, charges: usize) {
         self.failing_time_outs.store(charges as u64, Relaxed);
+    }
+
+    /// Counts an attempt at due work of payments that failed.
+    pub fn count_failed_payment_work(&self) {
+        self.failed_payment_work.fetch_add(1, Relaxed);
+    }
+
+    /// Sets the number of pieces of due work of payments that could not be done.
+    pub fn set_failing_payment_work(&self, pieces: usize) {
+        self.failing_payment_work.store(pieces as u64, Relaxed);
     }
 
     /// All metrics in the text format of Prometheus.
@@ -135,6 +149,18 @@ impl Metrics {
                 "gauge",
                 "Due charges that cannot be timed out and are tried again after a pause.",
                 &self.failing_time_outs,
+            ),
+            (
+                "tollkeeper_payment_work_failures_total",
+                "counter",
+                "Attempts at due work of payments that failed.",
+                &self.failed_payment_work,
+            ),
+            (
+                "tollkeeper_payment_work_failing",
+                "gauge",
+                "Pieces of due work of payments that cannot be done and are tried again after a pause.",
+                &self.failing_payment_work,
             ),
         ] {
             head(text, name, kind, help)?;
@@ -240,7 +266,7 @@ fn write_clock(text: &mut String, deviation_millis: i64, timers_are_held: bool) 
     let (sign, millis) = (if deviation_millis < 0 { "-" } else { "" }, deviation_millis.unsigned_abs());
     writeln!(text, "{DEVIATION} {sign}{}.{:03}", millis / 1_000, millis % 1_000)?;
     const HELD: &str = "tollkeeper_timers_held";
-    head(text, HELD, "gauge", "1 if no charge is timed out until the clock is confirmed, else 0.")?;
+    head(text, HELD, "gauge", "1 if no timer runs until the clock is confirmed, else 0.")?;
     writeln!(text, "{HELD} {}", u8::from(timers_are_held))
 }
 

@@ -1,6 +1,7 @@
 //! The clock of the server: timers that are held until an operator confirms it.
 
 use super::*;
+use crate::jobs::due_payments::DuePayments;
 use crate::jobs::time_outs::TimeOuts;
 
 const CHARGE: &str = r#"{"operation":"support_message","timeout_seconds":60,"await_outcome":true}"#;
@@ -37,6 +38,19 @@ async fn a_start_far_from_the_newest_entry_holds_the_timers_until_the_clock_is_c
         let again = world.post("/v1/clock/confirm", "", "{}").await;
         assert_eq!(again.json()["was_held"], Value::Bool(false));
     }
+}
+
+#[tokio::test]
+async fn held_timers_hold_the_work_of_payments() {
+    let world = world_with(10_000).await;
+    let path = "/v1/workspaces/acme/top-ups";
+    let path = format!("{path}/{}", world.post(path, "one", r#"{"amount_usd":"25.00"}"#).await.id());
+    let world = restarted_after(world, 500).await;
+    DuePayments::default().poll(&world.app).await;
+    assert_eq!(world.get(&path).await.json()["status"], "pending");
+    assert_eq!(world.post("/v1/clock/confirm", "", "{}").await.status, 200);
+    DuePayments::default().poll(&world.app).await;
+    assert_eq!(world.get(&path).await.json()["status"], "expired");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Qu
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
+use crate::jobs::due_payments::DuePayments;
 use crate::jobs::time_outs::TimeOuts;
 
 /// An engine that fails every command of the workspace `poisoned`, or every batch with one.
@@ -65,6 +66,10 @@ impl Engine for Faulty {
 
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> {
         self.engine.due(now, most)
+    }
+
+    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        self.engine.due_payments(now, most)
     }
 
     fn stats(&self) -> EngineStats {
@@ -145,6 +150,33 @@ async fn pending_again(world: &World) -> String {
     let path = "/v1/workspaces/acme/charges";
     let body = r#"{"operation":"support_message","await_outcome":true,"timeout_seconds":10}"#;
     format!("{path}/{}", world.post(path, "later", body).await.id())
+}
+
+#[tokio::test]
+async fn work_of_payments_that_cannot_be_done_stops_no_other_and_is_tried_after_a_pause() {
+    let world = faulty_world(false).await;
+    let mut paths = Vec::new();
+    for workspace in ["poisoned", "acme"] {
+        let path = format!("/v1/workspaces/{workspace}/top-ups");
+        paths.push(format!("{path}/{}", world.post(&path, "one", r#"{"amount_usd":"5.00"}"#).await.id()));
+    }
+    world.pass_seconds(90 * 86_400);
+    let mut due = DuePayments::default();
+    let counts = async || {
+        let failures = metric(&world, "tollkeeper_payment_work_failures_total ").await;
+        (failures, metric(&world, "tollkeeper_payment_work_failing ").await)
+    };
+    due.poll(&world.app).await;
+    assert_eq!(world.get(&paths[0]).await.json()["status"], "pending");
+    assert_eq!(world.get(&paths[1]).await.json()["status"], "expired");
+    assert_eq!(counts().await, (1, 1));
+    due.poll(&world.app).await;
+    assert_eq!(counts().await, (1, 1), "it waits for a second");
+    world.pass_seconds(1);
+    due.poll(&world.app).await;
+    world.pass_seconds(1);
+    due.poll(&world.app).await;
+    assert_eq!(counts().await, (2, 1), "the second pause is longer");
 }
 
 #[tokio::test]

@@ -308,6 +308,7 @@ impl Engine for Broken {
     fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, Error>> { panic!("{BUG}") }
     fn platform(&self) -> Arc<Platform> { panic!("{BUG}") }
     fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { panic!("{BUG}") }
+    fn due_payments(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> { panic!("{BUG}") }
     fn stats(&self) -> EngineStats { EngineStats::default() }
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> { panic!("{BUG}") }
 }

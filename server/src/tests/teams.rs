@@ -495,6 +495,7 @@ impl Engine for WithoutTexts {
     }
     fn platform(&self) -> Arc<Platform> { self.inner.platform() }
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { self.inner.due(now, most) }
+    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> { self.inner.due_payments(now, most) }
     fn stats(&self) -> EngineStats { self.inner.stats() }
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> { self.inner.close() }
 }

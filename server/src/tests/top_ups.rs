@@ -1,6 +1,7 @@
 //! Top-ups over HTTP: opened by the workspace, confirmed by the platform, granted once.
 
 use super::*;
+use crate::jobs::due_payments::DuePayments;
 
 const PATH: &str = "/v1/workspaces/acme/top-ups";
 
@@ -137,4 +138,38 @@ async fn a_top_up_of_another_workspace_is_not_found() {
     }
     world.get(&format!("/v1/workspaces/unknown/top-ups/{id}")).await.problem(404, "workspace_not_found");
     assert_eq!(world.balance().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_top_up_that_nobody_paid_expires_and_is_granted_if_it_is_paid_after_all() {
+    const DAYS: i64 = 24 * 3_600;
+    let world = world().await;
+    let ids = [1, 2].map(|number| (number, format!("key {number}")));
+    let mut paths = Vec::new();
+    for (_, key) in ids {
+        paths.push(format!("{PATH}/{}", world.post(PATH, &key, r#"{"amount_usd":"25.00"}"#).await.id()));
+        world.pass_seconds(DAYS);
+    }
+    let status = async |index: usize| world.get(&paths[index]).await.json()["status"].clone();
+    let mut due = DuePayments::default();
+    world.pass_seconds(88 * DAYS - 1);
+    due.poll(&world.app).await;
+    assert_eq!([status(0).await, status(1).await], ["pending", "pending"]);
+    world.pass_seconds(1);
+    due.poll(&world.app).await;
+    assert_eq!([status(0).await, status(1).await], ["expired", "pending"]);
+    let expired = world.get(&paths[0]).await.json();
+    assert_eq!((&expired["paid_at"], &expired["grant"]), (&Value::Null, &Value::Null));
+    let payment = serde_json::json!({ "provider": "manual", "way": "manual" });
+    assert_eq!(expired["payment"], payment, "nobody is asked to pay");
+    let entry = world.get("/v1/workspaces/acme/entries?limit=1").await.json()["data"][0].clone();
+    assert_eq!((&entry["kind"], &entry["details"]["top_up"]), (&"top_up.expired".into(), &expired["id"]));
+
+    let paid = world.post(&format!("{}/confirm", paths[0]), "", "").await.json();
+    assert_eq!((&paid["status"], &paid["payment"]), (&"succeeded".into(), &expired["payment"]));
+    assert!(paid["paid_at"].is_string(), "{paid}");
+    assert_eq!(world.balance().await, (2_500_000, 0));
+    world.pass_seconds(2 * DAYS);
+    due.poll(&world.app).await;
+    assert_eq!([status(0).await, status(1).await], ["succeeded", "expired"]);
 }

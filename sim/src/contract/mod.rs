@@ -126,6 +126,10 @@ pub const CLAUSES: &[Clause] = &[
     ("the head of the journal moves with each entry", store::the_head_of_the_journal_moves_with_each_entry),
     ("a key used long ago is still known", store::an_old_key_is_still_known),
     ("a pending charge is due after a restart", store::a_pending_charge_is_due_after_a_restart),
+    (
+        "payments are due at their time, also after a restart, until their work is done",
+        payments::payments_are_due_until_their_work_is_done,
+    ),
     ("stats count entries, commands and pending charges", store::stats_count_entries_and_commands),
     ("concurrent large batches run each key once", store::concurrent_large_batches_run_each_key_once),
 ];

@@ -22,6 +22,11 @@ const fn confirm(top_up: TopUpId) -> Command {
     Command::Payment(PaymentCommand::ConfirmTopUp(top_up))
 }
 
+/// Gives up a top-up.
+const fn expire(top_up: TopUpId) -> Command {
+    Command::Payment(PaymentCommand::ExpireTopUp(top_up))
+}
+
 fn opened(answer: Answer) -> TopUp {
     match answer.output {
         Output::TopUp(top_up) => *top_up,
@@ -79,6 +84,44 @@ pub(super) fn a_top_up_grants_its_credit_once(store: &dyn Store) {
     let kinds: Vec<Kind> = entries.iter().rev().map(|record| record.entry.body.kind()).collect();
     let of_payments = [Kind::TopUpOpened, Kind::Granted, Kind::TopUpSucceeded, Kind::ChargeOpened];
     assert!(kinds.ends_with(&of_payments), "{kinds:?}");
+}
+
+pub(super) fn payments_are_due_until_their_work_is_done(store: &dyn Store) {
+    const DAYS: i64 = 24 * 3_600;
+    let mut client = TestClient::with_credit(store, 500);
+    client.create_workspace(workspace("without"));
+    let one = opened(client.submit_keyed("one", open(100)).expect("it is accepted"));
+    client.advance_clock(DAYS);
+    let two = opened(client.submit_keyed("two", open(200)).expect("it is accepted"));
+    let three = opened(client.submit_keyed("three", open(300)).expect("it is accepted"));
+    client.submit(acme(), None, confirm(three.id)).expect("the platform confirms");
+    client.advance_clock(89 * DAYS - 1);
+    assert_eq!(client.due_payments(), []);
+    let early = client.submit_as(Actor::System, expire(one.id)).expect("it is accepted");
+    assert_eq!((early.output, payments(&client).pending_top_ups()), (Output::Done, 2));
+    let mut client = client.restarted(store);
+    client.advance_clock(1);
+    assert_eq!(client.due_payments(), [acme()]);
+    assert_eq!(client.do_due_work(), 1);
+    assert_eq!(client.due_payments(), [], "the second has another day");
+    client.charge("meanwhile", charge("message", 1));
+    let mut client = client.restarted(store);
+    assert_eq!(client.due_payments(), []);
+    // Months of sleep.
+    client.advance_clock(200 * DAYS);
+    assert_eq!(client.due_payments(), [acme()]);
+    let client = client.restarted(store);
+    assert_eq!(client.do_due_work(), 1);
+    assert_eq!((client.do_due_work(), client.due_payments()), (0, vec![]));
+    let statuses =
+        |client: &TestClient| payments(client).top_ups.iter().map(|top_up| top_up.status).collect::<Vec<_>>();
+    assert_eq!(statuses(&client), [TopUpStatus::Expired, TopUpStatus::Expired, TopUpStatus::Succeeded]);
+    let late = client.submit(acme(), None, confirm(two.id)).expect("its payment came in after all");
+    let Output::Grant(record, _) = late.output else { panic!("a payment is answered by its grant") };
+    assert_eq!(record.paid_cents, 200);
+    let client = client.restarted(store);
+    assert_eq!(statuses(&client), [TopUpStatus::Expired, TopUpStatus::Succeeded, TopUpStatus::Succeeded]);
+    assert_eq!(client.due_payments(), []);
 }
 
 pub(super) fn only_the_platform_says_that_money_came_in(store: &dyn Store) {

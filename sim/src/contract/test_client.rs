@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Output, Page, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest,
-    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, Refusal, Scope, Source, Submission, Team,
-    TeamChange, TeamCommand, Timestamp, WorkspaceChanges, WorkspaceId,
+    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentCommand, Refusal, Scope, Source,
+    Submission, Team, TeamChange, TeamCommand, Timestamp, Work, WorkspaceChanges, WorkspaceId,
 };
 
 use super::Store;
@@ -247,6 +247,24 @@ impl TestClient {
     #[must_use]
     pub fn due(&self) -> Vec<(WorkspaceId, ChargeId)> {
         block_on(self.engine.due(self.now, 100)).expect("the engine reads")
+    }
+
+    /// The workspaces with work of payments that is due.
+    #[must_use]
+    pub fn due_payments(&self) -> Vec<WorkspaceId> {
+        block_on(self.engine.due_payments(self.now, 100)).expect("the engine reads")
+    }
+
+    /// Does the due work of the payments of `acme`, as a server does; returns how much it was.
+    pub fn do_due_work(&self) -> usize {
+        let payments = block_on(self.engine.payments(&acme())).expect("the engine reads");
+        let due = payments.expect("the workspace exists").due_work(self.now);
+        for work in &due {
+            let Work::ExpireTopUp(top_up) = *work;
+            let command = Command::Payment(PaymentCommand::ExpireTopUp(top_up));
+            self.submit_as(Actor::System, command).expect("it is accepted");
+        }
+        due.len()
     }
 
     /// The number of entries of `acme`.

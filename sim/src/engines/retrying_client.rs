@@ -178,6 +178,10 @@ impl Engine for RetryingClient {
         Box::pin(self.retry(move |engine| async move { engine.due(now, most).await }))
     }
 
+    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        Box::pin(self.retry(move |engine| async move { engine.due_payments(now, most).await }))
+    }
+
     fn stats(&self) -> EngineStats {
         self.next().stats()
     }

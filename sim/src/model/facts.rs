@@ -160,6 +160,8 @@ pub enum Fact {
     RulePaused(Timestamp),
     /// Automatic top-ups were stopped.
     RuleStopped(StopReason),
+    /// Nobody paid the top-up with this index in time.
+    TopUpExpired(usize),
 }
 
 /// A fact with its time.
@@ -263,6 +265,7 @@ impl Fact {
             Fact::RuleSet { .. } => Kind::AutoTopUpSet,
             Fact::RulePaused(_) => Kind::AutoTopUpPaused,
             Fact::RuleStopped(_) => Kind::AutoTopUpStopped,
+            Fact::TopUpExpired(_) => Kind::TopUpExpired,
         }
     }
 

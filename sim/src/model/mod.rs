@@ -24,6 +24,7 @@ pub mod step;
 mod team;
 
 pub use facts::{Fact, Line, Pool};
+pub use payments::gives_up_at;
 
 use std::collections::BTreeMap;
 
@@ -278,6 +279,13 @@ impl Model {
             due.extend((0..pool.charge_count()).filter(late).map(|index| (id.clone(), index)));
         }
         due
+    }
+
+    /// The workspaces with work of payments that is due.
+    #[must_use]
+    pub fn due_payments(&self, now: Timestamp) -> Vec<WorkspaceId> {
+        let due = self.pools.iter().filter(|(_, pool)| pool.has_late_top_up(now));
+        due.map(|(id, _)| id.clone()).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! The rules of top-ups: one grants its credit once, after it was confirmed.
+//! The rules of top-ups: one grants its credit once, after it was confirmed. One that nobody paid in
+//! 90 days is given up, and grants all the same if it is confirmed later.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -58,6 +59,15 @@ impl Pool {
             PaymentCommand::Card(command) => self.change_card(command, now),
             PaymentCommand::AutoTopUp(command) => self.change_rule(command, now),
             PaymentCommand::Provider(command) => self.hear_from_provider(command, now),
+            PaymentCommand::ExpireTopUp(id) => {
+                let top_ups = self.top_ups();
+                let index = top_ups.iter().position(|top_up| top_up.id == *id);
+                let index = index.ok_or(Refusal::TopUpNotFound)?;
+                if is_late(&top_ups[index], now) {
+                    self.add(now, Fact::TopUpExpired(index));
+                }
+                Ok(Output::Done)
+            }
         }
     }
 
@@ -108,11 +118,32 @@ impl Pool {
                     paid.at_provider.tax_cents = *tax_cents;
                     paid.grant = granted.map(|record| record.grant.id);
                 }
+                Fact::TopUpExpired(top_up) => {
+                    let expired: &mut TopUp = &mut top_ups[*top_up];
+                    expired.status = TopUpStatus::Expired;
+                    expired.ended_at = Some(line.decided_at);
+                }
                 _ => {}
             }
         }
         top_ups
     }
+
+    /// True if a top-up waits that nobody paid in time.
+    #[must_use]
+    pub fn has_late_top_up(&self, now: Timestamp) -> bool {
+        self.top_ups().iter().any(|top_up| is_late(top_up, now))
+    }
+}
+
+/// When a top-up is given up: 90 days after it was opened.
+pub fn gives_up_at(top_up: &TopUp) -> Timestamp {
+    Timestamp::from_millis(top_up.opened_at.millis() + 90 * 24 * 3_600_000)
+}
+
+fn is_late(top_up: &TopUp, now: Timestamp) -> bool {
+    let ends_by_itself = top_up.way != TopUpWay::Automatic;
+    ends_by_itself && top_up.status == TopUpStatus::Pending && gives_up_at(top_up) <= now
 }
 
 /// The name of the payment of a top-up that the platform confirms.

@@ -104,7 +104,9 @@ impl Names {
                 session.0 = known(&named.sessions, session.0)?;
             }
             Command::Payment(
-                PaymentCommand::ConfirmTopUp(top_up) | PaymentCommand::FailTopUp { top_up, .. },
+                PaymentCommand::ConfirmTopUp(top_up)
+                | PaymentCommand::FailTopUp { top_up, .. }
+                | PaymentCommand::ExpireTopUp(top_up),
             ) => {
                 top_up.0 = known_top_up(named, top_up.0)?;
             }

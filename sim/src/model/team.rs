@@ -214,8 +214,12 @@ impl Pool {
                 ..
             } => false,
             Command::ExistingCharge { .. } => scopes.contains(&Scope::Charge),
-            Command::Payment(PaymentCommand::ConfirmTopUp(_) | PaymentCommand::FailTopUp { .. }) => false,
-            Command::Payment(PaymentCommand::Provider(_)) => false,
+            Command::Payment(
+                PaymentCommand::ConfirmTopUp(_)
+                | PaymentCommand::FailTopUp { .. }
+                | PaymentCommand::ExpireTopUp(_)
+                | PaymentCommand::Provider(_),
+            ) => false,
             Command::Payment(PaymentCommand::Card(command)) => {
                 matches!(command, CardCommand::RemoveCard { id: None })
             }

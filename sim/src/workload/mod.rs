@@ -15,7 +15,7 @@ use tollkeeper_ledger::{
 };
 
 use crate::model::step::{Step, nth, unknown_id};
-use crate::model::{Fact, Model, Pool};
+use crate::model::{Fact, Model, Pool, gives_up_at};
 use crate::random::Random;
 
 mod hostile;
@@ -174,11 +174,12 @@ impl Workload {
         }
     }
 
-    /// Moves the caller's clock: mostly forward a little, at times a day or a month, at times to
-    /// the very instant at which something changes, rarely back.
+    /// Moves the caller's clock: mostly forward a little, at times a day or months, at times to the
+    /// very instant at which something changes, rarely back.
     fn advance_clock(&mut self, model: &Model) {
         let seconds = match self.random.below(1_000) {
             roll if roll < self.shape.backwards => -(self.random.below(200_000) as i64),
+            roll if roll > 998 => 86_400 * (60 + self.random.below(40) as i64),
             roll if roll > 995 => 86_400 * (1 + self.random.below(40) as i64),
             roll if roll > 890 => {
                 let turns = if roll > 970 { beginnings(model, self.now) } else { turns(model, self.now) };
@@ -522,7 +523,7 @@ fn beginnings(model: &Model, now: Timestamp) -> Vec<Timestamp> {
 }
 
 /// The times after `now` at which something ends: deadlines, refund windows, cooldowns, pauses,
-/// keys, links and sessions.
+/// keys, links, sessions and top-ups.
 fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
     let window = i64::from(model.refund_window_days) * bounds::DAY_SECONDS;
     let of_pool = |pool: &Pool| {
@@ -542,6 +543,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
             turns.extend(key.expires_at);
             turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS)));
         }
+        turns.extend(pool.top_ups().iter().map(gives_up_at));
         turns.extend([pool.links(now), pool.sessions(now)].concat().iter().map(|session| session.expires_at));
         turns
     };

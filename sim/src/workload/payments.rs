@@ -64,8 +64,8 @@ impl Workload {
         }
     }
 
-    /// Opens a top-up, or confirms or fails one: mostly one that waits, at times any or an unknown
-    /// one.
+    /// Opens a top-up, or confirms, fails or gives up one: mostly one that waits, at times any or an
+    /// unknown one.
     fn top_up(&mut self, pool: &Pool) -> Command {
         let top_ups = pool.top_ups();
         if top_ups.is_empty() || self.random.chance(350) {
@@ -99,6 +99,10 @@ impl Workload {
             ];
             let failure = *self.random.pick(&failures);
             return Command::Payment(PaymentCommand::FailTopUp { top_up: id, failure });
+        }
+        let late = pool.has_late_top_up(self.now);
+        if self.random.chance(if late { 700 } else { 100 }) {
+            return Command::Payment(PaymentCommand::ExpireTopUp(id));
         }
         match top_ups.iter().position(|top_up| top_up.id == id) {
             Some(index) if top_ups[index].way != TopUpWay::Manual && self.random.chance(850) => {

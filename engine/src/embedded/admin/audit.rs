@@ -37,6 +37,7 @@ use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::key_index::{Fingerprints, Name};
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::StateFile;
+use crate::embedded::storage::state_rows::Awaits;
 use crate::{Error, answer};
 
 /// A place in the journal and the hash of the entry there, which was noted down outside.
@@ -293,10 +294,15 @@ impl<'a> Auditor<'a> {
         workspace.head = header.seq;
         workspace.hours.note(&self.sketcher, entry.at.hour(), header.seq);
         if let Some(deadline) = charge.and_then(|charge| charge.state.deadline) {
-            workspace.pending.remove(pending_row(&self.sketcher, header.opening_seq, deadline));
+            workspace.pending.remove(pending_row(
+                &self.sketcher,
+                Awaits::Charge(header.opening_seq),
+                deadline,
+            ));
         }
         if let Some(deadline) = entry.body.state().and_then(|state| state.deadline) {
-            workspace.pending.add(pending_row(&self.sketcher, header.charge_opening_seq(), deadline));
+            let awaits = Awaits::Charge(header.charge_opening_seq());
+            workspace.pending.add(pending_row(&self.sketcher, awaits, deadline));
         }
         let is_persisted_here = workspace.persisted_n == Some(entry.n);
         if let Err(disagreement) = replayed {

@@ -1,6 +1,6 @@
 //! What the audit compares with the journal: the state file.
 //!
-//! Accounts, what they are found by, grants, usage, hours, pending charges and the key index are
+//! Accounts, what they are found by, grants, usage, hours, deadlines and the key index are
 //! compared with what was recomputed. After damage of the file nothing more is compared; the
 //! journal is still checked to its end.
 
@@ -28,7 +28,7 @@ pub(super) struct StateComparison<'a> {
     opened: Option<&'a StateFile>,
     /// Damage, which is reported if the journal itself agrees.
     damage: Option<String>,
-    /// The pending charges of the range that were not compared yet, by account index.
+    /// The deadlines of the range that were not compared yet, by account index.
     pending: HashMap<u32, Sketch>,
     /// The number of accounts of the file that the journal has.
     found: u64,
@@ -59,13 +59,13 @@ impl<'a> StateComparison<'a> {
         Ok(lost)
     }
 
-    /// Sums up the pending charges of a range of workspaces that begins with an account index.
+    /// Sums up the deadlines of a range of workspaces that begins with an account index.
     pub fn begin_range(&mut self, sketcher: &Sketcher, first: u32) -> Result<(), Error> {
         let (Some(state), Some(meta)) = (self.state, self.meta) else { return Ok(()) };
         let mut pending: HashMap<u32, Sketch> = HashMap::new();
-        let read = state.each_pending(&meta, |seq, account_index, deadline| {
+        let read = state.each_pending(&meta, |awaits, account_index, deadline| {
             if account_index >= first {
-                pending.entry(account_index).or_default().add(pending_row(sketcher, seq, deadline));
+                pending.entry(account_index).or_default().add(pending_row(sketcher, awaits, deadline));
             }
         });
         if self.unless_damaged(read)?.is_some() {
@@ -116,8 +116,8 @@ impl<'a> StateComparison<'a> {
             if usage != workspace.recomputed.usage {
                 what = Some("i08: the usage in the state file differs from the sum of the entries");
             }
-            if pending != workspace.pending {
-                what = Some("the pending charges in the state file differ from the journal");
+            if pending != workspace.deadlines(sketcher) {
+                what = Some("the deadlines in the state file differ from the journal");
             }
             let mut hours = Sketch::default();
             state.hours(account_index)?.into_iter().for_each(|hour| hours.add(hour_row(sketcher, hour)));

@@ -1,8 +1,9 @@
 //! What an audit keeps of a workspace while it recomputes it from the journal.
 
-use tollkeeper_ledger::Timestamp;
+use tollkeeper_ledger::{Payments, Timestamp};
 
 use crate::audit::{Recomputed, Sketch, Sketcher};
+use crate::embedded::storage::state_rows::Awaits;
 
 /// A workspace of the range that is recomputed.
 pub(super) struct Workspace {
@@ -10,7 +11,7 @@ pub(super) struct Workspace {
     /// The sequence number of its last entry.
     pub head: u64,
     pub hours: Hours,
-    /// The deadlines of its pending charges, by the sequence number of their opening entry.
+    /// The deadlines of its pending charges.
     pub pending: Sketch,
     /// The number of the last entry that its row in the state file includes, until that was
     /// compared.
@@ -51,6 +52,18 @@ pub(super) fn hour_row(sketcher: &Sketcher, (hour, seq): (i64, u64)) -> u128 {
     sketcher.row(&("hour", hour, seq))
 }
 
-pub(super) fn pending_row(sketcher: &Sketcher, seq: u64, deadline: Timestamp) -> u128 {
-    sketcher.row(&("pending", seq, deadline))
+impl Workspace {
+    /// The sum over all its deadlines: those of its pending charges, and of its payments.
+    pub fn deadlines(&self, sketcher: &Sketcher) -> Sketch {
+        let mut all = self.pending;
+        let payments = self.recomputed.account.payments.as_deref();
+        if let Some(due_at) = payments.and_then(Payments::due_at) {
+            all.add(pending_row(sketcher, Awaits::Payments, due_at));
+        }
+        all
+    }
+}
+
+pub(super) fn pending_row(sketcher: &Sketcher, awaits: Awaits, deadline: Timestamp) -> u128 {
+    sketcher.row(&("pending", awaits, deadline))
 }

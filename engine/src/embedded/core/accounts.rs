@@ -28,7 +28,9 @@ use tollkeeper_ledger::{
 use crate::Error;
 use crate::embedded::storage::checkpoint_task::{AccountChunk, LotWrite};
 use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
-use crate::embedded::storage::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, Part};
+use crate::embedded::storage::state_rows::{
+    self, AccountRow, Awaits, HourRow, LastHour, Linked, LotRow, Part,
+};
 use crate::workspace_search::SearchRow;
 
 /// An account with this number of unpersisted rows is given to the checkpointer at once. So what
@@ -190,7 +192,8 @@ impl Slot {
         self.take_hours(chunk, &hours, &usage);
         chunk.rows += usage.len() + pending.len() + grants.len() + spent.len();
         chunk.usage.push((account_index, Arc::clone(&usage)));
-        chunk.pending.extend(pending.into_iter().map(|(seq, deadline)| (seq, account_index, deadline)));
+        let of_charge = |(seq, deadline)| (Awaits::Charge(seq), account_index, deadline);
+        chunk.pending.extend(pending.into_iter().map(of_charge));
         if !Arc::ptr_eq(&self.stored_team, &self.account.team) {
             let mut data = Vec::with_capacity(512);
             self.account.team.encode(&mut data);
@@ -203,6 +206,8 @@ impl Slot {
             payments.encode(&mut data);
             self.linked.payments = Some(Part::Payments.crc(account_index, &data));
             chunk.parts.push((Part::Payments, account_index, data));
+            assert!(account_index != 0, "only workspaces have payments");
+            chunk.pending.push((Awaits::Payments, account_index, payments.due_at()));
             self.stored_payments.clone_from(&self.account.payments);
         }
         if account_index != 0 {

@@ -1,55 +1,54 @@
-//! The deadlines of pending charges, in order: which charges are to be timed out next.
+//! Deadlines in order: which charges are to be timed out next, and which workspaces have work of
+//! payments to be done. There is one list for each.
 //!
 //! It is also where the deadline of a pending charge is looked up. A heartbeat changes nothing
 //! else, so its entry is not in the key index. A charge costs the same after any number of them.
 //!
-//! Rebuilt at the start from the state file and the entries after it. Whether a charge is timed out
-//! is the ledger's decision; this is only the list of candidates.
+//! Rebuilt at the start from the state file and the entries after it. Whether a charge is timed
+//! out, and what is to be done, is the ledger's decision; this is only the list of candidates.
 
 use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 use tollkeeper_ledger::Timestamp;
 
-/// The deadlines, keyed by the sequence number of the entry that opened the charge.
+/// The deadlines, keyed by the sequence number of the entry that opened the charge, or by the index
+/// of the account whose payments need attention.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     /// Deadline and key, earliest first.
     by_time: BTreeSet<(Timestamp, u64)>,
-    by_charge: HashMap<u64, Timestamp>,
+    by_key: HashMap<u64, Timestamp>,
 }
 
 impl Deadlines {
-    /// Sets or moves the deadline of a charge; `None` removes it, because the charge has left
-    /// `pending`.
-    pub(crate) fn set(&mut self, opening_seq: u64, deadline: Option<Timestamp>) {
+    /// Sets or moves a deadline; `None` removes it, because the charge has left `pending` or the
+    /// payments wait for no time.
+    pub(crate) fn set(&mut self, key: u64, deadline: Option<Timestamp>) {
         let before = match deadline {
-            Some(deadline) => self.by_charge.insert(opening_seq, deadline),
-            None => self.by_charge.remove(&opening_seq),
+            Some(deadline) => self.by_key.insert(key, deadline),
+            None => self.by_key.remove(&key),
         };
         if let Some(before) = before {
-            self.by_time.remove(&(before, opening_seq));
+            self.by_time.remove(&(before, key));
         }
         if let Some(deadline) = deadline {
-            self.by_time.insert((deadline, opening_seq));
+            self.by_time.insert((deadline, key));
         }
-        assert_eq!(self.by_time.len(), self.by_charge.len(), "a pending charge has one deadline");
+        assert_eq!(self.by_time.len(), self.by_key.len(), "a key has one deadline");
     }
 
-    /// The deadline of a charge; `None` if it is not pending.
-    pub(crate) fn get(&self, opening_seq: u64) -> Option<Timestamp> {
-        self.by_charge.get(&opening_seq).copied()
+    /// The deadline under a key; `None` if there is none.
+    pub(crate) fn get(&self, key: u64) -> Option<Timestamp> {
+        self.by_key.get(&key).copied()
     }
 
-    /// The charges whose deadline has passed at `now`, the longest overdue first.
+    /// The keys whose deadline has passed at `now`, the longest overdue first.
     pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = u64> {
-        self.by_time
-            .iter()
-            .take_while(move |(deadline, _)| *deadline <= now)
-            .map(|(_, opening_seq)| *opening_seq)
+        self.by_time.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| *key)
     }
 
-    /// The number of pending charges.
+    /// The number of deadlines.
     pub(crate) fn len(&self) -> usize {
         self.by_time.len()
     }

@@ -172,6 +172,17 @@ impl Core {
         Ok(due)
     }
 
+    /// At most `most` workspaces with work of payments that is due, the longest overdue first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn due_payments(&mut self, now: Timestamp, most: usize) -> Result<Vec<WorkspaceId>, Error> {
+        self.look_at_files();
+        let machine = self.ensure_loaded()?;
+        let indices: Vec<u64> = machine.due_payments.due(now).take(most).collect();
+        indices.into_iter().map(|index| machine.workspace_at(index)).collect()
+    }
+
     /// The account index of a workspace; `None` if there is no such workspace.
     pub(crate) fn account_index(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
         self.ensure_loaded()?.find_workspace(id)
@@ -240,6 +251,14 @@ impl StateMachine {
         let (charge, _) = entry.body.charge().ok_or_else(missing)?;
         let slot = self.accounts.load(index, &self.state)?.ok_or_else(missing)?;
         Ok((slot.account.profile.id.clone(), charge))
+    }
+
+    /// The workspace with an account index that is in use.
+    fn workspace_at(&mut self, index: u64) -> Result<WorkspaceId, Error> {
+        let index = u32::try_from(index).expect("the key of due payments is an account index");
+        let missing = || Error::damaged(format!("the account with index {index} is missing"));
+        let slot = self.accounts.load(index, &self.state)?.ok_or_else(missing)?;
+        Ok(slot.account.profile.id.clone())
     }
 
     /// The account index of a workspace that exists. The platform's own chain is no workspace.

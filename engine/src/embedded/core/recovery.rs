@@ -27,6 +27,7 @@ use crate::embedded::storage::lock::DirectoryLock;
 use crate::embedded::storage::maintenance_state::MaintenanceState;
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::{self, StateFile};
+use crate::embedded::storage::state_rows::Awaits;
 use crate::embedded::storage::{files, missing_note, opened_files};
 
 /// Entries after which a long replay does a step of maintenance, so that memory does not gather all
@@ -217,8 +218,11 @@ impl StateMachine {
             next_seq: from,
             accounts_persisted_to,
         });
-        for (opening_seq, _, deadline) in pending {
-            machine.deadlines.set(opening_seq, Some(deadline));
+        for (awaits, account_index, deadline) in pending {
+            match awaits {
+                Awaits::Charge(opening_seq) => machine.deadlines.set(opening_seq, Some(deadline)),
+                Awaits::Payments => machine.due_payments.set(u64::from(account_index), Some(deadline)),
+            }
         }
         machine.accounts.add_platform(&machine.state)?;
         machine.replay(replayed, from, options)?;

@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, IdempotencyKey, PeriodWindows,
+    Actor, Change, Charge, Command, Decision, Entry, EntryBody, Id, IdempotencyKey, Payments, PeriodWindows,
     PersonalText, Platform, Refusal, Submission, Timestamp, View, decide,
 };
 
@@ -53,7 +53,10 @@ pub(crate) struct StateMachine {
     pub(super) accounts: Accounts,
     pub(super) index: KeyIndex,
     pub(super) fingerprints: Fingerprints,
+    /// The deadlines of pending charges, by the sequence number of their opening entry.
     pub(super) deadlines: Deadlines,
+    /// When the payments of workspaces need attention, by account index.
+    pub(super) due_payments: Deadlines,
     /// Due charges that could not be read, by the sequence number of their opening entry, each with
     /// the time from which it is tried again.
     pub(super) unreadable: BTreeMap<u64, Timestamp>,
@@ -150,6 +153,7 @@ impl StateMachine {
             index,
             fingerprints,
             deadlines: Deadlines::default(),
+            due_payments: Deadlines::default(),
             unreadable: BTreeMap::new(),
             maintenance,
             uncommitted: UncommittedEntries::during_replay(),
@@ -530,6 +534,10 @@ impl StateMachine {
         match &entry.body {
             EntryBody::Granted { grant, .. } => unpersisted.grants.push((seq, grant.clone())),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
+            EntryBody::Payment(_) => {
+                let due_at = slot.account.payments.as_deref().and_then(Payments::due_at);
+                self.due_payments.set(u64::from(account_index), due_at);
+            }
             body => {
                 if let Some(state) = body.state() {
                     let opening_seq = header.charge_opening_seq();

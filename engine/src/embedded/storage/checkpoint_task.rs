@@ -9,7 +9,7 @@ use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
 use super::key_index::{Pair, Run, RunHead, SeqRange};
 use super::state_meta::KnownEntry;
-use super::state_rows::{AccountRow, HourRow, LotRow, Part};
+use super::state_rows::{AccountRow, Awaits, HourRow, LotRow, Part};
 use crate::Error;
 use crate::workspace_search::SearchRow;
 
@@ -29,9 +29,9 @@ pub(crate) struct AccountChunk {
     pub hours: Vec<HourRow>,
     /// Account index, and what it is found by; written if it differs from what is stored.
     pub search: Vec<(u32, SearchRow)>,
-    /// Sequence number of the opening entry, account index, deadline; without a deadline the row is
-    /// deleted.
-    pub pending: Vec<(u64, u32, Option<Timestamp>)>,
+    /// A charge or the payments of an account, account index, deadline; without a deadline the row
+    /// is deleted.
+    pub pending: Vec<(Awaits, u32, Option<Timestamp>)>,
     /// The number of rows of usage, pending charges and grants.
     pub rows: usize,
     /// In the last chunk of a round: the sequence number up to which every account is persisted by

@@ -18,7 +18,7 @@ use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_
 use super::sqlite::{self, Access, OpenFile, damaged_row};
 use super::state_db::{self, LOT_COLUMNS, StateFile, read_lot};
 use super::state_meta::{KnownEntry, Meta};
-use super::state_rows::{self, AccountRow, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
+use super::state_rows::{self, AccountRow, Awaits, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
 use super::state_runs::{PAGE, checked_page, damaged_page, put_filter};
 use super::state_search;
 use crate::Error;
@@ -148,8 +148,8 @@ impl Checkpointer {
         for (account_index, row) in &chunk.search {
             state_search::put(connection, &mut meta, *account_index, row)?;
         }
-        for (seq, account_index, deadline) in &chunk.pending {
-            put_pending(connection, &mut meta, (*seq, *account_index), *deadline)?;
+        for (awaits, account_index, deadline) in &chunk.pending {
+            put_pending(connection, &mut meta, (*awaits, *account_index), *deadline)?;
         }
         meta.changes += 1;
         meta.accounts_persisted_to = chunk.persists_to.unwrap_or(meta.accounts_persisted_to);
@@ -365,30 +365,30 @@ fn put_lots(connection: &Connection, lots: &[LotWrite]) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Writes or, without a deadline, deletes the row of a pending charge.
+/// Writes or, without a deadline, deletes a row of the table `pending`.
 fn put_pending(
     connection: &Connection,
     meta: &mut Meta,
-    (opening_seq, account_index): (u64, u32),
+    (awaits, account_index): (Awaits, u32),
     deadline: Option<Timestamp>,
 ) -> rusqlite::Result<()> {
-    let seq = opening_seq as i64;
+    let key = awaits.key(account_index);
     let mut select = connection.prepare_cached("SELECT no, deadline, crc FROM pending WHERE seq = ?1")?;
-    let before = select.query_row([seq], |row| {
-        let crc = state_rows::pending_crc(opening_seq, row.get(0)?, Timestamp::from_millis(row.get(1)?));
+    let before = select.query_row([key], |row| {
+        let crc = state_rows::pending_crc(key, row.get(0)?, Timestamp::from_millis(row.get(1)?));
         Ok((row.get::<_, i64>(2)? == crc).then_some(crc))
     });
     if let Some(crc) = before.optional()? {
         let removed = crc.and_then(|crc| meta.remove_pending(crc));
-        removed.ok_or_else(|| damaged_row("the row of a pending charge is damaged"))?;
+        removed.ok_or_else(|| damaged_row("a deadline is damaged"))?;
     }
     let Some(deadline) = deadline else {
-        return connection.prepare_cached("DELETE FROM pending WHERE seq = ?1")?.execute([seq]).map(|_| ());
+        return connection.prepare_cached("DELETE FROM pending WHERE seq = ?1")?.execute([key]).map(|_| ());
     };
-    let crc = state_rows::pending_crc(opening_seq, account_index, deadline);
+    let crc = state_rows::pending_crc(key, account_index, deadline);
     meta.add_pending(crc);
     let sql = "INSERT OR REPLACE INTO pending (seq, no, deadline, crc) VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(sql)?.execute((seq, account_index, deadline.millis(), crc)).map(|_| ())
+    connection.prepare_cached(sql)?.execute((key, account_index, deadline.millis(), crc)).map(|_| ())
 }
 
 fn put_usage(connection: &Connection, accounts: &[UsageOfAccount]) -> rusqlite::Result<()> {

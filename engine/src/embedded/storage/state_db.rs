@@ -13,7 +13,8 @@
 //! `state_runs`; `checkpointer` writes.
 //!
 //! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is
-//! the number of an entry in its workspace, `lot` is a grant.
+//! the number of an entry in its workspace, `lot` is a grant. A row of `pending` is a deadline, by
+//! the entry that opened the charge; a negative `seq` is of the payments of the workspace.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub(crate) const FILE: &str = "state.db";
 
 /// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 7;
+const VERSION: i32 = 8;
 
 const TABLES: &str = "
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,

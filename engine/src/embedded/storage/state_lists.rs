@@ -13,7 +13,7 @@ use tollkeeper_ledger::{
 
 use super::state_db::{LOT_COLUMNS, StateFile, read_lot};
 use super::state_meta::Meta;
-use super::state_rows::{self, HourRow, LastHour};
+use super::state_rows::{self, Awaits, HourRow, LastHour};
 use crate::Error;
 
 const HOUR_COLUMNS: &str = "no, hour, seq, before, usage, crc";
@@ -51,11 +51,10 @@ impl StateFile {
         Ok(lots)
     }
 
-    /// All pending charges: the sequence number of the opening entry, the account index, the
-    /// deadline.
-    pub(crate) fn pending(&self, meta: &Meta) -> Result<Vec<(u64, u32, Timestamp)>, Error> {
+    /// All that waits for a time: the charge or the payments, the account index, the deadline.
+    pub(crate) fn pending(&self, meta: &Meta) -> Result<Vec<(Awaits, u32, Timestamp)>, Error> {
         let mut pending = Vec::new();
-        self.each_pending(meta, |seq, index, deadline| pending.push((seq, index, deadline)))?;
+        self.each_pending(meta, |awaits, index, deadline| pending.push((awaits, index, deadline)))?;
         Ok(pending)
     }
 
@@ -63,7 +62,7 @@ impl StateFile {
     pub(crate) fn each_pending(
         &self,
         meta: &Meta,
-        mut visit: impl FnMut(u64, u32, Timestamp),
+        mut visit: impl FnMut(Awaits, u32, Timestamp),
     ) -> Result<(), Error> {
         let failed = |error| self.failed(error);
         let sql = "SELECT seq, no, deadline, crc FROM pending";
@@ -71,18 +70,19 @@ impl StateFile {
         let mut rows = statement.query([]).map_err(failed)?;
         let (mut count, mut sum) = (0, 0i64);
         while let Some(row) = rows.next().map_err(failed)? {
-            let (seq, index, deadline, crc) = read_pending(row).map_err(failed)?;
-            if crc != state_rows::pending_crc(seq, index, deadline) {
-                return Err(self.damaged("a pending charge is damaged or missing"));
+            let (key, index, deadline, crc) = read_pending(row).map_err(failed)?;
+            let awaits = Awaits::of_key(key);
+            if crc != state_rows::pending_crc(key, index, deadline) || key != awaits.key(index) {
+                return Err(self.damaged("a deadline is damaged or missing"));
             }
             count += 1;
             sum = sum.wrapping_add(crc);
-            visit(seq, index, deadline);
+            visit(awaits, index, deadline);
         }
         if (count, sum) == (meta.pending, meta.pending_sum) {
             return Ok(());
         }
-        Err(self.damaged("a pending charge is damaged or missing"))
+        Err(self.damaged("a deadline is damaged or missing"))
     }
 
     /// The number of accounts.
@@ -259,11 +259,9 @@ impl StateFile {
     }
 }
 
-/// Reads the row of a pending charge: the sequence number of the opening entry, the account index,
-/// the deadline, the checksum.
-fn read_pending(row: &rusqlite::Row) -> rusqlite::Result<(u64, u32, Timestamp, i64)> {
-    let deadline = Timestamp::from_millis(row.get(2)?);
-    Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, deadline, row.get(3)?))
+/// Reads a row of the table `pending`: its key, the account index, the deadline, the checksum.
+fn read_pending(row: &rusqlite::Row) -> rusqlite::Result<(i64, u32, Timestamp, i64)> {
+    Ok((row.get(0)?, row.get(1)?, Timestamp::from_millis(row.get(2)?), row.get(3)?))
 }
 
 /// The operation, worker, member and API key of a row of usage; empty if absent.

@@ -4,7 +4,7 @@
 //! It names the data directory and the last entry that the file knows, with the entry's hash. So a
 //! start notices that the journal is another one, an older copy, or has lost its end. Here too is
 //! what would be missed if a row disappeared: the highest account index, and the sums over the
-//! pending charges and over the rows by which workspaces are found.
+//! deadlines and over the rows by which workspaces are found.
 
 use rusqlite::{Connection, Row};
 use tollkeeper_ledger::Hash;
@@ -44,7 +44,7 @@ pub(crate) struct Meta {
     pub highest_index: Option<u32>,
     /// True if the file holds the platform's own chain.
     pub has_platform: bool,
-    /// The number of pending charges.
+    /// The number of deadlines: of pending charges, and of payments with work to come.
     pub pending: u64,
     /// The sum of the checksums of their rows.
     pub pending_sum: i64,
@@ -85,13 +85,13 @@ impl Meta {
         self.has_platform |= account_index == 0;
     }
 
-    /// Adds the row of a pending charge with this checksum.
+    /// Adds the row of a deadline with this checksum.
     pub(crate) fn add_pending(&mut self, crc: i64) {
         self.pending += 1;
         self.pending_sum = self.pending_sum.wrapping_add(crc);
     }
 
-    /// Removes the row of a pending charge with this checksum; `None` if there is none to remove.
+    /// Removes the row of a deadline with this checksum; `None` if there is none to remove.
     pub(crate) fn remove_pending(&mut self, crc: i64) -> Option<()> {
         self.pending = self.pending.checked_sub(1)?;
         self.pending_sum = self.pending_sum.wrapping_sub(crc);

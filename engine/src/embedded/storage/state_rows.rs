@@ -196,9 +196,33 @@ impl HourRow {
     }
 }
 
-/// The checksum of a row of the table of pending charges.
-pub(crate) fn pending_crc(opening_seq: u64, account_index: u32, deadline: Timestamp) -> i64 {
-    let crc = RowCrc::of("pending").number(opening_seq as i64);
+/// What waits for a time: the subject of a row of the table `pending`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Awaits {
+    /// A pending charge, by the sequence number of the entry that opened it.
+    Charge(u64),
+    /// The payments of an account.
+    Payments,
+}
+
+impl Awaits {
+    /// The key of its row. Sequence numbers are positive, so other keys are free for payments.
+    pub(crate) fn key(self, account_index: u32) -> i64 {
+        match self {
+            Awaits::Charge(opening_seq) => opening_seq as i64,
+            Awaits::Payments => -i64::from(account_index),
+        }
+    }
+
+    /// What the row with this key is about.
+    pub(crate) fn of_key(key: i64) -> Awaits {
+        u64::try_from(key).map_or(Awaits::Payments, Awaits::Charge)
+    }
+}
+
+/// The checksum of a row of the table `pending`.
+pub(crate) fn pending_crc(key: i64, account_index: u32, deadline: Timestamp) -> i64 {
+    let crc = RowCrc::of("pending").number(key);
     crc.number(i64::from(account_index)).number(deadline.millis()).finish()
 }
 

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Client, Row};
 use tollkeeper_ledger::{
-    Account, Charge, ChargeId, Entry, EntryBody, Grant, Id, Platform, Status, Timestamp, WorkspaceId,
+    Account, Charge, ChargeId, Entry, EntryBody, Grant, Id, Payments, Platform, Status, Timestamp,
+    WorkspaceId,
 };
 
 use super::audit_rules::usage_since;
@@ -367,6 +368,7 @@ impl Auditor<'_> {
         let team = self.tables.teams.next_of(&workspace.name).await?;
         let team = team.as_ref().map(|row| column(row, 1)).transpose()?;
         let payments = self.tables.payments.next_of(&workspace.name).await?;
+        let due_at = payments.as_ref().map(|row| column(row, 2)).transpose()?.flatten();
         let payments = payments.as_ref().map(|row| column(row, 1)).transpose()?;
         let undecodable = |error: Error| workspace.disagrees(Some(n), error.to_string());
         let stored = decode_account(column(&row, 3)?, team, payments).map_err(undecodable)?;
@@ -380,6 +382,11 @@ impl Auditor<'_> {
         }
         if stored.payments != workspace.account().payments {
             return Err(workspace.disagrees(Some(n), "the stored payments differ from the journal"));
+        }
+        let expected = stored.payments.as_deref().and_then(Payments::due_at);
+        if due_at.map(Timestamp::from_millis) != expected {
+            let what = "the stored time at which the payments are due differs from the journal";
+            return Err(workspace.disagrees(Some(n), what));
         }
         let same_n = column::<i64>(&row, 1)? == n as i64;
         let same_time = column::<i64>(&row, 2)? == workspace.account().profile.created_at.millis();

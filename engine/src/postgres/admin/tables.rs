@@ -132,7 +132,7 @@ impl<'a> Tables<'a> {
             entries: table("entry", "workspace, n, key, opened, data", "workspace, n").await?,
             accounts: of_large("account", "workspace, n, created_at, data, usage", "workspace").await?,
             teams: of_large("team", "workspace, data", "workspace").await?,
-            payments: of_large("payments", "workspace, data", "workspace").await?,
+            payments: of_large("payments", "workspace, data, due_at", "workspace").await?,
             usage: table("usage", usage, "workspace").await?,
             grant_rows: table("lot", "workspace, n, data", "workspace, n").await?,
             pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,

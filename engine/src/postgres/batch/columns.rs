@@ -6,7 +6,7 @@
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryFutureExt};
 use tokio_postgres::types::ToSql;
-use tollkeeper_ledger::{MemberId, Spender, UsageKey, UsageSums, WorkerId};
+use tollkeeper_ledger::{MemberId, Payments, Spender, Timestamp, UsageKey, UsageSums, WorkerId};
 
 use super::accounts::Accounts;
 use super::search_columns::{SearchColumns, assert_lengths};
@@ -92,11 +92,19 @@ pub(crate) struct UsageColumns<'a> {
     numbers: [Vec<i64>; 4],
 }
 
-/// Rows of the table `team` or `payments`.
+/// Rows of the table `team`.
 #[derive(Default)]
-struct PartColumns<'a> {
+struct TeamColumns<'a> {
     workspace: Vec<&'a str>,
     data: Vec<Vec<u8>>,
+}
+
+/// Rows of the table `payments`.
+#[derive(Default)]
+pub(crate) struct PaymentColumns<'a> {
+    workspace: Vec<&'a str>,
+    data: Vec<Vec<u8>>,
+    due_at: Vec<Option<i64>>,
 }
 
 /// Rows of the table `personal` to insert.
@@ -136,8 +144,8 @@ pub(crate) struct Columns<'a> {
     pending: PendingColumns<'a>,
     ended: EndedColumns<'a>,
     usage: UsageColumns<'a>,
-    teams: PartColumns<'a>,
-    payments: PartColumns<'a>,
+    teams: TeamColumns<'a>,
+    payments: PaymentColumns<'a>,
     texts: TextColumns<'a>,
     erased: ErasedColumns<'a>,
     search: SearchColumns<'a>,
@@ -206,8 +214,7 @@ impl<'a> Columns<'a> {
             self.teams.data.push(sealed(512, |bytes| team.encode(bytes)));
         }
         if let Some(payments) = slot.changed_payments() {
-            self.payments.workspace.push(id);
-            self.payments.data.push(sealed(256, |bytes| payments.encode(bytes)));
+            self.payments.push(id, payments);
         }
         if let Some(changed) = slot.changed_search() {
             self.search.push(account, changed);
@@ -298,7 +305,8 @@ impl<'a> Columns<'a> {
         assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len()]);
         self.search.assert_lengths();
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
-        assert_lengths("payments", [self.payments.workspace.len(), self.payments.data.len()]);
+        let PaymentColumns { workspace, data, due_at } = &self.payments;
+        assert_lengths("payments", [workspace.len(), data.len(), due_at.len()]);
         let TextColumns { workspace, member, digest, n, salt, text } = &self.texts;
         let lengths = [workspace.len(), member.len(), digest.len(), n.len(), salt.len(), text.len()];
         assert_lengths("personal", lengths);
@@ -413,10 +421,10 @@ impl<'a> Columns<'a> {
             statements.push(usage.add(session).boxed());
         }
         if !teams.workspace.is_empty() {
-            statements.push(teams.set(session, Sql::SetTeams).boxed());
+            statements.push(teams.set(session).boxed());
         }
         if !payments.workspace.is_empty() {
-            statements.push(payments.set(session, Sql::SetPayments).boxed());
+            statements.push(payments.set(session).boxed());
         }
         if !search.is_empty() {
             statements.push(search.set(session).boxed());
@@ -491,10 +499,24 @@ impl GrantColumns<'_> {
     }
 }
 
-impl PartColumns<'_> {
-    async fn set(&self, session: &DbSession, sql: Sql) -> Result<(), Failure> {
-        let PartColumns { workspace, data } = self;
-        session.execute(sql, &[workspace, data]).await
+impl TeamColumns<'_> {
+    async fn set(&self, session: &DbSession) -> Result<(), Failure> {
+        let TeamColumns { workspace, data } = self;
+        session.execute(Sql::SetTeams, &[workspace, data]).await
+    }
+}
+
+impl<'a> PaymentColumns<'a> {
+    /// Adds the payments of a workspace with the time at which they need attention.
+    pub(crate) fn push(&mut self, workspace: &'a str, payments: &Payments) {
+        self.workspace.push(workspace);
+        self.data.push(sealed(256, |bytes| payments.encode(bytes)));
+        self.due_at.push(payments.due_at().map(Timestamp::millis));
+    }
+
+    pub(crate) async fn set(&self, session: &DbSession) -> Result<(), Failure> {
+        let PaymentColumns { workspace, data, due_at } = self;
+        session.execute(Sql::SetPayments, &[workspace, data, due_at]).await
     }
 }
 

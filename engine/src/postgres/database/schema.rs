@@ -9,8 +9,10 @@
 use std::time::Duration;
 
 use tokio_postgres::Client;
+use tollkeeper_ledger::Payments;
 
 use super::config::Address;
+use super::decode::decode_payments;
 use super::distribute;
 use super::failure::Failure;
 use super::session::{DbSession, column, connect, with_timeout};
@@ -23,8 +25,17 @@ const FIRST: usize = 4;
 
 /// All migrations, oldest first: the first creates the tables of version [`FIRST`], each of the
 /// others upgrades them by one.
-const MIGRATIONS: [&str; VERSION + 1 - FIRST] =
-    [include_str!("../migrations/0004_tables.sql"), include_str!("../migrations/0005_payments.sql")];
+const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [
+    include_str!("../migrations/0004_tables.sql"),
+    include_str!("../migrations/0005_payments.sql"),
+    include_str!("../migrations/0006_due_payments.sql"),
+];
+
+/// The migration after which the times at which payments are due are computed.
+const DUE_PAYMENTS: usize = 6;
+
+/// How many rows of payments are read together.
+const PAYMENTS_READ: i64 = 1_000;
 
 /// The key of the advisory lock under which migrations run: an arbitrary number, here "tollkeep" in
 /// ASCII.
@@ -85,11 +96,44 @@ async fn try_to_migrate(client: &Client, further: &[&str]) -> Result<(), Failure
     for (made, migration) in (FIRST..).zip(migrations).filter(|(made, _)| *made > version) {
         client.batch_execute(migration).await?;
         client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(made as i64)]).await?;
+        if made == DUE_PAYMENTS && version > 0 {
+            set_due_times(client).await?;
+        }
     }
     if version > 0 {
         distribute::distribute_new_tables(client).await?;
     }
     Ok(client.batch_execute("COMMIT").await?)
+}
+
+/// Computes when the payments of each workspace are due. Payments that cannot be read are left out:
+/// their repair writes the time too.
+async fn set_due_times(client: &Client) -> Result<(), Failure> {
+    let page = "SELECT workspace, data FROM payments WHERE workspace > $1 ORDER BY workspace LIMIT $2";
+    let set = "UPDATE payments AS p SET due_at = v.due_at FROM unnest($1::text[], $2::bigint[]) AS v (workspace, due_at)
+               WHERE p.workspace = v.workspace";
+    let mut after = String::new();
+    loop {
+        let rows = client.query(page, &[&after, &PAYMENTS_READ]).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = column::<&str>(last, 0)?.to_owned();
+        let (mut workspaces, mut times) = (Vec::<&str>::new(), Vec::<i64>::new());
+        for row in &rows {
+            let workspace = column(row, 0)?;
+            match decode_payments(Some(column(row, 1)?)) {
+                Ok(payments) => {
+                    if let Some(due_at) = payments.as_deref().and_then(Payments::due_at) {
+                        workspaces.push(workspace);
+                        times.push(due_at.millis());
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(workspace, %error, "the payments are damaged; repair the workspace")
+                }
+            }
+        }
+        client.execute(set, &[&workspaces, &times]).await?;
+    }
 }
 
 /// The schema version of a database; 0 if it has no tables.

@@ -12,7 +12,7 @@
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 5;
+pub(crate) const VERSION: usize = 6;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub(crate) enum Sql {
     ClaimDueCharges,
     DueCharges,
     ClaimCharges,
+    DuePayments,
+    ClaimPayments,
     CountAll,
 }
 
@@ -107,7 +109,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 62] = [
+pub(crate) const ALL: [(Sql, &str); 64] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -240,8 +242,9 @@ pub(crate) const ALL: [(Sql, &str); 62] = [
     ),
     (
         Sql::SetPayments,
-        "INSERT INTO payments (workspace, data) SELECT * FROM unnest($1::text[], $2::bytea[])
-         ON CONFLICT (workspace) DO UPDATE SET data = excluded.data",
+        "INSERT INTO payments (workspace, data, due_at) SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[])
+         ON CONFLICT (workspace) DO UPDATE
+         SET data = excluded.data, due_at = excluded.due_at, claimed_until = 0",
     ),
     (Sql::DeletePayments, "DELETE FROM payments WHERE workspace = $1"),
     (
@@ -467,6 +470,16 @@ pub(crate) const ALL: [(Sql, &str); 62] = [
         "UPDATE pending AS p SET claimed_until = $2 FROM unnest($3::text[], $4::bigint[]) AS v (workspace, n)
          WHERE p.workspace = v.workspace AND p.n = v.n AND p.deadline <= $1 AND p.claimed_until <= $1
          RETURNING p.workspace, p.charge, p.deadline",
+    ),
+    (
+        Sql::DuePayments,
+        "SELECT workspace FROM payments WHERE due_at <= $1 AND claimed_until <= $1 ORDER BY due_at LIMIT $2",
+    ),
+    (
+        Sql::ClaimPayments,
+        "UPDATE payments AS p SET claimed_until = $2 FROM unnest($3::text[]) AS v (workspace)
+         WHERE p.workspace = v.workspace AND p.due_at <= $1 AND p.claimed_until <= $1
+         RETURNING p.workspace, p.due_at",
     ),
     (
         Sql::CountAll,

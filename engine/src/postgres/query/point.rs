@@ -1,5 +1,5 @@
 //! Short queries: one workspace, a balance now or in the past, a team, one charge with its
-//! refunds, due charges. Most of them read a single snapshot of the database.
+//! refunds, due charges and payments. Most of them read a single snapshot of the database.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{BalanceAt, ChargeRecord, Error, JournalHead, RefundRecord, answer};
 /// How many entries one step of a search by time reads: four steps search a million entries.
 const PROBES: i64 = 32;
 
-/// How long due charges stay claimed for the server that asked for them.
+/// How long due charges and payments stay claimed for the server that asked for them.
 const CLAIM_SECONDS: i64 = 30;
 
 /// The most rows that one query asks for.
@@ -275,6 +275,35 @@ pub(crate) async fn due(
     }
     due.sort();
     Ok(due.into_iter().map(|(_, workspace, charge)| (workspace, charge)).collect())
+}
+
+/// Workspaces with work of payments that is due, the longest overdue first, at most `limit`. They
+/// are claimed as due charges are, until their payments change. Mostly none is due, so this looks
+/// before it claims. A server that comes second finds them claimed.
+pub(crate) async fn due_payments(
+    session: &DbSession,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<WorkspaceId>, Failure> {
+    let (millis, limit) = (now.millis(), limit.min(LIMIT_MAX) as i64);
+    let due = session.query_with_timeout(Sql::DuePayments, &[&millis, &limit]).await?;
+    if due.is_empty() || !Admission::ask(session).await?.may_write() {
+        return Ok(Vec::new());
+    }
+    let mut ids = due.iter().map(|row| column::<&str>(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    // Batches lock the rows in this order too.
+    ids.sort_unstable();
+    let claimed_until = now.plus_seconds(CLAIM_SECONDS).millis();
+    let rows = session.query_with_timeout(Sql::ClaimPayments, &[&millis, &claimed_until, &ids]).await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match WorkspaceId::new(column::<&str>(row, 0)?) {
+            Ok(workspace) => claimed.push((column::<i64>(row, 1)?, workspace)),
+            Err(_) => tracing::error!("due payments have an invalid workspace id; they stay due"),
+        }
+    }
+    claimed.sort();
+    Ok(claimed.into_iter().map(|(_, workspace)| workspace).collect())
 }
 
 /// A claim of due charges. Times are milliseconds since 1970.

@@ -40,6 +40,7 @@ pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
             let call = ProviderCall::TopUp(top_up());
             PaymentCommand::Provider(ProviderCommand::RenewCall { call, lost })
         }
+        "expire" => PaymentCommand::ExpireTopUp(top_up()),
         "unpaid" => {
             let mut failures = (0..=u8::MAX).filter_map(|code| TopUpFailure::from_code(code).ok());
             let failure = failures.find(|failure| failure.as_str() == words.bare[2]);
@@ -91,6 +92,7 @@ pub(super) fn happened(world: &World, change: &PaymentChange) -> String {
         PaymentChange::Provider(ProviderChange::CallRenewed { generation, .. }) => {
             format!("call {generation}")
         }
+        PaymentChange::TopUpExpired(_) => "expired".to_owned(),
         PaymentChange::TopUpFailed { failure, .. } => failure.as_str().to_owned(),
         PaymentChange::Card(change) => change.kind().as_str().to_owned(),
         PaymentChange::AutoTopUp(AutoTopUpChange::Paused { until }) => {

@@ -356,6 +356,12 @@ impl Engine for Memory {
         now(due)
     }
 
+    fn due_payments(&self, at: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        let mut due = self.state().due_payments(at);
+        due.truncate(most);
+        now(due)
+    }
+
     fn stats(&self) -> EngineStats {
         let state = self.state();
         EngineStats {

@@ -172,4 +172,14 @@ impl State {
         let late = all.filter(|(_, charge)| charge.state.deadline.is_some_and(|at| at <= now));
         late.map(|(id, charge)| (id, charge.details.id)).collect()
     }
+
+    /// The workspaces with work of payments that is due.
+    pub(super) fn due_payments(&self, now: Timestamp) -> Vec<WorkspaceId> {
+        let is_due = |stored: &StoredWorkspace| {
+            let payments = stored.account.payments.as_deref();
+            payments.is_some_and(|payments| !payments.due_work(now).is_empty())
+        };
+        let due = self.stored.iter().filter(|(_, stored)| is_due(stored));
+        due.map(|(id, _)| id.clone()).collect()
+    }
 }

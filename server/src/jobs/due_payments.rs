@@ -1,0 +1,153 @@
+//! Does what a time brings to payments, such as giving up a top-up that nobody paid.
+//!
+//! The engine says which workspaces have work that is due; the ledger says what it is
+//! ([`Payments::due_work`]). Each piece changes the payments once it is done, so work that comes
+//! late, twice, or from two servers does no harm. A piece that fails stops no other
+//! ([`BackOff`]), neither of its workspace nor of another.
+//!
+//! Deadlines of charges are not here (`time_outs`): they are many, and are done in large batches.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tollkeeper_engine::{Error, Reads};
+use tollkeeper_ledger::{Actor, Command, PaymentCommand, Payments, Submission, Timestamp, Work, WorkspaceId};
+
+use super::back_off::BackOff;
+use crate::app::App;
+
+/// The most workspaces whose work is done together.
+const BATCH: usize = 100;
+
+/// The most batches in one poll, so that a poll ends. The next poll continues.
+const BATCHES_PER_POLL: usize = 1_000;
+
+/// How many pieces of work are done at the same time. Their commands share commits.
+const AT_ONCE: usize = 16;
+
+/// A piece of work by its workspace; without one, reading the payments of the workspace.
+type Item = (WorkspaceId, Option<Work>);
+
+/// The job with what it remembers between polls.
+#[derive(Debug, Default)]
+pub struct DuePayments {
+    failing: BackOff<Item>,
+}
+
+impl DuePayments {
+    /// Polls for due work every `interval`, without end.
+    pub async fn run(mut self, app: &App, interval: Duration) {
+        let mut timer = tokio::time::interval(interval);
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            timer.tick().await;
+            self.poll(app).await;
+        }
+    }
+
+    /// Does all work that is due, once.
+    pub async fn poll(&mut self, app: &App) {
+        for _ in 0..BATCHES_PER_POLL {
+            match self.do_batch(app).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "could not look for due payments; the next poll retries");
+                    break;
+                }
+            }
+        }
+        app.metrics.set_failing_payment_work(self.failing.len());
+    }
+
+    /// Does the work of at most [`BATCH`] workspaces; returns true if more may be due.
+    async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
+        let reading = app.read_clocks();
+        if !app.clock_watch.lets_timers_run(reading) {
+            return Ok(false);
+        }
+        let now = reading.now;
+        self.failing.forget(now);
+        let wanted = BATCH + self.failing.len();
+        let due = app.engine().due_payments(now, wanted).await?;
+        let is_full = due.len() == wanted;
+        let mut items = Vec::with_capacity(due.len());
+        for workspace in due {
+            items.extend(self.items_of(app, workspace, now).await);
+        }
+        let done = stream::iter(items).map(async |(workspace, work)| {
+            let done = do_work(app, &workspace, work, now).await;
+            ((workspace, Some(work)), done)
+        });
+        let mut done = std::pin::pin!(done.buffer_unordered(AT_ONCE));
+        let mut count = 0;
+        while let Some((item, done)) = done.next().await {
+            count += usize::from(self.note(app, item, done, now));
+        }
+        Ok(is_full && count > 0)
+    }
+
+    /// The work of a workspace that is due and does not wait after a failure.
+    async fn items_of(
+        &mut self,
+        app: &App,
+        workspace: WorkspaceId,
+        now: Timestamp,
+    ) -> Vec<(WorkspaceId, Work)> {
+        let unread = (workspace, None);
+        if self.failing.waits(&unread, now) {
+            return Vec::new();
+        }
+        let payments = match app.engine().payments(&unread.0).await {
+            Ok(payments) => payments.unwrap_or_default(),
+            Err(error) => {
+                self.note(app, unread, Err(error.to_string()), now);
+                return Vec::new();
+            }
+        };
+        self.failing.note_done(&unread);
+        let (workspace, _) = unread;
+        let work = Payments::due_work(&payments, now).into_iter().map(|work| (workspace.clone(), work));
+        work.filter(|(workspace, work)| !self.failing.waits(&(workspace.clone(), Some(*work)), now)).collect()
+    }
+
+    /// Notes what became of a piece of work; returns true if it was done.
+    fn note(&mut self, app: &App, item: Item, done: Result<(), String>, now: Timestamp) -> bool {
+        let Err(why) = done else {
+            self.failing.note_done(&item);
+            return true;
+        };
+        app.metrics.count_failed_payment_work();
+        let (workspace, work) = item.clone();
+        if self.failing.note_failure(item, now) {
+            tracing::error!(%workspace, ?work, why, "due work of payments cannot be done; it is tried again");
+        }
+        false
+    }
+}
+
+/// Does one piece of work.
+///
+/// # Errors
+/// Why it is not done, for people.
+async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp) -> Result<(), String> {
+    match work {
+        Work::ExpireTopUp(top_up) => run(app, workspace, PaymentCommand::ExpireTopUp(top_up), now).await,
+    }
+}
+
+async fn run(
+    app: &App,
+    workspace: &WorkspaceId,
+    command: PaymentCommand,
+    now: Timestamp,
+) -> Result<(), String> {
+    let command = Command::Payment(command);
+    let submission = Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
+    match app.engine().run(submission, now).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(refusal)) => Err(format!("the ledger refused it: {}", refusal.code())),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,100 @@
+//! Due work of payments on several servers, and in tables of an older version.
+
+use tollkeeper_engine::postgres::{Options, audit, migrate, repair};
+use tollkeeper_ledger::{Command, PaymentCommand, TopUpBounds, TopUpWay};
+use tollkeeper_sim::contract::{Store, TestClient, acme, workspace};
+use tollkeeper_sim::engines::postgres::InDatabase;
+use tollkeeper_testkit::blocking::block_on;
+use tollkeeper_testkit::postgres::{is_missing, shared};
+
+use super::teams::check_audit;
+
+/// How long a top-up waits for its payment.
+const WAITS_SECONDS: i64 = 90 * 24 * 3_600;
+
+fn open_top_up() -> Command {
+    let allowed = TopUpBounds::WIDEST;
+    Command::Payment(PaymentCommand::OpenTopUp { cents: 2_500, way: TopUpWay::Manual, allowed })
+}
+
+#[test]
+fn two_servers_share_due_payments_and_do_each_work_once() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let mut one = TestClient::with_credit(&store, 500);
+    for name in ["globex", "initech"] {
+        one.create_workspace(workspace(name));
+        one.submit(workspace(name), None, open_top_up()).expect("it is accepted");
+    }
+    one.accepted(open_top_up());
+    one.advance_clock(WAITS_SECONDS);
+    let mut two = TestClient { engine: store.open(), now: one.now };
+    let all = [acme(), workspace("globex"), workspace("initech")];
+    let mut first = block_on(one.engine.due_payments(one.now, 2)).expect("the database is read");
+    assert_eq!(first.len(), 2);
+    let second = two.due_payments();
+    assert_eq!((second.len(), one.due_payments(), two.due_payments()), (1, vec![], vec![]));
+    first.extend(second);
+    first.sort();
+    assert_eq!(first, all, "each is given to one server");
+    // A server that stopped does not keep what it claimed.
+    two.advance_clock(30);
+    let mut again = two.due_payments();
+    again.sort();
+    assert_eq!(again, all);
+    let entries = one.entry_count();
+    assert_eq!(one.do_due_work(), 1);
+    two.do_due_work();
+    assert_eq!(two.entry_count(), entries + 1, "the same work of two servers writes one entry");
+    two.advance_clock(30);
+    let mut left = two.due_payments();
+    left.sort();
+    assert_eq!(left, all[1..], "what was not done is due again");
+    check_audit(&store.0);
+}
+
+#[test]
+fn a_migration_computes_when_the_payments_of_older_tables_are_due() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let mut client = TestClient::with_credit(&store, 500);
+    client.create_workspace(workspace("globex"));
+    client.accepted(open_top_up());
+    client.advance_clock(WAITS_SECONDS);
+    client.submit(workspace("globex"), None, open_top_up()).expect("it is accepted");
+    let due = "SELECT workspace, due_at, claimed_until FROM payments ORDER BY workspace";
+    let before = store.0.sql(due);
+    block_on(client.engine.close()).expect("a healthy engine closes");
+    store.0.sql(
+        "ALTER TABLE payments DROP COLUMN due_at, DROP COLUMN claimed_until;
+         UPDATE platform SET min_version = 5; DELETE FROM migration WHERE version > 5",
+    );
+    migrate(&store.0.url()).expect("the tables are upgraded");
+    assert_eq!(store.0.sql(due), before);
+    check_audit(&store.0);
+    let upgraded = TestClient { engine: store.open(), now: client.now };
+    assert_eq!(upgraded.due_payments(), [acme()]);
+}
+
+#[test]
+fn an_audit_detects_a_wrong_time_and_a_repair_mends_it() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let client = TestClient::with_credit(&store, 500);
+    client.accepted(open_top_up());
+    check_audit(&store.0);
+    for wrong in ["due_at + 1", "NULL"] {
+        store.0.sql(&format!("UPDATE payments SET due_at = {wrong}"));
+        let found = audit(&store.0.url()).expect("the database can be read").disagreement;
+        let found = found.expect("the time is wrong");
+        assert!(found.what.contains("the payments are due"), "{}", found.what);
+        repair(&store.0.url(), &acme()).expect("the journal is whole");
+        check_audit(&store.0);
+    }
+}

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cards::{Card, Decline};
+use super::customers;
 use super::disputes;
 use super::events::body_of;
 use super::intents;
@@ -223,6 +224,11 @@ impl StripeStandIn {
     /// Ends a subscription at once, at the dashboard.
     pub fn end_subscription(&self, subscription: &str) {
         subscriptions::end(&mut self.world(), subscription, "cancellation_requested");
+    }
+
+    /// Deletes a customer at the dashboard.
+    pub fn delete_customer(&self, customer: &str) {
+        customers::remove(&mut self.world(), customer);
     }
 
     /// Voids an open invoice at the dashboard.

@@ -95,7 +95,14 @@ fn delete(world: &mut World, call: &Call) -> Answer {
     if customer.get("deleted").is_some() {
         return Err(StripeError::no_such("customer", &call.id));
     }
-    let of_customer = |value: &&serde_json::Value| text(value, "customer") == call.id;
+    remove(world, &call.id);
+    Ok(world.get(&call.id).clone())
+}
+
+/// Deletes a customer with its cards and subscriptions; only its id is left.
+pub(super) fn remove(world: &mut World, id: &str) {
+    let made_at = int(world.get(id), "_at");
+    let of_customer = |value: &&serde_json::Value| text(value, "customer") == id;
     let living =
         |value: &&serde_json::Value| !matches!(text(value, "status"), "canceled" | "incomplete_expired");
     let ids = |found: Vec<&serde_json::Value>| -> Vec<String> {
@@ -103,14 +110,12 @@ fn delete(world: &mut World, call: &Call) -> Answer {
     };
     let subscriptions = ids(world.all("subscription").filter(of_customer).filter(living).collect());
     let methods = ids(world.all("payment_method").filter(of_customer).collect());
-    for id in subscriptions {
-        subscriptions::end(world, &id, "cancellation_requested");
+    for subscription in subscriptions {
+        subscriptions::end(world, &subscription, "cancellation_requested");
     }
-    for id in methods {
-        world.set(&id, json!({"customer": null}));
+    for method in methods {
+        world.set(&method, json!({"customer": null}));
     }
-    world.emit("customer.deleted", &call.id);
-    let gone = json!({"id": call.id, "object": "customer", "deleted": true, "_at": int(&customer, "_at")});
-    world.replace(&call.id, gone.clone());
-    Ok(gone)
+    world.emit("customer.deleted", id);
+    world.replace(id, json!({"id": id, "object": "customer", "deleted": true, "_at": made_at}));
 }

@@ -17,12 +17,20 @@ const LISTED_SECONDS: i64 = 30 * 24 * 3600;
 impl World {
     /// Records an event and hands it to the webhooks.
     pub(super) fn emit(&mut self, kind: &str, object: &str) {
+        self.emit_with(kind, object, None);
+    }
+
+    /// The same, with what was otherwise before.
+    pub(super) fn emit_with(&mut self, kind: &str, object: &str, before: Option<Value>) {
         let snapshot = rendered(self, self.get(object).clone(), &[]);
-        let event = json!({
+        let mut event = json!({
             "id": "", "object": "event", "api_version": self.options.event_api_version, "created": 0,
             "data": {"object": snapshot}, "livemode": false, "pending_webhooks": 1, "type": kind,
             "request": {"id": self.cause.request_id, "idempotency_key": self.cause.idempotency_key},
         });
+        if let Some(before) = before {
+            event["data"]["previous_attributes"] = before;
+        }
         let id = self.insert("evt_", &event.to_string(), json!({}));
         self.webhooks.enqueue(&id, self.now);
     }

@@ -129,5 +129,5 @@ pub(super) fn remove(world: &mut World, id: &str) {
         *default = Value::Null;
     }
     world.set(id, json!({"customer": null}));
-    world.emit("payment_method.detached", id);
+    world.emit_with("payment_method.detached", id, Some(json!({"customer": customer})));
 }

@@ -13,6 +13,7 @@ use crate::access::{Access, MonotonicNanos};
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::Metrics;
 use crate::payments::settings::PaymentSettings;
+use crate::payments::stripe::provider::Stripe;
 
 /// A function that returns the current time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -32,6 +33,8 @@ pub struct App {
     pub(crate) add_credits_url: Option<String>,
     /// How top-ups are paid.
     pub(crate) payments: PaymentSettings,
+    /// Stripe, if it takes the payments.
+    pub(crate) stripe: Option<Stripe>,
     /// The interval of the polling job.
     pub(crate) poll_interval: std::time::Duration,
     /// The description of the API in OpenAPI, as JSON text.

@@ -27,6 +27,8 @@ use crate::jobs::due_payments::DuePayments;
 use crate::jobs::time_outs::TimeOuts;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
+use crate::payments::stripe::provider::Stripe;
+use crate::payments::stripe::webhook;
 use crate::settings::Settings;
 
 /// The prices of the reference policy (P2) in micro-units. They are in force until others are set.
@@ -38,11 +40,14 @@ const REFERENCE_PRICES: [(&str, i64); 5] = [
     ("virtual_try_on", 20_000),
 ];
 
-/// Every route of the server: the API's resources, then the dashboard.
+/// Every route of the server: the API's resources, the webhook endpoint, then the dashboard.
 pub(crate) fn site() -> Site {
     let api = api::RESOURCES.iter().flat_map(Resource::routes);
     let pages = dashboard::ROUTES.iter().copied().flatten();
-    Site { routes: api.chain(api::docs::ROUTES).chain(pages).collect(), pages: dashboard::PAGES }
+    Site {
+        routes: api.chain(api::docs::ROUTES).chain(webhook::ROUTES).chain(pages).collect(),
+        pages: dashboard::PAGES,
+    }
 }
 
 impl App {
@@ -82,6 +87,7 @@ impl App {
             large_bodies: LargeBodies::new(),
             public_url,
             add_credits_url: settings.http.add_credits_url.clone(),
+            stripe: settings.payments.uses_stripe.then(|| Stripe::new(&settings.payments.stripe)),
             payments: settings.payments.clone(),
             poll_interval: Duration::from_millis(settings.jobs.tick_ms),
             description: document.to_string().into(),
@@ -109,7 +115,8 @@ pub enum Error {
     Engine(tollkeeper_engine::Error),
     /// The ledger refused a command of the first start.
     Refused(Refusal),
-    /// The network failed, or the operating system gave no random numbers.
+    /// The network failed, or the operating system gave no random numbers or no certificate
+    /// authorities.
     Io(std::io::Error),
 }
 
@@ -185,8 +192,11 @@ pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
 /// was shown if another server on the same database stored one first.
 ///
 /// # Errors
-/// The engine cannot write.
+/// The engine cannot write, or Stripe cannot be reached safely.
 pub async fn prepare_showing(app: &App, show: impl FnOnce(&str)) -> Result<Option<String>, Error> {
+    if let Some(stripe) = &app.stripe {
+        stripe.check()?;
+    }
     let platform = app.engine.platform();
     if platform.price_book.versions().is_empty() {
         let command = Command::SetPrices { operations: reference_prices(), effective_at: None };

@@ -162,6 +162,8 @@ codes! {
         "Too much is waiting, or the workspace asks too often for something expensive, so the request was not processed. Repeat it after the seconds in the header `Retry-After`.",
     AccountUnavailable = 503 "account_unavailable" "The account is not available" true
         "The account of the workspace did not pass a check and is being rebuilt. Other workspaces are served. Repeat the request under the same idempotency key; if it does not succeed in a minute, the operator must look at the log.",
+    PaymentProviderUnavailable = 503 "payment_provider_unavailable" "The payment provider is not available" true
+        "The payment provider did not answer, or its answer cannot be used. Repeat the request in a moment; under the same idempotency key it is done once.",
     StoreUnavailable = 503 "store_unavailable" "The store is not available" true
         "The database or disk cannot be used at the moment. Repeat the request; under the same idempotency key it is done once.",
 }

@@ -95,6 +95,11 @@ pub fn workspace_not_found(id: &str) -> Problem {
     Problem::new(Code::WorkspaceNotFound, format!("There is no workspace `{shown}`."))
 }
 
+/// There is no such path.
+pub fn no_such_path() -> Problem {
+    Problem::new(Code::NotFound, "There is no such path. /openapi.json lists the paths of the API.")
+}
+
 /// The workspace has no charge with this id.
 pub fn charge_not_found() -> Problem {
     Problem::new(Code::ChargeNotFound, "This workspace has no such charge.")

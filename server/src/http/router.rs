@@ -40,7 +40,9 @@ pub fn router(app: Arc<App>, site: Site) -> Router {
     }
     let elsewhere = Arc::clone(&app);
     router
-        .fallback(move |request: Request| unrouted(Arc::clone(&elsewhere), pages, request, not_found()))
+        .fallback(move |request: Request| {
+            unrouted(Arc::clone(&elsewhere), pages, request, refusal::no_such_path())
+        })
         .method_not_allowed_fallback(move |request: Request| {
             unrouted(Arc::clone(&app), pages, request, method_not_allowed())
         })
@@ -105,7 +107,8 @@ async fn respond(
     let now = app.now();
     let (mut parts, body) = request.into_parts();
     // A path that is not UTF-8 after decoding names nothing. That is answered after admission.
-    let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| not_found());
+    let params =
+        RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| refusal::no_such_path());
     let workspace = params.as_ref().ok().and_then(|params| {
         params.iter().find(|(name, _)| *name == "workspace").map(|(_, workspace)| workspace)
     });
@@ -178,10 +181,6 @@ async fn unrouted(app: Arc<App>, pages: Pages, request: Request, problem: Proble
 fn harden(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-}
-
-fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "There is no such path. /openapi.json lists the paths of the API.")
 }
 
 fn method_not_allowed() -> Problem {

@@ -40,6 +40,47 @@ pub struct RouteLabel {
     pub path: &'static str,
 }
 
+/// What became of a webhook event of the payment provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookResult {
+    /// The ledger knows what it says.
+    Done,
+    /// Nothing follows from an event of its kind.
+    Ignored,
+    /// It is about an object of somebody else.
+    Foreign,
+    /// It is about money that fits nothing here.
+    Unmatched,
+    /// It waits for its repetition.
+    Failed,
+    /// Its signature is missing or malformed.
+    NotSigned,
+    /// Its signature fits no secret.
+    WrongSignature,
+    /// Its signature is too old or too new.
+    StaleSignature,
+    /// It is of the other mode than the API key.
+    OtherMode,
+    /// Its body cannot be read.
+    Malformed,
+}
+
+impl WebhookResult {
+    /// The labels, in the order of the variants.
+    const LABELS: [&str; 10] = [
+        "done",
+        "ignored",
+        "foreign",
+        "unmatched",
+        "failed",
+        "not_signed",
+        "wrong_signature",
+        "stale_signature",
+        "other_mode",
+        "malformed",
+    ];
+}
+
 /// All counters since the start of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -51,6 +92,7 @@ pub struct Metrics {
     failing_time_outs: AtomicU64,
     failed_payment_work: AtomicU64,
     failing_payment_work: AtomicU64,
+    webhooks: [AtomicU64; WebhookResult::LABELS.len()],
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +114,7 @@ impl Metrics {
             failing_time_outs: AtomicU64::new(0),
             failed_payment_work: AtomicU64::new(0),
             failing_payment_work: AtomicU64::new(0),
+            webhooks: Default::default(),
             labels,
         }
     }
@@ -110,6 +153,11 @@ impl Metrics {
     /// Sets the number of pieces of due work of payments that could not be done.
     pub fn set_failing_payment_work(&self, pieces: usize) {
         self.failing_payment_work.store(pieces as u64, Relaxed);
+    }
+
+    /// Counts a webhook event of the payment provider.
+    pub fn count_webhook(&self, result: WebhookResult) {
+        self.webhooks[result as usize].fetch_add(1, Relaxed);
     }
 
     /// All metrics in the text format of Prometheus.
@@ -165,6 +213,11 @@ impl Metrics {
         ] {
             head(text, name, kind, help)?;
             writeln!(text, "{name} {}", value.load(Relaxed))?;
+        }
+        const WEBHOOKS: &str = "tollkeeper_stripe_webhooks_total";
+        head(text, WEBHOOKS, "counter", "Webhook events of Stripe by what became of them.")?;
+        for (label, count) in WebhookResult::LABELS.iter().zip(&self.webhooks) {
+            writeln!(text, "{WEBHOOKS}{{result=\"{label}\"}} {}", count.load(Relaxed))?;
         }
         const DROPPED: &str = "tollkeeper_log_lines_dropped_total";
         head(text, DROPPED, "counter", "Lines of the log that could not be written.")?;

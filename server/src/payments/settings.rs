@@ -14,6 +14,8 @@ const INSTRUCTIONS_MAX_CHARS: usize = 2_000;
 /// How top-ups are paid.
 #[derive(Clone, Debug)]
 pub struct PaymentSettings {
+    /// Whether Stripe takes the payments; otherwise the platform confirms them.
+    pub uses_stripe: bool,
     /// What a payer reads about a top-up that the platform confirms.
     pub instructions: String,
     /// The smallest and the largest top-up.
@@ -25,6 +27,7 @@ pub struct PaymentSettings {
 impl Default for PaymentSettings {
     fn default() -> PaymentSettings {
         PaymentSettings {
+            uses_stripe: false,
             instructions: DEFAULT_INSTRUCTIONS.to_owned(),
             top_up_bounds: TopUpBounds { min_cents: 500, max_cents: 1_000_000 },
             stripe: StripeSettings::default(),
@@ -37,7 +40,13 @@ impl PaymentSettings {
     /// is not what the setting must be.
     pub fn set(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
-            "payments" => (value == "manual").then_some(())?,
+            "payments" => {
+                self.uses_stripe = match value {
+                    "manual" => false,
+                    "stripe" => true,
+                    _ => return None,
+                };
+            }
             "payment_instructions" => {
                 let fits = value.chars().count() <= INSTRUCTIONS_MAX_CHARS && !value.trim().is_empty();
                 self.instructions = fits.then(|| value.to_owned())?;
@@ -47,6 +56,12 @@ impl PaymentSettings {
             _ => self.stripe.set(name, value)?,
         }
         Some(())
+    }
+
+    /// True unless Stripe is to take the payments and a key or a secret of it is missing.
+    pub fn has_keys(&self) -> bool {
+        let StripeSettings { api_key, webhook_secrets, .. } = &self.stripe;
+        !self.uses_stripe || (api_key.is_some() && !webhook_secrets.is_empty())
     }
 
     /// True if some amount is within the bounds of a top-up.

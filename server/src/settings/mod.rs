@@ -105,8 +105,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "payments",
-        "`manual`: this version has no other payment provider",
-        "how payments are made: with `manual` the platform confirms them",
+        "manual or stripe",
+        "who takes payments: with `manual` the platform confirms them, with `stripe` Stripe does",
     ),
     setting("payment_instructions", "a text of 1 to 2,000 characters", "what a payer reads about a top-up"),
     setting("top_up_min_usd", DOLLARS, "the smallest top-up; 5.00 if unset"),
@@ -201,6 +201,11 @@ impl Settings {
         }
         if !settings.payments.allows_some() {
             let why = "`top_up_min_usd` is more than `top_up_max_usd`, so no top-up is possible";
+            return Err(SettingsError::new(why));
+        }
+        if !settings.payments.has_keys() {
+            let why =
+                "with `payments` = `stripe`, `stripe_api_key` and `stripe_webhook_secrets` are required";
             return Err(SettingsError::new(why));
         }
         Ok(settings)
@@ -328,9 +333,10 @@ mod tests {
             &[("TOLLKEEPER_DATABASE_URL", "mysql://x/y")],
             "the environment variable TOLLKEEPER_DATABASE",
         );
-        let stripe =
-            "t.toml, line 1: `payments` must be `manual`: this version has no other payment provider";
-        check("payments = \"stripe\"", &[], stripe);
+        check("payments = \"cash\"", &[], "t.toml, line 1: `payments` must be manual or stripe");
+        let keys = "with `payments` = `stripe`, `stripe_api_key` and `stripe_webhook_secrets` are required";
+        check("payments = \"stripe\"", &[], keys);
+        check("payments = \"stripe\"", &[("TOLLKEEPER_STRIPE_API_KEY", "rk_test_x")], keys);
         check("payment_instructions = \" \"", &[], "t.toml, line 1: `payment_instructions` must be a text");
         for wrong in ["5.00", "\"0.00\"", "\"-5\"", "\"5.001\"", "\"1e3\"", "\"1000000\"", "\"5 USD\""] {
             let file = format!("top_up_min_usd = {wrong}");

@@ -28,6 +28,7 @@ mod settings;
 mod stripe;
 mod teams;
 mod top_ups;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -141,10 +141,10 @@ async fn a_card_is_saved_charged_refunded_disputed_and_removed() {
     let refund = stripe.client.refund(&paid.id, 300, &MARKS, &key("refund")).await;
     assert_eq!(refund.map(|refund| (refund.status, refund.amount)), Ok((RefundStatus::Succeeded, 300)));
     let _ = stripe.stand_in.refund_elsewhere(paid.id.as_str(), 200);
-    let refunds = stripe.client.refunds_of(&paid.id).await.expect("the stand-in is well").data;
+    let refunds = stripe.client.refunds_of(&paid.id).await.expect("the stand-in is well");
     assert_eq!(refunds.iter().map(|refund| refund.amount).collect::<Vec<_>>(), [200, 300]);
     let _ = stripe.stand_in.open_dispute(paid.id.as_str(), 500, "needs_response");
-    let disputes = stripe.client.disputes_of(&paid.id).await.expect("the stand-in is well").data;
+    let disputes = stripe.client.disputes_of(&paid.id).await.expect("the stand-in is well");
     let disputed = disputes.first().map(|dispute| (dispute.status.clone(), dispute.amount));
     assert_eq!(disputed, Some((DisputeStatus::Takes, 500)));
 

@@ -3,12 +3,14 @@
 //! Only US dollars are charged, and a price is always without tax. Objects carry our own ids as
 //! metadata, so that a webhook event or a look-up finds what it belongs to.
 
+use serde::de::DeserializeOwned;
+
 use super::client::{CallKey, Client};
 use super::error::StripeError;
 use super::form::Form;
 use super::objects::{
-    CheckoutSession, Customer, Dispute, Event, List, ObjectId, PaymentIntent, PaymentMethod,
-    PortalConfiguration, PortalSession, Refund,
+    CheckoutSession, Customer, Dispute, Event, FraudWarning, Identified, List, ObjectId, PaymentIntent,
+    PaymentMethod, PortalConfiguration, PortalSession, Refund,
 };
 
 /// The key of the metadata that holds the id of a workspace.
@@ -19,6 +21,10 @@ pub const TOP_UP: &str = "top_up";
 
 /// The key of the metadata that holds the id of the ledger: two ledgers may share one account.
 pub const LEDGER: &str = "ledger";
+
+/// The key of the metadata that holds the id of a payment refund. A refund without it was made at
+/// Stripe's own pages.
+pub const PAYMENT_REFUND: &str = "payment_refund";
 
 /// The most objects of a list that are asked for at once.
 const PAGE: u32 = 100;
@@ -93,6 +99,14 @@ impl Client {
     ) -> Result<Customer, StripeError> {
         let form = marks.write(Form::default().with("name", name), "metadata");
         self.post("customers", form, key).await
+    }
+
+    /// The record of a workspace. Of one that was deleted only the id is left.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn customer(&self, id: &ObjectId) -> Result<Customer, StripeError> {
+        self.get(&format!("customers/{id}"), Form::default()).await
     }
 
     /// Opens a page on which a top-up is paid.
@@ -172,6 +186,17 @@ impl Client {
     pub async fn checkouts_of(&self, customer: &ObjectId) -> Result<List<CheckoutSession>, StripeError> {
         let query = Form::default().with("customer", customer).with("limit", PAGE);
         self.get("checkout/sessions", query).await
+    }
+
+    /// The page on which a payment was begun, if there is one. A new one may be missing for a
+    /// moment.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn checkout_of(&self, payment: &ObjectId) -> Result<Option<CheckoutSession>, StripeError> {
+        let query = Form::default().with("payment_intent", payment).with("limit", 1);
+        let found: List<CheckoutSession> = self.get("checkout/sessions", query).await?;
+        Ok(found.data.into_iter().next())
     }
 
     /// Closes a page that can still be paid.
@@ -257,20 +282,63 @@ impl Client {
         self.post("refunds", marks.write(form, "metadata"), key).await
     }
 
-    /// What was sent back of a payment, by us and at Stripe's own pages.
+    /// One refund.
     ///
     /// # Errors
     /// As for every call.
-    pub async fn refunds_of(&self, payment: &ObjectId) -> Result<List<Refund>, StripeError> {
-        self.get("refunds", Form::default().with("payment_intent", payment).with("limit", PAGE)).await
+    pub async fn one_refund(&self, id: &ObjectId) -> Result<Refund, StripeError> {
+        self.get(&format!("refunds/{id}"), Form::default()).await
     }
 
-    /// The disputes about a payment.
+    /// All that was sent back of a payment, by us and at Stripe's own pages.
     ///
     /// # Errors
     /// As for every call.
-    pub async fn disputes_of(&self, payment: &ObjectId) -> Result<List<Dispute>, StripeError> {
-        self.get("disputes", Form::default().with("payment_intent", payment).with("limit", PAGE)).await
+    pub async fn refunds_of(&self, payment: &ObjectId) -> Result<Vec<Refund>, StripeError> {
+        self.all_of("refunds", payment).await
+    }
+
+    /// One dispute.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn dispute(&self, id: &ObjectId) -> Result<Dispute, StripeError> {
+        self.get(&format!("disputes/{id}"), Form::default()).await
+    }
+
+    /// All disputes about a payment.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn disputes_of(&self, payment: &ObjectId) -> Result<Vec<Dispute>, StripeError> {
+        self.all_of("disputes", payment).await
+    }
+
+    /// A warning that a payment is probably fraudulent.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn fraud_warning(&self, id: &ObjectId) -> Result<FraudWarning, StripeError> {
+        self.get(&format!("radar/early_fraud_warnings/{id}"), Form::default()).await
+    }
+
+    /// Every object of a list about one payment, page by page.
+    async fn all_of<T: DeserializeOwned + Identified>(
+        &self,
+        list: &str,
+        payment: &ObjectId,
+    ) -> Result<Vec<T>, StripeError> {
+        let mut all: Vec<T> = Vec::new();
+        loop {
+            let last = all.last().map(Identified::id);
+            let query = Form::default().with("payment_intent", payment).with("limit", PAGE);
+            let page: List<T> = self.get(list, query.maybe("starting_after", last)).await?;
+            let is_last = !page.has_more || page.data.is_empty();
+            all.extend(page.data);
+            if is_last {
+                return Ok(all);
+            }
+        }
     }
 
     /// The billing portals that were set up.

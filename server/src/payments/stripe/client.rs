@@ -111,26 +111,29 @@ impl Client {
     ///
     /// # Errors
     /// Why there is no answer that can be used.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: Form) -> Result<T, StripeError> {
+    pub fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: Form,
+    ) -> impl Future<Output = Result<T, StripeError>> + Send {
         let query = query.encode();
         let mark = if query.is_empty() { "" } else { "?" };
-        let wanted =
-            Sent { method: Method::GET, path: format!("{path}{mark}{query}"), form: None, key: None };
-        self.send(wanted).await
+        let path = format!("{path}{mark}{query}");
+        self.send(Sent { method: Method::GET, path, form: None, key: None })
     }
 
     /// Carries out a call once for its key. `path` follows `/v1/`.
     ///
     /// # Errors
     /// Why there is no answer that can be used.
-    pub async fn post<T: DeserializeOwned>(
+    pub fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         form: Form,
         key: &CallKey,
-    ) -> Result<T, StripeError> {
+    ) -> impl Future<Output = Result<T, StripeError>> + Send {
         let form = Some(Bytes::from(form.encode()));
-        self.send(Sent { method: Method::POST, path: path.to_owned(), form, key: Some(key.0.clone()) }).await
+        self.send(Sent { method: Method::POST, path: path.to_owned(), form, key: Some(key.0.clone()) })
     }
 
     async fn send<T: DeserializeOwned>(&self, sent: Sent) -> Result<T, StripeError> {

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use tollkeeper_ledger::TopUpFailure;
 
 use super::objects::{ObjectId, Reference};
 
@@ -51,7 +52,7 @@ pub enum Why {
 }
 
 /// Why a card was declined.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Decline {
     /// Stripe's code, such as `card_declined` or `authentication_required`.
     pub code: Option<Code>,
@@ -60,7 +61,52 @@ pub struct Decline {
     /// What to do, such as `try_again_later` or `do_not_try_again`.
     pub advice_code: Option<Code>,
     /// The PaymentIntent that was declined.
+    #[serde(skip)]
     pub intent: Option<ObjectId>,
+}
+
+/// The codes after which the same card pays no more, or not without its holder.
+const HARD: [&str; 21] = [
+    "card_not_supported",
+    "currency_not_supported",
+    "expired_card",
+    "fraudulent",
+    "incorrect_cvc",
+    "incorrect_number",
+    "invalid_account",
+    "invalid_cvc",
+    "invalid_expiry_month",
+    "invalid_expiry_year",
+    "invalid_number",
+    "lost_card",
+    "merchant_blacklist",
+    "new_account_information_available",
+    "pickup_card",
+    "restricted_card",
+    "revocation_of_all_authorizations",
+    "revocation_of_authorization",
+    "security_violation",
+    "stolen_card",
+    "stop_payment_order",
+];
+
+impl Decline {
+    /// What a decline means for automatic top-ups.
+    #[must_use]
+    pub fn failure(&self) -> TopUpFailure {
+        let Decline { code, decline_code, advice_code, intent: _ } = self;
+        let says = |one: &Option<Code>, what: &[&str]| {
+            one.as_ref().is_some_and(|code| what.contains(&code.as_str()))
+        };
+        let is_any = |what: &[&str]| says(code, what) || says(decline_code, what);
+        if is_any(&["authentication_required", "authentication_not_handled"]) {
+            TopUpFailure::AuthenticationNeeded
+        } else if is_any(&HARD) || says(advice_code, &["do_not_try_again", "confirm_card_data"]) {
+            TopUpFailure::HardDecline
+        } else {
+            TopUpFailure::SoftDecline
+        }
+    }
 }
 
 /// A code of Stripe: letters, digits, `_`, `.` and brackets, of bounded length. Anything else is
@@ -171,7 +217,34 @@ impl super::objects::Identified for OnlyId {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, StripeError, Why};
+    use super::{Code, Decline, StripeError, TopUpFailure, Why};
+
+    #[test]
+    fn a_decline_is_soft_unless_a_code_says_more() {
+        let failure = |codes: [&str; 3]| {
+            let [code, decline_code, advice_code] =
+                codes.map(|text| (!text.is_empty()).then(|| Code::from(text.to_owned())));
+            Decline { code, decline_code, advice_code, intent: None }.failure()
+        };
+        for soft in [
+            ["card_declined", "insufficient_funds", "try_again_later"],
+            ["card_declined", "generic_decline", ""],
+            ["processing_error", "", "try_again_later"],
+            ["", "", ""],
+        ] {
+            assert_eq!(failure(soft), TopUpFailure::SoftDecline, "{soft:?}");
+        }
+        for hard in [
+            ["card_declined", "stolen_card", ""],
+            ["card_declined", "generic_decline", "do_not_try_again"],
+            ["expired_card", "", ""],
+        ] {
+            assert_eq!(failure(hard), TopUpFailure::HardDecline, "{hard:?}");
+        }
+        for code in [["authentication_required", "", ""], ["card_declined", "authentication_required", ""]] {
+            assert_eq!(failure(code), TopUpFailure::AuthenticationNeeded);
+        }
+    }
 
     #[test]
     fn each_status_asks_for_its_own_reaction() {

@@ -7,6 +7,9 @@
 //! error       why a request has no answer that can be used
 //! objects     the fields that are read of an answer
 //! signature   whether a webhook event comes from Stripe
+//! provider    the client, the mode, the name of the ledger
+//! webhook     the route that takes webhook events
+//! observe     fetches an object, and tells the ledger what it says
 //! settings    keys, address, tax
 //! ```
 //!
@@ -20,8 +23,11 @@ pub mod client;
 pub mod error;
 pub mod form;
 pub mod objects;
+pub mod observe;
+pub mod provider;
 pub mod settings;
 pub mod signature;
+pub mod webhook;
 
 /// The version of the API that every request names. Webhook events may have another version, so
 /// nothing but type and ids is read of them.

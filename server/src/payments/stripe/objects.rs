@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+use super::error::Decline;
 
 /// The most characters of an id; Stripe gives at most 255.
 const ID_MAX: usize = 255;
@@ -94,6 +96,7 @@ macro_rules! identified {
 
 identified!(
     Customer,
+    FraudWarning,
     CheckoutSession,
     PaymentIntent,
     SetupIntent,
@@ -107,6 +110,11 @@ identified!(
 
 /// Our own words on an object, by name.
 pub type Metadata = BTreeMap<String, String>;
+
+/// Metadata that may be null.
+fn or_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Metadata, D::Error> {
+    Ok(Option::<Metadata>::deserialize(value)?.unwrap_or_default())
+}
 
 /// A page of a list, newest first.
 #[derive(Clone, Debug, Deserialize)]
@@ -126,7 +134,7 @@ pub struct Customer {
     #[serde(default)]
     pub deleted: bool,
     /// Names the workspace.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub metadata: Metadata,
 }
 
@@ -171,7 +179,7 @@ pub struct CheckoutSession {
     /// The saving of a card, in a session without a payment.
     pub setup_intent: Option<Reference<SetupIntent>>,
     /// Our own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub metadata: Metadata,
 }
 
@@ -228,8 +236,12 @@ pub struct PaymentIntent {
     pub payment_method: Option<Reference<PaymentMethod>>,
     /// The last attempt.
     pub latest_charge: Option<Reference<Payment>>,
+    /// Why the last attempt was declined.
+    pub last_payment_error: Option<Decline>,
+    /// `off_session` if the payer agreed that the card is saved.
+    pub setup_future_usage: Option<String>,
     /// Our own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub metadata: Metadata,
 }
 
@@ -258,6 +270,8 @@ pub struct SetupIntent {
 pub struct PaymentMethod {
     /// Its id.
     pub id: ObjectId,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
     /// Whose it is; none once it was removed.
     pub customer: Option<Reference<Customer>>,
     /// The card; none if it is another method.
@@ -308,7 +322,7 @@ pub struct Refund {
     /// The payment.
     pub payment_intent: Option<Reference<PaymentIntent>>,
     /// Our own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub metadata: Metadata,
 }
 
@@ -318,14 +332,20 @@ pub struct Refund {
 pub enum DisputeStatus {
     /// It takes no money: an inquiry, prevented, or won.
     TakesNothing,
-    /// It takes, or has taken, the money. What this version does not know counts as this.
+    /// It takes the money and is not decided. What this version does not know counts as this.
     Takes,
+    /// It took the money and is decided, unless an appeal follows.
+    Lost,
 }
 
 impl From<String> for DisputeStatus {
     fn from(text: String) -> DisputeStatus {
         let takes_nothing = text.starts_with("warning_") || matches!(text.as_str(), "prevented" | "won");
-        if takes_nothing { DisputeStatus::TakesNothing } else { DisputeStatus::Takes }
+        match text.as_str() {
+            _ if takes_nothing => DisputeStatus::TakesNothing,
+            "lost" => DisputeStatus::Lost,
+            _ => DisputeStatus::Takes,
+        }
     }
 }
 
@@ -344,6 +364,15 @@ pub struct Dispute {
     pub payment_intent: Option<Reference<PaymentIntent>>,
 }
 
+/// The network of a card reports that a payment is probably fraudulent.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FraudWarning {
+    /// Its id.
+    pub id: ObjectId,
+    /// The payment.
+    pub payment_intent: Option<Reference<PaymentIntent>>,
+}
+
 /// A page on which a payer manages cards and invoices.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PortalSession {
@@ -357,7 +386,7 @@ pub struct PortalConfiguration {
     /// Its id.
     pub id: ObjectId,
     /// Our own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub metadata: Metadata,
 }
 
@@ -383,6 +412,8 @@ pub struct Event {
 pub struct EventData {
     /// The object.
     pub object: EventObject,
+    /// What was otherwise before.
+    pub previous_attributes: Option<EventBefore>,
 }
 
 /// The object of an event.
@@ -390,6 +421,16 @@ pub struct EventData {
 pub struct EventObject {
     /// Its id; some objects have none.
     pub id: Option<ObjectId>,
+    /// Our own words. They tell whose a deleted customer was, which Stripe says no more.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub metadata: Metadata,
+}
+
+/// What was otherwise before an event.
+#[derive(Clone, Debug, Deserialize)]
+pub struct EventBefore {
+    /// The customer. It tells whose a removed card was, which Stripe says no more.
+    pub customer: Option<ObjectId>,
 }
 
 #[cfg(test)]
@@ -412,9 +453,10 @@ mod tests {
         .expect("unknown fields and states are read");
         assert_eq!(intent.status, IntentStatus::Other);
         let of = |text: &str| DisputeStatus::from(text.to_owned());
-        for takes in ["needs_response", "under_review", "lost", "appeal_under_review", "some_new_state"] {
+        for takes in ["needs_response", "under_review", "appeal_under_review", "some_new_state"] {
             assert_eq!(of(takes), DisputeStatus::Takes, "{takes}");
         }
+        assert_eq!(of("lost"), DisputeStatus::Lost);
         for keeps in ["warning_needs_response", "warning_closed", "prevented", "won"] {
             assert_eq!(of(keeps), DisputeStatus::TakesNothing, "{keeps}");
         }

@@ -71,6 +71,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "access",
             "app",
             "http",
+            "payments/stripe/observe payments/stripe/webhook",
             "api",
             "dashboard",
             "jobs",

@@ -1,0 +1,109 @@
+//! Money that goes back without us: refunds at Stripe's own pages, and disputes.
+//!
+//! What is lost of a payment is added up from all its refunds and disputes as they are now, and
+//! never from the one that was heard of. So order, repeats, changed amounts and won disputes come
+//! out the same.
+
+use std::fmt::Write;
+
+use tollkeeper_ledger::{AutoTopUpCommand, Command, PaymentCommand, StopReason, TopUpId, WorkspaceId};
+
+use super::{NotObserved, Observed, Observer, top_up_of};
+use crate::payments::stripe::calls::PAYMENT_REFUND;
+use crate::payments::stripe::objects::{
+    Dispute, DisputeStatus, ObjectId, PaymentIntent, Reference, Refund, RefundStatus,
+};
+
+/// The most bytes of what shows a loss.
+const EVIDENCE_MAX_BYTES: usize = 1_000;
+
+/// What is lost of a payment, and what shows it.
+struct Loss {
+    cents: i64,
+    evidence: String,
+}
+
+impl Observer<'_> {
+    /// Money that went back, by us or at Stripe's own pages.
+    pub(super) async fn refund(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
+        let refund = self.client.one_refund(id).await?;
+        self.losses(refund.payment_intent.as_ref()).await
+    }
+
+    /// A dispute about a payment.
+    pub(super) async fn dispute(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
+        let dispute = self.client.dispute(id).await?;
+        self.losses(dispute.payment_intent.as_ref()).await
+    }
+
+    /// A payment that is probably fraudulent: nothing more is charged to the card by itself.
+    pub(super) async fn fraud_warning(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
+        let warning = self.client.fraud_warning(id).await?;
+        let Some(payment) = &warning.payment_intent else { return Ok(Observed::Foreign) };
+        let intent = self.client.payment(payment.id()).await?;
+        let Some(workspace) = self.owner(&intent.metadata)? else { return Ok(Observed::Foreign) };
+        self.stop(&workspace, StopReason::FraudWarning).await
+    }
+
+    /// Tells the ledger what is lost of a payment now.
+    async fn losses(&self, payment: Option<&Reference<PaymentIntent>>) -> Result<Observed, NotObserved> {
+        let Some(payment) = payment else { return Ok(Observed::Foreign) };
+        let intent = self.client.payment(payment.id()).await?;
+        let Some(workspace) = self.owner(&intent.metadata)? else { return Ok(Observed::Foreign) };
+        // The news of a loss may come first, and the credit of the payment must be there.
+        let observed = self.payment_as_fetched(&intent).await?;
+        let top_up = top_up_of(&intent.metadata)?.filter(|_| observed == Observed::Ours);
+        let Some(top_up) = top_up else { return Ok(observed) };
+        let refunds = self.client.refunds_of(&intent.id).await?;
+        let disputes = self.client.disputes_of(&intent.id).await?;
+        self.report_loss(&workspace, top_up, loss_of(&refunds, &disputes)).await?;
+        if disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes) {
+            self.stop(&workspace, StopReason::Disputed).await?;
+        }
+        Ok(Observed::Ours)
+    }
+
+    async fn report_loss(
+        &self,
+        workspace: &WorkspaceId,
+        top_up: TopUpId,
+        Loss { cents, evidence }: Loss,
+    ) -> Result<Observed, NotObserved> {
+        let payments = self.payments(workspace).await?;
+        let top_up = payments.top_up(top_up).ok_or(NotObserved::Missing)?;
+        // What was not paid is lost by nobody.
+        let Some(grant) = top_up.grant else { return Ok(Observed::Ours) };
+        let lost_cents = cents.min(top_up.cents);
+        self.run(workspace, Command::SetLost { grant, lost_cents, evidence: evidence.into() }).await
+    }
+
+    async fn stop(&self, workspace: &WorkspaceId, why: StopReason) -> Result<Observed, NotObserved> {
+        let stop = PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why });
+        self.run(workspace, Command::Payment(stop)).await
+    }
+}
+
+/// What is lost by these refunds and disputes, without the refunds that we made ourselves.
+fn loss_of(refunds: &[Refund], disputes: &[Dispute]) -> Loss {
+    let mut loss = Loss { cents: 0, evidence: String::new() };
+    let mut add = |id: &ObjectId, cents: i64, what: &str| {
+        loss.cents = loss.cents.saturating_add(cents.max(0));
+        let start = loss.evidence.len();
+        write!(loss.evidence, " {id}:{what}:{cents}").expect("writing to a String does not fail");
+        if loss.evidence.len() > EVIDENCE_MAX_BYTES {
+            loss.evidence.truncate(start);
+        }
+    };
+    for refund in refunds.iter().filter(|refund| !refund.metadata.contains_key(PAYMENT_REFUND)) {
+        if !matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) {
+            add(&refund.id, refund.amount, "refund");
+        }
+    }
+    for dispute in disputes.iter().filter(|dispute| dispute.status != DisputeStatus::TakesNothing) {
+        add(&dispute.id, dispute.amount, "dispute");
+    }
+    if loss.evidence.is_empty() {
+        loss.evidence.push_str("nothing");
+    }
+    Loss { evidence: loss.evidence.trim_start().to_owned(), ..loss }
+}

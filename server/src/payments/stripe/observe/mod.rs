@@ -1,0 +1,205 @@
+//! Fetches an object of Stripe and tells the ledger what it says now.
+//!
+//! The commands say what is, so an object may be observed any number of times, late, and in any
+//! order: after a webhook event, when a payer comes back, or when a job looks for lost events. An
+//! object belongs to this ledger if it carries the ledger's name. If it does, and its workspace or
+//! top-up is not there, the caller tries again later: it may be under way, or this is a restored
+//! copy. When something is observed is not here.
+//!
+//! ```text
+//! top_ups     pages on which top-ups are paid, and payments
+//! cards       saved and removed cards, deleted customers
+//! losses      refunds, disputes, warnings of fraud
+//! ```
+
+mod cards;
+mod losses;
+mod top_ups;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tollkeeper_engine::{Error, Reads};
+use tollkeeper_ledger::{Actor, Command, Payments, Refusal, Submission, TopUpId, WorkspaceId};
+
+use super::calls::{LEDGER, TOP_UP, WORKSPACE};
+use super::client::Client;
+use super::error::StripeError;
+use super::objects::{Metadata, ObjectId};
+use super::provider::{Stripe, ledger_name};
+use crate::app::App;
+
+/// The kind of an object that can be observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A page on which a top-up is paid or a card is saved.
+    Checkout,
+    /// A payment.
+    Payment,
+    /// Money that goes back to the payer.
+    Refund,
+    /// The payer's bank asks for the money back.
+    Dispute,
+    /// A payment is probably fraudulent.
+    FraudWarning,
+    /// A saved card.
+    PaymentMethod,
+    /// The record of a workspace.
+    Customer,
+}
+
+impl Subject {
+    /// What to fetch after an event of this type; `None` if nothing follows from it.
+    #[must_use]
+    pub fn of_event(kind: &str) -> Option<Subject> {
+        let (noun, verb) = kind.rsplit_once('.')?;
+        Some(match (noun, verb) {
+            (
+                "checkout.session",
+                "completed" | "async_payment_succeeded" | "async_payment_failed" | "expired",
+            ) => Subject::Checkout,
+            ("payment_intent", "succeeded" | "payment_failed" | "canceled") => Subject::Payment,
+            ("refund", "created" | "updated" | "failed") => Subject::Refund,
+            ("charge.dispute", _) => Subject::Dispute,
+            ("radar.early_fraud_warning", "created") => Subject::FraudWarning,
+            ("payment_method", "detached" | "automatically_updated") => Subject::PaymentMethod,
+            ("customer", "deleted") => Subject::Customer,
+            _ => return None,
+        })
+    }
+
+    /// The name, for the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Subject::Checkout => "checkout session",
+            Subject::Payment => "payment",
+            Subject::Refund => "refund",
+            Subject::Dispute => "dispute",
+            Subject::FraudWarning => "fraud warning",
+            Subject::PaymentMethod => "payment method",
+            Subject::Customer => "customer",
+        }
+    }
+}
+
+/// What an event says that Stripe says no more. It only tells where to look.
+#[derive(Clone, Debug, Default)]
+pub struct Hint {
+    /// Whose a removed card was.
+    pub customer_before: Option<ObjectId>,
+    /// Our own words on a deleted customer.
+    pub metadata: Metadata,
+}
+
+/// Whose an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// It is this ledger's, which knows now what it says.
+    Ours,
+    /// It is not this ledger's.
+    Foreign,
+    /// Money of this ledger that fits nothing, so no credit was granted. An operator must look.
+    Unmatched,
+}
+
+/// Why an object must be observed again later.
+#[derive(Debug)]
+pub enum NotObserved {
+    /// Stripe gave no answer that can be used.
+    Stripe(StripeError),
+    /// The engine could not read or write.
+    Store(Error),
+    /// The ledger refused what the object says.
+    Refused(&'static str),
+    /// It is this ledger's, and what it belongs to is not there.
+    Missing,
+}
+
+impl fmt::Display for NotObserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotObserved::Stripe(error) => write!(f, "{error}"),
+            NotObserved::Store(error) => write!(f, "{error}"),
+            NotObserved::Refused(code) => write!(f, "the ledger refused it: {code}"),
+            NotObserved::Missing => f.write_str("its workspace or top-up is not there"),
+        }
+    }
+}
+
+impl From<StripeError> for NotObserved {
+    fn from(error: StripeError) -> NotObserved {
+        NotObserved::Stripe(error)
+    }
+}
+
+impl From<Error> for NotObserved {
+    fn from(error: Error) -> NotObserved {
+        NotObserved::Store(error)
+    }
+}
+
+/// Fetches an object and tells the ledger what it says now.
+///
+/// # Errors
+/// Why it must be observed again later.
+pub async fn observe(
+    app: &App,
+    stripe: &Stripe,
+    subject: Subject,
+    id: &ObjectId,
+    hint: &Hint,
+) -> Result<Observed, NotObserved> {
+    let ledger = ledger_name(&app.engine().platform());
+    let observer = Observer { app, client: stripe.client()?, ledger };
+    match subject {
+        Subject::Checkout => observer.checkout(id).await,
+        Subject::Payment => observer.payment(id).await,
+        Subject::Refund => observer.refund(id).await,
+        Subject::Dispute => observer.dispute(id).await,
+        Subject::FraudWarning => observer.fraud_warning(id).await,
+        Subject::PaymentMethod => observer.payment_method(id, hint).await,
+        Subject::Customer => observer.customer(id, hint).await,
+    }
+}
+
+/// What is needed to observe.
+struct Observer<'a> {
+    app: &'a App,
+    client: &'a Client,
+    ledger: String,
+}
+
+impl Observer<'_> {
+    /// The workspace of an object by our own words on it; `None` if it is not this ledger's.
+    fn owner(&self, metadata: &Metadata) -> Result<Option<WorkspaceId>, NotObserved> {
+        if metadata.get(LEDGER) != Some(&self.ledger) {
+            return Ok(None);
+        }
+        let workspace = metadata.get(WORKSPACE).and_then(|text| WorkspaceId::new(text).ok());
+        workspace.map(Some).ok_or(NotObserved::Missing)
+    }
+
+    /// The payments of a workspace.
+    async fn payments(&self, workspace: &WorkspaceId) -> Result<Arc<Payments>, NotObserved> {
+        self.app.engine().payments(workspace).await?.ok_or(NotObserved::Missing)
+    }
+
+    /// Runs a command in the system's name.
+    async fn run(&self, workspace: &WorkspaceId, command: Command) -> Result<Observed, NotObserved> {
+        let submission =
+            Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
+        match self.app.engine().run(submission, self.app.now()).await? {
+            Ok(_) => Ok(Observed::Ours),
+            Err(Refusal::WorkspaceNotFound | Refusal::TopUpNotFound) => Err(NotObserved::Missing),
+            Err(Refusal::PaymentUnmatched) => Ok(Observed::Unmatched),
+            Err(refusal) => Err(NotObserved::Refused(refusal.code())),
+        }
+    }
+}
+
+/// The top-up that an object names, if it names one.
+fn top_up_of(metadata: &Metadata) -> Result<Option<TopUpId>, NotObserved> {
+    let Some(text) = metadata.get(TOP_UP) else { return Ok(None) };
+    text.parse().map(Some).map_err(|()| NotObserved::Missing)
+}

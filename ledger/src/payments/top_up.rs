@@ -136,8 +136,8 @@ impl TopUp {
         Micros::from_cents(self.cents)
     }
 
-    /// The time from which it is given up if nobody has paid it; `None` if only the provider ends it.
-    /// A checkout page ends long before: the time frees its place if the provider is never heard.
+    /// The time from which it is given up if nobody has paid it; `None` if only the provider ends
+    /// it. A checkout page ends long before: the time frees its place if nobody hears of that.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         match self.way {

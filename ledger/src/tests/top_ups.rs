@@ -213,7 +213,7 @@ fn an_expired_top_up_frees_its_place() {
     assert!(matches!(output_of(&mut world, "top_up 100"), Output::No(_)));
     assert_eq!(script::run(&mut world, "expire t1"), "expired");
     assert!(matches!(output_of(&mut world, "top_up 100"), Output::Wrote(_)));
-    // All places are taken again, and one more would wait: the money that came in grants all the same.
+    // All places are taken again. The money that came in grants all the same.
     assert_eq!(script::run(&mut world, "confirm t1"), "granted 100000, paid");
 }
 

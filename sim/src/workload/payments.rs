@@ -64,8 +64,8 @@ impl Workload {
         }
     }
 
-    /// Opens a top-up, or confirms, fails or gives up one: mostly one that waits, at times any or an
-    /// unknown one.
+    /// Opens a top-up, or confirms, fails or gives up one: mostly one that waits, at times any or
+    /// an unknown one.
     fn top_up(&mut self, pool: &Pool) -> Command {
         let top_ups = pool.top_ups();
         if top_ups.is_empty() || self.random.chance(350) {

@@ -54,7 +54,8 @@ fn as_text(json: &Value) -> String {
         if rows.is_empty() { String::new() } else { format!("\n{title}\n{}", table(rows, columns)) }
     };
     let names = ["source", "provider"];
-    let money = ["opening_deferred_usd", "sold_usd", "lost_usd", "recognised_usd", "closing_deferred_usd"];
+    let money =
+        ["opening_deferred_usd", "sold_usd", "tax_usd", "lost_usd", "recognised_usd", "closing_deferred_usd"];
     let credit = ["opening", "granted", "consumed", "consumed_free", "taken", "closing", "closing_pending"];
     let moved = ["account", "opening", "inward", "outward", "closing"];
     let debt = ["opening", "arisen", "repaid", "forgiven", "closing"];

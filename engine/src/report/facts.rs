@@ -56,6 +56,8 @@ pub(super) struct GrantFacts {
     pub bought: Month,
     pub amount: Micros,
     pub paid_cents: i64,
+    /// The tax that was paid besides.
+    pub tax_cents: i64,
     /// What is lost of the payment.
     pub lost_cents: i64,
     /// What pending charges hold.
@@ -167,6 +169,7 @@ impl Facts {
                 bought: Month::containing(entry.at),
                 amount: grant.amount,
                 paid_cents: *paid_cents,
+                tax_cents: 0,
                 lost_cents: 0,
                 pending: Micros::ZERO,
                 consumed: Micros::ZERO,
@@ -263,8 +266,9 @@ impl Facts {
 
     /// Counts an entry about a payment.
     fn pay(&mut self, change: &PaymentChange) -> Result<(), &'static str> {
-        if let PaymentChange::TopUpSucceeded { payment, grant, .. } = change {
-            self.with_id(*grant)?.provider = Provider::of_payment(payment);
+        if let PaymentChange::TopUpSucceeded { payment, grant, tax_cents, .. } = change {
+            let grant = self.with_id(*grant)?;
+            (grant.provider, grant.tax_cents) = (Provider::of_payment(payment), *tax_cents);
         }
         Ok(())
     }

@@ -26,8 +26,10 @@ pub struct Line {
     pub consumed_free: i128,
     /// The credit that was taken back: by claw-backs, as repaid debt, and when a grant was voided.
     pub taken: i128,
-    /// What was paid.
+    /// What was paid, without tax.
     pub sold_cents: i128,
+    /// The tax that was paid besides; it belongs to no other number.
+    pub tax_cents: i128,
     /// What is lost of that: by refunds to the payer and by disputes.
     pub lost_cents: i128,
     /// What is earned: of each grant, paid × consumed ÷ granted, rounded down.
@@ -44,6 +46,7 @@ impl Line {
             consumed_free: if grant.paid_cents == 0 { grant.consumed.get().into() } else { 0 },
             taken: grant.taken.get().into(),
             sold_cents: grant.paid_cents.into(),
+            tax_cents: grant.tax_cents.into(),
             lost_cents: grant.lost_cents.into(),
             recognised_cents: grant.recognised_cents().into(),
         });
@@ -70,6 +73,7 @@ impl Line {
             consumed_free,
             taken,
             sold_cents,
+            tax_cents,
             lost_cents,
             recognised_cents,
         } = self;
@@ -81,6 +85,7 @@ impl Line {
             (consumed_free, other.consumed_free),
             (taken, other.taken),
             (sold_cents, other.sold_cents),
+            (tax_cents, other.tax_cents),
             (lost_cents, other.lost_cents),
             (recognised_cents, other.recognised_cents),
         ];

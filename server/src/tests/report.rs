@@ -34,7 +34,7 @@ async fn a_month_shows_what_was_sold_and_earned_and_stays() {
     assert_eq!((&report["month"], &report["is_final"]), (&"2026-11".into(), &true.into()));
     let line = |source: &str, provider: &str, [sold, recognised, deferred]: [&str; 3]| {
         json!({
-            "source": source, "provider": provider, "opening_deferred_usd": "0.00", "sold_usd": sold,
+            "source": source, "provider": provider, "opening_deferred_usd": "0.00", "sold_usd": sold, "tax_usd": "0.00",
             "lost_usd": "0.00", "recognised_usd": recognised, "closing_deferred_usd": deferred,
         })
     };

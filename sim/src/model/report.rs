@@ -67,14 +67,16 @@ impl Pool {
         let lost_cents = i128::from(self.lost_cents(grant.n));
         let paid = i128::from(*paid_cents);
         let recognised = paid * number(consumed) / number(grant.amount);
-        let is_top_up =
-            |line: &&super::Line| matches!(&line.fact, Fact::TopUpPaid { grant: of, .. } if *of == grant.n);
-        let provider = match self.lines.iter().find(is_top_up) {
-            Some(_) if record.origin.as_ref().is_some_and(|name| name.starts_with("manual:")) => {
-                Provider::Manual
+        let paid_by = self.lines.iter().find_map(|line| match &line.fact {
+            Fact::TopUpPaid { grant: of, payment, tax_cents, .. } if *of == grant.n => {
+                Some((payment.starts_with("manual:"), *tax_cents))
             }
-            Some(_) => Provider::Stripe,
-            None => Provider::Platform,
+            _ => None,
+        });
+        let (provider, tax_cents) = match paid_by {
+            Some((true, tax_cents)) => (Provider::Manual, tax_cents),
+            Some((false, tax_cents)) => (Provider::Stripe, tax_cents),
+            None => (Provider::Platform, 0),
         };
         let line = position.lines.entry((grant.source, provider)).or_default();
         line.grants += 1;
@@ -84,6 +86,7 @@ impl Pool {
         line.consumed_free += if paid == 0 { number(consumed) } else { 0 };
         line.taken += number(taken);
         line.sold_cents += paid;
+        line.tax_cents += i128::from(tax_cents);
         line.lost_cents += lost_cents;
         line.recognised_cents += recognised;
         if paid > 0 && grant.remaining > Micros::ZERO {

@@ -71,6 +71,7 @@ impl Rows {
         for (item, value) in [
             ("opening_deferred", line.opening_deferred_usd),
             ("sold", line.sold_usd),
+            ("tax", line.tax_usd),
             ("lost", line.lost_usd),
             ("recognised", line.recognised_usd),
             ("closing_deferred", line.closing_deferred_usd),

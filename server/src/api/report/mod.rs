@@ -42,9 +42,9 @@ pub const ROUTES: &[Route] =
 const EXAMPLE: &str = r#"{"month": "2026-11", "from": "2026-11-01T00:00:00.000Z", "to": "2026-12-01T00:00:00.000Z",
     "is_final": true, "workspaces": 1,
     "revenue": [{"source": "top_up", "provider": "manual", "opening_deferred_usd": "0.00", "sold_usd": "25.00",
-                 "lost_usd": "0.00", "recognised_usd": "0.20", "closing_deferred_usd": "24.80"}],
+                 "tax_usd": "0.00", "lost_usd": "0.00", "recognised_usd": "0.20", "closing_deferred_usd": "24.80"}],
     "revenue_total": {"source": null, "provider": null, "opening_deferred_usd": "0.00", "sold_usd": "25.00",
-                      "lost_usd": "0.00", "recognised_usd": "0.20", "closing_deferred_usd": "24.80"},
+                      "tax_usd": "0.00", "lost_usd": "0.00", "recognised_usd": "0.20", "closing_deferred_usd": "24.80"},
     "credit": [{"source": "top_up", "provider": "manual", "opening": 0, "granted": 2500000, "consumed": 20000,
                 "consumed_free": 0, "taken": 0, "closing": 2480000, "closing_pending": 0}],
     "trial_balance": [{"account": "funding", "opening": 0, "inward": 0, "outward": 2500000, "closing": -2500000}],
@@ -120,9 +120,12 @@ pub struct RevenueJson {
     /// What was paid and neither recognised nor lost, at the beginning.
     #[schema(value_type = String, example = "0.00")]
     opening_deferred_usd: Cents,
-    /// What was paid.
+    /// What was paid, without tax.
     #[schema(value_type = String, example = "25.00")]
     sold_usd: Cents,
+    /// The tax that was paid besides. It is in no other number.
+    #[schema(value_type = String, example = "0.00")]
+    tax_usd: Cents,
     /// What was lost of payments: refunded to the payer or disputed, less what came back.
     #[schema(value_type = String, example = "0.00")]
     lost_usd: Cents,
@@ -229,12 +232,13 @@ pub struct AgedJson {
 
 impl RevenueJson {
     fn of(names: Option<[&'static str; 2]>, opening: &Line, closing: &Line) -> RevenueJson {
-        let Line { sold_cents, lost_cents, recognised_cents, .. } = closing.since(opening);
+        let Line { sold_cents, tax_cents, lost_cents, recognised_cents, .. } = closing.since(opening);
         RevenueJson {
             source: names.map(|[source, _]| source),
             provider: names.map(|[_, provider]| provider),
             opening_deferred_usd: Cents(opening.deferred_cents()),
             sold_usd: Cents(sold_cents),
+            tax_usd: Cents(tax_cents),
             lost_usd: Cents(lost_cents),
             recognised_usd: Cents(recognised_cents),
             closing_deferred_usd: Cents(closing.deferred_cents()),

@@ -6,7 +6,7 @@
 
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PaymentChange,
-    PeriodWindows, Platform, Timestamp, TopUp,
+    PaymentRefund, PeriodWindows, Platform, Timestamp, TopUp,
 };
 
 use crate::{Answer, Error, GrantRecord, Output};
@@ -87,6 +87,10 @@ pub(crate) fn answer(
             PaymentChange::TopUpOpened { top_up, cents, way } => {
                 Output::TopUp(Box::new(TopUp::opened(top_up, cents, way, decided_at)))
             }
+            PaymentChange::Refund(change) => match PaymentRefund::of(&change, decided_at) {
+                Some(refund) => Output::PaymentRefund(Box::new(refund), balance),
+                None => Output::Done,
+            },
             _ => Output::Done,
         },
         EntryBody::GrantVoided { grant, .. } => match records.find_grant(grant)? {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId,
-    PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status, Submission,
-    TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
+    PaymentRefund, PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status,
+    Submission, TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
 };
 
 use crate::{Error, Query, QueryResult, TrustedClock};
@@ -48,6 +48,8 @@ pub enum Output {
     Grant(Box<GrantRecord>, Balance),
     /// A top-up as it was opened.
     TopUp(Box<TopUp>),
+    /// A payment refund as it was after the command that requested it, and the balance after it.
+    PaymentRefund(Box<PaymentRefund>, Balance),
     /// The published version of the price book.
     Prices(PriceVersion),
     /// The plans after the command.

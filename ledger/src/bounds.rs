@@ -205,6 +205,16 @@ pub const NEXT_DECLINE_PAUSE_SECONDS: i64 = DAY_SECONDS;
 /// due after 30 or 60 days, and is paid late. Then it frees its place among those that wait.
 pub const TOP_UP_PENDING_SECONDS: i64 = 90 * DAY_SECONDS;
 
+/// The most payment refunds of one workspace, one a day for 27 years: they are written together
+/// with its top-ups.
+pub const PAYMENT_REFUNDS_MAX: usize = 10_000;
+
+/// How many of the newest payments that fit nothing are in memory, to be listed.
+pub const UNMATCHED_KEPT: usize = 1_000;
+
+/// The longest evidence of a loss: the ids and states of some dozens of disputes and refunds.
+pub const EVIDENCE_MAX_BYTES: usize = 2_000;
+
 /// The most low-balance thresholds of one workspace: every charge checks each of them.
 pub const THRESHOLDS_MAX: usize = 10;
 

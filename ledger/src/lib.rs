@@ -133,7 +133,7 @@ pub use decide::quote::{Quote, QuoteBasis, quote};
 pub use decide::refusal::Refusal;
 pub use decide::view::{Change, Decision, View};
 pub use hash::{Hash, hex};
-pub use id::{ApiKeyId, ChargeId, GrantId, Id, SessionId, TopUpId};
+pub use id::{ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, SessionId, TopUpId};
 pub use journal::codec::Malformed;
 pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs, LostPart};
@@ -143,10 +143,14 @@ pub use payments::at_provider::{AtProvider, ProviderCall, ProviderChange, Provid
 pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, AutoTopUpState, StopReason};
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
 pub use payments::due::Work;
+pub use payments::payment_refund::{
+    Loss, MoneyBack, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PaymentRefundStatus,
+};
 pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
-pub use payments::{PaymentChange, PaymentCommand, Payments};
+pub use payments::unmatched::UnmatchedPayment;
+pub use payments::{PaidPart, PaymentChange, PaymentCommand, Payments};
 pub use prices::plan::{Interval, Plan, PlanVersion, Plans};
-pub use prices::platform::Platform;
+pub use prices::platform::{NotedPayment, Platform};
 pub use prices::price_book::{Operation, PriceBook, PriceVersion};
 pub use prices::settings::PlatformSettings;
 pub use team::actor::Actor;

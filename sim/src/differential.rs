@@ -16,8 +16,8 @@ use tollkeeper_engine::{
     ChargeFilter, ChargeRecord, CommandResult, Engine, EntryRecord, Error, Listing, Page, Reads, ReportTime,
 };
 use tollkeeper_ledger::{
-    Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, Payments, Refusal, Team, Timestamp,
-    WorkspaceId,
+    Draw, EntryBody, GrantId, Hash, LedgerAccount, Limits, Micros, MoneyBack, Payments, Refusal, Team,
+    Timestamp, WorkspaceId,
 };
 
 use crate::model::step::{Names, Step, index_of};
@@ -251,6 +251,8 @@ impl Differential {
         )?;
         let refund_window_days = platform.settings.refund_window_days;
         self.expect_equal("the refund window", refund_window_days, self.model.refund_window_days)?;
+        let unmatched: Vec<_> = platform.unmatched.iter().map(|noted| &noted.payment).collect();
+        self.expect_equal("the unmatched payments", unmatched, self.model.unmatched.iter().collect())?;
         self.expect_equal("the epoch", platform.epoch, self.model.epoch)
     }
 
@@ -378,7 +380,7 @@ impl Differential {
     ) -> Result<(), Difference> {
         let what = format!("the top-ups of {id}");
         let stored = self.existing(&what, engine.payments(id))?;
-        let Payments { top_ups, customer, card, auto_top_up } = stored.as_ref().clone();
+        let Payments { top_ups, customer, card, auto_top_up, back } = stored.as_ref().clone();
         let cards = format!("the card and its rule of {id}");
         let expected = (pool.customer(), pool.card(), pool.rule());
         self.expect_equal(&cards, (customer, card, auto_top_up), expected)?;
@@ -386,7 +388,24 @@ impl Differential {
         for top_up in &mut top_ups {
             self.names.top_up_for_model(id, top_up);
         }
-        self.expect_equal(&what, top_ups, pool.top_ups())
+        self.expect_equal(&what, top_ups, pool.top_ups())?;
+        self.compare_money_back(id, back, pool)
+    }
+
+    /// Compares what went back of payments, and what is lost of them.
+    fn compare_money_back(
+        &mut self,
+        id: &WorkspaceId,
+        back: MoneyBack,
+        pool: &Pool,
+    ) -> Result<(), Difference> {
+        let MoneyBack { mut losses, mut refunds } = back;
+        refunds.iter_mut().for_each(|refund| self.names.refund_for_model(id, refund));
+        losses.iter_mut().for_each(|loss| self.names.loss_for_model(id, loss));
+        self.expect_equal(&format!("the payment refunds of {id}"), refunds, pool.refunds())?;
+        let losses: BTreeMap<_, _> =
+            losses.into_iter().map(|loss| (loss.payment, loss.elsewhere_cents)).collect();
+        self.expect_equal(&format!("the losses of {id}"), losses, pool.losses())
     }
 
     /// Compares the limits with what they have counted in the current day or month.

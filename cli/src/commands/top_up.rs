@@ -1,5 +1,5 @@
-//! `tollkeeper top-up`: opens a top-up of a workspace, lists and shows them, and confirms that one
-//! was paid (P5).
+//! `tollkeeper top-up`: opens a top-up of a workspace, lists and shows them, confirms that one was
+//! paid, and sends its money back (P5).
 
 use serde_json::{Value, json};
 
@@ -20,6 +20,13 @@ from it first. To confirm it again changes nothing.
 Example:
   tollkeeper top-up confirm acme tu_01991234-5678-7abc-bfff-0123456789ab";
 
+const REFUND_EXAMPLE: &str =
+    "The credit is taken at once: that of the given amount, or all that is unspent of this top-up.
+With the provider `manual`, send the money yourself afterwards.
+
+Example:
+  tollkeeper top-up refund acme tu_01991234-5678-7abc-bfff-0123456789ab --usd 10.00 --reason 'asked for it'";
+
 const FIELDS: [&str; 10] = [
     "id",
     "workspace",
@@ -33,7 +40,7 @@ const FIELDS: [&str; 10] = [
     "grant",
 ];
 
-/// Open, list, show and confirm top-ups: credit that is bought once
+/// Open, list, show, confirm and refund top-ups: credit that is bought once
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXAMPLE)]
 pub enum Command {
@@ -49,6 +56,9 @@ pub enum Command {
     /// Confirm that a top-up was paid, which grants its credit
     #[command(after_help = CONFIRM_EXAMPLE)]
     Confirm(One),
+    /// Send money back to the payer of a top-up
+    #[command(after_help = REFUND_EXAMPLE)]
+    Refund(Refund),
 }
 
 /// The options of `tollkeeper top-up open`.
@@ -59,6 +69,25 @@ pub struct Open {
     /// What is to be paid, in dollars and whole cents, such as 25.00
     #[arg(long, value_name = "DOLLARS", allow_negative_numbers = true)]
     usd: String,
+    #[command(flatten)]
+    idempotency: KeyArg,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The options of `tollkeeper top-up refund`.
+#[derive(Debug, clap::Args)]
+pub struct Refund {
+    /// The id of the workspace
+    workspace: String,
+    /// The id of the top-up, such as tu_…
+    top_up: String,
+    /// What to send back, in dollars and whole cents, such as 10.00; all that is unspent if absent
+    #[arg(long, value_name = "DOLLARS", allow_negative_numbers = true)]
+    usd: Option<String>,
+    /// The reason, shown to people
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
     #[command(flatten)]
     idempotency: KeyArg,
     #[command(flatten)]
@@ -87,6 +116,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
             let path = path(&["v1", "workspaces", &workspace, "top-ups", &top_up]);
             target.run(Request::get(path), as_lines)
         }
+        Command::Refund(refund) => self::refund(refund),
         Command::Confirm(One { workspace, top_up, target }) => {
             let path = path(&["v1", "workspaces", &workspace, "top-ups", &top_up, "confirm"]);
             target.run(Request::write("POST", path, json!({})), as_lines)
@@ -99,6 +129,14 @@ fn open(args: Open) -> Result<(), Failure> {
     let body = object([("amount_usd", Some(usd.into()))]);
     let request = Request::write("POST", path(&["v1", "workspaces", &workspace, "top-ups"]), body);
     target.run(request.with_key(idempotency.key)?, as_lines)
+}
+
+fn refund(args: Refund) -> Result<(), Failure> {
+    let Refund { workspace, top_up, usd, reason, idempotency, target } = args;
+    let body = object([("amount_usd", usd.map(Value::from)), ("reason", Some(reason.into()))]);
+    let path = path(&["v1", "workspaces", &workspace, "top-ups", &top_up, "refund"]);
+    let request = Request::write("POST", path, body).with_key(idempotency.key)?;
+    target.run(request, |json| lines(json, &["id", "status", "amount_usd", "credits"]))
 }
 
 fn as_lines(json: &Value) -> String {

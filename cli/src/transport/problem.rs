@@ -67,6 +67,7 @@ fn hint(code: &str) -> Option<&'static str> {
         "payment_method_required" => "tollkeeper payment-method show WORKSPACE shows the saved card",
         "payment_method_not_found" => "save a card at the payment provider first",
         "auto_top_up_not_found" => "set them with tollkeeper auto-top-up set WORKSPACE",
+        "nothing_to_refund" => "tollkeeper top-up show WORKSPACE TOP_UP shows whether it was paid",
         "grant_was_paid" => "money paid for this grant, so its credit can go back only with the money",
         "limit_exceeded" => "tollkeeper limits show WORKSPACE shows what is used and when each limit resets",
         "member_not_found" => "tollkeeper member list WORKSPACE shows the members",
@@ -100,7 +101,7 @@ mod tests {
     fn every_refusal_that_a_command_can_get_has_a_hint() {
         let codes = "insufficient_credits limit_exceeded debt_outstanding workspace_suspended workspace_not_found \
                    workspace_exists charge_not_found charge_already_settled charge_already_refunded \
-                   refund_exceeds_charge refund_window_closed operation_not_found grant_not_found grant_was_paid top_up_not_found \
+                   refund_exceeds_charge refund_window_closed operation_not_found grant_not_found grant_was_paid nothing_to_refund top_up_not_found \
                    payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
                    member_exists last_admin api_key_not_found idempotency_key_reused unauthenticated forbidden \
                    rate_limited overloaded invalid_field invalid_parameter unknown_field malformed_json \

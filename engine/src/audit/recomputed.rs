@@ -5,7 +5,8 @@
 //! as [`Sketch`]es, to be compared with the stored rows.
 
 use tollkeeper_ledger::{
-    Account, Charge, Disagreement, Entry, EntryBody, Grant, Hash, Micros, Usage, WorkspaceId,
+    Account, Charge, Disagreement, Entry, EntryBody, Grant, GrantId, Hash, Micros, PaymentChange, Usage,
+    WorkspaceId,
 };
 
 use super::rules::Follower;
@@ -84,7 +85,11 @@ impl Recomputed {
             + claw_backs.iter().map(|claw_back| 128 + 16 * claw_back.taken.len()).sum::<usize>()
             + team.members.len() * 256
             + (team.keys.len() + sessions) * 384
-            + payments.as_ref().map_or(0, |payments| payments.top_ups.len() * 192)
+            + payments.as_ref().map_or(0, |payments| {
+                payments.top_ups.len() * 192
+                    + payments.back.refunds.len() * 256
+                    + payments.back.losses.len() * 64
+            })
     }
 
     /// True if an entry may change [`Recomputed::bytes`] by much.
@@ -110,11 +115,7 @@ impl Recomputed {
         let mut numbers: Vec<u64> = entry.body.draws().map(|draw| draw.grant).collect();
         match &entry.body {
             EntryBody::GrantVoided { grant, .. } | EntryBody::ClawedBack { grant, .. } => {
-                if self.account.grants.find(*grant).is_none()
-                    && let Some(grant) = scratch.spent_with_id(self.owner, *grant)?
-                {
-                    self.account.grants.insert(grant);
-                }
+                self.load_spent(scratch, &[*grant])?;
             }
             EntryBody::ChargeRefunded(_) => {
                 numbers.extend(
@@ -123,11 +124,13 @@ impl Recomputed {
                 numbers.extend(self.account.claw_backs.drawn_grants());
             }
             EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
-                if self.account.grants.find(lost.grant).is_none()
-                    && let Some(grant) = scratch.spent_with_id(self.owner, lost.grant)?
-                {
-                    self.account.grants.insert(grant);
-                }
+                self.load_spent(scratch, &[lost.grant])?;
+                numbers.extend(self.account.claw_backs.drawn_grants());
+            }
+            EntryBody::Payment(change) if let PaymentChange::Refund(change) = &**change => {
+                let payments = self.account.payments.as_deref();
+                let grants = payments.map_or_else(Vec::new, |payments| change.grants(payments));
+                self.load_spent(scratch, &grants)?;
                 numbers.extend(self.account.claw_backs.drawn_grants());
             }
             EntryBody::ClawBackRestored { .. } => numbers.extend(self.account.claw_backs.drawn_grants()),
@@ -138,6 +141,18 @@ impl Recomputed {
         for n in numbers {
             if self.account.grants.get(n).is_none()
                 && let Some(grant) = scratch.spent(self.owner, n)?
+            {
+                self.account.grants.insert(grant);
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads those of some grants that are spent.
+    fn load_spent(&mut self, scratch: &Scratch, grants: &[GrantId]) -> Result<(), Error> {
+        for grant in grants {
+            if self.account.grants.find(*grant).is_none()
+                && let Some(grant) = scratch.spent_with_id(self.owner, *grant)?
             {
                 self.account.grants.insert(grant);
             }

@@ -88,7 +88,7 @@ impl Follower {
             self.lose();
             return Asked::Objection("the rules would not write it here".to_owned());
         }
-        if entry.body.is_retired() {
+        if entry.body.is_retired(account.payments.as_deref()) {
             // What followed in its change was decided by the rules of its time.
             self.lose();
             return Asked::Agrees;

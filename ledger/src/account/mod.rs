@@ -245,6 +245,12 @@ impl Account {
         invariants::after_entry(sums, body, before)
     }
 
+    /// Applies an entry that is being decided, so that the entries after it in the change can be
+    /// decided. The account is a copy, and is not written.
+    pub(crate) fn foresee(&mut self, body: &EntryBody) -> Result<(), Violation> {
+        self.apply(body, self.chain.n + 1, self.chain.at)
+    }
+
     /// The only place where an entry changes what an account holds.
     fn apply(&mut self, body: &EntryBody, n: u64, decided_at: Timestamp) -> Result<(), Violation> {
         if let Some(legs) = body.legs() {
@@ -299,7 +305,8 @@ impl Account {
             | EntryBody::PlansSet(_)
             | EntryBody::PlatformKeySet { .. }
             | EntryBody::SettingsChanged(_)
-            | EntryBody::LedgerRestored { .. } => {}
+            | EntryBody::LedgerRestored { .. }
+            | EntryBody::PaymentUnmatched(_) => {}
         }
         Ok(())
     }
@@ -452,7 +459,20 @@ impl Account {
         ensure(
             brought.is_none_or(|brought| share(brought) == Some(lost.credit)),
             "i13: the credit of a lost part is not its share of what the payment brought",
-        )
+        )?;
+        ensure(self.is_part_of_its_payment(lost), "i13: a lost part is not that of its payment")
+    }
+
+    /// False if the workspace keeps what is lost of the payment, and this is another part.
+    fn is_part_of_its_payment(&self, lost: &LostPart) -> bool {
+        let Some(payments) = self.payments.as_deref() else { return true };
+        let payment = payments.payment_of(lost.grant).filter(|payment| payments.knows_losses_of(payment));
+        payment.is_none_or(|payment| {
+            let parts = payments.lost_parts(payment);
+            parts.iter().any(|(part, cents)| {
+                (part.grant, part.cents, *cents) == (lost.grant, lost.paid_cents, lost.lost_cents)
+            })
+        })
     }
 
     /// Takes credit back from grants.

@@ -10,7 +10,7 @@ use crate::payments::top_up::TopUp;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, PaymentCommand,
     Period, PersonalText, Plan, PlatformSettings, ProviderCommand, Source, Subject, TeamCommand, Timestamp,
-    WorkerId, WorkspaceId,
+    UnmatchedPayment, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -44,8 +44,9 @@ pub enum Command {
         /// The reason, for people.
         reason: Option<Box<str>>,
     },
-    /// Says what is lost of the payment for a grant. What was said before counts no more, so the
-    /// losses of a payment may be reported in any order and again.
+    /// Says what is lost of the payment for a grant, if the workspace does not keep the payment:
+    /// the caller does. What was said before counts no more, so the losses of a payment may be
+    /// reported in any order and again.
     SetLost {
         /// The grant that was paid for.
         grant: GrantId,
@@ -74,7 +75,7 @@ pub enum Command {
     },
     /// Changes members, API keys or portal sessions.
     Team(TeamCommand),
-    /// Opens or pays a top-up.
+    /// Opens, pays or refunds a top-up.
     Payment(PaymentCommand),
     /// Creates a new version of the price book.
     SetPrices {
@@ -97,6 +98,8 @@ pub enum Command {
     SetSettings(PlatformSettings),
     /// Begins the next epoch, because this ledger is a restored copy.
     MarkRestored,
+    /// Notes money that came in and fits nothing; once for a payment.
+    ReportUnmatched(UnmatchedPayment),
 }
 
 /// What can be asked about a charge that was opened before.
@@ -252,6 +255,7 @@ impl Command {
             Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp { payment, .. })) => {
                 Some(payment_key(Source::TopUp, payment))
             }
+            Command::ReportUnmatched(payment) => Some(payment.key()),
             _ => None,
         }
     }
@@ -313,11 +317,26 @@ impl Command {
         }
     }
 
+    /// The grants that the decision needs because the command is about their payment. They may be
+    /// spent.
+    #[must_use]
+    pub fn grants_of_payment(&self, account: &Account) -> Vec<GrantId> {
+        let Command::Payment(PaymentCommand::Refund(command)) = self else { return Vec::new() };
+        let Some(payments) = account.payments.as_deref() else { return Vec::new() };
+        let parts = command.payment(payments).map(|payment| payments.paid_parts(payment));
+        parts.into_iter().flatten().map(|part| part.grant).collect()
+    }
+
     /// True if the decision needs the grants from which claw-backs took credit
     /// ([`ClawBacks::drawn_grants`](crate::ClawBacks::drawn_grants)), because it may give it back.
     #[must_use]
     pub fn may_give_back(&self) -> bool {
-        matches!(self, Command::ExistingCharge { .. } | Command::SetLost { .. })
+        matches!(
+            self,
+            Command::ExistingCharge { .. }
+                | Command::SetLost { .. }
+                | Command::Payment(PaymentCommand::Refund(_))
+        )
     }
 
     /// The member whose stored texts the decision needs.
@@ -352,6 +371,7 @@ impl Command {
                 | Command::SetPlatformKey { .. }
                 | Command::SetSettings(_)
                 | Command::MarkRestored
+                | Command::ReportUnmatched(_)
         )
     }
 }

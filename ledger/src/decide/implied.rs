@@ -13,9 +13,9 @@ use crate::{
     Account, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand, Charge,
     ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, Command, Entry, EntryBody, GrantRequest, Hash,
     Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros, OperationPrice, Outcome,
-    PaymentChange, PaymentCommand, PersonalText, PortalSession, PriceVersion, Profile, ProviderChange,
-    ProviderCommand, Refund, RefundReason, Settlement, Source, Spender, Submission, TeamChange, TeamCommand,
-    TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
+    PaymentChange, PaymentCommand, PaymentRefundChange, PersonalText, PortalSession, PriceVersion, Profile,
+    ProviderChange, ProviderCommand, Refund, RefundReason, Settlement, Source, Spender, Submission,
+    TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -66,6 +66,7 @@ fn fresh_id(entry: &Entry) -> Id {
         EntryBody::Granted { grant, .. } => grant.id.0,
         EntryBody::Payment(change) => match **change {
             PaymentChange::TopUpOpened { top_up, .. } => top_up.0,
+            PaymentChange::Refund(PaymentRefundChange::Requested { refund, .. }) => refund.0,
             _ => Id::v7(0, 0, entry.n),
         },
         EntryBody::Team(change) => match &**change {
@@ -136,6 +137,7 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => {
             return Err(Violation("no command begins a change with it any more"));
         }
+        EntryBody::PaymentUnmatched(payment) => Command::ReportUnmatched((**payment).clone()),
         EntryBody::Payment(change) => Command::Payment(payment(change, account)?),
         EntryBody::DebtRepaid { .. }
         | EntryBody::ReturnTaken { .. }
@@ -198,6 +200,7 @@ fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, 
                 ProviderCommand::RenewCall { call, lost }
             }
         }),
+        PaymentChange::Refund(change) => PaymentCommand::Refund(change.command()),
         PaymentChange::TopUpSucceeded { .. } | PaymentChange::AutoTopUp(AutoTopUpChange::Paused { .. }) => {
             return Err(Violation("no command begins a change with it"));
         }

@@ -1,16 +1,17 @@
 //! Decides what is taken or given back when the lost part of a payment is another than before.
 //!
 //! The command says what *is* lost, so it may come in any order and again: what is taken and owed
-//! for the payment becomes its share of the grant's credit, and not more (i13). The refunds and
-//! disputes behind it are added up by the caller.
+//! for the payment becomes its share of the grant's credit, and not more (i13). What is lost of a
+//! payment that the workspace keeps is added up in `payments`; of others the caller adds it up.
 
 use super::grant::check_balance_bound;
 use super::view::View;
 use crate::journal::disagreement::assert_no_violation;
 use crate::journal::entry::{LostPart, sum};
-use crate::{Account, EntryBody, Grant, GrantId, Micros, Refusal};
+use crate::{Account, EntryBody, Grant, GrantId, Micros, PaidPart, Refusal};
 
-/// Takes or gives back the difference to what was lost before; nothing if there is none.
+/// Takes or gives back the difference to what was lost before of a grant; nothing if there is none.
+/// For a grant of a payment that the workspace keeps, the loss of the payment is reported instead.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `GrantNotFound`, `InvalidField`.
@@ -22,10 +23,30 @@ pub(super) fn set_lost(
 ) -> Result<Vec<EntryBody>, Refusal> {
     let account = view.account()?;
     let grant = account.grants.find(id).ok_or(Refusal::GrantNotFound)?;
-    let paid_cents = view.paid_cents;
-    if paid_cents <= 0 {
+    let cents = view.paid_cents;
+    if cents <= 0 {
         return Err(Refusal::InvalidField { field: "grant", why: "must be one that was paid for" });
     }
+    if account.payments.as_deref().is_some_and(|payments| payments.payment_of(id).is_some()) {
+        let why = "must not be that of a top-up; report what is lost of its payment";
+        return Err(Refusal::InvalidField { field: "grant", why });
+    }
+    let body = towards(account, PaidPart { grant: grant.id, cents }, lost_cents, evidence)?;
+    Ok(body.into_iter().collect())
+}
+
+/// The entry that brings what is taken and owed for a grant to its lost part; none if it is that.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn towards(
+    account: &Account,
+    PaidPart { grant, cents: paid_cents }: PaidPart,
+    lost_cents: i64,
+    evidence: Box<str>,
+) -> Result<Option<EntryBody>, Refusal> {
+    let grant = account.grants.find(grant).expect("a grant of which a part is lost is in the view");
+    let id = grant.id;
     let why = "must be zero to what was paid for the grant";
     let credit = grant.amount.share(lost_cents, paid_cents);
     let credit = credit.ok_or(Refusal::InvalidField { field: "lost_cents", why })?;
@@ -34,12 +55,12 @@ pub(super) fn set_lost(
     assert!(credit <= grant.amount, "i13: no more may be lost than the payment brought");
     let lost = LostPart { grant: id, lost_cents, paid_cents, credit, evidence };
     if credit > before {
-        return Ok(vec![increased(account, grant, lost, credit - before)]);
+        return Ok(Some(increased(account, grant, lost, credit - before)));
     }
     if credit < before {
-        return Ok(vec![reduced(account, lost, before - credit)?]);
+        return Ok(Some(reduced(account, lost, before - credit)?));
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 /// Takes what is unspent of the grant, then what else is available; the rest is owed.

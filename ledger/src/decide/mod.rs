@@ -16,6 +16,7 @@ pub(crate) mod command;
 mod grant;
 pub(crate) mod implied;
 mod lost;
+mod payment_refunds;
 mod payments;
 mod plans;
 mod platform;
@@ -129,7 +130,7 @@ fn decide_loaded(
         Command::Grant(request) => grant::grant(view, request)?,
         Command::VoidGrant { grant, reason } => grant::void(view, grant, reason)?,
         Command::SetLost { grant, lost_cents, evidence } => {
-            returns::with_consequences(view, lost::set_lost(view, grant, lost_cents, evidence)?)
+            returns::with_consequences(view.account, lost::set_lost(view, grant, lost_cents, evidence)?)
         }
         Command::CreateWorkspace(changes) => workspace::create(view, workspace, changes, now)?,
         Command::UpdateWorkspace(changes) => workspace::update(view, changes, now)?,
@@ -149,6 +150,7 @@ fn decide_loaded(
         Command::SetPlatformKey { hash } => vec![EntryBody::PlatformKeySet { hash }],
         Command::SetSettings(settings) => platform::set_settings(view, settings)?,
         Command::MarkRestored => platform::mark_restored(view),
+        Command::ReportUnmatched(payment) => platform::report_unmatched(payment)?,
     };
     let mut bodies = bodies.into_iter();
     let Some(first) = bodies.next() else { return Ok(Decision::Unchanged) };
@@ -164,7 +166,7 @@ fn decide_existing_charge(
 ) -> Result<Vec<EntryBody>, Refusal> {
     match ExistingCharge::new(view, clocks)?.decide(command)? {
         Transition::Unchanged => Ok(Vec::new()),
-        Transition::Entries(bodies) => Ok(returns::with_consequences(view, bodies)),
+        Transition::Entries(bodies) => Ok(returns::with_consequences(view.account, bodies)),
     }
 }
 
@@ -221,8 +223,11 @@ fn assert_change(view: &View, change: &Change) {
 fn assert_consequences(change: &Change) {
     assert_repaid_from_what_came(change);
     let came_back = std::iter::once(&change.first).chain(&change.rest).flat_map(EntryBody::draws).count();
+    // A claw-back of which all is owed draws nothing; a payment has one for each of its grants.
+    let increases = change.rest.iter().filter(|body| matches!(body, EntryBody::ClawBackIncreased { .. }));
+    let parts = increases.count();
     assert!(
-        change.rest.len() <= bounds::THRESHOLDS_MAX + 2 + 2 * came_back,
+        change.rest.len() <= bounds::THRESHOLDS_MAX + 2 + 2 * came_back + parts,
         "a change must not have more entries than one command can cause"
     );
     let opens = |body: &EntryBody| matches!(body, EntryBody::ChargeOpened(_) | EntryBody::Granted { .. });

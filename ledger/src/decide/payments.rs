@@ -6,6 +6,7 @@
 //! says so. Debt is repaid from the new credit first, as from every grant.
 
 use super::grant::{check_balance_bound, grant};
+use super::payment_refunds;
 use super::view::View;
 use super::{at_provider, auto_top_up, cards};
 use crate::{
@@ -39,6 +40,7 @@ pub(super) fn decide(
         PaymentCommand::Card(command) => cards::decide(account, command),
         PaymentCommand::AutoTopUp(command) => auto_top_up::decide(view, account, command, now),
         PaymentCommand::Provider(command) => at_provider::decide(view, account, command),
+        PaymentCommand::Refund(command) => payment_refunds::decide(view, account, command),
     }
 }
 

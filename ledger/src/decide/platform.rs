@@ -1,10 +1,10 @@
 //! Decides what concerns the platform as a whole, besides its prices: the settings that decide
-//! money, and the epoch that begins with a restored copy.
+//! money, payments that fit nothing, and the epoch that begins with a restored copy.
 //!
-//! Only the platform may do either; a workspace's caller has no actor in the platform's journal.
+//! Only the platform may do so; a workspace's caller has no actor in the platform's journal.
 
 use super::view::View;
-use crate::{EntryBody, PlatformSettings, Refusal, bounds};
+use crate::{EntryBody, PlatformSettings, Refusal, UnmatchedPayment, bounds};
 
 /// Replaces the settings; no entry if they are in force already.
 ///
@@ -18,6 +18,29 @@ pub(super) fn set_settings(view: &View, settings: PlatformSettings) -> Result<Ve
         return Ok(Vec::new());
     }
     Ok(vec![EntryBody::SettingsChanged(settings)])
+}
+
+/// Notes a payment that fits nothing.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn report_unmatched(payment: UnmatchedPayment) -> Result<Vec<EntryBody>, Refusal> {
+    let refuse = |field, why| Err(Refusal::InvalidField { field, why });
+    let fits = |text: &str| !text.is_empty() && text.chars().count() <= bounds::TEXT_MAX_CHARS;
+    let is_currency = payment.currency.len() == 3 && payment.currency.bytes().all(|c| c.is_ascii_lowercase());
+    if !fits(&payment.payment) {
+        return refuse("payment", "must have 1 to 255 characters");
+    }
+    if payment.cents < 0 {
+        return refuse("cents", "must not be less than zero");
+    }
+    if !is_currency {
+        return refuse("currency", "must be three lower-case letters");
+    }
+    if !fits(&payment.why) {
+        return refuse("why", "must have 1 to 255 characters");
+    }
+    Ok(vec![EntryBody::PaymentUnmatched(Box::new(payment))])
 }
 
 /// Begins the next epoch: this ledger is a restored copy, and the one that was copied may have gone

@@ -37,6 +37,8 @@ pub enum Refusal {
     TopUpNotFound,
     /// The money does not fit the top-up: another sum, or a second payment.
     PaymentUnmatched,
+    /// Nothing of the payment can go back: its credit is spent, or it went back before.
+    NothingToRefund,
     /// There is no such member in this workspace.
     MemberNotFound,
     /// The id of the member is taken.
@@ -77,6 +79,11 @@ pub enum Refusal {
     TopUpOutOfBounds {
         /// The sizes that are allowed.
         allowed: TopUpBounds,
+    },
+    /// A payment refund of nothing, or of more than what can go back.
+    RefundOutOfBounds {
+        /// What can go back.
+        refundable_cents: i64,
     },
     /// A refund of more than what is left of the charge.
     RefundExceedsCharge {
@@ -132,6 +139,7 @@ impl Refusal {
             Refusal::GrantWasPaid => "grant_was_paid",
             Refusal::TopUpNotFound => "top_up_not_found",
             Refusal::PaymentUnmatched => "payment_unmatched",
+            Refusal::NothingToRefund => "nothing_to_refund",
             Refusal::MemberNotFound => "member_not_found",
             Refusal::MemberExists => "member_exists",
             Refusal::LastAdmin => "last_admin",
@@ -146,7 +154,8 @@ impl Refusal {
             Refusal::UsedQuantityOutOfRange
             | Refusal::QuantityOutOfRange
             | Refusal::InvalidField { .. }
-            | Refusal::TopUpOutOfBounds { .. } => "invalid_field",
+            | Refusal::TopUpOutOfBounds { .. }
+            | Refusal::RefundOutOfBounds { .. } => "invalid_field",
             Refusal::RefundExceedsCharge { .. } => "refund_exceeds_charge",
             Refusal::RefundWindowClosed { .. } => "refund_window_closed",
             Refusal::LimitExceeded { .. } => "limit_exceeded",
@@ -166,6 +175,9 @@ impl Refusal {
             }
             Refusal::ChargeAlreadySettled(state) => {
                 assert!(state.deadline.is_none(), "i06: a settled charge must not have a deadline");
+            }
+            Refusal::RefundOutOfBounds { refundable_cents } => {
+                assert!(*refundable_cents > 0, "a payment refund that is out of bounds must have some");
             }
             Refusal::RefundExceedsCharge { refundable } => {
                 assert!(*refundable >= Micros::ZERO, "i05: what is left of a charge must not be negative");
@@ -195,6 +207,7 @@ impl Refusal {
             | Refusal::GrantWasPaid
             | Refusal::TopUpNotFound
             | Refusal::PaymentUnmatched
+            | Refusal::NothingToRefund
             | Refusal::MemberNotFound
             | Refusal::MemberExists
             | Refusal::LastAdmin

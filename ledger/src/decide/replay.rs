@@ -5,13 +5,13 @@
 
 use crate::{
     ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest, PaymentChange,
-    PaymentCommand, ProviderCommand, TopUp,
+    PaymentCommand, PaymentRefundCommand, ProviderCommand, TopUp,
 };
 
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
 /// entry; `None` if it is the same request. A key that was used for another kind of request differs
 /// in the `path`. So does every repeated command that cannot be replayed. Those that can are a
-/// charge, a grant, a void, a lost part and a refund.
+/// charge, a grant, a void, a lost part, a top-up, and a refund of a charge or payment.
 pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'static str> {
     assert!(entry.key.is_some(), "i07: an entry that is repeated must have a key");
     match (&entry.body, command) {
@@ -45,6 +45,11 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
                 _ => Some("path"),
             }
         }
+        (EntryBody::Payment(change), Command::Payment(PaymentCommand::Refund(command))) => {
+            payment_refund(change, command)
+        }
+        // There is one entry for a payment.
+        (EntryBody::PaymentUnmatched(_), Command::ReportUnmatched(_)) => None,
         (EntryBody::Granted { origin, .. }, Command::Payment(PaymentCommand::ConfirmTopUp(top_up))) => {
             let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
             first(&[("path", confirmed == Some(*top_up))])
@@ -93,6 +98,20 @@ fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static s
         ("reference", details.reference == *reference),
         ("metadata", details.metadata == *metadata),
     ])
+}
+
+fn payment_refund(change: &PaymentChange, command: &PaymentRefundCommand) -> Option<&'static str> {
+    let PaymentChange::Refund(change) = change else { return Some("path") };
+    match (change.command(), command) {
+        (
+            PaymentRefundCommand::Request { top_up, cents, reason, by_hand: _ },
+            PaymentRefundCommand::Request { top_up: again, cents: asked, reason: why, by_hand: _ },
+        ) => {
+            first(&[("path", top_up == *again), ("amount_usd", cents == *asked), ("reason", reason == *why)])
+        }
+        (first, again) if first == *again => None,
+        _ => Some("path"),
+    }
 }
 
 /// The first field that is not the same.

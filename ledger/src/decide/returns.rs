@@ -7,14 +7,13 @@
 //! the lost part of its payment, from the disputed grant if it can (i13). Each is an entry of its
 //! own, right after the one that gave the credit back.
 
-use super::view::View;
 use crate::journal::disagreement::assert_no_violation;
 use crate::journal::entry::sum;
 use crate::{Account, ClawBack, ClawBacks, Draw, EntryBody, Micros};
 
 /// The entries, each that gives credit back followed by what becomes of it at once.
-pub(super) fn with_consequences(view: &View, bodies: Vec<EntryBody>) -> Vec<EntryBody> {
-    let Some(account) = view.account else { return bodies };
+pub(super) fn with_consequences(account: Option<&Account>, bodies: Vec<EntryBody>) -> Vec<EntryBody> {
+    let Some(account) = account else { return bodies };
     let mut all = Vec::with_capacity(bodies.len());
     for body in bodies {
         let consequences = match &body {

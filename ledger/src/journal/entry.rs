@@ -7,8 +7,8 @@
 use super::codec::coded;
 use crate::{
     Actor, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit,
-    Micros, PaymentChange, PlanVersion, PlatformSettings, PriceVersion, Profile, Refund, Settlement,
-    TeamChange, Timestamp,
+    Micros, PaymentChange, PaymentRefundChange, Payments, PlanVersion, PlatformSettings, PriceVersion,
+    Profile, Refund, Settlement, TeamChange, Timestamp, UnmatchedPayment,
 };
 
 /// A line of the journal.
@@ -35,13 +35,15 @@ pub struct Entry {
 
 impl Entry {
     /// The balance after the whole change that this entry begins or answers for: less the debt that
-    /// its credit repays, and less what went back to voided grants. The entries that follow in the
+    /// its credit repays, less what went back to voided grants, and less the credit of a payment
+    /// refund. The entries that follow in the
     /// change say so; a replay of the first answer needs only this one.
     #[must_use]
     pub fn balance_after_change(&self) -> Balance {
         let Balance { available, pending, debt } = self.balance;
         let (taken, repays) = match &self.body {
             EntryBody::Granted { .. } => (Micros::ZERO, true),
+            EntryBody::Payment(change) => (change.taken_at_once(), false),
             EntryBody::ChargeRefunded(refund) => (refund.taken, true),
             _ => (Micros::ZERO, false),
         };
@@ -186,8 +188,10 @@ pub enum EntryBody {
     },
     /// Members, API keys or portal sessions changed.
     Team(Box<TeamChange>),
-    /// A payment was asked for or came in.
+    /// A payment was asked for, came in or went back.
     Payment(Box<PaymentChange>),
+    /// Money came in that fits nothing.
+    PaymentUnmatched(Box<UnmatchedPayment>),
 }
 
 /// What is lost of the payment for a grant: by refunds to the payer, and by disputes.
@@ -258,6 +262,12 @@ pub enum Kind {
     TopUpFailed,
     TopUpExpired,
     CallRenewed,
+    PaymentRefundRequested,
+    PaymentRefundPlaced,
+    PaymentRefundSucceeded,
+    PaymentRefundFailed,
+    PaymentLost,
+    PaymentUnmatched,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -306,6 +316,12 @@ coded!(Kind, "an entry's kind", {
     TopUpPlaced = 43 "top_up.placed",
     TopUpFailed = 44 "top_up.failed",
     TopUpExpired = 45 "top_up.expired",
+    PaymentRefundRequested = 46 "payment_refund.requested",
+    PaymentRefundPlaced = 47 "payment_refund.placed",
+    PaymentRefundSucceeded = 48 "payment_refund.succeeded",
+    PaymentRefundFailed = 49 "payment_refund.failed",
+    PaymentLost = 50 "payment.lost",
+    PaymentUnmatched = 51 "payment.unmatched",
     CallRenewed = 52 "call.renewed",
 });
 
@@ -386,6 +402,7 @@ impl EntryBody {
             EntryBody::LedgerRestored { .. } => Kind::LedgerRestored,
             EntryBody::Team(change) => change.kind(),
             EntryBody::Payment(change) => change.kind(),
+            EntryBody::PaymentUnmatched(_) => Kind::PaymentUnmatched,
         }
     }
 
@@ -426,7 +443,8 @@ impl EntryBody {
             | EntryBody::SettingsChanged(_)
             | EntryBody::LedgerRestored { .. }
             | EntryBody::Team(_)
-            | EntryBody::Payment(_) => None,
+            | EntryBody::Payment(_)
+            | EntryBody::PaymentUnmatched(_) => None,
         }
     }
 
@@ -488,10 +506,18 @@ impl EntryBody {
         self
     }
 
-    /// True for a kind that is not written any more; journals of earlier versions have it.
+    /// True for an entry that begins no change any more; journals of earlier versions have it. What
+    /// is lost of a grant whose payment the workspace keeps is reported for the payment.
+    /// `payments`: those before the entry.
     #[must_use]
-    pub const fn is_retired(&self) -> bool {
-        matches!(self, EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. })
+    pub fn is_retired(&self, payments: Option<&Payments>) -> bool {
+        match self {
+            EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => true,
+            EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
+                payments.is_some_and(|payments| payments.payment_of(lost.grant).is_some())
+            }
+            _ => false,
+        }
     }
 
     /// True for a kind that only ever follows another entry of its change. Every other kind may be
@@ -521,11 +547,20 @@ impl Kind {
                 | Kind::PlatformKeySet
                 | Kind::SettingsChanged
                 | Kind::LedgerRestored
+                | Kind::PaymentUnmatched
         )
     }
 }
 
 impl PaymentChange {
+    /// The credit that the next entry of the change takes.
+    const fn taken_at_once(&self) -> Micros {
+        match self {
+            PaymentChange::Refund(PaymentRefundChange::Requested { cents, .. }) => Micros::from_cents(*cents),
+            _ => Micros::ZERO,
+        }
+    }
+
     /// The kind of the entry that carries the change.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -537,6 +572,7 @@ impl PaymentChange {
             PaymentChange::Card(change) => change.kind(),
             PaymentChange::AutoTopUp(change) => change.kind(),
             PaymentChange::Provider(change) => change.kind(),
+            PaymentChange::Refund(change) => change.kind(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
     GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PeriodWindows, PlanVersion,
     PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement,
-    Source, Spender, Status, TeamChange, Timestamp, WorkspaceId,
+    Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -160,13 +160,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
             write_draws(w, draws);
         }
         EntryBody::ChargeOpened(details) => write_details(w, details),
-        EntryBody::ChargeSettled(settlement) => {
-            w.id(settlement.charge.0);
-            w.unsigned(settlement.opening_entry);
-            w.micros(settlement.amount);
-            w.maybe_text(settlement.detail.as_deref());
-            write_state(w, settlement.state);
-        }
+        EntryBody::ChargeSettled(settlement) => write_settlement(w, settlement),
         EntryBody::ChargeRefunded(refund) => write_refund(w, refund),
         EntryBody::ChargeExtended { charge, opening_entry, state } => {
             w.id(charge.0);
@@ -186,6 +180,7 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         EntryBody::LedgerRestored { epoch } => w.unsigned(*epoch),
         EntryBody::Team(change) => write_team_change(w, change),
         EntryBody::Payment(change) => payment_codec::write(w, change),
+        EntryBody::PaymentUnmatched(payment) => payment.write(w),
     }
 }
 
@@ -207,13 +202,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::DebtRepaid
         | Kind::ReturnTaken => read_claw_back(r, kind)?,
         Kind::ChargeOpened => EntryBody::ChargeOpened(Box::new(read_details(r)?)),
-        Kind::ChargeSettled => EntryBody::ChargeSettled(Settlement {
-            charge: ChargeId(r.id("a charge")?),
-            opening_entry: r.unsigned("a charge")?,
-            amount: r.micros("a settlement")?,
-            detail: r.maybe_text("a detail")?.map(Into::into),
-            state: read_state(r)?,
-        }),
+        Kind::ChargeSettled => EntryBody::ChargeSettled(read_settlement(r)?),
         Kind::ChargeRefunded => EntryBody::ChargeRefunded(Box::new(read_refund(r)?)),
         Kind::ChargeExtended => EntryBody::ChargeExtended {
             charge: ChargeId(r.id("a charge")?),
@@ -253,7 +242,13 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::CardRemoved
         | Kind::AutoTopUpSet
         | Kind::AutoTopUpPaused
-        | Kind::AutoTopUpStopped => EntryBody::Payment(Box::new(payment_codec::read(r, kind)?)),
+        | Kind::AutoTopUpStopped
+        | Kind::PaymentRefundRequested
+        | Kind::PaymentRefundPlaced
+        | Kind::PaymentRefundSucceeded
+        | Kind::PaymentRefundFailed
+        | Kind::PaymentLost => EntryBody::Payment(Box::new(payment_codec::read(r, kind)?)),
+        Kind::PaymentUnmatched => EntryBody::PaymentUnmatched(Box::new(UnmatchedPayment::read(r)?)),
     })
 }
 
@@ -442,6 +437,25 @@ fn read_details(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
 /// Added to the code of a status that is followed by the number of refunds. Nearly always there is
 /// one refund or none, as the refunded amount says.
 const SEVERAL_REFUNDS: u8 = 0x10;
+
+fn write_settlement(w: &mut Writer, settlement: &Settlement) {
+    let Settlement { charge, opening_entry, amount, detail, state } = settlement;
+    w.id(charge.0);
+    w.unsigned(*opening_entry);
+    w.micros(*amount);
+    w.maybe_text(detail.as_deref());
+    write_state(w, *state);
+}
+
+fn read_settlement(r: &mut Reader) -> Result<Settlement, Malformed> {
+    Ok(Settlement {
+        charge: ChargeId(r.id("a charge")?),
+        opening_entry: r.unsigned("a charge")?,
+        amount: r.micros("a settlement")?,
+        detail: r.maybe_text("a detail")?.map(Into::into),
+        state: read_state(r)?,
+    })
+}
 
 fn write_state(w: &mut Writer, state: ChargeState) {
     let ChargeState { status, outcome, refunded, refunds, .. } = state;

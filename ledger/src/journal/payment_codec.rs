@@ -5,8 +5,8 @@
 use super::codec::{Malformed, Reader, Writer};
 use super::entry::Kind;
 use crate::{
-    AutoTopUpChange, CardChange, GrantId, PaymentChange, ProviderChange, TopUpBounds, TopUpFailure, TopUpId,
-    TopUpWay, bounds,
+    AutoTopUpChange, CardChange, GrantId, PaymentChange, PaymentRefundChange, ProviderChange, TopUpBounds,
+    TopUpFailure, TopUpId, TopUpWay, bounds,
 };
 
 /// Appends the bytes of a change.
@@ -36,6 +36,7 @@ pub(super) fn write(w: &mut Writer, change: &PaymentChange) {
         PaymentChange::Card(change) => change.write(w),
         PaymentChange::AutoTopUp(change) => change.write(w),
         PaymentChange::Provider(change) => change.write(w),
+        PaymentChange::Refund(change) => change.write(w),
     }
 }
 
@@ -65,6 +66,11 @@ pub(super) fn read(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malforme
             PaymentChange::AutoTopUp(AutoTopUpChange::read(r, kind)?)
         }
         Kind::TopUpPlaced | Kind::CallRenewed => PaymentChange::Provider(ProviderChange::read(r, kind)?),
+        Kind::PaymentRefundRequested
+        | Kind::PaymentRefundPlaced
+        | Kind::PaymentRefundSucceeded
+        | Kind::PaymentRefundFailed
+        | Kind::PaymentLost => PaymentChange::Refund(PaymentRefundChange::read(r, kind)?),
         _ => return Err(Malformed("a payment's change")),
     })
 }

@@ -125,7 +125,7 @@ impl ProviderCall {
     }
 }
 
-fn read_generation(r: &mut Reader) -> Result<u32, Malformed> {
+pub(super) fn read_generation(r: &mut Reader) -> Result<u32, Malformed> {
     const WHAT: &str = "the generation of a call";
     r.unsigned(WHAT)?.try_into().map_err(|_| Malformed(WHAT))
 }

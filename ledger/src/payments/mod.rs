@@ -1,5 +1,5 @@
-//! The payments of a workspace: its customer and card, its top-ups, and what each entry does to
-//! them.
+//! The payments of a workspace: its customer and card, its top-ups, what went back of them, and
+//! what each entry does to them.
 //!
 //! Money becomes credit once, after it came in, and only then (P5). The grant of a payment is made
 //! by the same change as the entry that says so, and its key is derived from the payment, so that
@@ -13,13 +13,16 @@ pub(crate) mod at_provider;
 pub(crate) mod auto_top_up;
 pub(crate) mod card;
 pub(crate) mod due;
+pub(crate) mod payment_refund;
 pub(crate) mod top_up;
+pub(crate) mod unmatched;
 
 use std::sync::Arc;
 
 use self::at_provider::{ProviderChange, ProviderCommand};
 use self::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, StopReason};
 use self::card::{Card, CardChange, CardCommand, Customer};
+use self::payment_refund::{MoneyBack, PaymentRefundChange, PaymentRefundCommand};
 use self::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
@@ -32,6 +35,7 @@ const FORMAT: u8 = 1;
 /// nothing is not written, so the bytes of payments without it stay as they were.
 const CUSTOMER: u8 = 1;
 const AUTO_TOP_UP: u8 = 2;
+const MONEY_BACK: u8 = 3;
 const AT_PROVIDER: u8 = 5;
 
 /// What can be asked of the payments of a workspace.
@@ -63,16 +67,19 @@ pub enum PaymentCommand {
     AutoTopUp(AutoTopUpCommand),
     /// Says what a payment provider did about a top-up.
     Provider(ProviderCommand),
+    /// Sends money back, or says that it was lost.
+    Refund(PaymentRefundCommand),
 }
 
 impl PaymentCommand {
     /// True if only the platform, or the system in its name, may say so: what a payment provider
-    /// reports, and that money came in.
+    /// reports, that money came in, and that it goes back.
     pub(crate) fn is_reported(&self) -> bool {
         match self {
             PaymentCommand::ConfirmTopUp(_)
             | PaymentCommand::FailTopUp { .. }
-            | PaymentCommand::ExpireTopUp(_) => true,
+            | PaymentCommand::ExpireTopUp(_)
+            | PaymentCommand::Refund(_) => true,
             PaymentCommand::OpenTopUp { .. } => false,
             PaymentCommand::Card(CardCommand::LinkCustomer { .. } | CardCommand::SaveCard(_)) => true,
             PaymentCommand::Card(CardCommand::RemoveCard { id }) => id.is_some(),
@@ -121,6 +128,17 @@ pub enum PaymentChange {
     Provider(ProviderChange),
     /// Nobody paid a top-up in time. If its payment comes in after all, it still grants.
     TopUpExpired(TopUpId),
+    /// Money went back, or is lost.
+    Refund(PaymentRefundChange),
+}
+
+/// A grant that a payment brought, and the part of the payment that paid for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaidPart {
+    /// The grant.
+    pub grant: GrantId,
+    /// What was paid for it, without tax.
+    pub cents: i64,
 }
 
 /// The payments of a workspace.
@@ -134,6 +152,8 @@ pub struct Payments {
     pub card: Option<Card>,
     /// When to buy credit by itself; `None` if it was never set.
     pub auto_top_up: Option<AutoTopUp>,
+    /// What went back of payments, or is lost.
+    pub back: MoneyBack,
 }
 
 impl Payments {
@@ -141,6 +161,32 @@ impl Payments {
     #[must_use]
     pub fn top_up(&self, id: TopUpId) -> Option<&TopUp> {
         self.top_ups.iter().find(|top_up| top_up.id == id)
+    }
+
+    /// The grants that a payment brought, oldest first; none if there is no such payment. All that
+    /// is said of a payment by its name is computed from it.
+    #[must_use]
+    pub fn paid_parts(&self, payment: &str) -> Vec<PaidPart> {
+        let of_payment = |top_up: &&TopUp| top_up.payment.as_deref() == Some(payment);
+        let top_ups = self.top_ups.iter().filter(of_payment);
+        top_ups.filter_map(|top_up| Some(PaidPart { grant: top_up.grant?, cents: top_up.cents })).collect()
+    }
+
+    /// What was paid, without tax; `None` if there is no such payment.
+    #[must_use]
+    pub fn paid_cents(&self, payment: &str) -> Option<i64> {
+        let parts = self.paid_parts(payment);
+        let cents = parts.iter().map(|part| part.cents).sum();
+        assert!(parts.is_empty() || cents > 0, "i12: a payment must have paid something");
+        (!parts.is_empty()).then_some(cents)
+    }
+
+    /// The name of the payment that brought a grant.
+    #[must_use]
+    pub fn payment_of(&self, grant: GrantId) -> Option<&str> {
+        let top_up = self.top_ups.iter().find(|top_up| top_up.grant == Some(grant))?;
+        assert!(top_up.payment.is_some(), "i12: a grant of a top-up must have its payment");
+        top_up.payment.as_deref()
     }
 
     /// The number of top-ups that wait for their payment.
@@ -167,6 +213,10 @@ impl Payments {
         if let Some(rule) = &self.auto_top_up {
             w.byte(AUTO_TOP_UP);
             rule.write(w);
+        }
+        if !self.back.is_empty() {
+            w.byte(MONEY_BACK);
+            self.back.write(w);
         }
         self.write_at_provider(w, AT_PROVIDER);
         assert!(
@@ -195,6 +245,7 @@ impl Payments {
                 _ if tag <= last => return Err(Malformed(WHAT)),
                 CUSTOMER => payments.read_customer(&mut r)?,
                 AUTO_TOP_UP => payments.auto_top_up = Some(AutoTopUp::read(&mut r)?),
+                MONEY_BACK => payments.back = MoneyBack::read(&mut r)?,
                 AT_PROVIDER => payments.read_at_provider(&mut r)?,
                 _ => return Err(Malformed(WHAT)),
             }
@@ -210,7 +261,9 @@ impl Payments {
     }
 
     fn is_within_bounds(&self) -> bool {
-        self.top_ups.len() <= bounds::TOP_UPS_MAX && self.pending_top_ups() <= bounds::TOP_UPS_PENDING_MAX
+        self.top_ups.len() <= bounds::TOP_UPS_MAX
+            && self.pending_top_ups() <= bounds::TOP_UPS_PENDING_MAX
+            && self.back.refunds.len() <= bounds::PAYMENT_REFUNDS_MAX
     }
 
     /// Applies an entry about a payment. `granted` is the grant that it names, if it names one.
@@ -275,6 +328,7 @@ impl Payments {
                 top_up.expire(decided_at);
                 Ok(())
             }
+            PaymentChange::Refund(change) => self.apply_refund(change, decided_at),
         }
     }
 }

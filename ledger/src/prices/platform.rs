@@ -1,5 +1,5 @@
 //! What concerns no single workspace: the price book, the plans, the settings that decide money,
-//! the hashes of the platform keys, and the epoch.
+//! the hashes of the platform keys, the epoch, and payments that fit nothing.
 //!
 //! The platform has a journal of its own (that of
 //! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add
@@ -7,7 +7,7 @@
 
 use super::settings::PlatformSettings;
 use crate::journal::disagreement::ensure;
-use crate::{Entry, EntryBody, Hash, Plans, PriceBook, Violation};
+use crate::{Entry, EntryBody, Hash, Plans, PriceBook, Timestamp, UnmatchedPayment, Violation, bounds};
 
 /// The state of the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,17 @@ pub struct Platform {
     /// 1, and one more after each restore of a copy. Numbers of entries from two epochs must not be
     /// compared: the same number may be another entry.
     pub epoch: u64,
+    /// The newest payments that fit nothing, oldest first. The journal has all of them.
+    pub unmatched: Vec<NotedPayment>,
+}
+
+/// A payment that fits nothing, and when it was noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotedPayment {
+    /// The time of its entry.
+    pub at: Timestamp,
+    /// The payment.
+    pub payment: UnmatchedPayment,
 }
 
 impl Default for Platform {
@@ -34,6 +45,7 @@ impl Default for Platform {
             settings: PlatformSettings::default(),
             key_hashes: Vec::new(),
             epoch: 1,
+            unmatched: Vec::new(),
         }
     }
 }
@@ -53,6 +65,12 @@ impl Platform {
             EntryBody::LedgerRestored { epoch } => {
                 ensure(Some(*epoch) == self.epoch.checked_add(1), "an epoch is not the one after the last")?;
                 self.epoch = *epoch;
+            }
+            EntryBody::PaymentUnmatched(payment) => {
+                let oldest = self.unmatched.len().saturating_sub(bounds::UNMATCHED_KEPT - 1);
+                self.unmatched.drain(..oldest);
+                self.unmatched.push(NotedPayment { at: entry.at, payment: (**payment).clone() });
+                assert!(self.unmatched.len() <= bounds::UNMATCHED_KEPT, "the list must stay bounded");
             }
             _ => {}
         }

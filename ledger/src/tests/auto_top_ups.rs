@@ -211,9 +211,9 @@ fn debt_suspension_and_a_stop_keep_the_card_from_being_charged() {
         charge message x2 => charged 1000 g3:1000, automatic top-up of 1 cents
         unpaid t2 not_paid
         wait 1d
-        lost g3 1 => taken owed 1000
+        loss t1 1 => lost 1 cents, taken owed 1000
         buy => unchanged
-        lost g3 0
+        loss t1 0
         update suspended=true
         buy => unchanged
         update suspended=false

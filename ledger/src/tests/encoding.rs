@@ -81,6 +81,12 @@ paid t4 pi_1 1_000 tax=190
 top_up 100
 wait 90d
 expire t5
+loss t1 100
+send_back t1 200 key=back
+place r1 re_1
+sent r1
+bounced r1
+send_back t1 by_hand
 ";
 
 /// A history in which every kind of entry of a workspace occurs.
@@ -114,6 +120,7 @@ fn entries() -> Vec<Entry> {
         "platform_key 9",
         "settings 3650",
         "restored",
+        "unmatched pi_1 500",
     ] {
         let command = super::script::command_of(&world, line);
         let super::world::Output::Wrote(written) = world.run(command, None) else {

@@ -13,6 +13,8 @@
 //! renew tN LOST
 //! customer ID [replaces=]              card ID               no_card [ID]
 //! rule THRESHOLD CENTS CAP [min= max=]                      stop [WHY]            buy
+//! loss tN CENTS [evidence= key=]    send_back tN [CENTS] [by_hand reason= key=]
+//! place rN REFERENCE    sent rN    bounced rN [reason=]    unmatched PAYMENT CENTS [currency=]
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
@@ -23,9 +25,10 @@
 //! `claw_back gN AMOUNT dispute=` and `restore dispute=` write an entry as earlier versions did.
 //! What is paid for a top-up or a subscription is its amount, unless `paid=` says otherwise.
 //!
-//! `cN`, `gN`, `kN`, `lN` and `tN` are the charges, grants, keys, links and top-ups in the order in
-//! which they were made; a session has the name of its link. Digits may be grouped by `_`. Any
-//! command may have `by=kN` or `by=NAME`, the caller; without it the platform is the caller.
+//! `cN`, `gN`, `kN`, `lN`, `rN` and `tN` are the charges, grants, keys, links, payment refunds and
+//! top-ups in the order in which they were made; a session has the name of its link. Digits may be
+//! grouped by `_`. Any command may have `by=kN` or `by=NAME`, the caller; without it the platform
+//! is the caller.
 
 mod payments;
 
@@ -35,8 +38,9 @@ use super::world::{Output, World};
 use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
     EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
-    Micros, OperationId, OperationPrice, Period, PersonalText, Plan, PlanId, PlatformSettings, Refusal, Role,
-    Scope, SessionId, Source, Subject, TeamCommand, Timestamp, WorkerId, WorkspaceChanges,
+    Micros, OperationId, OperationPrice, PaymentCommand, Period, PersonalText, Plan, PlanId,
+    PlatformSettings, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp,
+    UnmatchedPayment, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.
@@ -209,6 +213,16 @@ fn command(world: &World, words: &Words) -> Command {
             refund_window_days: number(words.bare[1]).try_into().expect("a script's days fit"),
         }),
         "restored" => Command::MarkRestored,
+        "loss" | "send_back" | "place" | "sent" | "bounced" => {
+            Command::Payment(PaymentCommand::Refund(payments::payment_refund(world, words)))
+        }
+        "unmatched" => Command::ReportUnmatched(UnmatchedPayment {
+            payment: words.bare[1].into(),
+            cents: number(words.bare[2]),
+            currency: words.text("currency").unwrap_or("eur").into(),
+            workspace: None,
+            why: words.text("why").unwrap_or("another_currency").into(),
+        }),
         _ => Command::Team(team_command(world, words)),
     }
 }
@@ -496,6 +510,7 @@ fn happened(world: &World, entry: &Entry) -> String {
         EntryBody::LedgerRestored { epoch } => format!("epoch {epoch}"),
         EntryBody::Team(change) => change.kind().as_str().to_owned(),
         EntryBody::Payment(change) => payments::happened(world, change),
+        EntryBody::PaymentUnmatched(payment) => format!("unmatched {}", payment.payment),
     }
 }
 
@@ -527,6 +542,7 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::TopUpOutOfBounds { allowed } => {
             format!("{code} {} to {} cents", allowed.min_cents, allowed.max_cents)
         }
+        Refusal::RefundOutOfBounds { refundable_cents } => format!("{code} 1 to {refundable_cents} cents"),
         Refusal::RefundExceedsCharge { refundable } => format!("{code} {refundable}"),
         Refusal::RefundWindowClosed { closed_at } => format!("{code} {}", later(*closed_at, world.now)),
         Refusal::WorkspaceNotFound
@@ -534,6 +550,7 @@ fn no(world: &World, refusal: &Refusal) -> String {
         | Refusal::Forbidden { .. }
         | Refusal::TopUpNotFound
         | Refusal::PaymentUnmatched
+        | Refusal::NothingToRefund
         | Refusal::MemberNotFound
         | Refusal::MemberExists
         | Refusal::LastAdmin

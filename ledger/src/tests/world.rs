@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use crate::account::invariants;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
-    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange, Payments, Period,
-    PeriodWindows, Platform, Refusal, SessionId, Subject, Submission, Team, TeamChange, TextsOfMember,
-    Timestamp, TopUpId, Usage, View, WorkspaceChanges, WorkspaceId, decide,
+    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange, PaymentRefundChange,
+    PaymentRefundId, Payments, Period, PeriodWindows, Platform, Refusal, SessionId, Subject, Submission,
+    Team, TeamChange, TextsOfMember, Timestamp, TopUpId, Usage, View, WorkspaceChanges, WorkspaceId, decide,
 };
 
 /// The time at which every script begins: midnight of day 100.
@@ -41,6 +41,8 @@ pub(super) struct World {
     pub links: Vec<SessionId>,
     /// Top-ups in the order in which they were opened.
     pub top_ups: Vec<TopUpId>,
+    /// Payment refunds in the order in which they were requested.
+    pub refunds: Vec<PaymentRefundId>,
     prices: Account,
     spent: Vec<Grant>,
     entries_by_key: BTreeMap<String, Entry>,
@@ -71,6 +73,7 @@ impl World {
             keys: Vec::new(),
             links: Vec::new(),
             top_ups: Vec::new(),
+            refunds: Vec::new(),
             prices: Account::new(WorkspaceId::platform()),
             spent: Vec::new(),
             entries_by_key: BTreeMap::new(),
@@ -202,11 +205,13 @@ impl World {
         }
         match &entry.body {
             EntryBody::Granted { grant, .. } => self.grants.push(grant.clone()),
-            EntryBody::Payment(change) => {
-                if let PaymentChange::TopUpOpened { top_up, .. } = **change {
-                    self.top_ups.push(top_up);
+            EntryBody::Payment(change) => match **change {
+                PaymentChange::TopUpOpened { top_up, .. } => self.top_ups.push(top_up),
+                PaymentChange::Refund(PaymentRefundChange::Requested { refund, .. }) => {
+                    self.refunds.push(refund);
                 }
-            }
+                _ => {}
+            },
             EntryBody::Team(change) => match &**change {
                 TeamChange::KeyCreated(key) => self.keys.push(key.id),
                 TeamChange::LinkCreated(link) => self.links.push(link.id),

@@ -13,8 +13,8 @@ use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
-    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, ProviderCall,
-    ProviderChange, Scope, TeamChange, hex,
+    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, PaymentRefundChange,
+    ProviderCall, ProviderChange, Scope, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
@@ -262,10 +262,7 @@ fn about(body: &EntryBody) -> About<'_> {
             api_key: refund.spender.api_key,
             ..nothing
         },
-        EntryBody::Payment(change) => match **change {
-            PaymentChange::TopUpSucceeded { grant, .. } => About { grant: Some(grant), ..nothing },
-            _ => nothing,
-        },
+        EntryBody::Payment(change) => about_payment(change),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 About { member: Some(&member.id), ..nothing }
@@ -296,7 +293,48 @@ fn about(body: &EntryBody) -> About<'_> {
         | EntryBody::PlansSet(_)
         | EntryBody::PlatformKeySet { .. }
         | EntryBody::SettingsChanged(_)
-        | EntryBody::LedgerRestored { .. } => nothing,
+        | EntryBody::LedgerRestored { .. }
+        | EntryBody::PaymentUnmatched(_) => nothing,
+    }
+}
+
+/// What an entry about payments is about.
+fn about_payment(change: &PaymentChange) -> About<'_> {
+    let nothing = About::default();
+    match change {
+        PaymentChange::TopUpSucceeded { grant, .. } => About { grant: Some(*grant), ..nothing },
+        PaymentChange::Refund(change) => About { reason: reason_of(change), ..nothing },
+        _ => nothing,
+    }
+}
+
+/// Why money went back.
+fn reason_of(change: &PaymentRefundChange) -> Option<&str> {
+    match change {
+        PaymentRefundChange::Lost { evidence: reason, .. }
+        | PaymentRefundChange::Requested { reason, .. }
+        | PaymentRefundChange::Failed { reason, .. } => Some(reason),
+        PaymentRefundChange::Placed { .. } | PaymentRefundChange::Succeeded { .. } => None,
+    }
+}
+
+/// What an entry about money that goes back set.
+fn refund_details(change: &PaymentRefundChange) -> Value {
+    let usd = |cents: i64| Usd(Micros::from_cents(cents)).to_string();
+    match change {
+        PaymentRefundChange::Lost { payment, elsewhere_cents, .. } => {
+            json_value!({ "payment": payment, "elsewhere_cents": elsewhere_cents })
+        }
+        PaymentRefundChange::Requested { refund, top_up, payment, cents, .. } => json_value!({
+            "payment_refund": refund.to_string(), "top_up": top_up.to_string(), "payment": payment,
+            "amount_usd": usd(*cents),
+        }),
+        PaymentRefundChange::Placed { refund, reference } => {
+            json_value!({ "payment_refund": refund.to_string(), "reference": reference })
+        }
+        PaymentRefundChange::Succeeded { refund } | PaymentRefundChange::Failed { refund, .. } => {
+            json_value!({ "payment_refund": refund.to_string() })
+        }
     }
 }
 
@@ -449,5 +487,6 @@ fn payment_details(change: &PaymentChange) -> Option<Value> {
         PaymentChange::AutoTopUp(AutoTopUpChange::Stopped { why }) => json_value!({
             "stopped_reason": why.as_str(),
         }),
+        PaymentChange::Refund(change) => refund_details(change),
     })
 }

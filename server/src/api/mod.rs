@@ -18,6 +18,7 @@ mod members;
 pub(crate) mod openapi;
 mod outcomes;
 mod payment_method;
+mod payment_refunds;
 mod plans;
 mod portal_sessions;
 mod price_book;
@@ -25,6 +26,7 @@ mod quote;
 mod report;
 mod settings;
 mod top_ups;
+mod unmatched;
 mod workspaces;
 
 use crate::http::route::Resource;
@@ -64,7 +66,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "Top-ups",
         description: "A top-up is credit that is bought once. It is granted after its payment, and only then.",
-        routes: &[top_ups::ROUTES],
+        routes: &[top_ups::ROUTES, payment_refunds::ROUTES, unmatched::ROUTES],
     },
     Resource {
         name: "Automatic top-ups",

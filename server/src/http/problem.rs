@@ -132,6 +132,8 @@ codes! {
         "Automatic top-ups need a saved card, and none is saved.",
     GrantWasPaid = 409 "grant_was_paid" "The grant was paid for" false
         "A payment paid for the grant. Such a grant is not voided; its payment can be refunded.",
+    NothingToRefund = 409 "nothing_to_refund" "Nothing can go back" false
+        "The top-up was not paid, its credit is spent, or its money went back before.",
     ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false
         "The charge is settled, and another outcome was reported. `outcome` says which one counts.",
     ChargeAlreadyRefunded = 409 "charge_already_refunded" "The charge is refunded already" false

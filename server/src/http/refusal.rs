@@ -41,6 +41,8 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
             let [min, max] = [allowed.min_cents, allowed.max_cents].map(|cents| Usd(Micros::from_cents(cents)));
             Problem::field("amount_usd", &format!("must be {min} to {max}"))
         }
+        Refusal::RefundOutOfBounds { refundable_cents } => refund_out_of_bounds(refundable_cents),
+        Refusal::NothingToRefund => nothing_to_refund(),
         Refusal::LimitExceeded { subject, period, required, limit, remaining, resets_at } => {
             ExceededLimit { subject, period, required, limit, remaining, resets_at }.problem()
         }
@@ -158,6 +160,17 @@ fn idempotency_key_reused(field: &'static str) -> Problem {
         "The idempotency key was used for a request with another `{field}`. Use a new key for a new request."
     );
     Problem::new(Code::IdempotencyKeyReused, detail).with("field", field)
+}
+
+fn nothing_to_refund() -> Problem {
+    let detail = "Nothing of this top-up can go back: it was not paid, its credit is spent, or its money went back before.";
+    Problem::new(Code::NothingToRefund, detail)
+}
+
+fn refund_out_of_bounds(refundable_cents: i64) -> Problem {
+    let refundable = Usd(Micros::from_cents(refundable_cents));
+    Problem::field("amount_usd", &format!("must be 0.01 to {refundable}, whose credit is unspent"))
+        .with("refundable_usd", refundable.to_string())
 }
 
 fn debt_outstanding(debt: Micros) -> Problem {

@@ -8,7 +8,7 @@ use crate::http::route::Route;
 
 /// The routes that need others to come first, in an order in which all of them succeed. All other
 /// routes follow: those that read, then those that delete.
-const IN_ORDER: [(&str, &str); 22] = [
+const IN_ORDER: [(&str, &str); 23] = [
     ("POST", "/v1/workspaces"),
     ("PATCH", "/v1/workspaces/{workspace}"),
     ("POST", "/v1/workspaces/{workspace}/members"),
@@ -20,6 +20,7 @@ const IN_ORDER: [(&str, &str); 22] = [
     ("POST", "/v1/workspaces/{workspace}/top-ups"),
     ("POST", "/v1/workspaces/{workspace}/top-ups/{top_up}/confirm"),
     ("PUT", "/v1/workspaces/{workspace}/auto-top-up"),
+    ("POST", "/v1/workspaces/{workspace}/top-ups/{top_up}/refund"),
     ("POST", "/v1/workspaces/{workspace}/charges"),
     ("POST", "/v1/workspaces/{workspace}/charges/{charge}/heartbeat"),
     ("POST", "/v1/workspaces/{workspace}/charges/{charge}/outcome"),

@@ -17,6 +17,7 @@ mod isolation;
 mod limits;
 mod matrix;
 mod outcomes;
+mod payment_refunds;
 mod plans;
 mod portal;
 mod prices;

@@ -10,6 +10,7 @@ mod charges;
 mod clocks;
 mod limits;
 mod lists;
+mod payment_refunds;
 mod payments;
 mod report;
 mod search;
@@ -107,6 +108,16 @@ pub const CLAUSES: &[Clause] = &[
         "a removed card stops automatic top-ups in one change",
         auto_top_ups::a_removed_card_stops_automatic_top_ups_in_one_change,
     ),
+    (
+        "a payment refund takes its credit before the money is sent",
+        payment_refunds::a_payment_refund_takes_its_credit_first,
+    ),
+    (
+        "what is lost of a payment is taken from its grant",
+        payment_refunds::what_is_lost_of_a_payment_is_taken_from_its_grant,
+    ),
+    ("only the platform sends money back", payment_refunds::only_the_platform_sends_money_back),
+    ("a payment that fits nothing is noted once", payment_refunds::a_payment_that_fits_nothing_is_noted_once),
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
     ("what is lost of a payment is a target", charges::what_is_lost_of_a_payment_is_a_target),
     ("a report adds up a month", report::a_report_adds_up_a_month),

@@ -134,9 +134,22 @@ impl Pool {
         if record.paid_cents <= 0 {
             return Err(invalid("grant"));
         }
+        if self.top_ups().iter().any(|top_up| top_up.grant == Some(grant)) {
+            return Err(invalid("grant"));
+        }
         if lost_cents < 0 || lost_cents > record.paid_cents {
             return Err(invalid("lost_cents"));
         }
+        self.go_towards(&record, lost_cents, now)
+    }
+
+    /// Takes or gives back the credit of what is lost of what was paid for a grant.
+    pub(super) fn go_towards(
+        &mut self,
+        record: &GrantRecord,
+        lost_cents: i64,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
         let (amount, grant) = (i128::from(record.grant.amount.get()), record.grant.n);
         let target = amount * i128::from(lost_cents) / i128::from(record.paid_cents);
         let target = Micros::new(i64::try_from(target).expect("a part of an amount"));

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
     Balance, Card, Charge, ChargeDetails, ChargeState, Customer, Draw, GrantId, Hash, Kind, Micros, Outcome,
-    Period, Profile, Source, Status, StopReason, Subject, TeamChange, Timestamp, TopUpFailure, TopUpWay,
-    UsageKey, UsageSums, WorkspaceChanges, WorkspaceId,
+    PaymentRefundStatus, Period, Profile, Source, Status, StopReason, Subject, TeamChange, Timestamp,
+    TopUpFailure, TopUpWay, UsageKey, UsageSums, WorkspaceChanges, WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -162,6 +162,36 @@ pub enum Fact {
     RuleStopped(StopReason),
     /// Nobody paid the top-up with this index in time.
     TopUpExpired(usize),
+    /// Something else was lost of a payment elsewhere.
+    PaymentLost {
+        /// The index of the top-up.
+        top_up: usize,
+        /// What is lost now, besides payment refunds.
+        elsewhere_cents: i64,
+    },
+    /// A payment refund was requested.
+    RefundRequested {
+        /// The index of the top-up.
+        top_up: usize,
+        /// What goes back.
+        cents: i64,
+        /// The reason.
+        reason: Box<str>,
+    },
+    /// The payment provider took a payment refund over.
+    RefundPlaced {
+        /// The index of the payment refund.
+        refund: usize,
+        /// The provider's id.
+        reference: Box<str>,
+    },
+    /// A payment refund succeeded or failed.
+    RefundEnded {
+        /// The index of the payment refund.
+        refund: usize,
+        /// What became of it.
+        status: PaymentRefundStatus,
+    },
 }
 
 /// A fact with its time.
@@ -266,6 +296,11 @@ impl Fact {
             Fact::RulePaused(_) => Kind::AutoTopUpPaused,
             Fact::RuleStopped(_) => Kind::AutoTopUpStopped,
             Fact::TopUpExpired(_) => Kind::TopUpExpired,
+            Fact::PaymentLost { .. } => Kind::PaymentLost,
+            Fact::RefundRequested { .. } => Kind::PaymentRefundRequested,
+            Fact::RefundPlaced { .. } => Kind::PaymentRefundPlaced,
+            Fact::RefundEnded { status: PaymentRefundStatus::Failed, .. } => Kind::PaymentRefundFailed,
+            Fact::RefundEnded { .. } => Kind::PaymentRefundSucceeded,
         }
     }
 

@@ -17,6 +17,7 @@ mod charges;
 mod credit;
 mod facts;
 mod limits;
+mod payment_refunds;
 mod payments;
 mod report;
 mod settings;
@@ -30,8 +31,9 @@ use std::collections::BTreeMap;
 
 use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
-    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand, Plan, PlanVersion,
-    PlatformSettings, PriceVersion, ProviderCommand, Refusal, Source, Submission, Timestamp, WorkspaceId,
+    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand, PaymentRefundCommand,
+    Plan, PlanVersion, PlatformSettings, PriceVersion, ProviderCommand, Refusal, Source, Submission,
+    Timestamp, UnmatchedPayment, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -61,6 +63,8 @@ pub struct Model {
     pub epoch: u64,
     /// How often the settings changed.
     settings_changes: usize,
+    /// The payments that fit nothing.
+    pub unmatched: Vec<UnmatchedPayment>,
     platform_at: Timestamp,
     answered: BTreeMap<WorkspaceId, Vec<Answered>>,
 }
@@ -76,6 +80,7 @@ impl Default for Model {
             refund_window_days: 30,
             epoch: 1,
             settings_changes: 0,
+            unmatched: Vec::new(),
             platform_at: Timestamp::ZERO,
             answered: BTreeMap::new(),
         }
@@ -94,7 +99,11 @@ impl Model {
                 Some(field) => Err(Refusal::IdempotencyKeyReused { field }),
             };
         }
-        let written = |model: &Model| model.pools.get(workspace).map_or(0, |pool| pool.lines.len());
+        let written = |model: &Model| match model.pools.get(workspace) {
+            Some(pool) => pool.lines.len(),
+            None if workspace.is_platform() => model.platform_entries(),
+            None => 0,
+        };
         let before = written(self);
         let output = self.run(workspace, actor, command, step.now)?;
         let answer = Answer { replayed: false, output };
@@ -110,7 +119,8 @@ impl Model {
     #[must_use]
     pub fn platform_entries(&self) -> usize {
         let restores = usize::try_from(self.epoch - 1).expect("a simulation restores seldom");
-        self.prices.len() + self.plans.len() + self.platform_keys + self.settings_changes + restores
+        let set = self.prices.len() + self.plans.len() + self.platform_keys + self.settings_changes;
+        set + restores + self.unmatched.len()
     }
 
     /// True if a request under this key was accepted before.
@@ -196,7 +206,8 @@ impl Model {
             | Command::SetPlans { .. }
             | Command::SetPlatformKey { .. }
             | Command::SetSettings(_)
-            | Command::MarkRestored => unreachable!("answered above"),
+            | Command::MarkRestored
+            | Command::ReportUnmatched(_) => unreachable!("answered above"),
         }?;
         pool.fire_alerts(before, now);
         Ok(answer)
@@ -212,6 +223,10 @@ impl Model {
             Command::SetSettings(settings) => return self.set_settings(*settings, now),
             Command::SetPlatformKey { .. } => self.platform_keys += 1,
             Command::MarkRestored => self.epoch += 1,
+            Command::ReportUnmatched(payment) => {
+                settings::check_unmatched(payment)?;
+                self.unmatched.push(payment.clone());
+            }
             other => unreachable!("{other:?} is of a workspace"),
         }
         self.platform_at = self.platform_at.max(now);
@@ -304,6 +319,7 @@ fn derived_key(command: &Command) -> Option<String> {
         Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp { payment, .. })) => {
             Some(format!("\u{2}grant {:?} {payment}", Source::TopUp))
         }
+        Command::ReportUnmatched(payment) => Some(format!("\u{2}unmatched {}", payment.payment)),
         _ => None,
     }
 }
@@ -328,26 +344,8 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             ("origin", a.origin == b.origin),
             ("paid_cents", a.paid_cents == b.paid_cents),
         ],
-        (
-            Command::Payment(PaymentCommand::OpenTopUp { cents: a, way: way_a, .. }),
-            Command::Payment(PaymentCommand::OpenTopUp { cents: b, way: way_b, .. }),
-        ) => vec![("amount_usd", a == b), ("path", way_a == way_b)],
-        (
-            Command::Payment(PaymentCommand::ConfirmTopUp(a)),
-            Command::Payment(PaymentCommand::ConfirmTopUp(b)),
-        ) => vec![("path", a == b)],
-        (
-            Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp {
-                payment: a,
-                cents: cents_a,
-                ..
-            })),
-            Command::Payment(PaymentCommand::Provider(ProviderCommand::SucceedTopUp {
-                payment: b,
-                cents: cents_b,
-                ..
-            })),
-        ) => vec![("path", a == b), ("cents", cents_a == cents_b)],
+        (Command::Payment(a), Command::Payment(b)) => payment_fields(a, b),
+        (Command::ReportUnmatched(_), Command::ReportUnmatched(_)) => Vec::new(),
         (Command::VoidGrant { grant: a, reason: why_a }, Command::VoidGrant { grant: b, reason: why_b }) => {
             vec![("grant", a == b), ("reason", why_a == why_b)]
         }
@@ -368,4 +366,34 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
         _ => vec![("path", false)],
     };
     fields.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
+}
+
+/// The same of two requests about payments.
+fn payment_fields(first: &PaymentCommand, again: &PaymentCommand) -> Vec<(&'static str, bool)> {
+    match (first, again) {
+        (
+            PaymentCommand::OpenTopUp { cents: a, way: way_a, .. },
+            PaymentCommand::OpenTopUp { cents: b, way: way_b, .. },
+        ) => vec![("amount_usd", a == b), ("path", way_a == way_b)],
+        (PaymentCommand::ConfirmTopUp(a), PaymentCommand::ConfirmTopUp(b)) => vec![("path", a == b)],
+        (
+            PaymentCommand::Provider(ProviderCommand::SucceedTopUp { payment: a, cents: cents_a, .. }),
+            PaymentCommand::Provider(ProviderCommand::SucceedTopUp { payment: b, cents: cents_b, .. }),
+        ) => vec![("path", a == b), ("cents", cents_a == cents_b)],
+        (
+            PaymentCommand::Refund(PaymentRefundCommand::Request {
+                top_up: a,
+                cents: cents_a,
+                reason: why_a,
+                ..
+            }),
+            PaymentCommand::Refund(PaymentRefundCommand::Request {
+                top_up: b,
+                cents: cents_b,
+                reason: why_b,
+                ..
+            }),
+        ) => vec![("path", a == b), ("amount_usd", cents_a == cents_b), ("reason", why_a == why_b)],
+        _ => vec![("path", false)],
+    }
 }

@@ -29,6 +29,7 @@ impl Pool {
                 let opened = self.top_ups().pop().expect("it was just opened");
                 Ok(Output::TopUp(Box::new(opened)))
             }
+            PaymentCommand::Refund(command) => self.go_back(command, now),
             PaymentCommand::ConfirmTopUp(id) => {
                 let top_ups = self.top_ups();
                 let index = top_ups.iter().position(|top_up| top_up.id == *id);

@@ -2,7 +2,7 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Micros, Operation, OperationPrice, Plan, Profile, Refusal, Timestamp, WorkspaceChanges,
+    Micros, Operation, OperationPrice, Plan, Profile, Refusal, Timestamp, UnmatchedPayment, WorkspaceChanges,
 };
 
 use super::charges::invalid;
@@ -158,4 +158,18 @@ pub(super) fn sorted(operations: &[OperationPrice]) -> Vec<Operation> {
         .collect();
     list.sort_by(|a, b| a.id.cmp(&b.id));
     list
+}
+
+/// Checks the form of a payment that fits nothing.
+pub(super) fn check_unmatched(payment: &UnmatchedPayment) -> Result<(), Refusal> {
+    let UnmatchedPayment { payment, cents, currency, workspace: _, why } = payment;
+    let fits = |text: &str| (1..=255).contains(&text.chars().count());
+    let is_currency = currency.len() == 3 && currency.chars().all(|letter| letter.is_ascii_lowercase());
+    match () {
+        () if !fits(payment) => Err(invalid("payment")),
+        () if *cents < 0 => Err(invalid("cents")),
+        () if !is_currency => Err(invalid("currency")),
+        () if !fits(why) => Err(invalid("why")),
+        () => Ok(()),
+    }
 }

@@ -11,9 +11,10 @@ use std::collections::HashMap;
 
 use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
-    Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, PaymentChange,
-    PaymentCommand, PortalSession, ProviderCall, ProviderCommand, Refusal, Subject, Submission, TeamChange,
-    TeamCommand, Timestamp, TopUp, TopUpId, UsageKey, WorkspaceId,
+    Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, Loss,
+    PaymentChange, PaymentCommand, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PortalSession,
+    ProviderCall, ProviderCommand, Refusal, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUp,
+    TopUpId, UsageKey, WorkspaceId,
 };
 
 /// A command with the clock of its caller.
@@ -68,6 +69,7 @@ struct Named {
     keys: Vec<Id>,
     sessions: Vec<Id>,
     top_ups: Vec<Id>,
+    refunds: Vec<Id>,
 }
 
 impl Names {
@@ -117,6 +119,19 @@ impl Names {
             )) => {
                 top_up.0 = known_top_up(named, top_up.0)?;
             }
+            Command::Payment(PaymentCommand::Refund(command)) => match command {
+                PaymentRefundCommand::ReportLoss { payment, .. } => {
+                    if let Some(TopUpId(id)) = confirmed_by(payment) {
+                        *payment = TopUp::manual_payment(TopUpId(known_top_up(named, id)?)).into();
+                    }
+                }
+                PaymentRefundCommand::Request { top_up, .. } => top_up.0 = known_top_up(named, top_up.0)?,
+                PaymentRefundCommand::Place { refund, .. }
+                | PaymentRefundCommand::Succeed(refund)
+                | PaymentRefundCommand::Fail { refund, .. } => {
+                    refund.0 = known(&named.refunds, refund.0)?;
+                }
+            },
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
@@ -128,7 +143,8 @@ impl Names {
             | Command::SetPlans { .. }
             | Command::SetPlatformKey { .. }
             | Command::SetSettings(_)
-            | Command::MarkRestored => {}
+            | Command::MarkRestored
+            | Command::ReportUnmatched(_) => {}
         }
         Some(submission)
     }
@@ -146,6 +162,7 @@ impl Names {
             | Output::Settings(_)
             | Output::Done => {}
             Output::TopUp(top_up) => self.top_up_for_model(workspace, top_up),
+            Output::PaymentRefund(refund, _) => self.refund_for_model(workspace, refund),
         }
         answer
     }
@@ -166,6 +183,9 @@ impl Names {
             EntryBody::Granted { grant, .. } => learn(&mut named.grants, grant.id.0),
             EntryBody::Payment(change) => match **change {
                 PaymentChange::TopUpOpened { top_up, .. } => learn_top_up(named, top_up.0),
+                PaymentChange::Refund(PaymentRefundChange::Requested { refund, .. }) => {
+                    learn(&mut named.refunds, refund.0)
+                }
                 _ => return,
             },
             EntryBody::Team(change) => match change.as_ref() {
@@ -197,11 +217,9 @@ impl Names {
 
     /// Replaces the id of a top-up in the name of its payment.
     fn payment_for_model(&mut self, workspace: &WorkspaceId, payment: Box<str>) -> Box<str> {
-        match payment.strip_prefix("manual:").map(str::parse) {
-            Some(Ok(TopUpId(id))) => {
-                format!("manual:{}", TopUpId(learn_top_up(self.of(workspace), id))).into()
-            }
-            _ => payment,
+        match confirmed_by(&payment) {
+            Some(TopUpId(id)) => TopUp::manual_payment(TopUpId(learn_top_up(self.of(workspace), id))).into(),
+            None => payment,
         }
     }
 
@@ -213,6 +231,17 @@ impl Names {
             }
             _ => reason,
         }
+    }
+
+    /// Replaces the ids in a payment refund.
+    pub fn refund_for_model(&mut self, workspace: &WorkspaceId, refund: &mut PaymentRefund) {
+        refund.id.0 = learn(&mut self.of(workspace).refunds, refund.id.0);
+        refund.payment = self.payment_for_model(workspace, refund.payment.clone());
+    }
+
+    /// Replaces the name of the payment in a loss.
+    pub fn loss_for_model(&mut self, workspace: &WorkspaceId, loss: &mut Loss) {
+        loss.payment = self.payment_for_model(workspace, loss.payment.clone());
     }
 
     /// Replaces the ids in a top-up.
@@ -284,6 +313,11 @@ impl Names {
     pub fn charge(&self, workspace: &WorkspaceId, index: usize) -> Option<ChargeId> {
         self.0.get(workspace)?.charges.get(index).map(|id| ChargeId(*id))
     }
+}
+
+/// The top-up whose payment a person confirmed, by the name of the payment.
+pub(crate) fn confirmed_by(payment: &str) -> Option<TopUpId> {
+    payment.strip_prefix("manual:")?.parse().ok()
 }
 
 fn known(names: &[Id], id: Id) -> Option<Id> {

@@ -218,7 +218,8 @@ impl Pool {
                 PaymentCommand::ConfirmTopUp(_)
                 | PaymentCommand::FailTopUp { .. }
                 | PaymentCommand::ExpireTopUp(_)
-                | PaymentCommand::Provider(_),
+                | PaymentCommand::Provider(_)
+                | PaymentCommand::Refund(_),
             ) => false,
             Command::Payment(PaymentCommand::Card(command)) => {
                 matches!(command, CardCommand::RemoveCard { id: None })

@@ -10,8 +10,9 @@
 
 use tollkeeper_ledger::{
     AutoTopUp, AutoTopUpState, ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash,
-    IdempotencyKey, Interval, Micros, OperationId, OperationPrice, PaymentCommand, Period, Plan, PlanId,
-    PlatformSettings, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
+    IdempotencyKey, Interval, Micros, OperationId, OperationPrice, PaymentCommand, PaymentRefundCommand,
+    Period, Plan, PlanId, PlatformSettings, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges,
+    WorkspaceId, bounds,
 };
 
 use crate::model::step::{Step, nth, unknown_id};
@@ -259,6 +260,17 @@ impl Workload {
                     }
                 }
                 Command::SetLost { lost_cents, .. } => *lost_cents += 1,
+                Command::Payment(PaymentCommand::Refund(PaymentRefundCommand::Request {
+                    cents,
+                    reason,
+                    by_hand,
+                    ..
+                })) => match self.random.below(3) {
+                    0 => *cents = Some(cents.unwrap_or(0) + 1),
+                    1 => *reason = "other".into(),
+                    _ => *by_hand = !*by_hand,
+                },
+                Command::ReportUnmatched(payment) => payment.cents += 1,
                 _ => {}
             }
         }
@@ -284,8 +296,10 @@ impl Workload {
             Command::Grant(_)
             | Command::VoidGrant { .. }
             | Command::SetLost { .. }
-            | Command::Payment(PaymentCommand::OpenTopUp { .. })
-                if self.random.chance(700) => {}
+            | Command::Payment(
+                PaymentCommand::OpenTopUp { .. }
+                | PaymentCommand::Refund(PaymentRefundCommand::Request { .. }),
+            ) if self.random.chance(700) => {}
             _ => return None,
         }
         self.keys += 1;
@@ -491,6 +505,9 @@ impl Workload {
         }
         if self.random.chance(200) {
             return self.plans();
+        }
+        if self.random.chance(100) {
+            return self.unmatched();
         }
         let mut operations = price_list();
         for operation in &mut operations {

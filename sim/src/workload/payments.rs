@@ -1,8 +1,10 @@
-//! Random commands about payments: top-ups, cards and their rule, and payments that are lost.
+//! Random commands about payments: top-ups, cards and their rule, payments that are lost, and money
+//! that goes back.
 
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Card, CardCommand, Command, Customer, Micros, PaymentCommand, Provider, ProviderCall,
-    ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay,
+    AutoTopUpCommand, Card, CardCommand, Command, Customer, Micros, PaymentCommand, PaymentRefundCommand,
+    PaymentRefundId, Provider, ProviderCall, ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure,
+    TopUpId, TopUpStatus, TopUpWay, UnmatchedPayment,
 };
 
 use super::Workload;
@@ -135,8 +137,78 @@ impl Workload {
         }
     }
 
-    /// Mostly of a grant that was paid for, and mostly not more than was paid.
+    /// A payment that fits nothing, at times one that was noted before.
+    pub(super) fn unmatched(&mut self) -> Command {
+        let currency = *self.random.pick(&["eur", "gbp", "EUR", "euro"]);
+        Command::ReportUnmatched(UnmatchedPayment {
+            payment: format!("pi_{}", self.random.below(12)).into(),
+            cents: self.random.below(500) as i64 - 1,
+            currency: currency.into(),
+            workspace: self.random.chance(500).then(|| self.workspace()),
+            why: "another currency".into(),
+        })
+    }
+
+    /// What is lost of a payment, or money that goes back: of a top-up, or as `SetLost` of a grant.
     pub(super) fn lost(&mut self, pool: &Pool) -> Command {
+        let paid = |top_up: &TopUp| top_up.grant.is_some();
+        if pool.top_ups().iter().any(paid) && self.random.chance(700) {
+            return Command::Payment(PaymentCommand::Refund(self.payment_refund(pool)));
+        }
+        self.lost_of_grant(pool)
+    }
+
+    /// Mostly about a top-up that was paid; at times about any, an unknown one or an odd amount.
+    fn payment_refund(&mut self, pool: &Pool) -> PaymentRefundCommand {
+        let (top_ups, refunds) = (pool.top_ups(), pool.refunds());
+        let paid: Vec<&TopUp> = top_ups.iter().filter(|top_up| top_up.grant.is_some()).collect();
+        let top_up = match self.random.below(20) {
+            0 => TopUpId(unknown_id()),
+            1 => self.random.pick(&top_ups).id,
+            _ => self.random.pick(&paid).id,
+        };
+        let named = top_ups.iter().find(|named| named.id == top_up);
+        let cents = named.map_or(0, |top_up| top_up.cents);
+        let roll = self.random.below(100);
+        if roll < 40 {
+            let elsewhere_cents = match self.random.below(8) {
+                0 => 0,
+                1 => cents,
+                2 => 2 * cents + 1,
+                3 if self.random.chance(300) => -1,
+                3 => i64::MAX,
+                _ => self.random.below(cents.unsigned_abs() + 1) as i64,
+            };
+            let payment = TopUp::manual_payment(top_up).into();
+            let evidence = if self.random.chance(20) { "x".repeat(2_001) } else { "dp_1 lost".to_owned() };
+            return PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence: evidence.into() };
+        }
+        if roll < 65 || refunds.is_empty() {
+            let asked = match self.random.below(8) {
+                0 => Some(0),
+                1 => Some(cents + 1),
+                2 | 3 => Some(1 + self.random.below(cents.unsigned_abs() + 1) as i64),
+                _ => None,
+            };
+            let by_hand = self.random.chance(400);
+            return PaymentRefundCommand::Request { top_up, cents: asked, reason: "asked".into(), by_hand };
+        }
+        let refund = match self.random.below(20) {
+            0 => PaymentRefundId(unknown_id()),
+            _ => self.random.pick(&refunds).id,
+        };
+        match roll {
+            65..72 => {
+                let reference = format!("re_{}", self.random.below(8)).into();
+                PaymentRefundCommand::Place { refund, reference }
+            }
+            72..82 => PaymentRefundCommand::Succeed(refund),
+            _ => PaymentRefundCommand::Fail { refund, reason: "closed".into() },
+        }
+    }
+
+    /// Mostly of a grant that was paid for, and mostly not more than was paid.
+    fn lost_of_grant(&mut self, pool: &Pool) -> Command {
         let grants = pool.grants();
         let paid_for: Vec<_> = grants.iter().filter(|record| record.paid_cents > 0).collect();
         let grant = match paid_for.len() {

@@ -7,9 +7,10 @@
 use tollkeeper_engine::transfer::StreamWriter;
 use tollkeeper_engine::{AuditOptions, AuditReport, digest, embedded, postgres};
 use tollkeeper_ledger::{
-    Account, Actor, ChargeDetails, ChargeId, ChargeState, Draw, EntryBody, Grant, GrantId, Id, Limit,
-    LostPart, Micros, Operation, OperationId, Outcome, Period, PeriodWindow, PeriodWindows, PriceVersion,
-    Profile, Refund, RefundReason, Source, Spender, Status, Subject, Timestamp, WorkspaceId,
+    Account, Actor, ChargeDetails, ChargeId, ChargeState, Command, Draw, EntryBody, Grant, GrantId, Id,
+    IdempotencyKey, Limit, LostPart, Micros, Operation, OperationId, Outcome, PaymentChange, PaymentCommand,
+    Period, PeriodWindow, PeriodWindows, PriceVersion, Profile, Refund, RefundReason, Source, Spender,
+    Status, Subject, Timestamp, TopUp, TopUpId, TopUpWay, WorkspaceId,
 };
 use tollkeeper_testkit::postgres::{is_missing, shared};
 use tollkeeper_testkit::scratch::Scratch;
@@ -55,7 +56,11 @@ impl Forgery {
     }
 
     fn write(&mut self, body: EntryBody) {
-        let entry = self.account.record(body, None, Actor::Platform, self.now);
+        self.write_under(None, body);
+    }
+
+    fn write_under(&mut self, key: Option<IdempotencyKey>, body: EntryBody) {
+        let entry = self.account.record(body, key, Actor::Platform, self.now);
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);
         self.account.link(digest(&bytes));
@@ -164,6 +169,32 @@ fn a_claw_back_that_an_earlier_version_wrote_is_no_finding() {
     let draws = vec![Draw { grant: 2, amount }];
     acme.write(EntryBody::ClawedBack { grant, dispute, amount, draws: draws.clone() });
     acme.write(EntryBody::ClawBackRestored { dispute: "d1".into(), returns: draws });
+    acme.charge(3, 2, None);
+    assert_eq!(audited(&[Forgery::platform(), acme]), Vec::<String>::new());
+}
+
+#[test]
+fn a_loss_that_an_earlier_version_said_of_a_top_ups_grant_is_no_finding() {
+    let mut acme = Forgery::workspace(false);
+    let top_up = TopUpId(Id::v7(NOON.millis(), 0, 4));
+    let payment: Box<str> = TopUp::manual_payment(top_up).into();
+    let opened = PaymentChange::TopUpOpened { top_up, cents: 100, way: TopUpWay::Manual };
+    acme.write(EntryBody::Payment(Box::new(opened)));
+    let confirm = Command::Payment(PaymentCommand::ConfirmTopUp(top_up));
+    let (n, amount) = (acme.account.chain.n + 1, Micros::from_cents(100));
+    let id = GrantId(Id::v7(NOON.millis(), 0, n));
+    let grant = Grant { id, n, source: Source::TopUp, amount, remaining: amount, voided_at: None };
+    let origin = Some(payment.clone());
+    acme.write_under(
+        confirm.derived_key(),
+        EntryBody::Granted { grant, reason: None, origin, paid_cents: 100 },
+    );
+    let paid = PaymentChange::TopUpSucceeded { top_up, payment, grant: id, tax_cents: 0 };
+    acme.write(EntryBody::Payment(Box::new(paid)));
+    let (lost_cents, paid_cents, credit) = (30, 100, Micros::new(30_000));
+    let lost = LostPart { grant: id, lost_cents, paid_cents, credit, evidence: "dp_1".into() };
+    let draws = vec![Draw { grant: n, amount: credit }];
+    acme.write(EntryBody::ClawBackIncreased { lost, owed: Micros::ZERO, draws });
     acme.charge(3, 2, None);
     assert_eq!(audited(&[Forgery::platform(), acme]), Vec::<String>::new());
 }

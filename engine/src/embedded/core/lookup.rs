@@ -191,7 +191,8 @@ impl StateMachine {
         if let Some(located) = charge {
             wanted.extend(located.charge.details.draws.iter().map(|draw| draw.grant));
         }
-        if let Some(id) = command.grant() {
+        let of_payment = command.grants_of_payment(&self.accounts.get(account_index).account);
+        for id in command.grant().into_iter().chain(of_payment) {
             wanted.extend(self.grant_number(account_index, id)?);
         }
         let slot = self.accounts.get_mut(account_index);

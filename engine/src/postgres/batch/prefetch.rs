@@ -305,6 +305,7 @@ impl<'a> Prefetch<'a> {
                 take_named(accounts, &mut loaded, &named, &rows)?;
             }
         }
+        load_grants_of_payments(session, accounts, &mut loaded, batch).await?;
         load_spent_grants(session, accounts, &loaded, batch).await?;
         loaded.usage = limit_usage::load(session, accounts, batch).await?;
         loaded.texts = texts::load(session, accounts, batch).await?;
@@ -410,6 +411,30 @@ pub(crate) async fn charges_by_id<'a>(
     Ok(loaded.charges)
 }
 
+/// Loads the spent grants of the payments that commands are about. Only the account tells their
+/// ids.
+async fn load_grants_of_payments(
+    session: &DbSession,
+    accounts: &mut Accounts,
+    loaded: &mut Loaded,
+    batch: &[(Submission, Timestamp)],
+) -> Result<(), Failure> {
+    let mut named = NamedIds::default();
+    for (submission, _) in batch {
+        let workspace = submission.workspace.as_str();
+        let Some(account_index) = accounts.touch(workspace) else { continue };
+        let account = &accounts.get(account_index).account;
+        let grants = submission.command.grants_of_payment(account);
+        let spent = grants.into_iter().filter(|grant| account.grants.find(*grant).is_none());
+        spent.for_each(|grant| named.push(workspace, grant.0));
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    let rows = with_timeout(named.load(session)).await??;
+    take_named(accounts, loaded, &named, &rows)
+}
+
 /// Brings the spent grants into memory that a command may draw from or refund to.
 async fn load_spent_grants(
     session: &DbSession,
@@ -463,7 +488,8 @@ fn grants_of(accounts: &Accounts, loaded: &Loaded, account_index: usize, command
     if let Some(charge) = charge.and_then(|key| loaded.charges.get(&key)) {
         numbers.extend(charge.details.draws.iter().map(|draw| draw.grant));
     }
-    let grant = command.grant().map(|grant| GrantRef { account_index, grant });
-    numbers.extend(grant.and_then(|key| loaded.grants.get(&key)).map(|record| record.grant.n));
+    let of_payment = command.grants_of_payment(&accounts.get(account_index).account);
+    let named = command.grant().into_iter().chain(of_payment).map(|grant| GrantRef { account_index, grant });
+    numbers.extend(named.filter_map(|key| loaded.grants.get(&key)).map(|record| record.grant.n));
     numbers
 }

@@ -1,11 +1,12 @@
-//! The words of the test scripts about payments: top-ups, cards and their rule.
+//! The words of the test scripts about payments: top-ups, cards and their rule, money that
+//! goes back.
 
 use super::{Words, index, later, micros, number};
 use crate::tests::world::World;
 use crate::{
     AutoTopUpChange, AutoTopUpCommand, Card, CardCommand, Customer, Id, PaymentChange, PaymentCommand,
-    Provider, ProviderCall, ProviderChange, ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure,
-    TopUpId, TopUpWay,
+    PaymentRefundChange, PaymentRefundCommand, PaymentRefundId, Provider, ProviderCall, ProviderChange,
+    ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpWay,
 };
 
 pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
@@ -72,6 +73,31 @@ pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
     }
 }
 
+pub(super) fn payment_refund(world: &World, words: &Words) -> PaymentRefundCommand {
+    let top_up = || world.top_ups.get(index(words.bare[1])).copied().unwrap_or(TopUpId(Id::v7(0, 0, 0)));
+    let refund =
+        || world.refunds.get(index(words.bare[1])).copied().unwrap_or(PaymentRefundId(Id::v7(0, 0, 0)));
+    match words.bare[0] {
+        "loss" => PaymentRefundCommand::ReportLoss {
+            payment: TopUp::manual_payment(top_up()).into(),
+            elsewhere_cents: number(words.bare[2]),
+            evidence: words.text("evidence").unwrap_or("dp_1").into(),
+        },
+        "send_back" => PaymentRefundCommand::Request {
+            top_up: top_up(),
+            cents: words.bare.get(2).filter(|word| **word != "by_hand").map(|word| number(word)),
+            reason: words.text("reason").unwrap_or("asked").into(),
+            by_hand: words.bare.contains(&"by_hand"),
+        },
+        "place" => PaymentRefundCommand::Place { refund: refund(), reference: words.bare[2].into() },
+        "sent" => PaymentRefundCommand::Succeed(refund()),
+        _ => PaymentRefundCommand::Fail {
+            refund: refund(),
+            reason: words.text("reason").unwrap_or("account_closed").into(),
+        },
+    }
+}
+
 /// A card with this id of the provider.
 pub(in crate::tests) fn card(id: &str) -> Card {
     Card { id: id.into(), brand: "visa".into(), last4: "4242".into(), expires_month: 12, expires_year: 2_030 }
@@ -102,5 +128,12 @@ pub(super) fn happened(world: &World, change: &PaymentChange) -> String {
             format!("stopped: {}", why.as_str())
         }
         PaymentChange::AutoTopUp(AutoTopUpChange::Set { .. }) => "set".to_owned(),
+        PaymentChange::Refund(change) => match change {
+            PaymentRefundChange::Lost { elsewhere_cents, .. } => format!("lost {elsewhere_cents} cents"),
+            PaymentRefundChange::Requested { cents, .. } => format!("{cents} cents back"),
+            PaymentRefundChange::Placed { .. } => "placed".to_owned(),
+            PaymentRefundChange::Succeeded { .. } => "sent".to_owned(),
+            PaymentRefundChange::Failed { .. } => "bounced".to_owned(),
+        },
     }
 }

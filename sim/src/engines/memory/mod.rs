@@ -15,8 +15,8 @@ use tollkeeper_engine::{
 };
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Hash, Id, MemberId,
-    Micros, PaymentChange, Period, PeriodWindow, PeriodWindows, PersonalText, Platform, Subject, Submission,
-    Timestamp, TopUp, Usage, View, WorkspaceId, decide, invariants,
+    Micros, PaymentChange, PaymentRefund, Period, PeriodWindow, PeriodWindows, PersonalText, Platform,
+    Subject, Submission, Timestamp, TopUp, Usage, View, WorkspaceId, decide, invariants,
 };
 
 mod queries;
@@ -292,6 +292,12 @@ impl StoredWorkspace {
                 PaymentChange::TopUpOpened { top_up, cents, way } => {
                     let opened_at = entry(first).decided_at;
                     Output::TopUp(Box::new(TopUp::opened(top_up, cents, way, opened_at)))
+                }
+                PaymentChange::Refund(ref change) => {
+                    let refund = PaymentRefund::of(change, entry(first).decided_at);
+                    // The credit that the next entry takes is gone.
+                    let balance = entry(first).balance_after_change();
+                    refund.map_or(Output::Done, |refund| Output::PaymentRefund(Box::new(refund), balance))
                 }
                 _ => Output::Done,
             },

@@ -1,0 +1,207 @@
+//! The rules of money that goes back: what is lost of a payment is what was lost elsewhere plus the
+//! payment refunds that did not fail, at most what was paid. The credit follows it.
+
+use std::collections::BTreeMap;
+
+use tollkeeper_engine::Output;
+use tollkeeper_ledger::{
+    PaymentRefund, PaymentRefundCommand, PaymentRefundId, PaymentRefundStatus, Refusal, Timestamp, TopUpId,
+};
+
+use super::charges::invalid;
+use super::facts::{Fact, Pool};
+use crate::model::step::{index_of, nth};
+
+impl Pool {
+    /// Runs a command about money that goes back. A refusal leaves no fact.
+    pub(super) fn go_back(
+        &mut self,
+        command: &PaymentRefundCommand,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
+        let before = self.lines.len();
+        let answer = self.try_to_go_back(command, now);
+        if answer.is_err() {
+            self.lines.truncate(before);
+        }
+        answer
+    }
+
+    fn try_to_go_back(&mut self, command: &PaymentRefundCommand, now: Timestamp) -> Result<Output, Refusal> {
+        match command {
+            PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence } => {
+                let top_ups = self.top_ups();
+                let paid = top_ups.iter().position(|top_up| top_up.payment.as_ref() == Some(payment));
+                let top_up = paid.ok_or(invalid("payment"))?;
+                if *elsewhere_cents < 0 {
+                    return Err(invalid("elsewhere_cents"));
+                }
+                if evidence.len() > 2_000 {
+                    return Err(invalid("evidence"));
+                }
+                if self.elsewhere(top_up) == *elsewhere_cents {
+                    return Ok(Output::Done);
+                }
+                self.add(now, Fact::PaymentLost { top_up, elsewhere_cents: *elsewhere_cents });
+                self.follow(top_up, now)
+            }
+            PaymentRefundCommand::Request { top_up, cents, reason, by_hand } => {
+                self.send_back(*top_up, *cents, (reason, *by_hand), now)
+            }
+            PaymentRefundCommand::Place { refund, reference } => {
+                let refund = self.named(*refund)?;
+                let refunds = self.refunds();
+                let holder = refunds.iter().position(|other| other.placed.as_ref() == Some(reference));
+                if holder == Some(refund) {
+                    return Ok(Output::Done);
+                }
+                if holder.is_some() || refunds[refund].placed.is_some() {
+                    return Err(invalid("reference"));
+                }
+                if reference.is_empty() || reference.chars().count() > 255 {
+                    return Err(invalid("reference"));
+                }
+                self.add(now, Fact::RefundPlaced { refund, reference: reference.clone() });
+                Ok(Output::Done)
+            }
+            PaymentRefundCommand::Succeed(refund) => self.end(*refund, PaymentRefundStatus::Succeeded, now),
+            PaymentRefundCommand::Fail { refund, reason: _ } => {
+                self.end(*refund, PaymentRefundStatus::Failed, now)
+            }
+        }
+    }
+
+    fn send_back(
+        &mut self,
+        id: TopUpId,
+        asked: Option<i64>,
+        (reason, by_hand): (&str, bool),
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
+        let top_ups = self.top_ups();
+        let index = top_ups.iter().position(|top_up| top_up.id == id).ok_or(Refusal::TopUpNotFound)?;
+        let top_up = top_ups[index].clone();
+        let grant = top_up.grant.ok_or(Refusal::NothingToRefund)?;
+        let unspent = self.grants()[index_of(grant.0)].grant.remaining.get() / 1_000;
+        let refundable_cents = unspent.min(top_up.cents - self.lost_of_top_up(index));
+        if refundable_cents == 0 {
+            return Err(Refusal::NothingToRefund);
+        }
+        if self.refunds().len() >= 10_000 {
+            return Err(invalid("refunds"));
+        }
+        let cents = asked.unwrap_or(refundable_cents);
+        if cents < 1 || cents > refundable_cents {
+            return Err(Refusal::RefundOutOfBounds { refundable_cents });
+        }
+        self.add(now, Fact::RefundRequested { top_up: index, cents, reason: reason.into() });
+        let refund = self.refunds().len() - 1;
+        self.follow(index, now)?;
+        if by_hand {
+            self.add(now, Fact::RefundEnded { refund, status: PaymentRefundStatus::Succeeded });
+        }
+        Ok(Output::PaymentRefund(Box::new(self.refunds().swap_remove(refund)), self.balance()))
+    }
+
+    fn end(
+        &mut self,
+        id: PaymentRefundId,
+        status: PaymentRefundStatus,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
+        let refund = self.named(id)?;
+        if self.refunds()[refund].status == status {
+            return Ok(Output::Done);
+        }
+        self.add(now, Fact::RefundEnded { refund, status });
+        let top_up = self.top_up_of(refund);
+        self.follow(top_up, now)
+    }
+
+    /// Takes or gives back the credit of what is lost of a top-up's payment.
+    fn follow(&mut self, top_up: usize, now: Timestamp) -> Result<Output, Refusal> {
+        let grant = self.top_ups()[top_up].grant.expect("the top-up was paid");
+        let record = self.grants()[index_of(grant.0)].clone();
+        self.go_towards(&record, self.lost_of_top_up(top_up), now)
+    }
+
+    fn named(&self, id: PaymentRefundId) -> Result<usize, Refusal> {
+        let index = index_of(id.0);
+        if index < self.refunds().len() { Ok(index) } else { Err(invalid("refund")) }
+    }
+
+    /// The index of the top-up of whose payment a refund is.
+    fn top_up_of(&self, refund: usize) -> usize {
+        let requested = self.lines.iter().filter_map(|line| match &line.fact {
+            Fact::RefundRequested { top_up, .. } => Some(*top_up),
+            _ => None,
+        });
+        requested.into_iter().nth(refund).expect("the refund was requested")
+    }
+
+    /// What is lost of a top-up's payment besides its refunds.
+    fn elsewhere(&self, top_up: usize) -> i64 {
+        self.lost_elsewhere().get(&top_up).copied().unwrap_or_default()
+    }
+
+    fn lost_of_top_up(&self, top_up: usize) -> i64 {
+        let refunds = self.refunds().into_iter().enumerate();
+        let counted = refunds.filter(|(refund, it)| {
+            it.status != PaymentRefundStatus::Failed && self.top_up_of(*refund) == top_up
+        });
+        let own: i128 = counted.map(|(_, refund)| i128::from(refund.cents)).sum();
+        let paid = i128::from(self.top_ups()[top_up].cents);
+        let lost = (own + i128::from(self.elsewhere(top_up))).min(paid);
+        i64::try_from(lost).expect("it is at most what was paid")
+    }
+
+    /// What is lost of payments besides their refunds, by the name of the payment.
+    #[must_use]
+    pub fn losses(&self) -> BTreeMap<Box<str>, i64> {
+        let top_ups = self.top_ups();
+        let named = |top_up: usize| top_ups[top_up].payment.clone().expect("the top-up was paid");
+        self.lost_elsewhere().into_iter().map(|(top_up, cents)| (named(top_up), cents)).collect()
+    }
+
+    /// The same by the index of the top-up.
+    fn lost_elsewhere(&self) -> BTreeMap<usize, i64> {
+        let mut losses = BTreeMap::new();
+        for line in &self.lines {
+            if let Fact::PaymentLost { top_up, elsewhere_cents } = &line.fact {
+                losses.insert(*top_up, *elsewhere_cents);
+            }
+        }
+        losses.retain(|_, cents| *cents > 0);
+        losses
+    }
+
+    /// The payment refunds in the order in which they were requested.
+    #[must_use]
+    pub fn refunds(&self) -> Vec<PaymentRefund> {
+        let (top_ups, mut refunds) = (self.top_ups(), Vec::new());
+        for line in &self.lines {
+            match &line.fact {
+                Fact::RefundRequested { top_up, cents, reason } => refunds.push(PaymentRefund {
+                    id: PaymentRefundId(nth(refunds.len())),
+                    payment: top_ups[*top_up].payment.clone().expect("the top-up was paid"),
+                    cents: *cents,
+                    reason: reason.clone(),
+                    status: PaymentRefundStatus::Pending,
+                    requested_at: line.decided_at,
+                    ended_at: None,
+                    placed: None,
+                    generation: 0,
+                }),
+                Fact::RefundPlaced { refund, reference } => {
+                    refunds[*refund].placed = Some(reference.clone());
+                }
+                Fact::RefundEnded { refund, status } => {
+                    refunds[*refund].status = *status;
+                    refunds[*refund].ended_at = Some(line.decided_at);
+                }
+                _ => {}
+            }
+        }
+        refunds
+    }
+}

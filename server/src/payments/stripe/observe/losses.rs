@@ -6,7 +6,9 @@
 
 use std::fmt::Write;
 
-use tollkeeper_ledger::{AutoTopUpCommand, Command, PaymentCommand, StopReason, TopUpId, WorkspaceId};
+use tollkeeper_ledger::{
+    AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, StopReason, TopUpId, WorkspaceId,
+};
 
 use super::{NotObserved, Observed, Observer, top_up_of};
 use crate::payments::stripe::calls::PAYMENT_REFUND;
@@ -72,9 +74,10 @@ impl Observer<'_> {
         let payments = self.payments(workspace).await?;
         let top_up = payments.top_up(top_up).ok_or(NotObserved::Missing)?;
         // What was not paid is lost by nobody.
-        let Some(grant) = top_up.grant else { return Ok(Observed::Ours) };
-        let lost_cents = cents.min(top_up.cents);
-        self.run(workspace, Command::SetLost { grant, lost_cents, evidence: evidence.into() }).await
+        let Some(payment) = top_up.payment.clone() else { return Ok(Observed::Ours) };
+        let evidence = evidence.into();
+        let report = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents: cents, evidence };
+        self.run(workspace, Command::Payment(PaymentCommand::Refund(report))).await
     }
 
     async fn stop(&self, workspace: &WorkspaceId, why: StopReason) -> Result<Observed, NotObserved> {

@@ -58,7 +58,9 @@ impl Reports {
                 });
                 drop(turn);
                 // The caller may have gone away; then the answer is not needed.
-                drop(read.transpose().map(|read| reply.send(read)));
+                if let Some(read) = read.transpose() {
+                    drop(reply.send(read));
+                }
             };
             let thread = std::thread::Builder::new().name("tollkeeper-report".into());
             thread.spawn(work).map_err(Error::cannot_start_thread)?;

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use crate::commands::{
     audit, auto_top_up, backup, balance, charge, clock, completions, entries, grant, key, limits, man,
     mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report, serve, settings,
-    top_up, transfer, workspace,
+    subscription, top_up, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -70,6 +70,8 @@ enum Command {
     #[command(subcommand)]
     PaymentMethod(payment_method::Command),
     #[command(subcommand)]
+    Subscription(subscription::Command),
+    #[command(subcommand)]
     Charge(charge::Command),
     Balance(balance::Args),
     Entries(entries::Args),
@@ -110,6 +112,7 @@ impl Cli {
             Command::TopUp(command) => top_up::run(command),
             Command::AutoTopUp(command) => auto_top_up::run(command),
             Command::PaymentMethod(command) => payment_method::run(command),
+            Command::Subscription(command) => subscription::run(command),
             Command::Charge(command) => charge::run(command),
             Command::Balance(args) => balance::run(args),
             Command::Entries(args) => entries::run(args),

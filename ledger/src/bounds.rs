@@ -142,6 +142,9 @@ const _: () = assert!(
     "a plan must have an allowed price"
 );
 
+/// The most months of one subscription, 1,000 years: so its months can be counted from its anchor.
+pub const SUBSCRIPTION_MONTHS_MAX: u32 = 12_000;
+
 /// How late the time of a new price version may be and still mean now: the clocks of caller and
 /// server differ, and the request takes its time.
 pub const PRICE_LATENESS_SECONDS: i64 = 60;

@@ -125,6 +125,7 @@ prefixed_id!(ChargeId, "ch_", "The id of a charge.");
 prefixed_id!(GrantId, "gr_", "The id of a grant.");
 prefixed_id!(TopUpId, "tu_", "The id of a top-up.");
 prefixed_id!(PaymentRefundId, "pr_", "The id of a payment refund.");
+prefixed_id!(SubscriptionId, "sub_", "The id of a subscription.");
 prefixed_id!(ApiKeyId, "ak_", "The id of an API key; it is not the secret.");
 prefixed_id!(
     SessionId,

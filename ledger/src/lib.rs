@@ -10,13 +10,13 @@
 //! Times, ids and hashes are arguments, so the same commands give the same bytes on every engine.
 //! Nothing here knows HTTP, SQL or JSON.
 //!
-//! P1 to P16 in comments are the product's rules, i01 to i13 the invariants; `docs/ARCHITECTURE.md`
+//! P1 to P16 in comments are the product's rules, i01 to i15 the invariants; `docs/ARCHITECTURE.md`
 //! lists both.
 //!
 //! # Reading order
 //! 1. `decide/mod.rs`: the order of a decision. `decide/view.rs`: what it reads and answers.
 //!    `decide/charge.rs`: the life of a charge. `decide/refusal.rs`: every refusal, in order.
-//! 2. `account/mod.rs`: what an entry does to an account. `account/invariants.rs`: i01 to i13,
+//! 2. `account/mod.rs`: what an entry does to an account. `account/invariants.rs`: i01 to i15,
 //!    checked before every commit.
 //! 3. `journal/entry.rs`: the entries. `journal/entry_codec.rs`: their bytes.
 //! 4. `team`, `prices`: who acts for a workspace, and what operations cost.
@@ -131,9 +131,10 @@ pub use decide::decide;
 pub use decide::implied::{Implied, implied};
 pub use decide::quote::{Quote, QuoteBasis, quote};
 pub use decide::refusal::Refusal;
+pub use decide::subscriptions::{Preview, preview};
 pub use decide::view::{Change, Decision, View};
 pub use hash::{Hash, hex};
-pub use id::{ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, SessionId, TopUpId};
+pub use id::{ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, SessionId, SubscriptionId, TopUpId};
 pub use journal::codec::Malformed;
 pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, Kind, LedgerAccount, Legs, LostPart};
@@ -146,6 +147,8 @@ pub use payments::due::Work;
 pub use payments::payment_refund::{
     Loss, MoneyBack, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PaymentRefundStatus,
 };
+pub use payments::subscription::{Subscription, SubscriptionStatus, Upgrade};
+pub use payments::subscription_change::{AtOnce, Paid, SubscriptionChange, SubscriptionCommand};
 pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 pub use payments::unmatched::UnmatchedPayment;
 pub use payments::{PaidPart, PaymentChange, PaymentCommand, Payments};

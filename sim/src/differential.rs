@@ -210,7 +210,7 @@ impl Differential {
             self.compare_grants(engine, id, &pool)?;
             self.compare_charges(engine, id, &pool)?;
             self.compare_team(engine, id, &pool)?;
-            self.compare_top_ups(engine, id, &pool)?;
+            self.compare_payments(engine, id, &pool)?;
             self.compare_limits(engine, id, &pool)?;
             let what = format!("the usage of {id}");
             let mut usage = self.read(&what, engine.usage(id, i64::MIN..i64::MAX))?;
@@ -370,9 +370,9 @@ impl Differential {
         self.expect_equal(&what("sessions"), sessions, pool.sessions(now))
     }
 
-    /// Compares the customer, the card, the rule, and the top-ups, each with its grant and its
-    /// payment.
-    fn compare_top_ups(
+    /// Compares the customer, the card, the rule, the top-ups, each with its grant and its payment,
+    /// and the subscription.
+    fn compare_payments(
         &mut self,
         engine: &dyn Engine,
         id: &WorkspaceId,
@@ -380,7 +380,7 @@ impl Differential {
     ) -> Result<(), Difference> {
         let what = format!("the top-ups of {id}");
         let stored = self.existing(&what, engine.payments(id))?;
-        let Payments { top_ups, customer, card, auto_top_up, back } = stored.as_ref().clone();
+        let Payments { top_ups, customer, card, auto_top_up, back, subscription } = stored.as_ref().clone();
         let cards = format!("the card and its rule of {id}");
         let expected = (pool.customer(), pool.card(), pool.rule());
         self.expect_equal(&cards, (customer, card, auto_top_up), expected)?;
@@ -389,6 +389,16 @@ impl Differential {
             self.names.top_up_for_model(id, top_up);
         }
         self.expect_equal(&what, top_ups, pool.top_ups())?;
+        let (mut subscription, expected) = (subscription.map(|boxed| *boxed), pool.subscription());
+        if let (Some(subscription), Some(expected)) = (&mut subscription, &expected) {
+            // One that has granted nothing has no name in answers.
+            subscription.id = match subscription.granted_at {
+                Some(_) => self.names.subscription_for_model(id, subscription.id),
+                None => expected.id,
+            };
+            subscription.month_cents = 0;
+        }
+        self.expect_equal(&format!("the subscription of {id}"), subscription, expected)?;
         self.compare_money_back(id, back, pool)
     }
 

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! data commands   workspace, member, key, limits, portal, grant, top_up, auto_top_up,
-//!                 payment_method, charge, balance, entries, report, prices, plans, settings,
-//!                 clock
+//!                 payment_method, subscription, charge, balance, entries, report, prices, plans,
+//!                 settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
@@ -38,6 +38,7 @@ pub(crate) mod repair;
 pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod settings;
+pub(crate) mod subscription;
 pub(crate) mod top_up;
 pub(crate) mod transfer;
 pub(crate) mod workspace;

@@ -33,6 +33,23 @@ fn curl(path: &str, key: Option<&str>, body: Option<&str>) -> String {
     text
 }
 
+/// The outcome of an operation that the system failed.
+const FAILED: &str = r#"{"result":"failed","fault":"system"}"#;
+
+/// Opens a top-up, and confirms it.
+fn top_up(key: &str) -> [String; 2] {
+    let path = "/v1/workspaces/acme/top-ups";
+    let opened = curl(path, Some(key), Some(r#"{"amount_usd":"25.00"}"#));
+    [opened, curl(&format!("{path}/$TOP_UP/confirm"), None, Some("{}"))]
+}
+
+/// Chooses a plan, and confirms its first month under a key that stays, so that it is paid once.
+fn subscription() -> [String; 2] {
+    let path = "/v1/workspaces/acme/subscription";
+    let plan = curl(path, None, Some(r#"{"plan":"starter"}"#)).replacen("-i", "-i -X PUT", 1);
+    [plan, curl(&format!("{path}/confirm"), Some("first-month"), Some("{}"))]
+}
+
 impl fmt::Display for Tour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tour { url, data, program, run, key, credit } = self;
@@ -40,17 +57,15 @@ impl fmt::Display for Tour {
         let key_of = |step: &str| format!("{step}-{run}");
         let charge = "/v1/workspaces/acme/charges";
         let try_on = curl(charge, Some(&key_of("try-on")), Some(r#"{"operation":"virtual_try_on"}"#));
-        let pricing = Some(r#"{"operation":"smart_pricing","quantity":37}"#);
-        let pricing = curl(charge, Some(&key_of("pricing")), pricing);
+        let pricing = r#"{"operation":"smart_pricing","quantity":37}"#;
+        let pricing = curl(charge, Some(&key_of("pricing")), Some(pricing));
         let pending = Some(r#"{"operation":"background_removal","await_outcome":true}"#);
         let pending = curl(charge, Some(&key_of("pending")), pending);
-        let failed = Some(r#"{"result":"failed","fault":"system"}"#);
-        let failed = curl("/v1/workspaces/acme/charges/$CHARGE/outcome", None, failed);
+        let failed = curl(&format!("{charge}/$CHARGE/outcome"), None, Some(FAILED));
         let too_much = Some(r#"{"operation":"smart_pricing","quantity":1000000}"#);
         let too_much = curl(charge, Some(&key_of("too-much")), too_much);
-        let top_ups = "/v1/workspaces/acme/top-ups";
-        let top_up = curl(top_ups, Some(&key_of("top-up")), Some(r#"{"amount_usd":"25.00"}"#));
-        let confirm = curl(&format!("{top_ups}/$TOP_UP/confirm"), None, Some("{}"));
+        let [top_up, confirm] = top_up(&key_of("top-up"));
+        let [plan, pay_plan] = subscription();
         let balance = curl("/v1/workspaces/acme/balance", None, None);
         let entries = curl("/v1/workspaces/acme/entries?limit=5", None, None);
         write!(
@@ -87,6 +102,12 @@ CHARGE=$({pending} | grep -o 'ch_[0-9a-f-]*' | head -n 1); echo $CHARGE
 TOP_UP=$({top_up} | grep -o 'tu_[0-9a-f-]*' | head -n 1); echo $TOP_UP
 {confirm}; echo
 {confirm}; echo
+
+# Choose a plan: it waits for its first payment. The platform confirms it, and the credit of the month is
+# granted, once. Every further month is confirmed in the same way.
+{plan}; echo
+{pay_plan}; echo
+{pay_plan}; echo
 
 # The journal, newest entry first, and the final balance.
 {entries}; echo

@@ -64,6 +64,12 @@ fn hint(code: &str) -> Option<&'static str> {
         }
         "grant_not_found" => "tollkeeper grant list WORKSPACE shows the grants",
         "top_up_not_found" => "tollkeeper top-up list WORKSPACE shows the top-ups",
+        "plan_not_found" => "tollkeeper plans show lists the plans",
+        "subscription_not_found" => "start one with tollkeeper subscription start WORKSPACE PLAN",
+        "plan_interval_differs" => {
+            "cancel it with tollkeeper subscription cancel WORKSPACE, and start the plan after its end"
+        }
+        "nothing_due" => "tollkeeper subscription show WORKSPACE shows what waits for a payment",
         "payment_method_required" => "tollkeeper payment-method show WORKSPACE shows the saved card",
         "payment_method_not_found" => "save a card at the payment provider first",
         "auto_top_up_not_found" => "set them with tollkeeper auto-top-up set WORKSPACE",
@@ -102,6 +108,7 @@ mod tests {
         let codes = "insufficient_credits limit_exceeded debt_outstanding workspace_suspended workspace_not_found \
                    workspace_exists charge_not_found charge_already_settled charge_already_refunded \
                    refund_exceeds_charge refund_window_closed operation_not_found grant_not_found grant_was_paid nothing_to_refund top_up_not_found \
+                   plan_not_found subscription_not_found plan_interval_differs nothing_due \
                    payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
                    member_exists last_admin api_key_not_found idempotency_key_reused unauthenticated forbidden \
                    rate_limited overloaded invalid_field invalid_parameter unknown_field malformed_json \

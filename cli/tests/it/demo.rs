@@ -75,16 +75,20 @@ fn the_tour_works_and_can_be_repeated_after_a_restart() {
         let shown = demo.pasted(own.path());
         let answers = answers(&shown);
         let statuses: Vec<_> = answers.iter().map(|(status, _, _)| *status).collect();
-        assert_eq!(statuses, [200, 201, 201, 201, 200, 402, 200, 200, 200, 200], "start {start}: {shown}");
+        assert_eq!(
+            statuses,
+            [200, 201, 201, 201, 200, 402, 200, 200, 200, 200, 200, 200, 200],
+            "start {start}: {shown}"
+        );
         let (_, replayed, again) = &answers[2];
         assert!(replayed, "the repeated charge gets its first answer");
         assert_eq!(again, &answers[1].2);
         let before = answers[0].2["available"].as_i64().expect("the balance is a number");
-        assert_eq!(before, 1_000_000 + start * (2_500_000 - 57_000));
+        assert_eq!(before, 1_000_000 + start * (2_500_000 + 1_900_000 - 57_000));
         assert!(demo.tour.contains(if start == 0 {
             "1,000,000 (10.00 USD)"
         } else {
-            "3,443,000 (34.43 USD)"
+            "5,343,000 (53.43 USD)"
         }));
         assert_eq!((&answers[1].2["amount"], &answers[3].2["amount"]), (&20_000.into(), &37_000.into()));
         assert_eq!(answers[4].2["outcome"], "failed_system");
@@ -92,10 +96,14 @@ fn the_tour_works_and_can_be_repeated_after_a_restart() {
         let (paid, again) = (&answers[6], &answers[7]);
         assert_eq!((&paid.2["status"], &paid.2["credits"]), (&"succeeded".into(), &2_500_000.into()));
         assert!(!paid.1 && again.1 && paid.2 == again.2, "a second confirmation changes nothing");
+        let (plan, again) = (&answers[9], &answers[10]);
+        assert_eq!((&plan.2["plan"], &plan.2["status"]), (&"starter".into(), &"active".into()));
+        assert!(plan.1 == (start == 1) && again.1 && plan.2 == again.2, "a month is granted once");
+        let plan = if start == 0 { 1_900_000 } else { 0 };
         assert_eq!(
-            answers[9].2["available"],
-            before - 20_000 - 37_000 + 2_500_000,
-            "the failed charge is refunded, and the top-up is granted once"
+            answers[12].2["available"],
+            before - 20_000 - 37_000 + 2_500_000 + plan,
+            "the failed charge is refunded, and the top-up and the month are granted once"
         );
         assert!(shown.contains("every number agrees with the journal"), "{shown}");
         assert!(own.path().join("tollkeeper-demo").is_dir());

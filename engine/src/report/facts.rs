@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
     Balance, Draw, Entry, EntryBody, GrantId, LedgerAccount, LostPart, Micros, PaymentChange, Source,
-    Timestamp, TopUp,
+    SubscriptionChange, Timestamp, TopUp,
 };
 
 use super::month::Month;
@@ -38,9 +38,9 @@ impl Provider {
         }
     }
 
-    /// The one that took a payment for a top-up.
+    /// The one that took a payment, by its name.
     fn of_payment(name: &str) -> Provider {
-        if TopUp::of_manual_payment(name).is_some() { Provider::Manual } else { Provider::Stripe }
+        if name.starts_with(TopUp::MANUAL) { Provider::Manual } else { Provider::Stripe }
     }
 }
 
@@ -120,6 +120,8 @@ pub(super) struct Facts {
     /// What pending charges hold, by the number of the entry that opened the charge.
     pending: BTreeMap<u64, Vec<Draw>>,
     disputes: Vec<Dispute>,
+    /// Who took the last payment for the subscription.
+    subscription_provider: Option<Provider>,
     /// In the order of [`ACCOUNTS`](super::movement::ACCOUNTS).
     pub moved: [Moved; 5],
     pub balance: Balance,
@@ -266,9 +268,33 @@ impl Facts {
 
     /// Counts an entry about a payment.
     fn pay(&mut self, change: &PaymentChange) -> Result<(), &'static str> {
-        if let PaymentChange::TopUpSucceeded { payment, grant, tax_cents, .. } = change {
-            let grant = self.with_id(*grant)?;
-            (grant.provider, grant.tax_cents) = (Provider::of_payment(payment), *tax_cents);
+        match change {
+            PaymentChange::TopUpSucceeded { payment, grant, tax_cents, .. } => {
+                let grant = self.with_id(*grant)?;
+                (grant.provider, grant.tax_cents) = (Provider::of_payment(payment), *tax_cents);
+            }
+            PaymentChange::Subscription(change) => self.pay_plan(change)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Counts an entry about the subscription. The months of a year have no payment of their own;
+    /// those of a free plan have none at all.
+    fn pay_plan(&mut self, change: &SubscriptionChange) -> Result<(), &'static str> {
+        let paid = match change {
+            SubscriptionChange::Renewed { paid, .. } => paid.as_ref(),
+            SubscriptionChange::Changed { paid, .. } => Some(paid),
+            _ => None,
+        };
+        if let Some(paid) = paid {
+            self.subscription_provider = Some(Provider::of_payment(&paid.payment));
+        }
+        if let (Some(grant), Some(provider)) = (change.grant(), self.subscription_provider) {
+            let of = self.with_id(grant)?;
+            if of.paid_cents > 0 {
+                of.provider = provider;
+            }
         }
         Ok(())
     }

@@ -51,6 +51,11 @@ pub(crate) fn payment_key(source: Source, origin: &str) -> IdempotencyKey {
     IdempotencyKey::known(&key)
 }
 
+/// The payment of a key that [`payment_key`] made for this kind of grant.
+pub(crate) fn payment_of_key(source: Source, key: &IdempotencyKey) -> Option<&str> {
+    key.as_str().strip_prefix(DERIVED)?.strip_prefix(source.as_str())?.strip_prefix(':')
+}
+
 /// A lot of credit and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {

@@ -16,9 +16,11 @@
 //! - i10 granted + refunded = charged + clawed back + available
 //! - i13 what is taken and owed for a payment is its lost part, never more than it brought
 //!   (`claw_back`, `Account::check_lost`)
-//! - i11, i12 one grant per subscription and period, no payment granted twice
+//! - i11, i12 one grant per subscription, period and cause, no payment granted twice
 //! - i14 at most one automatic top-up waits, and those of a month stay within the cap
 //!   (`payments::auto_top_up`, `decide::auto_top_up`)
+//! - i15 what was paid for a subscription is on its grants, or waits for months to come
+//!   (`payments::subscription_change`)
 //!
 //! In an entry that is about to be written a [`Violation`] is a bug: `Account::record` panics, and
 //! no credit moves. The engine answers the command at fault with an error. The embedded engine
@@ -26,12 +28,13 @@
 //! In an entry that is read back a violation is damage: `Account::replay` and the audits of the
 //! engines report it.
 
-use super::grant::payment_key;
+use super::grant::{payment_key, payment_of_key};
 use crate::journal::disagreement::{Violation, ensure};
 use crate::journal::entry::sum;
+use crate::payments::subscription::Cause;
 use crate::{
-    Balance, ChargeState, EntryBody, Grant, Grants, IdempotencyKey, LedgerAccount, Micros, Status, Totals,
-    UsageSums, bounds,
+    Balance, ChargeState, EntryBody, Grant, Grants, IdempotencyKey, LedgerAccount, Micros, Source, Status,
+    Totals, UsageSums, bounds,
 };
 
 /// The sums of an account that an entry may change.
@@ -187,13 +190,18 @@ pub fn charge_transition(
 }
 
 /// Checks i11 and i12: a grant that was paid for has the key of its payment, which an account
-/// accepts only once.
+/// accepts only once. A month of a subscription that runs here is granted once because its months
+/// are counted (`payments::subscription_change`): its key is that of a payment, or none.
 pub(crate) fn payment_once(body: &EntryBody, key: Option<&IdempotencyKey>) -> Result<(), Violation> {
     let EntryBody::Granted { grant, origin, .. } = body else { return Ok(()) };
     if !grant.source.is_paid_for() {
         return Ok(());
     }
     let origin = origin.as_deref().ok_or(Violation("i12: a grant without its payment"))?;
+    if grant.source == Source::Subscription && Cause::of_origin(origin).is_some() {
+        let is_payment = key.is_none_or(|key| payment_of_key(grant.source, key).is_some());
+        return ensure(is_payment, "i12: a grant of a subscription under another key than a payment's");
+    }
     let keyed = key.is_some_and(|key| *key == payment_key(grant.source, origin));
     ensure(keyed, "i11, i12: a payment that could be granted twice")
 }

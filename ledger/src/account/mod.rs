@@ -352,10 +352,7 @@ impl Account {
 
     /// Applies an entry about a payment, whose grant was recorded just before.
     fn pay(&mut self, change: &PaymentChange, decided_at: Timestamp) -> Result<(), Violation> {
-        let granted = match *change {
-            PaymentChange::TopUpSucceeded { grant, .. } => self.grants.find(grant),
-            _ => None,
-        };
+        let granted = change.grant().and_then(|grant| self.grants.find(grant));
         Arc::make_mut(self.payments.get_or_insert_default()).apply(change, granted, decided_at)
     }
 

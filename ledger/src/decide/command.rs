@@ -9,8 +9,8 @@ use crate::account::grant::payment_key;
 use crate::payments::top_up::TopUp;
 use crate::{
     Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, PaymentCommand,
-    Period, PersonalText, Plan, PlatformSettings, ProviderCommand, Source, Subject, TeamCommand, Timestamp,
-    UnmatchedPayment, WorkerId, WorkspaceId,
+    Period, PersonalText, Plan, PlatformSettings, ProviderCommand, Source, Subject, SubscriptionCommand,
+    TeamCommand, Timestamp, UnmatchedPayment, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -75,7 +75,7 @@ pub enum Command {
     },
     /// Changes members, API keys or portal sessions.
     Team(TeamCommand),
-    /// Opens, pays or refunds a top-up.
+    /// Opens, pays or refunds a top-up, or changes the subscription.
     Payment(PaymentCommand),
     /// Creates a new version of the price book.
     SetPrices {
@@ -256,6 +256,9 @@ impl Command {
                 Some(payment_key(Source::TopUp, payment))
             }
             Command::ReportUnmatched(payment) => Some(payment.key()),
+            Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Confirm {
+                payment, ..
+            })) => Some(payment_key(Source::Subscription, payment)),
             _ => None,
         }
     }

@@ -5,7 +5,24 @@
 //! made is not decided here; the platform reports it. What becomes of a lost one is in `lost`.
 
 use super::view::View;
+use crate::payments::subscription::Cause;
 use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal, bounds};
+
+/// Grants credit that is not of a subscription that runs here: those grants are made with its
+/// months.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `InvalidField`.
+pub(super) fn ask(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>, Refusal> {
+    view.account()?;
+    if request.origin.as_deref().and_then(Cause::of_origin).is_some() {
+        return Err(Refusal::InvalidField {
+            field: "origin",
+            why: "must not be of a subscription that runs here",
+        });
+    }
+    grant(view, request)
+}
 
 /// Grants credit. Debt is repaid from it first.
 ///

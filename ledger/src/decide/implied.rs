@@ -8,14 +8,17 @@
 //! Nothing is decided here. A command that does not lead to the entry is no error here either: its
 //! decision then differs from the entry.
 
+use crate::account::grant::payment_of_key;
 use crate::journal::disagreement::{Violation, ensure};
+use crate::payments::subscription::Cause;
 use crate::{
     Account, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand, Charge,
     ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, Command, Entry, EntryBody, GrantRequest, Hash,
-    Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros, OperationPrice, Outcome,
-    PaymentChange, PaymentCommand, PaymentRefundChange, PersonalText, PortalSession, PriceVersion, Profile,
-    ProviderChange, ProviderCommand, Refund, RefundReason, Settlement, Source, Spender, Submission,
-    TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
+    Id, IdempotencyKey, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros, OperationPrice,
+    Outcome, PaymentChange, PaymentCommand, PaymentRefundChange, PersonalText, PlanId, PortalSession,
+    PriceVersion, Profile, ProviderChange, ProviderCommand, Refund, RefundReason, Settlement, Source,
+    Spender, Submission, SubscriptionChange, SubscriptionCommand, TeamChange, TeamCommand, TextsOfMember,
+    Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -67,6 +70,10 @@ fn fresh_id(entry: &Entry) -> Id {
         EntryBody::Payment(change) => match **change {
             PaymentChange::TopUpOpened { top_up, .. } => top_up.0,
             PaymentChange::Refund(PaymentRefundChange::Requested { refund, .. }) => refund.0,
+            PaymentChange::Subscription(ref change) => match **change {
+                SubscriptionChange::Started { subscription, .. } => subscription.0,
+                _ => Id::v7(0, 0, entry.n),
+            },
             _ => Id::v7(0, 0, entry.n),
         },
         EntryBody::Team(change) => match &**change {
@@ -97,7 +104,9 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::Granted { grant, reason, origin, paid_cents } => {
             let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
             let confirmed = confirmed.map(|top_up| Command::Payment(PaymentCommand::ConfirmTopUp(top_up)));
-            match confirmed.or_else(|| paid_at_provider(&entry.body)) {
+            let cause = origin.as_deref().and_then(Cause::of_origin);
+            let of_plan = cause.map(|cause| subscription(granted_for(cause, entry.key.as_ref())));
+            match confirmed.or(of_plan).or_else(|| paid_at_provider(&entry.body)) {
                 Some(command) => command,
                 None => Command::Grant(GrantRequest {
                     source: grant.source,
@@ -204,7 +213,49 @@ fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, 
         PaymentChange::TopUpSucceeded { .. } | PaymentChange::AutoTopUp(AutoTopUpChange::Paused { .. }) => {
             return Err(Violation("no command begins a change with it"));
         }
+        PaymentChange::Subscription(change) => PaymentCommand::Subscription(changed(change, account)?),
     })
+}
+
+const fn subscription(command: SubscriptionCommand) -> Command {
+    Command::Payment(PaymentCommand::Subscription(command))
+}
+
+/// The command that made a grant of a subscription. A confirmation has the key of its payment.
+fn granted_for(cause: Cause, key: Option<&IdempotencyKey>) -> SubscriptionCommand {
+    match key.and_then(|key| payment_of_key(Source::Subscription, key)) {
+        Some(payment) => {
+            let change = matches!(cause, Cause::Change(_));
+            SubscriptionCommand::Confirm { change, payment: payment.into() }
+        }
+        None => SubscriptionCommand::Tick { renews: cause == Cause::Period },
+    }
+}
+
+/// # Errors
+/// [`Violation`] if no command begins a change with it.
+fn changed(change: &SubscriptionChange, account: &Account) -> Result<SubscriptionCommand, Violation> {
+    const NO_SUBSCRIPTION: Violation = Violation("it is about a subscription that does not exist");
+    let current = account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
+    let tick = SubscriptionCommand::Tick { renews: false };
+    let start = |plan: &PlanId| SubscriptionCommand::StartOrChange { plan: plan.clone() };
+    let is_canceled = current.is_some_and(|subscription| subscription.cancels_at.is_some());
+    match change {
+        SubscriptionChange::Started { plan, .. } | SubscriptionChange::ChangeAsked { plan, .. } => {
+            Ok(start(&plan.id))
+        }
+        // One that was canceled is resumed by the request for its plan.
+        SubscriptionChange::ChangeDropped { .. } if is_canceled => Ok(tick),
+        SubscriptionChange::ChangeDropped { .. } | SubscriptionChange::Resumed => {
+            Ok(start(&current.ok_or(NO_SUBSCRIPTION)?.plan.id))
+        }
+        SubscriptionChange::PastDue | SubscriptionChange::Renewed { grant: None, .. } => Ok(tick),
+        SubscriptionChange::Ended if is_canceled => Ok(tick),
+        SubscriptionChange::Ended | SubscriptionChange::CancelAsked { .. } => Ok(SubscriptionCommand::Cancel),
+        SubscriptionChange::Changed { .. } | SubscriptionChange::Renewed { .. } => {
+            Err(Violation("no command begins a change with it"))
+        }
+    }
 }
 
 fn changes(profile: &Profile) -> WorkspaceChanges {

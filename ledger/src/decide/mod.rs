@@ -25,6 +25,7 @@ pub(crate) mod quote;
 pub(crate) mod refusal;
 mod replay;
 mod returns;
+pub(crate) mod subscriptions;
 mod team;
 pub(crate) mod view;
 mod workspace;
@@ -127,7 +128,7 @@ fn decide_loaded(
             return Ok(with_alerts(view, opened, bought, key, now));
         }
         Command::ExistingCharge { command, .. } => decide_existing_charge(view, command, clocks)?,
-        Command::Grant(request) => grant::grant(view, request)?,
+        Command::Grant(request) => grant::ask(view, request)?,
         Command::VoidGrant { grant, reason } => grant::void(view, grant, reason)?,
         Command::SetLost { grant, lost_cents, evidence } => {
             returns::with_consequences(view.account, lost::set_lost(view, grant, lost_cents, evidence)?)
@@ -142,7 +143,10 @@ fn decide_loaded(
             let change = team::decide(view, command, clocks)?;
             change.into_iter().map(|change| EntryBody::Team(Box::new(change))).collect()
         }
-        Command::Payment(command) => payments::decide(view, command, now)?,
+        Command::Payment(command) => {
+            payments::check_key(&command, key.as_ref())?;
+            payments::decide(view, command, now)?
+        }
         Command::SetPrices { operations, effective_at } => {
             prices::set_prices(view, operations, effective_at, now)?
         }

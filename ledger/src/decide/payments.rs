@@ -1,5 +1,5 @@
 //! Decides what becomes of payments: top-ups that are opened, are paid, fail, or are given up.
-//! Cards and automatic top-ups are in `cards` and `auto_top_up`.
+//! Cards, automatic top-ups and subscriptions are in `cards`, `auto_top_up` and `subscriptions`.
 //!
 //! Credit is granted once, after its payment (i12). The state and what an entry does to it are in
 //! `payments`. Whether money came in is not decided here: the platform or its payment provider
@@ -7,11 +7,12 @@
 
 use super::grant::{check_balance_bound, grant};
 use super::payment_refunds;
+use super::subscriptions;
 use super::view::View;
 use super::{at_provider, auto_top_up, cards};
 use crate::{
-    Account, EntryBody, GrantRequest, Micros, PaymentChange, PaymentCommand, Refusal, Source, Timestamp,
-    TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay, bounds,
+    Account, EntryBody, GrantRequest, IdempotencyKey, Micros, PaymentChange, PaymentCommand, Refusal, Source,
+    SubscriptionCommand, Timestamp, TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay, bounds,
 };
 
 /// Decides a command about payments; no entry if it would change nothing.
@@ -41,7 +42,20 @@ pub(super) fn decide(
         PaymentCommand::AutoTopUp(command) => auto_top_up::decide(view, account, command, now),
         PaymentCommand::Provider(command) => at_provider::decide(view, account, command),
         PaymentCommand::Refund(command) => payment_refunds::decide(view, account, command),
+        PaymentCommand::Subscription(command) => subscriptions::decide(view, account, command, now),
     }
+}
+
+/// Refuses a tick under a key: its grants have none, because their months are counted.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn check_key(command: &PaymentCommand, key: Option<&IdempotencyKey>) -> Result<(), Refusal> {
+    let is_tick = matches!(command, PaymentCommand::Subscription(SubscriptionCommand::Tick { .. }));
+    if is_tick && key.is_some() {
+        return Err(Refusal::InvalidField { field: "idempotency_key", why: "must not come with a tick" });
+    }
+    Ok(())
 }
 
 /// The entry of a change.

@@ -39,6 +39,14 @@ pub enum Refusal {
     PaymentUnmatched,
     /// Nothing of the payment can go back: its credit is spent, or it went back before.
     NothingToRefund,
+    /// There is no such plan, or it is retired.
+    PlanNotFound,
+    /// The workspace has no subscription, or the last one has ended.
+    SubscriptionNotFound,
+    /// The subscription is paid by another interval than the plan.
+    PlanIntervalDiffers,
+    /// No period has begun that was not paid, or no change waits for a payment.
+    NothingDue,
     /// There is no such member in this workspace.
     MemberNotFound,
     /// The id of the member is taken.
@@ -140,6 +148,10 @@ impl Refusal {
             Refusal::TopUpNotFound => "top_up_not_found",
             Refusal::PaymentUnmatched => "payment_unmatched",
             Refusal::NothingToRefund => "nothing_to_refund",
+            Refusal::PlanNotFound => "plan_not_found",
+            Refusal::SubscriptionNotFound => "subscription_not_found",
+            Refusal::PlanIntervalDiffers => "plan_interval_differs",
+            Refusal::NothingDue => "nothing_due",
             Refusal::MemberNotFound => "member_not_found",
             Refusal::MemberExists => "member_exists",
             Refusal::LastAdmin => "last_admin",
@@ -208,6 +220,10 @@ impl Refusal {
             | Refusal::TopUpNotFound
             | Refusal::PaymentUnmatched
             | Refusal::NothingToRefund
+            | Refusal::PlanNotFound
+            | Refusal::SubscriptionNotFound
+            | Refusal::PlanIntervalDiffers
+            | Refusal::NothingDue
             | Refusal::MemberNotFound
             | Refusal::MemberExists
             | Refusal::LastAdmin

@@ -3,9 +3,10 @@
 //!
 //! This file only compares. The first answer is read from the entry, by the engine.
 
+use crate::payments::subscription::Cause;
 use crate::{
     ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest, PaymentChange,
-    PaymentCommand, PaymentRefundCommand, ProviderCommand, TopUp,
+    PaymentCommand, PaymentRefundCommand, ProviderCommand, SubscriptionCommand, TopUp,
 };
 
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
@@ -60,6 +61,14 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
                 payment, cents, ..
             })),
         ) => first(&[("path", origin.as_ref() == Some(payment)), ("cents", paid_cents == cents)]),
+        (
+            EntryBody::Granted { origin, .. },
+            Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Confirm { change, .. })),
+        ) => {
+            let cause = origin.as_deref().and_then(Cause::of_origin);
+            let is_change = cause.map(|cause| matches!(cause, Cause::Change(_)));
+            first(&[("path", is_change.is_some()), ("change", is_change == Some(*change))])
+        }
         (EntryBody::ChargeRefunded(refund), Command::ExistingCharge { charge, command }) => match command {
             ChargeCommand::Refund { amount, reason } => first(&[
                 ("charge", refund.charge == *charge),

@@ -213,7 +213,7 @@ pub struct LostPart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     missing_docs,
-    reason = "each is a variant of EntryBody, TeamChange or PaymentChange, where it is described"
+    reason = "each is a variant of EntryBody, TeamChange, PaymentChange or SubscriptionChange, where it is described"
 )]
 pub enum Kind {
     WorkspaceCreated,
@@ -268,6 +268,15 @@ pub enum Kind {
     PaymentRefundFailed,
     PaymentLost,
     PaymentUnmatched,
+    SubscriptionStarted,
+    SubscriptionChangeAsked,
+    SubscriptionChanged,
+    SubscriptionChangeDropped,
+    SubscriptionRenewed,
+    SubscriptionPastDue,
+    SubscriptionCancelAsked,
+    SubscriptionResumed,
+    SubscriptionEnded,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -323,6 +332,15 @@ coded!(Kind, "an entry's kind", {
     PaymentLost = 50 "payment.lost",
     PaymentUnmatched = 51 "payment.unmatched",
     CallRenewed = 52 "call.renewed",
+    SubscriptionStarted = 53 "subscription.started",
+    SubscriptionChangeAsked = 55 "subscription.change_asked",
+    SubscriptionChanged = 56 "subscription.changed",
+    SubscriptionChangeDropped = 57 "subscription.change_dropped",
+    SubscriptionRenewed = 58 "subscription.renewed",
+    SubscriptionPastDue = 59 "subscription.past_due",
+    SubscriptionCancelAsked = 60 "subscription.cancel_asked",
+    SubscriptionResumed = 61 "subscription.resumed",
+    SubscriptionEnded = 62 "subscription.ended",
 });
 
 /// The accounts of a workspace between which credit moves.
@@ -524,7 +542,12 @@ impl EntryBody {
     /// the first of a change.
     #[must_use]
     pub const fn only_follows(&self) -> bool {
-        let follows = matches!(self.kind(), Kind::TopUpSucceeded | Kind::AutoTopUpPaused);
+        let follows = match self {
+            EntryBody::Payment(change) => {
+                change.grant().is_some() || matches!(change.kind(), Kind::AutoTopUpPaused)
+            }
+            _ => false,
+        };
         follows
             || matches!(
                 self,
@@ -573,6 +596,7 @@ impl PaymentChange {
             PaymentChange::AutoTopUp(change) => change.kind(),
             PaymentChange::Provider(change) => change.kind(),
             PaymentChange::Refund(change) => change.kind(),
+            PaymentChange::Subscription(change) => change.kind(),
         }
     }
 }

@@ -231,24 +231,8 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::PortalSignedOut
         | Kind::PortalAllSignedOut
         | Kind::MemberErased => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
-        Kind::TopUpOpened
-        | Kind::TopUpSucceeded
-        | Kind::TopUpPlaced
-        | Kind::TopUpFailed
-        | Kind::CallRenewed
-        | Kind::TopUpExpired
-        | Kind::CustomerLinked
-        | Kind::CardSaved
-        | Kind::CardRemoved
-        | Kind::AutoTopUpSet
-        | Kind::AutoTopUpPaused
-        | Kind::AutoTopUpStopped
-        | Kind::PaymentRefundRequested
-        | Kind::PaymentRefundPlaced
-        | Kind::PaymentRefundSucceeded
-        | Kind::PaymentRefundFailed
-        | Kind::PaymentLost => EntryBody::Payment(Box::new(payment_codec::read(r, kind)?)),
         Kind::PaymentUnmatched => EntryBody::PaymentUnmatched(Box::new(UnmatchedPayment::read(r)?)),
+        _ => EntryBody::Payment(Box::new(payment_codec::read(r, kind)?)),
     })
 }
 

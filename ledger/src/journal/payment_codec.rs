@@ -5,8 +5,8 @@
 use super::codec::{Malformed, Reader, Writer};
 use super::entry::Kind;
 use crate::{
-    AutoTopUpChange, CardChange, GrantId, PaymentChange, PaymentRefundChange, ProviderChange, TopUpBounds,
-    TopUpFailure, TopUpId, TopUpWay, bounds,
+    AutoTopUpChange, CardChange, GrantId, PaymentChange, PaymentRefundChange, ProviderChange,
+    SubscriptionChange, TopUpBounds, TopUpFailure, TopUpId, TopUpWay, bounds,
 };
 
 /// Appends the bytes of a change.
@@ -37,6 +37,7 @@ pub(super) fn write(w: &mut Writer, change: &PaymentChange) {
         PaymentChange::AutoTopUp(change) => change.write(w),
         PaymentChange::Provider(change) => change.write(w),
         PaymentChange::Refund(change) => change.write(w),
+        PaymentChange::Subscription(change) => change.write(w),
     }
 }
 
@@ -71,7 +72,7 @@ pub(super) fn read(r: &mut Reader, kind: Kind) -> Result<PaymentChange, Malforme
         | Kind::PaymentRefundSucceeded
         | Kind::PaymentRefundFailed
         | Kind::PaymentLost => PaymentChange::Refund(PaymentRefundChange::read(r, kind)?),
-        _ => return Err(Malformed("a payment's change")),
+        kind => PaymentChange::Subscription(Box::new(SubscriptionChange::read(r, kind)?)),
     })
 }
 

@@ -1,5 +1,5 @@
-//! The payments of a workspace: its customer and card, its top-ups, what went back of them, and
-//! what each entry does to them.
+//! The payments of a workspace: its customer and card, its top-ups, its subscription, what went
+//! back of them, and what each entry does to them.
 //!
 //! Money becomes credit once, after it came in, and only then (P5). The grant of a payment is made
 //! by the same change as the entry that says so, and its key is derived from the payment, so that
@@ -14,6 +14,8 @@ pub(crate) mod auto_top_up;
 pub(crate) mod card;
 pub(crate) mod due;
 pub(crate) mod payment_refund;
+pub(crate) mod subscription;
+pub(crate) mod subscription_change;
 pub(crate) mod top_up;
 pub(crate) mod unmatched;
 
@@ -23,6 +25,8 @@ use self::at_provider::{ProviderChange, ProviderCommand};
 use self::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, StopReason};
 use self::card::{Card, CardChange, CardCommand, Customer};
 use self::payment_refund::{MoneyBack, PaymentRefundChange, PaymentRefundCommand};
+use self::subscription::Subscription;
+use self::subscription_change::{SubscriptionChange, SubscriptionCommand};
 use self::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
@@ -36,6 +40,7 @@ const FORMAT: u8 = 1;
 const CUSTOMER: u8 = 1;
 const AUTO_TOP_UP: u8 = 2;
 const MONEY_BACK: u8 = 3;
+const SUBSCRIPTION: u8 = 4;
 const AT_PROVIDER: u8 = 5;
 
 /// What can be asked of the payments of a workspace.
@@ -69,6 +74,8 @@ pub enum PaymentCommand {
     Provider(ProviderCommand),
     /// Sends money back, or says that it was lost.
     Refund(PaymentRefundCommand),
+    /// About the subscription.
+    Subscription(SubscriptionCommand),
 }
 
 impl PaymentCommand {
@@ -86,6 +93,7 @@ impl PaymentCommand {
             PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why }) => *why != StopReason::Requested,
             PaymentCommand::AutoTopUp(AutoTopUpCommand::Set { .. } | AutoTopUpCommand::OpenIfLow) => false,
             PaymentCommand::Provider(_) => true,
+            PaymentCommand::Subscription(command) => command.is_reported(),
         }
     }
 }
@@ -130,6 +138,26 @@ pub enum PaymentChange {
     TopUpExpired(TopUpId),
     /// Money went back, or is lost.
     Refund(PaymentRefundChange),
+    /// About the subscription.
+    Subscription(Box<SubscriptionChange>),
+}
+
+impl PaymentChange {
+    /// The grant that the entry names, if it names one. Then it follows the entry that made it.
+    #[must_use]
+    pub const fn grant(&self) -> Option<GrantId> {
+        match self {
+            PaymentChange::TopUpSucceeded { grant, .. } => Some(*grant),
+            PaymentChange::Subscription(change) => change.grant(),
+            PaymentChange::TopUpOpened { .. }
+            | PaymentChange::TopUpFailed { .. }
+            | PaymentChange::TopUpExpired(_)
+            | PaymentChange::Card(_)
+            | PaymentChange::AutoTopUp(_)
+            | PaymentChange::Provider(_)
+            | PaymentChange::Refund(_) => None,
+        }
+    }
 }
 
 /// A grant that a payment brought, and the part of the payment that paid for it.
@@ -154,6 +182,8 @@ pub struct Payments {
     pub auto_top_up: Option<AutoTopUp>,
     /// What went back of payments, or is lost.
     pub back: MoneyBack,
+    /// The subscription that runs, or else the last one.
+    pub subscription: Option<Box<Subscription>>,
 }
 
 impl Payments {
@@ -218,6 +248,10 @@ impl Payments {
             w.byte(MONEY_BACK);
             self.back.write(w);
         }
+        if let Some(subscription) = &self.subscription {
+            w.byte(SUBSCRIPTION);
+            subscription.write(w);
+        }
         self.write_at_provider(w, AT_PROVIDER);
         assert!(
             Payments::decode(Some(&bytes[start..])).is_ok_and(|read| read.as_deref() == Some(self)),
@@ -246,6 +280,7 @@ impl Payments {
                 CUSTOMER => payments.read_customer(&mut r)?,
                 AUTO_TOP_UP => payments.auto_top_up = Some(AutoTopUp::read(&mut r)?),
                 MONEY_BACK => payments.back = MoneyBack::read(&mut r)?,
+                SUBSCRIPTION => payments.subscription = Some(Box::new(Subscription::read(&mut r)?)),
                 AT_PROVIDER => payments.read_at_provider(&mut r)?,
                 _ => return Err(Malformed(WHAT)),
             }
@@ -329,6 +364,7 @@ impl Payments {
                 Ok(())
             }
             PaymentChange::Refund(change) => self.apply_refund(change, decided_at),
+            PaymentChange::Subscription(change) => change.apply(&mut self.subscription, granted, decided_at),
         }
     }
 }

@@ -111,6 +111,9 @@ pub struct TopUp {
 }
 
 impl TopUp {
+    /// Begins the name of a payment that a person confirmed.
+    pub const MANUAL: &str = "manual:";
+
     /// A top-up that was just opened.
     ///
     /// # Panics
@@ -158,7 +161,7 @@ impl TopUp {
     /// second confirmation is the same payment.
     #[must_use]
     pub fn manual_payment(id: TopUpId) -> String {
-        format!("{MANUAL}{id}")
+        format!("{}{id}", TopUp::MANUAL)
     }
 
     /// The name of a payment at a provider, which may grant credit once.
@@ -187,7 +190,7 @@ impl TopUp {
     /// The top-up of a payment that was confirmed by a person.
     #[must_use]
     pub fn of_manual_payment(payment: &str) -> Option<TopUpId> {
-        payment.strip_prefix(MANUAL)?.parse().ok()
+        payment.strip_prefix(TopUp::MANUAL)?.parse().ok()
     }
 
     pub(crate) fn succeed(&mut self, payment: Box<str>, grant: GrantId, at: Timestamp) {
@@ -255,9 +258,6 @@ impl TopUp {
         Ok(top_up)
     }
 }
-
-/// Begins the name of a payment that a person confirmed.
-const MANUAL: &str = "manual:";
 
 /// Begins the reason of a grant that was paid at a provider.
 const REASON: &str = "top-up ";

@@ -24,6 +24,17 @@ coded!(Interval, "a plan's interval", {
     Year = 2 "year",
 });
 
+impl Interval {
+    /// The months of a period.
+    #[must_use]
+    pub const fn months(self) -> u32 {
+        match self {
+            Interval::Month => 1,
+            Interval::Year => 12,
+        }
+    }
+}
+
 /// The terms of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -50,6 +61,12 @@ impl Plan {
         Micros::from_cents(self.price_cents)
     }
 
+    /// True if it costs nothing.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        self.price_cents == 0
+    }
+
     /// The first term that is out of its bounds, as the API spells it, with the rest of a sentence.
     pub(crate) fn fault(&self) -> Option<(&'static str, &'static str)> {
         let Plan { id: _, name, price_cents, credits, interval: _ } = self;
@@ -66,7 +83,7 @@ impl Plan {
         None
     }
 
-    fn write(&self, w: &mut Writer) {
+    pub(crate) fn write(&self, w: &mut Writer) {
         w.text(self.id.as_str());
         w.text(&self.name);
         w.signed(self.price_cents);
@@ -74,7 +91,7 @@ impl Plan {
         w.byte(self.interval.code());
     }
 
-    fn read(r: &mut Reader) -> Result<Plan, Malformed> {
+    pub(crate) fn read(r: &mut Reader) -> Result<Plan, Malformed> {
         Ok(Plan {
             id: PlanId::known(r.text("a plan")?),
             name: r.text("a plan's name")?.into(),

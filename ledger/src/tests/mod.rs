@@ -24,6 +24,7 @@ mod rebuild;
 mod refusals;
 mod replays;
 mod script;
+mod subscriptions;
 mod teams;
 mod top_ups;
 mod workspaces;

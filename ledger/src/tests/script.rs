@@ -15,11 +15,12 @@
 //! rule THRESHOLD CENTS CAP [min= max=]                      stop [WHY]            buy
 //! loss tN CENTS [evidence= key=]    send_back tN [CENTS] [by_hand reason= key=]
 //! place rN REFERENCE    sent rN    bounced rN [reason=]    unmatched PAYMENT CENTS [currency=]
+//! plan ID    pay NAME [change]    cancel    tick [renews]    ticks [renews]    subscription
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
 //! link NAME [expires=SECONDS]    sign_in lN [expires=]    sign_out lN    sign_out_all [NAME]
-//! wait 10s|3h|2d     back 10s|3h|2d                      elsewhere COMMAND
+//! wait 10s|3h|2d     back 10s|3h|2d     on 2026-01-31       elsewhere COMMAND
 //! balance    show cN    grants    spent    team
 //! ```
 //! `claw_back gN AMOUNT dispute=` and `restore dispute=` write an entry as earlier versions did.
@@ -31,6 +32,7 @@
 //! is the caller.
 
 mod payments;
+pub(super) mod subscriptions;
 
 pub(super) use payments::card;
 
@@ -111,6 +113,9 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
     match words.bare[0] {
         "wait" => world.now = world.now.plus_seconds(seconds(words.bare[1])),
         "back" => world.now = world.now.plus_seconds(-seconds(words.bare[1])),
+        "on" => world.now = Timestamp::midnight(words.bare[1]),
+        "ticks" => return subscriptions::ticks(world, line),
+        "subscription" => return subscriptions::show(world),
         "balance" => return balance(world),
         "show" => return show(world.charges[index(words.bare[1])].state, world.now),
         "grants" => return grants(world),
@@ -176,6 +181,7 @@ fn command(world: &World, words: &Words) -> Command {
         | "customer" | "card" | "no_card" | "rule" | "stop" | "buy" => {
             Command::Payment(payments::payment_command(world, words))
         }
+        "plan" | "pay" | "cancel" | "tick" => subscriptions::command(&words.bare),
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
         "lost" => Command::SetLost {
             grant: grant(),
@@ -450,7 +456,7 @@ fn team(world: &World) -> String {
     members.chain(keys).chain(links).chain(sessions).collect::<Vec<_>>().join(", ")
 }
 
-fn say(world: &World, output: Output) -> String {
+pub(super) fn say(world: &World, output: Output) -> String {
     match output {
         Output::Wrote(entries) => {
             entries.iter().map(|entry| happened(world, entry)).collect::<Vec<_>>().join(", ")
@@ -551,6 +557,10 @@ fn no(world: &World, refusal: &Refusal) -> String {
         | Refusal::TopUpNotFound
         | Refusal::PaymentUnmatched
         | Refusal::NothingToRefund
+        | Refusal::PlanNotFound
+        | Refusal::SubscriptionNotFound
+        | Refusal::PlanIntervalDiffers
+        | Refusal::NothingDue
         | Refusal::MemberNotFound
         | Refusal::MemberExists
         | Refusal::LastAdmin

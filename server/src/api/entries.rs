@@ -14,7 +14,7 @@ use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
     IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, PaymentRefundChange,
-    ProviderCall, ProviderChange, Scope, TeamChange, hex,
+    ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
@@ -302,9 +302,8 @@ fn about(body: &EntryBody) -> About<'_> {
 fn about_payment(change: &PaymentChange) -> About<'_> {
     let nothing = About::default();
     match change {
-        PaymentChange::TopUpSucceeded { grant, .. } => About { grant: Some(*grant), ..nothing },
         PaymentChange::Refund(change) => About { reason: reason_of(change), ..nothing },
-        _ => nothing,
+        _ => About { grant: change.grant(), ..nothing },
     }
 }
 
@@ -419,6 +418,33 @@ fn is_for_managers(body: &EntryBody) -> bool {
     }
 }
 
+/// The details of an entry about the subscription.
+fn subscription(change: &SubscriptionChange) -> Option<serde_json::Value> {
+    let usd = |cents: i64| Usd(Micros::from_cents(cents)).to_string();
+    Some(match change {
+        SubscriptionChange::Started { subscription, plan } => json_value!({
+            "subscription": subscription.to_string(), "plan": plan.id.as_str(),
+        }),
+        SubscriptionChange::ChangeAsked { number, plan, at_once } => json_value!({
+            "change": number, "plan": plan.id.as_str(),
+            "due_usd": at_once.map(|at_once| usd(at_once.due_cents)),
+            "credits": at_once.map(|at_once| at_once.credits.get()),
+        }),
+        SubscriptionChange::Changed { number, paid, cents, .. } => json_value!({
+            "change": number, "payment": paid.payment, "paid_usd": usd(paid.cents), "amount_usd": usd(*cents),
+        }),
+        SubscriptionChange::ChangeDropped { number } => json_value!({ "change": number }),
+        SubscriptionChange::Renewed { month, paid, cents, .. } => json_value!({
+            "month": month, "payment": paid.as_ref().map(|paid| &paid.payment),
+            "paid_usd": paid.as_ref().map(|paid| usd(paid.cents)), "amount_usd": usd(*cents),
+        }),
+        SubscriptionChange::CancelAsked { cancels_at } => {
+            json_value!({ "cancels_at": Time(*cancels_at).to_string() })
+        }
+        SubscriptionChange::PastDue | SubscriptionChange::Resumed | SubscriptionChange::Ended => return None,
+    })
+}
+
 /// The member as an entry set it.
 fn member_of(body: &EntryBody) -> Option<&Member> {
     let EntryBody::Team(change) = body else { return None };
@@ -474,6 +500,7 @@ fn payment_details(change: &PaymentChange) -> Option<Value> {
             shown.expect("a struct has string keys")
         }
         PaymentChange::Card(CardChange::Removed(_)) => return None,
+        PaymentChange::Subscription(change) => return subscription(change),
         PaymentChange::AutoTopUp(AutoTopUpChange::Set { threshold, cents, monthly_cap_cents }) => {
             json_value!({
                 "threshold": threshold.get(),

@@ -25,6 +25,7 @@ mod price_book;
 mod quote;
 mod report;
 mod settings;
+mod subscriptions;
 mod top_ups;
 mod unmatched;
 mod workspaces;
@@ -72,6 +73,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Automatic top-ups",
         description: "A saved card buys credit by itself when the balance is low, at most so much in a month.",
         routes: &[payment_method::ROUTES, auto_top_up::ROUTES],
+    },
+    Resource {
+        name: "Subscriptions",
+        description: "A subscription is a plan that runs. Each month brings its credit once, after its payment.",
+        routes: &[subscriptions::ROUTES],
     },
     Resource {
         name: "Limits",

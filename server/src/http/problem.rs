@@ -114,6 +114,10 @@ codes! {
         "No card is saved for the workspace.",
     AutoTopUpNotFound = 404 "auto_top_up_not_found" "No automatic top-ups" false
         "Automatic top-ups were never set for the workspace.",
+    PlanNotFound = 404 "plan_not_found" "No such plan" false
+        "The newest version of the plans has no plan with this id.",
+    SubscriptionNotFound = 404 "subscription_not_found" "No subscription" false
+        "The workspace has no subscription, or the last one has ended.",
     MemberNotFound = 404 "member_not_found" "No such member" false
         "The workspace has no member with this id.",
     ApiKeyNotFound = 404 "api_key_not_found" "No such API key" false
@@ -134,6 +138,10 @@ codes! {
         "A payment paid for the grant. Such a grant is not voided; its payment can be refunded.",
     NothingToRefund = 409 "nothing_to_refund" "Nothing can go back" false
         "The top-up was not paid, its credit is spent, or its money went back before.",
+    PlanIntervalDiffers = 409 "plan_interval_differs" "The plan is paid by another interval" false
+        "A subscription by the month does not change to a plan by the year, nor the other way. Cancel it and start anew.",
+    NothingDue = 409 "nothing_due" "Nothing is due" false
+        "No period of the subscription has begun that was not paid, or no change waits for a payment.",
     ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false
         "The charge is settled, and another outcome was reported. `outcome` says which one counts.",
     ChargeAlreadyRefunded = 409 "charge_already_refunded" "The charge is refunded already" false

@@ -38,7 +38,8 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
             Problem::field("quantity", &format!("must be 1 to {}", bounds::QUANTITY_MAX))
         }
         Refusal::TopUpOutOfBounds { allowed } => {
-            let [min, max] = [allowed.min_cents, allowed.max_cents].map(|cents| Usd(Micros::from_cents(cents)));
+            let [min, max] =
+                [allowed.min_cents, allowed.max_cents].map(|cents| Usd(Micros::from_cents(cents)));
             Problem::field("amount_usd", &format!("must be {min} to {max}"))
         }
         Refusal::RefundOutOfBounds { refundable_cents } => refund_out_of_bounds(refundable_cents),
@@ -51,9 +52,7 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
                 .with("affordable_quantity", affordable_quantity)
                 .with("add_credits_url", add_credits_url)
         }
-        Refusal::WorkspaceExists => {
-            Problem::new(Code::WorkspaceExists, format!("There is a workspace `{workspace}` already."))
-        }
+        Refusal::WorkspaceExists => workspace_exists(workspace),
         Refusal::ChargeNotFound => charge_not_found(),
         Refusal::ChargeAlreadySettled(state) => already(Code::ChargeAlreadySettled, state),
         Refusal::ChargeAlreadyRefunded(state) => already(Code::ChargeAlreadyRefunded, state),
@@ -62,15 +61,15 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
             format!("At most {refundable} micro-units of this charge can still be refunded."),
         )
         .with_amount("refundable", "refundable_usd", refundable),
-        Refusal::RefundWindowClosed { closed_at } => Problem::new(
-            Code::RefundWindowClosed,
-            "The charge was settled too long ago to be refunded by a late failure. The platform can refund it with a reason.",
-        )
-        .with("closed_at", Time(closed_at).to_string()),
+        Refusal::RefundWindowClosed { closed_at } => refund_window_closed(closed_at),
         Refusal::TopUpNotFound => top_up_not_found(),
         // Only the provider's words are refused with it, which come over no route.
         Refusal::PaymentUnmatched => Problem::field("payment", "does not fit the top-up"),
         Refusal::PaymentMethodRequired => payment_method_required(),
+        Refusal::PlanNotFound => plan_not_found(),
+        Refusal::SubscriptionNotFound => subscription_not_found(),
+        Refusal::PlanIntervalDiffers => plan_interval_differs(),
+        Refusal::NothingDue => nothing_due(),
         Refusal::GrantNotFound => grant_not_found(),
         Refusal::GrantWasPaid => grant_was_paid(),
         Refusal::MemberNotFound => member_not_found(),
@@ -102,6 +101,15 @@ pub fn no_such_path() -> Problem {
     Problem::new(Code::NotFound, "There is no such path. /openapi.json lists the paths of the API.")
 }
 
+fn refund_window_closed(closed_at: Timestamp) -> Problem {
+    let detail = "The charge was settled too long ago to be refunded by a late failure. The platform can refund it with a reason.";
+    Problem::new(Code::RefundWindowClosed, detail).with("closed_at", Time(closed_at).to_string())
+}
+
+fn workspace_exists(id: &WorkspaceId) -> Problem {
+    Problem::new(Code::WorkspaceExists, format!("There is a workspace `{id}` already."))
+}
+
 /// The workspace has no charge with this id.
 pub fn charge_not_found() -> Problem {
     Problem::new(Code::ChargeNotFound, "This workspace has no such charge.")
@@ -124,9 +132,31 @@ fn payment_method_required() -> Problem {
     Problem::new(Code::PaymentMethodRequired, detail)
 }
 
+/// The plan cannot be started.
+fn plan_not_found() -> Problem {
+    Problem::new(Code::PlanNotFound, "There is no such plan, or it can be started no more.")
+}
+
+/// The plan is paid by another interval than the subscription.
+fn plan_interval_differs() -> Problem {
+    let detail = "The plan is paid by another interval than the subscription. Cancel the subscription, and start the plan when it has ended.";
+    Problem::new(Code::PlanIntervalDiffers, detail)
+}
+
+/// Nothing waits for a payment.
+fn nothing_due() -> Problem {
+    let detail = "No period has begun that was not paid, or no change waits for a payment.";
+    Problem::new(Code::NothingDue, detail)
+}
+
 /// The workspace has no top-up with this id.
 pub fn top_up_not_found() -> Problem {
     Problem::new(Code::TopUpNotFound, "This workspace has no such top-up.")
+}
+
+/// The workspace has no subscription.
+pub fn subscription_not_found() -> Problem {
+    Problem::new(Code::SubscriptionNotFound, "This workspace has no subscription.")
 }
 
 /// The workspace has no member with this id.

@@ -20,6 +20,8 @@ pub struct PaymentSettings {
     pub instructions: String,
     /// The smallest and the largest top-up.
     pub top_up_bounds: TopUpBounds,
+    /// True if a period of a subscription counts as paid when it begins.
+    pub plans_renew: bool,
     /// How Stripe is reached.
     pub stripe: StripeSettings,
 }
@@ -30,6 +32,7 @@ impl Default for PaymentSettings {
             uses_stripe: false,
             instructions: DEFAULT_INSTRUCTIONS.to_owned(),
             top_up_bounds: TopUpBounds { min_cents: 500, max_cents: 1_000_000 },
+            plans_renew: false,
             stripe: StripeSettings::default(),
         }
     }
@@ -51,6 +54,7 @@ impl PaymentSettings {
                 let fits = value.chars().count() <= INSTRUCTIONS_MAX_CHARS && !value.trim().is_empty();
                 self.instructions = fits.then(|| value.to_owned())?;
             }
+            "plans_renew_automatically" => self.plans_renew = value.parse().ok()?,
             "top_up_min_usd" => self.top_up_bounds.min_cents = cents(value)?,
             "top_up_max_usd" => self.top_up_bounds.max_cents = cents(value)?,
             _ => self.stripe.set(name, value)?,

@@ -109,6 +109,11 @@ pub const SETTINGS: &[Setting] = &[
         "who takes payments: with `manual` the platform confirms them, with `stripe` Stripe does",
     ),
     setting("payment_instructions", "a text of 1 to 2,000 characters", "what a payer reads about a top-up"),
+    setting(
+        "plans_renew_automatically",
+        FLAG,
+        "whether a period of a plan counts as paid when it begins; else each is confirmed",
+    ),
     setting("top_up_min_usd", DOLLARS, "the smallest top-up; 5.00 if unset"),
     setting("top_up_max_usd", DOLLARS, "the largest top-up; 10000.00 if unset"),
     setting(
@@ -263,6 +268,7 @@ impl Settings {
             "tick_ms" => self.jobs.set(name, value)?,
             "payments"
             | "payment_instructions"
+            | "plans_renew_automatically"
             | "top_up_min_usd"
             | "top_up_max_usd"
             | "stripe_api_key"

@@ -8,7 +8,7 @@ use crate::http::route::Route;
 
 /// The routes that need others to come first, in an order in which all of them succeed. All other
 /// routes follow: those that read, then those that delete.
-const IN_ORDER: [(&str, &str); 23] = [
+const IN_ORDER: [(&str, &str); 26] = [
     ("POST", "/v1/workspaces"),
     ("PATCH", "/v1/workspaces/{workspace}"),
     ("POST", "/v1/workspaces/{workspace}/members"),
@@ -30,6 +30,9 @@ const IN_ORDER: [(&str, &str); 23] = [
     ("POST", "/v1/workspaces/{workspace}/grants/{grant}/void"),
     ("PUT", "/v1/price-book"),
     ("PUT", "/v1/plans"),
+    ("POST", "/v1/workspaces/{workspace}/subscription/preview"),
+    ("PUT", "/v1/workspaces/{workspace}/subscription"),
+    ("POST", "/v1/workspaces/{workspace}/subscription/confirm"),
     ("PUT", "/v1/settings"),
     ("POST", "/v1/clock/confirm"),
 ];

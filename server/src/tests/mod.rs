@@ -27,6 +27,7 @@ mod report;
 mod serving;
 mod settings;
 mod stripe;
+mod subscriptions;
 mod teams;
 mod top_ups;
 mod webhooks;

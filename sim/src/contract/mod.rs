@@ -16,6 +16,7 @@ mod report;
 mod search;
 mod settings;
 mod store;
+mod subscriptions;
 mod team;
 mod test_client;
 
@@ -118,6 +119,9 @@ pub const CLAUSES: &[Clause] = &[
     ),
     ("only the platform sends money back", payment_refunds::only_the_platform_sends_money_back),
     ("a payment that fits nothing is noted once", payment_refunds::a_payment_that_fits_nothing_is_noted_once),
+    ("a period grants once it is paid", subscriptions::a_period_grants_once_it_is_paid),
+    ("plans that race leave one subscription", subscriptions::plans_that_race_leave_one_subscription),
+    ("a year is granted month by month", subscriptions::a_year_is_granted_month_by_month),
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
     ("what is lost of a payment is a target", charges::what_is_lost_of_a_payment_is_a_target),
     ("a report adds up a month", report::a_report_adds_up_a_month),

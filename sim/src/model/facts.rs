@@ -14,6 +14,7 @@ use tollkeeper_ledger::{
 
 use tollkeeper_engine::GrantRecord;
 
+use super::subscriptions::Happened;
 use crate::model::step::nth;
 
 /// One thing that happened in a workspace.
@@ -192,6 +193,8 @@ pub enum Fact {
         /// What became of it.
         status: PaymentRefundStatus,
     },
+    /// Something happened to the subscription.
+    Subscription(Happened),
 }
 
 /// A fact with its time.
@@ -301,6 +304,7 @@ impl Fact {
             Fact::RefundPlaced { .. } => Kind::PaymentRefundPlaced,
             Fact::RefundEnded { status: PaymentRefundStatus::Failed, .. } => Kind::PaymentRefundFailed,
             Fact::RefundEnded { .. } => Kind::PaymentRefundSucceeded,
+            Fact::Subscription(happened) => happened.kind(),
         }
     }
 

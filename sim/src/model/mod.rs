@@ -22,6 +22,7 @@ mod payments;
 mod report;
 mod settings;
 pub mod step;
+mod subscriptions;
 mod team;
 
 pub use facts::{Fact, Line, Pool};
@@ -33,7 +34,7 @@ use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
     Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand, PaymentRefundCommand,
     Plan, PlanVersion, PlatformSettings, PriceVersion, ProviderCommand, Refusal, Source, Submission,
-    Timestamp, UnmatchedPayment, WorkspaceId,
+    SubscriptionCommand, Timestamp, UnmatchedPayment, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -196,6 +197,11 @@ impl Model {
             Command::SetLost { grant, lost_cents, evidence: _ } => pool.set_lost(*grant, *lost_cents, now),
             Command::UpdateWorkspace(changes) => Ok(pool.update(changes, now)),
             Command::SetLimits(limits) => pool.set_limits(limits, now),
+            Command::Payment(PaymentCommand::Subscription(command)) => {
+                let samples = settings::sample_plans();
+                let plans = self.plans.last().map_or(&samples, |version| &version.plans);
+                pool.subscribe(command, plans, now)
+            }
             Command::Payment(command) => pool.pay(command, now),
             Command::Team(command) => pool.change_team(command, (now, asked_at)),
             Command::SetAlerts { thresholds, cooldown_seconds } => {
@@ -320,6 +326,9 @@ fn derived_key(command: &Command) -> Option<String> {
             Some(format!("\u{2}grant {:?} {payment}", Source::TopUp))
         }
         Command::ReportUnmatched(payment) => Some(format!("\u{2}unmatched {}", payment.payment)),
+        Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Confirm { payment, .. })) => {
+            Some(format!("\u{2}grant {:?} {payment}", Source::Subscription))
+        }
         _ => None,
     }
 }
@@ -394,6 +403,10 @@ fn payment_fields(first: &PaymentCommand, again: &PaymentCommand) -> Vec<(&'stat
                 ..
             }),
         ) => vec![("path", a == b), ("amount_usd", cents_a == cents_b), ("reason", why_a == why_b)],
+        (
+            PaymentCommand::Subscription(SubscriptionCommand::Confirm { change: a, .. }),
+            PaymentCommand::Subscription(SubscriptionCommand::Confirm { change: b, .. }),
+        ) => vec![("change", a == b)],
         _ => vec![("path", false)],
     }
 }

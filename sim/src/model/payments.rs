@@ -30,6 +30,7 @@ impl Pool {
                 Ok(Output::TopUp(Box::new(opened)))
             }
             PaymentCommand::Refund(command) => self.go_back(command, now),
+            PaymentCommand::Subscription(_) => unreachable!("answered in `subscriptions`"),
             PaymentCommand::ConfirmTopUp(id) => {
                 let top_ups = self.top_ups();
                 let index = top_ups.iter().position(|top_up| top_up.id == *id);

@@ -73,9 +73,12 @@ impl Pool {
             }
             _ => None,
         });
+        let is_of_plan = record.origin.as_ref().is_some_and(|name| name.starts_with("subscription:"));
         let (provider, tax_cents) = match paid_by {
             Some((true, tax_cents)) => (Provider::Manual, tax_cents),
             Some((false, tax_cents)) => (Provider::Stripe, tax_cents),
+            // A person confirms every payment for a plan.
+            None if *paid_cents > 0 && is_of_plan => (Provider::Manual, 0),
             None => (Provider::Platform, 0),
         };
         let line = position.lines.entry((grant.source, provider)).or_default();

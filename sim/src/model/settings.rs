@@ -2,7 +2,8 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Micros, Operation, OperationPrice, Plan, Profile, Refusal, Timestamp, UnmatchedPayment, WorkspaceChanges,
+    Interval, Micros, Operation, OperationPrice, Plan, PlanId, Profile, Refusal, Timestamp, UnmatchedPayment,
+    WorkspaceChanges,
 };
 
 use super::charges::invalid;
@@ -172,4 +173,18 @@ pub(super) fn check_unmatched(payment: &UnmatchedPayment) -> Result<(), Refusal>
         () if !fits(why) => Err(invalid("why")),
         () => Ok(()),
     }
+}
+
+/// The plans that can be started until some are set.
+pub(super) fn sample_plans() -> Vec<Plan> {
+    let sample = |(id, name, cents): (&str, &str, i64)| Plan {
+        id: PlanId::new(id).expect("a name"),
+        name: name.into(),
+        price_cents: cents,
+        credits: Micros::new(cents * 1_000),
+        interval: Interval::Month,
+    };
+    [("growth", "Growth", 9_900), ("scale", "Scale", 29_900), ("starter", "Starter", 1_900)]
+        .map(sample)
+        .into()
 }

@@ -13,8 +13,8 @@ use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, Loss,
     PaymentChange, PaymentCommand, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PortalSession,
-    ProviderCall, ProviderCommand, Refusal, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUp,
-    TopUpId, UsageKey, WorkspaceId,
+    ProviderCall, ProviderCommand, Refusal, Subject, Submission, SubscriptionId, TeamChange, TeamCommand,
+    Timestamp, TopUp, TopUpId, UsageKey, WorkspaceId,
 };
 
 /// A command with the clock of its caller.
@@ -70,6 +70,7 @@ struct Named {
     sessions: Vec<Id>,
     top_ups: Vec<Id>,
     refunds: Vec<Id>,
+    subscriptions: Vec<Id>,
 }
 
 impl Names {
@@ -177,6 +178,9 @@ impl Names {
 
     /// Learns the id in an entry, for an answer that the caller never received.
     pub fn learn(&mut self, workspace: &WorkspaceId, body: &EntryBody) {
+        if let EntryBody::Granted { origin: Some(origin), .. } = body {
+            self.payment_for_model(workspace, origin.clone());
+        }
         let named = self.of(workspace);
         match body {
             EntryBody::ChargeOpened(details) => learn(&mut named.charges, details.id.0),
@@ -215,8 +219,15 @@ impl Names {
         record.reason = record.reason.take().map(|reason| self.reason_for_model(workspace, reason));
     }
 
-    /// Replaces the id of a top-up in the name of its payment.
+    /// Replaces the id of a top-up in the name of its payment, and that of a subscription in the
+    /// name of its month.
     fn payment_for_model(&mut self, workspace: &WorkspaceId, payment: Box<str>) -> Box<str> {
+        let of_subscription = payment.strip_prefix("subscription:").and_then(|rest| rest.split_once(':'));
+        if let Some((id, rest)) = of_subscription
+            && let Ok(id) = id.parse()
+        {
+            return format!("subscription:{}:{rest}", self.subscription_for_model(workspace, id)).into();
+        }
         match confirmed_by(&payment) {
             Some(TopUpId(id)) => TopUp::manual_payment(TopUpId(learn_top_up(self.of(workspace), id))).into(),
             None => payment,
@@ -242,6 +253,12 @@ impl Names {
     /// Replaces the name of the payment in a loss.
     pub fn loss_for_model(&mut self, workspace: &WorkspaceId, loss: &mut Loss) {
         loss.payment = self.payment_for_model(workspace, loss.payment.clone());
+    }
+
+    /// The model's id of a subscription, which has granted credit. The others have no name in
+    /// answers.
+    pub fn subscription_for_model(&mut self, workspace: &WorkspaceId, id: SubscriptionId) -> SubscriptionId {
+        SubscriptionId(learn(&mut self.of(workspace).subscriptions, id.0))
     }
 
     /// Replaces the ids in a top-up.

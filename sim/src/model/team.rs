@@ -8,8 +8,8 @@ use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ApiKeyRequest, AutoTopUpCommand, CardCommand, Charge, ChargeCommand, Command,
     Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText,
-    PortalSession, Refusal, Role, Scope, SessionId, Status, StopReason, TeamChange, TeamCommand, Timestamp,
-    WorkerId,
+    PortalSession, Refusal, Role, Scope, SessionId, Status, StopReason, SubscriptionCommand, TeamChange,
+    TeamCommand, Timestamp, WorkerId,
 };
 
 use super::charges::invalid;
@@ -226,6 +226,9 @@ impl Pool {
             }
             Command::Payment(PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why })) => {
                 *why == StopReason::Requested
+            }
+            Command::Payment(PaymentCommand::Subscription(command)) => {
+                matches!(command, SubscriptionCommand::StartOrChange { .. } | SubscriptionCommand::Cancel)
             }
             _ => true,
         }

@@ -64,6 +64,8 @@ struct Shape {
     team: u64,
     /// The share of commands about payments.
     payments: u64,
+    /// The share of commands about the subscription.
+    subscription: u64,
     /// The share of workspace updates that change the time zone.
     zone_changes: u64,
 }
@@ -103,6 +105,7 @@ impl Workload {
             awaits: *random.pick(&[100, 500, 900]),
             team: *random.pick(&[30, 100, 350]),
             payments: *random.pick(&[30, 100, 300]),
+            subscription: *random.pick(&[0, 40, 400]),
             zone_changes: *random.pick(&[0, 300, 800]),
         };
         // Between the leap day of 2028 and the changes to summer time in the weeks after it.
@@ -138,6 +141,10 @@ impl Workload {
         self.advance_clock(model);
         if model.prices.is_empty() {
             return self.step(None, WorkspaceId::platform(), None, first_prices());
+        }
+        if model.plans.is_empty() && self.random.chance(100) {
+            let command = self.plans();
+            return self.step(None, WorkspaceId::platform(), None, command);
         }
         if let Some(step) = self.burst_step(model) {
             return step;
@@ -313,6 +320,9 @@ impl Workload {
         if self.random.chance(self.shape.payments) {
             return self.payment(pool);
         }
+        if self.random.chance(self.shape.subscription) {
+            return Command::Payment(PaymentCommand::Subscription(self.subscription(pool)));
+        }
         match self.random.below(1_000) {
             0..400 => Command::Charge(self.charge()),
             400..540 => self.grant(),
@@ -481,8 +491,12 @@ impl Workload {
             plans.push(Plan {
                 id: PlanId::new(id).expect("a name"),
                 name: name.into(),
-                price_cents: *self.random.pick(&[0, 50, 4_900, 4_900, 4_900, 4_900, 49]),
-                credits: Micros::new(*self.random.pick(&[1, 6_000_000, 6_000_000, 6_000_000, 0])),
+                price_cents: *self
+                    .random
+                    .pick(&[0, 0, 50, 4_900, 4_900, 4_900, 9_900, 9_900, 9_901, 12_345, 49]),
+                credits: Micros::new(
+                    *self.random.pick(&[1, 30_000, 30_000, 60_000, 60_000, 60_000, 90_001, 9_000_001, 0]),
+                ),
                 interval: if self.random.chance(800) { Interval::Month } else { Interval::Year },
             });
         }
@@ -561,6 +575,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
             turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS)));
         }
         turns.extend(pool.top_ups().iter().map(gives_up_at));
+        turns.extend(pool.subscription().and_then(|subscription| subscription.due_at()));
         turns.extend([pool.links(now), pool.sessions(now)].concat().iter().map(|session| session.expires_at));
         turns
     };

@@ -1,10 +1,10 @@
-//! Random commands about payments: top-ups, cards and their rule, payments that are lost, and money
-//! that goes back.
+//! Random commands about payments: top-ups, cards and their rule, subscriptions, payments that are
+//! lost, and money that goes back.
 
 use tollkeeper_ledger::{
     AutoTopUpCommand, Card, CardCommand, Command, Customer, Micros, PaymentCommand, PaymentRefundCommand,
-    PaymentRefundId, Provider, ProviderCall, ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure,
-    TopUpId, TopUpStatus, TopUpWay, UnmatchedPayment,
+    PaymentRefundId, PlanId, Provider, ProviderCall, ProviderCommand, StopReason, SubscriptionCommand, TopUp,
+    TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay, UnmatchedPayment,
 };
 
 use super::Workload;
@@ -134,6 +134,32 @@ impl Workload {
                 cents: top_up.cents + i64::from(self.random.chance(200)),
                 tax_cents: *self.random.pick(&[0, 0, 1, 475]) - i64::from(self.random.chance(60)),
             },
+        }
+    }
+
+    /// Starts or changes a plan, pays, ticks or cancels. Payments mostly have new names.
+    pub(super) fn subscription(&mut self, pool: &Pool) -> SubscriptionCommand {
+        let current = pool.subscription().filter(|subscription| subscription.ended_at.is_none());
+        let waits = current.as_ref().is_some_and(|subscription| subscription.anchor.is_none());
+        let (starts, pays) = match current {
+            None => (70, 80),
+            Some(_) if waits => (10, 85),
+            Some(_) => (45, 75),
+        };
+        match self.random.below(100) {
+            roll if roll < starts => {
+                let plan =
+                    *self.random.pick(&["pro", "basic", "team", "pro", "basic", "team", "starter", "none"]);
+                SubscriptionCommand::StartOrChange { plan: PlanId::new(plan).expect("a name") }
+            }
+            roll if roll < pays => {
+                self.payments += u64::from(self.random.chance(950));
+                let payment = format!("manual:{}", self.payments).into();
+                let likely = if current.is_some_and(|current| current.upgrade.is_some()) { 800 } else { 50 };
+                SubscriptionCommand::Confirm { change: self.random.chance(likely), payment }
+            }
+            roll if roll < 96 => SubscriptionCommand::Tick { renews: self.random.chance(300) },
+            _ => SubscriptionCommand::Cancel,
         }
     }
 

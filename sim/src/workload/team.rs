@@ -4,7 +4,7 @@
 use tollkeeper_engine::personal_text;
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Command, Hash, LinkRequest, MemberChanges, MemberId, MemberRequest,
-    PersonalText, Role, Scope, SessionId, TeamCommand, WorkerId,
+    PaymentCommand, PersonalText, Role, Scope, SessionId, SubscriptionCommand, TeamCommand, WorkerId,
 };
 
 use super::{MEMBERS, WORKERS, Workload};
@@ -39,8 +39,15 @@ impl Workload {
     pub(super) fn actor(&mut self, pool: Option<&Pool>, command: &Command) -> Actor {
         let (keys, members) = pool.map_or_else(Default::default, |pool| (pool.keys(), pool.members()));
         let anyway = self.random.chance(60);
+        let is_platforms = matches!(
+            command,
+            Command::Payment(PaymentCommand::Subscription(
+                SubscriptionCommand::Confirm { .. } | SubscriptionCommand::Tick { .. }
+            ))
+        );
         match self.random.below(100) {
             0..10 => Actor::System,
+            10..90 if is_platforms => Actor::Platform,
             50..75 if !keys.is_empty() || anyway => {
                 Actor::ApiKey(pool.map_or(ApiKeyId(unknown_id()), |pool| self.some_key(pool)))
             }

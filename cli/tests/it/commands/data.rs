@@ -379,6 +379,36 @@ fn a_top_up_is_opened_listed_confirmed_and_shown() {
 }
 
 #[test]
+fn a_plan_is_previewed_started_confirmed_and_canceled() {
+    everywhere(|target| {
+        target.json(&["workspace", "create", "acme", "--name", "Acme"]);
+        let none = target.refused(&["subscription", "show", "acme"], 1);
+        assert!(none.contains("hint: start one with tollkeeper subscription start"), "{none}");
+        let preview = target.text(&["subscription", "preview", "acme", "starter"]);
+        let start = "due_now_usd        19.00\ncredits_now        1,900,000 (19.00 USD)\n";
+        assert!(preview.starts_with(start), "{preview}");
+        let pending = target.json(&["subscription", "start", "acme", "starter"]);
+        assert_eq!((&pending["status"], &pending["due_usd"]), (&json!("pending"), &json!("19.00")));
+        let confirm = ["subscription", "confirm", "acme", "--key", "k"];
+        let active = target.json(&confirm);
+        assert_eq!((&active["status"], &active["due_usd"]), (&json!("active"), &json!("0.00")));
+        assert_eq!(target.json(&confirm), active, "the same key pays no second period");
+        let due = target.refused(&["subscription", "confirm", "acme"], 1);
+        assert!(due.contains("nothing_due") && due.contains("hint: tollkeeper subscription show"), "{due}");
+        assert_eq!(target.json(&["balance", "acme"])["available"], 1_900_000);
+        let up = target.json(&["subscription", "start", "acme", "growth"]);
+        assert_eq!(up["change"]["plan"], "growth");
+        let paid = target.json(&["subscription", "confirm", "acme", "--change", "--key", "up"]);
+        assert_eq!(paid["plan"], "growth");
+        assert_eq!(target.json(&["subscription", "cancel", "acme"])["status"], "canceled");
+        let shown = target.text(&["subscription", "show", "acme"]);
+        assert!(shown.contains("status                canceled\n"), "{shown}");
+        let unknown = target.refused(&["subscription", "start", "acme", "nothing"], 1);
+        assert!(unknown.contains("hint: tollkeeper plans show"), "{unknown}");
+    });
+}
+
+#[test]
 fn automatic_top_ups_need_a_saved_card() {
     everywhere(|target| {
         target.json(&["workspace", "create", "acme", "--name", "Acme"]);

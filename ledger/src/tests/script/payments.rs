@@ -1,7 +1,7 @@
 //! The words of the test scripts about payments: top-ups, cards and their rule, money that
 //! goes back.
 
-use super::{Words, index, later, micros, number};
+use super::{Words, index, later, micros, number, subscriptions};
 use crate::tests::world::World;
 use crate::{
     AutoTopUpChange, AutoTopUpCommand, Card, CardCommand, Customer, Id, PaymentChange, PaymentCommand,
@@ -135,5 +135,6 @@ pub(super) fn happened(world: &World, change: &PaymentChange) -> String {
             PaymentRefundChange::Succeeded { .. } => "sent".to_owned(),
             PaymentRefundChange::Failed { .. } => "bounced".to_owned(),
         },
+        PaymentChange::Subscription(change) => subscriptions::happened(change),
     }
 }

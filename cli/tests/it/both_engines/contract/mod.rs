@@ -6,6 +6,7 @@ mod credit;
 mod keys;
 mod lists;
 mod service;
+mod subscriptions;
 mod top_ups;
 mod workspaces;
 

@@ -1,0 +1,80 @@
+//! The words of a script about the subscription: its commands, its state, and its entries.
+
+use super::{output_of, say};
+use crate::tests::world::{Output, World};
+use crate::{AtOnce, Command, PaymentCommand, PlanId, SubscriptionChange, SubscriptionCommand, Timestamp};
+
+/// The command of a line about the subscription.
+pub(super) fn command(words: &[&str]) -> Command {
+    let command = match words[0] {
+        "plan" => SubscriptionCommand::StartOrChange { plan: PlanId::known(words[1]) },
+        "pay" => SubscriptionCommand::Confirm {
+            change: words.get(2) == Some(&"change"),
+            payment: format!("manual:{}", words[1]).into(),
+        },
+        "cancel" => SubscriptionCommand::Cancel,
+        _ => SubscriptionCommand::Tick { renews: words.get(1) == Some(&"renews") },
+    };
+    Command::Payment(PaymentCommand::Subscription(command))
+}
+
+/// Ticks until nothing is written.
+pub(super) fn ticks(world: &mut World, line: &str) -> String {
+    let mut said = Vec::new();
+    loop {
+        let output = output_of(world, &line.replacen("ticks", "tick", 1));
+        if matches!(output, Output::Unchanged) {
+            return said.join("; ");
+        }
+        said.push(say(world, output));
+        assert!(said.len() < 100, "each tick is one step, and the steps end");
+    }
+}
+
+/// The subscription: its plan, its status, and its period.
+pub(super) fn show(world: &World) -> String {
+    let payments = world.account.payments.as_deref();
+    let Some(subscription) = payments.and_then(|payments| payments.subscription.as_deref()) else {
+        return "none".to_owned();
+    };
+    let (plan, status) = (&subscription.plan.id, subscription.status().as_str());
+    let mut text = format!("{plan} {status}");
+    if let Some((start, end)) = subscription.period() {
+        text += &format!(" {} to {}", date(start), date(end));
+    }
+    if let Some(plan) = &subscription.next_plan {
+        text += &format!(", then {}", plan.id);
+    }
+    text
+}
+
+/// The day of a time, without the time if it is midnight.
+fn date(at: Timestamp) -> String {
+    at.rfc3339().trim_end_matches("T00:00:00.000Z").to_owned()
+}
+
+/// What an entry about the subscription says.
+pub(super) fn happened(change: &SubscriptionChange) -> String {
+    match change {
+        SubscriptionChange::Started { plan, .. } => format!("started {}", plan.id),
+        SubscriptionChange::ChangeAsked { number, plan, at_once: None } => {
+            format!("change {number} to {} planned", plan.id)
+        }
+        SubscriptionChange::ChangeAsked { number, plan, at_once: Some(at_once) } => {
+            let AtOnce { due_cents, credits, drop_at } = at_once;
+            format!(
+                "change {number} to {}: {due_cents} cents for {credits} until {}",
+                plan.id,
+                date(*drop_at)
+            )
+        }
+        SubscriptionChange::Changed { number, cents, .. } => format!("change {number} for {cents} cents"),
+        SubscriptionChange::ChangeDropped { number } => format!("change {number} dropped"),
+        SubscriptionChange::Renewed { month, grant: None, .. } => format!("month {month} skipped"),
+        SubscriptionChange::Renewed { month, cents, .. } => format!("month {month} for {cents} cents"),
+        SubscriptionChange::PastDue => "past due".to_owned(),
+        SubscriptionChange::CancelAsked { cancels_at } => format!("ends {}", date(*cancels_at)),
+        SubscriptionChange::Resumed => "resumed".to_owned(),
+        SubscriptionChange::Ended => "ended".to_owned(),
+    }
+}

@@ -1,0 +1,42 @@
+//! What time makes of the subscription of a workspace: its months, its periods that begin, its end.
+//!
+//! The ledger decides each step ([`SubscriptionCommand::Tick`]); here the steps are repeated until
+//! the subscription is up to date. A route that shows or changes it does so first, so that nobody
+//! waits for the job.
+
+use tollkeeper_engine::{Engine, Error, Reads};
+use tollkeeper_ledger::{
+    Actor, Command, PaymentCommand, Submission, SubscriptionCommand, Timestamp, WorkspaceId,
+};
+
+/// The most steps at once, five years of months. What is left is done the next time.
+const STEPS_MAX: usize = 64;
+
+/// Writes what `now` makes true of the subscription of a workspace. With `renews`, a period counts
+/// as paid when it begins.
+///
+/// # Errors
+/// The engine cannot read or write.
+pub async fn catch_up(
+    engine: &dyn Engine,
+    workspace: &WorkspaceId,
+    renews: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for _ in 0..STEPS_MAX {
+        let Some(payments) = engine.payments(workspace).await? else { return Ok(()) };
+        let due_at = payments.subscription.as_deref().and_then(|subscription| subscription.due_at());
+        if due_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        let command = Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Tick { renews }));
+        let (workspace, actor) = (workspace.clone(), Actor::System);
+        let submission = Submission { workspace, key: None, actor, command };
+        // Credit that does not fit is refused, and stays due.
+        if let Err(refusal) = engine.run(submission, now).await? {
+            tracing::warn!(code = refusal.code(), "a step of a subscription is refused");
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,18 +1,21 @@
-//! The saved card of a workspace, which pays for automatic top-ups. Of a card only what a person
-//! recognises it by is shown.
+//! The saved card of a workspace, which pays for automatic top-ups, and the pages of the payment
+//! provider for it. Of a card only what a person recognises it by is shown.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::Manage;
-use tollkeeper_ledger::{Card, CardCommand, Command, PaymentCommand};
+use tollkeeper_ledger::{Card, CardCommand, Command, PaymentCommand, WorkspaceId};
 use utoipa::ToSchema;
 
 use crate::access::Rule::Workspace;
 use crate::http::call::{Call, existing, json, no_content};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
+use crate::payments::stripe::observe::NotObserved;
+use crate::payments::stripe::place::Payer;
+use crate::wire::read::{WebUrl, maybe_word};
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -37,7 +40,60 @@ pub const ROUTES: &[Route] = &[
         "Removes the saved card of a workspace, and stops automatic top-ups. If no card is saved, nothing changes.",
     )
     .no_content(),
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/payment-method",
+        Workspace(&[Manage]),
+        "Make a page to save a card",
+        |call| Box::pin(card_page(call)),
+    )
+    .description(
+        "Makes a page of the payment provider on which a payer saves a card. Once it is saved, it takes the place of the \
+         one before. The provider `manual` has no such page (404 `not_found`).",
+    )
+    .request(of::<PageIn>, r#"{"return_url": "https://app.example.com/billing"}"#)
+    .response(200, of::<PageJson>, PAGE_EXAMPLE)
+    .problems(&[Code::NotFound, Code::PaymentProviderUnavailable]),
+    Route::new(
+        Method::POST,
+        "/v1/workspaces/{workspace}/billing-portal",
+        Workspace(&[Manage]),
+        "Make a page for cards and invoices",
+        |call| Box::pin(billing_portal(call)),
+    )
+    .description(
+        "Makes a page of the payment provider for cards, addresses and invoices. Subscriptions are changed here, not \
+         there. The provider `manual` has no such page (404 `not_found`).",
+    )
+    .request(of::<PageIn>, r#"{"return_url": "https://app.example.com/billing"}"#)
+    .response(200, of::<PageJson>, PAGE_EXAMPLE)
+    .problems(&[Code::NotFound, Code::PaymentProviderUnavailable]),
 ];
+
+const PAGE_EXAMPLE: &str = r#"{"url": "https://billing.stripe.com/p/session/example"}"#;
+
+/// About the size of the address of a page in JSON.
+const PAGE_BYTES: usize = 512;
+
+/// A page to be made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PaymentPageRequest)]
+pub struct PageIn {
+    /// Where the payer comes back.
+    #[serde(default, deserialize_with = "maybe_word")]
+    #[schema(value_type = Option<String>, format = "uri", max_length = 2_000)]
+    return_url: Option<WebUrl>,
+}
+
+/// A page of the payment provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PaymentPage)]
+pub struct PageJson<'a> {
+    /// The address of the page, for one visit.
+    #[schema(format = "uri")]
+    url: &'a str,
+}
 
 const EXAMPLE: &str = r#"{"brand": "visa", "last4": "4242", "expires": "2030-12"}"#;
 
@@ -84,4 +140,54 @@ async fn remove(call: Call) -> Result<Response, Problem> {
     let command = Command::Payment(PaymentCommand::Card(CardCommand::RemoveCard { id: None }));
     call.run(&workspace, None, command).await?;
     Ok(no_content())
+}
+
+/// `POST /v1/workspaces/{workspace}/payment-method`.
+async fn card_page(mut call: Call) -> Result<Response, Problem> {
+    let (workspace, back) = asked(&mut call).await?;
+    let stripe = call.app.stripe.as_ref().ok_or_else(no_such_page)?;
+    let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
+    let url = payer.card_page(&return_url(&call, &workspace, back)).await.map_err(unavailable)?;
+    let url = url.ok_or_else(|| unavailable(NotObserved::Missing))?;
+    Ok(json(StatusCode::OK, PAGE_BYTES, &PageJson { url: &url }))
+}
+
+/// `POST /v1/workspaces/{workspace}/billing-portal`.
+async fn billing_portal(mut call: Call) -> Result<Response, Problem> {
+    let (workspace, back) = asked(&mut call).await?;
+    let stripe = call.app.stripe.as_ref().ok_or_else(no_such_page)?;
+    let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
+    let url = payer.billing_portal(&return_url(&call, &workspace, back)).await.map_err(unavailable)?;
+    Ok(json(StatusCode::OK, PAGE_BYTES, &PageJson { url: &url }))
+}
+
+/// The workspace for which a page is asked, and where its payer comes back.
+async fn asked(call: &mut Call) -> Result<(WorkspaceId, Option<WebUrl>), Problem> {
+    let workspace = call.workspace()?;
+    let PageIn { return_url } = call.optional_json().await?;
+    existing(&workspace, call.app.engine().payments(&workspace).await?)?;
+    Ok((workspace, return_url))
+}
+
+fn no_such_page() -> Problem {
+    Problem::new(Code::NotFound, "The payment provider `manual` has no pages.")
+}
+
+/// Where a payer comes back: as the request says, else where credit is added, else the portal.
+pub(super) fn return_url(call: &Call, workspace: &WorkspaceId, asked: Option<WebUrl>) -> String {
+    let asked = asked.map(|WebUrl(url)| url.into());
+    asked
+        .or_else(|| call.app.add_credits_url(workspace))
+        .unwrap_or_else(|| format!("{}/portal", call.origin()))
+}
+
+/// The payment provider gave no answer that can be used.
+pub(super) fn unavailable(why: NotObserved) -> Problem {
+    if let NotObserved::Store(error) = why {
+        return error.into();
+    }
+    tracing::warn!(%why, "a call to the payment provider brought nothing");
+    let detail =
+        "The payment provider gave no answer that can be used. Send the same request again in a moment.";
+    Problem::new(Code::PaymentProviderUnavailable, detail)
 }

@@ -1,5 +1,6 @@
 //! Top-ups: credit that is bought once (P5). With the provider `manual` the platform confirms that
-//! the money came in, and only then the credit is granted.
+//! the money came in; with Stripe the payer pays on a page of Stripe's. Only then the credit is
+//! granted.
 
 use std::sync::Arc;
 
@@ -15,12 +16,14 @@ use tollkeeper_ledger::{
 use utoipa::ToSchema;
 
 use super::PAGE;
+use super::payment_method::{return_url, unavailable};
 use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::refusal::top_up_not_found;
 use crate::http::route::{Route, list_of, of};
 use crate::payments::settings::PaymentSettings;
+use crate::payments::stripe::place::{self, NotPlaced, Payer};
 use crate::wire::ReadError;
 use crate::wire::page::{ListJson, newest_first};
 use crate::wire::read::{Dollars, WebUrl, maybe_word, word};
@@ -37,9 +40,12 @@ pub const ROUTES: &[Route] = &[
     )
     .description(
         "Opens a top-up, which waits for its payment. Credit is granted once, after the payment was confirmed. A \
-         dollar buys 100,000 micro-units of credit. A top-up that nobody pays expires after 90 days. The settings `top_up_min_usd` and `top_up_max_usd` bound the amount.",
+         dollar buys 100,000 micro-units of credit. A top-up that nobody pays expires after 90 days. The settings `top_up_min_usd` and `top_up_max_usd` bound the amount. \
+         With Stripe, `payment.checkout_url` is the page to pay on. If Stripe does not answer, the top-up waits: the \
+         same request under the same key gives the page later. A repeated request shows the top-up as it is now.",
     )
     .idempotency_key()
+    .problems(&[Code::PaymentProviderUnavailable])
     .request(of::<TopUpIn>, r#"{"amount_usd": "25.00"}"#)
     .response(201, of::<TopUpJson>, PENDING),
     Route::new(
@@ -99,7 +105,7 @@ pub struct TopUpIn {
     #[schema(value_type = String, pattern = r"^[0-9]+(\.[0-9]{1,2}0{0,3})?$", example = "25.00")]
     amount_usd: Dollars,
     /// Where a payer comes back from a page of the payment provider. The provider `manual` has no
-    /// page.
+    /// page. A repeated request must name the same one.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = "uri", max_length = 2_000)]
     return_url: Option<WebUrl>,
@@ -154,10 +160,20 @@ pub struct PaymentJson<'a> {
     /// What the payer has to do; absent once it was paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<&'a str>,
+    /// The page to pay on, while it can be paid and the provider answers. Only one top-up shows it,
+    /// not a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri")]
+    checkout_url: Option<&'a str>,
 }
 
 impl<'a> TopUpJson<'a> {
-    fn of(workspace: &'a str, top_up: &'a TopUp, settings: &'a PaymentSettings) -> TopUpJson<'a> {
+    fn of(
+        workspace: &'a str,
+        top_up: &'a TopUp,
+        settings: &'a PaymentSettings,
+        checkout_url: Option<&'a str>,
+    ) -> TopUpJson<'a> {
         let TopUp { id, cents, way, status, opened_at, ended_at, payment: _, grant, failure, at_provider: _ } =
             top_up;
         let waits = *status == TopUpStatus::Pending && *way == TopUpWay::Manual;
@@ -179,6 +195,7 @@ impl<'a> TopUpJson<'a> {
                 },
                 way: way.as_str(),
                 instructions: waits.then_some(settings.instructions.as_str()),
+                checkout_url,
             },
         }
     }
@@ -188,20 +205,39 @@ impl<'a> TopUpJson<'a> {
 async fn open(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let key = call.idempotency_key()?;
-    let TopUpIn { amount_usd: Dollars(amount), return_url } = call.json().await?;
-    // It was checked. The provider `manual` has no page to come back from.
-    drop(return_url);
+    let TopUpIn { amount_usd: Dollars(amount), return_url: back } = call.json().await?;
     let cents = amount.whole_cents();
     let cents = cents.ok_or_else(|| ReadError::field("amount_usd", "must be a number of whole cents"))?;
     // A repeated request gets its first answer, also if the settings allow its amount no more. So
     // the ledger compares the amount, after it looked for the first answer.
     let allowed = call.app.payments.top_up_bounds;
-    let command = Command::Payment(PaymentCommand::OpenTopUp { cents, way: TopUpWay::Manual, allowed });
+    let way = if call.app.stripe.is_some() { TopUpWay::Checkout } else { TopUpWay::Manual };
+    let command = Command::Payment(PaymentCommand::OpenTopUp { cents, way, allowed });
     let answer = call.run(&workspace, Some(key), command).await?;
     let Output::TopUp(top_up) = &answer.output else { return Err(wrong_output("a top-up")) };
-    let mut response = respond(StatusCode::CREATED, &call, &workspace, top_up);
+    let mut response = match &call.app.stripe {
+        None => respond(StatusCode::CREATED, &call, &workspace, top_up, None),
+        Some(stripe) => {
+            let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
+            let url = payer.page(top_up.id, &return_url(&call, &workspace, back)).await;
+            let url = url.map_err(not_placed)?;
+            let payments = payments(&call, &workspace).await?;
+            let top_up = payments.top_up(top_up.id).ok_or_else(top_up_not_found)?;
+            respond(StatusCode::CREATED, &call, &workspace, top_up, url.as_deref())
+        }
+    };
     mark_replayed(&mut response, answer.replayed);
     Ok(response)
+}
+
+fn not_placed(why: NotPlaced) -> Problem {
+    match why {
+        NotPlaced::Later(why) => unavailable(why),
+        NotPlaced::OtherReturnUrl => {
+            let detail = "The key was used for the same top-up with another `return_url`.";
+            Problem::new(Code::IdempotencyKeyReused, detail).with("field", "return_url")
+        }
+    }
 }
 
 /// `GET /v1/workspaces/{workspace}/top-ups`.
@@ -211,7 +247,7 @@ async fn list(call: Call) -> Result<Response, Problem> {
     let payments = payments(&call, &workspace).await?;
     let listing = newest_first(&payments.top_ups, |top_up| top_up.opened_at, &page)?;
     let settings = &call.app.payments;
-    let rows = ListJson::of(&listing, |top_up| TopUpJson::of(workspace.as_str(), top_up, settings));
+    let rows = ListJson::of(&listing, |top_up| TopUpJson::of(workspace.as_str(), top_up, settings, None));
     Ok(json(StatusCode::OK, TOP_UP_BYTES * listing.data.len() + 64, &rows))
 }
 
@@ -234,15 +270,29 @@ async fn confirm(call: Call) -> Result<Response, Problem> {
 }
 
 async fn find(call: &Call, workspace: &WorkspaceId, id: TopUpId) -> Result<Response, Problem> {
-    let payments = payments(call, workspace).await?;
-    let top_up = payments.top_up(id).ok_or_else(top_up_not_found)?;
-    Ok(respond(StatusCode::OK, call, workspace, top_up))
+    let known = payments(call, workspace).await?;
+    let top_up = known.top_up(id).ok_or_else(top_up_not_found)?;
+    let waits = top_up.status == TopUpStatus::Pending && top_up.way == TopUpWay::Checkout;
+    let Some(stripe) = call.app.stripe.as_ref().filter(|_| waits) else {
+        return Ok(respond(StatusCode::OK, call, workspace, top_up, None));
+    };
+    let url = place::ask(&call.app, stripe, top_up).await;
+    let known = payments(call, workspace).await?;
+    let top_up = known.top_up(id).ok_or_else(top_up_not_found)?;
+    Ok(respond(StatusCode::OK, call, workspace, top_up, url.as_deref()))
 }
 
 async fn payments(call: &Call, workspace: &WorkspaceId) -> Result<Arc<Payments>, Problem> {
     existing(workspace, call.app.engine().payments(workspace).await?)
 }
 
-fn respond(status: StatusCode, call: &Call, workspace: &WorkspaceId, top_up: &TopUp) -> Response {
-    json(status, TOP_UP_BYTES, &TopUpJson::of(workspace.as_str(), top_up, &call.app.payments))
+fn respond(
+    status: StatusCode,
+    call: &Call,
+    workspace: &WorkspaceId,
+    top_up: &TopUp,
+    checkout_url: Option<&str>,
+) -> Response {
+    let shown = TopUpJson::of(workspace.as_str(), top_up, &call.app.payments, checkout_url);
+    json(status, TOP_UP_BYTES, &shown)
 }

@@ -37,6 +37,10 @@ const IN_ORDER: [(&str, &str); 26] = [
     ("POST", "/v1/clock/confirm"),
 ];
 
+/// Pages of a payment provider, which `manual` does not have. The tests of Stripe ask for them.
+const AT_A_PROVIDER: [&str; 2] =
+    ["/v1/workspaces/{workspace}/payment-method", "/v1/workspaces/{workspace}/billing-portal"];
+
 /// The ids that the server made, by the name of the path parameter.
 #[derive(Default)]
 struct Ids {
@@ -109,6 +113,7 @@ async fn every_example_request_is_accepted_and_every_example_response_has_the_re
     let world = World { app, clock, _dir: dir };
     let mut ids = Ids::default();
     let mut rest = api_routes();
+    rest.retain(|route| route.method != "POST" || !AT_A_PROVIDER.contains(&route.path));
     for (method, path) in IN_ORDER {
         let index = rest.iter().position(|route| route.method == method && route.path == path);
         let route = rest.remove(index.expect("the table has the route"));

@@ -27,6 +27,7 @@ mod report;
 mod serving;
 mod settings;
 mod stripe;
+mod stripe_top_ups;
 mod subscriptions;
 mod teams;
 mod top_ups;

@@ -10,6 +10,9 @@ use tollkeeper_ledger::TopUpFailure;
 
 use super::objects::{ObjectId, Reference};
 
+/// The code of a key that was used with other parameters.
+pub const IDEMPOTENCY_ERROR: &str = "idempotency_error";
+
 /// The most characters of a code that is kept.
 const CODE_MAX: usize = 64;
 
@@ -155,7 +158,8 @@ impl StripeError {
         let Ok(ErrorBody { error }) = serde_json::from_slice::<ErrorBody>(body) else {
             return StripeError::Unknown(Why::Undecodable);
         };
-        let ErrorFields { code, decline_code, advice_code, param, payment_intent } = error;
+        let ErrorFields { kind, code, decline_code, advice_code, param, payment_intent } = error;
+        let code = code.or(kind.filter(|kind| kind.as_str() == IDEMPOTENCY_ERROR));
         if status == 402 {
             let intent = payment_intent.map(|intent| intent.id().clone());
             return StripeError::Declined(Box::new(Decline { code, decline_code, advice_code, intent }));
@@ -195,6 +199,8 @@ struct ErrorBody {
 
 #[derive(Deserialize)]
 struct ErrorFields {
+    #[serde(rename = "type")]
+    kind: Option<Code>,
     code: Option<Code>,
     decline_code: Option<Code>,
     advice_code: Option<Code>,

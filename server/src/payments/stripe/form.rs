@@ -6,20 +6,17 @@ use std::fmt::Display;
 use form_urlencoded::Serializer;
 
 /// Parameters, in the body of a POST or in the query of a GET.
-pub struct Form(Serializer<'static, String>);
-
-impl Default for Form {
-    fn default() -> Form {
-        Form(Serializer::new(String::new()))
-    }
-}
+#[derive(Default)]
+pub struct Form(String);
 
 impl Form {
     /// Adds a parameter.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Display) -> Form {
-        self.0.append_pair(name, &value.to_string());
-        self
+    pub fn with(self, name: &str, value: impl Display) -> Form {
+        // The serializer is not kept: it cannot cross threads.
+        let mut text = Serializer::for_suffix(self.0, 0);
+        text.append_pair(name, &value.to_string());
+        Form(text.finish())
     }
 
     /// Adds a parameter if it has a value.
@@ -33,8 +30,8 @@ impl Form {
 
     /// The encoded text.
     #[must_use]
-    pub fn encode(mut self) -> String {
-        self.0.finish()
+    pub fn encode(self) -> String {
+        self.0
     }
 }
 

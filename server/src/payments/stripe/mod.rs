@@ -10,6 +10,8 @@
 //! provider    the client, the mode, the name of the ledger
 //! webhook     the route that takes webhook events
 //! observe     fetches an object, and tells the ledger what it says
+//! place       makes the pages on which a payer pays or saves a card
+//! asked       when Stripe was asked about which top-up
 //! settings    keys, address, tax
 //! ```
 //!
@@ -18,12 +20,14 @@
 //! caller sends the same call again or looks the object up. It never counts as a failure. Which
 //! calls are due and what their answers mean for the ledger is not here.
 
+pub mod asked;
 pub mod calls;
 pub mod client;
 pub mod error;
 pub mod form;
 pub mod objects;
 pub mod observe;
+pub mod place;
 pub mod provider;
 pub mod settings;
 pub mod signature;

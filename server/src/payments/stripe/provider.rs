@@ -2,11 +2,13 @@
 
 use axum::body::Bytes;
 use serde::de::Error as _;
+use tokio::sync::OnceCell;
 use tollkeeper_ledger::{Platform, Timestamp};
 
+use super::asked::Asked;
 use super::client::{Client, Times};
 use super::error::{StripeError, Why};
-use super::objects::Event;
+use super::objects::{Event, ObjectId};
 use super::settings::StripeSettings;
 use super::signature::{self, NotSigned};
 use crate::access::secret::Secret;
@@ -17,6 +19,8 @@ pub struct Stripe {
     client: std::io::Result<Client>,
     webhook_secrets: Vec<Secret>,
     is_live: bool,
+    portal: OnceCell<ObjectId>,
+    asked: Asked,
 }
 
 impl Stripe {
@@ -27,6 +31,8 @@ impl Stripe {
             client: Client::new(settings, Times::default()),
             webhook_secrets: settings.webhook_secrets.clone(),
             is_live: settings.is_live(),
+            portal: OnceCell::new(),
+            asked: Asked::default(),
         }
     }
 
@@ -47,6 +53,16 @@ impl Stripe {
     /// No request can be sent; see [`Stripe::check`].
     pub fn client(&self) -> Result<&Client, StripeError> {
         self.client.as_ref().map_err(|_| StripeError::Unknown(Why::Unreachable))
+    }
+
+    /// The billing portal of this ledger, once it is known.
+    pub fn portal(&self) -> &OnceCell<ObjectId> {
+        &self.portal
+    }
+
+    /// When Stripe was asked about which top-up.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// The webhook event in a body, if it comes from Stripe.

@@ -9,7 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tollkeeper_engine::Error;
-use tollkeeper_ledger::{ChargeState, Micros, Period, Refusal, Subject, Timestamp, WorkspaceId, bounds};
+use tollkeeper_ledger::{
+    ChargeState, Micros, Period, Refusal, Subject, Timestamp, TopUpBounds, WorkspaceId, bounds,
+};
 
 use super::problem::{CURSOR_RULE, Code, Problem};
 use crate::access::Denied;
@@ -37,11 +39,7 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         Refusal::QuantityOutOfRange => {
             Problem::field("quantity", &format!("must be 1 to {}", bounds::QUANTITY_MAX))
         }
-        Refusal::TopUpOutOfBounds { allowed } => {
-            let [min, max] =
-                [allowed.min_cents, allowed.max_cents].map(|cents| Usd(Micros::from_cents(cents)));
-            Problem::field("amount_usd", &format!("must be {min} to {max}"))
-        }
+        Refusal::TopUpOutOfBounds { allowed } => top_up_out_of_bounds(allowed),
         Refusal::RefundOutOfBounds { refundable_cents } => refund_out_of_bounds(refundable_cents),
         Refusal::NothingToRefund => nothing_to_refund(),
         Refusal::LimitExceeded { subject, period, required, limit, remaining, resets_at } => {
@@ -190,6 +188,11 @@ fn idempotency_key_reused(field: &'static str) -> Problem {
         "The idempotency key was used for a request with another `{field}`. Use a new key for a new request."
     );
     Problem::new(Code::IdempotencyKeyReused, detail).with("field", field)
+}
+
+fn top_up_out_of_bounds(TopUpBounds { min_cents, max_cents }: TopUpBounds) -> Problem {
+    let [min, max] = [min_cents, max_cents].map(|cents| Usd(Micros::from_cents(cents)));
+    Problem::field("amount_usd", &format!("must be {min} to {max}"))
 }
 
 fn nothing_to_refund() -> Problem {

@@ -178,7 +178,7 @@ impl Subscription {
         Some((self.month_start(first)?, self.month_start(first + length)?))
     }
 
-    /// The first time at which [`Subscription::due`] is not empty; `None` if no time changes
+    /// The first time at which `Subscription::due` is not empty; `None` if no time changes
     /// anything. A period that is past due waits for its payment, not for a time.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {

@@ -17,6 +17,8 @@ use crate::{Timestamp, TopUpId};
 pub enum Work {
     /// Give up a top-up that nobody paid.
     ExpireTopUp(TopUpId),
+    /// Write what the time makes true of the subscription: a month, a period that begins, its end.
+    TickSubscription,
 }
 
 impl Payments {
@@ -42,6 +44,9 @@ impl Payments {
     /// All work that the state waits for, each piece with its time.
     fn scheduled(&self) -> impl Iterator<Item = (Timestamp, Work)> {
         let waiting = self.top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending);
-        waiting.filter_map(|top_up| Some((top_up.expires_at()?, Work::ExpireTopUp(top_up.id))))
+        let expiring =
+            waiting.filter_map(|top_up| Some((top_up.expires_at()?, Work::ExpireTopUp(top_up.id))));
+        let subscription = self.subscription.iter().filter_map(|subscription| subscription.due_at());
+        expiring.chain(subscription.map(|at| (at, Work::TickSubscription)))
     }
 }

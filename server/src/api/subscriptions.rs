@@ -355,7 +355,8 @@ async fn run(call: &Call, workspace: &WorkspaceId, command: SubscriptionCommand)
 /// Writes what the time makes true of the subscription, unless the timers are held.
 async fn bring_up_to_date(call: &Call, workspace: &WorkspaceId) -> Result<(), Problem> {
     if !call.app.clock_watch.holds_timers() {
-        catch_up(call.app.engine(), workspace, call.app.payments.plans_renew, call.now).await?;
+        // A step that is refused stays due, and the job reports it.
+        drop(catch_up(call.app.engine(), workspace, call.app.payments.plans_renew, call.now).await?);
     }
     Ok(())
 }

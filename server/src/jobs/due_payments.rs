@@ -1,4 +1,5 @@
-//! Does what a time brings to payments, such as giving up a top-up that nobody paid.
+//! Does what a time brings to payments: it gives up a top-up that nobody paid, and takes the steps of
+//! a subscription.
 //!
 //! The engine says which workspaces have work that is due; the ledger says what it is
 //! ([`Payments::due_work`]). Each piece changes the payments once it is done, so work that comes
@@ -12,10 +13,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use tollkeeper_engine::{Error, Reads};
-use tollkeeper_ledger::{Actor, Command, PaymentCommand, Payments, Submission, Timestamp, Work, WorkspaceId};
+use tollkeeper_ledger::{
+    Actor, Command, PaymentCommand, Payments, Refusal, Submission, Timestamp, Work, WorkspaceId,
+};
 
 use super::back_off::BackOff;
 use crate::app::App;
+use crate::payments::subscriptions::catch_up;
 
 /// The most workspaces whose work is done together.
 const BATCH: usize = 100;
@@ -134,6 +138,13 @@ impl DuePayments {
 async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp) -> Result<(), String> {
     match work {
         Work::ExpireTopUp(top_up) => run(app, workspace, PaymentCommand::ExpireTopUp(top_up), now).await,
+        Work::TickSubscription => {
+            match catch_up(app.engine(), workspace, app.payments.plans_renew, now).await {
+                Ok(None) => Ok(()),
+                Ok(Some(refusal)) => Err(refused(&refusal)),
+                Err(error) => Err(error.to_string()),
+            }
+        }
     }
 }
 
@@ -147,7 +158,11 @@ async fn run(
     let submission = Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
     match app.engine().run(submission, now).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(refusal)) => Err(format!("the ledger refused it: {}", refusal.code())),
+        Ok(Err(refusal)) => Err(refused(&refusal)),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    format!("the ledger refused it: {}", refusal.code())
 }

@@ -1,19 +1,19 @@
 //! What time makes of the subscription of a workspace: its months, its periods that begin, its end.
 //!
 //! The ledger decides each step ([`SubscriptionCommand::Tick`]); here the steps are repeated until
-//! the subscription is up to date. A route that shows or changes it does so first, so that nobody
-//! waits for the job.
+//! the subscription is up to date. The job does so when a step is due. A route that shows or
+//! changes the subscription does so first, so that nobody waits for the job.
 
 use tollkeeper_engine::{Engine, Error, Reads};
 use tollkeeper_ledger::{
-    Actor, Command, PaymentCommand, Submission, SubscriptionCommand, Timestamp, WorkspaceId,
+    Actor, Command, PaymentCommand, Refusal, Submission, SubscriptionCommand, Timestamp, WorkspaceId,
 };
 
 /// The most steps at once, five years of months. What is left is done the next time.
 const STEPS_MAX: usize = 64;
 
 /// Writes what `now` makes true of the subscription of a workspace. With `renews`, a period counts
-/// as paid when it begins.
+/// as paid when it begins. Returns the refusal of a step whose credit does not fit; it stays due.
 ///
 /// # Errors
 /// The engine cannot read or write.
@@ -22,21 +22,19 @@ pub async fn catch_up(
     workspace: &WorkspaceId,
     renews: bool,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Option<Refusal>, Error> {
     for _ in 0..STEPS_MAX {
-        let Some(payments) = engine.payments(workspace).await? else { return Ok(()) };
+        let Some(payments) = engine.payments(workspace).await? else { return Ok(None) };
         let due_at = payments.subscription.as_deref().and_then(|subscription| subscription.due_at());
         if due_at.is_none_or(|at| at > now) {
-            return Ok(());
+            return Ok(None);
         }
         let command = Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Tick { renews }));
         let (workspace, actor) = (workspace.clone(), Actor::System);
         let submission = Submission { workspace, key: None, actor, command };
-        // Credit that does not fit is refused, and stays due.
         if let Err(refusal) = engine.run(submission, now).await? {
-            tracing::warn!(code = refusal.code(), "a step of a subscription is refused");
-            return Ok(());
+            return Ok(Some(refusal));
         }
     }
-    Ok(())
+    Ok(None)
 }

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
+use crate::jobs::due_payments::DuePayments;
 
 const PATH: &str = "/v1/workspaces/acme/subscription";
 
@@ -41,6 +42,26 @@ impl World {
     async fn preview(&self, plan: &str) -> Reply {
         self.post(&format!("{PATH}/preview"), "", &format!(r#"{{"plan":"{plan}"}}"#)).await
     }
+}
+
+#[tokio::test]
+async fn the_job_grants_the_months_of_a_year_though_nobody_looks() {
+    const DAYS: i64 = 24 * 3_600;
+    let world = world_with_plans().await;
+    world.choose("year").await;
+    assert_eq!(world.confirm("one", "").await.status, 200);
+    assert_eq!(world.balance().await, (1_000_000, 0));
+    let mut due = DuePayments::default();
+    due.poll(&world.app).await;
+    assert_eq!(world.balance().await, (1_000_000, 0));
+    world.pass_seconds(40 * DAYS);
+    due.poll(&world.app).await;
+    assert_eq!(world.balance().await, (2_000_000, 0));
+    // Months of sleep are made up for at once, up to the end of what was paid.
+    world.pass_seconds(600 * DAYS);
+    due.poll(&world.app).await;
+    assert_eq!(world.balance().await, (12_000_000, 0));
+    assert_eq!(world.get(PATH).await.json()["status"], "past_due");
 }
 
 #[tokio::test]

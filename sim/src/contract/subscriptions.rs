@@ -154,9 +154,15 @@ pub(super) fn a_year_is_granted_month_by_month(store: &dyn Store) {
     set_plans(&client);
     run(&client, start("year"));
     assert_eq!(granted(&run(&client, confirm(false, "one"))), (1_000_000, 833));
+    assert_eq!(client.due_payments(), []);
     client.advance_clock(200 * DAY_SECONDS);
+    assert_eq!(client.due_payments(), [acme()]);
+    let mut client = client.restarted(store);
+    assert_eq!(client.due_payments(), [acme()], "a restart forgets no step");
+    assert_eq!(client.do_due_work(), 1);
     // Six further months have begun, each granted by a grant and an entry of its month.
-    assert_eq!(ticks(&client, false), 12);
+    assert_eq!(ticks(&client, false), 10);
+    assert_eq!(client.due_payments(), []);
     client.advance_clock(170 * DAY_SECONDS);
     assert_eq!(ticks(&client, false), 11, "the last five months, and the year that is past due");
     let current = subscription(&client).expect("it runs");

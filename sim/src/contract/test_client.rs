@@ -8,7 +8,8 @@ use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Ou
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest,
     IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentCommand, Refusal, Scope, Source,
-    Submission, Team, TeamChange, TeamCommand, Timestamp, Work, WorkspaceChanges, WorkspaceId,
+    Submission, SubscriptionCommand, Team, TeamChange, TeamCommand, Timestamp, Work, WorkspaceChanges,
+    WorkspaceId,
 };
 
 use super::Store;
@@ -260,8 +261,12 @@ impl TestClient {
         let payments = block_on(self.engine.payments(&acme())).expect("the engine reads");
         let due = payments.expect("the workspace exists").due_work(self.now);
         for work in &due {
-            let Work::ExpireTopUp(top_up) = *work;
-            let command = Command::Payment(PaymentCommand::ExpireTopUp(top_up));
+            let command = Command::Payment(match *work {
+                Work::ExpireTopUp(top_up) => PaymentCommand::ExpireTopUp(top_up),
+                Work::TickSubscription => {
+                    PaymentCommand::Subscription(SubscriptionCommand::Tick { renews: false })
+                }
+            });
             self.submit_as(Actor::System, command).expect("it is accepted");
         }
         due.len()

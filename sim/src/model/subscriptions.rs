@@ -256,6 +256,13 @@ impl Pool {
         last
     }
 
+    /// True if a step of the subscription is due.
+    #[must_use]
+    pub fn has_late_subscription(&self, now: Timestamp) -> bool {
+        let due_at = self.subscription().and_then(|subscription| subscription.due_at());
+        due_at.is_some_and(|at| at <= now)
+    }
+
     /// The subscription, as the ledger keeps it. The cents of a further month are left out: the
     /// grants show them.
     #[must_use]

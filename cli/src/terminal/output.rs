@@ -12,12 +12,14 @@ use tollkeeper_ledger::Micros;
 use super::failure::{Exit, Failure};
 
 /// The names of JSON fields that hold micro-units; they are shown in both units.
-const AMOUNTS: [&str; 17] = [
+const AMOUNTS: [&str; 19] = [
     "amount",
     "available",
     "charged",
     "clawed_back",
     "credits",
+    "credits_now",
+    "credits_per_month",
     "debt",
     "granted",
     "limit",

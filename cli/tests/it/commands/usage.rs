@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 75] = [
+pub const COMMANDS: [&[&str]; 76] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -42,6 +42,7 @@ pub const COMMANDS: [&[&str]; 75] = [
     &["top-up", "list"],
     &["top-up", "show"],
     &["top-up", "confirm"],
+    &["top-up", "refund"],
     &["auto-top-up"],
     &["auto-top-up", "show"],
     &["auto-top-up", "set"],

@@ -292,6 +292,7 @@ impl<'a> ChangeJson<'a> {
 /// `GET /v1/workspaces/{workspace}/subscription`.
 async fn get(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
+    bring_up_to_date(&call, &workspace).await?;
     show(&call, &workspace).await
 }
 
@@ -329,6 +330,7 @@ async fn confirm(mut call: Call) -> Result<Response, Problem> {
 async fn preview(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let SubscriptionIn { plan } = call.json().await?;
+    bring_up_to_date(&call, &workspace).await?;
     let engine = call.app.engine();
     let payments = existing(&workspace, engine.payments(&workspace).await?)?;
     let preview = tollkeeper_ledger::preview(&payments, &engine.platform().plans, &plan, call.now);

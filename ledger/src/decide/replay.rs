@@ -38,11 +38,10 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
             ("lost_cents", lost.lost_cents == *lost_cents),
             ("evidence", lost.evidence == *evidence),
         ]),
-        (EntryBody::Payment(change), Command::Payment(PaymentCommand::OpenTopUp { cents, way, .. })) => {
+        (EntryBody::Payment(change), Command::Payment(PaymentCommand::OpenTopUp { cents, .. })) => {
             match &**change {
-                PaymentChange::TopUpOpened { cents: opened, way: opened_way, .. } => {
-                    first(&[("amount_usd", opened == cents), ("path", opened_way == way)])
-                }
+                // The way is the server's setting, not the caller's wish.
+                PaymentChange::TopUpOpened { cents: opened, .. } => first(&[("amount_usd", opened == cents)]),
                 _ => Some("path"),
             }
         }

@@ -140,6 +140,11 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     let threshold = amount(THRESHOLD, threshold, threshold_usd)?;
     let cents = whole_cents("amount_usd", amount_usd)?;
     let monthly_cap_cents = whole_cents("monthly_cap_usd", monthly_cap_usd)?;
+    if call.app.stripe.is_some() {
+        // Nothing charges a saved card at Stripe, so a top-up would wait for ever.
+        let detail = "This version saves cards at Stripe, and does not charge them by itself.";
+        return Err(Problem::new(Code::PaymentMethodRequired, detail));
+    }
     let allowed = call.app.payments.top_up_bounds;
     let set = AutoTopUpCommand::Set { threshold, cents, monthly_cap_cents, allowed };
     for command in [set, AutoTopUpCommand::OpenIfLow] {

@@ -97,10 +97,13 @@ async fn refund(mut call: Call) -> Result<Response, Problem> {
     });
     let cents = cents.transpose()?;
     let payments = existing(&workspace, call.app.engine().payments(&workspace).await?)?;
-    // Who took the money sends it back.
+    // Money that a provider took is sent back there, and its webhook event takes the credit.
     let payment = payments.top_up(top_up).ok_or_else(top_up_not_found)?.payment.as_deref();
-    let by_hand = payment.is_some_and(|payment| TopUp::of_manual_payment(payment).is_some());
-    let command = PaymentRefundCommand::Request { top_up, cents, reason, by_hand };
+    if payment.is_some_and(|payment| TopUp::of_manual_payment(payment).is_none()) {
+        let why = "was paid at the payment provider: send the money back there, and the credit is taken then";
+        return Err(Problem::field("top_up", why));
+    }
+    let command = PaymentRefundCommand::Request { top_up, cents, reason, by_hand: true };
     let command = Command::Payment(PaymentCommand::Refund(command));
     let answer = call.run(&workspace, Some(key), command).await?;
     let Output::PaymentRefund(refund, _) = &answer.output else {

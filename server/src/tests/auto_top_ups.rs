@@ -14,7 +14,7 @@ const RULE: &str = r#"{"threshold_usd":"5.00","amount_usd":"25.00","monthly_cap_
 
 impl World {
     /// Runs a command of the system, as if the payment provider had reported something.
-    async fn report(&self, workspace: &str, command: PaymentCommand) {
+    pub(super) async fn report(&self, workspace: &str, command: PaymentCommand) {
         let workspace = WorkspaceId::new(workspace).expect("a name");
         let command = Command::Payment(command);
         let submission = Submission { workspace, key: None, actor: Actor::System, command };

@@ -63,7 +63,7 @@ async fn a_top_up_is_refunded_and_its_credit_is_gone() {
 #[tokio::test]
 async fn a_top_up_of_another_workspace_is_not_refunded() {
     let world = world().await;
-    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"other"}"#).await.status, 201);
+    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"other","name":"Other"}"#).await.status, 201);
     let paid = paid_top_up(&world, "25.00").await;
     let body = r#"{"reason":"asked"}"#;
     let other = world.post(&format!("/v1/workspaces/other/top-ups/{paid}/refund"), "a", body).await;

@@ -3,8 +3,8 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Actor, CardCommand, Command, Customer, IdempotencyKey, PaymentCommand, Provider, Submission, TopUpBounds,
-    TopUpWay, WorkspaceId,
+    Actor, AutoTopUpCommand, CardCommand, Command, Customer, IdempotencyKey, Micros, PaymentCommand,
+    Provider, Submission, TopUpBounds, TopUpWay, WorkspaceId,
 };
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn, Webhook};
 
@@ -171,6 +171,21 @@ impl Shop {
         (card.status == 200).then(|| card.json()["last4"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Sets automatic top-ups in the ledger: the API of this version refuses them with Stripe.
+    async fn set_rule(&self) {
+        let refused = self.world.put("PUT", "/v1/workspaces/acme/auto-top-up", "", RULE).await;
+        refused.problem(409, "payment_method_required");
+        let set = AutoTopUpCommand::Set {
+            threshold: Micros::new(500_000),
+            cents: 2_500,
+            monthly_cap_cents: 6_000,
+            allowed: TopUpBounds::WIDEST,
+        };
+        for command in [set, AutoTopUpCommand::OpenIfLow] {
+            self.world.report("acme", PaymentCommand::AutoTopUp(command)).await;
+        }
+    }
+
     async fn rule(&self) -> (String, Value) {
         let rule = self.world.get("/v1/workspaces/acme/auto-top-up").await.json();
         (rule["state"].as_str().unwrap_or_default().to_owned(), rule["stopped_reason"].clone())
@@ -296,6 +311,9 @@ async fn only_money_that_came_in_and_fits_grants() {
     shop.deliver_all().await;
     assert_eq!((shop.available().await, shop.counted("unmatched").await), (0, 2));
     assert_eq!(shop.shown(&other_sum).await.0, "pending");
+    let unmatched = shop.world.get("/v1/payments/unmatched").await.json()["data"].clone();
+    assert_eq!(unmatched.as_array().map(Vec::len), Some(1), "two events are one payment: {unmatched}");
+    assert_eq!((&unmatched[0]["workspace"], &unmatched[0]["currency"]), (&"acme".into(), &"usd".into()));
 
     let slow = shop.top_up("slow").await;
     let intent = shop.stripe.pay_checkout_delayed(&shop.page(&slow).await);
@@ -304,6 +322,10 @@ async fn only_money_that_came_in_and_fits_grants() {
     shop.stripe.settle_delayed(&intent, true);
     shop.deliver_all().await;
     assert_eq!((shop.available().await, shop.shown(&slow).await.0), (2_500_000, "succeeded".to_owned()));
+    let refund = format!("{TOP_UPS}/{slow}/refund");
+    let refused = shop.world.post(&refund, "back", r#"{"reason":"asked"}"#).await;
+    assert_eq!(refused.problem(422, "invalid_field")["field"], "top_up");
+    assert_eq!(shop.available().await, 2_500_000, "credit is taken when the money has gone back");
 
     let failed = shop.top_up("failed").await;
     let intent = shop.stripe.pay_checkout_delayed(&shop.page(&failed).await);
@@ -342,7 +364,7 @@ async fn a_card_is_saved_renewed_and_removed_at_stripe() {
     shop.deliver_all().await;
     let card = shop.world.get("/v1/workspaces/acme/payment-method").await.json();
     assert_eq!(card["expires"].as_str().and_then(|text| text.get(..4)), Some("2041"));
-    assert_eq!(shop.world.put("PUT", "/v1/workspaces/acme/auto-top-up", "", RULE).await.status, 200);
+    shop.set_rule().await;
     shop.stripe.remove_card(&second);
     shop.deliver_all().await;
     assert_eq!(shop.last4().await, None);
@@ -374,7 +396,7 @@ async fn money_that_goes_back_takes_its_credit_in_any_order() {
 
     shop.save_a_card(Card::Good).await;
     shop.deliver_all().await;
-    assert_eq!(shop.world.put("PUT", "/v1/workspaces/acme/auto-top-up", "", RULE).await.status, 200);
+    shop.set_rule().await;
     shop.stripe.set_dispute_status(&dispute, "needs_response");
     shop.deliver_all().await;
     assert_eq!(shop.available().await, 0);
@@ -386,7 +408,7 @@ async fn money_that_goes_back_takes_its_credit_in_any_order() {
     shop.deliver_all().await;
     assert_eq!(shop.available().await, 2_500_000);
 
-    assert_eq!(shop.world.put("PUT", "/v1/workspaces/acme/auto-top-up", "", RULE).await.status, 200);
+    shop.set_rule().await;
     let _ = shop.stripe.warn_of_fraud(&payment);
     shop.deliver_all().await;
     assert_eq!(shop.rule().await, ("stopped".to_owned(), "fraud_warning".into()));
@@ -403,7 +425,7 @@ async fn a_payment_with_the_saved_card_grants_or_fails_its_top_up() {
         let shop = shop().await;
         let method = shop.save_a_card(Card::Good).await;
         shop.deliver_all().await;
-        assert_eq!(shop.world.put("PUT", "/v1/workspaces/acme/auto-top-up", "", RULE).await.status, 200);
+        shop.set_rule().await;
         let top_up = shop.world.get(TOP_UPS).await.json()["data"][0]["id"].clone();
         let top_up = top_up.as_str().expect("the balance is low").to_owned();
         shop.stripe.set_card(&method, card);

@@ -76,7 +76,8 @@ impl Observer<'_> {
         // What was not paid is lost by nobody.
         let Some(payment) = top_up.payment.clone() else { return Ok(Observed::Ours) };
         let evidence = evidence.into();
-        let report = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents: cents, evidence };
+        let elsewhere_cents = without_tax(cents, top_up.cents, top_up.at_provider.tax_cents);
+        let report = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence };
         self.run(workspace, Command::Payment(PaymentCommand::Refund(report))).await
     }
 
@@ -84,6 +85,14 @@ impl Observer<'_> {
         let stop = PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why });
         self.run(workspace, Command::Payment(stop)).await
     }
+}
+
+/// The part of a sum with tax that is no tax, rounded down: of what went back, as much was tax as of
+/// what was paid.
+fn without_tax(gross_cents: i64, paid_cents: i64, tax_cents: i64) -> i64 {
+    let paid = i128::from(paid_cents);
+    let net = i128::from(gross_cents) * paid / (paid + i128::from(tax_cents)).max(1);
+    i64::try_from(net).unwrap_or(i64::MAX)
 }
 
 /// What is lost by these refunds and disputes, without the refunds that we made ourselves.
@@ -109,4 +118,18 @@ fn loss_of(refunds: &[Refund], disputes: &[Dispute]) -> Loss {
         loss.evidence.push_str("nothing");
     }
     Loss { evidence: loss.evidence.trim_start().to_owned(), ..loss }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_tax;
+
+    #[test]
+    fn of_what_goes_back_the_tax_takes_no_credit() {
+        assert_eq!(without_tax(1_000, 2_500, 0), 1_000);
+        assert_eq!(without_tax(2_700, 2_500, 200), 2_500, "all of it");
+        assert_eq!(without_tax(1_350, 2_500, 200), 1_250, "half of it");
+        assert_eq!(without_tax(0, 2_500, 200), 0);
+        assert_eq!(without_tax(i64::MAX, 2_500, 0), i64::MAX);
+    }
 }

@@ -1,7 +1,8 @@
 //! Pages on which top-ups are paid, and payments. Only a payment that succeeded grants.
 
 use tollkeeper_ledger::{
-    Command, PaymentCommand, Provider, ProviderCommand, TopUp, TopUpFailure, TopUpId, TopUpWay, WorkspaceId,
+    Command, PaymentCommand, Provider, ProviderCommand, TopUp, TopUpFailure, TopUpId, TopUpWay,
+    UnmatchedPayment, WorkspaceId,
 };
 
 use super::{NotObserved, Observed, Observer, top_up_of};
@@ -59,7 +60,16 @@ impl Observer<'_> {
             }
             _ => false,
         };
-        if is_over { self.fail(workspace, top_up, TopUpFailure::NotPaid).await } else { Ok(Observed::Ours) }
+        if !is_over {
+            return Ok(Observed::Ours);
+        }
+        // The end of a page that another one replaced says nothing about the top-up.
+        let payments = self.payments(workspace).await?;
+        let known = payments.top_up(top_up).ok_or(NotObserved::Missing)?.at_provider.reference.as_deref();
+        if known.is_some_and(|known| known != session.id.as_str()) {
+            return Ok(Observed::Ours);
+        }
+        self.fail(workspace, top_up, TopUpFailure::NotPaid).await
     }
 
     /// A payment of a top-up.
@@ -145,8 +155,27 @@ impl Observer<'_> {
         if observed == Observed::Unmatched {
             let (cents, currency) = (intent.amount_received, intent.currency.as_str());
             tracing::error!(%workspace, %top_up, payment, cents, currency, "a payment fits no top-up; no credit was granted");
+            self.report_unmatched(workspace, &payment, intent).await?;
         }
         Ok(observed)
+    }
+
+    /// Keeps a payment that fits nothing in the platform's journal, once, for an operator.
+    async fn report_unmatched(
+        &self,
+        workspace: &WorkspaceId,
+        payment: &str,
+        intent: &PaymentIntent,
+    ) -> Result<(), NotObserved> {
+        let unmatched = UnmatchedPayment {
+            payment: payment.into(),
+            cents: intent.amount_received,
+            currency: intent.currency.as_str().into(),
+            workspace: Some(workspace.clone()),
+            why: "has another sum or currency than its top-up, or is a second payment of it".into(),
+        };
+        self.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await?;
+        Ok(())
     }
 
     async fn fail(

@@ -137,6 +137,12 @@ async fn get(call: Call) -> Result<Response, Problem> {
 /// `DELETE /v1/workspaces/{workspace}/payment-method`.
 async fn remove(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
+    let payments = existing(&workspace, call.app.engine().payments(&workspace).await?)?;
+    // First at Stripe: a late event about a card that is still there would save it again.
+    if let (Some(stripe), Some(card)) = (&call.app.stripe, &payments.card) {
+        let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
+        payer.remove_card(&card.id).await.map_err(unavailable)?;
+    }
     let command = Command::Payment(PaymentCommand::Card(CardCommand::RemoveCard { id: None }));
     call.run(&workspace, None, command).await?;
     Ok(no_content())

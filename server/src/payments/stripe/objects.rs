@@ -112,6 +112,11 @@ identified!(
 pub type Metadata = BTreeMap<String, String>;
 
 /// Metadata that may be null.
+/// An id, if the value is one. Events of objects that are not used may hold anything.
+fn if_plain<'de, D: Deserializer<'de>>(value: D) -> Result<Option<ObjectId>, D::Error> {
+    Ok(serde_json::Value::deserialize(value)?.as_str().and_then(ObjectId::new))
+}
+
 fn or_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Metadata, D::Error> {
     Ok(Option::<Metadata>::deserialize(value)?.unwrap_or_default())
 }
@@ -419,7 +424,8 @@ pub struct EventData {
 /// The object of an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct EventObject {
-    /// Its id; some objects have none.
+    /// Its id; none if it has none, or one of another form, such as that of a plan.
+    #[serde(default, deserialize_with = "if_plain")]
     pub id: Option<ObjectId>,
     /// Our own words. They tell whose a deleted customer was, which Stripe says no more.
     #[serde(default, deserialize_with = "or_empty")]
@@ -430,6 +436,7 @@ pub struct EventObject {
 #[derive(Clone, Debug, Deserialize)]
 pub struct EventBefore {
     /// The customer. It tells whose a removed card was, which Stripe says no more.
+    #[serde(default, deserialize_with = "if_plain")]
     pub customer: Option<ObjectId>,
 }
 
@@ -469,5 +476,10 @@ mod tests {
         )
         .expect("the object of an event may be anything");
         assert_eq!((event.kind.as_str(), event.data.object.id), ("balance.available", None));
+        let plan: Event = serde_json::from_str(
+            r#"{"id":"evt_2","type":"plan.created","livemode":false,"created":5,"data":{"object":{"id":"gold-plan"}}}"#,
+        )
+        .expect("the id of an object that is not used may be anything");
+        assert_eq!(plan.data.object.id, None);
     }
 }

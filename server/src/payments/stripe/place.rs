@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
     Actor, CardCommand, Command, Customer, PaymentCommand, Payments, Provider, ProviderCall, ProviderCommand,
-    Submission, TopUp, TopUpFailure, TopUpId, WorkspaceId,
+    Submission, TopUp, TopUpFailure, TopUpId, TopUpStatus, WorkspaceId,
 };
 
 use super::calls::{Marks, NewCheckout, TOP_UP};
@@ -76,6 +76,9 @@ impl<'a> Payer<'a> {
     /// Why there is no page.
     pub async fn page(&self, id: TopUpId, return_url: &str) -> Result<Option<String>, NotPlaced> {
         let top_up = self.top_up(id).await?;
+        if top_up.status != TopUpStatus::Pending {
+            return Ok(None);
+        }
         if let Some(reference) = top_up.at_provider.reference.as_deref().and_then(ObjectId::new) {
             return Ok(self.client.checkout(&reference).await?.url);
         }
@@ -162,6 +165,18 @@ impl<'a> Payer<'a> {
         let customer = self.customer().await?;
         let key = self.key("card_page", &unique(), 0);
         Ok(self.client.open_card_page(&customer, return_url, &self.marks(None), &key).await?.url)
+    }
+
+    /// Removes a card at Stripe. One that is not there any more is removed already.
+    ///
+    /// # Errors
+    /// It is not known whether it was removed.
+    pub async fn remove_card(&self, id: &str) -> Result<(), NotObserved> {
+        let Some(id) = ObjectId::new(id) else { return Ok(()) };
+        match self.client.remove_payment_method(&id, &self.key("remove_card", id.as_str(), 0)).await {
+            Ok(_) | Err(StripeError::Refused { status: 400 | 404, .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A page of Stripe's for cards, addresses and invoices.

@@ -49,7 +49,9 @@ impl StripeSettings {
                 self.webhook_secrets = fits.then(|| secrets.into_iter().map(Secret::new).collect())?;
             }
             "stripe_api_base" => {
-                let is_safe = is_origin(value) && (value.starts_with("https://") || is_loopback(value));
+                let is_safe = is_origin(value)
+                    && value.parse::<axum::http::Uri>().is_ok()
+                    && (value.starts_with("https://") || is_loopback(value));
                 self.api_base = is_safe.then(|| value.trim_end_matches('/').to_owned())?;
             }
             "tax" => {

@@ -7,8 +7,8 @@
 use super::codec::coded;
 use crate::{
     Actor, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit,
-    Micros, PaymentChange, PaymentRefundChange, Payments, PlanVersion, PlatformSettings, PriceVersion,
-    Profile, Refund, Settlement, TeamChange, Timestamp, UnmatchedPayment,
+    Micros, PaymentChange, Payments, PlanVersion, PlatformSettings, PriceVersion, Profile, Refund,
+    Settlement, TeamChange, Timestamp, UnmatchedPayment,
 };
 
 /// A line of the journal.
@@ -572,51 +572,5 @@ impl Kind {
                 | Kind::LedgerRestored
                 | Kind::PaymentUnmatched
         )
-    }
-}
-
-impl PaymentChange {
-    /// The credit that the next entry of the change takes.
-    const fn taken_at_once(&self) -> Micros {
-        match self {
-            PaymentChange::Refund(PaymentRefundChange::Requested { cents, .. }) => Micros::from_cents(*cents),
-            _ => Micros::ZERO,
-        }
-    }
-
-    /// The kind of the entry that carries the change.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            PaymentChange::TopUpOpened { .. } => Kind::TopUpOpened,
-            PaymentChange::TopUpSucceeded { .. } => Kind::TopUpSucceeded,
-            PaymentChange::TopUpExpired(_) => Kind::TopUpExpired,
-            PaymentChange::TopUpFailed { .. } => Kind::TopUpFailed,
-            PaymentChange::Card(change) => change.kind(),
-            PaymentChange::AutoTopUp(change) => change.kind(),
-            PaymentChange::Provider(change) => change.kind(),
-            PaymentChange::Refund(change) => change.kind(),
-            PaymentChange::Subscription(change) => change.kind(),
-        }
-    }
-}
-
-impl TeamChange {
-    /// The kind of the entry that carries the change.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            TeamChange::MemberAdded(_) => Kind::MemberAdded,
-            TeamChange::MemberChanged(_) => Kind::MemberChanged,
-            TeamChange::MemberRemoved(_) => Kind::MemberRemoved,
-            TeamChange::MemberErased(_) => Kind::MemberErased,
-            TeamChange::KeyCreated(_) => Kind::ApiKeyCreated,
-            TeamChange::KeyRevoked(_) => Kind::ApiKeyRevoked,
-            TeamChange::KeyUsed(_) => Kind::ApiKeyUsed,
-            TeamChange::LinkCreated(_) => Kind::PortalLinkCreated,
-            TeamChange::SignedIn(_) => Kind::PortalSignedIn,
-            TeamChange::SignedOut(_) => Kind::PortalSignedOut,
-            TeamChange::AllSignedOut(_) => Kind::PortalAllSignedOut,
-        }
     }
 }

@@ -30,7 +30,7 @@ use self::subscription_change::{SubscriptionChange, SubscriptionCommand};
 use self::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
-use crate::{Grant, GrantId, Source, Timestamp, TopUpId, bounds};
+use crate::{Grant, GrantId, Kind, Micros, Source, Timestamp, TopUpId, bounds};
 
 /// The format of the bytes; a reader refuses any other.
 const FORMAT: u8 = 1;
@@ -365,6 +365,32 @@ impl Payments {
             }
             PaymentChange::Refund(change) => self.apply_refund(change, decided_at),
             PaymentChange::Subscription(change) => change.apply(&mut self.subscription, granted, decided_at),
+        }
+    }
+}
+
+impl PaymentChange {
+    /// The credit that the next entry of the change takes.
+    pub(crate) const fn taken_at_once(&self) -> Micros {
+        match self {
+            PaymentChange::Refund(PaymentRefundChange::Requested { cents, .. }) => Micros::from_cents(*cents),
+            _ => Micros::ZERO,
+        }
+    }
+
+    /// The kind of the entry that carries the change.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            PaymentChange::TopUpOpened { .. } => Kind::TopUpOpened,
+            PaymentChange::TopUpSucceeded { .. } => Kind::TopUpSucceeded,
+            PaymentChange::TopUpExpired(_) => Kind::TopUpExpired,
+            PaymentChange::TopUpFailed { .. } => Kind::TopUpFailed,
+            PaymentChange::Card(change) => change.kind(),
+            PaymentChange::AutoTopUp(change) => change.kind(),
+            PaymentChange::Provider(change) => change.kind(),
+            PaymentChange::Refund(change) => change.kind(),
+            PaymentChange::Subscription(change) => change.kind(),
         }
     }
 }

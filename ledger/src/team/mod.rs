@@ -17,7 +17,7 @@ use crate::hash::constant_time_eq;
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
 use crate::{
-    ApiKey, ApiKeyId, ApiKeyRequest, Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
+    ApiKey, ApiKeyId, ApiKeyRequest, Hash, Kind, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
     PersonalText, PortalSession, Role, SessionId, Timestamp, bounds,
 };
 
@@ -345,4 +345,24 @@ fn push_bounded(sessions: &mut Vec<PortalSession>, session: &PortalSession) {
     }
     sessions.push(session.clone());
     assert!(sessions.len() <= bounds::PORTAL_SESSIONS_MAX, "links and sessions must stay within their bound");
+}
+
+impl TeamChange {
+    /// The kind of the entry that carries the change.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            TeamChange::MemberAdded(_) => Kind::MemberAdded,
+            TeamChange::MemberChanged(_) => Kind::MemberChanged,
+            TeamChange::MemberRemoved(_) => Kind::MemberRemoved,
+            TeamChange::MemberErased(_) => Kind::MemberErased,
+            TeamChange::KeyCreated(_) => Kind::ApiKeyCreated,
+            TeamChange::KeyRevoked(_) => Kind::ApiKeyRevoked,
+            TeamChange::KeyUsed(_) => Kind::ApiKeyUsed,
+            TeamChange::LinkCreated(_) => Kind::PortalLinkCreated,
+            TeamChange::SignedIn(_) => Kind::PortalSignedIn,
+            TeamChange::SignedOut(_) => Kind::PortalSignedOut,
+            TeamChange::AllSignedOut(_) => Kind::PortalAllSignedOut,
+        }
+    }
 }

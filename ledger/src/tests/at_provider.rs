@@ -12,7 +12,7 @@ fn a_top_up_is_placed_and_paid_once_with_its_tax() {
         "
         checkout 2_500 key=a => checkout top-up of 2500 cents
         checkout 2_500 key=a => replay
-        top_up 2_500 key=a => no idempotency_key_reused path
+        top_up 2_500 key=a => replay
         placed t1 cs_1 => placed cs_1
         placed t1 cs_1 => unchanged
         placed t1 cs_2 => unchanged

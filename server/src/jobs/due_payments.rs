@@ -1,5 +1,5 @@
-//! Does what a time brings to payments: it gives up a top-up that nobody paid, and takes the steps of
-//! a subscription.
+//! Does what a time brings to payments: it gives up a top-up that nobody paid, and takes the steps
+//! of a subscription.
 //!
 //! The engine says which workspaces have work that is due; the ledger says what it is
 //! ([`Payments::due_work`]). Each piece changes the payments once it is done, so work that comes

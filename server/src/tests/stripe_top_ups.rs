@@ -1,5 +1,5 @@
-//! Top-ups that are paid on a page of Stripe's, over HTTP, with the stand-in: credit once, for money
-//! and for nothing else, whatever goes wrong on the way.
+//! Top-ups that are paid on a page of Stripe's, over HTTP, with the stand-in. Each fault on the way
+//! is tried: credit comes once, for money and for nothing else.
 
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 76] = [
+pub const COMMANDS: [&[&str]; 83] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -43,6 +43,12 @@ pub const COMMANDS: [&[&str]; 76] = [
     &["top-up", "show"],
     &["top-up", "confirm"],
     &["top-up", "refund"],
+    &["subscription"],
+    &["subscription", "show"],
+    &["subscription", "start"],
+    &["subscription", "preview"],
+    &["subscription", "cancel"],
+    &["subscription", "confirm"],
     &["auto-top-up"],
     &["auto-top-up", "show"],
     &["auto-top-up", "set"],
@@ -80,6 +86,7 @@ pub const COMMANDS: [&[&str]; 76] = [
     &["export"],
     &["import"],
     &["migrate"],
+    &["report"],
     &["bench"],
     &["completions"],
     &["man"],

@@ -149,7 +149,7 @@ impl<'a> Payer<'a> {
         let noted = self.top_up(id).await?.at_provider.reference;
         match noted.as_deref().and_then(ObjectId::new) {
             Some(first) if first != page.id => {
-                // Another server made one under the key before. Nobody knows the address of this one.
+                // Another server made one under the key before. Nobody knows this one's address.
                 self.client.expire_checkout(&page.id, &self.key("expire", page.id.as_str(), 0)).await?;
                 Ok(self.client.checkout(&first).await?.url)
             }

@@ -87,8 +87,8 @@ impl Observer<'_> {
     }
 }
 
-/// The part of a sum with tax that is no tax, rounded down: of what went back, as much was tax as of
-/// what was paid.
+/// The part of a sum with tax that is no tax, rounded down: of what went back, as much was tax as
+/// of what was paid.
 fn without_tax(gross_cents: i64, paid_cents: i64, tax_cents: i64) -> i64 {
     let paid = i128::from(paid_cents);
     let net = i128::from(gross_cents) * paid / (paid + i128::from(tax_cents)).max(1);

@@ -2,7 +2,8 @@
 //!
 //! No engine keeps one order of all entries for ever: a database has none, and an import may bring
 //! one journal after the other. So the platform at an entry is found by time, as exactly as the
-//! clocks of servers agree: it is one of the states around the time of the decision.
+//! clocks of servers agree: it is one of the states around the time of the decision. If a clock was
+//! ahead before and was set right, it may also be a later one, up to the time of the entry.
 
 use std::collections::BTreeMap;
 
@@ -28,10 +29,11 @@ impl PlatformHistory {
         self.entries.push(entry);
     }
 
-    /// The states in which the platform may have been when a command was decided, the latest first.
-    pub(crate) fn states_at(&mut self, decided_at: Timestamp) -> Vec<&Platform> {
-        let (from, to) =
-            (decided_at.plus_seconds(-LATENESS_SECONDS), decided_at.plus_seconds(LATENESS_SECONDS));
+    /// The states in which the platform may have been when an entry was decided, the latest first.
+    /// `at` is the time of the entry, which is later if a clock had been ahead.
+    pub(crate) fn states_at(&mut self, decided_at: Timestamp, at: Timestamp) -> Vec<&Platform> {
+        let until = at.max(decided_at);
+        let (from, to) = (decided_at.plus_seconds(-LATENESS_SECONDS), until.plus_seconds(LATENESS_SECONDS));
         let latest = self.entries.iter().rposition(|entry| entry.decided_at <= to).map_or(0, |at| at + 1);
         let next = self.entries.iter().position(|entry| entry.decided_at >= from);
         let earliest = next.unwrap_or(self.entries.len()).min(latest);
@@ -80,7 +82,8 @@ mod tests {
     fn the_platform_at_a_time_is_one_of_the_states_around_it() {
         let mut history = history(&[1_000, 2_000, 2_050, 9_000]);
         let mut keys = |seconds: i64| {
-            let states = history.states_at(Timestamp::from_millis(seconds * 1_000));
+            let now = Timestamp::from_millis(seconds * 1_000);
+            let states = history.states_at(now, now);
             states.iter().map(|platform| platform.key_hashes.len()).collect::<Vec<_>>()
         };
         assert_eq!(keys(0), [0]);
@@ -90,5 +93,9 @@ mod tests {
         assert_eq!(keys(5_000), [3]);
         assert_eq!(keys(20_000), [4]);
         assert_eq!(keys(1_500), [1], "an earlier time again, as of the next workspace");
+        let [before, ahead] = [500, 2_000].map(|seconds| Timestamp::from_millis(seconds * 1_000));
+        let states = history.states_at(before, ahead);
+        let keys: Vec<_> = states.iter().map(|platform| platform.key_hashes.len()).collect();
+        assert_eq!(keys, [3, 2, 1, 0], "a clock that had been ahead was set right");
     }
 }

@@ -436,7 +436,7 @@ impl<'a> Auditor<'a> {
                 };
                 let facts = Facts { account, charge, platforms: &[&self.platform], usage: &usage };
                 rules.answer(&question, entry, &facts).and_then(|_| {
-                    let platforms = self.history.states_at(entry.decided_at);
+                    let platforms = self.history.states_at(entry.decided_at, entry.at);
                     rules.answer(&question, entry, &Facts { platforms: &platforms, ..facts })
                 })
             }

@@ -346,7 +346,7 @@ impl Auditor<'_> {
                 };
                 let platforms = match is_platform {
                     true => vec![&self.platform],
-                    false => self.history.states_at(entry.decided_at),
+                    false => self.history.states_at(entry.decided_at, entry.at),
                 };
                 let facts = Facts { account, charge, platforms: &platforms, usage: &usage };
                 rules.answer(&question, entry, &facts)

@@ -24,6 +24,7 @@ use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
 use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
 use crate::jobs::time_outs::TimeOuts;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};

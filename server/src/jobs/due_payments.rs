@@ -8,24 +8,19 @@
 //!
 //! Deadlines of charges are not here (`time_outs`): they are many, and are done in large batches.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use futures_util::stream;
 use tollkeeper_engine::{Error, Reads};
-use tollkeeper_ledger::{
-    Actor, Command, PaymentCommand, Payments, Refusal, Submission, Timestamp, Work, WorkspaceId,
-};
+use tollkeeper_ledger::{Actor, Command, PaymentCommand, Payments, Submission, Timestamp, Work, WorkspaceId};
 
 use super::back_off::BackOff;
+use super::polling::Polling;
+use super::refused;
 use crate::app::App;
 use crate::payments::subscriptions::catch_up;
 
 /// The most workspaces whose work is done together.
 const BATCH: usize = 100;
-
-/// The most batches in one poll, so that a poll ends. The next poll continues.
-const BATCHES_PER_POLL: usize = 1_000;
 
 /// How many pieces of work are done at the same time. Their commands share commits.
 const AT_ONCE: usize = 16;
@@ -39,33 +34,10 @@ pub struct DuePayments {
     failing: BackOff<Item>,
 }
 
-impl DuePayments {
-    /// Polls for due work every `interval`, without end.
-    pub async fn run(mut self, app: &App, interval: Duration) {
-        let mut timer = tokio::time::interval(interval);
-        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            timer.tick().await;
-            self.poll(app).await;
-        }
-    }
+impl Polling for DuePayments {
+    const WHAT: &'static str = "work of payments";
 
-    /// Does all work that is due, once.
-    pub async fn poll(&mut self, app: &App) {
-        for _ in 0..BATCHES_PER_POLL {
-            match self.do_batch(app).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "could not look for due payments; the next poll retries");
-                    break;
-                }
-            }
-        }
-        app.metrics.set_failing_payment_work(self.failing.len());
-    }
-
-    /// Does the work of at most [`BATCH`] workspaces; returns true if more may be due.
+    /// Does the work of at most [`BATCH`] workspaces.
     async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
         let reading = app.read_clocks();
         if !app.clock_watch.lets_timers_run(reading) {
@@ -92,6 +64,12 @@ impl DuePayments {
         Ok(is_full && count > 0)
     }
 
+    fn note_failing(&self, app: &App) {
+        app.metrics.set_failing_payment_work(self.failing.len());
+    }
+}
+
+impl DuePayments {
     /// The work of a workspace that is due and does not wait after a failure.
     async fn items_of(
         &mut self,
@@ -161,8 +139,4 @@ async fn run(
         Ok(Err(refusal)) => Err(refused(&refusal)),
         Err(error) => Err(error.to_string()),
     }
-}
-
-fn refused(refusal: &Refusal) -> String {
-    format!("the ledger refused it: {}", refusal.code())
 }

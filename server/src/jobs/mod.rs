@@ -3,6 +3,7 @@
 //! ```text
 //! time_outs      refunds pending charges whose deadline has passed
 //! due_payments   does what a time brings to payments
+//! polling        how both poll, batch after batch
 //! back_off       when what failed is tried again, for both
 //! ```
 //!
@@ -10,5 +11,13 @@
 
 pub(crate) mod back_off;
 pub(crate) mod due_payments;
+pub(crate) mod polling;
 pub(crate) mod settings;
 pub(crate) mod time_outs;
+
+use tollkeeper_ledger::Refusal;
+
+/// Why the command of a job was not accepted, for the log.
+fn refused(refusal: &Refusal) -> String {
+    format!("the ledger refused it: {}", refusal.code())
+}

@@ -7,19 +7,16 @@
 //! A charge that cannot be timed out stops no other ([`BackOff`]). If a whole batch fails, its
 //! commands are sent one by one.
 
-use std::time::Duration;
-
 use tollkeeper_engine::{Error, Ran};
 use tollkeeper_ledger::{Actor, ChargeCommand, ChargeId, Submission, Timestamp, WorkspaceId};
 
 use super::back_off::BackOff;
+use super::polling::Polling;
+use super::refused;
 use crate::app::App;
 
 /// The most charges timed out in one batch, the size of any other batch.
 const BATCH: usize = 1_000;
-
-/// The most batches in one poll, so that a poll ends. The next poll continues.
-const BATCHES_PER_POLL: usize = 1_000;
 
 /// After this many commands in a row for which the store was not available, the poll ends.
 const UNAVAILABLE_MAX: usize = 3;
@@ -33,36 +30,12 @@ pub struct TimeOuts {
     failing: BackOff<Due>,
 }
 
-impl TimeOuts {
-    /// Polls for passed deadlines every `interval`, without end.
-    pub async fn run(mut self, app: &App, interval: Duration) {
-        let mut timer = tokio::time::interval(interval);
-        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            timer.tick().await;
-            self.poll(app).await;
-        }
-    }
+impl Polling for TimeOuts {
+    const WHAT: &'static str = "time-outs of charges";
 
-    /// Refunds every pending charge whose deadline has passed, once.
-    pub async fn poll(&mut self, app: &App) {
+    /// Times out at most [`BATCH`] charges.
+    async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
         app.clock_watch.note_deviation(app.engine().stats().clock_deviation_millis);
-        for _ in 0..BATCHES_PER_POLL {
-            match self.time_out_batch(app).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    // The charges stay due, and the next poll tries again.
-                    tracing::warn!(%error, "could not time out due charges; the next poll retries");
-                    break;
-                }
-            }
-        }
-        app.metrics.set_failing_time_outs(self.failing.len());
-    }
-
-    /// Times out at most [`BATCH`] charges; returns true if more may be due.
-    async fn time_out_batch(&mut self, app: &App) -> Result<bool, Error> {
         let reading = app.read_clocks();
         if !app.clock_watch.lets_timers_run(reading) {
             return Ok(false);
@@ -89,6 +62,12 @@ impl TimeOuts {
         Ok(is_full && timed_out > 0)
     }
 
+    fn note_failing(&self, app: &App) {
+        app.metrics.set_failing_time_outs(self.failing.len());
+    }
+}
+
+impl TimeOuts {
     /// Sends the commands of a batch that failed one by one, so that the one at fault is found;
     /// returns how many charges are no longer due.
     async fn time_out_singly(&mut self, app: &App, batch: Vec<Due>, now: Timestamp) -> Result<usize, Error> {
@@ -112,7 +91,7 @@ impl TimeOuts {
                 self.failing.note_done(&charge);
                 return true;
             }
-            Ok(Err(refusal)) => format!("the ledger refused it: {}", refusal.code()),
+            Ok(Err(refusal)) => refused(&refusal),
             Err(error) => error.to_string(),
         };
         app.metrics.count_failed_time_out();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
 use crate::jobs::time_outs::TimeOuts;
 
 const CHARGE: &str = r#"{"operation":"support_message","timeout_seconds":60,"await_outcome":true}"#;

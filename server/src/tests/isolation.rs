@@ -8,6 +8,7 @@ use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
 use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
 use crate::jobs::time_outs::TimeOuts;
 
 /// An engine that fails every command of the workspace `poisoned`, or every batch with one.

@@ -1,6 +1,7 @@
 //! Outcomes over HTTP (P9): success, failure, heartbeats, time-outs, refunds.
 
 use super::*;
+use crate::jobs::polling::Polling;
 
 async fn pending(world: &World, key: &str) -> String {
     let body = r#"{"operation":"smart_pricing","quantity":10,"await_outcome":true}"#;

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
 
 const PATH: &str = "/v1/workspaces/acme/subscription";
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
 
 const PATH: &str = "/v1/workspaces/acme/top-ups";
 

@@ -1,25 +1,28 @@
 //! Decides what grants credit, and what takes it back from a free grant.
 //!
 //! A subscription or top-up grant needs the payment it comes from (i12). Credit that would take the
-//! workspace beyond the bound of a balance is refused. Whether a payment was
-//! made is not decided here; the platform reports it. What becomes of a lost one is in `lost`.
+//! workspace beyond the bound of a balance is refused. Whether a payment was made is not decided
+//! here; the platform reports it. What becomes of a lost one is in `lost`.
 
 use super::view::View;
 use crate::payments::subscription::Cause;
-use crate::{Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, Refusal, bounds};
+use crate::{
+    Account, Draw, EntryBody, Grant, GrantId, GrantRequest, Micros, PaymentChange, Refusal, TopUp, bounds,
+};
 
-/// Grants credit that is not of a subscription that runs here: those grants are made with its
-/// months.
+/// Grants credit that is not of a subscription that runs here, whose grants are made with its
+/// months, nor of a top-up that a person confirms.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `InvalidField`.
 pub(super) fn ask(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>, Refusal> {
     view.account()?;
+    let refuse = |why| Err(Refusal::InvalidField { field: "origin", why });
     if request.origin.as_deref().and_then(Cause::of_origin).is_some() {
-        return Err(Refusal::InvalidField {
-            field: "origin",
-            why: "must not be of a subscription that runs here",
-        });
+        return refuse("must not be of a subscription that runs here");
+    }
+    if request.origin.as_deref().and_then(TopUp::of_manual_payment).is_some() {
+        return refuse("must not be of a top-up, which is confirmed instead");
     }
     grant(view, request)
 }
@@ -59,6 +62,26 @@ pub(super) fn grant(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>
     if repaid > Micros::ZERO {
         bodies.push(EntryBody::DebtRepaid { draw: Draw { grant: n, amount: repaid } });
     }
+    Ok(bodies)
+}
+
+/// Grants the credit of a payment that is kept in `payments`. Right after the grant comes the entry
+/// that says what was paid; a repayment of debt, which may spend the grant whole, follows both.
+///
+/// # Errors
+/// `WorkspaceNotFound`, `InvalidField`.
+pub(super) fn paid(
+    view: &View,
+    request: GrantRequest,
+    change: impl FnOnce(GrantId) -> PaymentChange,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let mut bodies = grant(view, request)?;
+    let Some(EntryBody::Granted { grant, .. }) = bodies.first() else {
+        unreachable!("a grant begins with the entry that grants");
+    };
+    let follows = EntryBody::Payment(Box::new(change(grant.id)));
+    assert!(follows.only_follows(), "i12: an entry that names a grant must follow it");
+    bodies.insert(1, follows);
     Ok(bodies)
 }
 

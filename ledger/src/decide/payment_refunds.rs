@@ -6,6 +6,7 @@
 //! `payments::payment_refund`, what is taken in `lost`.
 
 use super::lost;
+use super::payments::body;
 use super::returns;
 use super::view::View;
 use crate::journal::disagreement::assert_no_violation;
@@ -160,7 +161,7 @@ fn find(payments: &Payments, id: PaymentRefundId) -> Result<PaymentRefundStatus,
 }
 
 fn body_of(change: PaymentRefundChange) -> EntryBody {
-    EntryBody::Payment(Box::new(PaymentChange::Refund(change)))
+    body(PaymentChange::Refund(change))
 }
 
 /// The entry about a payment, and what is taken or given back because of it, grant by grant.

@@ -5,7 +5,7 @@
 //! `payments`. Whether money came in is not decided here: the platform or its payment provider
 //! says so. Debt is repaid from the new credit first, as from every grant.
 
-use super::grant::{check_balance_bound, grant};
+use super::grant::{check_balance_bound, paid};
 use super::payment_refunds;
 use super::subscriptions;
 use super::view::View;
@@ -140,14 +140,8 @@ pub(super) fn succeed(
         origin: Some(payment.clone()),
         paid_cents: top_up.cents,
     };
-    let mut bodies = grant(view, request)?;
-    let Some(EntryBody::Granted { grant, .. }) = bodies.first() else {
-        unreachable!("a grant begins with the entry that grants");
-    };
-    let change = PaymentChange::TopUpSucceeded { top_up: top_up.id, payment, grant: grant.id, tax_cents };
-    // Right after the grant: a repayment of debt may spend it whole.
-    bodies.insert(1, body(change));
-    Ok(bodies)
+    let top_up = top_up.id;
+    paid(view, request, |grant| PaymentChange::TopUpSucceeded { top_up, payment, grant, tax_cents })
 }
 
 /// A top-up that waits was not paid. What was paid stays paid, and what failed stays failed. The

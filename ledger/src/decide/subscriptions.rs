@@ -6,7 +6,8 @@
 //! months of sleep are many small changes. What each entry does is in
 //! `payments::subscription_change`. Whether money came in is not decided here.
 
-use super::grant::grant;
+use super::grant::paid;
+use super::payments::body;
 use super::view::View;
 use crate::payments::subscription::{Brings, Cause, Due, Proposal};
 use crate::{
@@ -49,7 +50,7 @@ pub(super) fn decide(
 }
 
 fn entry(change: SubscriptionChange) -> EntryBody {
-    EntryBody::Payment(Box::new(PaymentChange::Subscription(Box::new(change))))
+    body(PaymentChange::Subscription(Box::new(change)))
 }
 
 /// The subscription that runs, or the last one.
@@ -319,15 +320,7 @@ fn granted(
         origin: Some(origin),
         paid_cents: cents,
     };
-    let mut bodies = grant(view, request)?;
-    let Some(EntryBody::Granted { grant, .. }) = bodies.first() else {
-        unreachable!("a grant begins with the entry that grants");
-    };
-    let change = entry(change(grant.id));
-    assert!(change.only_follows(), "an entry that names a grant must follow it");
-    // Right after the grant: a repayment of debt may spend it whole.
-    bodies.insert(1, change);
-    Ok(bodies)
+    paid(view, request, |grant| PaymentChange::Subscription(Box::new(change(grant))))
 }
 
 /// What a request for a plan would cost and bring; it moves nothing.

@@ -32,6 +32,33 @@ mod world;
 
 use world::World;
 
+use crate::Payments;
+
+/// Checks that damaged bytes of payments are refused or read as other payments, and never panic.
+/// `allows_cut` says which cut bytes may be read, and `use_read` uses what was read.
+fn check_damaged_payments(
+    payments: &Payments,
+    allows_cut: impl Fn(usize, &Payments) -> bool,
+    use_read: impl Fn(&Payments),
+) {
+    let mut bytes = Vec::new();
+    payments.encode(&mut bytes);
+    for index in 0..bytes.len() {
+        if let Ok(Some(read)) = Payments::decode(Some(&bytes[..index])) {
+            assert!(allows_cut(index, &read), "cut to {index}");
+        }
+        for flip in [0x01, 0x02, 0x10, 0x7f, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= flip;
+            if let Ok(Some(read)) = Payments::decode(Some(&damaged)) {
+                assert_ne!(&*read, payments, "byte {index} has no effect");
+                read.encode(&mut Vec::new());
+                use_read(&read);
+            }
+        }
+    }
+}
+
 /// Runs a script in a new workspace and checks the answers.
 fn check(script: &str) -> World {
     let mut world = World::new();

@@ -551,27 +551,6 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::RefundOutOfBounds { refundable_cents } => format!("{code} 1 to {refundable_cents} cents"),
         Refusal::RefundExceedsCharge { refundable } => format!("{code} {refundable}"),
         Refusal::RefundWindowClosed { closed_at } => format!("{code} {}", later(*closed_at, world.now)),
-        Refusal::WorkspaceNotFound
-        | Refusal::Unauthenticated
-        | Refusal::Forbidden { .. }
-        | Refusal::TopUpNotFound
-        | Refusal::PaymentUnmatched
-        | Refusal::NothingToRefund
-        | Refusal::PlanNotFound
-        | Refusal::SubscriptionNotFound
-        | Refusal::PlanIntervalDiffers
-        | Refusal::NothingDue
-        | Refusal::MemberNotFound
-        | Refusal::MemberExists
-        | Refusal::LastAdmin
-        | Refusal::ApiKeyNotFound
-        | Refusal::PortalLinkExpired
-        | Refusal::WorkspaceSuspended
-        | Refusal::OperationNotFound
-        | Refusal::WorkspaceExists
-        | Refusal::ChargeNotFound
-        | Refusal::GrantNotFound
-        | Refusal::GrantWasPaid
-        | Refusal::PaymentMethodRequired => code.to_owned(),
+        _ => code.to_owned(),
     }
 }

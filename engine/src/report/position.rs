@@ -30,7 +30,7 @@ pub struct Line {
     pub sold_cents: i128,
     /// The tax that was paid besides; it belongs to no other number.
     pub tax_cents: i128,
-    /// What is lost of that: by refunds to the payer and by disputes.
+    /// What is lost of what was sold: by refunds to the payer and by disputes.
     pub lost_cents: i128,
     /// What is earned: of each grant, paid × consumed ÷ granted, rounded down.
     pub recognised_cents: i128,

@@ -136,7 +136,6 @@ async fn a_card_is_saved_charged_refunded_disputed_and_removed() {
     assert_eq!((paid.status, paid.amount_received), (IntentStatus::Succeeded, 1_000));
     let read = stripe.client.payment(&paid.id).await.expect("the stand-in is well");
     assert_eq!(read.customer.map(|customer| customer.id().clone()), Some(customer.clone()));
-    assert_eq!(stripe.client.payments_of(&customer).await.map(|list| list.data.len()), Ok(1));
 
     let refund = stripe.client.refund(&paid.id, 300, &MARKS, &key("refund")).await;
     assert_eq!(refund.map(|refund| (refund.status, refund.amount)), Ok((RefundStatus::Succeeded, 300)));

@@ -239,14 +239,6 @@ impl Client {
         self.get(&format!("payment_intents/{id}"), query).await
     }
 
-    /// The payments of a customer, newest first. A new one may be missing for a moment.
-    ///
-    /// # Errors
-    /// As for every call.
-    pub async fn payments_of(&self, customer: &ObjectId) -> Result<List<PaymentIntent>, StripeError> {
-        self.get("payment_intents", Form::default().with("customer", customer).with("limit", PAGE)).await
-    }
-
     /// A saved card.
     ///
     /// # Errors

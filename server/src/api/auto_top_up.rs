@@ -44,7 +44,8 @@ pub const ROUTES: &[Route] = &[
     .description(
         "Buys credit with the saved card when less than the threshold is available. A top-up buys at least the \
          threshold, and those of a month of the workspace's time zone stay within the cap. A rule that was stopped is \
-         active again. A pause after a declined payment stays; to end it, delete the rule first.",
+         active again. A pause after a declined payment stays; to end it, delete the rule first. This version charges \
+         no card that is saved at Stripe, and refuses the rule there.",
     )
     .request(
         of::<AutoTopUpIn>,

@@ -28,9 +28,9 @@ pub const ROUTES: &[Route] = &[Route::new(
     |call| Box::pin(refund(call)),
 )
 .description(
-    "Sends money back to the payer of a top-up: the given amount, or all whose credit is unspent. The credit is \
-     taken before the money is sent. With the provider `manual` the platform sends the money itself, so the refund \
-     has succeeded at once. If it fails later, the credit comes back.",
+    "Sends money back to the payer of a top-up that the platform confirmed: the given amount, or all whose credit is \
+     unspent. The credit is taken first, and the platform sends the money itself, so the refund has succeeded at \
+     once. The money of a top-up that was paid at Stripe is sent back there, and its credit is taken then.",
 )
 .idempotency_key()
 .request(of::<PaymentRefundIn>, r#"{"amount_usd": "10.00", "reason": "The customer asked for it."}"#)

@@ -1,7 +1,7 @@
 //! How a job polls: batch after batch until nothing is due, then again after an interval.
 //!
-//! What a batch does is in the file of each job. A batch that fails ends the poll; what is due stays
-//! due, and the next poll tries again.
+//! What a batch does is in the file of each job. A batch that fails ends the poll. What is due
+//! stays due, and the next poll tries again.
 
 use std::time::Duration;
 

@@ -50,7 +50,8 @@ fn assert_paid_and_replayed(server: &dyn Engine, key: &str) {
 fn sessions(database: &Database<'_>) -> String {
     database.sql(
         "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+         WHERE datname = current_database() AND pid <> pg_backend_pid()
+         AND backend_type = 'client backend'",
     )
 }
 

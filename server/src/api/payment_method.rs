@@ -13,8 +13,8 @@ use crate::access::Rule::Workspace;
 use crate::http::call::{Call, existing, json, no_content};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
+use crate::payments::stripe::customer::Payer;
 use crate::payments::stripe::observe::NotObserved;
-use crate::payments::stripe::place::Payer;
 use crate::wire::read::{WebUrl, maybe_word};
 
 /// The routes.

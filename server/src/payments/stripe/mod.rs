@@ -10,6 +10,7 @@
 //! provider    the client, the mode, the name of the ledger
 //! webhook     the route that takes webhook events
 //! observe     fetches an object, and tells the ledger what it says
+//! customer    the customer that a workspace is at Stripe
 //! place       makes the pages on which a payer pays or saves a card
 //! asked       when Stripe was asked about which top-up
 //! settings    keys, address, tax
@@ -23,6 +24,7 @@
 pub mod asked;
 pub mod calls;
 pub mod client;
+pub mod customer;
 pub mod error;
 pub mod form;
 pub mod objects;

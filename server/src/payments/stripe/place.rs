@@ -1,5 +1,5 @@
-//! Makes what a payer pays with at Stripe: the customer, the page of a top-up, a page to save a
-//! card, the billing portal.
+//! Makes what a payer pays with at Stripe: the page of a top-up, a page to save a card, the billing
+//! portal.
 //!
 //! A top-up is committed before its call is made, and the key of the call follows from the top-up
 //! and its generation. So the call may be made again after any answer, also by another server, and
@@ -8,20 +8,16 @@
 //! there, the call is begun anew: nobody knows the address of a page whose answer was lost, so
 //! nobody can pay on it.
 
-use std::sync::Arc;
-
-use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
-    Actor, CardCommand, Command, Customer, PaymentCommand, Payments, Provider, ProviderCall, ProviderCommand,
-    Submission, TopUp, TopUpFailure, TopUpId, TopUpStatus, WorkspaceId,
+    PaymentCommand, ProviderCall, ProviderCommand, TopUp, TopUpFailure, TopUpId, TopUpStatus,
 };
 
-use super::calls::{Marks, NewCheckout, TOP_UP};
-use super::client::{CallKey, Client};
+use super::calls::{NewCheckout, TOP_UP};
+use super::customer::Payer;
 use super::error::{IDEMPOTENCY_ERROR, StripeError, Why};
 use super::objects::{CheckoutSession, ObjectId, SessionStatus};
 use super::observe::{self, Hint, NotObserved, Subject};
-use super::provider::{Stripe, ledger_name};
+use super::provider::Stripe;
 use crate::access::secret;
 use crate::app::App;
 
@@ -47,29 +43,7 @@ impl<T: Into<NotObserved>> From<T> for NotPlaced {
     }
 }
 
-/// A workspace as a payer at Stripe.
-pub struct Payer<'a> {
-    app: &'a App,
-    stripe: &'a Stripe,
-    client: &'a Client,
-    ledger: String,
-    workspace: &'a WorkspaceId,
-}
-
-impl<'a> Payer<'a> {
-    /// The payer of a workspace.
-    ///
-    /// # Errors
-    /// No request can be sent.
-    pub fn new(
-        app: &'a App,
-        stripe: &'a Stripe,
-        workspace: &'a WorkspaceId,
-    ) -> Result<Payer<'a>, NotObserved> {
-        let ledger = ledger_name(&app.engine().platform());
-        Ok(Payer { app, stripe, client: stripe.client()?, ledger, workspace })
-    }
-
+impl Payer<'_> {
     /// The page of a top-up, which is made if it was not yet. `None` if it can be paid no more.
     ///
     /// # Errors
@@ -201,42 +175,8 @@ impl<'a> Payer<'a> {
         }
     }
 
-    /// The customer that the workspace is at Stripe, which is made if it was not yet.
-    async fn customer(&self) -> Result<ObjectId, NotObserved> {
-        let linked = |payments: &Payments| payments.customer.as_ref().and_then(|one| ObjectId::new(&one.id));
-        if let Some(customer) = linked(&*self.payments().await?) {
-            return Ok(customer);
-        }
-        let name = self.workspace.as_str();
-        // All that is sent follows from the key, so that the call may be made again.
-        let made = self.client.make_customer(name, &self.marks(None), &self.key("customer", name, 0)).await?;
-        let customer = Customer { provider: Provider::Stripe, id: made.id.as_str().into() };
-        self.run(PaymentCommand::Card(CardCommand::LinkCustomer { customer, replaces: None })).await?;
-        // Another server may have linked one first. That one counts.
-        linked(&*self.payments().await?).ok_or(NotObserved::Missing)
-    }
-
-    fn marks<'m>(&'m self, subject: Option<(&'static str, &'m str)>) -> Marks<'m> {
-        Marks { ledger: &self.ledger, workspace: self.workspace.as_str(), subject }
-    }
-
-    fn key(&self, call: &str, id: &str, generation: u32) -> CallKey {
-        CallKey::new(&format!("{}:{call}:{id}:{generation}", self.ledger))
-    }
-
-    async fn payments(&self) -> Result<Arc<Payments>, NotObserved> {
-        self.app.engine().payments(self.workspace).await?.ok_or(NotObserved::Missing)
-    }
-
     async fn top_up(&self, id: TopUpId) -> Result<TopUp, NotObserved> {
         self.payments().await?.top_up(id).cloned().ok_or(NotObserved::Missing)
-    }
-
-    async fn run(&self, command: PaymentCommand) -> Result<(), NotObserved> {
-        let (workspace, command) = (self.workspace.clone(), Command::Payment(command));
-        let submission = Submission { workspace, key: None, actor: Actor::System, command };
-        let result = self.app.engine().run(submission, self.app.now()).await?;
-        result.map(|_| ()).map_err(|refusal| NotObserved::Refused(refusal.code()))
     }
 }
 

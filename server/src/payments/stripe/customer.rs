@@ -1,0 +1,77 @@
+//! The customer: what a workspace is at Stripe, for all that its payer pays with.
+//!
+//! A customer is made once. All that is sent follows from the workspace, and so does the key of the
+//! call, so that two servers that make it at once get one. The ledger links it. What is made for a
+//! customer (pages, cards) is in `place`.
+
+use std::sync::Arc;
+
+use tollkeeper_engine::Reads;
+use tollkeeper_ledger::{
+    Actor, CardCommand, Command, Customer, PaymentCommand, Payments, Provider, Submission, WorkspaceId,
+};
+
+use super::calls::Marks;
+use super::client::{CallKey, Client};
+use super::objects::ObjectId;
+use super::observe::NotObserved;
+use super::provider::{Stripe, ledger_name};
+use crate::app::App;
+
+/// A workspace as a payer at Stripe.
+pub struct Payer<'a> {
+    pub(super) app: &'a App,
+    pub(super) stripe: &'a Stripe,
+    pub(super) client: &'a Client,
+    pub(super) ledger: String,
+    pub(super) workspace: &'a WorkspaceId,
+}
+
+impl<'a> Payer<'a> {
+    /// The payer of a workspace.
+    ///
+    /// # Errors
+    /// No request can be sent.
+    pub fn new(
+        app: &'a App,
+        stripe: &'a Stripe,
+        workspace: &'a WorkspaceId,
+    ) -> Result<Payer<'a>, NotObserved> {
+        let ledger = ledger_name(&app.engine().platform());
+        Ok(Payer { app, stripe, client: stripe.client()?, ledger, workspace })
+    }
+
+    /// The customer that the workspace is at Stripe, which is made if it was not yet.
+    pub(super) async fn customer(&self) -> Result<ObjectId, NotObserved> {
+        let linked = |payments: &Payments| payments.customer.as_ref().and_then(|one| ObjectId::new(&one.id));
+        if let Some(customer) = linked(&*self.payments().await?) {
+            return Ok(customer);
+        }
+        let name = self.workspace.as_str();
+        // All that is sent follows from the key, so that the call may be made again.
+        let made = self.client.make_customer(name, &self.marks(None), &self.key("customer", name, 0)).await?;
+        let customer = Customer { provider: Provider::Stripe, id: made.id.as_str().into() };
+        self.run(PaymentCommand::Card(CardCommand::LinkCustomer { customer, replaces: None })).await?;
+        // Another server may have linked one first. That one counts.
+        linked(&*self.payments().await?).ok_or(NotObserved::Missing)
+    }
+
+    pub(super) fn marks<'m>(&'m self, subject: Option<(&'static str, &'m str)>) -> Marks<'m> {
+        Marks { ledger: &self.ledger, workspace: self.workspace.as_str(), subject }
+    }
+
+    pub(super) fn key(&self, call: &str, id: &str, generation: u32) -> CallKey {
+        CallKey::new(&format!("{}:{call}:{id}:{generation}", self.ledger))
+    }
+
+    pub(super) async fn payments(&self) -> Result<Arc<Payments>, NotObserved> {
+        self.app.engine().payments(self.workspace).await?.ok_or(NotObserved::Missing)
+    }
+
+    pub(super) async fn run(&self, command: PaymentCommand) -> Result<(), NotObserved> {
+        let (workspace, command) = (self.workspace.clone(), Command::Payment(command));
+        let submission = Submission { workspace, key: None, actor: Actor::System, command };
+        let result = self.app.engine().run(submission, self.app.now()).await?;
+        result.map(|_| ()).map_err(|refusal| NotObserved::Refused(refusal.code()))
+    }
+}

@@ -27,6 +27,7 @@ mod report;
 mod serving;
 mod settings;
 mod stripe;
+mod stripe_reconciliation;
 mod stripe_top_ups;
 mod subscriptions;
 mod teams;

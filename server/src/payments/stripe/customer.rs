@@ -1,8 +1,9 @@
 //! The customer: what a workspace is at Stripe, for all that its payer pays with.
 //!
-//! A customer is made once. All that is sent follows from the workspace, and so does the key of the
-//! call, so that two servers that make it at once get one. The ledger links it. What is made for a
-//! customer (pages, cards) is in `place`.
+//! A customer is made once, and once more after it was deleted at Stripe. All that is sent follows
+//! from the workspace, and the key of the call from the workspace and the customer before, so that
+//! two servers that make it at once get one. The ledger links it; the card and the automatic top-ups
+//! of a customer before end with that. What is made for a customer (pages, cards) is in `place`.
 
 use std::sync::Arc;
 
@@ -41,19 +42,31 @@ impl<'a> Payer<'a> {
         Ok(Payer { app, stripe, client: stripe.client()?, ledger, workspace })
     }
 
-    /// The customer that the workspace is at Stripe, which is made if it was not yet.
+    /// The customer that the workspace is at Stripe, which is made if it was not yet, or if it was
+    /// deleted there. A customer that cannot be looked up is not replaced, and neither is one that
+    /// Stripe does not know: that is a key of another account, which an operator must look at.
     pub(super) async fn customer(&self) -> Result<ObjectId, NotObserved> {
-        let linked = |payments: &Payments| payments.customer.as_ref().and_then(|one| ObjectId::new(&one.id));
-        if let Some(customer) = linked(&*self.payments().await?) {
-            return Ok(customer);
-        }
+        let replaces = match self.linked().await? {
+            None => None,
+            Some(linked) if self.client.customer(&linked).await?.deleted => Some(linked),
+            Some(linked) => return Ok(linked),
+        };
         let name = self.workspace.as_str();
         // All that is sent follows from the key, so that the call may be made again.
-        let made = self.client.make_customer(name, &self.marks(None), &self.key("customer", name, 0)).await?;
+        let key = match &replaces {
+            None => self.key("customer", name, 0),
+            Some(deleted) => self.key("customer_after", deleted.as_str(), 0),
+        };
+        let made = self.client.make_customer(name, &self.marks(None), &key).await?;
         let customer = Customer { provider: Provider::Stripe, id: made.id.as_str().into() };
-        self.run(PaymentCommand::Card(CardCommand::LinkCustomer { customer, replaces: None })).await?;
+        let replaces = replaces.map(|deleted| deleted.as_str().into());
+        self.run(PaymentCommand::Card(CardCommand::LinkCustomer { customer, replaces })).await?;
         // Another server may have linked one first. That one counts.
-        linked(&*self.payments().await?).ok_or(NotObserved::Missing)
+        self.linked().await?.ok_or(NotObserved::Missing)
+    }
+
+    async fn linked(&self) -> Result<Option<ObjectId>, NotObserved> {
+        Ok(self.payments().await?.customer.as_ref().and_then(|customer| ObjectId::new(&customer.id)))
     }
 
     pub(super) fn marks<'m>(&'m self, subject: Option<(&'static str, &'m str)>) -> Marks<'m> {

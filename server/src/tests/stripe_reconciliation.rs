@@ -1,5 +1,5 @@
-//! What Stripe knows and the ledger does not yet, with the stand-in: lost webhook events, pages that
-//! end, customers that are deleted at Stripe.
+//! What Stripe knows and the ledger does not yet, with the stand-in: lost webhook events, pages
+//! that end, customers that are deleted at Stripe.
 
 use tollkeeper_ledger::{
     AutoTopUpCommand, Card as SavedCard, CardCommand, Micros, PaymentCommand, TopUpBounds,

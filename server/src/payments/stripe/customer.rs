@@ -2,8 +2,9 @@
 //!
 //! A customer is made once, and once more after it was deleted at Stripe. All that is sent follows
 //! from the workspace, and the key of the call from the workspace and the customer before, so that
-//! two servers that make it at once get one. The ledger links it; the card and the automatic top-ups
-//! of a customer before end with that. What is made for a customer (pages, cards) is in `place`.
+//! two servers that make it at once get one. The ledger links it. The card and the automatic
+//! top-ups of a customer before end with that. What is made for a customer (pages, cards) is in
+//! `place`.
 
 use std::sync::Arc;
 

@@ -71,7 +71,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "access",
             "app",
             "http",
-            "payments/stripe/observe payments/stripe/place payments/stripe/webhook",
+            "payments/stripe/observe payments/stripe/customer payments/stripe/place payments/stripe/webhook",
             "api",
             "dashboard",
             "jobs",

@@ -179,6 +179,10 @@ pub const URL_MAX_BYTES: usize = 2_000;
 /// The largest top-up, 999,999.99 USD: the largest charge of a card at the payment provider.
 pub const TOP_UP_MAX_CENTS: i64 = 99_999_999;
 
+/// The most payments of subscriptions of one workspace, those of the longest subscription: they are
+/// written together with its top-ups.
+pub const SUBSCRIPTION_PAYMENTS_MAX: usize = SUBSCRIPTION_MONTHS_MAX as usize;
+
 /// The most top-ups of one workspace, one a day for 27 years: they are in memory together and are
 /// written together when one changes.
 pub const TOP_UPS_MAX: usize = 10_000;

@@ -145,10 +145,11 @@ pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, Au
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
 pub use payments::due::Work;
 pub use payments::payment_refund::{
-    Loss, MoneyBack, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PaymentRefundStatus,
+    GrantLoss, Loss, MoneyBack, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PaymentRefundStatus,
 };
 pub use payments::subscription::{Subscription, SubscriptionStatus, Upgrade};
 pub use payments::subscription_change::{AtOnce, Paid, SubscriptionChange, SubscriptionCommand};
+pub use payments::subscription_payment::SubscriptionPayment;
 pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 pub use payments::unmatched::UnmatchedPayment;
 pub use payments::{PaidPart, PaymentChange, PaymentCommand, Payments};

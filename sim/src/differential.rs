@@ -380,7 +380,8 @@ impl Differential {
     ) -> Result<(), Difference> {
         let what = format!("the top-ups of {id}");
         let stored = self.existing(&what, engine.payments(id))?;
-        let Payments { top_ups, customer, card, auto_top_up, back, subscription } = stored.as_ref().clone();
+        let Payments { top_ups, customer, card, auto_top_up, back, subscription, of_subscriptions } =
+            stored.as_ref().clone();
         let cards = format!("the card and its rule of {id}");
         let expected = (pool.customer(), pool.card(), pool.rule());
         self.expect_equal(&cards, (customer, card, auto_top_up), expected)?;
@@ -399,6 +400,12 @@ impl Differential {
             subscription.month_cents = 0;
         }
         self.expect_equal(&format!("the subscription of {id}"), subscription, expected)?;
+        let mut paid = of_subscriptions;
+        for payment in &mut paid {
+            self.names.plan_payment_for_model(id, payment);
+        }
+        let what = format!("the payments of subscriptions of {id}");
+        self.expect_equal(&what, paid, pool.payments_of_subscriptions())?;
         self.compare_money_back(id, back, pool)
     }
 
@@ -415,7 +422,7 @@ impl Differential {
         self.expect_equal(&format!("the payment refunds of {id}"), refunds, pool.refunds())?;
         let losses: BTreeMap<_, _> =
             losses.into_iter().map(|loss| (loss.payment, loss.elsewhere_cents)).collect();
-        self.expect_equal(&format!("the losses of {id}"), losses, pool.losses())
+        self.expect_equal(&format!("the losses of {id}"), losses, pool.lost_elsewhere())
     }
 
     /// Compares the limits with what they have counted in the current day or month.

@@ -89,6 +89,7 @@ impl Recomputed {
                 payments.top_ups.len() * 192
                     + payments.back.refunds.len() * 256
                     + payments.back.losses.len() * 64
+                    + payments.of_subscriptions.iter().map(|it| 192 + 32 * it.parts.len()).sum::<usize>()
             })
     }
 

@@ -24,8 +24,8 @@ use crate::journal::disagreement::{Violation, assert_no_violation, ensure};
 use crate::journal::entry::sum;
 use crate::{
     Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grant, GrantId,
-    Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, LostPart, Micros, PaymentChange, Payments,
-    PeriodWindows, Profile, Spender, Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
+    GrantLoss, Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, LostPart, Micros, PaymentChange,
+    Payments, PeriodWindows, Profile, Spender, Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
 };
 
 /// The end of the hash chain of a journal, to which the next entry is linked (i02).
@@ -248,7 +248,12 @@ impl Account {
     /// Applies an entry that is being decided, so that the entries after it in the change can be
     /// decided. The account is a copy, and is not written.
     pub(crate) fn foresee(&mut self, body: &EntryBody) -> Result<(), Violation> {
-        self.apply(body, self.chain.n + 1, self.chain.at)
+        self.foresee_at(body, self.chain.at)
+    }
+
+    /// The same for an entry that depends on the time of the decision.
+    pub(crate) fn foresee_at(&mut self, body: &EntryBody, decided_at: Timestamp) -> Result<(), Violation> {
+        self.apply(body, self.chain.n + 1, decided_at)
     }
 
     /// The only place where an entry changes what an account holds.
@@ -451,25 +456,27 @@ impl Account {
         let is_lost = self.claw_backs.lost_of(lost.grant) == lost.credit;
         ensure(is_lost, "i13: what is taken and owed is not the lost part of the payment")?;
         ensure((0..=lost.paid_cents).contains(&lost.lost_cents), "i13: more is lost than was paid")?;
+        if let Some(known) = self.known_loss_of(lost.grant) {
+            let said = (lost.lost_cents, lost.paid_cents, lost.credit);
+            let is_known = (known.lost_cents, known.paid_cents, known.credit) == said;
+            return ensure(is_known, "i13: a lost part is not that of its payment");
+        }
         let brought = self.grants.find(lost.grant).map(|grant| grant.amount);
         let share = |brought: Micros| brought.share(lost.lost_cents, lost.paid_cents);
         ensure(
             brought.is_none_or(|brought| share(brought) == Some(lost.credit)),
             "i13: the credit of a lost part is not its share of what the payment brought",
-        )?;
-        ensure(self.is_part_of_its_payment(lost), "i13: a lost part is not that of its payment")
+        )
     }
 
-    /// False if the workspace keeps what is lost of the payment, and this is another part.
-    fn is_part_of_its_payment(&self, lost: &LostPart) -> bool {
-        let Some(payments) = self.payments.as_deref() else { return true };
-        let payment = payments.payment_of(lost.grant).filter(|payment| payments.knows_losses_of(payment));
-        payment.is_none_or(|payment| {
-            let parts = payments.lost_parts(payment);
-            parts.iter().any(|(part, cents)| {
-                (part.grant, part.cents, *cents) == (lost.grant, lost.paid_cents, lost.lost_cents)
-            })
-        })
+    /// What is lost of a grant, if the workspace keeps what is lost of a payment of it. Entries of
+    /// earlier versions say it of the grant instead.
+    fn known_loss_of(&self, grant: GrantId) -> Option<GrantLoss> {
+        let payments = self.payments.as_deref()?;
+        let is_known = payments.payments_of(grant).any(|payment| payments.knows_losses_of(payment));
+        let loss = payments.loss_of(grant)?;
+        assert!(loss.credit >= Micros::ZERO, "i13: no less than nothing may be lost");
+        (is_known || loss.paid_cents == 0).then_some(loss)
     }
 
     /// Takes credit back from grants.

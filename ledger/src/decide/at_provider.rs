@@ -26,7 +26,10 @@ pub(super) fn decide(
         ProviderCommand::PlaceTopUp { top_up, reference } => place(account, top_up, reference),
         ProviderCommand::SucceedTopUp { top_up, payment, cents, tax_cents } => {
             let top_up = find(account, top_up)?;
-            if !fits(top_up, &payment, cents, tax_cents) {
+            let is_of_plan = account.payments.as_deref().is_some_and(|payments| {
+                payments.of_subscriptions.iter().any(|other| other.payment == payment)
+            });
+            if is_of_plan || !fits(top_up, &payment, cents, tax_cents) {
                 return Err(Refusal::PaymentUnmatched);
             }
             if top_up.status == TopUpStatus::Succeeded {

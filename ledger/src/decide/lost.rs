@@ -8,7 +8,7 @@ use super::grant::check_balance_bound;
 use super::view::View;
 use crate::journal::disagreement::assert_no_violation;
 use crate::journal::entry::{LostPart, sum};
-use crate::{Account, EntryBody, Grant, GrantId, Micros, PaidPart, Refusal};
+use crate::{Account, EntryBody, Grant, GrantId, GrantLoss, Micros, Refusal, Timestamp};
 
 /// Takes or gives back the difference to what was lost before of a grant; nothing if there is none.
 /// For a grant of a payment that the workspace keeps, the loss of the payment is reported instead.
@@ -27,12 +27,15 @@ pub(super) fn set_lost(
     if cents <= 0 {
         return Err(Refusal::InvalidField { field: "grant", why: "must be one that was paid for" });
     }
-    if account.payments.as_deref().is_some_and(|payments| payments.payment_of(id).is_some()) {
-        let why = "must not be that of a top-up; report what is lost of its payment";
+    if account.payments.as_deref().is_some_and(|payments| payments.payments_of(id).next().is_some()) {
+        let why = "must not be of a payment that is kept; report what is lost of the payment";
         return Err(Refusal::InvalidField { field: "grant", why });
     }
-    let body = towards(account, PaidPart { grant: grant.id, cents }, lost_cents, evidence)?;
-    Ok(body.into_iter().collect())
+    let why = "must be zero to what was paid for the grant";
+    let credit = grant.amount.share(lost_cents, cents);
+    let credit = credit.ok_or(Refusal::InvalidField { field: "lost_cents", why })?;
+    let loss = GrantLoss { grant: id, lost_cents, paid_cents: cents, credit };
+    Ok(towards(account, loss, evidence)?.into_iter().collect())
 }
 
 /// The entry that brings what is taken and owed for a grant to its lost part; none if it is that.
@@ -41,15 +44,11 @@ pub(super) fn set_lost(
 /// `InvalidField`.
 pub(super) fn towards(
     account: &Account,
-    PaidPart { grant, cents: paid_cents }: PaidPart,
-    lost_cents: i64,
+    GrantLoss { grant, lost_cents, paid_cents, credit }: GrantLoss,
     evidence: Box<str>,
 ) -> Result<Option<EntryBody>, Refusal> {
     let grant = account.grants.find(grant).expect("a grant of which a part is lost is in the view");
     let id = grant.id;
-    let why = "must be zero to what was paid for the grant";
-    let credit = grant.amount.share(lost_cents, paid_cents);
-    let credit = credit.ok_or(Refusal::InvalidField { field: "lost_cents", why })?;
     let before = account.claw_backs.lost_of(id);
     assert!(before <= grant.amount, "i13: a payment must not lose more than it brought");
     assert!(credit <= grant.amount, "i13: no more may be lost than the payment brought");
@@ -61,6 +60,41 @@ pub(super) fn towards(
         return Ok(Some(reduced(account, lost, before - credit)?));
     }
     Ok(None)
+}
+
+/// A month that is granted, and its loss if its payments were lost before: the month is lost by the
+/// same share, and comes back with the rest if they are won.
+///
+/// # Errors
+/// `InvalidField`.
+pub(super) fn with_loss_of_month(
+    account: &Account,
+    mut bodies: Vec<EntryBody>,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let payments = account.payments.as_deref().expect("a month is paid before it is granted");
+    let open = payments.of_subscriptions.iter().filter(|payment| payment.months_left > 0);
+    let mut lost = open.filter(|payment| payments.lost_cents(&payment.payment) > Some(0));
+    let Some(first) = lost.next() else { return Ok(bodies) };
+    let evidence = format!("lost before: {}", first.payment);
+    let mut after = account.clone();
+    for body in &bodies {
+        assert_no_violation(after.foresee_at(body, now));
+    }
+    let granted = bodies.iter().find_map(|body| match body {
+        EntryBody::Granted { grant, .. } => Some(grant.id),
+        _ => None,
+    });
+    let granted = granted.expect("a month that was paid for is granted");
+    let loss = after.payments.as_deref().and_then(|payments| payments.loss_of(granted));
+    let loss = loss.expect("a month is of the payments that paid for it");
+    if let Some(body) = towards(&after, loss, evidence.into())? {
+        assert_no_violation(after.foresee_at(&body, now));
+        bodies.push(body);
+    }
+    let taken = after.claw_backs.lost_of(granted);
+    assert!(taken == loss.credit, "i13: a month must be lost by the share of its payments that is lost");
+    Ok(bodies)
 }
 
 /// Takes what is unspent of the grant, then what else is available; the rest is owed.

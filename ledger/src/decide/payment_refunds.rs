@@ -11,8 +11,8 @@ use super::returns;
 use super::view::View;
 use crate::journal::disagreement::assert_no_violation;
 use crate::{
-    Account, EntryBody, Micros, PaymentChange, PaymentRefundChange, PaymentRefundCommand, PaymentRefundId,
-    PaymentRefundStatus, Payments, Refusal, TopUpId, bounds,
+    Account, EntryBody, GrantLoss, Micros, PaymentChange, PaymentRefundChange, PaymentRefundCommand,
+    PaymentRefundId, PaymentRefundStatus, Payments, Refusal, TopUpId, bounds,
 };
 
 /// Decides a command about money that goes back; no entry if it says nothing new.
@@ -179,19 +179,19 @@ fn with_claw_backs(
     assert_no_violation(after.foresee(&bodies[0]));
     let payments = after.payments.clone().expect("an entry about a payment leaves payments");
     let payment = command.payment(&payments).expect("the entry is about a payment that is there");
-    for (part, lost_cents) in payments.lost_parts(payment) {
-        let towards = lost::towards(&after, part, lost_cents, evidence.into())?;
+    let losses: Vec<GrantLoss> =
+        payments.paid_parts(payment).into_iter().filter_map(|part| payments.loss_of(part.grant)).collect();
+    for loss in &losses {
+        let towards = lost::towards(&after, *loss, evidence.into())?;
         let followed = returns::with_consequences(Some(&after), towards.into_iter().collect());
         for body in &followed {
             assert_no_violation(after.foresee(body));
         }
         bodies.extend(followed);
     }
-    for (part, lost_cents) in payments.lost_parts(payment) {
-        let brought = after.grants.find(part.grant).map(|grant| grant.amount);
-        let target = brought.and_then(|brought| brought.share(lost_cents, part.cents));
+    for loss in &losses {
         assert!(
-            target == Some(after.claw_backs.lost_of(part.grant)),
+            after.claw_backs.lost_of(loss.grant) == loss.credit,
             "i13: what is taken and owed for a payment must be its lost part"
         );
     }

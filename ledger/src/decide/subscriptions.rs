@@ -7,13 +7,14 @@
 //! `payments::subscription_change`. Whether money came in is not decided here.
 
 use super::grant::paid;
+use super::lost;
 use super::payments::body;
 use super::view::View;
 use crate::payments::subscription::{Brings, Cause, Due, Proposal};
 use crate::{
     Account, AtOnce, EntryBody, GrantId, GrantRequest, Micros, Paid, PaymentChange, Payments, Plan, PlanId,
     Plans, Refusal, Source, Subscription, SubscriptionChange, SubscriptionCommand, SubscriptionId, Timestamp,
-    bounds,
+    TopUp, bounds,
 };
 
 /// Decides a command about the subscription; no entry if it would change nothing.
@@ -35,6 +36,7 @@ pub(super) fn decide(
             let last = last(account).ok_or(Refusal::SubscriptionNotFound)?;
             let running = running(account, now).filter(|running| running.id == last.id);
             let running = running.ok_or(Refusal::NothingDue)?;
+            check_name(account, running, &payment)?;
             if change {
                 pay_change(view, running, payment, now)
             } else {
@@ -218,6 +220,29 @@ fn pay_period(
     })
 }
 
+/// Refuses a payment that has the name of another one, or one that a top-up or a period that renews
+/// by itself will have (i12).
+///
+/// # Errors
+/// `InvalidField`.
+fn check_name(account: &Account, current: &Subscription, payment: &str) -> Result<(), Refusal> {
+    let payments = account.payments.as_deref().expect("a subscription is one of the payments");
+    let of_top_up = TopUp::of_manual_payment(payment).and_then(|id| payments.top_up(id));
+    if payments.is_payment(payment) || of_top_up.is_some() || current.renews_as(payment) {
+        let why = "must not have the name of another payment";
+        return Err(Refusal::InvalidField { field: "payment", why });
+    }
+    check_room(payments)
+}
+
+/// # Errors
+/// `InvalidField` if no further payment can be kept.
+fn check_room(payments: &Payments) -> Result<(), Refusal> {
+    let why = "are 12,000 already, the most there can be";
+    let is_full = payments.of_subscriptions.len() >= bounds::SUBSCRIPTION_PAYMENTS_MAX;
+    if is_full { Err(Refusal::InvalidField { field: "payments", why }) } else { Ok(()) }
+}
+
 /// What the change that waits brings, which is paid.
 ///
 /// # Errors
@@ -256,14 +281,15 @@ fn tick(view: &View, account: &Account, renews: bool, now: Timestamp) -> Result<
         Due::Month if current.plan.is_free() => free_month(view, account, current, now),
         Due::Month => {
             let brings = current.next_month();
-            month(view, current, current.months_granted, brings)
+            let bodies = month(view, current, current.months_granted, brings)?;
+            lost::with_loss_of_month(account, bodies, now)
         }
         Due::End => Ok(vec![entry(SubscriptionChange::Ended)]),
         Due::Period if current.next_terms().is_free() => free_month(view, account, current, now),
         Due::Period if renews => {
             let start = current.period_end().unwrap_or(now);
-            let payment = format!("manual:{}:{}", current.id, start.rfc3339());
-            pay_period(view, current, payment.into(), now)
+            check_room(account.payments.as_deref().expect("a subscription is one of the payments"))?;
+            pay_period(view, current, current.renewal_payment(start).into(), now)
         }
         Due::Period if current.is_past_due => Ok(Vec::new()),
         Due::Period => Ok(vec![entry(SubscriptionChange::PastDue)]),

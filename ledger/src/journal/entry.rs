@@ -532,7 +532,7 @@ impl EntryBody {
         match self {
             EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => true,
             EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
-                payments.is_some_and(|payments| payments.payment_of(lost.grant).is_some())
+                payments.is_some_and(|payments| payments.payments_of(lost.grant).next().is_some())
             }
             _ => false,
         }

@@ -16,6 +16,7 @@ pub(crate) mod due;
 pub(crate) mod payment_refund;
 pub(crate) mod subscription;
 pub(crate) mod subscription_change;
+pub(crate) mod subscription_payment;
 pub(crate) mod top_up;
 pub(crate) mod unmatched;
 
@@ -27,6 +28,7 @@ use self::card::{Card, CardChange, CardCommand, Customer};
 use self::payment_refund::{MoneyBack, PaymentRefundChange, PaymentRefundCommand};
 use self::subscription::Subscription;
 use self::subscription_change::{SubscriptionChange, SubscriptionCommand};
+use self::subscription_payment::SubscriptionPayment;
 use self::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
@@ -42,6 +44,7 @@ const AUTO_TOP_UP: u8 = 2;
 const MONEY_BACK: u8 = 3;
 const SUBSCRIPTION: u8 = 4;
 const AT_PROVIDER: u8 = 5;
+const OF_SUBSCRIPTIONS: u8 = 6;
 
 /// What can be asked of the payments of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,8 +168,11 @@ impl PaymentChange {
 pub struct PaidPart {
     /// The grant.
     pub grant: GrantId,
-    /// What was paid for it, without tax.
+    /// What the payment paid for it, without tax. It may be zero cents of a small payment.
     pub cents: i64,
+    /// The credit of the grant that the payment brought: all of it, unless other payments paid for
+    /// the grant too.
+    pub credits: Micros,
 }
 
 /// The payments of a workspace.
@@ -184,6 +190,8 @@ pub struct Payments {
     pub back: MoneyBack,
     /// The subscription that runs, or else the last one.
     pub subscription: Option<Box<Subscription>>,
+    /// All payments of subscriptions, oldest first.
+    pub of_subscriptions: Vec<SubscriptionPayment>,
 }
 
 impl Payments {
@@ -193,30 +201,40 @@ impl Payments {
         self.top_ups.iter().find(|top_up| top_up.id == id)
     }
 
-    /// The grants that a payment brought, oldest first; none if there is no such payment. All that
-    /// is said of a payment by its name is computed from it.
+    /// The grants that a payment has brought so far, oldest first; none if there is no such
+    /// payment.
     #[must_use]
     pub fn paid_parts(&self, payment: &str) -> Vec<PaidPart> {
         let of_payment = |top_up: &&TopUp| top_up.payment.as_deref() == Some(payment);
         let top_ups = self.top_ups.iter().filter(of_payment);
-        top_ups.filter_map(|top_up| Some(PaidPart { grant: top_up.grant?, cents: top_up.cents })).collect()
+        let part = |top_up: &TopUp| {
+            Some(PaidPart { grant: top_up.grant?, cents: top_up.cents, credits: top_up.credits() })
+        };
+        let of_period = self.of_subscriptions.iter().find(|it| &*it.payment == payment);
+        let of_period = of_period.into_iter().flat_map(|payment| payment.parts.iter().copied());
+        top_ups.filter_map(part).chain(of_period).collect()
     }
 
-    /// What was paid, without tax; `None` if there is no such payment.
+    /// What was paid, without tax, also for months that are to come; `None` if there is no such
+    /// payment.
     #[must_use]
     pub fn paid_cents(&self, payment: &str) -> Option<i64> {
         let parts = self.paid_parts(payment);
-        let cents = parts.iter().map(|part| part.cents).sum();
+        let of_period = self.of_subscriptions.iter().find(|it| &*it.payment == payment);
+        let to_come = of_period.map_or(0, SubscriptionPayment::cents_left);
+        let cents = parts.iter().map(|part| part.cents).sum::<i64>() + to_come;
         assert!(parts.is_empty() || cents > 0, "i12: a payment must have paid something");
         (!parts.is_empty()).then_some(cents)
     }
 
-    /// The name of the payment that brought a grant.
-    #[must_use]
-    pub fn payment_of(&self, grant: GrantId) -> Option<&str> {
-        let top_up = self.top_ups.iter().find(|top_up| top_up.grant == Some(grant))?;
-        assert!(top_up.payment.is_some(), "i12: a grant of a top-up must have its payment");
-        top_up.payment.as_deref()
+    /// The names of the payments that brought a grant: one of a top-up, one or more of a
+    /// subscription, none of a free grant.
+    pub fn payments_of(&self, grant: GrantId) -> impl Iterator<Item = &str> {
+        let top_ups = self.top_ups.iter().filter(move |top_up| top_up.grant == Some(grant));
+        let brought = move |part: &PaidPart| part.grant == grant;
+        let periods = self.of_subscriptions.iter().filter(move |it| it.parts.iter().any(brought));
+        let top_ups = top_ups.filter_map(|top_up| top_up.payment.as_deref());
+        top_ups.chain(periods.map(|payment| &*payment.payment))
     }
 
     /// The number of top-ups that wait for their payment.
@@ -253,6 +271,10 @@ impl Payments {
             subscription.write(w);
         }
         self.write_at_provider(w, AT_PROVIDER);
+        if !self.of_subscriptions.is_empty() {
+            w.byte(OF_SUBSCRIPTIONS);
+            self.write_of_subscriptions(w);
+        }
         assert!(
             Payments::decode(Some(&bytes[start..])).is_ok_and(|read| read.as_deref() == Some(self)),
             "payments must read back as they are"
@@ -282,6 +304,7 @@ impl Payments {
                 MONEY_BACK => payments.back = MoneyBack::read(&mut r)?,
                 SUBSCRIPTION => payments.subscription = Some(Box::new(Subscription::read(&mut r)?)),
                 AT_PROVIDER => payments.read_at_provider(&mut r)?,
+                OF_SUBSCRIPTIONS => payments.read_of_subscriptions(&mut r)?,
                 _ => return Err(Malformed(WHAT)),
             }
             last = tag;
@@ -292,6 +315,9 @@ impl Payments {
         if !payments.is_automatic_consistent() {
             return Err(Malformed("automatic top-ups that contradict each other"));
         }
+        if !payments.are_months_paid() {
+            return Err(Malformed("a subscription without its payments"));
+        }
         Ok(Some(Arc::new(payments)))
     }
 
@@ -299,6 +325,7 @@ impl Payments {
         self.top_ups.len() <= bounds::TOP_UPS_MAX
             && self.pending_top_ups() <= bounds::TOP_UPS_PENDING_MAX
             && self.back.refunds.len() <= bounds::PAYMENT_REFUNDS_MAX
+            && self.of_subscriptions.len() <= bounds::SUBSCRIPTION_PAYMENTS_MAX
     }
 
     /// Applies an entry about a payment. `granted` is the grant that it names, if it names one.
@@ -322,8 +349,7 @@ impl Payments {
                 ensure(self.is_within_bounds(), "a workspace has more top-ups than it may have")
             }
             PaymentChange::TopUpSucceeded { top_up: id, payment, grant, tax_cents } => {
-                let is_new = self.top_ups.iter().all(|other| other.payment.as_ref() != Some(payment));
-                ensure(is_new, "i12: a payment pays for two top-ups")?;
+                ensure(!self.is_payment(payment), "i12: a payment pays twice")?;
                 let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
                 let top_up = top_up.ok_or(Violation("i12: a top-up is paid that does not exist"))?;
                 ensure(top_up.status != TopUpStatus::Succeeded, "i12: a top-up is paid twice")?;
@@ -364,7 +390,12 @@ impl Payments {
                 Ok(())
             }
             PaymentChange::Refund(change) => self.apply_refund(change, decided_at),
-            PaymentChange::Subscription(change) => change.apply(&mut self.subscription, granted, decided_at),
+            PaymentChange::Subscription(change) => {
+                let before = self.subscription.as_deref().map_or(Micros::ZERO, |it| it.plan.credits);
+                change.apply(&mut self.subscription, granted, decided_at)?;
+                self.keep_payment(change, before, granted.filter(|it| change.grant() == Some(it.id)))?;
+                ensure(self.is_within_bounds(), "a workspace has more payments than it may have")
+            }
         }
     }
 }

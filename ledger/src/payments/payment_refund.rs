@@ -13,7 +13,7 @@ use super::{PaidPart, Payments};
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::journal::disagreement::{Violation, ensure};
 use crate::journal::entry::Kind;
-use crate::{PaymentRefundId, Timestamp, TopUpId, bounds};
+use crate::{GrantId, Micros, PaymentRefundId, Timestamp, TopUpId, bounds};
 
 /// What can be asked about money that goes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +155,19 @@ pub struct Loss {
     pub payment: Box<str>,
     /// What is lost; it may be more than was paid, and it is never zero.
     pub elsewhere_cents: i64,
+}
+
+/// What is lost of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantLoss {
+    /// The grant.
+    pub grant: GrantId,
+    /// What is lost, 0 to `paid_cents`.
+    pub lost_cents: i64,
+    /// What was paid for the grant.
+    pub paid_cents: i64,
+    /// The credit that is to be taken or owed.
+    pub credit: Micros,
 }
 
 /// What went back of payments: a part of [`Payments`].
@@ -309,10 +322,11 @@ impl Payments {
         Some(lost)
     }
 
-    /// What is lost of each grant that a payment brought, with the grant. The parts of the lost
-    /// cents are rounded down cumulatively, so that they sum to them.
+    /// What is lost of each grant that a payment has brought so far. The parts of the lost cents
+    /// are rounded down cumulatively, so that with those of the months to come they sum to them.
+    /// The credit of each part is its share of the whole payment, so that all goes with all of it.
     #[must_use]
-    pub fn lost_parts(&self, payment: &str) -> Vec<(PaidPart, i64)> {
+    pub fn lost_parts(&self, payment: &str) -> Vec<GrantLoss> {
         let (Some(paid), Some(lost)) = (self.paid_cents(payment), self.lost_cents(payment)) else {
             return Vec::new();
         };
@@ -324,11 +338,29 @@ impl Payments {
         let parts = self.paid_parts(payment).into_iter().map(|part| {
             let before = up_to(cents);
             cents += part.cents;
-            let lost = up_to(cents) - before;
-            assert!((0..=part.cents).contains(&lost), "i13: no more of a grant may be lost than was paid");
-            (part, lost)
+            let PaidPart { grant, cents: paid_cents, credits } = part;
+            let lost_cents = up_to(cents) - before;
+            assert!((0..=paid_cents).contains(&lost_cents), "i13: no more may be lost than was paid");
+            let credit = credits.share(lost, paid).expect("i13: what is lost is a part of what was paid");
+            GrantLoss { grant, lost_cents, paid_cents, credit }
         });
         parts.collect()
+    }
+
+    /// What is lost of a grant, by all payments that brought it; `None` if the workspace keeps no
+    /// payment of it.
+    #[must_use]
+    pub fn loss_of(&self, grant: GrantId) -> Option<GrantLoss> {
+        let parts = self.payments_of(grant).flat_map(|payment| self.lost_parts(payment));
+        let of_grant = parts.filter(|part| part.grant == grant);
+        let all = of_grant.reduce(|one, other| GrantLoss {
+            grant,
+            lost_cents: one.lost_cents + other.lost_cents,
+            paid_cents: one.paid_cents + other.paid_cents,
+            credit: one.credit + other.credit,
+        })?;
+        assert!(all.lost_cents <= all.paid_cents, "i13: no more of a grant may be lost than was paid");
+        Some(all)
     }
 
     /// True if a loss or a payment refund of this payment is kept.
@@ -461,7 +493,7 @@ impl PaymentRefundChange {
 
     /// The grants whose payment the entry is about. An audit needs them to decide it again.
     #[must_use]
-    pub fn grants(&self, payments: &Payments) -> Vec<crate::GrantId> {
+    pub fn grants(&self, payments: &Payments) -> Vec<GrantId> {
         let command = self.command();
         let parts = command.payment(payments).map(|payment| payments.paid_parts(payment));
         parts.into_iter().flatten().map(|part| part.grant).collect()

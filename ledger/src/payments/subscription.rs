@@ -11,7 +11,7 @@
 //! in `decide::subscriptions`; the entries are in `subscription_change`.
 
 use crate::journal::codec::{Malformed, Reader, Writer};
-use crate::{Micros, Plan, SubscriptionId, Timestamp, bounds};
+use crate::{Micros, Plan, SubscriptionId, Timestamp, TopUp, bounds};
 
 /// What became of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,6 +316,17 @@ impl Subscription {
         let due_cents = more_cents - passed.expect("what has passed of a period is a part of it").get();
         assert!(0 < due_cents && due_cents <= more_cents, "the rest of a period must cost a part of it");
         if credits == Micros::ZERO { Proposal::NextPeriod } else { Proposal::AtOnce { due_cents, credits } }
+    }
+
+    /// The name of the payment of a period that renews by itself.
+    pub(crate) fn renewal_payment(&self, start: Timestamp) -> String {
+        format!("{}{}:{}", TopUp::MANUAL, self.id, start.rfc3339())
+    }
+
+    /// True for a name that a period of it may have that renews by itself.
+    pub(crate) fn renews_as(&self, payment: &str) -> bool {
+        let rest = payment.strip_prefix(TopUp::MANUAL).and_then(|rest| rest.split_once(':'));
+        rest.is_some_and(|(id, _)| id.parse() == Ok(self.id))
     }
 
     /// The name of a grant of this subscription (i11): the month from which it is, and its cause.

@@ -17,6 +17,7 @@ mod grants;
 mod invariants;
 mod limits;
 mod lost_payments;
+mod lost_subscriptions;
 mod payment_refunds;
 mod plans;
 mod prices;

@@ -6,8 +6,8 @@ use super::world::{Output, World};
 use super::{check, check_damaged_payments, script};
 use crate::account::invariants;
 use crate::{
-    Balance, EntryBody, GrantId, Id, IdempotencyKey, LostPart, Micros, PaidPart, PaymentRefundStatus,
-    Payments, TopUp, TopUpId, Violation, bounds,
+    Balance, EntryBody, GrantId, Id, IdempotencyKey, LostPart, Micros, PaymentRefundStatus, Payments, TopUp,
+    TopUpId, Violation, bounds,
 };
 
 #[test]
@@ -280,9 +280,9 @@ fn the_parts_of_several_grants_of_a_payment_sum_to_what_is_lost() {
     for elsewhere_cents in [1, 2, 3, 4, 3_333, 3_334, 5_000, 9_999, 10_000, 10_001, 20_000] {
         payments.back.losses = vec![crate::Loss { payment: "annual".into(), elsewhere_cents }];
         let parts = payments.lost_parts("annual");
-        let sum: i64 = parts.iter().map(|(_, lost)| lost).sum();
+        let sum: i64 = parts.iter().map(|part| part.lost_cents).sum();
         assert_eq!(sum, elsewhere_cents.min(10_001));
-        assert!(parts.iter().all(|(PaidPart { cents, .. }, lost)| (0..=*cents).contains(lost)));
+        assert!(parts.iter().all(|part| (0..=part.paid_cents).contains(&part.lost_cents)));
     }
 }
 

@@ -400,7 +400,8 @@ fn a_period_repays_debt_before_its_credit_is_available() {
         pay one => granted 3000000, month 0 for 3000 cents, repaid g2:30000
         balance => 2970000
         void g2 => no grant_was_paid
-        lost g2 1_500 => taken g2:1500000
+        lost g2 1_500 => no invalid_field grant
+        loss one 1_500 => lost 1500 cents, taken g2:1500000
         "
     ));
 }

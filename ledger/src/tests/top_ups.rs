@@ -256,7 +256,7 @@ fn an_entry_that_pays_without_its_grant_breaks_an_invariant() {
     let confirmed = payments.top_ups[0].payment.as_deref().expect("it was paid").to_owned();
     for (top_up, payment, grant, why) in [
         (one, "pay_2", 0, "i12: a top-up is paid twice"),
-        (two, &*confirmed, 0, "i12: a payment pays for two top-ups"),
+        (two, &*confirmed, 0, "i12: a payment pays twice"),
         (two, "pay_2", 1, "i12: a top-up pays for a grant of another kind"),
         (two, "pay_2", 2, "i12: a top-up grants another sum than was paid"),
     ] {

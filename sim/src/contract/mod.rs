@@ -122,6 +122,10 @@ pub const CLAUSES: &[Clause] = &[
     ("a period grants once it is paid", subscriptions::a_period_grants_once_it_is_paid),
     ("plans that race leave one subscription", subscriptions::plans_that_race_leave_one_subscription),
     ("a year is granted month by month", subscriptions::a_year_is_granted_month_by_month),
+    (
+        "a lost payment of a year takes its months as they come",
+        subscriptions::a_lost_payment_of_a_year_takes_its_months_as_they_come,
+    ),
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
     ("what is lost of a payment is a target", charges::what_is_lost_of_a_payment_is_a_target),
     ("a report adds up a month", report::a_report_adds_up_a_month),

@@ -2,13 +2,13 @@
 
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    Actor, Command, Interval, Kind, Micros, PaymentCommand, Plan, PlanId, Subscription, SubscriptionCommand,
-    SubscriptionStatus, WorkspaceId,
+    Actor, Command, Interval, Kind, Micros, PaymentCommand, PaymentRefundCommand, Plan, PlanId, Subscription,
+    SubscriptionCommand, SubscriptionStatus, WorkspaceId,
 };
 use tollkeeper_testkit::blocking::block_on;
 
 use super::Store;
-use super::test_client::{TestClient, acme, key, pages, submission};
+use super::test_client::{TestClient, acme, charge, key, pages, submission};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -168,4 +168,39 @@ pub(super) fn a_year_is_granted_month_by_month(store: &dyn Store) {
     let current = subscription(&client).expect("it runs");
     assert_eq!((current.months_granted, current.cents_left), (12, 0));
     assert_eq!(client.balance().available, Micros::new(12_000_500));
+}
+
+fn report_loss(payment: &str, elsewhere_cents: i64) -> Command {
+    let (payment, evidence) = (payment.into(), "dp_1".into());
+    let loss = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence };
+    Command::Payment(PaymentCommand::Refund(loss))
+}
+
+pub(super) fn a_lost_payment_of_a_year_takes_its_months_as_they_come(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 500);
+    set_plans(&client);
+    run(&client, start("year"));
+    run(&client, confirm(false, "one"));
+    client.advance_clock(70 * DAY_SECONDS);
+    ticks(&client, false);
+    // The first three months are spent, so that their grants leave memory.
+    client.charge("k", charge("try_on", 150));
+    let balance = |client: &TestClient| (client.balance().available.get(), client.balance().debt.get());
+    assert_eq!(balance(&client), (500, 0));
+    assert_eq!(client.refused(report_loss("two", 1)), "invalid_field");
+    run(&client, report_loss("one", 5_000));
+    assert_eq!(balance(&client), (0, 1_499_500));
+    let mut client = client.restarted(store);
+    client.advance_clock(60 * DAY_SECONDS);
+    assert_eq!(ticks(&client, false), 8, "two months, each with a repayment and a loss of its own");
+    assert_eq!(balance(&client), (0, 499_500));
+    run(&client, report_loss("one", 10_000));
+    assert_eq!(balance(&client), (0, 2_999_500));
+    let client = client.restarted(store);
+    run(&client, report_loss("one", 0));
+    assert_eq!(balance(&client), (2_000_500, 0));
+    let payments = block_on(client.engine.payments(&acme())).expect("the engine reads");
+    let kept = payments.expect("the workspace exists").of_subscriptions.clone();
+    assert_eq!(kept.len(), 1);
+    assert_eq!((kept[0].parts.len(), kept[0].months_left, kept[0].cents_left()), (5, 7, 10_000 - 5 * 833));
 }

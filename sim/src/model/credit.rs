@@ -134,25 +134,25 @@ impl Pool {
         if record.paid_cents <= 0 {
             return Err(invalid("grant"));
         }
-        if self.top_ups().iter().any(|top_up| top_up.grant == Some(grant)) {
+        let is_of_top_up = self.top_ups().iter().any(|top_up| top_up.grant == Some(grant));
+        if is_of_top_up || self.is_of_plan_payment(record.grant.n) {
             return Err(invalid("grant"));
         }
         if lost_cents < 0 || lost_cents > record.paid_cents {
             return Err(invalid("lost_cents"));
         }
-        self.go_towards(&record, lost_cents, now)
+        self.go_towards(&record, (lost_cents, share(&record, lost_cents)), now)
     }
 
-    /// Takes or gives back the credit of what is lost of what was paid for a grant.
+    /// Takes or gives back the credit of what is lost of what was paid for a grant: the cents and
+    /// their credit.
     pub(super) fn go_towards(
         &mut self,
         record: &GrantRecord,
-        lost_cents: i64,
+        (lost_cents, target): (i64, Micros),
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let (amount, grant) = (i128::from(record.grant.amount.get()), record.grant.n);
-        let target = amount * i128::from(lost_cents) / i128::from(record.paid_cents);
-        let target = Micros::new(i64::try_from(target).expect("a part of an amount"));
+        let grant = record.grant.n;
         let (owed, given) =
             self.lost().get(&grant).map_or_else(Default::default, |lost| (lost.owed, lost.taken.clone()));
         let before = owed + given.iter().map(|take| take.amount).sum();
@@ -182,4 +182,10 @@ impl Pool {
         self.use_returns(&returns, now);
         Ok(Output::Done)
     }
+}
+
+/// The credit of a part of what was paid for a grant, rounded down.
+pub(super) fn share(record: &GrantRecord, cents: i64) -> Micros {
+    let share = i128::from(record.grant.amount.get()) * i128::from(cents) / i128::from(record.paid_cents);
+    Micros::new(i64::try_from(share).expect("a part of an amount"))
 }

@@ -165,8 +165,8 @@ pub enum Fact {
     TopUpExpired(usize),
     /// Something else was lost of a payment elsewhere.
     PaymentLost {
-        /// The index of the top-up.
-        top_up: usize,
+        /// The name of the payment.
+        payment: Box<str>,
         /// What is lost now, besides payment refunds.
         elsewhere_cents: i64,
     },

@@ -19,6 +19,7 @@ mod facts;
 mod limits;
 mod payment_refunds;
 mod payments;
+mod plan_payments;
 mod report;
 mod settings;
 pub mod step;

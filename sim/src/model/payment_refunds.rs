@@ -9,6 +9,7 @@ use tollkeeper_ledger::{
 };
 
 use super::charges::invalid;
+use super::credit::share;
 use super::facts::{Fact, Pool};
 use crate::model::step::{index_of, nth};
 
@@ -30,20 +31,25 @@ impl Pool {
     fn try_to_go_back(&mut self, command: &PaymentRefundCommand, now: Timestamp) -> Result<Output, Refusal> {
         match command {
             PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence } => {
-                let top_ups = self.top_ups();
-                let paid = top_ups.iter().position(|top_up| top_up.payment.as_ref() == Some(payment));
-                let top_up = paid.ok_or(invalid("payment"))?;
+                let paid = self.top_up_paid_by(payment);
+                if paid.is_none() && self.grants_of_plan_payment(payment).is_none() {
+                    return Err(invalid("payment"));
+                }
                 if *elsewhere_cents < 0 {
                     return Err(invalid("elsewhere_cents"));
                 }
                 if evidence.len() > 2_000 {
                     return Err(invalid("evidence"));
                 }
-                if self.elsewhere(top_up) == *elsewhere_cents {
+                if self.elsewhere(payment) == *elsewhere_cents {
                     return Ok(Output::Done);
                 }
-                self.add(now, Fact::PaymentLost { top_up, elsewhere_cents: *elsewhere_cents });
-                self.follow(top_up, now)
+                let lost = Fact::PaymentLost { payment: payment.clone(), elsewhere_cents: *elsewhere_cents };
+                self.add(now, lost);
+                match paid {
+                    Some(top_up) => self.follow(top_up, now),
+                    None => self.follow_plan(payment, now),
+                }
             }
             PaymentRefundCommand::Request { top_up, cents, reason, by_hand } => {
                 self.send_back(*top_up, *cents, (reason, *by_hand), now)
@@ -122,7 +128,22 @@ impl Pool {
     fn follow(&mut self, top_up: usize, now: Timestamp) -> Result<Output, Refusal> {
         let grant = self.top_ups()[top_up].grant.expect("the top-up was paid");
         let record = self.grants()[index_of(grant.0)].clone();
-        self.go_towards(&record, self.lost_of_top_up(top_up), now)
+        let lost = self.lost_of_top_up(top_up);
+        self.go_towards(&record, (lost, share(&record, lost)), now)
+    }
+
+    /// The same for a payment for a plan, grant by grant.
+    fn follow_plan(&mut self, payment: &str, now: Timestamp) -> Result<Output, Refusal> {
+        for n in self.grants_of_plan_payment(payment).expect("it was found before") {
+            let record = self.grants().into_iter().find(|record| record.grant.n == n);
+            let lost = self.lost_of_plan_grant(n);
+            self.go_towards(&record.expect("the grant was made"), lost, now)?;
+        }
+        Ok(Output::Done)
+    }
+
+    fn top_up_paid_by(&self, payment: &str) -> Option<usize> {
+        self.top_ups().iter().position(|top_up| top_up.payment.as_deref() == Some(payment))
     }
 
     fn named(&self, id: PaymentRefundId) -> Result<usize, Refusal> {
@@ -139,9 +160,9 @@ impl Pool {
         requested.into_iter().nth(refund).expect("the refund was requested")
     }
 
-    /// What is lost of a top-up's payment besides its refunds.
-    fn elsewhere(&self, top_up: usize) -> i64 {
-        self.lost_elsewhere().get(&top_up).copied().unwrap_or_default()
+    /// What is lost of a payment besides its refunds.
+    fn elsewhere(&self, payment: &str) -> i64 {
+        self.lost_elsewhere().get(payment).copied().unwrap_or_default()
     }
 
     fn lost_of_top_up(&self, top_up: usize) -> i64 {
@@ -150,25 +171,20 @@ impl Pool {
             it.status != PaymentRefundStatus::Failed && self.top_up_of(*refund) == top_up
         });
         let own: i128 = counted.map(|(_, refund)| i128::from(refund.cents)).sum();
-        let paid = i128::from(self.top_ups()[top_up].cents);
-        let lost = (own + i128::from(self.elsewhere(top_up))).min(paid);
+        let paid_for = &self.top_ups()[top_up];
+        let (name, paid) = (paid_for.payment.as_deref(), i128::from(paid_for.cents));
+        let elsewhere = name.map_or(0, |name| self.elsewhere(name));
+        let lost = (own + i128::from(elsewhere)).min(paid);
         i64::try_from(lost).expect("it is at most what was paid")
     }
 
     /// What is lost of payments besides their refunds, by the name of the payment.
     #[must_use]
-    pub fn losses(&self) -> BTreeMap<Box<str>, i64> {
-        let top_ups = self.top_ups();
-        let named = |top_up: usize| top_ups[top_up].payment.clone().expect("the top-up was paid");
-        self.lost_elsewhere().into_iter().map(|(top_up, cents)| (named(top_up), cents)).collect()
-    }
-
-    /// The same by the index of the top-up.
-    fn lost_elsewhere(&self) -> BTreeMap<usize, i64> {
+    pub fn lost_elsewhere(&self) -> BTreeMap<Box<str>, i64> {
         let mut losses = BTreeMap::new();
         for line in &self.lines {
-            if let Fact::PaymentLost { top_up, elsewhere_cents } = &line.fact {
-                losses.insert(*top_up, *elsewhere_cents);
+            if let Fact::PaymentLost { payment, elsewhere_cents } = &line.fact {
+                losses.insert(payment.clone(), *elsewhere_cents);
             }
         }
         losses.retain(|_, cents| *cents > 0);

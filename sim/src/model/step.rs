@@ -13,8 +13,8 @@ use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, Loss,
     PaymentChange, PaymentCommand, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PortalSession,
-    ProviderCall, ProviderCommand, Refusal, Subject, Submission, SubscriptionId, TeamChange, TeamCommand,
-    Timestamp, TopUp, TopUpId, UsageKey, WorkspaceId,
+    ProviderCall, ProviderCommand, Refusal, Subject, Submission, SubscriptionId, SubscriptionPayment,
+    TeamChange, TeamCommand, Timestamp, TopUp, TopUpId, UsageKey, WorkspaceId,
 };
 
 /// A command with the clock of its caller.
@@ -122,9 +122,7 @@ impl Names {
             }
             Command::Payment(PaymentCommand::Refund(command)) => match command {
                 PaymentRefundCommand::ReportLoss { payment, .. } => {
-                    if let Some(TopUpId(id)) = confirmed_by(payment) {
-                        *payment = TopUp::manual_payment(TopUpId(known_top_up(named, id)?)).into();
-                    }
+                    *payment = known_payment(named, payment)?;
                 }
                 PaymentRefundCommand::Request { top_up, .. } => top_up.0 = known_top_up(named, top_up.0)?,
                 PaymentRefundCommand::Place { refund, .. }
@@ -228,6 +226,9 @@ impl Names {
         {
             return format!("subscription:{}:{rest}", self.subscription_for_model(workspace, id)).into();
         }
+        if let Some((id, start)) = renewed_by(&payment) {
+            return format!("manual:{}:{start}", self.subscription_for_model(workspace, id)).into();
+        }
         match confirmed_by(&payment) {
             Some(TopUpId(id)) => TopUp::manual_payment(TopUpId(learn_top_up(self.of(workspace), id))).into(),
             None => payment,
@@ -253,6 +254,16 @@ impl Names {
     /// Replaces the name of the payment in a loss.
     pub fn loss_for_model(&mut self, workspace: &WorkspaceId, loss: &mut Loss) {
         loss.payment = self.payment_for_model(workspace, loss.payment.clone());
+    }
+
+    /// Replaces the ids in a payment of a subscription. The cents of further months are left out.
+    pub fn plan_payment_for_model(&mut self, workspace: &WorkspaceId, payment: &mut SubscriptionPayment) {
+        payment.payment = self.payment_for_model(workspace, payment.payment.clone());
+        payment.subscription = self.subscription_for_model(workspace, payment.subscription);
+        for part in &mut payment.parts {
+            part.grant.0 = learn(&mut self.of(workspace).grants, part.grant.0);
+        }
+        payment.month_cents = 0;
     }
 
     /// The model's id of a subscription, which has granted credit. The others have no name in
@@ -337,8 +348,27 @@ pub(crate) fn confirmed_by(payment: &str) -> Option<TopUpId> {
     payment.strip_prefix("manual:")?.parse().ok()
 }
 
+/// The subscription whose period renewed by itself, and the start of the period, by the name of the
+/// payment.
+fn renewed_by(payment: &str) -> Option<(SubscriptionId, &str)> {
+    let (id, start) = payment.strip_prefix("manual:")?.split_once(':')?;
+    Some((id.parse().ok()?, start))
+}
+
 fn known(names: &[Id], id: Id) -> Option<Id> {
     if id == unknown_id() { Some(id) } else { names.get(index_of(id)).copied() }
+}
+
+/// The engine's name of a payment.
+fn known_payment(named: &Named, payment: &str) -> Option<Box<str>> {
+    if let Some(TopUpId(id)) = confirmed_by(payment) {
+        return Some(TopUp::manual_payment(TopUpId(known_top_up(named, id)?)).into());
+    }
+    if let Some((SubscriptionId(id), start)) = renewed_by(payment) {
+        let id = SubscriptionId(known(&named.subscriptions, id)?);
+        return Some(format!("manual:{id}:{start}").into());
+    }
+    Some(payment.into())
 }
 
 fn known_top_up(named: &Named, id: Id) -> Option<Id> {

@@ -22,16 +22,16 @@ pub enum Happened {
     Started(Plan),
     /// Another plan was asked for: what it costs and brings, if it does so at once.
     Asked(Plan, Option<(i64, Micros)>),
-    /// The change was paid; how many cents are on its grant.
-    Changed(i64),
+    /// The change was paid: how many cents are on its grant, and the name of the payment.
+    Changed(i64, Box<str>),
     /// The change was dropped.
     Dropped,
     /// A month was granted, or skipped; it began a period that was paid, or did not.
     Month {
         /// The month from the beginning.
         month: u32,
-        /// True if it was paid by itself.
-        is_paid: bool,
+        /// The name of the payment, if it was paid by itself.
+        paid: Option<Box<str>>,
         /// True if it was granted.
         is_granted: bool,
     },
@@ -50,7 +50,7 @@ impl Happened {
         match self {
             Happened::Started(_) => Kind::SubscriptionStarted,
             Happened::Asked(..) => Kind::SubscriptionChangeAsked,
-            Happened::Changed(_) => Kind::SubscriptionChanged,
+            Happened::Changed(..) => Kind::SubscriptionChanged,
             Happened::Dropped => Kind::SubscriptionChangeDropped,
             Happened::Month { .. } => Kind::SubscriptionRenewed,
             Happened::PastDue => Kind::SubscriptionPastDue,
@@ -63,27 +63,27 @@ impl Happened {
 
 /// The subscription that runs, or the last one.
 #[derive(Clone, Debug)]
-struct Running {
+pub(super) struct Running {
     /// How many subscriptions had granted credit when it first did.
-    index: usize,
+    pub index: usize,
     started_at: Timestamp,
-    plan: Plan,
+    pub plan: Plan,
     first: Option<Timestamp>,
     /// The months that were paid, and those that were granted or skipped.
-    paid: u32,
-    granted: u32,
+    pub paid: u32,
+    pub granted: u32,
     /// The cents of each month that was paid and is to come.
     to_come: Vec<i64>,
     granted_at: Option<Timestamp>,
     asked: u32,
-    upgrade: Option<Upgrade>,
+    pub upgrade: Option<Upgrade>,
     next: Option<Plan>,
-    is_past_due: bool,
+    pub is_past_due: bool,
     is_canceled: bool,
     ended_at: Option<Timestamp>,
 }
 
-const fn length(plan: &Plan) -> u32 {
+pub(super) const fn length(plan: &Plan) -> u32 {
     match plan.interval {
         Interval::Month => 1,
         Interval::Year => 12,
@@ -103,7 +103,7 @@ fn months_later(at: Timestamp, months: u32) -> Timestamp {
 }
 
 /// Splits a sum over months; the last one takes what is left.
-fn split(cents: i64, months: u32) -> Vec<i64> {
+pub(super) fn split(cents: i64, months: u32) -> Vec<i64> {
     let months = i64::from(months);
     let share = cents / months;
     let mut split = vec![share; usize::try_from(months).expect("few months")];
@@ -112,7 +112,7 @@ fn split(cents: i64, months: u32) -> Vec<i64> {
 }
 
 impl Running {
-    fn start_of(&self, month: u32) -> Option<Timestamp> {
+    pub fn start_of(&self, month: u32) -> Option<Timestamp> {
         self.first.map(|first| months_later(first, month))
     }
 
@@ -156,7 +156,7 @@ impl Running {
                     month: self.granted,
                 });
             }
-            Happened::Changed(cents) => {
+            Happened::Changed(cents, _) => {
                 let upgrade = self.upgrade.take().expect("it waited");
                 let rest = upgrade.due_cents - cents;
                 if self.granted < self.paid {
@@ -167,7 +167,7 @@ impl Running {
                 self.granted_at = Some(at);
             }
             Happened::Dropped => (self.upgrade, self.next) = (None, None),
-            Happened::Month { month, is_paid, is_granted } => {
+            Happened::Month { month, paid, is_granted } => {
                 self.first.get_or_insert(at);
                 let begins = *month >= self.paid;
                 if begins {
@@ -175,7 +175,7 @@ impl Running {
                     let length = length(&self.plan);
                     self.paid = (month / length + 1) * length;
                     (self.upgrade, self.is_past_due) = (None, false);
-                    let price = if *is_paid { self.plan.price_cents } else { 0 };
+                    let price = if paid.is_some() { self.plan.price_cents } else { 0 };
                     self.to_come = split(price, length);
                 }
                 self.granted = month + 1;
@@ -221,10 +221,24 @@ impl Running {
 
 impl Pool {
     fn running(&self) -> Option<Running> {
+        let mut last = None;
+        self.walk_subscriptions(|_, _, after| last = after.cloned());
+        last
+    }
+
+    /// Shows each fact, with the subscription before and after it.
+    pub(super) fn walk_subscriptions<'a>(
+        &'a self,
+        mut show: impl FnMut(&'a Fact, Option<&Running>, Option<&Running>),
+    ) {
         let mut last: Option<Running> = None;
         let (mut granted, mut has_granted) = (0, false);
         for line in &self.lines {
-            let Fact::Subscription(happened) = &line.fact else { continue };
+            let before = last.clone();
+            let Fact::Subscription(happened) = &line.fact else {
+                show(&line.fact, before.as_ref(), last.as_ref());
+                continue;
+            };
             let at = line.decided_at;
             if let Happened::Started(plan) = happened {
                 has_granted = false;
@@ -244,6 +258,7 @@ impl Pool {
                     is_canceled: false,
                     ended_at: None,
                 });
+                show(&line.fact, before.as_ref(), last.as_ref());
                 continue;
             }
             let running = last.as_mut().expect("it was started");
@@ -252,8 +267,8 @@ impl Pool {
             if grants && !has_granted {
                 (granted, has_granted) = (granted + 1, true);
             }
+            show(&line.fact, before.as_ref(), last.as_ref());
         }
-        last
     }
 
     /// True if a step of the subscription is due.
@@ -302,10 +317,14 @@ impl Pool {
                 self.note(happened, now);
                 Ok(Output::Done)
             }
-            SubscriptionCommand::Confirm { change, payment: _ } => {
+            SubscriptionCommand::Confirm { change, payment } => {
                 last.ok_or(Refusal::SubscriptionNotFound)?;
                 let current = current.filter(|current| !current.is_over(now)).ok_or(Refusal::NothingDue)?;
-                if *change { self.pay_change(&current, now) } else { self.pay_period(&current, now, true) }
+                if *change {
+                    self.pay_change(&current, payment, now)
+                } else {
+                    self.pay_period(&current, Some(payment), now)
+                }
             }
             SubscriptionCommand::Cancel => {
                 let current = current.ok_or(Refusal::SubscriptionNotFound)?;
@@ -342,8 +361,13 @@ impl Pool {
         if current.owes(now) {
             let start = current.start_of(current.granted).expect("it runs");
             let (cents, origin) = (current.to_come[0], current.origin(start, "month"));
-            let month = Happened::Month { month: current.granted, is_paid: false, is_granted: true };
-            return self.grant_month(current.plan.credits, cents, origin, month, now);
+            let month = Happened::Month { month: current.granted, paid: None, is_granted: true };
+            let n = self.next_n();
+            let granted = self.grant_month(current.plan.credits, cents, origin, month, now)?;
+            let record = self.grants().into_iter().find(|record| record.grant.n == n);
+            let lost = self.lost_of_plan_grant(n);
+            self.go_towards(&record.expect("it was just made"), lost, now)?;
+            return Ok(granted);
         }
         let is_in_year = Running::is_free(&current.plan) && current.granted < current.paid;
         if is_in_year && !is_over && has_begun(current.granted) {
@@ -356,7 +380,7 @@ impl Pool {
                 return self.free_month(current, now);
             }
             if renews {
-                return self.pay_period(current, now, false);
+                return self.pay_period(current, None, now);
             }
             self.note((!current.is_past_due).then_some(Happened::PastDue), now);
         }
@@ -376,30 +400,38 @@ impl Pool {
         let charged_at = charged.map(|line| line.decided_at);
         let is_used = current.granted_at.is_none_or(|last| charged_at.is_some_and(|at| at >= last));
         if ends || !is_used {
-            self.note(Some(Happened::Month { month, is_paid: false, is_granted: false }), now);
+            self.note(Some(Happened::Month { month, paid: None, is_granted: false }), now);
             return Ok(Output::Done);
         }
         let plan = if month < current.paid { &current.plan } else { current.next_plan() };
         let start = current.start_of(month).expect("it runs");
-        let happened = Happened::Month { month, is_paid: false, is_granted: true };
+        let happened = Happened::Month { month, paid: None, is_granted: true };
         self.grant_month(plan.credits, 0, current.origin(start, "month"), happened, now)
     }
 
-    fn pay_period(&mut self, current: &Running, now: Timestamp, is_asked: bool) -> Result<Output, Refusal> {
+    /// The next period; `asked` is the name of its payment, unless it renews by itself.
+    fn pay_period(
+        &mut self,
+        current: &Running,
+        asked: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
         let plan = current.next_plan();
         let start = current.end().unwrap_or(now);
         if start > now || current.is_canceled || Running::is_free(plan) {
             return Err(Refusal::NothingDue);
         }
-        if is_asked && current.owes(now) {
+        if asked.is_some() && current.owes(now) {
             return Err(invalid("subscription"));
         }
         let cents = split(plan.price_cents, length(plan))[0];
-        let happened = Happened::Month { month: current.paid, is_paid: true, is_granted: true };
+        let renewed = format!("manual:{}:{}", SubscriptionId(nth(current.index)), start.rfc3339());
+        let paid = Some(asked.map_or_else(|| renewed.into(), Into::into));
+        let happened = Happened::Month { month: current.paid, paid, is_granted: true };
         self.grant_month(plan.credits, cents, current.origin(start, "period"), happened, now)
     }
 
-    fn pay_change(&mut self, current: &Running, now: Timestamp) -> Result<Output, Refusal> {
+    fn pay_change(&mut self, current: &Running, payment: &str, now: Timestamp) -> Result<Output, Refusal> {
         let upgrade = current.upgrade.as_ref().filter(|upgrade| now < upgrade.drop_at);
         let upgrade = upgrade.ok_or(Refusal::NothingDue)?;
         let more = upgrade.plan.credits.get() - current.plan.credits.get();
@@ -410,7 +442,7 @@ impl Pool {
         let start = if current.is_past_due { current.paid } else { current.paid - length(&current.plan) };
         let start = current.start_of(start).expect("it runs");
         let origin = current.origin(start, &format!("change-{}", upgrade.number));
-        self.grant_month(Micros::new(credits), cents, origin, Happened::Changed(cents), now)
+        self.grant_month(Micros::new(credits), cents, origin, Happened::Changed(cents, payment.into()), now)
     }
 
     fn grant_month(

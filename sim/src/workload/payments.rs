@@ -178,6 +178,12 @@ impl Workload {
     /// What is lost of a payment, or money that goes back: of a top-up, or as `SetLost` of a grant.
     pub(super) fn lost(&mut self, pool: &Pool) -> Command {
         let paid = |top_up: &TopUp| top_up.grant.is_some();
+        let of_plans = pool.payments_of_subscriptions();
+        if !of_plans.is_empty() && self.random.chance(400) {
+            let payment = self.random.pick(&of_plans);
+            let (payment, cents) = (payment.payment.clone(), payment.cents);
+            return Command::Payment(PaymentCommand::Refund(self.loss(payment, cents)));
+        }
         if pool.top_ups().iter().any(paid) && self.random.chance(700) {
             return Command::Payment(PaymentCommand::Refund(self.payment_refund(pool)));
         }
@@ -197,17 +203,7 @@ impl Workload {
         let cents = named.map_or(0, |top_up| top_up.cents);
         let roll = self.random.below(100);
         if roll < 40 {
-            let elsewhere_cents = match self.random.below(8) {
-                0 => 0,
-                1 => cents,
-                2 => 2 * cents + 1,
-                3 if self.random.chance(300) => -1,
-                3 => i64::MAX,
-                _ => self.random.below(cents.unsigned_abs() + 1) as i64,
-            };
-            let payment = TopUp::manual_payment(top_up).into();
-            let evidence = if self.random.chance(20) { "x".repeat(2_001) } else { "dp_1 lost".to_owned() };
-            return PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence: evidence.into() };
+            return self.loss(TopUp::manual_payment(top_up).into(), cents);
         }
         if roll < 65 || refunds.is_empty() {
             let asked = match self.random.below(8) {
@@ -231,6 +227,20 @@ impl Workload {
             72..82 => PaymentRefundCommand::Succeed(refund),
             _ => PaymentRefundCommand::Fail { refund, reason: "closed".into() },
         }
+    }
+
+    /// What is lost of a payment of `cents`, at times an odd number.
+    fn loss(&mut self, payment: Box<str>, cents: i64) -> PaymentRefundCommand {
+        let elsewhere_cents = match self.random.below(8) {
+            0 => 0,
+            1 => cents,
+            2 => 2 * cents + 1,
+            3 if self.random.chance(300) => -1,
+            3 => i64::MAX,
+            _ => self.random.below(cents.unsigned_abs() + 1) as i64,
+        };
+        let evidence = if self.random.chance(20) { "x".repeat(2_001) } else { "dp_1 lost".to_owned() };
+        PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence: evidence.into() }
     }
 
     /// Mostly of a grant that was paid for, and mostly not more than was paid.

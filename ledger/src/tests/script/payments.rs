@@ -79,7 +79,7 @@ pub(super) fn payment_refund(world: &World, words: &Words) -> PaymentRefundComma
         || world.refunds.get(index(words.bare[1])).copied().unwrap_or(PaymentRefundId(Id::v7(0, 0, 0)));
     match words.bare[0] {
         "loss" => PaymentRefundCommand::ReportLoss {
-            payment: TopUp::manual_payment(top_up()).into(),
+            payment: paid_name(world, words.bare[1]).into(),
             elsewhere_cents: number(words.bare[2]),
             evidence: words.text("evidence").unwrap_or("dp_1").into(),
         },
@@ -96,6 +96,15 @@ pub(super) fn payment_refund(world: &World, words: &Words) -> PaymentRefundComma
             reason: words.text("reason").unwrap_or("account_closed").into(),
         },
     }
+}
+
+/// The name of the payment of a top-up, or of a payment for the subscription.
+fn paid_name(world: &World, name: &str) -> String {
+    let is_top_up = name.strip_prefix('t').is_some_and(|number| number.parse::<usize>().is_ok());
+    if !is_top_up {
+        return format!("{}{name}", TopUp::MANUAL);
+    }
+    TopUp::manual_payment(world.top_ups.get(index(name)).copied().unwrap_or(TopUpId(Id::v7(0, 0, 0))))
 }
 
 /// A card with this id of the provider.

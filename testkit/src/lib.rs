@@ -5,6 +5,7 @@
 //! cuttable_proxy   a TCP proxy whose connections a test can cut
 //! stripe           a stateful stand-in for Stripe with a clock of its own
 //! scratch          temporary directories
+//! random           seeded chance
 //! blocking         waiting for a future without a runtime
 //! retry            repeating a check until it passes or its time is over
 //! ```
@@ -17,6 +18,7 @@
 pub mod blocking;
 pub mod cuttable_proxy;
 pub mod postgres;
+pub mod random;
 pub mod retry;
 pub mod scratch;
 pub mod stripe;

@@ -9,7 +9,7 @@ use super::error::StripeError;
 use super::intents::{self, Attempt, chargeable};
 use super::lists;
 use super::params::Params;
-use super::payment_methods::{attach, new_card};
+use super::payment_methods::{PAYER_EMAIL, PAYER_NAME, attach, new_card};
 use super::router::{Route, route};
 use super::setup;
 use super::subscriptions::{self, Start};
@@ -236,6 +236,8 @@ pub(super) fn expire(world: &mut World, id: &str) {
 fn complete(world: &mut World, id: &str, fields: Value) {
     world.set(id, fields);
     world.set(id, json!({"status": "complete", "url": null}));
+    let payer = &mut world.get_mut(id)["customer_details"];
+    (payer["email"], payer["name"]) = (json!(PAYER_EMAIL), json!(PAYER_NAME));
     world.emit("checkout.session.completed", id);
 }
 

@@ -11,7 +11,7 @@ use super::payment_methods::{self, card_of};
 use super::refunds;
 use super::router::rendered;
 use super::subscriptions;
-use super::webhooks::{self, Delivered, Disorder, Webhook};
+use super::webhooks::{self, Delivered, Disorder, Waiting, Webhook};
 use super::world::{World, int, text};
 use super::{StripeStandIn, billing, checkout, clock};
 
@@ -296,30 +296,42 @@ impl StripeStandIn {
     /// Sends every webhook that is due by the clock. One that is not answered with 2xx waits for
     /// its next attempt. Blocks as [`StripeStandIn::deliver`] does.
     pub fn deliver_due(&self, url: &str) -> Vec<Delivered> {
-        let due = {
-            let mut world = self.world();
-            let now = world.now;
-            world.webhooks.take_due(now)
-        };
+        let send = |waiting| self.note(waiting, |event| self.send(url, event));
+        self.take_due().into_iter().map(send).collect()
+    }
+
+    /// The same to a receiver in this process, which answers each webhook with a status.
+    pub async fn deliver_due_to(&self, receiver: impl AsyncFn(Webhook) -> u16) -> Vec<Delivered> {
         let mut results = Vec::new();
-        for waiting in due {
-            let result = self.send(url, &waiting.event);
-            if !result.status.is_some_and(|status| (200..300).contains(&status)) {
-                let mut world = self.world();
-                let now = world.now;
-                world.webhooks.again(waiting, now);
-            }
-            results.push(result);
+        for waiting in self.take_due() {
+            let webhook = self.webhook_at(&waiting.event, self.now());
+            let (event, kind) = (webhook.id.clone(), webhook.kind.clone());
+            let status = Some(receiver(webhook).await);
+            results.push(self.note(waiting, |_| Delivered { event, kind, status }));
         }
         results
     }
 
+    fn take_due(&self) -> Vec<Waiting> {
+        let mut world = self.world();
+        let now = world.now;
+        world.webhooks.take_due(now)
+    }
+
+    /// Sends a webhook; it waits for its next attempt if it is not answered with 2xx.
+    fn note(&self, waiting: Waiting, send: impl FnOnce(&str) -> Delivered) -> Delivered {
+        let result = send(&waiting.event);
+        if !result.status.is_some_and(|status| (200..300).contains(&status)) {
+            let mut world = self.world();
+            let now = world.now;
+            world.webhooks.again(waiting, now);
+        }
+        result
+    }
+
     fn send(&self, url: &str, event: &str) -> Delivered {
         // The lock is not held while the receiver fetches the object.
-        let webhook = {
-            let world = self.world();
-            signed(&world, event, world.now)
-        };
+        let webhook = self.webhook_at(event, self.now());
         let status = webhooks::send(url, &webhook);
         Delivered { event: webhook.id, kind: webhook.kind, status }
     }

@@ -1,9 +1,9 @@
 //! Faults that a test orders: for the next request that fits, or by a seeded schedule.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// What goes wrong with one request. "Saved" means: replayed for the same idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +55,18 @@ pub(super) struct RandomFaults {
 #[derive(Debug, Default)]
 pub(super) struct FaultPlan {
     next: VecDeque<(String, String, Fault)>,
+    /// By the number of the request.
+    numbered: BTreeMap<usize, Fault>,
     schedule: Option<RandomFaults>,
 }
 
 impl FaultPlan {
     pub(super) fn order(&mut self, method: &str, path_prefix: &str, fault: Fault) {
         self.next.push_back((method.to_owned(), path_prefix.to_owned(), fault));
+    }
+
+    pub(super) fn order_for(&mut self, number: usize, fault: Fault) {
+        self.numbered.insert(number, fault);
     }
 
     pub(super) fn schedule(&mut self, seed: u64, percent: u64, faults: &[Fault]) {
@@ -74,11 +80,14 @@ impl FaultPlan {
 
     /// The faults ordered for a certain request that have not been played.
     pub(super) fn left(&self) -> usize {
-        self.next.len()
+        self.next.len() + self.numbered.len()
     }
 
-    /// Takes the fault for a request.
-    pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
+    /// Takes the fault for a request, which has this number.
+    pub(super) fn take(&mut self, number: usize, method: &str, path: &str) -> Option<Fault> {
+        if let Some(fault) = self.numbered.remove(&number) {
+            return Some(fault);
+        }
         let fits = |(ordered, prefix, _): &(String, String, Fault)| {
             (ordered.is_empty() || ordered == method) && path.starts_with(prefix.as_str())
         };
@@ -102,10 +111,12 @@ mod tests {
     fn an_ordered_fault_waits_for_its_request() {
         let mut plan = FaultPlan::default();
         plan.order("POST", "/v1/refunds", Fault::CutAfter);
-        assert_eq!(plan.take("GET", "/v1/refunds"), None);
-        assert_eq!(plan.take("POST", "/v1/customers"), None);
-        assert_eq!(plan.take("POST", "/v1/refunds"), Some(Fault::CutAfter));
-        assert_eq!(plan.take("POST", "/v1/refunds"), None);
+        plan.order_for(3, Fault::CutBefore);
+        assert_eq!(plan.take(0, "GET", "/v1/refunds"), None);
+        assert_eq!(plan.take(1, "POST", "/v1/customers"), None);
+        assert_eq!(plan.take(2, "POST", "/v1/refunds"), Some(Fault::CutAfter));
+        assert_eq!(plan.take(3, "POST", "/v1/refunds"), Some(Fault::CutBefore));
+        assert_eq!((plan.take(4, "POST", "/v1/refunds"), plan.left()), (None, 0));
     }
 
     #[test]
@@ -113,7 +124,7 @@ mod tests {
         let played = |seed| {
             let mut plan = FaultPlan::default();
             plan.schedule(seed, 30, &[Fault::ErrorBefore, Fault::CutAfter]);
-            (0..200).map(|_| plan.take("POST", "/v1/customers")).collect::<Vec<_>>()
+            (0..200).map(|number| plan.take(number, "POST", "/v1/customers")).collect::<Vec<_>>()
         };
         assert_eq!(played(7), played(7));
         assert_ne!(played(7), played(8));

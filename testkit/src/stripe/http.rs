@@ -177,7 +177,8 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
     let (number, fault) = {
         let mut world = shared.world();
         let path = head.uri.path().to_owned();
-        let fault = world.faults.take(head.method.as_str(), &path);
+        let number = world.requests.len();
+        let fault = world.faults.take(number, head.method.as_str(), &path);
         let request = RecordedRequest {
             method: head.method.as_str().to_owned(),
             path,
@@ -190,7 +191,7 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
             at: world.now,
         };
         world.requests.push(request);
-        (world.requests.len() - 1, fault)
+        (number, fault)
     };
     let begun = begin(&mut shared.world(), number, fault);
     let sent = match begun {

@@ -10,8 +10,8 @@
 //! world          the state behind one mutex        params      bracketed forms
 //! lists          pages, filters, lag               error       Stripe's errors
 //! idempotency    keys, kept for a day              recorded    every request, for assertions
-//! faults         what goes wrong, and when         random      seeded chance
-//! cards          test cards and their declines     clock       what becomes due
+//! faults         what goes wrong, and when         clock       what becomes due
+//! cards          test cards and their declines
 //! customers payment_methods intents setup catalog checkout subscriptions changes billing
 //! invoices refunds disputes portal events          one kind of object each
 //! webhooks       signatures, queue, retries        controls    what a test does
@@ -44,7 +44,6 @@ mod params;
 mod payment_methods;
 mod periods;
 mod portal;
-mod random;
 mod recorded;
 mod refunds;
 mod router;
@@ -167,6 +166,11 @@ impl StripeStandIn {
     /// method fits each. Faults for the same request are played one after the other.
     pub fn fail_next(&self, method: &str, path_prefix: &str, fault: Fault) {
         self.world().faults.order(method, path_prefix, fault);
+    }
+
+    /// Plays a fault on the request with this number; the first that was ever sent has number 0.
+    pub fn fail_request(&self, number: usize, fault: Fault) {
+        self.world().faults.order_for(number, fault);
     }
 
     /// Plays one of these faults, by chance, on this percentage of the requests. The seed decides.

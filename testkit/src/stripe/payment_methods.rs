@@ -22,6 +22,10 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "payment_methods/{}/detach", &[], detach),
 ];
 
+/// Every payer is this person: a test can look for what must not be kept.
+pub(super) const PAYER_NAME: &str = "Pat Payer";
+pub(super) const PAYER_EMAIL: &str = "pat@payer.example";
+
 fn create(world: &mut World, call: &Call) -> Answer {
     if call.params.required("type")? != "card" {
         return Err(StripeError::invalid("The stand-in creates cards only", "type"));
@@ -39,7 +43,10 @@ fn create(world: &mut World, call: &Call) -> Answer {
 
 /// Adds a card that belongs to no customer.
 pub(super) fn new_card(world: &mut World, card: Card) -> String {
-    let id = world.insert("pm_", include_str!("shapes/payment_method.json"), json!({}));
+    let holder =
+        json!({"address": null, "email": PAYER_EMAIL, "name": PAYER_NAME, "phone": null, "tax_id": null});
+    let fields = json!({"billing_details": holder});
+    let id = world.insert("pm_", include_str!("shapes/payment_method.json"), fields);
     set_card(world, &id, card);
     id
 }

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// How long a webhook is tried again, in seconds.
 const RETRIED_SECONDS: i64 = 3 * 24 * 3600;

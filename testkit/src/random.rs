@@ -2,10 +2,12 @@
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Random {
+    /// The numbers of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Random {
         Random(seed)
     }
 
@@ -18,18 +20,24 @@ impl Random {
     }
 
     /// A number below `bound`, which is not zero.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "there is no number below zero");
         self.next() % bound
     }
 
     /// True in `percent` of 100 cases.
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
+    pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
+    /// One of the elements, of which there is one at least.
+    pub fn pick<'a, T>(&mut self, elements: &'a [T]) -> &'a T {
+        let place = usize::try_from(self.below(elements.len() as u64)).expect("it is an index");
+        &elements[place]
+    }
+
     /// Brings the elements into a random order.
-    pub(super) fn shuffle<T>(&mut self, elements: &mut [T]) {
+    pub fn shuffle<T>(&mut self, elements: &mut [T]) {
         for last in (1..elements.len()).rev() {
             let other = usize::try_from(self.below(last as u64 + 1)).expect("it is an index");
             elements.swap(last, other);

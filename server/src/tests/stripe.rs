@@ -5,12 +5,12 @@ use std::time::Duration;
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 
 use crate::payments::stripe::calls::{Marks, NewCheckout, NewPayment, TOP_UP};
-use crate::payments::stripe::client::{CallKey, Client, Times};
+use crate::payments::stripe::client::{CallKey, Client};
 use crate::payments::stripe::error::{StripeError, Why};
 use crate::payments::stripe::objects::{
     CheckoutSession, Customer, DisputeStatus, IntentStatus, ObjectId, RefundStatus, SessionStatus,
 };
-use crate::payments::stripe::settings::StripeSettings;
+use crate::payments::stripe::settings::{StripeSettings, Times};
 use crate::payments::stripe::{API_VERSION, signature};
 use crate::settings::Secret;
 use tollkeeper_ledger::Timestamp;
@@ -30,7 +30,8 @@ fn client(base: &str, times: Times) -> Client {
     let mut settings = StripeSettings::default();
     settings.set("stripe_api_key", API_KEY).expect("it is a key");
     settings.set("stripe_api_base", base).expect("it is an address of this machine");
-    Client::new(&settings, times).expect("the settings have a key")
+    settings.times = times;
+    Client::new(&settings).expect("the settings have a key")
 }
 
 fn start_with(times: Times) -> Stripe {
@@ -289,9 +290,9 @@ async fn no_error_and_no_client_shows_a_secret() {
     settings.set("stripe_api_key", "rk_test_hidden").expect("it is a key");
     let stand_in = StripeStandIn::start(Options::default());
     settings.set("stripe_api_base", stand_in.base_url()).expect("it is an address of this machine");
-    let client = Client::new(&settings, Times::default()).expect("the settings have a key");
+    let client = Client::new(&settings).expect("the settings have a key");
     let refused = client.make_customer("Ada", &MARKS, &key("c")).await.expect_err("the key is unknown");
-    let missing = Client::new(&StripeSettings::default(), Times::default());
+    let missing = Client::new(&StripeSettings::default());
     let shown = format!("{client:?} {refused:?} {refused} {missing:?} {settings:?}");
     assert!(!shown.contains("hidden") && !shown.contains("Ada"), "{shown}");
     assert!(matches!(refused, StripeError::Refused { status: 401, .. }), "{refused:?}");

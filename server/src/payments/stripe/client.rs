@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use super::API_VERSION;
 use super::error::{StripeError, Why};
 use super::form::Form;
-use super::settings::StripeSettings;
+use super::settings::{StripeSettings, Times};
 
 /// The most bytes of an answer. A page of 100 invoices with their lines has less.
 const ANSWER_MAX_BYTES: usize = 8 << 20;
@@ -31,26 +31,8 @@ const ANSWER_MAX_BYTES: usize = 8 << 20;
 /// How often a request is sent that was not carried out.
 const TRIES: u32 = 3;
 
-/// The pause before the second try; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(150);
-
 /// How long a connection that nobody uses is kept: less than Stripe keeps it.
 const IDLE_TIME: Duration = Duration::from_secs(20);
-
-/// How long is waited.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// For a connection.
-    pub connect: Duration,
-    /// For the answer to a request, all tries together.
-    pub answer: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Times {
-        Times { connect: Duration::from_secs(5), answer: Duration::from_secs(20) }
-    }
-}
 
 /// The idempotency key of a call at Stripe: the same key is the same call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +70,7 @@ impl Client {
     ///
     /// # Errors
     /// There is no key, or the operating system has no trusted certificate authorities.
-    pub fn new(settings: &StripeSettings, times: Times) -> std::io::Result<Client> {
+    pub fn new(settings: &StripeSettings) -> std::io::Result<Client> {
         let key =
             settings.api_key.as_ref().ok_or_else(|| std::io::Error::other("`stripe_api_key` is missing"))?;
         let authorization = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
@@ -96,7 +78,7 @@ impl Client {
         authorization.set_sensitive(true);
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(times.connect));
+        tcp.set_connect_timeout(Some(settings.times.connect));
         tcp.set_nodelay(true);
         let is_encrypted = settings.api_base.starts_with("https://");
         let tls = HttpsConnectorBuilder::new().with_tls_config(tls(is_encrypted)?);
@@ -104,7 +86,8 @@ impl Client {
         let connector = scheme.enable_http1().wrap_connector(tcp);
         let mut http = legacy::Client::builder(TokioExecutor::new());
         http.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIME);
-        Ok(Client { http: http.build(connector), base: settings.api_base.clone(), authorization, times })
+        let (base, times) = (settings.api_base.clone(), settings.times);
+        Ok(Client { http: http.build(connector), base, authorization, times })
     }
 
     /// Reads an object or a list. `path` follows `/v1/`.
@@ -143,7 +126,7 @@ impl Client {
     }
 
     async fn try_repeatedly(&self, sent: &Sent) -> Result<Bytes, StripeError> {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = self.times.first_pause;
         for _ in 1..TRIES {
             match self.try_once(sent).await {
                 Err(error) if error.may_pass_soon() => {

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 use tollkeeper_ledger::{Platform, Timestamp};
 
 use super::asked::Asked;
-use super::client::{Client, Times};
+use super::client::Client;
 use super::error::{StripeError, Why};
 use super::objects::{Event, ObjectId};
 use super::settings::StripeSettings;
@@ -28,7 +28,7 @@ impl Stripe {
     #[must_use]
     pub fn new(settings: &StripeSettings) -> Stripe {
         Stripe {
-            client: Client::new(settings, Times::default()),
+            client: Client::new(settings),
             webhook_secrets: settings.webhook_secrets.clone(),
             is_live: settings.is_live(),
             portal: OnceCell::new(),

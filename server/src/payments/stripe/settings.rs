@@ -1,5 +1,7 @@
 //! The settings of Stripe: keys, address, tax.
 
+use std::time::Duration;
+
 use crate::access::secret::Secret;
 use crate::wire::url::is_origin;
 
@@ -8,6 +10,27 @@ const API_BASE: &str = "https://api.stripe.com";
 
 /// The most webhook secrets: the present one and those that are being exchanged.
 const WEBHOOK_SECRETS_MAX: usize = 8;
+
+/// How long is waited for Stripe. No setting changes it; tests wait less.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the answer to a request, all tries together.
+    pub answer: Duration,
+    /// Before the second try of a request that was not carried out; the pause doubles.
+    pub first_pause: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(20),
+            first_pause: Duration::from_millis(150),
+        }
+    }
+}
 
 /// How Stripe is reached.
 #[derive(Clone, Debug)]
@@ -20,6 +43,8 @@ pub struct StripeSettings {
     pub api_base: String,
     /// Whether Stripe computes tax and adds it to what is paid.
     pub adds_tax: bool,
+    /// How long is waited.
+    pub times: Times,
 }
 
 impl Default for StripeSettings {
@@ -29,6 +54,7 @@ impl Default for StripeSettings {
             webhook_secrets: Vec::new(),
             api_base: API_BASE.to_owned(),
             adds_tax: false,
+            times: Times::default(),
         }
     }
 }

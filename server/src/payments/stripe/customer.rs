@@ -15,9 +15,11 @@ use tollkeeper_ledger::{
 
 use super::calls::Marks;
 use super::client::{CallKey, Client};
+use super::error::{StripeError, Why};
 use super::objects::ObjectId;
 use super::observe::NotObserved;
 use super::provider::{Stripe, ledger_name};
+use crate::access::secret;
 use crate::app::App;
 
 /// A workspace as a payer at Stripe.
@@ -52,14 +54,8 @@ impl<'a> Payer<'a> {
             Some(linked) if self.client.customer(&linked).await?.deleted => Some(linked),
             Some(linked) => return Ok(linked),
         };
-        let name = self.workspace.as_str();
-        // All that is sent follows from the key, so that the call may be made again.
-        let key = match &replaces {
-            None => self.key("customer", name, 0),
-            Some(deleted) => self.key("customer_after", deleted.as_str(), 0),
-        };
-        let made = self.client.make_customer(name, &self.marks(None), &key).await?;
-        let customer = Customer { provider: Provider::Stripe, id: made.id.as_str().into() };
+        let made = self.make_customer(replaces.as_ref()).await?;
+        let customer = Customer { provider: Provider::Stripe, id: made.as_str().into() };
         let replaces = replaces.map(|deleted| deleted.as_str().into());
         self.run(PaymentCommand::Card(CardCommand::LinkCustomer { customer, replaces })).await?;
         // Another server may have linked one first. That one counts.
@@ -68,6 +64,25 @@ impl<'a> Payer<'a> {
 
     async fn linked(&self) -> Result<Option<ObjectId>, NotObserved> {
         Ok(self.payments().await?.customer.as_ref().and_then(|customer| ObjectId::new(&customer.id)))
+    }
+
+    /// Makes the customer. A server error that comes again may be what Stripe saved for the key and
+    /// repeats for a day; then the call is made under another key. The customer that the first key
+    /// may have left is linked by nobody, and nobody pays with it.
+    async fn make_customer(&self, replaces: Option<&ObjectId>) -> Result<ObjectId, StripeError> {
+        let name = self.workspace.as_str();
+        // All that is sent follows from the key, so that the call may be made again.
+        let key = match replaces {
+            None => self.key("customer", name, 0),
+            Some(deleted) => self.key("customer_after", deleted.as_str(), 0),
+        };
+        let mut made = self.client.make_customer(name, &self.marks(None), &key).await;
+        for key in [key, self.key("customer", &unique(), 0)] {
+            if matches!(made, Err(StripeError::Unknown(Why::Status(_)))) {
+                made = self.client.make_customer(name, &self.marks(None), &key).await;
+            }
+        }
+        made.map(|customer| customer.id)
     }
 
     pub(super) fn marks<'m>(&'m self, subject: Option<(&'static str, &'m str)>) -> Marks<'m> {
@@ -88,4 +103,10 @@ impl<'a> Payer<'a> {
         let result = self.app.engine().run(submission, self.app.now()).await?;
         result.map(|_| ()).map_err(|refusal| NotObserved::Refused(refusal.code()))
     }
+}
+
+/// A part of a key for a call that moves no money, so that each request makes what it asks for.
+pub(super) fn unique() -> String {
+    let random: [u8; 16] = secret::random().unwrap_or_default();
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
 }

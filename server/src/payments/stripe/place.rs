@@ -13,12 +13,11 @@ use tollkeeper_ledger::{
 };
 
 use super::calls::{NewCheckout, TOP_UP};
-use super::customer::Payer;
+use super::customer::{Payer, unique};
 use super::error::{IDEMPOTENCY_ERROR, StripeError, Why};
 use super::objects::{CheckoutSession, ObjectId, SessionStatus};
 use super::observe::{self, Hint, NotObserved, Subject};
 use super::provider::Stripe;
-use crate::access::secret;
 use crate::app::App;
 
 /// How long the page of a top-up can be paid. Stripe allows a day; an hour is left for clocks that
@@ -202,10 +201,4 @@ pub async fn ask(app: &App, stripe: &Stripe, top_up: &TopUp) -> Option<String> {
     });
     stripe.asked().note(top_up.id, now, url.clone());
     url
-}
-
-/// A part of a key for a call that moves no money, so that each request makes its own page.
-fn unique() -> String {
-    let random: [u8; 16] = secret::random().unwrap_or_default();
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -27,6 +27,8 @@ mod report;
 mod serving;
 mod settings;
 mod stripe;
+mod stripe_chaos;
+mod stripe_hostile;
 mod stripe_reconciliation;
 mod stripe_top_ups;
 mod subscriptions;

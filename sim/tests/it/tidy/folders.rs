@@ -84,7 +84,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         "sim",
         &["random", "disk", "model", "workload", "differential", "contract", "engines", "faults", "formats"],
     ),
-    ("testkit", &["blocking", "retry", "scratch", "cuttable_proxy", "postgres", "stripe"]),
+    ("testkit", &["blocking", "random", "retry", "scratch", "cuttable_proxy", "postgres", "stripe"]),
 ];
 
 /// Layers that must not import each other, in either direction.

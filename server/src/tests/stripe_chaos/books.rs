@@ -1,0 +1,221 @@
+//! Compares the ledger with the books of the stand-in, by sums that are worked out here anew.
+//!
+//! - Each payment that succeeded there is the payment of its top-up here, with its cents and tax,
+//!   and no top-up has two. What fits none is listed as unmatched.
+//! - What was refunded and disputed there is what is lost here.
+//! - The balance and the debt follow from these, and from what was given and used.
+//! - No idempotency key was sent with two requests. None of a call that moves money was sent after
+//!   Stripe had forgotten it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tollkeeper_engine::Reads;
+use tollkeeper_engine::embedded::audit;
+use tollkeeper_ledger::{Payments, TopUp, TopUpStatus, WorkspaceId};
+
+use super::*;
+
+/// Stripe forgets a key after a day.
+const KEY_SECONDS: i64 = DAY;
+
+/// How the paths of the calls begin that may move money.
+const MOVES_MONEY: [&str; 3] = ["/v1/payment_intents", "/v1/refunds", "/v1/subscriptions"];
+
+/// What a test knows of a workspace besides its payments, in micro-units.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Besides {
+    /// The credit that was given.
+    pub given: i64,
+    /// The credit that was used.
+    pub used: i64,
+}
+
+/// What the comparison counted, to be printed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    pub payments: u64,
+    pub cents: i64,
+    pub lost_cents: i64,
+    pub in_debt: u64,
+}
+
+/// A payment at the stand-in that brought money for a workspace.
+#[derive(Debug)]
+struct Received {
+    id: String,
+    top_up: String,
+    /// Without tax.
+    cents: i64,
+    tax_cents: i64,
+    /// What went back or is disputed, with tax, besides the payment refunds of the ledger.
+    lost_elsewhere_cents: i64,
+    /// The payment refunds of the ledger that did not fail.
+    sent_back_cents: i64,
+}
+
+impl Received {
+    /// What is lost of the payment, without tax.
+    fn lost_cents(&self) -> i64 {
+        let without_tax = |gross: i64| {
+            let net = i128::from(gross) * i128::from(self.cents) / i128::from(self.cents + self.tax_cents);
+            i64::try_from(net).expect("a part of an i64 is one")
+        };
+        (without_tax(self.lost_elsewhere_cents) + self.sent_back_cents).min(self.cents)
+    }
+}
+
+impl Shop {
+    /// Asserts that the ledger and the stand-in agree about these workspaces, and about nothing
+    /// else; then audits the directory.
+    pub async fn assert_books_agree(self, workspaces: &BTreeMap<String, Besides>) -> Counted {
+        let mut counted = Counted::default();
+        let received = self.received();
+        let unmatched = self.unmatched();
+        for (name, besides) in workspaces {
+            let workspace = WorkspaceId::new(name).expect("it is a name");
+            let payments = self.world.app.engine().payments(&workspace).await.expect("a healthy disk");
+            let payments = payments.unwrap_or_default();
+            let of_workspace = received.get(name).map(Vec::as_slice).unwrap_or_default();
+            let granted = assert_top_ups_agree(name, &payments, of_workspace, &unmatched);
+            self.assert_balance(name, *besides, &granted, &mut counted).await;
+            assert_nothing_waits(name, &payments);
+        }
+        let others = received.keys().filter(|name| !workspaces.contains_key(*name));
+        assert_eq!(others.collect::<Vec<_>>(), Vec::<&String>::new(), "payments of unknown workspaces");
+        self.assert_keys();
+        let now = self.world.app.now();
+        let due = self.world.app.engine().due_payments(now, 100).await.expect("a healthy disk");
+        assert_eq!(due, [], "work is left");
+        self.assert_audit_is_clean().await;
+        counted
+    }
+
+    /// The payments that succeeded at the stand-in, by workspace.
+    fn received(&self) -> BTreeMap<String, Vec<Received>> {
+        let ledger = self.ledger();
+        let mut received: BTreeMap<String, Vec<Received>> = BTreeMap::new();
+        let sessions = self.stripe.objects("checkout.session");
+        let (refunds, disputes) = (self.stripe.objects("refund"), self.stripe.objects("dispute"));
+        for intent in self.stripe.objects("payment_intent") {
+            if text(&intent, "status") != "succeeded" {
+                continue;
+            }
+            let metadata = &intent["metadata"];
+            assert_eq!(text(metadata, "ledger"), ledger, "money without its ledger: {intent:#}");
+            let id = text(&intent, "id").to_owned();
+            let page = sessions.iter().find(|session| session["payment_intent"] == id.as_str());
+            let tax_cents = page.map_or(0, |page| int(&page["total_details"], "amount_tax"));
+            let of_payment = |value: &&Value| value["payment_intent"] == id.as_str();
+            let counts = |refund: &&Value| !matches!(text(refund, "status"), "failed" | "canceled");
+            let is_ours = |refund: &Value| refund["metadata"]["payment_refund"].is_string();
+            let takes = |dispute: &&Value| {
+                let status = text(dispute, "status");
+                !status.starts_with("warning_") && !matches!(status, "won" | "prevented")
+            };
+            let (ours, others): (Vec<&Value>, Vec<&Value>) =
+                refunds.iter().filter(of_payment).filter(counts).partition(|refund| is_ours(refund));
+            let disputed = disputes.iter().filter(of_payment).filter(takes);
+            let sum = |values: &[&Value]| values.iter().map(|value| int(value, "amount")).sum::<i64>();
+            let payment = Received {
+                top_up: text(metadata, "top_up").to_owned(),
+                cents: int(&intent, "amount_received") - tax_cents,
+                tax_cents,
+                lost_elsewhere_cents: sum(&others) + disputed.map(|one| int(one, "amount")).sum::<i64>(),
+                sent_back_cents: sum(&ours),
+                id,
+            };
+            received.entry(text(metadata, "workspace").to_owned()).or_default().push(payment);
+        }
+        received
+    }
+
+    fn unmatched(&self) -> BTreeSet<String> {
+        let platform = self.world.app.engine().platform();
+        platform.unmatched.iter().map(|noted| noted.payment.payment.to_string()).collect()
+    }
+
+    /// What is available and what is owed, by the sum of all that came and went.
+    async fn assert_balance(
+        &self,
+        name: &str,
+        besides: Besides,
+        granted: &[&Received],
+        counted: &mut Counted,
+    ) {
+        let cents: i64 = granted.iter().map(|payment| payment.cents).sum();
+        let lost: i64 = granted.iter().map(|payment| payment.lost_cents()).sum();
+        let net = besides.given + 1_000 * (cents - lost) - besides.used;
+        let balance = self.world.get(&format!("/v1/workspaces/{name}/balance")).await.json();
+        let shown = (int(&balance, "available"), int(&balance, "debt"));
+        assert_eq!(shown, (net.max(0), (-net).max(0)), "{name}: {besides:?}, {granted:#?}");
+        counted.payments += granted.len() as u64;
+        counted.cents += cents;
+        counted.lost_cents += lost;
+        counted.in_debt += u64::from(net < 0);
+    }
+
+    fn assert_keys(&self) {
+        let mut keys: BTreeMap<String, (i64, String, Vec<(String, String)>)> = BTreeMap::new();
+        for request in self.stripe.requests() {
+            let Some(key) = request.idempotency_key() else {
+                assert_ne!(request.method, "POST", "a call without a key: {request:?}");
+                continue;
+            };
+            let sent = (request.at, request.path.clone(), request.form.clone());
+            let (first_at, path, form) = keys.entry(key.to_owned()).or_insert(sent);
+            assert_eq!((&*path, &*form), (&request.path, &request.form), "a key with two requests: {key}");
+            let age = request.at - *first_at;
+            // What is called twice otherwise does no harm: records, pages, removed cards.
+            let moves_money = MOVES_MONEY.iter().any(|begin| path.starts_with(begin));
+            assert!(
+                age < KEY_SECONDS || !moves_money,
+                "{key} was sent again after {age} s, when Stripe had forgotten it"
+            );
+        }
+    }
+
+    async fn assert_audit_is_clean(self) {
+        let World { app, clock: _, _dir } = self.world;
+        app.engine().close().await.expect("the engine closes");
+        drop(app);
+        let report = audit(&_dir.path().join("data")).expect("the directory can be audited");
+        assert!(report.disagreement.is_none(), "{:?}", report.disagreement);
+        assert!(report.entries > 0);
+    }
+}
+
+/// Asserts that the top-ups have the payments that came in for them; returns those.
+fn assert_top_ups_agree<'a>(
+    name: &str,
+    payments: &Payments,
+    received: &'a [Received],
+    unmatched: &BTreeSet<String>,
+) -> Vec<&'a Received> {
+    let named = |payment: &Received| format!("stripe:{}", payment.id);
+    let mut granted = Vec::new();
+    for payment in received {
+        let top_up = payment.top_up.parse().ok().and_then(|id| payments.top_up(id));
+        let top_up: &TopUp = top_up.unwrap_or_else(|| panic!("{name}: money for no top-up: {payment:?}"));
+        if top_up.payment.as_deref() != Some(&named(payment)) {
+            let known = unmatched.contains(&named(payment));
+            assert!(known, "{name}: money without credit: {payment:?} of {top_up:?}");
+            continue;
+        }
+        let here = (top_up.cents, top_up.at_provider.tax_cents, top_up.status);
+        assert_eq!(here, (payment.cents, payment.tax_cents, TopUpStatus::Succeeded), "{name}: {payment:?}");
+        let lost = payments.lost_cents(&named(payment));
+        assert_eq!(lost, Some(payment.lost_cents()), "{name}: what is lost of {payment:?}");
+        granted.push(payment);
+    }
+    let paid = payments.top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Succeeded);
+    assert_eq!(paid.count(), granted.len(), "{name}: credit without money: {payments:#?}");
+    granted
+}
+
+/// Asserts that no call of a top-up or of a refund is still to be made.
+fn assert_nothing_waits(name: &str, payments: &Payments) {
+    for top_up in &payments.top_ups {
+        let waits = top_up.status == TopUpStatus::Pending && !top_up.waits_for_its_call();
+        assert!(!waits, "{name}: {top_up:?} waits after all");
+    }
+}

@@ -1,0 +1,200 @@
+//! One fault at each request of each flow, all of them, with the repetition soon and after a day.
+//!
+//! A flow is run once without a fault, and its requests at the stand-in are counted. Then it is run
+//! again for each of them with a fault there. All runs with one fault share a server, a workspace
+//! each. What a client would repeat is repeated, after seconds or after 25 hours, when Stripe has
+//! forgotten the keys. At the end of all the books must agree. What was repeated soon must have
+//! come to the same end as without a fault.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tollkeeper_testkit::stripe::{Card, Fault};
+
+use super::books::Besides;
+use super::histories::FAULTS;
+use super::*;
+
+/// How often a client sends a request that was answered with 503.
+const TRIES: usize = 6;
+
+/// What people do, from its begin to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// A top-up is paid on a page.
+    TopUp,
+    /// A top-up is paid on a page with a method that takes days.
+    SlowTopUp,
+    /// A card is saved, and removed.
+    Card,
+    /// Somebody visits the billing portal.
+    Portal,
+    /// A payment is refunded in part at Stripe's pages, then disputed, then the dispute is won.
+    Loss,
+}
+
+const FLOWS: [Flow; 5] = [Flow::TopUp, Flow::SlowTopUp, Flow::Card, Flow::Portal, Flow::Loss];
+
+impl Flow {
+    /// The payments that one run brings.
+    const fn payments(self) -> u64 {
+        match self {
+            Flow::TopUp | Flow::SlowTopUp | Flow::Loss => 1,
+            Flow::Card | Flow::Portal => 0,
+        }
+    }
+}
+
+/// One run of a flow by one workspace.
+struct Run<'a> {
+    shop: &'a Shop,
+    name: String,
+    /// The time until something is repeated.
+    pause_seconds: i64,
+}
+
+impl Run<'_> {
+    fn path(&self, rest: &str) -> String {
+        format!("/v1/workspaces/{}/{rest}", self.name)
+    }
+
+    /// What was sent arrives, and a moment passes, or the day after which Stripe forgets.
+    async fn turn(&self) {
+        self.shop.stripe.release_hanging();
+        self.shop.deliver_due().await;
+        self.shop.poll().await;
+        self.shop.pass_seconds(self.pause_seconds);
+        self.shop.deliver_due().await;
+        self.shop.poll().await;
+    }
+
+    /// Sends a request until it is answered. A client gives up in the end.
+    async fn ask(&self, method: &str, rest: &str, key: &str, body: &str) -> Option<Reply> {
+        for _ in 0..TRIES {
+            let reply = self.shop.ask(method, &self.path(rest), key, body).await;
+            if reply.status != 503 {
+                return Some(reply);
+            }
+            self.turn().await;
+        }
+        None
+    }
+
+    /// The id of the page whose address is answered.
+    async fn page(&self, rest: &str, key: &str, body: &str) -> Option<String> {
+        let reply = self.ask("POST", rest, key, body).await?;
+        assert!(matches!(reply.status, 200 | 201), "{}", reply.text);
+        let shown = reply.json();
+        let url = shown["url"].as_str().or(shown["payment"]["checkout_url"].as_str())?;
+        let (_, page) = url.rsplit_once('/')?;
+        Some(page.to_owned())
+    }
+
+    async fn pay(&self) -> Option<String> {
+        let page = self.page("top-ups", "pay", r#"{"amount_usd":"25.00"}"#).await?;
+        let is_open = self.shop.stripe.object(&page, &[])["status"] == "open";
+        is_open.then(|| self.shop.stripe.pay_checkout(&page, Card::Good).expect("the card is good"));
+        self.turn().await;
+        self.shop.stripe.object(&page, &[])["payment_intent"].as_str().map(str::to_owned)
+    }
+
+    async fn go(&self, flow: Flow) -> Option<()> {
+        let stripe = &self.shop.stripe;
+        match flow {
+            Flow::TopUp => {
+                self.pay().await?;
+            }
+            Flow::SlowTopUp => {
+                let page = self.page("top-ups", "pay", r#"{"amount_usd":"25.00"}"#).await?;
+                if stripe.object(&page, &[])["status"] == "open" {
+                    let payment = stripe.pay_checkout_delayed(&page);
+                    self.turn().await;
+                    stripe.settle_delayed(&payment, true);
+                }
+            }
+            Flow::Card => {
+                let page = self.page("payment-method", "", "").await?;
+                if stripe.object(&page, &[])["status"] == "open" {
+                    stripe.pay_checkout(&page, Card::Good).expect("the card is good");
+                }
+                self.turn().await;
+                let removed = self.ask("DELETE", "payment-method", "", "").await?;
+                assert_eq!(removed.status, 204, "{}", removed.text);
+            }
+            Flow::Portal => {
+                let shown = self.ask("POST", "billing-portal", "", "").await?;
+                assert_eq!(shown.status, 200, "{}", shown.text);
+            }
+            Flow::Loss => {
+                let payment = self.pay().await?;
+                let _ = stripe.refund_elsewhere(&payment, 700);
+                self.turn().await;
+                let dispute = stripe.open_dispute(&payment, 900, "needs_response");
+                self.turn().await;
+                stripe.set_dispute_status(&dispute, "won");
+            }
+        }
+        self.turn().await;
+        Some(())
+    }
+}
+
+/// Runs a flow with a fault at each of its requests, once for each time after which it is repeated;
+/// returns the number of runs.
+async fn run_with(flow: Flow, fault: Option<Fault>, pauses: &[i64]) -> usize {
+    let shop = Shop::open().await;
+    let mut workspaces = BTreeMap::new();
+    let count = |shop: &Shop| shop.stripe.requests().len();
+    let (mut places, mut place) = (1, 0);
+    while place < places {
+        for pause_seconds in pauses {
+            let name = format!("w{}", workspaces.len());
+            shop.add_workspace(&name).await;
+            workspaces.insert(name.clone(), Besides::default());
+            let first = count(&shop);
+            // The first run has none, and shows how many requests there are.
+            if let Some(fault) = fault.filter(|_| place > 0) {
+                shop.stripe.fail_request(first + place - 1, fault);
+            }
+            let run = Run { shop: &shop, name, pause_seconds: *pause_seconds };
+            run.go(flow).await;
+            if place == 0 && fault.is_some() {
+                places = places.max(1 + count(&shop) - first);
+            }
+            shop.stripe.clear_faults();
+        }
+        place += 1;
+    }
+    let runs = workspaces.len();
+    shop.settle().await;
+    let counted = shop.assert_books_agree(&workspaces).await;
+    if pauses.iter().all(|seconds| *seconds < DAY) {
+        assert_eq!(counted.payments, flow.payments() * runs as u64, "something came to another end");
+    }
+    runs
+}
+
+#[tokio::test]
+async fn one_fault_at_each_request_of_each_flow_changes_no_book() {
+    const SOON: i64 = 10;
+    const LATE: i64 = 25 * HOUR;
+    let mut cases: Vec<(Flow, Fault, i64)> = Vec::new();
+    for (number, flow) in FLOWS.into_iter().enumerate() {
+        for (other, fault) in FAULTS.into_iter().enumerate() {
+            // Every day a part of them, in which each fault and each flow occurs.
+            if is_long() || (number + other).is_multiple_of(5) {
+                cases.push((flow, fault, SOON));
+            }
+            if is_long() || (number + other).is_multiple_of(12) {
+                cases.push((flow, fault, LATE));
+            }
+        }
+    }
+    let runs = cases.into_iter().map(|(flow, fault, pause)| async move {
+        let name = format!("{flow:?} with {fault:?}, repeated after {pause} s,");
+        named(&name, run_with(flow, Some(fault), &[pause])).await
+    });
+    let runs: Vec<usize> = stream::iter(runs).buffer_unordered(AT_ONCE).collect().await;
+    println!("{} servers, {} runs of {} flows", runs.len(), runs.iter().sum::<usize>(), FLOWS.len());
+}

@@ -114,7 +114,7 @@ pub(super) fn remove(world: &mut World, id: &str) {
         subscriptions::end(world, &subscription, "cancellation_requested");
     }
     for method in methods {
-        world.set(&method, json!({"customer": null}));
+        world.set(&method, json!({"customer": null, "_removed": true}));
     }
     world.emit("customer.deleted", id);
     world.replace(id, json!({"id": id, "object": "customer", "deleted": true, "_at": made_at}));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::cards::{Card, Decline};
 use super::error::StripeError;
 use super::lists;
-use super::payment_methods::{attach, card_of, named};
+use super::payment_methods::{attach, card_of, named, usable};
 use super::router::{Route, route};
 use super::world::{Answer, Call, World, int, merged, text};
 use super::{checkout, invoices};
@@ -113,8 +113,11 @@ fn create(world: &mut World, call: &Call) -> Answer {
     Ok(world.get(&id).clone())
 }
 
-/// A payment method of one customer pays for no other.
+/// A payment method of one customer pays for no other, and one that was removed for none.
 fn owned(world: &World, method: Option<&str>, customer: Option<&str>) -> Result<(), StripeError> {
+    if let Some(method) = method {
+        usable(world, method)?;
+    }
     let owner = method.map(|method| text(world.get(method), "customer")).unwrap_or_default();
     if !owner.is_empty() && customer != Some(owner) {
         let message = "The provided PaymentMethod belongs to another customer.";

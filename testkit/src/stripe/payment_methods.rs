@@ -110,6 +110,15 @@ fn attach_route(world: &mut World, call: &Call) -> Answer {
     Ok(world.get(&id).clone())
 }
 
+/// Refuses a payment method that was removed from its customer: it can be used no more.
+pub(super) fn usable(world: &World, id: &str) -> Result<(), StripeError> {
+    if world.get(id)["_removed"] != true {
+        return Ok(());
+    }
+    let message = "The provided PaymentMethod was detached from a Customer. It may not be used again.";
+    Err(StripeError::invalid(message, "payment_method"))
+}
+
 /// Saves the payment method with the customer.
 pub(super) fn attach(world: &mut World, id: &str, customer: &str) {
     world.set(id, json!({"customer": customer}));
@@ -135,6 +144,6 @@ pub(super) fn remove(world: &mut World, id: &str) {
     if default == id {
         *default = Value::Null;
     }
-    world.set(id, json!({"customer": null}));
+    world.set(id, json!({"customer": null, "_removed": true}));
     world.emit_with("payment_method.detached", id, Some(json!({"customer": customer})));
 }

@@ -53,6 +53,10 @@ pub const METADATA_MAX_BYTES: usize = 4_096;
 /// The shortest time a pending charge may wait for its outcome.
 pub const TIMEOUT_MIN_SECONDS: u32 = 1;
 
+/// How long the idempotency key of a call at a payment provider is sent, counted from the commit
+/// that began the call. Providers forget a key after a day, and would carry the call out again.
+pub const CALL_KEY_SECONDS: i64 = 20 * 3_600;
+
 /// How far the clocks of servers may differ and still count as one clock: each may deviate from the
 /// database's by [`CLOCK_DEVIATION_MAX_MILLIS`]. Within it the times of decisions do not run
 /// backwards, so that a limit does not begin anew at each change of server around midnight.

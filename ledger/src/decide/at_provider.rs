@@ -1,5 +1,5 @@
 //! Decides what becomes of a top-up by what a payment provider says: that something was made for
-//! it, that its money came in, or that a call left nothing.
+//! it, or that its money came in; and that a call left nothing, also one of a payment refund.
 //!
 //! The commands say what is. One that changes nothing writes nothing, so they may come twice, late
 //! and in any order. Money that came in is the truth: it grants its credit also if the top-up
@@ -40,17 +40,32 @@ pub(super) fn decide(
             let reason = TopUp::reason_of(top_up.id).into();
             succeed(view, top_up, payment, Some(reason), tax_cents)
         }
-        ProviderCommand::RenewCall { call: ProviderCall::TopUp(id), lost } => {
-            let top_up = find(account, id)?;
-            let generation = top_up.at_provider.generation;
-            let next = lost.checked_add(1).filter(|_| top_up.waits_for_its_call() && generation == lost);
-            Ok(next.map_or_else(Vec::new, |generation| {
-                assert!(generation > top_up.at_provider.generation, "a new call must have a new key");
-                let call = ProviderCall::TopUp(id);
-                vec![change(ProviderChange::CallRenewed { call, generation })]
-            }))
-        }
+        ProviderCommand::RenewCall { call, lost } => renew(account, call, lost),
     }
+}
+
+/// The entry that begins a call anew; none if it is done, or was begun anew before.
+///
+/// # Errors
+/// `TopUpNotFound`, `InvalidField`.
+fn renew(account: &Account, call: ProviderCall, lost: u32) -> Result<Vec<EntryBody>, Refusal> {
+    let (waits, present) = match call {
+        ProviderCall::TopUp(id) => {
+            let top_up = find(account, id)?;
+            (top_up.waits_for_its_call(), top_up.at_provider.generation)
+        }
+        ProviderCall::PaymentRefund(id) => {
+            let refund = account.payments.as_deref().and_then(|payments| payments.back.refund(id));
+            let unknown = Refusal::InvalidField { field: "refund", why: "must be one of the workspace" };
+            let refund = refund.ok_or(unknown)?;
+            (refund.waits_for_its_call(), refund.generation)
+        }
+    };
+    let next = lost.checked_add(1).filter(|_| waits && present == lost);
+    Ok(next.map_or_else(Vec::new, |generation| {
+        assert!(generation > present, "a new call must have a new key");
+        vec![change(ProviderChange::CallRenewed { call, generation })]
+    }))
 }
 
 fn change(change: ProviderChange) -> EntryBody {

@@ -97,7 +97,7 @@ fn confirm_top_up(view: &View, account: &Account, id: TopUpId) -> Result<Vec<Ent
         assert!(top_up.grant.is_some(), "i12: a top-up that was paid must have its grant");
         return Ok(Vec::new());
     }
-    if top_up.way == TopUpWay::Checkout {
+    if top_up.way != TopUpWay::Manual {
         let why = "is paid at the payment provider, which says when";
         return Err(Refusal::InvalidField { field: "top_up", why });
     }

@@ -1,17 +1,18 @@
 //! What is known of top-ups at a payment provider: the object that was made for each, which call
-//! made it, and the tax that was paid on top.
+//! made it, and the tax that was paid on top; and which call sends a payment refund.
 //!
-//! Calls at a provider are derived from this state. A top-up that is pending and was not placed is
-//! a call to make. One commit gives a call one *generation*, from which its idempotency key at the
-//! provider follows, so that no call is carried out twice. A new generation begins once it is
-//! certain that the call before left nothing. How calls are made is not here.
+//! Calls at a provider are derived from this state. A top-up or a payment refund that is pending
+//! and was not placed is a call to make. One commit gives a call one *generation*, from which its
+//! idempotency key at the provider follows, so that no call is carried out twice. A new generation
+//! begins once it is certain that the call before left nothing. How calls are made is not here.
 
 use super::Payments;
 use super::card::is_provider_id;
+use super::payment_refund::{PaymentRefund, PaymentRefundStatus};
 use super::top_up::{TopUp, TopUpStatus, TopUpWay};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
-use crate::{Kind, Timestamp, TopUpId, bounds};
+use crate::{Kind, PaymentRefundId, Timestamp, TopUpId, bounds};
 
 /// What is known of a top-up at a payment provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,10 +28,12 @@ pub struct AtProvider {
 }
 
 /// A call at a payment provider that is made once for its generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProviderCall {
     /// The one by which a top-up is paid.
     TopUp(TopUpId),
+    /// The one that sends the money of a payment refund back.
+    PaymentRefund(PaymentRefundId),
 }
 
 /// What a payment provider did, as far as it is not about cards or failures.
@@ -112,14 +115,18 @@ impl AtProvider {
 
 impl ProviderCall {
     fn write(self, w: &mut Writer) {
-        let ProviderCall::TopUp(top_up) = self;
-        w.byte(0);
-        w.id(top_up.0);
+        let (tag, id) = match self {
+            ProviderCall::TopUp(top_up) => (0, top_up.0),
+            ProviderCall::PaymentRefund(refund) => (1, refund.0),
+        };
+        w.byte(tag);
+        w.id(id);
     }
 
     fn read(r: &mut Reader) -> Result<ProviderCall, Malformed> {
         match r.byte("a call")? {
             0 => Ok(ProviderCall::TopUp(TopUpId(r.id("the top-up of a call")?))),
+            1 => Ok(ProviderCall::PaymentRefund(PaymentRefundId(r.id("the payment refund of a call")?))),
             _ => Err(Malformed("a call")),
         }
     }
@@ -197,6 +204,14 @@ impl Payments {
                 ensure(follows, "i12: a call is begun anew twice, or before it was begun")?;
                 (at_provider.generation, at_provider.renewed_at) = (*generation, Some(decided_at));
             }
+            ProviderChange::CallRenewed { call: ProviderCall::PaymentRefund(id), generation } => {
+                let refund = self.back.refunds.iter_mut().find(|refund| refund.id == *id);
+                let refund = refund.filter(|refund| refund.waits_for_its_call());
+                let refund = refund.ok_or(Violation("a payment refund is sent anew that does not wait"))?;
+                let follows = refund.generation.checked_add(1) == Some(*generation);
+                ensure(follows, "i13: a payment refund is sent anew twice, or before it was sent")?;
+                (refund.generation, refund.renewed_at) = (*generation, Some(decided_at));
+            }
         }
         Ok(())
     }
@@ -245,7 +260,66 @@ impl Payments {
     }
 }
 
+impl Payments {
+    /// Writes when the calls of payment refunds were begun anew, by their place in the list.
+    pub(super) fn write_refund_calls(&self, w: &mut Writer, tag: u8) {
+        let renewed = self.back.refunds.iter().enumerate();
+        let renewed: Vec<_> =
+            renewed.filter_map(|(place, refund)| Some((place, refund.renewed_at?))).collect();
+        if renewed.is_empty() {
+            return;
+        }
+        w.byte(tag);
+        w.list(&renewed, |w, (place, renewed_at)| {
+            assert!(self.back.refunds[*place].generation > 0, "a call begun anew must have a new key");
+            w.unsigned(*place as u64);
+            w.time(*renewed_at);
+        });
+    }
+
+    /// Reads what [`Payments::write_refund_calls`] wrote.
+    pub(super) fn read_refund_calls(&mut self, r: &mut Reader) -> Result<(), Malformed> {
+        const WHAT: &str = "the calls of payment refunds";
+        let renewed = r.list(WHAT, |r| Ok((r.unsigned(WHAT)?, r.time(WHAT)?)))?;
+        if renewed.is_empty() || !renewed.is_sorted_by(|(one, _), (other, _)| one < other) {
+            return Err(Malformed(WHAT));
+        }
+        for (place, renewed_at) in renewed {
+            let refund = usize::try_from(place).ok().and_then(|place| self.back.refunds.get_mut(place));
+            refund.ok_or(Malformed(WHAT))?.renewed_at = Some(renewed_at);
+        }
+        Ok(())
+    }
+
+    /// True if each payment refund whose call was begun anew says when.
+    pub(super) fn are_refund_calls_consistent(&self) -> bool {
+        self.back.refunds.iter().all(|refund| (refund.generation > 0) == refund.renewed_at.is_some())
+    }
+}
+
+impl PaymentRefund {
+    /// True if its money is to be sent by a provider, which has not taken it over yet.
+    #[must_use]
+    pub fn waits_for_its_call(&self) -> bool {
+        self.status == PaymentRefundStatus::Pending
+            && self.placed.is_none()
+            && TopUp::is_provider_payment(&self.payment)
+    }
+
+    /// When its call at the provider was begun, the last time.
+    #[must_use]
+    pub fn call_began_at(&self) -> Timestamp {
+        self.renewed_at.unwrap_or(self.requested_at)
+    }
+}
+
 impl TopUp {
+    /// When its call at the provider was begun, the last time.
+    #[must_use]
+    pub fn call_began_at(&self) -> Timestamp {
+        self.at_provider.renewed_at.unwrap_or(self.opened_at)
+    }
+
     /// True if it is to be paid at a provider, where nothing was made for it yet.
     #[must_use]
     pub fn waits_for_its_call(&self) -> bool {

@@ -9,14 +9,20 @@
 //! Deadlines of charges are not here: they are part of the state of a charge.
 
 use super::Payments;
-use super::top_up::TopUpStatus;
-use crate::{Timestamp, TopUpId};
+use super::top_up::{TopUp, TopUpStatus, TopUpWay};
+use crate::{PaymentRefundId, Timestamp, TopUpId, bounds};
 
 /// A piece of work that a time brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
     /// Give up a top-up that nobody paid.
     ExpireTopUp(TopUpId),
+    /// Charge the saved card for an automatic top-up.
+    CallTopUp(TopUpId),
+    /// Give up a top-up that is paid on a page, and whose page nobody knows.
+    GiveUpTopUp(TopUpId),
+    /// Send the money of a payment refund back.
+    CallRefund(PaymentRefundId),
     /// Write what the time makes true of the subscription: a month, a period that begins, its end.
     TickSubscription,
 }
@@ -43,10 +49,27 @@ impl Payments {
 
     /// All work that the state waits for, each piece with its time.
     fn scheduled(&self) -> impl Iterator<Item = (Timestamp, Work)> {
-        let waiting = self.top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending);
-        let expiring =
-            waiting.filter_map(|top_up| Some((top_up.expires_at()?, Work::ExpireTopUp(top_up.id))));
+        let top_ups = self.top_ups.iter().filter_map(TopUp::scheduled);
+        let to_send = self.back.refunds.iter().filter(|refund| refund.waits_for_its_call());
+        let to_send = to_send.map(|refund| (refund.call_began_at(), Work::CallRefund(refund.id)));
         let subscription = self.subscription.iter().filter_map(|subscription| subscription.due_at());
-        expiring.chain(subscription.map(|at| (at, Work::TickSubscription)))
+        top_ups.chain(to_send).chain(subscription.map(|at| (at, Work::TickSubscription)))
+    }
+}
+
+impl TopUp {
+    /// What a time brings to it while it waits.
+    fn scheduled(&self) -> Option<(Timestamp, Work)> {
+        if self.status != TopUpStatus::Pending {
+            return None;
+        }
+        match (self.way, self.waits_for_its_call()) {
+            (TopUpWay::Automatic, true) => Some((self.call_began_at(), Work::CallTopUp(self.id))),
+            (TopUpWay::Checkout, true) => {
+                let given_up_at = self.call_began_at().plus_seconds(bounds::CALL_KEY_SECONDS);
+                Some((given_up_at, Work::GiveUpTopUp(self.id)))
+            }
+            _ => Some((self.expires_at()?, Work::ExpireTopUp(self.id))),
+        }
     }
 }

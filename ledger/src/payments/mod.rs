@@ -45,6 +45,7 @@ const MONEY_BACK: u8 = 3;
 const SUBSCRIPTION: u8 = 4;
 const AT_PROVIDER: u8 = 5;
 const OF_SUBSCRIPTIONS: u8 = 6;
+const REFUND_CALLS: u8 = 8;
 
 /// What can be asked of the payments of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,6 +276,7 @@ impl Payments {
             w.byte(OF_SUBSCRIPTIONS);
             self.write_of_subscriptions(w);
         }
+        self.write_refund_calls(w, REFUND_CALLS);
         assert!(
             Payments::decode(Some(&bytes[start..])).is_ok_and(|read| read.as_deref() == Some(self)),
             "payments must read back as they are"
@@ -305,12 +307,16 @@ impl Payments {
                 SUBSCRIPTION => payments.subscription = Some(Box::new(Subscription::read(&mut r)?)),
                 AT_PROVIDER => payments.read_at_provider(&mut r)?,
                 OF_SUBSCRIPTIONS => payments.read_of_subscriptions(&mut r)?,
+                REFUND_CALLS => payments.read_refund_calls(&mut r)?,
                 _ => return Err(Malformed(WHAT)),
             }
             last = tag;
         }
         if !payments.is_within_bounds() {
             return Err(Malformed("payments that are too many"));
+        }
+        if !payments.are_refund_calls_consistent() {
+            return Err(Malformed("payment refunds whose calls do not agree"));
         }
         if !payments.is_automatic_consistent() {
             return Err(Malformed("automatic top-ups that contradict each other"));

@@ -144,8 +144,10 @@ pub struct PaymentRefund {
     pub ended_at: Option<Timestamp>,
     /// The provider's own id of it, once the provider has it.
     pub placed: Option<Box<str>>,
-    /// How many times the call to the provider got a new name.
+    /// How often its call at the provider was begun anew.
     pub generation: u32,
+    /// When it was begun anew last.
+    pub renewed_at: Option<Timestamp>,
 }
 
 /// What is lost of a payment besides the payment refunds of the workspace.
@@ -209,6 +211,7 @@ impl PaymentRefund {
             ended_at: None,
             placed: None,
             generation: 0,
+            renewed_at: None,
         }
     }
 
@@ -227,8 +230,9 @@ impl PaymentRefund {
     }
 
     fn write(&self, w: &mut Writer) {
-        let PaymentRefund { id, payment, cents, reason, status, requested_at, ended_at, placed, generation } =
-            self;
+        // When its call was begun anew has a section of its own.
+        let PaymentRefund { id, payment, cents, reason, status, requested_at, .. } = self;
+        let PaymentRefund { ended_at, placed, generation, renewed_at: _, .. } = self;
         w.id(id.0);
         w.text(payment);
         w.signed(*cents);
@@ -251,6 +255,7 @@ impl PaymentRefund {
             ended_at: r.maybe_signed("a payment refund's end")?.map(Timestamp::from_millis),
             placed: r.maybe_text("a payment refund's reference")?.map(Into::into),
             generation: read_generation(r)?,
+            renewed_at: None,
         };
         let is_pending = refund.status == PaymentRefundStatus::Pending;
         if refund.cents <= 0 || is_pending == refund.ended_at.is_some() {

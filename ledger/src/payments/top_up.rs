@@ -173,8 +173,14 @@ impl TopUp {
     /// True if the text is the name of a payment at a provider.
     #[must_use]
     pub(crate) fn is_provider_payment(payment: &str) -> bool {
-        let parts = payment.split_once(':');
-        parts.is_some_and(|(provider, id)| provider == Provider::Stripe.as_str() && is_provider_id(id))
+        TopUp::of_provider_payment(payment).is_some()
+    }
+
+    /// The provider's id of a payment; `None` if the payment was not made at a provider.
+    #[must_use]
+    pub fn of_provider_payment(payment: &str) -> Option<&str> {
+        let (provider, id) = payment.split_once(':')?;
+        (provider == Provider::Stripe.as_str() && is_provider_id(id)).then_some(id)
     }
 
     /// The reason of a grant that was paid at a provider. It names the top-up.

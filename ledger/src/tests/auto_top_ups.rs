@@ -35,7 +35,8 @@ fn a_charge_that_ends_below_the_threshold_opens_one_top_up() {
         charge message => charged 500 g1:500, automatic top-up of 1 cents
         charge message => charged 500 g1:500
         charge message => no insufficient_credits 0 of 500, affords 0
-        confirm t1 => granted 1000, paid
+        confirm t1 => no invalid_field top_up
+        paid t1 pi_1 1 => granted 1000, paid
         charge message => charged 500 g2:500, automatic top-up of 1 cents
         ",
     );
@@ -63,15 +64,15 @@ fn the_sum_of_a_month_stays_within_its_cap_and_begins_anew_with_the_month() {
         "
         update timezone=UTC+10
         charge message x3 => charged 1500 g1:1500, automatic top-up of 1 cents
-        confirm t1
+        paid t1 pi_1 1
         charge message x2 => charged 1000 g2:1000, automatic top-up of 1 cents
         unpaid t2 declined => declined, paused until in 3600s
         grant promotional 500
         wait 1h
         charge message => charged 500 g3:500, automatic top-up of 1 cents
-        confirm t3
+        paid t3 pi_3 1
         charge message x2 => charged 1000 g4:1000, automatic top-up of 1 cents
-        confirm t4
+        paid t4 pi_4 1
         charge message => charged 500 g5:500
         wait 19d
         charge message => charged 500 g5:500
@@ -121,10 +122,10 @@ fn a_success_ends_a_row_of_declines_and_a_late_payment_still_grants() {
         wait 1h
         buy
         unpaid t2 declined => declined, paused until in 86400s
-        confirm t2 => granted 1000, paid
+        paid t2 pi_2 1 => granted 1000, paid
         charge message => charged 500 g2:500, automatic top-up of 1 cents
         unpaid t3 declined => declined, paused until in 3600s
-        confirm t1 => granted 1000, paid
+        paid t1 pi_1 1 => granted 1000, paid
         unpaid t1 declined => unchanged
         unpaid t9 declined => no top_up_not_found
         ",
@@ -207,7 +208,7 @@ fn debt_suspension_and_a_stop_keep_the_card_from_being_charged() {
         charge message x3 => charged 1500 g1:1500
         lost g2 1
         buy => automatic top-up of 1 cents
-        confirm t1
+        paid t1 pi_1 1
         charge message x2 => charged 1000 g3:1000, automatic top-up of 1 cents
         unpaid t2 not_paid
         wait 1d

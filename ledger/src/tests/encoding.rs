@@ -71,7 +71,7 @@ charge listing
 unpaid t2 declined
 wait 2h
 buy
-confirm t3
+paid t3 pi_3 3_000
 no_card
 customer cus_2 replaces=cus_1
 checkout 1_000
@@ -87,6 +87,8 @@ place r1 re_1
 sent r1
 bounced r1
 send_back t1 by_hand
+send_back t4 100
+renew r3 0
 plan starter
 pay p1
 plan growth

@@ -6,9 +6,57 @@ use super::world::{Output, World};
 use super::{check, check_damaged_payments, script};
 use crate::account::invariants;
 use crate::{
-    Balance, EntryBody, GrantId, Id, IdempotencyKey, LostPart, Micros, PaymentRefundStatus, Payments, TopUp,
-    TopUpId, Violation, bounds,
+    Balance, EntryBody, GrantId, Id, IdempotencyKey, LostPart, Micros, PaymentChange, PaymentRefundStatus,
+    Payments, ProviderCall, ProviderChange, TopUp, TopUpId, Violation, Work, bounds,
 };
+
+#[test]
+fn a_refund_at_a_provider_is_a_call_until_it_is_taken_over() {
+    let mut world = check(
+        "
+        checkout 100
+        paid t1 pi_1 100
+        top_up 100
+        confirm t2
+        send_back t1 40 => 40 cents back, taken g1:40000
+        send_back t2 40 => 40 cents back, taken g2:40000
+        wait 1h
+        renew r1 1 => unchanged
+        renew r1 0 => call 1
+        renew r1 0 => unchanged
+        renew r2 0 => unchanged
+        renew r9 0 => no invalid_field refund
+        ",
+    );
+    let one = world.refunds[0];
+    let payments = |world: &World| world.account.payments.as_deref().expect("there are refunds").clone();
+    let due = [Work::CallRefund(one)];
+    assert_eq!(payments(&world).due_work(world.now), due, "money that a person sends is no call");
+    let kept = payments(&world).back.refunds[0].clone();
+    assert_eq!((kept.generation, kept.renewed_at), (1, Some(world.now)));
+    check_damaged_payments(&payments(&world), |_, read| read.back.refunds.is_empty(), |_| {});
+    world.rebuild();
+    script::run(&mut world, "place r1 re_1");
+    assert_eq!(payments(&world).due_work(world.now), []);
+    assert_eq!(script::run(&mut world, "renew r1 1"), "unchanged");
+    world.rebuild();
+}
+
+#[test]
+fn a_call_of_a_refund_that_is_begun_anew_out_of_turn_breaks_an_invariant() {
+    let world = check("checkout 100\npaid t1 pi_1 100\nsend_back t1 40\nsend_back t1 10\nplace r2 re_2");
+    let payments = world.account.payments.as_deref().expect("there are refunds");
+    let renew = |index: usize, generation| {
+        let call = ProviderCall::PaymentRefund(world.refunds[index]);
+        let change = ProviderChange::CallRenewed { call, generation };
+        payments.clone().apply(&PaymentChange::Provider(change), None, world.now)
+    };
+    let twice = "i13: a payment refund is sent anew twice, or before it was sent";
+    assert_eq!(renew(0, 0), Err(Violation(twice)));
+    assert_eq!(renew(0, 2), Err(Violation(twice)));
+    assert_eq!(renew(1, 1), Err(Violation("a payment refund is sent anew that does not wait")));
+    assert_eq!(renew(0, 1), Ok(()));
+}
 
 #[test]
 fn credit_of_a_pending_charge_that_returns_after_its_payment_was_refunded_goes_to_the_shortfall() {

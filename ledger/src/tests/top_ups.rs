@@ -204,6 +204,24 @@ fn what_is_due_follows_from_the_top_ups_that_wait() {
 }
 
 #[test]
+fn a_call_is_due_at_once_and_a_page_that_nobody_knows_is_given_up() {
+    let mut world = check("checkout 100\ntop_up 200");
+    let one = world.top_ups[0];
+    let opened_at = world.now;
+    let given_up_at = |began: Timestamp| began.plus_seconds(bounds::CALL_KEY_SECONDS);
+    assert_eq!(payments(&world).due_at(), Some(given_up_at(opened_at)));
+    script::run(&mut world, "wait 1h");
+    assert_eq!(script::run(&mut world, "renew t1 0"), "call 1");
+    let renewed_at = world.now;
+    assert_eq!(payments(&world).due_at(), Some(given_up_at(renewed_at)), "a new call has a day of its own");
+    assert_eq!(payments(&world).due_work(given_up_at(renewed_at)), [Work::GiveUpTopUp(one)]);
+    script::run(&mut world, "placed t1 cs_1");
+    let expires_at = opened_at.plus_seconds(bounds::TOP_UP_PENDING_SECONDS);
+    assert_eq!(payments(&world).due_at(), Some(expires_at), "a page that is known can be paid");
+    world.rebuild();
+}
+
+#[test]
 fn an_expired_top_up_frees_its_place() {
     let mut world = World::new();
     for _ in 0..bounds::TOP_UPS_PENDING_MAX {

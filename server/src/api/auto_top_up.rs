@@ -44,8 +44,8 @@ pub const ROUTES: &[Route] = &[
     .description(
         "Buys credit with the saved card when less than the threshold is available. A top-up buys at least the \
          threshold, and those of a month of the workspace's time zone stay within the cap. A rule that was stopped is \
-         active again. A pause after a declined payment stays; to end it, delete the rule first. This version charges \
-         no card that is saved at Stripe, and refuses the rule there.",
+         active again. A pause after a declined payment stays; to end it, delete the rule first. A charge that ends \
+         below the threshold opens the top-up; the card is charged a moment later.",
     )
     .request(
         of::<AutoTopUpIn>,
@@ -141,11 +141,6 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     let threshold = amount(THRESHOLD, threshold, threshold_usd)?;
     let cents = whole_cents("amount_usd", amount_usd)?;
     let monthly_cap_cents = whole_cents("monthly_cap_usd", monthly_cap_usd)?;
-    if call.app.stripe.is_some() {
-        // Nothing charges a saved card at Stripe, so a top-up would wait for ever.
-        let detail = "This version saves cards at Stripe, and does not charge them by itself.";
-        return Err(Problem::new(Code::PaymentMethodRequired, detail));
-    }
     let allowed = call.app.payments.top_up_bounds;
     let set = AutoTopUpCommand::Set { threshold, cents, monthly_cap_cents, allowed };
     for command in [set, AutoTopUpCommand::OpenIfLow] {

@@ -484,10 +484,14 @@ fn payment_details(change: &PaymentChange) -> Option<Value> {
         PaymentChange::Provider(ProviderChange::TopUpPlaced { top_up, reference }) => json_value!({
             "top_up": top_up.to_string(), "reference": reference,
         }),
-        PaymentChange::Provider(ProviderChange::CallRenewed { call, generation }) => {
-            let ProviderCall::TopUp(top_up) = call;
-            json_value!({ "top_up": top_up.to_string(), "generation": generation })
-        }
+        PaymentChange::Provider(ProviderChange::CallRenewed { call, generation }) => match call {
+            ProviderCall::TopUp(top_up) => {
+                json_value!({ "top_up": top_up.to_string(), "generation": generation })
+            }
+            ProviderCall::PaymentRefund(refund) => {
+                json_value!({ "payment_refund": refund.to_string(), "generation": generation })
+            }
+        },
         PaymentChange::TopUpExpired(top_up) => json_value!({ "top_up": top_up.to_string() }),
         PaymentChange::TopUpFailed { top_up, failure } => json_value!({
             "top_up": top_up.to_string(), "failure": failure.as_str(),

@@ -1,5 +1,5 @@
-//! Does what a time brings to payments: it gives up a top-up that nobody paid, and takes the steps
-//! of a subscription.
+//! Does what a time brings to payments: it gives up a top-up that nobody paid, takes the steps of a
+//! subscription, and makes the calls at the payment provider that the state waits for.
 //!
 //! The engine says which workspaces have work that is due; the ledger says what it is
 //! ([`Payments::due_work`]). Each piece changes the payments once it is done, so work that comes
@@ -11,12 +11,16 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 use tollkeeper_engine::{Error, Reads};
-use tollkeeper_ledger::{Actor, Command, PaymentCommand, Payments, Submission, Timestamp, Work, WorkspaceId};
+use tollkeeper_ledger::{
+    Actor, Command, PaymentCommand, Payments, Submission, Timestamp, TopUpFailure, TopUpId, Work, WorkspaceId,
+};
 
 use super::back_off::BackOff;
 use super::polling::Polling;
 use super::refused;
 use crate::app::App;
+use crate::payments::stripe::customer::Payer;
+use crate::payments::stripe::observe::NotObserved;
 use crate::payments::subscriptions::catch_up;
 
 /// The most workspaces whose work is done together.
@@ -116,6 +120,22 @@ impl DuePayments {
 async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp) -> Result<(), String> {
     match work {
         Work::ExpireTopUp(top_up) => run(app, workspace, PaymentCommand::ExpireTopUp(top_up), now).await,
+        Work::GiveUpTopUp(top_up) => run(app, workspace, not_paid(top_up), now).await,
+        Work::CallTopUp(top_up) => match &app.stripe {
+            Some(stripe) => {
+                let called = async { Payer::new(app, stripe, workspace)?.charge_card(top_up).await };
+                called.await.map_err(|why: NotObserved| why.to_string())
+            }
+            // Nothing charges a card any more. The next charge would wait for it for ever.
+            None => run(app, workspace, not_paid(top_up), now).await,
+        },
+        Work::CallRefund(refund) => match &app.stripe {
+            Some(stripe) => {
+                let called = async { Payer::new(app, stripe, workspace)?.send_back(refund).await };
+                called.await.map_err(|why: NotObserved| why.to_string())
+            }
+            None => Err("its payment was made at Stripe, which the settings do not name".to_owned()),
+        },
         Work::TickSubscription => {
             match catch_up(app.engine(), workspace, app.payments.plans_renew, now).await {
                 Ok(None) => Ok(()),
@@ -124,6 +144,10 @@ async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp)
             }
         }
     }
+}
+
+const fn not_paid(top_up: TopUpId) -> PaymentCommand {
+    PaymentCommand::FailTopUp { top_up, failure: TopUpFailure::NotPaid }
 }
 
 async fn run(

@@ -1,11 +1,13 @@
 //! Saved cards and automatic top-ups over HTTP. The provider's part is played by commands.
 
 use tollkeeper_ledger::{
-    Actor, Card, CardCommand, Command, Customer, PaymentCommand, Provider, Submission, TopUpFailure,
-    WorkspaceId,
+    Actor, Card, CardCommand, Command, Customer, PaymentCommand, Provider, ProviderCommand, Submission,
+    TopUpFailure, WorkspaceId,
 };
 
 use super::*;
+use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
 
 const PATH: &str = "/v1/workspaces/acme/auto-top-up";
 const CARD: &str = "/v1/workspaces/acme/payment-method";
@@ -145,8 +147,25 @@ async fn a_charge_that_is_refused_for_lack_of_credit_has_credit_bought() {
     world.pass_seconds(86_400);
     world.charge_try_on("b").await.problem(402, "insufficient_credits");
     let id = pending().await[0]["id"].as_str().expect("an id").to_owned();
-    assert_eq!(world.post(&format!("{TOP_UPS}/{id}/confirm"), "", "").await.status, 200);
+    world.post(&format!("{TOP_UPS}/{id}/confirm"), "", "").await.problem(422, "invalid_field");
+    let top_up = id.parse().expect("an id");
+    let payment = "stripe:pi_1".into();
+    let paid = ProviderCommand::SucceedTopUp { top_up, payment, cents: 2_500, tax_cents: 0 };
+    world.report("acme", PaymentCommand::Provider(paid)).await;
     assert_eq!(world.charge_try_on("b").await.status, 201, "a refused key is free");
+}
+
+#[tokio::test]
+async fn a_card_that_nothing_charges_any_more_fails_its_top_up() {
+    let world = world_with(1_000_000).await;
+    world.save_card("acme").await;
+    assert_eq!(world.put("PUT", PATH, "", RULE).await.status, 200);
+    assert_eq!(world.charge_try_on("a").await.status, 201);
+    DuePayments::default().poll(&world.app).await;
+    let top_ups = world.get(TOP_UPS).await.json();
+    let shown = (&top_ups["data"][0]["status"], &top_ups["data"][0]["failure"]);
+    assert_eq!(shown, (&"failed".into(), &"not_paid".into()));
+    assert_eq!(world.get(PATH).await.json()["state"], "paused");
 }
 
 #[tokio::test]

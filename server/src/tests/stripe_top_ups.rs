@@ -4,17 +4,19 @@
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 
 use super::*;
+use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
 
 const PATH: &str = "/v1/workspaces/acme/top-ups";
 const BODY: &str = r#"{"amount_usd":"25.00","return_url":"https://app.example.com/billing"}"#;
 
 /// A server that takes payments with Stripe, and the stand-in.
-struct Paid {
-    world: World,
-    stripe: StripeStandIn,
+pub(super) struct Paid {
+    pub(super) world: World,
+    pub(super) stripe: StripeStandIn,
 }
 
-async fn paid_world() -> Paid {
+pub(super) async fn paid_world() -> Paid {
     let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
     let mut settings = settings();
     for (name, value) in [
@@ -36,23 +38,33 @@ async fn paid_world() -> Paid {
 }
 
 impl Paid {
-    async fn top_up(&self, id: &str) -> Value {
+    pub(super) async fn top_up(&self, id: &str) -> Value {
         self.world.get(&format!("{PATH}/{id}")).await.json()
     }
 
-    fn pass_seconds(&self, seconds: i64) {
+    pub(super) fn pass_seconds(&self, seconds: i64) {
         self.world.pass_seconds(seconds);
         self.stripe.advance(seconds);
     }
 
     /// The id of the only page that was made.
-    fn page(&self) -> String {
+    pub(super) fn page(&self) -> String {
         let pages = self.stripe.objects("checkout.session");
         assert_eq!(pages.len(), 1, "one top-up makes one page");
         pages[0]["id"].as_str().expect("an object has an id").to_owned()
     }
 
-    fn posts(&self, path: &str) -> usize {
+    /// Delivers every webhook event that waits; each must be answered with 200.
+    pub(super) async fn deliver_all(&self) {
+        for webhook in self.stripe.take_events() {
+            let headers: Vec<(&str, &str)> =
+                webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let reply = self.world.ask("POST", "/webhooks/stripe", &headers, webhook.body.clone()).await;
+            assert_eq!(reply.status, 200, "{}: {}", webhook.kind, reply.text);
+        }
+    }
+
+    pub(super) fn posts(&self, path: &str) -> usize {
         let requests = self.stripe.requests();
         requests.iter().filter(|request| request.method == "POST" && request.path == path).count()
     }
@@ -93,12 +105,6 @@ async fn a_top_up_is_paid_on_a_page_and_granted_once_without_its_tax() {
         (&"succeeded".into(), &Value::Null)
     );
     assert_eq!(paid.world.balance().await, (2_500_000, 0));
-    let asked = paid.stripe.requests().len();
-    for _ in 0..2 {
-        paid.pass_seconds(5);
-        assert_eq!(paid.top_up(&id).await, granted);
-    }
-    assert_eq!(paid.stripe.requests().len(), asked, "what is paid is not asked about");
     let entries = paid.world.get("/v1/workspaces/acme/entries").await.json();
     assert_eq!(entries["data"][0]["details"]["tax_usd"], "4.75");
     let late = paid.world.post(PATH, "one", BODY).await;
@@ -173,6 +179,32 @@ async fn an_error_that_is_saved_for_the_key_begins_the_call_anew() {
     let entries = paid.world.get("/v1/workspaces/acme/entries").await.json();
     let kinds: Vec<_> = entries["data"].as_array().expect("a list").iter().map(|row| &row["kind"]).collect();
     assert_eq!(kinds[..4], ["top_up.placed", "call.renewed", "customer.linked", "top_up.opened"]);
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_knows_is_given_up_and_still_grants_if_it_is_paid() {
+    for fault in [Fault::CutBefore, Fault::CutAfter] {
+        let paid = paid_world().await;
+        paid.stripe.fail_next("POST", "/v1/checkout/sessions", fault);
+        paid.world.post(PATH, "one", BODY).await.problem(503, "payment_provider_unavailable");
+        let mut job = DuePayments::default();
+        job.poll(&paid.world.app).await;
+        let listed = async || paid.world.get(PATH).await.json()["data"][0].clone();
+        assert_eq!(listed().await["status"], "pending");
+        paid.pass_seconds(20 * 3_600);
+        if fault == Fault::CutAfter {
+            job.poll(&paid.world.app).await;
+        }
+        let late = paid.world.post(PATH, "one", BODY).await;
+        assert_eq!((late.status, &late.json()["failure"]), (201, &"not_paid".into()), "{}", late.text);
+        assert_eq!(listed().await["status"], "failed");
+        assert_eq!(paid.posts("/v1/checkout/sessions"), 1, "an old key is not sent again");
+        if fault == Fault::CutAfter {
+            paid.stripe.pay_checkout(&paid.page(), Card::Good).expect("the card is good");
+            paid.deliver_all().await;
+            assert_eq!(paid.world.balance().await, (2_500_000, 0));
+        }
+    }
 }
 
 #[tokio::test]

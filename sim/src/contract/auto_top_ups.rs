@@ -4,8 +4,8 @@
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
     AutoTopUp, AutoTopUpCommand, AutoTopUpState, Card, CardCommand, Command, Customer, Kind, Micros,
-    PaymentCommand, Payments, Provider, StopReason, TopUp, TopUpBounds, TopUpFailure, TopUpId, TopUpStatus,
-    TopUpWay, WorkspaceChanges,
+    PaymentCommand, Payments, Provider, ProviderCommand, StopReason, TopUp, TopUpBounds, TopUpFailure,
+    TopUpId, TopUpStatus, TopUpWay, WorkspaceChanges,
 };
 
 use super::Store;
@@ -26,8 +26,12 @@ const fn fail(top_up: TopUpId, failure: TopUpFailure) -> Command {
     Command::Payment(PaymentCommand::FailTopUp { top_up, failure })
 }
 
-const fn confirm(top_up: TopUpId) -> Command {
-    Command::Payment(PaymentCommand::ConfirmTopUp(top_up))
+/// The card was charged for a top-up.
+fn paid(top_up: &TopUp) -> Command {
+    let payment = TopUp::provider_payment(Provider::Stripe, &format!("pi_{}", top_up.id)).into();
+    let (top_up, cents) = (top_up.id, top_up.cents);
+    let succeeded = ProviderCommand::SucceedTopUp { top_up, payment, cents, tax_cents: 0 };
+    Command::Payment(PaymentCommand::Provider(succeeded))
 }
 
 fn visa() -> Card {
@@ -93,7 +97,11 @@ pub(super) fn racing_charges_buy_credit_once(store: &dyn Store) {
     // The next two find it pending, the others no credit.
     assert_eq!(race(&client, "second"), 2);
     assert_eq!(payments(&client).top_ups, all);
-    client.accepted(confirm(all[0].id));
+    let confirm = Command::Payment(PaymentCommand::ConfirmTopUp(all[0].id));
+    assert_eq!(client.refused(confirm), "invalid_field", "a card is charged by the provider alone");
+    assert_eq!(client.due_payments(), [acme()], "the card is to be charged");
+    client.accepted(paid(&all[0]));
+    assert_eq!(client.due_payments(), []);
     assert_eq!(race(&client, "third"), 14, "20,000 came to the 1,000 that were left");
     assert_eq!(payments(&client).top_ups.len(), 2, "its credit is spent, so one more is bought");
     let client = client.restarted(store);
@@ -112,7 +120,7 @@ pub(super) fn a_month_of_the_time_zone_stays_within_its_cap(store: &dyn Store) {
     for round in 0..2 {
         client.charge(&format!("spend {round}"), charge("try_on", 1));
         let bought = pending(&client).expect("there is room for it within the cap");
-        client.accepted(confirm(bought.id));
+        client.accepted(paid(&bought));
     }
     client.charge("spend 2", charge("try_on", 1));
     assert_eq!(pending(&client), None, "60 cents would pass the cap of 50");
@@ -123,7 +131,7 @@ pub(super) fn a_month_of_the_time_zone_stays_within_its_cap(store: &dyn Store) {
     client.accepted(rule(AutoTopUpCommand::OpenIfLow));
     let bought = pending(&client).expect("a month begins with its first millisecond");
     assert_eq!(bought.opened_at, end);
-    client.accepted(confirm(bought.id));
+    client.accepted(paid(&bought));
     client.charge("spend 3", charge("try_on", 1));
     let last = pending(&client).expect("the month has room for one more");
     client.accepted(fail(last.id, TopUpFailure::NotPaid));

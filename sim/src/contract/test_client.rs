@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Output, Page, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest,
-    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentCommand, Refusal, Scope, Source,
-    Submission, SubscriptionCommand, Team, TeamChange, TeamCommand, Timestamp, Work, WorkspaceChanges,
-    WorkspaceId,
+    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentCommand, PaymentRefundCommand,
+    Refusal, Scope, Source, Submission, SubscriptionCommand, Team, TeamChange, TeamCommand, Timestamp,
+    TopUpFailure, Work, WorkspaceChanges, WorkspaceId,
 };
 
 use super::Store;
@@ -263,6 +263,12 @@ impl TestClient {
         for work in &due {
             let command = Command::Payment(match *work {
                 Work::ExpireTopUp(top_up) => PaymentCommand::ExpireTopUp(top_up),
+                Work::CallTopUp(top_up) | Work::GiveUpTopUp(top_up) => {
+                    PaymentCommand::FailTopUp { top_up, failure: TopUpFailure::NotPaid }
+                }
+                Work::CallRefund(refund) => {
+                    PaymentCommand::Refund(PaymentRefundCommand::Place { refund, reference: "re_due".into() })
+                }
                 Work::TickSubscription => {
                     PaymentCommand::Subscription(SubscriptionCommand::Tick { renews: false })
                 }

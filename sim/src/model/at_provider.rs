@@ -1,5 +1,5 @@
 //! The rules of what a payment provider says about top-ups: what was made for one, that its money
-//! came in, and that a call left nothing.
+//! came in, and that a call left nothing, also one of a payment refund.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -9,6 +9,7 @@ use tollkeeper_ledger::{
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool};
+use super::payment_refunds::waits_for_its_call;
 
 impl Pool {
     pub(super) fn hear_from_provider(
@@ -57,6 +58,14 @@ impl Pool {
                 let (index, found) = self.find_top_up(*top_up)?;
                 if waits(&found) && found.at_provider.generation == *lost {
                     self.add(now, Fact::CallRenewed { top_up: index });
+                }
+                Ok(Output::Done)
+            }
+            ProviderCommand::RenewCall { call: ProviderCall::PaymentRefund(refund), lost } => {
+                let index = self.named_refund(*refund)?;
+                let refund = self.refunds().swap_remove(index);
+                if waits_for_its_call(&refund) && refund.generation == *lost {
+                    self.add(now, Fact::RefundCallRenewed { refund: index });
                 }
                 Ok(Output::Done)
             }

@@ -179,6 +179,11 @@ pub enum Fact {
         /// The reason.
         reason: Box<str>,
     },
+    /// The call of a payment refund was begun anew.
+    RefundCallRenewed {
+        /// The index of the payment refund.
+        refund: usize,
+    },
     /// The payment provider took a payment refund over.
     RefundPlaced {
         /// The index of the payment refund.
@@ -291,7 +296,7 @@ impl Fact {
             Fact::TopUpPaid { .. } => Kind::TopUpSucceeded,
             Fact::TopUpFailed { .. } => Kind::TopUpFailed,
             Fact::TopUpPlaced { .. } => Kind::TopUpPlaced,
-            Fact::CallRenewed { .. } => Kind::CallRenewed,
+            Fact::CallRenewed { .. } | Fact::RefundCallRenewed { .. } => Kind::CallRenewed,
             Fact::CustomerLinked(_) => Kind::CustomerLinked,
             Fact::CardSaved(_) => Kind::CardSaved,
             Fact::CardRemoved => Kind::CardRemoved,

@@ -306,7 +306,9 @@ impl Model {
     /// The workspaces with work of payments that is due.
     #[must_use]
     pub fn due_payments(&self, now: Timestamp) -> Vec<WorkspaceId> {
-        let is_due = |pool: &Pool| pool.has_late_top_up(now) || pool.has_late_subscription(now);
+        let is_due = |pool: &Pool| {
+            pool.has_due_top_up(now) || pool.has_refund_to_send(now) || pool.has_late_subscription(now)
+        };
         let due = self.pools.iter().filter(|(_, pool)| is_due(pool));
         due.map(|(id, _)| id.clone()).collect()
     }

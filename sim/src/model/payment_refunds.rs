@@ -55,7 +55,7 @@ impl Pool {
                 self.send_back(*top_up, *cents, (reason, *by_hand), now)
             }
             PaymentRefundCommand::Place { refund, reference } => {
-                let refund = self.named(*refund)?;
+                let refund = self.named_refund(*refund)?;
                 let refunds = self.refunds();
                 let holder = refunds.iter().position(|other| other.placed.as_ref() == Some(reference));
                 if holder == Some(refund) {
@@ -115,7 +115,7 @@ impl Pool {
         status: PaymentRefundStatus,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let refund = self.named(id)?;
+        let refund = self.named_refund(id)?;
         if self.refunds()[refund].status == status {
             return Ok(Output::Done);
         }
@@ -146,7 +146,7 @@ impl Pool {
         self.top_ups().iter().position(|top_up| top_up.payment.as_deref() == Some(payment))
     }
 
-    fn named(&self, id: PaymentRefundId) -> Result<usize, Refusal> {
+    pub(super) fn named_refund(&self, id: PaymentRefundId) -> Result<usize, Refusal> {
         let index = index_of(id.0);
         if index < self.refunds().len() { Ok(index) } else { Err(invalid("refund")) }
     }
@@ -178,6 +178,13 @@ impl Pool {
         i64::try_from(lost).expect("it is at most what was paid")
     }
 
+    /// True if the money of a refund is to be sent by the provider that took it.
+    pub(super) fn has_refund_to_send(&self, now: Timestamp) -> bool {
+        self.refunds().iter().any(|refund| {
+            waits_for_its_call(refund) && refund.renewed_at.unwrap_or(refund.requested_at) <= now
+        })
+    }
+
     /// What is lost of payments besides their refunds, by the name of the payment.
     #[must_use]
     pub fn lost_elsewhere(&self) -> BTreeMap<Box<str>, i64> {
@@ -207,9 +214,15 @@ impl Pool {
                     ended_at: None,
                     placed: None,
                     generation: 0,
+                    renewed_at: None,
                 }),
                 Fact::RefundPlaced { refund, reference } => {
                     refunds[*refund].placed = Some(reference.clone());
+                }
+                Fact::RefundCallRenewed { refund } => {
+                    let renewed: &mut PaymentRefund = &mut refunds[*refund];
+                    renewed.generation += 1;
+                    renewed.renewed_at = Some(line.decided_at);
                 }
                 Fact::RefundEnded { refund, status } => {
                     refunds[*refund].status = *status;
@@ -220,4 +233,10 @@ impl Pool {
         }
         refunds
     }
+}
+
+/// True if the provider that took the money has not taken the refund over yet.
+pub(super) fn waits_for_its_call(refund: &PaymentRefund) -> bool {
+    let is_pending = refund.status == PaymentRefundStatus::Pending;
+    is_pending && refund.placed.is_none() && refund.payment.starts_with("stripe:")
 }

@@ -41,7 +41,7 @@ impl Pool {
                     assert!(!is_confirmed, "a second confirmation is a repeated request");
                     return Ok(Output::Done);
                 }
-                if top_up.way == TopUpWay::Checkout {
+                if top_up.way != TopUpWay::Manual {
                     return Err(invalid("top_up"));
                 }
                 let request = GrantRequest {
@@ -135,6 +135,24 @@ impl Pool {
     #[must_use]
     pub fn has_late_top_up(&self, now: Timestamp) -> bool {
         self.top_ups().iter().any(|top_up| is_late(top_up, now))
+    }
+}
+
+impl Pool {
+    /// True if a top-up waits for something whose time has come.
+    pub(super) fn has_due_top_up(&self, now: Timestamp) -> bool {
+        let pending = self.top_ups().into_iter().filter(|top_up| top_up.status == TopUpStatus::Pending);
+        let mut due_at = pending.filter_map(|top_up| {
+            let AtProvider { reference, renewed_at, .. } = &top_up.at_provider;
+            let began_at = renewed_at.unwrap_or(top_up.opened_at);
+            match top_up.way {
+                TopUpWay::Automatic => reference.is_none().then_some(began_at),
+                // Nobody knows the address of a page that was not made in 20 hours.
+                TopUpWay::Checkout if reference.is_none() => Some(began_at.plus_seconds(20 * 3_600)),
+                TopUpWay::Checkout | TopUpWay::Manual => Some(gives_up_at(&top_up)),
+            }
+        });
+        due_at.any(|at| at <= now)
     }
 }
 

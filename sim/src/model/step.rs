@@ -120,17 +120,13 @@ impl Names {
             )) => {
                 top_up.0 = known_top_up(named, top_up.0)?;
             }
-            Command::Payment(PaymentCommand::Refund(command)) => match command {
-                PaymentRefundCommand::ReportLoss { payment, .. } => {
-                    *payment = known_payment(named, payment)?;
-                }
-                PaymentRefundCommand::Request { top_up, .. } => top_up.0 = known_top_up(named, top_up.0)?,
-                PaymentRefundCommand::Place { refund, .. }
-                | PaymentRefundCommand::Succeed(refund)
-                | PaymentRefundCommand::Fail { refund, .. } => {
-                    refund.0 = known(&named.refunds, refund.0)?;
-                }
-            },
+            Command::Payment(PaymentCommand::Provider(ProviderCommand::RenewCall {
+                call: ProviderCall::PaymentRefund(refund),
+                ..
+            })) => {
+                refund.0 = known(&named.refunds, refund.0)?;
+            }
+            Command::Payment(PaymentCommand::Refund(command)) => name_refund(named, command)?,
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
@@ -341,6 +337,18 @@ impl Names {
     pub fn charge(&self, workspace: &WorkspaceId, index: usize) -> Option<ChargeId> {
         self.0.get(workspace)?.charges.get(index).map(|id| ChargeId(*id))
     }
+}
+
+/// Puts the engine's ids into a command about money that goes back; `None` if one is not known yet.
+fn name_refund(named: &Named, command: &mut PaymentRefundCommand) -> Option<()> {
+    match command {
+        PaymentRefundCommand::ReportLoss { payment, .. } => *payment = known_payment(named, payment)?,
+        PaymentRefundCommand::Request { top_up, .. } => top_up.0 = known_top_up(named, top_up.0)?,
+        PaymentRefundCommand::Place { refund, .. }
+        | PaymentRefundCommand::Succeed(refund)
+        | PaymentRefundCommand::Fail { refund, .. } => refund.0 = known(&named.refunds, refund.0)?,
+    }
+    Some(())
 }
 
 /// The top-up whose payment a person confirmed, by the name of the payment.

@@ -178,6 +178,9 @@ impl Workload {
     /// What is lost of a payment, or money that goes back: of a top-up, or as `SetLost` of a grant.
     pub(super) fn lost(&mut self, pool: &Pool) -> Command {
         let paid = |top_up: &TopUp| top_up.grant.is_some();
+        if !pool.refunds().is_empty() && self.random.chance(100) {
+            return Command::Payment(self.refund_at_provider(pool));
+        }
         let of_plans = pool.payments_of_subscriptions();
         if !of_plans.is_empty() && self.random.chance(400) {
             let payment = self.random.pick(&of_plans);
@@ -203,7 +206,9 @@ impl Workload {
         let cents = named.map_or(0, |top_up| top_up.cents);
         let roll = self.random.below(100);
         if roll < 40 {
-            return self.loss(TopUp::manual_payment(top_up).into(), cents);
+            let payment = named.and_then(|top_up| top_up.payment.clone());
+            let payment = payment.unwrap_or_else(|| TopUp::manual_payment(top_up).into());
+            return self.loss(payment, cents);
         }
         if roll < 65 || refunds.is_empty() {
             let asked = match self.random.below(8) {
@@ -241,6 +246,20 @@ impl Workload {
         };
         let evidence = if self.random.chance(20) { "x".repeat(2_001) } else { "dp_1 lost".to_owned() };
         PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence: evidence.into() }
+    }
+
+    /// The provider took a payment refund over, or its call was lost: mostly the present one.
+    fn refund_at_provider(&mut self, pool: &Pool) -> PaymentCommand {
+        let refunds = pool.refunds();
+        let refund = self.random.pick(&refunds);
+        let unknown = self.random.chance(50);
+        let id = if unknown { PaymentRefundId(unknown_id()) } else { refund.id };
+        if self.random.chance(500) {
+            let reference = format!("re_{}", self.random.below(8)).into();
+            return PaymentCommand::Refund(PaymentRefundCommand::Place { refund: id, reference });
+        }
+        let lost = if self.random.chance(800) { refund.generation } else { refund.generation + 1 };
+        PaymentCommand::Provider(ProviderCommand::RenewCall { call: ProviderCall::PaymentRefund(id), lost })
     }
 
     /// Mostly of a grant that was paid for, and mostly not more than was paid.

@@ -38,7 +38,11 @@ pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
         }),
         "renew" => {
             let lost = u32::try_from(number(words.bare[2])).expect("a generation");
-            let call = ProviderCall::TopUp(top_up());
+            let refund = || world.refunds.get(index(words.bare[1])).copied();
+            let call = match words.bare[1].starts_with('r') {
+                true => ProviderCall::PaymentRefund(refund().unwrap_or(PaymentRefundId(Id::v7(0, 0, 0)))),
+                false => ProviderCall::TopUp(top_up()),
+            };
             PaymentCommand::Provider(ProviderCommand::RenewCall { call, lost })
         }
         "expire" => PaymentCommand::ExpireTopUp(top_up()),
@@ -79,7 +83,7 @@ pub(super) fn payment_refund(world: &World, words: &Words) -> PaymentRefundComma
         || world.refunds.get(index(words.bare[1])).copied().unwrap_or(PaymentRefundId(Id::v7(0, 0, 0)));
     match words.bare[0] {
         "loss" => PaymentRefundCommand::ReportLoss {
-            payment: paid_name(world, words.bare[1]).into(),
+            payment: paid_name(world, words.bare[1]),
             elsewhere_cents: number(words.bare[2]),
             evidence: words.text("evidence").unwrap_or("dp_1").into(),
         },
@@ -99,12 +103,19 @@ pub(super) fn payment_refund(world: &World, words: &Words) -> PaymentRefundComma
 }
 
 /// The name of the payment of a top-up, or of a payment for the subscription.
-fn paid_name(world: &World, name: &str) -> String {
+fn paid_name(world: &World, name: &str) -> Box<str> {
     let is_top_up = name.strip_prefix('t').is_some_and(|number| number.parse::<usize>().is_ok());
     if !is_top_up {
-        return format!("{}{name}", TopUp::MANUAL);
+        return format!("{}{name}", TopUp::MANUAL).into();
     }
-    TopUp::manual_payment(world.top_ups.get(index(name)).copied().unwrap_or(TopUpId(Id::v7(0, 0, 0))))
+    payment_of(world, world.top_ups.get(index(name)).copied().unwrap_or(TopUpId(Id::v7(0, 0, 0))))
+}
+
+/// The payment of a top-up; the name of a confirmed one if it was not paid.
+fn payment_of(world: &World, top_up: TopUpId) -> Box<str> {
+    let paid =
+        world.account.payments.as_deref().and_then(|payments| payments.top_up(top_up)?.payment.clone());
+    paid.unwrap_or_else(|| TopUp::manual_payment(top_up).into())
 }
 
 /// A card with this id of the provider.

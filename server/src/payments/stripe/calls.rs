@@ -230,6 +230,20 @@ impl Client {
         self.post("payment_intents", marks.write(form, "metadata"), key).await
     }
 
+    /// The payments of a customer since a time, newest first. A new one may be missing for a
+    /// moment.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn payments_of(
+        &self,
+        customer: &ObjectId,
+        since_seconds: i64,
+    ) -> Result<Vec<PaymentIntent>, StripeError> {
+        let query = || Form::default().with("customer", customer).with("created[gte]", since_seconds);
+        self.all_of("payment_intents", query).await
+    }
+
     /// A payment.
     ///
     /// # Errors
@@ -287,7 +301,7 @@ impl Client {
     /// # Errors
     /// As for every call.
     pub async fn refunds_of(&self, payment: &ObjectId) -> Result<Vec<Refund>, StripeError> {
-        self.all_of("refunds", payment).await
+        self.all_of("refunds", || Form::default().with("payment_intent", payment)).await
     }
 
     /// One dispute.
@@ -303,7 +317,7 @@ impl Client {
     /// # Errors
     /// As for every call.
     pub async fn disputes_of(&self, payment: &ObjectId) -> Result<Vec<Dispute>, StripeError> {
-        self.all_of("disputes", payment).await
+        self.all_of("disputes", || Form::default().with("payment_intent", payment)).await
     }
 
     /// A warning that a payment is probably fraudulent.
@@ -314,17 +328,17 @@ impl Client {
         self.get(&format!("radar/early_fraud_warnings/{id}"), Form::default()).await
     }
 
-    /// Every object of a list about one payment, page by page.
+    /// Every object of a list that fits a query, page by page.
     async fn all_of<T: DeserializeOwned + Identified>(
         &self,
         list: &str,
-        payment: &ObjectId,
+        query: impl Fn() -> Form,
     ) -> Result<Vec<T>, StripeError> {
         let mut all: Vec<T> = Vec::new();
         loop {
             let last = all.last().map(Identified::id);
-            let query = Form::default().with("payment_intent", payment).with("limit", PAGE);
-            let page: List<T> = self.get(list, query.maybe("starting_after", last)).await?;
+            let query = query().with("limit", PAGE).maybe("starting_after", last);
+            let page: List<T> = self.get(list, query).await?;
             let is_last = !page.has_more || page.data.is_empty();
             all.extend(page.data);
             if is_last {

@@ -12,6 +12,10 @@
 //! observe     fetches an object, and tells the ledger what it says
 //! customer    the customer that a workspace is at Stripe
 //! place       makes the pages on which a payer pays or saves a card
+//! charge_card charges the saved card for automatic top-ups
+//! send_back   sends the money of payment refunds back
+//! after_error what to do after an error of a call that moves money
+//! unanswered  what was heard of calls whose outcome is not known
 //! asked       when Stripe was asked about which top-up
 //! settings    keys, address, tax
 //! ```
@@ -21,8 +25,10 @@
 //! caller sends the same call again or looks the object up. It never counts as a failure. Which
 //! calls are due and what their answers mean for the ledger is not here.
 
+pub mod after_error;
 pub mod asked;
 pub mod calls;
+pub mod charge_card;
 pub mod client;
 pub mod customer;
 pub mod error;
@@ -31,8 +37,10 @@ pub mod objects;
 pub mod observe;
 pub mod place;
 pub mod provider;
+pub mod send_back;
 pub mod settings;
 pub mod signature;
+pub mod unanswered;
 pub mod webhook;
 
 /// The version of the API that every request names. Webhook events may have another version, so

@@ -25,7 +25,7 @@ use crate::app::App;
 const PAGE_SECONDS: i64 = 23 * 3_600;
 
 /// What a payer reads.
-const DESCRIPTION: &str = "Credit";
+pub(super) const DESCRIPTION: &str = "Credit";
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -56,6 +56,11 @@ impl Payer<'_> {
             return Ok(self.client.checkout(&reference).await?.url);
         }
         if !top_up.waits_for_its_call() {
+            return Ok(None);
+        }
+        if self.is_key_used_up(top_up.call_began_at()) {
+            // Nobody knows the address of its page. The job gives it up too.
+            self.run(PaymentCommand::FailTopUp { top_up: id, failure: TopUpFailure::NotPaid }).await?;
             return Ok(None);
         }
         let customer = self.customer().await?;
@@ -102,12 +107,11 @@ impl Payer<'_> {
         return_url: &str,
     ) -> Result<CheckoutSession, StripeError> {
         let id = top_up.id.to_string();
-        let began_at = top_up.at_provider.renewed_at.unwrap_or(top_up.opened_at);
         let new = NewCheckout {
             customer,
             cents: top_up.cents,
             description: DESCRIPTION,
-            expires_at: began_at.millis().div_euclid(1_000) + PAGE_SECONDS,
+            expires_at: top_up.call_began_at().millis().div_euclid(1_000) + PAGE_SECONDS,
             return_url,
             adds_tax: self.app.payments.stripe.adds_tax,
             marks: self.marks(Some((TOP_UP, &id))),

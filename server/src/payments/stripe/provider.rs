@@ -11,6 +11,7 @@ use super::error::{StripeError, Why};
 use super::objects::{Event, ObjectId};
 use super::settings::StripeSettings;
 use super::signature::{self, NotSigned};
+use super::unanswered::Unanswered;
 use crate::access::secret::Secret;
 
 /// Stripe, as the settings say.
@@ -21,6 +22,7 @@ pub struct Stripe {
     is_live: bool,
     portal: OnceCell<ObjectId>,
     asked: Asked,
+    unanswered: Unanswered,
 }
 
 impl Stripe {
@@ -33,6 +35,7 @@ impl Stripe {
             is_live: settings.is_live(),
             portal: OnceCell::new(),
             asked: Asked::default(),
+            unanswered: Unanswered::default(),
         }
     }
 
@@ -63,6 +66,11 @@ impl Stripe {
     /// When Stripe was asked about which top-up.
     pub fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    /// What was heard of calls whose outcome is not known.
+    pub(super) fn unanswered(&self) -> &Unanswered {
+        &self.unanswered
     }
 
     /// The webhook event in a body, if it comes from Stripe.

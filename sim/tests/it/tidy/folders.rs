@@ -71,7 +71,8 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "access",
             "app",
             "http",
-            "payments/stripe/observe payments/stripe/customer payments/stripe/place payments/stripe/webhook",
+            "payments/stripe/observe payments/stripe/customer payments/stripe/place payments/stripe/webhook \
+             payments/stripe/after_error payments/stripe/charge_card payments/stripe/send_back",
             "api",
             "dashboard",
             "jobs",

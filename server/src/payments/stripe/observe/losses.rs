@@ -2,12 +2,15 @@
 //!
 //! What is lost of a payment is added up from all its refunds and disputes as they are now, and
 //! never from the one that was heard of. So order, repeats, changed amounts and won disputes come
-//! out the same.
+//! out the same. A refund that this ledger requested is no loss: it says how far its payment
+//! refund is. One that names a payment refund which the ledger does not know was requested by a
+//! copy of it, or before a backup was restored; it counts as lost elsewhere.
 
 use std::fmt::Write;
 
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, StopReason, TopUpId, WorkspaceId,
+    AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, PaymentRefundId, Payments, StopReason,
+    TopUpId, WorkspaceId,
 };
 
 use super::{NotObserved, Observed, Observer, top_up_of};
@@ -58,20 +61,56 @@ impl Observer<'_> {
         let Some(top_up) = top_up else { return Ok(observed) };
         let refunds = self.client.refunds_of(&intent.id).await?;
         let disputes = self.client.disputes_of(&intent.id).await?;
-        self.report_loss(&workspace, top_up, loss_of(&refunds, &disputes)).await?;
+        self.own_refunds(&workspace, &refunds).await?;
+        self.report_loss(&workspace, top_up, &refunds, &disputes).await?;
         if disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes) {
             self.stop(&workspace, StopReason::Disputed).await?;
         }
         Ok(Observed::Ours)
     }
 
+    /// Tells the ledger how far its own refunds are, the oldest first.
+    async fn own_refunds(&self, workspace: &WorkspaceId, refunds: &[Refund]) -> Result<(), NotObserved> {
+        for refund in refunds.iter().rev() {
+            let payments = self.payments(workspace).await?;
+            if let Some(id) = own(&payments, refund) {
+                self.own_refund(workspace, id, refund).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the ledger how far one of its refunds is. The end of it comes first: until it is
+    /// placed, the job asks about it.
+    pub(super) async fn own_refund(
+        &self,
+        workspace: &WorkspaceId,
+        id: PaymentRefundId,
+        refund: &Refund,
+    ) -> Result<(), NotObserved> {
+        let run =
+            async |command| self.run(workspace, Command::Payment(PaymentCommand::Refund(command))).await;
+        let fail = |reason: &str| PaymentRefundCommand::Fail { refund: id, reason: reason.into() };
+        match refund.status {
+            RefundStatus::Succeeded => run(PaymentRefundCommand::Succeed(id)).await?,
+            RefundStatus::Failed => run(fail("Stripe says that it failed")).await?,
+            RefundStatus::Canceled => run(fail("it was cancelled at Stripe")).await?,
+            RefundStatus::Pending | RefundStatus::RequiresAction | RefundStatus::Other => Observed::Ours,
+        };
+        run(PaymentRefundCommand::Place { refund: id, reference: refund.id.as_str().into() }).await?;
+        Ok(())
+    }
+
     async fn report_loss(
         &self,
         workspace: &WorkspaceId,
         top_up: TopUpId,
-        Loss { cents, evidence }: Loss,
+        refunds: &[Refund],
+        disputes: &[Dispute],
     ) -> Result<Observed, NotObserved> {
         let payments = self.payments(workspace).await?;
+        let elsewhere = refunds.iter().filter(|refund| own(&payments, refund).is_none());
+        let Loss { cents, evidence } = loss_of(elsewhere, disputes);
         let top_up = payments.top_up(top_up).ok_or(NotObserved::Missing)?;
         // What was not paid is lost by nobody.
         let Some(payment) = top_up.payment.clone() else { return Ok(Observed::Ours) };
@@ -95,8 +134,16 @@ fn without_tax(gross_cents: i64, paid_cents: i64, tax_cents: i64) -> i64 {
     i64::try_from(net).unwrap_or(i64::MAX)
 }
 
-/// What is lost by these refunds and disputes, without the refunds that we made ourselves.
-fn loss_of(refunds: &[Refund], disputes: &[Dispute]) -> Loss {
+/// The payment refund that a refund is; `None` if this ledger did not request it. A second refund
+/// in the name of the same payment refund is not it.
+fn own(payments: &Payments, refund: &Refund) -> Option<PaymentRefundId> {
+    let id = refund.metadata.get(PAYMENT_REFUND)?.parse().ok()?;
+    let placed = payments.back.refund(id)?.placed.as_deref();
+    placed.is_none_or(|placed| placed == refund.id.as_str()).then_some(id)
+}
+
+/// What is lost by these refunds and disputes.
+fn loss_of<'a>(refunds: impl Iterator<Item = &'a Refund>, disputes: &[Dispute]) -> Loss {
     let mut loss = Loss { cents: 0, evidence: String::new() };
     let mut add = |id: &ObjectId, cents: i64, what: &str| {
         loss.cents = loss.cents.saturating_add(cents.max(0));
@@ -106,7 +153,7 @@ fn loss_of(refunds: &[Refund], disputes: &[Dispute]) -> Loss {
             loss.evidence.truncate(start);
         }
     };
-    for refund in refunds.iter().filter(|refund| !refund.metadata.contains_key(PAYMENT_REFUND)) {
+    for refund in refunds {
         if !matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) {
             add(&refund.id, refund.amount, "refund");
         }

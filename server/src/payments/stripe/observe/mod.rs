@@ -20,12 +20,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use tollkeeper_engine::{Error, Reads};
-use tollkeeper_ledger::{Actor, Command, Payments, Refusal, Submission, TopUpId, WorkspaceId};
+use tollkeeper_ledger::{
+    Actor, Command, PaymentRefundId, Payments, Refusal, Submission, TopUpId, WorkspaceId,
+};
 
 use super::calls::{LEDGER, TOP_UP, WORKSPACE};
 use super::client::Client;
 use super::error::StripeError;
-use super::objects::{Metadata, ObjectId};
+use super::objects::{Metadata, ObjectId, PaymentIntent, Refund};
 use super::provider::{Stripe, ledger_name};
 use crate::app::App;
 
@@ -114,6 +116,8 @@ pub enum NotObserved {
     Refused(&'static str),
     /// It is this ledger's, and what it belongs to is not there.
     Missing,
+    /// It is not known what became of a call, and its key must be sent no more.
+    Unanswered,
 }
 
 impl fmt::Display for NotObserved {
@@ -123,6 +127,7 @@ impl fmt::Display for NotObserved {
             NotObserved::Store(error) => write!(f, "{error}"),
             NotObserved::Refused(code) => write!(f, "the ledger refused it: {code}"),
             NotObserved::Missing => f.write_str("its workspace or top-up is not there"),
+            NotObserved::Unanswered => f.write_str("it is not known what became of the call"),
         }
     }
 }
@@ -150,8 +155,7 @@ pub async fn observe(
     id: &ObjectId,
     hint: &Hint,
 ) -> Result<Observed, NotObserved> {
-    let ledger = ledger_name(&app.engine().platform());
-    let observer = Observer { app, client: stripe.client()?, ledger };
+    let observer = Observer::new(app, stripe)?;
     match subject {
         Subject::Checkout => observer.checkout(id).await,
         Subject::Payment => observer.payment(id).await,
@@ -163,6 +167,32 @@ pub async fn observe(
     }
 }
 
+/// Tells the ledger what a payment says that was just fetched.
+///
+/// # Errors
+/// Why it must be observed again later.
+pub(super) async fn payment_as_fetched(
+    app: &App,
+    stripe: &Stripe,
+    intent: &PaymentIntent,
+) -> Result<Observed, NotObserved> {
+    Observer::new(app, stripe)?.payment_as_fetched(intent).await
+}
+
+/// Tells the ledger how far a refund is that was just fetched and is this payment refund.
+///
+/// # Errors
+/// Why it must be observed again later.
+pub(super) async fn refund_as_fetched(
+    app: &App,
+    stripe: &Stripe,
+    workspace: &WorkspaceId,
+    id: PaymentRefundId,
+    refund: &Refund,
+) -> Result<(), NotObserved> {
+    Observer::new(app, stripe)?.own_refund(workspace, id, refund).await
+}
+
 /// What is needed to observe.
 struct Observer<'a> {
     app: &'a App,
@@ -170,7 +200,12 @@ struct Observer<'a> {
     ledger: String,
 }
 
-impl Observer<'_> {
+impl<'a> Observer<'a> {
+    fn new(app: &'a App, stripe: &'a Stripe) -> Result<Observer<'a>, NotObserved> {
+        let ledger = ledger_name(&app.engine().platform());
+        Ok(Observer { app, client: stripe.client()?, ledger })
+    }
+
     /// The workspace of an object by our own words on it; `None` if it is not this ledger's.
     fn owner(&self, metadata: &Metadata) -> Result<Option<WorkspaceId>, NotObserved> {
         if metadata.get(LEDGER) != Some(&self.ledger) {

@@ -101,7 +101,8 @@ impl Observer<'_> {
     ) -> Result<Observed, NotObserved> {
         let failure = match intent.status {
             IntentStatus::Succeeded => return self.automatic_succeeded(workspace, top_up, intent).await,
-            IntentStatus::Canceled => TopUpFailure::NotPaid,
+            // Nobody confirms one whose call was answered by an error in the middle.
+            IntentStatus::Canceled | IntentStatus::RequiresConfirmation => TopUpFailure::NotPaid,
             IntentStatus::RequiresPaymentMethod => {
                 intent.last_payment_error.as_ref().map_or(TopUpFailure::NotPaid, Decline::failure)
             }

@@ -1,0 +1,362 @@
+//! Automatic top-ups that are paid with a card saved at Stripe, with the stand-in. Each fault of
+//! the call is tried: the card is charged once, and credit comes for money and for nothing else.
+
+use futures_util::future::join_all;
+use tollkeeper_ledger::{
+    AutoTopUpCommand, Card as SavedCard, CardCommand, Micros, PaymentCommand, TopUpBounds,
+};
+use tollkeeper_testkit::stripe::{Card, Fault};
+
+use super::stripe_top_ups::{Paid, paid_world};
+use super::*;
+use crate::jobs::due_payments::DuePayments;
+use crate::jobs::polling::Polling;
+
+const RULE_PATH: &str = "/v1/workspaces/acme/auto-top-up";
+const TOP_UPS: &str = "/v1/workspaces/acme/top-ups";
+const CALL: &str = "/v1/payment_intents";
+const DAY: i64 = 86_400;
+
+/// A workspace with 7.00 of credit, which buys 25.00 below 5.00, at most 60.00 in a month.
+struct Buyer {
+    paid: Paid,
+    customer: String,
+    card: String,
+    job: DuePayments,
+}
+
+async fn buyer(card: Card) -> Buyer {
+    let paid = paid_world().await;
+    // The portal makes the customer.
+    assert_eq!(paid.world.post("/v1/workspaces/acme/billing-portal", "", "").await.status, 200);
+    let customer = paid.stripe.objects("customer")[0]["id"].as_str().expect("an id").to_owned();
+    let saved = paid.stripe.save_card(&customer, Card::Good);
+    paid.stripe.set_card(&saved, card);
+    paid.world.grant("acme", "start", 700_000).await;
+    let buyer = Buyer { paid, customer, card: saved, job: DuePayments::default() };
+    buyer.note_card(&buyer.card).await;
+    buyer.set_rule("60.00").await;
+    buyer
+}
+
+impl Buyer {
+    async fn note_card(&self, id: &str) {
+        let card = SavedCard {
+            id: id.into(),
+            brand: "visa".into(),
+            last4: "4242".into(),
+            expires_month: 2,
+            expires_year: 2_030,
+        };
+        self.paid.world.report("acme", PaymentCommand::Card(CardCommand::SaveCard(card))).await;
+    }
+
+    async fn set_rule(&self, cap: &str) {
+        let rule = format!(r#"{{"threshold_usd":"5.00","amount_usd":"25.00","monthly_cap_usd":"{cap}"}}"#);
+        let set = self.paid.world.put("PUT", RULE_PATH, "", &rule).await;
+        assert_eq!(set.status, 200, "{}", set.text);
+    }
+
+    /// Charges for an operation, so that less than 5.00 is left.
+    async fn spend(&self, key: &str) {
+        let body = r#"{"operation":"virtual_try_on","quantity":15}"#;
+        assert_eq!(self.paid.world.charge(key, body).await.status, 201);
+    }
+
+    async fn poll(&mut self) {
+        self.job.poll(&self.paid.world.app).await;
+    }
+
+    /// Polls once a minute until no top-up waits.
+    async fn settle(&mut self) {
+        for _ in 0..15 {
+            self.poll().await;
+            if self.newest().await["status"] != "pending" {
+                return;
+            }
+            self.paid.pass_seconds(60);
+        }
+        panic!("the top-up waits for ever: {}", self.newest().await);
+    }
+
+    async fn newest(&self) -> Value {
+        self.paid.world.get(TOP_UPS).await.json()["data"][0].clone()
+    }
+
+    async fn rule(&self) -> (String, Value) {
+        let rule = self.paid.world.get(RULE_PATH).await.json();
+        (rule["state"].as_str().unwrap_or_default().to_owned(), rule["stopped_reason"].clone())
+    }
+
+    async fn available(&self) -> i64 {
+        self.paid.world.balance().await.0
+    }
+
+    fn charged(&self) -> (usize, i64) {
+        (self.paid.stripe.payments_succeeded(&self.customer), self.paid.stripe.cents_received(&self.customer))
+    }
+
+    /// The ends of the keys under which the card was charged: the generations.
+    fn generations(&self) -> Vec<String> {
+        let requests = self.paid.stripe.requests();
+        let calls = requests.iter().filter(|request| request.method == "POST" && request.path == CALL);
+        let keys = calls.filter_map(|request| request.idempotency_key());
+        keys.map(|key| key.rsplit(':').next().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_low_balance_charges_the_saved_card_once_however_its_events_come() {
+    for events in ["before the answer", "after it", "never"] {
+        let mut buyer = buyer(Card::Good).await;
+        buyer.poll().await;
+        assert_eq!(buyer.paid.posts(CALL), 0, "the balance is not low");
+        buyer.spend("a").await;
+        assert_eq!(buyer.paid.posts(CALL), 0, "nothing is sent in the middle of a charge");
+        if events == "before the answer" {
+            buyer.paid.stripe.fail_next("POST", CALL, Fault::CutAfter);
+            buyer.poll().await;
+            assert_eq!(buyer.newest().await["status"], "pending");
+            buyer.paid.deliver_all().await;
+            assert_eq!(buyer.newest().await["status"], "succeeded");
+        }
+        buyer.settle().await;
+        if events == "after it" {
+            buyer.paid.deliver_all().await;
+        }
+        buyer.poll().await;
+        assert_eq!(buyer.charged(), (1, 2_500), "{events}");
+        assert_eq!((buyer.available().await, buyer.paid.posts(CALL)), (2_900_000, 1), "{events}");
+        let shown = buyer.newest().await;
+        assert_eq!(shown["status"], "succeeded");
+        assert_eq!(shown["payment"], serde_json::json!({ "provider": "stripe", "way": "automatic" }));
+        let intent = &buyer.paid.stripe.objects("payment_intent")[0];
+        assert_eq!((&intent["metadata"]["top_up"], &intent["amount"]), (&shown["id"], &2_500.into()));
+        assert_eq!(intent["payment_method"], buyer.card.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_is_declined_is_tried_three_times() {
+    let mut buyer = buyer(Card::InsufficientFunds).await;
+    for (pause, attempts) in [(3_600, 1), (DAY, 2), (0, 3)] {
+        buyer.spend(&format!("spend {attempts}")).await;
+        for _ in 0..3 {
+            buyer.poll().await;
+            buyer.paid.deliver_all().await;
+        }
+        assert_eq!(buyer.newest().await["failure"], "declined");
+        assert_eq!(buyer.paid.posts(CALL), attempts, "a decline is not repeated");
+        if pause == 0 {
+            break;
+        }
+        assert_eq!(buyer.rule().await.0, "paused");
+        buyer.paid.world.grant("acme", &format!("more {attempts}"), 300_000).await;
+        buyer.paid.pass_seconds(pause);
+    }
+    assert_eq!(buyer.rule().await, ("stopped".to_owned(), "declined".into()));
+    assert_eq!(buyer.charged(), (0, 0));
+    buyer.paid.pass_seconds(30 * DAY);
+    buyer.poll().await;
+    assert_eq!(buyer.paid.posts(CALL), 3, "three attempts, then off");
+}
+
+#[tokio::test]
+async fn a_card_that_cannot_pay_by_itself_stops_the_rule_at_once() {
+    for (card, failure, why) in [
+        (Card::Stolen, "declined_for_good", "declined"),
+        (Card::Expired, "declined_for_good", "declined"),
+        (Card::NeedsAuthentication, "authentication_needed", "authentication_needed"),
+    ] {
+        let mut buyer = buyer(card).await;
+        buyer.spend("a").await;
+        buyer.settle().await;
+        assert_eq!(buyer.newest().await["failure"], failure, "{card:?}");
+        assert_eq!(buyer.rule().await, ("stopped".to_owned(), why.into()));
+        assert_eq!((buyer.charged(), buyer.available().await), ((0, 0), 400_000));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_goes_wrong_charges_the_card_once() {
+    for (fault, times) in [
+        (Fault::ErrorBefore, 1),
+        (Fault::ErrorAfter, 1),
+        (Fault::SavedErrorAfter, 1),
+        (Fault::CutBefore, 1),
+        (Fault::CutAfter, 1),
+        (Fault::GarbledAfter, 1),
+        (Fault::KeyInUse, 3),
+        (Fault::RateLimited, 3),
+    ] {
+        let mut buyer = buyer(Card::Good).await;
+        buyer.spend("a").await;
+        (0..times).for_each(|_| buyer.paid.stripe.fail_next("POST", CALL, fault));
+        buyer.poll().await;
+        assert_eq!(buyer.newest().await["status"], "pending", "{fault:?}");
+        assert_eq!(buyer.available().await, 400_000, "no credit without money");
+        buyer.spend("b").await;
+        assert_eq!(buyer.paid.world.get(TOP_UPS).await.json()["data"].as_array().map(Vec::len), Some(1));
+        buyer.settle().await;
+        assert_eq!(buyer.charged(), (1, 2_500), "{fault:?}");
+        assert_eq!(buyer.available().await, 2_600_000, "{fault:?}");
+        assert!(buyer.generations().iter().all(|generation| generation == "0"), "{fault:?}");
+        buyer.paid.deliver_all().await;
+        assert_eq!(buyer.available().await, 2_600_000);
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_is_saved_for_the_key_is_looked_up_twice_before_another_key() {
+    let mut buyer = buyer(Card::Good).await;
+    buyer.spend("a").await;
+    buyer.paid.stripe.fail_next("POST", CALL, Fault::SavedError);
+    for _ in 0..4 {
+        buyer.poll().await;
+        buyer.paid.pass_seconds(20);
+    }
+    assert_eq!(buyer.charged(), (0, 0));
+    assert!(buyer.generations().iter().all(|generation| generation == "0"), "a list may lag");
+    buyer.settle().await;
+    assert_eq!((buyer.charged(), buyer.available().await), ((1, 2_500), 2_900_000));
+    assert_eq!(buyer.generations().last().map(String::as_str), Some("1"));
+}
+
+#[tokio::test]
+async fn a_key_is_not_sent_after_twenty_hours() {
+    // Stripe forgets keys after a day, and would charge again.
+    for (fault, generation) in [(Fault::CutAfter, "0"), (Fault::CutBefore, "1")] {
+        let mut buyer = buyer(Card::Good).await;
+        buyer.spend("a").await;
+        buyer.paid.stripe.fail_next("POST", CALL, fault);
+        buyer.poll().await;
+        buyer.paid.pass_seconds(25 * 3_600);
+        buyer.job = DuePayments::default();
+        buyer.settle().await;
+        assert_eq!((buyer.charged(), buyer.available().await), ((1, 2_500), 2_900_000), "{fault:?}");
+        assert_eq!(buyer.generations().last().map(String::as_str), Some(generation));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_in_the_middle_of_a_call_charges_once() {
+    for fault in [Fault::HangBefore, Fault::HangAfter] {
+        let mut buyer = buyer(Card::Good).await;
+        buyer.spend("a").await;
+        buyer.paid.stripe.fail_next("POST", CALL, fault);
+        {
+            let Buyer { paid, job, .. } = &mut buyer;
+            let mut poll = std::pin::pin!(job.poll(&paid.world.app));
+            while paid.stripe.hanging() == 0 {
+                tokio::select! {
+                    () = &mut poll => panic!("Stripe does not answer"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        }
+        // Another server starts, and its first try finds the key in use.
+        buyer.job = DuePayments::default();
+        buyer.poll().await;
+        assert_eq!(buyer.newest().await["status"], "pending");
+        buyer.paid.stripe.release_hanging();
+        while buyer.paid.stripe.hanging() > 0 {
+            tokio::task::yield_now().await;
+        }
+        buyer.paid.pass_seconds(60);
+        buyer.settle().await;
+        assert_eq!((buyer.charged(), buyer.available().await), ((1, 2_500), 2_900_000), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_is_gone_stops_the_rule() {
+    for remove in ["the card", "the customer", "the card, and we know"] {
+        let mut buyer = buyer(Card::Good).await;
+        buyer.spend("a").await;
+        match remove {
+            "the customer" => buyer.paid.stripe.delete_customer(&buyer.customer),
+            _ => buyer.paid.stripe.remove_card(&buyer.card),
+        }
+        let failure = if remove == "the card, and we know" {
+            buyer.paid.deliver_all().await;
+            "not_paid"
+        } else {
+            "declined_for_good"
+        };
+        buyer.settle().await;
+        assert_eq!(buyer.newest().await["failure"], failure, "{remove}");
+        assert_eq!(buyer.rule().await, ("stopped".to_owned(), "payment_method_removed".into()));
+        assert_eq!((buyer.charged(), buyer.available().await), ((0, 0), 400_000));
+    }
+}
+
+#[tokio::test]
+async fn money_that_a_removed_card_paid_before_is_granted() {
+    let mut buyer = buyer(Card::Good).await;
+    buyer.spend("a").await;
+    buyer.paid.stripe.fail_next("POST", CALL, Fault::CutAfter);
+    buyer.poll().await;
+    buyer.paid.world.report("acme", PaymentCommand::Card(CardCommand::RemoveCard { id: None })).await;
+    buyer.settle().await;
+    assert_eq!(buyer.newest().await["status"], "succeeded");
+    assert_eq!((buyer.charged(), buyer.available().await), ((1, 2_500), 2_900_000));
+}
+
+#[tokio::test]
+async fn another_card_under_the_same_key_is_not_charged_too() {
+    let mut buyer = buyer(Card::Good).await;
+    buyer.spend("a").await;
+    buyer.paid.stripe.fail_next("POST", CALL, Fault::CutAfter);
+    buyer.poll().await;
+    let other = buyer.paid.stripe.save_card(&buyer.customer, Card::GoodMastercard);
+    buyer.note_card(&other).await;
+    buyer.settle().await;
+    assert_eq!((buyer.charged(), buyer.available().await), ((1, 2_500), 2_900_000));
+}
+
+#[tokio::test]
+async fn a_request_that_stripe_refuses_is_no_decline() {
+    let mut buyer = buyer(Card::Good).await;
+    let set = AutoTopUpCommand::Set {
+        threshold: Micros::new(20_000),
+        cents: 20,
+        monthly_cap_cents: 6_000,
+        allowed: TopUpBounds::WIDEST,
+    };
+    buyer.paid.world.report("acme", PaymentCommand::AutoTopUp(set)).await;
+    let body = r#"{"operation":"virtual_try_on","quantity":35}"#;
+    assert_eq!(buyer.paid.world.charge("a", body).await.status, 201);
+    buyer.settle().await;
+    assert_eq!(buyer.newest().await["failure"], "refused_by_provider", "Stripe charges 0.50 or more");
+    assert_eq!(buyer.rule().await.0, "paused");
+    buyer.poll().await;
+    assert_eq!(buyer.paid.posts(CALL), 1);
+}
+
+#[tokio::test]
+async fn racing_callers_buy_once_and_the_cap_holds_to_the_cent() {
+    let mut buyer = buyer(Card::Good).await;
+    buyer.set_rule("50.00").await;
+    let (paid, job) = (&buyer.paid, &mut buyer.job);
+    let body = r#"{"operation":"product_listing","quantity":1}"#;
+    let race = async |round: u32| {
+        let callers = (0..64)
+            .map(async |caller| paid.world.charge(&format!("{round}-{caller}"), body).await.status == 201);
+        join_all(callers).await.into_iter().filter(|paid| *paid).count()
+    };
+    // Of 700,000 each takes 5,000, and a poll comes in the middle.
+    let (charged, ()) = tokio::join!(race(1), job.poll(&paid.world.app));
+    assert_eq!(charged, 64);
+    job.poll(&paid.world.app).await;
+    assert_eq!(buyer.charged(), (1, 2_500));
+    let spent = r#"{"operation":"virtual_try_on","quantity":130}"#;
+    assert_eq!(buyer.paid.world.charge("most", spent).await.status, 201);
+    buyer.settle().await;
+    assert_eq!(buyer.charged(), (2, 5_000), "the cap is reached to the cent");
+    assert_eq!(buyer.paid.world.charge("rest", spent).await.status, 201);
+    assert_eq!(buyer.paid.world.charge("none", spent).await.status, 402);
+    buyer.poll().await;
+    assert_eq!((buyer.charged(), buyer.available().await), ((2, 5_000), 180_000));
+    let rule = buyer.paid.world.get(RULE_PATH).await.json();
+    assert_eq!((&rule["bought_this_month_usd"], &rule["state"]), (&"50.00".into(), &"active".into()));
+}

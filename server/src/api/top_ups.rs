@@ -25,6 +25,7 @@ use crate::http::route::{Route, list_of, of};
 use crate::payments::settings::PaymentSettings;
 use crate::payments::stripe::customer::Payer;
 use crate::payments::stripe::place::{self, NotPlaced};
+use crate::payments::stripe::receipts;
 use crate::wire::ReadError;
 use crate::wire::page::{ListJson, newest_first};
 use crate::wire::read::{Dollars, WebUrl, maybe_word, word};
@@ -66,7 +67,10 @@ pub const ROUTES: &[Route] = &[
         "Get a top-up",
         |call| Box::pin(get(call)),
     )
-    .description("Returns a top-up of a workspace.")
+    .description(
+        "Returns a top-up of a workspace. If it waits on a page of Stripe's, or was paid at Stripe, Stripe is asked about \
+         it, at most every five seconds.",
+    )
     .response(200, of::<TopUpJson>, SUCCEEDED),
     Route::new(
         Method::POST,
@@ -147,6 +151,18 @@ pub struct TopUpJson<'a> {
     failure: Option<&'static str>,
     /// How it is paid.
     payment: PaymentJson<'a>,
+    /// The receipt of the payment provider, if it took the money and answers. Only one top-up shows
+    /// it, not a list. The provider may end the address after some weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri")]
+    receipt_url: Option<&'a str>,
+}
+
+/// The addresses that the payment provider gives for a top-up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Addresses<'a> {
+    checkout_url: Option<&'a str>,
+    receipt_url: Option<&'a str>,
 }
 
 /// How a top-up is paid.
@@ -173,7 +189,7 @@ impl<'a> TopUpJson<'a> {
         workspace: &'a str,
         top_up: &'a TopUp,
         settings: &'a PaymentSettings,
-        checkout_url: Option<&'a str>,
+        Addresses { checkout_url, receipt_url }: Addresses<'a>,
     ) -> TopUpJson<'a> {
         let TopUp { id, cents, way, status, opened_at, ended_at, payment: _, grant, failure, at_provider: _ } =
             top_up;
@@ -198,6 +214,7 @@ impl<'a> TopUpJson<'a> {
                 instructions: waits.then_some(settings.instructions.as_str()),
                 checkout_url,
             },
+            receipt_url,
         }
     }
 }
@@ -217,14 +234,15 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let answer = call.run(&workspace, Some(key), command).await?;
     let Output::TopUp(top_up) = &answer.output else { return Err(wrong_output("a top-up")) };
     let mut response = match &call.app.stripe {
-        None => respond(StatusCode::CREATED, &call, &workspace, top_up, None),
+        None => respond(StatusCode::CREATED, &call, &workspace, top_up, Addresses::default()),
         Some(stripe) => {
             let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
             let url = payer.page(top_up.id, &return_url(&call, &workspace, back)).await;
             let url = url.map_err(not_placed)?;
             let payments = payments(&call, &workspace).await?;
             let top_up = payments.top_up(top_up.id).ok_or_else(top_up_not_found)?;
-            respond(StatusCode::CREATED, &call, &workspace, top_up, url.as_deref())
+            let addresses = Addresses { checkout_url: url.as_deref(), receipt_url: None };
+            respond(StatusCode::CREATED, &call, &workspace, top_up, addresses)
         }
     };
     mark_replayed(&mut response, answer.replayed);
@@ -248,7 +266,8 @@ async fn list(call: Call) -> Result<Response, Problem> {
     let payments = payments(&call, &workspace).await?;
     let listing = newest_first(&payments.top_ups, |top_up| top_up.opened_at, &page)?;
     let settings = &call.app.payments;
-    let rows = ListJson::of(&listing, |top_up| TopUpJson::of(workspace.as_str(), top_up, settings, None));
+    let none = Addresses::default();
+    let rows = ListJson::of(&listing, |top_up| TopUpJson::of(workspace.as_str(), top_up, settings, none));
     Ok(json(StatusCode::OK, TOP_UP_BYTES * listing.data.len() + 64, &rows))
 }
 
@@ -273,14 +292,19 @@ async fn confirm(call: Call) -> Result<Response, Problem> {
 async fn find(call: &Call, workspace: &WorkspaceId, id: TopUpId) -> Result<Response, Problem> {
     let known = payments(call, workspace).await?;
     let top_up = known.top_up(id).ok_or_else(top_up_not_found)?;
-    let waits = top_up.status == TopUpStatus::Pending && top_up.way == TopUpWay::Checkout;
-    let Some(stripe) = call.app.stripe.as_ref().filter(|_| waits) else {
-        return Ok(respond(StatusCode::OK, call, workspace, top_up, None));
+    let Some(stripe) = &call.app.stripe else {
+        return Ok(respond(StatusCode::OK, call, workspace, top_up, Addresses::default()));
     };
+    if top_up.status != TopUpStatus::Pending || top_up.way != TopUpWay::Checkout {
+        let receipt = receipts::ask(&call.app, stripe, top_up).await;
+        let addresses = Addresses { receipt_url: receipt.as_deref(), checkout_url: None };
+        return Ok(respond(StatusCode::OK, call, workspace, top_up, addresses));
+    }
     let url = place::ask(&call.app, stripe, top_up).await;
     let known = payments(call, workspace).await?;
     let top_up = known.top_up(id).ok_or_else(top_up_not_found)?;
-    Ok(respond(StatusCode::OK, call, workspace, top_up, url.as_deref()))
+    let addresses = Addresses { checkout_url: url.as_deref(), receipt_url: None };
+    Ok(respond(StatusCode::OK, call, workspace, top_up, addresses))
 }
 
 async fn payments(call: &Call, workspace: &WorkspaceId) -> Result<Arc<Payments>, Problem> {
@@ -292,8 +316,8 @@ fn respond(
     call: &Call,
     workspace: &WorkspaceId,
     top_up: &TopUp,
-    checkout_url: Option<&str>,
+    addresses: Addresses<'_>,
 ) -> Response {
-    let shown = TopUpJson::of(workspace.as_str(), top_up, &call.app.payments, checkout_url);
+    let shown = TopUpJson::of(workspace.as_str(), top_up, &call.app.payments, addresses);
     json(status, TOP_UP_BYTES, &shown)
 }

@@ -133,6 +133,9 @@ async fn a_low_balance_charges_the_saved_card_once_however_its_events_come() {
         let intent = &buyer.paid.stripe.objects("payment_intent")[0];
         assert_eq!((&intent["metadata"]["top_up"], &intent["amount"]), (&shown["id"], &2_500.into()));
         assert_eq!(intent["payment_method"], buyer.card.as_str());
+        let one = buyer.paid.top_up(shown["id"].as_str().expect("an id")).await;
+        assert!(one["receipt_url"].is_string(), "{one}");
+        assert_eq!(shown["receipt_url"], Value::Null, "a list shows no receipt");
     }
 }
 

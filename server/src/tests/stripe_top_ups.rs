@@ -105,6 +105,17 @@ async fn a_top_up_is_paid_on_a_page_and_granted_once_without_its_tax() {
         (&"succeeded".into(), &Value::Null)
     );
     assert_eq!(paid.world.balance().await, (2_500_000, 0));
+    assert_eq!(granted["receipt_url"], Value::Null, "it was not asked for yet");
+    paid.pass_seconds(5);
+    let asked = paid.stripe.requests().len();
+    for _ in 0..2 {
+        let receipt = paid.top_up(&id).await["receipt_url"].clone();
+        assert!(receipt.as_str().is_some_and(|url| url.contains("/receipts/ch_")), "{receipt}");
+    }
+    assert_eq!(paid.stripe.requests().len(), asked + 1, "Stripe is asked once in five seconds");
+    paid.pass_seconds(5);
+    paid.stripe.fail_next("GET", "/v1/payment_intents", Fault::ErrorBefore);
+    assert_eq!(paid.top_up(&id).await, granted, "without Stripe there is no receipt");
     let entries = paid.world.get("/v1/workspaces/acme/entries").await.json();
     assert_eq!(entries["data"][0]["details"]["tax_usd"], "4.75");
     let late = paid.world.post(PATH, "one", BODY).await;

@@ -11,7 +11,7 @@ const COUNTS_SECONDS: i64 = 5;
 /// The most answers that are kept.
 const KEPT_MAX: usize = 10_000;
 
-/// The last answers about top-ups: the address of the page, if it can be paid.
+/// The last answers about top-ups: the address of the page, if it can be paid; or of the receipt.
 #[derive(Debug, Default)]
 pub struct Asked(Mutex<HashMap<TopUpId, (Timestamp, Option<String>)>>);
 

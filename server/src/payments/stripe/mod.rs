@@ -16,6 +16,7 @@
 //! send_back   sends the money of payment refunds back
 //! after_error what to do after an error of a call that moves money
 //! unanswered  what was heard of calls whose outcome is not known
+//! receipts    the address of a receipt
 //! asked       when Stripe was asked about which top-up
 //! settings    keys, address, tax
 //! ```
@@ -37,6 +38,7 @@ pub mod objects;
 pub mod observe;
 pub mod place;
 pub mod provider;
+pub mod receipts;
 pub mod send_back;
 pub mod settings;
 pub mod signature;

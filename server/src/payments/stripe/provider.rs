@@ -22,6 +22,7 @@ pub struct Stripe {
     is_live: bool,
     portal: OnceCell<ObjectId>,
     asked: Asked,
+    receipts: Asked,
     unanswered: Unanswered,
 }
 
@@ -35,6 +36,7 @@ impl Stripe {
             is_live: settings.is_live(),
             portal: OnceCell::new(),
             asked: Asked::default(),
+            receipts: Asked::default(),
             unanswered: Unanswered::default(),
         }
     }
@@ -66,6 +68,11 @@ impl Stripe {
     /// When Stripe was asked about which top-up.
     pub fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    /// When Stripe was asked for the receipt of which top-up.
+    pub fn receipts(&self) -> &Asked {
+        &self.receipts
     }
 
     /// What was heard of calls whose outcome is not known.

@@ -72,7 +72,8 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "app",
             "http",
             "payments/stripe/observe payments/stripe/customer payments/stripe/place payments/stripe/webhook \
-             payments/stripe/after_error payments/stripe/charge_card payments/stripe/send_back",
+             payments/stripe/after_error payments/stripe/charge_card payments/stripe/send_back \
+             payments/stripe/receipts",
             "api",
             "dashboard",
             "jobs",

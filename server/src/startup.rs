@@ -25,6 +25,7 @@ use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
+use crate::jobs::reconciliation::Reconciliation;
 use crate::jobs::time_outs::TimeOuts;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
@@ -172,6 +173,7 @@ pub async fn serve(
             () = shutdown => {}
             () = time_outs.run(&app, app.poll_interval) => {}
             () = DuePayments::default().run(&app, app.poll_interval) => {}
+            () = Reconciliation::default().run(&app, app.poll_interval) => {}
         }
     };
     serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;

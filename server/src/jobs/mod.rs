@@ -3,15 +3,17 @@
 //! ```text
 //! time_outs      refunds pending charges whose deadline has passed
 //! due_payments   does what a time brings to payments
-//! polling        how both poll, batch after batch
-//! back_off       when what failed is tried again, for both
+//! reconciliation finds what lost webhook events would have said
+//! polling        how all poll, batch after batch
+//! back_off       when what failed is tried again
 //! ```
 //!
-//! The two run beside each other, so that a call of one never delays the other.
+//! They run beside each other, so that a call of one never delays another.
 
 pub(crate) mod back_off;
 pub(crate) mod due_payments;
 pub(crate) mod polling;
+pub(crate) mod reconciliation;
 pub(crate) mod settings;
 pub(crate) mod time_outs;
 

@@ -93,6 +93,10 @@ pub struct Metrics {
     failed_payment_work: AtomicU64,
     failing_payment_work: AtomicU64,
     webhooks: [AtomicU64; WebhookResult::LABELS.len()],
+    walks: AtomicU64,
+    failed_walks: AtomicU64,
+    reconciled: AtomicU64,
+    failing_events: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +119,10 @@ impl Metrics {
             failed_payment_work: AtomicU64::new(0),
             failing_payment_work: AtomicU64::new(0),
             webhooks: Default::default(),
+            walks: AtomicU64::new(0),
+            failed_walks: AtomicU64::new(0),
+            reconciled: AtomicU64::new(0),
+            failing_events: AtomicU64::new(0),
             labels,
         }
     }
@@ -160,6 +168,26 @@ impl Metrics {
         self.webhooks[result as usize].fetch_add(1, Relaxed);
     }
 
+    /// Counts a walk over Stripe's list of events that came to its end.
+    pub fn count_walk(&self) {
+        self.walks.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a page of Stripe's list of events that could not be read.
+    pub fn count_failed_walk(&self) {
+        self.failed_walks.fetch_add(1, Relaxed);
+    }
+
+    /// Counts an event that a walk found and no webhook had brought.
+    pub fn count_reconciled(&self) {
+        self.reconciled.fetch_add(1, Relaxed);
+    }
+
+    /// Sets the number of events of Stripe's list that could not be carried out.
+    pub fn set_failing_events(&self, events: usize) {
+        self.failing_events.store(events as u64, Relaxed);
+    }
+
     /// All metrics in the text format of Prometheus.
     pub fn text(&self, stats: EngineStats, timers_are_held: bool) -> String {
         let mut text = String::with_capacity(16_384);
@@ -185,6 +213,21 @@ impl Metrics {
         for (code, count) in self.labels.codes.iter().zip(&self.problems) {
             writeln!(text, "{REFUSALS}{{code=\"{code}\"}} {}", count.load(Relaxed))?;
         }
+        self.write_work(text)?;
+        const WEBHOOKS: &str = "tollkeeper_stripe_webhooks_total";
+        head(text, WEBHOOKS, "counter", "Webhook events of Stripe by what became of them.")?;
+        for (label, count) in WebhookResult::LABELS.iter().zip(&self.webhooks) {
+            writeln!(text, "{WEBHOOKS}{{result=\"{label}\"}} {}", count.load(Relaxed))?;
+        }
+        const DROPPED: &str = "tollkeeper_log_lines_dropped_total";
+        head(text, DROPPED, "counter", "Lines of the log that could not be written.")?;
+        writeln!(text, "{DROPPED} {}", super::log::dropped_lines())?;
+        write_engine_stats(text, stats)?;
+        write_clock(text, stats.clock_deviation_millis, timers_are_held)
+    }
+
+    /// Writes what is counted of the work that no request starts.
+    fn write_work(&self, text: &mut String) -> std::fmt::Result {
         for (name, kind, help, value) in [
             (
                 "tollkeeper_time_out_failures_total",
@@ -210,20 +253,35 @@ impl Metrics {
                 "Pieces of due work of payments that cannot be done and are tried again after a pause.",
                 &self.failing_payment_work,
             ),
+            (
+                "tollkeeper_stripe_walks_total",
+                "counter",
+                "Walks over Stripe's list of events that came to their end.",
+                &self.walks,
+            ),
+            (
+                "tollkeeper_stripe_walk_failures_total",
+                "counter",
+                "Pages of Stripe's list of events that could not be read.",
+                &self.failed_walks,
+            ),
+            (
+                "tollkeeper_stripe_reconciled_total",
+                "counter",
+                "Events of Stripe that changed something and that no webhook had brought.",
+                &self.reconciled,
+            ),
+            (
+                "tollkeeper_stripe_events_failing",
+                "gauge",
+                "Events of Stripe's list that cannot be carried out and are tried again.",
+                &self.failing_events,
+            ),
         ] {
             head(text, name, kind, help)?;
             writeln!(text, "{name} {}", value.load(Relaxed))?;
         }
-        const WEBHOOKS: &str = "tollkeeper_stripe_webhooks_total";
-        head(text, WEBHOOKS, "counter", "Webhook events of Stripe by what became of them.")?;
-        for (label, count) in WebhookResult::LABELS.iter().zip(&self.webhooks) {
-            writeln!(text, "{WEBHOOKS}{{result=\"{label}\"}} {}", count.load(Relaxed))?;
-        }
-        const DROPPED: &str = "tollkeeper_log_lines_dropped_total";
-        head(text, DROPPED, "counter", "Lines of the log that could not be written.")?;
-        writeln!(text, "{DROPPED} {}", super::log::dropped_lines())?;
-        write_engine_stats(text, stats)?;
-        write_clock(text, stats.clock_deviation_millis, timers_are_held)
+        Ok(())
     }
 
     fn write_durations(&self, text: &mut String) -> std::fmt::Result {

@@ -8,6 +8,9 @@ use super::stripe::settings::StripeSettings;
 const DEFAULT_INSTRUCTIONS: &str =
     "Contact the platform to pay. Credit is added after the payment was confirmed.";
 
+/// The smallest payment in US dollars that Stripe takes.
+const STRIPE_MIN_CENTS: i64 = 50;
+
 /// The most characters of the instructions: they fit on a page.
 const INSTRUCTIONS_MAX_CHARS: usize = 2_000;
 
@@ -66,6 +69,11 @@ impl PaymentSettings {
     pub fn has_keys(&self) -> bool {
         let StripeSettings { api_key, webhook_secrets, .. } = &self.stripe;
         !self.uses_stripe || (api_key.is_some() && !webhook_secrets.is_empty())
+    }
+
+    /// True unless Stripe is to take the payments and a top-up may be smaller than Stripe takes.
+    pub fn fits_stripe(&self) -> bool {
+        !self.uses_stripe || self.top_up_bounds.min_cents >= STRIPE_MIN_CENTS
     }
 
     /// True if some amount is within the bounds of a top-up.

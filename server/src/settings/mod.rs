@@ -208,6 +208,10 @@ impl Settings {
             let why = "`top_up_min_usd` is more than `top_up_max_usd`, so no top-up is possible";
             return Err(SettingsError::new(why));
         }
+        if !settings.payments.fits_stripe() {
+            let why = "with `payments` = `stripe`, `top_up_min_usd` must be at least 0.50, the least that Stripe takes";
+            return Err(SettingsError::new(why));
+        }
         if !settings.payments.has_keys() {
             let why =
                 "with `payments` = `stripe`, `stripe_api_key` and `stripe_webhook_secrets` are required";
@@ -348,6 +352,11 @@ mod tests {
             let file = format!("top_up_min_usd = {wrong}");
             check(&file, &[], "t.toml, line 1: `top_up_min_usd` must be dollars in quotes");
         }
+        let stripe =
+            "payments = \"stripe\"\nstripe_api_key = \"rk_test_1\"\nstripe_webhook_secrets = \"whsec_1\"\n";
+        let least = "with `payments` = `stripe`, `top_up_min_usd` must be at least 0.50";
+        check(&format!("{stripe}top_up_min_usd = \"0.49\""), &[], least);
+        assert!(read(&format!("{stripe}top_up_min_usd = \"0.50\""), &[]).is_ok());
         check("top_up_max_usd = \"4.99\"", &[], "`top_up_min_usd` is more than `top_up_max_usd`");
         let url = ("TOLLKEEPER_DATABASE_URL", "postgres://x/y");
         check(

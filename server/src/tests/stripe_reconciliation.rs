@@ -7,6 +7,8 @@ use tollkeeper_ledger::{
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 
 use super::*;
+use crate::jobs::polling::Polling;
+use crate::jobs::reconciliation::Reconciliation;
 
 const TOP_UPS: &str = "/v1/workspaces/acme/top-ups";
 const CARD: &str = "/v1/workspaces/acme/payment-method";
@@ -51,6 +53,39 @@ impl Deaf {
     fn pass_seconds(&self, seconds: i64) {
         self.world.pass_seconds(seconds);
         self.stripe.advance(seconds);
+    }
+
+    /// A top-up of 25.00 whose page was paid; returns its id and the payment.
+    async fn paid(&self, key: &str) -> (String, String) {
+        let opened = self.world.post(TOP_UPS, key, BODY).await;
+        assert_eq!(opened.status, 201, "{}", opened.text);
+        self.stripe.pay_checkout(&self.newest("checkout.session"), Card::Good).expect("the card is good");
+        (opened.id(), self.newest("payment_intent"))
+    }
+
+    async fn counted(&self, name: &str) -> u64 {
+        let text = self.world.get("/metrics").await.text;
+        let count = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{name} is a number"))
+    }
+
+    async fn reconciled(&self) -> u64 {
+        self.counted("tollkeeper_stripe_reconciled_total").await
+    }
+
+    /// How often an object was fetched, so far.
+    fn fetched(&self) -> usize {
+        let requests = self.stripe.requests();
+        requests.iter().filter(|request| request.method == "GET" && request.path != "/v1/events").count()
+    }
+
+    async fn deliver_all(&self) {
+        for webhook in self.stripe.take_events() {
+            let headers: Vec<(&str, &str)> =
+                webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let answer = self.world.ask("POST", "/webhooks/stripe", &headers, webhook.body.clone()).await;
+            assert_eq!(answer.status, 200, "{}", webhook.kind);
+        }
     }
 
     async fn status(&self, top_up: &str) -> String {
@@ -131,4 +166,156 @@ async fn a_customer_of_another_account_is_not_replaced() {
     let world = World { app, clock, _dir };
     world.post(TOP_UPS, "t", BODY).await.problem(503, "payment_provider_unavailable");
     assert!(other.objects("customer").is_empty());
+}
+
+#[tokio::test]
+async fn what_lost_webhook_events_would_have_said_is_found_within_a_walk() {
+    let deaf = deaf().await;
+    let mut walks = Reconciliation::default();
+    walks.poll(&deaf.world.app).await;
+    assert_eq!(deaf.counted("tollkeeper_stripe_walks_total").await, 3);
+
+    let (_, payment) = deaf.paid("one").await;
+    deaf.pass_seconds(59);
+    walks.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await.0, 0, "an event is left to its webhook for a minute");
+    deaf.pass_seconds(241);
+    walks.poll(&deaf.world.app).await;
+    assert_eq!((deaf.world.balance().await.0, deaf.reconciled().await), (2_500_000, 1));
+    let fetched = deaf.fetched();
+    for _ in 0..15 {
+        deaf.pass_seconds(300);
+        walks.poll(&deaf.world.app).await;
+    }
+    assert_eq!((deaf.fetched(), deaf.reconciled().await), (fetched, 1), "what is known is not fetched");
+
+    let refund = deaf.stripe.refund_elsewhere(&payment, 1_000);
+    deaf.pass_seconds(300);
+    walks.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await.0, 1_500_000);
+    deaf.stripe.finish_refund(&refund, "failed");
+    deaf.save_card_and_rule().await;
+    deaf.stripe.delete_customer(&deaf.newest("customer"));
+    deaf.pass_seconds(300);
+    walks.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await.0, 2_500_000);
+    assert_eq!(deaf.world.get(CARD).await.status, 404);
+    assert_eq!(deaf.reconciled().await, 4);
+
+    // The next one arrives, so no walk finds anything.
+    deaf.stripe.take_events();
+    deaf.paid("two").await;
+    deaf.deliver_all().await;
+    assert_eq!(deaf.world.balance().await.0, 5_000_000);
+    let fetched = deaf.fetched();
+    deaf.pass_seconds(300);
+    walks.poll(&deaf.world.app).await;
+    assert_eq!((deaf.fetched(), deaf.reconciled().await), (fetched, 4), "what was heard of is not fetched");
+}
+
+#[tokio::test]
+async fn after_weeks_of_downtime_all_is_found_once_by_two_servers() {
+    let deaf = deaf().await;
+    let (top_up, payment) = deaf.paid("one").await;
+    let other = deaf.second();
+    deaf.pass_seconds(29 * 86_400);
+    let mut one = Reconciliation::default();
+    let mut two = Reconciliation::default();
+    futures_util::join!(one.poll(&deaf.world.app), two.poll(&other));
+    assert_eq!(deaf.world.balance().await, (2_500_000, 0));
+    assert_eq!(deaf.status(&top_up).await, "succeeded");
+    let grants = deaf.world.get("/v1/workspaces/acme/grants").await.json();
+    assert_eq!(grants["data"].as_array().map(Vec::len), Some(1));
+
+    // A server that starts later fetches nothing that the ledger knows.
+    let fetched = deaf.fetched();
+    let third = World {
+        app: deaf.second(),
+        clock: Arc::clone(&deaf.world.clock),
+        _dir: tempfile::tempdir().expect("a directory can be made"),
+    };
+    Reconciliation::default().poll(&third.app).await;
+    assert_eq!(deaf.fetched(), fetched);
+    let _ = deaf.stripe.open_dispute(&payment, 2_500, "needs_response");
+    deaf.pass_seconds(300);
+    one.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await, (0, 0));
+
+    drop((other, third));
+    deaf.pass_seconds(401 * 86_400);
+    let Deaf { world: World { app, clock, _dir }, stripe, settings } = deaf;
+    app.engine().close().await.expect("the engine closes");
+    drop(app);
+    let late = open(_dir.path(), &settings, &clock);
+    let asked = stripe.requests().len();
+    Reconciliation::default().poll(&late).await;
+    assert!(late.clock_watch.holds_timers(), "the clock is far from the newest entry");
+    assert_eq!(stripe.requests().len(), asked, "walks wait with the timers for an operator");
+}
+
+#[tokio::test]
+async fn a_walk_goes_on_after_faults_and_what_fails_is_tried_again() {
+    for fault in [Fault::ErrorBefore, Fault::CutBefore, Fault::GarbledAfter] {
+        let deaf = deaf().await;
+        deaf.paid("one").await;
+        deaf.pass_seconds(61);
+        let mut walks = Reconciliation::default();
+        for _ in 0..3 {
+            deaf.stripe.fail_next("GET", "/v1/events", fault);
+        }
+        walks.poll(&deaf.world.app).await;
+        assert_eq!(deaf.counted("tollkeeper_stripe_walk_failures_total").await, 3, "{fault:?}");
+        walks.poll(&deaf.world.app).await;
+        assert_eq!(deaf.world.balance().await.0, 0, "Stripe is not asked again at once");
+        deaf.stripe.fail_next("GET", "/v1/checkout/sessions", fault);
+        deaf.stripe.fail_next("GET", "/v1/payment_intents", fault);
+        // The short walk meets the faults, so the longer ones find the payment.
+        deaf.pass_seconds(60);
+        walks.poll(&deaf.world.app).await;
+        assert_eq!(deaf.world.balance().await.0, 2_500_000, "{fault:?}");
+    }
+    let deaf = deaf().await;
+    let mut walks = Reconciliation::default();
+    walks.poll(&deaf.world.app).await;
+    deaf.paid("one").await;
+    deaf.pass_seconds(300);
+    deaf.stripe.fail_next("GET", "/v1/checkout/sessions", Fault::CutBefore);
+    deaf.stripe.fail_next("GET", "/v1/payment_intents", Fault::CutBefore);
+    walks.poll(&deaf.world.app).await;
+    assert_eq!(deaf.counted("tollkeeper_stripe_events_failing").await, 2);
+    deaf.pass_seconds(300);
+    walks.poll(&deaf.world.app).await;
+    assert_eq!((deaf.world.balance().await.0, deaf.reconciled().await), (2_500_000, 1));
+    assert_eq!(deaf.counted("tollkeeper_stripe_events_failing").await, 0);
+}
+
+#[tokio::test]
+async fn money_whose_top_up_is_not_there_is_shown_to_an_operator() {
+    let deaf = deaf().await;
+    deaf.paid("one").await;
+    // The directory is lost, and a backup from before the top-up was opened is served.
+    let World { app, clock, _dir } = deaf.world;
+    app.engine().close().await.expect("the engine closes");
+    drop(app);
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let begun = Arc::new(AtomicI64::new(NOW));
+    let app = open(dir.path(), &deaf.settings, &begun);
+    prepare(&app).await.expect("an empty engine takes prices");
+    begun.store(clock.load(Ordering::Relaxed), Ordering::Relaxed);
+    let deaf = Deaf { world: World { app, clock: begun, _dir: dir }, ..deaf };
+    assert_eq!(deaf.world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
+
+    let mut walks = Reconciliation::default();
+    deaf.pass_seconds(300);
+    walks.poll(&deaf.world.app).await;
+    let unmatched = async || deaf.world.get("/v1/payments/unmatched").await.json()["data"].clone();
+    assert_eq!(unmatched().await.as_array().map(Vec::len), Some(0), "it may be under way");
+    for _ in 0..26 {
+        deaf.pass_seconds(3_600);
+        walks.poll(&deaf.world.app).await;
+    }
+    let noted = unmatched().await;
+    assert_eq!(noted.as_array().map(Vec::len), Some(1), "{noted}");
+    assert_eq!((&noted[0]["workspace"], &noted[0]["cents"]), (&"acme".into(), &2_500.into()), "{noted}");
+    assert_eq!(deaf.world.balance().await, (0, 0));
 }

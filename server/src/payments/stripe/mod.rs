@@ -18,6 +18,7 @@
 //! unanswered  what was heard of calls whose outcome is not known
 //! receipts    the address of a receipt
 //! asked       when Stripe was asked about which top-up
+//! heard       which events were carried out
 //! settings    keys, address, tax
 //! ```
 //!
@@ -34,6 +35,7 @@ pub mod client;
 pub mod customer;
 pub mod error;
 pub mod form;
+pub mod heard;
 pub mod objects;
 pub mod observe;
 pub mod place;

@@ -14,7 +14,7 @@ use super::error::Decline;
 const ID_MAX: usize = 255;
 
 /// The id of an object, such as `pi_3N…`: letters, digits and `_`, so it can stand in a path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ObjectId(Box<str>);
 

@@ -8,6 +8,7 @@ use tollkeeper_ledger::{Platform, Timestamp};
 use super::asked::Asked;
 use super::client::Client;
 use super::error::{StripeError, Why};
+use super::heard::Heard;
 use super::objects::{Event, ObjectId};
 use super::settings::StripeSettings;
 use super::signature::{self, NotSigned};
@@ -24,6 +25,7 @@ pub struct Stripe {
     asked: Asked,
     receipts: Asked,
     unanswered: Unanswered,
+    heard: Heard,
 }
 
 impl Stripe {
@@ -38,6 +40,7 @@ impl Stripe {
             asked: Asked::default(),
             receipts: Asked::default(),
             unanswered: Unanswered::default(),
+            heard: Heard::default(),
         }
     }
 
@@ -78,6 +81,11 @@ impl Stripe {
     /// What was heard of calls whose outcome is not known.
     pub(super) fn unanswered(&self) -> &Unanswered {
         &self.unanswered
+    }
+
+    /// Which events were carried out.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     /// The webhook event in a body, if it comes from Stripe.

@@ -76,11 +76,10 @@ async fn hear(call: &mut Call, stripe: &Stripe) -> Result<Event, (WebhookResult,
 /// Does what the event asks for, and says what became of it.
 async fn obey(app: &App, stripe: &Stripe, event: Event) -> (WebhookResult, Result<Response, Problem>) {
     let Event { id: name, kind, data, .. } = event;
-    let Some((subject, id)) = Subject::of_event(&kind).zip(data.object.id) else {
+    let Some((subject, id)) = Subject::of_event(&kind).zip(data.object.id.clone()) else {
         return (WebhookResult::Ignored, Ok(taken()));
     };
-    let customer_before = data.previous_attributes.and_then(|before| before.customer);
-    let hint = Hint { customer_before, metadata: data.object.metadata };
+    let hint = Hint::of(&data);
     let result = match observe::observe(app, stripe, subject, &id, &hint).await {
         Ok(Observed::Ours) => WebhookResult::Done,
         Ok(Observed::Foreign) => WebhookResult::Foreign,
@@ -93,6 +92,7 @@ async fn obey(app: &App, stripe: &Stripe, event: Event) -> (WebhookResult, Resul
             return (WebhookResult::Failed, Err(Problem::new(Code::PaymentProviderUnavailable, detail)));
         }
     };
+    stripe.heard().note(name);
     (result, Ok(taken()))
 }
 

@@ -10,14 +10,17 @@
 //! top_ups     pages on which top-ups are paid, and payments
 //! cards       saved and removed cards, deleted customers
 //! losses      refunds, disputes, warnings of fraud
+//! events      events of Stripe's list
 //! ```
 
 mod cards;
+mod events;
 mod losses;
 mod top_ups;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tollkeeper_engine::{Error, Reads};
 use tollkeeper_ledger::{
@@ -27,9 +30,11 @@ use tollkeeper_ledger::{
 use super::calls::{LEDGER, TOP_UP, WORKSPACE};
 use super::client::Client;
 use super::error::StripeError;
-use super::objects::{Metadata, ObjectId, PaymentIntent, Refund};
+use super::objects::{EventData, Metadata, ObjectId, PaymentIntent, Refund};
 use super::provider::{Stripe, ledger_name};
 use crate::app::App;
+
+pub use events::{is_known, report_without_top_up};
 
 /// The kind of an object that can be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +99,15 @@ pub struct Hint {
     pub metadata: Metadata,
 }
 
+impl Hint {
+    /// What an event says.
+    #[must_use]
+    pub fn of(data: &EventData) -> Hint {
+        let customer_before = data.previous_attributes.as_ref().and_then(|before| before.customer.clone());
+        Hint { customer_before, metadata: data.object.metadata.clone() }
+    }
+}
+
 /// Whose an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observed {
@@ -155,8 +169,22 @@ pub async fn observe(
     id: &ObjectId,
     hint: &Hint,
 ) -> Result<Observed, NotObserved> {
+    observe_noting(app, stripe, subject, id, hint).await.map(|(observed, _)| observed)
+}
+
+/// The same, and whether payments of the ledger changed by it.
+///
+/// # Errors
+/// Why it must be observed again later.
+pub async fn observe_noting(
+    app: &App,
+    stripe: &Stripe,
+    subject: Subject,
+    id: &ObjectId,
+    hint: &Hint,
+) -> Result<(Observed, bool), NotObserved> {
     let observer = Observer::new(app, stripe)?;
-    match subject {
+    let observed = match subject {
         Subject::Checkout => observer.checkout(id).await,
         Subject::Payment => observer.payment(id).await,
         Subject::Refund => observer.refund(id).await,
@@ -164,7 +192,8 @@ pub async fn observe(
         Subject::FraudWarning => observer.fraud_warning(id).await,
         Subject::PaymentMethod => observer.payment_method(id, hint).await,
         Subject::Customer => observer.customer(id, hint).await,
-    }
+    };
+    Ok((observed?, observer.has_changed.load(Ordering::Relaxed)))
 }
 
 /// Tells the ledger what a payment says that was just fetched.
@@ -198,12 +227,13 @@ struct Observer<'a> {
     app: &'a App,
     client: &'a Client,
     ledger: String,
+    has_changed: AtomicBool,
 }
 
 impl<'a> Observer<'a> {
     fn new(app: &'a App, stripe: &'a Stripe) -> Result<Observer<'a>, NotObserved> {
         let ledger = ledger_name(&app.engine().platform());
-        Ok(Observer { app, client: stripe.client()?, ledger })
+        Ok(Observer { app, client: stripe.client()?, ledger, has_changed: AtomicBool::new(false) })
     }
 
     /// The workspace of an object by our own words on it; `None` if it is not this ledger's.
@@ -224,8 +254,14 @@ impl<'a> Observer<'a> {
     async fn run(&self, workspace: &WorkspaceId, command: Command) -> Result<Observed, NotObserved> {
         let submission =
             Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
+        let before = self.app.engine().payments(workspace).await?;
         match self.app.engine().run(submission, self.app.now()).await? {
-            Ok(_) => Ok(Observed::Ours),
+            Ok(_) => {
+                if self.app.engine().payments(workspace).await? != before {
+                    self.has_changed.store(true, Ordering::Relaxed);
+                }
+                Ok(Observed::Ours)
+            }
             Err(Refusal::WorkspaceNotFound | Refusal::TopUpNotFound) => Err(NotObserved::Missing),
             Err(Refusal::PaymentUnmatched) => Ok(Observed::Unmatched),
             Err(refusal) => Err(NotObserved::Refused(refusal.code())),

@@ -7,6 +7,7 @@ use tollkeeper_ledger::{
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 
 use super::*;
+use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
 use crate::jobs::reconciliation::Reconciliation;
 
@@ -103,14 +104,24 @@ impl Deaf {
         let (brand, last4) = ("visa".into(), "4242".into());
         let id = self.stripe.save_card(&self.newest("customer"), Card::Good).into();
         let card = SavedCard { id, brand, last4, expires_month: 2, expires_year: 2_030 };
+        self.world.report("acme", PaymentCommand::Card(CardCommand::SaveCard(card))).await;
+        self.set_rule().await;
+    }
+
+    async fn set_rule(&self) {
         let rule = AutoTopUpCommand::Set {
             threshold: Micros::new(500_000),
             cents: 2_500,
             monthly_cap_cents: 6_000,
             allowed: TopUpBounds::WIDEST,
         };
-        self.world.report("acme", PaymentCommand::Card(CardCommand::SaveCard(card))).await;
         self.world.report("acme", PaymentCommand::AutoTopUp(rule)).await;
+    }
+
+    /// Why the rule stopped, or that it runs.
+    async fn rule(&self) -> String {
+        let rule = self.world.get(RULE).await.json();
+        rule["stopped_reason"].as_str().unwrap_or("runs").to_owned()
     }
 }
 
@@ -318,4 +329,55 @@ async fn money_whose_top_up_is_not_there_is_shown_to_an_operator() {
     assert_eq!(noted.as_array().map(Vec::len), Some(1), "{noted}");
     assert_eq!((&noted[0]["workspace"], &noted[0]["cents"]), (&"acme".into(), &2_500.into()), "{noted}");
     assert_eq!(deaf.world.balance().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_rule_that_was_set_anew_is_stopped_by_news_alone() {
+    let deaf = deaf().await;
+    let (_, payment) = deaf.paid("one").await;
+    deaf.save_card_and_rule().await;
+    let mut walks = Reconciliation::default();
+    let mut found = async |seconds: i64| {
+        deaf.pass_seconds(seconds);
+        walks.poll(&deaf.world.app).await;
+    };
+    let dispute = deaf.stripe.open_dispute(&payment, 1_000, "needs_response");
+    found(300).await;
+    assert_eq!(deaf.rule().await, "disputed");
+    deaf.set_rule().await;
+    deaf.stripe.set_dispute_status(&dispute, "under_review");
+    found(300).await;
+    assert_eq!(deaf.rule().await, "runs", "the dispute is known");
+    let _ = deaf.stripe.warn_of_fraud(&payment);
+    found(300).await;
+    assert_eq!(deaf.rule().await, "fraud_warning");
+    deaf.set_rule().await;
+    found(4 * 86_400).await;
+    // A server that starts walks over all of it again.
+    Reconciliation::default().poll(&deaf.second()).await;
+    assert_eq!(deaf.rule().await, "runs", "both are old");
+    let _ = deaf.stripe.open_dispute(&payment, 500, "needs_response");
+    found(300).await;
+    assert_eq!(deaf.rule().await, "disputed", "it is a new one");
+    assert_eq!(deaf.world.balance().await.0, 1_000_000);
+}
+
+#[tokio::test]
+async fn a_page_that_was_paid_before_months_of_downtime_is_granted() {
+    let deaf = deaf().await;
+    let (paid, _) = deaf.paid("one").await;
+    let left = deaf.world.post(TOP_UPS, "two", BODY).await.id();
+    deaf.pass_seconds(91 * 86_400);
+    let mut walks = Reconciliation::default();
+    walks.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await.0, 0, "Stripe lists 30 days");
+    let mut due = DuePayments::default();
+    deaf.stripe.fail_next("GET", "/v1/checkout", Fault::CutBefore);
+    deaf.stripe.fail_next("GET", "/v1/checkout", Fault::CutBefore);
+    due.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await.0, 0);
+    deaf.pass_seconds(2);
+    due.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await, (2_500_000, 0));
+    assert_eq!([deaf.status(&paid).await, deaf.status(&left).await], ["succeeded", "failed"]);
 }

@@ -324,6 +324,8 @@ pub struct Refund {
     pub status: RefundStatus,
     /// Cents.
     pub amount: i64,
+    /// The currency, in lower case.
+    pub currency: String,
     /// The payment.
     pub payment_intent: Option<Reference<PaymentIntent>>,
     /// Our own words.
@@ -374,6 +376,8 @@ pub struct Dispute {
 pub struct FraudWarning {
     /// Its id.
     pub id: ObjectId,
+    /// When, in seconds since 1970.
+    pub created: i64,
     /// The payment.
     pub payment_intent: Option<Reference<PaymentIntent>>,
 }

@@ -9,10 +9,11 @@
 use std::fmt::Write;
 
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, PaymentRefundId, Payments, StopReason,
-    TopUpId, WorkspaceId,
+    AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, PaymentRefundId, Payments, Provider,
+    StopReason, TopUp, TopUpId, UnmatchedPayment, WorkspaceId,
 };
 
+use super::top_ups::USD;
 use super::{NotObserved, Observed, Observer, top_up_of};
 use crate::payments::stripe::calls::PAYMENT_REFUND;
 use crate::payments::stripe::objects::{
@@ -22,10 +23,15 @@ use crate::payments::stripe::objects::{
 /// The most bytes of what shows a loss.
 const EVIDENCE_MAX_BYTES: usize = 1_000;
 
+/// How long a warning of fraud stops automatic top-ups: as long as Stripe repeats its event.
+const WARNS_SECONDS: i64 = 3 * 86_400;
+
 /// What is lost of a payment, and what shows it.
-struct Loss {
+struct Loss<'a> {
     cents: i64,
     evidence: String,
+    /// What goes back in another currency, with its cents: it is not counted.
+    other: Vec<(&'a ObjectId, i64, &'a str)>,
 }
 
 impl Observer<'_> {
@@ -47,6 +53,11 @@ impl Observer<'_> {
         let Some(payment) = &warning.payment_intent else { return Ok(Observed::Foreign) };
         let intent = self.client.payment(payment.id()).await?;
         let Some(workspace) = self.owner(&intent.metadata)? else { return Ok(Observed::Foreign) };
+        // An old one says nothing about a rule that was set since.
+        let now_seconds = self.app.now().millis().div_euclid(1_000);
+        if now_seconds - warning.created > WARNS_SECONDS {
+            return Ok(Observed::Ours);
+        }
         self.stop(&workspace, StopReason::FraudWarning).await
     }
 
@@ -62,11 +73,7 @@ impl Observer<'_> {
         let refunds = self.client.refunds_of(&intent.id).await?;
         let disputes = self.client.disputes_of(&intent.id).await?;
         self.own_refunds(&workspace, &refunds).await?;
-        self.report_loss(&workspace, top_up, &refunds, &disputes).await?;
-        if disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes) {
-            self.stop(&workspace, StopReason::Disputed).await?;
-        }
-        Ok(Observed::Ours)
+        self.report_loss(&workspace, top_up, &refunds, &disputes).await
     }
 
     /// Tells the ledger how far its own refunds are, the oldest first.
@@ -110,14 +117,43 @@ impl Observer<'_> {
     ) -> Result<Observed, NotObserved> {
         let payments = self.payments(workspace).await?;
         let elsewhere = refunds.iter().filter(|refund| own(&payments, refund).is_none());
-        let Loss { cents, evidence } = loss_of(elsewhere, disputes);
+        let loss = loss_of(elsewhere, disputes);
+        for (id, cents, currency) in &loss.other {
+            tracing::error!(%workspace, %top_up, %id, cents, currency, "money of another currency goes back; it is not counted");
+            self.report_other_currency(workspace, id, *cents, currency).await?;
+        }
         let top_up = payments.top_up(top_up).ok_or(NotObserved::Missing)?;
         // What was not paid is lost by nobody.
         let Some(payment) = top_up.payment.clone() else { return Ok(Observed::Ours) };
-        let evidence = evidence.into();
-        let elsewhere_cents = without_tax(cents, top_up.cents, top_up.at_provider.tax_cents);
+        let evidence = loss.evidence.trim_start().into();
+        let elsewhere_cents = without_tax(loss.cents, top_up.cents, top_up.at_provider.tax_cents);
+        let is_more = elsewhere_cents > payments.back.elsewhere_cents(&payment);
+        let takes = disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes);
+        // Only a new one stops a rule: the payer may have set it since. It is reported afterwards, so
+        // that a server that ends between the two stops it too.
+        if is_more && takes {
+            self.stop(workspace, StopReason::Disputed).await?;
+        }
         let report = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence };
         self.run(workspace, Command::Payment(PaymentCommand::Refund(report))).await
+    }
+
+    /// Keeps money that goes back in another currency than it came in, for an operator.
+    async fn report_other_currency(
+        &self,
+        workspace: &WorkspaceId,
+        id: &ObjectId,
+        cents: i64,
+        currency: &str,
+    ) -> Result<Observed, NotObserved> {
+        let unmatched = UnmatchedPayment {
+            payment: TopUp::provider_payment(Provider::Stripe, id.as_str()).into(),
+            cents: cents.max(0),
+            currency: currency.into(),
+            workspace: Some(workspace.clone()),
+            why: "goes back in another currency than US dollars; no credit was taken".into(),
+        };
+        self.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await
     }
 
     async fn stop(&self, workspace: &WorkspaceId, why: StopReason) -> Result<Observed, NotObserved> {
@@ -143,9 +179,13 @@ fn own(payments: &Payments, refund: &Refund) -> Option<PaymentRefundId> {
 }
 
 /// What is lost by these refunds and disputes.
-fn loss_of<'a>(refunds: impl Iterator<Item = &'a Refund>, disputes: &[Dispute]) -> Loss {
-    let mut loss = Loss { cents: 0, evidence: String::new() };
-    let mut add = |id: &ObjectId, cents: i64, what: &str| {
+fn loss_of<'a>(refunds: impl Iterator<Item = &'a Refund>, disputes: &'a [Dispute]) -> Loss<'a> {
+    let mut loss = Loss { cents: 0, evidence: String::new(), other: Vec::new() };
+    let mut add = |id: &'a ObjectId, cents: i64, currency: &'a str, what: &str| {
+        if currency != USD {
+            loss.other.push((id, cents, currency));
+            return;
+        }
         loss.cents = loss.cents.saturating_add(cents.max(0));
         let start = loss.evidence.len();
         write!(loss.evidence, " {id}:{what}:{cents}").expect("writing to a String does not fail");
@@ -155,21 +195,45 @@ fn loss_of<'a>(refunds: impl Iterator<Item = &'a Refund>, disputes: &[Dispute]) 
     };
     for refund in refunds {
         if !matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) {
-            add(&refund.id, refund.amount, "refund");
+            add(&refund.id, refund.amount, &refund.currency, "refund");
         }
     }
     for dispute in disputes.iter().filter(|dispute| dispute.status != DisputeStatus::TakesNothing) {
-        add(&dispute.id, dispute.amount, "dispute");
+        add(&dispute.id, dispute.amount, &dispute.currency, "dispute");
     }
     if loss.evidence.is_empty() {
         loss.evidence.push_str("nothing");
     }
-    Loss { evidence: loss.evidence.trim_start().to_owned(), ..loss }
+    loss
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without_tax;
+    use super::{Dispute, Refund, loss_of, without_tax};
+
+    #[test]
+    fn what_goes_back_in_another_currency_is_not_counted_as_cents() {
+        let refund = |id: &str, status: &str, currency: &str| -> Refund {
+            let text = format!(r#"{{"id":"{id}","status":"{status}","amount":700,"currency":"{currency}"}}"#);
+            serde_json::from_str(&text).expect("it is a refund")
+        };
+        let dispute = |id: &str, currency: &str| -> Dispute {
+            let text =
+                format!(r#"{{"id":"{id}","status":"lost","amount":90,"currency":"{currency}","created":1}}"#);
+            serde_json::from_str(&text).expect("it is a dispute")
+        };
+        let refunds = [
+            refund("re_1", "succeeded", "usd"),
+            refund("re_2", "pending", "jpy"),
+            refund("re_3", "failed", "eur"),
+        ];
+        let disputes = [dispute("dp_1", "usd"), dispute("dp_2", "eur")];
+        let loss = loss_of(refunds.iter(), &disputes);
+        assert_eq!((loss.cents, loss.evidence.trim_start()), (790, "re_1:refund:700 dp_1:dispute:90"));
+        let other: Vec<_> =
+            loss.other.iter().map(|(id, cents, currency)| (id.as_str(), *cents, *currency)).collect();
+        assert_eq!(other, [("re_2", 700, "jpy"), ("dp_2", 90, "eur")]);
+    }
 
     #[test]
     fn of_what_goes_back_the_tax_takes_no_credit() {

@@ -12,7 +12,7 @@ use crate::payments::stripe::objects::{
 };
 
 /// The currency of every payment, as Stripe writes it.
-const USD: &str = "usd";
+pub(super) const USD: &str = "usd";
 
 /// What came in for a top-up.
 struct Received {

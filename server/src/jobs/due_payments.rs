@@ -20,7 +20,8 @@ use super::polling::Polling;
 use super::refused;
 use crate::app::App;
 use crate::payments::stripe::customer::Payer;
-use crate::payments::stripe::observe::NotObserved;
+use crate::payments::stripe::objects::ObjectId;
+use crate::payments::stripe::observe::{self, Hint, NotObserved, Subject};
 use crate::payments::subscriptions::catch_up;
 
 /// The most workspaces whose work is done together.
@@ -119,7 +120,10 @@ impl DuePayments {
 /// Why it is not done, for people.
 async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp) -> Result<(), String> {
     match work {
-        Work::ExpireTopUp(top_up) => run(app, workspace, PaymentCommand::ExpireTopUp(top_up), now).await,
+        Work::ExpireTopUp(top_up) => {
+            look_at_page(app, workspace, top_up).await?;
+            run(app, workspace, PaymentCommand::ExpireTopUp(top_up), now).await
+        }
         Work::GiveUpTopUp(top_up) => run(app, workspace, not_paid(top_up), now).await,
         Work::CallTopUp(top_up) => match &app.stripe {
             Some(stripe) => {
@@ -144,6 +148,19 @@ async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp)
             }
         }
     }
+}
+
+/// Looks a last time whether the page of a top-up was paid: Stripe lists events for 30 days, and no
+/// server may have run meanwhile.
+async fn look_at_page(app: &App, workspace: &WorkspaceId, top_up: TopUpId) -> Result<(), String> {
+    let Some(stripe) = &app.stripe else { return Ok(()) };
+    let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
+    let top_up = payments.as_ref().and_then(|payments| payments.top_up(top_up));
+    let Some(page) = top_up.and_then(|top_up| ObjectId::new(top_up.at_provider.reference.as_deref()?)) else {
+        return Ok(());
+    };
+    let looked = observe::observe(app, stripe, Subject::Checkout, &page, &Hint::default()).await;
+    looked.map(|_| ()).map_err(|why| why.to_string())
 }
 
 const fn not_paid(top_up: TopUpId) -> PaymentCommand {

@@ -117,6 +117,10 @@ pub const CLAUSES: &[Clause] = &[
         "what is lost of a payment is taken from its grant",
         payment_refunds::what_is_lost_of_a_payment_is_taken_from_its_grant,
     ),
+    (
+        "a refund at a provider is due until it is taken over",
+        payment_refunds::a_refund_at_a_provider_is_due_until_it_is_taken_over,
+    ),
     ("only the platform sends money back", payment_refunds::only_the_platform_sends_money_back),
     ("a payment that fits nothing is noted once", payment_refunds::a_payment_that_fits_nothing_is_noted_once),
     ("a period grants once it is paid", subscriptions::a_period_grants_once_it_is_paid),

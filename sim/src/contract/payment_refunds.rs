@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
     Actor, ChargeCommand, Command, Micros, PaymentCommand, PaymentRefund, PaymentRefundCommand,
-    PaymentRefundStatus, Payments, TopUp, TopUpBounds, TopUpId, TopUpWay, UnmatchedPayment, WorkspaceId,
+    PaymentRefundStatus, Payments, Provider, ProviderCall, ProviderCommand, TopUp, TopUpBounds, TopUpId,
+    TopUpWay, UnmatchedPayment, WorkspaceId,
 };
 
 use super::Store;
@@ -83,6 +84,35 @@ pub(super) fn a_payment_refund_takes_its_credit_first(store: &dyn Store) {
         refunded(&client.submit_keyed("back", request(top_up, Some(30), false)).expect("a replay")).1,
         50_500
     );
+}
+
+pub(super) fn a_refund_at_a_provider_is_due_until_it_is_taken_over(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 500);
+    let says = |command| Command::Payment(PaymentCommand::Provider(command));
+    let open =
+        PaymentCommand::OpenTopUp { cents: 100, way: TopUpWay::Checkout, allowed: TopUpBounds::WIDEST };
+    let Output::TopUp(top_up) = client.accepted(Command::Payment(open)) else { panic!("it is opened") };
+    let payment = TopUp::provider_payment(Provider::Stripe, "pi_1").into();
+    let (top_up, cents, tax_cents) = (top_up.id, 100, 0);
+    client.accepted(says(ProviderCommand::SucceedTopUp { top_up, payment, cents, tax_cents }));
+    assert_eq!(client.due_payments(), []);
+    client.accepted(request(top_up, Some(30), false));
+    assert_eq!(client.due_payments(), [acme()], "its money is to be sent");
+    let id = payments(&client).back.refunds[0].id;
+
+    let mut client = client.restarted(store);
+    client.advance_clock(60);
+    let renew = says(ProviderCommand::RenewCall { call: ProviderCall::PaymentRefund(id), lost: 0 });
+    client.accepted(renew.clone());
+    let entries = client.entry_count();
+    client.accepted(renew);
+    assert_eq!(client.entry_count(), entries, "a call is begun anew once");
+    let kept = payments(&client).back.refunds.clone();
+    assert_eq!((kept[0].generation, kept[0].renewed_at), (1, Some(client.now)));
+    let client = client.restarted(store);
+    assert_eq!(payments(&client).back.refunds, kept, "a restart loses nothing of it");
+    assert_eq!((client.due_payments(), client.do_due_work()), (vec![acme()], 1));
+    assert_eq!(client.due_payments(), [], "the provider took it over");
 }
 
 pub(super) fn what_is_lost_of_a_payment_is_taken_from_its_grant(store: &dyn Store) {

@@ -129,8 +129,8 @@ impl Observer<'_> {
         let elsewhere_cents = without_tax(loss.cents, top_up.cents, top_up.at_provider.tax_cents);
         let is_more = elsewhere_cents > payments.back.elsewhere_cents(&payment);
         let takes = disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes);
-        // Only a new one stops a rule: the payer may have set it since. It is reported afterwards, so
-        // that a server that ends between the two stops it too.
+        // Only a new one stops a rule: the payer may have set it since. It is reported afterwards,
+        // so that a server that ends between the two stops it too.
         if is_more && takes {
             self.stop(workspace, StopReason::Disputed).await?;
         }

@@ -252,7 +252,11 @@ impl Differential {
         let refund_window_days = platform.settings.refund_window_days;
         self.expect_equal("the refund window", refund_window_days, self.model.refund_window_days)?;
         let unmatched: Vec<_> = platform.unmatched.iter().map(|noted| &noted.payment).collect();
-        self.expect_equal("the unmatched payments", unmatched, self.model.unmatched.iter().collect())?;
+        self.expect_equal(
+            "the unmatched payments",
+            unmatched,
+            self.model.unmatched.iter().map(|(_, payment)| payment).collect(),
+        )?;
         self.expect_equal("the epoch", platform.epoch, self.model.epoch)
     }
 

@@ -54,11 +54,20 @@ fn as_text(json: &Value) -> String {
         if rows.is_empty() { String::new() } else { format!("\n{title}\n{}", table(rows, columns)) }
     };
     let names = ["source", "provider"];
-    let money =
-        ["opening_deferred_usd", "sold_usd", "tax_usd", "lost_usd", "recognised_usd", "closing_deferred_usd"];
+    let money = [
+        "opening_deferred_usd",
+        "sold_usd",
+        "tax_usd",
+        "refunded_usd",
+        "disputed_usd",
+        "recognised_usd",
+        "closing_deferred_usd",
+        "closing_not_granted_usd",
+    ];
     let credit = ["opening", "granted", "consumed", "consumed_free", "taken", "closing", "closing_pending"];
     let moved = ["account", "opening", "inward", "outward", "closing"];
     let debt = ["opening", "arisen", "repaid", "forgiven", "closing"];
+    let unmatched = ["currency", "payments", "amount"];
     let aged = ["bought", "last_used", "grants", "remaining", "deferred_usd"];
     [
         lines(json, &["month", "is_final", "workspaces"]),
@@ -66,6 +75,7 @@ fn as_text(json: &Value) -> String {
         section("Credit in micro-units", rows("credit"), &[&names[..], &credit[..]].concat()),
         section("Trial balance in micro-units", rows("trial_balance"), &moved),
         section("Debt in micro-units", std::slice::from_ref(&json["debt"]), &debt),
+        section("Money that fits nothing", rows("unmatched"), &unmatched),
         section("Unspent paid credit by age", rows("ageing"), &aged),
     ]
     .concat()

@@ -5,11 +5,11 @@
 //! consumed, or it was taken back. Each place adds up to a ledger account of the workspace, which
 //! [`Facts::check`] compares with the balance that the last entry states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollkeeper_ledger::{
-    Balance, Draw, Entry, EntryBody, GrantId, LedgerAccount, LostPart, Micros, PaymentChange, Source,
-    SubscriptionChange, Timestamp, TopUp,
+    Balance, Draw, Entry, EntryBody, Grant, GrantId, GrantLoss, LedgerAccount, LostPart, Micros,
+    PaymentChange, PaymentRefundChange, Payments, Source, SubscriptionChange, Timestamp, TopUp,
 };
 
 use super::month::Month;
@@ -69,6 +69,12 @@ pub(super) struct GrantFacts {
 }
 
 impl GrantFacts {
+    /// The grant as it was granted.
+    fn as_granted(&self) -> Grant {
+        let GrantFacts { id, n, source, amount, .. } = *self;
+        Grant { id, n, source, amount, remaining: amount, voided_at: None }
+    }
+
     /// What is unspent.
     pub fn remaining(&self) -> Micros {
         self.amount - self.pending - self.consumed - self.taken
@@ -84,6 +90,25 @@ impl GrantFacts {
     /// left to earn.
     pub fn deferred_cents(&self) -> i64 {
         self.paid_cents - self.lost_cents - self.recognised_cents()
+    }
+}
+
+/// What a payment adds to what its grants say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PaymentFacts {
+    pub source: Source,
+    pub provider: Provider,
+    /// What was paid and is for months to come.
+    pub to_come_cents: i64,
+    /// What is lost of that.
+    pub to_come_lost_cents: i64,
+    /// How much of all that is lost was refunded to the payer.
+    pub refunded_cents: i64,
+}
+
+impl PaymentFacts {
+    const fn new(source: Source, provider: Provider) -> PaymentFacts {
+        PaymentFacts { source, provider, to_come_cents: 0, to_come_lost_cents: 0, refunded_cents: 0 }
     }
 }
 
@@ -120,6 +145,10 @@ pub(super) struct Facts {
     /// What pending charges hold, by the number of the entry that opened the charge.
     pending: BTreeMap<u64, Vec<Draw>>,
     disputes: Vec<Dispute>,
+    /// What is known of the payments, as far as entries name them.
+    payments: Option<Box<Payments>>,
+    /// How much of the loss of each payment is disputed.
+    disputed: BTreeMap<Box<str>, i64>,
     /// Who took the last payment for the subscription.
     subscription_provider: Option<Provider>,
     /// In the order of [`ACCOUNTS`](super::movement::ACCOUNTS).
@@ -196,7 +225,10 @@ impl Facts {
                 self.return_pending(refund.opening_entry, &refund.returns)?;
             }
             EntryBody::ChargeRefunded(refund) => self.back(Place::Consumed, &refund.returns)?,
-            EntryBody::Payment(change) => self.pay(change)?,
+            EntryBody::Payment(change) => {
+                self.follow(change, entry)?;
+                self.pay(change)?;
+            }
             body => self.take_back(body)?,
         }
         Ok(())
@@ -264,6 +296,62 @@ impl Facts {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Applies an entry about a payment as the ledger does, and sets what is lost of the grants of
+    /// that payment.
+    fn follow(&mut self, change: &PaymentChange, entry: &Entry) -> Result<(), &'static str> {
+        let granted = change.grant().map(|id| self.with_id(id).map(|of| of.as_granted())).transpose()?;
+        let payments = self.payments.get_or_insert_default();
+        payments.apply(change, granted.as_ref(), entry.decided_at).map_err(|violation| violation.0)?;
+        let mut parts = Vec::new();
+        match change {
+            PaymentChange::Refund(change) => {
+                if let PaymentRefundChange::Lost { payment, disputed_cents, .. } = change {
+                    self.disputed.insert(payment.clone(), *disputed_cents);
+                }
+                parts = change.grants(payments);
+            }
+            // A month of a payment that was lost before.
+            PaymentChange::Subscription(_) if !payments.back.is_empty() => parts.extend(change.grant()),
+            _ => {}
+        }
+        let losses: Vec<GrantLoss> = parts.into_iter().filter_map(|grant| payments.loss_of(grant)).collect();
+        for loss in losses {
+            self.with_id(loss.grant)?.lost_cents = loss.lost_cents;
+        }
+        Ok(())
+    }
+
+    /// What each payment of a subscription that is kept adds to what is on grants, and what was
+    /// refunded of each payment that is lost.
+    pub fn payments(&self) -> Vec<PaymentFacts> {
+        let Some(payments) = self.payments.as_deref() else { return Vec::new() };
+        let mut all: BTreeMap<&str, PaymentFacts> = BTreeMap::new();
+        let facts = |name: &str, source| PaymentFacts::new(source, Provider::of_payment(name));
+        for payment in payments.of_subscriptions.iter().filter(|payment| payment.months_left > 0) {
+            let of = all.entry(&payment.payment);
+            of.or_insert_with(|| facts(&payment.payment, Source::Subscription)).to_come_cents =
+                payment.cents_left();
+        }
+        let losses = payments.back.losses.iter().map(|loss| &*loss.payment);
+        let lost: BTreeSet<&str> =
+            losses.chain(payments.back.refunds.iter().map(|refund| &*refund.payment)).collect();
+        for name in lost {
+            let is_of_plan = payments.of_subscriptions.iter().any(|payment| &*payment.payment == name);
+            let source = if is_of_plan { Source::Subscription } else { Source::TopUp };
+            let of = all.entry(name).or_insert_with(|| facts(name, source));
+            let lost = payments.lost_cents(name).unwrap_or(0);
+            let on_grants: i64 = payments.lost_parts(name).iter().map(|part| part.lost_cents).sum();
+            of.to_come_lost_cents = lost - on_grants;
+            let elsewhere = payments.back.elsewhere_cents(name);
+            let disputed = self.disputed.get(name).copied().unwrap_or(0).min(elsewhere);
+            let refunds = payments.back.refunds.iter();
+            let own = refunds.filter(|refund| refund.counts() && &*refund.payment == name);
+            let own = own.fold(0_i64, |sum, refund| sum.saturating_add(refund.cents));
+            of.refunded_cents = own.saturating_add(elsewhere - disputed).min(lost);
+        }
+        all.into_values().collect()
     }
 
     /// Counts an entry about a payment.
@@ -396,5 +484,14 @@ impl Facts {
         size_of::<Facts>()
             + self.grants.capacity() * size_of::<GrantFacts>()
             + self.pending.len() * PENDING_BYTES
+            + self.payments.as_deref().map_or(0, payments_bytes)
     }
+}
+
+/// About how much memory the payments take.
+fn payments_bytes(payments: &Payments) -> usize {
+    size_of::<Payments>()
+        + payments.top_ups.len() * 192
+        + (payments.back.refunds.len() + payments.back.losses.len()) * 256
+        + payments.of_subscriptions.iter().map(|payment| 192 + 32 * payment.parts.len()).sum::<usize>()
 }

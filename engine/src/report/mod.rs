@@ -21,12 +21,12 @@ mod position;
 
 use std::collections::BTreeMap;
 
-use tollkeeper_ledger::{Entry, Timestamp};
+use tollkeeper_ledger::{Entry, EntryBody, Timestamp};
 
 pub use facts::Provider;
 pub use month::Month;
 pub use movement::{ACCOUNTS, Movement};
-pub use position::{Aged, Debt, Line, Position};
+pub use position::{Aged, Debt, Line, Position, Unmatched};
 
 use self::facts::Facts;
 use crate::Error;
@@ -82,16 +82,18 @@ impl Workspace {
 }
 
 impl Report {
-    /// The report of a time, from the journals of all workspaces without the platform's own, each
+    /// The report of a time, from the journal of the platform and those of all workspaces, each
     /// from its first entry.
     ///
     /// # Errors
     /// [`Error::is_damaged`] if an entry does not follow from those before it.
     pub fn of_journals<'a, J: IntoIterator<Item = &'a Entry>>(
         time: ReportTime,
+        platform: impl IntoIterator<Item = &'a Entry>,
         journals: impl IntoIterator<Item = J>,
     ) -> Result<Report, Error> {
         let mut report = Report::default();
+        platform.into_iter().for_each(|entry| report.add_of_platform(time, entry));
         for journal in journals {
             let mut workspace = Workspace::default();
             for entry in journal {
@@ -100,6 +102,16 @@ impl Report {
             report.add(&workspace)?;
         }
         Ok(report.finished())
+    }
+
+    /// Adds an entry of the platform's own journal: money that fits nothing.
+    pub(crate) fn add_of_platform(&mut self, time: ReportTime, entry: &Entry) {
+        let EntryBody::PaymentUnmatched(payment) = &entry.body else { return };
+        for (position, end) in [(&mut self.opening, time.from), (&mut self.closing, time.to)] {
+            if entry.at < end {
+                position.add_unmatched(payment);
+            }
+        }
     }
 
     /// Adds a workspace whose entries were all read.

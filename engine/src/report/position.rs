@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use tollkeeper_ledger::{LedgerAccount, Source};
+use tollkeeper_ledger::{LedgerAccount, Source, UnmatchedPayment};
 
-use super::facts::{Facts, GrantFacts, Provider};
+use super::facts::{Facts, GrantFacts, PaymentFacts, Provider};
 use super::month::Month;
 use super::movement::{ACCOUNTS, Movement};
 
@@ -26,12 +26,16 @@ pub struct Line {
     pub consumed_free: i128,
     /// The credit that was taken back: by claw-backs, as repaid debt, and when a grant was voided.
     pub taken: i128,
-    /// What was paid, without tax.
+    /// What was paid, without tax, also for months to come.
     pub sold_cents: i128,
+    /// The part of it that is for months to come and is not lost.
+    pub not_granted_cents: i128,
     /// The tax that was paid besides; it belongs to no other number.
     pub tax_cents: i128,
     /// What is lost of what was sold: by refunds to the payer and by disputes.
     pub lost_cents: i128,
+    /// The part of it that was refunded to the payer.
+    pub refunded_cents: i128,
     /// What is earned: of each grant, paid × consumed ÷ granted, rounded down.
     pub recognised_cents: i128,
 }
@@ -49,6 +53,18 @@ impl Line {
             tax_cents: grant.tax_cents.into(),
             lost_cents: grant.lost_cents.into(),
             recognised_cents: grant.recognised_cents().into(),
+            ..Line::default()
+        });
+    }
+
+    fn add_payment(&mut self, payment: &PaymentFacts) {
+        let (to_come, lost) = (payment.to_come_cents, payment.to_come_lost_cents);
+        self.add(&Line {
+            sold_cents: to_come.into(),
+            not_granted_cents: (to_come - lost).into(),
+            lost_cents: lost.into(),
+            refunded_cents: payment.refunded_cents.into(),
+            ..Line::default()
         });
     }
 
@@ -73,8 +89,10 @@ impl Line {
             consumed_free,
             taken,
             sold_cents,
+            not_granted_cents,
             tax_cents,
             lost_cents,
+            refunded_cents,
             recognised_cents,
         } = self;
         let pairs = [
@@ -85,8 +103,10 @@ impl Line {
             (consumed_free, other.consumed_free),
             (taken, other.taken),
             (sold_cents, other.sold_cents),
+            (not_granted_cents, other.not_granted_cents),
             (tax_cents, other.tax_cents),
             (lost_cents, other.lost_cents),
+            (refunded_cents, other.refunded_cents),
             (recognised_cents, other.recognised_cents),
         ];
         for (one, other) in pairs {
@@ -100,8 +120,14 @@ impl Line {
         self.granted - self.pending - self.consumed - self.taken
     }
 
-    /// What was paid and is neither earned nor lost. It is below zero where payments were lost
-    /// whose credit was consumed.
+    /// What of what is lost is disputed.
+    #[must_use]
+    pub fn disputed_cents(&self) -> i128 {
+        self.lost_cents - self.refunded_cents
+    }
+
+    /// What was paid and is neither earned nor lost, also for months to come. It is below zero
+    /// where payments were lost whose credit was consumed.
     #[must_use]
     pub fn deferred_cents(&self) -> i128 {
         self.sold_cents - self.lost_cents - self.recognised_cents
@@ -139,6 +165,15 @@ pub struct Aged {
     pub deferred_cents: i128,
 }
 
+/// Money of one currency that came in and fits nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unmatched {
+    /// The number of payments.
+    pub payments: u64,
+    /// What came in, in hundredths of the currency.
+    pub cents: i128,
+}
+
 /// The numbers of all workspaces at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
@@ -150,6 +185,8 @@ pub struct Position {
     pub lines: BTreeMap<(Source, Provider), Line>,
     /// The debt.
     pub debt: Debt,
+    /// The money that came in and fits nothing, by the code of its currency.
+    pub unmatched: BTreeMap<Box<str>, Unmatched>,
     /// The age of what is unspent: by the month in which it was bought, and the month in which its
     /// workspace was charged last.
     pub ageing: BTreeMap<(Month, Option<Month>), Aged>,
@@ -166,6 +203,9 @@ impl Position {
         self.debt.arisen += i128::from(facts.debt.arisen.get());
         self.debt.repaid += i128::from(facts.debt.repaid.get());
         self.debt.forgiven += i128::from(facts.debt.forgiven.get());
+        for payment in facts.payments() {
+            self.lines.entry((payment.source, payment.provider)).or_default().add_payment(&payment);
+        }
         let last_used = facts.last_used_at.map(Month::containing);
         for grant in &facts.grants {
             self.lines.entry((grant.source, grant.provider)).or_default().add_grant(grant);
@@ -177,6 +217,13 @@ impl Position {
                 aged.deferred_cents += i128::from(grant.deferred_cents());
             }
         }
+    }
+
+    /// Adds a payment that fits nothing.
+    pub(super) fn add_unmatched(&mut self, payment: &UnmatchedPayment) {
+        let of_currency = self.unmatched.entry(payment.currency.clone()).or_default();
+        of_currency.payments += 1;
+        of_currency.cents += i128::from(payment.cents);
     }
 
     /// The sum of all lines.
@@ -201,6 +248,8 @@ impl Position {
         assert!(balance(LedgerAccount::Pending) == total.pending, "i10: what is pending was drawn");
         assert!(balance(LedgerAccount::Consumed) == total.consumed, "i10: what is consumed was drawn");
         assert!(balance(LedgerAccount::ClawedBack) == total.taken, "i10: what is taken was drawn");
+        assert!(total.disputed_cents() >= 0, "i13: no more is refunded than is lost");
+        assert!(total.not_granted_cents >= 0, "i15: what is paid and not granted is not negative");
         assert!(self.debt.owed() >= 0, "i04: debt is not negative");
     }
 }

@@ -27,8 +27,8 @@ pub(super) fn decide(
     let none = Payments::default();
     let payments = account.payments.as_deref().unwrap_or(&none);
     match command {
-        PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence } => {
-            report_loss(account, payments, payment, elsewhere_cents, evidence)
+        PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence } => {
+            report_loss(account, payments, payment, (elsewhere_cents, disputed_cents), evidence)
         }
         PaymentRefundCommand::Request { top_up, cents, reason, by_hand } => {
             request(view, account, payments, (top_up, cents), reason, by_hand)
@@ -57,7 +57,7 @@ fn report_loss(
     account: &Account,
     payments: &Payments,
     payment: Box<str>,
-    elsewhere_cents: i64,
+    (elsewhere_cents, disputed_cents): (i64, i64),
     evidence: Box<str>,
 ) -> Result<Vec<EntryBody>, Refusal> {
     let refuse = |field, why| Err(Refusal::InvalidField { field, why });
@@ -67,6 +67,9 @@ fn report_loss(
     if elsewhere_cents < 0 {
         return refuse("elsewhere_cents", "must not be less than zero");
     }
+    if !(0..=elsewhere_cents).contains(&disputed_cents) {
+        return refuse("disputed_cents", "must be zero to what is lost");
+    }
     if evidence.len() > bounds::EVIDENCE_MAX_BYTES {
         return refuse("evidence", "must have at most 2,000 bytes");
     }
@@ -74,7 +77,8 @@ fn report_loss(
         return Ok(Vec::new());
     }
     let shown = evidence.clone();
-    with_claw_backs(account, PaymentRefundChange::Lost { payment, elsewhere_cents, evidence }, &shown)
+    let change = PaymentRefundChange::Lost { payment, elsewhere_cents, disputed_cents, evidence };
+    with_claw_backs(account, change, &shown)
 }
 
 /// Takes the credit of a part of a payment, so that its money can be sent back.

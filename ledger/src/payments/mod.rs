@@ -334,11 +334,12 @@ impl Payments {
             && self.of_subscriptions.len() <= bounds::SUBSCRIPTION_PAYMENTS_MAX
     }
 
-    /// Applies an entry about a payment. `granted` is the grant that it names, if it names one.
+    /// Applies an entry about a payment, also for those who only add up entries. `granted` is the
+    /// grant that it names, if it names one.
     ///
     /// # Errors
     /// [`Violation`] if the change does not follow from the payments as they are.
-    pub(crate) fn apply(
+    pub fn apply(
         &mut self,
         change: &PaymentChange,
         granted: Option<&Grant>,

@@ -25,6 +25,8 @@ pub enum PaymentRefundCommand {
         payment: Box<str>,
         /// What is lost now; it may be more than was paid.
         elsewhere_cents: i64,
+        /// How much of it is disputed; the rest was refunded at the provider.
+        disputed_cents: i64,
         /// What shows the loss, such as the refunds and disputes at the payment provider.
         evidence: Box<str>,
     },
@@ -67,6 +69,8 @@ pub enum PaymentRefundChange {
         payment: Box<str>,
         /// What is lost now, besides the payment refunds of the workspace.
         elsewhere_cents: i64,
+        /// How much of it is disputed; the rest was refunded at the provider.
+        disputed_cents: i64,
         /// What shows the loss.
         evidence: Box<str>,
     },
@@ -385,7 +389,9 @@ impl Payments {
         decided_at: Timestamp,
     ) -> Result<(), Violation> {
         match change {
-            PaymentRefundChange::Lost { payment, elsewhere_cents, .. } => {
+            PaymentRefundChange::Lost { payment, elsewhere_cents, disputed_cents, .. } => {
+                let is_part = (0..=*elsewhere_cents).contains(disputed_cents);
+                ensure(is_part || *elsewhere_cents < 0, "i13: more is disputed than is lost")?;
                 self.set_loss(payment, *elsewhere_cents)
             }
             PaymentRefundChange::Requested { refund, top_up, payment, cents, reason, .. } => {
@@ -482,8 +488,8 @@ impl PaymentRefundChange {
     /// The command that leads to the change.
     pub(crate) fn command(&self) -> PaymentRefundCommand {
         match self.clone() {
-            PaymentRefundChange::Lost { payment, elsewhere_cents, evidence } => {
-                PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence }
+            PaymentRefundChange::Lost { payment, elsewhere_cents, disputed_cents, evidence } => {
+                PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence }
             }
             PaymentRefundChange::Requested { top_up, asked: cents, reason, by_hand, .. } => {
                 PaymentRefundCommand::Request { top_up, cents, reason, by_hand }
@@ -506,7 +512,12 @@ impl PaymentRefundChange {
 
     pub(crate) fn write(&self, w: &mut Writer) {
         match self {
-            PaymentRefundChange::Lost { payment, elsewhere_cents, evidence } => {
+            PaymentRefundChange::Lost { payment, elsewhere_cents, disputed_cents, evidence } => {
+                // No payment has an empty name, so one announces what is disputed.
+                if *disputed_cents != 0 {
+                    w.text("");
+                    w.signed(*disputed_cents);
+                }
                 w.text(payment);
                 w.signed(*elsewhere_cents);
                 w.text(evidence);
@@ -532,11 +543,7 @@ impl PaymentRefundChange {
     pub(crate) fn read(r: &mut Reader, kind: Kind) -> Result<PaymentRefundChange, Malformed> {
         let refund = |r: &mut Reader| r.id("a payment refund").map(PaymentRefundId);
         Ok(match kind {
-            Kind::PaymentLost => PaymentRefundChange::Lost {
-                payment: r.text("a loss's payment")?.into(),
-                elsewhere_cents: r.signed("a loss's cents")?,
-                evidence: r.text("the evidence of a loss")?.into(),
-            },
+            Kind::PaymentLost => read_lost(r)?,
             Kind::PaymentRefundRequested => PaymentRefundChange::Requested {
                 refund: refund(r)?,
                 top_up: TopUpId(r.id("a payment refund's top-up")?),
@@ -558,6 +565,22 @@ impl PaymentRefundChange {
             _ => return Err(Malformed("a payment refund's change")),
         })
     }
+}
+
+/// Reads a loss, and what of it is disputed if an empty name before it announces that.
+fn read_lost(r: &mut Reader) -> Result<PaymentRefundChange, Malformed> {
+    const WHAT: &str = "what is disputed of a loss";
+    let first = r.text("a loss's payment")?;
+    let (disputed_cents, payment) = match first {
+        "" => (r.signed(WHAT)?, r.text("a loss's payment")?),
+        payment => (0, payment),
+    };
+    if payment.is_empty() || first.is_empty() == (disputed_cents == 0) {
+        return Err(Malformed(WHAT));
+    }
+    let elsewhere_cents = r.signed("a loss's cents")?;
+    let (payment, evidence) = (payment.into(), r.text("the evidence of a loss")?.into());
+    Ok(PaymentRefundChange::Lost { payment, elsewhere_cents, disputed_cents, evidence })
 }
 
 /// Reads what goes back. Other numbers would break assertions of those who show them.

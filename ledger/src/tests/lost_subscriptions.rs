@@ -171,7 +171,9 @@ fn a_monthly_period_is_lost_and_won_like_a_top_up_also_after_the_subscription_en
         ticks => ended
         plan pro
         pay three
-        loss two 1_500 => lost 1500 cents, taken g2:1000000 g3:500000
+        loss two 1_500 disputed=1_501 => no invalid_field disputed_cents
+        loss two 1_500 disputed=-1 => no invalid_field disputed_cents
+        loss two 1_500 disputed=500 => lost 1500 cents, taken g2:1000000 g3:500000
         loss one 0 => lost 0 cents, given back g2:2000000 g1:1000000, exchanged g2:500000 for g3:500000
         balance => 9500000
         lost g1 0 => no invalid_field grant

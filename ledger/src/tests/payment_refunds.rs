@@ -371,6 +371,7 @@ fn an_entry_that_sends_back_more_than_is_left_breaks_an_invariant() {
     let lost = |payment: Box<str>, elsewhere_cents| crate::PaymentRefundChange::Lost {
         payment,
         elsewhere_cents,
+        disputed_cents: 0,
         evidence: "dp_1".into(),
     };
     let placed =

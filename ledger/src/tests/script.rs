@@ -13,7 +13,7 @@
 //! renew tN LOST
 //! customer ID [replaces=]              card ID               no_card [ID]
 //! rule THRESHOLD CENTS CAP [min= max=]                      stop [WHY]            buy
-//! loss tN|NAME CENTS [evidence= key=]    send_back tN [CENTS] [by_hand reason= key=]
+//! loss tN|NAME CENTS [disputed= evidence= key=]    send_back tN [CENTS] [by_hand reason= key=]
 //! place rN REFERENCE    sent rN    bounced rN [reason=]    unmatched PAYMENT CENTS [currency=]
 //! plan ID    pay NAME [change]    cancel    tick [renews]    ticks [renews]    subscription
 //! create | update [name= timezone= metadata= suspended=]

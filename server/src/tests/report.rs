@@ -35,7 +35,8 @@ async fn a_month_shows_what_was_sold_and_earned_and_stays() {
     let line = |source: &str, provider: &str, [sold, recognised, deferred]: [&str; 3]| {
         json!({
             "source": source, "provider": provider, "opening_deferred_usd": "0.00", "sold_usd": sold, "tax_usd": "0.00",
-            "lost_usd": "0.00", "recognised_usd": recognised, "closing_deferred_usd": deferred,
+            "refunded_usd": "0.00", "disputed_usd": "0.00", "lost_usd": "0.00", "recognised_usd": recognised,
+            "closing_deferred_usd": deferred, "opening_not_granted_usd": "0.00", "closing_not_granted_usd": "0.00",
         })
     };
     let gift = line("promotional", "platform", ["0.00"; 3]);

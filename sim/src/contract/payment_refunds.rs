@@ -24,7 +24,8 @@ fn request(top_up: TopUpId, cents: Option<i64>, by_hand: bool) -> Command {
 
 fn loss(top_up: TopUpId, elsewhere_cents: i64) -> Command {
     let payment = TopUp::manual_payment(top_up).into();
-    refund(PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence: "dp_1".into() })
+    let (disputed_cents, evidence) = (0, "dp_1".into());
+    refund(PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence })
 }
 
 /// A top-up of that many cents that was paid.

@@ -1,13 +1,16 @@
 //! The clause about reports: a month by hand.
 
-use tollkeeper_engine::report::{Aged, Debt, Line, Movement, Position, Provider};
+use std::collections::BTreeMap;
+
+use tollkeeper_engine::report::{Aged, Debt, Line, Movement, Position, Provider, Unmatched};
 use tollkeeper_engine::{Month, Output, Reads, Report, ReportTime};
 use tollkeeper_ledger::{
-    ChargeCommand, Command, LedgerAccount, PaymentCommand, Source, TopUpBounds, TopUpWay,
+    ChargeCommand, Command, Interval, LedgerAccount, Micros, PaymentCommand, PaymentRefundCommand, Plan,
+    PlanId, Source, SubscriptionCommand, TopUpBounds, TopUpWay, UnmatchedPayment, WorkspaceId,
 };
 
 use super::Store;
-use super::test_client::{TestClient, awaited, charge};
+use super::test_client::{TestClient, acme, awaited, charge};
 use tollkeeper_testkit::blocking::block_on;
 
 const MONTH_SECONDS: i64 = 31 * 24 * 60 * 60;
@@ -97,4 +100,91 @@ pub(super) fn a_report_adds_up_a_month(store: &dyn Store) {
     let march = report_of(&client, "2026-03");
     assert_eq!((march.opening, march.closing.total().consumed), (february.closing, 4_000));
     assert_eq!(report_of(&client, "2025-12"), Report::default());
+}
+
+fn year() -> Plan {
+    Plan {
+        id: PlanId::new("year").expect("a name"),
+        name: "A year".into(),
+        price_cents: 12_000,
+        credits: Micros::new(1_000_000),
+        interval: Interval::Year,
+    }
+}
+
+fn five_euros() -> UnmatchedPayment {
+    UnmatchedPayment {
+        payment: "pi_1".into(),
+        cents: 500,
+        currency: "eur".into(),
+        workspace: None,
+        why: "The currency is not usd.".into(),
+    }
+}
+
+/// A year of 120 dollars is paid in January. In February a fifth of it is disputed and a tenth is
+/// refunded, and a payment in euros comes in that fits nothing.
+pub(super) fn a_report_shows_what_is_paid_and_not_granted(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 1_000);
+    let year = year();
+    let to_platform = |client: &TestClient, command| {
+        client.submit(WorkspaceId::platform(), None, command).expect("the platform may");
+    };
+    to_platform(&client, Command::SetPlans { plans: vec![year.clone()] });
+    let run = |client: &TestClient, command| {
+        client.submit(acme(), None, Command::Payment(command)).expect("it is accepted");
+    };
+    let start = SubscriptionCommand::StartOrChange { plan: year.id };
+    run(&client, PaymentCommand::Subscription(start));
+    let paid = SubscriptionCommand::Confirm { change: false, payment: "manual:one".into() };
+    run(&client, PaymentCommand::Subscription(paid));
+    client.charge("january", charge("message", 1_000));
+    let january = report_of(&client, "2026-01");
+
+    client.advance_clock(MONTH_SECONDS);
+    run(&client, PaymentCommand::Subscription(SubscriptionCommand::Tick { renews: false }));
+    let loss = |elsewhere_cents, disputed_cents| {
+        let (payment, evidence) = ("manual:one".into(), "dp_1 re_1".into());
+        let loss = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence };
+        PaymentCommand::Refund(loss)
+    };
+    run(&client, loss(3_600, 2_400));
+    to_platform(&client, Command::ReportUnmatched(five_euros()));
+    let february = report_of(&client, "2026-02");
+
+    let plan = (Source::Subscription, Provider::Manual);
+    let of_january = Line {
+        grants: 1,
+        granted: 1_000_000,
+        consumed: 499_000,
+        sold_cents: 12_000,
+        not_granted_cents: 11_000,
+        recognised_cents: 499,
+        ..Line::default()
+    };
+    assert_eq!(january.closing.lines[&plan], of_january);
+    assert_eq!(january.closing.unmatched, BTreeMap::new());
+    // Three tenths of each month are lost: 300,000 of each of the two that were granted, and 300
+    // cents of each of the ten to come.
+    let of_february = Line {
+        grants: 2,
+        granted: 2_000_000,
+        taken: 600_000,
+        not_granted_cents: 7_000,
+        lost_cents: 3_600,
+        refunded_cents: 1_200,
+        ..of_january
+    };
+    assert_eq!(february.closing.lines[&plan], of_february);
+    assert_eq!(of_february.disputed_cents(), 2_400);
+    assert_eq!(of_february.deferred_cents(), 12_000 - 3_600 - 499);
+    let euros = (Box::from("eur"), Unmatched { payments: 1, cents: 500 });
+    assert_eq!(february.closing.unmatched, [euros].into());
+
+    client.advance_clock(MONTH_SECONDS);
+    let client = client.restarted(store);
+    run(&client, loss(12_000, 0));
+    assert_eq!(report_of(&client, "2026-02"), february, "a month that is over does not change");
+    let march = report_of(&client, "2026-03").closing.lines[&plan];
+    assert_eq!((march.lost_cents, march.refunded_cents, march.not_granted_cents), (12_000, 12_000, 0));
 }

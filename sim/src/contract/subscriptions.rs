@@ -171,8 +171,8 @@ pub(super) fn a_year_is_granted_month_by_month(store: &dyn Store) {
 }
 
 fn report_loss(payment: &str, elsewhere_cents: i64) -> Command {
-    let (payment, evidence) = (payment.into(), "dp_1".into());
-    let loss = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence };
+    let (payment, disputed_cents, evidence) = (payment.into(), elsewhere_cents, "dp_1".into());
+    let loss = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence };
     Command::Payment(PaymentCommand::Refund(loss))
 }
 

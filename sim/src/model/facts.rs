@@ -169,6 +169,8 @@ pub enum Fact {
         payment: Box<str>,
         /// What is lost now, besides payment refunds.
         elsewhere_cents: i64,
+        /// How much of it is disputed.
+        disputed_cents: i64,
     },
     /// A payment refund was requested.
     RefundRequested {

@@ -65,8 +65,8 @@ pub struct Model {
     pub epoch: u64,
     /// How often the settings changed.
     settings_changes: usize,
-    /// The payments that fit nothing.
-    pub unmatched: Vec<UnmatchedPayment>,
+    /// The payments that fit nothing, each with the time of its entry.
+    pub unmatched: Vec<(Timestamp, UnmatchedPayment)>,
     platform_at: Timestamp,
     answered: BTreeMap<WorkspaceId, Vec<Answered>>,
 }
@@ -232,7 +232,7 @@ impl Model {
             Command::MarkRestored => self.epoch += 1,
             Command::ReportUnmatched(payment) => {
                 settings::check_unmatched(payment)?;
-                self.unmatched.push(payment.clone());
+                self.unmatched.push((self.platform_at.max(now), payment.clone()));
             }
             other => unreachable!("{other:?} is of a workspace"),
         }

@@ -30,7 +30,7 @@ impl Pool {
 
     fn try_to_go_back(&mut self, command: &PaymentRefundCommand, now: Timestamp) -> Result<Output, Refusal> {
         match command {
-            PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence } => {
+            PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence } => {
                 let paid = self.top_up_paid_by(payment);
                 if paid.is_none() && self.grants_of_plan_payment(payment).is_none() {
                     return Err(invalid("payment"));
@@ -38,14 +38,23 @@ impl Pool {
                 if *elsewhere_cents < 0 {
                     return Err(invalid("elsewhere_cents"));
                 }
+                if *disputed_cents < 0 || disputed_cents > elsewhere_cents {
+                    return Err(invalid("disputed_cents"));
+                }
                 if evidence.len() > 2_000 {
                     return Err(invalid("evidence"));
                 }
                 if self.elsewhere(payment) == *elsewhere_cents {
                     return Ok(Output::Done);
                 }
-                let lost = Fact::PaymentLost { payment: payment.clone(), elsewhere_cents: *elsewhere_cents };
-                self.add(now, lost);
+                self.add(
+                    now,
+                    Fact::PaymentLost {
+                        payment: payment.clone(),
+                        elsewhere_cents: *elsewhere_cents,
+                        disputed_cents: *disputed_cents,
+                    },
+                );
                 match paid {
                     Some(top_up) => self.follow(top_up, now),
                     None => self.follow_plan(payment, now),
@@ -165,12 +174,17 @@ impl Pool {
         self.lost_elsewhere().get(payment).copied().unwrap_or_default()
     }
 
-    fn lost_of_top_up(&self, top_up: usize) -> i64 {
+    /// The payment refunds of a top-up that count.
+    fn own_refunds(&self, top_up: usize) -> i128 {
         let refunds = self.refunds().into_iter().enumerate();
         let counted = refunds.filter(|(refund, it)| {
             it.status != PaymentRefundStatus::Failed && self.top_up_of(*refund) == top_up
         });
-        let own: i128 = counted.map(|(_, refund)| i128::from(refund.cents)).sum();
+        counted.map(|(_, refund)| i128::from(refund.cents)).sum()
+    }
+
+    fn lost_of_top_up(&self, top_up: usize) -> i64 {
+        let own = self.own_refunds(top_up);
         let paid_for = &self.top_ups()[top_up];
         let (name, paid) = (paid_for.payment.as_deref(), i128::from(paid_for.cents));
         let elsewhere = name.map_or(0, |name| self.elsewhere(name));
@@ -190,12 +204,39 @@ impl Pool {
     pub fn lost_elsewhere(&self) -> BTreeMap<Box<str>, i64> {
         let mut losses = BTreeMap::new();
         for line in &self.lines {
-            if let Fact::PaymentLost { payment, elsewhere_cents } = &line.fact {
+            if let Fact::PaymentLost { payment, elsewhere_cents, .. } = &line.fact {
                 losses.insert(payment.clone(), *elsewhere_cents);
             }
         }
         losses.retain(|_, cents| *cents > 0);
         losses
+    }
+
+    /// How much of each payment was refunded to the payer, and if it was for a plan. What is lost
+    /// and not disputed was refunded.
+    pub(super) fn refunded_to_payers(&self) -> Vec<(Box<str>, bool, i64)> {
+        let mut disputed = BTreeMap::new();
+        for line in &self.lines {
+            if let Fact::PaymentLost { payment, disputed_cents, .. } = &line.fact {
+                disputed.insert(payment.clone(), *disputed_cents);
+            }
+        }
+        let disputed_of = |name: &str| disputed.get(name).copied().unwrap_or(0);
+        let mut refunded = Vec::new();
+        for (index, top_up) in self.top_ups().iter().enumerate() {
+            let Some(name) = &top_up.payment else { continue };
+            let own = self.own_refunds(index);
+            let elsewhere = i128::from(self.elsewhere(name) - disputed_of(name).min(self.elsewhere(name)));
+            let cents = (own + elsewhere).min(i128::from(top_up.cents));
+            refunded.push((name.clone(), false, i64::try_from(cents).expect("at most what was paid")));
+        }
+        for payment in self.payments_of_subscriptions() {
+            let elsewhere = self.elsewhere(&payment.payment);
+            let cents = elsewhere - disputed_of(&payment.payment).min(elsewhere);
+            refunded.push((payment.payment, true, cents.min(payment.cents)));
+        }
+        refunded.retain(|(_, _, cents)| *cents > 0);
+        refunded
     }
 
     /// The payment refunds in the order in which they were requested.

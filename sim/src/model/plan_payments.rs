@@ -135,4 +135,17 @@ impl Pool {
         }
         (lost_cents, Micros::new(credit))
     }
+
+    /// What was paid for months to come, by payment, and what is lost of that.
+    pub(super) fn money_to_come(&self) -> Vec<(Box<str>, i64, i64)> {
+        let losses = self.lost_elsewhere();
+        let open = self.plan_payments().into_iter().filter(|payment| !payment.to_come.is_empty());
+        let money = open.map(|payment| {
+            let lost = losses.get(&payment.name).copied().unwrap_or(0).min(payment.cents);
+            let granted = payment.parts.iter().map(|(_, cents, _)| cents).sum();
+            let left = lost - part_of(lost, granted, payment.cents);
+            (payment.name, payment.to_come.iter().sum(), left)
+        });
+        money.collect()
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tollkeeper_engine::report::{ACCOUNTS, Aged, Movement, Position, Provider};
+use tollkeeper_engine::report::{ACCOUNTS, Aged, Movement, Position, Provider, Unmatched};
 use tollkeeper_engine::{GrantRecord, Month, Report, ReportTime};
-use tollkeeper_ledger::{Draw, LedgerAccount, Micros, Status, Timestamp};
+use tollkeeper_ledger::{Draw, LedgerAccount, Micros, Source, Status, Timestamp};
 
 use super::Model;
 use super::facts::{Fact, Pool};
@@ -23,6 +23,13 @@ impl Model {
             if count > 0 {
                 pool.after(count).add_to(&mut position);
             }
+        }
+        for (_, payment) in self.unmatched.iter().filter(|(at, _)| *at < before) {
+            let of_currency = position.unmatched.entry(payment.currency.clone()).or_default();
+            *of_currency = Unmatched {
+                payments: of_currency.payments + 1,
+                cents: of_currency.cents + i128::from(payment.cents),
+            };
         }
         position
     }
@@ -57,6 +64,19 @@ impl Pool {
         let last_used = charged.map(|line| Month::containing(line.at));
         for record in self.grants() {
             self.add_grant(&record, last_used, position);
+        }
+        let provider = |name: &str| {
+            if name.starts_with("manual:") { Provider::Manual } else { Provider::Stripe }
+        };
+        for (name, to_come, lost) in self.money_to_come() {
+            let line = position.lines.entry((Source::Subscription, provider(&name))).or_default();
+            line.sold_cents += i128::from(to_come);
+            line.not_granted_cents += i128::from(to_come - lost);
+            line.lost_cents += i128::from(lost);
+        }
+        for (name, is_of_plan, cents) in self.refunded_to_payers() {
+            let source = if is_of_plan { Source::Subscription } else { Source::TopUp };
+            position.lines.entry((source, provider(&name))).or_default().refunded_cents += i128::from(cents);
         }
     }
 
@@ -123,6 +143,9 @@ impl Pool {
 
     /// What is lost of the payment for a grant.
     fn lost_cents(&self, grant: u64) -> i64 {
+        if self.is_of_plan_payment(grant) {
+            return self.lost_of_plan_grant(grant).0;
+        }
         let lost = self.lines.iter().rev().find_map(|line| match &line.fact {
             Fact::MoreLost { grant: of, lost_cents, .. } | Fact::LessLost { grant: of, lost_cents, .. }
                 if *of == grant =>

@@ -245,7 +245,14 @@ impl Workload {
             _ => self.random.below(cents.unsigned_abs() + 1) as i64,
         };
         let evidence = if self.random.chance(20) { "x".repeat(2_001) } else { "dp_1 lost".to_owned() };
-        PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence: evidence.into() }
+        let disputed_cents = match self.random.below(8) {
+            0 => elsewhere_cents.saturating_add(1),
+            1..4 => 0,
+            4..7 => elsewhere_cents,
+            _ => elsewhere_cents / 2,
+        };
+        let evidence = evidence.into();
+        PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence }
     }
 
     /// The provider took a payment refund over, or its call was lost: mostly the present one.

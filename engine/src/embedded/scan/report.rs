@@ -19,11 +19,16 @@ fn add_up(journal: &Journal, time: ReportTime, memory_bytes: usize) -> Result<Re
     let mut report = Report::default();
     // Index 0 is the platform's own journal.
     let mut next = Some(Pass::new(time, 1, memory_bytes));
+    let mut is_first = true;
     while let Some(mut pass) = next {
         journal.read_from(1, |stored| {
             let index = stored.header.account_index;
+            if index == 0 && is_first {
+                report.add_of_platform(time, &stored.entry()?);
+            }
             if pass.wants(index) { pass.add(index, &stored.entry()?) } else { Ok(()) }
         })?;
+        is_first = false;
         next = pass.finish(&mut report)?;
     }
     Ok(report.finished())

@@ -83,8 +83,11 @@ async fn read(address: &Address, time: ReportTime) -> Result<Report, Failure> {
                 of.clone_into(&mut name);
             }
             n = column(row, 1)?;
-            if name != WorkspaceId::platform().as_str() {
-                workspace.add(time, &decode_entry(column(row, 2)?)?)?;
+            let entry = decode_entry(column(row, 2)?)?;
+            if name == WorkspaceId::platform().as_str() {
+                report.add_of_platform(time, &entry);
+            } else {
+                workspace.add(time, &entry)?;
             }
         }
         if (rows.len() as i64) < READ_MAX {

@@ -85,6 +85,7 @@ pub(super) fn payment_refund(world: &World, words: &Words) -> PaymentRefundComma
         "loss" => PaymentRefundCommand::ReportLoss {
             payment: paid_name(world, words.bare[1]),
             elsewhere_cents: number(words.bare[2]),
+            disputed_cents: words.number("disputed").unwrap_or(0),
             evidence: words.text("evidence").unwrap_or("dp_1").into(),
         },
         "send_back" => PaymentRefundCommand::Request {

@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::{AccountJson, AgedJson, CreditJson, DebtJson, ReportJson, RevenueJson};
+use super::{AccountJson, AgedJson, CreditJson, DebtJson, ReportJson, RevenueJson, UnmatchedJson};
 
 /// The report of a month. No field needs quotes: all of them are names of this program, months and
 /// numbers.
@@ -47,6 +47,11 @@ pub(super) fn text(report: &ReportJson) -> String {
         rows.credit("ageing", names, &[("remaining", remaining)]);
         rows.add("ageing", names, "deferred", deferred_usd, "USD");
     }
+    for UnmatchedJson { currency, payments, amount } in &report.unmatched {
+        rows.add("unmatched", [currency, ""], "payments", payments, "payments");
+        // Only letters are the code of a currency.
+        rows.add("unmatched", [currency, ""], "amount", amount, &currency.to_uppercase());
+    }
     rows.0
 }
 
@@ -72,9 +77,13 @@ impl Rows {
             ("opening_deferred", line.opening_deferred_usd),
             ("sold", line.sold_usd),
             ("tax", line.tax_usd),
+            ("refunded", line.refunded_usd),
+            ("disputed", line.disputed_usd),
             ("lost", line.lost_usd),
             ("recognised", line.recognised_usd),
             ("closing_deferred", line.closing_deferred_usd),
+            ("opening_not_granted", line.opening_not_granted_usd),
+            ("closing_not_granted", line.closing_not_granted_usd),
         ] {
             self.add(section, names, item, value, "USD");
         }

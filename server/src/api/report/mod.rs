@@ -5,6 +5,7 @@
 
 mod csv;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::body::Body;
@@ -12,7 +13,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde::{Serialize, Serializer};
-use tollkeeper_engine::report::{ACCOUNTS, Aged, Debt, Line, Movement};
+use tollkeeper_engine::report::{ACCOUNTS, Aged, Debt, Line, Movement, Unmatched};
 use tollkeeper_engine::{Month, Reads, Report, ReportTime};
 use tollkeeper_ledger::{Timestamp, bounds};
 use utoipa::ToSchema;
@@ -42,15 +43,20 @@ pub const ROUTES: &[Route] =
 const EXAMPLE: &str = r#"{"month": "2026-11", "from": "2026-11-01T00:00:00.000Z", "to": "2026-12-01T00:00:00.000Z",
     "is_final": true, "workspaces": 1,
     "revenue": [{"source": "top_up", "provider": "manual", "opening_deferred_usd": "0.00", "sold_usd": "25.00",
-                 "tax_usd": "0.00", "lost_usd": "0.00", "recognised_usd": "0.20", "closing_deferred_usd": "24.80"}],
+                 "tax_usd": "0.00", "refunded_usd": "0.00", "disputed_usd": "0.00", "lost_usd": "0.00",
+                 "recognised_usd": "0.20", "closing_deferred_usd": "24.80", "opening_not_granted_usd": "0.00",
+                 "closing_not_granted_usd": "0.00"}],
     "revenue_total": {"source": null, "provider": null, "opening_deferred_usd": "0.00", "sold_usd": "25.00",
-                      "tax_usd": "0.00", "lost_usd": "0.00", "recognised_usd": "0.20", "closing_deferred_usd": "24.80"},
+                      "tax_usd": "0.00", "refunded_usd": "0.00", "disputed_usd": "0.00", "lost_usd": "0.00",
+                      "recognised_usd": "0.20", "closing_deferred_usd": "24.80", "opening_not_granted_usd": "0.00",
+                      "closing_not_granted_usd": "0.00"},
     "credit": [{"source": "top_up", "provider": "manual", "opening": 0, "granted": 2500000, "consumed": 20000,
                 "consumed_free": 0, "taken": 0, "closing": 2480000, "closing_pending": 0}],
     "trial_balance": [{"account": "funding", "opening": 0, "inward": 0, "outward": 2500000, "closing": -2500000}],
     "debt": {"opening": 0, "arisen": 0, "repaid": 0, "forgiven": 0, "closing": 0},
     "ageing": [{"bought": "2026-11", "last_used": "2026-11", "grants": 1, "remaining": 2480000,
-                "deferred_usd": "24.80"}]}"#;
+                "deferred_usd": "24.80"}],
+    "unmatched": [{"currency": "eur", "payments": 1, "amount": "25.00"}]}"#;
 
 /// About the size of a report in JSON.
 const REPORT_BYTES: usize = 8_192;
@@ -101,6 +107,8 @@ pub struct ReportJson {
     trial_balance: Vec<AccountJson>,
     /// What workspaces owe because a payment was lost whose credit was spent.
     debt: DebtJson,
+    /// Money of the month that came in and fits nothing, by currency. It is in no other number.
+    unmatched: Vec<UnmatchedJson>,
     /// What is unspent at the end of paid grants, by age. Credit never expires; from this,
     /// finance can estimate what will never be used.
     ageing: Vec<AgedJson>,
@@ -120,13 +128,19 @@ pub struct RevenueJson {
     /// What was paid and neither recognised nor lost, at the beginning.
     #[schema(value_type = String, example = "0.00")]
     opening_deferred_usd: Cents,
-    /// What was paid, without tax.
+    /// What was paid, without tax, also for months to come.
     #[schema(value_type = String, example = "25.00")]
     sold_usd: Cents,
     /// The tax that was paid besides. It is in no other number.
     #[schema(value_type = String, example = "0.00")]
     tax_usd: Cents,
-    /// What was lost of payments: refunded to the payer or disputed, less what came back.
+    /// What was refunded to payers, by payment refunds or at the provider, less what came back.
+    #[schema(value_type = String, example = "0.00")]
+    refunded_usd: Cents,
+    /// What payers disputed, less what was won.
+    #[schema(value_type = String, example = "0.00")]
+    disputed_usd: Cents,
+    /// Refunded + disputed.
     #[schema(value_type = String, example = "0.00")]
     lost_usd: Cents,
     /// What was earned, less refunds of charges.
@@ -136,6 +150,12 @@ pub struct RevenueJson {
     /// consumed.
     #[schema(value_type = String, example = "24.80")]
     closing_deferred_usd: Cents,
+    /// The part of the opening that was paid for months to come.
+    #[schema(value_type = String, example = "0.00")]
+    opening_not_granted_usd: Cents,
+    /// The part of the closing that was paid for months to come.
+    #[schema(value_type = String, example = "0.00")]
+    closing_not_granted_usd: Cents,
 }
 
 /// The credit of grants of one source, in micro-units.
@@ -210,6 +230,20 @@ pub struct DebtJson {
     closing: i128,
 }
 
+/// Money of one currency that came in and fits nothing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReportUnmatched)]
+pub struct UnmatchedJson {
+    /// The code of the currency.
+    #[schema(value_type = String, example = "eur")]
+    currency: Box<str>,
+    /// The number of payments.
+    payments: u64,
+    /// What came in, in the currency with two decimals.
+    #[schema(value_type = String, example = "25.00")]
+    amount: Cents,
+}
+
 /// Paid grants with unspent credit of one age.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ReportAgeing)]
@@ -232,16 +266,21 @@ pub struct AgedJson {
 
 impl RevenueJson {
     fn of(names: Option<[&'static str; 2]>, opening: &Line, closing: &Line) -> RevenueJson {
-        let Line { sold_cents, tax_cents, lost_cents, recognised_cents, .. } = closing.since(opening);
+        let change = closing.since(opening);
+        let Line { sold_cents, tax_cents, refunded_cents, lost_cents, recognised_cents, .. } = change;
         RevenueJson {
             source: names.map(|[source, _]| source),
             provider: names.map(|[_, provider]| provider),
             opening_deferred_usd: Cents(opening.deferred_cents()),
             sold_usd: Cents(sold_cents),
             tax_usd: Cents(tax_cents),
+            refunded_usd: Cents(refunded_cents),
+            disputed_usd: Cents(change.disputed_cents()),
             lost_usd: Cents(lost_cents),
             recognised_usd: Cents(recognised_cents),
             closing_deferred_usd: Cents(closing.deferred_cents()),
+            opening_not_granted_usd: Cents(opening.not_granted_cents),
+            closing_not_granted_usd: Cents(closing.not_granted_cents),
         }
     }
 }
@@ -260,6 +299,7 @@ impl ReportJson {
             credit: Vec::new(),
             trial_balance: Vec::new(),
             debt: debt(&opening.debt, &closing.debt),
+            unmatched: unmatched(&opening.unmatched, &closing.unmatched),
             ageing: Vec::new(),
         };
         for ((source, provider), line) in &closing.lines {
@@ -307,6 +347,21 @@ fn debt(before: &Debt, after: &Debt) -> DebtJson {
         forgiven: after.forgiven - before.forgiven,
         closing: after.owed(),
     }
+}
+
+fn unmatched(
+    before: &BTreeMap<Box<str>, Unmatched>,
+    after: &BTreeMap<Box<str>, Unmatched>,
+) -> Vec<UnmatchedJson> {
+    let lines = after.iter().map(|(currency, after)| {
+        let before = before.get(currency).copied().unwrap_or_default();
+        UnmatchedJson {
+            currency: currency.clone(),
+            payments: after.payments - before.payments,
+            amount: Cents(after.cents - before.cents),
+        }
+    });
+    lines.filter(|line| line.payments > 0).collect()
 }
 
 /// `GET /v1/report`.

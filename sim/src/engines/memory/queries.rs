@@ -160,7 +160,9 @@ impl State {
     fn report(&self, time: ReportTime) -> Report {
         let workspaces = self.stored.iter().filter(|(id, _)| !id.is_platform());
         let journals = workspaces.map(|(_, stored)| stored.entries());
-        Report::of_journals(time, journals).expect("the journals were just written")
+        let platform =
+            self.stored.get(&WorkspaceId::platform()).into_iter().flat_map(|stored| stored.entries());
+        Report::of_journals(time, platform, journals).expect("the journals were just written")
     }
 
     /// The pending charges whose deadline has passed.

@@ -29,6 +29,8 @@ const WARNS_SECONDS: i64 = 3 * 86_400;
 /// What is lost of a payment, and what shows it.
 struct Loss<'a> {
     cents: i64,
+    /// How much of it is disputed.
+    disputed_cents: i64,
     evidence: String,
     /// What goes back in another currency, with its cents: it is not counted.
     other: Vec<(&'a ObjectId, i64, &'a str)>,
@@ -126,7 +128,8 @@ impl Observer<'_> {
         // What was not paid is lost by nobody.
         let Some(payment) = top_up.payment.clone() else { return Ok(Observed::Ours) };
         let evidence = loss.evidence.trim_start().into();
-        let elsewhere_cents = without_tax(loss.cents, top_up.cents, top_up.at_provider.tax_cents);
+        let net = |cents| without_tax(cents, top_up.cents, top_up.at_provider.tax_cents);
+        let (elsewhere_cents, disputed_cents) = (net(loss.cents), net(loss.disputed_cents));
         let is_more = elsewhere_cents > payments.back.elsewhere_cents(&payment);
         let takes = disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes);
         // Only a new one stops a rule: the payer may have set it since. It is reported afterwards,
@@ -134,7 +137,7 @@ impl Observer<'_> {
         if is_more && takes {
             self.stop(workspace, StopReason::Disputed).await?;
         }
-        let report = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, evidence };
+        let report = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence };
         self.run(workspace, Command::Payment(PaymentCommand::Refund(report))).await
     }
 
@@ -180,7 +183,7 @@ fn own(payments: &Payments, refund: &Refund) -> Option<PaymentRefundId> {
 
 /// What is lost by these refunds and disputes.
 fn loss_of<'a>(refunds: impl Iterator<Item = &'a Refund>, disputes: &'a [Dispute]) -> Loss<'a> {
-    let mut loss = Loss { cents: 0, evidence: String::new(), other: Vec::new() };
+    let mut loss = Loss { cents: 0, disputed_cents: 0, evidence: String::new(), other: Vec::new() };
     let mut add = |id: &'a ObjectId, cents: i64, currency: &'a str, what: &str| {
         if currency != USD {
             loss.other.push((id, cents, currency));
@@ -198,9 +201,14 @@ fn loss_of<'a>(refunds: impl Iterator<Item = &'a Refund>, disputes: &'a [Dispute
             add(&refund.id, refund.amount, &refund.currency, "refund");
         }
     }
+    let mut disputed_cents = 0_i64;
     for dispute in disputes.iter().filter(|dispute| dispute.status != DisputeStatus::TakesNothing) {
         add(&dispute.id, dispute.amount, &dispute.currency, "dispute");
+        if dispute.currency == USD {
+            disputed_cents = disputed_cents.saturating_add(dispute.amount.max(0));
+        }
     }
+    loss.disputed_cents = disputed_cents;
     if loss.evidence.is_empty() {
         loss.evidence.push_str("nothing");
     }

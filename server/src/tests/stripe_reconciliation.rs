@@ -1,8 +1,9 @@
 //! What Stripe knows and the ledger does not yet, with the stand-in: lost webhook events, pages
 //! that end, customers that are deleted at Stripe.
 
+use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Card as SavedCard, CardCommand, Micros, PaymentCommand, TopUpBounds,
+    AutoTopUpCommand, Card as SavedCard, CardCommand, Micros, PaymentCommand, TopUpBounds, WorkspaceId,
 };
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 
@@ -380,4 +381,25 @@ async fn a_page_that_was_paid_before_months_of_downtime_is_granted() {
     due.poll(&deaf.world.app).await;
     assert_eq!(deaf.world.balance().await, (2_500_000, 0));
     assert_eq!([deaf.status(&paid).await, deaf.status(&left).await], ["succeeded", "failed"]);
+}
+
+#[tokio::test]
+async fn a_server_walks_by_itself() {
+    let deaf = deaf().await;
+    deaf.paid("one").await;
+    deaf.pass_seconds(61);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let workspace = WorkspaceId::new("acme").expect("it is a name");
+    let granted = async {
+        let is_granted = async || {
+            let balance = deaf.world.app.engine().balance(&workspace, None).await.expect("a healthy disk");
+            balance.is_some_and(|at| at.balance.available == Micros::new(2_500_000))
+        };
+        while !is_granted().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let serving = crate::serve(Arc::clone(&deaf.world.app), listener, granted);
+    let served = tokio::time::timeout(std::time::Duration::from_secs(60), serving).await;
+    served.expect("the credit comes").expect("the engine closes");
 }

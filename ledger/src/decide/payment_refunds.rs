@@ -73,7 +73,11 @@ fn report_loss(
     if evidence.len() > bounds::EVIDENCE_MAX_BYTES {
         return refuse("evidence", "must have at most 2,000 bytes");
     }
-    if payments.back.elsewhere_cents(&payment) == elsewhere_cents {
+    // Earlier versions kept a loss of the grant, which may be another.
+    let mut losses =
+        payments.lost_parts(&payment).into_iter().filter_map(|part| payments.loss_of(part.grant));
+    let is_taken = losses.all(|loss| account.claw_backs.lost_of(loss.grant) == loss.credit);
+    if payments.back.elsewhere_cents(&payment) == elsewhere_cents && is_taken {
         return Ok(Vec::new());
     }
     let shown = evidence.clone();

@@ -427,7 +427,6 @@ impl Payments {
     fn set_loss(&mut self, payment: &str, elsewhere_cents: i64) -> Result<(), Violation> {
         ensure(self.paid_cents(payment).is_some(), "i13: a payment is lost that does not exist")?;
         ensure(elsewhere_cents >= 0, "i13: less than nothing is lost")?;
-        ensure(elsewhere_cents != self.back.elsewhere_cents(payment), "i13: a loss is reported again")?;
         let losses = &mut self.back.losses;
         match losses.iter_mut().find(|loss| &*loss.payment == payment) {
             Some(loss) => loss.elsewhere_cents = elsewhere_cents,

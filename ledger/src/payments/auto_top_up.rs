@@ -281,9 +281,14 @@ impl Payments {
         match *change {
             AutoTopUpChange::Set { threshold, cents, monthly_cap_cents } => {
                 ensure(self.card.is_some(), "automatic top-ups are set without a card")?;
-                let old = self.auto_top_up.as_ref().filter(|rule| rule.is_running());
-                let (state, soft_declines) =
-                    old.map_or((AutoTopUpState::Active, 0), |rule| (rule.state, rule.soft_declines));
+                let (state, soft_declines) = match &self.auto_top_up {
+                    Some(rule) if rule.is_running() => (rule.state, rule.soft_declines),
+                    // One that a person stopped goes on where it was.
+                    Some(rule) if rule.state == (AutoTopUpState::Stopped { why: StopReason::Requested }) => {
+                        (self.pause_of_last(), rule.soft_declines)
+                    }
+                    _ => (AutoTopUpState::Active, 0),
+                };
                 let rule = AutoTopUp { threshold, cents, monthly_cap_cents, state, soft_declines };
                 ensure(rule.is_consistent(), "the rule of automatic top-ups is out of range")?;
                 self.auto_top_up = Some(rule);
@@ -325,6 +330,23 @@ impl Payments {
             Some(_) => {}
         }
         assert!(rule.is_consistent(), "the rule of automatic top-ups must stay within its bounds");
+    }
+
+    /// The pause after the last automatic top-up, if it failed; it may be over.
+    fn pause_of_last(&self) -> AutoTopUpState {
+        let last = self.top_ups.iter().rev().find(|top_up| top_up.way == TopUpWay::Automatic);
+        let declines = self.auto_top_up.as_ref().map_or(0, |rule| rule.soft_declines);
+        let until = last.and_then(|top_up| {
+            let seconds = match top_up.failure? {
+                TopUpFailure::SoftDecline if declines <= 1 => bounds::FIRST_DECLINE_PAUSE_SECONDS,
+                TopUpFailure::SoftDecline | TopUpFailure::NotPaid | TopUpFailure::RefusedByProvider => {
+                    bounds::NEXT_DECLINE_PAUSE_SECONDS
+                }
+                TopUpFailure::HardDecline | TopUpFailure::AuthenticationNeeded => return None,
+            };
+            Some(top_up.ended_at?.plus_seconds(seconds))
+        });
+        until.map_or(AutoTopUpState::Active, |until| AutoTopUpState::Paused { until })
     }
 
     fn running_rule(&mut self, otherwise: Violation) -> Result<&mut AutoTopUp, Violation> {

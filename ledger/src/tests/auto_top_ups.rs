@@ -114,6 +114,32 @@ fn a_card_that_is_declined_again_and_again_is_charged_three_times() {
 }
 
 #[test]
+fn a_rule_that_is_deleted_and_set_again_keeps_its_pause_and_its_declines() {
+    with_rule(
+        "
+        charge message x3
+        unpaid t1 declined => declined, paused until in 3600s
+        stop => stopped: requested
+        rule 1_000 1 3 => set
+        buy => unchanged
+        wait 1h
+        buy => automatic top-up of 1 cents
+        unpaid t2 declined => declined, paused until in 86400s
+        stop
+        rule 1_000 1 3
+        wait 23h
+        buy => unchanged
+        wait 1h
+        buy => automatic top-up of 1 cents
+        unpaid t3 declined => declined, stopped: declined
+        rule 1_000 1 3
+        buy => automatic top-up of 1 cents
+        unpaid t4 declined => declined, paused until in 3600s
+        ",
+    );
+}
+
+#[test]
 fn a_success_ends_a_row_of_declines_and_a_late_payment_still_grants() {
     with_rule(
         "

@@ -44,7 +44,7 @@ pub const ROUTES: &[Route] = &[
     .description(
         "Buys credit with the saved card when less than the threshold is available. A top-up buys at least the \
          threshold, and those of a month of the workspace's time zone stay within the cap. A rule that was stopped is \
-         active again. A pause after a declined payment stays; to end it, delete the rule first. A charge that ends \
+         active again. A pause after a declined payment stays, also if the rule is deleted and set again. A charge that ends \
          below the threshold opens the top-up; the card is charged a moment later.",
     )
     .request(

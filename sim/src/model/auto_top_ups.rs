@@ -39,11 +39,33 @@ impl Pool {
     pub fn rule(&self) -> Option<AutoTopUp> {
         let mut rule: Option<AutoTopUp> = None;
         let ways: Vec<TopUpWay> = self.top_ups().iter().map(|top_up| top_up.way).collect();
+        // The last automatic top-up, and how and when it failed.
+        let (mut opened, mut last, mut last_failed) = (0, None, None);
         for line in &self.lines {
+            match &line.fact {
+                Fact::TopUpOpened { way, .. } => {
+                    if *way == TopUpWay::Automatic {
+                        (last, last_failed) = (Some(opened), None);
+                    }
+                    opened += 1;
+                }
+                Fact::TopUpFailed { top_up, failure } if last == Some(*top_up) => {
+                    last_failed = Some((*failure, line.decided_at));
+                }
+                Fact::TopUpPaid { top_up, .. } if last == Some(*top_up) => last_failed = None,
+                _ => {}
+            }
             if let Fact::RuleSet { threshold, cents, monthly_cap_cents } = line.fact {
-                let running = rule.filter(runs);
-                let state = running.as_ref().map_or(AutoTopUpState::Active, |rule| rule.state);
-                let soft_declines = running.map_or(0, |rule| rule.soft_declines);
+                let goes_on = |rule: &AutoTopUp| {
+                    runs(rule) || rule.state == AutoTopUpState::Stopped { why: StopReason::Requested }
+                };
+                let kept = rule.filter(goes_on);
+                let state = match kept.as_ref() {
+                    Some(rule) if runs(rule) => rule.state,
+                    Some(rule) => paused_by(last_failed, rule.soft_declines),
+                    None => AutoTopUpState::Active,
+                };
+                let soft_declines = kept.map_or(0, |rule| rule.soft_declines);
                 rule = Some(AutoTopUp { threshold, cents, monthly_cap_cents, state, soft_declines });
                 continue;
             }
@@ -229,4 +251,15 @@ impl Pool {
 /// True if the rule was not stopped.
 fn runs(rule: &AutoTopUp) -> bool {
     !matches!(rule.state, AutoTopUpState::Stopped { .. })
+}
+
+/// The pause that a failed top-up began.
+fn paused_by(failed: Option<(TopUpFailure, Timestamp)>, declines: u8) -> AutoTopUpState {
+    let Some((failure, at)) = failed else { return AutoTopUpState::Active };
+    let seconds = match failure {
+        TopUpFailure::HardDecline | TopUpFailure::AuthenticationNeeded => return AutoTopUpState::Active,
+        TopUpFailure::SoftDecline if declines < 2 => HOUR_SECONDS,
+        _ => DAY_SECONDS,
+    };
+    AutoTopUpState::Paused { until: at.plus_seconds(seconds) }
 }

@@ -181,8 +181,13 @@ fn as_json(report: &AuditReport) -> Value {
 }
 
 fn found(disagreement: &AuditDisagreement) -> Value {
-    let AuditDisagreement { workspace, entry, what, .. } = disagreement;
-    json!({ "workspace": workspace.as_ref().map(ToString::to_string), "entry": entry, "what": what })
+    let AuditDisagreement { kind, workspace, entry, what } = disagreement;
+    json!({
+        "kind": kind.as_str(),
+        "workspace": workspace.as_ref().map(ToString::to_string),
+        "entry": entry,
+        "what": what,
+    })
 }
 
 /// Formats a disagreement: the workspace, the entry, and what differs.

@@ -101,6 +101,20 @@ pub enum DisagreementKind {
     Rules,
 }
 
+impl DisagreementKind {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DisagreementKind::Journal => "journal",
+            DisagreementKind::Derived => "derived",
+            DisagreementKind::Text => "text",
+            DisagreementKind::Import => "import",
+            DisagreementKind::Rules => "rules",
+        }
+    }
+}
+
 /// The first entry or stored row that disagrees.
 #[derive(Clone, Debug)]
 pub struct AuditDisagreement {

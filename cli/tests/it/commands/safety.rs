@@ -133,6 +133,7 @@ fn an_audit_names_the_first_entry_that_disagrees_after_a_bit_flip() {
     let (code, json, _) = audit(&data, true);
     let json: Value = serde_json::from_str(&json).expect("the output is JSON");
     assert_eq!((code, &json["ok"]), (Some(1), &json!(false)));
+    assert_eq!(json["disagreement"]["kind"], "journal");
     assert!(json["disagreement"]["what"].as_str().is_some_and(|what| what.contains("entry 8")), "{json}");
     // A backup that fails its audit is not restored.
     let output = run(&[

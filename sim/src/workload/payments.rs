@@ -182,7 +182,7 @@ impl Workload {
             return Command::Payment(self.refund_at_provider(pool));
         }
         let of_plans = pool.payments_of_subscriptions();
-        if !of_plans.is_empty() && self.random.chance(400) {
+        if !of_plans.is_empty() && self.random.chance(250) {
             let payment = self.random.pick(&of_plans);
             let (payment, cents) = (payment.payment.clone(), payment.cents);
             return Command::Payment(PaymentCommand::Refund(self.loss(payment, cents)));
@@ -225,11 +225,11 @@ impl Workload {
             _ => self.random.pick(&refunds).id,
         };
         match roll {
-            65..72 => {
+            65..76 => {
                 let reference = format!("re_{}", self.random.below(8)).into();
                 PaymentRefundCommand::Place { refund, reference }
             }
-            72..82 => PaymentRefundCommand::Succeed(refund),
+            76..84 => PaymentRefundCommand::Succeed(refund),
             _ => PaymentRefundCommand::Fail { refund, reason: "closed".into() },
         }
     }

@@ -24,6 +24,10 @@ pub(super) fn ask(view: &View, request: GrantRequest) -> Result<Vec<EntryBody>, 
     if request.origin.as_deref().and_then(TopUp::of_manual_payment).is_some() {
         return refuse("must not be of a top-up, which is confirmed instead");
     }
+    // It would take the key under which the payment itself grants.
+    if request.source.is_paid_for() && request.origin.as_deref().is_some_and(TopUp::is_provider_payment) {
+        return refuse("must not be a payment at the provider, which says itself what it paid");
+    }
     grant(view, request)
 }
 
@@ -113,7 +117,10 @@ pub(super) fn void(view: &View, id: GrantId, reason: Option<Box<str>>) -> Result
         grant.remaining <= account.balance.available,
         "i04: what remains of a grant must not exceed what is available"
     );
-    if grant.source.is_paid_for() {
+    // A grant of a plan that is free, or of a payment of nothing, is free.
+    let is_kept =
+        account.payments.as_deref().is_some_and(|payments| payments.payments_of(id).next().is_some());
+    if grant.source.is_paid_for() && (view.paid_cents > 0 || is_kept) {
         return Err(Refusal::GrantWasPaid);
     }
     if grant.voided_at.is_some() {

@@ -27,8 +27,8 @@ pub struct View<'a> {
     /// What is stored of the texts of the member that the command names
     /// ([`Command::member_with_texts`]).
     pub texts_of_member: TextsOfMember,
-    /// What was paid for the grant that a [`Command::SetLost`] names, in cents; 0 if it does not
-    /// exist, and for other commands.
+    /// What was paid for the grant that the command names ([`Command::grant`]), in cents; 0 if it
+    /// does not exist, and for other commands.
     pub paid_cents: i64,
     /// The day and month around [`Account::present`], in the time zone of the workspace or of the
     /// recount. Read only if the command has a recount or the account needs them
@@ -151,8 +151,8 @@ impl<'a> View<'a> {
             "a view must hold what is stored of a member only for a command that names it"
         );
         assert!(
-            self.paid_cents == 0 || matches!(command, Command::SetLost { .. }),
-            "a view must hold what was paid for a grant only for a command about its payment"
+            self.paid_cents == 0 || command.grant().is_some(),
+            "a view must hold what was paid for a grant only for a command that names it"
         );
         let window = self.platform.settings.refund_window_days;
         assert!(window <= bounds::REFUND_WINDOW_MAX_DAYS, "a refund window must be an allowed one");

@@ -226,6 +226,7 @@ fn a_free_plan_grants_at_once_and_then_only_while_it_is_used() {
         on 2026-02-28
         ticks => month 1 skipped
         charge message
+        void g1 => voided g1:99500
         on 2026-03-31
         ticks => granted 100000, month 2 for 0 cents
         charge message
@@ -440,6 +441,10 @@ fn nobody_else_grants_for_a_subscription_that_runs_here() {
     let output = script::run(&mut world, &format!("grant subscription 500 origin={origin}"));
     assert_eq!(output, "no invalid_field origin");
     assert_eq!(script::run(&mut world, "grant subscription 500 origin=sub_1:2026-05"), "granted 500");
+    for source in ["subscription", "top_up"] {
+        let output = script::run(&mut world, &format!("grant {source} 500 origin=stripe:pi_1"));
+        assert_eq!(output, "no invalid_field origin", "a payment at the provider has that key");
+    }
 }
 
 #[test]

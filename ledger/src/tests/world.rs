@@ -138,12 +138,12 @@ impl World {
         decide(&view, submission, self.now)
     }
 
-    /// What was paid for the grant of which a part is lost.
+    /// What was paid for the grant that a command names.
     fn paid_cents(&self, command: &Command) -> i64 {
-        let Command::SetLost { grant: named, .. } = command else { return 0 };
+        let Some(named) = command.grant() else { return 0 };
         let mut entries = self.journal.iter();
         let paid = entries.find_map(|(entry, _)| match &entry.body {
-            EntryBody::Granted { grant, paid_cents, .. } if grant.id == *named => Some(*paid_cents),
+            EntryBody::Granted { grant, paid_cents, .. } if grant.id == named => Some(*paid_cents),
             _ => None,
         });
         paid.unwrap_or(0)

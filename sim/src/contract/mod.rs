@@ -127,6 +127,10 @@ pub const CLAUSES: &[Clause] = &[
     ("plans that race leave one subscription", subscriptions::plans_that_race_leave_one_subscription),
     ("a year is granted month by month", subscriptions::a_year_is_granted_month_by_month),
     (
+        "a grant of a free plan is voided, and a paid one is not",
+        subscriptions::a_grant_of_a_free_plan_is_voided_and_a_paid_one_is_not,
+    ),
+    (
         "a lost payment of a year takes its months as they come",
         subscriptions::a_lost_payment_of_a_year_takes_its_months_as_they_come,
     ),

@@ -2,8 +2,8 @@
 
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    Actor, Command, Interval, Kind, Micros, PaymentCommand, PaymentRefundCommand, Plan, PlanId, Subscription,
-    SubscriptionCommand, SubscriptionStatus, WorkspaceId,
+    Actor, Command, GrantRequest, Interval, Kind, Micros, PaymentCommand, PaymentRefundCommand, Plan, PlanId,
+    Source, Subscription, SubscriptionCommand, SubscriptionStatus, WorkspaceId,
 };
 use tollkeeper_testkit::blocking::block_on;
 
@@ -203,4 +203,29 @@ pub(super) fn a_lost_payment_of_a_year_takes_its_months_as_they_come(store: &dyn
     let kept = payments.expect("the workspace exists").of_subscriptions.clone();
     assert_eq!(kept.len(), 1);
     assert_eq!((kept[0].parts.len(), kept[0].months_left, kept[0].cents_left()), (5, 7, 10_000 - 5 * 833));
+}
+
+pub(super) fn a_grant_of_a_free_plan_is_voided_and_a_paid_one_is_not(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 500);
+    let grant = |origin: &str, paid_cents| {
+        let request = GrantRequest {
+            origin: Some(origin.into()),
+            paid_cents,
+            ..GrantRequest::new(Source::Subscription, Micros::new(1_000))
+        };
+        match run(&client, Command::Grant(request)).output {
+            Output::Grant(record, _) => record.grant.id,
+            other => panic!("a grant is answered by {other:?}"),
+        }
+    };
+    let (free, paid) = (grant("sub_1:2026-01", 0), grant("sub_1:2026-02", 1));
+    let client = client.restarted(store);
+    let void = |grant| Command::VoidGrant { grant, reason: None };
+    assert_eq!(client.refused(void(paid)), "grant_was_paid");
+    run(&client, void(free));
+    assert_eq!(client.balance().available, Micros::new(1_500));
+    assert_eq!(
+        client.refused(Command::SetLost { grant: free, lost_cents: 0, evidence: "none".into() }),
+        "invalid_field"
+    );
 }

@@ -114,7 +114,8 @@ impl Pool {
     pub(super) fn void(&mut self, grant: GrantId, now: Timestamp) -> Result<Output, Refusal> {
         let index = index_of(grant.0);
         let record = self.grants().get(index).cloned().ok_or(Refusal::GrantNotFound)?;
-        if matches!(record.grant.source, Source::Subscription | Source::TopUp) {
+        let is_bought = matches!(record.grant.source, Source::Subscription | Source::TopUp);
+        if is_bought && (record.paid_cents > 0 || self.is_of_plan_payment(record.grant.n)) {
             return Err(Refusal::GrantWasPaid);
         }
         if record.grant.voided_at.is_none() {

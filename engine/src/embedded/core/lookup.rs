@@ -205,10 +205,10 @@ impl StateMachine {
         Ok(())
     }
 
-    /// What was paid for the grant of whose payment a part is lost, in cents; 0 for other commands.
+    /// What was paid for the grant that a command names, in cents; 0 for other commands.
     pub(super) fn paid_cents(&mut self, account_index: u32, command: &Command) -> Result<i64, Error> {
-        let Command::SetLost { grant, .. } = command else { return Ok(0) };
-        let record = self.records(account_index).find_grant(*grant)?;
+        let Some(grant) = command.grant() else { return Ok(0) };
+        let record = self.records(account_index).find_grant(grant)?;
         Ok(record.map_or(0, |record| record.paid_cents))
     }
 

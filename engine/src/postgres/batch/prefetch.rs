@@ -47,10 +47,10 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// What was paid for the grant of whose payment a part is lost, in cents; 0 for other commands.
+    /// What was paid for the grant that a command names, in cents; 0 for other commands.
     pub(crate) fn paid_cents(&self, account_index: usize, command: &Command) -> i64 {
-        let Command::SetLost { grant, .. } = command else { return 0 };
-        let record = self.grants.get(&GrantRef { account_index, grant: *grant });
+        let Some(grant) = command.grant() else { return 0 };
+        let record = self.grants.get(&GrantRef { account_index, grant });
         record.map_or(0, |record| record.paid_cents)
     }
 }

@@ -93,10 +93,10 @@ impl StoredWorkspace {
         })
     }
 
-    /// What was paid for the grant of whose payment a part is lost.
+    /// What was paid for the grant that a command names.
     fn paid_cents(&self, command: &Command) -> i64 {
-        let Command::SetLost { grant, .. } = command else { return 0 };
-        self.grant(*grant).map_or(0, |record| record.paid_cents)
+        let Some(grant) = command.grant() else { return 0 };
+        self.grant(grant).map_or(0, |record| record.paid_cents)
     }
 
     fn grant(&self, id: GrantId) -> Option<GrantRecord> {

@@ -233,6 +233,24 @@ async fn a_page_that_expires_or_is_declined_grants_nothing() {
 }
 
 #[tokio::test]
+async fn a_top_up_whose_customer_was_deleted_after_a_lost_answer_gets_another_page() {
+    let paid = paid_world().await;
+    paid.stripe.fail_next("POST", "/v1/checkout/sessions", Fault::CutAfter);
+    paid.world.post(PATH, "one", BODY).await.problem(503, "payment_provider_unavailable");
+    let customer = paid.stripe.objects("customer")[0]["id"].clone();
+    paid.stripe.delete_customer(customer.as_str().expect("an object has an id"));
+    let again = paid.world.post(PATH, "one", BODY).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+    let shown = again.json();
+    let url = shown["payment"]["checkout_url"].as_str().expect("it can be paid");
+    let (_, page) = url.rsplit_once('/').expect("an address has a path");
+    paid.stripe.pay_checkout(page, Card::Good).expect("the card is good");
+    paid.pass_seconds(5);
+    assert_eq!(paid.top_up(&again.id()).await["status"], "succeeded");
+    assert_eq!(paid.world.balance().await, (2_500_000, 0));
+}
+
+#[tokio::test]
 async fn another_way_back_under_the_same_key_is_refused() {
     let paid = paid_world().await;
     paid.stripe.fail_next("POST", "/v1/checkout/sessions", Fault::CutAfter);

@@ -107,6 +107,8 @@ impl Payer<'_> {
         return_url: &str,
     ) -> Result<CheckoutSession, StripeError> {
         let id = top_up.id.to_string();
+        // Another customer is another call: the one before was deleted, and its pages with it.
+        let call = format!("{id}:{customer}");
         let new = NewCheckout {
             customer,
             cents: top_up.cents,
@@ -116,7 +118,7 @@ impl Payer<'_> {
             adds_tax: self.app.payments.stripe.adds_tax,
             marks: self.marks(Some((TOP_UP, &id))),
         };
-        self.client.open_checkout(&new, &self.key(TOP_UP, &id, top_up.at_provider.generation)).await
+        self.client.open_checkout(&new, &self.key(TOP_UP, &call, top_up.at_provider.generation)).await
     }
 
     /// Notes the page of a top-up, and returns its address.

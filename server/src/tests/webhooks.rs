@@ -401,6 +401,28 @@ async fn money_that_goes_back_takes_its_credit_in_any_order() {
 }
 
 #[tokio::test]
+async fn a_loss_that_stripe_does_not_list_yet_counts_and_is_looked_at_again() {
+    let shop = shop().await;
+    let (_, payment) = shop.paid("t").await;
+    shop.deliver_all().await;
+    shop.stripe.advance(60);
+    shop.world.pass_seconds(60);
+    shop.stripe.set_list_lag(20);
+    let refund = shop.stripe.refund_elsewhere(&payment, 500);
+    let dispute = shop.stripe.open_dispute(&payment, 900, "needs_response");
+    let events = shop.stripe.take_events();
+    let about = |id: &str| events.iter().find(|event| event.object == id).expect("it was announced");
+    for (event, available) in [(about(&refund), 2_000_000), (about(&dispute), 1_600_000)] {
+        shop.deliver(event).await.problem(503, "payment_provider_unavailable");
+        assert_eq!(shop.available().await, available, "{}", event.kind);
+    }
+    shop.stripe.advance(20);
+    shop.world.pass_seconds(20);
+    assert_eq!(shop.deliver(about(&refund)).await.status, 200);
+    assert_eq!(shop.available().await, 1_100_000);
+}
+
+#[tokio::test]
 async fn a_payment_with_the_saved_card_grants_or_fails_its_top_up() {
     for (card, status, failure, available) in [
         (Card::Good, "succeeded", Value::Null, 2_500_000),

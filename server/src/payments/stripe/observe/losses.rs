@@ -17,7 +17,7 @@ use super::top_ups::USD;
 use super::{NotObserved, Observed, Observer, top_up_of};
 use crate::payments::stripe::calls::PAYMENT_REFUND;
 use crate::payments::stripe::objects::{
-    Dispute, DisputeStatus, ObjectId, PaymentIntent, Reference, Refund, RefundStatus,
+    Dispute, DisputeStatus, Identified, ObjectId, PaymentIntent, Reference, Refund, RefundStatus,
 };
 
 /// The most bytes of what shows a loss.
@@ -40,13 +40,15 @@ impl Observer<'_> {
     /// Money that went back, by us or at Stripe's own pages.
     pub(super) async fn refund(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
         let refund = self.client.one_refund(id).await?;
-        self.losses(refund.payment_intent.as_ref()).await
+        let payment = refund.payment_intent.clone();
+        self.losses(payment.as_ref(), Some(refund), None).await
     }
 
     /// A dispute about a payment.
     pub(super) async fn dispute(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
         let dispute = self.client.dispute(id).await?;
-        self.losses(dispute.payment_intent.as_ref()).await
+        let payment = dispute.payment_intent.clone();
+        self.losses(payment.as_ref(), None, Some(dispute)).await
     }
 
     /// A payment that is probably fraudulent: nothing more is charged to the card by itself.
@@ -63,8 +65,15 @@ impl Observer<'_> {
         self.stop(&workspace, StopReason::FraudWarning).await
     }
 
-    /// Tells the ledger what is lost of a payment now.
-    async fn losses(&self, payment: Option<&Reference<PaymentIntent>>) -> Result<Observed, NotObserved> {
+    /// Tells the ledger what is lost of a payment now. A list of Stripe may lack what is new: the
+    /// refund or the dispute that was heard of counts, and others may be missing too, so all are
+    /// to be looked at again.
+    async fn losses(
+        &self,
+        payment: Option<&Reference<PaymentIntent>>,
+        refund: Option<Refund>,
+        dispute: Option<Dispute>,
+    ) -> Result<Observed, NotObserved> {
         let Some(payment) = payment else { return Ok(Observed::Foreign) };
         let intent = self.client.payment(payment.id()).await?;
         let Some(workspace) = self.owner(&intent.metadata)? else { return Ok(Observed::Foreign) };
@@ -72,10 +81,12 @@ impl Observer<'_> {
         let observed = self.payment_as_fetched(&intent).await?;
         let top_up = top_up_of(&intent.metadata)?.filter(|_| observed == Observed::Ours);
         let Some(top_up) = top_up else { return Ok(observed) };
-        let refunds = self.client.refunds_of(&intent.id).await?;
-        let disputes = self.client.disputes_of(&intent.id).await?;
+        let mut refunds = self.client.refunds_of(&intent.id).await?;
+        let mut disputes = self.client.disputes_of(&intent.id).await?;
+        let is_behind = add_unlisted(&mut refunds, refund) | add_unlisted(&mut disputes, dispute);
         self.own_refunds(&workspace, &refunds).await?;
-        self.report_loss(&workspace, top_up, &refunds, &disputes).await
+        let observed = self.report_loss(&workspace, top_up, &refunds, &disputes).await?;
+        if is_behind { Err(NotObserved::NotListed) } else { Ok(observed) }
     }
 
     /// Tells the ledger how far its own refunds are, the oldest first.
@@ -163,6 +174,14 @@ impl Observer<'_> {
         let stop = PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why });
         self.run(workspace, Command::Payment(stop)).await
     }
+}
+
+/// Adds what was heard of to a list, newest first; returns true if the list lacked it.
+fn add_unlisted<T: Identified>(list: &mut Vec<T>, heard_of: Option<T>) -> bool {
+    let unlisted = heard_of.filter(|one| list.iter().all(|other| other.id() != one.id()));
+    let is_behind = unlisted.is_some();
+    list.splice(0..0, unlisted);
+    is_behind
 }
 
 /// The part of a sum with tax that is no tax, rounded down: of what went back, as much was tax as

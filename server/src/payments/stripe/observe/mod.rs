@@ -130,6 +130,8 @@ pub enum NotObserved {
     Refused(&'static str),
     /// It is this ledger's, and what it belongs to is not there.
     Missing,
+    /// A list of Stripe does not show it yet, so others may be missing too.
+    NotListed,
     /// It is not known what became of a call, and its key must be sent no more.
     Unanswered,
 }
@@ -141,6 +143,7 @@ impl fmt::Display for NotObserved {
             NotObserved::Store(error) => write!(f, "{error}"),
             NotObserved::Refused(code) => write!(f, "the ledger refused it: {code}"),
             NotObserved::Missing => f.write_str("its workspace or top-up is not there"),
+            NotObserved::NotListed => f.write_str("Stripe's list does not show it yet"),
             NotObserved::Unanswered => f.write_str("it is not known what became of the call"),
         }
     }

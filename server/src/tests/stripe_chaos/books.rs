@@ -2,7 +2,7 @@
 //!
 //! - Each payment that succeeded there is the payment of its top-up here, with its cents and tax,
 //!   and no top-up has two. What fits none is listed as unmatched.
-//! - What was refunded and disputed there is what is lost here.
+//! - What was refunded and disputed there is what is lost here. A payment refund was sent once.
 //! - The balance and the debt follow from these, and from what was given and used.
 //! - No idempotency key was sent with two requests. None of a call that moves money was sent after
 //!   Stripe had forgotten it.
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tollkeeper_engine::Reads;
 use tollkeeper_engine::embedded::audit;
-use tollkeeper_ledger::{Payments, TopUp, TopUpStatus, WorkspaceId};
+use tollkeeper_ledger::{PaymentRefundStatus, Payments, TopUp, TopUpStatus, TopUpWay, WorkspaceId};
 
 use super::*;
 
@@ -37,6 +37,19 @@ pub struct Counted {
     pub cents: i64,
     pub lost_cents: i64,
     pub in_debt: u64,
+    pub automatic: u64,
+    pub sent_back: u64,
+}
+
+impl std::ops::AddAssign for Counted {
+    fn add_assign(&mut self, other: Counted) {
+        self.payments += other.payments;
+        self.cents += other.cents;
+        self.lost_cents += other.lost_cents;
+        self.in_debt += other.in_debt;
+        self.automatic += other.automatic;
+        self.sent_back += other.sent_back;
+    }
 }
 
 /// A payment at the stand-in that brought money for a workspace.
@@ -49,18 +62,46 @@ struct Received {
     tax_cents: i64,
     /// What went back or is disputed, with tax, besides the payment refunds of the ledger.
     lost_elsewhere_cents: i64,
-    /// The payment refunds of the ledger that did not fail.
-    sent_back_cents: i64,
+    /// The refunds that were made for payment refunds of the ledger, failed ones too.
+    sent_back: Vec<SentBack>,
+}
+
+/// A refund at the stand-in that was made for a payment refund of the ledger.
+#[derive(Debug)]
+struct SentBack {
+    payment_refund: String,
+    status: String,
+    /// With its part of the tax.
+    cents: i64,
+}
+
+impl SentBack {
+    fn of(refund: &Value) -> SentBack {
+        SentBack {
+            payment_refund: text(&refund["metadata"], "payment_refund").to_owned(),
+            status: text(refund, "status").to_owned(),
+            cents: int(refund, "amount"),
+        }
+    }
 }
 
 impl Received {
-    /// What is lost of the payment, without tax.
-    fn lost_cents(&self) -> i64 {
-        let without_tax = |gross: i64| {
-            let net = i128::from(gross) * i128::from(self.cents) / i128::from(self.cents + self.tax_cents);
-            i64::try_from(net).expect("a part of an i64 is one")
-        };
-        (without_tax(self.lost_elsewhere_cents) + self.sent_back_cents).min(self.cents)
+    /// What is lost of the payment, without tax. The payment refunds of the ledger say what they
+    /// are without tax.
+    fn lost_cents(&self, payments: &Payments) -> i64 {
+        let (net, gross) = (i128::from(self.cents), i128::from(self.cents + self.tax_cents));
+        let elsewhere = i128::from(self.lost_elsewhere_cents) * net / gross;
+        let mut lost = i64::try_from(elsewhere).expect("a part of an i64 is one");
+        for SentBack { payment_refund, status, cents } in &self.sent_back {
+            let id = payment_refund.parse().expect("it is an id");
+            let here = payments.back.refund(id).unwrap_or_else(|| panic!("{payment_refund} is not known"));
+            let is_over = matches!(status.as_str(), "failed" | "canceled");
+            let expected = if is_over { PaymentRefundStatus::Failed } else { PaymentRefundStatus::Succeeded };
+            assert_eq!(here.status, expected, "{here:?} is {status} at Stripe");
+            assert_eq!(i128::from(*cents), i128::from(here.cents) * gross / net, "{here:?}");
+            lost += if is_over { 0 } else { here.cents };
+        }
+        lost.min(self.cents)
     }
 }
 
@@ -77,7 +118,8 @@ impl Shop {
             let payments = payments.unwrap_or_default();
             let of_workspace = received.get(name).map(Vec::as_slice).unwrap_or_default();
             let granted = assert_top_ups_agree(name, &payments, of_workspace, &unmatched);
-            self.assert_balance(name, *besides, &granted, &mut counted).await;
+            self.assert_balance(name, *besides, (&payments, &granted), &mut counted).await;
+            assert_refunds_agree(name, &payments, of_workspace);
             assert_nothing_waits(name, &payments);
         }
         let others = received.keys().filter(|name| !workspaces.contains_key(*name));
@@ -106,22 +148,23 @@ impl Shop {
             let page = sessions.iter().find(|session| session["payment_intent"] == id.as_str());
             let tax_cents = page.map_or(0, |page| int(&page["total_details"], "amount_tax"));
             let of_payment = |value: &&Value| value["payment_intent"] == id.as_str();
-            let counts = |refund: &&Value| !matches!(text(refund, "status"), "failed" | "canceled");
+            let is_over = |refund: &Value| matches!(text(refund, "status"), "failed" | "canceled");
             let is_ours = |refund: &Value| refund["metadata"]["payment_refund"].is_string();
             let takes = |dispute: &&Value| {
                 let status = text(dispute, "status");
                 !status.starts_with("warning_") && !matches!(status, "won" | "prevented")
             };
             let (ours, others): (Vec<&Value>, Vec<&Value>) =
-                refunds.iter().filter(of_payment).filter(counts).partition(|refund| is_ours(refund));
+                refunds.iter().filter(of_payment).partition(|refund| is_ours(refund));
+            let others = others.into_iter().filter(|refund| !is_over(refund));
             let disputed = disputes.iter().filter(of_payment).filter(takes);
-            let sum = |values: &[&Value]| values.iter().map(|value| int(value, "amount")).sum::<i64>();
+            let elsewhere = others.chain(disputed).map(|one| int(one, "amount"));
             let payment = Received {
                 top_up: text(metadata, "top_up").to_owned(),
                 cents: int(&intent, "amount_received") - tax_cents,
                 tax_cents,
-                lost_elsewhere_cents: sum(&others) + disputed.map(|one| int(one, "amount")).sum::<i64>(),
-                sent_back_cents: sum(&ours),
+                lost_elsewhere_cents: elsewhere.sum(),
+                sent_back: ours.iter().map(|refund| SentBack::of(refund)).collect(),
                 id,
             };
             received.entry(text(metadata, "workspace").to_owned()).or_default().push(payment);
@@ -139,11 +182,11 @@ impl Shop {
         &self,
         name: &str,
         besides: Besides,
-        granted: &[&Received],
+        (payments, granted): (&Payments, &[&Received]),
         counted: &mut Counted,
     ) {
         let cents: i64 = granted.iter().map(|payment| payment.cents).sum();
-        let lost: i64 = granted.iter().map(|payment| payment.lost_cents()).sum();
+        let lost: i64 = granted.iter().map(|payment| payment.lost_cents(payments)).sum();
         let net = besides.given + 1_000 * (cents - lost) - besides.used;
         let balance = self.world.get(&format!("/v1/workspaces/{name}/balance")).await.json();
         let shown = (int(&balance, "available"), int(&balance, "debt"));
@@ -152,6 +195,9 @@ impl Shop {
         counted.cents += cents;
         counted.lost_cents += lost;
         counted.in_debt += u64::from(net < 0);
+        let is_automatic = |top_up: &&TopUp| top_up.way == TopUpWay::Automatic && top_up.grant.is_some();
+        counted.automatic += payments.top_ups.iter().filter(is_automatic).count() as u64;
+        counted.sent_back += granted.iter().map(|payment| payment.sent_back.len() as u64).sum::<u64>();
     }
 
     fn assert_keys(&self) {
@@ -204,7 +250,7 @@ fn assert_top_ups_agree<'a>(
         let here = (top_up.cents, top_up.at_provider.tax_cents, top_up.status);
         assert_eq!(here, (payment.cents, payment.tax_cents, TopUpStatus::Succeeded), "{name}: {payment:?}");
         let lost = payments.lost_cents(&named(payment));
-        assert_eq!(lost, Some(payment.lost_cents()), "{name}: what is lost of {payment:?}");
+        assert_eq!(lost, Some(payment.lost_cents(payments)), "{name}: what is lost of {payment:?}");
         granted.push(payment);
     }
     let paid = payments.top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Succeeded);
@@ -212,10 +258,24 @@ fn assert_top_ups_agree<'a>(
     granted
 }
 
-/// Asserts that no call of a top-up or of a refund is still to be made.
+/// Asserts that each payment refund was sent once, or failed.
+fn assert_refunds_agree(name: &str, payments: &Payments, received: &[Received]) {
+    for refund in &payments.back.refunds {
+        let id = refund.id.to_string();
+        let sent = received.iter().flat_map(|payment| &payment.sent_back);
+        let sent = sent.filter(|sent| sent.payment_refund == id).count();
+        let expected = match refund.status {
+            PaymentRefundStatus::Pending => panic!("{name}: {refund:?} waits after all"),
+            PaymentRefundStatus::Succeeded => 1..=1,
+            PaymentRefundStatus::Failed => 0..=1,
+        };
+        assert!(expected.contains(&sent), "{name}: {refund:?} was sent {sent} times");
+    }
+}
+
+/// Asserts that no top-up waits for its payment.
 fn assert_nothing_waits(name: &str, payments: &Payments) {
     for top_up in &payments.top_ups {
-        let waits = top_up.status == TopUpStatus::Pending && !top_up.waits_for_its_call();
-        assert!(!waits, "{name}: {top_up:?} waits after all");
+        assert_ne!(top_up.status, TopUpStatus::Pending, "{name}: {top_up:?} waits after all");
     }
 }

@@ -27,11 +27,12 @@ use tollkeeper_testkit::stripe::{Options, StripeStandIn, Webhook};
 use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
+use crate::jobs::reconciliation::Reconciliation;
 use crate::payments::stripe::provider::ledger_name;
 use crate::payments::stripe::settings::Times;
 
-/// How long a request to the stand-in may hang. It answers within milliseconds otherwise.
-const ANSWER_TIME: Duration = Duration::from_millis(150);
+/// How long an answer is waited for where requests hang. Others come within milliseconds.
+const HANGING: Duration = Duration::from_millis(150);
 
 /// How many servers run side by side. Most of the time they wait for what hangs.
 const AT_ONCE: usize = 6;
@@ -44,19 +45,23 @@ fn is_long() -> bool {
     std::env::var_os("TOLLKEEPER_LONG_TESTS").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
+/// The texts of answers.
+type Answers = RefCell<Vec<String>>;
+
 /// A server that takes payments by the stand-in, and what it needs to start again.
 struct Shop {
     world: World,
     stripe: StripeStandIn,
     settings: Settings,
     due: RefCell<DuePayments>,
+    walks: RefCell<Reconciliation>,
     /// The texts of all answers, if they are kept.
-    answers: Option<RefCell<Vec<String>>>,
+    answers: Option<Answers>,
 }
 
 impl Shop {
-    /// A server without workspaces.
-    async fn open() -> Shop {
+    /// A server without workspaces, which waits so long for an answer of Stripe.
+    async fn open(answer: Duration) -> Shop {
         let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
         let mut settings = settings();
         for (name, value) in [
@@ -68,7 +73,7 @@ impl Shop {
         ] {
             settings.payments.set(name, value).unwrap_or_else(|| panic!("{name} is a setting"));
         }
-        let times = Times { answer: ANSWER_TIME, first_pause: Duration::from_millis(1), ..Times::default() };
+        let times = Times { answer, first_pause: Duration::from_millis(1), ..Times::default() };
         settings.payments.stripe.times = times;
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
@@ -77,17 +82,21 @@ impl Shop {
         let app = super::open(dir.path(), &settings, &clock);
         prepare(&app).await.expect("an empty engine takes prices");
         let world = World { app, clock, _dir: dir };
-        Shop { world, stripe, settings, due: RefCell::default(), answers: None }
+        Shop::of(world, stripe, settings, None)
     }
 
     /// The server ends and starts again from its directory.
     async fn restart(self) -> Shop {
-        let Shop { world: World { app, clock, _dir }, stripe, settings, due: _, answers } = self;
+        let Shop { world: World { app, clock, _dir }, stripe, settings, due: _, walks: _, answers } = self;
         app.engine().close().await.expect("the engine closes");
         drop(app);
         let app = super::open(_dir.path(), &settings, &clock);
         let world = World { app, clock, _dir };
-        Shop { world, stripe, settings, due: RefCell::default(), answers }
+        Shop::of(world, stripe, settings, answers)
+    }
+
+    fn of(world: World, stripe: StripeStandIn, settings: Settings, answers: Option<Answers>) -> Shop {
+        Shop { world, stripe, settings, due: RefCell::default(), walks: RefCell::default(), answers }
     }
 
     /// Sends a request with the platform key. No answer is an error of ours.
@@ -133,21 +142,11 @@ impl Shop {
         self.due.replace(due);
     }
 
-    /// Sends the webhook of every event of the last thirty days again, lost or not.
-    async fn hear_all_again(&self) {
-        let now = self.stripe.now();
-        for event in self.stripe.objects("event") {
-            if event["created"].as_i64().is_some_and(|at| now - at < 30 * DAY) {
-                let id = event["id"].as_str().expect("an object has an id");
-                let webhook = self.stripe.webhook_at(id, now);
-                // A busy machine may let a request time out.
-                for _ in 0..3 {
-                    if self.hear(&webhook).await == 200 {
-                        break;
-                    }
-                }
-            }
-        }
+    /// Walks over the events of Stripe, of which some were lost on the way.
+    async fn walk(&self) {
+        let mut walks = self.walks.take();
+        walks.poll(&self.world.app).await;
+        self.walks.replace(walks);
     }
 
     /// Ends all faults, and lets everything that repeats itself do so.
@@ -162,16 +161,22 @@ impl Shop {
                 self.stripe.settle_delayed(payment["id"].as_str().expect("an object has an id"), succeeds);
             }
         }
+        self.stripe.set_refund_status("succeeded");
         for refund in self.stripe.objects("refund") {
             if refund["status"] == "pending" || refund["status"] == "requires_action" {
-                self.stripe.finish_refund(refund["id"].as_str().expect("an object has an id"), "succeeded");
+                self.stripe.finish_refund(text(&refund, "id"), "succeeded");
             }
         }
         for hours in [0, 1, 1, 2, 4, 8, 24, 24, 24] {
             self.pass_seconds(hours * HOUR);
             self.deliver_due().await;
-            self.poll().await;
+            // What is absent is looked for again some minutes later, and then begun anew.
+            for _ in 0..3 {
+                self.poll().await;
+                self.pass_seconds(150);
+            }
         }
+        self.deliver_due().await;
     }
 
     fn ledger(&self) -> String {
